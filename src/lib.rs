@@ -1,0 +1,17 @@
+//! Portcullis stands in front of an S3 store and gives it MFA Delete and a CloudTrail.
+//!
+//! The modules are the stages a request meets, in this order; each names only those above it.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod names;
+pub mod secret;
+
+pub mod wire;
+
+pub mod authenticate;
+pub mod mfa;
+pub mod operation;
+
+pub mod gate;
