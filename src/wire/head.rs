@@ -1,0 +1,254 @@
+//! A request's head: immutable, unambiguous, and the only form of it that later stages see.
+
+use std::net::SocketAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use thiserror::Error;
+
+use super::Query;
+
+/// The head of one request.
+#[derive(Clone, Debug)]
+pub struct Head {
+    pub method: Method,
+    /// The path as it was sent, still percent-encoded, beginning with `/`.
+    pub path: String,
+    pub query: Query,
+    pub headers: Headers,
+    /// The value of the one `Host` header.
+    pub host: String,
+    pub peer: Peer,
+}
+
+/// The methods S3 knows; HTTP's others never get further than the listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    Delete,
+    Get,
+    Head,
+    Options,
+    Post,
+    Put,
+}
+
+/// Who is at the other end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The client's address: the TCP peer, or what a trusted proxy says of it.
+    pub address: SocketAddr,
+    pub transport: Transport,
+}
+
+/// How a request travelled; a code in the clear is worth as much as its thief.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain HTTP within this machine.
+    Loopback,
+    /// Plain HTTP over a network.
+    Plain,
+    /// TLS, ended here or at a trusted proxy.
+    Tls,
+}
+
+/// Why a head is refused before anybody asks who signed it.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Malformed {
+    #[error("a header that decides something is repeated")]
+    HeaderRepeated,
+    #[error("a header that decides something holds other than visible ASCII and spaces")]
+    HeaderValue,
+    #[error("the request does not have exactly one host")]
+    Host,
+    #[error("the method is not one of S3's")]
+    Method,
+    #[error("the query is ambiguous or not percent-encoded UTF-8")]
+    Query,
+    #[error("a query key is repeated")]
+    QueryRepeated,
+    #[error("the request target is not an absolute path")]
+    Target,
+    #[error("the request target is longer than 16384 bytes")]
+    TargetTooLong,
+    #[error("the body is framed in a way this request may not use")]
+    Framing,
+}
+
+const LONGEST_TARGET: usize = 16 * 1024;
+
+/// Headers that no stage reads and nothing forwards, so that they may come as they like.
+const IGNORED: &[&str] = &[
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "cookie",
+    "dnt",
+    "forwarded",
+    "origin",
+    "pragma",
+    "priority",
+    "referer",
+    "user-agent",
+    "via",
+    "warning",
+    "connection",
+    "keep-alive",
+    "te",
+    "upgrade-insecure-requests",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+impl Head {
+    /// Reads what the HTTP layer delivered.
+    pub fn read(parts: &http::request::Parts, peer: Peer) -> Result<Self, Malformed> {
+        let method = Method::read(&parts.method)?;
+        // An absolute-form target carries a second authority, and `*` none of S3's.
+        if parts.uri.authority().is_some() || parts.uri.scheme().is_some() || !parts.uri.path().starts_with('/') {
+            return Err(Malformed::Target);
+        }
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        if target.len() > LONGEST_TARGET {
+            return Err(Malformed::TargetTooLong);
+        }
+        let headers = Headers::read(&parts.headers)?;
+        let host = headers.value("host").filter(|host| !host.is_empty()).ok_or(Malformed::Host)?.to_owned();
+        Ok(Self {
+            method,
+            path: parts.uri.path().to_owned(),
+            query: Query::parse(parts.uri.query().unwrap_or(""))?,
+            headers,
+            host,
+            peer,
+        })
+    }
+
+    /// The length the client announced for the body as sent.
+    pub fn content_length(&self) -> Option<u64> {
+        self.headers.value("content-length").and_then(|text| text.parse().ok())
+    }
+}
+
+impl Method {
+    fn read(method: &http::Method) -> Result<Self, Malformed> {
+        match method.as_str() {
+            "DELETE" => Ok(Self::Delete),
+            "GET" => Ok(Self::Get),
+            "HEAD" => Ok(Self::Head),
+            "OPTIONS" => Ok(Self::Options),
+            "POST" => Ok(Self::Post),
+            "PUT" => Ok(Self::Put),
+            _ => Err(Malformed::Method),
+        }
+    }
+
+    /// The method as HTTP writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+        }
+    }
+}
+
+/// The headers of a request: each that could decide anything is there once, in visible ASCII.
+#[derive(Clone, Debug)]
+pub struct Headers(HeaderMap);
+
+impl Headers {
+    /// Takes headers none of which, but the ignored ones, is repeated or unreadable.
+    pub fn read(map: &HeaderMap) -> Result<Self, Malformed> {
+        for name in map.keys() {
+            if IGNORED.contains(&name.as_str()) {
+                continue;
+            }
+            let mut values = map.get_all(name).iter();
+            let value = values.next();
+            if values.next().is_some() {
+                return Err(if name == header::HOST { Malformed::Host } else { Malformed::HeaderRepeated });
+            }
+            // Metadata may hold UTF-8 as some SDKs send it; what decides anything may not.
+            let readable = value.is_none_or(|value| value.to_str().is_ok());
+            if !readable && decides(name) {
+                return Err(Malformed::HeaderValue);
+            }
+        }
+        Ok(Self(map.clone()))
+    }
+
+    /// The value of a header, if it is there and is visible ASCII.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The value of a header as bytes.
+    pub fn raw(&self, name: &str) -> Option<&HeaderValue> {
+        self.0.get(name)
+    }
+
+    /// Whether the header is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// Every name with its value, an ignored one perhaps more than once.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.0.iter()
+    }
+}
+
+fn decides(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    !name.starts_with("x-amz-meta-")
+        && !matches!(name, "content-disposition" | "content-type" | "cache-control" | "expires")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer() -> Peer {
+        Peer { address: SocketAddr::from(([127, 0, 0, 1], 4000)), transport: Transport::Loopback }
+    }
+
+    fn read(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Head, Malformed> {
+        let mut request = http::Request::builder().method(method).uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        Head::read(&parts, peer())
+    }
+
+    #[test]
+    fn an_ordinary_head_is_read() {
+        let head = read("GET", "/vault/a%20b?versionId=v", &[("host", "localhost:9000")]).expect("legal");
+        assert_eq!((head.method, head.path.as_str()), (Method::Get, "/vault/a%20b"));
+        assert_eq!(head.query.value("versionId"), Some("v"));
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        let host = ("host", "localhost");
+        assert_eq!(read("GET", "/", &[]).err(), Some(Malformed::Host));
+        assert_eq!(read("GET", "/", &[host, host]).err(), Some(Malformed::Host));
+        assert_eq!(read("GET", "http://other/b", &[host]).err(), Some(Malformed::Target));
+        assert_eq!(read("delete", "/b", &[host]).err(), Some(Malformed::Method));
+        assert_eq!(read("PURGE", "/b", &[host]).err(), Some(Malformed::Method));
+        let twice = [host, ("x-amz-mfa", "a 111111"), ("x-amz-mfa", "b 222222")];
+        assert_eq!(read("DELETE", "/b/k", &twice).err(), Some(Malformed::HeaderRepeated));
+        assert_eq!(read("DELETE", "/b/k", &[host, ("x-amz-mfa", "sérial 111111")]).err(), Some(Malformed::HeaderValue));
+    }
+
+    #[test]
+    fn an_ignored_header_may_come_twice() {
+        assert!(read("GET", "/", &[("host", "a"), ("accept", "x"), ("accept", "y")]).is_ok());
+    }
+}
