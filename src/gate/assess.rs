@@ -1,0 +1,210 @@
+//! The decision.
+
+use crate::authenticate::{Form, Principal};
+use crate::mfa::{Codes, Offer};
+use crate::operation::{Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
+use crate::wire::Transport;
+
+use super::verdict::{Challenge, Permit, Refusal, StateChange, Verdict};
+use super::{BucketState, Lifecycle, MfaDelete, Name, Versioning};
+
+/// Who asks, and how the asking travelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub principal: Principal,
+    pub form: Form,
+    pub transport: Transport,
+}
+
+/// What the operator chose where AWS's behaviour and safety differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    pub profile: Profile,
+    pub replication: Replication,
+    /// The transports over which a code is taken.
+    pub loopback_is_secure: LoopbackTrust,
+}
+
+/// `mfa_delete.profile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Profile {
+    /// AWS's own gate: versions by id, versioning, lifecycle.
+    Aws,
+    /// Whatever destroys a version or weakens what protects it.
+    Strict,
+}
+
+/// Where a replication rule needs a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Replication {
+    /// On each bucket: MinIO replicates deletes of versions into protected targets.
+    AnyBucket,
+    ProtectedBucket,
+}
+
+/// `mfa.require_tls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LoopbackTrust {
+    /// `"always"`: a code is taken over TLS alone.
+    TlsOnly,
+    /// A code may also come from this machine in the clear.
+    Trusted,
+}
+
+/// What a hazard needs in a bucket of this state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Nothing,
+    /// Root, without a code.
+    Owner,
+    /// Root and a code.
+    Code(Owed),
+    Never(StateRefusal),
+}
+
+/// What stands between a right code and the permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owed {
+    Code,
+    /// AWS looks at the bucket's state after the code.
+    CodeThen(StateRefusal),
+}
+
+/// Refusals for what the bucket is, whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StateRefusal {
+    ExclusionsPresent,
+    LifecycleOnProtectedBucket,
+    LifecyclePresent,
+    NotVersioned,
+}
+
+/// Judges one request. Every combination has an answer; `tests.rs` holds the whole table.
+pub fn assess(request: Request, caller: &Caller, bucket: BucketState, offer: Offer, rules: Rules) -> Verdict {
+    let offer = match offer {
+        Offer::Malformed(header) => return Verdict::Refuse(Refusal::MalformedOffer(header)),
+        Offer::Absent => None,
+        Offer::Codes(codes) => Some(codes),
+    };
+    let change = change(&request.hazard, bucket, rules.profile);
+    match need(&request, bucket, offer.is_some(), rules) {
+        Need::Nothing => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
+        Need::Never(refusal) => Verdict::Refuse(refusal.into()),
+        Need::Owner => match caller.principal {
+            Principal::Root => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
+            Principal::User(_) => Verdict::Refuse(Refusal::NotBucketOwner),
+        },
+        Need::Code(owed) => match takes_code(caller, offer, rules) {
+            Ok(offer) => Verdict::Verify(Challenge { request, offer, owed, change, mfa_delete: bucket.mfa_delete }),
+            Err(refusal) => Verdict::Refuse(refusal),
+        },
+    }
+}
+
+/// Whether this caller's offer is looked at. Root comes before the code, so that nobody else can
+/// spend or probe root's codes; a presigned URL carries no second factor, whoever uses it.
+fn takes_code(caller: &Caller, offer: Option<Codes>, rules: Rules) -> Result<Codes, Refusal> {
+    let offer = match (caller.form, offer) {
+        (Form::QueryString, _) | (Form::AuthHeader, None) => return Err(Refusal::MfaRequired),
+        (Form::AuthHeader, Some(codes)) => codes,
+    };
+    match caller.principal {
+        Principal::Root => {}
+        Principal::User(_) => return Err(Refusal::NotBucketOwner),
+    }
+    match (caller.transport, rules.loopback_is_secure) {
+        (Transport::Tls, _) | (Transport::Loopback, LoopbackTrust::Trusted) => Ok(offer),
+        (Transport::Plain, _) | (Transport::Loopback, LoopbackTrust::TlsOnly) => Err(Refusal::InsecureTransport),
+    }
+}
+
+fn need(request: &Request, bucket: BucketState, offered: bool, rules: Rules) -> Need {
+    let protected = bucket.mfa_delete == MfaDelete::Enabled;
+    let strict = rules.profile == Profile::Strict;
+    let code_if = |condition: bool| if condition { Need::Code(Owed::Code) } else { Need::Nothing };
+    // AWS fails a whole DeleteObjects whose offer is invalid, "whether there are versioned object keys or not".
+    let evaluates_any_offer = request.is_delete_objects() && offered;
+    match request.hazard {
+        Hazard::None => code_if(protected && evaluates_any_offer),
+        Hazard::DestroysVersion => code_if(protected),
+        Hazard::ReplacesNullVersion => {
+            code_if(protected && (evaluates_any_offer || strict && may_replace_null(bucket.versioning)))
+        }
+        Hazard::ReplacesUnversioned => code_if(protected && (evaluates_any_offer || strict)),
+        Hazard::ChangesVersioning(document) => versioning_need(document, bucket),
+        Hazard::ExpiresVersions if protected => Need::Never(StateRefusal::LifecycleOnProtectedBucket),
+        Hazard::ExpiresVersions => Need::Nothing,
+        Hazard::CreatesBucket => code_if(strict && (protected || bucket.name == Name::Buried)),
+        Hazard::DeletesBucket | Hazard::WeakensProtection => code_if(strict && protected),
+        Hazard::ExposesData if strict && protected => Need::Owner,
+        Hazard::ExposesData => Need::Nothing,
+        Hazard::Replicates => match rules.replication {
+            Replication::AnyBucket => code_if(strict),
+            Replication::ProtectedBucket => code_if(strict && protected),
+        },
+    }
+}
+
+fn versioning_need(document: VersioningChange, bucket: BucketState) -> Need {
+    let enabling = document.mfa_delete == MfaDeleteChange::Enable;
+    if bucket.mfa_delete != MfaDelete::Enabled && !enabling {
+        return Need::Nothing;
+    }
+    if enabling && document.status == VersioningStatus::Suspended {
+        return Need::Code(Owed::CodeThen(StateRefusal::NotVersioned));
+    }
+    if enabling && bucket.mfa_delete != MfaDelete::Enabled {
+        match bucket.lifecycle {
+            Lifecycle::Absent => {}
+            // Unread cannot be met here; if it were, it must not pass for absent.
+            Lifecycle::Present | Lifecycle::Unread => {
+                return Need::Code(Owed::CodeThen(StateRefusal::LifecyclePresent));
+            }
+        }
+        if bucket.versioning == Versioning::EnabledWithExclusions {
+            return Need::Code(Owed::CodeThen(StateRefusal::ExclusionsPresent));
+        }
+    }
+    Need::Code(Owed::Code)
+}
+
+fn may_replace_null(versioning: Versioning) -> bool {
+    match versioning {
+        Versioning::Enabled => false,
+        Versioning::EnabledWithExclusions | Versioning::Never | Versioning::Suspended | Versioning::Unread => true,
+    }
+}
+
+fn change(hazard: &Hazard, bucket: BucketState, profile: Profile) -> StateChange {
+    let buried = profile == Profile::Strict && bucket.mfa_delete == MfaDelete::Enabled;
+    match hazard {
+        Hazard::ChangesVersioning(document) => match document.mfa_delete {
+            MfaDeleteChange::Disable => StateChange::DisableMfaDelete,
+            MfaDeleteChange::Enable => StateChange::EnableMfaDelete,
+            MfaDeleteChange::Keep => StateChange::None,
+        },
+        Hazard::DeletesBucket if buried => StateChange::Bury,
+        Hazard::DeletesBucket => StateChange::Forget,
+        Hazard::CreatesBucket if bucket.name == Name::Buried => StateChange::Forget,
+        Hazard::CreatesBucket
+        | Hazard::DestroysVersion
+        | Hazard::ExposesData
+        | Hazard::ExpiresVersions
+        | Hazard::None
+        | Hazard::ReplacesNullVersion
+        | Hazard::ReplacesUnversioned
+        | Hazard::Replicates
+        | Hazard::WeakensProtection => StateChange::None,
+    }
+}
+
+impl From<StateRefusal> for Refusal {
+    fn from(refusal: StateRefusal) -> Self {
+        match refusal {
+            StateRefusal::ExclusionsPresent => Self::ExclusionsPresent,
+            StateRefusal::LifecycleOnProtectedBucket => Self::LifecycleOnProtectedBucket,
+            StateRefusal::LifecyclePresent => Self::LifecyclePresent,
+            StateRefusal::NotVersioned => Self::NotVersioned,
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! May it pass? A total, pure function of request, caller, bucket and offer.
+
+mod assess;
+mod state;
+mod verdict;
+
+pub use assess::{Caller, LoopbackTrust, Profile, Replication, Rules, assess};
+pub use state::{BucketState, Lifecycle, MfaDelete, Name, Versioning};
+pub use verdict::{Challenge, Permit, Refusal, StateChange, Verdict};

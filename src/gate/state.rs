@@ -1,0 +1,59 @@
+//! What is known of a bucket when a request for it is judged.
+
+/// What is known of a bucket when a request for it is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BucketState {
+    pub mfa_delete: MfaDelete,
+    pub name: Name,
+    /// As the upstream says now, where the bucket is protected.
+    pub versioning: Versioning,
+    /// As the upstream says now, where MFA Delete is being enabled.
+    pub lifecycle: Lifecycle,
+}
+
+/// MFA Delete as `GET ?versioning` tells it: the element is absent until it was first set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MfaDelete {
+    Disabled,
+    Enabled,
+    NeverSet,
+}
+
+/// Whether a name is free of a past that protects it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Name {
+    /// A protected bucket of this name was deleted; making it anew must not shed the protection.
+    Buried,
+    Free,
+}
+
+/// A bucket's versioning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Versioning {
+    Enabled,
+    /// Enabled, but not for every key: MinIO's `ExcludedPrefixes` and `ExcludeFolders`.
+    EnabledWithExclusions,
+    Never,
+    Suspended,
+    /// Not asked, since nothing of this request depends on it.
+    Unread,
+}
+
+/// Whether the store deletes versions by rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lifecycle {
+    Absent,
+    Present,
+    /// Not asked, since nothing of this request depends on it.
+    Unread,
+}
+
+impl BucketState {
+    /// A bucket that nobody ever protected.
+    pub const UNPROTECTED: Self = Self {
+        mfa_delete: MfaDelete::NeverSet,
+        name: Name::Free,
+        versioning: Versioning::Unread,
+        lifecycle: Lifecycle::Unread,
+    };
+}

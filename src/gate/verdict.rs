@@ -1,0 +1,133 @@
+//! What the gate says: leave to forward, a code still owed, or no.
+
+use crate::mfa::{Code, Codes, Fault, Proof};
+use crate::names::DeviceSerial;
+use crate::operation::Request;
+
+use super::MfaDelete;
+use super::assess::Owed;
+
+/// What the gate says of a request.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may pass as it is.
+    Forward(Permit),
+    /// Policy says no.
+    Refuse(Refusal),
+    /// It may pass once the caller's code has proved right.
+    Verify(Challenge),
+}
+
+/// Leave to forward one request. Only this module makes one, and `forward` takes it by value.
+// INVARIANT (permit): no constructor outside `gate`.
+#[derive(Debug)]
+pub struct Permit {
+    request: Request,
+    change: StateChange,
+    mfa_delete: MfaDelete,
+}
+
+/// What a permitted request makes of the bucket's record, once the upstream has agreed;
+/// enabling is recorded before, so that a crash leaves the bucket protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StateChange {
+    /// The bucket goes and its name stays protected.
+    Bury,
+    DisableMfaDelete,
+    EnableMfaDelete,
+    /// The bucket goes, or comes anew, without a past.
+    Forget,
+    None,
+}
+
+/// A request of the bucket owner that passes once the code is proved.
+#[derive(Debug)]
+pub struct Challenge {
+    pub(super) request: Request,
+    pub(super) offer: Codes,
+    pub(super) owed: Owed,
+    pub(super) change: StateChange,
+    pub(super) mfa_delete: MfaDelete,
+}
+
+/// Why policy says no.
+#[derive(Debug)]
+pub enum Refusal {
+    /// MFA Delete cannot go with MinIO's versioning exclusions.
+    ExclusionsPresent,
+    /// The offer came over a network in the clear.
+    InsecureTransport,
+    /// The bucket is protected, so the store may not expire versions.
+    LifecycleOnProtectedBucket,
+    /// The bucket has a lifecycle configuration, so it cannot be protected.
+    LifecyclePresent,
+    /// The header is not a serial and a code.
+    MalformedOffer(Code),
+    /// A code is needed and none, or none that counts, was offered.
+    MfaRequired,
+    /// Only root may.
+    NotBucketOwner,
+    /// The device is not the caller's.
+    NotDeviceOwner { serial: DeviceSerial, code: Code },
+    /// MFA Delete needs versioning to be enabled.
+    NotVersioned,
+    /// The code is wrong, was used before, or is too few.
+    TokenCodeInvalid(Fault),
+    /// Codes queue up for the device.
+    TooManyCodesAtOnce,
+}
+
+impl Permit {
+    pub(super) fn new(request: Request, change: StateChange, mfa_delete: MfaDelete) -> Self {
+        Self { request, change, mfa_delete }
+    }
+
+    /// The request that may be forwarded.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// What becomes of the bucket's record.
+    pub fn change(&self) -> StateChange {
+        self.change
+    }
+
+    /// MFA Delete as it was when the request was judged, which `GET ?versioning` is told.
+    pub fn mfa_delete(&self) -> MfaDelete {
+        self.mfa_delete
+    }
+}
+
+impl Challenge {
+    /// What the owner offered.
+    pub fn offer(&self) -> &Codes {
+        &self.offer
+    }
+
+    /// The request that waits for the proof.
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Takes the proof; what the bucket's own state forbids is refused even so.
+    pub fn meet(self, _spent: Proof) -> Result<Permit, Refusal> {
+        match self.owed {
+            Owed::Code => Ok(Permit::new(self.request, self.change, self.mfa_delete)),
+            Owed::CodeThen(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Turns a failed offer into its refusal.
+    pub fn fail(self, fault: Fault) -> Refusal {
+        match fault {
+            Fault::UnknownDevice => {
+                let code = self.offer.codes.into_iter().next().unwrap_or_else(|| Code::new(""));
+                Refusal::NotDeviceOwner { serial: self.offer.serial, code }
+            }
+            Fault::TooManyAtOnce => Refusal::TooManyCodesAtOnce,
+            Fault::MoreCodesNeeded | Fault::NotDigits | Fault::Replayed | Fault::WrongCode => {
+                Refusal::TokenCodeInvalid(fault)
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The typed request: all that is known of it after parsing, and all that the upstream request is made of.
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+
+use super::Hazard;
+use crate::names::{BucketName, ObjectKey, VersionId};
+
+/// One S3 request, understood.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub bucket: Option<BucketName>,
+    pub key: Option<ObjectKey>,
+    /// The version the query names; version ids in a document or a copy source are there.
+    pub version: Option<VersionId>,
+    /// The other query keys this operation may carry, decoded, its distinguishing key among them.
+    pub query: Vec<(&'static str, String)>,
+    /// The headers this operation may carry, in S3's meaning; none of framing, signing or MFA.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub copy_source: Option<CopySource>,
+    pub document: Document,
+    /// What it would do to versions.
+    pub hazard: Hazard,
+}
+
+/// The object a copy reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopySource {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+}
+
+/// What a request's body is.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// The keys of `POST ?delete`.
+    DeleteObjects(DeleteObjects),
+    /// No body.
+    None,
+    /// Object data, streamed.
+    Payload,
+    /// Any other document of known grammar, already written anew by us.
+    Rewritten(Bytes),
+    /// The document of `PUT ?versioning`.
+    Versioning(VersioningDocument),
+}
+
+/// The document of `POST ?delete`: 1 to 1000 entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteObjects {
+    pub objects: Vec<ObjectIdentifier>,
+    pub quiet: bool,
+}
+
+/// One entry of `POST ?delete`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectIdentifier {
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+}
+
+/// The document of `PUT ?versioning`; an absent `MfaDelete` leaves it as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VersioningDocument {
+    pub status: VersioningStatus,
+    pub mfa_delete: MfaDeleteChange,
+}
+
+/// `Status` as S3 writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VersioningStatus {
+    Enabled,
+    Suspended,
+}
+
+/// What a versioning document says of MFA Delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MfaDeleteChange {
+    Disable,
+    Enable,
+    /// The element is absent.
+    Keep,
+}
+
+impl Request {
+    /// Whether this is `POST ?delete`, the one operation whose offer counts even when nothing asks for it.
+    pub fn is_delete_objects(&self) -> bool {
+        matches!(self.document, Document::DeleteObjects(_))
+    }
+}
