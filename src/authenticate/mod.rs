@@ -1,5 +1,9 @@
 //! Who signed a request: SigV4, verified on what the wire stage read and on nothing else.
 
+mod keyring;
+
+pub use keyring::{Key, KeyStatus, Keyring};
+
 use crate::names::UserName;
 
 /// Whose key signed.
