@@ -1,7 +1,13 @@
 //! Bytes on the wire: what a client sent, read so that no two readers could read it differently.
 
+mod connection;
 mod head;
+mod listener;
+mod peer;
 mod query;
 
+pub use connection::Progress;
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
+pub use listener::{Handler, Limits, Unread, serve};
+pub use peer::TrustedProxies;
 pub use query::{Query, percent_decode, percent_encode, percent_encode_path};

@@ -1,0 +1,72 @@
+//! Who is at the other end, when another proxy may stand in between.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::HeaderMap;
+
+use super::{Peer, Transport};
+
+/// The addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies(Vec<IpAddr>);
+
+impl TrustedProxies {
+    /// Trusts these addresses and no others.
+    pub fn new(addresses: Vec<IpAddr>) -> Self {
+        Self(addresses)
+    }
+
+    /// The peer of a request that came from `remote` over plain HTTP.
+    pub fn peer(&self, remote: SocketAddr, headers: &HeaderMap) -> Peer {
+        if !self.0.contains(&remote.ip()) {
+            let transport = if remote.ip().is_loopback() { Transport::Loopback } else { Transport::Plain };
+            return Peer { address: remote, transport };
+        }
+        let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
+        // A hop that does not say https passed on what came in the clear, even when it sits on this machine.
+        let transport = if https { Transport::Tls } else { Transport::Plain };
+        Peer { address: SocketAddr::new(self.client(remote, headers), 0), transport }
+    }
+
+    /// The rightmost address that is not one of ours: what stands left of it is the client's own claim.
+    fn client(&self, remote: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        let hops: Vec<&str> = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .flat_map(|value| value.to_str().unwrap_or("unreadable").split(','))
+            .collect();
+        hops.iter()
+            .rev()
+            .map_while(|hop| hop.trim().parse().ok())
+            .find(|hop| !self.0.contains(hop))
+            .unwrap_or(remote.ip())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(remote: [u8; 4], headers: &[(&'static str, &'static str)]) -> (String, Transport) {
+        let trusted = TrustedProxies::new(vec![IpAddr::from([10, 0, 0, 1])]);
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().expect("a header value"));
+        }
+        let peer = trusted.peer(SocketAddr::from((remote, 5000)), &map);
+        (peer.address.ip().to_string(), peer.transport)
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_speaks_for_its_client() {
+        let forwarded = [("x-forwarded-for", "6.6.6.6, 8.8.8.8"), ("x-forwarded-proto", "https")];
+        assert_eq!(peer([10, 0, 0, 1], &forwarded), ("8.8.8.8".to_owned(), Transport::Tls));
+        assert_eq!(peer([10, 0, 0, 2], &forwarded), ("10.0.0.2".to_owned(), Transport::Plain));
+        assert_eq!(peer([127, 0, 0, 1], &forwarded), ("127.0.0.1".to_owned(), Transport::Loopback));
+    }
+
+    #[test]
+    fn a_trusted_proxy_that_does_not_say_https_is_plain() {
+        assert_eq!(peer([10, 0, 0, 1], &[]), ("10.0.0.1".to_owned(), Transport::Plain));
+    }
+}
