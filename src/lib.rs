@@ -15,3 +15,5 @@ pub mod mfa;
 pub mod operation;
 
 pub mod gate;
+
+pub mod forward;

@@ -1,11 +1,13 @@
 //! Bytes on the wire: what a client sent, read so that no two readers could read it differently.
 
+mod body;
 mod connection;
 mod head;
 mod listener;
 mod peer;
 mod query;
 
+pub use body::{Body, BodyFault, Condition, Inspect, Withdrawn};
 pub use connection::Progress;
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
 pub use listener::{Handler, Limits, Unread, serve};

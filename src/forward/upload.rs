@@ -1,0 +1,66 @@
+//! The body of a request to the upstream.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+/// The body of a request to the upstream.
+pub enum Upload {
+    /// A document that we wrote, or nothing.
+    Document(Bytes),
+    /// Object data as it comes from the client, of a length known beforehand.
+    Payload { source: Source, length: u64 },
+}
+
+/// Object data on its way through.
+pub type Source = Pin<Box<dyn Body<Data = Bytes, Error = Interrupted> + Send>>;
+
+/// The client's body did not arrive whole and right; the upstream is told nothing but its absence.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the body was interrupted")]
+pub struct Interrupted;
+
+impl Upload {
+    /// No body.
+    pub fn empty() -> Self {
+        Self::Document(Bytes::new())
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = Interrupted;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Interrupted>>> {
+        match &mut *self {
+            Self::Document(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Document(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Payload { source, .. } => source.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Document(bytes) => bytes.is_empty(),
+            Self::Payload { .. } => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Document(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            Self::Payload { length, .. } => SizeHint::with_exact(*length),
+        }
+    }
+}
+
+impl std::fmt::Debug for Upload {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Document(bytes) => write!(out, "Document({})", bytes.len()),
+            Self::Payload { length, .. } => write!(out, "Payload({length})"),
+        }
+    }
+}
