@@ -102,7 +102,8 @@ impl Inner {
 
     async fn connect(&self) -> Result<SendRequest<Upload>, UpstreamError> {
         let connected = tokio::time::timeout(self.connect_timeout, TcpStream::connect(self.endpoint.authority()));
-        let stream = connected.await.map_err(|_| UpstreamError::Unreachable)?.map_err(|_| UpstreamError::Unreachable)?;
+        let stream =
+            connected.await.map_err(|_| UpstreamError::Unreachable)?.map_err(|_| UpstreamError::Unreachable)?;
         stream.set_nodelay(true).map_err(|_| UpstreamError::Unreachable)?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(UpstreamError::of)?;
         tokio::spawn(async move {

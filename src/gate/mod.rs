@@ -4,6 +4,9 @@ mod assess;
 mod state;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use assess::{Caller, LoopbackTrust, Profile, Replication, Rules, assess};
 pub use state::{BucketState, Lifecycle, MfaDelete, Name, Versioning};
 pub use verdict::{Challenge, Permit, Refusal, StateChange, Verdict};

@@ -1,0 +1,232 @@
+//! The whole decision table: every caller, hazard, bucket and offer.
+
+use std::fmt::Write as _;
+
+use super::assess::Owed;
+use super::*;
+use crate::authenticate::{Form, Principal};
+use crate::mfa::{Code, Fault, Offer};
+use crate::names::UserName;
+use crate::operation::{
+    DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
+};
+use crate::wire::Transport;
+
+fn request(hazard: Hazard, document: Document) -> Request {
+    Request {
+        bucket: None,
+        key: None,
+        version: None,
+        query: Vec::new(),
+        headers: Vec::new(),
+        copy_source: None,
+        document,
+        hazard,
+    }
+}
+
+fn caller(principal: Principal, form: Form, transport: Transport) -> Caller {
+    Caller { principal, form, transport }
+}
+
+fn root() -> Caller {
+    caller(Principal::Root, Form::AuthHeader, Transport::Loopback)
+}
+
+fn user() -> Caller {
+    caller(Principal::User(UserName::parse("alice").expect("a name")), Form::AuthHeader, Transport::Loopback)
+}
+
+fn bucket(mfa_delete: MfaDelete, versioning: Versioning) -> BucketState {
+    BucketState { mfa_delete, name: Name::Free, versioning, lifecycle: Lifecycle::Absent }
+}
+
+fn rules(profile: Profile) -> Rules {
+    Rules { profile, replication: Replication::ProtectedBucket, loopback_is_secure: LoopbackTrust::Trusted }
+}
+
+fn word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Forward(permit) => match permit.change() {
+            StateChange::None => "forward".to_owned(),
+            change => format!("forward, then {change:?}"),
+        },
+        Verdict::Refuse(refusal) => refusal_word(refusal),
+        Verdict::Verify(challenge) => {
+            let change = match challenge.change {
+                StateChange::None => String::new(),
+                change => format!(", then {change:?}"),
+            };
+            match challenge.owed {
+                Owed::Code => format!("verify{change}"),
+                Owed::CodeThen(refusal) => format!("verify, then refuse {}", refusal_word(&refusal.into())),
+            }
+        }
+    }
+}
+
+fn refusal_word(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::MalformedOffer(_) => "MalformedOffer".to_owned(),
+        Refusal::NotDeviceOwner { .. } => "NotDeviceOwner".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn hazards() -> Vec<(String, Hazard)> {
+    let mut hazards: Vec<(String, Hazard)> = [
+        Hazard::None,
+        Hazard::CreatesBucket,
+        Hazard::DeletesBucket,
+        Hazard::DestroysVersion,
+        Hazard::ExpiresVersions,
+        Hazard::ExposesData,
+        Hazard::ReplacesNullVersion,
+        Hazard::ReplacesUnversioned,
+        Hazard::Replicates,
+        Hazard::WeakensProtection,
+    ]
+    .map(|hazard| (format!("{hazard:?}"), hazard))
+    .into();
+    for status in [VersioningStatus::Enabled, VersioningStatus::Suspended] {
+        for mfa_delete in [MfaDeleteChange::Disable, MfaDeleteChange::Enable, MfaDeleteChange::Keep] {
+            let name = format!("ChangesVersioning {status:?} {mfa_delete:?}");
+            hazards.push((name, Hazard::ChangesVersioning(VersioningDocument { status, mfa_delete })));
+        }
+    }
+    hazards
+}
+
+fn offers() -> [(&'static str, Offer); 3] {
+    [
+        ("absent", Offer::parse(None)),
+        ("codes", Offer::parse(Some("20899872 123456"))),
+        ("malformed", Offer::parse(Some("123456"))),
+    ]
+}
+
+#[test]
+fn every_combination_has_its_answer() {
+    let mut table = String::new();
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for (name, hazard) in hazards() {
+                for versioning in
+                    [Versioning::Enabled, Versioning::EnabledWithExclusions, Versioning::Never, Versioning::Suspended]
+                {
+                    for (caller_name, caller) in [
+                        ("root", root()),
+                        ("user", user()),
+                        ("root presigned", Caller { form: Form::QueryString, ..root() }),
+                        ("root over plain", Caller { transport: Transport::Plain, ..root() }),
+                    ] {
+                        let answers = offers().map(|(offer_name, offer)| {
+                            let verdict = assess(
+                                request(hazard, Document::None),
+                                &caller,
+                                bucket(mfa_delete, versioning),
+                                offer,
+                                rules(profile),
+                            );
+                            format!("{offer_name}: {}", word(&verdict))
+                        });
+                        writeln!(
+                            table,
+                            "{profile:?} | MfaDelete {mfa_delete:?} | {versioning:?} | {name} | {caller_name} | {}",
+                            answers.join(" | ")
+                        )
+                        .expect("a string takes it");
+                    }
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_batch_on_a_protected_bucket_is_judged_by_any_offer_it_carries() {
+    let batch = || Document::DeleteObjects(DeleteObjects { objects: Vec::new(), quiet: false });
+    let protected = bucket(MfaDelete::Enabled, Versioning::Enabled);
+    let verdict = |offer| {
+        let request = request(Hazard::ReplacesNullVersion, batch());
+        word(&assess(request, &root(), protected, offer, rules(Profile::Strict)))
+    };
+    assert_eq!(verdict(Offer::parse(Some("20899872 123456"))), "verify");
+    assert_eq!(verdict(Offer::Absent), "forward");
+}
+
+#[test]
+fn a_buried_name_needs_a_code_to_come_back_without_its_protection() {
+    let buried = BucketState { name: Name::Buried, ..bucket(MfaDelete::Enabled, Versioning::Unread) };
+    let verdict = |offer, profile| {
+        word(&assess(request(Hazard::CreatesBucket, Document::None), &root(), buried, offer, rules(profile)))
+    };
+    assert_eq!(verdict(Offer::Absent, Profile::Strict), "MfaRequired");
+    assert_eq!(verdict(Offer::parse(Some("20899872 123456")), Profile::Strict), "verify, then Forget");
+}
+
+#[test]
+fn what_was_not_read_never_passes_for_harmless() {
+    let unread = BucketState { lifecycle: Lifecycle::Unread, ..bucket(MfaDelete::Disabled, Versioning::Unread) };
+    let enable = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
+    let verdict = assess(
+        request(Hazard::ChangesVersioning(enable), Document::None),
+        &root(),
+        unread,
+        Offer::parse(Some("20899872 123456")),
+        rules(Profile::Strict),
+    );
+    assert_eq!(word(&verdict), "verify, then refuse LifecyclePresent");
+
+    let unread = bucket(MfaDelete::Enabled, Versioning::Unread);
+    let put = request(Hazard::ReplacesNullVersion, Document::Payload);
+    assert_eq!(word(&assess(put, &user(), unread, Offer::Absent, rules(Profile::Strict))), "MfaRequired");
+}
+
+#[test]
+fn replication_needs_a_code_on_every_bucket_of_a_store_that_replicates_deletes() {
+    let rules = Rules { replication: Replication::AnyBucket, ..rules(Profile::Strict) };
+    let verdict =
+        assess(request(Hazard::Replicates, Document::None), &root(), BucketState::UNPROTECTED, Offer::Absent, rules);
+    assert_eq!(word(&verdict), "MfaRequired");
+}
+
+#[test]
+fn a_code_over_loopback_is_refused_where_tls_is_always_required() {
+    let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..rules(Profile::Strict) };
+    let verdict = assess(
+        request(Hazard::DestroysVersion, Document::None),
+        &root(),
+        bucket(MfaDelete::Enabled, Versioning::Enabled),
+        Offer::parse(Some("20899872 123456")),
+        rules,
+    );
+    assert_eq!(word(&verdict), "InsecureTransport");
+}
+
+#[test]
+fn a_failed_offer_becomes_the_refusal_of_its_fault() {
+    for (fault, refusal) in [
+        (Fault::UnknownDevice, "NotDeviceOwner"),
+        (Fault::WrongCode, "TokenCodeInvalid(WrongCode)"),
+        (Fault::Replayed, "TokenCodeInvalid(Replayed)"),
+        (Fault::TooManyAtOnce, "TooManyCodesAtOnce"),
+    ] {
+        let verdict = assess(
+            request(Hazard::DestroysVersion, Document::None),
+            &root(),
+            bucket(MfaDelete::Enabled, Versioning::Enabled),
+            Offer::parse(Some("20899872 123456")),
+            rules(Profile::Strict),
+        );
+        let Verdict::Verify(challenge) = verdict else { panic!("a challenge was due") };
+        assert_eq!(refusal_word(&challenge.fail(fault)), refusal);
+    }
+}
+
+#[test]
+fn a_malformed_offer_keeps_its_code_to_itself() {
+    let refusal = Refusal::MalformedOffer(Code::new("970589"));
+    assert!(!format!("{refusal:?}").contains("970589"));
+}
