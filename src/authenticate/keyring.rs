@@ -1,15 +1,19 @@
 //! The access keys that may sign, and whose they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
 use super::Principal;
+use super::canonical::{Scope, SigningKey};
 use crate::names::AccessKeyId;
 use crate::secret::Secret;
 
 /// The access keys that may sign; shared by reference, changed as keys are made and disabled.
-#[derive(Debug, Default)]
-pub struct Keyring(RwLock<HashMap<AccessKeyId, Key>>);
+#[derive(Debug)]
+pub struct Keyring {
+    keys: RwLock<HashMap<AccessKeyId, Entry>>,
+    decoy: SigningKey,
+}
 
 /// One access key.
 #[derive(Clone, Debug)]
@@ -26,19 +30,163 @@ pub enum KeyStatus {
     Inactive,
 }
 
+/// A key with what was derived from it: both go together when the key changes.
+#[derive(Debug)]
+struct Entry {
+    key: Key,
+    derived: RwLock<VecDeque<Derived>>,
+}
+
+#[derive(Debug)]
+struct Derived {
+    date: Box<str>,
+    region: Box<str>,
+    service: Box<str>,
+    key: SigningKey,
+}
+
+/// Whoever a key id names, with a key to compute a signature with in either case.
+#[derive(Debug)]
+pub(super) struct Signer {
+    /// Nobody's, where nobody is known, so that the answer is as slow as for somebody.
+    pub key: SigningKey,
+    pub known: Option<(Principal, KeyStatus)>,
+}
+
+/// A week of presigned URLs and tomorrow's first requests, in one service.
+const MOST_DERIVED: usize = 9;
+
 impl Keyring {
     /// Adds a key, or replaces the one of this id.
     pub fn set(&self, id: AccessKeyId, key: Key) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id, key);
+        let entry = Entry { key, derived: RwLock::default() };
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(id, entry);
     }
 
     /// Takes a key away.
     pub fn remove(&self, id: &AccessKeyId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
     /// The key of this id, active or not.
     pub fn find(&self, id: &AccessKeyId) -> Option<Key> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).get(id).map(|entry| entry.key.clone())
+    }
+
+    /// Who signs with this id in this scope; no id is an id that nobody has.
+    pub(super) fn signer(&self, id: Option<&AccessKeyId>, scope: &Scope<'_>) -> Signer {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        match id.and_then(|id| keys.get(id)) {
+            Some(entry) => {
+                Signer { key: entry.signing_key(scope), known: Some((entry.key.holder.clone(), entry.key.status)) }
+            }
+            None => Signer { key: self.decoy.clone(), known: None },
+        }
+    }
+}
+
+impl Default for Keyring {
+    fn default() -> Self {
+        Self { keys: RwLock::default(), decoy: SigningKey::decoy() }
+    }
+}
+
+impl Entry {
+    fn signing_key(&self, scope: &Scope<'_>) -> SigningKey {
+        if let Some(found) = self.remembered(scope) {
+            return found;
+        }
+        let key = SigningKey::derive(&self.key.secret, scope);
+        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
+        if derived.len() >= MOST_DERIVED {
+            derived.pop_front();
+        }
+        derived.push_back(Derived {
+            date: scope.date.into(),
+            region: scope.region.into(),
+            service: scope.service.into(),
+            key: key.clone(),
+        });
+        key
+    }
+
+    fn remembered(&self, scope: &Scope<'_>) -> Option<SigningKey> {
+        let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
+        derived.iter().rev().find(|derived| derived.is_for(scope)).map(|derived| derived.key.clone())
+    }
+}
+
+impl Derived {
+    fn is_for(&self, scope: &Scope<'_>) -> bool {
+        *self.date == *scope.date && *self.region == *scope.region && *self.service == *scope.service
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> AccessKeyId {
+        AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").expect("an id")
+    }
+
+    fn key(secret: &str) -> Key {
+        Key { holder: Principal::Root, secret: Secret::new(secret.to_owned()), status: KeyStatus::Active }
+    }
+
+    fn scope(date: &str) -> Scope<'_> {
+        Scope { date, region: "us-east-1", service: "s3" }
+    }
+
+    fn signs(keyring: &Keyring, scope: &Scope<'_>) -> Option<String> {
+        let signer = keyring.signer(Some(&id()), scope);
+        signer.known.map(|_| signer.key.sign(b"text").hex())
+    }
+
+    fn expected(secret: &str, scope: &Scope<'_>) -> Option<String> {
+        Some(SigningKey::derive(&Secret::new(secret.to_owned()), scope).sign(b"text").hex())
+    }
+
+    #[test]
+    fn a_remembered_key_is_the_derived_one_in_each_scope() {
+        let keyring = Keyring::default();
+        keyring.set(id(), key("first"));
+        let dates: Vec<String> = (10..30).map(|day| format!("201305{day}")).collect();
+        for date in dates.iter().chain(dates.iter().rev()) {
+            assert_eq!(signs(&keyring, &scope(date)), expected("first", &scope(date)), "{date}");
+        }
+        let elsewhere = Scope { region: "eu-west-1", ..scope("20130510") };
+        assert_eq!(signs(&keyring, &elsewhere), expected("first", &elsewhere));
+    }
+
+    #[test]
+    fn a_changed_key_forgets_what_was_derived_from_the_old_one() {
+        let keyring = Keyring::default();
+        keyring.set(id(), key("first"));
+        let before = signs(&keyring, &scope("20130524"));
+        keyring.set(id(), key("second"));
+        assert_ne!(signs(&keyring, &scope("20130524")), before);
+        assert_eq!(signs(&keyring, &scope("20130524")), expected("second", &scope("20130524")));
+        keyring.remove(&id());
+        assert_eq!(signs(&keyring, &scope("20130524")), None);
+    }
+
+    #[test]
+    fn what_is_remembered_stays_small() {
+        let keyring = Keyring::default();
+        keyring.set(id(), key("first"));
+        for day in 10..40 {
+            signs(&keyring, &scope(&format!("201305{day}")));
+        }
+        let keys = keyring.keys.read().expect("not poisoned");
+        assert_eq!(keys.get(&id()).map(|entry| entry.derived.read().expect("not poisoned").len()), Some(MOST_DERIVED));
+    }
+
+    #[test]
+    fn a_keyring_prints_no_secret() {
+        let keyring = Keyring::default();
+        keyring.set(id(), key("hunter2"));
+        signs(&keyring, &scope("20130524"));
+        assert!(!format!("{keyring:?}").contains("hunter2"));
     }
 }

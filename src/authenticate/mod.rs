@@ -1,7 +1,12 @@
 //! Who signed a request: SigV4, verified on what the wire stage read and on nothing else.
 
+mod canonical;
 mod keyring;
 
+pub use canonical::{
+    ALGORITHM, EMPTY_SHA256, Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, canonical_path, canonical_query,
+    canonical_request, string_to_sign,
+};
 pub use keyring::{Key, KeyStatus, Keyring};
 
 use crate::names::UserName;
@@ -22,4 +27,32 @@ pub enum Form {
     AuthHeader,
     /// In the query of a presigned URL.
     QueryString,
+}
+
+/// What the credential's scope says the request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Service {
+    CloudTrail,
+    Iam,
+    S3,
+    Sts,
+}
+
+impl Service {
+    /// The service as a credential's scope writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CloudTrail => "cloudtrail",
+            Self::Iam => "iam",
+            Self::S3 => "s3",
+            Self::Sts => "sts",
+        }
+    }
+}
+
+/// The region and the services whose signatures count here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Realm {
+    pub region: String,
+    pub services: &'static [Service],
 }
