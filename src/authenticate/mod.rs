@@ -1,13 +1,25 @@
 //! Who signed a request: SigV4, verified on what the wire stage read and on nothing else.
 
 mod canonical;
+mod checksum;
+mod claim;
 mod keyring;
+mod payload;
+mod rejected;
+mod verify;
+
+#[cfg(test)]
+mod specimen;
 
 pub use canonical::{
     ALGORITHM, EMPTY_SHA256, Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, canonical_path, canonical_query,
     canonical_request, string_to_sign,
 };
+pub use checksum::{Checksum, ChecksumAlgorithm, RunningChecksum};
 pub use keyring::{Key, KeyStatus, Keyring};
+pub use payload::{ChunkChain, ChunkSigning, Chunks, Payload};
+pub use rejected::{ClaimFault, Reason, Rejected};
+pub use verify::{Signed, verify};
 
 use crate::names::UserName;
 

@@ -1,0 +1,222 @@
+//! What a client says of its signature, in the `Authorization` header or in a presigned URL.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::canonical::{ALGORITHM, Scope, Signature};
+use super::{ClaimFault, Form, Realm, Reason, Service};
+use crate::clock::Timestamp;
+use crate::wire::Head;
+
+/// What a client says of its signature; nothing of it is proved yet.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    pub form: Form,
+    pub key_id: &'a str,
+    pub scope: Scope<'a>,
+    /// When the request was signed, as the string to sign writes it.
+    pub moment: Cow<'a, str>,
+    pub signature: Signature,
+    pub signed_at: Timestamp,
+    signed_headers: &'a str,
+    /// How long a presigned URL is good.
+    lifetime: Option<Duration>,
+}
+
+/// How far clocks may be apart, as S3 has it.
+const LARGEST_SKEW: Duration = Duration::from_secs(15 * 60);
+
+/// A week, the longest life of a presigned URL.
+const LONGEST_LIFETIME: u64 = 604_800;
+
+const ALGORITHM_KEY: &str = "X-Amz-Algorithm";
+const CREDENTIAL_KEY: &str = "X-Amz-Credential";
+const DATE_KEY: &str = "X-Amz-Date";
+const EXPIRES_KEY: &str = "X-Amz-Expires";
+const SIGNED_HEADERS_KEY: &str = "X-Amz-SignedHeaders";
+
+/// The query key that the signature itself cannot cover.
+pub(super) const SIGNATURE_KEY: &str = "X-Amz-Signature";
+
+const PRESIGNED_KEYS: [&str; 6] =
+    [ALGORITHM_KEY, CREDENTIAL_KEY, DATE_KEY, EXPIRES_KEY, SIGNED_HEADERS_KEY, SIGNATURE_KEY];
+
+impl<'a> Claim<'a> {
+    /// Reads the one claim a request makes.
+    pub(super) fn read(head: &'a Head) -> Result<Self, Reason> {
+        let header = head.headers.has("authorization").then(|| head.headers.value("authorization").unwrap_or(""));
+        // Another spelling of these keys is a malformed claim rather than none.
+        let presigned = has_key(head, |key| PRESIGNED_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)));
+        let version_2 = has_key(head, |key| matches!(key, "AWSAccessKeyId" | "Signature"));
+        match (header, presigned, version_2) {
+            (None, false, false) => Err(Reason::Anonymous),
+            (Some(text), false, false) => Self::read_header(head, text),
+            (None, true, false) => Self::read_query(head),
+            (None, false, true) => Err(Reason::SigV2),
+            _ => Err(Reason::SeveralMechanisms),
+        }
+    }
+
+    fn read_header(head: &'a Head, text: &'a str) -> Result<Self, Reason> {
+        let (scheme, fields) = text.split_once(' ').unwrap_or((text, ""));
+        match scheme {
+            ALGORITHM => {}
+            "AWS" => return Err(Reason::SigV2),
+            "AWS4-ECDSA-P256-SHA256" => return Err(Reason::SigV4A),
+            _ => return Err(Reason::UnknownScheme),
+        }
+        let claim = |fault| Reason::Claim { form: Form::AuthHeader, fault };
+        let fields = Fields::read(fields).map_err(claim)?;
+        let (key_id, scope) = read_credential(fields.credential).map_err(claim)?;
+        let signed_headers = read_signed_headers(fields.signed_headers).map_err(claim)?;
+        let signature = Signature::parse(fields.signature).ok_or(claim(ClaimFault::Signature))?;
+        let (signed_at, moment) = read_date(head).ok_or(Reason::DateMissing)?;
+        Ok(Self { form: Form::AuthHeader, key_id, scope, moment, signature, signed_at, signed_headers, lifetime: None })
+    }
+
+    fn read_query(head: &'a Head) -> Result<Self, Reason> {
+        let claim = |fault| Reason::Claim { form: Form::QueryString, fault };
+        let value = |key| head.query.value(key).ok_or(claim(ClaimFault::Missing(key)));
+        match value(ALGORITHM_KEY)? {
+            ALGORITHM => {}
+            "AWS4-ECDSA-P256-SHA256" => return Err(Reason::SigV4A),
+            _ => return Err(claim(ClaimFault::Algorithm)),
+        }
+        let (key_id, scope) = read_credential(value(CREDENTIAL_KEY)?).map_err(claim)?;
+        let signed_headers = read_signed_headers(value(SIGNED_HEADERS_KEY)?).map_err(claim)?;
+        let signature = Signature::parse(value(SIGNATURE_KEY)?).ok_or(claim(ClaimFault::Signature))?;
+        let moment = value(DATE_KEY)?;
+        let signed_at = Timestamp::parse_iso_basic(moment).ok_or(claim(ClaimFault::Date))?;
+        let lifetime = Some(read_lifetime(value(EXPIRES_KEY)?).map_err(claim)?);
+        Ok(Self {
+            form: Form::QueryString,
+            key_id,
+            scope,
+            moment: moment.into(),
+            signature,
+            signed_at,
+            signed_headers,
+            lifetime,
+        })
+    }
+
+    /// The service the scope names, if its region and service are ours and its day is the request's.
+    pub(super) fn within(&self, realm: &Realm) -> Result<Service, Reason> {
+        let claim = |fault| Reason::Claim { form: self.form, fault };
+        if self.scope.region != realm.region {
+            let (claimed, expected) = (self.scope.region.to_owned(), realm.region.clone());
+            return Err(claim(ClaimFault::Region { claimed, expected }));
+        }
+        let service = realm.services.iter().find(|service| service.as_str() == self.scope.service);
+        let service = service.ok_or_else(|| claim(ClaimFault::Service { claimed: self.scope.service.to_owned() }))?;
+        if self.moment.get(..8) != Some(self.scope.date) {
+            return Err(Reason::ScopeDate);
+        }
+        Ok(*service)
+    }
+
+    /// Whether the claim is of about now, or of a presigned URL's lifetime.
+    pub(super) fn timely(&self, now: Timestamp) -> Result<(), Reason> {
+        let signed_at = self.signed_at;
+        let Some(lifetime) = self.lifetime else {
+            return if signed_at.distance(now) > LARGEST_SKEW {
+                Err(Reason::Skewed { signed_at, now })
+            } else {
+                Ok(())
+            };
+        };
+        if signed_at > now.plus(LARGEST_SKEW) {
+            return Err(Reason::NotYetValid { signed_at, now });
+        }
+        let at = signed_at.plus(lifetime);
+        if now > at {
+            return Err(Reason::Expired { at, lifetime_seconds: lifetime.as_secs(), now });
+        }
+        Ok(())
+    }
+
+    /// The names of the signed headers, in lower case and sorted.
+    pub(super) fn signed_headers(&self) -> impl Iterator<Item = &'a str> {
+        self.signed_headers.split(';')
+    }
+}
+
+fn has_key(head: &Head, matches: impl Fn(&str) -> bool) -> bool {
+    head.query.pairs().iter().any(|(key, _)| matches(key))
+}
+
+/// The three fields of the header's value.
+struct Fields<'a> {
+    credential: &'a str,
+    signed_headers: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    fn read(text: &'a str) -> Result<Self, ClaimFault> {
+        let (mut credential, mut signed_headers, mut signature) = (None, None, None);
+        for field in text.split(',') {
+            let (name, value) = field.trim_matches(' ').split_once('=').ok_or(ClaimFault::UnknownField)?;
+            let (name, place) = match name {
+                "Credential" => ("Credential", &mut credential),
+                "SignedHeaders" => ("SignedHeaders", &mut signed_headers),
+                "Signature" => ("Signature", &mut signature),
+                _ => return Err(ClaimFault::UnknownField),
+            };
+            if place.replace(value).is_some() {
+                return Err(ClaimFault::Repeated(name));
+            }
+        }
+        Ok(Self {
+            credential: credential.ok_or(ClaimFault::Missing("Credential"))?,
+            signed_headers: signed_headers.ok_or(ClaimFault::Missing("SignedHeaders"))?,
+            signature: signature.ok_or(ClaimFault::Missing("Signature"))?,
+        })
+    }
+}
+
+fn read_credential(text: &str) -> Result<(&str, Scope<'_>), ClaimFault> {
+    let mut parts = text.split('/');
+    let mut part = || parts.next().ok_or(ClaimFault::Credential);
+    let (key_id, date, region, service, terminator) = (part()?, part()?, part()?, part()?, part()?);
+    let day = date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+    if parts.next().is_some() || key_id.is_empty() || !day {
+        return Err(ClaimFault::Credential);
+    }
+    if terminator != "aws4_request" {
+        return Err(ClaimFault::Terminator);
+    }
+    Ok((key_id, Scope { date, region, service }))
+}
+
+/// Takes a list that is in its one canonical form, so that it names no header twice and none in two ways.
+fn read_signed_headers(text: &str) -> Result<&str, ClaimFault> {
+    let token = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_uppercase() && !matches!(byte, b':' | b',' | b'=');
+    let canonical = text.split(';').all(|name| !name.is_empty() && name.bytes().all(token))
+        && text.split(';').is_sorted_by(|a, b| a < b);
+    if canonical { Ok(text) } else { Err(ClaimFault::SignedHeaders) }
+}
+
+fn read_lifetime(text: &str) -> Result<Duration, ClaimFault> {
+    let seconds = text.strip_prefix('-').unwrap_or(text);
+    if seconds.is_empty() || !seconds.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(ClaimFault::ExpiresMalformed);
+    }
+    match text.parse() {
+        Ok(seconds @ 1..=LONGEST_LIFETIME) => Ok(Duration::from_secs(seconds)),
+        Ok(_) | Err(_) => Err(ClaimFault::ExpiresOutOfRange),
+    }
+}
+
+/// When a request with a header claim was signed; an `x-amz-date` that cannot be read is not replaced by `Date`.
+fn read_date(head: &Head) -> Option<(Timestamp, Cow<'_, str>)> {
+    if head.headers.has("x-amz-date") {
+        let text = head.headers.value("x-amz-date")?;
+        return Some((Timestamp::parse_iso_basic(text)?, text.into()));
+    }
+    let text = head.headers.value("date")?;
+    match Timestamp::parse_iso_basic(text) {
+        Some(moment) => Some((moment, text.into())),
+        None => Timestamp::parse_http_date(text).map(|moment| (moment, moment.iso_basic().into())),
+    }
+}

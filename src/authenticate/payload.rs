@@ -1,0 +1,149 @@
+//! What a signature promises of the body.
+
+use super::canonical::{Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, read_hex};
+use super::{ChecksumAlgorithm, Form, Reason};
+use crate::wire::{Head, Transport};
+
+/// What a signature promises of the body.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// The body comes as aws-chunked.
+    Chunked(Chunks),
+    /// The body has this SHA-256.
+    Digest([u8; 32]),
+    /// Nothing: the connection, or the presigned URL's purpose, has to do.
+    Unsigned,
+}
+
+/// The promise of an aws-chunked body.
+#[derive(Clone, Debug)]
+pub struct Chunks {
+    /// How many bytes are left when the framing is taken off.
+    pub decoded_length: u64,
+    pub signing: ChunkSigning,
+    /// The checksum announced for the trailer.
+    pub trailer: Option<ChecksumAlgorithm>,
+}
+
+/// Whether each chunk is signed.
+#[derive(Clone, Debug)]
+pub enum ChunkSigning {
+    /// Each chunk, and the trailer, continues the request's own signature.
+    Signed(Box<ChunkChain>),
+    Unsigned,
+}
+
+/// What the signatures of a body's chunks are computed from.
+#[derive(Clone, Debug)]
+pub struct ChunkChain {
+    pub(super) key: SigningKey,
+    pub(super) moment: Box<str>,
+    pub(super) date: Box<str>,
+    pub(super) region: Box<str>,
+    pub(super) service: Box<str>,
+    /// The signature before the next: the request's own for the first chunk.
+    pub(super) previous: Signature,
+}
+
+impl ChunkChain {
+    /// A chain that begins with the signature of its request.
+    pub fn new(key: SigningKey, moment: &str, scope: &Scope<'_>, seed: Signature) -> Self {
+        Self {
+            key,
+            moment: moment.into(),
+            date: scope.date.into(),
+            region: scope.region.into(),
+            service: scope.service.into(),
+            previous: seed,
+        }
+    }
+}
+
+/// What the head promises, before it is known whose key would sign the chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    Digest([u8; 32]),
+    SignedChunks { decoded_length: u64, trailer: Option<ChecksumAlgorithm> },
+    Unsigned,
+    UnsignedChunks { decoded_length: u64, trailer: ChecksumAlgorithm },
+}
+
+impl Promise {
+    /// Reads the promise, and the text that stands for it in the canonical request.
+    pub(super) fn read(head: &Head, form: Form) -> Result<(Self, &str), Reason> {
+        let text = match form {
+            Form::AuthHeader => head.headers.value("x-amz-content-sha256").ok_or(Reason::PayloadHashMissing)?,
+            Form::QueryString => presigned_text(head)?,
+        };
+        let promise = match text {
+            UNSIGNED_PAYLOAD => Self::Unsigned,
+            // A presigned URL has no signature to begin a chain with that its holder could continue.
+            _ if form == Form::QueryString => read_digest(text)?,
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" if head.headers.has("x-amz-trailer") => {
+                return Err(Reason::TrailerMismatch);
+            }
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => {
+                Self::SignedChunks { decoded_length: decoded_length(head)?, trailer: None }
+            }
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => {
+                Self::SignedChunks { decoded_length: decoded_length(head)?, trailer: Some(trailer(head)?) }
+            }
+            "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => {
+                Self::UnsignedChunks { decoded_length: decoded_length(head)?, trailer: trailer(head)? }
+            }
+            "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD" | "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER" => {
+                return Err(Reason::SigV4A);
+            }
+            _ => read_digest(text)?,
+        };
+        match (promise, form, head.peer.transport) {
+            (Self::Unsigned | Self::UnsignedChunks { .. }, Form::AuthHeader, Transport::Plain) => {
+                Err(Reason::UnsignedPayloadInClear)
+            }
+            _ => Ok((promise, text)),
+        }
+    }
+
+    /// The promise as later stages keep it.
+    pub(super) fn kept(self, chain: impl FnOnce() -> ChunkChain) -> Payload {
+        match self {
+            Self::Digest(digest) => Payload::Digest(digest),
+            Self::SignedChunks { decoded_length, trailer } => {
+                Payload::Chunked(Chunks { decoded_length, signing: ChunkSigning::Signed(Box::new(chain())), trailer })
+            }
+            Self::Unsigned => Payload::Unsigned,
+            Self::UnsignedChunks { decoded_length, trailer } => {
+                Payload::Chunked(Chunks { decoded_length, signing: ChunkSigning::Unsigned, trailer: Some(trailer) })
+            }
+        }
+    }
+}
+
+/// The payload hash of a presigned URL: unsigned unless the header or the query, both signed, say more.
+fn presigned_text(head: &Head) -> Result<&str, Reason> {
+    let header = head.headers.value("x-amz-content-sha256");
+    let query = head.query.value("X-Amz-Content-Sha256");
+    match (header, query) {
+        (None, None) => Ok(UNSIGNED_PAYLOAD),
+        (Some(text), None) | (None, Some(text)) => Ok(text),
+        (Some(header), Some(query)) if header == query => Ok(header),
+        (Some(_), Some(_)) => Err(Reason::PayloadHashMalformed),
+    }
+}
+
+fn read_digest(text: &str) -> Result<Promise, Reason> {
+    read_hex(text).map(Promise::Digest).ok_or(Reason::PayloadHashMalformed)
+}
+
+fn decoded_length(head: &Head) -> Result<u64, Reason> {
+    let text = head.headers.value("x-amz-decoded-content-length").ok_or(Reason::DecodedLengthMissing)?;
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Reason::DecodedLengthMalformed);
+    }
+    text.parse().map_err(|_| Reason::DecodedLengthMalformed)
+}
+
+fn trailer(head: &Head) -> Result<ChecksumAlgorithm, Reason> {
+    let name = head.headers.value("x-amz-trailer").ok_or(Reason::TrailerMismatch)?;
+    ChecksumAlgorithm::of_header(name.trim_matches(' ')).ok_or(Reason::TrailerUnsupported)
+}

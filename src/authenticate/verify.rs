@@ -1,0 +1,116 @@
+//! Whether a request was signed by the holder of a key.
+
+use super::canonical::{canonical_path, canonical_query, canonical_request, string_to_sign};
+use super::claim::{Claim, SIGNATURE_KEY};
+use super::payload::{ChunkChain, Promise};
+use super::{Form, KeyStatus, Keyring, Payload, Principal, Realm, Reason, Rejected, Service};
+use crate::clock::Timestamp;
+use crate::names::AccessKeyId;
+use crate::wire::Head;
+
+/// A request whose signature is right.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    pub principal: Principal,
+    pub key_id: AccessKeyId,
+    pub form: Form,
+    pub service: Service,
+    /// What the signature promises of the body; whoever reads the body has to hold it to that.
+    pub payload: Payload,
+    pub signed_at: Timestamp,
+}
+
+/// Finds who signed a request, or why nobody is known to have.
+// INVARIANT (signed control headers): of the headers that decide anything, each that is there is signed.
+pub fn verify(head: &Head, keyring: &Keyring, now: Timestamp, realm: &Realm) -> Result<Signed, Rejected> {
+    let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
+    let key_id = AccessKeyId::parse(claim.key_id).ok();
+    examine(head, &claim, key_id.as_ref(), keyring, now, realm).map_err(|reason| Rejected { key_id, reason })
+}
+
+fn examine(
+    head: &Head,
+    claim: &Claim<'_>,
+    key_id: Option<&AccessKeyId>,
+    keyring: &Keyring,
+    now: Timestamp,
+    realm: &Realm,
+) -> Result<Signed, Reason> {
+    let service = claim.within(realm)?;
+    claim.timely(now)?;
+    refuse_session(head)?;
+    refuse_unsigned_headers(head, claim)?;
+    let (promise, payload_hash) = Promise::read(head, claim.form)?;
+    let text = signed_text(head, claim, payload_hash)?;
+    // An unknown key costs the same work, so that time does not tell which ids exist.
+    let signer = keyring.signer(key_id, &claim.scope);
+    let matches = signer.key.sign(&text).matches(&claim.signature);
+    let (Some(key_id), Some((principal, status))) = (key_id, signer.known) else { return Err(Reason::UnknownKey) };
+    match status {
+        KeyStatus::Inactive => return Err(Reason::InactiveKey),
+        KeyStatus::Active if !matches => return Err(Reason::SignatureMismatch),
+        KeyStatus::Active => {}
+    }
+    let chain = || ChunkChain::new(signer.key, &claim.moment, &claim.scope, claim.signature.clone());
+    Ok(Signed {
+        principal,
+        key_id: key_id.clone(),
+        form: claim.form,
+        service,
+        payload: promise.kept(chain),
+        signed_at: claim.signed_at,
+    })
+}
+
+/// No session token is ever issued here; with a code beside it S3 answers differently.
+fn refuse_session(head: &Head) -> Result<(), Reason> {
+    const TOKEN: &str = "x-amz-security-token";
+    let in_query = || head.query.pairs().iter().any(|(key, _)| key.eq_ignore_ascii_case(TOKEN));
+    if !head.headers.has(TOKEN) && !in_query() {
+        return Ok(());
+    }
+    Err(if head.headers.has("x-amz-mfa") { Reason::SessionTokenWithMfa } else { Reason::SessionToken })
+}
+
+fn refuse_unsigned_headers(head: &Head, claim: &Claim<'_>) -> Result<(), Reason> {
+    let mut unsigned: Vec<String> = head
+        .headers
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .filter(|name| must_be_signed(name) && !claim.signed_headers().any(|signed| signed == *name))
+        .map(str::to_owned)
+        .collect();
+    if unsigned.is_empty() {
+        return Ok(());
+    }
+    unsigned.sort_unstable();
+    Err(Reason::HeadersNotSigned(unsigned))
+}
+
+/// Upstreams act on these, so an intermediary must not be able to add one.
+fn must_be_signed(name: &str) -> bool {
+    const CONTROL: [&str; 7] = ["x-amz-", "x-container-", "x-minio-", "x-object-", "x-rgw-", "x-rustfs-", "rgwx-"];
+    matches!(name, "content-md5" | "host") || CONTROL.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// The string to sign, from what the client lists as signed.
+fn signed_text(head: &Head, claim: &Claim<'_>, payload_hash: &str) -> Result<Vec<u8>, Reason> {
+    let headers = claim
+        .signed_headers()
+        .map(|name| match head.headers.raw(name) {
+            Some(value) => Ok((name, value.as_bytes())),
+            None => Err(Reason::SignedHeaderAbsent(name.to_owned())),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let path = canonical_path(&head.path).ok_or(Reason::Path)?;
+    let pairs = head.query.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let query = match claim.form {
+        Form::AuthHeader => canonical_query(pairs),
+        Form::QueryString => canonical_query(pairs.filter(|(key, _)| *key != SIGNATURE_KEY)),
+    };
+    let request = canonical_request(head.method.as_str(), &path, &query, &headers, payload_hash);
+    Ok(string_to_sign(&claim.moment, &claim.scope, &request))
+}
+
+#[cfg(test)]
+mod tests;
