@@ -1,8 +1,11 @@
 //! Who signed a request: SigV4, verified on what the wire stage read and on nothing else.
 
+mod body;
 mod canonical;
 mod checksum;
+mod chunked;
 mod claim;
+mod intake;
 mod keyring;
 mod payload;
 mod rejected;
@@ -11,11 +14,13 @@ mod verify;
 #[cfg(test)]
 mod specimen;
 
+pub use body::{BodyFault, Promises};
 pub use canonical::{
     ALGORITHM, EMPTY_SHA256, Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, canonical_path, canonical_query,
     canonical_request, string_to_sign,
 };
 pub use checksum::{Checksum, ChecksumAlgorithm, RunningChecksum};
+pub use intake::Intake;
 pub use keyring::{Key, KeyStatus, Keyring};
 pub use payload::{ChunkChain, ChunkSigning, Chunks, Payload};
 pub use rejected::{ClaimFault, Reason, Rejected};
