@@ -8,21 +8,12 @@ use crate::authenticate::{Form, Principal};
 use crate::mfa::{Code, Fault, Offer};
 use crate::names::UserName;
 use crate::operation::{
-    DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
+    Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
 };
 use crate::wire::Transport;
 
 fn request(hazard: Hazard, document: Document) -> Request {
-    Request {
-        bucket: None,
-        key: None,
-        version: None,
-        query: Vec::new(),
-        headers: Vec::new(),
-        copy_source: None,
-        document,
-        hazard,
-    }
+    Request { document, hazard, ..Request::bare(Action::PutObject, None, None) }
 }
 
 fn caller(principal: Principal, form: Form, transport: Transport) -> Caller {

@@ -1,10 +1,26 @@
 //! What a request asks for: one typed value, or a refusal; never a second look at the raw request.
 
+mod copy_source;
+pub mod documents;
 mod hazard;
+mod headers;
+mod parameters;
 mod request;
+mod route;
+mod row;
+mod table;
+mod target;
+mod unclear;
 
 pub use hazard::{Hazard, VersioningChange};
 pub use request::{
     CopySource, DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, Request, VersioningDocument,
     VersioningStatus,
 };
+pub use route::{Expects, Routed, route};
+pub use row::{Access, Body, Category, Harm, Level, Mark, Row, Support};
+pub use table::Action;
+pub use target::{Routing, UpstreamKind};
+pub use unclear::{Reason, Unclear, Unsupported};
+
+use parameters::version;

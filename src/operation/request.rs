@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::Hazard;
-use crate::names::{BucketName, ObjectKey, VersionId};
+use super::documents::Shown;
+use super::{Action, Hazard};
+use crate::names::{AccountId, BucketName, ObjectKey, VersionId};
 
 /// One S3 request, understood.
 #[derive(Clone, Debug)]
 pub struct Request {
+    pub action: Action,
     pub bucket: Option<BucketName>,
     pub key: Option<ObjectKey>,
     /// The version the query names; version ids in a document or a copy source are there.
@@ -21,6 +23,14 @@ pub struct Request {
     pub document: Document,
     /// What it would do to versions.
     pub hazard: Hazard,
+    /// The operation's name as an SDK repeats it in the query; never passed on.
+    pub x_id: Option<&'static str>,
+    /// The account that the client expects to own the bucket, where the upstream has no accounts to ask.
+    pub expected_owner: Option<AccountId>,
+    /// The same for the bucket that a copy reads.
+    pub expected_source_owner: Option<AccountId>,
+    /// A configuration as it was sent, for the audit record.
+    pub shown: Option<Shown>,
 }
 
 /// The object a copy reads.
@@ -84,6 +94,25 @@ pub enum MfaDeleteChange {
 }
 
 impl Request {
+    /// A request of this operation that says nothing yet, and so does nothing.
+    pub fn bare(action: Action, bucket: Option<BucketName>, key: Option<ObjectKey>) -> Self {
+        Self {
+            action,
+            bucket,
+            key,
+            version: None,
+            query: Vec::new(),
+            headers: Vec::new(),
+            copy_source: None,
+            document: Document::None,
+            hazard: Hazard::None,
+            x_id: None,
+            expected_owner: None,
+            expected_source_owner: None,
+            shown: None,
+        }
+    }
+
     /// Whether this is `POST ?delete`, the one operation whose offer counts even when nothing asks for it.
     pub fn is_delete_objects(&self) -> bool {
         matches!(self.document, Document::DeleteObjects(_))

@@ -1,0 +1,149 @@
+//! From a document's tree to what it means.
+
+use bytes::Bytes;
+
+use super::element::Element;
+use super::grammar::{Breach, Grammar, Reading};
+use super::{Shown, Understood};
+use crate::names::VersionId;
+use crate::operation::hazard::Hazard;
+use crate::operation::request::{
+    DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus,
+};
+use crate::operation::target::{BadKey, Routing};
+use crate::operation::unclear::{Reason, Unsupported};
+use crate::operation::version;
+
+const MOST_OBJECTS: usize = 1000;
+const MOST_PARTS: u32 = 10_000;
+
+pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<Understood, Reason> {
+    let sent = Element::parse(body).map_err(|_| Reason::MalformedXml)?;
+    let root = grammar.check(sent.clone()).map_err(|breach| match breach {
+        Breach::Extension(name) => Reason::NotImplemented(Unsupported::Element(name)),
+        Breach::Invalid => Reason::MalformedXml,
+    })?;
+    let shown = Some(Shown::Tree(sent));
+    let rewritten = || Document::Rewritten(Bytes::from(root.write()));
+    match grammar.reading {
+        Reading::Configuration => Ok(Understood { document: rewritten(), shown, hazard: Hazard::None }),
+        Reading::DeleteObjects => {
+            let document = Document::DeleteObjects(delete_objects(&root, routing)?);
+            Ok(Understood { document, shown: None, hazard: Hazard::None })
+        }
+        Reading::LegalHold => Ok(Understood { document: rewritten(), shown, hazard: legal_hold(&root)? }),
+        Reading::Parts => {
+            check_parts(&root)?;
+            Ok(Understood { document: rewritten(), shown: None, hazard: Hazard::None })
+        }
+        Reading::PublicAccessBlock => {
+            Ok(Understood { document: rewritten(), shown, hazard: public_access_block(&root)? })
+        }
+        Reading::Query => Ok(Understood { document: rewritten(), shown: None, hazard: Hazard::None }),
+        Reading::Retention => {
+            check_retention(&root)?;
+            Ok(Understood { document: rewritten(), shown, hazard: Hazard::WeakensProtection })
+        }
+        Reading::Versioning => {
+            let versioning = versioning(&root)?;
+            let hazard = Hazard::ChangesVersioning(versioning);
+            Ok(Understood { document: Document::Versioning(versioning), shown, hazard })
+        }
+    }
+}
+
+fn delete_objects(root: &Element, routing: &Routing) -> Result<DeleteObjects, Reason> {
+    let quiet = match root.text_at("Quiet") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Reason::MalformedXml),
+    };
+    let objects: Vec<ObjectIdentifier> = root
+        .children()
+        .iter()
+        .filter(|child| child.name == "Object")
+        .map(|entry| object(entry, routing))
+        .collect::<Result<_, _>>()?;
+    if objects.is_empty() || objects.len() > MOST_OBJECTS {
+        return Err(Reason::MalformedXml);
+    }
+    Ok(DeleteObjects { objects, quiet })
+}
+
+fn object(entry: &Element, routing: &Routing) -> Result<ObjectIdentifier, Reason> {
+    let text = entry.text_at("Key").ok_or(Reason::MalformedXml)?;
+    let key = routing.key(text).map_err(|bad| match bad {
+        BadKey::Aliased => Reason::InvalidArgument {
+            name: "Key",
+            value: text.to_owned(),
+            text: "Object name contains unsupported characters.",
+        },
+        BadKey::Invalid => Reason::MalformedXml,
+        BadKey::TooLong(size) => Reason::KeyTooLong(size),
+    })?;
+    let version: Option<VersionId> = entry.text_at("VersionId").map(|id| version("VersionId", id)).transpose()?;
+    Ok(ObjectIdentifier { key, version })
+}
+
+fn versioning(root: &Element) -> Result<VersioningDocument, Reason> {
+    let status = match root.text_at("Status") {
+        None => return Err(Reason::IllegalVersioningConfiguration),
+        Some("Enabled") => VersioningStatus::Enabled,
+        Some("Suspended") => VersioningStatus::Suspended,
+        Some(_) => return Err(Reason::MalformedXml),
+    };
+    let mfa_delete = match root.text_at("MfaDelete") {
+        None => MfaDeleteChange::Keep,
+        Some("Disabled") => MfaDeleteChange::Disable,
+        Some("Enabled") => MfaDeleteChange::Enable,
+        Some(_) => return Err(Reason::MalformedXml),
+    };
+    Ok(VersioningDocument { status, mfa_delete })
+}
+
+fn legal_hold(root: &Element) -> Result<Hazard, Reason> {
+    match root.text_at("Status") {
+        Some("ON") => Ok(Hazard::None),
+        Some("OFF") => Ok(Hazard::WeakensProtection),
+        Some(_) | None => Err(Reason::MalformedXml),
+    }
+}
+
+/// Only all four blocks at once can weaken nothing; an absent one is off.
+fn public_access_block(root: &Element) -> Result<Hazard, Reason> {
+    let mut on = 0;
+    for block in root.children() {
+        match block.text() {
+            Some("true") => on += 1,
+            Some("false") => {}
+            Some(_) | None => return Err(Reason::MalformedXml),
+        }
+    }
+    Ok(if on == 4 { Hazard::None } else { Hazard::WeakensProtection })
+}
+
+/// A mode and a date, or neither, which ends the retention.
+fn check_retention(root: &Element) -> Result<(), Reason> {
+    let is_date =
+        |text: &str| text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.TZ+".contains(&byte));
+    match (root.text_at("Mode"), root.text_at("RetainUntilDate")) {
+        (None, None) => Ok(()),
+        (Some("COMPLIANCE" | "GOVERNANCE"), Some(date)) if is_date(date) => Ok(()),
+        (Some(_), _) | (None, Some(_)) => Err(Reason::MalformedXml),
+    }
+}
+
+fn check_parts(root: &Element) -> Result<(), Reason> {
+    let mut count = 0;
+    for part in root.children() {
+        count += 1;
+        let number = part.text_at("PartNumber").unwrap_or_default();
+        let numbered = number.bytes().all(|byte| byte.is_ascii_digit())
+            && number.parse::<u32>().is_ok_and(|number| (1..=MOST_PARTS).contains(&number));
+        let tagged = part.text_at("ETag").is_some_and(|tag| !tag.is_empty());
+        if !numbered || !tagged || count > MOST_PARTS {
+            return Err(Reason::MalformedXml);
+        }
+    }
+    if count == 0 { Err(Reason::MalformedXml) } else { Ok(()) }
+}

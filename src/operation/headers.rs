@@ -1,0 +1,247 @@
+//! Which headers go on to the upstream, which end here, and which make a request refused.
+
+use http::header::{HeaderName, HeaderValue};
+
+use super::row::{Access, Body, Row};
+use super::target::{Routing, UpstreamKind};
+use super::unclear::{Reason, Unsupported};
+use crate::names::AccountId;
+use crate::wire::Head;
+
+/// Headers by what they are about; a name that ends with `-` stands for all that begin with it.
+pub(super) mod group {
+    pub const ACL: &[&str] =
+        &["x-amz-acl", "x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write-acp"];
+    pub const ATTRIBUTES: &[&str] = &["x-amz-max-parts", "x-amz-object-attributes", "x-amz-part-number-marker"];
+    pub const BUCKET_ACL: &[&str] = &[
+        "x-amz-acl",
+        "x-amz-grant-full-control",
+        "x-amz-grant-read",
+        "x-amz-grant-read-acp",
+        "x-amz-grant-write",
+        "x-amz-grant-write-acp",
+    ];
+    pub const BUCKET_CREATION: &[&str] = &["x-amz-bucket-object-lock-enabled", "x-amz-object-ownership"];
+    pub const BYPASS: &[&str] = &["x-amz-bypass-governance-retention"];
+    pub const CHECKSUM: &[&str] = &[
+        "content-md5",
+        "x-amz-checksum-crc32",
+        "x-amz-checksum-crc32c",
+        "x-amz-checksum-crc64nvme",
+        "x-amz-checksum-md5",
+        "x-amz-checksum-sha1",
+        "x-amz-checksum-sha256",
+        "x-amz-checksum-sha512",
+        "x-amz-checksum-xxhash128",
+        "x-amz-checksum-xxhash3",
+        "x-amz-checksum-xxhash64",
+    ];
+    pub const CHECKSUM_ALGORITHM: &[&str] = &["x-amz-checksum-algorithm"];
+    pub const CHECKSUM_MODE: &[&str] = &["x-amz-checksum-mode"];
+    pub const CHECKSUM_TYPE: &[&str] = &["x-amz-checksum-type", "x-amz-mp-object-size"];
+    pub const CONFIRM: &[&str] = &["x-amz-confirm-remove-self-bucket-access"];
+    pub const CONTENT: &[&str] =
+        &["cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"];
+    pub const COPY: &[&str] = &[
+        "x-amz-copy-source",
+        "x-amz-copy-source-if-match",
+        "x-amz-copy-source-if-modified-since",
+        "x-amz-copy-source-if-none-match",
+        "x-amz-copy-source-if-unmodified-since",
+        "x-amz-source-expected-bucket-owner",
+    ];
+    pub const COPY_CUSTOMER_KEY: &[&str] = &[
+        "x-amz-copy-source-server-side-encryption-customer-algorithm",
+        "x-amz-copy-source-server-side-encryption-customer-key",
+        "x-amz-copy-source-server-side-encryption-customer-key-md5",
+    ];
+    pub const COPY_RANGE: &[&str] = &["x-amz-copy-source-range"];
+    pub const CUSTOMER_KEY: &[&str] = &[
+        "x-amz-server-side-encryption-customer-algorithm",
+        "x-amz-server-side-encryption-customer-key",
+        "x-amz-server-side-encryption-customer-key-md5",
+    ];
+    pub const DELETE_CONDITION: &[&str] = &["if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"];
+    pub const DIRECTIVE: &[&str] = &["x-amz-metadata-directive", "x-amz-tagging-directive"];
+    pub const ENCRYPTION: &[&str] = &[
+        "x-amz-server-side-encryption",
+        "x-amz-server-side-encryption-aws-kms-key-id",
+        "x-amz-server-side-encryption-bucket-key-enabled",
+        "x-amz-server-side-encryption-context",
+    ];
+    pub const INITIATED: &[&str] = &["x-amz-if-match-initiated-time"];
+    pub const LOCK: &[&str] =
+        &["x-amz-object-lock-legal-hold", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"];
+    pub const LOCK_TOKEN: &[&str] = &["x-amz-bucket-object-lock-token"];
+    pub const METADATA: &[&str] = &["x-amz-meta-"];
+    pub const OPTIONAL_ATTRIBUTES: &[&str] = &["x-amz-optional-object-attributes"];
+    pub const PLACEMENT: &[&str] = &["x-amz-storage-class", "x-amz-tagging", "x-amz-website-redirect-location"];
+    pub const RANGE: &[&str] = &["range"];
+    pub const READ_CONDITION: &[&str] =
+        &["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"];
+    pub const SKIP_VALIDATION: &[&str] = &["x-amz-skip-destination-validation"];
+    pub const TRANSITION: &[&str] = &["x-amz-transition-default-minimum-object-size"];
+    pub const WRITE_CONDITION: &[&str] = &["if-match", "if-none-match"];
+}
+
+/// The headers of a request, apart by where they go.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub carried: Vec<(HeaderName, HeaderValue)>,
+    pub copy_source: Option<String>,
+    /// The owner the client expects, where the upstream knows no accounts and we answer for it.
+    pub expected_owner: Option<AccountId>,
+    pub expected_source_owner: Option<AccountId>,
+}
+
+/// Where one header goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Carry,
+    /// An earlier stage has read it, or none needs it.
+    End,
+    Refuse,
+    /// Read here.
+    Take,
+}
+
+/// Name spaces in which each header commands something, to S3 or to one of the stores that speak it.
+const COMMANDING: &[&str] = &["x-amz-", "x-minio-", "x-rustfs-", "x-rgw-", "rgwx-", "x-object-", "x-container-"];
+
+/// What SDKs say of themselves.
+const CHATTER: &[&str] = &["amz-sdk-", "x-amz-sdk-", "x-amz-te", "x-amz-user-agent"];
+
+/// Headers of signing, framing and MFA: read by other stages, never passed on.
+const ELSEWHERE: &[&str] = &[
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-decoded-content-length",
+    "x-amz-mfa",
+    "x-amz-security-token",
+    "x-amz-trailer",
+];
+
+/// Metadata that MinIO takes for orders: to unpack an archive over other keys, to forge its own records.
+const FORBIDDEN_METADATA: &[&str] =
+    &["x-amz-meta-snowball-auto-extract", "x-amz-meta-minio-", "x-amz-meta-x-amz-", "x-amz-meta-x-minio-"];
+
+/// Sorts the headers of a request, and those that a presigned URL carries in its query.
+pub(super) fn sort(head: &Head, row: &Row, routing: &Routing) -> Result<Sorted, Reason> {
+    let mut sorted = Sorted::default();
+    for (name, value) in head.headers.iter() {
+        let fate = fate(name.as_str(), row, routing.upstream);
+        sorted.add(name.clone(), value.clone(), fate)?;
+    }
+    for (key, value) in head.query.pairs() {
+        if !is_presigned_header(head, key) {
+            continue;
+        }
+        let name = key.to_ascii_lowercase();
+        let fate = match fate(&name, row, routing.upstream) {
+            // What routes, signs or proves must be where every reader looks for it.
+            Fate::Take if name == "x-amz-copy-source" => Fate::Refuse,
+            Fate::End if ELSEWHERE.contains(&name.as_str()) => Fate::Refuse,
+            other => other,
+        };
+        let refused = || Reason::NotImplemented(Unsupported::QueryKey(key.clone()));
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
+        let value = HeaderValue::from_str(value).map_err(|_| refused())?;
+        let twice = head.headers.has(&name) || sorted.carried.iter().any(|(carried, _)| *carried == header);
+        if fate == Fate::Refuse || twice {
+            return Err(refused());
+        }
+        sorted.add(header, value, fate)?;
+    }
+    Ok(sorted)
+}
+
+/// Whether a query key is a header that the signer of a URL moved there.
+pub(super) fn is_presigned_header(head: &Head, key: &str) -> bool {
+    let control = key.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"));
+    control && head.query.has("X-Amz-Signature") && !SIGNING_KEYS.contains(&key)
+}
+
+/// The query keys of a presigned URL that are about its signature.
+pub(super) const SIGNING_KEYS: &[&str] = &[
+    "X-Amz-Algorithm",
+    "X-Amz-Content-Sha256",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+];
+
+impl Sorted {
+    fn add(&mut self, name: HeaderName, mut value: HeaderValue, fate: Fate) -> Result<(), Reason> {
+        match fate {
+            Fate::Carry => {
+                if name == http::header::CONTENT_ENCODING {
+                    match without_chunking(&value) {
+                        Some(rest) => value = rest,
+                        None => return Ok(()),
+                    }
+                }
+                value.set_sensitive(name.as_str().ends_with("-customer-key"));
+                self.carried.push((name, value));
+            }
+            Fate::End => {}
+            Fate::Refuse => return Err(Reason::NotImplemented(Unsupported::Header(name.as_str().to_owned()))),
+            Fate::Take => {
+                let text = value.to_str().unwrap_or_default().to_owned();
+                match name.as_str() {
+                    "x-amz-copy-source" => self.copy_source = Some(text),
+                    "x-amz-source-expected-bucket-owner" => self.expected_source_owner = Some(account(text)?),
+                    _ => self.expected_owner = Some(account(text)?),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn fate(name: &str, row: &Row, upstream: UpstreamKind) -> Fate {
+    let on_aws = upstream == UpstreamKind::Aws;
+    let allowed = row.takes_header(name);
+    let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
+    match name {
+        "x-amz-copy-source" if allowed => Fate::Take,
+        "x-amz-source-expected-bucket-owner" if allowed && !on_aws => Fate::Take,
+        "x-amz-expected-bucket-owner" if !on_aws => Fate::Take,
+        "x-amz-expected-bucket-owner" => Fate::Carry,
+        "x-amz-request-payer" if on_aws => Fate::Carry,
+        "x-amz-request-payer" => Fate::End,
+        _ if begins(FORBIDDEN_METADATA) => Fate::Refuse,
+        _ if allowed => Fate::Carry,
+        _ if ELSEWHERE.contains(&name) || begins(CHATTER) => Fate::End,
+        // Of the document as it was sent; ours is another one, with sums of its own.
+        _ if name.starts_with("x-amz-checksum-") && is_document(row.body) => Fate::End,
+        _ if begins(COMMANDING) => Fate::Refuse,
+        // A write whose condition is not looked at could destroy what the condition was to keep.
+        _ if name.starts_with("if-") && row.access == Access::Write => Fate::Refuse,
+        _ => Fate::End,
+    }
+}
+
+fn is_document(body: Body) -> bool {
+    match body {
+        Body::Document(_) | Body::OptionalDocument(_) | Body::Policy => true,
+        Body::Nothing | Body::Payload => false,
+    }
+}
+
+fn account(text: String) -> Result<AccountId, Reason> {
+    AccountId::parse(&text).map_err(|_| Reason::InvalidBucketOwner(text))
+}
+
+/// The content's own encoding, without the coding that only frames it on the way here.
+fn without_chunking(value: &HeaderValue) -> Option<HeaderValue> {
+    let Ok(text) = value.to_str() else { return Some(value.clone()) };
+    let kept: Vec<&str> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked"))
+        .collect();
+    if kept.is_empty() { None } else { HeaderValue::from_str(&kept.join(",")).ok() }
+}

@@ -1,0 +1,121 @@
+//! The query of a request: every key known to its operation, every value such as all stores read alike.
+
+use super::Action;
+use super::headers::{SIGNING_KEYS, is_presigned_header};
+use super::row::{Mark, Row};
+use super::target::{Routing, UpstreamKind};
+use super::unclear::{Reason, Unsupported};
+use crate::names::{InvalidName, VersionId};
+use crate::wire::Head;
+
+/// What a query says beside the signature.
+#[derive(Debug, Default)]
+pub(super) struct Parameters {
+    pub query: Vec<(&'static str, String)>,
+    pub version: Option<VersionId>,
+    pub x_id: Option<&'static str>,
+}
+
+/// Reads the query of a request that is this row's operation.
+pub(super) fn read(head: &Head, row: &'static Row, routing: &Routing) -> Result<Parameters, Reason> {
+    let mut parameters = Parameters::default();
+    for (key, value) in head.query.pairs() {
+        if SIGNING_KEYS.contains(&key.as_str()) || is_presigned_header(head, key) {
+            continue;
+        }
+        match (key.as_str(), row.query_key(key)) {
+            ("versionId", Some(_)) => parameters.version = Some(version("versionId", value)?),
+            ("versionId", None) => {
+                return Err(invalid("versionId", value, "This operation does not accept a version-id."));
+            }
+            ("x-id", _) => parameters.x_id = Some(own_name(row, value)?),
+            (_, Some(known)) => {
+                check(row, known, value)?;
+                parameters.query.push((known, value.clone()));
+            }
+            ("metadata", None) if lists_metadata(row.action, routing) && value == "true" => {
+                parameters.query.push(("metadata", value.clone()));
+            }
+            (_, None) => return Err(stray(head, row, key)),
+        }
+    }
+    Ok(parameters)
+}
+
+/// Reads a version id; empty is S3's own error, never "no version".
+pub(super) fn version(name: &'static str, value: &str) -> Result<VersionId, Reason> {
+    VersionId::parse(value).map_err(|error| match error {
+        InvalidName::VersionEmpty => invalid(name, value, "Version id cannot be the empty string"),
+        _ => invalid(name, value, "Invalid version id specified"),
+    })
+}
+
+/// SDKs repeat the operation's name in `x-id`; another name is another reading of the request.
+fn own_name(row: &'static Row, value: &str) -> Result<&'static str, Reason> {
+    if row.name == value {
+        return Ok(row.name);
+    }
+    row.alias.filter(|alias| *alias == value).ok_or_else(|| invalid("x-id", value, "Invalid Argument"))
+}
+
+/// MinIO's client asks its listings for the metadata of each object; other stores do not know the key.
+fn lists_metadata(action: Action, routing: &Routing) -> bool {
+    routing.upstream == UpstreamKind::Minio && matches!(action, Action::ListObjectVersions | Action::ListObjectsV2)
+}
+
+fn check(row: &Row, key: &'static str, value: &str) -> Result<(), Reason> {
+    if value.chars().any(char::is_control) {
+        return Err(invalid(key, value, "Invalid Argument"));
+    }
+    for mark in row.marks {
+        match mark {
+            Mark::Flag(flag) if *flag == key && !value.is_empty() => {
+                return Err(invalid(key, value, "This parameter does not take a value"));
+            }
+            // Ceph reads an empty upload id as none, and the request as another operation.
+            Mark::Value(named) if *named == key && value.is_empty() => {
+                return Err(invalid(key, value, "This parameter cannot be the empty string"));
+            }
+            Mark::Exactly(..) | Mark::Flag(_) | Mark::Header(_) | Mark::Path(_) | Mark::Value(_) => {}
+        }
+    }
+    match key {
+        "partNumber" if !is_number(value, 1, 10_000) => {
+            Err(invalid(key, value, "Part number must be an integer between 1 and 10000, inclusive"))
+        }
+        "max-buckets" | "max-keys" | "max-parts" | "max-uploads" | "part-number-marker"
+            if !is_number(value, 0, i32::MAX.unsigned_abs()) =>
+        {
+            Err(invalid(key, value, "Provided value is not an integer or not within integer range"))
+        }
+        "encoding-type" if value != "url" => Err(invalid(key, value, "Invalid Encoding Method specified in Request")),
+        "fetch-owner" if !matches!(value, "true" | "false") => Err(invalid(key, value, "Invalid Argument")),
+        _ => Ok(()),
+    }
+}
+
+fn is_number(text: &str, least: u32, most: u32) -> bool {
+    // `parse` alone would take a sign.
+    text.bytes().all(|byte| byte.is_ascii_digit())
+        && text.parse::<u32>().is_ok_and(|number| (least..=most).contains(&number))
+}
+
+/// A key that this operation does not know: another operation's mark, or nobody's.
+fn stray(head: &Head, row: &Row, key: &str) -> Reason {
+    let mut marked = Action::ALL
+        .iter()
+        .map(|action| action.row())
+        .filter(|other| other.is_at(row.level) && other.marks.iter().any(|mark| mark.query_key() == Some(key)));
+    match (marked.clone().any(|other| other.method == head.method), marked.next()) {
+        (true, _) => match row.marks.iter().find_map(Mark::query_key) {
+            Some(own) => Reason::ConflictingQuery(own.to_owned(), key.to_owned()),
+            None => Reason::NotImplemented(Unsupported::QueryKey(key.to_owned())),
+        },
+        (false, Some(_)) => Reason::MethodNotAllowed,
+        (false, None) => Reason::NotImplemented(Unsupported::QueryKey(key.to_owned())),
+    }
+}
+
+fn invalid(name: &'static str, value: &str, text: &'static str) -> Reason {
+    Reason::InvalidArgument { name, value: value.to_owned(), text }
+}

@@ -1,0 +1,250 @@
+//! From a head to an operation, and from its body to the whole request.
+
+use bytes::Bytes;
+
+use super::documents::{self, Understood};
+use super::hazard::Hazard;
+use super::headers::{self, Sorted};
+use super::parameters::{self, Parameters};
+use super::request::{CopySource, Document, Request};
+use super::row::{Body, Harm, Level, Row, Support};
+use super::target::{Routing, Target, UpstreamKind};
+use super::unclear::{Reason, Unclear, Unsupported};
+use super::{Action, DeleteObjects};
+use crate::names::{BucketName, ObjectKey};
+use crate::wire::Head;
+
+/// A request of which all but the body is understood.
+#[derive(Clone, Debug)]
+pub struct Routed {
+    row: &'static Row,
+    routing: Routing,
+    expects: Expects,
+    request: Request,
+}
+
+/// What body belongs to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expects {
+    /// A document that is read whole; more than `limit` bytes are refused.
+    Document {
+        limit: usize,
+    },
+    Nothing,
+    /// Object data, streamed.
+    Payload,
+}
+
+/// What is known of a request so far.
+#[derive(Default)]
+struct Known {
+    bucket: Option<BucketName>,
+    key: Option<ObjectKey>,
+    action: Option<Action>,
+}
+
+/// S3's limit for an object sent in one request.
+const LONGEST_PAYLOAD: u64 = 5 * 1024 * 1024 * 1024;
+
+/// Finds the one operation that a head is; nothing of the body is read.
+pub fn route(head: &Head, routing: &Routing) -> Result<Routed, Unclear> {
+    let mut known = Known::default();
+    read(head, routing, &mut known).map_err(|reason| Unclear {
+        bucket: known.bucket,
+        key: known.key,
+        action: known.action,
+        reason,
+    })
+}
+
+fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Reason> {
+    let target = Target::split(head, routing)?;
+    // The rest is looked at before a bad name is reported, so that the audit record can tell the operation.
+    let bucket = target.bucket();
+    let key = target.key(routing);
+    known.bucket = bucket.as_ref().ok().cloned().flatten();
+    known.key = key.as_ref().ok().cloned().flatten();
+    let row = select(head, target.level())?;
+    known.action = Some(row.action);
+    let supported = match row.support {
+        Support::Answered | Support::Forwarded => true,
+        Support::AwsOnly => routing.upstream == UpstreamKind::Aws,
+        Support::Refused => false,
+    };
+    if !supported {
+        return Err(Reason::NotImplemented(Unsupported::Operation(row.action)));
+    }
+    let (bucket, key) = (bucket?, key?);
+    let (parameters, sorted, expects) = match row.support {
+        // Nothing of it is forwarded, so that nothing in it can be misread.
+        Support::Answered => (Parameters::default(), Sorted::default(), Expects::Nothing),
+        Support::AwsOnly | Support::Forwarded | Support::Refused => {
+            (parameters::read(head, row, routing)?, headers::sort(head, row, routing)?, expects(head, row)?)
+        }
+    };
+    let copy_source = sorted.copy_source.map(|value| CopySource::parse(&value, routing)).transpose()?;
+    let request = Request {
+        version: parameters.version,
+        query: parameters.query,
+        headers: sorted.carried,
+        copy_source,
+        x_id: parameters.x_id,
+        expected_owner: sorted.expected_owner,
+        expected_source_owner: sorted.expected_source_owner,
+        ..Request::bare(row.action, bucket, key)
+    };
+    Ok(Routed { row, routing: routing.clone(), expects, request })
+}
+
+/// The row all of whose marks are there, and more of them than of any other's.
+fn select(head: &Head, level: Level) -> Result<&'static Row, Reason> {
+    let mut best: Option<&'static Row> = None;
+    let mut rival: Option<&'static Row> = None;
+    for row in Action::ALL.iter().map(|action| action.row()) {
+        if row.method != head.method || !row.is_at(level) || !row.marks.iter().all(|mark| mark.is_on(head)) {
+            continue;
+        }
+        match best {
+            Some(other) if other.marks.len() > row.marks.len() => {}
+            Some(other) if other.marks.len() == row.marks.len() => rival = Some(row),
+            Some(_) | None => (best, rival) = (Some(row), None),
+        }
+    }
+    match (best, rival) {
+        (None, _) => Err(Reason::MethodNotAllowed),
+        (Some(row), None) => Ok(row),
+        (Some(one), Some(other)) => Err(conflict(one, other)),
+    }
+}
+
+fn conflict(one: &Row, other: &Row) -> Reason {
+    let named = |row: &Row| row.marks.iter().find_map(|mark| mark.query_key());
+    match (named(one), named(other)) {
+        (Some(one), Some(other)) => Reason::ConflictingQuery(one.to_owned(), other.to_owned()),
+        (Some(_), None) | (None, Some(_)) | (None, None) => {
+            Reason::NotImplemented(Unsupported::Header("x-amz-copy-source".to_owned()))
+        }
+    }
+}
+
+fn expects(head: &Head, row: &Row) -> Result<Expects, Reason> {
+    let length = head.content_length();
+    let chunked = head.headers.has("transfer-encoding");
+    if length.is_none() && head.headers.has("content-length") {
+        return Err(Reason::MissingContentLength);
+    }
+    let absent = !chunked && length.unwrap_or(0) == 0;
+    let limit = match row.body {
+        Body::Nothing if absent => return Ok(Expects::Nothing),
+        Body::Nothing => return Err(Reason::UnexpectedContent),
+        Body::Payload => return payload(head, length),
+        Body::OptionalDocument(_) if absent => return Ok(Expects::Nothing),
+        Body::Document(grammar) | Body::OptionalDocument(grammar) => grammar.limit,
+        Body::Policy => documents::POLICY_LIMIT,
+    };
+    match length {
+        None => Err(Reason::MissingContentLength),
+        Some(_) if chunked => Err(Reason::MissingContentLength),
+        Some(length) if usize::try_from(length).is_ok_and(|length| length <= limit) => Ok(Expects::Document { limit }),
+        Some(_) => Err(Reason::MaxMessageLengthExceeded(limit)),
+    }
+}
+
+fn payload(head: &Head, length: Option<u64>) -> Result<Expects, Reason> {
+    let decoded = head.headers.value("x-amz-decoded-content-length").and_then(|text| text.parse::<u64>().ok());
+    match decoded.or(length) {
+        None => Err(Reason::MissingContentLength),
+        Some(length) if length > LONGEST_PAYLOAD => Err(Reason::EntityTooLarge),
+        Some(_) => Ok(Expects::Payload),
+    }
+}
+
+impl Routed {
+    /// Which operation it is.
+    pub fn action(&self) -> Action {
+        self.row.action
+    }
+
+    /// What the table says of it.
+    pub fn row(&self) -> &'static Row {
+        self.row
+    }
+
+    /// The bucket it is about.
+    pub fn bucket(&self) -> Option<&BucketName> {
+        self.request.bucket.as_ref()
+    }
+
+    /// The key it is about.
+    pub fn key(&self) -> Option<&ObjectKey> {
+        self.request.key.as_ref()
+    }
+
+    /// What body belongs to it.
+    pub fn expects(&self) -> Expects {
+        self.expects
+    }
+
+    /// Takes the body, whole where a document is expected, and makes the request complete.
+    pub fn complete(self, body: Option<Bytes>) -> Result<Request, Unclear> {
+        let body = body.filter(|body| !body.is_empty());
+        let Self { row, routing, expects, mut request } = self;
+        match understand(row, &routing, expects, body) {
+            Ok(understood) => {
+                request.hazard = hazard(row, &routing, &request, &understood);
+                request.document = understood.document;
+                request.shown = understood.shown;
+                Ok(request)
+            }
+            Err(reason) => {
+                Err(Unclear { bucket: request.bucket, key: request.key, action: Some(request.action), reason })
+            }
+        }
+    }
+}
+
+fn understand(row: &Row, routing: &Routing, expects: Expects, body: Option<Bytes>) -> Result<Understood, Reason> {
+    let without = |document| Understood { document, shown: None, hazard: Hazard::None };
+    match (expects, body) {
+        (Expects::Nothing, None) => Ok(without(Document::None)),
+        (Expects::Nothing, Some(_)) => Err(Reason::UnexpectedContent),
+        // Streamed past this stage; there is nothing in it that could change the decision.
+        (Expects::Payload, _) => Ok(without(Document::Payload)),
+        (Expects::Document { limit }, Some(body)) if body.len() > limit => Err(Reason::MaxMessageLengthExceeded(limit)),
+        (Expects::Document { .. }, Some(body)) => match row.body {
+            Body::Document(grammar) | Body::OptionalDocument(grammar) => documents::read(grammar, &body, routing),
+            Body::Policy => documents::read_policy(&body),
+            Body::Nothing | Body::Payload => Err(Reason::UnexpectedContent),
+        },
+        (Expects::Document { .. }, None) => Err(Reason::MissingRequestBody),
+    }
+}
+
+fn hazard(row: &Row, routing: &Routing, request: &Request, understood: &Understood) -> Hazard {
+    let folder = request.key.as_ref().is_some_and(|key| routing.is_folder_object(key));
+    match row.harm {
+        Harm::Always(hazard) => hazard,
+        Harm::AsDocument => understood.hazard,
+        Harm::Deletes if request.version.is_some() => Hazard::DestroysVersion,
+        Harm::Deletes | Harm::Replaces if folder => Hazard::ReplacesUnversioned,
+        Harm::Deletes | Harm::Replaces => Hazard::ReplacesNullVersion,
+        Harm::DeletesMany => match &understood.document {
+            Document::DeleteObjects(entries) => hazard_of_entries(entries, routing, request),
+            Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => {
+                Hazard::DestroysVersion
+            }
+        },
+    }
+}
+
+fn hazard_of_entries(entries: &DeleteObjects, routing: &Routing, request: &Request) -> Hazard {
+    let bypasses = request.headers.iter().any(|(name, _)| name.as_str() == "x-amz-bypass-governance-retention");
+    if entries.objects.iter().any(|entry| entry.version.is_some()) {
+        Hazard::DestroysVersion
+    } else if bypasses || entries.objects.iter().any(|entry| routing.is_folder_object(&entry.key)) {
+        // Nobody needs a bypass to add delete markers.
+        Hazard::ReplacesUnversioned
+    } else {
+        Hazard::ReplacesNullVersion
+    }
+}

@@ -1,0 +1,329 @@
+//! The operation table: one row for each operation of AWS's S3 model, and nothing else.
+//!
+//! Routing, judging, rendering and naming all read this table. What is in no row is refused.
+
+use super::documents::grammar;
+use super::hazard::Hazard;
+use super::headers::group::*;
+use super::row::{Access, Body, Category, Harm, Level, Mark, Row, Support};
+use crate::wire::Method;
+use Body::{Document, Nothing, OptionalDocument, Payload, Policy};
+use Harm::{Always, AsDocument, Deletes, DeletesMany, Replaces};
+use Mark::{Exactly, Flag, Header, Path, Value};
+
+const HARMLESS: Harm = Always(Hazard::None);
+const WEAKENS: Harm = Always(Hazard::WeakensProtection);
+
+const BUCKET_LISTING: &[&str] = &["bucket-region", "max-buckets", "prefix"];
+const CONTINUATION: &[&str] = &["continuation-token"];
+const LISTING: &[&str] = &["delimiter", "encoding-type", "prefix"];
+const LISTING_V1: &[&str] = &["marker", "max-keys"];
+const LISTING_V2: &[&str] = &["fetch-owner", "max-keys", "start-after"];
+const PART: &[&str] = &["partNumber"];
+const PART_LISTING: &[&str] = &["max-parts", "part-number-marker"];
+const RESPONSE: &[&str] = &[
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+];
+const UPLOAD_LISTING: &[&str] = &["key-marker", "max-uploads", "upload-id-marker"];
+const VERSION: &[&str] = &["versionId"];
+const VERSION_LISTING: &[&str] = &["key-marker", "max-keys", "version-id-marker"];
+
+/// Writes the enum and its rows from one list, so that neither can lack what the other has.
+macro_rules! operations {
+    ($(
+        $action:ident: $method:ident $level:ident [$($mark:expr),*],
+        $(query [$($keys:expr),*],)?
+        $(headers [$($names:expr),*],)?
+        takes $body:expr, $harm:expr, $category:ident $access:ident $support:ident
+        $(as $event:literal)? $(also $alias:literal)?;
+    )*) => {
+        /// An operation of S3.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Action {
+            $($action,)*
+        }
+
+        impl Action {
+            /// Every operation, in the alphabet's order.
+            pub const ALL: &[Self] = &[$(Self::$action,)*];
+
+            /// What the table says of this operation.
+            pub fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$action => {
+                        static ROW: Row = Row {
+                            action: Action::$action,
+                            name: stringify!($action),
+                            alias: first!($(Some($alias),)? None),
+                            method: Method::$method,
+                            level: Level::$level,
+                            marks: &[$($mark),*],
+                            query: &[$($($keys),*)?],
+                            headers: &[$($($names),*)?],
+                            body: $body,
+                            harm: $harm,
+                            event: first!($($event,)? stringify!($action)),
+                            category: Category::$category,
+                            access: Access::$access,
+                            support: Support::$support,
+                        };
+                        &ROW
+                    })*
+                }
+            }
+        }
+    };
+}
+
+macro_rules! first {
+    ($first:expr $(, $rest:expr)*) => {
+        $first
+    };
+}
+
+impl Action {
+    /// The operation's name in AWS's model.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+}
+
+operations! {
+    AbortMultipartUpload: Delete Object [Value("uploadId")], headers [INITIATED],
+        takes Nothing, HARMLESS, Data Write Forwarded;
+    CompleteMultipartUpload: Post Object [Value("uploadId")],
+        headers [CHECKSUM, CHECKSUM_TYPE, WRITE_CONDITION, CUSTOMER_KEY],
+        takes Document(&grammar::COMPLETE_MULTIPART_UPLOAD), Replaces, Data Write Forwarded;
+    CopyObject: Put Object [Header("x-amz-copy-source")],
+        headers [ACL, CHECKSUM_ALGORITHM, CONTENT, COPY, COPY_CUSTOMER_KEY, CUSTOMER_KEY, DIRECTIVE, ENCRYPTION,
+        LOCK, METADATA, PLACEMENT, WRITE_CONDITION],
+        takes Nothing, Replaces, Data Write Forwarded;
+    CreateBucket: Put Bucket [], headers [BUCKET_ACL, BUCKET_CREATION],
+        takes OptionalDocument(&grammar::CREATE_BUCKET), Always(Hazard::CreatesBucket), Management Write Forwarded;
+    CreateBucketMetadataConfiguration: Post Bucket [Flag("metadataConfiguration")],
+        takes Document(&grammar::METADATA), HARMLESS, Management Write AwsOnly;
+    CreateBucketMetadataTableConfiguration: Post Bucket [Flag("metadataTable")],
+        takes Document(&grammar::METADATA_TABLE), HARMLESS, Management Write AwsOnly;
+    CreateMultipartUpload: Post Object [Flag("uploads")],
+        headers [ACL, CHECKSUM_ALGORITHM, CHECKSUM_TYPE, CONTENT, CUSTOMER_KEY, ENCRYPTION, LOCK, METADATA,
+        PLACEMENT],
+        takes Nothing, HARMLESS, Data Write Forwarded;
+    CreateSession: Get Bucket [Flag("session")],
+        takes Nothing, HARMLESS, Management Read Refused;
+    DeleteBucket: Delete Bucket [],
+        takes Nothing, Always(Hazard::DeletesBucket), Management Write Forwarded;
+    DeleteBucketAnalyticsConfiguration: Delete Bucket [Flag("analytics"), Value("id")],
+        takes Nothing, HARMLESS, Management Write Forwarded;
+    DeleteBucketCors: Delete Bucket [Flag("cors")],
+        takes Nothing, HARMLESS, Management Write Forwarded;
+    DeleteBucketEncryption: Delete Bucket [Flag("encryption")],
+        takes Nothing, WEAKENS, Management Write Forwarded;
+    DeleteBucketIntelligentTieringConfiguration: Delete Bucket [Flag("intelligent-tiering"), Value("id")],
+        takes Nothing, HARMLESS, Management Write Forwarded;
+    DeleteBucketInventoryConfiguration: Delete Bucket [Flag("inventory"), Value("id")],
+        takes Nothing, HARMLESS, Management Write Forwarded;
+    DeleteBucketLifecycle: Delete Bucket [Flag("lifecycle")],
+        takes Nothing, HARMLESS, Management Write Forwarded;
+    DeleteBucketMetadataConfiguration: Delete Bucket [Flag("metadataConfiguration")],
+        takes Nothing, HARMLESS, Management Write AwsOnly;
+    DeleteBucketMetadataTableConfiguration: Delete Bucket [Flag("metadataTable")],
+        takes Nothing, HARMLESS, Management Write AwsOnly;
+    DeleteBucketMetricsConfiguration: Delete Bucket [Flag("metrics"), Value("id")],
+        takes Nothing, HARMLESS, Management Write Forwarded;
+    DeleteBucketOwnershipControls: Delete Bucket [Flag("ownershipControls")],
+        takes Nothing, WEAKENS, Management Write Forwarded;
+    DeleteBucketPolicy: Delete Bucket [Flag("policy")],
+        takes Nothing, WEAKENS, Management Write Forwarded;
+    DeleteBucketReplication: Delete Bucket [Flag("replication")],
+        takes Nothing, WEAKENS, Management Write Forwarded;
+    DeleteBucketTagging: Delete Bucket [Flag("tagging")],
+        takes Nothing, WEAKENS, Management Write Forwarded;
+    DeleteBucketWebsite: Delete Bucket [Flag("website")],
+        takes Nothing, HARMLESS, Management Write Forwarded;
+    DeleteObject: Delete Object [], query [VERSION], headers [BYPASS, DELETE_CONDITION],
+        takes Nothing, Deletes, Data Write Forwarded;
+    DeleteObjectTagging: Delete Object [Flag("tagging")], query [VERSION],
+        takes Nothing, HARMLESS, Data Write Forwarded;
+    DeleteObjects: Post Bucket [Flag("delete")], headers [BYPASS],
+        takes Document(&grammar::DELETE), DeletesMany, Data Write Forwarded;
+    DeletePublicAccessBlock: Delete Bucket [Flag("publicAccessBlock")],
+        takes Nothing, WEAKENS, Management Write Forwarded as "DeleteBucketPublicAccessBlock";
+    GetBucketAbac: Get Bucket [Flag("abac")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketAccelerateConfiguration: Get Bucket [Flag("accelerate")],
+        takes Nothing, HARMLESS, Management Read Forwarded as "GetAccelerateConfiguration";
+    GetBucketAcl: Get Bucket [Flag("acl")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketAnalyticsConfiguration: Get Bucket [Flag("analytics"), Value("id")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketCors: Get Bucket [Flag("cors")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketEncryption: Get Bucket [Flag("encryption")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketIntelligentTieringConfiguration: Get Bucket [Flag("intelligent-tiering"), Value("id")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketInventoryConfiguration: Get Bucket [Flag("inventory"), Value("id")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketLifecycleConfiguration: Get Bucket [Flag("lifecycle")],
+        takes Nothing, HARMLESS, Management Read Forwarded as "GetBucketLifecycle" also "GetBucketLifecycle";
+    GetBucketLocation: Get Bucket [Flag("location")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketLogging: Get Bucket [Flag("logging")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketMetadataConfiguration: Get Bucket [Flag("metadataConfiguration")],
+        takes Nothing, HARMLESS, Management Read AwsOnly;
+    GetBucketMetadataTableConfiguration: Get Bucket [Flag("metadataTable")],
+        takes Nothing, HARMLESS, Management Read AwsOnly;
+    GetBucketMetricsConfiguration: Get Bucket [Flag("metrics"), Value("id")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketNotificationConfiguration: Get Bucket [Flag("notification")],
+        takes Nothing, HARMLESS, Management Read Forwarded as "GetBucketNotification" also "GetBucketNotification";
+    GetBucketOwnershipControls: Get Bucket [Flag("ownershipControls")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketPolicy: Get Bucket [Flag("policy")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketPolicyStatus: Get Bucket [Flag("policyStatus")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketReplication: Get Bucket [Flag("replication")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketRequestPayment: Get Bucket [Flag("requestPayment")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketTagging: Get Bucket [Flag("tagging")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketVersioning: Get Bucket [Flag("versioning")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetBucketWebsite: Get Bucket [Flag("website")],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    GetObject: Get Object [],
+        query [PART, RESPONSE, VERSION], headers [CHECKSUM_MODE, CUSTOMER_KEY, RANGE, READ_CONDITION],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    GetObjectAcl: Get Object [Flag("acl")], query [VERSION],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    GetObjectAttributes: Get Object [Flag("attributes")], query [VERSION], headers [ATTRIBUTES, CUSTOMER_KEY],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    GetObjectLegalHold: Get Object [Flag("legal-hold")], query [VERSION],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    GetObjectLockConfiguration: Get Bucket [Flag("object-lock")],
+        takes Nothing, HARMLESS, Management Read Forwarded as "GetBucketObjectLockConfiguration";
+    GetObjectRetention: Get Object [Flag("retention")], query [VERSION],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    GetObjectTagging: Get Object [Flag("tagging")], query [VERSION],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    GetObjectTorrent: Get Object [Flag("torrent")],
+        takes Nothing, HARMLESS, Data Read Refused;
+    GetPublicAccessBlock: Get Bucket [Flag("publicAccessBlock")],
+        takes Nothing, HARMLESS, Management Read Forwarded as "GetBucketPublicAccessBlock";
+    HeadBucket: Head Bucket [],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    HeadObject: Head Object [],
+        query [PART, RESPONSE, VERSION], headers [CHECKSUM_MODE, CUSTOMER_KEY, RANGE, READ_CONDITION],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    ListBucketAnalyticsConfigurations: Get Bucket [Flag("analytics")], query [CONTINUATION],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    ListBucketIntelligentTieringConfigurations: Get Bucket [Flag("intelligent-tiering")], query [CONTINUATION],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    ListBucketInventoryConfigurations: Get Bucket [Flag("inventory")], query [CONTINUATION],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    ListBucketMetricsConfigurations: Get Bucket [Flag("metrics")], query [CONTINUATION],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    ListBuckets: Get Service [], query [BUCKET_LISTING, CONTINUATION],
+        takes Nothing, HARMLESS, Management Read Forwarded;
+    ListDirectoryBuckets: Get Service [Value("max-directory-buckets")], query [CONTINUATION],
+        takes Nothing, HARMLESS, Management Read Refused;
+    ListMultipartUploads: Get Bucket [Flag("uploads")], query [LISTING, UPLOAD_LISTING],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    ListObjectVersions: Get Bucket [Flag("versions")], query [LISTING, VERSION_LISTING], headers [OPTIONAL_ATTRIBUTES],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    ListObjects: Get Bucket [], query [LISTING, LISTING_V1], headers [OPTIONAL_ATTRIBUTES],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    ListObjectsV2: Get Bucket [Exactly("list-type", "2")],
+        query [CONTINUATION, LISTING, LISTING_V2], headers [OPTIONAL_ATTRIBUTES],
+        takes Nothing, HARMLESS, Data Read Forwarded as "ListObjects";
+    ListParts: Get Object [Value("uploadId")], query [PART_LISTING], headers [CUSTOMER_KEY],
+        takes Nothing, HARMLESS, Data Read Forwarded;
+    PostObject: Post Bucket [],
+        takes Nothing, HARMLESS, Data Write Refused;
+    PreflightRequest: Options Any [],
+        takes Nothing, HARMLESS, Management Read Answered;
+    PutBucketAbac: Put Bucket [Flag("abac")],
+        takes Document(&grammar::ABAC), WEAKENS, Management Write Forwarded;
+    PutBucketAccelerateConfiguration: Put Bucket [Flag("accelerate")],
+        takes Document(&grammar::ACCELERATE), HARMLESS, Management Write Forwarded as "PutAccelerateConfiguration";
+    PutBucketAcl: Put Bucket [Flag("acl")], headers [BUCKET_ACL],
+        takes OptionalDocument(&grammar::ACCESS_CONTROL_POLICY), WEAKENS, Management Write Forwarded;
+    PutBucketAnalyticsConfiguration: Put Bucket [Flag("analytics"), Value("id")],
+        takes Document(&grammar::ANALYTICS), HARMLESS, Management Write Forwarded;
+    PutBucketCors: Put Bucket [Flag("cors")],
+        takes Document(&grammar::CORS), HARMLESS, Management Write Forwarded;
+    PutBucketEncryption: Put Bucket [Flag("encryption")],
+        takes Document(&grammar::ENCRYPTION), WEAKENS, Management Write Forwarded;
+    PutBucketIntelligentTieringConfiguration: Put Bucket [Flag("intelligent-tiering"), Value("id")],
+        takes Document(&grammar::INTELLIGENT_TIERING), HARMLESS, Management Write Forwarded;
+    PutBucketInventoryConfiguration: Put Bucket [Flag("inventory"), Value("id")],
+        takes Document(&grammar::INVENTORY), HARMLESS, Management Write Forwarded;
+    PutBucketLifecycleConfiguration: Put Bucket [Flag("lifecycle")], headers [TRANSITION],
+        takes Document(&grammar::LIFECYCLE), Always(Hazard::ExpiresVersions), Management Write Forwarded
+        as "PutBucketLifecycle" also "PutBucketLifecycle";
+    PutBucketLogging: Put Bucket [Flag("logging")],
+        takes Document(&grammar::LOGGING), WEAKENS, Management Write Forwarded;
+    PutBucketMetricsConfiguration: Put Bucket [Flag("metrics"), Value("id")],
+        takes Document(&grammar::METRICS), HARMLESS, Management Write Forwarded;
+    PutBucketNotificationConfiguration: Put Bucket [Flag("notification")], headers [SKIP_VALIDATION],
+        takes Document(&grammar::NOTIFICATION), WEAKENS, Management Write Forwarded
+        as "PutBucketNotification" also "PutBucketNotification";
+    PutBucketOwnershipControls: Put Bucket [Flag("ownershipControls")],
+        takes Document(&grammar::OWNERSHIP_CONTROLS), WEAKENS, Management Write Forwarded;
+    PutBucketPolicy: Put Bucket [Flag("policy")], headers [CONFIRM],
+        takes Policy, WEAKENS, Management Write Forwarded;
+    PutBucketReplication: Put Bucket [Flag("replication")], headers [LOCK_TOKEN],
+        takes Document(&grammar::REPLICATION), Always(Hazard::Replicates), Management Write Forwarded;
+    PutBucketRequestPayment: Put Bucket [Flag("requestPayment")],
+        takes Document(&grammar::REQUEST_PAYMENT), HARMLESS, Management Write Forwarded;
+    PutBucketTagging: Put Bucket [Flag("tagging")],
+        takes Document(&grammar::TAGGING), WEAKENS, Management Write Forwarded;
+    PutBucketVersioning: Put Bucket [Flag("versioning")],
+        takes Document(&grammar::VERSIONING), AsDocument, Management Write Forwarded;
+    PutBucketWebsite: Put Bucket [Flag("website")],
+        takes Document(&grammar::WEBSITE), Always(Hazard::ExposesData), Management Write Forwarded;
+    PutObject: Put Object [],
+        headers [ACL, CHECKSUM, CONTENT, CUSTOMER_KEY, ENCRYPTION, LOCK, METADATA, PLACEMENT, WRITE_CONDITION],
+        takes Payload, Replaces, Data Write Forwarded;
+    PutObjectAcl: Put Object [Flag("acl")], query [VERSION], headers [BUCKET_ACL],
+        takes OptionalDocument(&grammar::ACCESS_CONTROL_POLICY), Always(Hazard::ExposesData), Data Write Forwarded;
+    PutObjectLegalHold: Put Object [Flag("legal-hold")], query [VERSION],
+        takes Document(&grammar::LEGAL_HOLD), AsDocument, Data Write Forwarded;
+    PutObjectLockConfiguration: Put Bucket [Flag("object-lock")], headers [LOCK_TOKEN],
+        takes Document(&grammar::OBJECT_LOCK), WEAKENS, Management Write Forwarded
+        as "PutBucketObjectLockConfiguration";
+    PutObjectRetention: Put Object [Flag("retention")], query [VERSION], headers [BYPASS],
+        takes Document(&grammar::RETENTION), WEAKENS, Data Write Forwarded;
+    PutObjectTagging: Put Object [Flag("tagging")], query [VERSION],
+        takes Document(&grammar::TAGGING), HARMLESS, Data Write Forwarded;
+    PutPublicAccessBlock: Put Bucket [Flag("publicAccessBlock")],
+        takes Document(&grammar::PUBLIC_ACCESS_BLOCK), AsDocument, Management Write Forwarded
+        as "PutBucketPublicAccessBlock";
+    RenameObject: Put Object [Flag("renameObject")],
+        takes Nothing, HARMLESS, Data Write Refused;
+    RestoreObject: Post Object [Flag("restore")], query [VERSION],
+        takes OptionalDocument(&grammar::RESTORE), HARMLESS, Data Write Forwarded;
+    SelectObjectContent: Post Object [Flag("select"), Exactly("select-type", "2")], headers [CUSTOMER_KEY],
+        takes Document(&grammar::SELECT), HARMLESS, Data Read Forwarded;
+    UpdateBucketMetadataInventoryTableConfiguration: Put Bucket [Flag("metadataInventoryTable")],
+        takes Document(&grammar::INVENTORY_TABLE), HARMLESS, Management Write AwsOnly;
+    UpdateBucketMetadataJournalTableConfiguration: Put Bucket [Flag("metadataJournalTable")],
+        takes Document(&grammar::JOURNAL_TABLE), HARMLESS, Management Write AwsOnly;
+    UpdateObjectEncryption: Put Object [Flag("encryption")], query [VERSION],
+        takes Document(&grammar::OBJECT_ENCRYPTION), WEAKENS, Data Write AwsOnly;
+    UploadPart: Put Object [Value("partNumber"), Value("uploadId")], headers [CHECKSUM, CUSTOMER_KEY],
+        takes Payload, HARMLESS, Data Write Forwarded;
+    UploadPartCopy: Put Object [Value("partNumber"), Value("uploadId"), Header("x-amz-copy-source")],
+        headers [COPY, COPY_CUSTOMER_KEY, COPY_RANGE, CUSTOMER_KEY],
+        takes Nothing, HARMLESS, Data Write Forwarded;
+    WriteGetObjectResponse: Post Bucket [Path("/WriteGetObjectResponse")],
+        takes Nothing, HARMLESS, Data Write Refused;
+}

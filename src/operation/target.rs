@@ -1,0 +1,133 @@
+//! What a request's path and host name: a service, a bucket or an object.
+
+use super::row::Level;
+use super::unclear::Reason;
+use crate::names::{BucketName, InvalidName, ObjectKey};
+use crate::wire::{Head, percent_decode};
+
+/// What routing depends on beside the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routing {
+    /// The domain under which buckets are hosts of their own, in lower case.
+    pub base_domain: Option<String>,
+    pub upstream: UpstreamKind,
+}
+
+/// What an upstream does beyond S3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UpstreamKind {
+    Aws,
+    Ceph,
+    Embedded,
+    /// Unknown, so that the strictest of the others holds.
+    Generic,
+    Minio,
+}
+
+/// A path cut in its two parts, neither of them read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    bucket: Option<&'a str>,
+    key: Option<&'a str>,
+}
+
+/// Why a text is not a key that this upstream reads as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadKey {
+    /// Legal in S3, but another key, or a forbidden one, for the upstream.
+    Aliased,
+    Invalid,
+    TooLong(usize),
+}
+
+impl Routing {
+    /// Reads a decoded key.
+    pub(super) fn key(&self, text: &str) -> Result<ObjectKey, BadKey> {
+        let key = ObjectKey::parse(text).map_err(|error| match error {
+            InvalidName::KeyTooLong => BadKey::TooLong(text.len()),
+            _ => BadKey::Invalid,
+        })?;
+        match self.upstream {
+            UpstreamKind::Aws | UpstreamKind::Ceph => Ok(key),
+            // Keys become paths on a disk there.
+            UpstreamKind::Embedded if has_dot_segment(text) => Err(BadKey::Aliased),
+            UpstreamKind::Embedded => Ok(key),
+            // MinIO cleans the path: `/k` and `a//k` are other keys than they say.
+            UpstreamKind::Generic | UpstreamKind::Minio
+                if text.starts_with('/') || text.contains("//") || has_dot_segment(text) =>
+            {
+                Err(BadKey::Aliased)
+            }
+            UpstreamKind::Generic | UpstreamKind::Minio => Ok(key),
+        }
+    }
+
+    /// Whether a key is one of MinIO's folder objects, which have no versions whatever the bucket has.
+    pub(super) fn is_folder_object(&self, key: &ObjectKey) -> bool {
+        match self.upstream {
+            UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Embedded => false,
+            UpstreamKind::Generic | UpstreamKind::Minio => {
+                let key = key.as_str();
+                key.ends_with('/') || key.split('/').any(|segment| segment.ends_with("__XLDIR__"))
+            }
+        }
+    }
+}
+
+impl<'a> Target<'a> {
+    /// Cuts the raw path at its first `/`, or takes the bucket from the host.
+    pub(super) fn split(head: &'a Head, routing: &Routing) -> Result<Self, Reason> {
+        let path = head.path.strip_prefix('/').ok_or(Reason::InvalidUri)?;
+        if let Some(bucket) = virtual_bucket(&head.host, routing) {
+            return Ok(Self { bucket: Some(bucket), key: Some(path).filter(|key| !key.is_empty()) });
+        }
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        match (bucket, key) {
+            ("", "") if path.is_empty() => Ok(Self { bucket: None, key: None }),
+            // `//b/k` is the bucket list, a missing bucket or `b` and `k`, depending on who reads it.
+            ("", _) => Err(Reason::InvalidUri),
+            (bucket, "") => Ok(Self { bucket: Some(bucket), key: None }),
+            (bucket, key) => Ok(Self { bucket: Some(bucket), key: Some(key) }),
+        }
+    }
+
+    pub(super) fn level(&self) -> Level {
+        match (self.bucket, self.key) {
+            (None, _) => Level::Service,
+            (Some(_), None) => Level::Bucket,
+            (Some(_), Some(_)) => Level::Object,
+        }
+    }
+
+    pub(super) fn bucket(&self) -> Result<Option<BucketName>, Reason> {
+        let Some(raw) = self.bucket else { return Ok(None) };
+        let text = percent_decode(raw).ok_or(Reason::InvalidUri)?;
+        BucketName::parse(&text).map(Some).map_err(|_| Reason::InvalidBucketName(text))
+    }
+
+    pub(super) fn key(&self, routing: &Routing) -> Result<Option<ObjectKey>, Reason> {
+        let Some(raw) = self.key else { return Ok(None) };
+        let text = percent_decode(raw).ok_or(Reason::InvalidUri)?;
+        routing.key(&text).map(Some).map_err(|bad| match bad {
+            BadKey::Aliased | BadKey::Invalid => Reason::InvalidUri,
+            BadKey::TooLong(size) => Reason::KeyTooLong(size),
+        })
+    }
+}
+
+fn virtual_bucket<'a>(host: &'a str, routing: &Routing) -> Option<&'a str> {
+    let base = routing.base_domain.as_deref()?;
+    let host = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    };
+    let dot = host.len().checked_sub(base.len() + 1)?;
+    let (bucket, rest) = host.split_at_checked(dot)?;
+    let matches = rest.strip_prefix('.').is_some_and(|domain| domain.eq_ignore_ascii_case(base));
+    (matches && !bucket.is_empty()).then_some(bucket)
+}
+
+fn has_dot_segment(key: &str) -> bool {
+    // A backslash separates segments for MinIO's check, and for Windows.
+    key.split(['/', '\\']).any(|segment| matches!(segment, "." | ".."))
+}
