@@ -17,3 +17,5 @@ pub mod operation;
 pub mod gate;
 
 pub mod forward;
+
+pub mod failure;

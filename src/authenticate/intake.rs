@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::body::{Checks, Outlet};
 use super::chunked::Decoder;
 use super::{BodyFault, Checksum, Payload, Promises};
+use crate::wire::Inspect;
 
 /// A body coming in: `push` what the client sends, `pull` what may go on, `finish` when the client is done.
 ///
@@ -99,6 +100,23 @@ impl Intake {
             Kind::Chunked(decoder) => &mut decoder.outlet,
             Kind::Plain(plain) => &mut plain.outlet,
         }
+    }
+}
+
+// The wire stage streams a body through whoever inspects it; this is who does.
+impl Inspect for Intake {
+    type Fault = BodyFault;
+
+    fn push(&mut self, received: Bytes) -> Result<(), BodyFault> {
+        Self::push(self, received)
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.pull()
+    }
+
+    fn finish(&mut self) -> Result<(), BodyFault> {
+        Self::finish(self).map(|_| ())
     }
 }
 

@@ -1,14 +1,25 @@
 //! Sends what was permitted, and nothing else, to the upstream.
 
+mod answer;
+mod chunks;
 mod pool;
+mod render;
+mod send;
+mod sign;
 mod upload;
+mod xml;
 
 use std::net::{IpAddr, ToSocketAddrs};
 
 use thiserror::Error;
 
+pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal};
 pub use pool::{Download, Pool};
-pub use upload::Upload;
+pub use render::{Content, Rendered, Unwritable, render};
+pub use send::{Patience, Payload, Upstream};
+pub use sign::Signer;
+pub use upload::{Interrupted, Source, Upload};
+pub use xml::{Node, escape};
 
 /// Where the upstream listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +37,15 @@ pub enum UpstreamError {
     /// Its answer is not what S3 answers here.
     #[error("the upstream's answer cannot be read")]
     Unreadable,
+    /// It does not take the credentials it was configured with.
+    #[error("the upstream refuses the gate's own credentials")]
+    RefusesUs,
     /// Nothing was sent.
     #[error("the upstream cannot be reached")]
     Unreachable,
+    /// A permitted request cannot be written: a mistake of ours, and nothing was sent.
+    #[error("the request cannot be written")]
+    Unwritable,
     /// No answer in time: whether the request was carried out is unknown.
     #[error("the upstream does not answer")]
     Silent,
@@ -76,6 +93,14 @@ impl Endpoint {
 }
 
 impl UpstreamError {
+    /// Whether it is certain that the upstream did not carry the request out.
+    pub fn nothing_was_done(self) -> bool {
+        match self {
+            Self::RefusesUs | Self::Unreachable | Self::Unwritable => true,
+            Self::BrokenOff | Self::Silent | Self::Unreadable => false,
+        }
+    }
+
     fn of(error: hyper::Error) -> Self {
         if error.is_parse() { Self::Unreadable } else { Self::BrokenOff }
     }

@@ -1,6 +1,8 @@
 //! The body of a request to the upstream.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -11,7 +13,7 @@ pub enum Upload {
     /// A document that we wrote, or nothing.
     Document(Bytes),
     /// Object data as it comes from the client, of a length known beforehand.
-    Payload { source: Source, length: u64 },
+    Payload { source: Source, length: u64, progress: Arc<AtomicU64> },
 }
 
 /// Object data on its way through.
@@ -27,6 +29,11 @@ impl Upload {
     pub fn empty() -> Self {
         Self::Document(Bytes::new())
     }
+
+    /// Object data that counts its slices in `progress` as they go out.
+    pub fn payload(source: Source, length: u64, progress: &Arc<AtomicU64>) -> Self {
+        Self::Payload { source, length, progress: progress.clone() }
+    }
 }
 
 impl Body for Upload {
@@ -37,7 +44,10 @@ impl Body for Upload {
         match &mut *self {
             Self::Document(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Document(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Payload { source, .. } => source.as_mut().poll_frame(cx),
+            Self::Payload { source, progress, .. } => {
+                progress.fetch_add(1, Ordering::Relaxed);
+                source.as_mut().poll_frame(cx)
+            }
         }
     }
 

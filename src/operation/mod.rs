@@ -21,6 +21,6 @@ pub use route::{Expects, Routed, route};
 pub use row::{Access, Body, Category, Harm, Level, Mark, Row, Support};
 pub use table::Action;
 pub use target::{Routing, UpstreamKind};
-pub use unclear::{Reason, Unclear, Unsupported};
+pub use unclear::{Reason as UnclearReason, Unclear, Unsupported};
 
 use parameters::version;

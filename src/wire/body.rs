@@ -42,8 +42,12 @@ pub enum BodyFault<F> {
     Wrong(F),
 }
 
-/// A condition that is looked at once the whole body is right and before its end is handed out.
-pub type Condition = Pin<Box<dyn Future<Output = Result<(), Withdrawn>> + Send>>;
+/// A condition that is looked at once the whole body is right and before its end is handed out; what
+/// it gives is kept where [`Body::hold`] points, so that the condition holds while the end is under way.
+pub type Condition = Pin<Box<dyn Future<Output = Result<Hold, Withdrawn>> + Send>>;
+
+/// Whatever keeps a condition true until it is dropped.
+pub type Hold = Box<dyn std::any::Any + Send + Sync>;
 
 /// What was judged no longer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,7 @@ pub struct Body<I: Inspect> {
     idle: Pin<Box<Sleep>>,
     stage: Stage,
     condition: Option<Condition>,
+    hold: Arc<OnceLock<Hold>>,
     fault: Arc<OnceLock<BodyFault<I::Fault>>>,
 }
 
@@ -79,6 +84,7 @@ impl<I: Inspect> Body<I> {
             idle: Box::pin(tokio::time::sleep(idle_timeout)),
             stage: Stage::Receiving,
             condition: None,
+            hold: Arc::default(),
             fault: Arc::default(),
         }
     }
@@ -87,6 +93,11 @@ impl<I: Inspect> Body<I> {
     pub fn unless_withdrawn(mut self, condition: Condition) -> Self {
         self.condition = Some(condition);
         self
+    }
+
+    /// Where the condition's hold is kept, by whoever waits for what becomes of the body.
+    pub fn hold(&self) -> Arc<OnceLock<Hold>> {
+        self.hold.clone()
     }
 
     /// Where the reason is found after somebody else streamed the body and failed.
@@ -158,8 +169,9 @@ impl<I: Inspect> Body<I> {
                     if let Some(condition) = self.condition.as_mut() {
                         let held = std::task::ready!(condition.as_mut().poll(cx));
                         self.condition = None;
-                        if held.is_err() {
-                            return Poll::Ready(Some(Err(BodyFault::Withdrawn)));
+                        match held {
+                            Ok(hold) => drop(self.hold.set(hold)),
+                            Err(Withdrawn) => return Poll::Ready(Some(Err(BodyFault::Withdrawn))),
                         }
                     }
                     self.stage = Stage::Released;

@@ -7,7 +7,7 @@ mod listener;
 mod peer;
 mod query;
 
-pub use body::{Body, BodyFault, Condition, Inspect, Withdrawn};
+pub use body::{Body, BodyFault, Condition, Hold, Inspect, Withdrawn};
 pub use connection::Progress;
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
 pub use listener::{Handler, Limits, Unread, serve};

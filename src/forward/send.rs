@@ -1,0 +1,234 @@
+//! Sends one permitted request, and asks the upstream what the gate must know before it judges.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use md5::Md5;
+use sha2::{Digest, Sha256};
+
+use super::answer::{self, Answer};
+use super::chunks::{SIGNED_CHUNKS, SignedChunks, encoded_length};
+use super::{Content, Download, Endpoint, Node, Pool, Rendered, Signer, Source, Upload, UpstreamError, render};
+use crate::authenticate::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
+use crate::clock::Timestamp;
+use crate::gate::{Lifecycle, Permit, Versioning};
+use crate::names::BucketName;
+use crate::wire::Method;
+
+/// The S3 that is protected.
+#[derive(Debug)]
+pub struct Upstream {
+    endpoint: Endpoint,
+    host: String,
+    pool: Pool,
+    signer: Signer,
+    patience: Patience,
+    path: Path,
+}
+
+/// How long the upstream may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub connect: Duration,
+    /// From the last byte of a request to the head of its answer.
+    pub response: Duration,
+    /// Until an idle connection is given up, before the upstream does.
+    pub idle: Duration,
+}
+
+/// Who could listen between the gate and the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Path {
+    /// This machine alone: a payload needs no signature.
+    Loopback,
+    Network,
+}
+
+/// Object data for a permitted request.
+pub struct Payload {
+    pub source: Source,
+    pub length: u64,
+    /// Its SHA-256, where the client promised one; it is checked before the last byte goes out.
+    pub digest: Option<[u8; 32]>,
+}
+
+/// The longest configuration document the gate reads for itself.
+const LONGEST_STATE: usize = 1024 * 1024;
+
+impl Upstream {
+    /// The upstream at this endpoint, reached as this signer.
+    pub fn new(endpoint: Endpoint, signer: Signer, patience: Patience) -> Self {
+        let path = if endpoint.is_loopback() { Path::Loopback } else { Path::Network };
+        let pool = Pool::new(endpoint.clone(), patience.connect, patience.idle);
+        Self { host: endpoint.authority(), endpoint, pool, signer, patience, path }
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends what was permitted: the request inside the permit, and nothing else.
+    pub async fn send(
+        &self,
+        permit: Permit,
+        payload: Option<Payload>,
+        now: Timestamp,
+    ) -> Result<Answer, UpstreamError> {
+        let rendered = render(permit.request()).map_err(|_| UpstreamError::Unwritable)?;
+        let response = self.exchange(rendered, payload, now).await?;
+        answer::read(&permit, response).await
+    }
+
+    /// The bucket's versioning as it is now; a bucket that is not there has none.
+    pub async fn versioning(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, UpstreamError> {
+        let Some(document) = self.configuration(bucket, "versioning", now).await? else { return Ok(Versioning::Never) };
+        let excludes = document.children.iter().any(|child| match child.name.as_str() {
+            "ExcludedPrefixes" => true,
+            "ExcludeFolders" => child.text == "true",
+            _ => false,
+        });
+        match document.text_of("Status") {
+            Some("Enabled") if excludes => Ok(Versioning::EnabledWithExclusions),
+            Some("Enabled") => Ok(Versioning::Enabled),
+            Some("Suspended") => Ok(Versioning::Suspended),
+            None => Ok(Versioning::Never),
+            Some(_) => Err(UpstreamError::Unreadable),
+        }
+    }
+
+    /// Whether the store deletes this bucket's versions by rule.
+    pub async fn lifecycle(&self, bucket: &BucketName, now: Timestamp) -> Result<Lifecycle, UpstreamError> {
+        let document = self.configuration(bucket, "lifecycle", now).await?;
+        let rules = document.is_some_and(|document| document.children.iter().any(|child| child.name == "Rule"));
+        Ok(if rules { Lifecycle::Present } else { Lifecycle::Absent })
+    }
+
+    /// A bucket's configuration document; `None` where there is none.
+    async fn configuration(
+        &self,
+        bucket: &BucketName,
+        name: &'static str,
+        now: Timestamp,
+    ) -> Result<Option<Node>, UpstreamError> {
+        let rendered = Rendered {
+            method: Method::Get,
+            path: format!("/{bucket}"),
+            query: format!("{name}="),
+            headers: Vec::new(),
+            content: Content::Document(Bytes::new()),
+        };
+        let response = self.exchange(rendered, None, now).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), LONGEST_STATE).collect().await;
+        let body = body.map_err(|_| UpstreamError::BrokenOff)?.to_bytes();
+        match status {
+            StatusCode::OK => Node::parse(&body).map(Some).ok_or(UpstreamError::Unreadable),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(UpstreamError::Unreadable),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        rendered: Rendered,
+        payload: Option<Payload>,
+        now: Timestamp,
+    ) -> Result<Response<Download>, UpstreamError> {
+        let progress = Arc::new(AtomicU64::new(0));
+        let request = self.signed(rendered, payload, &progress, now)?;
+        let mut sending = std::pin::pin!(self.pool.send(request));
+        let mut seen = 0;
+        // The clock runs from the last byte that went out, however long the upload takes.
+        loop {
+            match tokio::time::timeout(self.patience.response, sending.as_mut()).await {
+                Ok(outcome) => return outcome,
+                Err(_) => match progress.load(Ordering::Relaxed) {
+                    unchanged if unchanged == seen => return Err(UpstreamError::Silent),
+                    more => seen = more,
+                },
+            }
+        }
+    }
+
+    fn signed(
+        &self,
+        mut rendered: Rendered,
+        payload: Option<Payload>,
+        progress: &Arc<AtomicU64>,
+        now: Timestamp,
+    ) -> Result<Request<Upload>, UpstreamError> {
+        let content = std::mem::replace(&mut rendered.content, Content::Payload);
+        let (digest, upload, chunked) = match (content, payload) {
+            (Content::Document(bytes), None) if bytes.is_empty() => {
+                (EMPTY_SHA256.to_owned(), Upload::empty(), Chunked::No)
+            }
+            (Content::Document(bytes), None) => {
+                rendered.headers.push((HeaderName::from_static("content-md5"), md5_of(&bytes)?));
+                (hex::encode(Sha256::digest(&bytes)), Upload::Document(bytes), Chunked::No)
+            }
+            (Content::Payload, Some(payload)) if payload.length == 0 => {
+                (EMPTY_SHA256.to_owned(), Upload::empty(), Chunked::No)
+            }
+            (Content::Payload, Some(Payload { source, length, digest })) => match (digest, self.path) {
+                (Some(digest), _) => (hex::encode(digest), Upload::payload(source, length, progress), Chunked::No),
+                (None, Path::Loopback) => {
+                    (UNSIGNED_PAYLOAD.to_owned(), Upload::payload(source, length, progress), Chunked::No)
+                }
+                (None, Path::Network) => {
+                    chunk_headers(&mut rendered, length)?;
+                    (SIGNED_CHUNKS.to_owned(), Upload::payload(source, length, progress), Chunked::Yes)
+                }
+            },
+            (Content::Document(_), Some(_)) | (Content::Payload, None) => return Err(UpstreamError::Unwritable),
+        };
+        let signed = self.signer.sign(&rendered, &self.host, &digest, now);
+        let target =
+            if rendered.query.is_empty() { rendered.path } else { format!("{}?{}", rendered.path, rendered.query) };
+        let mut request = Request::builder().method(rendered.method.as_str()).uri(target);
+        if let Some(headers) = request.headers_mut() {
+            headers.reserve(rendered.headers.len() + signed.headers.len());
+            for (name, value) in rendered.headers.into_iter().chain(signed.headers.iter().cloned()) {
+                headers.append(name, value);
+            }
+        }
+        let upload = match (chunked, upload) {
+            (Chunked::Yes, Upload::Payload { source, length, progress }) => {
+                let chunks = SignedChunks::new(source, length, self.signer.chunks(signed));
+                Upload::Payload { source: Box::pin(chunks), length: encoded_length(length), progress }
+            }
+            (Chunked::Yes | Chunked::No, upload) => upload,
+        };
+        request.body(upload).map_err(|_| UpstreamError::Unwritable)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Chunked {
+    No,
+    Yes,
+}
+
+fn md5_of(bytes: &[u8]) -> Result<HeaderValue, UpstreamError> {
+    HeaderValue::try_from(STANDARD.encode(Md5::digest(bytes))).map_err(|_| UpstreamError::Unwritable)
+}
+
+fn chunk_headers(rendered: &mut Rendered, length: u64) -> Result<(), UpstreamError> {
+    let encodings = rendered.headers.iter_mut().find(|(name, _)| name == header::CONTENT_ENCODING);
+    match encodings {
+        Some((_, value)) => {
+            let both = [b"aws-chunked,".as_slice(), value.as_bytes()].concat();
+            *value = HeaderValue::try_from(both).map_err(|_| UpstreamError::Unwritable)?;
+        }
+        None => rendered.headers.push((header::CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"))),
+    }
+    rendered.headers.push((HeaderName::from_static("x-amz-decoded-content-length"), HeaderValue::from(length)));
+    Ok(())
+}
