@@ -119,15 +119,31 @@ pub(super) fn extend_hex(out: &mut Vec<u8>, digest: &[u8; 32]) {
 
 /// Reads a SHA-256 or a signature: 64 digits of lower-case hex.
 pub(super) fn read_hex(text: &str) -> Option<[u8; 32]> {
-    let lower = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if pairs.len() != 32 || !rest.is_empty() {
+        return None;
+    }
     let mut digest = [0; 32];
-    (lower && hex::decode_to_slice(text, &mut digest).is_ok()).then_some(digest)
+    for (place, &[high, low]) in digest.iter_mut().zip(pairs) {
+        *place = digit(high)? << 4 | digit(low)?;
+    }
+    Some(digest)
 }
 
 /// Appends a header's value without the spaces around it, runs of spaces within as one.
 fn extend_folded(out: &mut Vec<u8>, value: &[u8]) {
+    let value = value.trim_ascii();
+    if !value.windows(2).any(|pair| pair == b"  ") {
+        out.extend_from_slice(value);
+        return;
+    }
     let mut after_space = false;
-    for &byte in value.trim_ascii() {
+    for &byte in value {
         if byte != b' ' || !after_space {
             out.push(byte);
         }

@@ -77,7 +77,7 @@ fn refuse_unsigned_headers(head: &Head, claim: &Claim<'_>) -> Result<(), Reason>
         .headers
         .iter()
         .map(|(name, _)| name.as_str())
-        .filter(|name| must_be_signed(name) && !claim.signed_headers().any(|signed| signed == *name))
+        .filter(|name| must_be_signed(name) && claim.signed_headers.binary_search(name).is_err())
         .map(str::to_owned)
         .collect();
     if unsigned.is_empty() {
@@ -96,8 +96,9 @@ fn must_be_signed(name: &str) -> bool {
 /// The string to sign, from what the client lists as signed.
 fn signed_text(head: &Head, claim: &Claim<'_>, payload_hash: &str) -> Result<Vec<u8>, Reason> {
     let headers = claim
-        .signed_headers()
-        .map(|name| match head.headers.raw(name) {
+        .signed_headers
+        .iter()
+        .map(|&name| match head.headers.raw(name) {
             Some(value) => Ok((name, value.as_bytes())),
             None => Err(Reason::SignedHeaderAbsent(name.to_owned())),
         })
