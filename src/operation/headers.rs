@@ -141,7 +141,7 @@ pub(super) fn sort(head: &Head, row: &Row, routing: &Routing) -> Result<Sorted, 
             // What routes, signs or proves must be where every reader looks for it.
             Fate::Take if name == "x-amz-copy-source" => Fate::Refuse,
             Fate::End if ELSEWHERE.contains(&name.as_str()) => Fate::Refuse,
-            other => other,
+            unmoved @ (Fate::Carry | Fate::End | Fate::Refuse | Fate::Take) => unmoved,
         };
         let refused = || Reason::NotImplemented(Unsupported::QueryKey(key.clone()));
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;

@@ -44,9 +44,10 @@ pub(super) fn read(head: &Head, row: &'static Row, routing: &Routing) -> Result<
 
 /// Reads a version id; empty is S3's own error, never "no version".
 pub(super) fn version(name: &'static str, value: &str) -> Result<VersionId, Reason> {
-    VersionId::parse(value).map_err(|error| match error {
-        InvalidName::VersionEmpty => invalid(name, value, "Version id cannot be the empty string"),
-        _ => invalid(name, value, "Invalid version id specified"),
+    VersionId::parse(value).map_err(|error| {
+        let empty = error == InvalidName::VersionEmpty;
+        let text = if empty { "Version id cannot be the empty string" } else { "Invalid version id specified" };
+        invalid(name, value, text)
     })
 }
 

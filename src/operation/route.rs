@@ -1,6 +1,7 @@
 //! From a head to an operation, and from its body to the whole request.
 
 use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
 
 use super::documents::{self, Understood};
 use super::hazard::Hazard;
@@ -8,7 +9,7 @@ use super::headers::{self, Sorted};
 use super::parameters::{self, Parameters};
 use super::request::{CopySource, Document, Request};
 use super::row::{Body, Harm, Level, Row, Support};
-use super::target::{Routing, Target, UpstreamKind};
+use super::target::{Routing, Target};
 use super::unclear::{Reason, Unclear, Unsupported};
 use super::{Action, DeleteObjects};
 use crate::names::{BucketName, ObjectKey};
@@ -66,19 +67,14 @@ fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Rea
     known.key = key.as_ref().ok().cloned().flatten();
     let row = select(head, target.level())?;
     known.action = Some(row.action);
-    let supported = match row.support {
-        Support::Answered | Support::Forwarded => true,
-        Support::AwsOnly => routing.upstream == UpstreamKind::Aws,
-        Support::Refused => false,
-    };
-    if !supported {
+    if !row.support.is_given_by(routing.upstream) {
         return Err(Reason::NotImplemented(Unsupported::Operation(row.action)));
     }
     let (bucket, key) = (bucket?, key?);
     let (parameters, sorted, expects) = match row.support {
         // Nothing of it is forwarded, so that nothing in it can be misread.
         Support::Answered => (Parameters::default(), Sorted::default(), Expects::Nothing),
-        Support::AwsOnly | Support::Forwarded | Support::Refused => {
+        Support::AwsOnly | Support::Forwarded | Support::Refused | Support::UnknownToCeph => {
             (parameters::read(head, row, routing)?, headers::sort(head, row, routing)?, expects(head, row)?)
         }
     };
@@ -178,6 +174,11 @@ impl Routed {
     /// The key it is about.
     pub fn key(&self) -> Option<&ObjectKey> {
         self.request.key.as_ref()
+    }
+
+    /// The headers that go on with it.
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.request.headers
     }
 
     /// What body belongs to it.

@@ -3,6 +3,7 @@
 use super::Action;
 use super::documents::Grammar;
 use super::hazard::Hazard;
+use super::target::UpstreamKind;
 use crate::wire::{Head, Method};
 
 /// One operation of S3: how it is told apart, what it may carry, and what it does.
@@ -104,6 +105,22 @@ pub enum Support {
     AwsOnly,
     Forwarded,
     Refused,
+    /// Ceph does not know the query key, and makes, deletes or lists the bucket instead.
+    UnknownToCeph,
+}
+
+impl Support {
+    /// Whether a store of this kind takes the operation for what it is.
+    pub fn is_given_by(self, upstream: UpstreamKind) -> bool {
+        match (self, upstream) {
+            (Self::Answered | Self::Forwarded, _) => true,
+            (Self::Refused, _) => false,
+            (Self::AwsOnly | Self::UnknownToCeph, UpstreamKind::Aws) => true,
+            (Self::AwsOnly, _) => false,
+            (Self::UnknownToCeph, UpstreamKind::Embedded | UpstreamKind::Minio) => true,
+            (Self::UnknownToCeph, UpstreamKind::Ceph | UpstreamKind::Generic) => false,
+        }
+    }
 }
 
 impl Row {

@@ -118,15 +118,15 @@ operations! {
     DeleteBucket: Delete Bucket [],
         takes Nothing, Always(Hazard::DeletesBucket), Management Write Forwarded;
     DeleteBucketAnalyticsConfiguration: Delete Bucket [Flag("analytics"), Value("id")],
-        takes Nothing, HARMLESS, Management Write Forwarded;
+        takes Nothing, HARMLESS, Management Write UnknownToCeph;
     DeleteBucketCors: Delete Bucket [Flag("cors")],
         takes Nothing, HARMLESS, Management Write Forwarded;
     DeleteBucketEncryption: Delete Bucket [Flag("encryption")],
-        takes Nothing, WEAKENS, Management Write Forwarded;
+        takes Nothing, WEAKENS, Management Write UnknownToCeph;
     DeleteBucketIntelligentTieringConfiguration: Delete Bucket [Flag("intelligent-tiering"), Value("id")],
-        takes Nothing, HARMLESS, Management Write Forwarded;
+        takes Nothing, HARMLESS, Management Write UnknownToCeph;
     DeleteBucketInventoryConfiguration: Delete Bucket [Flag("inventory"), Value("id")],
-        takes Nothing, HARMLESS, Management Write Forwarded;
+        takes Nothing, HARMLESS, Management Write UnknownToCeph;
     DeleteBucketLifecycle: Delete Bucket [Flag("lifecycle")],
         takes Nothing, HARMLESS, Management Write Forwarded;
     DeleteBucketMetadataConfiguration: Delete Bucket [Flag("metadataConfiguration")],
@@ -134,9 +134,9 @@ operations! {
     DeleteBucketMetadataTableConfiguration: Delete Bucket [Flag("metadataTable")],
         takes Nothing, HARMLESS, Management Write AwsOnly;
     DeleteBucketMetricsConfiguration: Delete Bucket [Flag("metrics"), Value("id")],
-        takes Nothing, HARMLESS, Management Write Forwarded;
+        takes Nothing, HARMLESS, Management Write UnknownToCeph;
     DeleteBucketOwnershipControls: Delete Bucket [Flag("ownershipControls")],
-        takes Nothing, WEAKENS, Management Write Forwarded;
+        takes Nothing, WEAKENS, Management Write UnknownToCeph;
     DeleteBucketPolicy: Delete Bucket [Flag("policy")],
         takes Nothing, WEAKENS, Management Write Forwarded;
     DeleteBucketReplication: Delete Bucket [Flag("replication")],
@@ -154,21 +154,21 @@ operations! {
     DeletePublicAccessBlock: Delete Bucket [Flag("publicAccessBlock")],
         takes Nothing, WEAKENS, Management Write Forwarded as "DeleteBucketPublicAccessBlock";
     GetBucketAbac: Get Bucket [Flag("abac")],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read AwsOnly;
     GetBucketAccelerateConfiguration: Get Bucket [Flag("accelerate")],
-        takes Nothing, HARMLESS, Management Read Forwarded as "GetAccelerateConfiguration";
+        takes Nothing, HARMLESS, Management Read UnknownToCeph as "GetAccelerateConfiguration";
     GetBucketAcl: Get Bucket [Flag("acl")],
         takes Nothing, HARMLESS, Management Read Forwarded;
     GetBucketAnalyticsConfiguration: Get Bucket [Flag("analytics"), Value("id")],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     GetBucketCors: Get Bucket [Flag("cors")],
         takes Nothing, HARMLESS, Management Read Forwarded;
     GetBucketEncryption: Get Bucket [Flag("encryption")],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     GetBucketIntelligentTieringConfiguration: Get Bucket [Flag("intelligent-tiering"), Value("id")],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     GetBucketInventoryConfiguration: Get Bucket [Flag("inventory"), Value("id")],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     GetBucketLifecycleConfiguration: Get Bucket [Flag("lifecycle")],
         takes Nothing, HARMLESS, Management Read Forwarded as "GetBucketLifecycle" also "GetBucketLifecycle";
     GetBucketLocation: Get Bucket [Flag("location")],
@@ -180,11 +180,11 @@ operations! {
     GetBucketMetadataTableConfiguration: Get Bucket [Flag("metadataTable")],
         takes Nothing, HARMLESS, Management Read AwsOnly;
     GetBucketMetricsConfiguration: Get Bucket [Flag("metrics"), Value("id")],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     GetBucketNotificationConfiguration: Get Bucket [Flag("notification")],
         takes Nothing, HARMLESS, Management Read Forwarded as "GetBucketNotification" also "GetBucketNotification";
     GetBucketOwnershipControls: Get Bucket [Flag("ownershipControls")],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     GetBucketPolicy: Get Bucket [Flag("policy")],
         takes Nothing, HARMLESS, Management Read Forwarded;
     GetBucketPolicyStatus: Get Bucket [Flag("policyStatus")],
@@ -205,7 +205,7 @@ operations! {
     GetObjectAcl: Get Object [Flag("acl")], query [VERSION],
         takes Nothing, HARMLESS, Data Read Forwarded;
     GetObjectAttributes: Get Object [Flag("attributes")], query [VERSION], headers [ATTRIBUTES, CUSTOMER_KEY],
-        takes Nothing, HARMLESS, Data Read Forwarded;
+        takes Nothing, HARMLESS, Data Read UnknownToCeph;
     GetObjectLegalHold: Get Object [Flag("legal-hold")], query [VERSION],
         takes Nothing, HARMLESS, Data Read Forwarded;
     GetObjectLockConfiguration: Get Bucket [Flag("object-lock")],
@@ -224,13 +224,13 @@ operations! {
         query [PART, RESPONSE, VERSION], headers [CHECKSUM_MODE, CUSTOMER_KEY, RANGE, READ_CONDITION],
         takes Nothing, HARMLESS, Data Read Forwarded;
     ListBucketAnalyticsConfigurations: Get Bucket [Flag("analytics")], query [CONTINUATION],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     ListBucketIntelligentTieringConfigurations: Get Bucket [Flag("intelligent-tiering")], query [CONTINUATION],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     ListBucketInventoryConfigurations: Get Bucket [Flag("inventory")], query [CONTINUATION],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     ListBucketMetricsConfigurations: Get Bucket [Flag("metrics")], query [CONTINUATION],
-        takes Nothing, HARMLESS, Management Read Forwarded;
+        takes Nothing, HARMLESS, Management Read UnknownToCeph;
     ListBuckets: Get Service [], query [BUCKET_LISTING, CONTINUATION],
         takes Nothing, HARMLESS, Management Read Forwarded;
     ListDirectoryBuckets: Get Service [Value("max-directory-buckets")], query [CONTINUATION],
@@ -251,33 +251,33 @@ operations! {
     PreflightRequest: Options Any [],
         takes Nothing, HARMLESS, Management Read Answered;
     PutBucketAbac: Put Bucket [Flag("abac")],
-        takes Document(&grammar::ABAC), WEAKENS, Management Write Forwarded;
+        takes Document(&grammar::ABAC), WEAKENS, Management Write AwsOnly;
     PutBucketAccelerateConfiguration: Put Bucket [Flag("accelerate")],
-        takes Document(&grammar::ACCELERATE), HARMLESS, Management Write Forwarded as "PutAccelerateConfiguration";
+        takes Document(&grammar::ACCELERATE), HARMLESS, Management Write UnknownToCeph as "PutAccelerateConfiguration";
     PutBucketAcl: Put Bucket [Flag("acl")], headers [BUCKET_ACL],
         takes OptionalDocument(&grammar::ACCESS_CONTROL_POLICY), WEAKENS, Management Write Forwarded;
     PutBucketAnalyticsConfiguration: Put Bucket [Flag("analytics"), Value("id")],
-        takes Document(&grammar::ANALYTICS), HARMLESS, Management Write Forwarded;
+        takes Document(&grammar::ANALYTICS), HARMLESS, Management Write UnknownToCeph;
     PutBucketCors: Put Bucket [Flag("cors")],
         takes Document(&grammar::CORS), HARMLESS, Management Write Forwarded;
     PutBucketEncryption: Put Bucket [Flag("encryption")],
-        takes Document(&grammar::ENCRYPTION), WEAKENS, Management Write Forwarded;
+        takes Document(&grammar::ENCRYPTION), WEAKENS, Management Write UnknownToCeph;
     PutBucketIntelligentTieringConfiguration: Put Bucket [Flag("intelligent-tiering"), Value("id")],
-        takes Document(&grammar::INTELLIGENT_TIERING), HARMLESS, Management Write Forwarded;
+        takes Document(&grammar::INTELLIGENT_TIERING), HARMLESS, Management Write UnknownToCeph;
     PutBucketInventoryConfiguration: Put Bucket [Flag("inventory"), Value("id")],
-        takes Document(&grammar::INVENTORY), HARMLESS, Management Write Forwarded;
+        takes Document(&grammar::INVENTORY), HARMLESS, Management Write UnknownToCeph;
     PutBucketLifecycleConfiguration: Put Bucket [Flag("lifecycle")], headers [TRANSITION],
         takes Document(&grammar::LIFECYCLE), Always(Hazard::ExpiresVersions), Management Write Forwarded
         as "PutBucketLifecycle" also "PutBucketLifecycle";
     PutBucketLogging: Put Bucket [Flag("logging")],
         takes Document(&grammar::LOGGING), WEAKENS, Management Write Forwarded;
     PutBucketMetricsConfiguration: Put Bucket [Flag("metrics"), Value("id")],
-        takes Document(&grammar::METRICS), HARMLESS, Management Write Forwarded;
+        takes Document(&grammar::METRICS), HARMLESS, Management Write UnknownToCeph;
     PutBucketNotificationConfiguration: Put Bucket [Flag("notification")], headers [SKIP_VALIDATION],
         takes Document(&grammar::NOTIFICATION), WEAKENS, Management Write Forwarded
         as "PutBucketNotification" also "PutBucketNotification";
     PutBucketOwnershipControls: Put Bucket [Flag("ownershipControls")],
-        takes Document(&grammar::OWNERSHIP_CONTROLS), WEAKENS, Management Write Forwarded;
+        takes Document(&grammar::OWNERSHIP_CONTROLS), WEAKENS, Management Write UnknownToCeph;
     PutBucketPolicy: Put Bucket [Flag("policy")], headers [CONFIRM],
         takes Policy, WEAKENS, Management Write Forwarded;
     PutBucketReplication: Put Bucket [Flag("replication")], headers [LOCK_TOKEN],

@@ -43,9 +43,9 @@ pub(super) enum BadKey {
 impl Routing {
     /// Reads a decoded key.
     pub(super) fn key(&self, text: &str) -> Result<ObjectKey, BadKey> {
-        let key = ObjectKey::parse(text).map_err(|error| match error {
-            InvalidName::KeyTooLong => BadKey::TooLong(text.len()),
-            _ => BadKey::Invalid,
+        let key = ObjectKey::parse(text).map_err(|error| {
+            let long = error == InvalidName::KeyTooLong;
+            if long { BadKey::TooLong(text.len()) } else { BadKey::Invalid }
         })?;
         match self.upstream {
             UpstreamKind::Aws | UpstreamKind::Ceph => Ok(key),

@@ -208,9 +208,7 @@ impl Tree {
     }
 
     fn finish(self) -> Result<Element, NotStrict> {
-        if !self.open.is_empty() {
-            return Err(NotStrict);
-        }
+        // A root is there only once everything that was opened is closed, and nothing opens after it.
         self.root.ok_or(NotStrict)
     }
 }
@@ -401,12 +399,12 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics(document in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Element::parse(&document);
+            Element::parse(&document).ok();
         }
 
         #[test]
         fn parsing_of_almost_xml_never_panics(document in "[<>/!?a&#;x1 \\[\\]CDATA\"=-]{0,60}") {
-            let _ = Element::parse(document.as_bytes());
+            Element::parse(document.as_bytes()).ok();
         }
 
         #[test]
