@@ -24,3 +24,6 @@ pub use target::{Routing, UpstreamKind};
 pub use unclear::{Reason as UnclearReason, Unclear, Unsupported};
 
 use parameters::version;
+
+#[cfg(test)]
+mod tests;

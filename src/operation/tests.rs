@@ -1,0 +1,305 @@
+//! The table as a whole: its snapshot, AWS's model held against it, and requests that stores read differently.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::names::ObjectKey;
+use crate::wire::{Head, Malformed, Peer, Transport, percent_encode};
+
+mod ambiguity;
+mod model;
+mod snapshot;
+
+const CEPH: UpstreamKind = UpstreamKind::Ceph;
+
+fn routing(upstream: UpstreamKind) -> Routing {
+    Routing { base_domain: Some("s3.example.com".to_owned()), upstream }
+}
+
+/// A head as the listener would deliver it; its host is not one of the base domain's unless a header says so.
+fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Head, Malformed> {
+    let mut request = http::Request::builder().method(method).uri(target);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", "localhost");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let (parts, ()) = request.body(()).expect("a request").into_parts();
+    let peer = Peer { address: SocketAddr::from(([127, 0, 0, 1], 4000)), transport: Transport::Loopback };
+    Head::read(&parts, peer)
+}
+
+/// Reads a whole request; a body brings its length.
+fn ask(upstream: UpstreamKind, line: &str, headers: &[(&str, &str)], body: &str) -> Result<Request, Reason> {
+    let (method, target) = line.split_once(' ').expect("a method and a target");
+    let length = body.len().to_string();
+    let mut headers = headers.to_vec();
+    if !body.is_empty() || method == "PUT" {
+        headers.push(("content-length", length.as_str()));
+    }
+    let head = head(method, target, &headers).expect("a head the wire accepts");
+    route(&head, &routing(upstream))
+        .and_then(|routed| routed.complete(Some(Bytes::copy_from_slice(body.as_bytes()))))
+        .map_err(|unclear| unclear.reason)
+}
+
+fn action(line: &str) -> Result<Action, Reason> {
+    ask(CEPH, line, &[], "").map(|request| request.action)
+}
+
+fn hazard(upstream: UpstreamKind, line: &str, body: &str) -> Result<Hazard, Reason> {
+    ask(upstream, line, &[], body).map(|request| request.hazard)
+}
+
+const ENABLE: &str = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+
+#[test]
+fn a_bucket_is_the_same_in_the_path_and_in_the_host() {
+    let routing = routing(CEPH);
+    for (target, host) in [
+        ("/vault/a%2Fb?acl", "localhost:9000"),
+        ("/a%2Fb?acl", "vault.s3.example.com"),
+        ("/a/b?acl", "vault.S3.Example.com:9000"),
+        ("/vault/a/b?acl", "s3.example.com"),
+        ("/vault/a/b?acl", "vault.other.example.com"),
+    ] {
+        let head = head("GET", target, &[("host", host)]).expect("a head");
+        let routed = route(&head, &routing).expect("understood");
+        assert_eq!(routed.action(), Action::GetObjectAcl, "{target} at {host}");
+        assert_eq!(routed.bucket().map(|bucket| bucket.as_str()), Some("vault"), "{target} at {host}");
+        assert_eq!(routed.key().map(ObjectKey::as_str), Some("a/b"), "{target} at {host}");
+    }
+}
+
+#[test]
+fn a_slash_after_the_bucket_changes_nothing() {
+    assert_eq!(action("DELETE /vault/"), Ok(Action::DeleteBucket));
+    assert_eq!(action("GET /vault/?versioning"), Ok(Action::GetBucketVersioning));
+}
+
+#[test]
+fn deletes_are_told_apart_by_the_version_they_name() {
+    assert_eq!(hazard(CEPH, "DELETE /vault/k", ""), Ok(Hazard::ReplacesNullVersion));
+    assert_eq!(hazard(CEPH, "DELETE /vault/k?versionId=null", ""), Ok(Hazard::DestroysVersion));
+    let one = "<Delete><Object><Key>a</Key></Object><Object><Key>b</Key><VersionId>v</VersionId></Object></Delete>";
+    assert_eq!(hazard(CEPH, "POST /vault?delete", one), Ok(Hazard::DestroysVersion));
+    let none = "<Delete><Object><Key>a</Key></Object></Delete>";
+    assert_eq!(hazard(CEPH, "POST /vault?delete", none), Ok(Hazard::ReplacesNullVersion));
+    let bypass = [("x-amz-bypass-governance-retention", "true")];
+    assert_eq!(
+        ask(CEPH, "POST /vault?delete", &bypass, none).map(|request| request.hazard),
+        Ok(Hazard::ReplacesUnversioned)
+    );
+}
+
+#[test]
+fn minio_keeps_no_versions_of_a_folder() {
+    for upstream in [UpstreamKind::Minio, UpstreamKind::Generic] {
+        for line in ["PUT /vault/dir/", "DELETE /vault/dir/", "PUT /vault/dir__XLDIR__", "DELETE /vault/a__XLDIR__/b"] {
+            assert_eq!(hazard(upstream, line, ""), Ok(Hazard::ReplacesUnversioned), "{line}");
+        }
+        let batch = "<Delete><Object><Key>dir/</Key></Object></Delete>";
+        assert_eq!(hazard(upstream, "POST /vault?delete", batch), Ok(Hazard::ReplacesUnversioned));
+        let copy = [("x-amz-copy-source", "vault/k")];
+        let copied = ask(upstream, "PUT /vault/dir/", &copy, "").map(|request| (request.action, request.hazard));
+        assert_eq!(copied, Ok((Action::CopyObject, Hazard::ReplacesUnversioned)));
+        let parts =
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";
+        assert_eq!(hazard(upstream, "POST /vault/dir/?uploadId=u", parts), Ok(Hazard::ReplacesUnversioned));
+        assert_eq!(hazard(upstream, "DELETE /vault/dir/?versionId=v", ""), Ok(Hazard::DestroysVersion));
+    }
+    assert_eq!(hazard(CEPH, "DELETE /vault/dir/", ""), Ok(Hazard::ReplacesNullVersion));
+}
+
+#[test]
+fn the_versioning_document_is_read_as_aws_reads_it() {
+    let versioning = |inner: &str| {
+        let body =
+            format!("<VersioningConfiguration xmlns=\"{}\">{inner}</VersioningConfiguration>", documents::NAMESPACE);
+        let request = ask(CEPH, "PUT /vault?versioning", &[], &body)?;
+        let Hazard::ChangesVersioning(change) = request.hazard else { panic!("{request:?}") };
+        Ok((change.status, change.mfa_delete))
+    };
+    use MfaDeleteChange::{Disable, Enable, Keep};
+    use VersioningStatus::{Enabled, Suspended};
+    assert_eq!(versioning("<Status>Enabled</Status>"), Ok((Enabled, Keep)));
+    assert_eq!(versioning("<Status>Suspended</Status>"), Ok((Suspended, Keep)));
+    assert_eq!(versioning("<MfaDelete>Enabled</MfaDelete><Status>Enabled</Status>"), Ok((Enabled, Enable)));
+    assert_eq!(versioning("<Status>Enabled</Status><MfaDelete>Disabled</MfaDelete>"), Ok((Enabled, Disable)));
+    for inner in ["", "\n", "<MfaDelete>Enabled</MfaDelete>"] {
+        assert_eq!(versioning(inner), Err(Reason::IllegalVersioningConfiguration), "{inner}");
+    }
+    for inner in [
+        "<Status>enabled</Status>",
+        "<Status>Disabled</Status>",
+        "<Status> Enabled</Status>",
+        "<Status/>",
+        "<Status>Enabled</Status><MFADelete>Enabled</MFADelete>",
+        "<Status>Enabled</Status><MfaDelete>enabled</MfaDelete>",
+        "<Status>Enabled</Status><MfaDelete/>",
+        "<Status>Enabled</Status><Status>Suspended</Status>",
+        "<Status><Status>Enabled</Status></Status>",
+    ] {
+        assert_eq!(versioning(inner), Err(Reason::MalformedXml), "{inner}");
+    }
+    for (inner, name) in [
+        ("<Status>Enabled</Status><ExcludeFolders>true</ExcludeFolders>", "ExcludeFolders"),
+        ("<ExcludedPrefixes><Prefix>*</Prefix></ExcludedPrefixes><Status>Enabled</Status>", "ExcludedPrefixes"),
+    ] {
+        assert_eq!(versioning(inner), Err(Reason::NotImplemented(Unsupported::Element(name.to_owned()))));
+    }
+}
+
+#[test]
+fn documents_that_decide_their_own_hazard_decide_it() {
+    let blocks = |values: [&str; 4]| {
+        let names = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
+        let inner: String = names.iter().zip(values).map(|(name, value)| format!("<{name}>{value}</{name}>")).collect();
+        let body = format!("<PublicAccessBlockConfiguration>{inner}</PublicAccessBlockConfiguration>");
+        hazard(CEPH, "PUT /vault?publicAccessBlock", &body)
+    };
+    assert_eq!(blocks(["true"; 4]), Ok(Hazard::None));
+    assert_eq!(blocks(["true", "true", "true", "false"]), Ok(Hazard::WeakensProtection));
+    assert_eq!(blocks(["true", "true", "true", "TRUE"]), Err(Reason::MalformedXml));
+    let hold = |status: &str| {
+        hazard(CEPH, "PUT /vault/k?legal-hold", &format!("<LegalHold><Status>{status}</Status></LegalHold>"))
+    };
+    assert_eq!(hold("ON"), Ok(Hazard::None));
+    assert_eq!(hold("OFF"), Ok(Hazard::WeakensProtection));
+    assert_eq!(hold("off"), Err(Reason::MalformedXml));
+}
+
+#[test]
+fn what_is_forwarded_of_a_document_is_written_by_us() {
+    let sent = "<?xml version='1.0'?>\n<!-- x --><Tagging xmlns=''>\n <TagSet><Tag><Key>a&#38;b</Key><Value/></Tag></TagSet></Tagging>";
+    let request = ask(CEPH, "PUT /vault/k?tagging", &[], sent).expect("understood");
+    let Document::Rewritten(written) = request.document else { panic!("{:?}", request.document) };
+    assert_eq!(
+        String::from_utf8_lossy(&written),
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+         <TagSet><Tag><Key>a&amp;b</Key><Value></Value></Tag></TagSet></Tagging>"
+    );
+    let Some(documents::Shown::Tree(shown)) = request.shown else { panic!("not shown") };
+    assert_eq!(shown.attributes, [("xmlns".to_owned(), String::new())]);
+}
+
+#[test]
+fn a_batch_is_one_to_a_thousand_legal_entries() {
+    let batch = |count: usize| format!("<Delete>{}</Delete>", "<Object><Key>k</Key></Object>".repeat(count));
+    assert!(ask(CEPH, "POST /vault?delete", &[], &batch(1000)).is_ok());
+    for count in [0, 1001] {
+        assert_eq!(ask(CEPH, "POST /vault?delete", &[], &batch(count)).err(), Some(Reason::MalformedXml), "{count}");
+    }
+    let quiet = "<Delete><Quiet>true</Quiet><Object><Key>k</Key></Object></Delete>";
+    let request = ask(CEPH, "POST /vault?delete", &[], quiet).expect("understood");
+    assert!(matches!(request.document, Document::DeleteObjects(DeleteObjects { quiet: true, .. })));
+}
+
+#[test]
+fn a_body_must_be_where_one_belongs_and_only_there() {
+    assert_eq!(ask(CEPH, "GET /vault/k", &[], "x").err(), Some(Reason::UnexpectedContent));
+    assert_eq!(
+        ask(CEPH, "DELETE /vault/k", &[("transfer-encoding", "chunked")], "").err(),
+        Some(Reason::UnexpectedContent)
+    );
+    assert_eq!(ask(CEPH, "PUT /vault?versioning", &[], "").err(), Some(Reason::MissingRequestBody));
+    assert_eq!(ask(CEPH, "POST /vault?delete", &[], "").err(), Some(Reason::MissingContentLength));
+    let long = format!("<VersioningConfiguration>{}{ENABLE}", " ".repeat(4096));
+    assert_eq!(ask(CEPH, "PUT /vault?versioning", &[], &long).err(), Some(Reason::MaxMessageLengthExceeded(4096)));
+    assert!(ask(CEPH, "PUT /vault", &[], "").is_ok());
+    let head = head("PUT", "/vault/k", &[("content-length", "5368709121")]).expect("a head");
+    assert_eq!(route(&head, &routing(CEPH)).err().map(|unclear| unclear.reason), Some(Reason::EntityTooLarge));
+}
+
+#[test]
+fn sdk_chatter_is_accepted_and_not_passed_on() {
+    let chatter = [
+        ("amz-sdk-invocation-id", "1"),
+        ("amz-sdk-request", "attempt=1"),
+        ("x-amz-user-agent", "aws-sdk-js"),
+        ("x-amz-sdk-checksum-algorithm", "CRC32"),
+        ("x-amz-te", "append-md5"),
+        ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+        ("x-amz-date", "20260101T000000Z"),
+        ("x-amz-decoded-content-length", "5"),
+        ("x-amz-trailer", "x-amz-checksum-crc32"),
+        ("x-amz-mfa", "serial 123456"),
+        ("x-amz-security-token", "t"),
+        ("x-amz-request-payer", "requester"),
+        ("expect", "100-continue"),
+        ("user-agent", "aws-cli"),
+        ("content-encoding", "aws-chunked"),
+        ("content-type", "text/plain"),
+    ];
+    let request = ask(CEPH, "PUT /vault/k?x-id=PutObject", &chatter, "hello").expect("understood");
+    let carried: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(carried, ["content-type"]);
+    assert_eq!((request.x_id, request.query.as_slice()), (Some("PutObject"), [].as_slice()));
+    let gzip = ask(CEPH, "PUT /vault/k", &[("content-encoding", "aws-chunked, gzip")], "x").expect("understood");
+    assert_eq!(gzip.headers.first().and_then(|(_, value)| value.to_str().ok()), Some("gzip"));
+}
+
+#[test]
+fn a_customer_key_is_not_printed() {
+    let key = [("x-amz-server-side-encryption-customer-key", "c2VjcmV0")];
+    let request = ask(CEPH, "GET /vault/k", &key, "").expect("understood");
+    assert!(!format!("{request:?}").contains("c2VjcmV0"));
+}
+
+#[test]
+fn the_expected_owner_is_for_us_to_check_unless_the_upstream_is_aws() {
+    let owner = [("x-amz-expected-bucket-owner", "123456789012")];
+    let request = ask(CEPH, "GET /vault/k", &owner, "").expect("understood");
+    assert_eq!(request.expected_owner.map(|owner| owner.to_string()).as_deref(), Some("123456789012"));
+    assert!(request.headers.is_empty());
+    let request = ask(UpstreamKind::Aws, "GET /vault/k", &owner, "").expect("understood");
+    assert_eq!((request.expected_owner, request.headers.len()), (None, 1));
+    let bad = [("x-amz-expected-bucket-owner", "me")];
+    assert_eq!(ask(CEPH, "GET /vault/k", &bad, "").err(), Some(Reason::InvalidBucketOwner("me".to_owned())));
+}
+
+#[test]
+fn a_presigned_url_may_carry_headers_in_its_query() {
+    let signed = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=c&X-Amz-Date=d&X-Amz-Expires=60\
+                  &X-Amz-SignedHeaders=host&X-Amz-Signature=s";
+    let request = ask(CEPH, &format!("PUT /vault/k?{signed}&x-amz-acl=private&X-Amz-User-Agent=js"), &[], "x")
+        .expect("understood");
+    let carried: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((carried, request.query.len()), (vec!["x-amz-acl"], 0));
+    for stray in ["x-amz-mfa=a", "x-amz-copy-source=vault%2Fk", "X-Amz-Security-token=t", "x-amz-acl=a&X-Amz-Acl=a"] {
+        let line = format!("PUT /vault/k?{signed}&{stray}");
+        assert!(
+            matches!(ask(CEPH, &line, &[], "").err(), Some(Reason::NotImplemented(Unsupported::QueryKey(_)))),
+            "{stray}"
+        );
+    }
+    assert!(ask(CEPH, "PUT /vault/k?x-amz-acl=private", &[], "").is_err());
+}
+
+#[test]
+fn what_is_known_of_a_refused_request_comes_with_the_refusal() {
+    let head = head("DELETE", "/vault/k?versionId=", &[]).expect("a head");
+    let unclear = route(&head, &routing(CEPH)).expect_err("empty version id");
+    assert_eq!(unclear.bucket.map(|bucket| bucket.to_string()).as_deref(), Some("vault"));
+    assert_eq!(unclear.key.map(|key| key.to_string()).as_deref(), Some("k"));
+    assert_eq!(unclear.action, Some(Action::DeleteObject));
+    let two = self::head("PUT", "/vault?acl&versioning", &[]).expect("a head");
+    let unclear = route(&two, &routing(CEPH)).expect_err("two operations");
+    assert_eq!(unclear.action, None);
+    let bad = self::head("DELETE", "/Vault/k", &[]).expect("a head");
+    let unclear = route(&bad, &routing(CEPH)).expect_err("no bucket's name");
+    assert_eq!((unclear.bucket, unclear.action), (None, Some(Action::DeleteObject)));
+}
+
+#[test]
+fn a_preflight_is_ours_to_answer_wherever_it_points() {
+    for target in ["/", "/vault", "/vault/k?uploads&x-id=PutObject"] {
+        let head = head("OPTIONS", target, &[("origin", "https://a.example")]).expect("a head");
+        let routed = route(&head, &routing(CEPH)).expect("understood");
+        assert_eq!((routed.action(), routed.row().support), (Action::PreflightRequest, Support::Answered));
+    }
+}
