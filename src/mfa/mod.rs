@@ -1,9 +1,15 @@
 //! The second factor: what was offered, and whether it is right.
 
+mod allowance;
+mod device;
 mod fault;
 mod offer;
 mod proof;
+mod totp;
 
+pub use allowance::Allowance;
+pub use device::{Counters, Device, DeviceStatus, EnrolmentFault, Judgement, Offset, Spending};
 pub use fault::Fault;
 pub use offer::{Code, Codes, Offer};
 pub use proof::Proof;
+pub use totp::{Digits, Seed};

@@ -1,0 +1,313 @@
+//! One device: what is known of it, and whether the codes offered for it are right.
+
+use std::ops::RangeInclusive;
+
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use thiserror::Error;
+
+use super::totp::{code_at, otpauth_uri, seconds, step_at};
+use super::{Allowance, Code, Digits, Fault, Proof, Seed};
+use crate::clock::Timestamp;
+use crate::names::{AccountId, DeviceSerial};
+use crate::secret::Secret;
+
+/// A device, with all that its next judgement depends on.
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub serial: DeviceSerial,
+    pub seed: Seed,
+    pub digits: Digits,
+    pub created: Timestamp,
+    pub status: DeviceStatus,
+    pub counters: Counters,
+}
+
+/// Whether a device's codes count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceStatus {
+    Active {
+        since: Timestamp,
+    },
+    /// Made but never enabled, or deactivated.
+    Pending,
+}
+
+/// What each judgement may change; it is stored before anybody hears the verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// The last time step that was spent; no step up to it is accepted again.
+    pub last_step: u64,
+    pub offset: Offset,
+    /// Wrong codes since the last right one.
+    pub failures: u32,
+    pub allowance: Allowance,
+}
+
+/// How many steps a device's clock is ahead of ours: -2 to 2, learnt from right codes alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offset(i8);
+
+/// What came of an offer.
+#[derive(Debug)]
+pub struct Judgement {
+    /// To be stored, if they differ, before the verdict is told.
+    pub counters: Counters,
+    pub verdict: Result<Spending, Fault>,
+}
+
+/// A right code whose time step is still to be spent.
+#[derive(Debug)]
+pub struct Spending {
+    serial: DeviceSerial,
+    step: u64,
+}
+
+/// Why two codes did not enable a device.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum EnrolmentFault {
+    #[error("the device is enabled already")]
+    AlreadyActive,
+    /// Both are right, but by a clock too far from ours.
+    #[error("the device's clock is off by {seconds} seconds")]
+    ClockOff { seconds: i64 },
+    #[error("a code is not all digits")]
+    NotDigits,
+    #[error("the codes were used before")]
+    Replayed,
+    #[error("the codes are not two consecutive ones of the device")]
+    WrongCodes,
+}
+
+/// The time steps, relative to now, that the last code of an offer may have.
+type Window = RangeInclusive<i64>;
+
+/// All that some offset reaches; for proofs so long that looking further costs nothing.
+const EVERY_OFFSET: Window = -3..=2;
+
+/// How far a new device's clock is looked for; beyond `EVERY_OFFSET` only to say how wrong it is.
+const ENROLMENT: Window = -10..=10;
+
+/// A resynchronisation looks at three times as many steps as an offer of two codes does.
+const RESYNC_TOKENS: u8 = 3;
+
+impl Spending {
+    /// Says that the step is stored durably as spent.
+    // INVARIANT (proof): called by `store` alone, after the judgement's counters have reached the disk.
+    pub fn settled(self) -> Proof {
+        Proof::new(self.serial, self.step)
+    }
+}
+
+impl Offset {
+    /// Takes -2 to 2.
+    pub fn parse(steps: i8) -> Option<Self> {
+        (-2..=2).contains(&steps).then_some(Self(steps))
+    }
+
+    /// The offset in steps.
+    pub fn steps(self) -> i8 {
+        self.0
+    }
+
+    /// The current step of the device's clock and the one before, for the time it takes to type.
+    fn window(self) -> Window {
+        let now = i64::from(self.0);
+        now - 1..=now
+    }
+
+    /// The offset nearest to this one that has the matched step in its window.
+    fn towards(self, matched: i64) -> Option<Self> {
+        let now = i64::from(self.0);
+        let nearest = if matched < now - 1 { matched + 1 } else { now.max(matched) };
+        i8::try_from(nearest).ok().and_then(Self::parse)
+    }
+}
+
+impl Counters {
+    /// Those of a device that was never used.
+    pub fn fresh(now: Timestamp) -> Self {
+        Self { last_step: 0, offset: Offset::default(), failures: 0, allowance: Allowance::full(now) }
+    }
+
+    fn failed(self) -> Self {
+        Self { failures: self.failures.saturating_add(1), ..self }
+    }
+
+    fn spent(self, step: u64) -> Self {
+        Self { last_step: step, failures: 0, ..self }
+    }
+}
+
+impl Device {
+    /// A device that nobody has shown to work yet.
+    pub fn new(serial: DeviceSerial, seed: Seed, digits: Digits, now: Timestamp) -> Self {
+        Self { serial, seed, digits, created: now, status: DeviceStatus::Pending, counters: Counters::fresh(now) }
+    }
+
+    /// The `otpauth:` URI an authenticator app reads from a QR code.
+    pub fn otpauth_uri(&self, account: &AccountId) -> Secret<String> {
+        otpauth_uri(&self.serial, &self.seed, self.digits, account)
+    }
+
+    /// How many consecutive codes the next offer needs: one, two after failures, and three when
+    /// two have been tried too often. Length of proof takes the place of a lock, so that nobody
+    /// who holds root's key can lock out the owner of the device.
+    pub fn codes_needed(&self, now: Timestamp) -> usize {
+        if self.counters.failures < self.tolerated_failures() {
+            1
+        } else if self.counters.allowance.take(1, now).is_some() {
+            2
+        } else {
+            3
+        }
+    }
+
+    /// Judges one to three codes of consecutive time steps, oldest first.
+    ///
+    /// Counted as a failure: a wrong code. Not counted: what cannot be a code; too few codes, which
+    /// are not looked at, so that the answer tells nothing of them; a spent code, which guesses nothing.
+    pub fn judge(&self, codes: &[Code], now: Timestamp) -> Judgement {
+        match self.status {
+            DeviceStatus::Active { .. } => {}
+            DeviceStatus::Pending => return self.unmoved(Fault::UnknownDevice),
+        }
+        let Some(codes) = self.read(codes) else { return self.unmoved(Fault::NotDigits) };
+        let needed = self.codes_needed(now);
+        if codes.len() < needed {
+            return self.unmoved(Fault::MoreCodesNeeded);
+        }
+        let mut counters = self.counters;
+        if needed == 2 && codes.len() == 2 {
+            let Some(allowance) = counters.allowance.take(1, now) else {
+                return self.unmoved(Fault::MoreCodesNeeded);
+            };
+            counters.allowance = allowance;
+        }
+        // Three codes are looked for wherever an offset could be, so that a clock that drifted is learnt again.
+        let window = if codes.len() < 3 { counters.offset.window() } else { EVERY_OFFSET };
+        self.settle(counters, &codes, window, now)
+    }
+
+    /// Judges two consecutive codes wherever an offset could be, and learns the offset.
+    ///
+    /// No further: a step that no offset reaches could not be accepted afterwards either.
+    pub fn resync(&self, first: &Code, second: &Code, now: Timestamp) -> Judgement {
+        match self.status {
+            DeviceStatus::Active { .. } => {}
+            DeviceStatus::Pending => return self.unmoved(Fault::UnknownDevice),
+        }
+        let codes = [first.clone(), second.clone()];
+        let Some(codes) = self.read(&codes) else { return self.unmoved(Fault::NotDigits) };
+        let Some(allowance) = self.counters.allowance.take(RESYNC_TOKENS, now) else {
+            return self.unmoved(Fault::MoreCodesNeeded);
+        };
+        self.settle(Counters { allowance, ..self.counters }, &codes, EVERY_OFFSET, now)
+    }
+
+    /// Enables a pending device by two consecutive codes; the second one's step is spent by it.
+    ///
+    /// Wrong codes are not counted: who enrols a device knows its seed.
+    pub fn enrol(&self, first: &Code, second: &Code, now: Timestamp) -> Result<Self, EnrolmentFault> {
+        match self.status {
+            DeviceStatus::Active { .. } => return Err(EnrolmentFault::AlreadyActive),
+            DeviceStatus::Pending => {}
+        }
+        let codes = [first.clone(), second.clone()];
+        let codes = self.read(&codes).ok_or(EnrolmentFault::NotDigits)?;
+        let near = self.search(&codes, EVERY_OFFSET, now);
+        let far = self.search(&codes, ENROLMENT, now);
+        let (step, offset) = match (near, far) {
+            (Found::Unspent { step, relative }, _) => {
+                (step, Offset::default().towards(relative).ok_or(EnrolmentFault::WrongCodes)?)
+            }
+            (Found::Spent, _) => return Err(EnrolmentFault::Replayed),
+            (Found::Nothing, Found::Unspent { relative, .. }) => {
+                return Err(EnrolmentFault::ClockOff { seconds: seconds(relative) });
+            }
+            (Found::Nothing, Found::Nothing | Found::Spent) => return Err(EnrolmentFault::WrongCodes),
+        };
+        let counters = Counters { offset, ..Counters::fresh(now) }.spent(step);
+        Ok(Self { status: DeviceStatus::Active { since: now }, counters, ..self.clone() })
+    }
+
+    /// The device without the right to be heard; what it spent stays spent.
+    pub fn deactivated(&self) -> Self {
+        Self { status: DeviceStatus::Pending, ..self.clone() }
+    }
+
+    /// RFC 4226's probability of a lucky guess, kept below 10^-6 a year for eight digits.
+    fn tolerated_failures(&self) -> u32 {
+        match self.digits {
+            Digits::Eight => 10,
+            Digits::Six => 2,
+        }
+    }
+
+    fn unmoved(&self, fault: Fault) -> Judgement {
+        Judgement { counters: self.counters, verdict: Err(fault) }
+    }
+
+    fn read<'a>(&self, codes: &'a [Code]) -> Option<Vec<&'a str>> {
+        let digits = usize::from(self.digits.count());
+        let read: Option<Vec<&str>> = codes.iter().map(|code| code.digits(digits)).collect();
+        read.filter(|codes| !codes.is_empty())
+    }
+
+    fn settle(&self, counters: Counters, codes: &[&str], window: Window, now: Timestamp) -> Judgement {
+        match self.search(codes, window, now) {
+            Found::Unspent { step, relative } => {
+                let offset = counters.offset.towards(relative).unwrap_or(counters.offset);
+                Judgement {
+                    counters: Counters { offset, ..counters.spent(step) },
+                    verdict: Ok(Spending { serial: self.serial.clone(), step }),
+                }
+            }
+            Found::Spent => Judgement { counters, verdict: Err(Fault::Replayed) },
+            Found::Nothing => Judgement { counters: counters.failed(), verdict: Err(Fault::WrongCode) },
+        }
+    }
+
+    /// Compares every candidate, each in constant time and none left out, so that the time taken
+    /// does not tell how near a guess was.
+    fn search(&self, codes: &[&str], window: Window, now: Timestamp) -> Found {
+        let present = step_at(now);
+        let mut spent = Choice::from(0);
+        let mut unspent = Choice::from(0);
+        let mut at: i64 = 0;
+        for relative in window {
+            let mut right = Choice::from(1);
+            let mut first = u64::MAX;
+            for (age, code) in (0..).zip(codes.iter().rev()) {
+                let step = present.checked_add_signed(relative - age);
+                right &= Choice::from(u8::from(step.is_some()));
+                first = step.unwrap_or(0);
+                right &= code_at(&self.seed, self.digits, first).as_bytes().ct_eq(code.as_bytes());
+            }
+            let fresh = Choice::from(u8::from(first > self.counters.last_step));
+            // The latest of several matches, so that the same digits do not count once more for a later step.
+            at.conditional_assign(&relative, right & fresh);
+            unspent |= right & fresh;
+            spent |= right & !fresh;
+        }
+        match (unspent.into(), spent.into()) {
+            (true, _) => Found::Unspent { step: present.saturating_add_signed(at), relative: at },
+            (false, true) => Found::Spent,
+            (false, false) => Found::Nothing,
+        }
+    }
+}
+
+/// Where codes were found.
+enum Found {
+    Nothing,
+    /// At a step that was spent before.
+    Spent,
+    /// The last code's step, and how far it is from now.
+    Unspent {
+        step: u64,
+        relative: i64,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! What a device accepts, in sentences, one table and one property.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: i64 = 1_900_000_000;
+
+fn moment(steps: i64) -> Timestamp {
+    Timestamp::from_seconds(NOW + seconds(steps))
+}
+
+fn pending(digits: Digits) -> Device {
+    let serial = DeviceSerial::parse("arn:aws:iam::123456789012:mfa/phone").expect("legal");
+    Device::new(serial, Seed::new(*b"12345678901234567890"), digits, moment(-100))
+}
+
+fn active(digits: Digits) -> Device {
+    Device { status: DeviceStatus::Active { since: moment(-100) }, ..pending(digits) }
+}
+
+/// The code of the step this far from `moment(0)`.
+fn code(relative: i64) -> Code {
+    let device = pending(Digits::Six);
+    Code::new(&code_at(&device.seed, device.digits, step_at(moment(relative))))
+}
+
+fn codes(last: i64, count: i64) -> Vec<Code> {
+    (0..count).map(|index| code(last - (count - 1) + index)).collect()
+}
+
+fn wrong(count: usize) -> Vec<Code> {
+    let taken: Vec<String> = (-20..20).map(|relative| code(relative).expose().to_owned()).collect();
+    let free = (0..).map(|number| format!("{number:06}")).find(|text| !taken.contains(text));
+    vec![Code::new(&free.expect("most numbers are no code")); count]
+}
+
+/// Judges, keeps what is to be kept, and says what came of it.
+fn offer(device: &mut Device, codes: &[Code], now: Timestamp) -> Result<u64, Fault> {
+    let judgement = device.judge(codes, now);
+    device.counters = judgement.counters;
+    judgement.verdict.map(|spending| spending.settled().step())
+}
+
+#[test]
+fn the_current_code_is_accepted_once() {
+    let mut device = active(Digits::Six);
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Ok(step_at(moment(0))));
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::Replayed));
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(1)), Err(Fault::Replayed));
+    assert_eq!(offer(&mut device, &codes(1, 1), moment(1)), Ok(step_at(moment(1))));
+}
+
+#[test]
+fn a_code_older_than_the_spent_one_is_spent_too() {
+    let mut device = active(Digits::Six);
+    assert!(offer(&mut device, &codes(0, 1), moment(0)).is_ok());
+    assert_eq!(offer(&mut device, &codes(-1, 1), moment(0)), Err(Fault::Replayed));
+}
+
+#[test]
+fn a_replayed_code_does_not_count_as_a_failure() {
+    let mut device = active(Digits::Six);
+    assert!(offer(&mut device, &codes(0, 1), moment(0)).is_ok());
+    for _ in 0..5 {
+        assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::Replayed));
+    }
+    assert_eq!(device.codes_needed(moment(0)), 1);
+}
+
+#[test]
+fn what_is_no_code_is_not_counted() {
+    let mut device = active(Digits::Six);
+    for text in ["12345", "1234567", "12345a", "+12345", "", "<016432>"] {
+        assert_eq!(offer(&mut device, &[Code::new(text)], moment(0)), Err(Fault::NotDigits), "{text}");
+    }
+    assert_eq!(offer(&mut device, &[], moment(0)), Err(Fault::NotDigits));
+    assert_eq!(device.counters.failures, 0);
+}
+
+#[test]
+fn after_two_failures_six_digits_need_two_consecutive_codes() {
+    let mut device = active(Digits::Six);
+    for _ in 0..2 {
+        assert_eq!(offer(&mut device, &wrong(1), moment(0)), Err(Fault::WrongCode));
+    }
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::MoreCodesNeeded));
+    let not_consecutive = [code(-2), code(0)];
+    assert_eq!(offer(&mut device, &not_consecutive, moment(0)), Err(Fault::WrongCode));
+    let reversed = [code(0), code(-1)];
+    assert_eq!(offer(&mut device, &reversed, moment(0)), Err(Fault::WrongCode));
+    assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Ok(step_at(moment(0))));
+    assert_eq!(device.codes_needed(moment(0)), 1);
+}
+
+#[test]
+fn after_ten_failures_eight_digits_need_two_consecutive_codes() {
+    let mut device = active(Digits::Eight);
+    for _ in 0..10 {
+        assert_eq!(device.codes_needed(moment(0)), 1);
+        assert_eq!(offer(&mut device, &[Code::new("00000000")], moment(0)), Err(Fault::WrongCode));
+    }
+    assert_eq!(device.codes_needed(moment(0)), 2);
+}
+
+#[test]
+fn too_few_codes_get_one_answer_whether_right_or_wrong() {
+    let mut device = active(Digits::Six);
+    device.counters.failures = 2;
+    for offered in [codes(0, 1), wrong(1)] {
+        let judgement = device.judge(&offered, moment(0));
+        assert_eq!(judgement.verdict.err(), Some(Fault::MoreCodesNeeded));
+        assert_eq!(judgement.counters, device.counters);
+    }
+}
+
+#[test]
+fn when_two_codes_were_tried_too_often_three_always_open() {
+    let mut device = active(Digits::Six);
+    device.counters.failures = 2;
+    for _ in 0..5 {
+        assert_eq!(offer(&mut device, &wrong(2), moment(0)), Err(Fault::WrongCode));
+    }
+    assert_eq!(device.codes_needed(moment(0)), 3);
+    assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Err(Fault::MoreCodesNeeded));
+    for _ in 0..100 {
+        assert_eq!(offer(&mut device, &wrong(3), moment(0)), Err(Fault::WrongCode));
+    }
+    assert_eq!(offer(&mut device, &codes(0, 3), moment(0)), Ok(step_at(moment(0))));
+    assert_eq!(device.codes_needed(moment(0)), 1);
+}
+
+#[test]
+fn two_codes_are_tried_once_a_minute_after_the_burst() {
+    let mut device = active(Digits::Six);
+    device.counters.failures = 2;
+    device.counters.allowance = Allowance::kept(0, moment(0));
+    assert_eq!(device.codes_needed(moment(1)), 3);
+    assert_eq!(device.codes_needed(moment(2)), 2);
+}
+
+#[test]
+fn three_codes_teach_the_offset_of_a_clock_that_drifted() {
+    let mut device = active(Digits::Six);
+    assert_eq!(offer(&mut device, &codes(2, 1), moment(0)), Err(Fault::WrongCode));
+    assert!(offer(&mut device, &codes(2, 3), moment(0)).is_ok());
+    assert_eq!(device.counters.offset.steps(), 2);
+    assert_eq!(offer(&mut device, &codes(3, 1), moment(1)), Ok(step_at(moment(3))));
+}
+
+#[test]
+fn several_codes_are_spent_when_any_of_them_is() {
+    let mut device = active(Digits::Six);
+    assert!(offer(&mut device, &codes(-1, 1), moment(-1)).is_ok());
+    assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Err(Fault::Replayed));
+}
+
+#[test]
+fn a_pending_device_is_nobodys() {
+    let mut device = pending(Digits::Six);
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::UnknownDevice));
+}
+
+#[test]
+fn two_consecutive_codes_enable_a_device_and_are_spent_by_it() {
+    let device = pending(Digits::Six);
+    let mut device = device.enrol(&code(-1), &code(0), moment(0)).expect("right codes");
+    assert_eq!(device.status, DeviceStatus::Active { since: moment(0) });
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::Replayed));
+    assert_eq!(offer(&mut device, &codes(1, 1), moment(1)), Ok(step_at(moment(1))));
+}
+
+#[test]
+fn enrolment_learns_the_offset_and_says_when_a_clock_is_too_far_off() {
+    let device = pending(Digits::Six);
+    let enrol = |last: i64| device.enrol(&code(last - 1), &code(last), moment(0));
+    for (last, offset) in [(-3, -2), (-2, -1), (-1, 0), (0, 0), (1, 1), (2, 2)] {
+        assert_eq!(enrol(last).map(|device| device.counters.offset.steps()).ok(), Some(offset), "{last}");
+    }
+    assert_eq!(enrol(-4).err(), Some(EnrolmentFault::ClockOff { seconds: -120 }));
+    assert_eq!(enrol(10).err(), Some(EnrolmentFault::ClockOff { seconds: 300 }));
+    assert_eq!(enrol(11).err(), Some(EnrolmentFault::WrongCodes));
+}
+
+#[test]
+fn enrolment_refuses_codes_that_are_not_consecutive_and_a_device_in_use() {
+    let device = pending(Digits::Six);
+    let same = device.enrol(&code(0), &code(0), moment(0));
+    assert_eq!(same.err(), Some(EnrolmentFault::WrongCodes));
+    let gap = device.enrol(&code(-2), &code(0), moment(0));
+    assert_eq!(gap.err(), Some(EnrolmentFault::WrongCodes));
+    let letters = device.enrol(&Code::new("abcdef"), &code(0), moment(0));
+    assert_eq!(letters.err(), Some(EnrolmentFault::NotDigits));
+    let again = active(Digits::Six).enrol(&code(-1), &code(0), moment(0));
+    assert_eq!(again.err(), Some(EnrolmentFault::AlreadyActive));
+}
+
+#[test]
+fn a_deactivated_device_cannot_be_enabled_again_by_spent_codes() {
+    let mut device = active(Digits::Six);
+    assert!(offer(&mut device, &codes(0, 1), moment(0)).is_ok());
+    let device = device.deactivated();
+    let replayed = device.enrol(&code(-1), &code(0), moment(0));
+    assert_eq!(replayed.err(), Some(EnrolmentFault::Replayed));
+}
+
+#[test]
+fn resync_finds_a_clock_that_drifted_and_is_throttled() {
+    let mut device = active(Digits::Six);
+    let found = device.resync(&code(1), &code(2), moment(0));
+    assert!(found.verdict.is_ok());
+    assert_eq!((found.counters.offset.steps(), found.counters.failures), (2, 0));
+    let guess = wrong(1).remove(0);
+    let missed = device.resync(&guess, &guess, moment(0));
+    assert_eq!((missed.verdict.err(), missed.counters.failures), (Some(Fault::WrongCode), 1));
+    device.counters = missed.counters;
+    let soon = device.resync(&code(1), &code(2), moment(0));
+    assert_eq!(soon.verdict.err(), Some(Fault::MoreCodesNeeded));
+}
+
+#[test]
+fn the_window_is_the_current_step_and_the_one_before_shifted_by_what_was_learnt() {
+    let mut table = String::from("offset  codes  accepted steps of the last code, relative to now\n");
+    for offset in -2..=2 {
+        for count in 1..=3 {
+            let mut device = active(Digits::Six);
+            device.counters.offset = Offset::parse(offset).expect("legal");
+            let accepted: Vec<String> = (-8..=8)
+                .filter(|last| device.judge(&codes(*last, count), moment(0)).verdict.is_ok())
+                .map(|last| format!("{last:+}"))
+                .collect();
+            writeln!(table, "{offset:>6}  {count:>5}  {}", accepted.join(" ")).expect("text");
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[derive(Clone, Debug)]
+enum Move {
+    Right { last: i64, count: i64 },
+    Text(Vec<String>),
+    Resync { last: i64 },
+    Wait { seconds: i64 },
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        (-4..4_i64, 1..4_i64).prop_map(|(last, count)| Move::Right { last, count }),
+        proptest::collection::vec("[0-9]{6}|.{0,8}", 0..4).prop_map(Move::Text),
+        (-4..4_i64).prop_map(|last| Move::Resync { last }),
+        (0..200_i64).prop_map(|seconds| Move::Wait { seconds }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_used_code_is_never_accepted_again(moves in proptest::collection::vec(moves(), 1..60)) {
+        let mut device = active(Digits::Six);
+        let mut now = moment(0);
+        let mut last_spent = 0;
+        for next in moves {
+            let here = i64::try_from(step_at(now) - step_at(moment(0))).expect("small");
+            let (offered, judgement) = match next {
+                Move::Wait { seconds } => {
+                    now = Timestamp::from_seconds(now.seconds() + seconds);
+                    continue;
+                }
+                Move::Right { last, count } => {
+                    let offered = codes(here + last, count);
+                    let judgement = device.judge(&offered, now);
+                    (offered, judgement)
+                }
+                Move::Text(texts) => {
+                    let offered: Vec<Code> = texts.iter().map(|text| Code::new(text)).collect();
+                    let judgement = device.judge(&offered, now);
+                    (offered, judgement)
+                }
+                Move::Resync { last } => {
+                    let offered = codes(here + last, 2);
+                    let judgement = device.resync(&offered[0], &offered[1], now);
+                    (offered, judgement)
+                }
+            };
+            device.counters = judgement.counters;
+            if let Ok(spending) = judgement.verdict {
+                let step = spending.settled().step();
+                prop_assert!(step > last_spent, "step {step} after {last_spent}");
+                prop_assert_eq!(device.counters.last_step, step);
+                last_spent = step;
+                prop_assert!(device.judge(&offered, now).verdict.is_err());
+            }
+            prop_assert!(device.counters.last_step >= last_spent);
+        }
+    }
+}
