@@ -1,0 +1,207 @@
+//! Leases: a bucket's state holds still while a request that was judged by it is under way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+use crate::names::BucketName;
+
+/// One read/write lease for each bucket; what changes a bucket's protection takes the write side.
+#[derive(Clone, Debug, Default)]
+pub struct Leases(Arc<Mutex<Table>>);
+
+/// How often protection changed; equal generations of a bucket mean that nothing changed between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(u64);
+
+/// Leave to rely on a bucket's state until it is dropped.
+#[derive(Debug)]
+pub struct ReadLease {
+    _guard: OwnedRwLockReadGuard<()>,
+    place: Place,
+}
+
+/// Leave to change a bucket's state; when it is dropped the bucket has a new generation.
+#[derive(Debug)]
+pub struct WriteLease {
+    // Before the lock is let go, so that no reader meets the old generation after the change.
+    _change: Change,
+    _guard: OwnedRwLockWriteGuard<()>,
+    place: Place,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    slots: HashMap<BucketName, Slot>,
+    /// The newest generation given to any bucket.
+    newest: u64,
+    /// At least the generation of each bucket that has no slot.
+    floor: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    lock: Arc<RwLock<()>>,
+    generation: u64,
+    /// Leases, and those who wait for one.
+    holders: usize,
+}
+
+/// A holder's place in the table; the slot goes with the last of them.
+#[derive(Debug)]
+struct Place {
+    leases: Leases,
+    bucket: BucketName,
+}
+
+#[derive(Debug)]
+struct Change {
+    leases: Leases,
+    bucket: BucketName,
+}
+
+impl Leases {
+    /// Waits until nobody changes the bucket, and keeps it so.
+    pub async fn read(&self, bucket: &BucketName) -> ReadLease {
+        let (lock, place) = self.enter(bucket);
+        ReadLease { _guard: lock.read_owned().await, place }
+    }
+
+    /// Waits until nobody relies on the bucket, and keeps others out.
+    pub async fn write(&self, bucket: &BucketName) -> WriteLease {
+        let (lock, place) = self.enter(bucket);
+        let guard = lock.write_owned().await;
+        WriteLease { _change: Change { leases: self.clone(), bucket: bucket.clone() }, _guard: guard, place }
+    }
+
+    /// The bucket's generation now, for who takes a lease only later.
+    pub fn generation(&self, bucket: &BucketName) -> Generation {
+        let table = self.table();
+        Generation(table.slots.get(bucket).map_or(table.floor, |slot| slot.generation))
+    }
+
+    fn enter(&self, bucket: &BucketName) -> (Arc<RwLock<()>>, Place) {
+        let mut table = self.table();
+        let floor = table.floor;
+        let slot = table.slots.entry(bucket.clone()).or_insert_with(|| Slot {
+            lock: Arc::default(),
+            generation: floor,
+            holders: 0,
+        });
+        slot.holders += 1;
+        (Arc::clone(&slot.lock), Place { leases: self.clone(), bucket: bucket.clone() })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing under this lock can panic halfway through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReadLease {
+    /// The generation that holds as long as this lease does.
+    pub fn generation(&self) -> Generation {
+        self.place.leases.generation(&self.place.bucket)
+    }
+}
+
+impl WriteLease {
+    /// The generation before the change.
+    pub fn generation(&self) -> Generation {
+        self.place.leases.generation(&self.place.bucket)
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        let mut table = self.leases.table();
+        table.newest += 1;
+        let newest = table.newest;
+        if let Some(slot) = table.slots.get_mut(&self.bucket) {
+            slot.generation = newest;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut table = self.leases.table();
+        let Some(slot) = table.slots.get_mut(&self.bucket) else { return };
+        slot.holders = slot.holders.saturating_sub(1);
+        if slot.holders == 0 {
+            // A slot that comes anew begins no lower than any that went, so an old generation never returns.
+            let generation = slot.generation;
+            table.slots.remove(&self.bucket);
+            table.floor = table.floor.max(generation);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn bucket(name: &str) -> BucketName {
+        BucketName::parse(name).expect("legal")
+    }
+
+    fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn readers_share_and_a_writer_waits_for_them() {
+        let leases = Leases::default();
+        let first = ready(leases.read(&bucket("vault"))).expect("free");
+        let second = ready(leases.read(&bucket("vault"))).expect("shared");
+        assert!(ready(leases.write(&bucket("vault"))).is_none());
+        assert!(ready(leases.write(&bucket("other"))).is_some());
+        drop((first, second));
+        let writer = ready(leases.write(&bucket("vault"))).expect("free again");
+        assert!(ready(leases.read(&bucket("vault"))).is_none());
+        drop(writer);
+    }
+
+    #[test]
+    fn a_generation_changes_with_the_write_lease_and_never_returns() {
+        let leases = Leases::default();
+        let before = leases.generation(&bucket("vault"));
+        let lease = ready(leases.read(&bucket("vault"))).expect("free");
+        assert_eq!(lease.generation(), before);
+        drop(lease);
+        drop(ready(leases.write(&bucket("vault"))).expect("free"));
+        assert_ne!(leases.generation(&bucket("vault")), before);
+        drop(ready(leases.read(&bucket("other"))));
+        assert_ne!(leases.generation(&bucket("vault")), before);
+    }
+
+    #[test]
+    fn the_generation_is_new_before_the_next_reader_enters() {
+        let leases = Leases::default();
+        let writer = ready(leases.write(&bucket("vault"))).expect("free");
+        let before = writer.generation();
+        let name = bucket("vault");
+        let mut waiting = pin!(leases.read(&name));
+        let mut task = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut task).is_pending());
+        drop(writer);
+        let Poll::Ready(reader) = waiting.as_mut().poll(&mut task) else { panic!("still waiting") };
+        assert_ne!(reader.generation(), before);
+    }
+
+    #[test]
+    fn idle_buckets_take_no_room_even_when_a_waiter_gave_up() {
+        let leases = Leases::default();
+        let reader = ready(leases.read(&bucket("vault"))).expect("free");
+        assert!(ready(leases.write(&bucket("vault"))).is_none());
+        drop(reader);
+        assert!(leases.table().slots.is_empty());
+    }
+}
