@@ -17,5 +17,6 @@ pub mod operation;
 pub mod gate;
 
 pub mod forward;
+pub mod store;
 
 pub mod failure;

@@ -12,4 +12,6 @@ pub use device::{Counters, Device, DeviceStatus, EnrolmentFault, Judgement, Offs
 pub use fault::Fault;
 pub use offer::{Code, Codes, Offer};
 pub use proof::Proof;
+#[cfg(test)]
+pub use totp::shown;
 pub use totp::{Digits, Seed};

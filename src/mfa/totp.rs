@@ -37,6 +37,13 @@ impl Seed {
         self.0.expose()
     }
 
+    /// Reads a seed as an authenticator app does.
+    #[cfg(test)]
+    pub fn from_base32(text: &str) -> Option<Self> {
+        let secret = totp_rs::Secret::try_from_base32(text).ok()?;
+        secret.as_bytes().try_into().ok().map(Self::new)
+    }
+
     /// The seed as it is typed into an authenticator app.
     pub fn base32(&self) -> Secret<String> {
         Secret::new(totp_rs::Secret::new_stack(*self.expose()).to_base32())
@@ -76,6 +83,12 @@ pub(super) fn step_at(now: Timestamp) -> u64 {
 /// How long this many steps take.
 pub(super) fn seconds(steps: i64) -> i64 {
     steps.saturating_mul(PERIOD_SECONDS)
+}
+
+/// What a device shows at a moment.
+#[cfg(test)]
+pub fn shown(seed: &Seed, digits: Digits, now: Timestamp) -> Zeroizing<String> {
+    code_at(seed, digits, step_at(now))
 }
 
 /// The code a device shows in a time step.

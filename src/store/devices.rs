@@ -1,0 +1,253 @@
+//! Devices: made, enabled, judged, taken away.
+
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::{SpendError, StoreError};
+use super::records::{Record, RecordKey};
+use super::seal::SealError;
+use super::write::Edit;
+use super::writer::Writer;
+use super::{Inner, Store};
+use crate::authenticate::Principal;
+use crate::clock::Timestamp;
+use crate::mfa::{Code, Codes, Device, DeviceStatus, Digits, Fault, Judgement, Proof, Seed};
+use crate::names::DeviceSerial;
+use crate::secret::Secret;
+
+/// A device as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedDevice {
+    pub serial: DeviceSerial,
+    pub digits: Digits,
+    pub created: Timestamp,
+    pub status: DeviceStatus,
+}
+
+/// A device that was just made: the one time its seed is shown.
+#[derive(Debug)]
+pub struct NewDevice {
+    pub serial: DeviceSerial,
+    pub digits: Digits,
+    pub base32_seed: Secret<String>,
+    pub otpauth_uri: Secret<String>,
+}
+
+/// As many as AWS lets root have, those included that were never enabled.
+const MOST_DEVICES: usize = 8;
+
+/// One is judged and eight wait; a longer queue would let a thief of root's key crowd out the owner.
+const QUEUE: usize = 1 + 8;
+
+impl Store {
+    /// The devices, by serial.
+    pub fn devices(&self) -> Vec<ListedDevice> {
+        self.0.memory.read().devices.values().map(listed).collect()
+    }
+
+    /// One device.
+    pub fn device(&self, serial: &DeviceSerial) -> Option<ListedDevice> {
+        self.0.memory.read().devices.get(serial).map(listed)
+    }
+
+    /// Whether some device's codes count.
+    pub fn has_active_device(&self) -> bool {
+        self.0.memory.read().has_active_device()
+    }
+
+    /// How many consecutive codes the device asks for now.
+    pub fn codes_needed(&self, serial: &DeviceSerial, now: Timestamp) -> Option<usize> {
+        self.0.memory.read().devices.get(serial).map(|device| device.codes_needed(now))
+    }
+
+    /// Judges a code and spends it; the proof is made after the spent step has reached disk and journal.
+    pub async fn spend(&self, codes: &Codes, principal: &Principal, now: Timestamp) -> Result<Proof, SpendError> {
+        match principal {
+            Principal::Root => {}
+            // Only root's devices are kept, and nobody else's request may move their counters.
+            Principal::User(_) => return Err(Fault::UnknownDevice.into()),
+        }
+        let (inner, codes) = (Arc::clone(&self.0), codes.clone());
+        let place = inner.queue_up(&codes.serial)?;
+        self.finish(async move {
+            let _place = place;
+            inner.judge(&codes.serial, now, |device| device.judge(&codes.codes, now)).await
+        })
+        .await
+    }
+
+    /// Finds a drifted clock by two consecutive codes; they are spent by it.
+    pub async fn resync_device(
+        &self,
+        serial: &DeviceSerial,
+        first: &Code,
+        second: &Code,
+        now: Timestamp,
+    ) -> Result<Proof, SpendError> {
+        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        let (first, second) = (first.clone(), second.clone());
+        let place = inner.queue_up(&serial)?;
+        self.finish(async move {
+            let _place = place;
+            inner.judge(&serial, now, |device| device.resync(&first, &second, now)).await
+        })
+        .await
+    }
+
+    /// Makes a device that is still to be enabled.
+    pub async fn create_device(
+        &self,
+        serial: &DeviceSerial,
+        digits: Digits,
+        now: Timestamp,
+    ) -> Result<NewDevice, StoreError> {
+        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        self.finish(async move { inner.create_device(serial, digits, now).await }).await
+    }
+
+    /// Enables a device by two consecutive codes; beside an active one, only with proof of that.
+    pub async fn enable_device(
+        &self,
+        serial: &DeviceSerial,
+        first: &Code,
+        second: &Code,
+        proof: Option<Proof>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        let (first, second) = (first.clone(), second.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            writer.check_clock(now)?;
+            inner.demand_proof(proof.as_ref())?;
+            let enabled = inner.known_device(&serial)?.enrol(&first, &second, now)?;
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Device(enabled))], now).await
+        })
+        .await
+    }
+
+    /// Takes an active device's right to be heard, by proof of an active one.
+    pub async fn deactivate_device(
+        &self,
+        serial: &DeviceSerial,
+        proof: Option<Proof>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            let device = inner.known_device(&serial)?;
+            match device.status {
+                DeviceStatus::Active { .. } => {}
+                DeviceStatus::Pending => return Err(StoreError::DeviceNotActive),
+            }
+            inner.demand_proof(proof.as_ref())?;
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Device(device.deactivated()))], now).await
+        })
+        .await
+    }
+
+    /// Takes away a device that is not active.
+    pub async fn delete_device(&self, serial: &DeviceSerial, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            match inner.known_device(&serial)?.status {
+                DeviceStatus::Active { .. } => return Err(StoreError::DeviceActive),
+                DeviceStatus::Pending => {}
+            }
+            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Device(serial))], now).await
+        })
+        .await
+    }
+}
+
+impl Inner {
+    /// Decides under the writer's lock, so that two codes cannot both be judged by the same counters.
+    async fn judge(
+        &self,
+        serial: &DeviceSerial,
+        now: Timestamp,
+        judge: impl FnOnce(&Device) -> Judgement + Send,
+    ) -> Result<Proof, SpendError> {
+        let mut writer = self.writer.lock().await;
+        writer.check_clock(now)?;
+        let device = self.known_device(serial).map_err(|_| Fault::UnknownDevice)?;
+        let judgement = judge(&device);
+        self.keep(&mut writer, device, &judgement, now).await?;
+        // INVARIANT (proof): the step that is settled here was made durable on the line above.
+        judgement.verdict.map(|spending| spending.settled()).map_err(SpendError::Fault)
+    }
+
+    /// Counters before the verdict is told, or parallel guesses would be free.
+    async fn keep(
+        &self,
+        writer: &mut Writer,
+        device: Device,
+        judgement: &Judgement,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if judgement.counters == device.counters {
+            return Ok(());
+        }
+        let device = Device { counters: judgement.counters, ..device };
+        writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await
+    }
+
+    async fn create_device(
+        &self,
+        serial: DeviceSerial,
+        digits: Digits,
+        now: Timestamp,
+    ) -> Result<NewDevice, StoreError> {
+        let mut writer = self.writer.lock().await;
+        self.room_for_device(&serial)?;
+        let mut random = zeroize::Zeroizing::new([0; Seed::LENGTH]);
+        getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
+        let device = Device::new(serial.clone(), Seed::new(*random), digits, now);
+        let (base32_seed, otpauth_uri) = (device.seed.base32(), device.otpauth_uri(&self.account.id));
+        writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await?;
+        Ok(NewDevice { serial, digits, base32_seed, otpauth_uri })
+    }
+
+    fn room_for_device(&self, serial: &DeviceSerial) -> Result<(), StoreError> {
+        let state = self.memory.read();
+        if state.devices.contains_key(serial) {
+            return Err(StoreError::AlreadyExists);
+        }
+        if state.devices.len() >= MOST_DEVICES {
+            return Err(StoreError::LimitReached);
+        }
+        Ok(())
+    }
+
+    /// Any proof will do: it is made only of a code that was right and spent.
+    fn demand_proof(&self, proof: Option<&Proof>) -> Result<(), StoreError> {
+        match proof {
+            None if self.memory.read().has_active_device() => Err(StoreError::ProofNeeded),
+            None | Some(_) => Ok(()),
+        }
+    }
+
+    fn known_device(&self, serial: &DeviceSerial) -> Result<Device, StoreError> {
+        self.memory.read().devices.get(serial).cloned().ok_or(StoreError::NoSuchEntity)
+    }
+
+    fn queue_up(&self, serial: &DeviceSerial) -> Result<OwnedSemaphorePermit, Fault> {
+        // Only devices that exist have a queue, so that serials made up by a client fill nothing.
+        self.known_device(serial).map_err(|_| Fault::UnknownDevice)?;
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let queue = queues.entry(serial.clone()).or_insert_with(|| Arc::new(Semaphore::new(QUEUE)));
+        Arc::clone(queue).try_acquire_owned().map_err(|_| Fault::TooManyAtOnce)
+    }
+}
+
+fn listed(device: &Device) -> ListedDevice {
+    ListedDevice {
+        serial: device.serial.clone(),
+        digits: device.digits,
+        created: device.created,
+        status: device.status,
+    }
+}

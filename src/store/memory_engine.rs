@@ -1,0 +1,61 @@
+//! An engine without a disk, which can be told to fail.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::broadcast;
+
+use super::engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch};
+
+/// Values in memory.
+pub struct MemoryEngine {
+    values: Mutex<(u64, BTreeMap<Vec<u8>, Versioned>)>,
+    changes: broadcast::Sender<Change>,
+    pub broken: AtomicBool,
+}
+
+impl Default for MemoryEngine {
+    fn default() -> Self {
+        Self { values: Mutex::default(), changes: broadcast::channel(16).0, broken: AtomicBool::new(false) }
+    }
+}
+
+impl Engine for MemoryEngine {
+    fn get<'a>(&'a self, key: &'a [u8]) -> Promise<'a, Result<Option<Versioned>, EngineError>> {
+        let found = self.values.lock().expect("sound").1.get(key).cloned();
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn compare_and_swap(&self, swaps: Vec<Swap>) -> Promise<'_, Result<Swapped, EngineError>> {
+        Box::pin(async move {
+            if self.broken.load(Ordering::SeqCst) {
+                return Err(EngineError::Failed("told to".to_owned()));
+            }
+            let mut guard = self.values.lock().expect("sound");
+            let (last, values) = &mut *guard;
+            if swaps.iter().any(|swap| values.get(&swap.key).map(|value| value.version) != swap.expect) {
+                return Ok(Swapped::Conflict);
+            }
+            *last += 1;
+            for swap in swaps {
+                match swap.value {
+                    Some(value) => values.insert(swap.key, Versioned { version: Version(*last), value }),
+                    None => values.remove(&swap.key),
+                };
+            }
+            Ok(Swapped::Done(Version(*last)))
+        })
+    }
+
+    fn scan<'a>(&'a self, prefix: &'a [u8]) -> Promise<'a, Result<Entries, EngineError>> {
+        let guard = self.values.lock().expect("sound");
+        let found = guard.1.iter().filter(|(key, _)| key.starts_with(prefix));
+        let found = found.map(|(key, value)| (key.clone(), value.clone())).collect();
+        Box::pin(async move { Ok(found) })
+    }
+
+    fn watch(&self, prefix: &[u8]) -> Watch {
+        Watch::new(prefix, self.changes.subscribe())
+    }
+}

@@ -1,0 +1,168 @@
+//! What we remember: bucket protection, devices and their spent steps, users, keys.
+//!
+//! All of it is in memory, so that no request waits for a disk to be judged. Each change is on the disk
+//! and in the journal before it is acknowledged; what cannot be read is an error, never "not protected".
+
+mod devices;
+mod engine;
+mod error;
+mod lease;
+#[cfg(test)]
+mod memory_engine;
+mod principals;
+mod rebuild;
+mod records;
+mod seal;
+mod sled_engine;
+mod start;
+mod state;
+#[cfg(test)]
+pub(crate) mod testing;
+mod write;
+mod writer;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+
+use crate::authenticate::Keyring;
+use crate::clock::Timestamp;
+use crate::gate::{MfaDelete, Name, StateChange};
+use crate::names::{AccountId, BucketName, DeviceSerial};
+use records::Record;
+#[cfg(test)]
+use seal::Sealer;
+use state::Memory;
+use write::Edit;
+use writer::Writer;
+
+pub use devices::{ListedDevice, NewDevice};
+pub use engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch, WatchLost};
+pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
+pub use lease::{Generation, Leases, ReadLease, WriteLease};
+pub use principals::{AccessKey, NewKey};
+pub use rebuild::{Rebuilt, rebuild};
+pub use records::{Account, BucketRecord, User};
+pub use seal::{MasterKeyError, SealError};
+pub use start::prepare_dir;
+pub use writer::StateJournal;
+
+/// What we remember; cheap to clone, and one and the same.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    account: Account,
+    memory: Memory,
+    /// Held while something is decided by the state and written, so that no decision is outdated.
+    writer: tokio::sync::Mutex<Writer>,
+    /// How many wait to have a code of a device judged.
+    queues: Mutex<HashMap<DeviceSerial, Arc<Semaphore>>>,
+    leases: Leases,
+    /// Keeps other processes out of the directory; `None` in tests without one.
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// The account's id.
+    pub fn account(&self) -> &AccountId {
+        &self.0.account.id
+    }
+
+    /// When the account was made.
+    pub fn account_created(&self) -> Timestamp {
+        self.0.account.created
+    }
+
+    /// The keys that may sign, kept up to date.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(self.0.memory.keyring())
+    }
+
+    /// The leases on buckets.
+    pub fn leases(&self) -> &Leases {
+        &self.0.leases
+    }
+
+    /// What is remembered of a bucket.
+    pub fn bucket(&self, name: &BucketName) -> BucketRecord {
+        self.0.memory.read().buckets.get(name).copied().unwrap_or(BucketRecord::UNPROTECTED)
+    }
+
+    /// All that is remembered of buckets, by name.
+    pub fn buckets(&self) -> Vec<(BucketName, BucketRecord)> {
+        self.0.memory.read().buckets.iter().map(|(name, record)| (name.clone(), *record)).collect()
+    }
+
+    /// Records what a permitted request makes of a bucket.
+    pub async fn record_bucket(
+        &self,
+        name: &BucketName,
+        change: StateChange,
+        now: Timestamp,
+    ) -> Result<BucketRecord, StoreError> {
+        let (inner, name) = (Arc::clone(&self.0), name.clone());
+        self.finish(async move { inner.record_bucket(name, change, now).await }).await
+    }
+
+    /// Keeps the time, so that a clock that went back is noticed at the next start; for a clean stop.
+    pub async fn remember_time(&self, now: Timestamp) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.0);
+        self.finish(async move { inner.writer.lock().await.remember_time(now).await }).await
+    }
+
+    /// Runs a change to its end, also when who asked for it leaves.
+    async fn finish<T, E>(&self, change: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        tokio::spawn(change).await.unwrap_or_else(|_| Err(StoreError::Interrupted.into()))
+    }
+}
+
+impl Inner {
+    async fn record_bucket(
+        &self,
+        name: BucketName,
+        change: StateChange,
+        now: Timestamp,
+    ) -> Result<BucketRecord, StoreError> {
+        let mut writer = self.writer.lock().await;
+        let before = self.memory.read().buckets.get(&name).copied().unwrap_or(BucketRecord::UNPROTECTED);
+        let after = changed(before, change, now);
+        if (after.mfa_delete, after.name) == (before.mfa_delete, before.name) {
+            return Ok(before);
+        }
+        let record = Record::Bucket(name, after);
+        let unprotected = (after.mfa_delete, after.name) == (MfaDelete::NeverSet, Name::Free);
+        let edit = if unprotected { Edit::Delete(record.key()) } else { Edit::Put(record) };
+        writer.commit(&self.memory, vec![edit], now).await?;
+        Ok(after)
+    }
+}
+
+/// A buried name stays protected until it is made anew: the bucket might come back behind our back.
+fn changed(before: BucketRecord, change: StateChange, now: Timestamp) -> BucketRecord {
+    let updated = Some(now);
+    match change {
+        StateChange::Bury => BucketRecord { mfa_delete: MfaDelete::Enabled, name: Name::Buried, updated },
+        StateChange::DisableMfaDelete => BucketRecord { mfa_delete: MfaDelete::Disabled, updated, ..before },
+        StateChange::EnableMfaDelete => BucketRecord { mfa_delete: MfaDelete::Enabled, updated, ..before },
+        StateChange::Forget => BucketRecord::UNPROTECTED,
+        StateChange::None => before,
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Store({})", self.0.account.id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Rebuild: a new store from the changes in the journal, the old one put aside and never deleted.
+
+use std::path::{Path, PathBuf};
+
+use super::engine::{Engine, Swap, Swapped};
+use super::error::StartError;
+use super::seal::Sealer;
+use super::sled_engine::{SledEngine, sync_dir};
+use super::start::{Places, bad_record, lock, prepare_dir, unreadable};
+use super::state::State;
+use super::write::{LAST_WRITE, Write};
+use crate::clock::Timestamp;
+
+/// What a rebuild did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// The last change that is in the new store.
+    pub revision: u64,
+    /// Where the old store is now, if there was one.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// Makes a new store of the journal's state records, given in their order and from the first on.
+pub async fn rebuild(
+    dir: &Path,
+    records: impl IntoIterator<Item = Vec<u8>>,
+    now: Timestamp,
+) -> Result<Rebuilt, StartError> {
+    prepare_dir(dir)?;
+    let _lock = lock(dir)?;
+    let places = Places::of(dir);
+    let sealer = Sealer::read(&places.master_key)
+        .map_err(|error| StartError::MasterKey { path: places.master_key.clone(), error })?;
+    let (state, last) = replay(records, &sealer)?;
+    let fresh = unused(dir, "state.new", now);
+    write_new(&fresh, &state, &last, &sealer, dir).await?;
+    let set_aside = swap_in(dir, &places.state, &fresh, now)?;
+    Ok(Rebuilt { revision: last.revision, set_aside })
+}
+
+/// The state after all changes; each must follow the one before and carry our tag.
+fn replay(records: impl IntoIterator<Item = Vec<u8>>, sealer: &Sealer) -> Result<(State, Replayed), StartError> {
+    let mut state = State::default();
+    let mut last = Replayed { revision: 0, bytes: Vec::new() };
+    for bytes in records {
+        // A record may be there twice, since the journal takes it again when it is unsure.
+        if bytes == last.bytes {
+            continue;
+        }
+        let expected = last.revision + 1;
+        let write = Write::parse(&bytes).filter(|write| write.revision == expected);
+        let write = write.ok_or(StartError::JournalUnreadable(expected))?;
+        state.apply(write.open(sealer).map_err(bad_record)?);
+        last = Replayed { revision: write.revision, bytes };
+    }
+    if last.revision == 0 {
+        return Err(StartError::JournalUnreadable(1));
+    }
+    Ok((state, last))
+}
+
+struct Replayed {
+    revision: u64,
+    bytes: Vec<u8>,
+}
+
+async fn write_new(path: &Path, state: &State, last: &Replayed, sealer: &Sealer, dir: &Path) -> Result<(), StartError> {
+    let failed = |error| unreadable(dir, error);
+    let mut swaps = vec![Swap { key: LAST_WRITE.into(), expect: None, value: Some(last.bytes.clone()) }];
+    let edits: Vec<_> = state.records().map(super::write::Edit::Put).collect();
+    // Sealed anew, as of the last change: the time is that of the journal's own record.
+    let write = Write::seal(last.revision, Timestamp::from_millis(0), &edits, sealer);
+    for change in write.map_err(super::StoreError::Sealing)?.changes {
+        let value = change.kept(last.revision).map_err(super::StoreError::Sealing)?;
+        swaps.push(Swap { key: change.key.into_bytes(), expect: None, value });
+    }
+    let engine = SledEngine::open(path).await.map_err(failed)?;
+    match engine.compare_and_swap(swaps).await.map_err(failed)? {
+        Swapped::Done(_) => Ok(()),
+        Swapped::Conflict => Err(StartError::Unreadable("the new store was not empty".to_owned())),
+    }
+}
+
+/// Between the two renames there is no store, which a start takes for missing and never for new.
+fn swap_in(dir: &Path, state: &Path, fresh: &Path, now: Timestamp) -> Result<Option<PathBuf>, StartError> {
+    let failed = |error| StartError::Directory { path: dir.to_owned(), error };
+    let aside = state.exists().then(|| unused(dir, "state.old", now));
+    if let Some(aside) = &aside {
+        std::fs::rename(state, aside).map_err(failed)?;
+    }
+    std::fs::rename(fresh, state).map_err(failed)?;
+    sync_dir(dir).map_err(|error| unreadable(dir, error))?;
+    Ok(aside)
+}
+
+fn unused(dir: &Path, stem: &str, now: Timestamp) -> PathBuf {
+    let first = dir.join(format!("{stem}-{}", now.iso_basic()));
+    let others = (2..).map(|number| dir.join(format!("{stem}-{}-{number}", now.iso_basic())));
+    std::iter::once(first).chain(others).find(|path| !path.exists()).unwrap_or_else(|| dir.join(stem))
+}

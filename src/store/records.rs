@@ -1,0 +1,360 @@
+//! Records: what is remembered, and its written form, which is JSON under a tag of the master key.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::seal::{SealError, Sealer};
+use crate::authenticate::{KeyStatus, Principal};
+use crate::clock::Timestamp;
+use crate::gate::{MfaDelete, Name};
+use crate::mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Offset, Seed};
+use crate::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
+use crate::secret::Secret;
+
+/// One thing that is remembered.
+#[derive(Clone, Debug)]
+pub enum Record {
+    Account(Account),
+    Bucket(BucketName, BucketRecord),
+    Device(Device),
+    Key(StoredKey),
+    User(User),
+}
+
+/// Which thing it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RecordKey {
+    Account,
+    Bucket(BucketName),
+    Device(DeviceSerial),
+    Key(AccessKeyId),
+    User(UserName),
+}
+
+/// The account all else belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub id: AccountId,
+    pub created: Timestamp,
+}
+
+/// What is remembered of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketRecord {
+    pub mfa_delete: MfaDelete,
+    pub name: Name,
+    /// When this was recorded; never, for a bucket nobody protected.
+    pub updated: Option<Timestamp>,
+}
+
+/// An access key with its secret.
+#[derive(Clone, Debug)]
+pub struct StoredKey {
+    pub id: AccessKeyId,
+    pub holder: Principal,
+    pub secret: Secret<String>,
+    pub status: KeyStatus,
+    pub created: Timestamp,
+}
+
+/// A user of the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub name: UserName,
+    /// IAM's unique id, `AIDA` and 17 more.
+    pub id: String,
+    pub created: Timestamp,
+}
+
+/// Why a written record is not read.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RecordError {
+    #[error("record `{0}` is not of a known form")]
+    Malformed(String),
+    #[error("record `{key}`: {error}")]
+    Sealed { key: String, error: SealError },
+}
+
+impl BucketRecord {
+    /// A bucket that nobody ever protected.
+    pub const UNPROTECTED: Self = Self { mfa_delete: MfaDelete::NeverSet, name: Name::Free, updated: None };
+}
+
+impl RecordKey {
+    /// The key as the engine has it.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Account => "account".to_owned(),
+            Self::Bucket(name) => format!("bucket/{name}"),
+            Self::Device(serial) => format!("device/{serial}"),
+            Self::Key(id) => format!("key/{id}"),
+            Self::User(name) => format!("user/{name}"),
+        }
+    }
+
+    /// Reads a key.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "account" {
+            return Some(Self::Account);
+        }
+        let (kind, name) = text.split_once('/')?;
+        match kind {
+            "bucket" => BucketName::parse(name).ok().map(Self::Bucket),
+            "device" => DeviceSerial::parse(name).ok().map(Self::Device),
+            "key" => AccessKeyId::parse(name).ok().map(Self::Key),
+            "user" => UserName::parse(name).ok().map(Self::User),
+            _ => None,
+        }
+    }
+}
+
+impl Record {
+    /// Which thing this is.
+    pub fn key(&self) -> RecordKey {
+        match self {
+            Self::Account(_) => RecordKey::Account,
+            Self::Bucket(name, _) => RecordKey::Bucket(name.clone()),
+            Self::Device(device) => RecordKey::Device(device.serial.clone()),
+            Self::Key(key) => RecordKey::Key(key.id.clone()),
+            Self::User(user) => RecordKey::User(user.name.clone()),
+        }
+    }
+
+    /// The record as JSON, its secrets sealed.
+    pub fn write(&self, sealer: &Sealer) -> Result<Value, SealError> {
+        let seal = |plain: &[u8]| sealer.seal(&binding(&self.key().text()), plain);
+        let written = match self {
+            Self::Account(account) => {
+                to_value(&AccountJson { id: account.id.to_string(), created: account.created.millis() })
+            }
+            Self::Bucket(_, bucket) => to_value(&BucketJson {
+                mfa_delete: bucket.mfa_delete.into(),
+                name: bucket.name.into(),
+                updated: bucket.updated.map(Timestamp::millis),
+            }),
+            Self::Device(device) => to_value(&DeviceJson::of(device, seal(device.seed.expose())?)),
+            Self::Key(key) => to_value(&KeyJson {
+                user: match &key.holder {
+                    Principal::Root => None,
+                    Principal::User(name) => Some(name.to_string()),
+                },
+                secret: seal(key.secret.expose().as_bytes())?,
+                status: key.status.into(),
+                created: key.created.millis(),
+            }),
+            Self::User(user) => to_value(&UserJson { id: user.id.clone(), created: user.created.millis() }),
+        };
+        written.ok_or(SealError::NotSealed)
+    }
+
+    /// Reads what `write` wrote under this key.
+    pub fn read(key: &RecordKey, json: &Value, sealer: &Sealer) -> Result<Self, RecordError> {
+        let malformed = || RecordError::Malformed(key.text());
+        let open = |sealed: &str| {
+            let opened = sealer.open(&binding(&key.text()), sealed);
+            opened.map_err(|error| RecordError::Sealed { key: key.text(), error })
+        };
+        match key {
+            RecordKey::Account => {
+                let json = AccountJson::deserialize(json).map_err(|_| malformed())?;
+                let id = AccountId::parse(&json.id).map_err(|_| malformed())?;
+                Ok(Self::Account(Account { id, created: Timestamp::from_millis(json.created) }))
+            }
+            RecordKey::Bucket(name) => {
+                let json = BucketJson::deserialize(json).map_err(|_| malformed())?;
+                let updated = json.updated.map(Timestamp::from_millis);
+                let bucket = BucketRecord { mfa_delete: json.mfa_delete.into(), name: json.name.into(), updated };
+                Ok(Self::Bucket(name.clone(), bucket))
+            }
+            RecordKey::Device(serial) => {
+                let json = DeviceJson::deserialize(json).map_err(|_| malformed())?;
+                let seed = open(&json.seed)?;
+                let seed = seed.expose().as_slice().try_into().map(Seed::new).map_err(|_| malformed())?;
+                json.device(serial, seed).map(Self::Device).ok_or_else(malformed)
+            }
+            RecordKey::Key(id) => {
+                let json = KeyJson::deserialize(json).map_err(|_| malformed())?;
+                let secret = open(&json.secret)?;
+                let secret = std::str::from_utf8(secret.expose()).map_err(|_| malformed())?.to_owned();
+                let holder = match json.user {
+                    None => Principal::Root,
+                    Some(name) => Principal::User(UserName::parse(&name).map_err(|_| malformed())?),
+                };
+                let (status, created) = (json.status.into(), Timestamp::from_millis(json.created));
+                Ok(Self::Key(StoredKey { id: id.clone(), holder, secret: Secret::new(secret), status, created }))
+            }
+            RecordKey::User(name) => {
+                let json = UserJson::deserialize(json).map_err(|_| malformed())?;
+                let created = Timestamp::from_millis(json.created);
+                Ok(Self::User(User { name: name.clone(), id: json.id, created }))
+            }
+        }
+    }
+}
+
+/// What a secret is sealed to: the form of the record, and its key.
+fn binding(key: &str) -> String {
+    format!("portcullis secret 1\n{key}")
+}
+
+fn to_value(record: &impl Serialize) -> Option<Value> {
+    serde_json::to_value(record).ok()
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountJson {
+    id: String,
+    created: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BucketJson {
+    mfa_delete: MfaDeleteJson,
+    name: NameJson,
+    updated: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum MfaDeleteJson {
+    Disabled,
+    Enabled,
+    NeverSet,
+}
+
+#[derive(Serialize, Deserialize)]
+enum NameJson {
+    Buried,
+    Free,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceJson {
+    seed: String,
+    digits: u8,
+    created: i64,
+    /// When it was enabled; `None` while it is pending.
+    active: Option<i64>,
+    last_step: u64,
+    offset: i8,
+    failures: u32,
+    tokens: u8,
+    refilled: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyJson {
+    /// `None`: root.
+    user: Option<String>,
+    secret: String,
+    status: KeyStatusJson,
+    created: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+enum KeyStatusJson {
+    Active,
+    Inactive,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UserJson {
+    id: String,
+    created: i64,
+}
+
+impl DeviceJson {
+    fn of(device: &Device, seed: String) -> Self {
+        let counters = device.counters;
+        Self {
+            seed,
+            digits: device.digits.count(),
+            created: device.created.millis(),
+            active: match device.status {
+                DeviceStatus::Active { since } => Some(since.millis()),
+                DeviceStatus::Pending => None,
+            },
+            last_step: counters.last_step,
+            offset: counters.offset.steps(),
+            failures: counters.failures,
+            tokens: counters.allowance.tokens(),
+            refilled: counters.allowance.refilled().millis(),
+        }
+    }
+
+    fn device(&self, serial: &DeviceSerial, seed: Seed) -> Option<Device> {
+        let status = match self.active {
+            Some(since) => DeviceStatus::Active { since: Timestamp::from_millis(since) },
+            None => DeviceStatus::Pending,
+        };
+        let counters = Counters {
+            last_step: self.last_step,
+            offset: Offset::parse(self.offset)?,
+            failures: self.failures,
+            allowance: Allowance::kept(self.tokens, Timestamp::from_millis(self.refilled)),
+        };
+        let (digits, created) = (Digits::parse(self.digits)?, Timestamp::from_millis(self.created));
+        Some(Device { serial: serial.clone(), seed, digits, created, status, counters })
+    }
+}
+
+impl From<MfaDelete> for MfaDeleteJson {
+    fn from(state: MfaDelete) -> Self {
+        match state {
+            MfaDelete::Disabled => Self::Disabled,
+            MfaDelete::Enabled => Self::Enabled,
+            MfaDelete::NeverSet => Self::NeverSet,
+        }
+    }
+}
+
+impl From<MfaDeleteJson> for MfaDelete {
+    fn from(json: MfaDeleteJson) -> Self {
+        match json {
+            MfaDeleteJson::Disabled => Self::Disabled,
+            MfaDeleteJson::Enabled => Self::Enabled,
+            MfaDeleteJson::NeverSet => Self::NeverSet,
+        }
+    }
+}
+
+impl From<Name> for NameJson {
+    fn from(name: Name) -> Self {
+        match name {
+            Name::Buried => Self::Buried,
+            Name::Free => Self::Free,
+        }
+    }
+}
+
+impl From<NameJson> for Name {
+    fn from(json: NameJson) -> Self {
+        match json {
+            NameJson::Buried => Self::Buried,
+            NameJson::Free => Self::Free,
+        }
+    }
+}
+
+impl From<KeyStatus> for KeyStatusJson {
+    fn from(status: KeyStatus) -> Self {
+        match status {
+            KeyStatus::Active => Self::Active,
+            KeyStatus::Inactive => Self::Inactive,
+        }
+    }
+}
+
+impl From<KeyStatusJson> for KeyStatus {
+    fn from(json: KeyStatusJson) -> Self {
+        match json {
+            KeyStatusJson::Active => Self::Active,
+            KeyStatusJson::Inactive => Self::Inactive,
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! sled behind the port, made to reach the disk.
+//!
+//! `flush` of sled 0.34 writes with `sync_file_range`, which leaves the data in the drive's cache.
+//! So each write here is flushed, and then the data of sled's own file is synced through a handle of ours.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
+use tokio::sync::{broadcast, oneshot};
+
+use super::engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch};
+
+/// A sled database on a thread of its own, since each of its calls may wait for a disk.
+pub struct SledEngine {
+    /// `None` only while it is dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    changes: broadcast::Sender<Change>,
+}
+
+type Job = Box<dyn FnOnce(&mut Disk) + Send>;
+
+struct Disk {
+    db: sled::Db,
+    /// sled's own file, to sync.
+    file: File,
+    health: Health,
+    changes: broadcast::Sender<Change>,
+}
+
+/// After a failed sync nobody knows what is on the disk, and a second one would call it clean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Failed,
+    Sound,
+}
+
+/// The state is some kilobytes; sled's own default is a gigabyte.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// How many changes a watcher may be behind before it has to scan.
+const WATCH_BACKLOG: usize = 1024;
+
+/// sled's threads let go of its lock a little after its last handle is gone.
+const LOCK_PATIENCE: Duration = Duration::from_secs(3);
+
+impl SledEngine {
+    /// Opens the database in this directory, or makes it.
+    pub async fn open(path: &Path) -> Result<Self, EngineError> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let (opened, opening) = oneshot::channel();
+        let (changes, _) = broadcast::channel(WATCH_BACKLOG);
+        let (path, sender) = (path.to_owned(), changes.clone());
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || serve(&path, sender, &queue, opened))
+            .map_err(|error| EngineError::Failed(error.to_string()))?;
+        // sled panics over some files that are not its own; the sender is dropped then.
+        let outcome = opening.await.unwrap_or_else(|_| Err(EngineError::Failed("it panicked on opening".to_owned())));
+        let engine = Self { jobs: Some(jobs), thread: Some(thread), changes };
+        outcome.map(|()| engine)
+    }
+
+    fn run<'a, T: Send + 'static>(
+        &'a self,
+        work: impl FnOnce(&mut Disk) -> Result<T, EngineError> + Send + 'static,
+    ) -> Promise<'a, Result<T, EngineError>> {
+        let (done, outcome) = oneshot::channel();
+        let job: Job = Box::new(move |disk| {
+            // Who asked may have gone; the work is done all the same.
+            drop(done.send(work(disk)));
+        });
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        Box::pin(async move {
+            if !sent {
+                return Err(EngineError::Closed);
+            }
+            outcome.await.unwrap_or(Err(EngineError::Closed))
+        })
+    }
+}
+
+impl Engine for SledEngine {
+    fn get<'a>(&'a self, key: &'a [u8]) -> Promise<'a, Result<Option<Versioned>, EngineError>> {
+        let key = key.to_vec();
+        self.run(move |disk| disk.db.get(key).map_err(failed)?.map(|bytes| decode(&bytes)).transpose())
+    }
+
+    fn compare_and_swap(&self, swaps: Vec<Swap>) -> Promise<'_, Result<Swapped, EngineError>> {
+        self.run(move |disk| disk.swap(&swaps))
+    }
+
+    fn scan<'a>(&'a self, prefix: &'a [u8]) -> Promise<'a, Result<Entries, EngineError>> {
+        let prefix = prefix.to_vec();
+        self.run(move |disk| {
+            let entries = disk.db.scan_prefix(prefix);
+            entries.map(|entry| entry.map_err(failed).and_then(|(k, v)| Ok((k.to_vec(), decode(&v)?)))).collect()
+        })
+    }
+
+    fn watch(&self, prefix: &[u8]) -> Watch {
+        Watch::new(prefix, self.changes.subscribe())
+    }
+}
+
+impl Drop for SledEngine {
+    /// Waits until the file is closed, so that who opens it next finds its lock free.
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn serve(
+    path: &Path,
+    changes: broadcast::Sender<Change>,
+    queue: &mpsc::Receiver<Job>,
+    opened: oneshot::Sender<Result<(), EngineError>>,
+) {
+    let mut disk = match Disk::open(path, changes) {
+        Ok(disk) => disk,
+        Err(error) => return drop(opened.send(Err(error))),
+    };
+    drop(opened.send(Ok(())));
+    for job in queue {
+        job(&mut disk);
+    }
+}
+
+impl Disk {
+    fn open(path: &Path, changes: broadcast::Sender<Change>) -> Result<Self, EngineError> {
+        let db = open_db(path)?;
+        let file = File::open(path.join("db")).map_err(|error| EngineError::Failed(error.to_string()))?;
+        let disk = Self { db, file, health: Health::Sound, changes };
+        disk.sync()?;
+        for directory in [Some(path.to_owned()), path.parent().map(PathBuf::from)].into_iter().flatten() {
+            sync_dir(&directory)?;
+        }
+        Ok(disk)
+    }
+
+    fn swap(&mut self, swaps: &[Swap]) -> Result<Swapped, EngineError> {
+        match self.health {
+            Health::Failed => return Err(EngineError::Closed),
+            Health::Sound => {}
+        }
+        match self.db.transaction(|tree| transact(tree, swaps)) {
+            Ok(version) => {
+                self.sync().inspect_err(|_| self.health = Health::Failed)?;
+                self.tell(swaps, version);
+                Ok(Swapped::Done(version))
+            }
+            Err(TransactionError::Abort(Stop::Conflict)) => Ok(Swapped::Conflict),
+            Err(TransactionError::Abort(Stop::Unreadable(error))) => Err(error),
+            Err(TransactionError::Storage(error)) => {
+                self.health = Health::Failed;
+                Err(failed(error))
+            }
+        }
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.db.flush().map_err(failed)?;
+        self.file.sync_data().map_err(|error| EngineError::Failed(error.to_string()))
+    }
+
+    fn tell(&self, swaps: &[Swap], version: Version) {
+        for swap in swaps {
+            let now = swap.value.clone().map(|value| Versioned { version, value });
+            // Nobody need be watching.
+            drop(self.changes.send(Change { key: swap.key.clone(), now }));
+        }
+    }
+}
+
+/// Why a transaction stopped.
+enum Stop {
+    Conflict,
+    Unreadable(EngineError),
+}
+
+fn transact(tree: &TransactionalTree, swaps: &[Swap]) -> Result<Version, ConflictableTransactionError<Stop>> {
+    for swap in swaps {
+        let found = tree.get(&swap.key)?.map(|bytes| decode(&bytes)).transpose();
+        let found = found.map_err(|error| ConflictableTransactionError::Abort(Stop::Unreadable(error)))?;
+        if found.map(|versioned| versioned.version) != swap.expect {
+            return Err(ConflictableTransactionError::Abort(Stop::Conflict));
+        }
+    }
+    // An id is given once in the life of a database, so that a key that goes and comes again is told apart.
+    let version = Version(tree.generate_id()?);
+    for swap in swaps {
+        match &swap.value {
+            Some(value) => tree.insert(swap.key.as_slice(), encode(version, value))?,
+            None => tree.remove(swap.key.as_slice())?,
+        };
+    }
+    Ok(version)
+}
+
+fn open_db(path: &Path) -> Result<sled::Db, EngineError> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        // Without sled's own flusher: nothing is written but what is then synced here.
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        match config.open() {
+            Ok(db) => return Ok(db),
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                if Instant::now() >= deadline {
+                    return Err(EngineError::InUse);
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+pub(super) fn sync_dir(path: &Path) -> Result<(), EngineError> {
+    File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| EngineError::Failed(error.to_string()))
+}
+
+fn failed(error: sled::Error) -> EngineError {
+    EngineError::Failed(error.to_string())
+}
+
+fn encode(version: Version, value: &[u8]) -> Vec<u8> {
+    let mut bytes = version.0.to_be_bytes().to_vec();
+    bytes.extend_from_slice(value);
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Result<Versioned, EngineError> {
+    let (version, value) =
+        bytes.split_first_chunk().ok_or_else(|| EngineError::Failed("a value has no version".to_owned()))?;
+    Ok(Versioned { version: Version(u64::from_be_bytes(*version)), value: value.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::engine::WatchLost;
+    use super::*;
+
+    fn swap(key: &str, expect: Option<Version>, value: Option<&str>) -> Swap {
+        Swap { key: key.into(), expect, value: value.map(|text| text.as_bytes().to_vec()) }
+    }
+
+    async fn write(engine: &SledEngine, swaps: Vec<Swap>) -> Version {
+        match engine.compare_and_swap(swaps).await.expect("a sound disk") {
+            Swapped::Done(version) => version,
+            Swapped::Conflict => panic!("a conflict"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_there_after_reopening() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("state");
+        let engine = SledEngine::open(&path).await.expect("a new database");
+        let version = write(&engine, vec![swap("a/1", None, Some("x")), swap("b/1", None, Some("y"))]).await;
+        drop(engine);
+        let engine = SledEngine::open(&path).await.expect("the same database");
+        let entries = engine.scan(b"a/").await.expect("readable");
+        assert_eq!(entries, vec![(b"a/1".to_vec(), Versioned { version, value: b"x".to_vec() })]);
+        assert_eq!(engine.get(b"b/2").await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_swap_changes_all_keys_or_none() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let engine = SledEngine::open(dir.path()).await.expect("a new database");
+        let version = write(&engine, vec![swap("a", None, Some("x"))]).await;
+        let stale = engine.compare_and_swap(vec![swap("b", None, Some("y")), swap("a", None, Some("z"))]).await;
+        assert_eq!(stale, Ok(Swapped::Conflict));
+        assert_eq!(engine.get(b"b").await, Ok(None));
+        let next = write(&engine, vec![swap("a", Some(version), None)]).await;
+        assert_ne!(next, version);
+        let again = write(&engine, vec![swap("a", None, Some("x"))]).await;
+        assert_ne!(again, version, "a key that comes again has a version of its own");
+    }
+
+    #[tokio::test]
+    async fn a_watcher_hears_of_the_keys_it_asked_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let engine = SledEngine::open(dir.path()).await.expect("a new database");
+        let mut watch = engine.watch(b"bucket/");
+        write(&engine, vec![swap("user/a", None, Some("x"))]).await;
+        let version = write(&engine, vec![swap("bucket/a", None, Some("y"))]).await;
+        let now = Some(Versioned { version, value: b"y".to_vec() });
+        assert_eq!(watch.next().await, Ok(Change { key: b"bucket/a".to_vec(), now }));
+        drop(engine);
+        assert_eq!(watch.next().await, Err(WatchLost::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_sleds_is_an_error_and_stays_as_it_is() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("state");
+        let engine = SledEngine::open(&path).await.expect("a new database");
+        write(&engine, vec![swap("a", None, Some("x"))]).await;
+        drop(engine);
+        std::fs::write(path.join("conf"), b"not sled's").expect("written");
+        assert!(matches!(SledEngine::open(&path).await, Err(EngineError::Failed(_))));
+        assert_eq!(std::fs::read(path.join("conf")).expect("readable"), b"not sled's");
+    }
+}

@@ -1,0 +1,73 @@
+//! A store without a disk, and a journal that can be told to fail; for tests of this and of later stages.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::engine::Promise;
+use super::memory_engine::MemoryEngine;
+use super::{JournalUnavailable, NewDevice, Sealer, StateJournal, Store};
+use crate::clock::Timestamp;
+use crate::mfa::{Code, Codes};
+use crate::names::DeviceSerial;
+
+/// A journal in memory.
+#[derive(Default)]
+pub struct MemoryJournal {
+    records: Mutex<Vec<Vec<u8>>>,
+    pub failing: AtomicBool,
+}
+
+impl MemoryJournal {
+    pub fn records(&self) -> Vec<Vec<u8>> {
+        self.records.lock().expect("sound").clone()
+    }
+}
+
+impl StateJournal for MemoryJournal {
+    fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move {
+            if self.failing.load(Ordering::SeqCst) {
+                return Err(JournalUnavailable);
+            }
+            let mut records = self.records.lock().expect("sound");
+            assert_eq!(u64::try_from(records.len()), Ok(revision - 1), "a gap or a repetition");
+            records.push(write.to_vec());
+            Ok(())
+        })
+    }
+}
+
+/// A new store without a disk.
+pub async fn in_memory(now: Timestamp) -> (Store, Arc<MemoryEngine>, Arc<MemoryJournal>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let sealer = Sealer::create(&dir.path().join("master.key")).expect("a new key");
+    let (engine, journal) = (Arc::new(MemoryEngine::default()), Arc::new(MemoryJournal::default()));
+    let store = Store::start(engine.clone(), journal.clone(), sealer, None, now, None).await.expect("a new store");
+    (store, engine, journal)
+}
+
+/// What the device shows at a moment.
+pub fn code(device: &NewDevice, now: Timestamp) -> Code {
+    let seed = totp_seed(device.base32_seed.expose());
+    Code::new(&crate::mfa::shown(&seed, device.digits, now))
+}
+
+/// Codes of consecutive steps, the last one of this moment.
+pub fn codes(device: &NewDevice, count: i64, now: Timestamp) -> Codes {
+    let at = |age: i64| Timestamp::from_seconds(now.seconds() - 30 * age);
+    Codes { serial: device.serial.clone(), codes: (0..count).rev().map(|age| code(device, at(age))).collect() }
+}
+
+/// Makes a device and enables it by the codes before and of this moment.
+pub async fn enrolled(store: &Store, name: &str, now: Timestamp) -> NewDevice {
+    let serial = DeviceSerial::virtual_device(store.account(), name).expect("legal");
+    let device = store.create_device(&serial, crate::mfa::Digits::Six, now).await.expect("made");
+    let codes = codes(&device, 2, now).codes;
+    store.enable_device(&serial, &codes[0], &codes[1], None, now).await.expect("enabled");
+    device
+}
+
+fn totp_seed(base32: &str) -> crate::mfa::Seed {
+    crate::mfa::Seed::from_base32(base32).expect("a seed")
+}

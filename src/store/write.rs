@@ -1,0 +1,129 @@
+//! Writes: the changes that are made together, in the one form that the disk and the journal share.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::records::{Record, RecordError, RecordKey};
+use super::seal::{SealError, Sealer};
+use crate::clock::Timestamp;
+
+/// Where the last write is kept, beside what it changed.
+pub const LAST_WRITE: &str = "meta/last";
+
+/// What is to become of one thing.
+#[derive(Clone, Debug)]
+pub enum Edit {
+    Delete(RecordKey),
+    Put(Record),
+}
+
+/// One numbered write, as the journal keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Write {
+    /// One more than that of the write before.
+    pub revision: u64,
+    /// When it was made, in milliseconds since 1970.
+    pub at: i64,
+    pub changes: Vec<WrittenChange>,
+}
+
+/// One thing's new record; `null` where it is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WrittenChange {
+    pub key: String,
+    pub record: Value,
+    /// Binds key, revision and record to the master key.
+    pub tag: String,
+}
+
+/// A record as the engine keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    pub revision: u64,
+    pub record: Value,
+    pub tag: String,
+}
+
+impl Edit {
+    /// What is changed.
+    pub fn key(&self) -> RecordKey {
+        match self {
+            Self::Delete(key) => key.clone(),
+            Self::Put(record) => record.key(),
+        }
+    }
+}
+
+impl Write {
+    /// Seals and tags the edits.
+    pub fn seal(revision: u64, at: Timestamp, edits: &[Edit], sealer: &Sealer) -> Result<Self, SealError> {
+        let changes = edits.iter().map(|edit| WrittenChange::seal(revision, edit, sealer)).collect::<Result<_, _>>()?;
+        Ok(Self { revision, at: at.millis(), changes })
+    }
+
+    /// The one written form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
+        serde_json::to_vec(self).map_err(|_| SealError::NotSealed)
+    }
+
+    /// Reads the written form.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// What the write did, if the master key made it.
+    pub fn open(&self, sealer: &Sealer) -> Result<Vec<Edit>, RecordError> {
+        self.changes.iter().map(|change| change.open(self.revision, sealer)).collect()
+    }
+}
+
+impl WrittenChange {
+    fn seal(revision: u64, edit: &Edit, sealer: &Sealer) -> Result<Self, SealError> {
+        let key = edit.key().text();
+        let record = match edit {
+            Edit::Delete(_) => Value::Null,
+            Edit::Put(record) => record.write(sealer)?,
+        };
+        let tag = sealer.seal(&binding(revision, &key, &record), b"")?;
+        Ok(Self { key, record, tag })
+    }
+
+    fn open(&self, revision: u64, sealer: &Sealer) -> Result<Edit, RecordError> {
+        let sealed = sealer.open(&binding(revision, &self.key, &self.record), &self.tag);
+        sealed.map_err(|error| RecordError::Sealed { key: self.key.clone(), error })?;
+        let key = RecordKey::parse(&self.key).ok_or_else(|| RecordError::Malformed(self.key.clone()))?;
+        if self.record.is_null() {
+            return Ok(Edit::Delete(key));
+        }
+        Record::read(&key, &self.record, sealer).map(Edit::Put)
+    }
+
+    /// The record's form in the engine; `None` where it is gone.
+    pub fn kept(&self, revision: u64) -> Result<Option<Vec<u8>>, SealError> {
+        if self.record.is_null() {
+            return Ok(None);
+        }
+        let kept = Kept { revision, record: self.record.clone(), tag: self.tag.clone() };
+        serde_json::to_vec(&kept).map(Some).map_err(|_| SealError::NotSealed)
+    }
+}
+
+impl Kept {
+    /// Reads a record under its key, if the master key tagged it there.
+    pub fn open(bytes: &[u8], key: &str, sealer: &Sealer) -> Result<(u64, Record), RecordError> {
+        let kept: Self = serde_json::from_slice(bytes).map_err(|_| RecordError::Malformed(key.to_owned()))?;
+        let change = WrittenChange { key: key.to_owned(), record: kept.record, tag: kept.tag };
+        match change.open(kept.revision, sealer)? {
+            Edit::Put(record) => Ok((kept.revision, record)),
+            Edit::Delete(_) => Err(RecordError::Malformed(key.to_owned())),
+        }
+    }
+}
+
+/// Objects keep the order of their members and hold no fractions, so JSON that was read is written as it was.
+fn binding(revision: u64, key: &str, record: &Value) -> String {
+    format!("portcullis record 1\n{revision}\n{key}\n{record}")
+}

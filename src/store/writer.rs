@@ -1,0 +1,142 @@
+//! The one writer: disk, then memory, then journal, and only then is a change acknowledged.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::engine::{Engine, EngineError, Promise, Swap, Swapped, Version};
+use super::error::{JournalUnavailable, StoreError};
+use super::seal::Sealer;
+use super::state::Memory;
+use super::write::{Edit, LAST_WRITE, Write};
+use crate::clock::Timestamp;
+
+/// Where the state's changes are recorded beside the state, so that it can be made anew.
+pub trait StateJournal: Send + Sync {
+    /// Appends a change; on `Ok` it survives the loss of power. The bytes are to be given back as they are.
+    fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>>;
+}
+
+/// Makes the writes, one after the other.
+pub struct Writer {
+    pub engine: Arc<dyn Engine>,
+    pub journal: Arc<dyn StateJournal>,
+    pub sealer: Sealer,
+    /// The number of the last write on the disk.
+    pub revision: u64,
+    /// What each key's value is known as to the engine.
+    pub versions: HashMap<String, Version>,
+    /// A write that is on the disk and not yet in the journal; there is never a second one.
+    pub unrecorded: Option<Unrecorded>,
+    pub health: Health,
+    /// The latest time of any write.
+    pub last_seen: Timestamp,
+}
+
+/// A write that the journal has still to take.
+pub struct Unrecorded {
+    pub revision: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// Whether what is on the disk is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Failed,
+    Sound,
+}
+
+/// Where the time of a clean stop is kept.
+pub const LAST_TIME: &str = "meta/clock";
+
+/// How far the clock may go back; more could make a spent time step current again unnoticed.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+
+impl Writer {
+    /// Makes the edits together, or says why nobody may count on them.
+    // INVARIANT (acknowledged): `Ok` means on the disk and in the journal. The order is disk first, since
+    // start catches up a journal that is one behind, and refuses a store that is.
+    pub async fn commit(&mut self, memory: &Memory, edits: Vec<Edit>, now: Timestamp) -> Result<(), StoreError> {
+        self.record_unrecorded().await?;
+        let write = Write::seal(self.revision + 1, now, &edits, &self.sealer)?;
+        let bytes = write.to_bytes()?;
+        let mut swaps = vec![self.swap(LAST_WRITE, Some(bytes.clone()))];
+        for change in &write.changes {
+            swaps.push(self.swap(&change.key, change.kept(write.revision)?));
+        }
+        self.swap_all(swaps).await?;
+        self.revision = write.revision;
+        self.last_seen = self.last_seen.max(now);
+        // Memory follows the disk whatever the journal says: a restart would find the same.
+        memory.apply(edits);
+        self.unrecorded = Some(Unrecorded { revision: write.revision, bytes });
+        self.record_unrecorded().await
+    }
+
+    /// Keeps the time for the next start; no change of the state.
+    pub async fn remember_time(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.last_seen = self.last_seen.max(now);
+        let swap = self.swap(LAST_TIME, Some(self.last_seen.millis().to_string().into_bytes()));
+        self.swap_all(vec![swap]).await
+    }
+
+    /// Refuses a clock by which spent codes could look unspent.
+    pub fn check_clock(&self, now: Timestamp) -> Result<(), StoreError> {
+        if clock_went_back(self.last_seen, now) {
+            return Err(StoreError::ClockWentBack { last_seen: self.last_seen });
+        }
+        Ok(())
+    }
+
+    /// Gives the journal the one write that a crash may have kept from it.
+    pub async fn catch_up(&mut self) -> Result<(), StoreError> {
+        self.record_unrecorded().await
+    }
+
+    async fn record_unrecorded(&mut self) -> Result<(), StoreError> {
+        if let Some(unrecorded) = &self.unrecorded {
+            self.journal.record(unrecorded.revision, &unrecorded.bytes).await?;
+            self.unrecorded = None;
+        }
+        Ok(())
+    }
+
+    fn swap(&self, key: &str, value: Option<Vec<u8>>) -> Swap {
+        Swap { key: key.as_bytes().to_vec(), expect: self.versions.get(key).copied(), value }
+    }
+
+    async fn swap_all(&mut self, swaps: Vec<Swap>) -> Result<(), StoreError> {
+        match self.health {
+            Health::Failed => return Err(EngineError::Closed.into()),
+            Health::Sound => {}
+        }
+        let keys: Vec<(String, bool)> =
+            swaps.iter().map(|swap| (String::from_utf8_lossy(&swap.key).into_owned(), swap.value.is_some())).collect();
+        let swapped = self.engine.compare_and_swap(swaps).await;
+        let version = match swapped {
+            Ok(Swapped::Done(version)) => version,
+            Ok(Swapped::Conflict) => {
+                self.health = Health::Failed;
+                return Err(EngineError::Failed("another process has changed it".to_owned()).into());
+            }
+            Err(error) => {
+                // Perhaps it is on the disk, perhaps not; a restart tells.
+                self.health = Health::Failed;
+                return Err(error.into());
+            }
+        };
+        for (key, stays) in keys {
+            if stays {
+                self.versions.insert(key, version);
+            } else {
+                self.versions.remove(&key);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether this much going back is more than a clock's ordinary correction.
+pub fn clock_went_back(last_seen: Timestamp, now: Timestamp) -> bool {
+    now.plus(CLOCK_TOLERANCE) < last_seen
+}
