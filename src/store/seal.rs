@@ -55,17 +55,14 @@ impl Sealer {
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         // Neither a link to elsewhere nor a pipe that waits.
         let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(missing)?;
+        let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(refused)?;
         let metadata = file.metadata()?;
         let ours = metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw();
         if !ours || metadata.mode() & 0o077 != 0 {
             return Err(MasterKeyError::Permissions);
         }
         let mut text = Zeroizing::new(String::with_capacity(128));
-        file.take(128).read_to_string(&mut text).map_err(|error| match error.kind() {
-            ErrorKind::InvalidData => MasterKeyError::Malformed,
-            _ => MasterKeyError::Io(error),
-        })?;
+        file.take(128).read_to_string(&mut text).map_err(refused)?;
         let mut key = [0; KEY_BYTES];
         hex::decode_to_slice(text.trim_end(), &mut key).map_err(|_| MasterKeyError::Malformed)?;
         Ok(Self(Secret::new(key)))
@@ -75,12 +72,7 @@ impl Sealer {
     pub fn create(path: &Path) -> Result<Self, MasterKeyError> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(key.as_mut_slice()).map_err(|_| MasterKeyError::NoRandomness)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-            match error.kind() {
-                ErrorKind::AlreadyExists => MasterKeyError::AlreadyThere,
-                _ => MasterKeyError::Io(error),
-            }
-        })?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(refused)?;
         let text = Zeroizing::new(format!("{}\n", hex::encode(*key)));
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
@@ -112,13 +104,19 @@ impl Sealer {
     }
 }
 
-fn missing(error: std::io::Error) -> MasterKeyError {
-    // `O_NOFOLLOW` answers a link so.
-    let link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-    match error.kind() {
-        ErrorKind::NotFound => MasterKeyError::Missing,
-        _ if link => MasterKeyError::Permissions,
-        _ => MasterKeyError::Io(error),
+fn refused(error: std::io::Error) -> MasterKeyError {
+    let kind = error.kind();
+    if kind == ErrorKind::NotFound {
+        MasterKeyError::Missing
+    } else if kind == ErrorKind::AlreadyExists {
+        MasterKeyError::AlreadyThere
+    } else if kind == ErrorKind::InvalidData {
+        MasterKeyError::Malformed
+    } else if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
+        // So `O_NOFOLLOW` answers a link.
+        MasterKeyError::Permissions
+    } else {
+        MasterKeyError::Io(error)
     }
 }
 
