@@ -1,0 +1,152 @@
+"""What every test starts from: a store, a gate in front of it, root with MFA devices, and a user."""
+
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+
+from rig import upstreams
+from rig.clients import Credentials
+from rig.codes import Codes
+from rig.gate import Gate
+from rig.raw import Raw
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--upstream", choices=upstreams.KINDS, default="embedded", help="the store behind the gate")
+    parser.addoption("--binary", type=Path, default=TOP / "target" / "debug" / "portcullis", help="the gate to test")
+
+
+def pytest_report_header(config):
+    return f"gate: {config.getoption('binary')}, upstream: {config.getoption('upstream')}"
+
+
+@pytest.fixture(scope="session")
+def binary(request) -> Path:
+    path = request.config.getoption("binary")
+    assert path.is_file(), f"{path} is not there; build it with `cargo build`"
+    return path
+
+
+@pytest.fixture(scope="session")
+def upstream(request, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("upstream")
+    started = upstreams.start(request.config.getoption("upstream"), directory)
+    yield started
+    upstreams.stop(started, directory)
+
+
+@pytest.fixture(scope="session")
+def gate(binary, upstream, tmp_path_factory):
+    started = Gate(binary, tmp_path_factory.mktemp("gate"), upstream).start()
+    yield started
+    started.stop()
+    shutil.rmtree(started.state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def codes(gate) -> Codes:
+    return Codes(gate)
+
+
+@pytest.fixture(autouse=True)
+def more_devices(codes):
+    """Devices are enrolled between tests, as soon as an older one has a code to spare."""
+    codes.grow()
+
+
+@pytest.fixture
+def root(gate):
+    return gate.client()
+
+
+@pytest.fixture
+def aws(gate):
+    return gate.aws()
+
+
+@pytest.fixture
+def raw(gate) -> Raw:
+    return Raw(gate.endpoint, gate.root)
+
+
+@pytest.fixture(scope="session")
+def alice_key(gate) -> Credentials:
+    made = gate.json("user", "add", "alice")
+    return Credentials(made["accessKeyId"], made["secretAccessKey"])
+
+
+@pytest.fixture
+def alice(gate, alice_key):
+    return gate.client(alice_key)
+
+
+@pytest.fixture
+def witness(upstream, root):
+    """Sees what the store itself holds, whatever the gate says."""
+    return upstream.directly(root)
+
+
+@pytest.fixture
+def key() -> str:
+    return f"key-{uuid.uuid4().hex[:12]}"
+
+
+def new_name() -> str:
+    return f"b-{uuid.uuid4().hex[:16]}"
+
+
+@pytest.fixture
+def bucket(root) -> str:
+    """A bucket that was never versioned."""
+    name = new_name()
+    root.create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def versioned(root, bucket) -> str:
+    """A versioned bucket without MFA Delete."""
+    root.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return bucket
+
+
+def protect(client, name: str, codes: Codes, status: str = "Enabled") -> None:
+    """Turns MFA Delete on, or keeps it on with another status."""
+    client.put_bucket_versioning(
+        Bucket=name, VersioningConfiguration={"Status": status, "MFADelete": "Enabled"}, MFA=codes.take()
+    )
+
+
+@pytest.fixture(scope="session")
+def vault(gate, codes) -> str:
+    """A protected bucket for tests that leave its configuration alone."""
+    client, name = gate.client(), new_name()
+    client.create_bucket(Bucket=name)
+    protect(client, name, codes)
+    return name
+
+
+@pytest.fixture
+def own_vault(root, codes) -> str:
+    """A protected bucket for one test."""
+    name = new_name()
+    root.create_bucket(Bucket=name)
+    protect(root, name, codes)
+    return name
+
+
+@pytest.fixture(scope="session")
+def suspended(gate, codes) -> tuple[str, str]:
+    """A protected bucket whose versioning is suspended, and a key in it that has a null version."""
+    client, name, old = gate.client(), new_name(), "written-before-versioning"
+    client.create_bucket(Bucket=name)
+    client.put_object(Bucket=name, Key=old, Body=b"the null version")
+    protect(client, name, codes)
+    client.put_bucket_versioning(
+        Bucket=name, VersioningConfiguration={"Status": "Suspended"}, MFA=codes.take()
+    )
+    return name, old

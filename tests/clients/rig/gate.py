@@ -1,0 +1,162 @@
+"""The binary under test, run as a user runs it."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from .clients import REGION, AwsCli, Credentials, s3
+from .upstreams import Upstream
+
+READY = "portcullis listening on "
+
+
+class CommandFailed(AssertionError):
+    """A command that should have succeeded did not."""
+
+
+class Gate:
+    """`portcullis dev` with its state in a directory of its own."""
+
+    def __init__(self, binary: Path, directory: Path, upstream: Upstream, environment: dict[str, str] | None = None):
+        self.binary = binary
+        self.directory = directory
+        self.state = directory / "state"
+        self.upstream = upstream
+        self.listen = "127.0.0.1:0"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PORTCULLIS_"))},
+            "PORTCULLIS_DATA": str(self.state),
+            "HOME": str(directory),
+            **(environment or {}),
+        }
+        self.process = None
+        self.said = []
+        directory.mkdir(parents=True, exist_ok=True)
+
+    # Life
+
+    def start(self) -> "Gate":
+        """Starts the gate and returns when it serves."""
+        command = [str(self.binary), "dev", "--data", str(self.state), "--listen", self.listen]
+        environment = dict(self.environment)
+        if self.upstream.endpoint:
+            keys = self.directory / "upstream.env"
+            keys.touch(mode=0o600)
+            keys.write_text(
+                f"AWS_ACCESS_KEY_ID={self.upstream.credentials.access_key}\n"
+                f"AWS_SECRET_ACCESS_KEY={self.upstream.credentials.secret_key}\n"
+                f"AWS_DEFAULT_REGION={REGION}\n"
+            )
+            command += ["--upstream", self.upstream.endpoint, "--upstream-credentials", str(keys)]
+            environment["PORTCULLIS_UPSTREAM__PROFILE"] = self.upstream.profile
+        ready = threading.Event()
+        log = (self.directory / "stderr.log").open("ab")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
+        log.close()
+        self.said = []
+        threading.Thread(target=self._listen, args=(self.process.stdout, ready), daemon=True).start()
+        assert ready.wait(60) and self.endpoint, f"the gate does not serve: {self.log()[-2000:]}"
+        # A later start takes the same address, as a user's exports expect.
+        self.listen = self.endpoint.removeprefix("http://")
+        return self
+
+    def _listen(self, lines, ready: threading.Event) -> None:
+        for line in lines:
+            text = line.decode().rstrip("\n")
+            self.said.append(text)
+            if text.startswith(READY):
+                ready.set()
+        ready.set()
+
+    @property
+    def endpoint(self) -> str | None:
+        """Where the gate says it listens."""
+        return next((line.removeprefix(READY).strip() for line in self.said if line.startswith(READY)), None)
+
+    def stop(self) -> None:
+        """Ends the gate as an operator does."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            assert self.process.wait(30) is not None
+
+    def kill(self) -> None:
+        """Ends the gate as a power switch does."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def log(self) -> str:
+        """What the gate wrote on stderr."""
+        return (self.directory / "stderr.log").read_text(errors="replace")
+
+    # Its clients
+
+    @property
+    def exports(self) -> dict[str, str]:
+        """The variables of `root.env`."""
+        words = (shlex.split(line) for line in (self.state / "root.env").read_text().splitlines() if line.strip())
+        return dict(word.split("=", 1) for line in words for word in line if "=" in word)
+
+    @property
+    def root(self) -> Credentials:
+        """Root's access key."""
+        return Credentials(self.exports["AWS_ACCESS_KEY_ID"], self.exports["AWS_SECRET_ACCESS_KEY"])
+
+    def client(self, credentials: Credentials | None = None, **options):
+        """A boto3 client of this gate, root's unless told otherwise."""
+        return s3(self.endpoint, credentials or self.root, **options)
+
+    def aws(self, credentials: Credentials | None = None) -> AwsCli:
+        """The aws command with this gate's exports."""
+        return AwsCli(self.endpoint, credentials or self.root, self.directory)
+
+    # Its commands
+
+    def run(self, *arguments, input: str | None = None) -> subprocess.CompletedProcess:
+        """Runs one of the gate's commands with root's exports, whatever becomes of it."""
+        exports = self.exports if (self.state / "root.env").exists() else {}
+        return subprocess.run(
+            [str(self.binary), *map(str, arguments)],
+            env={**self.environment, **exports},
+            input=input or "",
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def command(self, *arguments) -> str:
+        """Runs one command that must succeed, and returns what it printed."""
+        run = self.run(*arguments)
+        if run.returncode != 0:
+            raise CommandFailed(f"portcullis {arguments[0]} {arguments[1:2]}: {run.returncode}: {run.stderr.strip()}")
+        return run.stdout
+
+    def json(self, *arguments):
+        """Runs one command with `--json` and returns what it says."""
+        return json.loads(self.command(*arguments, "--json"))
+
+    # Its records
+
+    def events(self, *filters) -> list[dict]:
+        """The recorded events, oldest first."""
+        lines = self.command("events", "--json", *filters).splitlines()
+        return sorted((json.loads(line) for line in lines if line.strip()), key=lambda event: event["eventTime"])
+
+    def events_of(self, request_id: str, limit: float = 10) -> list[dict]:
+        """The events of one request, waiting for those that are recorded just after their reply."""
+        deadline = time.monotonic() + limit
+        while True:
+            found = [event for event in self.events() if event["requestID"] == request_id]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.1)
+
+    def event_of(self, request_id: str) -> dict:
+        """The one event of one request."""
+        found = self.events_of(request_id)
+        assert len(found) == 1, f"{len(found)} events for {request_id}"
+        return found[0]

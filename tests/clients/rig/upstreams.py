@@ -1,0 +1,89 @@
+"""The S3 stores a gate is put in front of, and what each of them does otherwise than AWS."""
+
+import os
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from .clients import Credentials, s3
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "upstreams"
+KINDS = ("embedded", "ceph", "moto", "external")
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """A store, with the credential that only the gate should have."""
+
+    kind: str
+    endpoint: str | None = None
+    credentials: Credentials | None = None
+    profile: str | None = None
+    differences: dict[str, str] = field(default_factory=dict)
+
+    def directly(self, around):
+        """A client that goes around the gate; the embedded store has no door but the gate."""
+        return s3(self.endpoint, self.credentials) if self.endpoint else around
+
+    def difference(self, name: str) -> str | None:
+        """Why this store behaves otherwise, or None where it behaves as AWS does."""
+        return self.differences.get(name)
+
+
+# What a test must expect of one store and not of the others. Each entry is asserted where it is named: a store
+# that stops being different fails the test as loudly as a gate that starts to be.
+DIFFERENCES = {
+    "embedded": {},
+    "ceph": {},
+    "moto": {
+        "aborted-upload": "moto keeps what it has read of a body that never ended",
+    },
+    "external": {},
+}
+
+
+def start(kind: str, directory: Path) -> Upstream:
+    """Starts the store of this kind, or takes the one that PORTCULLIS_TEST_UPSTREAM names."""
+    if kind == "embedded":
+        return Upstream(kind, differences=DIFFERENCES[kind])
+    if kind == "external":
+        return external(os.environ.get("PORTCULLIS_TEST_UPSTREAM", ""))
+    run = subprocess.run(
+        [SCRIPTS / f"{kind}-up", directory, str(free_port())], stdout=subprocess.PIPE, text=True, timeout=180
+    )
+    assert run.returncode == 0, f"{kind}-up failed, see above"
+    told = dict(line.split("=", 1) for line in run.stdout.splitlines())
+    return Upstream(
+        kind,
+        told["S3_ENDPOINT"],
+        Credentials(told["S3_ACCESS_KEY"], told["S3_SECRET_KEY"]),
+        {"ceph": "ceph", "moto": "generic"}[kind],
+        DIFFERENCES[kind],
+    )
+
+
+def stop(upstream: Upstream, directory: Path) -> None:
+    """Ends what `start` started."""
+    if upstream.kind in ("ceph", "moto"):
+        subprocess.run([SCRIPTS / f"{upstream.kind}-down", directory], timeout=60, check=True)
+
+
+def external(url: str) -> Upstream:
+    """Reads `http://ACCESS:SECRET@HOST:PORT`, both halves of the key percent-encoded."""
+    parts = urlsplit(url)
+    assert parts.scheme in ("http", "https") and parts.username and parts.password and parts.hostname, (
+        "PORTCULLIS_TEST_UPSTREAM must be http://ACCESS:SECRET@HOST:PORT"
+    )
+    host = parts.netloc.rsplit("@", 1)[1]
+    profile = os.environ.get("PORTCULLIS_TEST_UPSTREAM_PROFILE", "minio")
+    credentials = Credentials(unquote(parts.username), unquote(parts.password))
+    return Upstream("external", f"{parts.scheme}://{host}", credentials, profile, DIFFERENCES["external"])
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
