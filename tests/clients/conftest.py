@@ -85,6 +85,18 @@ def alice(gate, alice_key):
 
 
 @pytest.fixture
+def offering(gate):
+    """Makes clients whose requests all carry an offer, also where the SDK has no parameter for it."""
+
+    def made(offer: str, credentials: Credentials | None = None):
+        client = gate.client(credentials)
+        client.meta.events.register("before-sign.s3", lambda request, **_: request.headers.add_header("x-amz-mfa", offer))
+        return client
+
+    return made
+
+
+@pytest.fixture
 def witness(upstream, root):
     """Sees what the store itself holds, whatever the gate says."""
     return upstream.directly(root)

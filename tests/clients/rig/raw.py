@@ -125,11 +125,6 @@ class _Signer(S3SigV4Auth):
     def payload(self, request) -> str:
         return self.payload_hash
 
-    def _modify_request_before_signing(self, request) -> None:
-        super()._modify_request_before_signing(request)
-        del request.headers["X-Amz-Content-SHA256"]
-        request.headers["X-Amz-Content-SHA256"] = self.payload_hash
-
 
 def exchange(endpoint: str, method: str, target: str, headers, body: bytes = b"") -> Reply:
     """Writes one request as given and reads its reply."""
