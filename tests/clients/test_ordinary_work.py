@@ -175,15 +175,15 @@ def an_object_keeps_its_tags(root, bucket, key):
         {"Key": "b", "Value": "two words"},
     ]
 
-    root.put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": [{"Key": "ü", "Value": "<&>"}]})
-    assert root.get_object_tagging(Bucket=bucket, Key=key)["TagSet"] == [{"Key": "ü", "Value": "<&>"}]
+    root.put_object_tagging(Bucket=bucket, Key=key, Tagging={"TagSet": [{"Key": "ü", "Value": "+-=._:/@ ä"}]})
+    assert root.get_object_tagging(Bucket=bucket, Key=key)["TagSet"] == [{"Key": "ü", "Value": "+-=._:/@ ä"}]
 
     root.delete_object_tagging(Bucket=bucket, Key=key)
     assert root.get_object_tagging(Bucket=bucket, Key=key)["TagSet"] == []
 
 
 @pytest.mark.parametrize("operation", ["list_objects", "list_objects_v2", "list_object_versions"])
-def a_listing_is_paged_and_folded(root, bucket, operation):
+def a_listing_is_paged_and_folded(root, upstream, bucket, operation):
     for number in range(5):
         root.put_object(Bucket=bucket, Key=f"a/{number}", Body=b"x")
     root.put_object(Bucket=bucket, Key="b c+d%/ü", Body=b"x")
@@ -192,7 +192,8 @@ def a_listing_is_paged_and_folded(root, bucket, operation):
 
     assert found == [*(f"a/{number}" for number in range(5)), "b c+d%/ü"]
     folded = getattr(root, operation)(Bucket=bucket, Delimiter="/")
-    assert [one["Prefix"] for one in folded["CommonPrefixes"]] == ["a/", "b c+d%/"]
+    bare = operation == "list_objects" and upstream.difference("bare-plus-in-a-folded-prefix")
+    assert [one["Prefix"] for one in folded["CommonPrefixes"]] == ["a/", "b c d%/" if bare else "b c+d%/"]
 
 
 def an_upload_is_aborted_and_leaves_nothing(root, bucket, key):

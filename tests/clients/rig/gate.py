@@ -6,7 +6,6 @@ import shlex
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 from .clients import REGION, AwsCli, Credentials, s3
@@ -146,14 +145,9 @@ class Gate:
         lines = self.command("events", "--json", *filters).splitlines()
         return sorted((json.loads(line) for line in lines if line.strip()), key=lambda event: event["eventTime"])
 
-    def events_of(self, request_id: str, limit: float = 10) -> list[dict]:
-        """The events of one request, waiting for those that are recorded just after their reply."""
-        deadline = time.monotonic() + limit
-        while True:
-            found = [event for event in self.events() if event["requestID"] == request_id]
-            if found or time.monotonic() > deadline:
-                return found
-            time.sleep(0.1)
+    def events_of(self, request_id: str) -> list[dict]:
+        """The events of one request: its record is there before its reply has ended, so nothing is waited for."""
+        return [event for event in self.events() if event["requestID"] == request_id]
 
     def event_of(self, request_id: str) -> dict:
         """The one event of one request."""
