@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::unclear::Reason;
 use super::*;
 use crate::names::ObjectKey;
 use crate::wire::{Head, Malformed, Peer, Transport, percent_encode};
