@@ -1,0 +1,135 @@
+//! The file operations of the journal, in one place so that a test can make them fail.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// What the journal writes to.
+#[derive(Clone, Debug, Default)]
+pub enum Disk {
+    /// The file system, with faults where a test puts them.
+    Faulty(Arc<Faults>),
+    #[default]
+    Real,
+}
+
+/// The faults of a disk, switched on and off while it is used.
+#[derive(Debug, Default)]
+pub struct Faults {
+    pub fail_creates: AtomicBool,
+    pub fail_syncs: AtomicBool,
+    pub fail_writes: AtomicBool,
+    /// How many syncs of files have succeeded.
+    pub syncs: AtomicU64,
+    gate: Mutex<Gate>,
+    turned: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    held: bool,
+    waiting: u64,
+}
+
+/// An open file of the journal.
+#[derive(Debug)]
+pub struct DiskFile {
+    file: File,
+    disk: Disk,
+}
+
+impl Disk {
+    /// Makes a file of zeroes, all of them written and synced; readable by its owner alone.
+    pub fn create(&self, path: &Path, size: u64) -> io::Result<DiskFile> {
+        self.check(|faults| &faults.fail_creates)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let file = DiskFile { file, disk: self.clone() };
+        file.zero(0, size)?;
+        file.file.sync_all()?;
+        Ok(file)
+    }
+
+    /// Opens a file that is there.
+    pub fn open(&self, path: &Path) -> io::Result<DiskFile> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(DiskFile { file, disk: self.clone() })
+    }
+
+    /// Makes the names in a directory durable.
+    pub fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        self.check(|faults| &faults.fail_syncs)?;
+        File::open(path)?.sync_all()
+    }
+
+    fn check(&self, fault: impl Fn(&Faults) -> &AtomicBool) -> io::Result<()> {
+        match self {
+            Self::Faulty(faults) if fault(faults).load(Ordering::SeqCst) => {
+                Err(io::Error::other("a fault put here by a test"))
+            }
+            Self::Faulty(_) | Self::Real => Ok(()),
+        }
+    }
+}
+
+impl DiskFile {
+    /// Hands bytes to the operating system.
+    pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.disk.check(|faults| &faults.fail_writes)?;
+        self.file.write_all_at(bytes, offset)
+    }
+
+    /// Fills a range with zeroes.
+    pub fn zero(&self, from: u64, to: u64) -> io::Result<()> {
+        static ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
+        let mut offset = from;
+        while offset < to {
+            let count = usize::try_from(to - offset).unwrap_or(usize::MAX).min(ZEROES.len());
+            self.file.write_all_at(ZEROES.get(..count).unwrap_or(&ZEROES), offset)?;
+            offset += u64::try_from(count).unwrap_or(0).max(1);
+        }
+        Ok(())
+    }
+
+    /// Waits until what was written is on disk.
+    pub fn sync(&self) -> io::Result<()> {
+        if let Disk::Faulty(faults) = &self.disk {
+            faults.pass_gate();
+        }
+        self.disk.check(|faults| &faults.fail_syncs)?;
+        self.file.sync_data()?;
+        if let Disk::Faulty(faults) = &self.disk {
+            faults.syncs.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+impl Faults {
+    /// Makes each sync wait until [`Faults::release_syncs`].
+    pub fn hold_syncs(&self) {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).held = true;
+    }
+
+    /// Lets the syncs that wait, and all later ones, go on.
+    pub fn release_syncs(&self) {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner).held = false;
+        self.turned.notify_all();
+    }
+
+    /// Returns once a sync waits at the gate.
+    pub fn until_a_sync_waits(&self) {
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.turned.wait_while(gate, |gate| gate.waiting == 0));
+    }
+
+    fn pass_gate(&self) {
+        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        gate.waiting += 1;
+        self.turned.notify_all();
+        let mut gate = self.turned.wait_while(gate, |gate| gate.held).unwrap_or_else(PoisonError::into_inner);
+        gate.waiting -= 1;
+    }
+}

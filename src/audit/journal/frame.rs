@@ -1,0 +1,294 @@
+//! One record as bytes: framed, numbered, checked and chained.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | mark |
+//! | 4 | length of the payload |
+//! | 8 | sequence |
+//! | 8 | for an outcome, the sequence of its intent |
+//! | 8 | the last sequence known to be on disk when this was written |
+//! | 1 + 3 | kind, zeroes |
+//! | 4 | CRC32C of what came before, without the mark |
+//! | n | payload |
+//! | 32 | chain: SHA-256 of the previous chain, the header without mark and CRC, and the payload's leaf hash |
+//! | 4 | CRC32C of payload and chain |
+//! | 4 | end mark, no byte of which is zero |
+//!
+//! Numbers are little-endian. The leaf hash is SHA-256 of a zero byte and the payload, as RFC 6962 has it.
+
+use crc_fast::{CrcAlgorithm, Digest as Crc};
+use sha2::{Digest, Sha256};
+
+use super::{Kind, Sequence};
+
+/// What a frame adds to its payload.
+pub const OVERHEAD: usize = HEADER + TRAILER;
+pub const HEADER: usize = 40;
+/// A payload longer than this is not taken: no record of one request comes near it.
+pub const LONGEST_PAYLOAD: usize = 16 * 1024 * 1024;
+
+const TRAILER: usize = 40;
+const MARK: [u8; 4] = *b"PJR1";
+const END: [u8; 4] = *b"end\n";
+/// The unit in which a disk loses what was not synced.
+const SECTOR: usize = 512;
+
+/// What ties a record to all before it.
+pub type Chain = [u8; 32];
+
+/// What stands in a frame's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub sequence: u64,
+    /// The last sequence known to be on disk when this one was written.
+    pub durable: u64,
+    pub kind: Kind,
+    length: usize,
+}
+
+/// What the bytes at a frame's place are.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed<'a> {
+    /// Nothing was written here yet.
+    Blank,
+    /// A frame that does not hold what was written.
+    Damaged(Damage),
+    Frame {
+        header: Header,
+        payload: &'a [u8],
+        chain: Chain,
+        /// The bytes of the whole frame.
+        length: usize,
+    },
+    /// The frame goes on after the bytes given: as many are needed.
+    More(usize),
+}
+
+/// How a frame is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Bytes were altered.
+    Altered,
+    /// Bytes never arrived, as when the machine stopped while they were written.
+    Torn,
+}
+
+/// The leaf hash of a payload: the costly half of a frame, computed before the journal is locked.
+pub fn leaf(payload: &[u8]) -> Chain {
+    Sha256::new().chain_update([0]).chain_update(payload).finalize().into()
+}
+
+/// Writes one frame after what `out` holds and returns its chain.
+pub fn write(out: &mut Vec<u8>, header: Header, payload: &[u8], leaf: &Chain, previous: &Chain) -> Chain {
+    let fields = header.fields();
+    let chain = link(previous, &fields, leaf);
+    out.extend_from_slice(&MARK);
+    out.extend_from_slice(&fields);
+    out.extend_from_slice(&crc(&[&fields]));
+    out.extend_from_slice(payload);
+    out.extend_from_slice(&chain);
+    out.extend_from_slice(&crc(&[payload, &chain]));
+    out.extend_from_slice(&END);
+    chain
+}
+
+/// Reads the frame at the start of `bytes`; `ends` says that nothing follows them in the file.
+pub fn read(bytes: &[u8], ends: Ends) -> Parsed<'_> {
+    let Some(head) = bytes.first_chunk::<HEADER>() else {
+        return match ends {
+            Ends::Here if bytes.iter().all(|byte| *byte == 0) => Parsed::Blank,
+            Ends::Here => Parsed::Damaged(Damage::Torn),
+            Ends::Later => Parsed::More(HEADER),
+        };
+    };
+    if head.iter().all(|byte| *byte == 0) {
+        return Parsed::Blank;
+    }
+    let Some(header) = Header::read(head) else { return Parsed::Damaged(damage_of_header(bytes)) };
+    let length = header.length + OVERHEAD;
+    let Some(frame) = bytes.get(..length) else {
+        return match ends {
+            Ends::Here => Parsed::Damaged(Damage::Torn),
+            Ends::Later => Parsed::More(length),
+        };
+    };
+    match split(frame, header.length) {
+        Some((payload, chain)) => Parsed::Frame { header, payload, chain, length },
+        None => Parsed::Damaged(damage_of_frame(frame)),
+    }
+}
+
+/// Whether the bytes read are the file's last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    Here,
+    Later,
+}
+
+/// The chain of a frame as it must be.
+pub fn expected_chain(header: Header, payload: &[u8], previous: &Chain) -> Chain {
+    link(previous, &header.fields(), &leaf(payload))
+}
+
+/// The highest `durable` of the frames that begin anywhere in `bytes`.
+pub fn highest_durable(bytes: &[u8]) -> Option<u64> {
+    let starts = bytes.windows(HEADER).filter_map(|window| window.first_chunk::<HEADER>());
+    starts.filter(|head| head.starts_with(&MARK)).filter_map(Header::read).map(|header| header.durable).max()
+}
+
+impl Header {
+    pub fn new(sequence: u64, kind: Kind, durable: u64, payload: &[u8]) -> Self {
+        Self { sequence, durable, kind, length: payload.len() }
+    }
+
+    fn fields(&self) -> [u8; 32] {
+        let (code, of) = match self.kind {
+            Kind::Closing => (1, 0),
+            Kind::Event => (2, 0),
+            Kind::Intent => (3, 0),
+            Kind::Outcome(intent) => (4, intent.number()),
+            Kind::State => (5, 0),
+        };
+        let length = u32::try_from(self.length).unwrap_or(u32::MAX).to_le_bytes();
+        let (sequence, of, durable) = (self.sequence.to_le_bytes(), of.to_le_bytes(), self.durable.to_le_bytes());
+        let mut fields = [0; 32];
+        let written = length.iter().chain(&sequence).chain(&of).chain(&durable).chain(std::slice::from_ref(&code));
+        for (place, byte) in fields.iter_mut().zip(written) {
+            *place = *byte;
+        }
+        fields
+    }
+
+    fn read(head: &[u8; HEADER]) -> Option<Self> {
+        let rest = head.strip_prefix(&MARK)?;
+        let (fields, check) = rest.split_first_chunk::<32>()?;
+        if check != crc(&[fields]) {
+            return None;
+        }
+        let (length, rest) = fields.split_first_chunk()?;
+        let (sequence, rest) = rest.split_first_chunk()?;
+        let (of, rest) = rest.split_first_chunk()?;
+        let (durable, rest) = rest.split_first_chunk()?;
+        let of = u64::from_le_bytes(*of);
+        let kind = match (rest, of) {
+            ([1, 0, 0, 0], 0) => Kind::Closing,
+            ([2, 0, 0, 0], 0) => Kind::Event,
+            ([3, 0, 0, 0], 0) => Kind::Intent,
+            ([4, 0, 0, 0], intent) => Kind::Outcome(Sequence::new(intent)),
+            ([5, 0, 0, 0], 0) => Kind::State,
+            _ => return None,
+        };
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        Some(Self {
+            sequence: u64::from_le_bytes(*sequence),
+            durable: u64::from_le_bytes(*durable),
+            kind,
+            length: Some(length).filter(|length| *length <= LONGEST_PAYLOAD)?,
+        })
+    }
+}
+
+fn link(previous: &Chain, fields: &[u8; 32], leaf: &Chain) -> Chain {
+    Sha256::new().chain_update(previous).chain_update(fields).chain_update(leaf).finalize().into()
+}
+
+fn split(frame: &[u8], length: usize) -> Option<(&[u8], Chain)> {
+    let (payload, trailer) = frame.get(HEADER..)?.split_at_checked(length)?;
+    let (chain, rest) = trailer.split_first_chunk::<32>()?;
+    let (check, end) = rest.split_first_chunk::<4>()?;
+    (*check == crc(&[payload, chain]) && end == END).then_some((payload, *chain))
+}
+
+/// A header is torn if it begins in a sector that never arrived, or runs out into one or into nothing.
+fn damage_of_header(bytes: &[u8]) -> Damage {
+    let head = bytes.get(..HEADER).unwrap_or(bytes);
+    let written = head.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    let blank = bytes.iter().skip(written).take_while(|byte| **byte == 0).count();
+    let runs_out = written < HEADER && (blank >= SECTOR || written + blank == bytes.len());
+    if runs_out || head.starts_with(&[0]) { Damage::Torn } else { Damage::Altered }
+}
+
+/// A frame is torn if its end is missing, or a sector's worth of zeroes lies within: payloads are text.
+fn damage_of_frame(frame: &[u8]) -> Damage {
+    let hole = frame
+        .chunk_by(|left, right| (*left == 0) == (*right == 0))
+        .any(|run| run.first() == Some(&0) && run.len() >= SECTOR);
+    let no_end = frame.ends_with(&[0]);
+    if hole || no_end { Damage::Torn } else { Damage::Altered }
+}
+
+fn crc(parts: &[&[u8]]) -> [u8; 4] {
+    let mut digest = Crc::new(CrcAlgorithm::Crc32Iscsi);
+    for part in parts {
+        digest.update(part);
+    }
+    u32::try_from(digest.finalize()).unwrap_or(0).to_le_bytes()
+}
+
+/// CRC32C, for a segment's own header.
+pub fn checksum(bytes: &[u8]) -> [u8; 4] {
+    crc(&[bytes])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        let header = Header::new(7, Kind::Outcome(Sequence::new(3)), 5, payload);
+        write(&mut out, header, payload, &leaf(payload), &[9; 32]);
+        out
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let bytes = frame(b"hello");
+        let Parsed::Frame { header, payload, chain, length } = read(&bytes, Ends::Here) else { panic!("a frame") };
+        assert_eq!((header.sequence, header.durable, header.kind), (7, 5, Kind::Outcome(Sequence::new(3))));
+        assert_eq!((payload, length), (&b"hello"[..], bytes.len()));
+        assert_eq!(chain, expected_chain(header, payload, &[9; 32]));
+    }
+
+    #[test]
+    fn a_frame_cut_anywhere_is_torn() {
+        let whole = frame(&[b'x'; 2000]);
+        for cut in 1..whole.len() {
+            let short = &whole[..cut];
+            assert_eq!(read(short, Ends::Here), Parsed::Damaged(Damage::Torn), "short at {cut}");
+            let mut zeroed = whole.clone();
+            zeroed[cut..].fill(0);
+            zeroed.extend_from_slice(&[0; 4096]);
+            assert_eq!(read(&zeroed, Ends::Here), Parsed::Damaged(Damage::Torn), "zeroed at {cut}");
+        }
+    }
+
+    #[test]
+    fn any_bit_flipped_is_seen_and_is_not_taken_for_a_torn_write() {
+        let mut whole = frame(&[b'x'; 300]);
+        let length = whole.len();
+        whole.extend_from_slice(&frame(b"the next"));
+        for place in 0..length {
+            for bit in 0..8 {
+                let mut altered = whole.clone();
+                altered[place] ^= 1 << bit;
+                assert_eq!(read(&altered, Ends::Here), Parsed::Damaged(Damage::Altered), "bit {bit} of {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_lost_sector_is_a_torn_write() {
+        let mut whole = frame(&[b'x'; 3000]);
+        whole[512..1024].fill(0);
+        assert_eq!(read(&whole, Ends::Here), Parsed::Damaged(Damage::Torn));
+    }
+
+    #[test]
+    fn later_frames_tell_what_was_on_disk() {
+        let mut bytes = vec![0; 100];
+        bytes.extend_from_slice(&frame(b"later"));
+        assert_eq!(highest_durable(&bytes), Some(5));
+        assert_eq!(highest_durable(&[0; 100]), None);
+    }
+}

@@ -1,0 +1,172 @@
+//! The journal: a durable, append-only log in a directory, numbered without gaps and chained by hash.
+//!
+//! A directory holds segments `00000000000000000001.journal`, each named by its first sequence, zero-filled
+//! ahead of its use; `head`, which pins the newest segment; `reserve`, where a journal that can no longer
+//! write notes why it closed; and `lock`.
+
+mod commit;
+mod disk;
+mod error;
+mod frame;
+mod reader;
+mod replay;
+mod segment;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use thiserror::Error;
+
+use commit::Shared;
+pub use disk::{Disk, DiskFile, Faults};
+pub use error::JournalError;
+pub use reader::{Reader, Record};
+pub use replay::{OpenIntent, Recovered, State};
+
+/// A journal that is open for writing; the only one of its directory.
+#[derive(Debug)]
+pub struct Journal {
+    shared: Arc<Shared>,
+    commits: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+/// The number of a record: 1, 2, 3, ... without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(u64);
+
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Why the journal was closed, noted when it was opened again.
+    Closing,
+    /// The events of something that is over, one JSON object a line.
+    Event,
+    /// What is about to be done, as the events to record if nobody learns how it ended.
+    Intent,
+    /// The events of what this intent led to, one JSON object a line.
+    Outcome(Sequence),
+    /// A write of security state.
+    State,
+}
+
+/// How a journal is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The size of a segment; a longer record gets a longer segment.
+    pub segment_size: u64,
+    /// How long a record may wait for the disk when nobody waits for it.
+    pub idle_commit: Duration,
+    pub disk: Disk,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { segment_size: 64 * 1024 * 1024, idle_commit: Duration::from_millis(100), disk: Disk::Real }
+    }
+}
+
+/// The journal did not take the record, and nothing may be done that depends on it.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the journal is closed")]
+pub struct JournalClosed;
+
+impl Journal {
+    /// Opens or begins the journal in a directory, and tells what a crash left there.
+    pub fn open(directory: &Path, options: Options) -> Result<(Self, Recovered), JournalError> {
+        let lock = replay::lock(directory)?;
+        let (writer, recovered, reserve) = replay::restore(directory, &options)?;
+        let shared = Arc::new(Shared::new(directory, options, writer, reserve));
+        if let Some(reason) = &recovered.closed_because {
+            note_closing(&shared, reason).map_err(|error| JournalError::io("write to", directory, &error))?;
+        }
+        let worker = Arc::clone(&shared);
+        let commits = std::thread::Builder::new()
+            .name("journal-commit".to_owned())
+            .spawn(move || worker.run())
+            .map_err(|error| JournalError::io("commit to", directory, &error))?;
+        shared.prepare_next();
+        Ok((Self { shared, commits: Some(commits), _lock: lock }, recovered))
+    }
+
+    /// Appends a record; on return it has reached the operating system, and a crash of this process loses nothing.
+    pub fn append(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
+        self.shared.append(kind, payload).map(Sequence)
+    }
+
+    /// Resolves once the record, and all before it, are on disk.
+    pub fn durable(&self, sequence: Sequence) -> impl Future<Output = Result<(), JournalClosed>> + Send + use<> {
+        self.shared.durable(sequence.0)
+    }
+
+    /// Appends a record and waits until it is on disk.
+    pub async fn record(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
+        let sequence = self.append(kind, payload)?;
+        self.durable(sequence).await?;
+        Ok(sequence)
+    }
+
+    /// Whether the journal still takes records.
+    pub fn is_open(&self) -> bool {
+        self.shared.is_open()
+    }
+
+    /// Why the journal closed.
+    pub fn closed_because(&self) -> Option<String> {
+        self.shared.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last record that was appended; zero before the first.
+    pub fn last_sequence(&self) -> Sequence {
+        Sequence(self.shared.last_sequence())
+    }
+
+    /// The last record that is known to be on disk; zero before the first.
+    pub fn durable_sequence(&self) -> Sequence {
+        Sequence(self.shared.durable_sequence())
+    }
+}
+
+/// Makes the reason why the journal closed a record, and only then forgets it.
+fn note_closing(shared: &Arc<Shared>, reason: &str) -> io::Result<()> {
+    let payload = serde_json::json!({ "reason": reason }).to_string();
+    let sequence = shared.append(Kind::Closing, payload.as_bytes()).map_err(io::Error::other)?;
+    shared.commit();
+    if shared.durable_sequence() < sequence {
+        return Err(io::Error::other(JournalClosed));
+    }
+    replay::clear_note(&shared.reserve)
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.shared.stop();
+        if let Some(commits) = self.commits.take()
+            && commits.join().is_err()
+        {
+            tracing::error!("the journal's commit thread panicked");
+        }
+    }
+}
+
+impl Sequence {
+    /// Before the first record.
+    pub const NONE: Self = Self(0);
+
+    pub(crate) const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number itself.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}

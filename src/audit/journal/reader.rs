@@ -1,0 +1,155 @@
+//! Reading a journal, also while another process writes it.
+
+use std::path::{Path, PathBuf};
+
+use super::frame::{self, Chain, Damage, Header};
+use super::segment::{self, Segment, Step};
+use super::{JournalError, Kind, Sequence};
+
+/// The records of a journal in order, checked as they are read.
+///
+/// As an iterator it ends where the journal ends now; asked again later, it goes on with what was
+/// written since. After an error it stays where it is.
+#[derive(Debug)]
+pub struct Reader {
+    directory: PathBuf,
+    segment: Option<Segment>,
+    chain: Chain,
+    /// The record read last.
+    sequence: u64,
+}
+
+/// One record of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub sequence: Sequence,
+    pub kind: Kind,
+    pub payload: Vec<u8>,
+}
+
+/// How often the same place is read before it is believed.
+const LOOKS: usize = 4;
+
+impl Reader {
+    /// Reads from the first record that is there.
+    pub fn open(directory: &Path) -> Result<Self, JournalError> {
+        Self::after(directory, Sequence::NONE)
+    }
+
+    /// Reads from the record after this one.
+    pub fn after(directory: &Path, sequence: Sequence) -> Result<Self, JournalError> {
+        let firsts = segment::list(directory)?;
+        let first = firsts.iter().rev().find(|first| **first <= sequence.number() + 1).or(firsts.first());
+        let segment = first.map(|first| Segment::open(directory, *first)).transpose()?;
+        let mut reader = Self { directory: directory.to_owned(), chain: Chain::default(), sequence: 0, segment: None };
+        if let Some(segment) = segment {
+            reader.enter(segment);
+        }
+        while reader.sequence < sequence.number() {
+            if reader.read()?.is_none() {
+                break;
+            }
+        }
+        Ok(reader)
+    }
+
+    /// The last record that was read.
+    pub fn position(&self) -> Sequence {
+        Sequence::new(self.sequence)
+    }
+
+    fn read(&mut self) -> Result<Option<Record>, JournalError> {
+        let mut damage = None;
+        // A record, or a segment, may come between two looks, and a writer in its middle looks like damage.
+        for _ in 0..LOOKS {
+            let Some(segment) = &mut self.segment else {
+                self.enter_first()?;
+                continue;
+            };
+            match segment.step()? {
+                Step::Record { header, payload, chain } => return self.take(header, payload, chain).map(Some),
+                Step::Damaged(found) => damage = Some(found),
+                Step::Blank => damage = None,
+            }
+            segment.refresh();
+            self.enter_next()?;
+        }
+        match (&self.segment, damage) {
+            (Some(segment), Some(Damage::Altered)) => Err(JournalError::Altered {
+                file: segment.path().to_owned(),
+                offset: segment.position(),
+                sequence: self.sequence + 1,
+            }),
+            (Some(_), None | Some(Damage::Torn)) => self.end(),
+            (None, _) => Ok(None),
+        }
+    }
+
+    fn take(&mut self, header: Header, payload: Vec<u8>, chain: Chain) -> Result<Record, JournalError> {
+        if header.sequence != self.sequence + 1 || frame::expected_chain(header, &payload, &self.chain) != chain {
+            let file =
+                self.segment.as_ref().map_or_else(|| self.directory.clone(), |segment| segment.path().to_owned());
+            return Err(self.chain_error(file));
+        }
+        self.chain = chain;
+        self.sequence = header.sequence;
+        Ok(Record { sequence: Sequence::new(header.sequence), kind: header.kind, payload })
+    }
+
+    /// The end for now, unless a later segment says that there must be more.
+    fn end(&mut self) -> Result<Option<Record>, JournalError> {
+        let gap = segment::list(&self.directory)?.last().is_some_and(|last| *last > self.sequence + 1);
+        let Some(segment) = self.segment.as_mut().filter(|_| gap) else { return Ok(None) };
+        match segment.step()? {
+            Step::Record { header, payload, chain } => self.take(header, payload, chain).map(Some),
+            Step::Blank | Step::Damaged(_) => {
+                if self.enter_next()? {
+                    return Ok(None);
+                }
+                Err(JournalError::Missing { directory: self.directory.clone(), sequence: self.sequence + 1 })
+            }
+        }
+    }
+
+    fn enter_first(&mut self) -> Result<(), JournalError> {
+        if let Some(first) = segment::list(&self.directory)?.first() {
+            self.enter(Segment::open(&self.directory, *first)?);
+        }
+        Ok(())
+    }
+
+    fn enter_next(&mut self) -> Result<bool, JournalError> {
+        let next = self.sequence + 1;
+        let Some(current) = self.segment.as_ref().map(Segment::header).filter(|header| header.first != next) else {
+            return Ok(false);
+        };
+        let path = segment::path_of(&self.directory, next);
+        if !path.exists() {
+            return Ok(false);
+        }
+        let segment = Segment::open(&self.directory, next)?;
+        if segment.header().chain != self.chain || segment.header().journal != current.journal {
+            return Err(self.chain_error(path));
+        }
+        self.segment = Some(segment);
+        Ok(true)
+    }
+
+    fn enter(&mut self, segment: Segment) {
+        self.chain = segment.header().chain;
+        self.sequence = segment.header().first.saturating_sub(1);
+        self.segment = Some(segment);
+    }
+
+    fn chain_error(&self, file: PathBuf) -> JournalError {
+        JournalError::Chain { file, sequence: self.sequence + 1 }
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Record, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.read().transpose()
+    }
+}

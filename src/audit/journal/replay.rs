@@ -1,0 +1,368 @@
+//! Opening a directory: what a crash left is replayed, a torn tail is cut, and anything else is an error.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::disk::DiskFile;
+use super::frame::{self, Chain, Damage, Header};
+use super::segment::{self, SEGMENT_HEADER, Segment, Step};
+use super::writer::{Blank, Writer};
+use super::{JournalError, Kind, Options, Sequence};
+
+/// What a journal held when it was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Zero before the first record.
+    pub last_sequence: u64,
+    /// The intents whose outcome nobody recorded, in order.
+    pub open_intents: Vec<OpenIntent>,
+    /// The state write with the highest revision.
+    pub last_state: Option<State>,
+    /// The segment whose torn end was cut: what it held had never been reported durable.
+    pub cut: Option<PathBuf>,
+    /// Why the journal closed when it was open before, if it could not go on.
+    pub closed_because: Option<String>,
+}
+
+/// An intent without an outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenIntent {
+    pub sequence: Sequence,
+    pub payload: Vec<u8>,
+}
+
+/// A write of security state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub sequence: Sequence,
+    pub revision: u64,
+    pub payload: Vec<u8>,
+}
+
+/// Takes the directory for this process alone, and makes it if it is not there.
+pub fn lock(directory: &Path) -> Result<File, JournalError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(|error| JournalError::io("make", directory, &error))?;
+    let path = directory.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(|error| JournalError::io("open", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked { directory: directory.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(JournalError::io("lock", &path, &error)),
+    }
+}
+
+/// Brings the directory into a state from which the journal can go on; all it holds is on disk then.
+pub fn restore(directory: &Path, options: &Options) -> Result<(Writer, Recovered, DiskFile), JournalError> {
+    let failed = |error: io::Error| JournalError::io("write to", directory, &error);
+    remove_partial(directory).map_err(failed)?;
+    let (reserve, note) = open_reserve(directory, options).map_err(failed)?;
+    let firsts = segment::list(directory)?;
+    if note.is_some() {
+        rewrite(directory, options, &firsts).map_err(failed)?;
+    }
+    let pinned = pinned(directory)?;
+    let mut replay = Replay::new(directory, pinned);
+    let writer = match (firsts.first(), firsts.last()) {
+        (Some(1), Some(last)) if *last >= pinned => {
+            let tail = replay.run(&firsts)?;
+            replay.go_on(options, tail).map_err(failed)?
+        }
+        (Some(1), _) => return Err(replay.missing(pinned)),
+        (Some(_), _) => return Err(replay.missing(1)),
+        (None, _) if pinned > 0 => return Err(replay.missing(pinned)),
+        (None, _) => begin(directory, options).map_err(failed)?,
+    };
+    options.disk.sync_directory(directory).map_err(failed)?;
+    pin(directory, writer.header.first).map_err(failed)?;
+    Ok((writer, replay.recovered(note), reserve))
+}
+
+fn begin(directory: &Path, options: &Options) -> io::Result<Writer> {
+    let mut journal = [0; 16];
+    getrandom::fill(&mut journal).map_err(io::Error::other)?;
+    let chain = segment::first_chain(&journal);
+    let blank = Blank::create(directory, &options.disk, options.segment_size.max(SEGMENT_HEADER), "first.partial")?;
+    let begun = blank.begin(directory, 1, journal, chain)?;
+    begun.0.sync()?;
+    Ok(Writer::new(begun, SEGMENT_HEADER, 0, chain))
+}
+
+/// The reading of all segments in order.
+struct Replay<'a> {
+    directory: &'a Path,
+    /// The newest segment that is known to have reached the disk with all before it.
+    pinned: u64,
+    sequence: u64,
+    link: Option<Link>,
+    open: BTreeMap<u64, Vec<u8>>,
+    state: Option<State>,
+    cut: Option<PathBuf>,
+}
+
+/// What the next segment must follow from.
+struct Link {
+    journal: [u8; 16],
+    chain: Chain,
+}
+
+/// Where the journal ends.
+struct Tail {
+    segment: Segment,
+    chain: Chain,
+    /// The end of what was written, perhaps after the last whole record.
+    written: u64,
+}
+
+impl<'a> Replay<'a> {
+    fn new(directory: &'a Path, pinned: u64) -> Self {
+        Self { directory, pinned, sequence: 0, link: None, open: BTreeMap::new(), state: None, cut: None }
+    }
+
+    fn run(&mut self, firsts: &[u64]) -> Result<Tail, JournalError> {
+        let mut rest = firsts;
+        loop {
+            let Some((first, later)) = rest.split_first() else { return Err(self.missing(self.sequence + 1)) };
+            if let Some(tail) = self.replay_segment(*first, later)? {
+                return Ok(tail);
+            }
+            rest = later;
+        }
+    }
+
+    /// Replays one segment; the answer is where the journal ends, if it ends there.
+    fn replay_segment(&mut self, first: u64, later: &[u64]) -> Result<Option<Tail>, JournalError> {
+        let mut segment = Segment::open(self.directory, first)?;
+        let mut chain = self.follow(&segment)?;
+        let damage = loop {
+            match segment.step()? {
+                Step::Blank => break None,
+                Step::Damaged(damage) => break Some(damage),
+                Step::Record { header, payload, chain: found } => {
+                    self.check(&segment, header, &payload, &chain, &found)?;
+                    self.take(header, payload)?;
+                    chain = found;
+                }
+            }
+        };
+        self.link = Some(Link { journal: segment.header().journal, chain });
+        let rest = segment.remainder()?;
+        let expected = self.sequence + 1;
+        let whole = damage.is_none() && rest.written <= segment.position();
+        let ends_here = match later {
+            [] => true,
+            [next, ..] if *next == expected && whole && !self.never_begun(later)? => return Ok(None),
+            // A segment that was begun, but of which nothing reached the disk together with what precedes it.
+            [next] => self.never_durable(*next, expected)?,
+            [_, _, ..] => false,
+        };
+        let torn = damage.is_none_or(|damage| damage == Damage::Torn) && rest.durable < expected;
+        if whole && !ends_here {
+            return Err(self.missing(expected));
+        }
+        if !torn || !ends_here {
+            return Err(altered(&segment, expected));
+        }
+        if let [next] = later {
+            self.remove(*next)?;
+        }
+        if !whole || !later.is_empty() {
+            self.cut = Some(segment.path().to_owned());
+        }
+        Ok(Some(Tail { segment, chain, written: rest.written }))
+    }
+
+    /// Opens the last segment for writing, with zeroes where the next record goes.
+    fn go_on(&self, options: &Options, tail: Tail) -> io::Result<Writer> {
+        let Tail { segment, chain, written } = tail;
+        let header = *segment.header();
+        let file = options.disk.open(segment.path())?;
+        file.zero(segment.position(), written)?;
+        let length = std::fs::metadata(segment.path())?.len();
+        file.zero(length, header.size)?;
+        // Whoever was killed may have left pages that only the operating system has.
+        for first in segment::list(self.directory).map_err(io::Error::other)?.iter().rev().take(2) {
+            options.disk.open(&segment::path_of(self.directory, *first))?.sync()?;
+        }
+        Ok(Writer::new((Arc::new(file), header), segment.position(), self.sequence, chain))
+    }
+
+    fn follow(&self, segment: &Segment) -> Result<Chain, JournalError> {
+        let header = segment.header();
+        let expected = match &self.link {
+            Some(link) if link.journal == header.journal => link.chain,
+            None => segment::first_chain(&header.journal),
+            Some(_) => return Err(chain_error(segment, header.first)),
+        };
+        if header.chain == expected { Ok(expected) } else { Err(chain_error(segment, header.first)) }
+    }
+
+    fn check(
+        &self,
+        segment: &Segment,
+        header: Header,
+        payload: &[u8],
+        previous: &Chain,
+        found: &Chain,
+    ) -> Result<(), JournalError> {
+        if header.sequence != self.sequence + 1 || frame::expected_chain(header, payload, previous) != *found {
+            return Err(chain_error(segment, self.sequence + 1));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, header: Header, payload: Vec<u8>) -> Result<(), JournalError> {
+        self.sequence = header.sequence;
+        match header.kind {
+            Kind::Closing | Kind::Event => {}
+            Kind::Intent => {
+                self.open.insert(header.sequence, payload);
+            }
+            Kind::Outcome(intent) => {
+                self.open.remove(&intent.number());
+            }
+            Kind::State => {
+                let revision = self.revision(&payload)?;
+                if self.state.as_ref().is_none_or(|state| state.revision <= revision) {
+                    self.state = Some(State { sequence: Sequence::new(header.sequence), revision, payload });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn revision(&self, payload: &[u8]) -> Result<u64, JournalError> {
+        #[derive(Deserialize)]
+        struct Revised {
+            revision: u64,
+        }
+        let revised: Result<Revised, _> = serde_json::from_slice(payload);
+        revised
+            .map(|state| state.revision)
+            .map_err(|_| JournalError::State { directory: self.directory.to_owned(), sequence: self.sequence })
+    }
+
+    /// Whether the one segment that follows is a file of zeroes: renamed, but its header never arrived.
+    fn never_begun(&self, later: &[u64]) -> Result<bool, JournalError> {
+        let [next] = later else { return Ok(false) };
+        let path = segment::path_of(self.directory, *next);
+        let mut head = [0; 128];
+        let read = File::open(&path).and_then(|file| file.read_at(&mut head, 0));
+        read.map_err(|error| JournalError::io("read", &path, &error))?;
+        Ok(head == [0; 128] && self.never_durable(*next, *next)?)
+    }
+
+    fn never_durable(&self, first: u64, expected: u64) -> Result<bool, JournalError> {
+        Ok(first > self.pinned && segment::durable_in(&segment::path_of(self.directory, first))? < expected)
+    }
+
+    fn remove(&self, first: u64) -> Result<(), JournalError> {
+        let path = segment::path_of(self.directory, first);
+        std::fs::remove_file(&path).map_err(|error| JournalError::io("remove", &path, &error))
+    }
+
+    fn missing(&self, sequence: u64) -> JournalError {
+        JournalError::Missing { directory: self.directory.to_owned(), sequence }
+    }
+
+    fn recovered(self, note: Option<String>) -> Recovered {
+        let open = self.open.into_iter();
+        Recovered {
+            last_sequence: self.sequence,
+            open_intents: open
+                .map(|(sequence, payload)| OpenIntent { sequence: Sequence::new(sequence), payload })
+                .collect(),
+            last_state: self.state,
+            cut: self.cut,
+            closed_because: note,
+        }
+    }
+}
+
+fn altered(segment: &Segment, sequence: u64) -> JournalError {
+    JournalError::Altered { file: segment.path().to_owned(), offset: segment.position(), sequence }
+}
+
+fn chain_error(segment: &Segment, sequence: u64) -> JournalError {
+    JournalError::Chain { file: segment.path().to_owned(), sequence }
+}
+
+/// Pins the newest segment, so that its loss is noticed.
+pub fn pin(directory: &Path, first: u64) -> io::Result<()> {
+    let partial = directory.join("head.partial");
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+    file.write_all_at(format!("{first:020}\n").as_bytes(), 0)?;
+    file.sync_all()?;
+    std::fs::rename(&partial, directory.join("head"))
+}
+
+fn pinned(directory: &Path) -> Result<u64, JournalError> {
+    let path = directory.join("head");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(JournalError::io("read", &path, &error)),
+    };
+    text.strip_suffix('\n').and_then(|digits| digits.parse().ok()).ok_or(JournalError::Header { file: path })
+}
+
+const RESERVE: u64 = 64 * 1024;
+const NOTE: &[u8; 8] = b"closed: ";
+
+fn open_reserve(directory: &Path, options: &Options) -> io::Result<(DiskFile, Option<String>)> {
+    let path = directory.join("reserve");
+    if !path.exists() {
+        return Ok((options.disk.create(&path, RESERVE)?, None));
+    }
+    let bytes = std::fs::read(&path)?;
+    let note = bytes.strip_prefix(NOTE).map(|text| {
+        let text = text.split(|byte| *byte == 0).next().unwrap_or(&[]);
+        String::from_utf8_lossy(text).into_owned()
+    });
+    Ok((options.disk.open(&path)?, note))
+}
+
+/// Notes why the journal closed, in space that was set aside for it.
+pub fn note_closing(reserve: &DiskFile, reason: &str) -> io::Result<()> {
+    let text: String = reason.chars().filter(|letter| !letter.is_control()).take(1000).collect();
+    reserve.write_all_at(&[&NOTE[..], text.as_bytes(), &[0]].concat(), 0)?;
+    reserve.sync()
+}
+
+/// Empties the reserve, once what it said is a record.
+pub fn clear_note(reserve: &DiskFile) -> io::Result<()> {
+    reserve.zero(0, RESERVE)?;
+    reserve.sync()
+}
+
+/// Writes the newest segments anew. After a failed sync the operating system may hold pages as written
+/// that the disk never got, and would not write them again.
+fn rewrite(directory: &Path, options: &Options, firsts: &[u64]) -> io::Result<()> {
+    for first in firsts.iter().rev().take(2) {
+        let path = segment::path_of(directory, *first);
+        let bytes = std::fs::read(&path)?;
+        let partial = directory.join("rewrite.partial");
+        let file = options.disk.create(&partial, 0)?;
+        file.write_all_at(&bytes, 0)?;
+        file.sync()?;
+        std::fs::rename(&partial, &path)?;
+    }
+    options.disk.sync_directory(directory)
+}
+
+fn remove_partial(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "partial") {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}

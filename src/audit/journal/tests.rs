@@ -1,0 +1,417 @@
+use std::fs::OpenOptions;
+use std::future::Future;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use tempfile::TempDir;
+
+use super::*;
+
+const SMALL: u64 = 4096;
+
+fn options() -> Options {
+    Options { segment_size: SMALL, ..Options::default() }
+}
+
+fn faulty(faults: &Arc<Faults>) -> Options {
+    Options { disk: Disk::Faulty(Arc::clone(faults)), ..options() }
+}
+
+fn open(place: &TempDir) -> (Journal, Recovered) {
+    Journal::open(place.path(), options()).expect("a journal")
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+fn payloads(place: &TempDir) -> Vec<String> {
+    let reader = Reader::open(place.path()).expect("a reader");
+    reader.map(|record| String::from_utf8(record.expect("whole").payload).expect("text")).collect()
+}
+
+fn segments(place: &TempDir) -> Vec<PathBuf> {
+    let firsts = segment::list(place.path()).expect("a list");
+    firsts.into_iter().map(|first| segment::path_of(place.path(), first)).collect()
+}
+
+fn write_at(path: &Path, bytes: &[u8], offset: u64) {
+    OpenOptions::new().write(true).open(path).and_then(|file| file.write_all_at(bytes, offset)).expect("written");
+}
+
+/// A journal of this many records of 100 bytes or so, closed.
+fn filled(count: usize) -> TempDir {
+    let place = TempDir::new().expect("a directory");
+    let (journal, _) = open(&place);
+    for number in 1..=count {
+        journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+    }
+    place
+}
+
+fn text(number: usize) -> String {
+    format!("record {number} {}", "x".repeat(90))
+}
+
+#[test]
+fn what_was_appended_is_read_in_order_after_a_restart() {
+    let place = filled(100);
+    let (journal, recovered) = open(&place);
+    assert_eq!((recovered.last_sequence, recovered.cut), (100, None));
+    assert_eq!(journal.append(Kind::Event, b"the next"), Ok(Sequence::new(101)));
+    drop(journal);
+    let read = payloads(&place);
+    assert_eq!(read.len(), 101);
+    assert_eq!((read[0].clone(), read[99].clone(), read[100].as_str()), (text(1), text(100), "the next"));
+    assert!(segments(&place).len() > 3);
+}
+
+#[test]
+fn a_journal_has_one_writer() {
+    let place = TempDir::new().expect("a directory");
+    let (_journal, _) = open(&place);
+    let second = Journal::open(place.path(), options()).err();
+    assert_eq!(second, Some(JournalError::Locked { directory: place.path().to_owned() }));
+}
+
+#[test]
+fn the_files_are_for_their_owner_alone() {
+    let place = filled(60);
+    for entry in std::fs::read_dir(place.path()).expect("a list") {
+        let entry = entry.expect("an entry");
+        let mode = entry.metadata().expect("facts").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}", entry.path());
+    }
+}
+
+#[test]
+fn an_intent_is_open_until_its_outcome_is_there() {
+    let place = TempDir::new().expect("a directory");
+    let (journal, _) = open(&place);
+    let first = journal.append(Kind::Intent, b"first").expect("appended");
+    let second = journal.append(Kind::Intent, b"second").expect("appended");
+    journal.append(Kind::Outcome(first), b"done").expect("appended");
+    drop(journal);
+    let (_journal, recovered) = open(&place);
+    assert_eq!(recovered.open_intents, [OpenIntent { sequence: second, payload: b"second".to_vec() }]);
+}
+
+#[test]
+fn the_last_state_is_that_of_the_highest_revision() {
+    let place = TempDir::new().expect("a directory");
+    let (journal, _) = open(&place);
+    for payload in [r#"{"revision":1}"#, r#"{"revision":3,"a":"b"}"#, r#"{"revision":2}"#] {
+        journal.append(Kind::State, payload.as_bytes()).expect("appended");
+    }
+    drop(journal);
+    let state = open(&place).1.last_state.expect("a state");
+    assert_eq!((state.sequence.number(), state.revision), (2, 3));
+    assert_eq!(state.payload, br#"{"revision":3,"a":"b"}"#);
+}
+
+#[test]
+fn a_tail_torn_at_any_byte_costs_the_last_record_alone() {
+    let place = filled(5);
+    let path = segments(&place)[0].clone();
+    let whole = std::fs::read(&path).expect("bytes");
+    let end = whole.iter().rposition(|byte| *byte != 0).expect("records") + 1;
+    let last = end - (text(5).len() + frame::OVERHEAD);
+    for cut in last..end {
+        for file in [whole[..cut].to_vec(), [&whole[..cut], &vec![0; whole.len() - cut]].concat()] {
+            std::fs::write(&path, &file).expect("written");
+            let (journal, recovered) = open(&place);
+            assert_eq!(recovered.last_sequence, 4, "cut at {cut}");
+            assert_eq!(recovered.cut.is_some(), cut > last, "cut at {cut}");
+            journal.append(Kind::Event, b"instead").expect("appended");
+            drop(journal);
+            assert_eq!(payloads(&place).last().map(String::as_str), Some("instead"), "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_sector_lost_in_what_was_never_durable_is_cut_with_all_after_it() {
+    let place = filled(10);
+    let path = segments(&place)[0].clone();
+    write_at(&path, &[0; 512], 1024);
+    let (_journal, recovered) = open(&place);
+    assert!((2..=6).contains(&recovered.last_sequence), "{recovered:?}");
+    assert_eq!(recovered.cut, Some(path));
+}
+
+#[test]
+fn a_sector_lost_in_what_was_durable_is_refused() {
+    let place = TempDir::new().expect("a directory");
+    let (journal, _) = open(&place);
+    for number in 1..=10 {
+        wait(journal.record(Kind::Event, text(number).as_bytes())).expect("durable");
+    }
+    drop(journal);
+    write_at(&segments(&place)[0], &[0; 512], 1024);
+    let refused = Journal::open(place.path(), options()).err();
+    assert!(matches!(refused, Some(JournalError::Altered { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_byte_altered_anywhere_is_refused_with_the_file_and_the_record() {
+    let place = filled(100);
+    let paths = segments(&place);
+    for path in [&paths[0], &paths[1], paths.last().expect("a segment")] {
+        let whole = std::fs::read(path).expect("bytes");
+        let end = whole.iter().rposition(|byte| *byte != 0).expect("records") + 1;
+        for place_of_byte in (0..end).step_by(17) {
+            let mut altered = whole.clone();
+            altered[place_of_byte] ^= 0x20;
+            std::fs::write(path, &altered).expect("written");
+            let error = Journal::open(place.path(), options()).expect_err("altered");
+            let named = error.to_string().contains(&*path.to_string_lossy());
+            assert!(named, "{place_of_byte}: {error}");
+            let read = Reader::open(place.path()).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
+            assert!(read.is_err(), "{place_of_byte}");
+        }
+        std::fs::write(path, &whole).expect("written");
+    }
+    assert_eq!(open(&place).1.last_sequence, 100);
+}
+
+#[test]
+fn a_record_altered_with_its_checksums_breaks_the_chain() {
+    let place = filled(3);
+    let path = segments(&place)[0].clone();
+    let mut forged = Vec::new();
+    let payload = text(2).replace("record", "forged");
+    let header = frame::Header::new(2, Kind::Event, 0, payload.as_bytes());
+    frame::write(&mut forged, header, payload.as_bytes(), &frame::leaf(payload.as_bytes()), &[0; 32]);
+    write_at(&path, &forged, segment::SEGMENT_HEADER + u64::try_from(forged.len()).expect("small"));
+    let refused = Journal::open(place.path(), options()).err();
+    assert_eq!(refused, Some(JournalError::Chain { file: path, sequence: 2 }));
+}
+
+#[test]
+fn a_missing_segment_is_refused_wherever_it_was() {
+    let count = segments(&filled(100)).len();
+    for index in 0..count {
+        let place = filled(100);
+        std::fs::remove_file(&segments(&place)[index]).expect("removed");
+        let refused = Journal::open(place.path(), options()).err();
+        assert!(matches!(refused, Some(JournalError::Missing { .. })), "{index}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_segment_whose_header_never_arrived_is_begun_anew() {
+    let place = filled(100);
+    let last = segments(&place).pop().expect("a segment");
+    let first: u64 = last.file_stem().and_then(|stem| stem.to_str()).expect("digits").parse().expect("a number");
+    std::fs::write(&last, vec![0; 4096]).expect("written");
+    assert!(matches!(Journal::open(place.path(), options()), Err(JournalError::Header { .. })));
+    std::fs::write(place.path().join("head"), format!("{:020}\n", 1)).expect("written");
+    let (journal, recovered) = open(&place);
+    assert_eq!(recovered.last_sequence, first - 1);
+    assert_eq!(journal.append(Kind::Event, b"on").map(Sequence::number), Ok(first));
+}
+
+#[test]
+fn a_segment_that_reached_the_disk_before_the_one_it_follows_is_begun_anew() {
+    let place = filled(100);
+    let paths = segments(&place);
+    let [.., before, last] = &paths[..] else { panic!("two segments") };
+    let whole = std::fs::read(before).expect("bytes");
+    let first = u64::try_from(whole.len()).expect("small") / 2;
+    write_at(before, &vec![0; whole.len() / 2], first);
+    assert!(matches!(Journal::open(place.path(), options()), Err(JournalError::Altered { .. })));
+    std::fs::write(place.path().join("head"), format!("{:020}\n", 1)).expect("written");
+    let (_journal, recovered) = open(&place);
+    assert_eq!(recovered.cut.as_ref(), Some(before));
+    assert!(!last.exists());
+}
+
+#[test]
+fn a_record_longer_than_a_segment_gets_one_of_its_own() {
+    let place = filled(3);
+    let (journal, _) = open(&place);
+    let long = "y".repeat(20_000);
+    journal.append(Kind::Event, long.as_bytes()).expect("appended");
+    journal.append(Kind::Event, b"after").expect("appended");
+    drop(journal);
+    assert_eq!(payloads(&place)[3..], [long, "after".to_owned()]);
+    assert_eq!(open(&place).1.last_sequence, 5);
+}
+
+#[test]
+fn threads_that_append_at_once_leave_no_gap() {
+    let place = TempDir::new().expect("a directory");
+    let (journal, _) = open(&place);
+    let mut numbers: Vec<u64> = std::thread::scope(|scope| {
+        let append = || {
+            let one = |number: u32| journal.append(Kind::Event, text(number as usize).as_bytes()).expect("appended");
+            (0..100).map(|number| one(number).number()).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(append)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+    });
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=800).collect::<Vec<_>>());
+    drop(journal);
+    let read: Vec<u64> =
+        Reader::open(place.path()).expect("a reader").map(|record| record.expect("whole").sequence.number()).collect();
+    assert_eq!(read, numbers);
+}
+
+#[test]
+fn a_record_is_durable_only_after_a_sync() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    faults.hold_syncs();
+    let sequence = journal.append(Kind::Event, b"one").expect("appended");
+    let mut durable = pin!(journal.durable(sequence));
+    faults.until_a_sync_waits();
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(durable.as_mut().poll(&mut context), Poll::Pending);
+    assert_eq!(journal.durable_sequence(), Sequence::NONE);
+    faults.release_syncs();
+    assert_eq!(wait(durable), Ok(()));
+    assert_eq!(journal.durable_sequence(), sequence);
+}
+
+#[test]
+fn one_sync_serves_all_who_came_while_another_ran() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let options = Options { segment_size: 1024 * 1024, ..faulty(&faults) };
+    let (journal, _) = Journal::open(place.path(), options).expect("a journal");
+    let before = faults.syncs.load(Ordering::SeqCst);
+    faults.hold_syncs();
+    let first = journal.durable(journal.append(Kind::Event, b"first").expect("appended"));
+    faults.until_a_sync_waits();
+    let append = |number| journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+    let others: Vec<_> = (0..50).map(|number| journal.durable(append(number))).collect();
+    faults.release_syncs();
+    wait(async {
+        assert_eq!(first.await, Ok(()));
+        for other in others {
+            assert_eq!(other.await, Ok(()));
+        }
+    });
+    assert_eq!(faults.syncs.load(Ordering::SeqCst) - before, 2);
+}
+
+#[test]
+fn a_record_nobody_waits_for_is_synced_in_time() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    faults.hold_syncs();
+    journal.append(Kind::Event, b"one").expect("appended");
+    faults.until_a_sync_waits();
+    faults.release_syncs();
+}
+
+#[test]
+fn a_failed_sync_closes_the_journal_for_good_and_says_so_at_the_next_start() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    faults.fail_syncs.store(true, Ordering::SeqCst);
+    let sequence = journal.append(Kind::Intent, b"one").expect("appended");
+    assert_eq!(wait(journal.durable(sequence)), Err(JournalClosed));
+    faults.fail_syncs.store(false, Ordering::SeqCst);
+    assert!(!journal.is_open());
+    assert_eq!(journal.append(Kind::Event, b"two"), Err(JournalClosed));
+    assert_eq!(wait(journal.durable(sequence)), Err(JournalClosed));
+    let reason = journal.closed_because().expect("a reason");
+    drop(journal);
+
+    let (journal, recovered) = open(&place);
+    assert_eq!(recovered.closed_because, Some(reason.clone()));
+    assert_eq!(journal.last_sequence().number(), 2);
+    drop(journal);
+    let records: Vec<_> = Reader::open(place.path()).expect("a reader").map(|record| record.expect("whole")).collect();
+    assert_eq!(records[1].kind, Kind::Closing);
+    assert!(String::from_utf8_lossy(&records[1].payload).contains(&reason));
+    assert_eq!(open(&place).1.closed_because, None);
+}
+
+#[test]
+fn a_failed_write_closes_the_journal_and_loses_nothing_before_it() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    journal.append(Kind::Event, b"one").expect("appended");
+    faults.fail_writes.store(true, Ordering::SeqCst);
+    assert_eq!(journal.append(Kind::Event, b"two"), Err(JournalClosed));
+    faults.fail_writes.store(false, Ordering::SeqCst);
+    assert_eq!(journal.append(Kind::Event, b"three"), Err(JournalClosed));
+    drop(journal);
+    assert_eq!(payloads(&place), ["one"]);
+}
+
+#[test]
+fn a_full_disk_closes_the_journal_only_when_the_segment_is_full() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    faults.fail_creates.store(true, Ordering::SeqCst);
+    let taken = (1..1000).take_while(|number| journal.append(Kind::Event, text(*number).as_bytes()).is_ok()).count();
+    assert!((15..60).contains(&taken), "{taken}");
+    assert!(journal.closed_because().is_some_and(|reason| reason.contains("fault")));
+    drop(journal);
+    let (journal, recovered) = open(&place);
+    assert!(recovered.closed_because.is_some());
+    assert_eq!(recovered.last_sequence, u64::try_from(taken).expect("small"));
+    assert!(journal.is_open());
+}
+
+#[test]
+fn a_reader_follows_a_journal_that_is_being_written() {
+    let place = TempDir::new().expect("a directory");
+    let mut early = Reader::open(place.path()).expect("a reader");
+    assert_eq!(early.next(), None);
+    let (journal, _) = open(&place);
+    let mut reader = Reader::open(place.path()).expect("a reader");
+    for number in 1..=100 {
+        assert_eq!(reader.next(), None);
+        journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+        let record = reader.next().expect("a record").expect("whole");
+        assert_eq!(record.payload, text(number).as_bytes());
+    }
+    let seen: Vec<_> = early.map(|record| record.expect("whole").sequence.number()).collect();
+    assert_eq!(seen, (1..=100).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_reader_beside_a_busy_writer_sees_every_record_once_and_no_error() {
+    let place = TempDir::new().expect("a directory");
+    let (journal, _) = open(&place);
+    let mut reader = Reader::open(place.path()).expect("a reader");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..=2000 {
+                journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+            }
+        });
+        let mut seen = 0;
+        while seen < 2000 {
+            let Some(record) = reader.next() else {
+                std::thread::yield_now();
+                continue;
+            };
+            seen += 1;
+            assert_eq!(record.expect("whole").payload, text(seen).as_bytes());
+        }
+    });
+}
+
+#[test]
+fn a_reader_starts_after_any_record() {
+    let place = filled(100);
+    for after in [0, 1, 20, 50, 99, 100] {
+        let mut reader = Reader::after(place.path(), Sequence::new(after)).expect("a reader");
+        let next = reader.next().map(|record| record.expect("whole").sequence.number());
+        assert_eq!(next, (after < 100).then_some(after + 1));
+    }
+}

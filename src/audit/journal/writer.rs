@@ -1,0 +1,108 @@
+//! The end of the journal that grows: the segment in use and what the next record follows from.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::{Disk, DiskFile};
+use super::frame::{self, Chain, Header};
+use super::segment::{self, SEGMENT_HEADER, SegmentHeader};
+use super::{Kind, Options};
+
+/// The end of the journal that grows; whoever holds it appends.
+#[derive(Debug)]
+pub struct Writer {
+    pub file: Arc<DiskFile>,
+    pub header: SegmentHeader,
+    /// Where the next frame goes.
+    pub position: u64,
+    /// The last record's sequence.
+    pub sequence: u64,
+    pub chain: Chain,
+    /// What has been written and rotated away since the last commit.
+    pub unsynced: Unsynced,
+    buffer: Vec<u8>,
+}
+
+/// What a commit has to sync beside the segment in use.
+#[derive(Debug, Default)]
+pub struct Unsynced {
+    pub files: Vec<Arc<DiskFile>>,
+    /// The newest segment whose name is not yet known to be on disk.
+    pub name: Option<u64>,
+}
+
+/// A file of zeroes that waits to become a segment.
+#[derive(Debug)]
+pub struct Blank {
+    file: DiskFile,
+    path: PathBuf,
+    size: u64,
+}
+
+impl Blank {
+    /// Makes a file of zeroes in the directory.
+    pub fn create(directory: &Path, disk: &Disk, size: u64, name: &str) -> io::Result<Self> {
+        let path = directory.join(name);
+        let file = disk.create(&path, size)?;
+        Ok(Self { file, path, size })
+    }
+
+    /// Whether a record of this length fits.
+    pub fn holds(&self, frame: u64) -> bool {
+        SEGMENT_HEADER + frame <= self.size
+    }
+
+    /// Writes the header and gives the file its name.
+    pub fn begin(self, directory: &Path, first: u64, journal: [u8; 16], chain: Chain) -> io::Result<Begun> {
+        let header = SegmentHeader { size: self.size, first, journal, chain };
+        self.file.write_all_at(&header.bytes(), 0)?;
+        std::fs::rename(&self.path, segment::path_of(directory, first))?;
+        Ok((Arc::new(self.file), header))
+    }
+}
+
+/// A segment that has a header and a name.
+pub type Begun = (Arc<DiskFile>, SegmentHeader);
+
+impl Writer {
+    /// Goes on after the last whole record.
+    pub fn new(begun: Begun, position: u64, sequence: u64, chain: Chain) -> Self {
+        let (file, header) = begun;
+        Self { file, header, position, sequence, chain, unsynced: Unsynced::default(), buffer: Vec::new() }
+    }
+
+    /// Writes a record into the segment in use, which has the space.
+    pub fn append(&mut self, kind: Kind, payload: &[u8], leaf: &Chain, durable: u64) -> io::Result<u64> {
+        let header = Header::new(self.sequence + 1, kind, durable, payload);
+        self.buffer.clear();
+        let chain = frame::write(&mut self.buffer, header, payload, leaf, &self.chain);
+        self.file.write_all_at(&self.buffer, self.position)?;
+        self.position += u64::try_from(self.buffer.len()).unwrap_or(0);
+        self.sequence = header.sequence;
+        self.chain = chain;
+        // One huge record must not keep its space for ever.
+        self.buffer.shrink_to(1024 * 1024);
+        Ok(self.sequence)
+    }
+
+    /// Whether a frame of this length fits into the segment in use.
+    pub fn holds(&self, frame: u64) -> bool {
+        self.position + frame <= self.header.size
+    }
+
+    /// Goes on in a new segment.
+    pub fn rotate(&mut self, directory: &Path, blank: Blank) -> io::Result<()> {
+        let (file, header) = blank.begin(directory, self.sequence + 1, self.header.journal, self.chain)?;
+        self.unsynced.files.push(std::mem::replace(&mut self.file, file));
+        self.unsynced.name = Some(header.first);
+        self.header = header;
+        self.position = SEGMENT_HEADER;
+        Ok(())
+    }
+}
+
+/// The size of a segment that holds a frame of this length.
+pub fn segment_size(options: &Options, frame: u64) -> u64 {
+    options.segment_size.max(SEGMENT_HEADER + frame)
+}
