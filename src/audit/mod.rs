@@ -1,3 +1,19 @@
 //! What happened: every request becomes a record in the journal, whatever became of the request.
 
+mod draft;
+mod event;
 pub mod journal;
+mod json;
+mod outcome;
+mod parameters;
+mod recorder;
+mod recovery;
+#[cfg(test)]
+mod tests;
+
+pub use draft::{Asked, ControlAsked, Draft};
+pub use event::{Category, MfaFacts, MfaResult, Site, Source, TlsDetails, user_id};
+pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};
+pub use parameters::Configuration;
+pub use recorder::{ConnectionFailure, ConnectionFault, Recorder, Sink};
+pub use recovery::{events, outcome_unknown, recover};

@@ -24,8 +24,8 @@ use super::{Kind, Sequence};
 /// What a frame adds to its payload.
 pub const OVERHEAD: usize = HEADER + TRAILER;
 pub const HEADER: usize = 40;
-/// A payload longer than this is not taken: no record of one request comes near it.
-pub const LONGEST_PAYLOAD: usize = 16 * 1024 * 1024;
+/// A payload longer than this is not taken: 1000 keys of a DeleteObjects are the longest, and less.
+pub const LONGEST_PAYLOAD: usize = 32 * 1024 * 1024;
 
 const TRAILER: usize = 40;
 const MARK: [u8; 4] = *b"PJR1";

@@ -36,7 +36,7 @@ pub use replay::{OpenIntent, Recovered, State};
 pub struct Journal {
     shared: Arc<Shared>,
     commits: Option<JoinHandle<()>>,
-    _lock: File,
+    lock: File,
 }
 
 /// The number of a record: 1, 2, 3, ... without gaps.
@@ -94,7 +94,7 @@ impl Journal {
             .spawn(move || worker.run())
             .map_err(|error| JournalError::io("commit to", directory, &error))?;
         shared.prepare_next();
-        Ok((Self { shared, commits: Some(commits), _lock: lock }, recovered))
+        Ok((Self { shared, commits: Some(commits), lock }, recovered))
     }
 
     /// Appends a record; on return it has reached the operating system, and a crash of this process loses nothing.
@@ -153,6 +153,10 @@ impl Drop for Journal {
             && commits.join().is_err()
         {
             tracing::error!("the journal's commit thread panicked");
+        }
+        // Closing alone would not do while a child of this process that is just being made has the file too.
+        if let Err(error) = self.lock.unlock() {
+            tracing::error!(%error, "cannot unlock the journal");
         }
     }
 }

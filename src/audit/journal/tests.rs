@@ -114,11 +114,12 @@ fn the_last_state_is_that_of_the_highest_revision() {
 
 #[test]
 fn a_tail_torn_at_any_byte_costs_the_last_record_alone() {
-    let place = filled(5);
+    let place = filled(4);
+    open(&place).0.append(Kind::Event, b"the fifth").expect("appended");
     let path = segments(&place)[0].clone();
     let whole = std::fs::read(&path).expect("bytes");
     let end = whole.iter().rposition(|byte| *byte != 0).expect("records") + 1;
-    let last = end - (text(5).len() + frame::OVERHEAD);
+    let last = end - (b"the fifth".len() + frame::OVERHEAD);
     for cut in last..end {
         for file in [whole[..cut].to_vec(), [&whole[..cut], &vec![0; whole.len() - cut]].concat()] {
             std::fs::write(&path, &file).expect("written");

@@ -1,0 +1,246 @@
+//! JSON written by hand: once per request, so fast, and escaped so that a record is safe on a terminal.
+
+use serde_json::Value;
+
+/// An object being written; its members go into the bytes at once.
+#[derive(Debug)]
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    first: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Goes on with members that have no braces around them.
+    pub fn members(out: &'a mut Vec<u8>) -> Self {
+        let first = out.is_empty();
+        Self { out, first }
+    }
+
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        string(self.out, value);
+    }
+
+    /// A text that may not be UTF-8; each byte that is not becomes the character of its number.
+    pub fn bytes(&mut self, name: &str, value: &[u8], frame: Frame) {
+        self.name(name);
+        self.out.push(b'"');
+        let (open, close) = match frame {
+            Frame::Brackets => (&b"["[..], &b"]"[..]),
+            Frame::None => (&b""[..], &b""[..]),
+        };
+        self.out.extend_from_slice(open);
+        for chunk in value.utf8_chunks() {
+            escape(self.out, chunk.valid());
+            chunk.invalid().iter().for_each(|byte| escape_unit(self.out, u16::from(*byte)));
+        }
+        self.out.extend_from_slice(close);
+        self.out.push(b'"');
+    }
+
+    pub fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        number(self.out, value);
+    }
+
+    pub fn boolean(&mut self, name: &str, value: bool) {
+        self.name(name);
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    pub fn null(&mut self, name: &str) {
+        self.name(name);
+        self.out.extend_from_slice(b"null");
+    }
+
+    /// A value that is JSON already.
+    pub fn raw(&mut self, name: &str, json: &[u8]) {
+        self.name(name);
+        self.out.extend_from_slice(json);
+    }
+
+    pub fn value(&mut self, name: &str, value: &Value) {
+        self.name(name);
+        tree(self.out, value);
+    }
+
+    pub fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+        self.name(name);
+        object(self.out, write);
+    }
+
+    /// Members that are JSON already, without braces.
+    pub fn append(&mut self, members: &[u8]) {
+        if members.is_empty() {
+            return;
+        }
+        self.comma();
+        self.out.extend_from_slice(members);
+    }
+
+    fn name(&mut self, name: &str) {
+        self.comma();
+        string(self.out, name);
+        self.out.push(b':');
+    }
+
+    fn comma(&mut self) {
+        if !self.first {
+            self.out.push(b',');
+        }
+        self.first = false;
+    }
+}
+
+/// What stands around a text.
+#[derive(Clone, Copy, Debug)]
+pub enum Frame {
+    Brackets,
+    None,
+}
+
+/// Writes an object with its braces.
+pub fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
+    out.push(b'{');
+    write(&mut Object { out, first: true });
+    out.push(b'}');
+}
+
+/// Writes a string with its quotes.
+pub fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    escape(out, text);
+    out.push(b'"');
+}
+
+/// Writes a whole value.
+pub fn tree(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Null => out.extend_from_slice(b"null"),
+        Value::Bool(true) => out.extend_from_slice(b"true"),
+        Value::Bool(false) => out.extend_from_slice(b"false"),
+        Value::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Value::String(text) => string(out, text),
+        Value::Array(items) => {
+            out.push(b'[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                tree(out, item);
+            }
+            out.push(b']');
+        }
+        Value::Object(members) => object(out, |object| {
+            for (name, value) in members {
+                object.value(name, value);
+            }
+        }),
+    }
+}
+
+fn escape(out: &mut Vec<u8>, text: &str) {
+    let mut plain = 0;
+    for (at, letter) in text.char_indices().filter(|(_, letter)| !is_plain(*letter)) {
+        out.extend_from_slice(text.get(plain..at).unwrap_or("").as_bytes());
+        plain = at + letter.len_utf8();
+        match letter {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            _ => letter.encode_utf16(&mut [0; 2]).iter().for_each(|unit| escape_unit(out, *unit)),
+        }
+    }
+    out.extend_from_slice(text.get(plain..).unwrap_or("").as_bytes());
+}
+
+/// Controls, line separators and what turns the direction of writing would deceive whoever reads a record.
+fn is_plain(letter: char) -> bool {
+    match letter {
+        '"' | '\\' => false,
+        ' '..='~' => true,
+        '\u{0}'..='\u{9f}' => false,
+        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => false,
+        _ => true,
+    }
+}
+
+fn escape_unit(out: &mut Vec<u8>, unit: u16) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.extend_from_slice(b"\\u");
+    for shift in [12, 8, 4, 0] {
+        out.extend(HEX.get(usize::from(unit >> shift & 15)));
+    }
+}
+
+fn number(out: &mut Vec<u8>, value: u64) {
+    let mut digits = [b'0'; 20];
+    let mut rest = value;
+    let mut count = 0;
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        count += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(20 - count..).unwrap_or(&[]));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(write: impl FnOnce(&mut Object<'_>)) -> String {
+        let mut out = Vec::new();
+        object(&mut out, write);
+        String::from_utf8(out).expect("utf-8")
+    }
+
+    #[test]
+    fn what_could_deceive_a_reader_is_escaped() {
+        let text = written(|object| object.text("a", "\"\\\n\u{1b}[2J\u{7f}\u{9b}\u{2028}\u{202e}é😀"));
+        assert_eq!(text, r#"{"a":"\"\\\n\u001b[2J\u007f\u009b\u2028\u202eé😀"}"#);
+    }
+
+    #[test]
+    fn a_byte_that_is_not_utf8_becomes_the_character_of_its_number() {
+        assert_eq!(written(|object| object.bytes("a", b"x\xffy", Frame::Brackets)), r#"{"a":"[x\u00ffy]"}"#);
+    }
+
+    #[test]
+    fn members_are_set_apart_by_commas() {
+        let mut members = Vec::new();
+        Object::members(&mut members).number("a", 0);
+        Object::members(&mut members).number("b", u64::MAX);
+        let text = written(|object| {
+            object.append(&[]);
+            object.append(&members);
+            object.null("c");
+        });
+        assert_eq!(text, r#"{"a":0,"b":18446744073709551615,"c":null}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_back(name in ".*", value in ".*", number: u64) {
+            let text = written(|object| {
+                object.text("text", &value);
+                object.number("number", number);
+                object.object("nested", |nested| nested.text(&name, &value));
+            });
+            let read: Value = serde_json::from_str(&text).expect("JSON");
+            prop_assert_eq!(read["text"].as_str(), Some(value.as_str()));
+            prop_assert_eq!(read["number"].as_u64(), Some(number));
+            prop_assert_eq!(read["nested"][&name].as_str(), Some(value.as_str()));
+        }
+
+        #[test]
+        fn any_bytes_are_json(value: Vec<u8>) {
+            let text = written(|object| object.bytes("bytes", &value, Frame::None));
+            prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
+        }
+    }
+}
