@@ -8,6 +8,7 @@ pub mod clock;
 pub mod names;
 pub mod secret;
 
+pub mod config;
 pub mod wire;
 
 pub mod authenticate;

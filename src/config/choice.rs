@@ -1,0 +1,85 @@
+//! Settings that are one of a few words.
+
+/// A setting that is one of a few words.
+pub(super) trait Choice: Copy + 'static {
+    /// Each value with the word that stands for it.
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+/// `upstream.profile`: which store it is, and so what it does beyond AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamProfile {
+    Aws,
+    Ceph,
+    /// The store that `portcullis dev` starts.
+    Embedded,
+    /// Anything else: whatever some S3 does beyond AWS is taken to be there.
+    Generic,
+    Minio,
+}
+
+/// `mfa_delete.profile`: how much needs a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GateProfile {
+    /// AWS's own gate: versions by id, and versioning itself.
+    Aws,
+    /// Whatever destroys a version or weakens what protects it.
+    Strict,
+}
+
+/// `mfa.require_tls`: over which transports a code is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequireTls {
+    /// TLS alone.
+    Always,
+    /// TLS, or this machine's loopback.
+    Network,
+}
+
+/// `mfa.digits`: how long a new device's codes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceDigits {
+    Eight,
+    Six,
+}
+
+/// `audit.reads`: what a read's reply waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReadRecords {
+    /// The operating system has the record.
+    Relaxed,
+    /// The disk has the record.
+    Strict,
+}
+
+impl DeviceDigits {
+    /// How many digits that is.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::Eight => 8,
+            Self::Six => 6,
+        }
+    }
+}
+
+impl Choice for UpstreamProfile {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("embedded", Self::Embedded),
+        ("minio", Self::Minio),
+        ("ceph", Self::Ceph),
+        ("aws", Self::Aws),
+        ("generic", Self::Generic),
+    ];
+}
+
+impl Choice for GateProfile {
+    const WORDS: &'static [(&'static str, Self)] = &[("strict", Self::Strict), ("aws", Self::Aws)];
+}
+
+impl Choice for RequireTls {
+    const WORDS: &'static [(&'static str, Self)] = &[("network", Self::Network), ("always", Self::Always)];
+}
+
+impl Choice for ReadRecords {
+    const WORDS: &'static [(&'static str, Self)] = &[("relaxed", Self::Relaxed), ("strict", Self::Strict)];
+}

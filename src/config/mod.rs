@@ -1,0 +1,21 @@
+//! What the operator chose: the file as written, and the settings as checked.
+
+mod choice;
+mod credentials;
+mod endpoint;
+mod file;
+mod mistake;
+mod network;
+mod quantity;
+mod reader;
+mod settings;
+mod value;
+
+pub use choice::{DeviceDigits, GateProfile, ReadRecords, RequireTls, UpstreamProfile};
+pub use credentials::{Credentials, CredentialsError, Exposure};
+pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use file::Origin;
+pub use mistake::{Mistake, Mistakes};
+pub use network::{InvalidNetwork, Network};
+pub use quantity::{InvalidQuantity, parse_duration, parse_size};
+pub use settings::{Account, Audit, Limits, Listen, Mfa, MfaDelete, Settings, State, TlsFiles, Upstream};

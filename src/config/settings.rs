@@ -1,0 +1,306 @@
+//! The settings as checked: real types, defaults filled in, every mistake reported at once.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::choice::{DeviceDigits, GateProfile, ReadRecords, RequireTls, UpstreamProfile};
+use super::endpoint::Endpoint;
+use super::file::{File, Origin};
+use super::mistake::{Mistake, Mistakes};
+use super::network::Network;
+use super::reader::{Reader, Section};
+use super::value;
+
+/// What the operator chose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub account: Account,
+    pub audit: Audit,
+    pub limits: Limits,
+    pub listen: Listen,
+    pub mfa: Mfa,
+    pub mfa_delete: MfaDelete,
+    pub state: State,
+    pub upstream: Upstream,
+}
+
+/// `[listen]`: where clients come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    pub address: SocketAddr,
+    /// What follows the bucket in a virtual-hosted-style `Host`; without it every request is path-style.
+    pub base_domain: Option<String>,
+    /// Hops whose `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    pub tls: Option<TlsFiles>,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+/// `[upstream]`: the S3 store that is protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    pub endpoint: Endpoint,
+    pub credentials_file: PathBuf,
+    /// The region the store's requests are signed for.
+    pub region: String,
+    pub profile: UpstreamProfile,
+    pub connect_timeout: Duration,
+    pub response_timeout: Duration,
+}
+
+/// `[state]`: where everything is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub directory: PathBuf,
+}
+
+/// `[account]`: what the account looks like to clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The region clients sign for.
+    pub region: String,
+    /// Root's `userName` in the trail.
+    pub alias: Option<String>,
+}
+
+/// `[mfa]`: the second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mfa {
+    pub require_tls: RequireTls,
+    pub digits: DeviceDigits,
+}
+
+/// `[mfa_delete]`: what the gate asks a code for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MfaDelete {
+    pub profile: GateProfile,
+}
+
+/// `[audit]`: the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Audit {
+    pub reads: ReadRecords,
+    pub segment_size: u64,
+}
+
+/// `[limits]`: how much one client, or all of them, may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub connections: u32,
+    pub connections_per_address: u32,
+    pub header_timeout: Duration,
+    pub headers: u32,
+    pub header_size: u64,
+    pub keep_alive: Duration,
+    pub body_idle: Duration,
+    pub document_size: u64,
+    pub documents: u32,
+    pub drain: Duration,
+}
+
+impl Settings {
+    /// The settings of someone who chose only a store and a place for the state.
+    pub fn standard(directory: PathBuf, endpoint: Endpoint, credentials_file: PathBuf) -> Self {
+        Self {
+            account: Account { region: "us-east-1".to_owned(), alias: None },
+            audit: Audit { reads: ReadRecords::Relaxed, segment_size: 64 << 20 },
+            limits: Limits::STANDARD,
+            listen: Listen {
+                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+                base_domain: None,
+                trusted_proxies: Vec::new(),
+                tls: None,
+            },
+            mfa: Mfa { require_tls: RequireTls::Network, digits: DeviceDigits::Six },
+            mfa_delete: MfaDelete { profile: GateProfile::Strict },
+            state: State { directory },
+            upstream: Upstream {
+                endpoint,
+                credentials_file,
+                region: "us-east-1".to_owned(),
+                profile: UpstreamProfile::Generic,
+                connect_timeout: Duration::from_secs(5),
+                response_timeout: Duration::from_secs(60),
+            },
+        }
+    }
+
+    /// Reads a file and the environment over it; relative paths start at the file's own directory.
+    pub fn read(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Mistakes> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let text = format!("cannot be read: {error}; write one with: portcullis init --config {name}");
+            Mistakes::of(&name, vec![Mistake { origin: Origin::Absent, text }])
+        })?;
+        let mut settings = Self::parse(&name, &text, environment)?;
+        if let Some(base) = path.parent() {
+            settings.start_paths_at(base);
+        }
+        Ok(settings)
+    }
+
+    /// Reads a file's text and the environment over it.
+    pub fn parse(
+        name: &str,
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(File::read(text, environment));
+        let settings = Self::ask(&mut reader);
+        let mistakes = reader.finish();
+        match settings {
+            Some(settings) if mistakes.is_empty() => Ok(settings),
+            Some(_) | None => Err(Mistakes::of(name, mistakes)),
+        }
+    }
+
+    /// Lays the environment over settings that no file holds.
+    pub fn with_environment(self, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Mistakes> {
+        let mut reader = Reader::new(File::read("", environment));
+        let settings = self.overridden(&mut reader);
+        let mistakes = reader.finish();
+        if mistakes.is_empty() { Ok(settings) } else { Err(Mistakes::of("settings", mistakes)) }
+    }
+
+    fn ask(reader: &mut Reader) -> Option<Self> {
+        let mut upstream = reader.section("upstream");
+        let endpoint = upstream.require("endpoint", "\"http://127.0.0.1:9100\"", value::endpoint);
+        let credentials_file = upstream.require("credentials_file", "\"upstream.env\"", value::path);
+        // What follows is asked for even without these two, so that its mistakes are reported as well.
+        let known = endpoint.is_some() && credentials_file.is_some();
+        let endpoint = endpoint.or_else(|| Endpoint::parse("http://localhost").ok())?;
+        let standard = Self::standard("portcullis-data".into(), endpoint, credentials_file.unwrap_or_default());
+        let settings = standard.overridden(reader);
+        known.then_some(settings)
+    }
+
+    fn overridden(self, reader: &mut Reader) -> Self {
+        Self {
+            account: Account::ask(reader.section("account"), self.account),
+            audit: Audit::ask(reader.section("audit"), self.audit),
+            limits: Limits::ask(reader.section("limits"), self.limits),
+            listen: Listen::ask(reader.section("listen"), self.listen),
+            mfa: Mfa::ask(reader.section("mfa"), self.mfa),
+            mfa_delete: MfaDelete::ask(reader.section("mfa_delete"), self.mfa_delete),
+            state: State { directory: reader.section("state").take("directory", self.state.directory, value::path) },
+            upstream: Upstream::ask(reader.section("upstream"), self.upstream),
+        }
+    }
+
+    fn start_paths_at(&mut self, base: &Path) {
+        let tls = self.listen.tls.iter_mut().flat_map(|tls| [&mut tls.cert_file, &mut tls.key_file]);
+        for path in tls.chain([&mut self.state.directory, &mut self.upstream.credentials_file]) {
+            *path = base.join(&*path);
+        }
+    }
+}
+
+impl Account {
+    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+        Self {
+            region: section.take("region", standard.region, value::word("\"us-east-1\"")),
+            alias: section.optional("alias", value::word("\"acme\"")).or(standard.alias),
+        }
+    }
+}
+
+impl Audit {
+    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+        Self {
+            reads: section.take("reads", standard.reads, value::choice),
+            segment_size: section.take("segment_size", standard.segment_size, value::size(1 << 20..=1 << 30)),
+        }
+    }
+}
+
+impl Limits {
+    const STANDARD: Self = Self {
+        connections: 4096,
+        connections_per_address: 1024,
+        header_timeout: Duration::from_secs(10),
+        headers: 64,
+        header_size: 32 << 10,
+        keep_alive: Duration::from_secs(75),
+        body_idle: Duration::from_secs(30),
+        document_size: 2 << 20,
+        documents: 32,
+        drain: Duration::from_secs(30),
+    };
+
+    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+        let hour = Duration::from_secs(60 * 60);
+        let span = || value::duration(Duration::from_millis(100)..=hour);
+        Self {
+            connections: section.take("connections", standard.connections, value::count(1..=1_000_000)),
+            connections_per_address: section.take(
+                "connections_per_address",
+                standard.connections_per_address,
+                value::count(1..=1_000_000),
+            ),
+            header_timeout: section.take("header_timeout", standard.header_timeout, span()),
+            headers: section.take("headers", standard.headers, value::count(16..=1024)),
+            header_size: section.take("header_size", standard.header_size, value::size(8 << 10..=1 << 20)),
+            keep_alive: section.take("keep_alive", standard.keep_alive, span()),
+            body_idle: section.take("body_idle", standard.body_idle, span()),
+            document_size: section.take("document_size", standard.document_size, value::size(64 << 10..=16 << 20)),
+            documents: section.take("documents", standard.documents, value::count(1..=4096)),
+            drain: section.take("drain", standard.drain, value::duration(Duration::ZERO..=hour)),
+        }
+    }
+}
+
+impl Listen {
+    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+        let address = section.take("address", standard.address, value::address);
+        let base_domain = section.optional("base_domain", value::domain).or(standard.base_domain);
+        let trusted_proxies = section.take("trusted_proxies", standard.trusted_proxies, value::networks);
+        let cert_file = section.optional("cert_file", value::path);
+        let key_file = section.optional("key_file", value::path);
+        let tls = match (cert_file, key_file) {
+            (Some(cert_file), Some(key_file)) => Some(TlsFiles { cert_file, key_file }),
+            (None, None) => standard.tls,
+            (Some(_), None) => section.incomplete("cert_file", "key_file"),
+            (None, Some(_)) => section.incomplete("key_file", "cert_file"),
+        };
+        Self { address, base_domain, trusted_proxies, tls }
+    }
+}
+
+impl Mfa {
+    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+        Self {
+            require_tls: section.take("require_tls", standard.require_tls, value::choice),
+            digits: section.take("digits", standard.digits, value::digits),
+        }
+    }
+}
+
+impl MfaDelete {
+    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+        Self { profile: section.take("profile", standard.profile, value::choice) }
+    }
+}
+
+impl Upstream {
+    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+        let span = || value::duration(Duration::from_millis(100)..=Duration::from_secs(60 * 60));
+        Self {
+            endpoint: section.take("endpoint", standard.endpoint, value::endpoint),
+            credentials_file: section.take("credentials_file", standard.credentials_file, value::path),
+            region: section.take("region", standard.region, value::word("\"us-east-1\"")),
+            profile: section.take("profile", standard.profile, value::choice),
+            connect_timeout: section.take("connect_timeout", standard.connect_timeout, span()),
+            response_timeout: section.take("response_timeout", standard.response_timeout, span()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

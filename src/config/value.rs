@@ -1,0 +1,194 @@
+//! How a written value becomes what a setting means; each refusal says what to write instead.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+use super::choice::{Choice, DeviceDigits};
+use super::endpoint::Endpoint;
+use super::network::Network;
+use super::quantity::{parse_duration, parse_size};
+
+/// A value as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    Integer(i64),
+    List(Vec<Self>),
+    /// From the environment, where everything is text.
+    Plain(String),
+    Text(String),
+    /// A kind that no setting takes.
+    Unusable(&'static str),
+}
+
+/// What a reader says of a value it does not take.
+pub(super) type Instead = String;
+
+impl Value {
+    pub(super) fn of(value: &DeValue<'_>) -> Self {
+        match value {
+            DeValue::Array(values) => Self::List(values.iter().map(|value| Self::of(value.get_ref())).collect()),
+            DeValue::Boolean(_) => Self::Unusable("true or false"),
+            DeValue::Datetime(_) => Self::Unusable("a date"),
+            DeValue::Float(_) => Self::Unusable("a number with a fraction"),
+            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+                Ok(number) => Self::Integer(number),
+                Err(_) => Self::Unusable("a number too large"),
+            },
+            DeValue::String(text) => Self::Text(text.to_string()),
+            DeValue::Table(_) => Self::Unusable("a table"),
+        }
+    }
+
+    /// The text, if it is one.
+    fn text(&self, instead: &str) -> Result<&str, Instead> {
+        match self {
+            Self::Plain(text) | Self::Text(text) => Ok(text),
+            Self::Integer(_) | Self::List(_) | Self::Unusable(_) => {
+                Err(format!("this is {}; write {instead}", self.kind()))
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Integer(_) => "a number",
+            Self::List(_) => "a list",
+            Self::Plain(_) | Self::Text(_) => "a text",
+            Self::Unusable(kind) => kind,
+        }
+    }
+}
+
+/// An address and a port to listen on.
+pub(super) fn address(value: &Value) -> Result<SocketAddr, Instead> {
+    let text = value.text("a text, as in \"127.0.0.1:9000\"")?;
+    text.parse().map_err(|_| format!("`{text}` is not ADDRESS:PORT; write for example \"127.0.0.1:9000\""))
+}
+
+/// One of a few words.
+pub(super) fn choice<T: Choice>(value: &Value) -> Result<T, Instead> {
+    let words = T::WORDS.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+    let text = value.text(&format!("one of {words}"))?;
+    T::WORDS
+        .iter()
+        .find_map(|&(word, value)| (word == text).then_some(value))
+        .ok_or_else(|| format!("`{text}` is not one of {words}"))
+}
+
+/// A whole number in a range.
+pub(super) fn count(range: RangeInclusive<u32>) -> impl Fn(&Value) -> Result<u32, Instead> {
+    move |value| {
+        let (low, high) = (range.start(), range.end());
+        let number = match value {
+            Value::Integer(number) => u32::try_from(*number).ok(),
+            Value::Plain(text) => text.parse().ok(),
+            Value::List(_) | Value::Text(_) | Value::Unusable(_) => {
+                return Err(format!("this is {}; write a whole number from {low} to {high}", value.kind()));
+            }
+        };
+        number
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| format!("write a whole number from {low} to {high}"))
+    }
+}
+
+/// The length of a code.
+pub(super) fn digits(value: &Value) -> Result<DeviceDigits, Instead> {
+    match value {
+        Value::Integer(6) => Ok(DeviceDigits::Six),
+        Value::Integer(8) => Ok(DeviceDigits::Eight),
+        Value::Plain(text) if text == "6" => Ok(DeviceDigits::Six),
+        Value::Plain(text) if text == "8" => Ok(DeviceDigits::Eight),
+        Value::Integer(_) | Value::List(_) | Value::Plain(_) | Value::Text(_) | Value::Unusable(_) => {
+            Err("codes have 6 or 8 digits; write 6 or 8".to_owned())
+        }
+    }
+}
+
+/// A span of time in a range.
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Result<Duration, Instead> {
+    move |value| {
+        let text = value.text("a text, as in \"10s\"")?;
+        let span = parse_duration(text).map_err(|invalid| format!("`{text}`: {invalid}"))?;
+        if range.contains(&span) {
+            return Ok(span);
+        }
+        Err(format!("`{text}` is out of range; write {:?} to {:?}", range.start(), range.end()))
+    }
+}
+
+/// A store's endpoint.
+pub(super) fn endpoint(value: &Value) -> Result<Endpoint, Instead> {
+    let text = value.text("a text, as in \"http://127.0.0.1:9100\"")?;
+    Endpoint::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))
+}
+
+/// A host's name in lower case.
+pub(super) fn domain(value: &Value) -> Result<String, Instead> {
+    let text = value.text("a text, as in \"s3.example.org\"")?;
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if text.len() <= 190 && text.split('.').all(label) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("`{text}` is not a host name in lower case; write for example \"s3.example.org\""))
+}
+
+/// Networks, as a list, or with commas between them where only text can be written.
+pub(super) fn networks(value: &Value) -> Result<Vec<Network>, Instead> {
+    let example = "[\"10.0.0.0/8\"]";
+    let texts: Vec<&str> = match value {
+        Value::List(values) => {
+            values.iter().map(|value| value.text("a text, as in \"10.0.0.0/8\"")).collect::<Result<_, _>>()?
+        }
+        Value::Plain(text) => text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect(),
+        Value::Integer(_) | Value::Text(_) | Value::Unusable(_) => {
+            return Err(format!("this is {}; write a list, as in {example}", value.kind()));
+        }
+    };
+    texts.into_iter().map(|text| Network::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))).collect()
+}
+
+/// A path of a file or directory.
+pub(super) fn path(value: &Value) -> Result<PathBuf, Instead> {
+    let text = value.text("a text, as in \"portcullis-data\"")?;
+    if text.is_empty() { Err("the path is empty; write one".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+/// A size in bytes in a range.
+pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<u64, Instead> {
+    move |value| {
+        let bytes = match value {
+            Value::Integer(bytes) => u64::try_from(*bytes).map_err(|_| "a size is not negative".to_owned())?,
+            Value::List(_) | Value::Plain(_) | Value::Text(_) | Value::Unusable(_) => {
+                let text = value.text("a text, as in \"64 MiB\"")?;
+                parse_size(text).map_err(|invalid| format!("`{text}`: {invalid}"))?
+            }
+        };
+        if range.contains(&bytes) {
+            return Ok(bytes);
+        }
+        Err(format!("{bytes} bytes is out of range; write {} to {} bytes", range.start(), range.end()))
+    }
+}
+
+/// A short word: letters, digits, `-` and `_`.
+pub(super) fn word(example: &'static str) -> impl Fn(&Value) -> Result<String, Instead> {
+    move |value| {
+        let text = value.text(&format!("a text, as in {example}"))?;
+        let legal = (1..=63).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if legal {
+            return Ok(text.to_owned());
+        }
+        Err(format!("`{text}` is not 1 to 63 letters, digits, `-` and `_`; write for example {example}"))
+    }
+}
