@@ -21,3 +21,5 @@ pub mod forward;
 pub mod store;
 
 pub mod failure;
+
+pub mod command;

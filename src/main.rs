@@ -1,2 +1,9 @@
-//! portcullis
-fn main() {}
+//! Runs one command.
+
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portcullis::command::main()
+}

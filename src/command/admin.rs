@@ -1,0 +1,285 @@
+//! The running gate's admin socket, which speaks AWS's IAM Query API.
+
+use std::io;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use thiserror::Error;
+use tokio::net::UnixStream;
+
+use super::error::CommandError;
+use super::exchange::{ExchangeError, exchange};
+use super::place::Place;
+use super::xml::{Element, InvalidXml};
+use crate::secret::Secret;
+
+/// The gate that runs in a place.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    place: Place,
+}
+
+/// One IAM action with its parameters.
+#[derive(Clone, Debug)]
+pub struct Question {
+    action: &'static str,
+    form: Secret<String>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Error)]
+pub enum AdminError {
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    #[error("the admin socket is not this user's")]
+    Forbidden,
+    #[error("no gate answers there")]
+    NotRunning,
+    #[error("{0}")]
+    Refused(Refused),
+    #[error("the gate's answer cannot be read: {0}")]
+    Unreadable(#[from] InvalidXml),
+    #[error("the gate's answer lacks {0}")]
+    Wanting(&'static str),
+}
+
+/// The gate's own no.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{message} ({code})")]
+pub struct Refused {
+    pub code: String,
+    pub message: String,
+}
+
+const VERSION: &str = "2010-05-08";
+
+impl Question {
+    /// The action without parameters.
+    pub fn new(action: &'static str) -> Self {
+        Self { action, form: Secret::new(format!("Action={action}&Version={VERSION}")) }
+    }
+
+    /// Adds a parameter.
+    pub fn with(self, name: &str, value: &str) -> Self {
+        let form = format!("{}&{name}={}", self.form.expose(), encoded(value));
+        Self { action: self.action, form: Secret::new(form) }
+    }
+}
+
+impl Admin {
+    /// The gate that keeps its state there.
+    pub fn of(place: &Place) -> Self {
+        Self { place: place.clone() }
+    }
+
+    /// Where it keeps its state.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Asks, and gives the action's result: the element `ACTIONResult`, empty where the action has none.
+    pub async fn ask(&self, question: &Question) -> Result<Element, AdminError> {
+        self.send(question, None).await
+    }
+
+    /// Asks with `serial code` of an active device.
+    pub async fn ask_with_code(&self, question: &Question, mfa: &Secret<String>) -> Result<Element, AdminError> {
+        self.send(question, Some(mfa)).await
+    }
+
+    /// Asks for a list to its last page, and gives its members.
+    pub async fn list(&self, question: Question, list: &'static str) -> Result<Vec<Element>, AdminError> {
+        let mut members = Vec::new();
+        let mut page = question.clone();
+        loop {
+            let result = self.ask(&page).await?;
+            members.extend(result.members(list).cloned());
+            if result.text_of("IsTruncated") != Some("true") {
+                return Ok(members);
+            }
+            page = question.clone().with("Marker", result.text_of("Marker").ok_or(AdminError::Wanting("Marker"))?);
+        }
+    }
+
+    async fn send(&self, question: &Question, mfa: Option<&Secret<String>>) -> Result<Element, AdminError> {
+        let stream = UnixStream::connect(self.place.socket()).await.map_err(AdminError::of_connecting)?;
+        let mut request = Request::post("/")
+            .header("host", "localhost")
+            .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        if let Some(mfa) = mfa {
+            request = request.header("x-amz-mfa", mfa.expose().as_str());
+        }
+        let body = Full::new(Bytes::from(question.form.expose().clone()));
+        let request = request.body(body).map_err(|error| ExchangeError::Broken(error.to_string()))?;
+        let answer = exchange(stream, request).await?;
+        let root = Element::parse(&answer.body)?;
+        if !answer.status.is_success() {
+            return Err(AdminError::Refused(Refused::read(&root)));
+        }
+        let result = format!("{}Result", question.action);
+        Ok(root.child(&result).cloned().unwrap_or_default())
+    }
+}
+
+impl AdminError {
+    fn of_connecting(error: io::Error) -> Self {
+        use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound, PermissionDenied};
+        let kind = error.kind();
+        if matches!(kind, NotFound | ConnectionRefused | NotADirectory) {
+            return Self::NotRunning;
+        }
+        if kind == PermissionDenied { Self::Forbidden } else { Self::Exchange(ExchangeError::Connect(error)) }
+    }
+
+    /// Whether the gate wants a code of an active device first.
+    pub fn wants_code(&self) -> bool {
+        match self {
+            Self::Refused(refused) => refused.code == "AccessDenied" && refused.message.starts_with("Mfa Auth"),
+            Self::Exchange(_) | Self::Forbidden | Self::NotRunning | Self::Unreadable(_) | Self::Wanting(_) => false,
+        }
+    }
+
+    /// The gate's own code for its no.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refused) => Some(&refused.code),
+            Self::Exchange(_) | Self::Forbidden | Self::NotRunning | Self::Unreadable(_) | Self::Wanting(_) => None,
+        }
+    }
+
+    /// What the person at the command line is told.
+    pub fn into_command_error(self, place: &Place) -> CommandError {
+        let next = match self.code() {
+            Some("InvalidAuthenticationCode") => {
+                "Type two codes that follow one another, and check that both clocks are right.".to_owned()
+            }
+            Some("TokenCodeInvalidError" | "NotDeviceOwnerError") => format!(
+                "Wait for the next code: each one counts once. `portcullis mfa list{}` shows the serials.",
+                place.flag()
+            ),
+            Some("NoSuchEntity") => {
+                format!("`portcullis user list{0}`, `key list{0}` and `mfa list{0}` show what there is.", place.flag())
+            }
+            Some(_) | None => String::new(),
+        };
+        let error = match self {
+            Self::NotRunning => return not_running(place),
+            Self::Forbidden => {
+                let next =
+                    format!("Run this as the user the gate runs as; {} is only that user's.", place.socket().display());
+                return CommandError::failed(&self).next(next);
+            }
+            Self::Refused(refused) => CommandError::failed(format!("the gate says: {refused}")),
+            Self::Exchange(_) | Self::Unreadable(_) | Self::Wanting(_) => CommandError::failed(&self),
+        };
+        if next.is_empty() { error } else { error.next(next) }
+    }
+}
+
+impl Refused {
+    fn read(root: &Element) -> Self {
+        let error = root.child("Error").unwrap_or(root);
+        let text = |name: &str, instead: &str| error.text_of(name).unwrap_or(instead).to_owned();
+        Self { code: text("Code", "Unknown"), message: text("Message", "no reason was given") }
+    }
+}
+
+/// No gate runs in the place, and how to start one.
+pub fn not_running(place: &Place) -> CommandError {
+    CommandError::not_running(format!("no gate is running in {place}")).next(format!(
+        "Start one:          portcullis dev{0}   (or: portcullis serve --config FILE)\n\
+         Or say where it is: --data DIR, or {1}=DIR",
+        place.flag(),
+        super::place::VARIABLE
+    ))
+}
+
+/// The text as `application/x-www-form-urlencoded` has it.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::fake_gate::{FakeGate, iam_error};
+
+    #[tokio::test]
+    async fn a_question_travels_as_a_form_and_its_result_comes_back() {
+        let gate = FakeGate::start(|_| {
+            (
+                200,
+                "<CreateUserResponse><CreateUserResult><User><UserName>a+b@c</UserName></User></CreateUserResult>\
+                   <ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></CreateUserResponse>"
+                    .to_owned(),
+            )
+        });
+        let admin = Admin::of(gate.place());
+        let result = admin.ask(&Question::new("CreateUser").with("UserName", "a+b@c")).await.unwrap();
+        assert_eq!(result.child("User").and_then(|user| user.text_of("UserName")), Some("a+b@c"));
+        let seen = gate.seen();
+        assert_eq!(seen[0].form, "Action=CreateUser&Version=2010-05-08&UserName=a%2Bb%40c");
+        assert_eq!(seen[0].mfa, None);
+    }
+
+    #[tokio::test]
+    async fn a_code_travels_in_its_header_alone() {
+        let gate = FakeGate::start(|_| (200, "<DeactivateMFADeviceResponse/>".to_owned()));
+        let question = Question::new("DeactivateMFADevice").with("SerialNumber", "s");
+        Admin::of(gate.place()).ask_with_code(&question, &Secret::new("s 123456".to_owned())).await.unwrap();
+        let seen = gate.seen();
+        assert_eq!(seen[0].mfa.as_deref(), Some("s 123456"));
+        assert!(!seen[0].form.contains("123456"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_keeps_the_gates_own_code_and_words() {
+        let gate = FakeGate::start(|_| (409, iam_error("EntityAlreadyExists", "User alice already exists.")));
+        let error = Admin::of(gate.place()).ask(&Question::new("CreateUser")).await.unwrap_err();
+        assert_eq!(error.code(), Some("EntityAlreadyExists"));
+        let shown = error.into_command_error(gate.place());
+        assert_eq!(shown.message, "the gate says: User alice already exists. (EntityAlreadyExists)");
+    }
+
+    #[tokio::test]
+    async fn a_list_is_read_to_its_last_page() {
+        let gate = FakeGate::start(|seen| {
+            let (name, more) = if seen.form.contains("Marker=m1") {
+                ("bob", "<IsTruncated>false</IsTruncated>")
+            } else {
+                ("alice", "<IsTruncated>true</IsTruncated><Marker>m1</Marker>")
+            };
+            let member = format!("<Users><member><UserName>{name}</UserName></member></Users>");
+            (200, format!("<ListUsersResponse><ListUsersResult>{member}{more}</ListUsersResult></ListUsersResponse>"))
+        });
+        let users = Admin::of(gate.place()).list(Question::new("ListUsers"), "Users").await.unwrap();
+        assert_eq!(users.iter().filter_map(|user| user.text_of("UserName")).collect::<Vec<_>>(), ["alice", "bob"]);
+    }
+
+    #[tokio::test]
+    async fn where_no_gate_runs_the_command_says_how_to_start_one() {
+        let empty = tempfile::tempdir().unwrap();
+        let place = Place::find(Some(empty.path().to_owned()), None);
+        let error = Admin::of(&place).ask(&Question::new("ListUsers")).await.unwrap_err();
+        let shown = error.into_command_error(&place);
+        assert_eq!(shown.blame, crate::command::error::Blame::NotRunning);
+        assert!(shown.next.unwrap().contains("portcullis dev --data"));
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_nobody_listens_on_is_no_running_gate() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::find(Some(directory.path().to_owned()), None);
+        drop(std::os::unix::net::UnixListener::bind(place.socket()).unwrap());
+        let error = Admin::of(&place).ask(&Question::new("ListUsers")).await.unwrap_err();
+        assert!(matches!(error, AdminError::NotRunning));
+    }
+}

@@ -1,0 +1,112 @@
+//! `portcullis check`: the configuration, and whether the store behind it does what the gate relies on.
+
+mod probe;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use self::probe::{Finding, Findings};
+use super::dev::read_credentials;
+use super::error::CommandError;
+use super::s3::S3;
+use super::table::{Head, Table, Tone};
+use super::terminal::{Format, Terminal};
+use crate::clock::Clock;
+use crate::config::{Exposure, Settings};
+
+/// Check a configuration, and the store behind it.
+///
+/// To see what the store does, it makes a bucket named portcullis-check-..., and removes it again.
+#[derive(Args)]
+pub struct CheckArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Reports every mistake at once, then asks the store.
+pub async fn run(
+    args: CheckArgs,
+    environment: impl IntoIterator<Item = (String, String)>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let settings = Settings::read(&args.config, environment).map_err(|mistakes| {
+        let next = match mistakes.count() {
+            1 => "Correct it, and check again.".to_owned(),
+            count => format!("Correct all {count}, and check again."),
+        };
+        CommandError::usage(format!("the configuration has mistakes\n{mistakes}")).next(next)
+    })?;
+    let (key, exposure) = read_credentials(&settings.upstream.credentials_file)?;
+    let s3 = S3 {
+        endpoint: settings.upstream.endpoint.clone(),
+        access_key_id: key.access_key_id,
+        secret_access_key: key.secret_access_key,
+        session_token: None,
+        region: settings.upstream.region.clone(),
+        clock: Clock::System,
+    };
+    let mut findings = Findings::default();
+    findings.add("configuration", Finding::Good(format!("{} has no mistakes", args.config.display())));
+    findings.add("credentials file", file_finding(&settings, exposure));
+    findings.add("codes", codes_finding(&settings));
+    probe::run(&s3, settings.upstream.profile, &mut findings).await;
+    show(&findings, terminal)?;
+    match findings.failed() {
+        0 => Ok(()),
+        1 => Err(CommandError::failed("the gate cannot protect this store as it is: one finding above says why")),
+        count => Err(CommandError::failed(format!(
+            "the gate cannot protect this store as it is: {count} findings above say why"
+        ))),
+    }
+}
+
+fn file_finding(settings: &Settings, exposure: Exposure) -> Finding {
+    let path = settings.upstream.credentials_file.display();
+    match exposure {
+        Exposure::OwnerOnly => Finding::Good(format!("{path} is readable by its owner alone")),
+        Exposure::Others => {
+            Finding::Doubtful(format!("{path} is readable by others, who could go around the gate: chmod 600 {path}"))
+        }
+    }
+}
+
+fn codes_finding(settings: &Settings) -> Finding {
+    let listen = &settings.listen;
+    if listen.tls.is_some() || listen.address.ip().is_loopback() || !listen.trusted_proxies.is_empty() {
+        return Finding::Good("clients can send MFA codes".to_owned());
+    }
+    Finding::Doubtful(format!(
+        "{} takes requests over the network without TLS, where MFA codes are refused: set listen.cert_file and \
+         listen.key_file, or listen.trusted_proxies",
+        listen.address
+    ))
+}
+
+fn show(findings: &Findings, terminal: &mut Terminal) -> Result<(), CommandError> {
+    match terminal.format() {
+        Format::Json => {
+            let all = findings.iter().map(
+                |(about, finding)| json!({ "about": about, "verdict": finding.verdict(), "text": finding.text() }),
+            );
+            terminal.print_json(&Value::Array(all.collect()))
+        }
+        Format::People => {
+            let mut table = Table::new(&["", "ABOUT", "FINDING"]);
+            for (about, finding) in findings.iter() {
+                let tone = match finding {
+                    Finding::Bad(_) => Tone::Bad,
+                    Finding::Doubtful(_) => Tone::Plain,
+                    Finding::Good(_) => Tone::Good,
+                };
+                table.row(tone, [finding.verdict().to_owned(), about.to_owned(), finding.text().to_owned()]);
+            }
+            terminal.print(&table.render(Head::Hidden, terminal.colour()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

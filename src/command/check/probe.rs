@@ -1,0 +1,191 @@
+//! What a store does, found out in a bucket made for it.
+
+use bytes::Bytes;
+use http::Method;
+
+use crate::command::s3::{Ask, S3, S3Error};
+use crate::config::UpstreamProfile;
+
+/// What was found, in order.
+#[derive(Debug, Default)]
+pub struct Findings(Vec<(&'static str, Finding)>);
+
+/// One thing found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The gate cannot protect a store like this.
+    Bad(String),
+    /// It works, but somebody should look at it.
+    Doubtful(String),
+    Good(String),
+}
+
+impl Findings {
+    pub fn add(&mut self, about: &'static str, finding: Finding) {
+        self.0.push((about, finding));
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Finding)> {
+        self.0.iter().map(|(about, finding)| (*about, finding))
+    }
+
+    /// How many things keep the gate from protecting the store.
+    pub fn failed(&self) -> usize {
+        self.0.iter().filter(|(_, finding)| matches!(finding, Finding::Bad(_))).count()
+    }
+}
+
+impl Finding {
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Bad(text) | Self::Doubtful(text) | Self::Good(text) => text,
+        }
+    }
+
+    pub fn verdict(&self) -> &'static str {
+        match self {
+            Self::Bad(_) => "FAIL",
+            Self::Doubtful(_) => "look",
+            Self::Good(_) => "ok",
+        }
+    }
+}
+
+/// Asks the store whether it answers, signs, versions, and what it makes of MfaDelete.
+pub async fn run(s3: &S3, profile: UpstreamProfile, findings: &mut Findings) {
+    if !answers(s3, findings).await {
+        return;
+    }
+    findings.add("anonymous", anonymous(s3).await);
+    let bucket = match bucket_name() {
+        Ok(name) => name,
+        Err(error) => {
+            return findings.add("versioning", Finding::Bad(format!("no random name could be made: {error}")));
+        }
+    };
+    let make = Ask::new(Method::PUT, format!("/{bucket}")).body(location(s3, profile));
+    if let Err(error) = s3.send(make).await {
+        let text = format!("unknown: the bucket {bucket} could not be made there: {error}");
+        return findings.add("versioning", Finding::Doubtful(text));
+    }
+    findings.add("versioning", versioning(s3, &bucket).await);
+    findings.add("MfaDelete", mfa_delete(s3, &bucket).await);
+    if let Err(error) = s3.send(Ask::new(Method::DELETE, format!("/{bucket}"))).await {
+        findings.add("clean-up", Finding::Doubtful(format!("the bucket {bucket} could not be removed: {error}")));
+    }
+}
+
+async fn answers(s3: &S3, findings: &mut Findings) -> bool {
+    match s3.send(Ask::new(Method::GET, "/")).await {
+        Ok(_) => {
+            findings.add("store", Finding::Good(format!("{} answers and takes the access key", s3.endpoint)));
+            true
+        }
+        Err(S3Error::Refused { code, message, .. }) => {
+            let text = format!("{} answers, but not to this access key: {message} ({code})", s3.endpoint);
+            findings.add("store", Finding::Bad(text));
+            false
+        }
+        Err(error @ (S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
+            findings.add("store", Finding::Bad(format!("{} does not answer: {error}", s3.endpoint)));
+            false
+        }
+    }
+}
+
+/// A store that serves unsigned requests serves whoever reaches it without the gate.
+async fn anonymous(s3: &S3) -> Finding {
+    match s3.send_unsigned(Ask::new(Method::GET, "/")).await {
+        Ok(_) => Finding::Doubtful(
+            "the store lists buckets without a signature: whoever reaches it goes around the gate".to_owned(),
+        ),
+        Err(_) => Finding::Good("the store does not list buckets without a signature".to_owned()),
+    }
+}
+
+async fn versioning(s3: &S3, bucket: &str) -> Finding {
+    match version_of_new_object(s3, bucket).await {
+        Ok(Some(version)) => {
+            match s3.send(Ask::new(Method::DELETE, format!("/{bucket}/probe?versionId={version}"))).await {
+                Ok(_) => Finding::Good("the store keeps versions".to_owned()),
+                Err(error) => Finding::Bad(format!("a version could not be deleted by its id: {error}")),
+            }
+        }
+        Ok(None) => {
+            drop(s3.send(Ask::new(Method::DELETE, format!("/{bucket}/probe"))).await);
+            Finding::Bad("the store took the setting, but keeps no versions".to_owned())
+        }
+        Err(error) => Finding::Bad(format!("versioning could not be tried: {error}")),
+    }
+}
+
+async fn version_of_new_object(s3: &S3, bucket: &str) -> Result<Option<String>, S3Error> {
+    let enable = Ask::new(Method::PUT, format!("/{bucket}?versioning"));
+    s3.send(enable.body(document("<Status>Enabled</Status>"))).await?;
+    let put = Ask::new(Method::PUT, format!("/{bucket}/probe")).body(Bytes::from_static(b"probe"));
+    let answer = s3.send(put).await?;
+    let version = answer.headers.get("x-amz-version-id").and_then(|value| value.to_str().ok());
+    // It goes back into a query as it is, so it has to be plain.
+    let plain = |text: &&str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    Ok(version.filter(plain).filter(|version| *version != "null").map(str::to_owned))
+}
+
+/// The gate keeps MFA Delete itself and never sends it on; this tells what else stands behind it.
+async fn mfa_delete(s3: &S3, bucket: &str) -> Finding {
+    let set = |state: &str| {
+        let inner = format!("<Status>Enabled</Status><MfaDelete>{state}</MfaDelete>");
+        Ask::new(Method::PUT, format!("/{bucket}?versioning")).body(document(&inner))
+    };
+    match s3.send(set("Enabled")).await {
+        Err(S3Error::Refused { .. }) => {
+            Finding::Good("the store asks for a code of its own; the gate keeps MFA Delete in its stead".to_owned())
+        }
+        Err(error @ (S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
+            Finding::Doubtful(format!("unknown: {error}"))
+        }
+        Ok(_) => {
+            let kept = reads_enabled(s3, bucket).await;
+            drop(s3.send(set("Disabled")).await);
+            match kept {
+                Ok(true) => {
+                    Finding::Good("the store keeps it and asks for no code; the gate keeps it in its stead".to_owned())
+                }
+                Ok(false) => Finding::Good("the store ignores it; the gate keeps it in its stead".to_owned()),
+                Err(error) => Finding::Doubtful(format!("unknown: {error}")),
+            }
+        }
+    }
+}
+
+async fn reads_enabled(s3: &S3, bucket: &str) -> Result<bool, S3Error> {
+    let answer = s3.send(Ask::new(Method::GET, format!("/{bucket}?versioning"))).await?;
+    Ok(answer.document()?.text_of("MfaDelete") == Some("Enabled"))
+}
+
+fn document(inner: &str) -> String {
+    format!(
+        "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{inner}</VersioningConfiguration>"
+    )
+}
+
+/// AWS wants to be told the region of a bucket, but for its first.
+fn location(s3: &S3, profile: UpstreamProfile) -> String {
+    match profile {
+        UpstreamProfile::Aws if s3.region != "us-east-1" => format!(
+            "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
+            s3.region
+        ),
+        UpstreamProfile::Aws
+        | UpstreamProfile::Ceph
+        | UpstreamProfile::Embedded
+        | UpstreamProfile::Generic
+        | UpstreamProfile::Minio => String::new(),
+    }
+}
+
+fn bucket_name() -> Result<String, getrandom::Error> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random)?;
+    Ok(format!("portcullis-check-{}", hex::encode(random)))
+}

@@ -1,0 +1,264 @@
+//! `portcullis dev`: the gate in front of a store of its own, or of another, with nothing to configure.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::error::CommandError;
+use super::place::{Place, quoted};
+use super::root_key::Exports;
+use crate::config::{Credentials, CredentialsError, Endpoint, Exposure, InvalidEndpoint, Settings, UpstreamProfile};
+use crate::names::AccountId;
+
+/// Start the gate with nothing to configure.
+///
+/// Without --upstream it starts an S3 store of its own beside it, which is for trying out and for tests.
+/// Variables PORTCULLIS_SECTION__KEY override single settings, as in PORTCULLIS_MFA_DELETE__PROFILE=aws.
+#[derive(Args)]
+pub struct DevArgs {
+    /// Where clients come in; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9000")]
+    pub listen: SocketAddr,
+    /// The S3 store to protect, in place of one of its own
+    #[arg(long, value_name = "http://HOST:PORT", value_parser = endpoint, requires = "upstream_credentials")]
+    pub upstream: Option<Endpoint>,
+    /// That store's access key: lines AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=...
+    #[arg(long, value_name = "FILE", requires = "upstream")]
+    pub upstream_credentials: Option<PathBuf>,
+}
+
+/// The store behind the gate.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// Somebody's store, with the region its credentials file names.
+    Elsewhere { endpoint: Endpoint, credentials_file: PathBuf, region: Option<String> },
+    /// The one that comes with the gate, which is to be started first.
+    Own,
+}
+
+/// What the banner tells.
+#[derive(Clone, Debug)]
+pub struct Banner<'b> {
+    /// How this program was called.
+    pub program: &'b str,
+    pub place: &'b Place,
+    pub account: &'b AccountId,
+    pub upstream: &'b Endpoint,
+    pub profile: UpstreamProfile,
+    pub exports: &'b Exports,
+}
+
+impl DevArgs {
+    /// Which store it is to be, its credentials read once to find their mistakes early.
+    pub fn store(&self) -> Result<Store, CommandError> {
+        let (Some(endpoint), Some(file)) = (&self.upstream, &self.upstream_credentials) else { return Ok(Store::Own) };
+        let (key, _) = read_credentials(file)?;
+        Ok(Store::Elsewhere { endpoint: endpoint.clone(), credentials_file: file.clone(), region: key.region })
+    }
+}
+
+/// The settings of a gate in front of this store, with the environment laid over.
+pub fn settings(
+    args: &DevArgs,
+    place: &Place,
+    endpoint: Endpoint,
+    credentials_file: PathBuf,
+    store: &Store,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Settings, CommandError> {
+    let mut settings = Settings::standard(place.directory().to_owned(), endpoint, credentials_file);
+    settings.listen.address = args.listen;
+    match store {
+        Store::Elsewhere { region, .. } => {
+            if let Some(region) = region {
+                settings.upstream.region.clone_from(region);
+            }
+        }
+        Store::Own => settings.upstream.profile = UpstreamProfile::Embedded,
+    }
+    settings.with_environment(environment).map_err(CommandError::usage)
+}
+
+/// Reads a store's access key, and says what is wrong with its file.
+pub fn read_credentials(file: &std::path::Path) -> Result<(Credentials, Exposure), CommandError> {
+    Credentials::read(file).map_err(|error| {
+        let shown = CommandError::usage(format!("{}: {error}", file.display()));
+        match error {
+            CredentialsError::Line { .. } | CredentialsError::Missing(_) | CredentialsError::Twice(_) => shown.next(
+                "The file holds lines KEY=VALUE: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where it is not \
+                 us-east-1, AWS_DEFAULT_REGION.",
+            ),
+            CredentialsError::Unreadable(_) | CredentialsError::WritableByOthers => shown,
+        }
+    })
+}
+
+/// What listens where, what to export, and what to try.
+pub fn banner(banner: &Banner<'_>) -> String {
+    let Banner { program, place, account, upstream, profile, exports } = banner;
+    let store = match profile {
+        UpstreamProfile::Embedded => "  (its own, for trying out and for tests)",
+        UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Generic | UpstreamProfile::Minio => "",
+    };
+    let lines = exports.lines();
+    let exported: String = lines.expose().lines().map(|line| format!("  {line}\n")).collect();
+    let program = format!("{}{}", quoted(program), place.flag());
+    format!(
+        "\
+portcullis: MFA Delete and a CloudTrail in front of an S3 store
+
+  gate     {endpoint}
+  store    {upstream}{store}
+  state    {place}
+  account  {account}
+
+In another terminal, as root of this account (or: . {root_env}):
+
+{exported}
+Then try:
+
+  {program} mfa add --name phone
+  aws s3api create-bucket --bucket vault
+  aws s3api put-bucket-versioning --bucket vault --versioning-configuration Status=Enabled,MFADelete=Enabled \\
+      --mfa \"arn:aws:iam::{account}:mfa/phone 123456\"
+  aws s3api put-object --bucket vault --key k --body /etc/hostname
+  aws s3api delete-object --bucket vault --key k --version-id VERSION
+  aws s3api delete-object --bucket vault --key k --version-id VERSION --mfa \"arn:aws:iam::{account}:mfa/phone 123456\"
+  {program} events
+",
+        endpoint = exports.endpoint,
+        root_env = quoted(&place.root_env().display().to_string()),
+    )
+}
+
+/// The line that says that requests are served from now on.
+pub fn listening(address: SocketAddr) -> String {
+    format!("portcullis listening on http://{address}")
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, InvalidEndpoint> {
+    Endpoint::parse(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: DevArgs,
+    }
+
+    fn parse(line: &str) -> Result<DevArgs, clap::Error> {
+        Line::try_parse_from(std::iter::once("dev").chain(line.split_whitespace())).map(|line| line.args)
+    }
+
+    fn banner_in(directory: Option<&str>, profile: UpstreamProfile) -> String {
+        banner(&Banner {
+            program: "portcullis",
+            place: &Place::find(directory.map(PathBuf::from), None),
+            account: &AccountId::parse("123456789012").unwrap(),
+            upstream: &Endpoint::parse("http://127.0.0.1:41234").unwrap(),
+            profile,
+            exports: &Exports {
+                endpoint: "http://127.0.0.1:9000".to_owned(),
+                access_key_id: "AKIAROOT000000000001".to_owned(),
+                secret_access_key: Secret::new("s3cr3t/key+".to_owned()),
+                region: "us-east-1".to_owned(),
+            },
+        })
+    }
+
+    #[test]
+    fn the_banner_says_what_listens_what_to_export_and_what_to_try() {
+        insta::assert_snapshot!(banner_in(None, UpstreamProfile::Embedded), @r#"
+        portcullis: MFA Delete and a CloudTrail in front of an S3 store
+
+          gate     http://127.0.0.1:9000
+          store    http://127.0.0.1:41234  (its own, for trying out and for tests)
+          state    ./portcullis-data
+          account  123456789012
+
+        In another terminal, as root of this account (or: . ./portcullis-data/root.env):
+
+          export AWS_ENDPOINT_URL=http://127.0.0.1:9000
+          export AWS_ACCESS_KEY_ID=AKIAROOT000000000001
+          export AWS_SECRET_ACCESS_KEY=s3cr3t/key+
+          export AWS_DEFAULT_REGION=us-east-1
+
+        Then try:
+
+          portcullis mfa add --name phone
+          aws s3api create-bucket --bucket vault
+          aws s3api put-bucket-versioning --bucket vault --versioning-configuration Status=Enabled,MFADelete=Enabled \
+              --mfa "arn:aws:iam::123456789012:mfa/phone 123456"
+          aws s3api put-object --bucket vault --key k --body /etc/hostname
+          aws s3api delete-object --bucket vault --key k --version-id VERSION
+          aws s3api delete-object --bucket vault --key k --version-id VERSION --mfa "arn:aws:iam::123456789012:mfa/phone 123456"
+          portcullis events
+        "#);
+    }
+
+    #[test]
+    fn commands_for_a_gate_elsewhere_say_where_it_is() {
+        let text = banner_in(Some("/var/lib/my gate"), UpstreamProfile::Generic);
+        assert!(text.contains("  portcullis --data '/var/lib/my gate' mfa add --name phone\n"), "{text}");
+        assert!(text.contains("(or: . '/var/lib/my gate/root.env')"), "{text}");
+        assert!(text.contains("  store    http://127.0.0.1:41234\n"), "{text}");
+    }
+
+    #[test]
+    fn the_gate_listens_on_loopback_unless_told_otherwise() {
+        assert_eq!(parse("").unwrap().listen.to_string(), "127.0.0.1:9000");
+        assert_eq!(parse("--listen 127.0.0.1:0").unwrap().listen.port(), 0);
+        assert_eq!(listening("127.0.0.1:4321".parse().unwrap()), "portcullis listening on http://127.0.0.1:4321");
+    }
+
+    #[test]
+    fn another_store_comes_with_its_credentials() {
+        assert!(parse("--upstream http://store:9000").is_err());
+        assert!(parse("--upstream-credentials f").is_err());
+        assert!(parse("--upstream https://store --upstream-credentials f").is_err());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=B\nAWS_DEFAULT_REGION=default\n")
+            .unwrap();
+        let path = file.path().display();
+        let args = parse(&format!("--upstream http://store:9000 --upstream-credentials {path}")).unwrap();
+        let store = args.store().unwrap();
+        let Store::Elsewhere { endpoint, credentials_file, .. } = store.clone() else { panic!("{store:?}") };
+        let settings = settings(&args, &Place::find(None, None), endpoint, credentials_file, &store, []).unwrap();
+        assert_eq!(settings.upstream.endpoint.to_string(), "http://store:9000");
+        assert_eq!(settings.upstream.region, "default");
+        assert_eq!(settings.upstream.profile, UpstreamProfile::Generic);
+    }
+
+    #[test]
+    fn the_environment_overrides_what_dev_would_choose() {
+        let args = parse("").unwrap();
+        let endpoint = Endpoint::parse("http://127.0.0.1:1").unwrap();
+        let variable = |name: &str| [(name.to_owned(), "aws".to_owned())];
+        let with = |name| {
+            let place = Place::find(None, None);
+            settings(&args, &place, endpoint.clone(), "f".into(), &args.store().unwrap(), variable(name))
+        };
+        let changed = with("PORTCULLIS_MFA_DELETE__PROFILE").unwrap();
+        assert_eq!(changed.mfa_delete.profile, crate::config::GateProfile::Aws);
+        assert_eq!(changed.upstream.profile, UpstreamProfile::Embedded);
+        let error = with("PORTCULLIS_MFA_DELETE__PROFIL").unwrap_err();
+        assert_eq!(error.blame, crate::command::error::Blame::Usage);
+        assert!(error.message.contains("did you mean mfa_delete.profile?"));
+    }
+
+    #[test]
+    fn credentials_that_are_none_say_what_the_file_holds() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "user=minio\n").unwrap();
+        let error = read_credentials(file.path()).unwrap_err();
+        assert!(error.message.contains("AWS_ACCESS_KEY_ID is missing"));
+        assert!(error.next.unwrap().contains("AWS_SECRET_ACCESS_KEY"));
+    }
+}

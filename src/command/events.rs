@@ -1,0 +1,139 @@
+//! `portcullis events`: what was recorded, for people and for programs.
+
+mod filter;
+mod row;
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::Value;
+
+use self::filter::{Filter, Since};
+use super::error::CommandError;
+use super::table::{Head, Table};
+use super::terminal::{Format, Terminal};
+use crate::clock::Clock;
+
+/// Which records to show.
+#[derive(Args)]
+pub struct EventsArgs {
+    /// Go on with what is recorded from now on
+    #[arg(long)]
+    follow: bool,
+    /// Only of this bucket
+    #[arg(long)]
+    bucket: Option<String>,
+    /// Only of this name, as in DeleteObject
+    #[arg(long, value_name = "NAME")]
+    event_name: Option<String>,
+    /// Only of this caller: root, a user's name, an ARN, an access key id, or anonymous
+    #[arg(long)]
+    principal: Option<String>,
+    /// Only what ended with this error code, as in AccessDenied
+    #[arg(long, value_name = "CODE")]
+    error: Option<String>,
+    /// Only what is no older than this (10m, 1h, 7d), or not before a moment (2026-11-21T09:41:58Z)
+    #[arg(long, value_parser = Since::parse)]
+    since: Option<Since>,
+}
+
+/// Where records come from, in order.
+pub trait Records {
+    /// The next record; `None` when all have been given that there are now.
+    fn next(&mut self) -> Result<Option<Value>, CommandError>;
+}
+
+/// How long to wait for new records between two looks.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Rows laid out together: enough to line up, few enough to hold in memory.
+const BATCH: usize = 500;
+
+/// Shows the records; with `--follow`, until it is interrupted.
+pub async fn run(
+    args: EventsArgs,
+    mut records: impl Records,
+    clock: Clock,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let follow = args.follow;
+    let filter = args.filter(&clock);
+    let mut head = Head::Shown;
+    loop {
+        let shown = show_batch(&mut records, &filter, head, terminal)?;
+        if let Shown::Rows(_) = shown {
+            head = Head::Hidden;
+        }
+        match shown {
+            Shown::Rows(More::ToCome) | Shown::Nothing(More::ToCome) => {}
+            Shown::Rows(More::No) | Shown::Nothing(More::No) if follow => tokio::time::sleep(PAUSE).await,
+            Shown::Rows(More::No) | Shown::Nothing(More::No) => break,
+        }
+    }
+    if head == Head::Shown && terminal.format() == Format::People {
+        terminal.note("nothing that matches was recorded")?;
+    }
+    Ok(())
+}
+
+/// What became of a batch.
+enum Shown {
+    Nothing(More),
+    Rows(More),
+}
+
+/// Whether more records are there already.
+#[derive(Clone, Copy)]
+enum More {
+    No,
+    ToCome,
+}
+
+fn show_batch(
+    records: &mut impl Records,
+    filter: &Filter,
+    head: Head,
+    terminal: &mut Terminal,
+) -> Result<Shown, CommandError> {
+    let mut table = Table::new(&row::HEAD).with_least_widths(&row::LEAST_WIDTHS);
+    let mut rows = 0;
+    let mut more = More::ToCome;
+    while rows < BATCH {
+        let Some(record) = records.next()? else {
+            more = More::No;
+            break;
+        };
+        if !filter.admits(&record) {
+            continue;
+        }
+        rows += 1;
+        match terminal.format() {
+            Format::Json => terminal.print_json(&record)?,
+            Format::People => {
+                let (tone, cells) = row::of(&record);
+                table.row(tone, cells);
+            }
+        }
+    }
+    if rows == 0 {
+        return Ok(Shown::Nothing(more));
+    }
+    if terminal.format() == Format::People {
+        terminal.print(&table.render(head, terminal.colour()))?;
+    }
+    Ok(Shown::Rows(more))
+}
+
+impl EventsArgs {
+    fn filter(self, clock: &Clock) -> Filter {
+        Filter {
+            bucket: self.bucket,
+            event_name: self.event_name,
+            principal: self.principal,
+            error: self.error,
+            since: self.since.map(|since| since.moment(clock.now())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::command::terminal::kept::terminal;
+
+struct Given(VecDeque<Value>);
+
+impl Records for Given {
+    fn next(&mut self) -> Result<Option<Value>, CommandError> {
+        Ok(self.0.pop_front())
+    }
+}
+
+fn records() -> Given {
+    let root = json!({ "type": "Root", "arn": "arn:aws:iam::123456789012:root", "accessKeyId": "AKIAROOT", "userName": "acme" });
+    let alice = json!({ "type": "IAMUser", "userName": "alice", "accessKeyId": "AKIAALICE" });
+    let anonymous = json!({ "type": "AWSAccount", "principalId": "", "accountId": "anonymous" });
+    let record =
+        |time: &str, identity: &Value, name: &str, parameters: Value, error: Option<&str>, mfa: Option<&str>| {
+            let mut record = json!({
+                "userIdentity": identity, "eventTime": time, "eventName": name, "sourceIPAddress": "127.0.0.1",
+                "requestParameters": parameters,
+            });
+            if let Some(error) = error {
+                record["errorCode"] = json!(error);
+            }
+            if let Some(mfa) = mfa {
+                record["additionalEventData"] = json!({ "MfaDelete": { "result": mfa } });
+            }
+            record
+        };
+    let version = json!({ "bucketName": "vault", "key": "a\u{1b}[31m", "versionId": "v1" });
+    Given(
+        [
+            record("2026-11-21T09:00:00Z", &root, "CreateBucket", json!({ "bucketName": "vault" }), None, None),
+            record(
+                "2026-11-21T09:10:00Z",
+                &alice,
+                "DeleteObject",
+                version.clone(),
+                Some("AccessDenied"),
+                Some("Missing"),
+            ),
+            record("2026-11-21T09:20:00Z", &root, "DeleteObject", version, None, Some("Accepted")),
+            record("2026-11-21T09:30:00Z", &anonymous, "ListBuckets", Value::Null, Some("AccessDenied"), None),
+            record("2026-11-21T09:40:00Z", &root, "CreateUser", json!({ "userName": "bob" }), None, None),
+        ]
+        .into(),
+    )
+}
+
+async fn shown(format: Format, change: impl FnOnce(&mut EventsArgs)) -> String {
+    let mut args =
+        EventsArgs { follow: false, bucket: None, event_name: None, principal: None, error: None, since: None };
+    change(&mut args);
+    let now = Timestamp::parse_iso_extended("2026-11-21T09:45:00Z").unwrap();
+    let clock = Clock::Set(Arc::new(now.millis().into()));
+    let (mut terminal, kept) = terminal(format, &[]);
+    run(args, records(), clock, &mut terminal).await.unwrap();
+    kept.text()
+}
+
+async fn times(change: impl FnOnce(&mut EventsArgs)) -> Vec<String> {
+    let text = shown(Format::Json, change).await;
+    let minutes =
+        |line: &str| serde_json::from_str::<Value>(line).unwrap()["eventTime"].as_str().unwrap()[14..16].to_owned();
+    text.lines().map(minutes).collect()
+}
+
+#[tokio::test]
+async fn records_are_an_aligned_table() {
+    insta::assert_snapshot!(shown(Format::People, |_| {}).await, @r"
+    TIME                  PRINCIPAL   EVENT                 RESOURCE                        RESULT        MFA       SOURCE
+    2026-11-21T09:00:00Z  root        CreateBucket          vault                           ok            -         127.0.0.1
+    2026-11-21T09:10:00Z  alice       DeleteObject          vault/a\u{1b}[31m?versionId=v1  AccessDenied  Missing   127.0.0.1
+    2026-11-21T09:20:00Z  root        DeleteObject          vault/a\u{1b}[31m?versionId=v1  ok            Accepted  127.0.0.1
+    2026-11-21T09:30:00Z  anonymous   ListBuckets           -                               AccessDenied  -         127.0.0.1
+    2026-11-21T09:40:00Z  root        CreateUser            bob                             ok            -         127.0.0.1
+    ");
+}
+
+#[tokio::test]
+async fn for_programs_each_record_is_one_line_as_it_was_recorded() {
+    let text = shown(Format::Json, |_| {}).await;
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines, Vec::from(records().0));
+}
+
+#[tokio::test]
+async fn each_filter_admits_what_it_names() {
+    assert_eq!(times(|args| args.bucket = Some("vault".to_owned())).await, ["00", "10", "20"]);
+    assert_eq!(times(|args| args.event_name = Some("deleteobject".to_owned())).await, ["10", "20"]);
+    assert_eq!(times(|args| args.error = Some("AccessDenied".to_owned())).await, ["10", "30"]);
+    assert_eq!(times(|args| args.principal = Some("root".to_owned())).await, ["00", "20", "40"]);
+    assert_eq!(times(|args| args.principal = Some("alice".to_owned())).await, ["10"]);
+    assert_eq!(times(|args| args.principal = Some("AKIAALICE".to_owned())).await, ["10"]);
+    assert_eq!(times(|args| args.principal = Some("anonymous".to_owned())).await, ["30"]);
+    assert_eq!(times(|args| args.since = Since::parse("20m").ok()).await, ["30", "40"]);
+    assert_eq!(times(|args| args.since = Since::parse("2026-11-21T09:20:00Z").ok()).await, ["20", "30", "40"]);
+}
+
+#[tokio::test]
+async fn filters_admit_only_what_all_of_them_admit() {
+    let both = |args: &mut EventsArgs| {
+        args.principal = Some("root".to_owned());
+        args.bucket = Some("vault".to_owned());
+    };
+    assert_eq!(times(both).await, ["00", "20"]);
+}
+
+#[tokio::test]
+async fn the_accounts_alias_does_not_pass_for_a_user() {
+    assert_eq!(times(|args| args.principal = Some("acme".to_owned())).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn nothing_found_is_said_to_people_alone() {
+    let nobody = |args: &mut EventsArgs| args.principal = Some("nobody".to_owned());
+    assert_eq!(shown(Format::People, nobody).await, "nothing that matches was recorded\n");
+    assert_eq!(shown(Format::Json, nobody).await, "");
+}
+
+#[test]
+fn a_since_that_is_neither_a_span_nor_a_moment_says_what_to_write() {
+    assert!(Since::parse("yesterday").unwrap_err().contains("1h"));
+}

@@ -1,0 +1,96 @@
+//! A gate for tests: answers on an admin socket as it is told, and keeps what it was asked.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixListener;
+
+use super::place::Place;
+
+/// What the gate was asked.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub form: String,
+    pub mfa: Option<String>,
+}
+
+/// A gate that answers as it is told.
+pub struct FakeGate {
+    place: Place,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    _directory: tempfile::TempDir,
+}
+
+impl FakeGate {
+    /// Starts a gate that gives these answers: a status and a document.
+    pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::find(Some(directory.path().to_owned()), None);
+        let listener = UnixListener::bind(place.socket()).unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (kept, answer) = (seen.clone(), Arc::new(answer));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (kept, answer) = (kept.clone(), answer.clone());
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (kept, answer) = (kept.clone(), answer.clone());
+                    async move {
+                        let asked = Seen::read(request).await;
+                        let (status, document) = answer(&asked);
+                        kept.lock().unwrap().push(asked);
+                        let answer = Response::builder().status(status).body(Full::new(Bytes::from(document)));
+                        Ok::<_, Infallible>(answer.unwrap())
+                    }
+                });
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        Self { place, seen, _directory: directory }
+    }
+
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// The actions that were asked for, in order, with `*` behind those that brought a code.
+    pub fn actions(&self) -> Vec<String> {
+        let action = |seen: &Seen| {
+            let action =
+                seen.form.strip_prefix("Action=").and_then(|form| form.split('&').next()).unwrap_or("").to_owned();
+            if seen.mfa.is_some() { format!("{action}*") } else { action }
+        };
+        self.seen().iter().map(action).collect()
+    }
+}
+
+impl Seen {
+    async fn read(request: Request<Incoming>) -> Self {
+        let mfa = request.headers().get("x-amz-mfa").map(|value| value.to_str().unwrap().to_owned());
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        Self { form: String::from_utf8(body.to_vec()).unwrap(), mfa }
+    }
+
+    pub fn asks(&self, action: &str) -> bool {
+        self.form.starts_with(&format!("Action={action}&"))
+    }
+}
+
+/// IAM's document for a refusal.
+pub fn iam_error(code: &str, message: &str) -> String {
+    format!(
+        "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type>\
+         <Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+    )
+}

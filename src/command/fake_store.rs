@@ -1,0 +1,101 @@
+//! An S3 store for tests: answers as it is told, and keeps what it was asked.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::config::Endpoint;
+
+/// What the store was asked.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Method and target.
+    pub line: String,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+/// A store that answers as it is told.
+pub struct FakeStore {
+    endpoint: Endpoint,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl FakeStore {
+    /// Starts a store that gives these answers: a status and a document.
+    pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::start_with_headers(move |seen| {
+            let (status, document) = answer(seen);
+            (status, HeaderMap::new(), document)
+        })
+    }
+
+    /// Starts a store that gives these answers: a status, headers and a document.
+    pub fn start_with_headers(answer: impl Fn(&Seen) -> (u16, HeaderMap, String) + Send + Sync + 'static) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let endpoint = Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (kept, answer) = (seen.clone(), Arc::new(answer));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (kept, answer) = (kept.clone(), answer.clone());
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let (kept, answer) = (kept.clone(), answer.clone());
+                    async move {
+                        let asked = Seen::read(request).await;
+                        let (status, headers, document) = answer(&asked);
+                        kept.lock().unwrap().push(asked);
+                        let mut answer =
+                            Response::builder().status(status).body(Full::new(Bytes::from(document))).unwrap();
+                        answer.headers_mut().extend(headers);
+                        Ok::<_, Infallible>(answer)
+                    }
+                });
+                tokio::spawn(
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+                );
+            }
+        });
+        Self { endpoint, seen }
+    }
+
+    /// A store that was there and is no more.
+    pub fn gone() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        Self { endpoint, seen: Arc::default() }
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl Seen {
+    async fn read(request: Request<Incoming>) -> Self {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self {
+            line: format!("{} {}", head.method, head.uri),
+            headers: head.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}

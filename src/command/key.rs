@@ -1,0 +1,275 @@
+//! `portcullis key`: access keys.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::admin::{Admin, AdminError, Question};
+use super::error::CommandError;
+use super::table::{Head, Table, Tone};
+use super::terminal::{Format, Terminal};
+use super::xml::Element;
+use crate::secret::Secret;
+
+/// What to do with access keys.
+#[derive(Subcommand)]
+pub enum KeyCommand {
+    /// Create an access key for a user, and show it once
+    Create(CreateArgs),
+    /// Take an access key away
+    Delete(KeyArgs),
+    /// Stop an access key from signing, without taking it away
+    Disable(KeyArgs),
+    /// Let an access key sign again
+    Enable(KeyArgs),
+    /// List access keys: all of them, or one user's
+    List(ListArgs),
+}
+
+#[derive(Args)]
+pub struct CreateArgs {
+    /// The user's name
+    user: String,
+}
+
+#[derive(Args)]
+pub struct KeyArgs {
+    /// The access key's id
+    id: String,
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    /// The user's name
+    user: Option<String>,
+}
+
+/// A key without its secret.
+pub struct Key {
+    pub id: String,
+    /// Whose it is; root's own keys name nobody.
+    user: Option<String>,
+    status: String,
+    created: Option<String>,
+}
+
+/// A key that was just made: its secret is never shown again.
+pub struct NewKey {
+    user: String,
+    id: String,
+    secret: Secret<String>,
+}
+
+/// Runs one of them.
+pub async fn run(command: KeyCommand, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    match command {
+        KeyCommand::Create(args) => make(&args.user, admin).await?.show(terminal),
+        KeyCommand::Delete(args) => {
+            let key = find(&args.id, admin).await?;
+            act(&key, Question::new("DeleteAccessKey"), "deleted", admin, terminal).await
+        }
+        KeyCommand::Disable(args) => {
+            let key = find(&args.id, admin).await?;
+            act(&key, Question::new("UpdateAccessKey").with("Status", "Inactive"), "disabled", admin, terminal).await
+        }
+        KeyCommand::Enable(args) => {
+            let key = find(&args.id, admin).await?;
+            act(&key, Question::new("UpdateAccessKey").with("Status", "Active"), "enabled", admin, terminal).await
+        }
+        KeyCommand::List(args) => list(args.user.as_deref(), admin, terminal).await,
+    }
+}
+
+/// Makes a key for a user.
+pub async fn make(user: &str, admin: &Admin) -> Result<NewKey, CommandError> {
+    let question = Question::new("CreateAccessKey").with("UserName", user);
+    let result = admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
+    NewKey::read(&result, user).ok_or_else(|| CommandError::failed("the gate's answer lacks the key"))
+}
+
+/// The keys of a user, or root's own.
+pub async fn of_user(user: Option<&str>, admin: &Admin) -> Result<Vec<Key>, AdminError> {
+    let question = Question::new("ListAccessKeys");
+    let question = match user {
+        Some(user) => question.with("UserName", user),
+        None => question,
+    };
+    let members = admin.list(question, "AccessKeyMetadata").await?;
+    members.iter().map(|member| Key::read(member, user).ok_or(AdminError::Wanting("AccessKeyId"))).collect()
+}
+
+async fn everybodys(admin: &Admin) -> Result<Vec<Key>, AdminError> {
+    let mut keys = of_user(None, admin).await?;
+    for user in admin.list(Question::new("ListUsers"), "Users").await? {
+        if let Some(name) = user.text_of("UserName") {
+            keys.extend(of_user(Some(name), admin).await?);
+        }
+    }
+    Ok(keys)
+}
+
+/// IAM wants to be told whose key it is.
+async fn find(id: &str, admin: &Admin) -> Result<Key, CommandError> {
+    let keys = everybodys(admin).await.map_err(|error| error.into_command_error(admin.place()))?;
+    keys.into_iter().find(|key| key.id == id).ok_or_else(|| {
+        CommandError::failed(format!("there is no access key `{id}`"))
+            .next(format!("portcullis key list{} shows them", admin.place().flag()))
+    })
+}
+
+async fn act(
+    key: &Key,
+    question: Question,
+    done: &str,
+    admin: &Admin,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let question = question.with("AccessKeyId", &key.id);
+    let question = match &key.user {
+        Some(user) => question.with("UserName", user),
+        None => question,
+    };
+    admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
+    match terminal.format() {
+        Format::Json => terminal.print_json(&json!({ "accessKeyId": key.id, done: true })),
+        Format::People => terminal.print(&format!("{} of {} is {done}.", key.id, key.holder())),
+    }
+}
+
+async fn list(user: Option<&str>, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let keys = match user {
+        Some(user) => of_user(Some(user), admin).await,
+        None => everybodys(admin).await,
+    };
+    let keys = keys.map_err(|error| error.into_command_error(admin.place()))?;
+    match terminal.format() {
+        Format::Json => terminal.print_json(&Value::Array(keys.iter().map(Key::as_json).collect())),
+        Format::People => {
+            let mut table = Table::new(&["ACCESS KEY ID", "USER", "STATUS", "CREATED"]);
+            for key in &keys {
+                let tone = if key.status == "Active" { Tone::Plain } else { Tone::Faint };
+                let created = key.created.clone().unwrap_or_else(|| "-".to_owned());
+                table.row(tone, [key.id.clone(), key.holder().to_owned(), key.status.clone(), created]);
+            }
+            terminal.print(&table.render(Head::Shown, terminal.colour()))
+        }
+    }
+}
+
+impl Key {
+    fn read(member: &Element, user: Option<&str>) -> Option<Self> {
+        Some(Self {
+            id: member.text_of("AccessKeyId")?.to_owned(),
+            user: user.map(str::to_owned),
+            status: member.text_of("Status").unwrap_or("unknown").to_owned(),
+            created: member.text_of("CreateDate").map(str::to_owned),
+        })
+    }
+
+    fn holder(&self) -> &str {
+        self.user.as_deref().unwrap_or("root")
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "accessKeyId": self.id,
+            "userName": self.holder(),
+            "status": self.status,
+            "createDate": self.created,
+        })
+    }
+}
+
+impl NewKey {
+    fn read(result: &Element, user: &str) -> Option<Self> {
+        let key = result.child("AccessKey")?;
+        Some(Self {
+            user: key.text_of("UserName").unwrap_or(user).to_owned(),
+            id: key.text_of("AccessKeyId")?.to_owned(),
+            secret: Secret::new(key.text_of("SecretAccessKey")?.to_owned()),
+        })
+    }
+
+    /// Shows the key, which nobody can do again.
+    pub fn show(&self, terminal: &mut Terminal) -> Result<(), CommandError> {
+        match terminal.format() {
+            Format::Json => terminal.print_json(&json!({
+                "userName": self.user,
+                "accessKeyId": self.id,
+                "secretAccessKey": self.secret.expose(),
+            })),
+            Format::People => terminal.print(&format!(
+                "The key of {}; its secret is shown this once only.\n\n  \
+                 export AWS_ACCESS_KEY_ID={}\n  export AWS_SECRET_ACCESS_KEY={}\n",
+                self.user,
+                self.id,
+                self.secret.expose()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::fake_gate::{FakeGate, Seen};
+    use crate::command::terminal::kept::terminal;
+
+    fn two_keys(seen: &Seen) -> (u16, String) {
+        let member = |id: &str, status: &str| {
+            format!(
+                "<ListAccessKeysResponse><ListAccessKeysResult><AccessKeyMetadata><member><AccessKeyId>{id}</AccessKeyId>\
+                 <Status>{status}</Status><CreateDate>2026-11-21T09:41:58Z</CreateDate></member></AccessKeyMetadata>\
+                 </ListAccessKeysResult></ListAccessKeysResponse>"
+            )
+        };
+        if seen.asks("ListUsers") {
+            let users = "<Users><member><UserName>alice</UserName></member></Users>";
+            return (200, format!("<ListUsersResponse><ListUsersResult>{users}</ListUsersResult></ListUsersResponse>"));
+        }
+        match (seen.asks("ListAccessKeys"), seen.form.contains("UserName=alice")) {
+            (true, true) => (200, member("AKIAALICE00000000001", "Inactive")),
+            (true, false) => (200, member("AKIAROOT000000000001", "Active")),
+            (false, _) => (200, "<Response/>".to_owned()),
+        }
+    }
+
+    async fn run_on(gate: &FakeGate, command: KeyCommand, format: Format) -> (Result<(), CommandError>, String) {
+        let (mut terminal, kept) = terminal(format, &[]);
+        let outcome = run(command, &Admin::of(gate.place()), &mut terminal).await;
+        (outcome, kept.text())
+    }
+
+    #[tokio::test]
+    async fn the_list_holds_roots_keys_and_every_users() {
+        let gate = FakeGate::start(two_keys);
+        let (_, text) = run_on(&gate, KeyCommand::List(ListArgs { user: None }), Format::People).await;
+        assert_eq!(
+            text,
+            "ACCESS KEY ID         USER   STATUS    CREATED\n\
+             AKIAROOT000000000001  root   Active    2026-11-21T09:41:58Z\n\
+             AKIAALICE00000000001  alice  Inactive  2026-11-21T09:41:58Z\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_gate_is_told_whose_key_to_disable() {
+        let gate = FakeGate::start(two_keys);
+        let args = KeyArgs { id: "AKIAALICE00000000001".to_owned() };
+        let (outcome, text) = run_on(&gate, KeyCommand::Disable(args), Format::Json).await;
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(text, "{\"accessKeyId\":\"AKIAALICE00000000001\",\"disabled\":true}\n");
+        assert_eq!(
+            gate.seen().last().unwrap().form,
+            "Action=UpdateAccessKey&Version=2010-05-08&Status=Inactive&AccessKeyId=AKIAALICE00000000001&UserName=alice"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_not_there_is_said_so() {
+        let gate = FakeGate::start(two_keys);
+        let args = KeyArgs { id: "AKIANOBODY".to_owned() };
+        let (outcome, _) = run_on(&gate, KeyCommand::Delete(args), Format::People).await;
+        assert_eq!(outcome.unwrap_err().message, "there is no access key `AKIANOBODY`");
+        assert!(!gate.actions().iter().any(|action| action == "DeleteAccessKey"));
+    }
+}

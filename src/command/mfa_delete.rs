@@ -1,0 +1,221 @@
+//! `portcullis mfa-delete`: MFA Delete of buckets, asked for over S3 with root's key.
+
+use clap::{Args, Subcommand};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::admin::Admin;
+use super::error::CommandError;
+use super::exchange::ExchangeError;
+use super::mfa_value;
+use super::place::Place;
+use super::root_key;
+use super::s3::{Ask, S3, S3Error};
+use super::second_factor::SecondFactor;
+use super::table::{Head, Table, Tone};
+use super::terminal::{Format, Terminal};
+use crate::clock::Clock;
+use crate::names::BucketName;
+use crate::secret::Secret;
+
+/// What to do with a bucket's MFA Delete.
+#[derive(Subcommand)]
+pub enum MfaDeleteCommand {
+    /// Let versions go without a code again
+    Disable(ChangeArgs),
+    /// Let no version go without a code; enables versioning too
+    Enable(ChangeArgs),
+    /// Show versioning and MFA Delete, of one bucket or of all
+    Status(StatusArgs),
+}
+
+#[derive(Args)]
+pub struct ChangeArgs {
+    /// The bucket
+    #[arg(value_parser = bucket_name)]
+    bucket: BucketName,
+    /// A code of root's device; asked for where it is left out
+    #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
+    mfa: Option<Secret<String>>,
+}
+
+#[derive(Args)]
+pub struct StatusArgs {
+    /// The bucket
+    #[arg(value_parser = bucket_name)]
+    bucket: Option<BucketName>,
+}
+
+/// A bucket's versioning as `GET ?versioning` tells it; an element that was never set is absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Status {
+    bucket: String,
+    versioning: Option<String>,
+    mfa_delete: Option<String>,
+}
+
+/// Runs one of them.
+pub async fn run(
+    command: MfaDeleteCommand,
+    place: &Place,
+    environment: impl Fn(&str) -> Option<String>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let client = Client { s3: root_key::client(place, environment, Clock::System)?, place };
+    match command {
+        MfaDeleteCommand::Disable(args) => client.disable(args, terminal).await,
+        MfaDeleteCommand::Enable(args) => client.enable(args, terminal).await,
+        MfaDeleteCommand::Status(args) => client.status(args.bucket, terminal).await,
+    }
+}
+
+struct Client<'p> {
+    s3: S3,
+    place: &'p Place,
+}
+
+impl Client<'_> {
+    async fn enable(&self, args: ChangeArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+        let before = self.read(args.bucket.as_str()).await?;
+        if before.mfa_delete.as_deref() == Some("Enabled") && before.versioning.as_deref() == Some("Enabled") {
+            return said(&before, "MFA Delete is on already", terminal);
+        }
+        let after = Status { versioning: Some("Enabled".to_owned()), mfa_delete: Some("Enabled".to_owned()), ..before };
+        self.write(&after, args.mfa, terminal).await?;
+        said(&after, "MFA Delete is on: no version goes without a code of root's device", terminal)
+    }
+
+    async fn disable(&self, args: ChangeArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
+        let before = self.read(args.bucket.as_str()).await?;
+        if before.mfa_delete.as_deref() != Some("Enabled") {
+            return said(&before, "MFA Delete is off already", terminal);
+        }
+        let after = Status { mfa_delete: Some("Disabled".to_owned()), ..before };
+        self.write(&after, args.mfa, terminal).await?;
+        said(&after, "MFA Delete is off: whoever may delete versions needs no code", terminal)
+    }
+
+    async fn status(&self, bucket: Option<BucketName>, terminal: &mut Terminal) -> Result<(), CommandError> {
+        let one = bucket.is_some();
+        let mut statuses = Vec::new();
+        for bucket in self.buckets(bucket).await? {
+            statuses.push(self.read(&bucket).await?);
+        }
+        match (terminal.format(), statuses.as_slice()) {
+            (Format::Json, [only]) if one => terminal.print_json(&only.as_json()),
+            (Format::Json, all) => terminal.print_json(&Value::Array(all.iter().map(Status::as_json).collect())),
+            (Format::People, []) => {
+                terminal.print("there are no buckets; make one: aws s3api create-bucket --bucket vault")
+            }
+            (Format::People, all) => terminal.print(&table(all).render(Head::Shown, terminal.colour())),
+        }
+    }
+
+    async fn buckets(&self, bucket: Option<BucketName>) -> Result<Vec<String>, CommandError> {
+        if let Some(bucket) = bucket {
+            return Ok(vec![bucket.to_string()]);
+        }
+        let answer = self.s3.send(Ask::new(Method::GET, "/")).await.map_err(|error| self.failed(error))?;
+        let document = answer.document().map_err(|error| self.failed(error))?;
+        let buckets = document.child("Buckets").map(|buckets| buckets.children.as_slice()).unwrap_or_default();
+        Ok(buckets.iter().filter_map(|bucket| bucket.text_of("Name")).map(str::to_owned).collect())
+    }
+
+    async fn read(&self, bucket: &str) -> Result<Status, CommandError> {
+        let ask = Ask::new(Method::GET, format!("/{bucket}?versioning"));
+        let answer = self.s3.send(ask).await.map_err(|error| self.failed(error))?;
+        let document = answer.document().map_err(|error| self.failed(error))?;
+        let text = |name: &str| document.text_of(name).map(str::to_owned);
+        Ok(Status { bucket: bucket.to_owned(), versioning: text("Status"), mfa_delete: text("MfaDelete") })
+    }
+
+    async fn write(
+        &self,
+        status: &Status,
+        mfa: Option<Secret<String>>,
+        terminal: &mut Terminal,
+    ) -> Result<(), CommandError> {
+        let mut factor = SecondFactor::offered(mfa)?;
+        let mfa = factor.value(&Admin::of(self.place), terminal).await?;
+        let ask =
+            Ask::new(Method::PUT, format!("/{}?versioning", status.bucket)).body(status.document()).mfa(Some(mfa));
+        self.s3.send(ask).await.map(drop).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: S3Error) -> CommandError {
+        match &error {
+            S3Error::Exchange(ExchangeError::Connect(_)) => {
+                CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint)).next(format!(
+                    "Start one: portcullis dev{}   (or: portcullis serve --config FILE)\n\
+                     AWS_ENDPOINT_URL, where it is set, says where it is.",
+                    self.place.flag()
+                ))
+            }
+            S3Error::Refused { .. } => {
+                let shown = CommandError::failed(format!("the gate says: {error}"));
+                match next(&error) {
+                    Some(next) => shown.next(next),
+                    None => shown,
+                }
+            }
+            S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_) => CommandError::failed(&error),
+        }
+    }
+}
+
+fn next(error: &S3Error) -> Option<&'static str> {
+    match error.code()? {
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" => Some(
+            "The AWS_* variables, where they are set, come before the key in root.env; unset them or correct them.",
+        ),
+        "NotDeviceOwnerError" => Some("`portcullis mfa list` shows the serial numbers."),
+        "TokenCodeInvalidError" => Some(
+            "Wait for the next code: each one counts once. After two wrong ones type two that follow one another: \
+             --mfa \"SERIAL CODE1 CODE2\"",
+        ),
+        "AccessDenied" => Some("MFA Delete is changed with root's own key, and a code of root's device."),
+        _ => None,
+    }
+}
+
+fn said(status: &Status, text: &str, terminal: &mut Terminal) -> Result<(), CommandError> {
+    match terminal.format() {
+        Format::Json => terminal.print_json(&status.as_json()),
+        Format::People => terminal.print(&format!("{}: {text}.", status.bucket)),
+    }
+}
+
+fn table(statuses: &[Status]) -> Table {
+    let mut table = Table::new(&["BUCKET", "VERSIONING", "MFA DELETE"]);
+    let shown = |state: &Option<String>| state.clone().unwrap_or_else(|| "never set".to_owned());
+    for status in statuses {
+        let tone = if status.mfa_delete.as_deref() == Some("Enabled") { Tone::Good } else { Tone::Plain };
+        table.row(tone, [status.bucket.clone(), shown(&status.versioning), shown(&status.mfa_delete)]);
+    }
+    table
+}
+
+impl Status {
+    fn as_json(&self) -> Value {
+        json!({ "bucket": self.bucket, "versioning": self.versioning, "mfaDelete": self.mfa_delete })
+    }
+
+    fn document(&self) -> String {
+        let element = |name: &str, state: &Option<String>| match state {
+            Some(state) => format!("<{name}>{state}</{name}>"),
+            None => String::new(),
+        };
+        format!(
+            "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{}{}</VersioningConfiguration>",
+            element("Status", &self.versioning),
+            element("MfaDelete", &self.mfa_delete)
+        )
+    }
+}
+
+fn bucket_name(text: &str) -> Result<BucketName, crate::names::InvalidName> {
+    BucketName::parse(text)
+}
+
+#[cfg(test)]
+mod tests;

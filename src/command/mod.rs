@@ -1,0 +1,168 @@
+//! What the operator types.
+
+mod admin;
+mod check;
+pub mod dev;
+mod devices;
+pub mod error;
+pub mod events;
+mod exchange;
+pub mod init;
+mod key;
+mod mfa;
+mod mfa_delete;
+pub mod place;
+mod private_file;
+mod qr;
+pub mod root_key;
+mod s3;
+mod second_factor;
+mod table;
+pub mod terminal;
+mod user;
+mod xml;
+
+#[cfg(test)]
+mod fake_gate;
+#[cfg(test)]
+mod fake_store;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::admin::Admin;
+use self::error::{CommandError, EXIT_CODES};
+use self::place::Place;
+use self::terminal::{Format, Terminal};
+use crate::secret::Secret;
+
+/// MFA Delete and a CloudTrail for any S3 store.
+#[derive(Parser)]
+#[command(name = "portcullis", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+struct Cli {
+    /// The gate's state directory [default: $PORTCULLIS_DATA, else ./portcullis-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Write results for programs, as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check a configuration, and the store behind it
+    Check(check::CheckArgs),
+    /// Access keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Root's MFA devices
+    #[command(subcommand)]
+    Mfa(mfa::MfaCommand),
+    /// MFA Delete of buckets
+    #[command(subcommand)]
+    MfaDelete(mfa_delete::MfaDeleteCommand),
+    /// The account's users
+    #[command(subcommand)]
+    User(user::UserCommand),
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut terminal = Terminal::system(if cli.json { Format::Json } else { Format::People });
+    let variable = std::env::var_os(place::VARIABLE).map(PathBuf::from);
+    let place = Place::find(cli.data, variable);
+    match run(cli.command, &place, &mut terminal) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal.report(&error);
+            error.exit_code()
+        }
+    }
+}
+
+fn run(command: Command, place: &Place, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let admin = Admin::of(place);
+    match command {
+        Command::Check(args) => on_one_thread(check::run(args, environment(), terminal)),
+        Command::Key(command) => on_one_thread(key::run(command, &admin, terminal)),
+        Command::Mfa(command) => on_one_thread(mfa::run(command, &admin, terminal)),
+        Command::MfaDelete(command) => {
+            let environment = |name: &str| std::env::var(name).ok();
+            on_one_thread(mfa_delete::run(command, place, environment, terminal))
+        }
+        Command::User(command) => on_one_thread(user::run(command, &admin, terminal)),
+    }
+}
+
+/// Runs a command that waits for one thing at a time.
+fn on_one_thread(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?.block_on(work)
+}
+
+/// The environment; what is not UTF-8 in it names no setting.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// `SERIAL CODE` as it was typed; its form is looked at where it is used, so that no message repeats it.
+fn mfa_value(text: &str) -> Result<Secret<String>, Infallible> {
+    Ok(Secret::new(text.to_owned()))
+}
+
+/// A code as it was typed.
+fn code_word(text: &str) -> Result<Secret<String>, Infallible> {
+    Ok(Secret::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_contracts_command_lines_are_understood() {
+        for line in [
+            "mfa add --name phone",
+            "mfa add --name phone --no-activate --json --qr phone.png",
+            "mfa activate --serial arn:aws:iam::123456789012:mfa/phone 123456 654321",
+            "mfa list --json",
+            "mfa resync --name phone",
+            "mfa remove --name phone --data /var/lib/portcullis",
+            "mfa-delete enable vault",
+            "mfa-delete disable vault",
+            "mfa-delete status --json",
+            "mfa-delete status vault",
+            "user add alice --json",
+            "user list",
+            "user remove alice",
+            "key create alice",
+            "key list",
+            "key disable AKIA",
+            "key enable AKIA",
+            "key delete AKIA",
+            "check --config portcullis.toml",
+        ] {
+            let words = std::iter::once("portcullis").chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn codes_come_in_pairs() {
+        let line = "portcullis mfa activate --serial s 123456".split(' ');
+        assert!(Cli::try_parse_from(line).is_err());
+    }
+}

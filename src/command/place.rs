@@ -1,0 +1,108 @@
+//! Where the gate keeps its state, and so where to find it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// The state directory of a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    directory: PathBuf,
+    chosen: Chosen,
+}
+
+/// How the directory was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    Flag,
+    Standard,
+    Variable,
+}
+
+/// The variable that names the directory.
+pub const VARIABLE: &str = "PORTCULLIS_DATA";
+
+const STANDARD: &str = "./portcullis-data";
+
+impl Place {
+    /// `--data DIR`, else `PORTCULLIS_DATA`, else `./portcullis-data`.
+    pub fn find(flag: Option<PathBuf>, variable: Option<PathBuf>) -> Self {
+        match (flag, variable.filter(|path| !path.as_os_str().is_empty())) {
+            (Some(directory), _) => Self { directory, chosen: Chosen::Flag },
+            (None, Some(directory)) => Self { directory, chosen: Chosen::Variable },
+            (None, None) => Self { directory: STANDARD.into(), chosen: Chosen::Standard },
+        }
+    }
+
+    /// The directory itself.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The socket that administrative commands talk to.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("admin.sock")
+    }
+
+    /// Root's exports.
+    pub fn root_env(&self) -> PathBuf {
+        self.directory.join("root.env")
+    }
+
+    /// The journal's directory.
+    pub fn journal(&self) -> PathBuf {
+        self.directory.join("journal")
+    }
+
+    /// What another command needs to find the same gate: nothing, or ` --data DIR`.
+    pub fn flag(&self) -> String {
+        match self.chosen {
+            Chosen::Standard => String::new(),
+            Chosen::Flag | Chosen::Variable => format!(" --data {}", quoted(&self.directory.display().to_string())),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.directory.display())
+    }
+}
+
+/// The text as one word of a shell.
+pub fn quoted(text: &str) -> String {
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'/' | b':' | b'@' | b'%' | b'+' | b',');
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flag_comes_before_the_variable_and_both_before_the_standard_place() {
+        let find = |flag: Option<&str>, variable: Option<&str>| {
+            Place::find(flag.map(PathBuf::from), variable.map(PathBuf::from)).to_string()
+        };
+        assert_eq!(find(Some("/a"), Some("/b")), "/a");
+        assert_eq!(find(None, Some("/b")), "/b");
+        assert_eq!(find(None, Some("")), "./portcullis-data");
+        assert_eq!(find(None, None), "./portcullis-data");
+    }
+
+    #[test]
+    fn only_a_place_off_the_standard_one_has_to_be_named_again() {
+        assert_eq!(Place::find(None, None).flag(), "");
+        assert_eq!(Place::find(Some("/my data".into()), None).flag(), " --data '/my data'");
+    }
+
+    #[test]
+    fn a_quoted_text_is_one_word() {
+        assert_eq!(quoted("a/b+c"), "a/b+c");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

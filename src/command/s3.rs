@@ -1,0 +1,229 @@
+//! A small S3 client: one signed request over a connection of its own.
+
+use aws_credential_types::Credentials as SigningKey;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
+    sign,
+};
+use aws_sigv4::sign::v4;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::Full;
+use thiserror::Error;
+
+use super::exchange::{ExchangeError, connect, exchange};
+use super::xml::{Element, InvalidXml};
+use crate::clock::Clock;
+use crate::config::Endpoint;
+use crate::secret::Secret;
+
+/// An S3 store and the key to sign for it.
+#[derive(Clone, Debug)]
+pub struct S3 {
+    pub endpoint: Endpoint,
+    pub access_key_id: String,
+    pub secret_access_key: Secret<String>,
+    pub session_token: Option<Secret<String>>,
+    pub region: String,
+    pub clock: Clock,
+}
+
+/// One request, path-style.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub method: Method,
+    /// What follows the endpoint, with everything encoded that has to be.
+    pub target: String,
+    pub mfa: Option<Secret<String>>,
+    pub body: Bytes,
+}
+
+/// An answer that is not an error.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub headers: HeaderMap,
+    body: Bytes,
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Error)]
+pub enum S3Error {
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    #[error("{message} ({code})")]
+    Refused { status: StatusCode, code: String, message: String },
+    #[error(transparent)]
+    Unreadable(#[from] InvalidXml),
+    #[error("the request cannot be signed: {0}")]
+    Unsigned(String),
+}
+
+impl Ask {
+    /// A request without a body.
+    pub fn new(method: Method, target: impl Into<String>) -> Self {
+        Self { method, target: target.into(), mfa: None, body: Bytes::new() }
+    }
+
+    /// Adds a document or an object.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Adds `serial code`.
+    pub fn mfa(mut self, mfa: Option<Secret<String>>) -> Self {
+        self.mfa = mfa;
+        self
+    }
+}
+
+impl Answer {
+    /// The answer's document.
+    pub fn document(&self) -> Result<Element, S3Error> {
+        Ok(Element::parse(&self.body)?)
+    }
+}
+
+impl S3 {
+    /// Signs, sends, and reads the whole answer.
+    pub async fn send(&self, ask: Ask) -> Result<Answer, S3Error> {
+        let request = self.signed(ask)?;
+        self.exchange(request).await
+    }
+
+    /// Sends without a signature, as anybody could.
+    pub async fn send_unsigned(&self, ask: Ask) -> Result<Answer, S3Error> {
+        self.exchange(self.unsigned(ask)?).await
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, S3Error> {
+        let stream = connect(&self.endpoint).await?;
+        let answer = exchange(stream, request).await?;
+        if answer.status.is_success() {
+            return Ok(Answer { headers: answer.headers, body: answer.body });
+        }
+        Err(S3Error::refused(answer.status, &answer.body))
+    }
+
+    fn unsigned(&self, ask: Ask) -> Result<Request<Full<Bytes>>, S3Error> {
+        Request::builder()
+            .method(ask.method)
+            .uri(ask.target)
+            .header("host", self.endpoint.authority())
+            .body(Full::new(ask.body))
+            .map_err(|error| S3Error::Unsigned(error.to_string()))
+    }
+
+    fn signed(&self, ask: Ask) -> Result<Request<Full<Bytes>>, S3Error> {
+        let unsigned = |error: &dyn std::fmt::Display| S3Error::Unsigned(error.to_string());
+        let authority = self.endpoint.authority();
+        let mfa = ask.mfa.as_ref().map(|mfa| mfa.expose().as_str());
+        let headers = [("host", Some(authority.as_str())), ("x-amz-mfa", mfa)];
+        let uri = format!("http://{authority}{}", ask.target);
+        let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let signable = SignableRequest::new(ask.method.as_str(), uri, headers, SignableBody::Bytes(&ask.body));
+        let identity = self.signing_key().into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name("s3")
+            .time(self.clock.now().system_time())
+            .settings(signing_settings())
+            .build()
+            .map_err(|error| unsigned(&error))?
+            .into();
+        let signature =
+            sign(signable.map_err(|error| unsigned(&error))?, &parameters).map_err(|error| unsigned(&error))?;
+        let (instructions, _) = signature.into_parts();
+        let mfa = ask.mfa.clone();
+        let mut request = self.unsigned(ask)?;
+        if let Some(mfa) = mfa {
+            let mut value = http::HeaderValue::from_str(mfa.expose()).map_err(|error| unsigned(&error))?;
+            value.set_sensitive(true);
+            request.headers_mut().insert("x-amz-mfa", value);
+        }
+        instructions.apply_to_request_http1x(&mut request);
+        Ok(request)
+    }
+
+    fn signing_key(&self) -> SigningKey {
+        let token = self.session_token.as_ref().map(|token| token.expose().clone());
+        SigningKey::new(&self.access_key_id, self.secret_access_key.expose(), token, None, "portcullis")
+    }
+}
+
+/// S3 signs the path as it is sent, and the payload's hash as a header.
+fn signing_settings() -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    settings.percent_encoding_mode = PercentEncodingMode::Single;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    settings
+}
+
+impl S3Error {
+    fn refused(status: StatusCode, body: &[u8]) -> Self {
+        let error = Element::parse(body).unwrap_or_default();
+        let text = |name: &str| error.text_of(name).map(str::to_owned);
+        let code = text("Code").unwrap_or_else(|| status.as_u16().to_string());
+        let message = text("Message").unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
+        Self::Refused { status, code, message }
+    }
+
+    /// The store's own code for its no.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            Self::Exchange(_) | Self::Unreadable(_) | Self::Unsigned(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use std::sync::Arc;
+
+    fn example() -> S3 {
+        let moment = Timestamp::parse_iso_basic("20130524T000000Z").unwrap();
+        S3 {
+            endpoint: Endpoint::parse("http://examplebucket.s3.amazonaws.com").unwrap(),
+            access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+            session_token: None,
+            region: "us-east-1".to_owned(),
+            clock: Clock::Set(Arc::new(moment.millis().into())),
+        }
+    }
+
+    #[test]
+    fn a_request_is_signed_as_in_the_examples_of_aws() {
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html, "GET Bucket Lifecycle".
+        let request = example().signed(Ask::new(Method::GET, "/?lifecycle")).unwrap();
+        assert_eq!(
+            request.headers()["authorization"],
+            "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+             SignedHeaders=host;x-amz-content-sha256;x-amz-date, \
+             Signature=fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"
+        );
+    }
+
+    #[test]
+    fn the_code_is_signed_and_does_not_show_in_what_is_printed() {
+        let mfa = Secret::new("20899872 301749".to_owned());
+        let request = example().signed(Ask::new(Method::PUT, "/vault?versioning").mfa(Some(mfa))).unwrap();
+        let authorization = request.headers()["authorization"].to_str().unwrap();
+        assert!(authorization.contains("SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-mfa,"));
+        assert_eq!(request.headers()["x-amz-mfa"], "20899872 301749");
+        assert!(!format!("{request:?}").contains("301749"));
+    }
+
+    #[test]
+    fn a_refusal_without_a_document_still_says_something() {
+        let error = S3Error::refused(StatusCode::FORBIDDEN, b"");
+        assert_eq!(error.to_string(), "Forbidden (403)");
+        let error = S3Error::refused(StatusCode::FORBIDDEN, b"<Error><Code>AccessDenied</Code><Message/></Error>");
+        assert_eq!(error.code(), Some("AccessDenied"));
+    }
+}

@@ -1,0 +1,158 @@
+//! The code of an active device, from `--mfa` or from the person at the terminal.
+
+use super::admin::{Admin, AdminError, Question};
+use super::devices::{Device, list};
+use super::error::CommandError;
+use super::terminal::Terminal;
+use super::xml::Element;
+use crate::mfa::Offer;
+use crate::secret::Secret;
+
+/// `serial code`, once.
+#[derive(Debug)]
+pub struct SecondFactor {
+    offered: Option<Secret<String>>,
+}
+
+/// When a code that was given is sent along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Send {
+    /// With the first try.
+    AtOnce,
+    /// Not before the gate wants one, so that a code is not spent on what needs none.
+    WhenWanted,
+}
+
+impl SecondFactor {
+    /// Takes `--mfa "SERIAL CODE"`.
+    pub fn offered(value: Option<Secret<String>>) -> Result<Self, CommandError> {
+        match Offer::parse(value.as_ref().map(|value| value.expose().as_str())) {
+            Offer::Absent | Offer::Codes(_) => Ok(Self { offered: value }),
+            Offer::Malformed(_) => {
+                Err(CommandError::usage("--mfa is not a serial number and a code with a space between")
+                    .next("Write it in quotes: --mfa \"arn:aws:iam::ACCOUNT:mfa/NAME 123456\""))
+            }
+        }
+    }
+
+    /// Asks the gate; a code goes along when it is due.
+    pub async fn ask(
+        &mut self,
+        admin: &Admin,
+        question: &Question,
+        send: Send,
+        terminal: &mut Terminal,
+    ) -> Result<Element, CommandError> {
+        let first = match (send, self.offered.is_some()) {
+            (Send::AtOnce, true) => {
+                let code = self.value(admin, terminal).await?;
+                admin.ask_with_code(question, &code).await
+            }
+            (Send::AtOnce, false) | (Send::WhenWanted, _) => admin.ask(question).await,
+        };
+        match first {
+            Err(error) if error.wants_code() => {
+                let code = self.value(admin, terminal).await?;
+                admin.ask_with_code(question, &code).await.map_err(|error| error.into_command_error(admin.place()))
+            }
+            first => first.map_err(|error| error.into_command_error(admin.place())),
+        }
+    }
+
+    /// The value of `x-amz-mfa`: what was given, else what the person at the terminal types.
+    pub async fn value(&mut self, admin: &Admin, terminal: &mut Terminal) -> Result<Secret<String>, CommandError> {
+        if let Some(offered) = self.offered.take() {
+            return Ok(offered);
+        }
+        if !terminal.has_person() {
+            return Err(CommandError::usage("this needs the code of an active MFA device")
+                .next("Add --mfa \"SERIAL CODE\", or run it at a terminal to be asked."));
+        }
+        let devices = active(admin).await?;
+        let question = question(&devices, admin)?;
+        let answer = terminal.ask(&question)?.ok_or_else(no_code)?;
+        completed(answer.expose(), &devices)
+    }
+}
+
+/// The active devices; none are known where the gate's socket cannot be reached.
+async fn active(admin: &Admin) -> Result<Option<Vec<Device>>, CommandError> {
+    match list(admin).await {
+        Ok(devices) => Ok(Some(devices.into_iter().filter(Device::is_active).collect())),
+        // Somebody else's gate, reached over the network: the person knows the serial.
+        Err(AdminError::NotRunning | AdminError::Forbidden) => Ok(None),
+        Err(error) => Err(error.into_command_error(admin.place())),
+    }
+}
+
+fn question(devices: &Option<Vec<Device>>, admin: &Admin) -> Result<String, CommandError> {
+    match devices.as_deref() {
+        None => Ok("Serial number and code: ".to_owned()),
+        Some([]) => Err(CommandError::failed("root has no active MFA device")
+            .next(format!("Add one: portcullis mfa add --name phone{}", admin.place().flag()))),
+        Some([only]) => Ok(format!("Code of {}: ", only.name())),
+        Some(several) => {
+            let names: Vec<&str> = several.iter().map(Device::name).collect();
+            Ok(format!("Name and code of a device ({}): ", names.join(", ")))
+        }
+    }
+}
+
+/// Makes `serial code` of what was typed: codes alone, or a name or serial before them.
+fn completed(answer: &str, devices: &Option<Vec<Device>>) -> Result<Secret<String>, CommandError> {
+    let devices = devices.as_deref().unwrap_or_default();
+    let is_code = |word: &str| word.bytes().all(|b| b.is_ascii_digit());
+    let (first, rest) = answer.split_once(' ').unwrap_or((answer, ""));
+    let named = devices.iter().find(|device| device.name() == first);
+    let value = match (named, devices) {
+        (Some(device), _) if !rest.is_empty() => format!("{} {rest}", device.serial),
+        (_, [only]) if !answer.is_empty() && answer.split(' ').all(is_code) => format!("{} {answer}", only.serial),
+        _ => answer.to_owned(),
+    };
+    match Offer::parse(Some(&value)) {
+        Offer::Codes(_) => Ok(Secret::new(value)),
+        Offer::Absent | Offer::Malformed(_) => Err(no_code()),
+    }
+}
+
+fn no_code() -> CommandError {
+    CommandError::usage("no code was typed").next("Run it again, or add --mfa \"SERIAL CODE\".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn devices(names: &[&str]) -> Option<Vec<Device>> {
+        let device = |name: &&str| Device {
+            serial: format!("arn:aws:iam::123456789012:mfa/{name}"),
+            enabled: Some("2026-11-21T09:41:58Z".to_owned()),
+        };
+        Some(names.iter().map(device).collect())
+    }
+
+    fn value(answer: &str, names: &[&str]) -> Option<String> {
+        completed(answer, &devices(names)).ok().map(|value| value.expose().clone())
+    }
+
+    #[test]
+    fn the_code_alone_is_enough_where_there_is_one_device() {
+        let whole = "arn:aws:iam::123456789012:mfa/phone 123456";
+        assert_eq!(value("123456", &["phone"]).as_deref(), Some(whole));
+        assert_eq!(value("phone 123456", &["phone", "key"]).as_deref(), Some(whole));
+        assert_eq!(value(whole, &["phone", "key"]).as_deref(), Some(whole));
+        assert_eq!(
+            value("123456 654321", &["phone"]).as_deref(),
+            Some("arn:aws:iam::123456789012:mfa/phone 123456 654321")
+        );
+        assert_eq!(value("123456", &["phone", "key"]), None);
+        assert_eq!(value("", &["phone"]), None);
+    }
+
+    #[test]
+    fn a_malformed_offer_is_a_mistake_of_usage() {
+        let error = SecondFactor::offered(Some(Secret::new("123456".to_owned()))).unwrap_err();
+        assert_eq!(error.blame, crate::command::error::Blame::Usage);
+        assert!(!error.to_string().contains("123456"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Aligned tables.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table as Layout};
+
+use super::terminal::Colour;
+
+/// Rows below a head, aligned; what others wrote cannot steer the terminal.
+pub struct Table {
+    head: Vec<&'static str>,
+    widths: Vec<usize>,
+    rows: Vec<(Tone, Vec<String>)>,
+}
+
+/// What a row's colour says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// It was refused.
+    Bad,
+    /// It is switched off.
+    Faint,
+    /// It is protected, or was proved.
+    Good,
+    Plain,
+}
+
+/// Whether the head is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    Hidden,
+    Shown,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub fn new(head: &[&'static str]) -> Self {
+        Self { head: head.to_vec(), widths: Vec::new(), rows: Vec::new() }
+    }
+
+    /// Gives the columns least widths, so that tables printed one after the other line up.
+    pub fn with_least_widths(mut self, widths: &[usize]) -> Self {
+        self.widths = widths.to_vec();
+        self
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, tone: Tone, cells: impl IntoIterator<Item = String>) {
+        let widths = self.widths.iter().copied().chain(std::iter::repeat(0));
+        let cells = cells.into_iter().zip(widths).map(|(cell, width)| format!("{:<width$}", harmless(&cell))).collect();
+        self.rows.push((tone, cells));
+    }
+
+    /// The table as text.
+    pub fn render(&self, head: Head, colour: Colour) -> String {
+        let mut layout = Layout::new();
+        layout.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        let first = match head {
+            Head::Hidden => None,
+            Head::Shown => {
+                let widths = self.widths.iter().copied().chain(std::iter::repeat(0));
+                layout.add_row(self.head.iter().zip(widths).map(|(name, width)| format!("{name:<width$}")));
+                Some(Tone::Faint)
+            }
+        };
+        layout.add_rows(self.rows.iter().map(|(_, cells)| cells));
+        for column in layout.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        let tones = first.into_iter().chain(self.rows.iter().map(|(tone, _)| *tone));
+        let mut text = String::new();
+        for (line, tone) in layout.lines().zip(tones) {
+            text.push_str(&painted(line.trim_end(), tone, colour));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn painted(line: &str, tone: Tone, colour: Colour) -> String {
+    let code = match (colour, tone) {
+        (Colour::Plain, _) | (Colour::Ansi, Tone::Plain) => return line.to_owned(),
+        (Colour::Ansi, Tone::Bad) => "31",
+        (Colour::Ansi, Tone::Faint) => "2",
+        (Colour::Ansi, Tone::Good) => "32",
+    };
+    format!("\u{1b}[{code}m{line}\u{1b}[0m")
+}
+
+/// The text with control characters and the marks that reorder text written out.
+pub fn harmless(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_rows() -> Table {
+        let mut table = Table::new(&["BUCKET", "MFA DELETE"]);
+        table.row(Tone::Good, ["vault".to_owned(), "Enabled".to_owned()]);
+        table.row(Tone::Plain, ["b".to_owned(), "never set".to_owned()]);
+        table
+    }
+
+    #[test]
+    fn columns_line_up_and_lines_end_where_their_text_does() {
+        assert_eq!(
+            two_rows().render(Head::Shown, Colour::Plain),
+            "BUCKET  MFA DELETE\nvault   Enabled\nb       never set\n"
+        );
+    }
+
+    #[test]
+    fn colour_does_not_move_columns() {
+        assert_eq!(
+            two_rows().render(Head::Hidden, Colour::Ansi),
+            "\u{1b}[32mvault  Enabled\u{1b}[0m\nb      never set\n"
+        );
+    }
+
+    #[test]
+    fn least_widths_make_tables_line_up_with_each_other() {
+        let mut table = Table::new(&["A", "B"]).with_least_widths(&[4]);
+        table.row(Tone::Plain, ["x".to_owned(), "y".to_owned()]);
+        assert_eq!(table.render(Head::Shown, Colour::Plain), "A     B\nx     y\n");
+    }
+
+    #[test]
+    fn what_others_wrote_cannot_steer_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[2J\n\u{202e}é"), "a\\u{1b}[2J\\u{a}\\u{202e}é");
+    }
+}

@@ -1,0 +1,175 @@
+//! What a command says and asks: for people or for programs, on a terminal or not.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use serde_json::Value;
+
+use super::error::{Blame, CommandError};
+use crate::secret::Secret;
+
+/// Where a command writes, and whom it can ask.
+pub struct Terminal {
+    format: Format,
+    colour: Colour,
+    input: Input,
+    out: Box<dyn Write + Send>,
+    notes: Box<dyn Write + Send>,
+}
+
+/// For whom the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    People,
+}
+
+/// Whether the output may be coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colour {
+    Ansi,
+    Plain,
+}
+
+/// Who answers a question.
+#[derive(Debug)]
+pub enum Input {
+    /// Lines given beforehand, as tests do.
+    Given(VecDeque<String>),
+    /// Lines that a program writes.
+    Piped,
+    /// A person.
+    Terminal,
+}
+
+impl Terminal {
+    /// The process's own input and output.
+    pub fn system(format: Format) -> Self {
+        let plain = !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            format,
+            colour: if plain { Colour::Plain } else { Colour::Ansi },
+            input: if io::stdin().is_terminal() { Input::Terminal } else { Input::Piped },
+            out: Box::new(io::stdout()),
+            notes: Box::new(io::stderr()),
+        }
+    }
+
+    /// Output that is kept, and answers given beforehand.
+    pub fn with(format: Format, input: Input, out: Box<dyn Write + Send>, notes: Box<dyn Write + Send>) -> Self {
+        Self { format, colour: Colour::Plain, input, out, notes }
+    }
+
+    /// For whom the output is.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Whether the output may be coloured.
+    pub fn colour(&self) -> Colour {
+        self.colour
+    }
+
+    /// Whether a person can be asked.
+    pub fn has_person(&self) -> bool {
+        match self.input {
+            Input::Given(_) | Input::Terminal => true,
+            Input::Piped => false,
+        }
+    }
+
+    /// Writes a result, and ends its line.
+    pub fn print(&mut self, text: &str) -> Result<(), CommandError> {
+        let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+        write!(self.out, "{text}{end}").and_then(|()| self.out.flush()).map_err(|error| CommandError::output(&error))
+    }
+
+    /// Writes a result for programs, on one line.
+    pub fn print_json(&mut self, value: &Value) -> Result<(), CommandError> {
+        self.print(&value.to_string())
+    }
+
+    /// Says something beside the result.
+    pub fn note(&mut self, text: &str) -> Result<(), CommandError> {
+        writeln!(self.notes, "{text}").map_err(|error| CommandError::output(&error))
+    }
+
+    /// Says how the command failed.
+    pub fn report(&mut self, error: &CommandError) {
+        if error.blame == Blame::OutputClosed {
+            return;
+        }
+        let mut text = format!("error: {}\n", error.message);
+        if let Some(next) = &error.next {
+            for line in next.lines() {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+        // Where stderr is closed nobody can be told anything; the exit code still says it.
+        drop(self.notes.write_all(text.as_bytes()));
+    }
+
+    /// Asks for a line; `None` when there is none to come.
+    pub fn ask(&mut self, question: &str) -> Result<Option<Secret<String>>, CommandError> {
+        let line = match &mut self.input {
+            Input::Given(lines) => lines.pop_front(),
+            Input::Piped => read_line()?,
+            Input::Terminal => {
+                write!(self.notes, "{question}")
+                    .and_then(|()| self.notes.flush())
+                    .map_err(|e| CommandError::output(&e))?;
+                read_line()?
+            }
+        };
+        Ok(line.map(|line| Secret::new(line.trim().to_owned())))
+    }
+}
+
+/// More than anybody types; a line this long is no answer.
+const LONGEST_LINE: u64 = 4096;
+
+fn read_line() -> Result<Option<String>, CommandError> {
+    let mut line = String::new();
+    let mut input = io::Read::take(io::stdin().lock(), LONGEST_LINE);
+    let read = input
+        .read_line(&mut line)
+        .map_err(|error| CommandError::failed(format!("the input cannot be read: {error}")))?;
+    Ok((read > 0).then_some(line))
+}
+
+#[cfg(test)]
+pub(super) mod kept {
+    //! Output kept for a test to read.
+
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What was written.
+    #[derive(Clone, Default)]
+    pub struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Kept {
+        pub fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A terminal whose person has answered beforehand.
+    pub fn terminal(format: Format, answers: &[&str]) -> (Terminal, Kept) {
+        let kept = Kept::default();
+        let given = Input::Given(answers.iter().map(|&answer| answer.to_owned()).collect());
+        (Terminal::with(format, given, Box::new(kept.clone()), Box::new(kept.clone())), kept)
+    }
+}

@@ -1,0 +1,143 @@
+//! `portcullis user`: the account's users.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::admin::{Admin, Question};
+use super::error::CommandError;
+use super::key;
+use super::table::{Head, Table, Tone};
+use super::terminal::{Format, Terminal};
+
+/// What to do with the account's users.
+#[derive(Subcommand)]
+pub enum UserCommand {
+    /// Create a user with an access key, and show the key once
+    Add(UserArgs),
+    /// List the users
+    List,
+    /// Take a user and all its access keys away
+    Remove(UserArgs),
+}
+
+#[derive(Args)]
+pub struct UserArgs {
+    /// The user's name
+    user: String,
+}
+
+/// Runs one of them.
+pub async fn run(command: UserCommand, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    match command {
+        UserCommand::Add(args) => add(&args.user, admin, terminal).await,
+        UserCommand::List => list(admin, terminal).await,
+        UserCommand::Remove(args) => remove(&args.user, admin, terminal).await,
+    }
+}
+
+async fn add(user: &str, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let question = Question::new("CreateUser").with("UserName", user);
+    admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
+    let key = key::make(user, admin).await.map_err(|error| {
+        let retry =
+            format!("The user is there without a key; make one: portcullis key create {user}{}", admin.place().flag());
+        error.next(retry)
+    })?;
+    key.show(terminal)
+}
+
+async fn remove(user: &str, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let refused = |error: super::admin::AdminError| error.into_command_error(admin.place());
+    // IAM deletes no user that still has keys.
+    for key in key::of_user(Some(user), admin).await.map_err(refused)? {
+        let question = Question::new("DeleteAccessKey").with("UserName", user).with("AccessKeyId", &key.id);
+        admin.ask(&question).await.map_err(refused)?;
+    }
+    admin.ask(&Question::new("DeleteUser").with("UserName", user)).await.map_err(refused)?;
+    match terminal.format() {
+        Format::Json => terminal.print_json(&json!({ "userName": user, "removed": true })),
+        Format::People => terminal.print(&format!("{user} and all its keys are gone.")),
+    }
+}
+
+async fn list(admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let users = admin.list(Question::new("ListUsers"), "Users").await;
+    let users = users.map_err(|error| error.into_command_error(admin.place()))?;
+    let text = |user: &super::xml::Element, name: &str| user.text_of(name).unwrap_or("-").to_owned();
+    match terminal.format() {
+        Format::Json => {
+            let users = users.iter().map(|user| {
+                json!({ "userName": user.text_of("UserName"), "arn": user.text_of("Arn"), "createDate": user.text_of("CreateDate") })
+            });
+            terminal.print_json(&Value::Array(users.collect()))
+        }
+        Format::People if users.is_empty() => {
+            terminal.print(&format!("there are no users; add one: portcullis user add NAME{}", admin.place().flag()))
+        }
+        Format::People => {
+            let mut table = Table::new(&["USER", "CREATED", "ARN"]);
+            for user in &users {
+                table.row(Tone::Plain, ["UserName", "CreateDate", "Arn"].map(|name| text(user, name)));
+            }
+            terminal.print(&table.render(Head::Shown, terminal.colour()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::fake_gate::{FakeGate, Seen, iam_error};
+    use crate::command::terminal::kept::terminal;
+
+    fn willing(seen: &Seen) -> (u16, String) {
+        let (action, result) = if seen.asks("CreateAccessKey") {
+            let key = "<AccessKey><UserName>alice</UserName><AccessKeyId>AKIAALICE00000000001</AccessKeyId>\
+                       <Status>Active</Status><SecretAccessKey>s3cr3t</SecretAccessKey></AccessKey>";
+            ("CreateAccessKey", key)
+        } else if seen.asks("ListAccessKeys") {
+            let member = "<AccessKeyMetadata><member><UserName>alice</UserName><AccessKeyId>AKIAALICE00000000001\
+                          </AccessKeyId><Status>Active</Status></member></AccessKeyMetadata>";
+            ("ListAccessKeys", member)
+        } else {
+            ("Other", "")
+        };
+        (200, format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"))
+    }
+
+    fn alice() -> UserArgs {
+        UserArgs { user: "alice".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn adding_gives_the_user_a_key_and_shows_it() {
+        let gate = FakeGate::start(willing);
+        let (mut terminal, kept) = terminal(Format::Json, &[]);
+        run(UserCommand::Add(alice()), &Admin::of(gate.place()), &mut terminal).await.unwrap();
+        assert_eq!(gate.actions(), ["CreateUser", "CreateAccessKey"]);
+        assert_eq!(
+            kept.text(),
+            "{\"userName\":\"alice\",\"accessKeyId\":\"AKIAALICE00000000001\",\"secretAccessKey\":\"s3cr3t\"}\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_user_left_without_a_key_is_told_of() {
+        let gate = FakeGate::start(|seen| match seen.asks("CreateAccessKey") {
+            true => (409, iam_error("LimitExceeded", "Cannot exceed quota")),
+            false => willing(seen),
+        });
+        let (mut terminal, _) = terminal(Format::Json, &[]);
+        let outcome = run(UserCommand::Add(alice()), &Admin::of(gate.place()), &mut terminal).await;
+        assert!(outcome.unwrap_err().next.unwrap().contains("portcullis key create alice"));
+    }
+
+    #[tokio::test]
+    async fn removing_takes_the_keys_first() {
+        let gate = FakeGate::start(willing);
+        let (mut terminal, kept) = terminal(Format::People, &[]);
+        run(UserCommand::Remove(alice()), &Admin::of(gate.place()), &mut terminal).await.unwrap();
+        assert_eq!(gate.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);
+        assert_eq!(kept.text(), "alice and all its keys are gone.\n");
+    }
+}
