@@ -20,6 +20,10 @@ pub mod gate;
 pub mod forward;
 pub mod store;
 
+pub mod audit;
+
 pub mod failure;
+
+pub mod pipeline;
 
 pub mod command;

@@ -23,6 +23,10 @@ pub enum Failure {
     Malformed(Malformed),
     /// The client: its body did not come as promised.
     Body(BodyFailure),
+    /// The client: the bucket is not of the account it expects.
+    OtherOwner,
+    /// The client: a browser asks whether it may ask, and no origin may.
+    Preflight,
     /// The client: policy says no.
     Refused(Refusal),
     /// The client: nobody is known to have signed.
@@ -37,8 +41,6 @@ pub enum Failure {
     Unrecorded,
     /// Us: something that must be known to judge cannot be read.
     StateUnknown,
-    /// Us: the gate is at its limits.
-    Overloaded,
     /// Us: a defect.
     Internal,
 }
@@ -47,8 +49,11 @@ pub enum Failure {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyFailure {
     /// The client left, or the body is shorter than announced.
+    /// `Content-MD5` or a checksum is not of its form.
+    DigestMalformed,
     Incomplete,
     LengthMissing,
+    SeveralChecksums,
     TooLong,
     TimedOut,
     /// The bucket's protection changed while the body came.
@@ -83,6 +88,16 @@ impl S3Error {
         self
     }
 
+    /// The message without what must not be kept: AWS's `NotDeviceOwnerError` repeats the code.
+    pub fn message_for_the_record(&self) -> String {
+        match self.code.as_ref() {
+            "NotDeviceOwnerError" => {
+                "The device that generated the token is not owned by the authenticated user.".to_owned()
+            }
+            _ => self.message.to_string(),
+        }
+    }
+
     /// The document a client reads.
     pub fn document(&self, resource: &str, request_id: RequestId) -> String {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
@@ -105,11 +120,29 @@ impl S3Error {
 }
 
 impl Failure {
+    /// Whether nobody is known to have asked.
+    pub fn is_anonymous(&self) -> bool {
+        match self {
+            Self::Malformed(_) | Self::Preflight | Self::Rejected(_) => true,
+            Self::Body(_)
+            | Self::Internal
+            | Self::OtherOwner
+            | Self::Refused(_)
+            | Self::StateUnknown
+            | Self::Unclear(_)
+            | Self::Unrecorded
+            | Self::Upstream(_)
+            | Self::UpstreamRefused(_) => false,
+        }
+    }
+
     /// What S3 says of it.
     pub fn s3_error(&self) -> S3Error {
         match self {
             Self::Malformed(malformed) => of_malformed(*malformed),
             Self::Body(failure) => of_body(failure),
+            Self::OtherOwner => access_denied("Access Denied"),
+            Self::Preflight => access_denied("CORSResponse: CORS is not enabled for this bucket."),
             Self::Refused(refusal) => of_refusal(refusal),
             Self::Rejected(rejected) => of_rejected(rejected),
             Self::Unclear(unclear) => unclear::of_unclear(unclear),
@@ -130,7 +163,6 @@ impl Failure {
                 "ServiceUnavailable",
                 "The bucket's protection cannot be read, so the request was not carried out. Please retry.",
             ),
-            Self::Overloaded => slow_down(),
             Self::Internal => internal(),
         }
     }
@@ -197,6 +229,14 @@ fn of_body(failure: &BodyFailure) -> S3Error {
     };
     match failure {
         BodyFailure::Incomplete => incomplete(),
+        BodyFailure::DigestMalformed => {
+            S3Error::new(400, "InvalidDigest", "The Content-MD5 or checksum value that you specified was invalid.")
+        }
+        BodyFailure::SeveralChecksums => S3Error::new(
+            400,
+            "InvalidRequest",
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        ),
         BodyFailure::LengthMissing => {
             S3Error::new(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
         }

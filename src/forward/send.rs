@@ -75,7 +75,8 @@ impl Upstream {
         &self.endpoint
     }
 
-    /// Sends what was permitted: the request inside the permit, and nothing else.
+    /// Sends what was permitted: the request inside the permit, and nothing else. An object without
+    /// bytes has no payload.
     pub async fn send(
         &self,
         permit: Permit,
@@ -174,9 +175,7 @@ impl Upstream {
                 rendered.headers.push((HeaderName::from_static("content-md5"), md5_of(&bytes)?));
                 (hex::encode(Sha256::digest(&bytes)), Upload::Document(bytes), Chunked::No)
             }
-            (Content::Payload, Some(payload)) if payload.length == 0 => {
-                (EMPTY_SHA256.to_owned(), Upload::empty(), Chunked::No)
-            }
+            (Content::Payload, None) => (EMPTY_SHA256.to_owned(), Upload::empty(), Chunked::No),
             (Content::Payload, Some(Payload { source, length, digest })) => match (digest, self.path) {
                 (Some(digest), _) => (hex::encode(digest), Upload::payload(source, length, progress), Chunked::No),
                 (None, Path::Loopback) => {
@@ -187,7 +186,7 @@ impl Upstream {
                     (SIGNED_CHUNKS.to_owned(), Upload::payload(source, length, progress), Chunked::Yes)
                 }
             },
-            (Content::Document(_), Some(_)) | (Content::Payload, None) => return Err(UpstreamError::Unwritable),
+            (Content::Document(_), Some(_)) => return Err(UpstreamError::Unwritable),
         };
         let signed = self.signer.sign(&rendered, &self.host, &digest, now);
         let target =

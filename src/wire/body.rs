@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -63,6 +64,7 @@ pub struct Body<I: Inspect> {
     condition: Option<Condition>,
     hold: Arc<OnceLock<Hold>>,
     fault: Arc<OnceLock<BodyFault<I::Fault>>>,
+    received: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +88,7 @@ impl<I: Inspect> Body<I> {
             condition: None,
             hold: Arc::default(),
             fault: Arc::default(),
+            received: Arc::default(),
         }
     }
 
@@ -93,6 +96,16 @@ impl<I: Inspect> Body<I> {
     pub fn unless_withdrawn(mut self, condition: Condition) -> Self {
         self.condition = Some(condition);
         self
+    }
+
+    /// Who inspects the body.
+    pub fn inspect(&self) -> &I {
+        &self.inspect
+    }
+
+    /// Where the bytes that came are counted.
+    pub fn received(&self) -> Arc<AtomicU64> {
+        self.received.clone()
     }
 
     /// Where the condition's hold is kept, by whoever waits for what becomes of the body.
@@ -148,10 +161,11 @@ impl<I: Inspect> Body<I> {
                         Poll::Ready(Some(Ok(frame))) => {
                             self.idle.as_mut().reset(Instant::now() + self.idle_timeout);
                             // HTTP trailers are none of S3's; its own travel inside aws-chunked.
-                            if let Ok(received) = frame.into_data()
-                                && let Err(fault) = self.inspect.push(received)
-                            {
-                                return Poll::Ready(Some(Err(BodyFault::Wrong(fault))));
+                            if let Ok(received) = frame.into_data() {
+                                self.received.fetch_add(u64::try_from(received.len()).unwrap_or(0), Ordering::Relaxed);
+                                if let Err(fault) = self.inspect.push(received) {
+                                    return Poll::Ready(Some(Err(BodyFault::Wrong(fault))));
+                                }
                             }
                         }
                         Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyFault::Cut))),

@@ -1,0 +1,234 @@
+//! How a request ends: a record, and a reply that says the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use http_body::Body as _;
+
+use super::reply::{Recorded, Reply};
+use super::{Gate, Reads};
+use crate::audit::{Asked, Category, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
+use crate::failure::{Failure, S3Error};
+use crate::forward::{Answer, AnswerBody, DeletedObject, Done};
+use crate::names::{ObjectKey, RequestId, VersionId};
+use crate::operation::{self, Access, Action, Document, Request, Routed, Unclear};
+use crate::wire::Progress;
+
+/// What the reply to a request needs that nobody decides from.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    pub request_id: RequestId,
+    pub resource: Box<str>,
+    pub reading: Reading,
+    pub received: Arc<AtomicU64>,
+    pub progress: Arc<Progress>,
+}
+
+/// Whether the client reads a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    Body,
+    HeadAlone,
+}
+
+impl Gate {
+    /// Closes the draft and makes the reply; a write's record is on disk before its reply begins.
+    pub(super) async fn end(
+        &self,
+        draft: Draft,
+        outcome: Result<Answer, Failure>,
+        ending: Ending,
+        access: Access,
+    ) -> Response<Reply> {
+        match outcome {
+            Ok(Answer::Done(done)) => self.end_done(draft, done, ending, access).await,
+            Ok(Answer::Refused(refusal)) => {
+                self.end_failed(draft, Failure::UpstreamRefused(refusal), ending, access).await
+            }
+            Err(failure) => self.end_failed(draft, failure, ending, access).await,
+        }
+    }
+
+    async fn end_done(&self, draft: Draft, done: Done, ending: Ending, access: Access) -> Response<Reply> {
+        let mut outcome = Outcome {
+            status: done.status.as_u16(),
+            bytes_in: ending.received.load(Ordering::Relaxed),
+            ..Outcome::default()
+        };
+        if access == Access::Write {
+            outcome.elements = Elements::of(&done.headers);
+            outcome.objects = done.deleted.iter().filter_map(object_outcome).collect();
+        }
+        match done.body {
+            AnswerBody::Stream(download) if !download.is_end_stream() => {
+                let recorded = Recorded::new(download, draft, outcome, self.journal.clone(), self.reads);
+                let reply = Reply::stream(recorded, ending.progress.clone());
+                ending.reply(done.status, done.headers, reply)
+            }
+            AnswerBody::Stream(_) => {
+                self.end_whole(draft, outcome, done.status, done.headers, Bytes::new(), ending, access).await
+            }
+            AnswerBody::Whole(bytes) => {
+                self.end_whole(draft, outcome, done.status, done.headers, bytes, ending, access).await
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one reply, each of its own type")]
+    async fn end_whole(
+        &self,
+        draft: Draft,
+        mut outcome: Outcome,
+        status: StatusCode,
+        headers: HeaderMap,
+        bytes: Bytes,
+        ending: Ending,
+        access: Access,
+    ) -> Response<Reply> {
+        outcome.bytes_out = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        match self.record(draft, &outcome, access).await {
+            Ok(()) => {
+                let reply = Reply::whole(bytes, ending.progress.clone());
+                ending.reply(status, headers, reply)
+            }
+            // It was done, and its intent is on disk: the next start records that nobody knows the outcome.
+            Err(failure) => ending.error(&failure.s3_error(), HeaderMap::new()),
+        }
+    }
+
+    async fn end_failed(&self, draft: Draft, failure: Failure, ending: Ending, access: Access) -> Response<Reply> {
+        let error = failure.s3_error();
+        let headers = match &failure {
+            Failure::UpstreamRefused(refusal) => refusal.headers.clone(),
+            _ => HeaderMap::new(),
+        };
+        let document = error.document(&ending.resource, ending.request_id);
+        let outcome = Outcome {
+            status: error.status.as_u16(),
+            error: Some(Failed { code: error.code.to_string(), message: error.message_for_the_record() }),
+            bytes_in: ending.received.load(Ordering::Relaxed),
+            bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
+            ..Outcome::default()
+        };
+        // Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
+        let access = if failure.is_anonymous() { Access::Read } else { access };
+        if self.record(draft, &outcome, access).await.is_err() {
+            tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
+        }
+        ending.error(&error, headers)
+    }
+
+    async fn record(&self, draft: Draft, outcome: &Outcome, access: Access) -> Result<(), Failure> {
+        let closed = draft.close(outcome);
+        match (access, self.reads) {
+            (Access::Write, _) | (Access::Read, Reads::Strict) => {
+                let sequence = closed.map_err(|_| Failure::Unrecorded)?;
+                self.journal.durable(sequence).await.map_err(|_| Failure::Unrecorded)
+            }
+            (Access::Read, Reads::Relaxed) => {
+                if closed.is_err() {
+                    tracing::error!("a read could not be recorded");
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Ending {
+    pub fn new(request_id: RequestId, parts: &Parts, progress: Arc<Progress>) -> Self {
+        let reading = if parts.method == Method::HEAD { Reading::HeadAlone } else { Reading::Body };
+        Self { request_id, resource: parts.uri.path().into(), reading, received: Arc::default(), progress }
+    }
+
+    /// A reply where even the task that was to make one failed; its draft was recorded when it was dropped.
+    pub fn internal(self) -> Response<Reply> {
+        self.error(&Failure::Internal.s3_error(), HeaderMap::new())
+    }
+
+    fn error(self, error: &S3Error, mut headers: HeaderMap) -> Response<Reply> {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        let document = match self.reading {
+            Reading::Body => Bytes::from(error.document(&self.resource, self.request_id)),
+            Reading::HeadAlone => Bytes::new(),
+        };
+        let reply = Reply::whole(document, self.progress.clone());
+        self.reply(error.status, headers, reply)
+    }
+
+    fn reply(self, status: StatusCode, mut headers: HeaderMap, body: Reply) -> Response<Reply> {
+        if let Ok(request_id) = HeaderValue::from_str(self.request_id.as_str()) {
+            headers.insert(HeaderName::from_static("x-amz-request-id"), request_id);
+        }
+        headers.insert(header::SERVER, HeaderValue::from_static("portcullis"));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// Names in the draft what is asked, as far as the head tells.
+pub(super) fn name(draft: &mut Draft, routed: &Result<Routed, Unclear>) {
+    let (action, bucket, key) = match routed {
+        Ok(routed) => (Some(routed.action()), routed.bucket(), routed.key()),
+        Err(unclear) => (unclear.action, unclear.bucket.as_ref(), unclear.key.as_ref()),
+    };
+    if let Some(action) = action {
+        draft.asks_for(Asked { bucket, key, ..asked(action) });
+    }
+}
+
+/// Describes in the draft what is asked, its document included.
+pub(super) fn describe(draft: &mut Draft, request: &Request) {
+    let objects = match &request.document {
+        Document::DeleteObjects(document) => document.objects.as_slice(),
+        Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => &[],
+    };
+    let configuration = match &request.document {
+        Document::Rewritten(bytes) => match request.action.row().body {
+            operation::Body::Policy => Configuration::Policy(bytes),
+            _ => Configuration::Xml(bytes),
+        },
+        Document::Versioning(document) => Configuration::Versioning(*document),
+        Document::DeleteObjects(_) | Document::None | Document::Payload => Configuration::None,
+    };
+    draft.asks_for(Asked {
+        bucket: request.bucket.as_ref(),
+        key: request.key.as_ref(),
+        configuration,
+        objects,
+        ..asked(request.action)
+    });
+}
+
+fn asked(action: Action) -> Asked<'static> {
+    let row = action.row();
+    Asked {
+        event_name: row.event,
+        category: match row.category {
+            operation::Category::Data => Category::Data,
+            operation::Category::Management => Category::Management,
+        },
+        read_only: row.access == Access::Read,
+        bucket: None,
+        key: None,
+        configuration: Configuration::None,
+        objects: &[],
+    }
+}
+
+fn object_outcome(deleted: &DeletedObject) -> Option<ObjectOutcome> {
+    let version = deleted.version.as_deref().and_then(|version| VersionId::parse(version).ok());
+    let result = match (&deleted.error, &deleted.delete_marker_version) {
+        (Some((code, message)), _) => Err(Failed { code: code.clone(), message: message.clone() }),
+        (None, Some(marker)) => Ok(Elements::delete_marker(marker)),
+        (None, None) => Ok(Elements::default()),
+    };
+    Some(ObjectOutcome { key: ObjectKey::parse(&deleted.key).ok()?, version, result })
+}

@@ -1,0 +1,76 @@
+//! What the gate made of a request, and how the record tells it.
+
+use crate::audit::{MfaFacts, MfaResult};
+use crate::gate::{BucketState, Permit, Refusal};
+use crate::mfa::{Fault, Offer};
+use crate::names::DeviceSerial;
+
+/// What the gate made of a request.
+pub(super) enum Judged {
+    /// No code was needed.
+    Free(Permit),
+    /// The code was right; the bucket's own state may forbid it even so.
+    Proved(Result<Permit, Refusal>),
+    Refused(Refusal),
+}
+
+/// What a client offered, before the gate takes it.
+pub(super) struct Offered {
+    presented: bool,
+    serial: Option<DeviceSerial>,
+}
+
+impl Offered {
+    pub fn of(offer: &Offer) -> Self {
+        match offer {
+            Offer::Absent => Self { presented: false, serial: None },
+            Offer::Codes(codes) => Self { presented: true, serial: Some(codes.serial.clone()) },
+            Offer::Malformed(_) => Self { presented: true, serial: None },
+        }
+    }
+
+    /// The facts of MFA Delete for the record.
+    pub fn told(self, bucket: BucketState, judged: &Judged) -> MfaFacts {
+        let (required, result) = match judged {
+            Judged::Free(_) => (false, None),
+            Judged::Proved(_) => (true, Some(MfaResult::Accepted)),
+            Judged::Refused(refusal) => of_refusal(refusal),
+        };
+        MfaFacts { bucket: bucket.mfa_delete, required, presented: self.presented, result, serial: self.serial }
+    }
+}
+
+impl Judged {
+    pub fn permit(self) -> Result<Permit, Refusal> {
+        match self {
+            Self::Free(permit) => Ok(permit),
+            Self::Proved(outcome) => outcome,
+            Self::Refused(refusal) => Err(refusal),
+        }
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
+    match refusal {
+        Refusal::ExclusionsPresent
+        | Refusal::LifecycleOnProtectedBucket
+        | Refusal::LifecyclePresent
+        | Refusal::NotVersioned => (false, None),
+        Refusal::InsecureTransport => (true, Some(MfaResult::InsecureTransport)),
+        Refusal::MalformedOffer(_) => (false, Some(MfaResult::Malformed)),
+        Refusal::MfaRequired => (true, Some(MfaResult::Missing)),
+        Refusal::NotBucketOwner => (true, Some(MfaResult::NotRoot)),
+        Refusal::NotDeviceOwner { .. } => (true, Some(MfaResult::UnknownDevice)),
+        Refusal::TokenCodeInvalid(fault) => (true, Some(of_fault(*fault))),
+        Refusal::TooManyCodesAtOnce => (true, Some(MfaResult::LockedOut)),
+    }
+}
+
+fn of_fault(fault: Fault) -> MfaResult {
+    match fault {
+        Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
+        Fault::Replayed => MfaResult::Replayed,
+        Fault::TooManyAtOnce => MfaResult::LockedOut,
+        Fault::UnknownDevice => MfaResult::UnknownDevice,
+    }
+}

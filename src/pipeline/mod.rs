@@ -1,0 +1,280 @@
+//! The story of a request, in the order in which it happens.
+
+mod ending;
+mod intake;
+mod judgement;
+mod protection;
+mod reply;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::audit::journal::Journal;
+use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
+use crate::authenticate::{self, Intake, Keyring, Payload, Realm, Signed};
+use crate::clock::{Clock, Timestamp};
+use crate::failure::Failure;
+use crate::forward::{self, Answer, Upstream};
+use crate::gate::{self, Caller, Challenge, Permit, Rules, Verdict};
+use crate::mfa::Offer;
+use crate::names::RequestId;
+use crate::operation::{self, Access, Action, Expects, Routed, Routing, Support};
+use crate::store::{SpendError, Store};
+use crate::wire::{Body, Handler, Head, Peer, Progress, Transport, TrustedProxies, Unread};
+use ending::Ending;
+use judgement::{Judged, Offered};
+use protection::{Agreed, Held};
+
+pub use protection::Protection;
+pub use reply::Reply;
+
+/// Everything a request meets on its way.
+#[derive(Debug)]
+pub struct Gate {
+    pub clock: Clock,
+    pub realm: Realm,
+    pub routing: Routing,
+    pub rules: Rules,
+    pub keyring: Arc<Keyring>,
+    pub proxies: TrustedProxies,
+    pub store: Store,
+    pub upstream: Arc<Upstream>,
+    pub journal: Arc<Journal>,
+    pub recorder: Arc<Recorder>,
+    pub protection: Protection,
+    pub reads: Reads,
+    /// How long a client may send nothing in the middle of a body.
+    pub body_idle: Duration,
+}
+
+/// `audit.reads`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// A read's record has reached the operating system before the reply ends.
+    Relaxed,
+    /// A read's record has reached the disk before the reply ends.
+    Strict,
+}
+
+/// A request whose head is understood.
+struct Asked {
+    head: Head,
+    signed: Signed,
+    routed: Routed,
+    now: Timestamp,
+}
+
+impl Handler for Gate {
+    type Reply = Reply;
+
+    async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        remote: SocketAddr,
+        progress: Arc<Progress>,
+    ) -> Response<Reply> {
+        let (parts, incoming) = request.into_parts();
+        let peer = self.proxies.peer(remote, &parts.headers);
+        let ending = Ending::new(request_id(), &parts, progress);
+        let draft = self.recorder.open(ending.request_id, peer);
+        self.answer(&parts, incoming, draft, peer, ending).await
+    }
+
+    fn refused_by_http(&self, remote: SocketAddr, bytes: u64, reason: Unread) {
+        let (reason, message) = match reason {
+            Unread::Cut => (ConnectionFault::Disconnected, "the connection ended within a request"),
+            Unread::HeadTooLong => (ConnectionFault::HeadTooLarge, "the head of the request is too long"),
+            Unread::NotHttp => (ConnectionFault::BadRequest, "the request is not HTTP/1.1"),
+            Unread::TimedOut => (ConnectionFault::HeadTooSlow, "the head of the request did not come in time"),
+        };
+        let peer = Peer { address: remote, transport: Transport::Plain };
+        let failure = ConnectionFailure { reason, message, bytes_read: bytes, bytes_written: 0 };
+        if self.recorder.connection_failed(request_id(), peer, failure).is_err() {
+            tracing::error!(%remote, "a refused connection could not be recorded");
+        }
+    }
+}
+
+impl Gate {
+    async fn answer(
+        self: Arc<Self>,
+        parts: &Parts,
+        incoming: Incoming,
+        mut draft: Draft,
+        peer: Peer,
+        ending: Ending,
+    ) -> Response<Reply> {
+        let asked = match self.ask(parts, peer, &mut draft) {
+            Ok(asked) => asked,
+            Err(failure) => return self.end(draft, Err(failure), ending, Access::Read).await,
+        };
+        match asked.routed.row().access {
+            Access::Read => self.carry_out(asked, incoming, draft, ending).await,
+            // hyper drops a handler whose client leaves; what changes something finishes all the same.
+            Access::Write => {
+                let fallback = ending.clone();
+                let finishing = tokio::spawn(self.carry_out(asked, incoming, draft, ending));
+                finishing.await.unwrap_or_else(|_| fallback.internal())
+            }
+        }
+    }
+
+    /// What is asked, and by whom; nothing of the body is read.
+    fn ask(&self, parts: &Parts, peer: Peer, draft: &mut Draft) -> Result<Asked, Failure> {
+        let now = self.clock.now();
+        let head = match Head::read(parts, peer) {
+            Ok(head) => head,
+            Err(malformed) => {
+                draft.arrived_malformed(parts);
+                return Err(Failure::Malformed(malformed));
+            }
+        };
+        draft.arrived(&head);
+        // Named before it is known who asks, so that the record of a refusal says what was refused.
+        let routed = operation::route(&head, &self.routing);
+        ending::name(draft, &routed);
+        if routed.as_ref().is_ok_and(|routed| routed.row().support == Support::Answered) {
+            return Err(Failure::Preflight);
+        }
+        let signed = authenticate::verify(&head, &self.keyring, now, &self.realm).map_err(|rejected| {
+            if let Some(key_id) = &rejected.key_id {
+                draft.claimed_by(key_id.as_str());
+            }
+            Failure::Rejected(rejected)
+        })?;
+        draft.signed_by(&signed.principal, &signed.key_id, signed.form);
+        Ok(Asked { head, signed, routed: routed.map_err(Failure::Unclear)?, now })
+    }
+
+    async fn carry_out(
+        self: Arc<Self>,
+        asked: Asked,
+        incoming: Incoming,
+        mut draft: Draft,
+        mut ending: Ending,
+    ) -> Response<Reply> {
+        let access = asked.routed.row().access;
+        let outcome = self.story(asked, incoming, &mut draft, &mut ending).await;
+        self.end(draft, outcome, ending, access).await
+    }
+
+    async fn story(
+        &self,
+        asked: Asked,
+        incoming: Incoming,
+        draft: &mut Draft,
+        ending: &mut Ending,
+    ) -> Result<Answer, Failure> {
+        let Asked { head, signed, routed, now } = asked;
+        let access = routed.row().access;
+        let caller = Caller { principal: signed.principal.clone(), form: signed.form, transport: head.peer.transport };
+        let (document, payload) = match routed.expects() {
+            Expects::Document { limit } => {
+                let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
+                (Some(intake::document(body, &signed, limit).await?), None)
+            }
+            Expects::Nothing => (None, None),
+            Expects::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),
+        };
+        let request = routed.complete(document).map_err(Failure::Unclear)?;
+        ending::describe(draft, &request);
+        self.expect_owner(&request)?;
+        let held = self.protection.hold(&request, now).await?;
+        let offer = Offer::parse(head.headers.value("x-amz-mfa"));
+        let offered = Offered::of(&offer);
+        let judged = match gate::assess(request, &caller, held.state, offer, self.rules) {
+            Verdict::Forward(permit) => Judged::Free(permit),
+            Verdict::Refuse(refusal) => Judged::Refused(refusal),
+            Verdict::Verify(challenge) => self.second_factor(challenge, &caller, now).await?,
+        };
+        draft.judged(offered.told(held.state, &judged));
+        let permit = judged.permit().map_err(Failure::Refused)?;
+        // No trail, no act.
+        if access == Access::Write {
+            let intent = draft.intend().map_err(|_| Failure::Unrecorded)?;
+            self.journal.durable(intent).await.map_err(|_| Failure::Unrecorded)?;
+        }
+        let (bucket, change) = (permit.request().bucket.clone(), permit.change());
+        self.protection.before(permit.request(), change, now).await?;
+        let answer = self.forward(permit, payload, &signed, &held, now).await;
+        if let Some(bucket) = bucket {
+            self.protection.after(&bucket, change, held.state, Agreed::of(&answer), now).await?;
+        }
+        answer
+    }
+
+    /// Takes the code of a challenge; it is spent, durably, before anything else happens.
+    async fn second_factor(&self, challenge: Challenge, caller: &Caller, now: Timestamp) -> Result<Judged, Failure> {
+        match self.store.spend(challenge.offer(), &caller.principal, now).await {
+            Ok(proof) => Ok(Judged::Proved(challenge.meet(proof))),
+            Err(SpendError::Fault(fault)) => Ok(Judged::Refused(challenge.fail(fault))),
+            Err(SpendError::Store(error)) => {
+                tracing::error!(%error, "a code cannot be judged");
+                Err(Failure::Unrecorded)
+            }
+        }
+    }
+
+    async fn forward(
+        &self,
+        permit: Permit,
+        payload: Option<Body<Intake>>,
+        signed: &Signed,
+        held: &Held,
+        now: Timestamp,
+    ) -> Result<Answer, Failure> {
+        let Some(mut body) = payload else {
+            return self.upstream.send(permit, None, now).await.map_err(Failure::Upstream);
+        };
+        if let Some(condition) = self.protection.at_the_end(held) {
+            body = body.unless_withdrawn(condition);
+        }
+        // Kept until the upstream has answered: what was judged holds until then.
+        let (fault, _hold) = (body.fault(), body.hold());
+        let length = body.inspect().length();
+        if length == 0 {
+            // Nothing could be held back, so it is found right before anything is sent.
+            body.collect(0).await.map_err(intake::of_fault)?;
+            return self.upstream.send(permit, None, now).await.map_err(Failure::Upstream);
+        }
+        let digest = match signed.payload {
+            Payload::Digest(digest) => Some(digest),
+            Payload::Chunked(_) | Payload::Unsigned => None,
+        };
+        let payload = forward::Payload { source: Box::pin(intake::Interruptible(body)), length, digest };
+        let answer = self.upstream.send(permit, Some(payload), now).await;
+        match (fault.get(), answer) {
+            (Some(fault), _) => Err(intake::of_fault(fault.clone())),
+            (None, answer) => answer.map_err(Failure::Upstream),
+        }
+    }
+
+    fn body(
+        &self,
+        head: &Head,
+        signed: &Signed,
+        action: Action,
+        incoming: Incoming,
+        ending: &mut Ending,
+    ) -> Result<Body<Intake>, Failure> {
+        let body = Body::new(incoming, intake::of(head, signed, action)?, self.body_idle);
+        ending.received = body.received();
+        Ok(body)
+    }
+
+    /// Answers for the upstream who owns its buckets, where the client wants to be sure.
+    fn expect_owner(&self, request: &operation::Request) -> Result<(), Failure> {
+        let expected = request.expected_owner.iter().chain(&request.expected_source_owner);
+        let ours = expected.into_iter().all(|owner| owner == self.store.account());
+        if ours { Ok(()) } else { Err(Failure::OtherOwner) }
+    }
+}
+
+fn request_id() -> RequestId {
+    RequestId::from_random(*uuid::Uuid::new_v4().as_bytes())
+}

@@ -1,0 +1,239 @@
+//! What a bucket is when a request for it is judged, and that it stays so until the upstream has answered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock::Timestamp;
+use crate::failure::Failure;
+use crate::forward::{Answer, Upstream, UpstreamError};
+use crate::gate::{BucketState, MfaDelete, Profile, StateChange, Versioning};
+use crate::names::BucketName;
+use crate::operation::{Access, Document, Hazard, MfaDeleteChange, Request};
+use crate::store::{Generation, Leases, ReadLease, Store, WriteLease};
+use crate::wire::{Condition, Hold, Withdrawn};
+
+/// What is remembered of buckets, and what the upstream says of them now.
+#[derive(Debug)]
+pub struct Protection {
+    store: Store,
+    upstream: Arc<Upstream>,
+    leases: Leases,
+    profile: Profile,
+    seen: Mutex<HashMap<BucketName, Seen>>,
+}
+
+/// A bucket's versioning as it was seen lately.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    versioning: Versioning,
+    generation: Generation,
+    at: Instant,
+}
+
+/// A bucket's state, for as long as this lives.
+#[derive(Debug)]
+pub struct Held {
+    pub state: BucketState,
+    lease: Lease,
+}
+
+#[derive(Debug)]
+enum Lease {
+    /// Taken when the body has come, if nothing changed until then: a slow upload must not keep root waiting.
+    AtTheEnd {
+        bucket: BucketName,
+        generation: Generation,
+    },
+    NotNeeded,
+    Read {
+        _lease: ReadLease,
+    },
+    Write {
+        _lease: WriteLease,
+    },
+}
+
+/// How long the versioning of a protected bucket is believed for operations that name no version.
+/// Changes through the gate end it at once; this bounds what was changed behind its back.
+const FRESH: Duration = Duration::from_secs(2);
+
+impl Protection {
+    /// Looks at buckets through this store and this upstream.
+    pub fn new(store: Store, upstream: Arc<Upstream>, profile: Profile) -> Self {
+        Self { leases: store.leases().clone(), store, upstream, profile, seen: Mutex::default() }
+    }
+
+    /// Reads the state that a request is judged by, under the lease that keeps it true.
+    pub async fn hold(&self, request: &Request, now: Timestamp) -> Result<Held, Failure> {
+        let Some(bucket) = &request.bucket else {
+            return Ok(Held { state: BucketState::UNPROTECTED, lease: Lease::NotNeeded });
+        };
+        let lease = match lease_of(request) {
+            Needs::AtTheEnd => Lease::AtTheEnd { bucket: bucket.clone(), generation: self.leases.generation(bucket) },
+            Needs::Nothing => Lease::NotNeeded,
+            Needs::Read => Lease::Read { _lease: self.leases.read(bucket).await },
+            Needs::Write => Lease::Write { _lease: self.leases.write(bucket).await },
+        };
+        let record = self.store.bucket(bucket);
+        let mut state = BucketState { mfa_delete: record.mfa_delete, name: record.name, ..BucketState::UNPROTECTED };
+        let protected = record.mfa_delete == MfaDelete::Enabled;
+        match request.hazard {
+            Hazard::ReplacesNullVersion if protected && self.profile == Profile::Strict => {
+                state.versioning = self.versioning(bucket, now).await?;
+            }
+            Hazard::ChangesVersioning(change) if change.mfa_delete == MfaDeleteChange::Enable && !protected => {
+                state.versioning = self.upstream.versioning(bucket, now).await.map_err(unknown)?;
+                state.lifecycle = self.upstream.lifecycle(bucket, now).await.map_err(unknown)?;
+            }
+            Hazard::ChangesVersioning(_)
+            | Hazard::CreatesBucket
+            | Hazard::DeletesBucket
+            | Hazard::DestroysVersion
+            | Hazard::ExpiresVersions
+            | Hazard::ExposesData
+            | Hazard::None
+            | Hazard::ReplacesNullVersion
+            | Hazard::ReplacesUnversioned
+            | Hazard::Replicates
+            | Hazard::WeakensProtection => {}
+        }
+        Ok(Held { state, lease })
+    }
+
+    /// What has to hold when the last byte of a body is about to go out.
+    pub fn at_the_end(&self, held: &Held) -> Option<Condition> {
+        let Lease::AtTheEnd { bucket, generation } = &held.lease else { return None };
+        if held.state.mfa_delete != MfaDelete::Enabled {
+            return None;
+        }
+        let (leases, bucket, generation) = (self.leases.clone(), bucket.clone(), *generation);
+        Some(Box::pin(async move {
+            let lease = leases.read(&bucket).await;
+            if lease.generation() != generation {
+                return Err(Withdrawn);
+            }
+            Ok(Box::new(lease) as Hold)
+        }))
+    }
+
+    /// Records a change that must not be lost if the gate dies before the upstream answers.
+    pub async fn before(&self, request: &Request, change: StateChange, now: Timestamp) -> Result<(), Failure> {
+        match (change, &request.bucket) {
+            (StateChange::EnableMfaDelete, Some(bucket)) => self.record(bucket, change, now).await,
+            (StateChange::EnableMfaDelete, None) => Err(Failure::Internal),
+            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget | StateChange::None, _) => Ok(()),
+        }
+    }
+
+    /// Records what the upstream's answer makes of the bucket. Silence changes nothing: enabling stays
+    /// recorded, since the upstream may have agreed, and what takes protection away is not recorded.
+    pub(super) async fn after(
+        &self,
+        bucket: &BucketName,
+        change: StateChange,
+        was: BucketState,
+        agreed: Agreed,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        match (change, agreed) {
+            (StateChange::None, _) | (StateChange::EnableMfaDelete, Agreed::Yes | Agreed::Unknown) => Ok(()),
+            (StateChange::EnableMfaDelete, Agreed::No) => match was.mfa_delete {
+                MfaDelete::Disabled => self.record(bucket, StateChange::DisableMfaDelete, now).await,
+                MfaDelete::Enabled => Ok(()),
+                MfaDelete::NeverSet => self.record(bucket, StateChange::Forget, now).await,
+            },
+            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::Yes) => {
+                self.record(bucket, change, now).await
+            }
+            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::No | Agreed::Unknown) => {
+                Ok(())
+            }
+        }
+    }
+
+    async fn record(&self, bucket: &BucketName, change: StateChange, now: Timestamp) -> Result<(), Failure> {
+        self.store.record_bucket(bucket, change, now).await.map(drop).map_err(|error| {
+            tracing::error!(%bucket, %error, "the bucket's protection cannot be recorded");
+            Failure::Unrecorded
+        })
+    }
+
+    async fn versioning(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, Failure> {
+        let generation = self.leases.generation(bucket);
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).copied();
+        if let Some(seen) = known
+            && seen.generation == generation
+            && seen.at.elapsed() < FRESH
+        {
+            return Ok(seen.versioning);
+        }
+        let at = Instant::now();
+        let versioning = self.upstream.versioning(bucket, now).await.map_err(unknown)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, seen| seen.at.elapsed() < FRESH);
+        seen.insert(bucket.clone(), Seen { versioning, generation, at });
+        Ok(versioning)
+    }
+}
+
+/// Whether the upstream did what it was asked.
+#[derive(Clone, Copy)]
+pub(super) enum Agreed {
+    No,
+    Unknown,
+    Yes,
+}
+
+impl Agreed {
+    /// What an answer, or the lack of one, says.
+    pub fn of(answer: &Result<Answer, Failure>) -> Self {
+        match answer {
+            Ok(Answer::Done(_)) => Self::Yes,
+            Ok(Answer::Refused(_)) => Self::No,
+            Err(Failure::Upstream(error)) if error.nothing_was_done() => Self::No,
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+fn unknown(error: UpstreamError) -> Failure {
+    match error {
+        UpstreamError::RefusesUs | UpstreamError::Unreachable => Failure::Upstream(error),
+        UpstreamError::BrokenOff | UpstreamError::Silent | UpstreamError::Unreadable | UpstreamError::Unwritable => {
+            tracing::error!(%error, "a bucket's state cannot be read");
+            Failure::StateUnknown
+        }
+    }
+}
+
+/// Which lease keeps true what a request is judged by.
+enum Needs {
+    AtTheEnd,
+    Nothing,
+    Read,
+    Write,
+}
+
+fn lease_of(request: &Request) -> Needs {
+    if request.action.row().access == Access::Read {
+        return Needs::Nothing;
+    }
+    match request.hazard {
+        Hazard::None => Needs::Nothing,
+        Hazard::ReplacesNullVersion | Hazard::ReplacesUnversioned => match request.document {
+            Document::Payload => Needs::AtTheEnd,
+            Document::DeleteObjects(_) | Document::None | Document::Rewritten(_) | Document::Versioning(_) => {
+                Needs::Read
+            }
+        },
+        Hazard::DestroysVersion => Needs::Read,
+        Hazard::ChangesVersioning(_)
+        | Hazard::CreatesBucket
+        | Hazard::DeletesBucket
+        | Hazard::ExpiresVersions
+        | Hazard::ExposesData
+        | Hazard::Replicates
+        | Hazard::WeakensProtection => Needs::Write,
+    }
+}

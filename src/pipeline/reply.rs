@@ -1,0 +1,165 @@
+//! The body of a reply: its record is written before its last byte goes out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use thiserror::Error;
+
+use super::Reads;
+use crate::audit::journal::{Journal, JournalClosed, Sequence};
+use crate::audit::{Draft, Failed, Outcome};
+use crate::forward::Download;
+use crate::wire::Progress;
+
+/// The body of a reply.
+pub struct Reply {
+    content: Content,
+    /// Told at the end, so that what comes later over the connection is known to be another request's.
+    progress: Arc<Progress>,
+}
+
+enum Content {
+    Stream(Box<Recorded>),
+    Whole(Bytes),
+}
+
+/// The upstream broke off in the middle of its answer, so the reply does too.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the upstream broke off in the middle of its answer")]
+pub struct BrokenOff;
+
+impl Reply {
+    /// A body that was recorded already.
+    pub fn whole(bytes: Bytes, progress: Arc<Progress>) -> Self {
+        Self { content: Content::Whole(bytes), progress }
+    }
+
+    /// A body that is recorded when it has passed.
+    pub fn stream(recorded: Recorded, progress: Arc<Progress>) -> Self {
+        Self { content: Content::Stream(Box::new(recorded)), progress }
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut self.content {
+            Content::Stream(recorded) => recorded.poll_frame(cx),
+            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Stream(recorded) => recorded.is_over(),
+            Content::Whole(bytes) => bytes.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Stream(recorded) => recorded.download.size_hint(),
+            Content::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.progress.account();
+    }
+}
+
+/// An upstream's answer on its way to the client, with the draft that its end closes.
+pub struct Recorded {
+    download: Download,
+    draft: Option<Draft>,
+    outcome: Outcome,
+    journal: Arc<Journal>,
+    reads: Reads,
+    /// The last frame, until its record is on disk.
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
+    frame: Option<Frame<Bytes>>,
+    durable: Pin<Box<dyn Future<Output = Result<(), JournalClosed>> + Send>>,
+}
+
+impl Recorded {
+    /// An answer whose draft is closed with `outcome` and the number of bytes that went out.
+    pub fn new(download: Download, draft: Draft, outcome: Outcome, journal: Arc<Journal>, reads: Reads) -> Self {
+        Self { download, draft: Some(draft), outcome, journal, reads, waiting: None }
+    }
+
+    fn is_over(&self) -> bool {
+        self.draft.is_none() && self.waiting.is_none() && self.download.is_end_stream()
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if self.waiting.is_none() {
+            let frame = match ready!(Pin::new(&mut self.download).poll_frame(cx)) {
+                Some(Ok(frame)) => Some(frame),
+                Some(Err(_)) => {
+                    self.outcome.error = Some(broken_off());
+                    self.close();
+                    return Poll::Ready(Some(Err(BrokenOff)));
+                }
+                None => None,
+            };
+            let length = frame.as_ref().and_then(|frame| frame.data_ref()).map_or(0, Bytes::len);
+            self.outcome.bytes_out += u64::try_from(length).unwrap_or(0);
+            if frame.is_some() && !self.download.is_end_stream() {
+                return Poll::Ready(frame.map(Ok));
+            }
+            match (self.close(), self.reads) {
+                (Some(sequence), Reads::Strict) => {
+                    let durable = Box::pin(self.journal.durable(sequence));
+                    self.waiting = Some(Waiting { frame, durable });
+                }
+                (Some(_), Reads::Relaxed) | (None, _) => return Poll::Ready(frame.map(Ok)),
+            }
+        }
+        let Some(waiting) = &mut self.waiting else { return Poll::Ready(None) };
+        let durable = ready!(waiting.durable.as_mut().poll(cx));
+        let frame = self.waiting.take().and_then(|waiting| waiting.frame);
+        match durable {
+            Ok(()) => Poll::Ready(frame.map(Ok)),
+            Err(JournalClosed) => Poll::Ready(Some(Err(BrokenOff))),
+        }
+    }
+
+    fn close(&mut self) -> Option<Sequence> {
+        let closed = self.draft.take()?.close(&self.outcome);
+        if closed.is_err() {
+            tracing::error!("a read could not be recorded");
+        }
+        closed.ok()
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        if self.draft.is_some() {
+            self.outcome.error = Some(Failed {
+                code: "RequestAbandoned".to_owned(),
+                message: "The client left before the reply was complete".to_owned(),
+            });
+            self.close();
+        }
+    }
+}
+
+fn broken_off() -> Failed {
+    Failed {
+        code: "InternalError".to_owned(),
+        message: "The storage behind the gate broke off in the middle of its answer".to_owned(),
+    }
+}

@@ -1,0 +1,179 @@
+//! Keeps the map of ARCHITECTURE.md true: who may name whom, who may touch the world, how long a file may be.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules by layer: each names only modules of lower layers, and itself.
+const LAYERS: &[&[&str]] = &[
+    &["clock", "names", "secret"],
+    &["config", "wire"],
+    &["authenticate", "mfa", "operation"],
+    &["gate"],
+    &["forward", "store"],
+    &["audit"],
+    &["failure"],
+    &["api", "pipeline"],
+    &["embedded", "serve"],
+    &["command"],
+];
+
+/// Edges within a layer, each with its reason.
+const SIDEWAYS: &[(&str, &str)] = &[
+    // `portcullis dev` starts the store and the gate; the composition root knows neither.
+];
+
+/// Modules, or files of modules, whose outcome depends on their arguments alone.
+const PURE: &[&str] = &[
+    "authenticate",
+    "failure",
+    "forward/render.rs",
+    "gate",
+    "mfa",
+    "names.rs",
+    "operation",
+    "secret.rs",
+    "wire/head.rs",
+    "wire/query.rs",
+];
+
+/// Words by which a function reaches out of its arguments.
+const EFFECTS: &[&str] = &[
+    "async fn",
+    ".await",
+    "SystemTime",
+    "Instant::now",
+    "std::env",
+    "std::fs",
+    "tokio::",
+    "tracing::",
+    "getrandom",
+    "println!",
+];
+
+/// Crates that have one home, or a few.
+const HOMES: &[(&str, &[&str])] = &[
+    ("clap", &["command"]),
+    ("hyper", &["command", "embedded", "forward", "pipeline", "serve", "wire"]),
+    ("s3s", &["embedded"]),
+    ("sled", &["store"]),
+    ("totp_rs", &["mfa"]),
+];
+
+const LONGEST_FILE: usize = 800;
+
+#[test]
+fn a_module_names_only_modules_of_lower_layers() {
+    let layer: BTreeMap<&str, usize> =
+        LAYERS.iter().enumerate().flat_map(|(index, names)| names.iter().map(move |name| (*name, index))).collect();
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let Some(home) = module_of(&file) else { continue };
+        let Some(own) = layer.get(home.as_str()) else {
+            wrong.push(format!("{}: module `{home}` has no layer", file.display()));
+            continue;
+        };
+        for named in named_modules(&code_of(&file)) {
+            let Some(other) = layer.get(named.as_str()) else { continue };
+            let sideways = SIDEWAYS.contains(&(home.as_str(), named.as_str()));
+            if named != home && other >= own && !sideways {
+                wrong.push(format!("{}: `{home}` may not name `{named}`", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_pure_module_reaches_for_nothing_but_its_arguments() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let path = file.to_string_lossy().replace('\\', "/");
+        if !PURE.iter().any(|pure| path.starts_with(&format!("src/{pure}"))) {
+            continue;
+        }
+        let code = code_of(&file);
+        wrong.extend(EFFECTS.iter().filter(|word| code.contains(**word)).map(|word| format!("{path}: `{word}`")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_crate_is_named_only_where_it_lives() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let Some(home) = module_of(&file) else { continue };
+        let code = code_of(&file);
+        for (name, homes) in HOMES {
+            let named = code.contains(&format!("use {name}::")) || code.contains(&format!(" {name}::"));
+            if named && !homes.contains(&home.as_str()) {
+                wrong.push(format!("{}: `{name}` lives in {}", file.display(), homes.join(", ")));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_file_is_read_in_one_sitting() {
+    let long: Vec<String> = sources()
+        .iter()
+        .map(|file| (file, read(file).lines().count()))
+        .filter(|(_, lines)| *lines > LONGEST_FILE)
+        .map(|(file, lines)| format!("{}: {lines} lines", file.display()))
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn every_module_of_the_crate_has_a_layer() {
+    let root = read(Path::new("src/lib.rs"));
+    let declared = root.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let known: Vec<&str> = LAYERS.iter().flat_map(|names| names.iter().copied()).collect();
+    let unknown: Vec<&str> = declared.filter(|name| !known.contains(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// Every source file but those that hold tests alone.
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the folder is there") {
+            let path = entry.expect("the entry is readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    assert!(files.len() > 20, "the sources were found");
+    files
+}
+
+fn module_of(file: &Path) -> Option<String> {
+    let place = file.strip_prefix("src").ok()?;
+    let first = place.components().next()?.as_os_str().to_str()?;
+    let name = first.strip_suffix(".rs").unwrap_or(first);
+    (!matches!(name, "lib" | "main")).then(|| name.to_owned())
+}
+
+/// A file without its tests, and without comments.
+fn code_of(file: &Path) -> String {
+    let text = read(file);
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn named_modules(code: &str) -> Vec<String> {
+    code.split("crate::")
+        .skip(1)
+        .map(|rest| rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect())
+        .collect()
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(file).expect("the file is readable")
+}
