@@ -13,6 +13,9 @@ const BASIC: StaticFormatDescription = format_description!("[year][month][day]T[
 const EXTENDED: StaticFormatDescription = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 const EXTENDED_MILLIS: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const CONSOLE: StaticFormatDescription = format_description!(
+    "[month repr:short] [day padding:none], [year] [hour repr:12 padding:none]:[minute]:[second] [period]"
+);
 const HTTP_DATE: StaticFormatDescription =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
@@ -71,6 +74,11 @@ impl Timestamp {
     /// `2026-11-21T09:41:58.123Z`, as in S3's XML.
     pub fn iso_millis(self) -> String {
         self.written(EXTENDED_MILLIS)
+    }
+
+    /// `Nov 21, 2026 9:41:58 AM`, as CloudTrail writes the times in IAM's answers.
+    pub fn console(self) -> String {
+        self.written(CONSOLE)
     }
 
     /// `Sat, 21 Nov 2026 09:41:58 GMT`, as in `Date`.
@@ -159,6 +167,7 @@ mod tests {
         assert_eq!(moment.iso_extended(), "2015-08-30T12:36:00Z");
         assert_eq!(moment.iso_millis(), "2015-08-30T12:36:00.123Z");
         assert_eq!(moment.http_date(), "Sun, 30 Aug 2015 12:36:00 GMT");
+        assert_eq!(moment.console(), "Aug 30, 2015 12:36:00 PM");
     }
 
     #[test]
