@@ -24,6 +24,7 @@ pub mod audit;
 
 pub mod failure;
 
+pub mod api;
 pub mod pipeline;
 
 pub mod command;

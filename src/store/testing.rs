@@ -56,7 +56,12 @@ pub fn code(device: &NewDevice, now: Timestamp) -> Code {
 /// Codes of consecutive steps, the last one of this moment.
 pub fn codes(device: &NewDevice, count: i64, now: Timestamp) -> Codes {
     let at = |age: i64| Timestamp::from_seconds(now.seconds() - 30 * age);
-    Codes { serial: device.serial.clone(), codes: (0..count).rev().map(|age| code(device, at(age))).collect() }
+    shown_by(device, (0..count).rev().map(|age| code(device, at(age))))
+}
+
+/// An offer of these codes.
+pub fn shown_by(device: &NewDevice, codes: impl IntoIterator<Item = Code>) -> Codes {
+    Codes { serial: device.serial.clone(), codes: codes.into_iter().collect() }
 }
 
 /// Makes a device and enables it by the codes before and of this moment.

@@ -1,0 +1,116 @@
+//! A subset of AWS's IAM Query API (version 2010-05-08), as the admin socket speaks it.
+//!
+//! Who asks is root of the account: the socket lets in nobody else. So where a user name is left out,
+//! root itself is meant, as with AWS when root's key signs. Only root has devices here.
+
+mod action;
+mod devices;
+mod facts;
+mod principals;
+mod refused;
+mod xml;
+
+use uuid::Uuid;
+
+use crate::clock::Timestamp;
+use crate::mfa::{Offer, Proof};
+use crate::secret::Secret;
+use crate::store::{SpendError, Store};
+use action::{Action, Parameters};
+use refused::Refused;
+use xml::Element;
+
+pub use facts::{Effect, EventError, FactorOutcome, Facts, SecondFactor};
+
+/// An answer, with the facts for its event.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    /// XML; hidden, since a seed or a secret key may be in it, which are shown this once.
+    pub body: Secret<String>,
+    pub facts: Facts,
+}
+
+/// The type of every answer's body.
+pub const CONTENT_TYPE: &str = "text/xml";
+
+/// One request on its way to its answer.
+struct Call<'a> {
+    parameters: Parameters<'a>,
+    offer: Offer,
+    store: &'a Store,
+    now: Timestamp,
+    facts: &'a mut Facts,
+}
+
+/// Answers one request; `offer` is what came in its `x-amz-mfa` header, and is spent only where it is needed.
+pub async fn answer(parameters: &[(String, String)], offer: Offer, store: &Store, now: Timestamp) -> Reply {
+    let request_id = Uuid::new_v4().to_string();
+    let mut facts = Facts::new(&request_id);
+    let answered = dispatch(parameters, offer, store, now, &mut facts).await;
+    let (status, body) = match answered {
+        Ok((action, result)) => (200, xml::success(action.name(), result, &request_id)),
+        Err(refused) => {
+            facts.refused(&refused);
+            (refused.status, xml::failure(&refused, &request_id))
+        }
+    };
+    Reply { status, body, facts }
+}
+
+async fn dispatch(
+    parameters: &[(String, String)],
+    offer: Offer,
+    store: &Store,
+    now: Timestamp,
+    facts: &mut Facts,
+) -> Result<(Action, Option<Element>), Refused> {
+    let action = Action::find(parameters)?;
+    facts.asks_for(action);
+    let parameters = Parameters::read(action, parameters)?;
+    facts.parameters(&parameters);
+    if let Offer::Malformed(_) = &offer {
+        return Err(Refused::malformed_offer());
+    }
+    let call = Call { parameters, offer, store, now, facts };
+    let result = match action {
+        Action::CreateAccessKey => call.create_access_key().await.map(Some),
+        Action::CreateUser => call.create_user().await.map(Some),
+        Action::CreateVirtualMfaDevice => call.create_virtual_mfa_device().await.map(Some),
+        Action::DeactivateMfaDevice => call.deactivate_mfa_device().await.map(|()| None),
+        Action::DeleteAccessKey => call.delete_access_key().await.map(|()| None),
+        Action::DeleteUser => call.delete_user().await.map(|()| None),
+        Action::DeleteVirtualMfaDevice => call.delete_virtual_mfa_device().await.map(|()| None),
+        Action::EnableMfaDevice => call.enable_mfa_device().await.map(|()| None),
+        Action::GetUser => call.user().map(Some),
+        Action::ListAccessKeys => call.list_access_keys().map(Some),
+        Action::ListMfaDevices => call.list_mfa_devices().map(Some),
+        Action::ListUsers => call.list_users().map(Some),
+        Action::ListVirtualMfaDevices => call.list_virtual_mfa_devices().map(Some),
+        Action::ResyncMfaDevice => call.resync_mfa_device().await.map(|()| None),
+        Action::UpdateAccessKey => call.update_access_key().await.map(|()| None),
+    }?;
+    Ok((action, result))
+}
+
+impl Call<'_> {
+    /// The proof that a change beside an active device needs; without one, the first device needs none.
+    async fn prove(&mut self) -> Result<Option<Proof>, Refused> {
+        if !self.store.has_active_device() {
+            return Ok(None);
+        }
+        let Offer::Codes(codes) = &self.offer else { return Err(Refused::mfa_required()) };
+        let spent = self.store.spend(codes, &crate::authenticate::Principal::Root, self.now).await;
+        self.facts.judged(&codes.serial, &spent);
+        match spent {
+            Ok(proof) => Ok(Some(proof)),
+            Err(SpendError::Fault(fault)) => {
+                Err(Refused::offer(fault, self.store.codes_needed(&codes.serial, self.now)))
+            }
+            Err(SpendError::Store(error)) => Err(Refused::store(error, "")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Answers as the Query protocol writes them.
+
+use quick_xml::escape::escape;
+
+use super::refused::Refused;
+use crate::secret::Secret;
+
+/// An element that is being filled.
+pub struct Element {
+    name: &'static str,
+    inside: Secret<String>,
+}
+
+const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+
+impl Element {
+    /// An empty element.
+    pub fn new(name: &'static str) -> Self {
+        Self { name, inside: Secret::new(String::new()) }
+    }
+
+    /// With a child that holds a text.
+    pub fn text(self, name: &str, text: &str) -> Self {
+        let child = Secret::new(format!("<{name}>{}</{name}>", escape(text)));
+        self.raw(&child)
+    }
+
+    /// With a child.
+    pub fn child(self, child: Self) -> Self {
+        let written = child.written();
+        self.raw(&written)
+    }
+
+    /// With a list; each of its members is named so.
+    pub fn list(self, name: &'static str, members: impl IntoIterator<Item = Self>) -> Self {
+        let list = members.into_iter().fold(Self::new(name), |list, member| {
+            let member = Self { name: "member", ..member };
+            list.child(member)
+        });
+        self.child(list)
+    }
+
+    fn raw(self, more: &Secret<String>) -> Self {
+        let inside = Secret::new([self.inside.expose().as_str(), more.expose()].concat());
+        Self { name: self.name, inside }
+    }
+
+    fn written(&self) -> Secret<String> {
+        Secret::new(format!("<{0}>{1}</{0}>", self.name, self.inside.expose()))
+    }
+}
+
+/// The body of an answer to an action.
+pub fn success(action: &str, result: Option<Element>, request_id: &str) -> Secret<String> {
+    let result =
+        result.map(|result| Secret::new(format!("<{action}Result>{}</{action}Result>", result.inside.expose())));
+    let result = result.as_ref().map_or("", |result| result.expose());
+    Secret::new(format!(
+        "<{action}Response xmlns=\"{NAMESPACE}\">{result}<ResponseMetadata><RequestId>{request_id}</RequestId>\
+         </ResponseMetadata></{action}Response>"
+    ))
+}
+
+/// The body of a refusal.
+pub fn failure(refused: &Refused, request_id: &str) -> Secret<String> {
+    let blame = if refused.status < 500 { "Sender" } else { "Receiver" };
+    Secret::new(format!(
+        "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error>\
+         <RequestId>{request_id}</RequestId></ErrorResponse>",
+        refused.code,
+        escape(&refused.message)
+    ))
+}

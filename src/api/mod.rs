@@ -1,0 +1,4 @@
+//! AWS's control APIs beside S3: the same words that stock tools speak, over the same domain functions.
+
+pub mod iam;
+pub mod query;
