@@ -1,0 +1,319 @@
+//! Bodies on their way between a connection and the disk, never whole in memory.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use s3s::dto::StreamingBlob;
+use s3s::{Body, S3Result, s3_error};
+use tokio::task::JoinHandle;
+
+use super::bucket::Bucket;
+use super::digest::{Digest, Digested};
+use super::faults::{internal, named};
+use super::record::{Algorithm, Description, Object, Segment};
+use super::store::random_name;
+
+/// How much is written or read at a time, and the most that a body below it is read in one go.
+const BATCH: usize = 256 * 1024;
+
+/// A body that arrives.
+pub struct Arriving {
+    sink: Sink,
+    rest: Vec<Bytes>,
+}
+
+/// A body on disk that no record names yet; it is removed unless it is kept.
+#[must_use]
+pub struct Arrived {
+    pub body: Unnamed,
+    pub size: u64,
+    pub digested: Digested,
+}
+
+/// A body's name while no record holds it.
+pub struct Unnamed {
+    bucket: Arc<Bucket>,
+    name: Option<String>,
+}
+
+impl Unnamed {
+    /// Makes up a name.
+    pub fn new(bucket: &Arc<Bucket>) -> S3Result<Self> {
+        Ok(Self { bucket: bucket.clone(), name: Some(random_name()?) })
+    }
+
+    /// The name, while it is not kept.
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Leaves the body to the record that names it.
+    pub fn keep(mut self) -> String {
+        self.name.take().unwrap_or_default()
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        self.bucket.directory.remove_bodies(self.name.as_deref());
+    }
+}
+
+struct Sink {
+    body: Unnamed,
+    file: Option<File>,
+    size: u64,
+    digest: Digest,
+}
+
+impl Sink {
+    fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(self.body.bucket.directory.create_body(self.body.name())?),
+        };
+        for bytes in batch {
+            self.digest.update(bytes);
+            file.write_all(bytes)?;
+            self.size += bytes.len() as u64;
+        }
+        Ok(())
+    }
+}
+
+impl Arriving {
+    /// Takes a body in, writing a batch while the next one arrives. The last batch is left to `finish`.
+    pub async fn receive(bucket: &Arc<Bucket>, body: Option<StreamingBlob>, algorithm: Algorithm) -> S3Result<Self> {
+        let sink = Sink { body: Unnamed::new(bucket)?, file: None, size: 0, digest: Digest::new(algorithm) };
+        let mut writing = Writing::Resting(Box::new(sink));
+        let (mut batch, mut gathered) = (Vec::new(), 0);
+        if let Some(mut body) = body {
+            while let Some(bytes) = body.next().await {
+                let bytes = bytes.map_err(|error| cut_short(&*error))?;
+                gathered += bytes.len();
+                batch.push(bytes);
+                if gathered >= BATCH {
+                    writing = writing.write(std::mem::take(&mut batch)).await.map_err(internal)?;
+                    gathered = 0;
+                }
+            }
+        }
+        let sink = writing.rest().await.map_err(internal)?;
+        Ok(Self { sink: *sink, rest: batch })
+    }
+
+    /// Writes what is left; blocks.
+    pub fn finish(mut self) -> S3Result<Arrived> {
+        self.sink.write(&self.rest).map_err(internal)?;
+        let Sink { body, size, digest, .. } = self.sink;
+        Ok(Arrived { body, size, digested: digest.finish() })
+    }
+
+    /// Copies a range of an object into a new body; blocks.
+    pub fn copy(source: &Source, target: &Arc<Bucket>, range: Range<u64>, algorithm: Algorithm) -> S3Result<Arrived> {
+        let digest = Digest::new(algorithm);
+        let mut sink = Sink { body: Unnamed::new(target)?, file: None, size: 0, digest };
+        for slice in slices(&source.segments, range) {
+            let file = source.bucket.directory.open_body(&slice.body).map_err(internal)?;
+            let mut at = slice.range.start;
+            while at < slice.range.end {
+                let bytes = read_at(&file, at..slice.range.end).map_err(internal)?;
+                at += bytes.len() as u64;
+                sink.write(&[bytes]).map_err(internal)?;
+            }
+        }
+        Self { sink, rest: Vec::new() }.finish()
+    }
+}
+
+impl Arrived {
+    /// The object that has this body and no other.
+    pub fn object(&self, description: Description, tags: Vec<(String, String)>) -> Object {
+        Object {
+            size: self.size,
+            etag: self.digested.etag(),
+            checksum: Some(self.digested.checksum.clone()),
+            segments: vec![Segment { body: self.body.name().to_owned(), size: self.size, part: None }],
+            description,
+            tags,
+        }
+    }
+}
+
+/// The state of the disk's side of a body that arrives.
+enum Writing {
+    Busy(JoinHandle<io::Result<Box<Sink>>>),
+    Resting(Box<Sink>),
+}
+
+impl Writing {
+    async fn write(self, batch: Vec<Bytes>) -> io::Result<Self> {
+        let mut sink = self.rest().await?;
+        Ok(Self::Busy(tokio::task::spawn_blocking(move || sink.write(&batch).map(|()| sink))))
+    }
+
+    async fn rest(self) -> io::Result<Box<Sink>> {
+        match self {
+            Self::Busy(writing) => writing.await.map_err(io::Error::other)?,
+            Self::Resting(sink) => Ok(sink),
+        }
+    }
+}
+
+/// Whose bytes to read.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub bucket: Arc<Bucket>,
+    pub segments: Vec<Segment>,
+}
+
+impl Source {
+    /// Sends a range of an object: at once when it is short, else batch by batch as the client takes it.
+    ///
+    /// `Ok(None)` says that the first body is gone: the version was replaced or destroyed since it was found.
+    pub async fn send(self, range: Range<u64>) -> S3Result<Option<StreamingBlob>> {
+        let short = range.end - range.start <= BATCH as u64;
+        let slices = slices(&self.segments, range);
+        let first = tokio::task::spawn_blocking(move || {
+            let mut reader = Reader { bucket: self.bucket, slices: slices.into_iter(), open: None };
+            let first = if short { reader.read_all() } else { reader.read_batch().map(Option::unwrap_or_default) };
+            first.map(|first| (first, reader))
+        });
+        let (first, reader) = match first.await.map_err(io::Error::other).map_err(internal)? {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(internal(error)),
+        };
+        if short {
+            return Ok(Some(Body::from(first).into()));
+        }
+        let rest = stream::try_unfold(reader, |mut reader| async move {
+            let read = move || reader.read_batch().map(|batch| batch.map(|bytes| (bytes, reader)));
+            tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
+        });
+        Ok(Some(StreamingBlob::wrap(stream::iter([Ok(first)]).chain(rest))))
+    }
+}
+
+struct Reader {
+    bucket: Arc<Bucket>,
+    slices: std::vec::IntoIter<Slice>,
+    open: Option<(File, Range<u64>)>,
+}
+
+impl Reader {
+    fn read_batch(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            if let Some((file, range)) = &mut self.open
+                && !range.is_empty()
+            {
+                let bytes = read_at(file, range.clone())?;
+                range.start += bytes.len() as u64;
+                return Ok(Some(bytes));
+            }
+            let Some(slice) = self.slices.next() else { return Ok(None) };
+            self.open = Some((self.bucket.directory.open_body(&slice.body)?, slice.range));
+        }
+    }
+
+    fn read_all(&mut self) -> io::Result<Bytes> {
+        let mut all = self.read_batch()?.unwrap_or_default();
+        while let Some(more) = self.read_batch()? {
+            let mut joined = BytesMut::from(all);
+            joined.extend_from_slice(&more);
+            all = joined.freeze();
+        }
+        Ok(all)
+    }
+}
+
+/// Reads from a range, up to one batch.
+fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
+    let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(BATCH);
+    let mut bytes = Vec::with_capacity(length);
+    let mut at = Positioned { file, position: range.start }.take(length as u64);
+    // Reading to the end of a `Take` fills the reserved space without clearing it first.
+    if at.read_to_end(&mut bytes)? < length {
+        return Err(ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes.into())
+}
+
+struct Positioned<'a> {
+    file: &'a File,
+    position: u64,
+}
+
+impl Read for Positioned<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+/// A range of one body.
+#[derive(Debug, PartialEq, Eq)]
+struct Slice {
+    body: String,
+    range: Range<u64>,
+}
+
+fn slices(segments: &[Segment], range: Range<u64>) -> Vec<Slice> {
+    let mut slices = Vec::new();
+    let mut before = 0;
+    for segment in segments {
+        let start = range.start.max(before);
+        let end = range.end.min(before + segment.size);
+        if start < end {
+            slices.push(Slice { body: segment.body.clone(), range: start - before..end - before });
+        }
+        before += segment.size;
+    }
+    slices
+}
+
+/// What a body that ended in an error tells the client; s3s keeps the errors' types to itself.
+fn cut_short(error: &(dyn std::error::Error + Send + Sync)) -> s3s::S3Error {
+    let text = error.to_string();
+    if text.contains("SignatureMismatch") {
+        return s3_error!(
+            SignatureDoesNotMatch,
+            "The request signature we calculated does not match the signature you provided. Check your key and signing \
+             method."
+        );
+    }
+    if text.contains("Sha256Mismatch") {
+        return named(
+            "XAmzContentSHA256Mismatch",
+            http::StatusCode::BAD_REQUEST,
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        );
+    }
+    s3_error!(IncompleteBody, "You did not provide the number of bytes specified by the Content-Length HTTP header")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segments(sizes: &[u64]) -> Vec<Segment> {
+        ('a'..).zip(sizes).map(|(body, size)| Segment { body: body.into(), size: *size, part: None }).collect()
+    }
+
+    #[test]
+    fn a_range_takes_from_each_segment_what_it_covers() {
+        let slice = |body: &str, range| Slice { body: body.into(), range };
+        let three = segments(&[4, 0, 6]);
+        assert_eq!(slices(&three, 0..10), [slice("a", 0..4), slice("c", 0..6)]);
+        assert_eq!(slices(&three, 3..5), [slice("a", 3..4), slice("c", 0..1)]);
+        assert_eq!(slices(&three, 4..10), [slice("c", 0..6)]);
+        assert_eq!(slices(&three, 9..10), [slice("c", 5..6)]);
+        assert_eq!(slices(&three, 10..10), []);
+    }
+}

@@ -1,0 +1,161 @@
+//! What the disk remembers: one JSON record per bucket, version, upload and part.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+
+/// Sequence numbers count in this fraction of a millisecond, so that they stay in the order of time.
+pub const SEQUENCE_PER_MILLISECOND: u64 = 1_000_000;
+
+/// The id of the version that has none of its own.
+pub const NULL_VERSION: &str = "null";
+
+/// One version of one key: an object or a delete marker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Version {
+    pub key: String,
+    pub id: String,
+    /// Versions of a key are ordered by this, and the moment of the write is read from it.
+    pub sequence: u64,
+    pub content: Content,
+}
+
+/// What a version is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Content {
+    Marker,
+    Object(Box<Object>),
+}
+
+/// An object's body and everything a client said about it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Object {
+    pub size: u64,
+    pub etag: String,
+    pub checksum: Option<Checksum>,
+    pub segments: Vec<Segment>,
+    pub description: Description,
+    pub tags: Vec<(String, String)>,
+}
+
+/// A file that holds the next bytes of an object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    pub body: String,
+    pub size: u64,
+    /// Present when the segment was a part of a multipart upload.
+    pub part: Option<PartMark>,
+}
+
+/// Which part a segment was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartMark {
+    pub number: i32,
+    pub checksum: Option<Checksum>,
+}
+
+/// The headers a client gave an object, to be given back with it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    pub cache_control: Option<String>,
+    pub content_disposition: Option<String>,
+    pub content_encoding: Option<String>,
+    pub content_language: Option<String>,
+    pub content_type: Option<String>,
+    pub expires_millis: Option<i64>,
+    pub metadata: BTreeMap<String, String>,
+    pub storage_class: Option<String>,
+    pub website_redirect: Option<String>,
+}
+
+/// A checksum in one of S3's algorithms, in base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksum {
+    pub algorithm: Algorithm,
+    pub value: String,
+    pub scope: ChecksumScope,
+}
+
+/// S3's checksum algorithms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    Crc32,
+    Crc32c,
+    Crc64nvme,
+    Sha1,
+    Sha256,
+}
+
+/// What a multipart object's checksum was taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChecksumScope {
+    /// The checksums of the parts.
+    Composite,
+    /// All bytes.
+    FullObject,
+}
+
+/// A bucket's own record; its versions have theirs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BucketRecord {
+    pub created_millis: i64,
+    pub location: Option<String>,
+    pub versioning: Versioning,
+    /// Documents that are kept and given back, by the name of their query key.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// A bucket's versioning state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Versioning {
+    Enabled,
+    Never,
+    Suspended,
+}
+
+/// A multipart upload that was begun.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UploadRecord {
+    pub key: String,
+    pub id: String,
+    pub initiated_millis: i64,
+    pub algorithm: Algorithm,
+    pub scope: ChecksumScope,
+    pub description: Description,
+    pub tags: Vec<(String, String)>,
+}
+
+/// A part that was uploaded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PartRecord {
+    pub number: i32,
+    pub body: String,
+    pub size: u64,
+    pub etag: String,
+    pub checksum: Checksum,
+    pub modified_millis: i64,
+}
+
+impl Version {
+    /// When the version was written.
+    pub fn modified(&self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.sequence / SEQUENCE_PER_MILLISECOND).unwrap_or(i64::MAX))
+    }
+
+    /// The object, unless this is a delete marker.
+    pub fn object(&self) -> Option<&Object> {
+        match &self.content {
+            Content::Marker => None,
+            Content::Object(object) => Some(object),
+        }
+    }
+}
+
+impl Object {
+    /// How many parts the object was uploaded in, when it came in parts.
+    pub fn parts_count(&self) -> Option<usize> {
+        self.segments.first().and_then(|segment| segment.part.as_ref()).map(|_| self.segments.len())
+    }
+}

@@ -1,0 +1,143 @@
+//! The versions of every key of a bucket, ordered as S3 lists them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::record::{NULL_VERSION, Version};
+
+/// All versions of a bucket: keys in the order of their bytes, each key's versions newest first.
+#[derive(Debug, Default)]
+pub struct Versions(BTreeMap<String, Vec<Arc<Version>>>);
+
+impl Versions {
+    /// The newest version of a key, which may be a delete marker.
+    pub fn current(&self, key: &str) -> Option<&Arc<Version>> {
+        self.0.get(key)?.first()
+    }
+
+    /// The version of a key that has this id.
+    pub fn find(&self, key: &str, id: &str) -> Option<&Arc<Version>> {
+        self.0.get(key)?.iter().find(|version| version.id == id)
+    }
+
+    /// Adds a version, in place of the one that had its id.
+    pub fn insert(&mut self, version: Arc<Version>) -> Option<Arc<Version>> {
+        let versions = self.0.entry(version.key.clone()).or_default();
+        let replaced =
+            versions.iter().position(|known| known.id == version.id).map(|position| versions.remove(position));
+        let position = versions.partition_point(|known| known.sequence > version.sequence);
+        versions.insert(position, version);
+        replaced
+    }
+
+    /// Takes a version out; a key without versions is gone.
+    pub fn remove(&mut self, key: &str, id: &str) -> Option<Arc<Version>> {
+        let versions = self.0.get_mut(key)?;
+        let position = versions.iter().position(|version| version.id == id)?;
+        let removed = versions.remove(position);
+        if versions.is_empty() {
+            self.0.remove(key);
+        }
+        Some(removed)
+    }
+
+    /// Whether a key has any version or marker.
+    pub fn holds(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Whether the bucket has no version and no marker.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys from a bound on, each with its versions.
+    pub fn from<'a>(&'a self, start: Bound<&str>) -> impl Iterator<Item = (&'a str, &'a [Arc<Version>])> + use<'a> {
+        self.0.range::<str, _>((start, Bound::Unbounded)).map(|(key, versions)| (key.as_str(), versions.as_slice()))
+    }
+}
+
+/// The id of the version of this sequence number: opaque to clients, in the order of time.
+pub fn version_id(sequence: u64, random: u64) -> String {
+    format!("{sequence:016x}{random:016x}")
+}
+
+/// Whether a text could be an id this store gave out.
+pub fn is_version_id(text: &str) -> bool {
+    text == NULL_VERSION || (text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f')))
+}
+
+/// The sequence number inside an id, so that a listing goes on after a version that is gone.
+pub fn sequence_of(id: &str) -> Option<u64> {
+    u64::from_str_radix(id.get(..16)?, 16).ok()
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::super::record::Content;
+    use super::*;
+
+    pub fn object(key: &str, sequence: u64) -> Arc<Version> {
+        let id = version_id(sequence, 7);
+        Arc::new(Version { key: key.into(), id, sequence, content: Content::Object(Box::default()) })
+    }
+
+    pub fn null(key: &str, sequence: u64) -> Arc<Version> {
+        Arc::new(Version { id: NULL_VERSION.into(), ..(*object(key, sequence)).clone() })
+    }
+
+    pub fn marker(key: &str, sequence: u64) -> Arc<Version> {
+        Arc::new(Version { content: Content::Marker, ..(*object(key, sequence)).clone() })
+    }
+
+    #[test]
+    fn the_newest_version_is_current_whatever_the_order_of_insertion() {
+        let mut versions = Versions::default();
+        for sequence in [2, 3, 1] {
+            assert_eq!(versions.insert(object("k", sequence)), None);
+        }
+        assert_eq!(versions.current("k"), Some(&object("k", 3)));
+        let ids: Vec<u64> = versions.0["k"].iter().map(|version| version.sequence).collect();
+        assert_eq!(ids, [3, 2, 1]);
+    }
+
+    #[test]
+    fn a_null_version_replaces_the_null_version_and_no_other() {
+        let mut versions = Versions::default();
+        versions.insert(null("k", 1));
+        versions.insert(object("k", 2));
+        assert_eq!(versions.insert(null("k", 3)), Some(null("k", 1)));
+        assert_eq!(versions.current("k"), Some(&null("k", 3)));
+        assert_eq!(versions.0["k"].len(), 2);
+    }
+
+    #[test]
+    fn removing_a_marker_brings_the_version_below_it_back() {
+        let mut versions = Versions::default();
+        versions.insert(object("k", 1));
+        let marker = marker("k", 2);
+        versions.insert(marker.clone());
+        assert_eq!(versions.current("k"), Some(&marker));
+        assert_eq!(versions.remove("k", &marker.id), Some(marker));
+        assert_eq!(versions.current("k"), Some(&object("k", 1)));
+    }
+
+    #[test]
+    fn a_key_without_versions_is_gone() {
+        let mut versions = Versions::default();
+        versions.insert(object("k", 1));
+        versions.remove("k", &version_id(1, 7));
+        assert!(!versions.holds("k"));
+        assert!(versions.is_empty());
+    }
+
+    #[test]
+    fn an_id_tells_its_sequence_number() {
+        assert_eq!(sequence_of(&version_id(42, u64::MAX)), Some(42));
+        assert_eq!(sequence_of(NULL_VERSION), None);
+        assert!(is_version_id(&version_id(42, 1)));
+        assert!(!is_version_id("NULL"));
+        assert!(!is_version_id(""));
+    }
+}
