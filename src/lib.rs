@@ -27,4 +27,8 @@ pub mod failure;
 pub mod api;
 pub mod pipeline;
 
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod serve;
+
 pub mod command;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// The modules by layer: each names only modules of lower layers, and itself.
 const LAYERS: &[&[&str]] = &[
     &["clock", "names", "secret"],
-    &["config", "wire"],
+    &["config"],
+    &["wire"],
     &["authenticate", "mfa", "operation"],
     &["gate"],
     &["forward", "store"],

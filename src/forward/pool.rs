@@ -14,7 +14,8 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{Endpoint, Upload, UpstreamError};
+use super::{Upload, UpstreamError};
+use crate::config::Endpoint;
 
 /// Connections to one upstream. The one used last is used first, so that idle ones age and go.
 #[derive(Clone, Debug)]
@@ -101,7 +102,10 @@ impl Inner {
     }
 
     async fn connect(&self) -> Result<SendRequest<Upload>, UpstreamError> {
-        let connected = tokio::time::timeout(self.connect_timeout, TcpStream::connect(self.endpoint.authority()));
+        let connected = tokio::time::timeout(
+            self.connect_timeout,
+            TcpStream::connect((self.endpoint.host(), self.endpoint.port())),
+        );
         let stream =
             connected.await.map_err(|_| UpstreamError::Unreachable)?.map_err(|_| UpstreamError::Unreachable)?;
         stream.set_nodelay(true).map_err(|_| UpstreamError::Unreachable)?;

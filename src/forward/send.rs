@@ -1,5 +1,6 @@
 //! Sends one permitted request, and asks the upstream what the gate must know before it judges.
 
+use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,9 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::answer::{self, Answer};
 use super::chunks::{SIGNED_CHUNKS, SignedChunks, encoded_length};
-use super::{Content, Download, Endpoint, Node, Pool, Rendered, Signer, Source, Upload, UpstreamError, render};
+use super::{Content, Download, Node, Pool, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
 use crate::clock::Timestamp;
+use crate::config::Endpoint;
 use crate::gate::{Lifecycle, Permit, Versioning};
 use crate::names::BucketName;
 use crate::wire::Method;
@@ -65,7 +67,7 @@ const LONGEST_STATE: usize = 1024 * 1024;
 impl Upstream {
     /// The upstream at this endpoint, reached as this signer.
     pub fn new(endpoint: Endpoint, signer: Signer, patience: Patience) -> Self {
-        let path = if endpoint.is_loopback() { Path::Loopback } else { Path::Network };
+        let path = if is_loopback(&endpoint) { Path::Loopback } else { Path::Network };
         let pool = Pool::new(endpoint.clone(), patience.connect, patience.idle);
         Self { host: endpoint.authority(), endpoint, pool, signer, patience, path }
     }
@@ -207,6 +209,12 @@ impl Upstream {
         };
         request.body(upload).map_err(|_| UpstreamError::Unwritable)
     }
+}
+
+/// Whether every address of the host is this machine's own, so that nobody listens in between.
+fn is_loopback(endpoint: &Endpoint) -> bool {
+    let addresses = (endpoint.host(), endpoint.port()).to_socket_addrs();
+    addresses.is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
 }
 
 #[derive(Clone, Copy)]

@@ -7,16 +7,15 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::authenticate::{ALGORITHM, Scope, canonical_request, string_to_sign};
 use crate::clock::Timestamp;
-use crate::names::AccessKeyId;
 use crate::secret::Secret;
 
 use super::Rendered;
 use super::chunks::ChunkSigner;
 
-/// The gate's own credentials at the upstream.
+/// The gate's own credentials at the upstream, whose key ids follow rules of its own.
 #[derive(Debug)]
 pub struct Signer {
-    access_key_id: AccessKeyId,
+    access_key_id: String,
     secret: Secret<String>,
     region: String,
     today: Mutex<Option<Today>>,
@@ -39,7 +38,7 @@ struct Today {
 
 impl Signer {
     /// Signs as this key in this region.
-    pub fn new(access_key_id: AccessKeyId, secret: Secret<String>, region: String) -> Self {
+    pub fn new(access_key_id: String, secret: Secret<String>, region: String) -> Self {
         Self { access_key_id, secret, region, today: Mutex::new(None) }
     }
 

@@ -5,20 +5,21 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 
 use super::{Peer, Transport};
+use crate::config::Network;
 
-/// The addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+/// The networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<IpAddr>);
+pub struct TrustedProxies(Vec<Network>);
 
 impl TrustedProxies {
-    /// Trusts these addresses and no others.
-    pub fn new(addresses: Vec<IpAddr>) -> Self {
-        Self(addresses)
+    /// Trusts these networks and no others.
+    pub fn new(networks: Vec<Network>) -> Self {
+        Self(networks)
     }
 
     /// The peer of a request that came from `remote` over plain HTTP.
     pub fn peer(&self, remote: SocketAddr, headers: &HeaderMap) -> Peer {
-        if !self.0.contains(&remote.ip()) {
+        if !self.trusts(remote.ip()) {
             let transport = if remote.ip().is_loopback() { Transport::Loopback } else { Transport::Plain };
             return Peer { address: remote, transport };
         }
@@ -28,6 +29,10 @@ impl TrustedProxies {
         Peer { address: SocketAddr::new(self.client(remote, headers), 0), transport }
     }
 
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+
     /// The rightmost address that is not one of ours: what stands left of it is the client's own claim.
     fn client(&self, remote: SocketAddr, headers: &HeaderMap) -> IpAddr {
         let hops: Vec<&str> = headers
@@ -35,11 +40,7 @@ impl TrustedProxies {
             .iter()
             .flat_map(|value| value.to_str().unwrap_or("unreadable").split(','))
             .collect();
-        hops.iter()
-            .rev()
-            .map_while(|hop| hop.trim().parse().ok())
-            .find(|hop| !self.0.contains(hop))
-            .unwrap_or(remote.ip())
+        hops.iter().rev().map_while(|hop| hop.trim().parse().ok()).find(|hop| !self.trusts(*hop)).unwrap_or(remote.ip())
     }
 }
 
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     fn peer(remote: [u8; 4], headers: &[(&'static str, &'static str)]) -> (String, Transport) {
-        let trusted = TrustedProxies::new(vec![IpAddr::from([10, 0, 0, 1])]);
+        let trusted = TrustedProxies::new(vec![Network::parse("10.0.0.1").expect("a network")]);
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a header value"));

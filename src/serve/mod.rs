@@ -1,0 +1,286 @@
+//! Puts the parts together: state, journal, upstream, gate; serves until it is told to stop.
+
+mod admin;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::audit::journal::{Journal, JournalError, Kind, Options, Reader, Recovered};
+use crate::audit::{self, Recorder, Site};
+use crate::authenticate::{Realm, Service};
+use crate::clock::Clock;
+use crate::config::{
+    Credentials, CredentialsError, DeviceDigits, GateProfile, ReadRecords, RequireTls, Settings, UpstreamProfile,
+};
+use crate::forward::{Patience, Signer, Upstream};
+use crate::gate::{LoopbackTrust, Profile, Replication, Rules};
+use crate::mfa::Digits;
+use crate::names::{AccessKeyId, AccountId};
+use crate::operation::{Routing, UpstreamKind};
+use crate::pipeline::{Gate, Protection, Reads};
+use crate::secret::Secret;
+use crate::store::{self, JournalUnavailable, Promise, Rebuilt, StartError, StateJournal, Store};
+use crate::wire::{self, TrustedProxies};
+
+/// A gate that serves.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    store: Store,
+    clock: Clock,
+    stop: watch::Sender<bool>,
+    serving: Vec<JoinHandle<io::Result<()>>>,
+    socket: PathBuf,
+}
+
+/// Why the gate does not start; each says what to do.
+#[derive(Debug, Error)]
+pub enum StartFailure {
+    #[error("cannot listen on {address}: {error}")]
+    Address { address: SocketAddr, error: io::Error },
+    #[error("the upstream's credentials in `{}`: {error}", path.display())]
+    Credentials { path: PathBuf, error: CredentialsError },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("the journal closed while the gate started")]
+    JournalClosed,
+    #[error("the admin socket `{}` cannot be made: {error}", path.display())]
+    Socket { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    State(#[from] StartError),
+    #[error("listen.tls is set, but TLS is not served yet: take it out and put a TLS proxy on this machine in front")]
+    Tls,
+}
+
+/// The state and the journal of one directory, opened together.
+struct Opened {
+    store: Store,
+    journal: Arc<Journal>,
+}
+
+impl Running {
+    /// Where clients come in.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The account that the gate serves.
+    pub fn account(&self) -> &AccountId {
+        self.store.account()
+    }
+
+    /// A key of root that may sign, for the file that root's tools read.
+    pub fn root_credentials(&self) -> Option<(AccessKeyId, Secret<String>)> {
+        self.store.root_credentials()
+    }
+
+    /// Stops taking requests, finishes those under way, and leaves the state as a clean stop does.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for serving in self.serving {
+            match serving.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a listener ended"),
+                Err(error) => tracing::error!(%error, "a listener failed"),
+            }
+        }
+        if let Err(error) = self.store.remember_time(self.clock.now()).await {
+            tracing::error!(%error, "the time of the stop cannot be recorded");
+        }
+        drop(std::fs::remove_file(&self.socket));
+    }
+}
+
+/// Starts the gate that the settings describe; on return it serves.
+pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFailure> {
+    if settings.listen.tls.is_some() {
+        return Err(StartFailure::Tls);
+    }
+    let directory = &settings.state.directory;
+    let upstream = Arc::new(upstream(settings)?);
+    let Opened { store, journal } = open(settings, &clock).await?;
+    let address = settings.listen.address;
+    let listener = TcpListener::bind(address).await.map_err(|error| StartFailure::Address { address, error })?;
+    let address = listener.local_addr().map_err(|error| StartFailure::Address { address, error })?;
+    let site = Site {
+        account: store.account().clone(),
+        region: settings.account.region.clone(),
+        alias: settings.account.alias.clone(),
+    };
+    let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
+    let (stop, stopped) = watch::channel(false);
+    let socket = admin::path(directory);
+    let admin = admin::Admin {
+        clock: clock.clone(),
+        store: store.clone(),
+        recorder: recorder.clone(),
+        journal: journal.clone(),
+        digits: digits(settings),
+    };
+    let admin_serving = admin::serve(&socket, admin, stopped.clone())
+        .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
+    let gate = Arc::new(gate(settings, clock.clone(), store.clone(), upstream, journal, recorder));
+    let serving = tokio::spawn(wire::serve(listener, gate, limits(settings), stopped));
+    Ok(Running { address, store, clock, stop, serving: vec![serving, admin_serving], socket })
+}
+
+/// Makes the state of a gate that is to be, and leaves it closed.
+pub async fn create_state(settings: &Settings, clock: &Clock) -> Result<AccountId, StartFailure> {
+    Ok(open(settings, clock).await?.store.account().clone())
+}
+
+/// Makes the state store anew from what the journal knows; the old one is moved aside.
+pub async fn rebuild_state(directory: &Path, clock: &Clock) -> Result<Rebuilt, StartFailure> {
+    let records = Reader::open(&journal_of(directory))?;
+    let mut writes = Vec::new();
+    for record in records {
+        let record = record?;
+        if record.kind == Kind::State {
+            writes.push(record.payload);
+        }
+    }
+    Ok(store::rebuild(directory, writes, clock.now()).await?)
+}
+
+/// Where a state directory keeps its journal.
+pub fn journal_of(directory: &Path) -> PathBuf {
+    directory.join("journal")
+}
+
+async fn open(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
+    let directory = &settings.state.directory;
+    store::prepare_dir(directory)?;
+    let options = Options { segment_size: settings.audit.segment_size, ..Options::default() };
+    let (journal, recovered) = Journal::open(&journal_of(directory), options)?;
+    let journal = Arc::new(journal);
+    let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
+    let store = Store::open(directory, Arc::new(StateLog(journal.clone())), recorded, clock.now()).await?;
+    settle(&journal, &recovered).await?;
+    Ok(Opened { store, journal })
+}
+
+/// Closes what a crash left open, so that each request that was begun has an end on record.
+async fn settle(journal: &Journal, recovered: &Recovered) -> Result<(), StartFailure> {
+    if let Some(segment) = &recovered.cut {
+        tracing::warn!(segment = %segment.display(), "the journal's torn end was cut; nothing in it had been acknowledged");
+    }
+    if let Some(reason) = &recovered.closed_because {
+        tracing::warn!(%reason, "the journal had closed");
+    }
+    if recovered.open_intents.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(
+        requests = recovered.open_intents.len(),
+        "requests were under way when the gate ended; their outcome is recorded as unknown"
+    );
+    let last = audit::recover(journal, recovered).map_err(|_| StartFailure::JournalClosed)?;
+    journal.durable(last).await.map_err(|_| StartFailure::JournalClosed)
+}
+
+fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
+    let path = settings.upstream.credentials_file.clone();
+    let (credentials, _) =
+        Credentials::read(&path).map_err(|error| StartFailure::Credentials { path: path.clone(), error })?;
+    let signer =
+        Signer::new(credentials.access_key_id, credentials.secret_access_key, settings.upstream.region.clone());
+    let patience = Patience {
+        connect: settings.upstream.connect_timeout,
+        response: settings.upstream.response_timeout,
+        idle: IDLE_UPSTREAM,
+    };
+    Ok(Upstream::new(settings.upstream.endpoint.clone(), signer, patience))
+}
+
+/// Shorter than any store's own patience with an idle connection.
+const IDLE_UPSTREAM: std::time::Duration = std::time::Duration::from_secs(20);
+
+fn gate(
+    settings: &Settings,
+    clock: Clock,
+    store: Store,
+    upstream: Arc<Upstream>,
+    journal: Arc<Journal>,
+    recorder: Arc<Recorder>,
+) -> Gate {
+    let rules = rules(settings);
+    Gate {
+        realm: Realm { region: settings.account.region.clone(), services: &[Service::S3] },
+        routing: Routing { base_domain: settings.listen.base_domain.clone(), upstream: kind(settings) },
+        rules,
+        proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
+        keyring: store.keyring(),
+        protection: Protection::new(store.clone(), upstream.clone(), rules.profile),
+        reads: match settings.audit.reads {
+            ReadRecords::Relaxed => Reads::Relaxed,
+            ReadRecords::Strict => Reads::Strict,
+        },
+        body_idle: settings.limits.body_idle,
+        clock,
+        store,
+        upstream,
+        journal,
+        recorder,
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        profile: match settings.mfa_delete.profile {
+            GateProfile::Aws => Profile::Aws,
+            GateProfile::Strict => Profile::Strict,
+        },
+        replication: match settings.upstream.profile {
+            UpstreamProfile::Generic | UpstreamProfile::Minio => Replication::AnyBucket,
+            UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Embedded => Replication::ProtectedBucket,
+        },
+        loopback_is_secure: match settings.mfa.require_tls {
+            RequireTls::Always => LoopbackTrust::TlsOnly,
+            RequireTls::Network => LoopbackTrust::Trusted,
+        },
+    }
+}
+
+fn kind(settings: &Settings) -> UpstreamKind {
+    match settings.upstream.profile {
+        UpstreamProfile::Aws => UpstreamKind::Aws,
+        UpstreamProfile::Ceph => UpstreamKind::Ceph,
+        UpstreamProfile::Embedded => UpstreamKind::Embedded,
+        UpstreamProfile::Generic => UpstreamKind::Generic,
+        UpstreamProfile::Minio => UpstreamKind::Minio,
+    }
+}
+
+fn digits(settings: &Settings) -> Digits {
+    match settings.mfa.digits {
+        DeviceDigits::Eight => Digits::Eight,
+        DeviceDigits::Six => Digits::Six,
+    }
+}
+
+fn limits(settings: &Settings) -> wire::Limits {
+    let limits = settings.limits;
+    wire::Limits {
+        header_timeout: limits.header_timeout,
+        headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
+        head_bytes: usize::try_from(limits.header_size).unwrap_or(usize::MAX),
+        connections: usize::try_from(limits.connections).unwrap_or(usize::MAX),
+        drain: limits.drain,
+    }
+}
+
+/// The journal as the store writes to it.
+struct StateLog(Arc<Journal>);
+
+impl StateJournal for StateLog {
+    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move { self.0.record(Kind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
+    }
+}
