@@ -94,10 +94,15 @@ impl Facts {
     }
 
     pub(super) fn refused(&mut self, refused: &Refused) {
-        // CloudTrail has the exception's name where the wire has its code.
+        // CloudTrail has the exception's name where the wire has its code; what is not IAM's own stays as it is.
         let code = match refused.code {
-            "AccessDenied" | "InvalidAction" | "MissingAction" => refused.code.to_owned(),
-            "Throttling" | "ValidationError" => format!("{}Exception", refused.code.trim_end_matches("Error")),
+            code @ ("AccessDenied"
+            | "InvalidAction"
+            | "InvalidArgument"
+            | "MissingAction"
+            | "NotDeviceOwnerError"
+            | "TokenCodeInvalidError") => code.to_owned(),
+            "ValidationError" => "ValidationException".to_owned(),
             code => format!("{code}Exception"),
         };
         self.error = Some(EventError { code, message: refused.message.clone() });

@@ -70,28 +70,25 @@ impl Refused {
 
     pub fn malformed_offer() -> Self {
         let message = "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}";
-        Self::new(400, "InvalidInput", message)
+        Self::new(400, "InvalidArgument", message)
     }
 
-    /// Why the offered code opened nothing, in the words STS has for it.
+    /// Why the offered code opened nothing, in S3's words, since IAM itself takes no such header.
     pub fn offer(fault: Fault, codes_needed: Option<usize>) -> Self {
-        let failed = "MultiFactorAuthentication failed";
-        let wrong = format!("{failed} with invalid MFA one time pass code. ");
+        let wrong = "The serial number and/or token code you provided is not valid.";
         match fault {
+            // The short of AWS's two texts: the long one repeats the code.
             Fault::UnknownDevice => Self::new(
-                403,
-                "AccessDenied",
-                format!(
-                    "{failed}, unable to validate MFA code.  Please verify your MFA serial number is valid and \
-                     associated with this user."
-                ),
+                400,
+                "NotDeviceOwnerError",
+                "The device that generated the token is not owned by the authenticated user.",
             ),
             Fault::MoreCodesNeeded => {
                 let count = codes_needed.unwrap_or(3);
-                let more = format!("After failed attempts the device asks for {count} consecutive codes.");
-                Self::new(403, "AccessDenied", wrong + &more)
+                let message = format!("{wrong} After failed attempts the device asks for {count} consecutive codes.");
+                Self::new(400, "TokenCodeInvalidError", message)
             }
-            Fault::NotDigits | Fault::Replayed | Fault::WrongCode => Self::new(403, "AccessDenied", wrong),
+            Fault::NotDigits | Fault::Replayed | Fault::WrongCode => Self::new(400, "TokenCodeInvalidError", wrong),
             Fault::TooManyAtOnce => Self::throttled(),
         }
     }

@@ -127,13 +127,13 @@ async fn a_further_device_needs_a_code_of_an_active_one() {
     assert_eq!(bare.facts.error.map(|error| error.code).as_deref(), Some("AccessDenied"));
 
     let wrong = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(9000))), at(30)).await;
-    assert_eq!((wrong.status, inside(wrong.body.expose(), "Code")), (403, "AccessDenied"));
+    assert_eq!((wrong.status, inside(wrong.body.expose(), "Code")), (400, "TokenCodeInvalidError"));
     assert_eq!(
         wrong.facts.second_factor.map(|factor| factor.outcome),
         Some(FactorOutcome::Rejected(crate::mfa::Fault::WrongCode))
     );
     let own = ask(&store, &query, Offer::Codes(codes(&spare, 1, at(30))), at(30)).await;
-    assert_eq!(own.status, 403);
+    assert_eq!((own.status, inside(own.body.expose(), "Code")), (400, "NotDeviceOwnerError"));
 
     let proved = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(30))), at(30)).await;
     assert_eq!(proved.status, 200, "{}", proved.body.expose());
