@@ -151,13 +151,15 @@ impl AdminError {
     /// What the person at the command line is told.
     pub fn into_command_error(self, place: &Place) -> CommandError {
         let next = match self.code() {
-            Some("InvalidAuthenticationCode") => {
-                "Type two codes that follow one another, and check that both clocks are right.".to_owned()
-            }
-            Some("TokenCodeInvalidError" | "NotDeviceOwnerError") => format!(
+            // STS's words for a code that opened nothing.
+            Some("AccessDenied") if self.to_string().starts_with("MultiFactorAuthentication failed") => format!(
                 "Wait for the next code: each one counts once. `portcullis mfa list{}` shows the serials.",
                 place.flag()
             ),
+            Some("AccessDenied") if self.wants_code() => "Add --mfa \"SERIAL CODE\".".to_owned(),
+            Some("InvalidAuthenticationCode") => {
+                "Type two codes that follow one another, and check that both clocks are right.".to_owned()
+            }
             Some("NoSuchEntity") => {
                 format!("`portcullis user list{0}`, `key list{0}` and `mfa list{0}` show what there is.", place.flag())
             }

@@ -11,6 +11,7 @@ use self::probe::{Finding, Findings};
 use super::dev::read_credentials;
 use super::error::CommandError;
 use super::s3::S3;
+use super::serve;
 use super::table::{Head, Table, Tone};
 use super::terminal::{Format, Terminal};
 use crate::clock::Clock;
@@ -32,13 +33,7 @@ pub async fn run(
     environment: impl IntoIterator<Item = (String, String)>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let settings = Settings::read(&args.config, environment).map_err(|mistakes| {
-        let next = match mistakes.count() {
-            1 => "Correct it, and check again.".to_owned(),
-            count => format!("Correct all {count}, and check again."),
-        };
-        CommandError::usage(format!("the configuration has mistakes\n{mistakes}")).next(next)
-    })?;
+    let settings = serve::settings(&args.config, environment)?;
     let (key, exposure) = read_credentials(&settings.upstream.credentials_file)?;
     let s3 = S3 {
         endpoint: settings.upstream.endpoint.clone(),

@@ -1,6 +1,7 @@
 //! `portcullis events`: what was recorded, for people and for programs.
 
 mod filter;
+mod recorded;
 mod row;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use self::filter::{Filter, Since};
 use super::error::CommandError;
+use super::place::Place;
 use super::table::{Head, Table};
 use super::terminal::{Format, Terminal};
 use crate::clock::Clock;
@@ -38,7 +40,7 @@ pub struct EventsArgs {
 }
 
 /// Where records come from, in order.
-pub trait Records {
+trait Records {
     /// The next record; `None` when all have been given that there are now.
     fn next(&mut self) -> Result<Option<Value>, CommandError>;
 }
@@ -48,8 +50,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Rows laid out together: enough to line up, few enough to hold in memory.
 const BATCH: usize = 500;
 
-/// Shows the records; with `--follow`, until it is interrupted.
-pub async fn run(
+/// Shows what the gate of this place recorded; with `--follow`, until it is interrupted.
+pub async fn run(args: EventsArgs, place: &Place, terminal: &mut Terminal) -> Result<(), CommandError> {
+    show(args, recorded::Recorded::open(place)?, Clock::System, terminal).await
+}
+
+async fn show(
     args: EventsArgs,
     mut records: impl Records,
     clock: Clock,
@@ -95,6 +101,7 @@ fn show_batch(
     terminal: &mut Terminal,
 ) -> Result<Shown, CommandError> {
     let mut table = Table::new(&row::HEAD).with_least_widths(&row::LEAST_WIDTHS);
+    let mut lines = String::new();
     let mut rows = 0;
     let mut more = More::ToCome;
     while rows < BATCH {
@@ -107,7 +114,10 @@ fn show_batch(
         }
         rows += 1;
         match terminal.format() {
-            Format::Json => terminal.print_json(&record)?,
+            Format::Json => {
+                lines.push_str(&record.to_string());
+                lines.push('\n');
+            }
             Format::People => {
                 let (tone, cells) = row::of(&record);
                 table.row(tone, cells);
@@ -117,8 +127,9 @@ fn show_batch(
     if rows == 0 {
         return Ok(Shown::Nothing(more));
     }
-    if terminal.format() == Format::People {
-        terminal.print(&table.render(head, terminal.colour()))?;
+    match terminal.format() {
+        Format::Json => terminal.print(&lines)?,
+        Format::People => terminal.print(&table.render(head, terminal.colour()))?,
     }
     Ok(Shown::Rows(more))
 }

@@ -5,7 +5,7 @@ mod check;
 pub mod dev;
 mod devices;
 pub mod error;
-pub mod events;
+mod events;
 mod exchange;
 pub mod init;
 mod key;
@@ -17,6 +17,8 @@ mod qr;
 pub mod root_key;
 mod s3;
 mod second_factor;
+pub mod serve;
+mod state;
 mod table;
 pub mod terminal;
 mod user;
@@ -58,6 +60,8 @@ struct Cli {
 enum Command {
     /// Check a configuration, and the store behind it
     Check(check::CheckArgs),
+    /// Show what was recorded
+    Events(events::EventsArgs),
     /// Access keys
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -67,6 +71,9 @@ enum Command {
     /// MFA Delete of buckets
     #[command(subcommand)]
     MfaDelete(mfa_delete::MfaDeleteCommand),
+    /// What the gate remembers
+    #[command(subcommand)]
+    State(state::StateCommand),
     /// The account's users
     #[command(subcommand)]
     User(user::UserCommand),
@@ -91,12 +98,14 @@ fn run(command: Command, place: &Place, terminal: &mut Terminal) -> Result<(), C
     let admin = Admin::of(place);
     match command {
         Command::Check(args) => on_one_thread(check::run(args, environment(), terminal)),
+        Command::Events(args) => on_one_thread(events::run(args, place, terminal)),
         Command::Key(command) => on_one_thread(key::run(command, &admin, terminal)),
         Command::Mfa(command) => on_one_thread(mfa::run(command, &admin, terminal)),
         Command::MfaDelete(command) => {
             let environment = |name: &str| std::env::var(name).ok();
             on_one_thread(mfa_delete::run(command, place, environment, terminal))
         }
+        Command::State(command) => on_one_thread(state::run(command, place, terminal)),
         Command::User(command) => on_one_thread(user::run(command, &admin, terminal)),
     }
 }
@@ -153,6 +162,8 @@ mod tests {
             "key disable AKIA",
             "key enable AKIA",
             "key delete AKIA",
+            "events --json --follow --bucket b --event-name DeleteObject --principal root --error AccessDenied --since 1h",
+            "state rebuild",
             "check --config portcullis.toml",
         ] {
             let words = std::iter::once("portcullis").chain(line.split(' '));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
+use crate::audit::journal::{Journal, Kind, Options};
 use crate::clock::Timestamp;
 use crate::command::terminal::kept::terminal;
 
@@ -60,7 +61,7 @@ async fn shown(format: Format, change: impl FnOnce(&mut EventsArgs)) -> String {
     let now = Timestamp::parse_iso_extended("2026-11-21T09:45:00Z").unwrap();
     let clock = Clock::Set(Arc::new(now.millis().into()));
     let (mut terminal, kept) = terminal(format, &[]);
-    run(args, records(), clock, &mut terminal).await.unwrap();
+    show(args, records(), clock, &mut terminal).await.unwrap();
     kept.text()
 }
 
@@ -122,6 +123,33 @@ async fn nothing_found_is_said_to_people_alone() {
     let nobody = |args: &mut EventsArgs| args.principal = Some("nobody".to_owned());
     assert_eq!(shown(Format::People, nobody).await, "nothing that matches was recorded\n");
     assert_eq!(shown(Format::Json, nobody).await, "");
+}
+
+#[tokio::test]
+async fn what_the_journal_holds_is_shown_while_its_gate_still_writes() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = Place::find(Some(directory.path().to_owned()), None);
+    let (journal, _) =
+        Journal::open(&place.journal(), Options { segment_size: 1 << 16, ..Options::default() }).unwrap();
+    let mut recorded = recorded::Recorded::open(&place).unwrap();
+    assert_eq!(recorded.next(), Ok(None));
+    let intent = journal.append(Kind::Intent, br#"{"eventName":"DeleteObjects"}"#).unwrap();
+    journal.append(Kind::State, br#"{"revision":1}"#).unwrap();
+    journal.append(Kind::Event, br#"{"eventName":"GetObject"}"#).unwrap();
+    let outcome = b"{\"eventName\":\"DeleteObjects\"}\n{\"eventName\":\"DeleteObject\"}\n";
+    journal.append(Kind::Outcome(intent), outcome).unwrap();
+    let mut names = Vec::new();
+    while let Some(record) = recorded.next().unwrap() {
+        names.push(record["eventName"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(names, ["GetObject", "DeleteObjects", "DeleteObject"]);
+}
+
+#[tokio::test]
+async fn where_nothing_was_ever_recorded_the_command_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = recorded::Recorded::open(&Place::find(Some(directory.path().to_owned()), None)).err().unwrap();
+    assert_eq!(error.blame, crate::command::error::Blame::NotRunning);
 }
 
 #[test]
