@@ -115,16 +115,17 @@ impl Client<'_> {
         if let Some(bucket) = bucket {
             return Ok(vec![bucket.to_string()]);
         }
-        let answer = self.s3.send(Ask::new(Method::GET, "/")).await.map_err(|error| self.failed(error))?;
-        let document = answer.document().map_err(|error| self.failed(error))?;
+        let failed = |error| self.failed("the list of buckets", error);
+        let answer = self.s3.send(Ask::new(Method::GET, "/")).await.map_err(failed)?;
+        let document = answer.document().map_err(failed)?;
         let buckets = document.child("Buckets").map(|buckets| buckets.children.as_slice()).unwrap_or_default();
         Ok(buckets.iter().filter_map(|bucket| bucket.text_of("Name")).map(str::to_owned).collect())
     }
 
     async fn read(&self, bucket: &str) -> Result<Status, CommandError> {
         let ask = Ask::new(Method::GET, format!("/{bucket}?versioning"));
-        let answer = self.s3.send(ask).await.map_err(|error| self.failed(error))?;
-        let document = answer.document().map_err(|error| self.failed(error))?;
+        let answer = self.s3.send(ask).await.map_err(|error| self.failed(bucket, error))?;
+        let document = answer.document().map_err(|error| self.failed(bucket, error))?;
         let text = |name: &str| document.text_of(name).map(str::to_owned);
         Ok(Status { bucket: bucket.to_owned(), versioning: text("Status"), mfa_delete: text("MfaDelete") })
     }
@@ -139,10 +140,10 @@ impl Client<'_> {
         let mfa = factor.value(&Admin::of(self.place), terminal).await?;
         let ask =
             Ask::new(Method::PUT, format!("/{}?versioning", status.bucket)).body(status.document()).mfa(Some(mfa));
-        self.s3.send(ask).await.map(drop).map_err(|error| self.failed(error))
+        self.s3.send(ask).await.map(drop).map_err(|error| self.failed(&status.bucket, error))
     }
 
-    fn failed(&self, error: S3Error) -> CommandError {
+    fn failed(&self, about: &str, error: S3Error) -> CommandError {
         match &error {
             S3Error::Exchange(ExchangeError::Connect(_)) => {
                 CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint)).next(format!(
@@ -152,13 +153,15 @@ impl Client<'_> {
                 ))
             }
             S3Error::Refused { .. } => {
-                let shown = CommandError::failed(format!("the gate says: {error}"));
+                let shown = CommandError::failed(format!("{about}: the gate says: {error}"));
                 match next(&error) {
                     Some(next) => shown.next(next),
                     None => shown,
                 }
             }
-            S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_) => CommandError::failed(&error),
+            S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_) => {
+                CommandError::failed(format!("{about}: {error}"))
+            }
         }
     }
 }

@@ -56,7 +56,6 @@ pub async fn run(s3: &S3, profile: UpstreamProfile, findings: &mut Findings) {
     if !answers(s3, findings).await {
         return;
     }
-    findings.add("anonymous", anonymous(s3).await);
     let bucket = match bucket_name() {
         Ok(name) => name,
         Err(error) => {
@@ -68,6 +67,7 @@ pub async fn run(s3: &S3, profile: UpstreamProfile, findings: &mut Findings) {
         let text = format!("unknown: the bucket {bucket} could not be made there: {error}");
         return findings.add("versioning", Finding::Doubtful(text));
     }
+    findings.add("anonymous", anonymous(s3, &bucket).await);
     findings.add("versioning", versioning(s3, &bucket).await);
     findings.add("MfaDelete", mfa_delete(s3, &bucket).await);
     if let Err(error) = s3.send(Ask::new(Method::DELETE, format!("/{bucket}"))).await {
@@ -94,12 +94,12 @@ async fn answers(s3: &S3, findings: &mut Findings) -> bool {
 }
 
 /// A store that serves unsigned requests serves whoever reaches it without the gate.
-async fn anonymous(s3: &S3) -> Finding {
-    match s3.send_unsigned(Ask::new(Method::GET, "/")).await {
+async fn anonymous(s3: &S3, bucket: &str) -> Finding {
+    match s3.send_unsigned(Ask::new(Method::GET, format!("/{bucket}"))).await {
         Ok(_) => Finding::Doubtful(
-            "the store lists buckets without a signature: whoever reaches it goes around the gate".to_owned(),
+            "the store lists a new bucket without a signature: whoever reaches it goes around the gate".to_owned(),
         ),
-        Err(_) => Finding::Good("the store does not list buckets without a signature".to_owned()),
+        Err(_) => Finding::Good("the store does not list a new bucket without a signature".to_owned()),
     }
 }
 

@@ -58,7 +58,7 @@ async fn a_store_that_versions_and_ignores_mfa_delete_is_fit() {
         ]
     );
     let lines: Vec<String> = store.seen().into_iter().map(|seen| seen.line).collect();
-    let bucket = lines[2].strip_prefix("PUT /").unwrap().to_owned();
+    let bucket = lines[1].strip_prefix("PUT /").unwrap().to_owned();
     assert!(bucket.starts_with("portcullis-check-"));
     assert!(lines.contains(&format!("DELETE /{bucket}/probe?versionId=v-1")));
     assert_eq!(lines.last(), Some(&format!("DELETE /{bucket}")));

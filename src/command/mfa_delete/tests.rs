@@ -99,7 +99,7 @@ async fn a_refusal_is_shown_in_the_gates_words() {
     let error = outcome.unwrap_err();
     assert_eq!(
         error.message,
-        "the gate says: The serial number and/or token code you provided is not valid. (TokenCodeInvalidError)"
+        "vault: the gate says: The serial number and/or token code you provided is not valid. (TokenCodeInvalidError)"
     );
     assert!(error.next.unwrap().contains("each one counts once"));
 }
