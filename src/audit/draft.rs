@@ -123,13 +123,15 @@ const UNKNOWN: &str = "UnknownOperation";
 /// AWS has no code for this end.
 const OUTCOME_UNKNOWN: ErrorText<'static> =
     ErrorText { code: "OutcomeUnknown", message: "The request was sent to the store and nobody learnt how it ended" };
+const LONGEST_HOST: usize = 1024;
+const LONGEST_KEY_ID: usize = 128;
 const LONGEST_TARGET: usize = 4096;
 
 impl Draft {
     pub(super) fn open(recorder: Arc<Recorder>, request_id: RequestId, peer: Peer) -> Self {
         let facts = Facts {
             request_id,
-            event_id: Uuid::new_v4(),
+            event_id: recorder.event_id(),
             peer,
             tls: None,
             arrived: None,
@@ -152,8 +154,8 @@ impl Draft {
         parameters::write_headers(&mut members, &head.headers, &head.query);
         self.facts.arrived = Some(Arrived {
             method: head.method.as_str().into(),
-            target: head.path.as_str().into(),
-            host: Some(head.host.as_str().into()),
+            target: shortened(&head.path, LONGEST_TARGET),
+            host: Some(shortened(&head.host, LONGEST_HOST)),
             user_agent: head.headers.raw("user-agent").map(|agent| agent.as_bytes().into()),
             members,
             prefix: head.query.value("prefix").map(Into::into),
@@ -165,9 +167,13 @@ impl Draft {
     pub fn arrived_malformed(&mut self, parts: &Parts) {
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         self.facts.arrived = Some(Arrived {
-            method: parts.method.as_str().into(),
-            target: parameters::redacted(target).into(),
-            host: parts.headers.get("host").and_then(|host| host.to_str().ok()).map(Into::into),
+            method: shortened(parts.method.as_str(), 64),
+            target: shortened(&parameters::redacted(target), LONGEST_TARGET),
+            host: parts
+                .headers
+                .get("host")
+                .and_then(|host| host.to_str().ok())
+                .map(|host| shortened(host, LONGEST_HOST)),
             user_agent: parts.headers.get("user-agent").map(|agent| agent.as_bytes().into()),
             members: Vec::new(),
             prefix: None,
@@ -177,8 +183,7 @@ impl Draft {
 
     /// Notes the key a request names, before its signature is verified.
     pub fn claimed_by(&mut self, key_id: &str) {
-        let shown = key_id.get(..key_id.floor_char_boundary(128)).unwrap_or("");
-        self.facts.caller = Caller::Claimed(shown.into());
+        self.facts.caller = Caller::Claimed(shortened(key_id, LONGEST_KEY_ID));
     }
 
     /// Notes who signed, once that is proved.
@@ -279,7 +284,7 @@ impl Facts {
         record.render(&mut out);
         for (object, said) in objects.iter().zip(results) {
             out.push(b'\n');
-            self.render_object(&record, object, &said, &mut out);
+            self.render_object(recorder, &record, object, &said, &mut out);
         }
         out
     }
@@ -340,9 +345,8 @@ impl Facts {
             Operation::Unknown => {
                 host.iter().for_each(|host| object.text("Host", host));
                 if let Some(arrived) = arrived {
-                    let shown = arrived.target.floor_char_boundary(LONGEST_TARGET);
                     object.text("httpMethod", &arrived.method);
-                    object.text("requestURI", arrived.target.get(..shown).unwrap_or(""));
+                    object.text("requestURI", &arrived.target);
                     object.append(&arrived.members);
                 }
             }
@@ -351,7 +355,14 @@ impl Facts {
     }
 
     /// One key's own DeleteObject, told like the batch it came in.
-    fn render_object(&self, batch: &Record<'_>, object: &ObjectIdentifier, said: &Said<'_>, out: &mut Vec<u8>) {
+    fn render_object(
+        &self,
+        recorder: &Recorder,
+        batch: &Record<'_>,
+        object: &ObjectIdentifier,
+        said: &Said<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let Operation::S3(S3Operation { bucket: Some(bucket), .. }) = &self.operation else { return };
         let mut parameters = Vec::with_capacity(256);
         let mut members = Object::members(&mut parameters);
@@ -368,7 +379,7 @@ impl Facts {
             parameters: &parameters,
             response: said.elements.map_or(&[], Elements::members),
             additional,
-            event_id: Uuid::new_v4(),
+            event_id: recorder.event_id(),
             resources: Resources::Object(bucket, object.key.as_str()),
             ..batch.clone()
         };
@@ -418,4 +429,8 @@ impl Facts {
         let reads = [Method::Get, Method::Head, Method::Options].map(Method::as_str);
         self.arrived.as_ref().is_some_and(|arrived| reads.contains(&&*arrived.method))
     }
+}
+
+fn shortened(text: &str, longest: usize) -> Box<str> {
+    text.get(..text.floor_char_boundary(longest)).unwrap_or("").into()
 }

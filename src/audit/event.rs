@@ -176,10 +176,10 @@ impl Record<'_> {
     pub fn render(&self, out: &mut Vec<u8>) {
         let site = self.site;
         object(out, |record| {
-            record.text("eventVersion", EVENT_VERSION);
+            record.word("eventVersion", EVENT_VERSION);
             record.object("userIdentity", |identity| self.identity.write(identity, site));
             record.text("eventTime", &self.time.iso_extended());
-            record.text("eventSource", self.source.as_str());
+            record.word("eventSource", self.source.as_str());
             record.text("eventName", self.name);
             record.text("awsRegion", &site.region);
             record.text("sourceIPAddress", &self.address.to_canonical().to_string());
@@ -195,13 +195,13 @@ impl Record<'_> {
             record.text("eventID", self.event_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
             record.boolean("readOnly", self.read_only);
             self.resources.write(record, &site.account);
-            record.text("eventType", self.event_type.as_str());
+            record.word("eventType", self.event_type.as_str());
             record.boolean("managementEvent", self.category == Category::Management);
             record.text("recipientAccountId", site.account.as_str());
             if let Some(addendum) = self.addendum {
-                record.object("addendum", |object| object.text("reason", addendum.as_str()));
+                record.object("addendum", |object| object.word("reason", addendum.as_str()));
             }
-            record.text("eventCategory", self.category.as_str());
+            record.word("eventCategory", self.category.as_str());
             self.write_tls(record);
         });
     }
@@ -219,17 +219,17 @@ impl Record<'_> {
     fn write_additional(&self, out: &mut Object<'_>) {
         let facts = &self.additional;
         if facts.form.is_some() {
-            out.text("SignatureVersion", "SigV4");
+            out.word("SignatureVersion", "SigV4");
         }
         if let Some(tls) = self.tls {
             out.text("CipherSuite", &tls.cipher_suite);
         }
         out.number("bytesTransferredIn", facts.bytes_in);
         if let Some(encryption) = facts.encryption {
-            out.text("SSEApplied", encryption);
+            out.word("SSEApplied", encryption);
         }
         if let Some(form) = facts.form {
-            out.text("AuthenticationMethod", form_text(form));
+            out.word("AuthenticationMethod", form_text(form));
         }
         if let Some(id) = facts.host_id {
             out.text("x-amz-id-2", id);
@@ -253,7 +253,7 @@ impl Record<'_> {
         }
         record.object("tlsDetails", |object| {
             if let Some(tls) = self.tls {
-                object.text("tlsVersion", tls.version);
+                object.word("tlsVersion", tls.version);
                 object.text("cipherSuite", &tls.cipher_suite);
             }
             if let Some(host) = self.host {
@@ -284,19 +284,19 @@ impl Identity<'_> {
     fn write(&self, out: &mut Object<'_>, site: &Site) {
         let account = site.account.as_str();
         let root = |out: &mut Object<'_>| {
-            out.text("type", "Root");
+            out.word("type", "Root");
             out.text("principalId", account);
-            out.text("arn", &["arn:aws:iam::", account, ":root"].concat());
+            out.joined("arn", &["arn:aws:iam::", account, ":root"]);
             out.text("accountId", account);
         };
         match self {
             Self::Anonymous => {
-                out.text("type", "AWSAccount");
+                out.word("type", "AWSAccount");
                 out.text("principalId", "");
                 out.text("accountId", "anonymous");
             }
             Self::Claimed(key_id) => {
-                out.text("type", "Unknown");
+                out.word("type", "Unknown");
                 out.text("principalId", "");
                 out.text("accountId", "anonymous");
                 out.text("accessKeyId", key_id);
@@ -311,9 +311,9 @@ impl Identity<'_> {
                 write_alias(out, site);
             }
             Self::Signed { principal: Principal::User(user), key_id } => {
-                out.text("type", "IAMUser");
+                out.word("type", "IAMUser");
                 out.text("principalId", &user_id(&site.account, user));
-                out.text("arn", &["arn:aws:iam::", account, ":user/", user.as_str()].concat());
+                out.joined("arn", &["arn:aws:iam::", account, ":user/", user.as_str()]);
                 out.text("accountId", account);
                 out.text("accessKeyId", key_id.as_str());
                 out.text("userName", user.as_str());
@@ -338,34 +338,33 @@ pub fn user_id(account: &AccountId, user: &UserName) -> String {
 
 impl Resources<'_> {
     fn write(&self, record: &mut Object<'_>, account: &AccountId) {
-        let (bucket, object) = match self {
-            Self::None => return,
-            Self::Bucket(bucket) => (bucket, None),
-            Self::Object(bucket, key) => (bucket, Some(("ARN", key))),
-            Self::Prefix(bucket, prefix) => (bucket, Some(("ARNPrefix", prefix))),
-        };
-        let mut out = Vec::with_capacity(256);
-        out.push(b'[');
-        if let Some((name, rest)) = object {
-            super::json::object(&mut out, |entry| {
-                entry.text("type", "AWS::S3::Object");
-                entry.text(name, &["arn:aws:s3:::", bucket.as_str(), "/", rest].concat());
-            });
-            out.push(b',');
-        }
-        super::json::object(&mut out, |entry| {
+        let bucket_entry = |bucket: &BucketName, entry: &mut Object<'_>| {
             entry.text("accountId", account.as_str());
-            entry.text("type", "AWS::S3::Bucket");
-            entry.text("ARN", &["arn:aws:s3:::", bucket.as_str()].concat());
-        });
-        out.push(b']');
-        record.raw("resources", &out);
+            entry.word("type", "AWS::S3::Bucket");
+            entry.joined("ARN", &["arn:aws:s3:::", bucket.as_str()]);
+        };
+        let object_entry = |bucket: &BucketName, name: &'static str, rest: &str, entry: &mut Object<'_>| {
+            entry.word("type", "AWS::S3::Object");
+            entry.joined(name, &["arn:aws:s3:::", bucket.as_str(), "/", rest]);
+        };
+        match self {
+            Self::None => {}
+            Self::Bucket(bucket) => record.objects("resources", [&|entry| bucket_entry(bucket, entry)]),
+            Self::Object(bucket, key) => record.objects(
+                "resources",
+                [&|entry| object_entry(bucket, "ARN", key, entry), &|entry| bucket_entry(bucket, entry)],
+            ),
+            Self::Prefix(bucket, prefix) => record.objects(
+                "resources",
+                [&|entry| object_entry(bucket, "ARNPrefix", prefix, entry), &|entry| bucket_entry(bucket, entry)],
+            ),
+        }
     }
 }
 
 impl MfaFacts {
     fn write(&self, out: &mut Object<'_>) {
-        let text = |fact| if fact { "true" } else { "false" };
+        let text = |fact: bool| -> &'static str { if fact { "true" } else { "false" } };
         out.text(
             "bucketStatus",
             match self.bucket {
@@ -374,10 +373,10 @@ impl MfaFacts {
                 MfaDelete::NeverSet => "NeverSet",
             },
         );
-        out.text("required", text(self.required));
-        out.text("presented", text(self.presented));
+        out.word("required", text(self.required));
+        out.word("presented", text(self.presented));
         if let Some(result) = self.result {
-            out.text("result", result.as_str());
+            out.word("result", result.as_str());
         }
         if let Some(serial) = self.serial.as_ref().filter(|serial| self.may_show(serial)) {
             out.text("serialNumber", serial.as_str());
@@ -484,7 +483,7 @@ fn form_text(form: Form) -> &'static str {
     }
 }
 
-fn braced(record: &mut Object<'_>, name: &str, members: &[u8]) {
+fn braced(record: &mut Object<'_>, name: &'static str, members: &[u8]) {
     if members.is_empty() {
         record.null(name);
     } else {

@@ -16,13 +16,29 @@ impl<'a> Object<'a> {
         Self { out, first }
     }
 
-    pub fn text(&mut self, name: &str, value: &str) {
+    pub fn text(&mut self, name: impl Name, value: &str) {
         self.name(name);
         string(self.out, value);
     }
 
+    /// A text of ours, which needs no escaping.
+    pub fn word(&mut self, name: impl Name, value: &'static str) {
+        self.name(name);
+        self.out.push(b'"');
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'"');
+    }
+
+    /// Pieces that make one text.
+    pub fn joined(&mut self, name: impl Name, pieces: &[&str]) {
+        self.name(name);
+        self.out.push(b'"');
+        pieces.iter().for_each(|piece| escape(self.out, piece));
+        self.out.push(b'"');
+    }
+
     /// A text that may not be UTF-8; each byte that is not becomes the character of its number.
-    pub fn bytes(&mut self, name: &str, value: &[u8], frame: Frame) {
+    pub fn bytes(&mut self, name: impl Name, value: &[u8], frame: Frame) {
         self.name(name);
         self.out.push(b'"');
         let (open, close) = match frame {
@@ -38,35 +54,48 @@ impl<'a> Object<'a> {
         self.out.push(b'"');
     }
 
-    pub fn number(&mut self, name: &str, value: u64) {
+    pub fn number(&mut self, name: impl Name, value: u64) {
         self.name(name);
         number(self.out, value);
     }
 
-    pub fn boolean(&mut self, name: &str, value: bool) {
+    pub fn boolean(&mut self, name: impl Name, value: bool) {
         self.name(name);
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    pub fn null(&mut self, name: &str) {
+    pub fn null(&mut self, name: impl Name) {
         self.name(name);
         self.out.extend_from_slice(b"null");
     }
 
     /// A value that is JSON already.
-    pub fn raw(&mut self, name: &str, json: &[u8]) {
+    pub fn raw(&mut self, name: impl Name, json: &[u8]) {
         self.name(name);
         self.out.extend_from_slice(json);
     }
 
-    pub fn value(&mut self, name: &str, value: &Value) {
+    pub fn value(&mut self, name: impl Name, value: &Value) {
         self.name(name);
         tree(self.out, value);
     }
 
-    pub fn object(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+    pub fn object(&mut self, name: impl Name, write: impl FnOnce(&mut Object<'_>)) {
         self.name(name);
         object(self.out, write);
+    }
+
+    /// An array of objects, each written by one call.
+    pub fn objects<const N: usize>(&mut self, name: impl Name, write: [&dyn Fn(&mut Object<'_>); N]) {
+        self.name(name);
+        self.out.push(b'[');
+        for (index, write) in write.into_iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            object(self.out, write);
+        }
+        self.out.push(b']');
     }
 
     /// Members that are JSON already, without braces.
@@ -78,9 +107,9 @@ impl<'a> Object<'a> {
         self.out.extend_from_slice(members);
     }
 
-    fn name(&mut self, name: &str) {
+    fn name(&mut self, name: impl Name) {
         self.comma();
-        string(self.out, name);
+        name.write(self.out);
         self.out.push(b':');
     }
 
@@ -89,6 +118,30 @@ impl<'a> Object<'a> {
             self.out.push(b',');
         }
         self.first = false;
+    }
+}
+
+/// The name of a member.
+pub trait Name {
+    fn write(self, out: &mut Vec<u8>);
+}
+
+/// A name of ours, which needs no escaping.
+impl Name for &'static str {
+    fn write(self, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(self.as_bytes());
+        out.push(b'"');
+    }
+}
+
+/// A name that came from a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Foreign<'a>(pub &'a str);
+
+impl Name for Foreign<'_> {
+    fn write(self, out: &mut Vec<u8>) {
+        string(out, self.0);
     }
 }
 
@@ -133,13 +186,22 @@ pub fn tree(out: &mut Vec<u8>, value: &Value) {
         }
         Value::Object(members) => object(out, |object| {
             for (name, value) in members {
-                object.value(name, value);
+                object.value(Foreign(name), value);
             }
         }),
     }
 }
 
 fn escape(out: &mut Vec<u8>, text: &str) {
+    // Nearly every text is plain ASCII, and the hot path is made of such.
+    if text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~')) {
+        return out.extend_from_slice(text.as_bytes());
+    }
+    escape_letters(out, text);
+}
+
+#[cold]
+fn escape_letters(out: &mut Vec<u8>, text: &str) {
     let mut plain = 0;
     for (at, letter) in text.char_indices().filter(|(_, letter)| !is_plain(*letter)) {
         out.extend_from_slice(text.get(plain..at).unwrap_or("").as_bytes());
@@ -229,7 +291,7 @@ mod tests {
             let text = written(|object| {
                 object.text("text", &value);
                 object.number("number", number);
-                object.object("nested", |nested| nested.text(&name, &value));
+                object.object("nested", |nested| nested.text(Foreign(&name), &value));
             });
             let read: Value = serde_json::from_str(&text).expect("JSON");
             prop_assert_eq!(read["text"].as_str(), Some(value.as_str()));

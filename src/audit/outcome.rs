@@ -84,7 +84,7 @@ impl Elements {
         let mut object = Object::members(&mut members);
         for name in SHOWN {
             if let Some(value) = headers.get(*name).and_then(|value| value.to_str().ok()) {
-                object.text(name, value);
+                object.text(*name, value);
             }
         }
         Self { members, encryption: Encryption::of(headers) }

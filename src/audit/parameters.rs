@@ -3,9 +3,10 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::event::write_truncated;
-use super::json::Object;
+use super::json::{Foreign, Object};
 use crate::operation::{MfaDeleteChange, VersioningDocument, VersioningStatus};
 use crate::wire::{Headers, Query, percent_decode};
 
@@ -20,6 +21,7 @@ pub enum Configuration<'a> {
     Xml(&'a [u8]),
 }
 
+const LONGEST_NAME: usize = 256;
 const LONGEST_VALUE: usize = 4096;
 /// Together with the longest document less than the 100 KB that AWS allows.
 const LONGEST_MEMBERS: usize = 32 * 1024;
@@ -81,7 +83,9 @@ pub fn write_query(members: &mut Vec<u8>, query: &Query) {
 pub fn write_headers(members: &mut Vec<u8>, headers: &Headers, query: &Query) {
     for (name, value) in headers.iter() {
         let name = name.as_str();
-        if !name.starts_with("x-amz-") || is_secret(name) || !SHOWN.iter().any(|shown| name.starts_with(shown)) {
+        // The two that every request has, before the longer look.
+        let usual = matches!(name, "x-amz-content-sha256" | "x-amz-date") || !name.starts_with("x-amz-");
+        if usual || !SHOWN.iter().any(|shown| name.starts_with(shown)) || is_secret(name) {
             continue;
         }
         let value = String::from_utf8_lossy(value.as_bytes());
@@ -154,7 +158,8 @@ fn is_secret_member(name: &str) -> bool {
 }
 
 fn collides(name: &str) -> bool {
-    let ours = matches!(name, "bucketName" | "bucketPolicy" | "document" | "httpMethod" | "key" | "requestURI");
+    let ours =
+        matches!(name, "bucketName" | "bucketPolicy" | "document" | "httpMethod" | "key" | "requestURI" | "truncated");
     ours || name.starts_with(|first: char| first.is_ascii_uppercase()) && !name.starts_with("X-Amz-")
         || name.contains(':')
 }
@@ -163,12 +168,19 @@ fn write_value(members: &mut Vec<u8>, name: &str, value: &str) {
     if members.len() > LONGEST_MEMBERS {
         return;
     }
-    let name = name.get(..name.floor_char_boundary(LONGEST_VALUE)).unwrap_or("");
+    let hashed;
+    let name = if name.len() > LONGEST_NAME {
+        // Cut short, two names could be one.
+        hashed = format!("sha256:{}", hex::encode(Sha256::digest(name)));
+        &hashed
+    } else {
+        name
+    };
     let mut object = Object::members(members);
     if value.len() > LONGEST_VALUE {
-        object.object(name, |object| write_truncated(object, value.as_bytes()));
+        object.object(Foreign(name), |object| write_truncated(object, value.as_bytes()));
     } else {
-        object.text(name, value);
+        object.text(Foreign(name), value);
     }
     if members.len() > LONGEST_MEMBERS {
         Object::members(members).boolean("truncated", true);
@@ -181,13 +193,13 @@ fn write_tree(members: &mut Vec<u8>, name: &str, value: &Value) {
     super::json::tree(&mut json, &value);
     let mut object = Object::members(members);
     if json.len() > LONGEST_DOCUMENT {
-        object.object(name, |object| write_truncated(object, &json));
+        object.object(Foreign(name), |object| write_truncated(object, &json));
     } else {
-        object.raw(name, &json);
+        object.raw(Foreign(name), &json);
     }
 }
 
-fn write_unreadable(members: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+fn write_unreadable(members: &mut Vec<u8>, name: &'static str, bytes: &[u8]) {
     Object::members(members).object(name, |object| write_truncated(object, bytes));
 }
 
@@ -377,6 +389,14 @@ mod tests {
     fn a_long_value_is_known_by_its_hash() {
         let text = query(&format!("prefix={}", "p".repeat(5000)));
         assert!(text.contains(r#""truncated":true"#) && text.contains(r#""len":5000"#) && text.len() < 200, "{text}");
+    }
+
+    #[test]
+    fn names_too_long_stay_apart() {
+        let long = "n".repeat(5000);
+        let text = query(&format!("{long}a=1&{long}b=2"));
+        assert_eq!(text.matches("sha256:").count(), 2);
+        assert!(text.len() < 300, "{text}");
     }
 
     #[test]

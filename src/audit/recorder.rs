@@ -1,7 +1,7 @@
 //! Where drafts come from and records go.
 
-use std::fmt::Debug;
-use std::sync::Arc;
+use std::fmt::{self, Debug};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 
@@ -18,6 +18,14 @@ pub struct Recorder {
     sink: Arc<dyn Sink>,
     site: Site,
     clock: Clock,
+    ids: Mutex<Ids>,
+}
+
+/// Random bytes for event ids, fetched many at a time: asking the operating system costs more than the rest
+/// of a record's beginning.
+struct Ids {
+    random: [u8; 16 * 64],
+    used: usize,
 }
 
 /// What takes records: the journal, or a test's own.
@@ -63,7 +71,7 @@ pub enum ConnectionFault {
 impl Recorder {
     /// Records what happens at this site.
     pub fn new(sink: Arc<dyn Sink>, site: Site, clock: Clock) -> Self {
-        Self { sink, site, clock }
+        Self { sink, site, clock, ids: Mutex::default() }
     }
 
     /// Begins the record of a request, before anything of it is read.
@@ -95,7 +103,7 @@ impl Recorder {
                 ..Additional::default()
             },
             request_id,
-            event_id: Uuid::new_v4(),
+            event_id: self.event_id(),
             // Nothing was asked for, so nothing was changed.
             read_only: true,
             resources: Resources::None,
@@ -110,6 +118,10 @@ impl Recorder {
         self.append(Kind::Event, &out)
     }
 
+    pub(super) fn event_id(&self) -> Uuid {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+
     pub(super) fn append(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
         self.sink.append(kind, payload)
     }
@@ -120,6 +132,35 @@ impl Recorder {
 
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+impl Ids {
+    fn next(&mut self) -> Uuid {
+        let rest = self.random.get(self.used..).and_then(|rest| rest.first_chunk::<16>());
+        if let Some(bytes) = rest {
+            self.used += 16;
+            return uuid::Builder::from_random_bytes(*bytes).into_uuid();
+        }
+        if getrandom::fill(&mut self.random).is_err() {
+            // The library has ways of its own to ask.
+            return Uuid::new_v4();
+        }
+        self.used = 0;
+        self.next()
+    }
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        let random = [0; 16 * 64];
+        Self { random, used: random.len() }
+    }
+}
+
+impl Debug for Ids {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Ids")
     }
 }
 
