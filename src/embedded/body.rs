@@ -9,14 +9,14 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, stream};
 use s3s::dto::StreamingBlob;
-use s3s::{Body, S3Result, s3_error};
+use s3s::{Body, S3Error, S3Result, s3_error};
 use tokio::task::JoinHandle;
 
 use super::bucket::Bucket;
 use super::digest::{Digest, Digested};
 use super::faults::{internal, named};
 use super::record::{Algorithm, Description, Object, Segment};
-use super::store::random_name;
+use super::store::{on_disk, random_name};
 
 /// How much is written or read at a time, and the most that a body below it is read in one go.
 const BATCH: usize = 256 * 1024;
@@ -98,12 +98,12 @@ impl Arriving {
                 gathered += bytes.len();
                 batch.push(bytes);
                 if gathered >= BATCH {
-                    writing = writing.write(std::mem::take(&mut batch)).await.map_err(internal)?;
+                    writing = writing.write(std::mem::take(&mut batch)).await?;
                     gathered = 0;
                 }
             }
         }
-        let sink = writing.rest().await.map_err(internal)?;
+        let sink = writing.rest().await?;
         Ok(Self { sink: *sink, rest: batch })
     }
 
@@ -147,19 +147,19 @@ impl Arrived {
 
 /// The state of the disk's side of a body that arrives.
 enum Writing {
-    Busy(JoinHandle<io::Result<Box<Sink>>>),
+    Busy(JoinHandle<S3Result<Box<Sink>>>),
     Resting(Box<Sink>),
 }
 
 impl Writing {
-    async fn write(self, batch: Vec<Bytes>) -> io::Result<Self> {
+    async fn write(self, batch: Vec<Bytes>) -> S3Result<Self> {
         let mut sink = self.rest().await?;
-        Ok(Self::Busy(tokio::task::spawn_blocking(move || sink.write(&batch).map(|()| sink))))
+        Ok(Self::Busy(tokio::task::spawn_blocking(move || sink.write(&batch).map(|()| sink).map_err(internal))))
     }
 
-    async fn rest(self) -> io::Result<Box<Sink>> {
+    async fn rest(self) -> S3Result<Box<Sink>> {
         match self {
-            Self::Busy(writing) => writing.await.map_err(io::Error::other)?,
+            Self::Busy(writing) => writing.await.map_err(S3Error::internal_error)?,
             Self::Resting(sink) => Ok(sink),
         }
     }
@@ -179,16 +179,16 @@ impl Source {
     pub async fn send(self, range: Range<u64>) -> S3Result<Option<StreamingBlob>> {
         let short = range.end - range.start <= BATCH as u64;
         let slices = slices(&self.segments, range);
-        let first = tokio::task::spawn_blocking(move || {
+        let first = on_disk(move || {
             let mut reader = Reader { bucket: self.bucket, slices: slices.into_iter(), open: None };
             let first = if short { reader.read_all() } else { reader.read_batch().map(Option::unwrap_or_default) };
-            first.map(|first| (first, reader))
+            match first {
+                Ok(first) => Ok(Some((first, reader))),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(internal(error)),
+            }
         });
-        let (first, reader) = match first.await.map_err(io::Error::other).map_err(internal)? {
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(internal(error)),
-        };
+        let Some((first, reader)) = first.await? else { return Ok(None) };
         if short {
             return Ok(Some(Body::from(first).into()));
         }
@@ -279,7 +279,7 @@ fn slices(segments: &[Segment], range: Range<u64>) -> Vec<Slice> {
 }
 
 /// What a body that ended in an error tells the client; s3s keeps the errors' types to itself.
-fn cut_short(error: &(dyn std::error::Error + Send + Sync)) -> s3s::S3Error {
+fn cut_short(error: &(dyn std::error::Error + Send + Sync)) -> S3Error {
     let text = error.to_string();
     if text.contains("SignatureMismatch") {
         return s3_error!(

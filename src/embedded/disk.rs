@@ -52,15 +52,20 @@ impl BucketDirectory {
         self.write_record(record)
     }
 
-    /// Deletes the bucket: first its record, so that a crash in between does not leave half a bucket.
+    /// Deletes the bucket: without its record it is gone, whatever else of it is left for the next start.
     pub fn destroy(&self) -> io::Result<()> {
         fs::remove_file(self.record_path())?;
-        remove_directory(&self.0)
+        // An upload that has not noticed yet may be writing here.
+        drop(remove_directory(&self.0));
+        Ok(())
     }
 
     /// Reads everything back, and removes what no record names.
     pub fn scan(&self) -> io::Result<Option<Contents>> {
-        let Some(record) = read_json(&self.record_path())? else { return Ok(None) };
+        let Some(record) = read_json(&self.record_path())? else {
+            remove_directory(&self.0)?;
+            return Ok(None);
+        };
         let versions = self.scan_versions()?;
         let mut named: HashSet<String> = versions.iter().flat_map(bodies).map(str::to_owned).collect();
         let uploads = self.scan_uploads(&mut named)?;

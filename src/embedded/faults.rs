@@ -9,8 +9,9 @@ use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 use super::record::Version;
 use super::versions::is_version_id;
 
-/// A failure of ours, told without its reason.
+/// A failure of ours, told without its reason, which the log gets.
 pub fn internal(error: io::Error) -> S3Error {
+    tracing::error!(%error, "the embedded store failed");
     s3_error!(error, InternalError, "We encountered an internal error. Please try again.")
 }
 
