@@ -74,10 +74,11 @@ class Codes:
         return max(ready, key=lambda device: device.failures, default=None)
 
     def _enrol(self, sponsor: Device | None, step: int) -> None:
-        leave = ["--mfa", self._spend(sponsor, step)] if sponsor else []
-        made = self.gate.json("mfa", "add", "--name", f"d{len(self.devices)}", "--no-activate", *leave)
+        made = self.gate.json("mfa", "add", "--name", f"d{len(self.devices)}", "--no-activate")
         device = Device(made["serialNumber"], made["base32Seed"], step)
-        self.gate.command("mfa", "activate", "--serial", device.serial, device.code(step - 1), device.code(step))
+        # An inactive device opens nothing; letting its codes count is what takes a code of an older one.
+        leave = ["--mfa", self._spend(sponsor, step)] if sponsor else []
+        self.gate.command("mfa", "activate", "--serial", device.serial, device.code(step - 1), device.code(step), *leave)
         self.devices.append(device)
 
     def _spend(self, device: Device, step: int) -> str:
