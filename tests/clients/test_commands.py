@@ -3,12 +3,13 @@
 import re
 import subprocess
 
+import pyotp
 import pytest
 
 from conftest import new_name
 from rig.clients import Credentials
 from rig.codes import settle
-from rig.refusals import Refusal, refused
+from rig.refusals import Refusal, foreign_device, refused
 
 
 @pytest.fixture
@@ -116,46 +117,72 @@ def a_device_is_listed_without_its_seed(gate, codes):
     assert codes.devices[0].serial in gate.command("mfa", "list")
 
 
-def a_device_is_named_by_its_account_and_made_for_authenticators(gate, codes):
-    made = gate.json("mfa", "add", "--name", "shown-once", "--no-activate", "--mfa", codes.take())
-
-    assert re.fullmatch(r"arn:aws:iam::\d{12}:mfa/shown-once", made["serialNumber"])
-    assert re.fullmatch(r"[A-Z2-7]{32,}=*", made["base32Seed"])
-    assert made["otpauthUri"].startswith("otpauth://totp/")
-    assert f"secret={made['base32Seed'].rstrip('=')}" in made["otpauthUri"]
-    gate.run("mfa", "remove", "--serial", made["serialNumber"], "--mfa", codes.take())
-
-
-def a_further_device_needs_a_code_of_an_active_one(gate, codes):
-    without = gate.run("mfa", "add", "--name", "uninvited", "--no-activate", "--json")
-    wrong = gate.run("mfa", "add", "--name", "uninvited", "--no-activate", "--json", "--mfa", codes.wrong())
-
-    assert without.returncode != 0 and "--mfa" in without.stderr and not without.stdout
-    assert wrong.returncode != 0 and not wrong.stdout
-    assert "uninvited" not in gate.command("mfa", "list", "--json")
+@pytest.fixture
+def inactive(gate) -> dict:
+    """A device that was created and never activated."""
+    name = f"m-{new_name()[2:10]}"
+    made = gate.json("mfa", "add", "--name", name, "--no-activate")
+    assert made["serialNumber"].endswith(f":mfa/{name}")
+    yield made
+    if made["serialNumber"] in gate.command("mfa", "list", "--json"):
+        gate.command("mfa", "remove", "--serial", made["serialNumber"])
 
 
-def a_device_is_not_removed_without_a_code(gate, codes):
-    serial = codes.devices[0].serial
+def activation(device: dict, *offs: int) -> list[str]:
+    """The command that activates a device with its codes of these steps, counted from now."""
+    step, code = settle(), pyotp.TOTP(device["base32Seed"]).generate_otp
+    return ["mfa", "activate", "--serial", device["serialNumber"], *(code(step + off) for off in offs)]
 
-    assert gate.run("mfa", "remove", "--serial", serial).returncode != 0
-    assert serial in gate.command("mfa", "list", "--json")
+
+def active(gate, device: dict) -> bool:
+    serial = device["serialNumber"]
+    return next(one["active"] for one in gate.json("mfa", "list") if one["serialNumber"] == serial)
 
 
-def a_device_is_activated_by_two_consecutive_codes_only(gate, codes):
-    import pyotp
+def a_device_is_named_by_its_account_and_made_for_authenticators(inactive):
+    assert re.fullmatch(r"arn:aws:iam::\d{12}:mfa/m-[0-9a-f]+", inactive["serialNumber"])
+    assert re.fullmatch(r"[A-Z2-7]{32,}=*", inactive["base32Seed"])
+    assert inactive["otpauthUri"].startswith("otpauth://totp/")
+    assert f"secret={inactive['base32Seed'].rstrip('=')}" in inactive["otpauthUri"]
 
-    made = gate.json("mfa", "add", "--name", "twice", "--no-activate", "--mfa", codes.take())
-    code = pyotp.TOTP(made["base32Seed"]).generate_otp
-    step = settle()
 
-    for pair in ((code(step), code(step)), (code(step), code(step - 1)), (code(step - 2), code(step)), ("000000", "000001")):
-        run = gate.run("mfa", "activate", "--serial", made["serialNumber"], *pair)
-        assert run.returncode != 0 and run.stderr.strip(), pair
-    gate.command("mfa", "activate", "--serial", made["serialNumber"], code(step - 1), code(step))
-    gate.command("mfa", "remove", "--serial", made["serialNumber"], "--mfa", codes.take())
+def a_device_that_was_never_activated_proves_nothing(root, inactive, vault, key):
+    offer = f"{inactive['serialNumber']} {pyotp.TOTP(inactive['base32Seed']).now()}"
+    version = root.put_object(Bucket=vault, Key=key, Body=b"x")["VersionId"]
 
-    assert made["serialNumber"] not in gate.command("mfa", "list", "--json")
+    with refused(foreign_device(*offer.split(" "))):
+        root.delete_object(Bucket=vault, Key=key, VersionId=version, MFA=offer)
+
+
+def a_further_device_counts_only_with_a_code_of_an_active_one(gate, codes, inactive):
+    without = gate.run(*activation(inactive, -1, 0))
+    wrong = gate.run(*activation(inactive, -1, 0), "--mfa", codes.wrong())
+    itself = gate.run(*activation(inactive, -1, 0), "--mfa", f"{inactive['serialNumber']} 123456")
+
+    assert without.returncode == 2 and "--mfa" in without.stderr and not without.stdout
+    assert wrong.returncode == 1 and wrong.stderr and not wrong.stdout
+    assert itself.returncode == 1 and itself.stderr and not itself.stdout
+    assert not active(gate, inactive)
+
+
+@pytest.mark.parametrize("offs", [(0, 0), (0, -1), (-2, 0)], ids=["the-same-twice", "backwards", "a-step-between"])
+def two_codes_that_do_not_follow_one_another_activate_nothing(gate, codes, inactive, offs):
+    run = gate.run(*activation(inactive, *offs), "--mfa", codes.take())
+
+    assert run.returncode == 1 and run.stderr.strip()
+    assert not active(gate, inactive)
+
+
+def a_device_is_activated_and_removed_with_codes_of_an_active_one(gate, codes, inactive):
+    offer = codes.take()
+    gate.command(*activation(inactive, -1, 0), "--mfa", offer)
+    assert active(gate, inactive)
+
+    assert gate.run("mfa", "remove", "--serial", inactive["serialNumber"]).returncode == 2
+    assert active(gate, inactive)
+    gate.command("mfa", "remove", "--serial", inactive["serialNumber"], "--mfa", codes.take())
+
+    assert inactive["serialNumber"] not in gate.command("mfa", "list", "--json")
 
 
 # mfa-delete
@@ -201,7 +228,7 @@ def a_command_says_how_to_start_the_gate_that_does_not_run(gate, tmp_path, comma
         timeout=30,
     )
 
-    assert run.returncode != 0
+    assert run.returncode == 3
     assert "portcullis dev" in run.stderr or "portcullis serve" in run.stderr
     assert not run.stdout
 
