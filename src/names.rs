@@ -215,7 +215,7 @@ impl RequestId {
     /// Makes an id of 80 random bits.
     pub fn from_random(random: [u8; 16]) -> Self {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        Self(random.map(|byte| ALPHABET[usize::from(byte & 31)]))
+        Self(random.map(|byte| ALPHABET.get(usize::from(byte & 31)).copied().unwrap_or(b'0')))
     }
 
     /// The id as text.

@@ -7,6 +7,7 @@ mod devices;
 pub mod error;
 mod events;
 mod exchange;
+mod gate;
 pub mod init;
 mod key;
 mod mfa;
@@ -60,8 +61,12 @@ struct Cli {
 enum Command {
     /// Check a configuration, and the store behind it
     Check(check::CheckArgs),
+    /// Start the gate with nothing to configure
+    Dev(dev::DevArgs),
     /// Show what was recorded
     Events(events::EventsArgs),
+    /// Write a commented configuration and create the state it names
+    Init(init::InitArgs),
     /// Access keys
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -71,6 +76,8 @@ enum Command {
     /// MFA Delete of buckets
     #[command(subcommand)]
     MfaDelete(mfa_delete::MfaDeleteCommand),
+    /// Run the gate as its configuration says
+    Serve(serve::ServeArgs),
     /// What the gate remembers
     #[command(subcommand)]
     State(state::StateCommand),
@@ -98,13 +105,16 @@ fn run(command: Command, place: &Place, terminal: &mut Terminal) -> Result<(), C
     let admin = Admin::of(place);
     match command {
         Command::Check(args) => on_one_thread(check::run(args, environment(), terminal)),
+        Command::Dev(args) => on_all_threads(gate::dev(args, place, environment(), terminal)),
         Command::Events(args) => on_one_thread(events::run(args, place, terminal)),
+        Command::Init(args) => on_one_thread(init::run(&args, environment(), gate::create_state, terminal)),
         Command::Key(command) => on_one_thread(key::run(command, &admin, terminal)),
         Command::Mfa(command) => on_one_thread(mfa::run(command, &admin, terminal)),
         Command::MfaDelete(command) => {
             let environment = |name: &str| std::env::var(name).ok();
             on_one_thread(mfa_delete::run(command, place, environment, terminal))
         }
+        Command::Serve(args) => on_all_threads(gate::serve(args, environment(), terminal)),
         Command::State(command) => on_one_thread(state::run(command, place, terminal)),
         Command::User(command) => on_one_thread(user::run(command, &admin, terminal)),
     }
@@ -113,6 +123,12 @@ fn run(command: Command, place: &Place, terminal: &mut Terminal) -> Result<(), C
 /// Runs a command that waits for one thing at a time.
 fn on_one_thread(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?.block_on(work)
+}
+
+/// Runs the gate.
+fn on_all_threads(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?.block_on(work)
 }
 

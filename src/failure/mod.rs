@@ -30,13 +30,13 @@ pub enum Failure {
     /// The client: policy says no.
     Refused(Refusal),
     /// The client: nobody is known to have signed.
-    Rejected(Rejected),
+    Rejected(Box<Rejected>),
     /// The client: what it asks for is not clear, or not S3.
-    Unclear(Unclear),
+    Unclear(Box<Unclear>),
     /// The upstream gave no answer.
     Upstream(UpstreamError),
     /// The upstream refused, in its own words.
-    UpstreamRefused(UpstreamRefusal),
+    UpstreamRefused(Box<UpstreamRefusal>),
     /// Us: the record or the state cannot be written, so nothing is done.
     Unrecorded,
     /// Us: something that must be known to judge cannot be read.
@@ -465,8 +465,5 @@ fn of_claim(form: Form, fault: &ClaimFault) -> S3Error {
         }
         Form::QueryString => S3Error::new(400, "AuthorizationQueryParametersError", text),
     };
-    match fault {
-        ClaimFault::Region { expected, .. } => error.with("Region", expected.as_str()),
-        _ => error,
-    }
+    if let ClaimFault::Region { expected, .. } = fault { error.with("Region", expected.as_str()) } else { error }
 }

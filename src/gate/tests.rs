@@ -1,5 +1,7 @@
 //! The whole decision table: every caller, hazard, bucket and offer.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "a table prints what it has no better word for")]
+
 use std::fmt::Write as _;
 
 use super::assess::Owed;

@@ -47,7 +47,7 @@ impl Gate {
         match outcome {
             Ok(Answer::Done(done)) => self.end_done(draft, done, ending, access).await,
             Ok(Answer::Refused(refusal)) => {
-                self.end_failed(draft, Failure::UpstreamRefused(refusal), ending, access).await
+                self.end_failed(draft, Failure::UpstreamRefused(Box::new(refusal)), ending, access).await
             }
             Err(failure) => self.end_failed(draft, failure, ending, access).await,
         }
@@ -102,10 +102,8 @@ impl Gate {
 
     async fn end_failed(&self, draft: Draft, failure: Failure, ending: Ending, access: Access) -> Response<Reply> {
         let error = failure.s3_error();
-        let headers = match &failure {
-            Failure::UpstreamRefused(refusal) => refusal.headers.clone(),
-            _ => HeaderMap::new(),
-        };
+        let headers =
+            if let Failure::UpstreamRefused(refusal) = &failure { refusal.headers.clone() } else { HeaderMap::new() };
         let document = error.document(&ending.resource, ending.request_id);
         let outcome = Outcome {
             status: error.status.as_u16(),
@@ -193,7 +191,10 @@ pub(super) fn describe(draft: &mut Draft, request: &Request) {
     let configuration = match &request.document {
         Document::Rewritten(bytes) => match request.action.row().body {
             operation::Body::Policy => Configuration::Policy(bytes),
-            _ => Configuration::Xml(bytes),
+            operation::Body::Document(_)
+            | operation::Body::Nothing
+            | operation::Body::OptionalDocument(_)
+            | operation::Body::Payload => Configuration::Xml(bytes),
         },
         Document::Versioning(document) => Configuration::Versioning(*document),
         Document::DeleteObjects(_) | Document::None | Document::Payload => Configuration::None,

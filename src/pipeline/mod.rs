@@ -23,7 +23,7 @@ use crate::forward::{self, Answer, Upstream};
 use crate::gate::{self, Caller, Challenge, Permit, Rules, Verdict};
 use crate::mfa::Offer;
 use crate::names::RequestId;
-use crate::operation::{self, Access, Action, Expects, Routed, Routing, Support};
+use crate::operation::{self, Access, Action, Expects, Routed, Routing, Support, Unclear};
 use crate::store::{SpendError, Store};
 use crate::wire::{Body, Handler, Head, Peer, Progress, Transport, TrustedProxies, Unread};
 use ending::Ending;
@@ -145,10 +145,10 @@ impl Gate {
             if let Some(key_id) = &rejected.key_id {
                 draft.claimed_by(key_id.as_str());
             }
-            Failure::Rejected(rejected)
+            Failure::Rejected(Box::new(rejected))
         })?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
-        Ok(Asked { head, signed, routed: routed.map_err(Failure::Unclear)?, now })
+        Ok(Asked { head, signed, routed: routed.map_err(unclear)?, now })
     }
 
     async fn carry_out(
@@ -181,7 +181,7 @@ impl Gate {
             Expects::Nothing => (None, None),
             Expects::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),
         };
-        let request = routed.complete(document).map_err(Failure::Unclear)?;
+        let request = routed.complete(document).map_err(unclear)?;
         ending::describe(draft, &request);
         self.expect_owner(&request)?;
         let held = self.protection.hold(&request, now).await?;
@@ -273,6 +273,10 @@ impl Gate {
         let ours = expected.into_iter().all(|owner| owner == self.store.account());
         if ours { Ok(()) } else { Err(Failure::OtherOwner) }
     }
+}
+
+fn unclear(unclear: Unclear) -> Failure {
+    Failure::Unclear(Box::new(unclear))
 }
 
 fn request_id() -> RequestId {

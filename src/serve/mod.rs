@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::audit::journal::{Journal, JournalError, Kind, Options, Reader, Recovered};
+use crate::audit::journal::{Journal, JournalError, Kind, Options, Recovered};
 use crate::audit::{self, Recorder, Site};
 use crate::authenticate::{Realm, Service};
 use crate::clock::Clock;
@@ -26,7 +26,7 @@ use crate::names::{AccessKeyId, AccountId};
 use crate::operation::{Routing, UpstreamKind};
 use crate::pipeline::{Gate, Protection, Reads};
 use crate::secret::Secret;
-use crate::store::{self, JournalUnavailable, Promise, Rebuilt, StartError, StateJournal, Store};
+use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
 use crate::wire::{self, TrustedProxies};
 
 /// A gate that serves.
@@ -134,19 +134,6 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
 /// Makes the state of a gate that is to be, and leaves it closed.
 pub async fn create_state(settings: &Settings, clock: &Clock) -> Result<AccountId, StartFailure> {
     Ok(open(settings, clock).await?.store.account().clone())
-}
-
-/// Makes the state store anew from what the journal knows; the old one is moved aside.
-pub async fn rebuild_state(directory: &Path, clock: &Clock) -> Result<Rebuilt, StartFailure> {
-    let records = Reader::open(&journal_of(directory))?;
-    let mut writes = Vec::new();
-    for record in records {
-        let record = record?;
-        if record.kind == Kind::State {
-            writes.push(record.payload);
-        }
-    }
-    Ok(store::rebuild(directory, writes, clock.now()).await?)
 }
 
 /// Where a state directory keeps its journal.

@@ -58,8 +58,8 @@ pub fn percent_decode(text: &str) -> Option<String> {
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
         if byte == b'%' {
-            let (digits, tail) = tail.split_at_checked(2)?;
-            bytes.push(hex_digit(digits[0])? << 4 | hex_digit(digits[1])?);
+            let (&[high, low], tail) = tail.split_first_chunk::<2>()?;
+            bytes.push(hex_digit(high)? << 4 | hex_digit(low)?);
             rest = tail;
         } else {
             bytes.push(byte);
@@ -84,14 +84,14 @@ pub fn percent_encode_path(text: &str) -> String {
 }
 
 fn encode_into(out: &mut String, text: &str, keep_slash: bool) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') || (keep_slash && byte == b'/') {
             out.push(char::from(byte));
         } else {
             out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
+            for digit in [byte >> 4, byte & 15] {
+                out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase());
+            }
         }
     }
 }
@@ -140,7 +140,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics(raw in ".*") {
-            let _ = Query::parse(&raw);
+            drop(Query::parse(&raw));
         }
 
         #[test]

@@ -1,0 +1,244 @@
+//! Runs the gate itself, from its start to the signal that ends it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::dev::{self, Banner, DevArgs};
+use super::error::CommandError;
+use super::place::Place;
+use super::root_key::Exports;
+use super::serve::{self as configured, ServeArgs};
+use super::terminal::Terminal;
+use crate::clock::Clock;
+use crate::config::{Endpoint, Settings};
+use crate::serve::{self, Running, StartFailure};
+use crate::store::StartError;
+
+/// `portcullis dev`: a gate with nothing to configure.
+pub async fn dev(
+    args: DevArgs,
+    place: &Place,
+    environment: impl IntoIterator<Item = (String, String)>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    log();
+    alone(place)?;
+    let chosen = args.store()?;
+    let (own, endpoint, credentials_file) = match &chosen {
+        dev::Store::Elsewhere { endpoint, credentials_file, .. } => (None, endpoint.clone(), credentials_file.clone()),
+        dev::Store::Own => {
+            let own = own_store::start(place).await?;
+            let endpoint = endpoint_of(own.address())?;
+            let credentials_file = own.credentials_file();
+            (Some(own), endpoint, credentials_file)
+        }
+    };
+    let settings = dev::settings(&args, place, endpoint.clone(), credentials_file, &chosen, environment)?;
+    let gate = start(&settings, place).await?;
+    let exports = exports(&gate, &settings)?;
+    let unwritten = |error: io::Error| CommandError::failed(format!("{}: {error}", place.root_env().display()));
+    exports.write(place).map_err(unwritten)?;
+    let program = std::env::args().next().unwrap_or_else(|| "portcullis".to_owned());
+    let banner = Banner {
+        program: &program,
+        place,
+        account: gate.account(),
+        upstream: &endpoint,
+        profile: settings.upstream.profile,
+        exports: &exports,
+    };
+    terminal.print(&dev::banner(&banner))?;
+    until_told_to_stop(gate, terminal).await?;
+    if let Some(own) = own {
+        own.stop().await;
+    }
+    Ok(())
+}
+
+/// `portcullis serve`: a gate as its configuration says.
+pub async fn serve(
+    args: ServeArgs,
+    environment: impl IntoIterator<Item = (String, String)>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    log();
+    let settings = configured::settings(&args.config, environment)?;
+    let place = Place::find(Some(settings.state.directory.clone()), None);
+    let gate = start(&settings, &place).await?;
+    let exports = exports(&gate, &settings)?;
+    let unwritten = |error: io::Error| CommandError::failed(format!("{}: {error}", place.root_env().display()));
+    exports.write(&place).map_err(unwritten)?;
+    until_told_to_stop(gate, terminal).await
+}
+
+async fn start(settings: &Settings, place: &Place) -> Result<Running, CommandError> {
+    serve::start(settings, Clock::System).await.map_err(|failure| failed(failure, place))
+}
+
+/// What the state of a gate that is to be is made with.
+pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
+    let place = Place::find(Some(settings.state.directory.clone()), None);
+    serve::create_state(settings, &Clock::System).await.map(drop).map_err(|failure| failed(failure, &place))
+}
+
+async fn until_told_to_stop(gate: Running, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let unheard = |error: io::Error| CommandError::failed(format!("signals cannot be received: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    terminal.print(&dev::listening(gate.address()))?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    gate.stop().await;
+    Ok(())
+}
+
+fn exports(gate: &Running, settings: &Settings) -> Result<Exports, CommandError> {
+    let (access_key_id, secret_access_key) = gate.root_credentials().ok_or_else(|| {
+        CommandError::failed("root has no active access key").next("Make one: portcullis key create root")
+    })?;
+    Ok(Exports {
+        endpoint: format!("http://{}", reachable(gate.address())),
+        access_key_id: access_key_id.to_string(),
+        secret_access_key,
+        region: settings.account.region.clone(),
+    })
+}
+
+/// An address that clients on this machine can use, where the gate listens on all of them.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
+}
+
+/// Two gates on one state would each judge codes by counters that the other moved.
+fn alone(place: &Place) -> Result<(), CommandError> {
+    match UnixStream::connect(place.socket()) {
+        Ok(_) => Err(CommandError::failed(format!("a gate is already running with its state in {place}"))
+            .next("Use that one, or give this one a state of its own: --data DIR")),
+        Err(_) => Ok(()),
+    }
+}
+
+fn failed(failure: StartFailure, place: &Place) -> CommandError {
+    let next = match &failure {
+        StartFailure::Address { .. } => {
+            "Choose another address: --listen ADDRESS:PORT (dev), or listen.address".to_owned()
+        }
+        StartFailure::State(StartError::Behind { .. } | StartError::Missing | StartError::Unreadable(_)) => {
+            format!("portcullis state rebuild{}", place.flag())
+        }
+        StartFailure::Credentials { .. }
+        | StartFailure::Journal(_)
+        | StartFailure::JournalClosed
+        | StartFailure::Socket { .. }
+        | StartFailure::State(_)
+        | StartFailure::Tls => return CommandError::failed(failure),
+    };
+    CommandError::failed(failure).next(next)
+}
+
+fn endpoint_of(address: SocketAddr) -> Result<Endpoint, CommandError> {
+    Endpoint::parse(&format!("http://{address}")).map_err(CommandError::failed)
+}
+
+/// Warnings and errors go to stderr; `RUST_LOG` chooses more.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).finish();
+    // Set already only where several commands run in one process, as in tests.
+    drop(tracing::subscriber::set_global_default(subscriber));
+}
+
+/// The store of its own that `portcullis dev` starts.
+#[cfg(feature = "embedded")]
+mod own_store {
+    use super::{CommandError, Path, PathBuf, Place, SocketAddr};
+    use crate::command::private_file;
+    use crate::config::Credentials;
+    use crate::embedded;
+    use crate::secret::Secret;
+    use crate::store;
+
+    pub struct OwnStore {
+        running: embedded::Running,
+        credentials_file: PathBuf,
+    }
+
+    impl OwnStore {
+        pub fn address(&self) -> SocketAddr {
+            self.running.address
+        }
+
+        pub fn credentials_file(&self) -> PathBuf {
+            self.credentials_file.clone()
+        }
+
+        pub async fn stop(self) {
+            self.running.shutdown().await;
+        }
+    }
+
+    pub async fn start(place: &Place) -> Result<OwnStore, CommandError> {
+        store::prepare_dir(place.directory()).map_err(CommandError::failed)?;
+        let credentials_file = place.directory().join("store.env");
+        let key = credentials(&credentials_file)?;
+        let directory = place.directory().join("store");
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let running =
+            embedded::start(&directory, listen, &key.access_key_id, &key.secret_access_key, "us-east-1").await;
+        Ok(OwnStore { running: running.map_err(CommandError::failed)?, credentials_file })
+    }
+
+    /// The key pair between gate and store, made at the first start.
+    fn credentials(file: &Path) -> Result<Credentials, CommandError> {
+        if !file.exists() {
+            let (id, secret) = (random_hex()?, random_hex()?);
+            let lines =
+                Secret::new(format!("AWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}\n", id.expose(), secret.expose()));
+            let unwritten = |error| CommandError::failed(format!("{}: {error}", file.display()));
+            private_file::create(file, lines.expose().as_bytes()).map_err(unwritten)?;
+        }
+        super::dev::read_credentials(file).map(|(key, _)| key)
+    }
+
+    fn random_hex() -> Result<Secret<String>, CommandError> {
+        let mut bytes = [0; 20];
+        getrandom::fill(&mut bytes).map_err(|error| CommandError::failed(format!("no randomness: {error}")))?;
+        Ok(Secret::new(hex::encode(bytes)))
+    }
+}
+
+#[cfg(not(feature = "embedded"))]
+mod own_store {
+    use super::{CommandError, PathBuf, Place, SocketAddr};
+
+    pub enum OwnStore {}
+
+    impl OwnStore {
+        pub fn address(&self) -> SocketAddr {
+            match *self {}
+        }
+
+        pub fn credentials_file(&self) -> PathBuf {
+            match *self {}
+        }
+
+        pub async fn stop(self) {
+            match self {}
+        }
+    }
+
+    pub async fn start(_: &Place) -> Result<OwnStore, CommandError> {
+        Err(CommandError::usage("this portcullis was built without its own store")
+            .next("Name a store: --upstream http://HOST:PORT --upstream-credentials FILE"))
+    }
+}
