@@ -27,7 +27,7 @@ pub enum KeyCommand {
 
 #[derive(Args)]
 pub struct CreateArgs {
-    /// The user's name
+    /// The user's name, or root
     user: String,
 }
 
@@ -39,7 +39,7 @@ pub struct KeyArgs {
 
 #[derive(Args)]
 pub struct ListArgs {
-    /// The user's name
+    /// The user's name, or root
     user: Option<String>,
 }
 
@@ -79,22 +79,28 @@ pub async fn run(command: KeyCommand, admin: &Admin, terminal: &mut Terminal) ->
     }
 }
 
-/// Makes a key for a user.
+/// How root is called where users are named; IAM means root where it is told no name.
+pub const ROOT: &str = "root";
+
+/// Makes a key for a user, or for root.
 pub async fn make(user: &str, admin: &Admin) -> Result<NewKey, CommandError> {
-    let question = Question::new("CreateAccessKey").with("UserName", user);
+    let question = of_holder(Question::new("CreateAccessKey"), Some(user));
     let result = admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     NewKey::read(&result, user).ok_or_else(|| CommandError::failed("the gate's answer lacks the key"))
 }
 
 /// The keys of a user, or root's own.
 pub async fn of_user(user: Option<&str>, admin: &Admin) -> Result<Vec<Key>, AdminError> {
-    let question = Question::new("ListAccessKeys");
-    let question = match user {
-        Some(user) => question.with("UserName", user),
-        None => question,
-    };
+    let question = of_holder(Question::new("ListAccessKeys"), user);
     let members = admin.list(question, "AccessKeyMetadata").await?;
     members.iter().map(|member| Key::read(member, user).ok_or(AdminError::Wanting("AccessKeyId"))).collect()
+}
+
+fn of_holder(question: Question, user: Option<&str>) -> Question {
+    match user {
+        None | Some(ROOT) => question,
+        Some(user) => question.with("UserName", user),
+    }
 }
 
 async fn everybodys(admin: &Admin) -> Result<Vec<Key>, AdminError> {
@@ -123,11 +129,7 @@ async fn act(
     admin: &Admin,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let question = question.with("AccessKeyId", &key.id);
-    let question = match &key.user {
-        Some(user) => question.with("UserName", user),
-        None => question,
-    };
+    let question = of_holder(question.with("AccessKeyId", &key.id), key.user.as_deref());
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     match terminal.format() {
         Format::Json => terminal.print_json(&json!({ "accessKeyId": key.id, done: true })),
@@ -166,7 +168,7 @@ impl Key {
     }
 
     fn holder(&self) -> &str {
-        self.user.as_deref().unwrap_or("root")
+        self.user.as_deref().unwrap_or(ROOT)
     }
 
     fn as_json(&self) -> Value {
@@ -262,6 +264,15 @@ mod tests {
             gate.seen().last().unwrap().form,
             "Action=UpdateAccessKey&Version=2010-05-08&Status=Inactive&AccessKeyId=AKIAALICE00000000001&UserName=alice"
         );
+    }
+
+    #[tokio::test]
+    async fn roots_keys_are_those_of_no_user() {
+        let gate = FakeGate::start(two_keys);
+        let list = ListArgs { user: Some("root".to_owned()) };
+        let (_, text) = run_on(&gate, KeyCommand::List(list), Format::People).await;
+        assert!(text.contains("AKIAROOT000000000001  root "), "{text}");
+        assert_eq!(gate.seen()[0].form, "Action=ListAccessKeys&Version=2010-05-08");
     }
 
     #[tokio::test]

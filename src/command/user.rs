@@ -36,6 +36,12 @@ pub async fn run(command: UserCommand, admin: &Admin, terminal: &mut Terminal) -
 }
 
 async fn add(user: &str, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    if user == key::ROOT {
+        // A user of this name would be taken for root wherever keys are named by their user.
+        return Err(
+            CommandError::usage("`root` is no name for a user").next("For a key of root: portcullis key create root")
+        );
+    }
     let question = Question::new("CreateUser").with("UserName", user);
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     let key = key::make(user, admin).await.map_err(|error| {
@@ -47,6 +53,9 @@ async fn add(user: &str, admin: &Admin, terminal: &mut Terminal) -> Result<(), C
 }
 
 async fn remove(user: &str, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    if user == key::ROOT {
+        return Err(CommandError::usage("root is no user, and cannot be removed"));
+    }
     let refused = |error: super::admin::AdminError| error.into_command_error(admin.place());
     // IAM deletes no user that still has keys.
     for key in key::of_user(Some(user), admin).await.map_err(refused)? {
@@ -119,6 +128,18 @@ mod tests {
             kept.text(),
             "{\"userName\":\"alice\",\"accessKeyId\":\"AKIAALICE00000000001\",\"secretAccessKey\":\"s3cr3t\"}\n"
         );
+    }
+
+    #[tokio::test]
+    async fn nobody_is_called_root_but_root() {
+        let gate = FakeGate::start(willing);
+        let (mut terminal, _) = terminal(Format::Json, &[]);
+        let root = UserArgs { user: "root".to_owned() };
+        let outcome = run(UserCommand::Add(root), &Admin::of(gate.place()), &mut terminal).await;
+        assert_eq!(outcome.unwrap_err().blame, crate::command::error::Blame::Usage);
+        let root = UserArgs { user: "root".to_owned() };
+        assert!(run(UserCommand::Remove(root), &Admin::of(gate.place()), &mut terminal).await.is_err());
+        assert_eq!(gate.actions(), [""; 0]);
     }
 
     #[tokio::test]
