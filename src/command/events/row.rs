@@ -47,7 +47,8 @@ fn principal(record: &Value) -> String {
 fn resource(record: &Value) -> String {
     let text = |name: &str| record.pointer(&format!("/requestParameters/{name}")).and_then(Value::as_str);
     let Some(bucket) = text("bucketName") else {
-        return text("userName").or_else(|| text("serialNumber")).unwrap_or("-").to_owned();
+        let iam = ["userName", "serialNumber", "virtualMFADeviceName", "accessKeyId"];
+        return iam.into_iter().find_map(text).unwrap_or("-").to_owned();
     };
     let key = text("key").map(|key| format!("/{key}")).unwrap_or_default();
     let version = text("versionId").map(|version| format!("?versionId={version}")).unwrap_or_default();
