@@ -10,8 +10,7 @@ use http_body::{Body, Frame};
 use sha2::{Digest, Sha256};
 
 use super::upload::{Interrupted, Source};
-use crate::authenticate::EMPTY_SHA256;
-use crate::secret::Secret;
+use crate::authenticate::{EMPTY_SHA256, SigningKey};
 
 /// What `x-amz-content-sha256` says of such a body.
 pub const SIGNED_CHUNKS: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
@@ -24,7 +23,7 @@ const FRAMING: u64 = 17 + 64 + 2 + 2;
 
 /// Signs the chunks of one request, each over the signature before it.
 pub struct ChunkSigner {
-    pub signing_key: Secret<Vec<u8>>,
+    pub signing_key: SigningKey,
     pub moment: String,
     pub scope: String,
     pub previous: String,
@@ -107,7 +106,7 @@ impl ChunkSigner {
             "AWS4-HMAC-SHA256-PAYLOAD\n{}\n{}\n{}\n{EMPTY_SHA256}\n{digest}",
             self.moment, self.scope, self.previous
         );
-        self.previous = aws_sigv4::sign::v4::calculate_signature(self.signing_key.expose(), text.as_bytes());
+        self.previous = self.signing_key.sign(text.as_bytes()).hex();
         let mut head = BytesMut::with_capacity(100);
         head.extend_from_slice(format!("{length:x};chunk-signature={}\r\n", self.previous).as_bytes());
         head.freeze()
@@ -147,6 +146,8 @@ impl Body for SignedChunks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::authenticate::Scope;
+    use crate::secret::Secret;
     use http_body_util::BodyExt;
 
     struct Slices(VecDeque<Bytes>);
@@ -168,15 +169,9 @@ mod tests {
         let slices = whole.chunks(cut).map(Bytes::copy_from_slice).collect();
         // AWS's published example of a chunked upload.
         let signer = ChunkSigner {
-            signing_key: Secret::new(
-                aws_sigv4::sign::v4::generate_signing_key(
-                    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-                    crate::clock::Timestamp::parse_iso_basic("20130524T000000Z").expect("a moment").system_time(),
-                    "us-east-1",
-                    "s3",
-                )
-                .as_ref()
-                .to_vec(),
+            signing_key: SigningKey::derive(
+                &Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+                &Scope { date: "20130524", region: "us-east-1", service: "s3" },
             ),
             moment: "20130524T000000Z".to_owned(),
             scope: "20130524/us-east-1/s3/aws4_request".to_owned(),
@@ -223,7 +218,7 @@ mod tests {
     #[tokio::test]
     async fn data_that_ends_early_is_an_interruption() {
         let signer = ChunkSigner {
-            signing_key: Secret::new(vec![1]),
+            signing_key: SigningKey::derive(&Secret::new(String::new()), &Scope { date: "", region: "", service: "" }),
             moment: String::new(),
             scope: String::new(),
             previous: String::new(),

@@ -190,7 +190,7 @@ impl Upstream {
             },
             (Content::Document(_), Some(_)) => return Err(UpstreamError::Unwritable),
         };
-        let signed = self.signer.sign(&rendered, &self.host, &digest, now);
+        let signed = self.signer.sign(&rendered, &self.host, &digest, now).ok_or(UpstreamError::Unwritable)?;
         let target =
             if rendered.query.is_empty() { rendered.path } else { format!("{}?{}", rendered.path, rendered.query) };
         let mut request = Request::builder().method(rendered.method.as_str()).uri(target);

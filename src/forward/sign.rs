@@ -1,16 +1,14 @@
 //! Signs requests to the upstream with the credentials that only the gate holds.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use http::header::{HeaderName, HeaderValue};
-
-use crate::authenticate::{ALGORITHM, Scope, canonical_request, string_to_sign};
-use crate::clock::Timestamp;
-use crate::secret::Secret;
 
 use super::Rendered;
 use super::chunks::ChunkSigner;
+use crate::authenticate::{ALGORITHM, Scope, SigningKey, canonical_request, string_to_sign};
+use crate::clock::Timestamp;
+use crate::secret::Secret;
 
 /// The gate's own credentials at the upstream, whose key ids follow rules of its own.
 #[derive(Debug)]
@@ -18,14 +16,13 @@ pub struct Signer {
     access_key_id: String,
     secret: Secret<String>,
     region: String,
-    today: Mutex<Option<Today>>,
+    today: RwLock<Arc<Today>>,
 }
 
 /// A signed request: the headers that make it ours, and what its chunks are signed over.
 pub struct Signed {
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: [(HeaderName, HeaderValue); 4],
     moment: String,
-    scope: String,
     signature: String,
 }
 
@@ -33,68 +30,92 @@ pub struct Signed {
 #[derive(Debug)]
 struct Today {
     date: String,
-    key: Secret<Vec<u8>>,
+    key: SigningKey,
 }
+
+/// The service that upstreams are.
+const SERVICE: &str = "s3";
 
 impl Signer {
     /// Signs as this key in this region.
     pub fn new(access_key_id: String, secret: Secret<String>, region: String) -> Self {
-        Self { access_key_id, secret, region, today: Mutex::new(None) }
+        let today = RwLock::new(Arc::new(Today::derive(&secret, &region, "")));
+        Self { access_key_id, secret, region, today }
     }
 
-    /// Signs a request with every header it carries.
-    pub fn sign(&self, rendered: &Rendered, host: &str, content_sha256: &str, now: Timestamp) -> Signed {
+    /// Signs a request with every header it carries; `None` if a header of ours could not be written.
+    pub fn sign(&self, rendered: &Rendered, host: &str, content_sha256: &str, now: Timestamp) -> Option<Signed> {
         let moment = now.iso_basic();
-        let date = moment.get(..8).unwrap_or("");
-        let scope = Scope { date, region: &self.region, service: "s3" };
-        let mut signed: Vec<(&str, &[u8])> = vec![
-            ("host", host.as_bytes()),
-            ("x-amz-content-sha256", content_sha256.as_bytes()),
-            ("x-amz-date", moment.as_bytes()),
-        ];
+        let today = self.today(moment.get(..8)?);
+        let scope = self.scope(&today);
+        let mut signed: Vec<(&str, &[u8])> = Vec::with_capacity(rendered.headers.len() + 3);
+        signed.push(("host", host.as_bytes()));
+        signed.push(("x-amz-content-sha256", content_sha256.as_bytes()));
+        signed.push(("x-amz-date", moment.as_bytes()));
         signed.extend(rendered.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())));
         signed.sort_unstable_by_key(|(name, _)| *name);
         let canonical =
             canonical_request(rendered.method.as_str(), &rendered.path, &rendered.query, &signed, content_sha256);
-        let signature =
-            self.with_key(date, |key| calculate_signature(key, &string_to_sign(&moment, &scope, &canonical)));
-        let names: Vec<&str> = signed.iter().map(|(name, _)| *name).collect();
-        let authorization = format!(
-            "{ALGORITHM} Credential={}/{scope}, SignedHeaders={}, Signature={signature}",
-            self.access_key_id,
-            names.join(";")
-        );
+        let signature = today.key.sign(&string_to_sign(&moment, &scope, &canonical)).hex();
+        let authorization = self.authorization(&scope, &signed, &signature);
         let headers = [
-            ("x-amz-content-sha256", content_sha256.to_owned()),
-            ("x-amz-date", moment.clone()),
-            ("authorization", authorization),
-            ("host", host.to_owned()),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?)))
-        .collect();
-        Signed { headers, scope: scope.to_string(), moment, signature }
+            (HeaderName::from_static("x-amz-content-sha256"), HeaderValue::from_str(content_sha256).ok()?),
+            (HeaderName::from_static("x-amz-date"), HeaderValue::from_str(&moment).ok()?),
+            (http::header::AUTHORIZATION, HeaderValue::try_from(authorization).ok()?),
+            (http::header::HOST, HeaderValue::from_str(host).ok()?),
+        ];
+        Some(Signed { headers, moment, signature })
     }
 
     /// What signs the chunks of a request that was just signed.
     pub fn chunks(&self, signed: Signed) -> ChunkSigner {
-        let date = signed.moment.get(..8).unwrap_or("").to_owned();
-        let signing_key = self.with_key(&date, |key| Secret::new(key.to_vec()));
-        ChunkSigner { signing_key, moment: signed.moment, scope: signed.scope, previous: signed.signature }
+        let today = self.today(signed.moment.get(..8).unwrap_or(""));
+        let scope = self.scope(&today).to_string();
+        ChunkSigner { signing_key: today.key.clone(), moment: signed.moment, scope, previous: signed.signature }
     }
 
-    fn with_key<T>(&self, date: &str, use_key: impl FnOnce(&[u8]) -> T) -> T {
-        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = match today.take() {
-            Some(kept) if kept.date == date => kept,
-            _ => {
-                let now = Timestamp::parse_iso_basic(&format!("{date}T000000Z")).unwrap_or(Timestamp::from_seconds(0));
-                let key = generate_signing_key(self.secret.expose(), now.system_time(), &self.region, "s3");
-                Today { date: date.to_owned(), key: Secret::new(key.as_ref().to_vec()) }
-            }
-        };
-        let outcome = use_key(fresh.key.expose());
-        *today = Some(fresh);
-        outcome
+    fn authorization(&self, scope: &Scope<'_>, signed: &[(&str, &[u8])], signature: &str) -> String {
+        let mut text = String::with_capacity(256 + 24 * signed.len());
+        for part in [
+            ALGORITHM,
+            " Credential=",
+            &self.access_key_id,
+            "/",
+            scope.date,
+            "/",
+            scope.region,
+            "/",
+            scope.service,
+            "/aws4_request, SignedHeaders=",
+        ] {
+            text.push_str(part);
+        }
+        for (index, (name, _)) in signed.iter().enumerate() {
+            text.push_str(if index > 0 { ";" } else { "" });
+            text.push_str(name);
+        }
+        text.push_str(", Signature=");
+        text.push_str(signature);
+        text
+    }
+
+    fn scope<'a>(&'a self, today: &'a Today) -> Scope<'a> {
+        Scope { date: &today.date, region: &self.region, service: SERVICE }
+    }
+
+    fn today(&self, date: &str) -> Arc<Today> {
+        let kept = self.today.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if kept.date == date {
+            return kept;
+        }
+        let fresh = Arc::new(Today::derive(&self.secret, &self.region, date));
+        *self.today.write().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
+        fresh
+    }
+}
+
+impl Today {
+    fn derive(secret: &Secret<String>, region: &str, date: &str) -> Self {
+        Self { date: date.to_owned(), key: SigningKey::derive(secret, &Scope { date, region, service: SERVICE }) }
     }
 }
