@@ -199,6 +199,10 @@ impl Upstream {
             for (name, value) in rendered.headers.into_iter().chain(signed.headers.iter().cloned()) {
                 headers.append(name, value);
             }
+            // hyper leaves it out of a request without a body, and stores refuse an upload that does not say its length.
+            if upload.is_empty() && matches!(rendered.method, Method::Post | Method::Put) {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+            }
         }
         let upload = match (chunked, upload) {
             (Chunked::Yes, Upload::Payload { source, length, progress }) => {

@@ -30,6 +30,14 @@ impl Upload {
         Self::Document(Bytes::new())
     }
 
+    /// Whether nothing will come.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Document(bytes) => bytes.is_empty(),
+            Self::Payload { length, .. } => *length == 0,
+        }
+    }
+
     /// Object data that counts its slices in `progress` as they go out.
     pub fn payload(source: Source, length: u64, progress: &Arc<AtomicU64>) -> Self {
         Self::Payload { source, length, progress: progress.clone() }
