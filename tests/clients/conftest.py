@@ -97,9 +97,9 @@ def offering(gate):
 
 
 @pytest.fixture
-def witness(upstream, root):
+def witness(gate):
     """Sees what the store itself holds, whatever the gate says."""
-    return upstream.directly(root)
+    return gate.store.directly()
 
 
 @pytest.fixture

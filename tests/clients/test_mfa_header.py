@@ -191,8 +191,14 @@ def unsigned(raw, target: str, extra=()):
     return exchange(raw.endpoint, "DELETE", target, [("Host", raw.endpoint.removeprefix("http://")), *extra])
 
 
-def a_presigned_url_deletes_no_version(raw, root, codes, witness, vault, key, version, target):
-    url = root.generate_presigned_url("delete_object", {"Bucket": vault, "Key": key, "VersionId": version})
+@pytest.fixture
+def presigner(gate):
+    """botocore presigns as SigV2 unless it is told otherwise."""
+    return gate.client(signature_version="s3v4")
+
+
+def a_presigned_url_deletes_no_version(raw, presigner, codes, witness, vault, key, version):
+    url = presigner.generate_presigned_url("delete_object", {"Bucket": vault, "Key": key, "VersionId": version})
     relative = url.removeprefix(raw.endpoint)
 
     assert unsigned(raw, relative).refusal == MFA_REQUIRED
@@ -201,9 +207,9 @@ def a_presigned_url_deletes_no_version(raw, root, codes, witness, vault, key, ve
     assert held(witness, vault, key, version)
 
 
-def a_presigned_url_that_signs_the_header_deletes_no_version_either(raw, root, codes, witness, vault, key, version):
+def a_presigned_url_that_signs_the_header_deletes_no_version_either(raw, presigner, codes, witness, vault, key, version):
     offer = codes.take()
-    url = root.generate_presigned_url(
+    url = presigner.generate_presigned_url(
         "delete_object", {"Bucket": vault, "Key": key, "VersionId": version, "MFA": offer}
     )
 
@@ -218,7 +224,7 @@ def a_code_in_the_query_is_no_code(raw, codes, witness, vault, key, version, tar
 
     reply = raw.send("DELETE", f"{target}&X-Amz-Mfa={offer}")
 
-    assert reply.status in (400, 403)
+    assert reply.status in (400, 403, 501)
     assert held(witness, vault, key, version)
 
 

@@ -3,6 +3,7 @@
 import filecmp
 import hashlib
 import os
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -90,10 +91,20 @@ def an_object_is_copied_moved_and_removed(aws, bucket, tmp_path):
 def a_presigned_url_is_read_by_anybody(aws, bucket):
     aws("s3", "cp", "-", f"s3://{bucket}/shared", input=b"for you")
 
-    url = aws("s3", "presign", f"s3://{bucket}/shared").strip()
+    url = aws.with_sigv4()("s3", "presign", f"s3://{bucket}/shared").strip()
 
     with urllib.request.urlopen(url, timeout=10) as reply:
         assert reply.read() == b"for you"
+
+
+def a_url_presigned_in_the_old_way_is_refused_with_the_remedy(aws, bucket):
+    url = aws("s3", "presign", f"s3://{bucket}/shared").strip()
+    assert "AWSAccessKeyId=" in url, "aws-cli presigns as SigV4 by now; drop with_sigv4"
+
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(url, timeout=10)
+    assert caught.value.code == 400
+    assert b"Please use AWS4-HMAC-SHA256" in caught.value.read()
 
 
 def a_protected_version_is_refused_and_given_up_in_the_words_of_aws(aws, codes, vault, key, tmp_path):

@@ -40,6 +40,7 @@ class AwsCli:
     """The aws command as a user with these exports has it."""
 
     def __init__(self, endpoint: str, credentials: Credentials, home: Path):
+        self.home = home
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
@@ -51,6 +52,13 @@ class AwsCli:
             "AWS_MAX_ATTEMPTS": "1",
             "AWS_PAGER": "",
         }
+
+    def with_sigv4(self) -> "AwsCli":
+        """The same command, told to presign as SigV4; aws-cli's first version still presigns as SigV2."""
+        config = self.home / "sigv4.config"
+        config.write_text("[default]\ns3 =\n  signature_version = s3v4\n")
+        self.environment["AWS_CONFIG_FILE"] = str(config)
+        return self
 
     def run(self, *arguments, input: bytes | None = None) -> subprocess.CompletedProcess:
         """Runs one command, whatever becomes of it."""

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from .clients import REGION, AwsCli, Credentials, s3
@@ -76,6 +78,20 @@ class Gate:
     def endpoint(self) -> str | None:
         """Where the gate says it listens."""
         return next((line.removeprefix(READY).strip() for line in self.said if line.startswith(READY)), None)
+
+    @property
+    def store(self) -> Upstream:
+        """The store behind the gate; where it is the gate's own, with its address as the banner tells it."""
+        if self.upstream.endpoint:
+            return self.upstream
+        told = re.search(r"^\s*store\s+(http://\S+)", "\n".join(self.said), re.M)
+        lines = (self.state / "store.env").read_text().split()
+        keys = dict(line.split("=", 1) for line in lines)
+        return replace(
+            self.upstream,
+            endpoint=told[1],
+            credentials=Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]),
+        )
 
     def stop(self) -> None:
         """Ends the gate as an operator does."""

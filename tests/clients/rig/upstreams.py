@@ -23,9 +23,9 @@ class Upstream:
     profile: str | None = None
     differences: dict[str, str] = field(default_factory=dict)
 
-    def directly(self, around):
-        """A client that goes around the gate; the embedded store has no door but the gate."""
-        return s3(self.endpoint, self.credentials) if self.endpoint else around
+    def directly(self):
+        """A client that goes around the gate."""
+        return s3(self.endpoint, self.credentials)
 
     def difference(self, name: str) -> str | None:
         """Why this store behaves otherwise, or None where it behaves as AWS does."""
