@@ -231,34 +231,3 @@ def a_command_says_how_to_start_the_gate_that_does_not_run(gate, tmp_path, comma
     assert run.returncode == 3
     assert "portcullis dev" in run.stderr or "portcullis serve" in run.stderr
     assert not run.stdout
-
-
-# init, serve and check
-
-
-def a_config_is_written_checked_and_served(gate, tmp_path):
-    config = tmp_path / "portcullis.toml"
-    made = gate.run("init", "--config", config)
-    assert made.returncode == 0, made.stderr
-    assert "#" in config.read_text()
-
-    again = gate.run("init", "--config", config)
-    assert again.returncode != 0, "an existing config is never overwritten"
-
-
-def every_mistake_of_a_config_is_told_at_once_with_its_line(gate, tmp_path):
-    config = tmp_path / "wrong.toml"
-    config.write_text('[listen]\nno_such_key = 1\n\n[mfa_delete]\nprofile = "lenient"\n\n[upstream]\nendpoint = "ftp://x"\n')
-
-    run = gate.run("check", "--config", config)
-
-    assert run.returncode != 0
-    for line in ("2", "5", "8"):
-        assert re.search(rf"\b{line}\b", run.stderr), run.stderr
-    assert "lenient" in run.stderr
-
-
-def a_config_that_is_not_there_is_named(gate, tmp_path):
-    for command in ("check", "serve"):
-        run = gate.run(command, "--config", tmp_path / "none.toml")
-        assert run.returncode != 0 and "none.toml" in run.stderr

@@ -1,6 +1,9 @@
 """Every form of the x-amz-mfa header, and what the gate says of each."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from botocore.exceptions import ClientError
 
 from rig.codes import settle, wait_for_step
 from rig.raw import exchange
@@ -263,3 +266,32 @@ def a_read_ignores_an_offer_without_spending_it(root, offering, codes, witness, 
 
     root.delete_object(Bucket=vault, Key=key, VersionId=version, MFA=offer)
     assert not held(witness, vault, key, version)
+
+
+def a_code_is_spent_by_one_of_many_requests_that_offer_it(gate, root, codes, vault, key):
+    """Eight requests race with one code: each a version of its own, so that only the code can stop them."""
+    doomed = [root.put_object(Bucket=vault, Key=key, Body=b"x")["VersionId"] for _ in range(8)]
+    device, step = codes.idle()
+    offer = device.offer(step)
+    device.spent = step
+
+    def delete(version: str) -> str:
+        try:
+            gate.client().delete_object(Bucket=vault, Key=key, VersionId=version, MFA=offer)
+            return "deleted"
+        except ClientError as error:
+            return error.response["Error"]["Code"]
+
+    with ThreadPoolExecutor(len(doomed)) as racers:
+        ended = sorted(racers.map(delete, doomed))
+
+    assert ended.count("deleted") == 1, ended
+    assert set(ended) <= {"deleted", "TokenCodeInvalidError", "SlowDown"}
+    left = [one["VersionId"] for one in root.list_object_versions(Bucket=vault, Prefix=key)["Versions"]]
+    assert len(left) == len(doomed) - 1
+
+    # The losers were failures, so the device owes two codes; with those it is as good as new.
+    wait_for_step(step + 2)
+    step = settle()
+    device.spent = step
+    root.delete_object(Bucket=vault, Key=key, VersionId=left[0], MFA=device.offer(step - 1, step))
