@@ -58,8 +58,11 @@ const EFFECTS: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["command"]),
     ("hyper", &["command", "embedded", "forward", "pipeline", "serve", "wire"]),
+    ("rustls", &["wire"]),
+    ("rustls_native_certs", &["wire"]),
     ("s3s", &["embedded"]),
     ("sled", &["store"]),
+    ("tokio_rustls", &["wire"]),
     ("totp_rs", &["mfa"]),
 ];
 

@@ -13,6 +13,7 @@ use super::exchange::{ExchangeError, exchange};
 use super::place::Place;
 use super::xml::{Element, InvalidXml};
 use crate::secret::Secret;
+use crate::wire::DialError;
 
 /// The gate that runs in a place.
 #[derive(Clone, Debug)]
@@ -129,7 +130,11 @@ impl AdminError {
         if matches!(kind, NotFound | ConnectionRefused | NotADirectory) {
             return Self::NotRunning;
         }
-        if kind == PermissionDenied { Self::Forbidden } else { Self::Exchange(ExchangeError::Connect(error)) }
+        if kind == PermissionDenied {
+            Self::Forbidden
+        } else {
+            Self::Exchange(ExchangeError::Connect(DialError::Unreachable(error)))
+        }
     }
 
     /// Whether the gate wants a code of an active device first.

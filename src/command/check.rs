@@ -2,6 +2,7 @@
 
 mod probe;
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -15,7 +16,9 @@ use super::serve;
 use super::table::{Head, Table, Tone};
 use super::terminal::{Format, Terminal};
 use crate::clock::Clock;
-use crate::config::{Exposure, Settings};
+use crate::config::{Exposure, RequireTls, Settings, TlsFiles};
+use crate::serve::authorities;
+use crate::wire::{Dialler, Security};
 
 /// Check a configuration, and the store behind it.
 ///
@@ -35,19 +38,31 @@ pub async fn run(
 ) -> Result<(), CommandError> {
     let settings = serve::settings(&args.config, environment)?;
     let (key, exposure) = read_credentials(&settings.upstream.credentials_file)?;
-    let s3 = S3 {
-        endpoint: settings.upstream.endpoint.clone(),
-        access_key_id: key.access_key_id,
-        secret_access_key: key.secret_access_key,
-        session_token: None,
-        region: settings.upstream.region.clone(),
-        clock: Clock::System,
-    };
     let mut findings = Findings::default();
     findings.add("configuration", Finding::Good(format!("{} has no mistakes", args.config.display())));
     findings.add("credentials file", file_finding(&settings, exposure));
+    if let Some(files) = &settings.listen.tls {
+        findings.add("certificate", certificate_finding(files));
+    }
     findings.add("codes", codes_finding(&settings));
-    probe::run(&s3, settings.upstream.profile, &mut findings).await;
+    // The gate's own authorities and no variable's: what is found here is what the gate will find.
+    match Dialler::new(settings.upstream.endpoint.clone(), &authorities(&settings)) {
+        Ok(dialler) => {
+            let s3 = S3 {
+                dialler,
+                access_key_id: key.access_key_id,
+                secret_access_key: key.secret_access_key,
+                session_token: None,
+                region: settings.upstream.region.clone(),
+                clock: Clock::System,
+            };
+            probe::run(&s3, settings.upstream.profile, &mut findings).await;
+        }
+        Err(error) => {
+            let text = format!("{} cannot be verified: {error}", settings.upstream.endpoint);
+            findings.add("store", Finding::Bad(text));
+        }
+    }
     show(&findings, terminal)?;
     match findings.failed() {
         0 => Ok(()),
@@ -68,13 +83,33 @@ fn file_finding(settings: &Settings, exposure: Exposure) -> Finding {
     }
 }
 
+fn certificate_finding(files: &TlsFiles) -> Finding {
+    let (certificate, key) = (files.cert_file.display(), files.key_file.display());
+    if let Err(error) = Security::tls(files) {
+        return Finding::Bad(error.to_string());
+    }
+    let mode = std::fs::metadata(&files.key_file).map_or(0, |found| found.permissions().mode());
+    if mode & 0o044 == 0 {
+        return Finding::Good(format!("{certificate} belongs to {key}, which is readable by its owner alone"));
+    }
+    Finding::Doubtful(format!("{key} is readable by others, who could pose as the gate: chmod 600 {key}"))
+}
+
 fn codes_finding(settings: &Settings) -> Finding {
     let listen = &settings.listen;
-    if listen.tls.is_some() || listen.address.ip().is_loopback() || !listen.trusted_proxies.is_empty() {
-        return Finding::Good("clients can send MFA codes".to_owned());
+    let within_the_machine = listen.address.ip().is_loopback();
+    if listen.tls.is_some() {
+        return Finding::Good("clients can send MFA codes, over TLS".to_owned());
     }
+    if !listen.trusted_proxies.is_empty() {
+        return Finding::Good("clients can send MFA codes, over TLS that ends at a trusted proxy".to_owned());
+    }
+    if within_the_machine && settings.mfa.require_tls == RequireTls::Network {
+        return Finding::Good("clients on this machine can send MFA codes".to_owned());
+    }
+    let place = if within_the_machine { "on this machine" } else { "over the network" };
     Finding::Doubtful(format!(
-        "{} takes requests over the network without TLS, where MFA codes are refused: set listen.cert_file and \
+        "{} takes requests {place} without TLS, where MFA codes are refused: set listen.cert_file and \
          listen.key_file, or listen.trusted_proxies",
         listen.address
     ))

@@ -8,7 +8,9 @@ use clap::Args;
 use super::error::CommandError;
 use super::place::{Place, quoted};
 use super::root_key::Exports;
-use crate::config::{Credentials, CredentialsError, Endpoint, Exposure, InvalidEndpoint, Settings, UpstreamProfile};
+use crate::config::{
+    Credentials, CredentialsError, Endpoint, Exposure, InvalidEndpoint, Scheme, Settings, UpstreamProfile,
+};
 use crate::names::AccountId;
 
 /// Start the gate with nothing to configure.
@@ -21,7 +23,7 @@ pub struct DevArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9000")]
     pub listen: SocketAddr,
     /// The S3 store to protect, in place of one of its own
-    #[arg(long, value_name = "http://HOST:PORT", value_parser = endpoint, requires = "upstream_credentials")]
+    #[arg(long, value_name = "http[s]://HOST:PORT", value_parser = endpoint, requires = "upstream_credentials")]
     pub upstream: Option<Endpoint>,
     /// That store's access key: lines AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=...
     #[arg(long, value_name = "FILE", requires = "upstream")]
@@ -133,8 +135,8 @@ Then try:
 }
 
 /// The line that says that requests are served from now on.
-pub fn listening(address: SocketAddr) -> String {
-    format!("portcullis listening on http://{address}")
+pub fn listening(scheme: Scheme, address: SocketAddr) -> String {
+    format!("portcullis listening on {}://{address}", scheme.as_str())
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, InvalidEndpoint> {
@@ -215,14 +217,17 @@ mod tests {
     fn the_gate_listens_on_loopback_unless_told_otherwise() {
         assert_eq!(parse("").unwrap().listen.to_string(), "127.0.0.1:9000");
         assert_eq!(parse("--listen 127.0.0.1:0").unwrap().listen.port(), 0);
-        assert_eq!(listening("127.0.0.1:4321".parse().unwrap()), "portcullis listening on http://127.0.0.1:4321");
+        let address = "127.0.0.1:4321".parse().unwrap();
+        assert_eq!(listening(Scheme::Http, address), "portcullis listening on http://127.0.0.1:4321");
+        assert_eq!(listening(Scheme::Https, address), "portcullis listening on https://127.0.0.1:4321");
     }
 
     #[test]
     fn another_store_comes_with_its_credentials() {
         assert!(parse("--upstream http://store:9000").is_err());
         assert!(parse("--upstream-credentials f").is_err());
-        assert!(parse("--upstream https://store --upstream-credentials f").is_err());
+        let secured = parse("--upstream https://store --upstream-credentials f").unwrap();
+        assert_eq!(secured.upstream.unwrap().to_string(), "https://store");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=B\nAWS_DEFAULT_REGION=default\n")
             .unwrap();

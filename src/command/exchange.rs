@@ -1,6 +1,5 @@
 //! One HTTP exchange over a connection of its own.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::config::Endpoint;
+use crate::wire::{DialError, Dialler, Stream};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -28,7 +27,7 @@ pub enum ExchangeError {
     #[error("the answer broke off: {0}")]
     Broken(String),
     #[error("{0}")]
-    Connect(#[from] io::Error),
+    Connect(#[from] DialError),
     #[error("the answer took too long")]
     Late,
 }
@@ -41,9 +40,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const BODY_LIMIT: usize = 16 << 20;
 
 /// Connects to a store.
-pub async fn connect(endpoint: &Endpoint) -> Result<TcpStream, ExchangeError> {
-    let connecting = TcpStream::connect((endpoint.host(), endpoint.port()));
-    Ok(tokio::time::timeout(CONNECT_LIMIT, connecting).await.map_err(|_| ExchangeError::Late)??)
+pub async fn connect(dialler: &Dialler) -> Result<Stream<TcpStream>, ExchangeError> {
+    Ok(tokio::time::timeout(CONNECT_LIMIT, dialler.connect()).await.map_err(|_| ExchangeError::Late)??)
 }
 
 /// Sends one request and reads its whole answer.

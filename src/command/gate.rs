@@ -14,7 +14,7 @@ use super::root_key::Exports;
 use super::serve::{self as configured, ServeArgs};
 use super::terminal::Terminal;
 use crate::clock::Clock;
-use crate::config::{Endpoint, Settings};
+use crate::config::{Endpoint, Scheme, Settings};
 use crate::serve::{self, Running, StartFailure};
 use crate::store::StartError;
 
@@ -52,7 +52,7 @@ pub async fn dev(
         exports: &exports,
     };
     terminal.print(&dev::banner(&banner))?;
-    until_told_to_stop(gate, terminal).await?;
+    until_told_to_stop(gate, scheme(&settings), terminal).await?;
     if let Some(own) = own {
         own.stop().await;
     }
@@ -72,7 +72,7 @@ pub async fn serve(
     let exports = exports(&gate, &settings)?;
     let unwritten = |error: io::Error| CommandError::failed(format!("{}: {error}", place.root_env().display()));
     exports.write(&place).map_err(unwritten)?;
-    until_told_to_stop(gate, terminal).await
+    until_told_to_stop(gate, scheme(&settings), terminal).await
 }
 
 async fn start(settings: &Settings, place: &Place) -> Result<Running, CommandError> {
@@ -85,11 +85,11 @@ pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
     serve::create_state(settings, &Clock::System).await.map(drop).map_err(|failure| failed(failure, &place))
 }
 
-async fn until_told_to_stop(gate: Running, terminal: &mut Terminal) -> Result<(), CommandError> {
+async fn until_told_to_stop(gate: Running, scheme: Scheme, terminal: &mut Terminal) -> Result<(), CommandError> {
     let unheard = |error: io::Error| CommandError::failed(format!("signals cannot be received: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
-    terminal.print(&dev::listening(gate.address()))?;
+    terminal.print(&dev::listening(scheme, gate.address()))?;
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -103,19 +103,30 @@ fn exports(gate: &Running, settings: &Settings) -> Result<Exports, CommandError>
         CommandError::failed("root has no active access key").next("Make one: portcullis key create root")
     })?;
     Ok(Exports {
-        endpoint: format!("http://{}", reachable(gate.address())),
+        endpoint: reachable(settings, gate.address()),
         access_key_id: access_key_id.to_string(),
         secret_access_key,
         region: settings.account.region.clone(),
     })
 }
 
-/// An address that clients on this machine can use, where the gate listens on all of them.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+fn scheme(settings: &Settings) -> Scheme {
+    if settings.listen.tls.is_some() { Scheme::Https } else { Scheme::Http }
+}
+
+/// Where clients on this machine find the gate.
+fn reachable(settings: &Settings, mut address: SocketAddr) -> String {
+    let scheme = scheme(settings);
+    match (scheme, &settings.listen.base_domain) {
+        // A certificate is made out to a name, and seldom to an address.
+        (Scheme::Https, Some(domain)) => format!("{}://{domain}:{}", scheme.as_str(), address.port()),
+        (Scheme::Http, _) | (Scheme::Https, None) => {
+            if address.ip().is_unspecified() {
+                address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+            }
+            format!("{}://{address}", scheme.as_str())
+        }
     }
-    address
 }
 
 /// Two gates on one state would each judge codes by counters that the other moved.
@@ -135,12 +146,15 @@ fn failed(failure: StartFailure, place: &Place) -> CommandError {
         StartFailure::State(StartError::Behind { .. } | StartError::Missing | StartError::Unreadable(_)) => {
             format!("portcullis state rebuild{}", place.flag())
         }
-        StartFailure::Credentials { .. }
+        StartFailure::Trust { .. } => {
+            "upstream.ca_file names a file of the certificate authorities to trust, in PEM".to_owned()
+        }
+        StartFailure::Certificate(_)
+        | StartFailure::Credentials { .. }
         | StartFailure::Journal(_)
         | StartFailure::JournalClosed
         | StartFailure::Socket { .. }
-        | StartFailure::State(_)
-        | StartFailure::Tls => return CommandError::failed(failure),
+        | StartFailure::State(_) => return CommandError::failed(failure),
     };
     CommandError::failed(failure).next(next)
 }
@@ -239,6 +253,6 @@ mod own_store {
 
     pub async fn start(_: &Place) -> Result<OwnStore, CommandError> {
         Err(CommandError::usage("this portcullis was built without its own store")
-            .next("Name a store: --upstream http://HOST:PORT --upstream-credentials FILE"))
+            .next("Name a store: --upstream http[s]://HOST:PORT --upstream-credentials FILE"))
     }
 }

@@ -17,6 +17,7 @@ use super::terminal::{Format, Terminal};
 use crate::clock::Clock;
 use crate::names::BucketName;
 use crate::secret::Secret;
+use crate::wire::DialError;
 
 /// What to do with a bucket's MFA Delete.
 #[derive(Subcommand)]
@@ -145,12 +146,16 @@ impl Client<'_> {
 
     fn failed(&self, about: &str, error: S3Error) -> CommandError {
         match &error {
-            S3Error::Exchange(ExchangeError::Connect(_)) => {
-                CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint)).next(format!(
+            S3Error::Exchange(ExchangeError::Connect(DialError::Unreachable(_))) => {
+                CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint())).next(format!(
                     "Start one: portcullis dev{}   (or: portcullis serve --config FILE)\n\
                      AWS_ENDPOINT_URL, where it is set, says where it is.",
                     self.place.flag()
                 ))
+            }
+            S3Error::Exchange(ExchangeError::Connect(DialError::Untrusted(_))) => {
+                CommandError::failed(format!("{} is not spoken to: {error}", self.s3.endpoint()))
+                    .next(root_key::AUTHORITIES)
             }
             S3Error::Refused { .. } => {
                 let shown = CommandError::failed(format!("{about}: the gate says: {error}"));

@@ -9,6 +9,7 @@ use super::s3::S3;
 use crate::clock::Clock;
 use crate::config::{Credentials, CredentialsError, Endpoint};
 use crate::secret::Secret;
+use crate::wire::{Authorities, Dialler};
 
 /// The exports that let aws-cli, and `portcullis mfa-delete`, speak to the gate as root.
 #[derive(Clone, Debug)]
@@ -58,8 +59,12 @@ pub fn client(place: &Place, environment: impl Fn(&str) -> Option<String>, clock
     })?;
     let endpoint = Endpoint::parse(&endpoint)
         .map_err(|invalid| CommandError::usage(format!("AWS_ENDPOINT_URL is `{endpoint}`: {invalid}")))?;
+    // The variable by which aws-cli is told whom to trust.
+    let authorities = variable("AWS_CA_BUNDLE").map_or(Authorities::System, |path| Authorities::File(path.into()));
+    let dialler = Dialler::new(endpoint, &authorities)
+        .map_err(|error| CommandError::usage(format!("the gate cannot be verified: {error}")).next(AUTHORITIES))?;
     Ok(S3 {
-        endpoint,
+        dialler,
         access_key_id: key.access_key_id,
         secret_access_key: key.secret_access_key,
         session_token,
@@ -67,6 +72,10 @@ pub fn client(place: &Place, environment: impl Fn(&str) -> Option<String>, clock
         clock,
     })
 }
+
+/// What to do where the gate's certificate is not trusted.
+pub const AUTHORITIES: &str =
+    "Name the authority that issued the gate's certificate, as for aws-cli: export AWS_CA_BUNDLE=FILE";
 
 fn read(place: &Place) -> Result<Credentials, CommandError> {
     let path = place.root_env();
@@ -107,7 +116,7 @@ mod tests {
         let (place, _directory) = place();
         Exports { secret_access_key: Secret::new("a/b+c".to_owned()), ..exports() }.write(&place).unwrap();
         let s3 = client(&place, |_| None, Clock::System).unwrap();
-        assert_eq!(s3.endpoint.to_string(), "http://127.0.0.1:9000");
+        assert_eq!(s3.endpoint().to_string(), "http://127.0.0.1:9000");
         assert_eq!(s3.access_key_id, "AKIAROOT000000000001");
         assert_eq!(s3.secret_access_key.expose(), "a/b+c");
         assert_eq!(std::fs::metadata(place.root_env()).unwrap().permissions().mode() & 0o777, 0o600);
@@ -134,7 +143,7 @@ mod tests {
         };
         let s3 = client(&place, environment, Clock::System).unwrap();
         assert_eq!((s3.access_key_id.as_str(), s3.region.as_str()), ("AKIAOTHER00000000001", "eu-west-1"));
-        assert_eq!(s3.endpoint.to_string(), "http://127.0.0.1:9000");
+        assert_eq!(s3.endpoint().to_string(), "http://127.0.0.1:9000");
     }
 
     #[test]

@@ -16,11 +16,12 @@ use super::xml::{Element, InvalidXml};
 use crate::clock::Clock;
 use crate::config::Endpoint;
 use crate::secret::Secret;
+use crate::wire::Dialler;
 
 /// An S3 store and the key to sign for it.
 #[derive(Clone, Debug)]
 pub struct S3 {
-    pub endpoint: Endpoint,
+    pub dialler: Dialler,
     pub access_key_id: String,
     pub secret_access_key: Secret<String>,
     pub session_token: Option<Secret<String>>,
@@ -85,6 +86,11 @@ impl Answer {
 }
 
 impl S3 {
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        self.dialler.endpoint()
+    }
+
     /// Signs, sends, and reads the whole answer.
     pub async fn send(&self, ask: Ask) -> Result<Answer, S3Error> {
         let request = self.signed(ask)?;
@@ -97,7 +103,7 @@ impl S3 {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, S3Error> {
-        let stream = connect(&self.endpoint).await?;
+        let stream = connect(&self.dialler).await?;
         let answer = exchange(stream, request).await?;
         if answer.status.is_success() {
             return Ok(Answer { headers: answer.headers, body: answer.body });
@@ -109,17 +115,17 @@ impl S3 {
         Request::builder()
             .method(ask.method)
             .uri(ask.target)
-            .header("host", self.endpoint.authority())
+            .header("host", self.endpoint().authority())
             .body(Full::new(ask.body))
             .map_err(|error| S3Error::Unsigned(error.to_string()))
     }
 
     fn signed(&self, ask: Ask) -> Result<Request<Full<Bytes>>, S3Error> {
         let unsigned = |error: &dyn std::fmt::Display| S3Error::Unsigned(error.to_string());
-        let authority = self.endpoint.authority();
+        let authority = self.endpoint().authority();
         let mfa = ask.mfa.as_ref().map(|mfa| mfa.expose().as_str());
         let headers = [("host", Some(authority.as_str())), ("x-amz-mfa", mfa)];
-        let uri = format!("http://{authority}{}", ask.target);
+        let uri = format!("{}{}", self.endpoint(), ask.target);
         let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let signable = SignableRequest::new(ask.method.as_str(), uri, headers, SignableBody::Bytes(&ask.body));
         let identity = self.signing_key().into();
@@ -183,12 +189,14 @@ impl S3Error {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
+    use crate::wire::Authorities;
     use std::sync::Arc;
 
     fn example() -> S3 {
         let moment = Timestamp::parse_iso_basic("20130524T000000Z").unwrap();
+        let endpoint = Endpoint::parse("http://examplebucket.s3.amazonaws.com").unwrap();
         S3 {
-            endpoint: Endpoint::parse("http://examplebucket.s3.amazonaws.com").unwrap(),
+            dialler: Dialler::new(endpoint, &Authorities::System).unwrap(),
             access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
             session_token: None,

@@ -5,42 +5,55 @@ use std::net::Ipv6Addr;
 
 use thiserror::Error;
 
-/// Where an S3 store listens: a host and a port, reached over plain HTTP.
+/// Where an S3 store listens: a host and a port, and whether TLS is spoken there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
+    scheme: Scheme,
     host: Box<str>,
     port: u16,
+}
+
+/// How an endpoint is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    Http,
+    Https,
 }
 
 /// Why a text is no endpoint.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidEndpoint {
-    #[error("`https` is not spoken yet: write http://HOST:PORT and keep the way there private")]
-    Https,
-    #[error("an endpoint is http://HOST:PORT and nothing after it")]
+    #[error("an endpoint is http://HOST:PORT or https://HOST:PORT and nothing after it")]
     Malformed,
 }
 
 impl Endpoint {
-    /// Reads `http://HOST:PORT`; a trailing slash is allowed, and port 80 may be left out.
+    /// Reads `http://HOST:PORT` or `https://HOST:PORT`; a trailing slash is allowed, and the scheme's own port may be
+    /// left out.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
-        if text.starts_with("https://") {
-            return Err(InvalidEndpoint::Https);
-        }
-        let rest = text.strip_prefix("http://").ok_or(InvalidEndpoint::Malformed)?;
+        let (scheme, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(rest), _) => (Scheme::Http, rest),
+            (None, Some(rest)) => (Scheme::Https, rest),
+            (None, None) => return Err(InvalidEndpoint::Malformed),
+        };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, Some(port)),
             Some(_) | None => (authority, None),
         };
         let port = match port {
-            None => 80,
+            None => scheme.port(),
             Some(port) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
                 port.parse().ok().filter(|&port| port != 0).ok_or(InvalidEndpoint::Malformed)?
             }
             Some(_) => return Err(InvalidEndpoint::Malformed),
         };
-        if is_host(host) { Ok(Self { host: host.into(), port }) } else { Err(InvalidEndpoint::Malformed) }
+        if is_host(host) { Ok(Self { scheme, host: host.into(), port }) } else { Err(InvalidEndpoint::Malformed) }
+    }
+
+    /// How it is spoken to.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// The host alone, an IPv6 address without its brackets.
@@ -53,15 +66,32 @@ impl Endpoint {
         self.port
     }
 
-    /// What `Host` says: the port only where it is not HTTP's own.
+    /// What `Host` says: the port only where it is not the scheme's own.
     pub fn authority(&self) -> String {
-        if self.port == 80 { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
+        if self.port == self.scheme.port() { self.host.to_string() } else { format!("{}:{}", self.host, self.port) }
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "http://{}", self.authority())
+        write!(out, "{}://{}", self.scheme.as_str(), self.authority())
+    }
+}
+
+impl Scheme {
+    /// The word before `://`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
     }
 }
 
@@ -90,6 +120,17 @@ mod tests {
     }
 
     #[test]
+    fn the_host_header_leaves_out_the_schemes_own_port_alone() {
+        let authority = |text| Endpoint::parse(text).unwrap().authority();
+        assert_eq!(authority("https://s3.example.org"), "s3.example.org");
+        assert_eq!(authority("https://s3.example.org:443"), "s3.example.org");
+        assert_eq!(authority("https://s3.example.org:80"), "s3.example.org:80");
+        assert_eq!(authority("http://s3.example.org:443"), "s3.example.org:443");
+        assert_eq!(Endpoint::parse("https://s3.example.org").unwrap().to_string(), "https://s3.example.org");
+        assert_eq!(Endpoint::parse("https://[::1]:9000").unwrap().to_string(), "https://[::1]:9000");
+    }
+
+    #[test]
     fn whatever_could_name_more_than_a_host_is_refused() {
         for bad in [
             "",
@@ -103,10 +144,12 @@ mod tests {
             "http://a:1?x",
             "http://a b:1",
             "http://::1:80",
+            "https://",
+            "https://a/x",
+            "HTTPS://a:1",
             "ftp://a:1",
         ] {
             assert_eq!(Endpoint::parse(bad), Err(InvalidEndpoint::Malformed), "{bad}");
         }
-        assert_eq!(Endpoint::parse("https://store"), Err(InvalidEndpoint::Https));
     }
 }

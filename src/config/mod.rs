@@ -13,7 +13,7 @@ mod value;
 
 pub use choice::{DeviceDigits, GateProfile, ReadRecords, RequireTls, UpstreamProfile};
 pub use credentials::{Credentials, CredentialsError, Exposure};
-pub use endpoint::{Endpoint, InvalidEndpoint};
+pub use endpoint::{Endpoint, InvalidEndpoint, Scheme};
 pub use file::Origin;
 pub use mistake::{Mistake, Mistakes};
 pub use network::{InvalidNetwork, Network};

@@ -48,6 +48,8 @@ pub struct TlsFiles {
 pub struct Upstream {
     pub endpoint: Endpoint,
     pub credentials_file: PathBuf,
+    /// Who says that an https endpoint is the store; without it, whom this machine trusts.
+    pub ca_file: Option<PathBuf>,
     /// The region the store's requests are signed for.
     pub region: String,
     pub profile: UpstreamProfile,
@@ -124,6 +126,7 @@ impl Settings {
             upstream: Upstream {
                 endpoint,
                 credentials_file,
+                ca_file: None,
                 region: "us-east-1".to_owned(),
                 profile: UpstreamProfile::Generic,
                 connect_timeout: Duration::from_secs(5),
@@ -196,7 +199,8 @@ impl Settings {
 
     fn start_paths_at(&mut self, base: &Path) {
         let tls = self.listen.tls.iter_mut().flat_map(|tls| [&mut tls.cert_file, &mut tls.key_file]);
-        for path in tls.chain([&mut self.state.directory, &mut self.upstream.credentials_file]) {
+        let ca_file = self.upstream.ca_file.iter_mut();
+        for path in tls.chain(ca_file).chain([&mut self.state.directory, &mut self.upstream.credentials_file]) {
             *path = base.join(&*path);
         }
     }
@@ -294,6 +298,7 @@ impl Upstream {
         Self {
             endpoint: section.take("endpoint", standard.endpoint, value::endpoint),
             credentials_file: section.take("credentials_file", standard.credentials_file, value::path),
+            ca_file: section.optional("ca_file", value::path).or(standard.ca_file),
             region: section.take("region", standard.region, value::word("\"us-east-1\"")),
             profile: section.take("profile", standard.profile, value::choice),
             connect_timeout: section.take("connect_timeout", standard.connect_timeout, span()),

@@ -354,6 +354,11 @@ fn of_upstream(error: UpstreamError) -> S3Error {
         UpstreamError::Unreadable => {
             S3Error::new(502, "InternalError", "The storage behind the gate gave an answer that cannot be read.")
         }
+        UpstreamError::Untrusted => S3Error::new(
+            503,
+            "ServiceUnavailable",
+            "The storage behind the gate cannot prove who it is. Please tell its operator.",
+        ),
         UpstreamError::Unwritable => internal(),
     }
 }

@@ -34,6 +34,9 @@ pub enum UpstreamError {
     /// Nothing was sent.
     #[error("the upstream cannot be reached")]
     Unreachable,
+    /// Whoever answers there cannot prove to be the upstream; nothing was sent.
+    #[error("the upstream's certificate is not trusted")]
+    Untrusted,
     /// A permitted request cannot be written: a mistake of ours, and nothing was sent.
     #[error("the request cannot be written")]
     Unwritable,
@@ -46,7 +49,7 @@ impl UpstreamError {
     /// Whether it is certain that the upstream did not carry the request out.
     pub fn nothing_was_done(self) -> bool {
         match self {
-            Self::RefusesUs | Self::Unreachable | Self::Unwritable => true,
+            Self::RefusesUs | Self::Unreachable | Self::Untrusted | Self::Unwritable => true,
             Self::BrokenOff | Self::Silent | Self::Unreadable => false,
         }
     }

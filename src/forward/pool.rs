@@ -12,10 +12,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::{Upload, UpstreamError};
-use crate::config::Endpoint;
+use crate::wire::{DialError, Dialler};
 
 /// Connections to one upstream. The one used last is used first, so that idle ones age and go.
 #[derive(Clone, Debug)]
@@ -23,7 +22,7 @@ pub struct Pool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    endpoint: Endpoint,
+    dialler: Dialler,
     connect_timeout: Duration,
     idle_timeout: Duration,
     idle: Mutex<VecDeque<Idle>>,
@@ -40,8 +39,8 @@ const MOST_IDLE: usize = 512;
 
 impl Pool {
     /// A pool without connections; they are made as they are needed.
-    pub fn new(endpoint: Endpoint, connect_timeout: Duration, idle_timeout: Duration) -> Self {
-        Self(Arc::new(Inner { endpoint, connect_timeout, idle_timeout, idle: Mutex::default() }))
+    pub fn new(dialler: Dialler, connect_timeout: Duration, idle_timeout: Duration) -> Self {
+        Self(Arc::new(Inner { dialler, connect_timeout, idle_timeout, idle: Mutex::default() }))
     }
 
     /// Sends one request and waits for the head of the answer.
@@ -102,13 +101,8 @@ impl Inner {
     }
 
     async fn connect(&self) -> Result<SendRequest<Upload>, UpstreamError> {
-        let connected = tokio::time::timeout(
-            self.connect_timeout,
-            TcpStream::connect((self.endpoint.host(), self.endpoint.port())),
-        );
-        let stream =
-            connected.await.map_err(|_| UpstreamError::Unreachable)?.map_err(|_| UpstreamError::Unreachable)?;
-        stream.set_nodelay(true).map_err(|_| UpstreamError::Unreachable)?;
+        let connected = tokio::time::timeout(self.connect_timeout, self.dialler.connect()).await;
+        let stream = connected.map_err(|_| UpstreamError::Unreachable)?.map_err(|error| self.explain(&error))?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(UpstreamError::of)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -116,6 +110,21 @@ impl Inner {
             }
         });
         Ok(sender)
+    }
+
+    fn explain(&self, error: &DialError) -> UpstreamError {
+        let endpoint = self.dialler.endpoint();
+        match error {
+            DialError::Unreachable(_) => UpstreamError::Unreachable,
+            DialError::Handshake(_) => {
+                tracing::warn!(%endpoint, %error, "the upstream cannot be spoken to");
+                UpstreamError::Unreachable
+            }
+            DialError::Untrusted(_) => {
+                tracing::error!(%endpoint, %error, "nothing is sent to the upstream; upstream.ca_file names whom to trust");
+                UpstreamError::Untrusted
+            }
+        }
     }
 }
 

@@ -19,10 +19,10 @@ use super::chunks::{SIGNED_CHUNKS, SignedChunks, encoded_length};
 use super::{Content, Download, Node, Pool, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
 use crate::clock::Timestamp;
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Scheme};
 use crate::gate::{Lifecycle, Permit, Versioning};
 use crate::names::BucketName;
-use crate::wire::Method;
+use crate::wire::{Dialler, Method};
 
 /// The S3 that is protected.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Upstream {
     pool: Pool,
     signer: Signer,
     patience: Patience,
-    path: Path,
+    listeners: Listeners,
 }
 
 /// How long the upstream may take.
@@ -47,10 +47,10 @@ pub struct Patience {
 
 /// Who could listen between the gate and the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Path {
-    /// This machine alone: a payload needs no signature.
-    Loopback,
-    Network,
+enum Listeners {
+    Anybody,
+    /// It stays within this machine or within TLS: a payload needs no signature.
+    Nobody,
 }
 
 /// Object data for a permitted request.
@@ -65,11 +65,12 @@ pub struct Payload {
 const LONGEST_STATE: usize = 1024 * 1024;
 
 impl Upstream {
-    /// The upstream at this endpoint, reached as this signer.
-    pub fn new(endpoint: Endpoint, signer: Signer, patience: Patience) -> Self {
-        let path = if is_loopback(&endpoint) { Path::Loopback } else { Path::Network };
-        let pool = Pool::new(endpoint.clone(), patience.connect, patience.idle);
-        Self { host: endpoint.authority(), endpoint, pool, signer, patience, path }
+    /// The upstream that is dialled, reached as this signer.
+    pub fn new(dialler: Dialler, signer: Signer, patience: Patience) -> Self {
+        let endpoint = dialler.endpoint().clone();
+        let listeners = Listeners::on_the_way_to(&endpoint);
+        let pool = Pool::new(dialler, patience.connect, patience.idle);
+        Self { host: endpoint.authority(), endpoint, pool, signer, patience, listeners }
     }
 
     /// Where it listens.
@@ -178,12 +179,12 @@ impl Upstream {
                 (hex::encode(Sha256::digest(&bytes)), Upload::Document(bytes), Chunked::No)
             }
             (Content::Payload, None) => (EMPTY_SHA256.to_owned(), Upload::empty(), Chunked::No),
-            (Content::Payload, Some(Payload { source, length, digest })) => match (digest, self.path) {
+            (Content::Payload, Some(Payload { source, length, digest })) => match (digest, self.listeners) {
                 (Some(digest), _) => (hex::encode(digest), Upload::payload(source, length, progress), Chunked::No),
-                (None, Path::Loopback) => {
+                (None, Listeners::Nobody) => {
                     (UNSIGNED_PAYLOAD.to_owned(), Upload::payload(source, length, progress), Chunked::No)
                 }
-                (None, Path::Network) => {
+                (None, Listeners::Anybody) => {
                     chunk_headers(&mut rendered, length)?;
                     (SIGNED_CHUNKS.to_owned(), Upload::payload(source, length, progress), Chunked::Yes)
                 }
@@ -215,7 +216,17 @@ impl Upstream {
     }
 }
 
-/// Whether every address of the host is this machine's own, so that nobody listens in between.
+impl Listeners {
+    fn on_the_way_to(endpoint: &Endpoint) -> Self {
+        match endpoint.scheme() {
+            Scheme::Http if is_loopback(endpoint) => Self::Nobody,
+            Scheme::Http => Self::Anybody,
+            Scheme::Https => Self::Nobody,
+        }
+    }
+}
+
+/// Whether every address of the host is this machine's own.
 fn is_loopback(endpoint: &Endpoint) -> bool {
     let addresses = (endpoint.host(), endpoint.port()).to_socket_addrs();
     addresses.is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))

@@ -6,7 +6,6 @@ mod judgement;
 mod protection;
 mod reply;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use crate::audit::journal::Journal;
-use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
+use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder, TlsDetails};
 use crate::authenticate::{self, Intake, Keyring, Payload, Realm, Signed};
 use crate::clock::{Clock, Timestamp};
 use crate::failure::Failure;
@@ -25,7 +24,9 @@ use crate::mfa::Offer;
 use crate::names::RequestId;
 use crate::operation::{self, Access, Action, Expects, Routed, Routing, Support, Unclear};
 use crate::store::{SpendError, Store};
-use crate::wire::{Body, Handler, Head, Peer, Progress, Transport, TrustedProxies, Unread};
+use crate::wire::{
+    Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
+};
 use ending::Ending;
 use judgement::{Judged, Offered};
 use protection::{Agreed, Held};
@@ -75,27 +76,34 @@ impl Handler for Gate {
     async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        remote: SocketAddr,
+        remote: Remote,
         progress: Arc<Progress>,
     ) -> Response<Reply> {
         let (parts, incoming) = request.into_parts();
         let peer = self.proxies.peer(remote, &parts.headers);
         let ending = Ending::new(request_id(), &parts, progress);
-        let draft = self.recorder.open(ending.request_id, peer);
+        let mut draft = self.recorder.open(ending.request_id, peer);
+        // The connection of a hop in between says nothing of the client's own.
+        if let Channel::Tls { version, cipher_suite } = remote.channel
+            && peer.address == remote.address
+        {
+            draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
+        }
         self.answer(&parts, incoming, draft, peer, ending).await
     }
 
-    fn refused_by_http(&self, remote: SocketAddr, bytes: u64, reason: Unread) {
+    fn refused_by_http(&self, remote: Remote, bytes: u64, reason: Unread) {
         let (reason, message) = match reason {
             Unread::Cut => (ConnectionFault::Disconnected, "the connection ended within a request"),
+            Unread::Handshake(fault) => (ConnectionFault::TlsHandshake, of_handshake(fault)),
             Unread::HeadTooLong => (ConnectionFault::HeadTooLarge, "the head of the request is too long"),
             Unread::NotHttp => (ConnectionFault::BadRequest, "the request is not HTTP/1.1"),
             Unread::TimedOut => (ConnectionFault::HeadTooSlow, "the head of the request did not come in time"),
         };
-        let peer = Peer { address: remote, transport: Transport::Plain };
+        let peer = Peer { address: remote.address, transport: Transport::Plain };
         let failure = ConnectionFailure { reason, message, bytes_read: bytes, bytes_written: 0 };
         if self.recorder.connection_failed(request_id(), peer, failure).is_err() {
-            tracing::error!(%remote, "a refused connection could not be recorded");
+            tracing::error!(remote = %remote.address, "a refused connection could not be recorded");
         }
     }
 }
@@ -272,6 +280,19 @@ impl Gate {
         let expected = request.expected_owner.iter().chain(&request.expected_source_owner);
         let ours = expected.into_iter().all(|owner| owner == self.store.account());
         if ours { Ok(()) } else { Err(Failure::OtherOwner) }
+    }
+}
+
+fn of_handshake(fault: HandshakeFault) -> &'static str {
+    match fault {
+        HandshakeFault::Broken => "the TLS handshake is not as it should be",
+        HandshakeFault::ClientRefused => {
+            "the client refused the TLS connection, as it does when it does not trust the certificate"
+        }
+        HandshakeFault::Cut => "the connection ended within the TLS handshake",
+        HandshakeFault::NotTls => "what came is not TLS",
+        HandshakeFault::NothingInCommon => "the client knows no TLS version, cipher suite or protocol of the gate's",
+        HandshakeFault::TimedOut => "the TLS handshake was not done in time",
     }
 }
 

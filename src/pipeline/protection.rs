@@ -199,7 +199,7 @@ impl Agreed {
 
 fn unknown(error: UpstreamError) -> Failure {
     match error {
-        UpstreamError::RefusesUs | UpstreamError::Unreachable => Failure::Upstream(error),
+        UpstreamError::RefusesUs | UpstreamError::Unreachable | UpstreamError::Untrusted => Failure::Upstream(error),
         UpstreamError::BrokenOff | UpstreamError::Silent | UpstreamError::Unreadable | UpstreamError::Unwritable => {
             tracing::error!(%error, "a bucket's state cannot be read");
             Failure::StateUnknown

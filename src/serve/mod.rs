@@ -17,7 +17,8 @@ use crate::audit::{self, Recorder, Site};
 use crate::authenticate::{Realm, Service};
 use crate::clock::Clock;
 use crate::config::{
-    Credentials, CredentialsError, DeviceDigits, GateProfile, ReadRecords, RequireTls, Settings, UpstreamProfile,
+    Credentials, CredentialsError, DeviceDigits, Endpoint, GateProfile, ReadRecords, RequireTls, Settings,
+    UpstreamProfile,
 };
 use crate::forward::{Patience, Signer, Upstream};
 use crate::gate::{LoopbackTrust, Profile, Replication, Rules};
@@ -27,7 +28,7 @@ use crate::operation::{Routing, UpstreamKind};
 use crate::pipeline::{Gate, Protection, Reads};
 use crate::secret::Secret;
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
-use crate::wire::{self, TrustedProxies};
+use crate::wire::{self, Authorities, CertificateError, Dialler, Security, TrustError, TrustedProxies};
 
 /// A gate that serves.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct Running {
 pub enum StartFailure {
     #[error("cannot listen on {address}: {error}")]
     Address { address: SocketAddr, error: io::Error },
+    #[error("listen.cert_file and listen.key_file: {0}")]
+    Certificate(#[from] CertificateError),
     #[error("the upstream's credentials in `{}`: {error}", path.display())]
     Credentials { path: PathBuf, error: CredentialsError },
     #[error(transparent)]
@@ -55,8 +58,8 @@ pub enum StartFailure {
     Socket { path: PathBuf, error: io::Error },
     #[error(transparent)]
     State(#[from] StartError),
-    #[error("listen.tls is set, but TLS is not served yet: take it out and put a TLS proxy on this machine in front")]
-    Tls,
+    #[error("{endpoint} cannot be verified: {error}")]
+    Trust { endpoint: Endpoint, error: TrustError },
 }
 
 /// The state and the journal of one directory, opened together.
@@ -100,10 +103,8 @@ impl Running {
 
 /// Starts the gate that the settings describe; on return it serves.
 pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFailure> {
-    if settings.listen.tls.is_some() {
-        return Err(StartFailure::Tls);
-    }
     let directory = &settings.state.directory;
+    let security = security(settings)?;
     let upstream = Arc::new(upstream(settings)?);
     let Opened { store, journal } = open(settings, &clock).await?;
     let address = settings.listen.address;
@@ -127,7 +128,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let admin_serving = admin::serve(&socket, admin, stopped.clone())
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
     let gate = Arc::new(gate(settings, clock.clone(), store.clone(), upstream, journal, recorder));
-    let serving = tokio::spawn(wire::serve(listener, gate, limits(settings), stopped));
+    let serving = tokio::spawn(wire::serve(listener, security, gate, limits(settings), stopped));
     Ok(Running { address, store, clock, stop, serving: vec![serving, admin_serving], socket })
 }
 
@@ -172,6 +173,15 @@ async fn settle(journal: &Journal, recovered: &Recovered) -> Result<(), StartFai
     journal.durable(last).await.map_err(|_| StartFailure::JournalClosed)
 }
 
+fn security(settings: &Settings) -> Result<Security, CertificateError> {
+    settings.listen.tls.as_ref().map_or(Ok(Security::Plain), Security::tls)
+}
+
+/// Whom to believe that it is the upstream.
+pub fn authorities(settings: &Settings) -> Authorities {
+    settings.upstream.ca_file.clone().map_or(Authorities::System, Authorities::File)
+}
+
 fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
     let path = settings.upstream.credentials_file.clone();
     let (credentials, _) =
@@ -183,7 +193,10 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
         response: settings.upstream.response_timeout,
         idle: IDLE_UPSTREAM,
     };
-    Ok(Upstream::new(settings.upstream.endpoint.clone(), signer, patience))
+    let endpoint = settings.upstream.endpoint.clone();
+    let dialler = Dialler::new(endpoint.clone(), &authorities(settings))
+        .map_err(|error| StartFailure::Trust { endpoint, error })?;
+    Ok(Upstream::new(dialler, signer, patience))
 }
 
 /// Shorter than any store's own patience with an idle connection.

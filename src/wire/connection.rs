@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// Bytes read from a connection, and those that some request has accounted for; what is left when
 /// it fails was never seen by anybody but the HTTP layer, and is recorded for that.
@@ -31,21 +30,22 @@ impl Progress {
 }
 
 pin_project! {
-    /// A TCP stream that counts what it reads.
-    pub(super) struct Counted {
+    /// A stream that counts what is read from it.
+    #[derive(Debug)]
+    pub(super) struct Counted<S> {
         #[pin]
-        stream: TcpStream,
+        stream: S,
         progress: Arc<Progress>,
     }
 }
 
-impl Counted {
-    pub(super) fn new(stream: TcpStream, progress: Arc<Progress>) -> Self {
+impl<S> Counted<S> {
+    pub(super) fn new(stream: S, progress: Arc<Progress>) -> Self {
         Self { stream, progress }
     }
 }
 
-impl AsyncRead for Counted {
+impl<S: AsyncRead> AsyncRead for Counted<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
         let before = buffer.filled().len();
@@ -56,7 +56,7 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
+impl<S: AsyncWrite> AsyncWrite for Counted<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.project().stream.poll_write(cx, bytes)
     }

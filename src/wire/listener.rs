@@ -18,11 +18,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::connection::{Counted, Progress};
+use super::tls::{Channel, ClientStream, HandshakeFault, Security};
 
 /// What a connection may use; each bound stops a way to exhaust the gate.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Until a head is complete: stops clients that send it a byte at a time.
+    /// Until a TLS handshake, and then a head, is complete: stops clients that send it a byte at a time.
     pub header_timeout: Duration,
     /// Header lines in one head.
     pub headers: usize,
@@ -43,19 +44,28 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        remote: Remote,
         progress: Arc<Progress>,
     ) -> impl Future<Output = Response<Self::Reply>> + Send;
 
-    /// Notes bytes that the HTTP layer itself refused, so that no request is without a record.
-    fn refused_by_http(&self, peer: SocketAddr, bytes: u64, reason: Unread);
+    /// Notes bytes that the TLS or HTTP layer itself refused, so that no request is without a record.
+    fn refused_by_http(&self, remote: Remote, bytes: u64, reason: Unread);
 }
 
-/// Why the HTTP layer answered for itself.
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remote {
+    pub address: SocketAddr,
+    pub channel: Channel,
+}
+
+/// Why bytes never became a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unread {
     /// The client left in the middle of a head.
     Cut,
+    /// There was no TLS connection over which a request could come.
+    Handshake(HandshakeFault),
     /// The head is longer than the limits: 431.
     HeadTooLong,
     /// Not HTTP/1.1: 400.
@@ -67,6 +77,7 @@ pub enum Unread {
 /// Serves until `stop` says so, then waits for requests under way.
 pub async fn serve<H: Handler>(
     listener: TcpListener,
+    security: Security,
     handler: Arc<H>,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
@@ -80,9 +91,15 @@ pub async fn serve<H: Handler>(
             () = stopped(&mut stop) => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let connection = connection(stream, peer, handler.clone(), limits.clone(), stop.clone(), seat);
-                tokio::spawn(connection);
+            Ok((stream, address)) => {
+                let connection = Connection {
+                    security: security.clone(),
+                    handler: handler.clone(),
+                    limits: limits.clone(),
+                    stop: stop.clone(),
+                    _seat: seat,
+                };
+                tokio::spawn(connection.run(stream, address));
             }
             // Out of descriptors, or a client that left at once: the port itself is sound.
             Err(error) => {
@@ -99,51 +116,72 @@ pub async fn serve<H: Handler>(
     Ok(())
 }
 
-async fn connection<H: Handler>(
-    stream: TcpStream,
-    peer: SocketAddr,
+struct Connection<H> {
+    security: Security,
     handler: Arc<H>,
     limits: Limits,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     _seat: OwnedSemaphorePermit,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "no TCP_NODELAY");
+}
+
+impl<H: Handler> Connection<H> {
+    async fn run(mut self, stream: TcpStream, address: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let secured = tokio::select! {
+            secured = self.security.secure(stream, self.limits.header_timeout) => secured,
+            () = stopped(&mut self.stop) => return,
+        };
+        match secured {
+            Ok((stream, channel)) => self.serve(stream, Remote { address, channel }).await,
+            Err(unshaken) => {
+                // Whoever connects and says nothing, as a health check does, has asked for nothing.
+                if unshaken.bytes > 0 {
+                    let remote = Remote { address, channel: Channel::Plain };
+                    self.handler.refused_by_http(remote, unshaken.bytes, Unread::Handshake(unshaken.fault));
+                }
+                tracing::debug!(%address, fault = ?unshaken.fault, "no TLS connection");
+            }
+        }
     }
-    let progress = Arc::new(Progress::default());
-    let service = service_fn({
-        let (handler, progress) = (handler.clone(), progress.clone());
-        move |request: Request<Incoming>| {
-            let (handler, progress) = (handler.clone(), progress.clone());
-            progress.account();
-            async move { Ok::<_, Infallible>(handler.handle(request, peer, progress).await) }
+
+    async fn serve(mut self, stream: ClientStream, remote: Remote) {
+        let progress = Arc::new(Progress::default());
+        let service = service_fn({
+            let (handler, progress) = (self.handler.clone(), progress.clone());
+            move |request: Request<Incoming>| {
+                let (handler, progress) = (handler.clone(), progress.clone());
+                progress.account();
+                async move { Ok::<_, Infallible>(handler.handle(request, remote, progress).await) }
+            }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            .max_headers(self.limits.headers)
+            .max_header_size(self.limits.head_bytes)
+            .half_close(false)
+            .serve_connection(TokioIo::new(Counted::new(stream, progress.clone())), service);
+        let mut served = pin!(served);
+        let finished = tokio::select! {
+            outcome = served.as_mut() => Some(outcome),
+            () = stopped(&mut self.stop) => None,
+        };
+        let outcome = match finished {
+            Some(outcome) => outcome,
+            None => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        };
+        if let Err(error) = outcome {
+            let bytes = progress.unaccounted();
+            if bytes > 0 {
+                self.handler.refused_by_http(remote, bytes, Unread::of(&error));
+            }
+            tracing::debug!(peer = %remote.address, %error, "connection ended");
         }
-    });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_headers(limits.headers)
-        .max_header_size(limits.head_bytes)
-        .half_close(false)
-        .serve_connection(TokioIo::new(Counted::new(stream, progress.clone())), service);
-    let mut served = pin!(served);
-    let finished = tokio::select! {
-        outcome = served.as_mut() => Some(outcome),
-        () = stopped(&mut stop) => None,
-    };
-    let outcome = match finished {
-        Some(outcome) => outcome,
-        None => {
-            served.as_mut().graceful_shutdown();
-            served.await
-        }
-    };
-    if let Err(error) = outcome {
-        let bytes = progress.unaccounted();
-        if bytes > 0 {
-            handler.refused_by_http(peer, bytes, Unread::of(&error));
-        }
-        tracing::debug!(%peer, %error, "connection ended");
     }
 }
 

@@ -1,15 +1,25 @@
 //! Bytes on the wire: what a client sent, read so that no two readers could read it differently.
 
 mod body;
+mod certificate;
 mod connection;
+mod dial;
 mod head;
 mod listener;
 mod peer;
 mod query;
+#[cfg(test)]
+pub(crate) mod specimen;
+mod stream;
+mod tls;
 
 pub use body::{Body, BodyFault, Condition, Hold, Inspect, Withdrawn};
+pub use certificate::CertificateError;
 pub use connection::Progress;
+pub use dial::{Authorities, DialError, Dialler, TrustError};
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
-pub use listener::{Handler, Limits, Unread, serve};
+pub use listener::{Handler, Limits, Remote, Unread, serve};
 pub use peer::TrustedProxies;
 pub use query::{Query, percent_decode, percent_encode, percent_encode_path};
+pub use stream::Stream;
+pub use tls::{Channel, HandshakeFault, Security};

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 
-use super::{Peer, Transport};
+use super::{Channel, Peer, Remote, Transport};
 use crate::config::Network;
 
 /// The networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -17,16 +17,22 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    /// The peer of a request that came from `remote` over plain HTTP.
-    pub fn peer(&self, remote: SocketAddr, headers: &HeaderMap) -> Peer {
-        if !self.trusts(remote.ip()) {
-            let transport = if remote.ip().is_loopback() { Transport::Loopback } else { Transport::Plain };
-            return Peer { address: remote, transport };
+    /// The peer of a request that came from `remote`.
+    pub fn peer(&self, remote: Remote, headers: &HeaderMap) -> Peer {
+        let Remote { address, channel } = remote;
+        if !self.trusts(address.ip()) {
+            let transport = match channel {
+                Channel::Plain if address.ip().is_loopback() => Transport::Loopback,
+                Channel::Plain => Transport::Plain,
+                Channel::Tls { .. } => Transport::Tls,
+            };
+            return Peer { address, transport };
         }
         let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
-        // A hop that does not say https passed on what came in the clear, even when it sits on this machine.
+        // A hop that does not say https passed on what came in the clear, even when it sits on this machine
+        // or comes over TLS itself.
         let transport = if https { Transport::Tls } else { Transport::Plain };
-        Peer { address: SocketAddr::new(self.client(remote, headers), 0), transport }
+        Peer { address: SocketAddr::new(self.client(address, headers), 0), transport }
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -48,13 +54,20 @@ impl TrustedProxies {
 mod tests {
     use super::*;
 
+    const TLS: Channel = Channel::Tls { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
+
     fn peer(remote: [u8; 4], headers: &[(&'static str, &'static str)]) -> (String, Transport) {
+        peer_over(Channel::Plain, remote, headers)
+    }
+
+    fn peer_over(channel: Channel, remote: [u8; 4], headers: &[(&'static str, &'static str)]) -> (String, Transport) {
         let trusted = TrustedProxies::new(vec![Network::parse("10.0.0.1").expect("a network")]);
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a header value"));
         }
-        let peer = trusted.peer(SocketAddr::from((remote, 5000)), &map);
+        let remote = Remote { address: SocketAddr::from((remote, 5000)), channel };
+        let peer = trusted.peer(remote, &map);
         (peer.address.ip().to_string(), peer.transport)
     }
 
@@ -69,5 +82,14 @@ mod tests {
     #[test]
     fn a_trusted_proxy_that_does_not_say_https_is_plain() {
         assert_eq!(peer([10, 0, 0, 1], &[]), ("10.0.0.1".to_owned(), Transport::Plain));
+        assert_eq!(peer_over(TLS, [10, 0, 0, 1], &[]), ("10.0.0.1".to_owned(), Transport::Plain));
+    }
+
+    #[test]
+    fn tls_that_ends_here_needs_nobodys_word() {
+        assert_eq!(peer_over(TLS, [10, 0, 0, 2], &[]), ("10.0.0.2".to_owned(), Transport::Tls));
+        assert_eq!(peer_over(TLS, [127, 0, 0, 1], &[]), ("127.0.0.1".to_owned(), Transport::Tls));
+        let downgrade = [("x-forwarded-proto", "http")];
+        assert_eq!(peer_over(TLS, [10, 0, 0, 2], &downgrade), ("10.0.0.2".to_owned(), Transport::Tls));
     }
 }

@@ -78,16 +78,16 @@ pub async fn run(s3: &S3, profile: UpstreamProfile, findings: &mut Findings) {
 async fn answers(s3: &S3, findings: &mut Findings) -> bool {
     match s3.send(Ask::new(Method::GET, "/")).await {
         Ok(_) => {
-            findings.add("store", Finding::Good(format!("{} answers and takes the access key", s3.endpoint)));
+            findings.add("store", Finding::Good(format!("{} answers and takes the access key", s3.endpoint())));
             true
         }
         Err(S3Error::Refused { code, message, .. }) => {
-            let text = format!("{} answers, but not to this access key: {message} ({code})", s3.endpoint);
+            let text = format!("{} answers, but not to this access key: {message} ({code})", s3.endpoint());
             findings.add("store", Finding::Bad(text));
             false
         }
         Err(error @ (S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
-            findings.add("store", Finding::Bad(format!("{} does not answer: {error}", s3.endpoint)));
+            findings.add("store", Finding::Bad(format!("{} does not answer: {error}", s3.endpoint())));
             false
         }
     }

@@ -38,7 +38,7 @@ cert_file = "gate.pem"
 adress = "127.0.0.1:9000"
 
 [upstream]
-endpoint = "https://store:9000"
+endpoint = "https://store:9000/s3"
 profile = "mino"
 
 [mfa]
@@ -61,7 +61,7 @@ digits = 6
     portcullis.toml:3: listen.trusted_proxies: this is a text; write a list, as in ["10.0.0.0/8"]
     portcullis.toml:4: listen.cert_file needs listen.key_file; write both or neither
     portcullis.toml:5: there is no setting listen.adress; did you mean listen.address?
-    portcullis.toml:8: upstream.endpoint: `https://store:9000`: `https` is not spoken yet: write http://HOST:PORT and keep the way there private
+    portcullis.toml:8: upstream.endpoint: `https://store:9000/s3`: an endpoint is http://HOST:PORT or https://HOST:PORT and nothing after it
     portcullis.toml:9: upstream.profile: `mino` is not one of "embedded", "minio", "ceph", "aws", "generic"
     portcullis.toml:12: mfa.digits: codes have 6 or 8 digits; write 6 or 8
     portcullis.toml:14: there is no section [mfadelete]; the sections are account, audit, limits, listen, mfa, mfa_delete, state, upstream

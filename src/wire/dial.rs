@@ -1,0 +1,142 @@
+//! Connections to a store, verified where they are TLS.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, Error as TlsError, RootCertStore};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::certificate::{CertificateError, certificates};
+use super::stream::Stream;
+use crate::config::{Endpoint, Scheme};
+
+/// Opens connections to one endpoint.
+// INVARIANT (verified): a connection to an https endpoint exists only after its certificate was verified.
+#[derive(Clone)]
+pub struct Dialler {
+    endpoint: Endpoint,
+    way: Way,
+}
+
+/// Who says that a store is who it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authorities {
+    /// Those in this file, and no others.
+    File(PathBuf),
+    /// Those that this machine trusts.
+    System,
+}
+
+/// Why an endpoint cannot be dialled at all.
+#[derive(Debug, Error)]
+pub enum TrustError {
+    #[error("the file of certificate authorities {0}")]
+    Authorities(#[from] CertificateError),
+    #[error("this machine trusts no certificate authority; install its ca-certificates, or name a file of them")]
+    NoAuthority,
+    #[error("`{0}` is not a name that a certificate can hold")]
+    Name(String),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] TlsError),
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub enum DialError {
+    #[error("no TLS connection: {0}")]
+    Handshake(io::Error),
+    #[error("{0}")]
+    Unreachable(io::Error),
+    #[error("its certificate is not trusted: {0}")]
+    Untrusted(TlsError),
+}
+
+#[derive(Clone)]
+enum Way {
+    Plain,
+    Tls { connector: TlsConnector, name: ServerName<'static> },
+}
+
+impl Dialler {
+    /// A dialler for this endpoint; the authorities are read where it is https.
+    pub fn new(endpoint: Endpoint, authorities: &Authorities) -> Result<Self, TrustError> {
+        let way = match endpoint.scheme() {
+            Scheme::Http => Way::Plain,
+            Scheme::Https => Way::Tls {
+                connector: connector(authorities)?,
+                name: ServerName::try_from(endpoint.host().to_owned())
+                    .map_err(|_| TrustError::Name(endpoint.host().to_owned()))?,
+            },
+        };
+        Ok(Self { endpoint, way })
+    }
+
+    /// Where it leads.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Opens a connection; how long that may take is for the caller to say.
+    pub async fn connect(&self) -> Result<Stream<TcpStream>, DialError> {
+        let address = (self.endpoint.host(), self.endpoint.port());
+        let stream = TcpStream::connect(address).await.map_err(DialError::Unreachable)?;
+        stream.set_nodelay(true).map_err(DialError::Unreachable)?;
+        match &self.way {
+            Way::Plain => Ok(Stream::Plain(stream)),
+            Way::Tls { connector, name } => match connector.connect(name.clone(), stream).await {
+                Ok(stream) => Ok(Stream::Tls(Box::new(stream.into()))),
+                Err(error) => Err(DialError::of(error)),
+            },
+        }
+    }
+}
+
+impl DialError {
+    fn of(error: io::Error) -> Self {
+        match error.get_ref().and_then(|error| error.downcast_ref::<TlsError>()) {
+            Some(refused @ TlsError::InvalidCertificate(_)) => Self::Untrusted(refused.clone()),
+            Some(_) | None => Self::Handshake(error),
+        }
+    }
+}
+
+impl fmt::Debug for Dialler {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Dialler({})", self.endpoint)
+    }
+}
+
+fn connector(authorities: &Authorities) -> Result<TlsConnector, TrustError> {
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots(authorities)?)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn roots(authorities: &Authorities) -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        Authorities::File(path) => {
+            for certificate in certificates(path)? {
+                let unusable =
+                    |error: TlsError| CertificateError::Unusable { path: path.clone(), reason: error.to_string() };
+                roots.add(certificate).map_err(unusable)?;
+            }
+        }
+        Authorities::System => {
+            let found = rustls_native_certs::load_native_certs();
+            for error in &found.errors {
+                tracing::warn!(%error, "some of this machine's certificate authorities cannot be read");
+            }
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    if roots.is_empty() { Err(TrustError::NoAuthority) } else { Ok(roots) }
+}
