@@ -306,6 +306,7 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
         ),
         Refusal::MalformedOffer(header) => of_malformed_offer(header),
         Refusal::MfaRequired => access_denied("Mfa Authentication must be used for this request"),
+        Refusal::NoSuchBucket => S3Error::new(404, "NoSuchBucket", "The specified bucket does not exist"),
         Refusal::NotBucketOwner => access_denied("This operation may only be performed by the bucket owner"),
         Refusal::NotDeviceOwner { serial, code } => of_foreign_device(serial, code),
         Refusal::NotVersioned => S3Error::new(

@@ -61,6 +61,13 @@ pub struct Payload {
     pub digest: Option<[u8; 32]>,
 }
 
+/// What a store says of a bucket's configuration.
+enum Configuration {
+    Is(Node),
+    NoBucket,
+    None,
+}
+
 /// The longest configuration document the gate reads for itself.
 const LONGEST_STATE: usize = 1024 * 1024;
 
@@ -91,9 +98,13 @@ impl Upstream {
         answer::read(&permit, response).await
     }
 
-    /// The bucket's versioning as it is now; a bucket that is not there has none.
+    /// The bucket's versioning as it is now.
     pub async fn versioning(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, UpstreamError> {
-        let Some(document) = self.configuration(bucket, "versioning", now).await? else { return Ok(Versioning::Never) };
+        let document = match self.configuration(bucket, "versioning", now).await? {
+            Configuration::Is(document) => document,
+            Configuration::NoBucket => return Ok(Versioning::NoBucket),
+            Configuration::None => return Ok(Versioning::Never),
+        };
         let excludes = document.children.iter().any(|child| match child.name.as_str() {
             "ExcludedPrefixes" => true,
             "ExcludeFolders" => child.text == "true",
@@ -110,18 +121,21 @@ impl Upstream {
 
     /// Whether the store deletes this bucket's versions by rule.
     pub async fn lifecycle(&self, bucket: &BucketName, now: Timestamp) -> Result<Lifecycle, UpstreamError> {
-        let document = self.configuration(bucket, "lifecycle", now).await?;
-        let rules = document.is_some_and(|document| document.children.iter().any(|child| child.name == "Rule"));
-        Ok(if rules { Lifecycle::Present } else { Lifecycle::Absent })
+        match self.configuration(bucket, "lifecycle", now).await? {
+            Configuration::Is(document) if document.children.iter().any(|child| child.name == "Rule") => {
+                Ok(Lifecycle::Present)
+            }
+            Configuration::Is(_) | Configuration::NoBucket | Configuration::None => Ok(Lifecycle::Absent),
+        }
     }
 
-    /// A bucket's configuration document; `None` where there is none.
+    /// A bucket's configuration document.
     async fn configuration(
         &self,
         bucket: &BucketName,
         name: &'static str,
         now: Timestamp,
-    ) -> Result<Option<Node>, UpstreamError> {
+    ) -> Result<Configuration, UpstreamError> {
         let rendered = Rendered {
             method: Method::Get,
             path: format!("/{bucket}"),
@@ -134,8 +148,13 @@ impl Upstream {
         let body = Limited::new(response.into_body(), LONGEST_STATE).collect().await;
         let body = body.map_err(|_| UpstreamError::BrokenOff)?.to_bytes();
         match status {
-            StatusCode::OK => Node::parse(&body).map(Some).ok_or(UpstreamError::Unreadable),
-            StatusCode::NOT_FOUND => Ok(None),
+            StatusCode::OK => Node::parse(&body).map(Configuration::Is).ok_or(UpstreamError::Unreadable),
+            StatusCode::NOT_FOUND => {
+                let code = Node::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
+                Ok(if code.as_deref() == Some("NoSuchBucket") { Configuration::NoBucket } else { Configuration::None })
+            }
+            // A store that has no such configuration does nothing by it.
+            StatusCode::NOT_IMPLEMENTED => Ok(Configuration::None),
             _ => Err(UpstreamError::Unreadable),
         }
     }

@@ -76,6 +76,7 @@ pub(super) enum StateRefusal {
     ExclusionsPresent,
     LifecycleOnProtectedBucket,
     LifecyclePresent,
+    NoSuchBucket,
     NotVersioned,
 }
 
@@ -161,8 +162,11 @@ fn versioning_need(document: VersioningChange, bucket: BucketState) -> Need {
                 return Need::Code(Owed::CodeThen(StateRefusal::LifecyclePresent));
             }
         }
-        if bucket.versioning == Versioning::EnabledWithExclusions {
-            return Need::Code(Owed::CodeThen(StateRefusal::ExclusionsPresent));
+        match bucket.versioning {
+            Versioning::EnabledWithExclusions => return Need::Code(Owed::CodeThen(StateRefusal::ExclusionsPresent)),
+            // MinIO would take the document all the same, and a bucket made later would be protected by surprise.
+            Versioning::NoBucket => return Need::Code(Owed::CodeThen(StateRefusal::NoSuchBucket)),
+            Versioning::Enabled | Versioning::Never | Versioning::Suspended | Versioning::Unread => {}
         }
     }
     Need::Code(Owed::Code)
@@ -171,7 +175,11 @@ fn versioning_need(document: VersioningChange, bucket: BucketState) -> Need {
 fn may_replace_null(versioning: Versioning) -> bool {
     match versioning {
         Versioning::Enabled => false,
-        Versioning::EnabledWithExclusions | Versioning::Never | Versioning::Suspended | Versioning::Unread => true,
+        Versioning::EnabledWithExclusions
+        | Versioning::Never
+        | Versioning::NoBucket
+        | Versioning::Suspended
+        | Versioning::Unread => true,
     }
 }
 
@@ -204,6 +212,7 @@ impl From<StateRefusal> for Refusal {
             StateRefusal::ExclusionsPresent => Self::ExclusionsPresent,
             StateRefusal::LifecycleOnProtectedBucket => Self::LifecycleOnProtectedBucket,
             StateRefusal::LifecyclePresent => Self::LifecyclePresent,
+            StateRefusal::NoSuchBucket => Self::NoSuchBucket,
             StateRefusal::NotVersioned => Self::NotVersioned,
         }
     }

@@ -34,6 +34,8 @@ pub enum Versioning {
     /// Enabled, but not for every key: MinIO's `ExcludedPrefixes` and `ExcludeFolders`.
     EnabledWithExclusions,
     Never,
+    /// The store has no bucket of this name.
+    NoBucket,
     Suspended,
     /// Not asked, since nothing of this request depends on it.
     Unread,

@@ -104,9 +104,13 @@ fn every_combination_has_its_answer() {
     for profile in [Profile::Aws, Profile::Strict] {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
             for (name, hazard) in hazards() {
-                for versioning in
-                    [Versioning::Enabled, Versioning::EnabledWithExclusions, Versioning::Never, Versioning::Suspended]
-                {
+                for versioning in [
+                    Versioning::Enabled,
+                    Versioning::EnabledWithExclusions,
+                    Versioning::Never,
+                    Versioning::NoBucket,
+                    Versioning::Suspended,
+                ] {
                     for (caller_name, caller) in [
                         ("root", root()),
                         ("user", user()),

@@ -65,6 +65,8 @@ pub enum Refusal {
     MalformedOffer(Code),
     /// A code is needed and none, or none that counts, was offered.
     MfaRequired,
+    /// There is no bucket to protect.
+    NoSuchBucket,
     /// Only root may.
     NotBucketOwner,
     /// The device is not the caller's.

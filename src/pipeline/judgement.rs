@@ -55,6 +55,7 @@ fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
         Refusal::ExclusionsPresent
         | Refusal::LifecycleOnProtectedBucket
         | Refusal::LifecyclePresent
+        | Refusal::NoSuchBucket
         | Refusal::NotVersioned => (false, None),
         Refusal::InsecureTransport => (true, Some(MfaResult::InsecureTransport)),
         Refusal::MalformedOffer(_) => (false, Some(MfaResult::Malformed)),
