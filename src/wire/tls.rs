@@ -144,6 +144,7 @@ mod tests {
 
     use super::*;
     use crate::config::Endpoint;
+    use crate::wire::certificate::certificates;
     use crate::wire::specimen::{Authority, files};
     use crate::wire::{Authorities, DialError, Dialler};
 
@@ -206,6 +207,28 @@ mod tests {
         here.flush().await.expect("sent");
         there.read_exact(&mut heard).await.expect("heard");
         assert_eq!(&heard, b"pong");
+    }
+
+    #[tokio::test]
+    async fn tls_1_2_is_spoken_too_and_its_suite_named_as_openssl_does() {
+        let gate = Gate::start().await;
+        let file = gate.directory.path().join("ca.pem");
+        gate.authority.write(&file);
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificates(&file).expect("an authority").remove(0)).expect("an authority");
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .expect("a version")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(gate.listener.local_addr().expect("an address")).await.expect("there");
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let name = "localhost".try_into().expect("a name");
+        let (accepted, connected) = tokio::join!(gate.accept(LIMIT), connector.connect(name, stream));
+        connected.expect("connected");
+        let Channel::Tls { version, cipher_suite } = accepted.expect("accepted").1 else { panic!("in the clear") };
+        assert_eq!(version, "TLSv1.2");
+        assert!(cipher_suite.starts_with("ECDHE-ECDSA-AES"), "{cipher_suite}");
     }
 
     #[tokio::test]

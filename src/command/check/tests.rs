@@ -7,6 +7,7 @@ use super::*;
 use crate::command::error::Blame;
 use crate::command::fake_store::{FakeStore, Seen};
 use crate::command::terminal::kept::terminal;
+use crate::wire::specimen::{Authority, files};
 
 /// A store that versions, ignores MfaDelete, and serves nobody without a signature.
 fn like_minio(seen: &Seen) -> (u16, HeaderMap, String) {
@@ -31,9 +32,20 @@ fn written(directory: &Path, endpoint: &str) -> CheckArgs {
 }
 
 async fn verdicts(store: &FakeStore) -> (Result<(), CommandError>, Vec<String>) {
+    verdicts_with(store, |_| "").await
+}
+
+/// What is found with these further settings.
+async fn verdicts_with(
+    store: &FakeStore,
+    prepare: impl FnOnce(&Path) -> &'static str,
+) -> (Result<(), CommandError>, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
     let (mut terminal, kept) = terminal(Format::Json, &[]);
-    let outcome = run(written(directory.path(), &store.endpoint().to_string()), [], &mut terminal).await;
+    let args = written(directory.path(), &store.endpoint().to_string());
+    let settings = std::fs::read_to_string(&args.config).unwrap() + prepare(directory.path());
+    std::fs::write(&args.config, settings).unwrap();
+    let outcome = run(args, [], &mut terminal).await;
     let findings: Vec<Value> = serde_json::from_str(&kept.text()).unwrap();
     let line =
         |finding: &Value| format!("{}: {}", finding["about"].as_str().unwrap(), finding["verdict"].as_str().unwrap());
@@ -84,6 +96,37 @@ async fn a_store_that_serves_anybody_is_worth_a_look() {
     let (outcome, verdicts) = verdicts(&store).await;
     assert_eq!(outcome, Ok(()));
     assert!(verdicts.contains(&"anonymous: look".to_owned()), "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn where_codes_need_tls_that_is_not_there_they_are_worth_a_look() {
+    let store = FakeStore::start_with_headers(like_minio);
+    let (_, verdicts) = verdicts_with(&store, |_| "[mfa]\nrequire_tls = \"always\"\n").await;
+    assert!(verdicts.contains(&"codes: look".to_owned()), "{verdicts:?}");
+    let (_, verdicts) = verdicts_with(&store, |_| "[listen]\naddress = \"0.0.0.0:9000\"\n").await;
+    assert!(verdicts.contains(&"codes: look".to_owned()), "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_held_against_its_key_before_anybody_is_served() {
+    const TLS: &str = "[listen]\ncert_file = \"gate.pem\"\nkey_file = \"gate.key\"\n";
+    let store = FakeStore::start_with_headers(like_minio);
+    let authority = Authority::new("ours");
+    let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let prepared = |key_mode| {
+        let issued = authority.issue("localhost");
+        move |directory: &Path| {
+            mode(&files(directory, &issued).key_file, key_mode);
+            TLS
+        }
+    };
+    let (_, verdicts) = verdicts_with(&store, prepared(0o600)).await;
+    assert_eq!(verdicts[2..4], ["certificate: ok", "codes: ok"]);
+    let (_, verdicts) = verdicts_with(&store, prepared(0o644)).await;
+    assert_eq!(verdicts[2], "certificate: look");
+    let (outcome, verdicts) = verdicts_with(&store, |_| TLS).await;
+    assert_eq!(verdicts[2], "certificate: FAIL");
+    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
 }
 
 #[tokio::test]
