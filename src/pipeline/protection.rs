@@ -10,7 +10,7 @@ use crate::forward::{Answer, Upstream, UpstreamError};
 use crate::gate::{BucketState, MfaDelete, Profile, StateChange, Versioning};
 use crate::names::BucketName;
 use crate::operation::{Access, Document, Hazard, MfaDeleteChange, Request};
-use crate::store::{Generation, Leases, ReadLease, Store, WriteLease};
+use crate::store::{Generation, Leases, Observed, ReadLease, Store, WriteLease};
 use crate::wire::{Condition, Hold, Withdrawn};
 
 /// What is remembered of buckets, and what the upstream says of them now.
@@ -42,8 +42,7 @@ pub struct Held {
 enum Lease {
     /// Taken when the body has come, if nothing changed until then: a slow upload must not keep root waiting.
     AtTheEnd {
-        bucket: BucketName,
-        generation: Generation,
+        observed: Observed,
     },
     NotNeeded,
     Read {
@@ -70,7 +69,7 @@ impl Protection {
             return Ok(Held { state: BucketState::UNPROTECTED, lease: Lease::NotNeeded });
         };
         let lease = match lease_of(request) {
-            Needs::AtTheEnd => Lease::AtTheEnd { bucket: bucket.clone(), generation: self.leases.generation(bucket) },
+            Needs::AtTheEnd => Lease::AtTheEnd { observed: self.leases.observe(bucket) },
             Needs::Nothing => Lease::NotNeeded,
             Needs::Read => Lease::Read { _lease: self.leases.read(bucket).await },
             Needs::Write => Lease::Write { _lease: self.leases.write(bucket).await },
@@ -103,11 +102,11 @@ impl Protection {
 
     /// What has to hold when the last byte of a body is about to go out.
     pub fn at_the_end(&self, held: &Held) -> Option<Condition> {
-        let Lease::AtTheEnd { bucket, generation } = &held.lease else { return None };
+        let Lease::AtTheEnd { observed } = &held.lease else { return None };
         if held.state.mfa_delete != MfaDelete::Enabled {
             return None;
         }
-        let (leases, bucket, generation) = (self.leases.clone(), bucket.clone(), *generation);
+        let (leases, bucket, generation) = (self.leases.clone(), observed.bucket().clone(), observed.generation());
         Some(Box::pin(async move {
             let lease = leases.read(&bucket).await;
             if lease.generation() != generation {

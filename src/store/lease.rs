@@ -22,6 +22,14 @@ pub struct ReadLease {
     place: Place,
 }
 
+/// A bucket's generation at some moment, for who takes a lease only later.
+#[derive(Debug)]
+pub struct Observed {
+    generation: Generation,
+    // Keeps the bucket's own slot, or changes of other buckets would look like changes of this one.
+    place: Place,
+}
+
 /// Leave to change a bucket's state; when it is dropped the bucket has a new generation.
 #[derive(Debug)]
 pub struct WriteLease {
@@ -75,7 +83,13 @@ impl Leases {
         WriteLease { _change: Change { leases: self.clone(), bucket: bucket.clone() }, _guard: guard, place }
     }
 
-    /// The bucket's generation now, for who takes a lease only later.
+    /// Begins to look out for changes of the bucket.
+    pub fn observe(&self, bucket: &BucketName) -> Observed {
+        let (_, place) = self.enter(bucket);
+        Observed { generation: self.generation(bucket), place }
+    }
+
+    /// The bucket's generation now; unless observed or leased it may also be new when nothing changed.
     pub fn generation(&self, bucket: &BucketName) -> Generation {
         let table = self.table();
         Generation(table.slots.get(bucket).map_or(table.floor, |slot| slot.generation))
@@ -96,6 +110,18 @@ impl Leases {
     fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing under this lock can panic halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Observed {
+    /// Which bucket it is.
+    pub fn bucket(&self) -> &BucketName {
+        &self.place.bucket
+    }
+
+    /// The bucket's generation when it began.
+    pub fn generation(&self) -> Generation {
+        self.generation
     }
 }
 
@@ -180,6 +206,18 @@ mod tests {
         assert_ne!(leases.generation(&bucket("vault")), before);
         drop(ready(leases.read(&bucket("other"))));
         assert_ne!(leases.generation(&bucket("vault")), before);
+    }
+
+    #[test]
+    fn an_observed_bucket_does_not_change_with_another() {
+        let leases = Leases::default();
+        let observed = leases.observe(&bucket("vault"));
+        drop(ready(leases.write(&bucket("other"))).expect("free"));
+        assert_eq!(ready(leases.read(&bucket("vault"))).expect("free").generation(), observed.generation());
+        drop(ready(leases.write(&bucket("vault"))).expect("an observer is no reader"));
+        assert_ne!(ready(leases.read(&bucket("vault"))).expect("free").generation(), observed.generation());
+        drop(observed);
+        assert!(leases.table().slots.is_empty());
     }
 
     #[test]

@@ -43,7 +43,7 @@ use writer::Writer;
 pub use devices::{ListedDevice, NewDevice};
 pub use engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch, WatchLost};
 pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
-pub use lease::{Generation, Leases, ReadLease, WriteLease};
+pub use lease::{Generation, Leases, Observed, ReadLease, WriteLease};
 pub use principals::{AccessKey, NewKey};
 pub use rebuild::{Rebuilt, rebuild};
 pub use records::{Account, BucketRecord, User};
