@@ -212,6 +212,8 @@ fn fate(name: &str, row: &Row, upstream: UpstreamKind) -> Fate {
         "x-amz-expected-bucket-owner" => Fate::Carry,
         "x-amz-request-payer" if on_aws => Fate::Carry,
         "x-amz-request-payer" => Fate::End,
+        // Of the document as it was sent, also where the other sums are of the object that it puts together.
+        "content-md5" if is_document(row.body) => Fate::End,
         _ if begins(FORBIDDEN_METADATA) => Fate::Refuse,
         _ if allowed => Fate::Carry,
         _ if ELSEWHERE.contains(&name) || begins(CHATTER) => Fate::End,

@@ -245,6 +245,21 @@ fn sdk_chatter_is_accepted_and_not_passed_on() {
 }
 
 #[test]
+fn sums_of_a_document_as_it_was_sent_are_not_passed_on() {
+    let sums = [("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg=="), ("x-amz-checksum-crc32", "AAAAAA==")];
+    let carried = |line: &str, body: &str| {
+        let request = ask(CEPH, line, &sums, body).expect("understood");
+        request.headers.iter().map(|(name, _)| name.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    let both = ["content-md5", "x-amz-checksum-crc32"];
+    assert_eq!(carried("PUT /vault/k", "content"), both);
+    assert!(carried("POST /vault?delete", "<Delete><Object><Key>k</Key></Object></Delete>").is_empty());
+    let parts =
+        "<CompleteMultipartUpload><Part><ETag>e</ETag><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>";
+    assert_eq!(carried("POST /vault/k?uploadId=u", parts), ["x-amz-checksum-crc32"], "of the object");
+}
+
+#[test]
 fn a_customer_key_is_not_printed() {
     let key = [("x-amz-server-side-encryption-customer-key", "c2VjcmV0")];
     let request = ask(CEPH, "GET /vault/k", &key, "").expect("understood");
