@@ -1,0 +1,130 @@
+//! However a request ends, it leaves one event.
+
+use std::time::Duration;
+
+use portcullis::audit::journal::Kind;
+use tokio::io::AsyncWriteExt;
+
+use crate::rig::{Ask, Event, Manner, Rig, exchange, open, read, wait_for};
+
+/// Stops the gate, so that nothing more can be written, and reads what it wrote.
+async fn all_events(rig: Rig) -> Vec<Event> {
+    let journal = rig.journal_directory();
+    let _directory = rig.stop().await;
+    crate::rig::events_in(&journal)
+}
+
+fn quick(settings: &mut portcullis::config::Settings) {
+    settings.limits.header_timeout = Duration::from_millis(100);
+    settings.limits.body_idle = Duration::from_millis(100);
+    settings.limits.drain = Duration::from_secs(2);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_a_mutation_leaves_its_outcome() {
+    let rig = Rig::start().await;
+    rig.upstream.answer(Manner::Hold);
+    let stream = open(rig.address, &Ask::new("DELETE /vault/k").signed(&rig.root, rig.now())).await;
+    wait_for("the request", || (!rig.upstream.mutations().is_empty()).then_some(())).await;
+    drop(stream);
+    rig.upstream.answer(Manner::Answer);
+    let outcome =
+        wait_for("the outcome", || rig.journal().into_iter().find(|entry| matches!(entry.kind, Kind::Outcome(_))))
+            .await;
+    assert!(String::from_utf8_lossy(&outcome.payload).contains("DeleteObject"));
+    let events = all_events(rig).await;
+    assert_eq!(events.iter().map(Event::said).collect::<Vec<_>>(), [("DeleteObject", "")]);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_it_is_read_to_leaves_one_event() {
+    let rig = Rig::start().await;
+    drop(open(rig.address, &Ask::new("GET /vault/k").signed(&rig.root, rig.now())).await);
+    rig.events_when(1).await;
+    let events = all_events(rig).await;
+    assert_eq!(events.iter().map(|event| event.said().0).collect::<Vec<_>>(), ["GetObject"], "{events:?}");
+}
+
+#[tokio::test]
+async fn whatever_comes_over_the_socket_leaves_one_event() {
+    let root = |rig: &Rig, line: &str| Ask::new(line).signed(&rig.root, rig.now());
+    let rig = Rig::with(quick).await;
+    let long = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(70_000)).into_bytes();
+    let headers = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(1000)).into_bytes();
+    let put = Ask::new("PUT /vault/k").body(vec![b'a'; 100_000]).signed(&rig.root, rig.now());
+    let refused = Ask::new("PUT /vault/k?versionId=a").body(vec![b'a'; 100_000]).signed(&rig.root, rig.now());
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("garbage", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n".to_vec()),
+        ("another protocol", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
+        ("a long target", long),
+        ("many headers", headers),
+        ("a slow head", b"GET / HTTP/1.1\r\nhost:".to_vec()),
+        ("a bad length", b"PUT /vault/k HTTP/1.1\r\nhost: a\r\ncontent-length: +3\r\n\r\nabc".to_vec()),
+        (
+            "two lengths",
+            b"PUT /vault/k HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd".to_vec(),
+        ),
+        ("an unknown method", b"PURGE / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".to_vec()),
+        ("a connect", b"CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\nconnection: close\r\n\r\n".to_vec()),
+        ("a target of two authorities", b"GET http://b/ HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".to_vec()),
+        ("no host", b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n".to_vec()),
+        ("nobody", b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".to_vec()),
+        ("a preflight", b"OPTIONS /vault/k HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".to_vec()),
+        ("an ordinary read", root(&rig, "GET /vault/k")),
+        ("a question without an answer's body", root(&rig, "HEAD /vault/nothing?xyzzy")),
+        ("an ordinary write", root(&rig, "DELETE /vault/k")),
+        ("a refused upload", refused.clone()),
+        ("half of a refused upload", refused[..refused.len() / 2].to_vec()),
+        ("a body that stops", put[..put.len() - 1].to_vec()),
+        ("an ordinary upload", put),
+    ];
+    let mut counted = 0;
+    let mut told = Vec::new();
+    for (name, bytes) in &cases {
+        exchange(rig.address, bytes).await;
+        // A second event of the same would come after the reply; the next case's wait would see it.
+        let events = rig.events_when(counted + 1).await;
+        if events.len() != counted + 1 {
+            told.push(format!("{name}: {:?}", events[counted..].iter().map(Event::said).collect::<Vec<_>>()));
+        }
+        counted = events.len();
+    }
+    let events = all_events(rig).await;
+    assert!(told.is_empty() && events.len() == cases.len(), "{} of {}\n{}", events.len(), cases.len(), told.join("\n"));
+}
+
+#[tokio::test]
+async fn a_client_that_cuts_its_own_request_off_leaves_one_event() {
+    let rig = Rig::start().await;
+    let put = Ask::new("PUT /vault/k").body(vec![b'a'; 300_000]).signed(&rig.root, rig.now());
+    let policy = Ask::new("PUT /vault?policy").body(vec![b'{'; 20_000]).signed(&rig.root, rig.now());
+    let versioning = Ask::new("PUT /vault?versioning").body(vec![b' '; 4000]).signed(&rig.root, rig.now());
+    let cases = [
+        ("a head", b"GET /vault/k HTTP/1.1\r\nhost: a\r\n".to_vec(), ""),
+        ("an upload", put[..put.len() - 1].to_vec(), "PutObject"),
+        ("a long document", policy[..policy.len() - 1].to_vec(), "PutBucketPolicy"),
+        ("a short document", versioning[..versioning.len() - 1].to_vec(), "PutBucketVersioning"),
+    ];
+    for (count, (name, bytes, event)) in cases.iter().enumerate() {
+        let mut stream = open(rig.address, bytes).await;
+        stream.shutdown().await.expect("closed");
+        drop(stream);
+        let events = rig.events_when(count + 1).await;
+        let said: Vec<_> = events.iter().map(Event::said).collect();
+        assert_eq!(events.len(), count + 1, "{name}: {said:?}");
+        assert!(event.is_empty() || said[count].0 == *event, "{name}: {said:?}");
+    }
+    let events = all_events(rig).await;
+    assert_eq!(events.len(), cases.len(), "{:?}", events.iter().map(Event::said).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn requests_over_one_connection_leave_an_event_each() {
+    let rig = Rig::start().await;
+    let line = b"GET /vault HTTP/1.1\r\nhost: a\r\n\r\n";
+    let last = b"GET /vault HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".as_slice();
+    let mut stream = open(rig.address, &[line.as_slice(), line, last].concat()).await;
+    read(&mut stream).await;
+    let events = all_events(rig).await;
+    assert_eq!(events.len(), 3, "{:?}", events.iter().map(Event::said).collect::<Vec<_>>());
+}

@@ -1,0 +1,19 @@
+//! The gate on real sockets: what it refuses, what it lets through, and what it writes down.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a rig that cannot do its part has failed the test"
+)]
+
+mod added;
+mod batch;
+mod bodies;
+mod codes;
+mod endings;
+mod order;
+mod refused;
+mod rig;
+mod sent;
+mod uploads;

@@ -1,0 +1,54 @@
+//! The journal as anybody can read it while the gate writes it.
+
+use std::path::Path;
+
+use portcullis::audit::journal::{Kind, Reader};
+use serde_json::Value;
+
+/// One record.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub kind: Kind,
+    pub payload: Vec<u8>,
+}
+
+/// One event.
+#[derive(Clone, Debug)]
+pub struct Event(pub Value);
+
+impl Event {
+    /// A text of the record, by its path.
+    pub fn text(&self, path: &[&str]) -> &str {
+        let found = path.iter().try_fold(&self.0, |value, name| value.get(name));
+        found.and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// Name and error code, as tests compare them.
+    pub fn said(&self) -> (&str, &str) {
+        (self.text(&["eventName"]), self.text(&["errorCode"]))
+    }
+}
+
+/// All records.
+pub fn read(directory: &Path) -> Vec<Entry> {
+    let reader = Reader::open(directory).expect("a journal");
+    reader
+        .map(|record| record.expect("sound"))
+        .map(|record| Entry { kind: record.kind, payload: record.payload })
+        .collect()
+}
+
+/// The events of clients: an administrator's are of another source.
+pub fn events(entries: &[Entry]) -> Vec<Event> {
+    let over = entries.iter().filter(|entry| matches!(entry.kind, Kind::Event | Kind::Outcome(_)));
+    over.flat_map(|entry| entry.payload.split(|byte| *byte == b'\n'))
+        .filter(|line| !line.is_empty())
+        .map(|line| Event(serde_json::from_slice(line).expect("one JSON object a line")))
+        .filter(|event| event.text(&["eventSource"]) != "iam.amazonaws.com")
+        .collect()
+}
+
+/// The events of clients in a journal.
+pub fn events_in(directory: &Path) -> Vec<Event> {
+    events(&read(directory))
+}

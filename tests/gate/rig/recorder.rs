@@ -1,0 +1,279 @@
+//! A store that remembers every byte it was asked, and answers as S3 does or as it is told.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// The gate's own credentials at the store.
+pub const KEY_ID: &str = "UPSTREAMKEY0000000000";
+pub const SECRET: &str = "upstream-secret";
+
+/// The store.
+#[derive(Clone)]
+pub struct Recorder {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// One request as it came.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, Vec<u8>)>,
+    pub content: Content,
+}
+
+/// How much of a request's body came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    Coming,
+    /// The connection ended before the length that the head announced.
+    CutOff(usize),
+    Whole(Vec<u8>),
+}
+
+/// How the store answers what would change something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    Answer,
+    BreakOff,
+    /// Not before it is told otherwise.
+    Hold,
+    Refuse(u16, &'static str),
+}
+
+type Arrival = Box<dyn Fn(&Seen) + Send + Sync>;
+
+struct Shared {
+    seen: Mutex<Vec<Seen>>,
+    versioning: Mutex<HashMap<String, String>>,
+    manner: watch::Sender<Manner>,
+    arrival: Mutex<Option<Arrival>>,
+}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}", self.method, self.target)?;
+        for (name, value) in &self.headers {
+            write!(out, " | {name}: {}", String::from_utf8_lossy(value))?;
+        }
+        match &self.content {
+            Content::Coming => write!(out, " | coming"),
+            Content::CutOff(length) => write!(out, " | cut off after {length}"),
+            Content::Whole(body) => write!(out, " | {}", String::from_utf8_lossy(&body[..body.len().min(200)])),
+        }
+    }
+}
+
+impl Seen {
+    /// Whether the gate reads a bucket's state for itself, or a client reads anything.
+    pub fn is_read(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
+    pub fn header(&self, name: &str) -> Option<String> {
+        let mut values = self.headers.iter().filter(|(known, _)| known == name);
+        let value = values.next().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+        assert!(values.next().is_none(), "`{name}` is there twice");
+        value
+    }
+
+    pub fn line(&self) -> String {
+        format!("{} {}", self.method, self.target)
+    }
+
+    fn bucket(&self) -> String {
+        self.target.trim_start_matches('/').split(['/', '?']).next().unwrap_or("").to_owned()
+    }
+}
+
+impl Recorder {
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            seen: Mutex::default(),
+            versioning: Mutex::default(),
+            manner: watch::Sender::new(Manner::Answer),
+            arrival: Mutex::default(),
+        });
+        let serving = shared.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serving.clone().serve(stream));
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Everything it was asked.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.seen.lock().expect("sound").clone()
+    }
+
+    /// What it was asked to change.
+    pub fn mutations(&self) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| !seen.is_read()).collect()
+    }
+
+    /// Forgets what it was asked so far.
+    pub fn forget(&self) {
+        self.shared.seen.lock().expect("sound").clear();
+    }
+
+    pub fn set_versioning(&self, bucket: &str, status: &str) {
+        self.shared.versioning.lock().expect("sound").insert(bucket.to_owned(), status.to_owned());
+    }
+
+    pub fn answer(&self, manner: Manner) {
+        self.shared.manner.send_replace(manner);
+    }
+
+    /// What happens when something that would change something has come whole, before its answer.
+    pub fn on_arrival(&self, look: impl Fn(&Seen) + Send + Sync + 'static) {
+        *self.shared.arrival.lock().expect("sound") = Some(Box::new(look));
+    }
+}
+
+impl Shared {
+    async fn serve(self: Arc<Self>, mut stream: TcpStream) {
+        let mut received = Vec::new();
+        while let Some(head) = read_head(&mut stream, &mut received).await {
+            let place = {
+                let mut seen = self.seen.lock().expect("sound");
+                seen.push(head.clone());
+                seen.len() - 1
+            };
+            let length = head.header("content-length").map_or(0, |text| text.parse().expect("a length"));
+            let content = read_body(&mut stream, &mut received, length).await;
+            let seen = Seen { content, ..head };
+            if let Some(kept) = self.seen.lock().expect("sound").get_mut(place) {
+                kept.content = seen.content.clone();
+            }
+            let Content::Whole(body) = &seen.content else { return };
+            let mut manner = Manner::Answer;
+            if !seen.is_read() {
+                if let Some(look) = self.arrival.lock().expect("sound").as_ref() {
+                    look(&seen);
+                }
+                let mut told = self.manner.subscribe();
+                manner = *told.wait_for(|manner| *manner != Manner::Hold).await.expect("told");
+            }
+            let answer = match manner {
+                Manner::Answer | Manner::Hold => self.answer(&seen, body),
+                Manner::BreakOff => return,
+                Manner::Refuse(status, code) => reply(status, &[], &error(code)),
+            };
+            if stream.write_all(&answer).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&self, seen: &Seen, body: &[u8]) -> Vec<u8> {
+        let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
+        let is_object = path.trim_start_matches('/').contains('/');
+        let asks = |key: &str| query.split('&').any(|pair| pair.split('=').next() == Some(key));
+        let text = String::from_utf8_lossy(body);
+        match seen.method.as_str() {
+            "GET" if asks("versioning") => {
+                let known = self.versioning.lock().expect("sound").get(&seen.bucket()).cloned();
+                let status = known.map_or_else(String::new, |status| format!("<Status>{status}</Status>"));
+                reply(200, &[], &format!("<VersioningConfiguration>{status}</VersioningConfiguration>"))
+            }
+            "GET" if asks("lifecycle") => reply(404, &[], &error("NoSuchLifecycleConfiguration")),
+            "GET" => reply(200, &[("etag", "\"e\"")], "content"),
+            "PUT" if asks("versioning") => {
+                let status = if text.contains("Suspended") { "Suspended" } else { "Enabled" };
+                self.versioning.lock().expect("sound").insert(seen.bucket(), status.to_owned());
+                reply(200, &[], "")
+            }
+            "POST" if asks("delete") => reply(200, &[], &deleted(&text)),
+            "POST" if asks("uploads") => reply(
+                200,
+                &[],
+                "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>",
+            ),
+            "POST" => {
+                reply(200, &[], "<CompleteMultipartUploadResult><ETag>\"e\"</ETag></CompleteMultipartUploadResult>")
+            }
+            "PUT" if seen.header("x-amz-copy-source").is_some() => {
+                reply(200, &[], "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>")
+            }
+            "PUT" if is_object => reply(200, &[("etag", "\"e\""), ("x-amz-version-id", "v1")], ""),
+            "DELETE" => reply(204, &[], ""),
+            _ => reply(200, &[], ""),
+        }
+    }
+}
+
+async fn read_head(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<Seen> {
+    let end = loop {
+        if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end;
+        }
+        if stream.read_buf(received).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let rest = received.split_off(end + 4);
+    let head = std::mem::replace(received, rest);
+    let mut lines = head[..end].split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let line = String::from_utf8(lines.next()?.to_vec()).expect("ASCII");
+    let mut words = line.split(' ');
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let headers = lines
+        .map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':').expect("a header");
+            (String::from_utf8_lossy(&line[..colon]).to_ascii_lowercase(), line[colon + 1..].trim_ascii().to_vec())
+        })
+        .collect();
+    Some(Seen { method, target, headers, content: Content::Coming })
+}
+
+async fn read_body(stream: &mut TcpStream, received: &mut Vec<u8>, length: usize) -> Content {
+    while received.len() < length {
+        match stream.read_buf(received).await {
+            Ok(0) | Err(_) => return Content::CutOff(received.len()),
+            Ok(_) => {}
+        }
+    }
+    let rest = received.split_off(length);
+    Content::Whole(std::mem::replace(received, rest))
+}
+
+/// A result for each entry, whatever `Quiet` says.
+fn deleted(document: &str) -> String {
+    let entries = document.split("<Object>").skip(1).map(|entry| {
+        let entry = entry.split("</Object>").next().unwrap_or("");
+        match entry.contains("<VersionId>") {
+            true => format!("<Deleted>{entry}</Deleted>"),
+            false => format!(
+                "<Deleted>{entry}<DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>m1</DeleteMarkerVersionId></Deleted>"
+            ),
+        }
+    });
+    format!("<DeleteResult>{}</DeleteResult>", entries.collect::<String>())
+}
+
+fn error(code: &str) -> String {
+    format!("<Error><Code>{code}</Code><Message>no</Message></Error>")
+}
+
+fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    let mut out = format!("HTTP/1.1 {status} X\r\n");
+    for (name, value) in headers {
+        out.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if status != 204 {
+        out.push_str(&format!("content-length: {}\r\n", body.len()));
+    }
+    out.push_str("\r\n");
+    out.push_str(body);
+    out.into_bytes()
+}
