@@ -177,7 +177,8 @@ impl<H: Handler> Connection<H> {
         };
         if let Err(error) = outcome {
             let bytes = progress.unaccounted();
-            if bytes > 0 {
+            // What is no head may have come together with the request before it, which then accounted for its bytes.
+            if bytes > 0 || error.is_parse() {
                 self.handler.refused_by_http(remote, bytes, Unread::of(&error));
             }
             tracing::debug!(peer = %remote.address, %error, "connection ended");

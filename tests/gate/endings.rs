@@ -125,6 +125,8 @@ async fn requests_over_one_connection_leave_an_event_each() {
     let last = b"GET /vault HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".as_slice();
     let mut stream = open(rig.address, &[line.as_slice(), line, last].concat()).await;
     read(&mut stream).await;
+    let mut garbage = open(rig.address, &[line.as_slice(), b"\x01\x02\x03\r\n\r\n"].concat()).await;
+    read(&mut garbage).await;
     let events = all_events(rig).await;
-    assert_eq!(events.len(), 3, "{:?}", events.iter().map(Event::said).collect::<Vec<_>>());
+    assert_eq!(events.len(), 5, "{:?}", events.iter().map(Event::said).collect::<Vec<_>>());
 }
