@@ -103,13 +103,13 @@ impl Protection {
     /// What has to hold when the last byte of a body is about to go out.
     pub fn at_the_end(&self, held: &Held) -> Option<Condition> {
         let Lease::AtTheEnd { observed } = &held.lease else { return None };
-        if held.state.mfa_delete != MfaDelete::Enabled {
-            return None;
-        }
-        let (leases, bucket, generation) = (self.leases.clone(), observed.bucket().clone(), observed.generation());
+        let (bucket, generation) = (observed.bucket().clone(), observed.generation());
+        let (leases, store) = (self.leases.clone(), self.store.clone());
         Some(Box::pin(async move {
             let lease = leases.read(&bucket).await;
-            if lease.generation() != generation {
+            // Also where the bucket was not protected yet when it was judged.
+            let protected = store.bucket(&bucket).mfa_delete == MfaDelete::Enabled;
+            if protected && lease.generation() != generation {
                 return Err(Withdrawn);
             }
             Ok(Box::new(lease) as Hold)

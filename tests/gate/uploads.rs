@@ -44,3 +44,22 @@ async fn an_upload_during_which_nothing_changed_completes() {
     slow.write_all(end).await.expect("sent");
     assert_eq!(read(&mut slow).await.status, 200);
 }
+
+#[tokio::test]
+async fn an_upload_that_began_before_the_protection_does_not_replace_the_null_version_after_it() {
+    let rig = Rig::start().await;
+    let bytes = Ask::new("PUT /vault/k").body(vec![b'a'; 300_000]).signed(&rig.root, rig.now());
+    let (all_but_the_end, end) = bytes.split_at(bytes.len() - 10);
+    let mut slow = open(rig.address, all_but_the_end).await;
+    wait_for("the upload's beginning", || (!rig.upstream.mutations().is_empty()).then_some(())).await;
+
+    let enable =
+        SUSPEND.replace("<Status>Suspended</Status>", "<Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>");
+    for document in [enable.as_str(), SUSPEND] {
+        let ask = Ask::new("PUT /vault?versioning").header("x-amz-mfa", &rig.fresh_offer()).document(document);
+        assert_eq!(rig.send(&ask).await.status, 200);
+    }
+
+    slow.write_all(end).await.expect("sent");
+    assert_eq!(read(&mut slow).await.said(), (409, "OperationAborted".to_owned()));
+}
