@@ -167,7 +167,7 @@ def one_code_covers_a_whole_batch(root, codes, witness, vault, key):
 
 def a_user_is_refused_a_batch_with_a_version_id_and_a_code(alice, codes, witness, vault, key, version):
     with refused(NOT_BUCKET_OWNER):
-        alice.delete_objects(Bucket=vault, Delete={"Objects": [{"Key": key, "VersionId": version}]}, MFA=codes.take())
+        alice.delete_objects(Bucket=vault, Delete={"Objects": [{"Key": key, "VersionId": version}]}, MFA=codes.lend())
 
     assert versions(witness, vault, key) == [version]
 
@@ -187,7 +187,7 @@ def an_unprotected_bucket_is_not_protected_without_a_code(whoever, root, version
 def a_user_cannot_protect_a_bucket(alice, root, codes, versioned):
     with refused(NOT_BUCKET_OWNER):
         alice.put_bucket_versioning(
-            Bucket=versioned, VersioningConfiguration={"Status": "Enabled", "MFADelete": "Enabled"}, MFA=codes.take()
+            Bucket=versioned, VersioningConfiguration={"Status": "Enabled", "MFADelete": "Enabled"}, MFA=codes.lend()
         )
 
     assert "MFADelete" not in root.get_bucket_versioning(Bucket=versioned)

@@ -63,7 +63,7 @@ def an_empty_header_gives_nothing(raw, witness, vault, key, version, target):
 
 
 def a_tab_is_no_space(raw, codes, witness, vault, key, version, target):
-    offer = codes.take().replace(" ", "\t")
+    offer = codes.lend().replace(" ", "\t")
 
     assert raw.send("DELETE", target, {"x-amz-mfa": offer}).status in (400, 403)
     assert held(witness, vault, key, version)
@@ -205,13 +205,13 @@ def a_presigned_url_deletes_no_version(raw, presigner, codes, witness, vault, ke
     relative = url.removeprefix(raw.endpoint)
 
     assert unsigned(raw, relative).refusal == MFA_REQUIRED
-    with_header = unsigned(raw, relative, [("x-amz-mfa", codes.take())])
+    with_header = unsigned(raw, relative, [("x-amz-mfa", codes.lend())])
     assert with_header.refusal.status == 403
     assert held(witness, vault, key, version)
 
 
 def a_presigned_url_that_signs_the_header_deletes_no_version_either(raw, presigner, codes, witness, vault, key, version):
-    offer = codes.take()
+    offer = codes.lend()
     url = presigner.generate_presigned_url(
         "delete_object", {"Bucket": vault, "Key": key, "VersionId": version, "MFA": offer}
     )
@@ -223,7 +223,7 @@ def a_presigned_url_that_signs_the_header_deletes_no_version_either(raw, presign
 
 
 def a_code_in_the_query_is_no_code(raw, codes, witness, vault, key, version, target):
-    offer = codes.take().replace(" ", "%20").replace(":", "%3A").replace("/", "%2F")
+    offer = codes.lend().replace(" ", "%20").replace(":", "%3A").replace("/", "%2F")
 
     reply = raw.send("DELETE", f"{target}&X-Amz-Mfa={offer}")
 
@@ -232,7 +232,7 @@ def a_code_in_the_query_is_no_code(raw, codes, witness, vault, key, version, tar
 
 
 def a_session_token_and_a_code_exclude_each_other(raw, codes, witness, vault, key, version, target):
-    headers = {"x-amz-mfa": codes.take(), "x-amz-security-token": "a-token-of-elsewhere"}
+    headers = {"x-amz-mfa": codes.lend(), "x-amz-security-token": "a-token-of-elsewhere"}
 
     assert raw.send("DELETE", target, headers).refusal == SESSION_WITH_MFA
     assert held(witness, vault, key, version)

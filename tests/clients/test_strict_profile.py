@@ -62,7 +62,7 @@ def a_user_does_not_write_into_a_suspended_bucket_even_with_a_code(offering, ali
     name, _ = suspended
 
     with refused(NOT_BUCKET_OWNER):
-        offering(codes.take(), alice_key).put_object(Bucket=name, Key=key, Body=b"x")
+        offering(codes.lend(), alice_key).put_object(Bucket=name, Key=key, Body=b"x")
 
     assert "Versions" not in witness.list_object_versions(Bucket=name, Prefix=key)
 

@@ -101,12 +101,16 @@ class Codes:
     def take(self) -> str:
         """A serial and a fresh code, waiting for the next time step only when all are spent."""
         self.grow()
-        while True:
-            step = settle()
-            device = self._ready(step)
-            if device:
-                return self._spend(device, step)
+        while not (device := self._ready(step := settle())):
             wait_for_step(step + 1)
+        return self._spend(device, step)
+
+    def lend(self) -> str:
+        """A right offer that the gate must not spend: the next test is handed the same code."""
+        self.grow()
+        while not (device := self._ready(step := settle())):
+            wait_for_step(step + 1)
+        return device.offer(step)
 
     def wrong(self) -> str:
         """A serial with six digits that are none of its codes about now."""

@@ -65,7 +65,7 @@ def refused(expected: Refusal):
         yield seen
     response = caught.value.response
     error, metadata = response["Error"], response["ResponseMetadata"]
-    seen["request_id"] = metadata["RequestId"]
+    seen["request_id"] = metadata.get("RequestId")
     seen["error"] = error
     got = Refusal(metadata["HTTPStatusCode"], error["Code"], error.get("Message") if expected.message else None)
     assert got == expected
