@@ -99,6 +99,9 @@ impl Handler for Gate {
             Unread::HeadTooLong => (ConnectionFault::HeadTooLarge, "the head of the request is too long"),
             Unread::NotHttp => (ConnectionFault::BadRequest, "the request is not HTTP/1.1"),
             Unread::TimedOut => (ConnectionFault::HeadTooSlow, "the head of the request did not come in time"),
+            Unread::TooManyConnections => {
+                (ConnectionFault::TooManyConnections, "the client has as many connections as it may")
+            }
         };
         let peer = Peer { address: remote.address, transport: Transport::Plain };
         let failure = ConnectionFailure { reason, message, bytes_read: bytes, bytes_written: 0 };

@@ -73,7 +73,7 @@ impl Body for Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.progress.account();
+        self.progress.end();
     }
 }
 

@@ -272,6 +272,10 @@ fn limits(settings: &Settings) -> wire::Limits {
         headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
         head_bytes: usize::try_from(limits.header_size).unwrap_or(usize::MAX),
         connections: usize::try_from(limits.connections).unwrap_or(usize::MAX),
+        connections_per_address: usize::try_from(limits.connections_per_address).unwrap_or(usize::MAX),
+        proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
+        keep_alive: limits.keep_alive,
+        write_idle: limits.body_idle,
         drain: limits.drain,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,17 +15,91 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Progress {
     read: AtomicU64,
     accounted: AtomicU64,
+    begun: AtomicU64,
+    ended: AtomicU64,
+    timed_out: AtomicBool,
+    /// The connection, where it waits for a reply to be over.
+    answering: Mutex<Option<Waker>>,
+}
+
+/// What the gate waits for when nothing comes, in which request of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub awaited: Awaited,
+    request: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// A request is answered; whoever reads its body has a limit of its own.
+    Body,
+    /// The first byte of the connection.
+    First,
+    /// The rest of a head.
+    Head,
+    /// Another request.
+    Next,
 }
 
 impl Progress {
-    /// Says that a request has taken all that came so far.
-    pub fn account(&self) {
-        self.accounted.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
+    /// Says that a request has taken all that came so far, and is answered from now on.
+    pub fn begin(&self) {
+        self.account();
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that the request's reply is over: what comes later is another one's.
+    pub fn end(&self) {
+        self.account();
+        self.ended.store(self.begun.load(Ordering::Relaxed), Ordering::Relaxed);
+        // hyper looks again at what it reads from only if it is told to; the time for the next request runs from now.
+        let waker = self.answering.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Bytes that no request has taken.
     pub fn unaccounted(&self) -> u64 {
         self.read.load(Ordering::Relaxed).saturating_sub(self.accounted.load(Ordering::Relaxed))
+    }
+
+    /// Whether the connection ended since a head did not come in time.
+    pub fn timed_out(&self) -> bool {
+        self.timed_out.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn time_out(&self) {
+        self.timed_out.store(true, Ordering::Relaxed);
+    }
+
+    fn account(&self) {
+        self.accounted.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// What is awaited; the task is woken when that is no longer a request's own.
+    pub(super) fn waiting_with(&self, cx: &Context<'_>) -> Waiting {
+        let waiting = self.waiting();
+        if waiting.awaited != Awaited::Body {
+            return waiting;
+        }
+        *self.answering.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        // It may have ended before it could wake anybody.
+        self.waiting()
+    }
+
+    fn waiting(&self) -> Waiting {
+        let request = self.begun.load(Ordering::Relaxed);
+        let awaited = if self.ended.load(Ordering::Relaxed) < request {
+            Awaited::Body
+        } else if self.unaccounted() > 0 {
+            Awaited::Head
+        } else if request == 0 {
+            Awaited::First
+        } else {
+            Awaited::Next
+        };
+        Waiting { awaited, request }
     }
 }
 

@@ -13,11 +13,15 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::connection::{Counted, Progress};
+use super::TrustedProxies;
+use super::connection::Progress;
+use super::patience::{Patience, Watched};
+use super::seats::{Seat, Seats};
 use super::tls::{Channel, ClientStream, HandshakeFault, Security};
 
 /// What a connection may use; each bound stops a way to exhaust the gate.
@@ -31,6 +35,14 @@ pub struct Limits {
     pub head_bytes: usize,
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Connections at once from one client; further ones are turned away.
+    pub connections_per_address: usize,
+    /// Whose connections are those of many clients.
+    pub proxies: TrustedProxies,
+    /// Until a connection without a request is closed: stops clients that open them and leave.
+    pub keep_alive: Duration,
+    /// Until a client takes any of its reply: stops clients that do not read.
+    pub write_idle: Duration,
     /// Until requests under way are cut off once the gate stops.
     pub drain: Duration,
 }
@@ -70,8 +82,10 @@ pub enum Unread {
     HeadTooLong,
     /// Not HTTP/1.1: 400.
     NotHttp,
-    /// The head did not come in time: 408.
+    /// The head did not come in time.
     TimedOut,
+    /// Nothing was read: its client has as many connections as it may.
+    TooManyConnections,
 }
 
 /// Serves until `stop` says so, then waits for requests under way.
@@ -82,25 +96,34 @@ pub async fn serve<H: Handler>(
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let seats = Arc::new(Semaphore::new(limits.connections));
+    let room = Arc::new(Semaphore::new(limits.connections));
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let seats = Seats::new(limits.connections_per_address);
     loop {
-        let seat = seats.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let (place, accepted) = tokio::select! {
+            accepted = accept(&listener, &room) => accepted?,
             () = stopped(&mut stop) => break,
         };
         match accepted {
-            Ok((stream, address)) => {
-                let connection = Connection {
-                    security: security.clone(),
-                    handler: handler.clone(),
-                    limits: limits.clone(),
-                    stop: stop.clone(),
-                    _seat: seat,
-                };
-                tokio::spawn(connection.run(stream, address));
-            }
+            Ok((stream, address)) => match seat(&seats, &limits.proxies, address) {
+                Some(seat) => {
+                    let connection = Connection {
+                        security: security.clone(),
+                        handler: handler.clone(),
+                        limits: limits.clone(),
+                        stop: stop.clone(),
+                        _place: (place, seat),
+                    };
+                    tokio::spawn(connection.run(stream, address));
+                }
+                None => {
+                    let remote = Remote { address, channel: Channel::Plain };
+                    handler.refused_by_http(remote, 0, Unread::TooManyConnections);
+                    if let Security::Plain = security {
+                        tokio::spawn(turn_away(stream, place));
+                    }
+                }
+            },
             // Out of descriptors, or a client that left at once: the port itself is sound.
             Err(error) => {
                 tracing::warn!(%error, "connection not accepted");
@@ -109,11 +132,45 @@ pub async fn serve<H: Handler>(
         }
     }
     drop(listener);
-    match tokio::time::timeout(limits.drain, seats.acquire_many(all)).await {
+    match tokio::time::timeout(limits.drain, room.acquire_many(all)).await {
         Ok(_) => {}
         Err(_) => tracing::warn!("requests still under way were cut off"),
     }
     Ok(())
+}
+
+/// The next connection, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(OwnedSemaphorePermit, io::Result<(TcpStream, SocketAddr)>)> {
+    let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
+    Ok((place, listener.accept().await))
+}
+
+/// A seat of the client's own, or none it needs.
+enum Seated {
+    AsClient { _seat: Seat },
+    AsProxy,
+}
+
+fn seat(seats: &Seats, proxies: &TrustedProxies, peer: SocketAddr) -> Option<Seated> {
+    if proxies.trusts(peer.ip()) {
+        return Some(Seated::AsProxy);
+    }
+    seats.take(peer.ip()).map(|_seat| Seated::AsClient { _seat })
+}
+
+/// Tells a client that it has too many connections, if it listens.
+async fn turn_away(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
+    const REPLY: &[u8] = b"HTTP/1.1 503 Slow Down\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 1\r\n\r\n";
+    let told = async {
+        stream.write_all(REPLY).await?;
+        stream.shutdown().await?;
+        // What is unread when a socket closes resets it, and the reply would be lost.
+        stream.read(&mut [0; 4096]).await.map(drop)
+    };
+    drop(tokio::time::timeout(Duration::from_secs(1), told).await);
 }
 
 struct Connection<H> {
@@ -121,7 +178,7 @@ struct Connection<H> {
     handler: Arc<H>,
     limits: Limits,
     stop: watch::Receiver<bool>,
-    _seat: OwnedSemaphorePermit,
+    _place: (OwnedSemaphorePermit, Seated),
 }
 
 impl<H: Handler> Connection<H> {
@@ -152,17 +209,19 @@ impl<H: Handler> Connection<H> {
             let (handler, progress) = (self.handler.clone(), progress.clone());
             move |request: Request<Incoming>| {
                 let (handler, progress) = (handler.clone(), progress.clone());
-                progress.account();
+                progress.begin();
                 async move { Ok::<_, Infallible>(handler.handle(request, remote, progress).await) }
             }
         });
+        let limits = &self.limits;
+        let patience = Patience { head: limits.header_timeout, next: limits.keep_alive, write: limits.write_idle };
+        let stream = Watched::new(stream, progress.clone(), patience);
         let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.limits.header_timeout)
+            .header_read_timeout(None)
             .max_headers(self.limits.headers)
             .max_header_size(self.limits.head_bytes)
             .half_close(false)
-            .serve_connection(TokioIo::new(Counted::new(stream, progress.clone())), service);
+            .serve_connection(TokioIo::new(stream), service);
         let mut served = pin!(served);
         let finished = tokio::select! {
             outcome = served.as_mut() => Some(outcome),
@@ -179,7 +238,7 @@ impl<H: Handler> Connection<H> {
             let bytes = progress.unaccounted();
             // What is no head may have come together with the request before it, which then accounted for its bytes.
             if bytes > 0 || error.is_parse() {
-                self.handler.refused_by_http(remote, bytes, Unread::of(&error));
+                self.handler.refused_by_http(remote, bytes, Unread::of(&error, &progress));
             }
             tracing::debug!(peer = %remote.address, %error, "connection ended");
         }
@@ -192,15 +251,165 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 impl Unread {
-    fn of(error: &hyper::Error) -> Self {
+    fn of(error: &hyper::Error, progress: &Progress) -> Self {
         if error.is_parse_too_large() {
             Self::HeadTooLong
-        } else if error.is_timeout() {
+        } else if progress.timed_out() {
             Self::TimedOut
         } else if error.is_parse() {
             Self::NotHttp
         } else {
             Self::Cut
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    use http_body_util::Full;
+
+    #[derive(Default)]
+    struct Echo {
+        refused: Mutex<Vec<(u64, Unread)>>,
+    }
+
+    impl Handler for Echo {
+        type Reply = Full<bytes::Bytes>;
+
+        async fn handle(
+            self: Arc<Self>,
+            request: Request<Incoming>,
+            _: Remote,
+            progress: Arc<Progress>,
+        ) -> Response<Self::Reply> {
+            progress.end();
+            Response::new(Full::new(request.uri().path().to_owned().into()))
+        }
+
+        fn refused_by_http(&self, _: Remote, bytes: u64, reason: Unread) {
+            self.refused.lock().expect("sound").push((bytes, reason));
+        }
+    }
+
+    /// A port with such limits.
+    struct Port {
+        address: SocketAddr,
+        handler: Arc<Echo>,
+        stop: watch::Sender<bool>,
+        serving: tokio::task::JoinHandle<io::Result<()>>,
+    }
+
+    async fn port(change: impl FnOnce(&mut Limits)) -> Port {
+        let second = Duration::from_secs(1);
+        let mut limits = Limits {
+            header_timeout: 10 * second,
+            headers: 16,
+            head_bytes: 8192,
+            connections: 8,
+            connections_per_address: 8,
+            proxies: TrustedProxies::default(),
+            keep_alive: 75 * second,
+            write_idle: 30 * second,
+            drain: Duration::ZERO,
+        };
+        change(&mut limits);
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = watch::channel(false);
+        let handler = Arc::new(Echo::default());
+        let serving = tokio::spawn(serve(listener, Security::Plain, handler.clone(), limits, stopped));
+        Port { address, handler, stop, serving }
+    }
+
+    impl Port {
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.address).await.expect("connected")
+        }
+
+        /// What was refused until the port stopped.
+        async fn stop(self) -> Vec<(u64, Unread)> {
+            self.stop.send_replace(true);
+            self.serving.await.expect("served").expect("in order");
+            std::mem::take(&mut *self.handler.refused.lock().expect("sound"))
+        }
+    }
+
+    async fn ask(stream: &mut TcpStream, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("written");
+        let mut reply = [0; 4096];
+        let length = stream.read(&mut reply).await.expect("a reply");
+        String::from_utf8_lossy(&reply[..length]).into_owned()
+    }
+
+    async fn rest(mut stream: TcpStream) -> String {
+        let mut rest = Vec::new();
+        // A reset is an end as well.
+        drop(stream.read_to_end(&mut rest).await);
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+
+    #[tokio::test]
+    async fn one_connection_too_many_is_told_so_and_recorded_once() {
+        let port = port(|limits| limits.connections_per_address = 1).await;
+        let mut first = port.connect().await;
+        assert!(ask(&mut first, "/a").await.ends_with("/a"));
+        assert!(rest(port.connect().await).await.starts_with("HTTP/1.1 503 Slow Down\r\n"));
+        assert!(ask(&mut first, "/b").await.ends_with("/b"), "the first is none the worse");
+        assert_eq!(port.stop().await, [(0, Unread::TooManyConnections)]);
+    }
+
+    #[tokio::test]
+    async fn a_trusted_proxy_has_as_many_connections_as_there_are() {
+        let network = crate::config::Network::parse("127.0.0.1").expect("a network");
+        let port = port(|limits| {
+            limits.connections_per_address = 1;
+            limits.proxies = TrustedProxies::new(vec![network]);
+        })
+        .await;
+        for stream in &mut [port.connect().await, port.connect().await] {
+            assert!(ask(stream, "/a").await.ends_with("/a"));
+        }
+        assert_eq!(port.stop().await, []);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_closed_without_a_record() {
+        let port = port(|limits| limits.keep_alive = Duration::from_millis(1)).await;
+        let mut stream = port.connect().await;
+        assert!(ask(&mut stream, "/a").await.ends_with("/a"));
+        assert_eq!(rest(stream).await, "");
+        assert_eq!(port.stop().await, []);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_outlives_the_time_of_a_head() {
+        let port = port(|limits| limits.header_timeout = Duration::from_millis(50)).await;
+        let mut stream = port.connect().await;
+        assert!(ask(&mut stream, "/a").await.ends_with("/a"));
+        let closed = tokio::time::timeout(Duration::from_millis(200), stream.readable()).await;
+        assert!(closed.is_err(), "neither closed nor answered");
+        assert!(ask(&mut stream, "/b").await.ends_with("/b"));
+        assert_eq!(port.stop().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_head_that_does_not_come_in_time_is_recorded() {
+        let port = port(|limits| limits.header_timeout = Duration::from_millis(1)).await;
+        let mut stream = port.connect().await;
+        stream.write_all(b"GET / HT").await.expect("written");
+        assert_eq!(rest(stream).await, "");
+        assert_eq!(port.stop().await, [(8, Unread::TimedOut)]);
+    }
+
+    #[tokio::test]
+    async fn a_full_port_can_be_stopped() {
+        let port = port(|limits| limits.connections = 1).await;
+        let mut stream = port.connect().await;
+        assert!(ask(&mut stream, "/a").await.ends_with("/a"));
+        assert_eq!(port.stop().await, []);
     }
 }

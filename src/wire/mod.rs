@@ -6,8 +6,10 @@ mod connection;
 mod dial;
 mod head;
 mod listener;
+mod patience;
 mod peer;
 mod query;
+mod seats;
 #[cfg(test)]
 pub(crate) mod specimen;
 mod stream;

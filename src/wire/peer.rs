@@ -35,7 +35,8 @@ impl TrustedProxies {
         Peer { address: SocketAddr::new(self.client(address, headers), 0), transport }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this address is one of the proxies.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 

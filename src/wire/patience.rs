@@ -1,0 +1,231 @@
+//! How long a client may keep the gate waiting.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::connection::{Awaited, Counted, Progress, Waiting};
+
+/// The limits of the gate's patience with one client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For a head to be complete.
+    pub head: Duration,
+    /// For the next request.
+    pub next: Duration,
+    /// For the client to take any of what is written to it.
+    pub write: Duration,
+}
+
+/// A client's stream that ends when its client keeps the gate waiting.
+///
+/// hyper's own limit for a head runs while a connection idles as well, so it would cut off the idle
+/// connections that clients keep for their next request.
+pub(super) struct Watched<S> {
+    stream: Counted<S>,
+    progress: Arc<Progress>,
+    patience: Patience,
+    reading: Option<(Waiting, Pin<Box<Sleep>>)>,
+    writing: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(stream: S, progress: Arc<Progress>, patience: Patience) -> Self {
+        Self { stream: Counted::new(stream, progress.clone()), progress, patience, reading: None, writing: None }
+    }
+
+    /// Whether what is awaited has been awaited for too long.
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Awaited> {
+        let waiting = self.progress.waiting_with(cx);
+        let span = match waiting.awaited {
+            Awaited::Body => {
+                self.reading = None;
+                return Poll::Pending;
+            }
+            Awaited::First | Awaited::Head => self.patience.head,
+            Awaited::Next => self.patience.next,
+        };
+        let sleep = match &mut self.reading {
+            Some((since, sleep)) => {
+                if *since != waiting {
+                    *since = waiting;
+                    sleep.as_mut().reset(Instant::now() + span);
+                }
+                sleep
+            }
+            none => &mut none.insert((waiting, Box::pin(tokio::time::sleep(span)))).1,
+        };
+        sleep.as_mut().poll(cx).map(|()| waiting.awaited)
+    }
+
+    /// Lets a write wait only as long as the client takes something now and then.
+    fn poll_taken<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.writing = None;
+            return outcome;
+        }
+        let span = self.patience.write;
+        let sleep = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(span)));
+        sleep.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if outcome.is_ready() {
+            return outcome;
+        }
+        match std::task::ready!(self.poll_overdue(cx)) {
+            Awaited::Body => Poll::Pending,
+            // As if the client had left, which ends the connection in order.
+            Awaited::First | Awaited::Next => Poll::Ready(Ok(())),
+            Awaited::Head => {
+                self.progress.time_out();
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.poll_taken(cx, outcome)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.poll_taken(cx, outcome)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.poll_taken(cx, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.poll_taken(cx, outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    const PATIENCE: Patience =
+        Patience { head: Duration::from_secs(10), next: Duration::from_secs(75), write: Duration::from_secs(30) };
+    const NONE: Patience = Patience { head: Duration::ZERO, next: Duration::ZERO, write: Duration::ZERO };
+
+    fn connection(patience: Patience) -> (DuplexStream, Watched<DuplexStream>, Arc<Progress>) {
+        let (client, gate) = tokio::io::duplex(64);
+        let progress = Arc::new(Progress::default());
+        (client, Watched::new(gate, progress.clone(), patience), progress)
+    }
+
+    /// Reads what is there, and then waits for more.
+    fn poll(watched: &mut Watched<DuplexStream>) -> Poll<io::Result<usize>> {
+        let mut space = [0; 64];
+        let mut buffer = ReadBuf::new(&mut space);
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(outcome) = Pin::new(&mut *watched).poll_read(&mut cx, &mut buffer) {
+            match outcome {
+                Ok(()) if !buffer.filled().is_empty() => buffer.clear(),
+                Ok(()) => return Poll::Ready(Ok(0)),
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The moment until which the connection may be silent.
+    fn until(watched: &Watched<DuplexStream>) -> Option<Instant> {
+        watched.reading.as_ref().map(|(_, sleep)| sleep.deadline())
+    }
+
+    /// How many seconds the connection may be silent from now on.
+    fn left(watched: &mut Watched<DuplexStream>) -> Option<u64> {
+        assert!(poll(watched).is_pending());
+        let left = until(watched)?.saturating_duration_since(Instant::now());
+        Some(left.as_secs_f64().round() as u64)
+    }
+
+    #[tokio::test]
+    async fn a_head_has_its_time_from_its_first_byte_on_however_many_follow() {
+        let (mut client, mut watched, _) = connection(PATIENCE);
+        client.write_all(b"G").await.expect("written");
+        assert_eq!(left(&mut watched), Some(10));
+        let first = until(&watched);
+        client.write_all(b"ET").await.expect("written");
+        assert!(poll(&mut watched).is_pending());
+        assert_eq!(until(&watched), first);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_lives_longer_than_a_head_may_take() {
+        let (mut client, mut watched, progress) = connection(PATIENCE);
+        assert_eq!(left(&mut watched), Some(10), "nothing came yet");
+        client.write_all(b"GET / HTTP/1.1").await.expect("written");
+        assert!(poll(&mut watched).is_pending());
+        progress.begin();
+        assert_eq!(left(&mut watched), None, "whoever answers decides how long it takes");
+        progress.end();
+        assert_eq!(left(&mut watched), Some(75));
+        client.write_all(b"GET").await.expect("written");
+        assert_eq!(left(&mut watched), Some(10), "the second head has the time of the first");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_idles_too_long_ends_in_order() {
+        for requests in [0, 1] {
+            let (_client, mut watched, progress) = connection(NONE);
+            if requests > 0 {
+                progress.begin();
+                progress.end();
+            }
+            assert_eq!(watched.read(&mut [0; 8]).await.ok(), Some(0));
+            assert!(!progress.timed_out());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_that_takes_too_long_is_a_failure_with_its_bytes() {
+        let (mut client, mut watched, progress) = connection(NONE);
+        client.write_all(b"GET").await.expect("written");
+        assert_eq!(watched.read(&mut [0; 8]).await.ok(), Some(3));
+        let outcome = watched.read(&mut [0; 8]).await;
+        assert_eq!(outcome.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+        assert_eq!((progress.timed_out(), progress.unaccounted()), (true, 3));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_of_its_reply_loses_its_connection() {
+        let (mut client, mut watched, _) = connection(NONE);
+        let outcome = watched.write_all(&[7; 65]).await;
+        assert_eq!(outcome.map_err(|error| error.kind()), Err(io::ErrorKind::TimedOut));
+        let (mut slow, mut patient, _) = connection(PATIENCE);
+        let (reply, mut taken) = ([7; 640], [0; 640]);
+        let (written, read) = tokio::join!(patient.write_all(&reply), slow.read_exact(&mut taken));
+        assert!(written.is_ok() && read.is_ok());
+        assert!(patient.writing.is_none(), "whatever is taken starts the time anew");
+        drop(client.read(&mut [0; 8]).await);
+    }
+}
