@@ -102,7 +102,6 @@ pub struct Limits {
     pub header_size: u64,
     pub keep_alive: Duration,
     pub body_idle: Duration,
-    pub document_size: u64,
     pub documents: u32,
     pub drain: Duration,
 }
@@ -233,7 +232,6 @@ impl Limits {
         header_size: 32 << 10,
         keep_alive: Duration::from_secs(75),
         body_idle: Duration::from_secs(30),
-        document_size: 2 << 20,
         documents: 32,
         drain: Duration::from_secs(30),
     };
@@ -253,7 +251,6 @@ impl Limits {
             header_size: section.take("header_size", standard.header_size, value::size(8 << 10..=1 << 20)),
             keep_alive: section.take("keep_alive", standard.keep_alive, span()),
             body_idle: section.take("body_idle", standard.body_idle, span()),
-            document_size: section.take("document_size", standard.document_size, value::size(64 << 10..=16 << 20)),
             documents: section.take("documents", standard.documents, value::count(1..=4096)),
             drain: section.take("drain", standard.drain, value::duration(Duration::ZERO..=hour)),
         }

@@ -37,6 +37,8 @@ pub enum Failure {
     Upstream(UpstreamError),
     /// The upstream refused, in its own words.
     UpstreamRefused(Box<UpstreamRefusal>),
+    /// Us: as many documents are in memory as may be, and none of them went in time.
+    Busy,
     /// Us: the record or the state cannot be written, so nothing is done.
     Unrecorded,
     /// Us: something that must be known to judge cannot be read.
@@ -125,6 +127,7 @@ impl Failure {
         match self {
             Self::Malformed(_) | Self::Preflight | Self::Rejected(_) => true,
             Self::Body(_)
+            | Self::Busy
             | Self::Internal
             | Self::OtherOwner
             | Self::Refused(_)
@@ -141,6 +144,7 @@ impl Failure {
         match self {
             Self::Malformed(malformed) => of_malformed(*malformed),
             Self::Body(failure) => of_body(failure),
+            Self::Busy => slow_down(),
             Self::OtherOwner => access_denied("Access Denied"),
             Self::Preflight => access_denied("CORSResponse: CORS is not enabled for this bucket."),
             Self::Refused(refusal) => of_refusal(refusal),

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,9 +27,19 @@ pub(super) fn of(head: &Head, signed: &Signed, action: Action) -> Result<Intake,
 }
 
 /// Reads a document whole; it must be covered by its signature, since it decides what is done.
-pub(super) async fn document(body: Body<Intake>, signed: &Signed, limit: usize) -> Result<Bytes, Failure> {
+///
+/// While it comes it takes room from others' documents, so it has to be there in twice the time that a body may idle.
+pub(super) async fn document(
+    body: Body<Intake>,
+    signed: &Signed,
+    limit: usize,
+    idle: Duration,
+) -> Result<Bytes, Failure> {
     match signed.payload {
-        Payload::Digest(_) => body.collect(limit).await.map_err(of_fault),
+        Payload::Digest(_) => match tokio::time::timeout(2 * idle, body.collect(limit)).await {
+            Ok(collected) => collected.map_err(of_fault),
+            Err(_) => Err(Failure::Body(BodyFailure::TimedOut)),
+        },
         Payload::Chunked(_) | Payload::Unsigned => Err(Failure::Body(BodyFailure::UnsignedDocument)),
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::audit::journal::Journal;
 use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder, TlsDetails};
@@ -51,6 +52,8 @@ pub struct Gate {
     pub reads: Reads,
     /// How long a client may send nothing in the middle of a body.
     pub body_idle: Duration,
+    /// Room for the documents that are in memory at once.
+    pub documents: Semaphore,
 }
 
 /// `audit.reads`.
@@ -184,10 +187,13 @@ impl Gate {
         let Asked { head, signed, routed, now } = asked;
         let access = routed.row().access;
         let caller = Caller { principal: signed.principal.clone(), form: signed.form, transport: head.peer.transport };
+        // Kept until the request has ended, as its document is.
+        let mut _room = None;
         let (document, payload) = match routed.expects() {
             Expects::Document { limit } => {
+                _room = Some(self.room_for_a_document().await?);
                 let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
-                (Some(intake::document(body, &signed, limit).await?), None)
+                (Some(intake::document(body, &signed, limit, self.body_idle).await?), None)
             }
             Expects::Nothing => (None, None),
             Expects::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),
@@ -262,6 +268,13 @@ impl Gate {
         match (fault.get(), answer) {
             (Some(fault), _) => Err(intake::of_fault(fault.clone())),
             (None, answer) => answer.map_err(Failure::Upstream),
+        }
+    }
+
+    async fn room_for_a_document(&self) -> Result<SemaphorePermit<'_>, Failure> {
+        match tokio::time::timeout(self.body_idle, self.documents.acquire()).await {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(_)) | Err(_) => Err(Failure::Busy),
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::audit::journal::{Journal, JournalError, Kind, Options, Recovered};
@@ -223,6 +223,7 @@ fn gate(
             ReadRecords::Strict => Reads::Strict,
         },
         body_idle: settings.limits.body_idle,
+        documents: Semaphore::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
         clock,
         store,
         upstream,
