@@ -105,7 +105,7 @@ pub enum Support {
     AwsOnly,
     Forwarded,
     Refused,
-    /// Ceph does not know the query key, and makes, deletes or lists the bucket instead.
+    /// Ceph does not know the query key: it makes, deletes or lists the bucket, or takes a form, instead.
     UnknownToCeph,
 }
 

@@ -310,7 +310,7 @@ operations! {
     RenameObject: Put Object [Flag("renameObject")],
         takes Nothing, HARMLESS, Data Write Refused;
     RestoreObject: Post Object [Flag("restore")], query [VERSION],
-        takes OptionalDocument(&grammar::RESTORE), HARMLESS, Data Write Forwarded;
+        takes OptionalDocument(&grammar::RESTORE), HARMLESS, Data Write UnknownToCeph;
     SelectObjectContent: Post Object [Flag("select"), Exactly("select-type", "2")], headers [CUSTOMER_KEY],
         takes Document(&grammar::SELECT), HARMLESS, Data Read Forwarded;
     UpdateBucketMetadataInventoryTableConfiguration: Put Bucket [Flag("metadataInventoryTable")],

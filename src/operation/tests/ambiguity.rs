@@ -298,7 +298,7 @@ fn elements_that_only_minio_knows_are_refused_by_name() {
         ("POST /vault/k?restore", "<RestoreRequest><OutputLocation/></RestoreRequest>".to_owned(), "OutputLocation"),
     ] {
         assert_eq!(
-            ask(CEPH, line, &[], &body).err(),
+            ask(UpstreamKind::Minio, line, &[], &body).err(),
             Some(Reason::NotImplemented(Unsupported::Element(name.to_owned())))
         );
     }
