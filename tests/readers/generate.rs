@@ -1,0 +1,325 @@
+//! Requests of every operation: odd names, odd encodings, odd documents, and now and then a byte that is wrong.
+
+use portcullis::operation::documents::Grammar;
+use portcullis::operation::documents::grammar::{Inner, Rule, Times};
+use portcullis::operation::{Action, Body, Level, Mark, Support, UpstreamKind};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+/// A request as a client sends it.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+/// What goes wrong with a target.
+#[derive(Clone, Debug)]
+enum Accident {
+    Insert(usize, char),
+    None,
+    Swap(usize, char),
+}
+
+/// Requests of operations that this upstream gives.
+pub fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
+    let given = |action: &Action| {
+        let support = action.row().support;
+        support.is_given_by(upstream) && support != Support::Answered
+    };
+    let actions: Vec<Action> = Action::ALL.iter().copied().filter(given).collect();
+    select(actions).prop_flat_map(|action| {
+        (target(action), headers(action), body(action), accident()).prop_map(
+            move |(target, mut headers, body, accident)| {
+                headers.dedup_by(|one, other| one.0 == other.0);
+                if !body.is_empty() {
+                    headers.push(("content-length".to_owned(), body.len().to_string()));
+                }
+                let method = action.row().method.as_str().to_owned();
+                Sent { method, target: spoilt(target, &accident), headers, body }
+            },
+        )
+    })
+}
+
+fn target(action: Action) -> impl Strategy<Value = String> {
+    let row = action.row();
+    let place = match row.level {
+        Level::Any | Level::Service => Just("/".to_owned()).boxed(),
+        Level::Bucket => (bucket(), select(vec!["", "/"])).prop_map(|(bucket, end)| format!("/{bucket}{end}")).boxed(),
+        Level::Object => {
+            (bucket(), key().prop_flat_map(encoded)).prop_map(|(bucket, key)| format!("/{bucket}/{key}")).boxed()
+        }
+    };
+    let marks = row.marks.iter().filter_map(|mark| match mark {
+        Mark::Exactly(key, value) => Some(Just(format!("{key}={value}")).boxed()),
+        Mark::Flag(key) => Some(select(vec![(*key).to_owned(), format!("{key}=")]).boxed()),
+        Mark::Value("partNumber") => Some((1_u32..10_001).prop_map(|number| format!("partNumber={number}")).boxed()),
+        Mark::Value(key) => Some(text().prop_flat_map(encoded).prop_map(move |text| format!("{key}=u{text}")).boxed()),
+        Mark::Header(_) | Mark::Path(_) => None,
+    });
+    let optional = row.query.iter().copied().flatten().map(|key| optional(parameter(key)));
+    let pairs: Vec<BoxedStrategy<Option<String>>> =
+        marks.map(|mark| mark.prop_map(Some).boxed()).chain(optional.map(Strategy::boxed)).collect();
+    (place, pairs, any::<bool>()).prop_map(|(place, pairs, turned)| {
+        let mut pairs: Vec<String> = pairs.into_iter().flatten().collect();
+        if turned {
+            pairs.reverse();
+        }
+        if pairs.is_empty() { place } else { format!("{place}?{}", pairs.join("&")) }
+    })
+}
+
+fn parameter(key: &'static str) -> BoxedStrategy<String> {
+    match key {
+        "versionId" => version().prop_map(|version| format!("versionId={version}")).boxed(),
+        "encoding-type" => Just("encoding-type=url".to_owned()).boxed(),
+        "fetch-owner" => select(vec!["fetch-owner=true".to_owned(), "fetch-owner=false".to_owned()]).boxed(),
+        "partNumber" | "part-number-marker" => (1_u32..1000).prop_map(move |number| format!("{key}={number}")).boxed(),
+        _ if key.starts_with("max-") => (0_u32..1000).prop_map(move |number| format!("{key}={number}")).boxed(),
+        _ => text().prop_flat_map(encoded).prop_map(move |text| format!("{key}={text}")).boxed(),
+    }
+}
+
+fn headers(action: Action) -> impl Strategy<Value = Vec<(String, String)>> {
+    let row = action.row();
+    let must_copy = row.marks.iter().any(|mark| matches!(mark, Mark::Header(_)));
+    let own: Vec<BoxedStrategy<Option<(String, String)>>> = row
+        .headers
+        .iter()
+        .copied()
+        .flatten()
+        .map(|name| {
+            let header = header(name);
+            if must_copy && *name == "x-amz-copy-source" {
+                header.prop_map(Some).boxed()
+            } else {
+                optional(header).boxed()
+            }
+        })
+        .collect();
+    let stray = select(vec![
+        ("x_amz_copy_source", "vault/k"),
+        ("x-forwarded-for", "6.6.6.6"),
+        ("x-amz-date", "20270101T000000Z"),
+        ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+        ("x-amz-mfa", "s 123456"),
+        ("x-amz-sdk-checksum-algorithm", "CRC32"),
+        ("x-amz-checksum-crc32", "AAAAAA=="),
+        ("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg=="),
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("expect", "100-continue"),
+        ("authorization", "AWS4-HMAC-SHA256 x"),
+        ("date", "now"),
+        ("x-http-method-override", "DELETE"),
+    ]);
+    (own, optional(stray)).prop_map(|(own, stray)| {
+        let mut headers: Vec<(String, String)> = own.into_iter().flatten().collect();
+        if let Some((name, value)) = stray
+            && headers.iter().all(|(known, _)| known != name)
+        {
+            headers.push((name.to_owned(), value.to_owned()));
+        }
+        headers
+    })
+}
+
+fn header(name: &'static str) -> BoxedStrategy<(String, String)> {
+    if name == "x-amz-copy-source" {
+        let version =
+            optional(version()).prop_map(|version| version.map_or(String::new(), |id| format!("?versionId={id}")));
+        let source = (select(vec!["", "/"]), bucket(), select(vec!["/", "%2F"]), key().prop_flat_map(encoded), version);
+        let written =
+            source.prop_map(|(lead, bucket, slash, key, version)| format!("{lead}{bucket}{slash}{key}{version}"));
+        return written.prop_map(move |value| (name.to_owned(), value)).boxed();
+    }
+    if name.ends_with('-') {
+        return ("[a-z_]{1,8}", value()).prop_map(move |(rest, value)| (format!("{name}{rest}"), value)).boxed();
+    }
+    if name.ends_with("expected-bucket-owner") {
+        return Just((name.to_owned(), "123456789012".to_owned())).boxed();
+    }
+    value().prop_map(move |value| (name.to_owned(), value)).boxed()
+}
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof!["[!-~]{1,12}", "[!-~]( {1,3}[!-~]){1,3}"]
+}
+
+fn body(action: Action) -> BoxedStrategy<Vec<u8>> {
+    match action.row().body {
+        Body::Nothing => Just(Vec::new()).boxed(),
+        Body::Payload => vec(any::<u8>(), 1..40).boxed(),
+        Body::Policy => text()
+            .prop_map(|text| serde_json::json!({ "Statement": [{ "Sid": text }] }).to_string().into_bytes())
+            .boxed(),
+        Body::Document(grammar) => document(grammar),
+        Body::OptionalDocument(grammar) => prop_oneof![Just(Vec::new()), document(grammar)].boxed(),
+    }
+}
+
+fn document(grammar: &'static Grammar) -> BoxedStrategy<Vec<u8>> {
+    let lead = select(vec!["", "\u{feff}", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"]);
+    let space = select(vec!["", " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""]);
+    (lead, space, elements(grammar.elements))
+        .prop_map(move |(lead, space, inner)| format!("{lead}<{0}{space}>{inner}</{0}>", grammar.root).into_bytes())
+        .boxed()
+}
+
+fn elements(rules: &'static [Rule]) -> BoxedStrategy<String> {
+    let children: Vec<BoxedStrategy<String>> = rules
+        .iter()
+        .map(|rule| {
+            let one = element(rule);
+            match rule.times {
+                Times::Many => vec(one, 0..3).prop_map(|all| all.concat()).boxed(),
+                Times::Once => prop_oneof![1 => Just(String::new()), 3 => one].boxed(),
+            }
+        })
+        .collect();
+    (children, select(vec!["", "\n  ", "<!-- a -->"])).prop_map(|(children, between)| children.join(between)).boxed()
+}
+
+fn element(rule: &'static Rule) -> BoxedStrategy<String> {
+    let name = rule.name;
+    let inner = match rule.inner {
+        Inner::Elements(rules) => elements(rules),
+        Inner::Text => match name {
+            "Status" => select(vec!["Enabled", "Suspended", "ON", "OFF"]).prop_map(str::to_owned).boxed(),
+            "MfaDelete" => select(vec!["Enabled", "Disabled"]).prop_map(str::to_owned).boxed(),
+            "Mode" => Just("GOVERNANCE".to_owned()).boxed(),
+            "RetainUntilDate" => Just("2030-01-01T00:00:00Z".to_owned()).boxed(),
+            "PartNumber" => (1_u32..10_001).prop_map(|number| number.to_string()).boxed(),
+            "Quiet" => Just("true".to_owned()).boxed(),
+            "VersionId" => version().boxed(),
+            _ if name.starts_with("Block") || name.starts_with("Ignore") || name.starts_with("Restrict") => {
+                select(vec!["true", "false"]).prop_map(str::to_owned).boxed()
+            }
+            "Key" => key().prop_map(|key| escaped(&key)).boxed(),
+            _ => text().prop_map(|text| escaped(&text)).boxed(),
+        },
+    };
+    inner.prop_map(move |inner| format!("<{name}>{inner}</{name}>")).boxed()
+}
+
+/// Escapes what must be, and the first character by its number.
+fn escaped(text: &str) -> String {
+    let escape = |(place, character): (usize, char)| match character {
+        '&' => "&amp;".to_owned(),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        other if place == 0 => format!("&#{};", u32::from(other)),
+        other => other.to_string(),
+    };
+    text.chars().enumerate().map(escape).collect()
+}
+
+fn bucket() -> impl Strategy<Value = String> {
+    prop_oneof![Just("vault".to_owned()), "[a-z0-9][a-z0-9.-]{1,6}[a-z0-9]"]
+}
+
+fn key() -> impl Strategy<Value = String> {
+    let odd = select(vec![
+        "/",
+        "//",
+        ".",
+        "..",
+        "a/../b",
+        "dir/",
+        "/k",
+        "a//b",
+        "a\\..\\b",
+        "?versionId=v",
+        "a?b",
+        "a#b",
+        "a&b=c",
+        "a;b",
+        "a+b",
+        "a b",
+        " a",
+        "a ",
+        "%2F",
+        "%",
+        "__XLDIR__",
+        "a__XLDIR__/",
+        "é",
+        "日本",
+        "\u{85}",
+        "\u{2028}",
+        "\u{fffe}",
+        "a:b",
+        "null",
+        "]]>",
+        "<a>",
+        "&amp;",
+        "'",
+        "\"",
+        "~",
+        "uploads",
+        "a*b",
+        "(a)",
+        "a,b",
+        "a\u{301}",
+        "😀",
+    ]);
+    let plain = "[a-zA-Z0-9._/-]{1,12}";
+    prop_oneof![
+        ".{1,8}",
+        odd.clone().prop_map(str::to_owned),
+        plain,
+        (plain, odd, plain).prop_map(|(a, b, c)| format!("{a}{b}{c}"))
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-zA-Z0-9]{1,8}", key(), "[ -~]{0,8}"]
+}
+
+fn version() -> impl Strategy<Value = String> {
+    let odd = vec!["null", "NULL", "00000000-0000-0000-0000-000000000000", "3HL4kqtJvjVBH40Nrjfkd", "-", "v1"];
+    prop_oneof![select(odd).prop_map(str::to_owned), "[a-zA-Z0-9._-]{1,16}"]
+}
+
+/// Percent-encodes a text as some client does: more or less of it, in upper or lower case.
+fn encoded(text: String) -> impl Strategy<Value = String> {
+    (any::<bool>(), any::<bool>()).prop_map(move |(all, lower)| {
+        let plain = |byte: u8| match all {
+            true => false,
+            false => byte.is_ascii_alphanumeric() || b"-._~/!$'()*,:@".contains(&byte),
+        };
+        let encode = |byte: u8| match (plain(byte), lower) {
+            (true, _) => char::from(byte).to_string(),
+            (false, true) => format!("%{byte:02x}"),
+            (false, false) => format!("%{byte:02X}"),
+        };
+        text.bytes().map(encode).collect()
+    })
+}
+
+fn optional<S: Strategy>(strategy: S) -> impl Strategy<Value = Option<S::Value>> {
+    proptest::option::weighted(0.2, strategy)
+}
+
+fn accident() -> impl Strategy<Value = Accident> {
+    let character = select("%&=?/;:+.#vV0 ".chars().collect::<Vec<_>>());
+    prop_oneof![
+        6 => Just(Accident::None),
+        1 => (any::<prop::sample::Index>(), character.clone()).prop_map(|(place, c)| Accident::Insert(place.index(64), c)),
+        1 => (any::<prop::sample::Index>(), character).prop_map(|(place, c)| Accident::Swap(place.index(64), c)),
+    ]
+}
+
+fn spoilt(mut target: String, accident: &Accident) -> String {
+    match accident {
+        Accident::Insert(place, character) if target.is_char_boundary(*place) => target.insert(*place, *character),
+        Accident::Swap(place, character) if target.is_char_boundary(*place) && *place < target.len() => {
+            target.remove(*place);
+            target.insert(*place, *character);
+        }
+        Accident::Insert(..) | Accident::None | Accident::Swap(..) => {}
+    }
+    target
+}
