@@ -12,6 +12,7 @@ mod batch;
 mod bodies;
 mod codes;
 mod endings;
+mod golden;
 mod order;
 mod refused;
 mod rig;

@@ -1,0 +1,192 @@
+//! The golden loop: what the gate signs for the store is what the gate itself would accept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use portcullis::authenticate::{
+    Form, Intake, Key, KeyStatus, Keyring, Payload, Principal, Promises, Realm, Service, verify,
+};
+use portcullis::clock::Timestamp;
+use portcullis::config::Endpoint;
+use portcullis::forward::{self, Patience, Signer, Upstream};
+use portcullis::gate::{BucketState, Caller, LoopbackTrust, Permit, Profile, Replication, Rules, Verdict, assess};
+use portcullis::mfa::Offer;
+use portcullis::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
+use portcullis::operation::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
+use portcullis::secret::Secret;
+use portcullis::wire::{Head, Peer, Transport};
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::refused::check;
+use crate::rig::{Content, Recorder, Seen, UPSTREAM_KEY_ID, UPSTREAM_SECRET};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+/// What a request is made of.
+#[derive(Clone, Debug)]
+struct Shape {
+    kind: Kind,
+    key: String,
+    version: Option<String>,
+    headers: Vec<(String, Vec<u8>)>,
+    prefix: String,
+    payload: Vec<u8>,
+    promised: bool,
+    /// Whether somebody could listen on the way, so that the payload's chunks are signed.
+    network: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Batch,
+    Delete,
+    Get,
+    List,
+    Put,
+}
+
+/// How a body is covered by its signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Covered {
+    Chunks,
+    Digest,
+    Nothing,
+}
+
+#[test]
+fn what_is_signed_for_the_store_is_what_the_gate_would_accept() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let recorder = runtime.block_on(Recorder::start());
+    let port = recorder.address.port();
+    // Every address of this machine, and so none that is known to be the loopback's.
+    let upstreams = [upstream(&format!("http://127.0.0.1:{port}")), upstream(&format!("http://0.0.0.0:{port}"))];
+    check(120, &shape(), |shape| {
+        let upstream = &upstreams[usize::from(shape.network)];
+        recorder.forget();
+        let answer = runtime.block_on(upstream.send(permit(shape), payload(shape), NOW));
+        assert!(answer.is_ok(), "{answer:?}");
+        let seen = recorder.seen();
+        let [seen] = &seen[..] else { panic!("{seen:?}") };
+        let (covered, body) = accepted(seen);
+        let is_payload = shape.kind == Kind::Put && !shape.payload.is_empty();
+        assert_eq!(
+            covered,
+            match (is_payload && !shape.promised, shape.network) {
+                (true, true) => Covered::Chunks,
+                (true, false) => Covered::Nothing,
+                (false, _) => Covered::Digest,
+            }
+        );
+        match shape.kind {
+            Kind::Batch => assert!(!body.is_empty()),
+            Kind::Delete | Kind::Get | Kind::List => assert!(body.is_empty()),
+            Kind::Put => assert_eq!(body, shape.payload),
+        }
+    });
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let kinds = vec![Kind::Batch, Kind::Delete, Kind::Get, Kind::List, Kind::Put, Kind::Put, Kind::Put];
+    let metadata =
+        prop_oneof!["[!-~]( {1,4}[!-~]){0,3}".prop_map(String::into_bytes), Just("é 日本".as_bytes().to_vec())];
+    let headers = proptest::collection::vec(("x-amz-meta-[a-z]{1,4}", metadata), 0..4);
+    let sizes = prop_oneof![0_usize..3, 65_530_usize..65_540, 0_usize..200_000];
+    let what = (proptest::sample::select(kinds), ".{1,20}", proptest::option::of("[A-Za-z0-9._-]{1,20}"));
+    (what, headers, ".{0,20}", sizes, any::<u8>(), any::<bool>(), any::<bool>()).prop_map(
+        |((kind, key, version), mut headers, prefix, size, byte, promised, network)| {
+            headers.sort();
+            headers.dedup_by(|one, other| one.0 == other.0);
+            Shape { kind, key, version, headers, prefix, payload: vec![byte; size], promised, network }
+        },
+    )
+}
+
+fn permit(shape: &Shape) -> Permit {
+    let bucket = Some(BucketName::parse("vault").expect("a bucket"));
+    let key = ObjectKey::parse(&shape.key).or_else(|_| ObjectKey::parse("k")).expect("a key");
+    let version = shape.version.as_deref().map(|version| VersionId::parse(version).expect("a version"));
+    let bare = |action, key| Request::bare(action, bucket.clone(), key);
+    let request = match shape.kind {
+        Kind::Batch => {
+            let objects = vec![ObjectIdentifier { key, version }];
+            let document = Document::DeleteObjects(DeleteObjects { objects, quiet: true });
+            Request { document, query: vec![("delete", String::new())], ..bare(Action::DeleteObjects, None) }
+        }
+        Kind::Delete => Request { version, ..bare(Action::DeleteObject, Some(key)) },
+        Kind::Get => Request { version, ..bare(Action::GetObject, Some(key)) },
+        Kind::List => {
+            let query = vec![("prefix", shape.prefix.clone()), ("list-type", "2".to_owned())];
+            Request { query, ..bare(Action::ListObjectsV2, None) }
+        }
+        Kind::Put => {
+            let headers = shape.headers.iter().map(|(name, value)| {
+                let value = http::HeaderValue::from_bytes(value).expect("a value");
+                (http::HeaderName::from_bytes(name.as_bytes()).expect("a name"), value)
+            });
+            let headers = headers.collect();
+            Request { headers, document: Document::Payload, ..bare(Action::PutObject, Some(key)) }
+        }
+    };
+    let caller = Caller { principal: Principal::Root, form: Form::AuthHeader, transport: Transport::Loopback };
+    let rules = Rules {
+        profile: Profile::Strict,
+        replication: Replication::ProtectedBucket,
+        loopback_is_secure: LoopbackTrust::Trusted,
+    };
+    match assess(request, &caller, BucketState::UNPROTECTED, Offer::Absent, rules) {
+        Verdict::Forward(permit) => permit,
+        Verdict::Refuse(refusal) => panic!("{refusal:?}"),
+        Verdict::Verify(challenge) => panic!("{challenge:?}"),
+    }
+}
+
+fn payload(shape: &Shape) -> Option<forward::Payload> {
+    if shape.kind != Kind::Put || shape.payload.is_empty() {
+        return None;
+    }
+    let body = Full::new(Bytes::from(shape.payload.clone())).map_err(|never| match never {});
+    let digest = shape.promised.then(|| Sha256::digest(&shape.payload).into());
+    Some(forward::Payload { source: Box::pin(body), length: shape.payload.len() as u64, digest })
+}
+
+fn upstream(endpoint: &str) -> Upstream {
+    let second = Duration::from_secs(5);
+    let signer =
+        Signer::new(UPSTREAM_KEY_ID.to_owned(), Secret::new(UPSTREAM_SECRET.to_owned()), "us-east-1".to_owned());
+    let patience = Patience { connect: second, response: second, idle: second };
+    Upstream::new(Endpoint::parse(endpoint).expect("an endpoint"), signer, patience)
+}
+
+/// The data in a request's body, once the gate's own eyes have found the request right.
+fn accepted(seen: &Seen) -> (Covered, Vec<u8>) {
+    let mut request = http::Request::builder().method(seen.method.as_str()).uri(&seen.target);
+    for (name, value) in &seen.headers {
+        request = request.header(name, value.as_slice());
+    }
+    let (parts, ()) = request.body(()).expect("a request").into_parts();
+    let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
+    let head = Head::read(&parts, peer).unwrap_or_else(|malformed| panic!("{malformed}: {seen:?}"));
+    let realm = Realm { region: "us-east-1".to_owned(), services: &[Service::S3] };
+    let signed = verify(&head, &keyring(), NOW, &realm).unwrap_or_else(|rejected| panic!("{rejected:?}: {seen:?}"));
+    let Content::Whole(body) = &seen.content else { panic!("{seen:?}") };
+    let covered = match signed.payload {
+        Payload::Chunked(_) => Covered::Chunks,
+        Payload::Digest(_) => Covered::Digest,
+        Payload::Unsigned => Covered::Nothing,
+    };
+    let mut intake = Intake::new(signed.payload, body.len() as u64, Promises::default());
+    intake.push(Bytes::from(body.clone())).expect("taken");
+    intake.finish().expect("right to its end");
+    (covered, std::iter::from_fn(|| intake.pull()).flatten().collect())
+}
+
+fn keyring() -> Arc<Keyring> {
+    let keyring = Keyring::default();
+    let secret = Secret::new(UPSTREAM_SECRET.to_owned());
+    let key = Key { holder: Principal::Root, secret, status: KeyStatus::Active };
+    keyring.set(AccessKeyId::parse(UPSTREAM_KEY_ID).expect("an id"), key);
+    Arc::new(keyring)
+}
