@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use portcullis::audit::journal::{Kind, Reader};
 
-use crate::rig::{Ask, Manner, Reply, Rig, wait_for};
+use crate::rig::{Ask, Manner, Reply, Rig, outcomes_on_disk, wait_for};
 
 const ENABLE: &str =
     "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
@@ -34,6 +34,11 @@ async fn the_intent_is_on_disk_before_the_store_is_asked_and_the_outcome_before_
         let intent = intents.last().unwrap_or_else(|| panic!("{line}: no intent"));
         let outcome = rig.journal().into_iter().find(|entry| entry.kind == Kind::Outcome(intent.sequence));
         assert!(outcome.is_some(), "{line}: no outcome of that very intent");
+    }
+    let outcomes = outcomes_on_disk(&rig.journal_directory());
+    assert_eq!(outcomes.len(), 4);
+    for (intent, on_disk) in outcomes {
+        assert!(intent <= on_disk, "intent {intent} was on no disk when its outcome was known, only {on_disk}");
     }
 }
 

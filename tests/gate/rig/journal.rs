@@ -52,3 +52,21 @@ pub fn events(entries: &[Entry]) -> Vec<Event> {
 pub fn events_in(directory: &Path) -> Vec<Event> {
     events(&read(directory))
 }
+
+/// What each outcome's frame says by its header: its intent, and the last record that was on disk when the outcome
+/// was written.
+pub fn outcomes_on_disk(directory: &Path) -> Vec<(u64, u64)> {
+    const MARK: &[u8] = b"PJR1";
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("a file").path()) {
+        if file.extension().is_none_or(|extension| extension != "journal") {
+            continue;
+        }
+        let bytes = std::fs::read(file).expect("readable");
+        let number = |place: usize| u64::from_le_bytes(bytes[place..place + 8].try_into().expect("eight bytes"));
+        let frames = bytes.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);
+        found.extend(frames.map(|(place, _)| (number(place + 16), number(place + 24))));
+    }
+    found.retain(|(intent, _)| *intent > 0);
+    found
+}

@@ -18,7 +18,7 @@ use portcullis::serve::{self, Running};
 
 pub use client::{Reply, exchange, open, read};
 pub use device::Device;
-pub use journal::{Entry, Event, events_in};
+pub use journal::{Entry, Event, events_in, outcomes_on_disk};
 pub use recorder::{Content, KEY_ID as UPSTREAM_KEY_ID, Manner, Recorder, SECRET as UPSTREAM_SECRET, Seen};
 pub use signer::{Ask, Keys, Payload};
 

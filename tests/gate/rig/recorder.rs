@@ -87,7 +87,7 @@ impl Seen {
         format!("{} {}", self.method, self.target)
     }
 
-    fn bucket(&self) -> String {
+    pub fn bucket(&self) -> String {
         self.target.trim_start_matches('/').split(['/', '?']).next().unwrap_or("").to_owned()
     }
 }
