@@ -13,7 +13,6 @@ use crate::wire::Head;
 pub(super) struct Parameters {
     pub query: Vec<(&'static str, String)>,
     pub version: Option<VersionId>,
-    pub x_id: Option<&'static str>,
 }
 
 /// Reads the query of a request that is this row's operation.
@@ -28,7 +27,9 @@ pub(super) fn read(head: &Head, row: &'static Row, routing: &Routing) -> Result<
             ("versionId", None) => {
                 return Err(invalid("versionId", value, "This operation does not accept a version-id."));
             }
-            ("x-id", _) => parameters.x_id = Some(own_name(row, value)?),
+            // SDKs repeat the operation's name; another name is another reading of the request.
+            ("x-id", _) if row.is_named(value) => {}
+            ("x-id", _) => return Err(invalid("x-id", value, "Invalid Argument")),
             (_, Some(known)) => {
                 check(row, known, value)?;
                 parameters.query.push((known, value.clone()));
@@ -49,14 +50,6 @@ pub(super) fn version(name: &'static str, value: &str) -> Result<VersionId, Reas
         let text = if empty { "Version id cannot be the empty string" } else { "Invalid version id specified" };
         invalid(name, value, text)
     })
-}
-
-/// SDKs repeat the operation's name in `x-id`; another name is another reading of the request.
-fn own_name(row: &'static Row, value: &str) -> Result<&'static str, Reason> {
-    if row.name == value {
-        return Ok(row.name);
-    }
-    row.alias.filter(|alias| *alias == value).ok_or_else(|| invalid("x-id", value, "Invalid Argument"))
 }
 
 /// MinIO's client asks its listings for the metadata of each object; other stores do not know the key.

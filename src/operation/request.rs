@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::documents::Shown;
 use super::{Action, Hazard};
 use crate::names::{AccountId, BucketName, ObjectKey, VersionId};
 
@@ -23,14 +22,10 @@ pub struct Request {
     pub document: Document,
     /// What it would do to versions.
     pub hazard: Hazard,
-    /// The operation's name as an SDK repeats it in the query; never passed on.
-    pub x_id: Option<&'static str>,
     /// The account that the client expects to own the bucket, where the upstream has no accounts to ask.
     pub expected_owner: Option<AccountId>,
     /// The same for the bucket that a copy reads.
     pub expected_source_owner: Option<AccountId>,
-    /// A configuration as it was sent, for the audit record.
-    pub shown: Option<Shown>,
 }
 
 /// The object a copy reads.
@@ -106,10 +101,8 @@ impl Request {
             copy_source: None,
             document: Document::None,
             hazard: Hazard::None,
-            x_id: None,
             expected_owner: None,
             expected_source_owner: None,
-            shown: None,
         }
     }
 

@@ -84,7 +84,6 @@ fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Rea
         query: parameters.query,
         headers: sorted.carried,
         copy_source,
-        x_id: parameters.x_id,
         expected_owner: sorted.expected_owner,
         expected_source_owner: sorted.expected_source_owner,
         ..Request::bare(row.action, bucket, key)
@@ -194,7 +193,6 @@ impl Routed {
             Ok(understood) => {
                 request.hazard = hazard(row, &routing, &request, &understood);
                 request.document = understood.document;
-                request.shown = understood.shown;
                 Ok(request)
             }
             Err(reason) => {
@@ -205,7 +203,7 @@ impl Routed {
 }
 
 fn understand(row: &Row, routing: &Routing, expects: Expects, body: Option<Bytes>) -> Result<Understood, Reason> {
-    let without = |document| Understood { document, shown: None, hazard: Hazard::None };
+    let without = |document| Understood { document, hazard: Hazard::None };
     match (expects, body) {
         (Expects::Nothing, None) => Ok(without(Document::None)),
         (Expects::Nothing, Some(_)) => Err(Reason::UnexpectedContent),

@@ -184,8 +184,6 @@ fn what_is_forwarded_of_a_document_is_written_by_us() {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
          <TagSet><Tag><Key>a&amp;b</Key><Value></Value></Tag></TagSet></Tagging>"
     );
-    let Some(documents::Shown::Tree(shown)) = request.shown else { panic!("not shown") };
-    assert_eq!(shown.attributes, [("xmlns".to_owned(), String::new())]);
 }
 
 #[test]
@@ -239,7 +237,7 @@ fn sdk_chatter_is_accepted_and_not_passed_on() {
     let request = ask(CEPH, "PUT /vault/k?x-id=PutObject", &chatter, "hello").expect("understood");
     let carried: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(carried, ["content-type"]);
-    assert_eq!((request.x_id, request.query.as_slice()), (Some("PutObject"), [].as_slice()));
+    assert_eq!(request.query, []);
     let gzip = ask(CEPH, "PUT /vault/k", &[("content-encoding", "aws-chunked, gzip")], "x").expect("understood");
     assert_eq!(gzip.headers.first().and_then(|(_, value)| value.to_str().ok()), Some("gzip"));
 }

@@ -189,6 +189,12 @@ pub(super) fn describe(draft: &mut Draft, request: &Request) {
         Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => &[],
     };
     let configuration = match &request.document {
+        // A list of parts, or a query, configures nothing.
+        Document::Rewritten(_)
+            if matches!(request.action, Action::CompleteMultipartUpload | Action::SelectObjectContent) =>
+        {
+            Configuration::None
+        }
         Document::Rewritten(bytes) => match request.action.row().body {
             operation::Body::Policy => Configuration::Policy(bytes),
             operation::Body::Document(_)

@@ -16,7 +16,7 @@ use portcullis::mfa::Offer;
 use portcullis::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis::operation::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
 use portcullis::secret::Secret;
-use portcullis::wire::{Head, Peer, Transport};
+use portcullis::wire::{Authorities, Dialler, Head, Peer, Transport};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -157,7 +157,8 @@ fn upstream(endpoint: &str) -> Upstream {
     let signer =
         Signer::new(UPSTREAM_KEY_ID.to_owned(), Secret::new(UPSTREAM_SECRET.to_owned()), "us-east-1".to_owned());
     let patience = Patience { connect: second, response: second, idle: second };
-    Upstream::new(Endpoint::parse(endpoint).expect("an endpoint"), signer, patience)
+    let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
+    Upstream::new(Dialler::new(endpoint, &Authorities::System).expect("plain"), signer, patience)
 }
 
 /// The data in a request's body, once the gate's own eyes have found the request right.

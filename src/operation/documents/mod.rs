@@ -18,18 +18,10 @@ use super::unclear::Reason;
 /// The longest bucket policy S3 takes.
 pub(super) const POLICY_LIMIT: usize = 20 * 1024;
 
-/// A configuration as the client wrote it, for the audit record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shown {
-    Policy(serde_json::Value),
-    Tree(Element),
-}
-
 /// What a body turned out to be.
 #[derive(Debug)]
 pub(super) struct Understood {
     pub document: Document,
-    pub shown: Option<Shown>,
     /// What the document itself would do; only operations whose harm lies in it ask.
     pub hazard: Hazard,
 }
@@ -42,9 +34,5 @@ pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<
 /// Reads a bucket policy.
 pub(super) fn read_policy(body: &[u8]) -> Result<Understood, Reason> {
     let policy = policy::parse(body).ok_or(Reason::MalformedPolicy)?;
-    Ok(Understood {
-        document: Document::Rewritten(Bytes::from(policy.to_string())),
-        shown: Some(Shown::Policy(policy)),
-        hazard: Hazard::WeakensProtection,
-    })
+    Ok(Understood { document: Document::Rewritten(Bytes::from(policy.to_string())), hazard: Hazard::WeakensProtection })
 }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
+use super::Understood;
 use super::element::Element;
 use super::grammar::{Breach, Grammar, Reading};
-use super::{Shown, Understood};
 use crate::names::VersionId;
 use crate::operation::hazard::Hazard;
 use crate::operation::request::{
@@ -18,36 +18,33 @@ const MOST_OBJECTS: usize = 1000;
 const MOST_PARTS: u32 = 10_000;
 
 pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<Understood, Reason> {
-    let sent = Element::parse(body).map_err(|_| Reason::MalformedXml)?;
-    let root = grammar.check(sent.clone()).map_err(|breach| match breach {
+    let root = Element::parse(body).map_err(|_| Reason::MalformedXml)?;
+    let root = grammar.check(root).map_err(|breach| match breach {
         Breach::Extension(name) => Reason::NotImplemented(Unsupported::Element(name)),
         Breach::Invalid => Reason::MalformedXml,
     })?;
-    let shown = Some(Shown::Tree(sent));
     let rewritten = || Document::Rewritten(Bytes::from(root.write()));
     match grammar.reading {
-        Reading::Configuration => Ok(Understood { document: rewritten(), shown, hazard: Hazard::None }),
+        Reading::Configuration => Ok(Understood { document: rewritten(), hazard: Hazard::None }),
         Reading::DeleteObjects => {
             let document = Document::DeleteObjects(delete_objects(&root, routing)?);
-            Ok(Understood { document, shown: None, hazard: Hazard::None })
+            Ok(Understood { document, hazard: Hazard::None })
         }
-        Reading::LegalHold => Ok(Understood { document: rewritten(), shown, hazard: legal_hold(&root)? }),
+        Reading::LegalHold => Ok(Understood { document: rewritten(), hazard: legal_hold(&root)? }),
         Reading::Parts => {
             check_parts(&root)?;
-            Ok(Understood { document: rewritten(), shown: None, hazard: Hazard::None })
+            Ok(Understood { document: rewritten(), hazard: Hazard::None })
         }
-        Reading::PublicAccessBlock => {
-            Ok(Understood { document: rewritten(), shown, hazard: public_access_block(&root)? })
-        }
-        Reading::Query => Ok(Understood { document: rewritten(), shown: None, hazard: Hazard::None }),
+        Reading::PublicAccessBlock => Ok(Understood { document: rewritten(), hazard: public_access_block(&root)? }),
+        Reading::Query => Ok(Understood { document: rewritten(), hazard: Hazard::None }),
         Reading::Retention => {
             check_retention(&root)?;
-            Ok(Understood { document: rewritten(), shown, hazard: Hazard::WeakensProtection })
+            Ok(Understood { document: rewritten(), hazard: Hazard::WeakensProtection })
         }
         Reading::Versioning => {
             let versioning = versioning(&root)?;
             let hazard = Hazard::ChangesVersioning(versioning);
-            Ok(Understood { document: Document::Versioning(versioning), shown, hazard })
+            Ok(Understood { document: Document::Versioning(versioning), hazard })
         }
     }
 }
