@@ -1,5 +1,7 @@
 //! The checksums of S3's `x-amz-checksum-*`, in headers and trailers.
 
+use std::sync::{Arc, OnceLock};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::CrcAlgorithm;
@@ -47,6 +49,11 @@ impl ChecksumAlgorithm {
         }
     }
 
+    /// How many letters a header's value has.
+    pub fn text_length(self) -> usize {
+        self.length().div_ceil(3) * 4
+    }
+
     fn length(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
@@ -79,6 +86,36 @@ impl Checksum {
     /// The header's value.
     pub fn text(&self) -> String {
         STANDARD.encode(&self.bytes)
+    }
+}
+
+/// A checksum that follows its body: known once the whole body is verified, and before its last bytes go on.
+#[derive(Clone, Debug)]
+pub struct Trailing {
+    algorithm: ChecksumAlgorithm,
+    verified: Arc<OnceLock<Checksum>>,
+}
+
+impl Trailing {
+    /// A checksum that is to come.
+    pub fn new(algorithm: ChecksumAlgorithm) -> Self {
+        Self { algorithm, verified: Arc::default() }
+    }
+
+    /// Which checksum it is.
+    pub fn algorithm(&self) -> ChecksumAlgorithm {
+        self.algorithm
+    }
+
+    /// The checksum, once it is known to be the body's.
+    pub fn verified(&self) -> Option<&Checksum> {
+        self.verified.get()
+    }
+
+    /// Says what it is.
+    pub fn settle(&self, checksum: Checksum) {
+        // A body is verified once.
+        drop(self.verified.set(checksum));
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::body::{Checks, Outlet};
 use super::chunked::Decoder;
-use super::{BodyFault, Checksum, Payload, Promises};
+use super::{BodyFault, Checksum, Payload, Promises, Trailing};
 use crate::wire::Inspect;
 
 /// A body coming in: `push` what the client sends, `pull` what may go on, `finish` when the client is done.
@@ -17,6 +17,7 @@ pub struct Intake {
     length: u64,
     kind: Kind,
     state: State,
+    trailing: Option<Trailing>,
 }
 
 #[derive(Debug)]
@@ -36,6 +37,11 @@ impl Intake {
     /// Begins a body whose client promised `payload` and announced `content_length` bytes on the wire.
     pub fn new(payload: Payload, content_length: u64, promises: Promises) -> Self {
         let plain = |digest, promises| Kind::Plain(Box::new(Plain::new(content_length, digest, promises)));
+        let trailing = match &payload {
+            // A checksum in the head goes on with the head.
+            Payload::Chunked(chunks) if promises.checksum.is_none() => chunks.trailer.map(Trailing::new),
+            Payload::Chunked(_) | Payload::Digest(_) | Payload::Unsigned => None,
+        };
         let (length, kind) = match payload {
             Payload::Chunked(chunks) => {
                 (chunks.decoded_length, Kind::Chunked(Box::new(Decoder::new(chunks, promises))))
@@ -43,12 +49,17 @@ impl Intake {
             Payload::Digest(digest) => (content_length, plain(Some(digest), promises)),
             Payload::Unsigned => (content_length, plain(None, promises)),
         };
-        Self { length, kind, state: State::Open }
+        Self { length, kind, state: State::Open, trailing }
     }
 
     /// How many bytes will be pulled in all, unless the body is faulty.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Where the checksum is found that the client sends after the body, once that is verified.
+    pub fn trailing(&self) -> Option<Trailing> {
+        self.trailing.clone()
     }
 
     /// Takes what the client sent.
@@ -85,6 +96,9 @@ impl Intake {
         };
         let checksum = finished.map_err(|fault| self.fail(fault))?;
         self.state = State::Finished;
+        if let (Some(trailing), Some(checksum)) = (&self.trailing, &checksum) {
+            trailing.settle(checksum.clone());
+        }
         self.outlet().release();
         Ok(checksum)
     }
@@ -148,7 +162,7 @@ impl Plain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authenticate::ChecksumAlgorithm;
+    use crate::authenticate::{ChecksumAlgorithm, ChunkSigning, Chunks};
     use md5::Md5;
     use sha2::{Digest, Sha256};
 
@@ -201,6 +215,26 @@ mod tests {
         }
         let (before, verdict, after) = run(Intake::new(digest(body), 20, Promises::default()), body);
         assert_eq!((before.len(), verdict, after.len()), (0, Err(BodyFault::TooLong), 0));
+    }
+
+    #[test]
+    fn a_trailing_checksum_is_known_when_the_last_piece_is_let_go_and_never_of_a_faulty_body() {
+        let chunked = |promises| {
+            let chunks =
+                Chunks { decoded_length: 3, signing: ChunkSigning::Unsigned, trailer: Some(ChecksumAlgorithm::Crc32) };
+            Intake::new(Payload::Chunked(chunks), 0, promises)
+        };
+        let trailing = |body: &'static [u8]| {
+            let intake = chunked(Promises::default());
+            let trailing = intake.trailing().expect("announced");
+            let (before, verdict, after) = run(intake, body);
+            (before.len(), verdict.is_ok(), after.len(), trailing.verified().map(Checksum::text))
+        };
+        let right = b"3\r\naaa\r\n0\r\nx-amz-checksum-crc32:8AdzLQ==\r\n\r\n";
+        assert_eq!(trailing(right), (0, true, 3, Some("8AdzLQ==".to_owned())));
+        let wrong = b"3\r\nbbb\r\n0\r\nx-amz-checksum-crc32:8AdzLQ==\r\n\r\n";
+        assert_eq!(trailing(wrong), (0, false, 0, None));
+        assert!(chunked(promises(b"aaa")).trailing().is_none(), "the one in the head goes on with the head");
     }
 
     #[test]

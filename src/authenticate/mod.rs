@@ -19,7 +19,7 @@ pub use canonical::{
     ALGORITHM, EMPTY_SHA256, Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, canonical_path, canonical_query,
     canonical_request, string_to_sign,
 };
-pub use checksum::{Checksum, ChecksumAlgorithm, RunningChecksum};
+pub use checksum::{Checksum, ChecksumAlgorithm, RunningChecksum, Trailing};
 pub use intake::Intake;
 pub use keyring::{Key, KeyStatus, Keyring};
 pub use payload::{ChunkChain, ChunkSigning, Chunks, Payload};

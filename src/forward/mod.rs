@@ -14,7 +14,7 @@ use thiserror::Error;
 pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal};
 pub use pool::{Download, Pool};
 pub use render::{Content, Rendered, Unwritable, render};
-pub use send::{Patience, Payload, Upstream};
+pub use send::{Patience, Payload, Trailers, Upstream};
 pub use sign::Signer;
 pub use upload::{Interrupted, Source, Upload};
 pub use xml::{Node, escape};

@@ -10,14 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Empty, Limited};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use super::answer::{self, Answer};
-use super::chunks::{SIGNED_CHUNKS, SignedChunks, encoded_length};
+use super::chunks::{Chunks, Framing};
 use super::{Content, Download, Node, Pool, Rendered, Signer, Source, Upload, UpstreamError, render};
-use crate::authenticate::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
+use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
 use crate::clock::Timestamp;
 use crate::config::{Endpoint, Scheme};
 use crate::gate::{Lifecycle, Permit, Versioning};
@@ -33,6 +33,7 @@ pub struct Upstream {
     signer: Signer,
     patience: Patience,
     listeners: Listeners,
+    trailers: Trailers,
 }
 
 /// How long the upstream may take.
@@ -53,12 +54,29 @@ enum Listeners {
     Nobody,
 }
 
+/// Whether the upstream takes a checksum that follows the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trailers {
+    NotTaken,
+    Taken,
+}
+
 /// Object data for a permitted request.
 pub struct Payload {
     pub source: Source,
     pub length: u64,
     /// Its SHA-256, where the client promised one; it is checked before the last byte goes out.
     pub digest: Option<[u8; 32]>,
+    /// The checksum that the client sends after it; it goes on to an upstream that takes it.
+    pub checksum: Option<Trailing>,
+}
+
+impl Payload {
+    /// Of no bytes, which were verified already.
+    pub fn empty(checksum: Option<Trailing>) -> Self {
+        let nothing = Empty::new().map_err(|never| match never {});
+        Self { source: Box::pin(nothing), length: 0, digest: None, checksum }
+    }
 }
 
 /// What a store says of a bucket's configuration.
@@ -73,11 +91,11 @@ const LONGEST_STATE: usize = 1024 * 1024;
 
 impl Upstream {
     /// The upstream that is dialled, reached as this signer.
-    pub fn new(dialler: Dialler, signer: Signer, patience: Patience) -> Self {
+    pub fn new(dialler: Dialler, signer: Signer, patience: Patience, trailers: Trailers) -> Self {
         let endpoint = dialler.endpoint().clone();
         let listeners = Listeners::on_the_way_to(&endpoint);
         let pool = Pool::new(dialler, patience.connect, patience.idle);
-        Self { host: endpoint.authority(), endpoint, pool, signer, patience, listeners }
+        Self { host: endpoint.authority(), endpoint, pool, signer, patience, listeners, trailers }
     }
 
     /// Where it listens.
@@ -189,25 +207,29 @@ impl Upstream {
         now: Timestamp,
     ) -> Result<Request<Upload>, UpstreamError> {
         let content = std::mem::replace(&mut rendered.content, Content::Payload);
-        let (digest, upload, chunked) = match (content, payload) {
-            (Content::Document(bytes), None) if bytes.is_empty() => {
-                (EMPTY_SHA256.to_owned(), Upload::empty(), Chunked::No)
-            }
+        let (digest, upload, framing) = match (content, payload) {
+            (Content::Document(bytes), None) if bytes.is_empty() => (EMPTY_SHA256.to_owned(), Upload::empty(), None),
             (Content::Document(bytes), None) => {
                 rendered.headers.push((HeaderName::from_static("content-md5"), md5_of(&bytes)?));
-                (hex::encode(Sha256::digest(&bytes)), Upload::Document(bytes), Chunked::No)
+                (hex::encode(Sha256::digest(&bytes)), Upload::Document(bytes), None)
             }
-            (Content::Payload, None) => (EMPTY_SHA256.to_owned(), Upload::empty(), Chunked::No),
-            (Content::Payload, Some(Payload { source, length, digest })) => match (digest, self.listeners) {
-                (Some(digest), _) => (hex::encode(digest), Upload::payload(source, length, progress), Chunked::No),
-                (None, Listeners::Nobody) => {
-                    (UNSIGNED_PAYLOAD.to_owned(), Upload::payload(source, length, progress), Chunked::No)
+            (Content::Payload, None) => (EMPTY_SHA256.to_owned(), Upload::empty(), None),
+            (Content::Payload, Some(payload)) if payload.length == 0 => {
+                rendered.headers.extend(self.checksum_header(&payload)?);
+                (EMPTY_SHA256.to_owned(), Upload::empty(), None)
+            }
+            (Content::Payload, Some(payload)) => {
+                let framing = self.framing(&payload);
+                if let Some(framing) = &framing {
+                    frame_headers(&mut rendered, framing, payload.length)?;
                 }
-                (None, Listeners::Anybody) => {
-                    chunk_headers(&mut rendered, length)?;
-                    (SIGNED_CHUNKS.to_owned(), Upload::payload(source, length, progress), Chunked::Yes)
-                }
-            },
+                let digest = match (&framing, payload.digest) {
+                    (Some(framing), _) => framing.name().to_owned(),
+                    (None, Some(digest)) => hex::encode(digest),
+                    (None, None) => UNSIGNED_PAYLOAD.to_owned(),
+                };
+                (digest, Upload::payload(payload.source, payload.length, progress), framing)
+            }
             (Content::Document(_), Some(_)) => return Err(UpstreamError::Unwritable),
         };
         let signed = self.signer.sign(&rendered, &self.host, &digest, now).ok_or(UpstreamError::Unwritable)?;
@@ -224,14 +246,39 @@ impl Upstream {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
             }
         }
-        let upload = match (chunked, upload) {
-            (Chunked::Yes, Upload::Payload { source, length, progress }) => {
-                let chunks = SignedChunks::new(source, length, self.signer.chunks(signed));
-                Upload::Payload { source: Box::pin(chunks), length: encoded_length(length), progress }
+        let upload = match (framing, upload) {
+            (Some(framing), Upload::Payload { source, length, progress }) => {
+                let chunks = Chunks::new(source, length, &framing, || self.signer.chunks(signed));
+                Upload::Payload { source: Box::pin(chunks), length: framing.encoded_length(length), progress }
             }
-            (Chunked::Yes | Chunked::No, upload) => upload,
+            (Some(_) | None, upload) => upload,
         };
         request.body(upload).map_err(|_| UpstreamError::Unwritable)
+    }
+
+    /// The client's checksum, where the upstream takes it.
+    fn checksum<'a>(&self, payload: &'a Payload) -> Option<&'a Trailing> {
+        match self.trailers {
+            Trailers::NotTaken => None,
+            Trailers::Taken => payload.checksum.as_ref(),
+        }
+    }
+
+    /// The header for a checksum that is known beforehand.
+    fn checksum_header(&self, payload: &Payload) -> Result<Option<(HeaderName, HeaderValue)>, UpstreamError> {
+        let Some(checksum) = self.checksum(payload).and_then(Trailing::verified) else { return Ok(None) };
+        let value = HeaderValue::try_from(checksum.text()).map_err(|_| UpstreamError::Unwritable)?;
+        Ok(Some((HeaderName::from_static(checksum.algorithm().header()), value)))
+    }
+
+    /// How a payload is framed; one whose digest is known, or that nobody can listen to, needs no frame of its own.
+    fn framing(&self, payload: &Payload) -> Option<Framing> {
+        match (payload.digest, self.checksum(payload).cloned(), self.listeners) {
+            (Some(_), _, _) | (None, None, Listeners::Nobody) => None,
+            (None, None, Listeners::Anybody) => Some(Framing::Signed),
+            (None, Some(checksum), Listeners::Anybody) => Some(Framing::SignedChecksum(checksum)),
+            (None, Some(checksum), Listeners::Nobody) => Some(Framing::Checksum(checksum)),
+        }
     }
 }
 
@@ -251,17 +298,11 @@ fn is_loopback(endpoint: &Endpoint) -> bool {
     addresses.is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
 }
 
-#[derive(Clone, Copy)]
-enum Chunked {
-    No,
-    Yes,
-}
-
 fn md5_of(bytes: &[u8]) -> Result<HeaderValue, UpstreamError> {
     HeaderValue::try_from(STANDARD.encode(Md5::digest(bytes))).map_err(|_| UpstreamError::Unwritable)
 }
 
-fn chunk_headers(rendered: &mut Rendered, length: u64) -> Result<(), UpstreamError> {
+fn frame_headers(rendered: &mut Rendered, framing: &Framing, length: u64) -> Result<(), UpstreamError> {
     let encodings = rendered.headers.iter_mut().find(|(name, _)| name == header::CONTENT_ENCODING);
     match encodings {
         Some((_, value)) => {
@@ -271,5 +312,132 @@ fn chunk_headers(rendered: &mut Rendered, length: u64) -> Result<(), UpstreamErr
         None => rendered.headers.push((header::CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"))),
     }
     rendered.headers.push((HeaderName::from_static("x-amz-decoded-content-length"), HeaderValue::from(length)));
+    if let Some(trailing) = framing.trailing() {
+        let name = HeaderValue::from_static(trailing.algorithm().header());
+        rendered.headers.push((HeaderName::from_static("x-amz-trailer"), name));
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authenticate::{
+        Checksum, ChecksumAlgorithm, Intake, Key, KeyStatus, Keyring, Principal, Promises, Realm, RunningChecksum,
+        Service, verify,
+    };
+    use crate::forward::Interrupted;
+    use crate::names::AccessKeyId;
+    use crate::secret::Secret;
+    use crate::wire::{Authorities, Head, Peer, Transport};
+    use http_body::Body as _;
+
+    const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    const NOW: Timestamp = Timestamp::from_seconds(1_369_353_600);
+
+    fn upstream(endpoint: &str, trailers: Trailers) -> Upstream {
+        let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
+        let dialler = Dialler::new(endpoint, &Authorities::System).expect("no TLS");
+        let signer = Signer::new(KEY_ID.to_owned(), Secret::new(SECRET.to_owned()), "us-east-1".to_owned());
+        let second = Duration::from_secs(1);
+        Upstream::new(dialler, signer, Patience { connect: second, response: second, idle: second }, trailers)
+    }
+
+    fn payload(bytes: &'static [u8], checksum: Option<ChecksumAlgorithm>) -> Payload {
+        let checksum = checksum.map(|algorithm| {
+            let mut running = RunningChecksum::new(algorithm);
+            running.update(bytes);
+            let trailing = Trailing::new(algorithm);
+            trailing.settle(running.finish());
+            trailing
+        });
+        if bytes.is_empty() {
+            return Payload::empty(checksum);
+        }
+        let source = http_body_util::Full::new(Bytes::from_static(bytes)).map_err(|_| Interrupted);
+        Payload { source: Box::pin(source), length: u64::try_from(bytes.len()).expect("small"), digest: None, checksum }
+    }
+
+    fn put() -> Rendered {
+        let encoding = (header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        Rendered {
+            method: Method::Put,
+            path: "/vault/key".to_owned(),
+            query: String::new(),
+            headers: vec![encoding],
+            content: Content::Payload,
+        }
+    }
+
+    /// What an upstream that reads as the gate itself does makes of a request.
+    async fn read(request: Request<Upload>) -> (Head, Vec<u8>, Option<Checksum>) {
+        let (parts, upload) = request.into_parts();
+        let announced = upload.size_hint().exact().expect("a known length");
+        let bytes = upload.collect().await.expect("whole").to_bytes();
+        assert_eq!(u64::try_from(bytes.len()).ok(), Some(announced), "the length on the wire is the announced one");
+        let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
+        let head = Head::read(&parts, peer).expect("a legal head");
+        let keyring = Keyring::default();
+        let key = Key { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status: KeyStatus::Active };
+        keyring.set(AccessKeyId::parse(KEY_ID).expect("an id"), key);
+        let realm = Realm { region: "us-east-1".to_owned(), services: &[Service::S3] };
+        let signed = verify(&head, &keyring, NOW, &realm).expect("our own signature");
+        let mut intake = Intake::new(signed.payload, announced, Promises::default());
+        intake.push(bytes).expect("our own framing");
+        let checksum = intake.finish().expect("our own checksum");
+        (head, std::iter::from_fn(|| intake.pull()).flatten().collect(), checksum)
+    }
+
+    #[tokio::test]
+    async fn a_checksum_goes_on_to_whoever_takes_it_in_the_safest_frame_that_the_way_needs() {
+        let (here, elsewhere) = ("http://127.0.0.1:9000", "http://192.0.2.1:9000");
+        let crc = Some(ChecksumAlgorithm::Crc32);
+        let cases = [
+            (here, Trailers::Taken, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, Trailers::Taken, None, "UNSIGNED-PAYLOAD"),
+            (here, Trailers::NotTaken, crc, "UNSIGNED-PAYLOAD"),
+            (elsewhere, Trailers::Taken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+            (elsewhere, Trailers::Taken, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (elsewhere, Trailers::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+        ];
+        let progress = Arc::default();
+        for (endpoint, trailers, algorithm, expected) in cases {
+            let upstream = upstream(endpoint, trailers);
+            let request = upstream.signed(put(), Some(payload(b"Welcome to Amazon S3.", algorithm)), &progress, NOW);
+            let (head, bytes, checksum) = read(request.expect("written")).await;
+            let said = |name: &str| head.headers.value(name).map(str::to_owned);
+            assert_eq!(said("x-amz-content-sha256").as_deref(), Some(expected));
+            assert_eq!(bytes, b"Welcome to Amazon S3.", "{expected}");
+            let passed_on = expected.ends_with("-TRAILER").then_some(ChecksumAlgorithm::Crc32);
+            assert_eq!(checksum.map(|checksum| checksum.algorithm()), passed_on, "{endpoint} {trailers:?}");
+            assert_eq!(said("x-amz-trailer").as_deref(), passed_on.map(ChecksumAlgorithm::header));
+            let chunked = expected.starts_with("STREAMING-");
+            assert_eq!(said("x-amz-decoded-content-length").as_deref(), chunked.then_some("21"));
+            assert_eq!(said("content-encoding").as_deref(), Some(if chunked { "aws-chunked,gzip" } else { "gzip" }));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_checksum_of_an_empty_object_goes_ahead_of_it() {
+        let progress = Arc::default();
+        for (trailers, expected) in [(Trailers::Taken, Some("AAAAAA==")), (Trailers::NotTaken, None)] {
+            let payload = payload(b"", Some(ChecksumAlgorithm::Crc32));
+            let request = upstream("http://127.0.0.1:9000", trailers).signed(put(), Some(payload), &progress, NOW);
+            let (head, bytes, _) = read(request.expect("written")).await;
+            assert_eq!(head.headers.value("x-amz-checksum-crc32"), expected);
+            assert_eq!((head.headers.value("x-amz-content-sha256"), bytes.len()), (Some(EMPTY_SHA256), 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_known_digest_is_what_is_signed() {
+        let progress = Arc::default();
+        let bytes = b"Welcome to Amazon S3.";
+        let payload = Payload { digest: Some(Sha256::digest(bytes).into()), ..payload(bytes, None) };
+        let request = upstream("http://192.0.2.1:9000", Trailers::Taken).signed(put(), Some(payload), &progress, NOW);
+        let (head, read, _) = read(request.expect("written")).await;
+        let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
+        assert_eq!((head.headers.value("x-amz-content-sha256"), read.as_slice()), (Some(digest), bytes.as_slice()));
+    }
 }

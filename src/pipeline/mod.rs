@@ -253,17 +253,18 @@ impl Gate {
         }
         // Kept until the upstream has answered: what was judged holds until then.
         let (fault, _hold) = (body.fault(), body.hold());
-        let length = body.inspect().length();
+        let (length, checksum) = (body.inspect().length(), body.inspect().trailing());
         if length == 0 {
             // Nothing could be held back, so it is found right before anything is sent.
             body.collect(0).await.map_err(intake::of_fault)?;
-            return self.upstream.send(permit, None, now).await.map_err(Failure::Upstream);
+            let payload = forward::Payload::empty(checksum);
+            return self.upstream.send(permit, Some(payload), now).await.map_err(Failure::Upstream);
         }
         let digest = match signed.payload {
             Payload::Digest(digest) => Some(digest),
             Payload::Chunked(_) | Payload::Unsigned => None,
         };
-        let payload = forward::Payload { source: Box::pin(intake::Interruptible(body)), length, digest };
+        let payload = forward::Payload { source: Box::pin(intake::Interruptible(body)), length, digest, checksum };
         let answer = self.upstream.send(permit, Some(payload), now).await;
         match (fault.get(), answer) {
             (Some(fault), _) => Err(intake::of_fault(fault.clone())),

@@ -20,7 +20,7 @@ use crate::config::{
     Credentials, CredentialsError, DeviceDigits, Endpoint, GateProfile, ReadRecords, RequireTls, Settings,
     UpstreamProfile,
 };
-use crate::forward::{Patience, Signer, Upstream};
+use crate::forward::{Patience, Signer, Trailers, Upstream};
 use crate::gate::{LoopbackTrust, Profile, Replication, Rules};
 use crate::mfa::Digits;
 use crate::names::{AccessKeyId, AccountId};
@@ -196,7 +196,7 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
     let endpoint = settings.upstream.endpoint.clone();
     let dialler = Dialler::new(endpoint.clone(), &authorities(settings))
         .map_err(|error| StartFailure::Trust { endpoint, error })?;
-    Ok(Upstream::new(dialler, signer, patience))
+    Ok(Upstream::new(dialler, signer, patience, trailers(settings)))
 }
 
 /// Shorter than any store's own patience with an idle connection.
@@ -256,6 +256,14 @@ fn kind(settings: &Settings) -> UpstreamKind {
         UpstreamProfile::Embedded => UpstreamKind::Embedded,
         UpstreamProfile::Generic => UpstreamKind::Generic,
         UpstreamProfile::Minio => UpstreamKind::Minio,
+    }
+}
+
+/// Stores that are not known to take a checksum after the data get the data alone.
+fn trailers(settings: &Settings) -> Trailers {
+    match settings.upstream.profile {
+        UpstreamProfile::Aws | UpstreamProfile::Embedded | UpstreamProfile::Minio => Trailers::Taken,
+        UpstreamProfile::Ceph | UpstreamProfile::Generic => Trailers::NotTaken,
     }
 }
 

@@ -64,6 +64,27 @@ def a_payload_of_signed_chunks_with_a_signed_trailer_arrives_whole(raw, target, 
     assert stored() == BODY
 
 
+def a_trailing_checksum_is_kept_with_the_object_where_the_store_takes_one(
+    upstream, root, witness, raw, target, versioned, key
+):
+    taken = not upstream.difference("trailing-checksums")
+    trailer = ("x-amz-checksum-sha1", base64.b64encode(hashlib.sha1(BODY).digest()).decode())
+    for reply in (raw.chunked(target, parts(BODY), trailer=trailer), raw.unsigned_trailer(target, parts(BODY), trailer)):
+        assert reply.status == 200, reply.body
+        for client in (root, witness):
+            told = client.head_object(Bucket=versioned, Key=key, ChecksumMode="ENABLED")
+            assert told.get("ChecksumSHA1") == (trailer[1] if taken else None)
+
+
+def the_trailing_checksum_of_an_empty_object_is_kept_as_well(upstream, witness, raw, target, versioned, key):
+    taken = not upstream.difference("trailing-checksums")
+    empty = base64.b64encode(hashlib.sha1(b"").digest()).decode()
+    assert raw.unsigned_trailer(target, [], ("x-amz-checksum-sha1", empty)).status == 200
+
+    told = witness.head_object(Bucket=versioned, Key=key, ChecksumMode="ENABLED")
+    assert told.get("ChecksumSHA1") == (empty if taken else None)
+
+
 def a_payload_of_unsigned_chunks_with_a_trailer_arrives_whole(raw, target, stored):
     reply = raw.unsigned_trailer(target, parts(BODY), ("x-amz-checksum-crc32", crc32(BODY)))
 

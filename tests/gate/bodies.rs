@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
 use portcullis::authenticate::{EMPTY_SHA256, Scope, SigningKey};
+use portcullis::config::UpstreamProfile;
 use portcullis::secret::Secret;
 use sha2::{Digest, Sha256};
 
@@ -193,6 +194,32 @@ async fn chunks_that_are_right_arrive_as_the_data_in_them() {
             let sent = rig.upstream.mutations().remove(0);
             assert_eq!(sent.header("content-encoding"), None);
             assert_eq!(sent.header("content-length"), Some(length.to_string()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_trailing_checksum_goes_on_to_the_stores_that_take_one_and_to_no_other() {
+    let body = b"aaaa";
+    let framed = format!("4\r\naaaa\r\n0\r\nx-amz-checksum-crc32:{}\r\n\r\n", crc32(body));
+    for (profile, taken) in [
+        (UpstreamProfile::Aws, true),
+        (UpstreamProfile::Ceph, false),
+        (UpstreamProfile::Embedded, true),
+        (UpstreamProfile::Generic, false),
+        (UpstreamProfile::Minio, true),
+    ] {
+        let rig = Rig::of(profile).await;
+        for kind in [SIGNED_TRAILER, UNSIGNED_TRAILER] {
+            rig.upstream.forget();
+            let form = Chunked::new(kind, body.len()).trailer(crc32(body));
+            let reply = exchange(rig.address, &form.bytes(&rig, body, |_| false)).await;
+            assert_eq!(reply.status, 200, "{profile:?} {reply:?}");
+            let sent = rig.upstream.mutations().remove(0);
+            let expected = if taken { framed.as_bytes() } else { body };
+            assert_eq!(sent.content, Content::Whole(expected.to_vec()), "{profile:?} {sent:?}");
+            let announced = taken.then(|| "x-amz-checksum-crc32".to_owned());
+            assert_eq!(sent.header("x-amz-trailer"), announced, "{profile:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use portcullis::authenticate::{
 };
 use portcullis::clock::Timestamp;
 use portcullis::config::Endpoint;
-use portcullis::forward::{self, Patience, Signer, Upstream};
+use portcullis::forward::{self, Patience, Signer, Trailers, Upstream};
 use portcullis::gate::{BucketState, Caller, LoopbackTrust, Permit, Profile, Replication, Rules, Verdict, assess};
 use portcullis::mfa::Offer;
 use portcullis::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
@@ -149,7 +149,7 @@ fn payload(shape: &Shape) -> Option<forward::Payload> {
     }
     let body = Full::new(Bytes::from(shape.payload.clone())).map_err(|never| match never {});
     let digest = shape.promised.then(|| Sha256::digest(&shape.payload).into());
-    Some(forward::Payload { source: Box::pin(body), length: shape.payload.len() as u64, digest })
+    Some(forward::Payload { source: Box::pin(body), length: shape.payload.len() as u64, digest, checksum: None })
 }
 
 fn upstream(endpoint: &str) -> Upstream {
@@ -158,7 +158,7 @@ fn upstream(endpoint: &str) -> Upstream {
         Signer::new(UPSTREAM_KEY_ID.to_owned(), Secret::new(UPSTREAM_SECRET.to_owned()), "us-east-1".to_owned());
     let patience = Patience { connect: second, response: second, idle: second };
     let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
-    Upstream::new(Dialler::new(endpoint, &Authorities::System).expect("plain"), signer, patience)
+    Upstream::new(Dialler::new(endpoint, &Authorities::System).expect("plain"), signer, patience, Trailers::NotTaken)
 }
 
 /// The data in a request's body, once the gate's own eyes have found the request right.
