@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::dev::{self, Banner, DevArgs};
 use super::error::CommandError;
 use super::place::Place;
+use super::process;
 use super::root_key::Exports;
 use super::serve::{self as configured, ServeArgs};
 use super::terminal::Terminal;
@@ -25,7 +26,7 @@ pub async fn dev(
     environment: impl IntoIterator<Item = (String, String)>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    log();
+    begin()?;
     alone(place)?;
     let chosen = args.store()?;
     let (own, endpoint, credentials_file) = match &chosen {
@@ -65,7 +66,7 @@ pub async fn serve(
     environment: impl IntoIterator<Item = (String, String)>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    log();
+    begin()?;
     let settings = configured::settings(&args.config, environment)?;
     let place = Place::find(Some(settings.state.directory.clone()), None);
     let gate = start(&settings, &place).await?;
@@ -75,12 +76,22 @@ pub async fn serve(
     until_told_to_stop(gate, scheme(&settings), terminal).await
 }
 
+fn begin() -> Result<(), CommandError> {
+    process::log();
+    harden()
+}
+
+fn harden() -> Result<(), CommandError> {
+    process::harden().map_err(|error| CommandError::failed(format!("the process cannot be hardened: {error}")))
+}
+
 async fn start(settings: &Settings, place: &Place) -> Result<Running, CommandError> {
     serve::start(settings, Clock::System).await.map_err(|failure| failed(failure, place))
 }
 
 /// What the state of a gate that is to be is made with.
 pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
+    harden()?;
     let place = Place::find(Some(settings.state.directory.clone()), None);
     serve::create_state(settings, &Clock::System).await.map(drop).map_err(|failure| failed(failure, &place))
 }
@@ -161,15 +172,6 @@ fn failed(failure: StartFailure, place: &Place) -> CommandError {
 
 fn endpoint_of(address: SocketAddr) -> Result<Endpoint, CommandError> {
     Endpoint::parse(&format!("http://{address}")).map_err(CommandError::failed)
-}
-
-/// Warnings and errors go to stderr; `RUST_LOG` chooses more.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).finish();
-    // Set already only where several commands run in one process, as in tests.
-    drop(tracing::subscriber::set_global_default(subscriber));
 }
 
 /// The store of its own that `portcullis dev` starts.

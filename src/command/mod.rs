@@ -14,6 +14,7 @@ mod mfa;
 mod mfa_delete;
 pub mod place;
 mod private_file;
+mod process;
 mod qr;
 pub mod root_key;
 mod s3;
