@@ -111,6 +111,11 @@ pub async fn run(command: MfaCommand, admin: &Admin, terminal: &mut Terminal) ->
 }
 
 async fn add(args: AddArgs, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+    if args.no_activate && args.mfa.is_some() {
+        // A code stands for one act, and is over in half a minute.
+        return Err(CommandError::usage("--mfa has no use with --no-activate: the code is asked for on activation")
+            .next("Give it there: portcullis mfa activate --mfa \"SERIAL CODE\" ..."));
+    }
     let mut factor = SecondFactor::offered(args.mfa)?;
     if let Some(path) = args.qr.as_deref().filter(|path| path.exists()) {
         // Found out only after the device is made, its one picture would be lost.
