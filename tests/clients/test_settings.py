@@ -1,11 +1,14 @@
 """Gates with other settings than the standard ones, in front of the same store."""
 
+import threading
+import time
+
 import pytest
 
 from conftest import new_name, protect
 from rig.codes import Codes
 from rig.gate import Gate
-from rig.raw import Raw
+from rig.raw import Raw, connect
 from rig.refusals import LIFECYCLE_ON_PROTECTED, MFA_REQUIRED, Refusal, foreign_device, refused
 from test_mfa_delete import EXPIRE
 from test_versioning_document import document
@@ -100,3 +103,58 @@ def an_unknown_setting_in_the_environment_stops_the_start(binary, gate, tmp_path
     assert run.returncode == 2
     assert "PORTCULLIS_MFA_DELETE__PROFIL" in run.stderr
     assert not run.stdout
+
+
+def the_codes_of_new_devices_are_as_long_as_the_operator_chose(other_gate):
+    gate = other_gate(MFA__DIGITS="8")
+
+    assert "digits=8" in gate.json("mfa", "add", "--name", "long", "--no-activate")["otpauthUri"]
+
+
+def a_code_that_nothing_would_ask_for_is_a_mistake(gate):
+    run = gate.run("mfa", "add", "--name", "unused", "--no-activate", "--mfa", "20899872 123456")
+
+    assert run.returncode == 2 and "portcullis mfa activate --mfa" in run.stderr
+    assert not any(device["name"] == "unused" for device in gate.json("mfa", "list"))
+
+
+def an_idle_connection_outlives_the_time_of_a_head_and_ends_without_a_record(other_gate):
+    gate = other_gate(LIMITS__HEADER_TIMEOUT="200ms", LIMITS__KEEP_ALIVE="2s")
+    with connect(gate.endpoint) as link:
+        for _ in range(2):
+            link.sendall(b"GET / HTTP/1.1\r\nHost: gate\r\n\r\n")
+            assert link.recv(65536).startswith(b"HTTP/1.1 403 ")
+            time.sleep(0.6)
+        link.settimeout(10)
+        assert link.recv(1) == b""
+    assert not any(event["eventName"] == "ConnectionError" for event in gate.events())
+
+
+def one_client_has_no_more_connections_than_the_operator_says(other_gate):
+    gate = other_gate(LIMITS__CONNECTIONS_PER_ADDRESS="1")
+    with connect(gate.endpoint) as link:
+        link.sendall(b"GET / HTTP/1.1\r\nHost: gate\r\n\r\n")
+        assert link.recv(65536).startswith(b"HTTP/1.1 403 ")
+        with connect(gate.endpoint) as another:
+            assert another.recv(65536).startswith(b"HTTP/1.1 503 ")
+    turned_away = [event for event in gate.events() if event["eventName"] == "ConnectionError"]
+    assert [event["errorCode"] for event in turned_away] == ["SlowDown"]
+
+
+def a_document_that_finds_no_room_is_told_to_slow_down(other_gate):
+    gate = other_gate(LIMITS__DOCUMENTS="1", LIMITS__BODY_IDLE="1s")
+    raw, target = Raw(gate.endpoint, gate.root), f"/{new_name()}?versioning"
+    lines = raw.signed("PUT", target, body=PROTECT)
+    head = "".join(f"{name}: {value}\r\n" for name, value in [*lines, ("Content-Length", len(PROTECT))])
+    with connect(gate.endpoint) as stalled:
+        stalled.sendall(f"PUT {target} HTTP/1.1\r\n{head}\r\n".encode())
+        # Trickles, so that it keeps its room while the other one waits.
+        stalled.sendall(PROTECT[:1])
+        time.sleep(0.2)
+        trickle = threading.Timer(0.5, lambda: stalled.sendall(PROTECT[1:2]))
+        trickle.start()
+        try:
+            refusal = raw.send("PUT", target, body=PROTECT).refusal
+        finally:
+            trickle.join()
+    assert (refusal.status, refusal.code) == (503, "SlowDown")
