@@ -477,3 +477,6 @@ fn of_claim(form: Form, fault: &ClaimFault) -> S3Error {
     };
     if let ClaimFault::Region { expected, .. } = fault { error.with("Region", expected.as_str()) } else { error }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,3 +75,61 @@ fn of_fault(fault: Fault) -> MfaResult {
         Fault::UnknownDevice => MfaResult::UnknownDevice,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    use crate::mfa::Code;
+
+    #[test]
+    fn each_refusal_is_told_as_what_it_says_of_the_code() {
+        let serial = DeviceSerial::parse("20899872").expect("a serial");
+        let faults = [
+            Fault::MoreCodesNeeded,
+            Fault::NotDigits,
+            Fault::Replayed,
+            Fault::TooManyAtOnce,
+            Fault::UnknownDevice,
+            Fault::WrongCode,
+        ];
+        let mut refusals = vec![
+            Refusal::ExclusionsPresent,
+            Refusal::InsecureTransport,
+            Refusal::LifecycleOnProtectedBucket,
+            Refusal::LifecyclePresent,
+            Refusal::MalformedOffer(Code::new("123456")),
+            Refusal::MfaRequired,
+            Refusal::NoSuchBucket,
+            Refusal::NotBucketOwner,
+            Refusal::NotDeviceOwner { serial, code: Code::new("123456") },
+            Refusal::NotVersioned,
+            Refusal::TooManyCodesAtOnce,
+        ];
+        refusals.extend(faults.map(Refusal::TokenCodeInvalid));
+        let mut table = String::new();
+        for refusal in refusals {
+            let name = format!("{refusal:?}");
+            let presented = Offer::parse(Some("20899872 123456"));
+            let facts = Offered::of(&presented).told(BucketState::UNPROTECTED, &Judged::Refused(refusal));
+            let serial = facts.serial.map(|serial| serial.to_string());
+            assert_eq!(serial.as_deref(), Some("20899872"), "what was offered is told whatever came of it");
+            writeln!(table, "{name}: required {}, {:?}", facts.required, facts.result).expect("written");
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn what_was_offered_is_told_without_its_code() {
+        for (header, presented, serial) in
+            [(None, false, None), (Some("20899872 123456"), true, Some("20899872")), (Some("123456"), true, None)]
+        {
+            let offered = Offered::of(&Offer::parse(header));
+            assert_eq!(
+                (offered.presented, offered.serial.map(|serial| serial.to_string()).as_deref()),
+                (presented, serial)
+            );
+        }
+    }
+}

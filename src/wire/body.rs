@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep};
@@ -55,8 +55,8 @@ pub type Hold = Box<dyn std::any::Any + Send + Sync>;
 pub struct Withdrawn;
 
 /// A body on its way in.
-pub struct Body<I: Inspect> {
-    incoming: Incoming,
+pub struct Body<I: Inspect, S = Incoming> {
+    incoming: S,
     inspect: I,
     idle_timeout: Duration,
     idle: Pin<Box<Sleep>>,
@@ -76,9 +76,9 @@ enum Stage {
     Released,
 }
 
-impl<I: Inspect> Body<I> {
+impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
     /// A body that ends when nothing comes for `idle_timeout`.
-    pub fn new(incoming: Incoming, inspect: I, idle_timeout: Duration) -> Self {
+    pub fn new(incoming: S, inspect: I, idle_timeout: Duration) -> Self {
         Self {
             incoming,
             inspect,
@@ -196,7 +196,7 @@ impl<I: Inspect> Body<I> {
     }
 }
 
-impl<I: Inspect> http_body::Body for Body<I> {
+impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Body<I, S> {
     type Data = Bytes;
     type Error = BodyFault<I::Fault>;
 
@@ -209,5 +209,173 @@ impl<I: Inspect> http_body::Body for Body<I> {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::sync::atomic::AtomicBool;
+    use std::task::Waker;
+
+    /// What comes from a client: slices, and then an end, a break, or silence.
+    struct Client {
+        slices: VecDeque<&'static str>,
+        then: Then,
+    }
+
+    #[derive(Clone, Copy)]
+    enum Then {
+        Break,
+        End,
+        Silence,
+    }
+
+    #[derive(Debug)]
+    struct Broken;
+
+    impl http_body::Body for Client {
+        type Data = Bytes;
+        type Error = Broken;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+            match (self.slices.pop_front(), self.then) {
+                (Some(slice), _) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(slice.as_bytes()))))),
+                (None, Then::Break) => Poll::Ready(Some(Err(Broken))),
+                (None, Then::End) => Poll::Ready(None),
+                (None, Then::Silence) => Poll::Pending,
+            }
+        }
+    }
+
+    /// Lets each slice go but the last, and that once the body was finished; dislikes `x`.
+    #[derive(Default)]
+    struct Last {
+        ready: VecDeque<Bytes>,
+        last: Option<Bytes>,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Dislike {
+        AtTheEnd,
+        OnTheWay,
+    }
+
+    impl Inspect for Last {
+        type Fault = Dislike;
+
+        fn push(&mut self, received: Bytes) -> Result<(), Dislike> {
+            if received.as_ref() == b"x" {
+                return Err(Dislike::OnTheWay);
+            }
+            self.ready.extend(self.last.replace(received));
+            Ok(())
+        }
+
+        fn next(&mut self) -> Option<Bytes> {
+            self.ready.pop_front()
+        }
+
+        fn finish(&mut self) -> Result<(), Dislike> {
+            if self.last.as_deref() == Some(b"y") {
+                return Err(Dislike::AtTheEnd);
+            }
+            self.ready.extend(self.last.take());
+            Ok(())
+        }
+    }
+
+    fn body(slices: &[&'static str], then: Then, idle: Duration) -> Body<Last, Client> {
+        Body::new(Client { slices: slices.iter().copied().collect(), then }, Last::default(), idle)
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// What is handed out while nobody waits, and how that ends.
+    fn out(body: &mut Body<Last, Client>) -> (Vec<String>, Poll<Result<(), BodyFault<Dislike>>>) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut slices = Vec::new();
+        loop {
+            match body.poll_slice(&mut cx) {
+                Poll::Ready(Some(Ok(slice))) => slices.push(String::from_utf8_lossy(&slice).into_owned()),
+                Poll::Ready(Some(Err(fault))) => return (slices, Poll::Ready(Err(fault))),
+                Poll::Ready(None) => return (slices, Poll::Ready(Ok(()))),
+                Poll::Pending => return (slices, Poll::Pending),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_is_held_back_until_the_body_is_found_right() {
+        let cases = [
+            (["a", "b"], Then::End, vec!["a", "b"], Poll::Ready(Ok(()))),
+            (["a", "b"], Then::Silence, vec!["a"], Poll::Pending),
+            (["a", "b"], Then::Break, vec!["a"], Poll::Ready(Err(BodyFault::Cut))),
+            (["a", "y"], Then::End, vec!["a"], Poll::Ready(Err(BodyFault::Wrong(Dislike::AtTheEnd)))),
+            (["a", "x"], Then::End, vec![], Poll::Ready(Err(BodyFault::Wrong(Dislike::OnTheWay)))),
+        ];
+        for (slices, then, handed_out, end) in cases {
+            let mut body = body(&slices, then, HOUR);
+            let fault = body.fault();
+            assert_eq!(out(&mut body), (handed_out.into_iter().map(str::to_owned).collect(), end.clone()));
+            // Whoever streamed the body is told of an interruption; whoever answers finds the reason here.
+            assert_eq!(fault.get().cloned(), if let Poll::Ready(Err(fault)) = end { Some(fault) } else { None });
+        }
+    }
+
+    #[tokio::test]
+    async fn the_condition_is_looked_at_when_the_body_is_right_and_not_before() {
+        let asked = Arc::new(AtomicBool::new(false));
+        let condition = |outcome: Result<(), Withdrawn>| -> Condition {
+            let asked = asked.clone();
+            Box::pin(async move {
+                asked.store(true, Ordering::SeqCst);
+                outcome.map(|()| Box::new("held") as Hold)
+            })
+        };
+        let mut waiting = body(&["a", "b"], Then::Silence, HOUR).unless_withdrawn(condition(Ok(())));
+        assert_eq!(out(&mut waiting), (vec!["a".to_owned()], Poll::Pending));
+        assert!(!asked.load(Ordering::SeqCst) && waiting.hold().get().is_none());
+
+        let mut right = body(&["a", "b"], Then::End, HOUR).unless_withdrawn(condition(Ok(())));
+        let hold = right.hold();
+        assert_eq!(out(&mut right), (vec!["a".to_owned(), "b".to_owned()], Poll::Ready(Ok(()))));
+        drop(right);
+        assert!(hold.get().is_some(), "it outlives the body, for as long as somebody waits for the answer");
+
+        let mut withdrawn = body(&["a", "b"], Then::End, HOUR).unless_withdrawn(condition(Err(Withdrawn)));
+        assert_eq!(out(&mut withdrawn), (vec!["a".to_owned()], Poll::Ready(Err(BodyFault::Withdrawn))));
+        assert_eq!(withdrawn.fault().get(), Some(&BodyFault::Withdrawn));
+    }
+
+    #[tokio::test]
+    async fn the_end_waits_for_a_condition_that_is_not_yet_known() {
+        let never: Condition = Box::pin(std::future::pending());
+        let mut body = body(&["a", "b"], Then::End, Duration::ZERO).unless_withdrawn(never);
+        // Not the client's silence: it has sent everything.
+        assert_eq!(out(&mut body), (vec!["a".to_owned()], Poll::Pending));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_stops_sending_is_not_waited_for() {
+        let silent = body(&["a", "b"], Then::Silence, Duration::ZERO);
+        let received = silent.received();
+        assert_eq!(silent.collect(10).await, Err(BodyFault::Idle));
+        assert_eq!(received.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_collected_whole_up_to_its_limit() {
+        for (slices, limit, expected) in [
+            (&["a", "b", "c"][..], 3, Ok("abc")),
+            (&["a", "b", "c"], 2, Err(BodyFault::TooLong)),
+            (&["abc"], 3, Ok("abc")),
+            (&["abc"], 2, Err(BodyFault::TooLong)),
+            (&[], 0, Ok("")),
+        ] {
+            let collected = body(slices, Then::End, HOUR).collect(limit).await;
+            assert_eq!(collected, expected.map(|text| Bytes::from_static(text.as_bytes())), "{slices:?} {limit}");
+        }
     }
 }

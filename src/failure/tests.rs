@@ -1,0 +1,241 @@
+//! Everything a client can be told, in one table.
+
+use std::fmt::Write as _;
+
+use http::HeaderMap;
+
+use super::*;
+use crate::authenticate::{BodyFault, ChecksumAlgorithm, Reason};
+use crate::clock::Timestamp;
+use crate::mfa::Fault;
+use crate::names::AccessKeyId;
+use crate::operation::{Action, UnclearReason, Unsupported};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+#[test]
+fn every_failure_has_its_answer() {
+    let mut table = String::new();
+    for failure in failures() {
+        let S3Error { status, code, message, details } = failure.s3_error();
+        let asked_by = if failure.is_anonymous() { " (anonymous)" } else { "" };
+        writeln!(table, "{}{asked_by}\n    {} {code}: {message}", name(&failure), status.as_u16()).expect("written");
+        for (name, value) in details {
+            writeln!(table, "    {name}: {value}").expect("written");
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn no_answer_says_what_went_wrong_within() {
+    for failure in failures() {
+        let document = failure.s3_error().document("/vault/key", RequestId::from_random([7; 16]));
+        for word in ["sled", "hyper", "portcullis::", "Option", "panicked", "src/"] {
+            assert!(!document.contains(word), "{failure:?}: {document}");
+        }
+    }
+}
+
+#[test]
+fn what_a_client_wrote_cannot_break_out_of_its_element() {
+    let unclear = unclear(UnclearReason::InvalidBucketName("</BucketName><Code>200</Code>&".to_owned()));
+    let document = unclear.s3_error().document("/<vault>/\u{1}\"", RequestId::from_random([7; 16]));
+    assert_eq!(document.matches("<Code>").count(), 1, "{document}");
+    assert!(document.contains("<BucketName>&lt;/BucketName&gt;&lt;Code&gt;200&lt;/Code&gt;&amp;</BucketName>"));
+    assert!(!document.contains("<vault>"));
+}
+
+#[test]
+fn the_record_of_a_foreign_device_keeps_its_code_to_itself() {
+    let (serial, code) = (DeviceSerial::parse("20899872").expect("a serial"), Code::new("123456"));
+    let error = Failure::Refused(Refusal::NotDeviceOwner { serial, code }).s3_error();
+    assert!(error.message.contains("123456") && !error.message_for_the_record().contains("123456"));
+}
+
+fn name(failure: &Failure) -> String {
+    let text = format!("{failure:?}");
+    // The request around the reason says nothing more.
+    let reason = text.split_once("reason: ").map(|(_, reason)| format!("… {reason}"));
+    reason.unwrap_or(text)
+}
+
+fn failures() -> Vec<Failure> {
+    let mut failures = Vec::new();
+    failures.extend(malformed().map(Failure::Malformed));
+    failures.extend(bodies().into_iter().map(Failure::Body));
+    failures.extend([
+        Failure::Busy,
+        Failure::Internal,
+        Failure::OtherOwner,
+        Failure::Preflight,
+        Failure::StateUnknown,
+        Failure::Unrecorded,
+    ]);
+    failures.extend(refusals().into_iter().map(Failure::Refused));
+    failures.extend(rejections().into_iter().map(rejected));
+    failures.extend(unclear_reasons().into_iter().map(unclear));
+    failures.extend(upstream().map(Failure::Upstream));
+    failures.push(Failure::UpstreamRefused(Box::new(UpstreamRefusal {
+        status: StatusCode::NOT_FOUND,
+        code: "NoSuchKey".to_owned(),
+        message: "The specified key does not exist.".to_owned(),
+        headers: HeaderMap::new(),
+    })));
+    failures
+}
+
+fn rejected(reason: Reason) -> Failure {
+    Failure::Rejected(Box::new(Rejected { key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").ok(), reason }))
+}
+
+fn unclear(reason: UnclearReason) -> Failure {
+    Failure::Unclear(Box::new(Unclear { bucket: None, key: None, action: None, reason }))
+}
+
+fn malformed() -> impl Iterator<Item = Malformed> {
+    [
+        Malformed::Framing,
+        Malformed::HeaderRepeated,
+        Malformed::HeaderValue,
+        Malformed::Host,
+        Malformed::Method,
+        Malformed::Query,
+        Malformed::QueryRepeated,
+        Malformed::Target,
+        Malformed::TargetTooLong,
+    ]
+    .into_iter()
+}
+
+fn bodies() -> Vec<BodyFailure> {
+    let faults = [
+        BodyFault::AfterEnd,
+        BodyFault::Checksum(ChecksumAlgorithm::Crc64Nvme),
+        BodyFault::ChunkMalformed,
+        BodyFault::ChunkSignature,
+        BodyFault::ChunkTooLarge,
+        BodyFault::ContentMd5,
+        BodyFault::ContentSha256,
+        BodyFault::TooLong,
+        BodyFault::TooShort,
+        BodyFault::TrailerMalformed,
+        BodyFault::TrailerSignature,
+    ];
+    let mut failures = vec![
+        BodyFailure::DigestMalformed,
+        BodyFailure::Incomplete,
+        BodyFailure::LengthMissing,
+        BodyFailure::SeveralChecksums,
+        BodyFailure::TimedOut,
+        BodyFailure::TooLong,
+        BodyFailure::UnsignedDocument,
+        BodyFailure::Withdrawn,
+    ];
+    failures.extend(faults.map(BodyFailure::Wrong));
+    failures
+}
+
+fn refusals() -> Vec<Refusal> {
+    let serial = DeviceSerial::parse("20899872").expect("a serial");
+    vec![
+        Refusal::ExclusionsPresent,
+        Refusal::InsecureTransport,
+        Refusal::LifecycleOnProtectedBucket,
+        Refusal::LifecyclePresent,
+        Refusal::MalformedOffer(Code::new("20899872:123456")),
+        Refusal::MfaRequired,
+        Refusal::NoSuchBucket,
+        Refusal::NotBucketOwner,
+        Refusal::NotDeviceOwner { serial, code: Code::new("123456") },
+        Refusal::NotVersioned,
+        Refusal::TokenCodeInvalid(Fault::WrongCode),
+        Refusal::TooManyCodesAtOnce,
+    ]
+}
+
+fn rejections() -> Vec<Reason> {
+    let claims = [
+        ClaimFault::Algorithm,
+        ClaimFault::Credential,
+        ClaimFault::Date,
+        ClaimFault::ExpiresMalformed,
+        ClaimFault::ExpiresOutOfRange,
+        ClaimFault::Missing("Credential"),
+        ClaimFault::Region { claimed: "eu-west-1".to_owned(), expected: "us-east-1".to_owned() },
+        ClaimFault::Repeated("Signature"),
+        ClaimFault::Service { claimed: "ec2".to_owned() },
+        ClaimFault::Signature,
+        ClaimFault::SignedHeaders,
+        ClaimFault::Terminator,
+        ClaimFault::UnknownField,
+    ];
+    let forms = [Form::AuthHeader, Form::QueryString];
+    let mut reasons: Vec<Reason> =
+        claims.into_iter().flat_map(|fault| forms.map(|form| Reason::Claim { form, fault: fault.clone() })).collect();
+    reasons.extend([
+        Reason::Anonymous,
+        Reason::DateMissing,
+        Reason::DecodedLengthMalformed,
+        Reason::DecodedLengthMissing,
+        Reason::Expired { at: NOW, lifetime_seconds: 60, now: NOW },
+        Reason::HeadersNotSigned(vec!["x-amz-a".to_owned(), "x-amz-b".to_owned()]),
+        Reason::InactiveKey,
+        Reason::NotYetValid { signed_at: NOW, now: NOW },
+        Reason::Path,
+        Reason::PayloadHashMalformed,
+        Reason::PayloadHashMissing,
+        Reason::ScopeDate,
+        Reason::SessionToken,
+        Reason::SessionTokenWithMfa,
+        Reason::SeveralMechanisms,
+        Reason::SigV2,
+        Reason::SigV4A,
+        Reason::SignatureMismatch,
+        Reason::SignedHeaderAbsent("x-amz-a".to_owned()),
+        Reason::Skewed { signed_at: NOW, now: NOW },
+        Reason::TrailerMismatch,
+        Reason::TrailerUnsupported,
+        Reason::UnknownKey,
+        Reason::UnknownScheme,
+        Reason::UnsignedPayloadInClear,
+    ]);
+    reasons
+}
+
+fn unclear_reasons() -> Vec<UnclearReason> {
+    vec![
+        UnclearReason::ConflictingQuery("acl".to_owned(), "policy".to_owned()),
+        UnclearReason::EntityTooLarge,
+        UnclearReason::IllegalVersioningConfiguration,
+        UnclearReason::InvalidArgument { name: "partNumber", value: "0".to_owned(), text: "A text" },
+        UnclearReason::InvalidBucketName("Vault".to_owned()),
+        UnclearReason::InvalidBucketOwner("me".to_owned()),
+        UnclearReason::InvalidUri,
+        UnclearReason::KeyTooLong(1025),
+        UnclearReason::MalformedPolicy,
+        UnclearReason::MalformedXml,
+        UnclearReason::MaxMessageLengthExceeded(65_536),
+        UnclearReason::MethodNotAllowed,
+        UnclearReason::MissingContentLength,
+        UnclearReason::MissingRequestBody,
+        UnclearReason::NotImplemented(Unsupported::Element("Grantee".to_owned())),
+        UnclearReason::NotImplemented(Unsupported::Header("x-amz-unknown".to_owned())),
+        UnclearReason::NotImplemented(Unsupported::Operation(Action::CreateSession)),
+        UnclearReason::NotImplemented(Unsupported::QueryKey("unknown".to_owned())),
+        UnclearReason::UnexpectedContent,
+    ]
+}
+
+fn upstream() -> impl Iterator<Item = UpstreamError> {
+    [
+        UpstreamError::BrokenOff,
+        UpstreamError::RefusesUs,
+        UpstreamError::Silent,
+        UpstreamError::Unreachable,
+        UpstreamError::Unreadable,
+        UpstreamError::Untrusted,
+        UpstreamError::Unwritable,
+    ]
+    .into_iter()
+}
