@@ -39,6 +39,8 @@ pub enum Failure {
     UpstreamRefused(Box<UpstreamRefusal>),
     /// Us: as many documents are in memory as may be, and none of them went in time.
     Busy,
+    /// Us: it was carried out, and that cannot be written down.
+    DoneUnrecorded,
     /// Us: the record or the state cannot be written, so nothing is done.
     Unrecorded,
     /// Us: something that must be known to judge cannot be read.
@@ -128,6 +130,7 @@ impl Failure {
             Self::Malformed(_) | Self::Preflight | Self::Rejected(_) => true,
             Self::Body(_)
             | Self::Busy
+            | Self::DoneUnrecorded
             | Self::Internal
             | Self::OtherOwner
             | Self::Refused(_)
@@ -145,6 +148,11 @@ impl Failure {
             Self::Malformed(malformed) => of_malformed(*malformed),
             Self::Body(failure) => of_body(failure),
             Self::Busy => slow_down(),
+            Self::DoneUnrecorded => S3Error::new(
+                500,
+                "InternalError",
+                "The request was carried out, but that cannot be recorded. Look at what is there before you repeat it.",
+            ),
             Self::OtherOwner => access_denied("Access Denied"),
             Self::Preflight => access_denied("CORSResponse: CORS is not enabled for this bucket."),
             Self::Refused(refusal) => of_refusal(refusal),

@@ -66,6 +66,7 @@ fn failures() -> Vec<Failure> {
     failures.extend(bodies().into_iter().map(Failure::Body));
     failures.extend([
         Failure::Busy,
+        Failure::DoneUnrecorded,
         Failure::Internal,
         Failure::OtherOwner,
         Failure::Preflight,

@@ -120,12 +120,13 @@ impl Gate {
         ending.error(&error, headers)
     }
 
+    /// Records what became of a request; by now it is done.
     async fn record(&self, draft: Draft, outcome: &Outcome, access: Access) -> Result<(), Failure> {
         let closed = draft.close(outcome);
         match (access, self.reads) {
             (Access::Write, _) | (Access::Read, Reads::Strict) => {
-                let sequence = closed.map_err(|_| Failure::Unrecorded)?;
-                self.journal.durable(sequence).await.map_err(|_| Failure::Unrecorded)
+                let sequence = closed.map_err(|_| Failure::DoneUnrecorded)?;
+                self.journal.durable(sequence).await.map_err(|_| Failure::DoneUnrecorded)
             }
             (Access::Read, Reads::Relaxed) => {
                 if closed.is_err() {

@@ -143,7 +143,7 @@ impl Protection {
                 MfaDelete::NeverSet => self.record(bucket, StateChange::Forget, now).await,
             },
             (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::Yes) => {
-                self.record(bucket, change, now).await
+                self.record(bucket, change, now).await.map_err(|_| Failure::DoneUnrecorded)
             }
             (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::No | Agreed::Unknown) => {
                 Ok(())
@@ -234,5 +234,167 @@ fn lease_of(request: &Request) -> Needs {
         | Hazard::ExposesData
         | Hazard::Replicates
         | Hazard::WeakensProtection => Needs::Write,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    use crate::config::Endpoint;
+    use crate::forward::{Patience, Signer, Trailers};
+    use crate::names::ObjectKey;
+    use crate::operation::{Action, VersioningDocument, VersioningStatus};
+    use crate::secret::Secret;
+    use crate::store::testing::in_memory;
+    use crate::wire::{Authorities, Dialler};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    /// In front of a store that is not there, so that whoever asks it fails.
+    async fn protection() -> (Protection, Store) {
+        let (store, _, _) = in_memory(NOW).await;
+        let endpoint = Endpoint::parse("http://127.0.0.1:1").expect("an endpoint");
+        let dialler = Dialler::new(endpoint, &Authorities::System).expect("plain");
+        let signer = Signer::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
+        let second = Duration::from_secs(1);
+        let patience = Patience { connect: second, response: second, idle: second };
+        let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
+        (Protection::new(store.clone(), upstream, Profile::Strict), store)
+    }
+
+    fn vault() -> BucketName {
+        BucketName::parse("vault").expect("a name")
+    }
+
+    fn request(action: Action, hazard: Hazard, document: Document) -> Request {
+        let mut request = Request::bare(action, Some(vault()), ObjectKey::parse("key").ok());
+        (request.hazard, request.document) = (hazard, document);
+        request
+    }
+
+    fn enabling() -> Request {
+        let document = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
+        request(Action::PutBucketVersioning, Hazard::ChangesVersioning(document), Document::Versioning(document))
+    }
+
+    fn uploading() -> Request {
+        request(Action::PutObject, Hazard::ReplacesNullVersion, Document::Payload)
+    }
+
+    #[test]
+    fn each_hazard_has_the_lease_that_keeps_its_judgement_true() {
+        let document = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Keep };
+        let hazards = [
+            Hazard::ChangesVersioning(document),
+            Hazard::CreatesBucket,
+            Hazard::DeletesBucket,
+            Hazard::DestroysVersion,
+            Hazard::ExpiresVersions,
+            Hazard::ExposesData,
+            Hazard::None,
+            Hazard::ReplacesNullVersion,
+            Hazard::ReplacesUnversioned,
+            Hazard::Replicates,
+            Hazard::WeakensProtection,
+        ];
+        let mut table = String::new();
+        for hazard in hazards {
+            for (body, document) in [("payload", Document::Payload), ("none", Document::None)] {
+                let [write, read] = [Action::PutObject, Action::GetObject].map(|action| {
+                    match lease_of(&request(action, hazard, document.clone())) {
+                        Needs::AtTheEnd => "read, at the end",
+                        Needs::Nothing => "nothing",
+                        Needs::Read => "read",
+                        Needs::Write => "write",
+                    }
+                });
+                writeln!(table, "{hazard:?}, body {body}: {write}; of a read: {read}").expect("written");
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    #[tokio::test]
+    async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
+        let mut table = String::new();
+        for change in [
+            StateChange::Bury,
+            StateChange::DisableMfaDelete,
+            StateChange::EnableMfaDelete,
+            StateChange::Forget,
+            StateChange::None,
+        ] {
+            for before in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+                for (said, agreed) in [("yes", Agreed::Yes), ("no", Agreed::No), ("nothing", Agreed::Unknown)] {
+                    let (protection, store) = protection().await;
+                    if before != MfaDelete::NeverSet {
+                        store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+                    }
+                    if before == MfaDelete::Disabled {
+                        store.record_bucket(&vault(), StateChange::DisableMfaDelete, NOW).await.expect("recorded");
+                    }
+                    let was = BucketState { mfa_delete: before, ..BucketState::UNPROTECTED };
+                    protection.before(&enabling(), change, NOW).await.expect("recorded");
+                    protection.after(&vault(), change, was, agreed, NOW).await.expect("recorded");
+                    let after = store.bucket(&vault());
+                    let now = (after.mfa_delete, after.name);
+                    writeln!(table, "{change:?} of {before:?}, the store says {said}: {now:?}").expect("written");
+                    let doubtful = !matches!(agreed, Agreed::Yes);
+                    assert!(!doubtful || before != MfaDelete::Enabled || after.mfa_delete == MfaDelete::Enabled);
+                }
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+
+    #[tokio::test]
+    async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else() {
+        let (protection, store) = protection().await;
+        let asks = async |request: &Request| match protection.hold(request, NOW).await {
+            Ok(_) => false,
+            Err(Failure::Upstream(UpstreamError::Unreachable)) => true,
+            Err(other) => panic!("{other:?}"),
+        };
+        let deleting = request(Action::DeleteObject, Hazard::DestroysVersion, Document::None);
+        assert!(asks(&enabling()).await, "whether it can be protected");
+        assert!(!asks(&uploading()).await, "nobody protected the bucket");
+        assert!(!asks(&deleting).await);
+        store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+        assert!(asks(&uploading()).await, "whether it replaces anything");
+        assert!(!asks(&enabling()).await, "it is protected already");
+        assert!(!asks(&deleting).await, "it needs a code whatever the store says");
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave() {
+        let (protection, store) = protection().await;
+        let held = protection.hold(&uploading(), NOW).await.expect("held");
+        let condition = protection.at_the_end(&held);
+        store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+        drop(protection.leases.write(&vault()).await);
+        match condition {
+            Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
+            None => panic!("nothing is looked at"),
+        }
+    }
+
+    #[test]
+    fn only_certainty_counts_as_an_answer() {
+        let of = |error| match Agreed::of(&Err(Failure::Upstream(error))) {
+            Agreed::No => "no",
+            Agreed::Unknown => "unknown",
+            Agreed::Yes => "yes",
+        };
+        for error in [UpstreamError::BrokenOff, UpstreamError::Silent, UpstreamError::Unreadable] {
+            assert_eq!(of(error), "unknown");
+        }
+        for error in
+            [UpstreamError::RefusesUs, UpstreamError::Unreachable, UpstreamError::Untrusted, UpstreamError::Unwritable]
+        {
+            assert_eq!(of(error), "no");
+        }
+        assert!(matches!(Agreed::of(&Err(Failure::Unrecorded)), Agreed::Unknown));
     }
 }
