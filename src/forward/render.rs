@@ -108,3 +108,105 @@ fn versioning(status: VersioningStatus) -> String {
         "{DECLARATION}<VersioningConfiguration xmlns=\"{NAMESPACE}\"><Status>{status}</Status></VersioningConfiguration>"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    use crate::operation::{Routing, UpstreamKind, route};
+    use crate::wire::{Head, Peer, Transport};
+
+    /// A request as a client sends it: its line, its headers, its document.
+    type Sent = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
+
+    const REQUESTS: &[Sent] = &[
+        ("GET /", &[], None),
+        ("GET /vault?list-type=2&prefix=a%20b%2F&delimiter=%2F&max-keys=5", &[], None),
+        ("GET /vault?versions&key-marker=%C3%A9", &[], None),
+        ("GET /vault/a%20b/%C3%A9+c?versionId=v1&response-content-type=text%2Fplain", &[("range", "bytes=0-9")], None),
+        ("GET /vault/a%2Fb?tagging", &[("x-forwarded-for", "192.0.2.1"), ("cookie", "a=b")], None),
+        ("DELETE /vault/key?versionId=null", &[("x-amz-mfa", "20899872 123456")], None),
+        ("DELETE /vault/key%3FversionId=v1", &[], None),
+        (
+            "PUT /vault/key",
+            &[
+                ("x-amz-meta-name", "a  b"),
+                ("content-encoding", "aws-chunked,gzip"),
+                ("content-length", "3"),
+                ("x-amz-sdk-checksum-algorithm", "CRC32"),
+                ("x-amz-checksum-crc32", "8AdzLQ=="),
+                ("x-amz-decoded-content-length", "3"),
+            ],
+            None,
+        ),
+        ("PUT /vault/key", &[("x-amz-copy-source", "other/a%20b+c%3F?versionId=v1")], None),
+        ("PUT /vault/key?partNumber=1&uploadId=u%2Bu", &[("content-length", "3")], None),
+        (
+            "POST /vault/key?uploads",
+            &[("x-amz-checksum-algorithm", "SHA256"), ("x-amz-checksum-type", "FULL_OBJECT")],
+            None,
+        ),
+        (
+            "POST /vault?delete",
+            &[("content-md5", "AAAAAAAAAAAAAAAAAAAAAA=="), ("x-amz-mfa", "20899872 123456")],
+            Some(
+                "<Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key></Object>\
+                 <Object><VersionId>v1</VersionId><Key>c</Key></Object></Delete>",
+            ),
+        ),
+        (
+            "PUT /vault?versioning",
+            &[("x-amz-mfa", "20899872 123456")],
+            Some(
+                "<VersioningConfiguration><MfaDelete>Enabled</MfaDelete>\
+                 <Status>Enabled</Status></VersioningConfiguration>",
+            ),
+        ),
+        (
+            "PUT /vault?tagging",
+            &[],
+            Some("<Tagging><TagSet><Tag><Value>1 &lt; 2</Value><Key>k</Key></Tag></TagSet></Tagging>"),
+        ),
+        ("PUT /vault?policy", &[], Some("{\"Statement\": [] }")),
+    ];
+
+    fn rendered((line, headers, document): &Sent) -> Rendered {
+        let (method, target) = line.split_once(' ').expect("a line");
+        let mut request = http::Request::builder().method(method).uri(target).header("host", "gate");
+        for (name, value) in *headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(document) = document {
+            request = request.header("content-length", document.len());
+        }
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
+        let head = Head::read(&parts, peer).expect("a legal head");
+        let routing = Routing { base_domain: None, upstream: UpstreamKind::Aws };
+        let document = document.map(|document| Bytes::from_static(document.as_bytes()));
+        let request = route(&head, &routing).and_then(|routed| routed.complete(document)).expect(line);
+        render(&request).expect(line)
+    }
+
+    #[test]
+    fn what_is_sent_is_written_from_what_was_understood() {
+        let mut table = String::new();
+        for sent in REQUESTS {
+            let Rendered { method, path, query, mut headers, content } = rendered(sent);
+            headers.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
+            writeln!(table, "{}\n    {} {path}?{query}", sent.0, method.as_str()).expect("written");
+            for (name, value) in headers {
+                writeln!(table, "    {name}: {}", String::from_utf8_lossy(value.as_bytes())).expect("written");
+            }
+            match content {
+                Content::Document(bytes) if bytes.is_empty() => {}
+                Content::Document(bytes) => {
+                    writeln!(table, "    {}", String::from_utf8_lossy(&bytes).replace('\n', "~")).expect("written");
+                }
+                Content::Payload => writeln!(table, "    (its payload)").expect("written"),
+            }
+        }
+        insta::assert_snapshot!(table);
+    }
+}
