@@ -61,6 +61,8 @@ impl Rig {
         let mut settings = Settings::standard(directory.path().join("state"), endpoint, credentials);
         settings.listen.address = SocketAddr::from(([127, 0, 0, 1], 0));
         settings.audit.segment_size = 1 << 20;
+        // A spoilt request may not say that its connection ends with it.
+        settings.limits.keep_alive = std::time::Duration::from_millis(500);
         change(&mut settings);
         let clock = Arc::new(AtomicI64::new(START));
         let running = serve::start(&settings, Clock::Set(clock.clone())).await.expect("a gate");
