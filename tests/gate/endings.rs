@@ -16,6 +16,7 @@ async fn all_events(rig: Rig) -> Vec<Event> {
 
 fn quick(settings: &mut portcullis::config::Settings) {
     settings.limits.header_timeout = Duration::from_millis(100);
+    settings.limits.keep_alive = Duration::from_millis(100);
     settings.limits.body_idle = Duration::from_millis(100);
     settings.limits.drain = Duration::from_secs(2);
 }

@@ -154,8 +154,12 @@ async fn a_request_sent_again_finds_its_code_spent() {
 fn no_mutation_of_a_denied_delete_reaches_the_store() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let rig = runtime.block_on(async {
-        // A head that an edit left open is given up soon.
-        let rig = Rig::with(|settings| settings.limits.header_timeout = Duration::from_millis(100)).await;
+        let rig = Rig::with(|settings| {
+            // A head that an edit left open is given up soon, and so is a connection that it left alive.
+            settings.limits.header_timeout = Duration::from_millis(100);
+            settings.limits.keep_alive = Duration::from_millis(100);
+        })
+        .await;
         rig.protect("vault").await;
         rig
     });

@@ -174,9 +174,12 @@ fn elements(rules: &'static [Rule]) -> BoxedStrategy<String> {
         .iter()
         .map(|rule| {
             let one = element(rule);
-            match rule.times {
-                Times::Many => vec(one, 0..3).prop_map(|all| all.concat()).boxed(),
-                Times::Once => prop_oneof![1 => Just(String::new()), 3 => one].boxed(),
+            match (rule.times, rule.name) {
+                // Without these the document is none, or rarely one.
+                (Times::Many, "Object" | "Part") => vec(one, 1..3).prop_map(|all| all.concat()).boxed(),
+                (Times::Once, "ETag" | "Key" | "PartNumber" | "Status") => one,
+                (Times::Many, _) => vec(one, 0..3).prop_map(|all| all.concat()).boxed(),
+                (Times::Once, _) => prop_oneof![1 => Just(String::new()), 3 => one].boxed(),
             }
         })
         .collect();
@@ -189,6 +192,7 @@ fn element(rule: &'static Rule) -> BoxedStrategy<String> {
         Inner::Elements(rules) => elements(rules),
         Inner::Text => match name {
             "Status" => select(vec!["Enabled", "Suspended", "ON", "OFF"]).prop_map(str::to_owned).boxed(),
+            "ETag" => "[a-z\"-]{1,8}".prop_map(|tag| escaped(&tag)).boxed(),
             "MfaDelete" => select(vec!["Enabled", "Disabled"]).prop_map(str::to_owned).boxed(),
             "Mode" => Just("GOVERNANCE".to_owned()).boxed(),
             "RetainUntilDate" => Just("2030-01-01T00:00:00Z".to_owned()).boxed(),

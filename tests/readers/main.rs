@@ -26,7 +26,8 @@ use proptest::test_runner::{Config, TestRunner};
 use generate::Sent;
 use raw::{Raw, Reading};
 
-const CASES: u32 = 2500;
+/// So many that each operation comes up some twenty times.
+const CASES: u32 = 4000;
 
 #[test]
 fn minio_reads_what_was_judged() {
