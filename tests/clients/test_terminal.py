@@ -23,7 +23,7 @@ def a_device_is_added_by_hand(gate, codes):
     person.types(code(step - 1))
     person.reads("code after it")
     person.types(code(step))
-    person.reads("code")
+    person.reads("ode of ")
     person.types(sponsor)
     person.reads("is active")
     assert person.leaves() == 0
@@ -36,7 +36,7 @@ def a_device_is_added_by_hand(gate, codes):
 def a_bucket_is_protected_by_hand(gate, codes, root, versioned):
     offer = codes.take()
     person = Person(gate, "mfa-delete", "enable", versioned)
-    person.reads("code")
+    person.reads("ode of ")
     person.types(offer)
 
     assert person.leaves() == 0
@@ -47,7 +47,7 @@ def a_device_is_named_by_its_name_where_there_are_several(gate, codes, root, own
     device, step = codes.idle()
     device.spent = step
     person = Person(gate, "mfa-delete", "disable", own_vault)
-    person.reads("code")
+    person.reads("ode of ")
     person.types(f"{device.serial.rsplit('/', 1)[1]} {device.code(step)}")
 
     assert person.leaves() == 0
