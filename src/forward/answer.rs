@@ -71,11 +71,10 @@ const ABOUT_US: &[&str] = &[
     "XAmzContentSHA256Mismatch",
 ];
 
-/// Reads an answer to a permitted request.
+/// Reads an answer to a permitted request; of its headers the transport left those that are [`allowed`].
 pub async fn read(permit: &Permit, response: Response<Download>) -> Result<Answer, UpstreamError> {
     let (parts, body) = response.into_parts();
-    let headers = allowed(&parts.headers);
-    let status = parts.status;
+    let (status, headers) = (parts.status, parts.headers);
     let request = permit.request();
     let action = request.action;
     if status == StatusCode::NOT_MODIFIED {
@@ -133,7 +132,7 @@ impl Done {
 
 /// Headers that mean something to a client of S3. The others name the upstream, its software or its
 /// own requests, or would send the client around the gate.
-fn allowed(from: &HeaderMap) -> HeaderMap {
+pub(super) fn allowed(from: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(from.len());
     for (name, value) in from {
         if is_allowed(name) {
@@ -143,7 +142,8 @@ fn allowed(from: &HeaderMap) -> HeaderMap {
     kept
 }
 
-fn is_allowed(name: &HeaderName) -> bool {
+/// Whether a client may see a header.
+pub(super) fn is_allowed(name: &HeaderName) -> bool {
     let name = name.as_str();
     match name.strip_prefix("x-amz-") {
         Some(rest) => !matches!(rest, "request-id" | "id-2" | "bucket-region" | "expected-bucket-owner"),

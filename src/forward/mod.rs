@@ -2,9 +2,12 @@
 
 mod answer;
 mod chunks;
+mod download;
+mod fetch;
 mod pool;
 mod render;
 mod send;
+mod shelf;
 mod sign;
 mod upload;
 mod xml;
@@ -12,7 +15,7 @@ mod xml;
 use thiserror::Error;
 
 pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal};
-pub use pool::{Download, Pool};
+pub use download::Download;
 pub use render::{Content, Rendered, Unwritable, render};
 pub use send::{Patience, Payload, Trailers, Upstream};
 pub use sign::Signer;

@@ -1,46 +1,34 @@
 //! Connections to the upstream, kept open between requests.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
-use super::{Upload, UpstreamError};
-use crate::wire::{DialError, Dialler};
+use super::Download;
+use super::shelf::Shelf;
+use super::{Upload, UpstreamError, answer};
+use crate::wire::{DialError, Dialler, Stream};
 
-/// Connections to one upstream. The one used last is used first, so that idle ones age and go.
+/// Sends requests of every kind, with hyper.
 #[derive(Clone, Debug)]
-pub struct Pool(Arc<Inner>);
+pub(super) struct Pool(Arc<Door<SendRequest<Upload>>>);
 
+/// The way to one upstream, and the connections that wait there.
 #[derive(Debug)]
-struct Inner {
-    dialler: Dialler,
-    connect_timeout: Duration,
-    idle_timeout: Duration,
-    idle: Mutex<VecDeque<Idle>>,
+pub(super) struct Door<C> {
+    pub dialler: Dialler,
+    pub connect_timeout: Duration,
+    pub shelf: Shelf<C>,
 }
-
-#[derive(Debug)]
-struct Idle {
-    sender: SendRequest<Upload>,
-    since: Instant,
-}
-
-/// More idle connections than this serve nobody.
-const MOST_IDLE: usize = 512;
 
 impl Pool {
     /// A pool without connections; they are made as they are needed.
-    pub fn new(dialler: Dialler, connect_timeout: Duration, idle_timeout: Duration) -> Self {
-        Self(Arc::new(Inner { dialler, connect_timeout, idle_timeout, idle: Mutex::default() }))
+    pub fn new(door: Door<SendRequest<Upload>>) -> Self {
+        Self(Arc::new(door))
     }
 
     /// Sends one request and waits for the head of the answer.
@@ -49,17 +37,19 @@ impl Pool {
     /// closed the idle connection. Nothing else is ever repeated.
     pub async fn send(&self, mut request: Request<Upload>) -> Result<Response<Download>, UpstreamError> {
         loop {
-            let (mut sender, fresh) = match self.0.take_idle() {
+            let (mut sender, fresh) = match self.0.shelf.take() {
                 Some(mut sender) => match sender.ready().await {
                     Ok(()) => (sender, Fresh::No),
                     Err(_) => continue,
                 },
-                None => (self.0.connect().await?, Fresh::Yes),
+                None => (Box::pin(self.connect()).await?, Fresh::Yes),
             };
             match sender.try_send_request(request).await {
                 Ok(response) => {
-                    let home = self.0.clone();
-                    return Ok(response.map(|body| Download { body, home, sender: Some(sender) }));
+                    let (mut parts, body) = response.into_parts();
+                    parts.headers = answer::allowed(&parts.headers);
+                    let body = Download::streamed(body, sender, self.0.clone());
+                    return Ok(Response::from_parts(parts, body));
                 }
                 Err(mut failed) => match (failed.take_message(), fresh) {
                     (Some(unsent), Fresh::No) => request = unsent,
@@ -69,40 +59,9 @@ impl Pool {
             }
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Fresh {
-    No,
-    Yes,
-}
-
-impl Inner {
-    fn take_idle(&self) -> Option<SendRequest<Upload>> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(Idle { sender, since }) = idle.pop_back() {
-            if since.elapsed() > self.idle_timeout {
-                // Those below it are older still.
-                idle.clear();
-                return None;
-            }
-            if !sender.is_closed() {
-                return Some(sender);
-            }
-        }
-        None
-    }
-
-    fn keep(&self, sender: SendRequest<Upload>) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MOST_IDLE {
-            idle.push_back(Idle { sender, since: Instant::now() });
-        }
-    }
 
     async fn connect(&self) -> Result<SendRequest<Upload>, UpstreamError> {
-        let connected = tokio::time::timeout(self.connect_timeout, self.dialler.connect()).await;
-        let stream = connected.map_err(|_| UpstreamError::Unreachable)?.map_err(|error| self.explain(&error))?;
+        let stream = connect(&self.0.dialler, self.0.connect_timeout).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(UpstreamError::of)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -111,66 +70,37 @@ impl Inner {
         });
         Ok(sender)
     }
+}
 
-    fn explain(&self, error: &DialError) -> UpstreamError {
-        let endpoint = self.dialler.endpoint();
-        match error {
-            DialError::Unreachable(_) => UpstreamError::Unreachable,
-            DialError::Handshake(_) => {
-                tracing::warn!(%endpoint, %error, "the upstream cannot be spoken to");
-                UpstreamError::Unreachable
-            }
-            DialError::Untrusted(_) => {
-                tracing::error!(%endpoint, %error, "nothing is sent to the upstream; upstream.ca_file names whom to trust");
-                UpstreamError::Untrusted
-            }
+impl<C> Door<C> {
+    pub fn new(dialler: Dialler, connect_timeout: Duration, idle_timeout: Duration) -> Self {
+        Self { dialler, connect_timeout, shelf: Shelf::new(idle_timeout) }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Fresh {
+    No,
+    Yes,
+}
+
+/// A new connection.
+pub(super) async fn connect(dialler: &Dialler, patience: Duration) -> Result<Stream<TcpStream>, UpstreamError> {
+    let connected = tokio::time::timeout(patience, dialler.connect()).await;
+    connected.map_err(|_| UpstreamError::Unreachable)?.map_err(|error| explain(dialler, &error))
+}
+
+fn explain(dialler: &Dialler, error: &DialError) -> UpstreamError {
+    let endpoint = dialler.endpoint();
+    match error {
+        DialError::Unreachable(_) => UpstreamError::Unreachable,
+        DialError::Handshake(_) => {
+            tracing::warn!(%endpoint, %error, "the upstream cannot be spoken to");
+            UpstreamError::Unreachable
         }
-    }
-}
-
-/// The body of an upstream's answer; read to its end, it gives its connection back.
-#[derive(Debug)]
-pub struct Download {
-    body: Incoming,
-    home: Arc<Inner>,
-    /// Until the end was read: an unread rest would be taken for the next answer.
-    sender: Option<SendRequest<Upload>>,
-}
-
-impl Body for Download {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if frame.is_none() || self.body.is_end_stream() {
-            self.go_home();
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Download {
-    fn go_home(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.home.keep(sender);
-        }
-    }
-}
-
-impl Drop for Download {
-    fn drop(&mut self) {
-        // An answer without a body is never polled.
-        if self.body.is_end_stream() {
-            self.go_home();
+        DialError::Untrusted(_) => {
+            tracing::error!(%endpoint, %error, "nothing is sent to the upstream; upstream.ca_file names whom to trust");
+            UpstreamError::Untrusted
         }
     }
 }

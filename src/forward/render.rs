@@ -56,6 +56,14 @@ pub fn render(request: &Request) -> Result<Rendered, Unwritable> {
     Ok(Rendered { method: request.action.row().method, path: path(request), query: query(request), headers, content })
 }
 
+impl Rendered {
+    /// Whether the request reads, and has no body to tell what.
+    pub fn only_reads(&self) -> bool {
+        let bare = matches!(&self.content, Content::Document(bytes) if bytes.is_empty());
+        bare && matches!(self.method, Method::Get | Method::Head)
+    }
+}
+
 fn path(request: &Request) -> String {
     let mut path = String::from("/");
     if let Some(bucket) = &request.bucket {

@@ -16,7 +16,9 @@ use sha2::{Digest, Sha256};
 
 use super::answer::{self, Answer};
 use super::chunks::{Chunks, Framing};
-use super::{Content, Download, Node, Pool, Rendered, Signer, Source, Upload, UpstreamError, render};
+use super::fetch::Fetcher;
+use super::pool::{Door, Pool};
+use super::{Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
 use crate::clock::Timestamp;
 use crate::config::{Endpoint, Scheme};
@@ -29,6 +31,7 @@ use crate::wire::{Dialler, Method};
 pub struct Upstream {
     endpoint: Endpoint,
     host: String,
+    fetcher: Fetcher,
     pool: Pool,
     signer: Signer,
     patience: Patience,
@@ -94,8 +97,9 @@ impl Upstream {
     pub fn new(dialler: Dialler, signer: Signer, patience: Patience, trailers: Trailers) -> Self {
         let endpoint = dialler.endpoint().clone();
         let listeners = Listeners::on_the_way_to(&endpoint);
-        let pool = Pool::new(dialler, patience.connect, patience.idle);
-        Self { host: endpoint.authority(), endpoint, pool, signer, patience, listeners, trailers }
+        let fetcher = Fetcher::new(Door::new(dialler.clone(), patience.connect, patience.idle));
+        let pool = Pool::new(Door::new(dialler, patience.connect, patience.idle));
+        Self { host: endpoint.authority(), endpoint, fetcher, pool, signer, patience, listeners, trailers }
     }
 
     /// Where it listens.
@@ -178,6 +182,25 @@ impl Upstream {
     }
 
     async fn exchange(
+        &self,
+        rendered: Rendered,
+        payload: Option<Payload>,
+        now: Timestamp,
+    ) -> Result<Response<Download>, UpstreamError> {
+        if payload.is_none() && rendered.only_reads() {
+            return self.fetch(&rendered, now).await;
+        }
+        // Seldom, and large.
+        Box::pin(self.carry(rendered, payload, now)).await
+    }
+
+    async fn fetch(&self, rendered: &Rendered, now: Timestamp) -> Result<Response<Download>, UpstreamError> {
+        let signed = self.signer.sign(rendered, &self.host, EMPTY_SHA256, now).ok_or(UpstreamError::Unwritable)?;
+        let fetched = tokio::time::timeout(self.patience.response, self.fetcher.fetch(rendered, &signed)).await;
+        fetched.unwrap_or(Err(UpstreamError::Silent))
+    }
+
+    async fn carry(
         &self,
         rendered: Rendered,
         payload: Option<Payload>,

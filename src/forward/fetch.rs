@@ -1,0 +1,529 @@
+//! Reads from the upstream: a request without a body, written at once, and its answer over the same connection.
+//!
+//! hyper's client gives each connection a task of its own, to which a request crosses and from which its answer comes back;
+//! for the reads that are most of what a store is asked, that costs as much as all that the gate decides. Answers are framed
+//! as RFC 9112, section 6.3, has it, and what is doubtful ends the connection.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::Frame;
+use httparse::Status;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::pool::{Door, connect};
+use super::sign::Signed;
+use super::{Download, Rendered, UpstreamError, answer};
+use crate::wire::{Method, Stream};
+
+/// Sends requests that only read.
+#[derive(Clone, Debug)]
+pub(super) struct Fetcher(Arc<Door<Connection>>);
+
+/// A connection over which one request at a time is under way.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: Stream<TcpStream>,
+    /// What was read and belongs to the answer under way.
+    input: BytesMut,
+    /// The head of the request, kept for its room.
+    output: Vec<u8>,
+}
+
+/// What is left of an answer's body.
+#[derive(Debug)]
+enum Rest {
+    Chunks(Chunk),
+    Length(u64),
+    /// As much as comes until the upstream closes.
+    UntilClose,
+}
+
+/// Where the reading of a chunked body stands.
+#[derive(Debug)]
+enum Chunk {
+    Data(u64),
+    /// The line break after the data.
+    End,
+    Size,
+    Trailer,
+}
+
+/// Whether another request may follow over the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    Close,
+    Reuse,
+}
+
+/// The head of an answer.
+struct Head {
+    status: StatusCode,
+    headers: HeaderMap,
+    rest: Rest,
+    after: After,
+}
+
+/// Why a connection gave no answer.
+enum Failed {
+    /// Not a byte of an answer came.
+    Unanswered,
+    Other(UpstreamError),
+}
+
+/// The longest head of an answer, and the longest trailer.
+const LONGEST_HEAD: usize = 64 * 1024;
+const MOST_HEADERS: usize = 100;
+/// What is read at once, in the middle of a long body.
+const READ: usize = 128 * 1024;
+/// Room for the head of an answer and a small object.
+const FIRST_READ: usize = 8 * 1024;
+/// Interim answers that are passed over.
+const MOST_INTERIM: usize = 8;
+
+impl Fetcher {
+    pub fn new(door: Door<Connection>) -> Self {
+        Self(Arc::new(door))
+    }
+
+    /// Sends one request and waits for the head of the answer.
+    ///
+    /// Where an idle connection turns out to be closed before a byte of the answer came, the request goes out over
+    /// another: it reads, so that twice is as good as once (RFC 9110, section 9.2.2).
+    pub async fn fetch(&self, rendered: &Rendered, signed: &Signed) -> Result<Response<Download>, UpstreamError> {
+        while let Some(mut connection) = self.0.shelf.take() {
+            if !connection.is_quiet() {
+                continue;
+            }
+            match connection.ask(rendered, signed).await {
+                Ok(head) => return Ok(self.response(rendered.method, head, connection)),
+                Err(Failed::Unanswered) => {}
+                Err(Failed::Other(error)) => return Err(error),
+            }
+        }
+        // Rare, and large.
+        let mut connection = Box::pin(self.connect()).await?;
+        match connection.ask(rendered, signed).await {
+            Ok(head) => Ok(self.response(rendered.method, head, connection)),
+            Err(Failed::Unanswered) => Err(UpstreamError::BrokenOff),
+            Err(Failed::Other(error)) => Err(error),
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, UpstreamError> {
+        let stream = connect(&self.0.dialler, self.0.connect_timeout).await?;
+        Ok(Connection { stream, input: BytesMut::new(), output: Vec::new() })
+    }
+
+    fn response(&self, method: Method, head: Head, connection: Connection) -> Response<Download> {
+        let Head { status, headers, rest, after } = head;
+        let rest = match method {
+            Method::Head => Rest::Length(0),
+            Method::Delete | Method::Get | Method::Options | Method::Post | Method::Put => rest,
+        };
+        let home = self.0.clone();
+        let mut fetched = Fetched { rest, after, connection: Some(connection), home };
+        fetched.end_if_over();
+        let mut response = Response::new(Download::fetched(fetched));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+impl Connection {
+    /// Whether nothing came while nothing was asked: bytes would be no answer to what is asked next.
+    fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    async fn ask(&mut self, rendered: &Rendered, signed: &Signed) -> Result<Head, Failed> {
+        self.output.clear();
+        write_head(&mut self.output, rendered, signed).map_err(Failed::Other)?;
+        self.stream.write_all(&self.output).await.map_err(|_| Failed::Unanswered)?;
+        self.input.reserve(FIRST_READ);
+        for _ in 0..MOST_INTERIM {
+            let bytes = self.head().await?;
+            let head = Head::read(&bytes).map_err(Failed::Other)?;
+            match head.status {
+                StatusCode::SWITCHING_PROTOCOLS => break,
+                interim if interim.is_informational() => {}
+                _ => return Ok(head),
+            }
+        }
+        Err(Failed::Other(UpstreamError::Unreadable))
+    }
+
+    /// The bytes of a head, its empty line included.
+    async fn head(&mut self) -> Result<Bytes, Failed> {
+        const EMPTY_LINE: &[u8] = b"\r\n\r\n";
+        let mut searched = 0;
+        loop {
+            let unsearched = self.input.get(searched..).unwrap_or(&[]);
+            if let Some(found) = unsearched.windows(EMPTY_LINE.len()).position(|window| window == EMPTY_LINE) {
+                return Ok(self.input.split_to(searched + found + EMPTY_LINE.len()).freeze());
+            }
+            if self.input.len() > LONGEST_HEAD {
+                return Err(Failed::Other(UpstreamError::Unreadable));
+            }
+            searched = self.input.len().saturating_sub(EMPTY_LINE.len() - 1);
+            match (self.stream.read_buf(&mut self.input).await, self.input.is_empty()) {
+                (Ok(1..), _) => {}
+                (Ok(0) | Err(_), true) => return Err(Failed::Unanswered),
+                (Ok(0) | Err(_), false) => return Err(Failed::Other(UpstreamError::BrokenOff)),
+            }
+        }
+    }
+}
+
+fn write_head(out: &mut Vec<u8>, rendered: &Rendered, signed: &Signed) -> Result<(), UpstreamError> {
+    let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    // Both are percent-encoded; whatever else came here must not begin a line of its own.
+    if !visible(&rendered.path) || !visible(&rendered.query) {
+        return Err(UpstreamError::Unwritable);
+    }
+    let separator = if rendered.query.is_empty() { "" } else { "?" };
+    for part in [rendered.method.as_str(), " ", &rendered.path, separator, &rendered.query, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    for (name, value) in rendered.headers.iter().chain(&signed.headers) {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
+}
+
+impl Head {
+    /// Reads a whole head; only the headers that a client may see are kept.
+    fn read(bytes: &Bytes) -> Result<Self, UpstreamError> {
+        let unreadable = UpstreamError::Unreadable;
+        let mut lines = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut parsed = httparse::Response::new(&mut lines);
+        match parsed.parse(bytes) {
+            Ok(Status::Complete(length)) if length == bytes.len() => {}
+            Ok(_) | Err(_) => return Err(unreadable),
+        }
+        let status = StatusCode::from_u16(parsed.code.unwrap_or(0)).map_err(|_| unreadable)?;
+        let mut head =
+            Self { status, headers: HeaderMap::with_capacity(12), rest: Rest::UntilClose, after: After::Close };
+        let (mut length, mut chunked, mut close) = (None, false, parsed.version != Some(1));
+        for line in parsed.headers.iter() {
+            let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| unreadable)?;
+            if name == header::CONTENT_LENGTH {
+                let said = read_length(line.value).ok_or(unreadable)?;
+                if length.replace(said).is_some() {
+                    return Err(unreadable);
+                }
+            } else if name == header::TRANSFER_ENCODING {
+                if chunked || !line.value.eq_ignore_ascii_case(b"chunked") {
+                    return Err(unreadable);
+                }
+                chunked = true;
+            } else if name == header::CONNECTION {
+                let mut tokens = line.value.split(|byte| *byte == b',');
+                close |= tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"));
+            }
+            if answer::is_allowed(&name) {
+                let value = HeaderValue::from_maybe_shared(bytes.slice_ref(line.value)).map_err(|_| unreadable)?;
+                head.headers.append(name, value);
+            }
+        }
+        let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational();
+        head.rest = match (length, chunked) {
+            _ if bodiless => Rest::Length(0),
+            // Two lengths are two answers to somebody.
+            (Some(_), true) => return Err(unreadable),
+            (Some(length), false) => Rest::Length(length),
+            (None, true) => Rest::Chunks(Chunk::Size),
+            (None, false) => Rest::UntilClose,
+        };
+        head.after = match (&head.rest, close) {
+            (Rest::UntilClose, _) | (_, true) => After::Close,
+            (Rest::Chunks(_) | Rest::Length(_), false) => After::Reuse,
+        };
+        Ok(head)
+    }
+}
+
+/// Digits alone: `parse` would take a sign.
+fn read_length(value: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(value).ok()?;
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// The body of an answer; read to its end, it gives its connection back.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    rest: Rest,
+    after: After,
+    /// Until the end was read.
+    connection: Option<Connection>,
+    home: Arc<Door<Connection>>,
+}
+
+impl Fetched {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        loop {
+            let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+            match self.rest.take(&mut connection.input) {
+                Ok(Taken::Data(bytes)) => {
+                    self.end_if_over();
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                Ok(Taken::End) => {
+                    self.go_home();
+                    return Poll::Ready(None);
+                }
+                Ok(Taken::Nothing) => {}
+                Err(error) => return self.fail(error),
+            }
+            connection.input.reserve(self.rest.room());
+            let read = pin!(connection.stream.read_buf(&mut connection.input));
+            match (ready!(read.poll(cx)), &self.rest) {
+                (Ok(1..), _) => {}
+                (Ok(0), Rest::UntilClose) => {
+                    self.connection = None;
+                    return Poll::Ready(None);
+                }
+                (Ok(0) | Err(_), _) => return self.fail(UpstreamError::BrokenOff),
+            }
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.connection.is_none()
+    }
+
+    /// The bytes still to come, where the upstream said how many.
+    pub fn length(&self) -> Option<u64> {
+        match self.rest {
+            Rest::Length(length) => Some(length),
+            Rest::Chunks(_) | Rest::UntilClose => None,
+        }
+    }
+
+    fn end_if_over(&mut self) {
+        if let Rest::Length(0) = self.rest {
+            self.go_home();
+        }
+    }
+
+    fn go_home(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        // Bytes after the answer are nobody's.
+        if self.after == After::Reuse && connection.input.is_empty() {
+            self.home.shelf.keep(connection);
+        }
+    }
+
+    fn fail(&mut self, error: UpstreamError) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        self.connection = None;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+/// What was taken from the input.
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    Data(Bytes),
+    End,
+    /// More has to be read.
+    Nothing,
+}
+
+impl Rest {
+    fn take(&mut self, input: &mut BytesMut) -> Result<Taken, UpstreamError> {
+        match self {
+            Self::Length(0) => Ok(Taken::End),
+            Self::Length(left) => Ok(cut(left, input)),
+            Self::UntilClose if input.is_empty() => Ok(Taken::Nothing),
+            Self::UntilClose => Ok(Taken::Data(input.split().freeze())),
+            Self::Chunks(chunk) => chunk.take(input),
+        }
+    }
+
+    fn room(&self) -> usize {
+        match self {
+            Self::Length(left) => usize::try_from(*left).unwrap_or(READ).min(READ),
+            Self::Chunks(_) | Self::UntilClose => READ / 4,
+        }
+    }
+}
+
+/// As much of the input as is still to come.
+fn cut(left: &mut u64, input: &mut BytesMut) -> Taken {
+    let length = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+    if length == 0 {
+        return Taken::Nothing;
+    }
+    *left -= u64::try_from(length).unwrap_or(0);
+    Taken::Data(input.split_to(length).freeze())
+}
+
+impl Chunk {
+    fn take(&mut self, input: &mut BytesMut) -> Result<Taken, UpstreamError> {
+        let unreadable = UpstreamError::Unreadable;
+        loop {
+            match self {
+                Self::Size => match httparse::parse_chunk_size(input) {
+                    Ok(Status::Complete((length, size))) => {
+                        input.advance(length);
+                        *self = if size == 0 { Self::Trailer } else { Self::Data(size) };
+                    }
+                    Ok(Status::Partial) if input.len() <= LONGEST_HEAD => return Ok(Taken::Nothing),
+                    Ok(Status::Partial) | Err(_) => return Err(unreadable),
+                },
+                Self::Data(left) => {
+                    let taken = cut(left, input);
+                    if *left == 0 {
+                        *self = Self::End;
+                    }
+                    return Ok(taken);
+                }
+                Self::End => match input.first_chunk::<2>() {
+                    Some(b"\r\n") => {
+                        input.advance(2);
+                        *self = Self::Size;
+                    }
+                    Some(_) => return Err(unreadable),
+                    None => return Ok(Taken::Nothing),
+                },
+                // What it says is for nobody: no header of it passes.
+                Self::Trailer => match input.windows(2).position(|window| window == b"\r\n") {
+                    Some(0) => {
+                        input.advance(2);
+                        return Ok(Taken::End);
+                    }
+                    Some(line) => input.advance(line + 2),
+                    None if input.len() <= LONGEST_HEAD => return Ok(Taken::Nothing),
+                    None => return Err(unreadable),
+                },
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn head(text: &str) -> Result<Head, UpstreamError> {
+        Head::read(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    fn framed(lines: &str) -> Option<(String, After)> {
+        let head = head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n")).ok()?;
+        Some((format!("{:?}", head.rest), head.after))
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_its_head_says_in_one_way() {
+        let reuse = |rest: &str| Some((rest.to_owned(), After::Reuse));
+        let close = |rest: &str| Some((rest.to_owned(), After::Close));
+        assert_eq!(framed("Content-Length: 5\r\n"), reuse("Length(5)"));
+        assert_eq!(framed("transfer-encoding: Chunked\r\n"), reuse("Chunks(Size)"));
+        assert_eq!(framed("content-length: 5\r\nconnection: keep-alive, Close\r\n"), close("Length(5)"));
+        assert_eq!(framed(""), close("UntilClose"));
+        for doubtful in [
+            "content-length: 5\r\ncontent-length: 5\r\n",
+            "content-length: +5\r\n",
+            "content-length: 5, 5\r\n",
+            "content-length:\r\n",
+            "content-length: 5\r\ntransfer-encoding: chunked\r\n",
+            "transfer-encoding: gzip, chunked\r\n",
+            "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+            "content-length : 5\r\n",
+            " folded\r\n",
+        ] {
+            assert_eq!(framed(doubtful), None, "{doubtful:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_body_by_its_status_has_none() {
+        for status in [204, 304] {
+            let head = head(&format!("HTTP/1.1 {status} x\r\ncontent-length: 5\r\n\r\n")).expect("a head");
+            assert!(matches!(head.rest, Rest::Length(0)), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_client_may_see_is_kept() {
+        let head =
+            head("HTTP/1.1 200 OK\r\nETag: \"a\"\r\nServer: s\r\nx-amz-request-id: r\r\ncontent-length: 0\r\n\r\n");
+        let names: Vec<String> = head.expect("a head").headers.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["etag", "content-length"]);
+    }
+
+    /// A chunked body, given in pieces of this size.
+    fn chunks(body: &[u8], size: usize) -> Result<(Vec<u8>, usize), UpstreamError> {
+        let (mut rest, mut input, mut out) = (Rest::Chunks(Chunk::Size), BytesMut::new(), Vec::new());
+        let mut pieces = body.chunks(size);
+        loop {
+            match rest.take(&mut input)? {
+                Taken::Data(bytes) => out.extend_from_slice(&bytes),
+                Taken::End => return Ok((out, input.len() + pieces.map(<[u8]>::len).sum::<usize>())),
+                Taken::Nothing => input.extend_from_slice(pieces.next().ok_or(UpstreamError::BrokenOff)?),
+            }
+        }
+    }
+
+    #[test]
+    fn a_chunked_body_is_read_however_it_comes() {
+        let body = b"3;name=value\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nX-Trailer: t\r\n\r\nrest";
+        for size in 1..=body.len() {
+            assert_eq!(chunks(body, size), Ok((b"abc0123456789abcdef".to_vec(), 4)), "pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn a_chunked_body_that_is_cut_or_crooked_has_no_end() {
+        for body in [&b"3\r\nabc"[..], b"3\r\nabc\r\n", b"3\r\nabc\r\n0\r\n"] {
+            assert_eq!(chunks(body, 1).err(), Some(UpstreamError::BrokenOff), "{body:?}");
+        }
+        for body in [&b"x\r\n"[..], b"3\r\nabcd\r\n", b"-1\r\n", b"11111111111111111\r\n"] {
+            assert_eq!(chunks(body, 1).err(), Some(UpstreamError::Unreadable), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_written_line_by_line_and_nothing_in_it_makes_a_line_of_its_own() {
+        let signer = super::super::Signer::new("key".into(), crate::secret::Secret::new("s".into()), "r".into());
+        let mut rendered = Rendered {
+            method: Method::Get,
+            path: "/vault/a%20b".into(),
+            query: "versionId=v".into(),
+            headers: vec![(header::RANGE, HeaderValue::from_static("bytes=0-9"))],
+            content: super::super::Content::Document(Bytes::new()),
+        };
+        let now = crate::clock::Timestamp::from_seconds(0);
+        let signed = signer.sign(&rendered, "store:9000", "hash", now).expect("signed");
+        let mut out = Vec::new();
+        write_head(&mut out, &rendered, &signed).expect("written");
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.starts_with("GET /vault/a%20b?versionId=v HTTP/1.1\r\nrange: bytes=0-9\r\n"), "{text}");
+        assert!(text.contains("\r\nhost: store:9000\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+        rendered.path = "/a\r\nx: y".into();
+        assert_eq!(write_head(&mut Vec::new(), &rendered, &signed), Err(UpstreamError::Unwritable));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(bytes: Vec<u8>, lines in "[ -~\r\n]{0,200}") {
+            drop(Head::read(&Bytes::from(bytes.clone())));
+            drop(head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n")));
+            drop(chunks(&bytes, 3));
+        }
+    }
+}
