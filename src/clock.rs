@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
+use time::{Date, Month, OffsetDateTime, Time};
 
-const BASIC: StaticFormatDescription = format_description!("[year][month][day]T[hour][minute][second]Z");
-const EXTENDED: StaticFormatDescription = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 const EXTENDED_MILLIS: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 const CONSOLE: StaticFormatDescription = format_description!(
@@ -56,19 +54,19 @@ impl Timestamp {
 
     /// `20261121T094158Z`, as in `x-amz-date`.
     pub fn iso_basic(self) -> String {
-        self.written(BASIC)
+        self.iso("", "")
     }
 
     /// `20261121`, as in a credential scope.
     pub fn date(self) -> String {
-        let mut text = self.written(BASIC);
+        let mut text = self.iso_basic();
         text.truncate(8);
         text
     }
 
     /// `2026-11-21T09:41:58Z`, as in a CloudTrail record.
     pub fn iso_extended(self) -> String {
-        self.written(EXTENDED)
+        self.iso("-", ":")
     }
 
     /// `2026-11-21T09:41:58.123Z`, as in S3's XML.
@@ -88,17 +86,26 @@ impl Timestamp {
 
     /// Reads `20261121T094158Z`.
     pub fn parse_iso_basic(text: &str) -> Option<Self> {
-        Self::read(text, BASIC, 16)
+        let [year @ .., m1, m2, d1, d2, b'T', h1, h2, n1, n2, s1, s2, b'Z'] = text.as_bytes() else { return None };
+        Self::of_fields(year, [[m1, m2], [d1, d2], [h1, h2], [n1, n2], [s1, s2]])
     }
 
     /// Reads `2026-11-21T09:41:58Z`.
     pub fn parse_iso_extended(text: &str) -> Option<Self> {
-        Self::read(text, EXTENDED, 20)
+        let [year @ .., b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'Z'] = text.as_bytes()
+        else {
+            return None;
+        };
+        Self::of_fields(year, [[m1, m2], [d1, d2], [h1, h2], [n1, n2], [s1, s2]])
     }
 
     /// Reads `Sat, 21 Nov 2026 09:41:58 GMT`.
     pub fn parse_http_date(text: &str) -> Option<Self> {
-        Self::read(text, HTTP_DATE, 29)
+        if text.len() != 29 {
+            return None;
+        }
+        let parsed = time::PrimitiveDateTime::parse(text, HTTP_DATE).ok()?;
+        Some(Self::from_seconds(parsed.assume_utc().unix_timestamp()))
     }
 
     /// The moment as the standard library counts it.
@@ -114,21 +121,56 @@ impl Timestamp {
         }
     }
 
-    fn read(text: &str, format: StaticFormatDescription, length: usize) -> Option<Self> {
-        if text.len() != length {
-            return None;
-        }
-        let parsed = time::PrimitiveDateTime::parse(text, format).ok()?;
-        Some(Self::from_seconds(parsed.assume_utc().unix_timestamp()))
+    /// Reads four digits and five times two.
+    fn of_fields(year: &[u8], rest: [[&u8; 2]; 5]) -> Option<Self> {
+        let digit = |byte: &u8| byte.is_ascii_digit().then(|| i32::from(byte - b'0'));
+        let &[thousands, hundreds, tens, ones] = year.as_array::<4>()?;
+        let year = [thousands, hundreds, tens, ones].iter().try_fold(0, |year, byte| Some(year * 10 + digit(byte)?))?;
+        let two = |[tens, ones]: [&u8; 2]| u8::try_from(digit(tens)? * 10 + digit(ones)?).ok();
+        let [month, day, hour, minute, second] = rest.map(two);
+        let date = Date::from_calendar_date(year, Month::try_from(month?).ok()?, day?).ok()?;
+        let time = Time::from_hms(hour?, minute?, second?).ok()?;
+        Some(Self::from_seconds(date.with_time(time).assume_utc().unix_timestamp()))
+    }
+
+    /// The forms that every request needs: written by hand, which is several times faster than by a description.
+    fn iso(self, between_days: &str, between_hours: &str) -> String {
+        let mut out = String::with_capacity(20);
+        let Ok(moment) = OffsetDateTime::from_unix_timestamp(self.seconds()) else { return Self::NEVER.to_owned() };
+        let (year, month, day) = moment.to_calendar_date();
+        let (hour, minute, second) = moment.to_hms();
+        let Ok(year) = u16::try_from(year) else { return Self::NEVER.to_owned() };
+        let mut two = |number: u16, after: &str| {
+            let at = usize::from(number % 100) * 2;
+            out.push_str(TWO_DIGITS.get(at..at + 2).unwrap_or("00"));
+            out.push_str(after);
+        };
+        two(year / 100, "");
+        two(year, between_days);
+        two(u16::from(u8::from(month)), between_days);
+        two(u16::from(day), "T");
+        two(u16::from(hour), between_hours);
+        two(u16::from(minute), between_hours);
+        two(u16::from(second), "Z");
+        out
     }
 
     fn written(self, format: StaticFormatDescription) -> String {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .ok()
             .and_then(|moment| moment.format(format).ok())
-            .unwrap_or_else(|| "0000-00-00T00:00:00Z".to_owned())
+            .unwrap_or_else(|| Self::NEVER.to_owned())
     }
+
+    /// What stands for a moment that no calendar has.
+    const NEVER: &str = "0000-00-00T00:00:00Z";
 }
+
+const TWO_DIGITS: &str = "0001020304050607080910111213141516171819\
+                          2021222324252627282930313233343536373839\
+                          4041424344454647484950515253545556575859\
+                          6061626364656667686970717273747576777879\
+                          8081828384858687888990919293949596979899";
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,6 +222,21 @@ mod tests {
             ["", "20150830T123600", "20150830T123600Z ", "20150830T1236 0Z", "20151330T123600Z", "20150830t123600z"]
         {
             assert_eq!(Timestamp::parse_iso_basic(bad), None, "{bad}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn every_second_of_four_digit_years_is_read_as_it_is_written(seconds in -62_167_219_200_i64..253_402_300_800) {
+            let moment = Timestamp::from_seconds(seconds);
+            proptest::prop_assert_eq!(Timestamp::parse_iso_basic(&moment.iso_basic()), Some(moment));
+            proptest::prop_assert_eq!(Timestamp::parse_iso_extended(&moment.iso_extended()), Some(moment));
+            proptest::prop_assert_eq!(moment.iso_millis().replace(".000", ""), moment.iso_extended());
+        }
+
+        #[test]
+        fn reading_never_panics(text in ".*") {
+            drop((Timestamp::parse_iso_basic(&text), Timestamp::parse_iso_extended(&text)));
         }
     }
 }

@@ -26,7 +26,8 @@ use crate::wire::{Head, Method, Peer};
 #[derive(Debug)]
 pub struct Draft {
     recorder: Arc<Recorder>,
-    facts: Facts,
+    /// Boxed, since a draft goes through every stage by value.
+    facts: Box<Facts>,
     intent: Option<Sequence>,
     state: State,
 }
@@ -129,7 +130,7 @@ const LONGEST_TARGET: usize = 4096;
 
 impl Draft {
     pub(super) fn open(recorder: Arc<Recorder>, request_id: RequestId, peer: Peer) -> Self {
-        let facts = Facts {
+        let facts = Box::new(Facts {
             request_id,
             event_id: recorder.event_id(),
             peer,
@@ -138,7 +139,7 @@ impl Draft {
             caller: Caller::Anonymous,
             operation: Operation::Unknown,
             mfa: None,
-        };
+        });
         Self { recorder, facts, intent: None, state: State::Open }
     }
 

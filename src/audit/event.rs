@@ -168,7 +168,7 @@ pub struct TlsDetails {
     pub cipher_suite: String,
 }
 
-const EVENT_VERSION: &str = "1.11";
+const EVENT_VERSION: &[u8] = b"\"eventVersion\":\"1.11\"";
 const LONGEST_TEXT: usize = 1024;
 
 impl Record<'_> {
@@ -176,13 +176,13 @@ impl Record<'_> {
     pub fn render(&self, out: &mut Vec<u8>) {
         let site = self.site;
         object(out, |record| {
-            record.word("eventVersion", EVENT_VERSION);
+            record.append(EVENT_VERSION);
             record.object("userIdentity", |identity| self.identity.write(identity, site));
-            record.text("eventTime", &self.time.iso_extended());
-            record.word("eventSource", self.source.as_str());
+            let (time, source) = (self.time.iso_extended(), self.source.as_str());
+            record.pieces(&["\"eventTime\":\"", &time, "\",\"eventSource\":\"", source, "\""]);
             record.text("eventName", self.name);
             record.text("awsRegion", &site.region);
-            record.text("sourceIPAddress", &self.address.to_canonical().to_string());
+            record.address("sourceIPAddress", self.address.to_canonical());
             self.write_user_agent(record);
             if let Some(error) = self.error {
                 record.text("errorCode", cut(error.code));
@@ -191,13 +191,14 @@ impl Record<'_> {
             braced(record, "requestParameters", self.parameters);
             braced(record, "responseElements", self.response);
             record.object("additionalEventData", |additional| self.write_additional(additional));
-            record.text("requestID", self.request_id.as_str());
-            record.text("eventID", self.event_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+            let mut buffer = Uuid::encode_buffer();
+            let event_id: &str = self.event_id.hyphenated().encode_lower(&mut buffer);
+            record.pieces(&["\"requestID\":\"", self.request_id.as_str(), "\",\"eventID\":\"", event_id, "\""]);
             record.boolean("readOnly", self.read_only);
             self.resources.write(record, &site.account);
             record.word("eventType", self.event_type.as_str());
             record.boolean("managementEvent", self.category == Category::Management);
-            record.text("recipientAccountId", site.account.as_str());
+            record.pieces(&["\"recipientAccountId\":\"", site.account.as_str(), "\""]);
             if let Some(addendum) = self.addendum {
                 record.object("addendum", |object| object.word("reason", addendum.as_str()));
             }
@@ -219,7 +220,7 @@ impl Record<'_> {
     fn write_additional(&self, out: &mut Object<'_>) {
         let facts = &self.additional;
         if facts.form.is_some() {
-            out.word("SignatureVersion", "SigV4");
+            out.append(b"\"SignatureVersion\":\"SigV4\"");
         }
         if let Some(tls) = self.tls {
             out.text("CipherSuite", &tls.cipher_suite);
@@ -284,10 +285,9 @@ impl Identity<'_> {
     fn write(&self, out: &mut Object<'_>, site: &Site) {
         let account = site.account.as_str();
         let root = |out: &mut Object<'_>| {
-            out.word("type", "Root");
-            out.text("principalId", account);
-            out.joined("arn", &["arn:aws:iam::", account, ":root"]);
-            out.text("accountId", account);
+            let arn = "\",\"arn\":\"arn:aws:iam::";
+            let start = "\"type\":\"Root\",\"principalId\":\"";
+            out.pieces(&[start, account, arn, account, ":root\",\"accountId\":\"", account, "\""]);
         };
         match self {
             Self::Anonymous => {
@@ -338,27 +338,28 @@ pub fn user_id(account: &AccountId, user: &UserName) -> String {
 
 impl Resources<'_> {
     fn write(&self, record: &mut Object<'_>, account: &AccountId) {
-        let bucket_entry = |bucket: &BucketName, entry: &mut Object<'_>| {
-            entry.text("accountId", account.as_str());
-            entry.word("type", "AWS::S3::Bucket");
-            entry.joined("ARN", &["arn:aws:s3:::", bucket.as_str()]);
+        let account = account.as_str();
+        let (bucket, name, rest) = match *self {
+            Self::None => return,
+            Self::Bucket(bucket) => (bucket.as_str(), None, ""),
+            Self::Object(bucket, key) => (bucket.as_str(), Some("ARN"), key),
+            Self::Prefix(bucket, prefix) => (bucket.as_str(), Some("ARNPrefix"), prefix),
         };
-        let object_entry = |bucket: &BucketName, name: &'static str, rest: &str, entry: &mut Object<'_>| {
-            entry.word("type", "AWS::S3::Object");
-            entry.joined(name, &["arn:aws:s3:::", bucket.as_str(), "/", rest]);
-        };
-        match self {
-            Self::None => {}
-            Self::Bucket(bucket) => record.objects("resources", [&|entry| bucket_entry(bucket, entry)]),
-            Self::Object(bucket, key) => record.objects(
-                "resources",
-                [&|entry| object_entry(bucket, "ARN", key, entry), &|entry| bucket_entry(bucket, entry)],
-            ),
-            Self::Prefix(bucket, prefix) => record.objects(
-                "resources",
-                [&|entry| object_entry(bucket, "ARNPrefix", prefix, entry), &|entry| bucket_entry(bucket, entry)],
-            ),
+        record.pieces(&["\"resources\":["]);
+        if let Some(name) = name {
+            record.end("{\"type\":\"AWS::S3::Object\",\"");
+            record.end(name);
+            record.end("\":\"arn:aws:s3:::");
+            record.escaped(bucket);
+            record.end("/");
+            record.escaped(rest);
+            record.end("\"},");
         }
+        record.end("{\"accountId\":\"");
+        record.escaped(account);
+        record.end("\",\"type\":\"AWS::S3::Bucket\",\"ARN\":\"arn:aws:s3:::");
+        record.escaped(bucket);
+        record.end("\"}]");
     }
 }
 

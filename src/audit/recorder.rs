@@ -21,7 +21,7 @@ pub struct Recorder {
     ids: Mutex<Ids>,
 }
 
-/// Random bytes for event ids, fetched many at a time: asking the operating system costs more than the rest
+/// Random bytes for the ids of requests and events, fetched many at a time: asking the operating system costs more than the rest
 /// of a record's beginning.
 struct Ids {
     random: [u8; 16 * 64],
@@ -118,7 +118,16 @@ impl Recorder {
         self.append(Kind::Event, &out)
     }
 
+    /// The id of a request that comes now.
+    pub fn request_id(&self) -> RequestId {
+        RequestId::from_random(self.random())
+    }
+
     pub(super) fn event_id(&self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.random()).into_uuid()
+    }
+
+    fn random(&self) -> [u8; 16] {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).next()
     }
 
@@ -136,15 +145,15 @@ impl Recorder {
 }
 
 impl Ids {
-    fn next(&mut self) -> Uuid {
+    fn next(&mut self) -> [u8; 16] {
         let rest = self.random.get(self.used..).and_then(|rest| rest.first_chunk::<16>());
         if let Some(bytes) = rest {
             self.used += 16;
-            return uuid::Builder::from_random_bytes(*bytes).into_uuid();
+            return *bytes;
         }
         if getrandom::fill(&mut self.random).is_err() {
             // The library has ways of its own to ask.
-            return Uuid::new_v4();
+            return Uuid::new_v4().into_bytes();
         }
         self.used = 0;
         self.next()

@@ -114,23 +114,45 @@ pub(super) fn extend_preamble(out: &mut Vec<u8>, algorithm: &str, moment: &str, 
 /// Appends a digest in lower-case hex.
 pub(super) fn extend_hex(out: &mut Vec<u8>, digest: &[u8; 32]) {
     let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    out.extend(digest.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    let mut digits = [[0; 2]; 32];
+    for (place, byte) in digits.iter_mut().zip(digest) {
+        *place = [digit(byte >> 4), digit(byte & 15)];
+    }
+    out.extend_from_slice(digits.as_flattened());
 }
+
+/// What each byte is worth as a digit of lower-case hex; every request has two numbers of 64 of them.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let (mut ten, mut six) = (0, 0);
+    while ten < 10 {
+        digits[b'0' as usize + ten] = ten as u8;
+        ten += 1;
+    }
+    while six < 6 {
+        digits[b'a' as usize + six] = 10 + six as u8;
+        six += 1;
+    }
+    digits
+};
+const NO_DIGIT: u8 = 0x80;
 
 /// Reads a SHA-256 or a signature: 64 digits of lower-case hex.
 pub(super) fn read_hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
+    let digit = |byte: u8| DIGITS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT);
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != 32 || !rest.is_empty() {
         return None;
     }
     let mut digest = [0; 32];
+    let mut seen = 0;
     for (place, &[high, low]) in digest.iter_mut().zip(pairs) {
-        *place = digit(high)? << 4 | digit(low)?;
+        let (high, low) = (digit(high), digit(low));
+        seen |= high | low;
+        *place = high << 4 | low & 15;
+    }
+    if seen & NO_DIGIT != 0 {
+        return None;
     }
     Some(digest)
 }
@@ -138,7 +160,7 @@ pub(super) fn read_hex(text: &str) -> Option<[u8; 32]> {
 /// Appends a header's value without the spaces around it, runs of spaces within as one.
 fn extend_folded(out: &mut Vec<u8>, value: &[u8]) {
     let value = value.trim_ascii();
-    if !value.windows(2).any(|pair| pair == b"  ") {
+    if !value.contains(&b' ') || !value.windows(2).any(|pair| pair == b"  ") {
         out.extend_from_slice(value);
         return;
     }
@@ -212,7 +234,10 @@ impl Signature {
 
     /// The hex form, for sending it to an upstream and for nothing else.
     pub fn hex(&self) -> String {
-        hex::encode(self.0.expose())
+        let mut out = Vec::with_capacity(64);
+        self.extend_into(&mut out);
+        // Digits are ASCII; a signature that is not 64 of them no store would take.
+        String::from_utf8(out).unwrap_or_default()
     }
 
     pub(super) fn extend_into(&self, out: &mut Vec<u8>) {

@@ -164,12 +164,11 @@ impl Connection {
 
     /// The bytes of a head, its empty line included.
     async fn head(&mut self) -> Result<Bytes, Failed> {
-        const EMPTY_LINE: &[u8] = b"\r\n\r\n";
         let mut searched = 0;
         loop {
             let unsearched = self.input.get(searched..).unwrap_or(&[]);
-            if let Some(found) = unsearched.windows(EMPTY_LINE.len()).position(|window| window == EMPTY_LINE) {
-                return Ok(self.input.split_to(searched + found + EMPTY_LINE.len()).freeze());
+            if let Some(length) = through_empty_line(unsearched) {
+                return Ok(self.input.split_to(searched + length).freeze());
             }
             if self.input.len() > LONGEST_HEAD {
                 return Err(Failed::Other(UpstreamError::Unreadable));
@@ -181,6 +180,21 @@ impl Connection {
                 (Ok(0) | Err(_), false) => return Err(Failed::Other(UpstreamError::BrokenOff)),
             }
         }
+    }
+}
+
+const EMPTY_LINE: &[u8] = b"\r\n\r\n";
+
+/// How many bytes there are up to the end of the first empty line. Looks at every fourth byte, where none is of a line's end.
+fn through_empty_line(bytes: &[u8]) -> Option<usize> {
+    let mut last = EMPTY_LINE.len() - 1;
+    loop {
+        last += match bytes.get(last)? {
+            b'\n' if bytes.get(..=last)?.ends_with(EMPTY_LINE) => return Some(last + 1),
+            b'\n' => 2,
+            b'\r' => 1,
+            _ => EMPTY_LINE.len(),
+        };
     }
 }
 
@@ -519,6 +533,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_empty_line_is_found_where_it_is(text in "[a\r\n]{0,40}") {
+            let plainly = text.find("\r\n\r\n").map(|at| at + 4);
+            prop_assert_eq!(through_empty_line(text.as_bytes()), plainly);
+        }
+
         #[test]
         fn no_answer_makes_it_panic(bytes: Vec<u8>, lines in "[ -~\r\n]{0,200}") {
             drop(Head::read(&Bytes::from(bytes.clone())));

@@ -1,5 +1,8 @@
 //! From a head to an operation, and from its body to the whole request.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
@@ -13,7 +16,7 @@ use super::target::{Routing, Target};
 use super::unclear::{Reason, Unclear, Unsupported};
 use super::{Action, DeleteObjects};
 use crate::names::{BucketName, ObjectKey};
-use crate::wire::Head;
+use crate::wire::{Head, Method};
 
 /// A request of which all but the body is understood.
 #[derive(Clone, Debug)]
@@ -95,10 +98,7 @@ fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Rea
 fn select(head: &Head, level: Level) -> Result<&'static Row, Reason> {
     let mut best: Option<&'static Row> = None;
     let mut rival: Option<&'static Row> = None;
-    for row in Action::ALL.iter().map(|action| action.row()) {
-        if row.method != head.method || !row.is_at(level) || !row.marks.iter().all(|mark| mark.is_on(head)) {
-            continue;
-        }
+    for &row in rows(head.method, level).iter().filter(|row| row.marks.iter().all(|mark| mark.is_on(head))) {
         match best {
             Some(other) if other.marks.len() > row.marks.len() => {}
             Some(other) if other.marks.len() == row.marks.len() => rival = Some(row),
@@ -110,6 +110,20 @@ fn select(head: &Head, level: Level) -> Result<&'static Row, Reason> {
         (Some(row), None) => Ok(row),
         (Some(one), Some(other)) => Err(conflict(one, other)),
     }
+}
+
+/// The rows that a method and a target leave to choose from.
+fn rows(method: Method, level: Level) -> &'static [&'static Row] {
+    static ROWS: LazyLock<BTreeMap<(Method, Level), Vec<&'static Row>>> = LazyLock::new(|| {
+        let mut rows: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for row in Action::ALL.iter().map(|action| action.row()) {
+            for level in [Level::Bucket, Level::Object, Level::Service].into_iter().filter(|level| row.is_at(*level)) {
+                rows.entry((row.method, level)).or_default().push(row);
+            }
+        }
+        rows
+    });
+    ROWS.get(&(method, level)).map_or(&[], Vec::as_slice)
 }
 
 fn conflict(one: &Row, other: &Row) -> Reason {

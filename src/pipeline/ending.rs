@@ -44,38 +44,38 @@ impl Gate {
         ending: Ending,
         access: Access,
     ) -> Response<Reply> {
+        // What ends at once is seldom, and its state would be moved with every request that streams.
         match outcome {
             Ok(Answer::Done(done)) => self.end_done(draft, done, ending, access).await,
             Ok(Answer::Refused(refusal)) => {
-                self.end_failed(draft, Failure::UpstreamRefused(Box::new(refusal)), ending, access).await
+                let failure = Failure::UpstreamRefused(Box::new(refusal));
+                Box::pin(self.end_failed(draft, failure, ending, access)).await
             }
-            Err(failure) => self.end_failed(draft, failure, ending, access).await,
+            Err(failure) => Box::pin(self.end_failed(draft, failure, ending, access)).await,
         }
     }
 
     async fn end_done(&self, draft: Draft, done: Done, ending: Ending, access: Access) -> Response<Reply> {
+        let Done { status, headers, body, deleted } = done;
         let mut outcome = Outcome {
-            status: done.status.as_u16(),
+            status: status.as_u16(),
             bytes_in: ending.received.load(Ordering::Relaxed),
             ..Outcome::default()
         };
         if access == Access::Write {
-            outcome.elements = Elements::of(&done.headers);
-            outcome.objects = done.deleted.iter().filter_map(object_outcome).collect();
+            outcome.elements = Elements::of(&headers);
+            outcome.objects = deleted.iter().filter_map(object_outcome).collect();
         }
-        match done.body {
+        let bytes = match body {
             AnswerBody::Stream(download) if !download.is_end_stream() => {
                 let recorded = Recorded::new(download, draft, outcome, self.journal.clone(), self.reads);
                 let reply = Reply::stream(recorded, ending.progress.clone());
-                ending.reply(done.status, done.headers, reply)
+                return ending.reply(status, headers, reply);
             }
-            AnswerBody::Stream(_) => {
-                self.end_whole(draft, outcome, done.status, done.headers, Bytes::new(), ending, access).await
-            }
-            AnswerBody::Whole(bytes) => {
-                self.end_whole(draft, outcome, done.status, done.headers, bytes, ending, access).await
-            }
-        }
+            AnswerBody::Stream(_) => Bytes::new(),
+            AnswerBody::Whole(bytes) => bytes,
+        };
+        Box::pin(self.end_whole(draft, outcome, status, headers, bytes, ending, access)).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one reply, each of its own type")]
@@ -183,8 +183,12 @@ pub(super) fn name(draft: &mut Draft, routed: &Result<Routed, Unclear>) {
     }
 }
 
-/// Describes in the draft what is asked, its document included.
+/// Describes in the draft what is asked with a document.
 pub(super) fn describe(draft: &mut Draft, request: &Request) {
+    // All else was named already.
+    if let Document::None | Document::Payload = request.document {
+        return;
+    }
     let objects = match &request.document {
         Document::DeleteObjects(document) => document.objects.as_slice(),
         Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => &[],

@@ -22,7 +22,6 @@ use crate::failure::Failure;
 use crate::forward::{self, Answer, Upstream};
 use crate::gate::{self, Caller, Challenge, Permit, Rules, Verdict};
 use crate::mfa::Offer;
-use crate::names::RequestId;
 use crate::operation::{self, Access, Action, Expects, Routed, Routing, Support, Unclear};
 use crate::store::{SpendError, Store};
 use crate::wire::{
@@ -65,7 +64,7 @@ pub enum Reads {
     Strict,
 }
 
-/// A request whose head is understood.
+/// A request whose head is understood; boxed, since it goes by value into what finishes it.
 struct Asked {
     head: Head,
     signed: Signed,
@@ -84,7 +83,7 @@ impl Handler for Gate {
     ) -> Response<Reply> {
         let (parts, incoming) = request.into_parts();
         let peer = self.proxies.peer(remote, &parts.headers);
-        let ending = Ending::new(request_id(), &parts, progress);
+        let ending = Ending::new(self.recorder.request_id(), &parts, progress);
         let mut draft = self.recorder.open(ending.request_id, peer);
         // The connection of a hop in between says nothing of the client's own.
         if let Channel::Tls { version, cipher_suite } = remote.channel
@@ -108,7 +107,7 @@ impl Handler for Gate {
         };
         let peer = Peer { address: remote.address, transport: Transport::Plain };
         let failure = ConnectionFailure { reason, message, bytes_read: bytes, bytes_written: 0 };
-        if self.recorder.connection_failed(request_id(), peer, failure).is_err() {
+        if self.recorder.connection_failed(self.recorder.request_id(), peer, failure).is_err() {
             tracing::error!(remote = %remote.address, "a refused connection could not be recorded");
         }
     }
@@ -139,7 +138,7 @@ impl Gate {
     }
 
     /// What is asked, and by whom; nothing of the body is read.
-    fn ask(&self, parts: &Parts, peer: Peer, draft: &mut Draft) -> Result<Asked, Failure> {
+    fn ask(&self, parts: &Parts, peer: Peer, draft: &mut Draft) -> Result<Box<Asked>, Failure> {
         let now = self.clock.now();
         let head = match Head::read(parts, peer) {
             Ok(head) => head,
@@ -162,12 +161,12 @@ impl Gate {
             Failure::Rejected(Box::new(rejected))
         })?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
-        Ok(Asked { head, signed, routed: routed.map_err(unclear)?, now })
+        Ok(Box::new(Asked { head, signed, routed: routed.map_err(unclear)?, now }))
     }
 
     async fn carry_out(
         self: Arc<Self>,
-        asked: Asked,
+        asked: Box<Asked>,
         incoming: Incoming,
         mut draft: Draft,
         mut ending: Ending,
@@ -179,12 +178,12 @@ impl Gate {
 
     async fn story(
         &self,
-        asked: Asked,
+        asked: Box<Asked>,
         incoming: Incoming,
         draft: &mut Draft,
         ending: &mut Ending,
     ) -> Result<Answer, Failure> {
-        let Asked { head, signed, routed, now } = asked;
+        let Asked { head, signed, routed, now } = *asked;
         let access = routed.row().access;
         let caller = Caller { principal: signed.principal.clone(), form: signed.form, transport: head.peer.transport };
         // Kept until the request has ended, as its document is.
@@ -193,7 +192,7 @@ impl Gate {
             Expects::Document { limit } => {
                 _room = Some(self.room_for_a_document().await?);
                 let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
-                (Some(intake::document(body, &signed, limit, self.body_idle).await?), None)
+                (Some(Box::pin(intake::document(body, &signed, limit, self.body_idle)).await?), None)
             }
             Expects::Nothing => (None, None),
             Expects::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),
@@ -207,7 +206,7 @@ impl Gate {
         let judged = match gate::assess(request, &caller, held.state, offer, self.rules) {
             Verdict::Forward(permit) => Judged::Free(permit),
             Verdict::Refuse(refusal) => Judged::Refused(refusal),
-            Verdict::Verify(challenge) => self.second_factor(challenge, &caller, now).await?,
+            Verdict::Verify(challenge) => Box::pin(self.second_factor(challenge, &caller, now)).await?,
         };
         draft.judged(offered.told(held.state, &judged));
         let permit = judged.permit().map_err(Failure::Refused)?;
@@ -245,9 +244,21 @@ impl Gate {
         held: &Held,
         now: Timestamp,
     ) -> Result<Answer, Failure> {
-        let Some(mut body) = payload else {
-            return self.upstream.send(permit, None, now).await.map_err(Failure::Upstream);
-        };
+        match payload {
+            None => self.upstream.send(permit, None, now).await.map_err(Failure::Upstream),
+            // The state of an upload is large, and moved with every request if it were part of each.
+            Some(body) => Box::pin(self.upload(permit, body, signed, held, now)).await,
+        }
+    }
+
+    async fn upload(
+        &self,
+        permit: Permit,
+        mut body: Body<Intake>,
+        signed: &Signed,
+        held: &Held,
+        now: Timestamp,
+    ) -> Result<Answer, Failure> {
         if let Some(condition) = self.protection.at_the_end(held) {
             body = body.unless_withdrawn(condition);
         }
@@ -315,8 +326,4 @@ fn of_handshake(fault: HandshakeFault) -> &'static str {
 
 fn unclear(unclear: Unclear) -> Failure {
     Failure::Unclear(Box::new(unclear))
-}
-
-fn request_id() -> RequestId {
-    RequestId::from_random(*uuid::Uuid::new_v4().as_bytes())
 }

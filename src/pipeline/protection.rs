@@ -79,11 +79,11 @@ impl Protection {
         let protected = record.mfa_delete == MfaDelete::Enabled;
         match request.hazard {
             Hazard::ReplacesNullVersion if protected && self.profile == Profile::Strict => {
-                state.versioning = self.versioning(bucket, now).await?;
+                state.versioning = Box::pin(self.versioning(bucket, now)).await?;
             }
             Hazard::ChangesVersioning(change) if change.mfa_delete == MfaDeleteChange::Enable && !protected => {
-                state.versioning = self.upstream.versioning(bucket, now).await.map_err(unknown)?;
-                state.lifecycle = self.upstream.lifecycle(bucket, now).await.map_err(unknown)?;
+                state.versioning = Box::pin(self.upstream.versioning(bucket, now)).await.map_err(unknown)?;
+                state.lifecycle = Box::pin(self.upstream.lifecycle(bucket, now)).await.map_err(unknown)?;
             }
             Hazard::ChangesVersioning(_)
             | Hazard::CreatesBucket

@@ -159,49 +159,50 @@ impl Method {
 }
 
 /// The headers of a request: each that could decide anything is there once, in visible ASCII.
+// A list: among a handful of names, looking at each is faster than hashing one.
 #[derive(Clone, Debug)]
-pub struct Headers(HeaderMap);
+pub struct Headers(Vec<(HeaderName, HeaderValue)>);
 
 impl Headers {
     /// Takes headers none of which, but the ignored ones, is repeated or unreadable.
     pub fn read(map: &HeaderMap) -> Result<Self, Malformed> {
-        for name in map.keys() {
-            if IGNORED.contains(&name.as_str()) {
-                continue;
-            }
-            let mut values = map.get_all(name).iter();
-            let value = values.next();
-            if values.next().is_some() {
+        let mut taken: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(map.len());
+        for (name, value) in map {
+            if taken.iter().any(|(seen, _)| seen == name) && !is_ignored(name) {
                 return Err(if name == header::HOST { Malformed::Host } else { Malformed::HeaderRepeated });
             }
             // Metadata may hold UTF-8 as some SDKs send it; what decides anything may not.
-            let readable = value.is_none_or(|value| value.to_str().is_ok());
-            if !readable && decides(name) {
+            if value.to_str().is_err() && decides(name) && !is_ignored(name) {
                 return Err(Malformed::HeaderValue);
             }
+            taken.push((name.clone(), value.clone()));
         }
-        Ok(Self(map.clone()))
+        Ok(Self(taken))
     }
 
     /// The value of a header, if it is there and is visible ASCII.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).and_then(|value| value.to_str().ok())
+        self.raw(name).and_then(|value| value.to_str().ok())
     }
 
     /// The value of a header as bytes.
     pub fn raw(&self, name: &str) -> Option<&HeaderValue> {
-        self.0.get(name)
+        self.0.iter().find(|(there, _)| there.as_str() == name).map(|(_, value)| value)
     }
 
     /// Whether the header is there.
     pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.raw(name).is_some()
     }
 
     /// Every name with its value, an ignored one perhaps more than once.
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.0.iter()
+        self.0.iter().map(|(name, value)| (name, value))
     }
+}
+
+fn is_ignored(name: &HeaderName) -> bool {
+    IGNORED.contains(&name.as_str())
 }
 
 fn decides(name: &HeaderName) -> bool {
