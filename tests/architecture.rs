@@ -12,9 +12,10 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["wire"],
     &["authenticate", "mfa", "operation"],
-    &["gate"],
+    &["gate", "trail"],
     &["forward", "store"],
     &["audit"],
+    &["delivery", "history"],
     &["failure"],
     &["api", "pipeline"],
     &["embedded", "serve"],
@@ -36,6 +37,7 @@ const PURE: &[&str] = &[
     "names.rs",
     "operation",
     "secret.rs",
+    "trail",
     "wire/head.rs",
     "wire/query.rs",
 ];
@@ -56,8 +58,11 @@ const EFFECTS: &[&str] = &[
 
 /// Crates that have one home, or a few.
 const HOMES: &[(&str, &[&str])] = &[
+    ("aws_lc_rs", &["delivery", "trail"]),
     ("clap", &["command"]),
+    ("flate2", &["history", "trail"]),
     ("hyper", &["command", "embedded", "forward", "pipeline", "serve", "wire"]),
+    ("rusqlite", &["history"]),
     ("rustls", &["wire"]),
     ("rustls_native_certs", &["wire"]),
     ("s3s", &["embedded"]),

@@ -1,0 +1,240 @@
+//! A trail as it was defined: what it records, and where to.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, SelectorError, Selectors, TrailName};
+use crate::clock::Timestamp;
+use crate::names::{AccountId, BucketName, InvalidName};
+
+/// A trail, complete but for how far it was delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trail {
+    pub name: TrailName,
+    pub bucket: BucketName,
+    pub prefix: Option<KeyPrefix>,
+    pub created: Timestamp,
+    pub selectors: Selectors,
+    /// Kept for whoever asks for them, and not acted upon.
+    pub insight_selectors: Value,
+    pub tags: BTreeMap<String, String>,
+    pub validation: Validation,
+    pub logging: Logging,
+    pub digest_period: DigestPeriod,
+    /// `IncludeGlobalServiceEvents`.
+    pub global_events: bool,
+    /// `IsMultiRegionTrail`.
+    pub multi_region: bool,
+}
+
+/// Whether digests are made, so that the log files can be validated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Validation {
+    Disabled,
+    Enabled,
+}
+
+/// Whether events are delivered, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Logging {
+    Never,
+    Started { at: Timestamp },
+    Stopped { started: Timestamp, at: Timestamp },
+}
+
+/// How long one digest's window is: from a minute to a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DigestPeriod(Duration);
+
+/// Why a text is no trail.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum InvalidTrail {
+    #[error("bucket: {0}")]
+    Bucket(InvalidName),
+    #[error("digest period is not 60 seconds to 24 hours: {0} s")]
+    DigestPeriod(u64),
+    #[error("not the fields of a trail: {0}")]
+    Fields(String),
+    #[error("name: {0}")]
+    Name(InvalidTrailName),
+    #[error("prefix: {0}")]
+    Prefix(InvalidKeyPrefix),
+    #[error("selectors: {0}")]
+    Selectors(SelectorError),
+}
+
+impl Trail {
+    /// A new trail with CloudTrail's defaults: all management events, log file validation, not yet logging.
+    pub fn new(name: TrailName, bucket: BucketName, created: Timestamp) -> Self {
+        Self {
+            name,
+            bucket,
+            prefix: None,
+            created,
+            selectors: Selectors::standard(),
+            insight_selectors: Value::Array(Vec::new()),
+            tags: BTreeMap::new(),
+            validation: Validation::Enabled,
+            logging: Logging::Never,
+            digest_period: DigestPeriod::HOUR,
+            global_events: true,
+            multi_region: false,
+        }
+    }
+
+    /// The trail's ARN.
+    pub fn arn(&self, account: &AccountId, region: &str) -> String {
+        format!("arn:aws:cloudtrail:{region}:{account}:trail/{}", self.name)
+    }
+
+    /// The trail as it is stored.
+    pub fn to_json(&self) -> Value {
+        let (state, started, stopped) = match self.logging {
+            Logging::Never => (State::Never, None, None),
+            Logging::Started { at } => (State::Started, Some(at), None),
+            Logging::Stopped { started, at } => (State::Stopped, Some(started), Some(at)),
+        };
+        let stored = Stored {
+            name: self.name.as_str().to_owned(),
+            bucket: self.bucket.as_str().to_owned(),
+            prefix: self.prefix.as_ref().map(|prefix| prefix.as_str().to_owned()),
+            created: self.created.millis(),
+            selectors: self.selectors.to_json(),
+            insight_selectors: self.insight_selectors.clone(),
+            tags: self.tags.clone(),
+            validation: self.validation == Validation::Enabled,
+            logging: state,
+            started: started.map(Timestamp::millis),
+            stopped: stopped.map(Timestamp::millis),
+            digest_period: self.digest_period.duration().as_secs(),
+            global_events: self.global_events,
+            multi_region: self.multi_region,
+        };
+        serde_json::to_value(stored).unwrap_or(Value::Null)
+    }
+
+    /// Reads a trail as it was stored; what is not known of is an error.
+    pub fn from_json(json: &Value) -> Result<Self, InvalidTrail> {
+        let fields = |error: serde_json::Error| InvalidTrail::Fields(error.to_string());
+        let stored = Stored::deserialize(json).map_err(fields)?;
+        let moment = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+        let logging = match (stored.logging, moment(stored.started), moment(stored.stopped)) {
+            (State::Never, None, None) => Logging::Never,
+            (State::Started, Some(at), None) => Logging::Started { at },
+            (State::Stopped, Some(started), Some(at)) => Logging::Stopped { started, at },
+            (State::Never | State::Started | State::Stopped, _, _) => {
+                return Err(InvalidTrail::Fields("times do not fit the state of logging".to_owned()));
+            }
+        };
+        Ok(Self {
+            name: TrailName::parse(&stored.name).map_err(InvalidTrail::Name)?,
+            bucket: BucketName::parse(&stored.bucket).map_err(InvalidTrail::Bucket)?,
+            prefix: stored.prefix.as_deref().map(KeyPrefix::parse).transpose().map_err(InvalidTrail::Prefix)?,
+            created: Timestamp::from_millis(stored.created),
+            selectors: Selectors::from_json(&stored.selectors).map_err(InvalidTrail::Selectors)?,
+            insight_selectors: stored.insight_selectors,
+            tags: stored.tags,
+            validation: if stored.validation { Validation::Enabled } else { Validation::Disabled },
+            logging,
+            digest_period: DigestPeriod::parse(Duration::from_secs(stored.digest_period))?,
+            global_events: stored.global_events,
+            multi_region: stored.multi_region,
+        })
+    }
+}
+
+impl DigestPeriod {
+    /// CloudTrail's own.
+    pub const HOUR: Self = Self(Duration::from_secs(3600));
+
+    /// Takes whole seconds, from a minute to a day.
+    pub fn parse(period: Duration) -> Result<Self, InvalidTrail> {
+        let seconds = period.as_secs();
+        if !(60..=86_400).contains(&seconds) || period.subsec_nanos() != 0 {
+            return Err(InvalidTrail::DigestPeriod(seconds));
+        }
+        Ok(Self(period))
+    }
+
+    /// The period's length.
+    pub fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+/// The stored form.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Stored {
+    name: String,
+    bucket: String,
+    prefix: Option<String>,
+    created: i64,
+    selectors: Value,
+    insight_selectors: Value,
+    tags: BTreeMap<String, String>,
+    validation: bool,
+    logging: State,
+    started: Option<i64>,
+    stopped: Option<i64>,
+    digest_period: u64,
+    global_events: bool,
+    multi_region: bool,
+}
+
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Never,
+    Started,
+    Stopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn trail() -> Trail {
+        let name = TrailName::parse("main").unwrap();
+        let mut trail = Trail::new(name, BucketName::parse("trail-bucket").unwrap(), Timestamp::from_millis(1_234));
+        trail.prefix = Some(KeyPrefix::parse("a/b").unwrap());
+        trail.tags.insert("team".to_owned(), "red".to_owned());
+        trail.digest_period = DigestPeriod::parse(Duration::from_secs(60)).unwrap();
+        trail
+    }
+
+    #[test]
+    fn a_stored_trail_is_read_back() {
+        let at = |millis| Timestamp::from_millis(millis);
+        for logging in [Logging::Never, Logging::Started { at: at(5) }, Logging::Stopped { started: at(5), at: at(9) }]
+        {
+            let trail = Trail { logging, ..trail() };
+            assert_eq!(Trail::from_json(&trail.to_json()), Ok(trail));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_of_is_an_error() {
+        let mut json = trail().to_json();
+        json["paused"] = json!(true);
+        assert!(matches!(Trail::from_json(&json), Err(InvalidTrail::Fields(_))));
+        let mut json = trail().to_json();
+        json["stopped"] = json!(1);
+        assert!(matches!(Trail::from_json(&json), Err(InvalidTrail::Fields(_))));
+        let mut json = trail().to_json();
+        json["digestPeriod"] = json!(59);
+        assert_eq!(Trail::from_json(&json), Err(InvalidTrail::DigestPeriod(59)));
+        assert!(Trail::from_json(&Value::Null).is_err());
+    }
+
+    #[test]
+    fn the_arn_is_cloudtrails() {
+        let account = AccountId::parse("123456789012").unwrap();
+        assert_eq!(trail().arn(&account, "us-east-1"), "arn:aws:cloudtrail:us-east-1:123456789012:trail/main");
+    }
+}

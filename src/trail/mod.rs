@@ -1,0 +1,13 @@
+//! What a trail is and what proves it: names, selectors, log files, digests, signatures and their verification.
+//!
+//! Nothing here reaches for more than its arguments: the same code signs in the gate and judges a copied folder.
+
+mod definition;
+mod name;
+pub mod selectors;
+mod view;
+
+pub use definition::{DigestPeriod, InvalidTrail, Logging, Trail, Validation};
+pub use name::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, TrailName};
+pub use selectors::{SelectorError, Selectors};
+pub use view::{EventIdentity, EventResource, EventView, Text, UnreadableEvent};

@@ -1,0 +1,231 @@
+//! Conditions that all must hold: what an event is compared with, and what selectors are compared by.
+
+use std::borrow::Cow;
+
+use super::super::EventView;
+use super::super::view;
+
+/// An AND of conditions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clause {
+    pub conditions: Vec<Condition>,
+}
+
+/// One operator on one field: of the values, any must match, or none may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    pub field: Field,
+    pub operator: Operator,
+    pub values: Vec<String>,
+}
+
+/// What of an event is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Field {
+    ErrorCode,
+    EventCategory,
+    EventName,
+    EventSource,
+    EventType,
+    ReadOnly,
+    ResourcesArn,
+    ResourcesType,
+    SessionCredentialFromConsole,
+    UserIdentityArn,
+    VpcEndpointId,
+}
+
+/// How it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operator {
+    EndsWith,
+    Equals,
+    NotEndsWith,
+    NotEquals,
+    NotStartsWith,
+    StartsWith,
+}
+
+impl Clause {
+    /// All management events.
+    pub fn management() -> Self {
+        Self { conditions: vec![Condition::equals(Field::EventCategory, "Management")] }
+    }
+
+    pub fn admits(&self, event: &EventView<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(event))
+    }
+
+    /// Whether every event that `narrow` admits is certainly admitted here.
+    pub fn covers(&self, narrow: &Self) -> bool {
+        self.conditions.iter().all(|wide| wide.follows_from(&narrow.conditions))
+    }
+
+    /// Clauses that together say the same, each about one kind of access and one value of `resources.ARN`: a set
+    /// of selectors may cover them one by one where none of it covers the whole.
+    pub fn split(&self) -> Vec<Self> {
+        let mut clauses = vec![self.clone()];
+        if !self.conditions.iter().any(|condition| condition.field == Field::ReadOnly) {
+            clauses =
+                ["true", "false"].iter().map(|value| self.with(Condition::equals(Field::ReadOnly, value))).collect();
+        }
+        let several = |condition: &Condition| {
+            condition.field == Field::ResourcesArn && !condition.operator.excludes() && condition.values.len() > 1
+        };
+        let Some(place) = self.conditions.iter().position(several) else { return clauses };
+        clauses.iter().flat_map(|clause| clause.one_by_one(place)).collect()
+    }
+
+    fn with(&self, condition: Condition) -> Self {
+        let mut clause = self.clone();
+        clause.conditions.push(condition);
+        clause
+    }
+
+    fn one_by_one(&self, place: usize) -> Vec<Self> {
+        let values = self.conditions.get(place).map(|condition| condition.values.as_slice()).unwrap_or_default();
+        let only = |value: &String| {
+            let mut clause = self.clone();
+            if let Some(condition) = clause.conditions.get_mut(place) {
+                condition.values = vec![value.clone()];
+            }
+            clause
+        };
+        values.iter().map(only).collect()
+    }
+}
+
+impl Condition {
+    pub fn equals(field: Field, value: &str) -> Self {
+        Self { field, operator: Operator::Equals, values: vec![value.to_owned()] }
+    }
+
+    fn holds(&self, event: &EventView<'_>) -> bool {
+        let found = self.field.of(event);
+        let any = found.iter().any(|text| self.values.iter().any(|value| self.operator.matches(text, value)));
+        any != self.operator.excludes()
+    }
+
+    /// Whether this holds wherever all the others hold.
+    fn follows_from(&self, others: &[Self]) -> bool {
+        let mut about = others.iter().filter(|other| other.field == self.field);
+        if !self.operator.excludes() {
+            return about.any(|other| self.includes_all_of(other));
+        }
+        let about: Vec<&Self> = about.collect();
+        self.values.iter().all(|value| about.iter().any(|other| other.rules_out(self.operator, value)))
+    }
+
+    /// For one that includes: whether whatever the other matches is matched here.
+    fn includes_all_of(&self, other: &Self) -> bool {
+        let within = |narrow: &String| self.values.iter().any(|wide| self.operator.matches(narrow, wide));
+        match (self.operator, other.operator) {
+            (_, Operator::Equals) => other.values.iter().all(within),
+            (Operator::StartsWith, Operator::StartsWith) | (Operator::EndsWith, Operator::EndsWith) => {
+                other.values.iter().all(within)
+            }
+            (
+                Operator::EndsWith
+                | Operator::Equals
+                | Operator::NotEndsWith
+                | Operator::NotEquals
+                | Operator::NotStartsWith
+                | Operator::StartsWith,
+                Operator::EndsWith
+                | Operator::NotEndsWith
+                | Operator::NotEquals
+                | Operator::NotStartsWith
+                | Operator::StartsWith,
+            ) => false,
+        }
+    }
+
+    /// Whether nothing that satisfies this is of the value, as the excluding operator compares.
+    fn rules_out(&self, operator: Operator, value: &str) -> bool {
+        let any = |matches: &dyn Fn(&str) -> bool| self.values.iter().any(|own| matches(own));
+        match (self.operator, operator) {
+            (Operator::NotEquals, Operator::NotEquals) => any(&|own| own == value),
+            (Operator::NotStartsWith, Operator::NotEquals | Operator::NotStartsWith) => {
+                any(&|own| value.starts_with(own))
+            }
+            (Operator::NotEndsWith, Operator::NotEquals | Operator::NotEndsWith) => any(&|own| value.ends_with(own)),
+            // An event may have several ARNs: that one is another does not say that none is this.
+            (Operator::Equals, _) if self.field != Field::ResourcesArn => !any(&|own| operator.matches(own, value)),
+            (
+                Operator::EndsWith
+                | Operator::Equals
+                | Operator::NotEndsWith
+                | Operator::NotEquals
+                | Operator::NotStartsWith
+                | Operator::StartsWith,
+                _,
+            ) => false,
+        }
+    }
+}
+
+impl Field {
+    /// The field's name in a selector.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "errorCode" => Self::ErrorCode,
+            "eventCategory" => Self::EventCategory,
+            "eventName" => Self::EventName,
+            "eventSource" => Self::EventSource,
+            "eventType" => Self::EventType,
+            "readOnly" => Self::ReadOnly,
+            "resources.ARN" => Self::ResourcesArn,
+            "resources.type" => Self::ResourcesType,
+            "sessionCredentialFromConsole" => Self::SessionCredentialFromConsole,
+            "userIdentity.arn" => Self::UserIdentityArn,
+            "vpcEndpointId" => Self::VpcEndpointId,
+            _ => return None,
+        })
+    }
+
+    fn of<'e>(self, event: &'e EventView<'_>) -> Vec<Cow<'e, str>> {
+        let one = |text: &'e str| vec![Cow::Borrowed(text)];
+        let optional = |text: Option<&'e str>| text.map(one).unwrap_or_default();
+        match self {
+            Self::ErrorCode => optional(event.error_code.as_deref()),
+            Self::EventCategory => one(&event.event_category),
+            Self::EventName => one(&event.event_name),
+            Self::EventSource => one(&event.event_source),
+            Self::EventType => one(&event.event_type),
+            Self::ReadOnly => one(if event.read_only { "true" } else { "false" }),
+            Self::ResourcesArn => event.object_arns(),
+            // Every data event of ours is one of S3's objects, also where it names a bucket alone.
+            Self::ResourcesType => one(view::OBJECT),
+            Self::SessionCredentialFromConsole => optional(event.session_credential_from_console.as_deref()),
+            Self::UserIdentityArn => optional(event.user_identity.arn.as_deref()),
+            Self::VpcEndpointId => optional(event.vpc_endpoint_id.as_deref()),
+        }
+    }
+}
+
+impl Operator {
+    /// All of them, with their names in a selector.
+    pub const ALL: [(&'static str, Self); 6] = [
+        ("Equals", Self::Equals),
+        ("StartsWith", Self::StartsWith),
+        ("EndsWith", Self::EndsWith),
+        ("NotEquals", Self::NotEquals),
+        ("NotStartsWith", Self::NotStartsWith),
+        ("NotEndsWith", Self::NotEndsWith),
+    ];
+
+    fn excludes(self) -> bool {
+        match self {
+            Self::EndsWith | Self::Equals | Self::StartsWith => false,
+            Self::NotEndsWith | Self::NotEquals | Self::NotStartsWith => true,
+        }
+    }
+
+    fn matches(self, text: &str, value: &str) -> bool {
+        match self {
+            Self::EndsWith | Self::NotEndsWith => text.ends_with(value),
+            Self::Equals | Self::NotEquals => text == value,
+            Self::NotStartsWith | Self::StartsWith => text.starts_with(value),
+        }
+    }
+}
