@@ -3,11 +3,18 @@
 //! Nothing here reaches for more than its arguments: the same code signs in the gate and judges a copied folder.
 
 mod definition;
+pub mod digest;
+mod head;
+pub mod keys;
+pub mod layout;
+pub mod logfile;
+pub mod merkle;
 mod name;
 pub mod selectors;
 mod view;
 
 pub use definition::{DigestPeriod, InvalidTrail, Logging, Trail, Validation};
+pub use head::{Head, InvalidHead};
 pub use name::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, TrailName};
 pub use selectors::{SelectorError, Selectors};
 pub use view::{EventIdentity, EventResource, EventView, Text, UnreadableEvent};

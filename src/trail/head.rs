@@ -1,0 +1,114 @@
+//! The head of a trail: its newest digest, kept elsewhere so that a cut tail is noticed.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::digest::Digest;
+use super::layout::Series;
+use super::merkle::Hash;
+use crate::clock::Timestamp;
+
+/// A digest as a second place remembers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub object: String,
+    /// SHA-256 of what is compressed.
+    pub hash: Hash,
+    pub signature: Vec<u8>,
+    pub end: Timestamp,
+    pub last_sequence: u64,
+    pub tree_size: u64,
+    pub merkle_root: Hash,
+    pub series: Series,
+}
+
+/// A text that is no head.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("not the head of a trail: {0}")]
+pub struct InvalidHead(String);
+
+impl Head {
+    /// The head that this digest is, by the hash and signature it was delivered with.
+    pub fn of(digest: &Digest, hash: Hash, signature: Vec<u8>, series: Series) -> Self {
+        Self {
+            object: digest.object.clone(),
+            hash,
+            signature,
+            end: digest.end,
+            last_sequence: digest.extent.last_sequence,
+            tree_size: digest.extent.size,
+            merkle_root: digest.extent.root,
+            series,
+        }
+    }
+
+    /// The head as one line of JSON.
+    pub fn to_json(&self) -> String {
+        let fields = Fields {
+            digest_object: self.object.clone(),
+            digest_hash_value: hex::encode(self.hash),
+            digest_signature: hex::encode(&self.signature),
+            digest_end_time: self.end.iso_extended(),
+            last_sequence: self.last_sequence,
+            tree_size: self.tree_size,
+            merkle_root: hex::encode(self.merkle_root),
+            backfill: self.series == Series::Backfill,
+        };
+        serde_json::to_string(&fields).unwrap_or_default()
+    }
+
+    /// Reads what `to_json` wrote.
+    pub fn from_json(json: &[u8]) -> Result<Self, InvalidHead> {
+        let fields: Fields = serde_json::from_slice(json).map_err(|error| InvalidHead(error.to_string()))?;
+        let wrong = |name: &str| InvalidHead(name.to_owned());
+        let hash = |text: &str, name: &str| {
+            let mut hash = [0; 32];
+            hex::decode_to_slice(text, &mut hash).map(|()| hash).map_err(|_| wrong(name))
+        };
+        Ok(Self {
+            hash: hash(&fields.digest_hash_value, "digestHashValue")?,
+            signature: hex::decode(&fields.digest_signature).map_err(|_| wrong("digestSignature"))?,
+            end: Timestamp::parse_iso_extended(&fields.digest_end_time).ok_or_else(|| wrong("digestEndTime"))?,
+            last_sequence: fields.last_sequence,
+            tree_size: fields.tree_size,
+            merkle_root: hash(&fields.merkle_root, "merkleRoot")?,
+            series: if fields.backfill { Series::Backfill } else { Series::Standard },
+            object: fields.digest_object,
+        })
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Fields {
+    #[serde(rename = "digestS3Object")]
+    digest_object: String,
+    digest_hash_value: String,
+    digest_signature: String,
+    digest_end_time: String,
+    last_sequence: u64,
+    tree_size: u64,
+    merkle_root: String,
+    backfill: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_back() {
+        let head = Head {
+            object: "AWSLogs/d.json.gz".to_owned(),
+            hash: [1; 32],
+            signature: vec![2; 256],
+            end: Timestamp::from_seconds(5),
+            last_sequence: 9,
+            tree_size: 4,
+            merkle_root: [3; 32],
+            series: Series::Standard,
+        };
+        assert_eq!(Head::from_json(head.to_json().as_bytes()), Ok(head));
+        assert!(Head::from_json(b"{}").is_err());
+    }
+}
