@@ -11,10 +11,12 @@ pub mod logfile;
 pub mod merkle;
 mod name;
 pub mod selectors;
+pub mod verify;
 mod view;
 
 pub use definition::{DigestPeriod, InvalidTrail, Logging, Trail, Validation};
 pub use head::{Head, InvalidHead};
+pub use layout::{Layout, Series};
 pub use name::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, TrailName};
 pub use selectors::{SelectorError, Selectors};
 pub use view::{EventIdentity, EventResource, EventView, Text, UnreadableEvent};

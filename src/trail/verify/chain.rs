@@ -1,0 +1,280 @@
+//! One series of digests: each must follow from the one before, in time, in the journal, and in its tree.
+
+use super::super::Head;
+use super::super::digest::{Digest, Ending, Link, Previous};
+use super::super::layout::{FileKey, FileName, Series};
+use super::digests::{Found, Proven};
+use super::{Currency, Expected, Fault, Files, Note, Subject, Validity, Walk};
+use crate::clock::Timestamp;
+
+/// Digests come late by as much as the gate is busy.
+const PATIENCE: i64 = 600;
+
+impl<F: Files> Walk<'_, F> {
+    /// Validates a series; gives its newest digest, if that is one of those looked at.
+    pub fn series(&mut self, series: Series) -> Result<Option<Proven>, F::Error> {
+        let listing = self.listing;
+        let digests = listing.of_series(&self.scope.trail, series);
+        self.heads_expected(digests, series);
+        let (first, last) = self.bounds(digests, series);
+        let chosen = digests.get(first..last).unwrap_or_default();
+        if chosen.is_empty() {
+            if series == Series::Standard {
+                self.report.find(Subject::Trail, Fault::NothingFound);
+            }
+            return Ok(None);
+        }
+        // The one before is another range's, and only what this range is tied to.
+        let mut previous = match first.checked_sub(1).and_then(|before| digests.get(before)) {
+            Some((end, key)) => {
+                let successor = self.load_at(digests, first)?;
+                let found = self.load(key)?.ok();
+                found.and_then(|found| found.prove(self.scope, *end, series, successor.as_ref()).ok())
+            }
+            None => None,
+        };
+        let mut after = None;
+        for (index, (end, key)) in chosen.iter().enumerate() {
+            let found = match after.take() {
+                Some(loaded) => loaded,
+                None => self.load(key)?,
+            };
+            let next = match digests.get(first + index + 1) {
+                Some((_, next)) => Some(self.load(next)?),
+                None => None,
+            };
+            let successor = next.as_ref().and_then(|next| next.as_ref().ok());
+            let proven = found.and_then(|found| found.prove(self.scope, *end, series, successor));
+            let before = (first + index).checked_sub(1).and_then(|before| digests.get(before));
+            previous = self.judge(series, key, proven, before.map(|(_, key)| key.as_str()), previous)?;
+            after = next;
+        }
+        let newest = previous.filter(|newest| digests.last().is_some_and(|(_, last)| *last == newest.key));
+        if let Some(Proven { digest, hash, signature, .. }) = &newest {
+            self.report.heads.push(Head::of(digest, *hash, signature.clone(), series));
+            if series == Series::Standard {
+                self.end_of_trail(digest);
+            }
+        }
+        Ok(newest)
+    }
+
+    fn load_at(&mut self, digests: &[(Timestamp, String)], place: usize) -> Result<Option<Found>, F::Error> {
+        match digests.get(place) {
+            Some((_, key)) => Ok(self.load(key)?.ok()),
+            None => Ok(None),
+        }
+    }
+
+    /// Which digests speak of the range; one that was expected is always among them, and all that follow it.
+    fn bounds(&self, digests: &[(Timestamp, String)], series: Series) -> (usize, usize) {
+        let heads = self.scope.expected.iter().filter_map(|expected| match expected {
+            Expected::Head(head) if head.series == series => Some(head.end),
+            Expected::Hash(_) | Expected::Head(_) => None,
+        });
+        let (mut start, mut end) = (self.scope.start, self.scope.end);
+        for head in heads {
+            start = start.map(|start| start.min(Timestamp::from_seconds(head.seconds() - 1)));
+            end = end.map(|end| end.max(head));
+        }
+        let first = start.map_or(0, |start| digests.partition_point(|(stamp, _)| *stamp <= start));
+        let last = end.map_or(digests.len(), |end| {
+            let before = digests.partition_point(|(stamp, _)| *stamp < end);
+            // The window in which the range ends is part of it.
+            (before + 1).min(digests.len())
+        });
+        (first, last.max(first))
+    }
+
+    fn heads_expected(&mut self, digests: &[(Timestamp, String)], series: Series) {
+        for expected in &self.scope.expected {
+            match expected {
+                Expected::Head(head) if head.series == series => {
+                    if !digests.iter().any(|(_, key)| *key == head.object) {
+                        self.report.find(subject(series, head.object.clone()), Fault::HeadMissing);
+                    }
+                }
+                Expected::Hash(_) | Expected::Head(_) => {}
+            }
+        }
+    }
+
+    fn judge(
+        &mut self,
+        series: Series,
+        key: &str,
+        proven: Result<Proven, Fault>,
+        before: Option<&str>,
+        previous: Option<Proven>,
+    ) -> Result<Option<Proven>, F::Error> {
+        let earlier = self.report.findings.len();
+        let proven = match proven {
+            Ok(proven) => Some(proven),
+            Err(fault) => {
+                self.report.find(subject(series, key.to_owned()), fault);
+                None
+            }
+        };
+        if let Some(proven) = &proven {
+            self.walked.insert((key.to_owned(), proven.hash));
+            self.expected_here(series, proven);
+            self.link(series, proven, before, previous.as_ref());
+        }
+        let invalid = |found: &super::Finding| found.key() == Some(key);
+        let is_valid = !self.report.findings.iter().skip(earlier).any(invalid);
+        let tally = match series {
+            Series::Backfill => &mut self.report.backfill_digests,
+            Series::Standard => &mut self.report.digests,
+        };
+        tally.count(if is_valid { Validity::Valid } else { Validity::Invalid });
+        if let Some(proven) = &proven {
+            self.digest_logs(series, proven)?;
+            self.cover(series, &proven.digest);
+        }
+        // Past an invalid one, so that what follows is still tied to what came before.
+        Ok(proven.or(previous))
+    }
+
+    fn expected_here(&mut self, series: Series, proven: &Proven) {
+        for expected in &self.scope.expected {
+            match expected {
+                Expected::Head(head) if head.object == proven.key && head.hash != proven.hash => {
+                    self.report.find(subject(series, proven.key.clone()), Fault::HeadDiffers);
+                }
+                Expected::Hash(_) | Expected::Head(_) => {}
+            }
+        }
+    }
+
+    fn link(&mut self, series: Series, proven: &Proven, before: Option<&str>, previous: Option<&Proven>) {
+        let Some(link) = proven.digest.previous.link() else {
+            if proven.digest.extent.before.size() != 0 {
+                self.report.find(subject(series, proven.key.clone()), Fault::TreeBefore);
+            }
+            return self.origin(series, proven, previous);
+        };
+        if link.bucket != self.scope.bucket || !self.is_here(link) {
+            self.report.notes.push(Note::MovedFrom(format!("{}/{}", link.bucket, link.object)));
+        } else if let Some(previous) = previous.filter(|previous| previous.key == link.object) {
+            self.follows(series, proven, previous);
+        } else if self.is_listed(series, &link.object) {
+            // One that is invalid was reported as such; one that lies further back has another in its place.
+            if let Some(found) = before.filter(|before| *before != link.object) {
+                let fault = Fault::PreviousIsAnother { named: link.object.clone(), found: found.to_owned() };
+                self.report.find(subject(series, proven.key.clone()), fault);
+            }
+        } else if !self.is_before_range(link) {
+            self.report.find(subject(series, link.object.clone()), Fault::NotFound);
+        }
+    }
+
+    fn origin(&mut self, series: Series, proven: &Proven, previous: Option<&Proven>) {
+        let Some(previous) = previous else { return };
+        let created = proven.digest.extent.trail_created;
+        if previous.digest.extent.trail_created < created {
+            self.report.notes.push(Note::CreatedAnew(created));
+        } else {
+            self.report.find(subject(series, proven.key.clone()), Fault::SecondOrigin);
+        }
+    }
+
+    /// Whether a digest follows from the one before, which is the one it names.
+    fn follows(&mut self, series: Series, proven: &Proven, previous: &Proven) {
+        let (digest, before) = (&proven.digest, &previous.digest);
+        let rewritten = |what| (subject(series, previous.key.clone()), Fault::Rewritten(what));
+        let mut found = Vec::new();
+        if digest.previous.link().is_some_and(|link| link.hash != previous.hash) {
+            found.push(rewritten("hash"));
+        } else if digest.previous.signature().is_some_and(|signature| signature != previous.signature) {
+            found.push(rewritten("signature"));
+        }
+        let own = |fault| (subject(series, proven.key.clone()), fault);
+        found.extend(ending_fault(digest, before).map(own));
+        if series == Series::Standard {
+            found.extend(window_fault(digest, before).map(own));
+            found.extend(sequence_fault(digest, before).map(own));
+        }
+        let tree = &digest.extent.before;
+        if (tree.size(), tree.root()) != (before.extent.size, before.extent.root) {
+            found.push(own(Fault::TreeBefore));
+        }
+        if let Previous::Restart(_) = digest.previous {
+            self.report.notes.push(Note::Restarted { from: before.end, to: digest.start });
+        }
+        for (subject, fault) in found {
+            self.report.find(subject, fault);
+        }
+    }
+
+    fn is_listed(&self, series: Series, key: &str) -> bool {
+        self.listing.of_series(&self.scope.trail, series).iter().any(|(_, listed)| listed == key)
+    }
+
+    fn is_here(&self, link: &Link) -> bool {
+        FileKey::parse(&link.object).is_none_or(|key| key.layout == self.scope.layout)
+    }
+
+    /// Whether a digest speaks only of what is not asked about.
+    fn is_before_range(&self, link: &Link) -> bool {
+        match (FileKey::parse(&link.object).map(|key| key.file), self.scope.start) {
+            (Some(FileName::Digest { end, .. }), Some(start)) => end <= start,
+            (Some(FileName::Log { .. }) | None, _) | (Some(FileName::Digest { .. }), None) => false,
+        }
+    }
+
+    fn cover(&mut self, series: Series, digest: &Digest) {
+        if series == Series::Standard {
+            let (start, end) = self.report.covered.unwrap_or((digest.start, digest.end));
+            self.report.covered = Some((start.min(digest.start), end.max(digest.end)));
+            self.longest_window = self.longest_window.max(digest.end.distance(digest.start));
+        }
+    }
+
+    fn end_of_trail(&mut self, digest: &Digest) {
+        match (digest.extent.ending, self.scope.currency) {
+            (Ending::Final, _) => self.report.notes.push(Note::Stopped(digest.end)),
+            (Ending::Continues, Currency::At(now)) => {
+                let overdue = digest.end.plus(2 * self.longest_window).seconds() + PATIENCE;
+                if overdue < now.seconds() {
+                    self.report.find(Subject::Trail, Fault::Stale(digest.end));
+                }
+            }
+            (Ending::Continues, Currency::Unasked) => {}
+        }
+    }
+}
+
+fn window_fault(digest: &Digest, before: &Digest) -> Option<Fault> {
+    let fits = match digest.previous {
+        Previous::Digest { .. } => digest.start == before.end,
+        Previous::Origin | Previous::Restart(_) => digest.start >= before.end,
+    };
+    (!fits).then_some(Fault::Gap { expected: before.end, found: digest.start })
+}
+
+fn sequence_fault(digest: &Digest, before: &Digest) -> Option<Fault> {
+    let (expected, found) = (before.extent.last_sequence.saturating_add(1), digest.extent.first_sequence);
+    let fits = match digest.previous {
+        Previous::Digest { .. } => found == expected,
+        Previous::Origin | Previous::Restart(_) => found >= expected,
+    };
+    (!fits).then_some(Fault::SequenceGap { expected, found })
+}
+
+fn ending_fault(digest: &Digest, before: &Digest) -> Option<Fault> {
+    match (&digest.previous, before.extent.ending) {
+        (Previous::Digest { .. }, Ending::Final) => Some(Fault::AfterFinal),
+        (Previous::Restart(_), Ending::Continues) => Some(Fault::RestartUnannounced),
+        (Previous::Digest { .. }, Ending::Continues)
+        | (Previous::Restart(_), Ending::Final)
+        | (Previous::Origin, _) => None,
+    }
+}
+
+/// A digest of this series by its key.
+pub fn subject(series: Series, key: String) -> Subject {
+    match series {
+        Series::Backfill => Subject::BackfillDigest(key),
+        Series::Standard => Subject::Digest(key),
+    }
+}

@@ -1,0 +1,159 @@
+//! What is wrong with a trail, and what is worth knowing about it.
+
+use thiserror::Error;
+
+use super::super::digest::InvalidDigest;
+use super::super::logfile::Malformed;
+use crate::clock::Timestamp;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub subject: Subject,
+    pub fault: Fault,
+}
+
+/// What it is wrong with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    BackfillDigest(String),
+    Digest(String),
+    Log(String),
+    Trail,
+}
+
+/// What is wrong with it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Fault {
+    #[error("it goes on after the digest that ended logging")]
+    AfterFinal,
+    #[error("it was signed at a time at which its key was not valid")]
+    ExpiredKey,
+    #[error("its window begins at {found}, and the one before ended at {expected}")]
+    Gap { expected: Timestamp, found: Timestamp },
+    #[error("hash value doesn't match")]
+    HashMismatch,
+    #[error("it is not the digest that was expected here: another hash was kept")]
+    HeadDiffers,
+    #[error("the digest that was expected is not there: the trail's end was removed")]
+    HeadMissing,
+    #[error("no digest has the hash that was expected: the trail's end was removed or rewritten ({0})")]
+    HeadHashMissing(String),
+    #[error("invalid format: {0}")]
+    InvalidDigest(InvalidDigest),
+    #[error("public key is one of another time or trail: no key has the fingerprint {0}")]
+    UnknownKey(String),
+    #[error("invalid format: {0}")]
+    Malformed(Malformed),
+    #[error("its metadata name no time of backfill")]
+    NoBackfillTime,
+    #[error("has been moved from its original location")]
+    Moved,
+    #[error("two digests name it")]
+    NamedTwice,
+    #[error("not found")]
+    NotFound,
+    #[error("no digests found: nothing is proven")]
+    NothingFound,
+    #[error("no valid digest names it: it was forged, or it replaces one that was removed")]
+    NotNamed,
+    #[error("it lies outside the trail's own folder of log files")]
+    OutsideTrail,
+    #[error("it follows `{named}`, but `{found}` lies between them")]
+    PreviousIsAnother { named: String, found: String },
+    #[error("logging starts anew, though the digest before does not end it")]
+    RestartUnannounced,
+    #[error("it was rewritten: the digest after it names another {0}")]
+    Rewritten(&'static str),
+    #[error("it begins the trail anew, though digests of the same trail come before it")]
+    SecondOrigin,
+    #[error("its records begin at {found} of the journal, and not at {expected}: events are missing or were added")]
+    SequenceGap { expected: u64, found: u64 },
+    #[error("signature algorithm is not SHA256withRSA: `{0}`")]
+    SignatureAlgorithm(String),
+    #[error("signature verification failed")]
+    SignatureInvalid,
+    #[error("signature verification failed: there is no signature")]
+    SignatureMissing,
+    #[error("the newest digest is of {0}, and another is overdue: the trail's end was removed, or the gate is stopped")]
+    Stale(Timestamp),
+    #[error("it is no file of a trail")]
+    Stray,
+    #[error("the Merkle tree does not follow from the digest before")]
+    TreeBefore,
+    #[error("the Merkle tree's root does not follow from the events")]
+    TreeRoot,
+}
+
+/// What is worth knowing, and not wrong.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Note {
+    #[error("The trail was deleted and created anew at {0}; the older one is validated up to its last digest")]
+    CreatedAnew(Timestamp),
+    #[error("The trail was led elsewhere before: what precedes is in s3://{0}")]
+    MovedFrom(String),
+    #[error("{0} log files are newer than the last digest, and not yet covered by one")]
+    NotYetCovered(u64),
+    #[error("No log files were delivered between {from} and {to}: logging was stopped")]
+    Restarted { from: Timestamp, to: Timestamp },
+    #[error("Logging is stopped since {0}")]
+    Stopped(Timestamp),
+}
+
+impl Finding {
+    /// `Digest file`, `Log file` and the like, as the aws-cli calls them.
+    pub fn kind(&self) -> &'static str {
+        match self.subject {
+            Subject::BackfillDigest(_) => "Backfill digest file",
+            Subject::Digest(_) => "Digest file",
+            Subject::Log(_) => "Log file",
+            Subject::Trail => "Trail",
+        }
+    }
+
+    /// The file's key.
+    pub fn key(&self) -> Option<&str> {
+        match &self.subject {
+            Subject::BackfillDigest(key) | Subject::Digest(key) | Subject::Log(key) => Some(key),
+            Subject::Trail => None,
+        }
+    }
+}
+
+impl Fault {
+    /// A word for it that does not change with its text.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AfterFinal => "AfterFinal",
+            Self::ExpiredKey => "ExpiredKey",
+            Self::Gap { .. } => "Gap",
+            Self::HashMismatch => "HashMismatch",
+            Self::HeadDiffers => "HeadDiffers",
+            Self::HeadHashMissing(_) => "HeadHashMissing",
+            Self::HeadMissing => "HeadMissing",
+            Self::InvalidDigest(_) => "InvalidDigest",
+            Self::Malformed(Malformed::Trailing) => "TrailingBytes",
+            Self::Malformed(Malformed::Gzip | Malformed::Records | Malformed::TooLarge) => "Malformed",
+            Self::Moved => "Moved",
+            Self::NamedTwice => "NamedTwice",
+            Self::NoBackfillTime => "NoBackfillTime",
+            Self::NotFound => "NotFound",
+            Self::NotNamed => "NotNamed",
+            Self::NothingFound => "NothingFound",
+            Self::OutsideTrail => "OutsideTrail",
+            Self::PreviousIsAnother { .. } => "PreviousIsAnother",
+            Self::RestartUnannounced => "RestartUnannounced",
+            Self::Rewritten(_) => "Rewritten",
+            Self::SecondOrigin => "SecondOrigin",
+            Self::SequenceGap { .. } => "SequenceGap",
+            Self::SignatureAlgorithm(_) => "SignatureAlgorithm",
+            Self::SignatureInvalid => "SignatureInvalid",
+            Self::SignatureMissing => "SignatureMissing",
+            Self::Stale(_) => "Stale",
+            Self::Stray => "Stray",
+            Self::TreeBefore => "TreeBefore",
+            Self::TreeRoot => "TreeRoot",
+            Self::UnknownKey(_) => "UnknownKey",
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The log files: those that digests name, and those that lie beside them.
+
+use std::collections::BTreeSet;
+
+use super::super::digest::{Ending, LogEntry, hash};
+use super::super::layout::{FileKey, FileName, Series};
+use super::super::logfile::{decompress, leaves};
+use super::super::merkle::Hash;
+use super::chain::subject;
+use super::digests::Proven;
+use super::{Fault, Files, Note, Subject, Validity, Walk};
+use crate::clock::Timestamp;
+
+/// No log file is larger: gates end them long before.
+const LARGEST: usize = 1 << 30;
+
+/// A log file's name says the minutes in which it was begun, rounded down.
+const SLOT: i64 = 300;
+
+/// How far from a log file's own time the digest that names it may lie: longer than any digest's window.
+const REACH: i64 = 2 * 86_400;
+
+impl<F: Files> Walk<'_, F> {
+    /// Validates the log files of a digest, and the tree over their events.
+    pub fn digest_logs(&mut self, series: Series, proven: &Proven) -> Result<(), F::Error> {
+        let extent = &proven.digest.extent;
+        let mut tree = Some(extent.before.clone());
+        for entry in &proven.digest.log_files {
+            let judged = match self.name(entry) {
+                Ok(()) => self.log(entry)?,
+                Err(fault) => Err(fault),
+            };
+            self.report.logs.count(if judged.is_ok() { Validity::Valid } else { Validity::Invalid });
+            match judged {
+                Ok(leaves) => {
+                    self.report.events += u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+                    if let Some(tree) = &mut tree {
+                        leaves.into_iter().for_each(|leaf| tree.push(leaf));
+                    }
+                }
+                Err(fault) => {
+                    self.report.find(Subject::Log(entry.object.clone()), fault);
+                    tree = None;
+                }
+            }
+        }
+        // Without all of the events nothing is known of the root.
+        if tree.is_some_and(|tree| (tree.size(), tree.root()) != (extent.size, extent.root)) {
+            self.report.find(subject(series, proven.key.clone()), Fault::TreeRoot);
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, entry: &LogEntry) -> Result<(), Fault> {
+        match FileKey::parse(&entry.object) {
+            Some(FileKey { layout, file: FileName::Log { .. } }) if layout == self.scope.layout => {
+                if self.named.insert(entry.object.clone()) { Ok(()) } else { Err(Fault::NamedTwice) }
+            }
+            Some(_) | None => Err(Fault::OutsideTrail),
+        }
+    }
+
+    fn log(&mut self, entry: &LogEntry) -> Result<Result<Vec<Hash>, Fault>, F::Error> {
+        let Some(file) = self.files.read(&entry.object)? else { return Ok(Err(Fault::NotFound)) };
+        let judge = || {
+            let text = decompress(&file.bytes, LARGEST).map_err(Fault::Malformed)?;
+            if hash(&text) != entry.hash {
+                return Err(Fault::HashMismatch);
+            }
+            leaves(&text).map_err(Fault::Malformed)
+        };
+        Ok(judge())
+    }
+
+    /// Finds log files that no digest names.
+    pub fn unnamed_logs(&mut self, newest: Option<&Proven>) -> Result<(), F::Error> {
+        let mut unnamed = Vec::new();
+        for key in self.files.list(&self.scope.layout.logs())? {
+            match FileKey::parse(&key) {
+                Some(FileKey { layout, file: FileName::Log { slot, .. } }) if layout == self.scope.layout => {
+                    if self.is_asked_about(slot) && !self.named.contains(&key) {
+                        unnamed.push((slot, key));
+                    }
+                }
+                Some(_) | None => self.report.find(Subject::Log(key), Fault::Stray),
+            }
+        }
+        if unnamed.is_empty() {
+            return Ok(());
+        }
+        let elsewhere = self.named_elsewhere(&unnamed)?;
+        unnamed.retain(|(_, key)| !elsewhere.named.contains(key));
+        let own = newest.filter(|newest| newest.digest.extent.ending == Ending::Continues);
+        let covered = own.map(|newest| newest.digest.end).into_iter().chain(elsewhere.covered).min();
+        let is_new = |slot: Timestamp| covered.is_some_and(|end| slot.seconds() + SLOT > end.seconds());
+        let (new, old): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(|(slot, _)| is_new(*slot));
+        if !new.is_empty() {
+            self.report.notes.push(Note::NotYetCovered(u64::try_from(new.len()).unwrap_or(u64::MAX)));
+        }
+        for (_, key) in old {
+            self.report.logs.count(Validity::Invalid);
+            self.report.find(Subject::Log(key), Fault::NotNamed);
+        }
+        Ok(())
+    }
+
+    fn is_asked_about(&self, slot: Timestamp) -> bool {
+        self.scope.start.is_none_or(|start| start <= slot) && self.scope.end.is_none_or(|end| slot <= end)
+    }
+
+    /// What digests outside of the range name, and those of other trails that share the folder.
+    fn named_elsewhere(&mut self, unnamed: &[(Timestamp, String)]) -> Result<Elsewhere, F::Error> {
+        let seconds = || unnamed.iter().map(|(slot, _)| slot.seconds());
+        let (oldest, newest) = (seconds().min().unwrap_or(i64::MIN), seconds().max().unwrap_or(i64::MAX));
+        let near = oldest.saturating_sub(SLOT)..newest.saturating_add(REACH);
+        let mut elsewhere = Elsewhere::default();
+        let listing = self.listing;
+        for ((trail, series), digests) in &listing.digests {
+            let last = digests.len().saturating_sub(1);
+            for (index, (end, key)) in digests.iter().enumerate() {
+                let ends_other = index == last && *trail != self.scope.trail && *series == Series::Standard;
+                if self.is_walked(key) || !(near.contains(&end.seconds()) || ends_other) {
+                    continue;
+                }
+                let Ok(found) = self.load(key)? else { continue };
+                let after = match digests.get(index + 1) {
+                    Some((_, next)) => self.load(next)?.ok(),
+                    None => None,
+                };
+                let Ok(proven) = found.prove(self.scope, *end, *series, after.as_ref()) else { continue };
+                if ends_other && proven.digest.extent.ending == Ending::Continues {
+                    elsewhere.covered.push(*end);
+                }
+                elsewhere.named.extend(proven.digest.log_files.into_iter().map(|log| log.object));
+            }
+        }
+        Ok(elsewhere)
+    }
+
+    fn is_walked(&self, key: &str) -> bool {
+        let from = (key.to_owned(), [0; 32]);
+        self.walked.range(from..).next().is_some_and(|(walked, _)| walked == key)
+    }
+}
+
+#[derive(Default)]
+struct Elsewhere {
+    named: BTreeSet<String>,
+    /// Up to when other trails' digests have come.
+    covered: Vec<Timestamp>,
+}

@@ -1,0 +1,208 @@
+//! Validates a trail from its files and public keys alone, and leaves nothing of it unproven.
+//!
+//! `aws cloudtrail validate-logs` walks back from whatever is newest, so that it does not notice a removed tail,
+//! log files that no digest names, a second gzip member, or a digest that was written anew with the trail's own
+//! key. Here every digest must follow from the one before, and every file from a digest.
+
+mod chain;
+mod digests;
+mod finding;
+mod logs;
+#[cfg(test)]
+pub mod specimen;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub use self::finding::{Fault, Finding, Note, Subject};
+use super::keys::PublicKey;
+use super::layout::{FileKey, FileName, Layout, Series};
+use super::merkle::Hash;
+use super::{Head, TrailName};
+use crate::clock::Timestamp;
+use crate::names::BucketName;
+
+/// Where a trail's files are read from.
+pub trait Files {
+    type Error;
+
+    /// All keys with this prefix.
+    fn list(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error>;
+
+    /// A file, if it is there.
+    fn read(&mut self, key: &str) -> Result<Option<StoredFile>, Self::Error>;
+}
+
+/// A file as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredFile {
+    pub bytes: Vec<u8>,
+    pub metadata: Metadata,
+}
+
+/// What is written on a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Metadata {
+    /// It was copied without them: a digest's signature is then taken from the digest after it.
+    Lost,
+    /// By what follows `x-amz-meta-`.
+    Present(BTreeMap<String, String>),
+}
+
+/// What is to be validated, and by what.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    pub layout: Layout,
+    pub trail: TrailName,
+    pub bucket: BucketName,
+    pub keys: Vec<PublicKey>,
+    /// Left out, from the trail's origin.
+    pub start: Option<Timestamp>,
+    /// Left out, to whatever is newest.
+    pub end: Option<Timestamp>,
+    pub expected: Vec<Expected>,
+    pub currency: Currency,
+}
+
+/// A digest that must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    Hash(Hash),
+    Head(Head),
+}
+
+/// Whether the trail must go on until now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Currency {
+    /// The gate is at work: its newest digest is not much older than a window is long.
+    At(Timestamp),
+    /// The files may be a copy from long ago.
+    Unasked,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    pub findings: Vec<Finding>,
+    pub notes: Vec<Note>,
+    pub digests: Tally,
+    pub backfill_digests: Tally,
+    pub logs: Tally,
+    /// In the log files that are valid.
+    pub events: u64,
+    /// What the digests that were validated speak of.
+    pub covered: Option<(Timestamp, Timestamp)>,
+    /// The newest digest of each series, to be kept elsewhere and expected the next time.
+    pub heads: Vec<Head>,
+}
+
+/// How many files of a kind are valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub valid: u64,
+    pub all: u64,
+}
+
+impl Report {
+    /// Whether everything is proven.
+    pub fn is_proof(&self) -> bool {
+        self.findings.is_empty() && self.digests.valid > 0
+    }
+
+    fn find(&mut self, subject: Subject, fault: Fault) {
+        self.findings.push(Finding { subject, fault });
+    }
+}
+
+impl Tally {
+    fn count(&mut self, validity: Validity) {
+        self.all += 1;
+        if validity == Validity::Valid {
+            self.valid += 1;
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Validity {
+    Invalid,
+    Valid,
+}
+
+/// Validates a trail; an error means that it could not be read, and says nothing of what it is.
+pub fn validate<F: Files>(files: &mut F, scope: &Scope) -> Result<Report, F::Error> {
+    let listing = Listing::of(files.list(&scope.layout.digests())?, scope);
+    let mut report = Report::default();
+    for stray in &listing.strays {
+        report.find(Subject::Digest(stray.clone()), Fault::Stray);
+    }
+    let mut walk = Walk {
+        files,
+        scope,
+        listing: &listing,
+        report,
+        named: BTreeSet::new(),
+        walked: BTreeSet::new(),
+        longest_window: Duration::ZERO,
+    };
+    let newest = walk.series(Series::Standard)?;
+    walk.series(Series::Backfill)?;
+    walk.hashes_expected();
+    walk.unnamed_logs(newest.as_ref())?;
+    Ok(walk.report)
+}
+
+/// The digests that are there.
+struct Listing {
+    /// By trail and series, in the order of their ends.
+    digests: BTreeMap<(TrailName, Series), Vec<(Timestamp, String)>>,
+    strays: Vec<String>,
+}
+
+struct Walk<'w, F> {
+    files: &'w mut F,
+    scope: &'w Scope,
+    listing: &'w Listing,
+    report: Report,
+    /// The log files that valid digests name.
+    named: BTreeSet<String>,
+    /// The hashes of the digests that were validated, by their keys.
+    walked: BTreeSet<(String, Hash)>,
+    /// Of those, the longest window: how long the next digest may take to come.
+    longest_window: Duration,
+}
+
+impl Listing {
+    fn of(keys: Vec<String>, scope: &Scope) -> Self {
+        let mut listing = Self { digests: BTreeMap::new(), strays: Vec::new() };
+        for key in keys {
+            match FileKey::parse(&key) {
+                Some(FileKey { layout, file: FileName::Digest { trail, end, series } }) if layout == scope.layout => {
+                    listing.digests.entry((trail, series)).or_default().push((end, key));
+                }
+                Some(_) | None => listing.strays.push(key),
+            }
+        }
+        listing.digests.values_mut().for_each(|digests| digests.sort_unstable());
+        listing
+    }
+
+    fn of_series(&self, trail: &TrailName, series: Series) -> &[(Timestamp, String)] {
+        self.digests.get(&(trail.clone(), series)).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl<F> Walk<'_, F> {
+    fn hashes_expected(&mut self) {
+        for expected in &self.scope.expected {
+            match expected {
+                Expected::Hash(hash) if !self.walked.iter().any(|(_, walked)| walked == hash) => {
+                    self.report.find(Subject::Trail, Fault::HeadHashMissing(hex::encode(hash)));
+                }
+                Expected::Hash(_) | Expected::Head(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use super::specimen::{Specimen, TAMPERINGS};
+use super::*;
+use crate::trail::digest::Ending;
+
+fn report(specimen: &Specimen) -> Report {
+    let Ok(report) = validate(&mut specimen.files.clone(), &specimen.scope);
+    report
+}
+
+fn codes(report: &Report) -> Vec<&'static str> {
+    let codes: BTreeSet<_> = report.findings.iter().map(|found| found.fault.code()).collect();
+    codes.into_iter().collect()
+}
+
+#[test]
+fn an_intact_trail_is_proven_whole() {
+    let specimen = Specimen::grown();
+    let report = report(&specimen);
+    assert_eq!(report.findings, []);
+    assert!(report.is_proof());
+    assert_eq!(report.digests, Tally { valid: 55, all: 55 });
+    assert_eq!(report.backfill_digests, Tally { valid: 2, all: 2 });
+    let logs = specimen.files.keys().filter(|key| key.contains("/CloudTrail/")).count() as u64;
+    assert_eq!(report.logs, Tally { valid: logs, all: logs });
+    assert_eq!(report.events, 3 * logs);
+    assert_eq!(report.heads[0], specimen.head(54));
+    assert_eq!(report.heads[1].object, specimen.backfill[1]);
+    assert!(matches!(report.notes.as_slice(), [Note::Restarted { .. }]));
+    let (first, last) = (specimen.digest(0), specimen.digest(54));
+    assert_eq!(report.covered, Some((first.start, last.end)));
+}
+
+#[test]
+fn every_tampering_is_found_and_nothing_else() {
+    let mut wrong = String::new();
+    for tampering in TAMPERINGS {
+        let mut specimen = Specimen::grown();
+        (tampering.tamper)(&mut specimen);
+        let report = report(&specimen);
+        if codes(&report) != tampering.found || report.is_proof() != tampering.found.is_empty() {
+            wrong.push_str(&format!("{}: {:#?}\n", tampering.what, report.findings));
+        }
+    }
+    assert_eq!(wrong, "");
+}
+
+#[test]
+fn a_tampering_is_found_in_its_own_place() {
+    let mut specimen = Specimen::grown();
+    let digest = specimen.digests[7].clone();
+    specimen.remove(&digest);
+    let found = report(&specimen).findings;
+    assert_eq!(found[0], Finding { subject: Subject::Digest(digest), fault: Fault::NotFound });
+}
+
+#[test]
+fn a_head_that_was_kept_is_found_again_in_a_trail_that_grew() {
+    let mut specimen = Specimen::grown();
+    specimen.scope.expected = vec![Expected::Head(specimen.head(40)), Expected::Hash(specimen.head(3).hash)];
+    assert_eq!(report(&specimen).findings, []);
+    // What lies between the head and the range is validated too.
+    specimen.scope.expected.pop();
+    specimen.scope.start = Some(specimen.digest(50).start);
+    let log = specimen.log(41);
+    specimen.remove(&log);
+    assert_eq!(codes(&report(&specimen)), ["NotFound"]);
+}
+
+#[test]
+fn a_range_is_validated_by_the_digests_that_speak_of_it() {
+    let mut specimen = Specimen::grown();
+    specimen.scope.start = Some(specimen.digest(10).start);
+    specimen.scope.end = Some(specimen.digest(12).end);
+    let whole = report(&specimen);
+    assert_eq!((whole.findings.as_slice(), whole.digests), (&[][..], Tally { valid: 3, all: 3 }));
+    assert_eq!(whole.heads.len(), 1, "the range's last digest is not the newest, but for the backfill");
+    // Outside of it nothing is asked, be it as it may.
+    for number in [3, 9, 20] {
+        let key = specimen.digests[number].clone();
+        specimen.remove(&key);
+    }
+    assert_eq!(report(&specimen).findings, []);
+    let key = specimen.digests[11].clone();
+    specimen.remove(&key);
+    assert_eq!(codes(&report(&specimen)), ["NotFound", "NotNamed"]);
+    specimen.scope.start = Some(specimen.digest(54).end.plus(Duration::from_secs(1)));
+    specimen.scope.end = None;
+    assert_eq!(codes(&report(&specimen)), ["NothingFound"]);
+}
+
+#[test]
+fn a_copy_that_lost_its_metadata_is_proven_by_what_follows_and_by_the_head() {
+    let mut specimen = Specimen::grown();
+    specimen.scope.expected = vec![Expected::Head(specimen.head(54)), Expected::Head(specimen.head(29))];
+    specimen.files.values_mut().for_each(|file| file.metadata = Metadata::Lost);
+    let found = report(&specimen).findings;
+    // Nothing else knows the last signature of the backfill.
+    assert!(found.iter().all(|found| found.key() == Some(&specimen.backfill[1]) || found.fault == Fault::NotNamed));
+    assert_eq!(found[0].fault, Fault::SignatureMissing);
+    specimen.scope.expected.clear();
+    let digests = [29, 54].map(|number| Some(specimen.digests[number].clone()));
+    for found in report(&specimen).findings.iter().filter(|found| matches!(found.subject, Subject::Digest(_))) {
+        assert!(digests.contains(&found.key().map(str::to_owned)), "{found:?}");
+    }
+}
+
+#[test]
+fn log_files_after_the_last_digest_are_not_yet_covered() {
+    let mut specimen = Specimen::grown();
+    let key = specimen.digests[54].clone();
+    let last = specimen.digest(53).extent.ending;
+    specimen.remove(&key);
+    let report = report(&specimen);
+    assert_eq!((report.findings.as_slice(), last), (&[][..], Ending::Continues));
+    assert!(report.notes.iter().any(|note| matches!(note, Note::NotYetCovered(_))), "{:?}", report.notes);
+}
+
+#[test]
+fn after_the_end_of_logging_no_log_file_can_be_new() {
+    let mut specimen = Specimen::grown();
+    for number in 30..55 {
+        let key = specimen.digests[number].clone();
+        specimen.remove(&key);
+    }
+    let key = specimen.backfill[1].clone();
+    specimen.remove(&key);
+    let report = report(&specimen);
+    assert_eq!(codes(&report), ["NotNamed"]);
+    assert!(report.notes.contains(&Note::Stopped(specimen.digest(29).end)));
+}
+
+#[test]
+fn a_trail_that_is_current_has_a_new_digest() {
+    let mut specimen = Specimen::grown();
+    let end = specimen.digest(54).end;
+    specimen.scope.currency = Currency::At(end.plus(Duration::from_secs(7200)));
+    assert_eq!(report(&specimen).findings, []);
+    specimen.scope.currency = Currency::At(end.plus(Duration::from_secs(7900)));
+    assert_eq!(codes(&report(&specimen)), ["Stale"]);
+}
+
+#[test]
+fn trails_may_share_a_folder() {
+    let (mut one, other) = (Specimen::grown(), Specimen::of_trail("other"));
+    one.scope.keys.extend(other.scope.keys.clone());
+    one.files.extend(other.files.clone());
+    assert_eq!(report(&one).findings, []);
+    let first = other.digests[0].clone();
+    one.remove(&first);
+    assert_eq!(codes(&report(&one)), ["NotNamed"], "what the other's digest named");
+}
+
+#[test]
+fn a_trail_of_the_same_name_that_was_created_anew_is_another() {
+    let mut specimen = Specimen::grown();
+    // As a deleted trail leaves it, up to its final digest; what follows begins at nothing.
+    specimen.recreate_after_stop();
+    let report = report(&specimen);
+    assert_eq!(report.findings, []);
+    assert!(report.notes.iter().any(|note| matches!(note, Note::CreatedAnew(_))), "{:?}", report.notes);
+}
