@@ -24,6 +24,8 @@ pub enum Blame {
     NotRunning,
     /// Whoever read the output has left.
     OutputClosed,
+    /// What is to be judged cannot be read.
+    Unreadable,
     /// What was typed, or written in a file, is wrong.
     Usage,
 }
@@ -34,7 +36,7 @@ Exit codes:
   0  done
   1  refused or failed
   2  the command line or the configuration is wrong
-  3  the gate is not running
+  3  the gate is not running, or what is to be judged cannot be read
 
 Environment:
   PORTCULLIS_DATA  the state directory, where --data is not given
@@ -56,6 +58,11 @@ impl CommandError {
         Self { blame: Blame::NotRunning, message: message.to_string(), next: None }
     }
 
+    /// What is to be judged cannot be read.
+    pub fn unreadable(message: impl fmt::Display) -> Self {
+        Self { blame: Blame::Unreadable, message: message.to_string(), next: None }
+    }
+
     /// Nothing could be written.
     pub fn output(error: &io::Error) -> Self {
         let blame = if error.kind() == io::ErrorKind::BrokenPipe { Blame::OutputClosed } else { Blame::Failed };
@@ -72,7 +79,7 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self.blame {
             Blame::Failed => ExitCode::from(1),
-            Blame::NotRunning => ExitCode::from(3),
+            Blame::NotRunning | Blame::Unreadable => ExitCode::from(3),
             // `portcullis events | head` has seen all it asked for.
             Blame::OutputClosed => ExitCode::SUCCESS,
             Blame::Usage => ExitCode::from(2),

@@ -23,6 +23,7 @@ pub mod serve;
 mod state;
 mod table;
 pub mod terminal;
+mod trail;
 mod user;
 mod xml;
 
@@ -82,6 +83,9 @@ enum Command {
     /// What the gate remembers
     #[command(subcommand)]
     State(state::StateCommand),
+    /// Trails: what is recorded for good
+    #[command(subcommand)]
+    Trail(trail::TrailCommand),
     /// The account's users
     #[command(subcommand)]
     User(user::UserCommand),
@@ -117,6 +121,10 @@ fn run(command: Command, place: &Place, terminal: &mut Terminal) -> Result<(), C
         }
         Command::Serve(args) => on_all_threads(gate::serve(args, environment(), terminal)),
         Command::State(command) => on_one_thread(state::run(command, place, terminal)),
+        Command::Trail(command) => {
+            let environment = |name: &str| std::env::var(name).ok();
+            on_one_thread(trail::run(command, place, environment, terminal))
+        }
         Command::User(command) => on_one_thread(user::run(command, &admin, terminal)),
     }
 }
@@ -181,6 +189,7 @@ mod tests {
             "key delete AKIA",
             "events --json --follow --bucket b --event-name DeleteObject --principal root --error AccessDenied --since 1h",
             "state rebuild",
+            "trail validate --folder copy --public-keys keys.json --start-time 2026-11-21 --expect-head head --json",
             "check --config portcullis.toml",
         ] {
             let words = std::iter::once("portcullis").chain(line.split(' '));

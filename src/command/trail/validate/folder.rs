@@ -1,0 +1,172 @@
+//! A copy of a trail's bucket in a folder, wherever in it the bucket's keys begin.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::unreadable;
+use crate::command::error::CommandError;
+use crate::names::BucketName;
+use crate::trail::digest::Digest;
+use crate::trail::layout::{FileKey, FileName};
+use crate::trail::logfile::decompress;
+use crate::trail::verify::{Files, Metadata, StoredFile};
+use crate::trail::{Layout, TrailName};
+
+/// A folder that stands for a bucket.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+/// The trail that a folder holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundTrail {
+    pub trail: TrailName,
+    pub layout: Layout,
+    pub bucket: BucketName,
+}
+
+/// What follows a file's name to name the file of its metadata.
+const METADATA_SUFFIX: &str = ".metadata.json";
+/// What follows the name of a file that is being written.
+const UNFINISHED: &str = ".part";
+const LARGEST: u64 = 1 << 30;
+const LARGEST_DIGEST: usize = 64 << 20;
+
+impl Folder {
+    /// Finds the trail's digests in a folder; what they say of their own place tells where the bucket begins.
+    pub fn open(directory: &Path, name: Option<&TrailName>) -> Result<(Self, FoundTrail), CommandError> {
+        let paths = files_below(directory).map_err(|error| broken(directory, &error))?;
+        let mut trails: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
+        for path in &paths {
+            let Some((lead, key)) = split(path) else { continue };
+            let FileName::Digest { trail, .. } = key.file else { continue };
+            if name.is_none_or(|name| *name == trail) {
+                let Layout { account, region, .. } = key.layout;
+                trails
+                    .entry((format!("{trail} ({account}, {region}, {lead})"), trail.to_string()))
+                    .or_default()
+                    .push(path);
+            }
+        }
+        let mut found = trails.into_iter();
+        let Some((_, digests)) = found.next() else {
+            return Err(CommandError::failed(format!(
+                "no digests found in {}: nothing is proven",
+                directory.display()
+            )));
+        };
+        if let Some(((other, _), _)) = found.next() {
+            return Err(CommandError::usage(format!("there are several trails in {}", directory.display()))
+                .next(format!("Name one, or a folder of one; another is {other}")));
+        }
+        let placed = digests.iter().find_map(|path| place(directory, path));
+        let (root, trail) = placed.ok_or_else(|| {
+            CommandError::failed(format!(
+                "none of the digests in {} can be read: nothing is proven",
+                directory.display()
+            ))
+        })?;
+        Ok((Self { root }, trail))
+    }
+
+    fn path(&self, key: &str) -> Option<PathBuf> {
+        let plain = key.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        plain.then(|| self.root.join(key))
+    }
+}
+
+impl Files for Folder {
+    type Error = String;
+
+    fn list(&mut self, prefix: &str) -> Result<Vec<String>, String> {
+        let Some(folder) = self.path(prefix.trim_end_matches('/')) else { return Ok(Vec::new()) };
+        let told = |error: io::Error| format!("{}: {error}", folder.display());
+        let files = match files_below(&folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            files => files.map_err(told)?,
+        };
+        let is_metadata = |path: &str| path.ends_with(METADATA_SUFFIX) || path.ends_with(UNFINISHED);
+        Ok(files.into_iter().filter(|path| !is_metadata(path)).map(|path| format!("{prefix}{path}")).collect())
+    }
+
+    fn read(&mut self, key: &str) -> Result<Option<StoredFile>, String> {
+        let Some(path) = self.path(key) else { return Ok(None) };
+        let told = |error: io::Error| format!("{}: {error}", path.display());
+        let Some(bytes) = contents(&path).map_err(told)? else { return Ok(None) };
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(METADATA_SUFFIX);
+        let metadata = match contents(Path::new(&beside)).map_err(told)? {
+            Some(json) => Metadata::Present(texts(&json)),
+            None => Metadata::Lost,
+        };
+        Ok(Some(StoredFile { bytes, metadata }))
+    }
+}
+
+/// The part of a path before `AWSLogs`, and the key that the rest is.
+fn split(path: &str) -> Option<(&str, FileKey)> {
+    let start = match path.rfind("/AWSLogs/") {
+        Some(slash) => slash + 1,
+        None => 0,
+    };
+    let (lead, key) = path.split_at_checked(start)?;
+    Some((lead, FileKey::parse(key)?))
+}
+
+/// Where the bucket of a digest begins, and whose digest it is.
+fn place(directory: &Path, path: &str) -> Option<(PathBuf, FoundTrail)> {
+    let bytes = contents(&directory.join(path)).ok()??;
+    let digest = Digest::parse(&decompress(&bytes, LARGEST_DIGEST).ok()?).ok()?;
+    let root = path.strip_suffix(&digest.object).filter(|root| root.is_empty() || root.ends_with('/'))?;
+    let FileKey { layout, file } = FileKey::parse(&digest.object)?;
+    match file {
+        FileName::Digest { trail, .. } => {
+            Some((directory.join(root), FoundTrail { trail, layout, bucket: digest.bucket }))
+        }
+        FileName::Log { .. } => None,
+    }
+}
+
+/// The paths of all files below a folder, with slashes; a name that is no text is no key.
+fn files_below(directory: &Path) -> io::Result<Vec<String>> {
+    let mut files = Vec::new();
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            // A link to a folder could lead back to where it lies.
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else if let Some(name) = path.strip_prefix(directory).ok().and_then(Path::to_str) {
+                files.push(name.to_owned());
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+fn contents(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+pub(super) fn texts(json: &[u8]) -> BTreeMap<String, String> {
+    let members: Map<String, Value> = serde_json::from_slice(json).unwrap_or_default();
+    members.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect()
+}
+
+fn broken(path: &Path, error: &io::Error) -> CommandError {
+    unreadable(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,79 @@
+//! What came of a validation, for people in the aws-cli's words, or for programs.
+
+use serde_json::{Value, json};
+
+use crate::command::error::CommandError;
+use crate::command::table::harmless;
+use crate::command::terminal::{Format, Terminal};
+use crate::trail::Head;
+use crate::trail::verify::{Finding, Report, Scope, Tally};
+
+/// Shows it.
+pub fn show(report: &Report, scope: &Scope, terminal: &mut Terminal) -> Result<(), CommandError> {
+    match terminal.format() {
+        Format::Json => terminal.print_json(&as_json(report, scope)),
+        Format::People => as_lines(report, scope).iter().try_for_each(|line| terminal.print(&harmless_line(line))),
+    }
+}
+
+/// The tabs are ours, and all else that could deceive is not.
+fn harmless_line(line: &str) -> String {
+    line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")
+}
+
+fn as_lines(report: &Report, scope: &Scope) -> Vec<String> {
+    let mut lines = vec![format!("Validating trail {} in s3://{}", scope.trail, scope.bucket)];
+    for found in &report.findings {
+        lines.push(match found.key() {
+            Some(key) => format!("{}\ts3://{}/{key}\tINVALID: {}", found.kind(), scope.bucket, found.fault),
+            None => format!("{}\tINVALID: {}", found.kind(), found.fault),
+        });
+    }
+    lines.extend(report.notes.iter().map(|note| format!("Note\t{note}")));
+    if let Some((start, end)) = report.covered {
+        lines.push(format!("Results for {start} to {end}:"));
+    }
+    let of_all = |tally: Tally, what: &str| format!("{}/{} {what} valid", tally.valid, tally.all);
+    lines.push(format!(
+        "{}, {}, {}; {} events",
+        of_all(report.digests, "digest files"),
+        of_all(report.backfill_digests, "backfill digest files"),
+        of_all(report.logs, "log files"),
+        report.events
+    ));
+    if let Some(head) = report.heads.first() {
+        let root = hex::encode(head.merkle_root);
+        lines.push(format!("Head: {} events, Merkle root {root}, digest of {}", head.tree_size, head.end));
+    }
+    lines.push(if report.is_proof() { "PROVEN".to_owned() } else { "NOT PROVEN".to_owned() });
+    lines
+}
+
+fn as_json(report: &Report, scope: &Scope) -> Value {
+    let tally = |tally: Tally| json!({ "valid": tally.valid, "all": tally.all });
+    let head = |head: &Head| serde_json::from_str(&head.to_json()).unwrap_or(Value::Null);
+    let (start, end) = report.covered.unzip();
+    json!({
+        "proven": report.is_proof(),
+        "trail": scope.trail.as_str(),
+        "bucket": scope.bucket.as_str(),
+        "start": start.map(|start| start.iso_extended()),
+        "end": end.map(|end| end.iso_extended()),
+        "digests": tally(report.digests),
+        "backfillDigests": tally(report.backfill_digests),
+        "logs": tally(report.logs),
+        "events": report.events,
+        "findings": report.findings.iter().map(finding_as_json).collect::<Vec<_>>(),
+        "notes": report.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "heads": report.heads.iter().map(head).collect::<Vec<_>>(),
+    })
+}
+
+fn finding_as_json(found: &Finding) -> Value {
+    json!({
+        "kind": found.kind(),
+        "s3Object": found.key(),
+        "code": found.fault.code(),
+        "text": found.fault.to_string(),
+    })
+}

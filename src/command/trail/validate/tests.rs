@@ -1,0 +1,182 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::*;
+use crate::command::error::Blame;
+use crate::command::terminal::{Format, kept};
+use crate::trail::verify::specimen::{Specimen, TAMPERINGS};
+use crate::trail::verify::{Expected, Metadata};
+
+/// Writes a specimen as a copy of its bucket, with what else the command is given; how it is called follows.
+fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path().join("copy");
+    fs::create_dir(&folder).unwrap();
+    for (key, file) in &specimen.files {
+        let path = folder.join(bucket).join(key);
+        write(&path, &file.bytes);
+        if let Metadata::Present(metadata) = &file.metadata
+            && key.contains("CloudTrail-Digest")
+        {
+            write(Path::new(&format!("{}.metadata.json", path.display())), json!(metadata).to_string().as_bytes());
+        }
+    }
+    let keys: Vec<Value> = specimen.scope.keys.iter().map(PublicKey::to_json).collect();
+    let public_keys = directory.path().join("keys.json");
+    write(&public_keys, json!({ "PublicKeyList": keys }).to_string().as_bytes());
+    let mut expect_head = Vec::new();
+    for (number, expected) in specimen.scope.expected.iter().enumerate() {
+        expect_head.push(match expected {
+            Expected::Hash(hash) => hex::encode(hash),
+            Expected::Head(head) => {
+                let path = directory.path().join(format!("head-{number}"));
+                write(&path, format!("origin\n{}\n", head.to_json()).as_bytes());
+                path.display().to_string()
+            }
+        });
+    }
+    let args = ValidateArgs {
+        name: None,
+        folder,
+        public_keys,
+        start_time: None,
+        end_time: None,
+        expect_head,
+        write_head: Some(directory.path().join("written-head")),
+    };
+    (directory, args)
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+async fn validated(args: ValidateArgs, format: Format) -> (Result<(), CommandError>, String) {
+    let (mut terminal, kept) = kept::terminal(format, &[]);
+    let place = Place::find(Some("nowhere".into()), None);
+    let outcome = run(args, &place, |_| None, &mut terminal).await;
+    (outcome, kept.text())
+}
+
+#[tokio::test]
+async fn every_tampering_with_a_copied_folder_ends_in_exit_code_1_and_says_why() {
+    let mut wrong = Vec::new();
+    for tampering in TAMPERINGS {
+        let mut specimen = Specimen::grown();
+        (tampering.tamper)(&mut specimen);
+        if specimen.scope.currency != Currency::Unasked {
+            // A copy is as old as it is.
+            continue;
+        }
+        let (_directory, args) = laid_out(&specimen, "");
+        let head = args.write_head.clone().unwrap();
+        let (outcome, text) = validated(args, Format::Json).await;
+        let shown: Value = serde_json::from_str(text.lines().next().unwrap_or("null")).unwrap();
+        let mut codes: Vec<&str> = Vec::new();
+        if let Some(found) = shown["findings"].as_array() {
+            codes.extend(found.iter().filter_map(|found| found["code"].as_str()));
+        }
+        codes.sort_unstable();
+        codes.dedup();
+        let blame = outcome.map_err(|error| error.blame);
+        let expected = if tampering.found.is_empty() { Ok(()) } else { Err(Blame::Failed) };
+        // Where there are no digests left, there is no trail to report on.
+        let found = if tampering.found.contains(&"NothingFound") { &[] } else { tampering.found };
+        if (blame, codes.as_slice(), head.exists()) != (expected, found, expected.is_ok()) {
+            wrong.push(format!("{}: {blame:?} {codes:?}", tampering.what));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn people_are_told_in_the_words_of_the_aws_cli() {
+    let mut specimen = Specimen::grown();
+    let log = specimen.log(7);
+    specimen.remove(&log);
+    let (_directory, args) = laid_out(&specimen, "");
+    let (outcome, text) = validated(args, Format::People).await;
+    assert_eq!(outcome.unwrap_err().to_string(), "the trail is not proven: 1 finding");
+    assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
+    assert!(text.contains("55/55 digest files valid, 2/2 backfill digest files valid, "), "{text}");
+    assert!(text.contains("Note\tNo log files were delivered between "), "{text}");
+    assert!(text.ends_with("NOT PROVEN\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_head_that_was_written_is_expected_the_next_time() {
+    let specimen = Specimen::grown();
+    let (directory, args) = laid_out(&specimen, "");
+    let head = args.write_head.clone().unwrap();
+    let (outcome, text) = validated(args, Format::People).await;
+    assert_eq!(outcome, Ok(()));
+    assert!(text.contains("PROVEN\nnote: no head was expected"), "{text}");
+
+    let (_other, mut args) = laid_out(&specimen, "");
+    args.expect_head = vec![head.display().to_string()];
+    let (outcome, text) = validated(args, Format::People).await;
+    assert_eq!(outcome, Ok(()));
+    assert!(!text.contains("no head was expected"), "{text}");
+
+    let mut shorter = specimen;
+    shorter.remove(&shorter.backfill[1].clone());
+    let (_other, mut args) = laid_out(&shorter, "");
+    args.expect_head = vec![head.display().to_string()];
+    let (outcome, text) = validated(args, Format::People).await;
+    assert_eq!(outcome.unwrap_err().blame, Blame::Failed, "{}", directory.path().display());
+    assert!(text.contains("Backfill digest file\t"), "{text}");
+}
+
+#[tokio::test]
+async fn the_bucket_is_found_wherever_in_the_folder_it_begins() {
+    for bucket in ["", "trail-bucket", "a/b"] {
+        let (_directory, args) = laid_out(&Specimen::grown(), bucket);
+        assert_eq!(validated(args, Format::People).await.0, Ok(()), "{bucket}");
+    }
+}
+
+#[tokio::test]
+async fn one_of_several_trails_has_to_be_named() {
+    let (mut specimen, other) = (Specimen::grown(), Specimen::of_trail("other"));
+    specimen.files.extend(other.files);
+    specimen.scope.keys.extend(other.scope.keys);
+    let (_directory, args) = laid_out(&specimen, "");
+    assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Usage);
+    for name in ["main", "other"] {
+        let (_directory, mut args) = laid_out(&specimen, "");
+        args.name = Some(TrailName::parse(name).unwrap());
+        assert_eq!(validated(args, Format::People).await.0, Ok(()), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_proven_and_not_found_to_be_wrong() {
+    let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+    args.folder.push("nowhere");
+    assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Unreadable);
+    let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+    args.public_keys.set_extension("none");
+    assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Unreadable);
+    let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+    args.expect_head = vec![args.public_keys.display().to_string()];
+    assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Usage);
+}
+
+#[test]
+fn a_time_is_a_moment_or_a_day() {
+    let day = Timestamp::parse_iso_extended("2026-11-21T00:00:00Z");
+    assert_eq!(moment("2026-11-21").ok(), day);
+    assert_eq!(moment("2026-11-21T00:00:00Z").ok(), day);
+    assert!(moment("yesterday").is_err());
+}
+
+#[test]
+fn metadata_that_are_no_texts_are_none() {
+    let read = |json: &str| folder::texts(json.as_bytes());
+    assert_eq!(read(r#"{"signature":"00","x":1}"#), BTreeMap::from([("signature".to_owned(), "00".to_owned())]));
+    assert_eq!(read("not json"), BTreeMap::new());
+}
