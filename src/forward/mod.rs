@@ -4,6 +4,7 @@ mod answer;
 mod chunks;
 mod download;
 mod fetch;
+mod own;
 mod pool;
 mod render;
 mod send;
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal};
 pub use download::Download;
+pub use own::{KeptFile, OwnError, OwnFile};
 pub use render::{Content, Rendered, Unwritable, render};
 pub use send::{Patience, Payload, Trailers, Upstream};
 pub use sign::Signer;

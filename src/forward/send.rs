@@ -181,7 +181,12 @@ impl Upstream {
         }
     }
 
-    async fn exchange(
+    /// Where requests are signed for.
+    pub(super) fn region(&self) -> &str {
+        self.signer.region()
+    }
+
+    pub(super) async fn exchange(
         &self,
         rendered: Rendered,
         payload: Option<Payload>,

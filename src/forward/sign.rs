@@ -43,6 +43,11 @@ impl Signer {
         Self { access_key_id, secret, region, today }
     }
 
+    /// The region it signs for.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
     /// Signs a request with every header it carries; `None` if a header of ours could not be written.
     pub fn sign(&self, rendered: &Rendered, host: &str, content_sha256: &str, now: Timestamp) -> Option<Signed> {
         let moment = now.iso_basic();

@@ -1,0 +1,186 @@
+//! The gate's own files at the upstream: what it keeps in a bucket there, apart from anybody's request.
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use thiserror::Error;
+
+use super::xml::{self, DECLARATION, NAMESPACE};
+use super::{Content, Download, Node, Rendered, Upstream, UpstreamError};
+use crate::authenticate::canonical_query;
+use crate::clock::Timestamp;
+use crate::names::{BucketName, ObjectKey};
+use crate::wire::{Method, percent_decode, percent_encode_path};
+
+/// A file of the gate's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnFile {
+    pub bytes: Bytes,
+    pub content_type: &'static str,
+    /// What follows `x-amz-meta-`, and its value.
+    pub metadata: Vec<(&'static str, String)>,
+}
+
+/// A file of the gate's own as the upstream has it.
+#[derive(Clone, Debug)]
+pub struct KeptFile {
+    pub bytes: Bytes,
+    headers: HeaderMap,
+}
+
+/// Why the upstream did not do it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum OwnError {
+    #[error("the upstream has no bucket `{0}`")]
+    NoBucket(BucketName),
+    #[error("the upstream refuses: {code} (status {status})")]
+    Refused { status: u16, code: String },
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// The longest answer that is a document.
+const LONGEST_DOCUMENT: usize = 4 * 1024 * 1024;
+
+impl KeptFile {
+    /// A value of its metadata.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        self.headers.get(format!("x-amz-meta-{name}")).and_then(|value| value.to_str().ok())
+    }
+}
+
+impl Upstream {
+    /// Writes a file, over any that is there.
+    pub async fn put_own(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        file: &OwnFile,
+        now: Timestamp,
+    ) -> Result<(), OwnError> {
+        let mut headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type))];
+        for (name, value) in &file.metadata {
+            let name = HeaderName::try_from(format!("x-amz-meta-{name}")).map_err(|_| UpstreamError::Unwritable)?;
+            headers.push((name, HeaderValue::try_from(value).map_err(|_| UpstreamError::Unwritable)?));
+        }
+        let content = Content::Document(file.bytes.clone());
+        let path = path(bucket, Some(key));
+        let rendered = Rendered { method: Method::Put, path, query: String::new(), headers, content };
+        self.done(rendered, bucket, now).await
+    }
+
+    /// Reads a file; none where the key names nothing.
+    pub async fn own(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Option<KeptFile>, OwnError> {
+        let rendered = ask(Method::Get, path(bucket, Some(key)), String::new());
+        let response = self.exchange(rendered, None, now).await?;
+        if response.status() != StatusCode::OK {
+            return match refusal(response, bucket).await {
+                OwnError::Refused { status: 404, .. } => Ok(None),
+                error => Err(error),
+            };
+        }
+        let headers = response.headers().clone();
+        Ok(Some(KeptFile { bytes: whole(response, limit).await?, headers }))
+    }
+
+    /// The next keys with this prefix, in order, after this one; none at the end.
+    pub async fn own_keys(
+        &self,
+        bucket: &BucketName,
+        prefix: &str,
+        after: &str,
+        now: Timestamp,
+    ) -> Result<Vec<String>, OwnError> {
+        let query = canonical_query([("encoding-type", "url"), ("marker", after), ("prefix", prefix)].into_iter());
+        let response = self.exchange(ask(Method::Get, path(bucket, None), query), None, now).await?;
+        if response.status() != StatusCode::OK {
+            return Err(refusal(response, bucket).await);
+        }
+        let document = Node::parse(&whole(response, LONGEST_DOCUMENT).await?).ok_or(UpstreamError::Unreadable)?;
+        // Not every store heeds the parameter, and says so by leaving the element out.
+        let encoded = document.text_of("EncodingType") == Some("url");
+        let contents = document.children.iter().filter(|child| child.name == "Contents");
+        let keys = contents.map(|entry| {
+            let key = entry.text_of("Key")?;
+            if encoded { percent_decode(&key.replace('+', "%20")) } else { Some(key.to_owned()) }
+        });
+        keys.collect::<Option<Vec<_>>>().ok_or(OwnError::Upstream(UpstreamError::Unreadable))
+    }
+
+    /// Makes a bucket that keeps every version, if the store can; one that is there stays as it is.
+    pub async fn make_bucket(&self, bucket: &BucketName, now: Timestamp) -> Result<(), OwnError> {
+        let response = self.exchange(ask(Method::Head, path(bucket, None), String::new()), None, now).await?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        let mut document = Vec::new();
+        // The one region that must not be named.
+        if self.region() != "us-east-1" {
+            let mut text = format!("{DECLARATION}<CreateBucketConfiguration xmlns=\"{NAMESPACE}\">");
+            xml::element(&mut text, "LocationConstraint", self.region());
+            text.push_str("</CreateBucketConfiguration>");
+            document = text.into_bytes();
+        }
+        let content = Content::Document(document.into());
+        let rendered = Rendered { content, ..ask(Method::Put, path(bucket, None), String::new()) };
+        match self.done(rendered, bucket, now).await {
+            Err(OwnError::Refused { code, .. }) if code == "BucketAlreadyOwnedByYou" => return Ok(()),
+            made => made?,
+        }
+        let text = format!(
+            "{DECLARATION}<VersioningConfiguration xmlns=\"{NAMESPACE}\"><Status>Enabled</Status></VersioningConfiguration>"
+        );
+        let content = Content::Document(text.into());
+        let versioned = Rendered { content, ..ask(Method::Put, path(bucket, None), "versioning=".to_owned()) };
+        if let Err(error) = self.done(versioned, bucket, now).await {
+            tracing::warn!(%bucket, %error, "the bucket was made, but it does not keep versions");
+        }
+        Ok(())
+    }
+
+    async fn done(&self, rendered: Rendered, bucket: &BucketName, now: Timestamp) -> Result<(), OwnError> {
+        let response = self.exchange(rendered, None, now).await?;
+        if !response.status().is_success() {
+            return Err(refusal(response, bucket).await);
+        }
+        // Read to its end, so that the connection is of further use.
+        whole(response, LONGEST_DOCUMENT).await.map(drop)
+    }
+}
+
+fn ask(method: Method, path: String, query: String) -> Rendered {
+    Rendered { method, path, query, headers: Vec::new(), content: Content::Document(Bytes::new()) }
+}
+
+fn path(bucket: &BucketName, key: Option<&ObjectKey>) -> String {
+    match key {
+        Some(key) => format!("/{bucket}/{}", percent_encode_path(key.as_str())),
+        None => format!("/{bucket}"),
+    }
+}
+
+async fn whole(response: Response<Download>, limit: usize) -> Result<Bytes, OwnError> {
+    let body = Limited::new(response.into_body(), limit).collect().await;
+    Ok(body.map_err(|_| UpstreamError::BrokenOff)?.to_bytes())
+}
+
+async fn refusal(response: Response<Download>, bucket: &BucketName) -> OwnError {
+    let status = response.status().as_u16();
+    let body = whole(response, LONGEST_DOCUMENT).await.unwrap_or_default();
+    let code = Node::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
+    match code {
+        Some(code) if code == "NoSuchBucket" => OwnError::NoBucket(bucket.clone()),
+        // It becomes part of a line of the log.
+        Some(code) if code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()) => {
+            OwnError::Refused { status, code }
+        }
+        Some(_) | None => OwnError::Refused { status, code: "Unknown".to_owned() },
+    }
+}
