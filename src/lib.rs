@@ -23,6 +23,8 @@ pub mod store;
 
 pub mod audit;
 
+pub mod delivery;
+
 pub mod failure;
 
 pub mod api;
