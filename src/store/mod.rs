@@ -18,6 +18,7 @@ mod start;
 mod state;
 #[cfg(test)]
 pub(crate) mod testing;
+mod trails;
 mod write;
 mod writer;
 
@@ -46,7 +47,7 @@ pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
 pub use lease::{Generation, Leases, Observed, ReadLease, WriteLease};
 pub use principals::{AccessKey, NewKey};
 pub use rebuild::{Rebuilt, rebuild};
-pub use records::{Account, BucketRecord, User};
+pub use records::{Account, BucketRecord, Fingerprint, SigningKey, User};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
 pub use writer::StateJournal;

@@ -1,5 +1,10 @@
 //! Records: what is remembered, and its written form, which is JSON under a tag of the master key.
 
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -19,6 +24,7 @@ pub enum Record {
     Bucket(BucketName, BucketRecord),
     Device(Device),
     Key(StoredKey),
+    SigningKey(SigningKey),
     User(User),
 }
 
@@ -29,6 +35,7 @@ pub enum RecordKey {
     Bucket(BucketName),
     Device(DeviceSerial),
     Key(AccessKeyId),
+    SigningKey(Fingerprint),
     User(UserName),
 }
 
@@ -58,6 +65,21 @@ pub struct StoredKey {
     pub created: Timestamp,
 }
 
+/// A key that signs the digests of trails; its public half is kept for ever.
+#[derive(Clone, Debug)]
+pub struct SigningKey {
+    /// PKCS#1, in DER.
+    pub public: Vec<u8>,
+    pub valid_from: Timestamp,
+    pub valid_to: Timestamp,
+    /// PKCS#8, in DER; forgotten once it can have nothing left to sign.
+    pub private: Option<Secret<Vec<u8>>>,
+}
+
+/// What tells signing keys apart: the MD5 of the public half, as CloudTrail has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 16]);
+
 /// A user of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
@@ -81,6 +103,19 @@ impl BucketRecord {
     pub const UNPROTECTED: Self = Self { mfa_delete: MfaDelete::NeverSet, name: Name::Free, updated: None };
 }
 
+impl SigningKey {
+    /// What tells this key from others.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(Md5::digest(&self.public).into())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&hex::encode(self.0))
+    }
+}
+
 impl RecordKey {
     /// The key as the engine has it.
     pub fn text(&self) -> String {
@@ -89,6 +124,7 @@ impl RecordKey {
             Self::Bucket(name) => format!("bucket/{name}"),
             Self::Device(serial) => format!("device/{serial}"),
             Self::Key(id) => format!("key/{id}"),
+            Self::SigningKey(fingerprint) => format!("signing-key/{fingerprint}"),
             Self::User(name) => format!("user/{name}"),
         }
     }
@@ -103,6 +139,10 @@ impl RecordKey {
             "bucket" => BucketName::parse(name).ok().map(Self::Bucket),
             "device" => DeviceSerial::parse(name).ok().map(Self::Device),
             "key" => AccessKeyId::parse(name).ok().map(Self::Key),
+            "signing-key" => {
+                let bytes = hex::decode(name).ok()?;
+                bytes.try_into().ok().map(Fingerprint).map(Self::SigningKey)
+            }
             "user" => UserName::parse(name).ok().map(Self::User),
             _ => None,
         }
@@ -117,6 +157,7 @@ impl Record {
             Self::Bucket(name, _) => RecordKey::Bucket(name.clone()),
             Self::Device(device) => RecordKey::Device(device.serial.clone()),
             Self::Key(key) => RecordKey::Key(key.id.clone()),
+            Self::SigningKey(key) => RecordKey::SigningKey(key.fingerprint()),
             Self::User(user) => RecordKey::User(user.name.clone()),
         }
     }
@@ -142,6 +183,12 @@ impl Record {
                 secret: seal(key.secret.expose().as_bytes())?,
                 status: key.status.into(),
                 created: key.created.millis(),
+            }),
+            Self::SigningKey(key) => to_value(&SigningKeyJson {
+                public: STANDARD.encode(&key.public),
+                valid_from: key.valid_from.millis(),
+                valid_to: key.valid_to.millis(),
+                private: key.private.as_ref().map(|private| seal(private.expose())).transpose()?,
             }),
             Self::User(user) => to_value(&UserJson { id: user.id.clone(), created: user.created.millis() }),
         };
@@ -183,6 +230,16 @@ impl Record {
                 };
                 let (status, created) = (json.status.into(), Timestamp::from_millis(json.created));
                 Ok(Self::Key(StoredKey { id: id.clone(), holder, secret: Secret::new(secret), status, created }))
+            }
+            RecordKey::SigningKey(fingerprint) => {
+                let json = SigningKeyJson::deserialize(json).map_err(|_| malformed())?;
+                let key = SigningKey {
+                    public: STANDARD.decode(&json.public).map_err(|_| malformed())?,
+                    valid_from: Timestamp::from_millis(json.valid_from),
+                    valid_to: Timestamp::from_millis(json.valid_to),
+                    private: json.private.as_deref().map(open).transpose()?,
+                };
+                if key.fingerprint() == *fingerprint { Ok(Self::SigningKey(key)) } else { Err(malformed()) }
             }
             RecordKey::User(name) => {
                 let json = UserJson::deserialize(json).map_err(|_| malformed())?;
@@ -259,6 +316,15 @@ struct KeyJson {
 enum KeyStatusJson {
     Active,
     Inactive,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SigningKeyJson {
+    public: String,
+    valid_from: i64,
+    valid_to: i64,
+    private: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::records::{Account, BucketRecord, Record, RecordKey, StoredKey, User};
+use super::records::{Account, BucketRecord, Fingerprint, Record, RecordKey, SigningKey, StoredKey, User};
 use super::write::Edit;
 use crate::authenticate::{Key, Keyring};
 use crate::mfa::{Device, DeviceStatus};
@@ -23,6 +23,7 @@ pub struct State {
     pub buckets: BTreeMap<BucketName, BucketRecord>,
     pub devices: BTreeMap<DeviceSerial, Device>,
     pub keys: BTreeMap<AccessKeyId, StoredKey>,
+    pub signing_keys: BTreeMap<Fingerprint, SigningKey>,
     pub users: BTreeMap<UserName, User>,
 }
 
@@ -53,8 +54,16 @@ impl Memory {
                 self.keyring.set(key.id.clone(), ring);
             }
             Edit::Delete(RecordKey::Key(id)) => self.keyring.remove(id),
-            Edit::Put(Record::Account(_) | Record::Bucket(..) | Record::Device(_) | Record::User(_))
-            | Edit::Delete(RecordKey::Account | RecordKey::Bucket(_) | RecordKey::Device(_) | RecordKey::User(_)) => {}
+            Edit::Put(
+                Record::Account(_) | Record::Bucket(..) | Record::Device(_) | Record::SigningKey(_) | Record::User(_),
+            )
+            | Edit::Delete(
+                RecordKey::Account
+                | RecordKey::Bucket(_)
+                | RecordKey::Device(_)
+                | RecordKey::SigningKey(_)
+                | RecordKey::User(_),
+            ) => {}
         }
     }
 }
@@ -84,7 +93,9 @@ impl State {
         let buckets = self.buckets.iter().map(|(name, bucket)| Record::Bucket(name.clone(), *bucket));
         let devices = self.devices.values().cloned().map(Record::Device);
         let keys = self.keys.values().cloned().map(Record::Key);
-        account.chain(buckets).chain(devices).chain(keys).chain(self.users.values().cloned().map(Record::User))
+        let signing_keys = self.signing_keys.values().cloned().map(Record::SigningKey);
+        let users = self.users.values().cloned().map(Record::User);
+        account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(users)
     }
 
     fn put(&mut self, record: Record) {
@@ -93,6 +104,7 @@ impl State {
             Record::Bucket(name, bucket) => drop(self.buckets.insert(name, bucket)),
             Record::Device(device) => drop(self.devices.insert(device.serial.clone(), device)),
             Record::Key(key) => drop(self.keys.insert(key.id.clone(), key)),
+            Record::SigningKey(key) => drop(self.signing_keys.insert(key.fingerprint(), key)),
             Record::User(user) => drop(self.users.insert(user.name.clone(), user)),
         }
     }
@@ -103,6 +115,7 @@ impl State {
             RecordKey::Bucket(name) => drop(self.buckets.remove(name)),
             RecordKey::Device(serial) => drop(self.devices.remove(serial)),
             RecordKey::Key(id) => drop(self.keys.remove(id)),
+            RecordKey::SigningKey(fingerprint) => drop(self.signing_keys.remove(fingerprint)),
             RecordKey::User(name) => drop(self.users.remove(name)),
         }
     }
