@@ -326,6 +326,7 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
             "InvalidBucketState",
             "Mfa Authentication can only be enabled on a bucket whose versioning is Enabled.",
         ),
+        Refusal::TrailBucket => access_denied("Access Denied"),
         Refusal::TokenCodeInvalid(_) => {
             S3Error::new(400, "TokenCodeInvalidError", "The serial number and/or token code you provided is not valid.")
         }

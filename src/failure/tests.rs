@@ -152,6 +152,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotVersioned,
         Refusal::TokenCodeInvalid(Fault::WrongCode),
         Refusal::TooManyCodesAtOnce,
+        Refusal::TrailBucket,
     ]
 }
 

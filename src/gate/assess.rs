@@ -2,11 +2,11 @@
 
 use crate::authenticate::{Form, Principal};
 use crate::mfa::{Codes, Offer};
-use crate::operation::{Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
+use crate::operation::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
 use crate::wire::Transport;
 
 use super::verdict::{Challenge, Permit, Refusal, StateChange, Verdict};
-use super::{BucketState, Lifecycle, MfaDelete, Name, Versioning};
+use super::{BucketState, Lifecycle, MfaDelete, Name, Use, Versioning};
 
 /// Who asks, and how the asking travelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +87,9 @@ pub fn assess(request: Request, caller: &Caller, bucket: BucketState, offer: Off
         Offer::Absent => None,
         Offer::Codes(codes) => Some(codes),
     };
+    if is_reserved(&request, &caller.principal, bucket) {
+        return Verdict::Refuse(Refusal::TrailBucket);
+    }
     let change = change(&request.hazard, bucket, rules.profile);
     match need(&request, bucket, offer.is_some(), rules) {
         Need::Nothing => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
@@ -99,6 +102,36 @@ pub fn assess(request: Request, caller: &Caller, bucket: BucketState, offer: Off
             Ok(offer) => Verdict::Verify(Challenge { request, offer, owed, change, mfa_delete: bucket.mfa_delete }),
             Err(refusal) => Verdict::Refuse(refusal),
         },
+    }
+}
+
+/// Whether a trail's bucket is asked for what it is not there for: root reads it and sets its versioning, by
+/// the rules of every bucket, and nobody does anything else. A copy reads its source.
+fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) -> bool {
+    let is_root = match principal {
+        Principal::Root => true,
+        Principal::User(_) => false,
+    };
+    let serves_root = match (request.action.row().access, request.hazard) {
+        (Access::Read, _) | (Access::Write, Hazard::ChangesVersioning(_)) => true,
+        (
+            Access::Write,
+            Hazard::CreatesBucket
+            | Hazard::DeletesBucket
+            | Hazard::DestroysVersion
+            | Hazard::ExpiresVersions
+            | Hazard::ExposesData
+            | Hazard::None
+            | Hazard::ReplacesNullVersion
+            | Hazard::ReplacesUnversioned
+            | Hazard::Replicates
+            | Hazard::WeakensProtection,
+        ) => false,
+    };
+    match (bucket.usage, bucket.source) {
+        (Use::Trail, _) if !serves_root => true,
+        (Use::Trail, _) | (_, Use::Trail) => !is_root,
+        (Use::Data, Use::Data) => false,
     }
 }
 

@@ -8,5 +8,5 @@ mod verdict;
 mod tests;
 
 pub use assess::{Caller, LoopbackTrust, Profile, Replication, Rules, assess};
-pub use state::{BucketState, Lifecycle, MfaDelete, Name, Versioning};
+pub use state::{BucketState, Lifecycle, MfaDelete, Name, Use, Versioning};
 pub use verdict::{Challenge, Permit, Refusal, StateChange, Verdict};

@@ -5,6 +5,9 @@
 pub struct BucketState {
     pub mfa_delete: MfaDelete,
     pub name: Name,
+    pub usage: Use,
+    /// What the bucket that a copy reads is used for.
+    pub source: Use,
     /// As the upstream says now, where the bucket is protected.
     pub versioning: Versioning,
     /// As the upstream says now, where MFA Delete is being enabled.
@@ -25,6 +28,15 @@ pub enum Name {
     /// A protected bucket of this name was deleted; making it anew must not shed the protection.
     Buried,
     Free,
+}
+
+/// Whose a bucket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Use {
+    /// The users'.
+    Data,
+    /// A trail's: nobody writes there but the gate itself, and root alone reads.
+    Trail,
 }
 
 /// A bucket's versioning.
@@ -55,6 +67,8 @@ impl BucketState {
     pub const UNPROTECTED: Self = Self {
         mfa_delete: MfaDelete::NeverSet,
         name: Name::Free,
+        usage: Use::Data,
+        source: Use::Data,
         versioning: Versioning::Unread,
         lifecycle: Lifecycle::Unread,
     };

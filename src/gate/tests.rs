@@ -31,7 +31,7 @@ fn user() -> Caller {
 }
 
 fn bucket(mfa_delete: MfaDelete, versioning: Versioning) -> BucketState {
-    BucketState { mfa_delete, name: Name::Free, versioning, lifecycle: Lifecycle::Absent }
+    BucketState { mfa_delete, versioning, lifecycle: Lifecycle::Absent, ..BucketState::UNPROTECTED }
 }
 
 fn rules(profile: Profile) -> Rules {
@@ -134,6 +134,29 @@ fn every_combination_has_its_answer() {
                         )
                         .expect("a string takes it");
                     }
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
+    let mut table = String::new();
+    let cases = [("its bucket", Use::Trail, Use::Data), ("a copy of it", Use::Data, Use::Trail)];
+    for (what, usage, source) in cases {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
+            for (access, action) in [("read", Action::GetObject), ("write", Action::PutObject)] {
+                for (name, hazard) in hazards() {
+                    let answers = [("root", root()), ("user", user())].map(|(caller_name, caller)| {
+                        let request = Request { hazard, document: Document::None, ..Request::bare(action, None, None) };
+                        let state = BucketState { usage, source, ..bucket(mfa_delete, Versioning::Enabled) };
+                        let verdict = assess(request, &caller, state, Offer::Absent, rules(Profile::Strict));
+                        format!("{caller_name}: {}", word(&verdict))
+                    });
+                    writeln!(table, "{what} | MfaDelete {mfa_delete:?} | {access} | {name} | {}", answers.join(" | "))
+                        .expect("a string takes it");
                 }
             }
         }

@@ -73,6 +73,8 @@ pub enum Refusal {
     NotDeviceOwner { serial: DeviceSerial, code: Code },
     /// MFA Delete needs versioning to be enabled.
     NotVersioned,
+    /// The bucket is a trail's.
+    TrailBucket,
     /// The code is wrong, was used before, or is too few.
     TokenCodeInvalid(Fault),
     /// Codes queue up for the device.

@@ -56,7 +56,8 @@ fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
         | Refusal::LifecycleOnProtectedBucket
         | Refusal::LifecyclePresent
         | Refusal::NoSuchBucket
-        | Refusal::NotVersioned => (false, None),
+        | Refusal::NotVersioned
+        | Refusal::TrailBucket => (false, None),
         Refusal::InsecureTransport => (true, Some(MfaResult::InsecureTransport)),
         Refusal::MalformedOffer(_) => (false, Some(MfaResult::Malformed)),
         Refusal::MfaRequired => (true, Some(MfaResult::Missing)),
@@ -106,6 +107,7 @@ mod tests {
             Refusal::NotDeviceOwner { serial, code: Code::new("123456") },
             Refusal::NotVersioned,
             Refusal::TooManyCodesAtOnce,
+            Refusal::TrailBucket,
         ];
         refusals.extend(faults.map(Refusal::TokenCodeInvalid));
         let mut table = String::new();
