@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::forward::{Answer, Upstream, UpstreamError};
-use crate::gate::{BucketState, MfaDelete, Profile, StateChange, Versioning};
+use crate::gate::{BucketState, MfaDelete, Profile, StateChange, Use, Versioning};
 use crate::names::BucketName;
 use crate::operation::{Access, Document, Hazard, MfaDeleteChange, Request};
 use crate::store::{Generation, Leases, Observed, ReadLease, Store, WriteLease};
@@ -75,7 +75,13 @@ impl Protection {
             Needs::Write => Lease::Write { _lease: self.leases.write(bucket).await },
         };
         let record = self.store.bucket(bucket);
-        let mut state = BucketState { mfa_delete: record.mfa_delete, name: record.name, ..BucketState::UNPROTECTED };
+        let mut state = BucketState {
+            mfa_delete: record.mfa_delete,
+            name: record.name,
+            usage: self.store.use_of(bucket),
+            source: request.copy_source.as_ref().map_or(Use::Data, |source| self.store.use_of(&source.bucket)),
+            ..BucketState::UNPROTECTED
+        };
         let protected = record.mfa_delete == MfaDelete::Enabled;
         match request.hazard {
             Hazard::ReplacesNullVersion if protected && self.profile == Profile::Strict => {
@@ -107,9 +113,10 @@ impl Protection {
         let (leases, store) = (self.leases.clone(), self.store.clone());
         Some(Box::pin(async move {
             let lease = leases.read(&bucket).await;
-            // Also where the bucket was not protected yet when it was judged.
+            // Also where the bucket was not protected, nor a trail's, when it was judged.
             let protected = store.bucket(&bucket).mfa_delete == MfaDelete::Enabled;
-            if protected && lease.generation() != generation {
+            let guarded = protected || store.use_of(&bucket) == Use::Trail;
+            if guarded && lease.generation() != generation {
                 return Err(Withdrawn);
             }
             Ok(Box::new(lease) as Hold)
@@ -245,9 +252,10 @@ mod tests {
     use crate::config::Endpoint;
     use crate::forward::{Patience, Signer, Trailers};
     use crate::names::ObjectKey;
-    use crate::operation::{Action, VersioningDocument, VersioningStatus};
+    use crate::operation::{Action, CopySource, VersioningDocument, VersioningStatus};
     use crate::secret::Secret;
     use crate::store::testing::in_memory;
+    use crate::trail::{Trail, TrailName};
     use crate::wire::{Authorities, Dialler};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -378,6 +386,28 @@ mod tests {
             Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
             None => panic!("nothing is looked at"),
         }
+    }
+
+    #[tokio::test]
+    async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_leave() {
+        let (protection, store) = protection().await;
+        let held = protection.hold(&uploading(), NOW).await.expect("held");
+        assert_eq!((held.state.usage, held.state.source), (Use::Data, Use::Data));
+        let condition = protection.at_the_end(&held);
+        let trail = Trail::new(TrailName::parse("main").expect("a name"), vault(), NOW);
+        store.put_trail(None, trail, NOW).await.expect("made");
+        match condition {
+            Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
+            None => panic!("nothing is looked at"),
+        }
+        let held = protection.hold(&uploading(), NOW).await.expect("held");
+        assert_eq!(held.state.usage, Use::Trail);
+        let elsewhere = BucketName::parse("elsewhere").ok();
+        let mut copy = Request::bare(Action::CopyObject, elsewhere, ObjectKey::parse("key").ok());
+        let key = ObjectKey::parse("key").expect("a key");
+        copy.copy_source = Some(CopySource { bucket: vault(), key, version: None });
+        let held = protection.hold(&copy, NOW).await.expect("held");
+        assert_eq!((held.state.usage, held.state.source), (Use::Data, Use::Trail));
     }
 
     #[test]

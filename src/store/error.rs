@@ -27,6 +27,9 @@ pub enum StoreError {
     LimitReached,
     #[error("it does not exist")]
     NoSuchEntity,
+    /// By somebody else, since it was looked at.
+    #[error("it was changed meanwhile")]
+    Outdated,
     #[error("a code of an active device is needed")]
     ProofNeeded,
 

@@ -1,4 +1,4 @@
-//! What we remember: bucket protection, devices and their spent steps, users, keys.
+//! What we remember: bucket protection, devices and their spent steps, users, keys, trails.
 //!
 //! All of it is in memory, so that no request waits for a disk to be judged. Each change is on the disk
 //! and in the journal before it is acknowledged; what cannot be read is an error, never "not protected".
@@ -47,9 +47,10 @@ pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
 pub use lease::{Generation, Leases, Observed, ReadLease, WriteLease};
 pub use principals::{AccessKey, NewKey};
 pub use rebuild::{Rebuilt, rebuild};
-pub use records::{Account, BucketRecord, Fingerprint, SigningKey, User};
+pub use records::{Account, BucketRecord, Fingerprint, SigningKey, TrailHead, User};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
+pub use trails::MOST_TRAILS;
 pub use writer::StateJournal;
 
 /// What we remember; cheap to clone, and one and the same.

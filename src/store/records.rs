@@ -16,6 +16,7 @@ use crate::gate::{MfaDelete, Name};
 use crate::mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Offset, Seed};
 use crate::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
 use crate::secret::Secret;
+use crate::trail::{Trail, TrailName};
 
 /// One thing that is remembered.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub enum Record {
     Device(Device),
     Key(StoredKey),
     SigningKey(SigningKey),
+    Trail(Trail),
+    TrailHead(TrailName, TrailHead),
     User(User),
 }
 
@@ -36,6 +39,8 @@ pub enum RecordKey {
     Device(DeviceSerial),
     Key(AccessKeyId),
     SigningKey(Fingerprint),
+    Trail(TrailName),
+    TrailHead(TrailName),
     User(UserName),
 }
 
@@ -79,6 +84,10 @@ pub struct SigningKey {
 /// What tells signing keys apart: the MD5 of the public half, as CloudTrail has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 16]);
+
+/// Where a trail's chains of digests end, as delivery writes it; kept also when the trail is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrailHead(pub String);
 
 /// A user of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +134,8 @@ impl RecordKey {
             Self::Device(serial) => format!("device/{serial}"),
             Self::Key(id) => format!("key/{id}"),
             Self::SigningKey(fingerprint) => format!("signing-key/{fingerprint}"),
+            Self::Trail(name) => format!("trail/{name}"),
+            Self::TrailHead(name) => format!("trail-head/{name}"),
             Self::User(name) => format!("user/{name}"),
         }
     }
@@ -143,6 +154,8 @@ impl RecordKey {
                 let bytes = hex::decode(name).ok()?;
                 bytes.try_into().ok().map(Fingerprint).map(Self::SigningKey)
             }
+            "trail" => TrailName::parse(name).ok().map(Self::Trail),
+            "trail-head" => TrailName::parse(name).ok().map(Self::TrailHead),
             "user" => UserName::parse(name).ok().map(Self::User),
             _ => None,
         }
@@ -158,6 +171,8 @@ impl Record {
             Self::Device(device) => RecordKey::Device(device.serial.clone()),
             Self::Key(key) => RecordKey::Key(key.id.clone()),
             Self::SigningKey(key) => RecordKey::SigningKey(key.fingerprint()),
+            Self::Trail(trail) => RecordKey::Trail(trail.name.clone()),
+            Self::TrailHead(name, _) => RecordKey::TrailHead(name.clone()),
             Self::User(user) => RecordKey::User(user.name.clone()),
         }
     }
@@ -190,6 +205,8 @@ impl Record {
                 valid_to: key.valid_to.millis(),
                 private: key.private.as_ref().map(|private| seal(private.expose())).transpose()?,
             }),
+            Self::Trail(trail) => to_value(&TextJson { text: trail.to_json().to_string() }),
+            Self::TrailHead(_, head) => to_value(&TextJson { text: head.0.clone() }),
             Self::User(user) => to_value(&UserJson { id: user.id.clone(), created: user.created.millis() }),
         };
         written.ok_or(SealError::NotSealed)
@@ -240,6 +257,16 @@ impl Record {
                     private: json.private.as_deref().map(open).transpose()?,
                 };
                 if key.fingerprint() == *fingerprint { Ok(Self::SigningKey(key)) } else { Err(malformed()) }
+            }
+            RecordKey::Trail(name) => {
+                let json = TextJson::deserialize(json).map_err(|_| malformed())?;
+                let json = serde_json::from_str(&json.text).map_err(|_| malformed())?;
+                let trail = Trail::from_json(&json).map_err(|_| malformed())?;
+                if trail.name == *name { Ok(Self::Trail(trail)) } else { Err(malformed()) }
+            }
+            RecordKey::TrailHead(name) => {
+                let json = TextJson::deserialize(json).map_err(|_| malformed())?;
+                Ok(Self::TrailHead(name.clone(), TrailHead(json.text)))
             }
             RecordKey::User(name) => {
                 let json = UserJson::deserialize(json).map_err(|_| malformed())?;
@@ -325,6 +352,13 @@ struct SigningKeyJson {
     valid_from: i64,
     valid_to: i64,
     private: Option<String>,
+}
+
+/// JSON within JSON: what a trail holds is not all ours, and must be tagged in the very form it is read in.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextJson {
+    text: String,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::records::{Account, BucketRecord, Fingerprint, Record, RecordKey, SigningKey, StoredKey, User};
+use super::records::{Account, BucketRecord, Fingerprint, Record, RecordKey, SigningKey, StoredKey, TrailHead, User};
 use super::write::Edit;
 use crate::authenticate::{Key, Keyring};
 use crate::mfa::{Device, DeviceStatus};
 use crate::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
+use crate::trail::{Trail, TrailName};
 
 /// The state as it is on the disk, with the keyring that follows it.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct State {
     pub devices: BTreeMap<DeviceSerial, Device>,
     pub keys: BTreeMap<AccessKeyId, StoredKey>,
     pub signing_keys: BTreeMap<Fingerprint, SigningKey>,
+    pub trails: BTreeMap<TrailName, Trail>,
+    pub trail_heads: BTreeMap<TrailName, TrailHead>,
     pub users: BTreeMap<UserName, User>,
 }
 
@@ -55,13 +58,21 @@ impl Memory {
             }
             Edit::Delete(RecordKey::Key(id)) => self.keyring.remove(id),
             Edit::Put(
-                Record::Account(_) | Record::Bucket(..) | Record::Device(_) | Record::SigningKey(_) | Record::User(_),
+                Record::Account(_)
+                | Record::Bucket(..)
+                | Record::Device(_)
+                | Record::SigningKey(_)
+                | Record::Trail(_)
+                | Record::TrailHead(..)
+                | Record::User(_),
             )
             | Edit::Delete(
                 RecordKey::Account
                 | RecordKey::Bucket(_)
                 | RecordKey::Device(_)
                 | RecordKey::SigningKey(_)
+                | RecordKey::Trail(_)
+                | RecordKey::TrailHead(_)
                 | RecordKey::User(_),
             ) => {}
         }
@@ -94,8 +105,10 @@ impl State {
         let devices = self.devices.values().cloned().map(Record::Device);
         let keys = self.keys.values().cloned().map(Record::Key);
         let signing_keys = self.signing_keys.values().cloned().map(Record::SigningKey);
+        let trails = self.trails.values().cloned().map(Record::Trail);
+        let heads = self.trail_heads.iter().map(|(name, head)| Record::TrailHead(name.clone(), head.clone()));
         let users = self.users.values().cloned().map(Record::User);
-        account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(users)
+        account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(trails).chain(heads).chain(users)
     }
 
     fn put(&mut self, record: Record) {
@@ -105,6 +118,8 @@ impl State {
             Record::Device(device) => drop(self.devices.insert(device.serial.clone(), device)),
             Record::Key(key) => drop(self.keys.insert(key.id.clone(), key)),
             Record::SigningKey(key) => drop(self.signing_keys.insert(key.fingerprint(), key)),
+            Record::Trail(trail) => drop(self.trails.insert(trail.name.clone(), trail)),
+            Record::TrailHead(name, head) => drop(self.trail_heads.insert(name, head)),
             Record::User(user) => drop(self.users.insert(user.name.clone(), user)),
         }
     }
@@ -116,6 +131,8 @@ impl State {
             RecordKey::Device(serial) => drop(self.devices.remove(serial)),
             RecordKey::Key(id) => drop(self.keys.remove(id)),
             RecordKey::SigningKey(fingerprint) => drop(self.signing_keys.remove(fingerprint)),
+            RecordKey::Trail(name) => drop(self.trails.remove(name)),
+            RecordKey::TrailHead(name) => drop(self.trail_heads.remove(name)),
             RecordKey::User(name) => drop(self.users.remove(name)),
         }
     }

@@ -2,12 +2,16 @@
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::testing::{MemoryJournal, code, codes, enrolled, in_memory};
 use super::*;
 use crate::authenticate::{KeyStatus, Principal};
+use crate::gate::Use;
 use crate::mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault, Proof};
 use crate::names::{AccessKeyId, UserName};
+use crate::secret::Secret;
+use crate::trail::{Trail, TrailName};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)
@@ -47,16 +51,32 @@ fn picture(store: &Store) -> String {
     let secrets: Vec<_> = ring.iter().flatten().map(|key| (&key.holder, key.secret.expose(), key.status)).collect();
     let counters: Vec<_> =
         store.0.memory.read().devices.values().map(|device| (*device.seed.expose(), device.counters)).collect();
+    let signing = store.signing_keys();
+    let signing: Vec<_> = signing.iter().map(|key| (key, key.private.as_ref().map(Secret::expose))).collect();
+    let heads: Vec<_> = store.0.memory.read().trail_heads.values().cloned().collect();
     format!(
-        "{} {:?} {:?} {:?} {:?} {:?} {:?}",
+        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {signing:?} {heads:?}",
         store.account(),
         store.buckets(),
         store.users(),
         keys,
         secrets,
         store.devices(),
-        counters
+        counters,
+        store.trails()
     )
+}
+
+fn trail(name: &str) -> Trail {
+    let mut trail = Trail::new(TrailName::parse(name).expect("legal"), bucket("logs"), at(0));
+    // A fraction that is not read as it is written.
+    trail.insight_selectors = serde_json::json!([{ "share": 0.1_f64 + 0.2_f64 }]);
+    trail
+}
+
+fn signing_key(byte: u8, from: i64, to: i64) -> SigningKey {
+    let private = Some(Secret::new(vec![byte; 3]));
+    SigningKey { public: vec![byte], valid_from: at(from), valid_to: at(to), private }
 }
 
 #[tokio::test]
@@ -269,6 +289,12 @@ async fn the_store_is_rebuilt_from_the_journal_as_it_was() {
     store.create_user(&user("bob"), at(30)).await.expect("made");
     store.delete_user(&user("bob"), at(30)).await.expect("gone");
     store.record_bucket(&bucket("old"), StateChange::Bury, at(30)).await.expect("recorded");
+    store.put_trail(None, trail("main"), at(30)).await.expect("made");
+    store.put_trail(None, trail("gone"), at(30)).await.expect("made");
+    store.delete_trail(&trail("gone"), at(30)).await.expect("gone");
+    store.pin_trail_head(&trail("main").name, TrailHead("head".to_owned()), at(30)).await.expect("pinned");
+    store.add_signing_key(signing_key(1, 0, 9), Duration::ZERO, at(30)).await.expect("added");
+    store.add_signing_key(signing_key(2, 10, 19), Duration::ZERO, at(30)).await.expect("added");
     store.spend(&codes(&device, 1, at(30)), &Principal::Root, at(30)).await.expect("a right code");
     let before = picture(&store);
     drop(store);
@@ -464,4 +490,38 @@ async fn a_user_goes_after_its_keys_and_a_key_belongs_to_its_holder() {
     store.delete_key(&id, &alice, at(0)).await.expect("gone");
     assert!(store.keyring().find(&id).is_none());
     store.delete_user(&user("alice"), at(0)).await.expect("gone");
+}
+
+#[tokio::test]
+async fn a_trail_is_changed_only_as_it_was_looked_at() {
+    let (store, _, _) = in_memory(at(0)).await;
+    let first = trail("main");
+    store.put_trail(None, first.clone(), at(0)).await.expect("made");
+    assert_eq!(store.put_trail(None, first.clone(), at(0)).await, Err(StoreError::AlreadyExists));
+    let second = Trail { global_events: false, ..first.clone() };
+    store.put_trail(Some(&first), second.clone(), at(0)).await.expect("changed");
+    assert_eq!(store.put_trail(Some(&first), first.clone(), at(0)).await, Err(StoreError::Outdated));
+    assert_eq!(store.delete_trail(&first, at(0)).await, Err(StoreError::Outdated));
+    assert_eq!(store.trail(&first.name), Some(second.clone()));
+    store.delete_trail(&second, at(0)).await.expect("gone");
+    assert_eq!(store.put_trail(Some(&second), second.clone(), at(0)).await, Err(StoreError::NoSuchEntity));
+    for number in 0..=MOST_TRAILS {
+        let made = store.put_trail(None, trail(&format!("trail{number}")), at(0)).await;
+        assert_eq!(made.err(), (number == MOST_TRAILS).then_some(StoreError::LimitReached));
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_is_a_trails_while_a_trail_names_it() {
+    let (store, _, _) = in_memory(at(0)).await;
+    let (first, second) = (trail("first"), trail("second"));
+    for trail in [&first, &second] {
+        store.put_trail(None, trail.clone(), at(0)).await.expect("made");
+    }
+    assert_eq!((store.use_of(&bucket("logs")), store.use_of(&bucket("logs2"))), (Use::Trail, Use::Data));
+    store.delete_trail(&first, at(0)).await.expect("gone");
+    assert_eq!(store.use_of(&bucket("logs")), Use::Trail);
+    let moved = Trail { bucket: bucket("logs2"), ..second.clone() };
+    store.put_trail(Some(&second), moved, at(0)).await.expect("changed");
+    assert_eq!((store.use_of(&bucket("logs")), store.use_of(&bucket("logs2"))), (Use::Data, Use::Trail));
 }

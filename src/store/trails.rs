@@ -1,15 +1,81 @@
-//! Trails, the keys that sign their digests, and how far each was delivered.
+//! Trails, the keys that sign their digests, and where each one's chains of digests end.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Store;
 use super::error::StoreError;
-use super::records::{Record, SigningKey};
+use super::records::{Record, RecordKey, SigningKey, TrailHead};
+use super::state::State;
 use super::write::Edit;
 use crate::clock::Timestamp;
+use crate::gate::Use;
+use crate::names::BucketName;
+use crate::trail::{Trail, TrailName};
+
+/// CloudTrail's quota in a region; each is a reader of the journal.
+pub const MOST_TRAILS: usize = 5;
 
 impl Store {
+    /// The trails, by name.
+    pub fn trails(&self) -> Vec<Trail> {
+        self.0.memory.read().trails.values().cloned().collect()
+    }
+
+    /// One trail.
+    pub fn trail(&self, name: &TrailName) -> Option<Trail> {
+        self.0.memory.read().trails.get(name).cloned()
+    }
+
+    /// Whose a bucket is.
+    pub fn use_of(&self, bucket: &BucketName) -> Use {
+        self.0.memory.read().use_of(bucket)
+    }
+
+    /// Makes a trail, or changes the one that was looked at; on return its bucket is nobody else's.
+    ///
+    /// What was judged by an older trail must not undo a change that came between.
+    pub async fn put_trail(&self, was: Option<&Trail>, trail: Trail, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, was) = (Arc::clone(&self.0), was.cloned());
+        self.finish(async move {
+            // Uploads that were judged before this end first, or withdraw at their end.
+            let _lease = inner.leases.write(&trail.bucket).await;
+            let mut writer = inner.writer.lock().await;
+            inner.memory.read().allows(was.as_ref(), &trail)?;
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(trail))], now).await
+        })
+        .await
+    }
+
+    /// Takes away the trail that was looked at.
+    pub async fn delete_trail(&self, was: &Trail, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, was) = (Arc::clone(&self.0), was.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            inner.memory.read().allows(Some(&was), &was)?;
+            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Trail(was.name))], now).await
+        })
+        .await
+    }
+
+    /// Where a trail's chains of digests end.
+    pub fn trail_head(&self, name: &TrailName) -> Option<TrailHead> {
+        self.0.memory.read().trail_heads.get(name).cloned()
+    }
+
+    /// Records where a trail's chains of digests end.
+    pub async fn pin_trail_head(&self, name: &TrailName, head: TrailHead, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, name) = (Arc::clone(&self.0), name.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            if inner.memory.read().trail_heads.get(&name) == Some(&head) {
+                return Ok(());
+            }
+            writer.commit(&inner.memory, vec![Edit::Put(Record::TrailHead(name, head))], now).await
+        })
+        .await
+    }
+
     /// Every key that ever signed, the oldest first.
     pub fn signing_keys(&self) -> Vec<SigningKey> {
         let mut keys: Vec<_> = self.0.memory.read().signing_keys.values().cloned().collect();
@@ -32,5 +98,22 @@ impl Store {
             writer.commit(&inner.memory, edits, now).await
         })
         .await
+    }
+}
+
+impl State {
+    fn use_of(&self, bucket: &BucketName) -> Use {
+        if self.trails.values().any(|trail| trail.bucket == *bucket) { Use::Trail } else { Use::Data }
+    }
+
+    /// Whether a trail may be put in the place of the one that was looked at.
+    fn allows(&self, was: Option<&Trail>, trail: &Trail) -> Result<(), StoreError> {
+        match (was, self.trails.get(&trail.name)) {
+            (None, Some(_)) => Err(StoreError::AlreadyExists),
+            (None, None) if self.trails.len() >= MOST_TRAILS => Err(StoreError::LimitReached),
+            (Some(_), None) => Err(StoreError::NoSuchEntity),
+            (Some(was), Some(is)) if was != is => Err(StoreError::Outdated),
+            (None, None) | (Some(_), Some(_)) => Ok(()),
+        }
     }
 }

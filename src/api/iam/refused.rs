@@ -146,6 +146,10 @@ impl Refused {
                 Self::new(409, "LimitExceeded", format!("Cannot exceed quota: {entity} would be one too many."))
             }
             StoreError::NoSuchEntity => Self::no_such(entity),
+            StoreError::Outdated => {
+                let text = format!("{entity} was changed at the same time. Try again later.");
+                Self::new(409, "ConcurrentModification", text)
+            }
             StoreError::ProofNeeded => Self::mfa_required(),
             StoreError::ClockWentBack { .. } => {
                 Self::unavailable("The clock is behind the last recorded time; set it and try again.")
