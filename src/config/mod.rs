@@ -9,6 +9,7 @@ mod network;
 mod quantity;
 mod reader;
 mod settings;
+mod trail;
 mod value;
 
 pub use choice::{DeviceDigits, GateProfile, ReadRecords, RequireTls, UpstreamProfile};
@@ -19,3 +20,4 @@ pub use mistake::{Mistake, Mistakes};
 pub use network::{InvalidNetwork, Network};
 pub use quantity::{InvalidQuantity, parse_duration, parse_size};
 pub use settings::{Account, Audit, Limits, Listen, Mfa, MfaDelete, Settings, State, TlsFiles, Upstream};
+pub use trail::{Trail, Witness};

@@ -10,6 +10,7 @@ use super::file::{File, Origin};
 use super::mistake::{Mistake, Mistakes};
 use super::network::Network;
 use super::reader::{Reader, Section};
+use super::trail::Trail;
 use super::value;
 
 /// What the operator chose.
@@ -22,6 +23,7 @@ pub struct Settings {
     pub mfa: Mfa,
     pub mfa_delete: MfaDelete,
     pub state: State,
+    pub trail: Trail,
     pub upstream: Upstream,
 }
 
@@ -122,6 +124,7 @@ impl Settings {
             mfa: Mfa { require_tls: RequireTls::Network, digits: DeviceDigits::Six },
             mfa_delete: MfaDelete { profile: GateProfile::Strict },
             state: State { directory },
+            trail: Trail::STANDARD,
             upstream: Upstream {
                 endpoint,
                 credentials_file,
@@ -192,6 +195,7 @@ impl Settings {
             mfa: Mfa::ask(reader.section("mfa"), self.mfa),
             mfa_delete: MfaDelete::ask(reader.section("mfa_delete"), self.mfa_delete),
             state: State { directory: reader.section("state").take("directory", self.state.directory, value::path) },
+            trail: Trail::ask(reader.section("trail"), self.trail),
             upstream: Upstream::ask(reader.section("upstream"), self.upstream),
         }
     }
@@ -202,6 +206,7 @@ impl Settings {
         for path in tls.chain(ca_file).chain([&mut self.state.directory, &mut self.upstream.credentials_file]) {
             *path = base.join(&*path);
         }
+        self.trail.start_paths_at(base);
     }
 }
 
