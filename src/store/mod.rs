@@ -35,7 +35,6 @@ use crate::clock::Timestamp;
 use crate::gate::{MfaDelete, Name, StateChange};
 use crate::names::{AccountId, BucketName, DeviceSerial};
 use records::Record;
-#[cfg(test)]
 use seal::Sealer;
 use state::Memory;
 use write::Edit;
@@ -65,6 +64,8 @@ struct Inner {
     /// How many wait to have a code of a device judged.
     queues: Mutex<HashMap<DeviceSerial, Arc<Semaphore>>>,
     leases: Leases,
+    /// Opens what the journal says of the state.
+    sealer: Sealer,
     /// Keeps other processes out of the directory; `None` in tests without one.
     _lock: Option<File>,
 }

@@ -82,7 +82,7 @@ impl Store {
         let mut writer = Writer {
             engine,
             journal,
-            sealer,
+            sealer: sealer.clone(),
             revision: found.last.map_or(0, |(write, _)| write.revision),
             versions: found.versions,
             unrecorded,
@@ -101,6 +101,7 @@ impl Store {
             writer: tokio::sync::Mutex::new(writer),
             queues: Mutex::default(),
             leases: Leases::default(),
+            sealer,
             _lock: lock,
         })))
     }

@@ -7,7 +7,7 @@ use super::Store;
 use super::error::StoreError;
 use super::records::{Record, RecordKey, SigningKey, TrailHead};
 use super::state::State;
-use super::write::Edit;
+use super::write::{Edit, Write};
 use crate::clock::Timestamp;
 use crate::gate::Use;
 use crate::names::BucketName;
@@ -56,6 +56,19 @@ impl Store {
             writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Trail(was.name))], now).await
         })
         .await
+    }
+
+    /// What a state record of the journal made of trails, in its order: each as it was from there on, or gone.
+    pub fn trails_in(&self, state_record: &[u8]) -> Vec<(TrailName, Option<Trail>)> {
+        let write = Write::parse(state_record);
+        // One that is not ours changed nothing; the start looks into that.
+        let edits = write.and_then(|write| write.open(&self.0.sealer).ok()).unwrap_or_default();
+        let changes = edits.into_iter().filter_map(|edit| match edit {
+            Edit::Put(Record::Trail(trail)) => Some((trail.name.clone(), Some(trail))),
+            Edit::Delete(RecordKey::Trail(name)) => Some((name, None)),
+            Edit::Put(_) | Edit::Delete(_) => None,
+        });
+        changes.collect()
     }
 
     /// Where a trail's chains of digests end.
