@@ -10,7 +10,8 @@ use thiserror::Error;
 
 use crate::clock::{Clock, Timestamp};
 use crate::secret::Secret;
-use crate::store::{Fingerprint, SigningKey, Store, StoreError};
+use crate::store::{SigningKey, Store, StoreError};
+use crate::trail::keys::Fingerprint;
 
 /// The keys that sign digests.
 #[derive(Debug)]

@@ -89,7 +89,7 @@ fn ends_with(file: &mut File, text: &[u8]) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trail::Series;
+    use crate::trail::layout::Series;
 
     fn checkpoint(end: i64) -> Checkpoint {
         let head = Head {

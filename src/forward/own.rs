@@ -83,7 +83,7 @@ impl Upstream {
         if response.status() != StatusCode::OK {
             return match refusal(response, bucket).await {
                 OwnError::Refused { status: 404, .. } => Ok(None),
-                error => Err(error),
+                error @ (OwnError::NoBucket(_) | OwnError::Refused { .. } | OwnError::Upstream(_)) => Err(error),
             };
         }
         let headers = response.headers().clone();

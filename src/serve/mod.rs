@@ -18,8 +18,9 @@ use crate::authenticate::{Realm, Service};
 use crate::clock::Clock;
 use crate::config::{
     Credentials, CredentialsError, DeviceDigits, Endpoint, GateProfile, ReadRecords, RequireTls, Settings,
-    UpstreamProfile,
+    UpstreamProfile, Witness,
 };
+use crate::delivery::{self, Delivery};
 use crate::forward::{Patience, Signer, Trailers, Upstream};
 use crate::gate::{LoopbackTrust, Profile, Replication, Rules};
 use crate::mfa::Digits;
@@ -35,6 +36,7 @@ use crate::wire::{self, Authorities, CertificateError, Dialler, Security, TrustE
 pub struct Running {
     address: SocketAddr,
     store: Store,
+    delivery: Delivery,
     clock: Clock,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<io::Result<()>>>,
@@ -94,6 +96,7 @@ impl Running {
                 Err(error) => tracing::error!(%error, "a listener failed"),
             }
         }
+        self.delivery.stop().await;
         if let Err(error) = self.store.remember_time(self.clock.now()).await {
             tracing::error!(%error, "the time of the stop cannot be recorded");
         }
@@ -116,6 +119,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
         alias: settings.account.alias.clone(),
     };
     let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
+    let delivery = Delivery::start(hands(settings, &clock, &store, &journal, &upstream));
     let (stop, stopped) = watch::channel(false);
     let socket = admin::path(directory);
     let admin = admin::Admin {
@@ -129,7 +133,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
     let gate = Arc::new(gate(settings, clock.clone(), store.clone(), upstream, journal, recorder));
     let serving = tokio::spawn(wire::serve(listener, security, gate, limits(settings), stopped));
-    Ok(Running { address, store, clock, stop, serving: vec![serving, admin_serving], socket })
+    Ok(Running { address, store, delivery, clock, stop, serving: vec![serving, admin_serving], socket })
 }
 
 /// Makes the state of a gate that is to be, and leaves it closed.
@@ -229,6 +233,38 @@ fn gate(
         upstream,
         journal,
         recorder,
+    }
+}
+
+/// What trails are delivered with.
+fn hands(
+    settings: &Settings,
+    clock: &Clock,
+    store: &Store,
+    journal: &Arc<Journal>,
+    upstream: &Arc<Upstream>,
+) -> delivery::Hands {
+    let chosen = &settings.trail;
+    let destination: Arc<dyn delivery::Destination> = match &chosen.folder {
+        Some(folder) => Arc::new(delivery::Folder::new(folder.clone())),
+        None => Arc::new(delivery::Buckets::new(Arc::clone(upstream), clock.clone())),
+    };
+    delivery::Hands {
+        store: store.clone(),
+        journal: Arc::clone(journal),
+        directory: journal_of(&settings.state.directory),
+        notes: Arc::new(delivery::NoteFolder::new(settings.state.directory.join("trails"))),
+        destination,
+        keys: delivery::Keys::new(store.clone(), clock.clone(), chosen.key_lifetime),
+        witness: match &chosen.witness {
+            Some(Witness::Folder(path)) => delivery::Witness::Folder(path.clone()),
+            Some(Witness::Syslog) => delivery::Witness::Syslog(delivery::Witness::SYSLOG.into()),
+            None => delivery::Witness::Nobody,
+        },
+        clock: clock.clone(),
+        account: store.account().clone(),
+        region: settings.account.region.clone(),
+        log_period: chosen.log_period,
     }
 }
 

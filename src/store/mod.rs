@@ -46,7 +46,7 @@ pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
 pub use lease::{Generation, Leases, Observed, ReadLease, WriteLease};
 pub use principals::{AccessKey, NewKey};
 pub use rebuild::{Rebuilt, rebuild};
-pub use records::{Account, BucketRecord, Fingerprint, SigningKey, TrailHead, User};
+pub use records::{Account, BucketRecord, SigningKey, TrailHead, User};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
 pub use trails::MOST_TRAILS;

@@ -1,10 +1,7 @@
 //! Records: what is remembered, and its written form, which is JSON under a tag of the master key.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
@@ -16,6 +13,7 @@ use crate::gate::{MfaDelete, Name};
 use crate::mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Offset, Seed};
 use crate::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
 use crate::secret::Secret;
+use crate::trail::keys::{Fingerprint, PublicKey};
 use crate::trail::{Trail, TrailName};
 
 /// One thing that is remembered.
@@ -26,7 +24,7 @@ pub enum Record {
     Device(Device),
     Key(StoredKey),
     SigningKey(SigningKey),
-    Trail(Trail),
+    Trail(Box<Trail>),
     TrailHead(TrailName, TrailHead),
     User(User),
 }
@@ -81,10 +79,6 @@ pub struct SigningKey {
     pub private: Option<Secret<Vec<u8>>>,
 }
 
-/// What tells signing keys apart: the MD5 of the public half, as CloudTrail has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint([u8; 16]);
-
 /// Where a trail's chains of digests end, as delivery writes it; kept also when the trail is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrailHead(pub String);
@@ -115,13 +109,12 @@ impl BucketRecord {
 impl SigningKey {
     /// What tells this key from others.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(Md5::digest(&self.public).into())
+        Fingerprint::of(&self.public)
     }
-}
 
-impl fmt::Display for Fingerprint {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&hex::encode(self.0))
+    /// The public half, as it is shown to whoever verifies.
+    pub fn listed(&self) -> Option<PublicKey> {
+        PublicKey::new(self.public.clone(), self.valid_from, self.valid_to).ok()
     }
 }
 
@@ -150,10 +143,7 @@ impl RecordKey {
             "bucket" => BucketName::parse(name).ok().map(Self::Bucket),
             "device" => DeviceSerial::parse(name).ok().map(Self::Device),
             "key" => AccessKeyId::parse(name).ok().map(Self::Key),
-            "signing-key" => {
-                let bytes = hex::decode(name).ok()?;
-                bytes.try_into().ok().map(Fingerprint).map(Self::SigningKey)
-            }
+            "signing-key" => Fingerprint::parse(name).map(Self::SigningKey),
             "trail" => TrailName::parse(name).ok().map(Self::Trail),
             "trail-head" => TrailName::parse(name).ok().map(Self::TrailHead),
             "user" => UserName::parse(name).ok().map(Self::User),
@@ -262,7 +252,7 @@ impl Record {
                 let json = TextJson::deserialize(json).map_err(|_| malformed())?;
                 let json = serde_json::from_str(&json.text).map_err(|_| malformed())?;
                 let trail = Trail::from_json(&json).map_err(|_| malformed())?;
-                if trail.name == *name { Ok(Self::Trail(trail)) } else { Err(malformed()) }
+                if trail.name == *name { Ok(Self::Trail(Box::new(trail))) } else { Err(malformed()) }
             }
             RecordKey::TrailHead(name) => {
                 let json = TextJson::deserialize(json).map_err(|_| malformed())?;

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::records::{Account, BucketRecord, Fingerprint, Record, RecordKey, SigningKey, StoredKey, TrailHead, User};
+use super::records::{Account, BucketRecord, Record, RecordKey, SigningKey, StoredKey, TrailHead, User};
 use super::write::Edit;
 use crate::authenticate::{Key, Keyring};
 use crate::mfa::{Device, DeviceStatus};
 use crate::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
+use crate::trail::keys::Fingerprint;
 use crate::trail::{Trail, TrailName};
 
 /// The state as it is on the disk, with the keyring that follows it.
@@ -105,7 +106,7 @@ impl State {
         let devices = self.devices.values().cloned().map(Record::Device);
         let keys = self.keys.values().cloned().map(Record::Key);
         let signing_keys = self.signing_keys.values().cloned().map(Record::SigningKey);
-        let trails = self.trails.values().cloned().map(Record::Trail);
+        let trails = self.trails.values().cloned().map(Box::new).map(Record::Trail);
         let heads = self.trail_heads.iter().map(|(name, head)| Record::TrailHead(name.clone(), head.clone()));
         let users = self.users.values().cloned().map(Record::User);
         account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(trails).chain(heads).chain(users)
@@ -118,7 +119,7 @@ impl State {
             Record::Device(device) => drop(self.devices.insert(device.serial.clone(), device)),
             Record::Key(key) => drop(self.keys.insert(key.id.clone(), key)),
             Record::SigningKey(key) => drop(self.signing_keys.insert(key.fingerprint(), key)),
-            Record::Trail(trail) => drop(self.trails.insert(trail.name.clone(), trail)),
+            Record::Trail(trail) => drop(self.trails.insert(trail.name.clone(), *trail)),
             Record::TrailHead(name, head) => drop(self.trail_heads.insert(name, head)),
             Record::User(user) => drop(self.users.insert(user.name.clone(), user)),
         }

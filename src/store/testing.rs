@@ -40,11 +40,20 @@ impl StateJournal for MemoryJournal {
 
 /// A new store without a disk.
 pub async fn in_memory(now: Timestamp) -> (Store, Arc<MemoryEngine>, Arc<MemoryJournal>) {
+    let (engine, journal) = (Arc::new(MemoryEngine::default()), Arc::new(MemoryJournal::default()));
+    let store = started(engine.clone(), journal.clone(), now).await;
+    (store, engine, journal)
+}
+
+/// A new store without a disk, and with a journal of one's own.
+pub async fn recorded_in(journal: Arc<dyn StateJournal>, now: Timestamp) -> Store {
+    started(Arc::new(MemoryEngine::default()), journal, now).await
+}
+
+async fn started(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, now: Timestamp) -> Store {
     let dir = tempfile::tempdir().expect("a directory");
     let sealer = Sealer::create(&dir.path().join("master.key")).expect("a new key");
-    let (engine, journal) = (Arc::new(MemoryEngine::default()), Arc::new(MemoryJournal::default()));
-    let store = Store::start(engine.clone(), journal.clone(), sealer, None, now, None).await.expect("a new store");
-    (store, engine, journal)
+    Store::start(engine, journal, sealer, None, now, None).await.expect("a new store")
 }
 
 /// What the device shows at a moment.

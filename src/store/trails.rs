@@ -42,7 +42,7 @@ impl Store {
             let _lease = inner.leases.write(&trail.bucket).await;
             let mut writer = inner.writer.lock().await;
             inner.memory.read().allows(was.as_ref(), &trail)?;
-            writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(trail))], now).await
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(Box::new(trail)))], now).await
         })
         .await
     }
@@ -64,7 +64,7 @@ impl Store {
         // One that is not ours changed nothing; the start looks into that.
         let edits = write.and_then(|write| write.open(&self.0.sealer).ok()).unwrap_or_default();
         let changes = edits.into_iter().filter_map(|edit| match edit {
-            Edit::Put(Record::Trail(trail)) => Some((trail.name.clone(), Some(trail))),
+            Edit::Put(Record::Trail(trail)) => Some((trail.name.clone(), Some(*trail))),
             Edit::Delete(RecordKey::Trail(name)) => Some((name, None)),
             Edit::Put(_) | Edit::Delete(_) => None,
         });

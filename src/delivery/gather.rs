@@ -1,0 +1,274 @@
+//! Follows the journal for one trail, and makes log files of what it admits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::progress::{Course, Progress, Successor};
+use crate::audit;
+use crate::audit::journal::{JournalError, Kind, Reader, Record, Sequence};
+use crate::clock::Timestamp;
+use crate::store::Store;
+use crate::trail::layout::Series;
+use crate::trail::logfile::{LogFile, LogFileBuilder};
+use crate::trail::merkle::{Tree, leaf_hash};
+use crate::trail::{EventView, Logging, Trail, Validation};
+
+/// What of the journal is looked at and not yet in a planned file.
+pub struct Gather {
+    store: Store,
+    directory: PathBuf,
+    reader: Option<Reader>,
+    /// The trail as it was where the journal has been followed to.
+    pub trail: Trail,
+    pub course: Course,
+    pub taken: u64,
+    /// Events from before this came after the digest of their window.
+    closed: Option<Timestamp>,
+    pub standard: Pile,
+    pub backfill: Pile,
+    last_time: Timestamp,
+}
+
+/// A log file that grows, and the tree with its events.
+#[derive(Debug)]
+pub struct Pile {
+    builder: LogFileBuilder,
+    tree: Tree,
+}
+
+/// Why gathering paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Nothing more is there for now.
+    End,
+    /// A log file is as large as one may be, or enough was read at once.
+    Full,
+    /// The trail became another, or nothing.
+    Turned,
+}
+
+/// How far gathering may go at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The last record that is known to be on the disk: what a crash may take back is not delivered.
+    pub until: Sequence,
+    pub compressed: usize,
+    pub uncompressed: u64,
+}
+
+/// What is read at once, so that whoever waits for a pause gets one.
+const READ: usize = 64 * 1024 * 1024;
+
+/// How late an event may be recorded without being late: requests end in another order than they are recorded in.
+pub const LATENESS: Duration = Duration::from_secs(30);
+
+/// How long the stop of a trail may take to become an event.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+impl Gather {
+    /// Goes on where the trail's progress ends.
+    pub fn of(progress: &Progress, store: Store, directory: PathBuf) -> Self {
+        // Where logging starts, no window before is closed.
+        let goes_on = progress.standard.last.as_ref().is_some_and(|last| last.end == progress.window);
+        let closed = goes_on.then(|| minus(progress.window, LATENESS));
+        Self {
+            store,
+            directory,
+            reader: None,
+            trail: progress.trail.clone(),
+            course: progress.course.clone(),
+            taken: progress.taken,
+            closed,
+            standard: Pile::of(&progress.standard.tree),
+            backfill: Pile::of(&progress.backfill.tree),
+            last_time: progress.window,
+        }
+    }
+
+    /// Takes note that a window ended, by its digest.
+    pub fn closed(&mut self, window: Timestamp) {
+        self.closed = Some(minus(window, LATENESS));
+    }
+
+    /// Whether no event waits for a file.
+    pub fn is_empty(&self) -> bool {
+        self.standard.builder.records() + self.backfill.builder.records() == 0
+    }
+
+    /// Follows the journal until something is to be done.
+    pub fn follow(&mut self, limits: Limits) -> Result<Pause, JournalError> {
+        let mut read = 0;
+        while self.taken < limits.until.number() {
+            match &self.course {
+                Course::Ending(_) | Course::Stopped => return Ok(Pause::Turned),
+                Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. } => {}
+            }
+            let Some(record) = self.next()? else { return Ok(Pause::End) };
+            read += record.payload.len();
+            self.look_for_gap(record.sequence);
+            self.take(&record);
+            self.taken = record.sequence.number();
+            if self.standard.is_full(limits) || self.backfill.is_full(limits) || read > READ {
+                return Ok(Pause::Full);
+            }
+        }
+        match &self.course {
+            Course::Ending(_) | Course::Stopped => Ok(Pause::Turned),
+            Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. } => Ok(Pause::End),
+        }
+    }
+
+    /// Ends the log files that grow, and begins new ones.
+    pub fn cut(&mut self, series: Series) -> Option<(LogFile, Tree)> {
+        let pile = match series {
+            Series::Backfill => &mut self.backfill,
+            Series::Standard => &mut self.standard,
+        };
+        if pile.builder.records() == 0 {
+            return None;
+        }
+        Some((std::mem::take(&mut pile.builder).finish(), pile.tree.clone()))
+    }
+
+    fn next(&mut self) -> Result<Option<Record>, JournalError> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            None => {
+                let reader = Reader::after(&self.directory, Sequence::new(self.taken))?;
+                self.reader.insert(reader)
+            }
+        };
+        match reader.next().transpose() {
+            Ok(record) => Ok(record),
+            Err(error) => {
+                // Opened anew the next time: it may have been trimmed below the reader.
+                self.reader = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Records that are gone before they were delivered; the digest's numbers tell of it as well.
+    fn look_for_gap(&self, next: Sequence) {
+        let is_starting = matches!(self.course, Course::Starting { .. });
+        if next.number() != self.taken + 1 && !is_starting {
+            let (first, last) = (self.taken + 1, next.number() - 1);
+            tracing::error!(trail = %self.trail.name, first, last, "records of the journal are gone undelivered");
+        }
+    }
+
+    fn take(&mut self, record: &Record) {
+        if record.kind == Kind::State {
+            for (name, change) in self.store.trails_in(&record.payload) {
+                if name == self.trail.name {
+                    self.turn(change);
+                }
+            }
+            return;
+        }
+        for line in audit::events(record.kind, &record.payload) {
+            self.consider(line);
+        }
+    }
+
+    fn consider(&mut self, line: &[u8]) {
+        let view = EventView::read(line);
+        let time = view.as_ref().ok().and_then(EventView::time).unwrap_or(self.last_time);
+        // What cannot be read matters.
+        let passed_over = view.is_ok_and(|view| !self.trail.selectors.admits(&view));
+        if passed_over || !self.is_own(time) {
+            return;
+        }
+        self.last_time = time;
+        let pile = match self.closed {
+            Some(closed) if time < closed => &mut self.backfill,
+            Some(_) | None => &mut self.standard,
+        };
+        pile.builder.push(line, time);
+        pile.tree.push(leaf_hash(line));
+    }
+
+    fn is_own(&self, time: Timestamp) -> bool {
+        match &self.course {
+            Course::Logging { since } | Course::Starting { since } => {
+                time.seconds() >= since.seconds() || self.closed.is_some()
+            }
+            Course::Stopping { at } => time.seconds() <= at.seconds() + 1,
+            Course::Ending(_) | Course::Stopped => false,
+        }
+    }
+
+    /// Takes a change of the trail where it stands in the journal.
+    fn turn(&mut self, change: Option<Trail>) {
+        if let Course::Starting { since } = self.course
+            && !self.starts_with(change.as_ref(), since)
+        {
+            return;
+        }
+        let Some(next) = change else {
+            self.course = Course::Ending(Successor::Nothing);
+            return;
+        };
+        let here = &self.trail;
+        let is_same = next.created == here.created && next.bucket == here.bucket && next.validation == here.validation;
+        match (&self.course, next.logging) {
+            (Course::Logging { since } | Course::Starting { since }, Logging::Started { at })
+                if is_same && at <= *since =>
+            {
+                self.course = Course::Logging { since: *since };
+                self.trail = next;
+            }
+            (Course::Logging { .. } | Course::Starting { .. }, Logging::Stopped { at, .. }) if is_same => {
+                self.course = Course::Stopping { at };
+                self.trail = next;
+            }
+            (Course::Stopping { .. }, Logging::Stopped { .. }) if is_same => self.trail = next,
+            (Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. }, _) => {
+                self.course = Course::Ending(Successor::Trail(Box::new(next)));
+            }
+            (Course::Ending(_) | Course::Stopped, _) => {}
+        }
+    }
+
+    /// Whether a change is the start that is looked for, or came after it; older ones are in the journal too.
+    fn starts_with(&self, change: Option<&Trail>, since: Timestamp) -> bool {
+        change.is_some_and(|next| {
+            next.created == self.trail.created
+                && match next.logging {
+                    Logging::Never => false,
+                    Logging::Started { at } => at >= since,
+                    Logging::Stopped { started, .. } => started >= since,
+                }
+        })
+    }
+
+    /// Gives up looking for the start, which the journal no longer has, and believes the store.
+    pub fn adopt(&mut self) {
+        if let Course::Starting { since } = self.course {
+            self.course = Course::Logging { since };
+            let now = self.store.trail(&self.trail.name);
+            if now.as_ref() != Some(&self.trail) {
+                self.turn(now);
+            }
+        }
+    }
+}
+
+impl Pile {
+    fn of(tree: &Tree) -> Self {
+        Self { builder: LogFileBuilder::new(), tree: tree.clone() }
+    }
+
+    fn is_full(&self, limits: Limits) -> bool {
+        self.builder.compressed() >= limits.compressed || self.builder.uncompressed() >= limits.uncompressed
+    }
+}
+
+/// Whether the window's end is of any use: without validation there are no digests.
+pub fn makes_digests(trail: &Trail) -> bool {
+    trail.validation == Validation::Enabled
+}
+
+fn minus(moment: Timestamp, span: Duration) -> Timestamp {
+    Timestamp::from_millis(moment.millis().saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+}
