@@ -58,6 +58,11 @@ impl Reader {
         Sequence::new(self.sequence)
     }
 
+    /// The random id of the journal; nothing before it has begun.
+    pub fn journal(&self) -> Option<[u8; 16]> {
+        self.segment.as_ref().map(|segment| segment.header().journal)
+    }
+
     fn read(&mut self) -> Result<Option<Record>, JournalError> {
         let mut damage = None;
         // A record, or a segment, may come between two looks, and a writer in its middle looks like damage.
