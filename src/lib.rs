@@ -24,6 +24,7 @@ pub mod store;
 pub mod audit;
 
 pub mod delivery;
+pub mod history;
 
 pub mod failure;
 

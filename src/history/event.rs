@@ -1,0 +1,426 @@
+//! What of an event can be searched for, and what is told of it beside the record itself.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::attribute::{Attribute, resource_name};
+use crate::clock::Timestamp;
+
+/// The searchable fields of one event's JSON line.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Event<'a> {
+    #[serde(borrow)]
+    additional_event_data: Additional<'a>,
+    #[serde(borrow)]
+    error_code: Text<'a>,
+    #[serde(borrow, rename = "eventID")]
+    event_id: Text<'a>,
+    #[serde(borrow)]
+    event_name: Text<'a>,
+    #[serde(borrow)]
+    event_source: Text<'a>,
+    #[serde(borrow)]
+    event_time: Text<'a>,
+    read_only: Option<bool>,
+    #[serde(borrow)]
+    request_parameters: Parameters<'a>,
+    #[serde(borrow)]
+    resources: Vec<Resource<'a>>,
+    #[serde(borrow, rename = "sourceIPAddress")]
+    source_ip_address: Text<'a>,
+    #[serde(borrow)]
+    user_identity: Identity<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Additional<'a> {
+    #[serde(borrow, rename = "MfaDelete")]
+    mfa_delete: MfaDelete<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct MfaDelete<'a> {
+    #[serde(borrow)]
+    result: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Identity<'a> {
+    #[serde(borrow)]
+    access_key_id: Text<'a>,
+    #[serde(borrow)]
+    account_id: Text<'a>,
+    #[serde(borrow)]
+    arn: Text<'a>,
+    #[serde(borrow)]
+    principal_id: Text<'a>,
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    user_name: Text<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Resource<'a> {
+    #[serde(borrow, rename = "ARN")]
+    arn: Text<'a>,
+    #[serde(borrow, rename = "ARNPrefix")]
+    arn_prefix: Text<'a>,
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+}
+
+/// What a request was about, from `requestParameters`.
+#[derive(Debug, Default)]
+struct Parameters<'a> {
+    bucket: Text<'a>,
+    key: Text<'a>,
+    /// What the control APIs name: users, devices, keys, trails.
+    named: Vec<Cow<'a, str>>,
+}
+
+/// A text, or nothing where something else stands.
+#[derive(Debug, Default)]
+struct Text<'a>(Option<Cow<'a, str>>);
+
+/// What is told of an event beside the record itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    pub access_key_id: Option<String>,
+    pub event_id: Option<String>,
+    pub event_name: Option<String>,
+    pub event_source: Option<String>,
+    pub read_only: Option<bool>,
+    pub resources: Vec<NamedResource>,
+    pub username: Option<String>,
+}
+
+/// A resource as LookupEvents names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedResource {
+    /// `AWS::S3::Bucket` or `AWS::S3::Object`.
+    pub kind: String,
+    /// A bucket's name, or `bucket/key`.
+    pub name: String,
+}
+
+/// The members of a control API's parameters that name something.
+const NAMING: [&str; 5] = ["accessKeyId", "name", "serialNumber", "userName", "virtualMFADeviceName"];
+
+impl<'a> Event<'a> {
+    /// Reads an event's line; one that is no JSON has no fields.
+    pub fn read(line: &'a [u8]) -> Self {
+        serde_json::from_slice(line).unwrap_or_default()
+    }
+
+    /// When the event happened, if it says so.
+    pub fn time(&self) -> Option<Timestamp> {
+        self.event_time.get().and_then(Timestamp::parse_iso_extended)
+    }
+
+    /// Hands over every value of every attribute; some more than once.
+    pub fn each_term(&self, mut take: impl FnMut(Attribute, &str)) {
+        let identity = &self.user_identity;
+        let single = [
+            (Attribute::AccessKeyId, &identity.access_key_id),
+            (Attribute::BucketName, &self.request_parameters.bucket),
+            (Attribute::ErrorCode, &self.error_code),
+            (Attribute::EventId, &self.event_id),
+            (Attribute::EventName, &self.event_name),
+            (Attribute::EventSource, &self.event_source),
+            (Attribute::MfaResult, &self.additional_event_data.mfa_delete.result),
+            (Attribute::SourceIpAddress, &self.source_ip_address),
+        ];
+        for (attribute, text) in single {
+            text.get().into_iter().for_each(|text| take(attribute, text));
+        }
+        if let Some(name) = self.event_name.get() {
+            take(Attribute::EventNameAnyCase, &name.to_ascii_lowercase());
+        }
+        self.read_only.iter().for_each(|reads| take(Attribute::ReadOnly, boolean(*reads)));
+        self.username().iter().for_each(|name| take(Attribute::Username, name));
+        self.each_principal(|name| take(Attribute::Principal, name));
+        self.each_resource_name(|name| take(Attribute::ResourceName, name));
+        for kind in self.resources.iter().filter_map(|resource| resource.kind.get()) {
+            take(Attribute::ResourceType, kind);
+        }
+    }
+
+    /// What is told of the event beside the record itself.
+    pub fn summary(&self) -> Summary {
+        let owned = |text: &Text<'_>| text.get().map(str::to_owned);
+        let named = |resource: &Resource<'_>| {
+            let name = resource.arn.get().or_else(|| resource.arn_prefix.get())?;
+            Some(NamedResource {
+                kind: resource.kind.get().unwrap_or_default().to_owned(),
+                name: resource_name(name).to_owned(),
+            })
+        };
+        Summary {
+            access_key_id: owned(&self.user_identity.access_key_id),
+            event_id: owned(&self.event_id),
+            event_name: owned(&self.event_name),
+            event_source: owned(&self.event_source),
+            read_only: self.read_only,
+            resources: self.resources.iter().filter_map(named).collect(),
+            username: self.username().map(str::to_owned),
+        }
+    }
+
+    /// The user's name, the session's of a role, or `root`.
+    fn username(&self) -> Option<&str> {
+        let identity = &self.user_identity;
+        match identity.kind.get() {
+            // An account's alias is root's user name, and must not pass for a user's.
+            Some("Root") => Some("root"),
+            Some("AssumedRole") => identity.arn.get().and_then(|arn| arn.rsplit_once('/')).map(|(_, session)| session),
+            Some(_) | None => identity.user_name.get(),
+        }
+    }
+
+    fn each_principal(&self, mut take: impl FnMut(&str)) {
+        let identity = &self.user_identity;
+        let ids = [&identity.arn, &identity.access_key_id];
+        if identity.kind.get() == Some("Root") {
+            take("root");
+            ids.into_iter().filter_map(Text::get).for_each(take);
+            return;
+        }
+        if identity.account_id.get() == Some("anonymous") {
+            take("anonymous");
+        }
+        // A user of that name is neither root nor anonymous.
+        let names = [&identity.user_name, &identity.principal_id].into_iter().chain(ids).filter_map(Text::get);
+        names.filter(|name| !matches!(*name, "root" | "anonymous")).for_each(take);
+    }
+
+    fn each_resource_name(&self, mut take: impl FnMut(&str)) {
+        let parameters = &self.request_parameters;
+        for resource in &self.resources {
+            let names = [&resource.arn, &resource.arn_prefix].into_iter().filter_map(Text::get);
+            names.for_each(|name| take(resource_name(name)));
+        }
+        // AWS names no resource of CreateBucket and of the control APIs, yet people look for them.
+        match (parameters.bucket.get(), parameters.key.get()) {
+            (Some(bucket), Some(key)) => {
+                take(bucket);
+                take(&[bucket, "/", key].concat());
+            }
+            (Some(bucket), None) => take(bucket),
+            (None, _) if self.event_source.get() != Some("s3.amazonaws.com") => {
+                parameters.named.iter().for_each(|name| take(resource_name(name)));
+            }
+            (None, _) => {}
+        }
+    }
+}
+
+impl Text<'_> {
+    fn get(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+/// A Boolean as LookupEvents writes it.
+pub fn boolean(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<'a>(PhantomData<&'a str>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Any<'a> {
+            type Value = Text<'a>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("anything")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Some(Cow::Borrowed(text))))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Some(Cow::Owned(text.to_owned()))))
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Text(None))
+            }
+
+            fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Self::Value, S::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Text(None))
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Self::Value, M::Error> {
+                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Text(None))
+            }
+        }
+
+        deserializer.deserialize_any(Any(PhantomData))
+    }
+}
+
+// By hand, since a derived reader refuses a member that is there twice, and clients choose some of them.
+impl<'de: 'a, 'a> Deserialize<'de> for Parameters<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<'a>(PhantomData<&'a str>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Members<'a> {
+            type Value = Parameters<'a>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object or null")
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Parameters::default())
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Self::Value, M::Error> {
+                let mut found = Parameters::default();
+                while let Some(Text(name)) = members.next_key()? {
+                    match name.as_deref() {
+                        Some("bucketName") if found.bucket.0.is_none() => found.bucket = members.next_value()?,
+                        Some("key") if found.key.0.is_none() => found.key = members.next_value()?,
+                        Some(name) if NAMING.contains(&name) => {
+                            let Text(value) = members.next_value()?;
+                            found.named.extend(value);
+                        }
+                        Some(_) | None => {
+                            members.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(found)
+            }
+        }
+
+        deserializer.deserialize_any(Members(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn terms(event: &serde_json::Value) -> Vec<String> {
+        let line = event.to_string();
+        let mut found = Vec::new();
+        Event::read(line.as_bytes()).each_term(|attribute, value| found.push(format!("{attribute:?}={value}")));
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    #[test]
+    fn an_event_is_found_by_each_of_its_facts() {
+        let event = json!({
+            "userIdentity": { "type": "IAMUser", "principalId": "AIDA1", "arn": "arn:aws:iam::123456789012:user/alice",
+                "accessKeyId": "AKIA1", "userName": "alice" },
+            "eventTime": "2026-11-21T09:41:58Z", "eventSource": "s3.amazonaws.com", "eventName": "DeleteObject",
+            "sourceIPAddress": "192.0.2.7", "errorCode": "AccessDenied",
+            "requestParameters": { "bucketName": "vault", "key": "a \"quoted\" key", "x": { "key": "no" } },
+            "additionalEventData": { "bytesTransferredIn": 0, "MfaDelete": { "result": "Missing" } },
+            "eventID": "e-1", "readOnly": false,
+            "resources": [
+                { "type": "AWS::S3::Object", "ARN": "arn:aws:s3:::vault/a \"quoted\" key" },
+                { "accountId": "123456789012", "type": "AWS::S3::Bucket", "ARN": "arn:aws:s3:::vault" },
+            ],
+        });
+        assert_eq!(
+            terms(&event),
+            [
+                "AccessKeyId=AKIA1",
+                "BucketName=vault",
+                "ErrorCode=AccessDenied",
+                "EventId=e-1",
+                "EventName=DeleteObject",
+                "EventNameAnyCase=deleteobject",
+                "EventSource=s3.amazonaws.com",
+                "MfaResult=Missing",
+                "Principal=AIDA1",
+                "Principal=AKIA1",
+                "Principal=alice",
+                "Principal=arn:aws:iam::123456789012:user/alice",
+                "ReadOnly=false",
+                "ResourceName=vault",
+                "ResourceName=vault/a \"quoted\" key",
+                "ResourceType=AWS::S3::Bucket",
+                "ResourceType=AWS::S3::Object",
+                "SourceIpAddress=192.0.2.7",
+                "Username=alice",
+            ]
+        );
+    }
+
+    #[test]
+    fn roots_user_name_is_root_whatever_the_accounts_alias() {
+        let event = json!({ "userIdentity": { "type": "Root", "userName": "acme", "accessKeyId": "AKIAROOT" } });
+        assert_eq!(terms(&event), ["AccessKeyId=AKIAROOT", "Principal=AKIAROOT", "Principal=root", "Username=root"]);
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_name() {
+        let arn = "arn:aws:sts::123456789012:assumed-role/deploy/nightly";
+        let event = json!({ "userIdentity": { "type": "AssumedRole", "arn": arn } });
+        assert!(terms(&event).contains(&"Username=nightly".to_owned()));
+    }
+
+    #[test]
+    fn what_the_control_apis_name_is_a_resource_and_a_query_of_s3_is_not() {
+        let named = |source: &str| {
+            let event = json!({ "eventSource": source, "requestParameters": { "userName": "bob", "maxItems": 3 } });
+            terms(&event).contains(&"ResourceName=bob".to_owned())
+        };
+        assert!(named("iam.amazonaws.com"));
+        assert!(!named("s3.amazonaws.com"));
+    }
+
+    #[test]
+    fn the_first_of_two_members_counts_and_odd_ones_hide_nothing() {
+        let line = br#"{"eventName":"X","requestParameters":{"bucketName":"a","bucketName":"b","key":[1],"key":null,"name":{"x":1}}}"#;
+        let mut found = Vec::new();
+        Event::read(line).each_term(|attribute, value| found.push((attribute, value.to_owned())));
+        assert!(found.contains(&(Attribute::BucketName, "a".to_owned())));
+        assert!(found.contains(&(Attribute::EventName, "X".to_owned())));
+        assert!(!found.contains(&(Attribute::BucketName, "b".to_owned())));
+    }
+
+    #[test]
+    fn what_is_no_json_has_no_facts() {
+        let mut found = 0;
+        Event::read(b"{\"eventName\":").each_term(|_, _| found += 1);
+        assert_eq!(found, 0);
+    }
+}

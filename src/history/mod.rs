@@ -1,0 +1,262 @@
+//! Every recorded event, searched.
+//!
+//! A directory holds a file `2026-11-21.sqlite` for each day of events, by the time they happened, and
+//! `position.json`, which says how far the journal is known to be in them. In a day's file events lie in
+//! compressed blocks, about a hundred together. The index does not know events but blocks: for each value of each
+//! attribute, in which blocks it occurs, and at which places of theirs.
+
+mod attribute;
+mod block;
+mod day;
+mod event;
+mod file;
+mod indexer;
+mod position;
+mod search;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::audit::journal::{Journal, Sequence};
+use crate::clock::{Clock, Timestamp};
+
+pub use attribute::Attribute;
+pub use event::{NamedResource, Summary};
+pub use file::JournalId;
+pub use search::Order;
+
+use event::Event;
+use file::FileError;
+use indexer::{Indexer, Shared};
+use position::Position;
+use search::{Findings, Unreadable, Wanted};
+
+/// The recorded events, kept up to date from the journal while this lives.
+#[derive(Debug)]
+pub struct History {
+    archive: Archive,
+    journal: Arc<Journal>,
+    shared: Arc<Shared>,
+    searches: Arc<Semaphore>,
+    indexer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The recorded events as they are on disk.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    directory: PathBuf,
+}
+
+/// What to look up.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// All of these.
+    pub attributes: Vec<(Attribute, String)>,
+    /// Not before this second.
+    pub start: Option<Timestamp>,
+    /// Not after this second.
+    pub end: Option<Timestamp>,
+    pub order: Order,
+    /// How many events a page holds at most; it may hold fewer though there are more.
+    pub limit: usize,
+    /// What the page before gave.
+    pub token: Option<String>,
+}
+
+/// A part of what was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub events: Vec<Found>,
+    /// What to ask for the next page with; nothing after the last one.
+    pub next: Option<String>,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub time: Timestamp,
+    /// The journal's record that holds it.
+    pub sequence: Sequence,
+    /// The event as it was recorded: one line of JSON.
+    pub record: String,
+    pub summary: Summary,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum LookupError {
+    /// The index is being made anew, or cannot follow the journal.
+    #[error("{records} records are not indexed yet")]
+    Behind { records: u64 },
+    #[error("the token is of another question, or none at all")]
+    InvalidToken,
+    #[error("the events of {day} cannot be read: {reason}")]
+    Unreadable { day: String, reason: String },
+}
+
+/// How long a search waits for what was recorded before it was asked.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Searches at once: each takes a few megabytes and reads from disk.
+const SEARCHES: usize = 4;
+/// Seconds before and after all that happens; far from where sums of them overflow.
+const EVER: i64 = 1 << 48;
+
+impl History {
+    /// Begins to follow a journal; what it held before is found as soon as it is indexed.
+    pub fn start(
+        directory: &Path,
+        journal: Arc<Journal>,
+        journal_directory: &Path,
+        keep: Duration,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        let shared = Arc::new(Shared::default());
+        let indexer = Indexer {
+            directory: directory.to_owned(),
+            journal_directory: journal_directory.to_owned(),
+            journal: Arc::clone(&journal),
+            keep,
+            clock,
+            shared: Arc::clone(&shared),
+        };
+        let indexer = std::thread::Builder::new().name("history".to_owned()).spawn(move || indexer.run())?;
+        Ok(Self {
+            archive: Archive { directory: directory.to_owned() },
+            journal,
+            shared,
+            searches: Arc::new(Semaphore::new(SEARCHES)),
+            indexer: Mutex::new(Some(indexer)),
+        })
+    }
+
+    /// Finds events, among them all whose record was on disk when this was asked.
+    pub async fn lookup(&self, query: Query) -> Result<Page, LookupError> {
+        let wanted = query.wanted(None)?;
+        let until = self.journal.durable_sequence().number();
+        let (archive, shared) = (self.archive.clone(), Arc::clone(&self.shared));
+        // Nobody closes it; and without a permit the search would only be slower.
+        let permit = Arc::clone(&self.searches).acquire_owned().await;
+        let searched = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            archive.search_all(&wanted, until, &shared)
+        });
+        searched.await.unwrap_or_else(|panicked| {
+            Err(LookupError::Unreadable { day: "these days".to_owned(), reason: panicked.to_string() })
+        })
+    }
+
+    /// Indexes what is there still and ends; blocks until then.
+    pub fn stop(&self) {
+        self.shared.stop();
+        let indexer = self.indexer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if indexer.is_some_and(|indexer| indexer.join().is_err()) {
+            tracing::error!("the indexer panicked");
+        }
+    }
+
+    /// The journal's last record whose events no crash takes out of the index any more.
+    pub fn indexed_through(&self) -> Sequence {
+        Sequence::new(self.shared.durable())
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Archive {
+    /// The events that were indexed in a directory, if there are any.
+    pub fn open(directory: &Path) -> Option<Self> {
+        directory.is_dir().then(|| Self { directory: directory.to_owned() })
+    }
+
+    /// Every event of this journal up to this record can be found; zero if it is not known.
+    pub fn covers(&self, journal: JournalId) -> Sequence {
+        let position = Position::read(&self.directory).filter(|position| position.journal == journal);
+        Sequence::new(position.map_or(0, |position| position.sequence))
+    }
+
+    /// Finds events of records up to this one.
+    pub fn lookup(&self, query: &Query, through: Sequence) -> Result<Page, LookupError> {
+        self.search(&query.wanted(Some(through.number()))?).map_err(Into::into)
+    }
+
+    /// Finds events, among them all up to this record.
+    fn search_all(&self, wanted: &Wanted, until: u64, shared: &Shared) -> Result<Page, LookupError> {
+        loop {
+            let since = shared.catch_up(until, PATIENCE).map_err(|records| LookupError::Behind { records })?;
+            let searched = self.search(wanted);
+            if !shared.holds(since) {
+                // A day's file may have gone while others were searched.
+                continue;
+            }
+            return searched.map_err(|unreadable| {
+                if let FileError::Damaged(_) = &unreadable.error {
+                    shared.report(unreadable.day);
+                }
+                unreadable.into()
+            });
+        }
+    }
+
+    fn search(&self, wanted: &Wanted) -> Result<Page, Unreadable> {
+        let Findings { events, more, .. } = search::search(&self.directory, wanted)?;
+        let next = events.last().filter(|_| more).map(|(last, _)| token::write(*last, wanted));
+        let found = |(key, record): (block::Key, Vec<u8>)| Found {
+            time: Timestamp::from_seconds(key.time),
+            sequence: Sequence::new(key.sequence),
+            summary: Event::read(&record).summary(),
+            record: String::from_utf8(record)
+                .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+        };
+        Ok(Page { events: events.into_iter().map(found).collect(), next })
+    }
+}
+
+impl Query {
+    /// All events, the newest first.
+    pub fn all(limit: usize) -> Self {
+        Self { attributes: Vec::new(), start: None, end: None, order: Order::NewestFirst, limit, token: None }
+    }
+
+    fn wanted(&self, through: Option<u64>) -> Result<Wanted, LookupError> {
+        let attributes =
+            self.attributes.iter().map(|(attribute, value)| (*attribute, attribute.normal(value))).collect();
+        let mut wanted = Wanted {
+            attributes,
+            from: self.start.map_or(-EVER, |start| start.seconds().clamp(-EVER, EVER)),
+            to: self.end.map_or(EVER, |end| end.seconds().clamp(-EVER, EVER)),
+            order: self.order,
+            after: None,
+            through,
+            limit: self.limit.max(1),
+        };
+        if let Some(token) = &self.token {
+            wanted.after = Some(token::read(token, &wanted).ok_or(LookupError::InvalidToken)?);
+        }
+        Ok(wanted)
+    }
+}
+
+impl From<Unreadable> for LookupError {
+    fn from(unreadable: Unreadable) -> Self {
+        let reason = match unreadable.error {
+            FileError::Damaged(reason) | FileError::Io(reason) => reason,
+        };
+        Self::Unreadable { day: unreadable.day.to_string(), reason }
+    }
+}

@@ -1,0 +1,80 @@
+//! How far the index is known to be on disk.
+
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::day::Day;
+use super::file::JournalId;
+
+/// How far the index is known to be on disk: every event up to this record is in the file of its day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    pub journal: JournalId,
+    pub sequence: u64,
+    /// The days that have files.
+    pub days: BTreeSet<Day>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    version: u32,
+    journal: String,
+    sequence: u64,
+    days: Vec<String>,
+}
+
+const NAME: &str = "position.json";
+const VERSION: u32 = 1;
+
+impl Position {
+    /// Reads what was written last; nothing if that cannot be used.
+    pub fn read(directory: &Path) -> Option<Self> {
+        let written: Written = serde_json::from_slice(&std::fs::read(directory.join(NAME)).ok()?).ok()?;
+        if written.version != VERSION {
+            return None;
+        }
+        let mut journal = JournalId::default();
+        hex::decode_to_slice(&written.journal, &mut journal).ok()?;
+        let days = written.days.iter().map(|day| Day::parse(day)).collect::<Option<_>>()?;
+        Some(Self { journal, sequence: written.sequence, days })
+    }
+
+    /// Replaces what was written before, durably; everything it promises must be on disk already.
+    pub fn write(&self, directory: &Path) -> io::Result<()> {
+        let written = Written {
+            version: VERSION,
+            journal: hex::encode(self.journal),
+            sequence: self.sequence,
+            days: self.days.iter().map(ToString::to_string).collect(),
+        };
+        let partial = directory.join("position.partial");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+        file.write_all(&serde_json::to_vec(&written)?)?;
+        file.sync_all()?;
+        std::fs::rename(&partial, directory.join(NAME))?;
+        File::open(directory)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_read_back_as_it_was_written_and_nothing_else_is_one() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Position::read(directory.path()), None);
+        let days = [Day::of(0), Day::of(1_000_000)].into();
+        let position = Position { journal: [7; 16], sequence: 42, days };
+        position.write(directory.path()).unwrap();
+        assert_eq!(Position::read(directory.path()), Some(position));
+        std::fs::write(directory.path().join(NAME), b"{\"version\":1,").unwrap();
+        assert_eq!(Position::read(directory.path()), None);
+    }
+}
