@@ -19,5 +19,5 @@ pub use file::Origin;
 pub use mistake::{Mistake, Mistakes};
 pub use network::{InvalidNetwork, Network};
 pub use quantity::{InvalidQuantity, parse_duration, parse_size};
-pub use settings::{Account, Audit, Limits, Listen, Mfa, MfaDelete, Settings, State, TlsFiles, Upstream};
+pub use settings::{Account, Audit, History, Limits, Listen, Mfa, MfaDelete, Settings, State, TlsFiles, Upstream};
 pub use trail::{Trail, Witness};

@@ -18,6 +18,7 @@ use super::value;
 pub struct Settings {
     pub account: Account,
     pub audit: Audit,
+    pub history: History,
     pub limits: Limits,
     pub listen: Listen,
     pub mfa: Mfa,
@@ -94,6 +95,13 @@ pub struct Audit {
     pub segment_size: u64,
 }
 
+/// `[history]`: what can be looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// How long events are found; whole days go.
+    pub retention: Duration,
+}
+
 /// `[limits]`: how much one client, or all of them, may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -108,12 +116,16 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+/// Seconds.
+const DAY: u64 = 24 * 60 * 60;
+
 impl Settings {
     /// The settings of someone who chose only a store and a place for the state.
     pub fn standard(directory: PathBuf, endpoint: Endpoint, credentials_file: PathBuf) -> Self {
         Self {
             account: Account { region: "us-east-1".to_owned(), alias: None },
             audit: Audit { reads: ReadRecords::Relaxed, segment_size: 64 << 20 },
+            history: History { retention: Duration::from_secs(90 * DAY) },
             limits: Limits::STANDARD,
             listen: Listen {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
@@ -190,6 +202,7 @@ impl Settings {
         Self {
             account: Account::ask(reader.section("account"), self.account),
             audit: Audit::ask(reader.section("audit"), self.audit),
+            history: History::ask(reader.section("history"), self.history),
             limits: Limits::ask(reader.section("limits"), self.limits),
             listen: Listen::ask(reader.section("listen"), self.listen),
             mfa: Mfa::ask(reader.section("mfa"), self.mfa),
@@ -225,6 +238,13 @@ impl Audit {
             reads: section.take("reads", standard.reads, value::choice),
             segment_size: section.take("segment_size", standard.segment_size, value::size(1 << 20..=1 << 30)),
         }
+    }
+}
+
+impl History {
+    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+        let range = Duration::from_secs(DAY)..=Duration::from_secs(36_600 * DAY);
+        Self { retention: section.take("retention", standard.retention, value::duration(range)) }
     }
 }
 

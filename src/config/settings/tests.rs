@@ -64,7 +64,7 @@ digits = 6
     portcullis.toml:8: upstream.endpoint: `https://store:9000/s3`: an endpoint is http://HOST:PORT or https://HOST:PORT and nothing after it
     portcullis.toml:9: upstream.profile: `mino` is not one of "embedded", "minio", "ceph", "aws", "generic"
     portcullis.toml:12: mfa.digits: codes have 6 or 8 digits; write 6 or 8
-    portcullis.toml:14: there is no section [mfadelete]; the sections are account, audit, limits, listen, mfa, mfa_delete, state, trail, upstream
+    portcullis.toml:14: there is no section [mfadelete]; the sections are account, audit, history, limits, listen, mfa, mfa_delete, state, trail, upstream
     portcullis.toml:18: audit.reads: this is true or false; write one of "relaxed", "strict"
     portcullis.toml:19: audit.segment_size: `64 MB`: a size is a number of bytes, or a number and one of KiB, MiB, GiB, as in "64 MiB"
     portcullis.toml:22: limits.headers: write a whole number from 16 to 1024
