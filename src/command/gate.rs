@@ -162,6 +162,7 @@ fn failed(failure: StartFailure, place: &Place) -> CommandError {
         }
         StartFailure::Certificate(_)
         | StartFailure::Credentials { .. }
+        | StartFailure::History { .. }
         | StartFailure::Journal(_)
         | StartFailure::JournalClosed
         | StartFailure::Socket { .. }

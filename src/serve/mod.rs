@@ -23,6 +23,7 @@ use crate::config::{
 use crate::delivery::{self, Delivery};
 use crate::forward::{Patience, Signer, Trailers, Upstream};
 use crate::gate::{LoopbackTrust, Profile, Replication, Rules};
+use crate::history::History;
 use crate::mfa::Digits;
 use crate::names::{AccessKeyId, AccountId};
 use crate::operation::{Routing, UpstreamKind};
@@ -40,6 +41,7 @@ pub struct Running {
     clock: Clock,
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<io::Result<()>>>,
+    history: Arc<History>,
     socket: PathBuf,
 }
 
@@ -52,6 +54,8 @@ pub enum StartFailure {
     Certificate(#[from] CertificateError),
     #[error("the upstream's credentials in `{}`: {error}", path.display())]
     Credentials { path: PathBuf, error: CredentialsError },
+    #[error("the history in `{}` cannot be kept: {error}", path.display())]
+    History { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("the journal closed while the gate started")]
@@ -100,6 +104,10 @@ impl Running {
         if let Err(error) = self.store.remember_time(self.clock.now()).await {
             tracing::error!(%error, "the time of the stop cannot be recorded");
         }
+        let history = self.history;
+        if let Err(error) = tokio::task::spawn_blocking(move || history.stop()).await {
+            tracing::error!(%error, "the history did not end well");
+        }
         drop(std::fs::remove_file(&self.socket));
     }
 }
@@ -131,9 +139,10 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     };
     let admin_serving = admin::serve(&socket, admin, stopped.clone())
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
+    let history = Arc::new(history(settings, &journal, &clock)?);
     let gate = Arc::new(gate(settings, clock.clone(), store.clone(), upstream, journal, recorder));
     let serving = tokio::spawn(wire::serve(listener, security, gate, limits(settings), stopped));
-    Ok(Running { address, store, delivery, clock, stop, serving: vec![serving, admin_serving], socket })
+    Ok(Running { address, store, delivery, clock, stop, serving: vec![serving, admin_serving], history, socket })
 }
 
 /// Makes the state of a gate that is to be, and leaves it closed.
@@ -144,6 +153,18 @@ pub async fn create_state(settings: &Settings, clock: &Clock) -> Result<AccountI
 /// Where a state directory keeps its journal.
 pub fn journal_of(directory: &Path) -> PathBuf {
     directory.join("journal")
+}
+
+/// Where a state directory keeps the history.
+pub fn history_of(directory: &Path) -> PathBuf {
+    directory.join("history")
+}
+
+fn history(settings: &Settings, journal: &Arc<Journal>, clock: &Clock) -> Result<History, StartFailure> {
+    let path = history_of(&settings.state.directory);
+    let recorded = journal_of(&settings.state.directory);
+    History::start(&path, Arc::clone(journal), &recorded, settings.history.retention, clock.clone())
+        .map_err(|error| StartFailure::History { path, error })
 }
 
 async fn open(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
