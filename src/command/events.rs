@@ -17,7 +17,7 @@ use super::terminal::{Format, Terminal};
 use crate::clock::Clock;
 
 /// Which records to show.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct EventsArgs {
     /// Go on with what is recorded from now on
     #[arg(long)]
@@ -37,6 +37,21 @@ pub struct EventsArgs {
     /// Only what is no older than this (10m, 1h, 7d), or not before a moment (2026-11-21T09:41:58Z)
     #[arg(long, value_parser = Since::parse)]
     since: Option<Since>,
+    /// Only what is at least this old (10m, 1h, 7d), or not after a moment (2026-11-21T09:41:58Z)
+    #[arg(long, value_parser = Since::parse)]
+    until: Option<Since>,
+    /// Only from this address
+    #[arg(long, value_name = "ADDRESS")]
+    source_ip: Option<String>,
+    /// Only about this bucket, bucket/key, user or trail, or its ARN
+    #[arg(long, value_name = "NAME")]
+    resource: Option<String>,
+    /// Only where this became of the MFA code, as in Accepted, Missing, BadCode or Replayed
+    #[arg(long, value_name = "RESULT")]
+    mfa_result: Option<String>,
+    /// Only the last so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: Option<u32>,
 }
 
 /// Where records come from, in order.
@@ -52,7 +67,12 @@ const BATCH: usize = 500;
 
 /// Shows what the gate of this place recorded; with `--follow`, until it is interrupted.
 pub async fn run(args: EventsArgs, place: &Place, terminal: &mut Terminal) -> Result<(), CommandError> {
-    show(args, recorded::Recorded::open(place)?, Clock::System, terminal).await
+    let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
+    let records = recorded::Recorded::open(place, &args.filter(&Clock::System), limit)?;
+    if let Some(gap) = records.gap() {
+        terminal.note(gap)?;
+    }
+    show(args, records, Clock::System, terminal).await
 }
 
 async fn show(
@@ -135,13 +155,18 @@ fn show_batch(
 }
 
 impl EventsArgs {
-    fn filter(self, clock: &Clock) -> Filter {
+    fn filter(&self, clock: &Clock) -> Filter {
+        let moment = |since: Option<Since>| since.map(|since| since.moment(clock.now()));
         Filter {
-            bucket: self.bucket,
-            event_name: self.event_name,
-            principal: self.principal,
-            error: self.error,
-            since: self.since.map(|since| since.moment(clock.now())),
+            bucket: self.bucket.clone(),
+            event_name: self.event_name.clone(),
+            principal: self.principal.clone(),
+            error: self.error.clone(),
+            source_ip: self.source_ip.clone(),
+            resource: self.resource.clone(),
+            mfa_result: self.mfa_result.clone(),
+            since: moment(self.since),
+            until: moment(self.until),
         }
     }
 }

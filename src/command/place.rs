@@ -53,6 +53,11 @@ impl Place {
         self.directory.join("journal")
     }
 
+    /// The history's directory.
+    pub fn history(&self) -> PathBuf {
+        self.directory.join("history")
+    }
+
     /// What another command needs to find the same gate: nothing, or ` --data DIR`.
     pub fn flag(&self) -> String {
         match self.chosen {

@@ -252,6 +252,12 @@ impl Query {
     }
 }
 
+/// Whether an event is about this resource.
+pub fn names_resource(record: &str, wanted: &str) -> bool {
+    let wanted = [(Attribute::ResourceName, Attribute::ResourceName.normal(wanted))];
+    search::has_all(record.as_bytes(), &wanted)
+}
+
 impl From<Unreadable> for LookupError {
     fn from(unreadable: Unreadable) -> Self {
         let reason = match unreadable.error {

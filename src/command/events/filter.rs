@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::config::parse_duration;
+use crate::history::{self, Attribute, Query};
 
 /// Which records are wanted; what is not set admits all.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +13,11 @@ pub struct Filter {
     pub event_name: Option<String>,
     pub principal: Option<String>,
     pub error: Option<String>,
+    pub source_ip: Option<String>,
+    pub resource: Option<String>,
+    pub mfa_result: Option<String>,
     pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
 }
 
 /// From when on: so long ago, or at a moment.
@@ -60,12 +65,36 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|wanted| text("/eventName").is_some_and(|name| name.eq_ignore_ascii_case(wanted)))
             && self.principal.as_ref().is_none_or(|wanted| is_caller(record, wanted))
-            && self.since.is_none_or(|since| {
-                // A record without a readable time is shown rather than lost.
-                text("/eventTime")
-                    .and_then(Timestamp::parse_iso_extended)
-                    .is_none_or(|time| time.seconds() >= since.seconds())
-            })
+            && is(&self.source_ip, text("/sourceIPAddress"))
+            && is(&self.mfa_result, text("/additionalEventData/MfaDelete/result"))
+            && self.resource.as_ref().is_none_or(|wanted| history::names_resource(&record.to_string(), wanted))
+            // A record without a readable time is shown rather than lost.
+            && text("/eventTime").and_then(Timestamp::parse_iso_extended).is_none_or(|time| self.reaches(time))
+    }
+
+    /// The same question for the history.
+    pub fn query(&self, limit: usize) -> Query {
+        let attributes = [
+            (Attribute::BucketName, &self.bucket),
+            (Attribute::EventNameAnyCase, &self.event_name),
+            (Attribute::Principal, &self.principal),
+            (Attribute::ErrorCode, &self.error),
+            (Attribute::SourceIpAddress, &self.source_ip),
+            (Attribute::ResourceName, &self.resource),
+            (Attribute::MfaResult, &self.mfa_result),
+        ];
+        let wanted = |(attribute, value): (Attribute, &Option<String>)| Some((attribute, value.clone()?));
+        Query {
+            attributes: attributes.into_iter().filter_map(wanted).collect(),
+            start: self.since,
+            end: self.until,
+            ..Query::all(limit)
+        }
+    }
+
+    fn reaches(&self, time: Timestamp) -> bool {
+        self.since.is_none_or(|since| time.seconds() >= since.seconds())
+            && self.until.is_none_or(|until| time.seconds() <= until.seconds())
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::audit::journal::{Journal, Kind, Options};
 use crate::clock::Timestamp;
 use crate::command::terminal::kept::terminal;
+use crate::history::History;
 
 struct Given(VecDeque<Value>);
 
@@ -55,8 +56,7 @@ fn records() -> Given {
 }
 
 async fn shown(format: Format, change: impl FnOnce(&mut EventsArgs)) -> String {
-    let mut args =
-        EventsArgs { follow: false, bucket: None, event_name: None, principal: None, error: None, since: None };
+    let mut args = EventsArgs::default();
     change(&mut args);
     let now = Timestamp::parse_iso_extended("2026-11-21T09:45:00Z").unwrap();
     let clock = Clock::Set(Arc::new(now.millis().into()));
@@ -100,6 +100,12 @@ async fn each_filter_admits_what_it_names() {
     assert_eq!(times(|args| args.principal = Some("alice".to_owned())).await, ["10"]);
     assert_eq!(times(|args| args.principal = Some("AKIAALICE".to_owned())).await, ["10"]);
     assert_eq!(times(|args| args.principal = Some("anonymous".to_owned())).await, ["30"]);
+    assert_eq!(times(|args| args.source_ip = Some("127.0.0.1".to_owned())).await.len(), 5);
+    assert_eq!(times(|args| args.source_ip = Some("127.0.0.2".to_owned())).await.len(), 0);
+    assert_eq!(times(|args| args.resource = Some("arn:aws:s3:::vault".to_owned())).await, ["00", "10", "20"]);
+    assert_eq!(times(|args| args.mfa_result = Some("Missing".to_owned())).await, ["10"]);
+    assert_eq!(times(|args| args.until = Since::parse("2026-11-21T09:20:00Z").ok()).await, ["00", "10", "20"]);
+    assert_eq!(times(|args| args.until = Since::parse("20m").ok()).await, ["00", "10", "20"]);
     assert_eq!(times(|args| args.since = Since::parse("20m").ok()).await, ["30", "40"]);
     assert_eq!(times(|args| args.since = Since::parse("2026-11-21T09:20:00Z").ok()).await, ["20", "30", "40"]);
 }
@@ -131,7 +137,7 @@ async fn what_the_journal_holds_is_shown_while_its_gate_still_writes() {
     let place = Place::find(Some(directory.path().to_owned()), None);
     let (journal, _) =
         Journal::open(&place.journal(), Options { segment_size: 1 << 16, ..Options::default() }).unwrap();
-    let mut recorded = recorded::Recorded::open(&place).unwrap();
+    let mut recorded = recorded::Recorded::open(&place, &Filter::default(), None).unwrap();
     assert_eq!(recorded.next(), Ok(None));
     let intent = journal.append(Kind::Intent, br#"{"eventName":"DeleteObjects"}"#).unwrap();
     journal.append(Kind::State, br#"{"revision":1}"#).unwrap();
@@ -145,10 +151,60 @@ async fn what_the_journal_holds_is_shown_while_its_gate_still_writes() {
     assert_eq!(names, ["GetObject", "DeleteObjects", "DeleteObject"]);
 }
 
+/// The names of a place's events, those first that its history holds.
+fn names(place: &Place, filter: &Filter, limit: Option<usize>) -> Vec<String> {
+    let mut recorded = recorded::Recorded::open(place, filter, limit).unwrap();
+    assert_eq!(recorded.gap(), None);
+    let mut names = Vec::new();
+    while let Some(record) = recorded.next().unwrap() {
+        if filter.admits(&record) {
+            names.push(record["eventName"].as_str().unwrap().to_owned());
+        }
+    }
+    names
+}
+
+#[tokio::test]
+async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = Place::find(Some(directory.path().to_owned()), None);
+    let options = Options { segment_size: 1 << 16, ..Options::default() };
+    let journal = Arc::new(Journal::open(&place.journal(), options).unwrap().0);
+    let record = |number: usize| {
+        let bucket = if number.is_multiple_of(2) { "even" } else { "odd" };
+        let event = json!({
+            "eventName": format!("E{number}"), "eventTime": "2026-11-21T09:00:00Z",
+            "requestParameters": { "bucketName": bucket },
+        });
+        journal.append(Kind::Event, event.to_string().as_bytes()).unwrap()
+    };
+    let keep = std::time::Duration::from_secs(1 << 30);
+    let history = |journal| History::start(&place.history(), journal, &place.journal(), keep, Clock::System).unwrap();
+    for number in 0..700 {
+        record(number);
+    }
+    journal.durable(journal.last_sequence()).await.unwrap();
+    history(Arc::clone(&journal)).stop();
+    for number in 700..703 {
+        record(number);
+    }
+    let all = |numbers: std::ops::Range<usize>| -> Vec<String> { numbers.map(|number| format!("E{number}")).collect() };
+    assert_eq!(names(&place, &Filter::default(), None), all(0..703));
+    assert_eq!(names(&place, &Filter::default(), Some(2)), all(701..703));
+    assert_eq!(names(&place, &Filter::default(), Some(10)), all(693..703));
+    let odd = Filter { bucket: Some("odd".to_owned()), ..Filter::default() };
+    assert_eq!(names(&place, &odd, Some(3)), ["E697", "E699", "E701"]);
+    assert_eq!(names(&place, &odd, None).len(), 351);
+    let day = place.history().join("2026-11-21.sqlite");
+    std::fs::write(day, b"nothing that sqlite wrote").unwrap();
+    assert_eq!(names(&place, &Filter::default(), None), all(0..703));
+}
+
 #[tokio::test]
 async fn where_nothing_was_ever_recorded_the_command_says_so() {
     let directory = tempfile::tempdir().unwrap();
-    let error = recorded::Recorded::open(&Place::find(Some(directory.path().to_owned()), None)).err().unwrap();
+    let place = Place::find(Some(directory.path().to_owned()), None);
+    let error = recorded::Recorded::open(&place, &Filter::default(), None).err().unwrap();
     assert_eq!(error.blame, crate::command::error::Blame::NotRunning);
 }
 
