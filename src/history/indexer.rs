@@ -1,7 +1,6 @@
 //! Follows the journal and puts its events into the files of their days.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -9,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::block::{Entry, Key};
 use super::day::Day;
-use super::event::Event;
-use super::file::{self, DayWriter, FileError, JournalId};
+use super::file::{self, FileError, JournalId};
+use super::files::{Files, FilesError};
 use super::position::Position;
 use crate::audit::events;
-use crate::audit::journal::{Journal, JournalError, Reader, Record, Sequence};
-use crate::clock::Clock;
+use crate::audit::journal::{Journal, JournalError, Reader, Sequence};
+use crate::clock::{Clock, Timestamp};
 
 /// What the indexer works with.
 #[derive(Debug)]
@@ -26,6 +24,8 @@ pub struct Indexer {
     pub journal: Arc<Journal>,
     pub keep: Duration,
     pub clock: Clock,
+    /// The journal's end before anything could be added to it.
+    pub end: Sequence,
     pub shared: Arc<Shared>,
 }
 
@@ -61,10 +61,8 @@ pub struct Beginning(u64);
 /// Why indexing has to begin again.
 #[derive(Debug, Error)]
 enum Trouble {
-    #[error("the index of {day}: {error}")]
-    Day { day: Day, error: FileError },
-    #[error("the index cannot be written: {0}")]
-    Directory(#[from] io::Error),
+    #[error(transparent)]
+    Files(#[from] FilesError),
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -73,27 +71,8 @@ enum Trouble {
 struct Work<'a> {
     indexer: &'a Indexer,
     reader: Reader,
-    journal: JournalId,
-    /// A record that was read before it was on disk.
-    held: Option<Record>,
-    batch: Batch,
-    /// The files in use, the one used last at the end.
-    writers: Vec<(Day, DayWriter)>,
-    days: BTreeSet<Day>,
-    /// Days whose files have changed since the position was written.
-    unsynced: BTreeSet<Day>,
-    saved: (u64, Instant),
-    retained: Option<Day>,
-}
-
-/// Events that are not in their files yet.
-#[derive(Debug, Default)]
-struct Batch {
-    days: BTreeMap<Day, Vec<Entry>>,
-    events: usize,
-    bytes: usize,
-    through: u64,
-    since: Option<Instant>,
+    files: Files,
+    saved: Instant,
 }
 
 /// Whether there was more to read than one batch takes.
@@ -109,9 +88,7 @@ const GATHER: Duration = Duration::from_millis(400);
 /// How often the index is made durable; what a power loss takes is indexed again.
 const SAVE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(2);
-const MOST_EVENTS: usize = 4096;
-const MOST_BYTES: usize = 4 * 1024 * 1024;
-const MOST_WRITERS: usize = 3;
+const FAREWELL: Duration = Duration::from_secs(2);
 /// The request path comes first.
 const NICE: i32 = 10;
 
@@ -122,13 +99,16 @@ impl Indexer {
             tracing::debug!(%error, "the indexer runs with normal priority");
         }
         let mut last = String::new();
+        let mut end = self.end.number();
         loop {
-            let trouble = match self.begin().and_then(Work::follow) {
+            let trouble = match self.begin(end).and_then(Work::follow) {
                 Ok(()) => return,
                 Err(trouble) => trouble,
             };
+            // From now on the index holds what was added since.
+            end = u64::MAX;
             let mut at_once = false;
-            if let Trouble::Day { day, error: FileError::Damaged(_) } = &trouble {
+            if let Trouble::Files(FilesError::Day { day, error: FileError::Damaged(_) }) = &trouble {
                 at_once = self.discard(*day, &trouble.to_string()).is_ok();
             } else if trouble.to_string() != last {
                 last = trouble.to_string();
@@ -140,30 +120,43 @@ impl Indexer {
         }
     }
 
-    fn begin(&self) -> Result<Work<'_>, Trouble> {
+    fn begin(&self, end: u64) -> Result<Work<'_>, Trouble> {
         self.shared.begin();
-        let reader = Reader::open(&self.journal_directory)?;
-        let journal = reader.journal().unwrap_or_default();
-        let days = self.usable_days(journal)?;
+        let first = Reader::open(&self.journal_directory)?;
+        let journal = first.journal().unwrap_or_default();
+        let mut days = self.usable_days(|through| through <= end, &journal)?;
         let position = Position::read(&self.directory);
-        let (from, reason) = match &position {
-            None if days.is_empty() => (0, None),
-            None => (0, Some("it is not known how far the index is")),
-            Some(position) if position.journal != journal => (0, Some("the journal is another one")),
-            Some(position) if self.is_missing_any(position, &days) => (0, Some("a day's index is missing")),
-            Some(position) => (position.sequence, None),
+        let mut reader = Reader::after(&self.journal_directory, Sequence::new(0))?;
+        let mut from = 0;
+        let reason = match &position {
+            None if days.is_empty() => None,
+            None => Some("it is not known how far the index is"),
+            Some(position) if position.journal != journal => Some("the journal is another one"),
+            Some(position) if self.is_missing_any(position, &days) => Some("a day's index is missing"),
+            Some(position) => {
+                let reached = Reader::after(&self.journal_directory, Sequence::new(position.sequence))?;
+                let same = reached.position().number() != position.sequence || reached.chain_hash() == position.chain;
+                if same || position.sequence == 0 {
+                    (reader, from) = (reached, position.sequence);
+                    None
+                } else {
+                    // Days that the journal no longer reaches are from before it became another one.
+                    days = self.usable_days(|through| through <= first.position().number(), &journal)?;
+                    Some("the journal was replaced by a copy of it, or by part of one")
+                }
+            }
         };
         if from == 0 && position.as_ref().is_none_or(|position| position.sequence != 0) {
             // Before any file is made anew: a crash on the way must begin here again.
-            Position { journal, sequence: 0, days: days.clone() }.write(&self.directory)?;
+            let position = Position { journal, days: days.clone(), ..Position::default() };
+            position.write(&self.directory).map_err(FilesError::Directory)?;
         }
-        let reader = Reader::after(&self.journal_directory, Sequence::new(from))?;
-        let first = reader.position().number();
-        self.shared.found_up_to(first);
-        self.shared.durable_up_to(from);
         if let Some(reason) = reason {
             tracing::warn!(reason, "the journal is indexed from its beginning");
         }
+        let first = reader.position().number();
+        self.shared.found_up_to(first);
+        self.shared.durable_up_to(from);
         if first > from {
             tracing::warn!(
                 from = from + 1,
@@ -172,40 +165,33 @@ impl Indexer {
                  any more, though the delivered trail has them"
             );
         }
-        Ok(Work {
-            indexer: self,
-            reader,
-            journal,
-            held: None,
-            batch: Batch { through: first, ..Batch::default() },
-            writers: Vec::new(),
-            days,
-            unsynced: BTreeSet::new(),
-            saved: (from, Instant::now()),
-            retained: None,
-        })
+        let files = Files::after(&self.directory, journal, Sequence::new(first), days, self.keep);
+        Ok(Work { indexer: self, reader, files, saved: Instant::now() })
     }
 
-    /// The days whose files can be used; others are set aside.
-    fn usable_days(&self, journal: JournalId) -> Result<BTreeSet<Day>, Trouble> {
+    /// The days whose files can be used, and are as far as they may be; others are set aside.
+    fn usable_days(&self, may: impl Fn(u64) -> bool, journal: &JournalId) -> Result<BTreeSet<Day>, FilesError> {
         let mut days = BTreeSet::new();
-        let end = self.journal.durable_sequence().number();
         for day in Day::list(&self.directory)? {
-            let path = day.path(&self.directory);
-            let reason =
-                match file::open(&path).and_then(|file| file.map(|file| file::through(&file, &journal)).transpose()) {
-                    Ok(Some(through)) if through <= end => {
-                        days.insert(day);
-                        continue;
-                    }
-                    Ok(None) => continue,
-                    Ok(Some(through)) => format!("it holds record {through}, and the journal ends with {end}"),
-                    Err(FileError::Damaged(reason)) => reason,
-                    Err(error @ FileError::Io(_)) => return Err(Trouble::Day { day, error }),
-                };
+            let opened = file::open(&day.path(&self.directory));
+            let reason = match opened.and_then(|file| file.map(|file| file::through(&file, journal)).transpose()) {
+                Ok(Some(through)) if may(through) => {
+                    days.insert(day);
+                    continue;
+                }
+                Ok(None) => continue,
+                Ok(Some(through)) => format!("it reaches to record {through}, and is not of this journal"),
+                Err(FileError::Damaged(reason)) => reason,
+                Err(error @ FileError::Io(_)) => return Err(FilesError::Day { day, error }),
+            };
             self.discard(day, &reason)?;
         }
         Ok(days)
+    }
+
+    fn is_missing_any(&self, position: &Position, days: &BTreeSet<Day>) -> bool {
+        let now = self.clock.now();
+        position.days.difference(days).any(|day| !day.is_past(self.keep, now))
     }
 
     /// Moves a day's file out of the way.
@@ -218,40 +204,32 @@ impl Indexer {
         }
         day.set_aside(&self.directory)
     }
-
-    fn is_missing_any(&self, position: &Position, days: &BTreeSet<Day>) -> bool {
-        let now = self.clock.now();
-        position.days.difference(days).any(|day| !day.is_past(self.keep, now))
-    }
 }
 
 impl Work<'_> {
     fn follow(mut self) -> Result<(), Trouble> {
+        let shared = &self.indexer.shared;
         loop {
-            self.retain()?;
-            if let Some(day) = self.indexer.shared.take_damaged() {
+            self.files.retain(self.now())?;
+            if let Some(day) = shared.take_damaged() {
                 let error = file::damaged("a search could not read it");
-                return Err(Trouble::Day { day, error });
+                return Err(FilesError::Day { day, error }.into());
             }
-            if self.read()? == Left::More {
-                self.flush()?;
-                if self.indexer.shared.pause(Duration::ZERO) == Stop::Now {
-                    break;
-                }
-                continue;
-            }
-            if self.is_due() {
+            let left = self.read()?;
+            if left == Left::More || self.is_due() {
                 self.flush()?;
             }
-            if self.saved.1.elapsed() >= SAVE {
+            if self.saved.elapsed() >= SAVE {
                 self.save()?;
             }
-            if self.indexer.shared.pause(POLL) == Stop::Now {
+            let pause = if left == Left::More { Duration::ZERO } else { POLL };
+            if shared.pause(pause) == Stop::Now {
                 break;
             }
         }
-        // What was recorded before the stop is found by whoever searches after it.
-        while self.read()? == Left::More {
+        // The rest, so that nothing is left to do at the next start; unless it is much.
+        let stopping = Instant::now();
+        while self.read()? == Left::More && stopping.elapsed() < FAREWELL {
             self.flush()?;
         }
         self.flush()?;
@@ -259,121 +237,39 @@ impl Work<'_> {
     }
 
     fn read(&mut self) -> Result<Left, Trouble> {
-        while self.batch.events < MOST_EVENTS && self.batch.bytes < MOST_BYTES {
-            let record = match self.held.take() {
-                Some(record) => record,
-                None => match self.reader.next() {
-                    Some(record) => record?,
-                    None => return Ok(Left::Nothing),
-                },
-            };
-            // A power loss may take what is not on disk, and give its number to another record.
-            if record.sequence > self.indexer.journal.durable_sequence() {
-                self.held = Some(record);
+        while !self.files.is_full() {
+            // A power loss may take what is not on disk yet, and give its number to another record.
+            if self.reader.position() >= self.indexer.journal.durable_sequence() {
                 return Ok(Left::Nothing);
             }
-            let now = self.indexer.clock.now();
-            self.batch.add(&record, now.seconds());
+            let Some(record) = self.reader.next() else { return Ok(Left::Nothing) };
+            let record = record?;
+            self.files.take(record.sequence, events(record.kind, &record.payload), self.now());
         }
         Ok(Left::More)
     }
 
     fn is_due(&self) -> bool {
-        self.batch.since.is_some_and(|since| since.elapsed() >= GATHER)
+        self.files.is_idle()
+            || self.files.waiting_since().is_some_and(|since| since.elapsed() >= GATHER)
             || self.indexer.shared.is_wanted()
-            || (self.batch.events == 0 && self.batch.through > self.indexer.shared.indexed())
     }
 
-    /// Puts the batch into the files of its days.
     fn flush(&mut self) -> Result<(), Trouble> {
-        let empty = Batch { through: self.batch.through, ..Batch::default() };
-        let batch = std::mem::replace(&mut self.batch, empty);
-        let now = self.indexer.clock.now();
-        for (day, entries) in batch.days {
-            if day.is_past(self.indexer.keep, now) {
-                continue;
-            }
-            let written = self.writer(day).and_then(|writer| writer.write(entries, batch.through));
-            written.map_err(|error| Trouble::Day { day, error })?;
-            self.unsynced.insert(day);
-        }
-        self.indexer.shared.found_up_to(batch.through);
-        if self.saved.1.elapsed() >= SAVE {
-            self.save()?;
-        }
+        let through = self.files.flush(self.reader.chain_hash(), self.now())?;
+        self.indexer.shared.found_up_to(through.number());
         Ok(())
     }
 
-    fn writer(&mut self, day: Day) -> Result<&mut DayWriter, FileError> {
-        let open = match self.writers.iter().position(|(open, _)| *open == day) {
-            Some(place) => self.writers.remove(place).1,
-            None => {
-                if self.writers.len() >= MOST_WRITERS {
-                    self.writers.remove(0);
-                }
-                self.days.insert(day);
-                DayWriter::open(&day.path(&self.indexer.directory), self.journal)?
-            }
-        };
-        Ok(&mut self.writers.push_mut((day, open)).1)
-    }
-
-    /// Makes what was flushed durable, and notes how far that is.
     fn save(&mut self) -> Result<(), Trouble> {
-        let through = self.indexer.shared.indexed();
-        self.saved.1 = Instant::now();
-        if through <= self.saved.0 {
-            return Ok(());
-        }
-        for day in std::mem::take(&mut self.unsynced) {
-            // Not the file itself: closing a second handle on it would give up sqlite's locks. What has left the
-            // log for the file was synced by sqlite.
-            match File::open(day.log(&self.indexer.directory)) {
-                Ok(log) => log.sync_data()?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Position { journal: self.journal, sequence: through, days: self.days.clone() }
-            .write(&self.indexer.directory)?;
-        self.saved.0 = through;
-        self.indexer.shared.durable_up_to(through);
+        self.saved = Instant::now();
+        let through = self.files.save()?;
+        self.indexer.shared.durable_up_to(through.number());
         Ok(())
     }
 
-    /// Removes the days that are past keeping; once a day is enough.
-    fn retain(&mut self) -> Result<(), Trouble> {
-        let now = self.indexer.clock.now();
-        let today = Day::of(now.seconds());
-        if self.retained.replace(today) == Some(today) {
-            return Ok(());
-        }
-        for day in Day::list_all(&self.indexer.directory)? {
-            if day.is_past(self.indexer.keep, now) {
-                self.writers.retain(|(open, _)| *open != day);
-                self.days.remove(&day);
-                day.remove(&self.indexer.directory)?;
-                tracing::info!(%day, "this day's events are older than history.retention, and are no longer kept");
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Batch {
-    fn add(&mut self, record: &Record, now: i64) {
-        self.through = record.sequence.number();
-        for (line, record_line) in events(record.kind, &record.payload).enumerate() {
-            let event = Event::read(record_line);
-            // What does not say when it happened is filed under now, so that it is found at all.
-            let time = event.time().map_or(now, |time| time.seconds());
-            let key = Key { time, sequence: self.through, line: u32::try_from(line).unwrap_or(u32::MAX) };
-            let entry = Entry { key, terms: file::terms(&event), record: record_line.to_vec() };
-            self.events += 1;
-            self.bytes += record_line.len();
-            self.since.get_or_insert_with(Instant::now);
-            self.days.entry(Day::of(time)).or_default().push(entry);
-        }
+    fn now(&self) -> Timestamp {
+        self.indexer.clock.now()
     }
 }
 
@@ -432,10 +328,6 @@ impl Shared {
         progress.beginnings += 1;
     }
 
-    fn indexed(&self) -> u64 {
-        self.lock().indexed
-    }
-
     fn is_wanted(&self) -> bool {
         let progress = self.lock();
         progress.wanted > progress.indexed
@@ -471,5 +363,30 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_in_vain_learns_how_much_is_missing() {
+        let shared = Shared::default();
+        assert_eq!(shared.catch_up(7, Duration::ZERO), Err(7));
+        shared.found_up_to(5);
+        assert_eq!(shared.catch_up(7, Duration::ZERO), Err(2));
+        assert!(shared.catch_up(5, Duration::ZERO).is_ok());
+    }
+
+    #[test]
+    fn what_was_found_while_files_went_does_not_count() {
+        let shared = Shared::default();
+        shared.found_up_to(5);
+        let since = shared.catch_up(5, Duration::ZERO).unwrap();
+        assert!(shared.holds(since));
+        shared.begin();
+        assert!(!shared.holds(since));
+        assert_eq!(shared.catch_up(5, Duration::ZERO), Err(5));
     }
 }

@@ -10,6 +10,7 @@ mod block;
 mod day;
 mod event;
 mod file;
+mod files;
 mod indexer;
 mod position;
 mod search;
@@ -34,6 +35,7 @@ use crate::clock::{Clock, Timestamp};
 pub use attribute::Attribute;
 pub use event::{NamedResource, Summary};
 pub use file::JournalId;
+pub use files::{Files, FilesError};
 pub use search::Order;
 
 use event::Event;
@@ -129,6 +131,7 @@ impl History {
             journal: Arc::clone(&journal),
             keep,
             clock,
+            end: journal.durable_sequence(),
             shared: Arc::clone(&shared),
         };
         let indexer = std::thread::Builder::new().name("history".to_owned()).spawn(move || indexer.run())?;

@@ -16,6 +16,8 @@ use super::file::JournalId;
 pub struct Position {
     pub journal: JournalId,
     pub sequence: u64,
+    /// What ties that record to all before it, by which another journal of the same id is told apart.
+    pub chain: [u8; 32],
     /// The days that have files.
     pub days: BTreeSet<Day>,
 }
@@ -26,6 +28,7 @@ struct Written {
     version: u32,
     journal: String,
     sequence: u64,
+    chain: String,
     days: Vec<String>,
 }
 
@@ -41,8 +44,10 @@ impl Position {
         }
         let mut journal = JournalId::default();
         hex::decode_to_slice(&written.journal, &mut journal).ok()?;
+        let mut chain = [0; 32];
+        hex::decode_to_slice(&written.chain, &mut chain).ok()?;
         let days = written.days.iter().map(|day| Day::parse(day)).collect::<Option<_>>()?;
-        Some(Self { journal, sequence: written.sequence, days })
+        Some(Self { journal, sequence: written.sequence, chain, days })
     }
 
     /// Replaces what was written before, durably; everything it promises must be on disk already.
@@ -51,6 +56,7 @@ impl Position {
             version: VERSION,
             journal: hex::encode(self.journal),
             sequence: self.sequence,
+            chain: hex::encode(self.chain),
             days: self.days.iter().map(ToString::to_string).collect(),
         };
         let partial = directory.join("position.partial");
@@ -71,7 +77,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Position::read(directory.path()), None);
         let days = [Day::of(0), Day::of(1_000_000)].into();
-        let position = Position { journal: [7; 16], sequence: 42, days };
+        let position = Position { journal: [7; 16], sequence: 42, chain: [9; 32], days };
         position.write(directory.path()).unwrap();
         assert_eq!(Position::read(directory.path()), Some(position));
         std::fs::write(directory.path().join(NAME), b"{\"version\":1,").unwrap();

@@ -165,7 +165,8 @@ impl Sequence {
     /// Before the first record.
     pub const NONE: Self = Self(0);
 
-    pub(crate) const fn new(number: u64) -> Self {
+    /// The record of this number.
+    pub const fn new(number: u64) -> Self {
         Self(number)
     }
 

@@ -63,6 +63,11 @@ impl Reader {
         self.segment.as_ref().map(|segment| segment.header().journal)
     }
 
+    /// What ties the last record that was read to all before it.
+    pub fn chain_hash(&self) -> [u8; 32] {
+        self.chain
+    }
+
     fn read(&mut self) -> Result<Option<Record>, JournalError> {
         let mut damage = None;
         // A record, or a segment, may come between two looks, and a writer in its middle looks like damage.

@@ -64,7 +64,7 @@ impl Recorded {
 
     fn keep_last(&mut self, limit: usize, filter: &Filter) -> Result<(), CommandError> {
         let mut last = VecDeque::new();
-        while let Some(read) = self.journal.next() {
+        for read in self.journal.by_ref() {
             for event in values(&read.map_err(CommandError::failed)?)? {
                 if filter.admits(&event) {
                     last.push_back(event);
