@@ -1,0 +1,379 @@
+//! Measures the history: `cargo run --release --example history -- [EVENTS] [DIRECTORY]`.
+//!
+//! Indexes that many synthetic events of one day (default: ten million), then looks up the last hour of them by each
+//! attribute, first pages of fifty events, and prints the times. Nothing is cached between two lookups but by the
+//! operating system. Then follows a journal that takes 20,000 events a second, and looks up what was just recorded.
+
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a measurement that fails has failed"
+)]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portcullis::audit::journal::{Journal, Kind, Options, Sequence};
+use portcullis::clock::{Clock, Timestamp};
+use portcullis::history::{Archive, Attribute, Files, History, JournalId, Page, Query};
+
+const JOURNAL: JournalId = [7; 16];
+const DAY: i64 = 24 * 60 * 60;
+const HOUR: i64 = 60 * 60;
+const START: i64 = 20_000 * DAY;
+const LOOKUPS: usize = 9;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let events: u64 = arguments.next().map_or(10_000_000, |count| count.parse().expect("a number of events"));
+    let directory = arguments.next().map_or_else(|| std::env::temp_dir().join("portcullis-history"), PathBuf::from);
+    std::fs::create_dir_all(&directory).expect("the directory can be made");
+    let last = index(events, &directory);
+    look_up(events, &directory, last);
+    std::fs::remove_dir_all(&directory).expect("the directory can be removed");
+    std::fs::create_dir_all(&directory).expect("the directory can be made");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime can be made").block_on(follow(&directory));
+    std::fs::remove_dir_all(&directory).expect("the directory can be removed");
+}
+
+const RATE: u64 = 20_000;
+const SECONDS: u64 = 20;
+
+async fn follow(directory: &Path) {
+    let recorded = directory.join("journal");
+    let journal = Arc::new(Journal::open(&recorded, Options::default()).expect("a journal can be begun").0);
+    let kept = directory.join("history");
+    let keep = Duration::from_secs(1 << 40);
+    let history = History::start(&kept, Arc::clone(&journal), &recorded, keep, Clock::System).expect("it starts");
+    let (last, writing) = (Arc::new(Mutex::new(String::new())), Arc::clone(&journal));
+    let latest = Arc::clone(&last);
+    let writer = std::thread::spawn(move || {
+        let mut source = Source { random: 3_141_592_653_589 };
+        let begun = Instant::now();
+        for number in 0..RATE * SECONDS {
+            let event = source.event(number, RATE * SECONDS);
+            writing.append(Kind::Event, event.line().as_bytes()).expect("the journal is open");
+            *latest.lock().unwrap() = event.id;
+            let due = Duration::from_micros(number * 1_000_000 / RATE);
+            if let Some(early) = due.checked_sub(begun.elapsed()).filter(|early| early.as_millis() > 0) {
+                std::thread::sleep(early);
+            }
+        }
+        begun.elapsed()
+    });
+    let (mut times, mut durable, mut failed) = (Vec::new(), Vec::new(), 0);
+    while !writer.is_finished() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let id = last.lock().unwrap().clone();
+        let begun = Instant::now();
+        journal.durable(journal.last_sequence()).await.expect("the journal is open");
+        let on_disk = begun.elapsed();
+        let found = history.lookup(Query { attributes: vec![(Attribute::EventId, id)], ..Query::all(1) }).await;
+        match found {
+            Ok(page) => {
+                assert_eq!(page.events.len(), 1, "an event on disk is found");
+                times.push((begun.elapsed() - on_disk).as_secs_f64() * 1e3);
+                durable.push(on_disk.as_secs_f64() * 1e3);
+            }
+            Err(_) => failed += 1,
+        }
+    }
+    let took = writer.join().expect("the writer ends").as_secs_f64();
+    times.sort_by(f64::total_cmp);
+    durable.sort_by(f64::total_cmp);
+    let of =
+        |times: &[f64]| format!("median {:.1}, most {:.1}", times.get(times.len() / 2).unwrap(), times.last().unwrap());
+    println!(
+        "while {:.0} events/s were recorded for {took:.1} s, {} lookups of the newest took {} ms ({failed} failed), \
+         after {} ms until it was on disk; the indexer used {:.1} s of processor time; memory at its peak {}",
+        (RATE * SECONDS) as f64 / took,
+        times.len(),
+        of(&times),
+        of(&durable),
+        processor_time("history"),
+        memory("VmHWM"),
+    );
+    let begun = Instant::now();
+    tokio::task::spawn_blocking(move || history.stop()).await.expect("it stops");
+    println!("stopped in {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+}
+
+/// The seconds that a thread of this process has used.
+fn processor_time(name: &str) -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|entry| entry.unwrap().path());
+    let stat = threads.filter_map(|thread| std::fs::read_to_string(thread.join("stat")).ok());
+    let ticks = |stat: String| {
+        let fields: Vec<u64> = stat.rsplit(") ").next()?.split(' ').skip(11).take(2).flat_map(str::parse).collect();
+        stat.contains(&format!("({name})")).then(|| fields.iter().sum::<u64>() as f64 / 100.0)
+    };
+    stat.filter_map(ticks).sum()
+}
+
+fn index(events: u64, directory: &Path) -> Event {
+    let mut files = Files::begin(directory, JOURNAL, Duration::from_secs(1 << 40));
+    let mut source = Source { random: 88_172_645_463_325_252 };
+    let mut last = source.event(0, events);
+    let (mut raw, mut making, mut working) = (0, Duration::ZERO, Duration::ZERO);
+    let now = Timestamp::from_seconds(START + DAY);
+    for number in 0..events {
+        let begun = Instant::now();
+        last = source.event(number, events);
+        let line = last.line();
+        raw += line.len();
+        let made = Instant::now();
+        making += made - begun;
+        files.take(Sequence::new(number + 1), std::iter::once(line.as_bytes()), now);
+        if files.is_full() || number + 1 == events {
+            files.flush([0; 32], now).expect("the events can be written");
+        }
+        working += made.elapsed();
+        if number % 1_000_000 == 999_999 {
+            print!("\r{} million events", (number + 1) / 1_000_000);
+            std::io::stdout().flush().expect("the terminal takes it");
+        }
+    }
+    let begun = Instant::now();
+    files.save().expect("the files can be synced");
+    drop(files);
+    working += begun.elapsed();
+    let size: u64 = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    let per_event = |bytes: u64| bytes / events;
+    println!(
+        "\r{events} events of {} bytes indexed in {:.1} s ({:.0} events/s), {} bytes each on disk ({:.2} GB)",
+        per_event(raw as u64),
+        working.as_secs_f64(),
+        events as f64 / working.as_secs_f64(),
+        per_event(size),
+        size as f64 / 1e9,
+    );
+    println!(
+        "(making them took {:.1} s more); memory at its peak {}, now {}",
+        making.as_secs_f64(),
+        memory("VmHWM"),
+        memory("VmRSS")
+    );
+    last
+}
+
+fn look_up(events: u64, directory: &Path, last: Event) {
+    let archive = Archive::open(directory).expect("the directory is there");
+    let recent = Source { random: 1 }.event(events - events / 50, events);
+    let name = format!("{}/{}", last.bucket, last.key);
+    let cases: Vec<(&str, Vec<(Attribute, String)>)> = [
+        ("everything", vec![]),
+        ("EventId", vec![(Attribute::EventId, &*last.id)]),
+        ("EventId, none", vec![(Attribute::EventId, "00000000-0000-4000-8000-000000000000")]),
+        ("EventName, 60 %", vec![(Attribute::EventName, "GetObject")]),
+        ("EventName, 0.01 %", vec![(Attribute::EventName, "PutBucketVersioning")]),
+        ("EventName, none", vec![(Attribute::EventName, "DeleteTrail")]),
+        ("ReadOnly, true", vec![(Attribute::ReadOnly, "true")]),
+        ("ReadOnly, false", vec![(Attribute::ReadOnly, "false")]),
+        ("Username, 0.5 %", vec![(Attribute::Username, &*last.user)]),
+        ("Username, none", vec![(Attribute::Username, "nobody")]),
+        ("ResourceType", vec![(Attribute::ResourceType, "AWS::S3::Object")]),
+        ("ResourceName, bucket", vec![(Attribute::ResourceName, &*last.bucket)]),
+        ("ResourceName, object", vec![(Attribute::ResourceName, &*name)]),
+        ("EventSource", vec![(Attribute::EventSource, "s3.amazonaws.com")]),
+        ("EventSource, none", vec![(Attribute::EventSource, "iam.amazonaws.com")]),
+        ("AccessKeyId", vec![(Attribute::AccessKeyId, &*last.access_key)]),
+        ("SourceIPAddress", vec![(Attribute::SourceIpAddress, &*last.address)]),
+        ("BucketName", vec![(Attribute::BucketName, &*last.bucket)]),
+        ("ErrorCode, 3 %", vec![(Attribute::ErrorCode, "AccessDenied")]),
+        ("MfaResult, 0.1 %", vec![(Attribute::MfaResult, "Missing")]),
+        (
+            "three together",
+            vec![
+                (Attribute::Username, &*last.user),
+                (Attribute::EventName, "GetObject"),
+                (Attribute::BucketName, &*recent.bucket),
+            ],
+        ),
+        ("two frequent ones, never together", vec![(Attribute::ReadOnly, "true"), (Attribute::EventName, "PutObject")]),
+    ]
+    .into_iter()
+    .map(|(title, attributes)| {
+        (title, attributes.into_iter().map(|(attribute, value)| (attribute, value.to_owned())).collect())
+    })
+    .collect();
+    println!("{:34} {:>7} {:>9} {:>9} {:>9}   {:>9}", "last hour by", "found", "min ms", "median", "max", "whole day");
+    let hour = Timestamp::from_seconds(START + DAY - HOUR);
+    for (title, attributes) in cases {
+        let query = Query { attributes, start: Some(hour), ..Query::all(50) };
+        let (page, times) = timed(&archive, &query);
+        let (_, whole) = timed(&archive, &Query { start: None, ..query });
+        let found = format!("{}{}", page.events.len(), if page.next.is_some() { "+" } else { "" });
+        let [least, .., most] = times.as_slice() else { continue };
+        println!(
+            "{title:34} {found:>7} {least:>9.2} {:>9.2} {most:>9.2}   {:>9.2}",
+            times.get(LOOKUPS / 2).unwrap(),
+            whole.get(LOOKUPS / 2).unwrap()
+        );
+    }
+    let begun = Instant::now();
+    let mut query = Query { start: Some(hour), attributes: vec![(Attribute::Username, last.user)], ..Query::all(50) };
+    let (mut pages, mut slowest) = (0, Duration::ZERO);
+    loop {
+        let asked = Instant::now();
+        let page = ask(&archive, &query);
+        slowest = slowest.max(asked.elapsed());
+        pages += 1;
+        let Some(next) = page.next else { break };
+        query.token = Some(next);
+    }
+    println!(
+        "all {pages} pages of one user in the last hour: {:.0} ms, the slowest {:.1} ms; memory at its peak {}",
+        begun.elapsed().as_secs_f64() * 1e3,
+        slowest.as_secs_f64() * 1e3,
+        memory("VmHWM"),
+    );
+}
+
+/// The page, and the milliseconds of each lookup in order.
+fn timed(archive: &Archive, query: &Query) -> (Page, Vec<f64>) {
+    let mut page = Page::default();
+    let mut times: Vec<f64> = (0..LOOKUPS)
+        .map(|_| {
+            let begun = Instant::now();
+            page = ask(archive, query);
+            begun.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    (page, times)
+}
+
+fn ask(archive: &Archive, query: &Query) -> Page {
+    archive.lookup(query, Sequence::new(u64::MAX)).expect("the files can be read")
+}
+
+struct Source {
+    random: u64,
+}
+
+struct Event {
+    id: String,
+    time: i64,
+    name: &'static str,
+    user: String,
+    access_key: String,
+    address: String,
+    bucket: String,
+    key: String,
+    error: Option<&'static str>,
+    mfa: Option<&'static str>,
+    request: u64,
+    host: [u64; 4],
+}
+
+impl Source {
+    fn event(&mut self, number: u64, of: u64) -> Event {
+        let user = self.below(200);
+        let name = match self.below(10_000) {
+            0 => "PutBucketVersioning",
+            1..=6000 => "GetObject",
+            6001..=8000 => "PutObject",
+            8001..=9000 => "HeadObject",
+            9001..=9700 => "ListObjects",
+            _ => "DeleteObject",
+        };
+        let mfa = matches!(name, "DeleteObject" | "PutBucketVersioning") && self.below(30) == 0;
+        let error = if mfa || self.below(33) == 0 { Some("AccessDenied") } else { None };
+        let (high, low) = (self.next(), self.next());
+        Event {
+            id: format!(
+                "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+                high >> 32,
+                high >> 16 & 0xffff,
+                high & 0xfff,
+                low >> 52,
+                low & 0xffff_ffff_ffff
+            ),
+            time: START + i64::try_from(u128::from(number) * 86_400 / u128::from(of)).unwrap(),
+            name,
+            user: format!("user-{user}"),
+            access_key: format!("AKIA{:016X}", user * 0x9e37_79b9_7f4a),
+            address: format!("10.1.{}.{}", self.below(2), self.below(250)),
+            bucket: format!("bucket-{}", self.below(50)),
+            key: format!(
+                "data/{:x}/{:016x}.parquet",
+                self.below(64),
+                self.below(1_000_000).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ),
+            error,
+            mfa: mfa.then_some("Missing"),
+            request: self.next(),
+            host: std::array::from_fn(|_| self.next()),
+        }
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// Xorshift: the same events in every run.
+    fn next(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+impl Event {
+    fn line(&self) -> String {
+        let Self { id, name, user, access_key, address, bucket, key, request, host: [one, two, three, four], .. } =
+            self;
+        let reads = !matches!(self.name, "PutObject" | "DeleteObject" | "PutBucketVersioning");
+        let error =
+            self.error.map_or(String::new(), |code| format!(r#""errorCode":"{code}","errorMessage":"Access Denied","#));
+        let mfa = self.mfa.map_or(String::new(), |result| {
+            format!(
+                r#","MfaDelete":{{"bucketStatus":"Enabled","required":"true","presented":"false","result":"{result}"}}"#
+            )
+        });
+        format!(
+            concat!(
+                r#"{{"eventVersion":"1.11","userIdentity":{{"type":"IAMUser","principalId":"AIDA{access_key}","arn":"arn:aws:iam::123456789012:user/{user}","#,
+                r#""accountId":"123456789012","accessKeyId":"{access_key}","userName":"{user}"}},"eventTime":"{time}","eventSource":"s3.amazonaws.com","#,
+                r#""eventName":"{name}","awsRegion":"us-east-1","sourceIPAddress":"{address}","#,
+                r#""userAgent":"[Boto3/1.43.11 md/Botocore#1.43.11 ua/2.1 os/linux#6.1.0 md/arch#x86_64 lang/python#3.11.2 cfg/retry-mode#legacy]",{error}"#,
+                r#""requestParameters":{{"bucketName":"{bucket}","Host":"s3.example.org","key":"{key}"}},"responseElements":null,"#,
+                r#""additionalEventData":{{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","#,
+                r#""x-amz-id-2":"{one:016x}{two:016x}{three:016x}{four:016x}","bytesTransferredOut":{bytes}{mfa}}},"requestID":"{request:016X}","eventID":"{id}","readOnly":{reads},"#,
+                r#""resources":[{{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::{bucket}/{key}"}},{{"accountId":"123456789012","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::{bucket}"}}],"#,
+                r#""eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"123456789012","eventCategory":"Data","#,
+                r#""tlsDetails":{{"tlsVersion":"TLSv1.3","cipherSuite":"TLS_AES_128_GCM_SHA256","clientProvidedHostHeader":"s3.example.org"}}}}"#
+            ),
+            access_key = access_key,
+            user = user,
+            time = Timestamp::from_seconds(self.time),
+            name = name,
+            address = address,
+            error = error,
+            bucket = bucket,
+            key = key,
+            one = one,
+            two = two,
+            three = three,
+            four = four,
+            bytes = request % 1_000_000,
+            mfa = mfa,
+            request = request,
+            id = id,
+            reads = reads,
+        )
+    }
+}
+
+/// A line of what the kernel says of this process, in MB.
+fn memory(line: &str) -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status
+        .lines()
+        .find_map(|found| found.strip_prefix(line)?.trim_matches([':', ' ', '\t']).split(' ').next()?.parse().ok());
+    kilobytes.map_or_else(|| "unknown".to_owned(), |kilobytes: u64| format!("{} MB", kilobytes / 1024))
+}
