@@ -196,7 +196,9 @@ impl Agreed {
     pub fn of(answer: &Result<Answer, Failure>) -> Self {
         match answer {
             Ok(Answer::Done(_)) => Self::Yes,
-            Ok(Answer::Refused(_)) => Self::No,
+            // A server that failed may have failed after it did what was asked.
+            Ok(Answer::Refused(refusal)) if refusal.status.is_client_error() => Self::No,
+            Ok(Answer::Refused(_)) => Self::Unknown,
             Err(Failure::Upstream(error)) if error.nothing_was_done() => Self::No,
             Err(_) => Self::Unknown,
         }
@@ -249,8 +251,10 @@ mod tests {
     use super::*;
     use std::fmt::Write as _;
 
+    use http::HeaderMap;
+
     use crate::config::Endpoint;
-    use crate::forward::{Patience, Signer, Trailers};
+    use crate::forward::{Patience, Signer, Trailers, UpstreamRefusal};
     use crate::names::ObjectKey;
     use crate::operation::{Action, CopySource, VersioningDocument, VersioningStatus};
     use crate::secret::Secret;
@@ -426,5 +430,18 @@ mod tests {
             assert_eq!(of(error), "no");
         }
         assert!(matches!(Agreed::of(&Err(Failure::Unrecorded)), Agreed::Unknown));
+        for (status, agreed) in
+            [(301, "unknown"), (400, "no"), (409, "no"), (499, "no"), (500, "unknown"), (503, "unknown")]
+        {
+            let status = http::StatusCode::from_u16(status).expect("a status");
+            let refusal =
+                UpstreamRefusal { status, code: String::new(), message: String::new(), headers: HeaderMap::new() };
+            let said = match Agreed::of(&Ok(Answer::Refused(refusal))) {
+                Agreed::No => "no",
+                Agreed::Unknown => "unknown",
+                Agreed::Yes => "yes",
+            };
+            assert_eq!(said, agreed, "{status}");
+        }
     }
 }

@@ -72,10 +72,19 @@ async fn protection_is_taken_back_when_the_store_refuses() {
 #[tokio::test]
 async fn protection_stays_when_nobody_knows_what_the_store_did() {
     let rig = Rig::with(|settings| settings.upstream.response_timeout = Duration::from_millis(200)).await;
-    rig.upstream.answer(Manner::BreakOff);
-    let reply = set(&rig, ENABLE).await;
-    assert!(reply.status >= 500, "{reply:?}");
-    assert_eq!(rig.mfa_delete("vault").await.as_deref(), Some("Enabled"));
+    for manner in
+        [Manner::Refuse(500, "InternalError"), Manner::Refuse(503, "SlowDown"), Manner::BreakOff, Manner::Hold]
+    {
+        let bucket =
+            format!("{manner:?}").chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+        rig.upstream.answer(manner);
+        let enable = Ask::new(&format!("PUT /{bucket}?versioning")).header("x-amz-mfa", &rig.fresh_offer());
+        let reply = rig.send(&enable.document(ENABLE)).await;
+        assert!(reply.status >= 500, "{manner:?}: {reply:?}");
+        assert_eq!(rig.mfa_delete(&bucket).await.as_deref(), Some("Enabled"), "{manner:?}");
+    }
+    rig.upstream.answer(Manner::Answer);
+    rig.protect("vault").await;
     for manner in [Manner::BreakOff, Manner::Hold, Manner::Refuse(500, "InternalError")] {
         rig.upstream.answer(manner);
         let reply = set(&rig, DISABLE).await;
