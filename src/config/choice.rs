@@ -52,6 +52,17 @@ pub enum ReadRecords {
     Strict,
 }
 
+/// `audit.on_failure`: what happens to requests while the journal is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnFailure {
+    /// They go on without a record.
+    Allow,
+    /// None is carried out.
+    DenyAll,
+    /// Those that only read, and do so relaxedly, go on without a record.
+    DenyMutations,
+}
+
 impl DeviceDigits {
     /// How many digits that is.
     pub const fn count(self) -> usize {
@@ -78,6 +89,11 @@ impl Choice for GateProfile {
 
 impl Choice for RequireTls {
     const WORDS: &'static [(&'static str, Self)] = &[("network", Self::Network), ("always", Self::Always)];
+}
+
+impl Choice for OnFailure {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("deny-mutations", Self::DenyMutations), ("deny-all", Self::DenyAll), ("allow", Self::Allow)];
 }
 
 impl Choice for ReadRecords {

@@ -1,5 +1,6 @@
 //! What the operator chose: the file as written, and the settings as checked.
 
+mod buckets;
 mod choice;
 mod credentials;
 mod endpoint;
@@ -12,7 +13,8 @@ mod settings;
 mod trail;
 mod value;
 
-pub use choice::{DeviceDigits, GateProfile, ReadRecords, RequireTls, UpstreamProfile};
+pub use buckets::{BucketPattern, InvalidBucketPattern};
+pub use choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
 pub use credentials::{Credentials, CredentialsError, Exposure};
 pub use endpoint::{Endpoint, InvalidEndpoint, Scheme};
 pub use file::Origin;

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::choice::{DeviceDigits, GateProfile, ReadRecords, RequireTls, UpstreamProfile};
+use super::buckets::BucketPattern;
+use super::choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
 use super::endpoint::Endpoint;
 use super::file::{File, Origin};
 use super::mistake::{Mistake, Mistakes};
@@ -89,9 +90,12 @@ pub struct MfaDelete {
 }
 
 /// `[audit]`: the journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audit {
+    pub on_failure: OnFailure,
     pub reads: ReadRecords,
+    pub strict_buckets: Vec<BucketPattern>,
+    pub relaxed_buckets: Vec<BucketPattern>,
     pub segment_size: u64,
 }
 
@@ -124,7 +128,7 @@ impl Settings {
     pub fn standard(directory: PathBuf, endpoint: Endpoint, credentials_file: PathBuf) -> Self {
         Self {
             account: Account { region: "us-east-1".to_owned(), alias: None },
-            audit: Audit { reads: ReadRecords::Relaxed, segment_size: 64 << 20 },
+            audit: Audit::standard(),
             history: History { retention: Duration::from_secs(90 * DAY) },
             limits: Limits::STANDARD,
             listen: Listen {
@@ -233,9 +237,22 @@ impl Account {
 }
 
 impl Audit {
+    fn standard() -> Self {
+        Self {
+            on_failure: OnFailure::DenyMutations,
+            reads: ReadRecords::Relaxed,
+            strict_buckets: Vec::new(),
+            relaxed_buckets: Vec::new(),
+            segment_size: 64 << 20,
+        }
+    }
+
     fn ask(mut section: Section<'_>, standard: Self) -> Self {
         Self {
+            on_failure: section.take("on_failure", standard.on_failure, value::choice),
             reads: section.take("reads", standard.reads, value::choice),
+            strict_buckets: section.take("strict_buckets", standard.strict_buckets, value::buckets),
+            relaxed_buckets: section.take("relaxed_buckets", standard.relaxed_buckets, value::buckets),
             segment_size: section.take("segment_size", standard.segment_size, value::size(1 << 20..=1 << 30)),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::buckets::BucketPattern;
 use super::choice::{Choice, DeviceDigits};
 use super::endpoint::Endpoint;
 use super::network::Network;
@@ -49,6 +50,17 @@ impl Value {
             Self::Plain(text) | Self::Text(text) => Ok(text),
             Self::Integer(_) | Self::List(_) | Self::Unusable(_) => {
                 Err(format!("this is {}; write {instead}", self.kind()))
+            }
+        }
+    }
+
+    /// The texts, if it is a list of them.
+    fn texts(&self, example: &str, entry: &str) -> Result<Vec<&str>, Instead> {
+        match self {
+            Self::List(values) => values.iter().map(|value| value.text(&format!("a text, as in {entry}"))).collect(),
+            Self::Plain(text) => Ok(text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect()),
+            Self::Integer(_) | Self::Text(_) | Self::Unusable(_) => {
+                Err(format!("this is {}; write a list, as in {example}", self.kind()))
             }
         }
     }
@@ -127,6 +139,12 @@ pub(super) fn endpoint(value: &Value) -> Result<Endpoint, Instead> {
     Endpoint::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))
 }
 
+/// Buckets, as a list, or with commas between them where only text can be written.
+pub(super) fn buckets(value: &Value) -> Result<Vec<BucketPattern>, Instead> {
+    let texts = value.texts("[\"vault\", \"finance-*\"]", "\"vault\"")?;
+    texts.into_iter().map(|text| BucketPattern::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))).collect()
+}
+
 /// A host's name in lower case.
 pub(super) fn domain(value: &Value) -> Result<String, Instead> {
     let text = value.text("a text, as in \"s3.example.org\"")?;
@@ -144,16 +162,7 @@ pub(super) fn domain(value: &Value) -> Result<String, Instead> {
 
 /// Networks, as a list, or with commas between them where only text can be written.
 pub(super) fn networks(value: &Value) -> Result<Vec<Network>, Instead> {
-    let example = "[\"10.0.0.0/8\"]";
-    let texts: Vec<&str> = match value {
-        Value::List(values) => {
-            values.iter().map(|value| value.text("a text, as in \"10.0.0.0/8\"")).collect::<Result<_, _>>()?
-        }
-        Value::Plain(text) => text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect(),
-        Value::Integer(_) | Value::Text(_) | Value::Unusable(_) => {
-            return Err(format!("this is {}; write a list, as in {example}", value.kind()));
-        }
-    };
+    let texts = value.texts("[\"10.0.0.0/8\"]", "\"10.0.0.0/8\"")?;
     texts.into_iter().map(|text| Network::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))).collect()
 }
 

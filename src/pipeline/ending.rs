@@ -9,8 +9,9 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 
+use super::recording::Wait;
 use super::reply::{Recorded, Reply};
-use super::{Gate, Reads};
+use super::{Duty, Gate};
 use crate::audit::{Asked, Category, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
 use crate::failure::{Failure, S3Error};
 use crate::forward::{Answer, AnswerBody, DeletedObject, Done};
@@ -24,6 +25,7 @@ pub(super) struct Ending {
     pub request_id: RequestId,
     pub resource: Box<str>,
     pub reading: Reading,
+    pub duty: Duty,
     pub received: Arc<AtomicU64>,
     pub progress: Arc<Progress>,
 }
@@ -68,7 +70,7 @@ impl Gate {
         }
         let bytes = match body {
             AnswerBody::Stream(download) if !download.is_end_stream() => {
-                let recorded = Recorded::new(download, draft, outcome, self.journal.clone(), self.reads);
+                let recorded = Recorded::new(download, draft, outcome, self.journal.clone(), ending.duty);
                 let reply = Reply::stream(recorded, ending.progress.clone());
                 return ending.reply(status, headers, reply);
             }
@@ -90,7 +92,7 @@ impl Gate {
         access: Access,
     ) -> Response<Reply> {
         outcome.bytes_out = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        match self.record(draft, &outcome, access).await {
+        match self.record(draft, &outcome, access, ending.duty).await {
             Ok(()) => {
                 let reply = Reply::whole(bytes, ending.progress.clone());
                 ending.reply(status, headers, reply)
@@ -112,36 +114,39 @@ impl Gate {
             bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
             ..Outcome::default()
         };
-        // Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
-        let access = if failure.is_anonymous() { Access::Read } else { access };
-        if self.record(draft, &outcome, access).await.is_err() {
+        let duty = if failure.is_anonymous() { Duty::ANONYMOUS } else { ending.duty };
+        if self.record(draft, &outcome, access, duty).await.is_err() {
             tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
         }
         ending.error(&error, headers)
     }
 
     /// Records what became of a request; by now it is done.
-    async fn record(&self, draft: Draft, outcome: &Outcome, access: Access) -> Result<(), Failure> {
-        let closed = draft.close(outcome);
-        match (access, self.reads) {
-            (Access::Write, _) | (Access::Read, Reads::Strict) => {
-                let sequence = closed.map_err(|_| Failure::DoneUnrecorded)?;
-                self.journal.durable(sequence).await.map_err(|_| Failure::DoneUnrecorded)
-            }
-            (Access::Read, Reads::Relaxed) => {
-                if closed.is_err() {
-                    tracing::error!("a read could not be recorded");
-                }
-                Ok(())
-            }
-        }
+    async fn record(&self, draft: Draft, outcome: &Outcome, access: Access, duty: Duty) -> Result<(), Failure> {
+        let recorded = match (draft.close(outcome), duty.wait) {
+            (Ok(sequence), Wait::Disk) => self.journal.durable(sequence).await,
+            (closed, Wait::Disk | Wait::System) => closed.map(drop),
+        };
+        recorded.or_else(|_| {
+            duty.lost(match access {
+                Access::Read => Failure::Unrecorded,
+                Access::Write => Failure::DoneUnrecorded,
+            })
+        })
     }
 }
 
 impl Ending {
     pub fn new(request_id: RequestId, parts: &Parts, progress: Arc<Progress>) -> Self {
         let reading = if parts.method == Method::HEAD { Reading::HeadAlone } else { Reading::Body };
-        Self { request_id, resource: parts.uri.path().into(), reading, received: Arc::default(), progress }
+        Self {
+            request_id,
+            resource: parts.uri.path().into(),
+            reading,
+            duty: Duty::ANONYMOUS,
+            received: Arc::default(),
+            progress,
+        }
     }
 
     /// A reply where even the task that was to make one failed; its draft was recorded when it was dropped.

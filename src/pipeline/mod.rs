@@ -4,6 +4,7 @@ mod ending;
 mod intake;
 mod judgement;
 mod protection;
+mod recording;
 mod reply;
 
 use std::sync::Arc;
@@ -30,8 +31,10 @@ use crate::wire::{
 use ending::Ending;
 use judgement::{Judged, Offered};
 use protection::{Agreed, Held};
+use recording::{Duty, Loss};
 
 pub use protection::Protection;
+pub use recording::{Reads, Recording};
 pub use reply::Reply;
 
 /// Everything a request meets on its way.
@@ -48,20 +51,11 @@ pub struct Gate {
     pub journal: Arc<Journal>,
     pub recorder: Arc<Recorder>,
     pub protection: Protection,
-    pub reads: Reads,
+    pub recording: Recording,
     /// How long a client may send nothing in the middle of a body.
     pub body_idle: Duration,
     /// Room for the documents that are in memory at once.
     pub documents: Semaphore,
-}
-
-/// `audit.reads`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reads {
-    /// A read's record has reached the operating system before the reply ends.
-    Relaxed,
-    /// A read's record has reached the disk before the reply ends.
-    Strict,
 }
 
 /// A request whose head is understood; boxed, since it goes by value into what finishes it.
@@ -172,6 +166,7 @@ impl Gate {
         mut ending: Ending,
     ) -> Response<Reply> {
         let access = asked.routed.row().access;
+        ending.duty = self.recording.duty(access, asked.routed.bucket());
         let outcome = self.story(asked, incoming, &mut draft, &mut ending).await;
         self.end(draft, outcome, ending, access).await
     }
@@ -184,7 +179,11 @@ impl Gate {
         ending: &mut Ending,
     ) -> Result<Answer, Failure> {
         let Asked { head, signed, routed, now } = *asked;
-        let access = routed.row().access;
+        let (access, duty) = (routed.row().access, ending.duty);
+        // Asked before a code is spent, or anything of the body is read, for nothing.
+        if duty.loss == Loss::Refused && !self.journal.is_open() {
+            return Err(Failure::Unrecorded);
+        }
         let caller = Caller { principal: signed.principal.clone(), form: signed.form, transport: head.peer.transport };
         // Kept until the request has ended, as its document is.
         let mut _room = None;
@@ -212,8 +211,11 @@ impl Gate {
         let permit = judged.permit().map_err(Failure::Refused)?;
         // No trail, no act.
         if access == Access::Write {
-            let intent = draft.intend().map_err(|_| Failure::Unrecorded)?;
-            self.journal.durable(intent).await.map_err(|_| Failure::Unrecorded)?;
+            let intended = match draft.intend() {
+                Ok(intent) => self.journal.durable(intent).await,
+                Err(closed) => Err(closed),
+            };
+            intended.or_else(|_| duty.lost(Failure::Unrecorded))?;
         }
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
         self.protection.before(permit.request(), change, now).await?;

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 
-use super::Reads;
+use super::recording::{Duty, Wait};
 use crate::audit::journal::{Journal, JournalClosed, Sequence};
 use crate::audit::{Draft, Failed, Outcome};
+use crate::failure::Failure;
 use crate::forward::Download;
 use crate::wire::Progress;
 
@@ -83,9 +84,16 @@ pub struct Recorded {
     draft: Option<Draft>,
     outcome: Outcome,
     journal: Arc<Journal>,
-    reads: Reads,
+    duty: Duty,
     /// The last frame, until its record is on disk.
     waiting: Option<Waiting>,
+}
+
+/// What became of the draft.
+enum Ended {
+    Before,
+    Lost,
+    Recorded(Sequence),
 }
 
 struct Waiting {
@@ -95,8 +103,8 @@ struct Waiting {
 
 impl Recorded {
     /// An answer whose draft is closed with `outcome` and the number of bytes that went out.
-    pub fn new(download: Download, draft: Draft, outcome: Outcome, journal: Arc<Journal>, reads: Reads) -> Self {
-        Self { download, draft: Some(draft), outcome, journal, reads, waiting: None }
+    pub(super) fn new(download: Download, draft: Draft, outcome: Outcome, journal: Arc<Journal>, duty: Duty) -> Self {
+        Self { download, draft: Some(draft), outcome, journal, duty, waiting: None }
     }
 
     fn is_over(&self) -> bool {
@@ -109,7 +117,7 @@ impl Recorded {
                 Some(Ok(frame)) => Some(frame),
                 Some(Err(_)) => {
                     self.outcome.error = Some(broken_off());
-                    self.close();
+                    self.end_early();
                     return Poll::Ready(Some(Err(BrokenOff)));
                 }
                 None => None,
@@ -119,12 +127,13 @@ impl Recorded {
             if frame.is_some() && !self.download.is_end_stream() {
                 return Poll::Ready(frame.map(Ok));
             }
-            match (self.close(), self.reads) {
-                (Some(sequence), Reads::Strict) => {
+            match (self.close(), self.duty.wait) {
+                (Ended::Recorded(sequence), Wait::Disk) => {
                     let durable = Box::pin(self.journal.durable(sequence));
                     self.waiting = Some(Waiting { frame, durable });
                 }
-                (Some(_), Reads::Relaxed) | (None, _) => return Poll::Ready(frame.map(Ok)),
+                (Ended::Recorded(_), Wait::System) | (Ended::Before, _) => return Poll::Ready(frame.map(Ok)),
+                (Ended::Lost, _) => return Poll::Ready(self.unrecorded(frame)),
             }
         }
         let Some(waiting) = &mut self.waiting else { return Poll::Ready(None) };
@@ -132,16 +141,31 @@ impl Recorded {
         let frame = self.waiting.take().and_then(|waiting| waiting.frame);
         match durable {
             Ok(()) => Poll::Ready(frame.map(Ok)),
-            Err(JournalClosed) => Poll::Ready(Some(Err(BrokenOff))),
+            Err(JournalClosed) => Poll::Ready(self.unrecorded(frame)),
         }
     }
 
-    fn close(&mut self) -> Option<Sequence> {
-        let closed = self.draft.take()?.close(&self.outcome);
-        if closed.is_err() {
-            tracing::error!("a read could not be recorded");
+    fn close(&mut self) -> Ended {
+        match self.draft.take().map(|draft| draft.close(&self.outcome)) {
+            None => Ended::Before,
+            Some(Ok(sequence)) => Ended::Recorded(sequence),
+            Some(Err(JournalClosed)) => Ended::Lost,
         }
-        closed.ok()
+    }
+
+    /// Closes the draft of a reply that is broken off whether it is recorded or not.
+    fn end_early(&mut self) {
+        if let Ended::Lost = self.close() {
+            tracing::error!("a reply that broke off could not be recorded");
+        }
+    }
+
+    /// The last frame, where a reply may be whole without a record.
+    fn unrecorded(&self, frame: Option<Frame<Bytes>>) -> Option<Result<Frame<Bytes>, BrokenOff>> {
+        match self.duty.lost(Failure::Unrecorded) {
+            Ok(()) => frame.map(Ok),
+            Err(_) => Some(Err(BrokenOff)),
+        }
     }
 }
 
@@ -152,7 +176,7 @@ impl Drop for Recorded {
                 code: "RequestAbandoned".to_owned(),
                 message: "The client left before the reply was complete".to_owned(),
             });
-            self.close();
+            self.end_early();
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::audit::journal::{Journal, JournalError, Kind, Options, Recovered};
+use crate::audit::journal::{Closed, Journal, JournalError, Kind, Options, Recovered};
 use crate::audit::{self, Recorder, Site};
 use crate::authenticate::{Realm, Service};
 use crate::clock::Clock;
@@ -27,7 +27,7 @@ use crate::history::History;
 use crate::mfa::Digits;
 use crate::names::{AccessKeyId, AccountId};
 use crate::operation::{Routing, UpstreamKind};
-use crate::pipeline::{Gate, Protection, Reads};
+use crate::pipeline::{Gate, Protection, Reads, Recording};
 use crate::secret::Secret;
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
 use crate::wire::{self, Authorities, CertificateError, Dialler, Security, TrustError, TrustedProxies};
@@ -184,8 +184,8 @@ async fn settle(journal: &Journal, recovered: &Recovered) -> Result<(), StartFai
     if let Some(segment) = &recovered.cut {
         tracing::warn!(segment = %segment.display(), "the journal's torn end was cut; nothing in it had been acknowledged");
     }
-    if let Some(reason) = &recovered.closed_because {
-        tracing::warn!(%reason, "the journal had closed");
+    if let Some(Closed { reason, lost }) = &recovered.closed_because {
+        tracing::warn!(%reason, lost, "the journal had closed");
     }
     if recovered.open_intents.is_empty() {
         return Ok(());
@@ -243,10 +243,7 @@ fn gate(
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
         keyring: store.keyring(),
         protection: Protection::new(store.clone(), upstream.clone(), rules.profile),
-        reads: match settings.audit.reads {
-            ReadRecords::Relaxed => Reads::Relaxed,
-            ReadRecords::Strict => Reads::Strict,
-        },
+        recording: recording(settings),
         body_idle: settings.limits.body_idle,
         documents: Semaphore::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
         clock,
@@ -286,6 +283,19 @@ fn hands(
         account: store.account().clone(),
         region: settings.account.region.clone(),
         log_period: chosen.log_period,
+    }
+}
+
+fn recording(settings: &Settings) -> Recording {
+    let audit = &settings.audit;
+    Recording {
+        reads: match audit.reads {
+            ReadRecords::Relaxed => Reads::Relaxed,
+            ReadRecords::Strict => Reads::Strict,
+        },
+        strict: audit.strict_buckets.clone(),
+        relaxed: audit.relaxed_buckets.clone(),
+        on_failure: audit.on_failure,
     }
 }
 

@@ -10,6 +10,7 @@
 mod added;
 mod batch;
 mod bodies;
+mod closed;
 mod codes;
 mod endings;
 mod golden;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::disk::DiskFile;
 use super::frame::{self, LONGEST_PAYLOAD, OVERHEAD};
-use super::replay;
+use super::replay::{self, Closed};
 use super::writer::{self, Blank, Writer};
 use super::{JournalClosed, Kind, Options};
 
@@ -31,6 +31,8 @@ pub struct Shared {
     progress: watch::Sender<Progress>,
     pub reserve: DiskFile,
     pub reason: Mutex<Option<String>>,
+    /// How many records were not taken since the journal closed.
+    lost: AtomicU64,
 }
 
 /// What the commit thread is asked for.
@@ -74,6 +76,7 @@ impl Shared {
             progress: watch::Sender::new(Progress { durable, open: true }),
             reserve,
             reason: Mutex::default(),
+            lost: AtomicU64::new(0),
         }
     }
 
@@ -85,13 +88,17 @@ impl Shared {
         let leaf = frame::leaf(payload);
         let mut writer = lock(&self.writer);
         if !self.is_open() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
             return Err(JournalClosed);
         }
         let length = u64::try_from(payload.len() + OVERHEAD).unwrap_or(u64::MAX);
         let appended = self
             .make_space(&mut writer, length)
             .and_then(|()| writer.append(kind, payload, &leaf, self.durable.load(Ordering::Relaxed)));
-        let sequence = appended.map_err(|error| self.close("write", &error, &writer))?;
+        let sequence = appended.map_err(|error| {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.close("write", &error, &writer)
+        })?;
         drop(writer);
         if !self.dirty.swap(true, Ordering::SeqCst) {
             drop(lock(&self.wish));
@@ -169,6 +176,15 @@ impl Shared {
         }
     }
 
+    /// Adds to the note why the journal closed how much it did not take since.
+    pub fn note_losses(&self) {
+        let Some(reason) = lock(&self.reason).clone() else { return };
+        let closed = Closed { reason, lost: Some(self.lost.load(Ordering::Relaxed)) };
+        if let Err(error) = replay::note_closing(&self.reserve, &closed) {
+            tracing::error!(%error, "cannot note how many records are missing");
+        }
+    }
+
     pub fn is_open(&self) -> bool {
         self.open.load(Ordering::SeqCst)
     }
@@ -239,7 +255,7 @@ impl Shared {
         if self.open.swap(false, Ordering::SeqCst) {
             let reason = format!("cannot {action} the segment of record {}: {error}", writer.sequence);
             tracing::error!(%reason, "the journal is closed");
-            if let Err(error) = replay::note_closing(&self.reserve, &reason) {
+            if let Err(error) = replay::note_closing(&self.reserve, &Closed { reason: reason.clone(), lost: None }) {
                 tracing::error!(%error, "cannot note why the journal is closed");
             }
             *lock(&self.reason) = Some(reason);

@@ -29,7 +29,7 @@ use commit::Shared;
 pub use disk::{Disk, DiskFile, Faults};
 pub use error::JournalError;
 pub use reader::{Reader, Record};
-pub use replay::{OpenIntent, Recovered, State};
+pub use replay::{Closed, OpenIntent, Recovered, State};
 
 /// A journal that is open for writing; the only one of its directory.
 #[derive(Debug)]
@@ -85,8 +85,8 @@ impl Journal {
         let lock = replay::lock(directory)?;
         let (writer, recovered, reserve) = replay::restore(directory, &options)?;
         let shared = Arc::new(Shared::new(directory, options, writer, reserve));
-        if let Some(reason) = &recovered.closed_because {
-            note_closing(&shared, reason).map_err(|error| JournalError::io("write to", directory, &error))?;
+        if let Some(closed) = &recovered.closed_because {
+            note_closing(&shared, closed).map_err(|error| JournalError::io("write to", directory, &error))?;
         }
         let worker = Arc::clone(&shared);
         let commits = std::thread::Builder::new()
@@ -136,8 +136,8 @@ impl Journal {
 }
 
 /// Makes the reason why the journal closed a record, and only then forgets it.
-fn note_closing(shared: &Arc<Shared>, reason: &str) -> io::Result<()> {
-    let payload = serde_json::json!({ "reason": reason }).to_string();
+fn note_closing(shared: &Arc<Shared>, closed: &Closed) -> io::Result<()> {
+    let payload = serde_json::json!({ "reason": closed.reason, "lost": closed.lost }).to_string();
     let sequence = shared.append(Kind::Closing, payload.as_bytes()).map_err(io::Error::other)?;
     shared.commit();
     if shared.durable_sequence() < sequence {
@@ -154,6 +154,7 @@ impl Drop for Journal {
         {
             tracing::error!("the journal's commit thread panicked");
         }
+        self.shared.note_losses();
         // Closing alone would not do while a child of this process that is just being made has the file too.
         if let Err(error) = self.lock.unlock() {
             tracing::error!(%error, "cannot unlock the journal");

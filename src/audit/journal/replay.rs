@@ -27,7 +27,15 @@ pub struct Recovered {
     /// The segment whose torn end was cut: what it held had never been reported durable.
     pub cut: Option<PathBuf>,
     /// Why the journal closed when it was open before, if it could not go on.
-    pub closed_because: Option<String>,
+    pub closed_because: Option<Closed>,
+}
+
+/// Why a journal closed, as it noted itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub reason: String,
+    /// How many records it did not take after that; unknown if its process did not stop in order.
+    pub lost: Option<u64>,
 }
 
 /// An intent without an outcome.
@@ -272,7 +280,7 @@ impl<'a> Replay<'a> {
         JournalError::Missing { directory: self.directory.to_owned(), sequence }
     }
 
-    fn recovered(self, note: Option<String>) -> Recovered {
+    fn recovered(self, note: Option<Closed>) -> Recovered {
         let open = self.open.into_iter();
         Recovered {
             last_sequence: self.sequence,
@@ -316,23 +324,25 @@ fn pinned(directory: &Path) -> Result<u64, JournalError> {
 const RESERVE: u64 = 64 * 1024;
 const NOTE: &[u8; 8] = b"closed: ";
 
-fn open_reserve(directory: &Path, options: &Options) -> io::Result<(DiskFile, Option<String>)> {
+fn open_reserve(directory: &Path, options: &Options) -> io::Result<(DiskFile, Option<Closed>)> {
     let path = directory.join("reserve");
     if !path.exists() {
         return Ok((options.disk.create(&path, RESERVE)?, None));
     }
     let bytes = std::fs::read(&path)?;
     let note = bytes.strip_prefix(NOTE).map(|text| {
-        let text = text.split(|byte| *byte == 0).next().unwrap_or(&[]);
-        String::from_utf8_lossy(text).into_owned()
+        let mut texts = text.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+        let reason = texts.next().map_or_else(String::new, |reason| reason.into_owned());
+        Closed { reason, lost: texts.next().and_then(|lost| lost.parse().ok()) }
     });
     Ok((options.disk.open(&path)?, note))
 }
 
 /// Notes why the journal closed, in space that was set aside for it.
-pub fn note_closing(reserve: &DiskFile, reason: &str) -> io::Result<()> {
-    let text: String = reason.chars().filter(|letter| !letter.is_control()).take(1000).collect();
-    reserve.write_all_at(&[&NOTE[..], text.as_bytes(), &[0]].concat(), 0)?;
+pub fn note_closing(reserve: &DiskFile, closed: &Closed) -> io::Result<()> {
+    let reason: String = closed.reason.chars().filter(|letter| !letter.is_control()).take(1000).collect();
+    let lost = closed.lost.map_or_else(String::new, |lost| lost.to_string());
+    reserve.write_all_at(&[&NOTE[..], reason.as_bytes(), &[0], lost.as_bytes(), &[0]].concat(), 0)?;
     reserve.sync()
 }
 

@@ -328,7 +328,7 @@ fn a_failed_sync_closes_the_journal_for_good_and_says_so_at_the_next_start() {
     drop(journal);
 
     let (journal, recovered) = open(&place);
-    assert_eq!(recovered.closed_because, Some(reason.clone()));
+    assert_eq!(recovered.closed_because, Some(Closed { reason: reason.clone(), lost: Some(1) }));
     assert_eq!(journal.last_sequence().number(), 2);
     drop(journal);
     let records: Vec<_> = Reader::open(place.path()).expect("a reader").map(|record| record.expect("whole")).collect();

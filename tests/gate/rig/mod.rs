@@ -7,7 +7,7 @@ mod recorder;
 mod signer;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -31,6 +31,7 @@ pub struct Rig {
     running: Running,
     clock: Arc<AtomicI64>,
     directory: tempfile::TempDir,
+    settings: Settings,
 }
 
 /// 2027-01-15T08:00:00Z, a whole time step.
@@ -70,7 +71,7 @@ impl Rig {
         let root = Keys { key_id: key_id.to_string(), secret: secret.expose().clone() };
         let socket = settings.state.directory.join("admin.sock");
         let device = Device::enrol(&socket, clock.load(Ordering::SeqCst)).await;
-        Self { address: running.address(), upstream, root, device, running, clock, directory }
+        Self { address: running.address(), upstream, root, device, running, clock, directory, settings }
     }
 
     /// The time at the gate, and so in every signature.
@@ -145,6 +146,14 @@ impl Rig {
     pub async fn stop(self) -> tempfile::TempDir {
         self.running.stop().await;
         self.directory
+    }
+
+    /// Stops the gate, lets something happen to its directory, and starts it again.
+    pub async fn restart(self, meanwhile: impl FnOnce(&Path)) -> Self {
+        self.running.stop().await;
+        meanwhile(&self.directory.path().join("state"));
+        let running = serve::start(&self.settings, Clock::Set(self.clock.clone())).await.expect("a gate");
+        Self { address: running.address(), running, ..self }
     }
 
     fn socket(&self) -> PathBuf {
