@@ -16,4 +16,4 @@ pub use event::{Category, MfaFacts, MfaResult, Site, Source, TlsDetails, user_id
 pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};
 pub use parameters::Configuration;
 pub use recorder::{ConnectionFailure, ConnectionFault, Recorder, Sink};
-pub use recovery::{events, outcome_unknown, recover};
+pub use recovery::{Finding, Question, Unresolved, events};

@@ -1,29 +1,211 @@
-//! What becomes of the intents that a crash left open.
+//! What becomes of the intents that a crash left open: each asks a question, and its answer is the outcome.
 
-use super::journal::{Journal, JournalClosed, Kind, OpenIntent, Recovered, Sequence};
+use serde_json::{Map, Value};
 
-/// Records each open intent's outcome as unknown, and so closes it; the answer is the last such record.
-///
-/// The records have the event ids of the intents, so that they stand for the same requests.
-pub fn recover(journal: &Journal, recovered: &Recovered) -> Result<Sequence, JournalClosed> {
-    let mut last = Sequence::NONE;
-    for intent in &recovered.open_intents {
-        last = journal.append(Kind::Outcome(intent.sequence), outcome_unknown(intent))?;
-    }
-    Ok(last)
+use super::journal::{JournalClosed, Kind, OpenIntent, Sequence};
+use super::json;
+use super::recorder::Sink;
+use crate::clock::Timestamp;
+use crate::names::{BucketName, ObjectKey, VersionId};
+
+/// An intent that a crash left open, as the request it stands for.
+// An intent is written as the events to record if nobody learns how it ended, so that no reader is needed to make them.
+#[derive(Clone, Debug)]
+pub struct Unresolved {
+    sequence: Sequence,
+    payload: Vec<u8>,
+    events: Vec<Event>,
 }
 
-/// The events of an intent whose outcome nobody knows, one a line.
-// An intent is written as these events, so that no reader is needed to make them.
-pub fn outcome_unknown(intent: &OpenIntent) -> &[u8] {
-    &intent.payload
+#[derive(Clone, Debug)]
+struct Event {
+    members: Map<String, Value>,
+    question: Question,
+}
+
+/// What the store can be asked about a request whose end nobody saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether an upload is gone.
+    Aborted {
+        bucket: BucketName,
+        key: ObjectKey,
+        upload: String,
+    },
+    /// What became of each key, of which each has a question of its own.
+    Batch,
+    BucketMade(BucketName),
+    BucketRemoved(BucketName),
+    Deleted {
+        bucket: BucketName,
+        key: ObjectKey,
+        version: Option<VersionId>,
+        begun: Timestamp,
+    },
+    /// Nothing the store shows tells whether it was done.
+    None,
+    Versioning {
+        bucket: BucketName,
+        status: String,
+        mfa_delete: Option<String>,
+    },
+    Written {
+        bucket: BucketName,
+        key: ObjectKey,
+        begun: Timestamp,
+    },
+}
+
+/// What was found out about one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The store is as the request would have it.
+    Done,
+    /// The store is not as the request would have it.
+    NotDone,
+    Unknown,
+}
+
+impl Unresolved {
+    /// Reads an open intent; one that cannot be read has no questions.
+    pub fn of(intent: &OpenIntent) -> Self {
+        let events = lines(&intent.payload).map(serde_json::from_slice::<Map<String, Value>>);
+        let events: Result<Vec<_>, _> = events.collect();
+        let events = events.unwrap_or_default().into_iter().map(Event::new).collect();
+        Self { sequence: intent.sequence, payload: intent.payload.clone(), events }
+    }
+
+    /// What to ask, an entry for each of its events.
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        self.events.iter().map(|event| &event.question)
+    }
+
+    /// Records the outcome, which has the event ids of the intent and so stands for the same request.
+    pub fn resolve(&self, findings: &[Finding], sink: &dyn Sink) -> Result<Sequence, JournalClosed> {
+        sink.append(Kind::Outcome(self.sequence), &self.outcome(findings))
+    }
+
+    fn outcome(&self, findings: &[Finding]) -> Vec<u8> {
+        let known = findings.iter().any(|finding| *finding != Finding::Unknown);
+        if !known || findings.len() != self.events.len() {
+            return self.payload.clone();
+        }
+        let mut out = Vec::with_capacity(self.payload.len() + 256);
+        for (event, finding) in self.events.iter().zip(findings) {
+            if !out.is_empty() {
+                out.push(b'\n');
+            }
+            match (&event.question, finding) {
+                (Question::Batch, _) => event.batch(findings).render(&mut out),
+                (_, Finding::Unknown) => event.render(&mut out),
+                (_, Finding::Done) => event.done().render(&mut out),
+                (_, Finding::NotDone) => event.not_done().render(&mut out),
+            }
+        }
+        out
+    }
+}
+
+impl Event {
+    fn new(members: Map<String, Value>) -> Self {
+        let question = question(&members).unwrap_or(Question::None);
+        Self { members, question }
+    }
+
+    fn done(&self) -> Self {
+        let mut event = self.updated("errorCode,errorMessage");
+        event.members.shift_remove("errorCode");
+        event.members.shift_remove("errorMessage");
+        event
+    }
+
+    fn not_done(&self) -> Self {
+        let mut event = self.updated("errorCode,errorMessage");
+        event.members.insert("errorCode".to_owned(), NOT_DONE.into());
+        event.members.insert("errorMessage".to_owned(), NOT_DONE_MESSAGE.into());
+        event
+    }
+
+    /// The batch succeeded if every key's end is known, as the store answers such a batch.
+    fn batch(&self, findings: &[Finding]) -> Self {
+        let keys = findings.get(1..).unwrap_or(&[]);
+        let mut event = if keys.contains(&Finding::Unknown) {
+            self.clone()
+        } else if keys.contains(&Finding::Done) {
+            self.done()
+        } else {
+            self.not_done()
+        };
+        let failed = keys.iter().filter(|finding| **finding != Finding::Done).count();
+        if let Some(Value::Object(additional)) = event.members.get_mut("additionalEventData") {
+            additional.insert("ErrorCount".to_owned(), failed.into());
+        }
+        event
+    }
+
+    fn updated(&self, fields: &str) -> Self {
+        let mut event = self.clone();
+        let original = |name: &str| self.members.get(name).cloned().unwrap_or(Value::Null);
+        let mut addendum = Map::new();
+        addendum.insert("reason".to_owned(), "UPDATED_DATA".into());
+        addendum.insert("updatedFields".to_owned(), fields.into());
+        addendum.insert("originalRequestID".to_owned(), original("requestID"));
+        addendum.insert("originalEventID".to_owned(), original("eventID"));
+        // It stands there already, so it keeps its place.
+        event.members.insert("addendum".to_owned(), addendum.into());
+        event
+    }
+
+    fn render(&self, out: &mut Vec<u8>) {
+        json::tree(out, &Value::Object(self.members.clone()));
+    }
+}
+
+const NOT_DONE: &str = "NotCarriedOut";
+const NOT_DONE_MESSAGE: &str =
+    "The gate stopped before the store answered; when it was asked later, the store had not done it";
+
+fn question(event: &Map<String, Value>) -> Option<Question> {
+    if text(event, "eventSource")? != "s3.amazonaws.com" {
+        return None;
+    }
+    let Some(Value::Object(parameters)) = event.get("requestParameters") else { return None };
+    let bucket = BucketName::parse(text(parameters, "bucketName")?).ok()?;
+    let begun = Timestamp::parse_iso_extended(text(event, "eventTime")?)?;
+    let key = || ObjectKey::parse(text(parameters, "key")?).ok();
+    Some(match text(event, "eventName")? {
+        "AbortMultipartUpload" => {
+            Question::Aborted { bucket, key: key()?, upload: text(parameters, "uploadId")?.to_owned() }
+        }
+        "CopyObject" | "PutObject" => Question::Written { bucket, key: key()?, begun },
+        "CreateBucket" => Question::BucketMade(bucket),
+        "DeleteBucket" => Question::BucketRemoved(bucket),
+        "DeleteObject" => {
+            let version = text(parameters, "versionId").map(VersionId::parse).transpose().ok()?;
+            Question::Deleted { bucket, key: key()?, version, begun }
+        }
+        "DeleteObjects" => Question::Batch,
+        "PutBucketVersioning" => {
+            let Some(Value::Object(document)) = parameters.get("VersioningConfiguration") else { return None };
+            let mfa_delete = text(document, "MfaDelete").map(str::to_owned);
+            Question::Versioning { bucket, status: text(document, "Status")?.to_owned(), mfa_delete }
+        }
+        _ => return None,
+    })
+}
+
+fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    members.get(name).and_then(Value::as_str)
 }
 
 /// The single events of a record's payload; none in what is no event.
 pub fn events(kind: Kind, payload: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let payload = match kind {
+    lines(match kind {
         Kind::Event | Kind::Outcome(_) => payload,
         Kind::Closing | Kind::Intent | Kind::State => &[],
-    };
+    })
+}
+
+fn lines(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     payload.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }

@@ -4,6 +4,7 @@ mod answer;
 mod chunks;
 mod download;
 mod fetch;
+mod look;
 mod own;
 mod pool;
 mod render;
@@ -17,6 +18,7 @@ use thiserror::Error;
 
 pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal};
 pub use download::Download;
+pub use look::{Presence, Sight};
 pub use own::{KeptFile, OwnError, OwnFile};
 pub use render::{Content, Rendered, Unwritable, render};
 pub use send::{Patience, Payload, Trailers, Upstream};

@@ -5,6 +5,7 @@ mod intake;
 mod judgement;
 mod protection;
 mod recording;
+mod recovery;
 mod reply;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use recording::{Duty, Loss};
 
 pub use protection::Protection;
 pub use recording::{Reads, Recording};
+pub use recovery::{Recovered, recover};
 pub use reply::Reply;
 
 /// Everything a request meets on its way.

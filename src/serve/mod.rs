@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::audit::journal::{Closed, Journal, JournalError, Kind, Options, Recovered};
-use crate::audit::{self, Recorder, Site};
+use crate::audit::{Recorder, Site};
 use crate::authenticate::{Realm, Service};
 use crate::clock::Clock;
 use crate::config::{
@@ -27,7 +27,7 @@ use crate::history::History;
 use crate::mfa::Digits;
 use crate::names::{AccessKeyId, AccountId};
 use crate::operation::{Routing, UpstreamKind};
-use crate::pipeline::{Gate, Protection, Reads, Recording};
+use crate::pipeline::{self, Gate, Protection, Reads, Recording};
 use crate::secret::Secret;
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
 use crate::wire::{self, Authorities, CertificateError, Dialler, Security, TrustError, TrustedProxies};
@@ -72,6 +72,7 @@ pub enum StartFailure {
 struct Opened {
     store: Store,
     journal: Arc<Journal>,
+    recovered: Recovered,
 }
 
 impl Running {
@@ -117,7 +118,8 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let directory = &settings.state.directory;
     let security = security(settings)?;
     let upstream = Arc::new(upstream(settings)?);
-    let Opened { store, journal } = open(settings, &clock).await?;
+    let Opened { store, journal, recovered } = open(settings, &clock).await?;
+    settle(&recovered, &journal, &upstream, &store, &clock).await?;
     let address = settings.listen.address;
     let listener = TcpListener::bind(address).await.map_err(|error| StartFailure::Address { address, error })?;
     let address = listener.local_addr().map_err(|error| StartFailure::Address { address, error })?;
@@ -175,12 +177,17 @@ async fn open(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure
     let journal = Arc::new(journal);
     let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
     let store = Store::open(directory, Arc::new(StateLog(journal.clone())), recorded, clock.now()).await?;
-    settle(&journal, &recovered).await?;
-    Ok(Opened { store, journal })
+    Ok(Opened { store, journal, recovered })
 }
 
 /// Closes what a crash left open, so that each request that was begun has an end on record.
-async fn settle(journal: &Journal, recovered: &Recovered) -> Result<(), StartFailure> {
+async fn settle(
+    recovered: &Recovered,
+    journal: &Journal,
+    upstream: &Arc<Upstream>,
+    store: &Store,
+    clock: &Clock,
+) -> Result<(), StartFailure> {
     if let Some(segment) = &recovered.cut {
         tracing::warn!(segment = %segment.display(), "the journal's torn end was cut; nothing in it had been acknowledged");
     }
@@ -190,12 +197,12 @@ async fn settle(journal: &Journal, recovered: &Recovered) -> Result<(), StartFai
     if recovered.open_intents.is_empty() {
         return Ok(());
     }
-    tracing::warn!(
-        requests = recovered.open_intents.len(),
-        "requests were under way when the gate ended; their outcome is recorded as unknown"
-    );
-    let last = audit::recover(journal, recovered).map_err(|_| StartFailure::JournalClosed)?;
-    journal.durable(last).await.map_err(|_| StartFailure::JournalClosed)
+    let requests = recovered.open_intents.len();
+    tracing::warn!(requests, "requests were under way when the gate ended; the store is asked what became of them");
+    let recovered = pipeline::recover(&recovered.open_intents, journal, upstream, store, clock).await;
+    let pipeline::Recovered { done, not_done, unknown } = recovered.map_err(|_| StartFailure::JournalClosed)?;
+    tracing::warn!(done, not_done, unknown, "what became of them is recorded");
+    Ok(())
 }
 
 fn security(settings: &Settings) -> Result<Security, CertificateError> {

@@ -15,6 +15,7 @@ mod codes;
 mod endings;
 mod golden;
 mod order;
+mod recovery;
 mod refused;
 mod rig;
 mod sent;

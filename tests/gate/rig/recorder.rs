@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,6 +55,9 @@ struct Shared {
     versioning: Mutex<HashMap<String, String>>,
     manner: watch::Sender<Manner>,
     arrival: Mutex<Option<Arrival>>,
+    /// What is answered to reads, by their request lines.
+    reads: Mutex<HashMap<String, Vec<u8>>>,
+    silent: AtomicBool,
 }
 
 impl std::fmt::Debug for Seen {
@@ -101,6 +105,8 @@ impl Recorder {
             versioning: Mutex::default(),
             manner: watch::Sender::new(Manner::Answer),
             arrival: Mutex::default(),
+            reads: Mutex::default(),
+            silent: AtomicBool::new(false),
         });
         let serving = shared.clone();
         tokio::spawn(async move {
@@ -134,6 +140,16 @@ impl Recorder {
         self.shared.manner.send_replace(manner);
     }
 
+    /// How a read such as `HEAD /vault/k` is answered from now on.
+    pub fn answer_read(&self, line: &str, status: u16, headers: &[(&str, &str)]) {
+        self.shared.reads.lock().expect("sound").insert(line.to_owned(), reply(status, headers, ""));
+    }
+
+    /// Takes requests, and answers none.
+    pub fn fall_silent(&self) {
+        self.shared.silent.store(true, Ordering::SeqCst);
+    }
+
     /// What happens when something that would change something has come whole, before its answer.
     pub fn on_arrival(&self, look: impl Fn(&Seen) + Send + Sync + 'static) {
         *self.shared.arrival.lock().expect("sound") = Some(Box::new(look));
@@ -164,6 +180,9 @@ impl Shared {
                 let mut told = self.manner.subscribe();
                 manner = *told.wait_for(|manner| *manner != Manner::Hold).await.expect("told");
             }
+            if self.silent.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             let answer = match manner {
                 Manner::Answer | Manner::Hold => self.answer(&seen, body),
                 Manner::BreakOff => return,
@@ -178,6 +197,9 @@ impl Shared {
     fn answer(&self, seen: &Seen, body: &[u8]) -> Vec<u8> {
         let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
         let is_object = path.trim_start_matches('/').contains('/');
+        if let Some(told) = self.reads.lock().expect("sound").get(&seen.line()) {
+            return told.clone();
+        }
         let asks = |key: &str| query.split('&').any(|pair| pair.split('=').next() == Some(key));
         let text = String::from_utf8_lossy(body);
         match seen.method.as_str() {
