@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::disk::DiskFile;
+use super::disk::{Disk, DiskFile};
 use super::frame::{self, LONGEST_PAYLOAD, OVERHEAD};
 use super::replay::{self, Closed};
 use super::writer::{self, Blank, Writer};
@@ -33,6 +33,13 @@ pub struct Shared {
     pub reason: Mutex<Option<String>>,
     /// How many records were not taken since the journal closed.
     lost: AtomicU64,
+    /// The last snapshot of the state that was appended since the journal was opened; zero before.
+    pub snapshot: AtomicU64,
+    /// The first sequence that is there, or will be.
+    pub first: AtomicU64,
+    /// Held while segments are removed, and while one that could be is opened.
+    pub removing: Mutex<()>,
+    stopping: AtomicBool,
 }
 
 /// What the commit thread is asked for.
@@ -59,7 +66,7 @@ enum Next {
 }
 
 impl Shared {
-    pub fn new(directory: &Path, options: Options, writer: Writer, reserve: DiskFile) -> Self {
+    pub fn new(directory: &Path, options: Options, writer: Writer, reserve: DiskFile, first: u64) -> Self {
         // What was restored is on disk already.
         let durable = writer.sequence;
         Self {
@@ -77,6 +84,10 @@ impl Shared {
             reserve,
             reason: Mutex::default(),
             lost: AtomicU64::new(0),
+            snapshot: AtomicU64::new(0),
+            first: AtomicU64::new(first),
+            removing: Mutex::default(),
+            stopping: AtomicBool::new(false),
         }
     }
 
@@ -147,6 +158,7 @@ impl Shared {
     }
 
     pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
         lock(&self.wish).stop = true;
         self.bell.notify_one();
         // A file half made would be left behind to disturb whoever opens the journal next.
@@ -183,6 +195,29 @@ impl Shared {
         if let Err(error) = replay::note_closing(&self.reserve, &closed) {
             tracing::error!(%error, "cannot note how many records are missing");
         }
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn disk(&self) -> &Disk {
+        &self.options.disk
+    }
+
+    /// The first record that must stay whoever wants it gone.
+    pub fn kept_from(&self) -> u64 {
+        let writer = lock(&self.writer);
+        let open = writer.pending.open.first().copied().unwrap_or(u64::MAX);
+        let current = writer.header.first;
+        drop(writer);
+        let (snapshot, durable) = (self.snapshot.load(Ordering::SeqCst), self.durable_sequence());
+        // A snapshot that power loss can take back stands for nothing.
+        if snapshot > durable { 0 } else { current.min(open).min(snapshot) }
     }
 
     pub fn is_open(&self) -> bool {
@@ -252,8 +287,12 @@ impl Shared {
     /// Closes the journal for good: after a failed write or sync nobody knows what the file holds, so neither
     /// is tried again on it.
     fn close(&self, action: &str, error: &io::Error, writer: &Writer) -> JournalClosed {
+        self.close_because(format!("cannot {action} the segment of record {}: {error}", writer.sequence))
+    }
+
+    /// Closes the journal for good.
+    pub fn close_because(&self, reason: String) -> JournalClosed {
         if self.open.swap(false, Ordering::SeqCst) {
-            let reason = format!("cannot {action} the segment of record {}: {error}", writer.sequence);
             tracing::error!(%reason, "the journal is closed");
             if let Err(error) = replay::note_closing(&self.reserve, &Closed { reason: reason.clone(), lost: None }) {
                 tracing::error!(%error, "cannot note why the journal is closed");
@@ -265,7 +304,7 @@ impl Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

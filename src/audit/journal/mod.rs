@@ -4,6 +4,7 @@
 //! ahead of its use; `head`, which pins the newest segment; `reserve`, where a journal that can no longer
 //! write notes why it closed; and `lock`.
 
+mod base;
 mod commit;
 mod disk;
 mod error;
@@ -13,15 +14,18 @@ mod replay;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod trim;
+mod verify;
 mod writer;
 
 use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
@@ -29,6 +33,7 @@ use commit::Shared;
 pub use disk::{Disk, DiskFile, Faults};
 pub use error::JournalError;
 pub use reader::{Reader, Record};
+use replay::Restored;
 pub use replay::{Closed, OpenIntent, Recovered, State};
 
 /// A journal that is open for writing; the only one of its directory.
@@ -36,6 +41,7 @@ pub use replay::{Closed, OpenIntent, Recovered, State};
 pub struct Journal {
     shared: Arc<Shared>,
     commits: Option<JoinHandle<()>>,
+    verifying: Option<JoinHandle<()>>,
     lock: File,
 }
 
@@ -65,12 +71,20 @@ pub struct Options {
     pub segment_size: u64,
     /// How long a record may wait for the disk when nobody waits for it.
     pub idle_commit: Duration,
+    /// How many of the newest bytes are verified before the journal is used, at the least; older ones are verified
+    /// while it is.
+    pub verify_at_start: u64,
     pub disk: Disk,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_size: 64 * 1024 * 1024, idle_commit: Duration::from_millis(100), disk: Disk::Real }
+        Self {
+            segment_size: 64 * 1024 * 1024,
+            idle_commit: Duration::from_millis(100),
+            verify_at_start: 1024 * 1024 * 1024,
+            disk: Disk::Real,
+        }
     }
 }
 
@@ -83,8 +97,8 @@ impl Journal {
     /// Opens or begins the journal in a directory, and tells what a crash left there.
     pub fn open(directory: &Path, options: Options) -> Result<(Self, Recovered), JournalError> {
         let lock = replay::lock(directory)?;
-        let (writer, recovered, reserve) = replay::restore(directory, &options)?;
-        let shared = Arc::new(Shared::new(directory, options, writer, reserve));
+        let Restored { writer, recovered, reserve, first } = replay::restore(directory, &options)?;
+        let shared = Arc::new(Shared::new(directory, options, writer, reserve, first));
         if let Some(closed) = &recovered.closed_because {
             note_closing(&shared, closed).map_err(|error| JournalError::io("write to", directory, &error))?;
         }
@@ -94,7 +108,8 @@ impl Journal {
             .spawn(move || worker.run())
             .map_err(|error| JournalError::io("commit to", directory, &error))?;
         shared.prepare_next();
-        Ok((Self { shared, commits: Some(commits), lock }, recovered))
+        let verifying = trim::verify_older(&shared, recovered.verified_from);
+        Ok((Self { shared, commits: Some(commits), verifying, lock }, recovered))
     }
 
     /// Appends a record; on return it has reached the operating system, and a crash of this process loses nothing.
@@ -112,6 +127,32 @@ impl Journal {
         let sequence = self.append(kind, payload)?;
         self.durable(sequence).await?;
         Ok(sequence)
+    }
+
+    /// Appends the whole state, so that the writes of state before it are no longer needed.
+    pub fn append_snapshot(&self, payload: &[u8]) -> Result<Sequence, JournalClosed> {
+        let sequence = self.append(Kind::State, payload)?;
+        self.shared.snapshot.fetch_max(sequence.number(), Ordering::SeqCst);
+        Ok(sequence)
+    }
+
+    /// Removes the segments that hold only records before this one; the answer is the first record that is left.
+    ///
+    /// Kept all the same are the last snapshot of the state and what came after it, open intents, whatever is not on
+    /// disk yet, and the segment in use. A journal whose state was not appended as a snapshot since it was opened
+    /// keeps everything.
+    pub fn trim(&self, before: Sequence) -> Result<Sequence, JournalError> {
+        self.shared.trim(before)
+    }
+
+    /// The first record of the first segment that was written to at this time or later.
+    pub fn written_since(&self, time: SystemTime) -> Result<Sequence, JournalError> {
+        self.shared.written_since(time)
+    }
+
+    /// The first record that is there, or will be.
+    pub fn first_sequence(&self) -> Sequence {
+        Sequence(self.shared.first.load(Ordering::SeqCst))
     }
 
     /// Whether the journal still takes records.
@@ -153,6 +194,9 @@ impl Drop for Journal {
             && commits.join().is_err()
         {
             tracing::error!("the journal's commit thread panicked");
+        }
+        if self.verifying.take().is_some_and(|verifying| verifying.join().is_err()) {
+            tracing::error!("the journal's verification panicked");
         }
         self.shared.note_losses();
         // Closing alone would not do while a child of this process that is just being made has the file too.

@@ -1,7 +1,9 @@
 //! Reading a journal, also while another process writes it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::base::{self, Base};
 use super::frame::{self, Chain, Damage, Header};
 use super::segment::{self, Segment, Step};
 use super::{JournalError, Kind, Sequence};
@@ -38,9 +40,15 @@ impl Reader {
 
     /// Reads from the record after this one.
     pub fn after(directory: &Path, sequence: Sequence) -> Result<Self, JournalError> {
-        let firsts = segment::list(directory)?;
-        let first = firsts.iter().rev().find(|first| **first <= sequence.number() + 1).or(firsts.first());
-        let segment = first.map(|first| Segment::open(directory, *first)).transpose()?;
+        let mut segment = Self::find(directory, sequence);
+        for _ in 1..LOOKS {
+            match segment {
+                // It was trimmed between two looks.
+                Err(JournalError::Io { kind: ErrorKind::NotFound, .. }) => segment = Self::find(directory, sequence),
+                Ok(_) | Err(_) => break,
+            }
+        }
+        let segment = segment?;
         let mut reader = Self { directory: directory.to_owned(), chain: Chain::default(), sequence: 0, segment: None };
         if let Some(segment) = segment {
             reader.enter(segment);
@@ -51,6 +59,18 @@ impl Reader {
             }
         }
         Ok(reader)
+    }
+
+    /// The segment that holds the record after this one; the first there is, before any.
+    fn find(directory: &Path, after: Sequence) -> Result<Option<Segment>, JournalError> {
+        let firsts = segment::list(directory)?;
+        let oldest = base::first_of(Base::read(directory)?.as_ref());
+        let wanted = if after == Sequence::NONE { oldest } else { after.number() + 1 };
+        match (firsts.first(), firsts.iter().rev().find(|first| **first <= wanted)) {
+            (None, _) => Ok(None),
+            (Some(_), Some(first)) if wanted >= oldest => Segment::open(directory, *first).map(Some),
+            (Some(_), _) => Err(JournalError::Missing { directory: directory.to_owned(), sequence: wanted }),
+        }
     }
 
     /// The last record that was read.

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::base::{self, Base};
 use super::disk::DiskFile;
 use super::frame::{self, Chain, Damage, Header};
-use super::segment::{self, SEGMENT_HEADER, Segment, Step};
-use super::writer::{Blank, Writer};
+use super::segment::{self, Carried, SEGMENT_HEADER, Segment, Step};
+use super::verify::{self, Look};
+use super::writer::{Blank, Pending, Writer};
 use super::{JournalError, Kind, Options, Sequence};
 
 /// What a journal held when it was opened.
@@ -28,6 +30,8 @@ pub struct Recovered {
     pub cut: Option<PathBuf>,
     /// Why the journal closed when it was open before, if it could not go on.
     pub closed_because: Option<Closed>,
+    /// The first record that was verified; those before it are verified while the journal is in use.
+    pub verified_from: u64,
 }
 
 /// Why a journal closed, as it noted itself.
@@ -68,29 +72,75 @@ pub fn lock(directory: &Path) -> Result<File, JournalError> {
 }
 
 /// Brings the directory into a state from which the journal can go on; all it holds is on disk then.
-pub fn restore(directory: &Path, options: &Options) -> Result<(Writer, Recovered, DiskFile), JournalError> {
+pub fn restore(directory: &Path, options: &Options) -> Result<Restored, JournalError> {
     let failed = |error: io::Error| JournalError::io("write to", directory, &error);
     remove_partial(directory).map_err(failed)?;
     let (reserve, note) = open_reserve(directory, options).map_err(failed)?;
+    let base = Base::read(directory)?;
+    if let Some(base) = &base {
+        base::remove_before(directory, base).map_err(failed)?;
+    }
+    let first = base::first_of(base.as_ref());
     let firsts = segment::list(directory)?;
     if note.is_some() {
         rewrite(directory, options, &firsts).map_err(failed)?;
     }
     let pinned = pinned(directory)?;
-    let mut replay = Replay::new(directory, pinned);
+    let mut replay = Replay::new(directory, pinned, base);
     let writer = match (firsts.first(), firsts.last()) {
-        (Some(1), Some(last)) if *last >= pinned => {
-            let tail = replay.run(&firsts)?;
+        (Some(found), Some(last)) if *found == first && *last >= pinned => {
+            let beginning = Beginning::of(directory, &firsts, options)?;
+            replay.begin_at(&beginning);
+            let tail = replay.run(beginning.segments)?;
+            replay.find_state(&firsts, beginning.state)?;
             replay.go_on(options, tail).map_err(failed)?
         }
-        (Some(1), _) => return Err(replay.missing(pinned)),
-        (Some(_), _) => return Err(replay.missing(1)),
-        (None, _) if pinned > 0 => return Err(replay.missing(pinned)),
+        (Some(found), _) if *found == first => return Err(replay.missing(pinned)),
+        (Some(_), _) => return Err(replay.missing(first)),
+        (None, _) if pinned > 0 || base.is_some() => return Err(replay.missing(pinned.max(first))),
         (None, _) => begin(directory, options).map_err(failed)?,
     };
     options.disk.sync_directory(directory).map_err(failed)?;
     pin(directory, writer.header.first).map_err(failed)?;
-    Ok((writer, replay.recovered(note), reserve))
+    let recovered = replay.recovered(note);
+    Ok(Restored { writer, recovered, reserve, first })
+}
+
+/// A directory from which the journal can go on.
+pub struct Restored {
+    pub writer: Writer,
+    pub recovered: Recovered,
+    pub reserve: DiskFile,
+    /// The first sequence that is there, or will be.
+    pub first: u64,
+}
+
+/// Where to begin a replay: far enough from the end that what a start depends on is verified, and no farther.
+struct Beginning<'a> {
+    segments: &'a [u64],
+    /// The last write of state before the end of the segments before; zero if nothing is known of one.
+    state: u64,
+}
+
+impl<'a> Beginning<'a> {
+    fn of(directory: &Path, firsts: &'a [u64], options: &Options) -> Result<Self, JournalError> {
+        let mut length = 0;
+        for (index, first) in firsts.iter().enumerate().rev() {
+            let path = segment::path_of(directory, *first);
+            length += std::fs::metadata(&path).map_err(|error| JournalError::io("read", &path, &error))?.len();
+            // A newest one without a header is no place to begin, nor is one of an older program.
+            if length <= options.verify_at_start || index + 1 == firsts.len() {
+                continue;
+            }
+            if let Ok(Some(carried)) = Segment::open(directory, *first).map(|segment| segment.header().carried) {
+                let Carried { open, state } = carried;
+                let from = if open == 0 { *first } else { open };
+                let index = firsts.iter().rposition(|first| *first <= from).unwrap_or(0);
+                return Ok(Self { segments: firsts.get(index..).unwrap_or(firsts), state });
+            }
+        }
+        Ok(Self { segments: firsts, state: 0 })
+    }
 }
 
 fn begin(directory: &Path, options: &Options) -> io::Result<Writer> {
@@ -98,9 +148,9 @@ fn begin(directory: &Path, options: &Options) -> io::Result<Writer> {
     getrandom::fill(&mut journal).map_err(io::Error::other)?;
     let chain = segment::first_chain(&journal);
     let blank = Blank::create(directory, &options.disk, options.segment_size.max(SEGMENT_HEADER), "first.partial")?;
-    let begun = blank.begin(directory, 1, journal, chain)?;
+    let begun = blank.begin(directory, 1, journal, chain, Carried::default())?;
     begun.0.sync()?;
-    Ok(Writer::new(begun, SEGMENT_HEADER, 0, chain))
+    Ok(Writer::new(begun, SEGMENT_HEADER, 0, chain, Pending::default()))
 }
 
 /// The reading of all segments in order.
@@ -108,7 +158,10 @@ struct Replay<'a> {
     directory: &'a Path,
     /// The newest segment that is known to have reached the disk with all before it.
     pinned: u64,
+    base: Option<Base>,
     sequence: u64,
+    /// The first record that is read.
+    from: u64,
     link: Option<Link>,
     open: BTreeMap<u64, Vec<u8>>,
     state: Option<State>,
@@ -130,8 +183,35 @@ struct Tail {
 }
 
 impl<'a> Replay<'a> {
-    fn new(directory: &'a Path, pinned: u64) -> Self {
-        Self { directory, pinned, sequence: 0, link: None, open: BTreeMap::new(), state: None, cut: None }
+    fn new(directory: &'a Path, pinned: u64, base: Option<Base>) -> Self {
+        let open = BTreeMap::new();
+        Self { directory, pinned, base, sequence: 0, from: 1, link: None, open, state: None, cut: None }
+    }
+
+    fn begin_at(&mut self, beginning: &Beginning<'_>) {
+        self.from = beginning.segments.first().copied().unwrap_or(1);
+        self.sequence = self.from.saturating_sub(1);
+    }
+
+    /// Looks up the last write of state where it came before the records that were read.
+    fn find_state(&mut self, firsts: &[u64], sequence: u64) -> Result<(), JournalError> {
+        if self.state.is_some() || sequence == 0 {
+            return Ok(());
+        }
+        let first = firsts.iter().rev().find(|first| **first <= sequence).copied();
+        let first = first.ok_or_else(|| self.missing(sequence))?;
+        let mut found = None;
+        verify::whole(self.directory, first, None, |number, kind, payload| {
+            if number < sequence {
+                return Look::Further;
+            }
+            found = (kind == Kind::State).then_some(payload);
+            Look::Enough
+        })?;
+        let payload = found.ok_or_else(|| self.missing(sequence))?;
+        let revision = self.revision(&payload)?;
+        self.state = Some(State { sequence: Sequence::new(sequence), revision, payload });
+        Ok(())
     }
 
     fn run(&mut self, firsts: &[u64]) -> Result<Tail, JournalError> {
@@ -199,14 +279,23 @@ impl<'a> Replay<'a> {
         for first in segment::list(self.directory).map_err(io::Error::other)?.iter().rev().take(2) {
             options.disk.open(&segment::path_of(self.directory, *first))?.sync()?;
         }
-        Ok(Writer::new((Arc::new(file), header), segment.position(), self.sequence, chain))
+        let state = self.state.as_ref().map_or(0, |state| state.sequence.number());
+        let pending = Pending { open: self.open.keys().copied().collect(), state };
+        Ok(Writer::new((Arc::new(file), header), segment.position(), self.sequence, chain, pending))
     }
 
     fn follow(&self, segment: &Segment) -> Result<Chain, JournalError> {
         let header = segment.header();
         let expected = match &self.link {
             Some(link) if link.journal == header.journal => link.chain,
-            None => segment::first_chain(&header.journal),
+            None => match &self.base {
+                Some(base) if base.first == header.first && base.journal == header.journal => base.chain,
+                Some(base) if base.journal == header.journal => header.chain,
+                None if header.first == 1 => segment::first_chain(&header.journal),
+                // What comes before is verified later, and has to lead here.
+                None => header.chain,
+                Some(_) => return Err(chain_error(segment, header.first)),
+            },
             Some(_) => return Err(chain_error(segment, header.first)),
         };
         if header.chain == expected { Ok(expected) } else { Err(chain_error(segment, header.first)) }
@@ -290,6 +379,7 @@ impl<'a> Replay<'a> {
             last_state: self.state,
             cut: self.cut,
             closed_because: note,
+            verified_from: self.from,
         }
     }
 }

@@ -18,7 +18,10 @@ use super::frame::{self, Chain, Ends, Header, Parsed};
 /// | 8 | its first sequence |
 /// | 16 | the journal's own random id |
 /// | 32 | chain of the record before the first |
-/// | 36 | zeroes |
+/// | 1 + 3 | whether the next two are known, zeroes |
+/// | 8 | the first sequence of an intent that was open when it began; zero without one |
+/// | 8 | the sequence of the last write of state before it; zero without one |
+/// | 16 | zeroes |
 /// | 4 | CRC32C of what came before |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
@@ -26,6 +29,17 @@ pub struct SegmentHeader {
     pub first: u64,
     pub journal: [u8; 16],
     pub chain: Chain,
+    /// Unknown in segments of older programs.
+    pub carried: Option<Carried>,
+}
+
+/// What of earlier segments a reader must know that begins with this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// The first intent that was open; zero without one.
+    pub open: u64,
+    /// The last write of state; zero without one.
+    pub state: u64,
 }
 
 /// The bytes of a segment's header.
@@ -45,6 +59,11 @@ impl SegmentHeader {
         out.extend_from_slice(&self.first.to_le_bytes());
         out.extend_from_slice(&self.journal);
         out.extend_from_slice(&self.chain);
+        if let Some(carried) = self.carried {
+            out.extend_from_slice(&[1, 0, 0, 0]);
+            out.extend_from_slice(&carried.open.to_le_bytes());
+            out.extend_from_slice(&carried.state.to_le_bytes());
+        }
         out.resize(124, 0);
         let check = frame::checksum(&out);
         out.extend_from_slice(&check);
@@ -67,12 +86,22 @@ impl SegmentHeader {
         let (size, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (first, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (journal, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let (chain, _) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (chain, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (known, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (open, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let (state, _) = rest.split_first_chunk().ok_or_else(damaged)?;
+        let carried = Carried { open: u64::from_le_bytes(*open), state: u64::from_le_bytes(*state) };
+        let carried = match known {
+            [0, 0, 0, 0] => None,
+            [1, 0, 0, 0] => Some(carried),
+            _ => return Err(damaged()),
+        };
         Ok(Self {
             size: u64::from_le_bytes(*size),
             first: u64::from_le_bytes(*first),
             journal: *journal,
             chain: *chain,
+            carried,
         })
     }
 }

@@ -416,3 +416,183 @@ fn a_reader_starts_after_any_record() {
         assert_eq!(next, (after < 100).then_some(after + 1));
     }
 }
+
+fn state(revision: u64) -> String {
+    format!("{{\"revision\":{revision}}}")
+}
+
+/// Segments filled by events; the numbers of the records that began one.
+fn fill(journal: &Journal, count: usize) {
+    (1..=count).for_each(|number| drop(journal.append(Kind::Event, text(number).as_bytes()).expect("appended")));
+}
+
+fn first_of(path: &Path) -> u64 {
+    path.file_stem().and_then(|stem| stem.to_str()).expect("digits").parse().expect("a number")
+}
+
+/// A journal of some segments that may be trimmed up to record 60, and was.
+fn trimmed() -> (TempDir, u64) {
+    let place = TempDir::new().expect("a directory");
+    let (journal, _) = open(&place);
+    journal.append(Kind::State, state(1).as_bytes()).expect("appended");
+    fill(&journal, 59);
+    wait(journal.durable(journal.append_snapshot(state(1).as_bytes()).expect("appended"))).expect("durable");
+    fill(&journal, 60);
+    let first = journal.trim(Sequence::new(1000)).expect("trimmed").number();
+    assert_eq!(first, first_of(&segments(&place)[0]));
+    assert!((30..=61).contains(&first), "{first}");
+    (place, first)
+}
+
+#[test]
+fn what_was_trimmed_is_gone_and_the_rest_verifies_on_its_own() {
+    let (place, first) = trimmed();
+    let read: Vec<_> = Reader::open(place.path()).expect("a reader").map(|record| record.expect("whole")).collect();
+    assert_eq!(read[0].sequence.number(), first);
+    let (journal, recovered) = open(&place);
+    assert_eq!((recovered.last_sequence, recovered.verified_from), (121, first));
+    assert_eq!(recovered.last_state.map(|state| state.sequence.number()), Some(61));
+    assert_eq!(journal.first_sequence().number(), first);
+    assert_eq!(journal.append(Kind::Event, b"on").map(Sequence::number), Ok(122));
+    let gone = Reader::after(place.path(), Sequence::new(first - 2)).err();
+    assert_eq!(gone, Some(JournalError::Missing { directory: place.path().to_owned(), sequence: first - 1 }));
+    assert!(Reader::after(place.path(), Sequence::new(first - 1)).is_ok());
+}
+
+#[test]
+fn a_trim_that_was_cut_short_is_finished_at_the_next_start() {
+    let place = filled(100);
+    let firsts = segments(&place);
+    let base = base::at(place.path(), Sequence::new(60), 1).expect("a base").expect("one to come");
+    base.write(place.path()).expect("written");
+    let (_journal, recovered) = open(&place);
+    assert_eq!(recovered.last_sequence, 100);
+    assert!(!firsts[0].exists());
+    assert_eq!(first_of(&segments(&place)[0]), base.first);
+}
+
+#[test]
+fn a_trimmed_journal_that_lost_its_base_or_its_first_segment_is_refused() {
+    let (place, first) = trimmed();
+    let base = place.path().join("base");
+    let kept = std::fs::read(&base).expect("a base");
+    std::fs::remove_file(&base).expect("removed");
+    let missing = |sequence| Some(JournalError::Missing { directory: place.path().to_owned(), sequence });
+    assert_eq!(Journal::open(place.path(), options()).err(), missing(1));
+    std::fs::write(&base, kept).expect("written");
+    std::fs::remove_file(&segments(&place)[0]).expect("removed");
+    assert_eq!(Journal::open(place.path(), options()).err(), missing(first));
+}
+
+#[test]
+fn a_base_of_another_chain_is_refused() {
+    let (place, first) = trimmed();
+    let base = base::Base::read(place.path()).expect("a base").expect("one");
+    base::Base { chain: [0; 32], ..base }.write(place.path()).expect("written");
+    let refused = Journal::open(place.path(), options()).err();
+    assert_eq!(refused, Some(JournalError::Chain { file: segment::path_of(place.path(), first), sequence: first }));
+}
+
+#[test]
+fn nothing_that_is_needed_is_trimmed() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    let kept = |journal: &Journal| journal.trim(Sequence::new(u64::MAX)).map(Sequence::number);
+    fill(&journal, 60);
+    assert_eq!(kept(&journal), Ok(1), "no snapshot of the state");
+    let intent = journal.append(Kind::Intent, b"{}").expect("appended");
+    fill(&journal, 60);
+    faults.hold_syncs();
+    let snapshot = journal.append_snapshot(state(1).as_bytes()).expect("appended");
+    assert_eq!(kept(&journal), Ok(1), "a snapshot that is not on disk");
+    faults.release_syncs();
+    wait(journal.durable(snapshot)).expect("durable");
+    let first = kept(&journal).expect("trimmed");
+    assert!(first <= intent.number(), "an open intent");
+    journal.append(Kind::Outcome(intent), b"{}").expect("appended");
+    fill(&journal, 60);
+    let later = kept(&journal).expect("trimmed");
+    assert!(first < later && later <= snapshot.number(), "{first} {later}");
+    assert_eq!(journal.trim(Sequence::new(10)).map(Sequence::number), Ok(later), "it is gone already");
+}
+
+#[test]
+fn a_base_that_cannot_be_written_removes_nothing() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    fill(&journal, 60);
+    wait(journal.durable(journal.append_snapshot(state(1).as_bytes()).expect("appended"))).expect("durable");
+    let count = segments(&place).len();
+    std::fs::create_dir(place.path().join("base.partial")).expect("made");
+    assert!(journal.trim(Sequence::new(60)).is_err());
+    assert_eq!((segments(&place).len(), journal.first_sequence().number()), (count, 1));
+    assert!(journal.is_open());
+}
+
+fn hasty() -> Options {
+    Options { verify_at_start: 0, ..options() }
+}
+
+#[test]
+fn a_start_that_verifies_the_newest_alone_knows_all_that_it_depends_on() {
+    let place = TempDir::new().expect("a directory");
+    let (journal, _) = open(&place);
+    journal.append(Kind::State, state(1).as_bytes()).expect("appended");
+    fill(&journal, 60);
+    let intent = journal.append(Kind::Intent, b"{}").expect("appended");
+    fill(&journal, 60);
+    drop(journal);
+    let (_, whole) = open(&place);
+    let (journal, hasty) = Journal::open(place.path(), hasty()).expect("a journal");
+    assert!(hasty.verified_from > 1 && hasty.verified_from <= intent.number(), "{}", hasty.verified_from);
+    assert_eq!(hasty.last_state.as_ref().map(|state| state.sequence.number()), Some(1));
+    assert_eq!(Recovered { verified_from: 1, ..hasty }, whole);
+    drop(journal);
+}
+
+#[test]
+fn damage_to_an_old_segment_closes_the_journal_that_did_not_read_it_at_its_start() {
+    for damage in ["altered", "missing", "of another journal", "sound"] {
+        let place = filled(100);
+        let paths = segments(&place);
+        match damage {
+            "altered" => write_at(&paths[1], b"X", 300),
+            "missing" => std::fs::remove_file(&paths[1]).expect("removed"),
+            "of another journal" => drop(std::fs::copy(&segments(&filled(100))[1], &paths[1]).expect("copied")),
+            _ => {}
+        }
+        let (mut journal, recovered) = Journal::open(place.path(), hasty()).expect("a journal");
+        assert!(recovered.verified_from > first_of(&paths[1]), "{damage}");
+        journal.verifying.take().expect("a thread").join().expect("no panic");
+        assert_eq!(journal.is_open(), damage == "sound", "{damage}: {:?}", journal.closed_because());
+    }
+}
+
+#[test]
+fn a_trim_while_old_segments_are_verified_is_no_damage() {
+    let place = filled(2000);
+    let (mut journal, _) = Journal::open(place.path(), hasty()).expect("a journal");
+    wait(journal.durable(journal.append_snapshot(state(1).as_bytes()).expect("appended"))).expect("durable");
+    for before in [300, 900, 1500, 1900] {
+        journal.trim(Sequence::new(before)).expect("trimmed");
+    }
+    journal.verifying.take().expect("a thread").join().expect("no panic");
+    assert!(journal.is_open(), "{:?}", journal.closed_because());
+}
+
+#[test]
+fn old_segments_are_told_by_when_they_were_written() {
+    let place = filled(100);
+    let paths = segments(&place);
+    let (journal, _) = open(&place);
+    let long_ago = SystemTime::now() - Duration::from_secs(60 * 60);
+    for path in &paths[..2] {
+        std::fs::File::options().write(true).open(path).and_then(|file| file.set_modified(long_ago)).expect("set");
+    }
+    let recent = SystemTime::now() - Duration::from_secs(60);
+    assert_eq!(journal.written_since(recent), Ok(Sequence::new(first_of(&paths[2]))));
+    assert_eq!(journal.written_since(SystemTime::UNIX_EPOCH), Ok(Sequence::new(1)));
+    assert_eq!(journal.written_since(SystemTime::now() + Duration::from_secs(60)), Ok(Sequence::new(101)));
+}

@@ -1,12 +1,13 @@
 //! The end of the journal that grows: the segment in use and what the next record follows from.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{self, Chain, Header};
-use super::segment::{self, SEGMENT_HEADER, SegmentHeader};
+use super::segment::{self, Carried, SEGMENT_HEADER, SegmentHeader};
 use super::{Kind, Options};
 
 /// The end of the journal that grows; whoever holds it appends.
@@ -21,7 +22,17 @@ pub struct Writer {
     pub chain: Chain,
     /// What has been written and rotated away since the last commit.
     pub unsynced: Unsynced,
+    pub pending: Pending,
     buffer: Vec<u8>,
+}
+
+/// What of the records so far those to come may refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Pending {
+    /// The intents without an outcome.
+    pub open: BTreeSet<u64>,
+    /// The last write of state; zero before the first.
+    pub state: u64,
 }
 
 /// What a commit has to sync beside the segment in use.
@@ -54,8 +65,15 @@ impl Blank {
     }
 
     /// Writes the header and gives the file its name.
-    pub fn begin(self, directory: &Path, first: u64, journal: [u8; 16], chain: Chain) -> io::Result<Begun> {
-        let header = SegmentHeader { size: self.size, first, journal, chain };
+    pub fn begin(
+        self,
+        directory: &Path,
+        first: u64,
+        journal: [u8; 16],
+        chain: Chain,
+        carried: Carried,
+    ) -> io::Result<Begun> {
+        let header = SegmentHeader { size: self.size, first, journal, chain, carried: Some(carried) };
         self.file.write_all_at(&header.bytes(), 0)?;
         std::fs::rename(&self.path, segment::path_of(directory, first))?;
         Ok((Arc::new(self.file), header))
@@ -67,9 +85,9 @@ pub type Begun = (Arc<DiskFile>, SegmentHeader);
 
 impl Writer {
     /// Goes on after the last whole record.
-    pub fn new(begun: Begun, position: u64, sequence: u64, chain: Chain) -> Self {
+    pub fn new(begun: Begun, position: u64, sequence: u64, chain: Chain, pending: Pending) -> Self {
         let (file, header) = begun;
-        Self { file, header, position, sequence, chain, unsynced: Unsynced::default(), buffer: Vec::new() }
+        Self { file, header, position, sequence, chain, unsynced: Unsynced::default(), pending, buffer: Vec::new() }
     }
 
     /// Writes a record into the segment in use, which has the space.
@@ -81,6 +99,7 @@ impl Writer {
         self.position += u64::try_from(self.buffer.len()).unwrap_or(0);
         self.sequence = header.sequence;
         self.chain = chain;
+        self.pending.take(kind, self.sequence);
         // One huge record must not keep its space for ever.
         self.buffer.shrink_to(1024 * 1024);
         Ok(self.sequence)
@@ -93,12 +112,32 @@ impl Writer {
 
     /// Goes on in a new segment.
     pub fn rotate(&mut self, directory: &Path, blank: Blank) -> io::Result<()> {
-        let (file, header) = blank.begin(directory, self.sequence + 1, self.header.journal, self.chain)?;
+        let (file, header) =
+            blank.begin(directory, self.sequence + 1, self.header.journal, self.chain, self.pending.carried())?;
         self.unsynced.files.push(std::mem::replace(&mut self.file, file));
         self.unsynced.name = Some(header.first);
         self.header = header;
         self.position = SEGMENT_HEADER;
         Ok(())
+    }
+}
+
+impl Pending {
+    fn take(&mut self, kind: Kind, sequence: u64) {
+        match kind {
+            Kind::Closing | Kind::Event => {}
+            Kind::Intent => {
+                self.open.insert(sequence);
+            }
+            Kind::Outcome(intent) => {
+                self.open.remove(&intent.number());
+            }
+            Kind::State => self.state = sequence,
+        }
+    }
+
+    fn carried(&self) -> Carried {
+        Carried { open: self.open.first().copied().unwrap_or(0), state: self.state }
     }
 }
 

@@ -1,0 +1,122 @@
+//! What becomes of old segments: they are verified while the journal is in use, and removed when nobody needs them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use super::base::{self, Base};
+use super::commit::{Shared, lock};
+use super::frame::Chain;
+use super::segment::{self, Segment};
+use super::verify::{self, Look};
+use super::{JournalError, Sequence};
+
+/// Between so many bytes of old segments the disk is left to whoever serves.
+const PIECE: usize = 4 * 1024 * 1024;
+const PAUSE: Duration = Duration::from_millis(20);
+
+impl Shared {
+    /// Removes whole segments; the base that stands for them is on disk before the first of them goes.
+    pub fn trim(&self, before: Sequence) -> Result<Sequence, JournalError> {
+        let _removing = lock(&self.removing);
+        let (directory, present) = (self.directory(), self.first.load(Ordering::SeqCst));
+        let limit = Sequence::new(before.number().min(self.kept_from()));
+        let Some(base) = base::at(directory, limit, present)? else { return Ok(Sequence::new(present)) };
+        let failed = |error| JournalError::io("trim", directory, &error);
+        base.write(directory).map_err(failed)?;
+        self.disk().sync_directory(directory).map_err(failed)?;
+        self.first.store(base.first, Ordering::SeqCst);
+        base::remove_before(directory, &base).map_err(failed)?;
+        self.disk().sync_directory(directory).map_err(failed)?;
+        Ok(Sequence::new(base.first))
+    }
+
+    /// The first record of the first segment that was written to at this time or later.
+    pub fn written_since(&self, time: SystemTime) -> Result<Sequence, JournalError> {
+        let _removing = lock(&self.removing);
+        let mut oldest = self.last_sequence() + 1;
+        for first in segment::list(self.directory())?.into_iter().rev() {
+            let path = segment::path_of(self.directory(), first);
+            let written = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
+            if written.map_err(|error| JournalError::io("read", &path, &error))? < time {
+                break;
+            }
+            oldest = first;
+        }
+        Ok(Sequence::new(oldest))
+    }
+
+    /// What the first segment that is there has to follow from.
+    fn beginning(&self, first: u64) -> Result<Option<Chain>, JournalError> {
+        match Base::read(self.directory())? {
+            Some(base) => Ok((base.first == first).then_some(base.chain)),
+            None => {
+                let segment = Segment::open(self.directory(), first)?;
+                Ok(Some(segment::first_chain(&segment.header().journal)))
+            }
+        }
+    }
+
+    /// Verifies what comes before a record that was verified.
+    fn verify_before(&self, until: u64) -> Result<(), JournalError> {
+        let mut next = None;
+        let mut follows: Option<Chain> = None;
+        loop {
+            let removing = lock(&self.removing);
+            let firsts = segment::list(self.directory())?;
+            let expected = next.filter(|next| *next >= self.first.load(Ordering::SeqCst));
+            let Some(first) = expected.or_else(|| firsts.first().copied()).filter(|first| *first <= until) else {
+                return Ok(());
+            };
+            if expected.is_none() {
+                follows = self.beginning(first)?;
+            }
+            if first == until {
+                // Its own records are verified; what is before them has to lead there.
+                let segment = Segment::open(self.directory(), first)?;
+                let leads = follows.is_none_or(|chain| chain == segment.header().chain);
+                let error = JournalError::Chain { file: segment.path().to_owned(), sequence: first };
+                return if leads { Ok(()) } else { Err(error) };
+            }
+            if !firsts.contains(&first) {
+                return Err(JournalError::Missing { directory: self.directory().to_owned(), sequence: first });
+            }
+            drop(removing);
+            let mut read = 0;
+            let outcome = verify::whole(self.directory(), first, follows.as_ref(), |_, _, payload| {
+                read += payload.len();
+                if read > PIECE {
+                    read = 0;
+                    std::thread::sleep(PAUSE);
+                }
+                if self.is_stopping() { Look::Enough } else { Look::Further }
+            });
+            if self.is_stopping() {
+                return Ok(());
+            }
+            match outcome {
+                Ok(verified) => (next, follows) = (Some(verified.sequence + 1), Some(verified.chain)),
+                // Removed before it could be opened.
+                Err(_) if first < self.first.load(Ordering::SeqCst) => (next, follows) = (None, None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Verifies at leisure what a start did not; damage closes the journal.
+pub fn verify_older(shared: &Arc<Shared>, verified_from: u64) -> Option<JoinHandle<()>> {
+    if verified_from <= shared.first.load(Ordering::SeqCst) {
+        return None;
+    }
+    let shared = Arc::clone(shared);
+    let verify = move || match shared.verify_before(verified_from) {
+        Ok(()) => {}
+        Err(error) => {
+            shared.close_because(error.to_string());
+        }
+    };
+    let spawned = std::thread::Builder::new().name("journal-verify".to_owned()).spawn(verify);
+    spawned.map_err(|error| tracing::error!(%error, "older segments of the journal are not verified")).ok()
+}
