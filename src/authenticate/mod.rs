@@ -24,7 +24,7 @@ pub use intake::Intake;
 pub use keyring::{Key, KeyStatus, Keyring};
 pub use payload::{ChunkChain, ChunkSigning, Chunks, Payload};
 pub use rejected::{ClaimFault, Reason, Rejected};
-pub use verify::{Signed, verify};
+pub use verify::{Signed, Unproved, claimed_service, verify};
 
 use crate::names::UserName;
 
@@ -56,6 +56,9 @@ pub enum Service {
 }
 
 impl Service {
+    /// Every service there is a name for.
+    pub const ALL: [Self; 4] = [Self::CloudTrail, Self::Iam, Self::S3, Self::Sts];
+
     /// The service as a credential's scope writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +70,7 @@ impl Service {
     }
 }
 
-/// The region and the services whose signatures count here.
+/// The region and the services whose signatures count at one door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Realm {
     pub region: String,

@@ -134,7 +134,12 @@ impl Specimen {
     }
 
     /// Signs with AWS's crate, in the header, or in the query where a lifetime is given.
-    pub(super) fn signed_by_aws(mut self, payload_hash: &str, lifetime: Option<Duration>) -> Self {
+    pub(super) fn signed_by_aws(self, payload_hash: &str, lifetime: Option<Duration>) -> Self {
+        self.signed_for(Service::S3, payload_hash, lifetime)
+    }
+
+    /// Signs as AWS's crate does for a service; S3 alone is sent the payload's hash.
+    pub(super) fn signed_for(mut self, service: Service, payload_hash: &str, lifetime: Option<Duration>) -> Self {
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -142,7 +147,7 @@ impl Specimen {
         if lifetime.is_some() {
             settings.signature_location = SignatureLocation::QueryParams;
             settings.expires_in = lifetime;
-        } else {
+        } else if service == Service::S3 {
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
         let uri = format!("https://example.com{}", self.target);
@@ -152,7 +157,7 @@ impl Specimen {
             let body = SignableBody::Precomputed(payload_hash.to_owned());
             let request = SignableRequest::new(&self.method, &uri, headers, body).expect("a request");
             let identity = identity();
-            let params = params(&identity, settings).into();
+            let params = params(&identity, service, settings).into();
             sign(request, &params).expect("a signature").into_parts().0
         };
         for (name, value) in instructions.headers() {
@@ -176,11 +181,11 @@ fn identity() -> Identity {
     Credentials::new(KEY_ID, SECRET, None, None, "test").into()
 }
 
-fn params<S: Default>(identity: &Identity, settings: S) -> SigningParams<'_, S> {
+fn params<S: Default>(identity: &Identity, service: Service, settings: S) -> SigningParams<'_, S> {
     SigningParams::builder()
         .identity(identity)
         .region("us-east-1")
-        .name("s3")
+        .name(service.as_str())
         .time(SIGNED_AT.system_time())
         .settings(settings)
         .build()
@@ -190,7 +195,8 @@ fn params<S: Default>(identity: &Identity, settings: S) -> SigningParams<'_, S> 
 /// The signature of a chunk, by AWS's crate.
 pub(super) fn chunk_signature(chunk: &[u8], previous: &str) -> String {
     let identity = identity();
-    let signed = sign_chunk(&Bytes::copy_from_slice(chunk), previous, &params(&identity, ())).expect("a signature");
+    let signed =
+        sign_chunk(&Bytes::copy_from_slice(chunk), previous, &params(&identity, Service::S3, ())).expect("a signature");
     signed.into_parts().1
 }
 
@@ -199,6 +205,6 @@ pub(super) fn trailer_signature(name: &'static str, value: &str, previous: &str)
     let mut headers = aws_smithy_runtime_api::http::Headers::new();
     headers.insert(name, value.to_owned());
     let identity = identity();
-    let signed = sign_trailer(&headers, previous, &params(&identity, ())).expect("a signature");
+    let signed = sign_trailer(&headers, previous, &params(&identity, Service::S3, ())).expect("a signature");
     signed.into_parts().1
 }

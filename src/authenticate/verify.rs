@@ -1,6 +1,8 @@
 //! Whether a request was signed by the holder of a key.
 
-use super::canonical::{canonical_path, canonical_query, canonical_request, string_to_sign};
+use sha2::{Digest, Sha256};
+
+use super::canonical::{canonical_path, canonical_query, canonical_request, extend_hex, string_to_sign};
 use super::claim::{Claim, SIGNATURE_KEY};
 use super::payload::{ChunkChain, Promise};
 use super::{Form, KeyStatus, Keyring, Payload, Principal, Realm, Reason, Rejected, Service};
@@ -20,27 +22,92 @@ pub struct Signed {
     pub signed_at: Timestamp,
 }
 
+/// A request whose signature covers its body by the body's own hash, so that it is judged when that is there.
+#[derive(Debug)]
+pub struct Unproved<'a> {
+    head: &'a Head,
+    claim: Claim<'a>,
+    service: Service,
+}
+
 /// Finds who signed a request, or why nobody is known to have.
 // INVARIANT (signed control headers): of the headers that decide anything, each that is there is signed.
 pub fn verify(head: &Head, keyring: &Keyring, now: Timestamp, realm: &Realm) -> Result<Signed, Rejected> {
     let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
     let key_id = AccessKeyId::parse(claim.key_id).ok();
-    examine(head, &claim, key_id.as_ref(), keyring, now, realm).map_err(|reason| Rejected { key_id, reason })
+    let examined = examine(head, &claim, now, realm).and_then(|service| {
+        let (promise, payload_hash) = Promise::read(head, claim.form)?;
+        prove(head, &claim, key_id.as_ref(), keyring, service, promise, payload_hash)
+    });
+    examined.map_err(|reason| Rejected { key_id, reason })
 }
 
-fn examine(
+impl<'a> Unproved<'a> {
+    /// Takes a claim of somebody whose body is still to come, unless it is wrong whatever comes.
+    pub fn read(head: &'a Head, now: Timestamp, realm: &Realm) -> Result<Self, Rejected> {
+        let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
+        let examined = examine(head, &claim, now, realm).and_then(|service| match claim.form {
+            Form::AuthHeader => Ok(service),
+            // A URL has no body that could be signed with it.
+            Form::QueryString => Err(Reason::PayloadHashMissing),
+        });
+        match examined {
+            Ok(service) => Ok(Self { head, claim, service }),
+            Err(reason) => Err(Rejected { key_id: AccessKeyId::parse(claim.key_id).ok(), reason }),
+        }
+    }
+
+    /// The key that is claimed; nothing of it is proved.
+    pub fn claimed_key(&self) -> &str {
+        self.claim.key_id
+    }
+
+    /// Finds who signed the request with this body.
+    pub fn with_body(self, body: &[u8], keyring: &Keyring) -> Result<Signed, Rejected> {
+        let key_id = AccessKeyId::parse(self.claim.key_id).ok();
+        let digest: [u8; 32] = Sha256::digest(body).into();
+        let mut text = Vec::with_capacity(64);
+        extend_hex(&mut text, &digest);
+        let text = String::from_utf8_lossy(&text);
+        // Who sends the hash has to mean this body by it: `UNSIGNED-PAYLOAD` is none.
+        let promised = self.head.headers.value("x-amz-content-sha256").unwrap_or(&text);
+        let proved = if promised == text {
+            let promise = Promise::Digest(digest);
+            prove(self.head, &self.claim, key_id.as_ref(), keyring, self.service, promise, &text)
+        } else {
+            Err(Reason::PayloadHashMalformed)
+        };
+        proved.map_err(|reason| Rejected { key_id, reason })
+    }
+}
+
+/// The service that a request claims in its header to be signed for; nothing of it is proved.
+pub fn claimed_service(head: &Head) -> Option<Service> {
+    let claim = Claim::read(head).ok()?;
+    match claim.form {
+        Form::AuthHeader => Service::ALL.into_iter().find(|service| service.as_str() == claim.scope.service),
+        Form::QueryString => None,
+    }
+}
+
+/// What is wrong with a claim whoever made it.
+fn examine(head: &Head, claim: &Claim<'_>, now: Timestamp, realm: &Realm) -> Result<Service, Reason> {
+    let service = claim.within(realm)?;
+    claim.timely(now)?;
+    refuse_session(head)?;
+    refuse_unsigned_headers(head, claim, service)?;
+    Ok(service)
+}
+
+fn prove(
     head: &Head,
     claim: &Claim<'_>,
     key_id: Option<&AccessKeyId>,
     keyring: &Keyring,
-    now: Timestamp,
-    realm: &Realm,
+    service: Service,
+    promise: Promise,
+    payload_hash: &str,
 ) -> Result<Signed, Reason> {
-    let service = claim.within(realm)?;
-    claim.timely(now)?;
-    refuse_session(head)?;
-    refuse_unsigned_headers(head, claim)?;
-    let (promise, payload_hash) = Promise::read(head, claim.form)?;
     let text = signed_text(head, claim, payload_hash)?;
     // An unknown key costs the same work, so that time does not tell which ids exist.
     let signer = keyring.signer(key_id, &claim.scope);
@@ -72,12 +139,12 @@ fn refuse_session(head: &Head) -> Result<(), Reason> {
     Err(if head.headers.has("x-amz-mfa") { Reason::SessionTokenWithMfa } else { Reason::SessionToken })
 }
 
-fn refuse_unsigned_headers(head: &Head, claim: &Claim<'_>) -> Result<(), Reason> {
+fn refuse_unsigned_headers(head: &Head, claim: &Claim<'_>, service: Service) -> Result<(), Reason> {
     let mut unsigned: Vec<String> = head
         .headers
         .iter()
         .map(|(name, _)| name.as_str())
-        .filter(|name| must_be_signed(name) && claim.signed_headers.binary_search(name).is_err())
+        .filter(|name| must_be_signed(name, service) && claim.signed_headers.binary_search(name).is_err())
         .map(str::to_owned)
         .collect();
     if unsigned.is_empty() {
@@ -88,9 +155,16 @@ fn refuse_unsigned_headers(head: &Head, claim: &Claim<'_>) -> Result<(), Reason>
 }
 
 /// Upstreams act on these, so an intermediary must not be able to add one.
-fn must_be_signed(name: &str) -> bool {
+fn must_be_signed(name: &str, service: Service) -> bool {
     const CONTROL: [&str; 7] = ["x-amz-", "x-container-", "x-minio-", "x-object-", "x-rgw-", "x-rustfs-", "rgwx-"];
-    matches!(name, "content-md5" | "host") || CONTROL.iter().any(|prefix| name.starts_with(prefix))
+    let reads_its_type = match service {
+        Service::CloudTrail | Service::Iam | Service::Sts => true,
+        // Presigned uploads come with a type that whoever signed the URL did not know.
+        Service::S3 => false,
+    };
+    matches!(name, "content-md5" | "host")
+        || reads_its_type && name == "content-type"
+        || CONTROL.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The string to sign, from what the client lists as signed.
@@ -113,5 +187,7 @@ fn signed_text(head: &Head, claim: &Claim<'_>, payload_hash: &str) -> Result<Vec
     Ok(string_to_sign(&claim.moment, &claim.scope, &request))
 }
 
+#[cfg(test)]
+mod doors;
 #[cfg(test)]
 mod tests;
