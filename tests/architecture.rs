@@ -17,7 +17,8 @@ const LAYERS: &[&[&str]] = &[
     &["audit"],
     &["delivery", "history"],
     &["failure"],
-    &["api", "pipeline"],
+    &["api"],
+    &["pipeline"],
     &["embedded", "serve"],
     &["command"],
 ];

@@ -1,4 +1,5 @@
 //! AWS's control APIs beside S3: the same words that stock tools speak, over the same domain functions.
 
+pub mod cloudtrail;
 pub mod iam;
 pub mod query;

@@ -137,7 +137,7 @@ fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) ->
 
 /// Whether this caller's offer is looked at. Root comes before the code, so that nobody else can
 /// spend or probe root's codes; a presigned URL carries no second factor, whoever uses it.
-fn takes_code(caller: &Caller, offer: Option<Codes>, rules: Rules) -> Result<Codes, Refusal> {
+pub fn takes_code(caller: &Caller, offer: Option<Codes>, rules: Rules) -> Result<Codes, Refusal> {
     let offer = match (caller.form, offer) {
         (Form::QueryString, _) | (Form::AuthHeader, None) => return Err(Refusal::MfaRequired),
         (Form::AuthHeader, Some(codes)) => codes,

@@ -7,6 +7,6 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use assess::{Caller, LoopbackTrust, Profile, Replication, Rules, assess};
+pub use assess::{Caller, LoopbackTrust, Profile, Replication, Rules, assess, takes_code};
 pub use state::{BucketState, Lifecycle, MfaDelete, Name, Use, Versioning};
 pub use verdict::{Challenge, Permit, Refusal, StateChange, Verdict};

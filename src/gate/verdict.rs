@@ -123,14 +123,21 @@ impl Challenge {
 
     /// Turns a failed offer into its refusal.
     pub fn fail(self, fault: Fault) -> Refusal {
+        Refusal::of_fault(self.offer, fault)
+    }
+}
+
+impl Refusal {
+    /// Why an offer opened nothing.
+    pub fn of_fault(offer: Codes, fault: Fault) -> Self {
         match fault {
             Fault::UnknownDevice => {
-                let code = self.offer.codes.into_iter().next().unwrap_or_else(|| Code::new(""));
-                Refusal::NotDeviceOwner { serial: self.offer.serial, code }
+                let code = offer.codes.into_iter().next().unwrap_or_else(|| Code::new(""));
+                Self::NotDeviceOwner { serial: offer.serial, code }
             }
-            Fault::TooManyAtOnce => Refusal::TooManyCodesAtOnce,
+            Fault::TooManyAtOnce => Self::TooManyCodesAtOnce,
             Fault::MoreCodesNeeded | Fault::NotDigits | Fault::Replayed | Fault::WrongCode => {
-                Refusal::TokenCodeInvalid(fault)
+                Self::TokenCodeInvalid(fault)
             }
         }
     }

@@ -122,7 +122,13 @@ impl Gate {
     }
 
     /// Records what became of a request; by now it is done.
-    async fn record(&self, draft: Draft, outcome: &Outcome, access: Access, duty: Duty) -> Result<(), Failure> {
+    pub(super) async fn record(
+        &self,
+        draft: Draft,
+        outcome: &Outcome,
+        access: Access,
+        duty: Duty,
+    ) -> Result<(), Failure> {
         let recorded = match (draft.close(outcome), duty.wait) {
             (Ok(sequence), Wait::Disk) => self.journal.durable(sequence).await,
             (closed, Wait::Disk | Wait::System) => closed.map(drop),
@@ -164,7 +170,7 @@ impl Ending {
         self.reply(error.status, headers, reply)
     }
 
-    fn reply(self, status: StatusCode, mut headers: HeaderMap, body: Reply) -> Response<Reply> {
+    pub(super) fn reply(self, status: StatusCode, mut headers: HeaderMap, body: Reply) -> Response<Reply> {
         if let Ok(request_id) = HeaderValue::from_str(self.request_id.as_str()) {
             headers.insert(HeaderName::from_static("x-amz-request-id"), request_id);
         }

@@ -16,8 +16,8 @@ pub(super) enum Judged {
 
 /// What a client offered, before the gate takes it.
 pub(super) struct Offered {
-    presented: bool,
-    serial: Option<DeviceSerial>,
+    pub presented: bool,
+    pub serial: Option<DeviceSerial>,
 }
 
 impl Offered {
@@ -50,7 +50,7 @@ impl Judged {
     }
 }
 
-fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
+pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
     match refusal {
         Refusal::ExclusionsPresent
         | Refusal::LifecycleOnProtectedBucket
@@ -68,7 +68,7 @@ fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
     }
 }
 
-fn of_fault(fault: Fault) -> MfaResult {
+pub(super) fn of_fault(fault: Fault) -> MfaResult {
     match fault {
         Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
         Fault::Replayed => MfaResult::Replayed,

@@ -1,5 +1,6 @@
 //! The story of a request, in the order in which it happens.
 
+mod call;
 mod ending;
 mod intake;
 mod judgement;
@@ -16,6 +17,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::api::cloudtrail::CloudTrail;
 use crate::audit::journal::Journal;
 use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder, TlsDetails};
 use crate::authenticate::{self, Intake, Keyring, Payload, Realm, Signed};
@@ -58,6 +60,10 @@ pub struct Gate {
     pub body_idle: Duration,
     /// Room for the documents that are in memory at once.
     pub documents: Semaphore,
+    /// CloudTrail's API.
+    pub trails: CloudTrail,
+    /// Room for the bodies of calls that nobody is known to have signed yet.
+    pub calls: Semaphore,
 }
 
 /// A request whose head is understood; boxed, since it goes by value into what finishes it.
@@ -118,7 +124,19 @@ impl Gate {
         peer: Peer,
         ending: Ending,
     ) -> Response<Reply> {
-        let asked = match self.ask(parts, peer, &mut draft) {
+        let head = match Head::read(parts, peer) {
+            Ok(head) => head,
+            Err(malformed) => {
+                draft.arrived_malformed(parts);
+                return self.end(draft, Err(Failure::Malformed(malformed)), ending, Access::Read).await;
+            }
+        };
+        draft.arrived(&head);
+        if call::is_one(&head) {
+            // Apart, so that S3's requests need no room for it.
+            return Box::pin(self.call(head, incoming, draft, ending)).await;
+        }
+        let asked = match self.ask(head, &mut draft) {
             Ok(asked) => asked,
             Err(failure) => return self.end(draft, Err(failure), ending, Access::Read).await,
         };
@@ -134,16 +152,8 @@ impl Gate {
     }
 
     /// What is asked, and by whom; nothing of the body is read.
-    fn ask(&self, parts: &Parts, peer: Peer, draft: &mut Draft) -> Result<Box<Asked>, Failure> {
+    fn ask(&self, head: Head, draft: &mut Draft) -> Result<Box<Asked>, Failure> {
         let now = self.clock.now();
-        let head = match Head::read(parts, peer) {
-            Ok(head) => head,
-            Err(malformed) => {
-                draft.arrived_malformed(parts);
-                return Err(Failure::Malformed(malformed));
-            }
-        };
-        draft.arrived(&head);
         // Named before it is known who asks, so that the record of a refusal says what was refused.
         let routed = operation::route(&head, &self.routing);
         ending::name(draft, &routed);

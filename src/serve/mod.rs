@@ -1,6 +1,7 @@
 //! Puts the parts together: state, journal, upstream, gate; serves until it is told to stop.
 
 mod admin;
+mod trails;
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::api::cloudtrail::CloudTrail;
 use crate::audit::journal::{Closed, Journal, JournalError, Kind, Options, Recovered};
 use crate::audit::{Recorder, Site};
 use crate::authenticate::{Realm, Service};
@@ -30,6 +32,7 @@ use crate::operation::{Routing, UpstreamKind};
 use crate::pipeline::{self, Gate, Protection, Reads, Recording};
 use crate::secret::Secret;
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
+use crate::trail::DigestPeriod;
 use crate::wire::{self, Authorities, CertificateError, Dialler, Security, TrustError, TrustedProxies};
 
 /// A gate that serves.
@@ -142,7 +145,9 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let admin_serving = admin::serve(&socket, admin, stopped.clone())
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
     let history = Arc::new(history(settings, &journal, &clock)?);
-    let gate = Arc::new(gate(settings, clock.clone(), store.clone(), upstream, journal, recorder));
+    let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
+    let gate =
+        Arc::new(gate(settings, clock.clone(), store.clone(), upstream, journal, recorder, looked_up, delivered));
     let serving = tokio::spawn(wire::serve(listener, security, gate, limits(settings), stopped));
     Ok(Running { address, store, delivery, clock, stop, serving: vec![serving, admin_serving], history, socket })
 }
@@ -234,6 +239,7 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
 /// Shorter than any store's own patience with an idle connection.
 const IDLE_UPSTREAM: std::time::Duration = std::time::Duration::from_secs(20);
 
+#[expect(clippy::too_many_arguments, reason = "the parts of the gate, each of its own type")]
 fn gate(
     settings: &Settings,
     clock: Clock,
@@ -241,8 +247,14 @@ fn gate(
     upstream: Arc<Upstream>,
     journal: Arc<Journal>,
     recorder: Arc<Recorder>,
+    history: Arc<History>,
+    delivery: Delivery,
 ) -> Gate {
     let rules = rules(settings);
+    let region = settings.account.region.clone();
+    let deliveries = Arc::new(trails::Delivered(delivery));
+    // The settings take no other.
+    let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Gate {
         realm: Realm { region: settings.account.region.clone(), services: &[Service::S3] },
         routing: Routing { base_domain: settings.listen.base_domain.clone(), upstream: kind(settings) },
@@ -253,6 +265,8 @@ fn gate(
         recording: recording(settings),
         body_idle: settings.limits.body_idle,
         documents: Semaphore::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
+        trails: CloudTrail::new(region, store.clone(), deliveries, history, digest_period),
+        calls: Semaphore::new(UNPROVED_CALLS),
         clock,
         store,
         upstream,
@@ -305,6 +319,9 @@ fn recording(settings: &Settings) -> Recording {
         on_failure: audit.on_failure,
     }
 }
+
+/// How many bodies of calls are in memory before it is known who sent them: 4 MiB in all.
+const UNPROVED_CALLS: usize = 16;
 
 fn rules(settings: &Settings) -> Rules {
     Rules {

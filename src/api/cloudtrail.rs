@@ -1,0 +1,320 @@
+//! A subset of CloudTrail's API (version 2013-11-01, awsJson1_1), for the trails of this gate.
+//!
+//! Everybody with a key may see what is recorded and prove what was delivered; root alone changes trails and reads
+//! the events, and takes something from a trail only with a code.
+
+mod change;
+mod input;
+mod lookup;
+mod operation;
+mod place;
+mod ports;
+mod refused;
+mod show;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::authenticate::Principal;
+use crate::clock::Timestamp;
+use crate::gate::{self, Caller, Rules};
+use crate::history::History;
+use crate::mfa::{Codes, Fault, Offer, Proof};
+use crate::operation::Access;
+use crate::store::Store;
+use crate::trail::DigestPeriod;
+use change::{Change, Effect, Planned};
+use input::Input;
+use operation::OpenTo;
+use place::Place;
+
+pub use input::recorded;
+pub use operation::{Operation, UNKNOWN};
+pub use ports::{Deliveries, NoBucket, Progress};
+pub use refused::{Refused, Unreadable};
+
+/// The longest body of a call: the 500 values of a trail's selectors come to a quarter of that.
+pub const LONGEST_BODY: usize = 256 * 1024;
+
+/// The type of every answer's body.
+pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// CloudTrail's API on the trails of one gate.
+#[derive(Debug)]
+pub struct CloudTrail {
+    region: String,
+    store: Store,
+    deliveries: Arc<dyn Deliveries>,
+    history: Arc<History>,
+    /// A new trail's, where the call says nothing of it.
+    digest_period: DigestPeriod,
+}
+
+/// A call whose body is read.
+#[derive(Clone, Debug)]
+pub struct Call {
+    operation: Operation,
+    input: Input,
+}
+
+/// What is said of a call.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be answered as it is.
+    Pass(Permit),
+    Refuse(Denied),
+    /// It may be answered once the caller's code has proved right.
+    Verify(Challenge),
+}
+
+/// Leave to answer one call. Only `judge`, and a met challenge, make one.
+#[derive(Debug)]
+pub struct Permit(Granted);
+
+#[derive(Debug)]
+enum Granted {
+    Change(Planned),
+    Read(Call),
+}
+
+/// A change of root's that passes once the code is proved.
+#[derive(Debug)]
+pub struct Challenge {
+    offer: Codes,
+    planned: Planned,
+}
+
+/// Why a call is refused.
+#[derive(Debug)]
+pub enum Denied {
+    /// It cannot be done, or not by this caller.
+    Call(Refused),
+    /// The second factor is missing, or does not count.
+    Factor(gate::Refusal),
+}
+
+impl CloudTrail {
+    /// The API of this store's account in this region.
+    pub fn new(
+        region: String,
+        store: Store,
+        deliveries: Arc<dyn Deliveries>,
+        history: Arc<History>,
+        digest_period: DigestPeriod,
+    ) -> Self {
+        Self { region, store, deliveries, history, digest_period }
+    }
+
+    /// Judges a call by the trails as they are; if they are others when it is answered, it conflicts. Root comes before the trail and both before the code, so that no code is spent on nothing.
+    pub fn judge(&self, call: Call, caller: &Caller, offer: Offer, rules: Rules, now: Timestamp) -> Verdict {
+        if let Err(refused) = self.may_ask(call.operation, &caller.principal) {
+            return Verdict::Refuse(Denied::Call(refused));
+        }
+        let offer = match offer {
+            Offer::Malformed(header) => return Verdict::Refuse(Denied::Factor(gate::Refusal::MalformedOffer(header))),
+            Offer::Absent => None,
+            Offer::Codes(codes) => Some(codes),
+        };
+        match call.operation.access() {
+            Access::Read => return Verdict::Pass(Permit(Granted::Read(call))),
+            Access::Write => {}
+        }
+        let planned = match change::plan(call.operation, &call.input, &self.store.trails(), &self.place(), now) {
+            Ok(planned) => planned,
+            Err(refused) => return Verdict::Refuse(Denied::Call(refused)),
+        };
+        match planned.effect {
+            Effect::Harmless => Verdict::Pass(Permit(Granted::Change(planned))),
+            Effect::Weakens => match gate::takes_code(caller, offer, rules) {
+                Ok(offer) => Verdict::Verify(Challenge { offer, planned }),
+                Err(refusal) => Verdict::Refuse(Denied::Factor(refusal)),
+            },
+        }
+    }
+
+    /// Answers a call that may be answered.
+    pub async fn answer(&self, permit: Permit, now: Timestamp) -> Result<Value, Refused> {
+        match permit.0 {
+            Granted::Change(planned) => self.change(planned, now).await,
+            Granted::Read(call) => self.read(&call, now).await,
+        }
+    }
+
+    fn may_ask(&self, operation: Operation, principal: &Principal) -> Result<(), Refused> {
+        match (operation.open_to(), principal) {
+            (OpenTo::Anybody, _) | (OpenTo::Root, Principal::Root) => Ok(()),
+            (OpenTo::Root, Principal::User(_)) => {
+                Err(Refused::not_authorized(principal, operation.name(), self.store.account()))
+            }
+        }
+    }
+
+    async fn change(&self, planned: Planned, now: Timestamp) -> Result<Value, Refused> {
+        let (trail, done) = match planned.change {
+            Change::Nothing => return Ok(planned.answer),
+            Change::Delete { was } => {
+                let done = self.store.delete_trail(&was, now).await;
+                (was, done)
+            }
+            Change::Put { was, trail } => {
+                if was.as_ref().is_none_or(|was| was.bucket != trail.bucket) {
+                    let made = self.deliveries.make_bucket(&trail.bucket).await;
+                    made.map_err(|NoBucket| Refused::no_bucket(trail.bucket.as_str()))?;
+                }
+                let done = self.store.put_trail(was.as_deref(), (*trail).clone(), now).await;
+                (trail, done)
+            }
+        };
+        // Told also of a failure: the change may be on the disk all the same.
+        self.deliveries.trails_changed();
+        match done {
+            Ok(()) => Ok(planned.answer),
+            Err(error) => {
+                tracing::warn!(%error, trail = %trail.name, "a trail was not changed");
+                Err(Refused::store(&error, &trail, &self.place()))
+            }
+        }
+    }
+
+    async fn read(&self, call: &Call, now: Timestamp) -> Result<Value, Refused> {
+        let (input, place, trails) = (&call.input, self.place(), self.store.trails());
+        let named = |member: &str| place.trail(input.required(member)?, &trails);
+        match call.operation {
+            Operation::DescribeTrails => {
+                let names = input.texts("trailNameList")?.unwrap_or_default();
+                let mut shown = Vec::new();
+                for name in &names {
+                    match place.trail(name, &trails) {
+                        Ok(trail) => shown.push(show::trail(trail, &place)),
+                        // AWS leaves out what is not there.
+                        Err(refused) if refused.exception == "TrailNotFoundException" => {}
+                        Err(refused) => return Err(refused),
+                    }
+                }
+                if names.is_empty() {
+                    shown = trails.iter().map(|trail| show::trail(trail, &place)).collect();
+                }
+                Ok(json!({ "trailList": shown }))
+            }
+            Operation::GetEventSelectors => Ok(show::selectors(named("TrailName")?, &place)),
+            Operation::GetInsightSelectors => {
+                if input.some_text("EventDataStore")?.is_some() {
+                    return Err(Refused::unsupported("EventDataStore"));
+                }
+                let trail = named("TrailName")?;
+                if !show::has_insights(trail) {
+                    return Err(Refused::no_insights(trail.name.as_str()));
+                }
+                Ok(show::insights(trail, &place))
+            }
+            Operation::GetTrail => Ok(json!({ "Trail": show::trail(named("Name")?, &place) })),
+            Operation::GetTrailStatus => {
+                let trail = named("Name")?;
+                Ok(show::status(trail, &self.deliveries.progress(&trail.name)))
+            }
+            Operation::ListPublicKeys => self.public_keys(input, now),
+            Operation::ListTags => {
+                let arns = input.texts("ResourceIdList")?.ok_or_else(|| Refused::missing("ResourceIdList"))?;
+                no_token(input)?;
+                let tags = arns.iter().map(|arn| Ok(show::tags(place.resource(arn, &trails)?, arn)));
+                Ok(json!({ "ResourceTagList": tags.collect::<Result<Vec<_>, _>>()? }))
+            }
+            Operation::ListTrails => {
+                no_token(input)?;
+                Ok(json!({ "Trails": trails.iter().map(|trail| show::listed(trail, &place)).collect::<Vec<_>>() }))
+            }
+            Operation::LookupEvents => {
+                let query = lookup::query(input)?;
+                let page = self.history.lookup(query).await.map_err(|error| lookup::refused(&error))?;
+                Ok(lookup::answer(page))
+            }
+            Operation::AddTags
+            | Operation::CreateTrail
+            | Operation::DeleteTrail
+            | Operation::PutEventSelectors
+            | Operation::PutInsightSelectors
+            | Operation::RemoveTags
+            | Operation::StartLogging
+            | Operation::StopLogging
+            | Operation::UpdateTrail => Err(Refused::internal()),
+        }
+    }
+
+    /// All keys of a time at once: whoever validates reads one page.
+    fn public_keys(&self, input: &Input, now: Timestamp) -> Result<Value, Refused> {
+        no_token(input)?;
+        let (start, end) = (input.moment("StartTime")?, input.moment("EndTime")?);
+        let (from, to) = match (start, end) {
+            (None, None) => (now, now),
+            (Some(start), None) => (start, Timestamp::from_millis(i64::MAX)),
+            (None, Some(end)) => (Timestamp::from_millis(i64::MIN), end),
+            (Some(start), Some(end)) => (start, end),
+        };
+        if from > to {
+            return Err(Refused::invalid_time_range());
+        }
+        let keys = self.store.signing_keys();
+        let valid = keys.iter().filter(|key| key.valid_from <= to && from <= key.valid_to);
+        Ok(json!({ "PublicKeyList": valid.map(show::public_key).collect::<Vec<_>>() }))
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { account: self.store.account(), region: &self.region, digest_period: self.digest_period }
+    }
+}
+
+/// These lists are whole: a token can only be another's.
+fn no_token(input: &Input) -> Result<(), Refused> {
+    match input.some_text("NextToken")? {
+        None => Ok(()),
+        Some(_) => Err(Refused::invalid_token()),
+    }
+}
+
+impl Call {
+    /// Reads the body of a call.
+    pub fn read(operation: Operation, body: &[u8]) -> Result<Self, Refused> {
+        Ok(Self { operation, input: Input::read(body)? })
+    }
+
+    /// What is asked for.
+    pub fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// `requestParameters` of its event.
+    pub fn recorded(&self) -> Value {
+        self.input.recorded()
+    }
+}
+
+impl Challenge {
+    /// What root offered.
+    pub fn offer(&self) -> &Codes {
+        &self.offer
+    }
+
+    /// Takes the proof.
+    pub fn meet(self, _spent: Proof) -> Permit {
+        Permit(Granted::Change(self.planned))
+    }
+
+    /// Turns a failed offer into its refusal.
+    pub fn fail(self, fault: Fault) -> Denied {
+        Denied::Factor(gate::Refusal::of_fault(self.offer, fault))
+    }
+}
+
+impl Denied {
+    /// What the client is told.
+    pub fn refused(&self) -> Refused {
+        match self {
+            Self::Call(refused) => refused.clone(),
+            Self::Factor(refusal) => Refused::factor(refusal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! What a call would change, and whether that weakens a trail.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::input::{Input, member};
+use super::operation::Operation;
+use super::place::Place;
+use super::refused::Refused;
+use super::show;
+use crate::clock::Timestamp;
+use crate::names::BucketName;
+use crate::store::MOST_TRAILS;
+use crate::trail::{DigestPeriod, KeyPrefix, Logging, Selectors, Trail, TrailName, Validation};
+
+/// What a call would change, and what its answer is then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    pub change: Change,
+    pub effect: Effect,
+    pub answer: Value,
+}
+
+/// What becomes of a trail.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Delete {
+        was: Box<Trail>,
+    },
+    /// It is so already.
+    Nothing,
+    Put {
+        was: Option<Box<Trail>>,
+        trail: Box<Trail>,
+    },
+}
+
+/// Whether a change takes anything from what a trail records, or from what proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// It certainly takes nothing.
+    Harmless,
+    /// It takes something, or may.
+    Weakens,
+}
+
+const MOST_TAGS: usize = 50;
+
+/// Plans a change on the trails as they are.
+pub fn plan(
+    operation: Operation,
+    input: &Input,
+    trails: &[Trail],
+    place: &Place<'_>,
+    now: Timestamp,
+) -> Result<Planned, Refused> {
+    match operation {
+        Operation::AddTags => add_tags(input, trails, place),
+        Operation::CreateTrail => create(input, trails, place, now),
+        Operation::DeleteTrail => {
+            let trail = place.trail(input.required("Name")?, trails)?;
+            Ok(Planned {
+                change: Change::Delete { was: Box::new(trail.clone()) },
+                effect: Effect::Weakens,
+                answer: json!({}),
+            })
+        }
+        Operation::PutEventSelectors => put_event_selectors(input, trails, place),
+        Operation::PutInsightSelectors => put_insight_selectors(input, trails, place),
+        Operation::RemoveTags => remove_tags(input, trails, place),
+        Operation::StartLogging => start(input, trails, place, now),
+        Operation::StopLogging => stop(input, trails, place, now),
+        Operation::UpdateTrail => update(input, trails, place),
+        Operation::DescribeTrails
+        | Operation::GetEventSelectors
+        | Operation::GetInsightSelectors
+        | Operation::GetTrail
+        | Operation::GetTrailStatus
+        | Operation::ListPublicKeys
+        | Operation::ListTags
+        | Operation::ListTrails
+        | Operation::LookupEvents => Err(Refused::internal()),
+    }
+}
+
+/// Whether the trail as it would be certainly records, and proves, whatever it does as it is.
+pub fn effect(before: &Trail, after: &Trail) -> Effect {
+    let logging = |trail: &Trail| matches!(trail.logging, Logging::Started { .. });
+    let weaker = [
+        before.name != after.name,
+        before.bucket != after.bucket,
+        before.prefix != after.prefix,
+        before.validation == Validation::Enabled && after.validation == Validation::Disabled,
+        before.digest_period < after.digest_period,
+        before.global_events && !after.global_events,
+        before.multi_region && !after.multi_region,
+        logging(before) && !logging(after),
+        before.selectors != after.selectors && !after.selectors.covers(&before.selectors),
+        !includes(&after.insight_selectors, &before.insight_selectors),
+    ];
+    if weaker.contains(&true) { Effect::Weakens } else { Effect::Harmless }
+}
+
+fn put(before: &Trail, after: Trail, answer: Value) -> Planned {
+    let effect = effect(before, &after);
+    let change = if *before == after {
+        Change::Nothing
+    } else {
+        Change::Put { was: Some(Box::new(before.clone())), trail: Box::new(after) }
+    };
+    Planned { change, effect, answer }
+}
+
+fn create(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+    refuse_unsupported(input)?;
+    let text = input.required("Name")?;
+    if text.is_empty() {
+        return Err(Refused::no_trail_named());
+    }
+    let name = TrailName::parse(text).map_err(Refused::invalid_name)?;
+    let mut trail = Trail::new(name, bucket(input.required("S3BucketName")?)?, now);
+    trail.prefix = prefix(input.some_text("S3KeyPrefix")?)?;
+    trail.digest_period = place.digest_period;
+    describe(&mut trail, input)?;
+    if let Some(list) = input.list("TagsList")? {
+        add_to(&mut trail, list)?;
+    }
+    if trails.iter().any(|known| known.name == trail.name) {
+        return Err(Refused::trail_exists(trail.name.as_str(), place.account));
+    }
+    if trails.len() >= MOST_TRAILS {
+        return Err(Refused::too_many_trails(place.account, trails.len(), place.region));
+    }
+    let answer = show::definition(&trail, place);
+    let change = Change::Put { was: None, trail: Box::new(trail) };
+    Ok(Planned { change, effect: Effect::Harmless, answer })
+}
+
+fn update(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    refuse_unsupported(input)?;
+    let before = place.trail(input.required("Name")?, trails)?;
+    let mut trail = before.clone();
+    if let Some(name) = input.some_text("S3BucketName")? {
+        trail.bucket = bucket(name)?;
+    }
+    if let Some(text) = input.text("S3KeyPrefix")? {
+        trail.prefix = prefix(Some(text).filter(|text| !text.is_empty()))?;
+    }
+    describe(&mut trail, input)?;
+    let answer = show::definition(&trail, place);
+    Ok(put(before, trail, answer))
+}
+
+/// Takes the members that CreateTrail and UpdateTrail share; what is left out stays.
+fn describe(trail: &mut Trail, input: &Input) -> Result<(), Refused> {
+    if let Some(enabled) = input.flag("EnableLogFileValidation")? {
+        trail.validation = if enabled { Validation::Enabled } else { Validation::Disabled };
+    }
+    trail.global_events = input.flag("IncludeGlobalServiceEvents")?.unwrap_or(trail.global_events);
+    trail.multi_region = input.flag("IsMultiRegionTrail")?.unwrap_or(trail.multi_region);
+    if trail.multi_region && !trail.global_events {
+        return Err(Refused::invalid_combination("Multi-Region trail must include global service events."));
+    }
+    // Ours: AWS's digests are of an hour.
+    if let Some(seconds) = input.whole_number("DigestPeriodSeconds")? {
+        let period = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        trail.digest_period = DigestPeriod::parse(period).map_err(|error| Refused::invalid_digest_period(&error))?;
+    }
+    Ok(())
+}
+
+/// What would make people believe that something is done which is not.
+fn refuse_unsupported(input: &Input) -> Result<(), Refused> {
+    for name in ["SnsTopicName", "CloudWatchLogsLogGroupArn", "CloudWatchLogsRoleArn", "KmsKeyId"] {
+        if input.some_text(name)?.is_some() {
+            return Err(Refused::unsupported(name));
+        }
+    }
+    for name in ["IsOrganizationTrail", "RecursiveLogging"] {
+        if input.flag(name)? == Some(true) {
+            return Err(Refused::unsupported(name));
+        }
+    }
+    Ok(())
+}
+
+fn bucket(name: &str) -> Result<BucketName, Refused> {
+    BucketName::parse(name).map_err(|_| Refused::invalid_bucket(name))
+}
+
+fn prefix(text: Option<&str>) -> Result<Option<KeyPrefix>, Refused> {
+    text.map(KeyPrefix::parse).transpose().map_err(Refused::invalid_prefix)
+}
+
+fn start(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+    let before = place.trail(input.required("Name")?, trails)?;
+    let logging = match before.logging {
+        // Begun anew, it would begin a new chain of digests.
+        Logging::Started { .. } => before.logging,
+        Logging::Never | Logging::Stopped { .. } => Logging::Started { at: now },
+    };
+    Ok(put(before, Trail { logging, ..before.clone() }, json!({})))
+}
+
+fn stop(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+    let before = place.trail(input.required("Name")?, trails)?;
+    let logging = match before.logging {
+        Logging::Started { at: started } => Logging::Stopped { started, at: now },
+        Logging::Never | Logging::Stopped { .. } => before.logging,
+    };
+    Ok(put(before, Trail { logging, ..before.clone() }, json!({})))
+}
+
+fn put_event_selectors(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    let before = place.trail(input.required("TrailName")?, trails)?;
+    let selectors = match (input.value("EventSelectors"), input.value("AdvancedEventSelectors")) {
+        (Some(basic), None) => Selectors::parse_basic(basic),
+        (None, Some(advanced)) => Selectors::parse_advanced(advanced),
+        (Some(_), Some(_)) | (None, None) => return Err(Refused::one_kind_of_selectors()),
+    };
+    let after = Trail { selectors: selectors.map_err(Refused::selectors)?, ..before.clone() };
+    let answer = show::selectors(&after, place);
+    Ok(put(before, after, answer))
+}
+
+fn put_insight_selectors(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    for name in ["EventDataStore", "InsightsDestination"] {
+        if input.some_text(name)?.is_some() {
+            return Err(Refused::unsupported(name));
+        }
+    }
+    let before = place.trail(input.required("TrailName")?, trails)?;
+    let list = input.list("InsightSelectors")?.ok_or_else(|| Refused::missing("InsightSelectors"))?;
+    let mut selectors = Vec::new();
+    for selector in list {
+        let kind = member(selector, "InsightType")?;
+        if !matches!(kind, "ApiCallRateInsight" | "ApiErrorRateInsight") {
+            return Err(Refused::invalid_insights(format!("InsightType is not known: {kind}")));
+        }
+        if selectors.iter().any(|known: &Value| known.get("InsightType") == selector.get("InsightType")) {
+            return Err(Refused::invalid_insights(format!("InsightType is repeated: {kind}")));
+        }
+        selectors.push(insight_selector(kind, selector)?);
+    }
+    let after = Trail { insight_selectors: Value::Array(selectors), ..before.clone() };
+    let answer = show::insights(&after, place);
+    Ok(put(before, after, answer))
+}
+
+fn insight_selector(kind: &str, selector: &Value) -> Result<Value, Refused> {
+    let mut written = json!({ "InsightType": kind });
+    let Some(categories) = selector.get("EventCategories").filter(|value| !value.is_null()) else { return Ok(written) };
+    let known = |value: &Value| matches!(value.as_str(), Some("Data" | "Management"));
+    match categories.as_array() {
+        Some(list) if list.len() <= 2 && list.iter().all(known) => {}
+        Some(_) | None => return Err(Refused::invalid_insights("EventCategories can hold Management and Data.")),
+    }
+    if let Some(members) = written.as_object_mut() {
+        members.insert("EventCategories".to_owned(), categories.clone());
+    }
+    Ok(written)
+}
+
+/// Whether each entry of the one list is in the other.
+fn includes(wide: &Value, narrow: &Value) -> bool {
+    let entries = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    let wide = entries(wide);
+    entries(narrow).iter().all(|entry| wide.contains(entry))
+}
+
+fn add_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    let before = place.resource(input.required("ResourceId")?, trails)?;
+    let mut trail = before.clone();
+    add_to(&mut trail, input.list("TagsList")?.ok_or_else(|| Refused::missing("TagsList"))?)?;
+    Ok(put(before, trail, json!({})))
+}
+
+fn remove_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    let before = place.resource(input.required("ResourceId")?, trails)?;
+    let mut trail = before.clone();
+    for tag in input.list("TagsList")?.ok_or_else(|| Refused::missing("TagsList"))? {
+        trail.tags.remove(member(tag, "Key")?);
+    }
+    Ok(put(before, trail, json!({})))
+}
+
+fn add_to(trail: &mut Trail, list: &[Value]) -> Result<(), Refused> {
+    for tag in list {
+        let key = member(tag, "Key")?;
+        let value = match tag.get("Value").filter(|value| !value.is_null()) {
+            Some(_) => member(tag, "Value")?,
+            None => "",
+        };
+        let legal = |text: &str| {
+            text.chars().all(|letter| letter.is_alphanumeric() || letter == ' ' || "_.:/=+-@".contains(letter))
+        };
+        if !(1..=128).contains(&key.chars().count()) || !legal(key) || key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(Refused::invalid_tag(
+                "A tag's key is 1 to 128 letters, digits, spaces and _.:/=+-@, and does not begin with aws:.",
+            ));
+        }
+        if value.chars().count() > 256 || !legal(value) {
+            return Err(Refused::invalid_tag("A tag's value is up to 256 letters, digits, spaces and _.:/=+-@."));
+        }
+        trail.tags.insert(key.to_owned(), value.to_owned());
+    }
+    if trail.tags.len() > MOST_TAGS { Err(Refused::too_many_tags(MOST_TAGS)) } else { Ok(()) }
+}

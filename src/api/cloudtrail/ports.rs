@@ -1,0 +1,31 @@
+//! What of delivery the API stands upon.
+
+use std::fmt::Debug;
+
+use crate::clock::Timestamp;
+use crate::names::BucketName;
+use crate::store::Promise;
+use crate::trail::TrailName;
+
+/// How trails are delivered.
+pub trait Deliveries: Debug + Send + Sync {
+    /// Makes the bucket, if it is not there.
+    fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>>;
+    /// How far a trail was delivered.
+    fn progress(&self, name: &TrailName) -> Progress;
+    /// Says that trails changed.
+    fn trails_changed(&self);
+}
+
+/// The bucket is not there and cannot be made; the log has the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoBucket;
+
+/// How far a trail was delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub latest_delivery: Option<Timestamp>,
+    pub delivery_error: Option<String>,
+    pub latest_digest: Option<Timestamp>,
+    pub digest_error: Option<String>,
+}

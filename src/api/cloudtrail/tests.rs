@@ -1,0 +1,425 @@
+//! The API, asked as a client asks it: what is answered, and what needs a code.
+
+use std::fmt::Write as _;
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::change::{Effect, effect};
+use super::*;
+use crate::audit::journal::{Journal, Options};
+use crate::authenticate::Form;
+use crate::clock::Clock;
+use crate::gate::{LoopbackTrust, Profile, Replication};
+use crate::names::{BucketName, UserName};
+use crate::store::testing::{codes, enrolled, in_memory};
+use crate::store::{NewDevice, Promise, SigningKey};
+use crate::trail::{Logging, Selectors, Trail, TrailName, Validation};
+use crate::wire::Transport;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
+const RULES: Rules = Rules {
+    profile: Profile::Strict,
+    replication: Replication::ProtectedBucket,
+    loopback_is_secure: LoopbackTrust::Trusted,
+};
+
+/// An API on a store without a disk.
+struct Bench {
+    api: CloudTrail,
+    store: Store,
+    deliveries: Arc<Noted>,
+    device: NewDevice,
+    _directory: tempfile::TempDir,
+}
+
+/// Deliveries that remember what they were told.
+#[derive(Debug, Default)]
+struct Noted {
+    made: Mutex<Vec<String>>,
+    told: Mutex<usize>,
+}
+
+impl Deliveries for Noted {
+    fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>> {
+        Box::pin(async move {
+            if bucket.as_str() == "impossible" {
+                return Err(NoBucket);
+            }
+            self.made.lock().unwrap().push(bucket.to_string());
+            Ok(())
+        })
+    }
+
+    fn progress(&self, _: &TrailName) -> Progress {
+        Progress { latest_delivery: Some(NOW), digest_error: Some("AccessDenied".to_owned()), ..Progress::default() }
+    }
+
+    fn trails_changed(&self) {
+        *self.told.lock().unwrap() += 1;
+    }
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let journal_directory = directory.path().join("journal");
+        let options = Options { segment_size: 1 << 20, ..Options::default() };
+        let (journal, _) = Journal::open(&journal_directory, options).unwrap();
+        let keep = std::time::Duration::from_secs(86_400);
+        let path = directory.path().join("history");
+        let history = History::start(&path, Arc::new(journal), &journal_directory, keep, Clock::System).unwrap();
+        let (store, _, _) = in_memory(NOW).await;
+        let device = enrolled(&store, "phone", NOW).await;
+        let deliveries = Arc::new(Noted::default());
+        let (region, history) = ("us-east-1".to_owned(), Arc::new(history));
+        let api = CloudTrail::new(region, store.clone(), deliveries.clone(), history, DigestPeriod::HOUR);
+        Self { api, store, deliveries, device, _directory: directory }
+    }
+
+    /// With a trail that records all management events, logs, and is validated.
+    async fn with_trail() -> Self {
+        let bench = Self::new().await;
+        bench.done("CreateTrail", json!({"Name": "main", "S3BucketName": "logs", "S3KeyPrefix": "a"})).await;
+        bench.done("StartLogging", json!({"Name": "main"})).await;
+        bench
+    }
+
+    /// Asks as root without a code.
+    async fn ask(&self, operation: &str, body: Value) -> Result<Value, Refused> {
+        let call = call(operation, &body)?;
+        match self.api.judge(call, &root(), Offer::Absent, RULES, NOW) {
+            Verdict::Pass(permit) => self.api.answer(permit, NOW).await,
+            Verdict::Refuse(denied) => Err(denied.refused()),
+            Verdict::Verify(_) => panic!("nothing was offered"),
+        }
+    }
+
+    async fn done(&self, operation: &str, body: Value) -> Value {
+        self.ask(operation, body).await.unwrap_or_else(|refused| panic!("{operation}: {refused:?}"))
+    }
+
+    async fn exception(&self, operation: &str, body: Value) -> &'static str {
+        self.ask(operation, body).await.expect_err("refused").exception
+    }
+
+    fn trail(&self) -> Trail {
+        self.store.trail(&TrailName::parse("main").unwrap()).expect("there")
+    }
+}
+
+fn call(operation: &str, body: &Value) -> Result<Call, Refused> {
+    Call::read(Operation::of_target(operation)?, body.to_string().as_bytes())
+}
+
+fn root() -> Caller {
+    Caller { principal: Principal::Root, form: Form::AuthHeader, transport: Transport::Tls }
+}
+
+fn alice() -> Caller {
+    Caller { principal: Principal::User(UserName::parse("alice").unwrap()), ..root() }
+}
+
+/// Every operation, those that can weaken a trail both ways.
+fn cases() -> Vec<(&'static str, &'static str, Value)> {
+    let name = json!({"Name": "main"});
+    let arn = "arn:aws:cloudtrail:us-east-1:ACCOUNT:trail/main";
+    let tags = json!({"ResourceId": arn, "TagsList": [{"Key": "team", "Value": "red"}]});
+    let update = |member: &str, value: Value| json!({"Name": "main", member: value});
+    let selecting = |selectors: Value| json!({"TrailName": "main", "EventSelectors": selectors});
+    let all_data = json!([{"ReadWriteType": "All", "IncludeManagementEvents": true,
+        "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]);
+    vec![
+        ("AddTags", "", tags.clone()),
+        ("CreateTrail", "another", json!({"Name": "other", "S3BucketName": "logs2"})),
+        ("DeleteTrail", "", name.clone()),
+        ("DescribeTrails", "", json!({})),
+        ("GetEventSelectors", "", json!({"TrailName": "main"})),
+        ("GetInsightSelectors", "", json!({"TrailName": "main"})),
+        ("GetTrail", "", name.clone()),
+        ("GetTrailStatus", "", name.clone()),
+        ("ListPublicKeys", "", json!({})),
+        ("ListTags", "", json!({"ResourceIdList": [arn]})),
+        ("ListTrails", "", json!({})),
+        ("LookupEvents", "", json!({})),
+        ("PutEventSelectors", "the same", selecting(json!([{}]))),
+        ("PutEventSelectors", "wider", selecting(all_data)),
+        ("PutEventSelectors", "narrower", selecting(json!([{"ReadWriteType": "WriteOnly"}]))),
+        (
+            "PutInsightSelectors",
+            "wider",
+            json!({"TrailName": "main", "InsightSelectors": [{"InsightType": "ApiCallRateInsight"}]}),
+        ),
+        ("PutInsightSelectors", "none", json!({"TrailName": "main", "InsightSelectors": []})),
+        ("RemoveTags", "", tags),
+        ("StartLogging", "", name.clone()),
+        ("StopLogging", "", name.clone()),
+        ("UpdateTrail", "nothing", name),
+        ("UpdateTrail", "the same bucket", update("S3BucketName", "logs".into())),
+        ("UpdateTrail", "another bucket", update("S3BucketName", "elsewhere".into())),
+        ("UpdateTrail", "another prefix", update("S3KeyPrefix", "b".into())),
+        ("UpdateTrail", "no prefix", update("S3KeyPrefix", "".into())),
+        ("UpdateTrail", "no validation", update("EnableLogFileValidation", false.into())),
+        ("UpdateTrail", "shorter digests", update("DigestPeriodSeconds", 60.into())),
+        ("UpdateTrail", "longer digests", update("DigestPeriodSeconds", 7200.into())),
+        ("UpdateTrail", "no global events", update("IncludeGlobalServiceEvents", false.into())),
+        ("UpdateTrail", "all regions", update("IsMultiRegionTrail", true.into())),
+    ]
+}
+
+#[tokio::test]
+async fn every_call_has_its_verdict() {
+    let bench = Bench::with_trail().await;
+    let callers = [
+        ("root over TLS", root()),
+        ("root on this machine", Caller { transport: Transport::Loopback, ..root() }),
+        ("root in the clear", Caller { transport: Transport::Plain, ..root() }),
+        ("root by a URL", Caller { form: Form::QueryString, ..root() }),
+        ("a user", alice()),
+    ];
+    let offers = [("no code", None), ("no serial", Some("123456")), ("a code", Some("20899872 123456"))];
+    let account = bench.store.account().as_str();
+    let mut table = String::new();
+    for (operation, what, body) in cases() {
+        writeln!(table, "{operation} {what}").unwrap();
+        let body = serde_json::from_str(&body.to_string().replace("ACCOUNT", account)).unwrap();
+        for (who, caller) in &callers {
+            for (offered, header) in offers {
+                let call = call(operation, &body).expect("legal");
+                let said = match bench.api.judge(call, caller, Offer::parse(header), RULES, NOW) {
+                    Verdict::Pass(_) => "passes".to_owned(),
+                    Verdict::Verify(_) => "VERIFY".to_owned(),
+                    Verdict::Refuse(Denied::Factor(refusal)) => format!("refused: {refusal:?}"),
+                    Verdict::Refuse(Denied::Call(refused)) => format!("refused: {}", refused.exception),
+                };
+                writeln!(table, "  {who}, {offered}: {said}").unwrap();
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn every_operation_is_among_the_cases() {
+    let cases = cases();
+    for operation in Operation::ALL {
+        assert!(cases.iter().any(|(name, _, _)| *name == operation.name()), "{operation:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_where_tls_is_asked_for_is_not_taken_in_the_clear() {
+    let bench = Bench::with_trail().await;
+    let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..RULES };
+    let caller = Caller { transport: Transport::Loopback, ..root() };
+    let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
+    let verdict = bench.api.judge(stop, &caller, Offer::parse(Some("20899872 123456")), rules, NOW);
+    assert!(matches!(verdict, Verdict::Refuse(Denied::Factor(gate::Refusal::InsecureTransport))));
+}
+
+#[tokio::test]
+async fn a_trail_is_weakened_by_a_spent_code() {
+    let bench = Bench::with_trail().await;
+    assert_eq!(bench.exception("StopLogging", json!({"Name": "main"})).await, "AccessDeniedException");
+    let later = NOW.plus(std::time::Duration::from_secs(60));
+    let offer = Offer::Codes(codes(&bench.device, 1, later));
+    let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
+    let Verdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later) else { panic!("no code") };
+    let proof = bench.store.spend(challenge.offer(), &Principal::Root, later).await.expect("right");
+    assert_eq!(bench.api.answer(challenge.meet(proof), later).await, Ok(json!({})));
+    assert_eq!(bench.trail().logging, Logging::Stopped { started: NOW, at: later });
+}
+
+#[tokio::test]
+async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
+    let bench = Bench::with_trail().await;
+    let wider = json!({"TrailName": "main", "EventSelectors": [{}]});
+    let tags = json!({"Name": "main", "DigestPeriodSeconds": 60});
+    let judged = |operation, body: &Value| match bench.api.judge(
+        call(operation, body).unwrap(),
+        &root(),
+        Offer::Absent,
+        RULES,
+        NOW,
+    ) {
+        Verdict::Pass(permit) => permit,
+        Verdict::Refuse(denied) => panic!("{denied:?}"),
+        Verdict::Verify(_) => panic!("a code is wanted"),
+    };
+    let first = judged("UpdateTrail", &tags);
+    let second = judged("UpdateTrail", &json!({"Name": "main", "DigestPeriodSeconds": 120}));
+    let nothing = judged("PutEventSelectors", &wider);
+    assert!(bench.api.answer(first, NOW).await.is_ok());
+    assert_eq!(bench.api.answer(second, NOW).await.expect_err("late").exception, "ConflictException");
+    assert!(bench.api.answer(nothing, NOW).await.is_ok(), "it changes nothing");
+    assert_eq!(bench.trail().digest_period.duration().as_secs(), 60);
+}
+
+#[tokio::test]
+async fn a_trail_is_made_and_shown_as_aws_shows_it() {
+    let bench = Bench::new().await;
+    let account = bench.store.account().as_str();
+    let arn = format!("arn:aws:cloudtrail:us-east-1:{account}:trail/main");
+    let made = bench.done("CreateTrail", json!({"Name": "main", "S3BucketName": "logs", "S3KeyPrefix": "a/b"})).await;
+    let definition = json!({"Name": "main", "S3BucketName": "logs", "S3KeyPrefix": "a/b",
+        "IncludeGlobalServiceEvents": true, "IsMultiRegionTrail": false, "TrailARN": arn,
+        "LogFileValidationEnabled": true, "IsOrganizationTrail": false, "DigestPeriodSeconds": 3600});
+    assert_eq!(made, definition);
+    assert_eq!(*bench.deliveries.made.lock().unwrap(), ["logs"]);
+    assert_eq!(*bench.deliveries.told.lock().unwrap(), 1);
+
+    let mut shown = definition;
+    shown["HomeRegion"] = "us-east-1".into();
+    shown["HasCustomEventSelectors"] = false.into();
+    shown["HasInsightSelectors"] = false.into();
+    assert_eq!(bench.done("GetTrail", json!({"Name": arn})).await, json!({"Trail": shown}));
+    assert_eq!(bench.done("DescribeTrails", json!({})).await, json!({"trailList": [shown]}));
+    let named = json!({"trailNameList": ["other", "main"], "includeShadowTrails": false});
+    assert_eq!(bench.done("DescribeTrails", named).await, json!({"trailList": [shown]}));
+    let listed = json!({"Trails": [{"TrailARN": arn, "Name": "main", "HomeRegion": "us-east-1"}]});
+    assert_eq!(bench.done("ListTrails", json!({})).await, listed);
+    let selectors = bench.done("GetEventSelectors", json!({"TrailName": "main"})).await;
+    assert_eq!(selectors["TrailARN"], arn);
+    assert_eq!(selectors["EventSelectors"][0]["IncludeManagementEvents"], true);
+}
+
+#[tokio::test]
+async fn the_status_says_since_when_and_how_far() {
+    let bench = Bench::new().await;
+    bench.done("CreateTrail", json!({"Name": "main", "S3BucketName": "logs"})).await;
+    let status = bench.done("GetTrailStatus", json!({"Name": "main"})).await;
+    assert_eq!((&status["IsLogging"], &status["StartLoggingTime"]), (&json!(false), &Value::Null));
+    bench.done("StartLogging", json!({"Name": "main"})).await;
+    let status = bench.done("GetTrailStatus", json!({"Name": "main"})).await;
+    assert_eq!((&status["IsLogging"], &status["StartLoggingTime"]), (&json!(true), &json!(NOW.seconds())));
+    assert_eq!(status["LatestDeliveryTime"], json!(NOW.seconds()));
+    assert_eq!(status["LatestDigestDeliveryError"], "AccessDenied");
+    assert_eq!(status["TimeLoggingStarted"], NOW.iso_extended());
+}
+
+#[tokio::test]
+async fn starting_a_trail_that_logs_begins_nothing_anew() {
+    let bench = Bench::with_trail().await;
+    let call = call("StartLogging", &json!({"Name": "main"})).unwrap();
+    let later = NOW.plus(std::time::Duration::from_secs(60));
+    let Verdict::Pass(permit) = bench.api.judge(call, &root(), Offer::Absent, RULES, later) else { panic!("refused") };
+    assert_eq!(bench.api.answer(permit, later).await, Ok(json!({})));
+    assert_eq!(bench.trail().logging, Logging::Started { at: NOW });
+}
+
+#[tokio::test]
+async fn what_cannot_be_has_awss_name() {
+    let bench = Bench::with_trail().await;
+    let basic = json!([{}]);
+    for (operation, body, exception) in [
+        ("CreateTrail", json!({"Name": "main", "S3BucketName": "logs"}), "TrailAlreadyExistsException"),
+        ("CreateTrail", json!({"Name": "a", "S3BucketName": "logs"}), "InvalidTrailNameException"),
+        ("CreateTrail", json!({"Name": "", "S3BucketName": "logs"}), "InvalidTrailNameException"),
+        ("CreateTrail", json!({"S3BucketName": "logs"}), "ValidationException"),
+        ("CreateTrail", json!({"Name": "new", "S3BucketName": "No"}), "InvalidS3BucketNameException"),
+        ("CreateTrail", json!({"Name": "new", "S3BucketName": "impossible"}), "S3BucketDoesNotExistException"),
+        ("CreateTrail", json!({"Name": "new", "S3BucketName": "b-1", "S3KeyPrefix": "/"}), "InvalidS3PrefixException"),
+        (
+            "CreateTrail",
+            json!({"Name": "new", "S3BucketName": "b-1", "KmsKeyId": "k"}),
+            "UnsupportedOperationException",
+        ),
+        (
+            "CreateTrail",
+            json!({"Name": "new", "S3BucketName": "b-1", "IsMultiRegionTrail": true, "IncludeGlobalServiceEvents": false}),
+            "InvalidParameterCombinationException",
+        ),
+        (
+            "CreateTrail",
+            json!({"Name": "new", "S3BucketName": "b-1", "DigestPeriodSeconds": 59}),
+            "InvalidParameterException",
+        ),
+        ("CreateTrail", json!({"Name": 7, "S3BucketName": "b-1"}), "SerializationException"),
+        ("UpdateTrail", json!({"Name": "other"}), "TrailNotFoundException"),
+        ("DeleteTrail", json!({"Name": "arn:aws:s3:::x"}), "CloudTrailARNInvalidException"),
+        ("GetTrail", json!({"Name": "other"}), "TrailNotFoundException"),
+        ("PutEventSelectors", json!({"TrailName": "main"}), "InvalidEventSelectorsException"),
+        (
+            "PutEventSelectors",
+            json!({"TrailName": "main", "EventSelectors": basic, "AdvancedEventSelectors": basic}),
+            "InvalidEventSelectorsException",
+        ),
+        ("PutEventSelectors", json!({"TrailName": "main", "EventSelectors": []}), "InvalidEventSelectorsException"),
+        (
+            "PutInsightSelectors",
+            json!({"TrailName": "main", "InsightSelectors": [{"InsightType": "x"}]}),
+            "InvalidInsightSelectorsException",
+        ),
+        ("GetInsightSelectors", json!({"TrailName": "main"}), "InsightNotEnabledException"),
+        ("AddTags", json!({"ResourceId": "main", "TagsList": []}), "CloudTrailARNInvalidException"),
+        ("ListPublicKeys", json!({"StartTime": 2, "EndTime": 1}), "InvalidTimeRangeException"),
+        ("ListPublicKeys", json!({"NextToken": "x"}), "InvalidTokenException"),
+        ("LookupEvents", json!({"NextToken": "x"}), "InvalidNextTokenException"),
+        (
+            "LookupEvents",
+            json!({"LookupAttributes": [{"AttributeKey": "Nonsense", "AttributeValue": "x"}]}),
+            "InvalidLookupAttributesException",
+        ),
+        ("StartQuery", json!({}), "UnknownOperationException"),
+    ] {
+        assert_eq!(bench.exception(operation, body.clone()).await, exception, "{operation} {body}");
+    }
+    for number in 2..=5 {
+        bench.done("CreateTrail", json!({"Name": format!("trail-{number}"), "S3BucketName": "logs"})).await;
+    }
+    let sixth = json!({"Name": "trail-6", "S3BucketName": "logs"});
+    assert_eq!(bench.exception("CreateTrail", sixth).await, "MaximumNumberOfTrailsExceededException");
+}
+
+#[tokio::test]
+async fn tags_are_kept_within_their_limits() {
+    let bench = Bench::with_trail().await;
+    let arn = format!("arn:aws:cloudtrail:us-east-1:{}:trail/main", bench.store.account());
+    let tagged = |tags: Value| json!({"ResourceId": arn, "TagsList": tags});
+    bench.done("AddTags", tagged(json!([{"Key": "team", "Value": "red"}, {"Key": "empty"}]))).await;
+    let listed = bench.done("ListTags", json!({"ResourceIdList": [arn]})).await;
+    let expected = json!([{"Key": "empty", "Value": ""}, {"Key": "team", "Value": "red"}]);
+    assert_eq!(listed, json!({"ResourceTagList": [{"ResourceId": arn, "TagsList": expected}]}));
+    bench.done("RemoveTags", tagged(json!([{"Key": "empty"}]))).await;
+    assert_eq!(bench.trail().tags.len(), 1);
+    for bad in [json!([{"Key": ""}]), json!([{"Key": "aws:x"}]), json!([{"Key": "a", "Value": "b".repeat(257)}])] {
+        assert_eq!(bench.exception("AddTags", tagged(bad)).await, "InvalidTagParameterException");
+    }
+    let many: Vec<Value> = (0..51).map(|number| json!({"Key": format!("k{number}")})).collect();
+    assert_eq!(bench.exception("AddTags", tagged(many.into())).await, "TagsLimitExceededException");
+}
+
+#[tokio::test]
+async fn the_keys_of_a_time_are_all_shown_at_once() {
+    let bench = Bench::new().await;
+    let month = std::time::Duration::from_secs(30 * 86_400);
+    for number in 0..3 {
+        let valid_from = NOW.plus(month * number);
+        let public = vec![u8::try_from(number).unwrap(); 270];
+        let key = SigningKey { public, valid_from, valid_to: valid_from.plus(month), private: None };
+        bench.store.add_signing_key(key, month, NOW).await.expect("kept");
+    }
+    let count = async |body| bench.done("ListPublicKeys", body).await["PublicKeyList"].as_array().unwrap().len();
+    let (start, month) = (NOW.seconds(), 30 * 86_400);
+    assert_eq!(count(json!({})).await, 1, "the one of now");
+    assert_eq!(count(json!({"StartTime": start, "EndTime": start + 3 * month})).await, 3);
+    assert_eq!(count(json!({"StartTime": start + month + 1, "EndTime": start + month + 2})).await, 1);
+    assert_eq!(count(json!({"EndTime": start - 1})).await, 0);
+    let shown = &bench.done("ListPublicKeys", json!({})).await["PublicKeyList"][0];
+    assert_eq!(shown["ValidityStartTime"], json!(start));
+    assert_eq!(shown["Fingerprint"].as_str().map(str::len), Some(32));
+    assert!(shown["Value"].as_str().unwrap().starts_with("AAAA"));
+}
+
+#[test]
+fn only_what_certainly_takes_nothing_is_harmless() {
+    let name = TrailName::parse("main").unwrap();
+    let trail = Trail::new(name, BucketName::parse("logs").unwrap(), NOW);
+    assert_eq!(effect(&trail, &trail), Effect::Harmless);
+    let wide =
+        Selectors::parse_basic(&json!([{"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]));
+    let wide = Trail { selectors: wide.unwrap(), ..trail.clone() };
+    assert_eq!((effect(&trail, &wide), effect(&wide, &trail)), (Effect::Harmless, Effect::Weakens));
+    let unproved = Trail { validation: Validation::Disabled, ..trail.clone() };
+    assert_eq!((effect(&unproved, &trail), effect(&trail, &unproved)), (Effect::Harmless, Effect::Weakens));
+}

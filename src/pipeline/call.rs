@@ -1,0 +1,284 @@
+//! The story of a call of CloudTrail's API, in the order in which it happens.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use super::Gate;
+use super::ending::{Ending, Reading};
+use super::judgement::{Offered, of_fault, of_refusal};
+use super::reply::Reply;
+use crate::api::cloudtrail::{
+    CONTENT_TYPE, Call, Challenge, Denied, LONGEST_BODY, Operation, Permit, Refused, UNKNOWN, Unreadable, Verdict,
+    recorded,
+};
+use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Source};
+use crate::authenticate::{self, Intake, Payload, Promises, Realm, Service, Unproved, claimed_service};
+use crate::clock::Timestamp;
+use crate::gate::{Caller, MfaDelete};
+use crate::mfa::Offer;
+use crate::operation::Access;
+use crate::store::SpendError;
+use crate::wire::{Body, BodyFault, Head, Method};
+
+/// The header that names a call's operation; S3 does not know it.
+const TARGET: &str = "x-amz-target";
+
+/// What of an unknown target is recorded.
+const LONGEST_TARGET: usize = 256;
+
+/// A call of somebody who is known.
+struct Asked {
+    call: Call,
+    caller: Caller,
+    offer: Offer,
+    now: Timestamp,
+}
+
+/// Whether a request comes to this door. Nothing of it is proved: each door takes the signatures of its own service
+/// alone, so that a request which chose the wrong one is refused there.
+pub(super) fn is_one(head: &Head) -> bool {
+    head.headers.has(TARGET) && claimed_service(head) == Some(Service::CloudTrail)
+}
+
+impl Gate {
+    /// Answers a call.
+    pub(super) async fn call(
+        self: Arc<Self>,
+        head: Head,
+        incoming: Incoming,
+        mut draft: Draft,
+        mut ending: Ending,
+    ) -> Response<Reply> {
+        let asked = match self.read_call(&head, incoming, &mut draft, &mut ending).await {
+            Ok(asked) => asked,
+            Err(unasked) => return self.end_call(draft, Err(unasked.refused), ending, unasked.access).await,
+        };
+        ending.duty = self.recording.duty(asked.call.operation().access(), None);
+        match asked.call.operation().access() {
+            Access::Read => self.carry_out_call(asked, draft, ending).await,
+            // What changes something finishes also when who asked for it leaves.
+            Access::Write => {
+                let fallback = ending.clone();
+                let finishing = tokio::spawn(self.carry_out_call(asked, draft, ending));
+                finishing.await.unwrap_or_else(|_| fallback.json_error(&Refused::internal()))
+            }
+        }
+    }
+
+    /// What is asked, and by whom: the body is read first, since the signature covers it.
+    async fn read_call(
+        &self,
+        head: &Head,
+        incoming: Incoming,
+        draft: &mut Draft,
+        ending: &mut Ending,
+    ) -> Result<Asked, Unasked> {
+        let now = self.clock.now();
+        let operation = Operation::of_target(head.headers.value(TARGET).unwrap_or_default());
+        // Named before it is known who asks, so that the record of a refusal says what was refused.
+        name(draft, operation.as_ref().ok().copied(), &Value::Null);
+        let realm = Realm { region: self.realm.region.clone(), services: &[Service::CloudTrail] };
+        let rejected = |rejected| Unasked::by_nobody(Refused::rejected(&rejected));
+        let unproved = Unproved::read(head, now, &realm).map_err(|why| {
+            why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
+            rejected(why)
+        })?;
+        draft.claimed_by(unproved.claimed_key());
+        let body = self.read_body(head, incoming, ending).await.map_err(Unasked::by_nobody)?;
+        let signed = unproved.with_body(&body, &self.keyring).map_err(rejected)?;
+        draft.signed_by(&signed.principal, &signed.key_id, signed.form);
+        let access = operation.as_ref().map_or(Access::Write, |operation| operation.access());
+        let by_caller = |refused| Unasked { refused, access };
+        let operation = operation.map_err(|refused| {
+            let target: String = head.headers.value(TARGET).unwrap_or_default().chars().take(LONGEST_TARGET).collect();
+            name(draft, None, &json!({ "target": target }));
+            by_caller(refused)
+        })?;
+        let call = Call::read(operation, &body).map_err(by_caller)?;
+        name(draft, Some(call.operation()), &call.recorded());
+        let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
+        Ok(Asked { call, caller, offer: Offer::parse(head.headers.value("x-amz-mfa")), now })
+    }
+
+    /// Reads the body of somebody who may be anybody: few at a time, in rooms of their own, and not for long.
+    async fn read_body(&self, head: &Head, incoming: Incoming, ending: &mut Ending) -> Result<Bytes, Refused> {
+        let refused = |unreadable| Err(Refused::unreadable(unreadable));
+        if head.method != Method::Post || head.path != "/" || !head.query.pairs().is_empty() {
+            return refused(Unreadable::Place);
+        }
+        let Some(length) = head.content_length() else { return refused(Unreadable::LengthMissing) };
+        if usize::try_from(length).map_or(true, |length| length > LONGEST_BODY) {
+            return refused(Unreadable::BodyTooLong);
+        }
+        let _room = match tokio::time::timeout(self.body_idle, self.calls.acquire()).await {
+            Ok(Ok(room)) => room,
+            Ok(Err(_)) | Err(_) => return Err(Refused::throttled()),
+        };
+        // Its hash is its signature's part.
+        let inspect = Intake::new(Payload::Unsigned, length, Promises::default());
+        let body = Body::new(incoming, inspect, self.body_idle);
+        ending.received = body.received();
+        match tokio::time::timeout(2 * self.body_idle, body.collect(LONGEST_BODY)).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(fault)) => refused(unreadable(&fault)),
+            Err(_) => refused(Unreadable::BodyLate),
+        }
+    }
+
+    async fn carry_out_call(self: Arc<Self>, asked: Asked, mut draft: Draft, ending: Ending) -> Response<Reply> {
+        let access = asked.call.operation().access();
+        let outcome = self.call_story(asked, &mut draft).await;
+        self.end_call(draft, outcome, ending, access).await
+    }
+
+    async fn call_story(&self, asked: Asked, draft: &mut Draft) -> Result<Value, Refused> {
+        let Asked { call, caller, offer, now } = asked;
+        let access = call.operation().access();
+        let offered = Offered::of(&offer);
+        let (judged, factor) = match self.trails.judge(call, &caller, offer, self.rules, now) {
+            Verdict::Pass(permit) => (Ok(permit), (false, None)),
+            Verdict::Refuse(denied) => {
+                let factor = of_denied(&denied);
+                (Err(denied), factor)
+            }
+            Verdict::Verify(challenge) => self.second_factor_of(challenge, &caller, now).await?,
+        };
+        if access == Access::Write || offered.presented {
+            let (required, result) = factor;
+            let (presented, serial) = (offered.presented, offered.serial);
+            draft.judged(MfaFacts { bucket: MfaDelete::NeverSet, required, presented, result, serial });
+        }
+        let permit = judged.map_err(|denied| denied.refused())?;
+        // No trail, no act.
+        if access == Access::Write {
+            // Whatever `audit.on_failure` lets pass unrecorded, a change of what is recorded is not among it.
+            let intent = draft.intend().map_err(|_| Refused::unrecorded())?;
+            self.journal.durable(intent).await.map_err(|_| Refused::unrecorded())?;
+        }
+        self.trails.answer(permit, now).await
+    }
+
+    /// Takes the code of a challenge; it is spent, durably, before anything else happens.
+    async fn second_factor_of(
+        &self,
+        challenge: Challenge,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<(Result<Permit, Denied>, Factor), Refused> {
+        match self.store.spend(challenge.offer(), &caller.principal, now).await {
+            Ok(proof) => Ok((Ok(challenge.meet(proof)), (true, Some(MfaResult::Accepted)))),
+            Err(SpendError::Fault(fault)) => Ok((Err(challenge.fail(fault)), (true, Some(of_fault(fault))))),
+            Err(SpendError::Store(error)) => {
+                tracing::error!(%error, "a code cannot be judged");
+                Err(Refused::unwritten())
+            }
+        }
+    }
+
+    /// Closes the draft and makes the reply; a change's record is on disk before its reply begins.
+    async fn end_call(
+        &self,
+        draft: Draft,
+        answer: Result<Value, Refused>,
+        ending: Ending,
+        access: Access,
+    ) -> Response<Reply> {
+        let (status, document) = match &answer {
+            Ok(answer) => (200, answer.to_string()),
+            Err(refused) => (refused.status, document(refused)),
+        };
+        let failed =
+            |refused: &Refused| Failed { code: refused.exception.to_owned(), message: refused.message.clone() };
+        let outcome = Outcome {
+            status,
+            error: answer.as_ref().err().map(failed),
+            bytes_in: ending.received.load(std::sync::atomic::Ordering::Relaxed),
+            bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
+            elements: answer
+                .as_ref()
+                .map_or_else(|_| Elements::default(), |answer| Elements::of_control(&recorded(answer))),
+            ..Outcome::default()
+        };
+        match (self.record(draft, &outcome, access, ending.duty).await, answer) {
+            (Ok(()), _) => ending.json(status, document),
+            // It was done, and its intent is on disk: the next start records that nobody knows the outcome.
+            (Err(_), Ok(_)) => ending.json_error(&Refused::done_unrecorded()),
+            (Err(_), Err(refused)) => {
+                tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
+                ending.json_error(&refused)
+            }
+        }
+    }
+}
+
+/// Whether a code was needed, and what became of the one that was offered.
+type Factor = (bool, Option<MfaResult>);
+
+/// A call that nobody can be answered.
+struct Unasked {
+    refused: Refused,
+    /// How it is recorded.
+    access: Access,
+}
+
+impl Unasked {
+    /// Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
+    fn by_nobody(refused: Refused) -> Self {
+        Self { refused, access: Access::Read }
+    }
+}
+
+impl Ending {
+    fn json_error(self, refused: &Refused) -> Response<Reply> {
+        let document = document(refused);
+        self.json(refused.status, document)
+    }
+
+    fn json(self, status: u16, document: String) -> Response<Reply> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        if let Ok(request_id) = HeaderValue::from_str(self.request_id.as_str()) {
+            headers.insert(HeaderName::from_static("x-amzn-requestid"), request_id);
+        }
+        let bytes = match self.reading {
+            Reading::Body => Bytes::from(document),
+            Reading::HeadAlone => Bytes::new(),
+        };
+        let reply = Reply::whole(bytes, self.progress.clone());
+        self.reply(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), headers, reply)
+    }
+}
+
+fn name(draft: &mut Draft, operation: Option<Operation>, parameters: &Value) {
+    draft.asks_control(ControlAsked {
+        source: Source::CloudTrail,
+        event_name: operation.map_or(UNKNOWN, Operation::name),
+        // What is not understood is recorded as if it had changed something.
+        read_only: operation.is_some_and(|operation| operation.access() == Access::Read),
+        parameters,
+    });
+}
+
+fn document(refused: &Refused) -> String {
+    json!({ "__type": refused.exception, "message": refused.message }).to_string()
+}
+
+fn of_denied(denied: &Denied) -> Factor {
+    match denied {
+        Denied::Call(_) => (false, None),
+        Denied::Factor(refusal) => of_refusal(refusal),
+    }
+}
+
+fn unreadable(fault: &BodyFault<authenticate::BodyFault>) -> Unreadable {
+    match fault {
+        BodyFault::Idle => Unreadable::BodyLate,
+        BodyFault::TooLong => Unreadable::BodyTooLong,
+        BodyFault::Cut | BodyFault::Withdrawn | BodyFault::Wrong(_) => Unreadable::BodyIncomplete,
+    }
+}
