@@ -164,7 +164,7 @@ impl Client<'_> {
                     None => shown,
                 }
             }
-            S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_) => {
+            S3Error::Exchange(_) | S3Error::NotJson | S3Error::Unreadable(_) | S3Error::Unsigned(_) => {
                 CommandError::failed(format!("{about}: {error}"))
             }
         }

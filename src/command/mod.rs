@@ -190,6 +190,16 @@ mod tests {
             "events --json --follow --bucket b --event-name DeleteObject --principal root --error AccessDenied --since 1h",
             "state rebuild",
             "trail validate --folder copy --public-keys keys.json --start-time 2026-11-21 --expect-head head --json",
+            "trail create main --bucket logs --prefix a --digest-period 60s --no-mfa-delete",
+            "trail create main --bucket logs --management-only --mfa-delete --json",
+            "trail list --json",
+            "trail status main",
+            "trail show main",
+            "trail start main",
+            "trail stop main",
+            "trail update main --validation off --prefix p",
+            "trail delete main",
+            "trail selectors main --all",
             "check --config portcullis.toml",
         ] {
             let words = std::iter::once("portcullis").chain(line.split(' '));

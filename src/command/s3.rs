@@ -1,4 +1,4 @@
-//! A small S3 client: one signed request over a connection of its own.
+//! A small client of S3, and of the APIs beside it: one signed request over a connection of its own.
 
 use aws_credential_types::Credentials as SigningKey;
 use aws_sigv4::http_request::{
@@ -9,6 +9,7 @@ use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::Full;
+use serde_json::Value;
 use thiserror::Error;
 
 use super::exchange::{ExchangeError, connect, exchange};
@@ -51,6 +52,8 @@ pub struct Answer {
 pub enum S3Error {
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
+    #[error("the answer is not JSON")]
+    NotJson,
     #[error("{message} ({code})")]
     Refused { status: StatusCode, code: String, message: String },
     #[error(transparent)]
@@ -120,19 +123,51 @@ impl S3 {
             .map_err(|error| S3Error::Unsigned(error.to_string()))
     }
 
+    /// Calls an operation of CloudTrail's API; returns its JSON.
+    pub async fn call(&self, operation: &str, body: &Value, mfa: Option<&Secret<String>>) -> Result<Value, S3Error> {
+        let ask = Ask::new(Method::POST, "/").body(body.to_string()).mfa(mfa.cloned());
+        let target = format!("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.{operation}");
+        let request = self.signed_for("cloudtrail", &[("x-amz-target", &target)], ask)?;
+        let stream = connect(&self.dialler).await?;
+        let answer = exchange(stream, request).await?;
+        let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
+        match (answer.status.is_success(), document) {
+            (true, Some(document)) => Ok(document),
+            (true, None) => Err(S3Error::NotJson),
+            (false, document) => {
+                let text = |name: &str| document.as_ref()?.get(name)?.as_str().map(str::to_owned);
+                let code = text("__type").unwrap_or_else(|| answer.status.as_u16().to_string());
+                let reason = || answer.status.canonical_reason().unwrap_or("no reason").to_owned();
+                let message = text("message").unwrap_or_else(reason);
+                Err(S3Error::Refused { status: answer.status, code, message })
+            }
+        }
+    }
+
     fn signed(&self, ask: Ask) -> Result<Request<Full<Bytes>>, S3Error> {
+        self.signed_for("s3", &[], ask)
+    }
+
+    /// Signs for a service, with these headers beside the usual ones.
+    fn signed_for(
+        &self,
+        service: &str,
+        further: &[(&'static str, &str)],
+        ask: Ask,
+    ) -> Result<Request<Full<Bytes>>, S3Error> {
         let unsigned = |error: &dyn std::fmt::Display| S3Error::Unsigned(error.to_string());
         let authority = self.endpoint().authority();
         let mfa = ask.mfa.as_ref().map(|mfa| mfa.expose().as_str());
         let headers = [("host", Some(authority.as_str())), ("x-amz-mfa", mfa)];
         let uri = format!("{}{}", self.endpoint(), ask.target);
         let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let headers = headers.chain(further.iter().copied());
         let signable = SignableRequest::new(ask.method.as_str(), uri, headers, SignableBody::Bytes(&ask.body));
         let identity = self.signing_key().into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
-            .name("s3")
+            .name(service)
             .time(self.clock.now().system_time())
             .settings(signing_settings())
             .build()
@@ -147,6 +182,10 @@ impl S3 {
             let mut value = http::HeaderValue::from_str(mfa.expose()).map_err(|error| unsigned(&error))?;
             value.set_sensitive(true);
             request.headers_mut().insert("x-amz-mfa", value);
+        }
+        for (name, value) in further {
+            let value = http::HeaderValue::from_str(value).map_err(|error| unsigned(&error))?;
+            request.headers_mut().insert(*name, value);
         }
         instructions.apply_to_request_http1x(&mut request);
         Ok(request)
@@ -180,7 +219,7 @@ impl S3Error {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { code, .. } => Some(code),
-            Self::Exchange(_) | Self::Unreadable(_) | Self::Unsigned(_) => None,
+            Self::Exchange(_) | Self::NotJson | Self::Unreadable(_) | Self::Unsigned(_) => None,
         }
     }
 }

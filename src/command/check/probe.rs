@@ -86,7 +86,7 @@ async fn answers(s3: &S3, findings: &mut Findings) -> bool {
             findings.add("store", Finding::Bad(text));
             false
         }
-        Err(error @ (S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
+        Err(error @ (S3Error::Exchange(_) | S3Error::NotJson | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
             findings.add("store", Finding::Bad(format!("{} does not answer: {error}", s3.endpoint())));
             false
         }
@@ -140,7 +140,7 @@ async fn mfa_delete(s3: &S3, bucket: &str) -> Finding {
         Err(S3Error::Refused { .. }) => {
             Finding::Good("the store asks for a code of its own; the gate keeps MFA Delete in its stead".to_owned())
         }
-        Err(error @ (S3Error::Exchange(_) | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
+        Err(error @ (S3Error::Exchange(_) | S3Error::NotJson | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
             Finding::Doubtful(format!("unknown: {error}"))
         }
         Ok(_) => {

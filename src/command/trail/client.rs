@@ -1,0 +1,182 @@
+//! Calls of the gate's CloudTrail API with root's key, and a code where one is wanted.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::clock::{Clock, Timestamp};
+use crate::command::admin::Admin;
+use crate::command::error::CommandError;
+use crate::command::exchange::ExchangeError;
+use crate::command::place::Place;
+use crate::command::root_key;
+use crate::command::s3::{Ask, S3, S3Error};
+use crate::command::second_factor::{SecondFactor, Send};
+use crate::command::terminal::Terminal;
+use crate::secret::Secret;
+use crate::trail::TrailName;
+use crate::wire::DialError;
+
+/// The gate's CloudTrail API, called as root.
+pub struct Client<'p> {
+    s3: S3,
+    place: &'p Place,
+}
+
+impl<'p> Client<'p> {
+    /// A client with the key that is in the environment, else in `root.env`.
+    pub fn new(place: &'p Place, environment: impl Fn(&str) -> Option<String>) -> Result<Self, CommandError> {
+        Ok(Self { s3: root_key::client(place, environment, Clock::System)?, place })
+    }
+
+    /// Calls what needs no code.
+    pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, CommandError> {
+        self.s3.call(operation, body, None).await.map_err(|error| self.failed(operation, &error))
+    }
+
+    /// Calls what may need a code: one that was given goes along and is spent only if it is needed.
+    pub async fn call_with_code(
+        &self,
+        operation: &str,
+        body: &Value,
+        mfa: Option<Secret<String>>,
+        send: Send,
+        terminal: &mut Terminal,
+    ) -> Result<Value, CommandError> {
+        let given = mfa.is_some();
+        let mut factor = SecondFactor::offered(mfa)?;
+        let first = match (given, send) {
+            (true, _) | (false, Send::AtOnce) => Some(factor.value(&Admin::of(self.place), terminal).await?),
+            (false, Send::WhenWanted) => None,
+        };
+        match self.s3.call(operation, body, first.as_ref()).await {
+            Err(S3Error::Refused { message, .. })
+                if first.is_none() && message.starts_with("Mfa Authentication must") =>
+            {
+                let code = factor.value(&Admin::of(self.place), terminal).await?;
+                self.s3.call(operation, body, Some(&code)).await
+            }
+            answered => answered,
+        }
+        .map_err(|error| self.failed(operation, &error))
+    }
+
+    /// Puts a bucket under MFA Delete.
+    pub async fn protect(
+        &self,
+        bucket: &str,
+        mfa: Option<Secret<String>>,
+        terminal: &mut Terminal,
+    ) -> Result<(), CommandError> {
+        let code = SecondFactor::offered(mfa)?.value(&Admin::of(self.place), terminal).await?;
+        let document = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                        <Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
+        let ask = Ask::new(Method::PUT, format!("/{bucket}?versioning")).body(document).mfa(Some(code));
+        self.s3.send(ask).await.map(drop).map_err(|error| self.failed(&format!("MFA Delete of {bucket}"), &error))
+    }
+
+    /// All trails, as DescribeTrails shows them.
+    pub async fn trails(&self) -> Result<Vec<Value>, CommandError> {
+        let answer = self.call("DescribeTrails", &json!({})).await?;
+        Ok(answer.get("trailList").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    /// One trail, as GetTrail shows it.
+    pub async fn trail(&self, name: &TrailName) -> Result<Value, CommandError> {
+        let answer = self.call("GetTrail", &named(name)).await?;
+        Ok(answer.get("Trail").cloned().unwrap_or_default())
+    }
+
+    /// What ends a command line that is given as advice.
+    pub fn flag(&self) -> String {
+        self.place.flag()
+    }
+
+    fn failed(&self, about: &str, error: &S3Error) -> CommandError {
+        match error {
+            S3Error::Exchange(ExchangeError::Connect(DialError::Unreachable(_))) => {
+                CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint())).next(format!(
+                    "Start one: portcullis dev{}   (or: portcullis serve --config FILE)\n\
+                     AWS_ENDPOINT_URL, where it is set, says where it is.",
+                    self.flag()
+                ))
+            }
+            S3Error::Exchange(ExchangeError::Connect(DialError::Untrusted(_))) => {
+                CommandError::failed(format!("{} is not spoken to: {error}", self.s3.endpoint()))
+                    .next(root_key::AUTHORITIES)
+            }
+            S3Error::Refused { code, .. } => {
+                let shown = CommandError::failed(format!("{about}: the gate says: {error}"));
+                match self.advice(code) {
+                    Some(advice) => shown.next(advice),
+                    None => shown,
+                }
+            }
+            S3Error::Exchange(_) | S3Error::NotJson | S3Error::Unreadable(_) | S3Error::Unsigned(_) => {
+                CommandError::failed(format!("{about}: {error}"))
+            }
+        }
+    }
+
+    fn advice(&self, code: &str) -> Option<String> {
+        let list = format!("portcullis trail list{}", self.flag());
+        Some(match code {
+            "AccessDeniedException" | "AccessDenied" | "TokenCodeInvalidError" => {
+                "Trails are changed with root's own key; what weakens one takes a code that was not used yet."
+                    .to_owned()
+            }
+            "ConflictException" => "Look at the trail, and run it again.".to_owned(),
+            "InvalidSignatureException" | "UnrecognizedClientException" => {
+                "The AWS_* variables, where they are set, come before the key in root.env; unset them or correct them."
+                    .to_owned()
+            }
+            "NoSuchBucket" => {
+                "Where trails go to a folder there is no bucket to protect; protect the folder.".to_owned()
+            }
+            "TrailAlreadyExistsException" => format!("`{list}` shows it; change it with `portcullis trail update`."),
+            "TrailNotFoundException" => format!("`{list}` shows those that are there."),
+            _ => return None,
+        })
+    }
+}
+
+/// The body of a call about one trail.
+pub fn named(name: &TrailName) -> Value {
+    json!({ "Name": name.as_str() })
+}
+
+/// A text of an answer; nothing where it is not there.
+pub fn text<'v>(answer: &'v Value, name: &str) -> &'v str {
+    answer.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A Boolean of an answer.
+pub fn holds(answer: &Value, name: &str) -> Truth {
+    match answer.get(name).and_then(Value::as_bool) {
+        Some(true) => Truth::Yes,
+        Some(false) | None => Truth::No,
+    }
+}
+
+/// Whether something holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    No,
+    Yes,
+}
+
+impl Truth {
+    pub fn on_or_off(self) -> &'static str {
+        match self {
+            Self::No => "off",
+            Self::Yes => "on",
+        }
+    }
+}
+
+/// A moment of an answer, which is in seconds, for people.
+pub fn moment(answer: &Value, name: &str) -> Option<String> {
+    let seconds = answer.get(name)?.as_f64()?;
+    #[expect(clippy::cast_possible_truncation, reason = "a float that is too large becomes the largest integer")]
+    let millis = (seconds * 1000.0) as i64;
+    Some(Timestamp::from_millis(millis).iso_extended())
+}

@@ -1,0 +1,151 @@
+//! `portcullis trail list` and `portcullis trail status`.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::client::{Client, Truth, holds, moment, text};
+use super::show::{self, line};
+use super::trail_name;
+use crate::command::error::CommandError;
+use crate::command::table::{Head, Table, Tone, harmless};
+use crate::command::terminal::{Format, Terminal};
+use crate::trail::TrailName;
+
+#[derive(Args)]
+pub struct StatusArgs {
+    /// The trail
+    #[arg(value_parser = trail_name)]
+    name: Option<TrailName>,
+}
+
+/// Lists all trails.
+pub async fn list(client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let trails = client.trails().await?;
+    if terminal.format() == Format::Json {
+        return terminal.print_json(&trails.iter().map(show::as_json).collect());
+    }
+    if trails.is_empty() {
+        return terminal.print(&nothing(client));
+    }
+    let mut table = Table::new(&["NAME", "BUCKET", "PREFIX", "VALIDATION", "DIGESTS"]);
+    for trail in &trails {
+        let seconds = trail.get("DigestPeriodSeconds").and_then(Value::as_u64).unwrap_or_default();
+        let prefix = Some(text(trail, "S3KeyPrefix")).filter(|prefix| !prefix.is_empty()).unwrap_or("-");
+        let validation = holds(trail, "LogFileValidationEnabled");
+        let tone = if validation == Truth::Yes { Tone::Good } else { Tone::Plain };
+        let cells = [text(trail, "Name"), text(trail, "S3BucketName"), prefix, validation.on_or_off()];
+        let period = format!("every {seconds} s");
+        table.row(tone, cells.map(str::to_owned).into_iter().chain([period]));
+    }
+    terminal.print(&table.render(Head::Shown, terminal.colour()))
+}
+
+/// Shows how far one trail, or each, is delivered.
+pub async fn status(args: StatusArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let one = args.name.is_some();
+    let trails = match &args.name {
+        Some(name) => vec![client.trail(name).await?],
+        None => client.trails().await?,
+    };
+    let mut statuses = Vec::new();
+    for trail in &trails {
+        let status = client.call("GetTrailStatus", &json!({ "Name": text(trail, "Name") })).await?;
+        statuses.push((text(trail, "Name").to_owned(), status));
+    }
+    let with_name = |(name, status): &(String, Value)| {
+        let mut shown = status_as_json(status);
+        if let Some(members) = shown.as_object_mut() {
+            members.insert("name".to_owned(), name.as_str().into());
+        }
+        shown
+    };
+    match (terminal.format(), statuses.as_slice()) {
+        (Format::Json, [only]) if one => terminal.print_json(&with_name(only)),
+        (Format::Json, all) => terminal.print_json(&all.iter().map(with_name).collect()),
+        (Format::People, []) => terminal.print(&nothing(client)),
+        (Format::People, all) => terminal.print(&table(all).render(Head::Shown, terminal.colour())),
+    }
+}
+
+fn table(statuses: &[(String, Value)]) -> Table {
+    let mut table = Table::new(&["NAME", "RECORDS", "SINCE", "LAST LOG FILE", "LAST DIGEST", "ERROR"]);
+    for (name, status) in statuses {
+        let records = holds(status, "IsLogging");
+        let since = match records {
+            Truth::No => moment(status, "StopLoggingTime"),
+            Truth::Yes => moment(status, "StartLoggingTime"),
+        };
+        let error = error_of(status);
+        let tone = match (records, error.is_empty()) {
+            (_, false) => Tone::Bad,
+            (Truth::No, true) => Tone::Faint,
+            (Truth::Yes, true) => Tone::Good,
+        };
+        let time = |time: Option<String>| time.unwrap_or_else(|| "-".to_owned());
+        let (log, digest) = (moment(status, "LatestDeliveryTime"), moment(status, "LatestDigestDeliveryTime"));
+        let error = if error.is_empty() { "-".to_owned() } else { error };
+        let records = if records == Truth::Yes { "yes" } else { "no" };
+        table.row(tone, [name.clone(), records.to_owned(), time(since), time(log), time(digest), error]);
+    }
+    table
+}
+
+/// What went wrong last, of both kinds of files.
+fn error_of(status: &Value) -> String {
+    let errors = ["LatestDeliveryError", "LatestDigestDeliveryError"].map(|name| text(status, name));
+    let errors: Vec<&str> = errors.into_iter().filter(|error| !error.is_empty()).collect();
+    errors.join("; ")
+}
+
+/// A status for programs.
+pub fn status_as_json(status: &Value) -> Value {
+    let error = |name: &str| Some(text(status, name)).filter(|error| !error.is_empty());
+    json!({
+        "logging": holds(status, "IsLogging") == Truth::Yes,
+        "started": moment(status, "StartLoggingTime"),
+        "stopped": moment(status, "StopLoggingTime"),
+        "latestLogFile": moment(status, "LatestDeliveryTime"),
+        "logFileError": error("LatestDeliveryError"),
+        "latestDigest": moment(status, "LatestDigestDeliveryTime"),
+        "digestError": error("LatestDigestDeliveryError"),
+    })
+}
+
+/// A status for people.
+pub fn status_lines(status: &Value) -> String {
+    let moment = |name: &str| moment(status, name).unwrap_or_else(|| "-".to_owned());
+    let records = match holds(status, "IsLogging") {
+        Truth::No if status.get("StopLoggingTime").is_some() => format!("nothing since {}", moment("StopLoggingTime")),
+        Truth::No => "nothing yet".to_owned(),
+        Truth::Yes => format!("since {}", moment("StartLoggingTime")),
+    };
+    let mut lines = [
+        line("records", &records),
+        line("last log file", &moment("LatestDeliveryTime")),
+        line("last digest", &moment("LatestDigestDeliveryTime")),
+    ]
+    .concat();
+    let error = error_of(status);
+    if !error.is_empty() {
+        lines.push_str(&line("error", &harmless(&error)));
+    }
+    lines
+}
+
+fn nothing(client: &Client<'_>) -> String {
+    format!("there are no trails; make one: portcullis trail create main --bucket BUCKET{}", client.flag())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_told_with_what_went_wrong() {
+        let status = json!({"IsLogging": true, "StartLoggingTime": 0, "LatestDigestDeliveryError": "AccessDenied"});
+        assert_eq!(
+            status_lines(&status),
+            "records         since 1970-01-01T00:00:00Z\nlast log file   -\nlast digest     -\nerror           AccessDenied\n"
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! `portcullis trail start`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::client::{Client, named};
+use super::trail_name;
+use crate::command::error::CommandError;
+use crate::command::terminal::{Format, Terminal};
+use crate::trail::TrailName;
+
+#[derive(Args)]
+pub struct StartArgs {
+    /// The trail
+    #[arg(value_parser = trail_name)]
+    name: TrailName,
+}
+
+/// Starts it.
+pub async fn run(args: &StartArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+    client.call("StartLogging", &named(&args.name)).await?;
+    match terminal.format() {
+        Format::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": true })),
+        Format::People => terminal.print(&format!("{}: records.", args.name)),
+    }
+}

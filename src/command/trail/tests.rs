@@ -1,0 +1,156 @@
+use std::path::PathBuf;
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::command::fake_store::{FakeStore, Seen};
+use crate::command::terminal::Format;
+use crate::command::terminal::kept::{Kept, terminal};
+
+const MFA: &str = "arn:aws:iam::123456789012:mfa/phone 123456";
+
+#[derive(Parser)]
+struct Line {
+    #[command(subcommand)]
+    command: TrailCommand,
+}
+
+/// Runs what was typed, apart at each `|`.
+async fn typed(store: &FakeStore, line: &str, format: Format, answers: &[&str]) -> (Result<(), CommandError>, Kept) {
+    let (mut terminal, kept) = terminal(format, answers);
+    let nowhere = Place::find(Some(PathBuf::from("/nonexistent")), None);
+    let endpoint = store.endpoint().to_string();
+    let environment = move |name: &str| match name {
+        "AWS_ACCESS_KEY_ID" => Some("AKIAROOT000000000001".to_owned()),
+        "AWS_SECRET_ACCESS_KEY" => Some("secret".to_owned()),
+        "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
+        _ => None,
+    };
+    let command = Line::try_parse_from(std::iter::once("trail").chain(line.split('|'))).unwrap().command;
+    (run(command, &nowhere, environment, &mut terminal).await, kept)
+}
+
+fn operation(seen: &Seen) -> String {
+    match seen.line.as_str() {
+        "POST /" => seen.header("x-amz-target").rsplit('.').next().unwrap().to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// A gate that has one trail, or that refuses what comes without a code.
+fn gate(wants_code: &'static [&'static str]) -> FakeStore {
+    FakeStore::start(move |seen| {
+        let name = operation(seen);
+        if wants_code.contains(&name.as_str()) && !seen.headers.contains_key("x-amz-mfa") {
+            let refused = json!({"__type": "AccessDeniedException", "message": "Mfa Authentication must be used for this request"});
+            return (400, refused.to_string());
+        }
+        let trail = json!({"Name": "main", "TrailARN": "arn:main", "S3BucketName": "logs", "S3KeyPrefix": "a",
+            "LogFileValidationEnabled": true, "DigestPeriodSeconds": 3600});
+        let answer = match name.as_str() {
+            "CreateTrail" => trail,
+            "GetTrail" => json!({"Trail": trail}),
+            "DescribeTrails" => json!({"trailList": [trail]}),
+            "GetTrailStatus" => json!({"IsLogging": true, "StartLoggingTime": 0, "LatestDeliveryTime": 60}),
+            "GetEventSelectors" | "PutEventSelectors" => {
+                json!({"TrailARN": "arn:main", "EventSelectors": selectors::everything()})
+            }
+            "ListTags" => {
+                json!({"ResourceTagList": [{"ResourceId": "arn:main", "TagsList": [{"Key": "k", "Value": "v"}]}]})
+            }
+            _ => json!({}),
+        };
+        (200, answer.to_string())
+    })
+}
+
+fn operations(store: &FakeStore) -> Vec<String> {
+    let coded = |seen: &Seen| if seen.headers.contains_key("x-amz-mfa") { "*" } else { "" };
+    store.seen().iter().map(|seen| format!("{}{}", operation(seen), coded(seen))).collect()
+}
+
+#[tokio::test]
+async fn a_new_trail_records_everything_at_once_and_says_so() {
+    let store = gate(&[]);
+    let (outcome, kept) = typed(&store, "create|main|--bucket|logs|--no-mfa-delete", Format::People, &[]).await;
+    assert_eq!(outcome, Ok(()));
+    assert_eq!(operations(&store), ["CreateTrail", "PutEventSelectors", "StartLogging"]);
+    let seen = store.seen();
+    assert!(seen[0].header("authorization").contains("/us-east-1/cloudtrail/aws4_request"));
+    assert!(seen[0].header("authorization").contains("x-amz-target"));
+    assert_eq!(serde_json::from_str::<Value>(&seen[1].body).unwrap()["EventSelectors"], selectors::everything());
+    assert!(kept.text().contains("management events and all of S3's data events"), "{}", kept.text());
+    assert!(kept.text().contains("portcullis mfa-delete enable logs"), "{}", kept.text());
+}
+
+#[tokio::test]
+async fn a_person_is_asked_whether_the_bucket_is_to_be_protected() {
+    for (answers, protects) in [(&["y", MFA][..], true), (&["", MFA], true), (&["n"], false), (&[], false)] {
+        let store = gate(&[]);
+        let (outcome, _) = typed(&store, "create|main|--bucket|logs", Format::People, answers).await;
+        assert_eq!(outcome, Ok(()));
+        assert_eq!(operations(&store).contains(&"PUT /logs?versioning*".to_owned()), protects, "{answers:?}");
+    }
+    let store = gate(&[]);
+    let line = format!("create|main|--bucket|logs|--mfa-delete|--mfa|{MFA}");
+    let (outcome, kept) = typed(&store, &line, Format::Json, &[]).await;
+    assert_eq!(outcome, Ok(()));
+    assert_eq!(operations(&store).last().map(String::as_str), Some("PUT /logs?versioning*"));
+    assert!(kept.text().contains("\"mfaDelete\":true"), "{}", kept.text());
+}
+
+#[tokio::test]
+async fn what_weakens_a_trail_asks_for_a_code() {
+    for (line, operation) in [("stop|main", "StopLogging*"), ("delete|main", "DeleteTrail*")] {
+        let store = gate(&["StopLogging", "DeleteTrail"]);
+        let (outcome, _) = typed(&store, line, Format::People, &[MFA]).await;
+        assert_eq!((outcome, operations(&store)), (Ok(()), vec![operation.to_owned()]));
+    }
+    let store = gate(&["UpdateTrail"]);
+    let (outcome, _) = typed(&store, "update|main|--validation|off", Format::People, &[MFA]).await;
+    assert_eq!(outcome, Ok(()));
+    assert_eq!(operations(&store), ["UpdateTrail", "UpdateTrail*", "GetTrail"]);
+    let store = gate(&[]);
+    let (outcome, _) = typed(&store, "update|main|--digest-period|60s", Format::People, &[]).await;
+    assert_eq!((outcome, operations(&store).len()), (Ok(()), 2));
+}
+
+#[tokio::test]
+async fn trails_are_listed_and_shown() {
+    let store = gate(&[]);
+    let (_, kept) = typed(&store, "list", Format::People, &[]).await;
+    assert_eq!(
+        kept.text(),
+        "NAME  BUCKET  PREFIX  VALIDATION  DIGESTS\nmain  logs    a       on          every 3600 s\n"
+    );
+    let (_, kept) = typed(&store, "status", Format::People, &[]).await;
+    assert_eq!(
+        kept.text(),
+        "NAME  RECORDS  SINCE                 LAST LOG FILE         LAST DIGEST  ERROR\n\
+         main  yes      1970-01-01T00:00:00Z  1970-01-01T00:01:00Z  -            -\n"
+    );
+    let (_, kept) = typed(&store, "show|main", Format::People, &[]).await;
+    assert!(kept.text().contains("delivers to     logs/a\n"), "{}", kept.text());
+    assert!(
+        kept.text().ends_with("events          all management events, all of S3's data events\n"),
+        "{}",
+        kept.text()
+    );
+    for line in ["list", "status", "status|main", "show|main", "selectors|main", "start|main"] {
+        let (outcome, kept) = typed(&store, line, Format::Json, &[]).await;
+        assert_eq!(outcome, Ok(()), "{line}");
+        assert!(serde_json::from_str::<Value>(&kept.text()).is_ok(), "{line}: {}", kept.text());
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_shown_with_what_to_do() {
+    let store = FakeStore::start(|_| {
+        (400, json!({"__type": "TrailNotFoundException", "message": "Unknown trail: x"}).to_string())
+    });
+    let (outcome, _) = typed(&store, "show|main", Format::People, &[]).await;
+    let error = outcome.unwrap_err();
+    assert_eq!(error.message, "GetTrail: the gate says: Unknown trail: x (TrailNotFoundException)");
+    assert!(error.next.unwrap().contains("portcullis trail list"));
+}

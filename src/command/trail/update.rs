@@ -1,0 +1,70 @@
+//! `portcullis trail update`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value};
+
+use super::client::Client;
+use super::{show, trail_name};
+use crate::command::error::CommandError;
+use crate::command::mfa_value;
+use crate::command::second_factor::Send;
+use crate::command::terminal::{Format, Terminal};
+use crate::config::parse_duration;
+use crate::secret::Secret;
+use crate::trail::TrailName;
+
+#[derive(Args)]
+pub struct UpdateArgs {
+    /// The trail
+    #[arg(value_parser = trail_name)]
+    name: TrailName,
+    /// The bucket it is delivered to
+    #[arg(long)]
+    bucket: Option<String>,
+    /// What the keys of its files begin with; "" for nothing
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Whether signed digests prove its files
+    #[arg(long, value_name = "STATE")]
+    validation: Option<Switch>,
+    /// How long one digest's window is, from 60s to 24h
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    digest_period: Option<Duration>,
+    /// A code of root's device; asked for where one is needed and it is left out
+    #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
+    mfa: Option<Secret<String>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    Off,
+    On,
+}
+
+/// Changes what was named.
+pub async fn run(args: UpdateArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let mut body = Map::new();
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            body.insert(name.to_owned(), value);
+        }
+    };
+    set("S3BucketName", args.bucket.map(Value::from));
+    set("S3KeyPrefix", args.prefix.map(Value::from));
+    set("EnableLogFileValidation", args.validation.map(|state| (state == Switch::On).into()));
+    set("DigestPeriodSeconds", args.digest_period.map(|period| period.as_secs().into()));
+    if body.is_empty() {
+        return Err(CommandError::usage("nothing is to be changed")
+            .next("Say what: --bucket, --prefix, --validation or --digest-period"));
+    }
+    body.insert("Name".to_owned(), args.name.as_str().into());
+    let body = Value::Object(body);
+    client.call_with_code("UpdateTrail", &body, args.mfa, Send::WhenWanted, terminal).await?;
+    let trail = client.trail(&args.name).await?;
+    match terminal.format() {
+        Format::Json => terminal.print_json(&show::as_json(&trail)),
+        Format::People => terminal.print(&show::lines(&trail)),
+    }
+}
