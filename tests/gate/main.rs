@@ -11,6 +11,7 @@ mod added;
 mod batch;
 mod bodies;
 mod closed;
+mod calls;
 mod codes;
 mod endings;
 mod golden;

@@ -28,6 +28,12 @@ impl Reply {
         self.element("Code").unwrap_or_default()
     }
 
+    /// CloudTrail's name for the error.
+    pub fn exception(&self) -> String {
+        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        body["__type"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Status and code, as tests compare them.
     pub fn said(&self) -> (u16, String) {
         (self.status, self.code())

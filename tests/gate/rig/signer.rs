@@ -24,6 +24,7 @@ pub struct Ask {
     unsigned: Vec<(String, String)>,
     pub body: Vec<u8>,
     payload: Payload,
+    service: &'static str,
 }
 
 /// What the signature says of the body.
@@ -61,7 +62,23 @@ impl Ask {
             unsigned: Vec::new(),
             body: Vec::new(),
             payload: Payload::Digest,
+            service: "s3",
         }
+    }
+
+    /// A call of CloudTrail's API, as stock clients make it.
+    pub fn call(operation: &str, body: &str) -> Self {
+        Self::new("POST /")
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", &format!("CloudTrail_20131101.{operation}"))
+            .body(body)
+            .for_service("cloudtrail")
+    }
+
+    /// Signs for another service than S3, which alone is sent the payload's hash.
+    pub fn for_service(mut self, service: &'static str) -> Self {
+        self.service = service;
+        self
     }
 
     pub fn header(self, name: &str, value: &str) -> Self {
@@ -111,10 +128,12 @@ impl Ask {
         let hash = self.hash();
         let mut headers = self.headers.clone();
         headers.push(("host".to_owned(), b"localhost".to_vec()));
-        headers.push(("x-amz-content-sha256".to_owned(), hash.clone().into_bytes()));
+        if self.service == "s3" {
+            headers.push(("x-amz-content-sha256".to_owned(), hash.clone().into_bytes()));
+        }
         headers.push(("x-amz-date".to_owned(), moment.clone().into_bytes()));
         let (signature, names) = self.signature(keys, &moment, &headers, &hash, canonical(&self.target).1);
-        let credential = format!("{}/{}/{REGION}/s3/aws4_request", keys.key_id, &moment[..8]);
+        let credential = format!("{}/{}/{REGION}/{}/aws4_request", keys.key_id, &moment[..8], self.service);
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}");
         headers.push(("authorization".to_owned(), authorization.into_bytes()));
@@ -127,7 +146,8 @@ impl Ask {
         let mut headers = self.headers.clone();
         headers.push(("host".to_owned(), b"localhost".to_vec()));
         let names = signed_names(&headers);
-        let credential = percent_encode(&format!("{}/{}/{REGION}/s3/aws4_request", keys.key_id, &moment[..8]));
+        let scope = format!("{}/{}/{REGION}/{}/aws4_request", keys.key_id, &moment[..8], self.service);
+        let credential = percent_encode(&scope);
         let own = format!(
             "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={moment}&X-Amz-Expires=600\
              &X-Amz-SignedHeaders={}",
@@ -154,7 +174,7 @@ impl Ask {
         hash: &str,
         query: String,
     ) -> (String, String) {
-        let scope = Scope { date: &moment[..8], region: REGION, service: "s3" };
+        let scope = Scope { date: &moment[..8], region: REGION, service: self.service };
         let mut signed: Vec<(String, &[u8])> =
             headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_slice())).collect();
         signed.sort();

@@ -1,0 +1,298 @@
+//! Calls of CloudTrail's API: which door a request comes to, what needs a code, and what is written down.
+
+use std::sync::Arc;
+
+use portcullis::audit::journal::Kind;
+use serde_json::{Value, json};
+
+use crate::rig::{Ask, Keys, Payload, Reply, Rig, exchange, open, read};
+
+/// A gate whose trails go to a folder of their own.
+async fn rig() -> (Rig, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().to_owned();
+    let rig = Rig::with(move |settings| settings.trail.folder = Some(path)).await;
+    (rig, folder)
+}
+
+async fn call(rig: &Rig, operation: &str, body: Value) -> Reply {
+    rig.send(&Ask::call(operation, &body.to_string())).await
+}
+
+async fn with_code(rig: &Rig, operation: &str, body: &Value, offer: &str) -> Reply {
+    rig.send(&Ask::call(operation, &body.to_string()).header("x-amz-mfa", offer)).await
+}
+
+async fn make(rig: &Rig) {
+    let made = call(rig, "CreateTrail", json!({"Name": "main", "S3BucketName": "logs"})).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    assert_eq!(call(rig, "StartLogging", json!({"Name": "main"})).await.status, 200);
+}
+
+async fn is_logging(rig: &Rig) -> bool {
+    let status = call(rig, "GetTrailStatus", json!({"Name": "main"})).await;
+    serde_json::from_str::<Value>(&status.body).expect("JSON")["IsLogging"].as_bool().expect("told")
+}
+
+#[tokio::test]
+async fn a_call_is_answered_in_json_and_recorded_as_cloudtrails() {
+    let (rig, _folder) = rig().await;
+    let made = call(&rig, "CreateTrail", json!({"Name": "main", "S3BucketName": "logs"})).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let header = |name: &str| made.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    assert_eq!(header("content-type"), Some("application/x-amz-json-1.1"));
+    let events = rig.events();
+    let event = &events[0];
+    assert_eq!(events.len(), 1);
+    assert_eq!(event.text(&["requestID"]), header("x-amzn-requestid").expect("an id"));
+    assert_eq!(event.text(&["eventSource"]), "cloudtrail.amazonaws.com");
+    assert_eq!(event.said(), ("CreateTrail", ""));
+    assert_eq!(event.text(&["requestParameters", "s3BucketName"]), "logs");
+    assert!(event.text(&["responseElements", "trailARN"]).ends_with(":trail/main"));
+    assert_eq!((&event.0["readOnly"], &event.0["managementEvent"]), (&json!(false), &json!(true)));
+    assert_eq!(event.text(&["userIdentity", "type"]), "Root");
+    let kinds: Vec<&str> = rig
+        .journal()
+        .iter()
+        .filter(|entry| String::from_utf8_lossy(&entry.payload).contains("\"CreateTrail\""))
+        .map(|entry| match entry.kind {
+            Kind::Intent => "intent",
+            Kind::Outcome(_) => "outcome",
+            _ => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["intent", "outcome"], "what changes something is written down before it is done, and after");
+}
+
+#[tokio::test]
+async fn a_read_is_one_record_without_an_answer_in_it() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    assert_eq!(call(&rig, "DescribeTrails", json!({"trailNameList": ["main"]})).await.status, 200);
+    let events = rig.events();
+    let event = events.last().expect("recorded");
+    assert_eq!((event.said(), &event.0["readOnly"]), (("DescribeTrails", ""), &json!(true)));
+    assert_eq!(event.0["requestParameters"], json!({"trailNameList": ["main"]}));
+    assert_eq!(event.0["responseElements"], Value::Null);
+}
+
+#[tokio::test]
+async fn each_door_takes_the_signatures_of_its_own_service_alone() {
+    let (rig, _folder) = rig().await;
+    let target = "CloudTrail_20131101.DescribeTrails";
+    for (ask, status, said) in [
+        // Signed for S3, and it looks like a call.
+        (Ask::new("POST /").header("x-amz-target", target).body("{}"), 405, "MethodNotAllowed"),
+        (Ask::new("GET /").header("x-amz-target", target), 501, "NotImplemented"),
+        (Ask::new("PUT /vault/k").header("x-amz-target", target).body("x"), 501, "NotImplemented"),
+        // Signed for CloudTrail, and it asks something of S3.
+        (Ask::new("GET /").for_service("cloudtrail"), 400, "AuthorizationHeaderMalformed"),
+        (Ask::new("DELETE /vault/k").for_service("cloudtrail"), 400, "AuthorizationHeaderMalformed"),
+        (
+            Ask::new("POST /vault?delete").body("<Delete/>").for_service("cloudtrail"),
+            400,
+            "AuthorizationHeaderMalformed",
+        ),
+        // Signed for neither.
+        (Ask::call("DescribeTrails", "{}").for_service("sts"), 400, "AuthorizationHeaderMalformed"),
+    ] {
+        let reply = rig.send(&ask).await;
+        assert_eq!(reply.said(), (status, said.to_owned()), "{ask:?}: {reply:?}");
+    }
+    for line in ["GET /", "PUT /", "DELETE /vault/k", "POST /vault?delete", "POST /?x", "POST //"] {
+        let ask = Ask::new(line).header("x-amz-target", target).body("{}").for_service("cloudtrail");
+        let reply = rig.send(&ask).await;
+        assert_eq!((reply.status, reply.exception().as_str()), (404, "UnknownOperationException"), "{line}: {reply:?}");
+    }
+    assert!(rig.upstream.seen().is_empty(), "nothing of it is S3's");
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_proved_to_have_signed_is_refused_and_recorded() {
+    let (rig, _folder) = rig().await;
+    let stranger = Keys { secret: "wrong".to_owned(), ..rig.root.clone() };
+    let nobody = Keys { key_id: "AKIANOBODYNOBODYNOBO".to_owned(), secret: "x".to_owned() };
+    let body = json!({"Name": "main"}).to_string();
+    let ask = Ask::call("StopLogging", &body);
+    let late = exchange(rig.address, &ask.signed(&rig.root, portcullis::clock::Timestamp::from_seconds(0))).await;
+    assert_eq!(late.exception(), "InvalidSignatureException");
+    for (keys, exception) in [(&stranger, "InvalidSignatureException"), (&nobody, "UnrecognizedClientException")] {
+        let reply = exchange(rig.address, &ask.signed(keys, rig.now())).await;
+        assert_eq!((reply.status, reply.exception().as_str()), (400, exception));
+    }
+    // The body that was signed is not the one that came.
+    let mut bytes = ask.signed(&rig.root, rig.now());
+    let last = bytes.len() - 3;
+    bytes[last] ^= 1;
+    assert_eq!(exchange(rig.address, &bytes).await.exception(), "InvalidSignatureException");
+    let unsigned = ask.clone().unsigned_header("x-amz-mfa", "20899872 123456");
+    assert_eq!(rig.send(&unsigned).await.exception(), "InvalidSignatureException");
+    let claimed =
+        ask.header("x-amz-content-sha256", "UNSIGNED-PAYLOAD").payload(Payload::Claimed("UNSIGNED-PAYLOAD".into()));
+    assert_eq!(rig.send(&claimed).await.exception(), "InvalidSignatureException");
+    let events = rig.events();
+    assert_eq!(events.len(), 6);
+    for event in &events {
+        assert_eq!(event.text(&["eventName"]), "StopLogging");
+        assert_eq!(event.text(&["eventSource"]), "cloudtrail.amazonaws.com");
+        assert_eq!(event.text(&["userIdentity", "type"]), "Unknown");
+        assert_eq!(event.0["requestParameters"], Value::Null, "nobody vouches for what it says");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_a_call_is_refused() {
+    let (rig, _folder) = rig().await;
+    for (body, status) in [("", 411), ("[]", 400), ("{\"Name\":\"a\",\"Name\":\"b\"}", 400), ("{}x", 400)] {
+        let reply = rig.send(&Ask::call("GetTrail", body)).await;
+        assert_eq!((reply.status, reply.exception().as_str()), (status, "SerializationException"), "{body}");
+    }
+    let long = rig.send(&Ask::call("GetTrail", &" ".repeat(256 * 1024 + 1))).await;
+    assert_eq!((long.status, long.exception().as_str()), (413, "SerializationException"));
+    let reply = rig.send(&Ask::call("StartQuery", "{}")).await;
+    assert_eq!((reply.status, reply.exception().as_str()), (400, "UnknownOperationException"));
+    let events = rig.events();
+    assert_eq!(events.len(), 6);
+    let last = events.last().expect("recorded");
+    assert_eq!(last.said(), ("UnknownOperation", "UnknownOperationException"));
+    assert_eq!(last.text(&["requestParameters", "target"]), "CloudTrail_20131101.StartQuery");
+}
+
+#[tokio::test]
+async fn a_trail_is_weakened_with_a_fresh_code_alone() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    let stop = json!({"Name": "main"});
+    let refused = call(&rig, "StopLogging", stop.clone()).await;
+    assert_eq!((refused.status, refused.exception().as_str()), (400, "AccessDeniedException"));
+    let wrong = rig.device.wrong_offer(rig.now());
+    assert_eq!(with_code(&rig, "StopLogging", &stop, &wrong).await.exception(), "AccessDeniedException");
+    assert!(is_logging(&rig).await);
+    let offer = rig.fresh_offer();
+    assert_eq!(with_code(&rig, "StopLogging", &stop, &offer).await.status, 200);
+    assert!(!is_logging(&rig).await);
+    assert_eq!(call(&rig, "StartLogging", stop.clone()).await.status, 200);
+    let replayed = with_code(&rig, "StopLogging", &stop, &offer).await;
+    assert_eq!(replayed.exception(), "AccessDeniedException");
+    assert!(is_logging(&rig).await);
+    let events = rig.events();
+    let told: Vec<(&str, &str)> = events
+        .iter()
+        .filter(|event| event.text(&["eventName"]) == "StopLogging")
+        .map(|event| {
+            let mfa = |name| event.text(&["additionalEventData", "MfaDelete", name]);
+            (mfa("required"), mfa("result"))
+        })
+        .collect();
+    assert_eq!(told, [("true", "Missing"), ("true", "BadCode"), ("true", "Accepted"), ("true", "Replayed")]);
+    let text = events.iter().map(|event| event.0.to_string()).collect::<String>();
+    let code = offer.rsplit(' ').next().expect("a code");
+    assert!(!text.contains(code), "no code is written down");
+}
+
+#[tokio::test]
+async fn a_code_that_nothing_asked_for_is_not_spent() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    let offer = rig.fresh_offer();
+    assert_eq!(with_code(&rig, "DescribeTrails", &json!({}), &offer).await.status, 200);
+    assert_eq!(with_code(&rig, "StartLogging", &json!({"Name": "main"}), &offer).await.status, 200);
+    let missing = with_code(&rig, "DeleteTrail", &json!({"Name": "other"}), &offer).await;
+    assert_eq!(missing.exception(), "TrailNotFoundException");
+    assert_eq!(with_code(&rig, "DeleteTrail", &json!({"Name": "main"}), &offer).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_user_sees_trails_and_neither_events_nor_a_way_to_change_any() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    let alice = rig.user("alice").await;
+    let ask = async |operation: &str, body: Value, offer: Option<&str>| {
+        let ask = Ask::call(operation, &body.to_string());
+        let ask = offer.into_iter().fold(ask, |ask, offer| ask.header("x-amz-mfa", offer));
+        exchange(rig.address, &ask.signed(&alice, rig.now())).await
+    };
+    assert_eq!(ask("GetTrail", json!({"Name": "main"}), None).await.status, 200);
+    assert_eq!(ask("LookupEvents", json!({}), None).await.exception(), "AccessDeniedException");
+    let offer = rig.fresh_offer();
+    for operation in ["DeleteTrail", "StopLogging", "StartLogging", "UpdateTrail"] {
+        let reply = ask(operation, json!({"Name": "main"}), Some(&offer)).await;
+        assert_eq!(reply.exception(), "AccessDeniedException", "{operation}");
+        assert!(reply.body.contains("user/alice is not authorized to perform: cloudtrail:"), "{}", reply.body);
+    }
+    assert!(is_logging(&rig).await);
+    assert_eq!(with_code(&rig, "StopLogging", &json!({"Name": "main"}), &offer).await.status, 200, "nobody spent it");
+}
+
+#[tokio::test]
+async fn of_changes_at_once_none_is_judged_by_what_another_made() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    let rig = Arc::new(rig);
+    let changes = (0..12).map(|number| {
+        let rig = Arc::clone(&rig);
+        tokio::spawn(async move {
+            let body = json!({"Name": "main", "DigestPeriodSeconds": 3599 - number});
+            call(&rig, "UpdateTrail", body).await
+        })
+    });
+    let mut shortest = 3600;
+    for (number, change) in changes.enumerate() {
+        let reply = change.await.expect("answered");
+        match reply.exception().as_str() {
+            // It may have come after a shorter one, than which it would be weaker.
+            "" => shortest = shortest.min(3599 - number),
+            "AccessDeniedException" | "ConflictException" => {}
+            other => panic!("{other}: {reply:?}"),
+        }
+    }
+    let trail = call(&rig, "GetTrail", json!({"Name": "main"})).await;
+    let trail: Value = serde_json::from_str(&trail.body).expect("JSON");
+    assert_eq!(trail["Trail"]["DigestPeriodSeconds"], json!(shortest));
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_ends_in_time_and_is_recorded() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().to_owned();
+    let rig = Rig::with(move |settings| {
+        settings.trail.folder = Some(path);
+        settings.limits.body_idle = std::time::Duration::from_millis(100);
+    })
+    .await;
+    let bytes = Ask::call("GetTrail", "{\"Name\":\"main\"}").signed(&rig.root, rig.now());
+    let mut stream = open(rig.address, &bytes[..bytes.len() - 3]).await;
+    let reply = read(&mut stream).await;
+    assert_eq!((reply.status, reply.exception().as_str()), (408, "RequestTimeoutException"));
+    assert_eq!(rig.events_when(1).await[0].said(), ("GetTrail", "RequestTimeoutException"));
+}
+
+#[tokio::test]
+async fn events_are_looked_up_by_what_they_say_and_page_by_page() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    for name in ["a", "b", "c"] {
+        rig.send(&Ask::new(&format!("PUT /vault/{name}")).body("x")).await;
+    }
+    let lookup = async |body: Value| {
+        let reply = call(&rig, "LookupEvents", body).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        serde_json::from_str::<Value>(&reply.body).expect("JSON")
+    };
+    let names = |page: &Value| -> Vec<String> {
+        let events = page["Events"].as_array().expect("a list");
+        events.iter().map(|event| event["EventName"].as_str().expect("a name").to_owned()).collect()
+    };
+    let by = |key: &str, value: &str| json!([{"AttributeKey": key, "AttributeValue": value}]);
+    let puts = lookup(json!({"LookupAttributes": by("EventName", "PutObject")})).await;
+    assert_eq!(names(&puts), ["PutObject"; 3]);
+    let record: Value =
+        serde_json::from_str(puts["Events"][0]["CloudTrailEvent"].as_str().expect("text")).expect("JSON");
+    assert_eq!(record["requestParameters"]["key"], "c", "newest first");
+    let first = lookup(json!({"LookupAttributes": by("EventName", "PutObject"), "MaxResults": 2})).await;
+    let token = first["NextToken"].as_str().expect("there is more").to_owned();
+    let second = json!({"LookupAttributes": by("EventName", "PutObject"), "MaxResults": 2, "NextToken": token});
+    assert_eq!((names(&first).len(), names(&lookup(second).await).len()), (2, 1));
+    let other = call(&rig, "LookupEvents", json!({"NextToken": token})).await;
+    assert_eq!(other.exception(), "InvalidNextTokenException");
+}
