@@ -236,7 +236,8 @@ mod tests {
 
         #[test]
         fn reading_never_panics(text in ".*") {
-            drop((Timestamp::parse_iso_basic(&text), Timestamp::parse_iso_extended(&text)));
+            let read = [Timestamp::parse_iso_basic(&text), Timestamp::parse_iso_extended(&text)].into_iter().flatten();
+            proptest::prop_assert!(read.map(Timestamp::iso_basic).all(|written| written.len() == 16));
         }
     }
 }

@@ -423,7 +423,9 @@ fn state(revision: u64) -> String {
 
 /// Segments filled by events; the numbers of the records that began one.
 fn fill(journal: &Journal, count: usize) {
-    (1..=count).for_each(|number| drop(journal.append(Kind::Event, text(number).as_bytes()).expect("appended")));
+    for number in 1..=count {
+        journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+    }
 }
 
 fn first_of(path: &Path) -> u64 {
