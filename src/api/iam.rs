@@ -10,10 +10,9 @@ mod principals;
 mod refused;
 mod xml;
 
-use uuid::Uuid;
-
 use crate::clock::Timestamp;
 use crate::mfa::{Offer, Proof};
+use crate::names::RequestId;
 use crate::secret::Secret;
 use crate::store::{SpendError, Store};
 use action::{Action, Parameters};
@@ -44,15 +43,22 @@ struct Call<'a> {
 }
 
 /// Answers one request; `offer` is what came in its `x-amz-mfa` header, and is spent only where it is needed.
-pub async fn answer(parameters: &[(String, String)], offer: Offer, store: &Store, now: Timestamp) -> Reply {
-    let request_id = Uuid::new_v4().to_string();
-    let mut facts = Facts::new(&request_id);
+///
+/// The answer carries the id that the request has in its record.
+pub async fn answer(
+    parameters: &[(String, String)],
+    offer: Offer,
+    store: &Store,
+    request_id: RequestId,
+    now: Timestamp,
+) -> Reply {
+    let mut facts = Facts::new();
     let answered = dispatch(parameters, offer, store, now, &mut facts).await;
     let (status, body) = match answered {
-        Ok((action, result)) => (200, xml::success(action.name(), result, &request_id)),
+        Ok((action, result)) => (200, xml::success(action.name(), result, request_id)),
         Err(refused) => {
             facts.refused(&refused);
-            (refused.status, xml::failure(&refused, &request_id))
+            (refused.status, xml::failure(&refused, request_id))
         }
     };
     Reply { status, body, facts }

@@ -109,7 +109,8 @@ impl Admin {
             return plain(StatusCode::NOT_FOUND, "the admin socket answers POST / alone\n");
         }
         let offer = Offer::parse(request.headers().get("x-amz-mfa").map(|value| value.to_str().unwrap_or("")));
-        let mut draft = self.draft();
+        let request_id = RequestId::from_random(*uuid::Uuid::new_v4().as_bytes());
+        let mut draft = self.draft(request_id);
         let Ok(body) = Limited::new(request.into_body(), LONGEST_FORM).collect().await else {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long\n");
         };
@@ -122,7 +123,7 @@ impl Admin {
             parameters.push(("Digits".to_owned(), self.digits.count().to_string()));
         }
         let presented = !matches!(offer, Offer::Absent);
-        let reply = iam::answer(&parameters, offer, &self.store, now).await;
+        let reply = iam::answer(&parameters, offer, &self.store, request_id, now).await;
         let outcome = describe(&mut draft, &reply, presented);
         let recorded = match draft.close(&outcome) {
             Ok(sequence) => self.journal.durable(sequence).await,
@@ -138,9 +139,9 @@ impl Admin {
         response
     }
 
-    fn draft(&self) -> Draft {
+    fn draft(&self, request_id: RequestId) -> Draft {
         let peer = Peer { address: ([127, 0, 0, 1], 0).into(), transport: Transport::Loopback };
-        let mut draft = self.recorder.open(RequestId::from_random(*uuid::Uuid::new_v4().as_bytes()), peer);
+        let mut draft = self.recorder.open(request_id, peer);
         draft.by_operator();
         draft
     }

@@ -11,7 +11,6 @@ use crate::store::SpendError;
 /// The facts of one action, for its event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Facts {
-    pub request_id: String,
     /// As AWS names the action; `None` where nothing that is served was asked for.
     pub event_name: Option<&'static str>,
     pub effect: Effect,
@@ -57,9 +56,8 @@ pub enum FactorOutcome {
 }
 
 impl Facts {
-    pub(super) fn new(request_id: &str) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            request_id: request_id.to_owned(),
             event_name: None,
             // What is not understood is recorded as if it had changed something.
             effect: Effect::Changes,

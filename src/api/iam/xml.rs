@@ -3,6 +3,7 @@
 use quick_xml::escape::escape;
 
 use super::refused::Refused;
+use crate::names::RequestId;
 use crate::secret::Secret;
 
 /// An element that is being filled.
@@ -51,7 +52,7 @@ impl Element {
 }
 
 /// The body of an answer to an action.
-pub fn success(action: &str, result: Option<Element>, request_id: &str) -> Secret<String> {
+pub fn success(action: &str, result: Option<Element>, request_id: RequestId) -> Secret<String> {
     let result =
         result.map(|result| Secret::new(format!("<{action}Result>{}</{action}Result>", result.inside.expose())));
     let result = result.as_ref().map_or("", |result| result.expose());
@@ -62,7 +63,7 @@ pub fn success(action: &str, result: Option<Element>, request_id: &str) -> Secre
 }
 
 /// The body of a refusal.
-pub fn failure(refused: &Refused, request_id: &str) -> Secret<String> {
+pub fn failure(refused: &Refused, request_id: RequestId) -> Secret<String> {
     let blame = if refused.status < 500 { "Sender" } else { "Receiver" };
     Secret::new(format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error>\

@@ -1,0 +1,327 @@
+"""Kills the gate at random moments under load, and breaks its disk; then holds it to its promises.
+
+What is random comes from the seed: which client asks what in which order, after how many requests the gate is killed,
+and which call of the disk is the first to fail. Where exactly that meets the gate's threads is up to the machine.
+"""
+
+import argparse
+import mmap
+import os
+import random
+import shutil
+import signal
+import struct
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests" / "clients"))
+
+from checks import Checks  # noqa: E402
+from ledger import Entry, Ledger  # noqa: E402
+from load import Lout, Operator, Owner, S3Client, Sdk, Traffic, Worker  # noqa: E402
+from rig import upstreams  # noqa: E402
+from world import CrashGate, World, quiet_port, start_store  # noqa: E402
+
+SYNC_FAILS, WRITE_FAILS, FULL, NO_SPACE, SHORT = 1, 2, 4, 8, 16
+# What fails, where, and whether the journal closes over it.
+FAULTS = {
+    "failing fsync": (SYNC_FAILS, ""),
+    "failing fsync of the journal": (SYNC_FAILS, "journal/"),
+    "failing fsync of the state": (SYNC_FAILS, "state/"),
+    "full disk": (FULL, ""),
+    "full disk that overwrites nothing in place": (NO_SPACE, ""),
+    "disk that fills up within a write": (SHORT, "journal/"),
+    "failing write": (WRITE_FAILS, "journal/"),
+}
+SHORT_RUN = ("failing fsync", "full disk")
+
+
+class Disk:
+    """The control of the disk's faults."""
+
+    def __init__(self, path: Path, under: Path):
+        path.write_bytes(bytes(24 + os.pathconf("/", "PC_PATH_MAX")))
+        with path.open("r+b") as file:
+            self.map = mmap.mmap(file.fileno(), 0)
+        self.under = under
+
+    def fail(self, faults: int, where: str = "", after: int = 0) -> None:
+        """Lets calls under this folder of the state fail from now on, all but the first so many."""
+        under = f"{self.under}/{where}".encode()
+        self.map[24 : 24 + len(under) + 1] = under + b"\0"
+        self.map[8:24] = struct.pack("<qq", after, 0)
+        self.map[0:8] = struct.pack("<q", faults)
+
+    def heal(self) -> None:
+        """Lets nothing fail any more."""
+        self.map[0:8] = bytes(8)
+
+    @property
+    def hits(self) -> int:
+        """How many calls failed since."""
+        return struct.unpack("<q", self.map[16:24])[0]
+
+
+class Probe(S3Client):
+    """The harness's own client; no thread of it runs."""
+
+    def replay(self, offer: str) -> Entry | None:
+        """Sends a code again, for a version that is there."""
+        found = self.world.some(self.random, self.world.vault)
+        if found is None:
+            return None
+        entry, _ = self.call("DeleteObject", "DELETE", self.world.vault, found[0], query={"versionId": found[1]},
+                             offer=offer)
+        if entry.done:
+            self.world.precious.discard(found)
+        return entry
+
+
+class Harness:
+    """One run."""
+
+    def __init__(self, options, directory: Path):
+        self.options = options
+        self.chance = random.Random(options.seed)
+        self.count: Counter = Counter()
+        self.restarts: list[float] = []
+        self.directory = directory
+        self.gate = self.store = None
+
+    def start(self) -> None:
+        """Starts the store and the gate, and makes what the clients work on."""
+        options, directory = self.options, self.directory
+        self.upstream, self.store = start_store(options.upstream, directory / "store")
+        self.gate = CrashGate(options.binary, directory / "gate", self.upstream)
+        self.disk = Disk(directory / "faults", self.gate.state)
+        self.gate.preload = {
+            "LD_PRELOAD": str(options.faults),
+            "FAULTS_CONTROL": str(directory / "faults"),
+            "PORTCULLIS_AUDIT__SEGMENT_SIZE": "1 MiB",
+        }
+        self.gate.listen = f"127.0.0.1:{quiet_port()}"
+        self.gate.start()
+        self.world = World(self.gate, self.upstream, f"{options.seed & 0xFFFFFF:x}")
+        self.world.build()
+        self.checks = Checks(self.world, self.count)
+        self.traffic, self.ledger = Traffic(), Ledger()
+        self.clients = self._clients()
+        self.probe = Probe("probe", str(options.seed), self.world, self.traffic, self.ledger, credentials=self.gate.root)
+
+    def _clients(self) -> list:
+        base = (str(self.options.seed), self.world, self.traffic, self.ledger)
+        root, alice = self.gate.root, self.world.alice
+        return [
+            *(Worker(f"root{number}", *base, credentials=root) for number in range(3)),
+            Worker("alice", *base, credentials=alice),
+            Owner("owner", *base, credentials=root),
+            Sdk("sdk", *base),
+            Operator("operator", *base),
+            Lout("lout", *base),
+        ]
+
+    def run(self) -> bool:
+        """Kills, breaks, and tells; true if all was well."""
+        for client in self.clients:
+            client.start()
+        began = time.monotonic()
+        while self.count["kills"] < self.options.kills and not self.checks.problems:
+            self.kill_under_load()
+            if self.count["kills"] % 20 == 0:
+                print(f"  {self.count['kills']} kills, {self.ledger.requests} requests", flush=True)
+        spent = time.monotonic() - began
+        for name in self.options.faults_wanted:
+            for _ in range(self.options.rounds):
+                if not self.checks.problems:
+                    self.break_disk(name)
+        if not self.checks.problems:
+            self.start_on_full_disk()
+        self.traffic.end()
+        self.checks.at_last()
+        for client in self.clients:
+            if client.failure:
+                self.checks.problem(f"the harness's client {client.name} failed: {client.failure!r}")
+        self.tell(spent)
+        return not self.checks.problems
+
+    def close(self) -> None:
+        """Ends what was started."""
+        if self.gate and self.gate.process:
+            self.gate.kill()
+        if self.store:
+            self.store.kill()
+            self.store.wait(30)
+        elif self.options.upstream != "embedded":
+            upstreams.stop(self.upstream, self.directory / "store")
+
+    # Kills
+
+    def kill_under_load(self) -> None:
+        """One kill, sometimes another while the gate starts again, and the checks."""
+        self.traffic.let()
+        # Not always under way for long: the first moments after a start are moments too.
+        wanted = int(self.chance.expovariate(1 / 120)) + 1
+        self.traffic.until(self.traffic.started + wanted, 10)
+        time.sleep(self.chance.uniform(0, 0.01))
+        self._kill()
+        while self.chance.random() < 0.12:
+            self.count["kills while it started"] += 1
+            self.count["kills"] += 1
+            self.gate.kill_while_starting(self.chance.uniform(0, 1.2) * self._usual_start())
+            self.checks.read()
+        self._restart()
+        self._check()
+
+    def _kill(self) -> None:
+        self.gate.kill()
+        self.count["kills"] += 1
+        self.traffic.halt()
+        self.checks.after_kill()
+
+    def _restart(self) -> None:
+        began = time.monotonic()
+        self.gate.start()
+        self.restarts.append(time.monotonic() - began)
+
+    def _usual_start(self) -> float:
+        return sorted(self.restarts)[len(self.restarts) // 2] if self.restarts else 0.2
+
+    def _check(self, closed_at: float | None = None) -> None:
+        self.checks.after_restart(self.ledger.take(), closed_at)
+        self.checks.protection()
+        self.checks.replay(self.probe)
+        self.checks.after_restart(self.ledger.take())
+
+    # Faults of the disk
+
+    def break_disk(self, name: str) -> None:
+        """Lets the disk fail under load; the gate must do nothing that it cannot record."""
+        faults, where = FAULTS[name]
+        self.traffic.let()
+        self.traffic.until(self.traffic.started + self.chance.randint(1, 100), 10)
+        closed_at = time.monotonic()
+        self.disk.fail(faults, where, self.chance.randint(0, 40))
+        deadline = time.monotonic() + 30
+        while not self.disk.hits and time.monotonic() < deadline:
+            time.sleep(0.01)
+        if not self.disk.hits:
+            self.checks.problem(f"{name}: nothing of the gate met it in 30 s")
+        time.sleep(self.chance.uniform(0.05, 0.5))
+        self.traffic.halt()
+        if where == "state/":
+            self._refuses_codes(name)
+        else:
+            self._refuses_changes(name)
+        hits = self.disk.hits
+        self.disk.heal()
+        if where != "state/":
+            # Nobody knows what the disk holds, so that it is not tried again.
+            self._refuses_changes(f"{name}, now over")
+        closings = len(self.checks.closings)
+        self._kill()
+        self._restart()
+        self._check(closed_at)
+        self.count[f"fault: {name}: times"] += 1
+        self.count[f"fault: {name}: calls that failed"] += hits
+        if where != "state/" and len(self.checks.closings) <= closings:
+            self.checks.problem(f"{name}: that the journal was closed is not recorded")
+        self.count[f"fault: {name}: closings recorded"] += len(self.checks.closings) - closings
+
+    def _refuses_changes(self, name: str) -> None:
+        probe, world = self.probe, self.world
+        found = world.some(self.chance, world.plain)
+        changes = [
+            probe.put(world.plain),
+            probe.call("DeleteObject", "DELETE", world.plain, found[0])[0],
+            probe.call("DeleteObject", "DELETE", world.plain, found[0], query={"versionId": found[1]})[0],
+            probe.batch(world.plain, [(found[0], None)]),
+            probe.versioning(world.loose[0], "Suspended"),
+            probe.call("CreateMultipartUpload", "POST", world.plain, "upload", query={"uploads": ""})[0],
+        ]
+        for entry in changes:
+            if entry.status != 503:
+                self.checks.problem(f"{name}: {entry.event} was answered with {entry.status} {entry.code}")
+        read, _ = probe.call("GetBucketVersioning", "GET", world.plain, query={"versioning": ""})
+        if read.status != 200:
+            self.checks.problem(f"{name}: a read was answered with {read.status} {read.code}")
+
+    def _refuses_codes(self, name: str) -> None:
+        offer = self.world.codes.wait()
+        found = self.world.some(self.chance, self.world.vault)
+        entry, _ = self.probe.call("DeleteObject", "DELETE", self.world.vault, found[0], query={"versionId": found[1]},
+                                   offer=offer)
+        if entry.status != 503:
+            self.checks.problem(f"{name}: a code was answered with {entry.status} {entry.code}")
+
+    def start_on_full_disk(self) -> None:
+        """A start that finds the disk full says so, and loses nothing."""
+        self.gate.kill()
+        self.checks.after_kill()
+        self.disk.fail(NO_SPACE)
+        said = self.gate.refuses_to_start()
+        if "panicked" in said or "No space left" not in said:
+            self.checks.problem(f"a start on a full disk says: {said[-500:]}")
+        self.disk.heal()
+        self._restart()
+        self._check()
+        self.count["fault: start on a full disk: times"] += 1
+
+    def tell(self, spent: float) -> None:
+        """The counts."""
+        kills = self.count["kills"]
+        print(f"\nseed {self.options.seed}, upstream {self.options.upstream}")
+        for name in sorted(self.count):
+            print(f"  {name:<60} {self.count[name]:>8}")
+        restarts = sorted(self.restarts)
+        print(f"  {'restarts':<60} {len(restarts):>8}")
+        print(f"  {'seconds to serve again, median':<60} {restarts[len(restarts) // 2]:>8.2f}")
+        print(f"  {'seconds to serve again, longest':<60} {restarts[-1]:>8.2f}")
+        print(f"  {'kills in a minute':<60} {kills / max(spent, 1) * 60:>8.1f}")
+        for problem in self.checks.problems:
+            print(f"WRONG: {problem}")
+
+
+def options():
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(prog="tests/crash/run", description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=None, help="that of an earlier run; left out, a new one")
+    parser.add_argument("--upstream", choices=upstreams.KINDS, default="embedded")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each fault of the disk is tried")
+    parser.add_argument("--short", action="store_true", help="the two faults that matter most, once each")
+    parser.add_argument("--binary", type=Path, default=TOP / "target" / "debug" / "portcullis")
+    parser.add_argument("--faults", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--directory", type=Path, required=True, help=argparse.SUPPRESS)
+    found = parser.parse_args()
+    found.seed = random.SystemRandom().getrandbits(32) if found.seed is None else found.seed
+    found.faults_wanted = SHORT_RUN if found.short else tuple(FAULTS)
+    found.rounds = 1 if found.short else found.rounds
+    return found
+
+
+def main() -> int:
+    """Runs, and keeps what was there when it went wrong."""
+    asked = options()
+    print(f"seed {asked.seed}: {asked.kills} kills in front of {asked.upstream}", flush=True)
+    shutil.rmtree(asked.directory, ignore_errors=True)
+    asked.directory.mkdir(parents=True)
+    # So that what was started is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    harness = Harness(asked, asked.directory)
+    try:
+        harness.start()
+        well = harness.run()
+    finally:
+        harness.close()
+    if well:
+        shutil.rmtree(asked.directory)
+        return 0
+    print(f"what is left of it: {asked.directory}; again: tests/crash/run --seed {asked.seed}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
