@@ -1,6 +1,7 @@
 """What must hold after every restart."""
 
 import json
+import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from ledger import Entry
 from world import World
 
 REPLAYED = "TokenCodeInvalidError"
+# How long a code may be current, in seconds: its time step and the one after.
+CURRENT = 60
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class Checks:
         self.closings: list[str] = []
         # Offers, and the tags of the requests they came with.
         self.offers: dict[str, list[str]] = defaultdict(list)
-        self.recent: list[str] = []
+        # When each was first sent.
+        self.sent: dict[str, float] = {}
 
     def problem(self, text: str) -> None:
         """Notes what does not hold."""
@@ -86,7 +90,7 @@ class Checks:
             self.count["requests"] += 1
             if entry.offer:
                 self.offers[entry.offer].append(entry.tag)
-                self.recent.append(entry.offer)
+                self.sent.setdefault(entry.offer, time.monotonic())
             if entry.acknowledged:
                 self._acknowledged(entry, closed_at)
             else:
@@ -144,7 +148,7 @@ class Checks:
 
     def _codes(self) -> None:
         """No offer was accepted twice, as the records tell."""
-        for offer in set(self.recent):
+        for offer in self._recent():
             accepted = [tag for tag in self.offers[offer] if any(seen.mfa == "Accepted" for seen in self.by_agent[tag])]
             if len(accepted) > 1:
                 self.problem(f"one code was accepted {len(accepted)} times: {accepted}")
@@ -154,10 +158,14 @@ class Checks:
 
     # What asks the gate
 
+    def _recent(self) -> list[str]:
+        """The offers that were first sent while their code could still be right."""
+        now = time.monotonic()
+        return [offer for offer, sent in self.sent.items() if now - sent < CURRENT]
+
     def replay(self, links) -> None:
         """Sends each recent code again: what is known to be spent must be refused."""
-        recent, self.recent = self.recent, []
-        for offer in dict.fromkeys(recent):
+        for offer in self._recent():
             spent = any(seen.mfa == "Accepted" for tag in self.offers[offer] for seen in self.by_agent[tag])
             entry = links.replay(offer)
             if entry is None:

@@ -26,15 +26,15 @@ from rig import upstreams  # noqa: E402
 from world import CrashGate, World, quiet_port, start_store  # noqa: E402
 
 SYNC_FAILS, WRITE_FAILS, FULL, NO_SPACE, SHORT = 1, 2, 4, 8, 16
-# What fails, where, and whether the journal closes over it.
+# What fails, and for which files of the state: those whose names begin so.
 FAULTS = {
     "failing fsync": (SYNC_FAILS, ""),
     "failing fsync of the journal": (SYNC_FAILS, "journal/"),
     "failing fsync of the state": (SYNC_FAILS, "state/"),
     "full disk": (FULL, ""),
-    "full disk that overwrites nothing in place": (NO_SPACE, ""),
-    "disk that fills up within a write": (SHORT, "journal/"),
-    "failing write": (WRITE_FAILS, "journal/"),
+    "full disk that overwrites nothing in place": (NO_SPACE, "journal/0"),
+    "disk that fills up within a write": (SHORT, "journal/0"),
+    "failing write": (WRITE_FAILS, "journal/0"),
 }
 SHORT_RUN = ("failing fsync", "full disk")
 
@@ -49,7 +49,7 @@ class Disk:
         self.under = under
 
     def fail(self, faults: int, where: str = "", after: int = 0) -> None:
-        """Lets calls under this folder of the state fail from now on, all but the first so many."""
+        """Lets calls on these files of the state fail from now on, all but the first so many."""
         under = f"{self.under}/{where}".encode()
         self.map[24 : 24 + len(under) + 1] = under + b"\0"
         self.map[8:24] = struct.pack("<qq", after, 0)
