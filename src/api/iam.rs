@@ -54,14 +54,43 @@ pub async fn answer(
 ) -> Reply {
     let mut facts = Facts::new();
     let answered = dispatch(parameters, offer, store, now, &mut facts).await;
-    let (status, body) = match answered {
-        Ok((action, result)) => (200, xml::success(action.name(), result, request_id)),
-        Err(refused) => {
-            facts.refused(&refused);
-            (refused.status, xml::failure(&refused, request_id))
+    match answered {
+        Ok((action, result)) => {
+            let body = xml::success(action.name(), result, request_id);
+            Reply { status: 200, body, facts }
         }
-    };
-    Reply { status, body, facts }
+        Err(refused) => Reply::refused(&refused, facts, request_id),
+    }
+}
+
+/// The facts of a change before it is begun; none of what only reads or will be refused as it stands.
+pub fn change_asked(parameters: &[(String, String)], offer: &Offer) -> Option<Facts> {
+    let action = Action::find(parameters).ok().filter(|action| action.effect() == Effect::Changes)?;
+    let parameters = Parameters::read(action, parameters).ok()?;
+    if let Offer::Malformed(_) = offer {
+        return None;
+    }
+    let mut facts = Facts::new();
+    facts.asks_for(action);
+    facts.parameters(&parameters);
+    Some(facts)
+}
+
+/// The answer where a change is not begun, since it could not be recorded.
+pub fn unrecorded(asked: Facts, request_id: RequestId) -> Reply {
+    Reply::refused(&Refused::unrecorded(), asked, request_id)
+}
+
+/// The answer where a change was made and that cannot be recorded.
+pub fn done_unrecorded(done: Facts, request_id: RequestId) -> Reply {
+    Reply::refused(&Refused::done_unrecorded(), done, request_id)
+}
+
+impl Reply {
+    fn refused(refused: &Refused, mut facts: Facts, request_id: RequestId) -> Self {
+        facts.refused(refused);
+        Self { status: refused.status, body: xml::failure(refused, request_id), facts }
+    }
 }
 
 async fn dispatch(

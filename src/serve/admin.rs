@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api::{iam, query};
-use crate::audit::journal::Journal;
+use crate::audit::journal::{Journal, JournalClosed, Sequence};
 use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Recorder, Source};
 use crate::clock::Clock;
 use crate::gate::MfaDelete;
@@ -104,13 +104,12 @@ impl Admin {
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let now = self.clock.now();
         if request.method() != Method::POST || request.uri().path() != "/" {
             return plain(StatusCode::NOT_FOUND, "the admin socket answers POST / alone\n");
         }
         let offer = Offer::parse(request.headers().get("x-amz-mfa").map(|value| value.to_str().unwrap_or("")));
         let request_id = RequestId::from_random(*uuid::Uuid::new_v4().as_bytes());
-        let mut draft = self.draft(request_id);
+        let draft = self.draft(request_id);
         let Ok(body) = Limited::new(request.into_body(), LONGEST_FORM).collect().await else {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long\n");
         };
@@ -122,21 +121,48 @@ impl Admin {
         if named("Action", "CreateVirtualMFADevice") && !named("Digits", "") {
             parameters.push(("Digits".to_owned(), self.digits.count().to_string()));
         }
-        let presented = !matches!(offer, Offer::Absent);
-        let reply = iam::answer(&parameters, offer, &self.store, request_id, now).await;
-        let outcome = describe(&mut draft, &reply, presented);
-        let recorded = match draft.close(&outcome) {
-            Ok(sequence) => self.journal.durable(sequence).await,
-            Err(closed) => Err(closed),
-        };
-        if recorded.is_err() {
-            tracing::error!("an administrative request could not be recorded");
-        }
+        let reply = self.act(draft, request_id, &parameters, offer).await;
         let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = Response::new(Full::new(Bytes::from(reply.body.expose().clone())));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(iam::CONTENT_TYPE));
         response
+    }
+
+    /// Does what is asked; a change is not begun without its intent on disk, nor called done without its outcome there.
+    async fn act(
+        &self,
+        mut draft: Draft,
+        request_id: RequestId,
+        parameters: &[(String, String)],
+        offer: Offer,
+    ) -> iam::Reply {
+        let presented = !matches!(offer, Offer::Absent);
+        let change = iam::change_asked(parameters, &offer);
+        if let Some(asked) = &change {
+            draft.asks_control(asking(asked));
+            if self.durable(draft.intend()).await.is_err() {
+                let reply = iam::unrecorded(asked.clone(), request_id);
+                self.close(draft, &reply, presented).await.ok();
+                return reply;
+            }
+        }
+        let reply = iam::answer(parameters, offer, &self.store, request_id, self.clock.now()).await;
+        let recorded = self.close(draft, &reply, presented).await;
+        match (recorded, change) {
+            (Err(_), Some(_)) if reply.status < 400 => iam::done_unrecorded(reply.facts, request_id),
+            (Ok(()) | Err(_), Some(_) | None) => reply,
+        }
+    }
+
+    async fn close(&self, mut draft: Draft, reply: &iam::Reply, presented: bool) -> Result<(), JournalClosed> {
+        let outcome = describe(&mut draft, reply, presented);
+        let recorded = self.durable(draft.close(&outcome)).await;
+        recorded.inspect_err(|_| tracing::error!("an administrative request could not be recorded"))
+    }
+
+    async fn durable(&self, appended: Result<Sequence, JournalClosed>) -> Result<(), JournalClosed> {
+        self.journal.durable(appended?).await
     }
 
     fn draft(&self, request_id: RequestId) -> Draft {
@@ -147,14 +173,18 @@ impl Admin {
     }
 }
 
-fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
-    let facts = &reply.facts;
-    draft.asks_control(ControlAsked {
+fn asking(facts: &iam::Facts) -> ControlAsked<'_> {
+    ControlAsked {
         source: Source::Iam,
         event_name: facts.event_name.unwrap_or("UnknownAction"),
         read_only: facts.effect == iam::Effect::Reads,
         parameters: &facts.request_parameters,
-    });
+    }
+}
+
+fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
+    let facts = &reply.facts;
+    draft.asks_control(asking(facts));
     if let Some(factor) = &facts.second_factor {
         draft.judged(MfaFacts {
             bucket: MfaDelete::NeverSet,
@@ -190,3 +220,6 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -157,8 +157,18 @@ impl Refused {
             StoreError::Engine(_) | StoreError::Interrupted | StoreError::Sealing(_) => {
                 Self::unavailable("The state could not be written; the gate's log says why.")
             }
-            StoreError::Journal(_) => Self::unavailable("The journal could not be written; the gate's log says why."),
+            StoreError::Journal(_) => Self::unrecorded(),
         }
+    }
+
+    /// Why nothing was begun.
+    pub fn unrecorded() -> Self {
+        Self::unavailable("The journal could not be written; the gate's log says why.")
+    }
+
+    /// What nobody may take for a success, though it was done.
+    pub fn done_unrecorded() -> Self {
+        Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the gate's log says why.")
     }
 
     fn unavailable(message: &str) -> Self {
