@@ -109,7 +109,8 @@ class Harness:
         self.checks = Checks(self.world, self.count)
         self.traffic, self.ledger = Traffic(), Ledger()
         self.clients = self._clients()
-        self.probe = Probe("probe", str(options.seed), self.world, self.traffic, self.ledger, credentials=self.gate.root)
+        base = (str(options.seed), self.world, self.traffic, self.ledger)
+        self.probe, self.operator = Probe("probe", *base, credentials=self.gate.root), Operator("caller", *base)
 
     def _clients(self) -> list:
         base = (str(self.options.seed), self.world, self.traffic, self.ledger)
@@ -240,6 +241,7 @@ class Harness:
             probe.batch(world.plain, [(found[0], None)]),
             probe.versioning(world.loose[0], "Suspended"),
             probe.call("CreateMultipartUpload", "POST", world.plain, "upload", query={"uploads": ""})[0],
+            self.operator.ask("CreateUser", UserName="nobody"),
         ]
         for entry in changes:
             if entry.status != 503:
