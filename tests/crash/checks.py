@@ -1,7 +1,6 @@
 """What must hold after every restart."""
 
 import json
-import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -11,8 +10,6 @@ from ledger import Entry
 from world import World
 
 REPLAYED = "TokenCodeInvalidError"
-# How long a code may be current, in seconds: its time step and the one after.
-CURRENT = 60
 
 
 @dataclass(frozen=True)
@@ -41,8 +38,6 @@ class Checks:
         self.closings: list[str] = []
         # Offers, and the tags of the requests they came with.
         self.offers: dict[str, list[str]] = defaultdict(list)
-        # When each was first sent.
-        self.sent: dict[str, float] = {}
 
     def problem(self, text: str) -> None:
         """Notes what does not hold."""
@@ -90,7 +85,6 @@ class Checks:
             self.count["requests"] += 1
             if entry.offer:
                 self.offers[entry.offer].append(entry.tag)
-                self.sent.setdefault(entry.offer, time.monotonic())
             if entry.acknowledged:
                 self._acknowledged(entry, closed_at)
             else:
@@ -118,9 +112,9 @@ class Checks:
             self.problem(f"{told} is recorded as {first[0].name}")
         if first and entry.done and first[0].error is not None:
             self.problem(f"{told} was done and is recorded as {first[0].error}")
-        # What was refused while the journal closed has its intent on record, and nothing after it.
-        cut_off = closed_at is not None and first and first[0].error == "OutcomeUnknown"
-        if first and not entry.done and entry.code and first[0].error != entry.code and not failed and not cut_off:
+        # What was refused while the journal closed has its intent on record, and what the next start made of it.
+        told_otherwise = failed or closed_at is not None
+        if first and not entry.done and entry.code and first[0].error != entry.code and not told_otherwise:
             self.problem(f"{told} was refused and is recorded as {first[0].error}")
 
     def _unanswered(self, entry: Entry) -> None:
@@ -159,9 +153,8 @@ class Checks:
     # What asks the gate
 
     def _recent(self) -> list[str]:
-        """The offers that were first sent while their code could still be right."""
-        now = time.monotonic()
-        return [offer for offer, sent in self.sent.items() if now - sent < CURRENT]
+        """The offers whose code could still be right; an older one is but a wrong one, and counts against its device."""
+        return [offer for offer in self.offers if self.world.codes.is_current(offer)]
 
     def replay(self, links) -> None:
         """Sends each recent code again: what is known to be spent must be refused."""

@@ -68,6 +68,7 @@ class Codes:
     def __init__(self, gate: Gate):
         self.gate = gate
         self.devices: list[dict] = []
+        self._steps: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def enrol(self) -> None:
@@ -86,7 +87,13 @@ class Codes:
 
     def _offer(self, device: dict, step: int) -> str:
         device["spent"] = step
-        return f"{device['serial']} {device['totp'].generate_otp(step)}"
+        offer = f"{device['serial']} {device['totp'].generate_otp(step)}"
+        self._steps[offer] = step
+        return offer
+
+    def is_current(self, offer: str) -> bool:
+        """Whether the code of this offer is still looked at: in its own time step and the one after."""
+        return int((time.time() + 3) // PERIOD) <= self._steps[offer] + 1
 
     def take(self) -> str | None:
         """A fresh offer, if a device has one to spare."""
