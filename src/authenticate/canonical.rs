@@ -121,25 +121,17 @@ pub(super) fn extend_hex(out: &mut Vec<u8>, digest: &[u8; 32]) {
     out.extend_from_slice(digits.as_flattened());
 }
 
-/// What each byte is worth as a digit of lower-case hex; every request has two numbers of 64 of them.
-const DIGITS: [u8; 256] = {
-    let mut digits = [NO_DIGIT; 256];
-    let (mut ten, mut six) = (0, 0);
-    while ten < 10 {
-        digits[b'0' as usize + ten] = ten as u8;
-        ten += 1;
-    }
-    while six < 6 {
-        digits[b'a' as usize + six] = 10 + six as u8;
-        six += 1;
-    }
-    digits
-};
+/// What is no digit of lower-case hex.
 const NO_DIGIT: u8 = 0x80;
 
 /// Reads a SHA-256 or a signature: 64 digits of lower-case hex.
 pub(super) fn read_hex(text: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| DIGITS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT);
+    // Without a way out of the loop: every request has two numbers of 64 digits.
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => byte - b'0',
+        b'a'..=b'f' => byte - b'a' + 10,
+        _ => NO_DIGIT,
+    };
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if pairs.len() != 32 || !rest.is_empty() {
         return None;

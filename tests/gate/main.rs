@@ -10,8 +10,8 @@
 mod added;
 mod batch;
 mod bodies;
-mod closed;
 mod calls;
+mod closed;
 mod codes;
 mod endings;
 mod golden;
