@@ -1,6 +1,6 @@
 //! One day's file: its tables, how it is opened, and how events get in.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -123,6 +123,9 @@ impl DayWriter {
 /// Makes an empty file; under another name, so that nobody finds it before it is whole.
 fn create(path: &Path) -> Result<(), FileError> {
     let partial = path.with_extension("partial");
+    for left in ["partial", "partial-journal", "partial-wal", "partial-shm"] {
+        drop(std::fs::remove_file(path.with_extension(left)));
+    }
     // What sqlite makes beside the file takes over who may read it.
     drop(OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?);
     let mut connection = Connection::open_with_flags(&partial, WRITING)?;
@@ -135,6 +138,7 @@ fn create(path: &Path) -> Result<(), FileError> {
     // nothing else, and what is missing is indexed again.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.close().map_err(|(_, error)| error)?;
+    File::open(&partial)?.sync_all()?;
     std::fs::rename(partial, path)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Follows the journal and puts its events into the files of their days.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -107,14 +108,16 @@ impl Indexer {
             };
             // From now on the index holds what was added since.
             end = u64::MAX;
-            let mut at_once = false;
+            let mut pause = RETRY;
             if let Trouble::Files(FilesError::Day { day, error: FileError::Damaged(_) }) = &trouble {
-                at_once = self.discard(*day, &trouble.to_string()).is_ok();
+                if self.discard(*day, &trouble.to_string()).is_ok() {
+                    pause = POLL;
+                }
             } else if trouble.to_string() != last {
                 last = trouble.to_string();
                 tracing::error!(reason = %trouble, "events are not indexed for now");
             }
-            if !at_once && self.shared.rest(RETRY) == Stop::Now {
+            if self.shared.rest(pause) == Stop::Now {
                 return;
             }
         }
@@ -135,8 +138,13 @@ impl Indexer {
             Some(position) if self.is_missing_any(position, &days) => Some("a day's index is missing"),
             Some(position) => {
                 let reached = Reader::after(&self.journal_directory, Sequence::new(position.sequence))?;
-                let same = reached.position().number() != position.sequence || reached.chain_hash() == position.chain;
-                if same || position.sequence == 0 {
+                let known = match reached.position().number().cmp(&position.sequence) {
+                    Ordering::Less => false,
+                    Ordering::Equal => position.sequence == 0 || reached.chain_hash() == position.chain,
+                    // What is no longer there cannot be compared, and cannot have been replaced.
+                    Ordering::Greater => true,
+                };
+                if known {
                     (reader, from) = (reached, position.sequence);
                     None
                 } else {

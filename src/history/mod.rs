@@ -111,6 +111,7 @@ pub enum LookupError {
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Searches at once: each takes a few megabytes and reads from disk.
 const SEARCHES: usize = 4;
+const LARGEST_PAGE: usize = 1000;
 /// Seconds before and after all that happens; far from where sums of them overflow.
 const EVER: i64 = 1 << 48;
 
@@ -208,6 +209,7 @@ impl Archive {
                 continue;
             }
             return searched.map_err(|unreadable| {
+                tracing::warn!(day = %unreadable.day, reason = %unreadable.error, "a search could not read these events");
                 if let FileError::Damaged(_) = &unreadable.error {
                     shared.report(unreadable.day);
                 }
@@ -246,7 +248,7 @@ impl Query {
             order: self.order,
             after: None,
             through,
-            limit: self.limit.max(1),
+            limit: self.limit.clamp(1, LARGEST_PAGE),
         };
         if let Some(token) = &self.token {
             wanted.after = Some(token::read(token, &wanted).ok_or(LookupError::InvalidToken)?);

@@ -258,6 +258,47 @@ def the_command_filters_events(gate, root, alice, key):
     assert len(gate.events("--bucket", name, "--since", "1h")) == 3
     assert name in gate.command("events", "--bucket", name)
 
+    def names(*filters):
+        return [event["eventName"] for event in gate.events("--bucket", name, *filters)]
+
+    assert names("--resource", f"{name}/{key}") == names("--resource", f"arn:aws:s3:::{name}/{key}") == ["PutObject"]
+    assert names("--resource", name) == ["CreateBucket", "PutObject", "GetObject"]
+    assert names("--source-ip", "127.0.0.1") == names() and names("--source-ip", "192.0.2.1") == []
+    assert names("--mfa-result", "Accepted") == []
+    assert names("--until", "1h") == [] and names("--until", "0s") == names()
+    assert names("--limit", "2") == ["PutObject", "GetObject"]
+
+
+def what_was_recorded_is_found_also_while_the_gate_does_not_run(gate, root, key):
+    """The history answers for what it holds, and the journal for what came after."""
+    name = new_name()
+    root.create_bucket(Bucket=name)
+    for number in range(3):
+        root.put_object(Bucket=name, Key=f"{key}-{number}", Body=b"x")
+    expected = ["CreateBucket", "PutObject", "PutObject", "PutObject"]
+
+    def names(*filters):
+        return [event["eventName"] for event in gate.events("--bucket", name, *filters)]
+
+    gate.stop()
+    try:
+        assert names() == expected
+        assert names("--resource", f"{name}/{key}-1") == ["PutObject"]
+        found = [path for path in (gate.state / "history").iterdir() if path.suffix == ".sqlite"]
+        assert found and all(path.stat().st_mode & 0o077 == 0 for path in found)
+        for path in found:
+            path.write_bytes(b"not what sqlite wrote")
+        assert names() == expected
+    finally:
+        gate.start()
+    root.delete_object(Bucket=name, Key=f"{key}-0")
+    gate.kill()
+    try:
+        assert names() == [*expected, "DeleteObject"]
+    finally:
+        gate.start()
+    assert names() == [*expected, "DeleteObject"]
+
 
 def no_secret_is_ever_written(gate, root, raw, codes, vault, key, version, alice_key, upstream):
     """The files of the state directory are read byte by byte, whatever their form."""
