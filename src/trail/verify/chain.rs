@@ -68,22 +68,27 @@ impl<F: Files> Walk<'_, F> {
 
     /// Which digests speak of the range; one that was expected is always among them, and all that follow it.
     fn bounds(&self, digests: &[(Timestamp, String)], series: Series) -> (usize, usize) {
-        let heads = self.scope.expected.iter().filter_map(|expected| match expected {
-            Expected::Head(head) if head.series == series => Some(head.end),
-            Expected::Hash(_) | Expected::Head(_) => None,
-        });
-        let (mut start, mut end) = (self.scope.start, self.scope.end);
-        for head in heads {
-            start = start.map(|start| start.min(Timestamp::from_seconds(head.seconds() - 1)));
-            end = end.map(|end| end.max(head));
-        }
-        let first = start.map_or(0, |start| digests.partition_point(|(stamp, _)| *stamp <= start));
+        let end = self.heads(series).fold(self.scope.end, |end, head| end.map(|end| end.max(head)));
+        let first = self.start(series).map_or(0, |start| digests.partition_point(|(stamp, _)| *stamp <= start));
         let last = end.map_or(digests.len(), |end| {
             let before = digests.partition_point(|(stamp, _)| *stamp < end);
             // The window in which the range ends is part of it.
             (before + 1).min(digests.len())
         });
         (first, last.max(first))
+    }
+
+    /// Where validation begins: what was expected before the range is tied to it by all that lies between.
+    fn start(&self, series: Series) -> Option<Timestamp> {
+        let before = |head: Timestamp| Timestamp::from_seconds(head.seconds() - 1);
+        self.heads(series).fold(self.scope.start, |start, head| start.map(|start| start.min(before(head))))
+    }
+
+    fn heads(&self, series: Series) -> impl Iterator<Item = Timestamp> {
+        self.scope.expected.iter().filter_map(move |expected| match expected {
+            Expected::Head(head) if head.series == series => Some(head.end),
+            Expected::Hash(_) | Expected::Head(_) => None,
+        })
     }
 
     fn heads_expected(&mut self, digests: &[(Timestamp, String)], series: Series) {
@@ -163,7 +168,7 @@ impl<F: Files> Walk<'_, F> {
                 let fault = Fault::PreviousIsAnother { named: link.object.clone(), found: found.to_owned() };
                 self.report.find(subject(series, proven.key.clone()), fault);
             }
-        } else if !self.is_before_range(link) {
+        } else if !self.is_before_range(series, link) {
             self.report.find(subject(series, link.object.clone()), Fault::NotFound);
         }
     }
@@ -215,8 +220,8 @@ impl<F: Files> Walk<'_, F> {
     }
 
     /// Whether a digest speaks only of what is not asked about.
-    fn is_before_range(&self, link: &Link) -> bool {
-        match (FileKey::parse(&link.object).map(|key| key.file), self.scope.start) {
+    fn is_before_range(&self, series: Series, link: &Link) -> bool {
+        match (FileKey::parse(&link.object).map(|key| key.file), self.start(series)) {
             (Some(FileName::Digest { end, .. }), Some(start)) => end <= start,
             (Some(FileName::Log { .. }) | None, _) | (Some(FileName::Digest { .. }), None) => false,
         }

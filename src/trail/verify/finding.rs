@@ -75,7 +75,7 @@ pub enum Fault {
     SignatureInvalid,
     #[error("signature verification failed: there is no signature")]
     SignatureMissing,
-    #[error("the newest digest is of {0}, and another is overdue: the trail's end was removed, or the gate is stopped")]
+    #[error("the newest digest is of {0}, and more are overdue: the trail's end was removed, or the gate is stopped")]
     Stale(Timestamp),
     #[error("it is no file of a trail")]
     Stray,

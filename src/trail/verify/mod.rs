@@ -73,10 +73,10 @@ pub enum Expected {
     Head(Head),
 }
 
-/// Whether the trail must go on until now.
+/// Up to when the trail must go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Currency {
-    /// The gate is at work: its newest digest is not much older than a window is long.
+    /// Until then, where logging did not end before: the newest digest is not much older than a window is long.
     At(Timestamp),
     /// The files may be a copy from long ago.
     Unasked,

@@ -63,9 +63,11 @@ fn a_head_that_was_kept_is_found_again_in_a_trail_that_grew() {
     // What lies between the head and the range is validated too.
     specimen.scope.expected.pop();
     specimen.scope.start = Some(specimen.digest(50).start);
-    let log = specimen.log(41);
+    let (log, digest) = (specimen.log(41), specimen.digests[41].clone());
     specimen.remove(&log);
     assert_eq!(codes(&report(&specimen)), ["NotFound"]);
+    specimen.remove(&digest);
+    assert_eq!(report(&specimen).findings[0], Finding { subject: Subject::Digest(digest), fault: Fault::NotFound });
 }
 
 #[test]
