@@ -36,7 +36,7 @@ pub struct ValidateArgs {
     /// Validate from this moment on, as 2026-11-21T09:41:58Z or 2026-11-21 [default: all]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     start_time: Option<Timestamp>,
-    /// Validate up to this moment [default: whatever is newest]
+    /// Validate up to this moment, which the digests must reach [default: whatever is newest]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     end_time: Option<Timestamp>,
     /// A digest that must be there: a file of --write-head or of the witness, or a digest's SHA-256
@@ -75,7 +75,8 @@ pub async fn run(
         start: args.start_time,
         end: args.end_time,
         expected,
-        currency: Currency::Unasked,
+        // Nobody knows how old a copy is, unless it is said up to when it must prove.
+        currency: args.end_time.map_or(Currency::Unasked, Currency::At),
     };
     let report = validate(&mut folder, &scope).map_err(unreadable)?;
     conclude(&report, &scope, args.write_head.as_deref(), terminal)

@@ -132,6 +132,15 @@ async fn a_head_that_was_written_is_expected_the_next_time() {
 }
 
 #[tokio::test]
+async fn a_copy_proves_nothing_after_its_last_digest() {
+    for (day, outcome) in [("2026-10-03", Ok(())), ("2026-10-04", Err(Blame::Failed))] {
+        let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+        args.end_time = moment(day).ok();
+        assert_eq!(validated(args, Format::People).await.0.map_err(|error| error.blame), outcome, "{day}");
+    }
+}
+
+#[tokio::test]
 async fn the_bucket_is_found_wherever_in_the_folder_it_begins() {
     for bucket in ["", "trail-bucket", "a/b"] {
         let (_directory, args) = laid_out(&Specimen::grown(), bucket);
