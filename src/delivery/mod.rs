@@ -95,8 +95,12 @@ const FAREWELL: Duration = Duration::from_secs(10);
 impl Delivery {
     /// Begins to deliver.
     pub fn start(hands: Hands) -> Self {
+        Self::over(Arc::new(hands))
+    }
+
+    fn over(hands: Arc<Hands>) -> Self {
         let inner = Arc::new(Inner {
-            hands: Arc::new(hands),
+            hands,
             known: Mutex::default(),
             changed: watch::Sender::new(()),
             stopping: watch::Sender::new(Phase::Delivering),

@@ -187,7 +187,7 @@ impl Runner {
             Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. } => {}
         }
         let due = self.digest_is_due(now);
-        let pause = self.follow(due).await?;
+        let pause = self.follow(due || haste == Haste::Flush).await?;
         let lingered = self.has_lingered(now);
         if self.is_to_be_cut(pause, now, due || lingered, haste) {
             self.cut(now).await?;
@@ -208,11 +208,11 @@ impl Runner {
         Ok(Next::Wait)
     }
 
-    /// Follows the journal: as far as is certain to last or, for a digest, to its end.
-    async fn follow(&mut self, due: bool) -> Result<Pause, DeliveryError> {
+    /// Follows the journal: as far as is certain to last or, for a digest or the last flush, to its end.
+    async fn follow(&mut self, to_its_end: bool) -> Result<Pause, DeliveryError> {
         let hands = &self.hands;
         let stopping = matches!(self.progress.course, Course::Stopping { .. });
-        if due || stopping {
+        if to_its_end || stopping {
             // A journal that closed has no more to come.
             hands.journal.durable(hands.journal.last_sequence()).await.ok();
         }
@@ -483,7 +483,7 @@ impl Runner {
         let mut progress = self.progress.clone();
         match successor {
             Successor::Nothing => progress.course = Course::Stopped,
-            Successor::Trail(next) => progress.succeed(*next, ending),
+            Successor::Trail(next) => progress.succeed(*next, ending, now),
         }
         self.gather = None;
         self.keep(progress).await?;
@@ -647,7 +647,7 @@ impl Chain {
 
 impl Progress {
     /// Goes on as what the journal made of the trail.
-    fn succeed(&mut self, next: Trail, ending: Ending) {
+    fn succeed(&mut self, next: Trail, ending: Ending, now: Timestamp) {
         match (next.logging, ending) {
             (Logging::Started { at }, Ending::Continues) => {
                 self.trail = next;
@@ -655,7 +655,9 @@ impl Progress {
             }
             (Logging::Started { at }, Ending::Final) => {
                 let taken = self.taken;
-                self.start(next, at, taken);
+                // What logged all along, without digests, has them from now on.
+                let began = if next.logging == self.trail.logging { now } else { at };
+                self.start(next, began, taken);
                 self.course = Course::Logging { since: at };
             }
             (Logging::Never | Logging::Stopped { .. }, _) => {

@@ -21,7 +21,8 @@ use crate::trail::digest::{self, Digest, Ending, Previous};
 use crate::trail::keys::PublicKey;
 use crate::trail::layout::{FileKey, FileName, Series};
 use crate::trail::merkle::{Tree, leaf_hash};
-use crate::trail::{DigestPeriod, logfile};
+use crate::trail::selectors::Selectors;
+use crate::trail::{DigestPeriod, Validation, logfile};
 
 const T0: i64 = 1_800_000_000;
 const MINUTE: i64 = 60;
@@ -267,6 +268,17 @@ impl Rig {
         }
     }
 
+    /// Lets the window end, and its digest be delivered.
+    async fn end_window(&mut self) {
+        self.pass(MINUTE);
+        self.drive().await;
+    }
+
+    /// What delivery says is missing.
+    fn missing(&self) -> Option<&str> {
+        self.runner.as_ref().and_then(|runner| runner.missing.as_deref())
+    }
+
     /// Every digest of a series in order, verified, with the events that it proves.
     fn proved(&self, series: Series) -> Vec<(Digest, Vec<String>)> {
         let keys: Vec<PublicKey> = self.store().signing_keys().iter().filter_map(SigningKey::listed).collect();
@@ -476,4 +488,248 @@ async fn after_a_crash_at_any_step_the_same_files_are_there() {
         }
     }
     assert!(most > 50, "only {most} steps were met");
+}
+
+#[tokio::test]
+async fn a_change_takes_effect_where_it_stands_in_the_journal() {
+    let mut rig = Rig::start().await;
+    let selectors = |kind: &str| Selectors::parse_basic(&json!([{ "ReadWriteType": kind }])).expect("selectors");
+    rig.log().await;
+    rig.event("wide");
+    rig.put(|trail| Trail { selectors: selectors("ReadOnly"), ..trail }).await;
+    rig.event("narrow");
+    rig.put(|trail| Trail { selectors: selectors("WriteOnly"), ..trail }).await;
+    rig.event("wide again");
+    // All of it is looked at only now.
+    rig.drive().await;
+    rig.end_window().await;
+    assert_eq!(rig.events(Series::Standard), events(&[&["wide", "wide again"]]));
+}
+
+#[tokio::test]
+async fn a_trail_that_moves_goes_on_elsewhere_with_its_chain() {
+    let mut rig = Rig::start().await;
+    rig.log().await;
+    rig.event("here");
+    rig.drive().await;
+    let elsewhere = BucketName::parse("elsewhere").expect("a name");
+    rig.pass(5);
+    rig.put(|trail| Trail { bucket: elsewhere.clone(), ..trail }).await;
+    rig.event("there");
+    rig.drive().await;
+    rig.end_window().await;
+    let proved = rig.proved(Series::Standard);
+    let places: Vec<_> = proved.iter().map(|(digest, events)| (digest.bucket.to_string(), events.concat())).collect();
+    let at = |bucket: &str, event: &str| (bucket.to_owned(), event.to_owned());
+    assert_eq!(places, [at("logs", "here"), at("elsewhere", "there")]);
+    assert!(matches!(proved[1].0.previous, Previous::Digest { .. }));
+}
+
+#[tokio::test]
+async fn without_validation_there_are_log_files_and_no_digests() {
+    let mut rig = Rig::start().await;
+    rig.put(|trail| Trail { validation: Validation::Disabled, ..trail }).await;
+    rig.log().await;
+    rig.event("unsigned");
+    rig.drive().await;
+    rig.end_window().await;
+    assert_eq!((rig.files().len(), rig.proved(Series::Standard).len()), (1, 0));
+    rig.put(|trail| Trail { validation: Validation::Enabled, ..trail }).await;
+    rig.event("signed");
+    rig.drive().await;
+    rig.end_window().await;
+    rig.put(|trail| Trail { validation: Validation::Disabled, ..trail }).await;
+    rig.event("unsigned again");
+    rig.pass(1);
+    rig.drive().await;
+    rig.end_window().await;
+    let proved = rig.proved(Series::Standard);
+    assert_eq!(rig.events(Series::Standard), events(&[&["signed"], &[]]));
+    assert_eq!(proved[1].0.extent.ending, Ending::Final);
+    assert_eq!(rig.unnamed().len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_is_followed_by_another_within_the_chain() {
+    let mut rig = Rig::start().await;
+    rig.log().await;
+    rig.event("old");
+    rig.drive().await;
+    rig.end_window().await;
+    rig.pass(30 * 86_400);
+    rig.event("new");
+    rig.drive().await;
+    let proved = rig.proved(Series::Standard);
+    assert_eq!(rig.events(Series::Standard), events(&[&["old"], &["new"]]));
+    assert_ne!(proved[0].0.fingerprint, proved[1].0.fingerprint);
+    assert_eq!(rig.store().signing_keys().len(), 2);
+}
+
+#[tokio::test]
+async fn lost_progress_is_noticed_and_the_chain_goes_on() {
+    let mut rig = Rig::start().await;
+    rig.log().await;
+    rig.event("a");
+    rig.drive().await;
+    rig.end_window().await;
+    rig.event("b");
+    rig.drive().await;
+    rig.pass(11);
+    rig.drive().await;
+    let first = rig.hands.notes.load("main.json").expect("readable").expect("there");
+    assert_eq!(rig.missing(), None);
+
+    rig.hands.notes.remove("main.json").expect("removed");
+    rig.runner = None;
+    rig.drive().await;
+    assert!(rig.missing().is_some_and(|text| text.contains("is lost")), "{:?}", rig.missing());
+    rig.event("c");
+    rig.end_window().await;
+    rig.end_window().await;
+    assert_eq!(rig.events(Series::Standard), events(&[&["a"], &["b", "c"], &[]]));
+    assert_eq!(rig.unnamed().len(), 1, "what was delivered and not yet digested");
+    assert_eq!(rig.missing(), None);
+
+    // Put back to where it was once.
+    rig.hands.notes.save("main.json", &first).await.expect("saved");
+    rig.runner = None;
+    rig.drive().await;
+    assert!(rig.missing().is_some());
+    rig.event("d");
+    rig.end_window().await;
+    assert_eq!(rig.events(Series::Standard).last(), events(&[&["d"]]).last());
+}
+
+#[tokio::test]
+async fn a_wiped_bucket_is_noticed_with_the_next_digest() {
+    let mut rig = Rig::start().await;
+    rig.log().await;
+    rig.drive().await;
+    rig.end_window().await;
+    rig.end_window().await;
+    assert_eq!(rig.missing(), None);
+    rig.destination.files.lock().expect("sound").clear();
+    rig.end_window().await;
+    assert!(rig.missing().is_some_and(|text| text.contains("is missing from bucket `logs`")), "{:?}", rig.missing());
+    let (bucket, object) = rig.files().remove(0);
+    let parcel = rig.file(&bucket, &object).expect("there");
+    let json = logfile::decompress(&parcel.bytes, 1 << 20).expect("one member");
+    let digest = Digest::parse(&json).expect("a digest");
+    assert!(matches!(digest.previous, Previous::Digest { .. }), "it still names what is gone");
+}
+
+#[tokio::test]
+async fn a_window_that_nobody_ended_is_as_long_as_it_took() {
+    let mut rig = Rig::start().await;
+    rig.log().await;
+    rig.event("a");
+    rig.drive().await;
+    rig.runner = None;
+    rig.pass(100 * MINUTE);
+    rig.event("b");
+    rig.drive().await;
+    let proved = rig.proved(Series::Standard);
+    assert_eq!(rig.events(Series::Standard), events(&[&["a", "b"]]));
+    assert_eq!(proved[0].0.end.seconds() - proved[0].0.start.seconds(), 100 * MINUTE);
+}
+
+#[tokio::test]
+async fn a_full_log_file_is_followed_by_another() {
+    let rig = Rig::start().await;
+    rig.log().await;
+    for number in 0..10 {
+        rig.event(&number.to_string());
+    }
+    let last = rig.hands.journal.last_sequence();
+    rig.hands.journal.durable(last).await.expect("on disk");
+    let progress = Progress::begin(trail(rig.now()), rig.now(), 0);
+    let mut gather = gather::Gather::of(&progress, rig.store().clone(), rig.hands.directory.clone());
+    let size = u64::try_from(line("0", "PutBucketVersioning", rig.now()).len()).expect("small");
+    let limits = gather::Limits { until: last, compressed: usize::MAX, uncompressed: 4 * size };
+    let mut sizes = Vec::new();
+    loop {
+        let pause = gather.follow(limits).expect("followed");
+        sizes.extend(gather.cut(Series::Standard).map(|(file, _)| file.records));
+        if pause == gather::Pause::End {
+            break;
+        }
+    }
+    assert_eq!(sizes, [4, 4, 2]);
+}
+
+/// A whole delivery, with its tasks, over these hands.
+struct Going(Delivery);
+
+impl Going {
+    async fn until(&self, what: &str, is_met: impl Fn(&Delivery) -> bool) {
+        let waiting = async {
+            while !is_met(&self.0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("never {what}"));
+    }
+}
+
+#[tokio::test]
+async fn each_trail_has_its_task_and_its_standing() {
+    let rig = Rig::start().await;
+    let hands = Arc::clone(&rig.hands);
+    let delivery = Delivery::over(Arc::clone(&hands));
+    let going = Going(delivery.clone());
+    going.until("complete", |delivery| delivery.needed_from().number() > 1).await;
+    rig.log().await;
+    assert_eq!(delivery.needed_from(), Sequence::new(1), "until it is known what it needs");
+    delivery.notify_changed();
+    rig.event("a");
+    rig.trap.left.store(0, Ordering::SeqCst);
+    delivery.notify_changed();
+    let failed = |delivery: &Delivery| {
+        rig.pass(1);
+        delivery.notify_changed();
+        delivery.status(&name()).delivery_error.is_some()
+    };
+    going.until("failed", failed).await;
+    let delivered = |delivery: &Delivery| {
+        delivery.notify_changed();
+        let status = delivery.status(&name());
+        status.delivered.is_some() && status.delivery_error.is_none()
+    };
+    going.until("delivered", delivered).await;
+    let needed = delivery.needed_from();
+    rig.pass(MINUTE);
+    let digested = |delivery: &Delivery| {
+        delivery.notify_changed();
+        delivery.status(&name()).digested.is_some()
+    };
+    going.until("digested", digested).await;
+    going.until("further", |delivery| delivery.needed_from() > needed).await;
+
+    let was = rig.store().trail(&name()).expect("there");
+    rig.pass(5);
+    rig.event("last");
+    rig.store().delete_trail(&was, rig.now()).await.expect("gone");
+    let forgotten = |delivery: &Delivery| {
+        delivery.notify_changed();
+        hands.notes.names().is_ok_and(|names| names.is_empty())
+    };
+    going.until("forgotten", forgotten).await;
+    let proved = rig.proved(Series::Standard);
+    assert_eq!(rig.events(Series::Standard).concat(), ["a", "last"]);
+    assert!(proved.last().is_some_and(|(digest, _)| digest.extent.ending == Ending::Final));
+    going.until("free", |delivery| delivery.needed_from().number() > rig.hands.journal.last_sequence().number()).await;
+    delivery.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_gathered_is_delivered_at_the_end_of_the_gate() {
+    let rig = Rig::start().await;
+    rig.log().await;
+    rig.event("a");
+    let delivery = Delivery::over(Arc::clone(&rig.hands));
+    let going = Going(delivery.clone());
+    going.until("looked at", |delivery| delivery.inner().known().complete).await;
+    rig.event("b");
+    delivery.stop().await;
+    assert_eq!(rig.files().len(), 1);
 }
