@@ -58,7 +58,7 @@ async fn a_call_is_answered_in_json_and_recorded_as_cloudtrails() {
         .map(|entry| match entry.kind {
             Kind::Intent => "intent",
             Kind::Outcome(_) => "outcome",
-            _ => "other",
+            Kind::Closing | Kind::Event | Kind::State => "other",
         })
         .collect();
     assert_eq!(kinds, ["intent", "outcome"], "what changes something is written down before it is done, and after");
