@@ -38,7 +38,9 @@ impl FakeStore {
     }
 
     /// Starts a store that gives these answers: a status, headers and a document.
-    pub fn start_with_headers(answer: impl Fn(&Seen) -> (u16, HeaderMap, String) + Send + Sync + 'static) -> Self {
+    pub fn start_with_headers<B: Into<Bytes>>(
+        answer: impl Fn(&Seen) -> (u16, HeaderMap, B) + Send + Sync + 'static,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let listener = TcpListener::from_std(listener).unwrap();
@@ -54,8 +56,7 @@ impl FakeStore {
                         let asked = Seen::read(request).await;
                         let (status, headers, document) = answer(&asked);
                         kept.lock().unwrap().push(asked);
-                        let mut answer =
-                            Response::builder().status(status).body(Full::new(Bytes::from(document))).unwrap();
+                        let mut answer = Response::builder().status(status).body(Full::new(document.into())).unwrap();
                         answer.headers_mut().extend(headers);
                         Ok::<_, Infallible>(answer)
                     }

@@ -190,6 +190,7 @@ mod tests {
             "events --json --follow --bucket b --event-name DeleteObject --principal root --error AccessDenied --since 1h",
             "state rebuild",
             "trail validate --folder copy --public-keys keys.json --start-time 2026-11-21 --expect-head head --json",
+            "trail validate main --end-time 2026-11-21T09:41:58Z --write-head head",
             "trail create main --bucket logs --prefix a --digest-period 60s --no-mfa-delete",
             "trail create main --bucket logs --management-only --mfa-delete --json",
             "trail list --json",

@@ -82,6 +82,11 @@ impl Ask {
 }
 
 impl Answer {
+    /// The answer's body.
+    pub fn bytes(&self) -> &Bytes {
+        &self.body
+    }
+
     /// The answer's document.
     pub fn document(&self) -> Result<Element, S3Error> {
         Ok(Element::parse(&self.body)?)

@@ -86,6 +86,11 @@ impl<'p> Client<'p> {
         Ok(answer.get("Trail").cloned().unwrap_or_default())
     }
 
+    /// The gate's S3, for the files of a trail.
+    pub fn s3(&self) -> &S3 {
+        &self.s3
+    }
+
     /// What ends a command line that is given as advice.
     pub fn flag(&self) -> String {
         self.place.flag()

@@ -1,6 +1,7 @@
 //! `portcullis trail validate`: proves a trail from its files and public keys.
 
 mod folder;
+mod gate;
 mod heads;
 mod shown;
 #[cfg(test)]
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::folder::Folder;
+use self::folder::{Folder, FoundTrail};
+use super::client::Client;
 use super::trail_name;
 use crate::clock::Timestamp;
 use crate::command::error::CommandError;
@@ -27,16 +29,16 @@ pub struct ValidateArgs {
     /// The trail; it may be left out where there is one
     #[arg(value_parser = trail_name)]
     name: Option<TrailName>,
-    /// A copy of the trail's bucket
+    /// A copy of the trail's bucket, or the folder that the gate delivers to [default: asked of the gate]
     #[arg(long, value_name = "DIR")]
-    folder: PathBuf,
-    /// The trail's public keys, as `aws cloudtrail list-public-keys` prints them
+    folder: Option<PathBuf>,
+    /// The trail's public keys, as `aws cloudtrail list-public-keys` prints them [default: asked of the gate]
     #[arg(long, value_name = "FILE")]
-    public_keys: PathBuf,
+    public_keys: Option<PathBuf>,
     /// Validate from this moment on, as 2026-11-21T09:41:58Z or 2026-11-21 [default: all]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     start_time: Option<Timestamp>,
-    /// Validate up to this moment, which the digests must reach [default: whatever is newest]
+    /// Validate up to this moment, which the digests must reach [default: now; of a copy, whatever is newest]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     end_time: Option<Timestamp>,
     /// A digest that must be there: a file of --write-head or of the witness, or a digest's SHA-256
@@ -60,14 +62,21 @@ younger. Keep what --write-head writes, or what trail.witness is told, in anothe
 /// Validates a trail and says what came of it.
 pub async fn run(
     args: ValidateArgs,
-    _place: &Place,
-    _environment: impl Fn(&str) -> Option<String>,
+    place: &Place,
+    environment: impl Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let expected = heads::expected(&args.expect_head)?;
-    let keys = read_keys(&args.public_keys)?;
-    let (mut folder, found) = Folder::open(&args.folder, args.name.as_ref())?;
-    let scope = Scope {
+    let client = match (&args.folder, &args.public_keys) {
+        (Some(_), Some(_)) => None,
+        (Some(_) | None, None) | (None, Some(_)) => Some(Client::new(place, environment)?),
+    };
+    let keys = match (&args.public_keys, &client) {
+        (Some(path), _) => read_keys(path)?,
+        (None, Some(client)) => gate::keys(client).await?,
+        (None, None) => Vec::new(),
+    };
+    let scope = |found: FoundTrail, currency| Scope {
         layout: found.layout,
         trail: found.trail,
         bucket: found.bucket,
@@ -75,11 +84,28 @@ pub async fn run(
         start: args.start_time,
         end: args.end_time,
         expected,
-        // Nobody knows how old a copy is, unless it is said up to when it must prove.
-        currency: args.end_time.map_or(Currency::Unasked, Currency::At),
+        currency,
     };
-    let report = validate(&mut folder, &scope).map_err(unreadable)?;
-    conclude(&report, &scope, args.write_head.as_deref(), terminal)
+    let (report, scope) = match (&args.folder, client) {
+        (Some(folder), _) => {
+            let (mut folder, found) = Folder::open(folder, args.name.as_ref())?;
+            // Nobody knows how old a copy is, unless it is said up to when it must prove.
+            let currency = args.end_time.map_or(Currency::Unasked, Currency::At);
+            let scope = scope(found, currency);
+            (validate(&mut folder, &scope), scope)
+        }
+        (None, Some(client)) => {
+            let (found, currency) = gate::trail(&client, args.name.as_ref()).await?;
+            let currency = args.end_time.map_or(currency, Currency::At);
+            gate::validated(&client, scope(found, currency)).await?
+        }
+        (None, None) => return Err(CommandError::usage("there is neither a folder nor a gate")),
+    };
+    let outcome = conclude(&report.map_err(unreadable)?, &scope, args.write_head.as_deref(), terminal);
+    match args.folder {
+        Some(_) => outcome,
+        None => outcome.map_err(|error| error.next("Where the gate delivers to a folder, name it: --folder DIR")),
+    }
 }
 
 fn conclude(

@@ -1,11 +1,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use http::HeaderMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::command::error::Blame;
+use crate::command::fake_store::FakeStore;
 use crate::command::terminal::{Format, kept};
 use crate::trail::verify::specimen::{Specimen, TAMPERINGS};
 use crate::trail::verify::{Expected, Metadata};
@@ -40,8 +42,8 @@ fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {
     }
     let args = ValidateArgs {
         name: None,
-        folder,
-        public_keys,
+        folder: Some(folder),
+        public_keys: Some(public_keys),
         start_time: None,
         end_time: None,
         expect_head,
@@ -165,14 +167,117 @@ async fn one_of_several_trails_has_to_be_named() {
 #[tokio::test]
 async fn what_cannot_be_read_is_not_proven_and_not_found_to_be_wrong() {
     let (_directory, mut args) = laid_out(&Specimen::grown(), "");
-    args.folder.push("nowhere");
+    args.folder.as_mut().unwrap().push("nowhere");
     assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Unreadable);
     let (_directory, mut args) = laid_out(&Specimen::grown(), "");
-    args.public_keys.set_extension("none");
+    args.public_keys.as_mut().unwrap().set_extension("none");
     assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Unreadable);
     let (_directory, mut args) = laid_out(&Specimen::grown(), "");
-    args.expect_head = vec![args.public_keys.display().to_string()];
+    args.expect_head = vec![args.public_keys.as_ref().unwrap().display().to_string()];
     assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Usage);
+}
+
+/// A gate that serves a specimen, some keys at a time.
+fn gate(specimen: Specimen) -> FakeStore {
+    FakeStore::start_with_headers(move |seen| {
+        let (path, query) = seen.line.split_once(' ').unwrap().1.split_once('?').unwrap_or((&seen.line[4..], ""));
+        let said = |value: Value| (200, HeaderMap::new(), value.to_string().into_bytes());
+        match seen.header("x-amz-target").rsplit('.').next() {
+            Some("DescribeTrails") => {
+                let arn = "arn:aws:cloudtrail:us-east-1:111122223333:trail/main";
+                return said(
+                    json!({ "trailList": [{ "Name": "main", "TrailARN": arn, "S3BucketName": "trail-bucket" }] }),
+                );
+            }
+            Some("GetTrailStatus") => return said(json!({ "IsLogging": false })),
+            Some("ListPublicKeys") => {
+                let keys: Vec<Value> = specimen.scope.keys.iter().map(PublicKey::to_json).collect();
+                return said(json!({ "PublicKeyList": keys }));
+            }
+            _ => {}
+        }
+        if path == "/trail-bucket" {
+            let query = crate::wire::Query::parse(query).unwrap();
+            let value =
+                |name: &str| query.pairs().iter().find(|(found, _)| found == name).map_or("", |(_, value)| value);
+            let (prefix, after) = (value("prefix"), value("continuation-token"));
+            let listed = specimen.files.keys().filter(|key| key.starts_with(prefix) && key.as_str() > after);
+            let page: Vec<&String> = listed.take(20).collect();
+            let contents: String = page.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+            let next = match page.get(19) {
+                Some(last) => {
+                    format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{last}</NextContinuationToken>")
+                }
+                None => "<IsTruncated>false</IsTruncated>".to_owned(),
+            };
+            let document = format!("<ListBucketResult>{contents}{next}</ListBucketResult>");
+            return (200, HeaderMap::new(), document.into_bytes());
+        }
+        let Some(file) = path.strip_prefix("/trail-bucket/").and_then(|key| specimen.files.get(key)) else {
+            let document = "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>";
+            return (404, HeaderMap::new(), document.as_bytes().to_vec());
+        };
+        let mut headers = HeaderMap::new();
+        if let Metadata::Present(metadata) = &file.metadata {
+            for (name, value) in metadata {
+                let name: http::HeaderName = format!("x-amz-meta-{name}").parse().unwrap();
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
+        (200, headers, file.bytes.clone())
+    })
+}
+
+async fn asked(store: &FakeStore) -> (Result<(), CommandError>, String) {
+    let (mut terminal, kept) = kept::terminal(Format::People, &[]);
+    let place = Place::find(Some("nowhere".into()), None);
+    let endpoint = store.endpoint().to_string();
+    let environment = |name: &str| match name {
+        "AWS_ACCESS_KEY_ID" => Some("AKIAROOT000000000001".to_owned()),
+        "AWS_SECRET_ACCESS_KEY" => Some("secret".to_owned()),
+        "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
+        _ => None,
+    };
+    let args = ValidateArgs {
+        name: None,
+        folder: None,
+        public_keys: None,
+        start_time: None,
+        end_time: None,
+        expect_head: Vec::new(),
+        write_head: None,
+    };
+    (run(args, &place, environment, &mut terminal).await, kept.text())
+}
+
+#[tokio::test]
+async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
+    let (outcome, text) = asked(&gate(Specimen::grown())).await;
+    assert_eq!(outcome, Ok(()), "{text}");
+    assert!(text.contains("55/55 digest files valid, 2/2 backfill digest files valid, "), "{text}");
+    let mut specimen = Specimen::grown();
+    let log = specimen.log(7);
+    specimen.remove(&log);
+    let (outcome, text) = asked(&gate(specimen)).await;
+    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
+}
+
+#[tokio::test]
+async fn a_gate_that_does_not_answer_proves_nothing_and_is_not_found_to_be_wrong() {
+    let (outcome, _) = asked(&FakeStore::gone()).await;
+    assert_eq!(outcome.unwrap_err().blame, Blame::NotRunning);
+    let broken = FakeStore::start(|seen| match seen.header("x-amz-target").rsplit('.').next() {
+        Some("DescribeTrails") => {
+            let arn = "arn:aws:cloudtrail:us-east-1:111122223333:trail/main";
+            let trail = json!({ "Name": "main", "TrailARN": arn, "S3BucketName": "trail-bucket" });
+            (200, json!({ "trailList": [trail] }).to_string())
+        }
+        Some("ListPublicKeys") => (200, json!({ "PublicKeyList": [] }).to_string()),
+        Some("GetTrailStatus") => (200, json!({ "IsLogging": true }).to_string()),
+        _ => (503, "<Error><Code>SlowDown</Code><Message>slower</Message></Error>".to_owned()),
+    });
+    assert_eq!(asked(&broken).await.0.unwrap_err().blame, Blame::Unreadable);
 }
 
 #[test]

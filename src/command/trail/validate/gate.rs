@@ -1,0 +1,118 @@
+//! The gate's own trails: their files read over S3, and what they are validated by from CloudTrail's API.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use super::folder::FoundTrail;
+use super::unreadable;
+use crate::clock::Clock;
+use crate::command::error::CommandError;
+use crate::command::s3::{Answer, Ask, S3, S3Error};
+use crate::command::trail::client::{Client, Truth, holds, named, text};
+use crate::names::{AccountId, BucketName};
+use crate::trail::keys::PublicKey;
+use crate::trail::verify::{Currency, Files, Metadata, Report, Scope, StoredFile, validate};
+use crate::trail::{KeyPrefix, Layout, TrailName};
+use crate::wire::{percent_encode, percent_encode_path};
+
+/// A bucket behind the gate, read by a thread that may wait.
+struct Bucket {
+    s3: S3,
+    name: BucketName,
+    runtime: Handle,
+}
+
+const METADATA: &str = "x-amz-meta-";
+
+/// All keys that ever signed a digest.
+pub async fn keys(client: &Client<'_>) -> Result<Vec<PublicKey>, CommandError> {
+    let now = Clock::System.now().seconds();
+    let range = json!({ "StartTime": 0, "EndTime": now + 86_400 });
+    let answer = client.call("ListPublicKeys", &range).await?;
+    PublicKey::list_from_json(answer.to_string().as_bytes()).map_err(unreadable)
+}
+
+/// The trail of this name, or the only one; and whether it must go on until now.
+pub async fn trail(client: &Client<'_>, name: Option<&TrailName>) -> Result<(FoundTrail, Currency), CommandError> {
+    let trails = client.trails().await?;
+    let is_named = |trail: &&Value| name.is_none_or(|name| text(trail, "Name") == name.as_str());
+    let mut chosen = trails.iter().filter(is_named);
+    let found = match (chosen.next(), chosen.next()) {
+        (Some(only), None) => read(only).ok_or_else(|| unreadable("the gate describes its trail in no known way"))?,
+        (Some(_), Some(_)) => {
+            return Err(CommandError::usage("there are several trails")
+                .next(format!("Name one; they are listed by: portcullis trail list{}", client.flag())));
+        }
+        (None, _) => return Err(CommandError::failed("there is no such trail: nothing is proven")),
+    };
+    let status = client.call("GetTrailStatus", &named(&found.trail)).await?;
+    let currency = match holds(&status, "IsLogging") {
+        Truth::Yes => Currency::At(Clock::System.now()),
+        Truth::No => Currency::Unasked,
+    };
+    Ok((found, currency))
+}
+
+/// Validates on a thread of its own, since validation waits for one file at a time.
+pub async fn validated(client: &Client<'_>, scope: Scope) -> Result<(Result<Report, String>, Scope), CommandError> {
+    let mut bucket = Bucket { s3: client.s3().clone(), name: scope.bucket.clone(), runtime: Handle::current() };
+    let work = move || (validate(&mut bucket, &scope), scope);
+    tokio::task::spawn_blocking(work).await.map_err(unreadable)
+}
+
+fn read(trail: &Value) -> Option<FoundTrail> {
+    let mut arn = text(trail, "TrailARN").splitn(6, ':').skip(3);
+    let (region, account) = (arn.next()?.to_owned(), AccountId::parse(arn.next()?).ok()?);
+    let prefix = Some(text(trail, "S3KeyPrefix")).filter(|prefix| !prefix.is_empty());
+    Some(FoundTrail {
+        trail: TrailName::parse(text(trail, "Name")).ok()?,
+        bucket: BucketName::parse(text(trail, "S3BucketName")).ok()?,
+        layout: Layout { prefix: prefix.map(KeyPrefix::parse).transpose().ok()?, account, region },
+    })
+}
+
+impl Bucket {
+    fn ask(&self, target: String) -> Result<Option<Answer>, String> {
+        match self.runtime.block_on(self.s3.send(Ask::new(Method::GET, target))) {
+            Ok(answer) => Ok(Some(answer)),
+            // Only what is certainly not there is missing; what is refused is not known.
+            Err(error) if matches!(error.code(), Some("NoSuchBucket" | "NoSuchKey")) => Ok(None),
+            Err(error) => Err(format!("s3://{}: {error}", self.name)),
+        }
+    }
+}
+
+impl Files for Bucket {
+    type Error = String;
+
+    fn list(&mut self, prefix: &str) -> Result<Vec<String>, String> {
+        let first = format!("/{}?list-type=2&prefix={}", self.name, percent_encode(prefix));
+        let mut keys = Vec::new();
+        let mut target = first.clone();
+        loop {
+            let Some(answer) = self.ask(target)? else { return Ok(keys) };
+            let page = answer.document().map_err(|error: S3Error| format!("s3://{}: {error}", self.name))?;
+            let contents = page.children.iter().filter(|child| child.name == "Contents");
+            keys.extend(contents.filter_map(|child| child.text_of("Key")).map(str::to_owned));
+            match (page.text_of("IsTruncated"), page.text_of("NextContinuationToken")) {
+                (Some("true"), Some(token)) => {
+                    target = format!("{first}&continuation-token={}", percent_encode(token));
+                }
+                (Some("true"), None) => return Err(format!("s3://{}: the listing breaks off", self.name)),
+                _ => return Ok(keys),
+            }
+        }
+    }
+
+    fn read(&mut self, key: &str) -> Result<Option<StoredFile>, String> {
+        let Some(answer) = self.ask(format!("/{}/{}", self.name, percent_encode_path(key)))? else { return Ok(None) };
+        let own = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+            Some((name.as_str().strip_prefix(METADATA)?.to_owned(), value.to_str().ok()?.to_owned()))
+        };
+        let metadata: BTreeMap<String, String> = answer.headers.iter().filter_map(own).collect();
+        Ok(Some(StoredFile { bytes: answer.bytes().to_vec(), metadata: Metadata::Present(metadata) }))
+    }
+}
