@@ -22,7 +22,8 @@ use crate::trail::keys::PublicKey;
 use crate::trail::layout::{FileKey, FileName, Series};
 use crate::trail::merkle::{Tree, leaf_hash};
 use crate::trail::selectors::Selectors;
-use crate::trail::{DigestPeriod, Validation, logfile};
+use crate::trail::verify::{Currency, Finding, Metadata, Scope, StoredFile, validate};
+use crate::trail::{DigestPeriod, Layout, Validation, logfile};
 
 const T0: i64 = 1_800_000_000;
 const MINUTE: i64 = 60;
@@ -328,6 +329,29 @@ impl Rig {
         proved
     }
 
+    /// What validation finds wrong with the files, as anybody runs it who has them.
+    fn findings(&self) -> Vec<Finding> {
+        let Trail { name, bucket, prefix, .. } = trail(self.now());
+        let stored = |(_, object): (String, String)| {
+            let parcel = self.file(bucket.as_str(), &object).expect("there");
+            let metadata = parcel.metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            (object, StoredFile { bytes: parcel.bytes.to_vec(), metadata: Metadata::Present(metadata) })
+        };
+        let mut files: BTreeMap<String, StoredFile> = self.files().into_iter().map(stored).collect();
+        let scope = Scope {
+            layout: Layout { prefix, account: self.hands.account.clone(), region: self.hands.region.clone() },
+            trail: name,
+            bucket,
+            keys: self.store().signing_keys().iter().filter_map(SigningKey::listed).collect(),
+            start: None,
+            end: None,
+            expected: Vec::new(),
+            currency: Currency::At(self.now()),
+        };
+        let Ok(report) = validate(&mut files, &scope);
+        report.findings
+    }
+
     fn events(&self, series: Series) -> Vec<Vec<String>> {
         self.proved(series).into_iter().map(|(_, events)| events).collect()
     }
@@ -442,6 +466,7 @@ async fn windows_follow_each_other_from_start_to_stop_with_and_without_events() 
     assert_eq!(proved[3].1, ["d"]);
     assert!(matches!(proved[3].0.previous, Previous::Restart(_)));
     assert_eq!(rig.unnamed(), Vec::<String>::new());
+    assert_eq!(rig.findings(), []);
 }
 
 #[tokio::test]
@@ -475,6 +500,7 @@ async fn after_a_crash_at_any_step_the_same_files_are_there() {
         assert_eq!(found, ["a", "b", "c", "stop", "d"], "step {step}");
         assert_eq!(rig.events(Series::Backfill).concat(), ["late"], "step {step}");
         assert_eq!(rig.unnamed(), Vec::<String>::new(), "step {step}");
+        assert_eq!(rig.findings(), [], "step {step}");
         let files = rig.destination.files.lock().expect("sound").clone();
         let same = files.values().all(|versions| versions.windows(2).all(|pair| pair[0] == pair[1]));
         assert!(same, "step {step}: two files of one name");
