@@ -134,7 +134,11 @@ impl Gather {
         let reader = match &mut self.reader {
             Some(reader) => reader,
             None => {
-                let reader = Reader::after(&self.directory, Sequence::new(self.taken))?;
+                let reader = match Reader::after(&self.directory, Sequence::new(self.taken)) {
+                    // What is gone is gone, and is told of; what is there is delivered.
+                    Err(JournalError::Missing { .. }) => Reader::open(&self.directory)?,
+                    reader => reader?,
+                };
                 self.reader.insert(reader)
             }
         };
