@@ -10,6 +10,8 @@ from ledger import Entry
 from world import World
 
 REPLAYED = "TokenCodeInvalidError"
+# What a start records of an intent that it found not carried out.
+NOT_DONE = "NotCarriedOut"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Checks:
         self.by_request: dict[str, list[Seen]] = defaultdict(list)
         self.by_agent: dict[str, list[Seen]] = defaultdict(list)
         self.closings: list[str] = []
+        # Keys of requests that have no record, since the journal was closed and they were to be served all the same.
+        self.unrecorded: set[str | None] = set()
         # Offers, and the tags of the requests they came with.
         self.offers: dict[str, list[str]] = defaultdict(list)
 
@@ -74,8 +78,8 @@ class Checks:
         self.read()
         self.count["intents found open"] += len(self.open)
 
-    def after_restart(self, entries: list[Entry], closed_at: float | None = None) -> None:
-        """All of it; of what came after the journal closed, only what was done needs a record."""
+    def after_restart(self, entries: list[Entry], closed_at: float | None = None, mode: str = "deny-mutations") -> None:
+        """All of it; of what came after the journal closed, only what was changed needs a record, if that was denied."""
         left = len(self.open)
         self.read()
         self.count["intents resolved"] += left - len(self.open)
@@ -86,18 +90,20 @@ class Checks:
             if entry.offer:
                 self.offers[entry.offer].append(entry.tag)
             if entry.acknowledged:
-                self._acknowledged(entry, closed_at)
+                self._acknowledged(entry, closed_at, mode)
             else:
-                self._unanswered(entry)
+                self._unanswered(entry, closed_at, mode)
         self._codes()
 
-    def _acknowledged(self, entry: Entry, closed_at: float | None) -> None:
+    def _acknowledged(self, entry: Entry, closed_at: float | None, mode: str) -> None:
         self.count["acknowledged"] += 1
         found = self.by_request.get(entry.request_id, []) if entry.request_id else []
         told = f"{entry.event} {entry.tag} ({entry.status} {entry.code or ''}, id {entry.request_id})"
-        excused = closed_at is not None and entry.began >= closed_at and not (entry.changes and entry.done)
+        closed = closed_at is not None and entry.began >= closed_at
+        excused = closed and (mode == "allow" or not (entry.changes and entry.done))
         failed = entry.status is not None and entry.status >= 500
         if not found and (excused or failed):
+            self.unrecorded |= {entry.key, *entry.keys}
             self.count["acknowledged without a record, as the journal was closed"] += 1
             return
         first, rest = found[:1], found[1:]
@@ -117,7 +123,7 @@ class Checks:
         if first and not entry.done and entry.code and first[0].error != entry.code and not told_otherwise:
             self.problem(f"{told} was refused and is recorded as {first[0].error}")
 
-    def _unanswered(self, entry: Entry) -> None:
+    def _unanswered(self, entry: Entry, closed_at: float | None, mode: str) -> None:
         self.count["unanswered"] += 1
         found = self.by_agent.get(entry.tag, [])
         whole = 1 + len(entry.keys)
@@ -125,8 +131,18 @@ class Checks:
             self.problem(f"{entry.event} {entry.tag}, never answered, has {len(found)} records")
         if found:
             self.count["unanswered, with a record"] += 1
-        elif entry.changes and entry.key and entry.event == "PutObject" and entry.bucket and self._stored(entry):
-            self.problem(f"{entry.event} {entry.tag}, never answered, was done and has no record")
+            self.count[f"unanswered, recorded as {found[0].error or 'done'}"] += 1
+        if closed_at is not None and mode == "allow":
+            self.unrecorded |= {entry.key, *entry.keys}
+        elif entry.event == "PutObject":
+            self._is_as_recorded(entry, found)
+
+    def _is_as_recorded(self, entry: Entry, found: list[Seen]) -> None:
+        """What is on record of an upload that nobody was answered is what the store holds."""
+        stored, error = self._stored(entry), found[0].error if found else "nothing"
+        if stored and error in ("nothing", NOT_DONE) or not stored and error is None:
+            self.problem(f"{entry.event} {entry.tag}, never answered, is {'' if stored else 'not '}in the store, "
+                         f"and on record is {error or 'that it was done'}")
 
     def _stored(self, entry: Entry) -> bool:
         try:
@@ -199,7 +215,7 @@ class Checks:
         written = {seen.key for found in self.by_agent.values() for seen in found
                    if seen.name in ("PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject")}
         for bucket in (self.world.vault, self.world.plain):
-            unknown = {key for key, _ in self._versions(bucket)} - written
+            unknown = {key for key, _ in self._versions(bucket)} - written - self.unrecorded
             if unknown:
                 self.problem(f"{len(unknown)} keys of {bucket} were written by no request on record: {min(unknown)}")
 

@@ -29,6 +29,8 @@ SYNC_FAILS, WRITE_FAILS, FULL, NO_SPACE, SHORT = 1, 2, 4, 8, 16
 # What fails, and for which files of the state: those whose names begin so.
 FAULTS = {
     "failing fsync": (SYNC_FAILS, ""),
+    "failing fsync, all denied": (SYNC_FAILS, ""),
+    "full disk, all allowed": (FULL, ""),
     "failing fsync of the journal": (SYNC_FAILS, "journal/"),
     "failing fsync of the state": (SYNC_FAILS, "state/"),
     "full disk": (FULL, ""),
@@ -36,6 +38,8 @@ FAULTS = {
     "disk that fills up within a write": (SHORT, "journal/0"),
     "failing write": (WRITE_FAILS, "journal/0"),
 }
+# What `audit.on_failure` is where it is not the default.
+ON_FAILURE = {"failing fsync, all denied": "deny-all", "full disk, all allowed": "allow"}
 SHORT_RUN = ("failing fsync", "full disk")
 
 
@@ -190,8 +194,8 @@ class Harness:
     def _usual_start(self) -> float:
         return sorted(self.restarts)[len(self.restarts) // 2] if self.restarts else 0.2
 
-    def _check(self, closed_at: float | None = None) -> None:
-        self.checks.after_restart(self.ledger.take(), closed_at)
+    def _check(self, closed_at: float | None = None, mode: str = "deny-mutations") -> None:
+        self.checks.after_restart(self.ledger.take(), closed_at, mode)
         self.checks.protection()
         self.checks.replay(self.probe)
         self.checks.after_restart(self.ledger.take())
@@ -201,6 +205,11 @@ class Harness:
     def break_disk(self, name: str) -> None:
         """Lets the disk fail under load; the gate must do nothing that it cannot record."""
         faults, where = FAULTS[name]
+        mode = ON_FAILURE.get(name, "deny-mutations")
+        if mode != self.gate.preload.get("PORTCULLIS_AUDIT__ON_FAILURE", "deny-mutations"):
+            self.gate.stop()
+            self.gate.preload["PORTCULLIS_AUDIT__ON_FAILURE"] = mode
+            self._restart()
         self.traffic.let()
         self.traffic.until(self.traffic.started + self.chance.randint(1, 100), 10)
         closed_at = time.monotonic()
@@ -215,23 +224,23 @@ class Harness:
         if where == "state/":
             self._refuses_codes(name)
         else:
-            self._refuses_changes(name)
+            self._while_closed(name, mode)
         hits = self.disk.hits
         self.disk.heal()
         if where != "state/":
             # Nobody knows what the disk holds, so that it is not tried again.
-            self._refuses_changes(f"{name}, now over")
+            self._while_closed(f"{name}, now over", mode)
         closings = len(self.checks.closings)
         self._kill()
         self._restart()
-        self._check(closed_at)
+        self._check(closed_at, mode)
         self.count[f"fault: {name}: times"] += 1
         self.count[f"fault: {name}: calls that failed"] += hits
         if where != "state/" and len(self.checks.closings) <= closings:
             self.checks.problem(f"{name}: that the journal was closed is not recorded")
         self.count[f"fault: {name}: closings recorded"] += len(self.checks.closings) - closings
 
-    def _refuses_changes(self, name: str) -> None:
+    def _while_closed(self, name: str, mode: str) -> None:
         probe, world = self.probe, self.world
         found = world.some(self.chance, world.plain)
         changes = [
@@ -244,10 +253,13 @@ class Harness:
             self.operator.ask("CreateUser", UserName="nobody"),
         ]
         for entry in changes:
-            if entry.status != 503:
+            allowed = mode == "allow" and entry.event != "CreateUser"
+            if not entry.done if allowed else entry.status != 503:
                 self.checks.problem(f"{name}: {entry.event} was answered with {entry.status} {entry.code}")
+        if mode == "allow":
+            self._refuses_codes(name)
         read, _ = probe.call("GetBucketVersioning", "GET", world.plain, query={"versioning": ""})
-        if read.status != 200:
+        if read.status != (503 if mode == "deny-all" else 200):
             self.checks.problem(f"{name}: a read was answered with {read.status} {read.code}")
 
     def _refuses_codes(self, name: str) -> None:

@@ -73,6 +73,8 @@ class Journal:
         if not self.first and not (self._path(1).exists() and self._enter(1)):
             return []
         found = []
+        if not self._path(self.first).exists():
+            return found  # Read to its end before, and trimmed.
         with self._path(self.first).open("rb") as file:
             file.seek(self.offset)
             while True:
