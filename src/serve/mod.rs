@@ -1,7 +1,8 @@
 //! Puts the parts together: state, journal, upstream, gate; serves until it is told to stop.
 
 mod admin;
-#[cfg(all(test, feature = "embedded"))]
+#[cfg(feature = "embedded")]
+#[cfg(test)]
 mod tests;
 mod trails;
 
