@@ -78,6 +78,13 @@ mod tests {
                 Ok(())
             })
         }
+
+        fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+            Box::pin(async move {
+                let sequence = self.0.append_snapshot(state).unwrap();
+                self.0.durable(sequence).await.map_err(|_| JournalUnavailable)
+            })
+        }
     }
 
     async fn open(place: &Place) -> Store {

@@ -97,6 +97,8 @@ pub struct Audit {
     pub strict_buckets: Vec<BucketPattern>,
     pub relaxed_buckets: Vec<BucketPattern>,
     pub segment_size: u64,
+    /// How long a record stays at the least.
+    pub keep: Duration,
 }
 
 /// `[history]`: what can be looked up.
@@ -236,6 +238,8 @@ impl Account {
     }
 }
 
+const LONGEST_KEEP: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
+
 impl Audit {
     fn standard() -> Self {
         Self {
@@ -244,6 +248,7 @@ impl Audit {
             strict_buckets: Vec::new(),
             relaxed_buckets: Vec::new(),
             segment_size: 64 << 20,
+            keep: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 
@@ -253,6 +258,7 @@ impl Audit {
             reads: section.take("reads", standard.reads, value::choice),
             strict_buckets: section.take("strict_buckets", standard.strict_buckets, value::buckets),
             relaxed_buckets: section.take("relaxed_buckets", standard.relaxed_buckets, value::buckets),
+            keep: section.take("keep", standard.keep, value::duration(Duration::from_secs(60 * 60)..=LONGEST_KEEP)),
             segment_size: section.take("segment_size", standard.segment_size, value::size(1 << 20..=1 << 30)),
         }
     }

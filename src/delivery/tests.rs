@@ -61,6 +61,10 @@ impl StateJournal for StateLog {
             if self.1.springs() { Err(JournalUnavailable) } else { Ok(()) }
         })
     }
+
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move { self.0.append_snapshot(state).map(drop).map_err(|_| JournalUnavailable) })
+    }
 }
 
 /// Notes in memory, with a trap.

@@ -5,6 +5,7 @@ mod admin;
 #[cfg(test)]
 mod tests;
 mod trails;
+mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
@@ -148,11 +149,16 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let admin_serving = admin::serve(&socket, admin, stopped.clone())
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
     let history = Arc::new(history(settings, &journal, &clock)?);
+    let readers = upkeep::readers(&delivery, &history);
+    let keep = settings.audit.keep;
+    let trimming =
+        tokio::spawn(upkeep::trim(journal.clone(), store.clone(), clock.clone(), keep, readers, stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
     let gate =
         Arc::new(gate(settings, clock.clone(), store.clone(), upstream, journal, recorder, looked_up, delivered));
     let serving = tokio::spawn(wire::serve(listener, security, gate, limits(settings), stopped));
-    Ok(Running { address, store, delivery, clock, stop, serving: vec![serving, admin_serving], history, socket })
+    let serving = vec![serving, admin_serving, trimming];
+    Ok(Running { address, store, delivery, clock, stop, serving, history, socket })
 }
 
 /// Makes the state of a gate that is to be, and leaves it closed.
@@ -389,5 +395,12 @@ struct StateLog(Arc<Journal>);
 impl StateJournal for StateLog {
     fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move { self.0.record(Kind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
+    }
+
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move {
+            let sequence = self.0.append_snapshot(state).map_err(|_| JournalUnavailable)?;
+            self.0.durable(sequence).await.map_err(|_| JournalUnavailable)
+        })
     }
 }

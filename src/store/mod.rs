@@ -14,6 +14,7 @@ mod rebuild;
 mod records;
 mod seal;
 mod sled_engine;
+mod snapshot;
 mod start;
 mod state;
 #[cfg(test)]
@@ -110,6 +111,12 @@ impl Store {
     ) -> Result<BucketRecord, StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
         self.finish(async move { inner.record_bucket(name, change, now).await }).await
+    }
+
+    /// Gives the journal the whole state, so that it needs none of the writes before.
+    pub async fn snapshot(&self) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.0);
+        self.finish(async move { inner.writer.lock().await.snapshot(&inner.memory).await }).await
     }
 
     /// Keeps the time, so that a clock that went back is noticed at the next start; for a clean stop.

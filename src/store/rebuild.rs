@@ -6,6 +6,7 @@ use super::engine::{Engine, Swap, Swapped};
 use super::error::StartError;
 use super::seal::Sealer;
 use super::sled_engine::{SledEngine, sync_dir};
+use super::snapshot::Snapshot;
 use super::start::{Places, bad_record, lock, prepare_dir, unreadable};
 use super::state::State;
 use super::write::{LAST_WRITE, Write};
@@ -20,7 +21,7 @@ pub struct Rebuilt {
     pub set_aside: Option<PathBuf>,
 }
 
-/// Makes a new store of the journal's state records, given in their order and from the first on.
+/// Makes a new store of the journal's state records, given in their order and from the first on, or from a snapshot.
 pub async fn rebuild(
     dir: &Path,
     records: impl IntoIterator<Item = Vec<u8>>,
@@ -45,6 +46,16 @@ fn replay(records: impl IntoIterator<Item = Vec<u8>>, sealer: &Sealer) -> Result
     for bytes in records {
         // A record may be there twice, since the journal takes it again when it is unsure.
         if bytes == last.bytes {
+            continue;
+        }
+        if let Some(snapshot) = Snapshot::parse(&bytes) {
+            let follows = last.revision == 0 || snapshot.last.as_bytes() == last.bytes;
+            if !follows {
+                return Err(StartError::JournalUnreadable(last.revision));
+            }
+            state = State::default();
+            state.apply(snapshot.open(sealer).map_err(bad_record)?);
+            last = Replayed { revision: snapshot.revision, bytes: snapshot.last.into_bytes() };
             continue;
         }
         let expected = last.revision + 1;

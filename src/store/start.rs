@@ -13,6 +13,7 @@ use super::principals::{new_account_id, new_key};
 use super::records::{Account, Record, RecordError};
 use super::seal::{MasterKeyError, SealError, Sealer};
 use super::sled_engine::SledEngine;
+use super::snapshot::last_write;
 use super::state::Memory;
 use super::write::{Edit, Kept, LAST_WRITE, Write};
 use super::writer::{Health, LAST_TIME, StateJournal, Unrecorded, Writer, clock_went_back};
@@ -198,6 +199,8 @@ async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartEr
 /// The store may be one write ahead of the journal, by a crash between the two, and in no other way apart.
 fn compare(last: Option<&(Write, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<Option<Unrecorded>, StartError> {
     let store = last.map_or(0, |(write, _)| write.revision);
+    let recorded = recorded.map(last_write);
+    let recorded = recorded.as_deref();
     let journal = match recorded {
         None => 0,
         Some(bytes) => Write::parse(bytes).ok_or(StartError::JournalUnreadable(store))?.revision,

@@ -15,6 +15,7 @@ use crate::names::DeviceSerial;
 #[derive(Default)]
 pub struct MemoryJournal {
     records: Mutex<Vec<Vec<u8>>>,
+    pub snapshots: Mutex<Vec<Vec<u8>>>,
     pub failing: AtomicBool,
 }
 
@@ -33,6 +34,16 @@ impl StateJournal for MemoryJournal {
             let mut records = self.records.lock().expect("sound");
             assert_eq!(u64::try_from(records.len()), Ok(revision - 1), "a gap or a repetition");
             records.push(write.to_vec());
+            Ok(())
+        })
+    }
+
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move {
+            if self.failing.load(Ordering::SeqCst) {
+                return Err(JournalUnavailable);
+            }
+            self.snapshots.lock().expect("sound").push(state.to_vec());
             Ok(())
         })
     }

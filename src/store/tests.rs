@@ -525,3 +525,50 @@ async fn a_bucket_is_a_trails_while_a_trail_names_it() {
     store.put_trail(Some(&second), moved, at(0)).await.expect("changed");
     assert_eq!((store.use_of(&bucket("logs")), store.use_of(&bucket("logs2"))), (Use::Data, Use::Trail));
 }
+
+#[tokio::test]
+async fn a_snapshot_stands_for_all_changes_before_it() {
+    let (dir, journal, device) = used().await;
+    let store = opened(dir.path(), &journal, at(30)).await;
+    store.snapshot().await.expect("taken");
+    let snapshot = journal.snapshots.lock().expect("sound").pop().expect("a snapshot");
+    let known = journal.records().len();
+    let text = String::from_utf8_lossy(&snapshot).into_owned();
+    assert!(!text.contains(device.base32_seed.expose().as_str()));
+    let before = picture(&store);
+    drop(store);
+    let restarted = Store::open(dir.path(), journal.clone(), Some(&snapshot), at(31)).await.expect("a store");
+    assert_eq!(picture(&restarted), before);
+    restarted.create_user(&user("alice"), at(31)).await.expect("made");
+    let before = picture(&restarted);
+    drop(restarted);
+
+    let later = journal.records().split_off(known);
+    for records in [
+        [vec![snapshot.clone()], later.clone()].concat(),
+        [journal.records()[..known].to_vec(), vec![snapshot.clone()], later.clone()].concat(),
+    ] {
+        let rebuilt = rebuild(dir.path(), records, at(32)).await.expect("rebuilt");
+        assert_eq!(rebuilt.revision, u64::try_from(journal.records().len()).expect("small"));
+        let store = opened(dir.path(), &journal, at(32)).await;
+        assert_eq!(picture(&store), before);
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_lacks_a_record_or_says_another_thing_rebuilds_nothing() {
+    let (dir, journal, _) = used().await;
+    let store = opened(dir.path(), &journal, at(30)).await;
+    store.snapshot().await.expect("taken");
+    drop(store);
+    let snapshot = journal.snapshots.lock().expect("sound").pop().expect("a snapshot");
+    let mut lacking: serde_json::Value = serde_json::from_slice(&snapshot).expect("json");
+    lacking["state"].as_array_mut().expect("records").pop();
+    let forged = String::from_utf8(snapshot.clone()).expect("text").replacen("\"Enabled\"", "\"Disabled\"", 1);
+    for bytes in [lacking.to_string(), forged] {
+        let refused = rebuild(dir.path(), vec![bytes.into_bytes()], at(31)).await;
+        assert!(matches!(refused, Err(StartError::WrongMasterKey(_))), "{refused:?}");
+    }
+    let stray = [journal.records()[..1].to_vec(), vec![snapshot]].concat();
+    assert!(matches!(rebuild(dir.path(), stray, at(31)).await, Err(StartError::JournalUnreadable(1))));
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::engine::{Engine, EngineError, Promise, Swap, Swapped, Version};
 use super::error::{JournalUnavailable, StoreError};
 use super::seal::Sealer;
+use super::snapshot::Snapshot;
 use super::state::Memory;
 use super::write::{Edit, LAST_WRITE, Write};
 use crate::clock::Timestamp;
@@ -15,6 +16,9 @@ use crate::clock::Timestamp;
 pub trait StateJournal: Send + Sync {
     /// Appends a change; on `Ok` it survives the loss of power. The bytes are to be given back as they are.
     fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>>;
+
+    /// Appends the whole state in the same way; what was recorded before is needed no longer.
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>>;
 }
 
 /// Makes the writes, one after the other.
@@ -71,6 +75,18 @@ impl Writer {
         memory.apply(edits);
         self.unrecorded = Some(Unrecorded { revision: write.revision, bytes });
         self.record_unrecorded().await
+    }
+
+    /// Gives the journal the whole state; no change of it.
+    pub async fn snapshot(&mut self, memory: &Memory) -> Result<(), StoreError> {
+        // What the journal lacks must not come after the state that has it.
+        self.record_unrecorded().await?;
+        let last = self.engine.get(LAST_WRITE.as_bytes()).await?.map(|last| last.value);
+        let last = last.ok_or_else(|| EngineError::Failed("the last write is gone".to_owned()))?;
+        let state: Vec<_> = memory.read().records().map(Edit::Put).collect();
+        let snapshot = Snapshot::seal(&last, self.revision, &state, &self.sealer)?;
+        self.journal.snapshot(&snapshot.to_bytes()?).await?;
+        Ok(())
     }
 
     /// Keeps the time for the next start; no change of the state.

@@ -38,7 +38,7 @@ impl Reader {
         Self::after(directory, Sequence::NONE)
     }
 
-    /// Reads from the record after this one.
+    /// Reads from the record after this one, or the first that is left where that one was trimmed.
     pub fn after(directory: &Path, sequence: Sequence) -> Result<Self, JournalError> {
         let mut segment = Self::find(directory, sequence);
         for _ in 1..LOOKS {
@@ -65,11 +65,11 @@ impl Reader {
     fn find(directory: &Path, after: Sequence) -> Result<Option<Segment>, JournalError> {
         let firsts = segment::list(directory)?;
         let oldest = base::first_of(Base::read(directory)?.as_ref());
-        let wanted = if after == Sequence::NONE { oldest } else { after.number() + 1 };
+        let wanted = oldest.max(after.number() + 1);
         match (firsts.first(), firsts.iter().rev().find(|first| **first <= wanted)) {
             (None, _) => Ok(None),
-            (Some(_), Some(first)) if wanted >= oldest => Segment::open(directory, *first).map(Some),
-            (Some(_), _) => Err(JournalError::Missing { directory: directory.to_owned(), sequence: wanted }),
+            (Some(_), Some(first)) => Segment::open(directory, *first).map(Some),
+            (Some(_), None) => Err(JournalError::Missing { directory: directory.to_owned(), sequence: wanted }),
         }
     }
 

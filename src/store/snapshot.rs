@@ -1,0 +1,65 @@
+//! Snapshots: the whole state as one record of the journal, in place of the writes that led to it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::records::RecordError;
+use super::seal::{SealError, Sealer};
+use super::write::{Edit, Write, WrittenChange};
+use crate::clock::Timestamp;
+
+/// The whole state as of a write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// That of the last write.
+    pub revision: u64,
+    /// The last write as it is written, since the store is held against it at its start.
+    pub last: String,
+    pub state: Vec<WrittenChange>,
+    /// Binds all of it to the master key, so that no record can be left out.
+    pub tag: String,
+}
+
+impl Snapshot {
+    /// Seals the state after the last write.
+    pub fn seal(last: &[u8], revision: u64, state: &[Edit], sealer: &Sealer) -> Result<Self, SealError> {
+        let last = String::from_utf8(last.to_vec()).map_err(|_| SealError::NotSealed)?;
+        let state = Write::seal(revision, Timestamp::from_millis(0), state, sealer)?.changes;
+        let tag = sealer.seal(&binding(revision, &last, &state)?, b"")?;
+        Ok(Self { revision, last, state, tag })
+    }
+
+    /// The one written form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
+        serde_json::to_vec(self).map_err(|_| SealError::NotSealed)
+    }
+
+    /// Reads the written form; a write is none.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// The state, if the master key made it.
+    pub fn open(&self, sealer: &Sealer) -> Result<Vec<Edit>, RecordError> {
+        let sealed = |error| RecordError::Sealed { key: "snapshot".to_owned(), error };
+        let binding = binding(self.revision, &self.last, &self.state).map_err(sealed)?;
+        sealer.open(&binding, &self.tag).map_err(sealed)?;
+        let changes = self.state.clone();
+        Write { revision: self.revision, at: 0, changes }.open(sealer)
+    }
+}
+
+/// The write that a state record of the journal ends with.
+pub fn last_write(recorded: &[u8]) -> Vec<u8> {
+    match Snapshot::parse(recorded) {
+        Some(snapshot) => snapshot.last.into_bytes(),
+        None => recorded.to_vec(),
+    }
+}
+
+fn binding(revision: u64, last: &str, state: &[WrittenChange]) -> Result<String, SealError> {
+    let state = serde_json::to_vec(state).map_err(|_| SealError::NotSealed)?;
+    let (last, state) = (Sha256::digest(last.as_bytes()), Sha256::digest(&state));
+    Ok(format!("portcullis snapshot 1\n{revision}\n{}\n{}", hex::encode(last), hex::encode(state)))
+}
