@@ -64,6 +64,11 @@ impl Progress {
         self.read.load(Ordering::Relaxed).saturating_sub(self.accounted.load(Ordering::Relaxed))
     }
 
+    /// Whether each request that began has had its reply.
+    pub fn is_between_requests(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed)
+    }
+
     /// Whether the connection ended since a head did not come in time.
     pub fn timed_out(&self) -> bool {
         self.timed_out.load(Ordering::Relaxed)

@@ -236,8 +236,10 @@ impl<H: Handler> Connection<H> {
         };
         if let Err(error) = outcome {
             let bytes = progress.unaccounted();
-            // What is no head may have come together with the request before it, which then accounted for its bytes.
-            if bytes > 0 || error.is_parse() {
+            // What is no head, or half of one, may have come together with the request before it, which then accounted
+            // for its bytes.
+            let half_a_head = error.is_incomplete_message() && progress.is_between_requests();
+            if bytes > 0 || error.is_parse() || half_a_head {
                 self.handler.refused_by_http(remote, bytes, Unread::of(&error, &progress));
             }
             tracing::debug!(peer = %remote.address, %error, "connection ended");

@@ -133,3 +133,90 @@ async fn requests_over_one_connection_leave_an_event_each() {
     let events = all_events(rig).await;
     assert_eq!(events.len(), 5, "{:?}", events.iter().map(Event::said).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_connection_over_which_nothing_is_asked_leaves_no_event() {
+    let rig = Rig::with(quick).await;
+    drop(open(rig.address, b"").await);
+    let mut silent = open(rig.address, b"").await;
+    read(&mut silent).await;
+    let mut half_closed = open(rig.address, b"").await;
+    half_closed.shutdown().await.expect("closed");
+    read(&mut half_closed).await;
+    let asked = b"GET /vault HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut idle = open(rig.address, asked).await;
+    read(&mut idle).await;
+    let events = all_events(rig).await;
+    assert_eq!(events.len(), 1, "{:?}", events.iter().map(Event::said).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_follows_a_request_over_its_connection_is_an_event_of_its_own() {
+    let asked = b"GET /vault HTTP/1.1\r\nhost: a\r\n\r\n".as_slice();
+    let following: &[(&str, &[u8], &str)] = &[
+        ("half a head, and no more", b"GET /vault HTTP/1.1\r\nho", "RequestTimeout"),
+        ("one byte, and no more", b"G", "RequestTimeout"),
+        ("garbage", b"\x01\x02\x03\r\n\r\n", "BadRequest"),
+        ("another protocol", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "BadRequest"),
+        ("a bad length", b"PUT /vault/k HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n", "BadRequest"),
+    ];
+    for (name, bytes, code) in following {
+        for apart in [false, true] {
+            let rig = Rig::with(quick).await;
+            let mut stream = if apart {
+                let mut stream = open(rig.address, asked).await;
+                rig.events_when(1).await;
+                stream.write_all(bytes).await.expect("sent");
+                stream
+            } else {
+                open(rig.address, &[asked, bytes].concat()).await
+            };
+            read(&mut stream).await;
+            let events = all_events(rig).await;
+            let said: Vec<_> = events.iter().map(|event| event.said().1).collect();
+            assert_eq!(said.len(), 2, "{name}, apart: {apart}: {said:?}");
+            assert_eq!(said[1], *code, "{name}, apart: {apart}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_of_uncommon_forms_leave_one_event_each() {
+    let rig = Rig::with(quick).await;
+    let unsigned_put = "PUT /vault/k HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n";
+    let signed = |line: &str| Ask::new(line).unsigned_header("expect", "100-continue").body("content");
+    let signed_put = signed("PUT /vault/k").signed(&rig.root, rig.now());
+    let held_back = signed_put.len() - "content".len();
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("HTTP/1.0", b"GET /vault/k HTTP/1.0\r\nhost: a\r\n\r\n".to_vec()),
+        ("HTTP/1.0 without a host", b"GET /vault/k HTTP/1.0\r\n\r\n".to_vec()),
+        ("HTTP/0.9", b"GET /vault/k\r\n\r\n".to_vec()),
+        ("a version to come", b"GET /vault/k HTTP/3.0\r\nhost: a\r\n\r\n".to_vec()),
+        ("a body that waits to be asked for, and is not", unsigned_put.as_bytes().to_vec()),
+        ("a body that waits to be asked for, and never comes", signed_put[..held_back].to_vec()),
+        ("a body that does not wait to be asked for", signed_put.clone()),
+        (
+            "a chunk that is none",
+            b"PUT /vault/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n".to_vec(),
+        ),
+        ("a coding nobody knows", b"PUT /vault/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: x\r\n\r\n".to_vec()),
+        ("a folded header", b"GET /vault/k HTTP/1.1\r\nhost: a\r\nx: y\r\n z\r\nconnection: close\r\n\r\n".to_vec()),
+        ("a nul in a header", b"GET /vault/k HTTP/1.1\r\nhost: a\0b\r\nconnection: close\r\n\r\n".to_vec()),
+        (
+            "a wish for another protocol",
+            b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n".to_vec(),
+        ),
+    ];
+    let mut counted = 0;
+    let mut told = Vec::new();
+    for (name, bytes) in &cases {
+        exchange(rig.address, bytes).await;
+        let events = rig.events_when(counted + 1).await;
+        if events.len() != counted + 1 {
+            told.push(format!("{name}: {:?}", events[counted..].iter().map(Event::said).collect::<Vec<_>>()));
+        }
+        counted = events.len();
+    }
+    let events = all_events(rig).await;
+    assert!(told.is_empty() && events.len() == cases.len(), "{} of {}\n{}", events.len(), cases.len(), told.join("\n"));
+}
