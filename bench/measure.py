@@ -174,18 +174,19 @@ def start_nginx(store: int) -> Proxy:
     return Proxy("nginx", f"http://127.0.0.1:{port}", Credentials("AKIAIOSFODNN7EXAMPLE", "nobody checks it"), process)
 
 
-def start_gate(binary: Path, store: int) -> Proxy:
-    state, keys, log = WORK / "state", WORK / "upstream.env", WORK / "gate.log"
+def start_gate(binary: Path, store: int, name: str = "gate", environment: dict[str, str] | None = None) -> Proxy:
+    state, keys, log = WORK / f"{name}-state", WORK / "upstream.env", WORK / f"{name}.log"
     keys.touch(mode=0o600)
     keys.write_text("AWS_ACCESS_KEY_ID=benchbenchbenchbench\nAWS_SECRET_ACCESS_KEY=nobody-checks-it\nAWS_DEFAULT_REGION=us-east-1\n")
     port = free_port()
     command = ["taskset", "-c", PROXY_CORE, binary, "dev", "--data", state, "--listen", f"127.0.0.1:{port}"]
     command += ["--upstream", f"http://127.0.0.1:{store}", "--upstream-credentials", keys]
     with log.open("wb") as out:
-        process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT)
+        surroundings = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env=surroundings)
     wait_for(port, process)
     told = dict(re.findall(r"(AWS_\w+)=['\"]?([^'\"\s]+)", (state / "root.env").read_text()))
-    return Proxy("gate", f"http://127.0.0.1:{port}", Credentials(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]), process)
+    return Proxy(name, f"http://127.0.0.1:{port}", Credentials(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]), process)
 
 
 def script(proxy: Proxy, cell: Cell) -> Path:

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::cloudtrail::CloudTrail;
-use crate::audit::journal::{Closed, Journal, JournalError, Kind, Options, Recovered};
+use crate::audit::journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
 use crate::audit::{Recorder, Site};
 use crate::authenticate::{Realm, Service};
 use crate::clock::Clock;
@@ -186,12 +186,28 @@ fn history(settings: &Settings, journal: &Arc<Journal>, clock: &Clock) -> Result
 async fn open(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
     let directory = &settings.state.directory;
     store::prepare_dir(directory)?;
-    let options = Options { segment_size: settings.audit.segment_size, ..Options::default() };
+    let options = Options { segment_size: settings.audit.segment_size, disk: disk(), ..Options::default() };
     let (journal, recovered) = Journal::open(&journal_of(directory), options)?;
     let journal = Arc::new(journal);
     let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
     let store = Store::open(directory, Arc::new(StateLog(journal.clone())), recorded, clock.now()).await?;
     Ok(Opened { store, journal, recovered })
+}
+
+/// The journal's disk.
+#[cfg(not(feature = "bench-memory-journal"))]
+fn disk() -> Disk {
+    Disk::Real
+}
+
+/// The journal's disk, or what stands for one in a measurement; no program that is meant to serve is built so.
+#[cfg(feature = "bench-memory-journal")]
+fn disk() -> Disk {
+    if std::env::var_os("PORTCULLIS_BENCH_JOURNAL").is_some_and(|choice| choice == "memory") {
+        tracing::error!("the journal is in memory alone: whatever is recorded is lost");
+        return Disk::Memory(Arc::default());
+    }
+    Disk::Real
 }
 
 /// Closes what a crash left open, so that each request that was begun has an end on record.

@@ -12,6 +12,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 pub enum Disk {
     /// The file system, with faults where a test puts them.
     Faulty(Arc<Faults>),
+    /// Memory that is written over and over; for measuring what the disk costs.
+    #[cfg(feature = "bench-memory-journal")]
+    Memory(Arc<Mutex<Vec<u8>>>),
     #[default]
     Real,
 }
@@ -70,6 +73,8 @@ impl Disk {
                 Err(io::Error::other("a fault put here by a test"))
             }
             Self::Faulty(_) | Self::Real => Ok(()),
+            #[cfg(feature = "bench-memory-journal")]
+            Self::Memory(_) => Ok(()),
         }
     }
 }
@@ -78,6 +83,13 @@ impl DiskFile {
     /// Hands bytes to the operating system.
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.disk.check(|faults| &faults.fail_writes)?;
+        #[cfg(feature = "bench-memory-journal")]
+        if let Disk::Memory(memory) = &self.disk {
+            let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.clear();
+            memory.extend_from_slice(bytes);
+            return Ok(());
+        }
         self.file.write_all_at(bytes, offset)
     }
 
@@ -99,6 +111,10 @@ impl DiskFile {
             faults.pass_gate();
         }
         self.disk.check(|faults| &faults.fail_syncs)?;
+        #[cfg(feature = "bench-memory-journal")]
+        if let Disk::Memory(_) = &self.disk {
+            return Ok(());
+        }
         self.file.sync_data()?;
         if let Disk::Faulty(faults) = &self.disk {
             faults.syncs.fetch_add(1, Ordering::SeqCst);

@@ -1,0 +1,69 @@
+"""Measures what the journal costs: GET of 4 KiB over 64 connections, with the journal on the disk and in memory.
+
+One program, built with the feature bench-memory-journal, serves twice in front of the same static store, and the two run
+in turn, so that what disturbs the machine disturbs both. What is on the disk is also synced and indexed, which counts;
+what is in memory is framed and chained in the same way, and then dropped.
+"""
+
+import argparse
+import shutil
+import signal
+import statistics
+import sys
+from pathlib import Path
+
+from measure import MEMORY, TOP, WORK, Cell, free_port, run, start_gate, start_store, wait_for
+
+CELL = Cell("GET", "4k", 64)
+MOST = 0.15
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--seconds", type=float, default=4)
+    arguments.add_argument("--check", action="store_true", help="fail where the journal costs more than promised")
+    binary = TOP / "target" / "bench-journal" / "release" / "portcullis"
+    arguments.add_argument("--binary", type=Path, default=binary)
+    chosen = arguments.parse_args()
+
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    (MEMORY / "objects").mkdir(parents=True)
+    started = []
+    try:
+        port = free_port()
+        started.append(start_store(port))
+        wait_for(port, started[0])
+        gates = {}
+        for name, environment in (("disk", {}), ("memory", {"PORTCULLIS_BENCH_JOURNAL": "memory"})):
+            gates[name] = start_gate(chosen.binary, port, name, environment)
+            started.append(gates[name].process)
+        if "in memory alone" not in (WORK / "memory.log").read_text():
+            raise SystemExit("the program was built without the feature bench-memory-journal")
+        for gate in gates.values():
+            run(gate, CELL, 1)  # Connections are made and caches filled before anything counts.
+        pairs = []
+        for number in range(chosen.rounds):
+            # Whoever goes first in a round is not always the same.
+            order = list(gates) if number % 2 == 0 else list(gates)[::-1]
+            pairs.append({name: run(gates[name], CELL, chosen.seconds) for name in order})
+    finally:
+        for process in reversed(started):
+            process.send_signal(signal.SIGTERM)
+        for process in started:
+            process.wait(30)
+        shutil.rmtree(MEMORY, ignore_errors=True)
+
+    for pair in pairs:
+        disk, memory = pair["disk"], pair["memory"]
+        print(f"disk {disk.rate:.0f} req/s, memory {memory.rate:.0f} req/s: {disk.rate / memory.rate:.3f}")
+    ratio = statistics.median(pair["disk"].rate / pair["memory"].rate for pair in pairs)
+    print(f"{CELL.title}: {ratio:.3f} of the throughput without a journal on the disk; it costs {1 - ratio:.1%}")
+    if chosen.check and 1 - ratio > MOST:
+        print(f"bench: the journal costs more than {MOST:.0%}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
