@@ -197,7 +197,8 @@ impl Inner {
         let complete = known.complete;
         let wants = |trail: &Trail| match known.trails.get(&trail.name) {
             Some(standing) => !standing.running && matches!(trail.logging, Logging::Started { .. }),
-            None => true,
+            // One that was stopped may have to be ended; one that never started must not be taken for a start.
+            None => trail.logging != Logging::Never,
         };
         let mut wanting: Vec<Trail> = trails.iter().filter(|trail| wants(trail)).cloned().collect();
         drop(known);

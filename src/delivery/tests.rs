@@ -752,6 +752,19 @@ async fn each_trail_has_its_task_and_its_standing() {
 }
 
 #[tokio::test]
+async fn a_trail_that_was_never_started_has_no_task() {
+    let rig = Rig::start().await;
+    rig.put(|trail| trail).await;
+    let delivery = Delivery::over(Arc::clone(&rig.hands));
+    let going = Going(delivery.clone());
+    going.until("looked at", |delivery| delivery.inner().known().complete).await;
+    rig.event("a");
+    assert!(delivery.inner().known().trails.is_empty());
+    delivery.stop().await;
+    assert!(rig.files().is_empty());
+}
+
+#[tokio::test]
 async fn what_was_gathered_is_delivered_at_the_end_of_the_gate() {
     let rig = Rig::start().await;
     rig.log().await;
