@@ -185,6 +185,7 @@ class Archive:
 
     def lay_out(self, directory: Path, files: dict[str, File] | None = None) -> Path:
         """Writes the files into a folder as `portcullis trail validate` reads them."""
+        directory.mkdir(parents=True)
         for key, file in (self.files if files is None else files).items():
             path = directory / key
             path.parent.mkdir(parents=True, exist_ok=True)

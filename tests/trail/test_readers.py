@@ -94,6 +94,6 @@ def rules_of_sigma_fire_on_an_attack_and_on_nothing_else(archive, tmp_path):
     }
     assert {title: sorted(events) for title, events in fired.items()} == expected
     assert [len(expected[title]) for title in ("Versioning of a bucket is suspended", "A bucket is gone",
-                                               "Somebody goes for the trail")] == [1, 1, 1]
+                                               "Somebody goes for the trail")] == [1, 1, 3]
     users = ids(lambda event: event["userIdentity"]["type"] == "IAMUser")
     assert users and not set(users) & set(fired["Root's own credentials are used"])
