@@ -91,7 +91,7 @@ const SAVE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The request path comes first.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 impl Indexer {
     /// Indexes until it is told to stop.
