@@ -26,6 +26,8 @@ from rig import upstreams  # noqa: E402
 from world import CrashGate, World, quiet_port, start_store  # noqa: E402
 
 SYNC_FAILS, WRITE_FAILS, FULL, NO_SPACE, SHORT = 1, 2, 4, 8, 16
+# So many spent codes are tried again at least.
+ENOUGH_CODES = 5
 # What fails, and for which files of the state: those whose names begin so.
 FAULTS = {
     "failing fsync": (SYNC_FAILS, ""),
@@ -133,7 +135,7 @@ class Harness:
         for client in self.clients:
             client.start()
         began = time.monotonic()
-        while self.count["kills"] < self.options.kills and not self.checks.problems:
+        while self._goes_on(time.monotonic() - began):
             self.kill_under_load()
             if self.count["kills"] % 20 == 0:
                 print(f"  {self.count['kills']} kills, {self.ledger.requests} requests", flush=True)
@@ -145,12 +147,19 @@ class Harness:
         if not self.checks.problems:
             self.start_on_full_disk()
         self.traffic.end()
+        if not self.checks.problems and self.count["spent codes sent again"] < ENOUGH_CODES:
+            self.checks.problem("too few spent codes were tried again")
         self.checks.at_last()
         for client in self.clients:
             if client.failure:
                 self.checks.problem(f"the harness's client {client.name} failed: {client.failure!r}")
         self.tell(spent)
         return not self.checks.problems
+
+    def _goes_on(self, spent: float) -> bool:
+        """Until there were enough kills, and enough codes: the devices give eight in half a minute."""
+        few_codes = self.count["spent codes sent again"] < ENOUGH_CODES and spent < 120
+        return not self.checks.problems and (self.count["kills"] < self.options.kills or few_codes)
 
     def close(self) -> None:
         """Ends what was started."""
