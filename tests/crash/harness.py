@@ -32,10 +32,11 @@ ENOUGH_CODES = 5
 FAULTS = {
     "failing fsync": (SYNC_FAILS, ""),
     "failing fsync, all denied": (SYNC_FAILS, ""),
-    "full disk, all allowed": (FULL, ""),
+    "full disk, all allowed": (FULL, "journal/"),
     "failing fsync of the journal": (SYNC_FAILS, "journal/"),
     "failing fsync of the state": (SYNC_FAILS, "state/"),
-    "full disk": (FULL, ""),
+    # Of the journal alone: what only the history misses is made up for, and closes nothing.
+    "full disk": (FULL, "journal/"),
     "full disk that overwrites nothing in place": (NO_SPACE, "journal/0"),
     "disk that fills up within a write": (SHORT, "journal/0"),
     "failing write": (WRITE_FAILS, "journal/0"),
