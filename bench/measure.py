@@ -111,8 +111,10 @@ def wait_for(port: int, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                # A connection from the very port that it goes to has met itself.
+                if connection.getsockname() != connection.getpeername():
+                    return
         except OSError:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"nothing listens on port {port}") from None
@@ -184,7 +186,10 @@ def start_gate(binary: Path, store: int, name: str = "gate", environment: dict[s
     with log.open("wb") as out:
         surroundings = {**os.environ, **(environment or {})}
         process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env=surroundings)
-    wait_for(port, process)
+    while b"portcullis listening on " not in log.read_bytes():
+        if process.poll() is not None:
+            raise SystemExit(f"the gate does not start: {log.read_text()}")
+        time.sleep(0.05)
     told = dict(re.findall(r"(AWS_\w+)=['\"]?([^'\"\s]+)", (state / "root.env").read_text()))
     return Proxy(name, f"http://127.0.0.1:{port}", Credentials(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]), process)
 
