@@ -58,6 +58,8 @@ const MOST_BYTES: usize = 160 * 1024;
 /// More than the journal takes as one record.
 const LONGEST_BODY: u64 = 64 * 1024 * 1024;
 const LEVEL: u32 = 3;
+/// What goes with each event.
+const FRAMING: usize = 24;
 
 impl Builder {
     /// An empty block.
@@ -104,15 +106,18 @@ impl Builder {
 
     /// The events, compressed.
     pub fn body(&self) -> io::Result<Vec<u8>> {
-        let mut encoder = ZlibEncoder::new(Vec::with_capacity(self.bytes / 6), Compression::new(LEVEL));
+        let mut raw = Vec::with_capacity(self.bytes + self.entries.len() * FRAMING);
         for Entry { key, record, terms: _ } in &self.entries {
             let length = u32::try_from(record.len()).map_err(io::Error::other)?;
-            encoder.write_all(&key.time.to_le_bytes())?;
-            encoder.write_all(&key.sequence.to_le_bytes())?;
-            encoder.write_all(&key.line.to_le_bytes())?;
-            encoder.write_all(&length.to_le_bytes())?;
-            encoder.write_all(record)?;
+            raw.extend_from_slice(&key.time.to_le_bytes());
+            raw.extend_from_slice(&key.sequence.to_le_bytes());
+            raw.extend_from_slice(&key.line.to_le_bytes());
+            raw.extend_from_slice(&length.to_le_bytes());
+            raw.extend_from_slice(record);
         }
+        // All at once: with every write, the encoder clears the room for what it may give.
+        let mut encoder = ZlibEncoder::new(Vec::with_capacity(raw.len() / 6), Compression::new(LEVEL));
+        encoder.write_all(&raw)?;
         encoder.finish()
     }
 }

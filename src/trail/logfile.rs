@@ -1,6 +1,6 @@
 //! Log files: `{"Records":[...]}` in one gzip member, written as a stream and read to the last byte.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufWriter, Read as _, Write as _};
 
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
@@ -79,7 +79,7 @@ impl LogFileBuilder {
 
     /// About how long the file is; what the compressor still holds is not counted.
     pub fn compressed(&self) -> usize {
-        self.gzip.encoder.get_ref().len()
+        self.gzip.encoder.get_ref().get_ref().len()
     }
 
     /// Ends the file.
@@ -152,20 +152,23 @@ pub fn compress(uncompressed: &[u8]) -> (Vec<u8>, Hash) {
 /// A gzip member being written, without a time or a system in its header.
 #[derive(Debug)]
 struct Gzip {
-    encoder: GzEncoder<Vec<u8>>,
+    /// Written to in long pieces: with every write, the encoder clears the room for what it may give.
+    encoder: BufWriter<GzEncoder<Vec<u8>>>,
     hash: Sha256,
     uncompressed: u64,
 }
 
 /// Events repeat themselves: higher levels cost more than they save.
 const LEVEL: u32 = 3;
+const PIECE: usize = 64 * 1024;
 /// RFC 1952: unknown.
 const NO_SYSTEM: u8 = 255;
 
 impl Gzip {
     fn new() -> Self {
         let builder = GzBuilder::new().mtime(0).operating_system(NO_SYSTEM);
-        Self { encoder: builder.write(Vec::new(), Compression::new(LEVEL)), hash: Sha256::new(), uncompressed: 0 }
+        let encoder = BufWriter::with_capacity(PIECE, builder.write(Vec::new(), Compression::new(LEVEL)));
+        Self { encoder, hash: Sha256::new(), uncompressed: 0 }
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -177,7 +180,8 @@ impl Gzip {
     }
 
     fn finish(self) -> (Vec<u8>, Hash) {
-        (self.encoder.finish().unwrap_or_default(), self.hash.finalize().into())
+        let compressed = self.encoder.into_inner().map_err(io::Error::from).and_then(GzEncoder::finish);
+        (compressed.unwrap_or_default(), self.hash.finalize().into())
     }
 }
 
