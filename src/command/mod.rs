@@ -34,6 +34,7 @@ mod fake_store;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -135,9 +136,13 @@ fn on_one_thread(work: impl Future<Output = Result<(), CommandError>>) -> Result
     runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?.block_on(work)
 }
 
-/// Runs the gate.
+/// Runs the gate. On one core there is nobody to share work with, and it costs less not to be ready to.
 fn on_all_threads(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let mut builder = match std::thread::available_parallelism().map_or(1, NonZero::get) {
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.enable_all().build();
     runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?.block_on(work)
 }
 
