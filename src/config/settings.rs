@@ -276,7 +276,7 @@ impl Limits {
         connections: 4096,
         connections_per_address: 1024,
         header_timeout: Duration::from_secs(10),
-        headers: 64,
+        headers: 100,
         header_size: 32 << 10,
         keep_alive: Duration::from_secs(75),
         body_idle: Duration::from_secs(30),

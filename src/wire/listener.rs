@@ -47,6 +47,9 @@ pub struct Limits {
     pub drain: Duration,
 }
 
+/// The header lines that hyper takes in one head unless it is told otherwise.
+const HEADERS_BY_DEFAULT: usize = 100;
+
 /// What happens to what comes over a connection.
 pub trait Handler: Send + Sync + 'static {
     /// The body of a reply.
@@ -216,14 +219,16 @@ impl<H: Handler> Connection<H> {
         let limits = &self.limits;
         let patience = Patience { head: limits.header_timeout, next: limits.keep_alive, write: limits.write_idle };
         let stream = Watched::new(stream, progress.clone(), patience);
-        let served = http1::Builder::new()
-            .header_read_timeout(None)
-            .max_headers(self.limits.headers)
-            .max_header_size(self.limits.head_bytes)
-            .half_close(false)
-            .serve_connection(TokioIo::new(stream), service);
+        let mut http = http1::Builder::new();
+        http.header_read_timeout(None).max_header_size(self.limits.head_bytes).half_close(false);
+        // Told its own number, hyper gives up its faster way to read as many.
+        if self.limits.headers != HEADERS_BY_DEFAULT {
+            http.max_headers(self.limits.headers);
+        }
+        let served = http.serve_connection(TokioIo::new(stream), service);
         let mut served = pin!(served);
         let finished = tokio::select! {
+            biased;
             outcome = served.as_mut() => Some(outcome),
             () = stopped(&mut self.stop) => None,
         };
