@@ -5,22 +5,24 @@
 //! as RFC 9112, section 6.3, has it, and what is doubtful ends the connection.
 
 use std::future::Future;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Frame;
-use httparse::Status;
+use httparse::{ParserConfig, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::pool::{Door, connect};
 use super::sign::Signed;
 use super::{Download, Rendered, UpstreamError, answer};
-use crate::wire::{Method, Stream};
+use crate::wire::{Deadline, Method, Stream};
 
 /// Sends requests that only read.
 #[derive(Clone, Debug)]
@@ -29,11 +31,16 @@ pub(super) struct Fetcher(Arc<Door<Connection>>);
 /// A connection over which one request at a time is under way.
 #[derive(Debug)]
 pub(super) struct Connection {
+    link: Link,
+    /// For the head of the answer under way.
+    deadline: Deadline,
+}
+
+#[derive(Debug)]
+struct Link {
     stream: Stream<TcpStream>,
     /// What was read and belongs to the answer under way.
     input: BytesMut,
-    /// The head of the request, kept for its room.
-    output: Vec<u8>,
 }
 
 /// What is left of an answer's body.
@@ -96,21 +103,26 @@ impl Fetcher {
     ///
     /// Where an idle connection turns out to be closed before a byte of the answer came, the request goes out over
     /// another: it reads, so that twice is as good as once (RFC 9110, section 9.2.2).
-    pub async fn fetch(&self, rendered: &Rendered, signed: &Signed) -> Result<Response<Download>, UpstreamError> {
+    pub async fn fetch(
+        &self,
+        method: Method,
+        message: &[u8],
+        patience: Duration,
+    ) -> Result<Response<Download>, UpstreamError> {
         while let Some(mut connection) = self.0.shelf.take() {
-            if !connection.is_quiet() {
+            if !connection.link.is_quiet() {
                 continue;
             }
-            match connection.ask(rendered, signed).await {
-                Ok(head) => return Ok(self.response(rendered.method, head, connection)),
+            match connection.ask(message, patience).await {
+                Ok(head) => return Ok(self.response(method, head, connection)),
                 Err(Failed::Unanswered) => {}
                 Err(Failed::Other(error)) => return Err(error),
             }
         }
         // Rare, and large.
         let mut connection = Box::pin(self.connect()).await?;
-        match connection.ask(rendered, signed).await {
-            Ok(head) => Ok(self.response(rendered.method, head, connection)),
+        match connection.ask(message, patience).await {
+            Ok(head) => Ok(self.response(method, head, connection)),
             Err(Failed::Unanswered) => Err(UpstreamError::BrokenOff),
             Err(Failed::Other(error)) => Err(error),
         }
@@ -118,7 +130,8 @@ impl Fetcher {
 
     async fn connect(&self) -> Result<Connection, UpstreamError> {
         let stream = connect(&self.0.dialler, self.0.connect_timeout).await?;
-        Ok(Connection { stream, input: BytesMut::new(), output: Vec::new() })
+        let link = Link { stream, input: BytesMut::new() };
+        Ok(Connection { link, deadline: Deadline::default() })
     }
 
     fn response(&self, method: Method, head: Head, connection: Connection) -> Response<Download> {
@@ -138,6 +151,13 @@ impl Fetcher {
 }
 
 impl Connection {
+    async fn ask(&mut self, message: &[u8], patience: Duration) -> Result<Head, Failed> {
+        let asked = self.deadline.limit(patience, self.link.ask(message)).await;
+        asked.unwrap_or(Err(Failed::Other(UpstreamError::Silent)))
+    }
+}
+
+impl Link {
     /// Whether nothing came while nothing was asked: bytes would be no answer to what is asked next.
     fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
@@ -145,10 +165,8 @@ impl Connection {
         Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
-    async fn ask(&mut self, rendered: &Rendered, signed: &Signed) -> Result<Head, Failed> {
-        self.output.clear();
-        write_head(&mut self.output, rendered, signed).map_err(Failed::Other)?;
-        self.stream.write_all(&self.output).await.map_err(|_| Failed::Unanswered)?;
+    async fn ask(&mut self, message: &[u8]) -> Result<Head, Failed> {
+        self.stream.write_all(message).await.map_err(|_| Failed::Unanswered)?;
         self.input.reserve(FIRST_READ);
         for _ in 0..MOST_INTERIM {
             let bytes = self.head().await?;
@@ -198,8 +216,10 @@ fn through_empty_line(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-fn write_head(out: &mut Vec<u8>, rendered: &Rendered, signed: &Signed) -> Result<(), UpstreamError> {
+/// A request without a body, as it goes over the wire.
+pub(super) fn message(rendered: &Rendered, signed: &Signed<'_>) -> Result<Vec<u8>, UpstreamError> {
     let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+    let mut out = Vec::with_capacity(1024);
     // Both are percent-encoded; whatever else came here must not begin a line of its own.
     if !visible(&rendered.path) || !visible(&rendered.query) {
         return Err(UpstreamError::Unwritable);
@@ -208,22 +228,29 @@ fn write_head(out: &mut Vec<u8>, rendered: &Rendered, signed: &Signed) -> Result
     for part in [rendered.method.as_str(), " ", &rendered.path, separator, &rendered.query, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    for (name, value) in rendered.headers.iter().chain(&signed.headers) {
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+    let mut line = |name: HeaderName, value: &[u8]| {
+        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
             out.extend_from_slice(part);
         }
+    };
+    for (name, text) in signed.headers() {
+        if !text.split(' ').all(visible) {
+            return Err(UpstreamError::Unwritable);
+        }
+        line(name, text.as_bytes());
     }
+    rendered.headers.iter().for_each(|(name, value)| line(name.clone(), value.as_bytes()));
     out.extend_from_slice(b"\r\n");
-    Ok(())
+    Ok(out)
 }
 
 impl Head {
     /// Reads a whole head; only the headers that a client may see are kept.
     fn read(bytes: &Bytes) -> Result<Self, UpstreamError> {
         let unreadable = UpstreamError::Unreadable;
-        let mut lines = [httparse::EMPTY_HEADER; MOST_HEADERS];
-        let mut parsed = httparse::Response::new(&mut lines);
-        match parsed.parse(bytes) {
+        let mut lines = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+        let mut parsed = httparse::Response::new(&mut []);
+        match ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, bytes, &mut lines) {
             Ok(Status::Complete(length)) if length == bytes.len() => {}
             Ok(_) | Err(_) => return Err(unreadable),
         }
@@ -289,7 +316,7 @@ impl Fetched {
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         loop {
             let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
-            match self.rest.take(&mut connection.input) {
+            match self.rest.take(&mut connection.link.input) {
                 Ok(Taken::Data(bytes)) => {
                     self.end_if_over();
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
@@ -301,8 +328,9 @@ impl Fetched {
                 Ok(Taken::Nothing) => {}
                 Err(error) => return self.fail(error),
             }
-            connection.input.reserve(self.rest.room());
-            let read = pin!(connection.stream.read_buf(&mut connection.input));
+            let Link { stream, input } = &mut connection.link;
+            input.reserve(self.rest.room());
+            let read = pin!(stream.read_buf(input));
             match (ready!(read.poll(cx)), &self.rest) {
                 (Ok(1..), _) => {}
                 (Ok(0), Rest::UntilClose) => {
@@ -335,7 +363,7 @@ impl Fetched {
     fn go_home(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         // Bytes after the answer are nobody's.
-        if self.after == After::Reuse && connection.input.is_empty() {
+        if self.after == After::Reuse && connection.link.input.is_empty() {
             self.home.shelf.keep(connection);
         }
     }
@@ -523,13 +551,13 @@ mod tests {
         };
         let now = crate::clock::Timestamp::from_seconds(0);
         let signed = signer.sign(&rendered, "store:9000", "hash", now).expect("signed");
-        let mut out = Vec::new();
-        write_head(&mut out, &rendered, &signed).expect("written");
-        let text = String::from_utf8(out).expect("text");
-        assert!(text.starts_with("GET /vault/a%20b?versionId=v HTTP/1.1\r\nrange: bytes=0-9\r\n"), "{text}");
-        assert!(text.contains("\r\nhost: store:9000\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+        let text = String::from_utf8(message(&rendered, &signed).expect("written")).expect("text");
+        assert!(text.starts_with("GET /vault/a%20b?versionId=v HTTP/1.1\r\nhost: store:9000\r\n"), "{text}");
+        assert!(text.contains(", Signature=") && text.ends_with("\r\nrange: bytes=0-9\r\n\r\n"), "{text}");
+        let crooked = signer.sign(&rendered, "store\r\nx: y", "hash", now).expect("signed");
+        assert_eq!(message(&rendered, &crooked), Err(UpstreamError::Unwritable));
         rendered.path = "/a\r\nx: y".into();
-        assert_eq!(write_head(&mut Vec::new(), &rendered, &signed), Err(UpstreamError::Unwritable));
+        assert_eq!(message(&rendered, &signed), Err(UpstreamError::Unwritable));
     }
 
     proptest! {

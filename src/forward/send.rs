@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::answer::{self, Answer};
 use super::chunks::{Chunks, Framing};
-use super::fetch::Fetcher;
+use super::fetch::{self, Fetcher};
 use super::pool::{Door, Pool};
 use super::{Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
@@ -193,16 +193,21 @@ impl Upstream {
         now: Timestamp,
     ) -> Result<Response<Download>, UpstreamError> {
         if payload.is_none() && rendered.only_reads() {
-            return self.fetch(&rendered, now).await;
+            return self.fetch(rendered, now).await;
         }
         // Seldom, and large.
         Box::pin(self.carry(rendered, payload, now)).await
     }
 
-    async fn fetch(&self, rendered: &Rendered, now: Timestamp) -> Result<Response<Download>, UpstreamError> {
-        let signed = self.signer.sign(rendered, &self.host, EMPTY_SHA256, now).ok_or(UpstreamError::Unwritable)?;
-        let fetched = tokio::time::timeout(self.patience.response, self.fetcher.fetch(rendered, &signed)).await;
-        fetched.unwrap_or(Err(UpstreamError::Silent))
+    async fn fetch(&self, rendered: Rendered, now: Timestamp) -> Result<Response<Download>, UpstreamError> {
+        let method = rendered.method;
+        let message = {
+            // What a thousand requests keep while they wait for the store, they take from each other's cache.
+            let rendered = rendered;
+            let signed = self.signer.sign(&rendered, &self.host, EMPTY_SHA256, now).ok_or(UpstreamError::Unwritable)?;
+            fetch::message(&rendered, &signed)?
+        };
+        self.fetcher.fetch(method, &message, self.patience.response).await
     }
 
     async fn carry(
@@ -265,9 +270,11 @@ impl Upstream {
             if rendered.query.is_empty() { rendered.path } else { format!("{}?{}", rendered.path, rendered.query) };
         let mut request = Request::builder().method(rendered.method.as_str()).uri(target);
         if let Some(headers) = request.headers_mut() {
-            headers.reserve(rendered.headers.len() + signed.headers.len());
-            for (name, value) in rendered.headers.into_iter().chain(signed.headers.iter().cloned()) {
-                headers.append(name, value);
+            let ours = signed.headers();
+            headers.reserve(rendered.headers.len() + ours.len());
+            headers.extend(rendered.headers);
+            for (name, text) in ours {
+                headers.append(name, HeaderValue::from_str(text).map_err(|_| UpstreamError::Unwritable)?);
             }
             // hyper leaves it out of a request without a body, and stores refuse an upload that does not say its length.
             if upload.is_empty() && matches!(rendered.method, Method::Post | Method::Put) {

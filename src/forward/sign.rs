@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::{self, HeaderName};
 
 use super::Rendered;
 use super::chunks::ChunkSigner;
@@ -20,9 +20,11 @@ pub struct Signer {
 }
 
 /// A signed request: the headers that make it ours, and what its chunks are signed over.
-pub struct Signed {
-    pub headers: [(HeaderName, HeaderValue); 4],
+pub struct Signed<'a> {
+    host: &'a str,
+    content_sha256: &'a str,
     moment: String,
+    authorization: String,
     signature: String,
 }
 
@@ -48,8 +50,14 @@ impl Signer {
         &self.region
     }
 
-    /// Signs a request with every header it carries; `None` if a header of ours could not be written.
-    pub fn sign(&self, rendered: &Rendered, host: &str, content_sha256: &str, now: Timestamp) -> Option<Signed> {
+    /// Signs a request with every header it carries; `None` in a year that SigV4 cannot write.
+    pub fn sign<'a>(
+        &self,
+        rendered: &Rendered,
+        host: &'a str,
+        content_sha256: &'a str,
+        now: Timestamp,
+    ) -> Option<Signed<'a>> {
         let moment = now.iso_basic();
         let today = self.today(moment.get(..8)?);
         let scope = self.scope(&today);
@@ -63,17 +71,11 @@ impl Signer {
             canonical_request(rendered.method.as_str(), &rendered.path, &rendered.query, &signed, content_sha256);
         let signature = today.key.sign(&string_to_sign(&moment, &scope, &canonical)).hex();
         let authorization = self.authorization(&scope, &signed, &signature);
-        let headers = [
-            (HeaderName::from_static("x-amz-content-sha256"), HeaderValue::from_str(content_sha256).ok()?),
-            (HeaderName::from_static("x-amz-date"), HeaderValue::from_str(&moment).ok()?),
-            (http::header::AUTHORIZATION, HeaderValue::try_from(authorization).ok()?),
-            (http::header::HOST, HeaderValue::from_str(host).ok()?),
-        ];
-        Some(Signed { headers, moment, signature })
+        Some(Signed { host, content_sha256, moment, authorization, signature })
     }
 
     /// What signs the chunks of a request that was just signed.
-    pub fn chunks(&self, signed: Signed) -> ChunkSigner {
+    pub fn chunks(&self, signed: Signed<'_>) -> ChunkSigner {
         let today = self.today(signed.moment.get(..8).unwrap_or(""));
         let scope = self.scope(&today).to_string();
         ChunkSigner { signing_key: today.key.clone(), moment: signed.moment, scope, previous: signed.signature }
@@ -116,6 +118,20 @@ impl Signer {
         let fresh = Arc::new(Today::derive(&self.secret, &self.region, date));
         *self.today.write().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
         fresh
+    }
+}
+
+impl Signed<'_> {
+    /// What the request carries beside its own headers.
+    pub fn headers(&self) -> [(HeaderName, &str); 4] {
+        const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+        const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+        [
+            (header::HOST, self.host),
+            (CONTENT_SHA256, self.content_sha256),
+            (DATE, &self.moment),
+            (header::AUTHORIZATION, &self.authorization),
+        ]
     }
 }
 

@@ -93,7 +93,7 @@ impl Handler for Gate {
         {
             draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
         }
-        self.answer(&parts, incoming, draft, peer, ending).await
+        self.answer(parts, incoming, draft, peer, ending).await
     }
 
     fn refused_by_http(&self, remote: Remote, bytes: u64, reason: Unread) {
@@ -118,20 +118,22 @@ impl Handler for Gate {
 impl Gate {
     async fn answer(
         self: Arc<Self>,
-        parts: &Parts,
+        parts: Parts,
         incoming: Incoming,
         mut draft: Draft,
         peer: Peer,
         ending: Ending,
     ) -> Response<Reply> {
-        let head = match Head::read(parts, peer) {
+        let head = match Head::read(&parts, peer) {
             Ok(head) => head,
             Err(malformed) => {
-                draft.arrived_malformed(parts);
+                draft.arrived_malformed(&parts);
                 return self.end(draft, Err(Failure::Malformed(malformed)), ending, Access::Read).await;
             }
         };
         draft.arrived(&head);
+        // hyper reads the next head into the same buffer, once nothing holds on to this one.
+        drop(parts);
         if call::is_one(&head) {
             // Apart, so that S3's requests need no room for it.
             return Box::pin(self.call(head, incoming, draft, ending)).await;
@@ -221,6 +223,12 @@ impl Gate {
         };
         draft.judged(offered.told(held.state, &judged));
         let permit = judged.permit().map_err(Failure::Refused)?;
+        let digest = match signed.payload {
+            Payload::Digest(digest) => Some(digest),
+            Payload::Chunked(_) | Payload::Unsigned => None,
+        };
+        // What only the judgement needed waits for nothing, and so takes no room in the processor's cache.
+        drop((head, signed, caller));
         // No trail, no act.
         if access == Access::Write {
             let intended = match draft.intend() {
@@ -231,7 +239,7 @@ impl Gate {
         }
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
         self.protection.before(permit.request(), change, now).await?;
-        let answer = self.forward(permit, payload, &signed, &held, now).await;
+        let answer = self.forward(permit, payload, digest, &held, now).await;
         if let Some(bucket) = bucket {
             self.protection.after(&bucket, change, held.state, Agreed::of(&answer), now).await?;
         }
@@ -254,14 +262,14 @@ impl Gate {
         &self,
         permit: Permit,
         payload: Option<Body<Intake>>,
-        signed: &Signed,
+        digest: Option<[u8; 32]>,
         held: &Held,
         now: Timestamp,
     ) -> Result<Answer, Failure> {
         match payload {
             None => self.upstream.send(permit, None, now).await.map_err(Failure::Upstream),
             // The state of an upload is large, and moved with every request if it were part of each.
-            Some(body) => Box::pin(self.upload(permit, body, signed, held, now)).await,
+            Some(body) => Box::pin(self.upload(permit, body, digest, held, now)).await,
         }
     }
 
@@ -269,7 +277,7 @@ impl Gate {
         &self,
         permit: Permit,
         mut body: Body<Intake>,
-        signed: &Signed,
+        digest: Option<[u8; 32]>,
         held: &Held,
         now: Timestamp,
     ) -> Result<Answer, Failure> {
@@ -285,10 +293,6 @@ impl Gate {
             let payload = forward::Payload::empty(checksum);
             return self.upstream.send(permit, Some(payload), now).await.map_err(Failure::Upstream);
         }
-        let digest = match signed.payload {
-            Payload::Digest(digest) => Some(digest),
-            Payload::Chunked(_) | Payload::Unsigned => None,
-        };
         let payload = forward::Payload { source: Box::pin(intake::Interruptible(body)), length, digest, checksum };
         let answer = self.upstream.send(permit, Some(payload), now).await;
         match (fault.get(), answer) {

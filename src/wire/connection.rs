@@ -2,9 +2,9 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,8 +18,6 @@ pub struct Progress {
     begun: AtomicU64,
     ended: AtomicU64,
     timed_out: AtomicBool,
-    /// The connection, where it waits for a reply to be over.
-    answering: Mutex<Option<Waker>>,
 }
 
 /// What the gate waits for when nothing comes, in which request of the connection.
@@ -52,11 +50,6 @@ impl Progress {
     pub fn end(&self) {
         self.account();
         self.ended.store(self.begun.load(Ordering::Relaxed), Ordering::Relaxed);
-        // hyper looks again at what it reads from only if it is told to; the time for the next request runs from now.
-        let waker = self.answering.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
     }
 
     /// Bytes that no request has taken.
@@ -82,18 +75,8 @@ impl Progress {
         self.accounted.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// What is awaited; the task is woken when that is no longer a request's own.
-    pub(super) fn waiting_with(&self, cx: &Context<'_>) -> Waiting {
-        let waiting = self.waiting();
-        if waiting.awaited != Awaited::Body {
-            return waiting;
-        }
-        *self.answering.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
-        // It may have ended before it could wake anybody.
-        self.waiting()
-    }
-
-    fn waiting(&self) -> Waiting {
+    /// What is awaited.
+    pub(super) fn waiting(&self) -> Waiting {
         let request = self.begun.load(Ordering::Relaxed);
         let awaited = if self.ended.load(Ordering::Relaxed) < request {
             Awaited::Body

@@ -3,6 +3,7 @@
 mod body;
 mod certificate;
 mod connection;
+mod deadline;
 mod dial;
 mod head;
 mod listener;
@@ -18,6 +19,7 @@ mod tls;
 pub use body::{Body, BodyFault, Condition, Hold, Inspect, Withdrawn};
 pub use certificate::CertificateError;
 pub use connection::Progress;
+pub use deadline::{Deadline, Overdue};
 pub use dial::{Authorities, DialError, Dialler, TrustError};
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
 pub use listener::{Handler, Limits, Remote, Unread, serve};

@@ -1,6 +1,5 @@
 //! How long a client may keep the gate waiting.
 
-use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,9 +7,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
 
 use super::connection::{Awaited, Counted, Progress, Waiting};
+use super::deadline::{Deadline, Overdue};
 
 /// The limits of the gate's patience with one client.
 #[derive(Clone, Copy, Debug)]
@@ -31,48 +30,50 @@ pub(super) struct Watched<S> {
     stream: Counted<S>,
     progress: Arc<Progress>,
     patience: Patience,
-    reading: Option<(Waiting, Pin<Box<Sleep>>)>,
-    writing: Option<Pin<Box<Sleep>>>,
+    /// What `reading` was set for.
+    waiting: Option<Waiting>,
+    reading: Deadline,
+    writing: Deadline,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, progress: Arc<Progress>, patience: Patience) -> Self {
-        Self { stream: Counted::new(stream, progress.clone()), progress, patience, reading: None, writing: None }
+        let counted = Counted::new(stream, progress.clone());
+        let (reading, writing) = (Deadline::default(), Deadline::default());
+        Self { stream: counted, progress, patience, waiting: None, reading, writing }
     }
 
     /// Whether what is awaited has been awaited for too long.
     fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Awaited> {
-        let waiting = self.progress.waiting_with(cx);
-        let span = match waiting.awaited {
-            Awaited::Body => {
-                self.reading = None;
-                return Poll::Pending;
+        let waiting = self.progress.waiting();
+        if self.waiting.replace(waiting) != Some(waiting) {
+            match waiting.awaited {
+                Awaited::Body => self.reading.clear(),
+                Awaited::First | Awaited::Head => self.reading.set(self.patience.head),
+                Awaited::Next => self.reading.set(self.patience.next),
             }
-            Awaited::First | Awaited::Head => self.patience.head,
-            Awaited::Next => self.patience.next,
-        };
-        let sleep = match &mut self.reading {
-            Some((since, sleep)) => {
-                if *since != waiting {
-                    *since = waiting;
-                    sleep.as_mut().reset(Instant::now() + span);
-                }
-                sleep
-            }
-            none => &mut none.insert((waiting, Box::pin(tokio::time::sleep(span)))).1,
-        };
-        sleep.as_mut().poll(cx).map(|()| waiting.awaited)
+        }
+        self.reading.poll(cx).map(|Overdue| waiting.awaited)
     }
 
     /// Lets a write wait only as long as the client takes something now and then.
     fn poll_taken<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if outcome.is_ready() {
-            self.writing = None;
+            self.writing.clear();
+            self.expect_more(cx);
             return outcome;
         }
-        let span = self.patience.write;
-        let sleep = self.writing.get_or_insert_with(|| Box::pin(tokio::time::sleep(span)));
-        sleep.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        if self.writing.moment().is_none() {
+            self.writing.set(self.patience.write);
+        }
+        self.writing.poll(cx).map(|Overdue| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Begins to wait for the next request once a reply is written: hyper does not look at what it reads from again.
+    fn expect_more(&mut self, cx: &mut Context<'_>) {
+        if self.waiting.is_some_and(|waiting| waiting.awaited == Awaited::Body) && self.poll_overdue(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
     }
 }
 
@@ -133,6 +134,7 @@ mod tests {
     use std::task::Waker;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::Instant;
 
     const PATIENCE: Patience =
         Patience { head: Duration::from_secs(10), next: Duration::from_secs(75), write: Duration::from_secs(30) };
@@ -161,7 +163,7 @@ mod tests {
 
     /// The moment until which the connection may be silent.
     fn until(watched: &Watched<DuplexStream>) -> Option<Instant> {
-        watched.reading.as_ref().map(|(_, sleep)| sleep.deadline())
+        watched.reading.moment()
     }
 
     /// How many seconds the connection may be silent from now on.
@@ -228,7 +230,7 @@ mod tests {
         let (reply, mut taken) = ([7; 640], [0; 640]);
         let (written, read) = tokio::join!(patient.write_all(&reply), slow.read_exact(&mut taken));
         assert!(written.is_ok() && read.is_ok());
-        assert!(patient.writing.is_none(), "whatever is taken starts the time anew");
+        assert!(patient.writing.moment().is_none(), "whatever is taken starts the time anew");
         drop(client.read(&mut [0; 8]).await);
     }
 }
