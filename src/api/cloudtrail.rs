@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 
 use crate::authenticate::Principal;
 use crate::clock::Timestamp;
-use crate::gate::{self, Caller, Rules};
+use crate::gate::{self, Caller, Rules, Use};
 use crate::history::History;
 use crate::mfa::{Codes, Fault, Offer, Proof};
+use crate::names::BucketName;
 use crate::operation::Access;
 use crate::store::Store;
 use crate::trail::DigestPeriod;
@@ -31,8 +32,8 @@ use place::Place;
 
 pub use input::recorded;
 pub use operation::{Operation, UNKNOWN};
-pub use ports::{Deliveries, NoBucket, Progress};
-pub use refused::{Refused, Unreadable};
+pub use ports::{Contents, Deliveries, NoBucket, Progress};
+pub use refused::{Circumstances, Devices, Refused, Unreadable};
 
 /// The longest body of a call: the 500 values of a trail's selectors come to a quarter of that.
 pub const LONGEST_BODY: usize = 256 * 1024;
@@ -83,6 +84,7 @@ enum Granted {
 pub struct Challenge {
     offer: Codes,
     planned: Planned,
+    circumstances: Circumstances,
 }
 
 /// Why a call is refused.
@@ -91,7 +93,7 @@ pub enum Denied {
     /// It cannot be done, or not by this caller.
     Call(Refused),
     /// The second factor is missing, or does not count.
-    Factor(gate::Refusal),
+    Factor(gate::Refusal, Circumstances),
 }
 
 impl CloudTrail {
@@ -106,13 +108,17 @@ impl CloudTrail {
         Self { region, store, deliveries, history, digest_period }
     }
 
-    /// Judges a call by the trails as they are; if they are others when it is answered, it conflicts. Root comes before the trail and both before the code, so that no code is spent on nothing.
-    pub fn judge(&self, call: Call, caller: &Caller, offer: Offer, rules: Rules, now: Timestamp) -> Verdict {
+    /// Judges a call by the trails as they are; if they are others when it is answered, it conflicts. Root comes before the
+    /// trail and both before the code, so that no code is spent on nothing.
+    pub async fn judge(&self, call: Call, caller: &Caller, offer: Offer, rules: Rules, now: Timestamp) -> Verdict {
         if let Err(refused) = self.may_ask(call.operation, &caller.principal) {
             return Verdict::Refuse(Denied::Call(refused));
         }
         let offer = match offer {
-            Offer::Malformed(header) => return Verdict::Refuse(Denied::Factor(gate::Refusal::MalformedOffer(header))),
+            Offer::Malformed(header) => {
+                let refusal = gate::Refusal::MalformedOffer(header);
+                return Verdict::Refuse(Denied::Factor(refusal, self.circumstances(None)));
+            }
             Offer::Absent => None,
             Offer::Codes(codes) => Some(codes),
         };
@@ -124,13 +130,37 @@ impl CloudTrail {
             Ok(planned) => planned,
             Err(refused) => return Verdict::Refuse(Denied::Call(refused)),
         };
-        match planned.effect {
-            Effect::Harmless => Verdict::Pass(Permit(Granted::Change(planned))),
-            Effect::Weakens => match gate::takes_code(caller, offer, rules) {
-                Ok(offer) => Verdict::Verify(Challenge { offer, planned }),
-                Err(refusal) => Verdict::Refuse(Denied::Factor(refusal)),
+        let closed = match planned.effect {
+            Effect::Harmless => match self.closed_by(&planned, now).await {
+                None => return Verdict::Pass(Permit(Granted::Change(planned))),
+                closed => closed,
             },
+            Effect::Weakens => None,
+        };
+        let circumstances = self.circumstances(closed);
+        match gate::takes_code(caller, offer, rules) {
+            Ok(offer) => Verdict::Verify(Challenge { offer, planned, circumstances }),
+            Err(refusal) => Verdict::Refuse(Denied::Factor(refusal, circumstances)),
         }
+    }
+
+    /// The bucket that a change would close to users while something of theirs may be in it.
+    async fn closed_by(&self, planned: &Planned, now: Timestamp) -> Option<BucketName> {
+        let bucket = planned.bucket_taken()?;
+        match self.store.use_of(bucket) {
+            // It is closed already.
+            Use::Trail => return None,
+            Use::Data => {}
+        }
+        match self.deliveries.contents(bucket, now).await {
+            Contents::MayBeThere => Some(bucket.clone()),
+            Contents::None => None,
+        }
+    }
+
+    fn circumstances(&self, closed: Option<BucketName>) -> Circumstances {
+        let devices = if self.store.has_active_device() { Devices::Some } else { Devices::None };
+        Circumstances { closed, devices }
     }
 
     /// Answers a call that may be answered.
@@ -151,6 +181,7 @@ impl CloudTrail {
     }
 
     async fn change(&self, planned: Planned, now: Timestamp) -> Result<Value, Refused> {
+        let taken = planned.bucket_taken().cloned();
         let (trail, done) = match planned.change {
             Change::Nothing => return Ok(planned.answer),
             Change::Delete { was } => {
@@ -158,9 +189,9 @@ impl CloudTrail {
                 (was, done)
             }
             Change::Put { was, trail } => {
-                if was.as_ref().is_none_or(|was| was.bucket != trail.bucket) {
-                    let made = self.deliveries.make_bucket(&trail.bucket).await;
-                    made.map_err(|NoBucket| Refused::no_bucket(trail.bucket.as_str()))?;
+                if let Some(bucket) = taken {
+                    let made = self.deliveries.make_bucket(&bucket).await;
+                    made.map_err(|NoBucket| Refused::no_bucket(bucket.as_str()))?;
                 }
                 let done = self.store.put_trail(was.as_deref(), (*trail).clone(), now).await;
                 (trail, done)
@@ -302,7 +333,7 @@ impl Challenge {
 
     /// Turns a failed offer into its refusal.
     pub fn fail(self, fault: Fault) -> Denied {
-        Denied::Factor(gate::Refusal::of_fault(self.offer, fault))
+        Denied::Factor(gate::Refusal::of_fault(self.offer, fault), self.circumstances)
     }
 }
 
@@ -311,7 +342,7 @@ impl Denied {
     pub fn refused(&self) -> Refused {
         match self {
             Self::Call(refused) => refused.clone(),
-            Self::Factor(refusal) => Refused::factor(refusal),
+            Self::Factor(refusal, circumstances) => Refused::factor(refusal, circumstances),
         }
     }
 }

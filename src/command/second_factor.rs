@@ -64,12 +64,12 @@ impl SecondFactor {
         if let Some(offered) = self.offered.take() {
             return Ok(offered);
         }
+        let devices = active(admin).await?;
+        let question = question(&devices, admin)?;
         if !terminal.has_person() {
             return Err(CommandError::usage("this needs the code of an active MFA device")
                 .next("Add --mfa \"SERIAL CODE\", or run it at a terminal to be asked."));
         }
-        let devices = active(admin).await?;
-        let question = question(&devices, admin)?;
         let answer = terminal.ask(&question)?.ok_or_else(no_code)?;
         completed(answer.expose(), &devices)
     }

@@ -19,7 +19,7 @@ use thiserror::Error;
 pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal};
 pub use download::Download;
 pub use look::{Presence, Sight};
-pub use own::{KeptFile, OwnError, OwnFile};
+pub use own::{Holding, KeptFile, OwnError, OwnFile};
 pub use render::{Content, Rendered, Unwritable, render};
 pub use send::{Patience, Payload, Trailers, Upstream};
 pub use sign::Signer;

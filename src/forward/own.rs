@@ -29,6 +29,13 @@ pub struct KeptFile {
     headers: HeaderMap,
 }
 
+/// Whether anything is in a bucket: an object, a version of one, or a delete marker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    Nothing,
+    Something,
+}
+
 /// Why the upstream did not do it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum OwnError {
@@ -114,6 +121,20 @@ impl Upstream {
         keys.collect::<Option<Vec<_>>>().ok_or(OwnError::Upstream(UpstreamError::Unreadable))
     }
 
+    /// Whether anything is in a bucket; in one that is not there is nothing. What cannot be told is an error.
+    pub async fn holding(&self, bucket: &BucketName, now: Timestamp) -> Result<Holding, OwnError> {
+        let query = canonical_query([("max-keys", "1"), ("versions", "")].into_iter());
+        let response = self.exchange(ask(Method::Get, path(bucket, None), query), None, now).await?;
+        if response.status() != StatusCode::OK {
+            return match refusal(response, bucket).await {
+                OwnError::NoBucket(_) => Ok(Holding::Nothing),
+                error @ (OwnError::Refused { .. } | OwnError::Upstream(_)) => Err(error),
+            };
+        }
+        let document = Node::parse(&whole(response, LONGEST_DOCUMENT).await?);
+        document.as_ref().and_then(holding).ok_or(OwnError::Upstream(UpstreamError::Unreadable))
+    }
+
     /// Makes a bucket that keeps every version, if the store can; one that is there stays as it is.
     pub async fn make_bucket(&self, bucket: &BucketName, now: Timestamp) -> Result<(), OwnError> {
         let response = self.exchange(ask(Method::Head, path(bucket, None), String::new()), None, now).await?;
@@ -155,6 +176,16 @@ impl Upstream {
     }
 }
 
+/// What a list of versions says. A store that lists objects alone, or not all that it found, says nothing.
+fn holding(listed: &Node) -> Option<Holding> {
+    let mut entries = listed.children.iter().filter(|child| matches!(child.name.as_str(), "DeleteMarker" | "Version"));
+    match (listed.name.as_str(), entries.next(), listed.text_of("IsTruncated")) {
+        ("ListVersionsResult", Some(_), _) => Some(Holding::Something),
+        ("ListVersionsResult", None, Some("false")) => Some(Holding::Nothing),
+        (_, _, _) => None,
+    }
+}
+
 fn ask(method: Method, path: String, query: String) -> Rendered {
     Rendered { method, path, query, headers: Vec::new(), content: Content::Document(Bytes::new()) }
 }
@@ -182,5 +213,33 @@ async fn refusal(response: Response<Download>, bucket: &BucketName) -> OwnError 
             OwnError::Refused { status, code }
         }
         Some(_) | None => OwnError::Refused { status, code: "Unknown".to_owned() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(document: &str) -> Option<Holding> {
+        holding(&Node::parse(document.as_bytes()).expect("a document"))
+    }
+
+    #[test]
+    fn only_a_whole_list_without_an_entry_says_that_nothing_is_there() {
+        let list = |inner: &str| format!("<ListVersionsResult><Name>b</Name>{inner}</ListVersionsResult>");
+        let whole = "<IsTruncated>false</IsTruncated>";
+        assert_eq!(said(&list(whole)), Some(Holding::Nothing));
+        for entry in ["<Version><Key>k</Key></Version>", "<DeleteMarker><Key>k</Key></DeleteMarker>"] {
+            assert_eq!(said(&list(&format!("{whole}{entry}"))), Some(Holding::Something), "{entry}");
+            assert_eq!(said(&list(entry)), Some(Holding::Something), "{entry}");
+        }
+        for unclear in [
+            list(""),
+            list("<IsTruncated>true</IsTruncated>"),
+            format!("<ListBucketResult>{whole}</ListBucketResult>"),
+            "<html/>".to_owned(),
+        ] {
+            assert_eq!(said(&unclear), None, "{unclear}");
+        }
     }
 }

@@ -140,7 +140,7 @@ impl Gate {
         let Asked { call, caller, offer, now } = asked;
         let access = call.operation().access();
         let offered = Offered::of(&offer);
-        let (judged, factor) = match self.trails.judge(call, &caller, offer, self.rules, now) {
+        let (judged, factor) = match self.trails.judge(call, &caller, offer, self.rules, now).await {
             Verdict::Pass(permit) => (Ok(permit), (false, None)),
             Verdict::Refuse(denied) => {
                 let factor = of_denied(&denied);
@@ -271,7 +271,7 @@ fn document(refused: &Refused) -> String {
 fn of_denied(denied: &Denied) -> Factor {
     match denied {
         Denied::Call(_) => (false, None),
-        Denied::Factor(refusal) => of_refusal(refusal),
+        Denied::Factor(refusal, _) => of_refusal(refusal),
     }
 }
 

@@ -277,7 +277,7 @@ fn gate(
 ) -> Gate {
     let rules = rules(settings);
     let region = settings.account.region.clone();
-    let deliveries = Arc::new(trails::Delivered(delivery));
+    let deliveries = Arc::new(trails::Delivered { delivery, upstream: Arc::clone(&upstream) });
     // The settings take no other.
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Gate {

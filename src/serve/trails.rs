@@ -1,19 +1,39 @@
 //! The delivery of trails, as CloudTrail's API sees it.
 
-use crate::api::cloudtrail::{Deliveries, NoBucket, Progress};
+use std::sync::Arc;
+
+use crate::api::cloudtrail::{Contents, Deliveries, NoBucket, Progress};
+use crate::clock::Timestamp;
 use crate::delivery::Delivery;
+use crate::forward::{Holding, Upstream};
 use crate::names::BucketName;
 use crate::store::Promise;
 use crate::trail::TrailName;
 
-/// What delivers the trails.
+/// What delivers the trails, and the store whose buckets they take.
 #[derive(Debug)]
-pub(super) struct Delivered(pub Delivery);
+pub(super) struct Delivered {
+    pub delivery: Delivery,
+    pub upstream: Arc<Upstream>,
+}
 
 impl Deliveries for Delivered {
+    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents> {
+        Box::pin(async move {
+            match self.upstream.holding(bucket, now).await {
+                Ok(Holding::Nothing) => Contents::None,
+                Ok(Holding::Something) => Contents::MayBeThere,
+                Err(error) => {
+                    tracing::warn!(%error, %bucket, "nobody can tell whether a bucket is empty");
+                    Contents::MayBeThere
+                }
+            }
+        })
+    }
+
     fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>> {
         Box::pin(async move {
-            self.0.make_bucket(bucket).await.map_err(|error| {
+            self.delivery.make_bucket(bucket).await.map_err(|error| {
                 tracing::error!(%error, %bucket, "a trail's bucket cannot be made");
                 NoBucket
             })
@@ -21,7 +41,7 @@ impl Deliveries for Delivered {
     }
 
     fn progress(&self, name: &TrailName) -> Progress {
-        let status = self.0.status(name);
+        let status = self.delivery.status(name);
         Progress {
             latest_delivery: status.delivered,
             delivery_error: status.delivery_error,
@@ -31,6 +51,6 @@ impl Deliveries for Delivered {
     }
 
     fn trails_changed(&self) {
-        self.0.notify_changed();
+        self.delivery.notify_changed();
     }
 }

@@ -85,6 +85,30 @@ def the_bucket_of_a_trail_is_made_if_it_is_not_there(trail, root):
     assert root.get_bucket_versioning(Bucket=trail["S3BucketName"])["Status"] == "Enabled"
 
 
+def a_bucket_that_holds_anything_becomes_a_trails_with_a_code_alone(aws, calling, codes, root, alice):
+    name, bucket = f"t-{new_name()}", new_name()
+    root.create_bucket(Bucket=bucket)
+    root.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    alice.put_object(Bucket=bucket, Key="k", Body=b"x")
+    alice.delete_object(Bucket=bucket, Key="k")  # The version is still there.
+    refusal = aws.fails("cloudtrail", "create-trail", "--name", name, "--s3-bucket-name", bucket)
+    assert "(AccessDeniedException) when calling the CreateTrail operation: Mfa Authentication must" in refusal
+    assert f"{bucket} is not known to be empty" in refusal
+    alice.put_object(Bucket=bucket, Key="k", Body=b"x")
+    calling(codes.take()).create_trail(Name=name, S3BucketName=bucket)
+    with pytest.raises(ClientError) as error:
+        alice.get_object(Bucket=bucket, Key="k")
+    assert error.value.response["Error"]["Code"] == "AccessDenied"
+    calling(codes.take()).delete_trail(Name=name)
+
+
+def an_empty_bucket_becomes_a_trails_without_a_code(calling, codes, root):
+    name, bucket = f"t-{new_name()}", new_name()
+    root.create_bucket(Bucket=bucket)
+    calling().create_trail(Name=name, S3BucketName=bucket)
+    calling(codes.take()).delete_trail(Name=name)
+
+
 def the_selectors_are_put_and_shown_in_both_grammars(aws, trail):
     name = trail["Name"]
     put = aws("cloudtrail", "put-event-selectors", "--trail-name", name, "--event-selectors", json.dumps(EVERYTHING))

@@ -191,6 +191,36 @@ async fn a_trail_is_weakened_with_a_fresh_code_alone() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_is_not_known_to_be_empty_becomes_a_trails_with_a_code_alone() {
+    let (rig, _folder) = rig().await;
+    let read = |bucket: &str| format!("GET /{bucket}?max-keys=1&versions=");
+    let list =
+        |inner: &str| format!("<ListVersionsResult><IsTruncated>false</IsTruncated>{inner}</ListVersionsResult>");
+    let full = list("<DeleteMarker><Key>k</Key></DeleteMarker>");
+    rig.upstream.answer_read_with(&read("full"), 200, &full);
+    rig.upstream.answer_read_with(&read("denied"), 403, "<Error><Code>AccessDenied</Code></Error>");
+    rig.upstream.answer_read_with(&read("odd"), 200, "<ListBucketResult/>");
+    rig.upstream.answer_read_with(&read("empty"), 200, &list(""));
+    let create = |bucket: &str| json!({"Name": format!("of-{bucket}"), "S3BucketName": bucket});
+    for bucket in ["full", "denied", "odd"] {
+        let refused = call(&rig, "CreateTrail", create(bucket)).await;
+        assert_eq!((refused.status, refused.exception().as_str()), (400, "AccessDeniedException"), "{bucket}");
+        assert!(refused.body.contains(&format!("{bucket} is not known to be empty")), "{refused:?}");
+        let missing = rig.events().pop().expect("recorded");
+        assert_eq!(missing.text(&["additionalEventData", "MfaDelete", "result"]), "Missing");
+        assert_eq!(rig.send(&Ask::new(&format!("PUT /{bucket}/k")).body("x")).await.status, 200, "{bucket}");
+    }
+    let offer = rig.fresh_offer();
+    for bucket in ["empty", "none"] {
+        let made = with_code(&rig, "CreateTrail", &create(bucket), &offer).await;
+        assert_eq!(made.status, 200, "{bucket}: {made:?}");
+    }
+    let made = with_code(&rig, "CreateTrail", &create("full"), &offer).await;
+    assert_eq!(made.status, 200, "nobody spent it: {made:?}");
+    assert_eq!(rig.send(&Ask::new("PUT /full/k").body("x")).await.status, 403);
+}
+
+#[tokio::test]
 async fn a_code_that_nothing_asked_for_is_not_spent() {
     let (rig, _folder) = rig().await;
     make(&rig).await;

@@ -45,6 +45,18 @@ pub enum Effect {
     Weakens,
 }
 
+impl Planned {
+    /// The bucket that becomes a trail's, where it is not the one the trail has.
+    pub fn bucket_taken(&self) -> Option<&BucketName> {
+        match &self.change {
+            Change::Delete { .. } | Change::Nothing => None,
+            Change::Put { was, trail } => {
+                was.as_ref().is_none_or(|was| was.bucket != trail.bucket).then_some(&trail.bucket)
+            }
+        }
+    }
+}
+
 const MOST_TAGS: usize = 50;
 
 /// Plans a change on the trails as they are.

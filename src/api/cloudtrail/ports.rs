@@ -9,12 +9,22 @@ use crate::trail::TrailName;
 
 /// How trails are delivered.
 pub trait Deliveries: Debug + Send + Sync {
+    /// What users would lose sight of if a trail took this bucket, wherever the trail is delivered.
+    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents>;
     /// Makes the bucket, if it is not there.
     fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>>;
     /// How far a trail was delivered.
     fn progress(&self, name: &TrailName) -> Progress;
     /// Says that trails changed.
     fn trails_changed(&self);
+}
+
+/// What is in a bucket of the users'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Something is there, or nobody can tell.
+    MayBeThere,
+    None,
 }
 
 /// The bucket is not there and cannot be made; the log has the reason.

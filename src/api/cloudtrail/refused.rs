@@ -4,7 +4,7 @@ use super::place::Place;
 use crate::authenticate::{ClaimFault, Principal, Reason, Rejected};
 use crate::gate;
 use crate::mfa::Fault;
-use crate::names::AccountId;
+use crate::names::{AccountId, BucketName};
 use crate::store::{MOST_TRAILS, StoreError};
 use crate::trail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
 
@@ -30,6 +30,21 @@ pub enum Unreadable {
     LengthMissing,
     /// It does not go to `POST /`.
     Place,
+}
+
+/// What whoever is asked for a code must know beside that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// The bucket that the change would close to users.
+    pub closed: Option<BucketName>,
+    pub devices: Devices,
+}
+
+/// Whether root has a device that makes codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Devices {
+    None,
+    Some,
 }
 
 impl Refused {
@@ -208,14 +223,14 @@ impl Refused {
     }
 
     /// The second factor did not open it. CloudTrail's own API takes none, so the texts are S3's.
-    pub fn factor(refusal: &gate::Refusal) -> Self {
+    pub fn factor(refusal: &gate::Refusal, circumstances: &Circumstances) -> Self {
         let denied = |message: &str| Self::new("AccessDeniedException", message);
         match refusal {
             gate::Refusal::InsecureTransport => denied("MFA authentication must be sent over a secure connection."),
             gate::Refusal::MalformedOffer(_) => Self::invalid_parameter(
                 "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}",
             ),
-            gate::Refusal::MfaRequired => denied("Mfa Authentication must be used for this request"),
+            gate::Refusal::MfaRequired => denied(&code_wanted(circumstances)),
             gate::Refusal::NotBucketOwner => denied("Mfa Authentication is root's alone"),
             // The short of AWS's two texts: the long one repeats the code.
             gate::Refusal::NotDeviceOwner { .. } => {
@@ -346,4 +361,17 @@ impl Refused {
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new("ServiceUnavailableException", message).with_status(503)
     }
+}
+
+fn code_wanted(circumstances: &Circumstances) -> String {
+    let mut text = "Mfa Authentication must be used for this request".to_owned();
+    if let Some(bucket) = &circumstances.closed {
+        text.push_str(&format!(": {bucket} is not known to be empty, and a trail's bucket is closed to users"));
+    }
+    match circumstances.devices {
+        Devices::None => text
+            .push_str(". Root has no active MFA device; add one on the gate's machine: portcullis mfa add --name NAME"),
+        Devices::Some => {}
+    }
+    text
 }

@@ -36,11 +36,18 @@ struct Bench {
 /// Deliveries that remember what they were told.
 #[derive(Debug, Default)]
 struct Noted {
+    looked: Mutex<Vec<String>>,
     made: Mutex<Vec<String>>,
     told: Mutex<usize>,
 }
 
 impl Deliveries for Noted {
+    fn contents<'a>(&'a self, bucket: &'a BucketName, _: Timestamp) -> Promise<'a, Contents> {
+        self.looked.lock().unwrap().push(bucket.to_string());
+        let contents = if bucket.as_str() == "full" { Contents::MayBeThere } else { Contents::None };
+        Box::pin(std::future::ready(contents))
+    }
+
     fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>> {
         Box::pin(async move {
             if bucket.as_str() == "impossible" {
@@ -88,7 +95,7 @@ impl Bench {
     /// Asks as root without a code.
     async fn ask(&self, operation: &str, body: Value) -> Result<Value, Refused> {
         let call = call(operation, &body)?;
-        match self.api.judge(call, &root(), Offer::Absent, RULES, NOW) {
+        match self.api.judge(call, &root(), Offer::Absent, RULES, NOW).await {
             Verdict::Pass(permit) => self.api.answer(permit, NOW).await,
             Verdict::Refuse(denied) => Err(denied.refused()),
             Verdict::Verify(_) => panic!("nothing was offered"),
@@ -132,6 +139,8 @@ fn cases() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("AddTags", "", tags.clone()),
         ("CreateTrail", "another", json!({"Name": "other", "S3BucketName": "logs2"})),
+        ("CreateTrail", "in the bucket of another", json!({"Name": "other", "S3BucketName": "logs"})),
+        ("CreateTrail", "in a bucket that is not empty", json!({"Name": "other", "S3BucketName": "full"})),
         ("DeleteTrail", "", name.clone()),
         ("DescribeTrails", "", json!({})),
         ("GetEventSelectors", "", json!({"TrailName": "main"})),
@@ -186,10 +195,10 @@ async fn every_call_has_its_verdict() {
         for (who, caller) in &callers {
             for (offered, header) in offers {
                 let call = call(operation, &body).expect("legal");
-                let said = match bench.api.judge(call, caller, Offer::parse(header), RULES, NOW) {
+                let said = match bench.api.judge(call, caller, Offer::parse(header), RULES, NOW).await {
                     Verdict::Pass(_) => "passes".to_owned(),
                     Verdict::Verify(_) => "VERIFY".to_owned(),
-                    Verdict::Refuse(Denied::Factor(refusal)) => format!("refused: {refusal:?}"),
+                    Verdict::Refuse(Denied::Factor(refusal, _)) => format!("refused: {refusal:?}"),
                     Verdict::Refuse(Denied::Call(refused)) => format!("refused: {}", refused.exception),
                 };
                 writeln!(table, "  {who}, {offered}: {said}").unwrap();
@@ -208,13 +217,44 @@ fn every_operation_is_among_the_cases() {
 }
 
 #[tokio::test]
+async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trails() {
+    let bench = Bench::with_trail().await;
+    let looked = || std::mem::take(&mut *bench.deliveries.looked.lock().unwrap());
+    assert_eq!(looked(), ["logs"], "once, when the trail was made");
+    let create = |bucket: &str| call("CreateTrail", &json!({"Name": "other", "S3BucketName": bucket})).unwrap();
+    let judge = async |call, caller: &Caller| bench.api.judge(call, caller, Offer::Absent, RULES, NOW).await;
+    assert!(matches!(judge(create("full"), &alice()).await, Verdict::Refuse(Denied::Call(_))));
+    assert!(matches!(judge(create("logs"), &root()).await, Verdict::Pass(_)), "it is closed already");
+    let again = call("CreateTrail", &json!({"Name": "main", "S3BucketName": "full"})).unwrap();
+    assert!(matches!(judge(again, &root()).await, Verdict::Refuse(Denied::Call(_))));
+    let same = call("UpdateTrail", &json!({"Name": "main", "S3BucketName": "logs"})).unwrap();
+    assert!(matches!(judge(same, &root()).await, Verdict::Pass(_)));
+    assert_eq!(looked(), [""; 0]);
+    let Verdict::Refuse(denied) = judge(create("full"), &root()).await else { panic!("no code was asked for") };
+    assert_eq!(looked(), ["full"]);
+    let message = denied.refused().message;
+    assert!(message.ends_with("full is not known to be empty, and a trail's bucket is closed to users"), "{message}");
+}
+
+#[tokio::test]
+async fn root_without_a_device_is_told_what_to_do() {
+    let bench = Bench::with_trail().await;
+    let stop = async || bench.ask("StopLogging", json!({"Name": "main"})).await.expect_err("no code").message;
+    assert_eq!(stop().await, "Mfa Authentication must be used for this request");
+    let later = NOW.plus(std::time::Duration::from_secs(60));
+    let proof = bench.store.spend(&codes(&bench.device, 1, later), &Principal::Root, later).await.expect("right");
+    bench.store.deactivate_device(&bench.device.serial, Some(proof), later).await.expect("the last one");
+    assert!(stop().await.ends_with("portcullis mfa add --name NAME"), "{}", stop().await);
+}
+
+#[tokio::test]
 async fn a_code_where_tls_is_asked_for_is_not_taken_in_the_clear() {
     let bench = Bench::with_trail().await;
     let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..RULES };
     let caller = Caller { transport: Transport::Loopback, ..root() };
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let verdict = bench.api.judge(stop, &caller, Offer::parse(Some("20899872 123456")), rules, NOW);
-    assert!(matches!(verdict, Verdict::Refuse(Denied::Factor(gate::Refusal::InsecureTransport))));
+    let verdict = bench.api.judge(stop, &caller, Offer::parse(Some("20899872 123456")), rules, NOW).await;
+    assert!(matches!(verdict, Verdict::Refuse(Denied::Factor(gate::Refusal::InsecureTransport, _))));
 }
 
 #[tokio::test]
@@ -224,7 +264,9 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let later = NOW.plus(std::time::Duration::from_secs(60));
     let offer = Offer::Codes(codes(&bench.device, 1, later));
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let Verdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later) else { panic!("no code") };
+    let Verdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later).await else {
+        panic!("no code")
+    };
     let proof = bench.store.spend(challenge.offer(), &Principal::Root, later).await.expect("right");
     assert_eq!(bench.api.answer(challenge.meet(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, Logging::Stopped { started: NOW, at: later });
@@ -235,20 +277,18 @@ async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
     let bench = Bench::with_trail().await;
     let wider = json!({"TrailName": "main", "EventSelectors": [{}]});
     let tags = json!({"Name": "main", "DigestPeriodSeconds": 60});
-    let judged = |operation, body: &Value| match bench.api.judge(
-        call(operation, body).unwrap(),
-        &root(),
-        Offer::Absent,
-        RULES,
-        NOW,
-    ) {
+    let judged = async |operation, body: &Value| match bench
+        .api
+        .judge(call(operation, body).unwrap(), &root(), Offer::Absent, RULES, NOW)
+        .await
+    {
         Verdict::Pass(permit) => permit,
         Verdict::Refuse(denied) => panic!("{denied:?}"),
         Verdict::Verify(_) => panic!("a code is wanted"),
     };
-    let first = judged("UpdateTrail", &tags);
-    let second = judged("UpdateTrail", &json!({"Name": "main", "DigestPeriodSeconds": 120}));
-    let nothing = judged("PutEventSelectors", &wider);
+    let first = judged("UpdateTrail", &tags).await;
+    let second = judged("UpdateTrail", &json!({"Name": "main", "DigestPeriodSeconds": 120})).await;
+    let nothing = judged("PutEventSelectors", &wider).await;
     assert!(bench.api.answer(first, NOW).await.is_ok());
     assert_eq!(bench.api.answer(second, NOW).await.expect_err("late").exception, "ConflictException");
     assert!(bench.api.answer(nothing, NOW).await.is_ok(), "it changes nothing");
@@ -302,7 +342,9 @@ async fn starting_a_trail_that_logs_begins_nothing_anew() {
     let bench = Bench::with_trail().await;
     let call = call("StartLogging", &json!({"Name": "main"})).unwrap();
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let Verdict::Pass(permit) = bench.api.judge(call, &root(), Offer::Absent, RULES, later) else { panic!("refused") };
+    let Verdict::Pass(permit) = bench.api.judge(call, &root(), Offer::Absent, RULES, later).await else {
+        panic!("refused")
+    };
     assert_eq!(bench.api.answer(permit, later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, Logging::Started { at: NOW });
 }

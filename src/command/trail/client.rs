@@ -22,6 +22,9 @@ pub struct Client<'p> {
     place: &'p Place,
 }
 
+/// How the gate says that it wants a code; more may follow.
+pub const CODE_WANTED: &str = "Mfa Authentication must be used for this request";
+
 impl<'p> Client<'p> {
     /// A client with the key that is in the environment, else in `root.env`.
     pub fn new(place: &'p Place, environment: impl Fn(&str) -> Option<String>) -> Result<Self, CommandError> {
@@ -42,16 +45,33 @@ impl<'p> Client<'p> {
         send: Send,
         terminal: &mut Terminal,
     ) -> Result<Value, CommandError> {
-        let given = mfa.is_some();
-        let mut factor = SecondFactor::offered(mfa)?;
-        let first = match (given, send) {
-            (true, _) | (false, Send::AtOnce) => Some(factor.value(&Admin::of(self.place), terminal).await?),
-            (false, Send::WhenWanted) => None,
+        let mut factor = SecondFactor::offered(mfa.clone())?;
+        let first = match (mfa, send) {
+            (Some(_), _) | (None, Send::AtOnce) => Some(factor.value(&Admin::of(self.place), terminal).await?),
+            (None, Send::WhenWanted) => None,
         };
-        match self.s3.call(operation, body, first.as_ref()).await {
-            Err(S3Error::Refused { message, .. })
-                if first.is_none() && message.starts_with("Mfa Authentication must") =>
-            {
+        match first {
+            Some(code) => {
+                let answered = self.s3.call(operation, body, Some(&code)).await;
+                answered.map_err(|error| self.failed(operation, &error))
+            }
+            None => self.call_if_wanted(operation, body, &mut factor, terminal).await,
+        }
+    }
+
+    /// Calls what may need a code, which is taken only once the gate wants it.
+    pub async fn call_if_wanted(
+        &self,
+        operation: &str,
+        body: &Value,
+        factor: &mut SecondFactor,
+        terminal: &mut Terminal,
+    ) -> Result<Value, CommandError> {
+        match self.s3.call(operation, body, None).await {
+            Err(S3Error::Refused { message, .. }) if message.starts_with(CODE_WANTED) => {
+                if message != CODE_WANTED {
+                    terminal.note(&message)?;
+                }
                 let code = factor.value(&Admin::of(self.place), terminal).await?;
                 self.s3.call(operation, body, Some(&code)).await
             }
@@ -64,10 +84,10 @@ impl<'p> Client<'p> {
     pub async fn protect(
         &self,
         bucket: &str,
-        mfa: Option<Secret<String>>,
+        factor: &mut SecondFactor,
         terminal: &mut Terminal,
     ) -> Result<(), CommandError> {
-        let code = SecondFactor::offered(mfa)?.value(&Admin::of(self.place), terminal).await?;
+        let code = factor.value(&Admin::of(self.place), terminal).await?;
         let document = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
                         <Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
         let ask = Ask::new(Method::PUT, format!("/{bucket}?versioning")).body(document).mfa(Some(code));

@@ -9,6 +9,7 @@ use super::client::{Client, named, text};
 use super::{selectors, trail_name};
 use crate::command::error::CommandError;
 use crate::command::mfa_value;
+use crate::command::second_factor::SecondFactor;
 use crate::command::terminal::{Format, Terminal};
 use crate::config::parse_duration;
 use crate::names::BucketName;
@@ -38,8 +39,8 @@ pub struct CreateArgs {
     /// Do not ask whether to put the bucket under MFA Delete
     #[arg(long)]
     no_mfa_delete: bool,
-    /// A code of root's device for MFA Delete; asked for where it is left out
-    #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value, requires = "mfa_delete")]
+    /// A code of root's device, for a bucket that is not empty, else for MFA Delete; asked for where it is left out
+    #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
 
@@ -52,7 +53,8 @@ pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal)
         let period = args.digest_period.map(|period| ("DigestPeriodSeconds".to_owned(), period.as_secs().into()));
         members.extend(period);
     }
-    let made = client.call("CreateTrail", &body).await?;
+    let mut factor = SecondFactor::offered(args.mfa.clone())?;
+    let made = client.call_if_wanted("CreateTrail", &body, &mut factor, terminal).await?;
     let again = |error: CommandError| {
         let flag = client.flag();
         error.next(format!(
@@ -73,7 +75,7 @@ pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal)
             "{bucket} is the trail's alone now: root reads it, and nobody writes it through the gate."
         ))?;
     }
-    let protected = protect(&args, client, terminal).await?;
+    let protected = protect(&args, client, &mut factor, terminal).await?;
     match terminal.format() {
         Format::Json => terminal.print_json(&json!({
             "name": name,
@@ -105,7 +107,12 @@ enum Protected {
     Now,
 }
 
-async fn protect(args: &CreateArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<Protected, CommandError> {
+async fn protect(
+    args: &CreateArgs,
+    client: &Client<'_>,
+    factor: &mut SecondFactor,
+    terminal: &mut Terminal,
+) -> Result<Protected, CommandError> {
     let wanted = match (args.mfa_delete, args.no_mfa_delete) {
         (true, _) => true,
         (false, true) => false,
@@ -116,7 +123,7 @@ async fn protect(args: &CreateArgs, client: &Client<'_>, terminal: &mut Terminal
     }
     let flag = client.flag();
     let again = format!("The trail records. Try again: portcullis mfa-delete enable {}{flag}", args.bucket);
-    let done = client.protect(args.bucket.as_str(), args.mfa.clone(), terminal).await;
+    let done = client.protect(args.bucket.as_str(), factor, terminal).await;
     done.map(|()| Protected::Now).map_err(|error| {
         let next = error.next.as_ref().map_or_else(|| again.clone(), |next| format!("{next}\n{again}"));
         error.next(next)

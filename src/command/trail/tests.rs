@@ -101,6 +101,31 @@ async fn a_person_is_asked_whether_the_bucket_is_to_be_protected() {
 }
 
 #[tokio::test]
+async fn a_code_is_taken_for_a_bucket_that_is_not_empty_and_then_not_for_its_protection() {
+    let store = gate(&["CreateTrail"]);
+    let line = format!("create|main|--bucket|logs|--mfa-delete|--mfa|{MFA}");
+    let (outcome, _) = typed(&store, &line, Format::People, &["arn:aws:iam::123456789012:mfa/phone 654321"]).await;
+    assert_eq!(outcome, Ok(()));
+    assert_eq!(
+        operations(&store),
+        ["CreateTrail", "CreateTrail*", "PutEventSelectors", "StartLogging", "PUT /logs?versioning*"]
+    );
+    let offers: Vec<_> = store.seen().iter().filter_map(|seen| seen.headers.get("x-amz-mfa").cloned()).collect();
+    assert_ne!(offers[0], offers[1]);
+}
+
+#[tokio::test]
+async fn what_the_gate_says_beside_that_it_wants_a_code_is_shown() {
+    let store = FakeStore::start(|_| {
+        let message = format!("{}: logs is not known to be empty", client::CODE_WANTED);
+        (400, json!({"__type": "AccessDeniedException", "message": message}).to_string())
+    });
+    let (outcome, kept) = typed(&store, "create|main|--bucket|logs", Format::People, &[MFA]).await;
+    assert!(outcome.is_err());
+    assert!(kept.text().contains("logs is not known to be empty"), "{}", kept.text());
+}
+
+#[tokio::test]
 async fn what_weakens_a_trail_asks_for_a_code() {
     for (line, operation) in [("stop|main", "StopLogging*"), ("delete|main", "DeleteTrail*")] {
         let store = gate(&["StopLogging", "DeleteTrail"]);

@@ -145,6 +145,11 @@ impl Recorder {
         self.shared.reads.lock().expect("sound").insert(line.to_owned(), reply(status, headers, ""));
     }
 
+    /// How a read is answered from now on, with a document.
+    pub fn answer_read_with(&self, line: &str, status: u16, document: &str) {
+        self.shared.reads.lock().expect("sound").insert(line.to_owned(), reply(status, &[], document));
+    }
+
     /// Takes requests, and answers none.
     pub fn fall_silent(&self) {
         self.shared.silent.store(true, Ordering::SeqCst);
@@ -208,6 +213,7 @@ impl Shared {
                 let status = known.map_or_else(String::new, |status| format!("<Status>{status}</Status>"));
                 reply(200, &[], &format!("<VersioningConfiguration>{status}</VersioningConfiguration>"))
             }
+            "GET" if asks("max-keys") && asks("versions") => reply(404, &[], &error("NoSuchBucket")),
             "GET" if asks("lifecycle") => reply(404, &[], &error("NoSuchLifecycleConfiguration")),
             "GET" => reply(200, &[("etag", "\"e\"")], "content"),
             "PUT" if asks("versioning") => {
