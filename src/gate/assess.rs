@@ -106,7 +106,8 @@ pub fn assess(request: Request, caller: &Caller, bucket: BucketState, offer: Off
 }
 
 /// Whether a trail's bucket is asked for what it is not there for: root reads it and sets its versioning, by
-/// the rules of every bucket, and nobody does anything else. A copy reads its source.
+/// the rules of every bucket, and nobody does anything else. A copy reads its source, and a configuration that has the
+/// store write logs, replicas or reports somewhere writes there.
 fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) -> bool {
     let is_root = match principal {
         Principal::Root => true,
@@ -128,10 +129,12 @@ fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) ->
             | Hazard::WeakensProtection,
         ) => false,
     };
-    match (bucket.usage, bucket.source) {
-        (Use::Trail, _) if !serves_root => true,
-        (Use::Trail, _) | (_, Use::Trail) => !is_root,
-        (Use::Data, Use::Data) => false,
+    match (bucket.usage, bucket.source, bucket.destination) {
+        // The store would write there in whoever's name.
+        (_, _, Use::Trail) => true,
+        (Use::Trail, _, Use::Data) if !serves_root => true,
+        (Use::Trail, _, Use::Data) | (_, Use::Trail, Use::Data) => !is_root,
+        (Use::Data, Use::Data, Use::Data) => false,
     }
 }
 

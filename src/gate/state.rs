@@ -8,6 +8,8 @@ pub struct BucketState {
     pub usage: Use,
     /// What the bucket that a copy reads is used for.
     pub source: Use,
+    /// What the buckets that the store would write into by a document are used for.
+    pub destination: Use,
     /// As the upstream says now, where the bucket is protected.
     pub versioning: Versioning,
     /// As the upstream says now, where MFA Delete is being enabled.
@@ -69,6 +71,7 @@ impl BucketState {
         name: Name::Free,
         usage: Use::Data,
         source: Use::Data,
+        destination: Use::Data,
         versioning: Versioning::Unread,
         lifecycle: Lifecycle::Unread,
     };

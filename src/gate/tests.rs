@@ -144,14 +144,19 @@ fn every_combination_has_its_answer() {
 #[test]
 fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
     let mut table = String::new();
-    let cases = [("its bucket", Use::Trail, Use::Data), ("a copy of it", Use::Data, Use::Trail)];
-    for (what, usage, source) in cases {
+    let cases = [
+        ("its bucket", Use::Trail, Use::Data, Use::Data),
+        ("a copy of it", Use::Data, Use::Trail, Use::Data),
+        ("logs into it", Use::Data, Use::Data, Use::Trail),
+    ];
+    for (what, usage, source, destination) in cases {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
             for (access, action) in [("read", Action::GetObject), ("write", Action::PutObject)] {
                 for (name, hazard) in hazards() {
                     let answers = [("root", root()), ("user", user())].map(|(caller_name, caller)| {
                         let request = Request { hazard, document: Document::None, ..Request::bare(action, None, None) };
-                        let state = BucketState { usage, source, ..bucket(mfa_delete, Versioning::Enabled) };
+                        let state =
+                            BucketState { usage, source, destination, ..bucket(mfa_delete, Versioning::Enabled) };
                         let verdict = assess(request, &caller, state, Offer::Absent, rules(Profile::Strict));
                         format!("{caller_name}: {}", word(&verdict))
                     });

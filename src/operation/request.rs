@@ -20,6 +20,8 @@ pub struct Request {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub copy_source: Option<CopySource>,
     pub document: Document,
+    /// The buckets that its document would have the store write into.
+    pub destinations: Vec<BucketName>,
     /// What it would do to versions.
     pub hazard: Hazard,
     /// The account that the client expects to own the bucket, where the upstream has no accounts to ask.
@@ -100,6 +102,7 @@ impl Request {
             headers: Vec::new(),
             copy_source: None,
             document: Document::None,
+            destinations: Vec::new(),
             hazard: Hazard::None,
             expected_owner: None,
             expected_source_owner: None,

@@ -207,6 +207,7 @@ impl Routed {
             Ok(understood) => {
                 request.hazard = hazard(row, &routing, &request, &understood);
                 request.document = understood.document;
+                request.destinations = understood.destinations;
                 Ok(request)
             }
             Err(reason) => {
@@ -217,7 +218,7 @@ impl Routed {
 }
 
 fn understand(row: &Row, routing: &Routing, expects: Expects, body: Option<Bytes>) -> Result<Understood, Reason> {
-    let without = |document| Understood { document, hazard: Hazard::None };
+    let without = |document| Understood::of(document, Hazard::None);
     match (expects, body) {
         (Expects::Nothing, None) => Ok(without(Document::None)),
         (Expects::Nothing, Some(_)) => Err(Reason::UnexpectedContent),

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::documents::grammar::{Inner, Rule};
+use super::row::Body;
 use super::unclear::Reason;
 use super::*;
 use crate::names::ObjectKey;
@@ -95,6 +97,47 @@ fn deletes_are_told_apart_by_the_version_they_name() {
         ask(CEPH, "POST /vault?delete", &bypass, none).map(|request| request.hazard),
         Ok(Hazard::ReplacesUnversioned)
     );
+}
+
+#[test]
+fn a_document_names_the_buckets_that_the_store_would_write_into() {
+    let destinations = |text: &str| {
+        let document = format!(
+            "<BucketLoggingStatus><LoggingEnabled><TargetBucket>{text}</TargetBucket></LoggingEnabled></BucketLoggingStatus>"
+        );
+        let request = ask(CEPH, "PUT /vault?logging", &[], &document).expect("legal");
+        request.destinations.iter().map(|bucket| bucket.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    for text in ["logs", " logs&#10;", "tenant:logs", ":logs", "arn:aws:s3:::logs", "arn:aws:s3:::logs/x", "logs/"] {
+        assert!(destinations(text).contains(&"logs".to_owned()), "{text}");
+    }
+    assert_eq!(destinations("").len() + destinations("No").len(), 0);
+}
+
+#[test]
+fn every_element_that_holds_a_bucket_is_looked_at() {
+    fn texts(rules: &[Rule], found: &mut Vec<&'static str>) {
+        for rule in rules {
+            match rule.inner {
+                Inner::Elements(inner) => texts(inner, found),
+                Inner::Text if rule.name.contains("Bucket") => found.push(rule.name),
+                Inner::Text => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for action in Action::ALL {
+        match action.row().body {
+            Body::Document(grammar) | Body::OptionalDocument(grammar) => texts(grammar.elements, &mut found),
+            Body::Nothing | Body::Payload | Body::Policy => {}
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    // An account, two switches, and what is no bucket of objects.
+    let others = ["BucketAccountId", "BucketKeyEnabled", "RestrictPublicBuckets", "TableBucketArn"];
+    found.retain(|name| !others.contains(name));
+    assert_eq!(found, ["Bucket", "TargetBucket"]);
 }
 
 #[test]

@@ -80,6 +80,10 @@ impl Protection {
             name: record.name,
             usage: self.store.use_of(bucket),
             source: request.copy_source.as_ref().map_or(Use::Data, |source| self.store.use_of(&source.bucket)),
+            destination: match request.destinations.iter().any(|bucket| self.store.use_of(bucket) == Use::Trail) {
+                true => Use::Trail,
+                false => Use::Data,
+            },
             ..BucketState::UNPROTECTED
         };
         let protected = record.mfa_delete == MfaDelete::Enabled;

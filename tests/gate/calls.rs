@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use portcullis::audit::journal::Kind;
+use portcullis::config::UpstreamProfile;
 use serde_json::{Value, json};
 
 use crate::rig::{Ask, Keys, Payload, Reply, Rig, exchange, open, read};
@@ -218,6 +219,50 @@ async fn a_bucket_that_is_not_known_to_be_empty_becomes_a_trails_with_a_code_alo
     let made = with_code(&rig, "CreateTrail", &create("full"), &offer).await;
     assert_eq!(made.status, 200, "nobody spent it: {made:?}");
     assert_eq!(rig.send(&Ask::new("PUT /full/k").body("x")).await.status, 403);
+}
+
+#[tokio::test]
+async fn nobody_has_the_store_write_into_a_trails_bucket() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().to_owned();
+    let rig = Rig::with(move |settings| {
+        settings.trail.folder = Some(path);
+        settings.upstream.profile = UpstreamProfile::Aws;
+    })
+    .await;
+    make(&rig).await;
+    rig.upstream.forget();
+    let report = |root: &str, inner: &str| format!("<{root}><Id>i</Id>{inner}</{root}>");
+    let to = |bucket: &str| format!("<S3BucketDestination><Bucket>{bucket}</Bucket></S3BucketDestination>");
+    let logging = |bucket: &str| {
+        let enabled = format!("<LoggingEnabled><TargetBucket>{bucket}</TargetBucket></LoggingEnabled>");
+        ("PUT /vault?logging", format!("<BucketLoggingStatus>{enabled}</BucketLoggingStatus>"))
+    };
+    let replication = |bucket: &str| {
+        let rule = format!("<Rule><Destination><Bucket>{bucket}</Bucket></Destination></Rule>");
+        ("PUT /vault?replication", format!("<ReplicationConfiguration>{rule}</ReplicationConfiguration>"))
+    };
+    let inventory = |bucket: &str| {
+        let inner = format!("<Destination>{}</Destination>", to(bucket));
+        ("PUT /vault?inventory&id=i", report("InventoryConfiguration", &inner))
+    };
+    let analytics = |bucket: &str| {
+        let export = format!("<DataExport><Destination>{}</Destination></DataExport>", to(bucket));
+        let inner = format!("<StorageClassAnalysis>{export}</StorageClassAnalysis>");
+        ("PUT /vault?analytics&id=i", report("AnalyticsConfiguration", &inner))
+    };
+    let asks = |bucket: &str, arn: &str| [logging(bucket), replication(arn), inventory(arn), analytics(arn)];
+    for (bucket, arn) in [("logs", "arn:aws:s3:::logs"), (" logs\n", "arn:aws:s3::tenant:logs"), (":logs", "logs")] {
+        for (line, document) in asks(bucket, arn) {
+            let reply = rig.send(&Ask::new(line).document(&document)).await;
+            assert_eq!(reply.said(), (403, "AccessDenied".to_owned()), "{line} {document}");
+        }
+    }
+    assert_eq!(rig.upstream.mutations(), []);
+    for (line, document) in asks("elsewhere", "arn:aws:s3:::elsewhere") {
+        let reply = rig.send(&Ask::new(line).document(&document)).await;
+        assert_eq!(reply.status, 200, "{line} {document}: {reply:?}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use super::hazard::Hazard;
 use super::request::Document;
 use super::target::Routing;
 use super::unclear::Reason;
+use crate::names::BucketName;
 
 /// The longest bucket policy S3 takes.
 pub(super) const POLICY_LIMIT: usize = 20 * 1024;
@@ -24,6 +25,15 @@ pub(super) struct Understood {
     pub document: Document,
     /// What the document itself would do; only operations whose harm lies in it ask.
     pub hazard: Hazard,
+    /// The buckets that the store would write into by it.
+    pub destinations: Vec<BucketName>,
+}
+
+impl Understood {
+    /// A document that makes the store write nowhere.
+    pub fn of(document: Document, hazard: Hazard) -> Self {
+        Self { document, hazard, destinations: Vec::new() }
+    }
 }
 
 /// Reads an XML document.
@@ -34,5 +44,6 @@ pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<
 /// Reads a bucket policy.
 pub(super) fn read_policy(body: &[u8]) -> Result<Understood, Reason> {
     let policy = policy::parse(body).ok_or(Reason::MalformedPolicy)?;
-    Ok(Understood { document: Document::Rewritten(Bytes::from(policy.to_string())), hazard: Hazard::WeakensProtection })
+    let document = Document::Rewritten(Bytes::from(policy.to_string()));
+    Ok(Understood::of(document, Hazard::WeakensProtection))
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Understood;
 use super::element::Element;
 use super::grammar::{Breach, Grammar, Reading};
-use crate::names::VersionId;
+use crate::names::{BucketName, VersionId};
 use crate::operation::hazard::Hazard;
 use crate::operation::request::{
     DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus,
@@ -25,28 +25,42 @@ pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<
     })?;
     let rewritten = || Document::Rewritten(Bytes::from(root.write()));
     match grammar.reading {
-        Reading::Configuration => Ok(Understood { document: rewritten(), hazard: Hazard::None }),
+        Reading::Configuration => {
+            let mut found = Understood::of(rewritten(), Hazard::None);
+            destinations(&root, &mut found.destinations);
+            Ok(found)
+        }
         Reading::DeleteObjects => {
             let document = Document::DeleteObjects(delete_objects(&root, routing)?);
-            Ok(Understood { document, hazard: Hazard::None })
+            Ok(Understood::of(document, Hazard::None))
         }
-        Reading::LegalHold => Ok(Understood { document: rewritten(), hazard: legal_hold(&root)? }),
+        Reading::LegalHold => Ok(Understood::of(rewritten(), legal_hold(&root)?)),
         Reading::Parts => {
             check_parts(&root)?;
-            Ok(Understood { document: rewritten(), hazard: Hazard::None })
+            Ok(Understood::of(rewritten(), Hazard::None))
         }
-        Reading::PublicAccessBlock => Ok(Understood { document: rewritten(), hazard: public_access_block(&root)? }),
-        Reading::Query => Ok(Understood { document: rewritten(), hazard: Hazard::None }),
+        Reading::PublicAccessBlock => Ok(Understood::of(rewritten(), public_access_block(&root)?)),
+        Reading::Query => Ok(Understood::of(rewritten(), Hazard::None)),
         Reading::Retention => {
             check_retention(&root)?;
-            Ok(Understood { document: rewritten(), hazard: Hazard::WeakensProtection })
+            Ok(Understood::of(rewritten(), Hazard::WeakensProtection))
         }
         Reading::Versioning => {
             let versioning = versioning(&root)?;
             let hazard = Hazard::ChangesVersioning(versioning);
-            Ok(Understood { document: Document::Versioning(versioning), hazard })
+            Ok(Understood::of(Document::Versioning(versioning), hazard))
         }
     }
+}
+
+/// Every name in what says where logs, replicas and reports go: a bucket's name, an ARN, or what a store makes of
+/// either, as Ceph does of `tenant:bucket`. Which part is the bucket is the store's to say, so each counts.
+fn destinations(element: &Element, found: &mut Vec<BucketName>) {
+    if matches!(element.name.as_str(), "Bucket" | "TargetBucket") {
+        let parts = element.text().unwrap_or_default().split([':', '/']);
+        found.extend(parts.filter_map(|part| BucketName::parse(part.trim()).ok()));
+    }
+    element.children().iter().for_each(|child| destinations(child, found));
 }
 
 fn delete_objects(root: &Element, routing: &Routing) -> Result<DeleteObjects, Reason> {
