@@ -14,6 +14,9 @@ const EXTENDED_MILLIS: StaticFormatDescription =
 const CONSOLE: StaticFormatDescription = format_description!(
     "[month repr:short] [day padding:none], [year] [hour repr:12 padding:none]:[minute]:[second] [period]"
 );
+const SPOKEN: StaticFormatDescription = format_description!(
+    "[month repr:short] [day padding:none], [year], [hour repr:12 padding:none]:[minute]:[second] [period]"
+);
 const HTTP_DATE: StaticFormatDescription =
     format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
@@ -77,6 +80,11 @@ impl Timestamp {
     /// `Nov 21, 2026 9:41:58 AM`, as CloudTrail writes the times in IAM's answers.
     pub fn console(self) -> String {
         self.written(CONSOLE)
+    }
+
+    /// `Nov 21, 2026, 9:41:58 AM`, as CloudTrail writes the times in calls of its own.
+    pub fn spoken(self) -> String {
+        self.written(SPOKEN)
     }
 
     /// `Sat, 21 Nov 2026 09:41:58 GMT`, as in `Date`.
@@ -210,6 +218,8 @@ mod tests {
         assert_eq!(moment.iso_millis(), "2015-08-30T12:36:00.123Z");
         assert_eq!(moment.http_date(), "Sun, 30 Aug 2015 12:36:00 GMT");
         assert_eq!(moment.console(), "Aug 30, 2015 12:36:00 PM");
+        assert_eq!(moment.spoken(), "Aug 30, 2015, 12:36:00 PM");
+        assert_eq!(Timestamp::from_seconds(1_761_436_852).spoken(), "Oct 26, 2025, 12:00:52 AM");
     }
 
     #[test]

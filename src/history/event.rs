@@ -84,13 +84,20 @@ struct Resource<'a> {
 struct Parameters<'a> {
     bucket: Text<'a>,
     key: Text<'a>,
-    /// What the control APIs name: users, devices, keys, trails.
-    named: Vec<Cow<'a, str>>,
+    /// What the control APIs name: users, devices, keys, trails and their buckets, each with CloudTrail's type for it.
+    named: Vec<(&'static str, Cow<'a, str>)>,
 }
 
 /// A text, or nothing where something else stands.
 #[derive(Debug, Default)]
 struct Text<'a>(Option<Cow<'a, str>>);
+
+/// A text or those of a list.
+#[derive(Debug, Default)]
+struct Texts<'a> {
+    alone: Option<Cow<'a, str>>,
+    listed: Vec<Cow<'a, str>>,
+}
 
 /// What is told of an event beside the record itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,14 +114,27 @@ pub struct Summary {
 /// A resource as LookupEvents names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedResource {
-    /// `AWS::S3::Bucket` or `AWS::S3::Object`.
+    /// `AWS::S3::Bucket`, `AWS::S3::Object` or `AWS::CloudTrail::Trail`.
     pub kind: String,
-    /// A bucket's name, or `bucket/key`.
+    /// The name of a bucket or a trail, or `bucket/key`.
     pub name: String,
 }
 
-/// The members of a control API's parameters that name something.
-const NAMING: [&str; 5] = ["accessKeyId", "name", "serialNumber", "userName", "virtualMFADeviceName"];
+/// The members of a control API's parameters that name something, and what CloudTrail calls such a thing; nothing where
+/// more than one thing is named so.
+const NAMING: [(&str, &str); 10] = [
+    ("accessKeyId", ""),
+    ("name", TRAIL),
+    ("resourceId", TRAIL),
+    ("resourceIdList", TRAIL),
+    ("s3BucketName", "AWS::S3::Bucket"),
+    ("serialNumber", ""),
+    ("trailName", TRAIL),
+    ("trailNameList", TRAIL),
+    ("userName", ""),
+    ("virtualMFADeviceName", ""),
+];
+const TRAIL: &str = "AWS::CloudTrail::Trail";
 
 impl<'a> Event<'a> {
     /// Reads an event's line; one that is no JSON has no fields.
@@ -150,9 +170,8 @@ impl<'a> Event<'a> {
         self.username().iter().for_each(|name| take(Attribute::Username, name));
         self.each_principal(|name| take(Attribute::Principal, name));
         self.each_resource_name(|name| take(Attribute::ResourceName, name));
-        for kind in self.resources.iter().filter_map(|resource| resource.kind.get()) {
-            take(Attribute::ResourceType, kind);
-        }
+        let kinds = self.resources.iter().filter_map(|resource| resource.kind.get());
+        kinds.chain(self.typed().map(|(kind, _)| kind)).for_each(|kind| take(Attribute::ResourceType, kind));
     }
 
     /// What is told of the event beside the record itself.
@@ -165,15 +184,23 @@ impl<'a> Event<'a> {
                 name: resource_name(name).to_owned(),
             })
         };
+        let typed = |(kind, name): (&str, &str)| NamedResource { kind: kind.to_owned(), name: name.to_owned() };
         Summary {
             access_key_id: owned(&self.user_identity.access_key_id),
             event_id: owned(&self.event_id),
             event_name: owned(&self.event_name),
             event_source: owned(&self.event_source),
             read_only: self.read_only,
-            resources: self.resources.iter().filter_map(named).collect(),
+            resources: self.resources.iter().filter_map(named).chain(self.typed().map(typed)).collect(),
             username: self.username().map(str::to_owned),
         }
+    }
+
+    /// What a call of CloudTrail names, by type and plain name; such events have no `resources`.
+    fn typed(&self) -> impl Iterator<Item = (&str, &str)> {
+        let is_call = self.event_source.get() == Some("cloudtrail.amazonaws.com");
+        let named = self.request_parameters.named.iter().filter(move |(kind, _)| is_call && !kind.is_empty());
+        named.map(|(kind, name)| (*kind, resource_name(name)))
     }
 
     /// The user's name, the session's of a role, or `root`.
@@ -217,7 +244,7 @@ impl<'a> Event<'a> {
             }
             (Some(bucket), None) => take(bucket),
             (None, _) if self.event_source.get() != Some("s3.amazonaws.com") => {
-                parameters.named.iter().for_each(|name| take(resource_name(name)));
+                parameters.named.iter().for_each(|(_, name)| take(resource_name(name)));
             }
             (None, _) => {}
         }
@@ -237,51 +264,66 @@ pub fn boolean(value: bool) -> &'static str {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Texts::deserialize(deserializer).map(|texts| Text(texts.alone))
+    }
+}
+
+impl<'a> Texts<'a> {
+    fn of(alone: Option<Cow<'a, str>>) -> Self {
+        Self { alone, listed: Vec::new() }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Any<'a>(PhantomData<&'a str>);
 
         impl<'de: 'a, 'a> Visitor<'de> for Any<'a> {
-            type Value = Text<'a>;
+            type Value = Texts<'a>;
 
             fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 out.write_str("anything")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Some(Cow::Borrowed(text))))
+                Ok(Texts::of(Some(Cow::Borrowed(text))))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Some(Cow::Owned(text.to_owned()))))
+                Ok(Texts::of(Some(Cow::Owned(text.to_owned()))))
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-                Ok(Text(None))
+                Ok(Texts::of(None))
             }
 
             fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-                Ok(Text(None))
+                Ok(Texts::of(None))
             }
 
             fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-                Ok(Text(None))
+                Ok(Texts::of(None))
             }
 
             fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-                Ok(Text(None))
+                Ok(Texts::of(None))
             }
 
             fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Text(None))
+                Ok(Texts::of(None))
             }
 
             fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Self::Value, S::Error> {
-                while items.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Text(None))
+                let mut listed = Vec::new();
+                while let Some(Text(item)) = items.next_element()? {
+                    listed.extend(item);
+                }
+                Ok(Texts { alone: None, listed })
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Self::Value, M::Error> {
                 while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Text(None))
+                Ok(Texts::of(None))
             }
         }
 
@@ -311,13 +353,13 @@ impl<'de: 'a, 'a> Deserialize<'de> for Parameters<'a> {
                     match name.as_deref() {
                         Some("bucketName") if found.bucket.0.is_none() => found.bucket = members.next_value()?,
                         Some("key") if found.key.0.is_none() => found.key = members.next_value()?,
-                        Some(name) if NAMING.contains(&name) => {
-                            let Text(value) = members.next_value()?;
-                            found.named.extend(value);
-                        }
-                        Some(_) | None => {
-                            members.next_value::<IgnoredAny>()?;
-                        }
+                        name => match NAMING.iter().find(|(naming, _)| Some(*naming) == name) {
+                            Some((_, kind)) => {
+                                let Texts { alone, listed } = members.next_value()?;
+                                found.named.extend(alone.into_iter().chain(listed).map(|value| (*kind, value)));
+                            }
+                            None => drop(members.next_value::<IgnoredAny>()?),
+                        },
                     }
                 }
                 Ok(found)
@@ -405,6 +447,37 @@ mod tests {
         };
         assert!(named("iam.amazonaws.com"));
         assert!(!named("s3.amazonaws.com"));
+    }
+
+    #[test]
+    fn a_call_of_cloudtrail_is_found_by_the_trail_and_the_bucket_that_it_names() {
+        let arn = "arn:aws:cloudtrail:us-east-1:123456789012:trail/main";
+        for (parameters, expected) in [
+            (json!({ "name": "main" }), &["ResourceName=main", "ResourceType=AWS::CloudTrail::Trail"][..]),
+            (json!({ "trailName": arn }), &["ResourceName=main", "ResourceType=AWS::CloudTrail::Trail"]),
+            (json!({ "resourceId": arn }), &["ResourceName=main", "ResourceType=AWS::CloudTrail::Trail"]),
+            (json!({ "trailNameList": ["other", 7, arn] }), &["ResourceName=main", "ResourceName=other"]),
+            (json!({ "resourceIdList": [arn] }), &["ResourceName=main"]),
+            (json!({ "name": "main", "s3BucketName": "logs" }), &["ResourceName=logs", "ResourceType=AWS::S3::Bucket"]),
+        ] {
+            let event = json!({ "eventSource": "cloudtrail.amazonaws.com", "requestParameters": parameters });
+            let found = terms(&event);
+            expected.iter().for_each(|term| assert!(found.contains(&(*term).to_owned()), "{term} of {event}"));
+        }
+        let event = json!({ "eventSource": "cloudtrail.amazonaws.com",
+            "requestParameters": { "s3BucketName": "logs", "name": arn } });
+        let line = event.to_string();
+        let named: Vec<(String, String)> = Event::read(line.as_bytes())
+            .summary()
+            .resources
+            .into_iter()
+            .map(|resource| (resource.kind, resource.name))
+            .collect();
+        let expected = [("AWS::S3::Bucket", "logs"), ("AWS::CloudTrail::Trail", "main")];
+        let expected = expected.map(|(kind, name)| (kind.to_owned(), name.to_owned()));
+        assert_eq!(named.iter().collect::<std::collections::BTreeSet<_>>(), expected.iter().collect());
+        let iam = json!({ "eventSource": "iam.amazonaws.com", "requestParameters": { "userName": "bob" } });
+        assert_eq!(terms(&iam), ["EventSource=iam.amazonaws.com", "ResourceName=bob"]);
     }
 
     #[test]

@@ -275,6 +275,33 @@ def events_are_found_within_their_time(aws, past):
     assert "(InvalidTimeRangeException)" in aws.fails("cloudtrail", "lookup-events", *backwards)
 
 
+def the_times_in_answers_are_times_to_stock_clients(aws, cloudtrail, past, trail):
+    _, event = past
+    chosen = {"AttributeKey": "EventId", "AttributeValue": event["eventID"]}
+    [found] = cloudtrail.lookup_events(LookupAttributes=[chosen])["Events"]
+    at = datetime.fromisoformat(event["eventTime"])
+    assert found["EventTime"] == at
+    # The aws command shows the number that was sent.
+    [shown] = looked_up(aws, ("EventId", event["eventID"]))
+    assert float(shown["EventTime"]) == at.timestamp()
+    now = datetime.now(timezone.utc)
+    started = cloudtrail.get_trail_status(Name=trail["Name"])["StartLoggingTime"]
+    assert now - timedelta(minutes=30) < started <= now
+    assert float(aws("cloudtrail", "get-trail-status", "--name", trail["Name"])["StartLoggingTime"]) == started.timestamp()
+    for key in cloudtrail.list_public_keys(StartTime=now - timedelta(days=1), EndTime=now)["PublicKeyList"]:
+        assert key["ValidityStartTime"] < now < key["ValidityEndTime"]
+
+
+def a_call_is_found_by_the_trail_that_it_names(aws, trail):
+    aws("cloudtrail", "get-event-selectors", "--trail-name", trail["TrailARN"])
+    for name in (trail["Name"], trail["TrailARN"]):
+        by_trail = (("ResourceName", name), ("EventSource", "cloudtrail.amazonaws.com"))
+        found = {one["EventName"]: one for one in looked_up(aws, *by_trail)}
+        assert {"CreateTrail", "StartLogging", "GetEventSelectors"} <= set(found), name
+    named = {(one["ResourceType"], one["ResourceName"]) for one in found["CreateTrail"]["Resources"]}
+    assert named == {("AWS::CloudTrail::Trail", trail["Name"]), ("AWS::S3::Bucket", trail["S3BucketName"])}
+
+
 def the_mfa_result_is_an_attribute_too(aws, cloudtrail, trail):
     with pytest.raises(ClientError):
         cloudtrail.delete_trail(Name=trail["Name"])

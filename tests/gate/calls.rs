@@ -343,6 +343,50 @@ async fn a_body_that_does_not_come_ends_in_time_and_is_recorded() {
 }
 
 #[tokio::test]
+async fn a_call_is_found_by_the_trail_that_it_names_and_its_times_are_recorded_as_aws_does() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    let made = call(&rig, "GetTrail", json!({"Name": "main"})).await;
+    let trail: Value = serde_json::from_str(&made.body).expect("JSON");
+    let arn = trail["Trail"]["TrailARN"].as_str().expect("an ARN").to_owned();
+    for (operation, body) in [
+        ("GetEventSelectors", json!({"TrailName": "main"})),
+        ("ListTags", json!({"ResourceIdList": [arn]})),
+        ("DescribeTrails", json!({"trailNameList": ["main"]})),
+        ("GetTrailStatus", json!({"Name": "other"})),
+        // A change, so that what came before is on disk too.
+        ("AddTags", json!({"ResourceId": arn, "TagsList": [{"Key": "a"}]})),
+    ] {
+        call(&rig, operation, body).await;
+    }
+    let found = async |name: &str| {
+        let by = |key: &str, value: &str| json!({"AttributeKey": key, "AttributeValue": value});
+        let wanted = [by("ResourceName", name), by("EventSource", "cloudtrail.amazonaws.com")];
+        let body = json!({"LookupAttributes": wanted, "StartTime": 1_799_999_000, "EndTime": 1_800_003_600});
+        let reply = call(&rig, "LookupEvents", body).await;
+        let page: Value = serde_json::from_str(&reply.body).expect("JSON");
+        page["Events"].as_array().expect("a list").clone()
+    };
+    let names = |events: &[Value]| -> Vec<String> {
+        events.iter().map(|event| event["EventName"].as_str().expect("a name").to_owned()).collect()
+    };
+    let of_main =
+        ["AddTags", "DescribeTrails", "ListTags", "GetEventSelectors", "GetTrail", "StartLogging", "CreateTrail"];
+    assert_eq!(names(&found("main").await), of_main);
+    assert_eq!(names(&found(&arn).await), of_main);
+    let of_bucket = found("logs").await;
+    assert_eq!(names(&of_bucket), ["CreateTrail"]);
+    let resources = of_bucket[0]["Resources"].as_array().expect("a list");
+    for (kind, name) in [("AWS::CloudTrail::Trail", "main"), ("AWS::S3::Bucket", "logs")] {
+        assert!(resources.contains(&json!({"ResourceType": kind, "ResourceName": name})), "{resources:?}");
+    }
+    let events = rig.events();
+    let looked_up = events.last().expect("recorded");
+    assert_eq!(looked_up.text(&["requestParameters", "startTime"]), "Jan 15, 2027, 7:43:20 AM");
+    assert_eq!(looked_up.text(&["requestParameters", "endTime"]), "Jan 15, 2027, 9:00:00 AM");
+}
+
+#[tokio::test]
 async fn events_are_looked_up_by_what_they_say_and_page_by_page() {
     let (rig, _folder) = rig().await;
     make(&rig).await;

@@ -24,9 +24,15 @@ impl Input {
         }
     }
 
-    /// The members as CloudTrail records them, `name` for `Name`.
+    /// The members as CloudTrail records them: `name` for `Name`, and times as it writes them.
     pub fn recorded(&self) -> Value {
-        recorded(&Value::Object(self.0.clone()))
+        let mut members = self.0.clone();
+        for name in ["StartTime", "EndTime"] {
+            if let Ok(Some(moment)) = self.moment(name) {
+                members.insert(name.to_owned(), moment.spoken().into());
+            }
+        }
+        recorded(&Value::Object(members))
     }
 
     /// A member, whatever its type; null is none.
@@ -219,6 +225,15 @@ mod tests {
             recorded(&value),
             json!({"s3BucketName": "B", "tagsList": [{"key": "Team", "value": "Red"}], "trailNameList": []})
         );
+    }
+
+    #[test]
+    fn times_are_recorded_as_cloudtrail_writes_them_and_what_is_no_time_as_it_is() {
+        let read = input(r#"{"StartTime":1761436852,"EndTime":1761523200.5,"MaxResults":5}"#);
+        let written =
+            json!({"startTime": "Oct 26, 2025, 12:00:52 AM", "endTime": "Oct 27, 2025, 12:00:00 AM", "maxResults": 5});
+        assert_eq!(read.recorded(), written);
+        assert_eq!(input(r#"{"StartTime":"x","EndTime":-1}"#).recorded(), json!({"startTime": "x", "endTime": -1}));
     }
 
     proptest! {
