@@ -40,9 +40,23 @@ struct Asked {
 }
 
 /// Whether a request comes to this door. Nothing of it is proved: each door takes the signatures of its own service
-/// alone, so that a request which chose the wrong one is refused there.
+/// alone, so that a request which chose the wrong one is refused there. What nobody signed is refused at either; here
+/// in words that a client of CloudTrail reads.
 pub(super) fn is_one(head: &Head) -> bool {
-    head.headers.has(TARGET) && claimed_service(head) == Some(Service::CloudTrail)
+    let Some(target) = head.headers.value(TARGET) else { return false };
+    match claimed_service(head) {
+        Some(service) => service == Service::CloudTrail,
+        None => is_unsigned(head) && head.method == Method::Post && head.path == "/" && is_of_cloudtrail(target),
+    }
+}
+
+fn is_unsigned(head: &Head) -> bool {
+    !head.headers.has("authorization") && head.query.pairs().is_empty()
+}
+
+/// Both forms of a call's target end so, before the name of the operation.
+fn is_of_cloudtrail(target: &str) -> bool {
+    target.rsplit_once('.').is_some_and(|(service, _)| service.ends_with("CloudTrail_20131101"))
 }
 
 impl Gate {

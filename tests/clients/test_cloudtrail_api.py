@@ -348,6 +348,14 @@ def each_call_is_one_event_of_cloudtrails(gate, cloudtrail, trail):
     assert (event["eventName"], event["errorCode"], event["readOnly"]) == ("GetTrail", "TrailNotFoundException", True)
 
 
+def a_call_that_nobody_signed_is_refused_in_cloudtrails_words(aws, gate):
+    refusal = aws.fails("--no-sign-request", "cloudtrail", "describe-trails")
+    said = "(MissingAuthenticationTokenException) when calling the DescribeTrails operation: Missing Authentication Token"
+    assert said in refusal
+    [event] = [event for event in gate.events() if event.get("errorCode") == "MissingAuthenticationTokenException"]
+    assert (event["eventName"], event["userIdentity"]["accountId"]) == ("DescribeTrails", "anonymous")
+
+
 def a_wrong_secret_is_told_and_recorded(gate, calling):
     wrong = calling(credentials=Credentials(gate.root.access_key, "wrong"))
     with pytest.raises(ClientError) as error:

@@ -142,6 +142,40 @@ async fn a_call_that_nobody_proved_to_have_signed_is_refused_and_recorded() {
 }
 
 #[tokio::test]
+async fn a_call_that_nobody_signed_is_answered_as_cloudtrail_does_and_recorded_once() {
+    let (rig, _folder) = rig().await;
+    let unsigned = async |line: &str, target: &str, more: &str| {
+        let head = format!("{line} HTTP/1.1\r\nhost: localhost\r\nx-amz-target: {target}\r\n{more}");
+        exchange(rig.address, format!("{head}content-length: 2\r\nconnection: close\r\n\r\n{{}}").as_bytes()).await
+    };
+    for (before, operation) in [
+        ("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101", "DescribeTrails"),
+        ("CloudTrail_20131101", "StopLogging"),
+    ] {
+        let reply = unsigned("POST /", &format!("{before}.{operation}"), "").await;
+        assert_eq!((reply.status, reply.exception().as_str()), (400, "MissingAuthenticationTokenException"));
+        assert!(reply.body.contains("\"Missing Authentication Token\""), "{reply:?}");
+        let events = rig.events();
+        let event = events.last().expect("recorded");
+        assert_eq!(event.said(), (operation, "MissingAuthenticationTokenException"));
+        assert_eq!(event.text(&["eventSource"]), "cloudtrail.amazonaws.com");
+        assert_eq!(event.text(&["userIdentity", "accountId"]), "anonymous");
+    }
+    assert_eq!(rig.events().len(), 2);
+    let target = "CloudTrail_20131101.DescribeTrails";
+    for (line, target, more) in [
+        ("POST /", "DynamoDB_20120810.ListTables", ""),
+        ("POST /vault?delete", target, ""),
+        ("PUT /vault/k", target, ""),
+        ("POST /", target, "authorization: AWS AKIANOBODY:signature\r\n"),
+    ] {
+        let reply = unsigned(line, target, more).await;
+        assert!(reply.body.contains("<Error>"), "{line} {target} {more}: {reply:?}");
+    }
+    assert!(rig.upstream.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_body_that_cannot_be_a_call_is_refused() {
     let (rig, _folder) = rig().await;
     for (body, status) in [("", 411), ("[]", 400), ("{\"Name\":\"a\",\"Name\":\"b\"}", 400), ("{}x", 400)] {
