@@ -1,0 +1,141 @@
+"""A trail of a running gate, proven over its API, and the second place that is told of its digests."""
+
+import json
+
+import pytest
+
+from archive import PERIOD, File, Work
+from conftest import TimedGate, until
+from rig.upstreams import Upstream
+
+TRAIL, BUCKET = "live", "live-logs"
+
+
+@pytest.fixture(scope="module")
+def witness(tmp_path_factory):
+    """A folder that stands for another machine's."""
+    return tmp_path_factory.mktemp("elsewhere") / "witness"
+
+
+@pytest.fixture(scope="module")
+def gate(request, tmp_path_factory, clock, witness):
+    """A gate of its own, since the other one's trails are counted."""
+    settings = {
+        "PORTCULLIS_TRAIL__LOG_PERIOD": "1s",
+        "PORTCULLIS_TRAIL__DIGEST_PERIOD": f"{PERIOD}s",
+        "PORTCULLIS_TRAIL__WITNESS": str(witness),
+    }
+    binary = request.config.getoption("binary")
+    started = TimedGate(binary, tmp_path_factory.mktemp("watched"), Upstream("embedded"), settings).start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def told(gate, clock, witness):
+    """Lets a trail live for some digests; the file in which the witness keeps what it was told."""
+    made = gate.json("trail", "create", TRAIL, "--bucket", BUCKET, "--no-mfa-delete")
+    assert made["logging"] is True and made["digestPeriodSeconds"] == PERIOD
+    path, work = witness / f"{TRAIL}.checkpoints", Work(gate)
+    for count in range(1, 5):
+        work.some()
+        clock.advance(PERIOD)
+        until(lambda: path.exists() and len(heads(path)) >= count, "a checkpoint")
+    return path
+
+
+def heads(path) -> list[dict]:
+    """What the witness was told, oldest first."""
+    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
+
+
+def validated(gate, *more):
+    """What `portcullis trail validate` says of the running gate's trail: no folder, no file of keys."""
+    run = gate.run("trail", "validate", TRAIL, "--json", *more)
+    return run.returncode, json.loads(run.stdout or "null"), run.stderr
+
+
+def delivered(gate, kind: str) -> dict[str, File]:
+    """The files of one kind, as the store has them."""
+    store, found = gate.store.directly(), {}
+    for item in store.list_objects_v2(Bucket=BUCKET, Prefix="AWSLogs/")["Contents"]:
+        if f"/{kind}/" in item["Key"]:
+            file = store.get_object(Bucket=BUCKET, Key=item["Key"])
+            found[item["Key"]] = File(file["Body"].read(), file["Metadata"])
+    return found
+
+
+@pytest.fixture
+def tampering(gate):
+    """Writes past the gate, None for what is to go, and puts everything back."""
+    store, before = gate.store.directly(), {}
+
+    def put(key: str, file: File | None) -> None:
+        if file is None:
+            store.delete_object(Bucket=BUCKET, Key=key)
+        else:
+            store.put_object(Bucket=BUCKET, Key=key, Body=file.body, Metadata=file.metadata)
+
+    def tamper(changed: dict[str, File | None]) -> None:
+        known = {**delivered(gate, "CloudTrail"), **delivered(gate, "CloudTrail-Digest")}
+        before.update({key: known[key] for key in changed})
+        for key, file in changed.items():
+            put(key, file)
+
+    yield tamper
+    for key, file in before.items():
+        put(key, file)
+
+
+def the_witness_is_told_of_each_digest_once(gate, told):
+    lines = told.read_text().splitlines()
+    assert lines[0].endswith(f":trail/{TRAIL}") and lines.count(lines[0]) == len(heads(told))
+    digests = delivered(gate, "CloudTrail-Digest")
+    assert [head["digestS3Object"] for head in heads(told)] == sorted(digests)
+    for head in heads(told):
+        assert digests[head["digestS3Object"]].metadata["signature"] == head["digestSignature"]
+
+
+def a_trail_that_goes_on_is_proven_over_the_api(gate, told):
+    status, said, notes = validated(gate)
+    assert (status, said["proven"], said["findings"]) == (0, True, []), said
+    digests = len(delivered(gate, "CloudTrail-Digest"))
+    assert said["digests"] == {"valid": digests, "all": digests} and digests >= 4
+    assert said["logs"]["valid"] == said["logs"]["all"] > 0
+    assert "no head was expected" in notes
+
+
+def a_trail_is_held_against_what_the_witness_was_told(gate, told):
+    status, said, notes = validated(gate, "--expect-head", told)
+    assert (status, said["proven"]) == (0, True), said
+    assert "no head was expected" not in notes
+    assert said["heads"][0]["treeSize"] >= heads(told)[-1]["treeSize"] > 0
+
+
+def a_removed_tail_is_told_by_what_the_witness_knows(gate, told, tampering):
+    digests = delivered(gate, "CloudTrail-Digest")
+    newest = sorted(digests)[-2:]
+    logs = [log["s3Object"] for key in newest for log in digests[key].content["logFiles"]]
+    tampering({key: None for key in [*newest, *logs]})
+    status, said, _ = validated(gate, "--expect-head", told)
+    assert (status, said["proven"]) == (1, False), said
+    assert validated(gate, "--expect-head", heads(told)[-1]["digestHashValue"])[0] == 1
+
+
+def an_edited_log_file_is_told_over_the_api(gate, told, tampering):
+    key, file = sorted(delivered(gate, "CloudTrail").items())[0]
+    content = file.content
+    content["Records"][0]["sourceIPAddress"] = "203.0.113.7"
+    tampering({key: file.holding(content)})
+    status, said, _ = validated(gate)
+    assert status == 1 and key in [finding["s3Object"] for finding in said["findings"]], said
+
+
+def what_cannot_be_read_is_neither_proven_nor_found_to_be_wrong(gate, told):
+    gate.stop()
+    try:
+        status, said, notes = validated(gate)
+    finally:
+        gate.start()
+    assert (status, said) == (3, None), notes
+    assert validated(gate, "--expect-head", told)[0] == 0
