@@ -58,6 +58,11 @@ pub struct EventsArgs {
 trait Records {
     /// The next record; `None` when all have been given that there are now.
     fn next(&mut self) -> Result<Option<Value>, CommandError>;
+
+    /// What whoever reads them should know, told once.
+    fn notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// How long to wait for new records between two looks.
@@ -69,9 +74,6 @@ const BATCH: usize = 500;
 pub async fn run(args: EventsArgs, place: &Place, terminal: &mut Terminal) -> Result<(), CommandError> {
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     let records = recorded::Recorded::open(place, &args.filter(&Clock::System), limit)?;
-    if let Some(gap) = records.gap() {
-        terminal.note(gap)?;
-    }
     show(args, records, Clock::System, terminal).await
 }
 
@@ -84,8 +86,10 @@ async fn show(
     let follow = args.follow;
     let filter = args.filter(&clock);
     let mut head = Head::Shown;
+    records.notes().iter().try_for_each(|note| terminal.note(note))?;
     loop {
         let shown = show_batch(&mut records, &filter, head, terminal)?;
+        records.notes().iter().try_for_each(|note| terminal.note(note))?;
         if let Shown::Rows(_) = shown {
             head = Head::Hidden;
         }

@@ -107,6 +107,17 @@ pub enum LookupError {
     Unreadable { day: String, reason: String },
 }
 
+/// Why what was indexed cannot be searched.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Unusable {
+    #[error("the file of {0} is not there")]
+    DayMissing(String),
+    #[error("it is of another journal")]
+    OtherJournal,
+    #[error("what says how far it reaches cannot be read")]
+    PositionUnreadable,
+}
+
 /// How long a search waits for what was recorded before it was asked.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Searches at once: each takes a few megabytes and reads from disk.
@@ -192,6 +203,21 @@ impl Archive {
     pub fn covers(&self, journal: JournalId) -> Sequence {
         let position = Position::read(&self.directory).filter(|position| position.journal == journal);
         Sequence::new(position.map_or(0, |position| position.sequence))
+    }
+
+    /// The same, where what cannot be used is told apart from what has not begun yet.
+    pub fn coverage(&self, journal: JournalId) -> Result<Sequence, Unusable> {
+        let Some(position) = Position::read(&self.directory) else {
+            let begun = Position::is_in(&self.directory);
+            return if begun { Err(Unusable::PositionUnreadable) } else { Ok(Sequence::NONE) };
+        };
+        if position.journal != journal {
+            return Err(Unusable::OtherJournal);
+        }
+        match position.days.iter().find(|day| !day.path(&self.directory).exists()) {
+            Some(day) if position.sequence > 0 => Err(Unusable::DayMissing(day.to_string())),
+            Some(_) | None => Ok(Sequence::new(position.sequence)),
+        }
     }
 
     /// Finds events of records up to this one.

@@ -50,6 +50,11 @@ impl Position {
         Some(Self { journal, sequence: written.sequence, chain, days })
     }
 
+    /// Whether anything was written, readable or not.
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join(NAME).exists()
+    }
+
     /// Replaces what was written before, durably; everything it promises must be on disk already.
     pub fn write(&self, directory: &Path) -> io::Result<()> {
         let written = Written {

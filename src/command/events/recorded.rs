@@ -1,6 +1,8 @@
 //! The records of a place: from the history, and then from the end of the journal, also while its gate writes it.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -8,6 +10,7 @@ use super::Records;
 use super::filter::Filter;
 use crate::audit;
 use crate::audit::journal::{Reader, Record, Sequence};
+use crate::clock::Timestamp;
 use crate::command::error::CommandError;
 use crate::command::place::Place;
 use crate::history::{Archive, JournalId, LookupError, Order, Page, Query};
@@ -15,10 +18,13 @@ use crate::history::{Archive, JournalId, LookupError, Order, Page, Query};
 /// The records that a filter may admit, the oldest first.
 pub struct Recorded {
     history: Option<Indexed>,
+    directory: PathBuf,
     journal: Reader,
+    /// What the history gave before it could not be read further; the journal is not to give it again.
+    given: Given,
     /// What is left of what was read last.
     rest: VecDeque<Value>,
-    gap: Option<String>,
+    notes: Vec<String>,
 }
 
 /// The part of the records that the history holds.
@@ -27,6 +33,16 @@ struct Indexed {
     journal: JournalId,
     query: Query,
     /// Later records are the journal's to tell.
+    through: Sequence,
+}
+
+/// How far a history gave what it holds, which it gives by time, and by the journal's order within a second.
+#[derive(Clone, Copy)]
+struct Given {
+    last: Option<(i64, Sequence)>,
+    /// Events of that very record.
+    of_last: usize,
+    /// The journal gave what comes after this.
     through: Sequence,
 }
 
@@ -42,24 +58,44 @@ impl Recorded {
                 .next(format!("Start a gate: portcullis dev{}\nOr say where it is: --data DIR", place.flag())));
         }
         let id = Reader::open(&directory).map_err(CommandError::failed)?.journal();
-        let history = id.and_then(|journal| Indexed::open(place, journal, filter));
+        let mut notes = Vec::new();
+        let history = id.map(|journal| Indexed::open(place, journal, filter)).and_then(|opened| {
+            opened.unwrap_or_else(|reason| {
+                notes.push(instead(&reason));
+                None
+            })
+        });
         let through = history.as_ref().map_or(Sequence::NONE, |history| history.through);
         let journal = Reader::after(&directory, through).map_err(CommandError::failed)?;
-        let first = journal.position();
-        let gap = (first > through).then(|| {
-            let (from, to) = (through.number() + 1, first.number());
-            format!("the journal no longer holds records {from} to {to}, and no history holds them; they are not shown")
-        });
-        let mut recorded = Self { history, journal, rest: VecDeque::new(), gap };
+        let given = Given { last: None, of_last: 0, through };
+        let mut recorded = Self { history, directory, journal, given, rest: VecDeque::new(), notes };
+        recorded.note_gap();
         if let Some(limit) = limit {
             recorded.keep_last(limit, filter)?;
         }
         Ok(recorded)
     }
 
-    /// Why not all that was ever recorded is shown.
-    pub fn gap(&self) -> Option<&str> {
-        self.gap.as_deref()
+    /// Says why not all that was ever recorded is shown.
+    fn note_gap(&mut self) {
+        let (first, through) = (self.journal.position(), self.given.through);
+        if first > through {
+            let (from, to) = (through.number() + 1, first.number());
+            self.notes.push(format!(
+                "the journal no longer holds records {from} to {to}, and no history that can be read holds them; they \
+                 are not shown"
+            ));
+        }
+    }
+
+    /// Lets the journal tell what the history can no longer.
+    fn go_without_history(&mut self, reason: &str) -> Result<(), CommandError> {
+        self.history = None;
+        self.given.through = Sequence::NONE;
+        self.journal = Reader::open(&self.directory).map_err(CommandError::failed)?;
+        self.notes.push(instead(reason));
+        self.note_gap();
+        Ok(())
     }
 
     fn keep_last(&mut self, limit: usize, filter: &Filter) -> Result<(), CommandError> {
@@ -80,7 +116,13 @@ impl Recorded {
         };
         history.query.order = Order::NewestFirst;
         while last.len() < limit {
-            let page = history.next()?;
+            let page = match history.next() {
+                Ok(page) => page,
+                Err(reason) => {
+                    self.go_without_history(&reason)?;
+                    return self.keep_last(limit, filter);
+                }
+            };
             for event in parsed(&page)? {
                 if last.len() < limit && filter.admits(&event) {
                     last.push_front(event);
@@ -101,36 +143,78 @@ impl Records for Recorded {
             if let Some(record) = self.rest.pop_front() {
                 return Ok(Some(record));
             }
-            if let Some(history) = &mut self.history {
-                let page = history.next()?;
-                self.rest = parsed(&page)?.into();
-                if page.next.is_none() {
-                    self.history = None;
+            match self.history.as_mut().map(Indexed::next) {
+                Some(Ok(page)) => {
+                    self.rest = parsed(&page)?.into();
+                    self.given.note(&page);
+                    if page.next.is_none() {
+                        self.history = None;
+                    }
                 }
-                continue;
+                Some(Err(reason)) => self.go_without_history(&reason)?,
+                None => {
+                    let Some(read) = self.journal.next() else { return Ok(None) };
+                    let record = read.map_err(CommandError::failed)?;
+                    self.rest = values(&record)?.into();
+                    let given = self.given;
+                    let mut skipped = 0;
+                    self.rest.retain(|event| !given.holds(event, record.sequence, &mut skipped));
+                }
             }
-            let Some(read) = self.journal.next() else { return Ok(None) };
-            self.rest = values(&read.map_err(CommandError::failed)?)?.into();
+        }
+    }
+
+    fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+}
+
+impl Given {
+    fn note(&mut self, page: &Page) {
+        for found in &page.events {
+            let key = Some((found.time.seconds(), found.sequence));
+            self.of_last = if self.last == key { self.of_last + 1 } else { 1 };
+            self.last = key;
+        }
+    }
+
+    /// Whether the history gave an event before it failed; of a record that it gave in part, the first events.
+    fn holds(&self, event: &Value, sequence: Sequence, skipped: &mut usize) -> bool {
+        // Otherwise the history gave all it had, and the journal began behind it.
+        let (Some(last), Sequence::NONE) = (self.last, self.through) else { return false };
+        let time = event.get("eventTime").and_then(Value::as_str).and_then(Timestamp::parse_iso_extended);
+        // What says no time is shown twice rather than lost.
+        let Some(time) = time else { return false };
+        match (time.seconds(), sequence).cmp(&last) {
+            Ordering::Less => true,
+            Ordering::Equal => {
+                *skipped += 1;
+                *skipped <= self.of_last
+            }
+            Ordering::Greater => false,
         }
     }
 }
 
 impl Indexed {
-    /// The history of this journal; nothing if it cannot be used, since the journal then tells what it still holds.
-    fn open(place: &Place, journal: JournalId, filter: &Filter) -> Option<Self> {
-        let archive = Archive::open(&place.history())?;
-        let through = archive.covers(journal);
+    /// The history of this journal; none where it has not begun, and the reason where it cannot be used.
+    fn open(place: &Place, journal: JournalId, filter: &Filter) -> Result<Option<Self>, String> {
+        let Some(archive) = Archive::open(&place.history()) else { return Ok(None) };
+        let through = archive.coverage(journal).map_err(|unusable| unusable.to_string())?;
+        if through == Sequence::NONE {
+            return Ok(None);
+        }
         let query = Query { order: Order::OldestFirst, ..filter.query(PAGE) };
         let indexed = Self { archive, journal, query, through };
-        (through != Sequence::NONE && indexed.page().is_ok()).then_some(indexed)
+        indexed.page().map_err(|error| error.to_string())?;
+        Ok(Some(indexed))
     }
 
-    fn next(&mut self) -> Result<Page, CommandError> {
-        let page = self.page().map_err(CommandError::failed)?;
+    fn next(&mut self) -> Result<Page, String> {
+        let page = self.page().map_err(|error| error.to_string())?;
         // A day's file that is just being made anew would be missing without a word.
         if self.archive.covers(self.journal) < self.through {
-            let error = CommandError::failed("the history is being made anew from the journal");
-            return Err(error.next("Ask again in a moment"));
+            return Err("it is being made anew".to_owned());
         }
         self.query.token.clone_from(&page.next);
         Ok(page)
@@ -139,6 +223,10 @@ impl Indexed {
     fn page(&self) -> Result<Page, LookupError> {
         self.archive.lookup(&self.query, self.through)
     }
+}
+
+fn instead(reason: &str) -> String {
+    format!("note: the history cannot be used: {reason}; the journal is read in its place")
 }
 
 fn parsed(page: &Page) -> Result<Vec<Value>, CommandError> {

@@ -153,15 +153,28 @@ async fn what_the_journal_holds_is_shown_while_its_gate_still_writes() {
 
 /// The names of a place's events, those first that its history holds.
 fn names(place: &Place, filter: &Filter, limit: Option<usize>) -> Vec<String> {
+    let (names, notes) = names_and_notes(place, filter, limit, || {});
+    assert_eq!(notes, [""; 0]);
+    names
+}
+
+/// The same, and what is said beside them; something may happen once the first was read.
+fn names_and_notes(
+    place: &Place,
+    filter: &Filter,
+    limit: Option<usize>,
+    meanwhile: impl FnOnce(),
+) -> (Vec<String>, Vec<String>) {
     let mut recorded = recorded::Recorded::open(place, filter, limit).unwrap();
-    assert_eq!(recorded.gap(), None);
+    let mut meanwhile = Some(meanwhile);
     let mut names = Vec::new();
     while let Some(record) = recorded.next().unwrap() {
         if filter.admits(&record) {
             names.push(record["eventName"].as_str().unwrap().to_owned());
         }
+        meanwhile.take().into_iter().for_each(|meanwhile| meanwhile());
     }
-    names
+    (names, recorded.notes())
 }
 
 #[tokio::test]
@@ -196,8 +209,49 @@ async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
     assert_eq!(names(&place, &odd, Some(3)), ["E697", "E699", "E701"]);
     assert_eq!(names(&place, &odd, None).len(), 351);
     let day = place.history().join("2026-11-21.sqlite");
-    std::fs::write(day, b"nothing that sqlite wrote").unwrap();
+    let spoil = || std::fs::write(&day, b"nothing that sqlite wrote").unwrap();
+    let whole = std::fs::read(&day).unwrap();
+    // Once the first page was given, and before anything was.
+    for meanwhile in [Some(&spoil), None] {
+        let (names, notes) = names_and_notes(&place, &Filter::default(), None, || meanwhile.iter().for_each(|it| it()));
+        assert_eq!((names, notes.len()), (all(0..703), 1));
+        assert!(notes[0].starts_with("note: the history cannot be used: "), "{notes:?}");
+        assert!(notes[0].ends_with("; the journal is read in its place"), "{notes:?}");
+    }
+    let (last, notes) = names_and_notes(&place, &Filter::default(), Some(10), || {});
+    assert_eq!((last, notes.len()), (all(693..703), 1));
+
+    std::fs::write(&day, whole).unwrap();
     assert_eq!(names(&place, &Filter::default(), None), all(0..703));
+    std::fs::rename(&day, day.with_extension("gone")).unwrap();
+    let (names, notes) = names_and_notes(&place, &Filter::default(), None, || {});
+    assert_eq!(names, all(0..703));
+    assert!(notes[0].contains("the file of 2026-11-21 is not there"), "{notes:?}");
+}
+
+#[tokio::test]
+async fn a_history_that_is_not_this_journals_is_told_and_one_that_has_not_begun_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let place = Place::find(Some(directory.path().to_owned()), None);
+    let options = Options { segment_size: 1 << 16, ..Options::default() };
+    let journal = Journal::open(&place.journal(), options).unwrap().0;
+    journal.append(Kind::Event, br#"{"eventName":"GetObject"}"#).unwrap();
+    let noted = || names_and_notes(&place, &Filter::default(), None, || {});
+    assert_eq!(noted(), (vec!["GetObject".to_owned()], vec![]));
+    std::fs::create_dir(place.history()).unwrap();
+    assert_eq!(noted().1, [""; 0]);
+    let position = |journal: &str| {
+        let (chain, days) = ("00".repeat(32), [""; 0]);
+        json!({ "version": 1, "journal": journal, "sequence": 7, "chain": chain, "days": days }).to_string()
+    };
+    for (written, reason) in
+        [(position(&"00".repeat(16)), "it is of another journal"), ("{".to_owned(), "cannot be read")]
+    {
+        std::fs::write(place.history().join("position.json"), written).unwrap();
+        let (names, notes) = noted();
+        assert_eq!(names, ["GetObject"]);
+        assert!(notes[0].contains(reason), "{notes:?}");
+    }
 }
 
 #[tokio::test]
