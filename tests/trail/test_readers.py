@@ -24,7 +24,7 @@ def read_by(*command, **more) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def tree(archive, tmp_path_factory):
     """A copy of the bucket, as it would be synchronised."""
-    return archive.lay_out(tmp_path_factory.mktemp("tree"))
+    return archive.lay_out(tmp_path_factory.mktemp("tree") / "bucket")
 
 
 @pytest.fixture(scope="module")
