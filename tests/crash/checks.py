@@ -12,6 +12,8 @@ from world import World
 REPLAYED = "TokenCodeInvalidError"
 # What a start records of an intent that it found not carried out.
 NOT_DONE = "NotCarriedOut"
+# What it records of an intent of which the store does not tell whether it was carried out.
+UNKNOWN = "OutcomeUnknown"
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,14 @@ class Checks:
         self.count["acknowledged"] += 1
         found = self.by_request.get(entry.request_id, []) if entry.request_id else []
         told = f"{entry.event} {entry.tag} ({entry.status} {entry.code or ''}, id {entry.request_id})"
-        closed = closed_at is not None and entry.began >= closed_at
+        # What was under way by then was begun with a journal, and ended without one.
+        closed = closed_at is not None and entry.ended >= closed_at
         excused = closed and (mode == "allow" or not (entry.changes and entry.done))
         failed = entry.status is not None and entry.status >= 500
-        if not found and (excused or failed):
+        if not found and (excused or closed and failed):
             self.unrecorded |= {entry.key, *entry.keys}
-            self.count["acknowledged without a record, as the journal was closed"] += 1
+            served = "served" if entry.done else "refused"
+            self.count[f"{served} without a record, as the journal was closed"] += 1
             return
         first, rest = found[:1], found[1:]
         if not first:
@@ -116,11 +120,14 @@ class Checks:
             self.problem(f"{told} has {len(found)} records")
         if first and first[0].name != entry.event:
             self.problem(f"{told} is recorded as {first[0].name}")
-        if first and entry.done and first[0].error is not None:
+        # Served although the journal had closed, it has an intent on record, and what the next start made of it.
+        left_open = closed and mode == "allow" and first and first[0].error == UNKNOWN
+        if first and entry.done and first[0].error is not None and not left_open:
             self.problem(f"{told} was done and is recorded as {first[0].error}")
+        if left_open:
+            self.count["served and recorded as OutcomeUnknown, as the journal was closed"] += 1
         # What was refused while the journal closed has its intent on record, and what the next start made of it.
-        told_otherwise = failed or closed_at is not None
-        if first and not entry.done and entry.code and first[0].error != entry.code and not told_otherwise:
+        if first and not entry.done and entry.code and first[0].error != entry.code and not closed:
             self.problem(f"{told} was refused and is recorded as {first[0].error}")
 
     def _unanswered(self, entry: Entry, closed_at: float | None, mode: str) -> None:

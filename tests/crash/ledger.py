@@ -21,6 +21,7 @@ class Entry:
     # What it changes; None where it only reads.
     changes: bool = True
     began: float = field(default_factory=time.monotonic)
+    ended: float = 0.0
     status: int | None = None
     code: str | None = None
     request_id: str | None = None
@@ -48,6 +49,7 @@ class Ledger:
 
     def enter(self, entry: Entry) -> None:
         """Takes what became of a request."""
+        entry.ended = time.monotonic()
         with self._lock:
             self.requests += 1
             self._fresh.append(entry)

@@ -396,7 +396,10 @@ class Operator(Client):
         answer = self.link.ask(action, entry.tag, **parameters)
         found = re.search(rb"<RequestId>([^<]+)</RequestId>", answer.body)
         answer.headers["x-amz-request-id"] = found[1].decode() if found else None
-        return self.enter(entry, answer)
+        self.enter(entry, answer)
+        if entry.code:
+            entry.code += "Exception"  # As CloudTrail names IAM's errors.
+        return entry
 
 
 class Lout(Client):
