@@ -43,6 +43,8 @@ pub enum Failure {
     DoneUnrecorded,
     /// Us: the record or the state cannot be written, so nothing is done.
     Unrecorded,
+    /// Us: a change of the state failed half-way, so that it may stand.
+    StateInDoubt,
     /// Us: something that must be known to judge cannot be read.
     StateUnknown,
     /// Us: a defect.
@@ -134,6 +136,7 @@ impl Failure {
             | Self::Internal
             | Self::OtherOwner
             | Self::Refused(_)
+            | Self::StateInDoubt
             | Self::StateUnknown
             | Self::Unclear(_)
             | Self::Unrecorded
@@ -169,6 +172,11 @@ impl Failure {
                 503,
                 "ServiceUnavailable",
                 "The request cannot be recorded, so it was not carried out. Please retry.",
+            ),
+            Self::StateInDoubt => S3Error::new(
+                503,
+                "ServiceUnavailable",
+                "The bucket's protection cannot be recorded. Look at its versioning before you repeat the request.",
             ),
             Self::StateUnknown => S3Error::new(
                 503,

@@ -70,6 +70,7 @@ fn failures() -> Vec<Failure> {
         Failure::Internal,
         Failure::OtherOwner,
         Failure::Preflight,
+        Failure::StateInDoubt,
         Failure::StateUnknown,
         Failure::Unrecorded,
     ]);

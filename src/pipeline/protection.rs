@@ -165,7 +165,8 @@ impl Protection {
     async fn record(&self, bucket: &BucketName, change: StateChange, now: Timestamp) -> Result<(), Failure> {
         self.store.record_bucket(bucket, change, now).await.map(drop).map_err(|error| {
             tracing::error!(%bucket, %error, "the bucket's protection cannot be recorded");
-            Failure::Unrecorded
+            // What failed to sync, or was kept from the journal alone, a start may find all the same.
+            Failure::StateInDoubt
         })
     }
 
@@ -254,6 +255,7 @@ fn lease_of(request: &Request) -> Needs {
 mod tests {
     use super::*;
     use std::fmt::Write as _;
+    use std::sync::atomic::Ordering;
 
     use http::HeaderMap;
 
@@ -271,13 +273,17 @@ mod tests {
     /// In front of a store that is not there, so that whoever asks it fails.
     async fn protection() -> (Protection, Store) {
         let (store, _, _) = in_memory(NOW).await;
+        (over(&store), store)
+    }
+
+    fn over(store: &Store) -> Protection {
         let endpoint = Endpoint::parse("http://127.0.0.1:1").expect("an endpoint");
         let dialler = Dialler::new(endpoint, &Authorities::System).expect("plain");
         let signer = Signer::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
         let second = Duration::from_secs(1);
         let patience = Patience { connect: second, response: second, idle: second };
         let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
-        (Protection::new(store.clone(), upstream, Profile::Strict), store)
+        Protection::new(store.clone(), upstream, Profile::Strict)
     }
 
     fn vault() -> BucketName {
@@ -363,6 +369,15 @@ mod tests {
             }
         }
         insta::assert_snapshot!(table);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_failed_half_way_is_not_called_undone() {
+        let (store, _, journal) = in_memory(NOW).await;
+        journal.failing.store(true, Ordering::SeqCst);
+        let enabled = over(&store).before(&enabling(), StateChange::EnableMfaDelete, NOW).await;
+        assert!(matches!(enabled, Err(Failure::StateInDoubt)), "{enabled:?}");
+        assert_eq!(store.bucket(&vault()).mfa_delete, MfaDelete::Enabled);
     }
 
     #[tokio::test]
