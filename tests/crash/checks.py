@@ -106,7 +106,8 @@ class Checks:
         excused = closed and (mode == "allow" or not (entry.changes and entry.done))
         failed = entry.status is not None and entry.status >= 500
         if not found and (excused or closed and failed):
-            self.unrecorded |= {entry.key, *entry.keys}
+            if not entry.undone:
+                self.unrecorded |= {entry.key, *entry.keys}
             served = "served" if entry.done else "refused"
             self.count[f"{served} without a record, as the journal was closed"] += 1
             return
@@ -219,8 +220,8 @@ class Checks:
         if lost:
             self.problem(f"{len(lost)} protected versions are gone, the first is {min(lost)}")
         self.count["protected versions still there"] = len(self.world.precious & held)
-        written = {seen.key for found in self.by_agent.values() for seen in found
-                   if seen.name in ("PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject")}
+        written = {seen.key for found in self.by_agent.values() for seen in found if seen.error in (None, UNKNOWN)
+                   and seen.name in ("PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject")}
         for bucket in (self.world.vault, self.world.plain):
             unknown = {key for key, _ in self._versions(bucket)} - written - self.unrecorded
             if unknown:

@@ -27,6 +27,8 @@ class Entry:
     request_id: str | None = None
     # The client has its reply to the last byte.
     acknowledged: bool = False
+    # The client was told that nothing was done.
+    undone: bool = False
 
     @property
     def done(self) -> bool:

@@ -110,6 +110,7 @@ class Client(threading.Thread):
         entry.status, entry.code = answer.status, answer.code
         entry.request_id = answer.headers.get("x-amz-request-id")
         entry.acknowledged = answer.whole
+        entry.undone = answer.whole and b"was not carried out" in answer.body
         self.ledger.enter(entry)
         return entry
 
@@ -352,7 +353,8 @@ class Sdk(Client):
         except ClientError as error:
             answer = self._answer(error.response)
             answer.whole = answer.status is not None
-            answer.body = f"<Code>{error.response['Error']['Code']}</Code>".encode()
+            said = error.response["Error"]
+            answer.body = f"<Code>{said['Code']}</Code><Message>{said.get('Message', '')}</Message>".encode()
         except (BotoCoreError, OSError) as error:
             answer.sent = "Could not connect" not in str(error)
         except Exception as error:  # pylint: disable=broad-except; urllib3's own come through where a body breaks off

@@ -175,7 +175,7 @@ class World:
         """Remembers what became of a change of MFA Delete."""
         if entry.done:
             self.flips[bucket] = on
-        elif not entry.acknowledged and entry.status is None:
+        elif entry.status is None or entry.status >= 500 and not entry.undone:
             self.flips[bucket] = None
 
 
