@@ -36,6 +36,8 @@ class Checks:
         self.journal = Journal(world.gate.state / "journal")
         self.problems: list[str] = []
         self.open: dict[int, bytes] = {}
+        # Those that a kill left open.
+        self.left: set[int] = set()
         self.ids: set[str] = set()
         self.by_request: dict[str, list[Seen]] = defaultdict(list)
         self.by_agent: dict[str, list[Seen]] = defaultdict(list)
@@ -60,6 +62,9 @@ class Checks:
                 self.closings.append(json.loads(record.payload)["reason"])
             elif record.kind == "outcome" and self.open.pop(record.of, None) is None:
                 self.problem(f"record {record.sequence} is an outcome of {record.of}, which is no open intent")
+            if record.of in self.left:
+                self.left.remove(record.of)
+                self.count["intents resolved"] += 1
             for event in record.events():
                 self._take(record.sequence, event)
 
@@ -78,13 +83,12 @@ class Checks:
     def after_kill(self) -> None:
         """Counts what the kill left open."""
         self.read()
-        self.count["intents found open"] += len(self.open)
+        self.count["intents found open"] += len(self.open.keys() - self.left)
+        self.left |= self.open.keys()
 
     def after_restart(self, entries: list[Entry], closed_at: float | None = None, mode: str = "deny-mutations") -> None:
         """All of it; of what came after the journal closed, only what was changed needs a record, if that was denied."""
-        left = len(self.open)
         self.read()
-        self.count["intents resolved"] += left - len(self.open)
         if self.open:
             self.problem(f"{len(self.open)} intents stay open: {sorted(self.open)[:5]}")
         for entry in entries:
