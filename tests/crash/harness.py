@@ -329,6 +329,7 @@ def options():
     parser.add_argument("--directory", type=Path, required=True, help=argparse.SUPPRESS)
     found = parser.parse_args()
     found.seed = random.SystemRandom().getrandbits(32) if found.seed is None else found.seed
+    found.directory = found.directory.resolve()  # The disk knows its files by their whole names.
     found.faults_wanted = found.fault or (SHORT_RUN if found.short else tuple(FAULTS))
     found.rounds = 1 if found.short else found.rounds
     return found
