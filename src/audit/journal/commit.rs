@@ -165,9 +165,15 @@ impl Shared {
         drop(wait_while(&self.made, lock(&self.next), |next| matches!(next, Next::Making)));
     }
 
-    /// Has the next segment made in the background.
+    /// Has the next segment made in the background, unless it is.
     pub fn prepare_next(self: &Arc<Self>) {
-        *lock(&self.next) = Next::Making;
+        let mut next = lock(&self.next);
+        match *next {
+            Next::Failed => *next = Next::Making,
+            // Two that make one file would zero what the journal has written to it by then.
+            Next::Making | Next::Ready(_) => return,
+        }
+        drop(next);
         let shared = Arc::clone(self);
         let make = move || {
             let size = writer::segment_size(&shared.options, 0);

@@ -368,6 +368,21 @@ fn a_full_disk_closes_the_journal_only_when_the_segment_is_full() {
 }
 
 #[test]
+fn the_next_segment_is_made_once() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    while !place.path().join("next.partial").exists() {
+        std::thread::yield_now();
+    }
+    faults.fail_creates.store(true, Ordering::SeqCst);
+    journal.shared.prepare_next();
+    while segments(&place).len() < 2 {
+        journal.append(Kind::Event, text(1).as_bytes()).expect("appended");
+    }
+}
+
+#[test]
 fn a_reader_follows_a_journal_that_is_being_written() {
     let place = TempDir::new().expect("a directory");
     let mut early = Reader::open(place.path()).expect("a reader");
