@@ -141,26 +141,33 @@ class Harness:
             client.start()
         began = time.monotonic()
         while self._goes_on(time.monotonic() - began):
-            self.kill_under_load()
+            self._bear(self.kill_under_load)
             if self.count["kills"] % 20 == 0:
                 print(f"  {self.count['kills']} kills, {self.ledger.requests} requests", flush=True)
         spent = time.monotonic() - began
         for name in self.options.faults_wanted:
             for _ in range(self.options.rounds):
-                if not self.checks.problems:
-                    self.break_disk(name)
-        if not self.checks.problems:
-            self.start_on_full_disk()
+                self._bear(lambda name=name: self.break_disk(name))
+        self._bear(self.start_on_full_disk)
         self.traffic.end()
         if not self.checks.problems and self.count["spent codes sent again"] < ENOUGH_CODES:
             self.checks.problem("too few spent codes were tried again")
-        self.trail.end()
-        self.checks.at_last()
+        self._bear(self.trail.end)
+        self._bear(self.checks.at_last)
         for client in self.clients:
             if client.failure:
                 self.checks.problem(f"the harness's client {client.name} failed: {client.failure!r}")
         self.tell(spent)
         return not self.checks.problems
+
+    def _bear(self, work) -> None:
+        """Goes on while all is well; a gate that does not serve again is told like any other problem."""
+        if self.checks.problems:
+            return
+        try:
+            work()
+        except AssertionError as error:
+            self.checks.problem(str(error))
 
     def _goes_on(self, spent: float) -> bool:
         """Until there were enough kills, and enough codes: the devices give eight in half a minute."""
@@ -204,7 +211,11 @@ class Harness:
 
     def _restart(self) -> None:
         began = time.monotonic()
-        self.gate.start()
+        try:
+            self.gate.start()
+        except AssertionError:
+            self.gate.tell_threads()
+            raise
         self.restarts.append(time.monotonic() - began)
 
     def _usual_start(self) -> float:

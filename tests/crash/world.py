@@ -1,6 +1,7 @@
 """What the clients work on: a store, the gate in front of it, devices, buckets, and what is known of them."""
 
 import random
+import shutil
 import socket
 import subprocess
 import threading
@@ -32,6 +33,20 @@ class CrashGate(Gate):
         finally:
             for name in self.preload:
                 del self.environment[name]
+
+    def tell_threads(self) -> None:
+        """Writes down where a gate that neither serves nor ends stands still."""
+        if self.process.poll() is not None:
+            return
+        place = self.directory / "threads.txt"
+        with place.open("w") as file:
+            for task in sorted(Path(f"/proc/{self.process.pid}/task").iterdir()):
+                told = [(task / name).read_text().strip() for name in ("comm", "wchan", "syscall")]
+                print(task.name, *told, file=file, flush=True)
+            if shutil.which("gdb"):
+                command = ["gdb", "-p", str(self.process.pid), "-batch", "-ex", "thread apply all bt 40"]
+                subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, timeout=120)
+        print(f"  the gate stands still: {place}", flush=True)
 
     def kill_while_starting(self, delay: float) -> None:
         """Starts the gate, and kills it so much later, whether it serves by then or not."""
