@@ -81,7 +81,7 @@ pub(super) enum StateRefusal {
 }
 
 /// Judges one request. Every combination has an answer; `tests.rs` holds the whole table.
-pub fn assess(request: Request, caller: &Caller, bucket: BucketState, offer: Offer, rules: Rules) -> Verdict {
+pub fn assess(request: Box<Request>, caller: &Caller, bucket: BucketState, offer: Offer, rules: Rules) -> Verdict {
     let offer = match offer {
         Offer::Malformed(header) => return Verdict::Refuse(Refusal::MalformedOffer(header)),
         Offer::Absent => None,

@@ -14,8 +14,8 @@ use crate::operation::{
 };
 use crate::wire::Transport;
 
-fn request(hazard: Hazard, document: Document) -> Request {
-    Request { document, hazard, ..Request::bare(Action::PutObject, None, None) }
+fn request(hazard: Hazard, document: Document) -> Box<Request> {
+    Box::new(Request { document, hazard, ..Request::bare(Action::PutObject, None, None) })
 }
 
 fn caller(principal: Principal, form: Form, transport: Transport) -> Caller {
@@ -155,6 +155,7 @@ fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
                 for (name, hazard) in hazards() {
                     let answers = [("root", root()), ("user", user())].map(|(caller_name, caller)| {
                         let request = Request { hazard, document: Document::None, ..Request::bare(action, None, None) };
+                        let request = Box::new(request);
                         let state =
                             BucketState { usage, source, destination, ..bucket(mfa_delete, Versioning::Enabled) };
                         let verdict = assess(request, &caller, state, Offer::Absent, rules(Profile::Strict));

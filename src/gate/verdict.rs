@@ -22,7 +22,7 @@ pub enum Verdict {
 // INVARIANT (permit): no constructor outside `gate`.
 #[derive(Debug)]
 pub struct Permit {
-    request: Request,
+    request: Box<Request>,
     change: StateChange,
     mfa_delete: MfaDelete,
 }
@@ -43,7 +43,7 @@ pub enum StateChange {
 /// A request of the bucket owner that passes once the code is proved.
 #[derive(Debug)]
 pub struct Challenge {
-    pub(super) request: Request,
+    pub(super) request: Box<Request>,
     pub(super) offer: Codes,
     pub(super) owed: Owed,
     pub(super) change: StateChange,
@@ -82,7 +82,7 @@ pub enum Refusal {
 }
 
 impl Permit {
-    pub(super) fn new(request: Request, change: StateChange, mfa_delete: MfaDelete) -> Self {
+    pub(super) fn new(request: Box<Request>, change: StateChange, mfa_delete: MfaDelete) -> Self {
         Self { request, change, mfa_delete }
     }
 

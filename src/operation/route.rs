@@ -24,7 +24,8 @@ pub struct Routed {
     row: &'static Row,
     routing: Routing,
     expects: Expects,
-    request: Request,
+    /// Boxed, since every stage passes it on.
+    request: Box<Request>,
 }
 
 /// What body belongs to a request.
@@ -91,7 +92,7 @@ fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Rea
         expected_source_owner: sorted.expected_source_owner,
         ..Request::bare(row.action, bucket, key)
     };
-    Ok(Routed { row, routing: routing.clone(), expects, request })
+    Ok(Routed { row, routing: routing.clone(), expects, request: Box::new(request) })
 }
 
 /// The row all of whose marks are there, and more of them than of any other's.
@@ -200,7 +201,7 @@ impl Routed {
     }
 
     /// Takes the body, whole where a document is expected, and makes the request complete.
-    pub fn complete(self, body: Option<Bytes>) -> Result<Request, Unclear> {
+    pub fn complete(self, body: Option<Bytes>) -> Result<Box<Request>, Unclear> {
         let body = body.filter(|body| !body.is_empty());
         let Self { row, routing, expects, mut request } = self;
         match understand(row, &routing, expects, body) {

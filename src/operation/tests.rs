@@ -47,6 +47,7 @@ fn ask(upstream: UpstreamKind, line: &str, headers: &[(&str, &str)], body: &str)
     let head = head(method, target, &headers).expect("a head the wire accepts");
     route(&head, &routing(upstream))
         .and_then(|routed| routed.complete(Some(Bytes::copy_from_slice(body.as_bytes()))))
+        .map(|request| *request)
         .map_err(|unclear| unclear.reason)
 }
 

@@ -228,7 +228,9 @@ impl Gate {
             Payload::Chunked(_) | Payload::Unsigned => None,
         };
         // What only the judgement needed waits for nothing, and so takes no room in the processor's cache.
-        drop((head, signed, caller));
+        drop(head);
+        drop(signed);
+        drop(caller);
         // No trail, no act.
         if access == Access::Write {
             let intended = match draft.intend() {

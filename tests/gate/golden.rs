@@ -136,7 +136,7 @@ fn permit(shape: &Shape) -> Permit {
         replication: Replication::ProtectedBucket,
         loopback_is_secure: LoopbackTrust::Trusted,
     };
-    match assess(request, &caller, BucketState::UNPROTECTED, Offer::Absent, rules) {
+    match assess(Box::new(request), &caller, BucketState::UNPROTECTED, Offer::Absent, rules) {
         Verdict::Forward(permit) => permit,
         Verdict::Refuse(refusal) => panic!("{refusal:?}"),
         Verdict::Verify(challenge) => panic!("{challenge:?}"),

@@ -118,7 +118,7 @@ fn hold(upstream: UpstreamKind, read: fn(&Raw) -> Reading) {
     assert!(never.is_empty(), "never tried: {never:?}");
 }
 
-fn understand(sent: &Sent, routing: &Routing) -> Option<Request> {
+fn understand(sent: &Sent, routing: &Routing) -> Option<Box<Request>> {
     let routed = route(&head(&sent.method, &sent.target, &sent.headers)?, routing).ok()?;
     let body = match routed.expects() {
         Expects::Document { .. } => Some(Bytes::from(sent.body.clone())),
