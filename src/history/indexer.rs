@@ -8,6 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
+use thread_priority::ThreadPriority;
+use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
+use thread_priority::unix::{set_thread_priority_and_policy, thread_native_id};
 
 use super::day::Day;
 use super::file::{self, FileError, JournalId};
@@ -90,14 +93,14 @@ const GATHER: Duration = Duration::from_millis(400);
 const SAVE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(2);
 const FAREWELL: Duration = Duration::from_secs(2);
-/// The request path comes first.
-const NICE: i32 = 19;
 
 impl Indexer {
     /// Indexes until it is told to stop.
     pub fn run(&self) {
-        if let Err(error) = rustix::process::nice(NICE) {
-            tracing::debug!(%error, "the indexer runs with normal priority");
+        // Requests come first. A thread of low priority may still finish its turn; an idle one makes way at once.
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
+            tracing::debug!(?error, "the indexer does not make way for requests");
         }
         let mut last = String::new();
         let mut end = self.end.number();
