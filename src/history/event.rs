@@ -139,7 +139,8 @@ const TRAIL: &str = "AWS::CloudTrail::Trail";
 impl<'a> Event<'a> {
     /// Reads an event's line; one that is no JSON has no fields.
     pub fn read(line: &'a [u8]) -> Self {
-        serde_json::from_slice(line).unwrap_or_default()
+        // Whether it is UTF-8 is found out once, and not for each of its texts.
+        std::str::from_utf8(line).ok().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
     }
 
     /// When the event happened, if it says so.
