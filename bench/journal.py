@@ -6,13 +6,11 @@ what is in memory is framed and chained in the same way, and then dropped.
 """
 
 import argparse
-import shutil
-import signal
 import statistics
 import sys
 from pathlib import Path
 
-from measure import MEMORY, TOP, WORK, Cell, free_port, run, start_gate, start_store, wait_for
+from measure import TOP, WORK, Cell, bench, run, start_gate
 
 CELL = Cell("GET", "4k", 64)
 MOST = 0.15
@@ -27,14 +25,7 @@ def main() -> None:
     arguments.add_argument("--binary", type=Path, default=binary)
     chosen = arguments.parse_args()
 
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
-    (MEMORY / "objects").mkdir(parents=True)
-    started = []
-    try:
-        port = free_port()
-        started.append(start_store(port))
-        wait_for(port, started[0])
+    with bench() as (port, started):
         gates = {}
         for name, environment in (("disk", {}), ("memory", {"PORTCULLIS_BENCH_JOURNAL": "memory"})):
             gates[name] = start_gate(chosen.binary, port, name, environment)
@@ -48,12 +39,6 @@ def main() -> None:
             # What a run leaves to be indexed and written back is in the way of the next one, so each follows each.
             samples = [(name, run(gates[name], CELL, chosen.seconds)) for name in (*gates, *reversed(gates))]
             rounds.append({name: statistics.mean(taken.rate for of, taken in samples if of == name) for name in gates})
-    finally:
-        for process in reversed(started):
-            process.send_signal(signal.SIGTERM)
-        for process in started:
-            process.wait(30)
-        shutil.rmtree(MEMORY, ignore_errors=True)
 
     for rates in rounds:
         disk, memory = rates["disk"], rates["memory"]

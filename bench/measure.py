@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,6 +159,26 @@ def start_store(port: int) -> subprocess.Popen:
       add_header ETag '"d41d8cd98f00b204e9800998ecf8427e"';
     }}""",
     )
+
+
+@contextmanager
+def bench():
+    """Room to work in, and the store: gives its port, and the processes to be ended with the block, itself the first."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
+    (MEMORY / "objects").mkdir(parents=True)
+    started = []
+    try:
+        port = free_port()
+        started.append(start_store(port))
+        wait_for(port, started[0])
+        yield port, started
+    finally:
+        for process in reversed(started):
+            process.send_signal(signal.SIGTERM)
+        for process in started:
+            process.wait(30)
+        shutil.rmtree(MEMORY, ignore_errors=True)
 
 
 def start_nginx(store: int) -> Proxy:
@@ -309,14 +330,7 @@ def main() -> None:
         raise SystemExit("two cores are needed: one for the load, one for the proxy")
     rounds, seconds = (1, 1) if chosen.quick else (chosen.rounds, chosen.seconds)
 
-    shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
-    (MEMORY / "objects").mkdir(parents=True)
-    started = []
-    try:
-        store_port = free_port()
-        started.append(start_store(store_port))
-        wait_for(store_port, started[0])
+    with bench() as (store_port, started):
         proxies = [start_nginx(store_port)]
         started.append(proxies[0].process)
         if not chosen.baseline:
@@ -333,12 +347,6 @@ def main() -> None:
                     samples[proxy.name].append(run(proxy, cell, seconds))
             results[cell] = {name: middle(taken) for name, taken in samples.items()}
             print(f"measured {cell.title}", file=sys.stderr, flush=True)
-    finally:
-        for process in reversed(started):
-            process.send_signal(signal.SIGTERM)
-        for process in started:
-            process.wait(30)
-        shutil.rmtree(MEMORY, ignore_errors=True)
     print("\n".join(table(results)))
     if chosen.check and not chosen.baseline:
         found = shortfalls(results)

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use crate::authenticate::{self, ClaimFault, Form, Rejected};
 use crate::forward::{UpstreamError, UpstreamRefusal, escape};
-use crate::gate::Refusal;
+use crate::gate::{MFA_REQUIRED, Refusal};
 use crate::mfa::Code;
 use crate::names::{DeviceSerial, RequestId};
 use crate::operation::Unclear;
@@ -325,7 +325,7 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
             "Mfa Authentication is not supported on a bucket with lifecycle configuration. Delete lifecycle configuration before enabling Mfa Authentication.",
         ),
         Refusal::MalformedOffer(header) => of_malformed_offer(header),
-        Refusal::MfaRequired => access_denied("Mfa Authentication must be used for this request"),
+        Refusal::MfaRequired => access_denied(MFA_REQUIRED),
         Refusal::NoSuchBucket => S3Error::new(404, "NoSuchBucket", "The specified bucket does not exist"),
         Refusal::NotBucketOwner => access_denied("This operation may only be performed by the bucket owner"),
         Refusal::NotDeviceOwner { serial, code } => of_foreign_device(serial, code),

@@ -228,7 +228,7 @@ pub(super) fn message(rendered: &Rendered, signed: &Signed<'_>) -> Result<Vec<u8
     for part in [rendered.method.as_str(), " ", &rendered.path, separator, &rendered.query, " HTTP/1.1\r\n"] {
         out.extend_from_slice(part.as_bytes());
     }
-    let mut line = |name: HeaderName, value: &[u8]| {
+    let mut line = |name: &HeaderName, value: &[u8]| {
         for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
             out.extend_from_slice(part);
         }
@@ -237,9 +237,9 @@ pub(super) fn message(rendered: &Rendered, signed: &Signed<'_>) -> Result<Vec<u8
         if !text.split(' ').all(visible) {
             return Err(UpstreamError::Unwritable);
         }
-        line(name, text.as_bytes());
+        line(&name, text.as_bytes());
     }
-    rendered.headers.iter().for_each(|(name, value)| line(name.clone(), value.as_bytes()));
+    rendered.headers.iter().for_each(|(name, value)| line(name, value.as_bytes()));
     out.extend_from_slice(b"\r\n");
     Ok(out)
 }

@@ -9,4 +9,4 @@ mod tests;
 
 pub use assess::{Caller, LoopbackTrust, Profile, Replication, Rules, assess, takes_code};
 pub use state::{BucketState, Lifecycle, MfaDelete, Name, Use, Versioning};
-pub use verdict::{Challenge, Permit, Refusal, StateChange, Verdict};
+pub use verdict::{Challenge, MFA_REQUIRED, Permit, Refusal, StateChange, Verdict};

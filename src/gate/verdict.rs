@@ -50,6 +50,9 @@ pub struct Challenge {
     pub(super) mfa_delete: MfaDelete,
 }
 
+/// What AWS says where a code is needed: every door says it so, and clients of ours know it by that.
+pub const MFA_REQUIRED: &str = "Mfa Authentication must be used for this request";
+
 /// Why policy says no.
 #[derive(Debug)]
 pub enum Refusal {

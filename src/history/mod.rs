@@ -201,8 +201,7 @@ impl Archive {
 
     /// Every event of this journal up to this record can be found; zero if it is not known.
     pub fn covers(&self, journal: JournalId) -> Sequence {
-        let position = Position::read(&self.directory).filter(|position| position.journal == journal);
-        Sequence::new(position.map_or(0, |position| position.sequence))
+        self.coverage(journal).unwrap_or(Sequence::NONE)
     }
 
     /// The same, where what cannot be used is told apart from what has not begun yet.

@@ -79,11 +79,8 @@ impl Protection {
             mfa_delete: record.mfa_delete,
             name: record.name,
             usage: self.store.use_of(bucket),
-            source: request.copy_source.as_ref().map_or(Use::Data, |source| self.store.use_of(&source.bucket)),
-            destination: match request.destinations.iter().any(|bucket| self.store.use_of(bucket) == Use::Trail) {
-                true => Use::Trail,
-                false => Use::Data,
-            },
+            source: self.store.use_of_any(request.copy_source.as_ref().map(|source| &source.bucket)),
+            destination: self.store.use_of_any(&request.destinations),
             ..BucketState::UNPROTECTED
         };
         let protected = record.mfa_delete == MfaDelete::Enabled;

@@ -29,7 +29,14 @@ impl Store {
 
     /// Whose a bucket is.
     pub fn use_of(&self, bucket: &BucketName) -> Use {
-        self.0.memory.read().use_of(bucket)
+        self.use_of_any([bucket])
+    }
+
+    /// What these buckets are used for: a trail's, if any of them is.
+    pub fn use_of_any<'a>(&self, buckets: impl IntoIterator<Item = &'a BucketName>) -> Use {
+        let memory = self.0.memory.read();
+        let is_a_trails = |bucket: &BucketName| memory.trails.values().any(|trail| trail.bucket == *bucket);
+        if buckets.into_iter().any(is_a_trails) { Use::Trail } else { Use::Data }
     }
 
     /// Makes a trail, or changes the one that was looked at; on return its bucket is nobody else's.
@@ -115,10 +122,6 @@ impl Store {
 }
 
 impl State {
-    fn use_of(&self, bucket: &BucketName) -> Use {
-        if self.trails.values().any(|trail| trail.bucket == *bucket) { Use::Trail } else { Use::Data }
-    }
-
     /// Whether a trail may be put in the place of the one that was looked at.
     fn allows(&self, was: Option<&Trail>, trail: &Trail) -> Result<(), StoreError> {
         match (was, self.trails.get(&trail.name)) {

@@ -14,6 +14,23 @@ async fn all_events(rig: Rig) -> Vec<Event> {
     crate::rig::events_in(&journal)
 }
 
+/// Sends each of these bytes over a connection of its own, and expects one event of each.
+async fn each_leaves_one_event(rig: Rig, cases: &[(&str, Vec<u8>)]) {
+    let mut counted = 0;
+    let mut told = Vec::new();
+    for (name, bytes) in cases {
+        exchange(rig.address, bytes).await;
+        // A second event of the same would come after the reply; the next case's wait would see it.
+        let events = rig.events_when(counted + 1).await;
+        if events.len() != counted + 1 {
+            told.push(format!("{name}: {:?}", events[counted..].iter().map(Event::said).collect::<Vec<_>>()));
+        }
+        counted = events.len();
+    }
+    let events = all_events(rig).await;
+    assert!(told.is_empty() && events.len() == cases.len(), "{} of {}\n{}", events.len(), cases.len(), told.join("\n"));
+}
+
 fn quick(settings: &mut portcullis::config::Settings) {
     settings.limits.header_timeout = Duration::from_millis(100);
     settings.limits.keep_alive = Duration::from_millis(100);
@@ -81,19 +98,7 @@ async fn whatever_comes_over_the_socket_leaves_one_event() {
         ("a body that stops", put[..put.len() - 1].to_vec()),
         ("an ordinary upload", put),
     ];
-    let mut counted = 0;
-    let mut told = Vec::new();
-    for (name, bytes) in &cases {
-        exchange(rig.address, bytes).await;
-        // A second event of the same would come after the reply; the next case's wait would see it.
-        let events = rig.events_when(counted + 1).await;
-        if events.len() != counted + 1 {
-            told.push(format!("{name}: {:?}", events[counted..].iter().map(Event::said).collect::<Vec<_>>()));
-        }
-        counted = events.len();
-    }
-    let events = all_events(rig).await;
-    assert!(told.is_empty() && events.len() == cases.len(), "{} of {}\n{}", events.len(), cases.len(), told.join("\n"));
+    each_leaves_one_event(rig, &cases).await;
 }
 
 #[tokio::test]
@@ -207,16 +212,5 @@ async fn requests_of_uncommon_forms_leave_one_event_each() {
             b"GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n".to_vec(),
         ),
     ];
-    let mut counted = 0;
-    let mut told = Vec::new();
-    for (name, bytes) in &cases {
-        exchange(rig.address, bytes).await;
-        let events = rig.events_when(counted + 1).await;
-        if events.len() != counted + 1 {
-            told.push(format!("{name}: {:?}", events[counted..].iter().map(Event::said).collect::<Vec<_>>()));
-        }
-        counted = events.len();
-    }
-    let events = all_events(rig).await;
-    assert!(told.is_empty() && events.len() == cases.len(), "{} of {}\n{}", events.len(), cases.len(), told.join("\n"));
+    each_leaves_one_event(rig, &cases).await;
 }

@@ -103,8 +103,8 @@ class Archive:
     def crash(self, clock) -> None:
         """Kills the gate over an upload that began before the last digests: its record comes after them."""
         raw = Raw(self.gate.endpoint, self.gate.root)
-        lines = raw.signed("PUT", "/work/never-whole", body=b"x" * 100_000)
-        head = "\r\n".join(["PUT /work/never-whole HTTP/1.1", *(f"{name}: {value}" for name, value in lines),
+        lines = raw.signed("PUT", "/desk/never-whole", body=b"x" * 100_000)
+        head = "\r\n".join(["PUT /desk/never-whole HTTP/1.1", *(f"{name}: {value}" for name, value in lines),
                             "Content-Length: 100000", "", ""])
         place = urlsplit(self.gate.endpoint)
         with socket.create_connection((place.hostname, place.port)) as link:
@@ -219,17 +219,17 @@ class Work:
 
     def __init__(self, gate):
         self.gate = gate
-        gate.client().create_bucket(Bucket="work")
+        gate.client().create_bucket(Bucket="desk")
         self.number = 0
 
     def some(self) -> None:
         """A few requests, one of which is refused."""
         client = self.gate.client()
         self.number += 1
-        client.put_object(Bucket="work", Key=f"k{self.number}", Body=b"x")
-        client.get_object(Bucket="work", Key=f"k{self.number}")["Body"].read()
-        client.list_objects_v2(Bucket="work", MaxKeys=3)
-        client.delete_object(Bucket="work", Key=f"k{self.number}")
+        client.put_object(Bucket="desk", Key=f"k{self.number}", Body=b"x")
+        client.get_object(Bucket="desk", Key=f"k{self.number}")["Body"].read()
+        client.list_objects_v2(Bucket="desk", MaxKeys=3)
+        client.delete_object(Bucket="desk", Key=f"k{self.number}")
 
     def attack(self, trail: str) -> None:
         """Somebody has root's key, but not root's device; a user goes on working."""
@@ -249,7 +249,7 @@ class Work:
         client.delete_bucket(Bucket="prey")
         made = self.gate.json("user", "add", "alice")
         alice = self.gate.client(Credentials(made["accessKeyId"], made["secretAccessKey"]))
-        alice.put_object(Bucket="work", Key="by-alice", Body=b"x")
+        alice.put_object(Bucket="desk", Key="by-alice", Body=b"x")
 
 def cloudtrail(gate):
     """A client of CloudTrail's API with root's key."""

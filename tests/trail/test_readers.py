@@ -69,7 +69,7 @@ def trailscraper_makes_a_policy_of_what_was_done(tree):
     policy = json.loads(read_by(READERS / "trailscraper", "generate", input=selected).stdout)
     allowed = {action: statement["Resource"] for statement in policy["Statement"] for action in statement["Action"]}
     assert "s3:PutObject" in allowed and "s3:GetObject" in allowed and "s3:DeleteObject" in allowed
-    assert any(resource.startswith("arn:aws:s3:::work/") for resource in allowed["s3:PutObject"])
+    assert any(resource.startswith("arn:aws:s3:::desk/") for resource in allowed["s3:PutObject"])
 
 
 def rules_of_sigma_fire_on_an_attack_and_on_nothing_else(archive, tmp_path):

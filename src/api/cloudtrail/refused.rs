@@ -364,7 +364,7 @@ impl Refused {
 }
 
 fn code_wanted(circumstances: &Circumstances) -> String {
-    let mut text = "Mfa Authentication must be used for this request".to_owned();
+    let mut text = gate::MFA_REQUIRED.to_owned();
     if let Some(bucket) = &circumstances.closed {
         text.push_str(&format!(": {bucket} is not known to be empty, and a trail's bucket is closed to users"));
     }

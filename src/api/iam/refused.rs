@@ -1,5 +1,6 @@
 //! Refusals in AWS's words.
 
+use crate::gate::MFA_REQUIRED;
 use crate::mfa::{EnrolmentFault, Fault};
 use crate::names::InvalidName;
 use crate::store::StoreError;
@@ -65,7 +66,7 @@ impl Refused {
     }
 
     pub fn mfa_required() -> Self {
-        Self::new(403, "AccessDenied", "Mfa Authentication must be used for this request")
+        Self::new(403, "AccessDenied", MFA_REQUIRED)
     }
 
     pub fn malformed_offer() -> Self {

@@ -12,6 +12,7 @@ use crate::command::root_key;
 use crate::command::s3::{Ask, S3, S3Error};
 use crate::command::second_factor::{SecondFactor, Send};
 use crate::command::terminal::Terminal;
+use crate::gate::MFA_REQUIRED;
 use crate::secret::Secret;
 use crate::trail::TrailName;
 use crate::wire::DialError;
@@ -21,9 +22,6 @@ pub struct Client<'p> {
     s3: S3,
     place: &'p Place,
 }
-
-/// How the gate says that it wants a code; more may follow.
-pub const CODE_WANTED: &str = "Mfa Authentication must be used for this request";
 
 impl<'p> Client<'p> {
     /// A client with the key that is in the environment, else in `root.env`.
@@ -68,8 +66,8 @@ impl<'p> Client<'p> {
         terminal: &mut Terminal,
     ) -> Result<Value, CommandError> {
         match self.s3.call(operation, body, None).await {
-            Err(S3Error::Refused { message, .. }) if message.starts_with(CODE_WANTED) => {
-                if message != CODE_WANTED {
+            Err(S3Error::Refused { message, .. }) if message.starts_with(MFA_REQUIRED) => {
+                if message != MFA_REQUIRED {
                     terminal.note(&message)?;
                 }
                 let code = factor.value(&Admin::of(self.place), terminal).await?;
