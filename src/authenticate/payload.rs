@@ -2,7 +2,7 @@
 
 use super::canonical::{Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, read_hex};
 use super::{ChecksumAlgorithm, Form, Reason};
-use crate::wire::{Head, Transport};
+use crate::wire::{Head, Method, Transport};
 
 /// What a signature promises of the body.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ pub(super) enum Promise {
     Digest([u8; 32]),
     SignedChunks { decoded_length: u64, trailer: Option<ChecksumAlgorithm> },
     Unsigned,
-    UnsignedChunks { decoded_length: u64, trailer: ChecksumAlgorithm },
+    UnsignedChunks { decoded_length: u64, trailer: Option<ChecksumAlgorithm> },
 }
 
 impl Promise {
@@ -88,8 +88,10 @@ impl Promise {
             "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => {
                 Self::SignedChunks { decoded_length: decoded_length(head)?, trailer: Some(trailer(head)?) }
             }
+            // As S3 does, it may announce no trailer and then send none.
             "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => {
-                Self::UnsignedChunks { decoded_length: decoded_length(head)?, trailer: trailer(head)? }
+                let trailer = if head.headers.has("x-amz-trailer") { Some(trailer(head)?) } else { None };
+                Self::UnsignedChunks { decoded_length: decoded_length(head)?, trailer }
             }
             "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD" | "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER" => {
                 return Err(Reason::SigV4A);
@@ -97,6 +99,10 @@ impl Promise {
             _ => read_digest(text)?,
         };
         match (promise, form, head.peer.transport) {
+            // No operation reads a body of these methods, so there is nothing to protect.
+            (Self::Unsigned, _, _) if matches!(head.method, Method::Delete | Method::Get | Method::Head) => {
+                Ok((promise, text))
+            }
             (Self::Unsigned | Self::UnsignedChunks { .. }, Form::AuthHeader, Transport::Plain) => {
                 Err(Reason::UnsignedPayloadInClear)
             }
@@ -113,7 +119,7 @@ impl Promise {
             }
             Self::Unsigned => Payload::Unsigned,
             Self::UnsignedChunks { decoded_length, trailer } => {
-                Payload::Chunked(Chunks { decoded_length, signing: ChunkSigning::Unsigned, trailer: Some(trailer) })
+                Payload::Chunked(Chunks { decoded_length, signing: ChunkSigning::Unsigned, trailer })
             }
         }
     }

@@ -274,7 +274,7 @@ fn of_body(failure: &BodyFailure) -> S3Error {
         BodyFailure::UnsignedDocument => S3Error::new(
             400,
             "InvalidRequest",
-            "The document of this request must be signed: x-amz-content-sha256 has to be its SHA-256.",
+            "The document of this request must be sent over TLS, or x-amz-content-sha256 has to be its SHA-256.",
         ),
         BodyFailure::Wrong(fault) => match fault {
             BodyFault::AfterEnd | BodyFault::ChunkMalformed | BodyFault::TooLong | BodyFault::TooShort => incomplete(),

@@ -13,7 +13,7 @@ use crate::authenticate::{Checksum, ChecksumAlgorithm, Intake, Payload, Promises
 use crate::failure::{BodyFailure, Failure};
 use crate::forward::Interrupted;
 use crate::operation::Action;
-use crate::wire::{Body, BodyFault, Head};
+use crate::wire::{Body, BodyFault, Head, Transport};
 
 /// The inspection of a body that was promised like this.
 pub(super) fn of(head: &Head, signed: &Signed, action: Action) -> Result<Intake, Failure> {
@@ -26,21 +26,27 @@ pub(super) fn of(head: &Head, signed: &Signed, action: Action) -> Result<Intake,
     Ok(Intake::new(signed.payload.clone(), length, promises(head, action)?))
 }
 
-/// Reads a document whole; it must be covered by its signature, since it decides what is done.
+/// Reads a document whole. It decides what is done, so where its signature does not cover it, the connection must
+/// keep it whole: several SDKs hash no document that they send over TLS.
 ///
 /// While it comes it takes room from others' documents, so it has to be there in twice the time that a body may idle.
 pub(super) async fn document(
     body: Body<Intake>,
     signed: &Signed,
+    transport: Transport,
     limit: usize,
     idle: Duration,
 ) -> Result<Bytes, Failure> {
-    match signed.payload {
-        Payload::Digest(_) => match tokio::time::timeout(2 * idle, body.collect(limit)).await {
-            Ok(collected) => collected.map_err(of_fault),
-            Err(_) => Err(Failure::Body(BodyFailure::TimedOut)),
-        },
-        Payload::Chunked(_) | Payload::Unsigned => Err(Failure::Body(BodyFailure::UnsignedDocument)),
+    match (&signed.payload, transport) {
+        (Payload::Digest(_), _) | (Payload::Unsigned, Transport::Loopback | Transport::Tls) => {
+            match tokio::time::timeout(2 * idle, body.collect(limit)).await {
+                Ok(collected) => collected.map_err(of_fault),
+                Err(_) => Err(Failure::Body(BodyFailure::TimedOut)),
+            }
+        }
+        (Payload::Unsigned, Transport::Plain) | (Payload::Chunked(_), _) => {
+            Err(Failure::Body(BodyFailure::UnsignedDocument))
+        }
     }
 }
 

@@ -205,7 +205,10 @@ impl Gate {
             Expects::Document { limit } => {
                 _room = Some(self.room_for_a_document().await?);
                 let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
-                (Some(Box::pin(intake::document(body, &signed, limit, self.body_idle)).await?), None)
+                (
+                    Some(Box::pin(intake::document(body, &signed, head.peer.transport, limit, self.body_idle)).await?),
+                    None,
+                )
             }
             Expects::Nothing => (None, None),
             Expects::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),

@@ -13,6 +13,7 @@ mod bodies;
 mod calls;
 mod closed;
 mod codes;
+mod documents;
 mod endings;
 mod golden;
 mod order;

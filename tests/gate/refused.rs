@@ -77,7 +77,7 @@ fn refused(rig: &Rig) -> Vec<(Ask, u16, &'static str)> {
         (delete(&" ".repeat(2 * 1024 * 1024 + 1)), 400, "MaxMessageLengthExceeded"),
         (versioning("<VersioningConfiguration><Status>Enabled</Status><ExcludeFolders>true</ExcludeFolders></VersioningConfiguration>"), 501, "NotImplemented"),
         // Documents that their signature does not cover.
-        (object("<Key>k</Key>").payload(Payload::Claimed("UNSIGNED-PAYLOAD".to_owned())), 400, "InvalidRequest"),
+        (object("<Key>k</Key>").payload(Payload::Claimed("STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned())).header("x-amz-decoded-content-length", "1"), 400, "InvalidRequest"),
         (object("<Key>k</Key>").payload(Payload::Claimed("0".repeat(64))), 400, "XAmzContentSHA256Mismatch"),
         (object("<Key>k</Key>").header("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg=="), 400, "BadDigest"),
         (object("<Key>k</Key>").header("x-amz-checksum-crc32", "AAAAAA=="), 400, "BadDigest"),

@@ -120,6 +120,7 @@ fn each_payload_form_is_kept_as_what_it_promises() {
     assert_eq!(chunks(signed), (66560, true, crc32c));
     let unsigned = put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length, trailer]);
     assert_eq!(chunks(unsigned), (66560, false, crc32c));
+    assert_eq!(chunks(put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length])), (66560, false, None));
     assert!(matches!(put(UNSIGNED_PAYLOAD, &[]).verify().expect("signed").payload, Payload::Unsigned));
 }
 
@@ -130,6 +131,11 @@ fn an_unsigned_payload_is_not_taken_in_the_clear() {
     for specimen in [put(UNSIGNED_PAYLOAD, &[]), put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length, trailer])] {
         assert_eq!(reason(specimen.clone().over(Transport::Plain)), Reason::UnsignedPayloadInClear);
         assert!(specimen.over(Transport::Loopback).verify().is_ok());
+    }
+    for method in ["DELETE", "GET", "HEAD"] {
+        let headers = [HOST, DATE, ("x-amz-content-sha256", UNSIGNED_PAYLOAD)];
+        let bodiless = Specimen::new(method, "/b/k", &headers).signed_by_aws(UNSIGNED_PAYLOAD, None);
+        assert!(bodiless.over(Transport::Plain).verify().is_ok(), "{method} reads no body");
     }
     assert!(Specimen::presigned().over(Transport::Plain).verify().is_ok());
     assert!(Specimen::get_object().over(Transport::Plain).verify().is_ok());
@@ -298,7 +304,7 @@ fn every_other_reason_has_a_request_that_meets_it() {
         (chunks(get()).with(length, ""), Reason::DecodedLengthMalformed),
         (chunks(get()).with(length, "18446744073709551616"), Reason::DecodedLengthMalformed),
         (put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", &[(length, "1"), ("x-amz-trailer", "a")]), Reason::TrailerMismatch),
-        (put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[(length, "1")]), Reason::TrailerMismatch),
+        (put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", &[(length, "1")]), Reason::TrailerMismatch),
         (
             put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[(length, "1"), ("x-amz-trailer", "x-amz-meta-a")]),
             Reason::TrailerUnsupported,
