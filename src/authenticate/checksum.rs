@@ -5,22 +5,50 @@ use std::sync::{Arc, OnceLock};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::CrcAlgorithm;
+use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512};
+use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh64::Xxh64;
 
-/// The algorithms S3 knows.
+/// The algorithms of S3's `x-amz-checksum-*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ChecksumAlgorithm {
     Crc32,
     Crc32c,
     Crc64Nvme,
+    Md5,
     Sha1,
     Sha256,
+    Sha512,
+    XxHash128,
+    XxHash3,
+    XxHash64,
 }
 
 impl ChecksumAlgorithm {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64Nvme, Self::Sha1, Self::Sha256];
+    pub const ALL: [Self; 10] = [
+        Self::Crc32,
+        Self::Crc32c,
+        Self::Crc64Nvme,
+        Self::Md5,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha512,
+        Self::XxHash128,
+        Self::XxHash3,
+        Self::XxHash64,
+    ];
+
+    /// Whether it is one of the five that S3 stores beside AWS know, too. They ignore or refuse the others,
+    /// which are therefore verified here and not sent to them.
+    pub fn is_known_to_stores(self) -> bool {
+        match self {
+            Self::Crc32 | Self::Crc32c | Self::Crc64Nvme | Self::Sha1 | Self::Sha256 => true,
+            Self::Md5 | Self::Sha512 | Self::XxHash128 | Self::XxHash3 | Self::XxHash64 => false,
+        }
+    }
 
     /// The header, or trailer, that carries it.
     pub fn header(self) -> &'static str {
@@ -28,8 +56,13 @@ impl ChecksumAlgorithm {
             Self::Crc32 => "x-amz-checksum-crc32",
             Self::Crc32c => "x-amz-checksum-crc32c",
             Self::Crc64Nvme => "x-amz-checksum-crc64nvme",
+            Self::Md5 => "x-amz-checksum-md5",
             Self::Sha1 => "x-amz-checksum-sha1",
             Self::Sha256 => "x-amz-checksum-sha256",
+            Self::Sha512 => "x-amz-checksum-sha512",
+            Self::XxHash128 => "x-amz-checksum-xxhash128",
+            Self::XxHash3 => "x-amz-checksum-xxhash3",
+            Self::XxHash64 => "x-amz-checksum-xxhash64",
         }
     }
 
@@ -44,8 +77,13 @@ impl ChecksumAlgorithm {
             Self::Crc32 => "CRC32",
             Self::Crc32c => "CRC32C",
             Self::Crc64Nvme => "CRC64NVME",
+            Self::Md5 => "MD5",
             Self::Sha1 => "SHA1",
             Self::Sha256 => "SHA256",
+            Self::Sha512 => "SHA512",
+            Self::XxHash128 => "XXHASH128",
+            Self::XxHash3 => "XXHASH3",
+            Self::XxHash64 => "XXHASH64",
         }
     }
 
@@ -57,9 +95,11 @@ impl ChecksumAlgorithm {
     fn length(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
-            Self::Crc64Nvme => 8,
+            Self::Crc64Nvme | Self::XxHash3 | Self::XxHash64 => 8,
+            Self::Md5 | Self::XxHash128 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
+            Self::Sha512 => 64,
         }
     }
 }
@@ -120,17 +160,29 @@ impl Trailing {
 }
 
 /// A checksum of the bytes so far.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RunningChecksum {
     algorithm: ChecksumAlgorithm,
     state: State,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum State {
     Crc(crc_fast::Digest),
+    Md5(Md5),
     Sha1(Sha1),
     Sha256(Sha256),
+    Sha512(Box<Sha512>),
+    // Half a kilobyte: boxed, since every other state is small.
+    XxHash128(Box<Xxh3>),
+    XxHash3(Box<Xxh3>),
+    XxHash64(Xxh64),
+}
+
+impl std::fmt::Debug for RunningChecksum {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "RunningChecksum({})", self.algorithm.as_str())
+    }
 }
 
 impl RunningChecksum {
@@ -140,8 +192,13 @@ impl RunningChecksum {
             ChecksumAlgorithm::Crc32 => State::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc32IsoHdlc)),
             ChecksumAlgorithm::Crc32c => State::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi)),
             ChecksumAlgorithm::Crc64Nvme => State::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme)),
+            ChecksumAlgorithm::Md5 => State::Md5(Md5::new()),
             ChecksumAlgorithm::Sha1 => State::Sha1(Sha1::new()),
             ChecksumAlgorithm::Sha256 => State::Sha256(Sha256::new()),
+            ChecksumAlgorithm::Sha512 => State::Sha512(Box::new(Sha512::new())),
+            ChecksumAlgorithm::XxHash128 => State::XxHash128(Box::new(Xxh3::new())),
+            ChecksumAlgorithm::XxHash3 => State::XxHash3(Box::new(Xxh3::new())),
+            ChecksumAlgorithm::XxHash64 => State::XxHash64(Xxh64::new(0)),
         };
         Self { algorithm, state }
     }
@@ -150,8 +207,12 @@ impl RunningChecksum {
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Crc(digest) => digest.update(bytes),
+            State::Md5(digest) => digest.update(bytes),
             State::Sha1(digest) => digest.update(bytes),
             State::Sha256(digest) => digest.update(bytes),
+            State::Sha512(digest) => digest.update(bytes),
+            State::XxHash128(digest) | State::XxHash3(digest) => digest.update(bytes),
+            State::XxHash64(digest) => digest.update(bytes),
         }
     }
 
@@ -163,8 +224,14 @@ impl RunningChecksum {
                 let number = digest.finalize().to_be_bytes();
                 number.iter().skip(number.len() - self.algorithm.length()).copied().collect()
             }
+            State::Md5(digest) => digest.finalize().to_vec(),
             State::Sha1(digest) => digest.finalize().to_vec(),
             State::Sha256(digest) => digest.finalize().to_vec(),
+            State::Sha512(digest) => digest.finalize().to_vec(),
+            // xxHash's canonical form is big-endian.
+            State::XxHash128(digest) => digest.digest128().to_be_bytes().to_vec(),
+            State::XxHash3(digest) => digest.digest().to_be_bytes().to_vec(),
+            State::XxHash64(digest) => digest.digest().to_be_bytes().to_vec(),
         };
         Checksum { algorithm: self.algorithm, bytes }
     }
@@ -176,13 +243,22 @@ mod tests {
 
     #[test]
     fn each_algorithm_gives_its_published_check_value() {
-        // The check values of the CRC catalogue, and of FIPS 180 computed with coreutils, for `123456789`.
+        // For `123456789`: the check values of the CRC catalogue, digests as coreutils and xxhsum compute them.
         for (algorithm, expected) in [
             (ChecksumAlgorithm::Crc32, "cbf43926"),
             (ChecksumAlgorithm::Crc32c, "e3069283"),
             (ChecksumAlgorithm::Crc64Nvme, "ae8b14860a799888"),
+            (ChecksumAlgorithm::Md5, "25f9e794323b453885f5181f1b624d0b"),
             (ChecksumAlgorithm::Sha1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
             (ChecksumAlgorithm::Sha256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
+            (
+                ChecksumAlgorithm::Sha512,
+                "d9e6762dd1c8eaf6d61b3c6192fc408d4d6d5f1176d0c29169bc24e71c3f274a\
+                 d27fcd5811b313d681f7e55ec02d73d499c95455b6b5bb503acf574fba8ffe85",
+            ),
+            (ChecksumAlgorithm::XxHash128, "33119477ede5dcd5e9716427681d5860"),
+            (ChecksumAlgorithm::XxHash3, "72dcb18b67a17dff"),
+            (ChecksumAlgorithm::XxHash64, "8cb841db40e6ae83"),
         ] {
             let mut running = RunningChecksum::new(algorithm);
             running.update(b"1234");

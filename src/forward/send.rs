@@ -57,11 +57,13 @@ enum Listeners {
     Nobody,
 }
 
-/// Whether the upstream takes a checksum that follows the data.
+/// Which checksums the upstream takes in a trailer, after the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trailers {
+    All,
+    /// Those of [`ChecksumAlgorithm::is_known_to_stores`].
+    KnownToStores,
     NotTaken,
-    Taken,
 }
 
 /// Object data for a permitted request.
@@ -293,10 +295,11 @@ impl Upstream {
 
     /// The client's checksum, where the upstream takes it.
     fn checksum<'a>(&self, payload: &'a Payload) -> Option<&'a Trailing> {
-        match self.trailers {
-            Trailers::NotTaken => None,
-            Trailers::Taken => payload.checksum.as_ref(),
-        }
+        payload.checksum.as_ref().filter(|checksum| match self.trailers {
+            Trailers::All => true,
+            Trailers::KnownToStores => checksum.algorithm().is_known_to_stores(),
+            Trailers::NotTaken => false,
+        })
     }
 
     /// The header for a checksum that is known beforehand.
@@ -428,12 +431,15 @@ mod tests {
     async fn a_checksum_goes_on_to_whoever_takes_it_in_the_safest_frame_that_the_way_needs() {
         let (here, elsewhere) = ("http://127.0.0.1:9000", "http://192.0.2.1:9000");
         let crc = Some(ChecksumAlgorithm::Crc32);
+        let newer = Some(ChecksumAlgorithm::XxHash3);
         let cases = [
-            (here, Trailers::Taken, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-            (here, Trailers::Taken, None, "UNSIGNED-PAYLOAD"),
+            (here, Trailers::KnownToStores, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, Trailers::KnownToStores, None, "UNSIGNED-PAYLOAD"),
+            (here, Trailers::KnownToStores, newer, "UNSIGNED-PAYLOAD"),
+            (here, Trailers::All, newer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
             (here, Trailers::NotTaken, crc, "UNSIGNED-PAYLOAD"),
-            (elsewhere, Trailers::Taken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
-            (elsewhere, Trailers::Taken, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (elsewhere, Trailers::KnownToStores, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+            (elsewhere, Trailers::KnownToStores, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
             (elsewhere, Trailers::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
         ];
         let progress = Arc::default();
@@ -444,7 +450,7 @@ mod tests {
             let said = |name: &str| head.headers.value(name).map(str::to_owned);
             assert_eq!(said("x-amz-content-sha256").as_deref(), Some(expected));
             assert_eq!(bytes, b"Welcome to Amazon S3.", "{expected}");
-            let passed_on = expected.ends_with("-TRAILER").then_some(ChecksumAlgorithm::Crc32);
+            let passed_on = algorithm.filter(|_| expected.ends_with("-TRAILER"));
             assert_eq!(checksum.map(|checksum| checksum.algorithm()), passed_on, "{endpoint} {trailers:?}");
             assert_eq!(said("x-amz-trailer").as_deref(), passed_on.map(ChecksumAlgorithm::header));
             let chunked = expected.starts_with("STREAMING-");
@@ -456,7 +462,7 @@ mod tests {
     #[tokio::test]
     async fn the_checksum_of_an_empty_object_goes_ahead_of_it() {
         let progress = Arc::default();
-        for (trailers, expected) in [(Trailers::Taken, Some("AAAAAA==")), (Trailers::NotTaken, None)] {
+        for (trailers, expected) in [(Trailers::KnownToStores, Some("AAAAAA==")), (Trailers::NotTaken, None)] {
             let payload = payload(b"", Some(ChecksumAlgorithm::Crc32));
             let request = upstream("http://127.0.0.1:9000", trailers).signed(put(), Some(payload), &progress, NOW);
             let (head, bytes, _) = read(request.expect("written")).await;
@@ -470,7 +476,8 @@ mod tests {
         let progress = Arc::default();
         let bytes = b"Welcome to Amazon S3.";
         let payload = Payload { digest: Some(Sha256::digest(bytes).into()), ..payload(bytes, None) };
-        let request = upstream("http://192.0.2.1:9000", Trailers::Taken).signed(put(), Some(payload), &progress, NOW);
+        let request =
+            upstream("http://192.0.2.1:9000", Trailers::KnownToStores).signed(put(), Some(payload), &progress, NOW);
         let (head, read, _) = read(request.expect("written")).await;
         let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
         assert_eq!((head.headers.value("x-amz-content-sha256"), read.as_slice()), (Some(digest), bytes.as_slice()));

@@ -301,6 +301,38 @@ fn sums_of_a_document_as_it_was_sent_are_not_passed_on() {
     assert_eq!(carried("POST /vault/k?uploadId=u", parts), ["x-amz-checksum-crc32"], "of the object");
 }
 
+const EVERY_KIND: [UpstreamKind; 5] =
+    [UpstreamKind::Aws, UpstreamKind::Ceph, UpstreamKind::Embedded, UpstreamKind::Generic, UpstreamKind::Minio];
+
+#[test]
+fn what_is_said_of_checksums_ends_here_where_the_operation_has_none() {
+    let said = [
+        ("x-amz-checksum-algorithm", "CRC32"),
+        ("x-amz-checksum-crc32", "AAAAAA=="),
+        ("x-amz-checksum-mode", "ENABLED"),
+        ("x-amz-checksum-type", "FULL_OBJECT"),
+        ("x-amz-checksum-xxhash3", "AAAAAAAAAAA="),
+        ("x-amz-sdk-checksum-algorithm", "CRC32"),
+    ];
+    for kind in EVERY_KIND {
+        let carried = |line: &str, body: &str| {
+            let request = ask(kind, line, &said, body).expect("understood");
+            let names = request.headers.iter().map(|(name, _)| name.as_str().to_owned());
+            names.filter(|name| name != "x-amz-checksum-xxhash3" || kind != UpstreamKind::Aws).collect::<Vec<_>>()
+        };
+        assert_eq!(carried("GET /vault/k", ""), ["x-amz-checksum-mode"], "{kind:?}");
+        for line in ["GET /vault?list-type=2", "GET /", "DELETE /vault/k", "DELETE /vault/k?tagging"] {
+            assert_eq!(carried(line, ""), [""; 0], "{kind:?} {line}");
+        }
+        assert_eq!(carried("PUT /vault/k", "content"), ["x-amz-checksum-crc32"], "{kind:?}");
+        assert_eq!(carried("PUT /vault/k?partNumber=1&uploadId=u", "content"), ["x-amz-checksum-crc32"], "{kind:?}");
+        let created = ["x-amz-checksum-algorithm", "x-amz-checksum-type"];
+        assert_eq!(carried("POST /vault/k?uploads", ""), created, "{kind:?}");
+        let unknown = [("x-amz-checksum-sha3", "AAAA")];
+        assert!(ask(kind, "PUT /vault/k", &unknown, "content").is_err(), "{kind:?}: it would be stored unverified");
+    }
+}
+
 #[test]
 fn a_customer_key_is_not_printed() {
     let key = [("x-amz-server-side-encryption-customer-key", "c2VjcmV0")];
@@ -336,6 +368,9 @@ fn a_presigned_url_may_carry_headers_in_its_query() {
         );
     }
     assert!(ask(CEPH, "PUT /vault/k?x-amz-acl=private", &[], "").is_err());
+    let checksum = "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32";
+    let request = ask(CEPH, &format!("PUT /vault/k?{signed}&{checksum}"), &[], "x").expect("understood");
+    assert_eq!((request.headers.len(), request.query.len()), (0, 0), "of a body that the signer did not have");
 }
 
 #[test]

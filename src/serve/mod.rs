@@ -378,7 +378,8 @@ fn kind(settings: &Settings) -> UpstreamKind {
 /// Stores that are not known to take a checksum after the data get the data alone.
 fn trailers(settings: &Settings) -> Trailers {
     match settings.upstream.profile {
-        UpstreamProfile::Aws | UpstreamProfile::Embedded | UpstreamProfile::Minio => Trailers::Taken,
+        UpstreamProfile::Aws => Trailers::All,
+        UpstreamProfile::Embedded | UpstreamProfile::Minio => Trailers::KnownToStores,
         UpstreamProfile::Ceph | UpstreamProfile::Generic => Trailers::NotTaken,
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
-use portcullis::authenticate::{EMPTY_SHA256, Scope, SigningKey};
+use portcullis::authenticate::{ChecksumAlgorithm, EMPTY_SHA256, RunningChecksum, Scope, SigningKey};
 use portcullis::config::UpstreamProfile;
 use portcullis::secret::Secret;
 use sha2::{Digest, Sha256};
@@ -83,6 +83,41 @@ async fn a_body_with_a_wrong_sum_never_completes() {
 }
 
 #[tokio::test]
+async fn every_checksum_is_verified_whether_or_not_the_store_knows_it() {
+    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let body = b"aaaa";
+    for algorithm in ChecksumAlgorithm::ALL {
+        let (right, wrong) = [body.as_slice(), b"bbbb"].map(|bytes| sum(algorithm, bytes)).into();
+        let (reply, stored) = put(&rig, object(4).header(algorithm.header(), &right)).await;
+        assert_eq!((reply.status, stored), (200, Some(body.to_vec())), "{algorithm:?} {reply:?}");
+        let passed_on = rig.upstream.mutations().remove(0).header(algorithm.header());
+        assert_eq!(passed_on, algorithm.is_known_to_stores().then_some(right.clone()), "{algorithm:?}");
+        let (reply, stored) = put(&rig, object(4).header(algorithm.header(), &wrong)).await;
+        assert_eq!((reply.said(), stored), ((400, "BadDigest".to_owned()), None), "{algorithm:?}");
+        let part = Ask::new("PUT /vault/k?partNumber=1&uploadId=u").body("aaaa").header(algorithm.header(), &wrong);
+        let (reply, stored) = put(&rig, part).await;
+        assert_eq!((reply.said(), stored), ((400, "BadDigest".to_owned()), None), "a part, {algorithm:?}");
+        for (trailer, expected) in [(right, (200, Some(()))), (wrong, (400, None))] {
+            rig.upstream.forget();
+            let form = Chunked::new(UNSIGNED_TRAILER, 4).trailer_of(algorithm, trailer);
+            let reply = exchange(rig.address, &form.bytes(&rig, body, |_| false)).await;
+            let stored = stored_at_all(&rig).await;
+            assert_eq!((reply.status, stored), expected, "a trailer, {algorithm:?} {reply:?}");
+        }
+    }
+}
+
+fn sum(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> String {
+    let mut running = RunningChecksum::new(algorithm);
+    running.update(bytes);
+    running.finish().text()
+}
+
+async fn stored_at_all(rig: &Rig) -> Option<()> {
+    stored(rig).await.map(drop)
+}
+
+#[tokio::test]
 async fn an_empty_body_with_a_wrong_sum_reaches_nothing() {
     let rig = Rig::start().await;
     let other = Ask::new("PUT /vault/k").header("content-length", "0").payload(Payload::Claimed("0".repeat(64)));
@@ -118,9 +153,13 @@ impl Chunked {
         Self { ask, trailer: None, signed: kind.starts_with("STREAMING-AWS4") }
     }
 
-    fn trailer(mut self, value: String) -> Self {
-        self.ask = self.ask.header("x-amz-trailer", "x-amz-checksum-crc32");
-        self.trailer = Some(("x-amz-checksum-crc32", value));
+    fn trailer(self, value: String) -> Self {
+        self.trailer_of(ChecksumAlgorithm::Crc32, value)
+    }
+
+    fn trailer_of(mut self, algorithm: ChecksumAlgorithm, value: String) -> Self {
+        self.ask = self.ask.header("x-amz-trailer", algorithm.header());
+        self.trailer = Some((algorithm.header(), value));
         self
     }
 
@@ -186,6 +225,7 @@ async fn chunks_that_are_right_arrive_as_the_data_in_them() {
             Chunked::new(SIGNED, length),
             Chunked::new(SIGNED_TRAILER, length).trailer(crc32(&body)),
             Chunked::new(UNSIGNED_TRAILER, length).trailer(crc32(&body)),
+            Chunked::new(UNSIGNED_TRAILER, length),
         ];
         for form in forms {
             rig.upstream.forget();
