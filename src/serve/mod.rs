@@ -230,7 +230,14 @@ async fn settle(
     let requests = recovered.open_intents.len();
     tracing::warn!(requests, "requests were under way when the gate ended; the store is asked what became of them");
     let recovered = pipeline::recover(&recovered.open_intents, journal, upstream, store, clock).await;
-    let pipeline::Recovered { done, not_done, unknown } = recovered.map_err(|_| StartFailure::JournalClosed)?;
+    let pipeline::Recovered { done, not_done, unknown } = match recovered {
+        Ok(recovered) => recovered,
+        Err(_) if journal.is_sound() => {
+            tracing::error!("there is no space to record what became of them; the next start asks again");
+            return Ok(());
+        }
+        Err(_) => return Err(StartFailure::JournalClosed),
+    };
     tracing::warn!(done, not_done, unknown, "what became of them is recorded");
     Ok(())
 }

@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, is_passing};
 use super::frame::{self, LONGEST_PAYLOAD, OVERHEAD};
 use super::replay::{self, Closed};
 use super::writer::{self, Blank, Writer};
@@ -27,12 +28,16 @@ pub struct Shared {
     /// Whether anything was appended since the last commit began.
     dirty: AtomicBool,
     open: AtomicBool,
+    /// Whether there is no next segment, and no space to make it; nothing of the one in use is in doubt.
+    paused: AtomicBool,
     durable: AtomicU64,
     progress: watch::Sender<Progress>,
     pub reserve: DiskFile,
     pub reason: Mutex<Option<String>>,
     /// How many records were not taken since the journal closed.
-    lost: AtomicU64,
+    pub lost: AtomicU64,
+    /// The record that says what the note in the reserve says; zero if there is none.
+    noted: AtomicU64,
     /// The last snapshot of the state that was appended since the journal was opened; zero before.
     pub snapshot: AtomicU64,
     /// The first sequence that is there, or will be.
@@ -63,7 +68,12 @@ enum Next {
     Failed,
     Making,
     Ready(Blank),
+    /// There was no space for it; the thread that makes it tries again.
+    Waiting,
 }
+
+/// How often a segment is tried again for which there was no space.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl Shared {
     pub fn new(directory: &Path, options: Options, writer: Writer, reserve: DiskFile, first: u64) -> Self {
@@ -79,11 +89,13 @@ impl Shared {
             next: Mutex::new(Next::Failed),
             made: Condvar::new(),
             open: AtomicBool::new(true),
+            paused: AtomicBool::new(false),
             durable: AtomicU64::new(durable),
             progress: watch::Sender::new(Progress { durable, open: true }),
             reserve,
             reason: Mutex::default(),
             lost: AtomicU64::new(0),
+            noted: AtomicU64::new(0),
             snapshot: AtomicU64::new(0),
             first: AtomicU64::new(first),
             removing: Mutex::default(),
@@ -98,14 +110,22 @@ impl Shared {
         }
         let leaf = frame::leaf(payload);
         let mut writer = lock(&self.writer);
-        if !self.is_open() {
+        let takes = match kind {
+            Kind::Event | Kind::Intent => self.is_open(),
+            Kind::Closing | Kind::Outcome(_) | Kind::State => self.is_sound(),
+        };
+        if !takes {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return Err(JournalClosed);
         }
         let length = u64::try_from(payload.len() + OVERHEAD).unwrap_or(u64::MAX);
-        let appended = self
-            .make_space(&mut writer, length)
-            .and_then(|()| writer.append(kind, payload, &leaf, self.durable.load(Ordering::Relaxed)));
+        let space = self.make_space(&mut writer, length, kind).map_err(|error| {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            // The segment in use was not touched, so that the journal can go on once there is space.
+            if is_passing(&error) { self.pause(&error) } else { self.close("write", &error, &writer) }
+        });
+        space?;
+        let appended = writer.append(kind, payload, &leaf, self.durable.load(Ordering::Relaxed));
         let sequence = appended.map_err(|error| {
             self.lost.fetch_add(1, Ordering::Relaxed);
             self.close("write", &error, &writer)
@@ -161,6 +181,7 @@ impl Shared {
         self.stopping.store(true, Ordering::SeqCst);
         lock(&self.wish).stop = true;
         self.bell.notify_one();
+        self.made.notify_all();
         // A file half made would be left behind to disturb whoever opens the journal next.
         drop(wait_while(&self.made, lock(&self.next), |next| matches!(next, Next::Making)));
     }
@@ -171,31 +192,110 @@ impl Shared {
         match *next {
             Next::Failed => *next = Next::Making,
             // Two that make one file would zero what the journal has written to it by then.
-            Next::Making | Next::Ready(_) => return,
+            Next::Making | Next::Ready(_) | Next::Waiting => return,
         }
         drop(next);
         let shared = Arc::clone(self);
-        let make = move || {
-            let size = writer::segment_size(&shared.options, 0);
-            let made = Blank::create(&shared.directory, &shared.options.disk, size, "next.partial");
-            let next = made.map_or_else(
-                |error| {
-                    tracing::error!(%error, "cannot make the journal's next segment");
-                    Next::Failed
-                },
-                Next::Ready,
-            );
-            *lock(&shared.next) = next;
-            shared.made.notify_all();
-        };
+        let make = move || shared.make_next();
         if std::thread::Builder::new().name("journal-prepare".to_owned()).spawn(make).is_err() {
             *lock(&self.next) = Next::Failed;
             self.made.notify_all();
         }
     }
 
+    /// Makes the next segment, and waits for space where there is none.
+    fn make_next(self: &Arc<Self>) {
+        let mut told = false;
+        loop {
+            let size = writer::segment_size(&self.options, 0);
+            let made = Blank::create(&self.directory, &self.options.disk, size, "next.partial");
+            let waits = made.as_ref().is_err_and(is_passing) && !self.is_stopping();
+            let mut next = lock(&self.next);
+            *next = match made {
+                Ok(blank) => Next::Ready(blank),
+                Err(_) if waits => Next::Waiting,
+                Err(_) => Next::Failed,
+            };
+            self.made.notify_all();
+            if !waits {
+                let ready = matches!(*next, Next::Ready(_));
+                drop(next);
+                return if ready { self.resume() } else { tracing::error!("cannot make the journal's next segment") };
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!(bytes = size, "there is no space for the journal's next segment; it is tried again");
+            }
+            let waited = self.made.wait_timeout_while(next, RETRY, |_| !self.is_stopping());
+            *waited.map_or_else(|poisoned| poisoned.into_inner().0, |(next, _)| next) = Next::Making;
+        }
+    }
+
+    /// Takes records no more until there is a next segment.
+    fn pause(self: &Arc<Self>, error: &io::Error) -> JournalClosed {
+        let next = lock(&self.next);
+        // What makes the segment says so under this lock, and looks at the flag after that.
+        let paused = !matches!(*next, Next::Ready(_)) && !self.paused.swap(true, Ordering::SeqCst);
+        drop(next);
+        if paused {
+            tracing::error!(%error, "the journal takes no records until there is space for its next segment");
+            self.note_pause();
+            self.prepare_next();
+        }
+        JournalClosed
+    }
+
+    /// Takes records again, the first of which says how many are missing.
+    fn resume(self: &Arc<Self>) {
+        if !self.paused.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        tracing::warn!(lost, "the journal takes records again");
+        let noted = self.record_closing(&Closed { reason: self.reason_of_pause(), lost: Some(lost) });
+        if noted.is_err() {
+            self.lost.fetch_add(lost, Ordering::Relaxed);
+            tracing::error!("cannot record how many records are missing");
+        }
+    }
+
+    /// Makes a record of why no records were taken, and how many those were; the commit that makes it durable empties the
+    /// reserve.
+    pub fn record_closing(self: &Arc<Self>, closed: &Closed) -> Result<u64, JournalClosed> {
+        let payload = serde_json::json!({ "reason": closed.reason, "lost": closed.lost }).to_string();
+        let sequence = self.append(Kind::Closing, payload.as_bytes())?;
+        self.noted.store(sequence, Ordering::SeqCst);
+        Ok(sequence)
+    }
+
+    /// Empties the reserve once what it says is a durable record.
+    fn clear_note(&self) {
+        let noted = self.noted.load(Ordering::SeqCst);
+        if noted == 0 || noted > self.durable_sequence() {
+            return;
+        }
+        self.noted.store(0, Ordering::SeqCst);
+        if let Err(error) = replay::clear_note(&self.reserve) {
+            tracing::error!(%error, "why records are missing will be recorded twice");
+        }
+    }
+
+    fn reason_of_pause(&self) -> String {
+        lock(&self.reason).clone().unwrap_or_else(|| replay::NO_SPACE.to_owned())
+    }
+
+    /// Notes that records are missing, in case this process ends before there is space.
+    fn note_pause(&self) {
+        let closed = Closed { reason: self.reason_of_pause(), lost: Some(self.lost.load(Ordering::Relaxed)) };
+        if let Err(error) = replay::note_closing(&self.reserve, &closed) {
+            tracing::error!(%error, "cannot note that the journal takes no records");
+        }
+    }
+
     /// Adds to the note why the journal closed how much it did not take since.
     pub fn note_losses(&self) {
+        if self.is_sound() && self.paused.load(Ordering::SeqCst) {
+            return self.note_pause();
+        }
         let Some(reason) = lock(&self.reason).clone() else { return };
         let closed = Closed { reason, lost: Some(self.lost.load(Ordering::Relaxed)) };
         if let Err(error) = replay::note_closing(&self.reserve, &closed) {
@@ -226,7 +326,13 @@ impl Shared {
         if snapshot > durable { 0 } else { current.min(open).min(snapshot) }
     }
 
+    /// Whether records are taken now.
     pub fn is_open(&self) -> bool {
+        self.is_sound() && !self.paused.load(Ordering::SeqCst)
+    }
+
+    /// Whether records are taken again once there is space, if not now.
+    pub fn is_sound(&self) -> bool {
         self.open.load(Ordering::SeqCst)
     }
 
@@ -249,20 +355,21 @@ impl Shared {
         let (current, sequence) = (Arc::clone(&writer.file), writer.sequence);
         let unsynced = std::mem::take(&mut writer.unsynced);
         drop(writer);
-        if !self.is_open() || (sequence == self.durable_sequence() && unsynced.name.is_none()) {
+        if !self.is_sound() || (sequence == self.durable_sequence() && unsynced.name.is_none()) {
             return;
         }
         // Old segments first: nobody may find a later record without those before it.
         let synced = unsynced.files.iter().chain([&current]).try_for_each(|file| file.sync()).and_then(|()| {
             unsynced.name.map_or(Ok(()), |first| {
                 self.options.disk.sync_directory(&self.directory)?;
-                replay::pin(&self.directory, first)
+                self.pin(first)
             })
         });
         match synced {
             Ok(()) => {
                 self.durable.store(sequence, Ordering::SeqCst);
                 self.progress.send_modify(|progress| progress.durable = sequence);
+                self.clear_note();
             }
             Err(error) => {
                 let writer = lock(&self.writer);
@@ -271,16 +378,36 @@ impl Shared {
         }
     }
 
-    fn make_space(self: &Arc<Self>, writer: &mut Writer, frame: u64) -> io::Result<()> {
-        if writer.holds(frame) {
+    /// Pins the newest segment; where there is no space for that, with the next commit.
+    fn pin(&self, first: u64) -> io::Result<()> {
+        match replay::pin(&self.directory, first) {
+            // All that the segments hold is synced. Until it is pinned, the loss of the whole newest one would not show.
+            Err(error) if is_passing(&error) => {
+                tracing::debug!(%error, "the journal's newest segment is not pinned yet");
+                lock(&self.writer).unsynced.name.get_or_insert(first);
+                Ok(())
+            }
+            pinned => pinned,
+        }
+    }
+
+    /// Sees to it that the segment in use has room for a frame, without a change to what is written.
+    fn make_space(self: &Arc<Self>, writer: &mut Writer, frame: u64, kind: Kind) -> io::Result<()> {
+        if writer.holds(frame + writer.kept_for(kind)) {
             return Ok(());
         }
         let mut next = wait_while(&self.made, lock(&self.next), |next| matches!(next, Next::Making));
-        let ready = std::mem::replace(&mut *next, Next::Failed);
+        if writer.holds(frame) && (writer.kept_for(kind) == 0 || matches!(*next, Next::Ready(_))) {
+            return Ok(());
+        }
+        let ready = match &*next {
+            Next::Waiting => return Err(io::ErrorKind::StorageFull.into()),
+            Next::Failed | Next::Making | Next::Ready(_) => std::mem::replace(&mut *next, Next::Failed),
+        };
         drop(next);
         let blank = match ready {
             Next::Ready(blank) if blank.holds(frame) => blank,
-            Next::Failed | Next::Making | Next::Ready(_) => {
+            Next::Failed | Next::Making | Next::Ready(_) | Next::Waiting => {
                 let size = writer::segment_size(&self.options, frame);
                 Blank::create(&self.directory, &self.options.disk, size, "late.partial")?
             }

@@ -23,6 +23,8 @@ pub enum Disk {
 #[derive(Debug, Default)]
 pub struct Faults {
     pub fail_creates: AtomicBool,
+    /// Files cannot be made for want of space.
+    pub full: AtomicBool,
     pub fail_syncs: AtomicBool,
     pub fail_writes: AtomicBool,
     /// How many syncs of files have succeeded.
@@ -50,9 +52,32 @@ impl Disk {
         self.check(|faults| &faults.fail_creates)?;
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
         let file = DiskFile { file, disk: self.clone() };
-        file.zero(0, size)?;
-        file.file.sync_all()?;
-        Ok(file)
+        match self.check_space().and_then(|()| file.zero(0, size)).and_then(|()| file.file.sync_all()) {
+            Ok(()) => Ok(file),
+            Err(error) => {
+                // Half a file would keep the space that others need.
+                drop(std::fs::remove_file(path));
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a file of zeroes like [`Disk::create`], and leaves some space of the file system to others.
+    pub fn create_within_space(&self, path: &Path, size: u64) -> io::Result<DiskFile> {
+        let directory = path.parent().unwrap_or(path);
+        if free_space(directory)? < size.saturating_add(LEFT_TO_OTHERS) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.create(path, size)
+    }
+
+    fn check_space(&self) -> io::Result<()> {
+        match self {
+            Self::Faulty(faults) if faults.full.load(Ordering::SeqCst) => Err(io::ErrorKind::StorageFull.into()),
+            Self::Faulty(_) | Self::Real => Ok(()),
+            #[cfg(feature = "bench-memory-journal")]
+            Self::Memory(_) => Ok(()),
+        }
     }
 
     /// Opens a file that is there.
@@ -77,6 +102,23 @@ impl Disk {
             Self::Memory(_) => Ok(()),
         }
     }
+}
+
+/// What the journal's next segment leaves of the disk, for the state, the history and the notes of a close.
+const LEFT_TO_OTHERS: u64 = 2 * 1024 * 1024;
+
+/// Bytes that this process can still write to the file system of a directory.
+pub fn free_space(directory: &Path) -> io::Result<u64> {
+    let facts = rustix::fs::statvfs(directory)?;
+    Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
+/// True for an error that says nothing of the file and goes away by itself: no space, no memory, no descriptors.
+pub fn is_passing(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let of_space =
+        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory);
+    of_space || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 impl DiskFile {

@@ -155,9 +155,14 @@ impl Journal {
         Sequence(self.shared.first.load(Ordering::SeqCst))
     }
 
-    /// Whether the journal still takes records.
+    /// Whether the journal takes records now.
     pub fn is_open(&self) -> bool {
         self.shared.is_open()
+    }
+
+    /// Whether the journal takes records, now or as soon as there is space again.
+    pub fn is_sound(&self) -> bool {
+        self.shared.is_sound()
     }
 
     /// Why the journal closed.
@@ -178,13 +183,19 @@ impl Journal {
 
 /// Makes the reason why the journal closed a record, and only then forgets it.
 fn note_closing(shared: &Arc<Shared>, closed: &Closed) -> io::Result<()> {
-    let payload = serde_json::json!({ "reason": closed.reason, "lost": closed.lost }).to_string();
-    let sequence = shared.append(Kind::Closing, payload.as_bytes()).map_err(io::Error::other)?;
-    shared.commit();
-    if shared.durable_sequence() < sequence {
-        return Err(io::Error::other(JournalClosed));
+    match shared.record_closing(closed) {
+        Ok(sequence) => {
+            shared.commit();
+            if shared.durable_sequence() < sequence { Err(io::Error::other(JournalClosed)) } else { Ok(()) }
+        }
+        // A full disk ends no start: it is recorded as soon as there is space.
+        Err(JournalClosed) if shared.is_sound() => {
+            shared.lost.fetch_add(closed.lost.unwrap_or(0), Ordering::Relaxed);
+            *shared.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(closed.reason.clone());
+            Ok(())
+        }
+        Err(closed) => Err(io::Error::other(closed)),
     }
-    replay::clear_note(&shared.reserve)
 }
 
 impl Drop for Journal {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::base::{self, Base};
-use super::disk::DiskFile;
+use super::disk::{DiskFile, is_passing};
 use super::frame::{self, Chain, Damage, Header};
 use super::segment::{self, Carried, SEGMENT_HEADER, Segment, Step};
 use super::verify::{self, Look};
@@ -82,7 +82,7 @@ pub fn restore(directory: &Path, options: &Options) -> Result<Restored, JournalE
     }
     let first = base::first_of(base.as_ref());
     let firsts = segment::list(directory)?;
-    if note.is_some() {
+    if note.as_ref().is_some_and(|closed| closed.reason != NO_SPACE) {
         rewrite(directory, options, &firsts).map_err(failed)?;
     }
     let pinned = pinned(directory)?;
@@ -101,7 +101,10 @@ pub fn restore(directory: &Path, options: &Options) -> Result<Restored, JournalE
         (None, _) => begin(directory, options).map_err(failed)?,
     };
     options.disk.sync_directory(directory).map_err(failed)?;
-    pin(directory, writer.header.first).map_err(failed)?;
+    match pin(directory, writer.header.first) {
+        Err(error) if pinned > 0 && is_passing(&error) => {}
+        done => done.map_err(failed)?,
+    }
     let recovered = replay.recovered(note);
     Ok(Restored { writer, recovered, reserve, first })
 }
@@ -410,6 +413,9 @@ fn pinned(directory: &Path) -> Result<u64, JournalError> {
     };
     text.strip_suffix('\n').and_then(|digits| digits.parse().ok()).ok_or(JournalError::Header { file: path })
 }
+
+/// The reason of a journal that waited for space: of what it wrote nothing is in doubt.
+pub const NO_SPACE: &str = "there was no space for the next segment";
 
 const RESERVE: u64 = 64 * 1024;
 const NOTE: &[u8; 8] = b"closed: ";

@@ -614,3 +614,79 @@ fn old_segments_are_told_by_when_they_were_written() {
     assert_eq!(journal.written_since(SystemTime::UNIX_EPOCH), Ok(Sequence::new(1)));
     assert_eq!(journal.written_since(SystemTime::now() + Duration::from_secs(60)), Ok(Sequence::new(101)));
 }
+
+/// Fills the segments that there are, and one record more.
+fn until_full(journal: &Journal) -> usize {
+    (1..).find(|number| journal.append(Kind::Event, text(*number).as_bytes()).is_err()).expect("an end")
+}
+
+#[test]
+fn a_journal_without_space_takes_records_again_once_there_is_some_and_says_how_many_are_missing() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    let intent = journal.append(Kind::Intent, b"begun").expect("taken");
+    faults.full.store(true, Ordering::SeqCst);
+    let count = until_full(&journal);
+    assert!(!journal.is_open() && journal.is_sound());
+    assert_eq!(journal.append(Kind::Intent, b"a mutation"), Err(JournalClosed));
+    // What was begun ends all the same, and what was taken becomes durable.
+    let outcome = journal.append(Kind::Outcome(intent), b"done").expect("taken");
+    wait(journal.durable(outcome)).expect("durable");
+    faults.full.store(false, Ordering::SeqCst);
+    while !journal.is_open() {
+        std::thread::yield_now();
+    }
+    wait(journal.record(Kind::Event, b"after")).expect("taken");
+    drop(journal);
+    let read = payloads(&place);
+    let closing = read.iter().find(|payload| payload.contains("no space")).expect("a record of it");
+    assert!(closing.contains("\"lost\":2"), "{closing}");
+    assert!(read.iter().any(|payload| payload == "after") && read.len() > count, "{read:?}");
+    let (_journal, recovered) = open(&place);
+    assert_eq!((recovered.closed_because, recovered.open_intents), (None, Vec::new()));
+}
+
+#[test]
+fn a_start_on_a_full_disk_waits_for_space_and_then_says_what_is_missing() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    faults.full.store(true, Ordering::SeqCst);
+    until_full(&journal);
+    drop(journal);
+    let (journal, recovered) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    assert_eq!(recovered.closed_because.map(|closed| closed.lost), Some(Some(1)));
+    while journal.append(Kind::Event, &[b'x'; 600]).is_ok() {}
+    assert!(!journal.is_open() && journal.is_sound());
+    faults.full.store(false, Ordering::SeqCst);
+    while !journal.is_open() {
+        std::thread::yield_now();
+    }
+    wait(journal.record(Kind::Event, b"after")).expect("taken");
+    drop(journal);
+    assert_eq!(payloads(&place).iter().filter(|payload| payload.contains("no space")).count(), 2);
+    assert_eq!(open(&place).1.closed_because, None);
+}
+
+#[test]
+fn nothing_is_left_of_a_segment_for_which_there_was_no_space() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
+    faults.full.store(true, Ordering::SeqCst);
+    until_full(&journal);
+    let partial = |name: &str| place.path().join(name).exists();
+    assert!(!partial("late.partial") && !partial("next.partial"));
+}
+
+#[test]
+fn only_errors_of_space_memory_and_descriptors_pass() {
+    use rustix::io::Errno;
+    for passing in [Errno::NOSPC, Errno::DQUOT, Errno::MFILE, Errno::NFILE, Errno::NOMEM] {
+        assert!(disk::is_passing(&passing.into()), "{passing}");
+    }
+    for lasting in [Errno::IO, Errno::ROFS, Errno::NOENT, Errno::BADF, Errno::FBIG] {
+        assert!(!disk::is_passing(&lasting.into()), "{lasting}");
+    }
+}

@@ -55,7 +55,7 @@ impl Blank {
     /// Makes a file of zeroes in the directory.
     pub fn create(directory: &Path, disk: &Disk, size: u64, name: &str) -> io::Result<Self> {
         let path = directory.join(name);
-        let file = disk.create(&path, size)?;
+        let file = disk.create_within_space(&path, size)?;
         Ok(Self { file, path, size })
     }
 
@@ -79,6 +79,9 @@ impl Blank {
         Ok((Arc::new(self.file), header))
     }
 }
+
+/// A hundred outcomes or so of requests that are under way when the space ends.
+const KEPT_AT_END: u64 = 256 * 1024;
 
 /// A segment that has a header and a name.
 pub type Begun = (Arc<DiskFile>, SegmentHeader);
@@ -108,6 +111,14 @@ impl Writer {
     /// Whether a frame of this length fits into the segment in use.
     pub fn holds(&self, frame: u64) -> bool {
         self.position + frame <= self.header.size
+    }
+
+    /// The end of a segment that is kept, while there is no next one, for what ends or protects what was begun before.
+    pub fn kept_for(&self, kind: Kind) -> u64 {
+        match kind {
+            Kind::Event | Kind::Intent => KEPT_AT_END.min(self.header.size / 16),
+            Kind::Closing | Kind::Outcome(_) | Kind::State => 0,
+        }
     }
 
     /// Goes on in a new segment.
