@@ -105,6 +105,39 @@ pub fn assess(request: Box<Request>, caller: &Caller, bucket: BucketState, offer
     }
 }
 
+/// What is certain of a verdict before the upstream is asked and before a lease is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foresight {
+    /// The offered code is looked at, whatever the upstream says of the bucket.
+    Code,
+    /// Nothing stands in the way, or it depends on what the upstream says.
+    Open,
+    /// It is refused, whatever the upstream says.
+    Refusal,
+}
+
+/// Judges one request by what is remembered of the bucket alone.
+pub fn foresee(request: &Request, caller: &Caller, bucket: BucketState, offer: &Offer, rules: Rules) -> Foresight {
+    let offered = match offer {
+        Offer::Malformed(_) => return Foresight::Refusal,
+        Offer::Absent => false,
+        Offer::Codes(_) => true,
+    };
+    if is_reserved(request, &caller.principal, bucket) {
+        return Foresight::Refusal;
+    }
+    // The most harmless that the upstream could say, so that what is refused here is refused in any case.
+    let harmless = BucketState { versioning: Versioning::Enabled, lifecycle: Lifecycle::Absent, ..bucket };
+    match (need(request, harmless, offered, rules), &caller.principal) {
+        (Need::Nothing, _) | (Need::Owner, Principal::Root) => Foresight::Open,
+        (Need::Never(_), _) | (Need::Owner, Principal::User(_)) => Foresight::Refusal,
+        (Need::Code(_), _) => match looks_at_codes(caller, offered, rules) {
+            Ok(()) => Foresight::Code,
+            Err(_) => Foresight::Refusal,
+        },
+    }
+}
+
 /// Whether a trail's bucket is asked for what it is not there for: root reads it and sets its versioning, by
 /// the rules of every bucket, and nobody does anything else. A copy reads its source, and a configuration that has the
 /// store write logs, replicas or reports somewhere writes there.
@@ -141,16 +174,21 @@ fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) ->
 /// Whether this caller's offer is looked at. Root comes before the code, so that nobody else can
 /// spend or probe root's codes; a presigned URL carries no second factor, whoever uses it.
 pub fn takes_code(caller: &Caller, offer: Option<Codes>, rules: Rules) -> Result<Codes, Refusal> {
-    let offer = match (caller.form, offer) {
-        (Form::QueryString, _) | (Form::AuthHeader, None) => return Err(Refusal::MfaRequired),
-        (Form::AuthHeader, Some(codes)) => codes,
-    };
+    looks_at_codes(caller, offer.is_some(), rules)?;
+    offer.ok_or(Refusal::MfaRequired)
+}
+
+fn looks_at_codes(caller: &Caller, offered: bool, rules: Rules) -> Result<(), Refusal> {
+    match (caller.form, offered) {
+        (Form::QueryString, _) | (Form::AuthHeader, false) => return Err(Refusal::MfaRequired),
+        (Form::AuthHeader, true) => {}
+    }
     match caller.principal {
         Principal::Root => {}
         Principal::User(_) => return Err(Refusal::NotBucketOwner),
     }
     match (caller.transport, rules.loopback_is_secure) {
-        (Transport::Tls, _) | (Transport::Loopback, LoopbackTrust::Trusted) => Ok(offer),
+        (Transport::Tls, _) | (Transport::Loopback, LoopbackTrust::Trusted) => Ok(()),
         (Transport::Plain, _) | (Transport::Loopback, LoopbackTrust::TlsOnly) => Err(Refusal::InsecureTransport),
     }
 }

@@ -7,6 +7,6 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use assess::{Caller, LoopbackTrust, Profile, Replication, Rules, assess, takes_code};
+pub use assess::{Caller, Foresight, LoopbackTrust, Profile, Replication, Rules, assess, foresee, takes_code};
 pub use state::{BucketState, Lifecycle, MfaDelete, Name, Use, Versioning};
 pub use verdict::{Challenge, MFA_REQUIRED, Permit, Refusal, StateChange, Verdict};

@@ -142,6 +142,57 @@ fn every_combination_has_its_answer() {
 }
 
 #[test]
+fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
+    let versionings = [
+        Versioning::Enabled,
+        Versioning::EnabledWithExclusions,
+        Versioning::Never,
+        Versioning::Suspended,
+        Versioning::Unread,
+    ];
+    let callers = [
+        root(),
+        user(),
+        Caller { form: Form::QueryString, ..root() },
+        Caller { transport: Transport::Plain, ..root() },
+        Caller { transport: Transport::Tls, ..user() },
+    ];
+    let (mut refused, mut codes) = (0, 0);
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for (usage, name) in [(Use::Data, Name::Free), (Use::Data, Name::Buried), (Use::Trail, Name::Free)] {
+                for (hazard_name, hazard) in hazards() {
+                    for caller in &callers {
+                        for (offer_name, offer) in offers() {
+                            let known = BucketState { usage, name, ..bucket(mfa_delete, Versioning::Unread) };
+                            let asked = request(hazard, Document::None);
+                            let foresight = foresee(&asked, caller, known, &offer, rules(profile));
+                            for versioning in versionings {
+                                for lifecycle in [Lifecycle::Absent, Lifecycle::Present, Lifecycle::Unread] {
+                                    let state = BucketState { versioning, lifecycle, ..known };
+                                    let asked = request(hazard, Document::None);
+                                    let verdict = assess(asked, caller, state, offer.clone(), rules(profile));
+                                    let holds = match foresight {
+                                        Foresight::Open => true,
+                                        Foresight::Refusal => matches!(verdict, Verdict::Refuse(_)),
+                                        Foresight::Code => matches!(verdict, Verdict::Verify(_)),
+                                    };
+                                    let said = word(&verdict);
+                                    assert!(holds, "{hazard_name} {offer_name} {state:?}: {foresight:?}, then {said}");
+                                }
+                            }
+                            refused += i32::from(foresight == Foresight::Refusal);
+                            codes += i32::from(foresight == Foresight::Code);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 1000 && codes > 10, "{refused} {codes}");
+}
+
+#[test]
 fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
     let mut table = String::new();
     let cases = [

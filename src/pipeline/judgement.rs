@@ -1,9 +1,15 @@
 //! What the gate made of a request, and how the record tells it.
 
-use crate::audit::{MfaFacts, MfaResult};
-use crate::gate::{BucketState, Permit, Refusal};
-use crate::mfa::{Fault, Offer};
+use super::Gate;
+use super::protection::Held;
+use crate::audit::{Draft, MfaFacts, MfaResult};
+use crate::clock::Timestamp;
+use crate::failure::Failure;
+use crate::gate::{self, BucketState, Caller, Foresight, Permit, Refusal, Verdict};
+use crate::mfa::{Codes, Fault, Offer, Proof};
 use crate::names::DeviceSerial;
+use crate::operation::Request;
+use crate::store::SpendError;
 
 /// What the gate made of a request.
 pub(super) enum Judged {
@@ -12,6 +18,59 @@ pub(super) enum Judged {
     /// The code was right; the bucket's own state may forbid it even so.
     Proved(Result<Permit, Refusal>),
     Refused(Refusal),
+}
+
+impl Gate {
+    /// Judges a request. The permit comes with the lease that keeps true what it was judged by.
+    pub(super) async fn judge(
+        &self,
+        request: Box<Request>,
+        caller: &Caller,
+        offer: Offer,
+        draft: &mut Draft,
+        now: Timestamp,
+    ) -> Result<(Permit, Held), Failure> {
+        let offered = Offered::of(&offer);
+        let remembered = self.protection.remembered(&request);
+        // Codes queue for their device, and what is refused has nothing to wait for. Neither may keep others from the
+        // bucket meanwhile, so both come before the lease, and what is judged then is judged by it once more.
+        let (spent, held) = match (gate::foresee(&request, caller, remembered, &offer, self.rules), &offer) {
+            (Foresight::Refusal, _) => (None, Held::without_lease(remembered)),
+            (Foresight::Code, Offer::Codes(codes)) => match Box::pin(self.spend(codes, caller, now)).await? {
+                Ok(proof) => (Some(Ok(proof)), self.protection.hold(&request, now).await?),
+                Err(fault) => (Some(Err(fault)), Held::without_lease(remembered)),
+            },
+            (Foresight::Code | Foresight::Open, _) => (None, self.protection.hold(&request, now).await?),
+        };
+        let judged = match gate::assess(request, caller, held.state, offer, self.rules) {
+            Verdict::Forward(permit) => Judged::Free(permit),
+            Verdict::Refuse(refusal) => Judged::Refused(refusal),
+            Verdict::Verify(challenge) => {
+                let spent = match spent {
+                    Some(spent) => spent,
+                    None => Box::pin(self.spend(challenge.offer(), caller, now)).await?,
+                };
+                match spent {
+                    Ok(proof) => Judged::Proved(challenge.meet(proof)),
+                    Err(fault) => Judged::Refused(challenge.fail(fault)),
+                }
+            }
+        };
+        draft.judged(offered.told(held.state, &judged));
+        Ok((judged.permit().map_err(Failure::Refused)?, held))
+    }
+
+    /// Takes a code; it is spent, durably, before anything else happens.
+    async fn spend(&self, codes: &Codes, caller: &Caller, now: Timestamp) -> Result<Result<Proof, Fault>, Failure> {
+        match self.store.spend(codes, &caller.principal, now).await {
+            Ok(proof) => Ok(Ok(proof)),
+            Err(SpendError::Fault(fault)) => Ok(Err(fault)),
+            Err(SpendError::Store(error)) => {
+                tracing::error!(%error, "a code cannot be judged");
+                Err(Failure::Unrecorded)
+            }
+        }
+    }
 }
 
 /// What a client offered, before the gate takes it.

@@ -24,15 +24,14 @@ use crate::authenticate::{self, Intake, Keyring, Payload, Realm, Signed};
 use crate::clock::{Clock, Timestamp};
 use crate::failure::Failure;
 use crate::forward::{self, Answer, Upstream};
-use crate::gate::{self, Caller, Challenge, Permit, Rules, Verdict};
+use crate::gate::{Caller, Permit, Rules};
 use crate::mfa::Offer;
 use crate::operation::{self, Access, Action, Expects, Routed, Routing, Support, Unclear};
-use crate::store::{SpendError, Store};
+use crate::store::Store;
 use crate::wire::{
     Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
 };
 use ending::Ending;
-use judgement::{Judged, Offered};
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};
 
@@ -216,16 +215,8 @@ impl Gate {
         let request = routed.complete(document).map_err(unclear)?;
         ending::describe(draft, &request);
         self.expect_owner(&request)?;
-        let held = self.protection.hold(&request, now).await?;
         let offer = Offer::parse(head.headers.value("x-amz-mfa"));
-        let offered = Offered::of(&offer);
-        let judged = match gate::assess(request, &caller, held.state, offer, self.rules) {
-            Verdict::Forward(permit) => Judged::Free(permit),
-            Verdict::Refuse(refusal) => Judged::Refused(refusal),
-            Verdict::Verify(challenge) => Box::pin(self.second_factor(challenge, &caller, now)).await?,
-        };
-        draft.judged(offered.told(held.state, &judged));
-        let permit = judged.permit().map_err(Failure::Refused)?;
+        let (permit, mut held) = self.judge(request, &caller, offer, draft, now).await?;
         let digest = match signed.payload {
             Payload::Digest(digest) => Some(digest),
             Payload::Chunked(_) | Payload::Unsigned => None,
@@ -243,24 +234,12 @@ impl Gate {
             intended.or_else(|_| duty.lost(Failure::Unrecorded))?;
         }
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
-        self.protection.before(permit.request(), change, now).await?;
+        self.protection.before(permit.request(), change, &mut held, now).await?;
         let answer = self.forward(permit, payload, digest, &held, now).await;
         if let Some(bucket) = bucket {
-            self.protection.after(&bucket, change, held.state, Agreed::of(&answer), now).await?;
+            self.protection.after(&bucket, change, &mut held, Agreed::of(&answer), now).await?;
         }
         answer
-    }
-
-    /// Takes the code of a challenge; it is spent, durably, before anything else happens.
-    async fn second_factor(&self, challenge: Challenge, caller: &Caller, now: Timestamp) -> Result<Judged, Failure> {
-        match self.store.spend(challenge.offer(), &caller.principal, now).await {
-            Ok(proof) => Ok(Judged::Proved(challenge.meet(proof))),
-            Err(SpendError::Fault(fault)) => Ok(Judged::Refused(challenge.fail(fault))),
-            Err(SpendError::Store(error)) => {
-                tracing::error!(%error, "a code cannot be judged");
-                Err(Failure::Unrecorded)
-            }
-        }
     }
 
     async fn forward(

@@ -1,4 +1,7 @@
 //! Leases: a bucket's state holds still while a request that was judged by it is under way.
+//!
+//! Readers and writers of a bucket get their leases in the order in which they asked, so that neither a stream of uploads
+//! keeps root's change waiting nor the other way round.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,11 +33,11 @@ pub struct Observed {
     place: Place,
 }
 
-/// Leave to change a bucket's state; when it is dropped the bucket has a new generation.
+/// Leave to change a bucket's state; when it is dropped after a change the bucket has a new generation.
 #[derive(Debug)]
 pub struct WriteLease {
     // Before the lock is let go, so that no reader meets the old generation after the change.
-    _change: Change,
+    change: Change,
     _guard: OwnedRwLockWriteGuard<()>,
     place: Place,
 }
@@ -63,10 +66,18 @@ struct Place {
     bucket: BucketName,
 }
 
+/// Gives the bucket a new generation when it is dropped, if anything changed.
 #[derive(Debug)]
 struct Change {
     leases: Leases,
     bucket: BucketName,
+    extent: Extent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    Nothing,
+    Something,
 }
 
 impl Leases {
@@ -80,7 +91,8 @@ impl Leases {
     pub async fn write(&self, bucket: &BucketName) -> WriteLease {
         let (lock, place) = self.enter(bucket);
         let guard = lock.write_owned().await;
-        WriteLease { _change: Change { leases: self.clone(), bucket: bucket.clone() }, _guard: guard, place }
+        let change = Change { leases: self.clone(), bucket: bucket.clone(), extent: Extent::Nothing };
+        WriteLease { change, _guard: guard, place }
     }
 
     /// Begins to look out for changes of the bucket.
@@ -133,6 +145,17 @@ impl ReadLease {
 }
 
 impl WriteLease {
+    /// Says that what requests are judged by may change from now on. Until then the lease leaves no trace: a request that
+    /// is refused must not withdraw the uploads of others.
+    pub fn begin_change(&mut self) {
+        self.change.extent = Extent::Something;
+    }
+
+    /// Says that it is certain that nothing changed.
+    pub fn nothing_changed(&mut self) {
+        self.change.extent = Extent::Nothing;
+    }
+
     /// The generation before the change.
     pub fn generation(&self) -> Generation {
         self.place.leases.generation(&self.place.bucket)
@@ -141,6 +164,9 @@ impl WriteLease {
 
 impl Drop for Change {
     fn drop(&mut self) {
+        if self.extent == Extent::Nothing {
+            return;
+        }
         let mut table = self.leases.table();
         table.newest += 1;
         let newest = table.newest;
@@ -182,6 +208,12 @@ mod tests {
         }
     }
 
+    /// Changes the bucket under a write lease that is free.
+    fn change(leases: &Leases, name: &str) {
+        let mut lease = ready(leases.write(&bucket(name))).expect("free");
+        lease.begin_change();
+    }
+
     #[test]
     fn readers_share_and_a_writer_waits_for_them() {
         let leases = Leases::default();
@@ -196,13 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_changes_with_the_write_lease_and_never_returns() {
+    fn a_generation_changes_with_a_change_and_never_returns() {
         let leases = Leases::default();
         let before = leases.generation(&bucket("vault"));
         let lease = ready(leases.read(&bucket("vault"))).expect("free");
         assert_eq!(lease.generation(), before);
         drop(lease);
-        drop(ready(leases.write(&bucket("vault"))).expect("free"));
+        change(&leases, "vault");
         assert_ne!(leases.generation(&bucket("vault")), before);
         drop(ready(leases.read(&bucket("other"))));
         assert_ne!(leases.generation(&bucket("vault")), before);
@@ -212,9 +244,9 @@ mod tests {
     fn an_observed_bucket_does_not_change_with_another() {
         let leases = Leases::default();
         let observed = leases.observe(&bucket("vault"));
-        drop(ready(leases.write(&bucket("other"))).expect("free"));
+        change(&leases, "other");
         assert_eq!(ready(leases.read(&bucket("vault"))).expect("free").generation(), observed.generation());
-        drop(ready(leases.write(&bucket("vault"))).expect("an observer is no reader"));
+        change(&leases, "vault");
         assert_ne!(ready(leases.read(&bucket("vault"))).expect("free").generation(), observed.generation());
         drop(observed);
         assert!(leases.table().slots.is_empty());
@@ -223,7 +255,8 @@ mod tests {
     #[test]
     fn the_generation_is_new_before_the_next_reader_enters() {
         let leases = Leases::default();
-        let writer = ready(leases.write(&bucket("vault"))).expect("free");
+        let mut writer = ready(leases.write(&bucket("vault"))).expect("free");
+        writer.begin_change();
         let before = writer.generation();
         let name = bucket("vault");
         let mut waiting = pin!(leases.read(&name));
@@ -232,6 +265,38 @@ mod tests {
         drop(writer);
         let Poll::Ready(reader) = waiting.as_mut().poll(&mut task) else { panic!("still waiting") };
         assert_ne!(reader.generation(), before);
+    }
+
+    #[test]
+    fn a_write_lease_under_which_nothing_changed_leaves_the_generation() {
+        let leases = Leases::default();
+        let observed = leases.observe(&bucket("vault"));
+        for _ in 0..100 {
+            drop(ready(leases.write(&bucket("vault"))).expect("free"));
+        }
+        let mut refused = ready(leases.write(&bucket("vault"))).expect("free");
+        refused.begin_change();
+        refused.nothing_changed();
+        drop(refused);
+        assert_eq!(leases.generation(&bucket("vault")), observed.generation());
+        change(&leases, "vault");
+        assert_ne!(leases.generation(&bucket("vault")), observed.generation());
+    }
+
+    #[test]
+    fn a_writer_waits_for_the_readers_before_it_and_for_none_after_it() {
+        let (leases, name) = (Leases::default(), bucket("vault"));
+        let mut task = Context::from_waker(Waker::noop());
+        let before: Vec<_> = (0..8).map(|_| ready(leases.read(&name)).expect("shared")).collect();
+        let mut writer = pin!(leases.write(&name));
+        assert!(writer.as_mut().poll(&mut task).is_pending());
+        let mut after: Vec<_> = (0..64).map(|_| Box::pin(leases.read(&name))).collect();
+        assert!(after.iter_mut().all(|reader| reader.as_mut().poll(&mut task).is_pending()));
+        drop(before);
+        let Poll::Ready(writer) = writer.as_mut().poll(&mut task) else { panic!("overtaken by later readers") };
+        assert!(after.iter_mut().all(|reader| reader.as_mut().poll(&mut task).is_pending()));
+        drop(writer);
+        assert!(after.iter_mut().all(|reader| reader.as_mut().poll(&mut task).is_ready()));
     }
 
     #[test]

@@ -46,9 +46,10 @@ impl Store {
         let (inner, was) = (Arc::clone(&self.0), was.cloned());
         self.finish(async move {
             // Uploads that were judged before this end first, or withdraw at their end.
-            let _lease = inner.leases.write(&trail.bucket).await;
+            let mut lease = inner.leases.write(&trail.bucket).await;
             let mut writer = inner.writer.lock().await;
             inner.memory.read().allows(was.as_ref(), &trail)?;
+            lease.begin_change();
             writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(Box::new(trail)))], now).await
         })
         .await
