@@ -60,6 +60,7 @@ operations! {
     get_bucket_ownership_controls: GetBucketOwnershipControlsInput => GetBucketOwnershipControlsOutput
         = settings::ownership_controls;
     get_bucket_policy: GetBucketPolicyInput => GetBucketPolicyOutput = settings::policy;
+    get_bucket_policy_status: GetBucketPolicyStatusInput => GetBucketPolicyStatusOutput = settings::policy_status;
     get_bucket_tagging: GetBucketTaggingInput => GetBucketTaggingOutput = settings::tagging;
     get_bucket_versioning: GetBucketVersioningInput => GetBucketVersioningOutput = buckets::versioning;
     get_object: GetObjectInput => GetObjectOutput = objects::get;

@@ -213,6 +213,16 @@ pub async fn put_policy(
     Ok(S3Response::new(PutBucketPolicyOutput::default()))
 }
 
+/// GetBucketPolicyStatus: the store serves nobody without a key, so no policy makes a bucket public.
+pub async fn policy_status(
+    store: &Arc<Store>,
+    request: S3Request<GetBucketPolicyStatusInput>,
+) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
+    kept(store, &request.input.bucket, Setting::Policy)?;
+    let status = PolicyStatus { is_public: Some(false) };
+    Ok(S3Response::new(GetBucketPolicyStatusOutput { policy_status: Some(status) }))
+}
+
 /// GetObjectLockConfiguration: no bucket has one.
 pub async fn object_lock(
     store: &Arc<Store>,

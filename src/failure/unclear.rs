@@ -1,7 +1,7 @@
 //! What S3 says of a request that is none of its operations.
 
 use super::{S3Error, invalid_argument};
-use crate::operation::{Unclear, UnclearReason, Unsupported};
+use crate::operation::{Action, Unclear, UnclearReason, Unsupported};
 
 pub(super) fn of_unclear(unclear: &Unclear) -> S3Error {
     match &unclear.reason {
@@ -58,9 +58,49 @@ fn of_unsupported(unsupported: &Unsupported) -> S3Error {
     let (what, name, value) = match unsupported {
         Unsupported::Element(element) => ("An element", "Element", element.as_str()),
         Unsupported::Header(header) => ("A header", "Header", header.as_str()),
-        Unsupported::Operation(action) => ("An operation", "Operation", action.name()),
+        Unsupported::Operation(action) => return of_operation(*action),
         Unsupported::QueryKey(key) => ("A query parameter", "QueryParameter", key.as_str()),
     };
     S3Error::new(501, "NotImplemented", format!("{what} you provided implies functionality that is not implemented"))
         .with(name, value)
+}
+
+/// What to use instead of operations that not every store has.
+const INSTEAD: &[(&[Action], &str)] = &[
+    (&[Action::CreateSession], "Sign each request with an access key."),
+    (&[Action::GetObjectAttributes], "Use HeadObject."),
+    (&[Action::GetObjectTorrent], "Use GetObject."),
+    (&[Action::ListDirectoryBuckets], "Use ListBuckets."),
+    (&[Action::PostObject], "Use PutObject, or a presigned URL of it."),
+    (
+        &[Action::PutBucketAbac, Action::PutBucketAcl, Action::PutObjectAcl, Action::PutPublicAccessBlock],
+        "Use PutBucketPolicy.",
+    ),
+    (&[Action::PutBucketAccelerateConfiguration], "Use this endpoint without acceleration."),
+    (
+        &[Action::PutBucketAnalyticsConfiguration, Action::PutBucketMetricsConfiguration],
+        "Use the metrics of the store itself.",
+    ),
+    (
+        &[Action::PutBucketEncryption, Action::UpdateObjectEncryption],
+        "Use x-amz-server-side-encryption with each upload, or encrypt at the store itself.",
+    ),
+    (&[Action::PutBucketIntelligentTieringConfiguration], "Use PutBucketLifecycleConfiguration."),
+    (&[Action::PutBucketInventoryConfiguration], "Use ListObjectVersions."),
+    (&[Action::PutBucketLogging], "Use CreateTrail: each request is recorded as a CloudTrail event."),
+    (&[Action::PutBucketReplication], "Use the replication of the store itself."),
+    (&[Action::PutBucketWebsite], "Use a web server that reads with GetObject."),
+    (
+        &[Action::PutObjectLegalHold, Action::PutObjectLockConfiguration, Action::PutObjectRetention],
+        "Use MFA Delete to keep versions.",
+    ),
+    (&[Action::RenameObject], "Use CopyObject and DeleteObject."),
+];
+
+fn of_operation(action: Action) -> S3Error {
+    let mut message = format!("{} is not implemented for the store behind this endpoint.", action.name());
+    if let Some((_, instead)) = INSTEAD.iter().find(|(actions, _)| actions.contains(&action)) {
+        message = format!("{message} {instead}");
+    }
+    S3Error::new(501, "NotImplemented", message).with("Operation", action.name())
 }

@@ -165,7 +165,12 @@ pub(super) fn is_allowed(name: &HeaderName) -> bool {
     }
 }
 
-fn refused(action: Action, status: StatusCode, mut headers: HeaderMap, body: &[u8]) -> Result<Answer, UpstreamError> {
+pub(super) fn refused(
+    action: Action,
+    status: StatusCode,
+    mut headers: HeaderMap,
+    body: &[u8],
+) -> Result<Answer, UpstreamError> {
     for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ETAG, header::LAST_MODIFIED] {
         headers.remove(name);
     }

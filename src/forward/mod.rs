@@ -4,6 +4,7 @@ mod answer;
 mod chunks;
 mod download;
 mod fetch;
+mod local;
 mod look;
 mod own;
 mod pool;

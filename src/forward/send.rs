@@ -24,6 +24,7 @@ use crate::clock::Timestamp;
 use crate::config::{Endpoint, Scheme};
 use crate::gate::{Lifecycle, Permit, Versioning};
 use crate::names::BucketName;
+use crate::operation::Handling;
 use crate::wire::{Dialler, Method};
 
 /// The S3 that is protected.
@@ -37,6 +38,8 @@ pub struct Upstream {
     patience: Patience,
     listeners: Listeners,
     trailers: Trailers,
+    /// The region that clients sign for, where the store is told of another.
+    client_region: Option<String>,
 }
 
 /// How long the upstream may take.
@@ -101,7 +104,27 @@ impl Upstream {
         let listeners = Listeners::on_the_way_to(&endpoint);
         let fetcher = Fetcher::new(Door::new(dialler.clone(), patience.connect, patience.idle));
         let pool = Pool::new(Door::new(dialler, patience.connect, patience.idle));
-        Self { host: endpoint.authority(), endpoint, fetcher, pool, signer, patience, listeners, trailers }
+        Self {
+            host: endpoint.authority(),
+            endpoint,
+            fetcher,
+            pool,
+            signer,
+            patience,
+            listeners,
+            trailers,
+            client_region: None,
+        }
+    }
+
+    /// Tells clients this region wherever a bucket's region is told.
+    pub fn telling(self, region: &str) -> Self {
+        Self { client_region: Some(region.to_owned()), ..self }
+    }
+
+    /// The region that clients are told.
+    pub(super) fn client_region(&self) -> &str {
+        self.client_region.as_deref().unwrap_or_else(|| self.region())
     }
 
     /// Where it listens.
@@ -117,9 +140,19 @@ impl Upstream {
         payload: Option<Payload>,
         now: Timestamp,
     ) -> Result<Answer, UpstreamError> {
+        let instead = match permit.request().handling {
+            Handling::Answered(answer) => return self.answer_here(&permit, answer, now).await,
+            Handling::Forwarded => None,
+            Handling::ForwardedElse(answer) => Some(answer),
+            Handling::Refused => return Err(UpstreamError::Unwritable),
+        };
         let rendered = render(permit.request()).map_err(|_| UpstreamError::Unwritable)?;
         let response = self.exchange(rendered, payload, now).await?;
-        answer::read(&permit, response).await
+        let answer = answer::read(&permit, response).await?;
+        match instead {
+            Some(instead) if answer.is_declined() => self.answer_here(&permit, instead, now).await,
+            Some(_) | None => Ok(self.with_location(&permit, answer)),
+        }
     }
 
     /// The bucket's versioning as it is now.

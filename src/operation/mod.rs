@@ -8,9 +8,11 @@ mod parameters;
 mod request;
 mod route;
 mod row;
+mod stores;
 mod table;
 mod target;
 mod unclear;
+mod unconfigured;
 
 pub use hazard::{Hazard, VersioningChange};
 pub use request::{
@@ -18,10 +20,12 @@ pub use request::{
     VersioningStatus,
 };
 pub use route::{Expects, Routed, route};
-pub use row::{Access, Body, Category, Harm, Level, Mark, Row, Support};
+pub use row::{Access, Body, Category, Harm, Level, Mark, Row};
+pub use stores::{Handling, LocalAnswer, Treatment};
 pub use table::Action;
 pub use target::{Routing, UpstreamKind};
 pub use unclear::{Reason as UnclearReason, Unclear, Unsupported};
+pub use unconfigured::Unconfigured;
 
 use parameters::version;
 

@@ -3,13 +3,15 @@
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::{Action, Hazard};
+use super::{Action, Handling, Hazard};
 use crate::names::{AccountId, BucketName, ObjectKey, VersionId};
 
 /// One S3 request, understood.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub action: Action,
+    /// Whether the store is asked.
+    pub handling: Handling,
     pub bucket: Option<BucketName>,
     pub key: Option<ObjectKey>,
     /// The version the query names; version ids in a document or a copy source are there.
@@ -95,6 +97,7 @@ impl Request {
     pub fn bare(action: Action, bucket: Option<BucketName>, key: Option<ObjectKey>) -> Self {
         Self {
             action,
+            handling: Handling::Forwarded,
             bucket,
             key,
             version: None,

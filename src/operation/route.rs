@@ -11,7 +11,8 @@ use super::hazard::Hazard;
 use super::headers::{self, Sorted};
 use super::parameters::{self, Parameters};
 use super::request::{CopySource, Document, Request};
-use super::row::{Body, Harm, Level, Row, Support};
+use super::row::{Body, Harm, Level, Row};
+use super::stores::{Handling, LocalAnswer};
 use super::target::{Routing, Target};
 use super::unclear::{Reason, Unclear, Unsupported};
 use super::{Action, DeleteObjects};
@@ -71,19 +72,21 @@ fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Rea
     known.key = key.as_ref().ok().cloned().flatten();
     let row = select(head, target.level())?;
     known.action = Some(row.action);
-    if !row.support.is_given_by(routing.upstream) {
+    let handling = routing.upstream.handling(row.action);
+    if handling == Handling::Refused {
         return Err(Reason::NotImplemented(Unsupported::Operation(row.action)));
     }
     let (bucket, key) = (bucket?, key?);
-    let (parameters, sorted, expects) = match row.support {
+    let (parameters, sorted, expects) = match handling {
         // Nothing of it is forwarded, so that nothing in it can be misread.
-        Support::Answered => (Parameters::default(), Sorted::default(), Expects::Nothing),
-        Support::AwsOnly | Support::Forwarded | Support::Refused | Support::UnknownToCeph => {
+        Handling::Answered(LocalAnswer::Preflight) => (Parameters::default(), Sorted::default(), Expects::Nothing),
+        Handling::Answered(_) | Handling::Forwarded | Handling::ForwardedElse(_) | Handling::Refused => {
             (parameters::read(head, row, routing)?, headers::sort(head, row, routing)?, expects(head, row)?)
         }
     };
     let copy_source = sorted.copy_source.map(|value| CopySource::parse(&value, routing)).transpose()?;
     let request = Request {
+        handling,
         version: parameters.version,
         query: parameters.query,
         headers: sorted.carried,
@@ -178,6 +181,11 @@ impl Routed {
     /// What the table says of it.
     pub fn row(&self) -> &'static Row {
         self.row
+    }
+
+    /// What is done with it in front of this store.
+    pub fn handling(&self) -> Handling {
+        self.request.handling
     }
 
     /// The bucket it is about.

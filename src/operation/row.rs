@@ -3,7 +3,6 @@
 use super::Action;
 use super::documents::Grammar;
 use super::hazard::Hazard;
-use super::target::UpstreamKind;
 use crate::wire::{Head, Method};
 
 /// One operation of S3: how it is told apart, what it may carry, and what it does.
@@ -28,7 +27,6 @@ pub struct Row {
     pub event: &'static str,
     pub category: Category,
     pub access: Access,
-    pub support: Support,
 }
 
 /// What a request's target names.
@@ -94,33 +92,6 @@ pub enum Category {
 pub enum Access {
     Read,
     Write,
-}
-
-/// Whether an operation reaches the upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Support {
-    /// The proxy answers it itself.
-    Answered,
-    /// Elsewhere than on AWS it would be taken for another operation.
-    AwsOnly,
-    Forwarded,
-    Refused,
-    /// Ceph does not know the query key: it makes, deletes or lists the bucket, or takes a form, instead.
-    UnknownToCeph,
-}
-
-impl Support {
-    /// Whether a store of this kind takes the operation for what it is.
-    pub fn is_given_by(self, upstream: UpstreamKind) -> bool {
-        match (self, upstream) {
-            (Self::Answered | Self::Forwarded, _) => true,
-            (Self::Refused, _) => false,
-            (Self::AwsOnly | Self::UnknownToCeph, UpstreamKind::Aws) => true,
-            (Self::AwsOnly, _) => false,
-            (Self::UnknownToCeph, UpstreamKind::Embedded | UpstreamKind::Minio) => true,
-            (Self::UnknownToCeph, UpstreamKind::Ceph | UpstreamKind::Generic) => false,
-        }
-    }
 }
 
 impl Row {

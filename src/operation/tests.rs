@@ -393,6 +393,9 @@ fn a_preflight_is_ours_to_answer_wherever_it_points() {
     for target in ["/", "/vault", "/vault/k?uploads&x-id=PutObject"] {
         let head = head("OPTIONS", target, &[("origin", "https://a.example")]).expect("a head");
         let routed = route(&head, &routing(CEPH)).expect("understood");
-        assert_eq!((routed.action(), routed.row().support), (Action::PreflightRequest, Support::Answered));
+        assert_eq!(
+            (routed.action(), routed.handling()),
+            (Action::PreflightRequest, Handling::Answered(LocalAnswer::Preflight))
+        );
     }
 }

@@ -26,7 +26,7 @@ use crate::failure::Failure;
 use crate::forward::{self, Answer, Upstream};
 use crate::gate::{Caller, Permit, Rules};
 use crate::mfa::Offer;
-use crate::operation::{self, Access, Action, Expects, Routed, Routing, Support, Unclear};
+use crate::operation::{self, Access, Action, Expects, Handling, LocalAnswer, Routed, Routing, Unclear};
 use crate::store::Store;
 use crate::wire::{
     Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
@@ -158,7 +158,7 @@ impl Gate {
         // Named before it is known who asks, so that the record of a refusal says what was refused.
         let routed = operation::route(&head, &self.routing);
         ending::name(draft, &routed);
-        if routed.as_ref().is_ok_and(|routed| routed.row().support == Support::Answered) {
+        if routed.as_ref().is_ok_and(|routed| routed.handling() == Handling::Answered(LocalAnswer::Preflight)) {
             return Err(Failure::Preflight);
         }
         let signed = authenticate::verify(&head, &self.keyring, now, &self.realm).map_err(|rejected| {

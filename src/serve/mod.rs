@@ -265,7 +265,7 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
     let endpoint = settings.upstream.endpoint.clone();
     let dialler = Dialler::new(endpoint.clone(), &authorities(settings))
         .map_err(|error| StartFailure::Trust { endpoint, error })?;
-    Ok(Upstream::new(dialler, signer, patience, trailers(settings)))
+    Ok(Upstream::new(dialler, signer, patience, trailers(settings)).telling(&settings.account.region))
 }
 
 /// Shorter than any store's own patience with an idle connection.

@@ -16,6 +16,7 @@ mod codes;
 mod documents;
 mod endings;
 mod golden;
+mod local;
 mod order;
 mod recovery;
 mod refused;

@@ -49,6 +49,7 @@ const OBJECT: &[(&str, &str, &str)] = &[
     ("GET", "tagging", "GetObjectTagging"),
     ("GET", "retention", "GetObjectRetention"),
     ("GET", "legal-hold", "GetObjectLegalHold"),
+    ("GET", "torrent", "GetObjectTorrent"),
     ("PUT", "acl", "PutObjectAcl"),
     ("PUT", "tagging", "PutObjectTagging"),
     ("PUT", "retention", "PutObjectRetention"),

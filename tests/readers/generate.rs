@@ -2,7 +2,7 @@
 
 use portcullis::operation::documents::Grammar;
 use portcullis::operation::documents::grammar::{Inner, Rule, Times};
-use portcullis::operation::{Action, Body, Level, Mark, Support, UpstreamKind};
+use portcullis::operation::{Action, Body, Handling, Level, Mark, UpstreamKind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -24,13 +24,9 @@ enum Accident {
     Swap(usize, char),
 }
 
-/// Requests of operations that this upstream gives.
+/// Requests of operations that are sent to this upstream.
 pub fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
-    let given = |action: &Action| {
-        let support = action.row().support;
-        support.is_given_by(upstream) && support != Support::Answered
-    };
-    let actions: Vec<Action> = Action::ALL.iter().copied().filter(given).collect();
+    let actions: Vec<Action> = Action::ALL.iter().copied().filter(|action| is_sent(*action, upstream)).collect();
     select(actions).prop_flat_map(|action| {
         (target(action), headers(action), body(action), accident()).prop_map(
             move |(target, mut headers, body, accident)| {
@@ -43,6 +39,11 @@ pub fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
             },
         )
     })
+}
+
+/// Whether requests for this operation are sent to this upstream.
+pub fn is_sent(action: Action, upstream: UpstreamKind) -> bool {
+    matches!(upstream.handling(action), Handling::Forwarded | Handling::ForwardedElse(_))
 }
 
 fn target(action: Action) -> impl Strategy<Value = String> {

@@ -3,20 +3,10 @@
 
 use crate::raw::{Node, Raw, Reading, Taken, decode};
 
-/// Query keys it answers with "not implemented", by method.
-const REJECTED: &[(&str, &[&str])] = &[
-    ("accelerate", &["PUT", "DELETE"]),
-    ("analytics", &["GET", "PUT", "DELETE"]),
-    ("cors", &["PUT", "DELETE"]),
-    ("intelligent-tiering", &["GET", "PUT", "DELETE"]),
-    ("inventory", &["GET", "PUT", "DELETE"]),
-    ("logging", &["PUT", "DELETE"]),
-    ("metrics", &["GET", "PUT", "DELETE"]),
-    ("ownershipControls", &["GET", "PUT", "DELETE"]),
-    ("publicAccessBlock", &["GET", "PUT", "DELETE"]),
-    ("requestPayment", &["PUT", "DELETE"]),
-    ("website", &["PUT"]),
-];
+/// Query keys of a bucket that it answers with "not implemented". It registers the same for PUT and DELETE, but after
+/// its routes for a bucket, so that those make and delete it.
+const REJECTED: &[&str] =
+    &["analytics", "intelligent-tiering", "inventory", "metrics", "ownershipControls", "publicAccessBlock"];
 
 /// Routes of a bucket, in the order in which they are tried.
 const BUCKET: &[(&str, &str, &str)] = &[
@@ -40,6 +30,7 @@ const BUCKET: &[(&str, &str, &str)] = &[
     ("GET", "uploads", "ListMultipartUploads"),
     ("GET", "versions", "ListObjectVersions"),
     ("PUT", "acl", "PutBucketAcl"),
+    ("PUT", "cors", "PutBucketCors"),
     ("PUT", "lifecycle", "PutBucketLifecycleConfiguration"),
     ("PUT", "replication", "PutBucketReplication"),
     ("PUT", "encryption", "PutBucketEncryption"),
@@ -49,6 +40,7 @@ const BUCKET: &[(&str, &str, &str)] = &[
     ("PUT", "versioning", "PutBucketVersioning"),
     ("PUT", "notification", "PutBucketNotificationConfiguration"),
     ("POST", "delete", "DeleteObjects"),
+    ("DELETE", "cors", "DeleteBucketCors"),
     ("DELETE", "website", "DeleteBucketWebsite"),
     ("DELETE", "tagging", "DeleteBucketTagging"),
     ("DELETE", "policy", "DeleteBucketPolicy"),
@@ -102,14 +94,12 @@ pub fn read(raw: &Raw) -> Reading {
     let facts = Taken { bucket: Some(bucket.to_owned()), key: key.clone(), version, ..Taken::default() };
     match (key.is_some(), raw.method.as_str()) {
         (false, method) => {
-            if REJECTED.iter().any(|(name, methods)| has(name) && methods.contains(&method)) {
-                return Reading::Refused("not implemented");
-            }
             let route = BUCKET.iter().find(|(own, name, _)| *own == method && has(name));
             match (route, method) {
                 (Some((_, _, "DeleteObjects")), _) => batch(raw, facts),
                 (Some((_, _, "PutBucketVersioning")), _) => versioning(raw, facts),
                 (Some((_, _, name)), _) => taken(name, facts),
+                (None, "GET") if REJECTED.iter().any(|name| has(name)) => Reading::Refused("not implemented"),
                 (None, "GET") if value("list-type").as_deref() == Some("2") => taken("ListObjectsV2", facts),
                 (None, "GET") => taken("ListObjects", facts),
                 (None, "PUT") => taken("CreateBucket", facts),
@@ -118,6 +108,7 @@ pub fn read(raw: &Raw) -> Reading {
                 (None, _) => Reading::Refused("no route"),
             }
         }
+        (true, "GET") if has("torrent") => Reading::Refused("not implemented"),
         (true, method) => {
             let copy = raw.header("x-amz-copy-source").filter(|source| source.contains('/') || source.contains("%2F"));
             let part = has("partNumber") && has("uploadId");

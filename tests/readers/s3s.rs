@@ -8,6 +8,7 @@ const BUCKET: &[(&str, &[&str], &str)] = &[
     ("GET", &["analytics", "id"], "GetBucketAnalyticsConfiguration"),
     ("GET", &["intelligent-tiering", "id"], "GetBucketIntelligentTieringConfiguration"),
     ("GET", &["inventory", "id"], "GetBucketInventoryConfiguration"),
+    ("GET", &["metadataTable"], "GetBucketMetadataTableConfiguration"),
     ("GET", &["metrics", "id"], "GetBucketMetricsConfiguration"),
     ("GET", &["session"], "CreateSession"),
     ("GET", &["accelerate"], "GetBucketAccelerateConfiguration"),

@@ -106,7 +106,7 @@ fn outcome(operation: &Operation, routed: Result<Routed, Unclear>) -> Result<Act
         Ok(routed) => Ok(routed.action()),
         Err(Unclear { action, reason: Reason::NotImplemented(Unsupported::Operation(refused)), .. }) => {
             assert_eq!(action, Some(refused), "{}", operation.name);
-            assert_eq!(refused.row().support, Support::Refused, "{}", operation.name);
+            assert_eq!(UpstreamKind::Aws.handling(refused), Handling::Refused, "{}", operation.name);
             Ok(refused)
         }
         Err(unclear) => Err(unclear.reason),
@@ -146,7 +146,7 @@ fn every_row_but_two_is_an_operation_of_the_model() {
 fn every_member_of_the_model_is_carried_or_refused_for_a_reason() {
     for operation in model().operations {
         let row = operation.row();
-        if row.support == Support::Refused {
+        if UpstreamKind::Aws.handling(row.action) == Handling::Refused {
             continue;
         }
         let request = operation.routed(|_| true).unwrap_or_else(|unclear| panic!("{}: {unclear}", operation.name));
@@ -179,7 +179,7 @@ fn every_refused_member_is_refused() {
 fn the_body_of_each_row_is_the_models() {
     for operation in model().operations {
         let row = operation.row();
-        if row.support == Support::Refused {
+        if UpstreamKind::Aws.handling(row.action) == Handling::Refused {
             continue;
         }
         let ours = match row.body {
@@ -194,38 +194,90 @@ fn the_body_of_each_row_is_the_models() {
 
 #[test]
 fn no_store_is_asked_for_what_it_takes_for_something_else() {
-    const ELSEWHERE: [UpstreamKind; 4] =
-        [UpstreamKind::Ceph, UpstreamKind::Embedded, UpstreamKind::Generic, UpstreamKind::Minio];
     for operation in model().operations {
-        let row = operation.row();
-        let ignorant = match row.support {
-            Support::Answered | Support::Forwarded | Support::Refused => continue,
-            Support::AwsOnly => ELSEWHERE.as_slice(),
-            Support::UnknownToCeph => &[UpstreamKind::Ceph, UpstreamKind::Generic],
-        };
-        for upstream in ignorant {
-            assert_eq!(
-                ask(*upstream, &operation.line(|required| required), &[], "").err(),
-                Some(Reason::NotImplemented(Unsupported::Operation(row.action)))
-            );
+        let action = operation.row().action;
+        for upstream in UpstreamKind::ALL {
+            let asked = ask(upstream, &operation.line(|required| required), &[], "");
+            match (upstream.treatment(action), upstream.handling(action)) {
+                (Treatment::Mistakes(_) | Treatment::Declines, Handling::Forwarded | Handling::ForwardedElse(_)) => {
+                    panic!("{action:?} is sent to {upstream:?}")
+                }
+                (_, Handling::Refused) => {
+                    let refused = Some(Reason::NotImplemented(Unsupported::Operation(action)));
+                    // ListDirectoryBuckets is another operation as long as it does not page.
+                    assert!(
+                        asked.err() == refused || action == Action::ListDirectoryBuckets,
+                        "{action:?} {upstream:?}"
+                    );
+                }
+                (_, handling) => assert!(
+                    asked.as_ref().map_or(true, |request| request.handling == handling),
+                    "{action:?} {upstream:?}: {asked:?}"
+                ),
+            }
         }
     }
 }
 
-/// Ceph 16.2 does the plain operation where it does not know the key: measured, a bucket was deleted.
+/// An unknown store may be any of those that are known.
 #[test]
-fn ceph_is_never_asked_to_delete_a_bucket_by_a_key_it_does_not_know() {
-    for key in [
+fn an_unknown_store_is_asked_for_nothing_that_a_known_one_mistakes() {
+    for action in Action::ALL {
+        let mistaken =
+            UpstreamKind::KNOWN.iter().any(|store| matches!(store.treatment(*action), Treatment::Mistakes(_)));
+        let sent = matches!(UpstreamKind::Generic.handling(*action), Handling::Forwarded | Handling::ForwardedElse(_));
+        assert!(!(mistaken && sent), "{action:?}");
+    }
+}
+
+/// Measured: the bucket was deleted.
+#[test]
+fn no_store_is_asked_to_delete_a_bucket_by_a_key_it_does_not_know() {
+    let ceph = &[
         "analytics&id=1",
         "encryption",
         "intelligent-tiering&id=1",
         "inventory&id=1",
         "metrics&id=1",
+        "metadataConfiguration",
+        "metadataTable",
         "ownershipControls",
-    ] {
-        for method in ["DELETE", "PUT"] {
-            let refused = ask(CEPH, &format!("{method} /vault?{key}"), &[], "").err();
-            assert!(matches!(refused, Some(Reason::NotImplemented(Unsupported::Operation(_)))), "{method} {key}");
+    ];
+    let minio = &[
+        "analytics&id=1",
+        "publicAccessBlock",
+        "intelligent-tiering&id=1",
+        "inventory&id=1",
+        "metrics&id=1",
+        "metadataConfiguration",
+        "metadataTable",
+        "ownershipControls",
+    ];
+    for (upstream, keys) in [(CEPH, ceph), (UpstreamKind::Minio, minio)] {
+        for key in keys {
+            let removed = Handling::Answered(LocalAnswer::Unconfigured(Unconfigured::Removed));
+            for upstream in [upstream, UpstreamKind::Generic] {
+                let asked = ask(upstream, &format!("DELETE /vault?{key}"), &[], "").map(|request| request.handling);
+                assert_eq!(asked, Ok(removed), "{upstream:?} {key}");
+            }
+        }
+    }
+}
+
+/// A user who may not remove a configuration may not be told that it was removed either.
+#[test]
+fn what_is_answered_here_is_judged_as_if_it_were_sent() {
+    for action in Action::ALL {
+        let line = |upstream| {
+            let operation = model().operations.into_iter().find(|operation| action.row().is_named(&operation.name))?;
+            ask(upstream, &operation.line(|required| required), &[], "").ok().map(|request| request.hazard)
+        };
+        for upstream in UpstreamKind::ALL {
+            if let (Handling::Answered(LocalAnswer::Unconfigured(_)), Some(here)) =
+                (upstream.handling(*action), line(upstream))
+            {
+                assert_eq!(Some(here), line(UpstreamKind::Aws), "{action:?} {upstream:?}");
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ fn the_table_has_these_rows() {
         writeln!(text, "{}{}", row.name, row.alias.map(|alias| format!(" ({alias})")).unwrap_or_default())
             .expect("text");
         writeln!(text, "  {} {:?} {:?}", row.method.as_str(), row.level, row.marks).expect("text");
-        writeln!(text, "  {harm}; {body}; {:?}", row.support).expect("text");
+        writeln!(text, "  {harm}; {body}").expect("text");
         writeln!(text, "  {} {:?} {:?}", row.event, row.category, row.access).expect("text");
         if !row.query.is_empty() {
             writeln!(text, "  query {}", row.query.concat().join(" ")).expect("text");
@@ -32,4 +32,53 @@ fn the_table_has_these_rows() {
         }
     }
     insta::assert_snapshot!(text);
+}
+
+/// What is done with a request for each operation in front of each store, and what that store would do with it.
+#[test]
+fn each_operation_goes_to_the_stores_that_take_it_for_what_it_is() {
+    let cells =
+        |cell: &dyn Fn(UpstreamKind) -> String| UpstreamKind::ALL.map(|store| format!("{:13}", cell(store))).concat();
+    let head = cells(&|store| format!("{store:?}").to_lowercase());
+    let mut text = format!("{:50}{head}answered here (*: if the store declines)\n", "WHAT IS DONE");
+    for action in Action::ALL {
+        let mut here = "";
+        let mut answer = String::new();
+        let done = cells(&|store| match store.handling(*action) {
+            Handling::Answered(_) => "answered".to_owned(),
+            Handling::Forwarded => "forwarded".to_owned(),
+            Handling::ForwardedElse(_) => "forwarded*".to_owned(),
+            Handling::Refused => "refused".to_owned(),
+        });
+        for store in UpstreamKind::ALL {
+            match store.handling(*action) {
+                Handling::Answered(local) | Handling::ForwardedElse(local) => {
+                    (here, answer) = local_answer(local);
+                }
+                Handling::Forwarded | Handling::Refused => {}
+            }
+        }
+        writeln!(text, "{}", format!("{:50}{done}{here}{answer}", action.name()).trim_end()).expect("text");
+    }
+    writeln!(text, "\n{:50}{}", "WHAT THE STORE DOES", head.trim_end()).expect("text");
+    for action in Action::ALL {
+        let treated = cells(&|store| match store.treatment(*action) {
+            Treatment::Declines => "declines".to_owned(),
+            Treatment::MayDecline => "may decline".to_owned(),
+            Treatment::Mistakes(other) => other.name().to_owned(),
+            Treatment::Serves => "serves".to_owned(),
+        });
+        writeln!(text, "{}", format!("{:50}{treated}", action.name()).trim_end()).expect("text");
+    }
+    insta::assert_snapshot!(text);
+}
+
+fn local_answer(answer: LocalAnswer) -> (&'static str, String) {
+    match answer {
+        LocalAnswer::Location => ("", "the region here".to_owned()),
+        LocalAnswer::Preflight => ("", "no origin may ask".to_owned()),
+        LocalAnswer::Unconfigured(Unconfigured::Document { root, inner }) => (root, format!(" {inner}")),
+        LocalAnswer::Unconfigured(Unconfigured::Error { status, code, .. }) => (code, format!(" {status}")),
+        LocalAnswer::Unconfigured(Unconfigured::Removed) => ("", "204".to_owned()),
+    }
 }

@@ -25,6 +25,7 @@ pub struct Ask {
     pub body: Vec<u8>,
     payload: Payload,
     service: &'static str,
+    region: &'static str,
 }
 
 /// What the signature says of the body.
@@ -63,6 +64,7 @@ impl Ask {
             body: Vec::new(),
             payload: Payload::Digest,
             service: "s3",
+            region: REGION,
         }
     }
 
@@ -78,6 +80,12 @@ impl Ask {
     /// Signs for another service than S3, which alone is sent the payload's hash.
     pub fn for_service(mut self, service: &'static str) -> Self {
         self.service = service;
+        self
+    }
+
+    /// Signs for another region than the rig's own.
+    pub fn in_region(mut self, region: &'static str) -> Self {
+        self.region = region;
         self
     }
 
@@ -133,7 +141,7 @@ impl Ask {
         }
         headers.push(("x-amz-date".to_owned(), moment.clone().into_bytes()));
         let (signature, names) = self.signature(keys, &moment, &headers, &hash, canonical(&self.target).1);
-        let credential = format!("{}/{}/{REGION}/{}/aws4_request", keys.key_id, &moment[..8], self.service);
+        let credential = format!("{}/{}/{}/{}/aws4_request", keys.key_id, &moment[..8], self.region, self.service);
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={names}, Signature={signature}");
         headers.push(("authorization".to_owned(), authorization.into_bytes()));
@@ -146,7 +154,7 @@ impl Ask {
         let mut headers = self.headers.clone();
         headers.push(("host".to_owned(), b"localhost".to_vec()));
         let names = signed_names(&headers);
-        let scope = format!("{}/{}/{REGION}/{}/aws4_request", keys.key_id, &moment[..8], self.service);
+        let scope = format!("{}/{}/{}/{}/aws4_request", keys.key_id, &moment[..8], self.region, self.service);
         let credential = percent_encode(&scope);
         let own = format!(
             "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={credential}&X-Amz-Date={moment}&X-Amz-Expires=600\
@@ -174,7 +182,7 @@ impl Ask {
         hash: &str,
         query: String,
     ) -> (String, String) {
-        let scope = Scope { date: &moment[..8], region: REGION, service: self.service };
+        let scope = Scope { date: &moment[..8], region: self.region, service: self.service };
         let mut signed: Vec<(String, &[u8])> =
             headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_slice())).collect();
         signed.sort();

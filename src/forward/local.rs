@@ -1,0 +1,112 @@
+//! Answers that are given here in the store's stead; the store is asked only whether the bucket is there.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http_body_util::{BodyExt, Limited};
+
+use super::answer::{self, Answer, AnswerBody, Done, UpstreamRefusal};
+use super::xml::{self, DECLARATION, NAMESPACE};
+use super::{Content, Rendered, Upstream, UpstreamError};
+use crate::clock::Timestamp;
+use crate::gate::Permit;
+use crate::names::BucketName;
+use crate::operation::{Action, LocalAnswer, Unconfigured};
+use crate::wire::Method;
+
+/// An answer to a HEAD has no body; one that comes all the same is not read far.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
+
+impl Upstream {
+    /// Answers a permitted request as AWS does, without sending it.
+    pub(super) async fn answer_here(
+        &self,
+        permit: &Permit,
+        answer: LocalAnswer,
+        now: Timestamp,
+    ) -> Result<Answer, UpstreamError> {
+        let Some(bucket) = permit.request().bucket.clone() else { return Err(UpstreamError::Unwritable) };
+        if let Some(refused) = self.without_bucket(&bucket, now).await? {
+            return Ok(refused);
+        }
+        match answer {
+            LocalAnswer::Location => Ok(document(location(self.client_region()))),
+            // It is answered before anybody is known to have signed.
+            LocalAnswer::Preflight => Err(UpstreamError::Unwritable),
+            LocalAnswer::Unconfigured(Unconfigured::Document { root, inner }) => {
+                Ok(document(format!("{DECLARATION}<{root} xmlns=\"{NAMESPACE}\">{inner}</{root}>")))
+            }
+            LocalAnswer::Unconfigured(Unconfigured::Error { status, code, message }) => {
+                Ok(Answer::Refused(UpstreamRefusal {
+                    status: StatusCode::from_u16(status).map_err(|_| UpstreamError::Unwritable)?,
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                    headers: HeaderMap::new(),
+                }))
+            }
+            LocalAnswer::Unconfigured(Unconfigured::Removed) => Ok(removed()),
+        }
+    }
+
+    /// What the store answers instead of letting a bucket be asked about; none where the bucket is there.
+    async fn without_bucket(&self, bucket: &BucketName, now: Timestamp) -> Result<Option<Answer>, UpstreamError> {
+        let content = Content::Document(Bytes::new());
+        let path = format!("/{bucket}");
+        let rendered = Rendered { method: Method::Head, path, query: String::new(), headers: Vec::new(), content };
+        let (parts, body) = self.exchange(rendered, None, now).await?.into_parts();
+        // Read to its end, so that the connection can be used again.
+        drop(Limited::new(body, LONGEST_HEAD).collect().await);
+        if parts.status.is_success() {
+            return Ok(None);
+        }
+        answer::refused(Action::HeadBucket, parts.status, parts.headers, &[]).map(Some)
+    }
+
+    /// Adds the region to what tells one.
+    pub(super) fn with_location(&self, permit: &Permit, mut answer: Answer) -> Answer {
+        if let (Answer::Done(done), Action::HeadBucket) = (&mut answer, permit.request().action)
+            && let Ok(region) = HeaderValue::from_str(self.client_region())
+        {
+            done.headers.insert(BUCKET_REGION, region);
+        }
+        answer
+    }
+}
+
+impl Answer {
+    /// Whether the store does not implement what it was asked for.
+    pub(super) fn is_declined(&self) -> bool {
+        match self {
+            Self::Done(_) => false,
+            Self::Refused(refusal) => {
+                matches!(refusal.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
+            }
+        }
+    }
+}
+
+/// AWS's first region has no name here.
+fn location(region: &str) -> String {
+    let mut out = format!("{DECLARATION}<LocationConstraint xmlns=\"{NAMESPACE}\">");
+    if region != "us-east-1" {
+        xml::escape(&mut out, region);
+    }
+    out.push_str("</LocationConstraint>");
+    out
+}
+
+fn document(document: String) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    done(StatusCode::OK, headers, document.into())
+}
+
+fn removed() -> Answer {
+    done(StatusCode::NO_CONTENT, HeaderMap::new(), Bytes::new())
+}
+
+fn done(status: StatusCode, headers: HeaderMap, bytes: Bytes) -> Answer {
+    Answer::Done(Done { status, headers, body: AnswerBody::Whole(bytes), deleted: Vec::new() })
+}
