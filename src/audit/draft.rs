@@ -14,7 +14,7 @@ use super::journal::{JournalClosed, Kind, Sequence};
 use super::json::Object;
 use super::outcome::{ABANDONED, Elements, Outcome, Said};
 use super::parameters::{self, Configuration};
-use super::recorder::Recorder;
+use super::recorder::{Recorder, Unsigned};
 use crate::authenticate::{Form, Principal};
 use crate::names::{AccessKeyId, BucketName, ObjectKey, RequestId};
 use crate::operation::ObjectIdentifier;
@@ -244,6 +244,9 @@ impl Draft {
 
     fn end(&mut self, outcome: &Outcome, addendum: Option<Addendum>) -> Result<Sequence, JournalClosed> {
         self.state = State::Closed;
+        if let (None, Some(unsigned)) = (self.intent, self.facts.unsigned(outcome)) {
+            return self.recorder.append_unsigned(unsigned, || self.facts.events(&self.recorder, outcome, addendum));
+        }
         let kind = self.intent.map_or(Kind::Event, Kind::Outcome);
         self.recorder.append(kind, &self.facts.events(&self.recorder, outcome, addendum))
     }
@@ -316,6 +319,7 @@ impl Facts {
                 host_id: outcome.host_id.as_deref(),
                 mfa: self.mfa.as_ref(),
                 objects: None,
+                aggregate: None,
             },
             request_id: self.request_id,
             event_id: self.event_id,
@@ -385,6 +389,17 @@ impl Facts {
             ..batch.clone()
         };
         record.render(out);
+    }
+
+    /// What of it is counted, unless somebody is known to have asked.
+    fn unsigned<'a>(&'a self, outcome: &'a Outcome) -> Option<Unsigned<'a>> {
+        let key_id = match &self.caller {
+            Caller::Anonymous => None,
+            Caller::Claimed(key_id) => Some(&**key_id),
+            Caller::Operator | Caller::Signed { .. } => return None,
+        };
+        let (address, code) = (self.peer.address.ip(), outcome.error().map_or("", |error| error.code));
+        Some(Unsigned { address, code, key_id, bytes_in: outcome.bytes_in, bytes_out: outcome.bytes_out })
     }
 
     fn identity(&self) -> Identity<'_> {

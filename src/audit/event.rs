@@ -92,6 +92,17 @@ pub struct Additional<'a> {
     pub host_id: Option<&'a str>,
     pub mfa: Option<&'a MfaFacts>,
     pub objects: Option<ObjectCount>,
+    pub aggregate: Option<Aggregate>,
+}
+
+/// What an event says that stands for many requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Aggregate {
+    /// The first address of the clients' network; none where they were of several.
+    pub network: Option<IpAddr>,
+    pub requests: u64,
+    pub first: Timestamp,
+    pub last: Timestamp,
 }
 
 /// How many keys a DeleteObjects named, and how many of them failed.
@@ -240,6 +251,9 @@ impl Record<'_> {
             out.number("ObjectCount", u64::try_from(count.named).unwrap_or(u64::MAX));
             out.number("ErrorCount", u64::try_from(count.failed).unwrap_or(u64::MAX));
         }
+        if let Some(aggregate) = &facts.aggregate {
+            aggregate.write(out);
+        }
         if let Some(mfa) = facts.mfa {
             out.object("MfaDelete", |object| mfa.write(object));
         }
@@ -334,6 +348,19 @@ pub fn user_id(account: &AccountId, user: &UserName) -> String {
     let digest = Sha256::new().chain_update(account.as_str()).chain_update("/").chain_update(user.as_str()).finalize();
     let letters = digest.iter().take(17).filter_map(|byte| ALPHABET.get(usize::from(byte & 31)));
     "AIDA".chars().chain(letters.map(|letter| char::from(*letter))).collect()
+}
+
+impl Aggregate {
+    fn write(&self, out: &mut Object<'_>) {
+        out.number("count", self.requests);
+        match self.network {
+            Some(IpAddr::V4(address)) => out.text("network", &format!("{address}/32")),
+            Some(IpAddr::V6(address)) => out.text("network", &format!("{address}/64")),
+            None => out.word("network", "several"),
+        }
+        out.text("firstEventTime", &self.first.iso_extended());
+        out.text("lastEventTime", &self.last.iso_extended());
+    }
 }
 
 impl Resources<'_> {

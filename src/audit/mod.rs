@@ -1,5 +1,6 @@
 //! What happened: every request becomes a record in the journal, whatever became of the request.
 
+mod budget;
 mod draft;
 mod event;
 pub mod journal;
@@ -11,6 +12,7 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 
+pub use budget::Space;
 pub use draft::{Asked, ControlAsked, Draft};
 pub use event::{Category, MfaFacts, MfaResult, Site, Source, TlsDetails, user_id};
 pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};

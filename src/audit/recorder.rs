@@ -1,16 +1,19 @@
 //! Where drafts come from and records go.
 
 use std::fmt::{self, Debug};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use uuid::Uuid;
 
+use super::budget::{Admission, Budget, Cause, Count, Space};
 use super::draft::Draft;
-use super::event::{Additional, Category, ErrorText, EventType, Identity, Record, Resources, Site, Source};
+use super::event::{Additional, Aggregate, Category, ErrorText, EventType, Identity, Record, Resources, Site, Source};
 use super::journal::{Journal, JournalClosed, Kind, Sequence};
 use crate::clock::{Clock, Timestamp};
 use crate::names::RequestId;
-use crate::wire::Peer;
+use crate::wire::{Peer, client_network};
 
 /// Where drafts come from and records go.
 #[derive(Debug)]
@@ -19,6 +22,18 @@ pub struct Recorder {
     site: Site,
     clock: Clock,
     ids: Mutex<Ids>,
+    unsigned: Budget,
+}
+
+/// A request that nobody is known to have signed, as far as it is counted where it is not recorded by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unsigned<'a> {
+    pub address: IpAddr,
+    pub code: &'a str,
+    /// The key that it named.
+    pub key_id: Option<&'a str>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
 }
 
 /// Random bytes for the ids of requests and events, fetched many at a time: asking the operating system costs more than the rest
@@ -71,7 +86,7 @@ pub enum ConnectionFault {
 impl Recorder {
     /// Records what happens at this site.
     pub fn new(sink: Arc<dyn Sink>, site: Site, clock: Clock) -> Self {
-        Self { sink, site, clock, ids: Mutex::default() }
+        Self { sink, site, clock, ids: Mutex::default(), unsigned: Budget::default() }
     }
 
     /// Begins the record of a request, before anything of it is read.
@@ -86,22 +101,38 @@ impl Recorder {
         peer: Peer,
         failure: ConnectionFailure<'_>,
     ) -> Result<Sequence, JournalClosed> {
+        let address = peer.address.ip();
+        let ConnectionFailure { reason, message, bytes_read: bytes_in, bytes_written: bytes_out } = failure;
+        let unsigned = Unsigned { address, code: reason.code(), key_id: None, bytes_in, bytes_out };
+        self.append_unsigned(unsigned, || {
+            let additional = Additional { bytes_in, bytes_out, ..Additional::default() };
+            let error = ErrorText { code: reason.code(), message };
+            self.of_connection("ConnectionError", Identity::Anonymous, address, error, additional, request_id)
+        })
+    }
+
+    /// An event of what happened before there was a request.
+    fn of_connection(
+        &self,
+        name: &'static str,
+        identity: Identity<'_>,
+        address: IpAddr,
+        error: ErrorText<'_>,
+        additional: Additional<'_>,
+        request_id: RequestId,
+    ) -> Vec<u8> {
         let record = Record {
             site: &self.site,
-            identity: Identity::Anonymous,
+            identity,
             time: self.now(),
             source: Source::S3,
-            name: "ConnectionError",
-            address: peer.address.ip(),
+            name,
+            address,
             user_agent: None,
-            error: Some(ErrorText { code: failure.reason.code(), message: failure.message }),
+            error: Some(error),
             parameters: &[],
             response: &[],
-            additional: Additional {
-                bytes_in: failure.bytes_read,
-                bytes_out: failure.bytes_written,
-                ..Additional::default()
-            },
+            additional,
             request_id,
             event_id: self.event_id(),
             // Nothing was asked for, so nothing was changed.
@@ -115,7 +146,65 @@ impl Recorder {
         };
         let mut out = Vec::with_capacity(1024);
         record.render(&mut out);
-        self.append(Kind::Event, &out)
+        out
+    }
+
+    /// Records what nobody signed, or counts it once its network, or all of them, have caused too many records.
+    // INVARIANT (signed): what carries a valid signature does not come here, so it is never counted in its record's place.
+    pub(super) fn append_unsigned(
+        &self,
+        unsigned: Unsigned<'_>,
+        render: impl FnOnce() -> Vec<u8>,
+    ) -> Result<Sequence, JournalClosed> {
+        let (network, now) = (client_network(unsigned.address), Instant::now());
+        let counted = || {
+            // Only a key that exists can be of a wrong signature, and there are few of those.
+            let key_id = unsigned.key_id.filter(|_| WRONG_SIGNATURE.contains(&unsigned.code)).map(Into::into);
+            let cause = Cause { network: Some(network), code: unsigned.code.to_owned(), key_id };
+            self.unsigned.count(cause, Count::one(unsigned.bytes_in, unsigned.bytes_out, self.now()));
+        };
+        if self.unsigned.admit(network, now) == Admission::Counted {
+            counted();
+            return Ok(Sequence::NONE);
+        }
+        let payload = render();
+        let appended = self.append(Kind::Event, &payload).inspect_err(|JournalClosed| counted())?;
+        self.unsigned.charge(network, payload.len(), now);
+        Ok(appended)
+    }
+
+    /// Says whether the disk has space for what nobody is promised a record of.
+    pub fn set_space(&self, space: Space) {
+        self.unsigned.set_space(space);
+    }
+
+    /// Records what was counted instead of recorded, once a minute; to be called more often.
+    pub fn tell_counted(&self) {
+        self.tell(self.unsigned.due(Instant::now()));
+    }
+
+    /// Records all that was counted and not told, before the gate ends.
+    pub fn tell_the_rest(&self) {
+        self.tell(self.unsigned.rest());
+    }
+
+    fn tell(&self, told: Vec<(Cause, Count)>) {
+        for (cause, count) in told {
+            if self.append(Kind::Event, &self.aggregate(&cause, count)).is_err() {
+                self.unsigned.count(cause, count);
+            }
+        }
+    }
+
+    fn aggregate(&self, cause: &Cause, count: Count) -> Vec<u8> {
+        let Count { requests, bytes_in, bytes_out, first, last } = count;
+        let network = cause.network;
+        let aggregate = Some(Aggregate { network, requests, first, last });
+        let additional = Additional { bytes_in, bytes_out, aggregate, ..Additional::default() };
+        let identity = cause.key_id.as_deref().map_or(Identity::Anonymous, Identity::Claimed);
+        let address = network.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let error = ErrorText { code: &cause.code, message: AGGREGATED };
+        self.of_connection("AggregatedRequests", identity, address, error, additional, self.request_id())
     }
 
     /// The id of a request that comes now.
@@ -143,6 +232,11 @@ impl Recorder {
         self.clock.now()
     }
 }
+
+/// The codes of a wrong signature with a key that exists, of S3 and of the control APIs.
+const WRONG_SIGNATURE: [&str; 2] = ["InvalidSignatureException", "SignatureDoesNotMatch"];
+
+const AGGREGATED: &str = "Requests that nobody is known to have signed were too many to be recorded one by one";
 
 impl Ids {
     fn next(&mut self) -> [u8; 16] {

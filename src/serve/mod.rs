@@ -49,6 +49,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     serving: Vec<JoinHandle<io::Result<()>>>,
     history: Arc<History>,
+    recorder: Arc<Recorder>,
     socket: PathBuf,
 }
 
@@ -108,6 +109,7 @@ impl Running {
                 Err(error) => tracing::error!(%error, "a listener failed"),
             }
         }
+        self.recorder.tell_the_rest();
         self.delivery.stop().await;
         if let Err(error) = self.store.remember_time(self.clock.now()).await {
             tracing::error!(%error, "the time of the stop cannot be recorded");
@@ -153,12 +155,23 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let keep = settings.audit.keep;
     let trimming =
         tokio::spawn(upkeep::trim(journal.clone(), store.clone(), clock.clone(), keep, readers, stopped.clone()));
+    let segment_size = settings.audit.segment_size;
+    let watching =
+        tokio::spawn(upkeep::watch_space(recorder.clone(), journal_of(directory), segment_size, stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
-    let gate =
-        Arc::new(gate(settings, clock.clone(), store.clone(), upstream, journal, recorder, looked_up, delivered));
+    let gate = Arc::new(gate(
+        settings,
+        clock.clone(),
+        store.clone(),
+        upstream,
+        journal,
+        recorder.clone(),
+        looked_up,
+        delivered,
+    ));
     let serving = tokio::spawn(wire::serve(listener, security, gate, limits(settings), stopped));
-    let serving = vec![serving, admin_serving, trimming];
-    Ok(Running { address, store, delivery, clock, stop, serving, history, socket })
+    let serving = vec![serving, admin_serving, trimming, watching];
+    Ok(Running { address, store, delivery, clock, stop, serving, history, recorder, socket })
 }
 
 /// Makes the state of a gate that is to be, and leaves it closed.

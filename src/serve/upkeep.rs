@@ -1,12 +1,14 @@
 //! Keeps the journal from growing for ever: what nobody needs any more is trimmed.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::audit::journal::{Journal, JournalError, Sequence};
+use crate::audit::journal::{self, Journal, JournalError, Sequence};
+use crate::audit::{Recorder, Space};
 use crate::clock::{Clock, Timestamp};
 use crate::delivery::Delivery;
 use crate::history::History;
@@ -47,6 +49,59 @@ pub(super) async fn trim(
             Err(error) => tracing::error!(%error, "the journal is not trimmed"),
         }
     }
+}
+
+/// How often the disk's space is looked at; in this time a flood of what nobody signed writes its budget at the most.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Keeps a reserve of the disk from what nobody signed, and records what was counted instead, until the gate stops.
+pub(super) async fn watch_space(
+    recorder: Arc<Recorder>,
+    directory: PathBuf,
+    segment_size: u64,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut last = Space::Enough;
+    loop {
+        let (recorder, directory) = (Arc::clone(&recorder), directory.clone());
+        let look = move || {
+            let space = space(&directory, segment_size);
+            recorder.set_space(space);
+            recorder.tell_counted();
+            space
+        };
+        let space = tokio::task::spawn_blocking(look).await.unwrap_or(last);
+        match (last, space) {
+            (Space::Enough, Space::Short) => tracing::error!(
+                "the disk of the state is nearly full: requests that nobody signed are counted, not recorded"
+            ),
+            (Space::Short, Space::Enough) => tracing::warn!("the disk of the state has space again"),
+            (Space::Enough, Space::Enough) | (Space::Short, Space::Short) => {}
+        }
+        last = space;
+        if tokio::time::timeout(LOOK, stop.wait_for(|stopped| *stopped)).await.is_ok() {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether a directory's file system has more space than the reserve; one that tells nothing is taken to have.
+fn space(directory: &Path, segment_size: u64) -> Space {
+    match journal::disk_space(directory) {
+        Ok((free, whole)) if free < reserve(whole, segment_size) => Space::Short,
+        Ok(_) => Space::Enough,
+        Err(error) => {
+            tracing::debug!(%error, "the disk's space is not known");
+            Space::Enough
+        }
+    }
+}
+
+/// A tenth of the disk, and at least two segments of the journal; never more than a quarter of a small disk.
+fn reserve(whole: u64, segment_size: u64) -> u64 {
+    const LEAST: u64 = 16 << 20;
+    const MOST: u64 = 512 << 20;
+    (whole / 10).clamp(LEAST, MOST).max(segment_size.saturating_mul(2)).min(whole / 4)
 }
 
 /// Why nothing was trimmed.
@@ -97,6 +152,19 @@ mod tests {
         let state = Arc::new(StateLog(journal.clone()));
         let store = Store::open(&place.join("data"), state, recorded, Clock::System.now()).await.expect("a store");
         (journal, store, recovered)
+    }
+
+    #[test]
+    fn a_reserve_is_a_tenth_of_the_disk_within_bounds() {
+        for (whole, segment, expected) in [
+            (100 << 30, 64 << 20, 512 << 20),
+            (1 << 30, 64 << 20, 128 << 20),
+            (256 << 20, 4 << 20, 26_843_545),
+            (256 << 20, 64 << 20, 64 << 20),
+            (32 << 20, 1 << 20, 8 << 20),
+        ] {
+            assert_eq!(reserve(whole, segment), expected, "{whole} {segment}");
+        }
     }
 
     fn needs(number: u64) -> Needed {

@@ -25,5 +25,6 @@ pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
 pub use listener::{Handler, Limits, Remote, Unread, serve};
 pub use peer::TrustedProxies;
 pub use query::{Query, percent_decode, percent_encode, percent_encode_path};
+pub use seats::client_network;
 pub use stream::Stream;
 pub use tls::{Channel, HandshakeFault, Security};

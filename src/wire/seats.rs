@@ -26,7 +26,7 @@ impl Seats {
 
     /// A place for one more connection of this address, if its client has not taken all of its own.
     pub fn take(&self, address: IpAddr) -> Option<Seat> {
-        let client = client(address);
+        let client = client_network(address);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(client).or_default();
         if *count >= self.each {
@@ -49,8 +49,9 @@ impl Drop for Seat {
     }
 }
 
-/// Whoever has one IPv6 address has the 2^64 of its network as well.
-fn client(address: IpAddr) -> IpAddr {
+/// The first address of a client's network: an IPv4 address is its own, and of IPv6 one client has the 2^64 addresses of a
+/// /64 network.
+pub fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => {

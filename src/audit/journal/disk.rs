@@ -65,7 +65,7 @@ impl Disk {
     /// Makes a file of zeroes like [`Disk::create`], and leaves some space of the file system to others.
     pub fn create_within_space(&self, path: &Path, size: u64) -> io::Result<DiskFile> {
         let directory = path.parent().unwrap_or(path);
-        if free_space(directory)? < size.saturating_add(LEFT_TO_OTHERS) {
+        if disk_space(directory)?.0 < size.saturating_add(LEFT_TO_OTHERS) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.create(path, size)
@@ -107,10 +107,10 @@ impl Disk {
 /// What the journal's next segment leaves of the disk, for the state, the history and the notes of a close.
 const LEFT_TO_OTHERS: u64 = 2 * 1024 * 1024;
 
-/// Bytes that this process can still write to the file system of a directory.
-pub fn free_space(directory: &Path) -> io::Result<u64> {
+/// Bytes that this process can still write to the file system of a directory, and its whole size.
+pub fn disk_space(directory: &Path) -> io::Result<(u64, u64)> {
     let facts = rustix::fs::statvfs(directory)?;
-    Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+    Ok((facts.f_bavail.saturating_mul(facts.f_frsize), facts.f_blocks.saturating_mul(facts.f_frsize)))
 }
 
 /// True for an error that says nothing of the file and goes away by itself: no space, no memory, no descriptors.

@@ -30,7 +30,7 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 use commit::Shared;
-pub use disk::{Disk, DiskFile, Faults};
+pub use disk::{Disk, DiskFile, Faults, disk_space};
 pub use error::JournalError;
 pub use reader::{Reader, Record};
 use replay::Restored;
