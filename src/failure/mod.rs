@@ -145,6 +145,27 @@ impl Failure {
         }
     }
 
+    /// Whether the gate itself refuses what its client asks for.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Body(_)
+            | Self::Malformed(_)
+            | Self::OtherOwner
+            | Self::Preflight
+            | Self::Refused(_)
+            | Self::Rejected(_)
+            | Self::Unclear(_) => true,
+            Self::Busy
+            | Self::DoneUnrecorded
+            | Self::Internal
+            | Self::StateInDoubt
+            | Self::StateUnknown
+            | Self::Unrecorded
+            | Self::Upstream(_)
+            | Self::UpstreamRefused(_) => false,
+        }
+    }
+
     /// What S3 says of it.
     pub fn s3_error(&self) -> S3Error {
         match self {

@@ -59,6 +59,15 @@ fn is_of_cloudtrail(target: &str) -> bool {
     target.rsplit_once('.').is_some_and(|(service, _)| service.ends_with("CloudTrail_20131101"))
 }
 
+/// Names a call before it is known who asks, so that the record of a refusal says what was refused.
+pub(super) fn name_by_head(draft: &mut Draft, head: &Head) {
+    name(draft, operation(head).ok(), &Value::Null);
+}
+
+fn operation(head: &Head) -> Result<Operation, Refused> {
+    Operation::of_target(head.headers.value(TARGET).unwrap_or_default())
+}
+
 impl Gate {
     /// Answers a call.
     pub(super) async fn call(
@@ -93,9 +102,7 @@ impl Gate {
         ending: &mut Ending,
     ) -> Result<Asked, Unasked> {
         let now = self.clock.now();
-        let operation = Operation::of_target(head.headers.value(TARGET).unwrap_or_default());
-        // Named before it is known who asks, so that the record of a refusal says what was refused.
-        name(draft, operation.as_ref().ok().copied(), &Value::Null);
+        let operation = operation(head);
         let realm = Realm { region: self.realm.region.clone(), services: &[Service::CloudTrail] };
         let rejected = |rejected| Unasked::by_nobody(Refused::rejected(&rejected));
         let unproved = Unproved::read(head, now, &realm).map_err(|why| {
@@ -146,8 +153,14 @@ impl Gate {
 
     async fn carry_out_call(self: Arc<Self>, asked: Asked, mut draft: Draft, ending: Ending) -> Response<Reply> {
         let access = asked.call.operation().access();
+        let principal = asked.caller.principal.clone();
         let outcome = self.call_story(asked, &mut draft).await;
-        self.end_call(draft, outcome, ending, access).await
+        let refused = outcome.is_err();
+        let response = self.end_call(draft, outcome, ending, access).await;
+        if refused {
+            self.wait_after_refusal(&principal).await;
+        }
+        response
     }
 
     async fn call_story(&self, asked: Asked, draft: &mut Draft) -> Result<Value, Refused> {

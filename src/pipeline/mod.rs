@@ -4,13 +4,15 @@ mod call;
 mod ending;
 mod intake;
 mod judgement;
+mod pace;
 mod protection;
 mod recording;
 mod recovery;
 mod reply;
 
+use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::request::Parts;
 use http::{Request, Response};
@@ -20,7 +22,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::api::cloudtrail::CloudTrail;
 use crate::audit::journal::Journal;
 use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder, TlsDetails};
-use crate::authenticate::{self, Intake, Keyring, Payload, Realm, Signed};
+use crate::authenticate::{self, Intake, Keyring, Payload, Principal, Realm, Signed};
 use crate::clock::{Clock, Timestamp};
 use crate::failure::Failure;
 use crate::forward::{self, Answer, Upstream};
@@ -35,6 +37,7 @@ use ending::Ending;
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};
 
+pub use pace::Pace;
 pub use protection::Protection;
 pub use recording::{Reads, Recording};
 pub use recovery::{Recovered, recover};
@@ -63,6 +66,8 @@ pub struct Gate {
     pub trails: CloudTrail,
     /// Room for the bodies of calls that nobody is known to have signed yet.
     pub calls: Semaphore,
+    /// How fast each principal may be refused.
+    pub pace: Pace,
 }
 
 /// A request whose head is understood; boxed, since it goes by value into what finishes it.
@@ -73,15 +78,24 @@ struct Asked {
     now: Timestamp,
 }
 
+/// What a head asks for.
+enum Opening {
+    Call(Box<Head>),
+    /// Refused, and by whom it was signed where that is proved.
+    Refused(Failure, Option<Principal>),
+    S3(Box<Asked>),
+}
+
 impl Handler for Gate {
     type Reply = Reply;
 
-    async fn handle(
+    // Not an async function: the draft is opened, named and signed before there is a future that hyper could drop.
+    fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
         remote: Remote,
         progress: Arc<Progress>,
-    ) -> Response<Reply> {
+    ) -> impl Future<Output = Response<Reply>> + Send {
         let (parts, incoming) = request.into_parts();
         let peer = self.proxies.peer(remote, &parts.headers);
         let ending = Ending::new(self.recorder.request_id(), &parts, progress);
@@ -92,7 +106,8 @@ impl Handler for Gate {
         {
             draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
         }
-        self.answer(parts, incoming, draft, peer, ending).await
+        let opening = self.begin(parts, peer, &mut draft);
+        self.answer(opening, incoming, draft, ending)
     }
 
     fn refused_by_http(&self, remote: Remote, bytes: u64, reason: Unread) {
@@ -115,31 +130,41 @@ impl Handler for Gate {
 }
 
 impl Gate {
-    async fn answer(
-        self: Arc<Self>,
-        parts: Parts,
-        incoming: Incoming,
-        mut draft: Draft,
-        peer: Peer,
-        ending: Ending,
-    ) -> Response<Reply> {
+    /// Reads the head; hyper reads the next one into the same buffer, once nothing holds on to this one.
+    fn begin(&self, parts: Parts, peer: Peer, draft: &mut Draft) -> Opening {
         let head = match Head::read(&parts, peer) {
             Ok(head) => head,
             Err(malformed) => {
                 draft.arrived_malformed(&parts);
-                return self.end(draft, Err(Failure::Malformed(malformed)), ending, Access::Read).await;
+                return Opening::Refused(Failure::Malformed(malformed), None);
             }
         };
         draft.arrived(&head);
-        // hyper reads the next head into the same buffer, once nothing holds on to this one.
-        drop(parts);
         if call::is_one(&head) {
-            // Apart, so that S3's requests need no room for it.
-            return Box::pin(self.call(head, incoming, draft, ending)).await;
+            call::name_by_head(draft, &head);
+            return Opening::Call(Box::new(head));
         }
-        let asked = match self.ask(head, &mut draft) {
-            Ok(asked) => asked,
-            Err(failure) => return self.end(draft, Err(failure), ending, Access::Read).await,
+        self.ask(head, draft).map_or_else(|(failure, signer)| Opening::Refused(failure, signer), Opening::S3)
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        opening: Opening,
+        incoming: Incoming,
+        draft: Draft,
+        ending: Ending,
+    ) -> Response<Reply> {
+        let asked = match opening {
+            Opening::S3(asked) => asked,
+            // Apart, so that S3's requests need no room for it.
+            Opening::Call(head) => return Box::pin(self.call(*head, incoming, draft, ending)).await,
+            Opening::Refused(failure, signer) => {
+                let response = self.end(draft, Err(failure), ending, Access::Read).await;
+                if let Some(signer) = signer {
+                    self.wait_after_refusal(&signer).await;
+                }
+                return response;
+            }
         };
         match asked.routed.row().access {
             Access::Read => self.carry_out(asked, incoming, draft, ending).await,
@@ -153,22 +178,25 @@ impl Gate {
     }
 
     /// What is asked, and by whom; nothing of the body is read.
-    fn ask(&self, head: Head, draft: &mut Draft) -> Result<Box<Asked>, Failure> {
+    fn ask(&self, head: Head, draft: &mut Draft) -> Result<Box<Asked>, (Failure, Option<Principal>)> {
         let now = self.clock.now();
         // Named before it is known who asks, so that the record of a refusal says what was refused.
         let routed = operation::route(&head, &self.routing);
         ending::name(draft, &routed);
         if routed.as_ref().is_ok_and(|routed| routed.handling() == Handling::Answered(LocalAnswer::Preflight)) {
-            return Err(Failure::Preflight);
+            return Err((Failure::Preflight, None));
         }
         let signed = authenticate::verify(&head, &self.keyring, now, &self.realm).map_err(|rejected| {
             if let Some(key_id) = &rejected.key_id {
                 draft.claimed_by(key_id.as_str());
             }
-            Failure::Rejected(Box::new(rejected))
+            (Failure::Rejected(Box::new(rejected)), None)
         })?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
-        Ok(Box::new(Asked { head, signed, routed: routed.map_err(unclear)?, now }))
+        match routed {
+            Ok(routed) => Ok(Box::new(Asked { head, signed, routed, now })),
+            Err(why) => Err((unclear(why), Some(signed.principal))),
+        }
     }
 
     async fn carry_out(
@@ -180,8 +208,22 @@ impl Gate {
     ) -> Response<Reply> {
         let access = asked.routed.row().access;
         ending.duty = self.recording.duty(access, asked.routed.bucket());
+        let principal = asked.signed.principal.clone();
         let outcome = self.story(asked, incoming, &mut draft, &mut ending).await;
-        self.end(draft, outcome, ending, access).await
+        let refused = matches!(&outcome, Err(failure) if failure.is_refusal());
+        let response = self.end(draft, outcome, ending, access).await;
+        if refused {
+            Box::pin(self.wait_after_refusal(&principal)).await;
+        }
+        response
+    }
+
+    /// Lets the reply to a refusal wait where its caller causes too many: each is an event, and none is left out.
+    async fn wait_after_refusal(&self, principal: &Principal) {
+        let wait = self.pace.refusal(principal, Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
     }
 
     async fn story(

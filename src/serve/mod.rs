@@ -312,6 +312,7 @@ fn gate(
         documents: Semaphore::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
         trails: CloudTrail::new(region, store.clone(), deliveries, history, digest_period),
         calls: Semaphore::new(UNPROVED_CALLS),
+        pace: pipeline::Pace::default(),
         clock,
         store,
         upstream,

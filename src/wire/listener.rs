@@ -55,7 +55,7 @@ pub trait Handler: Send + Sync + 'static {
     /// The body of a reply.
     type Reply: Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
 
-    /// Answers one request.
+    /// Answers one request; the call itself notes it, so that one whose future is never polled is on record.
     fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -213,7 +213,9 @@ impl<H: Handler> Connection<H> {
             move |request: Request<Incoming>| {
                 let (handler, progress) = (handler.clone(), progress.clone());
                 progress.begin();
-                async move { Ok::<_, Infallible>(handler.handle(request, remote, progress).await) }
+                // Called before the future is made: hyper may drop that one unpolled, when its client leaves at once.
+                let answering = handler.handle(request, remote, progress);
+                async move { Ok::<_, Infallible>(answering.await) }
             }
         });
         let limits = &self.limits;

@@ -57,6 +57,75 @@ async fn a_client_that_leaves_in_the_middle_of_a_mutation_leaves_its_outcome() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_as_soon_as_it_has_asked_leaves_one_event_that_says_what() {
+    let rig = Rig::start().await;
+    let lines = ["DELETE /vault/k", "PUT /vault?tagging", "GET /vault/k", "HEAD /vault/k", "GET /vault?list-type=2"];
+    let mut asked = 0;
+    for line in lines {
+        let bytes = Ask::new(line).signed(&rig.root, rig.now());
+        for _ in 0..60 {
+            drop(open(rig.address, &bytes).await);
+        }
+        asked += 60;
+        rig.events_when(asked).await;
+    }
+    let events = all_events(rig).await;
+    assert_eq!(events.len(), asked);
+    for (number, event) in events.iter().enumerate() {
+        assert_eq!(event.text(&["userIdentity", "type"]), "Root", "{number}: {event:?}");
+        assert_ne!(event.text(&["eventName"]), "UnknownOperation", "{number}: {event:?}");
+        assert_eq!(event.text(&["requestParameters", "bucketName"]), "vault", "{number}: {event:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_signed_is_counted_once_it_is_too_much_and_what_somebody_signed_is_recorded() {
+    let rig = Rig::start().await;
+    let bob = rig.user("bob").await;
+    let unsigned = format!("GET /vault/k HTTP/1.1\r\nhost: a\r\nuser-agent: {}\r\n\r\n", "x".repeat(1000));
+    let unknown = crate::rig::Keys { key_id: "AKIA0000000000000000".to_owned(), ..bob.clone() };
+    let forged = crate::rig::Keys { secret: "guessed".to_owned(), ..bob.clone() };
+    let keep = |keys: &crate::rig::Keys| Ask::new("GET /vault/k").signed(keys, rig.now());
+    let last = b"GET /vault HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let mut sent = 0;
+    for _ in 0..40 {
+        let mut stream = open(rig.address, &[unsigned.repeat(100).as_bytes(), last].concat()).await;
+        read(&mut stream).await;
+        sent += 101;
+    }
+    for bytes in [keep(&unknown), keep(&forged), keep(&forged), b"junk\r\n\r\n".to_vec()] {
+        exchange(rig.address, &bytes).await;
+        sent += 1;
+    }
+    for _ in 0..50 {
+        assert_eq!(exchange(rig.address, &keep(&bob)).await.status, 200);
+        assert_eq!(exchange(rig.address, &Ask::new("DELETE /vault?policy").signed(&bob, rig.now())).await.status, 204);
+        // Refused, and yet an event each: somebody is known to have asked.
+        let refused = Ask::new("PUT /vault/k?versionId=a").body("x").signed(&bob, rig.now());
+        assert_eq!(exchange(rig.address, &refused).await.status, 400);
+    }
+    let events = all_events(rig).await;
+    let (signed, unsigned): (Vec<&Event>, Vec<&Event>) =
+        events.iter().partition(|event| event.text(&["userIdentity", "type"]) == "IAMUser");
+    assert_eq!(signed.len(), 150);
+    let (counted, single): (Vec<&Event>, Vec<&Event>) =
+        unsigned.into_iter().partition(|event| event.text(&["eventName"]) == "AggregatedRequests");
+    let count = |event: &Event| event.0["additionalEventData"]["count"].as_u64().expect("a number");
+    let total: u64 = counted.iter().map(|event| count(event)).sum();
+    assert_eq!(single.len() as u64 + total, sent);
+    assert!(single.len() > 1000 && single.len() < 3000, "{}", single.len());
+    let of = |code: &str| {
+        let found = counted.iter().find(|event| event.text(&["errorCode"]) == code).expect("a count of it");
+        assert_eq!(found.text(&["additionalEventData", "network"]), "127.0.0.1/32");
+        assert_eq!(found.text(&["sourceIPAddress"]), "127.0.0.1");
+        (count(found), found.text(&["userIdentity", "accessKeyId"]).to_owned())
+    };
+    assert_eq!(of("SignatureDoesNotMatch"), (2, bob.key_id.clone()), "a key that exists is named");
+    assert_eq!(of("InvalidAccessKeyId"), (1, String::new()));
+    assert_eq!(of("BadRequest"), (1, String::new()));
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_while_it_is_read_to_leaves_one_event() {
     let rig = Rig::start().await;
     drop(open(rig.address, &Ask::new("GET /vault/k").signed(&rig.root, rig.now())).await);
