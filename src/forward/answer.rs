@@ -123,6 +123,14 @@ pub async fn read(permit: &Permit, response: Response<Download>) -> Result<Answe
 }
 
 impl Done {
+    /// The id of the multipart upload that was opened.
+    pub fn upload_id(&self) -> Option<String> {
+        match &self.body {
+            AnswerBody::Stream(_) => None,
+            AnswerBody::Whole(bytes) => Node::parse(bytes)?.text_of("UploadId").map(str::to_owned),
+        }
+    }
+
     fn replace_body(&mut self, document: String) {
         self.headers.remove(header::CONTENT_LENGTH);
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));

@@ -39,7 +39,8 @@ impl Upstream {
         drop(Limited::new(body, 64 * 1024).collect().await);
         let marked = parts.headers.get("x-amz-delete-marker").is_some_and(|value| value == "true");
         match (parts.status, marked) {
-            (StatusCode::OK, _) => Ok(Presence::There { written: written(&parts.headers) }),
+            // A store that is not given the key of an object encrypted by a client's own key says no more than that.
+            (StatusCode::OK | StatusCode::BAD_REQUEST, _) => Ok(Presence::There { written: written(&parts.headers) }),
             (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, true) => Ok(Presence::Marked),
             (StatusCode::NOT_FOUND, false) => Ok(Presence::Absent),
             (_, _) => Err(UpstreamError::Unreadable),

@@ -6,7 +6,7 @@ use crate::operation::{Access, Hazard, MfaDeleteChange, Request, VersioningChang
 use crate::wire::Transport;
 
 use super::verdict::{Challenge, Permit, Refusal, StateChange, Verdict};
-use super::{BucketState, Lifecycle, MfaDelete, Name, Use, Versioning};
+use super::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
 
 /// Who asks, and how the asking travelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +100,10 @@ pub fn assess(request: Box<Request>, caller: &Caller, bucket: BucketState, offer
         },
         Need::Code(owed) => match takes_code(caller, offer, rules) {
             Ok(offer) => Verdict::Verify(Challenge { request, offer, owed, change, mfa_delete: bucket.mfa_delete }),
+            // The general text would not tell the client that there is a way without a code.
+            Err(Refusal::MfaRequired) if bucket.completion == Completion::MayReplaceNull => {
+                Verdict::Refuse(Refusal::UploadMayReplaceVersion)
+            }
             Err(refusal) => Verdict::Refuse(refusal),
         },
     }
@@ -156,6 +160,7 @@ fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) ->
             | Hazard::ExpiresVersions
             | Hazard::ExposesData
             | Hazard::None
+            | Hazard::OpensUpload
             | Hazard::ReplacesNullVersion
             | Hazard::ReplacesUnversioned
             | Hazard::Replicates
@@ -200,10 +205,10 @@ fn need(request: &Request, bucket: BucketState, offered: bool, rules: Rules) -> 
     // AWS fails a whole DeleteObjects whose offer is invalid, "whether there are versioned object keys or not".
     let evaluates_any_offer = request.is_delete_objects() && offered;
     match request.hazard {
-        Hazard::None => code_if(protected && evaluates_any_offer),
+        Hazard::None | Hazard::OpensUpload => code_if(protected && evaluates_any_offer),
         Hazard::DestroysVersion => code_if(protected),
         Hazard::ReplacesNullVersion => {
-            code_if(protected && (evaluates_any_offer || strict && may_replace_null(bucket.versioning)))
+            code_if(protected && (evaluates_any_offer || strict && may_replace_null(bucket)))
         }
         Hazard::ReplacesUnversioned => code_if(protected && (evaluates_any_offer || strict)),
         Hazard::ChangesVersioning(document) => versioning_need(document, bucket),
@@ -246,14 +251,18 @@ fn versioning_need(document: VersioningChange, bucket: BucketState) -> Need {
     Need::Code(Owed::Code)
 }
 
-fn may_replace_null(versioning: Versioning) -> bool {
-    match versioning {
-        Versioning::Enabled => false,
-        Versioning::EnabledWithExclusions
-        | Versioning::Never
-        | Versioning::NoBucket
-        | Versioning::Suspended
-        | Versioning::Unread => true,
+fn may_replace_null(bucket: BucketState) -> bool {
+    match (bucket.versioning, bucket.completion) {
+        (Versioning::Enabled, Completion::AddsVersion) => false,
+        (Versioning::Enabled, Completion::MayReplaceNull) => true,
+        (
+            Versioning::EnabledWithExclusions
+            | Versioning::Never
+            | Versioning::NoBucket
+            | Versioning::Suspended
+            | Versioning::Unread,
+            Completion::AddsVersion | Completion::MayReplaceNull,
+        ) => true,
     }
 }
 
@@ -273,6 +282,7 @@ fn change(hazard: &Hazard, bucket: BucketState, profile: Profile) -> StateChange
         | Hazard::ExposesData
         | Hazard::ExpiresVersions
         | Hazard::None
+        | Hazard::OpensUpload
         | Hazard::ReplacesNullVersion
         | Hazard::ReplacesUnversioned
         | Hazard::Replicates

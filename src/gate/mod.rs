@@ -8,5 +8,5 @@ mod verdict;
 mod tests;
 
 pub use assess::{Caller, Foresight, LoopbackTrust, Profile, Replication, Rules, assess, foresee, takes_code};
-pub use state::{BucketState, Lifecycle, MfaDelete, Name, Use, Versioning};
+pub use state::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
 pub use verdict::{Challenge, MFA_REQUIRED, Permit, Refusal, StateChange, Verdict};

@@ -14,6 +14,8 @@ pub struct BucketState {
     pub versioning: Versioning,
     /// As the upstream says now, where MFA Delete is being enabled.
     pub lifecycle: Lifecycle,
+    /// What completing an upload would do, where that is asked.
+    pub completion: Completion,
 }
 
 /// MFA Delete as `GET ?versioning` tells it: the element is absent until it was first set.
@@ -64,6 +66,16 @@ pub enum Lifecycle {
     Unread,
 }
 
+/// What completing a multipart upload would do to the key's null version in a bucket that keeps every version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Completion {
+    /// It adds a version. So does whatever completes no upload.
+    AddsVersion,
+    /// It replaces the null version if the upload was opened before the bucket kept every version, and nothing says that
+    /// it was not.
+    MayReplaceNull,
+}
+
 impl BucketState {
     /// A bucket that nobody ever protected.
     pub const UNPROTECTED: Self = Self {
@@ -74,5 +86,6 @@ impl BucketState {
         destination: Use::Data,
         versioning: Versioning::Unread,
         lifecycle: Lifecycle::Unread,
+        completion: Completion::AddsVersion,
     };
 }

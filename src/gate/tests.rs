@@ -74,6 +74,7 @@ fn hazards() -> Vec<(String, Hazard)> {
         Hazard::DestroysVersion,
         Hazard::ExpiresVersions,
         Hazard::ExposesData,
+        Hazard::OpensUpload,
         Hazard::ReplacesNullVersion,
         Hazard::ReplacesUnversioned,
         Hazard::Replicates,
@@ -214,6 +215,31 @@ fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
                     });
                     writeln!(table, "{what} | MfaDelete {mfa_delete:?} | {access} | {name} | {}", answers.join(" | "))
                         .expect("a string takes it");
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn an_upload_that_may_replace_the_null_version_needs_a_code_to_complete() {
+    let mut table = String::new();
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for completion in [Completion::AddsVersion, Completion::MayReplaceNull] {
+                for (caller_name, caller) in [("root", root()), ("user", user())] {
+                    let answers = offers().map(|(offer_name, offer)| {
+                        let state = BucketState { completion, ..bucket(mfa_delete, Versioning::Enabled) };
+                        let request = request(Hazard::ReplacesNullVersion, Document::None);
+                        format!("{offer_name}: {}", word(&assess(request, &caller, state, offer, rules(profile))))
+                    });
+                    writeln!(
+                        table,
+                        "{profile:?} | MfaDelete {mfa_delete:?} | {completion:?} | {caller_name} | {}",
+                        answers.join(" | ")
+                    )
+                    .expect("a string takes it");
                 }
             }
         }

@@ -82,6 +82,8 @@ pub enum Refusal {
     TokenCodeInvalid(Fault),
     /// Codes queue up for the device.
     TooManyCodesAtOnce,
+    /// The upload that is to be completed may replace the key's null version.
+    UploadMayReplaceVersion,
 }
 
 impl Permit {

@@ -21,6 +21,8 @@ pub enum Hazard {
     Replicates,
     /// Nothing that MFA Delete cares for: a read, or a write that only adds.
     None,
+    /// A multipart upload begins: some stores settle here whether it will replace the null version when it completes.
+    OpensUpload,
     /// Whether a version is lost depends on the bucket's versioning: a put, a copy, a completed
     /// upload, a delete without version id.
     ReplacesNullVersion,

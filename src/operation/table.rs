@@ -111,7 +111,7 @@ operations! {
     CreateMultipartUpload: Post Object [Flag("uploads")],
         headers [ACL, CHECKSUM_ALGORITHM, CHECKSUM_TYPE, CONTENT, CUSTOMER_KEY, ENCRYPTION, LOCK, METADATA,
         PLACEMENT],
-        takes Nothing, HARMLESS, Data Write;
+        takes Nothing, Always(Hazard::OpensUpload), Data Write;
     CreateSession: Get Bucket [Flag("session")],
         takes Nothing, HARMLESS, Management Read;
     DeleteBucket: Delete Bucket [],

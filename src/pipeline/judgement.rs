@@ -37,10 +37,12 @@ impl Gate {
         let (spent, held) = match (gate::foresee(&request, caller, remembered, &offer, self.rules), &offer) {
             (Foresight::Refusal, _) => (None, Held::without_lease(remembered)),
             (Foresight::Code, Offer::Codes(codes)) => match Box::pin(self.spend(codes, caller, now)).await? {
-                Ok(proof) => (Some(Ok(proof)), self.protection.hold(&request, now).await?),
+                Ok(proof) => (Some(Ok(proof)), self.protection.hold(&request, &caller.principal, now).await?),
                 Err(fault) => (Some(Err(fault)), Held::without_lease(remembered)),
             },
-            (Foresight::Code | Foresight::Open, _) => (None, self.protection.hold(&request, now).await?),
+            (Foresight::Code | Foresight::Open, _) => {
+                (None, self.protection.hold(&request, &caller.principal, now).await?)
+            }
         };
         let judged = match gate::assess(request, caller, held.state, offer, self.rules) {
             Verdict::Forward(permit) => Judged::Free(permit),
@@ -124,6 +126,7 @@ pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
         Refusal::NotDeviceOwner { .. } => (true, Some(MfaResult::UnknownDevice)),
         Refusal::TokenCodeInvalid(fault) => (true, Some(of_fault(*fault))),
         Refusal::TooManyCodesAtOnce => (true, Some(MfaResult::LockedOut)),
+        Refusal::UploadMayReplaceVersion => (true, Some(MfaResult::Missing)),
     }
 }
 
@@ -167,6 +170,7 @@ mod tests {
             Refusal::NotVersioned,
             Refusal::TooManyCodesAtOnce,
             Refusal::TrailBucket,
+            Refusal::UploadMayReplaceVersion,
         ];
         refusals.extend(faults.map(Refusal::TokenCodeInvalid));
         let mut table = String::new();

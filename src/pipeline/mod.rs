@@ -38,7 +38,7 @@ use protection::{Agreed, Held};
 use recording::{Duty, Loss};
 
 pub use pace::Pace;
-pub use protection::Protection;
+pub use protection::{Protection, UploadVersions};
 pub use recording::{Reads, Recording};
 pub use recovery::{Recovered, recover};
 pub use reply::Reply;
@@ -278,6 +278,7 @@ impl Gate {
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
         self.protection.before(permit.request(), change, &mut held, now).await?;
         let answer = self.forward(permit, payload, digest, &held, now).await;
+        self.protection.opened(&held, &answer, now).await;
         if let Some(bucket) = bucket {
             self.protection.after(&bucket, change, &mut held, Agreed::of(&answer), now).await?;
         }

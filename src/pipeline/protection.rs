@@ -1,9 +1,12 @@
 //! What a bucket is when a request for it is judged, and that it stays so until the upstream has answered.
 
+mod uploads;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::authenticate::Principal;
 use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::forward::{Answer, Upstream, UpstreamError};
@@ -12,6 +15,9 @@ use crate::names::BucketName;
 use crate::operation::{Access, Document, Hazard, MfaDeleteChange, Request, VersioningStatus};
 use crate::store::{Generation, Leases, Observed, ReadLease, Store, WriteLease};
 use crate::wire::{Condition, Hold, Withdrawn};
+use uploads::{CompletingKeys, Opening, SoleCompletion};
+
+pub use uploads::UploadVersions;
 
 /// What is remembered of buckets, and what the upstream says of them now.
 #[derive(Debug)]
@@ -20,6 +26,8 @@ pub struct Protection {
     upstream: Arc<Upstream>,
     leases: Leases,
     profile: Profile,
+    uploads: UploadVersions,
+    completing: CompletingKeys,
     seen: Mutex<HashMap<BucketName, Seen>>,
 }
 
@@ -36,6 +44,8 @@ struct Seen {
 pub struct Held {
     pub state: BucketState,
     lease: Lease,
+    opening: Option<Opening>,
+    _sole: Option<SoleCompletion>,
 }
 
 #[derive(Debug)]
@@ -59,8 +69,9 @@ const FRESH: Duration = Duration::from_secs(2);
 
 impl Protection {
     /// Looks at buckets through this store and this upstream.
-    pub fn new(store: Store, upstream: Arc<Upstream>, profile: Profile) -> Self {
-        Self { leases: store.leases().clone(), store, upstream, profile, seen: Mutex::default() }
+    pub fn new(store: Store, upstream: Arc<Upstream>, profile: Profile, uploads: UploadVersions) -> Self {
+        let (leases, completing) = (store.leases().clone(), CompletingKeys::default());
+        Self { leases, store, upstream, profile, uploads, completing, seen: Mutex::default() }
     }
 
     /// What is remembered of the bucket; the upstream is not asked.
@@ -81,13 +92,18 @@ impl Protection {
     }
 
     /// Reads the state that a request is judged by, under the lease that keeps it true.
-    pub async fn hold(&self, request: &Request, now: Timestamp) -> Result<Held, Failure> {
+    pub async fn hold(&self, request: &Request, caller: &Principal, now: Timestamp) -> Result<Held, Failure> {
         let Some(bucket) = &request.bucket else { return Ok(Held::without_lease(BucketState::UNPROTECTED)) };
         let (lease, mut state) = self.lease(request, bucket).await;
+        let (mut opening, mut sole) = (None, None);
         let protected = state.mfa_delete == MfaDelete::Enabled;
         match request.hazard {
             Hazard::ReplacesNullVersion if protected && self.profile == Profile::Strict => {
                 state.versioning = Box::pin(self.versioning(bucket, now)).await?;
+                (state.completion, sole) = Box::pin(self.completion(request, bucket, now)).await?;
+            }
+            Hazard::OpensUpload if protected && self.profile == Profile::Strict => {
+                opening = Box::pin(self.opening(request, bucket, caller, now)).await?;
             }
             Hazard::ChangesVersioning(change) if change.mfa_delete == MfaDeleteChange::Enable && !protected => {
                 state.versioning = Box::pin(self.upstream.versioning(bucket, now)).await.map_err(unknown)?;
@@ -105,12 +121,13 @@ impl Protection {
             | Hazard::ExpiresVersions
             | Hazard::ExposesData
             | Hazard::None
+            | Hazard::OpensUpload
             | Hazard::ReplacesNullVersion
             | Hazard::ReplacesUnversioned
             | Hazard::Replicates
             | Hazard::WeakensProtection => {}
         }
-        Ok(Held { state, lease })
+        Ok(Held { state, lease, opening, _sole: sole })
     }
 
     /// The lease that a request needs in the bucket as it is once the lease is had, and what is remembered then.
@@ -270,7 +287,7 @@ fn unknown(error: UpstreamError) -> Failure {
 impl Held {
     /// For a request of which nothing reaches the upstream, or that concerns no bucket.
     pub fn without_lease(state: BucketState) -> Self {
-        Self { state, lease: Lease::NotNeeded }
+        Self { state, lease: Lease::NotNeeded, opening: None, _sole: None }
     }
 
     /// From here on a request of this hazard may change what others are judged by.
@@ -310,6 +327,7 @@ fn alters_judgements(hazard: Hazard, state: BucketState) -> bool {
         | Hazard::ExpiresVersions
         | Hazard::ExposesData
         | Hazard::None
+        | Hazard::OpensUpload
         | Hazard::ReplacesNullVersion
         | Hazard::ReplacesUnversioned
         | Hazard::Replicates
@@ -335,6 +353,8 @@ fn needs(request: &Request, state: BucketState) -> Needs {
     let guarded = state.mfa_delete == MfaDelete::Enabled || state.name == Name::Buried;
     match request.hazard {
         Hazard::None => Needs::Nothing,
+        Hazard::OpensUpload if state.mfa_delete == MfaDelete::Enabled => Needs::Read,
+        Hazard::OpensUpload => Needs::Nothing,
         Hazard::ReplacesNullVersion | Hazard::ReplacesUnversioned => match request.document {
             Document::Payload => Needs::AtTheEnd,
             Document::DeleteObjects(_) | Document::None | Document::Rewritten(_) | Document::Versioning(_) => {

@@ -33,7 +33,7 @@ use crate::history::History;
 use crate::mfa::Digits;
 use crate::names::{AccessKeyId, AccountId};
 use crate::operation::{Routing, UpstreamKind};
-use crate::pipeline::{self, Gate, Protection, Reads, Recording};
+use crate::pipeline::{self, Gate, Protection, Reads, Recording, UploadVersions};
 use crate::secret::Secret;
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
 use crate::trail::DigestPeriod;
@@ -306,7 +306,7 @@ fn gate(
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
         keyring: store.keyring(),
-        protection: Protection::new(store.clone(), upstream.clone(), rules.profile),
+        protection: Protection::new(store.clone(), upstream.clone(), rules.profile, upload_versions(settings)),
         recording: recording(settings),
         body_idle: settings.limits.body_idle,
         documents: Semaphore::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
@@ -383,6 +383,14 @@ fn rules(settings: &Settings) -> Rules {
             RequireTls::Always => LoopbackTrust::TlsOnly,
             RequireTls::Network => LoopbackTrust::Trusted,
         },
+    }
+}
+
+fn upload_versions(settings: &Settings) -> UploadVersions {
+    match settings.upstream.profile {
+        // AWS does not say, and MinIO settles it when an upload is opened.
+        UpstreamProfile::Aws | UpstreamProfile::Generic | UpstreamProfile::Minio => UploadVersions::SettledAtCreate,
+        UpstreamProfile::Ceph | UpstreamProfile::Embedded => UploadVersions::SettledAtComplete,
     }
 }
 

@@ -20,6 +20,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trails;
+mod uploads;
 mod write;
 mod writer;
 
@@ -51,6 +52,7 @@ pub use records::{Account, BucketRecord, SigningKey, TrailHead, User};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
 pub use trails::MOST_TRAILS;
+pub use uploads::{OpenedUpload, UploadMark};
 pub use writer::StateJournal;
 
 /// What we remember; cheap to clone, and one and the same.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::seal::{SealError, Sealer};
+use super::uploads::{OpenedUpload, UploadJson, UploadMark};
 use crate::authenticate::{KeyStatus, Principal};
 use crate::clock::Timestamp;
 use crate::gate::{MfaDelete, Name};
@@ -26,6 +27,7 @@ pub enum Record {
     SigningKey(SigningKey),
     Trail(Box<Trail>),
     TrailHead(TrailName, TrailHead),
+    Upload(UploadMark, OpenedUpload),
     User(User),
 }
 
@@ -39,6 +41,7 @@ pub enum RecordKey {
     SigningKey(Fingerprint),
     Trail(TrailName),
     TrailHead(TrailName),
+    Upload(UploadMark),
     User(UserName),
 }
 
@@ -129,6 +132,7 @@ impl RecordKey {
             Self::SigningKey(fingerprint) => format!("signing-key/{fingerprint}"),
             Self::Trail(name) => format!("trail/{name}"),
             Self::TrailHead(name) => format!("trail-head/{name}"),
+            Self::Upload(mark) => format!("upload/{mark}"),
             Self::User(name) => format!("user/{name}"),
         }
     }
@@ -146,6 +150,7 @@ impl RecordKey {
             "signing-key" => Fingerprint::parse(name).map(Self::SigningKey),
             "trail" => TrailName::parse(name).ok().map(Self::Trail),
             "trail-head" => TrailName::parse(name).ok().map(Self::TrailHead),
+            "upload" => UploadMark::parse(name).map(Self::Upload),
             "user" => UserName::parse(name).ok().map(Self::User),
             _ => None,
         }
@@ -163,6 +168,7 @@ impl Record {
             Self::SigningKey(key) => RecordKey::SigningKey(key.fingerprint()),
             Self::Trail(trail) => RecordKey::Trail(trail.name.clone()),
             Self::TrailHead(name, _) => RecordKey::TrailHead(name.clone()),
+            Self::Upload(mark, _) => RecordKey::Upload(*mark),
             Self::User(user) => RecordKey::User(user.name.clone()),
         }
     }
@@ -197,6 +203,7 @@ impl Record {
             }),
             Self::Trail(trail) => to_value(&TextJson { text: trail.to_json().to_string() }),
             Self::TrailHead(_, head) => to_value(&TextJson { text: head.0.clone() }),
+            Self::Upload(_, upload) => to_value(&UploadJson::of(upload)),
             Self::User(user) => to_value(&UserJson { id: user.id.clone(), created: user.created.millis() }),
         };
         written.ok_or(SealError::NotSealed)
@@ -257,6 +264,10 @@ impl Record {
             RecordKey::TrailHead(name) => {
                 let json = TextJson::deserialize(json).map_err(|_| malformed())?;
                 Ok(Self::TrailHead(name.clone(), TrailHead(json.text)))
+            }
+            RecordKey::Upload(mark) => {
+                let upload = UploadJson::deserialize(json).ok().and_then(UploadJson::upload);
+                upload.map(|upload| Self::Upload(*mark, upload)).ok_or_else(malformed)
             }
             RecordKey::User(name) => {
                 let json = UserJson::deserialize(json).map_err(|_| malformed())?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::records::{Account, BucketRecord, Record, RecordKey, SigningKey, StoredKey, TrailHead, User};
+use super::uploads::KnownUploads;
 use super::write::Edit;
 use crate::authenticate::{Key, Keyring};
 use crate::mfa::{Device, DeviceStatus};
@@ -28,6 +29,7 @@ pub struct State {
     pub signing_keys: BTreeMap<Fingerprint, SigningKey>,
     pub trails: BTreeMap<TrailName, Trail>,
     pub trail_heads: BTreeMap<TrailName, TrailHead>,
+    pub uploads: KnownUploads,
     pub users: BTreeMap<UserName, User>,
 }
 
@@ -65,6 +67,7 @@ impl Memory {
                 | Record::SigningKey(_)
                 | Record::Trail(_)
                 | Record::TrailHead(..)
+                | Record::Upload(..)
                 | Record::User(_),
             )
             | Edit::Delete(
@@ -74,6 +77,7 @@ impl Memory {
                 | RecordKey::SigningKey(_)
                 | RecordKey::Trail(_)
                 | RecordKey::TrailHead(_)
+                | RecordKey::Upload(_)
                 | RecordKey::User(_),
             ) => {}
         }
@@ -108,8 +112,10 @@ impl State {
         let signing_keys = self.signing_keys.values().cloned().map(Record::SigningKey);
         let trails = self.trails.values().cloned().map(Box::new).map(Record::Trail);
         let heads = self.trail_heads.iter().map(|(name, head)| Record::TrailHead(name.clone(), head.clone()));
+        let uploads = self.uploads.iter().map(|(mark, upload)| Record::Upload(mark, upload.clone()));
         let users = self.users.values().cloned().map(Record::User);
-        account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(trails).chain(heads).chain(users)
+        let trails = trails.chain(heads);
+        account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(trails).chain(uploads).chain(users)
     }
 
     fn put(&mut self, record: Record) {
@@ -121,6 +127,7 @@ impl State {
             Record::SigningKey(key) => drop(self.signing_keys.insert(key.fingerprint(), key)),
             Record::Trail(trail) => drop(self.trails.insert(trail.name.clone(), *trail)),
             Record::TrailHead(name, head) => drop(self.trail_heads.insert(name, head)),
+            Record::Upload(mark, upload) => self.uploads.put(mark, upload),
             Record::User(user) => drop(self.users.insert(user.name.clone(), user)),
         }
     }
@@ -134,6 +141,7 @@ impl State {
             RecordKey::SigningKey(fingerprint) => drop(self.signing_keys.remove(fingerprint)),
             RecordKey::Trail(name) => drop(self.trails.remove(name)),
             RecordKey::TrailHead(name) => drop(self.trail_heads.remove(name)),
+            RecordKey::Upload(mark) => self.uploads.remove(*mark),
             RecordKey::User(name) => drop(self.users.remove(name)),
         }
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::authenticate::{KeyStatus, Principal};
 use crate::gate::Use;
 use crate::mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault, Proof};
-use crate::names::{AccessKeyId, UserName};
+use crate::names::{AccessKeyId, ObjectKey, UserName};
 use crate::secret::Secret;
 use crate::trail::{Trail, TrailName};
 
@@ -41,6 +41,11 @@ async fn used() -> (tempfile::TempDir, Arc<MemoryJournal>, NewDevice) {
     let store = opened(dir.path(), &journal, at(0)).await;
     let device = enrolled(&store, "phone", at(0)).await;
     store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(0)).await.expect("recorded");
+    for holder in [Principal::Root, Principal::User(user("alice"))] {
+        let key = ObjectKey::parse("key").expect("legal");
+        let mark = UploadMark::of(&bucket("vault"), &key, &format!("{holder:?}"));
+        store.remember_upload(mark, holder, at(0)).await.expect("remembered");
+    }
     (dir, journal, device)
 }
 
@@ -54,8 +59,9 @@ fn picture(store: &Store) -> String {
     let signing = store.signing_keys();
     let signing: Vec<_> = signing.iter().map(|key| (key, key.private.as_ref().map(Secret::expose))).collect();
     let heads: Vec<_> = store.0.memory.read().trail_heads.values().cloned().collect();
+    let uploads = format!("{:?}", store.0.memory.read().uploads);
     format!(
-        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {signing:?} {heads:?}",
+        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {signing:?} {heads:?} {uploads}",
         store.account(),
         store.buckets(),
         store.users(),

@@ -17,6 +17,7 @@ mod documents;
 mod endings;
 mod golden;
 mod local;
+mod multipart;
 mod order;
 mod recovery;
 mod refused;

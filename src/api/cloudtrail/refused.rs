@@ -249,7 +249,8 @@ impl Refused {
             | gate::Refusal::LifecyclePresent
             | gate::Refusal::NoSuchBucket
             | gate::Refusal::NotVersioned
-            | gate::Refusal::TrailBucket => denied("Access Denied"),
+            | gate::Refusal::TrailBucket
+            | gate::Refusal::UploadMayReplaceVersion => denied("Access Denied"),
         }
     }
 

@@ -331,7 +331,7 @@ fn any_key() -> impl Strategy<Value = String> {
 /// How much a hazard asks of a caller, in the one respect that matters here: nothing, or something.
 fn asks(hazard: Hazard) -> u8 {
     match hazard {
-        Hazard::None => 0,
+        Hazard::None | Hazard::OpensUpload => 0,
         Hazard::ReplacesNullVersion => 1,
         Hazard::ChangesVersioning(_)
         | Hazard::CreatesBucket

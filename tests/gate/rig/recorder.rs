@@ -1,6 +1,6 @@
 //! A store that remembers every byte it was asked, and answers as S3 does or as it is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,6 +58,18 @@ struct Shared {
     /// What is answered to reads, by their request lines.
     reads: Mutex<HashMap<String, Vec<u8>>>,
     silent: AtomicBool,
+    objects: Mutex<Objects>,
+}
+
+/// What is there without a version id of its own, and what becomes of it. As at MinIO an upload is settled to become the
+/// null version, or not to, when it is opened.
+#[derive(Default)]
+struct Objects {
+    null_versions: HashSet<String>,
+    /// The paths of uploads, and whether each becomes the null version.
+    uploads: Vec<(String, bool)>,
+    /// The paths whose null version was replaced or removed.
+    lost: Vec<String>,
 }
 
 impl std::fmt::Debug for Seen {
@@ -107,6 +119,7 @@ impl Recorder {
             arrival: Mutex::default(),
             reads: Mutex::default(),
             silent: AtomicBool::new(false),
+            objects: Mutex::default(),
         });
         let serving = shared.clone();
         tokio::spawn(async move {
@@ -134,6 +147,11 @@ impl Recorder {
 
     pub fn set_versioning(&self, bucket: &str, status: &str) {
         self.shared.versioning.lock().expect("sound").insert(bucket.to_owned(), status.to_owned());
+    }
+
+    /// The paths whose null version was replaced or removed so far.
+    pub fn lost(&self) -> Vec<String> {
+        self.shared.objects.lock().expect("sound").lost.clone()
     }
 
     pub fn answer(&self, manner: Manner) {
@@ -206,6 +224,8 @@ impl Shared {
             return told.clone();
         }
         let asks = |key: &str| query.split('&').any(|pair| pair.split('=').next() == Some(key));
+        let keeps_all = self.versioning.lock().expect("sound").get(&seen.bucket()).is_some_and(|it| it == "Enabled");
+        let mut objects = self.objects.lock().expect("sound");
         let text = String::from_utf8_lossy(body);
         match seen.method.as_str() {
             "GET" if asks("versioning") => {
@@ -216,26 +236,51 @@ impl Shared {
             "GET" if asks("max-keys") && asks("versions") => reply(404, &[], &error("NoSuchBucket")),
             "GET" if asks("lifecycle") => reply(404, &[], &error("NoSuchLifecycleConfiguration")),
             "GET" => reply(200, &[("etag", "\"e\"")], "content"),
+            "HEAD" if query == "versionId=null" && !objects.null_versions.contains(path) => reply(404, &[], ""),
             "PUT" if asks("versioning") => {
                 let status = if text.contains("Suspended") { "Suspended" } else { "Enabled" };
                 self.versioning.lock().expect("sound").insert(seen.bucket(), status.to_owned());
                 reply(200, &[], "")
             }
             "POST" if asks("delete") => reply(200, &[], &deleted(&text)),
-            "POST" if asks("uploads") => reply(
-                200,
-                &[],
-                "<InitiateMultipartUploadResult><UploadId>u1</UploadId></InitiateMultipartUploadResult>",
-            ),
+            "POST" if asks("uploads") => {
+                objects.uploads.push((path.to_owned(), !keeps_all));
+                let id = format!("<UploadId>u{}</UploadId>", objects.uploads.len());
+                reply(200, &[], &format!("<InitiateMultipartUploadResult>{id}</InitiateMultipartUploadResult>"))
+            }
             "POST" => {
+                let id = query.strip_prefix("uploadId=u").and_then(|id| id.parse::<usize>().ok());
+                let upload = id.and_then(|id| objects.uploads.get(id.checked_sub(1)?)).cloned();
+                if upload.is_some_and(|(opened, becomes_null)| opened == path && becomes_null) {
+                    objects.write_null(path);
+                }
                 reply(200, &[], "<CompleteMultipartUploadResult><ETag>\"e\"</ETag></CompleteMultipartUploadResult>")
             }
             "PUT" if seen.header("x-amz-copy-source").is_some() => {
                 reply(200, &[], "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>")
             }
-            "PUT" if is_object => reply(200, &[("etag", "\"e\""), ("x-amz-version-id", "v1")], ""),
-            "DELETE" => reply(204, &[], ""),
+            "PUT" if is_object => {
+                if !asks("uploadId") && !keeps_all {
+                    objects.write_null(path);
+                }
+                reply(200, &[("etag", "\"e\""), ("x-amz-version-id", "v1")], "")
+            }
+            "DELETE" => {
+                let named = query == "versionId=null";
+                if is_object && (named || query.is_empty() && !keeps_all) && objects.null_versions.remove(path) {
+                    objects.lost.push(path.to_owned());
+                }
+                reply(204, &[], "")
+            }
             _ => reply(200, &[], ""),
+        }
+    }
+}
+
+impl Objects {
+    fn write_null(&mut self, path: &str) {
+        if !self.null_versions.insert(path.to_owned()) {
+            self.lost.push(path.to_owned());
         }
     }
 }
