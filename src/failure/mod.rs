@@ -109,7 +109,7 @@ impl S3Error {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
         let mut element = |name: &str, value: &str| {
             out.push_str(&format!("<{name}>"));
-            escape(&mut out, value);
+            escape(&mut out, &xml_text(value));
             out.push_str(&format!("</{name}>"));
         };
         element("Code", &self.code);
@@ -322,6 +322,19 @@ fn of_body(failure: &BodyFailure) -> S3Error {
                 "The request contained trailing data that was not well-formed or did not conform to our published schema.",
             ),
         },
+    }
+}
+
+/// Text of a client with U+FFFD in the place of each character that XML 1.0 cannot carry, escaped or not.
+fn xml_text(text: &str) -> Cow<'_, str> {
+    let carried = |character| match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => false,
+        _ => true,
+    };
+    match text.chars().all(carried) {
+        true => Cow::Borrowed(text),
+        false => text.chars().map(|character| if carried(character) { character } else { '\u{FFFD}' }).collect(),
     }
 }
 

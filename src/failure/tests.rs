@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use http::HeaderMap;
+use proptest::prelude::*;
 
 use super::*;
 use crate::authenticate::{BodyFault, ChecksumAlgorithm, Reason};
 use crate::clock::Timestamp;
+use crate::forward::Node;
 use crate::mfa::Fault;
 use crate::names::AccessKeyId;
 use crate::operation::{Action, UnclearReason, Unsupported};
@@ -44,6 +46,29 @@ fn what_a_client_wrote_cannot_break_out_of_its_element() {
     assert_eq!(document.matches("<Code>").count(), 1, "{document}");
     assert!(document.contains("<BucketName>&lt;/BucketName&gt;&lt;Code&gt;200&lt;/Code&gt;&amp;</BucketName>"));
     assert!(!document.contains("<vault>"));
+}
+
+proptest! {
+    #[test]
+    fn an_error_document_is_xml_whatever_it_repeats(text in any::<String>()) {
+        let outside_xml = |character: char| match character {
+            '\t' | '\n' | '\r' => false,
+            '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => true,
+            _ => false,
+        };
+        let control: String = ('\u{0}'..='\u{20}').chain(['\u{7F}', '\u{9B}', '\u{FFFE}', '\u{FFFF}', 'z']).collect();
+        for repeated in [format!("a{text}z"), control] {
+            let failure = unclear(UnclearReason::InvalidBucketName(repeated.clone()));
+            let document = failure.s3_error().document(&repeated, RequestId::from_random([7; 16]));
+            prop_assert!(!document.contains(outside_xml), "{document:?}");
+            let read = Node::parse(document.as_bytes()).expect("XML");
+            let expected: String =
+                repeated.chars().map(|one| if outside_xml(one) { '\u{FFFD}' } else { one }).collect();
+            for name in ["BucketName", "Resource"] {
+                prop_assert_eq!(read.text_of(name).map(str::trim), Some(expected.trim()));
+            }
+        }
+    }
 }
 
 #[test]
