@@ -184,6 +184,15 @@ pub fn answered(checksum: Option<&Checksum>) -> dto::Checksum {
     answer
 }
 
+impl Checksum {
+    /// Whether a client claims this value for the object. minio-go leaves the number of parts out of a composite one,
+    /// as S3 allows.
+    pub fn is_claimed_as(&self, claim: &str) -> bool {
+        let without_count = self.value.rsplit_once('-').map(|(value, _)| value);
+        self.value == claim || (self.scope == ChecksumScope::Composite && without_count == Some(claim))
+    }
+}
+
 impl ChecksumScope {
     /// The name S3 gives the scope.
     pub fn answered(self) -> dto::ChecksumType {
@@ -264,6 +273,8 @@ mod tests {
         let expected = format!("{}-2", digested(Algorithm::Sha256, &both.concat()).checksum.value);
         let parts = [(&one.checksum, 1), (&two.checksum, 1)];
         let found = checksum_of_parts(Algorithm::Sha256, ChecksumScope::Composite, &parts).unwrap();
+        assert!(found.is_claimed_as(&expected) && found.is_claimed_as(expected.trim_end_matches("-2")));
+        assert!(!found.is_claimed_as("AAAA") && !found.is_claimed_as(&expected.replace("-2", "-3")));
         assert_eq!((found.value, found.scope), (expected, ChecksumScope::Composite));
     }
 

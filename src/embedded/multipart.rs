@@ -43,7 +43,7 @@ pub async fn create(
         initiated_millis: bucket.now().millis(),
         algorithm,
         scope,
-        description: description!(input),
+        description: description!(input, &request.headers),
         tags: tags::from_header(input.tagging.as_deref())?,
     };
     let upload_id = record.id.clone();
@@ -141,7 +141,7 @@ pub async fn complete(
             return Err(s3_error!(InvalidRequest, "The provided 'x-amz-mp-object-size' header does not match."));
         }
         match (&claimed, &object.checksum) {
-            (Some((algorithm, value)), Some(found)) if found.algorithm != *algorithm || found.value != *value => {
+            (Some((algorithm, value)), Some(found)) if found.algorithm != *algorithm || !found.is_claimed_as(value) => {
                 return Err(s3_error!(
                     BadDigest,
                     "The {} you specified did not match the calculated checksum.",
