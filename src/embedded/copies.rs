@@ -52,7 +52,7 @@ pub async fn copy(store: &Arc<Store>, request: S3Request<CopyObjectInput>) -> S3
              object's metadata, storage class, website redirect location or encryption attributes."
         ));
     }
-    let mut description = if replaces { description!(input) } else { source.description.clone() };
+    let mut description = if replaces { description!(input, &request.headers) } else { source.description.clone() };
     // The storage class and the redirect belong to the copy, whatever the directive.
     description.storage_class = class;
     description.website_redirect = input.website_redirect_location.clone();

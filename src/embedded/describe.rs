@@ -2,26 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
+use http::header::{EXPIRES, HeaderMap, HeaderValue};
 use s3s::dto::{ETag, Owner, Timestamp as Moment};
-use s3s::{S3Result, TrailingHeaders, s3_error};
+use s3s::{S3Response, S3Result, TrailingHeaders, s3_error};
 
 use super::digest::Claims;
 use super::faults::not_implemented;
-use super::record::Algorithm;
+use super::record::{Algorithm, Description};
 use super::store::Store;
 use crate::clock::Timestamp;
+use crate::operation::EMBEDDED_EXPIRES;
 
 /// The description in a request that makes an object.
 macro_rules! description {
-    ($input:expr) => {
+    ($input:expr, $headers:expr) => {
         $crate::embedded::record::Description {
             cache_control: $input.cache_control.clone(),
             content_disposition: $input.content_disposition.clone(),
             content_encoding: $crate::embedded::describe::stored_encoding($input.content_encoding.as_deref()),
             content_language: $input.content_language.clone(),
             content_type: $input.content_type.clone(),
-            expires_millis: $input.expires.clone().map($crate::embedded::describe::millis),
+            expires: $crate::embedded::describe::expires($headers),
             metadata: $crate::embedded::describe::metadata($input.metadata.as_ref())?,
             storage_class: $input.storage_class.as_ref().map(|class| class.as_str().to_owned()),
             website_redirect: $input.website_redirect_location.clone(),
@@ -70,9 +71,6 @@ macro_rules! described {
             content_language: description.content_language.clone(),
             content_type: Some(description.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned())),
             e_tag: Some($crate::embedded::describe::etag(&$object.etag)),
-            expires: description
-                .expires_millis
-                .map(|millis| $crate::embedded::describe::moment($crate::clock::Timestamp::from_millis(millis))),
             last_modified: Some($crate::embedded::describe::moment($version.modified())),
             metadata: Some(description.metadata.clone().into_iter().collect()),
             storage_class: description
@@ -150,9 +148,19 @@ pub fn moment(timestamp: Timestamp) -> Moment {
     timestamp.system_time().into()
 }
 
-/// A moment of a request in milliseconds.
-pub fn millis(moment: Moment) -> i64 {
-    i64::try_from(time::OffsetDateTime::from(moment).unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+/// `Expires` as the client wrote it, which need not be a date: the proxy sends it under another name, since s3s
+/// refuses what is none.
+pub fn expires(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(EMBEDDED_EXPIRES).or_else(|| headers.get(EXPIRES))?;
+    value.to_str().ok().map(str::to_owned)
+}
+
+/// An answer about an object, with the `Expires` that its writer gave it.
+pub fn with_expires<T>(mut response: S3Response<T>, description: &Description) -> S3Response<T> {
+    if let Some(value) = description.expires.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        response.headers.insert(EXPIRES, value);
+    }
+    response
 }
 
 /// The owner of everything in the store.

@@ -15,7 +15,9 @@ use super::body::{Arriving, Source};
 use super::bucket::Bucket;
 use super::buckets::full_control;
 use super::conditions::{Reading, Unmet, Writing};
-use super::describe::{Claimed, count, described, description, etag, length, moment, owner, refuse_unsupported};
+use super::describe::{
+    Claimed, count, described, description, etag, length, moment, owner, refuse_unsupported, with_expires,
+};
 use super::digest::answered;
 use super::faults::{self, internal, not_implemented, precondition_failed};
 use super::record::{Algorithm, Content, Object, Version};
@@ -38,7 +40,7 @@ pub async fn put(store: &Arc<Store>, request: S3Request<PutObjectInput>) -> S3Re
     }
     let bucket = store.bucket(&input.bucket)?;
     let claimed = Claimed::read(&request.headers, input.content_md5)?;
-    let description = description!(input);
+    let description = description!(input, &request.headers);
     let tags = tags::from_header(input.tagging.as_deref())?;
     check_length(input.content_length)?;
     let algorithm = claimed.algorithm().unwrap_or(Algorithm::Crc64nvme);
@@ -118,7 +120,7 @@ pub async fn get(store: &Arc<Store>, request: S3Request<GetObjectInput>) -> S3Re
             tag_count: Some(count(object.tags.len())).filter(|tags| *tags > 0),
             ..described!(GetObjectOutput, object, found.version, found.shown_id.clone())
         };
-        return Ok(S3Response::new(output));
+        return Ok(with_expires(S3Response::new(output), &object.description));
     }
 }
 
@@ -149,7 +151,7 @@ pub async fn head(store: &Arc<Store>, request: S3Request<HeadObjectInput>) -> S3
         parts_count: input.part_number.and(object.parts_count()).map(count),
         ..described!(HeadObjectOutput, object, found.version, found.shown_id.clone())
     };
-    let mut response = S3Response::new(output);
+    let mut response = with_expires(S3Response::new(output), &object.description);
     // s3s answers every HEAD with 200; the server sets the right status where it finds this mark.
     if sent == Sent::Part {
         response.extensions.insert(Partial);

@@ -64,7 +64,8 @@ pub struct Description {
     pub content_encoding: Option<String>,
     pub content_language: Option<String>,
     pub content_type: Option<String>,
-    pub expires_millis: Option<i64>,
+    #[serde(default)]
+    pub expires: Option<String>,
     pub metadata: BTreeMap<String, String>,
     pub storage_class: Option<String>,
     pub website_redirect: Option<String>,

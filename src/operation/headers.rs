@@ -1,12 +1,15 @@
 //! Which headers go on to the upstream, which end here, and which make a request refused.
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 
 use super::row::{Access, Body, Row};
 use super::target::{Routing, UpstreamKind};
 use super::unclear::{Reason, Unsupported};
 use crate::names::AccountId;
 use crate::wire::Head;
+
+/// The name under which the embedded store takes `Expires`: S3 keeps any text, and s3s takes dates alone.
+pub const EMBEDDED_EXPIRES: HeaderName = HeaderName::from_static("x-portcullis-expires");
 
 /// Headers by what they are about; a name that ends with `-` stands for all that begin with it.
 pub(super) mod group {
@@ -142,7 +145,13 @@ pub(super) fn sort(head: &Head, row: &Row, routing: &Routing) -> Result<Sorted, 
     let mut sorted = Sorted::default();
     for (name, value) in head.headers.iter() {
         let fate = fate(name.as_str(), row, routing.upstream);
-        sorted.add(name.clone(), value.clone(), fate)?;
+        match name {
+            &header::RANGE if fate == Fate::Carry && !is_readable_range(value) => {}
+            &header::EXPIRES if routing.upstream == UpstreamKind::Embedded => {
+                sorted.add(EMBEDDED_EXPIRES, value.clone(), fate)?;
+            }
+            name => sorted.add(name.clone(), value.clone(), fate)?,
+        }
     }
     for (key, value) in head.query.pairs() {
         if !is_presigned_header(head, key) {
@@ -167,6 +176,22 @@ pub(super) fn sort(head: &Head, row: &Row, routing: &Routing) -> Result<Sorted, 
         sorted.add(header, value, fate)?;
     }
     Ok(sorted)
+}
+
+/// Whether S3 reads a Range header: one range of bytes, its end not before its start. It ignores any other and sends
+/// the whole object, where stores refuse some and differ on the rest.
+fn is_readable_range(value: &HeaderValue) -> bool {
+    let Some(range) = value.to_str().ok().and_then(|text| text.strip_prefix("bytes=")) else { return false };
+    let Some((first, last)) = range.split_once('-') else { return false };
+    let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => text.parse::<u64>().ok(),
+        false => None,
+    };
+    match (first, last) {
+        ("", last) => number(last).is_some(),
+        (first, "") => number(first).is_some(),
+        (first, last) => number(first).zip(number(last)).is_some_and(|(first, last)| first <= last),
+    }
 }
 
 /// Whether a query key is a header that the signer of a URL moved there.

@@ -15,6 +15,7 @@ mod unclear;
 mod unconfigured;
 
 pub use hazard::{Hazard, VersioningChange};
+pub use headers::EMBEDDED_EXPIRES;
 pub use request::{
     CopySource, DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, Request, VersioningDocument,
     VersioningStatus,

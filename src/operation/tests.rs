@@ -334,6 +334,46 @@ fn what_is_said_of_checksums_ends_here_where_the_operation_has_none() {
 }
 
 #[test]
+fn a_range_that_s3_ignores_is_not_sent_on() {
+    let carried = |range: &str| {
+        let request = ask(CEPH, "GET /vault/k", &[("range", range)], "").expect("understood");
+        request.headers.first().map(|(_, value)| value.to_str().expect("text").to_owned())
+    };
+    for range in ["bytes=0-3", "bytes=-3", "bytes=9-", "bytes=20-30", "bytes=-0", "bytes=0-18446744073709551615"] {
+        assert_eq!(carried(range).as_deref(), Some(range));
+    }
+    for range in [
+        "bytes=5-2",
+        "bytes=abc",
+        "items=0-3",
+        "bytes=0-1,3-4",
+        "bytes=-",
+        "bytes=",
+        "bytes=+1-2",
+        "bytes= 0-3",
+        "bytes=0-99999999999999999999",
+        "0-3",
+    ] {
+        assert_eq!(carried(range), None, "{range}");
+    }
+}
+
+#[test]
+fn expires_is_carried_as_the_client_wrote_it() {
+    for (kind, name) in EVERY_KIND.map(|kind| match kind {
+        UpstreamKind::Embedded => (kind, "x-portcullis-expires"),
+        UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Generic | UpstreamKind::Minio => (kind, "expires"),
+    }) {
+        let request = ask(kind, "PUT /vault/k", &[("expires", "-1")], "x").expect("understood");
+        let carried: Vec<_> = request.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+        assert_eq!(carried, [(name, b"-1".as_slice())], "{kind:?}");
+    }
+    let forged = [("x-portcullis-expires", "never")];
+    let request = ask(UpstreamKind::Embedded, "PUT /vault/k", &forged, "x").expect("understood");
+    assert!(request.headers.is_empty(), "a client's own header of that name means nothing");
+}
+
+#[test]
 fn a_customer_key_is_not_printed() {
     let key = [("x-amz-server-side-encryption-customer-key", "c2VjcmV0")];
     let request = ask(CEPH, "GET /vault/k", &key, "").expect("understood");

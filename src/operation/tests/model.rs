@@ -97,6 +97,7 @@ fn header_value(name: &str) -> &'static str {
     match name {
         "x-amz-copy-source" => "vault/other",
         "x-amz-expected-bucket-owner" | "x-amz-source-expected-bucket-owner" => "123456789012",
+        "range" => "bytes=0-1",
         _ => "1",
     }
 }
