@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rig import upstreams
+from rig.authority import Authority
 from rig.clients import Credentials
 from rig.codes import Codes
 from rig.gate import Gate
@@ -17,11 +18,13 @@ TOP = Path(__file__).resolve().parents[2]
 
 def pytest_addoption(parser):
     parser.addoption("--upstream", choices=upstreams.KINDS, default="embedded", help="the store behind the gate")
+    parser.addoption("--tls", action="store_true", help="reach the gate over TLS, as SDKs do in production")
     parser.addoption("--binary", type=Path, default=TOP / "target" / "debug" / "portcullis", help="the gate to test")
 
 
 def pytest_report_header(config):
-    return f"gate: {config.getoption('binary')}, upstream: {config.getoption('upstream')}"
+    way = "over TLS" if config.getoption("tls") else "in the clear"
+    return f"gate: {config.getoption('binary')}, {way}, upstream: {config.getoption('upstream')}"
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +43,14 @@ def upstream(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def gate(binary, upstream, tmp_path_factory):
-    started = Gate(binary, tmp_path_factory.mktemp("gate"), upstream).start()
+def authority(request, tmp_path_factory) -> Authority | None:
+    """Who certifies the gate, where it is reached over TLS."""
+    return Authority(tmp_path_factory.mktemp("authority")) if request.config.getoption("tls") else None
+
+
+@pytest.fixture(scope="session")
+def gate(binary, upstream, authority, tmp_path_factory):
+    started = Gate(binary, tmp_path_factory.mktemp("gate"), upstream, authority=authority).start()
     yield started
     started.stop()
     shutil.rmtree(started.state, ignore_errors=True)
@@ -70,7 +79,7 @@ def aws(gate):
 
 @pytest.fixture
 def raw(gate) -> Raw:
-    return Raw(gate.endpoint, gate.root)
+    return Raw(gate.place, gate.root)
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,7 @@ def an_encoded_letter_of_a_key_names_that_key(raw, root, vault, key):
 
 def a_target_with_a_scheme_and_a_host_is_refused(gate, untouched, vault, key, two):
     """An absolute target carries a second host, which may be another than the header's."""
-    raw = Raw(gate.endpoint, gate.root)
+    raw = Raw(gate.place, gate.root)
     target = f"/{vault}/{key}?versionId={two[0]}"
 
     reply = raw.send("DELETE", f"{gate.endpoint}{target}", signed_target=target)

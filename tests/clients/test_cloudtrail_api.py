@@ -30,6 +30,7 @@ def calling(gate):
             "cloudtrail",
             endpoint_url=gate.endpoint,
             region_name=REGION,
+            verify=str(gate.ca_file) if gate.ca_file else None,
             aws_access_key_id=keys.access_key,
             aws_secret_access_key=keys.secret_key,
             config=Config(retries={"total_max_attempts": 1}),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from conftest import new_name
-from rig.raw import connect, exchange, parse
+from rig.raw import exchange, parse
 from rig.refusals import MFA_REQUIRED, NOT_BUCKET_OWNER, WRONG_CODE, Refusal, refused
 
 ORDER = [
@@ -179,8 +179,8 @@ def an_error_of_the_store_is_recorded(gate, root, vault, key):
 
 
 def a_request_without_or_with_a_wrong_signature_is_recorded(gate, raw, vault, key):
-    host = ("Host", gate.endpoint.removeprefix("http://"))
-    anonymous = exchange(gate.endpoint, "GET", f"/{vault}/{key}", [host])
+    host = ("Host", gate.place.host)
+    anonymous = exchange(gate.place, "GET", f"/{vault}/{key}", [host])
     raw.credentials = type(raw.credentials)(raw.credentials.access_key, "not the secret")
     forged = raw.send("DELETE", f"/{vault}/{key}")
 
@@ -208,7 +208,7 @@ def what_is_not_even_http_is_recorded(gate):
     before = len(gate.events())
     for bytes_sent in (b"GET / HTTP/1.1\r\nbad header line\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"G" * 70_000 + b"\r\n\r\n"):
         # The gate may hang up before it has heard everything.
-        with connect(gate.endpoint) as link, suppress(OSError):
+        with gate.place.connect() as link, suppress(OSError):
             link.sendall(bytes_sent)
             link.shutdown(socket.SHUT_WR)
             while link.recv(65536):
@@ -220,7 +220,7 @@ def what_is_not_even_http_is_recorded(gate):
 def a_download_that_its_client_leaves_is_recorded(gate, raw, root, bucket, key):
     root.put_object(Bucket=bucket, Key=key, Body=os.urandom(32 << 20))
     lines = raw.signed("GET", f"/{bucket}/{key}")
-    with connect(gate.endpoint) as link:
+    with gate.place.connect() as link:
         head = "".join(f"{name}: {value}\r\n" for name, value in lines)
         link.sendall(f"GET /{bucket}/{key} HTTP/1.1\r\n{head}\r\n".encode())
         received = link.recv(65536)
@@ -304,10 +304,10 @@ def no_secret_is_ever_written(gate, root, raw, codes, vault, key, version, alice
     """The files of the state directory are read byte by byte, whatever their form."""
     wrong, right = codes.wrong(), codes.take()
     lines = raw.signed("DELETE", f"/{vault}/{key}?versionId={version}", {"x-amz-mfa": wrong})
-    exchange(gate.endpoint, "DELETE", f"/{vault}/{key}?versionId={version}", lines)
+    exchange(gate.place, "DELETE", f"/{vault}/{key}?versionId={version}", lines)
     root.delete_object(Bucket=vault, Key=key, VersionId=version, MFA=right)
     url = raw.presigned("GET", f"/{vault}/{key}")
-    exchange(gate.endpoint, "GET", url, [("Host", gate.endpoint.removeprefix("http://"))])
+    exchange(gate.place, "GET", url, [("Host", gate.place.host)])
 
     signature = dict(lines)["Authorization"].rsplit("=", 1)[1]
     secrets = {

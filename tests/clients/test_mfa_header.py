@@ -191,7 +191,7 @@ def an_unsigned_header_is_refused_without_spending_its_code(raw, codes, witness,
 
 def unsigned(raw, target: str, extra=()):
     """Sends a DELETE whose signature, if any, is in its target."""
-    return exchange(raw.endpoint, "DELETE", target, [("Host", raw.endpoint.removeprefix("http://")), *extra])
+    return exchange(raw.place, "DELETE", target, [("Host", raw.place.host), *extra])
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def a_code_survives_a_request_with_a_wrong_signature(gate, raw, codes, witness, 
         for name, value in raw.signed("DELETE", target, {"x-amz-mfa": offer})
     ]
 
-    reply = exchange(raw.endpoint, "DELETE", target, lines)
+    reply = exchange(raw.place, "DELETE", target, lines)
     assert reply.refusal.code == "SignatureDoesNotMatch"
     assert held(witness, vault, key, version)
 

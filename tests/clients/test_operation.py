@@ -73,7 +73,7 @@ def a_configured_gate_serves(gate, config, tmp_path):
         assert endpoint, (tmp_path / "serve.log").read_text()
         state = tmp_path / "portcullis-data"
         keys = dict(line.removeprefix("export ").split("=", 1) for line in (state / "root.env").read_text().split("\n") if "=" in line)
-        root = s3(endpoint, Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]))
+        root = s3(endpoint, Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]), gate.ca_file)
         name = new_name()
         root.create_bucket(Bucket=name)
         root.put_object(Bucket=name, Key="k", Body=b"x")

@@ -4,7 +4,6 @@ import filecmp
 import hashlib
 import os
 import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -88,21 +87,21 @@ def an_object_is_copied_moved_and_removed(aws, bucket, tmp_path):
     aws("s3", "rb", f"s3://{bucket}")
 
 
-def a_presigned_url_is_read_by_anybody(aws, bucket):
+def a_presigned_url_is_read_by_anybody(gate, aws, bucket):
     aws("s3", "cp", "-", f"s3://{bucket}/shared", input=b"for you")
 
     url = aws.with_sigv4()("s3", "presign", f"s3://{bucket}/shared").strip()
 
-    with urllib.request.urlopen(url, timeout=10) as reply:
+    with gate.place.open(url) as reply:
         assert reply.read() == b"for you"
 
 
-def a_url_presigned_in_the_old_way_is_refused_with_the_remedy(aws, bucket):
+def a_url_presigned_in_the_old_way_is_refused_with_the_remedy(gate, aws, bucket):
     url = aws("s3", "presign", f"s3://{bucket}/shared").strip()
     assert "AWSAccessKeyId=" in url, "aws-cli presigns as SigV4 by now; drop with_sigv4"
 
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(url, timeout=10)
+        gate.place.open(url)
     assert caught.value.code == 400
     assert b"Please use AWS4-HMAC-SHA256" in caught.value.read()
 

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from rig.raw import connect, exchange
+from rig.raw import exchange
 from rig.refusals import Refusal
 
 MEBIBYTE = 1 << 20
@@ -122,7 +122,7 @@ def a_client_sends_checksums_as_it_is_configured(gate, versioned, key, stored, c
 
 def a_payload_that_is_not_the_signed_one_is_not_stored(raw, target, stored):
     lines = raw.signed("PUT", target, body=BODY)
-    reply = exchange(raw.endpoint, "PUT", target, lines, bytes([BODY[0] ^ 1]) + BODY[1:])
+    reply = exchange(raw.place, "PUT", target, lines, bytes([BODY[0] ^ 1]) + BODY[1:])
 
     assert (reply.status, reply.refusal.code) == (400, "XAmzContentSHA256Mismatch")
     assert stored() is None
@@ -155,7 +155,7 @@ def a_wrong_checksum_header_stores_nothing(raw, target, stored):
 def a_body_that_ends_early_stores_nothing(gate, raw, target, stored):
     lines = raw.signed("PUT", target, body=BODY, payload="UNSIGNED-PAYLOAD")
     head = "".join(f"{name}: {value}\r\n" for name, value in [*lines, ("Content-Length", len(BODY))])
-    with connect(gate.endpoint) as link:
+    with gate.place.connect() as link:
         link.sendall(f"PUT {target} HTTP/1.1\r\n{head}\r\n".encode() + BODY[:-1])
         link.shutdown(socket.SHUT_WR)
         while link.recv(65536):
@@ -166,19 +166,26 @@ def a_body_that_ends_early_stores_nothing(gate, raw, target, stored):
 
 def a_streamed_payload_is_refused_where_a_document_is_due(raw, versioned, root):
     body = b"<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
-    for payload in ("UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"):
+    for payload in ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"):
         reply = raw.send("PUT", f"/{versioned}?versioning", body=body, payload=payload, signed_target=f"/{versioned}?versioning=")
         assert reply.status in (400, 403, 411), (payload, reply.body)
     assert root.get_bucket_versioning(Bucket=versioned)["Status"] == "Enabled"
+
+
+def an_unsigned_document_is_taken_over_tls_and_from_this_machine(raw, versioned, root):
+    body = b"<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>"
+    reply = raw.send("PUT", f"/{versioned}?versioning", body=body, payload="UNSIGNED-PAYLOAD", signed_target=f"/{versioned}?versioning=")
+    assert reply.status == 200, reply.body
+    assert root.get_bucket_versioning(Bucket=versioned)["Status"] == "Suspended"
 
 
 # Who signed
 
 
 def nothing_is_answered_without_a_signature(raw, versioned, key):
-    host = ("Host", raw.endpoint.removeprefix("http://"))
+    host = ("Host", raw.place.host)
     for method, target in [("GET", "/"), ("GET", f"/{versioned}"), ("PUT", f"/{versioned}/{key}"), ("DELETE", f"/{versioned}")]:
-        assert exchange(raw.endpoint, method, target, [host]).refusal.code == "AccessDenied"
+        assert exchange(raw.place, method, target, [host]).refusal.code == "AccessDenied"
 
 
 def a_signature_by_another_secret_is_refused(gate, raw, target):
@@ -199,25 +206,25 @@ def a_signature_of_another_time_is_refused(raw, target):
     lines = [
         (name, "20200101T000000Z" if name == "X-Amz-Date" else value) for name, value in raw.signed("GET", target)
     ]
-    assert exchange(raw.endpoint, "GET", target, lines).refusal.status == 403
+    assert exchange(raw.place, "GET", target, lines).refusal.status == 403
 
 
 def a_changed_request_is_refused(raw, target):
     lines = raw.signed("GET", target)
 
-    assert exchange(raw.endpoint, "GET", target + "-other", lines).refusal.code == "SignatureDoesNotMatch"
-    assert exchange(raw.endpoint, "DELETE", target, lines).refusal.code == "SignatureDoesNotMatch"
+    assert exchange(raw.place, "GET", target + "-other", lines).refusal.code == "SignatureDoesNotMatch"
+    assert exchange(raw.place, "DELETE", target, lines).refusal.code == "SignatureDoesNotMatch"
 
 
 def a_presigned_url_reads_and_writes_until_it_expires(gate, raw, versioned, key, target, stored):
     presigner = gate.client(signature_version="s3v4")
     url = presigner.generate_presigned_url("put_object", {"Bucket": versioned, "Key": key}).removeprefix(raw.endpoint)
-    host = ("Host", raw.endpoint.removeprefix("http://"))
-    assert exchange(raw.endpoint, "PUT", url, [host], BODY).status == 200
+    host = ("Host", raw.place.host)
+    assert exchange(raw.place, "PUT", url, [host], BODY).status == 200
     assert stored() == BODY
 
     url = raw.presigned("GET", target)
-    assert exchange(raw.endpoint, "GET", url, [host]).body == BODY
-    assert exchange(raw.endpoint, "GET", url.replace("Expires=300", "Expires=301"), [host]).status == 403
-    assert exchange(raw.endpoint, "GET", raw.presigned("GET", target, expires=604801), [host]).status == 400
-    assert exchange(raw.endpoint, "GET", url, [host, ("x-amz-acl", "public-read")]).status == 403
+    assert exchange(raw.place, "GET", url, [host]).body == BODY
+    assert exchange(raw.place, "GET", url.replace("Expires=300", "Expires=301"), [host]).status == 403
+    assert exchange(raw.place, "GET", raw.presigned("GET", target, expires=604801), [host]).status == 400
+    assert exchange(raw.place, "GET", url, [host, ("x-amz-acl", "public-read")]).status == 403

@@ -8,7 +8,7 @@ import pytest
 from conftest import new_name, protect
 from rig.codes import Codes
 from rig.gate import Gate
-from rig.raw import Raw, connect
+from rig.raw import Raw
 from rig.refusals import LIFECYCLE_ON_PROTECTED, MFA_REQUIRED, Refusal, foreign_device, refused
 from test_mfa_delete import EXPIRE
 from test_versioning_document import document
@@ -37,7 +37,7 @@ def a_code_needs_tls_where_the_operator_says_always(other_gate):
     gate = other_gate(MFA__REQUIRE_TLS="always")
     root, name = gate.client(), new_name()
     root.create_bucket(Bucket=name)
-    raw = Raw(gate.endpoint, gate.root)
+    raw = Raw(gate.place, gate.root)
 
     assert raw.send("PUT", f"/{name}?versioning", {"x-amz-mfa": "20899872 123456"}, PROTECT).refusal == INSECURE
     # The forwarded scheme is believed of nobody who was not named.
@@ -49,7 +49,7 @@ def a_hop_that_ends_tls_counts_where_it_is_named(other_gate):
     gate = other_gate(MFA__REQUIRE_TLS="always", LISTEN__TRUSTED_PROXIES="127.0.0.1/32")
     root, name = gate.client(), new_name()
     root.create_bucket(Bucket=name)
-    raw = Raw(gate.endpoint, gate.root)
+    raw = Raw(gate.place, gate.root)
 
     def send(*extra):
         return raw.send("PUT", f"/{name}?versioning", {"x-amz-mfa": "20899872 123456"}, PROTECT, extra=extra).refusal
@@ -120,7 +120,7 @@ def a_code_that_nothing_would_ask_for_is_a_mistake(gate):
 
 def an_idle_connection_outlives_the_time_of_a_head_and_ends_without_a_record(other_gate):
     gate = other_gate(LIMITS__HEADER_TIMEOUT="200ms", LIMITS__KEEP_ALIVE="2s")
-    with connect(gate.endpoint) as link:
+    with gate.place.connect() as link:
         for _ in range(2):
             link.sendall(b"GET / HTTP/1.1\r\nHost: gate\r\n\r\n")
             assert link.recv(65536).startswith(b"HTTP/1.1 403 ")
@@ -132,10 +132,10 @@ def an_idle_connection_outlives_the_time_of_a_head_and_ends_without_a_record(oth
 
 def one_client_has_no_more_connections_than_the_operator_says(other_gate):
     gate = other_gate(LIMITS__CONNECTIONS_PER_ADDRESS="1")
-    with connect(gate.endpoint) as link:
+    with gate.place.connect() as link:
         link.sendall(b"GET / HTTP/1.1\r\nHost: gate\r\n\r\n")
         assert link.recv(65536).startswith(b"HTTP/1.1 403 ")
-        with connect(gate.endpoint) as another:
+        with gate.place.connect() as another:
             assert another.recv(65536).startswith(b"HTTP/1.1 503 ")
     turned_away = [event for event in gate.events() if event["eventName"] == "ConnectionError"]
     assert [event["errorCode"] for event in turned_away] == ["SlowDown"]
@@ -143,10 +143,10 @@ def one_client_has_no_more_connections_than_the_operator_says(other_gate):
 
 def a_document_that_finds_no_room_is_told_to_slow_down(other_gate):
     gate = other_gate(LIMITS__DOCUMENTS="1", LIMITS__BODY_IDLE="1s")
-    raw, target = Raw(gate.endpoint, gate.root), f"/{new_name()}?versioning"
+    raw, target = Raw(gate.place, gate.root), f"/{new_name()}?versioning"
     lines = raw.signed("PUT", target, body=PROTECT)
     head = "".join(f"{name}: {value}\r\n" for name, value in [*lines, ("Content-Length", len(PROTECT))])
-    with connect(gate.endpoint) as stalled:
+    with gate.place.connect() as stalled:
         stalled.sendall(f"PUT {target} HTTP/1.1\r\n{head}\r\n".encode())
         # Trickles, so that it keeps its room while the other one waits.
         stalled.sendall(PROTECT[:1])

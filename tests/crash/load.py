@@ -408,7 +408,7 @@ class Lout(Client):
     """No client at all: leaves in the middle, or says what is not HTTP."""
 
     def step(self) -> None:
-        host, port = self.world.gate.endpoint.removeprefix("http://").split(":")
+        host, port = self.world.gate.place.host.split(":")
         said = self.random.choice([
             b"GARBAGE\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: x\r\n",

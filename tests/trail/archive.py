@@ -102,7 +102,7 @@ class Archive:
 
     def crash(self, clock) -> None:
         """Kills the gate over an upload that began before the last digests: its record comes after them."""
-        raw = Raw(self.gate.endpoint, self.gate.root)
+        raw = Raw(self.gate.place, self.gate.root)
         lines = raw.signed("PUT", "/desk/never-whole", body=b"x" * 100_000)
         head = "\r\n".join(["PUT /desk/never-whole HTTP/1.1", *(f"{name}: {value}" for name, value in lines),
                             "Content-Length: 100000", "", ""])

@@ -22,13 +22,14 @@ class Credentials:
     session_token: str | None = None
 
 
-def s3(endpoint: str, credentials: Credentials, **options):
+def s3(endpoint: str, credentials: Credentials, ca_file: Path | None = None, **options):
     """A boto3 client that neither retries nor reads the machine's own configuration."""
     options = {"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}, **options}
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name=REGION,
+        verify=str(ca_file) if ca_file else None,
         aws_access_key_id=credentials.access_key,
         aws_secret_access_key=credentials.secret_key,
         aws_session_token=credentials.session_token,
@@ -39,7 +40,7 @@ def s3(endpoint: str, credentials: Credentials, **options):
 class AwsCli:
     """The aws command as a user with these exports has it."""
 
-    def __init__(self, endpoint: str, credentials: Credentials, home: Path):
+    def __init__(self, endpoint: str, credentials: Credentials, home: Path, ca_file: Path | None = None):
         self.home = home
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -51,6 +52,7 @@ class AwsCli:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_MAX_ATTEMPTS": "1",
             "AWS_PAGER": "",
+            **({"AWS_CA_BUNDLE": str(ca_file)} if ca_file else {}),
         }
 
     def with_sigv4(self) -> "AwsCli":

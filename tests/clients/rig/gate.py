@@ -9,8 +9,11 @@ import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from .authority import Authority
 from .clients import REGION, AwsCli, Credentials, s3
+from .place import Place
 from .upstreams import Upstream
 
 READY = "portcullis listening on "
@@ -23,16 +26,26 @@ class CommandFailed(AssertionError):
 class Gate:
     """`portcullis dev` with its state in a directory of its own."""
 
-    def __init__(self, binary: Path, directory: Path, upstream: Upstream, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        binary: Path,
+        directory: Path,
+        upstream: Upstream,
+        environment: dict[str, str] | None = None,
+        authority: Authority | None = None,
+    ):
         self.binary = binary
         self.directory = directory
         self.state = directory / "state"
         self.upstream = upstream
         self.listen = "127.0.0.1:0"
+        # Over TLS, where there is an authority to certify the gate; in the clear else.
+        self.authority = authority
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PORTCULLIS_"))},
             "PORTCULLIS_DATA": str(self.state),
             "HOME": str(directory),
+            **(authority.settings if authority else {}),
             **(environment or {}),
         }
         self.process = None
@@ -63,7 +76,7 @@ class Gate:
         threading.Thread(target=self._listen, args=(self.process.stdout, ready), daemon=True).start()
         assert ready.wait(60) and self.endpoint, f"the gate does not serve: {self.log()[-2000:]}"
         # A later start takes the same address, as a user's exports expect.
-        self.listen = self.endpoint.removeprefix("http://")
+        self.listen = urlsplit(self.endpoint).netloc
         return self
 
     def _listen(self, lines, ready: threading.Event) -> None:
@@ -111,6 +124,16 @@ class Gate:
     # Its clients
 
     @property
+    def ca_file(self) -> Path | None:
+        """The certificate that its clients trust, where it serves over TLS."""
+        return self.authority.certificate if self.authority else None
+
+    @property
+    def place(self) -> Place:
+        """Where and how it is reached by those who write to the socket themselves."""
+        return Place(self.endpoint, self.ca_file)
+
+    @property
     def exports(self) -> dict[str, str]:
         """The variables of `root.env`."""
         words = (shlex.split(line) for line in (self.state / "root.env").read_text().splitlines() if line.strip())
@@ -123,11 +146,11 @@ class Gate:
 
     def client(self, credentials: Credentials | None = None, **options):
         """A boto3 client of this gate, root's unless told otherwise."""
-        return s3(self.endpoint, credentials or self.root, **options)
+        return s3(self.endpoint, credentials or self.root, self.ca_file, **options)
 
     def aws(self, credentials: Credentials | None = None) -> AwsCli:
         """The aws command with this gate's exports."""
-        return AwsCli(self.endpoint, credentials or self.root, self.directory)
+        return AwsCli(self.endpoint, credentials or self.root, self.directory, self.ca_file)
 
     # Its commands
 

@@ -5,7 +5,6 @@ import hmac
 import re
 import socket
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
@@ -13,6 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
 from .clients import REGION, Credentials
+from .place import Place
 from .refusals import Refusal
 
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
@@ -41,8 +41,12 @@ class Reply:
 class Raw:
     """Sends requests with one key to one gate."""
 
-    endpoint: str
+    place: Place
     credentials: Credentials
+
+    @property
+    def endpoint(self) -> str:
+        return self.place.endpoint
 
     def signed(self, method: str, target: str, headers=None, body: bytes = b"", payload: str | None = None):
         """The headers botocore would send for this target, in the order it would send them."""
@@ -52,7 +56,7 @@ class Raw:
         signer = _Signer(self._keys(), "s3", REGION)
         signer.payload_hash = request.headers["X-Amz-Content-SHA256"]
         signer.add_auth(request)
-        return [("Host", urlsplit(self.endpoint).netloc), *((name, str(value)) for name, value in request.headers.items())]
+        return [("Host", self.place.host), *((name, str(value)) for name, value in request.headers.items())]
 
     def presigned(self, method: str, target: str, expires: int = 300) -> str:
         """The target with its signature in the query."""
@@ -63,7 +67,7 @@ class Raw:
     def send(self, method: str, target: str, headers=None, body: bytes = b"", signed_target=None, extra=(), payload=None):
         """Signs `signed_target` (else the target), then sends the target with the further header lines."""
         lines = [*self.signed(method, signed_target or target, headers, body, payload), *extra]
-        return exchange(self.endpoint, method, target, lines, body)
+        return exchange(self.place, method, target, lines, body)
 
     def chunked(self, target: str, chunks: list[bytes], trailer=None, spoil=None) -> Reply:
         """A PUT in aws-chunked form: signed chunks, with or without a trailer, one of them spoilt if asked."""
@@ -75,7 +79,7 @@ class Raw:
             payload += "-TRAILER"
         lines = self.signed("PUT", target, headers, payload=payload)
         body = self._sign_chunks(dict(lines), chunks, trailer, spoil)
-        return exchange(self.endpoint, "PUT", target, lines, body)
+        return exchange(self.place, "PUT", target, lines, body)
 
     def unsigned_trailer(self, target: str, chunks: list[bytes], trailer, headers=None) -> Reply:
         """A PUT as current SDKs send it over TLS: unsigned chunks and a checksum at the end."""
@@ -89,7 +93,7 @@ class Raw:
         lines = self.signed("PUT", target, named, payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER")
         body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
         body += b"0\r\n" + f"{trailer[0]}:{trailer[1]}\r\n\r\n".encode()
-        return exchange(self.endpoint, "PUT", target, lines, body)
+        return exchange(self.place, "PUT", target, lines, body)
 
     def _keys(self) -> BotoCredentials:
         keys = self.credentials
@@ -126,14 +130,14 @@ class _Signer(S3SigV4Auth):
         return self.payload_hash
 
 
-def exchange(endpoint: str, method: str, target: str, headers, body: bytes = b"") -> Reply:
+def exchange(place: Place, method: str, target: str, headers, body: bytes = b"") -> Reply:
     """Writes one request as given and reads its reply."""
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     names = {name.lower() for name, _ in headers}
     if not names & {"content-length", "transfer-encoding"} and (body or method in ("PUT", "POST")):
         lines.append(f"Content-Length: {len(body)}")
     lines += ["Connection: close", "", ""]
-    with connect(endpoint) as link:
+    with place.connect() as link:
         try:
             link.sendall("\r\n".join(lines).encode("latin-1") + body)
         except (BrokenPipeError, ConnectionResetError):
@@ -142,12 +146,6 @@ def exchange(endpoint: str, method: str, target: str, headers, body: bytes = b""
         while part := _receive(link):
             received += part
     return parse(received)
-
-
-def connect(endpoint: str) -> socket.socket:
-    """A connection to the gate that gives up after a while."""
-    parts = urlsplit(endpoint)
-    return socket.create_connection((parts.hostname, parts.port), timeout=30)
 
 
 def _receive(link: socket.socket) -> bytes:
