@@ -74,7 +74,18 @@ impl Decoder {
                         None => {}
                     }
                 }
-                State::End => return Err(BodyFault::AfterEnd),
+                State::End => {
+                    // Two bytes, so that nothing longer is waited for.
+                    let line = match self.trailer.surplus {
+                        Surplus::EmptyLine => self.line.take(&mut input, 2).ok_or(BodyFault::AfterEnd)?,
+                        Surplus::Nothing => return Err(BodyFault::AfterEnd),
+                    };
+                    match line.as_deref() {
+                        Some(b"\r\n") => self.trailer.surplus = Surplus::Nothing,
+                        Some(_) => return Err(BodyFault::AfterEnd),
+                        None => {}
+                    }
+                }
                 State::Size => {
                     let line = self.line.take(&mut input, LONGEST_SIZE_LINE).ok_or(BodyFault::ChunkMalformed)?;
                     if let Some(line) = line {
@@ -98,6 +109,7 @@ impl Decoder {
     pub(super) fn finish(&mut self) -> Result<Option<Checksum>, BodyFault> {
         match self.state {
             State::Bytes { .. } | State::BytesEnd | State::Size | State::Trailer => Err(BodyFault::TooShort),
+            State::End if !self.line.is_empty() => Err(BodyFault::AfterEnd),
             State::End => {
                 let promised = self.checks.finish()?;
                 Ok(promised.or(self.trailer.checksum.take()))
@@ -239,6 +251,7 @@ struct Trailer {
     line: String,
     signed: Signing,
     gap: Gap,
+    surplus: Surplus,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,6 +265,14 @@ enum Progress {
 enum Signing {
     Pending,
     Verified,
+}
+
+/// What may follow the end of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Surplus {
+    /// minio-go ends the checksum's line of an unsigned trailer with the line feed alone, and then sends two empty lines.
+    EmptyLine,
+    Nothing,
 }
 
 /// Whether an empty line came before the signature's line.
@@ -269,6 +290,7 @@ impl Trailer {
             line: String::new(),
             signed: Signing::Pending,
             gap: Gap::None,
+            surplus: Surplus::Nothing,
         }
     }
 
@@ -282,12 +304,16 @@ impl Trailer {
         let line = std::str::from_utf8(line).map_err(|_| BodyFault::TrailerMalformed)?;
         // Some clients end a trailer's line as its signature covers it, with the line feed alone.
         let line = line.strip_suffix('\n').ok_or(BodyFault::TrailerMalformed)?;
+        let bare = !line.ends_with('\r');
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() {
             return self.read_empty(seal);
         }
         let (name, value) = line.split_once(':').ok_or(BodyFault::TrailerMalformed)?;
         let value = value.trim_matches([' ', '\t']);
+        if bare && matches!(seal, Seal::Unsigned) {
+            self.surplus = Surplus::EmptyLine;
+        }
         match (self.running.take(), seal) {
             (Some((algorithm, running)), _) if ChecksumAlgorithm::of_header(name) == Some(algorithm) => {
                 let promised = Checksum::parse(algorithm, value).ok_or(BodyFault::TrailerMalformed)?;
@@ -332,6 +358,10 @@ impl Trailer {
 struct Line(Vec<u8>);
 
 impl Line {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A whole line with its end; `Some(None)` if there is more to come, `None` if it exceeds the limit.
     fn take(&mut self, input: &mut Bytes, limit: usize) -> Option<Option<Vec<u8>>> {
         let room = limit.saturating_sub(self.0.len());

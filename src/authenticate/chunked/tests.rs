@@ -245,6 +245,18 @@ fn each_fault_in_the_framing_has_its_name() {
 }
 
 #[test]
+fn an_unsigned_trailer_may_end_as_minio_go_ends_it() {
+    let payload = |trailer| Payload::Chunked(Chunks { decoded_length: 1, signing: ChunkSigning::Unsigned, trailer });
+    let body = |end: &str| format!("1\r\na\r\n0\r\nx-amz-checksum-crc32c:wdBDMA=={end}").into_bytes();
+    for end in ["\r\n\r\n", "\n\r\n", "\n\r\n\r\n"] {
+        assert!(verdict(payload(Some(CRC32C)), &body(end)).is_ok(), "{end:?}");
+    }
+    for end in ["\r\n\r\n\r\n", "\n\r\n\r\n\r\n", "\n\r\n\r", "\n\r\nx", "\n\r\n\n", "\n\r\nx\n"] {
+        assert_eq!(verdict(payload(Some(CRC32C)), &body(end)), Err(BodyFault::AfterEnd), "{end:?}");
+    }
+}
+
+#[test]
 fn a_signed_chunk_larger_than_the_limit_is_refused_and_an_unsigned_one_is_not() {
     let large = Chunks { decoded_length: 1 << 40, ..chunks_of(&upload(&[b"a".to_vec()], Shape::Signed)) };
     let line = |size: u64| format!("{size:x};chunk-signature={}\r\n", "0".repeat(64));
