@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use portcullis::forward::{Content, Rendered, render};
 use portcullis::names::{BucketName, ObjectKey, VersionId};
 use portcullis::operation::{
@@ -233,7 +233,9 @@ fn check_headers(rendered: &Rendered) {
 fn read_back(request: &Request, rendered: &Rendered, routing: &Routing) {
     let mut map = HeaderMap::new();
     for (name, value) in &rendered.headers {
-        map.append(name, value.clone());
+        // The embedded store takes `Expires` under a name of its own.
+        let name = if name == "x-portcullis-expires" { "expires" } else { name.as_str() };
+        map.append(HeaderName::from_bytes(name.as_bytes()).expect("a name"), value.clone());
     }
     map.insert("host", "upstream".parse().expect("a header"));
     let body = match &rendered.content {
