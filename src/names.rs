@@ -5,6 +5,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
 /// Why a text is not the name it was offered as.
@@ -207,21 +209,60 @@ impl UserName {
     }
 }
 
-/// The id of one request: 16 characters of `0-9A-Z`, as S3 writes it.
+/// The id of one request: 16 characters of `0-9A-Z`, as S3 writes it, or a UUID, as the control APIs do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RequestId([u8; 16]);
+pub struct RequestId {
+    text: [u8; 36],
+    length: usize,
+}
+
+/// What S3 says of a reply beside the request's id, `x-amz-id-2`: 76 characters of base64.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HostId([u8; 76]);
 
 impl RequestId {
     /// Makes an id of 80 random bits.
     pub fn from_random(random: [u8; 16]) -> Self {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        Self(random.map(|byte| ALPHABET.get(usize::from(byte & 31)).copied().unwrap_or(b'0')))
+        let mut text = [0; 36];
+        for (place, byte) in text.iter_mut().zip(random) {
+            *place = ALPHABET.get(usize::from(byte & 31)).copied().unwrap_or(b'0');
+        }
+        Self { text, length: random.len() }
+    }
+
+    /// Makes a UUID of version 4.
+    pub fn uuid(random: [u8; 16]) -> Self {
+        let mut text = [0; 36];
+        uuid::Builder::from_random_bytes(random).into_uuid().hyphenated().encode_lower(&mut text);
+        Self { text, length: text.len() }
     }
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
         // The alphabet is ASCII, so this cannot fail; an empty id would show if it did.
+        self.text.get(..self.length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("")
+    }
+}
+
+impl HostId {
+    /// Makes an id of 448 random bits.
+    pub fn from_random(random: [u8; 56]) -> Self {
+        let mut text = [b'='; 76];
+        // 56 bytes are 76 characters, the last of them `=`.
+        _ = STANDARD.encode_slice(random, &mut text);
+        Self(text)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for HostId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
     }
 }
 

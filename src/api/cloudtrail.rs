@@ -12,6 +12,7 @@ mod ports;
 mod refused;
 mod show;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -19,9 +20,9 @@ use serde_json::{Value, json};
 use crate::authenticate::Principal;
 use crate::clock::Timestamp;
 use crate::gate::{self, Caller, Rules, Use};
-use crate::history::History;
+use crate::history::{Asker, History};
 use crate::mfa::{Codes, Fault, Offer, Proof};
-use crate::names::BucketName;
+use crate::names::{AccessKeyId, BucketName};
 use crate::operation::Access;
 use crate::store::Store;
 use crate::trail::DigestPeriod;
@@ -57,6 +58,8 @@ pub struct CloudTrail {
 pub struct Call {
     operation: Operation,
     input: Input,
+    /// Who looks up events.
+    asker: Option<Asker>,
 }
 
 /// What is said of a call.
@@ -256,7 +259,7 @@ impl CloudTrail {
                 Ok(json!({ "Trails": trails.iter().map(|trail| show::listed(trail, &place)).collect::<Vec<_>>() }))
             }
             Operation::LookupEvents => {
-                let query = lookup::query(input)?;
+                let query = lookup::query(input, call.asker.clone())?;
                 let page = self.history.lookup(query).await.map_err(|error| lookup::refused(&error))?;
                 Ok(lookup::answer(page))
             }
@@ -306,7 +309,13 @@ fn no_token(input: &Input) -> Result<(), Refused> {
 impl Call {
     /// Reads the body of a call.
     pub fn read(operation: Operation, body: &[u8]) -> Result<Self, Refused> {
-        Ok(Self { operation, input: Input::read(body)? })
+        Ok(Self { operation, input: Input::read(body)?, asker: None })
+    }
+
+    /// Says who signed the call, and from where.
+    pub fn asked_by(self, key_id: &AccessKeyId, address: IpAddr) -> Self {
+        let (access_key_id, address) = (key_id.to_string(), address.to_canonical().to_string());
+        Self { asker: Some(Asker { access_key_id, address }), ..self }
     }
 
     /// What is asked for.

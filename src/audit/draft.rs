@@ -12,11 +12,12 @@ use super::event::{
 };
 use super::journal::{JournalClosed, Kind, Sequence};
 use super::json::Object;
+use super::order;
 use super::outcome::{ABANDONED, Elements, Outcome, Said};
 use super::parameters::{self, Configuration};
 use super::recorder::{Recorder, Unsigned};
 use crate::authenticate::{Form, Principal};
-use crate::names::{AccessKeyId, BucketName, ObjectKey, RequestId};
+use crate::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
 use crate::operation::ObjectIdentifier;
 use crate::wire::{Head, Method, Peer};
 
@@ -47,6 +48,8 @@ pub struct Asked<'a> {
     pub read_only: bool,
     pub bucket: Option<&'a BucketName>,
     pub key: Option<&'a ObjectKey>,
+    /// The object that a copy reads.
+    pub source: Option<(&'a BucketName, &'a ObjectKey)>,
     pub configuration: Configuration<'a>,
     /// The entries of `POST ?delete`.
     pub objects: &'a [ObjectIdentifier],
@@ -69,6 +72,8 @@ struct Facts {
     peer: Peer,
     tls: Option<TlsDetails>,
     arrived: Option<Arrived>,
+    /// The user agent of a request that has no head here.
+    agent: Option<Box<[u8]>>,
     caller: Caller,
     operation: Operation,
     mfa: Option<MfaFacts>,
@@ -114,11 +119,14 @@ struct S3Operation {
     read_only: bool,
     bucket: Option<BucketName>,
     key: Option<ObjectKey>,
+    source: Option<(BucketName, ObjectKey)>,
     /// Members of `requestParameters` from the document.
     members: Vec<u8>,
     objects: Vec<ObjectIdentifier>,
 }
 
+/// Events of root's devices, in which AWS gives root a name.
+const OF_ROOTS_DEVICE: [&str; 3] = ["DeactivateMFADevice", "EnableMFADevice", "ResyncMFADevice"];
 /// The name of a request that ended before anybody knew what it asks for.
 const UNKNOWN: &str = "UnknownOperation";
 /// AWS has no code for this end.
@@ -136,6 +144,7 @@ impl Draft {
             peer,
             tls: None,
             arrived: None,
+            agent: None,
             caller: Caller::Anonymous,
             operation: Operation::Unknown,
             mfa: None,
@@ -192,9 +201,15 @@ impl Draft {
         self.facts.caller = Caller::Signed { principal: principal.clone(), key_id: key_id.clone(), form };
     }
 
-    /// Notes that the request came through the admin socket.
-    pub fn by_operator(&mut self) {
+    /// Notes that the request came through the admin socket, and what program says it sent it.
+    pub fn by_operator(&mut self, agent: Option<&[u8]>) {
         self.facts.caller = Caller::Operator;
+        self.facts.agent = Some(agent.unwrap_or(b"admin.sock").into());
+    }
+
+    /// Gives the request an id of another form, before it is told to anybody.
+    pub fn identify(&mut self, request_id: RequestId) {
+        self.facts.request_id = request_id;
     }
 
     /// Notes what is asked of S3.
@@ -207,6 +222,7 @@ impl Draft {
             read_only: asked.read_only,
             bucket: asked.bucket.cloned(),
             key: asked.key.cloned(),
+            source: asked.source.map(|(bucket, key)| (bucket.clone(), key.clone())),
             members,
             objects: asked.objects.to_vec(),
         });
@@ -307,7 +323,7 @@ impl Facts {
             source,
             name,
             address: self.peer.address.ip(),
-            user_agent: arrived.and_then(|arrived| arrived.user_agent.as_deref()),
+            user_agent: arrived.and_then(|arrived| arrived.user_agent.as_deref()).or(self.agent.as_deref()),
             error: outcome.error(),
             parameters: &[],
             response: if read_only { &[] } else { outcome.elements.members() },
@@ -316,7 +332,7 @@ impl Facts {
                 bytes_in: outcome.bytes_in,
                 bytes_out: outcome.bytes_out,
                 encryption: self.encryption(&outcome.elements),
-                host_id: outcome.host_id.as_deref(),
+                host_id: outcome.host_id.as_ref().map(HostId::as_str),
                 mfa: self.mfa.as_ref(),
                 objects: None,
                 aggregate: None,
@@ -325,6 +341,7 @@ impl Facts {
             event_id: self.event_id,
             read_only,
             resources: self.resources(),
+            source_object: self.source_object(),
             event_type: EventType::ApiCall,
             category,
             addendum: None,
@@ -341,11 +358,13 @@ impl Facts {
         match &self.operation {
             Operation::Control { members: given, .. } => object.append(given),
             Operation::S3(operation) => {
+                // In AWS's order of insertion, which shows where two names share a place.
+                arrived.iter().for_each(|arrived| object.append(&arrived.members));
                 operation.bucket.iter().for_each(|bucket| object.text("bucketName", bucket.as_str()));
                 host.iter().for_each(|host| object.text("Host", host));
                 operation.key.iter().for_each(|key| object.text("key", key.as_str()));
-                arrived.iter().for_each(|arrived| object.append(&arrived.members));
                 object.append(&operation.members);
+                return order::of_copied_map(&members);
             }
             Operation::Unknown => {
                 host.iter().for_each(|host| object.text("Host", host));
@@ -376,6 +395,7 @@ impl Facts {
         members.text("key", object.key.as_str());
         object.version.iter().for_each(|version| members.text("versionId", version.as_str()));
         members.text("x-id", "DeleteObjects");
+        let parameters = order::of_copied_map(&parameters);
         let additional =
             Additional { bytes_in: 0, bytes_out: 0, encryption: None, objects: None, ..batch.additional.clone() };
         let record = Record {
@@ -386,6 +406,7 @@ impl Facts {
             additional,
             event_id: recorder.event_id(),
             resources: Resources::Object(bucket, object.key.as_str()),
+            source_object: None,
             ..batch.clone()
         };
         record.render(out);
@@ -406,7 +427,10 @@ impl Facts {
         match &self.caller {
             Caller::Anonymous => Identity::Anonymous,
             Caller::Claimed(key_id) => Identity::Claimed(key_id),
-            Caller::Operator => Identity::Operator,
+            Caller::Operator => match &self.operation {
+                Operation::Control { name, .. } if OF_ROOTS_DEVICE.contains(&&**name) => Identity::OperatorOfDevice,
+                Operation::Control { .. } | Operation::S3(_) | Operation::Unknown => Identity::Operator,
+            },
             Caller::Signed { principal, key_id, form: _ } => Identity::Signed { principal, key_id },
         }
     }
@@ -429,6 +453,14 @@ impl Facts {
                 Resources::Prefix(bucket, prefix())
             }
             (Some(bucket), None, _) => Resources::Bucket(bucket),
+        }
+    }
+
+    /// What a copy reads.
+    fn source_object(&self) -> Option<(&BucketName, &str)> {
+        match &self.operation {
+            Operation::S3(operation) => operation.source.as_ref().map(|(bucket, key)| (bucket, key.as_str())),
+            Operation::Control { .. } | Operation::Unknown => None,
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Record<'a> {
     pub event_id: Uuid,
     pub read_only: bool,
     pub resources: Resources<'a>,
+    /// The object that a copy reads.
+    pub source_object: Option<(&'a BucketName, &'a str)>,
     pub event_type: EventType,
     pub category: Category,
     pub addendum: Option<Addendum>,
@@ -58,6 +60,8 @@ pub enum Identity<'a> {
     Claimed(&'a str),
     /// Root, through the admin socket: the operating system vouches, and there is no key.
     Operator,
+    /// The same, about a device of root's.
+    OperatorOfDevice,
     Signed {
         principal: &'a Principal,
         key_id: &'a AccessKeyId,
@@ -206,7 +210,7 @@ impl Record<'_> {
             let event_id: &str = self.event_id.hyphenated().encode_lower(&mut buffer);
             record.pieces(&["\"requestID\":\"", self.request_id.as_str(), "\",\"eventID\":\"", event_id, "\""]);
             record.boolean("readOnly", self.read_only);
-            self.resources.write(record, &site.account);
+            self.resources.write(record, self.source_object, &site.account);
             record.word("eventType", self.event_type.as_str());
             record.boolean("managementEvent", self.category == Category::Management);
             record.pieces(&["\"recipientAccountId\":\"", site.account.as_str(), "\""]);
@@ -319,6 +323,10 @@ impl Identity<'_> {
                 root(out);
                 write_alias(out, site);
             }
+            Self::OperatorOfDevice => {
+                root(out);
+                out.text("userName", site.alias.as_deref().unwrap_or(ROOT_USER));
+            }
             Self::Signed { principal: Principal::Root, key_id } => {
                 root(out);
                 out.text("accessKeyId", key_id.as_str());
@@ -335,6 +343,9 @@ impl Identity<'_> {
         }
     }
 }
+
+/// Root's name in AWS's events of its devices.
+pub const ROOT_USER: &str = "AWS ROOT USER";
 
 fn write_alias(out: &mut Object<'_>, site: &Site) {
     if let Some(alias) = &site.alias {
@@ -364,7 +375,7 @@ impl Aggregate {
 }
 
 impl Resources<'_> {
-    fn write(&self, record: &mut Object<'_>, account: &AccountId) {
+    fn write(&self, record: &mut Object<'_>, source: Option<(&BucketName, &str)>, account: &AccountId) {
         let account = account.as_str();
         let (bucket, name, rest) = match *self {
             Self::None => return,
@@ -374,20 +385,38 @@ impl Resources<'_> {
         };
         record.pieces(&["\"resources\":["]);
         if let Some(name) = name {
-            record.end("{\"type\":\"AWS::S3::Object\",\"");
-            record.end(name);
-            record.end("\":\"arn:aws:s3:::");
-            record.escaped(bucket);
-            record.end("/");
-            record.escaped(rest);
-            record.end("\"},");
+            write_object(record, name, bucket, rest);
+            record.end(",");
         }
-        record.end("{\"accountId\":\"");
-        record.escaped(account);
-        record.end("\",\"type\":\"AWS::S3::Bucket\",\"ARN\":\"arn:aws:s3:::");
-        record.escaped(bucket);
-        record.end("\"}]");
+        write_bucket(record, bucket, account);
+        if let Some((source, key)) = source {
+            record.end(",");
+            write_object(record, "ARN", source.as_str(), key);
+            if source.as_str() != bucket {
+                record.end(",");
+                write_bucket(record, source.as_str(), account);
+            }
+        }
+        record.end("]");
     }
+}
+
+fn write_object(record: &mut Object<'_>, name: &'static str, bucket: &str, rest: &str) {
+    record.end("{\"type\":\"AWS::S3::Object\",\"");
+    record.end(name);
+    record.end("\":\"arn:aws:s3:::");
+    record.escaped(bucket);
+    record.end("/");
+    record.escaped(rest);
+    record.end("\"}");
+}
+
+fn write_bucket(record: &mut Object<'_>, bucket: &str, account: &str) {
+    record.end("{\"accountId\":\"");
+    record.escaped(account);
+    record.end("\",\"type\":\"AWS::S3::Bucket\",\"ARN\":\"arn:aws:s3:::");
+    record.escaped(bucket);
+    record.end("\"}");
 }
 
 impl MfaFacts {

@@ -5,6 +5,7 @@ mod draft;
 mod event;
 pub mod journal;
 mod json;
+mod order;
 mod outcome;
 mod parameters;
 mod recorder;
@@ -14,7 +15,7 @@ mod tests;
 
 pub use budget::Space;
 pub use draft::{Asked, ControlAsked, Draft};
-pub use event::{Category, MfaFacts, MfaResult, Site, Source, TlsDetails, user_id};
+pub use event::{Category, MfaFacts, MfaResult, ROOT_USER, Site, Source, TlsDetails, user_id};
 pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};
 pub use parameters::Configuration;
 pub use recorder::{ConnectionFailure, ConnectionFault, Recorder, Sink};

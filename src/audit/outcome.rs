@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 use super::event::ErrorText;
 use super::json::Object;
-use crate::names::{ObjectKey, VersionId};
+use crate::names::{HostId, ObjectKey, VersionId};
 use crate::operation::ObjectIdentifier;
 
 /// How a request ended.
@@ -22,7 +22,7 @@ pub struct Outcome {
     pub bytes_out: u64,
     pub elements: Elements,
     /// The reply's `x-amz-id-2`.
-    pub host_id: Option<String>,
+    pub host_id: Option<HostId>,
     /// What became of each key of a DeleteObjects; one that is not here shares the fate of the request.
     pub objects: Vec<ObjectOutcome>,
 }
@@ -162,7 +162,8 @@ impl Outcome {
         let said = |object: &ObjectIdentifier| match told.get(&(&object.key, object.version.as_ref())) {
             Some(Ok(elements)) => Said { error: None, elements: Some(elements) },
             Some(Err(error)) => Said { error: Some(error.text()), elements: None },
-            None => Said { error: self.error(), elements: None },
+            // A batch that succeeded says of each key what became of it; of one it leaves out nobody knows.
+            None => Said { error: self.error().or(Some(NOT_TOLD)), elements: None },
         };
         objects.iter().map(said).collect()
     }
@@ -173,6 +174,12 @@ impl Failed {
         ErrorText { code: &self.code, message: &self.message }
     }
 }
+
+/// AWS has no code for this either.
+const NOT_TOLD: ErrorText<'static> = ErrorText {
+    code: "OutcomeUnknown",
+    message: "The store's answer to the batch does not tell what became of this key",
+};
 
 /// AWS has no code for this end.
 pub(super) const ABANDONED: ErrorText<'static> =

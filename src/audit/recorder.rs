@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::event::{Additional, Aggregate, Category, ErrorText, EventType, Identity, Record, Resources, Site, Source};
 use super::journal::{Journal, JournalClosed, Kind, Sequence};
 use crate::clock::{Clock, Timestamp};
-use crate::names::RequestId;
+use crate::names::{HostId, RequestId};
 use crate::wire::{Peer, client_network};
 
 /// Where drafts come from and records go.
@@ -39,7 +39,7 @@ pub(super) struct Unsigned<'a> {
 /// Random bytes for the ids of requests and events, fetched many at a time: asking the operating system costs more than the rest
 /// of a record's beginning.
 struct Ids {
-    random: [u8; 16 * 64],
+    random: [u8; FETCHED],
     used: usize,
 }
 
@@ -138,6 +138,7 @@ impl Recorder {
             // Nothing was asked for, so nothing was changed.
             read_only: true,
             resources: Resources::None,
+            source_object: None,
             event_type: EventType::ServiceEvent,
             category: Category::Data,
             addendum: None,
@@ -212,11 +213,21 @@ impl Recorder {
         RequestId::from_random(self.random())
     }
 
+    /// The id of a call of a control API.
+    pub fn call_id(&self) -> RequestId {
+        RequestId::uuid(self.random())
+    }
+
+    /// What a reply of S3 says beside its request's id.
+    pub fn host_id(&self) -> HostId {
+        HostId::from_random(self.random())
+    }
+
     pub(super) fn event_id(&self) -> Uuid {
         uuid::Builder::from_random_bytes(self.random()).into_uuid()
     }
 
-    fn random(&self) -> [u8; 16] {
+    fn random<const N: usize>(&self) -> [u8; N] {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).next()
     }
 
@@ -233,30 +244,36 @@ impl Recorder {
     }
 }
 
+/// Enough for a hundred requests.
+const FETCHED: usize = 16 * 640;
+
 /// The codes of a wrong signature with a key that exists, of S3 and of the control APIs.
 const WRONG_SIGNATURE: [&str; 2] = ["InvalidSignatureException", "SignatureDoesNotMatch"];
 
 const AGGREGATED: &str = "Requests that nobody is known to have signed were too many to be recorded one by one";
 
 impl Ids {
-    fn next(&mut self) -> [u8; 16] {
-        let rest = self.random.get(self.used..).and_then(|rest| rest.first_chunk::<16>());
-        if let Some(bytes) = rest {
-            self.used += 16;
-            return *bytes;
+    fn next<const N: usize>(&mut self) -> [u8; N] {
+        if self.random.len().saturating_sub(self.used) < N {
+            self.fetch();
         }
+        let bytes = self.random.get(self.used..).and_then(|rest| rest.first_chunk::<N>()).copied();
+        self.used += N;
+        bytes.unwrap_or([0; N])
+    }
+
+    fn fetch(&mut self) {
         if getrandom::fill(&mut self.random).is_err() {
             // The library has ways of its own to ask.
-            return Uuid::new_v4().into_bytes();
+            self.random.chunks_mut(16).for_each(|chunk| chunk.copy_from_slice(Uuid::new_v4().as_bytes()));
         }
         self.used = 0;
-        self.next()
     }
 }
 
 impl Default for Ids {
     fn default() -> Self {
-        let random = [0; 16 * 64];
+        let random = [0; FETCHED];
         Self { random, used: random.len() }
     }
 }

@@ -11,7 +11,9 @@ use super::*;
 use crate::authenticate::{Form, Principal};
 use crate::clock::{Clock, Timestamp};
 use crate::gate::MfaDelete;
-use crate::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, ObjectKey, RequestId, UserName, VersionId};
+use crate::names::{
+    AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
+};
 use crate::operation::{MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus};
 use crate::wire::{Head, Peer, Transport};
 
@@ -102,7 +104,11 @@ fn user(name: &str) -> Principal {
 
 fn asked(event_name: &'static str, category: Category, read_only: bool) -> Asked<'static> {
     let configuration = Configuration::None;
-    Asked { event_name, category, read_only, bucket: None, key: None, configuration, objects: &[] }
+    Asked { event_name, category, read_only, bucket: None, key: None, source: None, configuration, objects: &[] }
+}
+
+fn host_id() -> HostId {
+    HostId::from_random([7; 56])
 }
 
 fn ok(bytes_in: u64, bytes_out: u64) -> Outcome {
@@ -153,8 +159,7 @@ fn assert_like_aws(ours: &Value, aws: &Value) {
         if !matches!(name.as_str(), "eventVersion" | "eventTime" | "requestID" | "eventID") {
             assert_eq!(&ours[name], expected, "{name}");
         }
-        // AWS's own order within requestParameters follows a hash map.
-        if expected.is_object() && name != "requestParameters" {
+        if expected.is_object() {
             assert_eq!(keys(&ours[name]), keys(expected), "order within {name}");
         }
     }
@@ -178,7 +183,7 @@ fn a_get_by_root_is_recorded_as_by_aws() {
     draft.arrived(&head("GET", "/password-backup.txt", &[("host", host), ("user-agent", WORKSHOP_AGENT)]));
     let (bucket, key) = (bucket("databackup-123456789010"), key("password-backup.txt"));
     draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", Category::Data, true) });
-    draft.close(&Outcome { host_id: Some("nKl0ChcI=".to_owned()), ..ok(0, 91) }).expect("taken");
+    draft.close(&Outcome { host_id: Some(host_id()), ..ok(0, 91) }).expect("taken");
     let aws = json!({
         "eventVersion": "1.08",
         "userIdentity": {
@@ -191,7 +196,7 @@ fn a_get_by_root_is_recorded_as_by_aws() {
         "responseElements": null,
         "additionalEventData": {
             "SignatureVersion": "SigV4", "CipherSuite": "ECDHE-RSA-AES128-GCM-SHA256", "bytesTransferredIn": 0,
-            "AuthenticationMethod": "AuthHeader", "x-amz-id-2": "nKl0ChcI=", "bytesTransferredOut": 91,
+            "AuthenticationMethod": "AuthHeader", "x-amz-id-2": host_id().as_str(), "bytesTransferredOut": 91,
         },
         "requestID": "X3WAD8N3JFZKSY05", "eventID": "7adf0612-f936-4368-bccb-6a2afde40d15", "readOnly": true,
         "resources": [
@@ -248,7 +253,7 @@ fn a_put_through_a_presigned_url_is_recorded_as_by_aws() {
     let mut reply = http::HeaderMap::new();
     reply.insert("x-amz-server-side-encryption", http::HeaderValue::from_static("AES256"));
     let elements = Elements::of(&reply);
-    draft.close(&Outcome { elements, host_id: Some("DJGJVr6M=".to_owned()), ..ok(83, 0) }).expect("taken");
+    draft.close(&Outcome { elements, host_id: Some(host_id()), ..ok(83, 0) }).expect("taken");
     let aws = json!({
         "eventVersion": "1.10", "eventName": "PutObject",
         "requestParameters": {
@@ -260,7 +265,7 @@ fn a_put_through_a_presigned_url_is_recorded_as_by_aws() {
         "responseElements": {"x-amz-server-side-encryption": "AES256"},
         "additionalEventData": {
             "SignatureVersion": "SigV4", "CipherSuite": "TLS_AES_128_GCM_SHA256", "bytesTransferredIn": 83,
-            "SSEApplied": "Default_SSE_S3", "AuthenticationMethod": "QueryString", "x-amz-id-2": "DJGJVr6M=",
+            "SSEApplied": "Default_SSE_S3", "AuthenticationMethod": "QueryString", "x-amz-id-2": host_id().as_str(),
             "bytesTransferredOut": 0,
         },
         "readOnly": false, "managementEvent": false, "eventCategory": "Data",
@@ -290,6 +295,7 @@ fn a_delete_of_many_is_one_event_as_by_aws_and_one_for_each_key() {
     let objects = vec![
         ObjectOutcome { key: key("b"), version: version("v2"), result: Err(refused) },
         ObjectOutcome { key: key("a"), version: None, result: Ok(Elements::delete_marker("m1")) },
+        ObjectOutcome { key: key("b"), version: version("v1"), result: Ok(Elements::default()) },
     ];
     delete_objects(&recorder).close(&Outcome { objects, ..ok(300, 200) }).expect("taken");
     let [batch, first, second, third] = &sink.all()[..] else { panic!("four events") };
@@ -316,6 +322,42 @@ fn a_delete_of_many_is_one_event_as_by_aws_and_one_for_each_key() {
     assert_eq!(first["responseElements"], json!({"x-amz-version-id": "m1", "x-amz-delete-marker": "true"}));
     assert_eq!(second["requestParameters"]["versionId"], "v1");
     assert_eq!(third["resources"][0]["ARN"], "arn:aws:s3:::vault/b");
+}
+
+#[test]
+fn a_key_that_the_stores_answer_leaves_out_is_not_recorded_as_deleted() {
+    let (sink, recorder) = memory();
+    let objects = vec![ObjectOutcome { key: key("a"), version: None, result: Ok(Elements::default()) }];
+    delete_objects(&recorder).close(&Outcome { objects, ..ok(300, 200) }).expect("taken");
+    let all = sink.all();
+    let codes: Vec<_> = all.iter().map(|event| event.get("errorCode").and_then(Value::as_str)).collect();
+    assert_eq!(codes, [None, None, Some("OutcomeUnknown"), Some("OutcomeUnknown")]);
+    assert_eq!(all[0]["additionalEventData"]["ErrorCount"], 2);
+}
+
+#[test]
+fn a_copy_names_what_it_reads_beside_what_it_writes() {
+    let resources = |source: &str| {
+        let (sink, recorder) = memory();
+        let mut draft = open(&recorder);
+        draft.arrived(&head("PUT", "/dst/copy", &[("host", "h"), ("x-amz-copy-source", source)]));
+        let (from, to) = (bucket(source.split_once('/').expect("a slash").0), bucket("dst"));
+        let (read, written) = (key("a \"b\""), key("copy"));
+        draft.asks_for(Asked {
+            bucket: Some(&to),
+            key: Some(&written),
+            source: Some((&from, &read)),
+            ..asked("CopyObject", Category::Data, false)
+        });
+        draft.close(&ok(0, 9)).expect("taken");
+        sink.only()["resources"].clone()
+    };
+    let object = |arn: &str| json!({"type": "AWS::S3::Object", "ARN": arn});
+    let whole = |arn: &str| json!({"accountId": "123456789012", "type": "AWS::S3::Bucket", "ARN": arn});
+    let written = [object("arn:aws:s3:::dst/copy"), whole("arn:aws:s3:::dst")];
+    let elsewhere = [object("arn:aws:s3:::src/a \"b\""), whole("arn:aws:s3:::src")];
+    assert_eq!(resources("src/a"), json!([written[0], written[1], elsewhere[0], elsewhere[1]]));
+    assert_eq!(resources("dst/a"), json!([written[0], written[1], object("arn:aws:s3:::dst/a \"b\"")]));
 }
 
 #[test]
@@ -366,7 +408,7 @@ fn enabling_mfa_delete_is_recorded_as_by_aws_with_the_second_factor() {
         "eventTime": "2019-01-01T00:00:00Z", "eventSource": "s3.amazonaws.com", "eventName": "PutBucketVersioning",
         "awsRegion": "us-east-1", "sourceIPAddress": "192.168.10.20", "userAgent": "[Mozilla]",
         "requestParameters": {
-            "bucketName": "vault", "versioning": "", "Host": "vault.s3.us-west-2.amazonaws.com",
+            "bucketName": "vault", "Host": "vault.s3.us-west-2.amazonaws.com", "versioning": "",
             "VersioningConfiguration":
                 {"Status": "Enabled", "xmlns": "http://s3.amazonaws.com/doc/2006-03-01/", "MfaDelete": "Enabled"},
         },
@@ -424,7 +466,7 @@ fn dataset(sink: &Arc<Memory>, target: &str, event_name: &'static str, xml: Opti
         "responseElements": null,
         "additionalEventData": {
             "SignatureVersion": "SigV4", "CipherSuite": "ECDHE-RSA-AES128-GCM-SHA256", "bytesTransferredIn": 249,
-            "AuthenticationMethod": "AuthHeader", "x-amz-id-2": "WLiCIIDM=", "bytesTransferredOut": 0,
+            "AuthenticationMethod": "AuthHeader", "x-amz-id-2": host_id().as_str(), "bytesTransferredOut": 0,
         },
         "requestID": "3WDNJTQG33KXSTM8", "eventID": "7823c70d-f7f9-4a04-b4c0-baa8fbe09ea3", "readOnly": false,
         "resources": [{
@@ -445,18 +487,22 @@ fn a_lifecycle_is_recorded_as_by_aws() {
     let xml = br#"<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule>
         <Expiration><Days>1</Days></Expiration><ID>nuke-cloudtrail-logs-after-1-day</ID><Status>Enabled</Status>
         <Filter><Prefix>*</Prefix></Filter></Rule></LifecycleConfiguration>"#;
-    let outcome = Outcome { host_id: Some("WLiCIIDM=".to_owned()), ..ok(249, 0) };
+    let outcome = Outcome { host_id: Some(host_id()), ..ok(249, 0) };
     let mut aws = dataset(&sink, "/?lifecycle", "PutBucketLifecycle", Some(xml), &outcome);
     let aws = aws.as_object_mut().expect("an object");
     aws.shift_remove("errorCode");
     aws.shift_remove("errorMessage");
-    aws["requestParameters"]["lifecycle"] = "".into();
-    aws["requestParameters"]["LifecycleConfiguration"] = json!({
-        "xmlns": "http://s3.amazonaws.com/doc/2006-03-01/",
-        "Rule": {
-            "Status": "Enabled", "Filter": {"Prefix": "*"}, "Expiration": {"Days": 1},
-            "ID": "nuke-cloudtrail-logs-after-1-day",
+    aws["requestParameters"] = json!({
+        "lifecycle": "",
+        "bucketName": aws["requestParameters"]["bucketName"],
+        "LifecycleConfiguration": {
+            "xmlns": "http://s3.amazonaws.com/doc/2006-03-01/",
+            "Rule": {
+                "Status": "Enabled", "Filter": {"Prefix": "*"}, "Expiration": {"Days": 1},
+                "ID": "nuke-cloudtrail-logs-after-1-day",
+            },
         },
+        "Host": aws["requestParameters"]["Host"],
     });
     assert_like_aws(&sink.only(), &Value::Object(aws.clone()));
     assert!(sink.only().get("errorCode").is_none());
@@ -466,7 +512,7 @@ fn a_lifecycle_is_recorded_as_by_aws() {
 fn a_failure_is_recorded_as_by_aws() {
     let sink = Arc::new(Memory::default());
     let error = failed("BucketNotEmpty", "The bucket you tried to delete is not empty");
-    let outcome = Outcome { status: 409, error, host_id: Some("WLiCIIDM=".to_owned()), ..ok(0, 339) };
+    let outcome = Outcome { status: 409, error, host_id: Some(host_id()), ..ok(0, 339) };
     let mut aws = dataset(&sink, "/", "DeleteBucket", None, &outcome);
     aws["errorCode"] = "BucketNotEmpty".into();
     aws["errorMessage"] = "The bucket you tried to delete is not empty".into();
@@ -606,8 +652,8 @@ fn the_answer_that_repeats_the_code_is_recorded_without_it() {
 fn an_administrators_act_is_an_iam_event_of_root() {
     let (sink, recorder) = memory();
     let mut draft = open(&recorder);
-    draft.by_operator();
-    let parameters = json!({"userName": "root", "serialNumber": "arn:aws:iam::123456789012:mfa/phone", "authenticationCode1": "987654"});
+    draft.by_operator(Some(b"portcullis/1"));
+    let parameters = json!({"userName": "AWS ROOT USER", "serialNumber": "arn:aws:iam::123456789012:mfa/phone", "authenticationCode1": "987654"});
     draft.asks_control(ControlAsked {
         source: Source::Iam,
         event_name: "EnableMFADevice",

@@ -129,6 +129,13 @@ impl Inspect for Intake {
         self.pull()
     }
 
+    fn counted(&self, on_the_wire: u64) -> u64 {
+        match &self.kind {
+            Kind::Chunked(decoder) => self.length.saturating_sub(decoder.outlet.owed()),
+            Kind::Plain(_) => on_the_wire,
+        }
+    }
+
     fn finish(&mut self) -> Result<(), BodyFault> {
         Self::finish(self).map(|_| ())
     }

@@ -107,6 +107,7 @@ impl Admin {
         let stream = UnixStream::connect(self.place.socket()).await.map_err(AdminError::of_connecting)?;
         let mut request = Request::post("/")
             .header("host", "localhost")
+            .header("user-agent", concat!("portcullis/", env!("CARGO_PKG_VERSION")))
             .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
         if let Some(mfa) = mfa {
             request = request.header("x-amz-mfa", mfa.expose().as_str());

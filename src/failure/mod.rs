@@ -105,7 +105,7 @@ impl S3Error {
     }
 
     /// The document a client reads.
-    pub fn document(&self, resource: &str, request_id: RequestId) -> String {
+    pub fn document(&self, resource: &str, request_id: RequestId, host_id: &str) -> String {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
         let mut element = |name: &str, value: &str| {
             out.push_str(&format!("<{name}>"));
@@ -119,7 +119,7 @@ impl S3Error {
         }
         element("Resource", resource);
         element("RequestId", request_id.as_str());
-        element("HostId", "portcullis");
+        element("HostId", host_id);
         out.push_str("</Error>");
         out
     }

@@ -32,7 +32,7 @@ fn every_failure_has_its_answer() {
 #[test]
 fn no_answer_says_what_went_wrong_within() {
     for failure in failures() {
-        let document = failure.s3_error().document("/vault/key", RequestId::from_random([7; 16]));
+        let document = failure.s3_error().document("/vault/key", RequestId::from_random([7; 16]), "portcullis");
         for word in ["sled", "hyper", "portcullis::", "Option", "panicked", "src/"] {
             assert!(!document.contains(word), "{failure:?}: {document}");
         }
@@ -42,7 +42,7 @@ fn no_answer_says_what_went_wrong_within() {
 #[test]
 fn what_a_client_wrote_cannot_break_out_of_its_element() {
     let unclear = unclear(UnclearReason::InvalidBucketName("</BucketName><Code>200</Code>&".to_owned()));
-    let document = unclear.s3_error().document("/<vault>/\u{1}\"", RequestId::from_random([7; 16]));
+    let document = unclear.s3_error().document("/<vault>/\u{1}\"", RequestId::from_random([7; 16]), "portcullis");
     assert_eq!(document.matches("<Code>").count(), 1, "{document}");
     assert!(document.contains("<BucketName>&lt;/BucketName&gt;&lt;Code&gt;200&lt;/Code&gt;&amp;</BucketName>"));
     assert!(!document.contains("<vault>"));
@@ -59,7 +59,7 @@ proptest! {
         let control: String = ('\u{0}'..='\u{20}').chain(['\u{7F}', '\u{9B}', '\u{FFFE}', '\u{FFFF}', 'z']).collect();
         for repeated in [format!("a{text}z"), control] {
             let failure = unclear(UnclearReason::InvalidBucketName(repeated.clone()));
-            let document = failure.s3_error().document(&repeated, RequestId::from_random([7; 16]));
+            let document = failure.s3_error().document(&repeated, RequestId::from_random([7; 16]), "portcullis");
             prop_assert!(!document.contains(outside_xml), "{document:?}");
             let read = Node::parse(document.as_bytes()).expect("XML");
             let expected: String =

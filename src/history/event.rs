@@ -8,7 +8,15 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::attribute::{Attribute, resource_name};
+use crate::audit::ROOT_USER;
 use crate::clock::Timestamp;
+
+/// Who looks up events, as far as their own lookups are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    pub access_key_id: String,
+    pub address: String,
+}
 
 /// The searchable fields of one event's JSON line.
 #[derive(Debug, Default, Deserialize)]
@@ -127,7 +135,7 @@ const NAMING: [(&str, &str); 10] = [
     ("name", TRAIL),
     ("resourceId", TRAIL),
     ("resourceIdList", TRAIL),
-    ("s3BucketName", "AWS::S3::Bucket"),
+    ("s3BucketName", BUCKET),
     ("serialNumber", ""),
     ("trailName", TRAIL),
     ("trailNameList", TRAIL),
@@ -135,6 +143,8 @@ const NAMING: [(&str, &str); 10] = [
     ("virtualMFADeviceName", ""),
 ];
 const TRAIL: &str = "AWS::CloudTrail::Trail";
+const BUCKET: &str = "AWS::S3::Bucket";
+const ANONYMOUS: &str = "anonymous";
 
 impl<'a> Event<'a> {
     /// Reads an event's line; one that is no JSON has no fields.
@@ -168,11 +178,21 @@ impl<'a> Event<'a> {
             take(Attribute::EventNameAnyCase, &name.to_ascii_lowercase());
         }
         self.read_only.iter().for_each(|reads| take(Attribute::ReadOnly, boolean(*reads)));
+        self.each_other_bucket(|name| take(Attribute::BucketName, name));
         self.username().iter().for_each(|name| take(Attribute::Username, name));
         self.each_principal(|name| take(Attribute::Principal, name));
         self.each_resource_name(|name| take(Attribute::ResourceName, name));
         let kinds = self.resources.iter().filter_map(|resource| resource.kind.get());
         kinds.chain(self.typed().map(|(kind, _)| kind)).for_each(|kind| take(Attribute::ResourceType, kind));
+    }
+
+    /// Whether this is a LookupEvents that this asker was answered.
+    pub fn is_lookup_of(&self, asker: &Asker) -> bool {
+        self.event_name.get() == Some("LookupEvents")
+            && self.event_source.get() == Some("cloudtrail.amazonaws.com")
+            && self.error_code.get().is_none()
+            && self.user_identity.access_key_id.get() == Some(&asker.access_key_id)
+            && self.source_ip_address.get() == Some(&asker.address)
     }
 
     /// What is told of the event beside the record itself.
@@ -211,7 +231,9 @@ impl<'a> Event<'a> {
             // An account's alias is root's user name, and must not pass for a user's.
             Some("Root") => Some("root"),
             Some("AssumedRole") => identity.arn.get().and_then(|arn| arn.rsplit_once('/')).map(|(_, session)| session),
-            Some(_) | None => identity.user_name.get(),
+            // Programs read the name of every event, also where nobody is known to have asked.
+            Some(_) => Some(identity.user_name.get().unwrap_or(ANONYMOUS)),
+            None => identity.user_name.get(),
         }
     }
 
@@ -223,12 +245,19 @@ impl<'a> Event<'a> {
             ids.into_iter().filter_map(Text::get).for_each(take);
             return;
         }
-        if identity.account_id.get() == Some("anonymous") {
-            take("anonymous");
+        if identity.account_id.get() == Some(ANONYMOUS) {
+            take(ANONYMOUS);
         }
         // A user of that name is neither root nor anonymous.
         let names = [&identity.user_name, &identity.principal_id].into_iter().chain(ids).filter_map(Text::get);
-        names.filter(|name| !matches!(*name, "root" | "anonymous")).for_each(take);
+        names.filter(|name| !matches!(*name, "root" | ANONYMOUS)).for_each(take);
+    }
+
+    /// The buckets among the resources, as that of a copy's source, but for the one that the request names.
+    fn each_other_bucket(&self, take: impl FnMut(&str)) {
+        let buckets = self.resources.iter().filter(|resource| resource.kind.get() == Some(BUCKET));
+        let names = buckets.filter_map(|resource| resource.arn.get()).map(resource_name);
+        names.filter(|name| self.request_parameters.bucket.get() != Some(name)).for_each(take);
     }
 
     fn each_resource_name(&self, mut take: impl FnMut(&str)) {
@@ -245,7 +274,12 @@ impl<'a> Event<'a> {
             }
             (Some(bucket), None) => take(bucket),
             (None, _) if self.event_source.get() != Some("s3.amazonaws.com") => {
-                parameters.named.iter().for_each(|(_, name)| take(resource_name(name)));
+                for (_, name) in &parameters.named {
+                    take(resource_name(name));
+                    if name == ROOT_USER {
+                        take("root");
+                    }
+                }
             }
             (None, _) => {}
         }
@@ -431,6 +465,58 @@ mod tests {
     fn roots_user_name_is_root_whatever_the_accounts_alias() {
         let event = json!({ "userIdentity": { "type": "Root", "userName": "acme", "accessKeyId": "AKIAROOT" } });
         assert_eq!(terms(&event), ["AccessKeyId=AKIAROOT", "Principal=AKIAROOT", "Principal=root", "Username=root"]);
+    }
+
+    #[test]
+    fn what_nobody_signed_has_the_name_of_nobody() {
+        let anonymous = json!({ "type": "AWSAccount", "principalId": "", "accountId": "anonymous" });
+        let claimed = json!({ "type": "Unknown", "principalId": "", "accountId": "anonymous", "accessKeyId": "AKIA1" });
+        for identity in [anonymous, claimed] {
+            let event = json!({ "userIdentity": identity });
+            assert!(terms(&event).contains(&"Username=anonymous".to_owned()), "{event}");
+            assert_eq!(Event::read(event.to_string().as_bytes()).summary().username.as_deref(), Some("anonymous"));
+        }
+    }
+
+    #[test]
+    fn a_copy_is_found_by_what_it_reads() {
+        let resource = |kind: &str, arn: &str| json!({ "type": kind, "ARN": arn });
+        let event = json!({
+            "eventSource": "s3.amazonaws.com", "eventName": "CopyObject",
+            "requestParameters": { "bucketName": "dst", "key": "copy", "x-amz-copy-source": "src/a" },
+            "resources": [
+                resource("AWS::S3::Object", "arn:aws:s3:::dst/copy"), resource("AWS::S3::Bucket", "arn:aws:s3:::dst"),
+                resource("AWS::S3::Object", "arn:aws:s3:::src/a"), resource("AWS::S3::Bucket", "arn:aws:s3:::src"),
+            ],
+        });
+        let found = terms(&event);
+        for term in
+            ["BucketName=dst", "BucketName=src", "ResourceName=src", "ResourceName=src/a", "ResourceName=dst/copy"]
+        {
+            assert!(found.contains(&term.to_owned()), "{term}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_answered_lookup_of_this_key_from_this_address_is_the_askers_own() {
+        let asker = Asker { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() };
+        let own = json!({
+            "userIdentity": { "type": "Root", "accessKeyId": "AKIA1" }, "eventName": "LookupEvents",
+            "eventSource": "cloudtrail.amazonaws.com", "sourceIPAddress": "192.0.2.7",
+        });
+        let is_own = |event: &serde_json::Value| Event::read(event.to_string().as_bytes()).is_lookup_of(&asker);
+        assert!(is_own(&own));
+        for (name, value) in [
+            ("eventName", json!("GetTrail")),
+            ("eventSource", json!("s3.amazonaws.com")),
+            ("sourceIPAddress", json!("192.0.2.8")),
+            ("errorCode", json!("AccessDenied")),
+            ("userIdentity", json!({ "type": "Root", "accessKeyId": "AKIA2" })),
+        ] {
+            let mut other = own.clone();
+            other[name] = value;
+            assert!(!is_own(&other), "{name}");
+        }
     }
 
     #[test]

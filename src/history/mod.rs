@@ -33,7 +33,7 @@ use crate::audit::journal::{Journal, Sequence};
 use crate::clock::{Clock, Timestamp};
 
 pub use attribute::Attribute;
-pub use event::{NamedResource, Summary};
+pub use event::{Asker, NamedResource, Summary};
 pub use file::JournalId;
 pub use files::{Files, FilesError};
 pub use search::Order;
@@ -69,6 +69,8 @@ pub struct Query {
     pub start: Option<Timestamp>,
     /// Not after this second.
     pub end: Option<Timestamp>,
+    /// Whose own lookups are left out.
+    pub without_lookups_of: Option<Asker>,
     pub order: Order,
     /// How many events a page holds at most; it may hold fewer though there are more.
     pub limit: usize,
@@ -260,7 +262,15 @@ impl Archive {
 impl Query {
     /// All events, the newest first.
     pub fn all(limit: usize) -> Self {
-        Self { attributes: Vec::new(), start: None, end: None, order: Order::NewestFirst, limit, token: None }
+        Self {
+            attributes: Vec::new(),
+            start: None,
+            end: None,
+            without_lookups_of: None,
+            order: Order::NewestFirst,
+            limit,
+            token: None,
+        }
     }
 
     fn wanted(&self, through: Option<u64>) -> Result<Wanted, LookupError> {
@@ -270,6 +280,7 @@ impl Query {
             attributes,
             from: self.start.map_or(-EVER, |start| start.seconds().clamp(-EVER, EVER)),
             to: self.end.map_or(EVER, |end| end.seconds().clamp(-EVER, EVER)),
+            without_lookups_of: self.without_lookups_of.clone(),
             order: self.order,
             after: None,
             through,
@@ -280,6 +291,11 @@ impl Query {
         }
         Ok(wanted)
     }
+}
+
+/// Whether an event is about this bucket, or an object in it.
+pub fn names_bucket(record: &str, wanted: &str) -> bool {
+    search::has_all(record.as_bytes(), &[(Attribute::BucketName, wanted.to_owned())])
 }
 
 /// Whether an event is about this resource.

@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use super::attribute::Attribute;
 use super::block::{self, Key, LONGEST_SPAN, Places};
 use super::day::Day;
-use super::event::Event;
+use super::event::{Asker, Event};
 use super::file::{self, BLOCKS_IN_RUN, FileError, damaged, signed};
 
 /// What to find.
@@ -21,6 +21,8 @@ pub struct Wanted {
     /// Seconds since the Unix epoch, both ends included.
     pub from: i64,
     pub to: i64,
+    /// Whose own lookups are left out.
+    pub without_lookups_of: Option<Asker>,
     pub order: Order,
     /// The event given last: on with the one after it.
     pub after: Option<Key>,
@@ -218,6 +220,15 @@ impl Wanted {
             && self.through.is_none_or(|through| key.sequence <= through)
             && self.after.is_none_or(|after| self.order.compare(&key, &after) == Ordering::Greater)
             && has_all(record, &self.attributes)
+            && !self.is_own_lookup(record)
+    }
+
+    fn is_own_lookup(&self, record: &[u8]) -> bool {
+        const NAME: &[u8] = b"\"LookupEvents\"";
+        // A plain search first: few events are of this name.
+        self.without_lookups_of.as_ref().is_some_and(|asker| {
+            record.windows(NAME.len()).any(|part| part == NAME) && Event::read(record).is_lookup_of(asker)
+        })
     }
 
     /// The times that are left, given what was found before.

@@ -546,6 +546,7 @@ proptest! {
                     attributes: attributes.clone(),
                     start: start.map(moment),
                     end: end.map(moment),
+                    without_lookups_of: None,
                     order: if newest { Order::NewestFirst } else { Order::OldestFirst },
                     limit,
                     token: None,

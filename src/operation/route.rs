@@ -203,6 +203,11 @@ impl Routed {
         &self.request.headers
     }
 
+    /// The object that a copy reads.
+    pub fn copy_source(&self) -> Option<&CopySource> {
+        self.request.copy_source.as_ref()
+    }
+
     /// What body belongs to it.
     pub fn expects(&self) -> Expects {
         self.expects

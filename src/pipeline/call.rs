@@ -21,6 +21,7 @@ use crate::authenticate::{self, Intake, Payload, Promises, Realm, Service, Unpro
 use crate::clock::Timestamp;
 use crate::gate::{Caller, MfaDelete};
 use crate::mfa::Offer;
+use crate::names::RequestId;
 use crate::operation::Access;
 use crate::store::SpendError;
 use crate::wire::{Body, BodyFault, Head, Method};
@@ -121,6 +122,7 @@ impl Gate {
             by_caller(refused)
         })?;
         let call = Call::read(operation, &body).map_err(by_caller)?;
+        let call = call.asked_by(&signed.key_id, head.peer.address.ip());
         name(draft, Some(call.operation()), &call.recorded());
         let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
         Ok(Asked { call, caller, offer: Offer::parse(head.headers.value("x-amz-mfa")), now })
@@ -220,7 +222,7 @@ impl Gate {
             Err(refused) => (refused.status, document(refused)),
         };
         let failed =
-            |refused: &Refused| Failed { code: refused.exception.to_owned(), message: refused.message.clone() };
+            |refused: &Refused| Failed { code: code_in_record(refused).to_owned(), message: refused.message.clone() };
         let outcome = Outcome {
             status,
             error: answer.as_ref().err().map(failed),
@@ -261,6 +263,11 @@ impl Unasked {
 }
 
 impl Ending {
+    /// Gives a call an id of CloudTrail's form.
+    pub(super) fn identify(&mut self, request_id: RequestId) {
+        (self.request_id, self.host_id) = (request_id, None);
+    }
+
     fn json_error(self, refused: &Refused) -> Response<Reply> {
         let document = document(refused);
         self.json(refused.status, document)
@@ -289,6 +296,14 @@ fn name(draft: &mut Draft, operation: Option<Operation>, parameters: &Value) {
         read_only: operation.is_some_and(|operation| operation.access() == Access::Read),
         parameters,
     });
+}
+
+/// The error code in a record: AWS leaves out of one the end that it has on the wire.
+fn code_in_record(refused: &Refused) -> &'static str {
+    match refused.exception {
+        "AccessDeniedException" => "AccessDenied",
+        exception => exception,
+    }
 }
 
 fn document(refused: &Refused) -> String {

@@ -15,7 +15,7 @@ use super::{Duty, Gate};
 use crate::audit::{Asked, Category, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
 use crate::failure::{Failure, S3Error};
 use crate::forward::{Answer, AnswerBody, DeletedObject, Done};
-use crate::names::{ObjectKey, RequestId, VersionId};
+use crate::names::{HostId, ObjectKey, RequestId, VersionId};
 use crate::operation::{self, Access, Action, Document, Request, Routed, Unclear};
 use crate::wire::Progress;
 
@@ -23,6 +23,8 @@ use crate::wire::Progress;
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     pub request_id: RequestId,
+    /// Of a reply of S3.
+    pub host_id: Option<HostId>,
     pub resource: Box<str>,
     pub reading: Reading,
     pub duty: Duty,
@@ -62,6 +64,7 @@ impl Gate {
         let mut outcome = Outcome {
             status: status.as_u16(),
             bytes_in: ending.received.load(Ordering::Relaxed),
+            host_id: ending.host_id,
             ..Outcome::default()
         };
         if access == Access::Write {
@@ -106,12 +109,16 @@ impl Gate {
         let error = failure.s3_error();
         let headers =
             if let Failure::UpstreamRefused(refusal) = &failure { refusal.headers.clone() } else { HeaderMap::new() };
-        let document = error.document(&ending.resource, ending.request_id);
+        let length = match ending.reading {
+            Reading::Body => ending.document(&error).len(),
+            Reading::HeadAlone => 0,
+        };
         let outcome = Outcome {
             status: error.status.as_u16(),
             error: Some(Failed { code: error.code.to_string(), message: error.message_for_the_record() }),
             bytes_in: ending.received.load(Ordering::Relaxed),
-            bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
+            bytes_out: u64::try_from(length).unwrap_or(u64::MAX),
+            host_id: ending.host_id,
             ..Outcome::default()
         };
         let duty = if failure.is_anonymous() { Duty::ANONYMOUS } else { ending.duty };
@@ -143,10 +150,11 @@ impl Gate {
 }
 
 impl Ending {
-    pub fn new(request_id: RequestId, parts: &Parts, progress: Arc<Progress>) -> Self {
+    pub fn new(request_id: RequestId, host_id: HostId, parts: &Parts, progress: Arc<Progress>) -> Self {
         let reading = if parts.method == Method::HEAD { Reading::HeadAlone } else { Reading::Body };
         Self {
             request_id,
+            host_id: Some(host_id),
             resource: parts.uri.path().into(),
             reading,
             duty: Duty::ANONYMOUS,
@@ -160,10 +168,14 @@ impl Ending {
         self.error(&Failure::Internal.s3_error(), HeaderMap::new())
     }
 
+    fn document(&self, error: &S3Error) -> String {
+        error.document(&self.resource, self.request_id, self.host_id.as_ref().map_or("", HostId::as_str))
+    }
+
     fn error(self, error: &S3Error, mut headers: HeaderMap) -> Response<Reply> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         let document = match self.reading {
-            Reading::Body => Bytes::from(error.document(&self.resource, self.request_id)),
+            Reading::Body => Bytes::from(self.document(error)),
             Reading::HeadAlone => Bytes::new(),
         };
         let reply = Reply::whole(document, self.progress.clone());
@@ -173,6 +185,9 @@ impl Ending {
     pub(super) fn reply(self, status: StatusCode, mut headers: HeaderMap, body: Reply) -> Response<Reply> {
         if let Ok(request_id) = HeaderValue::from_str(self.request_id.as_str()) {
             headers.insert(HeaderName::from_static("x-amz-request-id"), request_id);
+        }
+        if let Some(Ok(host_id)) = self.host_id.map(|host_id| HeaderValue::from_str(host_id.as_str())) {
+            headers.insert(HeaderName::from_static("x-amz-id-2"), host_id);
         }
         headers.insert(header::SERVER, HeaderValue::from_static("portcullis"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -189,8 +204,9 @@ pub(super) fn name(draft: &mut Draft, routed: &Result<Routed, Unclear>) {
         Ok(routed) => (Some(routed.action()), routed.bucket(), routed.key()),
         Err(unclear) => (unclear.action, unclear.bucket.as_ref(), unclear.key.as_ref()),
     };
+    let source = routed.as_ref().ok().and_then(Routed::copy_source).map(|source| (&source.bucket, &source.key));
     if let Some(action) = action {
-        draft.asks_for(Asked { bucket, key, ..asked(action) });
+        draft.asks_for(Asked { bucket, key, source, ..asked(action) });
     }
 }
 
@@ -241,6 +257,7 @@ fn asked(action: Action) -> Asked<'static> {
         read_only: row.access == Access::Read,
         bucket: None,
         key: None,
+        source: None,
         configuration: Configuration::None,
         objects: &[],
     }

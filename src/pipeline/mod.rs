@@ -98,7 +98,7 @@ impl Handler for Gate {
     ) -> impl Future<Output = Response<Reply>> + Send {
         let (parts, incoming) = request.into_parts();
         let peer = self.proxies.peer(remote, &parts.headers);
-        let ending = Ending::new(self.recorder.request_id(), &parts, progress);
+        let mut ending = Ending::new(self.recorder.request_id(), self.recorder.host_id(), &parts, progress);
         let mut draft = self.recorder.open(ending.request_id, peer);
         // The connection of a hop in between says nothing of the client's own.
         if let Channel::Tls { version, cipher_suite } = remote.channel
@@ -106,7 +106,7 @@ impl Handler for Gate {
         {
             draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
         }
-        let opening = self.begin(parts, peer, &mut draft);
+        let opening = self.begin(parts, peer, &mut draft, &mut ending);
         self.answer(opening, incoming, draft, ending)
     }
 
@@ -131,7 +131,7 @@ impl Handler for Gate {
 
 impl Gate {
     /// Reads the head; hyper reads the next one into the same buffer, once nothing holds on to this one.
-    fn begin(&self, parts: Parts, peer: Peer, draft: &mut Draft) -> Opening {
+    fn begin(&self, parts: Parts, peer: Peer, draft: &mut Draft, ending: &mut Ending) -> Opening {
         let head = match Head::read(&parts, peer) {
             Ok(head) => head,
             Err(malformed) => {
@@ -141,6 +141,8 @@ impl Gate {
         };
         draft.arrived(&head);
         if call::is_one(&head) {
+            ending.identify(self.recorder.call_id());
+            draft.identify(ending.request_id);
             call::name_by_head(draft, &head);
             return Opening::Call(Box::new(head));
         }

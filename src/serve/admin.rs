@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -108,8 +108,9 @@ impl Admin {
             return plain(StatusCode::NOT_FOUND, "the admin socket answers POST / alone\n");
         }
         let offer = Offer::parse(request.headers().get("x-amz-mfa").map(|value| value.to_str().unwrap_or("")));
-        let request_id = RequestId::from_random(*uuid::Uuid::new_v4().as_bytes());
-        let draft = self.draft(request_id);
+        let request_id = self.recorder.call_id();
+        let agent = request.headers().get(USER_AGENT).map(HeaderValue::as_bytes);
+        let draft = self.draft(request_id, agent);
         let Ok(body) = Limited::new(request.into_body(), LONGEST_FORM).collect().await else {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long\n");
         };
@@ -165,10 +166,10 @@ impl Admin {
         self.journal.durable(appended?).await
     }
 
-    fn draft(&self, request_id: RequestId) -> Draft {
+    fn draft(&self, request_id: RequestId, agent: Option<&[u8]>) -> Draft {
         let peer = Peer { address: ([127, 0, 0, 1], 0).into(), transport: Transport::Loopback };
         let mut draft = self.recorder.open(request_id, peer);
-        draft.by_operator();
+        draft.by_operator(agent);
         draft
     }
 }

@@ -23,6 +23,10 @@ pub trait Inspect: Send + Unpin + 'static {
     fn push(&mut self, received: Bytes) -> Result<(), Self::Fault>;
     /// Gives the next slice that may be passed on.
     fn next(&mut self) -> Option<Bytes>;
+    /// How many bytes of the body have come, of so many on the wire.
+    fn counted(&self, on_the_wire: u64) -> u64 {
+        on_the_wire
+    }
     /// Says that nothing more comes.
     fn finish(&mut self) -> Result<(), Self::Fault>;
 }
@@ -64,6 +68,7 @@ pub struct Body<I: Inspect, S = Incoming> {
     condition: Option<Condition>,
     hold: Arc<OnceLock<Hold>>,
     fault: Arc<OnceLock<BodyFault<I::Fault>>>,
+    on_the_wire: u64,
     received: Arc<AtomicU64>,
 }
 
@@ -88,6 +93,7 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
             condition: None,
             hold: Arc::default(),
             fault: Arc::default(),
+            on_the_wire: 0,
             received: Arc::default(),
         }
     }
@@ -103,7 +109,7 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
         &self.inspect
     }
 
-    /// Where the bytes that came are counted.
+    /// Where the bytes of the body that came are counted, without its framing.
     pub fn received(&self) -> Arc<AtomicU64> {
         self.received.clone()
     }
@@ -162,8 +168,10 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
                             self.idle.as_mut().reset(Instant::now() + self.idle_timeout);
                             // HTTP trailers are none of S3's; its own travel inside aws-chunked.
                             if let Ok(received) = frame.into_data() {
-                                self.received.fetch_add(u64::try_from(received.len()).unwrap_or(0), Ordering::Relaxed);
-                                if let Err(fault) = self.inspect.push(received) {
+                                self.on_the_wire += u64::try_from(received.len()).unwrap_or(0);
+                                let pushed = self.inspect.push(received);
+                                self.received.store(self.inspect.counted(self.on_the_wire), Ordering::Relaxed);
+                                if let Err(fault) = pushed {
                                     return Poll::Ready(Some(Err(BodyFault::Wrong(fault))));
                                 }
                             }

@@ -236,6 +236,10 @@ async fn chunks_that_are_right_arrive_as_the_data_in_them() {
             assert_eq!(sent.header("content-length"), Some(length.to_string()));
         }
     }
+    let events = rig.events();
+    let counted: Vec<_> = events.iter().map(|event| &event.0["additionalEventData"]["bytesTransferredIn"]).collect();
+    let long = LONG as u64;
+    assert_eq!(counted, [2, 2, 2, 2, long, long, long, long], "what was stored, not its framing");
 }
 
 #[tokio::test]

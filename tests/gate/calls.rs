@@ -449,3 +449,67 @@ async fn events_are_looked_up_by_what_they_say_and_page_by_page() {
     let other = call(&rig, "LookupEvents", json!({"NextToken": token})).await;
     assert_eq!(other.exception(), "InvalidNextTokenException");
 }
+
+#[tokio::test]
+async fn an_askers_lookups_bury_nothing_and_are_found_when_they_are_asked_for() {
+    let (rig, _folder) = rig().await;
+    exchange(rig.address, b"GET /vault/k HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
+    rig.send(&Ask::new("PUT /vault/a").body("x")).await;
+    let lookup = async |body: Value| -> Vec<Value> {
+        let reply = call(&rig, "LookupEvents", body).await;
+        let page: Value = serde_json::from_str(&reply.body).expect("JSON");
+        page["Events"].as_array().expect("a list").clone()
+    };
+    let names = |events: &[Value]| -> Vec<Value> { events.iter().map(|event| event["EventName"].clone()).collect() };
+    for _ in 0..12 {
+        let events = lookup(json!({"MaxResults": 10})).await;
+        assert_eq!(names(&events)[..2], [json!("PutObject"), json!("GetObject")]);
+        assert!(events.iter().all(|event| event["Username"].is_string()), "{events:?}");
+        assert!(!names(&events).contains(&json!("LookupEvents")));
+    }
+    let by = |key: &str, value: &str| json!({"LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}]});
+    // A change, so that what came before is on disk too.
+    rig.send(&Ask::new("PUT /vault/b").body("x")).await;
+    assert_eq!(lookup(by("EventName", "LookupEvents")).await.len(), 12);
+    assert_eq!(names(&lookup(by("Username", "anonymous")).await), ["GetObject"]);
+}
+
+#[tokio::test]
+async fn a_copy_is_looked_up_by_what_it_read() {
+    let (rig, _folder) = rig().await;
+    rig.send(&Ask::new("PUT /dst/copy").header("x-amz-copy-source", "/src/a%20b")).await;
+    for (key, value) in [
+        ("ResourceName", "src/a b"),
+        ("ResourceName", "arn:aws:s3:::src/a b"),
+        ("ResourceName", "src"),
+        ("BucketName", "src"),
+        ("BucketName", "dst"),
+        ("ResourceName", "dst/copy"),
+    ] {
+        let wanted = json!({"LookupAttributes": [{"AttributeKey": key, "AttributeValue": value}]});
+        let reply = call(&rig, "LookupEvents", wanted).await;
+        let page: Value = serde_json::from_str(&reply.body).expect("JSON");
+        assert_eq!(page["Events"][0]["EventName"], "CopyObject", "{key}={value}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_denied_call_is_recorded_as_denied_and_has_an_id_of_cloudtrails_form() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    let alice = rig.user("alice").await;
+    let before = rig.events().len();
+    let denied = Ask::call("StopLogging", &json!({"Name": "main"}).to_string()).signed(&alice, rig.now());
+    assert_eq!(exchange(rig.address, &denied).await.exception(), "AccessDeniedException");
+    let uncoded = call(&rig, "DeleteTrail", json!({"Name": "main"})).await;
+    assert_eq!(uncoded.exception(), "AccessDeniedException");
+    assert_eq!(call(&rig, "GetTrail", json!({"Name": "absent"})).await.exception(), "TrailNotFoundException");
+    let events = rig.events_when(before + 3).await;
+    let said: Vec<_> = events[before..].iter().map(crate::rig::Event::said).collect();
+    let expected =
+        [("StopLogging", "AccessDenied"), ("DeleteTrail", "AccessDenied"), ("GetTrail", "TrailNotFoundException")];
+    assert_eq!(said, expected);
+    let id = uncoded.headers.iter().find(|(name, _)| name == "x-amzn-requestid").map(|(_, id)| id.as_str());
+    assert_eq!(id, Some(events[before + 1].text(&["requestID"])));
+    assert!(id.is_some_and(|id| id.len() == 36 && id.matches('-').count() == 4), "{id:?}");
+}

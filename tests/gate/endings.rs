@@ -196,6 +196,33 @@ async fn a_client_that_cuts_its_own_request_off_leaves_one_event() {
 }
 
 #[tokio::test]
+async fn a_reply_and_its_event_say_the_same_ids_and_a_head_has_no_bytes() {
+    let rig = Rig::start().await;
+    let header = |reply: &crate::rig::Reply, wanted: &str| {
+        let found = reply.headers.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.clone()).expect("a header")
+    };
+    for (number, line) in
+        ["GET /vault/k", "PUT /vault/k?versionId=a", "HEAD /vault/k", "HEAD /vault?xyzzy", "DELETE /vault/k"]
+            .into_iter()
+            .enumerate()
+    {
+        let reply = rig.send(&Ask::new(line)).await;
+        let event = rig.events_when(number + 1).await.remove(number);
+        let host_id = header(&reply, "x-amz-id-2");
+        assert_eq!(event.text(&["additionalEventData", "x-amz-id-2"]), host_id, "{line}");
+        assert_eq!(event.text(&["requestID"]), header(&reply, "x-amz-request-id"), "{line}");
+        assert_eq!((host_id.len(), host_id.ends_with('=')), (76, true));
+        if !reply.body.is_empty() && reply.status >= 400 {
+            assert_eq!(reply.element("HostId"), Some(host_id));
+        }
+        if line.starts_with("HEAD") {
+            assert_eq!(event.0["additionalEventData"]["bytesTransferredOut"], 0, "{line}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn requests_over_one_connection_leave_an_event_each() {
     let rig = Rig::start().await;
     let line = b"GET /vault HTTP/1.1\r\nhost: a\r\n\r\n";

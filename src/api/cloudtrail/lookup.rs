@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::input::{Input, member};
 use super::refused::Refused;
 use super::show::epoch;
-use crate::history::{Attribute, Found, LookupError, NamedResource, Order, Page, Query};
+use crate::history::{Asker, Attribute, Found, LookupError, NamedResource, Order, Page, Query};
 
 /// AWS's own page.
 const STANDARD_PAGE: usize = 50;
@@ -14,8 +14,9 @@ const MOST_ATTRIBUTES: usize = 20;
 const LONGEST_VALUE: usize = 2000;
 const LONGEST_TOKEN: usize = 1024;
 
-/// What is looked up.
-pub fn query(input: &Input) -> Result<Query, Refused> {
+/// What is looked up. Who asks again and again would see little but that, so that the asker's own lookups are left out,
+/// unless the question is about events of that name or of that service.
+pub fn query(input: &Input, asker: Option<Asker>) -> Result<Query, Refused> {
     // The one category that AWS knows here is of events that nobody makes yet.
     if input.some_text("EventCategory")?.is_some() {
         return Err(Refused::invalid_category());
@@ -38,7 +39,11 @@ pub fn query(input: &Input) -> Result<Query, Refused> {
         Some(token) if token.len() > LONGEST_TOKEN => return Err(Refused::invalid_next_token()),
         token => token.map(str::to_owned),
     };
-    Ok(Query { attributes, start, end, order: Order::NewestFirst, limit, token })
+    let about_lookups = |(attribute, _): &(Attribute, String)| {
+        matches!(attribute, Attribute::EventId | Attribute::EventName | Attribute::EventSource)
+    };
+    let without_lookups_of = asker.filter(|_| !attributes.iter().any(about_lookups));
+    Ok(Query { attributes, start, end, without_lookups_of, order: Order::NewestFirst, limit, token })
 }
 
 /// The answer that a page makes.
@@ -96,7 +101,7 @@ fn event(found: Found) -> Value {
     set("AccessKeyId", summary.access_key_id.map(Value::from));
     set("EventTime", Some(epoch(found.time)));
     set("EventSource", summary.event_source.map(Value::from));
-    set("Username", summary.username.map(Value::from));
+    set("Username", Some(summary.username.unwrap_or_else(|| "anonymous".to_owned()).into()));
     set("Resources", Some(summary.resources.iter().map(resource).collect()));
     set("CloudTrailEvent", Some(found.record.into()));
     Value::Object(members)
@@ -107,7 +112,26 @@ mod tests {
     use super::*;
 
     fn read(body: &Value) -> Result<Query, Refused> {
-        query(&Input::read(body.to_string().as_bytes()).expect("an object"))
+        query(&Input::read(body.to_string().as_bytes()).expect("an object"), Some(asker()))
+    }
+
+    fn asker() -> Asker {
+        Asker { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() }
+    }
+
+    #[test]
+    fn the_askers_own_lookups_are_left_out_unless_they_are_asked_for() {
+        let left_out = |attribute: &str, value: &str| {
+            let body = json!({"LookupAttributes": [{"AttributeKey": attribute, "AttributeValue": value}]});
+            read(&body).expect("legal").without_lookups_of
+        };
+        assert_eq!(read(&json!({})).expect("legal").without_lookups_of, Some(asker()));
+        assert_eq!(left_out("Username", "root"), Some(asker()));
+        for (attribute, value) in
+            [("EventName", "LookupEvents"), ("EventSource", "cloudtrail.amazonaws.com"), ("EventId", "e")]
+        {
+            assert_eq!(left_out(attribute, value), None, "{attribute}");
+        }
     }
 
     fn exception(body: &Value) -> &'static str {
@@ -148,6 +172,7 @@ mod tests {
         assert_eq!(
             answer(page),
             json!({"Events": [{"EventId": "e", "ReadOnly": "false", "EventTime": 5, "CloudTrailEvent": "{}",
+                "Username": "anonymous",
                 "Resources": [{"ResourceType": "AWS::S3::Bucket", "ResourceName": "vault"}]}]})
         );
         assert_eq!(answer(Page { events: Vec::new(), next: Some("n".to_owned()) })["NextToken"], "n");

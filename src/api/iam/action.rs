@@ -132,6 +132,12 @@ impl<'a> Parameters<'a> {
         self.optional(name).filter(|value| !value.is_empty()).ok_or_else(|| Refused::missing_parameter(name))
     }
 
+    /// Whether they change a device of root's, whose name is left out.
+    pub fn concern_roots_device(&self) -> bool {
+        let changes = [Action::DeactivateMfaDevice, Action::EnableMfaDevice, Action::ResyncMfaDevice];
+        changes.contains(&self.action) && self.optional("UserName").is_none()
+    }
+
     /// Those that may be recorded, which codes may not.
     pub fn recorded(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
         let values = self.values;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::action::{Action, Parameters};
 use super::refused::Refused;
+use crate::audit::ROOT_USER;
 use crate::mfa::{Fault, Proof};
 use crate::names::DeviceSerial;
 use crate::store::SpendError;
@@ -74,7 +75,10 @@ impl Facts {
 
     pub(super) fn parameters(&mut self, parameters: &Parameters<'_>) {
         let recorded = parameters.recorded().map(|(name, value)| (member(name), Value::from(value)));
-        let recorded: Map<String, Value> = recorded.collect();
+        let mut recorded: Map<String, Value> = recorded.collect();
+        if parameters.concern_roots_device() {
+            recorded.insert("userName".to_owned(), ROOT_USER.into());
+        }
         self.request_parameters = if recorded.is_empty() { Value::Null } else { Value::Object(recorded) };
     }
 

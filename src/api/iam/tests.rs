@@ -107,7 +107,8 @@ async fn nothing_secret_is_in_the_facts() {
     for secret in shown.chain(typed) {
         assert!(!secret.is_empty() && !told.contains(&secret), "{secret}");
     }
-    assert_eq!(enabled.facts.request_parameters, serde_json::json!({ "serialNumber": phone.serial.as_str() }));
+    let parameters = serde_json::json!({ "serialNumber": phone.serial.as_str(), "userName": "AWS ROOT USER" });
+    assert_eq!(enabled.facts.request_parameters, parameters);
     assert_eq!(created.facts.response_elements["accessKey"]["status"], Value::from("Active"));
 }
 

@@ -58,7 +58,7 @@ impl Filter {
             Some(wanted) => found == Some(wanted.as_str()),
             None => true,
         };
-        is(&self.bucket, text("/requestParameters/bucketName"))
+        self.bucket.as_ref().is_none_or(|wanted| history::names_bucket(&record.to_string(), wanted))
             && is(&self.error, text("/errorCode"))
             && self
                 .event_name

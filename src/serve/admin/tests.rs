@@ -24,7 +24,7 @@ async fn admin(place: &TempDir, faults: &Arc<Faults>) -> Admin {
 async fn ask(admin: &Admin, form: &str) -> (u16, String) {
     let parameters = query::parse_form(form.as_bytes()).expect("a form");
     let request_id = RequestId::from_random([7; 16]);
-    let reply = admin.act(admin.draft(request_id), request_id, &parameters, Offer::Absent).await;
+    let reply = admin.act(admin.draft(request_id, None), request_id, &parameters, Offer::Absent).await;
     (reply.status, reply.body.expose().clone())
 }
 

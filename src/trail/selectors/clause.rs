@@ -52,8 +52,17 @@ impl Clause {
         Self { conditions: vec![Condition::equals(Field::EventCategory, "Management")] }
     }
 
+    /// Whether the event is of this kind. One that is about several objects, as a copy is, is of it as soon as one of them
+    /// is: to copy from what is left out hides nothing of where the copy goes.
     pub fn admits(&self, event: &EventView<'_>) -> bool {
-        self.conditions.iter().all(|condition| condition.holds(event))
+        let of_arn = |condition: &&Condition| condition.field == Field::ResourcesArn;
+        let (of_arns, others): (Vec<&Condition>, Vec<&Condition>) = self.conditions.iter().partition(of_arn);
+        others.iter().all(|condition| condition.holds(&condition.field.of(event)))
+            && (of_arns.is_empty()
+                || event
+                    .object_arns()
+                    .iter()
+                    .any(|arn| of_arns.iter().all(|condition| condition.holds(std::slice::from_ref(arn)))))
     }
 
     /// Whether every event that `narrow` admits is certainly admitted here.
@@ -100,8 +109,7 @@ impl Condition {
         Self { field, operator: Operator::Equals, values: vec![value.to_owned()] }
     }
 
-    fn holds(&self, event: &EventView<'_>) -> bool {
-        let found = self.field.of(event);
+    fn holds(&self, found: &[Cow<'_, str>]) -> bool {
         let any = found.iter().any(|text| self.values.iter().any(|value| self.operator.matches(text, value)));
         any != self.operator.excludes()
     }

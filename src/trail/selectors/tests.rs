@@ -251,3 +251,25 @@ fn obvious_widening_is_known_as_such() {
         assert!(!wide.covers(&narrow), "{} does not cover {}", wide.list(), narrow.list());
     }
 }
+
+#[test]
+fn an_event_about_two_objects_is_admitted_as_soon_as_one_of_them_is() {
+    let resources = r#","resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::vault/copy"},{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::public/a"}]"#;
+    let line = event("CopyObject", "Data", resources);
+    let copy = EventView::read(line.as_bytes()).unwrap();
+    for (conditions, expected) in [
+        (&["resources.ARN StartsWith arn:aws:s3:::vault/"][..], true),
+        (&["resources.ARN StartsWith arn:aws:s3:::public/"], true),
+        (&["resources.ARN Equals arn:aws:s3:::public/a"], true),
+        (&["resources.ARN StartsWith arn:aws:s3:::other/"], false),
+        // Who copies from what is left out does not leave out what is written.
+        (&["resources.ARN NotStartsWith arn:aws:s3:::public/"], true),
+        (&["resources.ARN NotStartsWith arn:aws:s3:::vault/"], true),
+        (&["resources.ARN NotStartsWith arn:aws:s3:::vault/|arn:aws:s3:::public/"], false),
+        // One and the same object has to satisfy all.
+        (&["resources.ARN StartsWith arn:aws:s3:::vault/ EndsWith /a"], false),
+        (&["resources.ARN StartsWith arn:aws:s3:::public/ EndsWith /a"], true),
+    ] {
+        assert_eq!(data(conditions).admits(&copy), expected, "{conditions:?}");
+    }
+}
