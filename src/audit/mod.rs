@@ -19,4 +19,4 @@ pub use event::{Category, MfaFacts, MfaResult, ROOT_USER, Site, Source, TlsDetai
 pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};
 pub use parameters::Configuration;
 pub use recorder::{ConnectionFailure, ConnectionFault, Recorder, Sink};
-pub use recovery::{Finding, Question, Unresolved, events};
+pub use recovery::{Finding, Question, Subject, Unresolved, events};

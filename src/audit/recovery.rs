@@ -56,6 +56,15 @@ pub enum Question {
     },
 }
 
+/// The operation that an event records, and the bucket that it was asked of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    pub event_name: String,
+    pub bucket: BucketName,
+    /// `Status` of a `PutBucketVersioning`.
+    pub status: Option<String>,
+}
+
 /// What was found out about one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
@@ -78,6 +87,11 @@ impl Unresolved {
     /// What to ask, an entry for each of its events.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
         self.events.iter().map(|event| &event.question)
+    }
+
+    /// What each of its events is about, as far as it is a request to a bucket.
+    pub fn subjects(&self) -> impl Iterator<Item = Option<Subject>> + '_ {
+        self.events.iter().map(|event| subject(&event.members))
     }
 
     /// Records the outcome, which has the event ids of the intent and so stands for the same request.
@@ -164,6 +178,19 @@ impl Event {
 const NOT_DONE: &str = "NotCarriedOut";
 const NOT_DONE_MESSAGE: &str =
     "The gate stopped before the store answered; when it was asked later, the store had not done it";
+
+fn subject(event: &Map<String, Value>) -> Option<Subject> {
+    if text(event, "eventSource")? != "s3.amazonaws.com" {
+        return None;
+    }
+    let Some(Value::Object(parameters)) = event.get("requestParameters") else { return None };
+    let status = match parameters.get("VersioningConfiguration") {
+        Some(Value::Object(document)) => text(document, "Status").map(str::to_owned),
+        Some(_) | None => None,
+    };
+    let bucket = BucketName::parse(text(parameters, "bucketName")?).ok()?;
+    Some(Subject { event_name: text(event, "eventName")?.to_owned(), bucket, status })
+}
 
 fn question(event: &Map<String, Value>) -> Option<Question> {
     if text(event, "eventSource")? != "s3.amazonaws.com" {

@@ -373,6 +373,14 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
             S3Error::new(400, "TokenCodeInvalidError", "The serial number and/or token code you provided is not valid.")
         }
         Refusal::TooManyCodesAtOnce => slow_down(),
+        Refusal::Unsettled(until) => S3Error::new(
+            409,
+            "OperationAborted",
+            format!(
+                "The storage behind the gate has not answered an earlier request to this bucket and may still carry it out. Try again after {}.",
+                until.iso_extended()
+            ),
+        ),
         Refusal::UploadMayReplaceVersion => access_denied(
             "Mfa Authentication must be used to complete this upload: it may have been opened before the bucket kept every version, and would replace the null version of its key. Abort it and upload the object again.",
         ),

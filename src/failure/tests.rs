@@ -179,6 +179,8 @@ fn refusals() -> Vec<Refusal> {
         Refusal::TokenCodeInvalid(Fault::WrongCode),
         Refusal::TooManyCodesAtOnce,
         Refusal::TrailBucket,
+        Refusal::Unsettled(NOW),
+        Refusal::UploadMayReplaceVersion,
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The decision.
 
 use crate::authenticate::{Form, Principal};
+use crate::clock::Timestamp;
 use crate::mfa::{Codes, Offer};
 use crate::operation::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
 use crate::wire::Transport;
@@ -78,6 +79,7 @@ pub(super) enum StateRefusal {
     LifecyclePresent,
     NoSuchBucket,
     NotVersioned,
+    Unsettled(Timestamp),
 }
 
 /// Judges one request. Every combination has an answer; `tests.rs` holds the whole table.
@@ -248,7 +250,25 @@ fn versioning_need(document: VersioningChange, bucket: BucketState) -> Need {
             Versioning::Enabled | Versioning::Never | Versioning::Suspended | Versioning::Unread => {}
         }
     }
-    Need::Code(Owed::Code)
+    match unsettled_before(document, bucket) {
+        Some(until) => Need::Code(Owed::CodeThen(StateRefusal::Unsettled(until))),
+        None => Need::Code(Owed::Code),
+    }
+}
+
+/// Until when the upstream may carry out what was permitted before this change, and would not be after it.
+fn unsettled_before(document: VersioningChange, bucket: BucketState) -> Option<Timestamp> {
+    match (bucket.mfa_delete, document.mfa_delete, document.status) {
+        (MfaDelete::Disabled | MfaDelete::NeverSet, MfaDeleteChange::Enable, _) => bucket.unsettled.latest(),
+        // What would have added a version replaces one where versioning is suspended.
+        (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Suspended) => {
+            bucket.unsettled.versions
+        }
+        // Whoever ends the protection asks for none.
+        (_, MfaDeleteChange::Disable, _)
+        | (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Enabled)
+        | (MfaDelete::Disabled | MfaDelete::NeverSet, MfaDeleteChange::Keep, _) => None,
+    }
 }
 
 fn may_replace_null(bucket: BucketState) -> bool {
@@ -298,6 +318,7 @@ impl From<StateRefusal> for Refusal {
             StateRefusal::LifecyclePresent => Self::LifecyclePresent,
             StateRefusal::NoSuchBucket => Self::NoSuchBucket,
             StateRefusal::NotVersioned => Self::NotVersioned,
+            StateRefusal::Unsettled(until) => Self::Unsettled(until),
         }
     }
 }

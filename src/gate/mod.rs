@@ -2,6 +2,7 @@
 
 mod assess;
 mod state;
+mod unsettled;
 mod verdict;
 
 #[cfg(test)]
@@ -9,4 +10,5 @@ mod tests;
 
 pub use assess::{Caller, Foresight, LoopbackTrust, Profile, Replication, Rules, assess, foresee, takes_code};
 pub use state::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
+pub use unsettled::{LateEffect, Unsettled};
 pub use verdict::{Challenge, MFA_REQUIRED, Permit, Refusal, StateChange, Verdict};

@@ -1,5 +1,7 @@
 //! What is known of a bucket when a request for it is judged.
 
+use super::Unsettled;
+
 /// What is known of a bucket when a request for it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BucketState {
@@ -16,6 +18,8 @@ pub struct BucketState {
     pub lifecycle: Lifecycle,
     /// What completing an upload would do, where that is asked.
     pub completion: Completion,
+    /// What the upstream may still do there of what it did not answer.
+    pub unsettled: Unsettled,
 }
 
 /// MFA Delete as `GET ?versioning` tells it: the element is absent until it was first set.
@@ -87,5 +91,6 @@ impl BucketState {
         versioning: Versioning::Unread,
         lifecycle: Lifecycle::Unread,
         completion: Completion::AddsVersion,
+        unsettled: Unsettled::NOTHING,
     };
 }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::assess::Owed;
 use super::*;
 use crate::authenticate::{Form, Principal};
+use crate::clock::Timestamp;
 use crate::mfa::{Code, Fault, Offer};
 use crate::names::UserName;
 use crate::operation::{
@@ -241,6 +242,28 @@ fn an_upload_that_may_replace_the_null_version_needs_a_code_to_complete() {
                     )
                     .expect("a string takes it");
                 }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn what_the_upstream_may_do_late_keeps_back_the_changes_after_which_it_would_do_harm() {
+    let until = Timestamp::from_seconds(1_800_000_000);
+    let mut table = String::new();
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for (name, hazard) in hazards() {
+                let answers = LateEffect::ALL.map(|effect| {
+                    let unsettled = Unsettled::until(effect, until);
+                    let state = BucketState { unsettled, ..bucket(mfa_delete, Versioning::Enabled) };
+                    let offer = Offer::parse(Some("20899872 123456"));
+                    let verdict = assess(request(hazard, Document::None), &root(), state, offer, rules(profile));
+                    format!("{effect:?}: {}", word(&verdict))
+                });
+                writeln!(table, "{profile:?} | MfaDelete {mfa_delete:?} | {name} | {}", answers.join(" | "))
+                    .expect("a string takes it");
             }
         }
     }

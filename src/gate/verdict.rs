@@ -1,5 +1,6 @@
 //! What the gate says: leave to forward, a code still owed, or no.
 
+use crate::clock::Timestamp;
 use crate::mfa::{Code, Codes, Fault, Proof};
 use crate::names::DeviceSerial;
 use crate::operation::Request;
@@ -82,6 +83,8 @@ pub enum Refusal {
     TokenCodeInvalid(Fault),
     /// Codes queue up for the device.
     TooManyCodesAtOnce,
+    /// Until then the upstream may carry out an earlier request that it did not answer.
+    Unsettled(Timestamp),
     /// The upload that is to be completed may replace the key's null version.
     UploadMayReplaceVersion,
 }

@@ -31,7 +31,7 @@ impl Gate {
         now: Timestamp,
     ) -> Result<(Permit, Held), Failure> {
         let offered = Offered::of(&offer);
-        let remembered = self.protection.remembered(&request);
+        let remembered = self.protection.remembered(&request, now);
         // Codes queue for their device, and what is refused has nothing to wait for. Neither may keep others from the
         // bucket meanwhile, so both come before the lease, and what is judged then is judged by it once more.
         let (spent, held) = match (gate::foresee(&request, caller, remembered, &offer, self.rules), &offer) {
@@ -118,7 +118,8 @@ pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
         | Refusal::LifecyclePresent
         | Refusal::NoSuchBucket
         | Refusal::NotVersioned
-        | Refusal::TrailBucket => (false, None),
+        | Refusal::TrailBucket
+        | Refusal::Unsettled(_) => (false, None),
         Refusal::InsecureTransport => (true, Some(MfaResult::InsecureTransport)),
         Refusal::MalformedOffer(_) => (false, Some(MfaResult::Malformed)),
         Refusal::MfaRequired => (true, Some(MfaResult::Missing)),
@@ -170,6 +171,7 @@ mod tests {
             Refusal::NotVersioned,
             Refusal::TooManyCodesAtOnce,
             Refusal::TrailBucket,
+            Refusal::Unsettled(Timestamp::from_seconds(1_800_000_000)),
             Refusal::UploadMayReplaceVersion,
         ];
         refusals.extend(faults.map(Refusal::TokenCodeInvalid));

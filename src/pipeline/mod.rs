@@ -279,10 +279,10 @@ impl Gate {
         }
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
         self.protection.before(permit.request(), change, &mut held, now).await?;
-        let answer = self.forward(permit, payload, digest, &held, now).await;
+        let answer = self.forward(permit, payload, digest, &mut held, now).await;
         self.protection.opened(&held, &answer, now).await;
         if let Some(bucket) = bucket {
-            self.protection.after(&bucket, change, &mut held, Agreed::of(&answer), now).await?;
+            self.protection.after(&bucket, change, &mut held, Agreed::of(&answer), self.clock.now()).await?;
         }
         answer
     }
@@ -292,7 +292,7 @@ impl Gate {
         permit: Permit,
         payload: Option<Body<Intake>>,
         digest: Option<[u8; 32]>,
-        held: &Held,
+        held: &mut Held,
         now: Timestamp,
     ) -> Result<Answer, Failure> {
         match payload {
@@ -307,14 +307,15 @@ impl Gate {
         permit: Permit,
         mut body: Body<Intake>,
         digest: Option<[u8; 32]>,
-        held: &Held,
+        held: &mut Held,
         now: Timestamp,
     ) -> Result<Answer, Failure> {
         if let Some(condition) = self.protection.at_the_end(held) {
             body = body.unless_withdrawn(condition);
         }
-        // Kept until the upstream has answered: what was judged holds until then.
-        let (fault, _hold) = (body.fault(), body.hold());
+        // What was judged holds until it is known what the upstream did.
+        held.keep(body.hold());
+        let fault = body.fault();
         let (length, checksum) = (body.inspect().length(), body.inspect().trailing());
         if length == 0 {
             // Nothing could be held back, so it is found right before anything is sent.

@@ -1,22 +1,24 @@
 //! What a bucket is when a request for it is judged, and that it stays so until the upstream has answered.
 
+mod outcome;
 mod uploads;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::authenticate::Principal;
 use crate::clock::Timestamp;
 use crate::failure::Failure;
-use crate::forward::{Answer, Upstream, UpstreamError};
-use crate::gate::{BucketState, MfaDelete, Name, Profile, StateChange, Use, Versioning};
+use crate::forward::{Upstream, UpstreamError};
+use crate::gate::{BucketState, MfaDelete, Name, Profile, Unsettled, Use, Versioning};
 use crate::names::BucketName;
 use crate::operation::{Access, Document, Hazard, MfaDeleteChange, Request, VersioningStatus};
-use crate::store::{Generation, Leases, Observed, ReadLease, Store, WriteLease};
+use crate::store::{Generation, Leases, Observed, ReadLease, Store, UnderWay, WriteLease};
 use crate::wire::{Condition, Hold, Withdrawn};
 use uploads::{CompletingKeys, Opening, SoleCompletion};
 
+pub use outcome::Agreed;
 pub use uploads::UploadVersions;
 
 /// What is remembered of buckets, and what the upstream says of them now.
@@ -45,7 +47,8 @@ pub struct Held {
     pub state: BucketState,
     lease: Lease,
     opening: Option<Opening>,
-    _sole: Option<SoleCompletion>,
+    sole: Option<SoleCompletion>,
+    under_way: Option<UnderWay>,
 }
 
 #[derive(Debug)]
@@ -53,6 +56,8 @@ enum Lease {
     /// Taken when the body has come, if nothing changed until then: a slow upload must not keep root waiting.
     AtTheEnd {
         observed: Observed,
+        /// Set once the last byte may go out, and kept until it is known what the upstream did.
+        taken: Arc<OnceLock<Hold>>,
     },
     NotNeeded,
     Read {
@@ -75,7 +80,7 @@ impl Protection {
     }
 
     /// What is remembered of the bucket; the upstream is not asked.
-    pub fn remembered(&self, request: &Request) -> BucketState {
+    pub fn remembered(&self, request: &Request, now: Timestamp) -> BucketState {
         let Some(bucket) = &request.bucket else { return BucketState::UNPROTECTED };
         let record = self.store.bucket(bucket);
         BucketState {
@@ -87,6 +92,7 @@ impl Protection {
                 true => Use::Trail,
                 false => Use::Data,
             },
+            unsettled: self.store.unsettled(bucket, now),
             ..BucketState::UNPROTECTED
         }
     }
@@ -94,16 +100,16 @@ impl Protection {
     /// Reads the state that a request is judged by, under the lease that keeps it true.
     pub async fn hold(&self, request: &Request, caller: &Principal, now: Timestamp) -> Result<Held, Failure> {
         let Some(bucket) = &request.bucket else { return Ok(Held::without_lease(BucketState::UNPROTECTED)) };
-        let (lease, mut state) = self.lease(request, bucket).await;
+        let (lease, mut state) = self.lease(request, bucket, now).await;
         let (mut opening, mut sole) = (None, None);
         let protected = state.mfa_delete == MfaDelete::Enabled;
         match request.hazard {
             Hazard::ReplacesNullVersion if protected && self.profile == Profile::Strict => {
-                state.versioning = Box::pin(self.versioning(bucket, now)).await?;
+                state.versioning = Box::pin(self.versioning(bucket, state.unsettled, now)).await?;
                 (state.completion, sole) = Box::pin(self.completion(request, bucket, now)).await?;
             }
             Hazard::OpensUpload if protected && self.profile == Profile::Strict => {
-                opening = Box::pin(self.opening(request, bucket, caller, now)).await?;
+                opening = Box::pin(self.opening(request, bucket, caller, state.unsettled, now)).await?;
             }
             Hazard::ChangesVersioning(change) if change.mfa_delete == MfaDeleteChange::Enable && !protected => {
                 state.versioning = Box::pin(self.upstream.versioning(bucket, now)).await.map_err(unknown)?;
@@ -127,20 +133,20 @@ impl Protection {
             | Hazard::Replicates
             | Hazard::WeakensProtection => {}
         }
-        Ok(Held { state, lease, opening, _sole: sole })
+        Ok(Held { state, lease, opening, sole, under_way: None })
     }
 
     /// The lease that a request needs in the bucket as it is once the lease is had, and what is remembered then.
-    async fn lease(&self, request: &Request, bucket: &BucketName) -> (Lease, BucketState) {
+    async fn lease(&self, request: &Request, bucket: &BucketName, now: Timestamp) -> (Lease, BucketState) {
         loop {
-            let needs = needs(request, self.remembered(request));
+            let needs = needs(request, self.remembered(request, now));
             let lease = match needs {
-                Needs::AtTheEnd => Lease::AtTheEnd { observed: self.leases.observe(bucket) },
+                Needs::AtTheEnd => Lease::AtTheEnd { observed: self.leases.observe(bucket), taken: Arc::default() },
                 Needs::Nothing => Lease::NotNeeded,
                 Needs::Read => Lease::Read { _lease: self.leases.read(bucket).await },
                 Needs::Write => Lease::Write { lease: self.leases.write(bucket).await },
             };
-            let state = self.remembered(request);
+            let state = self.remembered(request, now);
             // Root may have protected the bucket while the lease was waited for.
             if self::needs(request, state) <= needs {
                 return (lease, state);
@@ -150,7 +156,7 @@ impl Protection {
 
     /// What has to hold when the last byte of a body is about to go out.
     pub fn at_the_end(&self, held: &Held) -> Option<Condition> {
-        let Lease::AtTheEnd { observed } = &held.lease else { return None };
+        let Lease::AtTheEnd { observed, .. } = &held.lease else { return None };
         let (bucket, generation) = (observed.bucket().clone(), observed.generation());
         let (leases, store) = (self.leases.clone(), self.store.clone());
         Some(Box::pin(async move {
@@ -165,76 +171,20 @@ impl Protection {
         }))
     }
 
-    /// Records a change that must not be lost if the gate dies before the upstream answers.
-    pub async fn before(
-        &self,
-        request: &Request,
-        change: StateChange,
-        held: &mut Held,
-        now: Timestamp,
-    ) -> Result<(), Failure> {
-        held.begin(request.hazard);
-        match (change, &request.bucket) {
-            (StateChange::EnableMfaDelete, Some(bucket)) => self.record(bucket, change, now).await,
-            (StateChange::EnableMfaDelete, None) => Err(Failure::Internal),
-            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget | StateChange::None, _) => Ok(()),
-        }
-    }
-
-    /// Records what the upstream's answer makes of the bucket. Silence changes nothing: enabling stays
-    /// recorded, since the upstream may have agreed, and what takes protection away is not recorded.
-    pub(super) async fn after(
+    /// The bucket's versioning as it is, or as it may become at any moment.
+    async fn versioning(
         &self,
         bucket: &BucketName,
-        change: StateChange,
-        held: &mut Held,
-        agreed: Agreed,
+        unsettled: Unsettled,
         now: Timestamp,
-    ) -> Result<(), Failure> {
-        if let Agreed::No = agreed {
-            self.take_back(bucket, change, held.state.mfa_delete, now).await?;
-            held.nothing_changed();
-        }
-        match (change, agreed) {
-            (StateChange::EnableMfaDelete | StateChange::None, _) => Ok(()),
-            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::Yes) => {
-                self.record(bucket, change, now).await.map_err(|_| Failure::DoneUnrecorded)
-            }
-            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::No | Agreed::Unknown) => {
-                Ok(())
-            }
+    ) -> Result<Versioning, Failure> {
+        match (self.versioning_now(bucket, now).await?, unsettled.suspension) {
+            (Versioning::Enabled, Some(_)) => Ok(Versioning::Suspended),
+            (versioning, _) => Ok(versioning),
         }
     }
 
-    /// Undoes what was recorded before a request that the upstream refused.
-    async fn take_back(
-        &self,
-        bucket: &BucketName,
-        change: StateChange,
-        was: MfaDelete,
-        now: Timestamp,
-    ) -> Result<(), Failure> {
-        match (change, was) {
-            (StateChange::EnableMfaDelete, MfaDelete::Disabled) => {
-                self.record(bucket, StateChange::DisableMfaDelete, now).await
-            }
-            (StateChange::EnableMfaDelete, MfaDelete::NeverSet) => self.record(bucket, StateChange::Forget, now).await,
-            (StateChange::EnableMfaDelete, MfaDelete::Enabled)
-            | (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget | StateChange::None, _) => {
-                Ok(())
-            }
-        }
-    }
-
-    async fn record(&self, bucket: &BucketName, change: StateChange, now: Timestamp) -> Result<(), Failure> {
-        self.store.record_bucket(bucket, change, now).await.map(drop).map_err(|error| {
-            tracing::error!(%bucket, %error, "the bucket's protection cannot be recorded");
-            // What failed to sync, or was kept from the journal alone, a start may find all the same.
-            Failure::StateInDoubt
-        })
-    }
-
-    async fn versioning(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, Failure> {
+    async fn versioning_now(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, Failure> {
         let generation = self.leases.generation(bucket);
         let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).copied();
         if let Some(seen) = known
@@ -252,28 +202,6 @@ impl Protection {
     }
 }
 
-/// Whether the upstream did what it was asked.
-#[derive(Clone, Copy)]
-pub(super) enum Agreed {
-    No,
-    Unknown,
-    Yes,
-}
-
-impl Agreed {
-    /// What an answer, or the lack of one, says.
-    pub fn of(answer: &Result<Answer, Failure>) -> Self {
-        match answer {
-            Ok(Answer::Done(_)) => Self::Yes,
-            // A server that failed may have failed after it did what was asked.
-            Ok(Answer::Refused(refusal)) if refusal.status.is_client_error() => Self::No,
-            Ok(Answer::Refused(_)) => Self::Unknown,
-            Err(Failure::Upstream(error)) if error.nothing_was_done() => Self::No,
-            Err(_) => Self::Unknown,
-        }
-    }
-}
-
 fn unknown(error: UpstreamError) -> Failure {
     match error {
         UpstreamError::RefusesUs | UpstreamError::Unreachable | UpstreamError::Untrusted => Failure::Upstream(error),
@@ -287,7 +215,23 @@ fn unknown(error: UpstreamError) -> Failure {
 impl Held {
     /// For a request of which nothing reaches the upstream, or that concerns no bucket.
     pub fn without_lease(state: BucketState) -> Self {
-        Self { state, lease: Lease::NotNeeded, opening: None, _sole: None }
+        Self { state, lease: Lease::NotNeeded, opening: None, sole: None, under_way: None }
+    }
+
+    /// Keeps what is taken at the end of a body, so that it lasts as long as this.
+    pub fn keep(&mut self, hold: Arc<OnceLock<Hold>>) {
+        if let Lease::AtTheEnd { taken, .. } = &mut self.lease {
+            *taken = hold;
+        }
+    }
+
+    /// Whether the whole request may have reached the upstream. A body is held back to its last byte until the lease is
+    /// taken, and no store acts on a part of one.
+    fn may_have_been_sent(&self) -> bool {
+        match &self.lease {
+            Lease::AtTheEnd { taken, .. } => taken.get().is_some(),
+            Lease::NotNeeded | Lease::Read { .. } | Lease::Write { .. } => true,
+        }
     }
 
     /// From here on a request of this hazard may change what others are judged by.

@@ -9,11 +9,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::audit::journal::{Journal, JournalClosed, OpenIntent, Sequence};
-use crate::audit::{Finding, Question, Unresolved};
+use crate::audit::{Finding, Question, Subject, Unresolved};
 use crate::clock::{Clock, Timestamp};
 use crate::forward::{Presence, Sight, Upstream, UpstreamError};
-use crate::gate::{MfaDelete, StateChange, Versioning};
+use crate::gate::{LateEffect, MfaDelete, StateChange, Versioning};
 use crate::names::{BucketName, ObjectKey};
+use crate::operation::{Access, Action, Harm};
 use crate::store::Store;
 
 /// How the requests that a crash left open ended, as far as the store tells.
@@ -48,10 +49,36 @@ pub async fn recover(
     for request in &unresolved {
         let found: Vec<_> = findings.by_ref().take(request.questions().count()).collect();
         found.iter().for_each(|finding| recovered.count(*finding));
+        for (subject, finding) in request.subjects().zip(&found) {
+            note_late_effect(store, subject, *finding, clock.now()).await;
+        }
         last = request.resolve(&found, journal)?;
     }
     journal.durable(last).await?;
     Ok(recovered)
+}
+
+/// Notes what the store may still do of a request that it was not seen to have carried out.
+async fn note_late_effect(store: &Store, subject: Option<Subject>, finding: Finding, now: Timestamp) {
+    let Some(subject) = subject else { return };
+    match (finding, late_effect(&subject)) {
+        (Finding::NotDone | Finding::Unknown, Some(effect)) => {
+            store.note_unanswered(&subject.bucket, effect, now).await;
+        }
+        (Finding::Done, _) | (Finding::NotDone | Finding::Unknown, None) => {}
+    }
+}
+
+fn late_effect(subject: &Subject) -> Option<LateEffect> {
+    let rows = Action::ALL.iter().map(|action| action.row()).filter(|row| row.access == Access::Write);
+    let row = rows.into_iter().find(|row| row.event == subject.event_name)?;
+    match (row.harm, row.action, subject.status.as_deref()) {
+        (Harm::Always(hazard), _, _) => LateEffect::of(hazard),
+        (Harm::Deletes | Harm::DeletesMany | Harm::Replaces, _, _) => Some(LateEffect::Versions),
+        (Harm::AsDocument, Action::PutBucketVersioning, Some("Enabled")) => None,
+        (Harm::AsDocument, Action::PutBucketVersioning, _) => Some(LateEffect::Suspension),
+        (Harm::AsDocument, _, _) => Some(LateEffect::Configuration),
+    }
 }
 
 impl Recovered {

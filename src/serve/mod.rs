@@ -110,6 +110,8 @@ impl Running {
             }
         }
         self.recorder.tell_the_rest();
+        // What was cut off then, and what a client left behind, the upstream may carry out yet.
+        self.store.note_under_way(self.clock.now()).await;
         self.delivery.stop().await;
         if let Err(error) = self.store.remember_time(self.clock.now()).await {
             tracing::error!(%error, "the time of the stop cannot be recorded");

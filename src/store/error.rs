@@ -32,6 +32,9 @@ pub enum StoreError {
     Outdated,
     #[error("a code of an active device is needed")]
     ProofNeeded,
+    /// The upstream may still do something in its bucket.
+    #[error("the upstream may carry out an earlier request until {until}")]
+    Unsettled { until: Timestamp },
 
     // We cannot do it now. A change may be on the disk all the same, but nobody may count on it.
     /// Codes are not taken, since a spent one could look unspent.

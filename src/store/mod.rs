@@ -20,6 +20,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trails;
+mod unsettled;
 mod uploads;
 mod write;
 mod writer;
@@ -39,6 +40,7 @@ use crate::names::{AccountId, BucketName, DeviceSerial};
 use records::Record;
 use seal::Sealer;
 use state::Memory;
+use unsettled::Unanswered;
 use write::Edit;
 use writer::Writer;
 
@@ -52,6 +54,7 @@ pub use records::{Account, BucketRecord, SigningKey, TrailHead, User};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
 pub use trails::MOST_TRAILS;
+pub use unsettled::{LATEST, UnderWay};
 pub use uploads::{OpenedUpload, UploadMark};
 pub use writer::StateJournal;
 
@@ -67,6 +70,7 @@ struct Inner {
     /// How many wait to have a code of a device judged.
     queues: Mutex<HashMap<DeviceSerial, Arc<Semaphore>>>,
     leases: Leases,
+    unanswered: Unanswered,
     /// Opens what the journal says of the state.
     sealer: Sealer,
     /// Keeps other processes out of the directory; `None` in tests without one.

@@ -7,10 +7,11 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::seal::{SealError, Sealer};
+use super::unsettled::UnsettledJson;
 use super::uploads::{OpenedUpload, UploadJson, UploadMark};
 use crate::authenticate::{KeyStatus, Principal};
 use crate::clock::Timestamp;
-use crate::gate::{MfaDelete, Name};
+use crate::gate::{MfaDelete, Name, Unsettled};
 use crate::mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Offset, Seed};
 use crate::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
 use crate::secret::Secret;
@@ -27,6 +28,7 @@ pub enum Record {
     SigningKey(SigningKey),
     Trail(Box<Trail>),
     TrailHead(TrailName, TrailHead),
+    Unsettled(BucketName, Unsettled),
     Upload(UploadMark, OpenedUpload),
     User(User),
 }
@@ -41,6 +43,7 @@ pub enum RecordKey {
     SigningKey(Fingerprint),
     Trail(TrailName),
     TrailHead(TrailName),
+    Unsettled(BucketName),
     Upload(UploadMark),
     User(UserName),
 }
@@ -132,6 +135,7 @@ impl RecordKey {
             Self::SigningKey(fingerprint) => format!("signing-key/{fingerprint}"),
             Self::Trail(name) => format!("trail/{name}"),
             Self::TrailHead(name) => format!("trail-head/{name}"),
+            Self::Unsettled(name) => format!("unsettled/{name}"),
             Self::Upload(mark) => format!("upload/{mark}"),
             Self::User(name) => format!("user/{name}"),
         }
@@ -150,6 +154,7 @@ impl RecordKey {
             "signing-key" => Fingerprint::parse(name).map(Self::SigningKey),
             "trail" => TrailName::parse(name).ok().map(Self::Trail),
             "trail-head" => TrailName::parse(name).ok().map(Self::TrailHead),
+            "unsettled" => BucketName::parse(name).ok().map(Self::Unsettled),
             "upload" => UploadMark::parse(name).map(Self::Upload),
             "user" => UserName::parse(name).ok().map(Self::User),
             _ => None,
@@ -168,6 +173,7 @@ impl Record {
             Self::SigningKey(key) => RecordKey::SigningKey(key.fingerprint()),
             Self::Trail(trail) => RecordKey::Trail(trail.name.clone()),
             Self::TrailHead(name, _) => RecordKey::TrailHead(name.clone()),
+            Self::Unsettled(name, _) => RecordKey::Unsettled(name.clone()),
             Self::Upload(mark, _) => RecordKey::Upload(*mark),
             Self::User(user) => RecordKey::User(user.name.clone()),
         }
@@ -203,6 +209,7 @@ impl Record {
             }),
             Self::Trail(trail) => to_value(&TextJson { text: trail.to_json().to_string() }),
             Self::TrailHead(_, head) => to_value(&TextJson { text: head.0.clone() }),
+            Self::Unsettled(_, unsettled) => to_value(&UnsettledJson::of(*unsettled)),
             Self::Upload(_, upload) => to_value(&UploadJson::of(upload)),
             Self::User(user) => to_value(&UserJson { id: user.id.clone(), created: user.created.millis() }),
         };
@@ -264,6 +271,10 @@ impl Record {
             RecordKey::TrailHead(name) => {
                 let json = TextJson::deserialize(json).map_err(|_| malformed())?;
                 Ok(Self::TrailHead(name.clone(), TrailHead(json.text)))
+            }
+            RecordKey::Unsettled(name) => {
+                let json = UnsettledJson::deserialize(json).map_err(|_| malformed())?;
+                Ok(Self::Unsettled(name.clone(), json.unsettled()))
             }
             RecordKey::Upload(mark) => {
                 let upload = UploadJson::deserialize(json).ok().and_then(UploadJson::upload);

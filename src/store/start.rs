@@ -15,6 +15,7 @@ use super::seal::{MasterKeyError, SealError, Sealer};
 use super::sled_engine::SledEngine;
 use super::snapshot::last_write;
 use super::state::Memory;
+use super::unsettled::Unanswered;
 use super::write::{Edit, Kept, LAST_WRITE, Write};
 use super::writer::{Health, LAST_TIME, StateJournal, Unrecorded, Writer, clock_went_back};
 use super::{Inner, Store};
@@ -102,6 +103,7 @@ impl Store {
             writer: tokio::sync::Mutex::new(writer),
             queues: Mutex::default(),
             leases: Leases::default(),
+            unanswered: Unanswered::default(),
             sealer,
             _lock: lock,
         })))

@@ -7,6 +7,7 @@ use super::records::{Account, BucketRecord, Record, RecordKey, SigningKey, Store
 use super::uploads::KnownUploads;
 use super::write::Edit;
 use crate::authenticate::{Key, Keyring};
+use crate::gate::Unsettled;
 use crate::mfa::{Device, DeviceStatus};
 use crate::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
 use crate::trail::keys::Fingerprint;
@@ -29,6 +30,7 @@ pub struct State {
     pub signing_keys: BTreeMap<Fingerprint, SigningKey>,
     pub trails: BTreeMap<TrailName, Trail>,
     pub trail_heads: BTreeMap<TrailName, TrailHead>,
+    pub unsettled: BTreeMap<BucketName, Unsettled>,
     pub uploads: KnownUploads,
     pub users: BTreeMap<UserName, User>,
 }
@@ -67,6 +69,7 @@ impl Memory {
                 | Record::SigningKey(_)
                 | Record::Trail(_)
                 | Record::TrailHead(..)
+                | Record::Unsettled(..)
                 | Record::Upload(..)
                 | Record::User(_),
             )
@@ -77,6 +80,7 @@ impl Memory {
                 | RecordKey::SigningKey(_)
                 | RecordKey::Trail(_)
                 | RecordKey::TrailHead(_)
+                | RecordKey::Unsettled(_)
                 | RecordKey::Upload(_)
                 | RecordKey::User(_),
             ) => {}
@@ -114,7 +118,8 @@ impl State {
         let heads = self.trail_heads.iter().map(|(name, head)| Record::TrailHead(name.clone(), head.clone()));
         let uploads = self.uploads.iter().map(|(mark, upload)| Record::Upload(mark, upload.clone()));
         let users = self.users.values().cloned().map(Record::User);
-        let trails = trails.chain(heads);
+        let unsettled = self.unsettled.iter().map(|(name, until)| Record::Unsettled(name.clone(), *until));
+        let trails = trails.chain(heads).chain(unsettled);
         account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(trails).chain(uploads).chain(users)
     }
 
@@ -127,6 +132,7 @@ impl State {
             Record::SigningKey(key) => drop(self.signing_keys.insert(key.fingerprint(), key)),
             Record::Trail(trail) => drop(self.trails.insert(trail.name.clone(), *trail)),
             Record::TrailHead(name, head) => drop(self.trail_heads.insert(name, head)),
+            Record::Unsettled(name, unsettled) => drop(self.unsettled.insert(name, unsettled)),
             Record::Upload(mark, upload) => self.uploads.put(mark, upload),
             Record::User(user) => drop(self.users.insert(user.name.clone(), user)),
         }
@@ -141,6 +147,7 @@ impl State {
             RecordKey::SigningKey(fingerprint) => drop(self.signing_keys.remove(fingerprint)),
             RecordKey::Trail(name) => drop(self.trails.remove(name)),
             RecordKey::TrailHead(name) => drop(self.trail_heads.remove(name)),
+            RecordKey::Unsettled(name) => drop(self.unsettled.remove(name)),
             RecordKey::Upload(mark) => self.uploads.remove(*mark),
             RecordKey::User(name) => drop(self.users.remove(name)),
         }

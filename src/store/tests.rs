@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::testing::{MemoryJournal, code, codes, enrolled, in_memory};
 use super::*;
 use crate::authenticate::{KeyStatus, Principal};
-use crate::gate::Use;
+use crate::gate::{LateEffect, Use};
 use crate::mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault, Proof};
 use crate::names::{AccessKeyId, ObjectKey, UserName};
 use crate::secret::Secret;
@@ -41,6 +41,7 @@ async fn used() -> (tempfile::TempDir, Arc<MemoryJournal>, NewDevice) {
     let store = opened(dir.path(), &journal, at(0)).await;
     let device = enrolled(&store, "phone", at(0)).await;
     store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(0)).await.expect("recorded");
+    store.note_unanswered(&bucket("vault"), LateEffect::Versions, at(0)).await;
     for holder in [Principal::Root, Principal::User(user("alice"))] {
         let key = ObjectKey::parse("key").expect("legal");
         let mark = UploadMark::of(&bucket("vault"), &key, &format!("{holder:?}"));
@@ -59,7 +60,7 @@ fn picture(store: &Store) -> String {
     let signing = store.signing_keys();
     let signing: Vec<_> = signing.iter().map(|key| (key, key.private.as_ref().map(Secret::expose))).collect();
     let heads: Vec<_> = store.0.memory.read().trail_heads.values().cloned().collect();
-    let uploads = format!("{:?}", store.0.memory.read().uploads);
+    let uploads = format!("{:?} {:?}", store.0.memory.read().uploads, store.0.memory.read().unsettled);
     format!(
         "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {signing:?} {heads:?} {uploads}",
         store.account(),

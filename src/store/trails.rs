@@ -43,12 +43,19 @@ impl Store {
     ///
     /// What was judged by an older trail must not undo a change that came between.
     pub async fn put_trail(&self, was: Option<&Trail>, trail: Trail, now: Timestamp) -> Result<(), StoreError> {
-        let (inner, was) = (Arc::clone(&self.0), was.cloned());
+        let (inner, was, store) = (Arc::clone(&self.0), was.cloned(), self.clone());
         self.finish(async move {
             // Uploads that were judged before this end first, or withdraw at their end.
             let mut lease = inner.leases.write(&trail.bucket).await;
+            let unsettled = store.unsettled(&trail.bucket, now).latest();
             let mut writer = inner.writer.lock().await;
             inner.memory.read().allows(was.as_ref(), &trail)?;
+            // What a user wrote before, the upstream must not carry out in a trail's bucket.
+            if was.is_none_or(|was| was.bucket != trail.bucket)
+                && let Some(until) = unsettled
+            {
+                return Err(StoreError::Unsettled { until });
+            }
             lease.begin_change();
             writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(Box::new(trail)))], now).await
         })

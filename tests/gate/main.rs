@@ -16,6 +16,7 @@ mod codes;
 mod documents;
 mod endings;
 mod golden;
+mod late;
 mod local;
 mod multipart;
 mod order;

@@ -250,6 +250,7 @@ impl Refused {
             | gate::Refusal::NoSuchBucket
             | gate::Refusal::NotVersioned
             | gate::Refusal::TrailBucket
+            | gate::Refusal::Unsettled(_)
             | gate::Refusal::UploadMayReplaceVersion => denied("Access Denied"),
         }
     }
@@ -320,6 +321,15 @@ impl Refused {
             StoreError::Outdated => {
                 Self::new("ConflictException", format!("Trail {} was changed at the same time. Try again.", trail.name))
             }
+            StoreError::Unsettled { until } => Self::new(
+                "ConflictException",
+                format!(
+                    "The storage behind the gate has not answered an earlier request to bucket {} and may still carry it \
+                     out. Try again after {}.",
+                    trail.bucket,
+                    until.iso_extended()
+                ),
+            ),
             StoreError::ClockWentBack { .. }
             | StoreError::DeviceActive
             | StoreError::DeviceNotActive

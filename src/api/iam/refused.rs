@@ -155,7 +155,7 @@ impl Refused {
             StoreError::ClockWentBack { .. } => {
                 Self::unavailable("The clock is behind the last recorded time; set it and try again.")
             }
-            StoreError::Engine(_) | StoreError::Interrupted | StoreError::Sealing(_) => {
+            StoreError::Engine(_) | StoreError::Interrupted | StoreError::Sealing(_) | StoreError::Unsettled { .. } => {
                 Self::unavailable("The state could not be written; the gate's log says why.")
             }
             StoreError::Journal(_) => Self::unrecorded(),

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use http::HeaderMap;
 
 use crate::config::Endpoint;
-use crate::forward::{Patience, Signer, Trailers, UpstreamRefusal};
+use crate::forward::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
+use crate::gate::StateChange;
 use crate::names::ObjectKey;
 use crate::operation::{Action, CopySource, VersioningDocument, VersioningStatus};
 use crate::secret::Secret;

@@ -5,15 +5,15 @@
 //! bucket's from the memory of one process. So an upload of a protected bucket is free to complete if the gate saw it opened
 //! while versioning was enabled, or if its key has no null version; any other needs a code.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Held, Protection, unknown};
 use crate::authenticate::Principal;
 use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::forward::{Answer, Presence, Sight};
-use crate::gate::{Completion, Versioning};
+use crate::gate::{Completion, Unsettled, Versioning};
 use crate::names::{BucketName, ObjectKey, VersionId};
 use crate::operation::{Action, Request};
 use crate::store::UploadMark;
@@ -35,15 +35,22 @@ pub(super) struct Opening {
     holder: Principal,
 }
 
-/// The keys to which uploads of unknown origin are being completed.
+/// The keys to which uploads of unknown origin are being completed, or may still be.
 #[derive(Clone, Debug, Default)]
-pub(super) struct CompletingKeys(Arc<Mutex<HashSet<(BucketName, ObjectKey)>>>);
+pub(super) struct CompletingKeys(Arc<Mutex<HashMap<(BucketName, ObjectKey), Completing>>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Completing {
+    /// The upstream did not answer, and may do it until then.
+    Until(Timestamp),
+    UnderWay,
+}
 
 /// The one completion of an upload of unknown origin that is under way for a key.
 #[derive(Debug)]
 pub(super) struct SoleCompletion {
     keys: CompletingKeys,
-    place: (BucketName, ObjectKey),
+    place: Option<(BucketName, ObjectKey)>,
 }
 
 impl Protection {
@@ -64,7 +71,11 @@ impl Protection {
             return Ok((Completion::AddsVersion, None));
         }
         // Of two at once the first would make the null version that the second replaces.
-        let sole = self.completing.enter(bucket, key).ok_or(Failure::Busy)?;
+        let sole = match self.completing.enter(bucket, key, now) {
+            Ok(sole) => sole,
+            Err(Completing::UnderWay) => return Err(Failure::Busy),
+            Err(Completing::Until(_)) => return Ok((Completion::MayReplaceNull, None)),
+        };
         match self.null_version(bucket, key, now).await? {
             Presence::Absent => Ok((Completion::AddsVersion, Some(sole))),
             Presence::Marked | Presence::There { .. } => Ok((Completion::MayReplaceNull, Some(sole))),
@@ -77,10 +88,11 @@ impl Protection {
         request: &Request,
         bucket: &BucketName,
         holder: &Principal,
+        unsettled: Unsettled,
         now: Timestamp,
     ) -> Result<Option<Opening>, Failure> {
         let (UploadVersions::SettledAtCreate, Some(key)) = (self.uploads, &request.key) else { return Ok(None) };
-        match Box::pin(self.versioning(bucket, now)).await? {
+        match Box::pin(self.versioning(bucket, unsettled, now)).await? {
             Versioning::Enabled => {}
             Versioning::EnabledWithExclusions
             | Versioning::Never
@@ -114,15 +126,40 @@ impl Protection {
 }
 
 impl CompletingKeys {
-    fn enter(&self, bucket: &BucketName, key: &ObjectKey) -> Option<SoleCompletion> {
+    fn enter(&self, bucket: &BucketName, key: &ObjectKey, now: Timestamp) -> Result<SoleCompletion, Completing> {
         let place = (bucket.clone(), key.clone());
-        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(place.clone()).then(|| SoleCompletion { keys: self.clone(), place })
+        let mut keys = self.lock();
+        match keys.get(&place) {
+            Some(Completing::Until(until)) if *until <= now => {}
+            Some(completing) => return Err(*completing),
+            None => {}
+        }
+        keys.insert(place.clone(), Completing::UnderWay);
+        Ok(SoleCompletion { keys: self.clone(), place: Some(place) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(BucketName, ObjectKey), Completing>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SoleCompletion {
+    /// Keeps others from the key until then, since the upstream may still complete this one.
+    pub fn stays_until(mut self, now: Timestamp, until: Timestamp) {
+        let Some(place) = self.place.take() else { return };
+        let mut keys = self.keys.lock();
+        keys.retain(|_, completing| match completing {
+            Completing::Until(until) => *until > now,
+            Completing::UnderWay => true,
+        });
+        keys.insert(place, Completing::Until(until));
     }
 }
 
 impl Drop for SoleCompletion {
     fn drop(&mut self) {
-        self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+        if let Some(place) = self.place.take() {
+            self.keys.lock().remove(&place);
+        }
     }
 }

@@ -43,6 +43,12 @@ pub enum Content {
 pub enum Manner {
     Answer,
     BreakOff,
+    /// Carries it out, and breaks off all the same.
+    BreakOffAfterwards,
+    /// Breaks off, and carries it out only when it is told to.
+    BreakOffBefore,
+    /// Says that it failed, and carries it out only when it is told to.
+    FailBefore(u16),
     /// Not before it is told otherwise.
     Hold,
     Refuse(u16, &'static str),
@@ -59,6 +65,8 @@ struct Shared {
     reads: Mutex<HashMap<String, Vec<u8>>>,
     silent: AtomicBool,
     objects: Mutex<Objects>,
+    /// What it has still to carry out.
+    late: Mutex<Vec<Seen>>,
 }
 
 /// What is there without a version id of its own, and what becomes of it. As at MinIO an upload is settled to become the
@@ -120,6 +128,7 @@ impl Recorder {
             reads: Mutex::default(),
             silent: AtomicBool::new(false),
             objects: Mutex::default(),
+            late: Mutex::default(),
         });
         let serving = shared.clone();
         tokio::spawn(async move {
@@ -152,6 +161,25 @@ impl Recorder {
     /// The paths whose null version was replaced or removed so far.
     pub fn lost(&self) -> Vec<String> {
         self.shared.objects.lock().expect("sound").lost.clone()
+    }
+
+    /// Carries out what it did not answer.
+    pub fn act_late(&self) {
+        let late = std::mem::take(&mut *self.shared.late.lock().expect("sound"));
+        for seen in late {
+            let Content::Whole(body) = &seen.content else { continue };
+            self.shared.answer(&seen, body);
+        }
+    }
+
+    /// Whether it has carried out all that it was asked.
+    pub fn is_prompt(&self) -> bool {
+        self.shared.late.lock().expect("sound").is_empty()
+    }
+
+    /// Forgets what it did not answer, as a store does with what was signed too long ago.
+    pub fn give_up(&self) {
+        self.shared.late.lock().expect("sound").clear();
     }
 
     pub fn answer(&self, manner: Manner) {
@@ -209,6 +237,18 @@ impl Shared {
             let answer = match manner {
                 Manner::Answer | Manner::Hold => self.answer(&seen, body),
                 Manner::BreakOff => return,
+                Manner::BreakOffAfterwards => {
+                    self.answer(&seen, body);
+                    return;
+                }
+                Manner::BreakOffBefore => {
+                    self.late.lock().expect("sound").push(seen);
+                    return;
+                }
+                Manner::FailBefore(status) => {
+                    self.late.lock().expect("sound").push(seen.clone());
+                    reply(status, &[], "<html>a hop in between</html>")
+                }
                 Manner::Refuse(status, code) => reply(status, &[], &error(code)),
             };
             if stream.write_all(&answer).await.is_err() {
