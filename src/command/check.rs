@@ -1,6 +1,7 @@
 //! `portcullis check`: the configuration, and whether the store behind it does what the gate relies on.
 
 mod probe;
+mod routing;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

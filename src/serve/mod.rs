@@ -304,7 +304,10 @@ fn gate(
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Gate {
         realm: Realm { region: settings.account.region.clone(), services: &[Service::S3] },
-        routing: Routing { base_domain: settings.listen.base_domain.clone(), upstream: kind(settings) },
+        routing: Routing {
+            base_domain: settings.listen.base_domain.clone(),
+            upstream: kind(settings.upstream.profile),
+        },
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
         keyring: store.keyring(),
@@ -396,8 +399,9 @@ fn upload_versions(settings: &Settings) -> UploadVersions {
     }
 }
 
-fn kind(settings: &Settings) -> UpstreamKind {
-    match settings.upstream.profile {
+/// The kind of store that a profile stands for.
+pub fn kind(profile: UpstreamProfile) -> UpstreamKind {
+    match profile {
         UpstreamProfile::Aws => UpstreamKind::Aws,
         UpstreamProfile::Ceph => UpstreamKind::Ceph,
         UpstreamProfile::Embedded => UpstreamKind::Embedded,

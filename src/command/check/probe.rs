@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::Method;
 
+use super::routing::{self, Place};
 use crate::command::s3::{Ask, S3, S3Error};
 use crate::config::UpstreamProfile;
+use crate::serve;
 
 /// What was found, in order.
 #[derive(Debug, Default)]
@@ -68,6 +70,9 @@ pub async fn run(s3: &S3, profile: UpstreamProfile, findings: &mut Findings) {
         return findings.add("versioning", Finding::Doubtful(text));
     }
     findings.add("anonymous", anonymous(s3, &bucket).await);
+    let place = Place { s3, bucket: &bucket, document: location(s3, profile) };
+    findings.add("routing", routing::run(&place, serve::kind(profile)).await);
+    findings.add("listing", routing::hidden_keys(&place).await);
     findings.add("versioning", versioning(s3, &bucket).await);
     findings.add("MfaDelete", mfa_delete(s3, &bucket).await);
     if let Err(error) = s3.send(Ask::new(Method::DELETE, format!("/{bucket}"))).await {

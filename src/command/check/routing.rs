@@ -1,0 +1,280 @@
+//! Whether the store takes each operation that is sent to it for what it is.
+//!
+//! A store that does not know a sub-resource carries out the plain operation of the same method and path, so each
+//! operation is sent without content to where the plain one would show: DELETE to an empty bucket, PUT to a free name.
+
+use http::{Method, StatusCode};
+
+use super::probe::Finding;
+use crate::command::exchange::ExchangeError;
+use crate::command::s3::{Answer, Ask, S3, S3Error};
+use crate::operation::{Action, Handling, Level, Mark, Row, UpstreamKind};
+use crate::wire::{self, percent_encode};
+
+/// Where the trials are made: a bucket that is there and empty, and how it is made again.
+pub struct Place<'a> {
+    pub s3: &'a S3,
+    pub bucket: &'a str,
+    /// The document of its CreateBucket.
+    pub document: String,
+}
+
+/// How an operation shows that it was taken for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Witness {
+    BucketGone,
+    BucketMade,
+    /// The object is there, and is not the copy that was asked for.
+    CopyWithoutContent,
+    KeyGone,
+    KeyMade,
+    Listing,
+    /// The listing has no count, which the second version of it has.
+    ListingOfFirstVersion,
+    /// The key of the batch is there still.
+    NothingDeleted,
+    ObjectRead,
+    /// A POST without content does nothing, whatever it is taken for.
+    None,
+}
+
+/// What came of one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Declined,
+    Mistaken,
+    Taken,
+    /// Its answer cannot be read, but nothing else was done.
+    Unreadable,
+}
+
+const KEY: &str = "probe";
+const CONTENT: &[u8] = b"portcullis check";
+
+/// Sends each operation that a store of this kind is sent, and looks for what the plain one would have done.
+pub async fn run(place: &Place<'_>, store: UpstreamKind) -> Finding {
+    let (mut taken, mut declined, mut mistaken, mut unreadable) = (0, Vec::new(), Vec::new(), Vec::new());
+    for action in trials(store) {
+        match place.tried(action.row()).await {
+            Ok(Outcome::Declined) => declined.push(action.name()),
+            Ok(Outcome::Mistaken) => mistaken.push(action.name()),
+            Ok(Outcome::Taken) => taken += 1,
+            Ok(Outcome::Unreadable) => unreadable.push(action.name()),
+            Err(error) => return Finding::Doubtful(format!("{} could not be tried: {error}", action.name())),
+        }
+    }
+    if !mistaken.is_empty() {
+        return Finding::Bad(format!(
+            "upstream.profile does not fit this store, which carries out another operation for {}",
+            mistaken.join(", ")
+        ));
+    }
+    let mut text = format!("the store takes {taken} operations on configurations and uploads for what they are");
+    for (what, operations) in [("has no", declined), ("does not answer readably to", unreadable)] {
+        if !operations.is_empty() {
+            text = format!("{text}; it {what} {}", operations.join(", "));
+        }
+    }
+    Finding::Good(text)
+}
+
+/// Keys that a listing does not show: MinIO hides what lies below an object of the same name.
+pub async fn hidden_keys(place: &Place<'_>) -> Finding {
+    let path = |key: &str| format!("/{}/{key}", place.bucket);
+    let put = |key: &str| Ask::new(Method::PUT, path(key)).body(CONTENT);
+    let seen = async {
+        place.s3.send(put("folder/probe")).await?;
+        place.s3.send(put("folder")).await?;
+        let listing = place.s3.send(Ask::new(Method::GET, format!("/{}", place.bucket))).await?.document()?;
+        let keys = listing.children.iter().filter(|child| child.name == "Contents");
+        Ok::<_, S3Error>(keys.filter_map(|entry| entry.text_of("Key")).any(|key| key == "folder/probe"))
+    };
+    let seen = seen.await;
+    for key in ["folder", "folder/probe"] {
+        drop(place.s3.send(Ask::new(Method::DELETE, path(key))).await);
+    }
+    match seen {
+        Ok(true) => Finding::Good("the store lists what lies below a key that is an object too".to_owned()),
+        Ok(false) => Finding::Doubtful(
+            "an object `a` hides `a/b` from listings: who may write can hide the keys of others from those who list, \
+             not from those who read or from MFA Delete"
+                .to_owned(),
+        ),
+        // MinIO before 2022 and stores on a file system take only one of the two.
+        Err(S3Error::Refused { .. }) => {
+            Finding::Good("the store takes no object below a key that is an object too".to_owned())
+        }
+        Err(error) => Finding::Doubtful(format!("unknown: {error}")),
+    }
+}
+
+/// What is sent to this store beside the plain operations, which need no proof; those on buckets first, which must
+/// be empty.
+fn trials(store: UpstreamKind) -> Vec<Action> {
+    let sent = |action: &Action| matches!(store.handling(*action), Handling::Forwarded | Handling::ForwardedElse(_));
+    let marked = |action: &Action| !action.row().marks.is_empty();
+    let mut trials: Vec<Action> = Action::ALL.iter().copied().filter(sent).filter(marked).collect();
+    trials.sort_by_key(|action| match (action.row().level, witness(action.row())) {
+        (Level::Any | Level::Bucket | Level::Service, Witness::NothingDeleted) | (Level::Object, _) => 1,
+        (Level::Any | Level::Bucket | Level::Service, _) => 0,
+    });
+    trials
+}
+
+fn witness(row: &Row) -> Witness {
+    use wire::Method::{Delete, Get, Head, Options, Post, Put};
+    match (row.action, row.method, row.level) {
+        (Action::CopyObject, _, _) => Witness::CopyWithoutContent,
+        (Action::DeleteObjects, _, _) => Witness::NothingDeleted,
+        (Action::ListObjectsV2, _, _) => Witness::ListingOfFirstVersion,
+        (_, Delete, Level::Bucket) => Witness::BucketGone,
+        (_, Delete, Level::Object) => Witness::KeyGone,
+        (_, Get, Level::Bucket) => Witness::Listing,
+        (_, Get, Level::Object) => Witness::ObjectRead,
+        (_, Put, Level::Bucket) => Witness::BucketMade,
+        (_, Put, Level::Object) => Witness::KeyMade,
+        (_, Head | Options | Post, _) | (_, Delete | Get | Put, Level::Any | Level::Service) => Witness::None,
+    }
+}
+
+impl Place<'_> {
+    async fn tried(&self, row: &Row) -> Result<Outcome, S3Error> {
+        let witness = witness(row);
+        if row.level == Level::Object || witness == Witness::NothingDeleted {
+            self.s3.send(Ask::new(Method::PUT, self.object(KEY)).body(CONTENT)).await?;
+        }
+        let (ask, headers) = self.ask(row, witness);
+        let answer = match self.s3.send_with(&headers, ask).await {
+            Ok(answer) => Ok(answer),
+            Err(S3Error::Refused { status, .. }) => Err(Some(status)),
+            // If the store is gone, what follows says so.
+            Err(S3Error::Exchange(ExchangeError::Broken(_))) => Err(None),
+            Err(error) => return Err(error),
+        };
+        let mistaken = self.mistaken(witness, answer.as_ref().ok()).await?;
+        if let (Action::CreateMultipartUpload, Ok(answer)) = (row.action, &answer) {
+            self.abort(answer).await;
+        }
+        if row.level == Level::Object || witness == Witness::NothingDeleted {
+            drop(self.s3.send(Ask::new(Method::DELETE, self.object(KEY))).await);
+        }
+        Ok(match (mistaken, answer) {
+            (true, _) => Outcome::Mistaken,
+            (false, Err(None)) => Outcome::Unreadable,
+            (false, Err(Some(StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED))) => Outcome::Declined,
+            (false, Ok(_) | Err(_)) => Outcome::Taken,
+        })
+    }
+
+    fn ask(&self, row: &Row, witness: Witness) -> (Ask, Vec<(&'static str, String)>) {
+        let path = match (row.level, witness) {
+            (_, Witness::BucketMade) => format!("/{}", self.free_bucket()),
+            (_, Witness::KeyMade | Witness::CopyWithoutContent) => self.object(FREE),
+            (Level::Object, _) => self.object(KEY),
+            (Level::Any | Level::Bucket | Level::Service, _) => format!("/{}", self.bucket),
+        };
+        let pairs = row.marks.iter().filter_map(|mark| match mark {
+            Mark::Exactly(key, value) => Some(format!("{key}={value}")),
+            Mark::Flag(key) => Some(format!("{key}=")),
+            Mark::Value("partNumber") => Some("partNumber=1".to_owned()),
+            // No store has given it.
+            Mark::Value(key) => Some(format!("{key}=probe")),
+            Mark::Header(_) | Mark::Path(_) => None,
+        });
+        let pairs: Vec<String> = pairs.collect();
+        let body = match witness {
+            Witness::NothingDeleted => format!(
+                "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key>{KEY}</Key></Object></Delete>"
+            ),
+            Witness::BucketGone
+            | Witness::BucketMade
+            | Witness::CopyWithoutContent
+            | Witness::KeyGone
+            | Witness::KeyMade
+            | Witness::Listing
+            | Witness::ListingOfFirstVersion
+            | Witness::None
+            | Witness::ObjectRead => String::new(),
+        };
+        let method = match row.method {
+            wire::Method::Delete => Method::DELETE,
+            wire::Method::Get => Method::GET,
+            wire::Method::Head => Method::HEAD,
+            wire::Method::Options => Method::OPTIONS,
+            wire::Method::Post => Method::POST,
+            wire::Method::Put => Method::PUT,
+        };
+        let copies = row.marks.iter().any(|mark| matches!(mark, Mark::Header(_)));
+        let mut headers: Vec<(&'static str, String)> =
+            copies.then(|| ("x-amz-copy-source", self.object(KEY))).into_iter().collect();
+        if !body.is_empty() {
+            headers.push(("content-md5", crate::command::s3::content_md5(body.as_bytes())));
+        }
+        (Ask::new(method, format!("{path}?{}", pairs.join("&"))).body(body), headers)
+    }
+
+    /// Whether the plain operation was carried out; what it did is put right.
+    async fn mistaken(&self, witness: Witness, answer: Option<&Answer>) -> Result<bool, S3Error> {
+        let document = answer.and_then(|answer| answer.document().ok());
+        let lists = document.as_ref().is_some_and(|document| document.name == "ListBucketResult");
+        match witness {
+            Witness::BucketGone => {
+                let gone = !self.is_there(&format!("/{}", self.bucket)).await?;
+                if gone {
+                    let make = Ask::new(Method::PUT, format!("/{}", self.bucket)).body(self.document.clone());
+                    self.s3.send(make).await?;
+                }
+                Ok(gone)
+            }
+            Witness::BucketMade => self.is_there_and_goes(&format!("/{}", self.free_bucket())).await,
+            Witness::CopyWithoutContent => {
+                let copy = self.s3.send(Ask::new(Method::GET, self.object(FREE))).await;
+                drop(self.s3.send(Ask::new(Method::DELETE, self.object(FREE))).await);
+                Ok(copy.is_ok_and(|copy| copy.bytes() != CONTENT))
+            }
+            Witness::KeyGone => Ok(!self.is_there(&self.object(KEY)).await?),
+            Witness::KeyMade => self.is_there_and_goes(&self.object(FREE)).await,
+            Witness::Listing => Ok(lists),
+            Witness::ListingOfFirstVersion => {
+                Ok(document.is_some_and(|document| document.text_of("KeyCount").is_none()))
+            }
+            Witness::NothingDeleted => Ok(self.is_there(&self.object(KEY)).await?),
+            Witness::None => Ok(false),
+            Witness::ObjectRead => Ok(answer.is_some_and(|answer| answer.bytes() == CONTENT)),
+        }
+    }
+
+    async fn is_there(&self, path: &str) -> Result<bool, S3Error> {
+        match self.s3.send(Ask::new(Method::HEAD, path)).await {
+            Ok(_) => Ok(true),
+            Err(S3Error::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn is_there_and_goes(&self, path: &str) -> Result<bool, S3Error> {
+        let there = self.is_there(path).await?;
+        if there {
+            drop(self.s3.send(Ask::new(Method::DELETE, path)).await);
+        }
+        Ok(there)
+    }
+
+    async fn abort(&self, created: &Answer) {
+        let id = created.document().ok().and_then(|document| document.text_of("UploadId").map(percent_encode));
+        if let Some(id) = id {
+            drop(self.s3.send(Ask::new(Method::DELETE, format!("{}?uploadId={id}", self.object(KEY)))).await);
+        }
+    }
+
+    fn object(&self, key: &str) -> String {
+        format!("/{}/{key}", self.bucket)
+    }
+
+    fn free_bucket(&self) -> String {
+        format!("{}-free", self.bucket)
+    }
+}
+
+/// A key that names nothing.
+const FREE: &str = "free";
