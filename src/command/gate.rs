@@ -162,6 +162,7 @@ fn failed(failure: StartFailure, place: &Place) -> CommandError {
         }
         StartFailure::Certificate(_)
         | StartFailure::Credentials { .. }
+        | StartFailure::Full { .. }
         | StartFailure::History { .. }
         | StartFailure::Journal(_)
         | StartFailure::JournalClosed

@@ -1,6 +1,7 @@
 //! Puts the parts together: state, journal, upstream, gate; serves until it is told to stop.
 
 mod admin;
+mod ballast;
 #[cfg(feature = "embedded")]
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,11 @@ pub enum StartFailure {
     History { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error(
+        "the disk of `{}` is full, and a start needs a megabyte of it: make space and start again; nothing is damaged \
+         ({error})", directory.display()
+    )]
+    Full { directory: PathBuf, error: Box<StartFailure> },
     #[error("the journal closed while the gate started")]
     JournalClosed,
     #[error("the admin socket `{}` cannot be made: {error}", path.display())]
@@ -159,7 +165,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
         tokio::spawn(upkeep::trim(journal.clone(), store.clone(), clock.clone(), keep, readers, stopped.clone()));
     let segment_size = settings.audit.segment_size;
     let watching =
-        tokio::spawn(upkeep::watch_space(recorder.clone(), journal_of(directory), segment_size, stopped.clone()));
+        tokio::spawn(upkeep::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
     let gate = Arc::new(gate(
         settings,
@@ -201,11 +207,21 @@ fn history(settings: &Settings, journal: &Arc<Journal>, clock: &Clock) -> Result
 async fn open(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
     let directory = &settings.state.directory;
     store::prepare_dir(directory)?;
+    ballast::Ballast::of(directory).give_way();
+    open_state(settings, clock).await.map_err(|error| {
+        let directory = directory.clone();
+        if ballast::is_full(&directory) { StartFailure::Full { directory, error: Box::new(error) } } else { error }
+    })
+}
+
+async fn open_state(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
+    let directory = &settings.state.directory;
     let options = Options { segment_size: settings.audit.segment_size, disk: disk(), ..Options::default() };
     let (journal, recovered) = Journal::open(&journal_of(directory), options)?;
     let journal = Arc::new(journal);
     let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
-    let store = Store::open(directory, Arc::new(StateLog(journal.clone())), recorded, clock.now()).await?;
+    let state = Arc::new(StateLog { journal: journal.clone(), directory: directory.clone() });
+    let store = Store::open(directory, state, recorded, clock.now()).await?;
     Ok(Opened { store, journal, recovered })
 }
 
@@ -442,17 +458,25 @@ fn limits(settings: &Settings) -> wire::Limits {
 }
 
 /// The journal as the store writes to it.
-struct StateLog(Arc<Journal>);
+struct StateLog {
+    journal: Arc<Journal>,
+    /// Where the state is.
+    directory: PathBuf,
+}
 
 impl StateJournal for StateLog {
     fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
-        Box::pin(async move { self.0.record(Kind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
+        Box::pin(async move { self.journal.record(Kind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
+    }
+
+    fn has_space(&self) -> bool {
+        !ballast::is_full(&self.directory)
     }
 
     fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move {
-            let sequence = self.0.append_snapshot(state).map_err(|_| JournalUnavailable)?;
-            self.0.durable(sequence).await.map_err(|_| JournalUnavailable)
+            let sequence = self.journal.append_snapshot(state).map_err(|_| JournalUnavailable)?;
+            self.journal.durable(sequence).await.map_err(|_| JournalUnavailable)
         })
     }
 }

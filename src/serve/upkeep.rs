@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::ballast::Ballast;
 use crate::audit::journal::{self, Journal, JournalError, Sequence};
 use crate::audit::{Recorder, Space};
 use crate::clock::{Clock, Timestamp};
@@ -67,6 +68,11 @@ pub(super) async fn watch_space(
         let look = move || {
             let space = space(&directory, segment_size);
             recorder.set_space(space);
+            if space == Space::Enough
+                && let Err(error) = Ballast::of(&directory).restore()
+            {
+                tracing::debug!(%error, "no space is kept for a start on a full disk");
+            }
             recorder.tell_counted();
             space
         };
@@ -149,7 +155,7 @@ mod tests {
         let (journal, recovered) = Journal::open(&place.join("journal"), options).expect("a journal");
         let journal = Arc::new(journal);
         let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
-        let state = Arc::new(StateLog(journal.clone()));
+        let state = Arc::new(StateLog { journal: journal.clone(), directory: place.to_owned() });
         let store = Store::open(&place.join("data"), state, recorded, Clock::System.now()).await.expect("a store");
         (journal, store, recovered)
     }

@@ -17,6 +17,11 @@ pub trait StateJournal: Send + Sync {
     /// Appends a change; on `Ok` it survives the loss of power. The bytes are to be given back as they are.
     fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>>;
 
+    /// Whether there is space for a change: the engine gives up for good where it meets the end of a disk.
+    fn has_space(&self) -> bool {
+        true
+    }
+
     /// Appends the whole state in the same way; what was recorded before is needed no longer.
     fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>>;
 }
@@ -62,6 +67,7 @@ impl Writer {
     // start catches up a journal that is one behind, and refuses a store that is.
     pub async fn commit(&mut self, memory: &Memory, edits: Vec<Edit>, now: Timestamp) -> Result<(), StoreError> {
         self.record_unrecorded().await?;
+        self.check_space()?;
         let write = Write::seal(self.revision + 1, now, &edits, &self.sealer)?;
         let bytes = write.to_bytes()?;
         let mut swaps = vec![self.swap(LAST_WRITE, Some(bytes.clone()))];
@@ -92,6 +98,7 @@ impl Writer {
     /// Keeps the time for the next start; no change of the state.
     pub async fn remember_time(&mut self, now: Timestamp) -> Result<(), StoreError> {
         self.last_seen = self.last_seen.max(now);
+        self.check_space()?;
         let swap = self.swap(LAST_TIME, Some(self.last_seen.millis().to_string().into_bytes()));
         self.swap_all(vec![swap]).await
     }
@@ -107,6 +114,10 @@ impl Writer {
     /// Gives the journal the one write that a crash may have kept from it.
     pub async fn catch_up(&mut self) -> Result<(), StoreError> {
         self.record_unrecorded().await
+    }
+
+    fn check_space(&self) -> Result<(), StoreError> {
+        if self.journal.has_space() { Ok(()) } else { Err(JournalUnavailable.into()) }
     }
 
     async fn record_unrecorded(&mut self) -> Result<(), StoreError> {
