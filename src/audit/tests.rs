@@ -682,6 +682,33 @@ fn a_connection_that_never_became_a_request_is_an_event() {
 }
 
 #[test]
+fn the_addresses_of_an_ipv6_network_share_a_budget_and_are_told_together() {
+    let (sink, recorder) = memory();
+    let failure =
+        ConnectionFailure { reason: ConnectionFault::BadRequest, message: "no", bytes_read: 3, bytes_written: 0 };
+    let requests = 20_000_u64;
+    for number in 0..requests {
+        let address = SocketAddr::new(format!("2001:db8:0:1::{:x}", number % 5000).parse().expect("an address"), 1);
+        let peer = Peer { address, ..peer() };
+        recorder.connection_failed(RequestId::from_random([1; 16]), peer, failure).expect("taken");
+    }
+    let single = sink.all().len() as u64;
+    assert!((1000..10_000).contains(&single), "{single}");
+    recorder.tell_counted();
+    let mut aggregate = sink.all().pop().expect("an event");
+    assert_eq!(aggregate["additionalEventData"]["count"], requests - single);
+    for (place, value) in [("eventID", "EVENT ID"), ("requestID", "REQUEST ID")] {
+        aggregate[place] = value.into();
+    }
+    aggregate["additionalEventData"]["count"] = 0.into();
+    aggregate["additionalEventData"]["bytesTransferredIn"] = 0.into();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&aggregate).expect("JSON"));
+    let other = Peer { address: SocketAddr::from(([192, 0, 2, 7], 1)), ..peer() };
+    recorder.connection_failed(RequestId::from_random([1; 16]), other, failure).expect("taken");
+    assert_eq!(sink.all().last().expect("an event")["eventName"], "ConnectionError", "another network has its own");
+}
+
+#[test]
 fn a_user_agent_too_long_or_unreadable_is_kept_recognisable() {
     let (sink, recorder) = memory();
     let mut draft = open(&recorder);

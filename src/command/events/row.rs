@@ -43,9 +43,12 @@ fn principal(record: &Value) -> String {
     }
 }
 
-/// `bucket/key`, with the version where one was asked for; for what IAM does, the user or device.
+/// How many requests, where the record stands for many. Else `bucket/key`, with the version where one was asked for; for what IAM does, the user or device.
 fn resource(record: &Value) -> String {
     let text = |name: &str| record.pointer(&format!("/requestParameters/{name}")).and_then(Value::as_str);
+    if let Some(count) = record.pointer("/additionalEventData/count").and_then(Value::as_u64) {
+        return format!("{count} requests");
+    }
     let Some(bucket) = text("bucketName") else {
         let iam = ["userName", "serialNumber", "virtualMFADeviceName", "accessKeyId"];
         return iam.into_iter().find_map(text).unwrap_or("-").to_owned();
