@@ -51,6 +51,7 @@ DIFFERENCES = {
         "no-encryption": "a generic store may be Ceph, which takes PUT ?encryption for CreateBucket",
         "no-logging": "a generic store may be MinIO, which takes PUT ?logging for CreateBucket",
         "no-ownership": "a generic store may be Ceph or MinIO, which take PUT ?ownershipControls for CreateBucket",
+        "mistakes": "GetObjectRetention",
         "silent-about-markers": "moto does not say that what was deleted by its id was a marker",
     },
 }
