@@ -131,7 +131,7 @@ impl Done {
         }
     }
 
-    fn replace_body(&mut self, document: String) {
+    pub(super) fn replace_body(&mut self, document: String) {
         self.headers.remove(header::CONTENT_LENGTH);
         self.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         self.body = AnswerBody::Whole(document.into());
@@ -332,7 +332,7 @@ fn relocate(node: &mut Node, permit: &Permit) {
     }
 }
 
-fn write_rooted(out: &mut String, node: &Node) {
+pub(super) fn write_rooted(out: &mut String, node: &Node) {
     out.push('<');
     out.push_str(&node.name);
     out.push_str(" xmlns=\"");

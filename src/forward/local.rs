@@ -76,14 +76,20 @@ impl Upstream {
 }
 
 impl Answer {
-    /// Whether the store does not implement what it was asked for.
-    pub(super) fn is_declined(&self) -> bool {
-        match self {
-            Self::Done(_) => false,
-            Self::Refused(refusal) => {
-                matches!(refusal.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
+    /// Whether the store does not implement what it was asked for, or says that nothing is configured. MinIO says
+    /// that also of a bucket that is not there.
+    pub(super) fn leaves_to(&self, instead: LocalAnswer) -> bool {
+        let Self::Refused(refusal) = self else { return false };
+        let is_declined = matches!(refusal.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED);
+        let is_same = match instead {
+            LocalAnswer::Unconfigured(Unconfigured::Error { status, code, .. }) => {
+                status == StatusCode::NOT_FOUND && refusal.code == code
             }
-        }
+            LocalAnswer::Location
+            | LocalAnswer::Preflight
+            | LocalAnswer::Unconfigured(Unconfigured::Document { .. } | Unconfigured::Removed) => false,
+        };
+        is_declined || is_same
     }
 }
 

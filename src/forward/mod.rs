@@ -9,6 +9,7 @@ mod look;
 mod own;
 mod pool;
 mod render;
+mod repair;
 mod send;
 mod shelf;
 mod sign;

@@ -18,6 +18,7 @@ use super::answer::{self, Answer};
 use super::chunks::{Chunks, Framing};
 use super::fetch::{self, Fetcher};
 use super::pool::{Door, Pool};
+use super::repair::{Repaired, repaired};
 use super::{Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
 use crate::clock::Timestamp;
@@ -149,9 +150,12 @@ impl Upstream {
         let rendered = render(permit.request()).map_err(|_| UpstreamError::Unwritable)?;
         let response = self.exchange(rendered, payload, now).await?;
         let answer = answer::read(&permit, response).await?;
-        match instead {
-            Some(instead) if answer.is_declined() => self.answer_here(&permit, instead, now).await,
-            Some(_) | None => Ok(self.with_location(&permit, answer)),
+        match (repaired(permit.request().action, answer).await?, instead) {
+            (Repaired::Nothing(_), Some(instead)) => self.answer_here(&permit, instead, now).await,
+            (Repaired::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {
+                self.answer_here(&permit, instead, now).await
+            }
+            (Repaired::Answer(answer) | Repaired::Nothing(answer), _) => Ok(self.with_location(&permit, answer)),
         }
     }
 

@@ -128,6 +128,7 @@ const CEPH: Exceptions = &[
         Treatment::MayDecline,
         &[
             Action::DeleteBucketWebsite,
+            Action::GetBucketReplication,
             Action::GetBucketWebsite,
             Action::PutBucketLogging,
             Action::PutBucketReplication,
@@ -227,9 +228,16 @@ const MINIO: Exceptions = &[
         ],
     ),
     (
-        // Encryption needs a KMS, CORS of a bucket another edition.
+        // Encryption needs a KMS, CORS of a bucket another edition. Of tags and locks it says that there are none even
+        // of a bucket that is not there.
         Treatment::MayDecline,
-        &[Action::DeleteBucketCors, Action::PutBucketCors, Action::PutBucketEncryption],
+        &[
+            Action::DeleteBucketCors,
+            Action::GetBucketTagging,
+            Action::GetObjectLockConfiguration,
+            Action::PutBucketCors,
+            Action::PutBucketEncryption,
+        ],
     ),
     (
         Treatment::Mistakes(Action::CreateBucket),

@@ -130,6 +130,51 @@ async fn a_bucket_that_is_not_there_has_no_configuration_to_tell_of() {
 }
 
 #[tokio::test]
+async fn a_store_that_has_nothing_of_a_bucket_is_asked_whether_the_bucket_is_there() {
+    let rig = Rig::of(UpstreamProfile::Minio).await;
+    rig.upstream.answer_read("HEAD /gone", 404, &[]);
+    for (key, code) in [("tagging", "NoSuchTagSet"), ("object-lock", "ObjectLockConfigurationNotFoundError")] {
+        let document = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+        for (bucket, said) in [("vault", code), ("gone", "NoSuchBucket")] {
+            let line = format!("GET /{bucket}?{key}");
+            rig.upstream.answer_read_with(&format!("{line}="), 404, &document);
+            assert_eq!(rig.send(&Ask::new(&line)).await.said(), (404, said.to_owned()), "{line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_document_has_the_root_that_typed_clients_expect() {
+    let rig = Rig::of(UpstreamProfile::Ceph).await;
+    let namespace = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+    let blocks = "<BlockPublicAcls>true</BlockPublicAcls>";
+    let told = format!("<BlockPublicAccessBlockConfiguration>{blocks}</BlockPublicAccessBlockConfiguration>");
+    rig.upstream.answer_read_with("GET /vault?publicAccessBlock=", 200, &told);
+    let reply = rig.send(&Ask::new("GET /vault?publicAccessBlock")).await;
+    let right = format!("<PublicAccessBlockConfiguration {namespace}>{blocks}</PublicAccessBlockConfiguration>");
+    assert!(reply.body.ends_with(&right), "{reply:?}");
+    // What is right passes as it came.
+    rig.upstream.answer_read_with("GET /vault?publicAccessBlock=", 200, &right);
+    assert_eq!(rig.send(&Ask::new("GET /vault?publicAccessBlock")).await.body, right);
+    // What cannot be read, or breaks off, is no answer.
+    rig.upstream.answer_read_with("GET /vault?publicAccessBlock=", 200, "<html>");
+    assert_eq!(rig.send(&Ask::new("GET /vault?publicAccessBlock")).await.status, 502);
+}
+
+#[tokio::test]
+async fn a_replication_without_rules_is_none() {
+    let rig = Rig::of(UpstreamProfile::Ceph).await;
+    let document = |inner: &str| format!("<ReplicationConfiguration><Role></Role>{inner}</ReplicationConfiguration>");
+    rig.upstream.answer_read_with("GET /vault?replication=", 200, &document(""));
+    let reply = rig.send(&Ask::new("GET /vault?replication")).await;
+    assert_eq!(reply.said(), (404, "ReplicationConfigurationNotFoundError".to_owned()));
+    let ruled = document("<Rule><Status>Enabled</Status></Rule>");
+    rig.upstream.answer_read_with("GET /vault?replication=", 200, &ruled);
+    let reply = rig.send(&Ask::new("GET /vault?replication")).await;
+    assert_eq!((reply.status, reply.body), (200, ruled));
+}
+
+#[tokio::test]
 async fn what_the_store_cannot_be_told_is_refused_with_what_to_use() {
     let rig = Rig::of(UpstreamProfile::Minio).await;
     for (line, document, instead) in [

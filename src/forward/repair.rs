@@ -1,0 +1,55 @@
+//! Documents that some stores write otherwise than S3 does, so that typed clients cannot read them.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+
+use super::answer::{Answer, AnswerBody, Done, write_rooted};
+use super::xml::DECLARATION;
+use super::{Node, UpstreamError};
+use crate::operation::Action;
+
+/// The roots of documents that a store names otherwise, or writes where S3 answers that there is none.
+const ROOTS: &[(Action, &str)] = &[
+    // Ceph RGW writes one without rules where S3 answers 404.
+    (Action::GetBucketReplication, "ReplicationConfiguration"),
+    // MinIO begins with a small letter.
+    (Action::GetObjectAttributes, "GetObjectAttributesResponse"),
+    // Ceph RGW 16.2 writes BlockPublicAccessBlockConfiguration.
+    (Action::GetPublicAccessBlock, "PublicAccessBlockConfiguration"),
+];
+
+/// The longest of these documents: a thousand rules.
+const LONGEST_DOCUMENT: usize = 1024 * 1024;
+
+/// What a store's answer says in S3's terms.
+pub(super) enum Repaired {
+    Answer(Answer),
+    /// A document that configures nothing.
+    Nothing(Answer),
+}
+
+/// Reads an answer whose document may need repair; others pass as they are.
+pub(super) async fn repaired(action: Action, answer: Answer) -> Result<Repaired, UpstreamError> {
+    let Some((_, root)) = ROOTS.iter().find(|(repaired, _)| *repaired == action) else {
+        return Ok(Repaired::Answer(answer));
+    };
+    let (mut done, download) = match answer {
+        Answer::Done(Done { body: AnswerBody::Stream(download), status, headers, deleted }) => {
+            (Done { body: AnswerBody::Whole(Bytes::new()), status, headers, deleted }, download)
+        }
+        answer @ (Answer::Done(_) | Answer::Refused(_)) => return Ok(Repaired::Answer(answer)),
+    };
+    let bytes = Limited::new(download, LONGEST_DOCUMENT).collect().await;
+    let bytes = bytes.map_err(|_| UpstreamError::BrokenOff)?.to_bytes();
+    let node = Node::parse(&bytes).ok_or(UpstreamError::Unreadable)?;
+    let is_nothing = action == Action::GetBucketReplication && !node.children.iter().any(|child| child.name == "Rule");
+    if node.name == *root {
+        done.body = AnswerBody::Whole(bytes);
+    } else {
+        let mut out = String::from(DECLARATION);
+        write_rooted(&mut out, &Node { name: (*root).to_owned(), ..node });
+        done.replace_body(out);
+    }
+    let answer = Answer::Done(done);
+    Ok(if is_nothing { Repaired::Nothing(answer) } else { Repaired::Answer(answer) })
+}
