@@ -235,6 +235,11 @@ fn invalid_argument(message: impl Into<Cow<'static, str>>, name: &str, value: &s
 
 fn of_malformed(malformed: Malformed) -> S3Error {
     match malformed {
+        Malformed::Connection => S3Error::new(
+            400,
+            "InvalidRequest",
+            "The Connection header must not name a header that the request depends on.",
+        ),
         Malformed::Framing => {
             S3Error::new(400, "InvalidRequest", "The request's body is framed in a way that is not supported.")
         }
@@ -251,6 +256,9 @@ fn of_malformed(malformed: Malformed) -> S3Error {
         }
         Malformed::QueryRepeated => {
             S3Error::new(400, "InvalidArgument", "A query parameter of the request is repeated.")
+        }
+        Malformed::QueryTooLong => {
+            S3Error::new(400, "InvalidArgument", "The request has more than 64 query parameters.")
         }
         Malformed::Target => S3Error::new(400, "InvalidURI", "Couldn't parse the specified URI."),
         Malformed::TargetTooLong => {

@@ -122,6 +122,7 @@ fn unclear(reason: UnclearReason) -> Failure {
 
 fn malformed() -> impl Iterator<Item = Malformed> {
     [
+        Malformed::Connection,
         Malformed::Framing,
         Malformed::HeaderRepeated,
         Malformed::HeaderValue,
@@ -129,6 +130,7 @@ fn malformed() -> impl Iterator<Item = Malformed> {
         Malformed::Method,
         Malformed::Query,
         Malformed::QueryRepeated,
+        Malformed::QueryTooLong,
         Malformed::Target,
         Malformed::TargetTooLong,
     ]
@@ -249,6 +251,7 @@ fn unclear_reasons() -> Vec<UnclearReason> {
         UnclearReason::MethodNotAllowed,
         UnclearReason::MissingContentLength,
         UnclearReason::MissingRequestBody,
+        UnclearReason::NoSuchUpload("../vault".to_owned()),
         UnclearReason::NotImplemented(Unsupported::Element("Grantee".to_owned())),
         UnclearReason::NotImplemented(Unsupported::Header("x-amz-unknown".to_owned())),
         UnclearReason::NotImplemented(Unsupported::Operation(Action::CreateSession)),

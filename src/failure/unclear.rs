@@ -47,6 +47,13 @@ pub(super) fn of_unclear(unclear: &Unclear) -> S3Error {
             S3Error::new(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
         }
         UnclearReason::MissingRequestBody => S3Error::new(400, "MissingRequestBodyError", "Request body is empty."),
+        UnclearReason::NoSuchUpload(id) => S3Error::new(
+            404,
+            "NoSuchUpload",
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or \
+             completed.",
+        )
+        .with("UploadId", id),
         UnclearReason::NotImplemented(unsupported) => of_unsupported(unsupported),
         UnclearReason::UnexpectedContent => {
             S3Error::new(400, "UnexpectedContent", "This request does not support content")

@@ -53,6 +53,8 @@ pub enum Transport {
 /// Why a head is refused before anybody asks who signed it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Malformed {
+    #[error("the Connection header names a header that decides something")]
+    Connection,
     #[error("a header that decides something is repeated")]
     HeaderRepeated,
     #[error("a header that decides something holds other than visible ASCII and spaces")]
@@ -65,6 +67,8 @@ pub enum Malformed {
     Query,
     #[error("a query key is repeated")]
     QueryRepeated,
+    #[error("the query has more than 64 parameters")]
+    QueryTooLong,
     #[error("the request target is not an absolute path")]
     Target,
     #[error("the request target is longer than 16384 bytes")]
@@ -115,6 +119,9 @@ impl Head {
             return Err(Malformed::TargetTooLong);
         }
         let headers = Headers::read(&parts.headers)?;
+        if headers.iter().any(|(name, value)| name == header::CONNECTION && removes_a_header(value, &headers)) {
+            return Err(Malformed::Connection);
+        }
         let host = headers.value("host").filter(|host| !host.is_empty()).ok_or(Malformed::Host)?.to_owned();
         Ok(Self {
             method,
@@ -201,6 +208,16 @@ impl Headers {
     }
 }
 
+/// Whether a Connection header says that the next hop removes a header that decides something: two readers would then
+/// see two requests.
+fn removes_a_header(connection: &HeaderValue, headers: &Headers) -> bool {
+    let text = connection.as_bytes().to_ascii_lowercase();
+    text.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|token| {
+        let present = headers.iter().any(|(name, _)| name.as_str().as_bytes() == token && !is_ignored(name));
+        token.starts_with(b"x-amz-") || present
+    })
+}
+
 fn is_ignored(name: &HeaderName) -> bool {
     IGNORED.contains(&name.as_str())
 }
@@ -246,6 +263,23 @@ mod tests {
         let twice = [host, ("x-amz-mfa", "a 111111"), ("x-amz-mfa", "b 222222")];
         assert_eq!(read("DELETE", "/b/k", &twice).err(), Some(Malformed::HeaderRepeated));
         assert_eq!(read("DELETE", "/b/k", &[host, ("x-amz-mfa", "sérial 111111")]).err(), Some(Malformed::HeaderValue));
+    }
+
+    #[test]
+    fn a_connection_header_removes_nothing_that_decides() {
+        let with = |connection| {
+            let headers =
+                [("host", "a"), ("x-amz-mfa", "s 123456"), ("range", "bytes=0-1"), ("connection", connection)];
+            read("GET", "/b/k", &headers).err()
+        };
+        for token in ["close", "keep-alive", "TE", "Keep-Alive, TE", "upgrade, HTTP2-Settings", "x-other", ""] {
+            assert_eq!(with(token), None, "{token}");
+        }
+        for token in ["x-amz-mfa", "close, X-Amz-Mfa", "x-amz-acl", "host", "close,range", "Range ,close"] {
+            assert_eq!(with(token), Some(Malformed::Connection), "{token}");
+        }
+        let twice = [("host", "a"), ("connection", "close"), ("connection", "x-amz-mfa")];
+        assert_eq!(read("GET", "/b/k", &twice).err(), Some(Malformed::Connection));
     }
 
     #[test]

@@ -6,11 +6,18 @@ use super::Malformed;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
 
+/// The most pairs of a query; S3's own operations take fewer than twenty, and presigned URLs a few more.
+const MOST_PAIRS: usize = 64;
+
 impl Query {
     /// Reads a raw query; a flag such as `?versioning` is a key with an empty value.
     pub fn parse(raw: &str) -> Result<Self, Malformed> {
         if raw.is_empty() {
             return Ok(Self::default());
+        }
+        // Before anything is decoded: the work for a request that nothing is known of must not grow with its length.
+        if raw.bytes().filter(|byte| *byte == b'&').count() >= MOST_PAIRS {
+            return Err(Malformed::QueryTooLong);
         }
         let mut pairs: Vec<(String, String)> = Vec::new();
         for part in raw.split('&') {
@@ -104,6 +111,15 @@ fn hex_digit(byte: u8) -> Option<u8> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_query_has_at_most_sixty_four_pairs_and_is_not_decoded_before_that_is_known() {
+        let of = |count: usize| (0..count).map(|number| format!("k{number}=v")).collect::<Vec<_>>().join("&");
+        assert_eq!(Query::parse(&of(64)).map(|query| query.pairs().len()), Ok(64));
+        for longer in [of(65), of(3_900), format!("%zz&{}", of(64)), "&".repeat(12_000)] {
+            assert_eq!(Query::parse(&longer), Err(Malformed::QueryTooLong));
+        }
+    }
 
     #[test]
     fn a_flag_and_an_empty_value_are_the_same() {
