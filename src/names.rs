@@ -24,7 +24,7 @@ pub enum InvalidName {
     DeviceSerial,
     #[error("object key is empty")]
     KeyEmpty,
-    #[error("object key holds a control character")]
+    #[error("object key holds a NUL character")]
     KeyControl,
     #[error("object key is longer than 1024 bytes")]
     KeyTooLong,
@@ -68,7 +68,7 @@ name! {
     BucketName
 }
 name! {
-    /// An object's key: 1 to 1024 bytes of UTF-8 without control characters.
+    /// An object's key: 1 to 1024 bytes of UTF-8 without NUL.
     ObjectKey
 }
 name! {
@@ -118,8 +118,8 @@ impl BucketName {
 }
 
 impl ObjectKey {
-    /// Takes a decoded key. Control characters are refused because C-string upstreams cut at NUL
-    /// and XML 1.0 cannot carry the others.
+    /// Takes a decoded key. NUL is refused, since stores with C strings cut the key there; other control characters
+    /// are part of keys, such as macOS's `Icon\r`.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         if text.is_empty() {
             return Err(InvalidName::KeyEmpty);
@@ -127,7 +127,7 @@ impl ObjectKey {
         if text.len() > 1024 {
             return Err(InvalidName::KeyTooLong);
         }
-        if text.bytes().any(|b| b < 0x20 || b == 0x7f) {
+        if text.contains('\0') {
             return Err(InvalidName::KeyControl);
         }
         Ok(Self(text.into()))
@@ -146,7 +146,8 @@ impl VersionId {
             return Err(InvalidName::Version);
         }
         // MinIO and RustFS read these as the null version; one spelling leaves here.
-        if text.eq_ignore_ascii_case("null") || text == "00000000-0000-0000-0000-000000000000" {
+        let is_nil_uuid = matches!(text.len(), 32 | 36) && text.bytes().all(|b| matches!(b, b'0' | b'-'));
+        if text.eq_ignore_ascii_case("null") || is_nil_uuid {
             return Ok(Self("null".into()));
         }
         Ok(Self(text.into()))
@@ -301,7 +302,9 @@ mod tests {
 
     #[test]
     fn every_spelling_of_the_null_version_is_null() {
-        for spelling in ["null", "NULL", "Null", "00000000-0000-0000-0000-000000000000"] {
+        for spelling in
+            ["null", "NULL", "Null", "00000000-0000-0000-0000-000000000000", "00000000000000000000000000000000"]
+        {
             assert!(VersionId::parse(spelling).is_ok_and(|id| id.is_null()), "{spelling}");
         }
     }

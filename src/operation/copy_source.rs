@@ -1,18 +1,30 @@
 //! The object a copy reads: `x-amz-copy-source`, read as S3 reads it and no other way.
 
-use super::target::Routing;
+use super::target::{Routing, UpstreamKind};
 use super::unclear::Reason;
-use super::{CopySource, version};
+use super::{Action, CopySource, version};
 use crate::names::BucketName;
 use crate::wire::percent_decode;
 
 const NAME: &str = "x-amz-copy-source";
 const TEXT: &str = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
 
+const PERCENT: &str =
+    "This store cannot copy a part from a key with a percent sign. Copy the whole object to another key first.";
+
+/// Whether the store may decode the source of a copied part twice, as Ceph does: it then reads another object, or ends.
+fn decodes_twice(upstream: UpstreamKind) -> bool {
+    match upstream {
+        UpstreamKind::Ceph | UpstreamKind::Generic => true,
+        UpstreamKind::Aws | UpstreamKind::Embedded | UpstreamKind::Minio => false,
+    }
+}
+
 impl CopySource {
     /// Reads `[/]bucket/key[?versionId=id]`, its path percent-encoded once.
-    pub(super) fn parse(value: &str, routing: &Routing) -> Result<Self, Reason> {
-        let invalid = || Reason::InvalidArgument { name: NAME, value: value.to_owned(), text: TEXT };
+    pub(super) fn parse(value: &str, routing: &Routing, action: Action) -> Result<Self, Reason> {
+        let refused = |text| Reason::InvalidArgument { name: NAME, value: value.to_owned(), text };
+        let invalid = || refused(TEXT);
         let (path, query) = match value.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (value, None),
@@ -28,6 +40,9 @@ impl CopySource {
         let decoded = percent_decode(path).ok_or_else(invalid)?;
         let path = decoded.strip_prefix('/').unwrap_or(&decoded);
         let (bucket, key) = path.split_once('/').ok_or_else(invalid)?;
+        if action == Action::UploadPartCopy && decodes_twice(routing.upstream) && key.contains('%') {
+            return Err(refused(PERCENT));
+        }
         Ok(Self {
             bucket: BucketName::parse(bucket).map_err(|_| invalid())?,
             key: routing.key(key).map_err(|_| invalid())?,
@@ -39,12 +54,11 @@ impl CopySource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::UpstreamKind;
     use proptest::prelude::*;
 
     fn parse(value: &str) -> Option<(String, String, Option<String>)> {
         let routing = Routing { base_domain: None, upstream: UpstreamKind::Ceph };
-        let source = CopySource::parse(value, &routing).ok()?;
+        let source = CopySource::parse(value, &routing, Action::CopyObject).ok()?;
         Some((source.bucket.to_string(), source.key.to_string(), source.version.map(|version| version.to_string())))
     }
 
@@ -57,6 +71,20 @@ mod tests {
         assert_eq!(parse("vault/k"), read("vault", "k", None));
         assert_eq!(parse("/vault/a%20b/c%3Fd"), read("vault", "a b/c?d", None));
         assert_eq!(parse("vault%2Fk?versionId=v1"), read("vault", "k", Some("v1")));
+    }
+
+    #[test]
+    fn a_part_is_copied_from_a_key_with_a_percent_sign_where_the_store_decodes_once() {
+        let copies = |upstream, action, value| {
+            CopySource::parse(value, &Routing { base_domain: None, upstream }, action).is_ok()
+        };
+        let takes = |upstream| copies(upstream, Action::UploadPartCopy, "vault/100%25");
+        assert!([UpstreamKind::Aws, UpstreamKind::Embedded, UpstreamKind::Minio].into_iter().all(takes));
+        for upstream in [UpstreamKind::Ceph, UpstreamKind::Generic] {
+            assert!(!takes(upstream) && !copies(upstream, Action::UploadPartCopy, "vault/a%252Fb"));
+            assert!(copies(upstream, Action::UploadPartCopy, "vault/a%20b"));
+            assert!(copies(upstream, Action::CopyObject, "vault/100%25"));
+        }
     }
 
     #[test]

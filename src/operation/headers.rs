@@ -136,6 +136,9 @@ const ELSEWHERE: &[&str] = &[
     "x-amz-trailer",
 ];
 
+/// Headers whose value is a number, with no sign that one store would read and another not.
+const NUMBERS: &[&str] = &["x-amz-max-parts", "x-amz-mp-object-size", "x-amz-part-number-marker"];
+
 /// Metadata that MinIO takes for orders: to unpack an archive over other keys, to forge its own records.
 const FORBIDDEN_METADATA: &[&str] =
     &["x-amz-meta-snowball-auto-extract", "x-amz-meta-minio-", "x-amz-meta-x-amz-", "x-amz-meta-x-minio-"];
@@ -216,6 +219,9 @@ impl Sorted {
     fn add(&mut self, name: HeaderName, mut value: HeaderValue, fate: Fate) -> Result<(), Reason> {
         match fate {
             Fate::Carry => {
+                if NUMBERS.contains(&name.as_str()) && !value.as_bytes().iter().all(u8::is_ascii_digit) {
+                    return Err(Reason::NotImplemented(Unsupported::Header(name.as_str().to_owned())));
+                }
                 if name == http::header::CONTENT_ENCODING {
                     match without_chunking(&value) {
                         Some(rest) => value = rest,

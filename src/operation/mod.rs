@@ -4,6 +4,7 @@ mod copy_source;
 pub mod documents;
 mod hazard;
 mod headers;
+mod opaque;
 mod parameters;
 mod request;
 mod route;

@@ -2,6 +2,7 @@
 
 use super::Action;
 use super::headers::{SIGNING_KEYS, is_presigned_header};
+use super::opaque::{ContinuationToken, ListingMarker, UploadId};
 use super::row::{Mark, Row};
 use super::target::{Routing, UpstreamKind};
 use super::unclear::{Reason, Unsupported};
@@ -32,7 +33,7 @@ pub(super) fn read(head: &Head, row: &'static Row, routing: &Routing) -> Result<
             ("x-id", _) => return Err(invalid("x-id", value, "Invalid Argument")),
             (_, Some(known)) => {
                 check(row, known, value)?;
-                parameters.query.push((known, value.clone()));
+                parameters.query.push((known, decoded_by_the_store(known, value, routing)?));
             }
             ("metadata", None) if lists_metadata(row.action, routing) && value == "true" => {
                 parameters.query.push(("metadata", value.clone()));
@@ -57,8 +58,38 @@ fn lists_metadata(action: Action, routing: &Routing) -> bool {
     routing.upstream == UpstreamKind::Minio && matches!(action, Action::ListObjectVersions | Action::ListObjectsV2)
 }
 
+/// A value as it is sent; what the store decodes is sent only in the form in which it gives it out.
+fn decoded_by_the_store(key: &'static str, value: &str, routing: &Routing) -> Result<String, Reason> {
+    let upstream = routing.upstream;
+    match key {
+        "uploadId" => match UploadId::parse(value, upstream) {
+            Some(id) => Ok(id.into_text()),
+            None => Err(Reason::NoSuchUpload(value.to_owned())),
+        },
+        "upload-id-marker" if value.is_empty() => Ok(String::new()),
+        "upload-id-marker" => match UploadId::parse(value, upstream) {
+            Some(id) => Ok(id.into_text()),
+            None => Err(invalid(key, value, "Invalid uploadId marker")),
+        },
+        "version-id-marker" if value.is_empty() => Ok(String::new()),
+        "version-id-marker" => version(key, value).map(|version| version.to_string()),
+        "continuation-token" => match ContinuationToken::parse(value, upstream) {
+            Some(token) => Ok(token.into_text()),
+            None => Err(invalid(key, value, "The continuation token provided is incorrect")),
+        },
+        "key-marker" | "marker" | "start-after" => match ListingMarker::parse(value, upstream) {
+            Some(marker) => Ok(marker.into_text()),
+            None => Err(invalid(key, value, "Invalid Argument")),
+        },
+        _ => Ok(value.to_owned()),
+    }
+}
+
+/// Query keys whose value is a key, or a part of one, so that it may hold control characters as keys do.
+const KEYS: &[&str] = &["continuation-token", "delimiter", "key-marker", "marker", "prefix", "start-after"];
+
 fn check(row: &Row, key: &'static str, value: &str) -> Result<(), Reason> {
-    if value.chars().any(char::is_control) {
+    if value.contains('\0') || (value.chars().any(char::is_control) && !KEYS.contains(&key)) {
         return Err(invalid(key, value, "Invalid Argument"));
     }
     for mark in row.marks {

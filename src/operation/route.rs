@@ -84,7 +84,7 @@ fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Rea
             (parameters::read(head, row, routing)?, headers::sort(head, row, routing)?, expects(head, row)?)
         }
     };
-    let copy_source = sorted.copy_source.map(|value| CopySource::parse(&value, routing)).transpose()?;
+    let copy_source = sorted.copy_source.map(|value| CopySource::parse(&value, routing, row.action)).transpose()?;
     let request = Request {
         handling,
         version: parameters.version,
@@ -164,8 +164,19 @@ fn expects(head: &Head, row: &Row) -> Result<Expects, Reason> {
 }
 
 fn payload(head: &Head, length: Option<u64>) -> Result<Expects, Reason> {
-    let decoded = head.headers.value("x-amz-decoded-content-length").and_then(|text| text.parse::<u64>().ok());
-    match decoded.or(length) {
+    let framed = head.headers.value("x-amz-content-sha256").is_some_and(|text| text.starts_with("STREAMING-"));
+    let coding = head.headers.value("content-encoding").unwrap_or_default();
+    if !framed && coding.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("aws-chunked")) {
+        // Nothing takes the framing off, so that it would be stored as if it were data.
+        return Err(Reason::InvalidArgument {
+            name: "Content-Encoding",
+            value: coding.to_owned(),
+            text: "aws-chunked needs one of the STREAMING- values in x-amz-content-sha256",
+        });
+    }
+    // Of a body that is not framed it says nothing, and must not hide how long the body is.
+    let decoded = || head.headers.value("x-amz-decoded-content-length").and_then(|text| text.parse::<u64>().ok());
+    match if framed { decoded() } else { length } {
         None => Err(Reason::MissingContentLength),
         Some(length) if length > LONGEST_PAYLOAD => Err(Reason::EntityTooLarge),
         Some(_) => Ok(Expects::Payload),
@@ -254,6 +265,7 @@ fn hazard(row: &Row, routing: &Routing, request: &Request, understood: &Understo
         Harm::Always(hazard) => hazard,
         Harm::AsDocument => understood.hazard,
         Harm::Deletes if request.version.is_some() => Hazard::DestroysVersion,
+        Harm::Deletes if bypasses_governance(request) => Hazard::ReplacesUnversioned,
         Harm::Deletes | Harm::Replaces if folder => Hazard::ReplacesUnversioned,
         Harm::Deletes | Harm::Replaces => Hazard::ReplacesNullVersion,
         Harm::DeletesMany => match &understood.document {
@@ -266,13 +278,19 @@ fn hazard(row: &Row, routing: &Routing, request: &Request, understood: &Understo
 }
 
 fn hazard_of_entries(entries: &DeleteObjects, routing: &Routing, request: &Request) -> Hazard {
-    let bypasses = request.headers.iter().any(|(name, _)| name.as_str() == "x-amz-bypass-governance-retention");
     if entries.objects.iter().any(|entry| entry.version.is_some()) {
         Hazard::DestroysVersion
-    } else if bypasses || entries.objects.iter().any(|entry| routing.is_folder_object(&entry.key)) {
-        // Nobody needs a bypass to add delete markers.
+    } else if bypasses_governance(request) || entries.objects.iter().any(|entry| routing.is_folder_object(&entry.key)) {
         Hazard::ReplacesUnversioned
     } else {
         Hazard::ReplacesNullVersion
     }
+}
+
+/// Whether a delete asks to ignore retention, which no delete marker needs: it expects to destroy something.
+fn bypasses_governance(request: &Request) -> bool {
+    let bypass = |(name, value): &(HeaderName, HeaderValue)| {
+        name.as_str() == "x-amz-bypass-governance-retention" && !value.as_bytes().eq_ignore_ascii_case(b"false")
+    };
+    request.headers.iter().any(bypass)
 }

@@ -1,5 +1,6 @@
 //! What a request's path and host name: a service, a bucket or an object.
 
+use super::opaque::names_a_cache;
 use super::row::Level;
 use super::unclear::Reason;
 use crate::names::{BucketName, InvalidName, ObjectKey};
@@ -54,7 +55,7 @@ impl Routing {
             UpstreamKind::Embedded => Ok(key),
             // MinIO cleans the path: `/k` and `a//k` are other keys than they say.
             UpstreamKind::Generic | UpstreamKind::Minio
-                if text.starts_with('/') || text.contains("//") || has_dot_segment(text) =>
+                if text.starts_with('/') || text.contains("//") || has_dot_segment(text) || names_a_cache(text) =>
             {
                 Err(BadKey::Aliased)
             }
@@ -121,6 +122,8 @@ fn virtual_bucket<'a>(host: &'a str, routing: &Routing) -> Option<&'a str> {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         Some(_) | None => host,
     };
+    // A name with its final dot is the same name, fully qualified.
+    let host = host.strip_suffix('.').unwrap_or(host);
     let dot = host.len().checked_sub(base.len() + 1)?;
     let (bucket, rest) = host.split_at_checked(dot)?;
     let matches = rest.strip_prefix('.').is_some_and(|domain| domain.eq_ignore_ascii_case(base));

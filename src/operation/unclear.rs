@@ -61,6 +61,9 @@ pub enum Reason {
     /// 400 `MissingRequestBodyError`, "Request body is empty.".
     #[error("body is empty")]
     MissingRequestBody,
+    /// 404 `NoSuchUpload`; `UploadId` is what the client sent.
+    #[error("no upload of this store has the id `{0}`")]
+    NoSuchUpload(String),
     /// 501 `NotImplemented`, "A header you provided implies functionality that is not implemented", with `Header`
     /// where it is a header; for the others the same text with what it is in the place of "A header".
     #[error("not implemented: {0}")]

@@ -1,10 +1,12 @@
 //! Multipart uploads that were opened while their bucket was not what it is when they complete.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::config::{GateProfile, UpstreamProfile};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::rig::{Ask, Keys, Manner, Reply, Rig, exchange, open, read, wait_for};
+use crate::rig::{Ask, Keys, Manner, Reply, Rig, exchange, open, read, upload_id, wait_for};
 
 const ENABLED: &str = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
 const SUSPENDED: &str = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
@@ -95,6 +97,28 @@ async fn the_first_upload_of_unknown_origin_to_a_new_key_is_free_and_the_next_is
     assert_eq!(send(&rig, &mallory, &completing("/vault/new", &first)).await.status, 200);
     assert_eq!(send(&rig, &mallory, &completing("/vault/new", &second)).await.status, 403);
     assert_eq!(rig.upstream.lost(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_forged_upload_id_reaches_no_store_and_is_recorded() {
+    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let mallory = rig.user("mallory").await;
+    let forged = URL_SAFE_NO_PAD.encode("a.../../../vault/KEY");
+    let asks = [
+        Ask::new(&format!("PUT /scratch/x?partNumber=1&uploadId={forged}")).body("part"),
+        Ask::new(&format!("PUT /scratch/x?partNumber=1&uploadId={forged}")).header("x-amz-copy-source", "vault/KEY"),
+        Ask::new(&format!("GET /scratch/x?uploadId={forged}")),
+        Ask::new(&format!("DELETE /scratch/x?uploadId={forged}")),
+        completing("/scratch/x", &forged),
+    ];
+    for ask in &asks {
+        assert_eq!(send(&rig, &mallory, ask).await.said(), (404, "NoSuchUpload".to_owned()), "{ask:?}");
+    }
+    assert_eq!(rig.upstream.seen(), []);
+    let events = rig.events();
+    let refused: Vec<_> = events.iter().filter(|event| event.said().1 == "NoSuchUpload").collect();
+    assert_eq!(refused.len(), asks.len());
+    assert!(refused.iter().all(|event| event.text(&["requestParameters", "uploadId"]) == forged), "{refused:?}");
 }
 
 #[tokio::test]
@@ -194,7 +218,7 @@ fn no_order_of_a_users_requests_and_roots_changes_loses_a_version_of_a_protected
                 let before = rig.upstream.lost().len();
                 match step {
                     Step::Complete(path, upload) => {
-                        drop(send(&rig, &mallory, &completing(path, &format!("u{upload}"))).await)
+                        drop(send(&rig, &mallory, &completing(path, &upload_id(UpstreamProfile::Minio, *upload))).await)
                     }
                     Step::Delete(path) => drop(send(&rig, &mallory, &Ask::new(&format!("DELETE {path}"))).await),
                     Step::Open(path) => drop(opened(&rig, &mallory, path).await),

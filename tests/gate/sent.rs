@@ -78,9 +78,9 @@ async fn a_document_goes_out_as_the_gate_wrote_it_with_sums_of_its_own() {
             "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key>a</Key></Object></Delete>",
         ),
         (
-            "POST /vault/k?uploadId=u1",
+            "POST /vault/k?uploadId=2~u1",
             "<CompleteMultipartUpload> <Part><ETag>e</ETag><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>",
-            "POST /vault/k?uploadId=u1",
+            "POST /vault/k?uploadId=2~u1",
             "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Part><ETag>e</ETag>\
              <PartNumber>1</PartNumber></Part></CompleteMultipartUpload>",
         ),

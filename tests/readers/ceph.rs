@@ -76,7 +76,12 @@ pub fn read(raw: &Raw) -> Reading {
     let bucket = bucket.rsplit(':').next().unwrap_or(bucket);
     let key = Some(key.to_owned()).filter(|key| !key.is_empty());
     let version = value("versionId").filter(|version| !version.is_empty());
-    let facts = Taken { bucket: Some(bucket.to_owned()), key: key.clone(), version, ..Taken::default() };
+    // The upload is an object named `KEY.ID`, which is cut at its last dot.
+    let upload = value("uploadId").filter(|id| !id.is_empty()).map(|id| {
+        let name = format!("{}.{id}", key.as_deref().unwrap_or_default());
+        format!("{bucket}/{}", name.rsplit_once('.').map_or("", |(key, _)| key))
+    });
+    let facts = Taken { bucket: Some(bucket.to_owned()), key: key.clone(), version, upload, ..Taken::default() };
     match (key.is_some(), raw.method.as_str()) {
         (false, "PUT") if has("logging") => Reading::Refused("not implemented"),
         (false, method) => {

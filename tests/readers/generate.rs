@@ -1,5 +1,7 @@
 //! Requests of every operation: odd names, odd encodings, odd documents, and now and then a byte that is wrong.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::operation::documents::Grammar;
 use portcullis::operation::documents::grammar::{Inner, Rule, Times};
 use portcullis::operation::{Action, Body, Handling, Level, Mark, UpstreamKind};
@@ -27,8 +29,8 @@ enum Accident {
 /// Requests of operations that are sent to this upstream.
 pub fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
     let actions: Vec<Action> = Action::ALL.iter().copied().filter(|action| is_sent(*action, upstream)).collect();
-    select(actions).prop_flat_map(|action| {
-        (target(action), headers(action), body(action), accident()).prop_map(
+    select(actions).prop_flat_map(move |action| {
+        (target(action, upstream), headers(action), body(action), accident()).prop_map(
             move |(target, mut headers, body, accident)| {
                 headers.dedup_by(|one, other| one.0 == other.0);
                 if !body.is_empty() {
@@ -46,7 +48,7 @@ pub fn is_sent(action: Action, upstream: UpstreamKind) -> bool {
     matches!(upstream.handling(action), Handling::Forwarded | Handling::ForwardedElse(_))
 }
 
-fn target(action: Action) -> impl Strategy<Value = String> {
+fn target(action: Action, upstream: UpstreamKind) -> impl Strategy<Value = String> {
     let row = action.row();
     let place = match row.level {
         Level::Any | Level::Service => Just("/".to_owned()).boxed(),
@@ -59,6 +61,7 @@ fn target(action: Action) -> impl Strategy<Value = String> {
         Mark::Exactly(key, value) => Some(Just(format!("{key}={value}")).boxed()),
         Mark::Flag(key) => Some(select(vec![(*key).to_owned(), format!("{key}=")]).boxed()),
         Mark::Value("partNumber") => Some((1_u32..10_001).prop_map(|number| format!("partNumber={number}")).boxed()),
+        Mark::Value("uploadId") => Some(upload_id(upstream).prop_map(|id| format!("uploadId={id}")).boxed()),
         Mark::Value(key) => Some(text().prop_flat_map(encoded).prop_map(move |text| format!("{key}=u{text}")).boxed()),
         Mark::Header(_) | Mark::Path(_) => None,
     });
@@ -72,6 +75,27 @@ fn target(action: Action) -> impl Strategy<Value = String> {
         }
         if pairs.is_empty() { place } else { format!("{place}?{}", pairs.join("&")) }
     })
+}
+
+/// Mostly as stores of this kind give them out, now and then a path or another key's.
+fn upload_id(upstream: UpstreamKind) -> BoxedStrategy<String> {
+    let uuid = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+    let own = match upstream {
+        UpstreamKind::Aws | UpstreamKind::Generic => "[A-Za-z0-9_-]{1,40}".boxed(),
+        UpstreamKind::Ceph => "2~[A-Za-z0-9_-]{1,32}".boxed(),
+        UpstreamKind::Embedded => "[0-9a-f]{32}".boxed(),
+        UpstreamKind::Minio => {
+            (uuid, uuid, 0_u64..).prop_map(|(one, two, at)| URL_SAFE_NO_PAD.encode(format!("{one}.{two}x{at}"))).boxed()
+        }
+    };
+    let path = "[a-z.]{0,8}(\\.\\./){0,4}[a-z/]{0,12}";
+    let forged = prop_oneof![
+        path.prop_map(|path| URL_SAFE_NO_PAD.encode(path)),
+        (own.clone(), path).prop_map(|(own, path)| format!("{own}{path}")),
+        (path, own.clone()).prop_map(|(path, own)| format!("{path}.{own}")),
+        text(),
+    ];
+    prop_oneof![3 => own, 1 => forged.prop_flat_map(encoded)].boxed()
 }
 
 fn parameter(key: &'static str) -> BoxedStrategy<String> {

@@ -1,6 +1,9 @@
 //! MinIO: routes on the encoded path, takes the first of two query values and the last of two elements, and acts
 //! on what it finds in headers and version ids of its own.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::raw::{Node, Raw, Reading, Taken, decode};
 
 /// Query keys of a bucket that it answers with "not implemented". It registers the same for PUT and DELETE, but after
@@ -91,7 +94,8 @@ pub fn read(raw: &Raw) -> Reading {
     // A leading slash is cleaned away: another key than was said.
     let key = Some(key.trim_start_matches('/').to_owned()).filter(|key| !key.is_empty());
     let version = value("versionId").filter(|version| !version.is_empty()).map(|version| null(&version));
-    let facts = Taken { bucket: Some(bucket.to_owned()), key: key.clone(), version, ..Taken::default() };
+    let upload = value("uploadId").filter(|id| !id.is_empty()).map(|id| upload_of(bucket, key.as_deref(), &id));
+    let facts = Taken { bucket: Some(bucket.to_owned()), key: key.clone(), version, upload, ..Taken::default() };
     match (key.is_some(), raw.method.as_str()) {
         (false, method) => {
             let route = BUCKET.iter().find(|(own, name, _)| *own == method && has(name));
@@ -130,6 +134,16 @@ pub fn read(raw: &Raw) -> Reading {
     }
 }
 
+/// The id is decoded, and what is behind its first dot is joined to the folder of the bucket and key.
+fn upload_of(bucket: &str, key: Option<&str>, id: &str) -> String {
+    let decoded = URL_SAFE_NO_PAD.decode(id).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let folder = decoded.as_deref().and_then(|text| text.split_once('.')).map_or(id, |(_, folder)| folder);
+    if folder.split('/').any(|segment| segment == "..") || folder.contains('/') || folder == "." {
+        return format!("another place on the disk: {folder}");
+    }
+    format!("{bucket}/{}", key.unwrap_or_default())
+}
+
 fn is_order(name: &str) -> bool {
     const ORDERS: &[&str] = &[
         "x-minio-",
@@ -152,7 +166,8 @@ fn values(query: &str) -> Option<Vec<(String, String)>> {
 }
 
 fn null(version: &str) -> String {
-    let nil = version.eq_ignore_ascii_case("null") || version == "00000000-0000-0000-0000-000000000000";
+    let nil = version.eq_ignore_ascii_case("null")
+        || matches!(version.len(), 32 | 36) && version.bytes().all(|byte| matches!(byte, b'0' | b'-'));
     if nil { "null".to_owned() } else { version.to_owned() }
 }
 

@@ -32,6 +32,8 @@ pub struct Taken {
     /// The entries of a batch.
     pub objects: Vec<(String, Option<String>)>,
     pub status: Option<String>,
+    /// The bucket and key to whose upload the upload id leads.
+    pub upload: Option<String>,
 }
 
 impl Taken {
@@ -43,6 +45,11 @@ impl Taken {
             bucket: request.bucket.as_ref().map(|bucket| text(bucket)),
             key: request.key.as_ref().map(|key| text(key)),
             version: request.version.as_ref().map(|version| text(version)),
+            upload: request
+                .query
+                .iter()
+                .find(|(name, _)| *name == "uploadId")
+                .and_then(|_| Some(format!("{}/{}", request.bucket.as_ref()?, request.key.as_ref()?))),
             ..Self::default()
         };
         if let Some(source) = &request.copy_source {

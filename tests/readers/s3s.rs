@@ -112,6 +112,8 @@ pub fn read(raw: &Raw) -> Reading {
         bucket: Some(bucket.to_owned()),
         key: key.clone(),
         version: unique("versionId").map(|version| null(&version)),
+        // A name in a map of the bucket's uploads.
+        upload: unique("uploadId").map(|_| format!("{bucket}/{}", key.as_deref().unwrap_or_default())),
         ..Taken::default()
     };
     let method = raw.method.as_str();

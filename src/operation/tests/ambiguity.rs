@@ -51,7 +51,7 @@ fn a_target_with_two_readings_is_refused() {
         ("DELETE", "/vault/k?torrent"),
         ("DELETE", "/vault/k?uploadId=&versionId=a"),
         ("DELETE", "/vault/k?uploadId="),
-        ("DELETE", "/vault/k?uploadId=u&versionId=a"),
+        ("DELETE", "/vault/k?uploadId=2~u&versionId=a"),
         ("DELETE", "/vault?versioning"),
         ("DELETE", "/vault?object-lock"),
         ("DELETE", "/vault?notification"),
@@ -71,10 +71,10 @@ fn a_target_with_two_readings_is_refused() {
         ("POST", "/vault/k?uploads&versionId=a"),
         ("PUT", "/vault/k?xyzzy"),
         ("PUT", "/vault/k?append&position=0"),
-        ("PUT", "/vault/k?uploadId=u"),
+        ("PUT", "/vault/k?uploadId=2~u"),
         ("PUT", "/vault/k?partNumber=1"),
-        ("PUT", "/vault/k?partNumber=0&uploadId=u"),
-        ("PUT", "/vault/k?partNumber=+1&uploadId=u"),
+        ("PUT", "/vault/k?partNumber=0&uploadId=2~u"),
+        ("PUT", "/vault/k?partNumber=+1&uploadId=2~u"),
         ("PUT", "/vault?xyzzy"),
         ("PUT", "/vault?acl&versioning"),
         ("PUT", "/vault?versioning=true"),
@@ -103,8 +103,6 @@ fn a_target_with_two_readings_is_refused() {
         ("GET", "/192.168.1.1/k"),
         ("GET", "/va..ult/k"),
         ("GET", "/vault/%00"),
-        ("GET", "/vault/a%0Ab"),
-        ("GET", "/vault/a%7Fb"),
         ("GET", "/vault/%FF"),
         ("GET", "/vault/%zz"),
         ("GET", "/v%FFault/k"),
@@ -150,7 +148,9 @@ fn a_batch_with_two_readings_is_refused() {
         entry("text"),
         batch("<Object><VersionId>a</VersionId></Object>"),
         batch("<Object><Key/></Object>"),
-        batch("<Object><Key>a&#10;b</Key></Object>"),
+        batch("<Object><Key>a&#0;b</Key></Object>"),
+        batch("<Object><Key>a&#1;b</Key></Object>"),
+        batch("<Object><Key>a\u{1}b</Key></Object>"),
         batch("<Object><Key>k</Key></Object><Quiet>1</Quiet>"),
         batch("<Object><Key>k</Key></Object><Quiet>true</Quiet><Quiet>false</Quiet>"),
         batch("text<Object><Key>k</Key></Object>"),
@@ -228,7 +228,7 @@ fn a_header_that_commands_a_store_is_refused_everywhere() {
         }
     }
     assert!(is_refused(CEPH, "PUT", "/vault/k?acl", &[("x-amz-copy-source", "vault/other")], ""));
-    assert!(is_refused(CEPH, "PUT", "/vault/k?partNumber=1&uploadId=u", &[("if-none-match", "*")], ""));
+    assert!(is_refused(CEPH, "PUT", "/vault/k?partNumber=1&uploadId=2~u", &[("if-none-match", "*")], ""));
 }
 
 #[test]
@@ -314,8 +314,8 @@ const HONEST: &[&str] = &[
     "GET /vault?versioning",
     "DELETE /vault?lifecycle",
     "GET /vault/k",
-    "DELETE /vault/k?uploadId=u",
-    "PUT /vault/k?partNumber=1&uploadId=u",
+    "DELETE /vault/k?uploadId=2~u",
+    "PUT /vault/k?partNumber=1&uploadId=2~u",
 ];
 
 fn any_key() -> impl Strategy<Value = String> {

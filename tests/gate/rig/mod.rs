@@ -19,7 +19,7 @@ use portcullis::serve::{self, Running};
 pub use client::{Reply, exchange, open, read};
 pub use device::Device;
 pub use journal::{Entry, Event, events_in, outcomes_on_disk};
-pub use recorder::{Content, KEY_ID as UPSTREAM_KEY_ID, Manner, Recorder, SECRET as UPSTREAM_SECRET, Seen};
+pub use recorder::{Content, KEY_ID as UPSTREAM_KEY_ID, Manner, Recorder, SECRET as UPSTREAM_SECRET, Seen, upload_id};
 pub use signer::{Ask, Keys, Payload};
 
 /// A gate that serves.
@@ -65,6 +65,7 @@ impl Rig {
         // A spoilt request may not say that its connection ends with it.
         settings.limits.keep_alive = std::time::Duration::from_millis(500);
         change(&mut settings);
+        upstream.behave_as(settings.upstream.profile);
         let clock = Arc::new(AtomicI64::new(START));
         let running = serve::start(&settings, Clock::Set(clock.clone())).await.expect("a gate");
         let (key_id, secret) = running.root_credentials().expect("root's key");

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis::config::UpstreamProfile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -12,6 +15,18 @@ use tokio::sync::watch;
 /// The gate's own credentials at the store.
 pub const KEY_ID: &str = "UPSTREAMKEY0000000000";
 pub const SECRET: &str = "upstream-secret";
+
+/// The id of the upload with this number, as stores of this kind give ids out.
+pub fn upload_id(profile: UpstreamProfile, number: usize) -> String {
+    match profile {
+        UpstreamProfile::Ceph => format!("2~u{number}"),
+        UpstreamProfile::Embedded => format!("{number:032x}"),
+        UpstreamProfile::Aws | UpstreamProfile::Generic | UpstreamProfile::Minio => {
+            let (deployment, upload) = ("8a50f2f8-5ec5-4d76-9f12-5f1f0a3c6e01", "0f8fad5b-d9cb-469f-a165-70867728950e");
+            URL_SAFE_NO_PAD.encode(format!("{deployment}.{upload}x{number}"))
+        }
+    }
+}
 
 /// The store.
 #[derive(Clone)]
@@ -65,6 +80,7 @@ struct Shared {
     reads: Mutex<HashMap<String, Vec<u8>>>,
     silent: AtomicBool,
     objects: Mutex<Objects>,
+    profile: Mutex<UpstreamProfile>,
     /// What it has still to carry out.
     late: Mutex<Vec<Seen>>,
 }
@@ -128,6 +144,7 @@ impl Recorder {
             reads: Mutex::default(),
             silent: AtomicBool::new(false),
             objects: Mutex::default(),
+            profile: Mutex::new(UpstreamProfile::Generic),
             late: Mutex::default(),
         });
         let serving = shared.clone();
@@ -140,6 +157,11 @@ impl Recorder {
     }
 
     /// Everything it was asked.
+    /// Gives out upload ids as stores of this kind do.
+    pub fn behave_as(&self, profile: UpstreamProfile) {
+        *self.shared.profile.lock().expect("sound") = profile;
+    }
+
     pub fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().expect("sound").clone()
     }
@@ -285,12 +307,15 @@ impl Shared {
             "POST" if asks("delete") => reply(200, &[], &deleted(&text)),
             "POST" if asks("uploads") => {
                 objects.uploads.push((path.to_owned(), !keeps_all));
-                let id = format!("<UploadId>u{}</UploadId>", objects.uploads.len());
+                let id = upload_id(*self.profile.lock().expect("sound"), objects.uploads.len());
+                let id = format!("<UploadId>{id}</UploadId>");
                 reply(200, &[], &format!("<InitiateMultipartUploadResult>{id}</InitiateMultipartUploadResult>"))
             }
             "POST" => {
-                let id = query.strip_prefix("uploadId=u").and_then(|id| id.parse::<usize>().ok());
-                let upload = id.and_then(|id| objects.uploads.get(id.checked_sub(1)?)).cloned();
+                let profile = *self.profile.lock().expect("sound");
+                let id = query.strip_prefix("uploadId=").unwrap_or_default();
+                let place = (0..objects.uploads.len()).find(|place| upload_id(profile, place + 1) == id);
+                let upload = place.and_then(|place| objects.uploads.get(place)).cloned();
                 if upload.is_some_and(|(opened, becomes_null)| opened == path && becomes_null) {
                     objects.write_null(path);
                 }
