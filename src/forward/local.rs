@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Limited};
 
 use super::answer::{self, Answer, AnswerBody, Done, UpstreamRefusal};
-use super::xml::{self, DECLARATION, NAMESPACE};
+use super::region::location;
+use super::xml::{DECLARATION, NAMESPACE};
 use super::{Content, Rendered, Upstream, UpstreamError};
 use crate::clock::Timestamp;
 use crate::gate::Permit;
@@ -16,8 +17,6 @@ use crate::wire::Method;
 
 /// An answer to a HEAD has no body; one that comes all the same is not read far.
 const LONGEST_HEAD: usize = 64 * 1024;
-
-const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 impl Upstream {
     /// Answers a permitted request as AWS does, without sending it.
@@ -63,16 +62,6 @@ impl Upstream {
         }
         answer::refused(Action::HeadBucket, parts.status, parts.headers, &[]).map(Some)
     }
-
-    /// Adds the region to what tells one.
-    pub(super) fn with_location(&self, permit: &Permit, mut answer: Answer) -> Answer {
-        if let (Answer::Done(done), Action::HeadBucket) = (&mut answer, permit.request().action)
-            && let Ok(region) = HeaderValue::from_str(self.client_region())
-        {
-            done.headers.insert(BUCKET_REGION, region);
-        }
-        answer
-    }
 }
 
 impl Answer {
@@ -91,16 +80,6 @@ impl Answer {
         };
         is_declined || is_same
     }
-}
-
-/// AWS's first region has no name here.
-fn location(region: &str) -> String {
-    let mut out = format!("{DECLARATION}<LocationConstraint xmlns=\"{NAMESPACE}\">");
-    if region != "us-east-1" {
-        xml::escape(&mut out, region);
-    }
-    out.push_str("</LocationConstraint>");
-    out
 }
 
 fn document(document: String) -> Answer {

@@ -18,6 +18,7 @@ use super::answer::{self, Answer};
 use super::chunks::{Chunks, Framing};
 use super::fetch::{self, Fetcher};
 use super::pool::{Door, Pool};
+use super::region::Placement;
 use super::repair::{Repaired, repaired};
 use super::{Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
@@ -39,8 +40,8 @@ pub struct Upstream {
     patience: Patience,
     listeners: Listeners,
     trailers: Trailers,
-    /// The region that clients sign for, where the store is told of another.
-    client_region: Option<String>,
+    /// The region that clients sign for, and how the store is told where a bucket is made.
+    client_region: Option<(String, Placement)>,
 }
 
 /// How long the upstream may take.
@@ -119,13 +120,18 @@ impl Upstream {
     }
 
     /// Tells clients this region wherever a bucket's region is told.
-    pub fn telling(self, region: &str) -> Self {
-        Self { client_region: Some(region.to_owned()), ..self }
+    pub fn telling(self, region: &str, placement: Placement) -> Self {
+        Self { client_region: Some((region.to_owned(), placement)), ..self }
     }
 
     /// The region that clients are told.
     pub(super) fn client_region(&self) -> &str {
-        self.client_region.as_deref().unwrap_or_else(|| self.region())
+        self.client_region.as_ref().map_or_else(|| self.region(), |(region, _)| region)
+    }
+
+    /// How the store is told where a bucket is made.
+    pub(super) fn placement(&self) -> Placement {
+        self.client_region.as_ref().map_or(Placement::Named, |(_, placement)| *placement)
     }
 
     /// Where it listens.
@@ -147,7 +153,9 @@ impl Upstream {
             Handling::ForwardedElse(answer) => Some(answer),
             Handling::Refused => return Err(UpstreamError::Unwritable),
         };
-        let rendered = render(permit.request()).map_err(|_| UpstreamError::Unwritable)?;
+        let placed = self.placed(permit.request());
+        let rendered =
+            render(placed.as_ref().unwrap_or_else(|| permit.request())).map_err(|_| UpstreamError::Unwritable)?;
         let response = self.exchange(rendered, payload, now).await?;
         let answer = answer::read(&permit, response).await?;
         match (repaired(permit.request().action, answer).await?, instead) {
@@ -155,7 +163,9 @@ impl Upstream {
             (Repaired::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {
                 self.answer_here(&permit, instead, now).await
             }
-            (Repaired::Answer(answer) | Repaired::Nothing(answer), _) => Ok(self.with_location(&permit, answer)),
+            (Repaired::Answer(answer) | Repaired::Nothing(answer), _) => {
+                Ok(self.with_region(permit.request().action, answer))
+            }
         }
     }
 

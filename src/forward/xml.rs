@@ -72,7 +72,8 @@ impl Node {
         close_tag(out, &self.name);
     }
 
-    fn named(name: &str) -> Self {
+    /// An element of this name with nothing in it.
+    pub fn named(name: &str) -> Self {
         Self { name: name.to_owned(), ..Self::default() }
     }
 }

@@ -28,7 +28,7 @@ use crate::config::{
     UpstreamProfile, Witness,
 };
 use crate::delivery::{self, Delivery};
-use crate::forward::{Patience, Signer, Trailers, Upstream};
+use crate::forward::{Patience, Placement, Signer, Trailers, Upstream};
 use crate::gate::{LoopbackTrust, Profile, Replication, Rules};
 use crate::history::History;
 use crate::mfa::Digits;
@@ -296,7 +296,8 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
     let endpoint = settings.upstream.endpoint.clone();
     let dialler = Dialler::new(endpoint.clone(), &authorities(settings))
         .map_err(|error| StartFailure::Trust { endpoint, error })?;
-    Ok(Upstream::new(dialler, signer, patience, trailers(settings)).telling(&settings.account.region))
+    Ok(Upstream::new(dialler, signer, patience, trailers(settings))
+        .telling(&settings.account.region, placement(settings)))
 }
 
 /// Shorter than any store's own patience with an idle connection.
@@ -423,6 +424,15 @@ pub fn kind(profile: UpstreamProfile) -> UpstreamKind {
         UpstreamProfile::Embedded => UpstreamKind::Embedded,
         UpstreamProfile::Generic => UpstreamKind::Generic,
         UpstreamProfile::Minio => UpstreamKind::Minio,
+    }
+}
+
+fn placement(settings: &Settings) -> Placement {
+    match settings.upstream.profile {
+        UpstreamProfile::Aws => Placement::Named,
+        UpstreamProfile::Ceph | UpstreamProfile::Embedded | UpstreamProfile::Generic | UpstreamProfile::Minio => {
+            Placement::Unnamed
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use portcullis::config::UpstreamProfile;
 
-use crate::rig::{Ask, Manner, Rig, exchange};
+use crate::rig::{Ask, Content, Manner, Rig, exchange};
 
 /// Deletes that MinIO, or Ceph, takes for a DELETE of the bucket.
 const MISTAKEN: &[(UpstreamProfile, &[&str])] = &[
@@ -210,6 +210,43 @@ async fn clients_are_told_the_region_that_they_must_sign_for() {
             let regions: Vec<_> = head.headers.iter().filter(|(name, _)| name == "x-amz-bucket-region").collect();
             assert_eq!(regions, [&("x-amz-bucket-region".to_owned(), region.to_owned())], "{head:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_is_made_where_the_store_keeps_them() {
+    let document = |place: &str, rest: &str| {
+        let place =
+            if place.is_empty() { String::new() } else { format!("<LocationConstraint>{place}</LocationConstraint>") };
+        format!("<CreateBucketConfiguration>{place}{rest}</CreateBucketConfiguration>")
+    };
+    let tags = "<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>";
+    let cases = [
+        // (profile, the store's region, what is asked, what is sent)
+        (UpstreamProfile::Ceph, "us-east-1", document("eu-west-1", ""), String::new()),
+        (UpstreamProfile::Ceph, "eu-west-1", document("eu-west-1", tags), document("", tags)),
+        (UpstreamProfile::Ceph, "us-east-1", document("default:fast", ""), document("default:fast", "")),
+        (UpstreamProfile::Minio, "us-east-1", document("", tags), document("", tags)),
+        (UpstreamProfile::Minio, "us-east-1", String::new(), String::new()),
+        (UpstreamProfile::Aws, "us-east-1", document("eu-west-1", ""), String::new()),
+        (UpstreamProfile::Aws, "eu-central-1", document("eu-west-1", ""), document("eu-central-1", "")),
+        (UpstreamProfile::Aws, "eu-central-1", String::new(), document("eu-central-1", "")),
+        (UpstreamProfile::Aws, "eu-central-1", document("ap-south-1", ""), document("ap-south-1", "")),
+    ];
+    for (profile, at_the_store, asked, sent) in cases {
+        let rig = Rig::with(|settings| {
+            settings.upstream.profile = profile;
+            settings.upstream.region = at_the_store.to_owned();
+            settings.account.region = "eu-west-1".to_owned();
+        })
+        .await;
+        let reply = rig.send(&Ask::new("PUT /vault").document(&asked).in_region("eu-west-1")).await;
+        assert_eq!(reply.status, 200, "{profile:?} {asked}: {reply:?}");
+        let [created] = &rig.upstream.mutations()[..] else { panic!("not one request") };
+        let Content::Whole(body) = &created.content else { panic!("{created:?}") };
+        let body = String::from_utf8_lossy(body).replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", "");
+        let body = body.replace(" xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"", "");
+        assert_eq!(body, sent, "{profile:?} {at_the_store} {asked}");
     }
 }
 
