@@ -122,6 +122,16 @@ pub async fn read(permit: &Permit, response: Response<Download>) -> Result<Answe
     Ok(Answer::Done(done))
 }
 
+impl DeletedObject {
+    /// Whether the store failed over it, and so may have deleted it, or may yet.
+    pub fn is_in_doubt(&self) -> bool {
+        self.error.as_ref().is_some_and(|(code, _)| {
+            matches!(code.as_str(), "InternalError" | "OperationTimedOut" | "RequestTimeout" | "ServiceUnavailable")
+                || code.starts_with("SlowDown")
+        })
+    }
+}
+
 impl Done {
     /// The id of the multipart upload that was opened.
     pub fn upload_id(&self) -> Option<String> {

@@ -37,11 +37,13 @@ impl Gate {
         let (spent, held) = match (gate::foresee(&request, caller, remembered, &offer, self.rules), &offer) {
             (Foresight::Refusal, _) => (None, Held::without_lease(remembered)),
             (Foresight::Code, Offer::Codes(codes)) => match Box::pin(self.spend(codes, caller, now)).await? {
-                Ok(proof) => (Some(Ok(proof)), self.protection.hold(&request, &caller.principal, now).await?),
+                Ok(proof) => {
+                    (Some(Ok(proof)), self.protection.hold(&request, remembered, &caller.principal, now).await?)
+                }
                 Err(fault) => (Some(Err(fault)), Held::without_lease(remembered)),
             },
             (Foresight::Code | Foresight::Open, _) => {
-                (None, self.protection.hold(&request, &caller.principal, now).await?)
+                (None, self.protection.hold(&request, remembered, &caller.principal, now).await?)
             }
         };
         let judged = match gate::assess(request, caller, held.state, offer, self.rules) {

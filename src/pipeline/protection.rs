@@ -92,14 +92,26 @@ impl Protection {
                 true => Use::Trail,
                 false => Use::Data,
             },
-            unsettled: self.store.unsettled(bucket, now),
+            unsettled: match request.action.row().access {
+                Access::Read => Unsettled::NOTHING,
+                Access::Write => self.store.unsettled(bucket, now),
+            },
             ..BucketState::UNPROTECTED
         }
     }
 
     /// Reads the state that a request is judged by, under the lease that keeps it true.
-    pub async fn hold(&self, request: &Request, caller: &Principal, now: Timestamp) -> Result<Held, Failure> {
-        let Some(bucket) = &request.bucket else { return Ok(Held::without_lease(BucketState::UNPROTECTED)) };
+    pub async fn hold(
+        &self,
+        request: &Request,
+        remembered: BucketState,
+        caller: &Principal,
+        now: Timestamp,
+    ) -> Result<Held, Failure> {
+        let Some(bucket) = &request.bucket else { return Ok(Held::without_lease(remembered)) };
+        if needs(request, remembered) == Needs::Nothing {
+            return Ok(Held::without_lease(remembered));
+        }
         let (lease, mut state) = self.lease(request, bucket, now).await;
         let (mut opening, mut sole) = (None, None);
         let protected = state.mfa_delete == MfaDelete::Enabled;

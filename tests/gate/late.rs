@@ -135,6 +135,23 @@ async fn a_suspension_that_was_not_answered_counts_as_one_until_it_shows_or_cann
 }
 
 #[tokio::test]
+async fn a_key_of_a_batch_over_which_the_store_failed_may_be_deleted_late_and_one_that_it_refused_may_not() {
+    for (code, expected) in [("InternalError", 409), ("SlowDownWrite", 409), ("AccessDenied", 200), ("NoSuchKey", 200)]
+    {
+        let rig = Rig::of(UpstreamProfile::Minio).await;
+        let mallory = rig.user("mallory").await;
+        let result = format!(
+            "<DeleteResult><Deleted><Key>a</Key></Deleted><Error><Key>b</Key><Code>{code}</Code></Error></DeleteResult>"
+        );
+        rig.upstream.answer_read_with("POST /vault?delete=", 200, &result);
+        let document = "<Delete><Object><Key>a</Key></Object><Object><Key>b</Key></Object></Delete>";
+        let batch = send(&rig, &mallory, &Ask::new("POST /vault?delete").document(document)).await;
+        assert!(batch.status == 200 && batch.body.contains(code), "{batch:?}");
+        assert_eq!(set(&rig, PROTECTED).await.status, expected, "{code}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_crash_left_at_the_store_keeps_the_bucket_from_being_protected() {
     let rig = Rig::of(UpstreamProfile::Minio).await;
     let rig = died_while(rig, &[Ask::new("PUT /vault/k").body("late")], |rig| {

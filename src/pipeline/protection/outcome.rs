@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::{Held, Lease, Protection};
 use crate::clock::Timestamp;
 use crate::failure::Failure;
-use crate::forward::Answer;
+use crate::forward::{Answer, DeletedObject};
 use crate::gate::{LateEffect, MfaDelete, StateChange, Versioning};
 use crate::names::BucketName;
 use crate::operation::Request;
@@ -23,6 +23,8 @@ impl Agreed {
     /// What an answer, or the lack of one, says.
     pub fn of(answer: &Result<Answer, Failure>) -> Self {
         match answer {
+            // Of a batch some keys may be done and others not.
+            Ok(Answer::Done(done)) if done.deleted.iter().any(DeletedObject::is_in_doubt) => Self::Unknown,
             Ok(Answer::Done(_)) => Self::Yes,
             // The store has no such operation.
             Ok(Answer::Refused(refusal)) if refusal.status == StatusCode::NOT_IMPLEMENTED => Self::No,

@@ -34,6 +34,10 @@ fn over(store: &Store) -> Protection {
     Protection::new(store.clone(), upstream, Profile::Strict, UploadVersions::SettledAtCreate)
 }
 
+async fn hold(protection: &Protection, request: &Request) -> Result<Held, Failure> {
+    protection.hold(request, protection.remembered(request, NOW), &Principal::Root, NOW).await
+}
+
 fn vault() -> BucketName {
     BucketName::parse("vault").expect("a name")
 }
@@ -96,12 +100,12 @@ async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one
     let (protection, store) = protection().await;
     let keep = VersioningDocument { status: VersioningStatus::Suspended, mfa_delete: MfaDeleteChange::Keep };
     let suspending = request(Action::PutBucketVersioning, Hazard::ChangesVersioning(keep), Document::Versioning(keep));
-    let _held = protection.hold(&suspending, &Principal::Root, NOW).await.expect("held");
-    let shared = protection.hold(&suspending, &Principal::Root, NOW).await.expect("held beside the first");
+    let _held = hold(&protection, &suspending).await.expect("held");
+    let shared = hold(&protection, &suspending).await.expect("held beside the first");
     assert!(matches!(shared.lease, Lease::Read { .. }), "{shared:?}");
     drop((_held, shared));
     store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
-    let alone = protection.hold(&suspending, &Principal::Root, NOW).await.expect("held");
+    let alone = hold(&protection, &suspending).await.expect("held");
     assert!(matches!(alone.lease, Lease::Write { .. }), "{alone:?}");
 }
 
@@ -110,7 +114,7 @@ async fn a_bucket_that_is_protected_while_a_lease_is_waited_for_is_held_as_a_pro
     let (protection, store) = protection().await;
     let deleting = request(Action::DeleteBucket, Hazard::DeletesBucket, Document::None);
     let enabling = protection.leases.write(&vault()).await;
-    let (held, ()) = tokio::join!(protection.hold(&deleting, &Principal::Root, NOW), async {
+    let (held, ()) = tokio::join!(hold(&protection, &deleting), async {
         tokio::task::yield_now().await;
         store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
         drop(enabling);
@@ -135,7 +139,7 @@ async fn only_what_changed_something_or_may_have_gives_a_new_generation() {
                         Hazard::ChangesVersioning(change),
                         Document::Versioning(change),
                     );
-                    let mut held = protection.hold(&request, &Principal::Root, NOW).await.expect("held");
+                    let mut held = hold(&protection, &request).await.expect("held");
                     held.state.versioning = before;
                     let generation = protection.leases.generation(&vault());
                     protection.before(&request, StateChange::None, &mut held, NOW).await.expect("nothing to record");
@@ -199,7 +203,7 @@ async fn a_change_that_failed_half_way_is_not_called_undone() {
 #[tokio::test]
 async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else() {
     let (protection, store) = protection().await;
-    let asks = async |request: &Request| match protection.hold(request, &Principal::Root, NOW).await {
+    let asks = async |request: &Request| match hold(&protection, request).await {
         Ok(_) => false,
         Err(Failure::Upstream(UpstreamError::Unreachable)) => true,
         Err(other) => panic!("{other:?}"),
@@ -217,7 +221,7 @@ async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else()
 #[tokio::test]
 async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave() {
     let (protection, store) = protection().await;
-    let held = protection.hold(&uploading(), &Principal::Root, NOW).await.expect("held");
+    let held = hold(&protection, &uploading()).await.expect("held");
     let condition = protection.at_the_end(&held);
     store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     protection.leases.write(&vault()).await.begin_change();
@@ -230,7 +234,7 @@ async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave()
 #[tokio::test]
 async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_leave() {
     let (protection, store) = protection().await;
-    let held = protection.hold(&uploading(), &Principal::Root, NOW).await.expect("held");
+    let held = hold(&protection, &uploading()).await.expect("held");
     assert_eq!((held.state.usage, held.state.source), (Use::Data, Use::Data));
     let condition = protection.at_the_end(&held);
     let trail = Trail::new(TrailName::parse("main").expect("a name"), vault(), NOW);
@@ -239,13 +243,13 @@ async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_lea
         Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
         None => panic!("nothing is looked at"),
     }
-    let held = protection.hold(&uploading(), &Principal::Root, NOW).await.expect("held");
+    let held = hold(&protection, &uploading()).await.expect("held");
     assert_eq!(held.state.usage, Use::Trail);
     let elsewhere = BucketName::parse("elsewhere").ok();
     let mut copy = Request::bare(Action::CopyObject, elsewhere, ObjectKey::parse("key").ok());
     let key = ObjectKey::parse("key").expect("a key");
     copy.copy_source = Some(CopySource { bucket: vault(), key, version: None });
-    let held = protection.hold(&copy, &Principal::Root, NOW).await.expect("held");
+    let held = hold(&protection, &copy).await.expect("held");
     assert_eq!((held.state.usage, held.state.source), (Use::Data, Use::Trail));
 }
 
