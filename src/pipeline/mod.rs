@@ -37,7 +37,6 @@ use ending::Ending;
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};
 
-use pace::Leaving;
 pub use pace::Pace;
 pub use protection::{Protection, UploadVersions};
 pub use recording::{Reads, Recording};
@@ -87,17 +86,6 @@ enum Opening {
     S3(Box<Asked>),
 }
 
-impl Opening {
-    /// Who signed it, where that is proved.
-    fn signer(&self) -> Option<&Principal> {
-        match self {
-            Self::Call(_) => None,
-            Self::Refused(_, signer) => signer.as_ref(),
-            Self::S3(asked) => Some(&asked.signed.principal),
-        }
-    }
-}
-
 impl Handler for Gate {
     type Reply = Reply;
 
@@ -119,12 +107,7 @@ impl Handler for Gate {
             draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
         }
         let opening = self.begin(parts, peer, &mut draft, &mut ending);
-        let leaving = opening.signer().map(|signer| Leaving::new(&self, signer, &ending.progress));
-        async move {
-            let response = self.answer(opening, incoming, draft, ending).await;
-            leaving.into_iter().for_each(Leaving::answered);
-            response
-        }
+        self.answer(opening, incoming, draft, ending)
     }
 
     fn refused_by_http(&self, remote: Remote, bytes: u64, reason: Unread) {

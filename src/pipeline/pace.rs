@@ -1,12 +1,10 @@
 //! The pace of refusals: whoever has a valid key is recorded one by one, and so may not be refused at any rate.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Gate;
 use crate::authenticate::Principal;
-use crate::wire::Progress;
 
 /// How far each principal is ahead of the pace at which it may be refused.
 ///
@@ -44,35 +42,6 @@ impl Pace {
         ahead.refusals = ahead.refusals.saturating_add(1);
         let late = ahead.refusals.saturating_sub(AT_ONCE);
         (Duration::from_secs(u64::from(late)) / A_SECOND).min(LONGEST)
-    }
-}
-
-/// Notices a client that leaves before it is answered: that is an event as well, and may be asked for as fast as one
-/// connects. So it counts as a refusal, and its place among its client's connections stays taken as long as one waits.
-pub(super) struct Leaving {
-    gate: Arc<Gate>,
-    principal: Principal,
-    progress: Arc<Progress>,
-    is_answered: bool,
-}
-
-impl Leaving {
-    pub fn new(gate: &Arc<Gate>, principal: &Principal, progress: &Arc<Progress>) -> Self {
-        let (gate, progress) = (Arc::clone(gate), Arc::clone(progress));
-        Self { gate, principal: principal.clone(), progress, is_answered: false }
-    }
-
-    /// Says that the client heard what became of its request.
-    pub fn answered(mut self) {
-        self.is_answered = true;
-    }
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        if !self.is_answered {
-            self.progress.hold_place(self.gate.pace.refusal(&self.principal, Instant::now()));
-        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,8 +18,6 @@ pub struct Progress {
     begun: AtomicU64,
     ended: AtomicU64,
     timed_out: AtomicBool,
-    /// Milliseconds for which the client's place stays taken when it leaves.
-    held: AtomicU64,
 }
 
 /// What the gate waits for when nothing comes, in which request of the connection.
@@ -53,16 +50,6 @@ impl Progress {
     pub fn end(&self) {
         self.account();
         self.ended.store(self.begun.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
-
-    /// Keeps the connection's place among its client's taken after its end: whoever leaves gains nothing by coming again.
-    pub fn hold_place(&self, time: Duration) {
-        self.held.fetch_max(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
-    /// How long the place stays taken.
-    pub fn held(&self) -> Duration {
-        Duration::from_millis(self.held.load(Ordering::Relaxed))
     }
 
     /// Bytes that no request has taken.

@@ -194,14 +194,7 @@ impl<H: Handler> Connection<H> {
             () = stopped(&mut self.stop) => return,
         };
         match secured {
-            Ok((stream, channel)) => {
-                let progress = Arc::new(Progress::default());
-                self.serve(stream, Remote { address, channel }, progress.clone()).await;
-                let held = progress.held();
-                if !held.is_zero() {
-                    drop(tokio::time::timeout(held, stopped(&mut self.stop)).await);
-                }
-            }
+            Ok((stream, channel)) => self.serve(stream, Remote { address, channel }).await,
             Err(unshaken) => {
                 // Whoever connects and says nothing, as a health check does, has asked for nothing.
                 if unshaken.bytes > 0 {
@@ -213,7 +206,8 @@ impl<H: Handler> Connection<H> {
         }
     }
 
-    async fn serve(&mut self, stream: ClientStream, remote: Remote, progress: Arc<Progress>) {
+    async fn serve(mut self, stream: ClientStream, remote: Remote) {
+        let progress = Arc::new(Progress::default());
         let service = service_fn({
             let (handler, progress) = (self.handler.clone(), progress.clone());
             move |request: Request<Incoming>| {
@@ -300,9 +294,6 @@ mod tests {
             _: Remote,
             progress: Arc<Progress>,
         ) -> Response<Self::Reply> {
-            if request.uri().path() == "/held" {
-                progress.hold_place(Duration::from_millis(500));
-            }
             progress.end();
             Response::new(Full::new(request.uri().path().to_owned().into()))
         }
@@ -378,23 +369,6 @@ mod tests {
         assert!(rest(port.connect().await).await.starts_with("HTTP/1.1 503 Slow Down\r\n"));
         assert!(ask(&mut first, "/b").await.ends_with("/b"), "the first is none the worse");
         assert_eq!(port.stop().await, [(0, Unread::TooManyConnections)]);
-    }
-
-    #[tokio::test]
-    async fn a_place_that_is_held_is_free_again_only_after_its_time() {
-        let port = port(|limits| limits.connections_per_address = 1).await;
-        let mut first = port.connect().await;
-        assert!(ask(&mut first, "/held").await.ends_with("/held"));
-        drop(first);
-        assert!(rest(port.connect().await).await.starts_with("HTTP/1.1 503 Slow Down\r\n"));
-        let begun = std::time::Instant::now();
-        loop {
-            let mut next = port.connect().await;
-            if ask(&mut next, "/a").await.ends_with("/a") {
-                break;
-            }
-        }
-        assert!(begun.elapsed() < Duration::from_secs(5));
     }
 
     #[tokio::test]
