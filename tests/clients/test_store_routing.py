@@ -1,12 +1,16 @@
 """What the store does with each operation, as the table of its profile says."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+TOP = Path(__file__).resolve().parents[2]
 TABLE = (
-    Path(__file__).resolve().parents[2]
+    TOP
     / "src/operation/tests/snapshots"
     / "portcullis__operation__tests__snapshot__"
     "each_operation_goes_to_the_stores_that_take_it_for_what_it_is.snap"
@@ -87,3 +91,24 @@ def a_store_mistakes_what_its_table_says_and_nothing_else(check, gate):
     told = check("aws")
 
     assert mistakes_told(told) == mistaken(store) - NOT_TRIED
+
+
+def random_requests_change_what_was_judged_and_nothing_else(gate):
+    store = gate.store
+    if store.kind not in ("ceph", "external") or not store.endpoint.startswith("http://"):
+        pytest.skip("the hermetic tests run this against the embedded store; moto is no store to protect")
+    key = ":".join(quote(half, safe="") for half in (store.credentials.access_key, store.credentials.secret_key))
+    run = subprocess.run(
+        ["cargo", "test", "--locked", "--test", "readers", "--", "live::a_store_that_runs"],
+        cwd=TOP,
+        env={
+            **os.environ,
+            "PORTCULLIS_TEST_UPSTREAM": store.endpoint.replace("http://", f"http://{key}@"),
+            "PORTCULLIS_TEST_UPSTREAM_PROFILE": store.profile,
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+    assert run.returncode == 0 and "1 passed" in run.stdout, run.stdout[-3000:]

@@ -5,9 +5,13 @@
 
 mod ceph;
 mod generate;
+mod live;
 mod minio;
 mod raw;
 mod s3s;
+#[path = "../gate/rig/signer.rs"]
+#[expect(clippy::indexing_slicing, dead_code, reason = "the gate's own tests index, and need more of it")]
+mod signer;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

@@ -151,7 +151,7 @@ impl Node {
     }
 }
 
-fn unescape(text: &str) -> Option<String> {
+pub fn unescape(text: &str) -> Option<String> {
     let mut parts = text.split('&');
     let mut out = parts.next()?.to_owned();
     for part in parts {
