@@ -187,7 +187,7 @@ impl Failure {
                 status: refusal.status,
                 code: Cow::Owned(refusal.code.clone()),
                 message: Cow::Owned(refusal.message.clone()),
-                details: Vec::new(),
+                details: refusal.details.clone(),
             },
             Self::Unrecorded => S3Error::new(
                 503,

@@ -108,6 +108,7 @@ fn failures() -> Vec<Failure> {
         code: "NoSuchKey".to_owned(),
         message: "The specified key does not exist.".to_owned(),
         headers: HeaderMap::new(),
+        details: vec![("Key", "k".to_owned())],
     })));
     failures
 }

@@ -1,9 +1,10 @@
 //! The upstream's answer, as a client may see it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
 
 use super::xml::{self, DECLARATION, NAMESPACE, Node};
 use super::{Download, UpstreamError};
@@ -44,6 +45,8 @@ pub struct UpstreamRefusal {
     pub code: String,
     pub message: String,
     pub headers: HeaderMap,
+    /// What it says of the request and its object.
+    pub details: Vec<(&'static str, String)>,
 }
 
 /// What became of one entry of `POST ?delete`.
@@ -60,6 +63,9 @@ pub struct DeletedObject {
 /// The longest answer that is read as a document: a thousand deleted keys, each at its longest.
 const LONGEST_DOCUMENT: usize = 16 * 1024 * 1024;
 
+/// How long a store may work on a copy or a completion, as long as it says something now and then.
+const LONGEST_WORK: Duration = Duration::from_secs(60 * 60);
+
 /// Codes by which an upstream refuses our own credentials; none of them is the client's doing.
 const ABOUT_US: &[&str] = &[
     "AuthorizationHeaderMalformed",
@@ -72,7 +78,8 @@ const ABOUT_US: &[&str] = &[
 ];
 
 /// Reads an answer to a permitted request; of its headers the transport left those that are [`allowed`].
-pub async fn read(permit: &Permit, response: Response<Download>) -> Result<Answer, UpstreamError> {
+/// A document has to be there `within`, but for those that stores keep alive with spaces while they work.
+pub async fn read(permit: &Permit, response: Response<Download>, within: Duration) -> Result<Answer, UpstreamError> {
     let (parts, body) = response.into_parts();
     let (status, headers) = (parts.status, parts.headers);
     let request = permit.request();
@@ -84,7 +91,8 @@ pub async fn read(permit: &Permit, response: Response<Download>) -> Result<Answe
     if status.is_success() && action.row().access == Access::Read && action != Action::GetBucketVersioning {
         return Ok(Answer::Done(Done { status, headers, body: AnswerBody::Stream(body), deleted: Vec::new() }));
     }
-    let whole = Limited::new(body, LONGEST_DOCUMENT).collect().await.map_err(|_| UpstreamError::BrokenOff)?.to_bytes();
+    let within = if is_kept_alive(action) { LONGEST_WORK } else { within };
+    let whole = body.whole(LONGEST_DOCUMENT, within).await?;
     if !status.is_success() {
         return refused(action, status, headers, &whole);
     }
@@ -120,6 +128,11 @@ pub async fn read(permit: &Permit, response: Response<Download>) -> Result<Answe
         _ => {}
     }
     Ok(Answer::Done(done))
+}
+
+/// Whether the store answers 200 at once, and then sends spaces until it is done.
+fn is_kept_alive(action: Action) -> bool {
+    matches!(action, Action::CompleteMultipartUpload | Action::CopyObject | Action::UploadPartCopy)
 }
 
 impl DeletedObject {
@@ -168,6 +181,7 @@ pub(super) fn is_allowed(name: &HeaderName) -> bool {
         None => matches!(
             name,
             "accept-ranges"
+                | "allow"
                 | "cache-control"
                 | "content-disposition"
                 | "content-encoding"
@@ -179,6 +193,7 @@ pub(super) fn is_allowed(name: &HeaderName) -> bool {
                 | "etag"
                 | "expires"
                 | "last-modified"
+                | "retry-after"
         ),
     }
 }
@@ -189,8 +204,12 @@ pub(super) fn refused(
     mut headers: HeaderMap,
     body: &[u8],
 ) -> Result<Answer, UpstreamError> {
-    for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ETAG, header::LAST_MODIFIED] {
+    for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ETAG] {
         headers.remove(name);
+    }
+    // Of a delete marker that was named by its id, S3 says when it was made.
+    if status != StatusCode::METHOD_NOT_ALLOWED {
+        headers.remove(header::LAST_MODIFIED);
     }
     if status.is_redirection() || status.is_informational() {
         return Err(UpstreamError::Unreadable);
@@ -205,8 +224,33 @@ pub(super) fn refused(
     // Ceph RGW leaves messages empty, and aws-cli fails over an empty one.
     let message = node.as_ref().and_then(|node| node.text_of("Message")).filter(|message| !message.is_empty());
     let message = message.map_or_else(|| message_of(&code).to_owned(), str::to_owned);
-    Ok(Answer::Refused(UpstreamRefusal { status, code, message, headers }))
+    let details = DETAILS.iter().filter_map(|name| {
+        let text = node.as_ref()?.text_of(name)?;
+        Some((*name, text.to_owned()))
+    });
+    Ok(Answer::Refused(UpstreamRefusal { status, code, message, headers, details: details.collect() }))
 }
+
+/// Elements of an error that say something of the request or its object, which S3's clients read. What is not named here
+/// may name the store.
+const DETAILS: &[&str] = &[
+    "ActualObjectSize",
+    "ArgumentName",
+    "ArgumentValue",
+    "BucketName",
+    "Condition",
+    "ETag",
+    "Key",
+    "MaxSizeAllowed",
+    "Method",
+    "MinSizeAllowed",
+    "PartNumber",
+    "ProposedSize",
+    "RangeRequested",
+    "ResourceType",
+    "UploadId",
+    "VersionId",
+];
 
 /// The code that a bare status stands for, as after a HEAD.
 fn code_of(action: Action, status: StatusCode) -> &'static str {
@@ -215,11 +259,12 @@ fn code_of(action: Action, status: StatusCode) -> &'static str {
         404 if action == Action::HeadBucket => "NoSuchBucket",
         404 => "NoSuchKey",
         405 => "MethodNotAllowed",
+        408 => "RequestTimeout",
         409 => "OperationAborted",
         412 => "PreconditionFailed",
         416 => "InvalidRange",
         501 => "NotImplemented",
-        503 => "SlowDown",
+        429 | 503 => "SlowDown",
         400..=499 => "InvalidRequest",
         _ => "InternalError",
     }
@@ -257,6 +302,9 @@ fn message_of(code: &str) -> &'static str {
         "NoSuchVersion" => "The specified version does not exist.",
         "NotImplemented" => "A header you provided implies functionality that is not implemented",
         "PreconditionFailed" => "At least one of the pre-conditions you specified did not hold",
+        "RequestTimeout" => {
+            "Your socket connection to the server was not read from or written to within the timeout period."
+        }
         "SlowDown" => "Please reduce your request rate.",
         _ => "The upstream refused the request without saying why.",
     }

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::pool::{Door, connect};
+use super::shelf::Lent;
 use super::sign::Signed;
 use super::{Download, Rendered, UpstreamError, answer};
 use crate::wire::{Deadline, Method, Stream};
@@ -85,8 +86,9 @@ enum Failed {
 }
 
 /// The longest head of an answer, and the longest trailer.
-const LONGEST_HEAD: usize = 64 * 1024;
-const MOST_HEADERS: usize = 100;
+const LONGEST_HEAD: usize = 128 * 1024;
+/// The most headers of an answer. More than S3 lets a client write, since a store may hold what came another way.
+pub(super) const MOST_HEADERS: usize = 512;
 /// What is read at once, in the middle of a long body.
 const READ: usize = 128 * 1024;
 /// Room for the head of an answer and a small object.
@@ -109,20 +111,20 @@ impl Fetcher {
         message: &[u8],
         patience: Duration,
     ) -> Result<Response<Download>, UpstreamError> {
-        while let Some(mut connection) = self.0.shelf.take() {
-            if !connection.link.is_quiet() {
+        while let Some(mut lent) = self.0.shelf.take() {
+            if !lent.connection.link.is_quiet() {
                 continue;
             }
-            match connection.ask(message, patience).await {
-                Ok(head) => return Ok(self.response(method, head, connection)),
+            match lent.connection.ask(message, patience).await {
+                Ok(head) => return Ok(self.response(method, head, lent, patience)),
                 Err(Failed::Unanswered) => {}
                 Err(Failed::Other(error)) => return Err(error),
             }
         }
         // Rare, and large.
-        let mut connection = Box::pin(self.connect()).await?;
-        match connection.ask(message, patience).await {
-            Ok(head) => Ok(self.response(method, head, connection)),
+        let mut lent = Lent::new(Box::pin(self.connect()).await?);
+        match lent.connection.ask(message, patience).await {
+            Ok(head) => Ok(self.response(method, head, lent, patience)),
             Err(Failed::Unanswered) => Err(UpstreamError::BrokenOff),
             Err(Failed::Other(error)) => Err(error),
         }
@@ -134,16 +136,16 @@ impl Fetcher {
         Ok(Connection { link, deadline: Deadline::default() })
     }
 
-    fn response(&self, method: Method, head: Head, connection: Connection) -> Response<Download> {
+    fn response(&self, method: Method, head: Head, lent: Lent<Connection>, patience: Duration) -> Response<Download> {
         let Head { status, headers, rest, after } = head;
         let rest = match method {
             Method::Head => Rest::Length(0),
             Method::Delete | Method::Get | Method::Options | Method::Post | Method::Put => rest,
         };
         let home = self.0.clone();
-        let mut fetched = Fetched { rest, after, connection: Some(connection), home };
+        let mut fetched = Fetched { rest, after, lent: Some(lent), home };
         fetched.end_if_over();
-        let mut response = Response::new(Download::fetched(fetched));
+        let mut response = Response::new(Download::fetched(fetched, patience));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
@@ -308,14 +310,14 @@ pub(super) struct Fetched {
     rest: Rest,
     after: After,
     /// Until the end was read.
-    connection: Option<Connection>,
+    lent: Option<Lent<Connection>>,
     home: Arc<Door<Connection>>,
 }
 
 impl Fetched {
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         loop {
-            let Some(connection) = &mut self.connection else { return Poll::Ready(None) };
+            let Some(Lent { connection, .. }) = &mut self.lent else { return Poll::Ready(None) };
             match self.rest.take(&mut connection.link.input) {
                 Ok(Taken::Data(bytes)) => {
                     self.end_if_over();
@@ -334,7 +336,7 @@ impl Fetched {
             match (ready!(read.poll(cx)), &self.rest) {
                 (Ok(1..), _) => {}
                 (Ok(0), Rest::UntilClose) => {
-                    self.connection = None;
+                    self.lent = None;
                     return Poll::Ready(None);
                 }
                 (Ok(0) | Err(_), _) => return self.fail(UpstreamError::BrokenOff),
@@ -343,7 +345,7 @@ impl Fetched {
     }
 
     pub fn is_over(&self) -> bool {
-        self.connection.is_none()
+        self.lent.is_none()
     }
 
     /// The bytes still to come, where the upstream said how many.
@@ -361,15 +363,15 @@ impl Fetched {
     }
 
     fn go_home(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
+        let Some(lent) = self.lent.take() else { return };
         // Bytes after the answer are nobody's.
-        if self.after == After::Reuse && connection.link.input.is_empty() {
-            self.home.shelf.keep(connection);
+        if self.after == After::Reuse && lent.connection.link.input.is_empty() {
+            self.home.shelf.keep(lent);
         }
     }
 
     fn fail(&mut self, error: UpstreamError) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
-        self.connection = None;
+        self.lent = None;
         Poll::Ready(Some(Err(error)))
     }
 }

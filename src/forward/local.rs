@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
-use http_body_util::{BodyExt, Limited};
 
 use super::answer::{self, Answer, AnswerBody, Done, UpstreamRefusal};
 use super::region::location;
@@ -43,6 +42,7 @@ impl Upstream {
                     code: code.to_owned(),
                     message: message.to_owned(),
                     headers: HeaderMap::new(),
+                    details: Vec::new(),
                 }))
             }
             LocalAnswer::Unconfigured(Unconfigured::Removed) => Ok(removed()),
@@ -56,7 +56,7 @@ impl Upstream {
         let rendered = Rendered { method: Method::Head, path, query: String::new(), headers: Vec::new(), content };
         let (parts, body) = self.exchange(rendered, None, now).await?.into_parts();
         // Read to its end, so that the connection can be used again.
-        drop(Limited::new(body, LONGEST_HEAD).collect().await);
+        drop(body.whole(LONGEST_HEAD, self.document_patience()).await);
         if parts.status.is_success() {
             return Ok(None);
         }

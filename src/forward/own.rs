@@ -1,9 +1,10 @@
 //! The gate's own files at the upstream: what it keeps in a bucket there, apart from anybody's request.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use thiserror::Error;
 
 use super::xml::{self, DECLARATION, NAMESPACE};
@@ -197,9 +198,11 @@ fn path(bucket: &BucketName, key: Option<&ObjectKey>) -> String {
     }
 }
 
+/// How long a file of a trail may take to come back, however steadily it comes.
+const LONGEST_READ: Duration = Duration::from_secs(300);
+
 async fn whole(response: Response<Download>, limit: usize) -> Result<Bytes, OwnError> {
-    let body = Limited::new(response.into_body(), limit).collect().await;
-    Ok(body.map_err(|_| UpstreamError::BrokenOff)?.to_bytes())
+    Ok(response.into_body().whole(limit, LONGEST_READ).await?)
 }
 
 async fn refusal(response: Response<Download>, bucket: &BucketName) -> OwnError {

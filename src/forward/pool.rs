@@ -9,7 +9,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Download;
-use super::shelf::Shelf;
+use super::fetch::MOST_HEADERS;
+use super::shelf::{Lent, Shelf};
 use super::{Upload, UpstreamError, answer};
 use crate::wire::{DialError, Dialler, Stream};
 
@@ -35,20 +36,24 @@ impl Pool {
     ///
     /// A request goes out a second time only if not a byte of it was written: the upstream had
     /// closed the idle connection. Nothing else is ever repeated.
-    pub async fn send(&self, mut request: Request<Upload>) -> Result<Response<Download>, UpstreamError> {
+    pub async fn send(
+        &self,
+        mut request: Request<Upload>,
+        patience: Duration,
+    ) -> Result<Response<Download>, UpstreamError> {
         loop {
-            let (mut sender, fresh) = match self.0.shelf.take() {
-                Some(mut sender) => match sender.ready().await {
-                    Ok(()) => (sender, Fresh::No),
+            let (mut lent, fresh) = match self.0.shelf.take() {
+                Some(mut lent) => match lent.connection.ready().await {
+                    Ok(()) => (lent, Fresh::No),
                     Err(_) => continue,
                 },
-                None => (Box::pin(self.connect()).await?, Fresh::Yes),
+                None => (Lent::new(Box::pin(self.connect()).await?), Fresh::Yes),
             };
-            match sender.try_send_request(request).await {
+            match lent.connection.try_send_request(request).await {
                 Ok(response) => {
                     let (mut parts, body) = response.into_parts();
                     parts.headers = answer::allowed(&parts.headers);
-                    let body = Download::streamed(body, sender, self.0.clone());
+                    let body = Download::streamed(body, lent, self.0.clone(), patience);
                     return Ok(Response::from_parts(parts, body));
                 }
                 Err(mut failed) => match (failed.take_message(), fresh) {
@@ -62,7 +67,11 @@ impl Pool {
 
     async fn connect(&self) -> Result<SendRequest<Upload>, UpstreamError> {
         let stream = connect(&self.0.dialler, self.0.connect_timeout).await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(UpstreamError::of)?;
+        let (sender, connection) = http1::Builder::new()
+            .max_headers(MOST_HEADERS)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(UpstreamError::of)?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "upstream connection ended");

@@ -1,7 +1,8 @@
 //! Documents that some stores write otherwise than S3 does, so that typed clients cannot read them.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
 
 use super::answer::{Answer, AnswerBody, Done, write_rooted};
 use super::xml::DECLARATION;
@@ -29,7 +30,7 @@ pub(super) enum Repaired {
 }
 
 /// Reads an answer whose document may need repair; others pass as they are.
-pub(super) async fn repaired(action: Action, answer: Answer) -> Result<Repaired, UpstreamError> {
+pub(super) async fn repaired(action: Action, answer: Answer, within: Duration) -> Result<Repaired, UpstreamError> {
     let Some((_, root)) = ROOTS.iter().find(|(repaired, _)| *repaired == action) else {
         return Ok(Repaired::Answer(answer));
     };
@@ -39,8 +40,7 @@ pub(super) async fn repaired(action: Action, answer: Answer) -> Result<Repaired,
         }
         answer @ (Answer::Done(_) | Answer::Refused(_)) => return Ok(Repaired::Answer(answer)),
     };
-    let bytes = Limited::new(download, LONGEST_DOCUMENT).collect().await;
-    let bytes = bytes.map_err(|_| UpstreamError::BrokenOff)?.to_bytes();
+    let bytes = download.whole(LONGEST_DOCUMENT, within).await?;
     let node = Node::parse(&bytes).ok_or(UpstreamError::Unreadable)?;
     let is_nothing = action == Action::GetBucketReplication && !node.children.iter().any(|child| child.name == "Rule");
     if node.name == *root {

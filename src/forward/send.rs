@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
@@ -157,8 +157,8 @@ impl Upstream {
         let rendered =
             render(placed.as_ref().unwrap_or_else(|| permit.request())).map_err(|_| UpstreamError::Unwritable)?;
         let response = self.exchange(rendered, payload, now).await?;
-        let answer = answer::read(&permit, response).await?;
-        match (repaired(permit.request().action, answer).await?, instead) {
+        let answer = answer::read(&permit, response, self.document_patience()).await?;
+        match (repaired(permit.request().action, answer, self.document_patience()).await?, instead) {
             (Repaired::Nothing(_), Some(instead)) => self.answer_here(&permit, instead, now).await,
             (Repaired::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {
                 self.answer_here(&permit, instead, now).await
@@ -216,8 +216,7 @@ impl Upstream {
         };
         let response = self.exchange(rendered, None, now).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST_STATE).collect().await;
-        let body = body.map_err(|_| UpstreamError::BrokenOff)?.to_bytes();
+        let body = response.into_body().whole(LONGEST_STATE, self.document_patience()).await?;
         match status {
             StatusCode::OK => Node::parse(&body).map(Configuration::Is).ok_or(UpstreamError::Unreadable),
             StatusCode::NOT_FOUND => {
@@ -228,6 +227,11 @@ impl Upstream {
             StatusCode::NOT_IMPLEMENTED => Ok(Configuration::None),
             _ => Err(UpstreamError::Unreadable),
         }
+    }
+
+    /// How long the documents of an answer may take in all.
+    pub(super) fn document_patience(&self) -> Duration {
+        self.patience.response * 2
     }
 
     /// Where requests are signed for.
@@ -267,7 +271,7 @@ impl Upstream {
     ) -> Result<Response<Download>, UpstreamError> {
         let progress = Arc::new(AtomicU64::new(0));
         let request = self.signed(rendered, payload, &progress, now)?;
-        let mut sending = std::pin::pin!(self.pool.send(request));
+        let mut sending = std::pin::pin!(self.pool.send(request, self.patience.response));
         let mut seen = 0;
         // The clock runs from the last byte that went out, however long the upload takes.
         loop {

@@ -8,6 +8,7 @@
 )]
 
 mod added;
+mod answers;
 mod batch;
 mod bodies;
 mod calls;

@@ -273,8 +273,13 @@ fn only_certainty_counts_as_an_answer() {
         [(301, "unknown"), (400, "no"), (409, "no"), (499, "no"), (500, "unknown"), (503, "unknown")]
     {
         let status = http::StatusCode::from_u16(status).expect("a status");
-        let refusal =
-            UpstreamRefusal { status, code: String::new(), message: String::new(), headers: HeaderMap::new() };
+        let refusal = UpstreamRefusal {
+            status,
+            code: String::new(),
+            message: String::new(),
+            headers: HeaderMap::new(),
+            details: Vec::new(),
+        };
         let said = match Agreed::of(&Ok(Answer::Refused(refusal))) {
             Agreed::No => "no",
             Agreed::Unknown => "unknown",

@@ -19,7 +19,9 @@ use portcullis::serve::{self, Running};
 pub use client::{Reply, exchange, open, read};
 pub use device::Device;
 pub use journal::{Entry, Event, events_in, outcomes_on_disk};
-pub use recorder::{Content, KEY_ID as UPSTREAM_KEY_ID, Manner, Recorder, SECRET as UPSTREAM_SECRET, Seen, upload_id};
+pub use recorder::{
+    Content, KEY_ID as UPSTREAM_KEY_ID, Manner, Recorder, SECRET as UPSTREAM_SECRET, STALLED, Seen, upload_id,
+};
 pub use signer::{Ask, Keys, Payload};
 
 /// A gate that serves.

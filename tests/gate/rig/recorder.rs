@@ -16,6 +16,10 @@ use tokio::sync::watch;
 pub const KEY_ID: &str = "UPSTREAMKEY0000000000";
 pub const SECRET: &str = "upstream-secret";
 
+/// The beginning of an answer whose end never comes.
+pub const STALLED: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: 500\r\n\r\n<?xml version=\"1.0\"?>";
+
 /// The id of the upload with this number, as stores of this kind give ids out.
 pub fn upload_id(profile: UpstreamProfile, number: usize) -> String {
     match profile {
@@ -67,6 +71,8 @@ pub enum Manner {
     /// Not before it is told otherwise.
     Hold,
     Refuse(u16, &'static str),
+    /// Sends the head of an answer, and then nothing.
+    StallAfterHead,
 }
 
 type Arrival = Box<dyn Fn(&Seen) + Send + Sync>;
@@ -218,6 +224,11 @@ impl Recorder {
         self.shared.reads.lock().expect("sound").insert(line.to_owned(), reply(status, &[], document));
     }
 
+    /// What is sent as the answer to a read from now on, as it stands.
+    pub fn answer_read_as_it_stands(&self, line: &str, bytes: &str) {
+        self.shared.reads.lock().expect("sound").insert(line.to_owned(), bytes.as_bytes().to_vec());
+    }
+
     /// Takes requests, and answers none.
     pub fn fall_silent(&self) {
         self.shared.silent.store(true, Ordering::SeqCst);
@@ -272,6 +283,7 @@ impl Shared {
                     reply(status, &[], "<html>a hop in between</html>")
                 }
                 Manner::Refuse(status, code) => reply(status, &[], &error(code)),
+                Manner::StallAfterHead => STALLED.as_bytes().to_vec(),
             };
             if stream.write_all(&answer).await.is_err() {
                 return;
