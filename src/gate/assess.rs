@@ -262,7 +262,7 @@ fn unsettled_before(document: VersioningChange, bucket: BucketState) -> Option<T
         (MfaDelete::Disabled | MfaDelete::NeverSet, MfaDeleteChange::Enable, _) => bucket.unsettled.latest(),
         // What would have added a version replaces one where versioning is suspended.
         (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Suspended) => {
-            bucket.unsettled.versions
+            bucket.unsettled.written()
         }
         // Whoever ends the protection asks for none.
         (_, MfaDeleteChange::Disable, _)

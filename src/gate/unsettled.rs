@@ -6,6 +6,8 @@ use crate::operation::{Hazard, VersioningStatus};
 /// What a request would change of what others are judged by, were it carried out late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LateEffect {
+    /// An upload of unknown origin is completed, perhaps as the null version.
+    Completion,
     /// The bucket itself, or its rules, policies and grants.
     Configuration,
     /// Versioning is suspended.
@@ -17,6 +19,7 @@ pub enum LateEffect {
 /// Until when the upstream may carry out requests to a bucket that it did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Unsettled {
+    pub completions: Option<Timestamp>,
     pub configuration: Option<Timestamp>,
     pub suspension: Option<Timestamp>,
     pub versions: Option<Timestamp>,
@@ -24,7 +27,7 @@ pub struct Unsettled {
 
 impl LateEffect {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Configuration, Self::Suspension, Self::Versions];
+    pub const ALL: [Self; 4] = [Self::Completion, Self::Configuration, Self::Suspension, Self::Versions];
 
     /// The effect of a request of this hazard; none where it does not matter when it is carried out.
     pub fn of(hazard: Hazard) -> Option<Self> {
@@ -48,7 +51,7 @@ impl LateEffect {
 
 impl Unsettled {
     /// Everything was answered.
-    pub const NOTHING: Self = Self { configuration: None, suspension: None, versions: None };
+    pub const NOTHING: Self = Self { completions: None, configuration: None, suspension: None, versions: None };
 
     /// One effect that may come until then.
     pub fn until(effect: LateEffect, until: Timestamp) -> Self {
@@ -64,13 +67,19 @@ impl Unsettled {
 
     /// Until when anything may come.
     pub fn latest(self) -> Option<Timestamp> {
-        self.configuration.max(self.suspension).max(self.versions)
+        self.configuration.max(self.suspension).max(self.written())
+    }
+
+    /// Until when versions may be written or removed.
+    pub fn written(self) -> Option<Timestamp> {
+        self.completions.max(self.versions)
     }
 
     /// What may come after this moment.
     pub fn after(self, now: Timestamp) -> Self {
         let later = |until: Option<Timestamp>| until.filter(|until| *until > now);
         Self {
+            completions: later(self.completions),
             configuration: later(self.configuration),
             suspension: later(self.suspension),
             versions: later(self.versions),
@@ -80,6 +89,7 @@ impl Unsettled {
     /// Both, each effect until the later time.
     pub fn joined(self, other: Self) -> Self {
         Self {
+            completions: self.completions.max(other.completions),
             configuration: self.configuration.max(other.configuration),
             suspension: self.suspension.max(other.suspension),
             versions: self.versions.max(other.versions),
@@ -88,6 +98,7 @@ impl Unsettled {
 
     fn place(&mut self, effect: LateEffect) -> &mut Option<Timestamp> {
         match effect {
+            LateEffect::Completion => &mut self.completions,
             LateEffect::Configuration => &mut self.configuration,
             LateEffect::Suspension => &mut self.suspension,
             LateEffect::Versions => &mut self.versions,

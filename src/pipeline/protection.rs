@@ -118,7 +118,7 @@ impl Protection {
         match request.hazard {
             Hazard::ReplacesNullVersion if protected && self.profile == Profile::Strict => {
                 state.versioning = Box::pin(self.versioning(bucket, state.unsettled, now)).await?;
-                (state.completion, sole) = Box::pin(self.completion(request, bucket, now)).await?;
+                (state.completion, sole) = Box::pin(self.completion(request, bucket, state.unsettled, now)).await?;
             }
             Hazard::OpensUpload if protected && self.profile == Profile::Strict => {
                 opening = Box::pin(self.opening(request, bucket, caller, state.unsettled, now)).await?;

@@ -74,6 +74,8 @@ fn late_effect(subject: &Subject) -> Option<LateEffect> {
     let row = rows.into_iter().find(|row| row.event == subject.event_name)?;
     match (row.harm, row.action, subject.status.as_deref()) {
         (Harm::Always(hazard), _, _) => LateEffect::of(hazard),
+        // Nobody knows any more what the upload was opened as.
+        (_, Action::CompleteMultipartUpload, _) => Some(LateEffect::Completion),
         (Harm::Deletes | Harm::DeletesMany | Harm::Replaces, _, _) => Some(LateEffect::Versions),
         (Harm::AsDocument, Action::PutBucketVersioning, Some("Enabled")) => None,
         (Harm::AsDocument, Action::PutBucketVersioning, _) => Some(LateEffect::Suspension),

@@ -54,7 +54,7 @@ pub use records::{Account, BucketRecord, SigningKey, TrailHead, User};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
 pub use trails::MOST_TRAILS;
-pub use unsettled::{LATEST, UnderWay};
+pub use unsettled::UnderWay;
 pub use uploads::{OpenedUpload, UploadMark};
 pub use writer::StateJournal;
 

@@ -17,7 +17,7 @@ use crate::names::BucketName;
 
 /// A store refuses what was signed more than fifteen minutes ago, so that what it has not begun by then it never begins;
 /// what it has begun gets five more.
-pub const LATEST: Duration = Duration::from_secs(20 * 60);
+const LATEST: Duration = Duration::from_secs(20 * 60);
 
 /// How much longer it is recorded, so that a store that fails for a while is recorded once a minute, not with each request.
 const SLACK: Duration = Duration::from_secs(60);
@@ -49,6 +49,7 @@ pub struct UnderWay {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UnsettledJson {
+    completions: Option<i64>,
     configuration: Option<i64>,
     suspension: Option<i64>,
     versions: Option<i64>,
@@ -199,6 +200,7 @@ impl UnsettledJson {
     pub fn of(unsettled: Unsettled) -> Self {
         let millis = |until: Option<Timestamp>| until.map(Timestamp::millis);
         Self {
+            completions: millis(unsettled.completions),
             configuration: millis(unsettled.configuration),
             suspension: millis(unsettled.suspension),
             versions: millis(unsettled.versions),
@@ -209,6 +211,7 @@ impl UnsettledJson {
     pub fn unsettled(self) -> Unsettled {
         let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
         Unsettled {
+            completions: time(self.completions),
             configuration: time(self.configuration),
             suspension: time(self.suspension),
             versions: time(self.versions),

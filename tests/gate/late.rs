@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::calls::call;
 use crate::recovery::died_while;
-use crate::rig::{Ask, Keys, Manner, Reply, Rig, exchange, open, wait_for};
+use crate::rig::{Ask, Keys, Manner, Reply, Rig, exchange, open, upload_id, wait_for};
 
 const PROTECTED: &str =
     "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
@@ -65,12 +65,13 @@ async fn a_bucket_is_not_protected_while_the_store_may_carry_out_what_was_free_b
 
 #[tokio::test]
 async fn what_certainly_was_not_done_and_what_does_no_harm_late_keeps_no_bucket_from_being_protected() {
+    let upload = upload_id(UpstreamProfile::Minio, 1);
     for (manner, ask) in [
         (Manner::Refuse(403, "AccessDenied"), Ask::new("PUT /vault/k").body("content")),
         (Manner::Refuse(501, "NotImplemented"), Ask::new("PUT /vault?policy").body(POLICY)),
         (Manner::BreakOff, Ask::new("POST /vault/k?uploads")),
-        (Manner::BreakOff, Ask::new("PUT /vault/k?partNumber=1&uploadId=u1").body("part")),
-        (Manner::BreakOff, Ask::new("DELETE /vault/k?uploadId=u1")),
+        (Manner::BreakOff, Ask::new(&format!("PUT /vault/k?partNumber=1&uploadId={upload}")).body("part")),
+        (Manner::BreakOff, Ask::new(&format!("DELETE /vault/k?uploadId={upload}"))),
         (Manner::BreakOff, Ask::new("DELETE /vault?lifecycle")),
         (Manner::BreakOff, Ask::new("PUT /vault?versioning").document(ENABLED)),
         (Manner::BreakOff, Ask::new("PUT /other/k").body("content")),
@@ -79,6 +80,7 @@ async fn what_certainly_was_not_done_and_what_does_no_harm_late_keeps_no_bucket_
         let mallory = rig.user("mallory").await;
         rig.upstream.answer(manner);
         assert!(send(&rig, &mallory, &ask).await.status >= 400, "{manner:?} {ask:?}");
+        assert_eq!(rig.upstream.mutations().len(), 1, "{ask:?} reached the store");
         rig.upstream.answer(Manner::Answer);
         let reply = set(&rig, PROTECTED).await;
         assert_eq!(reply.status, 200, "{manner:?} {ask:?}: {reply:?}");
@@ -132,6 +134,33 @@ async fn a_suspension_that_was_not_answered_counts_as_one_until_it_shows_or_cann
         rig.upstream.give_up();
         assert_eq!(send(&rig, &mallory, &put()).await.status, 200, "shows: {shows}");
     }
+}
+
+#[tokio::test]
+async fn an_old_upload_is_not_completed_where_another_may_still_be() {
+    let parts =
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";
+    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let mallory = rig.user("mallory").await;
+    for _ in 0..2 {
+        assert_eq!(send(&rig, &mallory, &Ask::new("POST /vault/new?uploads")).await.status, 200);
+    }
+    rig.protect("vault").await;
+    assert_eq!(send(&rig, &mallory, &Ask::new("POST /vault/new?uploads")).await.status, 200);
+    let completing = |number| {
+        let upload = upload_id(UpstreamProfile::Minio, number);
+        Ask::new(&format!("POST /vault/new?uploadId={upload}")).document(parts)
+    };
+    rig.upstream.answer(Manner::BreakOffBefore);
+    assert_eq!(send(&rig, &mallory, &completing(1)).await.status, 503);
+    rig.upstream.answer(Manner::Answer);
+    assert_eq!(send(&rig, &mallory, &completing(2)).await.status, 403);
+    let rig = rig.restart(|_| {}).await;
+    assert_eq!(send(&rig, &mallory, &completing(2)).await.status, 403, "after a restart");
+    assert_eq!(send(&rig, &mallory, &completing(3)).await.status, 200, "opened in the protected bucket");
+    rig.upstream.act_late();
+    assert_eq!(send(&rig, &mallory, &completing(2)).await.status, 403);
+    assert_eq!(rig.upstream.lost(), [""; 0]);
 }
 
 #[tokio::test]
@@ -250,7 +279,8 @@ fn whatever_a_store_carries_out_late_loses_no_version_of_a_protected_bucket() {
                     Step::Complete(path, upload) => {
                         let parts = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>\
                             </CompleteMultipartUpload>";
-                        let ask = Ask::new(&format!("POST {path}?uploadId=u{upload}")).document(parts);
+                        let upload = upload_id(UpstreamProfile::Minio, *upload);
+                        let ask = Ask::new(&format!("POST {path}?uploadId={upload}")).document(parts);
                         drop(send(&rig, &mallory, &ask).await);
                     }
                     Step::Delete(path) => drop(send(&rig, &mallory, &Ask::new(&format!("DELETE {path}"))).await),

@@ -140,6 +140,25 @@ async fn of_two_uploads_of_unknown_origin_one_is_completed_at_a_time() {
 }
 
 #[tokio::test]
+async fn uploads_of_unknown_origin_are_in_nobodys_way() {
+    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let (alice, mallory) = (rig.user("alice").await, rig.user("mallory").await);
+    let old = opened(&rig, &mallory, "/vault/new").await;
+    rig.protect("vault").await;
+    let honest = opened(&rig, &alice, "/vault/new").await;
+    rig.upstream.answer(Manner::Hold);
+    let unknown = completing("/vault/new", &old).signed(&mallory, rig.now());
+    let mut unknown = open(rig.address, &unknown).await;
+    wait_for("the completion", || (rig.upstream.mutations().len() == 2).then_some(())).await;
+    let honest = completing("/vault/new", &honest).signed(&alice, rig.now());
+    let mut honest = open(rig.address, &honest).await;
+    wait_for("the other beside it", || (rig.upstream.mutations().len() == 3).then_some(())).await;
+    rig.upstream.answer(Manner::Answer);
+    assert_eq!((read(&mut unknown).await.status, read(&mut honest).await.status), (200, 200));
+    assert_eq!(rig.upstream.lost(), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_the_store_cannot_say_of_the_null_version_keeps_it_from_being_replaced() {
     let (rig, mallory) = with_null_version(UpstreamProfile::Minio).await;
     let upload = opened(&rig, &mallory, "/vault/k").await;

@@ -9,7 +9,7 @@ use crate::forward::{Answer, DeletedObject};
 use crate::gate::{LateEffect, MfaDelete, StateChange, Versioning};
 use crate::names::BucketName;
 use crate::operation::Request;
-use crate::store::{LATEST, UnderWay};
+use crate::store::UnderWay;
 
 /// Whether the upstream did what it was asked.
 #[derive(Clone, Copy)]
@@ -54,7 +54,11 @@ impl Protection {
             (StateChange::EnableMfaDelete, None) => return Err(Failure::Internal),
             (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget | StateChange::None, _) => {}
         }
-        if let (Some(bucket), Some(effect)) = (&request.bucket, LateEffect::of(request.hazard)) {
+        let effect = match held.sole {
+            Some(_) => Some(LateEffect::Completion),
+            None => LateEffect::of(request.hazard),
+        };
+        if let (Some(bucket), Some(effect)) = (&request.bucket, effect) {
             held.under_way = Some(self.store.send(bucket, effect));
         }
         Ok(())
@@ -88,7 +92,6 @@ impl Protection {
 
     /// Notes what the upstream may still do, while the lease is held: whoever comes next must know of it.
     async fn settle(&self, bucket: &BucketName, held: &mut Held, agreed: Agreed, now: Timestamp) {
-        let sole = held.sole.take();
         let Some(under_way) = held.under_way.take() else { return };
         let open = match agreed {
             Agreed::No | Agreed::Yes => false,
@@ -98,9 +101,6 @@ impl Protection {
         };
         if let (true, Some(effect)) = (open, under_way.effect()) {
             self.store.note_unanswered(bucket, effect, now).await;
-            if let Some(sole) = sole {
-                sole.stays_until(now, now.plus(LATEST));
-            }
         }
         under_way.end();
     }

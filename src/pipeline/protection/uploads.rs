@@ -3,10 +3,10 @@
 //! MinIO settles the version id of an object when its upload is opened. One that was opened before the bucket kept every
 //! version replaces the null version of its key whenever it is completed. No list of open uploads tells: MinIO lists a
 //! bucket's from the memory of one process. So an upload of a protected bucket is free to complete if the gate saw it opened
-//! while versioning was enabled, or if its key has no null version; any other needs a code.
+//! while versioning was enabled, which the state remembers, or if its key has no null version; any other needs a code.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Held, Protection, unknown};
 use crate::authenticate::Principal;
@@ -27,7 +27,7 @@ pub enum UploadVersions {
     SettledAtCreate,
 }
 
-/// An upload that is being opened and is to be remembered, since its key has a null version.
+/// An upload that is being opened while its bucket keeps every version.
 #[derive(Debug)]
 pub(super) struct Opening {
     bucket: BucketName,
@@ -35,22 +35,15 @@ pub(super) struct Opening {
     holder: Principal,
 }
 
-/// The keys to which uploads of unknown origin are being completed, or may still be.
+/// The keys to which uploads of unknown origin are being completed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct CompletingKeys(Arc<Mutex<HashMap<(BucketName, ObjectKey), Completing>>>);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Completing {
-    /// The upstream did not answer, and may do it until then.
-    Until(Timestamp),
-    UnderWay,
-}
+pub(super) struct CompletingKeys(Arc<Mutex<HashSet<(BucketName, ObjectKey)>>>);
 
 /// The one completion of an upload of unknown origin that is under way for a key.
 #[derive(Debug)]
 pub(super) struct SoleCompletion {
     keys: CompletingKeys,
-    place: Option<(BucketName, ObjectKey)>,
+    place: (BucketName, ObjectKey),
 }
 
 impl Protection {
@@ -59,6 +52,7 @@ impl Protection {
         &self,
         request: &Request,
         bucket: &BucketName,
+        unsettled: Unsettled,
         now: Timestamp,
     ) -> Result<(Completion, Option<SoleCompletion>), Failure> {
         let (Action::CompleteMultipartUpload, UploadVersions::SettledAtCreate, Some(key)) =
@@ -70,12 +64,11 @@ impl Protection {
         if id.is_some_and(|(_, id)| self.store.knows_upload(UploadMark::of(bucket, key, id))) {
             return Ok((Completion::AddsVersion, None));
         }
-        // Of two at once the first would make the null version that the second replaces.
-        let sole = match self.completing.enter(bucket, key, now) {
-            Ok(sole) => sole,
-            Err(Completing::UnderWay) => return Err(Failure::Busy),
-            Err(Completing::Until(_)) => return Ok((Completion::MayReplaceNull, None)),
-        };
+        // Of two at once the first would make the null version that the second replaces; so would one that comes late.
+        let sole = self.completing.enter(bucket, key).ok_or(Failure::Busy)?;
+        if unsettled.completions.is_some() {
+            return Ok((Completion::MayReplaceNull, Some(sole)));
+        }
         match self.null_version(bucket, key, now).await? {
             Presence::Absent => Ok((Completion::AddsVersion, Some(sole))),
             Presence::Marked | Presence::There { .. } => Ok((Completion::MayReplaceNull, Some(sole))),
@@ -93,18 +86,14 @@ impl Protection {
     ) -> Result<Option<Opening>, Failure> {
         let (UploadVersions::SettledAtCreate, Some(key)) = (self.uploads, &request.key) else { return Ok(None) };
         match Box::pin(self.versioning(bucket, unsettled, now)).await? {
-            Versioning::Enabled => {}
+            Versioning::Enabled => {
+                Ok(Some(Opening { bucket: bucket.clone(), key: key.clone(), holder: holder.clone() }))
+            }
             Versioning::EnabledWithExclusions
             | Versioning::Never
             | Versioning::NoBucket
             | Versioning::Suspended
-            | Versioning::Unread => return Ok(None),
-        }
-        match self.null_version(bucket, key, now).await? {
-            Presence::Absent => Ok(None),
-            Presence::Marked | Presence::There { .. } => {
-                Ok(Some(Opening { bucket: bucket.clone(), key: key.clone(), holder: holder.clone() }))
-            }
+            | Versioning::Unread => Ok(None),
         }
     }
 
@@ -114,7 +103,7 @@ impl Protection {
         let Some(id) = done.upload_id() else { return };
         let remembered = self.store.remember_upload(UploadMark::of(bucket, key, &id), holder.clone(), now).await;
         if let Err(error) = remembered {
-            tracing::warn!(%bucket, %error, "an upload cannot be remembered, so completing it will need a code");
+            tracing::warn!(%bucket, %error, "an upload cannot be remembered, so completing it may need a code");
         }
     }
 
@@ -126,40 +115,15 @@ impl Protection {
 }
 
 impl CompletingKeys {
-    fn enter(&self, bucket: &BucketName, key: &ObjectKey, now: Timestamp) -> Result<SoleCompletion, Completing> {
+    fn enter(&self, bucket: &BucketName, key: &ObjectKey) -> Option<SoleCompletion> {
         let place = (bucket.clone(), key.clone());
-        let mut keys = self.lock();
-        match keys.get(&place) {
-            Some(Completing::Until(until)) if *until <= now => {}
-            Some(completing) => return Err(*completing),
-            None => {}
-        }
-        keys.insert(place.clone(), Completing::UnderWay);
-        Ok(SoleCompletion { keys: self.clone(), place: Some(place) })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<(BucketName, ObjectKey), Completing>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl SoleCompletion {
-    /// Keeps others from the key until then, since the upstream may still complete this one.
-    pub fn stays_until(mut self, now: Timestamp, until: Timestamp) {
-        let Some(place) = self.place.take() else { return };
-        let mut keys = self.keys.lock();
-        keys.retain(|_, completing| match completing {
-            Completing::Until(until) => *until > now,
-            Completing::UnderWay => true,
-        });
-        keys.insert(place, Completing::Until(until));
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(place.clone()).then(|| SoleCompletion { keys: self.clone(), place })
     }
 }
 
 impl Drop for SoleCompletion {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            self.keys.lock().remove(&place);
-        }
+        self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
     }
 }
