@@ -122,7 +122,7 @@ impl Head {
         if headers.iter().any(|(name, value)| name == header::CONNECTION && removes_a_header(value, &headers)) {
             return Err(Malformed::Connection);
         }
-        let host = headers.value("host").filter(|host| !host.is_empty()).ok_or(Malformed::Host)?.to_owned();
+        let host = headers.value("host").filter(|host| is_host(host)).ok_or(Malformed::Host)?.to_owned();
         Ok(Self {
             method,
             path: parts.uri.path().to_owned(),
@@ -173,11 +173,15 @@ pub struct Headers(Vec<(HeaderName, HeaderValue)>);
 impl Headers {
     /// Takes headers none of which, but the ignored ones, is repeated or unreadable.
     pub fn read(map: &HeaderMap) -> Result<Self, Malformed> {
-        let mut taken: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(map.len());
-        for (name, value) in map {
-            if taken.iter().any(|(seen, _)| seen == name) && !is_ignored(name) {
+        // Only where there are more values than names, so that the work stays in proportion to the head's length.
+        if map.len() > map.keys().len() {
+            let repeated = |name: &&HeaderName| map.get_all(*name).iter().nth(1).is_some() && !is_ignored(name);
+            if let Some(name) = map.keys().find(repeated) {
                 return Err(if name == header::HOST { Malformed::Host } else { Malformed::HeaderRepeated });
             }
+        }
+        let mut taken: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(map.len());
+        for (name, value) in map {
             // Metadata may hold UTF-8 as some SDKs send it; what decides anything may not.
             if value.to_str().is_err() && decides(name) && !is_ignored(name) {
                 return Err(Malformed::HeaderValue);
@@ -216,6 +220,21 @@ fn removes_a_header(connection: &HeaderValue, headers: &Headers) -> bool {
         let present = headers.iter().any(|(name, _)| name.as_str().as_bytes() == token && !is_ignored(name));
         token.starts_with(b"x-amz-") || present
     })
+}
+
+/// A name or an address, perhaps with a port. The host may name the bucket, so it has one reading: no empty label, but
+/// for the final dot of a full name, and no second port.
+fn is_host(text: &str) -> bool {
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(address) = text.strip_prefix('[') {
+        let Some((address, port)) = address.split_once(']') else { return false };
+        let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.' | b'%');
+        return address.bytes().all(is_part) && (port.is_empty() || port.strip_prefix(':').is_some_and(digits));
+    }
+    let (name, port) = text.split_once(':').unwrap_or((text, ""));
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let mut labels = name.strip_suffix('.').unwrap_or(name).split('.');
+    digits(port) && labels.all(|label| !label.is_empty() && label.bytes().all(is_part))
 }
 
 fn is_ignored(name: &HeaderName) -> bool {
@@ -280,6 +299,36 @@ mod tests {
         }
         let twice = [("host", "a"), ("connection", "close"), ("connection", "x-amz-mfa")];
         assert_eq!(read("GET", "/b/k", &twice).err(), Some(Malformed::Connection));
+    }
+
+    #[test]
+    fn a_host_has_one_reading() {
+        let with = |host| read("GET", "/b/k", &[("host", host)]).err();
+        for host in ["a", "a:9000", "a:", "vault.s3.example.org.", "my_gate:80", "127.0.0.1:1", "[::1]:9000", "[::1]"] {
+            assert_eq!(with(host), None, "{host}");
+        }
+        let unclear = [
+            "",
+            ".",
+            "a..",
+            ".s3.example.org",
+            "vault..s3.example.org",
+            "a:80:80",
+            "a:b",
+            "a b",
+            "u@a",
+            "a/b",
+            "a,b",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "[::1]:x",
+            "a%2Eb",
+            "http://a",
+        ];
+        for host in unclear {
+            assert_eq!(with(host), Some(Malformed::Host), "{host}");
+        }
     }
 
     #[test]
