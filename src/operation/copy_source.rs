@@ -9,8 +9,8 @@ use crate::wire::percent_decode;
 const NAME: &str = "x-amz-copy-source";
 const TEXT: &str = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";
 
-const PERCENT: &str =
-    "This store cannot copy a part from a key with a percent sign. Copy the whole object to another key first.";
+const PERCENT: &str = "This store cannot copy a part from a key with a percent sign or `?versionId=` in it. Copy the \
+                       whole object to another key first.";
 
 /// Whether the store may decode the source of a copied part twice, as Ceph does: it then reads another object, or ends.
 fn decodes_twice(upstream: UpstreamKind) -> bool {
@@ -33,14 +33,16 @@ impl CopySource {
             None => None,
             Some(query) => {
                 let raw = query.strip_prefix("versionId=").ok_or_else(invalid)?;
-                Some(version(NAME, &percent_decode(raw).ok_or_else(invalid)?)?)
+                Some(version(NAME, &percent_decode(raw).ok_or_else(invalid)?, routing)?)
             }
         };
         // Some clients encode the slash between bucket and key as well, so decoding comes first.
         let decoded = percent_decode(path).ok_or_else(invalid)?;
         let path = decoded.strip_prefix('/').unwrap_or(&decoded);
         let (bucket, key) = path.split_once('/').ok_or_else(invalid)?;
-        if action == Action::UploadPartCopy && decodes_twice(routing.upstream) && key.contains('%') {
+        // Decoded once, `%3FversionId%3D` looks to it like the version of a shorter key.
+        let changes = key.contains('%') || key.contains("?versionId=");
+        if action == Action::UploadPartCopy && decodes_twice(routing.upstream) && changes {
             return Err(refused(PERCENT));
         }
         Ok(Self {

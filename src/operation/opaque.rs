@@ -4,10 +4,12 @@
 //! it into a path on its disk, so that a forged one names a part of another object. Each value is therefore sent only in
 //! the form in which this kind of store gives it out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
+use base64::{Engine as _, alphabet};
 
 use super::target::UpstreamKind;
+use crate::names::VersionId;
 
 /// The id of a multipart upload, as this kind of store gives it out; at most 1024 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,16 +69,19 @@ impl ContinuationToken {
     /// Takes a token that this kind of store may have given out.
     pub fn parse(text: &str, upstream: UpstreamKind) -> Option<Self> {
         let marker = || STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let is_marker = || marker().is_some_and(|marker| ListingMarker::parse(&marker, upstream).is_some());
         let legal = (1..=4096).contains(&text.len())
             && !text.contains('\0')
             && match upstream {
                 UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Embedded => true,
+                // A marker as it stands, a marker in base64, or what only its store can read.
                 UpstreamKind::Generic => {
-                    let decoded = marker().is_none_or(|marker| ListingMarker::parse(&marker, upstream).is_some());
-                    decoded && ListingMarker::parse(text, upstream).is_some()
+                    let cache = MINIO_CACHE.as_bytes();
+                    let hidden = decoded_as_go_does(text).windows(cache.len()).any(|part| part == cache);
+                    ListingMarker::parse(text, upstream).is_some() && (!hidden || is_marker())
                 }
                 // The marker in base64.
-                UpstreamKind::Minio => marker().is_some_and(|marker| ListingMarker::parse(&marker, upstream).is_some()),
+                UpstreamKind::Minio => is_marker(),
             };
         legal.then(|| Self(text.to_owned()))
     }
@@ -84,6 +89,26 @@ impl ContinuationToken {
     /// The token as it is sent.
     pub fn into_text(self) -> String {
         self.0
+    }
+}
+
+/// Whether a store of this kind would read this version id as it stands, and not as another version or another key's.
+pub(super) fn is_version_of(version: &VersionId, upstream: UpstreamKind) -> bool {
+    let text = version.as_str();
+    // MinIO reads a UUID in upper case or without hyphens as the same version under another name.
+    let is_uuid_in_upper_case = !is_uuid(text) && is_uuid(&text.to_ascii_lowercase());
+    match upstream {
+        UpstreamKind::Aws | UpstreamKind::Embedded => true,
+        // The version's object is named `_:VERSION_KEY`, so an underscore would move the border between the two.
+        UpstreamKind::Ceph => !text.contains('_'),
+        // Other stores have underscores in theirs, but not behind 32 characters as Ceph's versions have.
+        UpstreamKind::Generic => {
+            !is_uuid_in_upper_case && text.split_once('_').is_none_or(|(version, _)| version.len() != 32)
+        }
+        UpstreamKind::Minio => {
+            let is_bare_uuid = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            !is_uuid_in_upper_case && !is_bare_uuid
+        }
     }
 }
 
@@ -111,14 +136,36 @@ fn is_of_minio(text: &str) -> bool {
 /// before Ceph's `2~`.
 fn is_unambiguous(text: &str) -> bool {
     let random = text.strip_prefix("2~").unwrap_or(text).trim_end_matches('=');
-    let decoded = URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
-    // Random bytes hold a slash now and then; a text with one would be a path.
-    let is_text = decoded.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
-    let has_slash = decoded.iter().any(|byte| matches!(byte, b'/' | b'\\'));
-    let climbs = decoded.split(|byte| matches!(byte, b'/' | b'\\' | b'.')).count() > 1
-        && decoded.windows(2).any(|pair| pair == b"..")
-        && has_slash;
-    is_word(random, "_-") && !(is_text && has_slash) && !climbs
+    let decoded = decoded_as_go_does(text);
+    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    // MinIO's folder is what stands behind the first dot.
+    let folder = decoded.iter().position(|byte| *byte == b'.').and_then(|dot| decoded.get(dot + 1..));
+    // Random bytes hold a slash or end with a dot now and then; a text that does would be a path.
+    let is_path = std::str::from_utf8(&decoded).is_ok()
+        && (decoded.iter().any(is_slash) || folder.is_some_and(|folder| matches!(folder, b"" | b".")));
+    let climbs = folder == Some(b"..") || decoded.iter().any(is_slash) && decoded.windows(2).any(|pair| pair == b"..");
+    is_word(random, "_-") && !is_path && !climbs
+}
+
+/// What MinIO reads in base64: Go's decoder skips line ends and does not look at the bits behind the last byte. Either
+/// alphabet and any padding, so that no other decoder reads more; nothing where there is nothing to decode.
+fn decoded_as_go_does(text: &str) -> Vec<u8> {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &alphabet::URL_SAFE,
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let digits: String = text
+        .chars()
+        .filter(|one| !matches!(one, '\r' | '\n'))
+        .map(|one| match one {
+            '+' => '-',
+            '/' => '_',
+            other => other,
+        })
+        .collect();
+    LENIENT.decode(digits.trim_end_matches('=')).unwrap_or_default()
 }
 
 fn is_dots(text: &str) -> bool {
@@ -171,6 +218,13 @@ mod tests {
         URL_SAFE_NO_PAD.encode(text)
     }
 
+    /// The same bytes to a decoder that does not look at the bits behind the last one, as Go's does not.
+    fn with_other_last_bits(encoded: &str) -> String {
+        let (start, last) = encoded.split_at(encoded.len() - 1);
+        assert_eq!((encoded.len() % 4, last), (2, "Q"), "four bits are left over");
+        format!("{start}R")
+    }
+
     fn table(values: &[(&str, String)], takes: impl Fn(&str, UpstreamKind) -> bool) -> String {
         let mut table = String::new();
         for (name, value) in values {
@@ -199,6 +253,9 @@ mod tests {
             ("a path instead of a deployment", encoded(&format!("../vault.{UPLOAD}"))),
             ("a path with backslashes", encoded("a...\\..\\vault\\KEY")),
             ("a path of one segment", encoded("a../x")),
+            ("a path, its last bits changed", with_other_last_bits(&encoded("a.../../../vault/k1"))),
+            ("a path in other letters", encoded("é.x/y")),
+            ("the folder above", encoded("a...")),
             ("a path between bytes that are no text", URL_SAFE_NO_PAD.encode(b"\xff.../../vault/KEY")),
             ("a path as it stands", "../../../vault/KEY".to_owned()),
             ("a parent", "..".to_owned()),
@@ -237,7 +294,37 @@ mod tests {
         tables.push_str("\nin base64\n");
         let tokens = values.map(|(name, value)| (name, STANDARD.encode(value)));
         tables.push_str(&table(&tokens, |text, kind| ContinuationToken::parse(text, kind).is_some()));
+        let forged = STANDARD.encode(tag("v2,return:,id:../x,p:0]"));
+        let spelled = [
+            ("without padding", forged.trim_end_matches('=').to_owned()),
+            ("with a line end", format!("{}\n{}", &forged[..8], &forged[8..])),
+            ("with line ends at its end", format!("{forged}\r\n")),
+            ("in the other alphabet", forged.replace('+', "-").replace('/', "_")),
+            (
+                "behind bytes that are no text",
+                STANDARD.encode([b"\xff\xfe", tag("v2,return:,id:../x]").as_bytes()].concat()),
+            ),
+            ("behind bytes, well written", STANDARD.encode([b"\xff\xfe", tag("v2,return:]").as_bytes()].concat())),
+            ("bytes that are no text", STANDARD.encode(b"\xff\xfe\x00\x01")),
+        ];
+        tables.push_str("\nforged, in base64\n");
+        tables.push_str(&table(&spelled, |text, kind| ContinuationToken::parse(text, kind).is_some()));
         insta::assert_snapshot!(tables);
+    }
+
+    #[test]
+    fn a_version_id_has_the_spelling_that_its_store_gave_it() {
+        let values = [
+            ("a UUID", UPLOAD.to_owned()),
+            ("a UUID in upper case", UPLOAD.to_uppercase()),
+            ("a UUID without hyphens", UPLOAD.replace('-', "")),
+            ("null", "null".to_owned()),
+            ("of Ceph", "TZTpj92WIKvF4Lk.NSgNG0fnq-RbK1M".to_owned()),
+            ("of Ceph, another key's", format!("{}_j", "a".repeat(32))),
+            ("with underscores", "4_z27c88f1d182b150646ff0b16_f2004ba650fe24e6b".to_owned()),
+        ];
+        let takes = |text: &str, kind| VersionId::parse(text).is_ok_and(|version| is_version_of(&version, kind));
+        insta::assert_snapshot!(table(&values, takes));
     }
 
     proptest! {
@@ -248,6 +335,14 @@ mod tests {
                 prop_assert_eq!(UploadId::parse(&encoded(&text), kind), None);
                 prop_assert_eq!(UploadId::parse(&text, kind), None);
             }
+        }
+
+        #[test]
+        fn no_bytes_that_go_decodes_to_a_path_are_an_upload_id(text in "[A-Za-z0-9_-]{1,60}|YS4uLi8[A-Za-z0-9_-]{0,20}") {
+            let decoded = decoded_as_go_does(&text);
+            let folder = decoded.splitn(2, |byte| *byte == b'.').nth(1).unwrap_or_default();
+            let climbs = folder.split(|byte| *byte == b'/').any(|segment| segment == b"..");
+            prop_assert!(!climbs || UploadId::parse(&text, UpstreamKind::Generic).is_none());
         }
 
         #[test]

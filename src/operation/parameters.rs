@@ -2,7 +2,7 @@
 
 use super::Action;
 use super::headers::{SIGNING_KEYS, is_presigned_header};
-use super::opaque::{ContinuationToken, ListingMarker, UploadId};
+use super::opaque::{ContinuationToken, ListingMarker, UploadId, is_version_of};
 use super::row::{Mark, Row};
 use super::target::{Routing, UpstreamKind};
 use super::unclear::{Reason, Unsupported};
@@ -24,7 +24,7 @@ pub(super) fn read(head: &Head, row: &'static Row, routing: &Routing) -> Result<
             continue;
         }
         match (key.as_str(), row.query_key(key)) {
-            ("versionId", Some(_)) => parameters.version = Some(version("versionId", value)?),
+            ("versionId", Some(_)) => parameters.version = Some(version("versionId", value, routing)?),
             ("versionId", None) => {
                 return Err(invalid("versionId", value, "This operation does not accept a version-id."));
             }
@@ -45,12 +45,12 @@ pub(super) fn read(head: &Head, row: &'static Row, routing: &Routing) -> Result<
 }
 
 /// Reads a version id; empty is S3's own error, never "no version".
-pub(super) fn version(name: &'static str, value: &str) -> Result<VersionId, Reason> {
-    VersionId::parse(value).map_err(|error| {
-        let empty = error == InvalidName::VersionEmpty;
-        let text = if empty { "Version id cannot be the empty string" } else { "Invalid version id specified" };
-        invalid(name, value, text)
-    })
+pub(super) fn version(name: &'static str, value: &str, routing: &Routing) -> Result<VersionId, Reason> {
+    match VersionId::parse(value) {
+        Ok(version) if is_version_of(&version, routing.upstream) => Ok(version),
+        Err(InvalidName::VersionEmpty) => Err(invalid(name, value, "Version id cannot be the empty string")),
+        Ok(_) | Err(_) => Err(invalid(name, value, "Invalid version id specified")),
+    }
 }
 
 /// MinIO's client asks its listings for the metadata of each object; other stores do not know the key.
@@ -72,7 +72,7 @@ fn decoded_by_the_store(key: &'static str, value: &str, routing: &Routing) -> Re
             None => Err(invalid(key, value, "Invalid uploadId marker")),
         },
         "version-id-marker" if value.is_empty() => Ok(String::new()),
-        "version-id-marker" => version(key, value).map(|version| version.to_string()),
+        "version-id-marker" => version(key, value, routing).map(|version| version.to_string()),
         "continuation-token" => match ContinuationToken::parse(value, upstream) {
             Some(token) => Ok(token.into_text()),
             None => Err(invalid(key, value, "The continuation token provided is incorrect")),

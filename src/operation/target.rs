@@ -55,7 +55,11 @@ impl Routing {
             UpstreamKind::Embedded => Ok(key),
             // MinIO cleans the path: `/k` and `a//k` are other keys than they say.
             UpstreamKind::Generic | UpstreamKind::Minio
-                if text.starts_with('/') || text.contains("//") || has_dot_segment(text) || names_a_cache(text) =>
+                if text.starts_with('/')
+                    || text.contains("//")
+                    || has_dot_segment(text)
+                    || names_a_cache(text)
+                    || names_a_folder_object(text) =>
             {
                 Err(BadKey::Aliased)
             }
@@ -67,10 +71,7 @@ impl Routing {
     pub(super) fn is_folder_object(&self, key: &ObjectKey) -> bool {
         match self.upstream {
             UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Embedded => false,
-            UpstreamKind::Generic | UpstreamKind::Minio => {
-                let key = key.as_str();
-                key.ends_with('/') || key.split('/').any(|segment| segment.ends_with("__XLDIR__"))
-            }
+            UpstreamKind::Generic | UpstreamKind::Minio => key.as_str().ends_with('/'),
         }
     }
 }
@@ -128,6 +129,11 @@ fn virtual_bucket<'a>(host: &'a str, routing: &Routing) -> Option<&'a str> {
     let (bucket, rest) = host.split_at_checked(dot)?;
     let matches = rest.strip_prefix('.').is_some_and(|domain| domain.eq_ignore_ascii_case(base));
     (matches && !bucket.is_empty()).then_some(bucket)
+}
+
+/// Whether a key is written as MinIO names a folder object on its disk: `k__XLDIR__` is `k/` there.
+fn names_a_folder_object(key: &str) -> bool {
+    key.split('/').any(|segment| segment.ends_with("__XLDIR__"))
 }
 
 fn has_dot_segment(key: &str) -> bool {

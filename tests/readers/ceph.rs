@@ -81,7 +81,8 @@ pub fn read(raw: &Raw) -> Reading {
         let name = format!("{}.{id}", key.as_deref().unwrap_or_default());
         format!("{bucket}/{}", name.rsplit_once('.').map_or("", |(key, _)| key))
     });
-    let facts = Taken { bucket: Some(bucket.to_owned()), key: key.clone(), version, upload, ..Taken::default() };
+    let (named, version) = named(key.as_deref(), version);
+    let facts = Taken { bucket: Some(bucket.to_owned()), key: named, version, upload, ..Taken::default() };
     match (key.is_some(), raw.method.as_str()) {
         (false, "PUT") if has("logging") => Reading::Refused("not implemented"),
         (false, method) => {
@@ -119,6 +120,15 @@ pub fn read(raw: &Raw) -> Reading {
                 _ => taken("PostObject", facts),
             }
         }
+    }
+}
+
+/// A version is an object named `_:VERSION_KEY`, which is cut behind the 32 characters that a version has.
+fn named(key: Option<&str>, version: Option<String>) -> (Option<String>, Option<String>) {
+    let (Some(key), Some(id)) = (key, &version) else { return (key.map(str::to_owned), version) };
+    match id.split_once('_') {
+        Some((id, rest)) if id.len() == 32 => (Some(format!("{rest}_{key}")), Some(id.to_owned())),
+        Some(_) | None => (Some(key.to_owned()), version),
     }
 }
 

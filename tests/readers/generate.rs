@@ -308,7 +308,18 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn version() -> impl Strategy<Value = String> {
-    let odd = vec!["null", "NULL", "00000000-0000-0000-0000-000000000000", "3HL4kqtJvjVBH40Nrjfkd", "-", "v1"];
+    let odd = vec![
+        "null",
+        "NULL",
+        "00000000-0000-0000-0000-000000000000",
+        "3HL4kqtJvjVBH40Nrjfkd",
+        "-",
+        "v1",
+        "0f8fad5b-d9cb-469f-a165-70867728950e",
+        "0F8FAD5B-D9CB-469F-A165-70867728950E",
+        "TZTpj92WIKvF4Lk.NSgNG0fnq-RbK1M.",
+        "TZTpj92WIKvF4Lk.NSgNG0fnq-RbK1M._a",
+    ];
     prop_oneof![select(odd).prop_map(str::to_owned), "[a-zA-Z0-9._-]{1,16}"]
 }
 

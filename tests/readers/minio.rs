@@ -92,7 +92,10 @@ pub fn read(raw: &Raw) -> Reading {
         return Reading::Refused("resource name");
     }
     // A leading slash is cleaned away: another key than was said.
-    let key = Some(key.trim_start_matches('/').to_owned()).filter(|key| !key.is_empty());
+    let key = key.trim_start_matches('/');
+    // A folder object's name on the disk, under which a key may ask for it.
+    let key = key.strip_suffix("__XLDIR__").map_or_else(|| key.to_owned(), |folder| format!("{folder}/"));
+    let key = Some(key).filter(|key| !key.is_empty());
     let version = value("versionId").filter(|version| !version.is_empty()).map(|version| null(&version));
     let upload = value("uploadId").filter(|id| !id.is_empty()).map(|id| upload_of(bucket, key.as_deref(), &id));
     let facts = Taken { bucket: Some(bucket.to_owned()), key: key.clone(), version, upload, ..Taken::default() };
@@ -168,7 +171,12 @@ fn values(query: &str) -> Option<Vec<(String, String)>> {
 fn null(version: &str) -> String {
     let nil = version.eq_ignore_ascii_case("null")
         || matches!(version.len(), 32 | 36) && version.bytes().all(|byte| matches!(byte, b'0' | b'-'));
-    if nil { "null".to_owned() } else { version.to_owned() }
+    let uuid = [8, 13, 18, 23].iter().all(|place| version.as_bytes().get(*place) == Some(&b'-')) && version.len() == 36;
+    match (nil, uuid) {
+        (true, _) => "null".to_owned(),
+        (false, true) => version.to_ascii_lowercase(),
+        (false, false) => version.to_owned(),
+    }
 }
 
 fn copied(name: &str, source: &str, facts: Taken) -> Reading {

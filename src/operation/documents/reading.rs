@@ -92,7 +92,8 @@ fn object(entry: &Element, routing: &Routing) -> Result<ObjectIdentifier, Reason
         BadKey::Invalid => Reason::MalformedXml,
         BadKey::TooLong(size) => Reason::KeyTooLong(size),
     })?;
-    let version: Option<VersionId> = entry.text_at("VersionId").map(|id| version("VersionId", id)).transpose()?;
+    let version: Option<VersionId> =
+        entry.text_at("VersionId").map(|id| version("VersionId", id, routing)).transpose()?;
     Ok(ObjectIdentifier { key, version })
 }
 

@@ -186,6 +186,9 @@ fn keys_that_minio_would_clean_are_refused_there() {
         "/vault/..",
         "/vault/a%5C..%5Ck",
         "/vault/%2Fk",
+        "/vault/dir__XLDIR__",
+        "/vault/a__XLDIR__/b",
+        "/vault/k%5Bminio_cache:v2,return:%5D",
     ] {
         for upstream in [UpstreamKind::Minio, UpstreamKind::Generic] {
             assert!(is_refused(upstream, "GET", target, &[], ""), "{target}");
