@@ -234,15 +234,28 @@ fn escape_letters(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.get(plain..).unwrap_or("").as_bytes());
 }
 
-/// Controls, line separators and what turns the direction of writing would deceive whoever reads a record.
 fn is_plain(letter: char) -> bool {
+    !matches!(letter, '"' | '\\') && !is_deceptive(letter)
+}
+
+/// True for what deceives the reader of a record or a terminal: controls, line separators, letters that cannot be seen,
+/// and what turns the direction of writing.
+pub fn is_deceptive(letter: char) -> bool {
     match letter {
-        '"' | '\\' => false,
-        ' '..='~' => true,
-        '\u{0}'..='\u{9f}' => false,
-        '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => false,
-        _ => true,
+        ' '..='~' => false,
+        '\u{0}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' => true,
+        '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' => true,
+        '\u{e0000}'..='\u{e007f}' => true,
+        _ => false,
     }
+}
+
+/// The value on one line, escaped like a record.
+pub fn one_line(value: &Value) -> String {
+    let mut out = Vec::new();
+    tree(&mut out, value);
+    // Only UTF-8 went in, and it was cut between letters.
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 fn escape_unit(out: &mut Vec<u8>, unit: u16) {

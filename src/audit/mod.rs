@@ -16,6 +16,7 @@ mod tests;
 pub use budget::Space;
 pub use draft::{Asked, ControlAsked, Draft};
 pub use event::{Category, MfaFacts, MfaResult, ROOT_USER, Site, Source, TlsDetails, user_id};
+pub use json::{is_deceptive, one_line};
 pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};
 pub use parameters::Configuration;
 pub use recorder::{ConnectionFailure, ConnectionFault, Recorder, Sink};

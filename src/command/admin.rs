@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use super::error::CommandError;
 use super::exchange::{ExchangeError, exchange};
 use super::place::Place;
+use super::table::harmless;
 use super::xml::{Element, InvalidXml};
 use crate::secret::Secret;
 use crate::wire::DialError;
@@ -188,7 +189,7 @@ impl AdminError {
 impl Refused {
     fn read(root: &Element) -> Self {
         let error = root.child("Error").unwrap_or(root);
-        let text = |name: &str, instead: &str| error.text_of(name).unwrap_or(instead).to_owned();
+        let text = |name: &str, instead: &str| harmless(error.text_of(name).unwrap_or(instead));
         Self { code: text("Code", "Unknown"), message: text("Message", "no reason was given") }
     }
 }

@@ -14,6 +14,7 @@ use super::error::CommandError;
 use super::place::Place;
 use super::table::{Head, Table};
 use super::terminal::{Format, Terminal};
+use crate::audit::one_line;
 use crate::clock::Clock;
 
 /// Which records to show.
@@ -139,7 +140,7 @@ fn show_batch(
         rows += 1;
         match terminal.format() {
             Format::Json => {
-                lines.push_str(&record.to_string());
+                lines.push_str(&one_line(&record));
                 lines.push('\n');
             }
             Format::People => {

@@ -16,6 +16,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::exchange::{ExchangeError, connect, exchange};
+use super::table::harmless;
 use super::xml::{Element, InvalidXml};
 use crate::clock::Clock;
 use crate::config::Endpoint;
@@ -126,7 +127,7 @@ impl S3 {
         if answer.status.is_success() {
             return Ok(Answer { headers: answer.headers, body: answer.body });
         }
-        Err(S3Error::refused(answer.status, &answer.body))
+        Err(S3Error::read(answer.status, &answer.body))
     }
 
     fn unsigned(&self, ask: Ask) -> Result<Request<Full<Bytes>>, S3Error> {
@@ -155,7 +156,7 @@ impl S3 {
                 let code = text("__type").unwrap_or_else(|| answer.status.as_u16().to_string());
                 let reason = || answer.status.canonical_reason().unwrap_or("no reason").to_owned();
                 let message = text("message").unwrap_or_else(reason);
-                Err(S3Error::Refused { status: answer.status, code, message })
+                Err(S3Error::refused(answer.status, &code, &message))
             }
         }
     }
@@ -228,12 +229,17 @@ pub fn content_md5(body: &[u8]) -> String {
 }
 
 impl S3Error {
-    fn refused(status: StatusCode, body: &[u8]) -> Self {
+    fn refused(status: StatusCode, code: &str, message: &str) -> Self {
+        // A store's own line breaks would make its text look like ours.
+        Self::Refused { status, code: harmless(code), message: harmless(message) }
+    }
+
+    fn read(status: StatusCode, body: &[u8]) -> Self {
         let error = Element::parse(body).unwrap_or_default();
         let text = |name: &str| error.text_of(name).map(str::to_owned);
         let code = text("Code").unwrap_or_else(|| status.as_u16().to_string());
         let message = text("Message").unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
-        Self::Refused { status, code, message }
+        Self::refused(status, &code, &message)
     }
 
     /// The store's own code for its no.
@@ -289,9 +295,9 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_document_still_says_something() {
-        let error = S3Error::refused(StatusCode::FORBIDDEN, b"");
+        let error = S3Error::read(StatusCode::FORBIDDEN, b"");
         assert_eq!(error.to_string(), "Forbidden (403)");
-        let error = S3Error::refused(StatusCode::FORBIDDEN, b"<Error><Code>AccessDenied</Code><Message/></Error>");
+        let error = S3Error::read(StatusCode::FORBIDDEN, b"<Error><Code>AccessDenied</Code><Message/></Error>");
         assert_eq!(error.code(), Some("AccessDenied"));
     }
 }

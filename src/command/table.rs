@@ -4,6 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table as Layout};
 
 use super::terminal::Colour;
+use crate::audit::is_deceptive;
 
 /// Rows below a head, aligned; what others wrote cannot steer the terminal.
 pub struct Table {
@@ -76,6 +77,17 @@ impl Table {
     }
 }
 
+const COLOURS: &[&str] = &["\u{1b}[31m", "\u{1b}[2m", "\u{1b}[32m", "\u{1b}[0m"];
+
+/// What stands before the first colour of a table in the text, and that colour.
+pub fn first_colour(text: &str) -> Option<(&str, &'static str)> {
+    text.match_indices('\u{1b}').find_map(|(at, _)| {
+        let (before, rest) = text.split_at_checked(at)?;
+        let colour = COLOURS.iter().find(|colour| rest.starts_with(**colour))?;
+        Some((before, *colour))
+    })
+}
+
 fn painted(line: &str, tone: Tone, colour: Colour) -> String {
     let code = match (colour, tone) {
         (Colour::Plain, _) | (Colour::Ansi, Tone::Plain) => return line.to_owned(),
@@ -86,12 +98,23 @@ fn painted(line: &str, tone: Tone, colour: Colour) -> String {
     format!("\u{1b}[{code}m{line}\u{1b}[0m")
 }
 
-/// The text with control characters and the marks that reorder text written out.
+/// The text with everything written out that steers a terminal, reorders text or cannot be seen.
 pub fn harmless(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect()
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_deceptive(letter) { out.extend(letter.escape_unicode()) } else { out.push(letter) }
+    }
+    out
+}
+
+/// The text like [`harmless`], with its own line breaks and tabs.
+pub fn harmless_layout(text: &str) -> String {
+    text.split('\t').map(harmless_lines).collect::<Vec<_>>().join("\t")
+}
+
+/// The text like [`harmless`], with its own line breaks.
+pub fn harmless_lines(text: &str) -> String {
+    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -131,5 +154,16 @@ mod tests {
     #[test]
     fn what_others_wrote_cannot_steer_the_terminal() {
         assert_eq!(harmless("a\u{1b}[2J\n\u{202e}é"), "a\\u{1b}[2J\\u{a}\\u{202e}é");
+        assert_eq!(harmless("a\u{200b}b\u{feff}\u{9b}"), "a\\u{200b}b\\u{feff}\\u{9b}");
+        assert_eq!(harmless_lines("a\r\nb"), "a\\u{d}\nb");
+    }
+
+    #[test]
+    fn tables_and_records_escape_the_same_letters() {
+        for letter in '\0'..=char::MAX {
+            let recorded = crate::audit::one_line(&serde_json::Value::String(letter.to_string()));
+            let as_it_is = recorded == format!("\"{letter}\"") || matches!(letter, '"' | '\\');
+            assert_eq!(harmless(&letter.to_string()) == letter.to_string(), as_it_is, "{letter:?}");
+        }
     }
 }
