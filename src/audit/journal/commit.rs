@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::disk::{Disk, DiskFile, is_passing};
+use super::disk::{Disk, DiskDirectory, DiskFile, is_passing};
 use super::frame::{self, LONGEST_PAYLOAD, OVERHEAD};
 use super::replay::{self, Closed};
 use super::writer::{self, Blank, Writer};
@@ -19,6 +19,8 @@ use super::{JournalClosed, Kind, Options};
 #[derive(Debug)]
 pub struct Shared {
     directory: PathBuf,
+    /// Open all the time: a commit must not depend on a free descriptor.
+    names: DiskDirectory,
     options: Options,
     writer: Mutex<Writer>,
     wish: Mutex<Wish>,
@@ -76,11 +78,12 @@ enum Next {
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Shared {
-    pub fn new(directory: &Path, options: Options, writer: Writer, reserve: DiskFile, first: u64) -> Self {
+    pub fn new(directory: &Path, options: Options, writer: Writer, reserve: DiskFile, first: u64) -> io::Result<Self> {
         // What was restored is on disk already.
         let durable = writer.sequence;
-        Self {
+        Ok(Self {
             directory: directory.to_owned(),
+            names: options.disk.open_directory(directory)?,
             options,
             dirty: AtomicBool::new(false),
             writer: Mutex::new(writer),
@@ -100,7 +103,7 @@ impl Shared {
             first: AtomicU64::new(first),
             removing: Mutex::default(),
             stopping: AtomicBool::new(false),
-        }
+        })
     }
 
     pub fn append(self: &Arc<Self>, kind: Kind, payload: &[u8]) -> Result<u64, JournalClosed> {
@@ -361,7 +364,7 @@ impl Shared {
         // Old segments first: nobody may find a later record without those before it.
         let synced = unsynced.files.iter().chain([&current]).try_for_each(|file| file.sync()).and_then(|()| {
             unsynced.name.map_or(Ok(()), |first| {
-                self.options.disk.sync_directory(&self.directory)?;
+                self.names.sync()?;
                 self.pin(first)
             })
         });

@@ -46,6 +46,13 @@ pub struct DiskFile {
     disk: Disk,
 }
 
+/// The open directory of the journal.
+#[derive(Debug)]
+pub struct DiskDirectory {
+    file: File,
+    disk: Disk,
+}
+
 impl Disk {
     /// Makes a file of zeroes, all of them written and synced; readable by its owner alone.
     pub fn create(&self, path: &Path, size: u64) -> io::Result<DiskFile> {
@@ -86,6 +93,11 @@ impl Disk {
         Ok(DiskFile { file, disk: self.clone() })
     }
 
+    /// Opens a directory whose names will have to be durable, also when nothing can be opened any more.
+    pub fn open_directory(&self, path: &Path) -> io::Result<DiskDirectory> {
+        Ok(DiskDirectory { file: File::open(path)?, disk: self.clone() })
+    }
+
     /// Makes the names in a directory durable.
     pub fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.check(|faults| &faults.fail_syncs)?;
@@ -119,6 +131,14 @@ pub fn is_passing(error: &io::Error) -> bool {
     let of_space =
         matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory);
     of_space || matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+impl DiskDirectory {
+    /// Makes the names in the directory durable.
+    pub fn sync(&self) -> io::Result<()> {
+        self.disk.check(|faults| &faults.fail_syncs)?;
+        self.file.sync_all()
+    }
 }
 
 impl DiskFile {

@@ -98,7 +98,8 @@ impl Journal {
     pub fn open(directory: &Path, options: Options) -> Result<(Self, Recovered), JournalError> {
         let lock = replay::lock(directory)?;
         let Restored { writer, recovered, reserve, first } = replay::restore(directory, &options)?;
-        let shared = Arc::new(Shared::new(directory, options, writer, reserve, first));
+        let shared = Shared::new(directory, options, writer, reserve, first);
+        let shared = Arc::new(shared.map_err(|error| JournalError::io("open", directory, &error))?);
         if let Some(closed) = &recovered.closed_because {
             note_closing(&shared, closed).map_err(|error| JournalError::io("write to", directory, &error))?;
         }
