@@ -72,7 +72,7 @@ pub(super) fn serve(
                 Ok((stream, _)) => drop(tokio::spawn(connection(stream, admin.clone()))),
                 Err(error) => {
                     tracing::warn!(%error, "admin connection not accepted");
-                    tokio::task::yield_now().await;
+                    crate::wire::rest_after(&error).await;
                 }
             }
         }

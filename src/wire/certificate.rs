@@ -67,6 +67,15 @@ impl Certificate {
         Ok(Self { files: files.clone(), look_every, held: Mutex::new(held) })
     }
 
+    /// Reads the certificate and its key again at once; both are taken, or the old ones stay.
+    pub fn reload(&self) -> Result<(), CertificateError> {
+        let stamps = Stamps::of(&self.files);
+        let key = Arc::new(load(&self.files)?);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        (held.key, held.stamps, held.looked) = (key, stamps, Instant::now());
+        Ok(())
+    }
+
     /// The certificate of now. One that was replaced by something that cannot be served stays.
     fn current(&self) -> Arc<CertifiedKey> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,17 +83,32 @@ impl Certificate {
             held.looked = Instant::now();
             let stamps = Stamps::of(&self.files);
             if stamps != held.stamps {
-                held.stamps = stamps;
                 match load(&self.files) {
                     Ok(key) => {
-                        held.key = Arc::new(key);
+                        (held.key, held.stamps) = (Arc::new(key), stamps);
                         tracing::info!(certificate = %self.files.cert_file.display(), "the certificate was read again");
                     }
-                    Err(error) => tracing::error!(%error, "the new certificate cannot be served; the old one stays"),
+                    Err(error) => {
+                        // Files that could not even be opened may be what they should be.
+                        if !error.is_passing() {
+                            held.stamps = stamps;
+                        }
+                        tracing::error!(%error, "the new certificate cannot be served; the old one stays");
+                    }
                 }
             }
         }
         held.key.clone()
+    }
+}
+
+impl CertificateError {
+    /// True where the process or the system has no descriptors or memory for now.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreadable { error, .. } => super::is_shortage(error),
+            Self::Mismatch(_) | Self::NoCertificate(_) | Self::NoKey(_) | Self::Unusable { .. } => false,
+        }
     }
 }
 
@@ -178,6 +202,22 @@ mod tests {
         fs::remove_file(&files.cert_file).expect("removed");
         assert_eq!(served(&certificate), before);
         renewed.write(&files);
+        assert_eq!(served(&certificate), renewed.certificate);
+    }
+
+    #[test]
+    fn a_reload_takes_the_new_certificate_at_once_or_keeps_the_old_one() {
+        let (authority, directory) = (Authority::new("ours"), tempfile::tempdir().expect("a directory"));
+        let files = files(directory.path(), &authority.issue("localhost"));
+        let certificate = Certificate::looked_at_every(&files, Duration::from_secs(3600)).expect("a certificate");
+        let renewed = authority.issue("renewed.localhost");
+        renewed.write(&files);
+        certificate.reload().expect("to be served");
+        assert_eq!(served(&certificate), renewed.certificate);
+        let key = fs::read(&files.key_file).expect("the key");
+        authority.issue("other.localhost").write(&files);
+        fs::write(&files.key_file, key).expect("the key");
+        assert!(matches!(certificate.reload(), Err(CertificateError::Mismatch(_))));
         assert_eq!(served(&certificate), renewed.certificate);
     }
 

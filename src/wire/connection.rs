@@ -18,6 +18,7 @@ pub struct Progress {
     begun: AtomicU64,
     ended: AtomicU64,
     timed_out: AtomicBool,
+    owes_continue: AtomicBool,
 }
 
 /// What the gate waits for when nothing comes, in which request of the connection.
@@ -71,6 +72,22 @@ impl Progress {
         self.timed_out.store(true, Ordering::Relaxed);
     }
 
+    /// Says that the client waits for `100 Continue`.
+    pub(super) fn owe_continue(&self) {
+        self.owes_continue.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client waits for `100 Continue`.
+    pub(super) fn owes_continue(&self) -> bool {
+        self.owes_continue.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client waits for `100 Continue`; it is told once.
+    pub(super) fn take_continue(&self) -> bool {
+        // Nearly nobody waits, and a look is cheaper than a swap.
+        self.owes_continue() && self.owes_continue.swap(false, Ordering::Relaxed)
+    }
+
     fn account(&self) {
         self.accounted.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -104,6 +121,17 @@ pin_project! {
 impl<S> Counted<S> {
     pub(super) fn new(stream: S, progress: Arc<Progress>) -> Self {
         Self { stream, progress }
+    }
+}
+
+impl<S: AsyncRead> Counted<S> {
+    /// Reads what no request is made of.
+    pub(super) fn poll_discard(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.project().stream.poll_read(cx, buffer)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,7 +107,7 @@ pub async fn serve<H: Handler>(
             accepted = accept(&listener, &room) => accepted?,
             () = stopped(&mut stop) => break,
         };
-        match accepted {
+        match accepted.map(|(stream, address)| (stream, canonical(address))) {
             Ok((stream, address)) => match seat(&seats, &limits.proxies, address) {
                 Some(seat) => {
                     let connection = Connection {
@@ -130,7 +130,10 @@ pub async fn serve<H: Handler>(
             // Out of descriptors, or a client that left at once: the port itself is sound.
             Err(error) => {
                 tracing::warn!(%error, "connection not accepted");
-                tokio::task::yield_now().await;
+                tokio::select! {
+                    () = rest_after(&error) => {}
+                    () = stopped(&mut stop) => break,
+                }
             }
         }
     }
@@ -140,6 +143,32 @@ pub async fn serve<H: Handler>(
         Err(_) => tracing::warn!("requests still under way were cut off"),
     }
     Ok(())
+}
+
+/// How long nothing is accepted after it failed for want of descriptors: it would fail again at once, and the client is
+/// still there later.
+const SHORTAGE: Duration = Duration::from_millis(100);
+
+/// Waits as long as it makes no sense to accept after this error.
+pub async fn rest_after(error: &io::Error) {
+    if is_of_one_client(error) {
+        tokio::task::yield_now().await;
+    } else {
+        tokio::time::sleep(SHORTAGE).await;
+    }
+}
+
+fn is_of_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// The address of an IPv4 client as it is, also where the port takes both.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(IpAddr::V4(ip), address.port()),
+        IpAddr::V6(_) => address,
+    }
 }
 
 /// The next connection, once there is room for it.
@@ -171,7 +200,8 @@ async fn turn_away(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
         stream.write_all(REPLY).await?;
         stream.shutdown().await?;
         // What is unread when a socket closes resets it, and the reply would be lost.
-        stream.read(&mut [0; 4096]).await.map(drop)
+        while stream.read(&mut [0; 4096]).await? > 0 {}
+        Ok::<_, io::Error>(())
     };
     drop(tokio::time::timeout(Duration::from_secs(1), told).await);
 }
@@ -213,6 +243,9 @@ impl<H: Handler> Connection<H> {
             move |request: Request<Incoming>| {
                 let (handler, progress) = (handler.clone(), progress.clone());
                 progress.begin();
+                if awaits_continue(&request) {
+                    progress.owe_continue();
+                }
                 // Called before the future is made: hyper may drop that one unpolled, when its client leaves at once.
                 let answering = handler.handle(request, remote, progress);
                 async move { Ok::<_, Infallible>(answering.await) }
@@ -252,6 +285,14 @@ impl<H: Handler> Connection<H> {
             tracing::debug!(peer = %remote.address, %error, "connection ended");
         }
     }
+}
+
+/// True for a client that waits for `100 Continue` before it sends nothing; hyper tells only those that send something.
+fn awaits_continue(request: &Request<Incoming>) -> bool {
+    let expects = request.headers().get(http::header::EXPECT);
+    request.version() == http::Version::HTTP_11
+        && request.body().is_end_stream()
+        && expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
 /// Ends when the gate is told to stop, or when nobody is left who could tell it.
@@ -419,6 +460,67 @@ mod tests {
         let port = port(|limits| limits.connections = 1).await;
         let mut stream = port.connect().await;
         assert!(ask(&mut stream, "/a").await.ends_with("/a"));
+        assert_eq!(port.stop().await, []);
+    }
+
+    #[test]
+    fn an_ipv4_client_of_a_port_for_both_is_itself() {
+        for (peer, client) in [
+            ("[::ffff:127.0.0.1]:7", "127.0.0.1:7"),
+            ("127.0.0.1:7", "127.0.0.1:7"),
+            ("[::1]:7", "[::1]:7"),
+            ("[::127.0.0.1]:7", "[::7f00:1]:7"),
+        ] {
+            let peer: SocketAddr = peer.parse().expect("an address");
+            assert_eq!(canonical(peer).to_string(), client);
+        }
+    }
+
+    #[test]
+    fn only_a_client_that_left_lets_the_next_one_in_at_once() {
+        use rustix::io::Errno;
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::PERM] {
+            assert!(!is_of_one_client(&errno.into()), "{errno}");
+        }
+        assert!(is_of_one_client(&Errno::CONNABORTED.into()));
+    }
+
+    #[tokio::test]
+    async fn after_descriptors_ran_out_nothing_is_accepted_for_a_while() {
+        let start = std::time::Instant::now();
+        rest_after(&rustix::io::Errno::MFILE.into()).await;
+        assert!(start.elapsed() >= SHORTAGE);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_waits_to_send_an_empty_body_is_told_to_go_on() {
+        let port = port(|_| ()).await;
+        let mut stream = port.connect().await;
+        for head in ["expect: 100-continue\r\ncontent-length: 0\r\n", ""] {
+            let request = format!("PUT /a HTTP/1.1\r\nhost: x\r\n{head}\r\n");
+            stream.write_all(request.as_bytes()).await.expect("written");
+            let mut reply = String::new();
+            while !reply.ends_with("\r\n/a") {
+                let mut part = [0; 4096];
+                let length = stream.read(&mut part).await.expect("a reply");
+                assert!(length > 0, "{reply}");
+                reply.push_str(&String::from_utf8_lossy(&part[..length]));
+            }
+            let told = reply.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n");
+            assert_eq!(told, !head.is_empty(), "{reply}");
+        }
+        assert_eq!(port.stop().await, []);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_writes_all_before_it_reads_gets_its_reply() {
+        let port = port(|_| ()).await;
+        let mut stream = port.connect().await;
+        let body = vec![7; 20 << 20];
+        let head = format!("PUT /a HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.expect("written");
+        stream.write_all(&body).await.expect("taken although it was not read");
+        assert!(rest(stream).await.ends_with("/a"));
         assert_eq!(port.stop().await, []);
     }
 }

@@ -22,9 +22,15 @@ pub use connection::Progress;
 pub use deadline::{Deadline, Overdue};
 pub use dial::{Authorities, DialError, Dialler, TrustError};
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
-pub use listener::{Handler, Limits, Remote, Unread, serve};
+pub use listener::{Handler, Limits, Remote, Unread, rest_after, serve};
 pub use peer::TrustedProxies;
 pub use query::{Query, percent_decode, percent_encode, percent_encode_path};
 pub use seats::client_network;
 pub use stream::Stream;
-pub use tls::{Channel, HandshakeFault, Security};
+pub use tls::{Channel, HandshakeFault, Reload, Security};
+
+/// True for an error that says nothing of its cause but that descriptors, buffers or memory are used up for now.
+pub fn is_shortage(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -34,13 +34,57 @@ pub(super) struct Watched<S> {
     waiting: Option<Waiting>,
     reading: Deadline,
     writing: Deadline,
+    /// Whether the client has said its last.
+    ended: bool,
+    /// Whether all that hyper wrote has left.
+    flushed: bool,
+    /// What is left of a `100 Continue` that is being written.
+    interim: &'static [u8],
+    linger: Linger,
+    closing: Closing,
 }
+
+/// How far the end of a connection is.
+enum Closing {
+    NotYet,
+    /// The reply is out, and what the client still sends is read and dropped; this much at most.
+    Lingering {
+        left: u64,
+        until: Deadline,
+    },
+    Done,
+}
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How far a client that was refused may go on sending, so that it reads its reply: a socket that is closed with something
+/// unread is reset, and the reply is lost with it.
+#[derive(Clone, Copy, Debug)]
+struct Linger {
+    whole: Duration,
+    silence: Duration,
+    bytes: u64,
+}
+
+const LINGER: Linger = Linger { whole: Duration::from_secs(30), silence: Duration::from_secs(2), bytes: 1 << 30 };
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, progress: Arc<Progress>, patience: Patience) -> Self {
         let counted = Counted::new(stream, progress.clone());
         let (reading, writing) = (Deadline::default(), Deadline::default());
-        Self { stream: counted, progress, patience, waiting: None, reading, writing }
+        Self {
+            stream: counted,
+            progress,
+            patience,
+            waiting: None,
+            reading,
+            writing,
+            ended: false,
+            flushed: true,
+            interim: &[],
+            linger: LINGER,
+            closing: Closing::NotYet,
+        }
     }
 
     /// Whether what is awaited has been awaited for too long.
@@ -77,10 +121,73 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    /// Writes the `100 Continue` that is owed, if it can stand before the reply: not while an earlier reply is under way.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.progress.take_continue() && self.flushed {
+            self.interim = CONTINUE;
+        }
+        while !self.interim.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, self.interim))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.interim = self.interim.get(written..).unwrap_or(&[]);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sees to it that what is owed goes out first; what is not ready then is waited for in the place of the write.
+    fn poll_before_write(&mut self, cx: &mut Context<'_>) -> Option<Poll<io::Result<usize>>> {
+        let outcome = match self.poll_interim(cx) {
+            Poll::Ready(Ok(())) => {
+                self.flushed = false;
+                return None;
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        };
+        Some(self.poll_taken(cx, outcome))
+    }
+
+    /// Sends the `100 Continue` that is owed before there is a reply; whatever goes wrong shows when that is written.
+    fn send_interim(&mut self, cx: &mut Context<'_>) {
+        if (self.progress.owes_continue() || !self.interim.is_empty()) && self.poll_interim(cx).is_ready() {
+            drop(Pin::new(&mut self.stream).poll_flush(cx));
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+    /// Reads and drops what the client still sends, within limits.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Closing::Lingering { left, until } = &mut self.closing else { return Poll::Ready(()) };
+        let mut space = [0; 16 * 1024];
+        loop {
+            if until.poll(cx).is_ready() || *left == 0 {
+                return Poll::Ready(());
+            }
+            let mut buffer = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.stream).poll_discard(cx, &mut buffer) {
+                Poll::Pending => return self.reading.poll(cx).map(|Overdue| ()),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => {
+                    *left = left.saturating_sub(u64::try_from(buffer.filled().len()).unwrap_or(u64::MAX));
+                    self.reading.set(self.linger.silence);
+                }
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.send_interim(cx);
+        let before = buffer.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if outcome.is_ready() {
+        if let Poll::Ready(read) = &outcome {
+            self.ended |= read.is_err() || (buffer.filled().len() == before && buffer.remaining() > 0);
             return outcome;
         }
         match std::task::ready!(self.poll_overdue(cx)) {
@@ -98,20 +205,38 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Some(waiting) = self.poll_before_write(cx) {
+            return waiting;
+        }
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.poll_taken(cx, outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outcome = Pin::new(&mut self.stream).poll_flush(cx);
+        self.flushed |= matches!(outcome, Poll::Ready(Ok(())));
         self.poll_taken(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.poll_taken(cx, outcome)
+        if let Closing::NotYet = self.closing {
+            let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.poll_taken(cx, outcome))?;
+            self.closing = if self.ended || self.progress.timed_out() {
+                Closing::Done
+            } else {
+                let mut until = Deadline::default();
+                until.set(self.linger.whole);
+                let silence = self.linger.silence;
+                self.reading.set(silence);
+                Closing::Lingering { left: self.linger.bytes, until }
+            };
+        }
+        ready!(self.poll_linger(cx));
+        self.closing = Closing::Done;
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -123,6 +248,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(waiting) = self.poll_before_write(cx) {
+            return waiting;
+        }
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.poll_taken(cx, outcome)
     }
@@ -232,5 +360,79 @@ mod tests {
         assert!(written.is_ok() && read.is_ok());
         assert!(patient.writing.moment().is_none(), "whatever is taken starts the time anew");
         drop(client.read(&mut [0; 8]).await);
+    }
+
+    async fn shut_down(mut watched: Watched<DuplexStream>) -> io::Result<()> {
+        watched.shutdown().await
+    }
+
+    #[tokio::test]
+    async fn a_client_that_still_sends_is_heard_out_before_its_connection_closes() {
+        let (mut client, watched, progress) = connection(PATIENCE);
+        progress.begin();
+        progress.end();
+        let closing = tokio::spawn(shut_down(watched));
+        // Far more than the connection holds at once: it is taken although nobody wants it.
+        client.write_all(&[7; 4096]).await.expect("taken");
+        assert_eq!(client.read(&mut [0; 8]).await.ok(), Some(0), "the reply is over meanwhile");
+        assert!(!closing.is_finished());
+        drop(client);
+        closing.await.expect("in order").expect("closed");
+        assert_eq!(progress.unaccounted(), 0, "what is dropped is no request");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_falls_silent_or_never_ends_is_not_heard_out() {
+        let hour = Duration::from_secs(3600);
+        for linger in [
+            Linger { whole: hour, silence: Duration::ZERO, bytes: u64::MAX },
+            Linger { whole: Duration::ZERO, silence: hour, bytes: u64::MAX },
+            Linger { whole: hour, silence: hour, bytes: 3 },
+        ] {
+            let (mut client, mut watched, _) = connection(PATIENCE);
+            watched.linger = linger;
+            client.write_all(b"more").await.expect("written");
+            shut_down(watched).await.expect("closed");
+            assert!(client.write_all(b"x").await.is_err(), "{linger:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_left_or_idled_is_not_waited_for() {
+        let (client, mut left, _) = connection(PATIENCE);
+        drop(client);
+        assert_eq!(left.read(&mut [0; 8]).await.ok(), Some(0));
+        shut_down(left).await.expect("closed");
+        let (_client, mut idle, progress) = connection(NONE);
+        assert_eq!(idle.read(&mut [0; 8]).await.ok(), Some(0));
+        assert!(progress.timed_out());
+        shut_down(idle).await.expect("closed");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_waits_to_send_nothing_is_told_to_go_on_before_its_reply() {
+        let (mut client, mut watched, progress) = connection(PATIENCE);
+        progress.begin();
+        progress.owe_continue();
+        assert!(poll(&mut watched).is_pending());
+        let mut told = [0; 25];
+        client.read_exact(&mut told).await.expect("told at once");
+        assert_eq!(told, CONTINUE);
+        watched.write_all(b"reply").await.expect("written");
+        let mut reply = [0; 5];
+        client.read_exact(&mut reply).await.expect("a reply");
+        assert_eq!(&reply, b"reply", "it is told once");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_told_within_an_earlier_reply() {
+        let (mut client, mut watched, progress) = connection(PATIENCE);
+        watched.write_all(b"an earlier re").await.expect("written");
+        progress.owe_continue();
+        watched.write_all(b"ply").await.expect("written");
+        watched.flush().await.expect("flushed");
+        let mut reply = [0; 16];
+        client.read_exact(&mut reply).await.expect("a reply");
+        assert_eq!(&reply, b"an earlier reply");
     }
 }

@@ -28,7 +28,9 @@ impl TrustedProxies {
             };
             return Peer { address, transport };
         }
-        let https = headers.get("x-forwarded-proto").is_some_and(|proto| proto.as_bytes() == b"https");
+        let mut protos = headers.get_all("x-forwarded-proto").iter();
+        // Of two lines nobody knows which the proxy wrote.
+        let https = protos.next().is_some_and(|proto| proto.as_bytes() == b"https") && protos.next().is_none();
         // A hop that does not say https passed on what came in the clear, even when it sits on this machine
         // or comes over TLS itself.
         let transport = if https { Transport::Tls } else { Transport::Plain };
@@ -47,8 +49,17 @@ impl TrustedProxies {
             .iter()
             .flat_map(|value| value.to_str().unwrap_or("unreadable").split(','))
             .collect();
-        hops.iter().rev().map_while(|hop| hop.trim().parse().ok()).find(|hop| !self.trusts(*hop)).unwrap_or(remote.ip())
+        hops.iter().rev().map_while(|hop| hop_address(hop)).find(|hop| !self.trusts(*hop)).unwrap_or(remote.ip())
     }
+}
+
+/// The address of a hop: alone, with a port, or in brackets with or without one.
+fn hop_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim_matches([' ', '\t']);
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    let address = text.parse::<IpAddr>().ok().or_else(bracketed);
+    let address = address.or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))?;
+    Some(address.to_canonical())
 }
 
 #[cfg(test)]
@@ -92,5 +103,42 @@ mod tests {
         assert_eq!(peer_over(TLS, [127, 0, 0, 1], &[]), ("127.0.0.1".to_owned(), Transport::Tls));
         let downgrade = [("x-forwarded-proto", "http")];
         assert_eq!(peer_over(TLS, [10, 0, 0, 2], &downgrade), ("10.0.0.2".to_owned(), Transport::Tls));
+    }
+
+    #[test]
+    fn a_hop_may_have_a_port_and_brackets() {
+        for (hops, client) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("192.0.2.7:51234", "192.0.2.7"),
+            ("203.0.113.5, 192.0.2.7:1 ", "192.0.2.7"),
+            ("192.0.2.7:51234, 10.0.0.1:443", "192.0.2.7"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("::ffff:192.0.2.7", "192.0.2.7"),
+            ("[::ffff:192.0.2.7]:9", "192.0.2.7"),
+        ] {
+            assert_eq!(peer([10, 0, 0, 1], &[("x-forwarded-for", hops)]).0, client, "{hops}");
+        }
+    }
+
+    #[test]
+    fn a_hop_that_cannot_be_read_hides_what_stands_left_of_it() {
+        for hop in
+            ["", "unknown", "192.0.2.7:", "192.0.2.7:65536", "192.0.2.7:-1", "[192.0.2.7]", "[::1", "::1]:5", "_x"]
+        {
+            let hops = format!("6.6.6.6, {hop}");
+            let hops = Box::leak(hops.into_boxed_str());
+            assert_eq!(peer([10, 0, 0, 1], &[("x-forwarded-for", hops)]).0, "10.0.0.1", "{hop}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_says_two_things_of_its_client_is_plain() {
+        for (first, second) in [("https", "https"), ("https", "http"), ("http", "https")] {
+            let two = [("x-forwarded-proto", first), ("x-forwarded-proto", second)];
+            assert_eq!(peer([10, 0, 0, 1], &two).1, Transport::Plain);
+        }
+        assert_eq!(peer([10, 0, 0, 1], &[("x-forwarded-proto", "https, https")]).1, Transport::Plain);
     }
 }

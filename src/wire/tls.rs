@@ -1,5 +1,6 @@
 //! TLS towards clients: the handshake, and what it came to.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,24 @@ use crate::config::TlsFiles;
 #[derive(Clone)]
 pub enum Security {
     Plain,
-    Tls(TlsAcceptor),
+    Tls(TlsAcceptor, Arc<Certificate>),
+}
+
+impl fmt::Debug for Security {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Plain => "Plain",
+            Self::Tls(..) => "Tls",
+        })
+    }
+}
+
+/// What reading the certificate again came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    Done,
+    /// There is no certificate.
+    Nothing,
 }
 
 /// How a connection is carried.
@@ -69,16 +87,24 @@ impl Security {
             .with_safe_default_protocol_versions()
             .map_err(unusable)?
             .with_no_client_auth()
-            .with_cert_resolver(certificate);
+            .with_cert_resolver(certificate.clone());
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self::Tls(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self::Tls(TlsAcceptor::from(Arc::new(config)), certificate))
+    }
+
+    /// Reads the certificate again at once; one that cannot be served changes nothing.
+    pub fn reload(&self) -> Result<Reload, CertificateError> {
+        match self {
+            Self::Plain => Ok(Reload::Nothing),
+            Self::Tls(_, certificate) => certificate.reload().map(|()| Reload::Done),
+        }
     }
 
     /// Makes the connection what it is to be.
     pub(super) async fn secure(&self, stream: TcpStream, limit: Duration) -> Result<(ClientStream, Channel), Unshaken> {
         let acceptor = match self {
             Self::Plain => return Ok((Stream::Plain(stream), Channel::Plain)),
-            Self::Tls(acceptor) => acceptor,
+            Self::Tls(acceptor, _) => acceptor,
         };
         let progress = Arc::new(Progress::default());
         // Boxed, so that a connection in the clear does not carry the room that a handshake needs.
