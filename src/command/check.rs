@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 use self::probe::{Finding, Findings};
 use super::dev::read_credentials;
 use super::error::CommandError;
+use super::exposure::{ExposedFile, exposed_files};
 use super::s3::S3;
 use super::serve;
 use super::table::{Head, Table, Tone};
 use super::terminal::{Format, Terminal};
 use crate::clock::Clock;
 use crate::config::{Exposure, RequireTls, Settings, TlsFiles};
-use crate::serve::authorities;
+use crate::serve::{Descriptors, Fit, authorities};
 use crate::wire::{Dialler, Security};
 
 /// Check a configuration, and the store behind it.
@@ -45,7 +46,13 @@ pub async fn run(
     if let Some(files) = &settings.listen.tls {
         findings.add("certificate", certificate_finding(files));
     }
+    // The two above have findings of their own.
+    let elsewhere = |file: &ExposedFile| !matches!(file.about, "credentials file" | "certificate's key");
+    for ExposedFile { about, text } in exposed_files(&settings, Some(&args.config)).into_iter().filter(elsewhere) {
+        findings.add(about, Finding::Doubtful(text));
+    }
     findings.add("codes", codes_finding(&settings));
+    findings.add("connections", connections_finding(&settings));
     // The gate's own authorities and no variable's: what is found here is what the gate will find.
     match Dialler::new(settings.upstream.endpoint.clone(), &authorities(&settings)) {
         Ok(dialler) => {
@@ -94,6 +101,20 @@ fn certificate_finding(files: &TlsFiles) -> Finding {
         return Finding::Good(format!("{certificate} belongs to {key}, which is readable by its owner alone"));
     }
     Finding::Doubtful(format!("{key} is readable by others, who could pose as the gate: chmod 600 {key}"))
+}
+
+/// Whether a gate that is started like this program can have as many connections as the settings say.
+fn connections_finding(settings: &Settings) -> Finding {
+    let (descriptors, wanted) = (Descriptors::of_a_start(), settings.limits.connections);
+    match descriptors.fit(settings) {
+        Ok(Fit::All) => Finding::Good(format!("the limit of open files allows limits.connections = {wanted}")),
+        Ok(Fit::Lowered(connections)) => Finding::Doubtful(format!(
+            "the limit of open files allows {connections} of limits.connections = {wanted}, and the gate will take no \
+             more: raise it to {} (ulimit -n, LimitNOFILE=)",
+            descriptors.needed(settings)
+        )),
+        Err(error) => Finding::Bad(error.to_string()),
+    }
 }
 
 fn codes_finding(settings: &Settings) -> Finding {

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::dev::{self, Banner, DevArgs};
 use super::error::CommandError;
+use super::exposure::{ExposedFile, exposed_files};
+use super::log;
 use super::place::Place;
 use super::process;
 use super::root_key::Exports;
@@ -18,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Endpoint, Scheme, Settings};
 use crate::serve::{self, Running, StartFailure};
 use crate::store::StartError;
+use crate::wire::Reload;
 
 /// `portcullis dev`: a gate with nothing to configure.
 pub async fn dev(
@@ -26,7 +29,7 @@ pub async fn dev(
     environment: impl IntoIterator<Item = (String, String)>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    begin()?;
+    let hangup = begin()?;
     alone(place)?;
     let chosen = args.store()?;
     let (own, endpoint, credentials_file) = match &chosen {
@@ -39,6 +42,7 @@ pub async fn dev(
         }
     };
     let settings = dev::settings(&args, place, endpoint.clone(), credentials_file, &chosen, environment)?;
+    tell_exposed(&settings, None);
     let gate = start(&settings, place).await?;
     let exports = exports(&gate, &settings)?;
     let unwritten = |error: io::Error| CommandError::failed(format!("{}: {error}", place.root_env().display()));
@@ -53,7 +57,7 @@ pub async fn dev(
         exports: &exports,
     };
     terminal.print(&dev::banner(&banner))?;
-    until_told_to_stop(gate, scheme(&settings), terminal).await?;
+    until_told_to_stop(gate, scheme(&settings), hangup, terminal).await?;
     if let Some(own) = own {
         own.stop().await;
     }
@@ -66,23 +70,40 @@ pub async fn serve(
     environment: impl IntoIterator<Item = (String, String)>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    begin()?;
+    let hangup = begin()?;
     let settings = configured::settings(&args.config, environment)?;
+    tell_exposed(&settings, Some(&args.config));
     let place = Place::find(Some(settings.state.directory.clone()), None);
     let gate = start(&settings, &place).await?;
     let exports = exports(&gate, &settings)?;
     let unwritten = |error: io::Error| CommandError::failed(format!("{}: {error}", place.root_env().display()));
     exports.write(&place).map_err(unwritten)?;
-    until_told_to_stop(gate, scheme(&settings), terminal).await
+    until_told_to_stop(gate, scheme(&settings), hangup, terminal).await
 }
 
-fn begin() -> Result<(), CommandError> {
-    process::log();
-    harden()
+/// Prepares the process; from here on SIGHUP, which log rotation and closed terminals send, does not end it.
+fn begin() -> Result<Signal, CommandError> {
+    log::begin();
+    harden()?;
+    if let Err(error) = process::raise_open_files() {
+        tracing::warn!(%error, "the limit of open files is not raised");
+    }
+    signal(SignalKind::hangup()).map_err(unheard)
+}
+
+fn unheard(error: io::Error) -> CommandError {
+    CommandError::failed(format!("signals cannot be received: {error}"))
 }
 
 fn harden() -> Result<(), CommandError> {
     process::harden().map_err(|error| CommandError::failed(format!("the process cannot be hardened: {error}")))
+}
+
+/// Says at each start what others can read or change.
+fn tell_exposed(settings: &Settings, config: Option<&Path>) {
+    for ExposedFile { about, text } in exposed_files(settings, config) {
+        tracing::warn!(%about, "{text}");
+    }
 }
 
 async fn start(settings: &Settings, place: &Place) -> Result<Running, CommandError> {
@@ -96,17 +117,35 @@ pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
     serve::create_state(settings, &Clock::System).await.map(drop).map_err(|failure| failed(failure, &place))
 }
 
-async fn until_told_to_stop(gate: Running, scheme: Scheme, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let unheard = |error: io::Error| CommandError::failed(format!("signals cannot be received: {error}"));
+async fn until_told_to_stop(
+    gate: Running,
+    scheme: Scheme,
+    mut hangup: Signal,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
     terminal.print(&dev::listening(scheme, gate.address()))?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            Some(()) = hangup.recv() => reload(&gate),
+        }
     }
     gate.stop().await;
     Ok(())
+}
+
+/// Does what SIGHUP asks for, and says what that was.
+fn reload(gate: &Running) {
+    match gate.reload() {
+        Ok(Reload::Done) => tracing::warn!("SIGHUP: the certificate was read again; other settings need a new start"),
+        Ok(Reload::Nothing) => {
+            tracing::warn!("SIGHUP: there is no certificate to read again; settings need a new start")
+        }
+        Err(error) => tracing::error!(%error, "SIGHUP: the certificate cannot be served; the old one stays"),
+    }
 }
 
 fn exports(gate: &Running, settings: &Settings) -> Result<Exports, CommandError> {
@@ -162,6 +201,7 @@ fn failed(failure: StartFailure, place: &Place) -> CommandError {
         }
         StartFailure::Certificate(_)
         | StartFailure::Credentials { .. }
+        | StartFailure::Descriptors(_)
         | StartFailure::Full { .. }
         | StartFailure::History { .. }
         | StartFailure::Journal(_)

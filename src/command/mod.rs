@@ -7,9 +7,11 @@ mod devices;
 pub mod error;
 mod events;
 mod exchange;
+mod exposure;
 mod gate;
 pub mod init;
 mod key;
+mod log;
 mod mfa;
 mod mfa_delete;
 pub mod place;
@@ -95,7 +97,21 @@ enum Command {
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let mut terminal = Terminal::system(if cli.json { Format::Json } else { Format::People });
+    let format = if cli.json { Format::Json } else { Format::People };
+    let _flushed = log::FlushAtEnd;
+    let mut terminal = match &cli.command {
+        // Whoever does not read what the gate says must not stop it.
+        Command::Dev(_) | Command::Serve(_) => Terminal::writing_to(format, log::stdout(), log::stderr()),
+        Command::Check(_)
+        | Command::Events(_)
+        | Command::Init(_)
+        | Command::Key(_)
+        | Command::Mfa(_)
+        | Command::MfaDelete(_)
+        | Command::State(_)
+        | Command::Trail(_)
+        | Command::User(_) => Terminal::system(format),
+    };
     let variable = std::env::var_os(place::VARIABLE).map(PathBuf::from);
     let place = Place::find(cli.data, variable);
     match run(cli.command, &place, &mut terminal) {

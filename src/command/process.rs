@@ -1,13 +1,9 @@
-//! What a process that holds secrets does without: core dumps, onlookers, readable files, talkative logs.
+//! What a process that holds secrets does without: core dumps, onlookers, readable files.
 
 use std::io;
 
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit, umask};
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::{Layer, SubscriberExt};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
 
 /// Keeps what the process holds in memory and writes to disk from everybody else on this machine.
 pub fn harden() -> io::Result<()> {
@@ -19,91 +15,26 @@ pub fn harden() -> io::Result<()> {
     Ok(())
 }
 
-/// Warnings, errors and panics go to stderr; `RUST_LOG` chooses more.
-pub fn log() {
-    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    // Set already only where several commands run in one process, as in tests.
-    drop(tracing::subscriber::set_global_default(subscriber(chosen, io::stderr)));
-    std::panic::set_hook(Box::new(|panic| {
-        // Not the message: it may quote what the code was working on.
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(%place, "a task panicked");
-    }));
-}
-
-fn subscriber<W>(chosen: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
-    tracing_subscriber::registry().with(lines.with_filter(chosen.and(filter_fn(may_be_logged))))
-}
-
-/// What other crates say below a warning may quote what passes through them: headers, signatures, bodies.
-fn may_be_logged(what: &tracing::Metadata<'_>) -> bool {
-    let ours = what.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
-    ours || *what.level() <= LevelFilter::WARN
+/// Lets the process open as many files as its hard limit says; most systems set the soft one to 1024.
+pub fn raise_open_files() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return Ok(());
+    }
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
 
-    use rustix::process::{dumpable_behavior, getrlimit};
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("sound").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn logged(chosen: &str, say: impl FnOnce()) -> String {
-        let kept = Kept::default();
-        let writer = kept.clone();
-        let subscriber = subscriber(EnvFilter::new(chosen), move || writer.clone());
-        tracing::subscriber::with_default(subscriber, say);
-        let text = kept.0.lock().expect("sound").clone();
-        String::from_utf8(text).expect("text")
-    }
+    use rustix::process::dumpable_behavior;
 
     #[test]
-    fn no_choice_makes_other_crates_say_what_passes_through_them() {
-        for chosen in
-            ["trace", "hyper=trace,aws_sigv4=trace,h2=debug,s3s=trace", "[secret]=trace", "aws_sigv4::x=trace"]
-        {
-            let text = logged(chosen, || {
-                let span = tracing::error_span!("secret");
-                let _entered = span.enter();
-                tracing::trace!(target: "aws_sigv4::x", "canonical request");
-                tracing::trace!(target: "hyper::proto::h1::io", "received bytes");
-                tracing::debug!(target: "h2", "a frame");
-                tracing::info!(target: "s3s", "a header");
-                tracing::info!(target: "portcullis_of_another_crate", "anything");
-                tracing::warn!(target: "hyper", "a warning");
-            });
-            assert!(["canonical", "received", "frame", "header", "anything"].iter().all(|word| !text.contains(word)));
-        }
-    }
-
-    #[test]
-    fn what_the_gate_itself_says_is_chosen_as_ever() {
-        let say = || {
-            tracing::debug!("of the gate");
-            tracing::warn!(target: "hyper", "a warning");
-        };
-        let text = logged("debug", say);
-        assert!(text.contains("of the gate") && text.contains("a warning"), "{text}");
-        assert!(!logged("warn", say).contains("of the gate"));
+    fn the_process_may_open_as_many_files_as_its_hard_limit_says() {
+        raise_open_files().expect("allowed to everybody");
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
     }
 
     #[test]

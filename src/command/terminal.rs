@@ -6,6 +6,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use serde_json::Value;
 
 use super::error::{Blame, CommandError};
+use super::table::{first_colour, harmless, harmless_layout, harmless_lines};
+use crate::audit::one_line;
 use crate::secret::Secret;
 
 /// Where a command writes, and whom it can ask.
@@ -45,13 +47,18 @@ pub enum Input {
 impl Terminal {
     /// The process's own input and output.
     pub fn system(format: Format) -> Self {
+        Self::writing_to(format, Box::new(io::stdout()), Box::new(io::stderr()))
+    }
+
+    /// The process's own input, and output that reaches stdout and stderr in its own way.
+    pub fn writing_to(format: Format, out: Box<dyn Write + Send>, notes: Box<dyn Write + Send>) -> Self {
         let plain = !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             format,
             colour: if plain { Colour::Plain } else { Colour::Ansi },
             input: if io::stdin().is_terminal() { Input::Terminal } else { Input::Piped },
-            out: Box::new(io::stdout()),
-            notes: Box::new(io::stderr()),
+            out,
+            notes,
         }
     }
 
@@ -81,17 +88,36 @@ impl Terminal {
     /// Writes a result, and ends its line.
     pub fn print(&mut self, text: &str) -> Result<(), CommandError> {
         let end = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
-        write!(self.out, "{text}{end}").and_then(|()| self.out.flush()).map_err(|error| CommandError::output(&error))
+        write!(self.out, "{}{end}", self.shown(text))
+            .and_then(|()| self.out.flush())
+            .map_err(|error| CommandError::output(&error))
+    }
+
+    /// The text without anything that steers the terminal but our own colours.
+    fn shown(&self, text: &str) -> String {
+        match self.colour {
+            Colour::Plain => harmless_layout(text),
+            Colour::Ansi => {
+                let mut out = String::with_capacity(text.len());
+                let mut rest = text;
+                while let Some((before, sequence)) = first_colour(rest) {
+                    out.push_str(&harmless_layout(before));
+                    out.push_str(sequence);
+                    rest = rest.get(before.len() + sequence.len()..).unwrap_or("");
+                }
+                out + &harmless_layout(rest)
+            }
+        }
     }
 
     /// Writes a result for programs, on one line.
     pub fn print_json(&mut self, value: &Value) -> Result<(), CommandError> {
-        self.print(&value.to_string())
+        self.print(&one_line(value))
     }
 
     /// Says something beside the result.
     pub fn note(&mut self, text: &str) -> Result<(), CommandError> {
-        writeln!(self.notes, "{text}").map_err(|error| CommandError::output(&error))
+        writeln!(self.notes, "{}", harmless_lines(text)).map_err(|error| CommandError::output(&error))
     }
 
     /// Says how the command failed.
@@ -99,10 +125,10 @@ impl Terminal {
         if error.blame == Blame::OutputClosed {
             return;
         }
-        let mut text = format!("error: {}\n", error.message);
+        let mut text = format!("error: {}\n", harmless_lines(&error.message));
         if let Some(next) = &error.next {
             for line in next.lines() {
-                text.push_str(&format!("  {line}\n"));
+                text.push_str(&format!("  {}\n", harmless(line)));
             }
         }
         // Where stderr is closed nobody can be told anything; the exit code still says it.

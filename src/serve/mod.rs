@@ -2,6 +2,7 @@
 
 mod admin;
 mod ballast;
+mod descriptors;
 #[cfg(feature = "embedded")]
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use self::descriptors::{Descriptors, Fit, TooFewDescriptors};
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -38,7 +41,7 @@ use crate::pipeline::{self, Gate, Protection, Reads, Recording, UploadVersions};
 use crate::secret::Secret;
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
 use crate::trail::DigestPeriod;
-use crate::wire::{self, Authorities, CertificateError, Dialler, Security, TrustError, TrustedProxies};
+use crate::wire::{self, Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
 
 /// A gate that serves.
 #[derive(Debug)]
@@ -52,6 +55,7 @@ pub struct Running {
     history: Arc<History>,
     recorder: Arc<Recorder>,
     socket: PathBuf,
+    security: Security,
 }
 
 /// Why the gate does not start; each says what to do.
@@ -63,6 +67,8 @@ pub enum StartFailure {
     Certificate(#[from] CertificateError),
     #[error("the upstream's credentials in `{}`: {error}", path.display())]
     Credentials { path: PathBuf, error: CredentialsError },
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     #[error("the history in `{}` cannot be kept: {error}", path.display())]
     History { path: PathBuf, error: io::Error },
     #[error(transparent)]
@@ -103,6 +109,11 @@ impl Running {
     /// A key of root that may sign, for the file that root's tools read.
     pub fn root_credentials(&self) -> Option<(AccessKeyId, Secret<String>)> {
         self.store.root_credentials()
+    }
+
+    /// Reads again what can be: the certificate and its key, both or neither.
+    pub fn reload(&self) -> Result<Reload, CertificateError> {
+        self.security.reload()
     }
 
     /// Stops taking requests, finishes those under way, and leaves the state as a clean stop does.
@@ -167,6 +178,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let watching =
         tokio::spawn(upkeep::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
+    let limits = limits(settings)?;
     let gate = Arc::new(gate(
         settings,
         clock.clone(),
@@ -177,9 +189,9 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
         looked_up,
         delivered,
     ));
-    let serving = tokio::spawn(wire::serve(listener, security, gate, limits(settings), stopped));
+    let serving = tokio::spawn(wire::serve(listener, security.clone(), gate, limits, stopped));
     let serving = vec![serving, admin_serving, trimming, watching];
-    Ok(Running { address, store, delivery, clock, stop, serving, history, recorder, socket })
+    Ok(Running { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
 }
 
 /// Makes the state of a gate that is to be, and leaves it closed.
@@ -452,9 +464,23 @@ fn digits(settings: &Settings) -> Digits {
     }
 }
 
-fn limits(settings: &Settings) -> wire::Limits {
-    let limits = settings.limits;
-    wire::Limits {
+fn limits(settings: &Settings) -> Result<wire::Limits, TooFewDescriptors> {
+    let mut limits = settings.limits;
+    // Where nothing tells how many descriptors are in use, the settings are taken at their word.
+    if let Ok(descriptors) = Descriptors::now()
+        && let Fit::Lowered(connections) = descriptors.fit(settings)?
+    {
+        let (wanted, needed) = (limits.connections, descriptors.needed(settings));
+        tracing::warn!(
+            wanted,
+            connections,
+            "limits.connections is lowered to what the limit of open files allows; for all of them it has to be {needed}"
+        );
+        limits.connections = connections;
+        // One client must not take them all.
+        limits.connections_per_address = limits.connections_per_address.min((connections / 2).max(1));
+    }
+    Ok(wire::Limits {
         header_timeout: limits.header_timeout,
         headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
         head_bytes: usize::try_from(limits.header_size).unwrap_or(usize::MAX),
@@ -464,7 +490,7 @@ fn limits(settings: &Settings) -> wire::Limits {
         keep_alive: limits.keep_alive,
         write_idle: limits.body_idle,
         drain: limits.drain,
-    }
+    })
 }
 
 /// The journal as the store writes to it.

@@ -80,8 +80,13 @@ fn of_a_configuration(held: &mut BTreeMap<String, String>, method: &str, path: &
 
 fn written(directory: &Path, endpoint: &str) -> CheckArgs {
     let (config, key) = (directory.join("portcullis.toml"), directory.join("upstream.env"));
-    std::fs::write(&config, format!("[upstream]\nendpoint = \"{endpoint}\"\ncredentials_file = \"upstream.env\"\n"))
-        .unwrap();
+    // So few connections fit whatever the limit of open files is here.
+    let settings = format!(
+        "[limits]\nconnections = 8\nconnections_per_address = 8\n[upstream]\nendpoint = \"{endpoint}\"\n\
+         credentials_file = \"upstream.env\"\n"
+    );
+    std::fs::write(&config, settings).unwrap();
+    std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o644)).unwrap();
     std::fs::write(&key, "AWS_ACCESS_KEY_ID=AKIAUPSTREAM0000001\nAWS_SECRET_ACCESS_KEY=secret\n").unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
     CheckArgs { config }
@@ -126,6 +131,7 @@ async fn a_store_that_versions_and_ignores_mfa_delete_is_fit() {
             "configuration: ok",
             "credentials file: ok",
             "codes: ok",
+            "connections: ok",
             "store: ok",
             "anonymous: ok",
             "routing: ok",

@@ -1,0 +1,176 @@
+//! The log of the gate: lines go to stderr through a queue, so that who does not read them stops no request.
+
+mod limiter;
+mod queue;
+
+use std::io::{self, Write};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use tracing::Metadata;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+use self::limiter::Limiter;
+use self::queue::Queue;
+use super::table::harmless;
+use crate::clock::Clock;
+
+/// What the log is written with, once it was begun.
+static LOG: OnceLock<LogWriter> = OnceLock::new();
+
+/// What stdout is written with, where it is queued.
+static PRINTED: OnceLock<Arc<Queue>> = OnceLock::new();
+
+/// How long the end of the process waits for each of the two to be read.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// Sends warnings, errors and panics to stderr; `RUST_LOG` chooses more.
+pub fn begin() {
+    let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let writer = writer();
+    // Set already only where several commands run in one process, as in tests.
+    drop(tracing::subscriber::set_global_default(subscriber(chosen, writer.clone())));
+    std::panic::set_hook(Box::new(|panic| {
+        // Not the message: it may quote what the code was working on.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(%place, "a task panicked");
+    }));
+}
+
+fn writer() -> &'static LogWriter {
+    LOG.get_or_init(|| LogWriter::new(Box::new(io::stderr())))
+}
+
+/// Stderr behind the log's lines.
+pub fn stderr() -> Box<dyn Write + Send> {
+    Box::new(Queued(Arc::clone(&writer().queue)))
+}
+
+/// Stdout in the same way.
+pub fn stdout() -> Box<dyn Write + Send> {
+    let queue = PRINTED.get_or_init(|| Arc::new(Queue::new(Box::new(io::stdout()), Vec::new)));
+    Box::new(Queued(Arc::clone(queue)))
+}
+
+/// Waits when it is dropped until the log and stdout are written, but not for long; also after a panic.
+pub struct FlushAtEnd;
+
+impl Drop for FlushAtEnd {
+    fn drop(&mut self) {
+        if let Some(writer) = LOG.get() {
+            writer.tell_left_out();
+            writer.queue.flush(FLUSH);
+        }
+        if let Some(queue) = PRINTED.get() {
+            queue.flush(FLUSH);
+        }
+    }
+}
+
+/// An output whose bytes are queued.
+struct Queued(Arc<Queue>);
+
+impl Write for Queued {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // The thread of the queue writes at once, if anybody reads.
+        Ok(())
+    }
+}
+
+/// Whose lines are queued, each kind of line within its rate.
+#[derive(Clone)]
+struct LogWriter {
+    queue: Arc<Queue>,
+    limiter: Arc<Limiter>,
+}
+
+/// One line on its way, or one of too many.
+struct Line<'w> {
+    writer: &'w LogWriter,
+    goes: Goes,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goes {
+    Out,
+    Uncounted,
+}
+
+impl LogWriter {
+    fn new(out: Box<dyn Write + Send>) -> Self {
+        let limiter = Arc::new(Limiter::default());
+        let told = Arc::clone(&limiter);
+        let queue = Queue::new(out, move || left_out(&told));
+        Self { queue: Arc::new(queue), limiter }
+    }
+
+    /// Queues what says how many lines were left out since it was last said.
+    fn tell_left_out(&self) {
+        left_out(&self.limiter).into_iter().for_each(|line| self.queue.push(line));
+    }
+}
+
+fn left_out(limiter: &Limiter) -> Vec<Vec<u8>> {
+    let time = Clock::System.now();
+    let told = limiter.take_left_out().into_iter();
+    told.map(|(place, count)| {
+        format!("{time}  WARN portcullis: {count} lines like the last ones of {place} were left out\n").into_bytes()
+    })
+    .collect()
+}
+
+impl<'w> MakeWriter<'w> for LogWriter {
+    type Writer = Line<'w>;
+
+    fn make_writer(&'w self) -> Line<'w> {
+        Line { writer: self, goes: Goes::Out }
+    }
+
+    fn make_writer_for(&'w self, meta: &Metadata<'_>) -> Line<'w> {
+        // Lines below are there only where the operator asked for them.
+        let limited = *meta.level() <= LevelFilter::INFO;
+        let admitted = !limited || self.limiter.admit(meta, Instant::now());
+        Line { writer: self, goes: if admitted { Goes::Out } else { Goes::Uncounted } }
+    }
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.goes == Goes::Out {
+            let text = String::from_utf8_lossy(bytes);
+            // A line may quote a client or a store.
+            let line = harmless(text.strip_suffix('\n').unwrap_or(&text)) + "\n";
+            self.writer.queue.push(line.into_bytes());
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn subscriber<W>(chosen: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer);
+    tracing_subscriber::registry().with(lines.with_filter(chosen.and(filter_fn(may_be_logged))))
+}
+
+/// What other crates say below a warning may quote what passes through them: headers, signatures, bodies.
+fn may_be_logged(what: &Metadata<'_>) -> bool {
+    let ours = what.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
+    ours || *what.level() <= LevelFilter::WARN
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! How many connections the open files of this process allow.
+
+use std::io;
+use std::num::NonZeroU64;
+
+use rustix::process::{Resource, getrlimit};
+use thiserror::Error;
+
+use crate::config::{Settings, UpstreamProfile};
+
+/// The open files of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptors {
+    /// How many there may be; `None` without a limit.
+    pub limit: Option<u64>,
+    /// How many there are, or will be, without any connection.
+    pub used: u64,
+}
+
+/// How many connections there may be at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// As many as the settings say.
+    All,
+    /// No more than this.
+    Lowered(u32),
+}
+
+/// Not even a few connections fit.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error(
+    "{limit} descriptors (open files) are too few, at least {needed} are needed: raise the limit, as with `ulimit -n`, \
+     LimitNOFILE= of systemd or --ulimit nofile= of docker"
+)]
+pub struct TooFewDescriptors {
+    pub limit: u64,
+    pub needed: u64,
+}
+
+/// Kept free for what is opened while the gate serves: segments of the journal, days of the history, files of trails,
+/// certificates, the admin socket.
+const RESERVE: u64 = 24;
+/// Fewer connections than this serve nobody.
+const FEWEST: u64 = 4;
+/// What a gate has open before it takes connections, some days of its history among it.
+const TYPICAL: u64 = 40;
+
+impl Descriptors {
+    /// Those of this process, as it is.
+    pub fn now() -> io::Result<Self> {
+        // The listing itself is one of them.
+        let used = std::fs::read_dir("/proc/self/fd")?.count().saturating_sub(1);
+        Ok(Self { limit: getrlimit(Resource::Nofile).current, used: u64::try_from(used).unwrap_or(u64::MAX) })
+    }
+
+    /// Those of a gate that would be started with this process's limits.
+    pub fn of_a_start() -> Self {
+        Self { limit: getrlimit(Resource::Nofile).maximum, used: TYPICAL }
+    }
+
+    /// How many connections fit, where the settings want so many.
+    pub fn fit(&self, settings: &Settings) -> Result<Fit, TooFewDescriptors> {
+        let Some(limit) = self.limit else { return Ok(Fit::All) };
+        let each = for_each_connection(settings);
+        let fixed = self.used.saturating_add(RESERVE);
+        let fitting = limit.saturating_sub(fixed) / each;
+        if fitting < FEWEST {
+            return Err(TooFewDescriptors { limit, needed: fixed.saturating_add(FEWEST * each.get()) });
+        }
+        let wanted = settings.limits.connections;
+        Ok(match u32::try_from(fitting) {
+            Ok(fitting) if fitting < wanted => Fit::Lowered(fitting),
+            Ok(_) | Err(_) => Fit::All,
+        })
+    }
+
+    /// How many descriptors all connections of the settings need.
+    pub fn needed(&self, settings: &Settings) -> u64 {
+        let connections = u64::from(settings.limits.connections).saturating_mul(for_each_connection(settings).get());
+        self.used.saturating_add(RESERVE).saturating_add(connections)
+    }
+}
+
+/// A connection of a client and one to the store; a store of our own has the other end of that, and a file.
+fn for_each_connection(settings: &Settings) -> NonZeroU64 {
+    const BOTH: NonZeroU64 = NonZeroU64::MIN.saturating_add(1);
+    const WITH_OWN_STORE: NonZeroU64 = NonZeroU64::MIN.saturating_add(3);
+    match settings.upstream.profile {
+        UpstreamProfile::Embedded => WITH_OWN_STORE,
+        UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Generic | UpstreamProfile::Minio => BOTH,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Endpoint;
+
+    fn settings(profile: UpstreamProfile, connections: u32) -> Settings {
+        let endpoint = Endpoint::parse("http://127.0.0.1:9").expect("an endpoint");
+        let mut settings = Settings::standard("state".into(), endpoint, "upstream.env".into());
+        settings.upstream.profile = profile;
+        settings.limits.connections = connections;
+        settings
+    }
+
+    #[test]
+    fn connections_leave_descriptors_for_what_the_gate_opens_itself() {
+        let fit = |limit, profile, connections| Descriptors { limit, used: 30 }.fit(&settings(profile, connections));
+        for (limit, profile, connections, expected) in [
+            (None, UpstreamProfile::Minio, 1_000_000, Ok(Fit::All)),
+            (Some(1024), UpstreamProfile::Minio, 485, Ok(Fit::All)),
+            (Some(1024), UpstreamProfile::Minio, 486, Ok(Fit::Lowered(485))),
+            (Some(1024), UpstreamProfile::Embedded, 4096, Ok(Fit::Lowered(242))),
+            (Some(62), UpstreamProfile::Minio, 4096, Ok(Fit::Lowered(4))),
+            (Some(61), UpstreamProfile::Minio, 4096, Err(TooFewDescriptors { limit: 61, needed: 62 })),
+            (Some(0), UpstreamProfile::Embedded, 1, Err(TooFewDescriptors { limit: 0, needed: 70 })),
+            (Some(u64::MAX), UpstreamProfile::Aws, 4096, Ok(Fit::All)),
+        ] {
+            assert_eq!(fit(limit, profile, connections), expected, "{limit:?} {profile:?} {connections}");
+        }
+    }
+
+    #[test]
+    fn the_descriptors_of_this_process_are_counted() {
+        let now = Descriptors::now().expect("Linux");
+        assert!(now.used >= 3, "stdin, stdout and stderr: {now:?}");
+    }
+}
