@@ -193,8 +193,10 @@ impl Store {
         };
         let (mut status, mut listed) = list();
         if status == 403 {
-            // A random policy shuts even its author out.
+            // A random policy or ACL shuts even its author out.
             self.ask(Ask::new(&format!("DELETE /{bucket}?policy=")));
+            let acl = Ask::new(&format!("PUT /{bucket}?acl="));
+            self.ask(acl.header("x-amz-acl", "private").header("content-length", "0"));
             (status, listed) = list();
         }
         if status == 404 {
