@@ -119,6 +119,7 @@ pub struct Limits {
     pub keep_alive: Duration,
     pub body_idle: Duration,
     pub documents: u32,
+    pub writes: u32,
     pub drain: Duration,
 }
 
@@ -281,6 +282,7 @@ impl Limits {
         keep_alive: Duration::from_secs(75),
         body_idle: Duration::from_secs(30),
         documents: 32,
+        writes: 2048,
         drain: Duration::from_secs(30),
     };
 
@@ -300,6 +302,7 @@ impl Limits {
             keep_alive: section.take("keep_alive", standard.keep_alive, span()),
             body_idle: section.take("body_idle", standard.body_idle, span()),
             documents: section.take("documents", standard.documents, value::count(1..=4096)),
+            writes: section.take("writes", standard.writes, value::count(8..=1_000_000)),
             drain: section.take("drain", standard.drain, value::duration(Duration::ZERO..=hour)),
         }
     }

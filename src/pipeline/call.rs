@@ -65,6 +65,10 @@ pub(super) fn name_by_head(draft: &mut Draft, head: &Head) {
     name(draft, operation(head).ok(), &Value::Null);
 }
 
+/// A body up to this length needs no room: connections are bounded, and clients that only hold one open must not keep
+/// others from calling. Almost all calls are shorter.
+const SMALL_BODY: u64 = 16 * 1024;
+
 fn operation(head: &Head) -> Result<Operation, Refused> {
     Operation::of_target(head.headers.value(TARGET).unwrap_or_default())
 }
@@ -138,10 +142,13 @@ impl Gate {
         if usize::try_from(length).map_or(true, |length| length > LONGEST_BODY) {
             return refused(Unreadable::BodyTooLong);
         }
-        let _room = match tokio::time::timeout(self.body_idle, self.calls.acquire()).await {
-            Ok(Ok(room)) => room,
-            Ok(Err(_)) | Err(_) => return Err(Refused::throttled()),
-        };
+        let mut _room = None;
+        if length > SMALL_BODY {
+            match tokio::time::timeout(self.body_idle, self.calls.acquire()).await {
+                Ok(Ok(room)) => _room = Some(room),
+                Ok(Err(_)) | Err(_) => return Err(Refused::throttled()),
+            }
+        }
         // Its hash is its signature's part.
         let inspect = Intake::new(Payload::Unsigned, length, Promises::default());
         let body = Body::new(incoming, inspect, self.body_idle);

@@ -5,6 +5,7 @@ mod ending;
 mod intake;
 mod judgement;
 mod pace;
+mod places;
 mod protection;
 mod recording;
 mod recovery;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
 use crate::api::cloudtrail::CloudTrail;
 use crate::audit::journal::Journal;
@@ -34,10 +35,12 @@ use crate::wire::{
     Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
 };
 use ending::Ending;
+use places::{PlaceHolder, TakenPlace};
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};
 
 pub use pace::Pace;
+pub use places::SharedPlaces;
 pub use protection::{Protection, UploadVersions};
 pub use recording::{Reads, Recording};
 pub use recovery::{Recovered, recover};
@@ -60,8 +63,10 @@ pub struct Gate {
     pub recording: Recording,
     /// How long a client may send nothing in the middle of a body.
     pub body_idle: Duration,
-    /// Room for the documents that are in memory at once.
-    pub documents: Semaphore,
+    /// For the documents that are in memory at once.
+    pub documents: SharedPlaces,
+    /// For what changes something and is under way, whether or not its client still waits for it.
+    pub writes: SharedPlaces,
     /// CloudTrail's API.
     pub trails: CloudTrail,
     /// Room for the bodies of calls that nobody is known to have signed yet.
@@ -172,8 +177,17 @@ impl Gate {
             Access::Read => self.carry_out(asked, incoming, draft, ending).await,
             // hyper drops a handler whose client leaves; what changes something finishes all the same.
             Access::Write => {
+                let holder = PlaceHolder::new(asked.signed.principal.clone(), asked.head.peer.address.ip());
+                // Waited for here, where a client that leaves gives up waiting.
+                let Some(place) = self.writes.take(&holder, self.body_idle).await else {
+                    return self.end(draft, Err(Failure::Busy), ending, Access::Write).await;
+                };
                 let fallback = ending.clone();
-                let finishing = tokio::spawn(self.carry_out(asked, incoming, draft, ending));
+                let finishing = tokio::spawn(async move {
+                    let response = self.carry_out(asked, incoming, draft, ending).await;
+                    drop(place);
+                    response
+                });
                 finishing.await.unwrap_or_else(|_| fallback.internal())
             }
         }
@@ -246,7 +260,8 @@ impl Gate {
         let mut _room = None;
         let (document, payload) = match routed.expects() {
             Expects::Document { limit } => {
-                _room = Some(self.room_for_a_document().await?);
+                let holder = PlaceHolder::new(signed.principal.clone(), head.peer.address.ip());
+                _room = Some(self.room_for_a_document(&holder).await?);
                 let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
                 (
                     Some(Box::pin(intake::document(body, &signed, head.peer.transport, limit, self.body_idle)).await?),
@@ -331,11 +346,8 @@ impl Gate {
         }
     }
 
-    async fn room_for_a_document(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        match tokio::time::timeout(self.body_idle, self.documents.acquire()).await {
-            Ok(Ok(room)) => Ok(room),
-            Ok(Err(_)) | Err(_) => Err(Failure::Busy),
-        }
+    async fn room_for_a_document(&self, holder: &PlaceHolder) -> Result<TakenPlace, Failure> {
+        self.documents.take(holder, self.body_idle).await.ok_or(Failure::Busy)
     }
 
     fn body(

@@ -37,7 +37,7 @@ use crate::history::History;
 use crate::mfa::Digits;
 use crate::names::{AccessKeyId, AccountId};
 use crate::operation::{Routing, UpstreamKind};
-use crate::pipeline::{self, Gate, Protection, Reads, Recording, UploadVersions};
+use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces, UploadVersions};
 use crate::secret::Secret;
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
 use crate::trail::DigestPeriod;
@@ -343,7 +343,8 @@ fn gate(
         protection: Protection::new(store.clone(), upstream.clone(), rules.profile, upload_versions(settings)),
         recording: recording(settings),
         body_idle: settings.limits.body_idle,
-        documents: Semaphore::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
+        documents: SharedPlaces::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
+        writes: SharedPlaces::new(usize::try_from(settings.limits.writes).unwrap_or(usize::MAX)),
         trails: CloudTrail::new(region, store.clone(), deliveries, history, digest_period),
         calls: Semaphore::new(UNPROVED_CALLS),
         pace: pipeline::Pace::default(),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::rig::{Ask, Manner, Rig, STALLED, exchange};
+use crate::rig::{Ask, Manner, Rig, STALLED, exchange, open, wait_for};
 
 const MOMENT: Duration = Duration::from_millis(200);
 
@@ -63,6 +63,32 @@ async fn state_that_stalls_is_unknown_and_closes_the_bucket() {
     let reply = rig.send(&Ask::new("PUT /vault/k").body("x")).await;
     assert_eq!(reply.status, 503, "{reply:?}");
     assert!(!rig.upstream.mutations().iter().any(|seen| seen.line() == "PUT /vault/k"));
+}
+
+#[tokio::test]
+async fn writes_of_clients_that_left_are_bounded_and_keep_root_from_nothing() {
+    let rig = Rig::with(|settings| {
+        settings.limits.writes = 8;
+        settings.limits.body_idle = MOMENT;
+    })
+    .await;
+    let mallory = rig.user("mallory").await;
+    rig.upstream.answer(Manner::Hold);
+    for number in 1..3 {
+        let ask = Ask::new(&format!("DELETE /scratch/left{number}"));
+        let connection = open(rig.address, &ask.signed(&mallory, rig.now())).await;
+        wait_for("at the store", || (rig.upstream.mutations().len() == number).then_some(())).await;
+        drop(connection);
+    }
+    let third = exchange(rig.address, &Ask::new("DELETE /scratch/third").signed(&mallory, rig.now())).await;
+    assert_eq!(third.said(), (503, "SlowDown".to_owned()));
+    let root = open(rig.address, &Ask::new("DELETE /scratch/roots").signed(&rig.root, rig.now())).await;
+    wait_for("root's at the store", || (rig.upstream.mutations().len() == 3).then_some(())).await;
+    assert_eq!(rig.upstream.mutations()[2].line(), "DELETE /scratch/roots");
+    rig.upstream.answer(Manner::Answer);
+    drop(root);
+    let events = rig.events_when(4).await;
+    assert_eq!(events.iter().filter(|event| event.said().1 == "SlowDown").count(), 1, "{events:?}");
 }
 
 #[tokio::test]
