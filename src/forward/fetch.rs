@@ -122,7 +122,7 @@ impl Fetcher {
             }
         }
         // Rare, and large.
-        let mut lent = Lent::new(Box::pin(self.connect()).await?);
+        let mut lent = self.0.shelf.lend(Box::pin(self.connect()).await?);
         match lent.connection.ask(message, patience).await {
             Ok(head) => Ok(self.response(method, head, lent, patience)),
             Err(Failed::Unanswered) => Err(UpstreamError::BrokenOff),

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::Download;
 use super::fetch::MOST_HEADERS;
-use super::shelf::{Lent, Shelf};
+use super::shelf::Shelf;
 use super::{Upload, UpstreamError, answer};
 use crate::wire::{DialError, Dialler, Stream};
 
@@ -47,7 +47,7 @@ impl Pool {
                     Ok(()) => (lent, Fresh::No),
                     Err(_) => continue,
                 },
-                None => (Lent::new(Box::pin(self.connect()).await?), Fresh::Yes),
+                None => (self.0.shelf.lend(Box::pin(self.connect()).await?), Fresh::Yes),
             };
             match lent.connection.try_send_request(request).await {
                 Ok(response) => {
@@ -83,7 +83,8 @@ impl Pool {
 
 impl<C> Door<C> {
     pub fn new(dialler: Dialler, connect_timeout: Duration, idle_timeout: Duration) -> Self {
-        Self { dialler, connect_timeout, shelf: Shelf::new(idle_timeout) }
+        let shelf = Shelf::new(idle_timeout, dialler.addresses().clone());
+        Self { dialler, connect_timeout, shelf }
     }
 }
 

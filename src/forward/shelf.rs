@@ -1,41 +1,54 @@
 //! Idle connections, kept for whoever needs one next.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::wire::Addresses;
 
 /// Idle connections. The one used last is used first, so that the others age and go.
 #[derive(Debug)]
 pub(super) struct Shelf<C> {
     longest: Duration,
+    addresses: Addresses,
     idle: Mutex<VecDeque<(Lent<C>, Instant)>>,
 }
 
-/// A connection, and when it was made.
+/// A connection, the period in which it was made, and how often the upstream had moved by then.
 #[derive(Debug)]
 pub(super) struct Lent<C> {
     pub connection: C,
-    made: Instant,
+    period: u64,
+    moves: u64,
 }
 
 /// More idle connections than this serve nobody.
 const MOST: usize = 512;
 
-/// A connection is not used again after this, so that the upstream's name is looked up again and a change of its address
-/// is followed while requests go on.
-const LONGEST_USE: Duration = Duration::from_secs(30);
+/// A connection is used in the period in which it was made alone, so that the upstream's name is looked up again and a
+/// change of its address is followed while requests go on. The periods are the same for all connections, so that
+/// requests do not go to two addresses for longer than a moment.
+const PERIOD: Duration = Duration::from_secs(20);
 
-impl<C> Lent<C> {
-    /// A connection that was made just now.
-    pub fn new(connection: C) -> Self {
-        Self { connection, made: Instant::now() }
-    }
+static FIRST_PERIOD: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn this_period() -> u64 {
+    FIRST_PERIOD.elapsed().as_secs() / PERIOD.as_secs()
 }
 
 impl<C> Shelf<C> {
-    /// An empty shelf, on which nothing lies longer than this.
-    pub fn new(longest: Duration) -> Self {
-        Self { longest, idle: Mutex::default() }
+    /// An empty shelf, on which nothing lies longer than this, of connections to these addresses.
+    pub fn new(longest: Duration, addresses: Addresses) -> Self {
+        Self { longest, addresses, idle: Mutex::default() }
+    }
+
+    /// A connection that was made just now.
+    pub fn lend(&self, connection: C) -> Lent<C> {
+        Lent { connection, period: this_period(), moves: self.addresses.moves() }
+    }
+
+    fn is_usable(&self, lent: &Lent<C>) -> bool {
+        lent.period == this_period() && lent.moves == self.addresses.moves()
     }
 
     /// The youngest connection that may still be used; it may have been closed meanwhile.
@@ -48,14 +61,14 @@ impl<C> Shelf<C> {
                 idle.clear();
                 return None;
             }
-            if lent.made.elapsed() <= LONGEST_USE {
+            if self.is_usable(&lent) {
                 return Some(lent);
             }
         }
     }
 
     pub fn keep(&self, lent: Lent<C>) {
-        if lent.made.elapsed() > LONGEST_USE {
+        if !self.is_usable(&lent) {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,31 +86,38 @@ mod tests {
         shelf.take().map(|lent| lent.connection)
     }
 
+    fn shelf(longest: Duration) -> Shelf<i32> {
+        Shelf::new(longest, Addresses::default())
+    }
+
     #[test]
     fn the_one_kept_last_is_taken_first() {
-        let shelf = Shelf::new(Duration::from_secs(60));
-        shelf.keep(Lent::new(1));
-        shelf.keep(Lent::new(2));
+        let shelf = shelf(Duration::from_secs(60));
+        shelf.keep(shelf.lend(1));
+        shelf.keep(shelf.lend(2));
         assert_eq!([taken(&shelf), taken(&shelf), taken(&shelf)], [Some(2), Some(1), None]);
     }
 
     #[test]
     fn what_lay_too_long_is_gone() {
-        let shelf = Shelf::new(Duration::ZERO);
-        shelf.keep(Lent::new(1));
-        shelf.keep(Lent::new(2));
+        let shelf = shelf(Duration::ZERO);
+        shelf.keep(shelf.lend(1));
+        shelf.keep(shelf.lend(2));
         while shelf.idle.lock().expect("sound").back().is_some_and(|(_, since)| since.elapsed().is_zero()) {}
         assert_eq!([taken(&shelf), taken(&shelf)], [None, None]);
     }
 
     #[test]
-    fn a_connection_is_not_used_for_longer_than_its_name_is_believed() {
-        let Some(long_ago) = Instant::now().checked_sub(LONGEST_USE + Duration::from_secs(1)) else { return };
-        let shelf = Shelf::new(Duration::from_secs(60));
-        shelf.keep(Lent { connection: 1, made: long_ago });
-        assert_eq!(shelf.idle.lock().expect("sound").len(), 0);
-        shelf.keep(Lent::new(2));
-        shelf.idle.lock().expect("sound").push_back((Lent { connection: 3, made: long_ago }, Instant::now()));
+    fn a_connection_is_not_used_beyond_its_period_nor_once_the_upstream_moved() {
+        let shelf = shelf(Duration::from_secs(60));
+        let old = |connection| Lent { period: this_period().wrapping_sub(1), ..shelf.lend(connection) };
+        let moved = |connection| Lent { moves: 7, ..shelf.lend(connection) };
+        for unusable in [old(1), moved(1)] {
+            shelf.keep(unusable);
+            assert_eq!(shelf.idle.lock().expect("sound").len(), 0);
+        }
+        shelf.keep(shelf.lend(2));
+        shelf.idle.lock().expect("sound").extend([(old(3), Instant::now()), (moved(4), Instant::now())]);
         assert_eq!(taken(&shelf), Some(2));
     }
 }

@@ -2,14 +2,16 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, Error as TlsError, RootCertStore};
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::certificate::{CertificateError, certificates};
@@ -22,6 +24,39 @@ use crate::config::{Endpoint, Scheme};
 pub struct Dialler {
     endpoint: Endpoint,
     way: Way,
+    addresses: Addresses,
+}
+
+/// The addresses to which the endpoint's name led last, and how often it came to lead to others.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses(Arc<Mutex<Resolved>>);
+
+#[derive(Debug, Default)]
+struct Resolved {
+    last: Vec<SocketAddr>,
+    moves: u64,
+    moved: Option<Instant>,
+}
+
+/// A name with many addresses may give others each time. Its connections are not all given up for that.
+const BETWEEN_MOVES: Duration = Duration::from_secs(20);
+
+impl Addresses {
+    /// How often the name came to lead to other addresses, none of which it led to before.
+    pub fn moves(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).moves
+    }
+
+    fn resolved(&self, found: &[SocketAddr], now: Instant) {
+        let mut resolved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let elsewhere = !resolved.last.is_empty() && !found.iter().any(|address| resolved.last.contains(address));
+        let settled = resolved.moved.is_none_or(|moved| now.saturating_duration_since(moved) >= BETWEEN_MOVES);
+        if elsewhere && settled {
+            resolved.moves += 1;
+            resolved.moved = Some(now);
+        }
+        resolved.last = found.to_vec();
+    }
 }
 
 /// Who says that a store is who it says.
@@ -74,7 +109,12 @@ impl Dialler {
                     .map_err(|_| TrustError::Name(endpoint.host().to_owned()))?,
             },
         };
-        Ok(Self { endpoint, way })
+        Ok(Self { endpoint, way, addresses: Addresses::default() })
+    }
+
+    /// Where the endpoint's name leads.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Where it leads.
@@ -85,7 +125,9 @@ impl Dialler {
     /// Opens a connection; how long that may take is for the caller to say.
     pub async fn connect(&self) -> Result<Stream<TcpStream>, DialError> {
         let address = (self.endpoint.host(), self.endpoint.port());
-        let stream = TcpStream::connect(address).await.map_err(DialError::Unreachable)?;
+        let found: Vec<SocketAddr> = lookup_host(address).await.map_err(DialError::Unreachable)?.collect();
+        self.addresses.resolved(&found, Instant::now());
+        let stream = TcpStream::connect(found.as_slice()).await.map_err(DialError::Unreachable)?;
         stream.set_nodelay(true).map_err(DialError::Unreachable)?;
         match &self.way {
             Way::Plain => Ok(Stream::Plain(stream)),
@@ -139,4 +181,24 @@ fn roots(authorities: &Authorities) -> Result<RootCertStore, TrustError> {
         }
     }
     if roots.is_empty() { Err(TrustError::NoAuthority) } else { Ok(roots) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_moves_when_none_of_its_addresses_stays_and_not_again_at_once() {
+        let at = |last: u8| SocketAddr::from(([192, 0, 2, last], 9000));
+        let (addresses, start) = (Addresses::default(), Instant::now());
+        let mut moves = |found: &[SocketAddr], seconds| {
+            addresses.resolved(found, start + Duration::from_secs(seconds));
+            addresses.moves()
+        };
+        assert_eq!(moves(&[at(1), at(2)], 0), 0);
+        assert_eq!(moves(&[at(2), at(3)], 1), 0, "one of them stays");
+        assert_eq!(moves(&[at(4)], 2), 1);
+        assert_eq!(moves(&[at(5)], 3), 1, "a name with many addresses");
+        assert_eq!(moves(&[at(6)], 30), 2);
+    }
 }

@@ -20,7 +20,7 @@ pub use body::{Body, BodyFault, Condition, Hold, Inspect, Withdrawn};
 pub use certificate::CertificateError;
 pub use connection::Progress;
 pub use deadline::{Deadline, Overdue};
-pub use dial::{Authorities, DialError, Dialler, TrustError};
+pub use dial::{Addresses, Authorities, DialError, Dialler, TrustError};
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
 pub use listener::{Handler, Limits, Remote, Unread, rest_after, serve};
 pub use peer::TrustedProxies;
