@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::xml::{self, DECLARATION, NAMESPACE, Node};
-use super::{Download, UpstreamError};
+use super::{AnswerBegun, Download, UpstreamError};
 use crate::gate::{MfaDelete, Permit};
 use crate::operation::{Access, Action, DeleteObjects, Document};
 
@@ -79,7 +79,12 @@ const ABOUT_US: &[&str] = &[
 
 /// Reads an answer to a permitted request; of its headers the transport left those that are [`allowed`].
 /// A document has to be there `within`, but for those that stores keep alive with spaces while they work.
-pub async fn read(permit: &Permit, response: Response<Download>, within: Duration) -> Result<Answer, UpstreamError> {
+pub async fn read(
+    permit: &Permit,
+    response: Response<Download>,
+    within: Duration,
+    begun: Option<&AnswerBegun>,
+) -> Result<Answer, UpstreamError> {
     let (parts, body) = response.into_parts();
     let (status, headers) = (parts.status, parts.headers);
     let request = permit.request();
@@ -92,6 +97,9 @@ pub async fn read(permit: &Permit, response: Response<Download>, within: Duratio
         return Ok(Answer::Done(Done { status, headers, body: AnswerBody::Stream(body), deleted: Vec::new() }));
     }
     let within = if is_kept_alive(action) { LONGEST_WORK } else { within };
+    if let Some(begun) = begun.filter(|_| status == StatusCode::OK && is_kept_alive(action)) {
+        begun.tell(&headers);
+    }
     let whole = body.whole(LONGEST_DOCUMENT, within).await?;
     if !status.is_success() {
         return refused(action, status, headers, &whole);
@@ -131,7 +139,7 @@ pub async fn read(permit: &Permit, response: Response<Download>, within: Duratio
 }
 
 /// Whether the store answers 200 at once, and then sends spaces until it is done.
-fn is_kept_alive(action: Action) -> bool {
+pub fn is_kept_alive(action: Action) -> bool {
     matches!(action, Action::CompleteMultipartUpload | Action::CopyObject | Action::UploadPartCopy)
 }
 

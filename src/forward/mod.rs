@@ -1,6 +1,7 @@
 //! Sends what was permitted, and nothing else, to the upstream.
 
 mod answer;
+mod begun;
 mod chunks;
 mod download;
 mod fetch;
@@ -19,7 +20,8 @@ mod xml;
 
 use thiserror::Error;
 
-pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal};
+pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal, is_kept_alive};
+pub use begun::AnswerBegun;
 pub use download::Download;
 pub use look::{Presence, Sight};
 pub use own::{Holding, KeptFile, OwnError, OwnFile};
@@ -28,7 +30,7 @@ pub use render::{Content, Rendered, Unwritable, render};
 pub use send::{Patience, Payload, Trailers, Upstream};
 pub use sign::Signer;
 pub use upload::{Interrupted, Source, Upload};
-pub use xml::{Node, escape};
+pub use xml::{DECLARATION, Node, escape};
 
 /// Why the upstream gave no answer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use super::fetch::{self, Fetcher};
 use super::pool::{Door, Pool};
 use super::region::Placement;
 use super::repair::{Repaired, repaired};
-use super::{Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
+use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
 use crate::clock::Timestamp;
 use crate::config::{Endpoint, Scheme};
@@ -146,6 +146,7 @@ impl Upstream {
         permit: Permit,
         payload: Option<Payload>,
         now: Timestamp,
+        begun: Option<&AnswerBegun>,
     ) -> Result<Answer, UpstreamError> {
         let instead = match permit.request().handling {
             Handling::Answered(answer) => return self.answer_here(&permit, answer, now).await,
@@ -157,7 +158,7 @@ impl Upstream {
         let rendered =
             render(placed.as_ref().unwrap_or_else(|| permit.request())).map_err(|_| UpstreamError::Unwritable)?;
         let response = self.exchange(rendered, payload, now).await?;
-        let answer = answer::read(&permit, response, self.document_patience()).await?;
+        let answer = answer::read(&permit, response, self.document_patience(), begun).await?;
         match (repaired(permit.request().action, answer, self.document_patience()).await?, instead) {
             (Repaired::Nothing(_), Some(instead)) => self.answer_here(&permit, instead, now).await,
             (Repaired::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {

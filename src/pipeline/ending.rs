@@ -14,7 +14,7 @@ use super::reply::{Recorded, Reply};
 use super::{Duty, Gate};
 use crate::audit::{Asked, Category, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
 use crate::failure::{Failure, S3Error};
-use crate::forward::{Answer, AnswerBody, DeletedObject, Done};
+use crate::forward::{Answer, AnswerBegun, AnswerBody, DeletedObject, Done};
 use crate::names::{HostId, ObjectKey, RequestId, VersionId};
 use crate::operation::{self, Access, Action, Document, Request, Routed, Unclear};
 use crate::wire::Progress;
@@ -30,6 +30,8 @@ pub(super) struct Ending {
     pub duty: Duty,
     pub received: Arc<AtomicU64>,
     pub progress: Arc<Progress>,
+    /// Of requests whose reply may begin before it is known how they end.
+    pub begun: Option<Arc<AnswerBegun>>,
 }
 
 /// Whether the client reads a body.
@@ -160,6 +162,7 @@ impl Ending {
             duty: Duty::ANONYMOUS,
             received: Arc::default(),
             progress,
+            begun: None,
         }
     }
 

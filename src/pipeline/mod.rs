@@ -4,6 +4,7 @@ mod call;
 mod ending;
 mod intake;
 mod judgement;
+mod keep_alive;
 mod pace;
 mod places;
 mod protection;
@@ -26,7 +27,7 @@ use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder, TlsDetai
 use crate::authenticate::{self, Intake, Keyring, Payload, Principal, Realm, Signed};
 use crate::clock::{Clock, Timestamp};
 use crate::failure::Failure;
-use crate::forward::{self, Answer, Upstream};
+use crate::forward::{self, Answer, AnswerBegun, Upstream};
 use crate::gate::{Caller, Permit, Rules};
 use crate::mfa::Offer;
 use crate::operation::{self, Access, Action, Expects, Handling, LocalAnswer, Routed, Routing, Unclear};
@@ -182,13 +183,19 @@ impl Gate {
                 let Some(place) = self.writes.take(&holder, self.body_idle).await else {
                     return self.end(draft, Err(Failure::Busy), ending, Access::Write).await;
                 };
+                let begun = forward::is_kept_alive(asked.routed.action()).then(Arc::<AnswerBegun>::default);
+                let mut ending = ending;
+                ending.begun.clone_from(&begun);
                 let fallback = ending.clone();
                 let finishing = tokio::spawn(async move {
                     let response = self.carry_out(asked, incoming, draft, ending).await;
                     drop(place);
                     response
                 });
-                finishing.await.unwrap_or_else(|_| fallback.internal())
+                match begun {
+                    None => finishing.await.unwrap_or_else(|_| fallback.internal()),
+                    Some(begun) => Box::pin(keep_alive::reply(finishing, &begun, fallback)).await,
+                }
             }
         }
     }
@@ -294,7 +301,7 @@ impl Gate {
         }
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
         self.protection.before(permit.request(), change, &mut held, now).await?;
-        let answer = self.forward(permit, payload, digest, &mut held, now).await;
+        let answer = self.forward(permit, payload, digest, &mut held, now, ending.begun.as_deref()).await;
         self.protection.opened(&held, &answer, now).await;
         if let Some(bucket) = bucket {
             self.protection.after(&bucket, change, &mut held, Agreed::of(&answer), self.clock.now()).await?;
@@ -309,9 +316,10 @@ impl Gate {
         digest: Option<[u8; 32]>,
         held: &mut Held,
         now: Timestamp,
+        begun: Option<&AnswerBegun>,
     ) -> Result<Answer, Failure> {
         match payload {
-            None => self.upstream.send(permit, None, now).await.map_err(Failure::Upstream),
+            None => self.upstream.send(permit, None, now, begun).await.map_err(Failure::Upstream),
             // The state of an upload is large, and moved with every request if it were part of each.
             Some(body) => Box::pin(self.upload(permit, body, digest, held, now)).await,
         }
@@ -336,10 +344,10 @@ impl Gate {
             // Nothing could be held back, so it is found right before anything is sent.
             body.collect(0).await.map_err(intake::of_fault)?;
             let payload = forward::Payload::empty(checksum);
-            return self.upstream.send(permit, Some(payload), now).await.map_err(Failure::Upstream);
+            return self.upstream.send(permit, Some(payload), now, None).await.map_err(Failure::Upstream);
         }
         let payload = forward::Payload { source: Box::pin(intake::Interruptible(body)), length, digest, checksum };
-        let answer = self.upstream.send(permit, Some(payload), now).await;
+        let answer = self.upstream.send(permit, Some(payload), now, None).await;
         match (fault.get(), answer) {
             (Some(fault), _) => Err(intake::of_fault(fault.clone())),
             (None, answer) => answer.map_err(Failure::Upstream),

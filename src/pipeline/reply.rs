@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 
+use super::keep_alive::KeptAlive;
 use super::recording::{Duty, Wait};
 use crate::audit::journal::{Journal, JournalClosed, Sequence};
 use crate::audit::{Draft, Failed, Outcome};
@@ -24,6 +25,7 @@ pub struct Reply {
 }
 
 enum Content {
+    KeptAlive(Box<KeptAlive>),
     Stream(Box<Recorded>),
     Whole(Bytes),
 }
@@ -39,6 +41,19 @@ impl Reply {
         Self { content: Content::Whole(bytes), progress }
     }
 
+    /// A body that begins before it is known what it says.
+    pub(super) fn kept_alive(body: KeptAlive, progress: Arc<Progress>) -> Self {
+        Self { content: Content::KeptAlive(Box::new(body)), progress }
+    }
+
+    /// The rest of a body that was recorded already.
+    pub(super) fn into_whole(mut self) -> Option<Bytes> {
+        match &mut self.content {
+            Content::Whole(bytes) => Some(std::mem::take(bytes)),
+            Content::KeptAlive(_) | Content::Stream(_) => None,
+        }
+    }
+
     /// A body that is recorded when it has passed.
     pub fn stream(recorded: Recorded, progress: Arc<Progress>) -> Self {
         Self { content: Content::Stream(Box::new(recorded)), progress }
@@ -51,6 +66,7 @@ impl Body for Reply {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match &mut self.content {
+            Content::KeptAlive(body) => body.poll_frame(cx),
             Content::Stream(recorded) => recorded.poll_frame(cx),
             Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -59,6 +75,7 @@ impl Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
+            Content::KeptAlive(body) => body.is_over(),
             Content::Stream(recorded) => recorded.is_over(),
             Content::Whole(bytes) => bytes.is_empty(),
         }
@@ -66,6 +83,7 @@ impl Body for Reply {
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
+            Content::KeptAlive(_) => SizeHint::new(),
             Content::Stream(recorded) => recorded.download.size_hint(),
             Content::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
         }

@@ -191,7 +191,7 @@ mod tests {
     fn a_name_moves_when_none_of_its_addresses_stays_and_not_again_at_once() {
         let at = |last: u8| SocketAddr::from(([192, 0, 2, last], 9000));
         let (addresses, start) = (Addresses::default(), Instant::now());
-        let mut moves = |found: &[SocketAddr], seconds| {
+        let moves = |found: &[SocketAddr], seconds| {
             addresses.resolved(found, start + Duration::from_secs(seconds));
             addresses.moves()
         };

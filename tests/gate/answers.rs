@@ -56,6 +56,19 @@ async fn a_write_whose_answer_stalls_ends_in_doubt_and_frees_its_bucket() {
 }
 
 #[tokio::test]
+async fn a_completion_that_takes_long_is_kept_alive_and_a_late_error_is_one() {
+    let rig = Rig::with(|settings| settings.upstream.response_timeout = Duration::from_secs(3)).await;
+    rig.upstream.answer(Manner::StallAfterHead);
+    let parts =
+        "<CompleteMultipartUpload><Part><ETag>e</ETag><PartNumber>1</PartNumber></Part></CompleteMultipartUpload>";
+    let reply = rig.send(&Ask::new("POST /vault/k?uploadId=u").document(parts)).await;
+    assert_eq!(reply.said(), (200, "ServiceUnavailable".to_owned()), "{reply:?}");
+    assert_eq!(reply.body.matches("<?xml").count(), 1, "{reply:?}");
+    let events = rig.events_when(1).await;
+    assert_eq!(events[0].said(), ("CompleteMultipartUpload", "ServiceUnavailable"));
+}
+
+#[tokio::test]
 async fn state_that_stalls_is_unknown_and_closes_the_bucket() {
     let rig = impatient().await;
     rig.protect("vault").await;

@@ -66,7 +66,7 @@ fn what_is_signed_for_the_store_is_what_the_gate_would_accept() {
     check(120, &shape(), |shape| {
         let upstream = &upstreams[usize::from(shape.network)];
         recorder.forget();
-        let answer = runtime.block_on(upstream.send(permit(shape), payload(shape), NOW));
+        let answer = runtime.block_on(upstream.send(permit(shape), payload(shape), NOW, None));
         assert!(answer.is_ok(), "{answer:?}");
         let seen = recorder.seen();
         let [seen] = &seen[..] else { panic!("{seen:?}") };
