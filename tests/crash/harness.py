@@ -45,6 +45,9 @@ FAULTS = {
 # What `audit.on_failure` is where it is not the default.
 ON_FAILURE = {"failing fsync, all denied": "deny-all", "full disk, all allowed": "allow"}
 SHORT_RUN = ("failing fsync", "full disk")
+# What the journal waits out: it goes on by itself once there is space, and its log says both.
+PASSING = FULL
+PAUSED, RESUMED = "the journal takes no records until", "the journal takes records again"
 
 
 class Disk:
@@ -240,12 +243,16 @@ class Harness:
         self.traffic.let()
         self.traffic.until(self.traffic.started + self.chance.randint(1, 100), 10)
         closed_at = time.monotonic()
+        began = len(self.gate.log())
         self.disk.fail(faults, where, self.chance.randint(0, 40))
         deadline = time.monotonic() + 30
         while not self.disk.hits and time.monotonic() < deadline:
             time.sleep(0.01)
         if not self.disk.hits:
             self.checks.problem(f"{name}: nothing of the gate met it in 30 s")
+        if faults == PASSING:
+            # What lies in the segment that is there goes on until that is full.
+            self._says(name, PAUSED, 60, since=began)
         time.sleep(self.chance.uniform(0.05, 0.5))
         self.traffic.halt()
         if where == "state/":
@@ -253,8 +260,13 @@ class Harness:
         else:
             self._while_closed(name, mode)
         hits = self.disk.hits
+        said = len(self.gate.log())
         self.disk.heal()
-        if where != "state/":
+        if faults == PASSING:
+            self._says(name, RESUMED, 15, since=said)
+            if not self.probe.put(self.world.plain).done:
+                self.checks.problem(f"{name}, now over: a write is not taken")
+        elif where != "state/":
             # Nobody knows what the disk holds, so that it is not tried again.
             self._while_closed(f"{name}, now over", mode)
         closings = len(self.checks.closings)
@@ -267,6 +279,15 @@ class Harness:
         if where != "state/" and len(self.checks.closings) <= closings:
             self.checks.problem(f"{name}: that the journal was closed is not recorded")
         self.count[f"fault: {name}: closings recorded"] += len(self.checks.closings) - closings
+
+    def _says(self, name: str, words: str, seconds: float, since: int = 0) -> None:
+        """Waits until the gate's log says so."""
+        deadline = time.monotonic() + seconds
+        while words not in self.gate.log()[since:]:
+            if time.monotonic() > deadline:
+                self.checks.problem(f"{name}: the gate does not say '{words}' within {seconds:.0f} s")
+                return
+            time.sleep(0.05)
 
     def _while_closed(self, name: str, mode: str) -> None:
         probe, world = self.probe, self.world
