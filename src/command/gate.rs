@@ -193,7 +193,9 @@ fn failed(failure: StartFailure, place: &Place) -> CommandError {
         StartFailure::Address { .. } => {
             "Choose another address: --listen ADDRESS:PORT (dev), or listen.address".to_owned()
         }
-        StartFailure::State(StartError::Behind { .. } | StartError::Missing | StartError::Unreadable(_)) => {
+        StartFailure::State(
+            StartError::Behind { .. } | StartError::Incomplete(_) | StartError::Missing | StartError::Unreadable(_),
+        ) => {
             format!("portcullis state rebuild{}", place.flag())
         }
         StartFailure::Trust { .. } => {

@@ -91,6 +91,12 @@ pub enum StartError {
          rebuild`"
     )]
     Diverged(u64),
+    /// The sum of the records is not the one that the last write left.
+    #[error(
+        "the state store does not hold what change {0} left in it: a record is missing, older or too many; run \
+         `portcullis state rebuild`"
+    )]
+    Incomplete(u64),
     #[error("another gate is running with the state directory `{}`", .0.display())]
     InUse(PathBuf),
     /// Records are gone from the journal's end.
@@ -111,6 +117,9 @@ pub enum StartError {
     #[error("the state store cannot be read ({0}); run `portcullis state rebuild`")]
     Unreadable(String),
     /// The tags tell it, since each is made with the key.
-    #[error("record `{0}` of the state store was altered, or the master key is not the one it was sealed with")]
+    #[error(
+        "record `{0}` of the state was altered, or the master key is not the one it was sealed with; put the right \
+         key back or, if the key is right, run `portcullis state rebuild`"
+    )]
     WrongMasterKey(String),
 }

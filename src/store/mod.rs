@@ -17,6 +17,7 @@ mod sled_engine;
 mod snapshot;
 mod start;
 mod state;
+mod sum;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trails;

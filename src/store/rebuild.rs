@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::engine::{Engine, Swap, Swapped};
-use super::error::StartError;
+use super::error::{StartError, StoreError};
 use super::seal::Sealer;
 use super::sled_engine::{SledEngine, sync_dir};
 use super::snapshot::Snapshot;
 use super::start::{Places, bad_record, lock, prepare_dir, unreadable};
 use super::state::State;
+use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
 use super::write::{LAST_WRITE, Write};
 use crate::clock::Timestamp;
 
@@ -42,7 +43,7 @@ pub async fn rebuild(
 /// The state after all changes; each must follow the one before and carry our tag.
 fn replay(records: impl IntoIterator<Item = Vec<u8>>, sealer: &Sealer) -> Result<(State, Replayed), StartError> {
     let mut state = State::default();
-    let mut last = Replayed { revision: 0, bytes: Vec::new() };
+    let mut last = Replayed { revision: 0, bytes: Vec::new(), summed: false };
     for bytes in records {
         // A record may be there twice, since the journal takes it again when it is unsure.
         if bytes == last.bytes {
@@ -55,14 +56,19 @@ fn replay(records: impl IntoIterator<Item = Vec<u8>>, sealer: &Sealer) -> Result
             }
             state = State::default();
             state.apply(snapshot.open(sealer).map_err(bad_record)?);
-            last = Replayed { revision: snapshot.revision, bytes: snapshot.last.into_bytes() };
+            let summed = Write::parse(snapshot.last.as_bytes()).is_some_and(|write| write.sum.is_some());
+            last = Replayed { revision: snapshot.revision, bytes: snapshot.last.into_bytes(), summed };
             continue;
         }
         let expected = last.revision + 1;
         let write = Write::parse(&bytes).filter(|write| write.revision == expected);
         let write = write.ok_or(StartError::JournalUnreadable(expected))?;
         state.apply(write.open(sealer).map_err(bad_record)?);
-        last = Replayed { revision: write.revision, bytes };
+        let summed = write.open_sum(sealer).map_err(|_| StartError::JournalUnreadable(expected))?.is_some();
+        if last.summed && !summed {
+            return Err(StartError::JournalUnreadable(expected));
+        }
+        last = Replayed { revision: write.revision, bytes, summed };
     }
     if last.revision == 0 {
         return Err(StartError::JournalUnreadable(1));
@@ -73,18 +79,22 @@ fn replay(records: impl IntoIterator<Item = Vec<u8>>, sealer: &Sealer) -> Result
 struct Replayed {
     revision: u64,
     bytes: Vec<u8>,
+    /// Whether it carries the sum of all records; every later one does then.
+    summed: bool,
 }
 
 async fn write_new(path: &Path, state: &State, last: &Replayed, sealer: &Sealer, dir: &Path) -> Result<(), StartError> {
     let failed = |error| unreadable(dir, error);
-    let mut swaps = vec![Swap { key: LAST_WRITE.into(), expect: None, value: Some(last.bytes.clone()) }];
     let edits: Vec<_> = state.records().map(super::write::Edit::Put).collect();
     // Sealed anew, as of the last change: the time is that of the journal's own record.
-    let write = Write::seal(last.revision, Timestamp::from_millis(0), &edits, sealer);
-    for change in write.map_err(super::StoreError::Sealing)?.changes {
-        let value = change.kept(last.revision).map_err(super::StoreError::Sealing)?;
-        swaps.push(Swap { key: change.key.into_bytes(), expect: None, value });
-    }
+    let write = Write::seal(last.revision, Timestamp::from_millis(0), &edits, sealer).map_err(StoreError::Sealing)?;
+    let kept = write.kept().map_err(StoreError::Sealing)?;
+    let records = kept.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
+    let sum = SummedRecords::default().after(records, sealer).sum;
+    let sum = RebuiltSum::seal(sum, last.revision, &last.bytes, sealer).and_then(|sum| sum.to_bytes());
+    let meta = [(LAST_WRITE, last.bytes.clone()), (REBUILT_SUM, sum.map_err(StoreError::Sealing)?)];
+    let meta = meta.into_iter().map(|(key, value)| (key.to_owned(), Some(value)));
+    let swaps = meta.chain(kept).map(|(key, value)| Swap { key: key.into_bytes(), expect: None, value }).collect();
     let engine = SledEngine::open(path).await.map_err(failed)?;
     match engine.compare_and_swap(swaps).await.map_err(failed)? {
         Swapped::Done(_) => Ok(()),

@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -97,6 +99,18 @@ impl Sealer {
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::NotOurs)?;
         let payload = Payload { msg: sealed, aad: binding.as_bytes() };
         self.cipher().decrypt(&XNonce::from(*nonce), payload).map(Secret::new).map_err(|_| SealError::NotOurs)
+    }
+
+    /// A digest that only this key makes; the label says what it is of.
+    pub fn digest(&self, label: &str, bytes: &[u8]) -> [u8; KEY_BYTES] {
+        // HMAC fills a shorter key with zeros.
+        let mut block = Zeroizing::new([0; 64]);
+        block.iter_mut().zip(self.0.expose()).for_each(|(to, from)| *to = *from);
+        let mut mac = Hmac::<Sha256>::new(&(*block).into());
+        // With its length, the label cannot run into the bytes.
+        mac.update(format!("{}\n{label}\n", label.len()).as_bytes());
+        mac.update(bytes);
+        mac.finalize().into_bytes().into()
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {

@@ -46,7 +46,7 @@ impl Snapshot {
         let binding = binding(self.revision, &self.last, &self.state).map_err(sealed)?;
         sealer.open(&binding, &self.tag).map_err(sealed)?;
         let changes = self.state.clone();
-        Write { revision: self.revision, at: 0, changes }.open(sealer)
+        Write { revision: self.revision, at: 0, changes, sum: None }.open(sealer)
     }
 }
 

@@ -15,6 +15,7 @@ use super::seal::{MasterKeyError, SealError, Sealer};
 use super::sled_engine::SledEngine;
 use super::snapshot::last_write;
 use super::state::Memory;
+use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
 use super::unsettled::Unanswered;
 use super::write::{Edit, Kept, LAST_WRITE, Write};
 use super::writer::{Health, LAST_TIME, StateJournal, Unrecorded, Writer, clock_went_back};
@@ -30,9 +31,12 @@ pub(super) struct Places {
 }
 
 /// What an engine holds.
+#[derive(Default)]
 struct Found {
     edits: Vec<Edit>,
     versions: HashMap<String, Version>,
+    records: SummedRecords,
+    rebuilt: Option<RebuiltSum>,
     last: Option<(Write, Vec<u8>)>,
     last_time: Option<Timestamp>,
 }
@@ -74,6 +78,7 @@ impl Store {
     ) -> Result<Self, StartError> {
         let found = read_all(&*engine, &sealer).await?;
         let unrecorded = compare(found.last.as_ref(), recorded)?;
+        let summed = found.check_sum(&sealer)?;
         let written = found.last.as_ref().map(|(write, _)| Timestamp::from_millis(write.at));
         let last_seen = written.max(found.last_time).unwrap_or(now);
         if clock_went_back(last_seen, now) {
@@ -87,6 +92,7 @@ impl Store {
             sealer: sealer.clone(),
             revision: found.last.map_or(0, |(write, _)| write.revision),
             versions: found.versions,
+            records: found.records,
             unrecorded,
             health: Health::Sound,
             last_seen,
@@ -94,6 +100,9 @@ impl Store {
         match writer.revision {
             0 => writer.commit(&memory, first_records(now)?, now).await?,
             _ => writer.catch_up().await?,
+        }
+        if !summed {
+            writer.record_sum(&memory, now).await?;
         }
         let account = memory.read().account.clone();
         let account = account.ok_or_else(|| StartError::Unreadable("it has no account".to_owned()))?;
@@ -107,6 +116,24 @@ impl Store {
             sealer,
             _lock: lock,
         })))
+    }
+}
+
+impl Found {
+    /// Holds the records against the sum that the last write left; whether it left one.
+    // INVARIANT (nothing lost): the journal has the same write, or the write before it, and the master key sealed the
+    // sum to the write; so a record that the engine lost, kept as it was earlier or got from elsewhere shows here.
+    fn check_sum(&self, sealer: &Sealer) -> Result<bool, StartError> {
+        let Some((write, bytes)) = &self.last else { return Ok(true) };
+        let incomplete = |_| StartError::Incomplete(write.revision);
+        let rebuilt = self.rebuilt.as_ref().filter(|rebuilt| rebuilt.revision == write.revision);
+        let rebuilt = rebuilt.map(|rebuilt| rebuilt.open(bytes, sealer)).transpose().map_err(incomplete)?;
+        let written = write.open_sum(sealer).map_err(incomplete)?;
+        match rebuilt.or(written) {
+            None => Ok(false),
+            Some(sum) if sum == self.records.sum() => Ok(true),
+            Some(_) => Err(StartError::Incomplete(write.revision)),
+        }
     }
 }
 
@@ -169,7 +196,8 @@ pub(super) fn bad_record(error: RecordError) -> StartError {
 
 async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartError> {
     let entries = engine.scan(b"").await.map_err(|error| StartError::Unreadable(error.to_string()))?;
-    let mut found = Found { edits: Vec::new(), versions: HashMap::new(), last: None, last_time: None };
+    let mut found = Found::default();
+    let mut kept = Vec::new();
     let mut newest = 0;
     for (key, versioned) in entries {
         let key = String::from_utf8(key).map_err(|_| StartError::Unreadable("a key is not text".to_owned()))?;
@@ -184,10 +212,12 @@ async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartEr
                 let millis = std::str::from_utf8(&versioned.value).ok().and_then(|text| text.parse().ok());
                 found.last_time = Some(Timestamp::from_millis(millis.ok_or_else(malformed)?));
             }
+            REBUILT_SUM => found.rebuilt = Some(RebuiltSum::parse(&versioned.value).ok_or_else(malformed)?),
             _ => {
                 let (revision, record) = Kept::open(&versioned.value, &key, sealer).map_err(bad_record)?;
                 newest = newest.max(revision);
                 found.edits.push(Edit::Put(record));
+                kept.push((key.clone(), versioned.value));
             }
         }
         found.versions.insert(key, versioned.version);
@@ -195,6 +225,8 @@ async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartEr
     if newest > found.last.as_ref().map_or(0, |(write, _)| write.revision) {
         return Err(StartError::Unreadable("a record is newer than the last write".to_owned()));
     }
+    let kept = kept.iter().map(|(key, value)| (key.as_str(), Some(value.as_slice())));
+    found.records.apply(found.records.after(kept, sealer));
     Ok(found)
 }
 
@@ -203,14 +235,19 @@ fn compare(last: Option<&(Write, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<O
     let store = last.map_or(0, |(write, _)| write.revision);
     let recorded = recorded.map(last_write);
     let recorded = recorded.as_deref();
-    let journal = match recorded {
-        None => 0,
-        Some(bytes) => Write::parse(bytes).ok_or(StartError::JournalUnreadable(store))?.revision,
+    let (journal, summed) = match recorded {
+        None => (0, false),
+        Some(bytes) => {
+            let write = Write::parse(bytes).ok_or(StartError::JournalUnreadable(store))?;
+            (write.revision, write.sum.is_some())
+        }
     };
     match last {
         _ if store < journal => Err(StartError::Behind { store, journal }),
         _ if store > journal + 1 => Err(StartError::JournalCut { store, journal }),
         Some((_, bytes)) if store == journal && recorded != Some(bytes) => Err(StartError::Diverged(store)),
+        // A version that wrote no sums cannot have read the journal.
+        Some((write, _)) if write.sum.is_none() && summed => Err(StartError::Diverged(store)),
         Some((write, bytes)) if store > journal => {
             Ok(Some(Unrecorded { revision: write.revision, bytes: bytes.clone() }))
         }

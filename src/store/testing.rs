@@ -23,6 +23,11 @@ impl MemoryJournal {
     pub fn records(&self) -> Vec<Vec<u8>> {
         self.records.lock().expect("sound").clone()
     }
+
+    /// Makes another record of the last one.
+    pub fn replace_last(&self, record: Vec<u8>) {
+        *self.records.lock().expect("sound").last_mut().expect("a record") = record;
+    }
 }
 
 impl StateJournal for MemoryJournal {

@@ -1,5 +1,7 @@
 //! What the store promises: nothing acknowledged is lost, nothing spent comes back, nothing altered is believed.
 
+mod lost;
+
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

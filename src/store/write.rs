@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::records::{Record, RecordError, RecordKey};
 use super::seal::{SealError, Sealer};
+use super::sum::RecordSum;
 use crate::clock::Timestamp;
 
 /// Where the last write is kept, beside what it changed.
@@ -26,6 +28,9 @@ pub struct Write {
     /// When it was made, in milliseconds since 1970.
     pub at: i64,
     pub changes: Vec<WrittenChange>,
+    /// The sum of all records after it, sealed to all of the write; earlier versions wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
 }
 
 /// One thing's new record; `null` where it is gone.
@@ -37,6 +42,9 @@ pub struct WrittenChange {
     /// Binds key, revision and record to the master key.
     pub tag: String,
 }
+
+/// A record's key and its form in the engine; `None` where it is gone.
+pub type KeptChange = (String, Option<Vec<u8>>);
 
 /// A record as the engine keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +69,30 @@ impl Write {
     /// Seals and tags the edits.
     pub fn seal(revision: u64, at: Timestamp, edits: &[Edit], sealer: &Sealer) -> Result<Self, SealError> {
         let changes = edits.iter().map(|edit| WrittenChange::seal(revision, edit, sealer)).collect::<Result<_, _>>()?;
-        Ok(Self { revision, at: at.millis(), changes })
+        Ok(Self { revision, at: at.millis(), changes, sum: None })
+    }
+
+    /// The write with the sum of all records after it.
+    pub fn with_sum(self, sum: RecordSum, sealer: &Sealer) -> Result<Self, SealError> {
+        let sum = sum.seal(&self.binding()?, sealer)?;
+        Ok(Self { sum: Some(sum), ..self })
+    }
+
+    /// The sum of all records after it, if the master key made the write as it is.
+    pub fn open_sum(&self, sealer: &Sealer) -> Result<Option<RecordSum>, SealError> {
+        self.sum.as_ref().map(|sum| RecordSum::open(&self.binding()?, sum, sealer)).transpose()
+    }
+
+    /// Each changed record as the engine has it after the write.
+    pub fn kept(&self) -> Result<Vec<KeptChange>, SealError> {
+        self.changes.iter().map(|change| Ok((change.key.clone(), change.kept(self.revision)?))).collect()
+    }
+
+    /// All of the write but the sum.
+    fn binding(&self) -> Result<String, SealError> {
+        let changes = serde_json::to_vec(&self.changes).map_err(|_| SealError::NotSealed)?;
+        let changes = hex::encode(Sha256::digest(&changes));
+        Ok(format!("portcullis state sum 1\n{}\n{}\n{changes}", self.revision, self.at))
     }
 
     /// The one written form.
@@ -102,7 +133,7 @@ impl WrittenChange {
     }
 
     /// The record's form in the engine; `None` where it is gone.
-    pub fn kept(&self, revision: u64) -> Result<Option<Vec<u8>>, SealError> {
+    fn kept(&self, revision: u64) -> Result<Option<Vec<u8>>, SealError> {
         if self.record.is_null() {
             return Ok(None);
         }

@@ -9,6 +9,7 @@ use super::error::{JournalUnavailable, StoreError};
 use super::seal::Sealer;
 use super::snapshot::Snapshot;
 use super::state::Memory;
+use super::sum::SummedRecords;
 use super::write::{Edit, LAST_WRITE, Write};
 use crate::clock::Timestamp;
 
@@ -35,6 +36,8 @@ pub struct Writer {
     pub revision: u64,
     /// What each key's value is known as to the engine.
     pub versions: HashMap<String, Version>,
+    /// What the engine holds, in sum.
+    pub records: SummedRecords,
     /// A write that is on the disk and not yet in the journal; there is never a second one.
     pub unrecorded: Option<Unrecorded>,
     pub health: Health,
@@ -69,12 +72,15 @@ impl Writer {
         self.record_unrecorded().await?;
         self.check_space()?;
         let write = Write::seal(self.revision + 1, now, &edits, &self.sealer)?;
+        let kept = write.kept()?;
+        let changes = kept.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
+        let summed = self.records.after(changes, &self.sealer);
+        let write = write.with_sum(summed.sum, &self.sealer)?;
         let bytes = write.to_bytes()?;
         let mut swaps = vec![self.swap(LAST_WRITE, Some(bytes.clone()))];
-        for change in &write.changes {
-            swaps.push(self.swap(&change.key, change.kept(write.revision)?));
-        }
+        swaps.extend(kept.into_iter().map(|(key, value)| self.swap(&key, value)));
         self.swap_all(swaps).await?;
+        self.records.apply(summed);
         self.revision = write.revision;
         self.last_seen = self.last_seen.max(now);
         // Memory follows the disk whatever the journal says: a restart would find the same.
@@ -114,6 +120,16 @@ impl Writer {
     /// Gives the journal the one write that a crash may have kept from it.
     pub async fn catch_up(&mut self) -> Result<(), StoreError> {
         self.record_unrecorded().await
+    }
+
+    /// Records the sum of what is here, after a version that wrote none.
+    pub async fn record_sum(&mut self, memory: &Memory, now: Timestamp) -> Result<(), StoreError> {
+        if !self.journal.has_space() {
+            // A start on a full disk works all the same; the next change brings the sum.
+            return Ok(());
+        }
+        tracing::warn!("no change so far carries the sum of all records: the state is taken as it is, this once");
+        self.commit(memory, Vec::new(), now).await
     }
 
     fn check_space(&self) -> Result<(), StoreError> {

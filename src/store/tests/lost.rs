@@ -1,0 +1,197 @@
+//! A state that lost, kept or gained a record behind the gate's back is refused, and is rebuilt from the journal.
+
+use super::super::sled_engine::SledEngine;
+use super::super::sum::REBUILT_SUM;
+use super::super::write::{LAST_WRITE, Write};
+use super::*;
+
+/// One record of each kind, each changed at least once since the first of them.
+async fn full() -> (tempfile::TempDir, Arc<MemoryJournal>) {
+    let (dir, journal, device) = used().await;
+    let store = opened(dir.path(), &journal, at(30)).await;
+    store.create_user(&user("alice"), at(30)).await.expect("made");
+    store.create_key(&Principal::User(user("alice")), at(30)).await.expect("made");
+    store.put_trail(None, trail("main"), at(30)).await.expect("made");
+    store.pin_trail_head(&trail("main").name, TrailHead("head".to_owned()), at(30)).await.expect("pinned");
+    store.add_signing_key(signing_key(1, 0, 9), Duration::ZERO, at(30)).await.expect("added");
+    store.spend(&codes(&device, 1, at(30)), &Principal::Root, at(30)).await.expect("a right code");
+    (dir, journal)
+}
+
+async fn engine(dir: &Path) -> SledEngine {
+    SledEngine::open(&dir.join("state")).await.expect("readable")
+}
+
+/// Writes behind the gate's back.
+async fn put(engine: &SledEngine, key: &[u8], value: Option<Vec<u8>>) {
+    let expect = engine.get(key).await.expect("readable").map(|versioned| versioned.version);
+    let swapped = engine.compare_and_swap(vec![Swap { key: key.to_vec(), expect, value }]).await;
+    assert!(matches!(swapped, Ok(Swapped::Done(_))), "{swapped:?}");
+}
+
+async fn records(engine: &SledEngine) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let entries = engine.scan(b"").await.expect("readable").into_iter();
+    let entries = entries.map(|(key, versioned)| (key, versioned.value));
+    entries.filter(|(key, _)| !key.starts_with(b"meta/")).collect()
+}
+
+async fn assert_incomplete(dir: &Path, journal: &Arc<MemoryJournal>, why: &str) {
+    let refused = open(dir, journal, at(31)).await;
+    let Err(error @ StartError::Incomplete(_)) = refused else { panic!("{why}: {refused:?}") };
+    assert!(error.to_string().contains("`portcullis state rebuild`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_record_of_any_kind_is_refused_and_a_rebuild_brings_it_back() {
+    let (dir, journal) = full().await;
+    let before = picture(&opened(dir.path(), &journal, at(31)).await);
+    let all = records(&engine(dir.path()).await).await;
+    let kinds: std::collections::BTreeSet<_> = all
+        .iter()
+        .map(|(key, _)| String::from_utf8_lossy(key).split('/').next().unwrap_or_default().to_owned())
+        .collect();
+    let known =
+        ["account", "bucket", "device", "key", "signing-key", "trail", "trail-head", "unsettled", "upload", "user"];
+    assert!(kinds.iter().eq(known.iter()), "{kinds:?}");
+    for (key, _) in all {
+        put(&engine(dir.path()).await, &key, None).await;
+        let why = String::from_utf8_lossy(&key).into_owned();
+        assert_incomplete(dir.path(), &journal, &why).await;
+        rebuild(dir.path(), journal.records(), at(31)).await.expect("rebuilt");
+        assert_eq!(picture(&opened(dir.path(), &journal, at(31)).await), before, "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_as_it_was_before_its_last_change_is_refused() {
+    let (dir, journal, device) = used().await;
+    let store = opened(dir.path(), &journal, at(30)).await;
+    store.put_trail(None, trail("main"), at(30)).await.expect("made");
+    store.create_user(&user("alice"), at(30)).await.expect("made");
+    drop(store);
+    let old = records(&engine(dir.path()).await).await;
+    let store = opened(dir.path(), &journal, at(30)).await;
+    store.spend(&codes(&device, 1, at(30)), &Principal::Root, at(30)).await.expect("a right code");
+    store.record_bucket(&bucket("vault"), StateChange::Bury, at(30)).await.expect("recorded");
+    store.put_trail(Some(&trail("main")), Trail { global_events: false, ..trail("main") }, at(30)).await.expect("made");
+    // What is gone comes back as an extra record.
+    store.delete_user(&user("alice"), at(30)).await.expect("gone");
+    drop(store);
+    let new: std::collections::BTreeMap<_, _> = records(&engine(dir.path()).await).await.into_iter().collect();
+    let changed: Vec<_> = old.into_iter().filter(|(key, value)| new.get(key) != Some(value)).collect();
+    assert_eq!(changed.len(), 4, "a device, a bucket, a trail and a user");
+    for (key, value) in changed {
+        put(&engine(dir.path()).await, &key, Some(value)).await;
+        assert_incomplete(dir.path(), &journal, &String::from_utf8_lossy(&key)).await;
+        put(&engine(dir.path()).await, &key, new.get(&key).cloned()).await;
+        opened(dir.path(), &journal, at(31)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_one_write_ahead_must_be_whole_too() {
+    let (dir, journal) = full().await;
+    let store = opened(dir.path(), &journal, at(31)).await;
+    journal.failing.store(true, Ordering::SeqCst);
+    let lost = store.record_bucket(&bucket("second"), StateChange::EnableMfaDelete, at(31)).await;
+    assert_eq!(lost, Err(StoreError::Journal(JournalUnavailable)));
+    drop(store);
+    journal.failing.store(false, Ordering::SeqCst);
+    let known = journal.records().len();
+    for key in ["bucket/second", "bucket/vault"] {
+        let kept = engine(dir.path()).await.get(key.as_bytes()).await.expect("readable").map(|kept| kept.value);
+        put(&engine(dir.path()).await, key.as_bytes(), None).await;
+        assert_incomplete(dir.path(), &journal, key).await;
+        assert_eq!(journal.records().len(), known, "the journal does not take what is refused");
+        put(&engine(dir.path()).await, key.as_bytes(), kept).await;
+    }
+    let store = opened(dir.path(), &journal, at(32)).await;
+    assert_eq!(journal.records().len(), known + 1);
+    assert_eq!(store.bucket(&bucket("second")).mfa_delete, MfaDelete::Enabled);
+}
+
+#[tokio::test]
+async fn a_last_write_that_the_master_key_did_not_seal_is_refused() {
+    let (dir, journal) = full().await;
+    let last = journal.records().last().cloned().expect("one");
+    let last = Write::parse(&last).expect("a write");
+    let empty = Write { revision: last.revision + 1, at: last.at, changes: Vec::new(), sum: last.sum.clone() };
+    let bare = Write { sum: None, ..empty.clone() };
+    for (forged, known) in [(empty, false), (bare, true)] {
+        put(&engine(dir.path()).await, LAST_WRITE.as_bytes(), Some(forged.to_bytes().expect("json"))).await;
+        let refused = open(dir.path(), &journal, at(31)).await;
+        match known {
+            false => assert!(matches!(refused, Err(StartError::Incomplete(_))), "{refused:?}"),
+            true => assert!(matches!(refused, Err(StartError::Diverged(_))), "{refused:?}"),
+        }
+    }
+    put(&engine(dir.path()).await, LAST_WRITE.as_bytes(), None).await;
+    assert!(open(dir.path(), &journal, at(31)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_rebuilt_store_is_held_against_its_own_sum() {
+    let (dir, journal) = full().await;
+    rebuild(dir.path(), journal.records(), at(31)).await.expect("rebuilt");
+    opened(dir.path(), &journal, at(31)).await;
+    let sum = engine(dir.path()).await.get(REBUILT_SUM.as_bytes()).await.expect("readable").map(|kept| kept.value);
+    for key in [REBUILT_SUM, "bucket/vault"] {
+        let kept = engine(dir.path()).await.get(key.as_bytes()).await.expect("readable").map(|kept| kept.value);
+        put(&engine(dir.path()).await, key.as_bytes(), None).await;
+        assert_incomplete(dir.path(), &journal, key).await;
+        put(&engine(dir.path()).await, key.as_bytes(), kept).await;
+    }
+    // A later write carries the sum of the rebuilt store, and the rebuild's own says nothing any more.
+    let store = opened(dir.path(), &journal, at(31)).await;
+    store.record_bucket(&bucket("second"), StateChange::EnableMfaDelete, at(31)).await.expect("recorded");
+    drop(store);
+    put(&engine(dir.path()).await, REBUILT_SUM.as_bytes(), None).await;
+    opened(dir.path(), &journal, at(31)).await;
+    put(&engine(dir.path()).await, REBUILT_SUM.as_bytes(), sum).await;
+    put(&engine(dir.path()).await, b"bucket/vault", None).await;
+    assert_incomplete(dir.path(), &journal, "after a later write").await;
+}
+
+#[tokio::test]
+async fn a_snapshot_in_the_journal_tells_of_a_lost_record() {
+    let (dir, journal) = full().await;
+    let store = opened(dir.path(), &journal, at(31)).await;
+    store.snapshot().await.expect("taken");
+    let before = picture(&store);
+    drop(store);
+    let snapshot = journal.snapshots.lock().expect("sound").pop().expect("a snapshot");
+    let open = || Store::open(dir.path(), Arc::<MemoryJournal>::clone(&journal), Some(&snapshot), at(31));
+    put(&engine(dir.path()).await, b"bucket/vault", None).await;
+    assert!(matches!(open().await, Err(StartError::Incomplete(_))));
+    rebuild(dir.path(), vec![snapshot.clone()], at(31)).await.expect("rebuilt");
+    assert_eq!(picture(&open().await.expect("a store")), before);
+}
+
+#[tokio::test]
+async fn a_state_from_before_there_were_sums_is_taken_once() {
+    let (dir, journal) = full().await;
+    let before = picture(&opened(dir.path(), &journal, at(31)).await);
+    let last = Write::parse(journal.records().last().expect("one")).expect("a write");
+    let old = Write { sum: None, ..last }.to_bytes().expect("json");
+    journal.replace_last(old.clone());
+    put(&engine(dir.path()).await, LAST_WRITE.as_bytes(), Some(old)).await;
+    let known = journal.records().len();
+    assert_eq!(picture(&opened(dir.path(), &journal, at(31)).await), before);
+    assert_eq!(journal.records().len(), known + 1, "the journal has the sum now");
+    assert_eq!(picture(&opened(dir.path(), &journal, at(31)).await), before);
+    assert_eq!(journal.records().len(), known + 1);
+    put(&engine(dir.path()).await, b"bucket/vault", None).await;
+    assert_incomplete(dir.path(), &journal, "after the one time").await;
+}
+
+#[tokio::test]
+async fn a_journal_that_stops_telling_sums_rebuilds_nothing() {
+    let (dir, journal) = full().await;
+    let last = Write::parse(journal.records().last().expect("one")).expect("a write");
+    let revision = last.revision;
+    for forged in [Write { sum: None, ..last.clone() }, Write { at: 0, ..last }] {
+        journal.replace_last(forged.to_bytes().expect("json"));
+        let refused = rebuild(dir.path(), journal.records(), at(31)).await;
+        assert!(matches!(refused, Err(StartError::JournalUnreadable(at)) if at == revision), "{refused:?}");
+    }
+}
