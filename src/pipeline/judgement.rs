@@ -20,6 +20,13 @@ pub(super) enum Judged {
     Refused(Refusal),
 }
 
+/// What a permit cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spent {
+    Code,
+    Nothing,
+}
+
 impl Gate {
     /// Judges a request. The permit comes with the lease that keeps true what it was judged by.
     pub(super) async fn judge(
@@ -29,7 +36,7 @@ impl Gate {
         offer: Offer,
         draft: &mut Draft,
         now: Timestamp,
-    ) -> Result<(Permit, Held), Failure> {
+    ) -> Result<(Permit, Held, Spent), Failure> {
         let offered = Offered::of(&offer);
         let remembered = self.protection.remembered(&request, now);
         // Codes queue for their device, and what is refused has nothing to wait for. Neither may keep others from the
@@ -61,11 +68,20 @@ impl Gate {
             }
         };
         draft.judged(offered.told(held.state, &judged));
-        Ok((judged.permit().map_err(Failure::Refused)?, held))
+        let spent = match judged {
+            Judged::Proved(_) => Spent::Code,
+            Judged::Free(_) | Judged::Refused(_) => Spent::Nothing,
+        };
+        Ok((judged.permit().map_err(Failure::Refused)?, held, spent))
     }
 
     /// Takes a code; it is spent, durably, before anything else happens.
     async fn spend(&self, codes: &Codes, caller: &Caller, now: Timestamp) -> Result<Result<Proof, Fault>, Failure> {
+        // A journal that waits for space still takes changes of the state. But whatever `audit.on_failure` lets pass
+        // unrecorded, what needs a code is not among it.
+        if !self.journal.is_open() {
+            return Err(Failure::Unrecorded);
+        }
         match self.store.spend(codes, &caller.principal, now).await {
             Ok(proof) => Ok(Ok(proof)),
             Err(SpendError::Fault(fault)) => Ok(Err(fault)),

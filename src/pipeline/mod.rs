@@ -36,6 +36,7 @@ use crate::wire::{
     Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
 };
 use ending::Ending;
+use judgement::Spent;
 use places::{PlaceHolder, TakenPlace};
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};
@@ -282,7 +283,7 @@ impl Gate {
         ending::describe(draft, &request);
         self.expect_owner(&request)?;
         let offer = Offer::parse(head.headers.value("x-amz-mfa"));
-        let (permit, mut held) = self.judge(request, &caller, offer, draft, now).await?;
+        let (permit, mut held, spent) = self.judge(request, &caller, offer, draft, now).await?;
         let digest = match signed.payload {
             Payload::Digest(digest) => Some(digest),
             Payload::Chunked(_) | Payload::Unsigned => None,
@@ -297,7 +298,10 @@ impl Gate {
                 Ok(intent) => self.journal.durable(intent).await,
                 Err(closed) => Err(closed),
             };
-            intended.or_else(|_| duty.lost(Failure::Unrecorded))?;
+            intended.or_else(|_| match spent {
+                Spent::Code => Err(Failure::Unrecorded),
+                Spent::Nothing => duty.lost(Failure::Unrecorded),
+            })?;
         }
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
         self.protection.before(permit.request(), change, &mut held, now).await?;

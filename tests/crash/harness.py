@@ -44,7 +44,7 @@ FAULTS = {
 }
 # What `audit.on_failure` is where it is not the default.
 ON_FAILURE = {"failing fsync, all denied": "deny-all", "full disk, all allowed": "allow"}
-SHORT_RUN = ("failing fsync", "full disk")
+SHORT_RUN = ("failing fsync", "full disk", "full disk, all allowed")
 # What the journal waits out: it goes on by itself once there is space, and its log says both.
 PASSING = FULL
 PAUSED, RESUMED = "the journal takes no records until", "the journal takes records again"
