@@ -87,6 +87,8 @@ const IGNORED: &[&str] = &[
     "cookie",
     "dnt",
     "forwarded",
+    // Java's client offers HTTP/2 in the clear with each request; nothing is upgraded.
+    "http2-settings",
     "origin",
     "pragma",
     "priority",
@@ -97,6 +99,7 @@ const IGNORED: &[&str] = &[
     "connection",
     "keep-alive",
     "te",
+    "upgrade",
     "upgrade-insecure-requests",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -291,6 +294,13 @@ mod tests {
                 [("host", "a"), ("x-amz-mfa", "s 123456"), ("range", "bytes=0-1"), ("connection", connection)];
             read("GET", "/b/k", &headers).err()
         };
+        let java = [
+            ("host", "a"),
+            ("connection", "Upgrade, HTTP2-Settings"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAEAAEAAAAIAAAAB"),
+        ];
+        assert!(read("GET", "/b/k", &java).is_ok(), "what Java's client sends");
         for token in ["close", "keep-alive", "TE", "Keep-Alive, TE", "upgrade, HTTP2-Settings", "x-other", ""] {
             assert_eq!(with(token), None, "{token}");
         }

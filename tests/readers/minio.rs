@@ -141,7 +141,8 @@ pub fn read(raw: &Raw) -> Reading {
 fn upload_of(bucket: &str, key: Option<&str>, id: &str) -> String {
     let decoded = URL_SAFE_NO_PAD.decode(id).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let folder = decoded.as_deref().and_then(|text| text.split_once('.')).map_or(id, |(_, folder)| folder);
-    if folder.split('/').any(|segment| segment == "..") || folder.contains('/') || folder == "." {
+    // What does not climb stays in the folder of this bucket and key.
+    if folder.split('/').any(|segment| segment == "..") {
         return format!("another place on the disk: {folder}");
     }
     format!("{bucket}/{}", key.unwrap_or_default())
@@ -171,7 +172,11 @@ fn values(query: &str) -> Option<Vec<(String, String)>> {
 fn null(version: &str) -> String {
     let nil = version.eq_ignore_ascii_case("null")
         || matches!(version.len(), 32 | 36) && version.bytes().all(|byte| matches!(byte, b'0' | b'-'));
-    let uuid = [8, 13, 18, 23].iter().all(|place| version.as_bytes().get(*place) == Some(&b'-')) && version.len() == 36;
+    let uuid = version.len() == 36
+        && version.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
     match (nil, uuid) {
         (true, _) => "null".to_owned(),
         (false, true) => version.to_ascii_lowercase(),

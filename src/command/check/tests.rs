@@ -266,6 +266,6 @@ async fn a_configuration_with_mistakes_is_not_tried() {
     let (mut terminal, kept) = terminal(Format::Json, &[]);
     let error = run(args, [], &mut terminal).await.unwrap_err();
     assert_eq!(error.blame, Blame::Usage);
-    assert!(error.message.contains("portcullis.toml:2: upstream.endpoint: `nowhere`"), "{}", error.message);
+    assert!(error.message.contains("portcullis.toml:5: upstream.endpoint: `nowhere`"), "{}", error.message);
     assert_eq!(kept.text(), "");
 }
