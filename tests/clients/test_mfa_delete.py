@@ -70,7 +70,7 @@ def a_delete_marker_is_not_deleted_without_a_code(whoever, root, witness, vault,
     assert marker in versions(witness, vault, key)
 
 
-@pytest.mark.parametrize("absent", ["null", "NULL", "00000000-0000-0000-0000-000000000000", "no.such-version_1"])
+@pytest.mark.parametrize("absent", ["null", "NULL", "00000000-0000-0000-0000-000000000000", "no.such-version-1"])
 def a_version_id_that_names_nothing_needs_a_code_too(whoever, vault, key, absent):
     with refused(MFA_REQUIRED):
         whoever.delete_object(Bucket=vault, Key=key, VersionId=absent)

@@ -126,7 +126,7 @@ def _():
 @step("presigned-put")
 def _():
     url = s3.presigned_put_object(bucket_name=bucket, object_name="by url", expires=timedelta(minutes=5))
-    urllib.request.urlopen(urllib.request.Request(url, b"by url", method="PUT"))
+    urllib.request.urlopen(urllib.request.Request(url, b"by url", {"Content-Type": "text/plain"}, method="PUT"))
     same(read("by url"), b"by url")
 
 
