@@ -8,7 +8,7 @@ use super::{Currency, Expected, Fault, Files, Note, Subject, Validity, Walk};
 use crate::clock::Timestamp;
 
 /// Digests come late by as much as the gate is busy.
-const PATIENCE: i64 = 600;
+pub(super) const PATIENCE: i64 = 600;
 
 impl<F: Files> Walk<'_, F> {
     /// Validates a series; gives its newest digest, if that is one of those looked at.

@@ -6,9 +6,9 @@ use super::super::digest::{Ending, LogEntry, hash};
 use super::super::layout::{FileKey, FileName, Series};
 use super::super::logfile::{decompress, leaves};
 use super::super::merkle::Hash;
-use super::chain::subject;
+use super::chain::{PATIENCE, subject};
 use super::digests::Proven;
-use super::{Fault, Files, Note, Subject, Validity, Walk};
+use super::{Currency, Fault, Files, Note, Subject, Validity, Walk};
 use crate::clock::Timestamp;
 
 /// No log file is larger: gates end them long before.
@@ -92,7 +92,15 @@ impl<F: Files> Walk<'_, F> {
         unnamed.retain(|(_, key)| !elsewhere.named.contains(key));
         let own = newest.filter(|newest| newest.digest.extent.ending == Ending::Continues);
         let covered = own.map(|newest| newest.digest.end).into_iter().chain(elsewhere.covered).min();
-        let is_new = |slot: Timestamp| covered.is_some_and(|end| slot.seconds() + SLOT > end.seconds());
+        // A digest names what was delivered before it within a window or two, and nothing is delivered ahead of time.
+        let awaited = |end: Timestamp| end.plus(2 * self.longest_window).seconds() + PATIENCE;
+        let is_new = |slot: Timestamp| {
+            let comes = match self.scope.currency {
+                Currency::At(now) => slot.seconds() <= now.seconds() + SLOT,
+                Currency::Unasked => true,
+            };
+            comes && covered.is_some_and(|end| slot.seconds() + SLOT > end.seconds() && slot.seconds() <= awaited(end))
+        };
         let (new, old): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(|(slot, _)| is_new(*slot));
         if !new.is_empty() {
             self.report.notes.push(Note::NotYetCovered(u64::try_from(new.len()).unwrap_or(u64::MAX)));
