@@ -9,7 +9,7 @@ use http::StatusCode;
 use crate::authenticate::{self, ClaimFault, Form, Rejected};
 use crate::forward::{UpstreamError, UpstreamRefusal, escape};
 use crate::gate::{MFA_REQUIRED, Refusal};
-use crate::mfa::Code;
+use crate::mfa::{Code, Fault};
 use crate::names::{DeviceSerial, RequestId};
 use crate::operation::Unclear;
 use crate::wire::Malformed;
@@ -377,6 +377,11 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
             "Mfa Authentication can only be enabled on a bucket whose versioning is Enabled.",
         ),
         Refusal::TrailBucket => access_denied("Access Denied"),
+        Refusal::TokenCodeInvalid(Fault::MoreCodesNeeded) => S3Error::new(
+            400,
+            "TokenCodeInvalidError",
+            "The serial number and/or token code you provided is not valid. Wrong codes were offered within a year, so that the device asks for consecutive codes, separated by spaces: two, or three while two are tried too often.",
+        ),
         Refusal::TokenCodeInvalid(_) => {
             S3Error::new(400, "TokenCodeInvalidError", "The serial number and/or token code you provided is not valid.")
         }

@@ -179,6 +179,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotBucketOwner,
         Refusal::NotDeviceOwner { serial, code: Code::new("123456") },
         Refusal::NotVersioned,
+        Refusal::TokenCodeInvalid(Fault::MoreCodesNeeded),
         Refusal::TokenCodeInvalid(Fault::WrongCode),
         Refusal::TooManyCodesAtOnce,
         Refusal::TrailBucket,

@@ -6,7 +6,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use thiserror::Error;
 
 use super::totp::{code_at, otpauth_uri, seconds, step_at};
-use super::{Allowance, Code, Digits, Fault, Proof, Seed};
+use super::{Allowance, Code, Digits, Failures, Fault, Proof, Seed};
 use crate::clock::Timestamp;
 use crate::names::{AccountId, DeviceSerial};
 use crate::secret::Secret;
@@ -33,13 +33,12 @@ pub enum DeviceStatus {
 }
 
 /// What each judgement may change; it is stored before anybody hears the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters {
     /// The last time step that was spent; no step up to it is accepted again.
     pub last_step: u64,
     pub offset: Offset,
-    /// Wrong codes since the last right one.
-    pub failures: u32,
+    pub failures: Failures,
     pub allowance: Allowance,
 }
 
@@ -126,15 +125,15 @@ impl Offset {
 impl Counters {
     /// Those of a device that was never used.
     pub fn fresh(now: Timestamp) -> Self {
-        Self { last_step: 0, offset: Offset::default(), failures: 0, allowance: Allowance::full(now) }
+        Self { last_step: 0, offset: Offset::default(), failures: Failures::default(), allowance: Allowance::full(now) }
     }
 
-    fn failed(self) -> Self {
-        Self { failures: self.failures.saturating_add(1), ..self }
+    fn failed(self, now: Timestamp, tolerated: usize) -> Self {
+        Self { failures: self.failures.with(now, tolerated), ..self }
     }
 
     fn spent(self, step: u64) -> Self {
-        Self { last_step: step, failures: 0, ..self }
+        Self { last_step: step, ..self }
     }
 }
 
@@ -153,7 +152,7 @@ impl Device {
     /// two have been tried too often. Length of proof takes the place of a lock, so that nobody
     /// who holds root's key can lock out the owner of the device.
     pub fn codes_needed(&self, now: Timestamp) -> usize {
-        if self.counters.failures < self.tolerated_failures() {
+        if self.counters.failures.counted(now) < self.tolerated_failures() {
             1
         } else if self.counters.allowance.take(1, now).is_some() {
             2
@@ -176,7 +175,7 @@ impl Device {
         if codes.len() < needed {
             return self.unmoved(Fault::MoreCodesNeeded);
         }
-        let mut counters = self.counters;
+        let mut counters = self.counters.clone();
         if needed == 2 && codes.len() == 2 {
             let Some(allowance) = counters.allowance.take(1, now) else {
                 return self.unmoved(Fault::MoreCodesNeeded);
@@ -201,7 +200,7 @@ impl Device {
         let Some(allowance) = self.counters.allowance.take(RESYNC_TOKENS, now) else {
             return self.unmoved(Fault::MoreCodesNeeded);
         };
-        self.settle(Counters { allowance, ..self.counters }, &codes, EVERY_OFFSET, now)
+        self.settle(Counters { allowance, ..self.counters.clone() }, &codes, EVERY_OFFSET, now)
     }
 
     /// Enables a pending device by two consecutive codes; the second one's step is spent by it.
@@ -226,7 +225,8 @@ impl Device {
             }
             (Found::Nothing, Found::Nothing | Found::Spent) => return Err(EnrolmentFault::WrongCodes),
         };
-        let counters = Counters { offset, ..Counters::fresh(now) }.spent(step);
+        // Failures stay: to disable the device and enable it again must not give new guesses at its seed.
+        let counters = Counters { offset, ..self.counters.clone() }.spent(step);
         Ok(Self { status: DeviceStatus::Active { since: now }, counters, ..self.clone() })
     }
 
@@ -235,8 +235,9 @@ impl Device {
         Self { status: DeviceStatus::Pending, ..self.clone() }
     }
 
-    /// RFC 4226's probability of a lucky guess, kept below 10^-6 a year for eight digits.
-    fn tolerated_failures(&self) -> u32 {
+    /// How many wrong codes a year are followed by another guess at a single code. A guess succeeds for two time
+    /// steps, so that the probability is 2 times 2 in 10^6 for six digits, and 10 times 2 in 10^8 for eight.
+    fn tolerated_failures(&self) -> usize {
         match self.digits {
             Digits::Eight => 10,
             Digits::Six => 2,
@@ -244,7 +245,7 @@ impl Device {
     }
 
     fn unmoved(&self, fault: Fault) -> Judgement {
-        Judgement { counters: self.counters, verdict: Err(fault) }
+        Judgement { counters: self.counters.clone(), verdict: Err(fault) }
     }
 
     fn read<'a>(&self, codes: &'a [Code]) -> Option<Vec<&'a str>> {
@@ -263,7 +264,10 @@ impl Device {
                 }
             }
             Found::Spent => Judgement { counters, verdict: Err(Fault::Replayed) },
-            Found::Nothing => Judgement { counters: counters.failed(), verdict: Err(Fault::WrongCode) },
+            Found::Nothing => {
+                let counters = counters.failed(now, self.tolerated_failures());
+                Judgement { counters, verdict: Err(Fault::WrongCode) }
+            }
         }
     }
 

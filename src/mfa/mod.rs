@@ -2,6 +2,7 @@
 
 mod allowance;
 mod device;
+mod failures;
 mod fault;
 mod offer;
 mod proof;
@@ -9,6 +10,7 @@ mod totp;
 
 pub use allowance::Allowance;
 pub use device::{Counters, Device, DeviceStatus, EnrolmentFault, Judgement, Offset, Spending};
+pub use failures::Failures;
 pub use fault::Fault;
 pub use offer::{Code, Codes, Offer};
 pub use proof::Proof;

@@ -191,7 +191,7 @@ impl Inner {
         if judgement.counters == device.counters {
             return Ok(());
         }
-        let device = Device { counters: judgement.counters, ..device };
+        let device = Device { counters: judgement.counters.clone(), ..device };
         writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await
     }
 

@@ -12,7 +12,7 @@ use super::uploads::{OpenedUpload, UploadJson, UploadMark};
 use crate::authenticate::{KeyStatus, Principal};
 use crate::clock::Timestamp;
 use crate::gate::{MfaDelete, Name, Unsettled};
-use crate::mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Offset, Seed};
+use crate::mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Failures, Offset, Seed};
 use crate::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
 use crate::secret::Secret;
 use crate::trail::keys::{Fingerprint, PublicKey};
@@ -326,6 +326,9 @@ enum NameJson {
     Free,
 }
 
+/// As many failures without a time as any device tolerates; earlier versions counted on.
+const MOST_UNDATED: usize = 10;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DeviceJson {
@@ -336,7 +339,12 @@ struct DeviceJson {
     active: Option<i64>,
     last_step: u64,
     offset: i8,
-    failures: u32,
+    /// How many codes were wrong since a right one, at times that earlier versions did not keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failures: Option<usize>,
+    /// When each code was offered that was wrong.
+    #[serde(default)]
+    failed: Vec<i64>,
     tokens: u8,
     refilled: i64,
 }
@@ -382,7 +390,7 @@ struct UserJson {
 
 impl DeviceJson {
     fn of(device: &Device, seed: String) -> Self {
-        let counters = device.counters;
+        let counters = &device.counters;
         Self {
             seed,
             digits: device.digits.count(),
@@ -393,7 +401,8 @@ impl DeviceJson {
             },
             last_step: counters.last_step,
             offset: counters.offset.steps(),
-            failures: counters.failures,
+            failures: None,
+            failed: counters.failures.times().iter().map(|time| time.millis()).collect(),
             tokens: counters.allowance.tokens(),
             refilled: counters.allowance.refilled().millis(),
         }
@@ -407,11 +416,20 @@ impl DeviceJson {
         let counters = Counters {
             last_step: self.last_step,
             offset: Offset::parse(self.offset)?,
-            failures: self.failures,
+            failures: Failures::kept(self.failed()),
             allowance: Allowance::kept(self.tokens, Timestamp::from_millis(self.refilled)),
         };
         let (digits, created) = (Digits::parse(self.digits)?, Timestamp::from_millis(self.created));
         Some(Device { serial: serial.clone(), seed, digits, created, status, counters })
+    }
+
+    fn failed(&self) -> Vec<Timestamp> {
+        let mut failed: Vec<_> = self.failed.iter().copied().map(Timestamp::from_millis).collect();
+        // After the last right code, and no later than the last two codes were tried.
+        let undated = self.created.max(self.refilled);
+        let count = self.failures.unwrap_or(0).min(MOST_UNDATED);
+        failed.extend(std::iter::repeat_n(Timestamp::from_millis(undated), count));
+        failed
     }
 }
 
@@ -468,5 +486,23 @@ impl From<KeyStatusJson> for KeyStatus {
             KeyStatusJson::Active => Self::Active,
             KeyStatusJson::Inactive => Self::Inactive,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_an_earlier_version_counted_without_their_times_count_from_their_last_trace() {
+        let text = r#"{"seed":"","digits":6,"created":1000,"active":null,"last_step":0,"offset":0,"failures":2,
+                       "tokens":5,"refilled":5000}"#;
+        let json: DeviceJson = serde_json::from_str(text).expect("the earlier form");
+        assert_eq!(json.failed(), [Timestamp::from_millis(5000); 2]);
+        let serial = DeviceSerial::parse("20899872").expect("legal");
+        let device = json.device(&serial, Seed::new([0; Seed::LENGTH])).expect("legal");
+        assert_eq!(device.codes_needed(Timestamp::from_millis(6000)), 2);
+        let written = serde_json::to_value(DeviceJson::of(&device, String::new())).expect("written");
+        assert_eq!((written.get("failures"), &written["failed"]), (None, &serde_json::json!([5000, 5000])));
     }
 }

@@ -58,7 +58,7 @@ fn picture(store: &Store) -> String {
     let ring: Vec<_> = keys.iter().flatten().map(|key| store.keyring().find(&key.id)).collect();
     let secrets: Vec<_> = ring.iter().flatten().map(|key| (&key.holder, key.secret.expose(), key.status)).collect();
     let counters: Vec<_> =
-        store.0.memory.read().devices.values().map(|device| (*device.seed.expose(), device.counters)).collect();
+        store.0.memory.read().devices.values().map(|device| (*device.seed.expose(), device.counters.clone())).collect();
     let signing = store.signing_keys();
     let signing: Vec<_> = signing.iter().map(|key| (key, key.private.as_ref().map(Secret::expose))).collect();
     let heads: Vec<_> = store.0.memory.read().trail_heads.values().cloned().collect();

@@ -8,6 +8,13 @@ use super::*;
 
 const NOW: i64 = 1_900_000_000;
 
+/// In time steps.
+const YEAR: i64 = 365 * 2880;
+
+fn two_failures() -> Failures {
+    Failures::kept(vec![moment(0); 2])
+}
+
 fn moment(steps: i64) -> Timestamp {
     Timestamp::from_seconds(NOW + seconds(steps))
 }
@@ -77,11 +84,11 @@ fn what_is_no_code_is_not_counted() {
         assert_eq!(offer(&mut device, &[Code::new(text)], moment(0)), Err(Fault::NotDigits), "{text}");
     }
     assert_eq!(offer(&mut device, &[], moment(0)), Err(Fault::NotDigits));
-    assert_eq!(device.counters.failures, 0);
+    assert_eq!(device.counters.failures, Failures::default());
 }
 
 #[test]
-fn after_two_failures_six_digits_need_two_consecutive_codes() {
+fn after_two_failures_in_a_year_six_digits_need_two_consecutive_codes() {
     let mut device = active(Digits::Six);
     for _ in 0..2 {
         assert_eq!(offer(&mut device, &wrong(1), moment(0)), Err(Fault::WrongCode));
@@ -92,7 +99,57 @@ fn after_two_failures_six_digits_need_two_consecutive_codes() {
     let reversed = [code(0), code(-1)];
     assert_eq!(offer(&mut device, &reversed, moment(0)), Err(Fault::WrongCode));
     assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Ok(step_at(moment(0))));
-    assert_eq!(device.codes_needed(moment(0)), 1);
+    assert_eq!(device.codes_needed(moment(10)), 2, "a right code takes no failure away");
+    assert_eq!(device.codes_needed(moment(YEAR)), 1);
+}
+
+#[test]
+fn neither_disabling_and_enabling_nor_a_resync_takes_a_failure_away() {
+    let mut device = active(Digits::Six);
+    device.counters.failures = two_failures();
+    let mut again = device.deactivated().enrol(&code(-1), &code(0), moment(0)).expect("right codes");
+    assert_eq!(again.codes_needed(moment(0)), 2);
+    again.counters = again.resync(&code(1), &code(2), moment(0)).counters;
+    assert_eq!(again.counters.last_step, step_at(moment(2)));
+    assert_eq!(again.codes_needed(moment(0)), 2);
+}
+
+/// SECURITY.md, "The second factor", states these figures.
+#[test]
+fn a_year_of_guesses_is_as_improbable_to_succeed_with_a_device_in_daily_use() {
+    let mut table = String::new();
+    for (digits, chance) in [(Digits::Six, 1e-6_f64), (Digits::Eight, 1e-8)] {
+        for used in [false, true] {
+            let mut device = active(digits);
+            let mut probability = 0.0;
+            for step in 0..YEAR {
+                if used && step % 2880 == 0 {
+                    device.counters = device.counters.clone().spent(step_at(moment(step)));
+                }
+                // A single code for each of the two steps that are accepted; and so for two codes.
+                let needed = device.codes_needed(moment(step));
+                match needed {
+                    1 => probability += 2.0 * chance,
+                    2 => {
+                        let allowance = device.counters.allowance.take(1, moment(step));
+                        device.counters.allowance = allowance.expect("else three are needed");
+                        probability += 2.0 * chance * chance;
+                    }
+                    _ => continue,
+                }
+                let tolerated = device.tolerated_failures();
+                device.counters = device.counters.clone().failed(moment(step), tolerated);
+            }
+            let use_of_it = if used { "used daily" } else { "not used" };
+            writeln!(table, "{} digits, {use_of_it}: {probability:.2e}", digits.count()).expect("text");
+        }
+    }
+    insta::assert_snapshot!(table, @"
+    6 digits, not used: 5.05e-6
+    6 digits, used daily: 5.05e-6
+    8 digits, not used: 2.00e-7
+    8 digits, used daily: 2.00e-7
+    ");
 }
 
 #[test]
@@ -108,7 +165,7 @@ fn after_ten_failures_eight_digits_need_two_consecutive_codes() {
 #[test]
 fn too_few_codes_get_one_answer_whether_right_or_wrong() {
     let mut device = active(Digits::Six);
-    device.counters.failures = 2;
+    device.counters.failures = two_failures();
     for offered in [codes(0, 1), wrong(1)] {
         let judgement = device.judge(&offered, moment(0));
         assert_eq!(judgement.verdict.err(), Some(Fault::MoreCodesNeeded));
@@ -119,7 +176,7 @@ fn too_few_codes_get_one_answer_whether_right_or_wrong() {
 #[test]
 fn when_two_codes_were_tried_too_often_three_always_open() {
     let mut device = active(Digits::Six);
-    device.counters.failures = 2;
+    device.counters.failures = two_failures();
     for _ in 0..5 {
         assert_eq!(offer(&mut device, &wrong(2), moment(0)), Err(Fault::WrongCode));
     }
@@ -129,13 +186,13 @@ fn when_two_codes_were_tried_too_often_three_always_open() {
         assert_eq!(offer(&mut device, &wrong(3), moment(0)), Err(Fault::WrongCode));
     }
     assert_eq!(offer(&mut device, &codes(0, 3), moment(0)), Ok(step_at(moment(0))));
-    assert_eq!(device.codes_needed(moment(0)), 1);
+    assert_eq!(device.codes_needed(moment(0)), 3, "a right code takes no failure away");
 }
 
 #[test]
 fn two_codes_are_tried_once_a_minute_after_the_burst() {
     let mut device = active(Digits::Six);
-    device.counters.failures = 2;
+    device.counters.failures = two_failures();
     device.counters.allowance = Allowance::kept(0, moment(0));
     assert_eq!(device.codes_needed(moment(1)), 3);
     assert_eq!(device.codes_needed(moment(2)), 2);
@@ -211,10 +268,11 @@ fn resync_finds_a_clock_that_drifted_and_is_throttled() {
     let mut device = active(Digits::Six);
     let found = device.resync(&code(1), &code(2), moment(0));
     assert!(found.verdict.is_ok());
-    assert_eq!((found.counters.offset.steps(), found.counters.failures), (2, 0));
+    assert_eq!((found.counters.offset.steps(), found.counters.failures.counted(moment(0))), (2, 0));
     let guess = wrong(1).remove(0);
     let missed = device.resync(&guess, &guess, moment(0));
-    assert_eq!((missed.verdict.err(), missed.counters.failures), (Some(Fault::WrongCode), 1));
+    assert_eq!(missed.verdict.err(), Some(Fault::WrongCode));
+    assert_eq!(missed.counters.failures.counted(moment(0)), 1);
     device.counters = missed.counters;
     let soon = device.resync(&code(1), &code(2), moment(0));
     assert_eq!(soon.verdict.err(), Some(Fault::MoreCodesNeeded));
