@@ -1,0 +1,101 @@
+//! Makes the state directory of a large and busy gate: `cargo run --release --example large_state -- DIRECTORY BUCKETS RECORDS`.
+//!
+//! `bench/start` measures a start with it. The buckets are under MFA Delete, each by a write of its own; after them come
+//! the records of one day, which are indexed as well. A write has two records, its intent and its outcome.
+
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a measurement that fails has failed")]
+
+mod events;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::{DAY, Source};
+use portcullis::audit::journal::{Journal, Kind, Options};
+use portcullis::clock::Clock;
+use portcullis::gate::StateChange;
+use portcullis::history::History;
+use portcullis::names::BucketName;
+use portcullis::serve;
+use portcullis::store::{JournalUnavailable, Promise, StateJournal, Store, prepare_dir};
+
+/// So many records may wait for the disk.
+const BATCH: u64 = 10_000;
+const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [directory, buckets, records] = arguments.as_slice() else {
+        eprintln!("usage: large_state DIRECTORY BUCKETS RECORDS");
+        std::process::exit(64);
+    };
+    let directory = Path::new(directory);
+    let journal = Arc::new(make(directory, buckets.parse().expect("a number")).await);
+    record(&journal, records.parse().expect("a number")).await;
+    index(directory, journal).await;
+}
+
+/// Makes the state with its buckets, and leaves the journal open.
+async fn make(directory: &Path, buckets: u32) -> Journal {
+    prepare_dir(directory).expect("the directory can be made");
+    let (journal, _) = Journal::open(&serve::journal_of(directory), Options::default()).expect("a new journal");
+    let journal = Arc::new(journal);
+    let log = Arc::new(StateLog(Arc::clone(&journal)));
+    let store = Store::open(directory, log, None, Clock::System.now()).await.expect("a new state");
+    for number in 0..buckets {
+        let name = BucketName::parse(&format!("bucket-{number:06}")).expect("a name");
+        store.record_bucket(&name, StateChange::EnableMfaDelete, Clock::System.now()).await.expect("recorded");
+    }
+    store.remember_time(Clock::System.now()).await.expect("recorded");
+    drop(store);
+    Arc::into_inner(journal).expect("nothing else has the journal")
+}
+
+/// Appends so many records, the last of them of this moment.
+async fn record(journal: &Journal, records: u64) {
+    let mut source = Source::new(88_172_645_463_325_252, Clock::System.now().seconds() - DAY);
+    let mut written = 0;
+    while written < records {
+        let event = source.event(written, records);
+        let line = event.line();
+        let last = if event.reads() || written + 1 == records {
+            written += 1;
+            journal.append(Kind::Event, line.as_bytes())
+        } else {
+            written += 2;
+            let intent = journal.append(Kind::Intent, line.as_bytes()).expect("the journal is open");
+            journal.append(Kind::Outcome(intent), line.as_bytes())
+        };
+        let last = last.expect("the journal is open");
+        if last.number() % BATCH < 2 {
+            journal.durable(last).await.expect("the journal is open");
+        }
+    }
+    journal.durable(journal.last_sequence()).await.expect("the journal is open");
+}
+
+/// Indexes everything, as a gate that ran for long has.
+async fn index(directory: &Path, journal: Arc<Journal>) {
+    let (place, recorded) = (serve::history_of(directory), serve::journal_of(directory));
+    let last = journal.durable_sequence();
+    let history = History::start(&place, journal, &recorded, RETENTION, Clock::System).expect("a new history");
+    while history.indexed_through() < last {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    tokio::task::spawn_blocking(move || history.stop()).await.expect("the indexer ends");
+}
+
+/// The journal as the state's writes go there.
+struct StateLog(Arc<Journal>);
+
+impl StateJournal for StateLog {
+    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move { self.0.record(Kind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
+    }
+
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move { self.0.append_snapshot(state).map(drop).map_err(|_| JournalUnavailable) })
+    }
+}
