@@ -3,3 +3,4 @@
 pub mod cloudtrail;
 pub mod iam;
 pub mod query;
+pub mod services;

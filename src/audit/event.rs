@@ -72,8 +72,13 @@ pub enum Identity<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     CloudTrail,
+    Ec2,
     Iam,
+    Kms,
+    Logs,
+    Organizations,
     S3,
+    Sns,
     Sts,
 }
 
@@ -500,8 +505,13 @@ impl Source {
     fn as_str(self) -> &'static str {
         match self {
             Self::CloudTrail => "cloudtrail.amazonaws.com",
+            Self::Ec2 => "ec2.amazonaws.com",
             Self::Iam => "iam.amazonaws.com",
+            Self::Kms => "kms.amazonaws.com",
+            Self::Logs => "logs.amazonaws.com",
+            Self::Organizations => "organizations.amazonaws.com",
             Self::S3 => "s3.amazonaws.com",
+            Self::Sns => "sns.amazonaws.com",
             Self::Sts => "sts.amazonaws.com",
         }
     }

@@ -248,7 +248,8 @@ impl Recorder {
 const FETCHED: usize = 16 * 640;
 
 /// The codes of a wrong signature with a key that exists, of S3 and of the control APIs.
-const WRONG_SIGNATURE: [&str; 2] = ["InvalidSignatureException", "SignatureDoesNotMatch"];
+const WRONG_SIGNATURE: [&str; 3] =
+    ["Client.SignatureDoesNotMatch", "InvalidSignatureException", "SignatureDoesNotMatch"];
 
 const AGGREGATED: &str = "Requests that nobody is known to have signed were too many to be recorded one by one";
 

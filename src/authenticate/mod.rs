@@ -50,21 +50,41 @@ pub enum Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Service {
     CloudTrail,
+    Ec2,
     Iam,
+    Kms,
+    Logs,
+    Organizations,
     S3,
+    Sns,
     Sts,
 }
 
 impl Service {
     /// Every service there is a name for.
-    pub const ALL: [Self; 4] = [Self::CloudTrail, Self::Iam, Self::S3, Self::Sts];
+    pub const ALL: [Self; 9] = [
+        Self::CloudTrail,
+        Self::Ec2,
+        Self::Iam,
+        Self::Kms,
+        Self::Logs,
+        Self::Organizations,
+        Self::S3,
+        Self::Sns,
+        Self::Sts,
+    ];
 
     /// The service as a credential's scope writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CloudTrail => "cloudtrail",
+            Self::Ec2 => "ec2",
             Self::Iam => "iam",
+            Self::Kms => "kms",
+            Self::Logs => "logs",
+            Self::Organizations => "organizations",
             Self::S3 => "s3",
+            Self::Sns => "sns",
             Self::Sts => "sts",
         }
     }

@@ -81,13 +81,11 @@ impl<'a> Unproved<'a> {
     }
 }
 
-/// The service that a request claims in its header to be signed for; nothing of it is proved.
-pub fn claimed_service(head: &Head) -> Option<Service> {
+/// The service that a request claims to be signed for, and where it does so; nothing of it is proved.
+pub fn claimed_service(head: &Head) -> Option<(Service, Form)> {
     let claim = Claim::read(head).ok()?;
-    match claim.form {
-        Form::AuthHeader => Service::ALL.into_iter().find(|service| service.as_str() == claim.scope.service),
-        Form::QueryString => None,
-    }
+    let service = Service::ALL.into_iter().find(|service| service.as_str() == claim.scope.service)?;
+    Some((service, claim.form))
 }
 
 /// What is wrong with a claim whoever made it.
@@ -158,7 +156,14 @@ fn refuse_unsigned_headers(head: &Head, claim: &Claim<'_>, service: Service) -> 
 fn must_be_signed(name: &str, service: Service) -> bool {
     const CONTROL: [&str; 7] = ["x-amz-", "x-container-", "x-minio-", "x-object-", "x-rgw-", "x-rustfs-", "rgwx-"];
     let reads_its_type = match service {
-        Service::CloudTrail | Service::Iam | Service::Sts => true,
+        Service::CloudTrail
+        | Service::Ec2
+        | Service::Iam
+        | Service::Kms
+        | Service::Logs
+        | Service::Organizations
+        | Service::Sns
+        | Service::Sts => true,
         // Presigned uploads come with a type that whoever signed the URL did not know.
         Service::S3 => false,
     };

@@ -16,8 +16,9 @@ use crate::api::cloudtrail::{
     CONTENT_TYPE, Call, Challenge, Denied, LONGEST_BODY, Operation, Permit, Refused, UNKNOWN, Unreadable, Verdict,
     recorded,
 };
+use crate::api::services::TARGET;
 use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Source};
-use crate::authenticate::{self, Intake, Payload, Promises, Realm, Service, Unproved, claimed_service};
+use crate::authenticate::{self, Intake, Payload, Promises, Realm, Service, Unproved};
 use crate::clock::Timestamp;
 use crate::gate::{Caller, MfaDelete};
 use crate::mfa::Offer;
@@ -25,9 +26,6 @@ use crate::names::RequestId;
 use crate::operation::Access;
 use crate::store::SpendError;
 use crate::wire::{Body, BodyFault, Head, Method};
-
-/// The header that names a call's operation; S3 does not know it.
-const TARGET: &str = "x-amz-target";
 
 /// What of an unknown target is recorded.
 const LONGEST_TARGET: usize = 256;
@@ -38,26 +36,6 @@ struct Asked {
     caller: Caller,
     offer: Offer,
     now: Timestamp,
-}
-
-/// Whether a request comes to this door. Nothing of it is proved: each door takes the signatures of its own service
-/// alone, so that a request which chose the wrong one is refused there. What nobody signed is refused at either; here
-/// in words that a client of CloudTrail reads.
-pub(super) fn is_one(head: &Head) -> bool {
-    let Some(target) = head.headers.value(TARGET) else { return false };
-    match claimed_service(head) {
-        Some(service) => service == Service::CloudTrail,
-        None => is_unsigned(head) && head.method == Method::Post && head.path == "/" && is_of_cloudtrail(target),
-    }
-}
-
-fn is_unsigned(head: &Head) -> bool {
-    !head.headers.has("authorization") && head.query.pairs().is_empty()
-}
-
-/// Both forms of a call's target end so, before the name of the operation.
-fn is_of_cloudtrail(target: &str) -> bool {
-    target.rsplit_once('.').is_some_and(|(service, _)| service.ends_with("CloudTrail_20131101"))
 }
 
 /// Names a call before it is known who asks, so that the record of a refusal says what was refused.
@@ -115,7 +93,10 @@ impl Gate {
             rejected(why)
         })?;
         draft.claimed_by(unproved.claimed_key());
-        let body = self.read_body(head, incoming, ending).await.map_err(Unasked::by_nobody)?;
+        if head.method != Method::Post || head.path != "/" || !head.query.pairs().is_empty() {
+            return Err(Unasked::by_nobody(Refused::unreadable(Unreadable::Place)));
+        }
+        let body = self.read_call_body(head, incoming, ending).await.map_err(Unasked::by_nobody)?;
         let signed = unproved.with_body(&body, &self.keyring).map_err(rejected)?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
         let access = operation.as_ref().map_or(Access::Write, |operation| operation.access());
@@ -133,11 +114,13 @@ impl Gate {
     }
 
     /// Reads the body of somebody who may be anybody: few at a time, in rooms of their own, and not for long.
-    async fn read_body(&self, head: &Head, incoming: Incoming, ending: &mut Ending) -> Result<Bytes, Refused> {
+    pub(super) async fn read_call_body(
+        &self,
+        head: &Head,
+        incoming: Incoming,
+        ending: &mut Ending,
+    ) -> Result<Bytes, Refused> {
         let refused = |unreadable| Err(Refused::unreadable(unreadable));
-        if head.method != Method::Post || head.path != "/" || !head.query.pairs().is_empty() {
-            return refused(Unreadable::Place);
-        }
         let Some(length) = head.content_length() else { return refused(Unreadable::LengthMissing) };
         if usize::try_from(length).map_or(true, |length| length > LONGEST_BODY) {
             return refused(Unreadable::BodyTooLong);
@@ -281,8 +264,13 @@ impl Ending {
     }
 
     fn json(self, status: u16, document: String) -> Response<Reply> {
+        self.call_reply(status, CONTENT_TYPE, document)
+    }
+
+    /// The reply to a call of a control API.
+    pub(super) fn call_reply(self, status: u16, content_type: &'static str, document: String) -> Response<Reply> {
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         if let Ok(request_id) = HeaderValue::from_str(self.request_id.as_str()) {
             headers.insert(HeaderName::from_static("x-amzn-requestid"), request_id);
         }

@@ -1,6 +1,7 @@
 //! The story of a request, in the order in which it happens.
 
 mod call;
+mod door;
 mod ending;
 mod intake;
 mod judgement;
@@ -11,6 +12,7 @@ mod protection;
 mod recording;
 mod recovery;
 mod reply;
+mod service_call;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use crate::api::cloudtrail::CloudTrail;
+use crate::api::services::ServiceApi;
 use crate::audit::journal::Journal;
 use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder, TlsDetails};
 use crate::authenticate::{self, Intake, Keyring, Payload, Principal, Realm, Signed};
@@ -35,6 +38,7 @@ use crate::store::Store;
 use crate::wire::{
     Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
 };
+use door::Door;
 use ending::Ending;
 use judgement::Spent;
 use places::{PlaceHolder, TakenPlace};
@@ -91,6 +95,7 @@ enum Opening {
     /// Refused, and by whom it was signed where that is proved.
     Refused(Failure, Option<Principal>),
     S3(Box<Asked>),
+    ServiceCall(&'static ServiceApi, Box<Head>),
 }
 
 impl Handler for Gate {
@@ -147,13 +152,27 @@ impl Gate {
             }
         };
         draft.arrived(&head);
-        if call::is_one(&head) {
-            ending.identify(self.recorder.call_id());
-            draft.identify(ending.request_id);
-            call::name_by_head(draft, &head);
-            return Opening::Call(Box::new(head));
+        match Door::of(&head) {
+            Door::CloudTrail => {
+                self.begin_call(draft, ending);
+                call::name_by_head(draft, &head);
+                Opening::Call(Box::new(head))
+            }
+            Door::S3 => {
+                self.ask(head, draft).map_or_else(|(failure, signer)| Opening::Refused(failure, signer), Opening::S3)
+            }
+            Door::Service(api) => {
+                self.begin_call(draft, ending);
+                service_call::name_by_head(draft, api, &head);
+                Opening::ServiceCall(api, Box::new(head))
+            }
         }
-        self.ask(head, draft).map_or_else(|(failure, signer)| Opening::Refused(failure, signer), Opening::S3)
+    }
+
+    /// Gives a call an id of the control APIs' form.
+    fn begin_call(&self, draft: &mut Draft, ending: &mut Ending) {
+        ending.identify(self.recorder.call_id());
+        draft.identify(ending.request_id);
     }
 
     async fn answer(
@@ -167,6 +186,9 @@ impl Gate {
             Opening::S3(asked) => asked,
             // Apart, so that S3's requests need no room for it.
             Opening::Call(head) => return Box::pin(self.call(*head, incoming, draft, ending)).await,
+            Opening::ServiceCall(api, head) => {
+                return Box::pin(self.service_call(api, *head, incoming, draft, ending)).await;
+            }
             Opening::Refused(failure, signer) => {
                 let response = self.end(draft, Err(failure), ending, Access::Read).await;
                 if let Some(signer) = signer {

@@ -95,7 +95,8 @@ async fn each_door_takes_the_signatures_of_its_own_service_alone() {
             "AuthorizationHeaderMalformed",
         ),
         // Signed for neither.
-        (Ask::call("DescribeTrails", "{}").for_service("sts"), 400, "AuthorizationHeaderMalformed"),
+        (Ask::call("DescribeTrails", "{}").for_service("sts"), 400, "InvalidAction"),
+        (Ask::call("DescribeTrails", "{}").for_service("dynamodb"), 400, "AuthorizationHeaderMalformed"),
     ] {
         let reply = rig.send(&ask).await;
         assert_eq!(reply.said(), (status, said.to_owned()), "{ask:?}: {reply:?}");

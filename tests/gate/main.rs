@@ -25,4 +25,5 @@ mod recovery;
 mod refused;
 mod rig;
 mod sent;
+mod services;
 mod uploads;

@@ -38,13 +38,16 @@ pub fn read(directory: &Path) -> Vec<Entry> {
         .collect()
 }
 
-/// The events of clients: an administrator's are of another source.
+/// The events of clients: an administrator's are IAM's, and name no key.
 pub fn events(entries: &[Entry]) -> Vec<Event> {
     let over = entries.iter().filter(|entry| matches!(entry.kind, Kind::Event | Kind::Outcome(_)));
     over.flat_map(|entry| entry.payload.split(|byte| *byte == b'\n'))
         .filter(|line| !line.is_empty())
         .map(|line| Event(serde_json::from_slice(line).expect("one JSON object a line")))
-        .filter(|event| event.text(&["eventSource"]) != "iam.amazonaws.com")
+        .filter(|event| {
+            let by_key = !event.text(&["userIdentity", "accessKeyId"]).is_empty();
+            by_key || event.text(&["eventSource"]) != "iam.amazonaws.com"
+        })
         .collect()
 }
 
