@@ -179,7 +179,7 @@ impl Gather {
         let view = EventView::read(line);
         let time = view.as_ref().ok().and_then(EventView::time).unwrap_or(self.last_time);
         // What cannot be read matters.
-        let passed_over = view.is_ok_and(|view| !self.trail.selectors.admits(&view));
+        let passed_over = view.is_ok_and(|view| !self.trail.admits(&view));
         if passed_over || !self.is_own(time) {
             return;
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, SelectorError, Selectors, TrailName};
+use super::{EventView, InvalidKeyPrefix, InvalidTrailName, KeyPrefix, SelectorError, Selectors, TrailName};
 use crate::clock::Timestamp;
 use crate::names::{AccountId, BucketName, InvalidName};
 
@@ -67,6 +67,9 @@ pub enum InvalidTrail {
     Selectors(SelectorError),
 }
 
+/// Whose events are global service events, in CloudTrail's documentation.
+const GLOBAL_SERVICES: [&str; 3] = ["cloudfront.amazonaws.com", "iam.amazonaws.com", "sts.amazonaws.com"];
+
 impl Trail {
     /// A new trail with CloudTrail's defaults: all management events, log file validation, not yet logging.
     pub fn new(name: TrailName, bucket: BucketName, created: Timestamp) -> Self {
@@ -84,6 +87,12 @@ impl Trail {
             global_events: true,
             multi_region: false,
         }
+    }
+
+    /// Whether the trail records the event.
+    pub fn admits(&self, event: &EventView<'_>) -> bool {
+        let is_global = GLOBAL_SERVICES.contains(&&*event.event_source);
+        (self.global_events || !is_global) && self.selectors.admits(event)
     }
 
     /// The trail's ARN.
@@ -230,6 +239,24 @@ mod tests {
         json["digestPeriod"] = json!(59);
         assert_eq!(Trail::from_json(&json), Err(InvalidTrail::DigestPeriod(59)));
         assert!(Trail::from_json(&Value::Null).is_err());
+    }
+
+    #[test]
+    fn global_service_events_are_left_out_where_the_trail_says_so() {
+        use crate::trail::view::tests::event;
+        for (source, is_global) in [
+            ("s3.amazonaws.com", false),
+            ("cloudtrail.amazonaws.com", false),
+            ("iam.amazonaws.com", true),
+            ("sts.amazonaws.com", true),
+        ] {
+            let line = event("CreateUser", "Management", "").replace("s3.amazonaws.com", source);
+            let view = EventView::read(line.as_bytes()).unwrap();
+            assert!(trail().admits(&view), "{source}");
+            assert_eq!(Trail { global_events: false, ..trail() }.admits(&view), !is_global, "{source}");
+        }
+        let data = event("GetObject", "Data", "");
+        assert!(!trail().admits(&EventView::read(data.as_bytes()).unwrap()), "the selectors count");
     }
 
     #[test]
