@@ -117,6 +117,9 @@ impl CloudTrail {
         if let Err(refused) = self.may_ask(call.operation, &caller.principal) {
             return Verdict::Refuse(Denied::Call(refused));
         }
+        if let Err(refused) = call.input.only(call.operation.members()) {
+            return Verdict::Refuse(Denied::Call(refused));
+        }
         let offer = match offer {
             Offer::Malformed(header) => {
                 let refusal = gate::Refusal::MalformedOffer(header);
@@ -236,11 +239,7 @@ impl CloudTrail {
                 if input.some_text("EventDataStore")?.is_some() {
                     return Err(Refused::unsupported("EventDataStore"));
                 }
-                let trail = named("TrailName")?;
-                if !show::has_insights(trail) {
-                    return Err(Refused::no_insights(trail.name.as_str()));
-                }
-                Ok(show::insights(trail, &place))
+                Err(Refused::no_insights(named("TrailName")?.name.as_str()))
             }
             Operation::GetTrail => Ok(json!({ "Trail": show::trail(named("Name")?, &place) })),
             Operation::GetTrailStatus => {

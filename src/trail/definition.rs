@@ -19,7 +19,7 @@ pub struct Trail {
     pub prefix: Option<KeyPrefix>,
     pub created: Timestamp,
     pub selectors: Selectors,
-    /// Kept for whoever asks for them, and not acted upon.
+    /// As earlier versions took them, so that a stored trail is read whole; nothing acts on them or shows them.
     pub insight_selectors: Value,
     pub tags: BTreeMap<String, String>,
     pub validation: Validation,

@@ -178,12 +178,14 @@ def the_tags_are_added_listed_and_removed(aws, trail):
     assert left["TagsList"] == [{"Key": "team", "Value": "red"}]
 
 
-def the_insight_selectors_are_kept(aws, trail):
-    name = trail["Name"]
+def insight_selectors_are_refused_since_insights_are_not_made(aws, trail):
+    name, chosen = trail["Name"], '[{"InsightType": "ApiCallRateInsight"}]'
+    refusal = aws.fails("cloudtrail", "put-insight-selectors", "--trail-name", name, "--insight-selectors", chosen)
+    assert "(UnsupportedOperationException) when calling the PutInsightSelectors operation: Insights events" in refusal
     assert "(InsightNotEnabledException)" in aws.fails("cloudtrail", "get-insight-selectors", "--trail-name", name)
-    chosen = '[{"InsightType": "ApiCallRateInsight"}]'
-    put = aws("cloudtrail", "put-insight-selectors", "--trail-name", name, "--insight-selectors", chosen)
-    assert aws("cloudtrail", "get-insight-selectors", "--trail-name", name) == put
+    assert aws("cloudtrail", "get-trail", "--name", name)["Trail"]["HasInsightSelectors"] is False
+    none = aws("cloudtrail", "put-insight-selectors", "--trail-name", name, "--insight-selectors", "[]")
+    assert none["InsightSelectors"] == []
 
 
 def the_public_keys_of_a_time_are_listed(aws):

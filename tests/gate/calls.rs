@@ -195,6 +195,25 @@ async fn a_body_that_cannot_be_a_call_is_refused() {
 }
 
 #[tokio::test]
+async fn insight_selectors_are_refused_and_the_call_is_recorded() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    let selectors = json!({"TrailName": "main", "InsightSelectors": [{"InsightType": "ApiCallRateInsight"}]});
+    let refused = call(&rig, "PutInsightSelectors", selectors.clone()).await;
+    assert_eq!((refused.status, refused.exception().as_str()), (400, "UnsupportedOperationException"));
+    assert!(refused.body.contains("Insights events are not made here"), "{}", refused.body);
+    let event = rig.events().pop().expect("recorded");
+    assert_eq!(event.said(), ("PutInsightSelectors", "UnsupportedOperationException"));
+    assert_eq!(event.0["requestParameters"]["insightSelectors"], json!([{"insightType": "ApiCallRateInsight"}]));
+    let none = call(&rig, "GetInsightSelectors", json!({"TrailName": "main"})).await;
+    assert_eq!(none.exception(), "InsightNotEnabledException");
+    let misspelt = call(&rig, "UpdateTrail", json!({"Name": "main", "S3bucketName": "elsewhere"})).await;
+    assert_eq!(misspelt.exception(), "UnsupportedOperationException");
+    let event = rig.events().pop().expect("recorded");
+    assert_eq!(event.text(&["requestParameters", "s3bucketName"]), "elsewhere");
+}
+
+#[tokio::test]
 async fn a_trail_is_weakened_with_a_fresh_code_alone() {
     let (rig, _folder) = rig().await;
     make(&rig).await;

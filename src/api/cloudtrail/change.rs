@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::input::{Input, member};
+use super::input::{Input, member, only_members};
 use super::operation::Operation;
 use super::place::Place;
 use super::refused::Refused;
@@ -59,6 +59,9 @@ impl Planned {
 
 const MOST_TAGS: usize = 50;
 
+/// The members of a tag.
+const TAG: [&str; 2] = ["Key", "Value"];
+
 /// Plans a change on the trails as they are.
 pub fn plan(
     operation: Operation,
@@ -109,7 +112,6 @@ pub fn effect(before: &Trail, after: &Trail) -> Effect {
         before.multi_region && !after.multi_region,
         logging(before) && !logging(after),
         before.selectors != after.selectors && !after.selectors.covers(&before.selectors),
-        !includes(&after.insight_selectors, &before.insight_selectors),
     ];
     if weaker.contains(&true) { Effect::Weakens } else { Effect::Harmless }
 }
@@ -244,41 +246,13 @@ fn put_insight_selectors(input: &Input, trails: &[Trail], place: &Place<'_>) -> 
     }
     let before = place.trail(input.required("TrailName")?, trails)?;
     let list = input.list("InsightSelectors")?.ok_or_else(|| Refused::missing("InsightSelectors"))?;
-    let mut selectors = Vec::new();
-    for selector in list {
-        let kind = member(selector, "InsightType")?;
-        if !matches!(kind, "ApiCallRateInsight" | "ApiErrorRateInsight") {
-            return Err(Refused::invalid_insights(format!("InsightType is not known: {kind}")));
-        }
-        if selectors.iter().any(|known: &Value| known.get("InsightType") == selector.get("InsightType")) {
-            return Err(Refused::invalid_insights(format!("InsightType is repeated: {kind}")));
-        }
-        selectors.push(insight_selector(kind, selector)?);
+    // To have none, which at AWS ends insights, is what a trail has here.
+    if !list.is_empty() {
+        return Err(Refused::insights_unsupported());
     }
-    let after = Trail { insight_selectors: Value::Array(selectors), ..before.clone() };
-    let answer = show::insights(&after, place);
+    let after = Trail { insight_selectors: Value::Array(Vec::new()), ..before.clone() };
+    let answer = show::no_insights(&after, place);
     Ok(put(before, after, answer))
-}
-
-fn insight_selector(kind: &str, selector: &Value) -> Result<Value, Refused> {
-    let mut written = json!({ "InsightType": kind });
-    let Some(categories) = selector.get("EventCategories").filter(|value| !value.is_null()) else { return Ok(written) };
-    let known = |value: &Value| matches!(value.as_str(), Some("Data" | "Management"));
-    match categories.as_array() {
-        Some(list) if list.len() <= 2 && list.iter().all(known) => {}
-        Some(_) | None => return Err(Refused::invalid_insights("EventCategories can hold Management and Data.")),
-    }
-    if let Some(members) = written.as_object_mut() {
-        members.insert("EventCategories".to_owned(), categories.clone());
-    }
-    Ok(written)
-}
-
-/// Whether each entry of the one list is in the other.
-fn includes(wide: &Value, narrow: &Value) -> bool {
-    let entries = |list: &Value| list.as_array().cloned().unwrap_or_default();
-    let wide = entries(wide);
-    entries(narrow).iter().all(|entry| wide.contains(entry))
 }
 
 fn add_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
@@ -292,6 +266,7 @@ fn remove_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Pla
     let before = place.resource(input.required("ResourceId")?, trails)?;
     let mut trail = before.clone();
     for tag in input.list("TagsList")?.ok_or_else(|| Refused::missing("TagsList"))? {
+        only_members(tag, &TAG)?;
         trail.tags.remove(member(tag, "Key")?);
     }
     Ok(put(before, trail, json!({})))
@@ -299,6 +274,7 @@ fn remove_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Pla
 
 fn add_to(trail: &mut Trail, list: &[Value]) -> Result<(), Refused> {
     for tag in list {
+        only_members(tag, &TAG)?;
         let key = member(tag, "Key")?;
         let value = match tag.get("Value").filter(|value| !value.is_null()) {
             Some(_) => member(tag, "Value")?,

@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use super::refused::Refused;
 use crate::clock::Timestamp;
 
-/// The body of a call. Members that no operation knows are ignored, as AWS does; none decides anything.
+/// The body of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Input(Map<String, Value>);
 
@@ -33,6 +33,12 @@ impl Input {
             }
         }
         recorded(&Value::Object(members))
+    }
+
+    /// Refuses members that are not among these. AWS ignores them, but one that is misspelt, or of a later version of the
+    /// API, would be answered as if it had been done.
+    pub fn only(&self, known: &[&str]) -> Result<(), Refused> {
+        only(&self.0, known)
     }
 
     /// A member, whatever its type; null is none.
@@ -88,6 +94,22 @@ impl Input {
         read: impl FnOnce(&'v Value) -> Option<T>,
     ) -> Result<Option<T>, Refused> {
         self.value(name).map(|value| read(value).ok_or_else(|| of_type(name, what))).transpose()
+    }
+}
+
+/// Refuses an object in a list that has other members than these.
+pub fn only_members(object: &Value, known: &[&str]) -> Result<(), Refused> {
+    object.as_object().map_or(Ok(()), |members| only(members, known))
+}
+
+/// What of an unknown member's name is repeated.
+const LONGEST_NAME: usize = 128;
+
+fn only(members: &Map<String, Value>, known: &[&str]) -> Result<(), Refused> {
+    let unknown = members.iter().find(|(name, value)| !value.is_null() && !known.contains(&name.as_str()));
+    match unknown {
+        Some((name, _)) => Err(Refused::unsupported(&name.chars().take(LONGEST_NAME).collect::<String>())),
+        None => Ok(()),
     }
 }
 
@@ -216,6 +238,20 @@ mod tests {
         assert_eq!(input.required("absent").expect_err("missing").exception, "ValidationException");
         assert!(input.text("n").is_err() && input.flag("t").is_err() && input.whole_number("f").is_err());
         assert!(input.moment("big").is_err() && input.texts("m").is_err() && input.list("t").is_err());
+    }
+
+    #[test]
+    fn a_member_that_an_operation_does_not_know_is_refused() {
+        let input = input(r#"{"Name":"main","S3bucketName":"other","absent":null}"#);
+        assert_eq!(input.only(&["Name", "S3bucketName"]), Ok(()));
+        let refused = input.only(&["Name", "S3BucketName"]).expect_err("a misspelt one");
+        assert_eq!(refused.exception, "UnsupportedOperationException");
+        assert_eq!(refused.message, "S3bucketName is not supported here; leave it out.");
+        let tag = json!({"Key": "team", "Vaule": "red"});
+        assert!(only_members(&tag, &["Key", "Value"]).is_err());
+        assert_eq!(only_members(&json!({"Key": "team", "Value": null}), &["Key"]), Ok(()));
+        let long = json!({"x".repeat(10_000): 1});
+        assert!(only_members(&long, &[]).expect_err("unknown").message.len() < 200);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::input::{Input, member};
+use super::input::{Input, member, only_members};
 use super::refused::Refused;
 use super::show::epoch;
 use crate::history::{Asker, Attribute, Found, LookupError, NamedResource, Order, Page, Query};
@@ -17,7 +17,7 @@ const LONGEST_TOKEN: usize = 1024;
 /// What is looked up. Who asks again and again would see little but that, so that the asker's own lookups are left out,
 /// unless the question is about events of that name or of that service.
 pub fn query(input: &Input, asker: Option<Asker>) -> Result<Query, Refused> {
-    // The one category that AWS knows here is of events that nobody makes yet.
+    // The one category that AWS knows here is of insights, which are not made here.
     if input.some_text("EventCategory")?.is_some() {
         return Err(Refused::invalid_category());
     }
@@ -74,6 +74,7 @@ fn attributes(input: &Input) -> Result<Vec<(Attribute, String)>, Refused> {
     }
     let mut attributes = Vec::new();
     for attribute in list {
+        only_members(attribute, &["AttributeKey", "AttributeValue"])?;
         let (key, value) = (member(attribute, "AttributeKey")?, member(attribute, "AttributeValue")?);
         if !(1..=LONGEST_VALUE).contains(&value.chars().count()) {
             let message = format!("AttributeValue is 1 to {LONGEST_VALUE} characters: {key}");

@@ -113,6 +113,58 @@ impl Operation {
         }
     }
 
+    /// The members that its body may have.
+    pub fn members(self) -> &'static [&'static str] {
+        match self {
+            Self::AddTags | Self::RemoveTags => &["ResourceId", "TagsList"],
+            Self::CreateTrail => &[
+                "CloudWatchLogsLogGroupArn",
+                "CloudWatchLogsRoleArn",
+                "DigestPeriodSeconds",
+                "EnableLogFileValidation",
+                "IncludeGlobalServiceEvents",
+                "IsMultiRegionTrail",
+                "IsOrganizationTrail",
+                "KmsKeyId",
+                "Name",
+                "RecursiveLogging",
+                "S3BucketName",
+                "S3KeyPrefix",
+                "SnsTopicName",
+                "TagsList",
+            ],
+            Self::DeleteTrail | Self::GetTrail | Self::GetTrailStatus | Self::StartLogging | Self::StopLogging => {
+                &["Name"]
+            }
+            Self::DescribeTrails => &["includeShadowTrails", "trailNameList"],
+            Self::GetEventSelectors => &["TrailName"],
+            Self::GetInsightSelectors => &["EventDataStore", "TrailName"],
+            Self::ListPublicKeys => &["EndTime", "NextToken", "StartTime"],
+            Self::ListTags => &["NextToken", "ResourceIdList"],
+            Self::ListTrails => &["NextToken"],
+            Self::LookupEvents => {
+                &["EndTime", "EventCategory", "LookupAttributes", "MaxResults", "NextToken", "StartTime"]
+            }
+            Self::PutEventSelectors => &["AdvancedEventSelectors", "EventSelectors", "TrailName"],
+            Self::PutInsightSelectors => &["EventDataStore", "InsightSelectors", "InsightsDestination", "TrailName"],
+            Self::UpdateTrail => &[
+                "CloudWatchLogsLogGroupArn",
+                "CloudWatchLogsRoleArn",
+                "DigestPeriodSeconds",
+                "EnableLogFileValidation",
+                "IncludeGlobalServiceEvents",
+                "IsMultiRegionTrail",
+                "IsOrganizationTrail",
+                "KmsKeyId",
+                "Name",
+                "RecursiveLogging",
+                "S3BucketName",
+                "S3KeyPrefix",
+                "SnsTopicName",
+            ],
+        }
+    }
+
     /// Whom it is open to; the events tell what everybody did, so they are root's.
     pub fn open_to(self) -> OpenTo {
         match (self, self.access()) {

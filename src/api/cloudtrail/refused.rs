@@ -162,8 +162,12 @@ impl Refused {
         )
     }
 
-    pub fn invalid_insights(message: impl Into<String>) -> Self {
-        Self::new("InvalidInsightSelectorsException", message)
+    /// A trail that would have insight selectors would seem to be watched.
+    pub fn insights_unsupported() -> Self {
+        Self::new(
+            "UnsupportedOperationException",
+            "Insights events are not made here, so a trail takes no insight selectors; leave them out.",
+        )
     }
 
     pub fn no_insights(name: &str) -> Self {

@@ -33,7 +33,7 @@ pub fn trail(trail: &Trail, place: &Place<'_>) -> Value {
     if let Some(members) = shown.as_object_mut() {
         members.insert("HomeRegion".to_owned(), place.region.into());
         members.insert("HasCustomEventSelectors".to_owned(), trail.selectors.are_custom().into());
-        members.insert("HasInsightSelectors".to_owned(), has_insights(trail).into());
+        members.insert("HasInsightSelectors".to_owned(), false.into());
     }
     shown
 }
@@ -52,14 +52,9 @@ pub fn selectors(trail: &Trail, place: &Place<'_>) -> Value {
     json!({ "TrailARN": place.arn(trail), name: trail.selectors.list() })
 }
 
-/// As Get- and PutInsightSelectors answer.
-pub fn insights(trail: &Trail, place: &Place<'_>) -> Value {
-    json!({ "TrailARN": place.arn(trail), "InsightSelectors": trail.insight_selectors })
-}
-
-/// Whether there are any.
-pub fn has_insights(trail: &Trail) -> bool {
-    trail.insight_selectors.as_array().is_some_and(|list| !list.is_empty())
+/// As PutInsightSelectors answers, which takes none.
+pub fn no_insights(trail: &Trail, place: &Place<'_>) -> Value {
+    json!({ "TrailARN": place.arn(trail), "InsightSelectors": [] })
 }
 
 /// As ListTags shows them.

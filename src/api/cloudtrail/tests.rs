@@ -156,7 +156,7 @@ fn cases() -> Vec<(&'static str, &'static str, Value)> {
         ("PutEventSelectors", "narrower", selecting(json!([{"ReadWriteType": "WriteOnly"}]))),
         (
             "PutInsightSelectors",
-            "wider",
+            "one",
             json!({"TrailName": "main", "InsightSelectors": [{"InsightType": "ApiCallRateInsight"}]}),
         ),
         ("PutInsightSelectors", "none", json!({"TrailName": "main", "InsightSelectors": []})),
@@ -389,9 +389,11 @@ async fn what_cannot_be_has_awss_name() {
         ("PutEventSelectors", json!({"TrailName": "main", "EventSelectors": []}), "InvalidEventSelectorsException"),
         (
             "PutInsightSelectors",
-            json!({"TrailName": "main", "InsightSelectors": [{"InsightType": "x"}]}),
-            "InvalidInsightSelectorsException",
+            json!({"TrailName": "main", "InsightSelectors": [{"InsightType": "ApiErrorRateInsight"}]}),
+            "UnsupportedOperationException",
         ),
+        ("PutInsightSelectors", json!({"TrailName": "main"}), "ValidationException"),
+        ("PutInsightSelectors", json!({"TrailName": "other", "InsightSelectors": []}), "TrailNotFoundException"),
         ("GetInsightSelectors", json!({"TrailName": "main"}), "InsightNotEnabledException"),
         ("AddTags", json!({"ResourceId": "main", "TagsList": []}), "CloudTrailARNInvalidException"),
         ("ListPublicKeys", json!({"StartTime": 2, "EndTime": 1}), "InvalidTimeRangeException"),
@@ -411,6 +413,76 @@ async fn what_cannot_be_has_awss_name() {
     }
     let sixth = json!({"Name": "trail-6", "S3BucketName": "logs"});
     assert_eq!(bench.exception("CreateTrail", sixth).await, "MaximumNumberOfTrailsExceededException");
+}
+
+/// What is taken and has no effect makes people believe that it has.
+#[tokio::test]
+async fn what_would_have_no_effect_is_refused() {
+    let bench = Bench::with_trail().await;
+    let arn = format!("arn:aws:cloudtrail:us-east-1:{}:trail/main", bench.store.account());
+    let create =
+        |member: &str, value: Value| ("CreateTrail", json!({"Name": "new", "S3BucketName": "b-1", member: value}));
+    let update = |member: &str, value: Value| ("UpdateTrail", json!({"Name": "main", member: value}));
+    let insights = json!([{"InsightType": "ApiCallRateInsight", "EventCategories": ["Management"]}]);
+    for (operation, body) in [
+        create("InsightSelectors", insights.clone()),
+        create("EventSelectors", json!([{}])),
+        create("CloudWatchLogsLogGroupArn", "arn:aws:logs:us-east-1:123456789012:log-group:x:*".into()),
+        create("CloudWatchLogsRoleArn", "arn:aws:iam::123456789012:role/x".into()),
+        create("KmsKeyId", "alias/x".into()),
+        create("SnsTopicName", "topic".into()),
+        create("IsOrganizationTrail", true.into()),
+        create("RecursiveLogging", true.into()),
+        create("s3KeyPrefix", "a".into()),
+        update("SnsTopicName", "topic".into()),
+        update("TagsList", json!([{"Key": "team"}])),
+        update("InsightSelectors", json!([])),
+        update("S3bucketName", "elsewhere".into()),
+        ("PutInsightSelectors", json!({"TrailName": "main", "InsightSelectors": insights})),
+        ("PutInsightSelectors", json!({"TrailName": "main", "InsightSelectors": [], "InsightsDestination": "x"})),
+        ("PutEventSelectors", json!({"TrailName": "main", "EventSelectors": [{}], "InsightSelectors": []})),
+        ("StartLogging", json!({"Name": "main", "At": 1})),
+        ("DeleteTrail", json!({"Name": "main", "DryRun": true})),
+        ("AddTags", json!({"ResourceId": arn, "TagsList": [{"Key": "team", "Vaule": "red"}]})),
+        ("RemoveTags", json!({"ResourceId": arn, "TagsList": [{"Key": "team", "When": 1}]})),
+        ("GetInsightSelectors", json!({"EventDataStore": "x"})),
+        ("LookupEvents", json!({"Region": "eu-west-1"})),
+        (
+            "LookupEvents",
+            json!({"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "x", "Not": true}]}),
+        ),
+    ] {
+        let refused = bench.ask(operation, body.clone()).await.expect_err("refused");
+        assert_eq!(refused.exception, "UnsupportedOperationException", "{operation} {body}");
+        assert!(refused.message.contains("leave "), "{}", refused.message);
+    }
+    assert_eq!(bench.store.trails().len(), 1);
+}
+
+#[tokio::test]
+async fn what_says_that_there_is_none_is_taken() {
+    let bench = Bench::with_trail().await;
+    let none = json!({"Name": "main", "SnsTopicName": "", "KmsKeyId": "", "CloudWatchLogsRoleArn": null,
+        "IsOrganizationTrail": false, "RecursiveLogging": false, "InsightSelectors": null});
+    bench.done("UpdateTrail", none).await;
+    let put = bench.done("PutInsightSelectors", json!({"TrailName": "main", "InsightSelectors": []})).await;
+    assert_eq!(put["InsightSelectors"], json!([]));
+}
+
+/// Earlier versions took insight selectors; a trail that has some is not shown as if somebody acted on them.
+#[tokio::test]
+async fn insight_selectors_that_were_taken_once_are_not_shown() {
+    let bench = Bench::with_trail().await;
+    let insight_selectors = json!([{"InsightType": "ApiCallRateInsight"}]);
+    let before = Trail { insight_selectors, ..bench.trail() };
+    bench.store.put_trail(Some(&bench.trail()), before, NOW).await.expect("as it was");
+    assert_eq!(bench.done("GetTrail", json!({"Name": "main"})).await["Trail"]["HasInsightSelectors"], false);
+    assert_eq!(
+        bench.exception("GetInsightSelectors", json!({"TrailName": "main"})).await,
+        "InsightNotEnabledException"
+    );
+    bench.done("PutInsightSelectors", json!({"TrailName": "main", "InsightSelectors": []})).await;
+    assert_eq!(bench.trail().insight_selectors, json!([]));
 }
 
 #[tokio::test]
