@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct Limits {
     pub headers: usize,
     /// Bytes of one head.
     pub head_bytes: usize,
-    /// Connections at once; further ones wait in the kernel's queue.
+    /// Connections at once; for a further one an idle connection gives way, or it waits.
     pub connections: usize,
     /// Connections at once from one client; further ones are turned away.
     pub connections_per_address: usize,
@@ -102,31 +102,38 @@ pub async fn serve<H: Handler>(
     let room = Arc::new(Semaphore::new(limits.connections));
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     let seats = Seats::new(limits.connections_per_address);
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
-        let (place, accepted) = tokio::select! {
-            accepted = accept(&listener, &room) => accepted?,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = stopped(&mut stop) => break,
         };
         match accepted.map(|(stream, address)| (stream, canonical(address))) {
-            Ok((stream, address)) => match seat(&seats, &limits.proxies, address) {
-                Some(seat) => {
-                    let connection = Connection {
-                        security: security.clone(),
-                        handler: handler.clone(),
-                        limits: limits.clone(),
-                        stop: stop.clone(),
-                        _place: (place, seat),
-                    };
-                    tokio::spawn(connection.run(stream, address));
-                }
-                None => {
+            Ok((stream, address)) => {
+                let progress = Arc::new(Progress::default());
+                let Some(seat) = seat(&seats, &limits.proxies, address, &progress) else {
                     let remote = Remote { address, channel: Channel::Plain };
                     handler.refused_by_http(remote, 0, Unread::TooManyConnections);
-                    if let Security::Plain = security {
-                        tokio::spawn(turn_away(stream, place));
+                    if let (Security::Plain, Ok(turn)) = (&security, turned_away.clone().try_acquire_owned()) {
+                        tokio::spawn(turn_away(stream, turn));
                     }
-                }
-            },
+                    continue;
+                };
+                let place = tokio::select! {
+                    place = place(&room, &seats) => place?,
+                    () = stopped(&mut stop) => break,
+                };
+                let connection = Connection {
+                    security: security.clone(),
+                    handler: handler.clone(),
+                    limits: limits.clone(),
+                    stop: stop.clone(),
+                    progress,
+                    seat,
+                    _place: place,
+                };
+                tokio::spawn(connection.run(stream, address));
+            }
             // Out of descriptors, or a client that left at once: the port itself is sound.
             Err(error) => {
                 tracing::warn!(%error, "connection not accepted");
@@ -171,30 +178,37 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The next connection, once there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(OwnedSemaphorePermit, io::Result<(TcpStream, SocketAddr)>)> {
-    let place = room.clone().acquire_owned().await.map_err(io::Error::other)?;
-    Ok((place, listener.accept().await))
-}
-
-/// A seat of the client's own, or none it needs.
-enum Seated {
-    AsClient { _seat: Seat },
-    AsProxy,
-}
-
-fn seat(seats: &Seats, proxies: &TrustedProxies, peer: SocketAddr) -> Option<Seated> {
+fn seat(seats: &Seats, proxies: &TrustedProxies, peer: SocketAddr, progress: &Arc<Progress>) -> Option<Seat> {
     if proxies.trusts(peer.ip()) {
-        return Some(Seated::AsProxy);
+        return Some(seats.take_for_proxy(progress.clone()));
     }
-    seats.take(peer.ip()).map(|_seat| Seated::AsClient { _seat })
+    seats.take(peer.ip(), progress.clone())
 }
+
+/// How long a connection that was told to leave may take before another one is told.
+const LEAVE: Duration = Duration::from_millis(100);
+
+/// The next place; where none is free, idle connections give way, one after the other.
+///
+/// A few addresses can open as many connections as there are in all. New ones would wait until theirs time out.
+async fn place(room: &Arc<Semaphore>, seats: &Seats) -> io::Result<OwnedSemaphorePermit> {
+    if let Ok(place) = room.clone().try_acquire_owned() {
+        return Ok(place);
+    }
+    loop {
+        seats.free_one();
+        if let Ok(place) = tokio::time::timeout(LEAVE, room.clone().acquire_owned()).await {
+            return place.map_err(io::Error::other);
+        }
+    }
+}
+
+/// Clients at once that are told that they have too many connections: those who open them without end take nothing from
+/// others.
+const TURNED_AWAY: usize = 16;
 
 /// Tells a client that it has too many connections, if it listens.
-async fn turn_away(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
+async fn turn_away(mut stream: TcpStream, _turn: OwnedSemaphorePermit) {
     const REPLY: &[u8] = b"HTTP/1.1 503 Slow Down\r\nconnection: close\r\ncontent-length: 0\r\nretry-after: 1\r\n\r\n";
     let told = async {
         stream.write_all(REPLY).await?;
@@ -211,7 +225,9 @@ struct Connection<H> {
     handler: Arc<H>,
     limits: Limits,
     stop: watch::Receiver<bool>,
-    _place: (OwnedSemaphorePermit, Seated),
+    progress: Arc<Progress>,
+    seat: Seat,
+    _place: OwnedSemaphorePermit,
 }
 
 impl<H: Handler> Connection<H> {
@@ -222,6 +238,7 @@ impl<H: Handler> Connection<H> {
         let secured = tokio::select! {
             secured = self.security.secure(stream, self.limits.header_timeout) => secured,
             () = stopped(&mut self.stop) => return,
+            () = self.seat.given_up() => return,
         };
         match secured {
             Ok((stream, channel)) => self.serve(stream, Remote { address, channel }).await,
@@ -237,7 +254,7 @@ impl<H: Handler> Connection<H> {
     }
 
     async fn serve(mut self, stream: ClientStream, remote: Remote) {
-        let progress = Arc::new(Progress::default());
+        let progress = self.progress;
         let service = service_fn({
             let (handler, progress) = (self.handler.clone(), progress.clone());
             move |request: Request<Incoming>| {
@@ -266,6 +283,17 @@ impl<H: Handler> Connection<H> {
             biased;
             outcome = served.as_mut() => Some(outcome),
             () = stopped(&mut self.stop) => None,
+            () = self.seat.given_up() => {
+                served.as_mut().graceful_shutdown();
+                let Some(outcome) = leave(served.as_mut(), &progress).await else {
+                    let bytes = progress.unaccounted();
+                    if bytes > 0 {
+                        self.handler.refused_by_http(remote, bytes, Unread::TooManyConnections);
+                    }
+                    return;
+                };
+                Some(outcome)
+            }
         };
         let outcome = match finished {
             Some(outcome) => outcome,
@@ -284,6 +312,19 @@ impl<H: Handler> Connection<H> {
             }
             tracing::debug!(peer = %remote.address, %error, "connection ended");
         }
+    }
+}
+
+/// Ends a connection that carries no request: none where its client has sent half a head, or does not take its last reply.
+/// A request that came meanwhile is answered.
+async fn leave<S: Future>(mut served: Pin<&mut S>, progress: &Progress) -> Option<S::Output> {
+    if progress.is_between_requests() && progress.unaccounted() > 0 {
+        return None;
+    }
+    match tokio::time::timeout(LEAVE, served.as_mut()).await {
+        Ok(outcome) => Some(outcome),
+        Err(_) if progress.is_between_requests() => None,
+        Err(_) => Some(served.await),
     }
 }
 
@@ -453,6 +494,41 @@ mod tests {
         stream.write_all(b"GET / HT").await.expect("written");
         assert_eq!(rest(stream).await, "");
         assert_eq!(port.stop().await, [(8, Unread::TimedOut)]);
+    }
+
+    #[tokio::test]
+    async fn on_a_full_port_an_idle_connection_gives_way_to_a_new_one() {
+        let port = port(|limits| limits.connections = 2).await;
+        let mut idle = port.connect().await;
+        assert!(ask(&mut idle, "/a").await.ends_with("/a"));
+        let mut half = port.connect().await;
+        half.write_all(b"GET / HT").await.expect("written");
+        let mut first = port.connect().await;
+        assert!(ask(&mut first, "/b").await.ends_with("/b"));
+        assert_eq!(rest(idle).await, "", "the oldest");
+        let mut second = port.connect().await;
+        assert!(ask(&mut second, "/c").await.ends_with("/c"));
+        assert_eq!(rest(half).await, "");
+        assert!(ask(&mut first, "/d").await.ends_with("/d"));
+        assert_eq!(port.stop().await, [(8, Unread::TooManyConnections)]);
+    }
+
+    #[tokio::test]
+    async fn those_that_are_turned_away_take_no_places_of_others() {
+        let port = port(|limits| (limits.connections, limits.connections_per_address) = (2, 1)).await;
+        let mut first = port.connect().await;
+        assert!(ask(&mut first, "/a").await.ends_with("/a"));
+        // None of these leaves by itself.
+        let mut turned_away = Vec::new();
+        for _ in 0..TURNED_AWAY + 4 {
+            turned_away.push(port.connect().await);
+        }
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 2], 0).into()).expect("another address of this machine");
+        let mut other = socket.connect(port.address).await.expect("connected");
+        assert!(ask(&mut other, "/b").await.ends_with("/b"));
+        assert!(ask(&mut first, "/c").await.ends_with("/c"), "neither gave way");
+        assert_eq!(port.stop().await, vec![(0, Unread::TooManyConnections); TURNED_AWAY + 4]);
     }
 
     #[tokio::test]

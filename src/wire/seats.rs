@@ -1,21 +1,44 @@
-//! How many connections one client may have at once.
+//! How many connections one client may have at once, and which gives way where there are too many in all.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::connection::Progress;
 
 /// The connections that are open, by who opened them.
 #[derive(Clone, Debug)]
 pub(super) struct Seats {
     each: usize,
-    taken: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    taken: Arc<Mutex<Taken>>,
 }
 
 /// One connection's place among its client's; it is free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
-    client: IpAddr,
+    number: u64,
     seats: Seats,
+    leave: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    by_client: HashMap<IpAddr, usize>,
+    /// The oldest first.
+    connections: BTreeMap<u64, OpenConnection>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct OpenConnection {
+    /// None for a trusted proxy, whose connections are those of many clients.
+    client: Option<IpAddr>,
+    progress: Arc<Progress>,
+    /// None once it was told to leave.
+    leave: Option<Arc<Notify>>,
 }
 
 impl Seats {
@@ -25,25 +48,62 @@ impl Seats {
     }
 
     /// A place for one more connection of this address, if its client has not taken all of its own.
-    pub fn take(&self, address: IpAddr) -> Option<Seat> {
+    pub fn take(&self, address: IpAddr, progress: Arc<Progress>) -> Option<Seat> {
         let client = client_network(address);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(client).or_default();
+        let mut taken = self.lock();
+        let count = taken.by_client.entry(client).or_default();
         if *count >= self.each {
             return None;
         }
         *count += 1;
-        Some(Seat { client, seats: self.clone() })
+        Some(self.seat(&mut taken, Some(client), progress))
+    }
+
+    /// A place for one more connection of a trusted proxy.
+    pub fn take_for_proxy(&self, progress: Arc<Progress>) -> Seat {
+        self.seat(&mut self.lock(), None, progress)
+    }
+
+    /// Tells a connection to leave: of those that carry no request, the oldest of the client that has the most.
+    pub fn free_one(&self) {
+        let mut taken = self.lock();
+        let Taken { by_client, connections, .. } = &mut *taken;
+        let idle =
+            connections.iter_mut().filter(|(_, open)| open.leave.is_some() && open.progress.is_between_requests());
+        let of = |open: &OpenConnection| open.client.and_then(|client| by_client.get(&client)).copied().unwrap_or(0);
+        let chosen = idle.min_by_key(|(number, open)| (Reverse(of(open)), **number));
+        if let Some(leave) = chosen.and_then(|(_, open)| open.leave.take()) {
+            leave.notify_one();
+        }
+    }
+
+    fn seat(&self, taken: &mut Taken, client: Option<IpAddr>, progress: Arc<Progress>) -> Seat {
+        taken.last += 1;
+        let (number, leave) = (taken.last, Arc::new(Notify::new()));
+        taken.connections.insert(number, OpenConnection { client, progress, leave: Some(leave.clone()) });
+        Seat { number, seats: self.clone(), leave }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Ends when the connection is told to leave, since others need its place.
+    pub async fn given_up(&self) {
+        self.leave.notified().await;
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.client) {
+        let mut taken = self.seats.lock();
+        let Some(client) = taken.connections.remove(&self.number).and_then(|open| open.client) else { return };
+        if let Some(count) = taken.by_client.get_mut(&client) {
             *count -= 1;
             if *count == 0 {
-                taken.remove(&self.client);
+                taken.by_client.remove(&client);
             }
         }
     }
@@ -69,31 +129,63 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    fn take(seats: &Seats, text: &str) -> Option<Seat> {
+        seats.take(address(text), Arc::default())
+    }
+
+    async fn is_told(seat: &Seat) -> bool {
+        tokio::select! { biased; () = seat.given_up() => true, () = std::future::ready(()) => false }
+    }
+
     #[test]
     fn a_client_takes_no_more_seats_than_its_own_and_gives_them_back() {
         let seats = Seats::new(2);
-        let first = seats.take(address("192.0.2.1")).expect("a seat");
-        let _second = seats.take(address("192.0.2.1")).expect("a seat");
-        assert!(seats.take(address("192.0.2.1")).is_none());
-        assert!(seats.take(address("192.0.2.2")).is_some());
+        let first = take(&seats, "192.0.2.1").expect("a seat");
+        let _second = take(&seats, "192.0.2.1").expect("a seat");
+        assert!(take(&seats, "192.0.2.1").is_none());
+        assert!(take(&seats, "192.0.2.2").is_some());
         drop(first);
-        assert!(seats.take(address("192.0.2.1")).is_some());
+        assert!(take(&seats, "192.0.2.1").is_some());
     }
 
     #[test]
     fn the_addresses_of_one_network_are_one_client() {
         let seats = Seats::new(1);
-        let _seat = seats.take(address("2001:db8:0:1::1")).expect("a seat");
-        assert!(seats.take(address("2001:db8:0:1:ffff::9")).is_none());
-        assert!(seats.take(address("2001:db8:0:2::1")).is_some());
-        let _mapped = seats.take(address("::ffff:192.0.2.1")).expect("a seat");
-        assert!(seats.take(address("192.0.2.1")).is_none());
+        let _seat = take(&seats, "2001:db8:0:1::1").expect("a seat");
+        assert!(take(&seats, "2001:db8:0:1:ffff::9").is_none());
+        assert!(take(&seats, "2001:db8:0:2::1").is_some());
+        let _mapped = take(&seats, "::ffff:192.0.2.1").expect("a seat");
+        assert!(take(&seats, "192.0.2.1").is_none());
     }
 
     #[test]
     fn nothing_is_remembered_of_who_has_left() {
         let seats = Seats::new(1);
-        drop(seats.take(address("192.0.2.1")));
-        assert!(seats.taken.lock().expect("sound").is_empty());
+        drop((take(&seats, "192.0.2.1"), seats.take_for_proxy(Arc::default())));
+        let taken = seats.lock();
+        assert!(taken.by_client.is_empty() && taken.connections.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_oldest_idle_connection_of_the_client_with_the_most_is_told_to_leave_and_told_once() {
+        let seats = Seats::new(9);
+        let busy = Arc::new(Progress::default());
+        busy.begin();
+        let proxy = seats.take_for_proxy(Arc::default());
+        let small = take(&seats, "192.0.2.1").expect("a seat");
+        let at_work = seats.take(address("192.0.2.2"), busy.clone()).expect("a seat");
+        let large = [(); 3].map(|()| take(&seats, "192.0.2.2").expect("a seat"));
+        let all = [&at_work, &large[0], &large[1], &large[2], &small, &proxy];
+        for expected in [1, 2, 3, 4, 5] {
+            seats.free_one();
+            for (place, seat) in all.iter().enumerate() {
+                assert_eq!(is_told(seat).await, place == expected, "{place} when {expected} has to go");
+            }
+        }
+        seats.free_one();
+        assert!(!is_told(&at_work).await, "it carries a request");
+        busy.end();
+        seats.free_one();
+        assert!(is_told(&at_work).await);
     }
 }
