@@ -108,7 +108,7 @@ class Client(threading.Thread):
         if not answer.sent:
             return entry
         entry.status, entry.code = answer.status, answer.code
-        entry.request_id = answer.headers.get("x-amz-request-id")
+        entry.request_id = answer.headers.get("x-amz-request-id") or answer.headers.get("x-amzn-requestid")
         entry.acknowledged = answer.whole
         entry.undone = answer.whole and b"was not carried out" in answer.body
         self.ledger.enter(entry)

@@ -92,7 +92,8 @@ class Link:
         self.connection = None
 
 
-def signed(method: str, host: str, path: str, query: str, headers: dict, body: bytes, keys: Credentials) -> dict:
+def signed(method: str, host: str, path: str, query: str, headers: dict, body: bytes, keys: Credentials,
+           service: str = "s3") -> dict:
     """The headers of a request with its SigV4 signature, every one of them signed."""
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     digest = hashlib.sha256(body).hexdigest()
@@ -100,10 +101,10 @@ def signed(method: str, host: str, path: str, query: str, headers: dict, body: b
     lines = {name.lower(): value for name, value in lines.items()}
     names = sorted(lines)
     canonical = "\n".join([method, path, query, *(f"{name}:{lines[name]}" for name in names), "", ";".join(names), digest])
-    scope = f"{now[:8]}/{REGION}/s3/aws4_request"
+    scope = f"{now[:8]}/{REGION}/{service}/aws4_request"
     text = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(canonical.encode()).hexdigest()])
     key = b"AWS4" + keys.secret_key.encode()
-    for part in (now[:8], REGION, "s3", "aws4_request"):
+    for part in (now[:8], REGION, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, text.encode(), "sha256").hex()
     lines["authorization"] = (

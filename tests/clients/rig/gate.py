@@ -69,15 +69,18 @@ class Gate:
             command += ["--upstream", self.upstream.endpoint, "--upstream-credentials", str(keys)]
             environment["PORTCULLIS_UPSTREAM__PROFILE"] = self.upstream.profile
         ready = threading.Event()
-        log = (self.directory / "stderr.log").open("ab")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
-        log.close()
+        self.process = self.launch(command, environment)
         self.said = []
         threading.Thread(target=self._listen, args=(self.process.stdout, ready), daemon=True).start()
         assert ready.wait(60) and self.endpoint, f"the gate does not serve: {self.log()[-2000:]}"
         # A later start takes the same address, as a user's exports expect.
         self.listen = urlsplit(self.endpoint).netloc
         return self
+
+    def launch(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen:
+        """Starts the process, with its log in a file."""
+        with (self.directory / "stderr.log").open("ab") as log:
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
 
     def _listen(self, lines, ready: threading.Event) -> None:
         for line in lines:
