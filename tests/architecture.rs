@@ -30,6 +30,7 @@ const SIDEWAYS: &[(&str, &str)] = &[
 
 /// Modules, or files of modules, whose outcome depends on their arguments alone.
 const PURE: &[&str] = &[
+    "api/services",
     "authenticate",
     "failure",
     "forward/render.rs",

@@ -27,11 +27,10 @@ use crate::operation::Access;
 use crate::store::Store;
 use crate::trail::DigestPeriod;
 use change::{Change, Effect, Planned};
-use input::Input;
 use operation::OpenTo;
 use place::Place;
 
-pub use input::recorded;
+pub use input::{Input, recorded};
 pub use operation::{Operation, UNKNOWN};
 pub use ports::{Contents, Deliveries, NoBucket, Progress};
 pub use refused::{Circumstances, Devices, Refused, Unreadable};

@@ -1,24 +1,53 @@
 //! Calls for AWS services beside S3 and CloudTrail, so that programs which ask several services need one endpoint.
 //!
-//! Each is refused in the words of its service's protocol, and is an event of its service, by its own name.
+//! Few are answered: who the caller is, which region this is, and that there is no organization. Any other is refused in
+//! the words of its service's protocol. Each is an event of its service, by its own name.
 
 mod action;
 mod document;
+mod ec2;
+mod form;
 mod refused;
+mod sts;
 mod table;
 
-use super::cloudtrail::{Refused, UNKNOWN};
+use serde_json::Value;
+
+use super::cloudtrail::{Input, Refused, UNKNOWN};
+use crate::authenticate::{Principal, Service};
+use crate::names::{AccountId, RequestId};
 use crate::wire::{Head, Method};
+use ec2::RegionsQuery;
+use form::CallForm;
 
 pub use action::{ActionName, TARGET, UnnamedAction};
-pub use refused::code_in_record;
+pub use refused::{code_in_record, unrecorded};
 pub use table::{GLOBAL_REGION, Protocol, Reach, SERVICE_APIS, ServiceApi};
 
-/// A call whose body is read.
+/// A call as far as it has come.
 #[derive(Debug)]
-pub struct ServiceCall {
+pub struct ServiceCall<'a> {
     api: &'static ServiceApi,
+    head: &'a Head,
+    body: &'a [u8],
     action: Result<ActionName, UnnamedAction>,
+}
+
+/// Who asks, and what of the gate there is to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    pub principal: &'a Principal,
+    pub account: &'a AccountId,
+    pub region: &'a str,
+}
+
+/// What a call is answered.
+#[derive(Debug)]
+pub struct ServiceAnswer {
+    /// `requestParameters` of its event, or null.
+    pub parameters: Value,
+    /// The content of the answer's document, or why there is none.
+    pub content: Result<String, Refused>,
 }
 
 /// How the parameters of a call come.
@@ -44,15 +73,15 @@ impl CallPlace {
     }
 }
 
-impl ServiceCall {
+impl<'a> ServiceCall<'a> {
     /// What is known of a call before its body is there.
-    pub fn begun(api: &'static ServiceApi, head: &Head) -> Self {
-        Self { api, action: ActionName::of_head(api, head) }
+    pub fn begun(api: &'static ServiceApi, head: &'a Head) -> Self {
+        Self { api, head, body: &[], action: ActionName::of_head(api, head) }
     }
 
     /// Reads a call; what cannot be read is refused when it is answered.
-    pub fn read(api: &'static ServiceApi, head: &Head, body: &[u8]) -> Self {
-        Self { api, action: ActionName::of_call(api, head, body) }
+    pub fn read(api: &'static ServiceApi, head: &'a Head, body: &'a [u8]) -> Self {
+        Self { api, head, body, action: ActionName::of_call(api, head, body) }
     }
 
     /// The name of its event.
@@ -65,11 +94,39 @@ impl ServiceCall {
         self.action.as_ref().is_ok_and(ActionName::only_reads)
     }
 
-    /// Why it is not answered.
-    pub fn refusal(&self) -> Refused {
-        match &self.action {
-            Ok(action) => refused::not_offered(self.api, action),
-            Err(why) => refused::unnamed(self.api, *why),
+    /// What it is answered. Everybody with a key may ask what is answered here.
+    pub fn answer(&self, asker: &Asker<'_>) -> ServiceAnswer {
+        let plain = |content| ServiceAnswer { parameters: Value::Null, content };
+        let action = match &self.action {
+            Ok(action) => action,
+            Err(why) => return plain(Err(refused::unnamed(self.api, *why))),
+        };
+        match (self.api.service, self.api.protocol, action.as_str()) {
+            (Service::Ec2, Protocol::Ec2(version), "DescribeRegions") => {
+                let form = CallForm::read(self.api, version, self.head, self.body);
+                match form.and_then(|form| RegionsQuery::read(&form)) {
+                    Ok(query) => ServiceAnswer { parameters: query.recorded(), content: query.answer(asker.region) },
+                    Err(refused) => plain(Err(refused)),
+                }
+            }
+            (Service::Organizations, _, name) if name.starts_with("Describe") && action.only_reads() => {
+                plain(Err(Input::read(self.body).err().unwrap_or_else(refused::no_organization)))
+            }
+            (Service::Sts, Protocol::Query(version), "GetCallerIdentity") => {
+                let form = CallForm::read(self.api, version, self.head, self.body);
+                plain(form.and_then(|form| sts::caller_identity(&form, asker)))
+            }
+            // Of what is not answered nobody here knows which parameters are secret, so none are recorded.
+            _ => plain(Err(refused::not_offered(self.api, action))),
+        }
+    }
+
+    /// Status and body of an answer.
+    pub fn document(&self, content: &Result<String, Refused>, request_id: RequestId) -> (u16, String) {
+        match (content, &self.action) {
+            (Ok(content), Ok(action)) => (200, self.api.success(action, content, request_id)),
+            (Err(refused), _) => self.api.failure(refused, request_id),
+            (Ok(_), Err(why)) => self.api.failure(&refused::unnamed(self.api, *why), request_id),
         }
     }
 }

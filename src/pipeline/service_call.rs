@@ -6,12 +6,15 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
+use serde_json::Value;
 
 use super::Gate;
 use super::ending::Ending;
 use super::reply::Reply;
 use crate::api::cloudtrail::Refused;
-use crate::api::services::{CallPlace, GLOBAL_REGION, ServiceApi, ServiceCall, code_in_record};
+use crate::api::services::{
+    Asker, CallPlace, GLOBAL_REGION, ServiceAnswer, ServiceApi, ServiceCall, code_in_record, unrecorded,
+};
 use crate::audit::{ControlAsked, Draft, Failed, Outcome};
 use crate::authenticate::{ClaimFault, Realm, Reason, Rejected, Signed, Unproved};
 use crate::clock::Timestamp;
@@ -20,11 +23,11 @@ use crate::wire::Head;
 
 /// Names a call before it is known who asks, so that the record of a refusal says what was refused.
 pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &Head) {
-    name(draft, api, &ServiceCall::begun(api, head));
+    name(draft, api, &ServiceCall::begun(api, head), &Value::Null);
 }
 
 impl Gate {
-    /// Answers a call of this service.
+    /// Answers a call of this service; none changes anything.
     pub(super) async fn service_call(
         self: Arc<Self>,
         api: &'static ServiceApi,
@@ -33,21 +36,28 @@ impl Gate {
         mut draft: Draft,
         mut ending: Ending,
     ) -> Response<Reply> {
-        let (refused, signer) = match self.read_service_call(api, &head, incoming, &mut draft, &mut ending).await {
-            Ok((call, signed)) => {
-                ending.duty = self.recording.duty(Access::Read, None);
-                (call.refusal(), Some(signed.principal))
+        let (body, signed) = match self.read_service_call(api, &head, incoming, &mut draft, &mut ending).await {
+            Ok(read) => read,
+            Err(refused) => {
+                let call = ServiceCall::begun(api, &head);
+                return self.end_service_call(api, &call, draft, Err(refused), ending).await;
             }
-            Err(refused) => (refused, None),
         };
-        let response = self.end_service_call(api, draft, refused, ending).await;
-        if let Some(signer) = signer {
-            self.wait_after_refusal(&signer).await;
+        ending.duty = self.recording.duty(Access::Read, None);
+        let call = ServiceCall::read(api, &head, &body);
+        let account = self.store.account();
+        let asker = Asker { principal: &signed.principal, account, region: &self.realm.region };
+        let ServiceAnswer { parameters, content } = call.answer(&asker);
+        name(&mut draft, api, &call, &parameters);
+        let refused = content.is_err();
+        let response = self.end_service_call(api, &call, draft, content, ending).await;
+        if refused {
+            self.wait_after_refusal(&signed.principal).await;
         }
         response
     }
 
-    /// What is asked, and by whom: the body is read first, since the signature covers it.
+    /// The body, and who signed it: it is read first, since the signature covers it.
     async fn read_service_call(
         &self,
         api: &'static ServiceApi,
@@ -55,7 +65,7 @@ impl Gate {
         incoming: Incoming,
         draft: &mut Draft,
         ending: &mut Ending,
-    ) -> Result<(ServiceCall, Signed), Refused> {
+    ) -> Result<(Bytes, Signed), Refused> {
         let now = self.clock.now();
         let unproved = self.claim(api, head, now).map_err(|why| {
             why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
@@ -66,11 +76,10 @@ impl Gate {
             CallPlace::Body => self.read_call_body(head, incoming, ending).await?,
             CallPlace::Query => Bytes::new(),
         };
-        let call = ServiceCall::read(api, head, &body);
-        name(draft, api, &call);
+        name(draft, api, &ServiceCall::read(api, head, &body), &Value::Null);
         let signed = unproved.with_body(&body, &self.keyring).map_err(|why| Refused::rejected(&why))?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
-        Ok((call, signed))
+        Ok((body, signed))
     }
 
     /// The claim of who signed, for the gate's region, or for that of the services that AWS has once.
@@ -92,31 +101,41 @@ impl Gate {
     async fn end_service_call(
         &self,
         api: &'static ServiceApi,
+        call: &ServiceCall<'_>,
         draft: Draft,
-        refused: Refused,
+        content: Result<String, Refused>,
         ending: Ending,
     ) -> Response<Reply> {
-        let (status, document) = api.failure(&refused, ending.request_id);
+        let (status, document) = call.document(&content, ending.request_id);
+        let failed = |refused: &Refused| Failed {
+            code: code_in_record(api.protocol, refused),
+            message: refused.message.clone(),
+        };
         let outcome = Outcome {
             status,
-            error: Some(Failed { code: code_in_record(api.protocol, &refused), message: refused.message }),
+            error: content.as_ref().err().map(failed),
             bytes_in: ending.received.load(Ordering::Relaxed),
             bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
             ..Outcome::default()
         };
-        if self.record(draft, &outcome, Access::Read, ending.duty).await.is_err() {
-            tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
-        }
+        let recorded = self.record(draft, &outcome, Access::Read, ending.duty).await;
+        let (status, document) = match (recorded, content) {
+            (Ok(()), _) => (status, document),
+            (Err(_), Ok(_)) => call.document(&Err(unrecorded()), ending.request_id),
+            (Err(_), Err(_)) => {
+                tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
+                (status, document)
+            }
+        };
         ending.call_reply(status, api.content_type(), document)
     }
 }
 
-fn name(draft: &mut Draft, api: &'static ServiceApi, call: &ServiceCall) {
+fn name(draft: &mut Draft, api: &'static ServiceApi, call: &ServiceCall<'_>, parameters: &Value) {
     draft.asks_control(ControlAsked {
         source: api.source,
         event_name: call.event_name(),
         read_only: call.only_reads(),
-        // Of what is not answered nobody here knows which parameters are secret.
-        parameters: &serde_json::Value::Null,
+        parameters,
     });
 }

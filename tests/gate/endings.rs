@@ -93,7 +93,17 @@ async fn what_nobody_signed_is_counted_once_it_is_too_much_and_what_somebody_sig
         read(&mut stream).await;
         sent += 101;
     }
-    for bytes in [keep(&unknown), keep(&forged), keep(&forged), b"junk\r\n\r\n".to_vec()] {
+    let call = Ask::new("POST /").body("Action=DescribeRegions&Version=2016-11-15").for_service("ec2");
+    let unsigned_call =
+        b"POST / HTTP/1.1\r\nhost: a\r\nx-amz-target: TrentService.ListKeys\r\nconnection: close\r\n\r\n";
+    for bytes in [
+        keep(&unknown),
+        keep(&forged),
+        keep(&forged),
+        b"junk\r\n\r\n".to_vec(),
+        call.signed(&forged, rig.now()),
+        unsigned_call.to_vec(),
+    ] {
         exchange(rig.address, &bytes).await;
         sent += 1;
     }
@@ -103,11 +113,12 @@ async fn what_nobody_signed_is_counted_once_it_is_too_much_and_what_somebody_sig
         // Refused, and yet an event each: somebody is known to have asked.
         let refused = Ask::new("PUT /vault/k?versionId=a").body("x").signed(&bob, rig.now());
         assert_eq!(exchange(rig.address, &refused).await.status, 400);
+        assert_eq!(exchange(rig.address, &call.signed(&bob, rig.now())).await.status, 200);
     }
     let events = all_events(rig).await;
     let (signed, unsigned): (Vec<&Event>, Vec<&Event>) =
         events.iter().partition(|event| event.text(&["userIdentity", "type"]) == "IAMUser");
-    assert_eq!(signed.len(), 150);
+    assert_eq!(signed.len(), 200);
     let (counted, single): (Vec<&Event>, Vec<&Event>) =
         unsigned.into_iter().partition(|event| event.text(&["eventName"]) == "AggregatedRequests");
     let count = |event: &Event| event.0["additionalEventData"]["count"].as_u64().expect("a number");
@@ -121,6 +132,8 @@ async fn what_nobody_signed_is_counted_once_it_is_too_much_and_what_somebody_sig
         (count(found), found.text(&["userIdentity", "accessKeyId"]).to_owned())
     };
     assert_eq!(of("SignatureDoesNotMatch"), (2, bob.key_id.clone()), "a key that exists is named");
+    assert_eq!(of("Client.SignatureDoesNotMatch"), (1, bob.key_id.clone()));
+    assert_eq!(of("MissingAuthenticationTokenException"), (1, String::new()));
     assert_eq!(of("InvalidAccessKeyId"), (1, String::new()));
     assert_eq!(of("BadRequest"), (1, String::new()));
 }

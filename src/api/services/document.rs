@@ -3,6 +3,7 @@
 use quick_xml::escape::escape;
 use serde_json::json;
 
+use super::action::ActionName;
 use super::refused::status_and_code;
 use super::table::{Protocol, ServiceApi};
 use crate::api::cloudtrail::{self, Refused};
@@ -15,6 +16,23 @@ impl ServiceApi {
             Protocol::Ec2(_) => "text/xml;charset=UTF-8",
             Protocol::Json { .. } => cloudtrail::CONTENT_TYPE,
             Protocol::Query(_) => "text/xml",
+        }
+    }
+
+    /// The body of an answer to an action, whose content is written already.
+    pub fn success(&self, action: &ActionName, content: &str, request_id: RequestId) -> String {
+        match self.protocol {
+            Protocol::Ec2(query) => format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<{action}Response xmlns=\"{}\"><requestId>{request_id}\
+                 </requestId>{content}</{action}Response>",
+                query.namespace
+            ),
+            Protocol::Json { .. } => content.to_owned(),
+            Protocol::Query(query) => format!(
+                "<{action}Response xmlns=\"{}\"><{action}Result>{content}</{action}Result><ResponseMetadata>\
+                 <RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>",
+                query.namespace
+            ),
         }
     }
 

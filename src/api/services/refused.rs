@@ -5,6 +5,7 @@
 use super::action::{ActionName, UnnamedAction};
 use super::table::{Protocol, ServiceApi};
 use crate::api::cloudtrail::Refused;
+use crate::api::query::MalformedForm;
 use crate::authenticate::Service;
 
 /// A refusal in the Query protocols: its code, and its status where that is not JSON's.
@@ -66,14 +67,12 @@ pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> Refused {
             unknown_operation(format!("X-Amz-Target must be {target} and the operation, with a dot between them."))
         }
         (Protocol::Ec2(_) | Protocol::Query(_), UnnamedAction::Absent) => {
-            Refused { status: 400, exception: "MissingAction", message: "Action is required.".to_owned() }
+            refused("MissingAction", "Action is required.".to_owned())
         }
         (Protocol::Ec2(_) | Protocol::Query(_), UnnamedAction::Target) => {
             unknown_operation(format!("{} reads no X-Amz-Target; leave it out.", api.name()))
         }
-        (_, UnnamedAction::Form(malformed)) => {
-            Refused::serialization(format!("The request's parameters cannot be read: {malformed}."))
-        }
+        (_, UnnamedAction::Form(malformed)) => unreadable_form(&malformed),
         (_, UnnamedAction::Malformed) => {
             unknown_operation("An action's name has 1 to 128 letters and digits of ASCII, and nothing else.")
         }
@@ -91,9 +90,72 @@ pub fn not_offered(api: &ServiceApi, action: &ActionName) -> Refused {
         | Service::Organizations
         | Service::S3
         | Service::Sns
-        | Service::Sts => "it answers the calls of S3 and CloudTrail",
+        | Service::Sts => {
+            "it answers S3, CloudTrail, sts:GetCallerIdentity, ec2:DescribeRegions and organizations:Describe*"
+        }
     };
     unknown_operation(format!("{}:{action} is not offered by Portcullis; {instead}.", api.name()))
+}
+
+/// The parameters of the call are no form.
+pub fn unreadable_form(malformed: &MalformedForm) -> Refused {
+    Refused::serialization(format!("The request's parameters cannot be read: {malformed}."))
+}
+
+/// The call is of another version of the API, or does not say of which.
+pub fn wrong_version(api: &ServiceApi, version: &str) -> Refused {
+    unknown_operation(format!("Version must be {version}, the version of {} that is answered here.", api.name()))
+}
+
+pub fn unknown_parameter(name: &str) -> Refused {
+    refused("UnknownParameter", format!("The parameter {} is not recognized", shown(name)))
+}
+
+pub fn invalid_value(name: &str) -> Refused {
+    invalid_parameter_value(format!("Value for parameter {} is invalid.", shown(name)))
+}
+
+pub fn no_such_region(name: &str, region: &str) -> Refused {
+    invalid_parameter_value(format!("Invalid region(s) [{}] provided. The region here is {region}.", shown(name)))
+}
+
+pub fn unknown_filter(name: &str) -> Refused {
+    let known = "endpoint, opt-in-status and region-name";
+    invalid_parameter_value(format!("The filter '{}' is invalid; the filters here are {known}", shown(name)))
+}
+
+pub fn filter_without_values(name: &str) -> Refused {
+    refused("MissingParameter", format!("The filter '{}' has no value", shown(name)))
+}
+
+/// The call is right, and was not to be answered.
+pub fn dry_run() -> Refused {
+    let message = "Request would have succeeded, but DryRun flag is set.".to_owned();
+    Refused { status: 412, ..refused("DryRunOperation", message) }
+}
+
+/// The account is its own, as an AWS account is that belongs to no organization.
+pub fn no_organization() -> Refused {
+    refused("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.".to_owned())
+}
+
+/// The call may be answered, but not without a record of it.
+pub fn unrecorded() -> Refused {
+    Refused::unavailable("The request cannot be recorded, so it is not answered. Please retry.")
+}
+
+/// A text of the client's as messages repeat it: nothing in it that a document or a terminal reads as more than text.
+fn shown(text: &str) -> &str {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if (1..=64).contains(&text.len()) && text.bytes().all(harmless) { text } else { "(not shown)" }
+}
+
+fn invalid_parameter_value(message: String) -> Refused {
+    refused("InvalidParameterValue", message)
+}
+
+fn refused(exception: &'static str, message: String) -> Refused {
+    Refused { status: 400, exception, message }
 }
 
 fn unknown_operation(message: impl Into<String>) -> Refused {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::authenticate::{Reason, Rejected, Service};
-use crate::names::RequestId;
+use crate::names::{RequestId, UserName};
 use crate::wire::{Peer, Transport};
 
 fn id() -> RequestId {
@@ -40,18 +40,26 @@ fn api(service: Service) -> &'static ServiceApi {
 
 /// What the client reads, and what the event says.
 fn told(api: &'static ServiceApi, head: &Head, body: &[u8]) -> String {
-    let (call, refused) = match CallPlace::of(api, head) {
+    told_to(&Principal::Root, api, head, body)
+}
+
+fn told_to(principal: &Principal, api: &'static ServiceApi, head: &Head, body: &[u8]) -> String {
+    let account = AccountId::parse("123456789012").expect("an account");
+    let asker = Asker { principal, account: &account, region: "eu-central-1" };
+    let (call, ServiceAnswer { parameters, content }) = match CallPlace::of(api, head) {
         Ok(_) => {
             let call = ServiceCall::read(api, head, body);
-            let refused = call.refusal();
-            (call, refused)
+            let answer = call.answer(&asker);
+            (call, answer)
         }
-        Err(refused) => (ServiceCall::begun(api, head), refused),
+        Err(refused) => {
+            (ServiceCall::begun(api, head), ServiceAnswer { parameters: Value::Null, content: Err(refused) })
+        }
     };
-    let (status, document) = api.failure(&refused, id());
+    let (status, document) = call.document(&content, id());
     let access = if call.only_reads() { "reads" } else { "writes" };
-    let code = code_in_record(api.protocol, &refused);
-    format!("{status} {document}\n    event {} {access} {code}", call.event_name())
+    let code = content.as_ref().err().map_or(String::new(), |refused| code_in_record(api.protocol, refused));
+    format!("{status} {document}\n    event {} {access} {parameters} {code}", call.event_name())
 }
 
 #[test]
@@ -63,6 +71,84 @@ fn each_call_of_each_service_has_its_answer() {
             writeln!(table, "{}:{action} -> {}", api.name(), told(api, &head, body.as_bytes())).unwrap();
         }
     }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_call_that_is_answered_has_its_answer() {
+    let mut table = String::new();
+    let alice = Principal::User(UserName::parse("alice").expect("a name"));
+    for principal in [&Principal::Root, &alice] {
+        let (head, body) = call(api(Service::Sts), "GetCallerIdentity");
+        let told = told_to(principal, api(Service::Sts), &head, body.as_bytes());
+        writeln!(table, "{principal:?} -> {told}").unwrap();
+    }
+    for query in [
+        "Action=GetCallerIdentity",
+        "Action=GetCallerIdentity&Version=2010-05-08",
+        "Action=GetCallerIdentity&Version=2011-06-15&RoleArn=a",
+        "Action=GetCallerIdentity&Version=2011-06-15&%3Cb%3E=a",
+        "Action=GetCallerIdentity&Version=2011-06-15&Version=2011-06-15",
+    ] {
+        writeln!(table, "{query} -> {}", told(api(Service::Sts), &head("POST", "/", &[]), query.as_bytes())).unwrap();
+    }
+    let get = head("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", &[]);
+    writeln!(table, "GET -> {}", told(api(Service::Sts), &get, b"")).unwrap();
+    for (target, body) in [
+        ("DescribeOrganization", "{}"),
+        ("DescribeAccount", r#"{"AccountId":"123456789012"}"#),
+        ("DescribeAccount", ""),
+        ("DescribeAccount", "{}{}"),
+        ("Describe", "{}"),
+        ("DescribedAccount", "{}"),
+        ("ListAccounts", "{}"),
+    ] {
+        let (head, _) = call(api(Service::Organizations), target);
+        let told = told(api(Service::Organizations), &head, body.as_bytes());
+        writeln!(table, "{target} {body} -> {told}").unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn the_regions_are_described_as_they_are_asked_for_or_not_at_all() {
+    let mut table = String::new();
+    let long = format!("Filter.1.Name=endpoint&Filter.1.Value.1={}", "a".repeat(256));
+    let many: String = (1..=256).map(|number| format!("&RegionName.{number}=eu-central-1")).collect();
+    for query in [
+        "",
+        "RegionName.1=eu-central-1&AllRegions=false",
+        "RegionName.1=eu-central-1&RegionName.2=us-east-1",
+        "RegionName.1=%3Cscript%3E",
+        "RegionName=eu-central-1",
+        "RegionName.01=eu-central-1",
+        "RegionName.0=eu-central-1",
+        "RegionNames.1=eu-central-1",
+        "AllRegions=true",
+        "AllRegions=1",
+        "Filter.1.Name=opt-in-status&Filter.1.Value.1=opt-in-not-required&Filter.1.Value.2=opted-in",
+        "Filter.1.Name=opt-in-status&Filter.1.Value.1=not-opted-in",
+        "Filter.1.Name=endpoint&Filter.1.Value.1=*eu*",
+        "Filter.1.Name=endpoint&Filter.1.Value.1=*eu*&Filter.2.Name=region-name&Filter.2.Value.1=us-*",
+        "Filter.1.Name=region-name&Filter.1.Value.1=eu-central-?",
+        "Filter.1.Name=region-name",
+        "Filter.1.Value.1=eu-central-1",
+        "Filter.1.Name=other&Filter.1.Value.1=a",
+        "Filter.1.Name=region-name&Filter.1.Value=eu-central-1",
+        "DryRun=true",
+        "DryRun=true&RegionName.1=us-east-1",
+        "DryRun=false",
+        "MaxResults=5",
+        &long,
+        &many,
+    ] {
+        let body = format!("Action=DescribeRegions&Version=2016-11-15&{query}");
+        let told = told(api(Service::Ec2), &head("POST", "/", &[]), body.as_bytes());
+        let short: String = query.chars().take(120).collect();
+        writeln!(table, "{short} -> {}", told.replacen("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", "", 1)).unwrap();
+    }
+    let older = told(api(Service::Ec2), &head("POST", "/", &[]), b"Action=DescribeRegions&Version=2014-10-01");
+    writeln!(table, "an older version -> {older}").unwrap();
     insta::assert_snapshot!(table);
 }
 
@@ -175,8 +261,10 @@ proptest! {
         let call = ServiceCall::read(api, &head, &body);
         let name = call.event_name();
         prop_assert!((1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        let (status, document) = api.failure(&call.refusal(), id());
-        prop_assert!((400..500).contains(&status));
+        let account = AccountId::parse("123456789012").expect("an account");
+        let asker = Asker { principal: &Principal::Root, account: &account, region: "eu-central-1" };
+        let (status, document) = call.document(&call.answer(&asker).content, id());
+        prop_assert!(status == 200 || (400..500).contains(&status));
         prop_assert!(document.bytes().all(|byte| byte == b'\n' || byte.is_ascii_graphic() || byte == b' '));
     }
 }

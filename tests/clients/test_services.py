@@ -1,0 +1,107 @@
+"""Services beside S3 and CloudTrail at the same endpoint, with the unchanged aws-cli and boto3."""
+
+from dataclasses import replace
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from rig.clients import REGION, Credentials
+
+# A call of each service that is not answered: as aws-cli says it, and as the error and the event say it.
+REFUSED = [
+    ("ec2 describe-instances", "DescribeInstances", "InvalidAction"),
+    ("iam list-users", "ListUsers", "InvalidAction"),
+    ("kms list-keys", "ListKeys", "UnknownOperationException"),
+    ("logs describe-log-groups", "DescribeLogGroups", "UnknownOperationException"),
+    ("organizations list-accounts", "ListAccounts", "UnknownOperationException"),
+    ("sns list-topics", "ListTopics", "InvalidAction"),
+    ("sts get-session-token", "GetSessionToken", "InvalidAction"),
+]
+
+
+@pytest.fixture
+def calling(gate):
+    """Makes clients of a service, root's unless told otherwise."""
+
+    def made(service: str, credentials: Credentials | None = None):
+        keys = credentials or gate.root
+        return boto3.client(
+            service,
+            endpoint_url=gate.endpoint,
+            region_name=REGION,
+            verify=str(gate.ca_file) if gate.ca_file else None,
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.session_token,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    return made
+
+
+@pytest.mark.parametrize("command, operation, code", REFUSED, ids=[command for command, _, _ in REFUSED])
+def each_other_call_is_refused_in_words_that_aws_cli_prints_and_recorded(gate, aws, command, operation, code):
+    service = command.split()[0]
+    before = {event["eventID"] for event in gate.events("--event-name", operation)}
+    said = aws.fails(*command.split())
+    assert f"({code}) when calling the {operation} operation: {service}:{operation} is not offered" in said
+    [event] = [event for event in gate.events("--event-name", operation) if event["eventID"] not in before]
+    assert event["eventSource"] == f"{service}.amazonaws.com"
+    assert event["errorCode"] == (f"Client.{code}" if service == "ec2" else code)
+    assert (event["userIdentity"]["type"], event["readOnly"], event["managementEvent"]) == ("Root", True, True)
+
+
+def the_caller_is_told_who_they_are(gate, aws, calling, alice_key):
+    told = aws("sts", "get-caller-identity")
+    assert told["Arn"] == f"arn:aws:iam::{told['Account']}:root"
+    reply = calling("sts", alice_key).get_caller_identity()
+    assert (reply["Account"], reply["Arn"]) == (told["Account"], f"arn:aws:iam::{told['Account']}:user/alice")
+    event = gate.event_of(reply["ResponseMetadata"]["RequestId"])
+    assert (event["eventSource"], event["eventName"]) == ("sts.amazonaws.com", "GetCallerIdentity")
+    assert (event["userIdentity"]["arn"], event["userIdentity"]["principalId"]) == (reply["Arn"], reply["UserId"])
+
+
+def the_one_region_is_described_and_filtered(gate, aws, calling):
+    [region] = aws("ec2", "describe-regions")["Regions"]
+    assert (region["RegionName"], region["OptInStatus"]) == (REGION, "opt-in-not-required")
+    opted = [{"Name": "opt-in-status", "Values": ["opt-in-not-required", "opted-in"]}]
+    reply = calling("ec2").describe_regions(AllRegions=True, Filters=opted)
+    assert reply["Regions"] == [region]
+    event = gate.event_of(reply["ResponseMetadata"]["RequestId"])
+    assert event["requestParameters"]["filterSet"]["items"][0]["name"] == "opt-in-status"
+    assert calling("ec2").describe_regions(Filters=[{"Name": "region-name", "Values": ["eu-*"]}])["Regions"] == []
+    assert "(InvalidParameterValue)" in aws.fails("ec2", "describe-regions", "--region-names", "eu-west-9")
+    assert "(DryRunOperation)" in aws.fails("ec2", "describe-regions", "--dry-run")
+
+
+def the_account_is_in_no_organization(aws, calling):
+    said = aws.fails("organizations", "describe-organization")
+    assert "(AWSOrganizationsNotInUseException) when calling the DescribeOrganization operation" in said
+    client = calling("organizations")
+    with pytest.raises(client.exceptions.AWSOrganizationsNotInUseException):
+        client.describe_account(AccountId="123456789012")
+
+
+@pytest.mark.parametrize(
+    "service, operation, code",
+    [
+        ("sts", "get_caller_identity", "SignatureDoesNotMatch"),
+        ("ec2", "describe_regions", "SignatureDoesNotMatch"),
+        ("organizations", "describe_organization", "InvalidSignatureException"),
+    ],
+)
+def a_wrong_secret_is_told_in_each_protocol(gate, calling, service, operation, code):
+    wrong = Credentials(gate.root.access_key, "wrong")
+    with pytest.raises(ClientError) as error:
+        getattr(calling(service, wrong), operation)()
+    assert error.value.response["Error"]["Code"] == code
+    event = gate.event_of(error.value.response["ResponseMetadata"]["RequestId"])
+    assert (event["eventSource"], event["userIdentity"]["type"]) == (f"{service}.amazonaws.com", "Unknown")
+
+
+def a_session_token_is_told_to_be_invalid(gate, calling):
+    with pytest.raises(ClientError) as error:
+        calling("sts", replace(gate.root, session_token="none-were-issued")).get_caller_identity()
+    assert error.value.response["Error"]["Code"] == "InvalidClientTokenId"
