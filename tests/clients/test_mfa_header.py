@@ -11,6 +11,7 @@ from rig.refusals import (
     HEADER_NOT_SIGNED,
     MALFORMED_MFA,
     MFA_REQUIRED,
+    MORE_CODES_NEEDED,
     SESSION_WITH_MFA,
     WRONG_CODE,
     foreign_device,
@@ -126,7 +127,7 @@ def a_code_of_the_step_before_is_taken_and_an_older_one_is_not(root, codes, witn
     assert held(witness, vault, key, version)
     root.delete_object(Bucket=vault, Key=key, VersionId=version, MFA=device.offer(step - 1))
 
-    device.spent, device.failures = step, 0
+    device.spent = step
     assert not held(witness, vault, key, version)
 
 
@@ -148,18 +149,19 @@ def two_failures_make_two_consecutive_codes_necessary(root, codes, witness, vaul
             root.delete_object(Bucket=vault, Key=key, VersionId=first, MFA=f"{device.serial} {wrong_for(device, step)}")
     device.failures = 2
 
-    with refused(WRONG_CODE):
+    with refused(MORE_CODES_NEEDED):
         root.delete_object(Bucket=vault, Key=key, VersionId=first, MFA=device.offer(step))
     assert held(witness, vault, key, first)
     root.delete_object(Bucket=vault, Key=key, VersionId=first, MFA=device.offer(step - 1, step))
-    device.spent, device.failures = step, 0
     assert not held(witness, vault, key, first)
 
-    # The success has cleared the failures: one code is enough again.
-    wait_for_step(step + 1)
+    # The success takes no failure away: the device goes on asking for two codes.
+    wait_for_step(step + 2)
     step = settle()
     device.spent = step
-    root.delete_object(Bucket=vault, Key=key, VersionId=second, MFA=device.offer(step))
+    with refused(MORE_CODES_NEEDED):
+        root.delete_object(Bucket=vault, Key=key, VersionId=second, MFA=device.offer(step))
+    root.delete_object(Bucket=vault, Key=key, VersionId=second, MFA=device.offer(step - 1, step))
     assert not held(witness, vault, key, second)
 
 

@@ -36,8 +36,8 @@ async fn the_code_of_the_step_before_counts_and_no_other() {
     rig.pass_steps(10);
     for step in [-2, 1] {
         assert_eq!(delete(&rig, &rig.device.offer(rig.now(), &[step])).await.said(), wrong(), "{step}");
-        // Success between, so that no failure is the second one.
-        rig.pass_steps(5);
+        // A year between, so that no failure is the second one.
+        rig.pass_steps(365 * 2880);
         assert_eq!(delete(&rig, &rig.fresh_offer()).await.status, 204);
     }
 }
@@ -64,6 +64,10 @@ async fn after_two_failures_it_takes_two_consecutive_codes() {
     rig.pass_steps(10);
     assert_eq!(rig.upstream.mutations(), []);
     assert_eq!(delete(&rig, &rig.device.offer(rig.now(), &[-1, 0])).await.status, 204);
+    let asked = delete(&rig, &rig.fresh_offer()).await;
+    assert_eq!(asked.said(), wrong(), "a right code takes no failure away");
+    assert!(asked.body.contains("the device asks for consecutive codes"), "{asked:?}");
+    rig.pass_steps(365 * 2880);
     assert_eq!(delete(&rig, &rig.fresh_offer()).await.status, 204);
 }
 

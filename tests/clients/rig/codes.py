@@ -10,6 +10,8 @@ from .gate import Gate
 PERIOD = 30
 # Root may have eight; the commands' own tests need room for one more.
 MOST_DEVICES = 7
+# After as many wrong codes within a year a device asks for two at a time.
+TOLERATED = 2
 # A code handed out this close to the end of its step would arrive in the next one, and the gate could take the
 # device for a slow one.
 MARGIN = 4
@@ -59,6 +61,7 @@ class Codes:
     def __init__(self, gate: Gate):
         self.gate = gate
         self.devices: list[Device] = []
+        self.made = 0
 
     def grow(self) -> None:
         """Enrols further devices as far as that needs no waiting."""
@@ -69,13 +72,26 @@ class Codes:
                 return
             self._enrol(sponsor, step)
 
+    def renew(self) -> None:
+        """Replaces the devices with failures, which nothing takes away, as far as that needs no waiting."""
+        for device in [device for device in self.devices if device.failures]:
+            self.devices.remove(device)
+            step = settle()
+            sponsor = self._ready(step)
+            if sponsor is None:
+                self.devices.append(device)
+                return
+            self.gate.command("mfa", "remove", "--serial", device.serial, "--mfa", self._spend(sponsor, step))
+        self.grow()
+
     def _ready(self, step: int) -> Device | None:
-        ready = [device for device in self.devices if device.spent < step]
-        # Devices with a failure first, since a success clears it.
+        ready = [device for device in self.devices if device.spent < step and device.failures < TOLERATED]
+        # Devices with a failure first, since wrong codes are offered for the others.
         return max(ready, key=lambda device: device.failures, default=None)
 
     def _enrol(self, sponsor: Device | None, step: int) -> None:
-        made = self.gate.json("mfa", "add", "--name", f"d{len(self.devices)}", "--no-activate")
+        made = self.gate.json("mfa", "add", "--name", f"d{self.made}", "--no-activate")
+        self.made += 1
         device = Device(made["serialNumber"], made["base32Seed"], step)
         # An inactive device opens nothing; letting its codes count is what takes a code of an older one.
         leave = ["--mfa", self._spend(sponsor, step)] if sponsor else []
@@ -83,18 +99,20 @@ class Codes:
         self.devices.append(device)
 
     def _spend(self, device: Device, step: int) -> str:
-        device.spent, device.failures = step, 0
+        device.spent = step
         return device.offer(step)
 
     def idle(self, rested: int = 1) -> tuple[Device, int]:
         """A device that spent nothing in its last `rested` steps, and the step it now is."""
         self.grow()
-        deadline = time.time() + (rested + 2) * PERIOD
+        deadline = time.time() + (rested + 4) * PERIOD
         while True:
             step = settle()
             for device in self.devices:
                 if device.spent <= step - rested and device.failures == 0:
                     return device, step
+            if all(device.failures for device in self.devices):
+                self.renew()
             assert time.time() < deadline, "no device is idle"
             wait_for_step(step + 1)
 

@@ -29,6 +29,12 @@ MALFORMED_MFA = Refusal(
 WRONG_CODE = Refusal(
     400, "TokenCodeInvalidError", "The serial number and/or token code you provided is not valid."
 )
+MORE_CODES_NEEDED = Refusal(
+    400,
+    "TokenCodeInvalidError",
+    "The serial number and/or token code you provided is not valid. Wrong codes were offered within a year, so that the"
+    " device asks for consecutive codes, separated by spaces: two, or three while two are tried too often.",
+)
 HEADER_NOT_SIGNED = Refusal(403, "AccessDenied", "There were headers present in the request which were not signed")
 LIFECYCLE_PRESENT = Refusal(
     409,
