@@ -43,12 +43,12 @@ async fn make(directory: &Path, buckets: u32) -> Journal {
     let (journal, _) = Journal::open(&serve::journal_of(directory), Options::default()).expect("a new journal");
     let journal = Arc::new(journal);
     let log = Arc::new(StateLog(Arc::clone(&journal)));
-    let store = Store::open(directory, log, None, Clock::System.now()).await.expect("a new state");
+    let store = Store::open(directory, log, None, Clock::System).await.expect("a new state");
     for number in 0..buckets {
         let name = BucketName::parse(&format!("bucket-{number:06}")).expect("a name");
         store.record_bucket(&name, StateChange::EnableMfaDelete, Clock::System.now()).await.expect("recorded");
     }
-    store.remember_time(Clock::System.now()).await.expect("recorded");
+    store.watch_clock(Clock::System.now()).await.expect("recorded");
     drop(store);
     Arc::into_inner(journal).expect("nothing else has the journal")
 }

@@ -1,5 +1,7 @@
 //! The only caller of the system clock, and the written forms of a moment.
 
+mod watched;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,6 +10,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 use time::{Date, Month, OffsetDateTime, Time};
+
+#[cfg(test)]
+pub use watched::SetClocks;
+pub use watched::{BootTime, ClockDisagreement, WatchedClock};
 
 const EXTENDED_MILLIS: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -191,16 +197,57 @@ impl fmt::Display for Timestamp {
 pub enum Clock {
     /// A clock that tests move by hand, in milliseconds since the Unix epoch.
     Set(Arc<AtomicI64>),
+    /// What the machine's clock should say, also while it is set to something else.
+    Steady(Arc<WatchedClock>),
     /// The machine's clock.
     System,
+    /// The machine's clock, held against the time since its boot.
+    Watched(Arc<WatchedClock>),
 }
 
 impl Clock {
+    /// The machine's clock, for a gate: held against the time since the machine's boot.
+    pub fn watched() -> Self {
+        Self::Watched(Arc::new(WatchedClock::machine()))
+    }
+
+    /// A clock that stands still.
+    #[cfg(test)]
+    pub fn standing_at(now: Timestamp) -> Self {
+        Self::Set(Arc::new(AtomicI64::new(now.millis())))
+    }
+
     /// The time now.
     pub fn now(&self) -> Timestamp {
         match self {
             Self::Set(millis) => Timestamp(millis.load(Ordering::SeqCst)),
+            Self::Steady(clock) => clock.check().unwrap_or_else(|disagreement| disagreement.expected),
             Self::System => Timestamp::of(SystemTime::now()),
+            Self::Watched(clock) => clock.wall(),
+        }
+    }
+
+    /// The time now, unless the clock was set since the machine's boot. Only a watched clock can tell.
+    pub fn check(&self) -> Result<Timestamp, ClockDisagreement> {
+        match self {
+            Self::Watched(clock) => clock.check(),
+            Self::Set(_) | Self::Steady(_) | Self::System => Ok(self.now()),
+        }
+    }
+
+    /// The clock for what must not follow a clock that is set, but go on as time passes.
+    pub fn steady(&self) -> Self {
+        match self {
+            Self::Watched(clock) => Self::Steady(Arc::clone(clock)),
+            Self::Set(_) | Self::Steady(_) | Self::System => self.clone(),
+        }
+    }
+
+    /// The clock's watch, where it has one.
+    pub fn watch(&self) -> Option<&WatchedClock> {
+        match self {
+            Self::Steady(clock) | Self::Watched(clock) => Some(clock),
+            Self::Set(_) | Self::System => None,
         }
     }
 }

@@ -140,6 +140,7 @@ pub struct MfaFacts {
 pub enum MfaResult {
     Accepted,
     BadCode,
+    ClockDisagrees,
     InsecureTransport,
     LockedOut,
     Malformed,
@@ -452,7 +453,8 @@ impl MfaFacts {
         match self.result {
             Some(MfaResult::Accepted | MfaResult::BadCode | MfaResult::LockedOut | MfaResult::Replayed) => true,
             Some(
-                MfaResult::InsecureTransport
+                MfaResult::ClockDisagrees
+                | MfaResult::InsecureTransport
                 | MfaResult::Malformed
                 | MfaResult::Missing
                 | MfaResult::NotRoot
@@ -469,6 +471,7 @@ impl MfaResult {
         match self {
             Self::Accepted => "Accepted",
             Self::BadCode => "BadCode",
+            Self::ClockDisagrees => "ClockDisagrees",
             Self::InsecureTransport => "InsecureTransport",
             Self::LockedOut => "LockedOut",
             Self::Malformed => "Malformed",
@@ -483,6 +486,7 @@ impl MfaResult {
 impl From<Fault> for MfaResult {
     fn from(fault: Fault) -> Self {
         match fault {
+            Fault::ClockDisagrees => Self::ClockDisagrees,
             Fault::MoreCodesNeeded | Fault::TooManyAtOnce => Self::LockedOut,
             Fault::NotDigits | Fault::WrongCode => Self::BadCode,
             Fault::Replayed => Self::Replayed,

@@ -107,14 +107,14 @@ fn tell_exposed(settings: &Settings, config: Option<&Path>) {
 }
 
 async fn start(settings: &Settings, place: &Place) -> Result<Running, CommandError> {
-    serve::start(settings, Clock::System).await.map_err(|failure| failed(failure, place))
+    serve::start(settings, Clock::watched()).await.map_err(|failure| failed(failure, place))
 }
 
 /// What the state of a gate that is to be is made with.
 pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
     harden()?;
     let place = Place::find(Some(settings.state.directory.clone()), None);
-    serve::create_state(settings, &Clock::System).await.map(drop).map_err(|failure| failed(failure, &place))
+    serve::create_state(settings, &Clock::watched()).await.map(drop).map_err(|failure| failed(failure, &place))
 }
 
 async fn until_told_to_stop(

@@ -92,7 +92,9 @@ mod tests {
         let (journal, recovered) = Journal::open(&place.journal(), options).unwrap();
         let recorded = recovered.last_state.map(|state| state.payload);
         let now = Clock::System.now();
-        Store::open(place.directory(), Arc::new(Kept(journal)), recorded.as_deref(), now).await.unwrap()
+        Store::open(place.directory(), Arc::new(Kept(journal)), recorded.as_deref(), Clock::standing_at(now))
+            .await
+            .unwrap()
     }
 
     #[tokio::test]

@@ -210,7 +210,7 @@ impl Rig {
         let was = self.store().trail(&name());
         let next = change(was.clone().unwrap_or_else(|| trail(self.now())));
         if self.store().put_trail(was.as_ref(), next, self.now()).await.is_err() {
-            self.store().remember_time(self.now()).await.expect("kept");
+            self.store().watch_clock(self.now()).await.expect("kept");
             let again = |trail: Trail| change(trail);
             let was = self.store().trail(&name());
             let next = again(was.clone().expect("in memory"));

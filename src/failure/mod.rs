@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use crate::authenticate::{self, ClaimFault, Form, Rejected};
+use crate::clock::ClockDisagreement;
 use crate::forward::{UpstreamError, UpstreamRefusal, escape};
 use crate::gate::{MFA_REQUIRED, Refusal};
 use crate::mfa::{Code, Fault};
@@ -385,6 +386,7 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
         Refusal::TokenCodeInvalid(_) => {
             S3Error::new(400, "TokenCodeInvalidError", "The serial number and/or token code you provided is not valid.")
         }
+        Refusal::ClockDisagrees => S3Error::new(503, "ServiceUnavailable", ClockDisagreement::FOR_CLIENTS),
         Refusal::TooManyCodesAtOnce => slow_down(),
         Refusal::Unsettled(until) => S3Error::new(
             409,

@@ -169,6 +169,7 @@ fn bodies() -> Vec<BodyFailure> {
 fn refusals() -> Vec<Refusal> {
     let serial = DeviceSerial::parse("20899872").expect("a serial");
     vec![
+        Refusal::ClockDisagrees,
         Refusal::ExclusionsPresent,
         Refusal::InsecureTransport,
         Refusal::LifecycleOnProtectedBucket,

@@ -57,6 +57,8 @@ pub const MFA_REQUIRED: &str = "Mfa Authentication must be used for this request
 /// Why policy says no.
 #[derive(Debug)]
 pub enum Refusal {
+    /// Codes are not taken, since the gate's clock was set.
+    ClockDisagrees,
     /// MFA Delete cannot go with MinIO's versioning exclusions.
     ExclusionsPresent,
     /// The offer came over a network in the clear.
@@ -143,6 +145,7 @@ impl Refusal {
                 let code = offer.codes.into_iter().next().unwrap_or_else(|| Code::new(""));
                 Self::NotDeviceOwner { serial: offer.serial, code }
             }
+            Fault::ClockDisagrees => Self::ClockDisagrees,
             Fault::TooManyAtOnce => Self::TooManyCodesAtOnce,
             Fault::MoreCodesNeeded | Fault::NotDigits | Fault::Replayed | Fault::WrongCode => {
                 Self::TokenCodeInvalid(fault)

@@ -200,8 +200,13 @@ impl Indexer {
         Ok(days)
     }
 
+    /// The time by which days are too old to keep; while the clock is not believed, no day is.
+    fn now(&self) -> Timestamp {
+        self.clock.check().unwrap_or(Timestamp::from_seconds(0))
+    }
+
     fn is_missing_any(&self, position: &Position, days: &BTreeSet<Day>) -> bool {
-        let now = self.clock.now();
+        let now = self.now();
         position.days.difference(days).any(|day| !day.is_past(self.keep, now))
     }
 
@@ -255,7 +260,7 @@ impl Work<'_> {
             }
             let Some(record) = self.reader.next() else { return Ok(Left::Nothing) };
             let record = record?;
-            self.files.take(record.sequence, events(record.kind, &record.payload), self.now());
+            self.files.take(record.sequence, events(record.kind, &record.payload), self.indexer.clock.now());
         }
         Ok(Left::More)
     }
@@ -280,7 +285,7 @@ impl Work<'_> {
     }
 
     fn now(&self) -> Timestamp {
-        self.indexer.clock.now()
+        self.indexer.now()
     }
 }
 

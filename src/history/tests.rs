@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::audit::journal::{Kind, Options};
+use crate::clock::{SetClocks, WatchedClock};
 
 /// A journal and its history, in a directory of their own.
 struct Bench {
@@ -12,6 +13,7 @@ struct Bench {
     journal: Arc<Journal>,
     history: Option<History>,
     now: Arc<AtomicI64>,
+    clock: Clock,
     keep: Duration,
 }
 
@@ -27,13 +29,14 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         let journal = open_journal(directory.path());
         let now = Arc::new(AtomicI64::new((START + DAY) * 1000));
-        let mut bench = Self { directory, journal, history: None, now, keep };
+        let clock = Clock::Set(Arc::clone(&now));
+        let mut bench = Self { directory, journal, history: None, now, clock, keep };
         bench.start();
         bench
     }
 
     fn start(&mut self) {
-        let clock = Clock::Set(Arc::clone(&self.now));
+        let clock = self.clock.clone();
         let journal = Arc::clone(&self.journal);
         let history = History::start(&self.files(), journal, &self.journal_files(), self.keep, clock);
         self.history = Some(history.unwrap());
@@ -171,6 +174,34 @@ async fn days_past_keeping_are_removed_and_not_indexed_again() {
     bench.stop();
     bench.start();
     assert_eq!(bench.ids(&Query::all(50)).await, ["later", "new"]);
+}
+
+#[tokio::test]
+async fn while_the_clock_disagrees_no_day_is_past_keeping() {
+    let mut bench = Bench::keeping(Duration::from_secs(2 * 24 * 60 * 60));
+    bench.stop();
+    let clocks = SetClocks { wall: AtomicI64::new((START + DAY) * 1000), since_boot: AtomicI64::new(0) };
+    let clocks = Arc::new(clocks);
+    bench.clock = Clock::Watched(Arc::new(WatchedClock::set(&clocks, None)));
+    bench.start();
+    bench.record(&[event("old", START), event("new", START + 2 * DAY)]).await;
+    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "old"]);
+    clocks.wall.fetch_add(91 * DAY * 1000, Ordering::SeqCst);
+    bench.record(&[event("very late", START)]).await;
+    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "very late", "old"]);
+    bench.stop();
+    bench.start();
+    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "very late", "old"]);
+    std::fs::remove_file(bench.files().join("position.json")).unwrap();
+    bench.stop();
+    bench.start();
+    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "very late", "old"]);
+    let Clock::Watched(clock) = &bench.clock else { unreachable!("as it was set above") };
+    clock.accept();
+    bench.stop();
+    bench.start();
+    bench.record(&[event("later", START + 92 * DAY)]).await;
+    assert_eq!(bench.ids(&Query::all(50)).await, ["later"]);
 }
 
 #[tokio::test]
@@ -346,12 +377,12 @@ async fn goes_back(before: usize, later: usize) {
     }
     assert_eq!(bench.ids(&Query::all(50)).await.len(), 1 + before);
     bench.stop();
-    let Bench { directory, journal, history: _, now, keep } = bench;
+    let Bench { directory, journal, history: _, now, clock, keep } = bench;
     drop(journal);
     std::fs::remove_dir_all(directory.path().join("journal")).unwrap();
     std::fs::rename(kept, directory.path().join("journal")).unwrap();
     let journal = open_journal(directory.path());
-    let mut bench = Bench { directory, journal, history: None, now, keep };
+    let mut bench = Bench { directory, journal, history: None, now, clock, keep };
     for number in 0..later {
         bench.record(&[event(&format!("c{number}"), START)]).await;
     }
@@ -379,11 +410,11 @@ async fn a_journal_begun_anew_adds_to_what_the_old_one_left() {
     bench.record(&[event("a", START), event("b", START)]).await;
     assert_eq!(bench.ids(&Query::all(50)).await, ["b", "a"]);
     bench.stop();
-    let Bench { directory, journal, history: _, now, keep } = bench;
+    let Bench { directory, journal, history: _, now, clock, keep } = bench;
     drop(journal);
     std::fs::rename(directory.path().join("journal"), directory.path().join("old")).unwrap();
     let journal = open_journal(directory.path());
-    let mut bench = Bench { directory, journal, history: None, now, keep };
+    let mut bench = Bench { directory, journal, history: None, now, clock, keep };
     bench.start();
     bench.record(&[event("c", START + 1)]).await;
     assert_eq!(bench.ids(&Query::all(50)).await, ["c", "b", "a"]);

@@ -235,6 +235,13 @@ impl Device {
         Self { status: DeviceStatus::Pending, ..self.clone() }
     }
 
+    /// The device with each code spent that it showed up to this moment.
+    pub fn with_codes_spent(&self, until: Timestamp) -> Self {
+        let step = step_at(until).saturating_add_signed(i64::from(self.counters.offset.steps()));
+        let counters = Counters { last_step: self.counters.last_step.max(step), ..self.counters.clone() };
+        Self { counters, ..self.clone() }
+    }
+
     /// How many wrong codes a year are followed by another guess at a single code. A guess succeeds for two time
     /// steps, so that the probability is 2 times 2 in 10^6 for six digits, and 10 times 2 in 10^8 for eight.
     fn tolerated_failures(&self) -> usize {

@@ -5,6 +5,9 @@ use thiserror::Error;
 /// Why an offer was not accepted; the client sees less of it than the record does.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
+    /// Nobody can tell which code is current.
+    #[error("the gate's clock was set and is not believed")]
+    ClockDisagrees,
     /// After failures a device wants two, and then three, codes of consecutive time steps.
     #[error("the device wants more consecutive codes")]
     MoreCodesNeeded,

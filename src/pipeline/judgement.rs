@@ -131,6 +131,7 @@ impl Judged {
 
 pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
     match refusal {
+        Refusal::ClockDisagrees => (true, Some(of_fault(Fault::ClockDisagrees))),
         Refusal::ExclusionsPresent
         | Refusal::LifecycleOnProtectedBucket
         | Refusal::LifecyclePresent
@@ -151,6 +152,7 @@ pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
 
 pub(super) fn of_fault(fault: Fault) -> MfaResult {
     match fault {
+        Fault::ClockDisagrees => MfaResult::ClockDisagrees,
         Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
         Fault::Replayed => MfaResult::Replayed,
         Fault::TooManyAtOnce => MfaResult::LockedOut,
@@ -169,6 +171,7 @@ mod tests {
     fn each_refusal_is_told_as_what_it_says_of_the_code() {
         let serial = DeviceSerial::parse("20899872").expect("a serial");
         let faults = [
+            Fault::ClockDisagrees,
             Fault::MoreCodesNeeded,
             Fault::NotDigits,
             Fault::Replayed,
@@ -177,6 +180,7 @@ mod tests {
             Fault::WrongCode,
         ];
         let mut refusals = vec![
+            Refusal::ClockDisagrees,
             Refusal::ExclusionsPresent,
             Refusal::InsecureTransport,
             Refusal::LifecycleOnProtectedBucket,

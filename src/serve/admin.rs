@@ -209,6 +209,7 @@ fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
 
 fn of_fault(fault: Fault) -> MfaResult {
     match fault {
+        Fault::ClockDisagrees => MfaResult::ClockDisagrees,
         Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
         Fault::Replayed => MfaResult::Replayed,
         Fault::TooManyAtOnce => MfaResult::LockedOut,

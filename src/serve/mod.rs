@@ -130,7 +130,7 @@ impl Running {
         // What was cut off then, and what a client left behind, the upstream may carry out yet.
         self.store.note_under_way(self.clock.now()).await;
         self.delivery.stop().await;
-        if let Err(error) = self.store.remember_time(self.clock.now()).await {
+        if let Err(error) = self.store.watch_clock(self.clock.now()).await {
             tracing::error!(%error, "the time of the stop cannot be recorded");
         }
         let history = self.history;
@@ -157,7 +157,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
         alias: settings.account.alias.clone(),
     };
     let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
-    let delivery = Delivery::start(hands(settings, &clock, &store, &journal, &upstream));
+    let delivery = Delivery::start(hands(settings, &clock.steady(), &store, &journal, &upstream));
     let (stop, stopped) = watch::channel(false);
     let socket = admin::path(directory);
     let admin = admin::Admin {
@@ -177,6 +177,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let segment_size = settings.audit.segment_size;
     let watching =
         tokio::spawn(upkeep::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
+    let watching_clock = tokio::spawn(upkeep::watch_clock(store.clone(), clock.clone(), stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
     let limits = limits(settings)?;
     let gate = Arc::new(gate(
@@ -190,7 +191,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
         delivered,
     ));
     let serving = tokio::spawn(wire::serve(listener, security.clone(), gate, limits, stopped));
-    let serving = vec![serving, admin_serving, trimming, watching];
+    let serving = vec![serving, admin_serving, trimming, watching, watching_clock];
     Ok(Running { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
 }
 
@@ -233,7 +234,7 @@ async fn open_state(settings: &Settings, clock: &Clock) -> Result<Opened, StartF
     let journal = Arc::new(journal);
     let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
     let state = Arc::new(StateLog { journal: journal.clone(), directory: directory.clone() });
-    let store = Store::open(directory, state, recorded, clock.now()).await?;
+    let store = Store::open(directory, state, recorded, clock.clone()).await?;
     Ok(Opened { store, journal, recovered })
 }
 

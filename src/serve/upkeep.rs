@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -45,14 +45,45 @@ pub(super) async fn trim(
         if waiting.await.is_ok() {
             return Ok(());
         }
-        match trim_once(&journal, &store, clock.now(), keep, &readers).await {
+        // What a clock that was set calls old may be new.
+        let Ok(now) = clock.check() else { continue };
+        match trim_once(&journal, &store, now, keep, &readers).await {
             Ok(first) => tracing::debug!(first = first.number(), "the journal is trimmed"),
             Err(error) => tracing::error!(%error, "the journal is not trimmed"),
         }
     }
 }
 
-/// How often the disk's space is looked at; in this time a flood of what nobody signed writes its budget at the most.
+/// How often the time is kept: a restart of the machine with a clock that is so much behind goes unnoticed.
+const KEEP_TIME: Duration = Duration::from_secs(60);
+
+/// Watches the clock and says when it is set and when it is right again, until the gate stops.
+pub(super) async fn watch_clock(store: Store, clock: Clock, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+    let (mut disagreed, mut kept) = (false, None::<Instant>);
+    loop {
+        let disagreement = store.clock_disagreement();
+        match (disagreed, &disagreement) {
+            (false, Some(disagreement)) => {
+                tracing::error!(%disagreement, "no code is taken, and nothing old is deleted");
+            }
+            (true, None) => tracing::warn!("the clock is right again: codes are taken"),
+            (false, None) | (true, Some(_)) => {}
+        }
+        let changed = disagreed != disagreement.is_some();
+        disagreed = disagreement.is_some();
+        if changed || kept.is_none_or(|kept| kept.elapsed() >= KEEP_TIME) {
+            match store.watch_clock(clock.now()).await {
+                Ok(()) | Err(StoreError::ClockDisagrees(_)) => kept = Some(Instant::now()),
+                Err(error) => tracing::debug!(%error, "the time is not kept"),
+            }
+        }
+        if tokio::time::timeout(LOOK, stop.wait_for(|stopped| *stopped)).await.is_ok() {
+            return Ok(());
+        }
+    }
+}
+
+/// How often the clock and the disk's space are looked at; in this time a flood of what nobody signed writes its budget at the most.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Keeps a reserve of the disk from what nobody signed, and records what was counted instead, until the gate stops.
@@ -156,7 +187,7 @@ mod tests {
         let journal = Arc::new(journal);
         let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
         let state = Arc::new(StateLog { journal: journal.clone(), directory: place.to_owned() });
-        let store = Store::open(&place.join("data"), state, recorded, Clock::System.now()).await.expect("a store");
+        let store = Store::open(&place.join("data"), state, recorded, Clock::System).await.expect("a store");
         (journal, store, recovered)
     }
 

@@ -72,7 +72,7 @@ impl Store {
         let place = inner.queue_up(&codes.serial)?;
         self.finish(async move {
             let _place = place;
-            inner.judge(&codes.serial, now, |device| device.judge(&codes.codes, now)).await
+            inner.judge(&codes.serial, now, |device, now| device.judge(&codes.codes, now)).await
         })
         .await
     }
@@ -90,7 +90,7 @@ impl Store {
         let place = inner.queue_up(&serial)?;
         self.finish(async move {
             let _place = place;
-            inner.judge(&serial, now, |device| device.resync(&first, &second, now)).await
+            inner.judge(&serial, now, |device, now| device.resync(&first, &second, now)).await
         })
         .await
     }
@@ -119,7 +119,7 @@ impl Store {
         let (first, second) = (first.clone(), second.clone());
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
-            writer.check_clock(now)?;
+            let now = inner.check_clock(&mut writer, now).await?;
             inner.demand_proof(proof.as_ref())?;
             let enabled = inner.known_device(&serial)?.enrol(&first, &second, now)?;
             writer.commit(&inner.memory, vec![Edit::Put(Record::Device(enabled))], now).await
@@ -169,12 +169,15 @@ impl Inner {
         &self,
         serial: &DeviceSerial,
         now: Timestamp,
-        judge: impl FnOnce(&Device) -> Judgement + Send,
+        judge: impl FnOnce(&Device, Timestamp) -> Judgement + Send,
     ) -> Result<Proof, SpendError> {
         let mut writer = self.writer.lock().await;
-        writer.check_clock(now)?;
+        let now = match self.check_clock(&mut writer, now).await {
+            Err(StoreError::ClockDisagrees(_)) => return Err(Fault::ClockDisagrees.into()),
+            checked => checked?,
+        };
         let device = self.known_device(serial).map_err(|_| Fault::UnknownDevice)?;
-        let judgement = judge(&device);
+        let judgement = judge(&device, now);
         self.keep(&mut writer, device, &judgement, now).await?;
         // INVARIANT (proof): the step that is settled here was made durable on the line above.
         judgement.verdict.map(|spending| spending.settled()).map_err(SpendError::Fault)

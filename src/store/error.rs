@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::engine::EngineError;
 use super::seal::{MasterKeyError, SealError};
-use crate::clock::Timestamp;
+use crate::clock::{ClockDisagreement, Timestamp};
 use crate::mfa::{EnrolmentFault, Fault};
 
 /// Why a change was not made, or not acknowledged.
@@ -37,9 +37,9 @@ pub enum StoreError {
     Unsettled { until: Timestamp },
 
     // We cannot do it now. A change may be on the disk all the same, but nobody may count on it.
-    /// Codes are not taken, since a spent one could look unspent.
-    #[error("the clock is behind the last recorded time {last_seen}")]
-    ClockWentBack { last_seen: Timestamp },
+    /// Codes are not taken, since one that was seen long ago could be current again.
+    #[error("codes are not taken: {0}")]
+    ClockDisagrees(ClockDisagreement),
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("the work was stopped")]
@@ -73,11 +73,6 @@ pub enum StartError {
          it up to date"
     )]
     Behind { store: u64, journal: u64 },
-    #[error(
-        "the clock says {now}, and the state was last written at {last_seen}; set the clock, since an earlier time \
-         would let spent codes look unspent"
-    )]
-    ClockWentBack { now: Timestamp, last_seen: Timestamp },
     #[error("the state directory `{}` cannot be used: {error}", path.display())]
     Directory { path: PathBuf, error: std::io::Error },
     #[error(

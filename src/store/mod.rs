@@ -3,6 +3,7 @@
 //! All of it is in memory, so that no request waits for a disk to be judged. Each change is on the disk
 //! and in the journal before it is acknowledged; what cannot be read is an error, never "not protected".
 
+mod clock;
 mod devices;
 mod engine;
 mod error;
@@ -35,7 +36,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 use crate::authenticate::Keyring;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::gate::{MfaDelete, Name, StateChange};
 use crate::names::{AccountId, BucketName, DeviceSerial};
 use records::Record;
@@ -66,6 +67,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     account: Account,
     memory: Memory,
+    clock: Clock,
     /// Held while something is decided by the state and written, so that no decision is outdated.
     writer: tokio::sync::Mutex<Writer>,
     /// How many wait to have a code of a device judged.
@@ -124,12 +126,6 @@ impl Store {
     pub async fn snapshot(&self) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.0);
         self.finish(async move { inner.writer.lock().await.snapshot(&inner.memory).await }).await
-    }
-
-    /// Keeps the time, so that a clock that went back is noticed at the next start; for a clean stop.
-    pub async fn remember_time(&self, now: Timestamp) -> Result<(), StoreError> {
-        let inner = Arc::clone(&self.0);
-        self.finish(async move { inner.writer.lock().await.remember_time(now).await }).await
     }
 
     /// Runs a change to its end, also when who asked for it leaves.

@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::clock::{LAST_TIME, LastTime};
 use super::engine::{Engine, EngineError, Version};
 use super::error::{StartError, StoreError};
 use super::lease::Leases;
@@ -18,10 +19,10 @@ use super::state::Memory;
 use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
 use super::unsettled::Unanswered;
 use super::write::{Edit, Kept, LAST_WRITE, Write};
-use super::writer::{Health, LAST_TIME, StateJournal, Unrecorded, Writer, clock_went_back};
+use super::writer::{Health, StateJournal, Unrecorded, Writer};
 use super::{Inner, Store};
 use crate::authenticate::Principal;
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 
 /// Where everything is in the state directory.
 pub(super) struct Places {
@@ -38,7 +39,7 @@ struct Found {
     records: SummedRecords,
     rebuilt: Option<RebuiltSum>,
     last: Option<(Write, Vec<u8>)>,
-    last_time: Option<Timestamp>,
+    last_time: Option<LastTime>,
 }
 
 impl Places {
@@ -55,7 +56,7 @@ impl Store {
         dir: &Path,
         journal: Arc<dyn StateJournal>,
         recorded: Option<&[u8]>,
-        now: Timestamp,
+        clock: Clock,
     ) -> Result<Self, StartError> {
         prepare_dir(dir)?;
         let lock = lock(dir)?;
@@ -65,7 +66,7 @@ impl Store {
         }
         let sealer = master_key(&places, recorded)?;
         let engine = SledEngine::open(&places.state).await.map_err(|error| unreadable(dir, error))?;
-        Self::start(Arc::new(engine), journal, sealer, recorded, now, Some(lock)).await
+        Self::start(Arc::new(engine), journal, sealer, recorded, clock, Some(lock)).await
     }
 
     pub(super) async fn start(
@@ -73,16 +74,18 @@ impl Store {
         journal: Arc<dyn StateJournal>,
         sealer: Sealer,
         recorded: Option<&[u8]>,
-        now: Timestamp,
+        clock: Clock,
         lock: Option<File>,
     ) -> Result<Self, StartError> {
         let found = read_all(&*engine, &sealer).await?;
         let unrecorded = compare(found.last.as_ref(), recorded)?;
         let summed = found.check_sum(&sealer)?;
         let written = found.last.as_ref().map(|(write, _)| Timestamp::from_millis(write.at));
-        let last_seen = written.max(found.last_time).unwrap_or(now);
-        if clock_went_back(last_seen, now) {
-            return Err(StartError::ClockWentBack { now, last_seen });
+        let kept = found.last_time.as_ref();
+        let now = clock.now();
+        let last_seen = written.max(kept.map(|last| last.seen)).unwrap_or(now);
+        if let Some(watch) = clock.watch() {
+            watch.resume(kept.and_then(|last| last.boot.as_ref()), last_seen);
         }
         let memory = Memory::default();
         memory.apply(found.edits);
@@ -95,6 +98,7 @@ impl Store {
             records: found.records,
             unrecorded,
             health: Health::Sound,
+            clock: clock.clone(),
             last_seen,
         };
         match writer.revision {
@@ -109,6 +113,7 @@ impl Store {
         Ok(Self(Arc::new(Inner {
             account,
             memory,
+            clock,
             writer: tokio::sync::Mutex::new(writer),
             queues: Mutex::default(),
             leases: Leases::default(),
@@ -209,8 +214,7 @@ async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartEr
                 found.last = Some((write, versioned.value));
             }
             LAST_TIME => {
-                let millis = std::str::from_utf8(&versioned.value).ok().and_then(|text| text.parse().ok());
-                found.last_time = Some(Timestamp::from_millis(millis.ok_or_else(malformed)?));
+                found.last_time = Some(LastTime::parse(&versioned.value).ok_or_else(malformed)?);
             }
             REBUILT_SUM => found.rebuilt = Some(RebuiltSum::parse(&versioned.value).ok_or_else(malformed)?),
             _ => {

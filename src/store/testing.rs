@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::engine::Promise;
 use super::memory_engine::MemoryEngine;
 use super::{JournalUnavailable, NewDevice, Sealer, StateJournal, Store};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::mfa::{Code, Codes};
 use crate::names::DeviceSerial;
 
@@ -69,7 +69,7 @@ pub async fn recorded_in(journal: Arc<dyn StateJournal>, now: Timestamp) -> Stor
 async fn started(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, now: Timestamp) -> Store {
     let dir = tempfile::tempdir().expect("a directory");
     let sealer = Sealer::create(&dir.path().join("master.key")).expect("a new key");
-    Store::start(engine, journal, sealer, None, now, None).await.expect("a new store")
+    Store::start(engine, journal, sealer, None, Clock::standing_at(now), None).await.expect("a new store")
 }
 
 /// What the device shows at a moment.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::clock::{LAST_TIME, LastTime};
 use super::engine::{Engine, EngineError, Promise, Swap, Swapped, Version};
 use super::error::{JournalUnavailable, StoreError};
 use super::seal::Sealer;
@@ -11,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::state::Memory;
 use super::sum::SummedRecords;
 use super::write::{Edit, LAST_WRITE, Write};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, ClockDisagreement, Timestamp};
 
 /// Where the state's changes are recorded beside the state, so that it can be made anew.
 pub trait StateJournal: Send + Sync {
@@ -41,7 +42,8 @@ pub struct Writer {
     /// A write that is on the disk and not yet in the journal; there is never a second one.
     pub unrecorded: Option<Unrecorded>,
     pub health: Health,
-    /// The latest time of any write.
+    pub clock: Clock,
+    /// The latest time that was seen while the clock was believed.
     pub last_seen: Timestamp,
 }
 
@@ -58,11 +60,8 @@ pub enum Health {
     Sound,
 }
 
-/// Where the time of a clean stop is kept.
-pub const LAST_TIME: &str = "meta/clock";
-
-/// How far the clock may go back; more could make a spent time step current again unnoticed.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+/// How far the clock may go back, one time step of a code.
+const FARTHEST_BACK: Duration = Duration::from_secs(30);
 
 impl Writer {
     /// Makes the edits together, or says why nobody may count on them.
@@ -71,7 +70,9 @@ impl Writer {
     pub async fn commit(&mut self, memory: &Memory, edits: Vec<Edit>, now: Timestamp) -> Result<(), StoreError> {
         self.record_unrecorded().await?;
         self.check_space()?;
-        let write = Write::seal(self.revision + 1, now, &edits, &self.sealer)?;
+        // A clock that was set must not leave its time behind, or the next start would take the right one for wrong.
+        let at = self.clock.check().map_or_else(|disagreement| disagreement.expected, |_| now);
+        let write = Write::seal(self.revision + 1, at, &edits, &self.sealer)?;
         let kept = write.kept()?;
         let changes = kept.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
         let summed = self.records.after(changes, &self.sealer);
@@ -82,7 +83,7 @@ impl Writer {
         self.swap_all(swaps).await?;
         self.records.apply(summed);
         self.revision = write.revision;
-        self.last_seen = self.last_seen.max(now);
+        self.last_seen = self.last_seen.max(at);
         // Memory follows the disk whatever the journal says: a restart would find the same.
         memory.apply(edits);
         self.unrecorded = Some(Unrecorded { revision: write.revision, bytes });
@@ -103,16 +104,20 @@ impl Writer {
 
     /// Keeps the time for the next start; no change of the state.
     pub async fn remember_time(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        self.last_seen = self.last_seen.max(now);
+        let at = self.clock.check().map_or_else(|disagreement| disagreement.expected, |_| now);
+        self.last_seen = self.last_seen.max(at);
         self.check_space()?;
-        let swap = self.swap(LAST_TIME, Some(self.last_seen.millis().to_string().into_bytes()));
+        let boot = self.clock.watch().and_then(|clock| clock.boot_time());
+        let last = LastTime { seen: self.last_seen, boot };
+        let swap = self.swap(LAST_TIME, Some(last.to_bytes()));
         self.swap_all(vec![swap]).await
     }
 
-    /// Refuses a clock by which spent codes could look unspent.
-    pub fn check_clock(&self, now: Timestamp) -> Result<(), StoreError> {
-        if clock_went_back(self.last_seen, now) {
-            return Err(StoreError::ClockWentBack { last_seen: self.last_seen });
+    /// Refuses a time before the latest one that was seen.
+    pub fn check_time(&self, now: Timestamp) -> Result<(), StoreError> {
+        if now.plus(FARTHEST_BACK) < self.last_seen {
+            let disagreement = ClockDisagreement { wall: now, expected: self.last_seen };
+            return Err(StoreError::ClockDisagrees(disagreement));
         }
         Ok(())
     }
@@ -177,9 +182,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-/// Whether this much going back is more than a clock's ordinary correction.
-pub fn clock_went_back(last_seen: Timestamp, now: Timestamp) -> bool {
-    now.plus(CLOCK_TOLERANCE) < last_seen
 }

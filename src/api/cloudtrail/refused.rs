@@ -2,6 +2,7 @@
 
 use super::place::Place;
 use crate::authenticate::{ClaimFault, Principal, Reason, Rejected};
+use crate::clock::ClockDisagreement;
 use crate::gate;
 use crate::mfa::Fault;
 use crate::names::{AccountId, BucketName};
@@ -230,6 +231,7 @@ impl Refused {
     pub fn factor(refusal: &gate::Refusal, circumstances: &Circumstances) -> Self {
         let denied = |message: &str| Self::new("AccessDeniedException", message);
         match refusal {
+            gate::Refusal::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
             gate::Refusal::InsecureTransport => denied("MFA authentication must be sent over a secure connection."),
             gate::Refusal::MalformedOffer(_) => Self::invalid_parameter(
                 "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}",
@@ -334,7 +336,7 @@ impl Refused {
                     until.iso_extended()
                 ),
             ),
-            StoreError::ClockWentBack { .. }
+            StoreError::ClockDisagrees(_)
             | StoreError::DeviceActive
             | StoreError::DeviceNotActive
             | StoreError::Engine(_)

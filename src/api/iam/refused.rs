@@ -1,5 +1,6 @@
 //! Refusals in AWS's words.
 
+use crate::clock::ClockDisagreement;
 use crate::gate::MFA_REQUIRED;
 use crate::mfa::{EnrolmentFault, Fault};
 use crate::names::InvalidName;
@@ -90,6 +91,7 @@ impl Refused {
                 Self::new(400, "TokenCodeInvalidError", message)
             }
             Fault::NotDigits | Fault::Replayed | Fault::WrongCode => Self::new(400, "TokenCodeInvalidError", wrong),
+            Fault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
             Fault::TooManyAtOnce => Self::throttled(),
         }
     }
@@ -104,6 +106,7 @@ impl Refused {
             Fault::NotDigits => Self::invalid_value("AuthenticationCode", "be all digits"),
             Fault::Replayed => Self::invalid_codes("The codes were used before; wait for the next ones."),
             Fault::WrongCode => Self::invalid_codes(""),
+            Fault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
             Fault::TooManyAtOnce => Self::throttled(),
         }
     }
@@ -152,9 +155,7 @@ impl Refused {
                 Self::new(409, "ConcurrentModification", text)
             }
             StoreError::ProofNeeded => Self::mfa_required(),
-            StoreError::ClockWentBack { .. } => {
-                Self::unavailable("The clock is behind the last recorded time; set it and try again.")
-            }
+            StoreError::ClockDisagrees(_) => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
             StoreError::Engine(_) | StoreError::Interrupted | StoreError::Sealing(_) | StoreError::Unsettled { .. } => {
                 Self::unavailable("The state could not be written; the gate's log says why.")
             }

@@ -160,7 +160,8 @@ async fn a_snapshot_in_the_journal_tells_of_a_lost_record() {
     let before = picture(&store);
     drop(store);
     let snapshot = journal.snapshots.lock().expect("sound").pop().expect("a snapshot");
-    let open = || Store::open(dir.path(), Arc::<MemoryJournal>::clone(&journal), Some(&snapshot), at(31));
+    let open =
+        || Store::open(dir.path(), Arc::<MemoryJournal>::clone(&journal), Some(&snapshot), Clock::standing_at(at(31)));
     put(&engine(dir.path()).await, b"bucket/vault", None).await;
     assert!(matches!(open().await, Err(StartError::Incomplete(_))));
     rebuild(dir.path(), vec![snapshot.clone()], at(31)).await.expect("rebuilt");

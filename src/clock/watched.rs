@@ -1,0 +1,221 @@
+//! A wall clock that is held against the time since the machine's boot, which nobody can set.
+//!
+//! Codes, retention and the bounds of waiting go by the wall clock. Somebody who can set it, by forged NTP for one,
+//! could otherwise make an old code current again, or years of records too old to keep.
+
+use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
+use thiserror::Error;
+
+use super::Timestamp;
+
+/// A wall clock and what it should say.
+#[derive(Debug)]
+pub struct WatchedClock {
+    source: Source,
+    /// Tells one boot of the machine from another; `None` where the kernel does not tell.
+    boot_id: Option<String>,
+    expectation: Mutex<Expectation>,
+}
+
+/// Where the two clocks are read.
+#[derive(Debug)]
+enum Source {
+    Machine,
+    #[cfg(test)]
+    Set(std::sync::Arc<SetClocks>),
+}
+
+/// The two clocks of a test, in milliseconds.
+#[cfg(test)]
+#[derive(Debug)]
+pub struct SetClocks {
+    pub wall: std::sync::atomic::AtomicI64,
+    pub since_boot: std::sync::atomic::AtomicI64,
+}
+
+/// What the wall clock should say.
+#[derive(Debug)]
+struct Expectation {
+    /// The moment of the boot, by the wall clock as it was believed, in milliseconds since 1970.
+    booted: i64,
+    /// How many milliseconds after the boot that was last adjusted.
+    adjusted: i64,
+    /// Whether the wall clock was another one when it was last looked at.
+    disagrees: bool,
+    /// The moment up to which codes may have been seen, since a disagreement began or was settled.
+    codes_seen_until: Option<Timestamp>,
+}
+
+/// When the machine booted, by a wall clock that was believed; for the next start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootTime {
+    pub boot_id: String,
+    /// Milliseconds since 1970.
+    pub booted: i64,
+    /// Milliseconds after the boot.
+    pub adjusted: i64,
+}
+
+/// That the wall clock was set, ahead or back.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error(
+    "the machine's clock says {wall}, and by the time since its boot it should be {expected}; set the clock right or, if \
+     it is, run `portcullis clock accept`"
+)]
+pub struct ClockDisagreement {
+    pub wall: Timestamp,
+    pub expected: Timestamp,
+}
+
+impl ClockDisagreement {
+    /// What a client is told whose code is not taken.
+    pub const FOR_CLIENTS: &str = "The clock of the gate was set, so that no code is taken. Its operator sets the clock \
+                                   right or, if it is, runs `portcullis clock accept` on the gate's machine.";
+}
+
+/// One time step of a code: a code that was current then may be taken that much longer.
+const FARTHEST_BACK: Duration = Duration::from_secs(30);
+
+/// As long as a virtual machine may stand still, whose boot clock then stands too.
+const FARTHEST_AHEAD: Duration = Duration::from_secs(120);
+
+/// The most that a clock drifts, 500 in a million: what is corrected in smaller steps than that is followed.
+const DRIFT: i64 = 2000;
+
+impl WatchedClock {
+    /// The machine's clock, believed as it is until the state says more.
+    pub fn machine() -> Self {
+        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+        Self::of(Source::Machine, boot_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()))
+    }
+
+    /// A clock that a test moves by hand.
+    #[cfg(test)]
+    pub fn set(clocks: &std::sync::Arc<SetClocks>, boot_id: Option<&str>) -> Self {
+        Self::of(Source::Set(std::sync::Arc::clone(clocks)), boot_id.map(str::to_owned))
+    }
+
+    fn of(source: Source, boot_id: Option<String>) -> Self {
+        let (wall, since_boot) = source.read();
+        let expectation =
+            Expectation { booted: wall - since_boot, adjusted: since_boot, disagrees: false, codes_seen_until: None };
+        Self { source, boot_id, expectation: Mutex::new(expectation) }
+    }
+
+    /// The wall clock, right or wrong.
+    pub fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.source.read().0)
+    }
+
+    /// The wall clock, if it agrees with the time since the boot.
+    pub fn check(&self) -> Result<Timestamp, ClockDisagreement> {
+        let mut expectation = self.expectation();
+        let (wall, since_boot) = self.source.read();
+        expectation.check(wall, since_boot)
+    }
+
+    /// Goes on from what an earlier start kept: when the machine booted, if it is the same boot, and the latest time
+    /// that was seen.
+    pub fn resume(&self, kept: Option<&BootTime>, last_seen: Timestamp) {
+        let mut expectation = self.expectation();
+        let (wall, since_boot) = self.source.read();
+        let same_boot = kept.filter(|kept| Some(&kept.boot_id) == self.boot_id.as_ref() && kept.adjusted <= since_boot);
+        if let Some(kept) = same_boot {
+            (expectation.booted, expectation.adjusted) = (kept.booted, kept.adjusted);
+        } else if wall < last_seen.millis() {
+            (expectation.booted, expectation.adjusted) = (last_seen.millis() - since_boot, since_boot);
+        }
+        // Notes the beginning of a disagreement, if there is one.
+        expectation.check(wall, since_boot).ok();
+    }
+
+    /// Believes the wall clock as it is now; the answer is what it should have said, if that was something else.
+    pub fn accept(&self) -> Option<ClockDisagreement> {
+        let mut expectation = self.expectation();
+        let (wall, since_boot) = self.source.read();
+        let disagreement = expectation.check(wall, since_boot).err()?;
+        *expectation = Expectation {
+            booted: wall - since_boot,
+            adjusted: since_boot,
+            disagrees: false,
+            // Codes between the two times were not seen, unless the clock that is accepted is the wrong one.
+            codes_seen_until: Some(disagreement.wall.min(disagreement.expected)),
+        };
+        Some(disagreement)
+    }
+
+    /// When the machine booted, for the next start; `None` where one boot cannot be told from another.
+    pub fn boot_time(&self) -> Option<BootTime> {
+        let expectation = self.expectation();
+        let boot_id = self.boot_id.clone()?;
+        Some(BootTime { boot_id, booted: expectation.booted, adjusted: expectation.adjusted })
+    }
+
+    /// The moment up to which codes may have been seen and must be spent, if they are not yet.
+    pub fn codes_seen_until(&self) -> Option<Timestamp> {
+        self.expectation().codes_seen_until
+    }
+
+    /// Says that all codes up to this moment are spent, durably.
+    pub fn codes_are_spent(&self, until: Timestamp) {
+        let mut expectation = self.expectation();
+        expectation.codes_seen_until = expectation.codes_seen_until.filter(|seen| *seen > until);
+    }
+
+    fn expectation(&self) -> MutexGuard<'_, Expectation> {
+        // Nothing under this lock can panic halfway through a change.
+        self.expectation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Expectation {
+    fn check(&mut self, wall: i64, since_boot: i64) -> Result<Timestamp, ClockDisagreement> {
+        let expected = self.booted + since_boot;
+        let ahead = wall - expected;
+        if ahead < -millis(FARTHEST_BACK) || ahead > millis(FARTHEST_AHEAD) {
+            let earlier = Timestamp::from_millis(wall.min(expected));
+            if !self.disagrees {
+                self.codes_seen_until = self.codes_seen_until.max(Some(earlier));
+            }
+            self.disagrees = true;
+            let (wall, expected) = (Timestamp::from_millis(wall), Timestamp::from_millis(expected));
+            return Err(ClockDisagreement { wall, expected });
+        }
+        self.disagrees = false;
+        let drift = (since_boot - self.adjusted) / DRIFT;
+        if drift > 0 {
+            self.booted += ahead.clamp(-drift, drift);
+            self.adjusted = since_boot;
+        }
+        Ok(Timestamp::from_millis(wall))
+    }
+}
+
+impl Source {
+    /// The wall clock and the time since the boot, in milliseconds.
+    fn read(&self) -> (i64, i64) {
+        match self {
+            Self::Machine => {
+                let since_boot = clock_gettime(ClockId::Boottime);
+                let millis = since_boot.tv_sec.saturating_mul(1000).saturating_add(since_boot.tv_nsec / 1_000_000);
+                (Timestamp::of(SystemTime::now()).millis(), millis)
+            }
+            #[cfg(test)]
+            Self::Set(clocks) => {
+                let read = |clock: &std::sync::atomic::AtomicI64| clock.load(std::sync::atomic::Ordering::SeqCst);
+                (read(&clocks.wall), read(&clocks.since_boot))
+            }
+        }
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
