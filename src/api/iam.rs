@@ -4,6 +4,7 @@
 //! root itself is meant, as with AWS when root's key signs. Only root has devices here.
 
 mod action;
+mod clock;
 mod devices;
 mod facts;
 mod principals;
@@ -109,6 +110,7 @@ async fn dispatch(
     }
     let call = Call { parameters, offer, store, now, facts };
     let result = match action {
+        Action::AcceptClock => call.accept_clock().await.map(Some),
         Action::CreateAccessKey => call.create_access_key().await.map(Some),
         Action::CreateUser => call.create_user().await.map(Some),
         Action::CreateVirtualMfaDevice => call.create_virtual_mfa_device().await.map(Some),
@@ -117,6 +119,7 @@ async fn dispatch(
         Action::DeleteUser => call.delete_user().await.map(|()| None),
         Action::DeleteVirtualMfaDevice => call.delete_virtual_mfa_device().await.map(|()| None),
         Action::EnableMfaDevice => call.enable_mfa_device().await.map(|()| None),
+        Action::GetClock => Ok(Some(call.clock())),
         Action::GetUser => call.user().map(Some),
         Action::ListAccessKeys => call.list_access_keys().map(Some),
         Action::ListMfaDevices => call.list_mfa_devices().map(Some),

@@ -2,6 +2,7 @@
 
 mod admin;
 mod check;
+mod clock;
 pub mod dev;
 mod devices;
 pub mod error;
@@ -66,6 +67,9 @@ struct Cli {
 enum Command {
     /// Check a configuration, and the store behind it
     Check(check::CheckArgs),
+    /// The clock that codes go by
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
     /// Start the gate with nothing to configure
     Dev(dev::DevArgs),
     /// Show what was recorded
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
         // Whoever does not read what the gate says must not stop it.
         Command::Dev(_) | Command::Serve(_) => Terminal::writing_to(format, log::stdout(), log::stderr()),
         Command::Check(_)
+        | Command::Clock(_)
         | Command::Events(_)
         | Command::Init(_)
         | Command::Key(_)
@@ -127,6 +132,7 @@ fn run(command: Command, place: &Place, terminal: &mut Terminal) -> Result<(), C
     let admin = Admin::of(place);
     match command {
         Command::Check(args) => on_one_thread(check::run(args, environment(), terminal)),
+        Command::Clock(command) => on_one_thread(clock::run(command, &admin, terminal)),
         Command::Dev(args) => on_all_threads(gate::dev(args, place, environment(), terminal)),
         Command::Events(args) => on_one_thread(events::run(args, place, terminal)),
         Command::Init(args) => on_one_thread(init::run(&args, environment(), gate::create_state, terminal)),
@@ -223,6 +229,8 @@ mod tests {
             "trail delete main",
             "trail selectors main --all",
             "check --config portcullis.toml",
+            "clock show --json",
+            "clock accept --data /var/lib/portcullis",
         ] {
             let words = std::iter::once("portcullis").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");

@@ -6,6 +6,7 @@ use super::refused::Refused;
 /// The actions that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Action {
+    AcceptClock,
     CreateAccessKey,
     CreateUser,
     CreateVirtualMfaDevice,
@@ -14,6 +15,7 @@ pub enum Action {
     DeleteUser,
     DeleteVirtualMfaDevice,
     EnableMfaDevice,
+    GetClock,
     GetUser,
     ListAccessKeys,
     ListMfaDevices,
@@ -43,8 +45,9 @@ const fn row(action: Action, name: &'static str, effect: Effect, parameters: &'s
     Row { action, name, effect, parameters }
 }
 
-/// `Digits` is ours: AWS's devices show six.
+/// `AcceptClock`, `GetClock` and `Digits` are ours: AWS sets its own clocks, and its devices show six.
 const TABLE: &[Row] = &[
+    row(Action::AcceptClock, "AcceptClock", Effect::Changes, &[]),
     row(Action::CreateAccessKey, "CreateAccessKey", Effect::Changes, &["UserName"]),
     row(Action::CreateUser, "CreateUser", Effect::Changes, &["Path", "UserName"]),
     row(
@@ -63,6 +66,7 @@ const TABLE: &[Row] = &[
         Effect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
     ),
+    row(Action::GetClock, "GetClock", Effect::Reads, &[]),
     row(Action::GetUser, "GetUser", Effect::Reads, &["UserName"]),
     row(Action::ListAccessKeys, "ListAccessKeys", Effect::Reads, &["Marker", "MaxItems", "UserName"]),
     row(Action::ListMfaDevices, "ListMFADevices", Effect::Reads, &["Marker", "MaxItems", "UserName"]),
@@ -164,6 +168,6 @@ mod tests {
             assert!(row.parameters.is_sorted());
         }
         assert!(TABLE.is_sorted_by_key(|row| row.action));
-        assert_eq!(TABLE.len(), 15);
+        assert_eq!(TABLE.len(), 17);
     }
 }
