@@ -178,7 +178,7 @@ def the_tags_are_added_listed_and_removed(aws, trail):
     assert left["TagsList"] == [{"Key": "team", "Value": "red"}]
 
 
-def insight_selectors_are_refused_since_insights_are_not_made(aws, trail):
+def the_insight_selectors_are_refused_since_insights_are_not_made(aws, trail):
     name, chosen = trail["Name"], '[{"InsightType": "ApiCallRateInsight"}]'
     refusal = aws.fails("cloudtrail", "put-insight-selectors", "--trail-name", name, "--insight-selectors", chosen)
     assert "(UnsupportedOperationException) when calling the PutInsightSelectors operation: Insights events" in refusal
