@@ -11,6 +11,7 @@ mod place;
 mod ports;
 mod refused;
 mod show;
+mod stake;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,16 +20,17 @@ use serde_json::{Value, json};
 
 use crate::authenticate::Principal;
 use crate::clock::Timestamp;
-use crate::gate::{self, Caller, Rules, Use};
+use crate::gate::{self, Caller, Rules};
 use crate::history::{Asker, History};
 use crate::mfa::{Codes, Fault, Offer, Proof};
-use crate::names::{AccessKeyId, BucketName};
+use crate::names::AccessKeyId;
 use crate::operation::Access;
 use crate::store::Store;
 use crate::trail::DigestPeriod;
 use change::{Change, Effect, Planned};
 use operation::OpenTo;
 use place::Place;
+use stake::BucketStake;
 
 pub use input::{Input, recorded};
 pub use operation::{Operation, UNKNOWN};
@@ -135,37 +137,23 @@ impl CloudTrail {
             Ok(planned) => planned,
             Err(refused) => return Verdict::Refuse(Denied::Call(refused)),
         };
-        let closed = match planned.effect {
-            Effect::Harmless => match self.closed_by(&planned, now).await {
+        let stake = match planned.effect {
+            Effect::Harmless => match self.bucket_stake(&planned, now).await {
                 None => return Verdict::Pass(Permit(Granted::Change(planned))),
-                closed => closed,
+                stake => stake,
             },
             Effect::Weakens => None,
         };
-        let circumstances = self.circumstances(closed);
+        let circumstances = self.circumstances(stake);
         match gate::takes_code(caller, offer, rules) {
             Ok(offer) => Verdict::Verify(Challenge { offer, planned, circumstances }),
             Err(refusal) => Verdict::Refuse(Denied::Factor(refusal, circumstances)),
         }
     }
 
-    /// The bucket that a change would close to users while something of theirs may be in it.
-    async fn closed_by(&self, planned: &Planned, now: Timestamp) -> Option<BucketName> {
-        let bucket = planned.bucket_taken()?;
-        match self.store.use_of(bucket) {
-            // It is closed already.
-            Use::Trail => return None,
-            Use::Data => {}
-        }
-        match self.deliveries.contents(bucket, now).await {
-            Contents::MayBeThere => Some(bucket.clone()),
-            Contents::None => None,
-        }
-    }
-
-    fn circumstances(&self, closed: Option<BucketName>) -> Circumstances {
+    fn circumstances(&self, stake: Option<BucketStake>) -> Circumstances {
         let devices = if self.store.has_active_device() { Devices::Some } else { Devices::None };
-        Circumstances { closed, devices }
+        Circumstances { stake, devices }
     }
 
     /// Answers a call that may be answered.

@@ -89,6 +89,14 @@ impl Trail {
         }
     }
 
+    /// Whether logging was ever started. It never becomes untrue again: a trail that was stopped has logged.
+    pub fn has_logged(&self) -> bool {
+        match self.logging {
+            Logging::Never => false,
+            Logging::Started { .. } | Logging::Stopped { .. } => true,
+        }
+    }
+
     /// Whether the trail records the event.
     pub fn admits(&self, event: &EventView<'_>) -> bool {
         let is_global = GLOBAL_SERVICES.contains(&&*event.event_source);

@@ -245,6 +245,37 @@ async fn a_trail_is_weakened_with_a_fresh_code_alone() {
     assert!(!text.contains(code), "no code is written down");
 }
 
+/// What a Terraform run does to a trail that is not started: no request carries a code.
+#[tokio::test]
+async fn a_trail_that_never_logged_is_narrowed_and_deleted_without_a_code() {
+    let (rig, _folder) = rig().await;
+    let named = json!({"Name": "main"});
+    let narrower = json!({"TrailName": "main", "EventSelectors": [{"ReadWriteType": "WriteOnly"}]});
+    let narrowest = json!({"TrailName": "main", "EventSelectors": [{"ReadWriteType": "ReadOnly"}]});
+    let create = json!({"Name": "main", "S3BucketName": "logs"});
+    for (operation, body) in [
+        ("CreateTrail", create.clone()),
+        ("PutEventSelectors", narrower.clone()),
+        ("UpdateTrail", json!({"Name": "main", "S3KeyPrefix": "a", "EnableLogFileValidation": false})),
+        ("DeleteTrail", named.clone()),
+        ("CreateTrail", create),
+        ("PutEventSelectors", narrower),
+        ("StartLogging", named.clone()),
+    ] {
+        let reply = call(&rig, operation, body).await;
+        assert_eq!(reply.status, 200, "{operation}: {reply:?}");
+    }
+    assert_eq!(call(&rig, "PutEventSelectors", narrowest.clone()).await.exception(), "AccessDeniedException");
+    let offer = rig.fresh_offer();
+    assert_eq!(with_code(&rig, "StopLogging", &named, &offer).await.status, 200);
+    for (operation, body) in [("PutEventSelectors", narrowest), ("DeleteTrail", named)] {
+        let refused = call(&rig, operation, body).await;
+        assert_eq!(refused.exception(), "AccessDeniedException", "{operation}: it has logged");
+        let event = rig.events().pop().expect("recorded");
+        assert_eq!(event.text(&["additionalEventData", "MfaDelete", "result"]), "Missing");
+    }
+}
+
 #[tokio::test]
 async fn a_bucket_that_is_not_known_to_be_empty_becomes_a_trails_with_a_code_alone() {
     let (rig, _folder) = rig().await;

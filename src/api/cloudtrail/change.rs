@@ -55,6 +55,24 @@ impl Planned {
             }
         }
     }
+
+    /// The bucket that a trail leaves.
+    pub fn bucket_left(&self) -> Option<&BucketName> {
+        match &self.change {
+            Change::Delete { was } => Some(&was.bucket),
+            Change::Nothing | Change::Put { was: None, .. } => None,
+            Change::Put { was: Some(was), trail } => (was.bucket != trail.bucket).then_some(&was.bucket),
+        }
+    }
+
+    /// Whether this trail is changed.
+    pub fn is_about(&self, name: &TrailName) -> bool {
+        match &self.change {
+            Change::Delete { was } => was.name == *name,
+            Change::Nothing => false,
+            Change::Put { trail, .. } => trail.name == *name,
+        }
+    }
 }
 
 const MOST_TAGS: usize = 50;
@@ -75,11 +93,8 @@ pub fn plan(
         Operation::CreateTrail => create(input, trails, place, now),
         Operation::DeleteTrail => {
             let trail = place.trail(input.required("Name")?, trails)?;
-            Ok(Planned {
-                change: Change::Delete { was: Box::new(trail.clone()) },
-                effect: Effect::Weakens,
-                answer: json!({}),
-            })
+            let effect = if trail.has_logged() { Effect::Weakens } else { Effect::Harmless };
+            Ok(Planned { change: Change::Delete { was: Box::new(trail.clone()) }, effect, answer: json!({}) })
         }
         Operation::PutEventSelectors => put_event_selectors(input, trails, place),
         Operation::PutInsightSelectors => put_insight_selectors(input, trails, place),
@@ -99,8 +114,12 @@ pub fn plan(
     }
 }
 
-/// Whether the trail as it would be certainly records, and proves, whatever it does as it is.
+/// Whether the trail as it would be certainly records, and proves, whatever it does as it is. One that never logged
+/// does neither yet.
 pub fn effect(before: &Trail, after: &Trail) -> Effect {
+    if !before.has_logged() {
+        return Effect::Harmless;
+    }
     let logging = |trail: &Trail| matches!(trail.logging, Logging::Started { .. });
     let weaker = [
         before.name != after.name,

@@ -1,11 +1,12 @@
 //! Refusals in CloudTrail's words.
 
 use super::place::Place;
+use super::stake::BucketStake;
 use crate::authenticate::{ClaimFault, Principal, Reason, Rejected};
 use crate::clock::ClockDisagreement;
 use crate::gate;
 use crate::mfa::Fault;
-use crate::names::{AccountId, BucketName};
+use crate::names::AccountId;
 use crate::store::{MOST_TRAILS, StoreError};
 use crate::trail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
 
@@ -36,8 +37,8 @@ pub enum Unreadable {
 /// What whoever is asked for a code must know beside that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Circumstances {
-    /// The bucket that the change would close to users.
-    pub closed: Option<BucketName>,
+    /// What the change would do to a bucket.
+    pub stake: Option<BucketStake>,
     pub devices: Devices,
 }
 
@@ -382,8 +383,8 @@ impl Refused {
 
 fn code_wanted(circumstances: &Circumstances) -> String {
     let mut text = gate::MFA_REQUIRED.to_owned();
-    if let Some(bucket) = &circumstances.closed {
-        text.push_str(&format!(": {bucket} is not known to be empty, and a trail's bucket is closed to users"));
+    if let Some(stake) = &circumstances.stake {
+        text.push_str(&format!(": {stake}"));
     }
     match circumstances.devices {
         Devices::None => text

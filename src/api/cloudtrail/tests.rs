@@ -44,7 +44,8 @@ struct Noted {
 impl Deliveries for Noted {
     fn contents<'a>(&'a self, bucket: &'a BucketName, _: Timestamp) -> Promise<'a, Contents> {
         self.looked.lock().unwrap().push(bucket.to_string());
-        let contents = if bucket.as_str() == "full" { Contents::MayBeThere } else { Contents::None };
+        let is_full = matches!(bucket.as_str(), "full" | "unknown");
+        let contents = if is_full { Contents::MayBeThere } else { Contents::None };
         Box::pin(std::future::ready(contents))
     }
 
@@ -127,6 +128,42 @@ fn alice() -> Caller {
     Caller { principal: Principal::User(UserName::parse("alice").unwrap()), ..root() }
 }
 
+/// Puts trails beside `main`: one that never logged, one that was stopped, and one that never logged, in a bucket that is
+/// not empty.
+async fn with_idle_trails(bench: &Bench) {
+    let started = Timestamp::from_seconds(NOW.seconds() - 60);
+    for (name, bucket, logging) in [
+        ("idle", "quiet", Logging::Never),
+        ("stopped", "past", Logging::Stopped { started, at: NOW }),
+        ("parked", "full", Logging::Never),
+    ] {
+        let (name, bucket) = (TrailName::parse(name).unwrap(), BucketName::parse(bucket).unwrap());
+        let trail = Trail { logging, ..Trail::new(name, bucket, started) };
+        bench.store.put_trail(None, trail, NOW).await.expect("put");
+    }
+}
+
+/// What asks for a code of a trail that has logged, of trails that have not.
+fn cases_of_idle_trails() -> Vec<(&'static str, &'static str, Value)> {
+    let narrower = |name: &str| json!({"TrailName": name, "EventSelectors": [{"ReadWriteType": "WriteOnly"}]});
+    let update = |name: &str, member: &str, value: Value| json!({"Name": name, member: value});
+    vec![
+        ("DeleteTrail", "that never logged", json!({"Name": "idle"})),
+        ("DeleteTrail", "that never logged, in a bucket that is not empty", json!({"Name": "parked"})),
+        ("DeleteTrail", "that was stopped", json!({"Name": "stopped"})),
+        ("PutEventSelectors", "narrower, never logged", narrower("idle")),
+        ("PutEventSelectors", "narrower, never logged, in a bucket that is not empty", narrower("parked")),
+        ("PutEventSelectors", "narrower, stopped", narrower("stopped")),
+        ("UpdateTrail", "no validation, never logged", update("idle", "EnableLogFileValidation", false.into())),
+        ("UpdateTrail", "no validation, stopped", update("stopped", "EnableLogFileValidation", false.into())),
+        ("UpdateTrail", "longer digests, never logged", update("idle", "DigestPeriodSeconds", 7200.into())),
+        ("UpdateTrail", "another bucket, never logged", update("idle", "S3BucketName", "elsewhere".into())),
+        ("UpdateTrail", "a bucket that is not empty, never logged", update("idle", "S3BucketName", "unknown".into())),
+        ("UpdateTrail", "out of a bucket that is not empty", update("parked", "S3BucketName", "elsewhere".into())),
+        ("UpdateTrail", "another bucket, stopped", update("stopped", "S3BucketName", "elsewhere".into())),
+    ]
+}
+
 /// Every operation, those that can weaken a trail both ways.
 fn cases() -> Vec<(&'static str, &'static str, Value)> {
     let name = json!({"Name": "main"});
@@ -140,7 +177,7 @@ fn cases() -> Vec<(&'static str, &'static str, Value)> {
         ("AddTags", "", tags.clone()),
         ("CreateTrail", "another", json!({"Name": "other", "S3BucketName": "logs2"})),
         ("CreateTrail", "in the bucket of another", json!({"Name": "other", "S3BucketName": "logs"})),
-        ("CreateTrail", "in a bucket that is not empty", json!({"Name": "other", "S3BucketName": "full"})),
+        ("CreateTrail", "in a bucket that is not empty", json!({"Name": "other", "S3BucketName": "unknown"})),
         ("DeleteTrail", "", name.clone()),
         ("DescribeTrails", "", json!({})),
         ("GetEventSelectors", "", json!({"TrailName": "main"})),
@@ -179,6 +216,7 @@ fn cases() -> Vec<(&'static str, &'static str, Value)> {
 #[tokio::test]
 async fn every_call_has_its_verdict() {
     let bench = Bench::with_trail().await;
+    with_idle_trails(&bench).await;
     let callers = [
         ("root over TLS", root()),
         ("root on this machine", Caller { transport: Transport::Loopback, ..root() }),
@@ -189,7 +227,7 @@ async fn every_call_has_its_verdict() {
     let offers = [("no code", None), ("no serial", Some("123456")), ("a code", Some("20899872 123456"))];
     let account = bench.store.account().as_str();
     let mut table = String::new();
-    for (operation, what, body) in cases() {
+    for (operation, what, body) in cases().into_iter().chain(cases_of_idle_trails()) {
         writeln!(table, "{operation} {what}").unwrap();
         let body = serde_json::from_str(&body.to_string().replace("ACCOUNT", account)).unwrap();
         for (who, caller) in &callers {
@@ -234,6 +272,67 @@ async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trai
     assert_eq!(looked(), ["full"]);
     let message = denied.refused().message;
     assert!(message.ends_with("full is not known to be empty, and a trail's bucket is closed to users"), "{message}");
+}
+
+/// Between its creation and its start a trail protects nothing; from its start on it does, for ever.
+#[tokio::test]
+async fn a_trail_needs_no_code_until_it_is_started() {
+    let bench = Bench::new().await;
+    bench.done("CreateTrail", json!({"Name": "main", "S3BucketName": "logs"})).await;
+    let narrower = json!({"TrailName": "main", "EventSelectors": [{"ReadWriteType": "WriteOnly"}]});
+    let narrowest = json!({"TrailName": "main", "EventSelectors": [{"ReadWriteType": "ReadOnly"}]});
+    bench.done("PutEventSelectors", narrower.clone()).await;
+    bench.done("StopLogging", json!({"Name": "main"})).await;
+    assert!(!bench.trail().has_logged(), "what was not started is not stopped");
+    bench.done("DeleteTrail", json!({"Name": "main"})).await;
+    bench.done("CreateTrail", json!({"Name": "main", "S3BucketName": "logs"})).await;
+    bench.done("PutEventSelectors", narrower).await;
+    bench.done("StartLogging", json!({"Name": "main"})).await;
+    let stopped = Trail { logging: Logging::Stopped { started: NOW, at: NOW }, ..bench.trail() };
+    for trail in [bench.trail(), stopped] {
+        bench.store.put_trail(Some(&bench.trail()), trail, NOW).await.expect("put");
+        assert_eq!(bench.exception("PutEventSelectors", narrowest.clone()).await, "AccessDeniedException");
+        assert_eq!(bench.exception("DeleteTrail", json!({"Name": "main"})).await, "AccessDeniedException");
+    }
+}
+
+/// What was judged while a trail had not started is not carried out once it has.
+#[tokio::test]
+async fn a_start_comes_between_a_judgement_and_its_change() {
+    let bench = Bench::new().await;
+    bench.done("CreateTrail", json!({"Name": "main", "S3BucketName": "logs"})).await;
+    let narrower = json!({"TrailName": "main", "EventSelectors": [{"ReadWriteType": "WriteOnly"}]});
+    let mut permits = Vec::new();
+    for (operation, body) in [("PutEventSelectors", narrower), ("DeleteTrail", json!({"Name": "main"}))] {
+        let judged = bench.api.judge(call(operation, &body).unwrap(), &root(), Offer::Absent, RULES, NOW).await;
+        let Verdict::Pass(permit) = judged else { panic!("{operation}: {judged:?}") };
+        permits.push(permit);
+    }
+    bench.done("StartLogging", json!({"Name": "main"})).await;
+    for permit in permits {
+        assert_eq!(bench.api.answer(permit, NOW).await.expect_err("late").exception, "ConflictException");
+    }
+    assert!(!bench.trail().selectors.are_custom());
+}
+
+/// A bucket that holds something is opened to users by a code alone, unless a trail that has logged keeps it closed.
+#[tokio::test]
+async fn a_trail_that_never_logged_leaves_a_bucket_that_holds_something_with_a_code_alone() {
+    let bench = Bench::with_trail().await;
+    with_idle_trails(&bench).await;
+    let delete = json!({"Name": "parked"});
+    let message = bench.ask("DeleteTrail", delete.clone()).await.expect_err("no code").message;
+    assert!(message.ends_with("full is not known to be empty, and without the trail it is open to users"), "{message}");
+    let beside = |name: &str, logging| {
+        let (name, bucket) = (TrailName::parse(name).unwrap(), BucketName::parse("full").unwrap());
+        Trail { logging, ..Trail::new(name, bucket, NOW) }
+    };
+    let second = beside("second", Logging::Never);
+    bench.store.put_trail(None, second.clone(), NOW).await.expect("put");
+    assert_eq!(bench.exception("DeleteTrail", delete.clone()).await, "AccessDeniedException", "both could go at once");
+    let logging = beside("second", Logging::Started { at: NOW });
+    bench.store.put_trail(Some(&second), logging, NOW).await.expect("put");
+    bench.done("DeleteTrail", delete).await;
 }
 
 #[tokio::test]
@@ -528,7 +627,8 @@ async fn the_keys_of_a_time_are_all_shown_at_once() {
 #[test]
 fn only_what_certainly_takes_nothing_is_harmless() {
     let name = TrailName::parse("main").unwrap();
-    let trail = Trail::new(name, BucketName::parse("logs").unwrap(), NOW);
+    let idle = Trail::new(name, BucketName::parse("logs").unwrap(), NOW);
+    let trail = Trail { logging: Logging::Started { at: NOW }, ..idle.clone() };
     assert_eq!(effect(&trail, &trail), Effect::Harmless);
     let wide =
         Selectors::parse_basic(&json!([{"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]));
@@ -536,4 +636,6 @@ fn only_what_certainly_takes_nothing_is_harmless() {
     assert_eq!((effect(&trail, &wide), effect(&wide, &trail)), (Effect::Harmless, Effect::Weakens));
     let unproved = Trail { validation: Validation::Disabled, ..trail.clone() };
     assert_eq!((effect(&unproved, &trail), effect(&trail, &unproved)), (Effect::Harmless, Effect::Weakens));
+    let narrower = Trail { validation: Validation::Disabled, global_events: false, ..idle.clone() };
+    assert_eq!(effect(&idle, &narrower), Effect::Harmless, "it never logged");
 }

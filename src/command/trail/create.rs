@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::{Client, named, text};
+use super::client::{Client, Truth, holds, named, text};
 use super::{selectors, trail_name};
 use crate::command::error::CommandError;
 use crate::command::mfa_value;
@@ -62,11 +62,13 @@ pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal)
              trail start {name}{flag}"
         ))
     };
+    let mut chosen = None;
     if !args.management_only {
         let body = json!({ "TrailName": name, "EventSelectors": selectors::everything() });
-        client.call("PutEventSelectors", &body).await.map_err(again)?;
+        chosen = Some(client.call("PutEventSelectors", &body).await.map_err(again)?);
     }
     client.call("StartLogging", &named(&args.name)).await.map_err(again)?;
+    hold_against(&made, chosen.as_ref(), &args.name, client).await?;
     let records =
         if args.management_only { "management events" } else { "management events and all of S3's data events" };
     if terminal.format() == Format::People {
@@ -99,6 +101,38 @@ pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal)
         },
     }
 }
+
+/// Holds the trail that was started against the one that was asked for: until its start it could be changed by root's key
+/// without a code.
+async fn hold_against(
+    made: &Value,
+    chosen: Option<&Value>,
+    name: &TrailName,
+    client: &Client<'_>,
+) -> Result<(), CommandError> {
+    let trail = client.trail(name).await?;
+    let selectors = match chosen {
+        Some(chosen) => client.call("GetEventSelectors", &json!({ "TrailName": name.as_str() })).await? == *chosen,
+        None => holds(&trail, "HasCustomEventSelectors") == Truth::No,
+    };
+    if selectors && DEFINITION.iter().all(|member| made.get(member) == trail.get(member)) {
+        return Ok(());
+    }
+    let flag = client.flag();
+    Err(CommandError::failed(format!("{name} records, but it was changed while it was made")).next(format!(
+        "See what it is now, and whose requests changed it: portcullis trail show {name}{flag} && portcullis events{flag}"
+    )))
+}
+
+/// What CreateTrail and GetTrail both tell of a trail.
+const DEFINITION: [&str; 6] = [
+    "DigestPeriodSeconds",
+    "IncludeGlobalServiceEvents",
+    "IsMultiRegionTrail",
+    "LogFileValidationEnabled",
+    "S3BucketName",
+    "S3KeyPrefix",
+];
 
 /// Whether the bucket is under MFA Delete now.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -17,14 +17,14 @@ pub struct DeleteArgs {
     /// The trail
     #[arg(value_parser = trail_name)]
     name: TrailName,
-    /// A code of root's device; asked for where it is left out
+    /// A code of root's device; asked for where one is needed and it is left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
 
 /// Deletes it.
 pub async fn run(args: DeleteArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
-    client.call_with_code("DeleteTrail", &named(&args.name), args.mfa, Send::AtOnce, terminal).await?;
+    client.call_with_code("DeleteTrail", &named(&args.name), args.mfa, Send::WhenWanted, terminal).await?;
     match terminal.format() {
         Format::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "deleted": true })),
         Format::People => terminal.print(&format!("{}: deleted; what it delivered stays.", args.name)),

@@ -75,13 +75,50 @@ async fn a_new_trail_records_everything_at_once_and_says_so() {
     let store = gate(&[]);
     let (outcome, kept) = typed(&store, "create|main|--bucket|logs|--no-mfa-delete", Format::People, &[]).await;
     assert_eq!(outcome, Ok(()));
-    assert_eq!(operations(&store), ["CreateTrail", "PutEventSelectors", "StartLogging"]);
+    assert_eq!(
+        operations(&store),
+        ["CreateTrail", "PutEventSelectors", "StartLogging", "GetTrail", "GetEventSelectors"]
+    );
     let seen = store.seen();
     assert!(seen[0].header("authorization").contains("/us-east-1/cloudtrail/aws4_request"));
     assert!(seen[0].header("authorization").contains("x-amz-target"));
     assert_eq!(serde_json::from_str::<Value>(&seen[1].body).unwrap()["EventSelectors"], selectors::everything());
     assert!(kept.text().contains("management events and all of S3's data events"), "{}", kept.text());
     assert!(kept.text().contains("portcullis mfa-delete enable logs"), "{}", kept.text());
+}
+
+/// Until its start a trail can be changed without a code, also by a thief of root's key.
+#[tokio::test]
+async fn a_trail_that_was_changed_while_it_was_made_is_told() {
+    let narrower = json!([{"ReadWriteType": "ReadOnly"}]);
+    for (line, changed, told) in [
+        ("create|main|--bucket|logs", json!({"EventSelectors": narrower}), true),
+        ("create|main|--bucket|logs", json!({"S3BucketName": "elsewhere"}), true),
+        ("create|main|--bucket|logs", json!({"LogFileValidationEnabled": false}), true),
+        ("create|main|--bucket|logs|--management-only", json!({"HasCustomEventSelectors": true}), true),
+        ("create|main|--bucket|logs|--management-only", json!({}), false),
+    ] {
+        let store = FakeStore::start({
+            let changed = changed.clone();
+            move |seen| {
+                let mut trail = json!({"Name": "main", "S3BucketName": "logs", "LogFileValidationEnabled": true});
+                let mut chosen = json!({"EventSelectors": selectors::everything()});
+                let name = operation(seen);
+                let answer = match name.as_str() {
+                    "GetEventSelectors" | "PutEventSelectors" => &mut chosen,
+                    _ => &mut trail,
+                };
+                if name.starts_with("Get") {
+                    answer.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+                }
+                let answer = if name == "GetTrail" { json!({"Trail": answer}) } else { answer.clone() };
+                (200, answer.to_string())
+            }
+        });
+        let (outcome, _) = typed(&store, &format!("{line}|--no-mfa-delete"), Format::People, &[]).await;
+        let expected = "main records, but it was changed while it was made";
+        assert_eq!(outcome.err().map(|error| error.message), told.then(|| expected.to_owned()), "{line} {changed}");
+    }
 }
 
 #[tokio::test]
@@ -106,10 +143,8 @@ async fn a_code_is_taken_for_a_bucket_that_is_not_empty_and_then_not_for_its_pro
     let line = format!("create|main|--bucket|logs|--mfa-delete|--mfa|{MFA}");
     let (outcome, _) = typed(&store, &line, Format::People, &["arn:aws:iam::123456789012:mfa/phone 654321"]).await;
     assert_eq!(outcome, Ok(()));
-    assert_eq!(
-        operations(&store),
-        ["CreateTrail", "CreateTrail*", "PutEventSelectors", "StartLogging", "PUT /logs?versioning*"]
-    );
+    let after = ["PutEventSelectors", "StartLogging", "GetTrail", "GetEventSelectors", "PUT /logs?versioning*"];
+    assert_eq!(operations(&store), [&["CreateTrail", "CreateTrail*"][..], &after].concat());
     let offers: Vec<_> = store.seen().iter().filter_map(|seen| seen.headers.get("x-amz-mfa").cloned()).collect();
     assert_ne!(offers[0], offers[1]);
 }
@@ -127,11 +162,15 @@ async fn what_the_gate_says_beside_that_it_wants_a_code_is_shown() {
 
 #[tokio::test]
 async fn what_weakens_a_trail_asks_for_a_code() {
-    for (line, operation) in [("stop|main", "StopLogging*"), ("delete|main", "DeleteTrail*")] {
-        let store = gate(&["StopLogging", "DeleteTrail"]);
-        let (outcome, _) = typed(&store, line, Format::People, &[MFA]).await;
-        assert_eq!((outcome, operations(&store)), (Ok(()), vec![operation.to_owned()]));
-    }
+    let store = gate(&["StopLogging"]);
+    let (outcome, _) = typed(&store, "stop|main", Format::People, &[MFA]).await;
+    assert_eq!((outcome, operations(&store)), (Ok(()), vec!["StopLogging*".to_owned()]));
+    let store = gate(&["DeleteTrail"]);
+    let (outcome, _) = typed(&store, "delete|main", Format::People, &[MFA]).await;
+    assert_eq!((outcome, operations(&store)), (Ok(()), vec!["DeleteTrail".to_owned(), "DeleteTrail*".to_owned()]));
+    let store = gate(&[]);
+    let (outcome, _) = typed(&store, "delete|main", Format::People, &[]).await;
+    assert_eq!((outcome, operations(&store)), (Ok(()), vec!["DeleteTrail".to_owned()]), "it never logged");
     let store = gate(&["UpdateTrail"]);
     let (outcome, _) = typed(&store, "update|main|--validation|off", Format::People, &[MFA]).await;
     assert_eq!(outcome, Ok(()));
