@@ -156,14 +156,9 @@ fn refuse_unsigned_headers(head: &Head, claim: &Claim<'_>, service: Service) -> 
 fn must_be_signed(name: &str, service: Service) -> bool {
     const CONTROL: [&str; 7] = ["x-amz-", "x-container-", "x-minio-", "x-object-", "x-rgw-", "x-rustfs-", "rgwx-"];
     let reads_its_type = match service {
-        Service::CloudTrail
-        | Service::Ec2
-        | Service::Iam
-        | Service::Kms
-        | Service::Logs
-        | Service::Organizations
-        | Service::Sns
-        | Service::Sts => true,
+        Service::CloudTrail | Service::Kms | Service::Logs | Service::Organizations => true,
+        // Their calls are forms whatever the type says, and curl leaves it unsigned.
+        Service::Ec2 | Service::Iam | Service::Sns | Service::Sts => false,
         // Presigned uploads come with a type that whoever signed the URL did not know.
         Service::S3 => false,
     };

@@ -124,6 +124,19 @@ async fn the_caller_is_told_who_they_are_as_their_records_name_them() {
 }
 
 #[tokio::test]
+async fn a_form_needs_no_type_and_json_needs_its_signed() {
+    let rig = Rig::start().await;
+    let bare = |ask: Ask| ask.unsigned_header("content-type", "application/x-www-form-urlencoded");
+    let form = Ask::new("POST /").body("Action=GetCallerIdentity&Version=2011-06-15").for_service("sts");
+    assert_eq!(rig.send(&form).await.status, 200);
+    assert_eq!(rig.send(&bare(form)).await.status, 200, "as curl sends it");
+    let target = "AWSOrganizationsV20161128.DescribeOrganization";
+    let json = Ask::new("POST /").header("x-amz-target", target).body("{}").for_service("organizations");
+    assert_eq!(rig.send(&json).await.exception(), "AWSOrganizationsNotInUseException");
+    assert_eq!(rig.send(&bare(json)).await.exception(), "InvalidSignatureException");
+}
+
+#[tokio::test]
 async fn the_region_is_described_and_no_organization_is() {
     let rig = Rig::start().await;
     let regions = form("ec2", "Action=DescribeRegions&Version=2016-11-15&RegionName.1=us-east-1");
