@@ -44,9 +44,9 @@ struct Expectation {
     booted: i64,
     /// How many milliseconds after the boot that was last adjusted.
     adjusted: i64,
-    /// Whether the wall clock was another one when it was last looked at.
-    disagrees: bool,
-    /// The moment up to which codes may have been seen, since a disagreement began or was settled.
+    /// Whether the wall clock was right within a time step of a code when it was last looked at.
+    was_right: bool,
+    /// The moment up to which codes may have been seen, since the clock ceased to be right or was accepted.
     codes_seen_until: Option<Timestamp>,
 }
 
@@ -80,8 +80,8 @@ impl ClockDisagreement {
 /// One time step of a code: a code that was current then may be taken that much longer.
 const FARTHEST_BACK: Duration = Duration::from_secs(30);
 
-/// As long as a virtual machine may stand still, whose boot clock then stands too.
-const FARTHEST_AHEAD: Duration = Duration::from_secs(120);
+/// A clock that is ahead makes no old code current; but a machine that stood still, whose boot clock stood too, is behind.
+const FARTHEST_AHEAD: Duration = Duration::from_secs(60 * 60);
 
 /// The most that a clock drifts, 500 in a million: what is corrected in smaller steps than that is followed.
 const DRIFT: i64 = 2000;
@@ -102,7 +102,7 @@ impl WatchedClock {
     fn of(source: Source, boot_id: Option<String>) -> Self {
         let (wall, since_boot) = source.read();
         let expectation =
-            Expectation { booted: wall - since_boot, adjusted: since_boot, disagrees: false, codes_seen_until: None };
+            Expectation { booted: wall - since_boot, adjusted: since_boot, was_right: true, codes_seen_until: None };
         Self { source, boot_id, expectation: Mutex::new(expectation) }
     }
 
@@ -116,6 +116,12 @@ impl WatchedClock {
         let mut expectation = self.expectation();
         let (wall, since_boot) = self.source.read();
         expectation.check(wall, since_boot)
+    }
+
+    /// What the wall clock should say, by the time since the boot.
+    pub fn expected(&self) -> Timestamp {
+        let expectation = self.expectation();
+        Timestamp::from_millis(expectation.booted + self.source.read().1)
     }
 
     /// Goes on from what an earlier start kept: when the machine booted, if it is the same boot, and the latest time
@@ -141,7 +147,7 @@ impl WatchedClock {
         *expectation = Expectation {
             booted: wall - since_boot,
             adjusted: since_boot,
-            disagrees: false,
+            was_right: true,
             // Codes between the two times were not seen, unless the clock that is accepted is the wrong one.
             codes_seen_until: Some(disagreement.wall.min(disagreement.expected)),
         };
@@ -176,16 +182,16 @@ impl Expectation {
     fn check(&mut self, wall: i64, since_boot: i64) -> Result<Timestamp, ClockDisagreement> {
         let expected = self.booted + since_boot;
         let ahead = wall - expected;
-        if ahead < -millis(FARTHEST_BACK) || ahead > millis(FARTHEST_AHEAD) {
+        let is_right = ahead.abs() <= millis(FARTHEST_BACK);
+        if self.was_right && !is_right {
             let earlier = Timestamp::from_millis(wall.min(expected));
-            if !self.disagrees {
-                self.codes_seen_until = self.codes_seen_until.max(Some(earlier));
-            }
-            self.disagrees = true;
+            self.codes_seen_until = self.codes_seen_until.max(Some(earlier));
+        }
+        self.was_right = is_right;
+        if ahead < -millis(FARTHEST_BACK) || ahead > millis(FARTHEST_AHEAD) {
             let (wall, expected) = (Timestamp::from_millis(wall), Timestamp::from_millis(expected));
             return Err(ClockDisagreement { wall, expected });
         }
-        self.disagrees = false;
         let drift = (since_boot - self.adjusted) / DRIFT;
         if drift > 0 {
             self.booted += ahead.clamp(-drift, drift);

@@ -13,7 +13,7 @@ pub enum ClockCommand {
     /// Say whether the gate believes its clock
     Show,
     /// Believe the clock as it is now, after it was set right
-    #[command(after_help = "The gate believes no clock that was set by more than half a minute back or two minutes \
+    #[command(after_help = "The gate believes no clock that was set by more than half a minute back or an hour \
                             ahead: it takes no code and deletes nothing old until the clock is right again. Compare the \
                             clock with another one first. The trail records which time was accepted.")]
     Accept,

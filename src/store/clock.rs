@@ -9,7 +9,7 @@ use super::records::Record;
 use super::write::Edit;
 use super::writer::Writer;
 use super::{Inner, Store};
-use crate::clock::{BootTime, ClockDisagreement, Timestamp};
+use crate::clock::{BootTime, ClockDisagreement, Timestamp, WatchedClock};
 use crate::mfa::Device;
 
 /// Where the latest time is kept that was seen.
@@ -113,7 +113,7 @@ impl Inner {
 
     /// The time by which something is waited for: a clock that is set makes no wait shorter.
     pub(super) fn steady(&self, now: Timestamp) -> Timestamp {
-        self.clock.watch().map_or(now, |clock| clock.check().unwrap_or_else(|disagreement| disagreement.expected))
+        self.clock.watch().map_or(now, WatchedClock::expected)
     }
 
     /// Spends the codes that may have been seen before the clock was set, on every device.
