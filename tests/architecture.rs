@@ -39,6 +39,8 @@ const PURE: &[&str] = &[
     "names.rs",
     "operation",
     "secret.rs",
+    "store/code_queue/order.rs",
+    "store/code_queue/tries.rs",
     "trail",
     "wire/head.rs",
     "wire/query.rs",

@@ -11,11 +11,12 @@ mod principals;
 mod refused;
 mod xml;
 
+use crate::authenticate::Principal;
 use crate::clock::Timestamp;
 use crate::mfa::{Offer, Proof};
 use crate::names::RequestId;
 use crate::secret::Secret;
-use crate::store::{SpendError, Store};
+use crate::store::{CodeSource, SpendError, Store};
 use action::{Action, Parameters};
 use refused::Refused;
 use xml::Element;
@@ -138,7 +139,7 @@ impl Call<'_> {
             return Ok(None);
         }
         let Offer::Codes(codes) = &self.offer else { return Err(Refused::mfa_required()) };
-        let spent = self.store.spend(codes, &crate::authenticate::Principal::Root, self.now).await;
+        let spent = self.store.spend(codes, &Principal::Root, CodeSource::AdminSocket, self.now).await;
         self.facts.judged(&codes.serial, &spent);
         match spent {
             Ok(proof) => Ok(Some(proof)),

@@ -487,7 +487,7 @@ impl From<Fault> for MfaResult {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::ClockDisagrees => Self::ClockDisagrees,
-            Fault::MoreCodesNeeded | Fault::TooManyAtOnce => Self::LockedOut,
+            Fault::MoreCodesNeeded | Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::LockedOut,
             Fault::NotDigits | Fault::WrongCode => Self::BadCode,
             Fault::Replayed => Self::Replayed,
             Fault::UnknownDevice => Self::UnknownDevice,

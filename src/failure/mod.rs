@@ -78,6 +78,8 @@ pub struct S3Error {
     pub message: Cow<'static, str>,
     /// Further elements, in order.
     pub details: Vec<(&'static str, String)>,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u32>,
 }
 
 impl S3Error {
@@ -87,12 +89,17 @@ impl S3Error {
             code: Cow::Borrowed(code),
             message: message.into(),
             details: Vec::new(),
+            retry_after: None,
         }
     }
 
     fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.details.push((name, value.into()));
         self
+    }
+
+    fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// The message without what must not be kept: AWS's `NotDeviceOwnerError` repeats the code.
@@ -189,6 +196,7 @@ impl Failure {
                 code: Cow::Owned(refusal.code.clone()),
                 message: Cow::Owned(refusal.message.clone()),
                 details: refusal.details.clone(),
+                retry_after: None,
             },
             Self::Unrecorded => S3Error::new(
                 503,
@@ -369,6 +377,14 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
         ),
         Refusal::MalformedOffer(header) => of_malformed_offer(header),
         Refusal::MfaRequired => access_denied(MFA_REQUIRED),
+        Refusal::NetworkThrottled { seconds } => S3Error::new(
+            503,
+            "SlowDown",
+            format!(
+                "Please reduce your request rate. Your network offered too many codes for this device. Try again in {seconds} seconds, or offer three consecutive codes, separated by spaces."
+            ),
+        )
+        .retry_after(*seconds),
         Refusal::NoSuchBucket => S3Error::new(404, "NoSuchBucket", "The specified bucket does not exist"),
         Refusal::NotBucketOwner => access_denied("This operation may only be performed by the bucket owner"),
         Refusal::NotDeviceOwner { serial, code } => of_foreign_device(serial, code),
@@ -387,7 +403,12 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
             S3Error::new(400, "TokenCodeInvalidError", "The serial number and/or token code you provided is not valid.")
         }
         Refusal::ClockDisagrees => S3Error::new(503, "ServiceUnavailable", ClockDisagreement::FOR_CLIENTS),
-        Refusal::TooManyCodesAtOnce => slow_down(),
+        Refusal::TooManyCodesAtOnce => S3Error::new(
+            503,
+            "SlowDown",
+            "Please reduce your request rate. Too many codes of this device wait to be verified. Try again in a second, or offer three consecutive codes, separated by spaces.",
+        )
+        .retry_after(1),
         Refusal::Unsettled(until) => S3Error::new(
             409,
             "OperationAborted",

@@ -19,11 +19,14 @@ const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 fn every_failure_has_its_answer() {
     let mut table = String::new();
     for failure in failures() {
-        let S3Error { status, code, message, details } = failure.s3_error();
+        let S3Error { status, code, message, details, retry_after } = failure.s3_error();
         let asked_by = if failure.is_anonymous() { " (anonymous)" } else { "" };
         writeln!(table, "{}{asked_by}\n    {} {code}: {message}", name(&failure), status.as_u16()).expect("written");
         for (name, value) in details {
             writeln!(table, "    {name}: {value}").expect("written");
+        }
+        if let Some(seconds) = retry_after {
+            writeln!(table, "    (Retry-After: {seconds})").expect("written");
         }
     }
     insta::assert_snapshot!(table);
@@ -176,6 +179,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::LifecyclePresent,
         Refusal::MalformedOffer(Code::new("20899872:123456")),
         Refusal::MfaRequired,
+        Refusal::NetworkThrottled { seconds: 120 },
         Refusal::NoSuchBucket,
         Refusal::NotBucketOwner,
         Refusal::NotDeviceOwner { serial, code: Code::new("123456") },

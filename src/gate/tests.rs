@@ -338,6 +338,7 @@ fn a_failed_offer_becomes_the_refusal_of_its_fault() {
         (Fault::WrongCode, "TokenCodeInvalid(WrongCode)"),
         (Fault::Replayed, "TokenCodeInvalid(Replayed)"),
         (Fault::TooManyAtOnce, "TooManyCodesAtOnce"),
+        (Fault::NetworkThrottled { seconds: 120 }, "NetworkThrottled { seconds: 120 }"),
     ] {
         let verdict = assess(
             request(Hazard::DestroysVersion, Document::None),

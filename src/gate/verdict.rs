@@ -71,6 +71,8 @@ pub enum Refusal {
     MalformedOffer(Code),
     /// A code is needed and none, or none that counts, was offered.
     MfaRequired,
+    /// The caller's network offered too many codes for the device.
+    NetworkThrottled { seconds: u32 },
     /// There is no bucket to protect.
     NoSuchBucket,
     /// Only root may.
@@ -146,6 +148,7 @@ impl Refusal {
                 Self::NotDeviceOwner { serial: offer.serial, code }
             }
             Fault::ClockDisagrees => Self::ClockDisagrees,
+            Fault::NetworkThrottled { seconds } => Self::NetworkThrottled { seconds },
             Fault::TooManyAtOnce => Self::TooManyCodesAtOnce,
             Fault::MoreCodesNeeded | Fault::NotDigits | Fault::Replayed | Fault::WrongCode => {
                 Self::TokenCodeInvalid(fault)

@@ -11,6 +11,9 @@ pub enum Fault {
     /// After failures a device wants two, and then three, codes of consecutive time steps.
     #[error("the device wants more consecutive codes")]
     MoreCodesNeeded,
+    /// The caller's network offered too many codes for this device.
+    #[error("the network offered too many codes, and may offer another in {seconds} s")]
+    NetworkThrottled { seconds: u32 },
     /// A token that cannot be a code; not counted as a failure.
     #[error("the code is not all digits")]
     NotDigits,

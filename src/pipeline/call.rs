@@ -24,7 +24,7 @@ use crate::gate::{Caller, MfaDelete};
 use crate::mfa::Offer;
 use crate::names::RequestId;
 use crate::operation::Access;
-use crate::store::SpendError;
+use crate::store::{CodeSource, SpendError};
 use crate::wire::{Body, BodyFault, Head, Method};
 
 /// What of an unknown target is recorded.
@@ -34,6 +34,7 @@ const LONGEST_TARGET: usize = 256;
 struct Asked {
     call: Call,
     caller: Caller,
+    source: CodeSource,
     offer: Offer,
     now: Timestamp,
 }
@@ -110,7 +111,8 @@ impl Gate {
         let call = call.asked_by(&signed.key_id, head.peer.address.ip());
         name(draft, Some(call.operation()), &call.recorded());
         let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
-        Ok(Asked { call, caller, offer: Offer::parse(head.headers.value("x-amz-mfa")), now })
+        let source = CodeSource::of_address(head.peer.address.ip());
+        Ok(Asked { call, caller, source, offer: Offer::parse(head.headers.value("x-amz-mfa")), now })
     }
 
     /// Reads the body of somebody who may be anybody: few at a time, in rooms of their own, and not for long.
@@ -156,7 +158,7 @@ impl Gate {
     }
 
     async fn call_story(&self, asked: Asked, draft: &mut Draft) -> Result<Value, Refused> {
-        let Asked { call, caller, offer, now } = asked;
+        let Asked { call, caller, source, offer, now } = asked;
         let access = call.operation().access();
         let offered = Offered::of(&offer);
         let (judged, factor) = match self.trails.judge(call, &caller, offer, self.rules, now).await {
@@ -165,7 +167,7 @@ impl Gate {
                 let factor = of_denied(&denied);
                 (Err(denied), factor)
             }
-            Verdict::Verify(challenge) => self.second_factor_of(challenge, &caller, now).await?,
+            Verdict::Verify(challenge) => self.second_factor_of(challenge, &caller, source, now).await?,
         };
         if access == Access::Write || offered.presented {
             let (required, result) = factor;
@@ -187,9 +189,10 @@ impl Gate {
         &self,
         challenge: Challenge,
         caller: &Caller,
+        source: CodeSource,
         now: Timestamp,
     ) -> Result<(Result<Permit, Denied>, Factor), Refused> {
-        match self.store.spend(challenge.offer(), &caller.principal, now).await {
+        match self.store.spend(challenge.offer(), &caller.principal, source, now).await {
             Ok(proof) => Ok((Ok(challenge.meet(proof)), (true, Some(MfaResult::Accepted)))),
             Err(SpendError::Fault(fault)) => Ok((Err(challenge.fail(fault)), (true, Some(of_fault(fault))))),
             Err(SpendError::Store(error)) => {
@@ -224,7 +227,8 @@ impl Gate {
             ..Outcome::default()
         };
         match (self.record(draft, &outcome, access, ending.duty).await, answer) {
-            (Ok(()), _) => ending.json(status, document),
+            (Ok(()), Ok(_)) => ending.json(status, document),
+            (Ok(()), Err(refused)) => ending.json_error(&refused),
             // It was done, and its intent is on disk: the next start records that nobody knows the outcome.
             (Err(_), Ok(_)) => ending.json_error(&Refused::done_unrecorded()),
             (Err(_), Err(refused)) => {
@@ -260,7 +264,11 @@ impl Ending {
 
     fn json_error(self, refused: &Refused) -> Response<Reply> {
         let document = document(refused);
-        self.json(refused.status, document)
+        let mut response = self.json(refused.status, document);
+        if let Some(seconds) = refused.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 
     fn json(self, status: u16, document: String) -> Response<Reply> {

@@ -177,6 +177,9 @@ impl Ending {
 
     fn error(self, error: &S3Error, mut headers: HeaderMap) -> Response<Reply> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+        if let Some(seconds) = error.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         let document = match self.reading {
             Reading::Body => Bytes::from(self.document(error)),
             Reading::HeadAlone => Bytes::new(),

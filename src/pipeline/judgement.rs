@@ -9,7 +9,7 @@ use crate::gate::{self, BucketState, Caller, Foresight, Permit, Refusal, Verdict
 use crate::mfa::{Codes, Fault, Offer, Proof};
 use crate::names::DeviceSerial;
 use crate::operation::Request;
-use crate::store::SpendError;
+use crate::store::{CodeSource, SpendError};
 
 /// What the gate made of a request.
 pub(super) enum Judged {
@@ -33,6 +33,7 @@ impl Gate {
         &self,
         request: Box<Request>,
         caller: &Caller,
+        source: CodeSource,
         offer: Offer,
         draft: &mut Draft,
         now: Timestamp,
@@ -43,7 +44,7 @@ impl Gate {
         // bucket meanwhile, so both come before the lease, and what is judged then is judged by it once more.
         let (spent, held) = match (gate::foresee(&request, caller, remembered, &offer, self.rules), &offer) {
             (Foresight::Refusal, _) => (None, Held::without_lease(remembered)),
-            (Foresight::Code, Offer::Codes(codes)) => match Box::pin(self.spend(codes, caller, now)).await? {
+            (Foresight::Code, Offer::Codes(codes)) => match Box::pin(self.spend(codes, caller, source, now)).await? {
                 Ok(proof) => {
                     (Some(Ok(proof)), self.protection.hold(&request, remembered, &caller.principal, now).await?)
                 }
@@ -59,7 +60,7 @@ impl Gate {
             Verdict::Verify(challenge) => {
                 let spent = match spent {
                     Some(spent) => spent,
-                    None => Box::pin(self.spend(challenge.offer(), caller, now)).await?,
+                    None => Box::pin(self.spend(challenge.offer(), caller, source, now)).await?,
                 };
                 match spent {
                     Ok(proof) => Judged::Proved(challenge.meet(proof)),
@@ -76,13 +77,19 @@ impl Gate {
     }
 
     /// Takes a code; it is spent, durably, before anything else happens.
-    async fn spend(&self, codes: &Codes, caller: &Caller, now: Timestamp) -> Result<Result<Proof, Fault>, Failure> {
+    async fn spend(
+        &self,
+        codes: &Codes,
+        caller: &Caller,
+        source: CodeSource,
+        now: Timestamp,
+    ) -> Result<Result<Proof, Fault>, Failure> {
         // A journal that waits for space still takes changes of the state. But whatever `audit.on_failure` lets pass
         // unrecorded, what needs a code is not among it.
         if !self.journal.is_open() {
             return Err(Failure::Unrecorded);
         }
-        match self.store.spend(codes, &caller.principal, now).await {
+        match self.store.spend(codes, &caller.principal, source, now).await {
             Ok(proof) => Ok(Ok(proof)),
             Err(SpendError::Fault(fault)) => Ok(Err(fault)),
             Err(SpendError::Store(error)) => {
@@ -145,7 +152,7 @@ pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
         Refusal::NotBucketOwner => (true, Some(MfaResult::NotRoot)),
         Refusal::NotDeviceOwner { .. } => (true, Some(MfaResult::UnknownDevice)),
         Refusal::TokenCodeInvalid(fault) => (true, Some(of_fault(*fault))),
-        Refusal::TooManyCodesAtOnce => (true, Some(MfaResult::LockedOut)),
+        Refusal::NetworkThrottled { .. } | Refusal::TooManyCodesAtOnce => (true, Some(MfaResult::LockedOut)),
         Refusal::UploadMayReplaceVersion => (true, Some(MfaResult::Missing)),
     }
 }
@@ -155,7 +162,7 @@ pub(super) fn of_fault(fault: Fault) -> MfaResult {
         Fault::ClockDisagrees => MfaResult::ClockDisagrees,
         Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
         Fault::Replayed => MfaResult::Replayed,
-        Fault::TooManyAtOnce => MfaResult::LockedOut,
+        Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => MfaResult::LockedOut,
         Fault::UnknownDevice => MfaResult::UnknownDevice,
     }
 }
@@ -173,6 +180,7 @@ mod tests {
         let faults = [
             Fault::ClockDisagrees,
             Fault::MoreCodesNeeded,
+            Fault::NetworkThrottled { seconds: 120 },
             Fault::NotDigits,
             Fault::Replayed,
             Fault::TooManyAtOnce,
@@ -187,6 +195,7 @@ mod tests {
             Refusal::LifecyclePresent,
             Refusal::MalformedOffer(Code::new("123456")),
             Refusal::MfaRequired,
+            Refusal::NetworkThrottled { seconds: 120 },
             Refusal::NoSuchBucket,
             Refusal::NotBucketOwner,
             Refusal::NotDeviceOwner { serial, code: Code::new("123456") },

@@ -34,7 +34,7 @@ use crate::forward::{self, Answer, AnswerBegun, Upstream};
 use crate::gate::{Caller, Permit, Rules};
 use crate::mfa::Offer;
 use crate::operation::{self, Access, Action, Expects, Handling, LocalAnswer, Routed, Routing, Unclear};
-use crate::store::Store;
+use crate::store::{CodeSource, Store};
 use crate::wire::{
     Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
 };
@@ -305,7 +305,8 @@ impl Gate {
         ending::describe(draft, &request);
         self.expect_owner(&request)?;
         let offer = Offer::parse(head.headers.value("x-amz-mfa"));
-        let (permit, mut held, spent) = self.judge(request, &caller, offer, draft, now).await?;
+        let source = CodeSource::of_address(head.peer.address.ip());
+        let (permit, mut held, spent) = self.judge(request, &caller, source, offer, draft, now).await?;
         let digest = match signed.payload {
             Payload::Digest(digest) => Some(digest),
             Payload::Chunked(_) | Payload::Unsigned => None,

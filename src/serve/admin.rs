@@ -212,7 +212,7 @@ fn of_fault(fault: Fault) -> MfaResult {
         Fault::ClockDisagrees => MfaResult::ClockDisagrees,
         Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
         Fault::Replayed => MfaResult::Replayed,
-        Fault::TooManyAtOnce => MfaResult::LockedOut,
+        Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => MfaResult::LockedOut,
         Fault::UnknownDevice => MfaResult::UnknownDevice,
     }
 }

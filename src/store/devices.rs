@@ -2,8 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use super::code_queue::{CodeQueue, CodeSource, Lane, QueuePlace};
 use super::error::{SpendError, StoreError};
 use super::records::{Record, RecordKey};
 use super::seal::SealError;
@@ -37,9 +36,6 @@ pub struct NewDevice {
 /// As many as AWS lets root have, those included that were never enabled.
 const MOST_DEVICES: usize = 8;
 
-/// One is judged and eight wait; a longer queue would let a thief of root's key crowd out the owner.
-const QUEUE: usize = 1 + 8;
-
 impl Store {
     /// The devices, by serial.
     pub fn devices(&self) -> Vec<ListedDevice> {
@@ -62,19 +58,23 @@ impl Store {
     }
 
     /// Judges a code and spends it; the proof is made after the spent step has reached disk and journal.
-    pub async fn spend(&self, codes: &Codes, principal: &Principal, now: Timestamp) -> Result<Proof, SpendError> {
+    ///
+    /// Those of one device are judged one at a time, in fair order by where they came from.
+    pub async fn spend(
+        &self,
+        codes: &Codes,
+        principal: &Principal,
+        source: CodeSource,
+        now: Timestamp,
+    ) -> Result<Proof, SpendError> {
         match principal {
             Principal::Root => {}
             // Only root's devices are kept, and nobody else's request may move their counters.
             Principal::User(_) => return Err(Fault::UnknownDevice.into()),
         }
-        let (inner, codes) = (Arc::clone(&self.0), codes.clone());
-        let place = inner.queue_up(&codes.serial)?;
-        self.finish(async move {
-            let _place = place;
-            inner.judge(&codes.serial, now, |device, now| device.judge(&codes.codes, now)).await
-        })
-        .await
+        let offered = codes.clone();
+        let judge = move |device: &Device, now| device.judge(&offered.codes, now);
+        self.judge_in_turn(&codes.serial, codes.codes.len(), source, now, judge).await
     }
 
     /// Finds a drifted clock by two consecutive codes; they are spent by it.
@@ -83,16 +83,34 @@ impl Store {
         serial: &DeviceSerial,
         first: &Code,
         second: &Code,
+        source: CodeSource,
         now: Timestamp,
     ) -> Result<Proof, SpendError> {
-        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
         let (first, second) = (first.clone(), second.clone());
-        let place = inner.queue_up(&serial)?;
-        self.finish(async move {
-            let _place = place;
-            inner.judge(&serial, now, |device, now| device.resync(&first, &second, now)).await
-        })
-        .await
+        self.judge_in_turn(serial, 2, source, now, move |device, now| device.resync(&first, &second, now)).await
+    }
+
+    /// Judges an offer of so many codes, once it is its turn.
+    async fn judge_in_turn(
+        &self,
+        serial: &DeviceSerial,
+        codes: usize,
+        source: CodeSource,
+        now: Timestamp,
+        judge: impl Fn(&Device, Timestamp) -> Judgement + Send + 'static,
+    ) -> Result<Proof, SpendError> {
+        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        // Only devices that exist have a queue, so that serials made up by a client fill nothing.
+        let device = inner.known_device(&serial).map_err(|_| Fault::UnknownDevice)?;
+        let judgement = judge(&device, now);
+        if let Some(fault) = free_fault(&device, &judgement) {
+            return self.finish(async move { inner.refuse(fault, now).await }).await;
+        }
+        let steady = inner.steady(now);
+        let mut place = inner.queue_of(&serial).enter(Lane::of(source, codes, &judgement), steady)?;
+        // Before its turn nothing has happened, so that an offer whose client left leaves the queue.
+        place.turn(steady).await?;
+        self.finish(async move { inner.judge(&serial, &place, now, judge).await }).await
     }
 
     /// Makes a device that is still to be enabled.
@@ -157,6 +175,7 @@ impl Store {
                 DeviceStatus::Active { .. } => return Err(StoreError::DeviceActive),
                 DeviceStatus::Pending => {}
             }
+            inner.forget_queue(&serial);
             writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Device(serial))], now).await
         })
         .await
@@ -168,16 +187,17 @@ impl Inner {
     async fn judge(
         &self,
         serial: &DeviceSerial,
+        place: &QueuePlace,
         now: Timestamp,
         judge: impl FnOnce(&Device, Timestamp) -> Judgement + Send,
     ) -> Result<Proof, SpendError> {
         let mut writer = self.writer.lock().await;
-        let now = match self.check_clock(&mut writer, now).await {
-            Err(StoreError::ClockDisagrees(_)) => return Err(Fault::ClockDisagrees.into()),
-            checked => checked?,
-        };
+        let now = self.time_for_codes(&mut writer, now).await?;
         let device = self.known_device(serial).map_err(|_| Fault::UnknownDevice)?;
         let judgement = judge(&device, now);
+        if judgement.verdict.is_err() && free_fault(&device, &judgement).is_none() {
+            place.charge(self.steady(now));
+        }
         self.keep(&mut writer, device, &judgement, now).await?;
         // INVARIANT (proof): the step that is settled here was made durable on the line above.
         judgement.verdict.map(|spending| spending.settled()).map_err(SpendError::Fault)
@@ -237,13 +257,34 @@ impl Inner {
         self.memory.read().devices.get(serial).cloned().ok_or(StoreError::NoSuchEntity)
     }
 
-    fn queue_up(&self, serial: &DeviceSerial) -> Result<OwnedSemaphorePermit, Fault> {
-        // Only devices that exist have a queue, so that serials made up by a client fill nothing.
-        self.known_device(serial).map_err(|_| Fault::UnknownDevice)?;
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queues.entry(serial.clone()).or_insert_with(|| Arc::new(Semaphore::new(QUEUE)));
-        Arc::clone(queue).try_acquire_owned().map_err(|_| Fault::TooManyAtOnce)
+    /// Tells a fault that needs no turn; a wrong clock is told first, as it is to those that have one.
+    async fn refuse(&self, fault: Fault, now: Timestamp) -> Result<Proof, SpendError> {
+        self.time_for_codes(&mut *self.writer.lock().await, now).await?;
+        Err(fault.into())
     }
+
+    async fn time_for_codes(&self, writer: &mut Writer, now: Timestamp) -> Result<Timestamp, SpendError> {
+        match self.check_clock(writer, now).await {
+            Err(StoreError::ClockDisagrees(_)) => Err(Fault::ClockDisagrees.into()),
+            checked => Ok(checked?),
+        }
+    }
+
+    fn queue_of(&self, serial: &DeviceSerial) -> CodeQueue {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.entry(serial.clone()).or_default().clone()
+    }
+
+    fn forget_queue(&self, serial: &DeviceSerial) {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(serial);
+    }
+}
+
+/// The fault of an offer that leaves the device as it is. It needs no turn: there is nothing to write, and what is asked
+/// for at no cost must not fill the queue.
+fn free_fault(device: &Device, judgement: &Judgement) -> Option<Fault> {
+    let fault = judgement.verdict.as_ref().err()?;
+    (judgement.counters == device.counters).then_some(*fault)
 }
 
 fn listed(device: &Device) -> ListedDevice {

@@ -4,6 +4,7 @@
 //! and in the journal before it is acknowledged; what cannot be read is an error, never "not protected".
 
 mod clock;
+mod code_queue;
 mod devices;
 mod engine;
 mod error;
@@ -33,12 +34,11 @@ use std::fs::File;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Semaphore;
-
 use crate::authenticate::Keyring;
 use crate::clock::{Clock, Timestamp};
 use crate::gate::{MfaDelete, Name, StateChange};
 use crate::names::{AccountId, BucketName, DeviceSerial};
+use code_queue::CodeQueue;
 use records::Record;
 use seal::Sealer;
 use state::Memory;
@@ -46,6 +46,7 @@ use unsettled::Unanswered;
 use write::Edit;
 use writer::Writer;
 
+pub use code_queue::CodeSource;
 pub use devices::{ListedDevice, NewDevice};
 pub use engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch, WatchLost};
 pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
@@ -70,8 +71,8 @@ struct Inner {
     clock: Clock,
     /// Held while something is decided by the state and written, so that no decision is outdated.
     writer: tokio::sync::Mutex<Writer>,
-    /// How many wait to have a code of a device judged.
-    queues: Mutex<HashMap<DeviceSerial, Arc<Semaphore>>>,
+    /// Where the codes of each device wait to be judged.
+    queues: Mutex<HashMap<DeviceSerial, CodeQueue>>,
     leases: Leases,
     unanswered: Unanswered,
     /// Opens what the journal says of the state.

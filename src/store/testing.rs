@@ -1,15 +1,19 @@
 //! A store without a disk, and a journal that can be told to fail; for tests of this and of later stages.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::Promise;
 use super::memory_engine::MemoryEngine;
-use super::{JournalUnavailable, NewDevice, Sealer, StateJournal, Store};
+use super::{CodeSource, JournalUnavailable, NewDevice, Sealer, StateJournal, Store};
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::{Code, Codes};
 use crate::names::DeviceSerial;
+
+/// Where codes come from in tests.
+pub const HERE: CodeSource = CodeSource::Network(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
 /// A journal in memory.
 #[derive(Default)]

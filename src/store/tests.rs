@@ -2,12 +2,13 @@
 
 mod clock;
 mod lost;
+mod turns;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::testing::{MemoryJournal, code, codes, enrolled, in_memory};
+use super::testing::{HERE, MemoryJournal, code, codes, enrolled, in_memory};
 use super::*;
 use crate::authenticate::{KeyStatus, Principal};
 use crate::gate::{LateEffect, Use};
@@ -118,10 +119,10 @@ async fn a_spent_code_stays_spent_over_a_restart() {
     let (dir, journal, device) = used().await;
     let store = opened(dir.path(), &journal, at(30)).await;
     let offer = codes(&device, 1, at(30));
-    store.spend(&offer, &Principal::Root, at(30)).await.expect("a right code");
+    store.spend(&offer, &Principal::Root, HERE, at(30)).await.expect("a right code");
     drop(store);
     let store = opened(dir.path(), &journal, at(30)).await;
-    let again = store.spend(&offer, &Principal::Root, at(30)).await;
+    let again = store.spend(&offer, &Principal::Root, HERE, at(30)).await;
     assert_eq!(again.err(), Some(SpendError::Fault(Fault::Replayed)));
 }
 
@@ -131,7 +132,7 @@ async fn failures_are_counted_over_a_restart() {
     let store = opened(dir.path(), &journal, at(30)).await;
     let wrong = codes(&device, 1, at(3000));
     for _ in 0..2 {
-        let refused = store.spend(&wrong, &Principal::Root, at(30)).await;
+        let refused = store.spend(&wrong, &Principal::Root, HERE, at(30)).await;
         assert_eq!(refused.err(), Some(SpendError::Fault(Fault::WrongCode)));
     }
     drop(store);
@@ -144,8 +145,10 @@ async fn of_two_requests_with_one_code_one_is_accepted() {
     let (store, _, _) = in_memory(at(0)).await;
     let device = enrolled(&store, "phone", at(0)).await;
     let offer = codes(&device, 1, at(30));
-    let (first, second) =
-        tokio::join!(store.spend(&offer, &Principal::Root, at(30)), store.spend(&offer, &Principal::Root, at(30)));
+    let (first, second) = tokio::join!(
+        store.spend(&offer, &Principal::Root, HERE, at(30)),
+        store.spend(&offer, &Principal::Root, HERE, at(30))
+    );
     let accepted = [&first, &second].iter().filter(|spent| spent.is_ok()).count();
     assert_eq!(accepted, 1, "{first:?} {second:?}");
 }
@@ -156,33 +159,12 @@ async fn only_roots_offers_are_looked_at() {
     let device = enrolled(&store, "phone", at(0)).await;
     let written = journal.records().len();
     let alice = Principal::User(user("alice"));
-    let refused = store.spend(&codes(&device, 1, at(30)), &alice, at(30)).await;
+    let refused = store.spend(&codes(&device, 1, at(30)), &alice, HERE, at(30)).await;
     assert_eq!(refused.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
     assert_eq!(journal.records().len(), written);
     let unknown = Codes { serial: crate::names::DeviceSerial::parse("20899872").expect("legal"), codes: Vec::new() };
-    let refused = store.spend(&unknown, &Principal::Root, at(30)).await;
+    let refused = store.spend(&unknown, &Principal::Root, HERE, at(30)).await;
     assert_eq!(refused.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
-}
-
-#[tokio::test]
-async fn the_tenth_who_waits_for_a_device_is_sent_away() {
-    let (store, _, _) = in_memory(at(0)).await;
-    let device = enrolled(&store, "phone", at(0)).await;
-    let writer = store.0.writer.lock().await;
-    let offer = codes(&device, 1, at(30));
-    let mut waiting: Vec<_> = (0..9).map(|_| Box::pin(store.spend(&offer, &Principal::Root, at(30)))).collect();
-    for spend in &mut waiting {
-        let once = tokio::time::timeout(std::time::Duration::ZERO, spend).await;
-        assert!(once.is_err(), "it has to wait");
-    }
-    let tenth = store.spend(&offer, &Principal::Root, at(30)).await;
-    assert_eq!(tenth.err(), Some(SpendError::Fault(Fault::TooManyAtOnce)));
-    drop(writer);
-    let mut accepted = 0;
-    for spend in waiting {
-        accepted += u32::from(spend.await.is_ok());
-    }
-    assert_eq!(accepted, 1);
 }
 
 #[tokio::test]
@@ -191,14 +173,14 @@ async fn a_change_that_the_journal_did_not_take_is_not_acknowledged_but_holds() 
     let device = enrolled(&store, "phone", at(0)).await;
     journal.failing.store(true, Ordering::SeqCst);
     let offer = codes(&device, 1, at(30));
-    let spent = store.spend(&offer, &Principal::Root, at(30)).await;
+    let spent = store.spend(&offer, &Principal::Root, HERE, at(30)).await;
     assert_eq!(spent.err(), Some(SpendError::Store(StoreError::Journal(JournalUnavailable))));
     // The store is ahead by one; a second change would put it further ahead than a restart could mend.
     let next = store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(30)).await;
     assert_eq!(next, Err(StoreError::Journal(JournalUnavailable)));
     assert_eq!(store.bucket(&bucket("vault")), BucketRecord::UNPROTECTED);
     journal.failing.store(false, Ordering::SeqCst);
-    let replayed = store.spend(&offer, &Principal::Root, at(30)).await;
+    let replayed = store.spend(&offer, &Principal::Root, HERE, at(30)).await;
     assert_eq!(replayed.err(), Some(SpendError::Fault(Fault::Replayed)));
     store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(30)).await.expect("recorded");
 }
@@ -307,7 +289,7 @@ async fn the_store_is_rebuilt_from_the_journal_as_it_was() {
     store.pin_trail_head(&trail("main").name, TrailHead("head".to_owned()), at(30)).await.expect("pinned");
     store.add_signing_key(signing_key(1, 0, 9), Duration::ZERO, at(30)).await.expect("added");
     store.add_signing_key(signing_key(2, 10, 19), Duration::ZERO, at(30)).await.expect("added");
-    store.spend(&codes(&device, 1, at(30)), &Principal::Root, at(30)).await.expect("a right code");
+    store.spend(&codes(&device, 1, at(30)), &Principal::Root, HERE, at(30)).await.expect("a right code");
     let before = picture(&store);
     drop(store);
     std::fs::write(dir.path().join("state").join("db"), b"rubbish").expect("written");
@@ -322,7 +304,7 @@ async fn the_store_is_rebuilt_from_the_journal_as_it_was() {
     assert_eq!(std::fs::read(aside.join("db")).expect("kept"), b"rubbish");
     let store = opened(dir.path(), &journal, at(31)).await;
     assert_eq!(picture(&store), before);
-    let again = store.spend(&codes(&device, 1, at(30)), &Principal::Root, at(31)).await;
+    let again = store.spend(&codes(&device, 1, at(30)), &Principal::Root, HERE, at(31)).await;
     assert_eq!(again.err(), Some(SpendError::Fault(Fault::Replayed)));
 }
 
@@ -434,7 +416,7 @@ async fn a_further_device_and_the_loss_of_one_need_proof() {
     let (first, second) = (code(&spare, at(0)), code(&spare, at(30)));
     let bare = store.enable_device(&serial, &first, &second, None, at(30)).await;
     assert_eq!(bare, Err(StoreError::ProofNeeded));
-    let own = store.spend(&codes(&spare, 1, at(30)), &Principal::Root, at(30)).await;
+    let own = store.spend(&codes(&spare, 1, at(30)), &Principal::Root, HERE, at(30)).await;
     assert_eq!(own.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
     let proof = proof(&store, &phone, at(30)).await;
     store.enable_device(&serial, &first, &second, Some(proof), at(30)).await.expect("enabled");
@@ -448,7 +430,7 @@ async fn a_further_device_and_the_loss_of_one_need_proof() {
 }
 
 async fn proof(store: &Store, device: &NewDevice, now: Timestamp) -> Proof {
-    store.spend(&codes(device, 1, now), &Principal::Root, now).await.expect("a right code")
+    store.spend(&codes(device, 1, now), &Principal::Root, HERE, now).await.expect("a right code")
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod codes;
 mod documents;
 mod endings;
 mod golden;
+mod guessing;
 mod late;
 mod local;
 mod multipart;

@@ -17,6 +17,8 @@ pub struct Refused {
     /// CloudTrail's name for it.
     pub exception: &'static str,
     pub message: String,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u32>,
 }
 
 /// What is wrong with a call before it is read.
@@ -51,7 +53,7 @@ pub enum Devices {
 
 impl Refused {
     fn new(exception: &'static str, message: impl Into<String>) -> Self {
-        Self { status: 400, exception, message: message.into() }
+        Self { status: 400, exception, message: message.into(), retry_after: None }
     }
 
     fn with_status(self, status: u16) -> Self {
@@ -250,7 +252,12 @@ impl Refused {
             gate::Refusal::TokenCodeInvalid(_) => {
                 denied("The serial number and/or token code you provided is not valid.")
             }
-            gate::Refusal::TooManyCodesAtOnce => Self::throttled(),
+            gate::Refusal::NetworkThrottled { seconds } => {
+                let again = format!("Try again in {seconds} seconds, or offer three consecutive codes.");
+                let message = format!("Rate exceeded. Your network offered too many codes for this device. {again}");
+                Self { retry_after: Some(*seconds), ..Self::new("ThrottlingException", message) }
+            }
+            gate::Refusal::TooManyCodesAtOnce => Self { retry_after: Some(1), ..Self::throttled() },
             gate::Refusal::ExclusionsPresent
             | gate::Refusal::LifecycleOnProtectedBucket
             | gate::Refusal::LifecyclePresent

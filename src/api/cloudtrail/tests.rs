@@ -12,7 +12,7 @@ use crate::authenticate::Form;
 use crate::clock::Clock;
 use crate::gate::{LoopbackTrust, Profile, Replication};
 use crate::names::{BucketName, UserName};
-use crate::store::testing::{codes, enrolled, in_memory};
+use crate::store::testing::{HERE, codes, enrolled, in_memory};
 use crate::store::{NewDevice, Promise, SigningKey};
 use crate::trail::{Logging, Selectors, Trail, TrailName, Validation};
 use crate::wire::Transport;
@@ -341,7 +341,7 @@ async fn root_without_a_device_is_told_what_to_do() {
     let stop = async || bench.ask("StopLogging", json!({"Name": "main"})).await.expect_err("no code").message;
     assert_eq!(stop().await, "Mfa Authentication must be used for this request");
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let proof = bench.store.spend(&codes(&bench.device, 1, later), &Principal::Root, later).await.expect("right");
+    let proof = bench.store.spend(&codes(&bench.device, 1, later), &Principal::Root, HERE, later).await.expect("right");
     bench.store.deactivate_device(&bench.device.serial, Some(proof), later).await.expect("the last one");
     assert!(stop().await.ends_with("portcullis mfa add --name NAME"), "{}", stop().await);
 }
@@ -366,7 +366,7 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let Verdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later).await else {
         panic!("no code")
     };
-    let proof = bench.store.spend(challenge.offer(), &Principal::Root, later).await.expect("right");
+    let proof = bench.store.spend(challenge.offer(), &Principal::Root, HERE, later).await.expect("right");
     assert_eq!(bench.api.answer(challenge.meet(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, Logging::Stopped { started: NOW, at: later });
 }

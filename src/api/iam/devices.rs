@@ -11,7 +11,7 @@ use super::xml::Element;
 use crate::mfa::{Code, DeviceStatus, Digits};
 use crate::names::{DeviceSerial, InvalidName};
 use crate::secret::Secret;
-use crate::store::{ListedDevice, SpendError};
+use crate::store::{CodeSource, ListedDevice, SpendError};
 
 impl Call<'_> {
     pub(super) async fn create_virtual_mfa_device(self) -> Result<Element, Refused> {
@@ -50,7 +50,7 @@ impl Call<'_> {
         let serial = self.serial()?;
         let (first, second) = self.consecutive_codes()?;
         self.device(&serial)?;
-        let found = self.store.resync_device(&serial, &first, &second, self.now).await;
+        let found = self.store.resync_device(&serial, &first, &second, CodeSource::AdminSocket, self.now).await;
         self.facts.judged(&serial, &found);
         match found {
             Ok(_spent) => Ok(()),

@@ -92,7 +92,7 @@ impl Refused {
             }
             Fault::NotDigits | Fault::Replayed | Fault::WrongCode => Self::new(400, "TokenCodeInvalidError", wrong),
             Fault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
-            Fault::TooManyAtOnce => Self::throttled(),
+            Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::throttled(),
         }
     }
 
@@ -107,7 +107,7 @@ impl Refused {
             Fault::Replayed => Self::invalid_codes("The codes were used before; wait for the next ones."),
             Fault::WrongCode => Self::invalid_codes(""),
             Fault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
-            Fault::TooManyAtOnce => Self::throttled(),
+            Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::throttled(),
         }
     }
 

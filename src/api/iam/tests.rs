@@ -6,7 +6,7 @@ use super::*;
 use crate::mfa::Digits;
 use crate::names::{AccessKeyId, DeviceSerial, RequestId};
 use crate::store::NewDevice;
-use crate::store::testing::{code, codes, in_memory, shown_by};
+use crate::store::testing::{HERE, code, codes, in_memory, shown_by};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)
@@ -89,7 +89,10 @@ async fn the_first_device_is_made_and_enabled_and_listed() {
             phone.serial
         )
     );
-    store.spend(&codes(&phone, 1, at(30)), &crate::authenticate::Principal::Root, at(30)).await.expect("it works");
+    store
+        .spend(&codes(&phone, 1, at(30)), &crate::authenticate::Principal::Root, HERE, at(30))
+        .await
+        .expect("it works");
 }
 
 #[tokio::test]
@@ -187,7 +190,7 @@ async fn a_drifted_device_is_brought_back_into_step() {
     let again = ask(&store, &resync, Offer::Absent, at(60)).await;
     assert_eq!((again.status, inside(again.body.expose(), "Code")), (403, "InvalidAuthenticationCode"));
     let ahead = shown_by(&phone, [code(&phone, at(150))]);
-    store.spend(&ahead, &crate::authenticate::Principal::Root, at(90)).await.expect("two steps ahead");
+    store.spend(&ahead, &crate::authenticate::Principal::Root, HERE, at(90)).await.expect("two steps ahead");
 }
 
 #[tokio::test]
@@ -291,7 +294,7 @@ async fn a_malformed_offer_is_refused_and_a_needless_one_not_spent() {
     let offer = codes(&phone, 1, at(30));
     let needless = ask(&store, "Action=ListUsers", Offer::Codes(offer.clone()), at(30)).await;
     assert_eq!((needless.status, needless.facts.second_factor), (200, None));
-    store.spend(&offer, &crate::authenticate::Principal::Root, at(30)).await.expect("still unspent");
+    store.spend(&offer, &crate::authenticate::Principal::Root, HERE, at(30)).await.expect("still unspent");
 }
 
 #[tokio::test]

@@ -155,7 +155,7 @@ fn invalid_parameter_value(message: String) -> Refused {
 }
 
 fn refused(exception: &'static str, message: String) -> Refused {
-    Refused { status: 400, exception, message }
+    Refused { status: 400, exception, message, retry_after: None }
 }
 
 fn unknown_operation(message: impl Into<String>) -> Refused {

@@ -47,7 +47,7 @@ impl Machine {
 
     /// Offers what the device showed at a moment.
     async fn offer(&self, store: &Store, device: &NewDevice, shown: Timestamp) -> Result<(), SpendError> {
-        store.spend(&codes(device, 1, shown), &Principal::Root, self.now()).await.map(drop)
+        store.spend(&codes(device, 1, shown), &Principal::Root, HERE, self.now()).await.map(drop)
     }
 }
 
@@ -100,7 +100,7 @@ async fn an_old_code_does_not_pass_when_the_clock_is_set_back_to_its_time() {
         }
         assert_eq!(machine.offer(&store, &device, seen).await, DISAGREES, "{restart:?}");
         let two = codes(&device, 2, seen).codes;
-        let resync = store.resync_device(&device.serial, &two[0], &two[1], machine.now()).await;
+        let resync = store.resync_device(&device.serial, &two[0], &two[1], HERE, machine.now()).await;
         assert_eq!(resync.map(drop), DISAGREES);
         machine.set_by(30 * DAY + 30);
         machine.pass(30);
@@ -186,7 +186,7 @@ async fn a_time_before_the_latest_one_seen_is_no_time_for_codes() {
     drop(store);
     let store = opened(dir.path(), &journal, at(0)).await;
     for (now, expected) in [(969, DISAGREES), (970, Ok(()))] {
-        let spent = store.spend(&codes(&device, 1, at(now)), &Principal::Root, at(now)).await;
+        let spent = store.spend(&codes(&device, 1, at(now)), &Principal::Root, HERE, at(now)).await;
         assert_eq!(spent.map(drop), expected, "{now}");
     }
 }

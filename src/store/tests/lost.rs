@@ -14,7 +14,7 @@ async fn full() -> (tempfile::TempDir, Arc<MemoryJournal>) {
     store.put_trail(None, trail("main"), at(30)).await.expect("made");
     store.pin_trail_head(&trail("main").name, TrailHead("head".to_owned()), at(30)).await.expect("pinned");
     store.add_signing_key(signing_key(1, 0, 9), Duration::ZERO, at(30)).await.expect("added");
-    store.spend(&codes(&device, 1, at(30)), &Principal::Root, at(30)).await.expect("a right code");
+    store.spend(&codes(&device, 1, at(30)), &Principal::Root, HERE, at(30)).await.expect("a right code");
     (dir, journal)
 }
 
@@ -71,7 +71,7 @@ async fn a_record_as_it_was_before_its_last_change_is_refused() {
     drop(store);
     let old = records(&engine(dir.path()).await).await;
     let store = opened(dir.path(), &journal, at(30)).await;
-    store.spend(&codes(&device, 1, at(30)), &Principal::Root, at(30)).await.expect("a right code");
+    store.spend(&codes(&device, 1, at(30)), &Principal::Root, HERE, at(30)).await.expect("a right code");
     store.record_bucket(&bucket("vault"), StateChange::Bury, at(30)).await.expect("recorded");
     store.put_trail(Some(&trail("main")), Trail { global_events: false, ..trail("main") }, at(30)).await.expect("made");
     // What is gone comes back as an extra record.
