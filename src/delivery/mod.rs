@@ -23,8 +23,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::audit::journal::Sequence;
 use crate::clock::Timestamp;
+use crate::forward::OwnError;
 use crate::names::BucketName;
-use crate::trail::{Logging, Trail, TrailName};
+use crate::trail::{Layout, Logging, Trail, TrailName};
 use progress::{Course, Progress};
 use runner::{Haste, Next, Runner};
 
@@ -140,6 +141,19 @@ impl Delivery {
     /// Makes a trail's bucket, if it is not there.
     pub async fn make_bucket(&self, bucket: &BucketName) -> Result<(), DestinationError> {
         self.inner().hands.destination.make_bucket(bucket).await
+    }
+
+    /// Whether files of a trail lie in a place; in a bucket that is not there lie none.
+    pub async fn has_files(&self, bucket: &BucketName, layout: &Layout) -> Result<bool, DestinationError> {
+        for folder in [layout.logs(), layout.digests()] {
+            match self.inner().hands.destination.list(bucket, &folder, "").await {
+                Ok(keys) if keys.is_empty() => {}
+                Ok(_) => return Ok(true),
+                Err(DestinationError::Upstream(OwnError::NoBucket(_))) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Delivers what there is, as far as the destination allows, and stops.

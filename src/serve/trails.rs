@@ -8,7 +8,7 @@ use crate::delivery::Delivery;
 use crate::forward::{Holding, Upstream};
 use crate::names::BucketName;
 use crate::store::Promise;
-use crate::trail::TrailName;
+use crate::trail::{Layout, TrailName};
 
 /// What delivers the trails, and the store whose buckets they take.
 #[derive(Debug)]
@@ -25,6 +25,19 @@ impl Deliveries for Delivered {
                 Ok(Holding::Something) => Contents::MayBeThere,
                 Err(error) => {
                     tracing::warn!(%error, %bucket, "nobody can tell whether a bucket is empty");
+                    Contents::MayBeThere
+                }
+            }
+        })
+    }
+
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents> {
+        Box::pin(async move {
+            match self.delivery.has_files(bucket, layout).await {
+                Ok(false) => Contents::None,
+                Ok(true) => Contents::MayBeThere,
+                Err(error) => {
+                    tracing::warn!(%error, %bucket, "nobody can tell whether files of a trail are in a bucket");
                     Contents::MayBeThere
                 }
             }

@@ -15,7 +15,7 @@ use crate::gate::{LateEffect, Use};
 use crate::mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault, Proof};
 use crate::names::{AccessKeyId, ObjectKey, UserName};
 use crate::secret::Secret;
-use crate::trail::{Trail, TrailName};
+use crate::trail::{KeyPrefix, Trail, TrailName, Validation};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)
@@ -80,6 +80,7 @@ fn picture(store: &Store) -> String {
 
 fn trail(name: &str) -> Trail {
     let mut trail = Trail::new(TrailName::parse(name).expect("legal"), bucket("logs"), at(0));
+    trail.prefix = Some(KeyPrefix::parse(name).expect("legal"));
     // A fraction that is not read as it is written.
     trail.insight_selectors = serde_json::json!([{ "share": 0.1_f64 + 0.2_f64 }]);
     trail
@@ -491,6 +492,30 @@ async fn a_trail_is_changed_only_as_it_was_looked_at() {
         let made = store.put_trail(None, trail(&format!("trail{number}")), at(0)).await;
         assert_eq!(made.err(), (number == MOST_TRAILS).then_some(StoreError::LimitReached));
     }
+}
+
+/// Of two changes that were judged at the same time, the later must not bring two trails into one place.
+#[tokio::test]
+async fn a_trail_never_comes_to_the_place_of_one_that_is_validated() {
+    let (store, _, _) = in_memory(at(0)).await;
+    let (first, second) = (trail("first"), trail("second"));
+    store.put_trail(None, first.clone(), at(0)).await.expect("made");
+    let at_place = Trail { prefix: first.prefix.clone(), ..second.clone() };
+    let unproved = Trail { validation: Validation::Disabled, ..at_place.clone() };
+    for trail in [&at_place, &unproved] {
+        assert_eq!(store.put_trail(None, trail.clone(), at(0)).await, Err(StoreError::Outdated));
+    }
+    store.put_trail(None, second.clone(), at(0)).await.expect("made elsewhere");
+    for trail in [&at_place, &unproved] {
+        assert_eq!(store.put_trail(Some(&second), trail.clone(), at(0)).await, Err(StoreError::Outdated));
+    }
+    let first_unproved = Trail { validation: Validation::Disabled, ..first.clone() };
+    store.put_trail(Some(&first), first_unproved.clone(), at(0)).await.expect("changed");
+    store.put_trail(Some(&second), unproved.clone(), at(0)).await.expect("nothing is to be proven there");
+    let done = store.put_trail(Some(&first_unproved), first.clone(), at(0)).await;
+    assert_eq!(done, Err(StoreError::Outdated), "it would have to be proven beside the second");
+    let tagged = Trail { global_events: false, ..unproved.clone() };
+    store.put_trail(Some(&unproved), tagged, at(0)).await.expect("it stays where it is");
 }
 
 #[tokio::test]

@@ -137,7 +137,17 @@ impl State {
             (None, None) if self.trails.len() >= MOST_TRAILS => Err(StoreError::LimitReached),
             (Some(_), None) => Err(StoreError::NoSuchEntity),
             (Some(was), Some(is)) if was != is => Err(StoreError::Outdated),
-            (None, None) | (Some(_), Some(_)) => Ok(()),
+            (None, None) | (Some(_), Some(_)) => self.leaves_others_provable(was, trail),
         }
+    }
+
+    /// Refuses a trail that another came to disturb since both were judged. Trails that were put in one place by an
+    /// earlier version can still be changed otherwise.
+    fn leaves_others_provable(&self, was: Option<&Trail>, trail: &Trail) -> Result<(), StoreError> {
+        let stays = |was: &Trail| was.has_place_of(trail) && was.validation == trail.validation;
+        if was.is_some_and(stays) || !self.trails.values().any(|other| trail.disturbs(other)) {
+            return Ok(());
+        }
+        Err(StoreError::Outdated)
     }
 }

@@ -89,6 +89,18 @@ impl Trail {
         }
     }
 
+    /// Whether both deliver to one place and at least one is to be proven there: the names of log files do not tell
+    /// trails apart, so what no digest of a trail names beside its own files counts as forged.
+    pub fn disturbs(&self, other: &Self) -> bool {
+        let is_validated = |trail: &Self| trail.validation == Validation::Enabled;
+        self.name != other.name && self.has_place_of(other) && (is_validated(self) || is_validated(other))
+    }
+
+    /// Whether both deliver to one place: their prefixes are the same, since no prefix leads into another's folders.
+    pub fn has_place_of(&self, other: &Self) -> bool {
+        (&self.bucket, &self.prefix) == (&other.bucket, &other.prefix)
+    }
+
     /// Whether logging was ever started. It never becomes untrue again: a trail that was stopped has logged.
     pub fn has_logged(&self) -> bool {
         match self.logging {
@@ -247,6 +259,23 @@ mod tests {
         json["digestPeriod"] = json!(59);
         assert_eq!(Trail::from_json(&json), Err(InvalidTrail::DigestPeriod(59)));
         assert!(Trail::from_json(&Value::Null).is_err());
+    }
+
+    #[test]
+    fn two_trails_disturb_each_other_in_one_place_if_one_of_them_is_validated() {
+        let named = |name: &str| Trail { name: TrailName::parse(name).unwrap(), ..trail() };
+        let unproved = |trail: Trail| Trail { validation: Validation::Disabled, ..trail };
+        let (main, other) = (named("main"), named("other"));
+        assert!(main.disturbs(&other) && other.disturbs(&main));
+        assert!(unproved(main.clone()).disturbs(&other) && main.disturbs(&unproved(other.clone())));
+        assert!(!unproved(main.clone()).disturbs(&unproved(other.clone())), "nothing is to be proven");
+        assert!(!main.disturbs(&main), "it is one trail");
+        for prefix in [None, Some("a"), Some("a/b/c"), Some("A/b")] {
+            let prefix = prefix.map(|prefix| KeyPrefix::parse(prefix).unwrap());
+            assert!(!main.disturbs(&Trail { prefix, ..other.clone() }));
+        }
+        let bucket = BucketName::parse("other-bucket").unwrap();
+        assert!(!main.disturbs(&Trail { bucket, ..other }));
     }
 
     #[test]

@@ -244,7 +244,26 @@ mod tests {
         }
     }
 
+    fn any_prefix() -> impl Strategy<Value = Option<KeyPrefix>> {
+        let segment = prop_oneof!["[a-cA-C.]{1,2}", Just("CloudTrail".to_owned()), Just("AWSLogs.".to_owned())];
+        let path = proptest::collection::vec(segment, 0..4).prop_map(|parts| parts.join("/"));
+        path.prop_map(|text| KeyPrefix::parse(&text).ok())
+    }
+
     proptest! {
+        #[test]
+        fn no_prefix_leads_into_the_folders_of_another(one in any_prefix(), other in any_prefix()) {
+            let folders = |prefix: &Option<KeyPrefix>| {
+                let layout = Layout { prefix: prefix.clone(), ..layout(None) };
+                [layout.logs(), layout.digests()]
+            };
+            for (place, folder) in folders(&one).iter().enumerate() {
+                for (other_place, within) in folders(&other).iter().enumerate() {
+                    prop_assert_eq!(within.starts_with(folder.as_str()), one == other && place == other_place);
+                }
+            }
+        }
+
         #[test]
         fn any_text_is_read_without_a_panic(text in ".*", tail in "[0-9A-Za-z_./-]{0,60}") {
             FileKey::parse(&text);

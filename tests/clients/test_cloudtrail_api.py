@@ -114,6 +114,17 @@ def an_empty_bucket_becomes_a_trails_and_is_given_back_without_a_code(aws, root)
     root.put_object(Bucket=bucket, Key="k", Body=b"x")
 
 
+def no_trail_is_led_to_the_place_of_one_that_is_validated(aws, trail):
+    name, bucket = f"t-{new_name()}", trail["S3BucketName"]
+    place = ("--name", name, "--s3-bucket-name", bucket, "--no-enable-log-file-validation", "--s3-key-prefix")
+    refusal = aws.fails("cloudtrail", "create-trail", *place, "a/b")
+    assert "(InvalidParameterCombinationException) when calling the CreateTrail operation: Trail" in refusal
+    assert f"{trail['Name']} delivers to {bucket}/a/b" in refusal and "Choose another S3KeyPrefix" in refusal
+    aws("cloudtrail", "create-trail", *place, "a")
+    assert "(InvalidParameterCombinationException)" in aws.fails("cloudtrail", "update-trail", *place, "a/b")
+    aws("cloudtrail", "delete-trail", "--name", name)
+
+
 def the_selectors_are_put_and_shown_in_both_grammars(aws, trail):
     name = trail["Name"]
     put = aws("cloudtrail", "put-event-selectors", "--trail-name", name, "--event-selectors", json.dumps(EVERYTHING))

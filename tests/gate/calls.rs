@@ -306,6 +306,36 @@ async fn a_bucket_that_is_not_known_to_be_empty_becomes_a_trails_with_a_code_alo
     assert_eq!(rig.send(&Ask::new("PUT /full/k").body("x")).await.status, 403);
 }
 
+/// A second trail's log files in the place of one that is validated could not be removed, and it would never be proven.
+#[tokio::test]
+async fn no_trail_comes_to_the_place_of_one_that_is_validated_or_was() {
+    let (rig, folder) = rig().await;
+    make(&rig).await;
+    let at = |name: &str, prefix: &str| json!({"Name": name, "S3BucketName": "logs", "S3KeyPrefix": prefix, "EnableLogFileValidation": false});
+    let offer = rig.fresh_offer();
+    for offer in [None, Some(&offer)] {
+        let create = Ask::call("CreateTrail", &at("second", "").to_string());
+        let refused = rig.send(&offer.into_iter().fold(create, |ask, offer| ask.header("x-amz-mfa", offer))).await;
+        assert_eq!((refused.status, refused.exception().as_str()), (400, "InvalidParameterCombinationException"));
+        assert!(refused.body.contains("Trail main delivers to logs, without a prefix."), "{}", refused.body);
+        let event = rig.events().pop().expect("recorded");
+        assert_eq!(event.said(), ("CreateTrail", "InvalidParameterCombinationException"));
+    }
+    assert_eq!(call(&rig, "CreateTrail", at("second", "b")).await.status, 200);
+    let moved = call(&rig, "UpdateTrail", at("second", "")).await;
+    assert_eq!(moved.exception(), "InvalidParameterCombinationException");
+    // What a trail left behind that is gone.
+    let arn = rig.events().first().expect("CreateTrail").text(&["responseElements", "trailARN"]).to_owned();
+    let account = arn.split(':').nth(4).expect("an account");
+    let day = folder.path().join(format!("logs/gone/AWSLogs/{account}/CloudTrail/us-east-1/2026/11/21"));
+    std::fs::create_dir_all(&day).expect("made");
+    std::fs::write(day.join("left.json.gz"), "x").expect("written");
+    let refused = call(&rig, "UpdateTrail", at("second", "gone")).await;
+    assert_eq!(refused.exception(), "AccessDeniedException");
+    assert!(refused.body.contains("files of another trail may be in logs under the same prefix"), "{}", refused.body);
+    assert_eq!(with_code(&rig, "UpdateTrail", &at("second", "gone"), &offer).await.status, 200);
+}
+
 #[tokio::test]
 async fn nobody_has_the_store_write_into_a_trails_bucket() {
     let folder = tempfile::tempdir().expect("a directory");

@@ -56,6 +56,14 @@ impl Planned {
         }
     }
 
+    /// The trail that is to deliver to another place than before.
+    pub fn newly_placed(&self) -> Option<&Trail> {
+        match &self.change {
+            Change::Delete { .. } | Change::Nothing => None,
+            Change::Put { was, trail } => was.as_ref().is_none_or(|was| !was.has_place_of(trail)).then_some(trail),
+        }
+    }
+
     /// The bucket that a trail leaves.
     pub fn bucket_left(&self) -> Option<&BucketName> {
         match &self.change {
@@ -165,6 +173,7 @@ fn create(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) ->
     if trails.len() >= MOST_TRAILS {
         return Err(Refused::too_many_trails(place.account, trails.len(), place.region));
     }
+    keep_apart(None, &trail, trails)?;
     let answer = show::definition(&trail, place);
     let change = Change::Put { was: None, trail: Box::new(trail) };
     Ok(Planned { change, effect: Effect::Harmless, answer })
@@ -181,8 +190,21 @@ fn update(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned,
         trail.prefix = prefix(Some(text).filter(|text| !text.is_empty()))?;
     }
     describe(&mut trail, input)?;
+    keep_apart(Some(before), &trail, trails)?;
     let answer = show::definition(&trail, place);
     Ok(put(before, trail, answer))
+}
+
+/// Refuses a trail that comes to the place of another where one of them is validated: a stray file could not be removed
+/// from there, and its trail would never be proven again. A code would only make that the owner's own doing.
+fn keep_apart(before: Option<&Trail>, trail: &Trail, trails: &[Trail]) -> Result<(), Refused> {
+    if before.is_some_and(|before| before.has_place_of(trail) && before.validation == trail.validation) {
+        return Ok(());
+    }
+    match trails.iter().find(|other| trail.disturbs(other)) {
+        Some(other) => Err(Refused::place_taken(other)),
+        None => Ok(()),
+    }
 }
 
 /// Takes the members that CreateTrail and UpdateTrail share; what is left out stays.

@@ -2,7 +2,7 @@
 
 use super::refused::Refused;
 use crate::names::AccountId;
-use crate::trail::{DigestPeriod, Trail, TrailName};
+use crate::trail::{DigestPeriod, Layout, Trail, TrailName};
 
 /// The account and the region whose trails these are, and what the operator chose for new ones.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,11 @@ impl Place<'_> {
     pub fn resource<'t>(&self, arn: &str, trails: &'t [Trail]) -> Result<&'t Trail, Refused> {
         let found = self.name_in(arn)?.and_then(|name| trails.iter().find(|trail| trail.name == name));
         found.ok_or_else(|| Refused::no_such_resource(arn))
+    }
+
+    /// Where a trail's files lie in its bucket.
+    pub fn layout(&self, trail: &Trail) -> Layout {
+        Layout { prefix: trail.prefix.clone(), account: self.account.clone(), region: self.region.to_owned() }
     }
 
     /// The ARN of a trail.

@@ -5,12 +5,14 @@ use std::fmt::Debug;
 use crate::clock::Timestamp;
 use crate::names::BucketName;
 use crate::store::Promise;
-use crate::trail::TrailName;
+use crate::trail::{Layout, TrailName};
 
 /// How trails are delivered.
 pub trait Deliveries: Debug + Send + Sync {
     /// What users would lose sight of if a trail took this bucket, wherever the trail is delivered.
     fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents>;
+    /// Whether files of a trail are where a trail is to deliver to.
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents>;
     /// Makes the bucket, if it is not there.
     fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>>;
     /// How far a trail was delivered.
@@ -19,7 +21,7 @@ pub trait Deliveries: Debug + Send + Sync {
     fn trails_changed(&self);
 }
 
-/// What is in a bucket of the users'.
+/// What is in a bucket, or at a place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
     /// Something is there, or nobody can tell.

@@ -148,6 +148,18 @@ impl Refused {
         Self::new("TrailAlreadyExistsException", format!("Trail {name} already exists for customer: {account}"))
     }
 
+    pub fn place_taken(other: &Trail) -> Self {
+        let place = match &other.prefix {
+            Some(prefix) => format!("{}/{prefix}", other.bucket),
+            None => format!("{}, without a prefix", other.bucket),
+        };
+        Self::invalid_combination(format!(
+            "Trail {} delivers to {place}. Log files of two trails in one place cannot be validated. Choose another \
+             S3KeyPrefix or another bucket.",
+            other.name
+        ))
+    }
+
     pub fn too_many_trails(account: &AccountId, count: usize, region: &str) -> Self {
         Self::new(
             "MaximumNumberOfTrailsExceededException",

@@ -8,12 +8,15 @@ use super::ports::Contents;
 use crate::clock::Timestamp;
 use crate::gate::Use;
 use crate::names::BucketName;
+use crate::trail::Trail;
 
 /// Why a change needs a code though the trail itself loses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BucketStake {
     /// Users would lose a bucket that may hold something.
     Closes(BucketName),
+    /// Files would be added to a place that may hold those of a trail which was deleted or moved.
+    Joins(BucketName),
     /// Users would get a bucket that may hold something.
     Opens(BucketName),
 }
@@ -23,6 +26,12 @@ impl fmt::Display for BucketStake {
         match self {
             Self::Closes(bucket) => {
                 write!(out, "{bucket} is not known to be empty, and a trail's bucket is closed to users")
+            }
+            Self::Joins(bucket) => {
+                write!(
+                    out,
+                    "files of another trail may be in {bucket} under the same prefix, and cannot be validated then"
+                )
             }
             Self::Opens(bucket) => {
                 write!(out, "{bucket} is not known to be empty, and without the trail it is open to users")
@@ -40,6 +49,11 @@ impl CloudTrail {
         {
             return Some(BucketStake::Closes(bucket.clone()));
         }
+        if let Some(trail) = planned.newly_placed()
+            && self.may_hold_files(trail).await
+        {
+            return Some(BucketStake::Joins(trail.bucket.clone()));
+        }
         if let Some(bucket) = planned.bucket_left()
             && !self.stays_closed(planned, bucket)
             && self.may_hold(bucket, now).await
@@ -51,6 +65,13 @@ impl CloudTrail {
 
     async fn may_hold(&self, bucket: &BucketName, now: Timestamp) -> bool {
         match self.deliveries.contents(bucket, now).await {
+            Contents::MayBeThere => true,
+            Contents::None => false,
+        }
+    }
+
+    async fn may_hold_files(&self, trail: &Trail) -> bool {
+        match self.deliveries.files_at(&trail.bucket, &self.place().layout(trail)).await {
             Contents::MayBeThere => true,
             Contents::None => false,
         }

@@ -14,7 +14,7 @@ use crate::gate::{LoopbackTrust, Profile, Replication};
 use crate::names::{BucketName, UserName};
 use crate::store::testing::{HERE, codes, enrolled, in_memory};
 use crate::store::{NewDevice, Promise, SigningKey};
-use crate::trail::{Logging, Selectors, Trail, TrailName, Validation};
+use crate::trail::{KeyPrefix, Layout, Logging, Selectors, Trail, TrailName, Validation};
 use crate::wire::Transport;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
@@ -47,6 +47,11 @@ impl Deliveries for Noted {
         let is_full = matches!(bucket.as_str(), "full" | "unknown");
         let contents = if is_full { Contents::MayBeThere } else { Contents::None };
         Box::pin(std::future::ready(contents))
+    }
+
+    fn files_at<'a>(&'a self, _: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents> {
+        let is_old = layout.prefix.as_ref().is_some_and(|prefix| prefix.as_str() == "old");
+        Box::pin(std::future::ready(if is_old { Contents::MayBeThere } else { Contents::None }))
     }
 
     fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>> {
@@ -159,6 +164,21 @@ fn cases_of_idle_trails() -> Vec<(&'static str, &'static str, Value)> {
         ("UpdateTrail", "longer digests, never logged", update("idle", "DigestPeriodSeconds", 7200.into())),
         ("UpdateTrail", "another bucket, never logged", update("idle", "S3BucketName", "elsewhere".into())),
         ("UpdateTrail", "a bucket that is not empty, never logged", update("idle", "S3BucketName", "unknown".into())),
+        (
+            "UpdateTrail",
+            "the place of another, never logged",
+            json!({"Name": "idle", "S3BucketName": "logs", "S3KeyPrefix": "a"}),
+        ),
+        (
+            "UpdateTrail",
+            "the place of another, stopped",
+            json!({"Name": "stopped", "S3BucketName": "logs", "S3KeyPrefix": "a"}),
+        ),
+        (
+            "UpdateTrail",
+            "beside files of a trail that is gone, never logged",
+            update("idle", "S3KeyPrefix", "old".into()),
+        ),
         ("UpdateTrail", "out of a bucket that is not empty", update("parked", "S3BucketName", "elsewhere".into())),
         ("UpdateTrail", "another bucket, stopped", update("stopped", "S3BucketName", "elsewhere".into())),
     ]
@@ -177,6 +197,16 @@ fn cases() -> Vec<(&'static str, &'static str, Value)> {
         ("AddTags", "", tags.clone()),
         ("CreateTrail", "another", json!({"Name": "other", "S3BucketName": "logs2"})),
         ("CreateTrail", "in the bucket of another", json!({"Name": "other", "S3BucketName": "logs"})),
+        (
+            "CreateTrail",
+            "in the place of another",
+            json!({"Name": "other", "S3BucketName": "logs", "S3KeyPrefix": "a"}),
+        ),
+        (
+            "CreateTrail",
+            "in the bucket of another, beside files of a trail that is gone",
+            json!({"Name": "other", "S3BucketName": "logs", "S3KeyPrefix": "old"}),
+        ),
         ("CreateTrail", "in a bucket that is not empty", json!({"Name": "other", "S3BucketName": "unknown"})),
         ("DeleteTrail", "", name.clone()),
         ("DescribeTrails", "", json!({})),
@@ -325,7 +355,7 @@ async fn a_trail_that_never_logged_leaves_a_bucket_that_holds_something_with_a_c
     assert!(message.ends_with("full is not known to be empty, and without the trail it is open to users"), "{message}");
     let beside = |name: &str, logging| {
         let (name, bucket) = (TrailName::parse(name).unwrap(), BucketName::parse("full").unwrap());
-        Trail { logging, ..Trail::new(name, bucket, NOW) }
+        Trail { logging, prefix: KeyPrefix::parse("b").ok(), ..Trail::new(name, bucket, NOW) }
     };
     let second = beside("second", Logging::Never);
     bench.store.put_trail(None, second.clone(), NOW).await.expect("put");
@@ -333,6 +363,56 @@ async fn a_trail_that_never_logged_leaves_a_bucket_that_holds_something_with_a_c
     let logging = beside("second", Logging::Started { at: NOW });
     bench.store.put_trail(Some(&second), logging, NOW).await.expect("put");
     bench.done("DeleteTrail", delete).await;
+}
+
+/// Where one of two trails in a place is validated, the other's log files would count as forged for ever.
+#[tokio::test]
+async fn a_trail_that_is_validated_has_its_place_alone() {
+    let bench = Bench::with_trail().await;
+    let at = |name: &str, prefix: &str, validated: bool| json!({"Name": name, "S3BucketName": "logs", "S3KeyPrefix": prefix, "EnableLogFileValidation": validated});
+    let refused = "InvalidParameterCombinationException";
+    for validated in [true, false] {
+        let said = bench.ask("CreateTrail", at("other", "a", validated)).await.expect_err("main is there");
+        assert_eq!(said.exception, refused);
+        let text = "Trail main delivers to logs/a. Log files of two trails in one place cannot be validated. Choose \
+                    another S3KeyPrefix or another bucket.";
+        assert_eq!(said.message, text);
+    }
+    for (name, prefix) in [("other", "b"), ("nested", "a/b"), ("outer", "")] {
+        bench.done("CreateTrail", at(name, prefix, false)).await;
+        assert_eq!(bench.exception("UpdateTrail", at(name, "a", false)).await, refused, "{name}");
+        assert_eq!(bench.exception("UpdateTrail", at(name, "a", true)).await, refused, "{name}");
+    }
+    bench.done("UpdateTrail", at("other", "shared", false)).await;
+    bench.done("UpdateTrail", at("nested", "shared", false)).await;
+    assert_eq!(bench.exception("UpdateTrail", at("nested", "shared", true)).await, refused);
+    bench.done("UpdateTrail", at("nested", "elsewhere", true)).await;
+    let main = json!({"Name": "main", "S3KeyPrefix": "shared"});
+    assert_eq!(bench.exception("UpdateTrail", main).await, refused, "no code is asked for");
+    let again =
+        json!({"Name": "other", "S3BucketName": "logs", "S3KeyPrefix": "shared", "EnableLogFileValidation": true});
+    bench.done("UpdateTrail", again).await;
+}
+
+/// Two trails that an earlier version let into one place are changed as before, and come apart.
+#[tokio::test]
+async fn trails_that_share_a_place_already_can_be_changed() {
+    let bench = Bench::with_trail().await;
+    let main = bench.trail();
+    let other = Trail { name: TrailName::parse("other").unwrap(), validation: Validation::Disabled, ..main.clone() };
+    let planned = |body: Value| {
+        let call = call("UpdateTrail", &body).expect("legal");
+        change::plan(call.operation, &call.input, &[main.clone(), other.clone()], &bench.api.place(), NOW)
+    };
+    for (change, expected) in [
+        (json!({"Name": "other", "DigestPeriodSeconds": 60}), None),
+        (json!({"Name": "other", "S3KeyPrefix": "b"}), None),
+        (json!({"Name": "other", "S3KeyPrefix": "b", "EnableLogFileValidation": true}), None),
+        (json!({"Name": "main", "S3BucketName": "elsewhere"}), None),
+        (json!({"Name": "other", "EnableLogFileValidation": true}), Some("InvalidParameterCombinationException")),
+    ] {
+        assert_eq!(planned(change.clone()).err().map(|refused| refused.exception), expected, "{change}");
+    }
 }
 
 #[tokio::test]
@@ -508,7 +588,8 @@ async fn what_cannot_be_has_awss_name() {
         assert_eq!(bench.exception(operation, body.clone()).await, exception, "{operation} {body}");
     }
     for number in 2..=5 {
-        bench.done("CreateTrail", json!({"Name": format!("trail-{number}"), "S3BucketName": "logs"})).await;
+        let name = format!("trail-{number}");
+        bench.done("CreateTrail", json!({"Name": name, "S3BucketName": "logs", "S3KeyPrefix": name})).await;
     }
     let sixth = json!({"Name": "trail-6", "S3BucketName": "logs"});
     assert_eq!(bench.exception("CreateTrail", sixth).await, "MaximumNumberOfTrailsExceededException");

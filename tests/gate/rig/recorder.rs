@@ -307,6 +307,8 @@ impl Shared {
                 let status = known.map_or_else(String::new, |status| format!("<Status>{status}</Status>"));
                 reply(200, &[], &format!("<VersioningConfiguration>{status}</VersioningConfiguration>"))
             }
+            // How the gate looks for a trail's files.
+            "GET" if asks("marker") && asks("prefix") => reply(404, &[], &error("NoSuchBucket")),
             "GET" if asks("max-keys") && asks("versions") => reply(404, &[], &error("NoSuchBucket")),
             "GET" if asks("lifecycle") => reply(404, &[], &error("NoSuchLifecycleConfiguration")),
             "GET" => reply(200, &[("etag", "\"e\"")], "content"),
