@@ -88,10 +88,7 @@ impl Protection {
             name: record.name,
             usage: self.store.use_of(bucket),
             source: request.copy_source.as_ref().map_or(Use::Data, |source| self.store.use_of(&source.bucket)),
-            destination: match request.destinations.iter().any(|bucket| self.store.use_of(bucket) == Use::Trail) {
-                true => Use::Trail,
-                false => Use::Data,
-            },
+            destination: self.store.use_of_any(&request.destinations),
             unsettled: match request.action.row().access {
                 Access::Read => Unsettled::NOTHING,
                 Access::Write => self.store.unsettled(bucket, now),
@@ -112,7 +109,7 @@ impl Protection {
         if needs(request, remembered) == Needs::Nothing {
             return Ok(Held::without_lease(remembered));
         }
-        let (lease, mut state) = self.lease(request, bucket, now).await;
+        let (lease, mut state) = self.lease(request, bucket, remembered, now).await;
         let (mut opening, mut sole) = (None, None);
         let protected = state.mfa_delete == MfaDelete::Enabled;
         match request.hazard {
@@ -149,18 +146,24 @@ impl Protection {
     }
 
     /// The lease that a request needs in the bucket as it is once the lease is had, and what is remembered then.
-    async fn lease(&self, request: &Request, bucket: &BucketName, now: Timestamp) -> (Lease, BucketState) {
+    async fn lease(
+        &self,
+        request: &Request,
+        bucket: &BucketName,
+        mut state: BucketState,
+        now: Timestamp,
+    ) -> (Lease, BucketState) {
         loop {
-            let needs = needs(request, self.remembered(request, now));
-            let lease = match needs {
+            let wanted = needs(request, state);
+            let lease = match wanted {
                 Needs::AtTheEnd => Lease::AtTheEnd { observed: self.leases.observe(bucket), taken: Arc::default() },
                 Needs::Nothing => Lease::NotNeeded,
                 Needs::Read => Lease::Read { _lease: self.leases.read(bucket).await },
                 Needs::Write => Lease::Write { lease: self.leases.write(bucket).await },
             };
-            let state = self.remembered(request, now);
+            state = self.remembered(request, now);
             // Root may have protected the bucket while the lease was waited for.
-            if self::needs(request, state) <= needs {
+            if needs(request, state) <= wanted {
                 return (lease, state);
             }
         }

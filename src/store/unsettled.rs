@@ -42,7 +42,8 @@ struct Table {
 #[derive(Debug)]
 pub struct UnderWay {
     unanswered: Unanswered,
-    request: Option<(BucketName, LateEffect)>,
+    request: (BucketName, LateEffect),
+    answered: bool,
 }
 
 /// The written form.
@@ -67,7 +68,7 @@ impl Store {
     pub fn send(&self, bucket: &BucketName, effect: LateEffect) -> UnderWay {
         let request = (bucket.clone(), effect);
         *self.0.unanswered.table().under_way.entry(request.clone()).or_default() += 1;
-        UnderWay { unanswered: self.0.unanswered.clone(), request: Some(request) }
+        UnderWay { unanswered: self.0.unanswered.clone(), request, answered: false }
     }
 
     /// Notes that a request was not answered. It counts at once, and also after a restart if it can be recorded.
@@ -163,36 +164,28 @@ impl Table {
 
 impl UnderWay {
     /// What the request does.
-    pub fn effect(&self) -> Option<LateEffect> {
-        self.request.as_ref().map(|(_, effect)| *effect)
+    pub fn effect(&self) -> LateEffect {
+        self.request.1
     }
 
     /// The upstream answered, or what it may do was noted.
     pub fn end(mut self) {
-        self.leave();
-    }
-
-    fn leave(&mut self) -> Option<(BucketName, LateEffect)> {
-        let request = self.request.take()?;
-        let mut table = self.unanswered.table();
-        if let Some(count) = table.under_way.get_mut(&request) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                table.under_way.remove(&request);
-            }
-        }
-        Some(request)
+        self.answered = true;
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        if let Some(request) = self.leave() {
-            let mut table = self.unanswered.table();
-            // One of each says it all.
-            if !table.abandoned.contains(&request) {
-                table.abandoned.push(request);
+        let mut table = self.unanswered.table();
+        if let Some(count) = table.under_way.get_mut(&self.request) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                table.under_way.remove(&self.request);
             }
+        }
+        // One of each says it all.
+        if !self.answered && !table.abandoned.contains(&self.request) {
+            table.abandoned.push(self.request.clone());
         }
     }
 }

@@ -99,8 +99,8 @@ impl Protection {
                 held.may_have_been_sent() && !self.was_seen_to_happen(bucket, held, &under_way, now).await
             }
         };
-        if let (true, Some(effect)) = (open, under_way.effect()) {
-            self.store.note_unanswered(bucket, effect, now).await;
+        if open {
+            self.store.note_unanswered(bucket, under_way.effect(), now).await;
         }
         under_way.end();
     }
@@ -108,7 +108,7 @@ impl Protection {
     /// Whether a suspension that was not answered shows already. Nothing else can have made it while this holds the bucket.
     async fn was_seen_to_happen(&self, bucket: &BucketName, held: &Held, under_way: &UnderWay, now: Timestamp) -> bool {
         match (&held.lease, under_way.effect(), held.state.versioning, held.state.unsettled.suspension) {
-            (Lease::Write { .. }, Some(LateEffect::Suspension), Versioning::Enabled, None) => {
+            (Lease::Write { .. }, LateEffect::Suspension, Versioning::Enabled, None) => {
                 Box::pin(self.upstream.versioning(bucket, now)).await == Ok(Versioning::Suspended)
             }
             (_, _, _, _) => false,

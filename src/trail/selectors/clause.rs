@@ -55,14 +55,12 @@ impl Clause {
     /// Whether the event is of this kind. One that is about several objects, as a copy is, is of it as soon as one of them
     /// is: to copy from what is left out hides nothing of where the copy goes.
     pub fn admits(&self, event: &EventView<'_>) -> bool {
-        let of_arn = |condition: &&Condition| condition.field == Field::ResourcesArn;
-        let (of_arns, others): (Vec<&Condition>, Vec<&Condition>) = self.conditions.iter().partition(of_arn);
-        others.iter().all(|condition| condition.holds(&condition.field.of(event)))
-            && (of_arns.is_empty()
-                || event
-                    .object_arns()
-                    .iter()
-                    .any(|arn| of_arns.iter().all(|condition| condition.holds(std::slice::from_ref(arn)))))
+        let is_of_arn = |condition: &&Condition| condition.field == Field::ResourcesArn;
+        let mut of_others = self.conditions.iter().filter(|condition| !is_of_arn(condition));
+        let of_arns = || self.conditions.iter().filter(is_of_arn);
+        let is_of_kind = |arn| of_arns().all(|condition| condition.holds(std::slice::from_ref(arn)));
+        of_others.all(|condition| condition.holds(&condition.field.of(event)))
+            && (of_arns().next().is_none() || event.object_arns().iter().any(is_of_kind))
     }
 
     /// Whether every event that `narrow` admits is certainly admitted here.
