@@ -2,9 +2,10 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,8 +18,18 @@ pub struct Progress {
     accounted: AtomicU64,
     begun: AtomicU64,
     ended: AtomicU64,
+    /// When the last request began, in nanoseconds since `FIRST_LOOK`.
+    active: AtomicU64,
     timed_out: AtomicBool,
     owes_continue: AtomicBool,
+}
+
+/// A moment by which others are told, since an `Instant` is no number.
+static FIRST_LOOK: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// How long ago `FIRST_LOOK` was.
+pub(super) fn moment() -> Duration {
+    FIRST_LOOK.elapsed()
 }
 
 /// What the gate waits for when nothing comes, in which request of the connection.
@@ -45,6 +56,7 @@ impl Progress {
     pub fn begin(&self) {
         self.account();
         self.begun.fetch_add(1, Ordering::Relaxed);
+        self.active.store(u64::try_from(moment().as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Says that the request's reply is over: what comes later is another one's.
@@ -61,6 +73,11 @@ impl Progress {
     /// Whether each request that began has had its reply.
     pub fn is_between_requests(&self) -> bool {
         self.begun.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed)
+    }
+
+    /// When the last request began; zero before the first.
+    pub(super) fn last_active(&self) -> Duration {
+        Duration::from_nanos(self.active.load(Ordering::Relaxed))
     }
 
     /// Whether the connection ended since a head did not come in time.

@@ -505,7 +505,7 @@ mod tests {
         half.write_all(b"GET / HT").await.expect("written");
         let mut first = port.connect().await;
         assert!(ask(&mut first, "/b").await.ends_with("/b"));
-        assert_eq!(rest(idle).await, "", "the oldest");
+        assert_eq!(rest(idle).await, "", "its request is longer ago");
         let mut second = port.connect().await;
         assert!(ask(&mut second, "/c").await.ends_with("/c"));
         assert_eq!(rest(half).await, "");

@@ -1,13 +1,14 @@
 //! How many connections one client may have at once, and which gives way where there are too many in all.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::connection::Progress;
+use super::connection::{Progress, moment};
 
 /// The connections that are open, by who opened them.
 #[derive(Clone, Debug)]
@@ -27,8 +28,7 @@ pub(super) struct Seat {
 #[derive(Debug, Default)]
 struct Taken {
     by_client: HashMap<IpAddr, usize>,
-    /// The oldest first.
-    connections: BTreeMap<u64, OpenConnection>,
+    connections: HashMap<u64, OpenConnection>,
     last: u64,
 }
 
@@ -37,6 +37,7 @@ struct OpenConnection {
     /// None for a trusted proxy, whose connections are those of many clients.
     client: Option<IpAddr>,
     progress: Arc<Progress>,
+    opened: Duration,
     /// None once it was told to leave.
     leave: Option<Arc<Notify>>,
 }
@@ -64,14 +65,15 @@ impl Seats {
         self.seat(&mut self.lock(), None, progress)
     }
 
-    /// Tells a connection to leave: of those that carry no request, the oldest of the client that has the most.
+    /// Tells a connection to leave: of those that carry no request, the one of the client that has the most whose last
+    /// request is the longest ago.
     pub fn free_one(&self) {
         let mut taken = self.lock();
         let Taken { by_client, connections, .. } = &mut *taken;
         let idle =
             connections.iter_mut().filter(|(_, open)| open.leave.is_some() && open.progress.is_between_requests());
         let of = |open: &OpenConnection| open.client.and_then(|client| by_client.get(&client)).copied().unwrap_or(0);
-        let chosen = idle.min_by_key(|(number, open)| (Reverse(of(open)), **number));
+        let chosen = idle.min_by_key(|(_, open)| (Reverse(of(open)), open.last_active()));
         if let Some(leave) = chosen.and_then(|(_, open)| open.leave.take()) {
             leave.notify_one();
         }
@@ -80,12 +82,19 @@ impl Seats {
     fn seat(&self, taken: &mut Taken, client: Option<IpAddr>, progress: Arc<Progress>) -> Seat {
         taken.last += 1;
         let (number, leave) = (taken.last, Arc::new(Notify::new()));
-        taken.connections.insert(number, OpenConnection { client, progress, leave: Some(leave.clone()) });
+        let open = OpenConnection { client, progress, opened: moment(), leave: Some(leave.clone()) };
+        taken.connections.insert(number, open);
         Seat { number, seats: self.clone(), leave }
     }
 
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenConnection {
+    fn last_active(&self) -> Duration {
+        self.opened.max(self.progress.last_active())
     }
 }
 
@@ -167,15 +176,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_oldest_idle_connection_of_the_client_with_the_most_is_told_to_leave_and_told_once() {
+    async fn the_idlest_connection_of_the_client_with_the_most_is_told_to_leave_and_told_once() {
         let seats = Seats::new(9);
         let busy = Arc::new(Progress::default());
         busy.begin();
         let proxy = seats.take_for_proxy(Arc::default());
         let small = take(&seats, "192.0.2.1").expect("a seat");
         let at_work = seats.take(address("192.0.2.2"), busy.clone()).expect("a seat");
-        let large = [(); 3].map(|()| take(&seats, "192.0.2.2").expect("a seat"));
-        let all = [&at_work, &large[0], &large[1], &large[2], &small, &proxy];
+        let used = Arc::new(Progress::default());
+        let in_use = seats.take(address("192.0.2.2"), used.clone()).expect("a seat");
+        let idle = [(); 2].map(|()| take(&seats, "192.0.2.2").expect("a seat"));
+        used.begin();
+        used.end();
+        let all = [&at_work, &idle[0], &idle[1], &in_use, &small, &proxy];
         for expected in [1, 2, 3, 4, 5] {
             seats.free_one();
             for (place, seat) in all.iter().enumerate() {
