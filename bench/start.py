@@ -1,8 +1,8 @@
 """Measures a start: from the exec of `portcullis serve` to the line by which it says that it listens.
 
-The state has 10,000 buckets under MFA Delete and a journal of a million records, and was left by a clean stop, unless
-told otherwise: after a kill there is more to look at. Each round starts with the files in memory, as after a restart of
-the service, and with none of them there, as after one of the machine.
+The state has 10,000 buckets under MFA Delete and a journal of a million records, unless told otherwise. Each round starts
+it with the files in memory, as after a restart of the service; with none of them there, as after one of the machine; and
+after the gate was killed.
 """
 
 import argparse
@@ -32,16 +32,18 @@ def main() -> None:
     chosen = arguments.parse_args()
 
     state = make(chosen.buckets, chosen.records)
-    times: dict[str, list[float]] = {"files in memory": [], "files on the disk": []}
+    times: dict[str, list[float]] = {"files in memory": [], "files on the disk": [], "after a kill": []}
     for _ in range(chosen.rounds):
         for title, seconds in times.items():
             if title == "files on the disk":
                 forget(state)
+            if title == "after a kill":
+                start(chosen.binary, state, signal.SIGKILL)
             seconds.append(start(chosen.binary, state))
     print(f"{chosen.buckets} buckets, {chosen.records} records, {size(state) >> 20} MiB")
     for title, seconds in times.items():
         print(f"{title}: median {statistics.median(seconds):.2f} s, longest {max(seconds):.2f} s")
-    most = statistics.median(times["files in memory"])
+    most = max(statistics.median(seconds) for seconds in times.values())
     if chosen.check and most > MOST:
         print(f"bench: a start takes {most:.2f} s, more than {MOST:.0f} s", file=sys.stderr)
         sys.exit(1)
@@ -59,8 +61,8 @@ def make(buckets: int, records: int) -> Path:
     return place / "state"
 
 
-def start(binary: Path, state: Path) -> float:
-    """The seconds of one start."""
+def start(binary: Path, state: Path, ended_by: signal.Signals = signal.SIGTERM) -> float:
+    """The seconds of one start; the gate is ended at once by this signal."""
     config, keys = state.parent / "portcullis.toml", state.parent / "upstream.env"
     keys.touch(mode=0o600)
     keys.write_text("AWS_ACCESS_KEY_ID=AKIAMEASURED00000000\nAWS_SECRET_ACCESS_KEY=measured\n")
@@ -74,7 +76,7 @@ def start(binary: Path, state: Path) -> float:
         seconds = time.monotonic() - began
     if not line.startswith(READY):
         raise SystemExit(f"it does not start: {(state.parent / 'stderr.log').read_text()[-2000:]}")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(ended_by)
     process.wait(60)
     return seconds
 

@@ -34,7 +34,7 @@ SLOW_HEADS = 200
 JUNK = 40
 # Requests without a signature each second, of 2 KiB, from sixteen addresses in turn.
 UNSIGNED = 1500
-BATCH = 30
+BATCH = 10
 # Signed requests of a user each second that are all refused.
 REFUSED = 20
 # DeleteObjects whose bodies come a byte in two seconds: twice as many as the gate has room for.
@@ -69,7 +69,7 @@ class Floods:
     async def run(self, over: asyncio.Event) -> None:
         """Floods until it is over."""
         floods = [
-            self.keep("idle", IDLE, 400 * self.scale, self.idle),
+            self.keep("idle", IDLE, 400, self.idle),
             self.keep("slow heads", SLOW_HEADS, 50 * self.scale, self.slow_head),
             self.pace("junk", JUNK, 200, self.junk),
             *(self.keep(f"unsigned {number}", 1, 1, self.unsigned) for number in range(2)),
