@@ -175,11 +175,43 @@ fn module_of(file: &Path) -> Option<String> {
     (!matches!(name, "lib" | "main")).then(|| name.to_owned())
 }
 
-/// A file without its tests, and without comments.
+/// A file without what is compiled for tests alone, and without comments.
 fn code_of(file: &Path) -> String {
-    let text = read(file);
-    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
-    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    without_tests(&read(file))
+}
+
+fn without_tests(text: &str) -> String {
+    let mut code = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim_start() == "#[cfg(test)]" {
+            skip_item(&mut lines, indentation(line));
+        } else if !line.trim_start().starts_with("//") {
+            code.push(line);
+        }
+    }
+    code.join("\n")
+}
+
+/// Skips an item with its attributes. rustfmt ends one with a semicolon or a comma, or with a brace where the item began.
+fn skip_item<'a>(lines: &mut impl Iterator<Item = &'a str>, begins_at: usize) {
+    for line in lines {
+        let ends = line.ends_with([';', ',', '}']) && indentation(line) == begins_at;
+        if ends && !line.trim_start().starts_with("#[") {
+            return;
+        }
+    }
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+#[test]
+fn only_what_is_compiled_for_tests_alone_is_left_out_of_the_rules() {
+    let text = "use a;\n#[cfg(test)]\nmod tests;\n/// Doc.\nfn b() {\n    #[cfg(test)]\n    {\n        c();\n    }\n    d();\n}\n\
+                #[cfg(test)]\n#[derive(Debug)]\nmod inner {\n    fn e() {}\n}\nfn f() {}\n#[cfg(test)]\npub use g::{\n    h,\n};\nfn i() {}\n";
+    assert_eq!(without_tests(text), "use a;\nfn b() {\n    d();\n}\nfn f() {}\nfn i() {}");
 }
 
 fn named_modules(code: &str) -> Vec<String> {
