@@ -97,7 +97,14 @@ pub async fn run(
         (None, Some(client)) => {
             let (found, currency) = gate::trail(&client, args.name.as_ref()).await?;
             let currency = args.end_time.map_or(currency, Currency::At);
-            gate::validated(&client, scope(found, currency)).await?
+            let (mut report, scope) = gate::validated(&client, scope(found, currency)).await?;
+            if let Ok(report) = &mut report
+                && report.has_strays()
+            {
+                let others = gate::neighbours(&client, &scope).await?;
+                others.into_iter().for_each(|other| report.add_neighbour(other));
+            }
+            (report, scope)
         }
         (None, None) => return Err(CommandError::usage("there is neither a folder nor a gate")),
     };

@@ -156,6 +156,9 @@ impl<F: Files> Walk<'_, F> {
             if proven.digest.extent.before.size() != 0 {
                 self.report.find(subject(series, proven.key.clone()), Fault::TreeBefore);
             }
+            if series == Series::Standard && before.is_none() {
+                self.begins = Some(proven.digest.start);
+            }
             return self.origin(series, proven, previous);
         };
         if link.bucket != self.scope.bucket || !self.is_here(link) {

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::super::TrailName;
 use super::super::digest::InvalidDigest;
 use super::super::logfile::Malformed;
 use crate::clock::Timestamp;
@@ -88,6 +89,11 @@ pub enum Fault {
 /// What is worth knowing, and not wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Note {
+    #[error(
+        "{count} of the log files that no digest names are older than the trail's first digest: they are another trail's, or \
+         from before validation was enabled; what begins at {start} is validated without them"
+    )]
+    BeforeFirst { count: u64, start: Timestamp },
     #[error("The trail was deleted and created anew at {0}; the older one is validated up to its last digest")]
     CreatedAnew(Timestamp),
     #[error("The trail was led elsewhere before: what precedes is in s3://{0}")]
@@ -96,6 +102,8 @@ pub enum Note {
     NotYetCovered(u64),
     #[error("No log files were delivered between {from} and {to}: logging was stopped")]
     Restarted { from: Timestamp, to: Timestamp },
+    #[error("Trail {0} delivers, or delivered, to the same place: log files that no digest names may be that trail's")]
+    SharedPlace(TrailName),
     #[error("Logging is stopped since {0}")]
     Stopped(Timestamp),
 }

@@ -105,11 +105,29 @@ impl<F: Files> Walk<'_, F> {
         if !new.is_empty() {
             self.report.notes.push(Note::NotYetCovered(u64::try_from(new.len()).unwrap_or(u64::MAX)));
         }
+        self.tell_owners(&old);
         for (_, key) in old {
             self.report.logs.count(Validity::Invalid);
             self.report.find(Subject::Log(key), Fault::NotNamed);
         }
         Ok(())
+    }
+
+    /// Notes what is known of whose the log files are that no digest names; their names do not tell.
+    fn tell_owners(&mut self, strays: &[(Timestamp, String)]) {
+        if strays.is_empty() {
+            return;
+        }
+        if let Some(start) = self.begins {
+            let count = strays.iter().filter(|(slot, _)| slot.seconds() < start.seconds()).count();
+            let count = u64::try_from(count).unwrap_or(u64::MAX);
+            if count > 0 {
+                self.report.notes.push(Note::BeforeFirst { count, start });
+            }
+        }
+        for other in self.listing.others(&self.scope.trail) {
+            self.report.add_neighbour(other.clone());
+        }
     }
 
     fn is_asked_about(&self, slot: Timestamp) -> bool {

@@ -111,6 +111,19 @@ impl Report {
         self.findings.is_empty() && self.digests.valid > 0
     }
 
+    /// Whether there are log files that no digest names.
+    pub fn has_strays(&self) -> bool {
+        self.findings.iter().any(|found| found.fault == Fault::NotNamed)
+    }
+
+    /// Adds what is known of another trail that delivers to the same place.
+    pub fn add_neighbour(&mut self, trail: TrailName) {
+        let note = Note::SharedPlace(trail);
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
     fn find(&mut self, subject: Subject, fault: Fault) {
         self.findings.push(Finding { subject, fault });
     }
@@ -146,6 +159,7 @@ pub fn validate<F: Files>(files: &mut F, scope: &Scope) -> Result<Report, F::Err
         named: BTreeSet::new(),
         walked: BTreeSet::new(),
         longest_window: Duration::ZERO,
+        begins: None,
     };
     let newest = walk.series(Series::Standard)?;
     walk.series(Series::Backfill)?;
@@ -172,6 +186,8 @@ struct Walk<'w, F> {
     walked: BTreeSet<(String, Hash)>,
     /// Of those, the longest window: how long the next digest may take to come.
     longest_window: Duration,
+    /// Where the window of the trail's first digest begins, if that digest is valid.
+    begins: Option<Timestamp>,
 }
 
 impl Listing {
@@ -187,6 +203,12 @@ impl Listing {
         }
         listing.digests.values_mut().for_each(|digests| digests.sort_unstable());
         listing
+    }
+
+    /// The other trails whose digests lie in the same place.
+    fn others<'l>(&'l self, trail: &'l TrailName) -> impl Iterator<Item = &'l TrailName> {
+        let others: BTreeSet<&TrailName> = self.digests.keys().map(|(other, _)| other).collect();
+        others.into_iter().filter(move |other| *other != trail)
     }
 
     fn of_series(&self, trail: &TrailName, series: Series) -> &[(Timestamp, String)] {

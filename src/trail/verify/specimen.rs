@@ -437,10 +437,14 @@ impl Specimen {
     }
 
     fn forge_log(&mut self, number: usize) {
+        self.add_log(self.digest(number).start, 0);
+    }
+
+    /// A log file that no digest names.
+    pub fn add_log(&mut self, slot: Timestamp, number: u8) {
         let mut builder = LogFileBuilder::new();
-        let end = self.digest(number).start;
-        builder.push(br#"{"eventID":"forged"}"#, end);
-        let key = self.scope.layout.log_key(end, &LogSuffix::derive(&[b"forged"]));
+        builder.push(br#"{"eventID":"forged"}"#, slot);
+        let key = self.scope.layout.log_key(slot, &LogSuffix::derive(&[b"forged", &[number]]));
         self.files.insert(key, unsigned(builder.finish().bytes));
     }
 

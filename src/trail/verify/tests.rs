@@ -150,8 +150,34 @@ fn trails_may_share_a_folder() {
     one.files.extend(other.files.clone());
     assert_eq!(report(&one).findings, []);
     let first = other.digests[0].clone();
+    assert!(!report(&one).notes.iter().any(|note| matches!(note, Note::SharedPlace(_))), "nothing is a stray");
     one.remove(&first);
-    assert_eq!(codes(&report(&one)), ["NotNamed"], "what the other's digest named");
+    let report = report(&one);
+    assert_eq!(codes(&report), ["NotNamed"], "what the other's digest named");
+    assert!(report.notes.contains(&Note::SharedPlace(TrailName::parse("other").unwrap())), "{:?}", report.notes);
+}
+
+/// A trail without validation was in the place before, or this one was without it.
+#[test]
+fn log_files_from_before_the_first_digest_are_told_and_a_range_leaves_them_out() {
+    let mut specimen = Specimen::grown();
+    let start = specimen.digest(0).start;
+    for (number, minutes) in [(0, 10), (1, 90)] {
+        let slot = Timestamp::from_seconds(start.seconds() - 60 * minutes);
+        specimen.add_log(slot, number);
+    }
+    let whole = report(&specimen);
+    assert_eq!((codes(&whole), whole.findings.len()), (vec!["NotNamed"], 2));
+    assert!(whole.notes.contains(&Note::BeforeFirst { count: 2, start }), "{:?}", whole.notes);
+    specimen.scope.start = Some(start);
+    assert_eq!(report(&specimen).findings, []);
+    // Where the first digest is gone, nobody knows where the trail began.
+    specimen.scope.start = None;
+    let first = specimen.digests[0].clone();
+    specimen.remove(&first);
+    let beheaded = report(&specimen);
+    assert_eq!(codes(&beheaded), ["NotFound", "NotNamed"]);
+    assert!(!beheaded.notes.iter().any(|note| matches!(note, Note::BeforeFirst { .. })), "{:?}", beheaded.notes);
 }
 
 #[test]

@@ -56,6 +56,14 @@ pub async fn trail(client: &Client<'_>, name: Option<&TrailName>) -> Result<(Fou
     Ok((found, currency))
 }
 
+/// The other trails that deliver to the same place.
+pub async fn neighbours(client: &Client<'_>, scope: &Scope) -> Result<Vec<TrailName>, CommandError> {
+    let shares = |other: &FoundTrail| {
+        other.trail != scope.trail && (&other.bucket, &other.layout) == (&scope.bucket, &scope.layout)
+    };
+    Ok(client.trails().await?.iter().filter_map(read).filter(shares).map(|other| other.trail).collect())
+}
+
 /// Validates on a thread of its own, since validation waits for one file at a time.
 pub async fn validated(client: &Client<'_>, scope: Scope) -> Result<(Result<Report, String>, Scope), CommandError> {
     let mut bucket = Bucket { s3: client.s3().clone(), name: scope.bucket.clone(), runtime: Handle::current() };

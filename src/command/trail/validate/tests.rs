@@ -179,15 +179,22 @@ async fn what_cannot_be_read_is_not_proven_and_not_found_to_be_wrong() {
 
 /// A gate that serves a specimen, some keys at a time.
 fn gate(specimen: Specimen) -> FakeStore {
+    gate_with(specimen, &[])
+}
+
+/// Such a gate, with other trails by name and prefix.
+fn gate_with(specimen: Specimen, others: &'static [(&'static str, &'static str)]) -> FakeStore {
     FakeStore::start_with_headers(move |seen| {
         let (path, query) = seen.line.split_once(' ').unwrap().1.split_once('?').unwrap_or((&seen.line[4..], ""));
         let said = |value: Value| (200, HeaderMap::new(), value.to_string().into_bytes());
         match seen.header("x-amz-target").rsplit('.').next() {
             Some("DescribeTrails") => {
-                let arn = "arn:aws:cloudtrail:us-east-1:111122223333:trail/main";
-                return said(
-                    json!({ "trailList": [{ "Name": "main", "TrailARN": arn, "S3BucketName": "trail-bucket" }] }),
-                );
+                let described = |(name, prefix): &(&str, &str)| {
+                    let arn = format!("arn:aws:cloudtrail:us-east-1:111122223333:trail/{name}");
+                    json!({ "Name": name, "TrailARN": arn, "S3BucketName": "trail-bucket", "S3KeyPrefix": prefix })
+                };
+                let trails: Vec<Value> = [("main", "")].iter().chain(others).map(described).collect();
+                return said(json!({ "trailList": trails }));
             }
             Some("GetTrailStatus") => return said(json!({ "IsLogging": false })),
             Some("ListPublicKeys") => {
@@ -229,6 +236,10 @@ fn gate(specimen: Specimen) -> FakeStore {
 }
 
 async fn asked(store: &FakeStore) -> (Result<(), CommandError>, String) {
+    asked_about(None, store).await
+}
+
+async fn asked_about(name: Option<&str>, store: &FakeStore) -> (Result<(), CommandError>, String) {
     let (mut terminal, kept) = kept::terminal(Format::People, &[]);
     let place = Place::find(Some("nowhere".into()), None);
     let endpoint = store.endpoint().to_string();
@@ -239,7 +250,7 @@ async fn asked(store: &FakeStore) -> (Result<(), CommandError>, String) {
         _ => None,
     };
     let args = ValidateArgs {
-        name: None,
+        name: name.map(|name| TrailName::parse(name).unwrap()),
         folder: None,
         public_keys: None,
         start_time: None,
@@ -261,6 +272,22 @@ async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
     let (outcome, text) = asked(&gate(specimen)).await;
     assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
     assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
+}
+
+/// As an earlier version let two trails share a place: the name of a log file does not say whose it is.
+#[tokio::test]
+async fn a_stray_log_file_is_told_with_the_trails_that_may_have_left_it() {
+    let mut specimen = Specimen::grown();
+    let slot = specimen.digest(7).start;
+    specimen.add_log(slot, 0);
+    let others = &[("beside", ""), ("elsewhere", "a")];
+    let (outcome, text) = asked_about(Some("main"), &gate_with(specimen, others)).await;
+    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    assert!(text.contains("Note\tTrail beside delivers, or delivered, to the same place: log files"), "{text}");
+    assert!(!text.contains("Trail elsewhere") && !text.contains("Trail main delivers"), "{text}");
+    let (outcome, text) = asked_about(Some("main"), &gate_with(Specimen::grown(), others)).await;
+    assert_eq!(outcome, Ok(()));
+    assert!(!text.contains("Trail beside"), "{text}");
 }
 
 #[tokio::test]
