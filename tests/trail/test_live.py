@@ -122,6 +122,37 @@ def a_removed_tail_is_told_by_what_the_witness_knows(gate, told, tampering):
     assert validated(gate, "--expect-head", heads(told)[-1]["digestHashValue"])[0] == 1
 
 
+def no_second_trail_spoils_the_proof_of_the_first(gate, told, clock):
+    """Its log files, which no digest would name, could not be removed from the first one's bucket."""
+    aws = gate.aws()
+    second = ("--name", "second", "--s3-bucket-name", BUCKET, "--no-enable-log-file-validation")
+    for place in (second, (*second[:-1], "--enable-log-file-validation")):
+        refusal = aws.fails("cloudtrail", "create-trail", *place)
+        assert "(InvalidParameterCombinationException)" in refusal and f"Trail {TRAIL} delivers to {BUCKET}" in refusal
+    aws("cloudtrail", "create-trail", *second, "--s3-key-prefix", "second")
+    assert "(InvalidParameterCombinationException)" in aws.fails(
+        "cloudtrail", "update-trail", "--name", "second", "--s3-key-prefix", ""
+    )
+    aws("cloudtrail", "start-logging", "--name", "second")
+    store = gate.store.directly()
+    until(lambda: store.list_objects_v2(Bucket=BUCKET, Prefix="second/").get("Contents"), "the second one's log file")
+    status, said, _ = validated(gate)
+    assert (status, said["proven"], said["findings"]) == (0, True, []), said
+
+
+def a_log_file_that_no_digest_names_is_told_with_what_may_have_left_it(gate, told):
+    """As a trail without validation leaves it that was in the place before."""
+    store, (key, file) = gate.store.directly(), sorted(delivered(gate, "CloudTrail").items())[0]
+    older = key.replace(key.split("_")[-2], "20200101T0000Z").replace("/".join(key.split("/")[-4:-1]), "2020/01/01")
+    store.put_object(Bucket=BUCKET, Key=older, Body=file.body)
+    try:
+        status, said, _ = validated(gate)
+    finally:
+        store.delete_object(Bucket=BUCKET, Key=older)
+    assert (status, [found["s3Object"] for found in said["findings"]]) == (1, [older]), said
+    assert any("1 of the log files that no digest names are older than the trail's first digest" in note for note in said["notes"])
+
+
 def an_edited_log_file_is_told_over_the_api(gate, told, tampering):
     key, file = sorted(delivered(gate, "CloudTrail").items())[0]
     content = file.content
