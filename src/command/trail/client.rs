@@ -148,6 +148,10 @@ impl<'p> Client<'p> {
                     .to_owned()
             }
             "ConflictException" => "Look at the trail, and run it again.".to_owned(),
+            "InvalidParameterCombinationException" => {
+                "A trail with log file validation has its bucket and prefix alone: give the other one a --prefix."
+                    .to_owned()
+            }
             "InvalidSignatureException" | "UnrecognizedClientException" => {
                 "The AWS_* variables, where they are set, come before the key in root.env; unset them or correct them."
                     .to_owned()

@@ -90,6 +90,11 @@ pub enum Fault {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Note {
     #[error(
+        "{0} of the log files that no digest names are newer than the digest that ended logging: they are another trail's, \
+         from after validation was disabled, or the digests that named them were removed"
+    )]
+    AfterLast(u64),
+    #[error(
         "{count} of the log files that no digest names are older than the trail's first digest: they are another trail's, or \
          from before validation was enabled; what begins at {start} is validated without them"
     )]

@@ -105,7 +105,7 @@ impl<F: Files> Walk<'_, F> {
         if !new.is_empty() {
             self.report.notes.push(Note::NotYetCovered(u64::try_from(new.len()).unwrap_or(u64::MAX)));
         }
-        self.tell_owners(&old);
+        self.tell_owners(&old, newest);
         for (_, key) in old {
             self.report.logs.count(Validity::Invalid);
             self.report.find(Subject::Log(key), Fault::NotNamed);
@@ -114,16 +114,23 @@ impl<F: Files> Walk<'_, F> {
     }
 
     /// Notes what is known of whose the log files are that no digest names; their names do not tell.
-    fn tell_owners(&mut self, strays: &[(Timestamp, String)]) {
+    fn tell_owners(&mut self, strays: &[(Timestamp, String)], newest: Option<&Proven>) {
         if strays.is_empty() {
             return;
         }
-        if let Some(start) = self.begins {
-            let count = strays.iter().filter(|(slot, _)| slot.seconds() < start.seconds()).count();
-            let count = u64::try_from(count).unwrap_or(u64::MAX);
-            if count > 0 {
-                self.report.notes.push(Note::BeforeFirst { count, start });
-            }
+        let count = |counts: &dyn Fn(i64) -> bool| {
+            let count = strays.iter().filter(|(slot, _)| counts(slot.seconds())).count();
+            u64::try_from(count).ok().filter(|count| *count > 0)
+        };
+        if let Some(start) = self.begins
+            && let Some(count) = count(&|slot| slot < start.seconds())
+        {
+            self.report.notes.push(Note::BeforeFirst { count, start });
+        }
+        if let Some(last) = newest.filter(|newest| newest.digest.extent.ending == Ending::Final)
+            && let Some(count) = count(&|slot| slot > last.digest.end.seconds())
+        {
+            self.report.notes.push(Note::AfterLast(count));
         }
         for other in self.listing.others(&self.scope.trail) {
             self.report.add_neighbour(other.clone());

@@ -131,6 +131,8 @@ fn after_the_end_of_logging_no_log_file_can_be_new() {
     let report = report(&specimen);
     assert_eq!(codes(&report), ["NotNamed"]);
     assert!(report.notes.contains(&Note::Stopped(specimen.digest(29).end)));
+    let strays = u64::try_from(report.findings.len()).unwrap();
+    assert!(report.notes.contains(&Note::AfterLast(strays)), "{:?}", report.notes);
 }
 
 #[test]
