@@ -34,7 +34,7 @@ use stake::BucketStake;
 
 pub use input::{Input, recorded};
 pub use operation::{Operation, UNKNOWN};
-pub use ports::{Contents, Deliveries, NoBucket, Progress};
+pub use ports::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
 pub use refused::{Circumstances, Devices, Refused, Unreadable};
 
 /// The longest body of a call: the 500 values of a trail's selectors come to a quarter of that.
@@ -231,7 +231,12 @@ impl CloudTrail {
             Operation::GetTrail => Ok(json!({ "Trail": show::trail(named("Name")?, &place) })),
             Operation::GetTrailStatus => {
                 let trail = named("Name")?;
-                Ok(show::status(trail, &self.deliveries.progress(&trail.name)))
+                let progress = self.deliveries.progress(&trail.name);
+                let files = match input.flag("IncludeFiles")? {
+                    Some(true) => Some(self.deliveries.files(trail).await.ok_or_else(Refused::unknown_files)?),
+                    Some(false) | None => None,
+                };
+                Ok(show::status(trail, &progress, files.as_ref()))
             }
             Operation::ListPublicKeys => self.public_keys(input, now),
             Operation::ListTags => {

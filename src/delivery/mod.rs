@@ -4,6 +4,7 @@
 //! request for any.
 
 mod destination;
+mod end;
 mod gather;
 mod keys;
 mod notes;
@@ -25,7 +26,7 @@ use crate::audit::journal::Sequence;
 use crate::clock::Timestamp;
 use crate::forward::OwnError;
 use crate::names::BucketName;
-use crate::trail::{Layout, Logging, Trail, TrailName};
+use crate::trail::{Layout, Logging, Trail, TrailEnd, TrailName};
 use progress::{Course, Progress};
 use runner::{Haste, Next, Runner};
 
@@ -120,6 +121,13 @@ impl Delivery {
     /// How the delivery of a trail goes.
     pub fn status(&self, name: &TrailName) -> DeliveryStatus {
         self.inner().known().trails.get(name).map(|standing| standing.status.clone()).unwrap_or_default()
+    }
+
+    /// Where the delivered files of a trail end.
+    pub async fn end_of(&self, trail: &Trail) -> std::io::Result<TrailEnd> {
+        let (hands, trail) = (Arc::clone(&self.inner().hands), trail.clone());
+        let read = tokio::task::spawn_blocking(move || end::end_of(&hands, &trail)).await;
+        read.unwrap_or_else(|_| Err(std::io::Error::other("the work was interrupted")))
     }
 
     /// The first record of the journal that a trail still needs; what comes before may go.

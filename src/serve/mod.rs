@@ -329,7 +329,11 @@ fn gate(
 ) -> Gate {
     let rules = rules(settings);
     let region = settings.account.region.clone();
-    let deliveries = Arc::new(trails::Delivered { delivery, upstream: Arc::clone(&upstream) });
+    let deliveries = Arc::new(trails::Delivered {
+        delivery,
+        upstream: Arc::clone(&upstream),
+        folder: settings.trail.folder.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
+    });
     // The settings take no other.
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Gate {

@@ -1,20 +1,23 @@
 //! The delivery of trails, as CloudTrail's API sees it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::api::cloudtrail::{Contents, Deliveries, NoBucket, Progress};
+use crate::api::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
 use crate::clock::Timestamp;
 use crate::delivery::Delivery;
 use crate::forward::{Holding, Upstream};
 use crate::names::BucketName;
 use crate::store::Promise;
-use crate::trail::{Layout, TrailName};
+use crate::trail::{Layout, Trail, TrailName};
 
 /// What delivers the trails, and the store whose buckets they take.
 #[derive(Debug)]
 pub(super) struct Delivered {
     pub delivery: Delivery,
     pub upstream: Arc<Upstream>,
+    /// Where trails are delivered to, if not to the store.
+    pub folder: Option<PathBuf>,
 }
 
 impl Deliveries for Delivered {
@@ -50,6 +53,18 @@ impl Deliveries for Delivered {
                 tracing::error!(%error, %bucket, "a trail's bucket cannot be made");
                 NoBucket
             })
+        })
+    }
+
+    fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>> {
+        Box::pin(async move {
+            match self.delivery.end_of(trail).await {
+                Ok(end) => Some(DeliveredFiles { end, folder: self.folder.clone() }),
+                Err(error) => {
+                    tracing::error!(%error, trail = %trail.name, "it cannot be read where a trail's files end");
+                    None
+                }
+            }
         })
     }
 

@@ -27,6 +27,13 @@ pub struct Head {
 #[error("not the head of a trail: {0}")]
 pub struct InvalidHead(String);
 
+impl InvalidHead {
+    /// Of a text that is none for this reason.
+    pub fn of(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
 impl Head {
     /// The head that this digest is, by the hash and signature it was delivered with.
     pub fn of(digest: &Digest, hash: Hash, signature: Vec<u8>, series: Series) -> Self {

@@ -4,6 +4,7 @@
 
 mod definition;
 pub mod digest;
+mod end;
 mod head;
 pub mod keys;
 pub mod layout;
@@ -15,6 +16,7 @@ pub mod verify;
 mod view;
 
 pub use definition::{DigestPeriod, InvalidTrail, Logging, Trail, Validation};
+pub use end::{DeliveredLog, TrailEnd};
 pub use head::{Head, InvalidHead};
 pub use layout::{Layout, Series};
 pub use name::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, TrailName};

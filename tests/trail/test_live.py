@@ -102,23 +102,23 @@ def a_trail_that_goes_on_is_proven_over_the_api(gate, told):
     digests = len(delivered(gate, "CloudTrail-Digest"))
     assert said["digests"] == {"valid": digests, "all": digests} and digests >= 4
     assert said["logs"]["valid"] == said["logs"]["all"] > 0
-    assert "no head was expected" in notes
+    assert "no head was expected" not in notes
 
 
 def a_trail_is_held_against_what_the_witness_was_told(gate, told):
-    status, said, notes = validated(gate, "--expect-head", told)
+    status, said, _ = validated(gate, "--expect-head", told)
     assert (status, said["proven"]) == (0, True), said
-    assert "no head was expected" not in notes
     assert said["heads"][0]["treeSize"] >= heads(told)[-1]["treeSize"] > 0
 
 
-def a_removed_tail_is_told_by_what_the_witness_knows(gate, told, tampering):
+def a_removed_tail_is_told_by_what_the_gate_and_the_witness_know(gate, told, tampering):
     digests = delivered(gate, "CloudTrail-Digest")
     newest = sorted(digests)[-2:]
     logs = [log["s3Object"] for key in newest for log in digests[key].content["logFiles"]]
     tampering({key: None for key in [*newest, *logs]})
-    status, said, _ = validated(gate, "--expect-head", told)
-    assert (status, said["proven"]) == (1, False), said
+    for more in [], ["--expect-head", told]:
+        status, said, _ = validated(gate, *more)
+        assert (status, said["proven"]) == (1, False), said
     assert validated(gate, "--expect-head", heads(told)[-1]["digestHashValue"])[0] == 1
 
 

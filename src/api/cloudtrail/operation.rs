@@ -133,9 +133,8 @@ impl Operation {
                 "SnsTopicName",
                 "TagsList",
             ],
-            Self::DeleteTrail | Self::GetTrail | Self::GetTrailStatus | Self::StartLogging | Self::StopLogging => {
-                &["Name"]
-            }
+            Self::DeleteTrail | Self::GetTrail | Self::StartLogging | Self::StopLogging => &["Name"],
+            Self::GetTrailStatus => &["IncludeFiles", "Name"],
             Self::DescribeTrails => &["includeShadowTrails", "trailNameList"],
             Self::GetEventSelectors => &["TrailName"],
             Self::GetInsightSelectors => &["EventDataStore", "TrailName"],

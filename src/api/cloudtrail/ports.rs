@@ -1,11 +1,12 @@
 //! What of delivery the API stands upon.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 
 use crate::clock::Timestamp;
 use crate::names::BucketName;
 use crate::store::Promise;
-use crate::trail::{Layout, TrailName};
+use crate::trail::{Layout, Trail, TrailEnd, TrailName};
 
 /// How trails are delivered.
 pub trait Deliveries: Debug + Send + Sync {
@@ -15,6 +16,9 @@ pub trait Deliveries: Debug + Send + Sync {
     fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents>;
     /// Makes the bucket, if it is not there.
     fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>>;
+    /// Where the delivered files of a trail end, and the folder that they lie in, if they lie in none of the store's
+    /// buckets; none where the gate cannot tell.
+    fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>>;
     /// How far a trail was delivered.
     fn progress(&self, name: &TrailName) -> Progress;
     /// Says that trails changed.
@@ -27,6 +31,14 @@ pub enum Contents {
     /// Something is there, or nobody can tell.
     MayBeThere,
     None,
+}
+
+/// The files of a trail that were delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveredFiles {
+    pub end: TrailEnd,
+    /// On the gate's machine, where buckets of that folder stand for the store's.
+    pub folder: Option<PathBuf>,
 }
 
 /// The bucket is not there and cannot be made; the log has the reason.

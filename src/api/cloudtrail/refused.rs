@@ -374,6 +374,11 @@ impl Refused {
         Self::unavailable("The state could not be written; the gate's log says why.")
     }
 
+    /// What delivery noted of the trail's files cannot be read.
+    pub fn unknown_files() -> Self {
+        Self::unavailable("It cannot be read where the trail's files end; the gate's log says why.")
+    }
+
     pub fn throttled() -> Self {
         Self::new("ThrottlingException", "Rate exceeded")
     }

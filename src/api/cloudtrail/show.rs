@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::place::Place;
-use super::ports::Progress;
+use super::ports::{DeliveredFiles, Progress};
 use crate::clock::Timestamp;
 use crate::store::SigningKey;
 use crate::trail::{Logging, Trail, Validation, selectors};
@@ -63,8 +63,8 @@ pub fn tags(trail: &Trail, arn: &str) -> Value {
     json!({ "ResourceId": arn, "TagsList": tags })
 }
 
-/// As GetTrailStatus answers.
-pub fn status(trail: &Trail, progress: &Progress) -> Value {
+/// As GetTrailStatus answers; with the files, which are ours, where they are asked for.
+pub fn status(trail: &Trail, progress: &Progress, files: Option<&DeliveredFiles>) -> Value {
     let (started, stopped) = match trail.logging {
         Logging::Never => (None, None),
         Logging::Started { at } => (Some(at), None),
@@ -91,6 +91,12 @@ pub fn status(trail: &Trail, progress: &Progress) -> Value {
     set("LatestDeliveryAttemptSucceeded", text(succeeded));
     set("TimeLoggingStarted", text(started));
     set("TimeLoggingStopped", text(stopped));
+    if let Some(files) = files {
+        set("Folder", files.folder.as_ref().map(|folder| folder.display().to_string().into()));
+        if let Value::Object(end) = files.end.to_json() {
+            members.extend(end);
+        }
+    }
     Value::Object(members)
 }
 

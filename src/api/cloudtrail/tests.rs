@@ -14,7 +14,7 @@ use crate::gate::{LoopbackTrust, Profile, Replication};
 use crate::names::{BucketName, UserName};
 use crate::store::testing::{HERE, codes, enrolled, in_memory};
 use crate::store::{NewDevice, Promise, SigningKey};
-use crate::trail::{KeyPrefix, Layout, Logging, Selectors, Trail, TrailName, Validation};
+use crate::trail::{DeliveredLog, KeyPrefix, Layout, Logging, Selectors, Trail, TrailEnd, TrailName, Validation};
 use crate::wire::Transport;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
@@ -62,6 +62,13 @@ impl Deliveries for Noted {
             self.made.lock().unwrap().push(bucket.to_string());
             Ok(())
         })
+    }
+
+    fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>> {
+        let log = DeliveredLog { object: format!("{}.json.gz", trail.name), hash: [1; 32] };
+        let end = TrailEnd { delivered: vec![log], ..TrailEnd::default() };
+        let files = DeliveredFiles { end, folder: Some("/var/trails".into()) };
+        Box::pin(std::future::ready((trail.name.as_str() != "unreadable").then_some(files)))
     }
 
     fn progress(&self, _: &TrailName) -> Progress {
@@ -514,6 +521,18 @@ async fn the_status_says_since_when_and_how_far() {
     assert_eq!(status["LatestDeliveryTime"], json!(NOW.seconds()));
     assert_eq!(status["LatestDigestDeliveryError"], "AccessDenied");
     assert_eq!(status["TimeLoggingStarted"], NOW.iso_extended());
+    assert_eq!(status.get("Folder"), None);
+}
+
+#[tokio::test]
+async fn the_status_says_where_the_files_end_if_it_is_asked() {
+    let bench = Bench::with_trail().await;
+    let status = bench.done("GetTrailStatus", json!({"Name": "main", "IncludeFiles": true})).await;
+    let log = json!([{ "s3Object": "main.json.gz", "hashValue": "01".repeat(32) }]);
+    assert_eq!((&status["Folder"], &status["LogFilesWithoutDigest"]), (&json!("/var/trails"), &log));
+    bench.done("CreateTrail", json!({"Name": "unreadable", "S3BucketName": "others"})).await;
+    let refused = bench.exception("GetTrailStatus", json!({"Name": "unreadable", "IncludeFiles": true})).await;
+    assert_eq!(refused, "ServiceUnavailableException");
 }
 
 #[tokio::test]

@@ -58,6 +58,8 @@ pub enum Fault {
     NothingFound,
     #[error("no valid digest names it: it was forged, or it replaces one that was removed")]
     NotNamed,
+    #[error("no digest covers it yet, so that it is not proven: leave it out with --end-time {}", .before.iso_extended())]
+    NotCovered { before: Timestamp },
     #[error("it lies outside the trail's own folder of log files")]
     OutsideTrail,
     #[error("it follows `{named}`, but `{found}` lies between them")]
@@ -103,7 +105,7 @@ pub enum Note {
     CreatedAnew(Timestamp),
     #[error("The trail was led elsewhere before: what precedes is in s3://{0}")]
     MovedFrom(String),
-    #[error("{0} log files are newer than the last digest, and not yet covered by one")]
+    #[error("{0} log files are as the gate delivered them, and not yet covered by a digest")]
     NotYetCovered(u64),
     #[error("No log files were delivered between {from} and {to}: logging was stopped")]
     Restarted { from: Timestamp, to: Timestamp },
@@ -150,6 +152,7 @@ impl Fault {
             Self::Moved => "Moved",
             Self::NamedTwice => "NamedTwice",
             Self::NoBackfillTime => "NoBackfillTime",
+            Self::NotCovered { .. } => "NotCovered",
             Self::NotFound => "NotFound",
             Self::NotNamed => "NotNamed",
             Self::NothingFound => "NothingFound",

@@ -1,11 +1,12 @@
 //! The log files: those that digests name, and those that lie beside them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::digest::{Ending, LogEntry, hash};
 use super::super::layout::{FileKey, FileName, Series};
 use super::super::logfile::{decompress, leaves};
 use super::super::merkle::Hash;
+use super::super::{DeliveredLog, TrailEnd};
 use super::chain::{PATIENCE, subject};
 use super::digests::Proven;
 use super::{Currency, Fault, Files, Note, Subject, Validity, Walk};
@@ -27,7 +28,7 @@ impl<F: Files> Walk<'_, F> {
         let mut tree = Some(extent.before.clone());
         for entry in &proven.digest.log_files {
             let judged = match self.name(entry) {
-                Ok(()) => self.log(entry)?,
+                Ok(()) => self.log(&entry.object, entry.hash)?,
                 Err(fault) => Err(fault),
             };
             self.report.logs.count(if judged.is_ok() { Validity::Valid } else { Validity::Invalid });
@@ -60,11 +61,11 @@ impl<F: Files> Walk<'_, F> {
         }
     }
 
-    fn log(&mut self, entry: &LogEntry) -> Result<Result<Vec<Hash>, Fault>, F::Error> {
-        let Some(file) = self.files.read(&entry.object)? else { return Ok(Err(Fault::NotFound)) };
+    fn log(&mut self, object: &str, expected: Hash) -> Result<Result<Vec<Hash>, Fault>, F::Error> {
+        let Some(file) = self.files.read(object)? else { return Ok(Err(Fault::NotFound)) };
         let judge = || {
             let text = decompress(&file.bytes, LARGEST).map_err(Fault::Malformed)?;
-            if hash(&text) != entry.hash {
+            if hash(&text) != expected {
                 return Err(Fault::HashMismatch);
             }
             leaves(&text).map_err(Fault::Malformed)
@@ -72,45 +73,118 @@ impl<F: Files> Walk<'_, F> {
         Ok(judge())
     }
 
-    /// Finds log files that no digest names.
-    pub fn unnamed_logs(&mut self, newest: Option<&Proven>) -> Result<(), F::Error> {
+    /// Finds log files that no digest names, and those that the gate delivered since and that are not there.
+    pub fn unnamed_logs(&mut self, newest: Option<&Proven>, end: Option<TrailEnd>) -> Result<(), F::Error> {
         let mut unnamed = Vec::new();
+        let mut listed = BTreeSet::new();
         for key in self.files.list(&self.scope.layout.logs())? {
             match FileKey::parse(&key) {
                 Some(FileKey { layout, file: FileName::Log { slot, .. } }) if layout == self.scope.layout => {
                     if self.is_asked_about(slot) && !self.named.contains(&key) {
-                        unnamed.push((slot, key));
+                        unnamed.push((slot, key.clone()));
                     }
+                    listed.insert(key);
                 }
                 Some(_) | None => self.report.find(Subject::Log(key), Fault::Stray),
             }
+        }
+        if let Some(end) = &end {
+            self.removed_logs(&end.delivered, &listed);
         }
         if unnamed.is_empty() {
             return Ok(());
         }
         let elsewhere = self.named_elsewhere(&unnamed)?;
         unnamed.retain(|(_, key)| !elsewhere.named.contains(key));
+        let strays = match end {
+            Some(before) => self.not_delivered(unnamed, before)?,
+            None => self.not_covered(unnamed, newest, &elsewhere.covered),
+        };
+        self.tell_owners(&strays, newest);
+        for (_, key) in strays {
+            self.report.logs.count(Validity::Invalid);
+            self.report.find(Subject::Log(key), Fault::NotNamed);
+        }
+        Ok(())
+    }
+
+    /// What the gate delivered and no digest named then must be there, until it is named and after.
+    fn removed_logs(&mut self, delivered: &[DeliveredLog], listed: &BTreeSet<String>) {
+        for DeliveredLog { object, .. } in delivered {
+            let is_asked_about = match FileKey::parse(object) {
+                Some(FileKey { layout, file: FileName::Log { slot, .. } }) => {
+                    layout == self.scope.layout && self.is_asked_about(slot)
+                }
+                Some(_) | None => false,
+            };
+            if is_asked_about && !listed.contains(object) && !self.named.contains(object) {
+                self.report.logs.count(Validity::Invalid);
+                self.report.find(Subject::Log(object.clone()), Fault::NotFound);
+            }
+        }
+    }
+
+    /// Of log files that no digest names, those that the gate has not delivered either; it is asked before and after they
+    /// are listed, since it goes on meanwhile.
+    fn not_delivered(
+        &mut self,
+        unnamed: Vec<(Timestamp, String)>,
+        before: TrailEnd,
+    ) -> Result<Vec<(Timestamp, String)>, F::Error> {
+        let after = self.files.end()?.unwrap_or_default();
+        let known = [before.delivered, before.under_way, after.delivered, after.under_way].into_iter().flatten();
+        let known: BTreeMap<String, Hash> = known.map(|log| (log.object, log.hash)).collect();
+        let mut strays = Vec::new();
+        let mut waiting = 0;
+        for (slot, key) in unnamed {
+            let Some(hash) = known.get(&key) else {
+                strays.push((slot, key));
+                continue;
+            };
+            match self.log(&key, *hash)? {
+                Ok(_) => waiting += 1,
+                Err(fault) => {
+                    self.report.logs.count(Validity::Invalid);
+                    self.report.find(Subject::Log(key), fault);
+                }
+            }
+        }
+        if waiting > 0 {
+            self.report.notes.push(Note::NotYetCovered(waiting));
+        }
+        Ok(strays)
+    }
+
+    /// Of log files of a copy that no digest names, those that can be none that a digest would have named later.
+    fn not_covered(
+        &mut self,
+        unnamed: Vec<(Timestamp, String)>,
+        newest: Option<&Proven>,
+        elsewhere: &[Timestamp],
+    ) -> Vec<(Timestamp, String)> {
         let own = newest.filter(|newest| newest.digest.extent.ending == Ending::Continues);
-        let covered = own.map(|newest| newest.digest.end).into_iter().chain(elsewhere.covered).min();
-        // A digest names what was delivered before it within a window or two, and nothing is delivered ahead of time.
+        let ends = || own.map(|newest| newest.digest.end).into_iter().chain(elsewhere.iter().copied());
+        // A digest names what was delivered before it within a window or two. Of several trails it may be the slowest
+        // one's log file that was delivered first, and the fastest one's that was delivered last.
         let awaited = |end: Timestamp| end.plus(2 * self.longest_window).seconds() + PATIENCE;
         let is_new = |slot: Timestamp| {
             let comes = match self.scope.currency {
                 Currency::At(now) => slot.seconds() <= now.seconds() + SLOT,
                 Currency::Unasked => true,
             };
-            comes && covered.is_some_and(|end| slot.seconds() + SLOT > end.seconds() && slot.seconds() <= awaited(end))
+            comes
+                && ends().min().is_some_and(|end| slot.seconds() + SLOT > end.seconds())
+                && ends().max().is_some_and(|end| slot.seconds() <= awaited(end))
         };
         let (new, old): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(|(slot, _)| is_new(*slot));
-        if !new.is_empty() {
-            self.report.notes.push(Note::NotYetCovered(u64::try_from(new.len()).unwrap_or(u64::MAX)));
-        }
-        self.tell_owners(&old, newest);
-        for (_, key) in old {
+        let oldest = new.iter().map(|(slot, _)| *slot).min();
+        for (_, key) in new {
+            let before = oldest.map_or(i64::MIN, Timestamp::seconds);
             self.report.logs.count(Validity::Invalid);
-            self.report.find(Subject::Log(key), Fault::NotNamed);
+            let fault = Fault::NotCovered { before: Timestamp::from_seconds(before.saturating_sub(1)) };
+            self.report.find(Subject::Log(key), fault);
         }
-        Ok(())
+        old
     }
 
     /// Notes what is known of whose the log files are that no digest names; their names do not tell.

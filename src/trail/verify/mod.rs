@@ -20,7 +20,7 @@ pub use self::finding::{Fault, Finding, Note, Subject};
 use super::keys::PublicKey;
 use super::layout::{FileKey, FileName, Layout, Series};
 use super::merkle::Hash;
-use super::{Head, TrailName};
+use super::{Head, TrailEnd, TrailName};
 use crate::clock::Timestamp;
 use crate::names::BucketName;
 
@@ -33,6 +33,11 @@ pub trait Files {
 
     /// A file, if it is there.
     fn read(&mut self, key: &str) -> Result<Option<StoredFile>, Self::Error>;
+
+    /// Where the files end now, by the gate that delivers them; none of a copy, which may be from any time.
+    fn end(&mut self) -> Result<Option<TrailEnd>, Self::Error> {
+        Ok(None)
+    }
 }
 
 /// A file as it was found.
@@ -146,6 +151,9 @@ enum Validity {
 
 /// Validates a trail; an error means that it could not be read, and says nothing of what it is.
 pub fn validate<F: Files>(files: &mut F, scope: &Scope) -> Result<Report, F::Error> {
+    // Before the files are listed: a digest is pinned as soon as it is there.
+    let end = files.end()?;
+    let scope = &scope.expecting(end.as_ref());
     let listing = Listing::of(files.list(&scope.layout.digests())?, scope);
     let mut report = Report::default();
     for stray in &listing.strays {
@@ -164,8 +172,20 @@ pub fn validate<F: Files>(files: &mut F, scope: &Scope) -> Result<Report, F::Err
     let newest = walk.series(Series::Standard)?;
     walk.series(Series::Backfill)?;
     walk.hashes_expected();
-    walk.unnamed_logs(newest.as_ref())?;
+    walk.unnamed_logs(newest.as_ref(), end)?;
     Ok(walk.report)
+}
+
+impl Scope {
+    /// With the newest digests that the gate knows of, unless a range ends before them.
+    fn expecting(&self, end: Option<&TrailEnd>) -> Self {
+        let mut scope = self.clone();
+        if let (Some(end), None) = (end, self.end) {
+            let is_here = |head: &&Head| FileKey::parse(&head.object).is_some_and(|key| key.layout == self.layout);
+            scope.expected.extend(end.heads.iter().filter(is_here).cloned().map(Expected::Head));
+        }
+        scope
+    }
 }
 
 /// The digests that are there.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use super::{Currency, Expected, Files, Metadata, Scope, StoredFile};
+use super::{Currency, Expected, Files, Metadata, Scope, StoredFile, validate};
 use crate::clock::Timestamp;
 use crate::names::{AccountId, BucketName};
 use crate::trail::digest::{Digest, Ending, Extent, Link, LogEntry, Previous, hash};
@@ -11,7 +11,7 @@ use crate::trail::keys::tests::Signer;
 use crate::trail::layout::{Layout, LogSuffix, Series};
 use crate::trail::logfile::{LogFile, LogFileBuilder, compress, decompress};
 use crate::trail::merkle::{Tree, leaf_hash};
-use crate::trail::{Head, TrailName};
+use crate::trail::{DeliveredLog, Head, TrailEnd, TrailName};
 
 /// A trail's files, and what they are validated by.
 #[derive(Clone, Debug)]
@@ -331,6 +331,27 @@ impl Specimen {
         Head::of(&self.digest(number), hash, hex::decode(&metadata["signature"]).expect("hex"), Series::Standard)
     }
 
+    /// Where a gate tells that the trail ends, that has just delivered this digest.
+    pub fn end_at(&self, number: usize) -> TrailEnd {
+        let Ok(report) = validate(&mut self.files.clone(), &self.scope);
+        let backfill = report.heads.into_iter().filter(|head| head.series == Series::Backfill);
+        TrailEnd { heads: std::iter::once(self.head(number)).chain(backfill).collect(), ..TrailEnd::default() }
+    }
+
+    /// The log files of a digest, as the gate noted them before it.
+    pub fn logs_of(&self, number: usize) -> Vec<DeliveredLog> {
+        let logs = self.digest(number).log_files.into_iter();
+        logs.map(|log| DeliveredLog { object: log.object, hash: log.hash }).collect()
+    }
+
+    /// Removes the digests from this one on, with the log files that they name.
+    pub fn remove_from(&mut self, number: usize) {
+        for number in number..self.digests.len() {
+            self.logs_of(number).iter().for_each(|log| self.remove(&log.object));
+            self.remove(&self.digests[number].clone());
+        }
+    }
+
     fn replace(&mut self, key: &str, text: &[u8]) {
         self.file(key).bytes = compress(text).0;
     }
@@ -440,12 +461,13 @@ impl Specimen {
         self.add_log(self.digest(number).start, 0);
     }
 
-    /// A log file that no digest names.
-    pub fn add_log(&mut self, slot: Timestamp, number: u8) {
+    /// A log file that no digest names; its key.
+    pub fn add_log(&mut self, slot: Timestamp, number: u8) -> String {
         let mut builder = LogFileBuilder::new();
         builder.push(br#"{"eventID":"forged"}"#, slot);
         let key = self.scope.layout.log_key(slot, &LogSuffix::derive(&[b"forged", &[number]]));
-        self.files.insert(key, unsigned(builder.finish().bytes));
+        self.files.insert(key.clone(), unsigned(builder.finish().bytes));
+        key
     }
 
     /// A digest of half an hour, which the one after it does not know of.

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::specimen::{Specimen, TAMPERINGS};
 use super::*;
+use crate::trail::DeliveredLog;
 use crate::trail::digest::Ending;
 
 fn report(specimen: &Specimen) -> Report {
@@ -114,9 +115,117 @@ fn log_files_after_the_last_digest_are_not_yet_covered() {
     let key = specimen.digests[54].clone();
     let last = specimen.digest(53).extent.ending;
     specimen.remove(&key);
-    let report = report(&specimen);
-    assert_eq!((report.findings.as_slice(), last), (&[][..], Ending::Continues));
-    assert!(report.notes.iter().any(|note| matches!(note, Note::NotYetCovered(_))), "{:?}", report.notes);
+    let uncovered = report(&specimen);
+    assert_eq!((codes(&uncovered), last), (vec!["NotCovered"], Ending::Continues));
+    // As the message says, what is before is proven without them.
+    let Fault::NotCovered { before } = uncovered.findings[0].fault else { panic!("{uncovered:?}") };
+    specimen.scope.end = Some(before);
+    specimen.scope.currency = Currency::At(before);
+    assert_eq!(report(&specimen).findings, []);
+}
+
+/// Files at a gate that tells where they end, and how that moves on while they are read.
+struct Delivering {
+    files: BTreeMap<String, StoredFile>,
+    ends: Vec<TrailEnd>,
+}
+
+impl Files for Delivering {
+    type Error = std::convert::Infallible;
+
+    fn list(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error> {
+        self.files.list(prefix)
+    }
+
+    fn read(&mut self, key: &str) -> Result<Option<StoredFile>, Self::Error> {
+        self.files.read(key)
+    }
+
+    fn end(&mut self) -> Result<Option<TrailEnd>, Self::Error> {
+        Ok(Some(if self.ends.len() > 1 { self.ends.remove(0) } else { self.ends[0].clone() }))
+    }
+}
+
+fn delivered(specimen: &Specimen, ends: &[TrailEnd]) -> Report {
+    let mut files = Delivering { files: specimen.files.clone(), ends: ends.to_vec() };
+    let Ok(report) = validate(&mut files, &specimen.scope);
+    report
+}
+
+#[test]
+fn a_gates_own_trail_ends_where_the_gate_delivered_to() {
+    let whole = Specimen::grown();
+    let end = whole.end_at(54);
+    assert_eq!(delivered(&whole, std::slice::from_ref(&end)).findings, []);
+    let mut table = String::new();
+    type Removal = (&'static str, fn(&mut Specimen));
+    let tail: &[Removal] = &[
+        ("the newest digest", |specimen| {
+            let key = specimen.digests[54].clone();
+            specimen.remove(&key);
+        }),
+        ("the newest digest with its log files", |specimen| specimen.remove_from(54)),
+        ("all from the final digest of an earlier stop on", |specimen| specimen.remove_from(29)),
+        ("the backfill", |specimen| {
+            specimen.backfill.clone().iter().for_each(|key| specimen.remove(key));
+        }),
+    ];
+    for (what, remove) in tail {
+        let mut specimen = Specimen::grown();
+        remove(&mut specimen);
+        let report = delivered(&specimen, std::slice::from_ref(&end));
+        table.push_str(&format!("{what}: {:?}\n", codes(&report)));
+        assert!(!report.is_proof(), "{what}");
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn of_log_files_without_a_digest_those_are_taken_that_the_gate_delivered_as_they_are() {
+    let mut specimen = Specimen::grown();
+    let (newest, waiting) = (specimen.end_at(53), specimen.logs_of(54));
+    let key = specimen.digests[54].clone();
+    specimen.remove(&key);
+    assert!(!waiting.is_empty());
+    let told = |delivered: &[DeliveredLog], under_way: &[DeliveredLog]| TrailEnd {
+        delivered: delivered.to_vec(),
+        under_way: under_way.to_vec(),
+        ..newest.clone()
+    };
+    let (known, nothing) = (told(&waiting, &[]), told(&[], &[]));
+    let note = Note::NotYetCovered(waiting.len() as u64);
+    for ends in
+        [[known.clone(), known.clone()], [told(&[], &waiting), nothing.clone()], [nothing.clone(), known.clone()]]
+    {
+        let report = delivered(&specimen, &ends);
+        assert_eq!((report.findings.as_slice(), report.notes.contains(&note)), (&[][..], true), "{ends:?}");
+    }
+    assert_eq!(codes(&delivered(&specimen, std::slice::from_ref(&nothing))), ["NotNamed"]);
+    // Altered, and removed.
+    let mut altered = known.clone();
+    altered.delivered[0].hash = [0; 32];
+    assert_eq!(codes(&delivered(&specimen, &[altered])), ["HashMismatch"]);
+    specimen.remove(&waiting[0].object);
+    assert_eq!(codes(&delivered(&specimen, &[known])), ["NotFound"]);
+    assert_eq!(delivered(&specimen, &[told(&waiting[1..], &waiting[..1])]).findings, [], "it was not there yet");
+}
+
+#[test]
+fn a_log_file_of_a_copy_is_awaited_by_the_digests_of_all_trails_in_its_place() {
+    let (mut one, other) = (Specimen::grown(), Specimen::of_trail("other"));
+    one.scope.keys.extend(other.scope.keys.clone());
+    one.files.extend(other.files.clone());
+    // The other's chain ends long before, and goes on.
+    let slot = |specimen: &Specimen, seconds: i64| Timestamp::from_seconds(specimen.digest(54).end.seconds() + seconds);
+    let codes_with = |seconds: i64| {
+        let mut specimen = one.clone();
+        let slot = slot(&specimen, seconds);
+        let key = specimen.add_log(slot, 0);
+        let report = report(&specimen);
+        report.findings.iter().find(|found| found.key() == Some(&key)).map(|found| found.fault.code())
+    };
+    assert_eq!(codes_with(300), Some("NotCovered"), "the one's next digest may name it");
+    assert_eq!(codes_with(3 * 86_400), Some("NotNamed"), "no digest names so late");
 }
 
 #[test]

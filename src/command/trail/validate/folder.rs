@@ -38,6 +38,11 @@ const LARGEST: u64 = 1 << 30;
 const LARGEST_DIGEST: usize = 64 << 20;
 
 impl Folder {
+    /// The folder that stands for a bucket.
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// Finds the trail's digests in a folder; what they say of their own place tells where the bucket begins.
     pub fn open(directory: &Path, name: Option<&TrailName>) -> Result<(Self, FoundTrail), CommandError> {
         let paths = files_below(directory).map_err(|error| broken(directory, &error))?;

@@ -9,6 +9,7 @@ use super::*;
 use crate::command::error::Blame;
 use crate::command::fake_store::FakeStore;
 use crate::command::terminal::{Format, kept};
+use crate::trail::TrailEnd;
 use crate::trail::verify::specimen::{Specimen, TAMPERINGS};
 use crate::trail::verify::{Expected, Metadata};
 
@@ -184,6 +185,16 @@ fn gate(specimen: Specimen) -> FakeStore {
 
 /// Such a gate, with other trails by name and prefix.
 fn gate_with(specimen: Specimen, others: &'static [(&'static str, &'static str)]) -> FakeStore {
+    gate_that_tells(specimen, others, TrailEnd::default(), None)
+}
+
+/// Such a gate, which tells where the files of its trail end, and the folder that they lie in.
+fn gate_that_tells(
+    specimen: Specimen,
+    others: &'static [(&'static str, &'static str)],
+    end: TrailEnd,
+    folder: Option<String>,
+) -> FakeStore {
     FakeStore::start_with_headers(move |seen| {
         let (path, query) = seen.line.split_once(' ').unwrap().1.split_once('?').unwrap_or((&seen.line[4..], ""));
         let said = |value: Value| (200, HeaderMap::new(), value.to_string().into_bytes());
@@ -196,7 +207,12 @@ fn gate_with(specimen: Specimen, others: &'static [(&'static str, &'static str)]
                 let trails: Vec<Value> = [("main", "")].iter().chain(others).map(described).collect();
                 return said(json!({ "trailList": trails }));
             }
-            Some("GetTrailStatus") => return said(json!({ "IsLogging": false })),
+            Some("GetTrailStatus") => {
+                let mut status = end.to_json();
+                status["IsLogging"] = false.into();
+                status["Folder"] = folder.clone().into();
+                return said(status);
+            }
             Some("ListPublicKeys") => {
                 let keys: Vec<Value> = specimen.scope.keys.iter().map(PublicKey::to_json).collect();
                 return said(json!({ "PublicKeyList": keys }));
@@ -274,6 +290,33 @@ async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
     assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
 }
 
+#[tokio::test]
+async fn a_gates_own_trail_must_end_where_the_gate_says() {
+    for (removed, is_proven) in [(None, true), (Some(54), false), (Some(29), false)] {
+        let mut specimen = Specimen::grown();
+        let end = specimen.end_at(54);
+        if let Some(number) = removed {
+            specimen.remove_from(number);
+        }
+        let (outcome, text) = asked(&gate_that_tells(specimen, &[], end, None)).await;
+        assert_eq!(outcome.is_ok(), is_proven, "{removed:?} {text}");
+        assert_eq!(text.contains("the trail's end was removed"), !is_proven, "{text}");
+        assert!(!text.contains("no head was expected"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_trail_that_the_gate_delivers_to_a_folder_is_read_there() {
+    let specimen = Specimen::grown();
+    let (directory, args) = laid_out(&specimen, "trail-bucket");
+    let (end, folder) = (specimen.end_at(54), args.folder.map(|folder| folder.display().to_string()));
+    let mut nothing_in_the_store = Specimen::grown();
+    nothing_in_the_store.files.clear();
+    let (outcome, text) = asked(&gate_that_tells(nothing_in_the_store, &[], end, folder)).await;
+    assert_eq!(outcome, Ok(()), "{text}");
+    drop(directory);
+}
+
 /// As an earlier version let two trails share a place: the name of a log file does not say whose it is.
 #[tokio::test]
 async fn a_stray_log_file_is_told_with_the_trails_that_may_have_left_it() {
@@ -301,7 +344,7 @@ async fn a_gate_that_does_not_answer_proves_nothing_and_is_not_found_to_be_wrong
             (200, json!({ "trailList": [trail] }).to_string())
         }
         Some("ListPublicKeys") => (200, json!({ "PublicKeyList": [] }).to_string()),
-        Some("GetTrailStatus") => (200, json!({ "IsLogging": true }).to_string()),
+        Some("GetTrailStatus") => (200, TrailEnd::default().to_json().to_string()),
         _ => (503, "<Error><Code>SlowDown</Code><Message>slower</Message></Error>".to_owned()),
     });
     assert_eq!(asked(&broken).await.0.unwrap_err().blame, Blame::Unreadable);
