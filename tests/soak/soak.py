@@ -299,7 +299,7 @@ class Soak:
             ("the same under the flood, ms", f"{percentile(flood, 99):.1f} of {len(flood)}"),
             ("  times the quiet one", f"{ratio:.2f}"),
             ("requests of root and the user", str(len(entries))),
-            ("  with one record each", str(self.count["acknowledged"])),
+            ("  answered, and held against their records", str(self.count["acknowledged"])),
             ("  not done", str(sum(not entry.done for entry in entries))),
             ("bytes of log, once it was read", str(self.log_bytes)),
             ("  which says that lines were lost", "yes" if LOST_LINES in self.gate.log() else "no"),
