@@ -113,7 +113,9 @@ class Codes:
                     return device, step
             if all(device.failures for device in self.devices):
                 self.renew()
-            assert time.time() < deadline, "no device is idle"
+            self.grow()
+            told = [(device.spent, device.failures) for device in self.devices]
+            assert time.time() < deadline, f"no device is idle in step {step}: spent and failures of each are {told}"
             wait_for_step(step + 1)
 
     def take(self) -> str:
