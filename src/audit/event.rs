@@ -142,11 +142,14 @@ pub enum MfaResult {
     BadCode,
     ClockDisagrees,
     InsecureTransport,
-    LockedOut,
     Malformed,
     Missing,
     NotRoot,
     Replayed,
+    /// Too many codes wait to be looked at, or the client's network has tried too many.
+    Throttled,
+    /// It could not be judged, or not be stored as spent.
+    Unavailable,
     UnknownDevice,
 }
 
@@ -451,13 +454,14 @@ impl MfaFacts {
     fn may_show(&self, serial: &DeviceSerial) -> bool {
         let could_be_code = serial.as_str().len() <= 10 && serial.as_str().bytes().all(|byte| byte.is_ascii_digit());
         match self.result {
-            Some(MfaResult::Accepted | MfaResult::BadCode | MfaResult::LockedOut | MfaResult::Replayed) => true,
+            Some(MfaResult::Accepted | MfaResult::BadCode | MfaResult::Replayed | MfaResult::Throttled) => true,
             Some(
                 MfaResult::ClockDisagrees
                 | MfaResult::InsecureTransport
                 | MfaResult::Malformed
                 | MfaResult::Missing
                 | MfaResult::NotRoot
+                | MfaResult::Unavailable
                 | MfaResult::UnknownDevice,
             )
             | None => !could_be_code,
@@ -473,11 +477,12 @@ impl MfaResult {
             Self::BadCode => "BadCode",
             Self::ClockDisagrees => "ClockDisagrees",
             Self::InsecureTransport => "InsecureTransport",
-            Self::LockedOut => "LockedOut",
             Self::Malformed => "Malformed",
             Self::Missing => "Missing",
             Self::NotRoot => "NotRoot",
             Self::Replayed => "Replayed",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
             Self::UnknownDevice => "UnknownDevice",
         }
     }
@@ -487,8 +492,8 @@ impl From<Fault> for MfaResult {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::ClockDisagrees => Self::ClockDisagrees,
-            Fault::MoreCodesNeeded | Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::LockedOut,
-            Fault::NotDigits | Fault::WrongCode => Self::BadCode,
+            Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => Self::BadCode,
+            Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::Throttled,
             Fault::Replayed => Self::Replayed,
             Fault::UnknownDevice => Self::UnknownDevice,
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Gate;
 use super::ending::{Ending, Reading};
-use super::judgement::{Offered, of_fault, of_refusal};
+use super::judgement::{Offered, of_refusal};
 use super::reply::Reply;
 use crate::api::cloudtrail::{
     CONTENT_TYPE, Call, Challenge, Denied, LONGEST_BODY, Operation, Permit, Refused, UNKNOWN, Unreadable, Verdict,
@@ -194,7 +194,7 @@ impl Gate {
     ) -> Result<(Result<Permit, Denied>, Factor), Refused> {
         match self.store.spend(challenge.offer(), &caller.principal, source, now).await {
             Ok(proof) => Ok((Ok(challenge.meet(proof)), (true, Some(MfaResult::Accepted)))),
-            Err(SpendError::Fault(fault)) => Ok((Err(challenge.fail(fault)), (true, Some(of_fault(fault))))),
+            Err(SpendError::Fault(fault)) => Ok((Err(challenge.fail(fault)), (true, Some(fault.into())))),
             Err(SpendError::Store(error)) => {
                 tracing::error!(%error, "a code cannot be judged");
                 Err(Refused::unwritten())

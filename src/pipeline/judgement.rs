@@ -138,7 +138,7 @@ impl Judged {
 
 pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
     match refusal {
-        Refusal::ClockDisagrees => (true, Some(of_fault(Fault::ClockDisagrees))),
+        Refusal::ClockDisagrees => (true, Some(MfaResult::ClockDisagrees)),
         Refusal::ExclusionsPresent
         | Refusal::LifecycleOnProtectedBucket
         | Refusal::LifecyclePresent
@@ -151,19 +151,9 @@ pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
         Refusal::MfaRequired => (true, Some(MfaResult::Missing)),
         Refusal::NotBucketOwner => (true, Some(MfaResult::NotRoot)),
         Refusal::NotDeviceOwner { .. } => (true, Some(MfaResult::UnknownDevice)),
-        Refusal::TokenCodeInvalid(fault) => (true, Some(of_fault(*fault))),
-        Refusal::NetworkThrottled { .. } | Refusal::TooManyCodesAtOnce => (true, Some(MfaResult::LockedOut)),
+        Refusal::TokenCodeInvalid(fault) => (true, Some(MfaResult::from(*fault))),
+        Refusal::NetworkThrottled { .. } | Refusal::TooManyCodesAtOnce => (true, Some(MfaResult::Throttled)),
         Refusal::UploadMayReplaceVersion => (true, Some(MfaResult::Missing)),
-    }
-}
-
-pub(super) fn of_fault(fault: Fault) -> MfaResult {
-    match fault {
-        Fault::ClockDisagrees => MfaResult::ClockDisagrees,
-        Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
-        Fault::Replayed => MfaResult::Replayed,
-        Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => MfaResult::LockedOut,
-        Fault::UnknownDevice => MfaResult::UnknownDevice,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::audit::journal::{Journal, JournalClosed, Sequence};
 use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Recorder, Source};
 use crate::clock::Clock;
 use crate::gate::MfaDelete;
-use crate::mfa::{Digits, Fault, Offer};
+use crate::mfa::{Digits, Offer};
 use crate::names::RequestId;
 use crate::store::Store;
 use crate::wire::{Peer, Transport};
@@ -193,8 +193,8 @@ fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
             presented,
             result: Some(match &factor.outcome {
                 iam::FactorOutcome::Accepted { .. } => MfaResult::Accepted,
-                iam::FactorOutcome::Rejected(fault) => of_fault(*fault),
-                iam::FactorOutcome::Unavailable => MfaResult::LockedOut,
+                iam::FactorOutcome::Rejected(fault) => MfaResult::from(*fault),
+                iam::FactorOutcome::Unavailable => MfaResult::Unavailable,
             }),
             serial: Some(factor.serial.clone()),
         });
@@ -204,16 +204,6 @@ fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
         error: facts.error.as_ref().map(|error| Failed { code: error.code.clone(), message: error.message.clone() }),
         elements: Elements::of_control(&facts.response_elements),
         ..Outcome::default()
-    }
-}
-
-fn of_fault(fault: Fault) -> MfaResult {
-    match fault {
-        Fault::ClockDisagrees => MfaResult::ClockDisagrees,
-        Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
-        Fault::Replayed => MfaResult::Replayed,
-        Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => MfaResult::LockedOut,
-        Fault::UnknownDevice => MfaResult::UnknownDevice,
     }
 }
 

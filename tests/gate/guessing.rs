@@ -73,7 +73,7 @@ async fn a_flood_of_wrong_codes_from_one_network_leaves_the_owner_the_first_try(
     assert_eq!(rig.upstream.mutations().len(), 1);
     let events = rig.events_when(122).await;
     let results = events.iter().map(|event| event.text(&["additionalEventData", "MfaDelete", "result"]));
-    assert_eq!(results.filter(|result| *result == "LockedOut").count(), 116, "each try is recorded");
+    assert_eq!(results.filter(|result| *result == "Throttled").count(), 116, "each try is recorded");
 }
 
 #[tokio::test]
