@@ -55,9 +55,9 @@ pub enum Failure {
 /// What is wrong with a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BodyFailure {
-    /// The client left, or the body is shorter than announced.
     /// `Content-MD5` or a checksum is not of its form.
     DigestMalformed,
+    /// The client left, or the body is shorter than announced.
     Incomplete,
     LengthMissing,
     SeveralChecksums,
