@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::ballast::Ballast;
 use crate::audit::journal::{self, Journal, JournalError, Sequence};
 use crate::audit::{Recorder, Space};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, ClockDisagreement};
 use crate::delivery::Delivery;
 use crate::history::History;
 use crate::store::{Store, StoreError};
@@ -45,9 +45,7 @@ pub(super) async fn trim(
         if waiting.await.is_ok() {
             return Ok(());
         }
-        // What a clock that was set calls old may be new.
-        let Ok(now) = clock.check() else { continue };
-        match trim_once(&journal, &store, now, keep, &readers).await {
+        match trim_once(&journal, &store, &clock, keep, &readers).await {
             Ok(first) => tracing::debug!(first = first.number(), "the journal is trimmed"),
             Err(error) => tracing::error!(%error, "the journal is not trimmed"),
         }
@@ -144,6 +142,9 @@ fn reserve(whole: u64, segment_size: u64) -> u64 {
 /// Why nothing was trimmed.
 #[derive(Debug, thiserror::Error)]
 enum Untrimmed {
+    /// What a clock that was set calls old may be new.
+    #[error(transparent)]
+    Clock(#[from] ClockDisagreement),
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
@@ -153,14 +154,14 @@ enum Untrimmed {
 async fn trim_once(
     journal: &Arc<Journal>,
     store: &Store,
-    now: Timestamp,
+    clock: &Clock,
     keep: Duration,
     readers: &[Needed],
 ) -> Result<Sequence, Untrimmed> {
     let first = journal.first_sequence();
     let Some(needed) = readers.iter().map(|needed| needed()).min() else { return Ok(first) };
     // A clock before 1970 keeps everything.
-    let Some(time) = now.system_time().checked_sub(keep) else { return Ok(first) };
+    let Some(time) = clock.check()?.system_time().checked_sub(keep) else { return Ok(first) };
     let before = journal.written_since(time)?.min(needed);
     if before <= first {
         return Ok(first);
@@ -176,7 +177,10 @@ async fn trim_once(
 mod tests {
     use super::*;
 
+    use std::sync::atomic::Ordering;
+
     use crate::audit::journal::{Kind, Options, Recovered};
+    use crate::clock::{SetClocks, WatchedClock};
     use crate::serve::StateLog;
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -216,12 +220,20 @@ mod tests {
         for _ in 0..100 {
             journal.append(Kind::Event, &[b'x'; 200]).expect("taken");
         }
-        let (now, later) = (Clock::System.now(), Clock::System.now().plus(3 * HOUR));
-        let trim = async |now, readers: &[Needed]| trim_once(&journal, &store, now, HOUR, readers).await.expect("done");
-        assert_eq!(trim(later, &[]).await.number(), 1, "nobody else has it");
-        assert_eq!(trim(now, &[needs(90)]).await.number(), 1, "it is not old");
-        assert_eq!(trim(later, &[needs(90), needs(2)]).await.number(), 1, "somebody needs it");
-        let first = trim(later, &[needs(90), needs(50)]).await.number();
+        let now = Clock::System.now();
+        let later = Clock::standing_at(now.plus(3 * HOUR));
+        let trim = async |clock: &Clock, readers: &[Needed]| {
+            trim_once(&journal, &store, clock, HOUR, readers).await.map(|first| first.number()).ok()
+        };
+        assert_eq!(trim(&later, &[]).await, Some(1), "nobody else has it");
+        assert_eq!(trim(&Clock::System, &[needs(90)]).await, Some(1), "it is not old");
+        assert_eq!(trim(&later, &[needs(90), needs(2)]).await, Some(1), "somebody needs it");
+        let clocks = SetClocks { wall: now.millis().into(), since_boot: 0.into() };
+        let clocks = Arc::new(clocks);
+        let set_ahead = Clock::Watched(Arc::new(WatchedClock::set(&clocks, None)));
+        clocks.wall.fetch_add(3 * 3_600_000, Ordering::SeqCst);
+        assert_eq!(trim(&set_ahead, &[needs(90), needs(50)]).await, None, "the clock was set");
+        let first = trim(&later, &[needs(90), needs(50)]).await.expect("trimmed");
         assert!((30..=50).contains(&first), "{first}");
         drop((journal, store));
         let (journal, store, recovered) = open(place.path()).await;

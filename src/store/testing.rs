@@ -70,10 +70,19 @@ pub async fn recorded_in(journal: Arc<dyn StateJournal>, now: Timestamp) -> Stor
     started(Arc::new(MemoryEngine::default()), journal, now).await
 }
 
+/// A new store without a disk, by a clock that may be set.
+pub async fn by_clock(clock: Clock) -> Store {
+    started_by(Arc::new(MemoryEngine::default()), Arc::new(MemoryJournal::default()), clock).await
+}
+
 async fn started(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, now: Timestamp) -> Store {
+    started_by(engine, journal, Clock::standing_at(now)).await
+}
+
+async fn started_by(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, clock: Clock) -> Store {
     let dir = tempfile::tempdir().expect("a directory");
     let sealer = Sealer::create(&dir.path().join("master.key")).expect("a new key");
-    Store::start(engine, journal, sealer, None, Clock::standing_at(now), None).await.expect("a new store")
+    Store::start(engine, journal, sealer, None, clock, None).await.expect("a new store")
 }
 
 /// What the device shows at a moment.
