@@ -123,9 +123,7 @@ pub async fn read(
         (_, Action::CompleteMultipartUpload) => {
             let mut node = document.ok_or(UpstreamError::Unreadable)?;
             relocate(&mut node, permit);
-            let mut out = String::from(DECLARATION);
-            write_rooted(&mut out, &node);
-            done.replace_body(out);
+            done.replace_body(xml::document(&node));
         }
         (_, Action::CreateBucket) => {
             let place = request.bucket.as_ref().map(|bucket| format!("/{bucket}"));
@@ -396,18 +394,6 @@ fn relocate(node: &mut Node, permit: &Permit) {
     for child in node.children.iter_mut().filter(|child| child.name == "Location") {
         child.text = format!("/{bucket}/{key}");
     }
-}
-
-pub(super) fn write_rooted(out: &mut String, node: &Node) {
-    out.push('<');
-    out.push_str(&node.name);
-    out.push_str(" xmlns=\"");
-    out.push_str(NAMESPACE);
-    out.push_str("\">");
-    for child in &node.children {
-        child.write(out);
-    }
-    xml::close_tag(out, &node.name);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::answer::{Answer, write_rooted};
+use super::answer::Answer;
 use super::xml::{self, DECLARATION, NAMESPACE};
 use super::{Node, Upstream};
 use crate::operation::{Action, Document, Request};
@@ -49,13 +49,8 @@ impl Upstream {
         if self.placement() == Placement::Named && self.region() != FIRST {
             node.children.insert(0, Node { text: self.region().to_owned(), ..Node::named(CONSTRAINT) });
         }
-        let document = if node.children.is_empty() {
-            Document::None
-        } else {
-            let mut out = String::from(DECLARATION);
-            write_rooted(&mut out, &node);
-            Document::Rewritten(out.into())
-        };
+        let document =
+            if node.children.is_empty() { Document::None } else { Document::Rewritten(xml::document(&node).into()) };
         Some(Request { document, ..request.clone() })
     }
 }

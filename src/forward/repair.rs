@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::answer::{Answer, AnswerBody, Done, write_rooted};
-use super::xml::DECLARATION;
+use super::answer::{Answer, AnswerBody, Done};
+use super::xml;
 use super::{Node, UpstreamError};
 use crate::operation::Action;
 
@@ -46,9 +46,7 @@ pub(super) async fn repaired(action: Action, answer: Answer, within: Duration) -
     if node.name == *root {
         done.body = AnswerBody::Whole(bytes);
     } else {
-        let mut out = String::from(DECLARATION);
-        write_rooted(&mut out, &Node { name: (*root).to_owned(), ..node });
-        done.replace_body(out);
+        done.replace_body(xml::document(&Node { name: (*root).to_owned(), ..node }));
     }
     let answer = Answer::Done(done);
     Ok(if is_nothing { Repaired::Nothing(answer) } else { Repaired::Answer(answer) })

@@ -84,6 +84,16 @@ pub const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 /// S3's namespace.
 pub const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
+/// The document whose root this node is, in S3's namespace.
+pub fn document(root: &Node) -> String {
+    let mut out = format!("{DECLARATION}<{} xmlns=\"{NAMESPACE}\">", root.name);
+    for child in &root.children {
+        child.write(&mut out);
+    }
+    close_tag(&mut out, &root.name);
+    out
+}
+
 /// Writes `<name>text</name>`.
 pub fn element(out: &mut String, name: &str, text: &str) {
     open_tag(out, name);
