@@ -125,8 +125,11 @@ struct S3Operation {
     objects: Vec<ObjectIdentifier>,
 }
 
-/// Events of root's devices, in which AWS gives root a name.
-const OF_ROOTS_DEVICE: [&str; 3] = ["DeactivateMFADevice", "EnableMFADevice", "ResyncMFADevice"];
+/// Whether an event is of a change of a device, in which AWS gives root a name.
+pub fn changes_device(event_name: &str) -> bool {
+    matches!(event_name, "DeactivateMFADevice" | "EnableMFADevice" | "ResyncMFADevice")
+}
+
 /// The name of a request that ended before anybody knew what it asks for.
 const UNKNOWN: &str = "UnknownOperation";
 /// AWS has no code for this end.
@@ -428,7 +431,7 @@ impl Facts {
             Caller::Anonymous => Identity::Anonymous,
             Caller::Claimed(key_id) => Identity::Claimed(key_id),
             Caller::Operator => match &self.operation {
-                Operation::Control { name, .. } if OF_ROOTS_DEVICE.contains(&&**name) => Identity::OperatorOfDevice,
+                Operation::Control { name, .. } if changes_device(name) => Identity::OperatorOfDevice,
                 Operation::Control { .. } | Operation::S3(_) | Operation::Unknown => Identity::Operator,
             },
             Caller::Signed { principal, key_id, form: _ } => Identity::Signed { principal, key_id },

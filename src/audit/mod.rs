@@ -14,7 +14,7 @@ mod recovery;
 mod tests;
 
 pub use budget::Space;
-pub use draft::{Asked, ControlAsked, Draft};
+pub use draft::{Asked, ControlAsked, Draft, changes_device};
 pub use event::{Category, MfaFacts, MfaResult, ROOT_USER, Site, Source, TlsDetails, user_id};
 pub use json::{is_deceptive, one_line};
 pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};

@@ -2,6 +2,7 @@
 
 use super::facts::Effect;
 use super::refused::Refused;
+use crate::audit::changes_device;
 
 /// The actions that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -138,8 +139,7 @@ impl<'a> Parameters<'a> {
 
     /// Whether they change a device of root's, whose name is left out.
     pub fn concern_roots_device(&self) -> bool {
-        let changes = [Action::DeactivateMfaDevice, Action::EnableMfaDevice, Action::ResyncMfaDevice];
-        changes.contains(&self.action) && self.optional("UserName").is_none()
+        changes_device(self.action.name()) && self.optional("UserName").is_none()
     }
 
     /// Those that may be recorded, which codes may not.
