@@ -57,9 +57,11 @@ Exit codes:
   3  the gate is not running, or the files cannot be read
 
 The gate's own trail must end where the gate delivered to last. A copy whose newest files
-were all removed looks like an earlier copy, unless --expect-head says what it must hold:
-keep what --write-head writes, or what trail.witness is told, in another place. Log files
-of a copy that no digest covers yet are not proven: leave them out with --end-time.";
+were all removed looks like an earlier copy. So it is proven only if --expect-head says what
+it must hold, if it ends with the final digest of a trail that was stopped, or up to an
+--end-time that its digests reach. Keep what --write-head writes, or what trail.witness is
+told, in another place. Log files of a copy that no digest covers yet are not proven either:
+leave them out with --end-time.";
 
 /// Validates a trail and says what came of it.
 pub async fn run(
@@ -91,14 +93,15 @@ pub async fn run(
     let (report, scope) = match (&args.folder, client) {
         (Some(folder), _) => {
             let (mut folder, found) = Folder::open(folder, args.name.as_ref())?;
-            // Nobody knows how old a copy is, unless it is said up to when it must prove.
-            let currency = args.end_time.map_or(Currency::Unasked, Currency::At);
-            let scope = scope(found, currency);
+            let scope = scope(found, Currency::Unasked);
             (validate(&mut folder, &scope), scope)
         }
         (None, Some(client)) => {
             let trail = gate::trail(&client, args.name.as_ref()).await?;
-            let currency = args.end_time.map_or(trail.currency, Currency::At);
+            let currency = match (trail.currency, args.end_time) {
+                (Currency::At(_), Some(end)) => Currency::At(end),
+                (currency, _) => currency,
+            };
             let (mut report, scope) = gate::validated(&client, &trail, scope(trail.found.clone(), currency)).await?;
             if let Ok(report) = &mut report
                 && report.has_strays()

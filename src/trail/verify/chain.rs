@@ -4,6 +4,7 @@ use super::super::Head;
 use super::super::digest::{Digest, Ending, Link, Previous};
 use super::super::layout::{FileKey, FileName, Series};
 use super::digests::{Found, Proven};
+use super::logs::before_open_slot;
 use super::{Currency, Expected, Fault, Files, Note, Subject, Validity, Walk};
 use crate::clock::Timestamp;
 
@@ -87,19 +88,19 @@ impl<F: Files> Walk<'_, F> {
     fn heads(&self, series: Series) -> impl Iterator<Item = Timestamp> {
         self.scope.expected.iter().filter_map(move |expected| match expected {
             Expected::Head(head) if head.series == series => Some(head.end),
-            Expected::Hash(_) | Expected::Head(_) => None,
+            Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => None,
         })
     }
 
     fn heads_expected(&mut self, digests: &[(Timestamp, String)], series: Series) {
         for expected in &self.scope.expected {
             match expected {
-                Expected::Head(head) if head.series == series => {
+                Expected::Head(head) | Expected::HeadAfterRange(head) if head.series == series => {
                     if !digests.iter().any(|(_, key)| *key == head.object) {
                         self.report.find(subject(series, head.object.clone()), Fault::HeadMissing);
                     }
                 }
-                Expected::Hash(_) | Expected::Head(_) => {}
+                Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => {}
             }
         }
     }
@@ -146,7 +147,7 @@ impl<F: Files> Walk<'_, F> {
                 Expected::Head(head) if head.object == proven.key && head.hash != proven.hash => {
                     self.report.find(subject(series, proven.key.clone()), Fault::HeadDiffers);
                 }
-                Expected::Hash(_) | Expected::Head(_) => {}
+                Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => {}
             }
         }
     }
@@ -181,6 +182,10 @@ impl<F: Files> Walk<'_, F> {
         let created = proven.digest.extent.trail_created;
         if previous.digest.extent.trail_created < created {
             self.report.notes.push(Note::CreatedAnew(created));
+            // A trail is deleted with a final digest; without it the older one lost its end.
+            if previous.digest.extent.ending == Ending::Continues {
+                self.report.find(subject(series, proven.key.clone()), Fault::RestartUnannounced);
+            }
         } else {
             self.report.find(subject(series, proven.key.clone()), Fault::SecondOrigin);
         }
@@ -239,16 +244,30 @@ impl<F: Files> Walk<'_, F> {
     }
 
     fn end_of_trail(&mut self, digest: &Digest) {
-        match (digest.extent.ending, self.scope.currency) {
-            (Ending::Final, _) => self.report.notes.push(Note::Stopped(digest.end)),
+        let reaches_end = self.scope.end.is_some_and(|end| end <= digest.end);
+        let fault = match (digest.extent.ending, self.scope.currency) {
+            (Ending::Final, _) => return self.report.notes.push(Note::Stopped(digest.end)),
             (Ending::Continues, Currency::At(now)) => {
                 let overdue = digest.end.plus(2 * self.longest_window).seconds() + PATIENCE;
-                if overdue < now.seconds() {
-                    self.report.find(Subject::Trail, Fault::Stale(digest.end));
-                }
+                (overdue < now.seconds()).then_some(Fault::Stale(digest.end))
             }
-            (Ending::Continues, Currency::Unasked) => {}
+            (Ending::Continues, Currency::Ended) => (!reaches_end).then_some(Fault::NotEnded(digest.end)),
+            (Ending::Continues, Currency::Unasked) => {
+                let fault = Fault::TailNotProven { newest: digest.end, before: before_open_slot(digest.end) };
+                (!reaches_end && !self.expects_end()).then_some(fault)
+            }
+        };
+        if let Some(fault) = fault {
+            self.report.find(Subject::Trail, fault);
         }
+    }
+
+    /// Whether a head tells up to where the trail must go on.
+    fn expects_end(&self) -> bool {
+        self.scope.expected.iter().any(|expected| match expected {
+            Expected::Hash(_) => true,
+            Expected::Head(head) | Expected::HeadAfterRange(head) => head.series == Series::Standard,
+        })
     }
 }
 

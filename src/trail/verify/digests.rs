@@ -92,7 +92,7 @@ impl Found {
         let named = previous.filter(|previous| previous.link().is_some_and(|link| link.object == self.key));
         let expected = scope.expected.iter().find_map(|expected| match expected {
             Expected::Head(head) if head.object == self.key => Some(head.signature.as_slice()),
-            Expected::Hash(_) | Expected::Head(_) => None,
+            Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => None,
         });
         named.and_then(|previous| previous.signature()).or(expected).map(<[u8]>::to_vec)
     }

@@ -54,6 +54,10 @@ pub enum Fault {
     NamedTwice,
     #[error("not found")]
     NotFound,
+    #[error(
+        "logging has ended, and the newest digest, of {0}, is not final: the trail's end was removed, or is not delivered yet"
+    )]
+    NotEnded(Timestamp),
     #[error("no digests found: nothing is proven")]
     NothingFound,
     #[error("no valid digest names it: it was forged, or it replaces one that was removed")]
@@ -82,6 +86,11 @@ pub enum Fault {
     Stale(Timestamp),
     #[error("it is no file of a trail")]
     Stray,
+    #[error(
+        "nothing tells that the newest digest, of {newest}, is the last: expect one that was kept (--expect-head), or leave out \
+         what may have followed with --end-time {}", .before.iso_extended()
+    )]
+    TailNotProven { newest: Timestamp, before: Timestamp },
     #[error("the Merkle tree does not follow from the digest before")]
     TreeBefore,
     #[error("the Merkle tree's root does not follow from the events")]
@@ -153,6 +162,7 @@ impl Fault {
             Self::NamedTwice => "NamedTwice",
             Self::NoBackfillTime => "NoBackfillTime",
             Self::NotCovered { .. } => "NotCovered",
+            Self::NotEnded(_) => "NotEnded",
             Self::NotFound => "NotFound",
             Self::NotNamed => "NotNamed",
             Self::NothingFound => "NothingFound",
@@ -167,6 +177,7 @@ impl Fault {
             Self::SignatureMissing => "SignatureMissing",
             Self::Stale(_) => "Stale",
             Self::Stray => "Stray",
+            Self::TailNotProven { .. } => "TailNotProven",
             Self::TreeBefore => "TreeBefore",
             Self::TreeRoot => "TreeRoot",
             Self::UnknownKey(_) => "UnknownKey",

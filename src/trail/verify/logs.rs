@@ -1,6 +1,7 @@
 //! The log files: those that digests name, and those that lie beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::super::digest::{Ending, LogEntry, hash};
 use super::super::layout::{FileKey, FileName, Series};
@@ -160,29 +161,30 @@ impl<F: Files> Walk<'_, F> {
         &mut self,
         unnamed: Vec<(Timestamp, String)>,
         newest: Option<&Proven>,
-        elsewhere: &[Timestamp],
+        elsewhere: &[Covered],
     ) -> Vec<(Timestamp, String)> {
         let own = newest.filter(|newest| newest.digest.extent.ending == Ending::Continues);
-        let ends = || own.map(|newest| newest.digest.end).into_iter().chain(elsewhere.iter().copied());
-        // A digest names what was delivered before it within a window or two. Of several trails it may be the slowest
-        // one's log file that was delivered first, and the fastest one's that was delivered last.
-        let awaited = |end: Timestamp| end.plus(2 * self.longest_window).seconds() + PATIENCE;
+        let own = own.map(|newest| Covered { end: newest.digest.end, window: self.longest_window });
+        // A digest names what was delivered before it within a window or two of its trail. Of several trails it may be the
+        // slowest one's log file that was delivered first, and the fastest one's that was delivered last.
+        let ends = || own.iter().chain(elsewhere);
         let is_new = |slot: Timestamp| {
             let comes = match self.scope.currency {
                 Currency::At(now) => slot.seconds() <= now.seconds() + SLOT,
-                Currency::Unasked => true,
+                Currency::Ended | Currency::Unasked => true,
             };
             comes
-                && ends().min().is_some_and(|end| slot.seconds() + SLOT > end.seconds())
-                && ends().max().is_some_and(|end| slot.seconds() <= awaited(end))
+                && ends().map(|covered| covered.end).min().is_some_and(|end| slot.seconds() + SLOT > end.seconds())
+                && ends().map(Covered::next_names_until).max().is_some_and(|last| slot.seconds() <= last)
         };
         let (new, old): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(|(slot, _)| is_new(*slot));
-        let oldest = new.iter().map(|(slot, _)| *slot).min();
+        // The digests must reach the end of the range that is advised, and no log file may lie in it that they do not name.
+        let oldest = new.iter().map(|(slot, _)| Timestamp::from_seconds(slot.seconds().saturating_sub(1))).min();
+        let before = own.iter().map(|own| before_open_slot(own.end)).chain(oldest).min();
         for (_, key) in new {
-            let before = oldest.map_or(i64::MIN, Timestamp::seconds);
             self.report.logs.count(Validity::Invalid);
-            let fault = Fault::NotCovered { before: Timestamp::from_seconds(before.saturating_sub(1)) };
-            self.report.find(Subject::Log(key), fault);
+            let before = before.unwrap_or_else(|| Timestamp::from_seconds(0));
+            self.report.find(Subject::Log(key), Fault::NotCovered { before });
         }
         old
     }
@@ -236,7 +238,7 @@ impl<F: Files> Walk<'_, F> {
                 };
                 let Ok(proven) = found.prove(self.scope, *end, *series, after.as_ref()) else { continue };
                 if ends_other && proven.digest.extent.ending == Ending::Continues {
-                    elsewhere.covered.push(*end);
+                    elsewhere.covered.push(Covered { end: *end, window: end.distance(proven.digest.start) });
                 }
                 elsewhere.named.extend(proven.digest.log_files.into_iter().map(|log| log.object));
             }
@@ -254,5 +256,24 @@ impl<F: Files> Walk<'_, F> {
 struct Elsewhere {
     named: BTreeSet<String>,
     /// Up to when other trails' digests have come.
-    covered: Vec<Timestamp>,
+    covered: Vec<Covered>,
+}
+
+/// Where the newest digest of a trail ends, and how long that trail's windows are.
+#[derive(Clone, Copy, Debug)]
+struct Covered {
+    end: Timestamp,
+    window: Duration,
+}
+
+impl Covered {
+    /// The youngest log file that the next digest may name, in seconds.
+    fn next_names_until(&self) -> i64 {
+        self.end.plus(2 * self.window).seconds() + PATIENCE
+    }
+}
+
+/// The last moment whose log files a digest that ends then names all: in its last minutes others may follow.
+pub(super) fn before_open_slot(end: Timestamp) -> Timestamp {
+    Timestamp::from_seconds(end.seconds() - end.seconds().rem_euclid(SLOT) - 1)
 }

@@ -76,6 +76,8 @@ pub struct Scope {
 pub enum Expected {
     Hash(Hash),
     Head(Head),
+    /// It is younger than the range: it must be there, so that the range has not lost its end, and is not validated.
+    HeadAfterRange(Head),
 }
 
 /// Up to when the trail must go on.
@@ -83,7 +85,9 @@ pub enum Expected {
 pub enum Currency {
     /// Until then, where logging did not end before: the newest digest is not much older than a window is long.
     At(Timestamp),
-    /// The files may be a copy from long ago.
+    /// Until logging ended, which a final digest must tell.
+    Ended,
+    /// The files may be a copy from long ago, so that something else must tell which digest is the last.
     Unasked,
 }
 
@@ -177,12 +181,17 @@ pub fn validate<F: Files>(files: &mut F, scope: &Scope) -> Result<Report, F::Err
 }
 
 impl Scope {
-    /// With the newest digests that the gate knows of, unless a range ends before them.
+    /// With the newest digests that the gate knows of. What is younger than the range is not validated, but must be there:
+    /// else the digests at the range's end could be removed with all that follow.
     fn expecting(&self, end: Option<&TrailEnd>) -> Self {
         let mut scope = self.clone();
-        if let (Some(end), None) = (end, self.end) {
+        if let Some(end) = end {
             let is_here = |head: &&Head| FileKey::parse(&head.object).is_some_and(|key| key.layout == self.layout);
-            scope.expected.extend(end.heads.iter().filter(is_here).cloned().map(Expected::Head));
+            let expected = |head: Head| match self.end {
+                Some(end) if end < head.end => Expected::HeadAfterRange(head),
+                Some(_) | None => Expected::Head(head),
+            };
+            scope.expected.extend(end.heads.iter().filter(is_here).cloned().map(expected));
         }
         scope
     }
@@ -243,7 +252,7 @@ impl<F> Walk<'_, F> {
                 Expected::Hash(hash) if !self.walked.iter().any(|(_, walked)| walked == hash) => {
                     self.report.find(Subject::Trail, Fault::HeadHashMissing(hex::encode(hash)));
                 }
-                Expected::Hash(_) | Expected::Head(_) => {}
+                Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => {}
             }
         }
     }

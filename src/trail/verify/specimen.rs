@@ -42,7 +42,8 @@ const EMPTY: i64 = 40;
 const BACKFILLS: [i64; 2] = [10, 35];
 const LIMIT: usize = 1 << 20;
 
-static GROWN: LazyLock<Specimen> = LazyLock::new(Specimen::grow);
+static GROWN: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(Ending::Continues));
+static ENDED: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(Ending::Final));
 
 /// Everything that can be done to a trail's files by whoever can write them, or holds a key as well.
 pub const TAMPERINGS: &[Tampering] = &[
@@ -166,6 +167,19 @@ pub const TAMPERINGS: &[Tampering] = &[
         found: &["HeadHashMissing"],
     },
     Tampering {
+        what: "the tail is removed, and nothing else is known",
+        tamper: Specimen::cut_tail,
+        found: &["TailNotProven"],
+    },
+    Tampering {
+        what: "the tail is removed, and logging has ended",
+        tamper: |it| {
+            it.scope.currency = Currency::Ended;
+            it.cut_tail();
+        },
+        found: &["NotEnded"],
+    },
+    Tampering {
         what: "the tail is removed, and the gate is at work",
         tamper: |it| {
             it.scope.currency = Currency::At(Timestamp::from_seconds(it.head(54).end.seconds() + 60));
@@ -278,27 +292,37 @@ pub const TAMPERINGS: &[Tampering] = &[
 ];
 
 impl Specimen {
-    /// The whole trail, intact.
+    /// The whole trail, intact, which goes on.
     pub fn grown() -> Self {
         GROWN.clone()
     }
 
+    /// The whole trail, intact, up to its final digest.
+    pub fn ended() -> Self {
+        ENDED.clone()
+    }
+
     /// A trail of another name beside this one.
-    pub fn of_trail(name: &str) -> Self {
+    pub fn of_trail(name: &str, ending: Ending) -> Self {
         let mut grower = Grower::new(name);
         for number in 0..3 {
-            grower.window(number, Ending::Continues);
+            grower.window(number, if number == 2 { ending } else { Ending::Continues });
         }
         grower.specimen
     }
 
-    fn grow() -> Self {
+    fn grow(last: Ending) -> Self {
         let mut grower = Grower::new("main");
         for number in 0..DIGESTS {
             if BACKFILLS.contains(&number) {
                 grower.backfill(number);
             }
-            grower.window(number, if number == STOP { Ending::Final } else { Ending::Continues });
+            let ending = match number {
+                STOP => Ending::Final,
+                _ if number == DIGESTS - 1 => last,
+                _ => Ending::Continues,
+            };
+            grower.window(number, ending);
         }
         grower.specimen
     }
@@ -452,7 +476,7 @@ impl Specimen {
         anew.created = Timestamp::from_seconds(anew.now);
         anew.files = 1000;
         for number in 31..34 {
-            anew.window(number, Ending::Continues);
+            anew.window(number, if number == 33 { Ending::Final } else { Ending::Continues });
         }
         self.files.extend(anew.specimen.files);
     }

@@ -17,7 +17,7 @@ fn codes(report: &Report) -> Vec<&'static str> {
 
 #[test]
 fn an_intact_trail_is_proven_whole() {
-    let specimen = Specimen::grown();
+    let specimen = Specimen::ended();
     let report = report(&specimen);
     assert_eq!(report.findings, []);
     assert!(report.is_proof());
@@ -28,7 +28,7 @@ fn an_intact_trail_is_proven_whole() {
     assert_eq!(report.events, 3 * logs);
     assert_eq!(report.heads[0], specimen.head(54));
     assert_eq!(report.heads[1].object, specimen.backfill[1]);
-    assert!(matches!(report.notes.as_slice(), [Note::Restarted { .. }]));
+    assert!(matches!(report.notes.as_slice(), [Note::Restarted { .. }, Note::Stopped(_)]));
     let (first, last) = (specimen.digest(0), specimen.digest(54));
     assert_eq!(report.covered, Some((first.start, last.end)));
 }
@@ -37,7 +37,7 @@ fn an_intact_trail_is_proven_whole() {
 fn every_tampering_is_found_and_nothing_else() {
     let mut wrong = String::new();
     for tampering in TAMPERINGS {
-        let mut specimen = Specimen::grown();
+        let mut specimen = Specimen::ended();
         (tampering.tamper)(&mut specimen);
         let report = report(&specimen);
         if codes(&report) != tampering.found || report.is_proof() != tampering.found.is_empty() {
@@ -116,12 +116,15 @@ fn log_files_after_the_last_digest_are_not_yet_covered() {
     let last = specimen.digest(53).extent.ending;
     specimen.remove(&key);
     let uncovered = report(&specimen);
-    assert_eq!((codes(&uncovered), last), (vec!["NotCovered"], Ending::Continues));
-    // As the message says, what is before is proven without them.
-    let Fault::NotCovered { before } = uncovered.findings[0].fault else { panic!("{uncovered:?}") };
-    specimen.scope.end = Some(before);
-    specimen.scope.currency = Currency::At(before);
-    assert_eq!(report(&specimen).findings, []);
+    assert_eq!((codes(&uncovered), last), (vec!["NotCovered", "TailNotProven"], Ending::Continues));
+    // As the messages say, what is before is proven without them.
+    for found in &uncovered.findings {
+        let (Fault::NotCovered { before } | Fault::TailNotProven { before, .. }) = found.fault else {
+            panic!("{uncovered:?}")
+        };
+        specimen.scope.end = Some(before);
+        assert_eq!(report(&specimen).findings, []);
+    }
 }
 
 /// Files at a gate that tells where they end, and how that moves on while they are read.
@@ -212,7 +215,7 @@ fn of_log_files_without_a_digest_those_are_taken_that_the_gate_delivered_as_they
 
 #[test]
 fn a_log_file_of_a_copy_is_awaited_by_the_digests_of_all_trails_in_its_place() {
-    let (mut one, other) = (Specimen::grown(), Specimen::of_trail("other"));
+    let (mut one, other) = (Specimen::grown(), Specimen::of_trail("other", Ending::Continues));
     one.scope.keys.extend(other.scope.keys.clone());
     one.files.extend(other.files.clone());
     // The other's chain ends long before, and goes on.
@@ -226,6 +229,67 @@ fn a_log_file_of_a_copy_is_awaited_by_the_digests_of_all_trails_in_its_place() {
     };
     assert_eq!(codes_with(300), Some("NotCovered"), "the one's next digest may name it");
     assert_eq!(codes_with(3 * 86_400), Some("NotNamed"), "no digest names so late");
+}
+
+/// A digest names what was delivered before it, and comes two windows and ten minutes after the last one at the latest.
+#[test]
+fn a_log_file_named_ahead_of_the_digest_that_could_name_it_or_of_now_is_forged() {
+    let mut specimen = Specimen::grown();
+    specimen.scope.expected = vec![Expected::Head(specimen.head(54))];
+    let end = specimen.digest(54).end;
+    let named = |after: i64, currency: Currency| {
+        let mut specimen = specimen.clone();
+        specimen.scope.currency = currency;
+        specimen.add_log(Timestamp::from_seconds(end.seconds() + after), 0);
+        codes(&report(&specimen))
+    };
+    for (after, found) in
+        [(0, "NotCovered"), (7200 + 600, "NotCovered"), (7200 + 900, "NotNamed"), (1 << 31, "NotNamed")]
+    {
+        assert_eq!(named(after, Currency::Unasked), [found], "{after} s after the newest digest");
+    }
+    let now = Timestamp::from_seconds(end.seconds() + 900);
+    for (after, found) in [(-300, "NotCovered"), (300, "NotCovered"), (600, "NotNamed")] {
+        assert_eq!(named(900 + after, Currency::At(now)), [found], "{after} s after now");
+    }
+}
+
+/// A range that ends before the newest digest is not to lose its end either.
+#[test]
+fn a_range_of_a_gates_own_trail_has_its_end_too() {
+    let end = Specimen::grown().end_at(54);
+    let digest_end = |number: usize| Specimen::grown().digest(number).end;
+    for (until, removed, is_proven) in [
+        (digest_end(40), None, true),
+        (digest_end(40), Some(39), false),
+        (digest_end(53), Some(53), false),
+        (digest_end(54), Some(54), false),
+        (digest_end(54).plus(Duration::from_secs(60)), Some(54), false),
+        (digest_end(54).plus(Duration::from_secs(60)), None, true),
+    ] {
+        let mut specimen = Specimen::grown();
+        specimen.scope.end = Some(until);
+        specimen.scope.currency = Currency::At(until);
+        if let Some(number) = removed {
+            specimen.remove_from(number);
+        }
+        let report = delivered(&specimen, std::slice::from_ref(&end));
+        assert_eq!(report.is_proof(), is_proven, "{until} {removed:?} {:?}", report.findings);
+    }
+}
+
+/// A deleted trail ends with a final digest, so that one that was made after it does not hide that its end was removed.
+#[test]
+fn a_trail_that_was_created_anew_does_not_hide_that_the_older_one_lost_its_end() {
+    let mut specimen = Specimen::grown();
+    let last = specimen.digests[29].clone();
+    let named = specimen.digest(29).log_files;
+    specimen.recreate_after_stop();
+    specimen.remove(&last);
+    for log in named {
+        specimen.remove(&log.object);
+    }
+    assert_eq!(codes(&report(&specimen)), ["RestartUnannounced"]);
 }
 
 #[test]
@@ -256,7 +320,7 @@ fn a_trail_that_is_current_has_a_new_digest() {
 
 #[test]
 fn trails_may_share_a_folder() {
-    let (mut one, other) = (Specimen::grown(), Specimen::of_trail("other"));
+    let (mut one, other) = (Specimen::ended(), Specimen::of_trail("other", Ending::Continues));
     one.scope.keys.extend(other.scope.keys.clone());
     one.files.extend(other.files.clone());
     assert_eq!(report(&one).findings, []);
@@ -271,7 +335,7 @@ fn trails_may_share_a_folder() {
 /// A trail without validation was in the place before, or this one was without it.
 #[test]
 fn log_files_from_before_the_first_digest_are_told_and_a_range_leaves_them_out() {
-    let mut specimen = Specimen::grown();
+    let mut specimen = Specimen::ended();
     let start = specimen.digest(0).start;
     for (number, minutes) in [(0, 10), (1, 90)] {
         let slot = Timestamp::from_seconds(start.seconds() - 60 * minutes);

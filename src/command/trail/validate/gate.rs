@@ -86,9 +86,16 @@ pub async fn trail(client: &Client<'_>, name: Option<&TrailName>) -> Result<Gate
     let status = client.call("GetTrailStatus", &with_files(&found.trail)).await?;
     let currency = match holds(&status, "IsLogging") {
         Truth::Yes => Currency::At(Clock::System.now()),
-        Truth::No => Currency::Unasked,
+        Truth::No => Currency::Ended,
     };
     let folder = Some(text(&status, "Folder")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+    // What cannot be seen from here was not removed for that.
+    if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(unreadable(format!("the gate delivers to the folder {}, which is not here", folder.display()))
+            .next(
+                "Run it on the gate's machine as one who reads that folder, or copy it and name the copy: --folder DIR",
+            ));
+    }
     Ok(GateTrail { found, currency, folder, neighbours })
 }
 

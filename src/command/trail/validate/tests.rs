@@ -10,6 +10,7 @@ use crate::command::error::Blame;
 use crate::command::fake_store::FakeStore;
 use crate::command::terminal::{Format, kept};
 use crate::trail::TrailEnd;
+use crate::trail::digest::Ending;
 use crate::trail::verify::specimen::{Specimen, TAMPERINGS};
 use crate::trail::verify::{Expected, Metadata};
 
@@ -34,7 +35,7 @@ fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {
     for (number, expected) in specimen.scope.expected.iter().enumerate() {
         expect_head.push(match expected {
             Expected::Hash(hash) => hex::encode(hash),
-            Expected::Head(head) => {
+            Expected::Head(head) | Expected::HeadAfterRange(head) => {
                 let path = directory.path().join(format!("head-{number}"));
                 write(&path, format!("origin\n{}\n", head.to_json()).as_bytes());
                 path.display().to_string()
@@ -69,7 +70,7 @@ async fn validated(args: ValidateArgs, format: Format) -> (Result<(), CommandErr
 async fn every_tampering_with_a_copied_folder_ends_in_exit_code_1_and_says_why() {
     let mut wrong = Vec::new();
     for tampering in TAMPERINGS {
-        let mut specimen = Specimen::grown();
+        let mut specimen = Specimen::ended();
         (tampering.tamper)(&mut specimen);
         if specimen.scope.currency != Currency::Unasked {
             // A copy is as old as it is.
@@ -98,7 +99,7 @@ async fn every_tampering_with_a_copied_folder_ends_in_exit_code_1_and_says_why()
 
 #[tokio::test]
 async fn people_are_told_in_the_words_of_the_aws_cli() {
-    let mut specimen = Specimen::grown();
+    let mut specimen = Specimen::ended();
     let log = specimen.log(7);
     specimen.remove(&log);
     let (_directory, args) = laid_out(&specimen, "");
@@ -112,7 +113,7 @@ async fn people_are_told_in_the_words_of_the_aws_cli() {
 
 #[tokio::test]
 async fn a_head_that_was_written_is_expected_the_next_time() {
-    let specimen = Specimen::grown();
+    let specimen = Specimen::ended();
     let (directory, args) = laid_out(&specimen, "");
     let head = args.write_head.clone().unwrap();
     let (outcome, text) = validated(args, Format::People).await;
@@ -146,14 +147,14 @@ async fn a_copy_proves_nothing_after_its_last_digest() {
 #[tokio::test]
 async fn the_bucket_is_found_wherever_in_the_folder_it_begins() {
     for bucket in ["", "trail-bucket", "a/b"] {
-        let (_directory, args) = laid_out(&Specimen::grown(), bucket);
+        let (_directory, args) = laid_out(&Specimen::ended(), bucket);
         assert_eq!(validated(args, Format::People).await.0, Ok(()), "{bucket}");
     }
 }
 
 #[tokio::test]
 async fn one_of_several_trails_has_to_be_named() {
-    let (mut specimen, other) = (Specimen::grown(), Specimen::of_trail("other"));
+    let (mut specimen, other) = (Specimen::ended(), Specimen::of_trail("other", Ending::Final));
     specimen.files.extend(other.files);
     specimen.scope.keys.extend(other.scope.keys);
     let (_directory, args) = laid_out(&specimen, "");
@@ -167,13 +168,13 @@ async fn one_of_several_trails_has_to_be_named() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_not_proven_and_not_found_to_be_wrong() {
-    let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+    let (_directory, mut args) = laid_out(&Specimen::ended(), "");
     args.folder.as_mut().unwrap().push("nowhere");
     assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Unreadable);
-    let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+    let (_directory, mut args) = laid_out(&Specimen::ended(), "");
     args.public_keys.as_mut().unwrap().set_extension("none");
     assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Unreadable);
-    let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+    let (_directory, mut args) = laid_out(&Specimen::ended(), "");
     args.expect_head = vec![args.public_keys.as_ref().unwrap().display().to_string()];
     assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Usage);
 }
@@ -279,10 +280,10 @@ async fn asked_about(name: Option<&str>, store: &FakeStore) -> (Result<(), Comma
 
 #[tokio::test]
 async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
-    let (outcome, text) = asked(&gate(Specimen::grown())).await;
+    let (outcome, text) = asked(&gate(Specimen::ended())).await;
     assert_eq!(outcome, Ok(()), "{text}");
     assert!(text.contains("55/55 digest files valid, 2/2 backfill digest files valid, "), "{text}");
-    let mut specimen = Specimen::grown();
+    let mut specimen = Specimen::ended();
     let log = specimen.log(7);
     specimen.remove(&log);
     let (outcome, text) = asked(&gate(specimen)).await;
@@ -293,7 +294,7 @@ async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
 #[tokio::test]
 async fn a_gates_own_trail_must_end_where_the_gate_says() {
     for (removed, is_proven) in [(None, true), (Some(54), false), (Some(29), false)] {
-        let mut specimen = Specimen::grown();
+        let mut specimen = Specimen::ended();
         let end = specimen.end_at(54);
         if let Some(number) = removed {
             specimen.remove_from(number);
@@ -306,21 +307,53 @@ async fn a_gates_own_trail_must_end_where_the_gate_says() {
 }
 
 #[tokio::test]
+async fn a_copy_of_a_trail_that_goes_on_is_proven_up_to_its_head_or_the_end_that_is_advised() {
+    let (_directory, args) = laid_out(&Specimen::grown(), "");
+    let (outcome, text) = validated(args, Format::People).await;
+    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    let advised = text.lines().find_map(|line| line.split("--end-time ").nth(1)).unwrap().to_owned();
+    assert!(text.contains("(--expect-head)"), "{text}");
+    let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+    args.end_time = Some(moment(&advised).unwrap());
+    let (outcome, text) = validated(args, Format::People).await;
+    assert_eq!(outcome, Ok(()), "{text}");
+    let mut specimen = Specimen::grown();
+    specimen.scope.expected = vec![Expected::Head(specimen.head(54))];
+    let (_directory, args) = laid_out(&specimen, "");
+    assert_eq!(validated(args, Format::People).await.0, Ok(()));
+}
+
+/// An end of the range that is within a window or two of the newest digest is not reached by it.
+#[tokio::test]
+async fn the_digests_of_a_copy_must_reach_the_end_of_the_range() {
+    for (after, is_proven) in [(-1, true), (0, true), (1, false), (3600, false)] {
+        let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+        args.end_time = Some(Timestamp::from_seconds(Specimen::grown().digest(54).end.seconds() + after));
+        let (outcome, text) = validated(args, Format::People).await;
+        assert_eq!(outcome.is_ok(), is_proven, "{after} {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_trail_that_the_gate_delivers_to_a_folder_is_read_there() {
-    let specimen = Specimen::grown();
+    let specimen = Specimen::ended();
     let (directory, args) = laid_out(&specimen, "trail-bucket");
     let (end, folder) = (specimen.end_at(54), args.folder.map(|folder| folder.display().to_string()));
-    let mut nothing_in_the_store = Specimen::grown();
+    let mut nothing_in_the_store = Specimen::ended();
     nothing_in_the_store.files.clear();
-    let (outcome, text) = asked(&gate_that_tells(nothing_in_the_store, &[], end, folder)).await;
+    let gate = gate_that_tells(nothing_in_the_store, &[], end, folder);
+    let (outcome, text) = asked(&gate).await;
     assert_eq!(outcome, Ok(()), "{text}");
+    // As seen from another machine: nothing is proven, and nothing is found to be wrong.
     drop(directory);
+    let (outcome, text) = asked(&gate).await;
+    assert_eq!((outcome.unwrap_err().blame, text.as_str()), (Blame::Unreadable, ""));
 }
 
 /// As an earlier version let two trails share a place: the name of a log file does not say whose it is.
 #[tokio::test]
 async fn a_stray_log_file_is_told_with_the_trails_that_may_have_left_it() {
-    let mut specimen = Specimen::grown();
+    let mut specimen = Specimen::ended();
     let slot = specimen.digest(7).start;
     specimen.add_log(slot, 0);
     let others = &[("beside", ""), ("elsewhere", "a")];
@@ -328,7 +361,7 @@ async fn a_stray_log_file_is_told_with_the_trails_that_may_have_left_it() {
     assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
     assert!(text.contains("Note\tTrail beside delivers, or delivered, to the same place: log files"), "{text}");
     assert!(!text.contains("Trail elsewhere") && !text.contains("Trail main delivers"), "{text}");
-    let (outcome, text) = asked_about(Some("main"), &gate_with(Specimen::grown(), others)).await;
+    let (outcome, text) = asked_about(Some("main"), &gate_with(Specimen::ended(), others)).await;
     assert_eq!(outcome, Ok(()));
     assert!(!text.contains("Trail beside"), "{text}");
 }
