@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from archive import PERIOD, File, Work
+from archive import PERIOD, File, Work, stamp
 from conftest import TimedGate, until
 from rig.upstreams import Upstream
 
@@ -116,10 +116,27 @@ def a_removed_tail_is_told_by_what_the_gate_and_the_witness_know(gate, told, tam
     newest = sorted(digests)[-2:]
     logs = [log["s3Object"] for key in newest for log in digests[key].content["logFiles"]]
     tampering({key: None for key in [*newest, *logs]})
-    for more in [], ["--expect-head", told]:
+    last = digests[newest[-1]].content["digestEndTime"]
+    for more in [], ["--expect-head", told], ["--end-time", stamp()], ["--end-time", last]:
         status, said, _ = validated(gate, *more)
         assert (status, said["proven"]) == (1, False), said
     assert validated(gate, "--expect-head", heads(told)[-1]["digestHashValue"])[0] == 1
+
+
+def a_copy_of_a_trail_that_goes_on_is_proven_up_to_an_end_that_its_digests_reach(gate, told, tmp_path):
+    files = {**delivered(gate, "CloudTrail"), **delivered(gate, "CloudTrail-Digest")}
+    for key, file in files.items():
+        path = tmp_path / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.body)
+        path.with_name(f"{path.name}.metadata.json").write_text(json.dumps(file.metadata))
+    copy = ["--folder", tmp_path]
+    status, said, _ = validated(gate, *copy)
+    ends = [finding["text"].rpartition("--end-time ")[2] for finding in said["findings"]]
+    assert status == 1 and "TailNotProven" in [finding["code"] for finding in said["findings"]], said
+    assert validated(gate, *copy, "--end-time", min(ends))[0] == 0
+    assert validated(gate, *copy, "--end-time", stamp())[0] == 1
+    assert validated(gate, *copy, "--end-time", min(ends), "--expect-head", told)[0] == 0
 
 
 def no_second_trail_spoils_the_proof_of_the_first(gate, told, clock):
