@@ -108,7 +108,7 @@ impl WatchedClock {
 
     /// The wall clock, right or wrong.
     pub fn wall(&self) -> Timestamp {
-        Timestamp::from_millis(self.source.read().0)
+        Timestamp::from_millis(self.source.wall())
     }
 
     /// The wall clock, if it agrees with the time since the boot.
@@ -121,7 +121,7 @@ impl WatchedClock {
     /// What the wall clock should say, by the time since the boot.
     pub fn expected(&self) -> Timestamp {
         let expectation = self.expectation();
-        Timestamp::from_millis(expectation.booted + self.source.read().1)
+        Timestamp::from_millis(expectation.booted + self.source.since_boot())
     }
 
     /// Goes on from what an earlier start kept: when the machine booted, if it is the same boot, and the latest time
@@ -204,17 +204,25 @@ impl Expectation {
 impl Source {
     /// The wall clock and the time since the boot, in milliseconds.
     fn read(&self) -> (i64, i64) {
+        (self.wall(), self.since_boot())
+    }
+
+    fn wall(&self) -> i64 {
+        match self {
+            Self::Machine => Timestamp::of(SystemTime::now()).millis(),
+            #[cfg(test)]
+            Self::Set(clocks) => clocks.wall.load(std::sync::atomic::Ordering::SeqCst),
+        }
+    }
+
+    fn since_boot(&self) -> i64 {
         match self {
             Self::Machine => {
                 let since_boot = clock_gettime(ClockId::Boottime);
-                let millis = since_boot.tv_sec.saturating_mul(1000).saturating_add(since_boot.tv_nsec / 1_000_000);
-                (Timestamp::of(SystemTime::now()).millis(), millis)
+                since_boot.tv_sec.saturating_mul(1000).saturating_add(since_boot.tv_nsec / 1_000_000)
             }
             #[cfg(test)]
-            Self::Set(clocks) => {
-                let read = |clock: &std::sync::atomic::AtomicI64| clock.load(std::sync::atomic::Ordering::SeqCst);
-                (read(&clocks.wall), read(&clocks.since_boot))
-            }
+            Self::Set(clocks) => clocks.since_boot.load(std::sync::atomic::Ordering::SeqCst),
         }
     }
 }
