@@ -93,7 +93,7 @@ def a_store_mistakes_what_its_table_says_and_nothing_else(check, gate):
     assert mistakes_told(told) == mistaken(store) - NOT_TRIED
 
 
-def random_requests_change_what_was_judged_and_nothing_else(gate):
+def no_random_request_changes_more_than_what_was_judged(gate):
     store = gate.store
     if store.kind not in ("ceph", "external") or not store.endpoint.startswith("http://"):
         pytest.skip("the hermetic tests run this against the embedded store; moto is no store to protect")
