@@ -243,6 +243,11 @@ impl Clock {
         }
     }
 
+    /// What the clock should say by the time since the boot; `now` where it is not held against that.
+    pub fn expected(&self, now: Timestamp) -> Timestamp {
+        self.watch().map_or(now, WatchedClock::expected)
+    }
+
     /// The clock's watch, where it has one.
     pub fn watch(&self) -> Option<&WatchedClock> {
         match self {

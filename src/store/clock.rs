@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::records::Record;
+use super::seal::SealError;
 use super::write::Edit;
 use super::writer::Writer;
 use super::{Inner, Store};
-use crate::clock::{BootTime, ClockDisagreement, Timestamp, WatchedClock};
+use crate::clock::{BootTime, ClockDisagreement, Timestamp};
 use crate::mfa::Device;
 
 /// Where the latest time is kept that was seen.
@@ -41,13 +42,13 @@ struct BootTimeJson {
 
 impl LastTime {
     /// The written form.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
         let boot = self.boot.as_ref().map(|boot| BootTimeJson {
             id: boot.boot_id.clone(),
             booted: boot.booted,
             adjusted: boot.adjusted,
         });
-        serde_json::to_vec(&LastTimeJson { seen: self.seen.millis(), boot }).unwrap_or_default()
+        serde_json::to_vec(&LastTimeJson { seen: self.seen.millis(), boot }).map_err(|_| SealError::NotSealed)
     }
 
     /// Reads the written form, or the bare number of earlier versions.
@@ -109,11 +110,6 @@ impl Inner {
         let now = checked.map_err(StoreError::ClockDisagrees)?;
         writer.check_time(now)?;
         Ok(now)
-    }
-
-    /// The time by which something is waited for: a clock that is set makes no wait shorter.
-    pub(super) fn steady(&self, now: Timestamp) -> Timestamp {
-        self.clock.watch().map_or(now, WatchedClock::expected)
     }
 
     /// Spends the codes that may have been seen before the clock was set, on every device.

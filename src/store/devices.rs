@@ -106,7 +106,7 @@ impl Store {
         if let Some(fault) = free_fault(&device, &judgement) {
             return self.finish(async move { inner.refuse(fault, now).await }).await;
         }
-        let steady = inner.steady(now);
+        let steady = inner.clock.expected(now);
         let mut place = inner.queue_of(&serial).enter(Lane::of(source, codes, &judgement), steady)?;
         // Before its turn nothing has happened, so that an offer whose client left leaves the queue.
         place.turn(steady).await?;
@@ -196,7 +196,7 @@ impl Inner {
         let device = self.known_device(serial).map_err(|_| Fault::UnknownDevice)?;
         let judgement = judge(&device, now);
         if judgement.verdict.is_err() && free_fault(&device, &judgement).is_none() {
-            place.charge(self.steady(now));
+            place.charge(self.clock.expected(now));
         }
         self.keep(&mut writer, device, &judgement, now).await?;
         // INVARIANT (proof): the step that is settled here was made durable on the line above.

@@ -59,7 +59,8 @@ pub struct UnsettledJson {
 impl Store {
     /// What the upstream may still do in a bucket.
     pub fn unsettled(&self, bucket: &BucketName, now: Timestamp) -> Unsettled {
-        let now = self.0.steady(now);
+        // A clock that is set makes no wait shorter.
+        let now = self.0.clock.expected(now);
         let recorded = self.0.memory.read().unsettled.get(bucket).copied().unwrap_or(Unsettled::NOTHING);
         self.0.unanswered.table().unsettled(bucket, now).joined(recorded).after(now)
     }
@@ -73,7 +74,7 @@ impl Store {
 
     /// Notes that a request was not answered. It counts at once, and also after a restart if it can be recorded.
     pub async fn note_unanswered(&self, bucket: &BucketName, effect: LateEffect, now: Timestamp) {
-        let now = self.0.steady(now);
+        let now = self.0.clock.expected(now);
         self.0.unanswered.table().add(bucket, effect, now);
         self.record_unanswered(vec![(bucket.clone(), effect)], now).await;
     }
@@ -86,7 +87,7 @@ impl Store {
             table.under_way.keys().cloned().chain(abandoned).collect()
         };
         if !requests.is_empty() {
-            self.record_unanswered(requests, self.0.steady(now)).await;
+            self.record_unanswered(requests, self.0.clock.expected(now)).await;
         }
     }
 

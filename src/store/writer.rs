@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::state::Memory;
 use super::sum::SummedRecords;
 use super::write::{Edit, LAST_WRITE, Write};
-use crate::clock::{Clock, ClockDisagreement, Timestamp, WatchedClock};
+use crate::clock::{Clock, ClockDisagreement, Timestamp};
 
 /// Where the state's changes are recorded beside the state, so that it can be made anew.
 pub trait StateJournal: Send + Sync {
@@ -71,7 +71,7 @@ impl Writer {
         self.record_unrecorded().await?;
         self.check_space()?;
         // A clock that was set must not leave its time behind, or the next start would take the right one for wrong.
-        let at = self.clock.watch().map_or(now, WatchedClock::expected);
+        let at = self.clock.expected(now);
         let write = Write::seal(self.revision + 1, at, &edits, &self.sealer)?;
         let kept = write.kept()?;
         let changes = kept.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
@@ -104,12 +104,12 @@ impl Writer {
 
     /// Keeps the time for the next start; no change of the state.
     pub async fn remember_time(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let at = self.clock.watch().map_or(now, WatchedClock::expected);
+        let at = self.clock.expected(now);
         self.last_seen = self.last_seen.max(at);
         self.check_space()?;
         let boot = self.clock.watch().and_then(|clock| clock.boot_time());
         let last = LastTime { seen: self.last_seen, boot };
-        let swap = self.swap(LAST_TIME, Some(last.to_bytes()));
+        let swap = self.swap(LAST_TIME, Some(last.to_bytes()?));
         self.swap_all(vec![swap]).await
     }
 

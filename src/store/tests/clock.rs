@@ -196,7 +196,7 @@ fn the_latest_time_is_read_as_it_is_written_and_as_earlier_versions_wrote_it() {
     let boot = BootTime { boot_id: "boot-1".to_owned(), booted: 5, adjusted: 7 };
     for boot in [None, Some(boot)] {
         let last = LastTime { seen: at(0), boot };
-        assert_eq!(LastTime::parse(&last.to_bytes()), Some(last));
+        assert_eq!(LastTime::parse(&last.to_bytes().expect("written")), Some(last));
     }
     assert_eq!(LastTime::parse(b"1900000000000"), Some(LastTime { seen: at(0), boot: None }));
     for malformed in ["", "x", "{}", "{\"seen\":1,\"boot\":null,\"more\":1}", "-"] {
