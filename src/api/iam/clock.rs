@@ -1,6 +1,6 @@
 //! The actions on the clock that codes go by.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Call;
 use super::refused::Refused;
@@ -18,8 +18,6 @@ impl Call<'_> {
         if let Some(ClockDisagreement { wall, expected }) = accepted {
             let clock = json!({ "time": wall.iso_extended(), "expectedTime": expected.iso_extended() });
             self.facts.answers("clock", clock);
-        } else {
-            self.facts.answers("clock", Value::Null);
         }
         Ok(told(accepted.as_ref(), self.now.iso_extended()))
     }
