@@ -103,8 +103,7 @@ impl<F: Files> Walk<'_, F> {
         };
         self.tell_owners(&strays, newest);
         for (_, key) in strays {
-            self.report.logs.count(Validity::Invalid);
-            self.report.find(Subject::Log(key), Fault::NotNamed);
+            self.invalid_log(key, Fault::NotNamed);
         }
         Ok(())
     }
@@ -119,8 +118,7 @@ impl<F: Files> Walk<'_, F> {
                 Some(_) | None => false,
             };
             if is_asked_about && !listed.contains(object) && !self.named.contains(object) {
-                self.report.logs.count(Validity::Invalid);
-                self.report.find(Subject::Log(object.clone()), Fault::NotFound);
+                self.invalid_log(object.clone(), Fault::NotFound);
             }
         }
     }
@@ -144,10 +142,7 @@ impl<F: Files> Walk<'_, F> {
             };
             match self.log(&key, *hash)? {
                 Ok(_) => waiting += 1,
-                Err(fault) => {
-                    self.report.logs.count(Validity::Invalid);
-                    self.report.find(Subject::Log(key), fault);
-                }
+                Err(fault) => self.invalid_log(key, fault),
             }
         }
         if waiting > 0 {
@@ -182,11 +177,15 @@ impl<F: Files> Walk<'_, F> {
         let oldest = new.iter().map(|(slot, _)| Timestamp::from_seconds(slot.seconds().saturating_sub(1))).min();
         let before = own.iter().map(|own| before_open_slot(own.end)).chain(oldest).min();
         for (_, key) in new {
-            self.report.logs.count(Validity::Invalid);
             let before = before.unwrap_or_else(|| Timestamp::from_seconds(0));
-            self.report.find(Subject::Log(key), Fault::NotCovered { before });
+            self.invalid_log(key, Fault::NotCovered { before });
         }
         old
+    }
+
+    fn invalid_log(&mut self, key: String, fault: Fault) {
+        self.report.logs.count(Validity::Invalid);
+        self.report.find(Subject::Log(key), fault);
     }
 
     /// Notes what is known of whose the log files are that no digest names; their names do not tell.
