@@ -45,7 +45,7 @@ impl TrailEnd {
     /// The written form, a JSON object.
     pub fn to_json(&self) -> Value {
         let logs = |logs: &[DeliveredLog]| logs.iter().map(DeliveredLogJson::of).collect();
-        let heads = self.heads.iter().map(|head| serde_json::from_str(&head.to_json()).unwrap_or_default());
+        let heads = self.heads.iter().map(Head::to_value);
         let json = TrailEndJson {
             newest_digests: heads.collect(),
             log_files_without_digest: logs(&self.delivered),
@@ -91,23 +91,17 @@ impl DeliveredLogJson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
     use crate::trail::Series;
+    use crate::trail::head::tests::sample;
 
     #[test]
     fn an_end_is_read_as_it_is_written_beside_other_members() {
-        let head = Head {
-            object: "AWSLogs/d.json.gz".to_owned(),
-            hash: [1; 32],
-            signature: vec![2; 256],
-            end: Timestamp::from_seconds(5),
-            last_sequence: 9,
-            tree_size: 4,
-            merkle_root: [3; 32],
-            series: Series::Backfill,
-        };
         let log = |name: &str| DeliveredLog { object: name.to_owned(), hash: [4; 32] };
-        let end = TrailEnd { heads: vec![head], delivered: vec![log("a"), log("b")], under_way: vec![log("c")] };
+        let end = TrailEnd {
+            heads: vec![sample(Series::Backfill)],
+            delivered: vec![log("a"), log("b")],
+            under_way: vec![log("c")],
+        };
         let mut json = end.to_json();
         json["IsLogging"] = true.into();
         assert_eq!(TrailEnd::from_json(&json), Ok(end));

@@ -1,6 +1,7 @@
 //! The head of a trail: its newest digest, kept elsewhere so that a cut tail is noticed.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use thiserror::Error;
 
 use super::digest::Digest;
@@ -51,17 +52,12 @@ impl Head {
 
     /// The head as one line of JSON.
     pub fn to_json(&self) -> String {
-        let fields = Fields {
-            digest_object: self.object.clone(),
-            digest_hash_value: hex::encode(self.hash),
-            digest_signature: hex::encode(&self.signature),
-            digest_end_time: self.end.iso_extended(),
-            last_sequence: self.last_sequence,
-            tree_size: self.tree_size,
-            merkle_root: hex::encode(self.merkle_root),
-            backfill: self.series == Series::Backfill,
-        };
-        serde_json::to_string(&fields).unwrap_or_default()
+        serde_json::to_string(&Fields::of(self)).unwrap_or_default()
+    }
+
+    /// The head as a member of a JSON document.
+    pub fn to_value(&self) -> Value {
+        serde_json::to_value(Fields::of(self)).unwrap_or_default()
     }
 
     /// Reads what `to_json` wrote.
@@ -99,13 +95,28 @@ struct Fields {
     backfill: bool,
 }
 
+impl Fields {
+    fn of(head: &Head) -> Self {
+        Self {
+            digest_object: head.object.clone(),
+            digest_hash_value: hex::encode(head.hash),
+            digest_signature: hex::encode(&head.signature),
+            digest_end_time: head.end.iso_extended(),
+            last_sequence: head.last_sequence,
+            tree_size: head.tree_size,
+            merkle_root: hex::encode(head.merkle_root),
+            backfill: head.series == Series::Backfill,
+        }
+    }
+}
+
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    #[test]
-    fn a_head_is_read_back() {
-        let head = Head {
+    /// A head of this series.
+    pub fn sample(series: Series) -> Head {
+        Head {
             object: "AWSLogs/d.json.gz".to_owned(),
             hash: [1; 32],
             signature: vec![2; 256],
@@ -113,8 +124,13 @@ mod tests {
             last_sequence: 9,
             tree_size: 4,
             merkle_root: [3; 32],
-            series: Series::Standard,
-        };
+            series,
+        }
+    }
+
+    #[test]
+    fn a_head_is_read_back() {
+        let head = sample(Series::Standard);
         assert_eq!(Head::from_json(head.to_json().as_bytes()), Ok(head));
         assert!(Head::from_json(b"{}").is_err());
     }

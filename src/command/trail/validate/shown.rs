@@ -51,7 +51,6 @@ fn as_lines(report: &Report, scope: &Scope) -> Vec<String> {
 
 fn as_json(report: &Report, scope: &Scope) -> Value {
     let tally = |tally: Tally| json!({ "valid": tally.valid, "all": tally.all });
-    let head = |head: &Head| serde_json::from_str(&head.to_json()).unwrap_or(Value::Null);
     let (start, end) = report.covered.unzip();
     json!({
         "proven": report.is_proof(),
@@ -65,7 +64,7 @@ fn as_json(report: &Report, scope: &Scope) -> Value {
         "events": report.events,
         "findings": report.findings.iter().map(finding_as_json).collect::<Vec<_>>(),
         "notes": report.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "heads": report.heads.iter().map(head).collect::<Vec<_>>(),
+        "heads": report.heads.iter().map(Head::to_value).collect::<Vec<_>>(),
     })
 }
 
