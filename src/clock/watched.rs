@@ -1,7 +1,7 @@
 //! A wall clock that is held against the time since the machine's boot, which nobody can set.
 //!
-//! Codes, retention and the bounds of waiting go by the wall clock. Somebody who can set it, by forged NTP for one,
-//! could otherwise make an old code current again, or years of records too old to keep.
+//! Codes, retention and time limits use the wall clock. An attacker who can set it, for example by forged NTP, could
+//! otherwise make an old code current again, or years of records too old to keep.
 
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};

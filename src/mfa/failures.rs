@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 
 /// When wrong codes were offered that still count, oldest first; never more than the device tolerates.
 ///
-/// Only time removes one. If a right code did, each code that the owner uses would give whoever has root's key
+/// Only time removes one. If a right code did, each code that the owner uses would give an attacker with root's key
 /// further guesses at single codes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures(Vec<Timestamp>);

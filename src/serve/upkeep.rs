@@ -227,7 +227,7 @@ mod tests {
         };
         assert_eq!(trim(&later, &[]).await, Some(1), "nobody else has it");
         assert_eq!(trim(&Clock::System, &[needs(90)]).await, Some(1), "it is not old");
-        assert_eq!(trim(&later, &[needs(90), needs(2)]).await, Some(1), "somebody needs it");
+        assert_eq!(trim(&later, &[needs(90), needs(2)]).await, Some(1), "a reader needs it");
         let clocks = SetClocks { wall: now.millis().into(), since_boot: 0.into() };
         let clocks = Arc::new(clocks);
         let set_ahead = Clock::Watched(Arc::new(WatchedClock::set(&clocks, None)));

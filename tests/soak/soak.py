@@ -205,7 +205,7 @@ class Soak:
         self.tell(entries)
 
     def settle(self) -> None:
-        """Waits until what the store stalled over has an end on record; whoever asked for it left long ago."""
+        """Waits until what the store stalled over has an end on record, though its client left long ago."""
         deadline = time.monotonic() + 2 * PATIENCE
         self.checks.read()
         while self.checks.open and time.monotonic() < deadline:

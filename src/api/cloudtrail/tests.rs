@@ -668,7 +668,7 @@ async fn what_says_that_there_is_none_is_taken() {
     assert_eq!(put["InsightSelectors"], json!([]));
 }
 
-/// Earlier versions took insight selectors; a trail that has some is not shown as if somebody acted on them.
+/// Earlier versions took insight selectors; a trail that has some must not be shown as if they had an effect.
 #[tokio::test]
 async fn insight_selectors_that_were_taken_once_are_not_shown() {
     let bench = Bench::with_trail().await;

@@ -188,7 +188,7 @@ pub const TAMPERINGS: &[Tampering] = &[
         found: &["Stale"],
     },
     Tampering {
-        what: "the tail is written anew by the holder of the key, and its head is known",
+        what: "the tail is rewritten by the holder of the key, and its head is known",
         tamper: |it| {
             it.scope.expected = vec![Expected::Head(it.head(54))];
             it.rewrite_from(50);
@@ -197,12 +197,12 @@ pub const TAMPERINGS: &[Tampering] = &[
     },
     Tampering { what: "a log file is forged", tamper: |it| it.forge_log(7), found: &["NotNamed"] },
     Tampering {
-        what: "a digest in the middle is written anew by the holder of the key",
+        what: "a digest in the middle is rewritten by the holder of the key",
         tamper: |it| it.resign(7, |digest| digest.log_files.clear()),
         found: &["NotNamed", "Rewritten", "TreeRoot"],
     },
     Tampering {
-        what: "a log file and its digest are written anew by the holder of the key",
+        what: "a log file and its digest are rewritten by the holder of the key",
         tamper: |it| {
             let forged = br#"{"Records":[{"eventID":"forged"}]}"#;
             it.replace(&it.log(7), forged);
@@ -463,8 +463,8 @@ impl Specimen {
 
     /// Leaves the trail as one that was deleted at its stop, with a new one of its name after it.
     pub fn recreate_after_stop(&mut self) {
-        let mut anew = Grower::new(self.scope.trail.as_str());
-        anew.specimen.signers = Arc::clone(&self.signers);
+        let mut recreated = Grower::new(self.scope.trail.as_str());
+        recreated.specimen.signers = Arc::clone(&self.signers);
         let kept: Vec<String> = self.digests.drain(..=30).collect();
         let until = kept[29].clone();
         self.files.retain(|key, _| !key.contains("CloudTrail-Digest") || *key <= until);
@@ -472,13 +472,13 @@ impl Specimen {
             kept[..30].iter().flat_map(|key| self.read(key).log_files).map(|log| log.object).collect();
         let backfill: Vec<String> = self.read(&self.backfill[0]).log_files.into_iter().map(|log| log.object).collect();
         self.files.retain(|key, _| key.contains("CloudTrail-Digest") || named.contains(key) || backfill.contains(key));
-        anew.now = self.read(&kept[29]).end.seconds() + 9 * HOUR;
-        anew.created = Timestamp::from_seconds(anew.now);
-        anew.files = 1000;
+        recreated.now = self.read(&kept[29]).end.seconds() + 9 * HOUR;
+        recreated.created = Timestamp::from_seconds(recreated.now);
+        recreated.files = 1000;
         for number in 31..34 {
-            anew.window(number, if number == 33 { Ending::Final } else { Ending::Continues });
+            recreated.window(number, if number == 33 { Ending::Final } else { Ending::Continues });
         }
-        self.files.extend(anew.specimen.files);
+        self.files.extend(recreated.specimen.files);
     }
 
     fn forge_log(&mut self, number: usize) {
