@@ -20,7 +20,7 @@ pub enum ClockCommand {
 }
 
 /// The clock as the gate tells of it.
-struct Told {
+struct ClockAnswer {
     time: String,
     /// What it should say, if that is something else.
     expected: Option<String>,
@@ -33,7 +33,7 @@ pub async fn run(command: ClockCommand, admin: &Admin, terminal: &mut Terminal) 
         ClockCommand::Show => "GetClock",
     };
     let told = ask(action, admin).await.map_err(|error| error.into_command_error(admin.place()))?;
-    let Told { time, expected } = &told;
+    let ClockAnswer { time, expected } = &told;
     match (terminal.format(), &command, expected) {
         (Format::Json, ClockCommand::Accept, _) => {
             terminal.print_json(&json!({ "time": time, "expectedTime": expected, "accepted": expected.is_some() }))
@@ -59,11 +59,11 @@ pub async fn run(command: ClockCommand, admin: &Admin, terminal: &mut Terminal) 
     }
 }
 
-async fn ask(action: &'static str, admin: &Admin) -> Result<Told, AdminError> {
+async fn ask(action: &'static str, admin: &Admin) -> Result<ClockAnswer, AdminError> {
     let result = admin.ask(&Question::new(action)).await?;
     let clock = result.child("Clock").ok_or(AdminError::Wanting("Clock"))?;
     let time = clock.text_of("Time").ok_or(AdminError::Wanting("Time"))?.to_owned();
-    Ok(Told { time, expected: clock.text_of("ExpectedTime").map(str::to_owned) })
+    Ok(ClockAnswer { time, expected: clock.text_of("ExpectedTime").map(str::to_owned) })
 }
 
 #[cfg(test)]

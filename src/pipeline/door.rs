@@ -6,7 +6,7 @@ use crate::wire::{Head, Method};
 
 /// Where a request is read and answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Door {
+pub(super) enum ApiDoor {
     CloudTrail,
     S3,
     Service(&'static ServiceApi),
@@ -15,7 +15,7 @@ pub(super) enum Door {
 /// What the `Authorization` header of a request to S3 holds.
 const OF_S3: &str = "/s3/aws4_request";
 
-impl Door {
+impl ApiDoor {
     /// The door to which a request comes. Nothing of it is proved: a request that chose the wrong one is refused there.
     /// What nobody signed is refused at any; at those of calls in words that their clients read.
     pub(super) fn of(head: &Head) -> Self {
@@ -108,11 +108,12 @@ mod tests {
         let forms = [Form::AuthHeader, Form::QueryString];
         let scopes = services.flat_map(|service| forms.map(|form| Some((service, form)))).chain([None]);
         for scope in scopes {
-            let doors = SHAPES.map(|(method, target, header)| match Door::of(&head(method, target, header, scope)) {
-                Door::CloudTrail => "(cloudtrail)",
-                Door::S3 => "s3",
-                Door::Service(api) => api.name(),
-            });
+            let doors =
+                SHAPES.map(|(method, target, header)| match ApiDoor::of(&head(method, target, header, scope)) {
+                    ApiDoor::CloudTrail => "(cloudtrail)",
+                    ApiDoor::S3 => "s3",
+                    ApiDoor::Service(api) => api.name(),
+                });
             let scope = scope.map_or("none".to_owned(), |(service, form)| format!("{service} {form:?}"));
             writeln!(table, "{scope:25} {}", doors.join(" ")).expect("written");
         }

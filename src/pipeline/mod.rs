@@ -38,7 +38,7 @@ use crate::store::{CodeSource, Store};
 use crate::wire::{
     Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
 };
-use door::Door;
+use door::ApiDoor;
 use ending::Ending;
 use judgement::Spent;
 use places::{PlaceHolder, TakenPlace};
@@ -152,16 +152,16 @@ impl Gate {
             }
         };
         draft.arrived(&head);
-        match Door::of(&head) {
-            Door::CloudTrail => {
+        match ApiDoor::of(&head) {
+            ApiDoor::CloudTrail => {
                 self.begin_call(draft, ending);
                 call::name_by_head(draft, &head);
                 Opening::Call(Box::new(head))
             }
-            Door::S3 => {
+            ApiDoor::S3 => {
                 self.ask(head, draft).map_or_else(|(failure, signer)| Opening::Refused(failure, signer), Opening::S3)
             }
-            Door::Service(api) => {
+            ApiDoor::Service(api) => {
                 self.begin_call(draft, ending);
                 service_call::name_by_head(draft, api, &head);
                 Opening::ServiceCall(api, Box::new(head))

@@ -14,7 +14,7 @@ use super::connection::{Progress, moment};
 #[derive(Clone, Debug)]
 pub(super) struct Seats {
     each: usize,
-    taken: Arc<Mutex<Taken>>,
+    taken: Arc<Mutex<OpenConnections>>,
 }
 
 /// One connection's place among its client's; it is free again when this is dropped.
@@ -26,7 +26,7 @@ pub(super) struct Seat {
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct OpenConnections {
     by_client: HashMap<IpAddr, usize>,
     connections: HashMap<u64, OpenConnection>,
     last: u64,
@@ -69,7 +69,7 @@ impl Seats {
     /// request is the longest ago.
     pub fn free_one(&self) {
         let mut taken = self.lock();
-        let Taken { by_client, connections, .. } = &mut *taken;
+        let OpenConnections { by_client, connections, .. } = &mut *taken;
         let idle =
             connections.iter_mut().filter(|(_, open)| open.leave.is_some() && open.progress.is_between_requests());
         let of = |open: &OpenConnection| open.client.and_then(|client| by_client.get(&client)).copied().unwrap_or(0);
@@ -79,7 +79,7 @@ impl Seats {
         }
     }
 
-    fn seat(&self, taken: &mut Taken, client: Option<IpAddr>, progress: Arc<Progress>) -> Seat {
+    fn seat(&self, taken: &mut OpenConnections, client: Option<IpAddr>, progress: Arc<Progress>) -> Seat {
         taken.last += 1;
         let (number, leave) = (taken.last, Arc::new(Notify::new()));
         let open = OpenConnection { client, progress, opened: moment(), leave: Some(leave.clone()) };
@@ -87,7 +87,7 @@ impl Seats {
         Seat { number, seats: self.clone(), leave }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, OpenConnections> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
