@@ -1,6 +1,7 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock config.example.toml ./
+COPY crates crates
 COPY src src
 RUN cargo build --release --locked
 

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::Path;
 
 use portcullis::embedded;
-use portcullis::secret::Secret;
+use portcullis_base::secret::Secret;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use events::{Event, Source};
 use portcullis::audit::journal::{Journal, Kind, Options, Sequence};
-use portcullis::clock::{Clock, Timestamp};
 use portcullis::history::{Archive, Attribute, Files, History, JournalId, Page, Query};
+use portcullis_base::clock::{Clock, Timestamp};
 
 const JOURNAL: JournalId = [7; 16];
 const DAY: i64 = events::DAY;

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use events::{DAY, Source};
 use portcullis::audit::journal::{Journal, Kind, Options};
-use portcullis::clock::Clock;
 use portcullis::gate::StateChange;
 use portcullis::history::History;
-use portcullis::names::BucketName;
 use portcullis::serve;
 use portcullis::store::{JournalUnavailable, Promise, StateJournal, Store, prepare_dir};
+use portcullis_base::clock::Clock;
+use portcullis_base::names::BucketName;
 
 /// So many records may wait for the disk.
 const BATCH: u64 = 10_000;

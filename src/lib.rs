@@ -4,10 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod clock;
-pub mod names;
-pub mod secret;
-
 pub mod config;
 pub mod wire;
 

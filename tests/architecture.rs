@@ -1,4 +1,7 @@
 //! Keeps the map of ARCHITECTURE.md true: who may name whom, who may touch the world, how long a file may be.
+//!
+//! Between crates cargo keeps it: what a manifest does not name cannot be used. What is checked here is that the
+//! manifests name only crates above their own, and, for the modules of the package itself, what they name.
 
 #![expect(clippy::expect_used, reason = "a test that cannot read the sources has failed")]
 
@@ -6,9 +9,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules by layer: each names only modules of lower layers, and itself.
+/// The crates in order: each depends only on crates before it.
+const CRATES: &[&str] = &["base"];
+
+/// The crates that do no I/O: no runtime, no log, no files, no network.
+const WITHOUT_IO: &[&str] = &["base"];
+
+/// What a manifest of a crate without I/O may not name.
+const IO_CRATES: &[&str] = &["hyper", "hyper-util", "rusqlite", "sled", "tokio", "tokio-rustls", "tracing"];
+
+/// The modules of the package by layer: each names only modules of lower layers, and itself.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "names", "secret"],
     &["config"],
     &["wire"],
     &["authenticate", "mfa", "operation"],
@@ -30,20 +41,21 @@ const SIDEWAYS: &[(&str, &str)] = &[
 
 /// Modules, or files of modules, whose outcome depends on their arguments alone.
 const PURE: &[&str] = &[
-    "api/services",
-    "authenticate",
-    "failure",
-    "forward/render.rs",
-    "gate",
-    "mfa",
-    "names.rs",
-    "operation",
-    "secret.rs",
-    "store/code_queue/order.rs",
-    "store/code_queue/tries.rs",
-    "trail",
-    "wire/head.rs",
-    "wire/query.rs",
+    "crates/base/src/names.rs",
+    "crates/base/src/percent.rs",
+    "crates/base/src/secret.rs",
+    "src/api/services",
+    "src/authenticate",
+    "src/failure",
+    "src/forward/render.rs",
+    "src/gate",
+    "src/mfa",
+    "src/operation",
+    "src/store/code_queue/order.rs",
+    "src/store/code_queue/tries.rs",
+    "src/trail",
+    "src/wire/head.rs",
+    "src/wire/query.rs",
 ];
 
 /// Words by which a function reaches out of its arguments.
@@ -78,11 +90,55 @@ const HOMES: &[(&str, &[&str])] = &[
 const LONGEST_FILE: usize = 800;
 
 #[test]
+fn a_crate_depends_only_on_crates_before_it() {
+    let mut wrong = Vec::new();
+    for (place, name) in CRATES.iter().enumerate() {
+        for dependency in dependencies(name) {
+            let Some(other) = dependency.strip_prefix("portcullis-") else { continue };
+            if !CRATES.iter().take(place).any(|before| *before == other) {
+                wrong.push(format!("`{name}` may not depend on `{other}`"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_crate_has_its_place_in_the_order() {
+    let mut found: Vec<String> = fs::read_dir("crates")
+        .expect("the folder is there")
+        .map(|entry| entry.expect("the entry is readable").file_name().to_string_lossy().into_owned())
+        .collect();
+    let mut known: Vec<&str> = CRATES.to_vec();
+    found.sort();
+    known.sort_unstable();
+    assert_eq!(found, known);
+}
+
+#[test]
+fn a_crate_without_io_depends_on_none_that_does_it() {
+    let mut wrong = Vec::new();
+    for name in WITHOUT_IO {
+        let does_io = dependencies(name).into_iter().filter(|dependency| IO_CRATES.contains(&dependency.as_str()));
+        wrong.extend(does_io.map(|dependency| format!("`{name}` does no I/O and depends on `{dependency}`")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a crate depends on outside its tests.
+fn dependencies(name: &str) -> Vec<String> {
+    let manifest = read(&Path::new("crates").join(name).join("Cargo.toml"));
+    let lines = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
+    let of_section = lines.take_while(|line| !line.starts_with('['));
+    of_section.filter_map(|line| Some(line.split_once(['.', ' '])?.0.to_owned())).collect()
+}
+
+#[test]
 fn a_module_names_only_modules_of_lower_layers() {
     let layer: BTreeMap<&str, usize> =
         LAYERS.iter().enumerate().flat_map(|(index, names)| names.iter().map(move |name| (*name, index))).collect();
     let mut wrong = Vec::new();
-    for file in sources() {
+    for file in sources().into_iter().filter(|file| file.starts_with("src")) {
         let Some(home) = module_of(&file) else { continue };
         let Some(own) = layer.get(home.as_str()) else {
             wrong.push(format!("{}: module `{home}` has no layer", file.display()));
@@ -104,7 +160,7 @@ fn a_pure_module_reaches_for_nothing_but_its_arguments() {
     let mut wrong = Vec::new();
     for file in sources() {
         let path = file.to_string_lossy().replace('\\', "/");
-        if !PURE.iter().any(|pure| path.starts_with(&format!("src/{pure}"))) {
+        if !PURE.iter().any(|pure| path.starts_with(pure)) {
             continue;
         }
         let code = code_of(&file);
@@ -153,6 +209,7 @@ fn every_module_of_the_crate_has_a_layer() {
 fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![PathBuf::from("src")];
+    folders.extend(CRATES.iter().map(|name| Path::new("crates").join(name).join("src")));
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("the folder is there") {
             let path = entry.expect("the entry is readable").path();
@@ -168,8 +225,9 @@ fn sources() -> Vec<PathBuf> {
     files
 }
 
+/// The crate of a file under `crates`, or the module of one under `src`.
 fn module_of(file: &Path) -> Option<String> {
-    let place = file.strip_prefix("src").ok()?;
+    let place = file.strip_prefix("src").or_else(|_| file.strip_prefix("crates")).ok()?;
     let first = place.components().next()?.as_os_str().to_str()?;
     let name = first.strip_suffix(".rs").unwrap_or(first);
     (!matches!(name, "lib" | "main")).then(|| name.to_owned())

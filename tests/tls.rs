@@ -23,12 +23,12 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use portcullis::clock::Clock;
 use portcullis::config::{Endpoint, RequireTls, Settings, TlsFiles, UpstreamProfile};
 use portcullis::embedded;
-use portcullis::secret::Secret;
 use portcullis::serve::{self, StartFailure};
 use portcullis::wire::{Authorities, DialError, Dialler};
+use portcullis_base::clock::Clock;
+use portcullis_base::secret::Secret;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -304,7 +304,7 @@ impl Gate {
         format!("{serial} {}", code(seed, step + 1))
     }
 
-    fn now(&self) -> portcullis::clock::Timestamp {
+    fn now(&self) -> portcullis_base::clock::Timestamp {
         Clock::Set(self.clock.clone()).now()
     }
 

@@ -1,6 +1,6 @@
 //! Synthetic events of one day, such as a busy gate records.
 
-use portcullis::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// The seconds of a day.
 pub const DAY: i64 = 24 * 60 * 60;

@@ -19,17 +19,17 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::authenticate::Principal;
-use crate::clock::Timestamp;
 use crate::gate::{self, Caller, Rules};
 use crate::history::{Asker, History};
 use crate::mfa::{Codes, Fault, Offer, Proof};
-use crate::names::AccessKeyId;
 use crate::operation::Access;
 use crate::store::Store;
 use crate::trail::DigestPeriod;
 use change::{Change, Effect, Planned};
 use operation::OpenTo;
 use place::Place;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::AccessKeyId;
 use stake::BucketStake;
 
 pub use input::{Input, recorded};

@@ -12,12 +12,12 @@ mod refused;
 mod xml;
 
 use crate::authenticate::Principal;
-use crate::clock::Timestamp;
 use crate::mfa::{Offer, Proof};
-use crate::names::RequestId;
-use crate::secret::Secret;
 use crate::store::{CodeSource, SpendError, Store};
 use action::{Action, Parameters};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::RequestId;
+use portcullis_base::secret::Secret;
 use refused::Refused;
 use xml::Element;
 

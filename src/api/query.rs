@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use crate::wire::percent_decode;
+use portcullis_base::percent::percent_decode;
 
 /// Why a form cannot be read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// The bytes of records that unsigned requests may still cause, by client network and in all, and the counts of those
 /// that are over it.

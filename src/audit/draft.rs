@@ -17,9 +17,9 @@ use super::outcome::{ABANDONED, Elements, Outcome, Said};
 use super::parameters::{self, Configuration};
 use super::recorder::{Recorder, Unsigned};
 use crate::authenticate::{Form, Principal};
-use crate::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
 use crate::operation::ObjectIdentifier;
 use crate::wire::{Head, Method, Peer};
+use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
 
 /// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,
 /// and dropping them records that the request was abandoned.

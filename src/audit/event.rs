@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::json::{Frame, Object, object};
 use crate::authenticate::{Form, Principal};
-use crate::clock::Timestamp;
 use crate::gate::MfaDelete;
 use crate::mfa::Fault;
-use crate::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, RequestId, UserName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, RequestId, UserName};
 
 /// One record, complete but for its form.
 #[derive(Clone, Debug)]

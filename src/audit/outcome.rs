@@ -6,8 +6,8 @@ use http::HeaderMap;
 
 use super::event::ErrorText;
 use super::json::Object;
-use crate::names::{HostId, ObjectKey, VersionId};
 use crate::operation::ObjectIdentifier;
+use portcullis_base::names::{HostId, ObjectKey, VersionId};
 
 /// How a request ended.
 #[derive(Clone, Debug, Default)]

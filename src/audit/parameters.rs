@@ -9,7 +9,8 @@ use super::event::write_truncated;
 use super::json::{Foreign, Object};
 use super::order;
 use crate::operation::{MfaDeleteChange, VersioningDocument, VersioningStatus};
-use crate::wire::{Headers, Query, percent_decode};
+use crate::wire::{Headers, Query};
+use portcullis_base::percent::percent_decode;
 
 /// The document of a configuration write.
 #[derive(Clone, Copy, Debug)]

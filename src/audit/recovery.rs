@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::journal::{JournalClosed, Kind, OpenIntent, Sequence};
 use super::json;
 use super::recorder::Sink;
-use crate::clock::Timestamp;
-use crate::names::{BucketName, ObjectKey, VersionId};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 
 /// An intent that a crash left open, as the request it stands for.
 // An intent is written as the events to record if nobody learns how it ended, so that no reader is needed to make them.

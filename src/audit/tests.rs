@@ -9,13 +9,13 @@ use tempfile::TempDir;
 use super::journal::{Journal, JournalClosed, Kind, Options, Reader, Sequence};
 use super::*;
 use crate::authenticate::{Form, Principal};
-use crate::clock::{Clock, Timestamp};
 use crate::gate::MfaDelete;
-use crate::names::{
-    AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
-};
 use crate::operation::{MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus};
 use crate::wire::{Head, Peer, Transport};
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::names::{
+    AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
+};
 
 /// Keeps records in memory.
 #[derive(Debug, Default)]
@@ -735,7 +735,7 @@ proptest! {
     ) {
         let (sink, recorder) = memory();
         let mut draft = open(&recorder);
-        let target = format!("/k?prefix={}&X-Amz-Signature={code}", crate::wire::percent_encode(&prefix));
+        let target = format!("/k?prefix={}&X-Amz-Signature={code}", portcullis_base::percent::percent_encode(&prefix));
         let authorization = format!("AWS4-HMAC-SHA256 Credential=a, Signature={code}");
         let offer = format!("serial {code}");
         let headers = [("host", "h"), ("authorization", authorization.as_str()), ("x-amz-mfa", offer.as_str())];

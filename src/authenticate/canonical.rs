@@ -9,8 +9,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
-use crate::wire::{percent_decode, percent_encode, percent_encode_path};
+use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
+use portcullis_base::secret::Secret;
 
 /// The one algorithm spoken here.
 pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";

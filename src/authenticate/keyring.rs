@@ -5,8 +5,8 @@ use std::sync::{PoisonError, RwLock};
 
 use super::Principal;
 use super::canonical::{Scope, SigningKey};
-use crate::names::AccessKeyId;
-use crate::secret::Secret;
+use portcullis_base::names::AccessKeyId;
+use portcullis_base::secret::Secret;
 
 /// The access keys that may sign; shared by reference, changed as keys are made and disabled.
 #[derive(Debug)]

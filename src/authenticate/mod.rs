@@ -26,7 +26,7 @@ pub use payload::{ChunkChain, ChunkSigning, Chunks, Payload};
 pub use rejected::{ClaimFault, Reason, Rejected};
 pub use verify::{Signed, Unproved, claimed_service, verify};
 
-use crate::names::UserName;
+use portcullis_base::names::UserName;
 
 /// Whose key signed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

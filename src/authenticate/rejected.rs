@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::Form;
-use crate::clock::Timestamp;
-use crate::names::AccessKeyId;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::AccessKeyId;
 
 /// A request that nobody is known to have signed.
 #[derive(Clone, Debug, PartialEq, Eq)]

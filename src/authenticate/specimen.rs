@@ -13,10 +13,10 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 
 use super::{Key, KeyStatus, Keyring, Principal, Realm, Rejected, Service, Signed, verify};
-use crate::clock::Timestamp;
-use crate::names::AccessKeyId;
-use crate::secret::Secret;
 use crate::wire::{Head, Malformed, Peer, Transport};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::AccessKeyId;
+use portcullis_base::secret::Secret;
 
 pub(super) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(super) const INACTIVE_KEY_ID: &str = "AKIAI44QH8DHBEXAMPLE";
@@ -165,7 +165,7 @@ impl Specimen {
         }
         for (name, value) in instructions.params() {
             let separator = if self.target.contains('?') { '&' } else { '?' };
-            let value = crate::wire::percent_encode(value);
+            let value = portcullis_base::percent::percent_encode(value);
             self.target.push_str(&format!("{separator}{name}={value}"));
         }
         self

@@ -6,9 +6,9 @@ use super::canonical::{canonical_path, canonical_query, canonical_request, exten
 use super::claim::{Claim, SIGNATURE_KEY};
 use super::payload::{ChunkChain, Promise};
 use super::{Form, KeyStatus, Keyring, Payload, Principal, Realm, Reason, Rejected, Service};
-use crate::clock::Timestamp;
-use crate::names::AccessKeyId;
 use crate::wire::Head;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::AccessKeyId;
 
 /// A request whose signature is right.
 #[derive(Clone, Debug)]

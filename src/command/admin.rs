@@ -13,8 +13,8 @@ use super::exchange::{ExchangeError, exchange};
 use super::place::Place;
 use super::table::harmless;
 use super::xml::{Element, InvalidXml};
-use crate::secret::Secret;
 use crate::wire::DialError;
+use portcullis_base::secret::Secret;
 
 /// The gate that runs in a place.
 #[derive(Clone, Debug)]

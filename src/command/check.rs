@@ -17,10 +17,10 @@ use super::s3::S3;
 use super::serve;
 use super::table::{Head, Table, Tone};
 use super::terminal::{Format, Terminal};
-use crate::clock::Clock;
 use crate::config::{Exposure, RequireTls, Settings, TlsFiles};
 use crate::serve::{Descriptors, Fit, authorities};
 use crate::wire::{Dialler, Security};
+use portcullis_base::clock::Clock;
 
 /// Check a configuration, and the store behind it.
 ///

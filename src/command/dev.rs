@@ -11,7 +11,7 @@ use super::root_key::Exports;
 use crate::config::{
     Credentials, CredentialsError, Endpoint, Exposure, InvalidEndpoint, Scheme, Settings, UpstreamProfile,
 };
-use crate::names::AccountId;
+use portcullis_base::names::AccountId;
 
 /// Start the gate with nothing to configure.
 ///
@@ -146,8 +146,8 @@ fn endpoint(text: &str) -> Result<Endpoint, InvalidEndpoint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
     use clap::Parser;
+    use portcullis_base::secret::Secret;
 
     #[derive(Parser)]
     struct Line {

@@ -15,7 +15,7 @@ use super::place::Place;
 use super::table::{Head, Table};
 use super::terminal::{Format, Terminal};
 use crate::audit::one_line;
-use crate::clock::Clock;
+use portcullis_base::clock::Clock;
 
 /// Which records to show.
 #[derive(Args, Default)]

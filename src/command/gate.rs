@@ -16,11 +16,11 @@ use super::process;
 use super::root_key::Exports;
 use super::serve::{self as configured, ServeArgs};
 use super::terminal::Terminal;
-use crate::clock::Clock;
 use crate::config::{Endpoint, Scheme, Settings};
 use crate::serve::{self, Running, StartFailure};
 use crate::store::StartError;
 use crate::wire::Reload;
+use portcullis_base::clock::Clock;
 
 /// `portcullis dev`: a gate with nothing to configure.
 pub async fn dev(
@@ -225,8 +225,8 @@ mod own_store {
     use crate::command::private_file;
     use crate::config::Credentials;
     use crate::embedded;
-    use crate::secret::Secret;
     use crate::store;
+    use portcullis_base::secret::Secret;
 
     pub struct OwnStore {
         running: embedded::Running,

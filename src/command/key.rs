@@ -8,7 +8,7 @@ use super::error::CommandError;
 use super::table::{Head, Table, Tone};
 use super::terminal::{Format, Terminal};
 use super::xml::Element;
-use crate::secret::Secret;
+use portcullis_base::secret::Secret;
 
 /// What to do with access keys.
 #[derive(Subcommand)]

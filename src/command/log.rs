@@ -16,7 +16,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use self::limiter::Limiter;
 use self::queue::Queue;
 use super::table::harmless;
-use crate::clock::Clock;
+use portcullis_base::clock::Clock;
 
 /// What the log is written with, once it was begun.
 static LOG: OnceLock<LogWriter> = OnceLock::new();

@@ -17,7 +17,7 @@ use super::second_factor::{SecondFactor, Send};
 use super::table::{Head, Table, Tone};
 use super::terminal::{Format, Terminal};
 use super::{code_word, mfa_value};
-use crate::secret::Secret;
+use portcullis_base::secret::Secret;
 
 /// What to do with root's MFA devices.
 #[derive(Subcommand)]

@@ -14,10 +14,10 @@ use super::s3::{Ask, S3, S3Error};
 use super::second_factor::SecondFactor;
 use super::table::{Head, Table, Tone};
 use super::terminal::{Format, Terminal};
-use crate::clock::Clock;
-use crate::names::BucketName;
-use crate::secret::Secret;
 use crate::wire::DialError;
+use portcullis_base::clock::Clock;
+use portcullis_base::names::BucketName;
+use portcullis_base::secret::Secret;
 
 /// What to do with a bucket's MFA Delete.
 #[derive(Subcommand)]
@@ -221,7 +221,7 @@ impl Status {
     }
 }
 
-fn bucket_name(text: &str) -> Result<BucketName, crate::names::InvalidName> {
+fn bucket_name(text: &str) -> Result<BucketName, portcullis_base::names::InvalidName> {
     BucketName::parse(text)
 }
 

@@ -47,7 +47,7 @@ use self::admin::Admin;
 use self::error::{CommandError, EXIT_CODES};
 use self::place::Place;
 use self::terminal::{Format, Terminal};
-use crate::secret::Secret;
+use portcullis_base::secret::Secret;
 
 /// MFA Delete and a CloudTrail for any S3 store.
 #[derive(Parser)]

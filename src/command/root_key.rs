@@ -6,10 +6,10 @@ use super::error::CommandError;
 use super::place::{Place, quoted};
 use super::private_file;
 use super::s3::S3;
-use crate::clock::Clock;
 use crate::config::{Credentials, CredentialsError, Endpoint};
-use crate::secret::Secret;
 use crate::wire::{Authorities, Dialler};
+use portcullis_base::clock::Clock;
+use portcullis_base::secret::Secret;
 
 /// The exports that let aws-cli, and `portcullis mfa-delete`, speak to the gate as root.
 #[derive(Clone, Debug)]

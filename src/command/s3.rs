@@ -18,10 +18,10 @@ use thiserror::Error;
 use super::exchange::{ExchangeError, connect, exchange};
 use super::table::harmless;
 use super::xml::{Element, InvalidXml};
-use crate::clock::Clock;
 use crate::config::Endpoint;
-use crate::secret::Secret;
 use crate::wire::Dialler;
+use portcullis_base::clock::Clock;
+use portcullis_base::secret::Secret;
 
 /// An S3 store and the key to sign for it.
 #[derive(Clone, Debug)]
@@ -254,8 +254,8 @@ impl S3Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
     use crate::wire::Authorities;
+    use portcullis_base::clock::Timestamp;
     use std::sync::Arc;
 
     fn example() -> S3 {

@@ -6,7 +6,7 @@ use super::error::CommandError;
 use super::terminal::Terminal;
 use super::xml::Element;
 use crate::mfa::Offer;
-use crate::secret::Secret;
+use portcullis_base::secret::Secret;
 
 /// `serial code`, once.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use super::error::CommandError;
 use super::place::Place;
 use super::terminal::{Format, Terminal};
 use crate::audit::journal::{Kind, Reader};
-use crate::clock::Clock;
 use crate::store::{Rebuilt, rebuild};
+use portcullis_base::clock::Clock;
 
 /// What to do with what the gate remembers.
 #[derive(Subcommand)]
@@ -66,8 +66,8 @@ mod tests {
     use super::*;
     use crate::audit::journal::{Journal, Options};
     use crate::command::terminal::kept::terminal;
-    use crate::names::UserName;
     use crate::store::{JournalUnavailable, Promise, StateJournal, Store};
+    use portcullis_base::names::UserName;
 
     struct Kept(Journal);
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::error::{Blame, CommandError};
 use super::table::{first_colour, harmless, harmless_layout, harmless_lines};
 use crate::audit::one_line;
-use crate::secret::Secret;
+use portcullis_base::secret::Secret;
 
 /// Where a command writes, and whom it can ask.
 pub struct Terminal {

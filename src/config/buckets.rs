@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::names::BucketName;
+use portcullis_base::names::BucketName;
 
 /// One bucket, or with a final `*` all whose names begin so.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use crate::secret::Secret;
+use portcullis_base::secret::Secret;
 
 /// An access key with where and for what it signs.
 #[derive(Clone, Debug)]

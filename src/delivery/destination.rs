@@ -12,10 +12,10 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::clock::Clock;
 use crate::forward::{OwnError, OwnFile, Upstream};
-use crate::names::{BucketName, ObjectKey};
 use crate::store::Promise;
+use portcullis_base::clock::Clock;
+use portcullis_base::names::{BucketName, ObjectKey};
 
 /// Where the files of a trail go.
 pub trait Destination: Debug + Send + Sync {
@@ -376,8 +376,8 @@ mod tests {
     async fn a_bucket_of_the_upstream_keeps_files_and_what_is_written_on_them() {
         use crate::config::Endpoint;
         use crate::forward::{Patience, Signer, Trailers};
-        use crate::secret::Secret;
         use crate::wire::{Authorities, Dialler};
+        use portcullis_base::secret::Secret;
 
         let directory = tempfile::tempdir().expect("a directory");
         let secret = Secret::new("secret".to_owned());

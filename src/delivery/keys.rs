@@ -8,10 +8,10 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use thiserror::Error;
 
-use crate::clock::{Clock, Timestamp};
-use crate::secret::Secret;
 use crate::store::{SigningKey, Store, StoreError};
 use crate::trail::keys::Fingerprint;
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::secret::Secret;
 
 /// The keys that sign digests.
 #[derive(Debug)]

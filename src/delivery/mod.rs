@@ -23,10 +23,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::audit::journal::Sequence;
-use crate::clock::Timestamp;
 use crate::forward::OwnError;
-use crate::names::BucketName;
 use crate::trail::{Layout, Logging, Trail, TrailEnd, TrailName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 use progress::{Course, Progress};
 use runner::{Haste, Next, Runner};
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::clock::Timestamp;
-use crate::names::BucketName;
 use crate::trail::digest::{Ending, LogEntry};
 use crate::trail::layout::Series;
 use crate::trail::merkle::{Hash, Tree};
 use crate::trail::{Head, Trail};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// How far a trail is delivered.
 #[derive(Clone, Debug, PartialEq)]

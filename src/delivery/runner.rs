@@ -17,15 +17,15 @@ use super::notes::Notes;
 use super::progress::{Chain, Course, Last, Outcome, Pin, Planned, Progress, Successor};
 use super::witness::{Checkpoint, Witness};
 use crate::audit::journal::Journal;
-use crate::clock::{Clock, Timestamp};
 use crate::forward::OwnError;
-use crate::names::{AccountId, BucketName, ObjectKey};
 use crate::store::{Store, StoreError, TrailHead};
 use crate::trail::digest::{self, Digest, Ending, Extent, Link, LogEntry, Previous, WrittenDigest};
 use crate::trail::keys::SIGNATURE_ALGORITHM;
 use crate::trail::layout::{Layout, LogSuffix, Series};
 use crate::trail::logfile;
 use crate::trail::{Head, Logging, Trail};
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::names::{AccountId, BucketName, ObjectKey};
 
 /// What all trails are delivered with.
 #[derive(Debug)]

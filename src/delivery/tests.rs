@@ -12,9 +12,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::audit::journal::{Journal, Kind, Options};
-use crate::clock::Clock;
-use crate::names::ObjectKey;
-use crate::secret::Secret;
 use crate::store::testing::recorded_in;
 use crate::store::{JournalUnavailable, Promise, SigningKey, StateJournal, Store};
 use crate::trail::digest::{self, Digest, Ending, Previous};
@@ -24,6 +21,9 @@ use crate::trail::merkle::{Tree, leaf_hash};
 use crate::trail::selectors::Selectors;
 use crate::trail::verify::{Currency, Finding, Metadata, Scope, StoredFile, validate};
 use crate::trail::{DigestPeriod, Layout, Validation, logfile};
+use portcullis_base::clock::Clock;
+use portcullis_base::names::ObjectKey;
+use portcullis_base::secret::Secret;
 
 const T0: i64 = 1_800_000_000;
 const MINUTE: i64 = 60;

@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::destination::make_folders;
-use crate::clock::Timestamp;
 use crate::trail::{Head, TrailName};
+use portcullis_base::clock::Timestamp;
 
 /// The second place that is told of each digest.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::faults::{check_version_id, internal, no_such_bucket, no_such_key, no_
 use super::record::{BucketRecord, Content, NULL_VERSION, PartRecord, UploadRecord, Version, Versioning};
 use super::store::{Sequence, random};
 use super::versions::{Versions, version_id};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// One bucket.
 #[derive(Debug)]

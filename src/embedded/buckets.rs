@@ -15,7 +15,7 @@ use super::describe::{moment, owner, refuse_acl};
 use super::faults::not_implemented;
 use super::record::Versioning;
 use super::store::{Store, on_disk};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// CreateBucket.
 pub async fn create(

@@ -5,7 +5,7 @@ use s3s::{S3Result, s3_error};
 
 use super::faults::{no_such_key, precondition_failed};
 use super::record::Version;
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// The conditions of a read, or of a copy's source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

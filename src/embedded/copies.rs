@@ -20,7 +20,7 @@ use super::objects::Found;
 use super::record::{Algorithm, Content, Description, Object, Segment};
 use super::store::{Store, on_disk};
 use super::tags::{self, Tags};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// The most bytes one request may copy.
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;

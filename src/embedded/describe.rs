@@ -10,8 +10,8 @@ use super::digest::Claims;
 use super::faults::not_implemented;
 use super::record::{Algorithm, Description};
 use super::store::Store;
-use crate::clock::Timestamp;
 use crate::operation::EMBEDDED_EXPIRES;
+use portcullis_base::clock::Timestamp;
 
 /// The description in a request that makes an object.
 macro_rules! description {

@@ -13,7 +13,7 @@ use super::faults::check_version_id;
 use super::listing::{self, Listed, Marker as Place, Page, Place as Standing, Query};
 use super::record::{Checksum, Object as StoredObject, Version};
 use super::store::Store;
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// The most entries of a page, whatever is asked for.
 const LARGEST_PAGE: i32 = 1000;

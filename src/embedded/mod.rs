@@ -51,7 +51,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
 
-use crate::secret::Secret;
+use portcullis_base::secret::Secret;
 
 /// How long open requests may go on after a shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// Sequence numbers count in this fraction of a millisecond, so that they stay in the order of time.
 pub const SEQUENCE_PER_MILLISECOND: u64 = 1_000_000;

@@ -13,7 +13,7 @@ use super::bucket::Bucket;
 use super::disk::{self, BucketDirectory, Contents};
 use super::faults::{internal, no_such_bucket};
 use super::record::{BucketRecord, SEQUENCE_PER_MILLISECOND, Versioning};
-use crate::clock::{Clock, Timestamp};
+use portcullis_base::clock::{Clock, Timestamp};
 
 /// All buckets of one directory.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use tokio::io::AsyncWriteExt;
 
 use super::*;
-use crate::clock::Clock;
+use portcullis_base::clock::Clock;
 
 const ACCESS_KEY: &str = "AKIAEMBEDDEDSTORE001";
 const SECRET_KEY: &str = "a-secret-that-guards-nothing";

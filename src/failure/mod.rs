@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use http::StatusCode;
 
 use crate::authenticate::{self, ClaimFault, Form, Rejected};
-use crate::clock::ClockDisagreement;
 use crate::forward::{UpstreamError, UpstreamRefusal, escape};
 use crate::gate::{MFA_REQUIRED, Refusal};
 use crate::mfa::{Code, Fault};
-use crate::names::{DeviceSerial, RequestId};
 use crate::operation::Unclear;
 use crate::wire::Malformed;
+use portcullis_base::clock::ClockDisagreement;
+use portcullis_base::names::{DeviceSerial, RequestId};
 
 mod unclear;
 

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::authenticate::{BodyFault, ChecksumAlgorithm, Reason};
-use crate::clock::Timestamp;
 use crate::forward::Node;
 use crate::mfa::Fault;
-use crate::names::AccessKeyId;
 use crate::operation::{Action, UnclearReason, Unsupported};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::AccessKeyId;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 

@@ -230,8 +230,8 @@ impl Body for Chunks {
 mod tests {
     use super::*;
     use crate::authenticate::{ChecksumAlgorithm, RunningChecksum, Scope};
-    use crate::secret::Secret;
     use http_body_util::BodyExt;
+    use portcullis_base::secret::Secret;
 
     struct Slices(VecDeque<Bytes>);
 

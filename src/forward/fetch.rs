@@ -543,7 +543,8 @@ mod tests {
 
     #[test]
     fn a_request_is_written_line_by_line_and_nothing_in_it_makes_a_line_of_its_own() {
-        let signer = super::super::Signer::new("key".into(), crate::secret::Secret::new("s".into()), "r".into());
+        let signer =
+            super::super::Signer::new("key".into(), portcullis_base::secret::Secret::new("s".into()), "r".into());
         let mut rendered = Rendered {
             method: Method::Get,
             path: "/vault/a%20b".into(),
@@ -551,7 +552,7 @@ mod tests {
             headers: vec![(header::RANGE, HeaderValue::from_static("bytes=0-9"))],
             content: super::super::Content::Document(Bytes::new()),
         };
-        let now = crate::clock::Timestamp::from_seconds(0);
+        let now = portcullis_base::clock::Timestamp::from_seconds(0);
         let signed = signer.sign(&rendered, "store:9000", "hash", now).expect("signed");
         let text = String::from_utf8(message(&rendered, &signed).expect("written")).expect("text");
         assert!(text.starts_with("GET /vault/a%20b?versionId=v HTTP/1.1\r\nhost: store:9000\r\n"), "{text}");

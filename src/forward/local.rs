@@ -8,11 +8,11 @@ use super::answer::{self, Answer, AnswerBody, Done, UpstreamRefusal};
 use super::region::location;
 use super::xml::{DECLARATION, NAMESPACE};
 use super::{Content, Rendered, Upstream, UpstreamError};
-use crate::clock::Timestamp;
 use crate::gate::Permit;
-use crate::names::BucketName;
 use crate::operation::{Action, LocalAnswer, Unconfigured};
 use crate::wire::Method;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// An answer to a HEAD has no body; one that comes all the same is not read far.
 const LONGEST_HEAD: usize = 64 * 1024;

@@ -10,9 +10,10 @@ use thiserror::Error;
 use super::xml::{self, DECLARATION, NAMESPACE};
 use super::{Content, Download, Node, Rendered, Upstream, UpstreamError};
 use crate::authenticate::canonical_query;
-use crate::clock::Timestamp;
-use crate::names::{BucketName, ObjectKey};
-use crate::wire::{Method, percent_decode, percent_encode_path};
+use crate::wire::Method;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{BucketName, ObjectKey};
+use portcullis_base::percent::{percent_decode, percent_encode_path};
 
 /// A file of the gate's own.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use super::xml::{self, DECLARATION, NAMESPACE};
 use crate::operation::{CopySource, DeleteObjects, Document, Request, VersioningStatus};
-use crate::wire::{Method, percent_encode, percent_encode_path};
+use crate::wire::Method;
+use portcullis_base::percent::{percent_encode, percent_encode_path};
 
 /// A request to the upstream before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,12 +22,12 @@ use super::region::Placement;
 use super::repair::{Repaired, repaired};
 use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
-use crate::clock::Timestamp;
 use crate::config::{Endpoint, Scheme};
 use crate::gate::{Lifecycle, Permit, Versioning};
-use crate::names::BucketName;
 use crate::operation::Handling;
 use crate::wire::{Dialler, Method};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// The S3 that is protected.
 #[derive(Debug)]
@@ -417,10 +417,10 @@ mod tests {
         Service, verify,
     };
     use crate::forward::Interrupted;
-    use crate::names::AccessKeyId;
-    use crate::secret::Secret;
     use crate::wire::{Authorities, Head, Peer, Transport};
     use http_body::Body as _;
+    use portcullis_base::names::AccessKeyId;
+    use portcullis_base::secret::Secret;
 
     const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";

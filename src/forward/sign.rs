@@ -7,8 +7,8 @@ use http::header::{self, HeaderName};
 use super::Rendered;
 use super::chunks::ChunkSigner;
 use crate::authenticate::{ALGORITHM, Scope, SigningKey, canonical_request, string_to_sign};
-use crate::clock::Timestamp;
-use crate::secret::Secret;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::secret::Secret;
 
 /// The gate's own credentials at the upstream, whose key ids follow rules of its own.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! The decision.
 
 use crate::authenticate::{Form, Principal};
-use crate::clock::Timestamp;
 use crate::mfa::{Codes, Offer};
 use crate::operation::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
 use crate::wire::Transport;
+use portcullis_base::clock::Timestamp;
 
 use super::verdict::{Challenge, Permit, Refusal, StateChange, Verdict};
 use super::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};

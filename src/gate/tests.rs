@@ -7,13 +7,13 @@ use std::fmt::Write as _;
 use super::assess::Owed;
 use super::*;
 use crate::authenticate::{Form, Principal};
-use crate::clock::Timestamp;
 use crate::mfa::{Code, Fault, Offer};
-use crate::names::UserName;
 use crate::operation::{
     Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
 };
 use crate::wire::Transport;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::UserName;
 
 fn request(hazard: Hazard, document: Document) -> Box<Request> {
     Box::new(Request { document, hazard, ..Request::bare(Action::PutObject, None, None) })

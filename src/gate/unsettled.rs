@@ -1,7 +1,7 @@
 //! What the upstream may still do of what it did not answer.
 
-use crate::clock::Timestamp;
 use crate::operation::{Hazard, VersioningStatus};
+use portcullis_base::clock::Timestamp;
 
 /// What a request would change of what others are judged by, were it carried out late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,9 +1,9 @@
 //! What the gate says: leave to forward, a code still owed, or no.
 
-use crate::clock::Timestamp;
 use crate::mfa::{Code, Codes, Fault, Proof};
-use crate::names::DeviceSerial;
 use crate::operation::Request;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::DeviceSerial;
 
 use super::MfaDelete;
 use super::assess::Owed;

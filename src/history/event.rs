@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::attribute::{Attribute, resource_name};
 use crate::audit::ROOT_USER;
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// Who looks up events, as far as their own lookups are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]

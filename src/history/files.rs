@@ -14,7 +14,7 @@ use super::event::Event;
 use super::file::{self, DayWriter, FileError, JournalId};
 use super::position::Position;
 use crate::audit::journal::Sequence;
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// The files of all days, for the one who writes them.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use super::files::{Files, FilesError};
 use super::position::Position;
 use crate::audit::events;
 use crate::audit::journal::{Journal, JournalError, Reader, Sequence};
-use crate::clock::{Clock, Timestamp};
+use portcullis_base::clock::{Clock, Timestamp};
 
 /// What the indexer works with.
 #[derive(Debug)]

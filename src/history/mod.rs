@@ -30,7 +30,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::audit::journal::{Journal, Sequence};
-use crate::clock::{Clock, Timestamp};
+use portcullis_base::clock::{Clock, Timestamp};
 
 pub use attribute::Attribute;
 pub use event::{Asker, NamedResource, Summary};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::audit::journal::{Kind, Options};
-use crate::clock::{SetClocks, WatchedClock};
+use portcullis_base::clock::{SetClocks, WatchedClock};
 
 /// A journal and its history, in a directory of their own.
 struct Bench {

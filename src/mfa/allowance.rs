@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// A token bucket; when it is empty, longer proofs are asked for instead of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use super::totp::{code_at, otpauth_uri, seconds, step_at};
 use super::{Allowance, Code, Digits, Failures, Fault, Proof, Seed};
-use crate::clock::Timestamp;
-use crate::names::{AccountId, DeviceSerial};
-use crate::secret::Secret;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccountId, DeviceSerial};
+use portcullis_base::secret::Secret;
 
 /// A device, with all that its next judgement depends on.
 #[derive(Clone, Debug)]

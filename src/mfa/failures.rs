@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// When wrong codes were offered that still count, oldest first; never more than the device tolerates.
 ///

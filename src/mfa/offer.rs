@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::names::DeviceSerial;
-use crate::secret::Secret;
+use portcullis_base::names::DeviceSerial;
+use portcullis_base::secret::Secret;
 
 /// What a client sent in `x-amz-mfa`.
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! That a code was right, and is spent.
 
-use crate::names::DeviceSerial;
+use portcullis_base::names::DeviceSerial;
 
 /// A right code whose time step has been spent durably; it opens one challenge.
 // INVARIANT (proof): made only by `Spending::settled`, which the store calls after its durable write.

@@ -5,10 +5,10 @@ use std::fmt;
 use totp_rs::{Algorithm, Builder};
 use zeroize::Zeroizing;
 
-use crate::clock::Timestamp;
-use crate::names::{AccountId, DeviceSerial};
-use crate::secret::Secret;
-use crate::wire::percent_encode;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccountId, DeviceSerial};
+use portcullis_base::percent::percent_encode;
+use portcullis_base::secret::Secret;
 
 /// What a device and its verifier share: 160 bits, as RFC 4226 recommends.
 #[derive(Clone)]

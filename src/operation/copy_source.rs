@@ -3,8 +3,8 @@
 use super::target::{Routing, UpstreamKind};
 use super::unclear::Reason;
 use super::{Action, CopySource, version};
-use crate::names::BucketName;
-use crate::wire::percent_decode;
+use portcullis_base::names::BucketName;
+use portcullis_base::percent::percent_decode;
 
 const NAME: &str = "x-amz-copy-source";
 const TEXT: &str = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey";

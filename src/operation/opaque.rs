@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STAN
 use base64::{Engine as _, alphabet};
 
 use super::target::UpstreamKind;
-use crate::names::VersionId;
+use portcullis_base::names::VersionId;
 
 /// The id of a multipart upload, as this kind of store gives it out; at most 1024 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
 use super::{Action, Handling, Hazard};
-use crate::names::{AccountId, BucketName, ObjectKey, VersionId};
+use portcullis_base::names::{AccountId, BucketName, ObjectKey, VersionId};
 
 /// One S3 request, understood.
 #[derive(Clone, Debug)]

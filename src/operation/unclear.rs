@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::Action;
-use crate::names::{BucketName, ObjectKey};
+use portcullis_base::names::{BucketName, ObjectKey};
 
 /// A request that is no operation we pass on, with all that is known of it for the audit record.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

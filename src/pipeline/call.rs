@@ -19,13 +19,13 @@ use crate::api::cloudtrail::{
 use crate::api::services::TARGET;
 use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Source};
 use crate::authenticate::{self, Intake, Payload, Promises, Realm, Service, Unproved};
-use crate::clock::Timestamp;
 use crate::gate::{Caller, MfaDelete};
 use crate::mfa::Offer;
-use crate::names::RequestId;
 use crate::operation::Access;
 use crate::store::{CodeSource, SpendError};
 use crate::wire::{Body, BodyFault, Head, Method};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::RequestId;
 
 /// What of an unknown target is recorded.
 const LONGEST_TARGET: usize = 256;

@@ -15,9 +15,9 @@ use super::{Duty, Gate};
 use crate::audit::{Asked, Category, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
 use crate::failure::{Failure, S3Error};
 use crate::forward::{Answer, AnswerBegun, AnswerBody, DeletedObject, Done};
-use crate::names::{HostId, ObjectKey, RequestId, VersionId};
 use crate::operation::{self, Access, Action, Document, Request, Routed, Unclear};
 use crate::wire::Progress;
+use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 
 /// What the reply to a request needs that nobody decides from.
 #[derive(Clone, Debug)]

@@ -3,13 +3,13 @@
 use super::Gate;
 use super::protection::Held;
 use crate::audit::{Draft, MfaFacts, MfaResult};
-use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::gate::{self, BucketState, Caller, Foresight, Permit, Refusal, Verdict};
 use crate::mfa::{Codes, Fault, Offer, Proof};
-use crate::names::DeviceSerial;
 use crate::operation::Request;
 use crate::store::{CodeSource, SpendError};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::DeviceSerial;
 
 /// What the gate made of a request.
 pub(super) enum Judged {

@@ -28,7 +28,6 @@ use crate::api::services::ServiceApi;
 use crate::audit::journal::Journal;
 use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder, TlsDetails};
 use crate::authenticate::{self, Intake, Keyring, Payload, Principal, Realm, Signed};
-use crate::clock::{Clock, Timestamp};
 use crate::failure::Failure;
 use crate::forward::{self, Answer, AnswerBegun, Upstream};
 use crate::gate::{Caller, Permit, Rules};
@@ -42,6 +41,7 @@ use door::ApiDoor;
 use ending::Ending;
 use judgement::Spent;
 use places::{PlaceHolder, TakenPlace};
+use portcullis_base::clock::{Clock, Timestamp};
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};
 

@@ -48,7 +48,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::UserName;
+    use portcullis_base::names::UserName;
 
     fn user(name: &str) -> Principal {
         Principal::User(UserName::parse(name).expect("a name"))

@@ -118,7 +118,7 @@ impl Drop for TakenPlace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::UserName;
+    use portcullis_base::names::UserName;
     use proptest::prelude::*;
 
     fn user(name: &str) -> PlaceHolder {

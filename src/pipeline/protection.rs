@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::authenticate::Principal;
-use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::forward::{Upstream, UpstreamError};
 use crate::gate::{BucketState, MfaDelete, Name, Profile, Unsettled, Use, Versioning};
-use crate::names::BucketName;
 use crate::operation::{Access, Document, Hazard, MfaDeleteChange, Request, VersioningStatus};
 use crate::store::{Generation, Leases, Observed, ReadLease, Store, UnderWay, WriteLease};
 use crate::wire::{Condition, Hold, Withdrawn};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 use uploads::{CompletingKeys, Opening, SoleCompletion};
 
 pub use outcome::Agreed;

@@ -2,8 +2,8 @@
 
 use crate::config::{BucketPattern, OnFailure};
 use crate::failure::Failure;
-use crate::names::BucketName;
 use crate::operation::Access;
+use portcullis_base::names::BucketName;
 
 /// How requests are recorded.
 #[derive(Clone, Debug)]

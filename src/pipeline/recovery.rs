@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 use crate::audit::journal::{Journal, JournalClosed, OpenIntent, Sequence};
 use crate::audit::{Finding, Question, Subject, Unresolved};
-use crate::clock::{Clock, Timestamp};
 use crate::forward::{Presence, Sight, Upstream, UpstreamError};
 use crate::gate::{LateEffect, MfaDelete, StateChange, Versioning};
-use crate::names::{BucketName, ObjectKey};
 use crate::operation::{Access, Action, Harm};
 use crate::store::Store;
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::names::{BucketName, ObjectKey};
 
 /// How the requests that a crash left open ended, as far as the store tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

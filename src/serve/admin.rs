@@ -22,12 +22,12 @@ use tokio::task::JoinHandle;
 use crate::api::{iam, query};
 use crate::audit::journal::{Journal, JournalClosed, Sequence};
 use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Recorder, Source};
-use crate::clock::Clock;
 use crate::gate::MfaDelete;
 use crate::mfa::{Digits, Offer};
-use crate::names::RequestId;
 use crate::store::Store;
 use crate::wire::{Peer, Transport};
+use portcullis_base::clock::Clock;
+use portcullis_base::names::RequestId;
 
 /// What the admin socket serves.
 #[derive(Debug)]

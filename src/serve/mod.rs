@@ -25,7 +25,6 @@ use crate::api::cloudtrail::CloudTrail;
 use crate::audit::journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
 use crate::audit::{Recorder, Site};
 use crate::authenticate::{Realm, Service};
-use crate::clock::Clock;
 use crate::config::{
     Credentials, CredentialsError, DeviceDigits, Endpoint, GateProfile, ReadRecords, RequireTls, Settings,
     UpstreamProfile, Witness,
@@ -35,13 +34,14 @@ use crate::forward::{Patience, Placement, Signer, Trailers, Upstream};
 use crate::gate::{LoopbackTrust, Profile, Replication, Rules};
 use crate::history::History;
 use crate::mfa::Digits;
-use crate::names::{AccessKeyId, AccountId};
 use crate::operation::{Routing, UpstreamKind};
 use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces, UploadVersions};
-use crate::secret::Secret;
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
 use crate::trail::DigestPeriod;
 use crate::wire::{self, Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
+use portcullis_base::clock::Clock;
+use portcullis_base::names::{AccessKeyId, AccountId};
+use portcullis_base::secret::Secret;
 
 /// A gate that serves.
 #[derive(Debug)]

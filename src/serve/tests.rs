@@ -8,11 +8,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::clock::Timestamp;
-use crate::names::{BucketName, ObjectKey};
 use crate::trail::digest::Digest;
 use crate::trail::layout::{FileKey, FileName};
 use crate::trail::{DigestPeriod, Logging, Trail, TrailName, logfile};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{BucketName, ObjectKey};
 
 const LOGS: &str = "audit-logs";
 

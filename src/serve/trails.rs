@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::api::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
-use crate::clock::Timestamp;
 use crate::delivery::Delivery;
 use crate::forward::{Holding, Upstream};
-use crate::names::BucketName;
 use crate::store::Promise;
 use crate::trail::{Layout, Trail, TrailName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// What delivers the trails, and the store whose buckets they take.
 #[derive(Debug)]

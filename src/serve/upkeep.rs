@@ -10,10 +10,10 @@ use tokio::sync::watch;
 use super::ballast::Ballast;
 use crate::audit::journal::{self, Journal, JournalError, Sequence};
 use crate::audit::{Recorder, Space};
-use crate::clock::{Clock, ClockDisagreement};
 use crate::delivery::Delivery;
 use crate::history::History;
 use crate::store::{Store, StoreError};
+use portcullis_base::clock::{Clock, ClockDisagreement};
 
 /// How often old records are looked for.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -180,8 +180,8 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use crate::audit::journal::{Kind, Options, Recovered};
-    use crate::clock::{SetClocks, WatchedClock};
     use crate::serve::StateLog;
+    use portcullis_base::clock::{SetClocks, WatchedClock};
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 

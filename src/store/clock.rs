@@ -10,8 +10,8 @@ use super::seal::SealError;
 use super::write::Edit;
 use super::writer::Writer;
 use super::{Inner, Store};
-use crate::clock::{BootTime, ClockDisagreement, Timestamp};
 use crate::mfa::Device;
+use portcullis_base::clock::{BootTime, ClockDisagreement, Timestamp};
 
 /// Where the latest time is kept that was seen.
 pub const LAST_TIME: &str = "meta/clock";

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::clock::Timestamp;
 use crate::mfa::{Fault, Judgement};
 use crate::wire::client_network;
 use order::{Full, Ticket, TurnOrder};
+use portcullis_base::clock::Timestamp;
 use tries::NetworkTries;
 
 /// Where an offer of codes came from.

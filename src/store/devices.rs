@@ -10,10 +10,10 @@ use super::write::Edit;
 use super::writer::Writer;
 use super::{Inner, Store};
 use crate::authenticate::Principal;
-use crate::clock::Timestamp;
 use crate::mfa::{Code, Codes, Device, DeviceStatus, Digits, Fault, Judgement, Proof, Seed};
-use crate::names::DeviceSerial;
-use crate::secret::Secret;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::DeviceSerial;
+use portcullis_base::secret::Secret;
 
 /// A device as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use super::engine::EngineError;
 use super::seal::{MasterKeyError, SealError};
-use crate::clock::{ClockDisagreement, Timestamp};
 use crate::mfa::{EnrolmentFault, Fault};
+use portcullis_base::clock::{ClockDisagreement, Timestamp};
 
 /// Why a change was not made, or not acknowledged.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

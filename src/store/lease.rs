@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-use crate::names::BucketName;
+use portcullis_base::names::BucketName;
 
 /// One read/write lease for each bucket; what changes a bucket's protection takes the write side.
 #[derive(Clone, Debug, Default)]

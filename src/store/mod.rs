@@ -35,10 +35,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use crate::authenticate::Keyring;
-use crate::clock::{Clock, Timestamp};
 use crate::gate::{MfaDelete, Name, StateChange};
-use crate::names::{AccountId, BucketName, DeviceSerial};
 use code_queue::CodeQueue;
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::names::{AccountId, BucketName, DeviceSerial};
 use records::Record;
 use seal::Sealer;
 use state::Memory;

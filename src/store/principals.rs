@@ -12,9 +12,9 @@ use super::seal::SealError;
 use super::write::Edit;
 use super::{Inner, Store};
 use crate::authenticate::{KeyStatus, Principal};
-use crate::clock::Timestamp;
-use crate::names::{AccessKeyId, AccountId, UserName};
-use crate::secret::Secret;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccessKeyId, AccountId, UserName};
+use portcullis_base::secret::Secret;
 
 /// An access key as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]

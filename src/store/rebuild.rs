@@ -11,7 +11,7 @@ use super::start::{Places, bad_record, lock, prepare_dir, unreadable};
 use super::state::State;
 use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
 use super::write::{LAST_WRITE, Write};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// What a rebuild did.
 #[derive(Debug, PartialEq, Eq)]

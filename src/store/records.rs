@@ -10,13 +10,13 @@ use super::seal::{SealError, Sealer};
 use super::unsettled::UnsettledJson;
 use super::uploads::{OpenedUpload, UploadJson, UploadMark};
 use crate::authenticate::{KeyStatus, Principal};
-use crate::clock::Timestamp;
 use crate::gate::{MfaDelete, Name, Unsettled};
 use crate::mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Failures, Offset, Seed};
-use crate::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
-use crate::secret::Secret;
 use crate::trail::keys::{Fingerprint, PublicKey};
 use crate::trail::{Trail, TrailName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
+use portcullis_base::secret::Secret;
 
 /// One thing that is remembered.
 #[derive(Clone, Debug)]

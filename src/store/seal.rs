@@ -14,7 +14,7 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::secret::Secret;
+use portcullis_base::secret::Secret;
 
 /// The master key, at work.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::records::RecordError;
 use super::seal::{SealError, Sealer};
 use super::write::{Edit, Write, WrittenChange};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// The whole state as of a write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,7 +22,7 @@ use super::write::{Edit, Kept, LAST_WRITE, Write};
 use super::writer::{Health, StateJournal, Unrecorded, Writer};
 use super::{Inner, Store};
 use crate::authenticate::Principal;
-use crate::clock::{Clock, Timestamp};
+use portcullis_base::clock::{Clock, Timestamp};
 
 /// Where everything is in the state directory.
 pub(super) struct Places {

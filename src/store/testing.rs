@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::engine::Promise;
 use super::memory_engine::MemoryEngine;
 use super::{CodeSource, JournalUnavailable, NewDevice, Sealer, StateJournal, Store};
-use crate::clock::{Clock, Timestamp};
 use crate::mfa::{Code, Codes};
-use crate::names::DeviceSerial;
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::names::DeviceSerial;
 
 /// Where codes come from in tests.
 pub const HERE: CodeSource = CodeSource::Network(IpAddr::V4(Ipv4Addr::LOCALHOST));

@@ -13,9 +13,9 @@ use super::*;
 use crate::authenticate::{KeyStatus, Principal};
 use crate::gate::{LateEffect, Use};
 use crate::mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault, Proof};
-use crate::names::{AccessKeyId, ObjectKey, UserName};
-use crate::secret::Secret;
 use crate::trail::{KeyPrefix, Trail, TrailName, Validation};
+use portcullis_base::names::{AccessKeyId, ObjectKey, UserName};
+use portcullis_base::secret::Secret;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)
@@ -163,7 +163,8 @@ async fn only_roots_offers_are_looked_at() {
     let refused = store.spend(&codes(&device, 1, at(30)), &alice, HERE, at(30)).await;
     assert_eq!(refused.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
     assert_eq!(journal.records().len(), written);
-    let unknown = Codes { serial: crate::names::DeviceSerial::parse("20899872").expect("legal"), codes: Vec::new() };
+    let unknown =
+        Codes { serial: portcullis_base::names::DeviceSerial::parse("20899872").expect("legal"), codes: Vec::new() };
     let refused = store.spend(&unknown, &Principal::Root, HERE, at(30)).await;
     assert_eq!(refused.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
 }
@@ -412,7 +413,7 @@ async fn a_buckets_record_follows_what_was_permitted() {
 async fn a_further_device_and_the_loss_of_one_need_proof() {
     let (store, _, _) = in_memory(at(0)).await;
     let phone = enrolled(&store, "phone", at(0)).await;
-    let serial = crate::names::DeviceSerial::virtual_device(store.account(), "spare").expect("legal");
+    let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), "spare").expect("legal");
     let spare = store.create_device(&serial, Digits::Eight, at(0)).await.expect("made");
     let (first, second) = (code(&spare, at(0)), code(&spare, at(30)));
     let bare = store.enable_device(&serial, &first, &second, None, at(30)).await;
@@ -437,7 +438,7 @@ async fn proof(store: &Store, device: &NewDevice, now: Timestamp) -> Proof {
 #[tokio::test]
 async fn wrong_codes_enable_nothing() {
     let (store, _, journal) = in_memory(at(0)).await;
-    let serial = crate::names::DeviceSerial::virtual_device(store.account(), "phone").expect("legal");
+    let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), "phone").expect("legal");
     let device = store.create_device(&serial, Digits::Six, at(0)).await.expect("made");
     let written = journal.records().len();
     let same = store.enable_device(&serial, &code(&device, at(0)), &code(&device, at(0)), None, at(0)).await;
@@ -450,7 +451,7 @@ async fn wrong_codes_enable_nothing() {
 async fn there_are_at_most_eight_devices_and_two_keys_each() {
     let (store, _, _) = in_memory(at(0)).await;
     for number in 0..9 {
-        let serial = crate::names::DeviceSerial::virtual_device(store.account(), &format!("d{number}"));
+        let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), &format!("d{number}"));
         let made = store.create_device(&serial.expect("legal"), Digits::Six, at(0)).await;
         assert_eq!(made.err(), (number == 8).then_some(StoreError::LimitReached));
     }

@@ -8,10 +8,10 @@ use super::error::StoreError;
 use super::records::{Record, RecordKey, SigningKey, TrailHead};
 use super::state::State;
 use super::write::{Edit, Write};
-use crate::clock::Timestamp;
 use crate::gate::Use;
-use crate::names::BucketName;
 use crate::trail::{Trail, TrailName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// CloudTrail's quota in a region; each is a reader of the journal.
 pub const MOST_TRAILS: usize = 5;

@@ -11,9 +11,9 @@ use super::Store;
 use super::error::StoreError;
 use super::records::{Record, RecordKey};
 use super::write::Edit;
-use crate::clock::Timestamp;
 use crate::gate::{LateEffect, Unsettled};
-use crate::names::BucketName;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// A store refuses what was signed more than fifteen minutes ago, so that what it has not begun by then it never begins;
 /// what it has begun gets five more.

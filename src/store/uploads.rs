@@ -12,8 +12,8 @@ use super::error::StoreError;
 use super::records::{Record, RecordKey};
 use super::write::Edit;
 use crate::authenticate::Principal;
-use crate::clock::Timestamp;
-use crate::names::{BucketName, ObjectKey, UserName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{BucketName, ObjectKey, UserName};
 
 /// Which upload it is: a digest of bucket, key and the store's own id for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

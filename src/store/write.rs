@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::records::{Record, RecordError, RecordKey};
 use super::seal::{SealError, Sealer};
 use super::sum::RecordSum;
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// Where the last write is kept, beside what it changed.
 pub const LAST_WRITE: &str = "meta/last";

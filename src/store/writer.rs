@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::state::Memory;
 use super::sum::SummedRecords;
 use super::write::{Edit, LAST_WRITE, Write};
-use crate::clock::{Clock, ClockDisagreement, Timestamp};
+use portcullis_base::clock::{Clock, ClockDisagreement, Timestamp};
 
 /// Where the state's changes are recorded beside the state, so that it can be made anew.
 pub trait StateJournal: Send + Sync {

@@ -8,8 +8,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::{EventView, InvalidKeyPrefix, InvalidTrailName, KeyPrefix, SelectorError, Selectors, TrailName};
-use crate::clock::Timestamp;
-use crate::names::{AccountId, BucketName, InvalidName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccountId, BucketName, InvalidName};
 
 /// A trail, complete but for how far it was delivered.
 #[derive(Clone, Debug, PartialEq)]

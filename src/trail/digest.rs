@@ -9,8 +9,8 @@ use thiserror::Error;
 use super::keys::{Fingerprint, SIGNATURE_ALGORITHM};
 use super::logfile::{self, LogFile};
 use super::merkle::{Hash, Tree};
-use crate::clock::Timestamp;
-use crate::names::{AccountId, BucketName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccountId, BucketName};
 
 /// One digest.
 #[derive(Clone, Debug, PartialEq, Eq)]

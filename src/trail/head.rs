@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::digest::Digest;
 use super::layout::Series;
 use super::merkle::Hash;
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// A digest as a second place remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]

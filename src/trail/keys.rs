@@ -9,7 +9,7 @@ use md5::{Digest, Md5};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// A key that signed digests, and when it did.
 #[derive(Clone, Debug, PartialEq, Eq)]

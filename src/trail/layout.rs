@@ -3,8 +3,8 @@
 use sha2::{Digest, Sha256};
 
 use super::{KeyPrefix, TrailName};
-use crate::clock::Timestamp;
-use crate::names::AccountId;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::AccountId;
 
 /// Where one account's files of one region lie in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

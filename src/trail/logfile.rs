@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::merkle::{Hash, leaf_hash};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// A log file being written: event by event, in the order of the journal.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use thiserror::Error;
 
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// One event as far as it is looked at, borrowed from its line.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]

@@ -24,7 +24,7 @@ pub use dial::{Addresses, Authorities, DialError, Dialler, TrustError};
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
 pub use listener::{Handler, Limits, Remote, Unread, rest_after, serve};
 pub use peer::TrustedProxies;
-pub use query::{Query, percent_decode, percent_encode, percent_encode_path};
+pub use query::Query;
 pub use seats::client_network;
 pub use stream::Stream;
 pub use tls::{Channel, HandshakeFault, Reload, Security};

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
 use portcullis::authenticate::{ChecksumAlgorithm, EMPTY_SHA256, RunningChecksum, Scope, SigningKey};
 use portcullis::config::UpstreamProfile;
-use portcullis::secret::Secret;
+use portcullis_base::secret::Secret;
 use sha2::{Digest, Sha256};
 
 use crate::rig::{Ask, Content, Payload, Reply, Rig, exchange, open, wait_for};

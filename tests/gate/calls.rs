@@ -116,7 +116,7 @@ async fn a_call_that_nobody_proved_to_have_signed_is_refused_and_recorded() {
     let nobody = Keys { key_id: "AKIANOBODYNOBODYNOBO".to_owned(), secret: "x".to_owned() };
     let body = json!({"Name": "main"}).to_string();
     let ask = Ask::call("StopLogging", &body);
-    let late = exchange(rig.address, &ask.signed(&rig.root, portcullis::clock::Timestamp::from_seconds(0))).await;
+    let late = exchange(rig.address, &ask.signed(&rig.root, portcullis_base::clock::Timestamp::from_seconds(0))).await;
     assert_eq!(late.exception(), "InvalidSignatureException");
     for (keys, exception) in [(&stranger, "InvalidSignatureException"), (&nobody, "UnrecognizedClientException")] {
         let reply = exchange(rig.address, &ask.signed(keys, rig.now())).await;

@@ -255,7 +255,7 @@ async fn a_call_that_nobody_proved_to_have_signed_is_refused_and_recorded_withou
     tampered[last] ^= 1;
     let claimed = ask.clone().header("x-amz-content-sha256", "UNSIGNED-PAYLOAD");
     let claimed = claimed.payload(Payload::Claimed("UNSIGNED-PAYLOAD".into())).signed(&rig.root, rig.now());
-    let late = ask.signed(&rig.root, portcullis::clock::Timestamp::from_seconds(0));
+    let late = ask.signed(&rig.root, portcullis_base::clock::Timestamp::from_seconds(0));
     let by_an_intermediary = ask.clone().unsigned_header("x-amz-target", "A.B").signed(&rig.root, rig.now());
     for (bytes, status, expected) in [
         (ask.signed(&stranger, rig.now()), 403, "SignatureDoesNotMatch"),

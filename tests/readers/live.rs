@@ -6,12 +6,13 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, SystemTime};
 
-use portcullis::clock::Timestamp;
 use portcullis::embedded;
 use portcullis::forward::{Content, Rendered, render};
 use portcullis::operation::{Access, Action, Document, Level, Request, Routing, UpstreamKind};
-use portcullis::secret::Secret;
-use portcullis::wire::{Method, percent_decode, percent_encode, percent_encode_path};
+use portcullis::wire::Method;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
+use portcullis_base::secret::Secret;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
 

@@ -19,12 +19,12 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use portcullis::forward::{Content, Rendered, render};
-use portcullis::names::{BucketName, ObjectKey, VersionId};
 use portcullis::operation::{
     Action, Body, CopySource, DeleteObjects, Document, Expects, Hazard, Level, Mark, MfaDeleteChange, ObjectIdentifier,
     Request, Routing, Treatment, UpstreamKind, VersioningStatus, route,
 };
 use portcullis::wire::{Head, Headers, Peer, Query, Transport};
+use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use proptest::test_runner::{Config, TestRunner};
 
 use generate::Sent;

@@ -9,10 +9,10 @@ use super::operation::Operation;
 use super::place::Place;
 use super::refused::Refused;
 use super::show;
-use crate::clock::Timestamp;
-use crate::names::BucketName;
 use crate::store::MOST_TRAILS;
 use crate::trail::{DigestPeriod, KeyPrefix, Logging, Selectors, Trail, TrailName, Validation};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// What a call would change, and what its answer is then.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::refused::Refused;
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// The body of a call.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -146,7 +146,7 @@ mod tests {
         let query = read(&json!({"LookupAttributes": attributes, "StartTime": 1, "EndTime": 2.5, "MaxResults": 1000}))
             .expect("legal");
         assert_eq!((query.attributes.len(), query.limit), (2, 1000));
-        assert_eq!(query.end.map(crate::clock::Timestamp::millis), Some(2500));
+        assert_eq!(query.end.map(portcullis_base::clock::Timestamp::millis), Some(2500));
         assert_eq!(read(&json!({})).expect("legal").limit, 50);
         assert_eq!(exception(&json!({"StartTime": 2, "EndTime": 1})), "InvalidTimeRangeException");
         for count in [0, -1, 1001] {
@@ -167,7 +167,7 @@ mod tests {
             resources: vec![resource],
             ..crate::history::Summary::default()
         };
-        let time = crate::clock::Timestamp::from_seconds(5);
+        let time = portcullis_base::clock::Timestamp::from_seconds(5);
         let sequence = crate::audit::journal::Sequence::new(7);
         let page = Page { events: vec![Found { time, sequence, record: "{}".to_owned(), summary }], next: None };
         assert_eq!(

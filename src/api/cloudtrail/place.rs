@@ -1,8 +1,8 @@
 //! Which trail is meant: its name, or its ARN in this account and region.
 
 use super::refused::Refused;
-use crate::names::AccountId;
 use crate::trail::{DigestPeriod, Layout, Trail, TrailName};
+use portcullis_base::names::AccountId;
 
 /// The account and the region whose trails these are, and what the operator chose for new ones.
 #[derive(Clone, Copy, Debug)]
@@ -63,8 +63,8 @@ impl Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::names::BucketName;
+    use portcullis_base::clock::Timestamp;
+    use portcullis_base::names::BucketName;
 
     #[test]
     fn a_trail_is_found_by_its_name_and_by_its_own_arn() {

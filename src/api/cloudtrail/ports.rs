@@ -3,10 +3,10 @@
 use std::fmt::Debug;
 use std::path::PathBuf;
 
-use crate::clock::Timestamp;
-use crate::names::BucketName;
 use crate::store::Promise;
 use crate::trail::{Layout, Trail, TrailEnd, TrailName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// How trails are delivered.
 pub trait Deliveries: Debug + Send + Sync {

@@ -3,12 +3,12 @@
 use super::place::Place;
 use super::stake::BucketStake;
 use crate::authenticate::{ClaimFault, Principal, Reason, Rejected};
-use crate::clock::ClockDisagreement;
 use crate::gate;
 use crate::mfa::Fault;
-use crate::names::AccountId;
 use crate::store::{MOST_TRAILS, StoreError};
 use crate::trail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
+use portcullis_base::clock::ClockDisagreement;
+use portcullis_base::names::AccountId;
 
 /// Why a call was not answered, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::place::Place;
 use super::ports::{DeliveredFiles, Progress};
-use crate::clock::Timestamp;
 use crate::store::SigningKey;
 use crate::trail::{Logging, Trail, Validation, selectors};
+use portcullis_base::clock::Timestamp;
 
 /// As CreateTrail and UpdateTrail answer.
 pub fn definition(trail: &Trail, place: &Place<'_>) -> Value {

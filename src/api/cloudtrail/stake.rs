@@ -5,10 +5,10 @@ use std::fmt;
 use super::CloudTrail;
 use super::change::Planned;
 use super::ports::Contents;
-use crate::clock::Timestamp;
 use crate::gate::Use;
-use crate::names::BucketName;
 use crate::trail::Trail;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// Why a change needs a code though the trail itself loses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

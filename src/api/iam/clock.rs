@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Call;
 use super::refused::Refused;
 use super::xml::Element;
-use crate::clock::ClockDisagreement;
+use portcullis_base::clock::ClockDisagreement;
 
 impl Call<'_> {
     pub(super) fn clock(self) -> Element {

@@ -9,9 +9,9 @@ use super::principals::{page, root};
 use super::refused::Refused;
 use super::xml::Element;
 use crate::mfa::{Code, DeviceStatus, Digits};
-use crate::names::{DeviceSerial, InvalidName};
-use crate::secret::Secret;
 use crate::store::{CodeSource, ListedDevice, SpendError};
+use portcullis_base::names::{DeviceSerial, InvalidName};
+use portcullis_base::secret::Secret;
 
 impl Call<'_> {
     pub(super) async fn create_virtual_mfa_device(self) -> Result<Element, Refused> {

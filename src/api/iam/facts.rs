@@ -6,8 +6,8 @@ use super::action::{Action, Parameters};
 use super::refused::Refused;
 use crate::audit::ROOT_USER;
 use crate::mfa::{Fault, Proof};
-use crate::names::DeviceSerial;
 use crate::store::SpendError;
+use portcullis_base::names::DeviceSerial;
 
 /// The facts of one action, for its event.
 #[derive(Clone, Debug, PartialEq)]

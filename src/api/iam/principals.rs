@@ -7,8 +7,8 @@ use super::action::Parameters;
 use super::refused::Refused;
 use super::xml::Element;
 use crate::authenticate::{KeyStatus, Principal};
-use crate::names::{AccessKeyId, UserName};
 use crate::store::{AccessKey, Store, User};
+use portcullis_base::names::{AccessKeyId, UserName};
 
 impl Call<'_> {
     pub(super) async fn create_user(self) -> Result<Element, Refused> {

@@ -1,10 +1,10 @@
 //! Refusals in AWS's words.
 
-use crate::clock::ClockDisagreement;
 use crate::gate::MFA_REQUIRED;
 use crate::mfa::{EnrolmentFault, Fault};
-use crate::names::InvalidName;
 use crate::store::StoreError;
+use portcullis_base::clock::ClockDisagreement;
+use portcullis_base::names::InvalidName;
 
 /// Why an action was not done, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::mfa::Digits;
-use crate::names::{AccessKeyId, DeviceSerial, RequestId};
 use crate::store::NewDevice;
 use crate::store::testing::{HERE, code, codes, in_memory, shown_by};
+use portcullis_base::names::{AccessKeyId, DeviceSerial, RequestId};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)
@@ -272,7 +272,7 @@ async fn what_is_not_understood_is_refused() {
     ] {
         assert_eq!(refusal(&store, query).await.1, code, "{query}");
     }
-    let user = crate::names::UserName::parse("a").expect("legal");
+    let user = portcullis_base::names::UserName::parse("a").expect("legal");
     assert!(store.user(&user).is_none());
 }
 

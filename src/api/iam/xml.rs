@@ -3,8 +3,8 @@
 use quick_xml::escape::escape;
 
 use super::refused::Refused;
-use crate::names::RequestId;
-use crate::secret::Secret;
+use portcullis_base::names::RequestId;
+use portcullis_base::secret::Secret;
 
 /// An element that is being filled.
 pub struct Element {

@@ -7,7 +7,7 @@ use super::action::ActionName;
 use super::refused::status_and_code;
 use super::table::{Protocol, ServiceApi};
 use crate::api::cloudtrail::{self, Refused};
-use crate::names::RequestId;
+use portcullis_base::names::RequestId;
 
 impl ServiceApi {
     /// The type of every answer's body.

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::authenticate::{Reason, Rejected, Service};
-use crate::names::{RequestId, UserName};
 use crate::wire::{Peer, Transport};
+use portcullis_base::names::{RequestId, UserName};
 
 fn id() -> RequestId {
     RequestId::uuid([7; 16])
@@ -250,7 +250,7 @@ proptest! {
         form in any::<bool>(),
     ) {
         let api = &SERVICE_APIS[service];
-        let encoded = crate::wire::percent_encode(&action);
+        let encoded = portcullis_base::percent::percent_encode(&action);
         let target = format!("/?Action={encoded}");
         let head = match (method.as_str(), api.protocol) {
             ("POST", Protocol::Json { target }) => head("POST", "/", &[(TARGET, &format!("{target}.{action}"))]),

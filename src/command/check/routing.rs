@@ -9,7 +9,8 @@ use super::probe::Finding;
 use crate::command::exchange::ExchangeError;
 use crate::command::s3::{Answer, Ask, S3, S3Error};
 use crate::operation::{Action, Handling, Level, Mark, Row, UpstreamKind};
-use crate::wire::{self, percent_encode};
+use crate::wire::{self};
+use portcullis_base::percent::percent_encode;
 
 /// Where the trials are made: a bucket that is there and empty, and how it is made again.
 pub struct Place<'a> {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::clock::Timestamp;
 use crate::config::parse_duration;
 use crate::history::{self, Attribute, Query};
+use portcullis_base::clock::Timestamp;
 
 /// Which records are wanted; what is not set admits all.
 #[derive(Clone, Debug, Default)]

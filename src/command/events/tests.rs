@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::*;
 use crate::audit::journal::{Journal, Kind, Options};
-use crate::clock::Timestamp;
 use crate::command::terminal::kept::terminal;
 use crate::history::History;
+use portcullis_base::clock::Timestamp;
 
 struct Given(VecDeque<Value>);
 

@@ -3,7 +3,6 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::clock::{Clock, Timestamp};
 use crate::command::admin::Admin;
 use crate::command::error::CommandError;
 use crate::command::exchange::ExchangeError;
@@ -13,9 +12,10 @@ use crate::command::s3::{Ask, S3, S3Error};
 use crate::command::second_factor::{SecondFactor, Send};
 use crate::command::terminal::Terminal;
 use crate::gate::MFA_REQUIRED;
-use crate::secret::Secret;
 use crate::trail::TrailName;
 use crate::wire::DialError;
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::secret::Secret;
 
 /// The gate's CloudTrail API, called as root.
 pub struct Client<'p> {

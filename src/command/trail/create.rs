@@ -12,9 +12,9 @@ use crate::command::mfa_value;
 use crate::command::second_factor::SecondFactor;
 use crate::command::terminal::{Format, Terminal};
 use crate::config::parse_duration;
-use crate::names::BucketName;
-use crate::secret::Secret;
 use crate::trail::TrailName;
+use portcullis_base::names::BucketName;
+use portcullis_base::secret::Secret;
 
 #[derive(Args)]
 pub struct CreateArgs {
@@ -170,6 +170,6 @@ fn agrees(args: &CreateArgs, terminal: &mut Terminal) -> Result<bool, CommandErr
     Ok(answer.is_some_and(|answer| matches!(answer.expose().to_ascii_lowercase().as_str(), "" | "y" | "yes")))
 }
 
-fn bucket_name(text: &str) -> Result<BucketName, crate::names::InvalidName> {
+fn bucket_name(text: &str) -> Result<BucketName, portcullis_base::names::InvalidName> {
     BucketName::parse(text)
 }

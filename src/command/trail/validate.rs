@@ -15,13 +15,13 @@ use clap::Args;
 use self::folder::{Folder, FoundTrail};
 use super::client::Client;
 use super::trail_name;
-use crate::clock::Timestamp;
 use crate::command::error::CommandError;
 use crate::command::place::Place;
 use crate::command::terminal::Terminal;
 use crate::trail::TrailName;
 use crate::trail::keys::PublicKey;
 use crate::trail::verify::{Currency, Report, Scope, validate};
+use portcullis_base::clock::Timestamp;
 
 #[derive(Args)]
 #[command(after_help = EXIT_CODES)]

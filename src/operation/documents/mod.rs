@@ -14,7 +14,7 @@ use super::hazard::Hazard;
 use super::request::Document;
 use super::target::Routing;
 use super::unclear::Reason;
-use crate::names::BucketName;
+use portcullis_base::names::BucketName;
 
 /// The longest bucket policy S3 takes.
 pub(super) const POLICY_LIMIT: usize = 20 * 1024;

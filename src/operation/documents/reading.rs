@@ -5,7 +5,6 @@ use bytes::Bytes;
 use super::Understood;
 use super::element::Element;
 use super::grammar::{Breach, Grammar, Reading};
-use crate::names::{BucketName, VersionId};
 use crate::operation::hazard::Hazard;
 use crate::operation::request::{
     DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus,
@@ -13,6 +12,7 @@ use crate::operation::request::{
 use crate::operation::target::{BadKey, Routing};
 use crate::operation::unclear::{Reason, Unsupported};
 use crate::operation::version;
+use portcullis_base::names::{BucketName, VersionId};
 
 const MOST_OBJECTS: usize = 1000;
 const MOST_PARTS: u32 = 10_000;

@@ -3,13 +3,13 @@
 use http::StatusCode;
 
 use super::{Held, Lease, Protection};
-use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::forward::{Answer, DeletedObject};
 use crate::gate::{LateEffect, MfaDelete, StateChange, Versioning};
-use crate::names::BucketName;
 use crate::operation::Request;
 use crate::store::UnderWay;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// Whether the upstream did what it was asked.
 #[derive(Clone, Copy)]

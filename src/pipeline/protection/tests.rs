@@ -9,12 +9,12 @@ use http::HeaderMap;
 use crate::config::Endpoint;
 use crate::forward::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
 use crate::gate::StateChange;
-use crate::names::ObjectKey;
 use crate::operation::{Action, CopySource, VersioningDocument, VersioningStatus};
-use crate::secret::Secret;
 use crate::store::testing::in_memory;
 use crate::trail::{Trail, TrailName};
 use crate::wire::{Authorities, Dialler};
+use portcullis_base::names::ObjectKey;
+use portcullis_base::secret::Secret;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 

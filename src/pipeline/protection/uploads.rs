@@ -10,13 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Held, Protection, unknown};
 use crate::authenticate::Principal;
-use crate::clock::Timestamp;
 use crate::failure::Failure;
 use crate::forward::{Answer, Presence, Sight};
 use crate::gate::{Completion, Unsettled, Versioning};
-use crate::names::{BucketName, ObjectKey, VersionId};
 use crate::operation::{Action, Request};
 use crate::store::UploadMark;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 
 /// When a store settles whether an upload becomes the null version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::audit::Site;
 use crate::audit::journal::{Disk, Faults, Kind, Options, Reader};
-use crate::clock::{SetClocks, WatchedClock};
 use crate::store::testing::by_clock;
+use portcullis_base::clock::{SetClocks, WatchedClock};
 
 async fn admin(place: &TempDir, faults: &Arc<Faults>) -> Admin {
     admin_by(Clock::Set(Arc::new(1_900_000_000_000.into())), place, faults).await

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// When the tries of each network that failed lately are all there again.
 ///

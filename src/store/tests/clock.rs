@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicI64;
 
 use super::super::clock::LastTime;
 use super::*;
-use crate::clock::{BootTime, ClockDisagreement, SetClocks, WatchedClock};
+use portcullis_base::clock::{BootTime, ClockDisagreement, SetClocks, WatchedClock};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -112,7 +112,7 @@ async fn an_old_code_does_not_pass_when_the_clock_is_set_back_to_its_time() {
 async fn a_device_is_not_enabled_while_the_clock_disagrees() {
     let machine = Machine::new();
     let store = machine.start().await;
-    let serial = crate::names::DeviceSerial::virtual_device(store.account(), "phone").expect("legal");
+    let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), "phone").expect("legal");
     let device = store.create_device(&serial, Digits::Six, machine.now()).await.expect("made");
     machine.set_by(DAY);
     let now = machine.now();

@@ -6,7 +6,7 @@ use super::super::layout::{FileKey, FileName, Series};
 use super::digests::{Found, Proven};
 use super::logs::before_open_slot;
 use super::{Currency, Expected, Fault, Files, Note, Subject, Validity, Walk};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// Digests come late by as much as the gate is busy.
 pub(super) const PATIENCE: i64 = 600;

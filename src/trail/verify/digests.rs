@@ -8,7 +8,7 @@ use super::super::layout::Series;
 use super::super::logfile::decompress;
 use super::super::merkle::Hash;
 use super::{Expected, Fault, Files, Metadata, Scope, Walk};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// A digest's file as it was found.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::super::TrailName;
 use super::super::digest::InvalidDigest;
 use super::super::logfile::Malformed;
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::super::{DeliveredLog, TrailEnd};
 use super::chain::{PATIENCE, subject};
 use super::digests::Proven;
 use super::{Currency, Fault, Files, Note, Subject, Validity, Walk};
-use crate::clock::Timestamp;
+use portcullis_base::clock::Timestamp;
 
 /// No log file is larger: gates end them long before.
 const LARGEST: usize = 1 << 30;

@@ -21,8 +21,8 @@ use super::keys::PublicKey;
 use super::layout::{FileKey, FileName, Layout, Series};
 use super::merkle::Hash;
 use super::{Head, TrailEnd, TrailName};
-use crate::clock::Timestamp;
-use crate::names::BucketName;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 
 /// Where a trail's files are read from.
 pub trait Files {

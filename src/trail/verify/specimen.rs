@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::{Currency, Expected, Files, Metadata, Scope, StoredFile, validate};
-use crate::clock::Timestamp;
-use crate::names::{AccountId, BucketName};
 use crate::trail::digest::{Digest, Ending, Extent, Link, LogEntry, Previous, hash};
 use crate::trail::keys::tests::Signer;
 use crate::trail::layout::{Layout, LogSuffix, Series};
 use crate::trail::logfile::{LogFile, LogFileBuilder, compress, decompress};
 use crate::trail::merkle::{Tree, leaf_hash};
 use crate::trail::{DeliveredLog, Head, TrailEnd, TrailName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccountId, BucketName};
 
 /// A trail's files, and what they are validated by.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use portcullis::clock::Timestamp;
-use portcullis::wire::percent_encode;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::percent::percent_encode;
 use sha1::Sha1;
 
 use super::client::{Reply, exchange_at};

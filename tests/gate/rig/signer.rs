@@ -1,9 +1,9 @@
 //! Requests as a client signs them, right or wrong.
 
 use portcullis::authenticate::{Scope, SigningKey, canonical_path, canonical_query, canonical_request, string_to_sign};
-use portcullis::clock::Timestamp;
-use portcullis::secret::Secret;
-use portcullis::wire::{percent_decode, percent_encode};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::percent::{percent_decode, percent_encode};
+use portcullis_base::secret::Secret;
 use sha2::{Digest, Sha256};
 
 /// An access key.

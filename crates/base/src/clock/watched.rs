@@ -25,12 +25,12 @@ pub struct WatchedClock {
 #[derive(Debug)]
 enum Source {
     Machine,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-support"))]
     Set(std::sync::Arc<SetClocks>),
 }
 
 /// The two clocks of a test, in milliseconds.
-#[cfg(test)]
+#[cfg(any(test, feature = "test-support"))]
 #[derive(Debug)]
 pub struct SetClocks {
     pub wall: std::sync::atomic::AtomicI64,
@@ -94,7 +94,7 @@ impl WatchedClock {
     }
 
     /// A clock that a test moves by hand.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-support"))]
     pub fn set(clocks: &std::sync::Arc<SetClocks>, boot_id: Option<&str>) -> Self {
         Self::of(Source::Set(std::sync::Arc::clone(clocks)), boot_id.map(str::to_owned))
     }
@@ -210,7 +210,7 @@ impl Source {
     fn wall(&self) -> i64 {
         match self {
             Self::Machine => Timestamp::of(SystemTime::now()).millis(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "test-support"))]
             Self::Set(clocks) => clocks.wall.load(std::sync::atomic::Ordering::SeqCst),
         }
     }
@@ -221,7 +221,7 @@ impl Source {
                 let since_boot = clock_gettime(ClockId::Boottime);
                 since_boot.tv_sec.saturating_mul(1000).saturating_add(since_boot.tv_nsec / 1_000_000)
             }
-            #[cfg(test)]
+            #[cfg(any(test, feature = "test-support"))]
             Self::Set(clocks) => clocks.since_boot.load(std::sync::atomic::Ordering::SeqCst),
         }
     }

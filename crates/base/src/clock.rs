@@ -11,7 +11,7 @@ use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 use time::{Date, Month, OffsetDateTime, Time};
 
-#[cfg(test)]
+#[cfg(any(test, feature = "test-support"))]
 pub use watched::SetClocks;
 pub use watched::{BootTime, ClockDisagreement, WatchedClock};
 
@@ -212,7 +212,7 @@ impl Clock {
     }
 
     /// A clock that stands still.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-support"))]
     pub fn standing_at(now: Timestamp) -> Self {
         Self::Set(Arc::new(AtomicI64::new(now.millis())))
     }
