@@ -11,13 +11,13 @@ use super::event::{
     TlsDetails,
 };
 use super::journal::{JournalClosed, Kind, Sequence};
-use super::json::Object;
 use super::order;
 use super::outcome::{ABANDONED, Elements, Outcome, Said};
 use super::parameters::{self, Configuration};
 use super::recorder::{Recorder, Unsigned};
 use crate::authenticate::{Form, Principal};
 use crate::operation::ObjectIdentifier;
+use crate::trail::record::JsonObject;
 use crate::wire::{Head, Method, Peer};
 use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
 
@@ -355,7 +355,7 @@ impl Facts {
 
     fn parameters(&self) -> Vec<u8> {
         let mut members = Vec::with_capacity(512);
-        let mut object = Object::members(&mut members);
+        let mut object = JsonObject::members(&mut members);
         let arrived = self.arrived.as_ref();
         let host = arrived.and_then(|arrived| arrived.host.as_deref());
         match &self.operation {
@@ -392,7 +392,7 @@ impl Facts {
     ) {
         let Operation::S3(S3Operation { bucket: Some(bucket), .. }) = &self.operation else { return };
         let mut parameters = Vec::with_capacity(256);
-        let mut members = Object::members(&mut parameters);
+        let mut members = JsonObject::members(&mut parameters);
         members.text("bucketName", bucket.as_str());
         batch.host.iter().for_each(|host| members.text("Host", host));
         members.text("key", object.key.as_str());

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::json::{Frame, Object, object};
 use crate::authenticate::{Form, Principal};
 use crate::gate::MfaDelete;
 use crate::mfa::Fault;
+use crate::trail::record::{JsonObject, TextFrame, write_object};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, RequestId, UserName};
 
@@ -199,7 +199,7 @@ impl Record<'_> {
     /// Writes the record as one line, without a line feed.
     pub fn render(&self, out: &mut Vec<u8>) {
         let site = self.site;
-        object(out, |record| {
+        write_object(out, |record| {
             record.append(EVENT_VERSION);
             record.object("userIdentity", |identity| self.identity.write(identity, site));
             let (time, source) = (self.time.iso_extended(), self.source.as_str());
@@ -231,17 +231,17 @@ impl Record<'_> {
         });
     }
 
-    fn write_user_agent(&self, record: &mut Object<'_>) {
+    fn write_user_agent(&self, record: &mut JsonObject<'_>) {
         match (self.source, self.user_agent) {
             (_, None) if self.event_type == EventType::ServiceEvent => {}
             // S3 alone puts brackets around it, also around nothing.
-            (Source::S3, agent) => record.bytes("userAgent", cut_bytes(agent.unwrap_or(&[])), Frame::Brackets),
-            (_, Some(agent)) => record.bytes("userAgent", cut_bytes(agent), Frame::None),
+            (Source::S3, agent) => record.bytes("userAgent", cut_bytes(agent.unwrap_or(&[])), TextFrame::Brackets),
+            (_, Some(agent)) => record.bytes("userAgent", cut_bytes(agent), TextFrame::None),
             (_, None) => {}
         }
     }
 
-    fn write_additional(&self, out: &mut Object<'_>) {
+    fn write_additional(&self, out: &mut JsonObject<'_>) {
         let facts = &self.additional;
         if facts.form.is_some() {
             out.append(b"\"SignatureVersion\":\"SigV4\"");
@@ -275,7 +275,7 @@ impl Record<'_> {
         }
     }
 
-    fn write_tls(&self, record: &mut Object<'_>) {
+    fn write_tls(&self, record: &mut JsonObject<'_>) {
         if self.tls.is_none() && self.host.is_none() {
             return;
         }
@@ -292,7 +292,7 @@ impl Record<'_> {
 }
 
 /// What of a user agent the record's own field cannot hold.
-fn write_agent_twins(out: &mut Object<'_>, agent: &[u8]) {
+fn write_agent_twins(out: &mut JsonObject<'_>, agent: &[u8]) {
     if agent.len() > LONGEST_TEXT {
         out.object("userAgentTruncated", |object| write_truncated(object, agent));
     }
@@ -302,16 +302,16 @@ fn write_agent_twins(out: &mut Object<'_>, agent: &[u8]) {
 }
 
 /// What stands for a value that is too long: enough to recognise it by.
-pub fn write_truncated(out: &mut Object<'_>, value: &[u8]) {
+pub fn write_truncated(out: &mut JsonObject<'_>, value: &[u8]) {
     out.boolean("truncated", true);
     out.text("sha256", &hex::encode(Sha256::digest(value)));
     out.number("len", u64::try_from(value.len()).unwrap_or(u64::MAX));
 }
 
 impl Identity<'_> {
-    fn write(&self, out: &mut Object<'_>, site: &Site) {
+    fn write(&self, out: &mut JsonObject<'_>, site: &Site) {
         let account = site.account.as_str();
-        let root = |out: &mut Object<'_>| {
+        let root = |out: &mut JsonObject<'_>| {
             let arn = "\",\"arn\":\"arn:aws:iam::";
             let start = "\"type\":\"Root\",\"principalId\":\"";
             out.pieces(&[start, account, arn, account, ":root\",\"accountId\":\"", account, "\""]);
@@ -356,7 +356,7 @@ impl Identity<'_> {
 /// Root's name in AWS's events of its devices.
 pub const ROOT_USER: &str = "AWS ROOT USER";
 
-fn write_alias(out: &mut Object<'_>, site: &Site) {
+fn write_alias(out: &mut JsonObject<'_>, site: &Site) {
     if let Some(alias) = &site.alias {
         out.text("userName", alias);
     }
@@ -371,7 +371,7 @@ pub fn user_id(account: &AccountId, user: &UserName) -> String {
 }
 
 impl Aggregate {
-    fn write(&self, out: &mut Object<'_>) {
+    fn write(&self, out: &mut JsonObject<'_>) {
         out.number("count", self.requests);
         match self.network {
             Some(IpAddr::V4(address)) => out.text("network", &format!("{address}/32")),
@@ -384,7 +384,7 @@ impl Aggregate {
 }
 
 impl Resources<'_> {
-    fn write(&self, record: &mut Object<'_>, source: Option<(&BucketName, &str)>, account: &AccountId) {
+    fn write(&self, record: &mut JsonObject<'_>, source: Option<(&BucketName, &str)>, account: &AccountId) {
         let account = account.as_str();
         let (bucket, name, rest) = match *self {
             Self::None => return,
@@ -394,23 +394,23 @@ impl Resources<'_> {
         };
         record.pieces(&["\"resources\":["]);
         if let Some(name) = name {
-            write_object(record, name, bucket, rest);
+            write_object_arn(record, name, bucket, rest);
             record.end(",");
         }
-        write_bucket(record, bucket, account);
+        write_bucket_arn(record, bucket, account);
         if let Some((source, key)) = source {
             record.end(",");
-            write_object(record, "ARN", source.as_str(), key);
+            write_object_arn(record, "ARN", source.as_str(), key);
             if source.as_str() != bucket {
                 record.end(",");
-                write_bucket(record, source.as_str(), account);
+                write_bucket_arn(record, source.as_str(), account);
             }
         }
         record.end("]");
     }
 }
 
-fn write_object(record: &mut Object<'_>, name: &'static str, bucket: &str, rest: &str) {
+fn write_object_arn(record: &mut JsonObject<'_>, name: &'static str, bucket: &str, rest: &str) {
     record.end("{\"type\":\"AWS::S3::Object\",\"");
     record.end(name);
     record.end("\":\"arn:aws:s3:::");
@@ -420,7 +420,7 @@ fn write_object(record: &mut Object<'_>, name: &'static str, bucket: &str, rest:
     record.end("\"}");
 }
 
-fn write_bucket(record: &mut Object<'_>, bucket: &str, account: &str) {
+fn write_bucket_arn(record: &mut JsonObject<'_>, bucket: &str, account: &str) {
     record.end("{\"accountId\":\"");
     record.escaped(account);
     record.end("\",\"type\":\"AWS::S3::Bucket\",\"ARN\":\"arn:aws:s3:::");
@@ -429,7 +429,7 @@ fn write_bucket(record: &mut Object<'_>, bucket: &str, account: &str) {
 }
 
 impl MfaFacts {
-    fn write(&self, out: &mut Object<'_>) {
+    fn write(&self, out: &mut JsonObject<'_>) {
         let text = |fact: bool| -> &'static str { if fact { "true" } else { "false" } };
         out.text(
             "bucketStatus",
@@ -559,7 +559,7 @@ fn form_text(form: Form) -> &'static str {
     }
 }
 
-fn braced(record: &mut Object<'_>, name: &'static str, members: &[u8]) {
+fn braced(record: &mut JsonObject<'_>, name: &'static str, members: &[u8]) {
     if members.is_empty() {
         record.null(name);
     } else {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use http::HeaderMap;
 
 use super::event::ErrorText;
-use super::json::Object;
 use crate::operation::ObjectIdentifier;
+use crate::trail::record::JsonObject;
 use portcullis_base::names::{HostId, ObjectKey, VersionId};
 
 /// How a request ended.
@@ -81,7 +81,7 @@ impl Elements {
     /// Takes what is shown from a reply's headers.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut members = Vec::new();
-        let mut object = Object::members(&mut members);
+        let mut object = JsonObject::members(&mut members);
         for name in SHOWN {
             if let Some(value) = headers.get(*name).and_then(|value| value.to_str().ok()) {
                 object.text(*name, value);
@@ -93,7 +93,7 @@ impl Elements {
     /// What a key's deletion made: a delete marker of this version.
     pub fn delete_marker(version: &str) -> Self {
         let mut members = Vec::new();
-        let mut object = Object::members(&mut members);
+        let mut object = JsonObject::members(&mut members);
         object.text("x-amz-version-id", version);
         object.text("x-amz-delete-marker", "true");
         Self { members, encryption: Encryption::None }

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::event::write_truncated;
-use super::json::{Foreign, Object};
 use super::order;
 use crate::operation::{MfaDeleteChange, VersioningDocument, VersioningStatus};
+use crate::trail::record::{ForeignName, JsonObject, write_value};
 use crate::wire::{Headers, Query};
 use portcullis_base::percent::percent_decode;
 
@@ -74,9 +74,9 @@ pub fn write_query(members: &mut Vec<u8>, query: &Query) {
     for (name, value) in query.pairs().iter().filter(|(name, _)| !is_secret(name)) {
         // Members of ours, and the roots of documents, begin otherwise: none can be put in their place.
         if collides(name) {
-            write_value(members, &["query:", name].concat(), value);
+            write_text(members, &["query:", name].concat(), value);
         } else {
-            write_value(members, name, value);
+            write_text(members, name, value);
         }
     }
 }
@@ -92,9 +92,9 @@ pub fn write_headers(members: &mut Vec<u8>, headers: &Headers, query: &Query) {
         }
         let value = String::from_utf8_lossy(value.as_bytes());
         if query.has(name) {
-            write_value(members, &["header:", name].concat(), &value);
+            write_text(members, &["header:", name].concat(), &value);
         } else {
-            write_value(members, name, &value);
+            write_text(members, name, &value);
         }
     }
 }
@@ -123,7 +123,7 @@ pub fn write_members(members: &mut Vec<u8>, value: &Value) {
         Value::Object(map) => {
             for (name, value) in map.iter().filter(|(_, value)| !value.is_null()) {
                 if is_secret_member(name) {
-                    write_value(members, name, HIDDEN);
+                    write_text(members, name, HIDDEN);
                 } else {
                     write_tree(members, name, value);
                 }
@@ -168,7 +168,7 @@ fn collides(name: &str) -> bool {
         || name.contains(':')
 }
 
-fn write_value(members: &mut Vec<u8>, name: &str, value: &str) {
+fn write_text(members: &mut Vec<u8>, name: &str, value: &str) {
     if members.len() > LONGEST_MEMBERS {
         return;
     }
@@ -180,31 +180,31 @@ fn write_value(members: &mut Vec<u8>, name: &str, value: &str) {
     } else {
         name
     };
-    let mut object = Object::members(members);
+    let mut object = JsonObject::members(members);
     if value.len() > LONGEST_VALUE {
-        object.object(Foreign(name), |object| write_truncated(object, value.as_bytes()));
+        object.object(ForeignName(name), |object| write_truncated(object, value.as_bytes()));
     } else {
-        object.text(Foreign(name), value);
+        object.text(ForeignName(name), value);
     }
     if members.len() > LONGEST_MEMBERS {
-        Object::members(members).boolean("truncated", true);
+        JsonObject::members(members).boolean("truncated", true);
     }
 }
 
 fn write_tree(members: &mut Vec<u8>, name: &str, value: &Value) {
     let value = order::of_filled_maps(hidden(value));
     let mut json = Vec::new();
-    super::json::tree(&mut json, &value);
-    let mut object = Object::members(members);
+    write_value(&mut json, &value);
+    let mut object = JsonObject::members(members);
     if json.len() > LONGEST_DOCUMENT {
-        object.object(Foreign(name), |object| write_truncated(object, &json));
+        object.object(ForeignName(name), |object| write_truncated(object, &json));
     } else {
-        object.raw(Foreign(name), &json);
+        object.raw(ForeignName(name), &json);
     }
 }
 
 fn write_unreadable(members: &mut Vec<u8>, name: &'static str, bytes: &[u8]) {
-    Object::members(members).object(name, |object| write_truncated(object, bytes));
+    JsonObject::members(members).object(name, |object| write_truncated(object, bytes));
 }
 
 fn hidden(value: &Value) -> Value {

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::journal::{JournalClosed, Kind, OpenIntent, Sequence};
-use super::json;
 use super::recorder::Sink;
+use crate::trail::record::write_value;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 
@@ -171,7 +171,7 @@ impl Event {
     }
 
     fn render(&self, out: &mut Vec<u8>) {
-        json::tree(out, &Value::Object(self.members.clone()));
+        write_value(out, &Value::Object(self.members.clone()));
     }
 }
 

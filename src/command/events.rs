@@ -14,7 +14,7 @@ use super::error::CommandError;
 use super::place::Place;
 use super::table::{Head, Table};
 use super::terminal::{Format, Terminal};
-use crate::audit::one_line;
+use crate::trail::record::one_line;
 use portcullis_base::clock::Clock;
 
 /// Which records to show.

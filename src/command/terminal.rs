@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::error::{Blame, CommandError};
 use super::table::{first_colour, harmless, harmless_layout, harmless_lines};
-use crate::audit::one_line;
+use crate::trail::record::one_line;
 use portcullis_base::secret::Secret;
 
 /// Where a command writes, and whom it can ask.

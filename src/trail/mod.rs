@@ -11,6 +11,7 @@ pub mod layout;
 pub mod logfile;
 pub mod merkle;
 mod name;
+pub mod record;
 pub mod selectors;
 pub mod verify;
 mod view;

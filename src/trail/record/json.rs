@@ -1,30 +1,31 @@
-//! JSON written by hand: once per request, so fast, and escaped so that a record is safe on a terminal.
+//! JSON text: written without a tree, since it is written once per request, and escaped so that a record is safe on a terminal.
 
 use std::net::IpAddr;
 
 use serde_json::Value;
 
-/// An object being written; its members go into the bytes at once.
+/// An object being written; each member is appended to the bytes at once.
 #[derive(Debug)]
-pub struct Object<'a> {
+pub struct JsonObject<'a> {
     out: &'a mut Vec<u8>,
     first: bool,
 }
 
-impl<'a> Object<'a> {
-    /// Goes on with members that have no braces around them.
+impl<'a> JsonObject<'a> {
+    /// Continues a list of members that has no braces around it.
     pub fn members(out: &'a mut Vec<u8>) -> Self {
         let first = out.is_empty();
         Self { out, first }
     }
 
-    pub fn text(&mut self, name: impl Name, value: &str) {
+    /// A text, escaped.
+    pub fn text(&mut self, name: impl MemberName, value: &str) {
         self.name(name);
-        string(self.out, value);
+        write_string(self.out, value);
     }
 
-    /// A text of ours, which needs no escaping.
-    pub fn word(&mut self, name: impl Name, value: &'static str) {
+    /// A constant, which needs no escaping.
+    pub fn word(&mut self, name: impl MemberName, value: &'static str) {
         self.name(name);
         self.out.push(b'"');
         self.out.extend_from_slice(value.as_bytes());
@@ -32,20 +33,20 @@ impl<'a> Object<'a> {
     }
 
     /// Pieces that make one text.
-    pub fn joined(&mut self, name: impl Name, pieces: &[&str]) {
+    pub fn joined(&mut self, name: impl MemberName, pieces: &[&str]) {
         self.name(name);
         self.out.push(b'"');
         pieces.iter().for_each(|piece| escape(self.out, piece));
         self.out.push(b'"');
     }
 
-    /// Members in pieces; what stands between ours is of an alphabet that needs no escaping.
+    /// Members in pieces: constants, and between them text of an alphabet that needs no escaping.
     pub fn pieces(&mut self, pieces: &[&str]) {
         self.comma();
         pieces.iter().for_each(|piece| self.out.extend_from_slice(piece.as_bytes()));
     }
 
-    /// Goes on within the text that the last piece began.
+    /// Continues the text that the last piece began.
     pub fn escaped(&mut self, text: &str) {
         escape(self.out, text);
     }
@@ -56,7 +57,7 @@ impl<'a> Object<'a> {
     }
 
     /// An address in its usual form.
-    pub fn address(&mut self, name: impl Name, address: IpAddr) {
+    pub fn address(&mut self, name: impl MemberName, address: IpAddr) {
         let IpAddr::V4(address) = address else { return self.text(name, &address.to_string()) };
         self.name(name);
         // The formatting machinery takes longer than the rest of a record's beginning.
@@ -67,13 +68,13 @@ impl<'a> Object<'a> {
         self.out.push(b'"');
     }
 
-    /// A text that may not be UTF-8; each byte that is not becomes the character of its number.
-    pub fn bytes(&mut self, name: impl Name, value: &[u8], frame: Frame) {
+    /// A text that may not be UTF-8; each byte that is not becomes the character with its number.
+    pub fn bytes(&mut self, name: impl MemberName, value: &[u8], frame: TextFrame) {
         self.name(name);
         self.out.push(b'"');
         let (open, close) = match frame {
-            Frame::Brackets => (&b"["[..], &b"]"[..]),
-            Frame::None => (&b""[..], &b""[..]),
+            TextFrame::Brackets => (&b"["[..], &b"]"[..]),
+            TextFrame::None => (&b""[..], &b""[..]),
         };
         self.out.extend_from_slice(open);
         for chunk in value.utf8_chunks() {
@@ -84,35 +85,40 @@ impl<'a> Object<'a> {
         self.out.push(b'"');
     }
 
-    pub fn number(&mut self, name: impl Name, value: u64) {
+    /// A whole number.
+    pub fn number(&mut self, name: impl MemberName, value: u64) {
         self.name(name);
         number(self.out, value);
     }
 
-    pub fn boolean(&mut self, name: impl Name, value: bool) {
+    /// `true` or `false`.
+    pub fn boolean(&mut self, name: impl MemberName, value: bool) {
         self.name(name);
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    pub fn null(&mut self, name: impl Name) {
+    /// `null`.
+    pub fn null(&mut self, name: impl MemberName) {
         self.name(name);
         self.out.extend_from_slice(b"null");
     }
 
     /// A value that is JSON already.
-    pub fn raw(&mut self, name: impl Name, json: &[u8]) {
+    pub fn raw(&mut self, name: impl MemberName, json: &[u8]) {
         self.name(name);
         self.out.extend_from_slice(json);
     }
 
-    pub fn value(&mut self, name: impl Name, value: &Value) {
+    /// A parsed value.
+    pub fn value(&mut self, name: impl MemberName, value: &Value) {
         self.name(name);
-        tree(self.out, value);
+        write_value(self.out, value);
     }
 
-    pub fn object(&mut self, name: impl Name, write: impl FnOnce(&mut Object<'_>)) {
+    /// An object within this one.
+    pub fn object(&mut self, name: impl MemberName, write: impl FnOnce(&mut JsonObject<'_>)) {
         self.name(name);
-        object(self.out, write);
+        write_object(self.out, write);
     }
 
     /// Members that are JSON already, without braces.
@@ -124,7 +130,7 @@ impl<'a> Object<'a> {
         self.out.extend_from_slice(members);
     }
 
-    fn name(&mut self, name: impl Name) {
+    fn name(&mut self, name: impl MemberName) {
         self.comma();
         name.write(self.out);
         self.out.push(b':');
@@ -139,12 +145,13 @@ impl<'a> Object<'a> {
 }
 
 /// The name of a member.
-pub trait Name {
+pub trait MemberName {
+    /// Writes the name with its quotes.
     fn write(self, out: &mut Vec<u8>);
 }
 
-/// A name of ours, which needs no escaping.
-impl Name for &'static str {
+/// A constant name needs no escaping.
+impl MemberName for &'static str {
     fn write(self, out: &mut Vec<u8>) {
         out.reserve(self.len() + 4);
         out.push(b'"');
@@ -155,56 +162,56 @@ impl Name for &'static str {
 
 /// A name that came from a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Foreign<'a>(pub &'a str);
+pub struct ForeignName<'a>(pub &'a str);
 
-impl Name for Foreign<'_> {
+impl MemberName for ForeignName<'_> {
     fn write(self, out: &mut Vec<u8>) {
-        string(out, self.0);
+        write_string(out, self.0);
     }
 }
 
-/// What stands around a text.
+/// What encloses a text.
 #[derive(Clone, Copy, Debug)]
-pub enum Frame {
+pub enum TextFrame {
     Brackets,
     None,
 }
 
 /// Writes an object with its braces.
-pub fn object(out: &mut Vec<u8>, write: impl FnOnce(&mut Object<'_>)) {
+pub fn write_object(out: &mut Vec<u8>, write: impl FnOnce(&mut JsonObject<'_>)) {
     out.push(b'{');
-    write(&mut Object { out, first: true });
+    write(&mut JsonObject { out, first: true });
     out.push(b'}');
 }
 
 /// Writes a string with its quotes.
-pub fn string(out: &mut Vec<u8>, text: &str) {
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     escape(out, text);
     out.push(b'"');
 }
 
 /// Writes a whole value.
-pub fn tree(out: &mut Vec<u8>, value: &Value) {
+pub fn write_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
         Value::Bool(false) => out.extend_from_slice(b"false"),
         Value::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
-        Value::String(text) => string(out, text),
+        Value::String(text) => write_string(out, text),
         Value::Array(items) => {
             out.push(b'[');
             for (index, item) in items.iter().enumerate() {
                 if index > 0 {
                     out.push(b',');
                 }
-                tree(out, item);
+                write_value(out, item);
             }
             out.push(b']');
         }
-        Value::Object(members) => object(out, |object| {
+        Value::Object(members) => write_object(out, |object| {
             for (name, value) in members {
-                object.value(Foreign(name), value);
+                object.value(ForeignName(name), value);
             }
         }),
     }
@@ -238,8 +245,8 @@ fn is_plain(letter: char) -> bool {
     !matches!(letter, '"' | '\\') && !is_deceptive(letter)
 }
 
-/// True for what deceives the reader of a record or a terminal: controls, line separators, letters that cannot be seen,
-/// and what turns the direction of writing.
+/// True for characters that deceive the reader of a record or a terminal: controls, line separators, invisible
+/// characters, and those that change the direction of writing.
 pub fn is_deceptive(letter: char) -> bool {
     match letter {
         ' '..='~' => false,
@@ -253,7 +260,7 @@ pub fn is_deceptive(letter: char) -> bool {
 /// The value on one line, escaped like a record.
 pub fn one_line(value: &Value) -> String {
     let mut out = Vec::new();
-    tree(&mut out, value);
+    write_value(&mut out, value);
     // Only UTF-8 went in, and it was cut between letters.
     String::from_utf8_lossy(&out).into_owned()
 }
@@ -286,9 +293,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn written(write: impl FnOnce(&mut Object<'_>)) -> String {
+    fn written(write: impl FnOnce(&mut JsonObject<'_>)) -> String {
         let mut out = Vec::new();
-        object(&mut out, write);
+        write_object(&mut out, write);
         String::from_utf8(out).expect("utf-8")
     }
 
@@ -300,14 +307,14 @@ mod tests {
 
     #[test]
     fn a_byte_that_is_not_utf8_becomes_the_character_of_its_number() {
-        assert_eq!(written(|object| object.bytes("a", b"x\xffy", Frame::Brackets)), r#"{"a":"[x\u00ffy]"}"#);
+        assert_eq!(written(|object| object.bytes("a", b"x\xffy", TextFrame::Brackets)), r#"{"a":"[x\u00ffy]"}"#);
     }
 
     #[test]
     fn members_are_set_apart_by_commas() {
         let mut members = Vec::new();
-        Object::members(&mut members).number("a", 0);
-        Object::members(&mut members).number("b", u64::MAX);
+        JsonObject::members(&mut members).number("a", 0);
+        JsonObject::members(&mut members).number("b", u64::MAX);
         let text = written(|object| {
             object.append(&[]);
             object.append(&members);
@@ -322,7 +329,7 @@ mod tests {
             let text = written(|object| {
                 object.text("text", &value);
                 object.number("number", number);
-                object.object("nested", |nested| nested.text(Foreign(&name), &value));
+                object.object("nested", |nested| nested.text(ForeignName(&name), &value));
             });
             let read: Value = serde_json::from_str(&text).expect("JSON");
             prop_assert_eq!(read["text"].as_str(), Some(value.as_str()));
@@ -332,7 +339,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_json(value: Vec<u8>) {
-            let text = written(|object| object.bytes("bytes", &value, Frame::None));
+            let text = written(|object| object.bytes("bytes", &value, TextFrame::None));
             prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
         }
     }
