@@ -19,9 +19,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use events::{Event, Source};
-use portcullis::audit::journal::{Journal, Kind, Options, Sequence};
 use portcullis::history::{Archive, Attribute, Files, History, JournalId, Page, Query};
 use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_journal::{Journal, Kind, Options, Sequence};
 
 const JOURNAL: JournalId = [7; 16];
 const DAY: i64 = events::DAY;

@@ -12,7 +12,6 @@ pub mod mfa;
 pub mod operation;
 
 pub mod gate;
-pub mod trail;
 
 pub mod forward;
 pub mod store;

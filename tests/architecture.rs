@@ -10,10 +10,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates in order: each depends only on crates before it.
-const CRATES: &[&str] = &["base"];
+const CRATES: &[&str] = &["base", "journal", "cloudtrail"];
 
 /// The crates that do no I/O: no runtime, no log, no files, no network.
-const WITHOUT_IO: &[&str] = &["base"];
+const WITHOUT_IO: &[&str] = &["base", "cloudtrail"];
 
 /// What a manifest of a crate without I/O may not name.
 const IO_CRATES: &[&str] = &["hyper", "hyper-util", "rusqlite", "sled", "tokio", "tokio-rustls", "tracing"];
@@ -23,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["config"],
     &["wire"],
     &["authenticate", "mfa", "operation"],
-    &["gate", "trail"],
+    &["gate"],
     &["forward", "store"],
     &["audit"],
     &["delivery", "history"],
@@ -53,7 +53,7 @@ const PURE: &[&str] = &[
     "src/operation",
     "src/store/code_queue/order.rs",
     "src/store/code_queue/tries.rs",
-    "src/trail",
+    "crates/cloudtrail",
     "src/wire/head.rs",
     "src/wire/query.rs",
 ];
@@ -74,9 +74,9 @@ const EFFECTS: &[&str] = &[
 
 /// Crates that have one home, or a few.
 const HOMES: &[(&str, &[&str])] = &[
-    ("aws_lc_rs", &["delivery", "trail"]),
+    ("aws_lc_rs", &["cloudtrail", "delivery"]),
     ("clap", &["command"]),
-    ("flate2", &["history", "trail"]),
+    ("flate2", &["cloudtrail", "history"]),
     ("hyper", &["command", "embedded", "forward", "pipeline", "serve", "wire"]),
     ("rusqlite", &["history"]),
     ("rustls", &["wire"]),

@@ -24,12 +24,12 @@ use crate::history::{Asker, History};
 use crate::mfa::{Codes, Fault, Offer, Proof};
 use crate::operation::Access;
 use crate::store::Store;
-use crate::trail::DigestPeriod;
 use change::{Change, Effect, Planned};
 use operation::OpenTo;
 use place::Place;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
+use portcullis_cloudtrail::DigestPeriod;
 use stake::BucketStake;
 
 pub use input::{Input, recorded};

@@ -10,16 +10,16 @@ use super::event::{
     Addendum, Additional, Category, ErrorText, EventType, Identity, MfaFacts, ObjectCount, Record, Resources, Source,
     TlsDetails,
 };
-use super::journal::{JournalClosed, Kind, Sequence};
 use super::order;
 use super::outcome::{ABANDONED, Elements, Outcome, Said};
 use super::parameters::{self, Configuration};
 use super::recorder::{Recorder, Unsigned};
 use crate::authenticate::{Form, Principal};
 use crate::operation::ObjectIdentifier;
-use crate::trail::record::JsonObject;
 use crate::wire::{Head, Method, Peer};
 use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
+use portcullis_cloudtrail::record::JsonObject;
+use portcullis_journal::{JournalClosed, Kind, Sequence};
 
 /// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,
 /// and dropping them records that the request was abandoned.

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use crate::authenticate::{Form, Principal};
 use crate::gate::MfaDelete;
 use crate::mfa::Fault;
-use crate::trail::record::{JsonObject, TextFrame, write_object};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, RequestId, UserName};
+use portcullis_cloudtrail::record::{JsonObject, TextFrame, write_object};
 
 /// One record, complete but for its form.
 #[derive(Clone, Debug)]

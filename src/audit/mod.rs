@@ -3,7 +3,6 @@
 mod budget;
 mod draft;
 mod event;
-pub mod journal;
 mod order;
 mod outcome;
 mod parameters;

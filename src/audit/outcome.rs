@@ -6,8 +6,8 @@ use http::HeaderMap;
 
 use super::event::ErrorText;
 use crate::operation::ObjectIdentifier;
-use crate::trail::record::JsonObject;
 use portcullis_base::names::{HostId, ObjectKey, VersionId};
+use portcullis_cloudtrail::record::JsonObject;
 
 /// How a request ended.
 #[derive(Clone, Debug, Default)]

@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use super::event::write_truncated;
 use super::order;
 use crate::operation::{MfaDeleteChange, VersioningDocument, VersioningStatus};
-use crate::trail::record::{ForeignName, JsonObject, write_value};
 use crate::wire::{Headers, Query};
 use portcullis_base::percent::percent_decode;
+use portcullis_cloudtrail::record::{ForeignName, JsonObject, write_value};
 
 /// The document of a configuration write.
 #[derive(Clone, Copy, Debug)]

@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::budget::{Admission, Budget, Cause, Count, Space};
 use super::draft::Draft;
 use super::event::{Additional, Aggregate, Category, ErrorText, EventType, Identity, Record, Resources, Site, Source};
-use super::journal::{Journal, JournalClosed, Kind, Sequence};
 use crate::wire::{Peer, client_network};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{HostId, RequestId};
+use portcullis_journal::{Journal, JournalClosed, Kind, Sequence};
 
 /// Where drafts come from and records go.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::journal::{JournalClosed, Kind, OpenIntent, Sequence};
 use super::recorder::Sink;
-use crate::trail::record::write_value;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
+use portcullis_cloudtrail::record::write_value;
+use portcullis_journal::{JournalClosed, Kind, OpenIntent, Sequence};
 
 /// An intent that a crash left open, as the request it stands for.
 // An intent is written as the events to record if nobody learns how it ended, so that no reader is needed to make them.

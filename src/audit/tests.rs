@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::journal::{Journal, JournalClosed, Kind, Options, Reader, Sequence};
 use super::*;
 use crate::authenticate::{Form, Principal};
 use crate::gate::MfaDelete;
@@ -16,6 +15,7 @@ use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{
     AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
 };
+use portcullis_journal::{Journal, JournalClosed, Kind, Options, Reader, Sequence};
 
 /// Keeps records in memory.
 #[derive(Debug, Default)]

@@ -14,8 +14,8 @@ use super::error::CommandError;
 use super::place::Place;
 use super::table::{Head, Table};
 use super::terminal::{Format, Terminal};
-use crate::trail::record::one_line;
 use portcullis_base::clock::Clock;
+use portcullis_cloudtrail::record::one_line;
 
 /// Which records to show.
 #[derive(Args, Default)]

@@ -6,9 +6,9 @@ use serde_json::json;
 use super::error::CommandError;
 use super::place::Place;
 use super::terminal::{Format, Terminal};
-use crate::audit::journal::{Kind, Reader};
 use crate::store::{Rebuilt, rebuild};
 use portcullis_base::clock::Clock;
+use portcullis_journal::{Kind, Reader};
 
 /// What to do with what the gate remembers.
 #[derive(Subcommand)]
@@ -64,10 +64,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::audit::journal::{Journal, Options};
     use crate::command::terminal::kept::terminal;
     use crate::store::{JournalUnavailable, Promise, StateJournal, Store};
     use portcullis_base::names::UserName;
+    use portcullis_journal::{Journal, Options};
 
     struct Kept(Journal);
 

@@ -4,7 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table as Layout};
 
 use super::terminal::Colour;
-use crate::trail::record::is_deceptive;
+use portcullis_cloudtrail::record::is_deceptive;
 
 /// Rows below a head, aligned; what others wrote cannot steer the terminal.
 pub struct Table {
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn tables_and_records_escape_the_same_letters() {
         for letter in '\0'..=char::MAX {
-            let recorded = crate::trail::record::one_line(&serde_json::Value::String(letter.to_string()));
+            let recorded = portcullis_cloudtrail::record::one_line(&serde_json::Value::String(letter.to_string()));
             let as_it_is = recorded == format!("\"{letter}\"") || matches!(letter, '"' | '\\');
             assert_eq!(harmless(&letter.to_string()) == letter.to_string(), as_it_is, "{letter:?}");
         }

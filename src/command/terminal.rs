@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::error::{Blame, CommandError};
 use super::table::{first_colour, harmless, harmless_layout, harmless_lines};
-use crate::trail::record::one_line;
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::record::one_line;
 
 /// Where a command writes, and whom it can ask.
 pub struct Terminal {

@@ -4,9 +4,9 @@ use std::io;
 
 use super::progress::{Chain, Outcome, Pin, Progress};
 use super::runner::{Hands, note_name};
-use crate::trail::digest::LogEntry;
-use crate::trail::{DeliveredLog, Head, Series, Trail, TrailEnd};
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::digest::LogEntry;
+use portcullis_cloudtrail::{DeliveredLog, Head, Series, Trail, TrailEnd};
 
 /// Where the files of a trail end in its bucket: its newest digests as they are pinned in the state, and the log files that
 /// no digest names yet.

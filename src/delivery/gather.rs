@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::progress::{Course, Progress, Successor};
 use crate::audit;
-use crate::audit::journal::{JournalError, Kind, Reader, Record, Sequence};
 use crate::store::Store;
-use crate::trail::layout::Series;
-use crate::trail::logfile::{LogFile, LogFileBuilder};
-use crate::trail::merkle::{Tree, leaf_hash};
-use crate::trail::{EventView, Logging, Trail, Validation};
 use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::layout::Series;
+use portcullis_cloudtrail::logfile::{LogFile, LogFileBuilder};
+use portcullis_cloudtrail::merkle::{Tree, leaf_hash};
+use portcullis_cloudtrail::{EventView, Logging, Trail, Validation};
+use portcullis_journal::{JournalError, Kind, Reader, Record, Sequence};
 
 /// What of the journal is looked at and not yet in a planned file.
 pub struct Gather {

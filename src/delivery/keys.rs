@@ -9,9 +9,9 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use thiserror::Error;
 
 use crate::store::{SigningKey, Store, StoreError};
-use crate::trail::keys::Fingerprint;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::keys::Fingerprint;
 
 /// The keys that sign digests.
 #[derive(Debug)]

@@ -22,11 +22,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::audit::journal::Sequence;
 use crate::forward::OwnError;
-use crate::trail::{Layout, Logging, Trail, TrailEnd, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{Layout, Logging, Trail, TrailEnd, TrailName};
+use portcullis_journal::Sequence;
 use progress::{Course, Progress};
 use runner::{Haste, Next, Runner};
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::trail::digest::{Ending, LogEntry};
-use crate::trail::layout::Series;
-use crate::trail::merkle::{Hash, Tree};
-use crate::trail::{Head, Trail};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::digest::{Ending, LogEntry};
+use portcullis_cloudtrail::layout::Series;
+use portcullis_cloudtrail::merkle::{Hash, Tree};
+use portcullis_cloudtrail::{Head, Trail};
 
 /// How far a trail is delivered.
 #[derive(Clone, Debug, PartialEq)]

@@ -16,16 +16,16 @@ use super::keys::{KeyError, Keys};
 use super::notes::Notes;
 use super::progress::{Chain, Course, Last, Outcome, Pin, Planned, Progress, Successor};
 use super::witness::{Checkpoint, Witness};
-use crate::audit::journal::Journal;
 use crate::forward::OwnError;
 use crate::store::{Store, StoreError, TrailHead};
-use crate::trail::digest::{self, Digest, Ending, Extent, Link, LogEntry, Previous, WrittenDigest};
-use crate::trail::keys::SIGNATURE_ALGORITHM;
-use crate::trail::layout::{Layout, LogSuffix, Series};
-use crate::trail::logfile;
-use crate::trail::{Head, Logging, Trail};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{AccountId, BucketName, ObjectKey};
+use portcullis_cloudtrail::digest::{self, Digest, Ending, Extent, Link, LogEntry, Previous, WrittenDigest};
+use portcullis_cloudtrail::keys::SIGNATURE_ALGORITHM;
+use portcullis_cloudtrail::layout::{Layout, LogSuffix, Series};
+use portcullis_cloudtrail::logfile;
+use portcullis_cloudtrail::{Head, Logging, Trail};
+use portcullis_journal::Journal;
 
 /// What all trails are delivered with.
 #[derive(Debug)]

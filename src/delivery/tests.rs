@@ -11,19 +11,19 @@ use aws_lc_rs::signature::KeyPair as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::journal::{Journal, Kind, Options};
 use crate::store::testing::recorded_in;
 use crate::store::{JournalUnavailable, Promise, SigningKey, StateJournal, Store};
-use crate::trail::digest::{self, Digest, Ending, Previous};
-use crate::trail::keys::PublicKey;
-use crate::trail::layout::{FileKey, FileName, Series};
-use crate::trail::merkle::{Tree, leaf_hash};
-use crate::trail::selectors::Selectors;
-use crate::trail::verify::{Currency, Finding, Metadata, Scope, StoredFile, validate};
-use crate::trail::{DigestPeriod, Layout, Validation, logfile};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::ObjectKey;
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::digest::{self, Digest, Ending, Previous};
+use portcullis_cloudtrail::keys::PublicKey;
+use portcullis_cloudtrail::layout::{FileKey, FileName, Series};
+use portcullis_cloudtrail::merkle::{Tree, leaf_hash};
+use portcullis_cloudtrail::selectors::Selectors;
+use portcullis_cloudtrail::verify::{Currency, Finding, Metadata, Scope, StoredFile, validate};
+use portcullis_cloudtrail::{DigestPeriod, Layout, Validation, logfile};
+use portcullis_journal::{Journal, Kind, Options};
 
 const T0: i64 = 1_800_000_000;
 const MINUTE: i64 = 60;

@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::destination::make_folders;
-use crate::trail::{Head, TrailName};
 use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::{Head, TrailName};
 
 /// The second place that is told of each digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn ends_with(file: &mut File, text: &[u8]) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trail::layout::Series;
+    use portcullis_cloudtrail::layout::Series;
 
     fn checkpoint(end: i64) -> Checkpoint {
         let head = Head {

@@ -13,8 +13,8 @@ use super::day::Day;
 use super::event::Event;
 use super::file::{self, DayWriter, FileError, JournalId};
 use super::position::Position;
-use crate::audit::journal::Sequence;
 use portcullis_base::clock::Timestamp;
+use portcullis_journal::Sequence;
 
 /// The files of all days, for the one who writes them.
 #[derive(Debug)]

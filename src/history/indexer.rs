@@ -17,8 +17,8 @@ use super::file::{self, FileError, JournalId};
 use super::files::{Files, FilesError};
 use super::position::Position;
 use crate::audit::events;
-use crate::audit::journal::{Journal, JournalError, Reader, Sequence};
 use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_journal::{Journal, JournalError, Reader, Sequence};
 
 /// What the indexer works with.
 #[derive(Debug)]

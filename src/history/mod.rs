@@ -29,8 +29,8 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use crate::audit::journal::{Journal, Sequence};
 use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_journal::{Journal, Sequence};
 
 pub use attribute::Attribute;
 pub use event::{Asker, NamedResource, Summary};

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::audit::journal::{Kind, Options};
 use portcullis_base::clock::{SetClocks, WatchedClock};
+use portcullis_journal::{Kind, Options};
 
 /// A journal and its history, in a directory of their own.
 struct Bench {
@@ -222,7 +222,7 @@ async fn what_a_stop_interrupts_goes_on_where_it_was() {
 }
 
 fn journal_id(bench: &Bench) -> JournalId {
-    crate::audit::journal::Reader::open(&bench.journal_files()).unwrap().journal().unwrap()
+    portcullis_journal::Reader::open(&bench.journal_files()).unwrap().journal().unwrap()
 }
 
 /// Spoils the index in some way, and holds that everything is found all the same.
@@ -338,7 +338,7 @@ async fn whatever_a_power_loss_leaves_of_what_was_not_synced_is_completed() {
         let sequence = bench.journal.append(Kind::Event, line.as_bytes()).unwrap();
         files.take(sequence, std::iter::once(line.as_bytes()), now);
         if number % 60 == 59 {
-            let mut reader = crate::audit::journal::Reader::open(&bench.journal_files()).unwrap();
+            let mut reader = portcullis_journal::Reader::open(&bench.journal_files()).unwrap();
             assert!(reader.by_ref().all(|record| record.is_ok()));
             files.flush(reader.chain_hash(), now).unwrap();
         }

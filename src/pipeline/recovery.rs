@@ -8,7 +8,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::audit::journal::{Journal, JournalClosed, OpenIntent, Sequence};
 use crate::audit::{Finding, Question, Subject, Unresolved};
 use crate::forward::{Presence, Sight, Upstream, UpstreamError};
 use crate::gate::{LateEffect, MfaDelete, StateChange, Versioning};
@@ -16,6 +15,7 @@ use crate::operation::{Access, Action, Harm};
 use crate::store::Store;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{BucketName, ObjectKey};
+use portcullis_journal::{Journal, JournalClosed, OpenIntent, Sequence};
 
 /// How the requests that a crash left open ended, as far as the store tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,11 +11,11 @@ use thiserror::Error;
 
 use super::keep_alive::KeptAlive;
 use super::recording::{Duty, Wait};
-use crate::audit::journal::{Journal, JournalClosed, Sequence};
 use crate::audit::{Draft, Failed, Outcome};
 use crate::failure::Failure;
 use crate::forward::Download;
 use crate::wire::Progress;
+use portcullis_journal::{Journal, JournalClosed, Sequence};
 
 /// The body of a reply.
 pub struct Reply {

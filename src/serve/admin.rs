@@ -20,7 +20,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api::{iam, query};
-use crate::audit::journal::{Journal, JournalClosed, Sequence};
 use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Recorder, Source};
 use crate::gate::MfaDelete;
 use crate::mfa::{Digits, Offer};
@@ -28,6 +27,7 @@ use crate::store::Store;
 use crate::wire::{Peer, Transport};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::RequestId;
+use portcullis_journal::{Journal, JournalClosed, Sequence};
 
 /// What the admin socket serves.
 #[derive(Debug)]

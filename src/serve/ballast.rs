@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::audit::journal::{Disk, disk_space};
+use portcullis_journal::{Disk, disk_space};
 
 /// A file whose only use is that it can be removed.
 #[derive(Clone, Debug)]

@@ -22,7 +22,6 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::cloudtrail::CloudTrail;
-use crate::audit::journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
 use crate::audit::{Recorder, Site};
 use crate::authenticate::{Realm, Service};
 use crate::config::{
@@ -37,11 +36,12 @@ use crate::mfa::Digits;
 use crate::operation::{Routing, UpstreamKind};
 use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces, UploadVersions};
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
-use crate::trail::DigestPeriod;
 use crate::wire::{self, Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccessKeyId, AccountId};
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::DigestPeriod;
+use portcullis_journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
 
 /// A gate that serves.
 #[derive(Debug)]

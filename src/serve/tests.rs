@@ -8,11 +8,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::trail::digest::Digest;
-use crate::trail::layout::{FileKey, FileName};
-use crate::trail::{DigestPeriod, Logging, Trail, TrailName, logfile};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey};
+use portcullis_cloudtrail::digest::Digest;
+use portcullis_cloudtrail::layout::{FileKey, FileName};
+use portcullis_cloudtrail::{DigestPeriod, Logging, Trail, TrailName, logfile};
 
 const LOGS: &str = "audit-logs";
 
@@ -70,7 +70,7 @@ impl Rig {
             let digest = Digest::parse(&self.contents(&bucket, &object).await).expect("a digest");
             for log in digest.log_files {
                 let text = self.contents(&bucket, &log.object).await;
-                assert_eq!(crate::trail::digest::hash(&text), log.hash);
+                assert_eq!(portcullis_cloudtrail::digest::hash(&text), log.hash);
                 for record in logfile::records(&text).expect("records") {
                     let record: serde_json::Value = serde_json::from_slice(record).expect("JSON");
                     let bucket = record["requestParameters"]["bucketName"].as_str().unwrap_or_default();

@@ -7,9 +7,9 @@ use crate::api::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Pro
 use crate::delivery::Delivery;
 use crate::forward::{Holding, Upstream};
 use crate::store::Promise;
-use crate::trail::{Layout, Trail, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{Layout, Trail, TrailName};
 
 /// What delivers the trails, and the store whose buckets they take.
 #[derive(Debug)]

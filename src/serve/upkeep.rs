@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::ballast::Ballast;
-use crate::audit::journal::{self, Journal, JournalError, Sequence};
 use crate::audit::{Recorder, Space};
 use crate::delivery::Delivery;
 use crate::history::History;
 use crate::store::{Store, StoreError};
 use portcullis_base::clock::{Clock, ClockDisagreement};
+use portcullis_journal::{Journal, JournalError, Sequence};
 
 /// How often old records are looked for.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -122,7 +122,7 @@ pub(super) async fn watch_space(
 
 /// Whether a directory's file system has more space than the reserve; one that tells nothing is taken to have.
 fn space(directory: &Path, segment_size: u64) -> Space {
-    match journal::disk_space(directory) {
+    match portcullis_journal::disk_space(directory) {
         Ok((free, whole)) if free < reserve(whole, segment_size) => Space::Short,
         Ok(_) => Space::Enough,
         Err(error) => {
@@ -179,9 +179,9 @@ mod tests {
 
     use std::sync::atomic::Ordering;
 
-    use crate::audit::journal::{Kind, Options, Recovered};
     use crate::serve::StateLog;
     use portcullis_base::clock::{SetClocks, WatchedClock};
+    use portcullis_journal::{Kind, Options, Recovered};
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 

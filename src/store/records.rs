@@ -12,11 +12,11 @@ use super::uploads::{OpenedUpload, UploadJson, UploadMark};
 use crate::authenticate::{KeyStatus, Principal};
 use crate::gate::{MfaDelete, Name, Unsettled};
 use crate::mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Failures, Offset, Seed};
-use crate::trail::keys::{Fingerprint, PublicKey};
-use crate::trail::{Trail, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::keys::{Fingerprint, PublicKey};
+use portcullis_cloudtrail::{Trail, TrailName};
 
 /// One thing that is remembered.
 #[derive(Clone, Debug)]

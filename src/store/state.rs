@@ -9,9 +9,9 @@ use super::write::Edit;
 use crate::authenticate::{Key, Keyring};
 use crate::gate::Unsettled;
 use crate::mfa::{Device, DeviceStatus};
-use crate::trail::keys::Fingerprint;
-use crate::trail::{Trail, TrailName};
 use portcullis_base::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
+use portcullis_cloudtrail::keys::Fingerprint;
+use portcullis_cloudtrail::{Trail, TrailName};
 
 /// The state as it is on the disk, with the keyring that follows it.
 #[derive(Debug, Default)]

@@ -13,9 +13,9 @@ use super::*;
 use crate::authenticate::{KeyStatus, Principal};
 use crate::gate::{LateEffect, Use};
 use crate::mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault, Proof};
-use crate::trail::{KeyPrefix, Trail, TrailName, Validation};
 use portcullis_base::names::{AccessKeyId, ObjectKey, UserName};
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::{KeyPrefix, Trail, TrailName, Validation};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)

@@ -9,9 +9,9 @@ use super::records::{Record, RecordKey, SigningKey, TrailHead};
 use super::state::State;
 use super::write::{Edit, Write};
 use crate::gate::Use;
-use crate::trail::{Trail, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{Trail, TrailName};
 
 /// CloudTrail's quota in a region; each is a reader of the journal.
 pub const MOST_TRAILS: usize = 5;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use portcullis::audit::journal::Kind;
 use portcullis::config::{BucketPattern, OnFailure, Settings};
+use portcullis_journal::Kind;
 
 use crate::rig::{Ask, Manner, Reply, Rig};
 

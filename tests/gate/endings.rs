@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::audit::journal::Kind;
+use portcullis_journal::Kind;
 use tokio::io::AsyncWriteExt;
 
 use crate::rig::{Ask, Event, Manner, Rig, exchange, open, read, wait_for};

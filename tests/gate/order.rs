@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use portcullis::audit::journal::{Kind, Reader};
+use portcullis_journal::{Kind, Reader};
 
 use crate::rig::{Ask, Manner, Reply, Rig, outcomes_on_disk, wait_for};
 

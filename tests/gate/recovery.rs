@@ -1,6 +1,6 @@
 //! What becomes of requests that were under way when the gate died: the next start asks the store.
 
-use portcullis::audit::journal::{Journal, Kind, Options};
+use portcullis_journal::{Journal, Kind, Options};
 
 use crate::rig::{Ask, Event, Manner, Rig};
 

@@ -10,9 +10,9 @@ use super::place::Place;
 use super::refused::Refused;
 use super::show;
 use crate::store::MOST_TRAILS;
-use crate::trail::{DigestPeriod, KeyPrefix, Logging, Selectors, Trail, TrailName, Validation};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{DigestPeriod, KeyPrefix, Logging, Selectors, Trail, TrailName, Validation};
 
 /// What a call would change, and what its answer is then.
 #[derive(Clone, Debug, PartialEq)]

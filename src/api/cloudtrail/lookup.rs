@@ -168,7 +168,7 @@ mod tests {
             ..crate::history::Summary::default()
         };
         let time = portcullis_base::clock::Timestamp::from_seconds(5);
-        let sequence = crate::audit::journal::Sequence::new(7);
+        let sequence = portcullis_journal::Sequence::new(7);
         let page = Page { events: vec![Found { time, sequence, record: "{}".to_owned(), summary }], next: None };
         assert_eq!(
             answer(page),

@@ -1,8 +1,8 @@
 //! Which trail is meant: its name, or its ARN in this account and region.
 
 use super::refused::Refused;
-use crate::trail::{DigestPeriod, Layout, Trail, TrailName};
 use portcullis_base::names::AccountId;
+use portcullis_cloudtrail::{DigestPeriod, Layout, Trail, TrailName};
 
 /// The account and the region whose trails these are, and what the operator chose for new ones.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,9 @@ use std::fmt::Debug;
 use std::path::PathBuf;
 
 use crate::store::Promise;
-use crate::trail::{Layout, Trail, TrailEnd, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{Layout, Trail, TrailEnd, TrailName};
 
 /// How trails are delivered.
 pub trait Deliveries: Debug + Send + Sync {

@@ -6,9 +6,9 @@ use crate::authenticate::{ClaimFault, Principal, Reason, Rejected};
 use crate::gate;
 use crate::mfa::Fault;
 use crate::store::{MOST_TRAILS, StoreError};
-use crate::trail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::AccountId;
+use portcullis_cloudtrail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
 
 /// Why a call was not answered, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::place::Place;
 use super::ports::{DeliveredFiles, Progress};
 use crate::store::SigningKey;
-use crate::trail::{Logging, Trail, Validation, selectors};
 use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::{Logging, Trail, Validation, selectors};
 
 /// As CreateTrail and UpdateTrail answer.
 pub fn definition(trail: &Trail, place: &Place<'_>) -> Value {

@@ -6,9 +6,9 @@ use super::CloudTrail;
 use super::change::Planned;
 use super::ports::Contents;
 use crate::gate::Use;
-use crate::trail::Trail;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::Trail;
 
 /// Why a change needs a code though the trail itself loses nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,15 +7,17 @@ use serde_json::json;
 
 use super::change::{Effect, effect};
 use super::*;
-use crate::audit::journal::{Journal, Options};
 use crate::authenticate::Form;
 use crate::gate::{LoopbackTrust, Profile, Replication};
 use crate::store::testing::{HERE, codes, enrolled, in_memory};
 use crate::store::{NewDevice, Promise, SigningKey};
-use crate::trail::{DeliveredLog, KeyPrefix, Layout, Logging, Selectors, Trail, TrailEnd, TrailName, Validation};
 use crate::wire::Transport;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
+use portcullis_cloudtrail::{
+    DeliveredLog, KeyPrefix, Layout, Logging, Selectors, Trail, TrailEnd, TrailName, Validation,
+};
+use portcullis_journal::{Journal, Options};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
 const RULES: Rules = Rules {

@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::Records;
 use super::filter::Filter;
 use crate::audit;
-use crate::audit::journal::{Reader, Record, Sequence};
 use crate::command::error::CommandError;
 use crate::command::place::Place;
 use crate::history::{Archive, JournalId, LookupError, Order, Page, Query};
 use portcullis_base::clock::Timestamp;
+use portcullis_journal::{Reader, Record, Sequence};
 
 /// The records that a filter may admit, the oldest first.
 pub struct Recorded {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::audit::journal::{Journal, Kind, Options};
 use crate::command::terminal::kept::terminal;
 use crate::history::History;
 use portcullis_base::clock::Timestamp;
+use portcullis_journal::{Journal, Kind, Options};
 
 struct Given(VecDeque<Value>);
 

@@ -87,5 +87,8 @@ fn lines_that_the_operator_asked_for_are_all_written() {
 fn what_a_line_quotes_neither_ends_it_nor_steers_a_terminal() {
     let text = written(|| tracing::warn!(error = %"a\u{1b}[2J\nWARN forged\u{9b}\u{202e}", "said"));
     assert_eq!(text.lines().count(), 1, "{text}");
-    assert!(text.ends_with('\n') && !text.trim_end().chars().any(crate::trail::record::is_deceptive), "{text}");
+    assert!(
+        text.ends_with('\n') && !text.trim_end().chars().any(portcullis_cloudtrail::record::is_deceptive),
+        "{text}"
+    );
 }

@@ -12,10 +12,10 @@ use crate::command::s3::{Ask, S3, S3Error};
 use crate::command::second_factor::{SecondFactor, Send};
 use crate::command::terminal::Terminal;
 use crate::gate::MFA_REQUIRED;
-use crate::trail::TrailName;
 use crate::wire::DialError;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::TrailName;
 
 /// The gate's CloudTrail API, called as root.
 pub struct Client<'p> {

@@ -9,7 +9,7 @@ use super::trail_name;
 use crate::command::error::CommandError;
 use crate::command::table::{Head, Table, Tone, harmless};
 use crate::command::terminal::{Format, Terminal};
-use crate::trail::TrailName;
+use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct StatusArgs {

@@ -18,8 +18,8 @@ use clap::Subcommand;
 use super::error::CommandError;
 use super::place::Place;
 use super::terminal::Terminal;
-use crate::trail::TrailName;
 use client::Client;
+use portcullis_cloudtrail::TrailName;
 
 /// What to do with trails.
 #[derive(Subcommand)]
@@ -68,6 +68,6 @@ pub async fn run(
     }
 }
 
-fn trail_name(text: &str) -> Result<TrailName, crate::trail::InvalidTrailName> {
+fn trail_name(text: &str) -> Result<TrailName, portcullis_cloudtrail::InvalidTrailName> {
     TrailName::parse(text)
 }

@@ -8,7 +8,7 @@ use super::{list, selectors, trail_name};
 use crate::command::error::CommandError;
 use crate::command::table::harmless;
 use crate::command::terminal::{Format, Terminal};
-use crate::trail::TrailName;
+use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct ShowArgs {

@@ -7,7 +7,7 @@ use super::client::{Client, named};
 use super::trail_name;
 use crate::command::error::CommandError;
 use crate::command::terminal::{Format, Terminal};
-use crate::trail::TrailName;
+use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct StartArgs {

@@ -12,8 +12,8 @@ use crate::command::mfa_value;
 use crate::command::second_factor::Send;
 use crate::command::terminal::{Format, Terminal};
 use crate::config::parse_duration;
-use crate::trail::TrailName;
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct UpdateArgs {

@@ -18,10 +18,10 @@ use super::trail_name;
 use crate::command::error::CommandError;
 use crate::command::place::Place;
 use crate::command::terminal::Terminal;
-use crate::trail::TrailName;
-use crate::trail::keys::PublicKey;
-use crate::trail::verify::{Currency, Report, Scope, validate};
 use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::TrailName;
+use portcullis_cloudtrail::keys::PublicKey;
+use portcullis_cloudtrail::verify::{Currency, Report, Scope, validate};
 
 #[derive(Args)]
 #[command(after_help = EXIT_CODES)]

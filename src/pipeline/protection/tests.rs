@@ -11,10 +11,10 @@ use crate::forward::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
 use crate::gate::StateChange;
 use crate::operation::{Action, CopySource, VersioningDocument, VersioningStatus};
 use crate::store::testing::in_memory;
-use crate::trail::{Trail, TrailName};
 use crate::wire::{Authorities, Dialler};
 use portcullis_base::names::ObjectKey;
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::{Trail, TrailName};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 

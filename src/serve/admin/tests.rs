@@ -6,9 +6,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::audit::Site;
-use crate::audit::journal::{Disk, Faults, Kind, Options, Reader};
 use crate::store::testing::by_clock;
 use portcullis_base::clock::{SetClocks, WatchedClock};
+use portcullis_journal::{Disk, Faults, Kind, Options, Reader};
 
 async fn admin(place: &TempDir, faults: &Arc<Faults>) -> Admin {
     admin_by(Clock::Set(Arc::new(1_900_000_000_000.into())), place, faults).await

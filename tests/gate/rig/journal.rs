@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use portcullis::audit::journal::{Kind, Reader};
+use portcullis_journal::{Kind, Reader};
 use serde_json::Value;
 
 /// One record.

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 use super::unreadable;
 use crate::command::error::CommandError;
-use crate::trail::digest::Digest;
-use crate::trail::layout::{FileKey, FileName};
-use crate::trail::logfile::decompress;
-use crate::trail::verify::{Files, Metadata, StoredFile};
-use crate::trail::{Layout, TrailName};
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::digest::Digest;
+use portcullis_cloudtrail::layout::{FileKey, FileName};
+use portcullis_cloudtrail::logfile::decompress;
+use portcullis_cloudtrail::verify::{Files, Metadata, StoredFile};
+use portcullis_cloudtrail::{Layout, TrailName};
 
 /// A folder that stands for a bucket.
 #[derive(Debug)]

@@ -12,12 +12,12 @@ use super::unreadable;
 use crate::command::error::CommandError;
 use crate::command::s3::{Answer, Ask, S3, S3Error};
 use crate::command::trail::client::{Client, Truth, holds, text};
-use crate::trail::keys::PublicKey;
-use crate::trail::verify::{Currency, Files, Metadata, Report, Scope, StoredFile, validate};
-use crate::trail::{KeyPrefix, Layout, TrailEnd, TrailName};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccountId, BucketName};
 use portcullis_base::percent::{percent_encode, percent_encode_path};
+use portcullis_cloudtrail::keys::PublicKey;
+use portcullis_cloudtrail::verify::{Currency, Files, Metadata, Report, Scope, StoredFile, validate};
+use portcullis_cloudtrail::{KeyPrefix, Layout, TrailEnd, TrailName};
 
 /// A trail of the gate's, as the gate tells of it.
 pub struct GateTrail {

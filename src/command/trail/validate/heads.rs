@@ -6,8 +6,8 @@ use std::path::Path;
 use super::unreadable;
 use crate::command::error::CommandError;
 use crate::command::private_file;
-use crate::trail::verify::Expected;
-use crate::trail::{Head, Series};
+use portcullis_cloudtrail::verify::Expected;
+use portcullis_cloudtrail::{Head, Series};
 
 /// What each `--expect-head` says: a SHA-256, or a file that holds heads among other text.
 pub fn expected(given: &[String]) -> Result<Vec<Expected>, CommandError> {

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::command::error::CommandError;
 use crate::command::table::harmless;
 use crate::command::terminal::{Format, Terminal};
-use crate::trail::Head;
-use crate::trail::verify::{Finding, Report, Scope, Tally};
+use portcullis_cloudtrail::Head;
+use portcullis_cloudtrail::verify::{Finding, Report, Scope, Tally};
 
 /// Shows it.
 pub fn show(report: &Report, scope: &Scope, terminal: &mut Terminal) -> Result<(), CommandError> {

@@ -9,10 +9,10 @@ use super::*;
 use crate::command::error::Blame;
 use crate::command::fake_store::FakeStore;
 use crate::command::terminal::{Format, kept};
-use crate::trail::TrailEnd;
-use crate::trail::digest::Ending;
-use crate::trail::verify::specimen::{Specimen, TAMPERINGS};
-use crate::trail::verify::{Expected, Metadata};
+use portcullis_cloudtrail::TrailEnd;
+use portcullis_cloudtrail::digest::Ending;
+use portcullis_cloudtrail::verify::specimen::{Specimen, TAMPERINGS};
+use portcullis_cloudtrail::verify::{Expected, Metadata};
 
 /// Writes a specimen as a copy of its bucket, with what else the command is given; how it is called follows.
 fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {

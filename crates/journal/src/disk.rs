@@ -13,7 +13,7 @@ pub enum Disk {
     /// The file system, with faults where a test puts them.
     Faulty(Arc<Faults>),
     /// Memory that is written over and over; for measuring what the disk costs.
-    #[cfg(feature = "bench-memory-journal")]
+    #[cfg(feature = "memory")]
     Memory(Arc<Mutex<Vec<u8>>>),
     #[default]
     Real,
@@ -82,7 +82,7 @@ impl Disk {
         match self {
             Self::Faulty(faults) if faults.full.load(Ordering::SeqCst) => Err(io::ErrorKind::StorageFull.into()),
             Self::Faulty(_) | Self::Real => Ok(()),
-            #[cfg(feature = "bench-memory-journal")]
+            #[cfg(feature = "memory")]
             Self::Memory(_) => Ok(()),
         }
     }
@@ -109,7 +109,7 @@ impl Disk {
                 Err(io::Error::other("a fault put here by a test"))
             }
             Self::Faulty(_) | Self::Real => Ok(()),
-            #[cfg(feature = "bench-memory-journal")]
+            #[cfg(feature = "memory")]
             Self::Memory(_) => Ok(()),
         }
     }
@@ -144,7 +144,7 @@ impl DiskFile {
     /// Hands bytes to the operating system.
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.disk.check(|faults| &faults.fail_writes)?;
-        #[cfg(feature = "bench-memory-journal")]
+        #[cfg(feature = "memory")]
         if let Disk::Memory(memory) = &self.disk {
             let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.clear();
@@ -172,7 +172,7 @@ impl DiskFile {
             faults.pass_gate();
         }
         self.disk.check(|faults| &faults.fail_syncs)?;
-        #[cfg(feature = "bench-memory-journal")]
+        #[cfg(feature = "memory")]
         if let Disk::Memory(_) = &self.disk {
             return Ok(());
         }

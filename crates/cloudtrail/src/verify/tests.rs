@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::specimen::{Specimen, TAMPERINGS};
 use super::*;
-use crate::trail::DeliveredLog;
-use crate::trail::digest::Ending;
+use crate::DeliveredLog;
+use crate::digest::Ending;
 
 fn report(specimen: &Specimen) -> Report {
     let Ok(report) = validate(&mut specimen.files.clone(), &specimen.scope);

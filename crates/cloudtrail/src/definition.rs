@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn global_service_events_are_left_out_where_the_trail_says_so() {
-        use crate::trail::view::tests::event;
+        use crate::view::tests::event;
         for (source, is_global) in [
             ("s3.amazonaws.com", false),
             ("cloudtrail.amazonaws.com", false),

@@ -13,6 +13,9 @@ pub mod merkle;
 mod name;
 pub mod record;
 pub mod selectors;
+#[cfg(any(test, feature = "test-support"))]
+#[expect(clippy::unwrap_used, reason = "fixtures of tests")]
+mod test_signer;
 pub mod verify;
 mod view;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use super::{Currency, Expected, Files, Metadata, Scope, StoredFile, validate};
-use crate::trail::digest::{Digest, Ending, Extent, Link, LogEntry, Previous, hash};
-use crate::trail::keys::tests::Signer;
-use crate::trail::layout::{Layout, LogSuffix, Series};
-use crate::trail::logfile::{LogFile, LogFileBuilder, compress, decompress};
-use crate::trail::merkle::{Tree, leaf_hash};
-use crate::trail::{DeliveredLog, Head, TrailEnd, TrailName};
+use crate::digest::{Digest, Ending, Extent, Link, LogEntry, Previous, hash};
+use crate::layout::{Layout, LogSuffix, Series};
+use crate::logfile::{LogFile, LogFileBuilder, compress, decompress};
+use crate::merkle::{Tree, leaf_hash};
+use crate::test_signer::Signer;
+use crate::{DeliveredLog, Head, TrailEnd, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccountId, BucketName};
 

@@ -8,7 +8,8 @@ mod chain;
 mod digests;
 mod finding;
 mod logs;
-#[cfg(test)]
+#[cfg(any(test, feature = "test-support"))]
+#[expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "fixtures of tests")]
 pub mod specimen;
 #[cfg(test)]
 mod tests;

@@ -91,8 +91,8 @@ impl DeliveredLogJson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trail::Series;
-    use crate::trail::head::tests::sample;
+    use crate::Series;
+    use crate::head::tests::sample;
 
     #[test]
     fn an_end_is_read_as_it_is_written_beside_other_members() {
