@@ -87,7 +87,22 @@ const HOMES: &[(&str, &[&str])] = &[
     ("totp_rs", &["mfa"]),
 ];
 
+/// Traits whose implementer is believed when a capability is made, and where the only one is.
+const TRUSTED_PORTS: &[(&str, &[&str])] = &[("StepLedger", &["src/store/", "crates/state/"])];
+
 const LONGEST_FILE: usize = 800;
+
+#[test]
+fn a_port_that_a_capability_rests_upon_is_implemented_in_one_place() {
+    for (port, homes) in TRUSTED_PORTS {
+        let implements = |file: &&PathBuf| code_of(file).contains(&format!("{port} for "));
+        let files = sources();
+        let found: Vec<_> = files.iter().filter(implements).map(|file| file.to_string_lossy()).collect();
+        assert!(!found.is_empty(), "nothing implements `{port}`");
+        let strangers: Vec<_> = found.iter().filter(|file| !homes.iter().any(|home| file.starts_with(home))).collect();
+        assert!(strangers.is_empty(), "only {homes:?} may implement `{port}`: {strangers:?}");
+    }
+}
 
 #[test]
 fn a_crate_depends_only_on_crates_before_it() {

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::authenticate::Principal;
 use crate::gate::{self, Caller, Rules};
 use crate::history::{Asker, History};
-use crate::mfa::{Codes, Fault, Offer, Proof};
+use crate::mfa::{Challenge, Fault, Offer, Proof};
 use crate::operation::Access;
 use crate::store::Store;
 use change::{Change, Effect, Planned};
@@ -70,10 +70,10 @@ pub enum Verdict {
     Pass(Permit),
     Refuse(Denied),
     /// It may be answered once the caller's code has proved right.
-    Verify(Challenge),
+    Verify(Challenge<PendingChange>),
 }
 
-/// Leave to answer one call. Only `judge`, and a met challenge, make one.
+/// Leave to answer one call. Only `judge`, and a proof, make one.
 #[derive(Debug)]
 pub struct Permit(Granted);
 
@@ -85,8 +85,7 @@ enum Granted {
 
 /// A change of root's that passes once the code is proved.
 #[derive(Debug)]
-pub struct Challenge {
-    offer: Codes,
+pub struct PendingChange {
     planned: Planned,
     circumstances: Circumstances,
 }
@@ -146,7 +145,7 @@ impl CloudTrail {
         };
         let circumstances = self.circumstances(stake);
         match gate::takes_code(caller, offer, rules) {
-            Ok(offer) => Verdict::Verify(Challenge { offer, planned, circumstances }),
+            Ok(offer) => Verdict::Verify(Challenge::new(offer, PendingChange { planned, circumstances })),
             Err(refusal) => Verdict::Refuse(Denied::Factor(refusal, circumstances)),
         }
     }
@@ -320,24 +319,20 @@ impl Call {
     }
 }
 
-impl Challenge {
-    /// What root offered.
-    pub fn offer(&self) -> &Codes {
-        &self.offer
-    }
-
-    /// Takes the proof.
-    pub fn meet(self, _spent: Proof) -> Permit {
-        Permit(Granted::Change(self.planned))
-    }
-
-    /// Turns a failed offer into its refusal.
-    pub fn fail(self, fault: Fault) -> Denied {
-        Denied::Factor(gate::Refusal::of_fault(self.offer, fault), self.circumstances)
+impl Permit {
+    /// Opens what the proof was made for.
+    pub fn by_proof(proof: Proof<PendingChange>) -> Self {
+        Self(Granted::Change(proof.into_subject().planned))
     }
 }
 
 impl Denied {
+    /// Turns a challenge that was not met into its refusal.
+    pub fn of_fault(challenge: Challenge<PendingChange>, fault: Fault) -> Self {
+        let circumstances = challenge.subject().circumstances.clone();
+        Self::Factor(gate::Refusal::of_fault(challenge.into_codes(), fault), circumstances)
+    }
+
     /// What the client is told.
     pub fn refused(&self) -> Refused {
         match self {

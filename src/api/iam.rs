@@ -12,8 +12,8 @@ mod refused;
 mod xml;
 
 use crate::authenticate::Principal;
-use crate::mfa::{Offer, Proof};
-use crate::store::{CodeSource, SpendError, Store};
+use crate::mfa::{self, Challenge, Offer, Proof};
+use crate::store::{CodeSource, DeviceChange, SpendError, Store};
 use action::{Action, Parameters};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
@@ -133,21 +133,27 @@ async fn dispatch(
 }
 
 impl Call<'_> {
-    /// The proof that a change beside an active device needs; without one, the first device needs none.
-    async fn prove(&mut self) -> Result<Option<Proof>, Refused> {
+    /// Proves a change of devices, which takes a code beside an active device; the first device needs none.
+    async fn prove<T: Unpin>(&mut self, change: T) -> Result<DeviceChange<T>, Refused> {
         if !self.store.has_active_device() {
-            return Ok(None);
+            return Ok(DeviceChange::Unproved(change));
         }
         let Offer::Codes(codes) = &self.offer else { return Err(Refused::mfa_required()) };
-        let spent = self.store.spend(codes, &Principal::Root, CodeSource::AdminSocket, self.now).await;
-        self.facts.judged(&codes.serial, &spent);
-        match spent {
-            Ok(proof) => Ok(Some(proof)),
-            Err(SpendError::Fault(fault)) => {
-                Err(Refused::offer(fault, self.store.codes_needed(&codes.serial, self.now)))
-            }
+        let serial = codes.serial.clone();
+        match self.spend(Challenge::new(codes.clone(), change)).await {
+            Ok(proof) => Ok(DeviceChange::Proved(proof)),
+            Err(SpendError::Fault(fault)) => Err(Refused::offer(fault, self.store.codes_needed(&serial, self.now))),
             Err(SpendError::Store(error)) => Err(Refused::store(error, "")),
         }
+    }
+
+    /// Takes the code of a challenge, and notes what came of it.
+    async fn spend<T: Unpin>(&mut self, challenge: Challenge<T>) -> Result<Proof<T>, SpendError> {
+        let serial = challenge.codes().serial.clone();
+        let ledger = self.store.step_ledger(&Principal::Root, CodeSource::AdminSocket, self.now);
+        let spent = mfa::spend(challenge, &ledger).await.map_err(|unmet| unmet.error);
+        self.facts.judged(serial, spent.as_ref().map(Proof::step));
+        spent
     }
 }
 

@@ -1,12 +1,12 @@
 //! The decision.
 
 use crate::authenticate::{Form, Principal};
-use crate::mfa::{Codes, Offer};
+use crate::mfa::{Challenge, Codes, Offer, Proof};
 use crate::operation::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
 use crate::wire::Transport;
 use portcullis_base::clock::Timestamp;
 
-use super::verdict::{Challenge, Permit, Refusal, StateChange, Verdict};
+use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
 use super::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
 
 /// Who asks, and how the asking travelled.
@@ -101,12 +101,39 @@ pub fn assess(request: Box<Request>, caller: &Caller, bucket: BucketState, offer
             Principal::User(_) => Verdict::Refuse(Refusal::NotBucketOwner),
         },
         Need::Code(owed) => match takes_code(caller, offer, rules) {
-            Ok(offer) => Verdict::Verify(Challenge { request, offer, owed, change, mfa_delete: bucket.mfa_delete }),
+            Ok(offer) => {
+                let mfa_delete = bucket.mfa_delete;
+                Verdict::Verify(Challenge::new(offer, PendingRequest { request, owed, change, mfa_delete }))
+            }
             // The general text would not tell the client that there is a way without a code.
             Err(Refusal::MfaRequired) if bucket.completion == Completion::MayReplaceNull => {
                 Verdict::Refuse(Refusal::UploadMayReplaceVersion)
             }
             Err(refusal) => Verdict::Refuse(refusal),
+        },
+    }
+}
+
+/// Judges a request whose code was spent before the bucket's lease was held, as `foresee` told.
+pub fn assess_proved(proof: Proof<Box<Request>>, caller: &Caller, bucket: BucketState, rules: Rules) -> ProvedVerdict {
+    let request = proof.into_subject();
+    if is_reserved(&request, &caller.principal, bucket) {
+        return ProvedVerdict::Unneeded(Err(Refusal::TrailBucket));
+    }
+    let needed = need(&request, bucket, true, rules);
+    let change = change(&request.hazard, bucket, rules.profile);
+    let permit = Permit::new(request, change, bucket.mfa_delete);
+    match needed {
+        Need::Nothing => ProvedVerdict::Unneeded(Ok(permit)),
+        Need::Never(refusal) => ProvedVerdict::Unneeded(Err(refusal.into())),
+        Need::Owner => match caller.principal {
+            Principal::Root => ProvedVerdict::Unneeded(Ok(permit)),
+            Principal::User(_) => ProvedVerdict::Unneeded(Err(Refusal::NotBucketOwner)),
+        },
+        Need::Code(owed) => match (looks_at_codes(caller, true, rules), owed) {
+            (Err(refusal), _) => ProvedVerdict::Unneeded(Err(refusal)),
+            (Ok(()), Owed::Code) => ProvedVerdict::Needed(Ok(permit)),
+            (Ok(()), Owed::CodeThen(refusal)) => ProvedVerdict::Needed(Err(refusal.into())),
         },
     }
 }

@@ -8,7 +8,9 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use assess::{Caller, Foresight, LoopbackTrust, Profile, Replication, Rules, assess, foresee, takes_code};
+pub use assess::{
+    Caller, Foresight, LoopbackTrust, Profile, Replication, Rules, assess, assess_proved, foresee, takes_code,
+};
 pub use state::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
 pub use unsettled::{LateEffect, Unsettled};
-pub use verdict::{Challenge, MFA_REQUIRED, Permit, Refusal, StateChange, Verdict};
+pub use verdict::{MFA_REQUIRED, PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};

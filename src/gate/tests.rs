@@ -3,17 +3,22 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a table prints what it has no better word for")]
 
 use std::fmt::Write as _;
+use std::future::Future as _;
+use std::task::{Context, Poll, Waker};
 
 use super::assess::Owed;
 use super::*;
 use crate::authenticate::{Form, Principal};
-use crate::mfa::{Code, Fault, Offer};
+use crate::mfa::{
+    self, Challenge, Code, CodeCheck, Codes, Device, Digits, Fault, Judgement, LedgerFuture, Offer, Proof, Seed,
+    StepLedger,
+};
 use crate::operation::{
     Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
 };
 use crate::wire::Transport;
 use portcullis_base::clock::Timestamp;
-use portcullis_base::names::UserName;
+use portcullis_base::names::{DeviceSerial, UserName};
 
 fn request(hazard: Hazard, document: Document) -> Box<Request> {
     Box::new(Request { document, hazard, ..Request::bare(Action::PutObject, None, None) })
@@ -47,11 +52,11 @@ fn word(verdict: &Verdict) -> String {
         },
         Verdict::Refuse(refusal) => refusal_word(refusal),
         Verdict::Verify(challenge) => {
-            let change = match challenge.change {
+            let change = match challenge.subject().change {
                 StateChange::None => String::new(),
                 change => format!(", then {change:?}"),
             };
-            match challenge.owed {
+            match challenge.subject().owed {
                 Owed::Code => format!("verify{change}"),
                 Owed::CodeThen(refusal) => format!("verify, then refuse {}", refusal_word(&refusal.into())),
             }
@@ -192,6 +197,92 @@ fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
         }
     }
     assert!(refused > 1000 && codes > 10, "{refused} {codes}");
+}
+
+/// A proof of this subject, by a ledger that keeps nothing.
+fn proved<T: Unpin>(subject: T, device: &Device) -> Proof<T> {
+    let now = Timestamp::from_seconds(1_900_000_000);
+    let code = Code::new(&mfa::shown(&device.seed, device.digits, now));
+    let codes = Codes { serial: device.serial.clone(), codes: vec![code] };
+    let ledger = Forgetful { device: device.clone(), now };
+    let spending = std::pin::pin!(mfa::spend(Challenge::new(codes, subject), &ledger));
+    match spending.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(proof)) => proof,
+        Poll::Ready(Err(_)) | Poll::Pending => panic!("the code is right"),
+    }
+}
+
+/// A device that was just enabled.
+fn device() -> Device {
+    let (serial, seed) = (DeviceSerial::parse("20899872").expect("a serial"), Seed::new(*b"12345678901234567890"));
+    let at = |second: i64| Timestamp::from_seconds(1_900_000_000 + second);
+    let [first, second] = [-90, -60].map(|second| Code::new(&mfa::shown(&seed, Digits::Six, at(second))));
+    Device::new(serial, seed, Digits::Six, at(-60)).enrol(&first, &second, at(-60)).expect("its codes")
+}
+
+struct Forgetful {
+    device: Device,
+    now: Timestamp,
+}
+
+impl StepLedger for Forgetful {
+    type Error = Fault;
+
+    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<Judgement, Fault>> {
+        Box::pin(std::future::ready(Ok(check.judge(&self.device, self.now))))
+    }
+}
+
+fn proved_word(verdict: &ProvedVerdict) -> String {
+    let outcome = |outcome: &Result<Permit, Refusal>| match outcome {
+        Ok(permit) => format!("pass, then {:?}", permit.change()),
+        Err(refusal) => format!("refuse {}", refusal_word(refusal)),
+    };
+    match verdict {
+        ProvedVerdict::Needed(needed) => format!("code, {}", outcome(needed)),
+        ProvedVerdict::Unneeded(unneeded) => outcome(unneeded),
+    }
+}
+
+/// What a challenge that is met at once comes to, in the words of `proved_word`.
+fn met_word(verdict: Verdict, device: &Device) -> String {
+    match verdict {
+        Verdict::Forward(permit) => proved_word(&ProvedVerdict::Unneeded(Ok(permit))),
+        Verdict::Refuse(refusal) => proved_word(&ProvedVerdict::Unneeded(Err(refusal))),
+        Verdict::Verify(challenge) => {
+            let PendingRequest { request, owed, change, mfa_delete } = challenge.subject();
+            let subject =
+                PendingRequest { request: request.clone(), owed: *owed, change: *change, mfa_delete: *mfa_delete };
+            proved_word(&ProvedVerdict::Needed(Permit::by_proof(proved(subject, device))))
+        }
+    }
+}
+
+#[test]
+fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after() {
+    let device = device();
+    let callers = [root(), user(), Caller { form: Form::QueryString, ..root() }];
+    let mut opened = 0;
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
+            for versioning in [Versioning::Enabled, Versioning::NoBucket, Versioning::Suspended, Versioning::Unread] {
+                for (usage, lifecycle) in [(Use::Data, Lifecycle::Present), (Use::Trail, Lifecycle::Absent)] {
+                    for (hazard_name, hazard) in hazards() {
+                        for caller in &callers {
+                            let state = BucketState { usage, lifecycle, ..bucket(mfa_delete, versioning) };
+                            let asked = || request(hazard, Document::None);
+                            let offer = Offer::parse(Some("20899872 123456"));
+                            let after = assess(asked(), caller, state, offer, rules(profile));
+                            let before = assess_proved(proved(asked(), &device), caller, state, rules(profile));
+                            opened += i32::from(matches!(before, ProvedVerdict::Needed(Ok(_))));
+                            assert_eq!(proved_word(&before), met_word(after, &device), "{hazard_name} {state:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(opened > 10, "{opened}");
 }
 
 #[test]
@@ -348,7 +439,7 @@ fn a_failed_offer_becomes_the_refusal_of_its_fault() {
             rules(Profile::Strict),
         );
         let Verdict::Verify(challenge) = verdict else { panic!("a challenge was due") };
-        assert_eq!(refusal_word(&challenge.fail(fault)), refusal);
+        assert_eq!(refusal_word(&Refusal::of_fault(challenge.into_codes(), fault)), refusal);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the gate says: leave to forward, a code still owed, or no.
 
-use crate::mfa::{Code, Codes, Fault, Proof};
+use crate::mfa::{Challenge, Code, Codes, Fault, Proof};
 use crate::operation::Request;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
@@ -16,7 +16,16 @@ pub enum Verdict {
     /// Policy says no.
     Refuse(Refusal),
     /// It may pass once the caller's code has proved right.
-    Verify(Challenge),
+    Verify(Challenge<PendingRequest>),
+}
+
+/// What the gate says of a request whose code was spent before all was known of its bucket.
+#[derive(Debug)]
+pub enum ProvedVerdict {
+    /// The code was needed.
+    Needed(Result<Permit, Refusal>),
+    /// It passes, or is refused, whatever the code was.
+    Unneeded(Result<Permit, Refusal>),
 }
 
 /// Leave to forward one request. Only this module makes one, and `forward` takes it by value.
@@ -43,9 +52,8 @@ pub enum StateChange {
 
 /// A request of the bucket owner that passes once the code is proved.
 #[derive(Debug)]
-pub struct Challenge {
+pub struct PendingRequest {
     pub(super) request: Box<Request>,
-    pub(super) offer: Codes,
     pub(super) owed: Owed,
     pub(super) change: StateChange,
     pub(super) mfa_delete: MfaDelete,
@@ -98,6 +106,15 @@ impl Permit {
         Self { request, change, mfa_delete }
     }
 
+    /// Opens what the proof was made for; what the bucket's own state forbids is refused even so.
+    pub fn by_proof(proof: Proof<PendingRequest>) -> Result<Self, Refusal> {
+        let PendingRequest { request, owed, change, mfa_delete } = proof.into_subject();
+        match owed {
+            Owed::Code => Ok(Self::new(request, change, mfa_delete)),
+            Owed::CodeThen(refusal) => Err(refusal.into()),
+        }
+    }
+
     /// The request that may be forwarded.
     pub fn request(&self) -> &Request {
         &self.request
@@ -111,31 +128,6 @@ impl Permit {
     /// MFA Delete as it was when the request was judged, which `GET ?versioning` is told.
     pub fn mfa_delete(&self) -> MfaDelete {
         self.mfa_delete
-    }
-}
-
-impl Challenge {
-    /// What the owner offered.
-    pub fn offer(&self) -> &Codes {
-        &self.offer
-    }
-
-    /// The request that waits for the proof.
-    pub fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// Takes the proof; what the bucket's own state forbids is refused even so.
-    pub fn meet(self, _spent: Proof) -> Result<Permit, Refusal> {
-        match self.owed {
-            Owed::Code => Ok(Permit::new(self.request, self.change, self.mfa_delete)),
-            Owed::CodeThen(refusal) => Err(refusal.into()),
-        }
-    }
-
-    /// Turns a failed offer into its refusal.
-    pub fn fail(self, fault: Fault) -> Refusal {
-        Refusal::of_fault(self.offer, fault)
     }
 }
 

@@ -6,7 +6,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use thiserror::Error;
 
 use super::totp::{code_at, otpauth_uri, seconds, step_at};
-use super::{Allowance, Code, Digits, Failures, Fault, Proof, Seed};
+use super::{Allowance, Code, Digits, Failures, Fault, Seed};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccountId, DeviceSerial};
 use portcullis_base::secret::Secret;
@@ -46,19 +46,13 @@ pub struct Counters {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Offset(i8);
 
-/// What came of an offer.
+/// What came of an offer. A right code is no proof yet: its step is still to be spent.
 #[derive(Debug)]
 pub struct Judgement {
-    /// To be stored, if they differ, before the verdict is told.
-    pub counters: Counters,
-    pub verdict: Result<Spending, Fault>,
-}
-
-/// A right code whose time step is still to be spent.
-#[derive(Debug)]
-pub struct Spending {
     serial: DeviceSerial,
-    step: u64,
+    counters: Counters,
+    /// The step that is to be spent.
+    verdict: Result<u64, Fault>,
 }
 
 /// Why two codes did not enable a device.
@@ -89,11 +83,20 @@ const ENROLMENT: Window = -10..=10;
 /// A resynchronisation looks at three times as many steps as an offer of two codes does.
 const RESYNC_TOKENS: u8 = 3;
 
-impl Spending {
-    /// Says that the step is stored durably as spent.
-    // INVARIANT (proof): called by `store` alone, after the judgement's counters have reached the disk.
-    pub fn settled(self) -> Proof {
-        Proof::new(self.serial, self.step)
+impl Judgement {
+    /// The device's counters from now on; to be stored, if they differ, before anybody hears the verdict.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Why the codes are not accepted; none where they are right.
+    pub fn fault(&self) -> Option<Fault> {
+        self.verdict.err()
+    }
+
+    /// The step that a right code of this device spends.
+    pub(super) fn step_of(self, serial: &DeviceSerial) -> Result<u64, Fault> {
+        if self.serial == *serial { self.verdict } else { Err(Fault::UnknownDevice) }
     }
 }
 
@@ -252,7 +255,7 @@ impl Device {
     }
 
     fn unmoved(&self, fault: Fault) -> Judgement {
-        Judgement { counters: self.counters.clone(), verdict: Err(fault) }
+        self.judged(self.counters.clone(), Err(fault))
     }
 
     fn read<'a>(&self, codes: &'a [Code]) -> Option<Vec<&'a str>> {
@@ -265,17 +268,15 @@ impl Device {
         match self.search(codes, window, now) {
             Found::Unspent { step, relative } => {
                 let offset = counters.offset.towards(relative).unwrap_or(counters.offset);
-                Judgement {
-                    counters: Counters { offset, ..counters.spent(step) },
-                    verdict: Ok(Spending { serial: self.serial.clone(), step }),
-                }
+                self.judged(Counters { offset, ..counters.spent(step) }, Ok(step))
             }
-            Found::Spent => Judgement { counters, verdict: Err(Fault::Replayed) },
-            Found::Nothing => {
-                let counters = counters.failed(now, self.tolerated_failures());
-                Judgement { counters, verdict: Err(Fault::WrongCode) }
-            }
+            Found::Spent => self.judged(counters, Err(Fault::Replayed)),
+            Found::Nothing => self.judged(counters.failed(now, self.tolerated_failures()), Err(Fault::WrongCode)),
         }
+    }
+
+    fn judged(&self, counters: Counters, verdict: Result<u64, Fault>) -> Judgement {
+        Judgement { serial: self.serial.clone(), counters, verdict }
     }
 
     /// Compares every candidate, each in constant time and none left out, so that the time taken

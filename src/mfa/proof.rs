@@ -1,23 +1,22 @@
 //! That a code was right, and is spent.
 
-use portcullis_base::names::DeviceSerial;
-
-/// A right code whose time step has been spent durably; it opens one challenge.
-// INVARIANT (proof): made only by `Spending::settled`, which the store calls after its durable write.
+/// A right code whose time step has been spent durably, with the subject that it was offered for.
+// INVARIANT (proof): made by `spend` alone, after the ledger has kept the spent step.
 #[derive(Debug)]
-pub struct Proof {
-    serial: DeviceSerial,
-    step: u64,
+pub struct Proof<T> {
+    pub(super) subject: T,
+    pub(super) step: u64,
 }
 
-impl Proof {
-    pub(super) fn new(serial: DeviceSerial, step: u64) -> Self {
-        Self { serial, step }
+impl<T> Proof<T> {
+    /// What was proved.
+    pub fn subject(&self) -> &T {
+        &self.subject
     }
 
-    /// The device that was used.
-    pub fn serial(&self) -> &DeviceSerial {
-        &self.serial
+    /// Takes what was proved; the proof is used up.
+    pub fn into_subject(self) -> T {
+        self.subject
     }
 
     /// The time step that was spent.

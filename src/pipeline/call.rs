@@ -13,14 +13,14 @@ use super::ending::{Ending, Reading};
 use super::judgement::{Offered, of_refusal};
 use super::reply::Reply;
 use crate::api::cloudtrail::{
-    CONTENT_TYPE, Call, Challenge, Denied, LONGEST_BODY, Operation, Permit, Refused, UNKNOWN, Unreadable, Verdict,
+    CONTENT_TYPE, Call, Denied, LONGEST_BODY, Operation, PendingChange, Permit, Refused, UNKNOWN, Unreadable, Verdict,
     recorded,
 };
 use crate::api::services::TARGET;
 use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Source};
 use crate::authenticate::{self, Intake, Payload, Promises, Realm, Service, Unproved};
 use crate::gate::{Caller, MfaDelete};
-use crate::mfa::Offer;
+use crate::mfa::{self, Challenge, Offer, UnmetChallenge};
 use crate::operation::Access;
 use crate::store::{CodeSource, SpendError};
 use crate::wire::{Body, BodyFault, Head, Method};
@@ -187,15 +187,17 @@ impl Gate {
     /// Takes the code of a challenge; it is spent, durably, before anything else happens.
     async fn second_factor_of(
         &self,
-        challenge: Challenge,
+        challenge: Challenge<PendingChange>,
         caller: &Caller,
         source: CodeSource,
         now: Timestamp,
     ) -> Result<(Result<Permit, Denied>, Factor), Refused> {
-        match self.store.spend(challenge.offer(), &caller.principal, source, now).await {
-            Ok(proof) => Ok((Ok(challenge.meet(proof)), (true, Some(MfaResult::Accepted)))),
-            Err(SpendError::Fault(fault)) => Ok((Err(challenge.fail(fault)), (true, Some(fault.into())))),
-            Err(SpendError::Store(error)) => {
+        match mfa::spend(challenge, &self.store.step_ledger(&caller.principal, source, now)).await {
+            Ok(proof) => Ok((Ok(Permit::by_proof(proof)), (true, Some(MfaResult::Accepted)))),
+            Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
+                Ok((Err(Denied::of_fault(challenge, fault)), (true, Some(fault.into()))))
+            }
+            Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
                 tracing::error!(%error, "a code cannot be judged");
                 Err(Refused::unwritten())
             }

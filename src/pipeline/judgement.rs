@@ -4,8 +4,8 @@ use super::Gate;
 use super::protection::Held;
 use crate::audit::{Draft, MfaFacts, MfaResult};
 use crate::failure::Failure;
-use crate::gate::{self, BucketState, Caller, Foresight, Permit, Refusal, Verdict};
-use crate::mfa::{Codes, Fault, Offer, Proof};
+use crate::gate::{self, BucketState, Caller, Foresight, Permit, ProvedVerdict, Refusal, Verdict};
+use crate::mfa::{self, Challenge, Offer, Proof, UnmetChallenge};
 use crate::operation::Request;
 use crate::store::{CodeSource, SpendError};
 use portcullis_base::clock::Timestamp;
@@ -42,30 +42,33 @@ impl Gate {
         let remembered = self.protection.remembered(&request, now);
         // Codes queue for their device, and what is refused has nothing to wait for. Neither may keep others from the
         // bucket meanwhile, so both come before the lease, and what is judged then is judged by it once more.
-        let (spent, held) = match (gate::foresee(&request, caller, remembered, &offer, self.rules), &offer) {
-            (Foresight::Refusal, _) => (None, Held::without_lease(remembered)),
-            (Foresight::Code, Offer::Codes(codes)) => match Box::pin(self.spend(codes, caller, source, now)).await? {
-                Ok(proof) => {
-                    (Some(Ok(proof)), self.protection.hold(&request, remembered, &caller.principal, now).await?)
+        let (judged, held) = match (gate::foresee(&request, caller, remembered, &offer, self.rules), offer) {
+            (Foresight::Code, Offer::Codes(codes)) => {
+                let challenge = Challenge::new(codes, request);
+                match Box::pin(self.spend(challenge, caller, source, now)).await? {
+                    Ok(proof) => {
+                        let held = self.protection.hold(proof.subject(), remembered, &caller.principal, now).await?;
+                        (Judged::from(gate::assess_proved(proof, caller, held.state, self.rules)), held)
+                    }
+                    Err(refusal) => (Judged::Refused(refusal), Held::without_lease(remembered)),
                 }
-                Err(fault) => (Some(Err(fault)), Held::without_lease(remembered)),
-            },
-            (Foresight::Code | Foresight::Open, _) => {
-                (None, self.protection.hold(&request, remembered, &caller.principal, now).await?)
             }
-        };
-        let judged = match gate::assess(request, caller, held.state, offer, self.rules) {
-            Verdict::Forward(permit) => Judged::Free(permit),
-            Verdict::Refuse(refusal) => Judged::Refused(refusal),
-            Verdict::Verify(challenge) => {
-                let spent = match spent {
-                    Some(spent) => spent,
-                    None => Box::pin(self.spend(challenge.offer(), caller, source, now)).await?,
+            (foresight, offer) => {
+                let held = match foresight {
+                    Foresight::Code | Foresight::Open => {
+                        self.protection.hold(&request, remembered, &caller.principal, now).await?
+                    }
+                    Foresight::Refusal => Held::without_lease(remembered),
                 };
-                match spent {
-                    Ok(proof) => Judged::Proved(challenge.meet(proof)),
-                    Err(fault) => Judged::Refused(challenge.fail(fault)),
-                }
+                let judged = match gate::assess(request, caller, held.state, offer, self.rules) {
+                    Verdict::Forward(permit) => Judged::Free(permit),
+                    Verdict::Refuse(refusal) => Judged::Refused(refusal),
+                    Verdict::Verify(challenge) => match Box::pin(self.spend(challenge, caller, source, now)).await? {
+                        Ok(proof) => Judged::Proved(Permit::by_proof(proof)),
+                        Err(refusal) => Judged::Refused(refusal),
+                    },
+                };
+                (judged, held)
             }
         };
         draft.judged(offered.told(held.state, &judged));
@@ -76,23 +79,25 @@ impl Gate {
         Ok((judged.permit().map_err(Failure::Refused)?, held, spent))
     }
 
-    /// Takes a code; it is spent, durably, before anything else happens.
-    async fn spend(
+    /// Takes the code of a challenge; it is spent, durably, before anything else happens.
+    async fn spend<T: Unpin>(
         &self,
-        codes: &Codes,
+        challenge: Challenge<T>,
         caller: &Caller,
         source: CodeSource,
         now: Timestamp,
-    ) -> Result<Result<Proof, Fault>, Failure> {
+    ) -> Result<Result<Proof<T>, Refusal>, Failure> {
         // A journal that waits for space still takes changes of the state. But whatever `audit.on_failure` lets pass
         // unrecorded, what needs a code is not among it.
         if !self.journal.is_open() {
             return Err(Failure::Unrecorded);
         }
-        match self.store.spend(codes, &caller.principal, source, now).await {
+        match mfa::spend(challenge, &self.store.step_ledger(&caller.principal, source, now)).await {
             Ok(proof) => Ok(Ok(proof)),
-            Err(SpendError::Fault(fault)) => Ok(Err(fault)),
-            Err(SpendError::Store(error)) => {
+            Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
+                Ok(Err(Refusal::of_fault(challenge.into_codes(), fault)))
+            }
+            Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
                 tracing::error!(%error, "a code cannot be judged");
                 Err(Failure::Unrecorded)
             }
@@ -123,6 +128,16 @@ impl Offered {
             Judged::Refused(refusal) => of_refusal(refusal),
         };
         MfaFacts { bucket: bucket.mfa_delete, required, presented: self.presented, result, serial: self.serial }
+    }
+}
+
+impl From<ProvedVerdict> for Judged {
+    fn from(verdict: ProvedVerdict) -> Self {
+        match verdict {
+            ProvedVerdict::Needed(outcome) => Self::Proved(outcome),
+            ProvedVerdict::Unneeded(Ok(permit)) => Self::Free(permit),
+            ProvedVerdict::Unneeded(Err(refusal)) => Self::Refused(refusal),
+        }
     }
 }
 
@@ -162,7 +177,7 @@ mod tests {
     use super::*;
     use std::fmt::Write as _;
 
-    use crate::mfa::Code;
+    use crate::mfa::{Code, Fault};
 
     #[test]
     fn each_refusal_is_told_as_what_it_says_of_the_code() {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::mfa::{Fault, Judgement};
+use crate::mfa::Fault;
 use crate::wire::client_network;
 use order::{Full, Ticket, TurnOrder};
 use portcullis_base::clock::Timestamp;
@@ -69,12 +69,12 @@ impl CodeSource {
 }
 
 impl Lane {
-    /// The lane of an offer of so many codes that would be judged like this now.
-    pub fn of(source: CodeSource, codes: usize, judgement: &Judgement) -> Self {
-        match (source, &judgement.verdict) {
+    /// The lane of an offer of so many codes, by the fault that it would have if it were judged now.
+    pub fn of(source: CodeSource, codes: usize, fault: Option<Fault>) -> Self {
+        match (source, fault) {
             (CodeSource::AdminSocket, _) => Self::AdminSocket,
-            (CodeSource::Network(_), Ok(_)) if codes >= LONGEST_PROOF => Self::RightThree,
-            (CodeSource::Network(network), Ok(_) | Err(_)) => Self::Network(network),
+            (CodeSource::Network(_), None) if codes >= LONGEST_PROOF => Self::RightThree,
+            (CodeSource::Network(network), None | Some(_)) => Self::Network(network),
         }
     }
 }

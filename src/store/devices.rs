@@ -10,7 +10,9 @@ use super::write::Edit;
 use super::writer::Writer;
 use super::{Inner, Store};
 use crate::authenticate::Principal;
-use crate::mfa::{Code, Codes, Device, DeviceStatus, Digits, Fault, Judgement, Proof, Seed};
+use crate::mfa::{
+    Code, CodeCheck, Device, DeviceStatus, Digits, Fault, Judgement, LedgerFuture, Proof, Seed, StepLedger,
+};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 use portcullis_base::secret::Secret;
@@ -31,6 +33,36 @@ pub struct NewDevice {
     pub digits: Digits,
     pub base32_seed: Secret<String>,
     pub otpauth_uri: Secret<String>,
+}
+
+/// The enabling of a device, by two consecutive codes of its own.
+#[derive(Debug)]
+pub struct DeviceEnabling {
+    pub serial: DeviceSerial,
+    pub first: Code,
+    pub second: Code,
+}
+
+/// The end of an active device's right to be heard.
+#[derive(Debug)]
+pub struct DeviceDeactivation {
+    pub serial: DeviceSerial,
+}
+
+/// A change of devices. Beside an active device it takes a proof, made for this very change.
+#[derive(Debug)]
+pub enum DeviceChange<T> {
+    Proved(Proof<T>),
+    Unproved(T),
+}
+
+/// The devices of the state as [`mfa::spend`](crate::mfa::spend) uses them: for one request, from one place.
+#[derive(Debug)]
+pub struct DeviceLedger<'a> {
+    store: &'a Store,
+    principal: &'a Principal,
+    source: CodeSource,
+    now: Timestamp,
 }
 
 /// As many as AWS lets root have, those included that were never enabled.
@@ -57,60 +89,31 @@ impl Store {
         self.0.memory.read().devices.get(serial).map(|device| device.codes_needed(now))
     }
 
-    /// Judges a code and spends it; the proof is made after the spent step has reached disk and journal.
-    ///
-    /// Those of one device are judged one at a time, in fair order by where they came from.
-    pub async fn spend(
-        &self,
-        codes: &Codes,
-        principal: &Principal,
-        source: CodeSource,
-        now: Timestamp,
-    ) -> Result<Proof, SpendError> {
-        match principal {
-            Principal::Root => {}
-            // Only root's devices are kept, and nobody else's request may move their counters.
-            Principal::User(_) => return Err(Fault::UnknownDevice.into()),
-        }
-        let offered = codes.clone();
-        let judge = move |device: &Device, now| device.judge(&offered.codes, now);
-        self.judge_in_turn(&codes.serial, codes.codes.len(), source, now, judge).await
+    /// Where codes of this principal, from this place, are spent.
+    pub fn step_ledger<'a>(&'a self, principal: &'a Principal, source: CodeSource, now: Timestamp) -> DeviceLedger<'a> {
+        DeviceLedger { store: self, principal, source, now }
     }
 
-    /// Finds a drifted clock by two consecutive codes; they are spent by it.
-    pub async fn resync_device(
-        &self,
-        serial: &DeviceSerial,
-        first: &Code,
-        second: &Code,
-        source: CodeSource,
-        now: Timestamp,
-    ) -> Result<Proof, SpendError> {
-        let (first, second) = (first.clone(), second.clone());
-        self.judge_in_turn(serial, 2, source, now, move |device, now| device.resync(&first, &second, now)).await
-    }
-
-    /// Judges an offer of so many codes, once it is its turn.
+    /// Judges an offer of codes, once it is its turn.
     async fn judge_in_turn(
         &self,
-        serial: &DeviceSerial,
-        codes: usize,
+        check: CodeCheck,
         source: CodeSource,
         now: Timestamp,
-        judge: impl Fn(&Device, Timestamp) -> Judgement + Send + 'static,
-    ) -> Result<Proof, SpendError> {
-        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+    ) -> Result<Judgement, SpendError> {
+        let inner = Arc::clone(&self.0);
         // Only devices that exist have a queue, so that serials made up by a client fill nothing.
-        let device = inner.known_device(&serial).map_err(|_| Fault::UnknownDevice)?;
-        let judgement = judge(&device, now);
+        let device = inner.known_device(check.serial()).map_err(|_| Fault::UnknownDevice)?;
+        let judgement = check.judge(&device, now);
         if let Some(fault) = free_fault(&device, &judgement) {
             return self.finish(async move { inner.refuse(fault, now).await }).await;
         }
         let steady = inner.clock.expected(now);
-        let mut place = inner.queue_of(&serial).enter(Lane::of(source, codes, &judgement), steady)?;
+        let lane = Lane::of(source, check.count(), judgement.fault());
+        let mut place = inner.queue_of(check.serial()).enter(lane, steady)?;
         // Before its turn nothing has happened, so that an offer whose client left leaves the queue.
         place.turn(steady).await?;
-        self.finish(async move { inner.judge(&serial, &place, now, judge).await }).await
+        self.finish(async move { inner.judge(&check, &place, now).await }).await
     }
 
     /// Makes a device that is still to be enabled.
@@ -125,20 +128,12 @@ impl Store {
     }
 
     /// Enables a device by two consecutive codes; beside an active one, only with proof of that.
-    pub async fn enable_device(
-        &self,
-        serial: &DeviceSerial,
-        first: &Code,
-        second: &Code,
-        proof: Option<Proof>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
-        let (first, second) = (first.clone(), second.clone());
+    pub async fn enable_device(&self, change: DeviceChange<DeviceEnabling>, now: Timestamp) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.0);
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
             let now = inner.check_clock(&mut writer, now).await?;
-            inner.demand_proof(proof.as_ref())?;
+            let DeviceEnabling { serial, first, second } = inner.admit(change)?;
             let enabled = inner.known_device(&serial)?.enrol(&first, &second, now)?;
             writer.commit(&inner.memory, vec![Edit::Put(Record::Device(enabled))], now).await
         })
@@ -148,19 +143,18 @@ impl Store {
     /// Takes an active device's right to be heard, by proof of an active one.
     pub async fn deactivate_device(
         &self,
-        serial: &DeviceSerial,
-        proof: Option<Proof>,
+        change: DeviceChange<DeviceDeactivation>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        let inner = Arc::clone(&self.0);
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
-            let device = inner.known_device(&serial)?;
+            let device = inner.known_device(&change.subject().serial)?;
             match device.status {
                 DeviceStatus::Active { .. } => {}
                 DeviceStatus::Pending => return Err(StoreError::DeviceNotActive),
             }
-            inner.demand_proof(proof.as_ref())?;
+            inner.admit(change)?;
             writer.commit(&inner.memory, vec![Edit::Put(Record::Device(device.deactivated()))], now).await
         })
         .await
@@ -182,25 +176,43 @@ impl Store {
     }
 }
 
+impl StepLedger for DeviceLedger<'_> {
+    type Error = SpendError;
+
+    /// The codes of one device are judged one at a time, in fair order by where they came from.
+    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<Judgement, SpendError>> {
+        Box::pin(async move {
+            match self.principal {
+                Principal::Root => self.store.judge_in_turn(check, self.source, self.now).await,
+                // Only root's devices are kept, and no other request may move their counters.
+                Principal::User(_) => Err(Fault::UnknownDevice.into()),
+            }
+        })
+    }
+}
+
+impl<T> DeviceChange<T> {
+    fn subject(&self) -> &T {
+        match self {
+            Self::Proved(proof) => proof.subject(),
+            Self::Unproved(subject) => subject,
+        }
+    }
+}
+
 impl Inner {
     /// Decides under the writer's lock, so that two codes cannot both be judged by the same counters.
-    async fn judge(
-        &self,
-        serial: &DeviceSerial,
-        place: &QueuePlace,
-        now: Timestamp,
-        judge: impl FnOnce(&Device, Timestamp) -> Judgement + Send,
-    ) -> Result<Proof, SpendError> {
+    async fn judge(&self, check: &CodeCheck, place: &QueuePlace, now: Timestamp) -> Result<Judgement, SpendError> {
         let mut writer = self.writer.lock().await;
         let now = self.time_for_codes(&mut writer, now).await?;
-        let device = self.known_device(serial).map_err(|_| Fault::UnknownDevice)?;
-        let judgement = judge(&device, now);
-        if judgement.verdict.is_err() && free_fault(&device, &judgement).is_none() {
+        let device = self.known_device(check.serial()).map_err(|_| Fault::UnknownDevice)?;
+        let judgement = check.judge(&device, now);
+        if judgement.fault().is_some() && free_fault(&device, &judgement).is_none() {
             place.charge(self.clock.expected(now));
         }
+        // INVARIANT (proof): the judgement is returned only after its counters are durable.
         self.keep(&mut writer, device, &judgement, now).await?;
-        // INVARIANT (proof): the step that is settled here was made durable on the line above.
-        judgement.verdict.map(|spending| spending.settled()).map_err(SpendError::Fault)
+        Ok(judgement)
     }
 
     /// Counters before the verdict is told, or parallel guesses would be free.
@@ -211,10 +223,10 @@ impl Inner {
         judgement: &Judgement,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if judgement.counters == device.counters {
+        if *judgement.counters() == device.counters {
             return Ok(());
         }
-        let device = Device { counters: judgement.counters.clone(), ..device };
+        let device = Device { counters: judgement.counters().clone(), ..device };
         writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await
     }
 
@@ -245,11 +257,12 @@ impl Inner {
         Ok(())
     }
 
-    /// Any proof will do: it is made only of a code that was right and spent.
-    fn demand_proof(&self, proof: Option<&Proof>) -> Result<(), StoreError> {
-        match proof {
-            None if self.memory.read().has_active_device() => Err(StoreError::ProofNeeded),
-            None | Some(_) => Ok(()),
+    /// Takes a change that is proved; while no device is active, there is nothing to prove it by.
+    fn admit<T>(&self, change: DeviceChange<T>) -> Result<T, StoreError> {
+        match change {
+            DeviceChange::Unproved(_) if self.memory.read().has_active_device() => Err(StoreError::ProofNeeded),
+            DeviceChange::Unproved(subject) => Ok(subject),
+            DeviceChange::Proved(proof) => Ok(proof.into_subject()),
         }
     }
 
@@ -258,7 +271,7 @@ impl Inner {
     }
 
     /// Tells a fault that needs no turn; a wrong clock is told first, as it is to those that have one.
-    async fn refuse(&self, fault: Fault, now: Timestamp) -> Result<Proof, SpendError> {
+    async fn refuse(&self, fault: Fault, now: Timestamp) -> Result<Judgement, SpendError> {
         self.time_for_codes(&mut *self.writer.lock().await, now).await?;
         Err(fault.into())
     }
@@ -283,8 +296,7 @@ impl Inner {
 /// The fault of an offer that leaves the device as it is. It needs no turn: there is nothing to write, and what is asked
 /// for at no cost must not fill the queue.
 fn free_fault(device: &Device, judgement: &Judgement) -> Option<Fault> {
-    let fault = judgement.verdict.as_ref().err()?;
-    (judgement.counters == device.counters).then_some(*fault)
+    judgement.fault().filter(|_| *judgement.counters() == device.counters)
 }
 
 fn listed(device: &Device) -> ListedDevice {

@@ -47,7 +47,7 @@ use write::Edit;
 use writer::Writer;
 
 pub use code_queue::CodeSource;
-pub use devices::{ListedDevice, NewDevice};
+pub use devices::{DeviceChange, DeviceDeactivation, DeviceEnabling, DeviceLedger, ListedDevice, NewDevice};
 pub use engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch, WatchLost};
 pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
 pub use lease::{Generation, Leases, Observed, ReadLease, WriteLease};

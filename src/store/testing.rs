@@ -7,8 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::engine::Promise;
 use super::memory_engine::MemoryEngine;
-use super::{CodeSource, JournalUnavailable, NewDevice, Sealer, StateJournal, Store};
-use crate::mfa::{Code, Codes};
+use super::{
+    CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, JournalUnavailable, NewDevice, Sealer, SpendError,
+    StateJournal, Store,
+};
+use crate::authenticate::Principal;
+use crate::mfa::{self, Challenge, Code, Codes, Proof};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::DeviceSerial;
 
@@ -107,8 +111,40 @@ pub async fn enrolled(store: &Store, name: &str, now: Timestamp) -> NewDevice {
     let serial = DeviceSerial::virtual_device(store.account(), name).expect("legal");
     let device = store.create_device(&serial, crate::mfa::Digits::Six, now).await.expect("made");
     let codes = codes(&device, 2, now).codes;
-    store.enable_device(&serial, &codes[0], &codes[1], None, now).await.expect("enabled");
+    let change = DeviceChange::Unproved(enabling(&serial, &codes[0], &codes[1]));
+    store.enable_device(change, now).await.expect("enabled");
     device
+}
+
+/// The enabling of a device by these two codes.
+pub fn enabling(serial: &DeviceSerial, first: &Code, second: &Code) -> DeviceEnabling {
+    DeviceEnabling { serial: serial.clone(), first: first.clone(), second: second.clone() }
+}
+
+/// Ends a device by the code that another, or itself, shows.
+pub async fn deactivated(store: &Store, shown_by: &NewDevice, serial: &DeviceSerial, now: Timestamp) {
+    let change = proved(store, shown_by, DeviceDeactivation { serial: serial.clone() }, now).await;
+    store.deactivate_device(DeviceChange::Proved(change), now).await.expect("deactivated");
+}
+
+/// The proof of a subject by the code that a device shows.
+pub async fn proved<T: Unpin>(store: &Store, device: &NewDevice, subject: T, now: Timestamp) -> Proof<T> {
+    let challenge = Challenge::new(codes(device, 1, now), subject);
+    mfa::spend(challenge, &store.step_ledger(&Principal::Root, HERE, now)).await.ok().expect("a right code")
+}
+
+impl Store {
+    /// Spends codes that are offered for nothing.
+    pub async fn spend(
+        &self,
+        codes: &Codes,
+        principal: &Principal,
+        source: CodeSource,
+        now: Timestamp,
+    ) -> Result<Proof<()>, SpendError> {
+        let challenge = Challenge::new(codes.clone(), ());
+        mfa::spend(challenge, &self.step_ledger(principal, source, now)).await.map_err(|unmet| unmet.error)
+    }
 }
 
 fn totp_seed(base32: &str) -> crate::mfa::Seed {

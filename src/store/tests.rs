@@ -8,11 +8,11 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::testing::{HERE, MemoryJournal, code, codes, enrolled, in_memory};
+use super::testing::{HERE, MemoryJournal, code, codes, deactivated, enabling, enrolled, in_memory, proved};
 use super::*;
 use crate::authenticate::{KeyStatus, Principal};
 use crate::gate::{LateEffect, Use};
-use crate::mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault, Proof};
+use crate::mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault};
 use portcullis_base::names::{AccessKeyId, ObjectKey, UserName};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{KeyPrefix, Trail, TrailName, Validation};
@@ -416,23 +416,20 @@ async fn a_further_device_and_the_loss_of_one_need_proof() {
     let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), "spare").expect("legal");
     let spare = store.create_device(&serial, Digits::Eight, at(0)).await.expect("made");
     let (first, second) = (code(&spare, at(0)), code(&spare, at(30)));
-    let bare = store.enable_device(&serial, &first, &second, None, at(30)).await;
+    let enabling = || enabling(&serial, &first, &second);
+    let bare = store.enable_device(DeviceChange::Unproved(enabling()), at(30)).await;
     assert_eq!(bare, Err(StoreError::ProofNeeded));
     let own = store.spend(&codes(&spare, 1, at(30)), &Principal::Root, HERE, at(30)).await;
     assert_eq!(own.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
-    let proof = proof(&store, &phone, at(30)).await;
-    store.enable_device(&serial, &first, &second, Some(proof), at(30)).await.expect("enabled");
+    let proof = proved(&store, &phone, enabling(), at(30)).await;
+    store.enable_device(DeviceChange::Proved(proof), at(30)).await.expect("enabled");
     assert_eq!(store.delete_device(&serial, at(30)).await, Err(StoreError::DeviceActive));
-    assert_eq!(store.deactivate_device(&serial, None, at(30)).await, Err(StoreError::ProofNeeded));
-    let proof = self::proof(&store, &spare, at(60)).await;
-    store.deactivate_device(&serial, Some(proof), at(60)).await.expect("deactivated");
+    let bare = DeviceChange::Unproved(DeviceDeactivation { serial: serial.clone() });
+    assert_eq!(store.deactivate_device(bare, at(30)).await, Err(StoreError::ProofNeeded));
+    deactivated(&store, &spare, &serial, at(60)).await;
     assert_eq!(store.device(&serial).map(|device| device.status), Some(DeviceStatus::Pending));
     store.delete_device(&serial, at(60)).await.expect("gone");
     assert_eq!(store.delete_device(&serial, at(60)).await, Err(StoreError::NoSuchEntity));
-}
-
-async fn proof(store: &Store, device: &NewDevice, now: Timestamp) -> Proof {
-    store.spend(&codes(device, 1, now), &Principal::Root, HERE, now).await.expect("a right code")
 }
 
 #[tokio::test]
@@ -441,7 +438,8 @@ async fn wrong_codes_enable_nothing() {
     let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), "phone").expect("legal");
     let device = store.create_device(&serial, Digits::Six, at(0)).await.expect("made");
     let written = journal.records().len();
-    let same = store.enable_device(&serial, &code(&device, at(0)), &code(&device, at(0)), None, at(0)).await;
+    let twice = enabling(&serial, &code(&device, at(0)), &code(&device, at(0)));
+    let same = store.enable_device(DeviceChange::Unproved(twice), at(0)).await;
     assert_eq!(same, Err(StoreError::Enrolment(EnrolmentFault::WrongCodes)));
     assert_eq!(journal.records().len(), written);
     assert!(!store.has_active_device());

@@ -9,7 +9,8 @@ use super::change::{Effect, effect};
 use super::*;
 use crate::authenticate::Form;
 use crate::gate::{LoopbackTrust, Profile, Replication};
-use crate::store::testing::{HERE, codes, enrolled, in_memory};
+use crate::mfa;
+use crate::store::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use crate::store::{NewDevice, Promise, SigningKey};
 use crate::wire::Transport;
 use portcullis_base::clock::Clock;
@@ -430,8 +431,7 @@ async fn root_without_a_device_is_told_what_to_do() {
     let stop = async || bench.ask("StopLogging", json!({"Name": "main"})).await.expect_err("no code").message;
     assert_eq!(stop().await, "Mfa Authentication must be used for this request");
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let proof = bench.store.spend(&codes(&bench.device, 1, later), &Principal::Root, HERE, later).await.expect("right");
-    bench.store.deactivate_device(&bench.device.serial, Some(proof), later).await.expect("the last one");
+    deactivated(&bench.store, &bench.device, &bench.device.serial, later).await;
     assert!(stop().await.ends_with("portcullis mfa add --name NAME"), "{}", stop().await);
 }
 
@@ -455,8 +455,8 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let Verdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later).await else {
         panic!("no code")
     };
-    let proof = bench.store.spend(challenge.offer(), &Principal::Root, HERE, later).await.expect("right");
-    assert_eq!(bench.api.answer(challenge.meet(proof), later).await, Ok(json!({})));
+    let proof = mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
+    assert_eq!(bench.api.answer(Permit::by_proof(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, Logging::Stopped { started: NOW, at: later });
 }
 

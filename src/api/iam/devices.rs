@@ -8,8 +8,8 @@ use super::Call;
 use super::principals::{page, root};
 use super::refused::Refused;
 use super::xml::Element;
-use crate::mfa::{Code, DeviceStatus, Digits};
-use crate::store::{CodeSource, ListedDevice, SpendError};
+use crate::mfa::{Challenge, Code, DeviceStatus, Digits};
+use crate::store::{DeviceDeactivation, DeviceEnabling, ListedDevice, SpendError};
 use portcullis_base::names::{DeviceSerial, InvalidName};
 use portcullis_base::secret::Secret;
 
@@ -40,19 +40,18 @@ impl Call<'_> {
             DeviceStatus::Active { .. } => return Err(Refused::already_enabled()),
             DeviceStatus::Pending => {}
         }
-        let proof = self.prove().await?;
-        let enabled = self.store.enable_device(&serial, &first, &second, proof, self.now).await;
+        let change = self.prove(DeviceEnabling { serial: serial.clone(), first, second }).await?;
+        let enabled = self.store.enable_device(change, self.now).await;
         enabled.map_err(|error| Refused::store(error, &entity(&serial)))
     }
 
-    pub(super) async fn resync_mfa_device(self) -> Result<(), Refused> {
+    pub(super) async fn resync_mfa_device(mut self) -> Result<(), Refused> {
         self.devices_are_roots()?;
         let serial = self.serial()?;
         let (first, second) = self.consecutive_codes()?;
         self.device(&serial)?;
-        let found = self.store.resync_device(&serial, &first, &second, CodeSource::AdminSocket, self.now).await;
-        self.facts.judged(&serial, &found);
-        match found {
+        // Spending the codes is the whole change: the ledger learns the device's drift from them.
+        match self.spend(Challenge::resync(serial.clone(), first, second, ())).await {
             Ok(_spent) => Ok(()),
             Err(SpendError::Fault(fault)) => Err(Refused::resync(fault)),
             Err(SpendError::Store(error)) => Err(Refused::store(error, &entity(&serial))),
@@ -67,8 +66,8 @@ impl Call<'_> {
             DeviceStatus::Active { .. } => {}
             DeviceStatus::Pending => return Err(Refused::no_such(&format!("An active {}", entity(&serial)))),
         }
-        let proof = self.prove().await?;
-        let deactivated = self.store.deactivate_device(&serial, proof, self.now).await;
+        let change = self.prove(DeviceDeactivation { serial: serial.clone() }).await?;
+        let deactivated = self.store.deactivate_device(change, self.now).await;
         deactivated.map_err(|error| Refused::store(error, &entity(&serial)))
     }
 

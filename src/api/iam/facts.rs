@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::action::{Action, Parameters};
 use super::refused::Refused;
 use crate::audit::ROOT_USER;
-use crate::mfa::{Fault, Proof};
+use crate::mfa::Fault;
 use crate::store::SpendError;
 use portcullis_base::names::DeviceSerial;
 
@@ -86,13 +86,13 @@ impl Facts {
         self.response_elements = json!({ name: element });
     }
 
-    pub(super) fn judged(&mut self, serial: &DeviceSerial, spent: &Result<Proof, SpendError>) {
+    pub(super) fn judged(&mut self, serial: DeviceSerial, spent: Result<u64, &SpendError>) {
         let outcome = match spent {
-            Ok(proof) => FactorOutcome::Accepted { step: proof.step() },
+            Ok(step) => FactorOutcome::Accepted { step },
             Err(SpendError::Fault(fault)) => FactorOutcome::Rejected(*fault),
             Err(SpendError::Store(_)) => FactorOutcome::Unavailable,
         };
-        self.second_factor = Some(SecondFactor { serial: serial.clone(), outcome });
+        self.second_factor = Some(SecondFactor { serial, outcome });
     }
 
     pub(super) fn refused(&mut self, refused: &Refused) {

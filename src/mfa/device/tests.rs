@@ -48,7 +48,7 @@ fn wrong(count: usize) -> Vec<Code> {
 fn offer(device: &mut Device, codes: &[Code], now: Timestamp) -> Result<u64, Fault> {
     let judgement = device.judge(codes, now);
     device.counters = judgement.counters;
-    judgement.verdict.map(|spending| spending.settled().step())
+    judgement.verdict
 }
 
 #[test]
@@ -342,8 +342,7 @@ proptest! {
                 }
             };
             device.counters = judgement.counters;
-            if let Ok(spending) = judgement.verdict {
-                let step = spending.settled().step();
+            if let Ok(step) = judgement.verdict {
                 prop_assert!(step > last_spent, "step {step} after {last_spent}");
                 prop_assert_eq!(device.counters.last_step, step);
                 last_spent = step;

@@ -91,12 +91,11 @@ fn a_network_is_told_what_it_has_too_much_of() {
 
 #[test]
 fn an_offer_waits_with_those_of_its_network_or_of_the_admin_socket() {
-    let judgement = |verdict| Judgement { counters: crate::mfa::Counters::fresh(at(0)), verdict };
     let source = CodeSource::of_address("::ffff:192.0.2.7".parse().expect("an address"));
     assert_eq!(source, CodeSource::of_address("192.0.2.7".parse().expect("an address")));
-    let wrong = judgement(Err(Fault::WrongCode));
+    let wrong = Some(Fault::WrongCode);
     for codes in 1..=3 {
-        assert_eq!(Lane::of(source, codes, &wrong), Lane::Network("192.0.2.7".parse().expect("an address")));
-        assert_eq!(Lane::of(CodeSource::AdminSocket, codes, &wrong), Lane::AdminSocket);
+        assert_eq!(Lane::of(source, codes, wrong), Lane::Network("192.0.2.7".parse().expect("an address")));
+        assert_eq!(Lane::of(CodeSource::AdminSocket, codes, wrong), Lane::AdminSocket);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicI64;
 
 use super::super::clock::LastTime;
 use super::*;
+use crate::mfa::{self, Challenge};
 use portcullis_base::clock::{BootTime, ClockDisagreement, SetClocks, WatchedClock};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -100,8 +101,9 @@ async fn an_old_code_does_not_pass_when_the_clock_is_set_back_to_its_time() {
         }
         assert_eq!(machine.offer(&store, &device, seen).await, DISAGREES, "{restart:?}");
         let two = codes(&device, 2, seen).codes;
-        let resync = store.resync_device(&device.serial, &two[0], &two[1], HERE, machine.now()).await;
-        assert_eq!(resync.map(drop), DISAGREES);
+        let resync = Challenge::resync(device.serial.clone(), two[0].clone(), two[1].clone(), ());
+        let spent = mfa::spend(resync, &store.step_ledger(&Principal::Root, HERE, machine.now())).await;
+        assert_eq!(spent.map(drop).map_err(|unmet| unmet.error), DISAGREES);
         machine.set_by(30 * DAY + 30);
         machine.pass(30);
         assert_eq!(machine.offer(&store, &device, machine.now()).await, Ok(()), "{restart:?}");
@@ -117,7 +119,8 @@ async fn a_device_is_not_enabled_while_the_clock_disagrees() {
     machine.set_by(DAY);
     let now = machine.now();
     let two = codes(&device, 2, now).codes;
-    let enabled = store.enable_device(&serial, &two[0], &two[1], None, now).await;
+    let change = DeviceChange::Unproved(enabling(&serial, &two[0], &two[1]));
+    let enabled = store.enable_device(change, now).await;
     assert_eq!(enabled, Err(StoreError::ClockDisagrees(ClockDisagreement { wall: now, expected: at(0) })));
 }
 

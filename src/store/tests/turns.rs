@@ -161,9 +161,9 @@ async fn the_admin_socket_has_its_turn_before_every_network() {
 async fn a_device_that_is_deleted_leaves_no_queue() {
     let (store, _, _) = in_memory(at(0)).await;
     let device = enrolled(&store, "phone", at(0)).await;
-    let proof = store.spend(&codes(&device, 1, at(90)), &Principal::Root, HERE, at(90)).await.expect("a right code");
+    let proof = proved(&store, &device, DeviceDeactivation { serial: device.serial.clone() }, at(90)).await;
     assert_eq!(store.0.queues.lock().expect("sound").len(), 1);
-    store.deactivate_device(&device.serial, Some(proof), at(90)).await.expect("deactivated");
+    store.deactivate_device(DeviceChange::Proved(proof), at(90)).await.expect("deactivated");
     store.delete_device(&device.serial, at(90)).await.expect("gone");
     assert_eq!(store.0.queues.lock().expect("sound").len(), 0);
 }
