@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use super::error::CommandError;
 use super::exchange::{ExchangeError, exchange};
-use super::place::Place;
+use super::place::StateDirectory;
 use super::table::harmless;
 use super::xml::{Element, InvalidXml};
 use crate::wire::DialError;
@@ -18,13 +18,13 @@ use portcullis_base::secret::Secret;
 
 /// The gate that runs in a place.
 #[derive(Clone, Debug)]
-pub struct Admin {
-    place: Place,
+pub struct AdminClient {
+    place: StateDirectory,
 }
 
 /// One IAM action with its parameters.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct AdminRequest {
     action: &'static str,
     form: Secret<String>,
 }
@@ -39,7 +39,7 @@ pub enum AdminError {
     #[error("no gate answers there")]
     NotRunning,
     #[error("{0}")]
-    Refused(Refused),
+    Refused(AdminRefusal),
     #[error("the gate's answer cannot be read: {0}")]
     Unreadable(#[from] InvalidXml),
     #[error("the gate's answer lacks {0}")]
@@ -49,14 +49,14 @@ pub enum AdminError {
 /// The gate's own no.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message} ({code})")]
-pub struct Refused {
+pub struct AdminRefusal {
     pub code: String,
     pub message: String,
 }
 
 const VERSION: &str = "2010-05-08";
 
-impl Question {
+impl AdminRequest {
     /// The action without parameters.
     pub fn new(action: &'static str) -> Self {
         Self { action, form: Secret::new(format!("Action={action}&Version={VERSION}")) }
@@ -69,29 +69,29 @@ impl Question {
     }
 }
 
-impl Admin {
+impl AdminClient {
     /// The gate that keeps its state there.
-    pub fn of(place: &Place) -> Self {
+    pub fn of(place: &StateDirectory) -> Self {
         Self { place: place.clone() }
     }
 
     /// Where it keeps its state.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &StateDirectory {
         &self.place
     }
 
     /// Asks, and gives the action's result: the element `ACTIONResult`, empty where the action has none.
-    pub async fn ask(&self, question: &Question) -> Result<Element, AdminError> {
+    pub async fn ask(&self, question: &AdminRequest) -> Result<Element, AdminError> {
         self.send(question, None).await
     }
 
     /// Asks with `serial code` of an active device.
-    pub async fn ask_with_code(&self, question: &Question, mfa: &Secret<String>) -> Result<Element, AdminError> {
+    pub async fn ask_with_code(&self, question: &AdminRequest, mfa: &Secret<String>) -> Result<Element, AdminError> {
         self.send(question, Some(mfa)).await
     }
 
     /// Asks for a list to its last page, and gives its members.
-    pub async fn list(&self, question: Question, list: &'static str) -> Result<Vec<Element>, AdminError> {
+    pub async fn list(&self, question: AdminRequest, list: &'static str) -> Result<Vec<Element>, AdminError> {
         let mut members = Vec::new();
         let mut page = question.clone();
         loop {
@@ -104,7 +104,7 @@ impl Admin {
         }
     }
 
-    async fn send(&self, question: &Question, mfa: Option<&Secret<String>>) -> Result<Element, AdminError> {
+    async fn send(&self, question: &AdminRequest, mfa: Option<&Secret<String>>) -> Result<Element, AdminError> {
         let stream = UnixStream::connect(self.place.socket()).await.map_err(AdminError::of_connecting)?;
         let mut request = Request::post("/")
             .header("host", "localhost")
@@ -118,7 +118,7 @@ impl Admin {
         let answer = exchange(stream, request).await?;
         let root = Element::parse(&answer.body)?;
         if !answer.status.is_success() {
-            return Err(AdminError::Refused(Refused::read(&root)));
+            return Err(AdminError::Refused(AdminRefusal::read(&root)));
         }
         let result = format!("{}Result", question.action);
         Ok(root.child(&result).cloned().unwrap_or_default())
@@ -156,7 +156,7 @@ impl AdminError {
     }
 
     /// What the person at the command line is told.
-    pub fn into_command_error(self, place: &Place) -> CommandError {
+    pub fn into_command_error(self, place: &StateDirectory) -> CommandError {
         let next = match self.code() {
             // STS's words for a code that opened nothing.
             Some("AccessDenied") if self.to_string().starts_with("MultiFactorAuthentication failed") => format!(
@@ -186,7 +186,7 @@ impl AdminError {
     }
 }
 
-impl Refused {
+impl AdminRefusal {
     fn read(root: &Element) -> Self {
         let error = root.child("Error").unwrap_or(root);
         let text = |name: &str, instead: &str| harmless(error.text_of(name).unwrap_or(instead));
@@ -195,7 +195,7 @@ impl Refused {
 }
 
 /// No gate runs in the place, and how to start one.
-pub fn not_running(place: &Place) -> CommandError {
+pub fn not_running(place: &StateDirectory) -> CommandError {
     CommandError::not_running(format!("no gate is running in {place}")).next(format!(
         "Start one:          portcullis dev{0}   (or: portcullis serve --config FILE)\n\
          Or say where it is: --data DIR, or {1}=DIR",
@@ -231,8 +231,8 @@ mod tests {
                     .to_owned(),
             )
         });
-        let admin = Admin::of(gate.place());
-        let result = admin.ask(&Question::new("CreateUser").with("UserName", "a+b@c")).await.unwrap();
+        let admin = AdminClient::of(gate.place());
+        let result = admin.ask(&AdminRequest::new("CreateUser").with("UserName", "a+b@c")).await.unwrap();
         assert_eq!(result.child("User").and_then(|user| user.text_of("UserName")), Some("a+b@c"));
         let seen = gate.seen();
         assert_eq!(seen[0].form, "Action=CreateUser&Version=2010-05-08&UserName=a%2Bb%40c");
@@ -242,8 +242,8 @@ mod tests {
     #[tokio::test]
     async fn a_code_travels_in_its_header_alone() {
         let gate = FakeGate::start(|_| (200, "<DeactivateMFADeviceResponse/>".to_owned()));
-        let question = Question::new("DeactivateMFADevice").with("SerialNumber", "s");
-        Admin::of(gate.place()).ask_with_code(&question, &Secret::new("s 123456".to_owned())).await.unwrap();
+        let question = AdminRequest::new("DeactivateMFADevice").with("SerialNumber", "s");
+        AdminClient::of(gate.place()).ask_with_code(&question, &Secret::new("s 123456".to_owned())).await.unwrap();
         let seen = gate.seen();
         assert_eq!(seen[0].mfa.as_deref(), Some("s 123456"));
         assert!(!seen[0].form.contains("123456"));
@@ -252,7 +252,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_keeps_the_gates_own_code_and_words() {
         let gate = FakeGate::start(|_| (409, iam_error("EntityAlreadyExists", "User alice already exists.")));
-        let error = Admin::of(gate.place()).ask(&Question::new("CreateUser")).await.unwrap_err();
+        let error = AdminClient::of(gate.place()).ask(&AdminRequest::new("CreateUser")).await.unwrap_err();
         assert_eq!(error.code(), Some("EntityAlreadyExists"));
         let shown = error.into_command_error(gate.place());
         assert_eq!(shown.message, "the gate says: User alice already exists. (EntityAlreadyExists)");
@@ -269,26 +269,26 @@ mod tests {
             let member = format!("<Users><member><UserName>{name}</UserName></member></Users>");
             (200, format!("<ListUsersResponse><ListUsersResult>{member}{more}</ListUsersResult></ListUsersResponse>"))
         });
-        let users = Admin::of(gate.place()).list(Question::new("ListUsers"), "Users").await.unwrap();
+        let users = AdminClient::of(gate.place()).list(AdminRequest::new("ListUsers"), "Users").await.unwrap();
         assert_eq!(users.iter().filter_map(|user| user.text_of("UserName")).collect::<Vec<_>>(), ["alice", "bob"]);
     }
 
     #[tokio::test]
     async fn where_no_gate_runs_the_command_says_how_to_start_one() {
         let empty = tempfile::tempdir().unwrap();
-        let place = Place::find(Some(empty.path().to_owned()), None);
-        let error = Admin::of(&place).ask(&Question::new("ListUsers")).await.unwrap_err();
+        let place = StateDirectory::find(Some(empty.path().to_owned()), None);
+        let error = AdminClient::of(&place).ask(&AdminRequest::new("ListUsers")).await.unwrap_err();
         let shown = error.into_command_error(&place);
-        assert_eq!(shown.blame, crate::command::error::Blame::NotRunning);
+        assert_eq!(shown.blame, crate::command::error::ExitCause::NotRunning);
         assert!(shown.next.unwrap().contains("portcullis dev --data"));
     }
 
     #[tokio::test]
     async fn a_socket_that_nobody_listens_on_is_no_running_gate() {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::find(Some(directory.path().to_owned()), None);
+        let place = StateDirectory::find(Some(directory.path().to_owned()), None);
         drop(std::os::unix::net::UnixListener::bind(place.socket()).unwrap());
-        let error = Admin::of(&place).ask(&Question::new("ListUsers")).await.unwrap_err();
+        let error = AdminClient::of(&place).ask(&AdminRequest::new("ListUsers")).await.unwrap_err();
         assert!(matches!(error, AdminError::NotRunning));
     }
 }

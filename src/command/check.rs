@@ -9,14 +9,14 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use self::probe::{Finding, Findings};
+use self::probe::{ProbeFinding, ProbeReport};
 use super::dev::read_credentials;
 use super::error::CommandError;
 use super::exposure::{ExposedFile, exposed_files};
-use super::s3::S3;
+use super::s3::S3Client;
 use super::serve;
-use super::table::{Head, Table, Tone};
-use super::terminal::{Format, Terminal};
+use super::table::{RowTone, TableHead, TextTable};
+use super::terminal::{OutputFormat, Terminal};
 use crate::config::{Exposure, RequireTls, Settings, TlsFiles};
 use crate::serve::{Descriptors, Fit, authorities};
 use crate::wire::{Dialler, Security};
@@ -40,8 +40,8 @@ pub async fn run(
 ) -> Result<(), CommandError> {
     let settings = serve::settings(&args.config, environment)?;
     let (key, exposure) = read_credentials(&settings.upstream.credentials_file)?;
-    let mut findings = Findings::default();
-    findings.add("configuration", Finding::Good(format!("{} has no mistakes", args.config.display())));
+    let mut findings = ProbeReport::default();
+    findings.add("configuration", ProbeFinding::Good(format!("{} has no mistakes", args.config.display())));
     findings.add("credentials file", file_finding(&settings, exposure));
     if let Some(files) = &settings.listen.tls {
         findings.add("certificate", certificate_finding(files));
@@ -49,14 +49,14 @@ pub async fn run(
     // The two above have findings of their own.
     let elsewhere = |file: &ExposedFile| !matches!(file.about, "credentials file" | "certificate's key");
     for ExposedFile { about, text } in exposed_files(&settings, Some(&args.config)).into_iter().filter(elsewhere) {
-        findings.add(about, Finding::Doubtful(text));
+        findings.add(about, ProbeFinding::Doubtful(text));
     }
     findings.add("codes", codes_finding(&settings));
     findings.add("connections", connections_finding(&settings));
     // The gate's own authorities and no variable's: what is found here is what the gate will find.
     match Dialler::new(settings.upstream.endpoint.clone(), &authorities(&settings)) {
         Ok(dialler) => {
-            let s3 = S3 {
+            let s3 = S3Client {
                 dialler,
                 access_key_id: key.access_key_id,
                 secret_access_key: key.secret_access_key,
@@ -68,7 +68,7 @@ pub async fn run(
         }
         Err(error) => {
             let text = format!("{} cannot be verified: {error}", settings.upstream.endpoint);
-            findings.add("store", Finding::Bad(text));
+            findings.add("store", ProbeFinding::Bad(text));
         }
     }
     show(&findings, terminal)?;
@@ -81,81 +81,81 @@ pub async fn run(
     }
 }
 
-fn file_finding(settings: &Settings, exposure: Exposure) -> Finding {
+fn file_finding(settings: &Settings, exposure: Exposure) -> ProbeFinding {
     let path = settings.upstream.credentials_file.display();
     match exposure {
-        Exposure::OwnerOnly => Finding::Good(format!("{path} is readable by its owner alone")),
-        Exposure::Others => {
-            Finding::Doubtful(format!("{path} is readable by others, who could go around the gate: chmod 600 {path}"))
-        }
+        Exposure::OwnerOnly => ProbeFinding::Good(format!("{path} is readable by its owner alone")),
+        Exposure::Others => ProbeFinding::Doubtful(format!(
+            "{path} is readable by others, who could go around the gate: chmod 600 {path}"
+        )),
     }
 }
 
-fn certificate_finding(files: &TlsFiles) -> Finding {
+fn certificate_finding(files: &TlsFiles) -> ProbeFinding {
     let (certificate, key) = (files.cert_file.display(), files.key_file.display());
     if let Err(error) = Security::tls(files) {
-        return Finding::Bad(error.to_string());
+        return ProbeFinding::Bad(error.to_string());
     }
     let mode = std::fs::metadata(&files.key_file).map_or(0, |found| found.permissions().mode());
     if mode & 0o044 == 0 {
-        return Finding::Good(format!("{certificate} belongs to {key}, which is readable by its owner alone"));
+        return ProbeFinding::Good(format!("{certificate} belongs to {key}, which is readable by its owner alone"));
     }
-    Finding::Doubtful(format!("{key} is readable by others, who could pose as the gate: chmod 600 {key}"))
+    ProbeFinding::Doubtful(format!("{key} is readable by others, who could pose as the gate: chmod 600 {key}"))
 }
 
 /// Whether a gate that is started like this program can have as many connections as the settings say.
-fn connections_finding(settings: &Settings) -> Finding {
+fn connections_finding(settings: &Settings) -> ProbeFinding {
     let (descriptors, wanted) = (Descriptors::of_a_start(), settings.limits.connections);
     match descriptors.fit(settings) {
-        Ok(Fit::All) => Finding::Good(format!("the limit of open files allows limits.connections = {wanted}")),
-        Ok(Fit::Lowered(connections)) => Finding::Doubtful(format!(
+        Ok(Fit::All) => ProbeFinding::Good(format!("the limit of open files allows limits.connections = {wanted}")),
+        Ok(Fit::Lowered(connections)) => ProbeFinding::Doubtful(format!(
             "the limit of open files allows {connections} of limits.connections = {wanted}, and the gate will take no \
              more: raise it to {} (ulimit -n, LimitNOFILE=)",
             descriptors.needed(settings)
         )),
-        Err(error) => Finding::Bad(error.to_string()),
+        Err(error) => ProbeFinding::Bad(error.to_string()),
     }
 }
 
-fn codes_finding(settings: &Settings) -> Finding {
+fn codes_finding(settings: &Settings) -> ProbeFinding {
     let listen = &settings.listen;
     let within_the_machine = listen.address.ip().is_loopback();
     if listen.tls.is_some() {
-        return Finding::Good("clients can send MFA codes, over TLS".to_owned());
+        return ProbeFinding::Good("clients can send MFA codes, over TLS".to_owned());
     }
     if !listen.trusted_proxies.is_empty() {
-        return Finding::Good("clients can send MFA codes, over TLS that ends at a trusted proxy".to_owned());
+        return ProbeFinding::Good("clients can send MFA codes, over TLS that ends at a trusted proxy".to_owned());
     }
     if within_the_machine && settings.mfa.require_tls == RequireTls::Network {
-        return Finding::Good("clients on this machine can send MFA codes".to_owned());
+        return ProbeFinding::Good("clients on this machine can send MFA codes".to_owned());
     }
     let place = if within_the_machine { "on this machine" } else { "over the network" };
-    Finding::Doubtful(format!(
+    ProbeFinding::Doubtful(format!(
         "{} takes requests {place} without TLS, where MFA codes are refused: set listen.cert_file and \
          listen.key_file, or listen.trusted_proxies",
         listen.address
     ))
 }
 
-fn show(findings: &Findings, terminal: &mut Terminal) -> Result<(), CommandError> {
+fn show(findings: &ProbeReport, terminal: &mut Terminal) -> Result<(), CommandError> {
     match terminal.format() {
-        Format::Json => {
+        OutputFormat::Json => {
             let all = findings.iter().map(
                 |(about, finding)| json!({ "about": about, "verdict": finding.verdict(), "text": finding.text() }),
             );
             terminal.print_json(&Value::Array(all.collect()))
         }
-        Format::People => {
-            let mut table = Table::new(&["", "ABOUT", "FINDING"]);
+        OutputFormat::People => {
+            let mut table = TextTable::new(&["", "ABOUT", "FINDING"]);
             for (about, finding) in findings.iter() {
                 let tone = match finding {
-                    Finding::Bad(_) => Tone::Bad,
-                    Finding::Doubtful(_) => Tone::Plain,
-                    Finding::Good(_) => Tone::Good,
+                    ProbeFinding::Bad(_) => RowTone::Bad,
+                    ProbeFinding::Doubtful(_) => RowTone::Plain,
+                    ProbeFinding::Good(_) => RowTone::Good,
                 };
                 table.row(tone, [finding.verdict().to_owned(), about.to_owned(), finding.text().to_owned()]);
             }
-            terminal.print(&table.render(Head::Hidden, terminal.colour()))
+            terminal.print(&table.render(TableHead::Hidden, terminal.colour()))
         }
     }
 }

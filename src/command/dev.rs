@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::CommandError;
-use super::place::{Place, quoted};
-use super::root_key::Exports;
+use super::place::{StateDirectory, quoted};
+use super::root_key::RootExports;
 use crate::config::{
     Credentials, CredentialsError, Endpoint, Exposure, InvalidEndpoint, Scheme, Settings, UpstreamProfile,
 };
@@ -44,11 +44,11 @@ pub enum Store {
 pub struct Banner<'b> {
     /// How this program was called.
     pub program: &'b str,
-    pub place: &'b Place,
+    pub place: &'b StateDirectory,
     pub account: &'b AccountId,
     pub upstream: &'b Endpoint,
     pub profile: UpstreamProfile,
-    pub exports: &'b Exports,
+    pub exports: &'b RootExports,
 }
 
 impl DevArgs {
@@ -63,7 +63,7 @@ impl DevArgs {
 /// The settings of a gate in front of this store, with the environment laid over.
 pub fn settings(
     args: &DevArgs,
-    place: &Place,
+    place: &StateDirectory,
     endpoint: Endpoint,
     credentials_file: PathBuf,
     store: &Store,
@@ -162,11 +162,11 @@ mod tests {
     fn banner_in(directory: Option<&str>, profile: UpstreamProfile) -> String {
         banner(&Banner {
             program: "portcullis",
-            place: &Place::find(directory.map(PathBuf::from), None),
+            place: &StateDirectory::find(directory.map(PathBuf::from), None),
             account: &AccountId::parse("123456789012").unwrap(),
             upstream: &Endpoint::parse("http://127.0.0.1:41234").unwrap(),
             profile,
-            exports: &Exports {
+            exports: &RootExports {
                 endpoint: "http://127.0.0.1:9000".to_owned(),
                 access_key_id: "AKIAROOT000000000001".to_owned(),
                 secret_access_key: Secret::new("s3cr3t/key+".to_owned()),
@@ -235,7 +235,8 @@ mod tests {
         let args = parse(&format!("--upstream http://store:9000 --upstream-credentials {path}")).unwrap();
         let store = args.store().unwrap();
         let Store::Elsewhere { endpoint, credentials_file, .. } = store.clone() else { panic!("{store:?}") };
-        let settings = settings(&args, &Place::find(None, None), endpoint, credentials_file, &store, []).unwrap();
+        let settings =
+            settings(&args, &StateDirectory::find(None, None), endpoint, credentials_file, &store, []).unwrap();
         assert_eq!(settings.upstream.endpoint.to_string(), "http://store:9000");
         assert_eq!(settings.upstream.region, "default");
         assert_eq!(settings.upstream.profile, UpstreamProfile::Generic);
@@ -247,14 +248,14 @@ mod tests {
         let endpoint = Endpoint::parse("http://127.0.0.1:1").unwrap();
         let variable = |name: &str| [(name.to_owned(), "aws".to_owned())];
         let with = |name| {
-            let place = Place::find(None, None);
+            let place = StateDirectory::find(None, None);
             settings(&args, &place, endpoint.clone(), "f".into(), &args.store().unwrap(), variable(name))
         };
         let changed = with("PORTCULLIS_MFA_DELETE__PROFILE").unwrap();
         assert_eq!(changed.mfa_delete.profile, crate::config::GateProfile::Aws);
         assert_eq!(changed.upstream.profile, UpstreamProfile::Embedded);
         let error = with("PORTCULLIS_MFA_DELETE__PROFIL").unwrap_err();
-        assert_eq!(error.blame, crate::command::error::Blame::Usage);
+        assert_eq!(error.blame, crate::command::error::ExitCause::Usage);
         assert!(error.message.contains("did you mean mfa_delete.profile?"));
     }
 

@@ -1,28 +1,28 @@
 //! Root's MFA devices, as the gate lists them.
 
-use super::admin::{Admin, AdminError, Question};
+use super::admin::{AdminClient, AdminError, AdminRequest};
 
 /// One MFA device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
+pub struct RootDevice {
     pub serial: String,
     /// Since when its codes count, if they do.
     pub enabled: Option<String>,
 }
 
 /// Every device, active or not.
-pub async fn list(admin: &Admin) -> Result<Vec<Device>, AdminError> {
-    let members = admin.list(Question::new("ListVirtualMFADevices"), "VirtualMFADevices").await?;
+pub async fn list(admin: &AdminClient) -> Result<Vec<RootDevice>, AdminError> {
+    let members = admin.list(AdminRequest::new("ListVirtualMFADevices"), "VirtualMFADevices").await?;
     members
         .iter()
         .map(|member| {
             let serial = member.text_of("SerialNumber").ok_or(AdminError::Wanting("SerialNumber"))?.to_owned();
-            Ok(Device { serial, enabled: member.text_of("EnableDate").map(str::to_owned) })
+            Ok(RootDevice { serial, enabled: member.text_of("EnableDate").map(str::to_owned) })
         })
         .collect()
 }
 
-impl Device {
+impl RootDevice {
     /// Its own name: what follows the last `/`, else the whole serial.
     pub fn name(&self) -> &str {
         self.serial.rsplit('/').next().unwrap_or(&self.serial)

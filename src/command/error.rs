@@ -10,14 +10,14 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct CommandError {
-    pub blame: Blame,
+    pub blame: ExitCause,
     pub message: String,
     pub next: Option<String>,
 }
 
 /// Who has to act, which is what the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
+pub enum ExitCause {
     /// It was refused, or it failed.
     Failed,
     /// The gate does not run.
@@ -45,27 +45,27 @@ Environment:
 impl CommandError {
     /// It was refused, or it failed.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Self { blame: Blame::Failed, message: message.to_string(), next: None }
+        Self { blame: ExitCause::Failed, message: message.to_string(), next: None }
     }
 
     /// What was typed, or written in a file, is wrong.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Self { blame: Blame::Usage, message: message.to_string(), next: None }
+        Self { blame: ExitCause::Usage, message: message.to_string(), next: None }
     }
 
     /// The gate does not run.
     pub fn not_running(message: impl fmt::Display) -> Self {
-        Self { blame: Blame::NotRunning, message: message.to_string(), next: None }
+        Self { blame: ExitCause::NotRunning, message: message.to_string(), next: None }
     }
 
     /// What is to be judged cannot be read.
     pub fn unreadable(message: impl fmt::Display) -> Self {
-        Self { blame: Blame::Unreadable, message: message.to_string(), next: None }
+        Self { blame: ExitCause::Unreadable, message: message.to_string(), next: None }
     }
 
     /// Nothing could be written.
     pub fn output(error: &io::Error) -> Self {
-        let blame = if error.kind() == io::ErrorKind::BrokenPipe { Blame::OutputClosed } else { Blame::Failed };
+        let blame = if error.kind() == io::ErrorKind::BrokenPipe { ExitCause::OutputClosed } else { ExitCause::Failed };
         Self { blame, message: format!("the output cannot be written: {error}"), next: None }
     }
 
@@ -78,11 +78,11 @@ impl CommandError {
     /// What the shell is told.
     pub fn exit_code(&self) -> ExitCode {
         match self.blame {
-            Blame::Failed => ExitCode::from(1),
-            Blame::NotRunning | Blame::Unreadable => ExitCode::from(3),
+            ExitCause::Failed => ExitCode::from(1),
+            ExitCause::NotRunning | ExitCause::Unreadable => ExitCode::from(3),
             // `portcullis events | head` has seen all it asked for.
-            Blame::OutputClosed => ExitCode::SUCCESS,
-            Blame::Usage => ExitCode::from(2),
+            ExitCause::OutputClosed => ExitCode::SUCCESS,
+            ExitCause::Usage => ExitCode::from(2),
         }
     }
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::Value;
 
-use self::filter::{Filter, Since};
+use self::filter::{EventFilter, SinceTime};
 use super::error::CommandError;
-use super::place::Place;
-use super::table::{Head, Table};
-use super::terminal::{Format, Terminal};
+use super::place::StateDirectory;
+use super::table::{TableHead, TextTable};
+use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;
 use portcullis_cloudtrail::record::one_line;
 
@@ -36,11 +36,11 @@ pub struct EventsArgs {
     #[arg(long, value_name = "CODE")]
     error: Option<String>,
     /// Only what is no older than this (10m, 1h, 7d), or not before a moment (2026-11-21T09:41:58Z)
-    #[arg(long, value_parser = Since::parse)]
-    since: Option<Since>,
+    #[arg(long, value_parser = SinceTime::parse)]
+    since: Option<SinceTime>,
     /// Only what is at least this old (10m, 1h, 7d), or not after a moment (2026-11-21T09:41:58Z)
-    #[arg(long, value_parser = Since::parse)]
-    until: Option<Since>,
+    #[arg(long, value_parser = SinceTime::parse)]
+    until: Option<SinceTime>,
     /// Only from this address
     #[arg(long, value_name = "ADDRESS")]
     source_ip: Option<String>,
@@ -56,7 +56,7 @@ pub struct EventsArgs {
 }
 
 /// Where records come from, in order.
-trait Records {
+trait RecordSource {
     /// The next record; `None` when all have been given that there are now.
     fn next(&mut self) -> Result<Option<Value>, CommandError>;
 
@@ -72,66 +72,68 @@ const PAUSE: Duration = Duration::from_millis(200);
 const BATCH: usize = 500;
 
 /// Shows what the gate of this place recorded; with `--follow`, until it is interrupted.
-pub async fn run(args: EventsArgs, place: &Place, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(args: EventsArgs, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
-    let records = recorded::Recorded::open(place, &args.filter(&Clock::System), limit)?;
+    let records = recorded::RecordedEvents::open(place, &args.filter(&Clock::System), limit)?;
     show(args, records, Clock::System, terminal).await
 }
 
 async fn show(
     args: EventsArgs,
-    mut records: impl Records,
+    mut records: impl RecordSource,
     clock: Clock,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let follow = args.follow;
     let filter = args.filter(&clock);
-    let mut head = Head::Shown;
+    let mut head = TableHead::Shown;
     records.notes().iter().try_for_each(|note| terminal.note(note))?;
     loop {
         let shown = show_batch(&mut records, &filter, head, terminal)?;
         records.notes().iter().try_for_each(|note| terminal.note(note))?;
-        if let Shown::Rows(_) = shown {
-            head = Head::Hidden;
+        if let ShownBatch::Rows(_) = shown {
+            head = TableHead::Hidden;
         }
         match shown {
-            Shown::Rows(More::ToCome) | Shown::Nothing(More::ToCome) => {}
-            Shown::Rows(More::No) | Shown::Nothing(More::No) if follow => tokio::time::sleep(PAUSE).await,
-            Shown::Rows(More::No) | Shown::Nothing(More::No) => break,
+            ShownBatch::Rows(MoreRecords::ToCome) | ShownBatch::Nothing(MoreRecords::ToCome) => {}
+            ShownBatch::Rows(MoreRecords::No) | ShownBatch::Nothing(MoreRecords::No) if follow => {
+                tokio::time::sleep(PAUSE).await
+            }
+            ShownBatch::Rows(MoreRecords::No) | ShownBatch::Nothing(MoreRecords::No) => break,
         }
     }
-    if head == Head::Shown && terminal.format() == Format::People {
+    if head == TableHead::Shown && terminal.format() == OutputFormat::People {
         terminal.note("nothing that matches was recorded")?;
     }
     Ok(())
 }
 
 /// What became of a batch.
-enum Shown {
-    Nothing(More),
-    Rows(More),
+enum ShownBatch {
+    Nothing(MoreRecords),
+    Rows(MoreRecords),
 }
 
 /// Whether more records are there already.
 #[derive(Clone, Copy)]
-enum More {
+enum MoreRecords {
     No,
     ToCome,
 }
 
 fn show_batch(
-    records: &mut impl Records,
-    filter: &Filter,
-    head: Head,
+    records: &mut impl RecordSource,
+    filter: &EventFilter,
+    head: TableHead,
     terminal: &mut Terminal,
-) -> Result<Shown, CommandError> {
-    let mut table = Table::new(&row::HEAD).with_least_widths(&row::LEAST_WIDTHS);
+) -> Result<ShownBatch, CommandError> {
+    let mut table = TextTable::new(&row::HEAD).with_least_widths(&row::LEAST_WIDTHS);
     let mut lines = String::new();
     let mut rows = 0;
-    let mut more = More::ToCome;
+    let mut more = MoreRecords::ToCome;
     while rows < BATCH {
         let Some(record) = records.next()? else {
-            more = More::No;
+            more = MoreRecords::No;
             break;
         };
         if !filter.admits(&record) {
@@ -139,30 +141,30 @@ fn show_batch(
         }
         rows += 1;
         match terminal.format() {
-            Format::Json => {
+            OutputFormat::Json => {
                 lines.push_str(&one_line(&record));
                 lines.push('\n');
             }
-            Format::People => {
+            OutputFormat::People => {
                 let (tone, cells) = row::of(&record);
                 table.row(tone, cells);
             }
         }
     }
     if rows == 0 {
-        return Ok(Shown::Nothing(more));
+        return Ok(ShownBatch::Nothing(more));
     }
     match terminal.format() {
-        Format::Json => terminal.print(&lines)?,
-        Format::People => terminal.print(&table.render(head, terminal.colour()))?,
+        OutputFormat::Json => terminal.print(&lines)?,
+        OutputFormat::People => terminal.print(&table.render(head, terminal.colour()))?,
     }
-    Ok(Shown::Rows(more))
+    Ok(ShownBatch::Rows(more))
 }
 
 impl EventsArgs {
-    fn filter(&self, clock: &Clock) -> Filter {
-        let moment = |since: Option<Since>| since.map(|since| since.moment(clock.now()));
-        Filter {
+    fn filter(&self, clock: &Clock) -> EventFilter {
+        let moment = |since: Option<SinceTime>| since.map(|since| since.moment(clock.now()));
+        EventFilter {
             bucket: self.bucket.clone(),
             event_name: self.event_name.clone(),
             principal: self.principal.clone(),

@@ -15,7 +15,7 @@ use crate::wire::{DialError, Dialler, Stream};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HttpAnswer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -45,14 +45,14 @@ pub async fn connect(dialler: &Dialler) -> Result<Stream<TcpStream>, ExchangeErr
 }
 
 /// Sends one request and reads its whole answer.
-pub async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, ExchangeError>
+pub async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<HttpAnswer, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     tokio::time::timeout(ANSWER_LIMIT, unhurried(stream, request)).await.map_err(|_| ExchangeError::Late)?
 }
 
-async fn unhurried<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, ExchangeError>
+async fn unhurried<S>(stream: S, request: Request<Full<Bytes>>) -> Result<HttpAnswer, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -63,7 +63,7 @@ where
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, BODY_LIMIT).collect().await;
         let body = body.map_err(|error| ExchangeError::Broken(error.to_string()))?.to_bytes();
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        Ok(HttpAnswer { status: head.status, headers: head.headers, body })
     };
     // The connection only moves bytes while it is polled; its own error shows up in the exchange.
     let mut exchange = std::pin::pin!(exchange);

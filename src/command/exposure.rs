@@ -4,12 +4,12 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::place::Place;
+use super::place::StateDirectory;
 use crate::config::Settings;
 
 /// What of a file others must not be able to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keep {
+enum FileProtection {
     /// It holds a secret.
     Secret,
     /// It says what the gate does, and whom it trusts.
@@ -26,17 +26,17 @@ pub struct ExposedFile {
 
 /// The files of a gate that are open to others; those that are not there are not.
 pub fn exposed_files(settings: &Settings, config: Option<&Path>) -> Vec<ExposedFile> {
-    let place = Place::find(Some(settings.state.directory.clone()), None);
+    let place = StateDirectory::find(Some(settings.state.directory.clone()), None);
     let tls = settings.listen.tls.as_ref();
-    let files: [(&'static str, Option<PathBuf>, Keep); 8] = [
-        ("configuration", config.map(Path::to_owned), Keep::Unchanged),
-        ("credentials file", Some(settings.upstream.credentials_file.clone()), Keep::Secret),
-        ("upstream's authorities", settings.upstream.ca_file.clone(), Keep::Unchanged),
-        ("certificate", tls.map(|files| files.cert_file.clone()), Keep::Unchanged),
-        ("certificate's key", tls.map(|files| files.key_file.clone()), Keep::Secret),
-        ("state directory", Some(place.directory().to_owned()), Keep::Secret),
-        ("master key", Some(place.directory().join("master.key")), Keep::Secret),
-        ("root's key", Some(place.root_env()), Keep::Secret),
+    let files: [(&'static str, Option<PathBuf>, FileProtection); 8] = [
+        ("configuration", config.map(Path::to_owned), FileProtection::Unchanged),
+        ("credentials file", Some(settings.upstream.credentials_file.clone()), FileProtection::Secret),
+        ("upstream's authorities", settings.upstream.ca_file.clone(), FileProtection::Unchanged),
+        ("certificate", tls.map(|files| files.cert_file.clone()), FileProtection::Unchanged),
+        ("certificate's key", tls.map(|files| files.key_file.clone()), FileProtection::Secret),
+        ("state directory", Some(place.directory().to_owned()), FileProtection::Secret),
+        ("master key", Some(place.directory().join("master.key")), FileProtection::Secret),
+        ("root's key", Some(place.root_env()), FileProtection::Secret),
     ];
     let exposed = files.into_iter().filter_map(|(about, path, keep)| {
         let path = path?;
@@ -46,7 +46,7 @@ pub fn exposed_files(settings: &Settings, config: Option<&Path>) -> Vec<ExposedF
     exposed.collect()
 }
 
-impl Keep {
+impl FileProtection {
     fn broken_by(self, path: &Path, found: &Metadata) -> Option<String> {
         let (mode, shown) = (found.mode(), path.display());
         let closed = if found.is_dir() { "700" } else { "600" };

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
 
-use super::place::Place;
+use super::place::StateDirectory;
 
 /// What the gate was asked.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Seen {
 
 /// A gate that answers as it is told.
 pub struct FakeGate {
-    place: Place,
+    place: StateDirectory,
     seen: Arc<Mutex<Vec<Seen>>>,
     _directory: tempfile::TempDir,
 }
@@ -31,7 +31,7 @@ impl FakeGate {
     /// Starts a gate that gives these answers: a status and a document.
     pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::find(Some(directory.path().to_owned()), None);
+        let place = StateDirectory::find(Some(directory.path().to_owned()), None);
         let listener = UnixListener::bind(place.socket()).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (kept, answer) = (seen.clone(), Arc::new(answer));
@@ -56,7 +56,7 @@ impl FakeGate {
         Self { place, seen, _directory: directory }
     }
 
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &StateDirectory {
         &self.place
     }
 

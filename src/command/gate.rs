@@ -11,9 +11,9 @@ use super::dev::{self, Banner, DevArgs};
 use super::error::CommandError;
 use super::exposure::{ExposedFile, exposed_files};
 use super::log;
-use super::place::Place;
+use super::place::StateDirectory;
 use super::process;
-use super::root_key::Exports;
+use super::root_key::RootExports;
 use super::serve::{self as configured, ServeArgs};
 use super::terminal::Terminal;
 use crate::config::{Endpoint, Scheme, Settings};
@@ -25,7 +25,7 @@ use portcullis_base::clock::Clock;
 /// `portcullis dev`: a gate with nothing to configure.
 pub async fn dev(
     args: DevArgs,
-    place: &Place,
+    place: &StateDirectory,
     environment: impl IntoIterator<Item = (String, String)>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -73,7 +73,7 @@ pub async fn serve(
     let hangup = begin()?;
     let settings = configured::settings(&args.config, environment)?;
     tell_exposed(&settings, Some(&args.config));
-    let place = Place::find(Some(settings.state.directory.clone()), None);
+    let place = StateDirectory::find(Some(settings.state.directory.clone()), None);
     let gate = start(&settings, &place).await?;
     let exports = exports(&gate, &settings)?;
     let unwritten = |error: io::Error| CommandError::failed(format!("{}: {error}", place.root_env().display()));
@@ -106,14 +106,14 @@ fn tell_exposed(settings: &Settings, config: Option<&Path>) {
     }
 }
 
-async fn start(settings: &Settings, place: &Place) -> Result<Running, CommandError> {
+async fn start(settings: &Settings, place: &StateDirectory) -> Result<Running, CommandError> {
     serve::start(settings, Clock::watched()).await.map_err(|failure| failed(failure, place))
 }
 
 /// What the state of a gate that is to be is made with.
 pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
     harden()?;
-    let place = Place::find(Some(settings.state.directory.clone()), None);
+    let place = StateDirectory::find(Some(settings.state.directory.clone()), None);
     serve::create_state(settings, &Clock::watched()).await.map(drop).map_err(|failure| failed(failure, &place))
 }
 
@@ -148,11 +148,11 @@ fn reload(gate: &Running) {
     }
 }
 
-fn exports(gate: &Running, settings: &Settings) -> Result<Exports, CommandError> {
+fn exports(gate: &Running, settings: &Settings) -> Result<RootExports, CommandError> {
     let (access_key_id, secret_access_key) = gate.root_credentials().ok_or_else(|| {
         CommandError::failed("root has no active access key").next("Make one: portcullis key create root")
     })?;
-    Ok(Exports {
+    Ok(RootExports {
         endpoint: reachable(settings, gate.address()),
         access_key_id: access_key_id.to_string(),
         secret_access_key,
@@ -180,7 +180,7 @@ fn reachable(settings: &Settings, mut address: SocketAddr) -> String {
 }
 
 /// Two gates on one state would each judge codes by counters that the other moved.
-fn alone(place: &Place) -> Result<(), CommandError> {
+fn alone(place: &StateDirectory) -> Result<(), CommandError> {
     match UnixStream::connect(place.socket()) {
         Ok(_) => Err(CommandError::failed(format!("a gate is already running with its state in {place}"))
             .next("Use that one, or give this one a state of its own: --data DIR")),
@@ -188,7 +188,7 @@ fn alone(place: &Place) -> Result<(), CommandError> {
     }
 }
 
-fn failed(failure: StartFailure, place: &Place) -> CommandError {
+fn failed(failure: StartFailure, place: &StateDirectory) -> CommandError {
     let next = match &failure {
         StartFailure::Address { .. } => {
             "Choose another address: --listen ADDRESS:PORT (dev), or listen.address".to_owned()
@@ -221,7 +221,7 @@ fn endpoint_of(address: SocketAddr) -> Result<Endpoint, CommandError> {
 /// The store of its own that `portcullis dev` starts.
 #[cfg(feature = "embedded")]
 mod own_store {
-    use super::{CommandError, Path, PathBuf, Place, SocketAddr};
+    use super::{CommandError, Path, PathBuf, SocketAddr, StateDirectory};
     use crate::command::private_file;
     use crate::config::Credentials;
     use crate::embedded;
@@ -247,7 +247,7 @@ mod own_store {
         }
     }
 
-    pub async fn start(place: &Place) -> Result<OwnStore, CommandError> {
+    pub async fn start(place: &StateDirectory) -> Result<OwnStore, CommandError> {
         store::prepare_dir(place.directory()).map_err(CommandError::failed)?;
         let credentials_file = place.directory().join("store.env");
         let key = credentials(&credentials_file)?;
@@ -279,7 +279,7 @@ mod own_store {
 
 #[cfg(not(feature = "embedded"))]
 mod own_store {
-    use super::{CommandError, PathBuf, Place, SocketAddr};
+    use super::{CommandError, PathBuf, SocketAddr, StateDirectory};
 
     pub enum OwnStore {}
 
@@ -297,7 +297,7 @@ mod own_store {
         }
     }
 
-    pub async fn start(_: &Place) -> Result<OwnStore, CommandError> {
+    pub async fn start(_: &StateDirectory) -> Result<OwnStore, CommandError> {
         Err(CommandError::usage("this portcullis was built without its own store")
             .next("Name a store: --upstream http[s]://HOST:PORT --upstream-credentials FILE"))
     }

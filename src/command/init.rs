@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::CommandError;
 use super::place::quoted;
 use super::private_file;
-use super::terminal::{Format, Terminal};
+use super::terminal::{OutputFormat, Terminal};
 use crate::config::Settings;
 
 /// Write a commented configuration and create the state it names.
@@ -36,11 +36,11 @@ pub async fn run(
         drop(std::fs::remove_file(&args.config));
     })?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({
+        OutputFormat::Json => terminal.print_json(&json!({
             "config": args.config.display().to_string(),
             "state": settings.state.directory.display().to_string(),
         })),
-        Format::People => terminal.print(&next(&args.config, &settings)),
+        OutputFormat::People => terminal.print(&next(&args.config, &settings)),
     }
 }
 
@@ -85,7 +85,7 @@ mod tests {
     async fn a_new_configuration_is_the_example_and_its_state_is_created() {
         let directory = tempfile::tempdir().unwrap();
         let args = InitArgs { config: directory.path().join("portcullis.toml") };
-        let (mut terminal, kept) = terminal(Format::People, &[]);
+        let (mut terminal, kept) = terminal(OutputFormat::People, &[]);
         let mut created = None;
         let create = async |settings: &Settings| {
             created = Some(settings.state.directory.clone());
@@ -102,7 +102,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let args = InitArgs { config: directory.path().join("portcullis.toml") };
         std::fs::write(&args.config, "mine").unwrap();
-        let (mut terminal, _) = terminal(Format::People, &[]);
+        let (mut terminal, _) = terminal(OutputFormat::People, &[]);
         let outcome = run(&args, [], async |_| panic!("no state is to be made"), &mut terminal).await;
         assert!(outcome.unwrap_err().next.unwrap().contains("left as it is"));
         assert_eq!(std::fs::read_to_string(&args.config).unwrap(), "mine");
@@ -112,7 +112,7 @@ mod tests {
     async fn a_state_that_cannot_be_created_leaves_no_configuration_behind() {
         let directory = tempfile::tempdir().unwrap();
         let args = InitArgs { config: directory.path().join("portcullis.toml") };
-        let (mut terminal, _) = terminal(Format::People, &[]);
+        let (mut terminal, _) = terminal(OutputFormat::People, &[]);
         let refused = CommandError::failed("the disk is full");
         assert_eq!(run(&args, [], async |_| Err(refused.clone()), &mut terminal).await, Err(refused));
         assert!(!args.config.exists());

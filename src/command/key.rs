@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::admin::{Admin, AdminError, Question};
+use super::admin::{AdminClient, AdminError, AdminRequest};
 use super::error::CommandError;
-use super::table::{Head, Table, Tone};
-use super::terminal::{Format, Terminal};
+use super::table::{RowTone, TableHead, TextTable};
+use super::terminal::{OutputFormat, Terminal};
 use super::xml::Element;
 use portcullis_base::secret::Secret;
 
@@ -14,7 +14,7 @@ use portcullis_base::secret::Secret;
 #[derive(Subcommand)]
 pub enum KeyCommand {
     /// Create an access key for a user, and show it once
-    Create(CreateArgs),
+    Create(CreateKeyArgs),
     /// Take an access key away
     Delete(KeyArgs),
     /// Stop an access key from signing, without taking it away
@@ -26,7 +26,7 @@ pub enum KeyCommand {
 }
 
 #[derive(Args)]
-pub struct CreateArgs {
+pub struct CreateKeyArgs {
     /// The user's name, or root
     user: String,
 }
@@ -44,7 +44,7 @@ pub struct ListArgs {
 }
 
 /// A key without its secret.
-pub struct Key {
+pub struct ListedKey {
     pub id: String,
     /// Whose it is; root's own keys name nobody.
     user: Option<String>,
@@ -53,27 +53,28 @@ pub struct Key {
 }
 
 /// A key that was just made: its secret is never shown again.
-pub struct NewKey {
+pub struct CreatedKey {
     user: String,
     id: String,
     secret: Secret<String>,
 }
 
 /// Runs one of them.
-pub async fn run(command: KeyCommand, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         KeyCommand::Create(args) => make(&args.user, admin).await?.show(terminal),
         KeyCommand::Delete(args) => {
             let key = find(&args.id, admin).await?;
-            act(&key, Question::new("DeleteAccessKey"), "deleted", admin, terminal).await
+            act(&key, AdminRequest::new("DeleteAccessKey"), "deleted", admin, terminal).await
         }
         KeyCommand::Disable(args) => {
             let key = find(&args.id, admin).await?;
-            act(&key, Question::new("UpdateAccessKey").with("Status", "Inactive"), "disabled", admin, terminal).await
+            act(&key, AdminRequest::new("UpdateAccessKey").with("Status", "Inactive"), "disabled", admin, terminal)
+                .await
         }
         KeyCommand::Enable(args) => {
             let key = find(&args.id, admin).await?;
-            act(&key, Question::new("UpdateAccessKey").with("Status", "Active"), "enabled", admin, terminal).await
+            act(&key, AdminRequest::new("UpdateAccessKey").with("Status", "Active"), "enabled", admin, terminal).await
         }
         KeyCommand::List(args) => list(args.user.as_deref(), admin, terminal).await,
     }
@@ -83,29 +84,29 @@ pub async fn run(command: KeyCommand, admin: &Admin, terminal: &mut Terminal) ->
 pub const ROOT: &str = "root";
 
 /// Makes a key for a user, or for root.
-pub async fn make(user: &str, admin: &Admin) -> Result<NewKey, CommandError> {
-    let question = of_holder(Question::new("CreateAccessKey"), Some(user));
+pub async fn make(user: &str, admin: &AdminClient) -> Result<CreatedKey, CommandError> {
+    let question = of_holder(AdminRequest::new("CreateAccessKey"), Some(user));
     let result = admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
-    NewKey::read(&result, user).ok_or_else(|| CommandError::failed("the gate's answer lacks the key"))
+    CreatedKey::read(&result, user).ok_or_else(|| CommandError::failed("the gate's answer lacks the key"))
 }
 
 /// The keys of a user, or root's own.
-pub async fn of_user(user: Option<&str>, admin: &Admin) -> Result<Vec<Key>, AdminError> {
-    let question = of_holder(Question::new("ListAccessKeys"), user);
+pub async fn of_user(user: Option<&str>, admin: &AdminClient) -> Result<Vec<ListedKey>, AdminError> {
+    let question = of_holder(AdminRequest::new("ListAccessKeys"), user);
     let members = admin.list(question, "AccessKeyMetadata").await?;
-    members.iter().map(|member| Key::read(member, user).ok_or(AdminError::Wanting("AccessKeyId"))).collect()
+    members.iter().map(|member| ListedKey::read(member, user).ok_or(AdminError::Wanting("AccessKeyId"))).collect()
 }
 
-fn of_holder(question: Question, user: Option<&str>) -> Question {
+fn of_holder(question: AdminRequest, user: Option<&str>) -> AdminRequest {
     match user {
         None | Some(ROOT) => question,
         Some(user) => question.with("UserName", user),
     }
 }
 
-async fn everybodys(admin: &Admin) -> Result<Vec<Key>, AdminError> {
+async fn everybodys(admin: &AdminClient) -> Result<Vec<ListedKey>, AdminError> {
     let mut keys = of_user(None, admin).await?;
-    for user in admin.list(Question::new("ListUsers"), "Users").await? {
+    for user in admin.list(AdminRequest::new("ListUsers"), "Users").await? {
         if let Some(name) = user.text_of("UserName") {
             keys.extend(of_user(Some(name), admin).await?);
         }
@@ -114,7 +115,7 @@ async fn everybodys(admin: &Admin) -> Result<Vec<Key>, AdminError> {
 }
 
 /// IAM wants to be told whose key it is.
-async fn find(id: &str, admin: &Admin) -> Result<Key, CommandError> {
+async fn find(id: &str, admin: &AdminClient) -> Result<ListedKey, CommandError> {
     let keys = everybodys(admin).await.map_err(|error| error.into_command_error(admin.place()))?;
     keys.into_iter().find(|key| key.id == id).ok_or_else(|| {
         CommandError::failed(format!("there is no access key `{id}`"))
@@ -123,41 +124,41 @@ async fn find(id: &str, admin: &Admin) -> Result<Key, CommandError> {
 }
 
 async fn act(
-    key: &Key,
-    question: Question,
+    key: &ListedKey,
+    question: AdminRequest,
     done: &str,
-    admin: &Admin,
+    admin: &AdminClient,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let question = of_holder(question.with("AccessKeyId", &key.id), key.user.as_deref());
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "accessKeyId": key.id, done: true })),
-        Format::People => terminal.print(&format!("{} of {} is {done}.", key.id, key.holder())),
+        OutputFormat::Json => terminal.print_json(&json!({ "accessKeyId": key.id, done: true })),
+        OutputFormat::People => terminal.print(&format!("{} of {} is {done}.", key.id, key.holder())),
     }
 }
 
-async fn list(user: Option<&str>, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+async fn list(user: Option<&str>, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let keys = match user {
         Some(user) => of_user(Some(user), admin).await,
         None => everybodys(admin).await,
     };
     let keys = keys.map_err(|error| error.into_command_error(admin.place()))?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&Value::Array(keys.iter().map(Key::as_json).collect())),
-        Format::People => {
-            let mut table = Table::new(&["ACCESS KEY ID", "USER", "STATUS", "CREATED"]);
+        OutputFormat::Json => terminal.print_json(&Value::Array(keys.iter().map(ListedKey::as_json).collect())),
+        OutputFormat::People => {
+            let mut table = TextTable::new(&["ACCESS KEY ID", "USER", "STATUS", "CREATED"]);
             for key in &keys {
-                let tone = if key.status == "Active" { Tone::Plain } else { Tone::Faint };
+                let tone = if key.status == "Active" { RowTone::Plain } else { RowTone::Faint };
                 let created = key.created.clone().unwrap_or_else(|| "-".to_owned());
                 table.row(tone, [key.id.clone(), key.holder().to_owned(), key.status.clone(), created]);
             }
-            terminal.print(&table.render(Head::Shown, terminal.colour()))
+            terminal.print(&table.render(TableHead::Shown, terminal.colour()))
         }
     }
 }
 
-impl Key {
+impl ListedKey {
     fn read(member: &Element, user: Option<&str>) -> Option<Self> {
         Some(Self {
             id: member.text_of("AccessKeyId")?.to_owned(),
@@ -181,7 +182,7 @@ impl Key {
     }
 }
 
-impl NewKey {
+impl CreatedKey {
     fn read(result: &Element, user: &str) -> Option<Self> {
         let key = result.child("AccessKey")?;
         Some(Self {
@@ -194,12 +195,12 @@ impl NewKey {
     /// Shows the key, which nobody can do again.
     pub fn show(&self, terminal: &mut Terminal) -> Result<(), CommandError> {
         match terminal.format() {
-            Format::Json => terminal.print_json(&json!({
+            OutputFormat::Json => terminal.print_json(&json!({
                 "userName": self.user,
                 "accessKeyId": self.id,
                 "secretAccessKey": self.secret.expose(),
             })),
-            Format::People => terminal.print(&format!(
+            OutputFormat::People => terminal.print(&format!(
                 "The key of {}; its secret is shown this once only.\n\n  \
                  export AWS_ACCESS_KEY_ID={}\n  export AWS_SECRET_ACCESS_KEY={}\n",
                 self.user,
@@ -235,16 +236,16 @@ mod tests {
         }
     }
 
-    async fn run_on(gate: &FakeGate, command: KeyCommand, format: Format) -> (Result<(), CommandError>, String) {
+    async fn run_on(gate: &FakeGate, command: KeyCommand, format: OutputFormat) -> (Result<(), CommandError>, String) {
         let (mut terminal, kept) = terminal(format, &[]);
-        let outcome = run(command, &Admin::of(gate.place()), &mut terminal).await;
+        let outcome = run(command, &AdminClient::of(gate.place()), &mut terminal).await;
         (outcome, kept.text())
     }
 
     #[tokio::test]
     async fn the_list_holds_roots_keys_and_every_users() {
         let gate = FakeGate::start(two_keys);
-        let (_, text) = run_on(&gate, KeyCommand::List(ListArgs { user: None }), Format::People).await;
+        let (_, text) = run_on(&gate, KeyCommand::List(ListArgs { user: None }), OutputFormat::People).await;
         assert_eq!(
             text,
             "ACCESS KEY ID         USER   STATUS    CREATED\n\
@@ -257,7 +258,7 @@ mod tests {
     async fn the_gate_is_told_whose_key_to_disable() {
         let gate = FakeGate::start(two_keys);
         let args = KeyArgs { id: "AKIAALICE00000000001".to_owned() };
-        let (outcome, text) = run_on(&gate, KeyCommand::Disable(args), Format::Json).await;
+        let (outcome, text) = run_on(&gate, KeyCommand::Disable(args), OutputFormat::Json).await;
         assert_eq!(outcome, Ok(()));
         assert_eq!(text, "{\"accessKeyId\":\"AKIAALICE00000000001\",\"disabled\":true}\n");
         assert_eq!(
@@ -270,7 +271,7 @@ mod tests {
     async fn roots_keys_are_those_of_no_user() {
         let gate = FakeGate::start(two_keys);
         let list = ListArgs { user: Some("root".to_owned()) };
-        let (_, text) = run_on(&gate, KeyCommand::List(list), Format::People).await;
+        let (_, text) = run_on(&gate, KeyCommand::List(list), OutputFormat::People).await;
         assert!(text.contains("AKIAROOT000000000001  root "), "{text}");
         assert_eq!(gate.seen()[0].form, "Action=ListAccessKeys&Version=2010-05-08");
     }
@@ -279,7 +280,7 @@ mod tests {
     async fn a_key_that_is_not_there_is_said_so() {
         let gate = FakeGate::start(two_keys);
         let args = KeyArgs { id: "AKIANOBODY".to_owned() };
-        let (outcome, _) = run_on(&gate, KeyCommand::Delete(args), Format::People).await;
+        let (outcome, _) = run_on(&gate, KeyCommand::Delete(args), OutputFormat::People).await;
         assert_eq!(outcome.unwrap_err().message, "there is no access key `AKIANOBODY`");
         assert!(!gate.actions().iter().any(|action| action == "DeleteAccessKey"));
     }

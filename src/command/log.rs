@@ -13,8 +13,8 @@ use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
-use self::limiter::Limiter;
-use self::queue::Queue;
+use self::limiter::LogLimiter;
+use self::queue::LogQueue;
 use super::table::harmless;
 use portcullis_base::clock::Clock;
 
@@ -22,7 +22,7 @@ use portcullis_base::clock::Clock;
 static LOG: OnceLock<LogWriter> = OnceLock::new();
 
 /// What stdout is written with, where it is queued.
-static PRINTED: OnceLock<Arc<Queue>> = OnceLock::new();
+static PRINTED: OnceLock<Arc<LogQueue>> = OnceLock::new();
 
 /// How long the end of the process waits for each of the two to be read.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -46,13 +46,13 @@ fn writer() -> &'static LogWriter {
 
 /// Stderr behind the log's lines.
 pub fn stderr() -> Box<dyn Write + Send> {
-    Box::new(Queued(Arc::clone(&writer().queue)))
+    Box::new(QueuedOutput(Arc::clone(&writer().queue)))
 }
 
 /// Stdout in the same way.
 pub fn stdout() -> Box<dyn Write + Send> {
-    let queue = PRINTED.get_or_init(|| Arc::new(Queue::new(Box::new(io::stdout()), Vec::new)));
-    Box::new(Queued(Arc::clone(queue)))
+    let queue = PRINTED.get_or_init(|| Arc::new(LogQueue::new(Box::new(io::stdout()), Vec::new)));
+    Box::new(QueuedOutput(Arc::clone(queue)))
 }
 
 /// Waits when it is dropped until the log and stdout are written, but not for long; also after a panic.
@@ -71,9 +71,9 @@ impl Drop for FlushAtEnd {
 }
 
 /// An output whose bytes are queued.
-struct Queued(Arc<Queue>);
+struct QueuedOutput(Arc<LogQueue>);
 
-impl Write for Queued {
+impl Write for QueuedOutput {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.push(bytes.to_vec());
         Ok(bytes.len())
@@ -88,27 +88,27 @@ impl Write for Queued {
 /// Whose lines are queued, each kind of line within its rate.
 #[derive(Clone)]
 struct LogWriter {
-    queue: Arc<Queue>,
-    limiter: Arc<Limiter>,
+    queue: Arc<LogQueue>,
+    limiter: Arc<LogLimiter>,
 }
 
 /// One line on its way, or one of too many.
-struct Line<'w> {
+struct LogLine<'w> {
     writer: &'w LogWriter,
-    goes: Goes,
+    goes: LineFate,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goes {
+enum LineFate {
     Out,
     Uncounted,
 }
 
 impl LogWriter {
     fn new(out: Box<dyn Write + Send>) -> Self {
-        let limiter = Arc::new(Limiter::default());
+        let limiter = Arc::new(LogLimiter::default());
         let told = Arc::clone(&limiter);
-        let queue = Queue::new(out, move || left_out(&told));
+        let queue = LogQueue::new(out, move || left_out(&told));
         Self { queue: Arc::new(queue), limiter }
     }
 
@@ -118,7 +118,7 @@ impl LogWriter {
     }
 }
 
-fn left_out(limiter: &Limiter) -> Vec<Vec<u8>> {
+fn left_out(limiter: &LogLimiter) -> Vec<Vec<u8>> {
     let time = Clock::System.now();
     let told = limiter.take_left_out().into_iter();
     told.map(|(place, count)| {
@@ -128,23 +128,23 @@ fn left_out(limiter: &Limiter) -> Vec<Vec<u8>> {
 }
 
 impl<'w> MakeWriter<'w> for LogWriter {
-    type Writer = Line<'w>;
+    type Writer = LogLine<'w>;
 
-    fn make_writer(&'w self) -> Line<'w> {
-        Line { writer: self, goes: Goes::Out }
+    fn make_writer(&'w self) -> LogLine<'w> {
+        LogLine { writer: self, goes: LineFate::Out }
     }
 
-    fn make_writer_for(&'w self, meta: &Metadata<'_>) -> Line<'w> {
+    fn make_writer_for(&'w self, meta: &Metadata<'_>) -> LogLine<'w> {
         // Lines below are there only where the operator asked for them.
         let limited = *meta.level() <= LevelFilter::INFO;
         let admitted = !limited || self.limiter.admit(meta, Instant::now());
-        Line { writer: self, goes: if admitted { Goes::Out } else { Goes::Uncounted } }
+        LogLine { writer: self, goes: if admitted { LineFate::Out } else { LineFate::Uncounted } }
     }
 }
 
-impl Write for Line<'_> {
+impl Write for LogLine<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.goes == Goes::Out {
+        if self.goes == LineFate::Out {
             let text = String::from_utf8_lossy(bytes);
             // A line may quote a client or a store.
             let line = harmless(text.strip_suffix('\n').unwrap_or(&text)) + "\n";

@@ -7,15 +7,15 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::admin::{Admin, Question};
-use super::devices::{self, Device};
+use super::admin::{AdminClient, AdminRequest};
+use super::devices::{self, RootDevice};
 use super::error::CommandError;
 use super::place::quoted;
 use super::private_file;
-use super::qr::Qr;
-use super::second_factor::{SecondFactor, Send};
-use super::table::{Head, Table, Tone};
-use super::terminal::{Format, Terminal};
+use super::qr::QrSymbol;
+use super::second_factor::{MfaTokenSource, TokenTiming};
+use super::table::{RowTone, TableHead, TextTable};
+use super::terminal::{OutputFormat, Terminal};
 use super::{code_word, mfa_value};
 use portcullis_base::secret::Secret;
 
@@ -93,14 +93,14 @@ pub struct WhichDevice {
 }
 
 /// A device that was just created: its seed is never shown again.
-struct Enrolment {
+struct DeviceEnrolment {
     serial: String,
     seed: Secret<String>,
     uri: Secret<String>,
 }
 
 /// Runs one of them.
-pub async fn run(command: MfaCommand, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(command: MfaCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         MfaCommand::Activate(args) => activate(args, admin, terminal).await,
         MfaCommand::Add(args) => add(args, admin, terminal).await,
@@ -110,20 +110,20 @@ pub async fn run(command: MfaCommand, admin: &Admin, terminal: &mut Terminal) ->
     }
 }
 
-async fn add(args: AddArgs, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+async fn add(args: AddArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     if args.no_activate && args.mfa.is_some() {
         // A code stands for one act, and is over in half a minute.
         return Err(CommandError::usage("--mfa has no use with --no-activate: the code is asked for on activation")
             .next("Give it there: portcullis mfa activate --mfa \"SERIAL CODE\" ..."));
     }
-    let mut factor = SecondFactor::offered(args.mfa)?;
+    let mut factor = MfaTokenSource::offered(args.mfa)?;
     if let Some(path) = args.qr.as_deref().filter(|path| path.exists()) {
         // Found out only after the device is made, its one picture would be lost.
         return Err(CommandError::usage(format!("{} is there already; name a new file", path.display())));
     }
-    let question = Question::new("CreateVirtualMFADevice").with("VirtualMFADeviceName", &args.name);
-    let result = factor.ask(admin, &question, Send::WhenWanted, terminal).await?;
-    let enrolment = Enrolment::read(&result)
+    let question = AdminRequest::new("CreateVirtualMFADevice").with("VirtualMFADeviceName", &args.name);
+    let result = factor.ask(admin, &question, TokenTiming::WhenWanted, terminal).await?;
+    let enrolment = DeviceEnrolment::read(&result)
         .ok_or_else(|| CommandError::failed("the gate's answer lacks the device's serial number or seed"))?;
     show(&enrolment, &args.name, terminal)?;
     if let Some(path) = &args.qr {
@@ -139,81 +139,81 @@ async fn add(args: AddArgs, admin: &Admin, terminal: &mut Terminal) -> Result<()
         error.clone().next(format!("{next}The device is there but not active yet; go on with: {retry}"))
     })?;
     match terminal.format() {
-        Format::Json => Ok(()),
-        Format::People => terminal.print(&activated(&enrolment.serial)),
+        OutputFormat::Json => Ok(()),
+        OutputFormat::People => terminal.print(&activated(&enrolment.serial)),
     }
 }
 
-async fn activate(args: ActivateArgs, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let mut factor = SecondFactor::offered(args.mfa)?;
+async fn activate(args: ActivateArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let mut factor = MfaTokenSource::offered(args.mfa)?;
     let serial = args.device.serial(admin).await?;
     enable(&serial, args.codes, &mut factor, admin, terminal).await?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "serialNumber": serial, "active": true })),
-        Format::People => terminal.print(&activated(&serial)),
+        OutputFormat::Json => terminal.print_json(&json!({ "serialNumber": serial, "active": true })),
+        OutputFormat::People => terminal.print(&activated(&serial)),
     }
 }
 
 async fn enable(
     serial: &str,
     codes: Vec<Secret<String>>,
-    factor: &mut SecondFactor,
-    admin: &Admin,
+    factor: &mut MfaTokenSource,
+    admin: &AdminClient,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let [first, second] = two_codes(codes, terminal)?;
-    let question = Question::new("EnableMFADevice")
+    let question = AdminRequest::new("EnableMFADevice")
         .with("SerialNumber", serial)
         .with("AuthenticationCode1", first.expose())
         .with("AuthenticationCode2", second.expose());
-    factor.ask(admin, &question, Send::AtOnce, terminal).await.map(drop)
+    factor.ask(admin, &question, TokenTiming::AtOnce, terminal).await.map(drop)
 }
 
-async fn resync(args: ResyncArgs, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+async fn resync(args: ResyncArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let serial = args.device.serial(admin).await?;
     let [first, second] = two_codes(args.codes, terminal)?;
-    let question = Question::new("ResyncMFADevice")
+    let question = AdminRequest::new("ResyncMFADevice")
         .with("SerialNumber", &serial)
         .with("AuthenticationCode1", first.expose())
         .with("AuthenticationCode2", second.expose());
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "serialNumber": serial, "resynced": true })),
-        Format::People => terminal.print(&format!("{serial} is in step again; use the next code it shows.")),
+        OutputFormat::Json => terminal.print_json(&json!({ "serialNumber": serial, "resynced": true })),
+        OutputFormat::People => terminal.print(&format!("{serial} is in step again; use the next code it shows.")),
     }
 }
 
-async fn remove(args: RemoveArgs, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let mut factor = SecondFactor::offered(args.mfa)?;
+async fn remove(args: RemoveArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let mut factor = MfaTokenSource::offered(args.mfa)?;
     let listed = devices::list(admin).await.map_err(|error| error.into_command_error(admin.place()))?;
     let serial = args.device.serial(admin).await?;
     // A device that is not listed is asked for all the same, so that the gate says what is wrong.
-    let active = listed.iter().find(|device| device.serial == serial).is_none_or(Device::is_active);
+    let active = listed.iter().find(|device| device.serial == serial).is_none_or(RootDevice::is_active);
     if active {
-        let question = Question::new("DeactivateMFADevice").with("SerialNumber", &serial);
-        factor.ask(admin, &question, Send::AtOnce, terminal).await?;
+        let question = AdminRequest::new("DeactivateMFADevice").with("SerialNumber", &serial);
+        factor.ask(admin, &question, TokenTiming::AtOnce, terminal).await?;
     }
-    let question = Question::new("DeleteVirtualMFADevice").with("SerialNumber", &serial);
-    factor.ask(admin, &question, Send::WhenWanted, terminal).await?;
+    let question = AdminRequest::new("DeleteVirtualMFADevice").with("SerialNumber", &serial);
+    factor.ask(admin, &question, TokenTiming::WhenWanted, terminal).await?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "serialNumber": serial, "removed": true })),
-        Format::People => terminal.print(&format!("{serial} is gone; its codes count no more.")),
+        OutputFormat::Json => terminal.print_json(&json!({ "serialNumber": serial, "removed": true })),
+        OutputFormat::People => terminal.print(&format!("{serial} is gone; its codes count no more.")),
     }
 }
 
-async fn list(admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+async fn list(admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let devices = devices::list(admin).await.map_err(|error| error.into_command_error(admin.place()))?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&Value::Array(devices.iter().map(as_json).collect())),
-        Format::People if devices.is_empty() => terminal.print(&format!(
+        OutputFormat::Json => terminal.print_json(&Value::Array(devices.iter().map(as_json).collect())),
+        OutputFormat::People if devices.is_empty() => terminal.print(&format!(
             "root has no MFA device; add one: portcullis mfa add --name phone{}",
             admin.place().flag()
         )),
-        Format::People => terminal.print(&table(&devices).render(Head::Shown, terminal.colour())),
+        OutputFormat::People => terminal.print(&table(&devices).render(TableHead::Shown, terminal.colour())),
     }
 }
 
-fn as_json(device: &Device) -> Value {
+fn as_json(device: &RootDevice) -> Value {
     json!({
         "serialNumber": device.serial,
         "name": device.name(),
@@ -222,25 +222,25 @@ fn as_json(device: &Device) -> Value {
     })
 }
 
-fn table(devices: &[Device]) -> Table {
-    let mut table = Table::new(&["NAME", "STATE", "SINCE", "SERIAL NUMBER"]);
+fn table(devices: &[RootDevice]) -> TextTable {
+    let mut table = TextTable::new(&["NAME", "STATE", "SINCE", "SERIAL NUMBER"]);
     for device in devices {
-        let (tone, state) = if device.is_active() { (Tone::Good, "active") } else { (Tone::Faint, "inactive") };
+        let (tone, state) = if device.is_active() { (RowTone::Good, "active") } else { (RowTone::Faint, "inactive") };
         let since = device.enabled.clone().unwrap_or_else(|| "-".to_owned());
         table.row(tone, [device.name().to_owned(), state.to_owned(), since, device.serial.clone()]);
     }
     table
 }
 
-fn show(enrolment: &Enrolment, name: &str, terminal: &mut Terminal) -> Result<(), CommandError> {
+fn show(enrolment: &DeviceEnrolment, name: &str, terminal: &mut Terminal) -> Result<(), CommandError> {
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({
+        OutputFormat::Json => terminal.print_json(&json!({
             "serialNumber": enrolment.serial,
             "base32Seed": enrolment.seed.expose(),
             "otpauthUri": enrolment.uri.expose(),
         })),
-        Format::People => {
-            let qr = Qr::of(enrolment.uri.expose()).map_err(CommandError::failed)?;
+        OutputFormat::People => {
+            let qr = QrSymbol::of(enrolment.uri.expose()).map_err(CommandError::failed)?;
             terminal.print(&format!(
                 "{}\nScan this with an authenticator app, or type the seed into it. It is shown this once only.\n\n  \
                  device  {name}\n  serial  {}\n  seed    {}\n  uri     {}\n",
@@ -253,8 +253,8 @@ fn show(enrolment: &Enrolment, name: &str, terminal: &mut Terminal) -> Result<()
     }
 }
 
-fn write_qr(enrolment: &Enrolment, path: &Path, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let png = Qr::of(enrolment.uri.expose()).and_then(|qr| qr.png()).map_err(CommandError::failed)?;
+fn write_qr(enrolment: &DeviceEnrolment, path: &Path, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let png = QrSymbol::of(enrolment.uri.expose()).and_then(|qr| qr.png()).map_err(CommandError::failed)?;
     let unwritten = |error| {
         CommandError::failed(format!("the QR code cannot be written to {}: {error}", path.display()))
             .next("The device is there all the same; its seed is printed above.")
@@ -283,7 +283,7 @@ fn two_codes(given: Vec<Secret<String>>, terminal: &mut Terminal) -> Result<[Sec
     Ok([first, second])
 }
 
-impl Enrolment {
+impl DeviceEnrolment {
     fn read(result: &super::xml::Element) -> Option<Self> {
         let device = result.child("VirtualMFADevice")?;
         // A blob travels as base64, here of what is base32 already.
@@ -297,7 +297,7 @@ impl Enrolment {
 }
 
 impl WhichDevice {
-    async fn serial(&self, admin: &Admin) -> Result<String, CommandError> {
+    async fn serial(&self, admin: &AdminClient) -> Result<String, CommandError> {
         if let Some(serial) = &self.serial {
             return Ok(serial.clone());
         }

@@ -4,16 +4,16 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::admin::Admin;
+use super::admin::AdminClient;
 use super::error::CommandError;
 use super::exchange::ExchangeError;
 use super::mfa_value;
-use super::place::Place;
+use super::place::StateDirectory;
 use super::root_key;
-use super::s3::{Ask, S3, S3Error};
-use super::second_factor::SecondFactor;
-use super::table::{Head, Table, Tone};
-use super::terminal::{Format, Terminal};
+use super::s3::{ClientRequest, S3Client, S3ClientError};
+use super::second_factor::MfaTokenSource;
+use super::table::{RowTone, TableHead, TextTable};
+use super::terminal::{OutputFormat, Terminal};
 use crate::wire::DialError;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::BucketName;
@@ -27,7 +27,7 @@ pub enum MfaDeleteCommand {
     /// Let no version go without a code; enables versioning too
     Enable(ChangeArgs),
     /// Show versioning and MFA Delete, of one bucket or of all
-    Status(StatusArgs),
+    Status(BucketStatusArgs),
 }
 
 #[derive(Args)]
@@ -41,7 +41,7 @@ pub struct ChangeArgs {
 }
 
 #[derive(Args)]
-pub struct StatusArgs {
+pub struct BucketStatusArgs {
     /// The bucket
     #[arg(value_parser = bucket_name)]
     bucket: Option<BucketName>,
@@ -49,7 +49,7 @@ pub struct StatusArgs {
 
 /// A bucket's versioning as `GET ?versioning` tells it; an element that was never set is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Status {
+struct BucketStatus {
     bucket: String,
     versioning: Option<String>,
     mfa_delete: Option<String>,
@@ -58,11 +58,11 @@ struct Status {
 /// Runs one of them.
 pub async fn run(
     command: MfaDeleteCommand,
-    place: &Place,
+    place: &StateDirectory,
     environment: impl Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let client = Client { s3: root_key::client(place, environment, Clock::System)?, place };
+    let client = MfaDeleteClient { s3: root_key::client(place, environment, Clock::System)?, place };
     match command {
         MfaDeleteCommand::Disable(args) => client.disable(args, terminal).await,
         MfaDeleteCommand::Enable(args) => client.enable(args, terminal).await,
@@ -70,18 +70,19 @@ pub async fn run(
     }
 }
 
-struct Client<'p> {
-    s3: S3,
-    place: &'p Place,
+struct MfaDeleteClient<'p> {
+    s3: S3Client,
+    place: &'p StateDirectory,
 }
 
-impl Client<'_> {
+impl MfaDeleteClient<'_> {
     async fn enable(&self, args: ChangeArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
         let before = self.read(args.bucket.as_str()).await?;
         if before.mfa_delete.as_deref() == Some("Enabled") && before.versioning.as_deref() == Some("Enabled") {
             return said(&before, "MFA Delete is on already", terminal);
         }
-        let after = Status { versioning: Some("Enabled".to_owned()), mfa_delete: Some("Enabled".to_owned()), ..before };
+        let after =
+            BucketStatus { versioning: Some("Enabled".to_owned()), mfa_delete: Some("Enabled".to_owned()), ..before };
         self.write(&after, args.mfa, terminal).await?;
         said(&after, "MFA Delete is on: no version goes without a code of root's device", terminal)
     }
@@ -91,7 +92,7 @@ impl Client<'_> {
         if before.mfa_delete.as_deref() != Some("Enabled") {
             return said(&before, "MFA Delete is off already", terminal);
         }
-        let after = Status { mfa_delete: Some("Disabled".to_owned()), ..before };
+        let after = BucketStatus { mfa_delete: Some("Disabled".to_owned()), ..before };
         self.write(&after, args.mfa, terminal).await?;
         said(&after, "MFA Delete is off: whoever may delete versions needs no code", terminal)
     }
@@ -103,12 +104,14 @@ impl Client<'_> {
             statuses.push(self.read(&bucket).await?);
         }
         match (terminal.format(), statuses.as_slice()) {
-            (Format::Json, [only]) if one => terminal.print_json(&only.as_json()),
-            (Format::Json, all) => terminal.print_json(&Value::Array(all.iter().map(Status::as_json).collect())),
-            (Format::People, []) => {
+            (OutputFormat::Json, [only]) if one => terminal.print_json(&only.as_json()),
+            (OutputFormat::Json, all) => {
+                terminal.print_json(&Value::Array(all.iter().map(BucketStatus::as_json).collect()))
+            }
+            (OutputFormat::People, []) => {
                 terminal.print("there are no buckets; make one: aws s3api create-bucket --bucket vault")
             }
-            (Format::People, all) => terminal.print(&table(all).render(Head::Shown, terminal.colour())),
+            (OutputFormat::People, all) => terminal.print(&table(all).render(TableHead::Shown, terminal.colour())),
         }
     }
 
@@ -117,61 +120,63 @@ impl Client<'_> {
             return Ok(vec![bucket.to_string()]);
         }
         let failed = |error| self.failed("the list of buckets", error);
-        let answer = self.s3.send(Ask::new(Method::GET, "/")).await.map_err(failed)?;
+        let answer = self.s3.send(ClientRequest::new(Method::GET, "/")).await.map_err(failed)?;
         let document = answer.document().map_err(failed)?;
         let buckets = document.child("Buckets").map(|buckets| buckets.children.as_slice()).unwrap_or_default();
         Ok(buckets.iter().filter_map(|bucket| bucket.text_of("Name")).map(str::to_owned).collect())
     }
 
-    async fn read(&self, bucket: &str) -> Result<Status, CommandError> {
-        let ask = Ask::new(Method::GET, format!("/{bucket}?versioning"));
+    async fn read(&self, bucket: &str) -> Result<BucketStatus, CommandError> {
+        let ask = ClientRequest::new(Method::GET, format!("/{bucket}?versioning"));
         let answer = self.s3.send(ask).await.map_err(|error| self.failed(bucket, error))?;
         let document = answer.document().map_err(|error| self.failed(bucket, error))?;
         let text = |name: &str| document.text_of(name).map(str::to_owned);
-        Ok(Status { bucket: bucket.to_owned(), versioning: text("Status"), mfa_delete: text("MfaDelete") })
+        Ok(BucketStatus { bucket: bucket.to_owned(), versioning: text("Status"), mfa_delete: text("MfaDelete") })
     }
 
     async fn write(
         &self,
-        status: &Status,
+        status: &BucketStatus,
         mfa: Option<Secret<String>>,
         terminal: &mut Terminal,
     ) -> Result<(), CommandError> {
-        let mut factor = SecondFactor::offered(mfa)?;
-        let mfa = factor.value(&Admin::of(self.place), terminal).await?;
-        let ask =
-            Ask::new(Method::PUT, format!("/{}?versioning", status.bucket)).body(status.document()).mfa(Some(mfa));
+        let mut factor = MfaTokenSource::offered(mfa)?;
+        let mfa = factor.value(&AdminClient::of(self.place), terminal).await?;
+        let ask = ClientRequest::new(Method::PUT, format!("/{}?versioning", status.bucket))
+            .body(status.document())
+            .mfa(Some(mfa));
         self.s3.send(ask).await.map(drop).map_err(|error| self.failed(&status.bucket, error))
     }
 
-    fn failed(&self, about: &str, error: S3Error) -> CommandError {
+    fn failed(&self, about: &str, error: S3ClientError) -> CommandError {
         match &error {
-            S3Error::Exchange(ExchangeError::Connect(DialError::Unreachable(_))) => {
+            S3ClientError::Exchange(ExchangeError::Connect(DialError::Unreachable(_))) => {
                 CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint())).next(format!(
                     "Start one: portcullis dev{}   (or: portcullis serve --config FILE)\n\
                      AWS_ENDPOINT_URL, where it is set, says where it is.",
                     self.place.flag()
                 ))
             }
-            S3Error::Exchange(ExchangeError::Connect(DialError::Untrusted(_))) => {
+            S3ClientError::Exchange(ExchangeError::Connect(DialError::Untrusted(_))) => {
                 CommandError::failed(format!("{} is not spoken to: {error}", self.s3.endpoint()))
                     .next(root_key::AUTHORITIES)
             }
-            S3Error::Refused { .. } => {
+            S3ClientError::Refused { .. } => {
                 let shown = CommandError::failed(format!("{about}: the gate says: {error}"));
                 match next(&error) {
                     Some(next) => shown.next(next),
                     None => shown,
                 }
             }
-            S3Error::Exchange(_) | S3Error::NotJson | S3Error::Unreadable(_) | S3Error::Unsigned(_) => {
-                CommandError::failed(format!("{about}: {error}"))
-            }
+            S3ClientError::Exchange(_)
+            | S3ClientError::NotJson
+            | S3ClientError::Unreadable(_)
+            | S3ClientError::Unsigned(_) => CommandError::failed(format!("{about}: {error}")),
         }
     }
 }
 
-fn next(error: &S3Error) -> Option<&'static str> {
+fn next(error: &S3ClientError) -> Option<&'static str> {
     match error.code()? {
         "InvalidAccessKeyId" | "SignatureDoesNotMatch" => Some(
             "The AWS_* variables, where they are set, come before the key in root.env; unset them or correct them.",
@@ -186,24 +191,24 @@ fn next(error: &S3Error) -> Option<&'static str> {
     }
 }
 
-fn said(status: &Status, text: &str, terminal: &mut Terminal) -> Result<(), CommandError> {
+fn said(status: &BucketStatus, text: &str, terminal: &mut Terminal) -> Result<(), CommandError> {
     match terminal.format() {
-        Format::Json => terminal.print_json(&status.as_json()),
-        Format::People => terminal.print(&format!("{}: {text}.", status.bucket)),
+        OutputFormat::Json => terminal.print_json(&status.as_json()),
+        OutputFormat::People => terminal.print(&format!("{}: {text}.", status.bucket)),
     }
 }
 
-fn table(statuses: &[Status]) -> Table {
-    let mut table = Table::new(&["BUCKET", "VERSIONING", "MFA DELETE"]);
+fn table(statuses: &[BucketStatus]) -> TextTable {
+    let mut table = TextTable::new(&["BUCKET", "VERSIONING", "MFA DELETE"]);
     let shown = |state: &Option<String>| state.clone().unwrap_or_else(|| "never set".to_owned());
     for status in statuses {
-        let tone = if status.mfa_delete.as_deref() == Some("Enabled") { Tone::Good } else { Tone::Plain };
+        let tone = if status.mfa_delete.as_deref() == Some("Enabled") { RowTone::Good } else { RowTone::Plain };
         table.row(tone, [status.bucket.clone(), shown(&status.versioning), shown(&status.mfa_delete)]);
     }
     table
 }
 
-impl Status {
+impl BucketStatus {
     fn as_json(&self) -> Value {
         json!({ "bucket": self.bucket, "versioning": self.versioning, "mfaDelete": self.mfa_delete })
     }

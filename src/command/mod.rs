@@ -43,10 +43,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::admin::Admin;
+use self::admin::AdminClient;
 use self::error::{CommandError, EXIT_CODES};
-use self::place::Place;
-use self::terminal::{Format, Terminal};
+use self::place::StateDirectory;
+use self::terminal::{OutputFormat, Terminal};
 use portcullis_base::secret::Secret;
 
 /// MFA Delete and a CloudTrail for any S3 store.
@@ -101,7 +101,7 @@ enum Command {
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let format = if cli.json { Format::Json } else { Format::People };
+    let format = if cli.json { OutputFormat::Json } else { OutputFormat::People };
     let _flushed = log::FlushAtEnd;
     let mut terminal = match &cli.command {
         // Whoever does not read what the gate says must not stop it.
@@ -118,7 +118,7 @@ pub fn main() -> ExitCode {
         | Command::User(_) => Terminal::system(format),
     };
     let variable = std::env::var_os(place::VARIABLE).map(PathBuf::from);
-    let place = Place::find(cli.data, variable);
+    let place = StateDirectory::find(cli.data, variable);
     match run(cli.command, &place, &mut terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -128,8 +128,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, place: &Place, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let admin = Admin::of(place);
+fn run(command: Command, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let admin = AdminClient::of(place);
     match command {
         Command::Check(args) => on_one_thread(check::run(args, environment(), terminal)),
         Command::Clock(command) => on_one_thread(clock::run(command, &admin, terminal)),

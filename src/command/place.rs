@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// The state directory of a gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct StateDirectory {
     directory: PathBuf,
-    chosen: Chosen,
+    chosen: DirectoryChoice,
 }
 
 /// How the directory was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chosen {
+enum DirectoryChoice {
     Flag,
     Standard,
     Variable,
@@ -23,13 +23,13 @@ pub const VARIABLE: &str = "PORTCULLIS_DATA";
 
 const STANDARD: &str = "./portcullis-data";
 
-impl Place {
+impl StateDirectory {
     /// `--data DIR`, else `PORTCULLIS_DATA`, else `./portcullis-data`.
     pub fn find(flag: Option<PathBuf>, variable: Option<PathBuf>) -> Self {
         match (flag, variable.filter(|path| !path.as_os_str().is_empty())) {
-            (Some(directory), _) => Self { directory, chosen: Chosen::Flag },
-            (None, Some(directory)) => Self { directory, chosen: Chosen::Variable },
-            (None, None) => Self { directory: STANDARD.into(), chosen: Chosen::Standard },
+            (Some(directory), _) => Self { directory, chosen: DirectoryChoice::Flag },
+            (None, Some(directory)) => Self { directory, chosen: DirectoryChoice::Variable },
+            (None, None) => Self { directory: STANDARD.into(), chosen: DirectoryChoice::Standard },
         }
     }
 
@@ -61,13 +61,15 @@ impl Place {
     /// What another command needs to find the same gate: nothing, or ` --data DIR`.
     pub fn flag(&self) -> String {
         match self.chosen {
-            Chosen::Standard => String::new(),
-            Chosen::Flag | Chosen::Variable => format!(" --data {}", quoted(&self.directory.display().to_string())),
+            DirectoryChoice::Standard => String::new(),
+            DirectoryChoice::Flag | DirectoryChoice::Variable => {
+                format!(" --data {}", quoted(&self.directory.display().to_string()))
+            }
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for StateDirectory {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.directory.display())
     }
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn the_flag_comes_before_the_variable_and_both_before_the_standard_place() {
         let find = |flag: Option<&str>, variable: Option<&str>| {
-            Place::find(flag.map(PathBuf::from), variable.map(PathBuf::from)).to_string()
+            StateDirectory::find(flag.map(PathBuf::from), variable.map(PathBuf::from)).to_string()
         };
         assert_eq!(find(Some("/a"), Some("/b")), "/a");
         assert_eq!(find(None, Some("/b")), "/b");
@@ -100,8 +102,8 @@ mod tests {
 
     #[test]
     fn only_a_place_off_the_standard_one_has_to_be_named_again() {
-        assert_eq!(Place::find(None, None).flag(), "");
-        assert_eq!(Place::find(Some("/my data".into()), None).flag(), " --data '/my data'");
+        assert_eq!(StateDirectory::find(None, None).flag(), "");
+        assert_eq!(StateDirectory::find(Some("/my data".into()), None).flag(), " --data '/my data'");
     }
 
     #[test]

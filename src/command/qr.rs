@@ -5,7 +5,7 @@ use qrcode::{Color, EcLevel, QrCode};
 use thiserror::Error;
 
 /// A QR code with the quiet zone that scanners need.
-pub struct Qr {
+pub struct QrSymbol {
     width: usize,
     dark: Vec<bool>,
 }
@@ -24,7 +24,7 @@ const QUIET: usize = 4;
 /// Pixels of a module's side in the picture.
 const SCALE: usize = 8;
 
-impl Qr {
+impl QrSymbol {
     /// The code of a text.
     pub fn of(text: &str) -> Result<Self, QrError> {
         let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| QrError::TooLong)?;
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_code_stands_in_a_quiet_zone_and_shows_its_finder_patterns() {
-        let qr = Qr::of("otpauth://totp/phone").unwrap();
+        let qr = QrSymbol::of("otpauth://totp/phone").unwrap();
         let text = qr.half_blocks();
         let lines: Vec<&str> = text.lines().collect();
         let side = qr.side();
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_picture_shows_the_same_modules() {
-        let qr = Qr::of("otpauth://totp/phone").unwrap();
+        let qr = QrSymbol::of("otpauth://totp/phone").unwrap();
         let png = qr.png().unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
@@ -122,6 +122,6 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_an_error() {
-        assert!(matches!(Qr::of(&"x".repeat(5000)), Err(QrError::TooLong)));
+        assert!(matches!(QrSymbol::of(&"x".repeat(5000)), Err(QrError::TooLong)));
     }
 }

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::error::CommandError;
-use super::place::{Place, quoted};
+use super::place::{StateDirectory, quoted};
 use super::private_file;
-use super::s3::S3;
+use super::s3::S3Client;
 use crate::config::{Credentials, CredentialsError, Endpoint};
 use crate::wire::{Authorities, Dialler};
 use portcullis_base::clock::Clock;
@@ -13,14 +13,14 @@ use portcullis_base::secret::Secret;
 
 /// The exports that let aws-cli, and `portcullis mfa-delete`, speak to the gate as root.
 #[derive(Clone, Debug)]
-pub struct Exports {
+pub struct RootExports {
     pub endpoint: String,
     pub access_key_id: String,
     pub secret_access_key: Secret<String>,
     pub region: String,
 }
 
-impl Exports {
+impl RootExports {
     /// The four lines, as a shell reads them.
     pub fn lines(&self) -> Secret<String> {
         let values = [
@@ -34,13 +34,17 @@ impl Exports {
     }
 
     /// Writes them to the place's `root.env`, mode 0600, as a whole.
-    pub fn write(&self, place: &Place) -> io::Result<()> {
+    pub fn write(&self, place: &StateDirectory) -> io::Result<()> {
         private_file::replace(&place.root_env(), self.lines().expose().as_bytes())
     }
 }
 
 /// A client of the gate with root's key.
-pub fn client(place: &Place, environment: impl Fn(&str) -> Option<String>, clock: Clock) -> Result<S3, CommandError> {
+pub fn client(
+    place: &StateDirectory,
+    environment: impl Fn(&str) -> Option<String>,
+    clock: Clock,
+) -> Result<S3Client, CommandError> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let in_environment = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"));
     let (key, session_token) = match in_environment {
@@ -63,7 +67,7 @@ pub fn client(place: &Place, environment: impl Fn(&str) -> Option<String>, clock
     let authorities = variable("AWS_CA_BUNDLE").map_or(Authorities::System, |path| Authorities::File(path.into()));
     let dialler = Dialler::new(endpoint, &authorities)
         .map_err(|error| CommandError::usage(format!("the gate cannot be verified: {error}")).next(AUTHORITIES))?;
-    Ok(S3 {
+    Ok(S3Client {
         dialler,
         access_key_id: key.access_key_id,
         secret_access_key: key.secret_access_key,
@@ -77,7 +81,7 @@ pub fn client(place: &Place, environment: impl Fn(&str) -> Option<String>, clock
 pub const AUTHORITIES: &str =
     "Name the authority that issued the gate's certificate, as for aws-cli: export AWS_CA_BUNDLE=FILE";
 
-fn read(place: &Place) -> Result<Credentials, CommandError> {
+fn read(place: &StateDirectory) -> Result<Credentials, CommandError> {
     let path = place.root_env();
     match Credentials::read(&path) {
         Ok((key, _)) => Ok(key),
@@ -97,8 +101,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn exports() -> Exports {
-        Exports {
+    fn exports() -> RootExports {
+        RootExports {
             endpoint: "http://127.0.0.1:9000".to_owned(),
             access_key_id: "AKIAROOT000000000001".to_owned(),
             secret_access_key: Secret::new("a/b+c'd".to_owned()),
@@ -106,15 +110,15 @@ mod tests {
         }
     }
 
-    fn place() -> (Place, tempfile::TempDir) {
+    fn place() -> (StateDirectory, tempfile::TempDir) {
         let directory = tempfile::tempdir().unwrap();
-        (Place::find(Some(directory.path().to_owned()), None), directory)
+        (StateDirectory::find(Some(directory.path().to_owned()), None), directory)
     }
 
     #[test]
     fn what_is_written_is_read_back_and_is_its_owners_alone() {
         let (place, _directory) = place();
-        Exports { secret_access_key: Secret::new("a/b+c".to_owned()), ..exports() }.write(&place).unwrap();
+        RootExports { secret_access_key: Secret::new("a/b+c".to_owned()), ..exports() }.write(&place).unwrap();
         let s3 = client(&place, |_| None, Clock::System).unwrap();
         assert_eq!(s3.endpoint().to_string(), "http://127.0.0.1:9000");
         assert_eq!(s3.access_key_id, "AKIAROOT000000000001");
@@ -150,7 +154,7 @@ mod tests {
     fn where_there_is_no_key_the_command_says_how_to_get_one() {
         let (place, _directory) = place();
         let error = client(&place, |_| None, Clock::System).unwrap_err();
-        assert_eq!(error.blame, crate::command::error::Blame::NotRunning);
+        assert_eq!(error.blame, crate::command::error::ExitCause::NotRunning);
         assert!(error.next.unwrap().starts_with("Start one: portcullis dev --data "));
     }
 }

@@ -25,7 +25,7 @@ use portcullis_base::secret::Secret;
 
 /// An S3 store and the key to sign for it.
 #[derive(Clone, Debug)]
-pub struct S3 {
+pub struct S3Client {
     pub dialler: Dialler,
     pub access_key_id: String,
     pub secret_access_key: Secret<String>,
@@ -36,7 +36,7 @@ pub struct S3 {
 
 /// One request, path-style.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct ClientRequest {
     pub method: Method,
     /// What follows the endpoint, with everything encoded that has to be.
     pub target: String,
@@ -46,14 +46,14 @@ pub struct Ask {
 
 /// An answer that is not an error.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct ClientAnswer {
     pub headers: HeaderMap,
     body: Bytes,
 }
 
 /// Why a request has no answer.
 #[derive(Debug, Error)]
-pub enum S3Error {
+pub enum S3ClientError {
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
     #[error("the answer is not JSON")]
@@ -66,7 +66,7 @@ pub enum S3Error {
     Unsigned(String),
 }
 
-impl Ask {
+impl ClientRequest {
     /// A request without a body.
     pub fn new(method: Method, target: impl Into<String>) -> Self {
         Self { method, target: target.into(), mfa: None, body: Bytes::new() }
@@ -85,64 +85,73 @@ impl Ask {
     }
 }
 
-impl Answer {
+impl ClientAnswer {
     /// The answer's body.
     pub fn bytes(&self) -> &Bytes {
         &self.body
     }
 
     /// The answer's document.
-    pub fn document(&self) -> Result<Element, S3Error> {
+    pub fn document(&self) -> Result<Element, S3ClientError> {
         Ok(Element::parse(&self.body)?)
     }
 }
 
-impl S3 {
+impl S3Client {
     /// Where it listens.
     pub fn endpoint(&self) -> &Endpoint {
         self.dialler.endpoint()
     }
 
     /// Signs, sends, and reads the whole answer.
-    pub async fn send(&self, ask: Ask) -> Result<Answer, S3Error> {
+    pub async fn send(&self, ask: ClientRequest) -> Result<ClientAnswer, S3ClientError> {
         let request = self.signed(ask)?;
         self.exchange(request).await
     }
 
     /// The same with further headers, signed too.
-    pub async fn send_with(&self, headers: &[(&'static str, String)], ask: Ask) -> Result<Answer, S3Error> {
+    pub async fn send_with(
+        &self,
+        headers: &[(&'static str, String)],
+        ask: ClientRequest,
+    ) -> Result<ClientAnswer, S3ClientError> {
         let headers: Vec<(&'static str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let request = self.signed_for("s3", &headers, ask)?;
         self.exchange(request).await
     }
 
     /// Sends without a signature, as anybody could.
-    pub async fn send_unsigned(&self, ask: Ask) -> Result<Answer, S3Error> {
+    pub async fn send_unsigned(&self, ask: ClientRequest) -> Result<ClientAnswer, S3ClientError> {
         self.exchange(self.unsigned(ask)?).await
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, S3Error> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<ClientAnswer, S3ClientError> {
         let stream = connect(&self.dialler).await?;
         let answer = exchange(stream, request).await?;
         if answer.status.is_success() {
-            return Ok(Answer { headers: answer.headers, body: answer.body });
+            return Ok(ClientAnswer { headers: answer.headers, body: answer.body });
         }
-        Err(S3Error::read(answer.status, &answer.body))
+        Err(S3ClientError::read(answer.status, &answer.body))
     }
 
-    fn unsigned(&self, ask: Ask) -> Result<Request<Full<Bytes>>, S3Error> {
+    fn unsigned(&self, ask: ClientRequest) -> Result<Request<Full<Bytes>>, S3ClientError> {
         let mut request =
             Request::builder().method(&ask.method).uri(ask.target).header("host", self.endpoint().authority());
         // hyper leaves it out of a request without a body, and some stores refuse that.
         if ask.body.is_empty() && matches!(ask.method, Method::POST | Method::PUT) {
             request = request.header("content-length", 0);
         }
-        request.body(Full::new(ask.body)).map_err(|error| S3Error::Unsigned(error.to_string()))
+        request.body(Full::new(ask.body)).map_err(|error| S3ClientError::Unsigned(error.to_string()))
     }
 
     /// Calls an operation of CloudTrail's API; returns its JSON.
-    pub async fn call(&self, operation: &str, body: &Value, mfa: Option<&Secret<String>>) -> Result<Value, S3Error> {
-        let ask = Ask::new(Method::POST, "/").body(body.to_string()).mfa(mfa.cloned());
+    pub async fn call(
+        &self,
+        operation: &str,
+        body: &Value,
+        mfa: Option<&Secret<String>>,
+    ) -> Result<Value, S3ClientError> {
+        let ask = ClientRequest::new(Method::POST, "/").body(body.to_string()).mfa(mfa.cloned());
         let target = format!("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.{operation}");
         let request = self.signed_for("cloudtrail", &[("x-amz-target", &target)], ask)?;
         let stream = connect(&self.dialler).await?;
@@ -150,18 +159,18 @@ impl S3 {
         let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
         match (answer.status.is_success(), document) {
             (true, Some(document)) => Ok(document),
-            (true, None) => Err(S3Error::NotJson),
+            (true, None) => Err(S3ClientError::NotJson),
             (false, document) => {
                 let text = |name: &str| document.as_ref()?.get(name)?.as_str().map(str::to_owned);
                 let code = text("__type").unwrap_or_else(|| answer.status.as_u16().to_string());
                 let reason = || answer.status.canonical_reason().unwrap_or("no reason").to_owned();
                 let message = text("message").unwrap_or_else(reason);
-                Err(S3Error::refused(answer.status, &code, &message))
+                Err(S3ClientError::refused(answer.status, &code, &message))
             }
         }
     }
 
-    fn signed(&self, ask: Ask) -> Result<Request<Full<Bytes>>, S3Error> {
+    fn signed(&self, ask: ClientRequest) -> Result<Request<Full<Bytes>>, S3ClientError> {
         self.signed_for("s3", &[], ask)
     }
 
@@ -170,9 +179,9 @@ impl S3 {
         &self,
         service: &str,
         further: &[(&'static str, &str)],
-        ask: Ask,
-    ) -> Result<Request<Full<Bytes>>, S3Error> {
-        let unsigned = |error: &dyn std::fmt::Display| S3Error::Unsigned(error.to_string());
+        ask: ClientRequest,
+    ) -> Result<Request<Full<Bytes>>, S3ClientError> {
+        let unsigned = |error: &dyn std::fmt::Display| S3ClientError::Unsigned(error.to_string());
         let authority = self.endpoint().authority();
         let mfa = ask.mfa.as_ref().map(|mfa| mfa.expose().as_str());
         let headers = [("host", Some(authority.as_str())), ("x-amz-mfa", mfa)];
@@ -228,7 +237,7 @@ pub fn content_md5(body: &[u8]) -> String {
     STANDARD.encode(Md5::digest(body))
 }
 
-impl S3Error {
+impl S3ClientError {
     fn refused(status: StatusCode, code: &str, message: &str) -> Self {
         // A store's own line breaks would make its text look like ours.
         Self::Refused { status, code: harmless(code), message: harmless(message) }
@@ -258,10 +267,10 @@ mod tests {
     use portcullis_base::clock::Timestamp;
     use std::sync::Arc;
 
-    fn example() -> S3 {
+    fn example() -> S3Client {
         let moment = Timestamp::parse_iso_basic("20130524T000000Z").unwrap();
         let endpoint = Endpoint::parse("http://examplebucket.s3.amazonaws.com").unwrap();
-        S3 {
+        S3Client {
             dialler: Dialler::new(endpoint, &Authorities::System).unwrap(),
             access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
@@ -274,7 +283,7 @@ mod tests {
     #[test]
     fn a_request_is_signed_as_in_the_examples_of_aws() {
         // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html, "GET Bucket Lifecycle".
-        let request = example().signed(Ask::new(Method::GET, "/?lifecycle")).unwrap();
+        let request = example().signed(ClientRequest::new(Method::GET, "/?lifecycle")).unwrap();
         assert_eq!(
             request.headers()["authorization"],
             "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
@@ -286,7 +295,7 @@ mod tests {
     #[test]
     fn the_code_is_signed_and_does_not_show_in_what_is_printed() {
         let mfa = Secret::new("20899872 301749".to_owned());
-        let request = example().signed(Ask::new(Method::PUT, "/vault?versioning").mfa(Some(mfa))).unwrap();
+        let request = example().signed(ClientRequest::new(Method::PUT, "/vault?versioning").mfa(Some(mfa))).unwrap();
         let authorization = request.headers()["authorization"].to_str().unwrap();
         assert!(authorization.contains("SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-mfa,"));
         assert_eq!(request.headers()["x-amz-mfa"], "20899872 301749");
@@ -295,9 +304,9 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_document_still_says_something() {
-        let error = S3Error::read(StatusCode::FORBIDDEN, b"");
+        let error = S3ClientError::read(StatusCode::FORBIDDEN, b"");
         assert_eq!(error.to_string(), "Forbidden (403)");
-        let error = S3Error::read(StatusCode::FORBIDDEN, b"<Error><Code>AccessDenied</Code><Message/></Error>");
+        let error = S3ClientError::read(StatusCode::FORBIDDEN, b"<Error><Code>AccessDenied</Code><Message/></Error>");
         assert_eq!(error.code(), Some("AccessDenied"));
     }
 }

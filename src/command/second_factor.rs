@@ -1,7 +1,7 @@
 //! The code of an active device, from `--mfa` or from the person at the terminal.
 
-use super::admin::{Admin, AdminError, Question};
-use super::devices::{Device, list};
+use super::admin::{AdminClient, AdminError, AdminRequest};
+use super::devices::{RootDevice, list};
 use super::error::CommandError;
 use super::terminal::Terminal;
 use super::xml::Element;
@@ -10,20 +10,20 @@ use portcullis_base::secret::Secret;
 
 /// `serial code`, once.
 #[derive(Debug)]
-pub struct SecondFactor {
+pub struct MfaTokenSource {
     offered: Option<Secret<String>>,
 }
 
 /// When a code that was given is sent along.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Send {
+pub enum TokenTiming {
     /// With the first try.
     AtOnce,
     /// Not before the gate wants one, so that a code is not spent on what needs none.
     WhenWanted,
 }
 
-impl SecondFactor {
+impl MfaTokenSource {
     /// Takes `--mfa "SERIAL CODE"`.
     pub fn offered(value: Option<Secret<String>>) -> Result<Self, CommandError> {
         match Offer::parse(value.as_ref().map(|value| value.expose().as_str())) {
@@ -38,17 +38,17 @@ impl SecondFactor {
     /// Asks the gate; a code goes along when it is due.
     pub async fn ask(
         &mut self,
-        admin: &Admin,
-        question: &Question,
-        send: Send,
+        admin: &AdminClient,
+        question: &AdminRequest,
+        send: TokenTiming,
         terminal: &mut Terminal,
     ) -> Result<Element, CommandError> {
         let first = match (send, self.offered.is_some()) {
-            (Send::AtOnce, true) => {
+            (TokenTiming::AtOnce, true) => {
                 let code = self.value(admin, terminal).await?;
                 admin.ask_with_code(question, &code).await
             }
-            (Send::AtOnce, false) | (Send::WhenWanted, _) => admin.ask(question).await,
+            (TokenTiming::AtOnce, false) | (TokenTiming::WhenWanted, _) => admin.ask(question).await,
         };
         match first {
             Err(error) if error.wants_code() => {
@@ -60,7 +60,11 @@ impl SecondFactor {
     }
 
     /// The value of `x-amz-mfa`: what was given, else what the person at the terminal types.
-    pub async fn value(&mut self, admin: &Admin, terminal: &mut Terminal) -> Result<Secret<String>, CommandError> {
+    pub async fn value(
+        &mut self,
+        admin: &AdminClient,
+        terminal: &mut Terminal,
+    ) -> Result<Secret<String>, CommandError> {
         if let Some(offered) = self.offered.take() {
             return Ok(offered);
         }
@@ -76,30 +80,30 @@ impl SecondFactor {
 }
 
 /// The active devices; none are known where the gate's socket cannot be reached.
-async fn active(admin: &Admin) -> Result<Option<Vec<Device>>, CommandError> {
+async fn active(admin: &AdminClient) -> Result<Option<Vec<RootDevice>>, CommandError> {
     match list(admin).await {
-        Ok(devices) => Ok(Some(devices.into_iter().filter(Device::is_active).collect())),
+        Ok(devices) => Ok(Some(devices.into_iter().filter(RootDevice::is_active).collect())),
         // Somebody else's gate, reached over the network: the person knows the serial.
         Err(AdminError::NotRunning | AdminError::Forbidden) => Ok(None),
         Err(error) => Err(error.into_command_error(admin.place())),
     }
 }
 
-fn question(devices: &Option<Vec<Device>>, admin: &Admin) -> Result<String, CommandError> {
+fn question(devices: &Option<Vec<RootDevice>>, admin: &AdminClient) -> Result<String, CommandError> {
     match devices.as_deref() {
         None => Ok("Serial number and code: ".to_owned()),
         Some([]) => Err(CommandError::failed("root has no active MFA device")
             .next(format!("Add one: portcullis mfa add --name phone{}", admin.place().flag()))),
         Some([only]) => Ok(format!("Code of {}: ", only.name())),
         Some(several) => {
-            let names: Vec<&str> = several.iter().map(Device::name).collect();
+            let names: Vec<&str> = several.iter().map(RootDevice::name).collect();
             Ok(format!("Name and code of a device ({}): ", names.join(", ")))
         }
     }
 }
 
 /// Makes `serial code` of what was typed: codes alone, or a name or serial before them.
-fn completed(answer: &str, devices: &Option<Vec<Device>>) -> Result<Secret<String>, CommandError> {
+fn completed(answer: &str, devices: &Option<Vec<RootDevice>>) -> Result<Secret<String>, CommandError> {
     let devices = devices.as_deref().unwrap_or_default();
     let is_code = |word: &str| word.bytes().all(|b| b.is_ascii_digit());
     let (first, rest) = answer.split_once(' ').unwrap_or((answer, ""));
@@ -123,8 +127,8 @@ fn no_code() -> CommandError {
 mod tests {
     use super::*;
 
-    fn devices(names: &[&str]) -> Option<Vec<Device>> {
-        let device = |name: &&str| Device {
+    fn devices(names: &[&str]) -> Option<Vec<RootDevice>> {
+        let device = |name: &&str| RootDevice {
             serial: format!("arn:aws:iam::123456789012:mfa/{name}"),
             enabled: Some("2026-11-21T09:41:58Z".to_owned()),
         };
@@ -151,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_malformed_offer_is_a_mistake_of_usage() {
-        let error = SecondFactor::offered(Some(Secret::new("123456".to_owned()))).unwrap_err();
-        assert_eq!(error.blame, crate::command::error::Blame::Usage);
+        let error = MfaTokenSource::offered(Some(Secret::new("123456".to_owned()))).unwrap_err();
+        assert_eq!(error.blame, crate::command::error::ExitCause::Usage);
         assert!(!error.to_string().contains("123456"));
     }
 }

@@ -4,8 +4,8 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::error::CommandError;
-use super::place::Place;
-use super::terminal::{Format, Terminal};
+use super::place::StateDirectory;
+use super::terminal::{OutputFormat, Terminal};
 use crate::store::{Rebuilt, rebuild};
 use portcullis_base::clock::Clock;
 use portcullis_journal::{Kind, Reader};
@@ -20,7 +20,7 @@ pub enum StateCommand {
 }
 
 /// Runs one of them.
-pub async fn run(command: StateCommand, place: &Place, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(command: StateCommand, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         StateCommand::Rebuild => {
             let rebuilt = rebuild(place.directory(), writes(place)?, Clock::System.now()).await;
@@ -30,7 +30,7 @@ pub async fn run(command: StateCommand, place: &Place, terminal: &mut Terminal) 
 }
 
 /// Every write of state, in order.
-fn writes(place: &Place) -> Result<Vec<Vec<u8>>, CommandError> {
+fn writes(place: &StateDirectory) -> Result<Vec<Vec<u8>>, CommandError> {
     let directory = place.journal();
     if !directory.exists() {
         // Rebuilding out of nothing would make an empty state, which protects nothing.
@@ -48,11 +48,11 @@ fn writes(place: &Place) -> Result<Vec<Vec<u8>>, CommandError> {
     Ok(writes)
 }
 
-fn show(rebuilt: &Rebuilt, place: &Place, terminal: &mut Terminal) -> Result<(), CommandError> {
+fn show(rebuilt: &Rebuilt, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
     let aside = rebuilt.set_aside.as_ref().map(|path| path.display().to_string());
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "revision": rebuilt.revision, "setAside": aside })),
-        Format::People => {
+        OutputFormat::Json => terminal.print_json(&json!({ "revision": rebuilt.revision, "setAside": aside })),
+        OutputFormat::People => {
             let aside = aside.map(|path| format!("\nThe old state is in {path}.")).unwrap_or_default();
             terminal.print(&format!("The state in {place} is rebuilt, up to change {}.{aside}", rebuilt.revision))
         }
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    async fn open(place: &Place) -> Store {
+    async fn open(place: &StateDirectory) -> Store {
         let options = Options { segment_size: 1 << 16, ..Options::default() };
         let (journal, recovered) = Journal::open(&place.journal(), options).unwrap();
         let recorded = recovered.last_state.map(|state| state.payload);
@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn a_lost_state_is_made_anew_from_the_journal() {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::find(Some(directory.path().join("data")), None);
+        let place = StateDirectory::find(Some(directory.path().join("data")), None);
         crate::store::prepare_dir(place.directory()).unwrap();
         let store = open(&place).await;
         store.create_user(&UserName::parse("alice").unwrap(), Clock::System.now()).await.unwrap();
@@ -108,7 +108,7 @@ mod tests {
         drop(store);
         std::fs::remove_dir_all(place.directory().join("state")).unwrap();
 
-        let (mut terminal, kept) = terminal(Format::Json, &[]);
+        let (mut terminal, kept) = terminal(OutputFormat::Json, &[]);
         run(StateCommand::Rebuild, &place, &mut terminal).await.unwrap();
 
         assert!(kept.text().ends_with("\"setAside\":null}\n"), "{}", kept.text());
@@ -120,8 +120,8 @@ mod tests {
     #[tokio::test]
     async fn without_a_journal_no_empty_state_is_made() {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place::find(Some(directory.path().to_owned()), None);
-        let (mut terminal, _) = terminal(Format::People, &[]);
+        let place = StateDirectory::find(Some(directory.path().to_owned()), None);
+        let (mut terminal, _) = terminal(OutputFormat::People, &[]);
         assert!(run(StateCommand::Rebuild, &place, &mut terminal).await.is_err());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
     }

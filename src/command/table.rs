@@ -3,19 +3,19 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table as Layout};
 
-use super::terminal::Colour;
+use super::terminal::OutputColour;
 use portcullis_cloudtrail::record::is_deceptive;
 
 /// Rows below a head, aligned; what others wrote cannot steer the terminal.
-pub struct Table {
+pub struct TextTable {
     head: Vec<&'static str>,
     widths: Vec<usize>,
-    rows: Vec<(Tone, Vec<String>)>,
+    rows: Vec<(RowTone, Vec<String>)>,
 }
 
 /// What a row's colour says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
+pub enum RowTone {
     /// It was refused.
     Bad,
     /// It is switched off.
@@ -27,12 +27,12 @@ pub enum Tone {
 
 /// Whether the head is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
+pub enum TableHead {
     Hidden,
     Shown,
 }
 
-impl Table {
+impl TextTable {
     /// A table with these columns.
     pub fn new(head: &[&'static str]) -> Self {
         Self { head: head.to_vec(), widths: Vec::new(), rows: Vec::new() }
@@ -45,22 +45,22 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row(&mut self, tone: Tone, cells: impl IntoIterator<Item = String>) {
+    pub fn row(&mut self, tone: RowTone, cells: impl IntoIterator<Item = String>) {
         let widths = self.widths.iter().copied().chain(std::iter::repeat(0));
         let cells = cells.into_iter().zip(widths).map(|(cell, width)| format!("{:<width$}", harmless(&cell))).collect();
         self.rows.push((tone, cells));
     }
 
     /// The table as text.
-    pub fn render(&self, head: Head, colour: Colour) -> String {
+    pub fn render(&self, head: TableHead, colour: OutputColour) -> String {
         let mut layout = Layout::new();
         layout.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         let first = match head {
-            Head::Hidden => None,
-            Head::Shown => {
+            TableHead::Hidden => None,
+            TableHead::Shown => {
                 let widths = self.widths.iter().copied().chain(std::iter::repeat(0));
                 layout.add_row(self.head.iter().zip(widths).map(|(name, width)| format!("{name:<width$}")));
-                Some(Tone::Faint)
+                Some(RowTone::Faint)
             }
         };
         layout.add_rows(self.rows.iter().map(|(_, cells)| cells));
@@ -88,12 +88,12 @@ pub fn first_colour(text: &str) -> Option<(&str, &'static str)> {
     })
 }
 
-fn painted(line: &str, tone: Tone, colour: Colour) -> String {
+fn painted(line: &str, tone: RowTone, colour: OutputColour) -> String {
     let code = match (colour, tone) {
-        (Colour::Plain, _) | (Colour::Ansi, Tone::Plain) => return line.to_owned(),
-        (Colour::Ansi, Tone::Bad) => "31",
-        (Colour::Ansi, Tone::Faint) => "2",
-        (Colour::Ansi, Tone::Good) => "32",
+        (OutputColour::Plain, _) | (OutputColour::Ansi, RowTone::Plain) => return line.to_owned(),
+        (OutputColour::Ansi, RowTone::Bad) => "31",
+        (OutputColour::Ansi, RowTone::Faint) => "2",
+        (OutputColour::Ansi, RowTone::Good) => "32",
     };
     format!("\u{1b}[{code}m{line}\u{1b}[0m")
 }
@@ -121,17 +121,17 @@ pub fn harmless_lines(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn two_rows() -> Table {
-        let mut table = Table::new(&["BUCKET", "MFA DELETE"]);
-        table.row(Tone::Good, ["vault".to_owned(), "Enabled".to_owned()]);
-        table.row(Tone::Plain, ["b".to_owned(), "never set".to_owned()]);
+    fn two_rows() -> TextTable {
+        let mut table = TextTable::new(&["BUCKET", "MFA DELETE"]);
+        table.row(RowTone::Good, ["vault".to_owned(), "Enabled".to_owned()]);
+        table.row(RowTone::Plain, ["b".to_owned(), "never set".to_owned()]);
         table
     }
 
     #[test]
     fn columns_line_up_and_lines_end_where_their_text_does() {
         assert_eq!(
-            two_rows().render(Head::Shown, Colour::Plain),
+            two_rows().render(TableHead::Shown, OutputColour::Plain),
             "BUCKET  MFA DELETE\nvault   Enabled\nb       never set\n"
         );
     }
@@ -139,16 +139,16 @@ mod tests {
     #[test]
     fn colour_does_not_move_columns() {
         assert_eq!(
-            two_rows().render(Head::Hidden, Colour::Ansi),
+            two_rows().render(TableHead::Hidden, OutputColour::Ansi),
             "\u{1b}[32mvault  Enabled\u{1b}[0m\nb      never set\n"
         );
     }
 
     #[test]
     fn least_widths_make_tables_line_up_with_each_other() {
-        let mut table = Table::new(&["A", "B"]).with_least_widths(&[4]);
-        table.row(Tone::Plain, ["x".to_owned(), "y".to_owned()]);
-        assert_eq!(table.render(Head::Shown, Colour::Plain), "A     B\nx     y\n");
+        let mut table = TextTable::new(&["A", "B"]).with_least_widths(&[4]);
+        table.row(RowTone::Plain, ["x".to_owned(), "y".to_owned()]);
+        assert_eq!(table.render(TableHead::Shown, OutputColour::Plain), "A     B\nx     y\n");
     }
 
     #[test]

@@ -5,37 +5,37 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde_json::Value;
 
-use super::error::{Blame, CommandError};
+use super::error::{CommandError, ExitCause};
 use super::table::{first_colour, harmless, harmless_layout, harmless_lines};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::record::one_line;
 
 /// Where a command writes, and whom it can ask.
 pub struct Terminal {
-    format: Format,
-    colour: Colour,
-    input: Input,
+    format: OutputFormat,
+    colour: OutputColour,
+    input: TerminalInput,
     out: Box<dyn Write + Send>,
     notes: Box<dyn Write + Send>,
 }
 
 /// For whom the output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum OutputFormat {
     Json,
     People,
 }
 
 /// Whether the output may be coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Colour {
+pub enum OutputColour {
     Ansi,
     Plain,
 }
 
 /// Who answers a question.
 #[derive(Debug)]
-pub enum Input {
+pub enum TerminalInput {
     /// Lines given beforehand, as tests do.
     Given(VecDeque<String>),
     /// Lines that a program writes.
@@ -46,42 +46,47 @@ pub enum Input {
 
 impl Terminal {
     /// The process's own input and output.
-    pub fn system(format: Format) -> Self {
+    pub fn system(format: OutputFormat) -> Self {
         Self::writing_to(format, Box::new(io::stdout()), Box::new(io::stderr()))
     }
 
     /// The process's own input, and output that reaches stdout and stderr in its own way.
-    pub fn writing_to(format: Format, out: Box<dyn Write + Send>, notes: Box<dyn Write + Send>) -> Self {
+    pub fn writing_to(format: OutputFormat, out: Box<dyn Write + Send>, notes: Box<dyn Write + Send>) -> Self {
         let plain = !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             format,
-            colour: if plain { Colour::Plain } else { Colour::Ansi },
-            input: if io::stdin().is_terminal() { Input::Terminal } else { Input::Piped },
+            colour: if plain { OutputColour::Plain } else { OutputColour::Ansi },
+            input: if io::stdin().is_terminal() { TerminalInput::Terminal } else { TerminalInput::Piped },
             out,
             notes,
         }
     }
 
     /// Output that is kept, and answers given beforehand.
-    pub fn with(format: Format, input: Input, out: Box<dyn Write + Send>, notes: Box<dyn Write + Send>) -> Self {
-        Self { format, colour: Colour::Plain, input, out, notes }
+    pub fn with(
+        format: OutputFormat,
+        input: TerminalInput,
+        out: Box<dyn Write + Send>,
+        notes: Box<dyn Write + Send>,
+    ) -> Self {
+        Self { format, colour: OutputColour::Plain, input, out, notes }
     }
 
     /// For whom the output is.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> OutputFormat {
         self.format
     }
 
     /// Whether the output may be coloured.
-    pub fn colour(&self) -> Colour {
+    pub fn colour(&self) -> OutputColour {
         self.colour
     }
 
     /// Whether a person can be asked.
     pub fn has_person(&self) -> bool {
         match self.input {
-            Input::Given(_) | Input::Terminal => true,
-            Input::Piped => false,
+            TerminalInput::Given(_) | TerminalInput::Terminal => true,
+            TerminalInput::Piped => false,
         }
     }
 
@@ -96,8 +101,8 @@ impl Terminal {
     /// The text without anything that steers the terminal but our own colours.
     fn shown(&self, text: &str) -> String {
         match self.colour {
-            Colour::Plain => harmless_layout(text),
-            Colour::Ansi => {
+            OutputColour::Plain => harmless_layout(text),
+            OutputColour::Ansi => {
                 let mut out = String::with_capacity(text.len());
                 let mut rest = text;
                 while let Some((before, sequence)) = first_colour(rest) {
@@ -122,7 +127,7 @@ impl Terminal {
 
     /// Says how the command failed.
     pub fn report(&mut self, error: &CommandError) {
-        if error.blame == Blame::OutputClosed {
+        if error.blame == ExitCause::OutputClosed {
             return;
         }
         let mut text = format!("error: {}\n", harmless_lines(&error.message));
@@ -138,9 +143,9 @@ impl Terminal {
     /// Asks for a line; `None` when there is none to come.
     pub fn ask(&mut self, question: &str) -> Result<Option<Secret<String>>, CommandError> {
         let line = match &mut self.input {
-            Input::Given(lines) => lines.pop_front(),
-            Input::Piped => read_line()?,
-            Input::Terminal => {
+            TerminalInput::Given(lines) => lines.pop_front(),
+            TerminalInput::Piped => read_line()?,
+            TerminalInput::Terminal => {
                 write!(self.notes, "{question}")
                     .and_then(|()| self.notes.flush())
                     .map_err(|e| CommandError::output(&e))?;
@@ -193,9 +198,9 @@ pub(super) mod kept {
     }
 
     /// A terminal whose person has answered beforehand.
-    pub fn terminal(format: Format, answers: &[&str]) -> (Terminal, Kept) {
+    pub fn terminal(format: OutputFormat, answers: &[&str]) -> (Terminal, Kept) {
         let kept = Kept::default();
-        let given = Input::Given(answers.iter().map(|&answer| answer.to_owned()).collect());
+        let given = TerminalInput::Given(answers.iter().map(|&answer| answer.to_owned()).collect());
         (Terminal::with(format, given, Box::new(kept.clone()), Box::new(kept.clone())), kept)
     }
 }

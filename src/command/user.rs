@@ -3,11 +3,11 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::admin::{Admin, Question};
+use super::admin::{AdminClient, AdminRequest};
 use super::error::CommandError;
 use super::key;
-use super::table::{Head, Table, Tone};
-use super::terminal::{Format, Terminal};
+use super::table::{RowTone, TableHead, TextTable};
+use super::terminal::{OutputFormat, Terminal};
 
 /// What to do with the account's users.
 #[derive(Subcommand)]
@@ -27,7 +27,7 @@ pub struct UserArgs {
 }
 
 /// Runs one of them.
-pub async fn run(command: UserCommand, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(command: UserCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         UserCommand::Add(args) => add(&args.user, admin, terminal).await,
         UserCommand::List => list(admin, terminal).await,
@@ -35,14 +35,14 @@ pub async fn run(command: UserCommand, admin: &Admin, terminal: &mut Terminal) -
     }
 }
 
-async fn add(user: &str, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+async fn add(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     if user == key::ROOT {
         // A user of this name would be taken for root wherever keys are named by their user.
         return Err(
             CommandError::usage("`root` is no name for a user").next("For a key of root: portcullis key create root")
         );
     }
-    let question = Question::new("CreateUser").with("UserName", user);
+    let question = AdminRequest::new("CreateUser").with("UserName", user);
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     let key = key::make(user, admin).await.map_err(|error| {
         let retry =
@@ -52,43 +52,43 @@ async fn add(user: &str, admin: &Admin, terminal: &mut Terminal) -> Result<(), C
     key.show(terminal)
 }
 
-async fn remove(user: &str, admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
+async fn remove(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     if user == key::ROOT {
         return Err(CommandError::usage("root is no user, and cannot be removed"));
     }
     let refused = |error: super::admin::AdminError| error.into_command_error(admin.place());
     // IAM deletes no user that still has keys.
     for key in key::of_user(Some(user), admin).await.map_err(refused)? {
-        let question = Question::new("DeleteAccessKey").with("UserName", user).with("AccessKeyId", &key.id);
+        let question = AdminRequest::new("DeleteAccessKey").with("UserName", user).with("AccessKeyId", &key.id);
         admin.ask(&question).await.map_err(refused)?;
     }
-    admin.ask(&Question::new("DeleteUser").with("UserName", user)).await.map_err(refused)?;
+    admin.ask(&AdminRequest::new("DeleteUser").with("UserName", user)).await.map_err(refused)?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "userName": user, "removed": true })),
-        Format::People => terminal.print(&format!("{user} and all its keys are gone.")),
+        OutputFormat::Json => terminal.print_json(&json!({ "userName": user, "removed": true })),
+        OutputFormat::People => terminal.print(&format!("{user} and all its keys are gone.")),
     }
 }
 
-async fn list(admin: &Admin, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let users = admin.list(Question::new("ListUsers"), "Users").await;
+async fn list(admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let users = admin.list(AdminRequest::new("ListUsers"), "Users").await;
     let users = users.map_err(|error| error.into_command_error(admin.place()))?;
     let text = |user: &super::xml::Element, name: &str| user.text_of(name).unwrap_or("-").to_owned();
     match terminal.format() {
-        Format::Json => {
+        OutputFormat::Json => {
             let users = users.iter().map(|user| {
                 json!({ "userName": user.text_of("UserName"), "arn": user.text_of("Arn"), "createDate": user.text_of("CreateDate") })
             });
             terminal.print_json(&Value::Array(users.collect()))
         }
-        Format::People if users.is_empty() => {
+        OutputFormat::People if users.is_empty() => {
             terminal.print(&format!("there are no users; add one: portcullis user add NAME{}", admin.place().flag()))
         }
-        Format::People => {
-            let mut table = Table::new(&["USER", "CREATED", "ARN"]);
+        OutputFormat::People => {
+            let mut table = TextTable::new(&["USER", "CREATED", "ARN"]);
             for user in &users {
-                table.row(Tone::Plain, ["UserName", "CreateDate", "Arn"].map(|name| text(user, name)));
+                table.row(RowTone::Plain, ["UserName", "CreateDate", "Arn"].map(|name| text(user, name)));
             }
-            terminal.print(&table.render(Head::Shown, terminal.colour()))
+            terminal.print(&table.render(TableHead::Shown, terminal.colour()))
         }
     }
 }
@@ -121,8 +121,8 @@ mod tests {
     #[tokio::test]
     async fn adding_gives_the_user_a_key_and_shows_it() {
         let gate = FakeGate::start(willing);
-        let (mut terminal, kept) = terminal(Format::Json, &[]);
-        run(UserCommand::Add(alice()), &Admin::of(gate.place()), &mut terminal).await.unwrap();
+        let (mut terminal, kept) = terminal(OutputFormat::Json, &[]);
+        run(UserCommand::Add(alice()), &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
         assert_eq!(gate.actions(), ["CreateUser", "CreateAccessKey"]);
         assert_eq!(
             kept.text(),
@@ -133,12 +133,12 @@ mod tests {
     #[tokio::test]
     async fn nobody_is_called_root_but_root() {
         let gate = FakeGate::start(willing);
-        let (mut terminal, _) = terminal(Format::Json, &[]);
+        let (mut terminal, _) = terminal(OutputFormat::Json, &[]);
         let root = UserArgs { user: "root".to_owned() };
-        let outcome = run(UserCommand::Add(root), &Admin::of(gate.place()), &mut terminal).await;
-        assert_eq!(outcome.unwrap_err().blame, crate::command::error::Blame::Usage);
+        let outcome = run(UserCommand::Add(root), &AdminClient::of(gate.place()), &mut terminal).await;
+        assert_eq!(outcome.unwrap_err().blame, crate::command::error::ExitCause::Usage);
         let root = UserArgs { user: "root".to_owned() };
-        assert!(run(UserCommand::Remove(root), &Admin::of(gate.place()), &mut terminal).await.is_err());
+        assert!(run(UserCommand::Remove(root), &AdminClient::of(gate.place()), &mut terminal).await.is_err());
         assert_eq!(gate.actions(), [""; 0]);
     }
 
@@ -148,16 +148,16 @@ mod tests {
             true => (409, iam_error("LimitExceeded", "Cannot exceed quota")),
             false => willing(seen),
         });
-        let (mut terminal, _) = terminal(Format::Json, &[]);
-        let outcome = run(UserCommand::Add(alice()), &Admin::of(gate.place()), &mut terminal).await;
+        let (mut terminal, _) = terminal(OutputFormat::Json, &[]);
+        let outcome = run(UserCommand::Add(alice()), &AdminClient::of(gate.place()), &mut terminal).await;
         assert!(outcome.unwrap_err().next.unwrap().contains("portcullis key create alice"));
     }
 
     #[tokio::test]
     async fn removing_takes_the_keys_first() {
         let gate = FakeGate::start(willing);
-        let (mut terminal, kept) = terminal(Format::People, &[]);
-        run(UserCommand::Remove(alice()), &Admin::of(gate.place()), &mut terminal).await.unwrap();
+        let (mut terminal, kept) = terminal(OutputFormat::People, &[]);
+        run(UserCommand::Remove(alice()), &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
         assert_eq!(gate.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);
         assert_eq!(kept.text(), "alice and all its keys are gone.\n");
     }

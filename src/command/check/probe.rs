@@ -3,18 +3,18 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::routing::{self, Place};
-use crate::command::s3::{Ask, S3, S3Error};
+use super::routing::{self, TrialBucket};
+use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
 use crate::config::UpstreamProfile;
 use crate::serve;
 
 /// What was found, in order.
 #[derive(Debug, Default)]
-pub struct Findings(Vec<(&'static str, Finding)>);
+pub struct ProbeReport(Vec<(&'static str, ProbeFinding)>);
 
 /// One thing found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum ProbeFinding {
     /// The gate cannot protect a store like this.
     Bad(String),
     /// It works, but somebody should look at it.
@@ -22,22 +22,22 @@ pub enum Finding {
     Good(String),
 }
 
-impl Findings {
-    pub fn add(&mut self, about: &'static str, finding: Finding) {
+impl ProbeReport {
+    pub fn add(&mut self, about: &'static str, finding: ProbeFinding) {
         self.0.push((about, finding));
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Finding)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &ProbeFinding)> {
         self.0.iter().map(|(about, finding)| (*about, finding))
     }
 
     /// How many things keep the gate from protecting the store.
     pub fn failed(&self) -> usize {
-        self.0.iter().filter(|(_, finding)| matches!(finding, Finding::Bad(_))).count()
+        self.0.iter().filter(|(_, finding)| matches!(finding, ProbeFinding::Bad(_))).count()
     }
 }
 
-impl Finding {
+impl ProbeFinding {
     pub fn text(&self) -> &str {
         match self {
             Self::Bad(text) | Self::Doubtful(text) | Self::Good(text) => text,
@@ -54,80 +54,85 @@ impl Finding {
 }
 
 /// Asks the store whether it answers, signs, versions, and what it makes of MfaDelete.
-pub async fn run(s3: &S3, profile: UpstreamProfile, findings: &mut Findings) {
+pub async fn run(s3: &S3Client, profile: UpstreamProfile, findings: &mut ProbeReport) {
     if !answers(s3, findings).await {
         return;
     }
     let bucket = match bucket_name() {
         Ok(name) => name,
         Err(error) => {
-            return findings.add("versioning", Finding::Bad(format!("no random name could be made: {error}")));
+            return findings.add("versioning", ProbeFinding::Bad(format!("no random name could be made: {error}")));
         }
     };
-    let make = Ask::new(Method::PUT, format!("/{bucket}")).body(location(s3, profile));
+    let make = ClientRequest::new(Method::PUT, format!("/{bucket}")).body(location(s3, profile));
     if let Err(error) = s3.send(make).await {
         let text = format!("unknown: the bucket {bucket} could not be made there: {error}");
-        return findings.add("versioning", Finding::Doubtful(text));
+        return findings.add("versioning", ProbeFinding::Doubtful(text));
     }
     findings.add("anonymous", anonymous(s3, &bucket).await);
-    let place = Place { s3, bucket: &bucket, document: location(s3, profile) };
+    let place = TrialBucket { s3, bucket: &bucket, document: location(s3, profile) };
     findings.add("routing", routing::run(&place, serve::kind(profile)).await);
     findings.add("listing", routing::hidden_keys(&place).await);
     findings.add("versioning", versioning(s3, &bucket).await);
     findings.add("MfaDelete", mfa_delete(s3, &bucket).await);
-    if let Err(error) = s3.send(Ask::new(Method::DELETE, format!("/{bucket}"))).await {
-        findings.add("clean-up", Finding::Doubtful(format!("the bucket {bucket} could not be removed: {error}")));
+    if let Err(error) = s3.send(ClientRequest::new(Method::DELETE, format!("/{bucket}"))).await {
+        findings.add("clean-up", ProbeFinding::Doubtful(format!("the bucket {bucket} could not be removed: {error}")));
     }
 }
 
-async fn answers(s3: &S3, findings: &mut Findings) -> bool {
-    match s3.send(Ask::new(Method::GET, "/")).await {
+async fn answers(s3: &S3Client, findings: &mut ProbeReport) -> bool {
+    match s3.send(ClientRequest::new(Method::GET, "/")).await {
         Ok(_) => {
-            findings.add("store", Finding::Good(format!("{} answers and takes the access key", s3.endpoint())));
+            findings.add("store", ProbeFinding::Good(format!("{} answers and takes the access key", s3.endpoint())));
             true
         }
-        Err(S3Error::Refused { code, message, .. }) => {
+        Err(S3ClientError::Refused { code, message, .. }) => {
             let text = format!("{} answers, but not to this access key: {message} ({code})", s3.endpoint());
-            findings.add("store", Finding::Bad(text));
+            findings.add("store", ProbeFinding::Bad(text));
             false
         }
-        Err(error @ (S3Error::Exchange(_) | S3Error::NotJson | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
-            findings.add("store", Finding::Bad(format!("{} does not answer: {error}", s3.endpoint())));
+        Err(
+            error @ (S3ClientError::Exchange(_)
+            | S3ClientError::NotJson
+            | S3ClientError::Unreadable(_)
+            | S3ClientError::Unsigned(_)),
+        ) => {
+            findings.add("store", ProbeFinding::Bad(format!("{} does not answer: {error}", s3.endpoint())));
             false
         }
     }
 }
 
 /// A store that serves unsigned requests serves whoever reaches it without the gate.
-async fn anonymous(s3: &S3, bucket: &str) -> Finding {
-    match s3.send_unsigned(Ask::new(Method::GET, format!("/{bucket}"))).await {
-        Ok(_) => Finding::Doubtful(
+async fn anonymous(s3: &S3Client, bucket: &str) -> ProbeFinding {
+    match s3.send_unsigned(ClientRequest::new(Method::GET, format!("/{bucket}"))).await {
+        Ok(_) => ProbeFinding::Doubtful(
             "the store lists a new bucket without a signature: whoever reaches it goes around the gate".to_owned(),
         ),
-        Err(_) => Finding::Good("the store does not list a new bucket without a signature".to_owned()),
+        Err(_) => ProbeFinding::Good("the store does not list a new bucket without a signature".to_owned()),
     }
 }
 
-async fn versioning(s3: &S3, bucket: &str) -> Finding {
+async fn versioning(s3: &S3Client, bucket: &str) -> ProbeFinding {
     match version_of_new_object(s3, bucket).await {
         Ok(Some(version)) => {
-            match s3.send(Ask::new(Method::DELETE, format!("/{bucket}/probe?versionId={version}"))).await {
-                Ok(_) => Finding::Good("the store keeps versions".to_owned()),
-                Err(error) => Finding::Bad(format!("a version could not be deleted by its id: {error}")),
+            match s3.send(ClientRequest::new(Method::DELETE, format!("/{bucket}/probe?versionId={version}"))).await {
+                Ok(_) => ProbeFinding::Good("the store keeps versions".to_owned()),
+                Err(error) => ProbeFinding::Bad(format!("a version could not be deleted by its id: {error}")),
             }
         }
         Ok(None) => {
-            drop(s3.send(Ask::new(Method::DELETE, format!("/{bucket}/probe"))).await);
-            Finding::Bad("the store took the setting, but keeps no versions".to_owned())
+            drop(s3.send(ClientRequest::new(Method::DELETE, format!("/{bucket}/probe"))).await);
+            ProbeFinding::Bad("the store took the setting, but keeps no versions".to_owned())
         }
-        Err(error) => Finding::Bad(format!("versioning could not be tried: {error}")),
+        Err(error) => ProbeFinding::Bad(format!("versioning could not be tried: {error}")),
     }
 }
 
-async fn version_of_new_object(s3: &S3, bucket: &str) -> Result<Option<String>, S3Error> {
-    let enable = Ask::new(Method::PUT, format!("/{bucket}?versioning"));
+async fn version_of_new_object(s3: &S3Client, bucket: &str) -> Result<Option<String>, S3ClientError> {
+    let enable = ClientRequest::new(Method::PUT, format!("/{bucket}?versioning"));
     s3.send(enable.body(document("<Status>Enabled</Status>"))).await?;
-    let put = Ask::new(Method::PUT, format!("/{bucket}/probe")).body(Bytes::from_static(b"probe"));
+    let put = ClientRequest::new(Method::PUT, format!("/{bucket}/probe")).body(Bytes::from_static(b"probe"));
     let answer = s3.send(put).await?;
     let version = answer.headers.get("x-amz-version-id").and_then(|value| value.to_str().ok());
     // It goes back into a query as it is, so it has to be plain.
@@ -136,34 +141,37 @@ async fn version_of_new_object(s3: &S3, bucket: &str) -> Result<Option<String>, 
 }
 
 /// The gate keeps MFA Delete itself and never sends it on; this tells what else stands behind it.
-async fn mfa_delete(s3: &S3, bucket: &str) -> Finding {
+async fn mfa_delete(s3: &S3Client, bucket: &str) -> ProbeFinding {
     let set = |state: &str| {
         let inner = format!("<Status>Enabled</Status><MfaDelete>{state}</MfaDelete>");
-        Ask::new(Method::PUT, format!("/{bucket}?versioning")).body(document(&inner))
+        ClientRequest::new(Method::PUT, format!("/{bucket}?versioning")).body(document(&inner))
     };
     match s3.send(set("Enabled")).await {
-        Err(S3Error::Refused { .. }) => {
-            Finding::Good("the store asks for a code of its own; the gate keeps MFA Delete in its stead".to_owned())
-        }
-        Err(error @ (S3Error::Exchange(_) | S3Error::NotJson | S3Error::Unreadable(_) | S3Error::Unsigned(_))) => {
-            Finding::Doubtful(format!("unknown: {error}"))
-        }
+        Err(S3ClientError::Refused { .. }) => ProbeFinding::Good(
+            "the store asks for a code of its own; the gate keeps MFA Delete in its stead".to_owned(),
+        ),
+        Err(
+            error @ (S3ClientError::Exchange(_)
+            | S3ClientError::NotJson
+            | S3ClientError::Unreadable(_)
+            | S3ClientError::Unsigned(_)),
+        ) => ProbeFinding::Doubtful(format!("unknown: {error}")),
         Ok(_) => {
             let kept = reads_enabled(s3, bucket).await;
             drop(s3.send(set("Disabled")).await);
             match kept {
-                Ok(true) => {
-                    Finding::Good("the store keeps it and asks for no code; the gate keeps it in its stead".to_owned())
-                }
-                Ok(false) => Finding::Good("the store ignores it; the gate keeps it in its stead".to_owned()),
-                Err(error) => Finding::Doubtful(format!("unknown: {error}")),
+                Ok(true) => ProbeFinding::Good(
+                    "the store keeps it and asks for no code; the gate keeps it in its stead".to_owned(),
+                ),
+                Ok(false) => ProbeFinding::Good("the store ignores it; the gate keeps it in its stead".to_owned()),
+                Err(error) => ProbeFinding::Doubtful(format!("unknown: {error}")),
             }
         }
     }
 }
 
-async fn reads_enabled(s3: &S3, bucket: &str) -> Result<bool, S3Error> {
-    let answer = s3.send(Ask::new(Method::GET, format!("/{bucket}?versioning"))).await?;
+async fn reads_enabled(s3: &S3Client, bucket: &str) -> Result<bool, S3ClientError> {
+    let answer = s3.send(ClientRequest::new(Method::GET, format!("/{bucket}?versioning"))).await?;
     Ok(answer.document()?.text_of("MfaDelete") == Some("Enabled"))
 }
 
@@ -174,7 +182,7 @@ fn document(inner: &str) -> String {
 }
 
 /// AWS wants to be told the region of a bucket, but for its first.
-fn location(s3: &S3, profile: UpstreamProfile) -> String {
+fn location(s3: &S3Client, profile: UpstreamProfile) -> String {
     match profile {
         UpstreamProfile::Aws if s3.region != "us-east-1" => format!(
             "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\

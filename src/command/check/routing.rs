@@ -5,16 +5,16 @@
 
 use http::{Method, StatusCode};
 
-use super::probe::Finding;
+use super::probe::ProbeFinding;
 use crate::command::exchange::ExchangeError;
-use crate::command::s3::{Answer, Ask, S3, S3Error};
+use crate::command::s3::{ClientAnswer, ClientRequest, S3Client, S3ClientError};
 use crate::operation::{Action, Handling, Level, Mark, Row, UpstreamKind};
 use crate::wire::{self};
 use portcullis_base::percent::percent_encode;
 
 /// Where the trials are made: a bucket that is there and empty, and how it is made again.
-pub struct Place<'a> {
-    pub s3: &'a S3,
+pub struct TrialBucket<'a> {
+    pub s3: &'a S3Client,
     pub bucket: &'a str,
     /// The document of its CreateBucket.
     pub document: String,
@@ -22,7 +22,7 @@ pub struct Place<'a> {
 
 /// How an operation shows that it was taken for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Witness {
+enum MisroutingSign {
     BucketGone,
     BucketMade,
     /// The object is there, and is not the copy that was asked for.
@@ -41,7 +41,7 @@ enum Witness {
 
 /// What came of one operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum RoutingOutcome {
     Declined,
     Mistaken,
     Taken,
@@ -53,19 +53,19 @@ const KEY: &str = "probe";
 const CONTENT: &[u8] = b"portcullis check";
 
 /// Sends each operation that a store of this kind is sent, and looks for what the plain one would have done.
-pub async fn run(place: &Place<'_>, store: UpstreamKind) -> Finding {
+pub async fn run(place: &TrialBucket<'_>, store: UpstreamKind) -> ProbeFinding {
     let (mut taken, mut declined, mut mistaken, mut unreadable) = (0, Vec::new(), Vec::new(), Vec::new());
     for action in trials(store) {
         match place.tried(action.row()).await {
-            Ok(Outcome::Declined) => declined.push(action.name()),
-            Ok(Outcome::Mistaken) => mistaken.push(action.name()),
-            Ok(Outcome::Taken) => taken += 1,
-            Ok(Outcome::Unreadable) => unreadable.push(action.name()),
-            Err(error) => return Finding::Doubtful(format!("{} could not be tried: {error}", action.name())),
+            Ok(RoutingOutcome::Declined) => declined.push(action.name()),
+            Ok(RoutingOutcome::Mistaken) => mistaken.push(action.name()),
+            Ok(RoutingOutcome::Taken) => taken += 1,
+            Ok(RoutingOutcome::Unreadable) => unreadable.push(action.name()),
+            Err(error) => return ProbeFinding::Doubtful(format!("{} could not be tried: {error}", action.name())),
         }
     }
     if !mistaken.is_empty() {
-        return Finding::Bad(format!(
+        return ProbeFinding::Bad(format!(
             "upstream.profile does not fit this store, which carries out another operation for {}",
             mistaken.join(", ")
         ));
@@ -76,36 +76,36 @@ pub async fn run(place: &Place<'_>, store: UpstreamKind) -> Finding {
             text = format!("{text}; it {what} {}", operations.join(", "));
         }
     }
-    Finding::Good(text)
+    ProbeFinding::Good(text)
 }
 
 /// Keys that a listing does not show: MinIO hides what lies below an object of the same name.
-pub async fn hidden_keys(place: &Place<'_>) -> Finding {
+pub async fn hidden_keys(place: &TrialBucket<'_>) -> ProbeFinding {
     let path = |key: &str| format!("/{}/{key}", place.bucket);
-    let put = |key: &str| Ask::new(Method::PUT, path(key)).body(CONTENT);
+    let put = |key: &str| ClientRequest::new(Method::PUT, path(key)).body(CONTENT);
     let seen = async {
         place.s3.send(put("folder/probe")).await?;
         place.s3.send(put("folder")).await?;
-        let listing = place.s3.send(Ask::new(Method::GET, format!("/{}", place.bucket))).await?.document()?;
+        let listing = place.s3.send(ClientRequest::new(Method::GET, format!("/{}", place.bucket))).await?.document()?;
         let keys = listing.children.iter().filter(|child| child.name == "Contents");
-        Ok::<_, S3Error>(keys.filter_map(|entry| entry.text_of("Key")).any(|key| key == "folder/probe"))
+        Ok::<_, S3ClientError>(keys.filter_map(|entry| entry.text_of("Key")).any(|key| key == "folder/probe"))
     };
     let seen = seen.await;
     for key in ["folder", "folder/probe"] {
-        drop(place.s3.send(Ask::new(Method::DELETE, path(key))).await);
+        drop(place.s3.send(ClientRequest::new(Method::DELETE, path(key))).await);
     }
     match seen {
-        Ok(true) => Finding::Good("the store lists what lies below a key that is an object too".to_owned()),
-        Ok(false) => Finding::Doubtful(
+        Ok(true) => ProbeFinding::Good("the store lists what lies below a key that is an object too".to_owned()),
+        Ok(false) => ProbeFinding::Doubtful(
             "an object `a` hides `a/b` from listings: who may write can hide the keys of others from those who list, \
              not from those who read or from MFA Delete"
                 .to_owned(),
         ),
         // MinIO before 2022 and stores on a file system take only one of the two.
-        Err(S3Error::Refused { .. }) => {
-            Finding::Good("the store takes no object below a key that is an object too".to_owned())
+        Err(S3ClientError::Refused { .. }) => {
+            ProbeFinding::Good("the store takes no object below a key that is an object too".to_owned())
         }
-        Err(error) => Finding::Doubtful(format!("unknown: {error}")),
+        Err(error) => ProbeFinding::Doubtful(format!("unknown: {error}")),
     }
 }
 
@@ -116,61 +116,63 @@ fn trials(store: UpstreamKind) -> Vec<Action> {
     let marked = |action: &Action| !action.row().marks.is_empty();
     let mut trials: Vec<Action> = Action::ALL.iter().copied().filter(sent).filter(marked).collect();
     trials.sort_by_key(|action| match (action.row().level, witness(action.row())) {
-        (Level::Any | Level::Bucket | Level::Service, Witness::NothingDeleted) | (Level::Object, _) => 1,
+        (Level::Any | Level::Bucket | Level::Service, MisroutingSign::NothingDeleted) | (Level::Object, _) => 1,
         (Level::Any | Level::Bucket | Level::Service, _) => 0,
     });
     trials
 }
 
-fn witness(row: &Row) -> Witness {
+fn witness(row: &Row) -> MisroutingSign {
     use wire::Method::{Delete, Get, Head, Options, Post, Put};
     match (row.action, row.method, row.level) {
-        (Action::CopyObject, _, _) => Witness::CopyWithoutContent,
-        (Action::DeleteObjects, _, _) => Witness::NothingDeleted,
-        (Action::ListObjectsV2, _, _) => Witness::ListingOfFirstVersion,
-        (_, Delete, Level::Bucket) => Witness::BucketGone,
-        (_, Delete, Level::Object) => Witness::KeyGone,
-        (_, Get, Level::Bucket) => Witness::Listing,
-        (_, Get, Level::Object) => Witness::ObjectRead,
-        (_, Put, Level::Bucket) => Witness::BucketMade,
-        (_, Put, Level::Object) => Witness::KeyMade,
-        (_, Head | Options | Post, _) | (_, Delete | Get | Put, Level::Any | Level::Service) => Witness::None,
+        (Action::CopyObject, _, _) => MisroutingSign::CopyWithoutContent,
+        (Action::DeleteObjects, _, _) => MisroutingSign::NothingDeleted,
+        (Action::ListObjectsV2, _, _) => MisroutingSign::ListingOfFirstVersion,
+        (_, Delete, Level::Bucket) => MisroutingSign::BucketGone,
+        (_, Delete, Level::Object) => MisroutingSign::KeyGone,
+        (_, Get, Level::Bucket) => MisroutingSign::Listing,
+        (_, Get, Level::Object) => MisroutingSign::ObjectRead,
+        (_, Put, Level::Bucket) => MisroutingSign::BucketMade,
+        (_, Put, Level::Object) => MisroutingSign::KeyMade,
+        (_, Head | Options | Post, _) | (_, Delete | Get | Put, Level::Any | Level::Service) => MisroutingSign::None,
     }
 }
 
-impl Place<'_> {
-    async fn tried(&self, row: &Row) -> Result<Outcome, S3Error> {
+impl TrialBucket<'_> {
+    async fn tried(&self, row: &Row) -> Result<RoutingOutcome, S3ClientError> {
         let witness = witness(row);
-        if row.level == Level::Object || witness == Witness::NothingDeleted {
-            self.s3.send(Ask::new(Method::PUT, self.object(KEY)).body(CONTENT)).await?;
+        if row.level == Level::Object || witness == MisroutingSign::NothingDeleted {
+            self.s3.send(ClientRequest::new(Method::PUT, self.object(KEY)).body(CONTENT)).await?;
         }
         let (ask, headers) = self.ask(row, witness);
         let answer = match self.s3.send_with(&headers, ask).await {
             Ok(answer) => Ok(answer),
-            Err(S3Error::Refused { status, .. }) => Err(Some(status)),
+            Err(S3ClientError::Refused { status, .. }) => Err(Some(status)),
             // If the store is gone, what follows says so.
-            Err(S3Error::Exchange(ExchangeError::Broken(_))) => Err(None),
+            Err(S3ClientError::Exchange(ExchangeError::Broken(_))) => Err(None),
             Err(error) => return Err(error),
         };
         let mistaken = self.mistaken(witness, answer.as_ref().ok()).await?;
         if let (Action::CreateMultipartUpload, Ok(answer)) = (row.action, &answer) {
             self.abort(answer).await;
         }
-        if row.level == Level::Object || witness == Witness::NothingDeleted {
-            drop(self.s3.send(Ask::new(Method::DELETE, self.object(KEY))).await);
+        if row.level == Level::Object || witness == MisroutingSign::NothingDeleted {
+            drop(self.s3.send(ClientRequest::new(Method::DELETE, self.object(KEY))).await);
         }
         Ok(match (mistaken, answer) {
-            (true, _) => Outcome::Mistaken,
-            (false, Err(None)) => Outcome::Unreadable,
-            (false, Err(Some(StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED))) => Outcome::Declined,
-            (false, Ok(_) | Err(_)) => Outcome::Taken,
+            (true, _) => RoutingOutcome::Mistaken,
+            (false, Err(None)) => RoutingOutcome::Unreadable,
+            (false, Err(Some(StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED))) => {
+                RoutingOutcome::Declined
+            }
+            (false, Ok(_) | Err(_)) => RoutingOutcome::Taken,
         })
     }
 
-    fn ask(&self, row: &Row, witness: Witness) -> (Ask, Vec<(&'static str, String)>) {
+    fn ask(&self, row: &Row, witness: MisroutingSign) -> (ClientRequest, Vec<(&'static str, String)>) {
         let path = match (row.level, witness) {
-            (_, Witness::BucketMade) => format!("/{}", self.free_bucket()),
-            (_, Witness::KeyMade | Witness::CopyWithoutContent) => self.object(FREE),
+            (_, MisroutingSign::BucketMade) => format!("/{}", self.free_bucket()),
+            (_, MisroutingSign::KeyMade | MisroutingSign::CopyWithoutContent) => self.object(FREE),
             (Level::Object, _) => self.object(KEY),
             (Level::Any | Level::Bucket | Level::Service, _) => format!("/{}", self.bucket),
         };
@@ -184,18 +186,18 @@ impl Place<'_> {
         });
         let pairs: Vec<String> = pairs.collect();
         let body = match witness {
-            Witness::NothingDeleted => format!(
+            MisroutingSign::NothingDeleted => format!(
                 "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key>{KEY}</Key></Object></Delete>"
             ),
-            Witness::BucketGone
-            | Witness::BucketMade
-            | Witness::CopyWithoutContent
-            | Witness::KeyGone
-            | Witness::KeyMade
-            | Witness::Listing
-            | Witness::ListingOfFirstVersion
-            | Witness::None
-            | Witness::ObjectRead => String::new(),
+            MisroutingSign::BucketGone
+            | MisroutingSign::BucketMade
+            | MisroutingSign::CopyWithoutContent
+            | MisroutingSign::KeyGone
+            | MisroutingSign::KeyMade
+            | MisroutingSign::Listing
+            | MisroutingSign::ListingOfFirstVersion
+            | MisroutingSign::None
+            | MisroutingSign::ObjectRead => String::new(),
         };
         let method = match row.method {
             wire::Method::Delete => Method::DELETE,
@@ -211,60 +213,60 @@ impl Place<'_> {
         if !body.is_empty() {
             headers.push(("content-md5", crate::command::s3::content_md5(body.as_bytes())));
         }
-        (Ask::new(method, format!("{path}?{}", pairs.join("&"))).body(body), headers)
+        (ClientRequest::new(method, format!("{path}?{}", pairs.join("&"))).body(body), headers)
     }
 
     /// Whether the plain operation was carried out; what it did is put right.
-    async fn mistaken(&self, witness: Witness, answer: Option<&Answer>) -> Result<bool, S3Error> {
+    async fn mistaken(&self, witness: MisroutingSign, answer: Option<&ClientAnswer>) -> Result<bool, S3ClientError> {
         let document = answer.and_then(|answer| answer.document().ok());
         let lists = document.as_ref().is_some_and(|document| document.name == "ListBucketResult");
         match witness {
-            Witness::BucketGone => {
+            MisroutingSign::BucketGone => {
                 let gone = !self.is_there(&format!("/{}", self.bucket)).await?;
                 if gone {
-                    let make = Ask::new(Method::PUT, format!("/{}", self.bucket)).body(self.document.clone());
+                    let make = ClientRequest::new(Method::PUT, format!("/{}", self.bucket)).body(self.document.clone());
                     self.s3.send(make).await?;
                 }
                 Ok(gone)
             }
-            Witness::BucketMade => self.is_there_and_goes(&format!("/{}", self.free_bucket())).await,
-            Witness::CopyWithoutContent => {
-                let copy = self.s3.send(Ask::new(Method::GET, self.object(FREE))).await;
-                drop(self.s3.send(Ask::new(Method::DELETE, self.object(FREE))).await);
+            MisroutingSign::BucketMade => self.is_there_and_goes(&format!("/{}", self.free_bucket())).await,
+            MisroutingSign::CopyWithoutContent => {
+                let copy = self.s3.send(ClientRequest::new(Method::GET, self.object(FREE))).await;
+                drop(self.s3.send(ClientRequest::new(Method::DELETE, self.object(FREE))).await);
                 Ok(copy.is_ok_and(|copy| copy.bytes() != CONTENT))
             }
-            Witness::KeyGone => Ok(!self.is_there(&self.object(KEY)).await?),
-            Witness::KeyMade => self.is_there_and_goes(&self.object(FREE)).await,
-            Witness::Listing => Ok(lists),
-            Witness::ListingOfFirstVersion => {
+            MisroutingSign::KeyGone => Ok(!self.is_there(&self.object(KEY)).await?),
+            MisroutingSign::KeyMade => self.is_there_and_goes(&self.object(FREE)).await,
+            MisroutingSign::Listing => Ok(lists),
+            MisroutingSign::ListingOfFirstVersion => {
                 Ok(document.is_some_and(|document| document.text_of("KeyCount").is_none()))
             }
-            Witness::NothingDeleted => Ok(self.is_there(&self.object(KEY)).await?),
-            Witness::None => Ok(false),
-            Witness::ObjectRead => Ok(answer.is_some_and(|answer| answer.bytes() == CONTENT)),
+            MisroutingSign::NothingDeleted => Ok(self.is_there(&self.object(KEY)).await?),
+            MisroutingSign::None => Ok(false),
+            MisroutingSign::ObjectRead => Ok(answer.is_some_and(|answer| answer.bytes() == CONTENT)),
         }
     }
 
-    async fn is_there(&self, path: &str) -> Result<bool, S3Error> {
-        match self.s3.send(Ask::new(Method::HEAD, path)).await {
+    async fn is_there(&self, path: &str) -> Result<bool, S3ClientError> {
+        match self.s3.send(ClientRequest::new(Method::HEAD, path)).await {
             Ok(_) => Ok(true),
-            Err(S3Error::Refused { .. }) => Ok(false),
+            Err(S3ClientError::Refused { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    async fn is_there_and_goes(&self, path: &str) -> Result<bool, S3Error> {
+    async fn is_there_and_goes(&self, path: &str) -> Result<bool, S3ClientError> {
         let there = self.is_there(path).await?;
         if there {
-            drop(self.s3.send(Ask::new(Method::DELETE, path)).await);
+            drop(self.s3.send(ClientRequest::new(Method::DELETE, path)).await);
         }
         Ok(there)
     }
 
-    async fn abort(&self, created: &Answer) {
+    async fn abort(&self, created: &ClientAnswer) {
         let id = created.document().ok().and_then(|document| document.text_of("UploadId").map(percent_encode));
         if let Some(id) = id {
-            drop(self.s3.send(Ask::new(Method::DELETE, format!("{}?uploadId={id}", self.object(KEY)))).await);
+            drop(self.s3.send(ClientRequest::new(Method::DELETE, format!("{}?uploadId={id}", self.object(KEY)))).await);
         }
     }
 

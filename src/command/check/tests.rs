@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use http::HeaderMap;
 
 use super::*;
-use crate::command::error::Blame;
+use crate::command::error::ExitCause;
 use crate::command::fake_store::{FakeStore, Seen};
 use crate::command::terminal::kept::terminal;
 use crate::wire::specimen::{Authority, files};
@@ -112,7 +112,7 @@ async fn findings_with(
     prepare: impl FnOnce(&Path) -> &'static str,
 ) -> (Result<(), CommandError>, Vec<Value>) {
     let directory = tempfile::tempdir().unwrap();
-    let (mut terminal, kept) = terminal(Format::Json, &[]);
+    let (mut terminal, kept) = terminal(OutputFormat::Json, &[]);
     let args = written(directory.path(), &store.endpoint().to_string());
     let settings = std::fs::read_to_string(&args.config).unwrap() + prepare(directory.path());
     std::fs::write(&args.config, settings).unwrap();
@@ -164,7 +164,7 @@ async fn a_store_that_takes_an_operation_for_another_is_not_fit_for_its_profile(
     ] {
         let store = FakeStore::start_with_headers(that_mistakes(mistaken));
         let (outcome, findings) = findings_with(&store, |_| "").await;
-        assert_eq!(outcome.unwrap_err().blame, Blame::Failed, "{mistaken:?}");
+        assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed, "{mistaken:?}");
         let routing = findings.iter().find(|finding| finding["about"] == "routing").unwrap();
         let text = routing["text"].as_str().unwrap();
         assert!(text.ends_with(&format!("another operation for {told}")), "{mistaken:?}: {text}");
@@ -205,7 +205,7 @@ async fn a_store_that_keeps_no_versions_is_not_fit() {
         (status, HeaderMap::new(), document)
     });
     let (outcome, verdicts) = verdicts(&store).await;
-    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     assert!(verdicts.contains(&"versioning: FAIL".to_owned()), "{verdicts:?}");
 }
 
@@ -249,13 +249,13 @@ async fn a_certificate_is_held_against_its_key_before_anybody_is_served() {
     assert_eq!(verdicts[2], "certificate: look");
     let (outcome, verdicts) = verdicts_with(&store, |_| TLS).await;
     assert_eq!(verdicts[2], "certificate: FAIL");
-    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
 }
 
 #[tokio::test]
 async fn a_store_that_is_not_there_is_asked_nothing_more() {
     let (outcome, verdicts) = verdicts(&FakeStore::gone()).await;
-    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     assert_eq!(verdicts.last().map(String::as_str), Some("store: FAIL"));
 }
 
@@ -263,9 +263,9 @@ async fn a_store_that_is_not_there_is_asked_nothing_more() {
 async fn a_configuration_with_mistakes_is_not_tried() {
     let directory = tempfile::tempdir().unwrap();
     let args = written(directory.path(), "nowhere");
-    let (mut terminal, kept) = terminal(Format::Json, &[]);
+    let (mut terminal, kept) = terminal(OutputFormat::Json, &[]);
     let error = run(args, [], &mut terminal).await.unwrap_err();
-    assert_eq!(error.blame, Blame::Usage);
+    assert_eq!(error.blame, ExitCause::Usage);
     assert!(error.message.contains("portcullis.toml:5: upstream.endpoint: `nowhere`"), "{}", error.message);
     assert_eq!(kept.text(), "");
 }

@@ -8,7 +8,7 @@ use portcullis_base::clock::Timestamp;
 
 /// Which records are wanted; what is not set admits all.
 #[derive(Clone, Debug, Default)]
-pub struct Filter {
+pub struct EventFilter {
     pub bucket: Option<String>,
     pub event_name: Option<String>,
     pub principal: Option<String>,
@@ -22,12 +22,12 @@ pub struct Filter {
 
 /// From when on: so long ago, or at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
+pub enum SinceTime {
     Ago(std::time::Duration),
     Moment(Timestamp),
 }
 
-impl Since {
+impl SinceTime {
     /// Reads `1h` or `2026-11-21T09:41:58Z`.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(moment) = Timestamp::parse_iso_extended(text) {
@@ -50,7 +50,7 @@ impl Since {
     }
 }
 
-impl Filter {
+impl EventFilter {
     /// Whether the record is wanted.
     pub fn admits(&self, record: &Value) -> bool {
         let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);

@@ -6,29 +6,29 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::Records;
-use super::filter::Filter;
+use super::RecordSource;
+use super::filter::EventFilter;
 use crate::audit;
 use crate::command::error::CommandError;
-use crate::command::place::Place;
+use crate::command::place::StateDirectory;
 use crate::history::{Archive, JournalId, LookupError, Order, Page, Query};
 use portcullis_base::clock::Timestamp;
 use portcullis_journal::{Reader, Record, Sequence};
 
 /// The records that a filter may admit, the oldest first.
-pub struct Recorded {
-    history: Option<Indexed>,
+pub struct RecordedEvents {
+    history: Option<IndexedEvents>,
     directory: PathBuf,
     journal: Reader,
     /// What the history gave before it could not be read further; the journal is not to give it again.
-    given: Given,
+    given: HistoryCursor,
     /// What is left of what was read last.
     rest: VecDeque<Value>,
     notes: Vec<String>,
 }
 
 /// The part of the records that the history holds.
-struct Indexed {
+struct IndexedEvents {
     archive: Archive,
     journal: JournalId,
     query: Query,
@@ -38,7 +38,7 @@ struct Indexed {
 
 /// How far a history gave what it holds, which it gives by time, and by the journal's order within a second.
 #[derive(Clone, Copy)]
-struct Given {
+struct HistoryCursor {
     last: Option<(i64, Sequence)>,
     /// Events of that very record.
     of_last: usize,
@@ -49,9 +49,9 @@ struct Given {
 /// Records asked of the history at once.
 const PAGE: usize = 500;
 
-impl Recorded {
+impl RecordedEvents {
     /// Begins with the first record that the filter may admit; with a limit, with the last so many.
-    pub fn open(place: &Place, filter: &Filter, limit: Option<usize>) -> Result<Self, CommandError> {
+    pub fn open(place: &StateDirectory, filter: &EventFilter, limit: Option<usize>) -> Result<Self, CommandError> {
         let directory = place.journal();
         if !directory.exists() {
             return Err(CommandError::not_running(format!("nothing was ever recorded in {}", directory.display()))
@@ -59,7 +59,7 @@ impl Recorded {
         }
         let id = Reader::open(&directory).map_err(CommandError::failed)?.journal();
         let mut notes = Vec::new();
-        let history = id.map(|journal| Indexed::open(place, journal, filter)).and_then(|opened| {
+        let history = id.map(|journal| IndexedEvents::open(place, journal, filter)).and_then(|opened| {
             opened.unwrap_or_else(|reason| {
                 notes.push(instead(&reason));
                 None
@@ -67,7 +67,7 @@ impl Recorded {
         });
         let through = history.as_ref().map_or(Sequence::NONE, |history| history.through);
         let journal = Reader::after(&directory, through).map_err(CommandError::failed)?;
-        let given = Given { last: None, of_last: 0, through };
+        let given = HistoryCursor { last: None, of_last: 0, through };
         let mut recorded = Self { history, directory, journal, given, rest: VecDeque::new(), notes };
         recorded.note_gap();
         if let Some(limit) = limit {
@@ -98,7 +98,7 @@ impl Recorded {
         Ok(())
     }
 
-    fn keep_last(&mut self, limit: usize, filter: &Filter) -> Result<(), CommandError> {
+    fn keep_last(&mut self, limit: usize, filter: &EventFilter) -> Result<(), CommandError> {
         let mut last = VecDeque::new();
         for read in self.journal.by_ref() {
             for event in values(&read.map_err(CommandError::failed)?)? {
@@ -137,13 +137,13 @@ impl Recorded {
     }
 }
 
-impl Records for Recorded {
+impl RecordSource for RecordedEvents {
     fn next(&mut self) -> Result<Option<Value>, CommandError> {
         loop {
             if let Some(record) = self.rest.pop_front() {
                 return Ok(Some(record));
             }
-            match self.history.as_mut().map(Indexed::next) {
+            match self.history.as_mut().map(IndexedEvents::next) {
                 Some(Ok(page)) => {
                     self.rest = parsed(&page)?.into();
                     self.given.note(&page);
@@ -169,7 +169,7 @@ impl Records for Recorded {
     }
 }
 
-impl Given {
+impl HistoryCursor {
     fn note(&mut self, page: &Page) {
         for found in &page.events {
             let key = Some((found.time.seconds(), found.sequence));
@@ -196,9 +196,9 @@ impl Given {
     }
 }
 
-impl Indexed {
+impl IndexedEvents {
     /// The history of this journal; none where it has not begun, and the reason where it cannot be used.
-    fn open(place: &Place, journal: JournalId, filter: &Filter) -> Result<Option<Self>, String> {
+    fn open(place: &StateDirectory, journal: JournalId, filter: &EventFilter) -> Result<Option<Self>, String> {
         let Some(archive) = Archive::open(&place.history()) else { return Ok(None) };
         let through = archive.coverage(journal).map_err(|unusable| unusable.to_string())?;
         if through == Sequence::NONE {

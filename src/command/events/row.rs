@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::command::table::Tone;
+use crate::command::table::RowTone;
 
 /// The columns.
 pub const HEAD: [&str; 7] = ["TIME", "PRINCIPAL", "EVENT", "RESOURCE", "RESULT", "MFA", "SOURCE"];
@@ -11,14 +11,14 @@ pub const HEAD: [&str; 7] = ["TIME", "PRINCIPAL", "EVENT", "RESOURCE", "RESULT",
 pub const LEAST_WIDTHS: [usize; 7] = [20, 10, 20, 20, 12, 8, 0];
 
 /// The record's cells, and what their colour says.
-pub fn of(record: &Value) -> (Tone, [String; 7]) {
+pub fn of(record: &Value) -> (RowTone, [String; 7]) {
     let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
     let error = text("/errorCode");
     let mfa = text("/additionalEventData/MfaDelete/result");
     let tone = match (error, mfa) {
-        (Some(_), _) => Tone::Bad,
-        (None, Some("Accepted")) => Tone::Good,
-        (None, _) => Tone::Plain,
+        (Some(_), _) => RowTone::Bad,
+        (None, Some("Accepted")) => RowTone::Good,
+        (None, _) => RowTone::Plain,
     };
     let shown = |found: Option<&str>| found.unwrap_or("-").to_owned();
     let cells = [

@@ -11,7 +11,7 @@ use portcullis_journal::{Journal, Kind, Options};
 
 struct Given(VecDeque<Value>);
 
-impl Records for Given {
+impl RecordSource for Given {
     fn next(&mut self) -> Result<Option<Value>, CommandError> {
         Ok(self.0.pop_front())
     }
@@ -55,7 +55,7 @@ fn records() -> Given {
     )
 }
 
-async fn shown(format: Format, change: impl FnOnce(&mut EventsArgs)) -> String {
+async fn shown(format: OutputFormat, change: impl FnOnce(&mut EventsArgs)) -> String {
     let mut args = EventsArgs::default();
     change(&mut args);
     let now = Timestamp::parse_iso_extended("2026-11-21T09:45:00Z").unwrap();
@@ -66,7 +66,7 @@ async fn shown(format: Format, change: impl FnOnce(&mut EventsArgs)) -> String {
 }
 
 async fn times(change: impl FnOnce(&mut EventsArgs)) -> Vec<String> {
-    let text = shown(Format::Json, change).await;
+    let text = shown(OutputFormat::Json, change).await;
     let minutes =
         |line: &str| serde_json::from_str::<Value>(line).unwrap()["eventTime"].as_str().unwrap()[14..16].to_owned();
     text.lines().map(minutes).collect()
@@ -74,7 +74,7 @@ async fn times(change: impl FnOnce(&mut EventsArgs)) -> Vec<String> {
 
 #[tokio::test]
 async fn records_are_an_aligned_table() {
-    insta::assert_snapshot!(shown(Format::People, |_| {}).await, @r"
+    insta::assert_snapshot!(shown(OutputFormat::People, |_| {}).await, @r"
     TIME                  PRINCIPAL   EVENT                 RESOURCE                        RESULT        MFA       SOURCE
     2026-11-21T09:00:00Z  root        CreateBucket          vault                           ok            -         127.0.0.1
     2026-11-21T09:10:00Z  alice       DeleteObject          vault/a\u{1b}[31m?versionId=v1  AccessDenied  Missing   127.0.0.1
@@ -86,7 +86,7 @@ async fn records_are_an_aligned_table() {
 
 #[tokio::test]
 async fn for_programs_each_record_is_one_line_as_it_was_recorded() {
-    let text = shown(Format::Json, |_| {}).await;
+    let text = shown(OutputFormat::Json, |_| {}).await;
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines, Vec::from(records().0));
 }
@@ -104,10 +104,10 @@ async fn each_filter_admits_what_it_names() {
     assert_eq!(times(|args| args.source_ip = Some("127.0.0.2".to_owned())).await.len(), 0);
     assert_eq!(times(|args| args.resource = Some("arn:aws:s3:::vault".to_owned())).await, ["00", "10", "20"]);
     assert_eq!(times(|args| args.mfa_result = Some("Missing".to_owned())).await, ["10"]);
-    assert_eq!(times(|args| args.until = Since::parse("2026-11-21T09:20:00Z").ok()).await, ["00", "10", "20"]);
-    assert_eq!(times(|args| args.until = Since::parse("20m").ok()).await, ["00", "10", "20"]);
-    assert_eq!(times(|args| args.since = Since::parse("20m").ok()).await, ["30", "40"]);
-    assert_eq!(times(|args| args.since = Since::parse("2026-11-21T09:20:00Z").ok()).await, ["20", "30", "40"]);
+    assert_eq!(times(|args| args.until = SinceTime::parse("2026-11-21T09:20:00Z").ok()).await, ["00", "10", "20"]);
+    assert_eq!(times(|args| args.until = SinceTime::parse("20m").ok()).await, ["00", "10", "20"]);
+    assert_eq!(times(|args| args.since = SinceTime::parse("20m").ok()).await, ["30", "40"]);
+    assert_eq!(times(|args| args.since = SinceTime::parse("2026-11-21T09:20:00Z").ok()).await, ["20", "30", "40"]);
 }
 
 #[tokio::test]
@@ -127,17 +127,17 @@ async fn the_accounts_alias_does_not_pass_for_a_user() {
 #[tokio::test]
 async fn nothing_found_is_said_to_people_alone() {
     let nobody = |args: &mut EventsArgs| args.principal = Some("nobody".to_owned());
-    assert_eq!(shown(Format::People, nobody).await, "nothing that matches was recorded\n");
-    assert_eq!(shown(Format::Json, nobody).await, "");
+    assert_eq!(shown(OutputFormat::People, nobody).await, "nothing that matches was recorded\n");
+    assert_eq!(shown(OutputFormat::Json, nobody).await, "");
 }
 
 #[tokio::test]
 async fn what_the_journal_holds_is_shown_while_its_gate_still_writes() {
     let directory = tempfile::tempdir().unwrap();
-    let place = Place::find(Some(directory.path().to_owned()), None);
+    let place = StateDirectory::find(Some(directory.path().to_owned()), None);
     let (journal, _) =
         Journal::open(&place.journal(), Options { segment_size: 1 << 16, ..Options::default() }).unwrap();
-    let mut recorded = recorded::Recorded::open(&place, &Filter::default(), None).unwrap();
+    let mut recorded = recorded::RecordedEvents::open(&place, &EventFilter::default(), None).unwrap();
     assert_eq!(recorded.next(), Ok(None));
     let intent = journal.append(Kind::Intent, br#"{"eventName":"DeleteObjects"}"#).unwrap();
     journal.append(Kind::State, br#"{"revision":1}"#).unwrap();
@@ -152,7 +152,7 @@ async fn what_the_journal_holds_is_shown_while_its_gate_still_writes() {
 }
 
 /// The names of a place's events, those first that its history holds.
-fn names(place: &Place, filter: &Filter, limit: Option<usize>) -> Vec<String> {
+fn names(place: &StateDirectory, filter: &EventFilter, limit: Option<usize>) -> Vec<String> {
     let (names, notes) = names_and_notes(place, filter, limit, || {});
     assert_eq!(notes, [""; 0]);
     names
@@ -160,12 +160,12 @@ fn names(place: &Place, filter: &Filter, limit: Option<usize>) -> Vec<String> {
 
 /// The same, and what is said beside them; something may happen once the first was read.
 fn names_and_notes(
-    place: &Place,
-    filter: &Filter,
+    place: &StateDirectory,
+    filter: &EventFilter,
     limit: Option<usize>,
     meanwhile: impl FnOnce(),
 ) -> (Vec<String>, Vec<String>) {
-    let mut recorded = recorded::Recorded::open(place, filter, limit).unwrap();
+    let mut recorded = recorded::RecordedEvents::open(place, filter, limit).unwrap();
     let mut meanwhile = Some(meanwhile);
     let mut names = Vec::new();
     while let Some(record) = recorded.next().unwrap() {
@@ -180,7 +180,7 @@ fn names_and_notes(
 #[tokio::test]
 async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
     let directory = tempfile::tempdir().unwrap();
-    let place = Place::find(Some(directory.path().to_owned()), None);
+    let place = StateDirectory::find(Some(directory.path().to_owned()), None);
     let options = Options { segment_size: 1 << 16, ..Options::default() };
     let journal = Arc::new(Journal::open(&place.journal(), options).unwrap().0);
     let record = |number: usize| {
@@ -202,10 +202,10 @@ async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
         record(number);
     }
     let all = |numbers: std::ops::Range<usize>| -> Vec<String> { numbers.map(|number| format!("E{number}")).collect() };
-    assert_eq!(names(&place, &Filter::default(), None), all(0..703));
-    assert_eq!(names(&place, &Filter::default(), Some(2)), all(701..703));
-    assert_eq!(names(&place, &Filter::default(), Some(10)), all(693..703));
-    let odd = Filter { bucket: Some("odd".to_owned()), ..Filter::default() };
+    assert_eq!(names(&place, &EventFilter::default(), None), all(0..703));
+    assert_eq!(names(&place, &EventFilter::default(), Some(2)), all(701..703));
+    assert_eq!(names(&place, &EventFilter::default(), Some(10)), all(693..703));
+    let odd = EventFilter { bucket: Some("odd".to_owned()), ..EventFilter::default() };
     assert_eq!(names(&place, &odd, Some(3)), ["E697", "E699", "E701"]);
     assert_eq!(names(&place, &odd, None).len(), 351);
     let day = place.history().join("2026-11-21.sqlite");
@@ -213,18 +213,19 @@ async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
     let whole = std::fs::read(&day).unwrap();
     // Once the first page was given, and before anything was.
     for meanwhile in [Some(&spoil), None] {
-        let (names, notes) = names_and_notes(&place, &Filter::default(), None, || meanwhile.iter().for_each(|it| it()));
+        let (names, notes) =
+            names_and_notes(&place, &EventFilter::default(), None, || meanwhile.iter().for_each(|it| it()));
         assert_eq!((names, notes.len()), (all(0..703), 1));
         assert!(notes[0].starts_with("note: the history cannot be used: "), "{notes:?}");
         assert!(notes[0].ends_with("; the journal is read in its place"), "{notes:?}");
     }
-    let (last, notes) = names_and_notes(&place, &Filter::default(), Some(10), || {});
+    let (last, notes) = names_and_notes(&place, &EventFilter::default(), Some(10), || {});
     assert_eq!((last, notes.len()), (all(693..703), 1));
 
     std::fs::write(&day, whole).unwrap();
-    assert_eq!(names(&place, &Filter::default(), None), all(0..703));
+    assert_eq!(names(&place, &EventFilter::default(), None), all(0..703));
     std::fs::rename(&day, day.with_extension("gone")).unwrap();
-    let (names, notes) = names_and_notes(&place, &Filter::default(), None, || {});
+    let (names, notes) = names_and_notes(&place, &EventFilter::default(), None, || {});
     assert_eq!(names, all(0..703));
     assert!(notes[0].contains("the file of 2026-11-21 is not there"), "{notes:?}");
 }
@@ -232,11 +233,11 @@ async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
 #[tokio::test]
 async fn a_history_that_is_not_this_journals_is_told_and_one_that_has_not_begun_is_not() {
     let directory = tempfile::tempdir().unwrap();
-    let place = Place::find(Some(directory.path().to_owned()), None);
+    let place = StateDirectory::find(Some(directory.path().to_owned()), None);
     let options = Options { segment_size: 1 << 16, ..Options::default() };
     let journal = Journal::open(&place.journal(), options).unwrap().0;
     journal.append(Kind::Event, br#"{"eventName":"GetObject"}"#).unwrap();
-    let noted = || names_and_notes(&place, &Filter::default(), None, || {});
+    let noted = || names_and_notes(&place, &EventFilter::default(), None, || {});
     assert_eq!(noted(), (vec!["GetObject".to_owned()], vec![]));
     std::fs::create_dir(place.history()).unwrap();
     assert_eq!(noted().1, [""; 0]);
@@ -257,12 +258,12 @@ async fn a_history_that_is_not_this_journals_is_told_and_one_that_has_not_begun_
 #[tokio::test]
 async fn where_nothing_was_ever_recorded_the_command_says_so() {
     let directory = tempfile::tempdir().unwrap();
-    let place = Place::find(Some(directory.path().to_owned()), None);
-    let error = recorded::Recorded::open(&place, &Filter::default(), None).err().unwrap();
-    assert_eq!(error.blame, crate::command::error::Blame::NotRunning);
+    let place = StateDirectory::find(Some(directory.path().to_owned()), None);
+    let error = recorded::RecordedEvents::open(&place, &EventFilter::default(), None).err().unwrap();
+    assert_eq!(error.blame, crate::command::error::ExitCause::NotRunning);
 }
 
 #[test]
 fn a_since_that_is_neither_a_span_nor_a_moment_says_what_to_write() {
-    assert!(Since::parse("yesterday").unwrap_err().contains("1h"));
+    assert!(SinceTime::parse("yesterday").unwrap_err().contains("1h"));
 }

@@ -9,12 +9,12 @@ use tracing::callsite::Identifier;
 
 /// A rate for each place in the code, since whatever a peer can cause it can cause a million times.
 #[derive(Debug, Default)]
-pub struct Limiter {
-    places: Mutex<HashMap<Identifier, Place>>,
+pub struct LogLimiter {
+    places: Mutex<HashMap<Identifier, LogCallsite>>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct LogCallsite {
     name: String,
     /// Lines that may still be written at once.
     left: u32,
@@ -28,11 +28,11 @@ const BURST: u32 = 50;
 /// How long it takes until a place may write another line.
 const EACH: Duration = Duration::from_secs(1);
 
-impl Limiter {
+impl LogLimiter {
     /// True if the line may be written; it is counted otherwise.
     pub fn admit(&self, meta: &Metadata<'_>, now: Instant) -> bool {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.entry(meta.callsite()).or_insert_with(|| Place::new(meta, now)).admit(now)
+        places.entry(meta.callsite()).or_insert_with(|| LogCallsite::new(meta, now)).admit(now)
     }
 
     /// Where lines were left out since this was last asked, and how many.
@@ -43,7 +43,7 @@ impl Limiter {
     }
 }
 
-impl Place {
+impl LogCallsite {
     fn new(meta: &Metadata<'_>, now: Instant) -> Self {
         let name = match (meta.file(), meta.line()) {
             (Some(file), Some(line)) => format!("{} ({file}:{line})", meta.target()),
@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn a_place_has_a_burst_and_then_a_line_a_second() {
         let start = Instant::now();
-        let mut place = Place { name: String::new(), left: BURST, since: start, left_out: 0 };
-        let admitted = |place: &mut Place, now| (0..1000).filter(|_| place.admit(now)).count();
+        let mut place = LogCallsite { name: String::new(), left: BURST, since: start, left_out: 0 };
+        let admitted = |place: &mut LogCallsite, now| (0..1000).filter(|_| place.admit(now)).count();
         assert_eq!(admitted(&mut place, start), 50);
         assert_eq!(admitted(&mut place, start + Duration::from_millis(999)), 0);
         assert_eq!(admitted(&mut place, start + Duration::from_secs(3)), 3);

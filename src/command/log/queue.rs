@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 /// Lines that wait for a thread to write them; those for which there is no room are lost and counted.
 #[derive(Debug)]
-pub struct Queue {
-    shared: Arc<Shared>,
+pub struct LogQueue {
+    shared: Arc<LogQueueShared>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+struct LogQueueShared {
+    state: Mutex<LogQueueState>,
     /// Rung when there is something to write.
     filled: Condvar,
     /// Rung when all is written.
@@ -21,7 +21,7 @@ struct Shared {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct LogQueueState {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
     lost: u64,
@@ -34,10 +34,10 @@ const CAPACITY: usize = 1 << 20;
 /// How often it is asked whether there is more to say.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
-impl Queue {
+impl LogQueue {
     /// A queue to this end; `more` is asked now and then for further lines.
     pub fn new(out: Box<dyn Write + Send>, more: impl Fn() -> Vec<Vec<u8>> + Send + 'static) -> Self {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(LogQueueShared::default());
         let worker = Arc::clone(&shared);
         let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(move || worker.run(out, &more));
         // Without its thread every line is lost, which is better than a request.
@@ -67,21 +67,21 @@ impl Queue {
     }
 }
 
-impl Drop for Queue {
+impl Drop for LogQueue {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.filled.notify_one();
     }
 }
 
-impl State {
+impl LogQueueState {
     fn is_busy(&self) -> bool {
         !self.closed && (self.writing || !self.lines.is_empty())
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl LogQueueShared {
+    fn lock(&self) -> MutexGuard<'_, LogQueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn lines_that_nobody_reads_are_lost_and_counted_and_hold_up_nobody() {
         let ((go, let_go), (taken, lines)) = (sync_channel(0), sync_channel(1 << 20));
-        let queue = Queue::new(Box::new(Slow { let_go, taken }), Vec::new);
+        let queue = LogQueue::new(Box::new(Slow { let_go, taken }), Vec::new);
         let line = vec![b'x'; 1023];
         // The first is being written, and does not count.
         queue.push(b"first\n".to_vec());

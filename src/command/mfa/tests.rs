@@ -55,17 +55,18 @@ fn by_serial() -> WhichDevice {
 async fn run_on(
     gate: &FakeGate,
     command: MfaCommand,
-    format: Format,
+    format: OutputFormat,
     answers: &[&str],
 ) -> (Result<(), CommandError>, Kept) {
     let (mut terminal, kept) = terminal(format, answers);
-    (run(command, &Admin::of(gate.place()), &mut terminal).await, kept)
+    (run(command, &AdminClient::of(gate.place()), &mut terminal).await, kept)
 }
 
 #[tokio::test]
 async fn adding_shows_the_seed_and_activates_with_two_codes() {
     let gate = FakeGate::start(willing);
-    let (outcome, kept) = run_on(&gate, MfaCommand::Add(named("phone")), Format::People, &["111111", "222222"]).await;
+    let (outcome, kept) =
+        run_on(&gate, MfaCommand::Add(named("phone")), OutputFormat::People, &["111111", "222222"]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(gate.actions(), ["CreateVirtualMFADevice", "EnableMFADevice"]);
     assert!(gate.seen()[1].form.ends_with("&AuthenticationCode1=111111&AuthenticationCode2=222222"));
@@ -81,7 +82,7 @@ async fn adding_shows_the_seed_and_activates_with_two_codes() {
 async fn without_activation_a_program_gets_the_seed_and_nothing_is_asked() {
     let gate = FakeGate::start(willing);
     let args = AddArgs { no_activate: true, ..named("phone") };
-    let (outcome, kept) = run_on(&gate, MfaCommand::Add(args), Format::Json, &[]).await;
+    let (outcome, kept) = run_on(&gate, MfaCommand::Add(args), OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(gate.actions(), ["CreateVirtualMFADevice"]);
     assert_eq!(
@@ -98,7 +99,7 @@ async fn a_given_code_is_not_spent_on_what_needs_none() {
     let gate = FakeGate::start(wary);
     let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
     let args = AddArgs { mfa, ..named("second") };
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(args), Format::People, &["111111 222222"]).await;
+    let (outcome, _) = run_on(&gate, MfaCommand::Add(args), OutputFormat::People, &["111111 222222"]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(gate.actions(), ["CreateVirtualMFADevice", "EnableMFADevice*"]);
 }
@@ -108,7 +109,7 @@ async fn a_code_that_nothing_would_ask_for_is_refused_before_anything_is_made() 
     let gate = FakeGate::start(wary);
     let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
     let args = AddArgs { mfa, no_activate: true, ..named("second") };
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(args), Format::People, &[]).await;
+    let (outcome, _) = run_on(&gate, MfaCommand::Add(args), OutputFormat::People, &[]).await;
     let error = outcome.unwrap_err();
     assert!(error.message.contains("on activation"), "{}", error.message);
     assert!(error.next.as_ref().unwrap().contains("portcullis mfa activate --mfa"));
@@ -120,7 +121,7 @@ async fn a_code_that_nothing_would_ask_for_is_refused_before_anything_is_made() 
 async fn a_code_that_was_not_given_is_asked_for() {
     let gate = FakeGate::start(wary);
     let args = RemoveArgs { device: by_serial(), mfa: None };
-    let (outcome, kept) = run_on(&gate, MfaCommand::Remove(args), Format::Json, &["333333", "444444"]).await;
+    let (outcome, kept) = run_on(&gate, MfaCommand::Remove(args), OutputFormat::Json, &["333333", "444444"]).await;
     assert_eq!(outcome, Ok(()), "{}", kept.text());
     let actions = gate.actions();
     assert!(actions.contains(&"DeactivateMFADevice*".to_owned()), "{actions:?}");
@@ -135,7 +136,7 @@ async fn an_inactive_device_goes_without_being_deactivated() {
         false => willing(seen),
     });
     let args = RemoveArgs { device: by_serial(), mfa: None };
-    let (outcome, _) = run_on(&gate, MfaCommand::Remove(args), Format::Json, &[]).await;
+    let (outcome, _) = run_on(&gate, MfaCommand::Remove(args), OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(gate.actions(), ["ListVirtualMFADevices", "DeleteVirtualMFADevice"]);
 }
@@ -146,7 +147,7 @@ async fn wrong_codes_say_how_to_go_on_with_the_device() {
         true => (403, iam_error("InvalidAuthenticationCode", "Authentication code for device is not valid.")),
         false => willing(seen),
     });
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(named("phone")), Format::People, &["1", "2"]).await;
+    let (outcome, _) = run_on(&gate, MfaCommand::Add(named("phone")), OutputFormat::People, &["1", "2"]).await;
     let next = outcome.unwrap_err().next.unwrap();
     assert!(next.contains("portcullis mfa activate --serial arn:aws:iam::123456789012:mfa/phone"), "{next}");
 }
@@ -156,25 +157,25 @@ async fn a_device_is_found_by_its_name() {
     let gate = FakeGate::start(willing);
     let device = WhichDevice { serial: None, name: Some("phone".to_owned()) };
     let codes = ["111111", "222222"].map(|code| Secret::new(code.to_owned())).to_vec();
-    let (outcome, _) = run_on(&gate, MfaCommand::Resync(ResyncArgs { device, codes }), Format::People, &[]).await;
+    let (outcome, _) = run_on(&gate, MfaCommand::Resync(ResyncArgs { device, codes }), OutputFormat::People, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert!(gate.seen()[1].form.contains("SerialNumber=arn%3Aaws%3Aiam%3A%3A123456789012%3Amfa%2Fphone"));
     let device = WhichDevice { serial: None, name: Some("tablet".to_owned()) };
     let (outcome, _) =
-        run_on(&gate, MfaCommand::Resync(ResyncArgs { device, codes: Vec::new() }), Format::People, &[]).await;
+        run_on(&gate, MfaCommand::Resync(ResyncArgs { device, codes: Vec::new() }), OutputFormat::People, &[]).await;
     assert_eq!(outcome.unwrap_err().message, "there is no MFA device `tablet`");
 }
 
 #[tokio::test]
 async fn the_list_is_a_table_for_people_and_an_array_for_programs() {
     let gate = FakeGate::start(willing);
-    let (_, kept) = run_on(&gate, MfaCommand::List, Format::People, &[]).await;
+    let (_, kept) = run_on(&gate, MfaCommand::List, OutputFormat::People, &[]).await;
     assert_eq!(
         kept.text(),
         "NAME   STATE   SINCE                 SERIAL NUMBER\n\
          phone  active  2026-11-21T09:41:58Z  arn:aws:iam::123456789012:mfa/phone\n"
     );
-    let (_, kept) = run_on(&gate, MfaCommand::List, Format::Json, &[]).await;
+    let (_, kept) = run_on(&gate, MfaCommand::List, OutputFormat::Json, &[]).await;
     assert_eq!(
         kept.text(),
         format!(
@@ -189,11 +190,11 @@ async fn the_picture_is_its_owners_alone_and_never_overwrites() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("qr.png");
     let args = || AddArgs { no_activate: true, qr: Some(path.clone()), ..named("phone") };
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(args()), Format::Json, &[]).await;
+    let (outcome, _) = run_on(&gate, MfaCommand::Add(args()), OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(std::fs::read(&path).unwrap().starts_with(b"\x89PNG"));
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(args()), Format::Json, &[]).await;
+    let (outcome, _) = run_on(&gate, MfaCommand::Add(args()), OutputFormat::Json, &[]).await;
     assert!(outcome.is_err());
     assert_eq!(gate.actions().len(), 1);
 }

@@ -10,9 +10,13 @@ fn versioning(inner: &str) -> (u16, String) {
     (200, format!("<VersioningConfiguration>{inner}</VersioningConfiguration>"))
 }
 
-async fn run_on(store: &FakeStore, command: MfaDeleteCommand, format: Format) -> (Result<(), CommandError>, Kept) {
+async fn run_on(
+    store: &FakeStore,
+    command: MfaDeleteCommand,
+    format: OutputFormat,
+) -> (Result<(), CommandError>, Kept) {
     let (mut terminal, kept) = terminal(format, &[]);
-    let nowhere = Place::find(Some(PathBuf::from("/nonexistent")), None);
+    let nowhere = StateDirectory::find(Some(PathBuf::from("/nonexistent")), None);
     let endpoint = store.endpoint().to_string();
     let environment = move |name: &str| match name {
         "AWS_ACCESS_KEY_ID" => Some("AKIAROOT000000000001".to_owned()),
@@ -30,7 +34,7 @@ fn vault() -> ChangeArgs {
 #[tokio::test]
 async fn enabling_sets_versioning_and_mfa_delete_with_a_signed_code() {
     let store = FakeStore::start(|_| versioning(""));
-    let (outcome, kept) = run_on(&store, MfaDeleteCommand::Enable(vault()), Format::People).await;
+    let (outcome, kept) = run_on(&store, MfaDeleteCommand::Enable(vault()), OutputFormat::People).await;
     assert_eq!(outcome, Ok(()));
     let seen = store.seen();
     assert_eq!(seen[0].line, "GET /vault?versioning");
@@ -44,7 +48,7 @@ async fn enabling_sets_versioning_and_mfa_delete_with_a_signed_code() {
 #[tokio::test]
 async fn enabling_what_is_enabled_spends_no_code() {
     let store = FakeStore::start(|_| versioning("<Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>"));
-    let (outcome, _) = run_on(&store, MfaDeleteCommand::Enable(vault()), Format::People).await;
+    let (outcome, _) = run_on(&store, MfaDeleteCommand::Enable(vault()), OutputFormat::People).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(store.seen().len(), 1);
 }
@@ -52,7 +56,7 @@ async fn enabling_what_is_enabled_spends_no_code() {
 #[tokio::test]
 async fn disabling_keeps_versioning_as_it_is() {
     let store = FakeStore::start(|_| versioning("<Status>Suspended</Status><MfaDelete>Enabled</MfaDelete>"));
-    let (outcome, kept) = run_on(&store, MfaDeleteCommand::Disable(vault()), Format::Json).await;
+    let (outcome, kept) = run_on(&store, MfaDeleteCommand::Disable(vault()), OutputFormat::Json).await;
     assert_eq!(outcome, Ok(()));
     let body = store.seen()[1].body.clone();
     assert!(body.contains("<Status>Suspended</Status><MfaDelete>Disabled</MfaDelete>"), "{body}");
@@ -69,7 +73,8 @@ async fn the_status_of_all_buckets_is_a_table() {
         "GET /vault?versioning" => versioning("<Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>"),
         _ => versioning(""),
     });
-    let (_, kept) = run_on(&store, MfaDeleteCommand::Status(StatusArgs { bucket: None }), Format::People).await;
+    let (_, kept) =
+        run_on(&store, MfaDeleteCommand::Status(BucketStatusArgs { bucket: None }), OutputFormat::People).await;
     assert_eq!(
         kept.text(),
         "BUCKET   VERSIONING  MFA DELETE\nscratch  never set   never set\nvault    Enabled     Enabled\n"
@@ -79,8 +84,8 @@ async fn the_status_of_all_buckets_is_a_table() {
 #[tokio::test]
 async fn the_status_of_one_bucket_is_one_object() {
     let store = FakeStore::start(|_| versioning("<Status>Enabled</Status>"));
-    let args = StatusArgs { bucket: BucketName::parse("vault").ok() };
-    let (_, kept) = run_on(&store, MfaDeleteCommand::Status(args), Format::Json).await;
+    let args = BucketStatusArgs { bucket: BucketName::parse("vault").ok() };
+    let (_, kept) = run_on(&store, MfaDeleteCommand::Status(args), OutputFormat::Json).await;
     assert_eq!(kept.text(), "{\"bucket\":\"vault\",\"versioning\":\"Enabled\",\"mfaDelete\":null}\n");
 }
 
@@ -95,7 +100,7 @@ async fn a_refusal_is_shown_in_the_gates_words() {
         ),
         false => versioning(""),
     });
-    let (outcome, _) = run_on(&store, MfaDeleteCommand::Enable(vault()), Format::People).await;
+    let (outcome, _) = run_on(&store, MfaDeleteCommand::Enable(vault()), OutputFormat::People).await;
     let error = outcome.unwrap_err();
     assert_eq!(
         error.message,
@@ -107,7 +112,7 @@ async fn a_refusal_is_shown_in_the_gates_words() {
 #[tokio::test]
 async fn where_nothing_listens_the_gate_is_said_not_to_run() {
     let store = FakeStore::gone();
-    let args = StatusArgs { bucket: None };
-    let (outcome, _) = run_on(&store, MfaDeleteCommand::Status(args), Format::Json).await;
-    assert_eq!(outcome.unwrap_err().blame, crate::command::error::Blame::NotRunning);
+    let args = BucketStatusArgs { bucket: None };
+    let (outcome, _) = run_on(&store, MfaDeleteCommand::Status(args), OutputFormat::Json).await;
+    assert_eq!(outcome.unwrap_err().blame, crate::command::error::ExitCause::NotRunning);
 }

@@ -3,13 +3,13 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::command::admin::Admin;
+use crate::command::admin::AdminClient;
 use crate::command::error::CommandError;
 use crate::command::exchange::ExchangeError;
-use crate::command::place::Place;
+use crate::command::place::StateDirectory;
 use crate::command::root_key;
-use crate::command::s3::{Ask, S3, S3Error};
-use crate::command::second_factor::{SecondFactor, Send};
+use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
+use crate::command::second_factor::{MfaTokenSource, TokenTiming};
 use crate::command::terminal::Terminal;
 use crate::gate::MFA_REQUIRED;
 use crate::wire::DialError;
@@ -18,14 +18,14 @@ use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 
 /// The gate's CloudTrail API, called as root.
-pub struct Client<'p> {
-    s3: S3,
-    place: &'p Place,
+pub struct TrailClient<'p> {
+    s3: S3Client,
+    place: &'p StateDirectory,
 }
 
-impl<'p> Client<'p> {
+impl<'p> TrailClient<'p> {
     /// A client with the key that is in the environment, else in `root.env`.
-    pub fn new(place: &'p Place, environment: impl Fn(&str) -> Option<String>) -> Result<Self, CommandError> {
+    pub fn new(place: &'p StateDirectory, environment: impl Fn(&str) -> Option<String>) -> Result<Self, CommandError> {
         Ok(Self { s3: root_key::client(place, environment, Clock::System)?, place })
     }
 
@@ -40,13 +40,15 @@ impl<'p> Client<'p> {
         operation: &str,
         body: &Value,
         mfa: Option<Secret<String>>,
-        send: Send,
+        send: TokenTiming,
         terminal: &mut Terminal,
     ) -> Result<Value, CommandError> {
-        let mut factor = SecondFactor::offered(mfa.clone())?;
+        let mut factor = MfaTokenSource::offered(mfa.clone())?;
         let first = match (mfa, send) {
-            (Some(_), _) | (None, Send::AtOnce) => Some(factor.value(&Admin::of(self.place), terminal).await?),
-            (None, Send::WhenWanted) => None,
+            (Some(_), _) | (None, TokenTiming::AtOnce) => {
+                Some(factor.value(&AdminClient::of(self.place), terminal).await?)
+            }
+            (None, TokenTiming::WhenWanted) => None,
         };
         match first {
             Some(code) => {
@@ -62,15 +64,15 @@ impl<'p> Client<'p> {
         &self,
         operation: &str,
         body: &Value,
-        factor: &mut SecondFactor,
+        factor: &mut MfaTokenSource,
         terminal: &mut Terminal,
     ) -> Result<Value, CommandError> {
         match self.s3.call(operation, body, None).await {
-            Err(S3Error::Refused { message, .. }) if message.starts_with(MFA_REQUIRED) => {
+            Err(S3ClientError::Refused { message, .. }) if message.starts_with(MFA_REQUIRED) => {
                 if message != MFA_REQUIRED {
                     terminal.note(&message)?;
                 }
-                let code = factor.value(&Admin::of(self.place), terminal).await?;
+                let code = factor.value(&AdminClient::of(self.place), terminal).await?;
                 self.s3.call(operation, body, Some(&code)).await
             }
             answered => answered,
@@ -82,13 +84,13 @@ impl<'p> Client<'p> {
     pub async fn protect(
         &self,
         bucket: &str,
-        factor: &mut SecondFactor,
+        factor: &mut MfaTokenSource,
         terminal: &mut Terminal,
     ) -> Result<(), CommandError> {
-        let code = factor.value(&Admin::of(self.place), terminal).await?;
+        let code = factor.value(&AdminClient::of(self.place), terminal).await?;
         let document = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
                         <Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
-        let ask = Ask::new(Method::PUT, format!("/{bucket}?versioning")).body(document).mfa(Some(code));
+        let ask = ClientRequest::new(Method::PUT, format!("/{bucket}?versioning")).body(document).mfa(Some(code));
         self.s3.send(ask).await.map(drop).map_err(|error| self.failed(&format!("MFA Delete of {bucket}"), &error))
     }
 
@@ -105,7 +107,7 @@ impl<'p> Client<'p> {
     }
 
     /// The gate's S3, for the files of a trail.
-    pub fn s3(&self) -> &S3 {
+    pub fn s3(&self) -> &S3Client {
         &self.s3
     }
 
@@ -114,29 +116,30 @@ impl<'p> Client<'p> {
         self.place.flag()
     }
 
-    fn failed(&self, about: &str, error: &S3Error) -> CommandError {
+    fn failed(&self, about: &str, error: &S3ClientError) -> CommandError {
         match error {
-            S3Error::Exchange(ExchangeError::Connect(DialError::Unreachable(_))) => {
+            S3ClientError::Exchange(ExchangeError::Connect(DialError::Unreachable(_))) => {
                 CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint())).next(format!(
                     "Start one: portcullis dev{}   (or: portcullis serve --config FILE)\n\
                      AWS_ENDPOINT_URL, where it is set, says where it is.",
                     self.flag()
                 ))
             }
-            S3Error::Exchange(ExchangeError::Connect(DialError::Untrusted(_))) => {
+            S3ClientError::Exchange(ExchangeError::Connect(DialError::Untrusted(_))) => {
                 CommandError::failed(format!("{} is not spoken to: {error}", self.s3.endpoint()))
                     .next(root_key::AUTHORITIES)
             }
-            S3Error::Refused { code, .. } => {
+            S3ClientError::Refused { code, .. } => {
                 let shown = CommandError::failed(format!("{about}: the gate says: {error}"));
                 match self.advice(code) {
                     Some(advice) => shown.next(advice),
                     None => shown,
                 }
             }
-            S3Error::Exchange(_) | S3Error::NotJson | S3Error::Unreadable(_) | S3Error::Unsigned(_) => {
-                CommandError::failed(format!("{about}: {error}"))
-            }
+            S3ClientError::Exchange(_)
+            | S3ClientError::NotJson
+            | S3ClientError::Unreadable(_)
+            | S3ClientError::Unsigned(_) => CommandError::failed(format!("{about}: {error}")),
         }
     }
 

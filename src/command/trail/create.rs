@@ -5,19 +5,19 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::{Client, Truth, holds, named, text};
+use super::client::{TrailClient, Truth, holds, named, text};
 use super::{selectors, trail_name};
 use crate::command::error::CommandError;
 use crate::command::mfa_value;
-use crate::command::second_factor::SecondFactor;
-use crate::command::terminal::{Format, Terminal};
+use crate::command::second_factor::MfaTokenSource;
+use crate::command::terminal::{OutputFormat, Terminal};
 use crate::config::parse_duration;
 use portcullis_base::names::BucketName;
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
-pub struct CreateArgs {
+pub struct CreateTrailArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
@@ -45,7 +45,7 @@ pub struct CreateArgs {
 }
 
 /// Creates it, chooses its events and starts it.
-pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(args: CreateTrailArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let (name, bucket) = (args.name.as_str(), args.bucket.as_str());
     let mut body = json!({ "Name": name, "S3BucketName": bucket, "EnableLogFileValidation": true });
     if let Some(members) = body.as_object_mut() {
@@ -53,7 +53,7 @@ pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal)
         let period = args.digest_period.map(|period| ("DigestPeriodSeconds".to_owned(), period.as_secs().into()));
         members.extend(period);
     }
-    let mut factor = SecondFactor::offered(args.mfa.clone())?;
+    let mut factor = MfaTokenSource::offered(args.mfa.clone())?;
     let made = client.call_if_wanted("CreateTrail", &body, &mut factor, terminal).await?;
     let again = |error: CommandError| {
         let flag = client.flag();
@@ -71,7 +71,7 @@ pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal)
     hold_against(&made, chosen.as_ref(), &args.name, client).await?;
     let records =
         if args.management_only { "management events" } else { "management events and all of S3's data events" };
-    if terminal.format() == Format::People {
+    if terminal.format() == OutputFormat::People {
         terminal.print(&format!("{name}: records {records} into {bucket} from now on."))?;
         terminal.print(&format!(
             "{bucket} is the trail's alone now: root reads it, and nobody writes it through the gate."
@@ -79,7 +79,7 @@ pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal)
     }
     let protected = protect(&args, client, &mut factor, terminal).await?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({
+        OutputFormat::Json => terminal.print_json(&json!({
             "name": name,
             "arn": text(&made, "TrailARN"),
             "bucket": bucket,
@@ -89,7 +89,7 @@ pub async fn run(args: CreateArgs, client: &Client<'_>, terminal: &mut Terminal)
             "digestPeriodSeconds": made.get("DigestPeriodSeconds").cloned().unwrap_or_default(),
             "mfaDelete": protected == Protected::Now,
         })),
-        Format::People => match protected {
+        OutputFormat::People => match protected {
             Protected::Now => {
                 terminal.print(&format!("{bucket}: MFA Delete is on: no file of the trail goes without a code."))
             }
@@ -108,7 +108,7 @@ async fn hold_against(
     made: &Value,
     chosen: Option<&Value>,
     name: &TrailName,
-    client: &Client<'_>,
+    client: &TrailClient<'_>,
 ) -> Result<(), CommandError> {
     let trail = client.trail(name).await?;
     let selectors = match chosen {
@@ -142,15 +142,15 @@ enum Protected {
 }
 
 async fn protect(
-    args: &CreateArgs,
-    client: &Client<'_>,
-    factor: &mut SecondFactor,
+    args: &CreateTrailArgs,
+    client: &TrailClient<'_>,
+    factor: &mut MfaTokenSource,
     terminal: &mut Terminal,
 ) -> Result<Protected, CommandError> {
     let wanted = match (args.mfa_delete, args.no_mfa_delete) {
         (true, _) => true,
         (false, true) => false,
-        (false, false) => terminal.format() == Format::People && terminal.has_person() && agrees(args, terminal)?,
+        (false, false) => terminal.format() == OutputFormat::People && terminal.has_person() && agrees(args, terminal)?,
     };
     if !wanted {
         return Ok(Protected::Not);
@@ -164,7 +164,7 @@ async fn protect(
     })
 }
 
-fn agrees(args: &CreateArgs, terminal: &mut Terminal) -> Result<bool, CommandError> {
+fn agrees(args: &CreateTrailArgs, terminal: &mut Terminal) -> Result<bool, CommandError> {
     let question = format!("Put {} under MFA Delete now, so that no log goes without a code? [Y/n] ", args.bucket);
     let answer = terminal.ask(&question)?;
     Ok(answer.is_some_and(|answer| matches!(answer.expose().to_ascii_lowercase().as_str(), "" | "y" | "yes")))

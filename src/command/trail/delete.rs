@@ -3,12 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
-use super::client::{Client, named};
+use super::client::{TrailClient, named};
 use super::trail_name;
 use crate::command::error::CommandError;
 use crate::command::mfa_value;
-use crate::command::second_factor::Send;
-use crate::command::terminal::{Format, Terminal};
+use crate::command::second_factor::TokenTiming;
+use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 
@@ -23,10 +23,10 @@ pub struct DeleteArgs {
 }
 
 /// Deletes it.
-pub async fn run(args: DeleteArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
-    client.call_with_code("DeleteTrail", &named(&args.name), args.mfa, Send::WhenWanted, terminal).await?;
+pub async fn run(args: DeleteArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+    client.call_with_code("DeleteTrail", &named(&args.name), args.mfa, TokenTiming::WhenWanted, terminal).await?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "deleted": true })),
-        Format::People => terminal.print(&format!("{}: deleted; what it delivered stays.", args.name)),
+        OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "deleted": true })),
+        OutputFormat::People => terminal.print(&format!("{}: deleted; what it delivered stays.", args.name)),
     }
 }

@@ -3,45 +3,49 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::{Client, Truth, holds, moment, text};
+use super::client::{TrailClient, Truth, holds, moment, text};
 use super::show::{self, line};
 use super::trail_name;
 use crate::command::error::CommandError;
-use crate::command::table::{Head, Table, Tone, harmless};
-use crate::command::terminal::{Format, Terminal};
+use crate::command::table::{RowTone, TableHead, TextTable, harmless};
+use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
-pub struct StatusArgs {
+pub struct TrailStatusArgs {
     /// The trail
     #[arg(value_parser = trail_name)]
     name: Option<TrailName>,
 }
 
 /// Lists all trails.
-pub async fn list(client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn list(client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let trails = client.trails().await?;
-    if terminal.format() == Format::Json {
+    if terminal.format() == OutputFormat::Json {
         return terminal.print_json(&trails.iter().map(show::as_json).collect());
     }
     if trails.is_empty() {
         return terminal.print(&nothing(client));
     }
-    let mut table = Table::new(&["NAME", "BUCKET", "PREFIX", "VALIDATION", "DIGESTS"]);
+    let mut table = TextTable::new(&["NAME", "BUCKET", "PREFIX", "VALIDATION", "DIGESTS"]);
     for trail in &trails {
         let seconds = trail.get("DigestPeriodSeconds").and_then(Value::as_u64).unwrap_or_default();
         let prefix = Some(text(trail, "S3KeyPrefix")).filter(|prefix| !prefix.is_empty()).unwrap_or("-");
         let validation = holds(trail, "LogFileValidationEnabled");
-        let tone = if validation == Truth::Yes { Tone::Good } else { Tone::Plain };
+        let tone = if validation == Truth::Yes { RowTone::Good } else { RowTone::Plain };
         let cells = [text(trail, "Name"), text(trail, "S3BucketName"), prefix, validation.on_or_off()];
         let period = format!("every {seconds} s");
         table.row(tone, cells.map(str::to_owned).into_iter().chain([period]));
     }
-    terminal.print(&table.render(Head::Shown, terminal.colour()))
+    terminal.print(&table.render(TableHead::Shown, terminal.colour()))
 }
 
 /// Shows how far one trail, or each, is delivered.
-pub async fn status(args: StatusArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn status(
+    args: TrailStatusArgs,
+    client: &TrailClient<'_>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let one = args.name.is_some();
     let trails = match &args.name {
         Some(name) => vec![client.trail(name).await?],
@@ -60,15 +64,15 @@ pub async fn status(args: StatusArgs, client: &Client<'_>, terminal: &mut Termin
         shown
     };
     match (terminal.format(), statuses.as_slice()) {
-        (Format::Json, [only]) if one => terminal.print_json(&with_name(only)),
-        (Format::Json, all) => terminal.print_json(&all.iter().map(with_name).collect()),
-        (Format::People, []) => terminal.print(&nothing(client)),
-        (Format::People, all) => terminal.print(&table(all).render(Head::Shown, terminal.colour())),
+        (OutputFormat::Json, [only]) if one => terminal.print_json(&with_name(only)),
+        (OutputFormat::Json, all) => terminal.print_json(&all.iter().map(with_name).collect()),
+        (OutputFormat::People, []) => terminal.print(&nothing(client)),
+        (OutputFormat::People, all) => terminal.print(&table(all).render(TableHead::Shown, terminal.colour())),
     }
 }
 
-fn table(statuses: &[(String, Value)]) -> Table {
-    let mut table = Table::new(&["NAME", "RECORDS", "SINCE", "LAST LOG FILE", "LAST DIGEST", "ERROR"]);
+fn table(statuses: &[(String, Value)]) -> TextTable {
+    let mut table = TextTable::new(&["NAME", "RECORDS", "SINCE", "LAST LOG FILE", "LAST DIGEST", "ERROR"]);
     for (name, status) in statuses {
         let records = holds(status, "IsLogging");
         let since = match records {
@@ -77,9 +81,9 @@ fn table(statuses: &[(String, Value)]) -> Table {
         };
         let error = error_of(status);
         let tone = match (records, error.is_empty()) {
-            (_, false) => Tone::Bad,
-            (Truth::No, true) => Tone::Faint,
-            (Truth::Yes, true) => Tone::Good,
+            (_, false) => RowTone::Bad,
+            (Truth::No, true) => RowTone::Faint,
+            (Truth::Yes, true) => RowTone::Good,
         };
         let time = |time: Option<String>| time.unwrap_or_else(|| "-".to_owned());
         let (log, digest) = (moment(status, "LatestDeliveryTime"), moment(status, "LatestDigestDeliveryTime"));
@@ -132,7 +136,7 @@ pub fn status_lines(status: &Value) -> String {
     lines
 }
 
-fn nothing(client: &Client<'_>) -> String {
+fn nothing(client: &TrailClient<'_>) -> String {
     format!("there are no trails; make one: portcullis trail create main --bucket BUCKET{}", client.flag())
 }
 

@@ -16,16 +16,16 @@ mod validate;
 use clap::Subcommand;
 
 use super::error::CommandError;
-use super::place::Place;
+use super::place::StateDirectory;
 use super::terminal::Terminal;
-use client::Client;
+use client::TrailClient;
 use portcullis_cloudtrail::TrailName;
 
 /// What to do with trails.
 #[derive(Subcommand)]
 pub enum TrailCommand {
     /// Record everything into a bucket from now on
-    Create(create::CreateArgs),
+    Create(create::CreateTrailArgs),
     /// Take a trail away; what it delivered stays
     Delete(delete::DeleteArgs),
     /// List the trails
@@ -37,7 +37,7 @@ pub enum TrailCommand {
     /// Let a trail record again
     Start(start::StartArgs),
     /// Show how far trails are delivered
-    Status(list::StatusArgs),
+    Status(list::TrailStatusArgs),
     /// Let a trail record nothing for a while
     Stop(stop::StopArgs),
     /// Change where a trail is delivered, and how it is proved
@@ -49,11 +49,11 @@ pub enum TrailCommand {
 /// Runs one of them.
 pub async fn run(
     command: TrailCommand,
-    place: &Place,
+    place: &StateDirectory,
     environment: impl Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
-    let client = || Client::new(place, &environment);
+    let client = || TrailClient::new(place, &environment);
     match command {
         TrailCommand::Create(args) => create::run(args, &client()?, terminal).await,
         TrailCommand::Delete(args) => delete::run(args, &client()?, terminal).await,

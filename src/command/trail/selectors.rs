@@ -5,12 +5,12 @@ use std::io::Read as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::{Client, Truth, holds, text};
+use super::client::{TrailClient, Truth, holds, text};
 use super::trail_name;
 use crate::command::error::CommandError;
 use crate::command::mfa_value;
-use crate::command::second_factor::Send;
-use crate::command::terminal::{Format, Terminal};
+use crate::command::second_factor::TokenTiming;
+use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 
@@ -20,7 +20,7 @@ pub struct SelectorsArgs {
     #[arg(value_parser = trail_name)]
     name: TrailName,
     #[command(flatten)]
-    choice: Choice,
+    choice: SelectorChoice,
     /// A code of root's device; asked for where one is needed and it is left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
@@ -28,7 +28,7 @@ pub struct SelectorsArgs {
 
 #[derive(Args)]
 #[group(multiple = false)]
-struct Choice {
+struct SelectorChoice {
     /// Record all management events and all of S3's data events
     #[arg(long)]
     all: bool,
@@ -44,18 +44,18 @@ struct Choice {
 }
 
 /// Chooses them, or shows them.
-pub async fn run(args: SelectorsArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(args: SelectorsArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let name = args.name.as_str();
     let chosen = match args.choice.selectors()? {
         None => client.call("GetEventSelectors", &json!({ "TrailName": name })).await?,
         Some((member, list)) => {
             let body = json!({ "TrailName": name, member: list });
-            client.call_with_code("PutEventSelectors", &body, args.mfa, Send::WhenWanted, terminal).await?
+            client.call_with_code("PutEventSelectors", &body, args.mfa, TokenTiming::WhenWanted, terminal).await?
         }
     };
     match terminal.format() {
-        Format::Json => terminal.print_json(&as_json(&chosen)),
-        Format::People => terminal.print(&described(&chosen)),
+        OutputFormat::Json => terminal.print_json(&as_json(&chosen)),
+        OutputFormat::People => terminal.print(&described(&chosen)),
     }
 }
 
@@ -68,7 +68,7 @@ pub fn everything() -> Value {
     }])
 }
 
-impl Choice {
+impl SelectorChoice {
     fn selectors(&self) -> Result<Option<(&'static str, Value)>, CommandError> {
         Ok(match (self.all, self.management, &self.basic, &self.advanced) {
             (true, _, _, _) => Some(("EventSelectors", everything())),

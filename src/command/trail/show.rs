@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::client::{Client, Truth, holds, named, text};
+use super::client::{TrailClient, Truth, holds, named, text};
 use super::{list, selectors, trail_name};
 use crate::command::error::CommandError;
 use crate::command::table::harmless;
-use crate::command::terminal::{Format, Terminal};
+use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
@@ -18,14 +18,14 @@ pub struct ShowArgs {
 }
 
 /// Shows it.
-pub async fn run(args: &ShowArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(args: &ShowArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let trail = client.trail(&args.name).await?;
     let status = client.call("GetTrailStatus", &named(&args.name)).await?;
     let chosen = client.call("GetEventSelectors", &json!({ "TrailName": args.name.as_str() })).await?;
     let tags = client.call("ListTags", &json!({ "ResourceIdList": [text(&trail, "TrailARN")] })).await?;
     let tags = tags.pointer("/ResourceTagList/0/TagsList").and_then(Value::as_array).cloned().unwrap_or_default();
     match terminal.format() {
-        Format::Json => {
+        OutputFormat::Json => {
             let mut shown = as_json(&trail);
             if let Some(members) = shown.as_object_mut() {
                 members.insert("status".to_owned(), list::status_as_json(&status));
@@ -35,7 +35,7 @@ pub async fn run(args: &ShowArgs, client: &Client<'_>, terminal: &mut Terminal) 
             }
             terminal.print_json(&shown)
         }
-        Format::People => {
+        OutputFormat::People => {
             terminal.print(&lines(&trail))?;
             terminal.print(&list::status_lines(&status))?;
             let tags: Vec<String> =

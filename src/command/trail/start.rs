@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use super::client::{Client, named};
+use super::client::{TrailClient, named};
 use super::trail_name;
 use crate::command::error::CommandError;
-use crate::command::terminal::{Format, Terminal};
+use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
@@ -17,10 +17,10 @@ pub struct StartArgs {
 }
 
 /// Starts it.
-pub async fn run(args: &StartArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(args: &StartArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     client.call("StartLogging", &named(&args.name)).await?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": true })),
-        Format::People => terminal.print(&format!("{}: records.", args.name)),
+        OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": true })),
+        OutputFormat::People => terminal.print(&format!("{}: records.", args.name)),
     }
 }

@@ -3,12 +3,12 @@
 use clap::Args;
 use serde_json::json;
 
-use super::client::{Client, named};
+use super::client::{TrailClient, named};
 use super::trail_name;
 use crate::command::error::CommandError;
 use crate::command::mfa_value;
-use crate::command::second_factor::Send;
-use crate::command::terminal::{Format, Terminal};
+use crate::command::second_factor::TokenTiming;
+use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 
@@ -23,10 +23,10 @@ pub struct StopArgs {
 }
 
 /// Stops it.
-pub async fn run(args: StopArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
-    client.call_with_code("StopLogging", &named(&args.name), args.mfa, Send::AtOnce, terminal).await?;
+pub async fn run(args: StopArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+    client.call_with_code("StopLogging", &named(&args.name), args.mfa, TokenTiming::AtOnce, terminal).await?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": false })),
-        Format::People => terminal.print(&format!("{}: records nothing until it is started again.", args.name)),
+        OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": false })),
+        OutputFormat::People => terminal.print(&format!("{}: records nothing until it is started again.", args.name)),
     }
 }

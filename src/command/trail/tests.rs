@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::command::fake_store::{FakeStore, Seen};
-use crate::command::terminal::Format;
+use crate::command::terminal::OutputFormat;
 use crate::command::terminal::kept::{Kept, terminal};
 
 const MFA: &str = "arn:aws:iam::123456789012:mfa/phone 123456";
@@ -17,9 +17,14 @@ struct Line {
 }
 
 /// Runs what was typed, apart at each `|`.
-async fn typed(store: &FakeStore, line: &str, format: Format, answers: &[&str]) -> (Result<(), CommandError>, Kept) {
+async fn typed(
+    store: &FakeStore,
+    line: &str,
+    format: OutputFormat,
+    answers: &[&str],
+) -> (Result<(), CommandError>, Kept) {
     let (mut terminal, kept) = terminal(format, answers);
-    let nowhere = Place::find(Some(PathBuf::from("/nonexistent")), None);
+    let nowhere = StateDirectory::find(Some(PathBuf::from("/nonexistent")), None);
     let endpoint = store.endpoint().to_string();
     let environment = move |name: &str| match name {
         "AWS_ACCESS_KEY_ID" => Some("AKIAROOT000000000001".to_owned()),
@@ -73,7 +78,7 @@ fn operations(store: &FakeStore) -> Vec<String> {
 #[tokio::test]
 async fn a_new_trail_records_everything_at_once_and_says_so() {
     let store = gate(&[]);
-    let (outcome, kept) = typed(&store, "create|main|--bucket|logs|--no-mfa-delete", Format::People, &[]).await;
+    let (outcome, kept) = typed(&store, "create|main|--bucket|logs|--no-mfa-delete", OutputFormat::People, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(
         operations(&store),
@@ -115,7 +120,7 @@ async fn a_trail_that_was_changed_while_it_was_made_is_told() {
                 (200, answer.to_string())
             }
         });
-        let (outcome, _) = typed(&store, &format!("{line}|--no-mfa-delete"), Format::People, &[]).await;
+        let (outcome, _) = typed(&store, &format!("{line}|--no-mfa-delete"), OutputFormat::People, &[]).await;
         let expected = "main records, but it was changed while it was made";
         assert_eq!(outcome.err().map(|error| error.message), told.then(|| expected.to_owned()), "{line} {changed}");
     }
@@ -125,13 +130,13 @@ async fn a_trail_that_was_changed_while_it_was_made_is_told() {
 async fn a_person_is_asked_whether_the_bucket_is_to_be_protected() {
     for (answers, protects) in [(&["y", MFA][..], true), (&["", MFA], true), (&["n"], false), (&[], false)] {
         let store = gate(&[]);
-        let (outcome, _) = typed(&store, "create|main|--bucket|logs", Format::People, answers).await;
+        let (outcome, _) = typed(&store, "create|main|--bucket|logs", OutputFormat::People, answers).await;
         assert_eq!(outcome, Ok(()));
         assert_eq!(operations(&store).contains(&"PUT /logs?versioning*".to_owned()), protects, "{answers:?}");
     }
     let store = gate(&[]);
     let line = format!("create|main|--bucket|logs|--mfa-delete|--mfa|{MFA}");
-    let (outcome, kept) = typed(&store, &line, Format::Json, &[]).await;
+    let (outcome, kept) = typed(&store, &line, OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(operations(&store).last().map(String::as_str), Some("PUT /logs?versioning*"));
     assert!(kept.text().contains("\"mfaDelete\":true"), "{}", kept.text());
@@ -141,7 +146,8 @@ async fn a_person_is_asked_whether_the_bucket_is_to_be_protected() {
 async fn a_code_is_taken_for_a_bucket_that_is_not_empty_and_then_not_for_its_protection() {
     let store = gate(&["CreateTrail"]);
     let line = format!("create|main|--bucket|logs|--mfa-delete|--mfa|{MFA}");
-    let (outcome, _) = typed(&store, &line, Format::People, &["arn:aws:iam::123456789012:mfa/phone 654321"]).await;
+    let (outcome, _) =
+        typed(&store, &line, OutputFormat::People, &["arn:aws:iam::123456789012:mfa/phone 654321"]).await;
     assert_eq!(outcome, Ok(()));
     let after = ["PutEventSelectors", "StartLogging", "GetTrail", "GetEventSelectors", "PUT /logs?versioning*"];
     assert_eq!(operations(&store), [&["CreateTrail", "CreateTrail*"][..], &after].concat());
@@ -155,7 +161,7 @@ async fn what_the_gate_says_beside_that_it_wants_a_code_is_shown() {
         let message = format!("{}: logs is not known to be empty", crate::gate::MFA_REQUIRED);
         (400, json!({"__type": "AccessDeniedException", "message": message}).to_string())
     });
-    let (outcome, kept) = typed(&store, "create|main|--bucket|logs", Format::People, &[MFA]).await;
+    let (outcome, kept) = typed(&store, "create|main|--bucket|logs", OutputFormat::People, &[MFA]).await;
     assert!(outcome.is_err());
     assert!(kept.text().contains("logs is not known to be empty"), "{}", kept.text());
 }
@@ -163,38 +169,38 @@ async fn what_the_gate_says_beside_that_it_wants_a_code_is_shown() {
 #[tokio::test]
 async fn what_weakens_a_trail_asks_for_a_code() {
     let store = gate(&["StopLogging"]);
-    let (outcome, _) = typed(&store, "stop|main", Format::People, &[MFA]).await;
+    let (outcome, _) = typed(&store, "stop|main", OutputFormat::People, &[MFA]).await;
     assert_eq!((outcome, operations(&store)), (Ok(()), vec!["StopLogging*".to_owned()]));
     let store = gate(&["DeleteTrail"]);
-    let (outcome, _) = typed(&store, "delete|main", Format::People, &[MFA]).await;
+    let (outcome, _) = typed(&store, "delete|main", OutputFormat::People, &[MFA]).await;
     assert_eq!((outcome, operations(&store)), (Ok(()), vec!["DeleteTrail".to_owned(), "DeleteTrail*".to_owned()]));
     let store = gate(&[]);
-    let (outcome, _) = typed(&store, "delete|main", Format::People, &[]).await;
+    let (outcome, _) = typed(&store, "delete|main", OutputFormat::People, &[]).await;
     assert_eq!((outcome, operations(&store)), (Ok(()), vec!["DeleteTrail".to_owned()]), "it never logged");
     let store = gate(&["UpdateTrail"]);
-    let (outcome, _) = typed(&store, "update|main|--validation|off", Format::People, &[MFA]).await;
+    let (outcome, _) = typed(&store, "update|main|--validation|off", OutputFormat::People, &[MFA]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(operations(&store), ["UpdateTrail", "UpdateTrail*", "GetTrail"]);
     let store = gate(&[]);
-    let (outcome, _) = typed(&store, "update|main|--digest-period|60s", Format::People, &[]).await;
+    let (outcome, _) = typed(&store, "update|main|--digest-period|60s", OutputFormat::People, &[]).await;
     assert_eq!((outcome, operations(&store).len()), (Ok(()), 2));
 }
 
 #[tokio::test]
 async fn trails_are_listed_and_shown() {
     let store = gate(&[]);
-    let (_, kept) = typed(&store, "list", Format::People, &[]).await;
+    let (_, kept) = typed(&store, "list", OutputFormat::People, &[]).await;
     assert_eq!(
         kept.text(),
         "NAME  BUCKET  PREFIX  VALIDATION  DIGESTS\nmain  logs    a       on          every 3600 s\n"
     );
-    let (_, kept) = typed(&store, "status", Format::People, &[]).await;
+    let (_, kept) = typed(&store, "status", OutputFormat::People, &[]).await;
     assert_eq!(
         kept.text(),
         "NAME  RECORDS  SINCE                 LAST LOG FILE         LAST DIGEST  ERROR\n\
          main  yes      1970-01-01T00:00:00Z  1970-01-01T00:01:00Z  -            -\n"
     );
-    let (_, kept) = typed(&store, "show|main", Format::People, &[]).await;
+    let (_, kept) = typed(&store, "show|main", OutputFormat::People, &[]).await;
     assert!(kept.text().contains("delivers to     logs/a\n"), "{}", kept.text());
     assert!(
         kept.text().ends_with("events          all management events, all of S3's data events\n"),
@@ -202,7 +208,7 @@ async fn trails_are_listed_and_shown() {
         kept.text()
     );
     for line in ["list", "status", "status|main", "show|main", "selectors|main", "start|main"] {
-        let (outcome, kept) = typed(&store, line, Format::Json, &[]).await;
+        let (outcome, kept) = typed(&store, line, OutputFormat::Json, &[]).await;
         assert_eq!(outcome, Ok(()), "{line}");
         assert!(serde_json::from_str::<Value>(&kept.text()).is_ok(), "{line}: {}", kept.text());
     }
@@ -213,7 +219,7 @@ async fn a_refusal_is_shown_with_what_to_do() {
     let store = FakeStore::start(|_| {
         (400, json!({"__type": "TrailNotFoundException", "message": "Unknown trail: x"}).to_string())
     });
-    let (outcome, _) = typed(&store, "show|main", Format::People, &[]).await;
+    let (outcome, _) = typed(&store, "show|main", OutputFormat::People, &[]).await;
     let error = outcome.unwrap_err();
     assert_eq!(error.message, "GetTrail: the gate says: Unknown trail: x (TrailNotFoundException)");
     assert!(error.next.unwrap().contains("portcullis trail list"));

@@ -5,12 +5,12 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
-use super::client::Client;
+use super::client::TrailClient;
 use super::{show, trail_name};
 use crate::command::error::CommandError;
 use crate::command::mfa_value;
-use crate::command::second_factor::Send;
-use crate::command::terminal::{Format, Terminal};
+use crate::command::second_factor::TokenTiming;
+use crate::command::terminal::{OutputFormat, Terminal};
 use crate::config::parse_duration;
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
@@ -28,7 +28,7 @@ pub struct UpdateArgs {
     prefix: Option<String>,
     /// Whether signed digests prove its files
     #[arg(long, value_name = "STATE")]
-    validation: Option<Switch>,
+    validation: Option<OnOrOff>,
     /// How long one digest's window is, from 60s to 24h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     digest_period: Option<Duration>,
@@ -38,13 +38,13 @@ pub struct UpdateArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
+enum OnOrOff {
     Off,
     On,
 }
 
 /// Changes what was named.
-pub async fn run(args: UpdateArgs, client: &Client<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub async fn run(args: UpdateArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let mut body = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -53,7 +53,7 @@ pub async fn run(args: UpdateArgs, client: &Client<'_>, terminal: &mut Terminal)
     };
     set("S3BucketName", args.bucket.map(Value::from));
     set("S3KeyPrefix", args.prefix.map(Value::from));
-    set("EnableLogFileValidation", args.validation.map(|state| (state == Switch::On).into()));
+    set("EnableLogFileValidation", args.validation.map(|state| (state == OnOrOff::On).into()));
     set("DigestPeriodSeconds", args.digest_period.map(|period| period.as_secs().into()));
     if body.is_empty() {
         return Err(CommandError::usage("nothing is to be changed")
@@ -61,10 +61,10 @@ pub async fn run(args: UpdateArgs, client: &Client<'_>, terminal: &mut Terminal)
     }
     body.insert("Name".to_owned(), args.name.as_str().into());
     let body = Value::Object(body);
-    client.call_with_code("UpdateTrail", &body, args.mfa, Send::WhenWanted, terminal).await?;
+    client.call_with_code("UpdateTrail", &body, args.mfa, TokenTiming::WhenWanted, terminal).await?;
     let trail = client.trail(&args.name).await?;
     match terminal.format() {
-        Format::Json => terminal.print_json(&show::as_json(&trail)),
-        Format::People => terminal.print(&show::lines(&trail)),
+        OutputFormat::Json => terminal.print_json(&show::as_json(&trail)),
+        OutputFormat::People => terminal.print(&show::lines(&trail)),
     }
 }

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use self::folder::{Folder, FoundTrail};
-use super::client::Client;
+use self::folder::{BucketFolder, FoundTrail};
+use super::client::TrailClient;
 use super::trail_name;
 use crate::command::error::CommandError;
-use crate::command::place::Place;
+use crate::command::place::StateDirectory;
 use crate::command::terminal::Terminal;
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::TrailName;
@@ -66,14 +66,14 @@ leave them out with --end-time.";
 /// Validates a trail and says what came of it.
 pub async fn run(
     args: ValidateArgs,
-    place: &Place,
+    place: &StateDirectory,
     environment: impl Fn(&str) -> Option<String>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let expected = heads::expected(&args.expect_head)?;
     let client = match (&args.folder, &args.public_keys) {
         (Some(_), Some(_)) => None,
-        (Some(_) | None, None) | (None, Some(_)) => Some(Client::new(place, environment)?),
+        (Some(_) | None, None) | (None, Some(_)) => Some(TrailClient::new(place, environment)?),
     };
     let keys = match (&args.public_keys, &client) {
         (Some(path), _) => read_keys(path)?,
@@ -92,7 +92,7 @@ pub async fn run(
     };
     let (report, scope) = match (&args.folder, client) {
         (Some(folder), _) => {
-            let (mut folder, found) = Folder::open(folder, args.name.as_ref())?;
+            let (mut folder, found) = BucketFolder::open(folder, args.name.as_ref())?;
             let scope = scope(found, Currency::Unasked);
             (validate(&mut folder, &scope), scope)
         }

@@ -18,7 +18,7 @@ use portcullis_cloudtrail::{Layout, TrailName};
 
 /// A folder that stands for a bucket.
 #[derive(Debug)]
-pub struct Folder {
+pub struct BucketFolder {
     root: PathBuf,
 }
 
@@ -37,7 +37,7 @@ const UNFINISHED: &str = ".part";
 const LARGEST: u64 = 1 << 30;
 const LARGEST_DIGEST: usize = 64 << 20;
 
-impl Folder {
+impl BucketFolder {
     /// The folder that stands for a bucket.
     pub fn at(root: PathBuf) -> Self {
         Self { root }
@@ -85,7 +85,7 @@ impl Folder {
     }
 }
 
-impl Files for Folder {
+impl Files for BucketFolder {
     type Error = String;
 
     fn list(&mut self, prefix: &str) -> Result<Vec<String>, String> {

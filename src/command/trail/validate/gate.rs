@@ -7,11 +7,11 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::folder::{Folder, FoundTrail};
+use super::folder::{BucketFolder, FoundTrail};
 use super::unreadable;
 use crate::command::error::CommandError;
-use crate::command::s3::{Answer, Ask, S3, S3Error};
-use crate::command::trail::client::{Client, Truth, holds, text};
+use crate::command::s3::{ClientAnswer, ClientRequest, S3Client, S3ClientError};
+use crate::command::trail::client::{TrailClient, Truth, holds, text};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccountId, BucketName};
 use portcullis_base::percent::{percent_encode, percent_encode_path};
@@ -20,7 +20,7 @@ use portcullis_cloudtrail::verify::{Currency, Files, Metadata, Report, Scope, St
 use portcullis_cloudtrail::{KeyPrefix, Layout, TrailEnd, TrailName};
 
 /// A trail of the gate's, as the gate tells of it.
-pub struct GateTrail {
+pub struct ProxyTrail {
     pub found: FoundTrail,
     /// Whether it must go on until now.
     pub currency: Currency,
@@ -31,27 +31,27 @@ pub struct GateTrail {
 }
 
 /// The files of a trail where the gate delivers them, and the gate, which knows where they end.
-struct GateFiles {
-    gate: Gate,
+struct ProxyFiles {
+    gate: BlockingProxy,
     place: FilesPlace,
 }
 
 enum FilesPlace {
-    Bucket(Bucket),
-    Folder(Folder),
+    Bucket(BlockingBucket),
+    Folder(BucketFolder),
 }
 
 /// The gate, asked by a thread that may wait.
-struct Gate {
-    s3: S3,
+struct BlockingProxy {
+    s3: S3Client,
     trail: TrailName,
     neighbours: Vec<TrailName>,
     runtime: Handle,
 }
 
 /// A bucket behind the gate, read by a thread that may wait.
-struct Bucket {
-    s3: S3,
+struct BlockingBucket {
+    s3: S3Client,
     name: BucketName,
     runtime: Handle,
 }
@@ -59,7 +59,7 @@ struct Bucket {
 const METADATA: &str = "x-amz-meta-";
 
 /// All keys that ever signed a digest.
-pub async fn keys(client: &Client<'_>) -> Result<Vec<PublicKey>, CommandError> {
+pub async fn keys(client: &TrailClient<'_>) -> Result<Vec<PublicKey>, CommandError> {
     let now = Clock::System.now().seconds();
     let range = json!({ "StartTime": 0, "EndTime": now + 86_400 });
     let answer = client.call("ListPublicKeys", &range).await?;
@@ -67,7 +67,7 @@ pub async fn keys(client: &Client<'_>) -> Result<Vec<PublicKey>, CommandError> {
 }
 
 /// The trail of this name, or the only one.
-pub async fn trail(client: &Client<'_>, name: Option<&TrailName>) -> Result<GateTrail, CommandError> {
+pub async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result<ProxyTrail, CommandError> {
     let trails = client.trails().await?;
     let is_named = |trail: &&Value| name.is_none_or(|name| text(trail, "Name") == name.as_str());
     let mut chosen = trails.iter().filter(is_named);
@@ -96,7 +96,7 @@ pub async fn trail(client: &Client<'_>, name: Option<&TrailName>) -> Result<Gate
                 "Run it on the gate's machine as one who reads that folder, or copy it and name the copy: --folder DIR",
             ));
     }
-    Ok(GateTrail { found, currency, folder, neighbours })
+    Ok(ProxyTrail { found, currency, folder, neighbours })
 }
 
 fn with_files(name: &TrailName) -> Value {
@@ -105,25 +105,25 @@ fn with_files(name: &TrailName) -> Value {
 
 /// Validates on a thread of its own, since validation waits for one file at a time.
 pub async fn validated(
-    client: &Client<'_>,
-    trail: &GateTrail,
+    client: &TrailClient<'_>,
+    trail: &ProxyTrail,
     scope: Scope,
 ) -> Result<(Result<Report, String>, Scope), CommandError> {
-    let gate = Gate {
+    let gate = BlockingProxy {
         s3: client.s3().clone(),
         trail: trail.found.trail.clone(),
         neighbours: trail.neighbours.clone(),
         runtime: Handle::current(),
     };
     let place = match &trail.folder {
-        Some(folder) => FilesPlace::Folder(Folder::at(folder.join(scope.bucket.as_str()))),
-        None => FilesPlace::Bucket(Bucket {
+        Some(folder) => FilesPlace::Folder(BucketFolder::at(folder.join(scope.bucket.as_str()))),
+        None => FilesPlace::Bucket(BlockingBucket {
             s3: client.s3().clone(),
             name: scope.bucket.clone(),
             runtime: Handle::current(),
         }),
     };
-    let mut files = GateFiles { gate, place };
+    let mut files = ProxyFiles { gate, place };
     let work = move || {
         let mut report = validate(&mut files, &scope);
         // A digest that came between the two listings names log files that no digest seemed to name.
@@ -146,9 +146,9 @@ fn read(trail: &Value) -> Option<FoundTrail> {
     })
 }
 
-impl Bucket {
-    fn ask(&self, target: String) -> Result<Option<Answer>, String> {
-        match self.runtime.block_on(self.s3.send(Ask::new(Method::GET, target))) {
+impl BlockingBucket {
+    fn ask(&self, target: String) -> Result<Option<ClientAnswer>, String> {
+        match self.runtime.block_on(self.s3.send(ClientRequest::new(Method::GET, target))) {
             Ok(answer) => Ok(Some(answer)),
             // Only what is certainly not there is missing; what is refused is not known.
             Err(error) if matches!(error.code(), Some("NoSuchBucket" | "NoSuchKey")) => Ok(None),
@@ -157,7 +157,7 @@ impl Bucket {
     }
 }
 
-impl Gate {
+impl BlockingProxy {
     fn end_of(&self, trail: &TrailName) -> Result<TrailEnd, String> {
         let body = with_files(trail);
         let called = self.s3.call("GetTrailStatus", &body, None);
@@ -166,7 +166,7 @@ impl Gate {
     }
 }
 
-impl Files for GateFiles {
+impl Files for ProxyFiles {
     type Error = String;
 
     fn list(&mut self, prefix: &str) -> Result<Vec<String>, String> {
@@ -194,14 +194,14 @@ impl Files for GateFiles {
     }
 }
 
-impl Bucket {
+impl BlockingBucket {
     fn list(&self, prefix: &str) -> Result<Vec<String>, String> {
         let first = format!("/{}?list-type=2&prefix={}", self.name, percent_encode(prefix));
         let mut keys = Vec::new();
         let mut target = first.clone();
         loop {
             let Some(answer) = self.ask(target)? else { return Ok(keys) };
-            let page = answer.document().map_err(|error: S3Error| format!("s3://{}: {error}", self.name))?;
+            let page = answer.document().map_err(|error: S3ClientError| format!("s3://{}: {error}", self.name))?;
             let contents = page.children.iter().filter(|child| child.name == "Contents");
             keys.extend(contents.filter_map(|child| child.text_of("Key")).map(str::to_owned));
             match (page.text_of("IsTruncated"), page.text_of("NextContinuationToken")) {

@@ -4,15 +4,17 @@ use serde_json::{Value, json};
 
 use crate::command::error::CommandError;
 use crate::command::table::harmless;
-use crate::command::terminal::{Format, Terminal};
+use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_cloudtrail::Head;
 use portcullis_cloudtrail::verify::{Finding, Report, Scope, Tally};
 
 /// Shows it.
 pub fn show(report: &Report, scope: &Scope, terminal: &mut Terminal) -> Result<(), CommandError> {
     match terminal.format() {
-        Format::Json => terminal.print_json(&as_json(report, scope)),
-        Format::People => as_lines(report, scope).iter().try_for_each(|line| terminal.print(&harmless_line(line))),
+        OutputFormat::Json => terminal.print_json(&as_json(report, scope)),
+        OutputFormat::People => {
+            as_lines(report, scope).iter().try_for_each(|line| terminal.print(&harmless_line(line)))
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::command::error::Blame;
+use crate::command::error::ExitCause;
 use crate::command::fake_store::FakeStore;
-use crate::command::terminal::{Format, kept};
+use crate::command::terminal::{OutputFormat, kept};
 use portcullis_cloudtrail::TrailEnd;
 use portcullis_cloudtrail::digest::Ending;
 use portcullis_cloudtrail::verify::specimen::{Specimen, TAMPERINGS};
@@ -59,9 +59,9 @@ fn write(path: &Path, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-async fn validated(args: ValidateArgs, format: Format) -> (Result<(), CommandError>, String) {
+async fn validated(args: ValidateArgs, format: OutputFormat) -> (Result<(), CommandError>, String) {
     let (mut terminal, kept) = kept::terminal(format, &[]);
-    let place = Place::find(Some("nowhere".into()), None);
+    let place = StateDirectory::find(Some("nowhere".into()), None);
     let outcome = run(args, &place, |_| None, &mut terminal).await;
     (outcome, kept.text())
 }
@@ -78,7 +78,7 @@ async fn every_tampering_with_a_copied_folder_ends_in_exit_code_1_and_says_why()
         }
         let (_directory, args) = laid_out(&specimen, "");
         let head = args.write_head.clone().unwrap();
-        let (outcome, text) = validated(args, Format::Json).await;
+        let (outcome, text) = validated(args, OutputFormat::Json).await;
         let shown: Value = serde_json::from_str(text.lines().next().unwrap_or("null")).unwrap();
         let mut codes: Vec<&str> = Vec::new();
         if let Some(found) = shown["findings"].as_array() {
@@ -87,7 +87,7 @@ async fn every_tampering_with_a_copied_folder_ends_in_exit_code_1_and_says_why()
         codes.sort_unstable();
         codes.dedup();
         let blame = outcome.map_err(|error| error.blame);
-        let expected = if tampering.found.is_empty() { Ok(()) } else { Err(Blame::Failed) };
+        let expected = if tampering.found.is_empty() { Ok(()) } else { Err(ExitCause::Failed) };
         // Where there are no digests left, there is no trail to report on.
         let found = if tampering.found.contains(&"NothingFound") { &[] } else { tampering.found };
         if (blame, codes.as_slice(), head.exists()) != (expected, found, expected.is_ok()) {
@@ -103,7 +103,7 @@ async fn people_are_told_in_the_words_of_the_aws_cli() {
     let log = specimen.log(7);
     specimen.remove(&log);
     let (_directory, args) = laid_out(&specimen, "");
-    let (outcome, text) = validated(args, Format::People).await;
+    let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome.unwrap_err().to_string(), "the trail is not proven: 1 finding");
     assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
     assert!(text.contains("55/55 digest files valid, 2/2 backfill digest files valid, "), "{text}");
@@ -116,13 +116,13 @@ async fn a_head_that_was_written_is_expected_the_next_time() {
     let specimen = Specimen::ended();
     let (directory, args) = laid_out(&specimen, "");
     let head = args.write_head.clone().unwrap();
-    let (outcome, text) = validated(args, Format::People).await;
+    let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome, Ok(()));
     assert!(text.contains("PROVEN\nnote: no head was expected"), "{text}");
 
     let (_other, mut args) = laid_out(&specimen, "");
     args.expect_head = vec![head.display().to_string()];
-    let (outcome, text) = validated(args, Format::People).await;
+    let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome, Ok(()));
     assert!(!text.contains("no head was expected"), "{text}");
 
@@ -130,17 +130,17 @@ async fn a_head_that_was_written_is_expected_the_next_time() {
     shorter.remove(&shorter.backfill[1].clone());
     let (_other, mut args) = laid_out(&shorter, "");
     args.expect_head = vec![head.display().to_string()];
-    let (outcome, text) = validated(args, Format::People).await;
-    assert_eq!(outcome.unwrap_err().blame, Blame::Failed, "{}", directory.path().display());
+    let (outcome, text) = validated(args, OutputFormat::People).await;
+    assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed, "{}", directory.path().display());
     assert!(text.contains("Backfill digest file\t"), "{text}");
 }
 
 #[tokio::test]
 async fn a_copy_proves_nothing_after_its_last_digest() {
-    for (day, outcome) in [("2026-10-03", Ok(())), ("2026-10-04", Err(Blame::Failed))] {
+    for (day, outcome) in [("2026-10-03", Ok(())), ("2026-10-04", Err(ExitCause::Failed))] {
         let (_directory, mut args) = laid_out(&Specimen::grown(), "");
         args.end_time = moment(day).ok();
-        assert_eq!(validated(args, Format::People).await.0.map_err(|error| error.blame), outcome, "{day}");
+        assert_eq!(validated(args, OutputFormat::People).await.0.map_err(|error| error.blame), outcome, "{day}");
     }
 }
 
@@ -148,7 +148,7 @@ async fn a_copy_proves_nothing_after_its_last_digest() {
 async fn the_bucket_is_found_wherever_in_the_folder_it_begins() {
     for bucket in ["", "trail-bucket", "a/b"] {
         let (_directory, args) = laid_out(&Specimen::ended(), bucket);
-        assert_eq!(validated(args, Format::People).await.0, Ok(()), "{bucket}");
+        assert_eq!(validated(args, OutputFormat::People).await.0, Ok(()), "{bucket}");
     }
 }
 
@@ -158,11 +158,11 @@ async fn one_of_several_trails_has_to_be_named() {
     specimen.files.extend(other.files);
     specimen.scope.keys.extend(other.scope.keys);
     let (_directory, args) = laid_out(&specimen, "");
-    assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Usage);
+    assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Usage);
     for name in ["main", "other"] {
         let (_directory, mut args) = laid_out(&specimen, "");
         args.name = Some(TrailName::parse(name).unwrap());
-        assert_eq!(validated(args, Format::People).await.0, Ok(()), "{name}");
+        assert_eq!(validated(args, OutputFormat::People).await.0, Ok(()), "{name}");
     }
 }
 
@@ -170,13 +170,13 @@ async fn one_of_several_trails_has_to_be_named() {
 async fn what_cannot_be_read_is_not_proven_and_not_found_to_be_wrong() {
     let (_directory, mut args) = laid_out(&Specimen::ended(), "");
     args.folder.as_mut().unwrap().push("nowhere");
-    assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Unreadable);
+    assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Unreadable);
     let (_directory, mut args) = laid_out(&Specimen::ended(), "");
     args.public_keys.as_mut().unwrap().set_extension("none");
-    assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Unreadable);
+    assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Unreadable);
     let (_directory, mut args) = laid_out(&Specimen::ended(), "");
     args.expect_head = vec![args.public_keys.as_ref().unwrap().display().to_string()];
-    assert_eq!(validated(args, Format::People).await.0.unwrap_err().blame, Blame::Usage);
+    assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Usage);
 }
 
 /// A gate that serves a specimen, some keys at a time.
@@ -257,8 +257,8 @@ async fn asked(store: &FakeStore) -> (Result<(), CommandError>, String) {
 }
 
 async fn asked_about(name: Option<&str>, store: &FakeStore) -> (Result<(), CommandError>, String) {
-    let (mut terminal, kept) = kept::terminal(Format::People, &[]);
-    let place = Place::find(Some("nowhere".into()), None);
+    let (mut terminal, kept) = kept::terminal(OutputFormat::People, &[]);
+    let place = StateDirectory::find(Some("nowhere".into()), None);
     let endpoint = store.endpoint().to_string();
     let environment = |name: &str| match name {
         "AWS_ACCESS_KEY_ID" => Some("AKIAROOT000000000001".to_owned()),
@@ -287,7 +287,7 @@ async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
     let log = specimen.log(7);
     specimen.remove(&log);
     let (outcome, text) = asked(&gate(specimen)).await;
-    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
 }
 
@@ -309,18 +309,18 @@ async fn a_gates_own_trail_must_end_where_the_gate_says() {
 #[tokio::test]
 async fn a_copy_of_a_trail_that_goes_on_is_proven_up_to_its_head_or_the_end_that_is_advised() {
     let (_directory, args) = laid_out(&Specimen::grown(), "");
-    let (outcome, text) = validated(args, Format::People).await;
-    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    let (outcome, text) = validated(args, OutputFormat::People).await;
+    assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     let advised = text.lines().find_map(|line| line.split("--end-time ").nth(1)).unwrap().to_owned();
     assert!(text.contains("(--expect-head)"), "{text}");
     let (_directory, mut args) = laid_out(&Specimen::grown(), "");
     args.end_time = Some(moment(&advised).unwrap());
-    let (outcome, text) = validated(args, Format::People).await;
+    let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome, Ok(()), "{text}");
     let mut specimen = Specimen::grown();
     specimen.scope.expected = vec![Expected::Head(specimen.head(54))];
     let (_directory, args) = laid_out(&specimen, "");
-    assert_eq!(validated(args, Format::People).await.0, Ok(()));
+    assert_eq!(validated(args, OutputFormat::People).await.0, Ok(()));
 }
 
 /// An end of the range that is within a window or two of the newest digest is not reached by it.
@@ -329,7 +329,7 @@ async fn the_digests_of_a_copy_must_reach_the_end_of_the_range() {
     for (after, is_proven) in [(-1, true), (0, true), (1, false), (3600, false)] {
         let (_directory, mut args) = laid_out(&Specimen::grown(), "");
         args.end_time = Some(Timestamp::from_seconds(Specimen::grown().digest(54).end.seconds() + after));
-        let (outcome, text) = validated(args, Format::People).await;
+        let (outcome, text) = validated(args, OutputFormat::People).await;
         assert_eq!(outcome.is_ok(), is_proven, "{after} {text}");
     }
 }
@@ -347,7 +347,7 @@ async fn a_trail_that_the_gate_delivers_to_a_folder_is_read_there() {
     // As seen from another machine: nothing is proven, and nothing is found to be wrong.
     drop(directory);
     let (outcome, text) = asked(&gate).await;
-    assert_eq!((outcome.unwrap_err().blame, text.as_str()), (Blame::Unreadable, ""));
+    assert_eq!((outcome.unwrap_err().blame, text.as_str()), (ExitCause::Unreadable, ""));
 }
 
 /// As an earlier version let two trails share a place: the name of a log file does not say whose it is.
@@ -358,7 +358,7 @@ async fn a_stray_log_file_is_told_with_the_trails_that_may_have_left_it() {
     specimen.add_log(slot, 0);
     let others = &[("beside", ""), ("elsewhere", "a")];
     let (outcome, text) = asked_about(Some("main"), &gate_with(specimen, others)).await;
-    assert_eq!(outcome.unwrap_err().blame, Blame::Failed);
+    assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     assert!(text.contains("Note\tTrail beside delivers, or delivered, to the same place: log files"), "{text}");
     assert!(!text.contains("Trail elsewhere") && !text.contains("Trail main delivers"), "{text}");
     let (outcome, text) = asked_about(Some("main"), &gate_with(Specimen::ended(), others)).await;
@@ -369,7 +369,7 @@ async fn a_stray_log_file_is_told_with_the_trails_that_may_have_left_it() {
 #[tokio::test]
 async fn a_gate_that_does_not_answer_proves_nothing_and_is_not_found_to_be_wrong() {
     let (outcome, _) = asked(&FakeStore::gone()).await;
-    assert_eq!(outcome.unwrap_err().blame, Blame::NotRunning);
+    assert_eq!(outcome.unwrap_err().blame, ExitCause::NotRunning);
     let broken = FakeStore::start(|seen| match seen.header("x-amz-target").rsplit('.').next() {
         Some("DescribeTrails") => {
             let arn = "arn:aws:cloudtrail:us-east-1:111122223333:trail/main";
@@ -380,7 +380,7 @@ async fn a_gate_that_does_not_answer_proves_nothing_and_is_not_found_to_be_wrong
         Some("GetTrailStatus") => (200, TrailEnd::default().to_json().to_string()),
         _ => (503, "<Error><Code>SlowDown</Code><Message>slower</Message></Error>".to_owned()),
     });
-    assert_eq!(asked(&broken).await.0.unwrap_err().blame, Blame::Unreadable);
+    assert_eq!(asked(&broken).await.0.unwrap_err().blame, ExitCause::Unreadable);
 }
 
 #[test]
