@@ -17,7 +17,7 @@ use super::s3::S3Client;
 use super::serve;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
-use crate::config::{Exposure, RequireTls, Settings, TlsFiles};
+use crate::config::{FileExposure, RequireTls, Settings, TlsFiles};
 use crate::serve::{Descriptors, Fit, authorities};
 use crate::wire::{Dialler, Security};
 use portcullis_base::clock::Clock;
@@ -81,11 +81,11 @@ pub async fn run(
     }
 }
 
-fn file_finding(settings: &Settings, exposure: Exposure) -> ProbeFinding {
+fn file_finding(settings: &Settings, exposure: FileExposure) -> ProbeFinding {
     let path = settings.upstream.credentials_file.display();
     match exposure {
-        Exposure::OwnerOnly => ProbeFinding::Good(format!("{path} is readable by its owner alone")),
-        Exposure::Others => ProbeFinding::Doubtful(format!(
+        FileExposure::OwnerOnly => ProbeFinding::Good(format!("{path} is readable by its owner alone")),
+        FileExposure::Others => ProbeFinding::Doubtful(format!(
             "{path} is readable by others, who could go around the gate: chmod 600 {path}"
         )),
     }

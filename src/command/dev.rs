@@ -9,7 +9,7 @@ use super::error::CommandError;
 use super::place::{StateDirectory, quoted};
 use super::root_key::RootExports;
 use crate::config::{
-    Credentials, CredentialsError, Endpoint, Exposure, InvalidEndpoint, Scheme, Settings, UpstreamProfile,
+    Credentials, CredentialsError, Endpoint, EndpointScheme, FileExposure, InvalidEndpoint, Settings, UpstreamProfile,
 };
 use portcullis_base::names::AccountId;
 
@@ -83,7 +83,7 @@ pub fn settings(
 }
 
 /// Reads a store's access key, and says what is wrong with its file.
-pub fn read_credentials(file: &std::path::Path) -> Result<(Credentials, Exposure), CommandError> {
+pub fn read_credentials(file: &std::path::Path) -> Result<(Credentials, FileExposure), CommandError> {
     Credentials::read(file).map_err(|error| {
         let shown = CommandError::usage(format!("{}: {error}", file.display()));
         match error {
@@ -135,7 +135,7 @@ Then try:
 }
 
 /// The line that says that requests are served from now on.
-pub fn listening(scheme: Scheme, address: SocketAddr) -> String {
+pub fn listening(scheme: EndpointScheme, address: SocketAddr) -> String {
     format!("portcullis listening on {}://{address}", scheme.as_str())
 }
 
@@ -218,8 +218,8 @@ mod tests {
         assert_eq!(parse("").unwrap().listen.to_string(), "127.0.0.1:9000");
         assert_eq!(parse("--listen 127.0.0.1:0").unwrap().listen.port(), 0);
         let address = "127.0.0.1:4321".parse().unwrap();
-        assert_eq!(listening(Scheme::Http, address), "portcullis listening on http://127.0.0.1:4321");
-        assert_eq!(listening(Scheme::Https, address), "portcullis listening on https://127.0.0.1:4321");
+        assert_eq!(listening(EndpointScheme::Http, address), "portcullis listening on http://127.0.0.1:4321");
+        assert_eq!(listening(EndpointScheme::Https, address), "portcullis listening on https://127.0.0.1:4321");
     }
 
     #[test]

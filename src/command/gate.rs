@@ -16,7 +16,7 @@ use super::process;
 use super::root_key::RootExports;
 use super::serve::{self as configured, ServeArgs};
 use super::terminal::Terminal;
-use crate::config::{Endpoint, Scheme, Settings};
+use crate::config::{Endpoint, EndpointScheme, Settings};
 use crate::serve::{self, Running, StartFailure};
 use crate::store::StartError;
 use crate::wire::Reload;
@@ -119,7 +119,7 @@ pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
 
 async fn until_told_to_stop(
     gate: Running,
-    scheme: Scheme,
+    scheme: EndpointScheme,
     mut hangup: Signal,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
@@ -160,8 +160,8 @@ fn exports(gate: &Running, settings: &Settings) -> Result<RootExports, CommandEr
     })
 }
 
-fn scheme(settings: &Settings) -> Scheme {
-    if settings.listen.tls.is_some() { Scheme::Https } else { Scheme::Http }
+fn scheme(settings: &Settings) -> EndpointScheme {
+    if settings.listen.tls.is_some() { EndpointScheme::Https } else { EndpointScheme::Http }
 }
 
 /// Where clients on this machine find the gate.
@@ -169,8 +169,8 @@ fn reachable(settings: &Settings, mut address: SocketAddr) -> String {
     let scheme = scheme(settings);
     match (scheme, &settings.listen.base_domain) {
         // A certificate is made out to a name, and seldom to an address.
-        (Scheme::Https, Some(domain)) => format!("{}://{domain}:{}", scheme.as_str(), address.port()),
-        (Scheme::Http, _) | (Scheme::Https, None) => {
+        (EndpointScheme::Https, Some(domain)) => format!("{}://{domain}:{}", scheme.as_str(), address.port()),
+        (EndpointScheme::Http, _) | (EndpointScheme::Https, None) => {
             if address.ip().is_unspecified() {
                 address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
             }

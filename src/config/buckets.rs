@@ -10,11 +10,11 @@ use portcullis_base::names::BucketName;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BucketPattern {
     start: String,
-    rest: Rest,
+    rest: PatternTail,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Rest {
+enum PatternTail {
     Anything,
     Nothing,
 }
@@ -28,13 +28,13 @@ impl BucketPattern {
     /// Reads `vault`, `finance-*` or `*`.
     pub fn parse(text: &str) -> Result<Self, InvalidBucketPattern> {
         let (start, rest) = match text.strip_suffix('*') {
-            Some(start) => (start, Rest::Anything),
-            None => (text, Rest::Nothing),
+            Some(start) => (start, PatternTail::Anything),
+            None => (text, PatternTail::Nothing),
         };
         let letters = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
         let legal = match rest {
-            Rest::Anything => start.len() <= 63 && start.bytes().all(letters),
-            Rest::Nothing => BucketName::parse(start).is_ok(),
+            PatternTail::Anything => start.len() <= 63 && start.bytes().all(letters),
+            PatternTail::Nothing => BucketName::parse(start).is_ok(),
         };
         if legal { Ok(Self { start: start.to_owned(), rest }) } else { Err(InvalidBucketPattern) }
     }
@@ -42,8 +42,8 @@ impl BucketPattern {
     /// Whether the bucket is one of these.
     pub fn admits(&self, bucket: &BucketName) -> bool {
         match self.rest {
-            Rest::Anything => bucket.as_str().starts_with(&self.start),
-            Rest::Nothing => bucket.as_str() == self.start,
+            PatternTail::Anything => bucket.as_str().starts_with(&self.start),
+            PatternTail::Nothing => bucket.as_str() == self.start,
         }
     }
 }
@@ -52,8 +52,8 @@ impl fmt::Display for BucketPattern {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.start)?;
         match self.rest {
-            Rest::Anything => out.write_str("*"),
-            Rest::Nothing => Ok(()),
+            PatternTail::Anything => out.write_str("*"),
+            PatternTail::Nothing => Ok(()),
         }
     }
 }

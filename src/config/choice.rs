@@ -1,7 +1,7 @@
 //! Settings that are one of a few words.
 
 /// A setting that is one of a few words.
-pub(super) trait Choice: Copy + 'static {
+pub(super) trait WordSetting: Copy + 'static {
     /// Each value with the word that stands for it.
     const WORDS: &'static [(&'static str, Self)];
 }
@@ -73,7 +73,7 @@ impl DeviceDigits {
     }
 }
 
-impl Choice for UpstreamProfile {
+impl WordSetting for UpstreamProfile {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("embedded", Self::Embedded),
         ("minio", Self::Minio),
@@ -83,19 +83,19 @@ impl Choice for UpstreamProfile {
     ];
 }
 
-impl Choice for GateProfile {
+impl WordSetting for GateProfile {
     const WORDS: &'static [(&'static str, Self)] = &[("strict", Self::Strict), ("aws", Self::Aws)];
 }
 
-impl Choice for RequireTls {
+impl WordSetting for RequireTls {
     const WORDS: &'static [(&'static str, Self)] = &[("network", Self::Network), ("always", Self::Always)];
 }
 
-impl Choice for OnFailure {
+impl WordSetting for OnFailure {
     const WORDS: &'static [(&'static str, Self)] =
         &[("deny-mutations", Self::DenyMutations), ("deny-all", Self::DenyAll), ("allow", Self::Allow)];
 }
 
-impl Choice for ReadRecords {
+impl WordSetting for ReadRecords {
     const WORDS: &'static [(&'static str, Self)] = &[("relaxed", Self::Relaxed), ("strict", Self::Strict)];
 }

@@ -20,7 +20,7 @@ pub struct Credentials {
 
 /// Who else can read the file a secret was in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exposure {
+pub enum FileExposure {
     OwnerOnly,
     /// Its mode lets the group, or anybody, read it.
     Others,
@@ -46,7 +46,7 @@ const LONGEST: u64 = 64 * 1024;
 
 impl Credentials {
     /// Reads a file, and says who else could have.
-    pub fn read(path: &Path) -> Result<(Self, Exposure), CredentialsError> {
+    pub fn read(path: &Path) -> Result<(Self, FileExposure), CredentialsError> {
         let file = File::open(path)?;
         let mode = file.metadata()?.permissions().mode();
         if mode & 0o022 != 0 {
@@ -55,16 +55,16 @@ impl Credentials {
         let mut text = String::new();
         file.take(LONGEST).read_to_string(&mut text)?;
         let text = Secret::new(text);
-        let exposure = if mode & 0o044 == 0 { Exposure::OwnerOnly } else { Exposure::Others };
+        let exposure = if mode & 0o044 == 0 { FileExposure::OwnerOnly } else { FileExposure::Others };
         Ok((Self::parse(text.expose())?, exposure))
     }
 
     /// Reads lines `KEY=VALUE` or `export KEY=VALUE`; `#` starts a comment line, and other keys are left alone.
     pub fn parse(text: &str) -> Result<Self, CredentialsError> {
-        let mut access_key_id = Field::new("AWS_ACCESS_KEY_ID");
-        let mut secret_access_key = Field::new("AWS_SECRET_ACCESS_KEY");
-        let mut region = Field::new("AWS_DEFAULT_REGION");
-        let mut endpoint = Field::new("AWS_ENDPOINT_URL");
+        let mut access_key_id = CredentialField::new("AWS_ACCESS_KEY_ID");
+        let mut secret_access_key = CredentialField::new("AWS_SECRET_ACCESS_KEY");
+        let mut region = CredentialField::new("AWS_DEFAULT_REGION");
+        let mut endpoint = CredentialField::new("AWS_ENDPOINT_URL");
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -85,12 +85,12 @@ impl Credentials {
     }
 }
 
-struct Field {
+struct CredentialField {
     name: &'static str,
     value: Option<String>,
 }
 
-impl Field {
+impl CredentialField {
     fn new(name: &'static str) -> Self {
         Self { name, value: None }
     }
@@ -154,9 +154,9 @@ mod tests {
         std::fs::write(file.path(), "AWS_ACCESS_KEY_ID=A\nAWS_SECRET_ACCESS_KEY=B\n").unwrap();
         let chmod = |mode| std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
         chmod(0o600);
-        assert_eq!(Credentials::read(file.path()).unwrap().1, Exposure::OwnerOnly);
+        assert_eq!(Credentials::read(file.path()).unwrap().1, FileExposure::OwnerOnly);
         chmod(0o644);
-        assert_eq!(Credentials::read(file.path()).unwrap().1, Exposure::Others);
+        assert_eq!(Credentials::read(file.path()).unwrap().1, FileExposure::Others);
         chmod(0o666);
         assert!(matches!(Credentials::read(file.path()), Err(CredentialsError::WritableByOthers)));
     }

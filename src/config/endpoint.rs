@@ -8,14 +8,14 @@ use thiserror::Error;
 /// Where an S3 store listens: a host and a port, and whether TLS is spoken there.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
-    scheme: Scheme,
+    scheme: EndpointScheme,
     host: Box<str>,
     port: u16,
 }
 
 /// How an endpoint is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Scheme {
+pub enum EndpointScheme {
     Http,
     Https,
 }
@@ -32,8 +32,8 @@ impl Endpoint {
     /// left out.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
         let (scheme, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
-            (Some(rest), _) => (Scheme::Http, rest),
-            (None, Some(rest)) => (Scheme::Https, rest),
+            (Some(rest), _) => (EndpointScheme::Http, rest),
+            (None, Some(rest)) => (EndpointScheme::Https, rest),
             (None, None) => return Err(InvalidEndpoint::Malformed),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -52,7 +52,7 @@ impl Endpoint {
     }
 
     /// How it is spoken to.
-    pub fn scheme(&self) -> Scheme {
+    pub fn scheme(&self) -> EndpointScheme {
         self.scheme
     }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl Scheme {
+impl EndpointScheme {
     /// The word before `://`.
     pub fn as_str(self) -> &'static str {
         match self {

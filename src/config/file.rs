@@ -5,32 +5,32 @@ use std::fmt;
 
 use toml::de::{DeTable, DeValue};
 
-use super::mistake::Mistake;
-use super::value::Value;
+use super::mistake::ConfigMistake;
+use super::value::SettingValue;
 
 /// The configuration as written; nothing is known yet of which settings there are.
 #[derive(Debug)]
-pub(super) struct File(Leftovers);
+pub(super) struct ConfigFile(UnreadSettings);
 
 /// What is still in the file.
 #[derive(Debug, Default)]
-pub(super) struct Leftovers {
-    pub(super) settings: BTreeMap<Name, Written>,
-    pub(super) sections: Vec<(String, Origin)>,
+pub(super) struct UnreadSettings {
+    pub(super) settings: BTreeMap<SettingName, WrittenSetting>,
+    pub(super) sections: Vec<(String, SettingOrigin)>,
     /// What could not be read at all.
-    pub(super) mistakes: Vec<Mistake>,
+    pub(super) mistakes: Vec<ConfigMistake>,
 }
 
 /// `section.key`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Name {
+pub(super) struct SettingName {
     pub(super) section: String,
     pub(super) key: String,
 }
 
 /// Where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
+pub enum SettingOrigin {
     Line(usize),
     /// A variable of the environment, which overrides the file.
     Environment(String),
@@ -40,17 +40,17 @@ pub enum Origin {
 
 /// One setting as written.
 #[derive(Clone, Debug)]
-pub(super) struct Written {
-    pub(super) value: Value,
-    pub(super) origin: Origin,
+pub(super) struct WrittenSetting {
+    pub(super) value: SettingValue,
+    pub(super) origin: SettingOrigin,
 }
 
 const PREFIX: &str = "PORTCULLIS_";
 
-impl File {
+impl ConfigFile {
     /// Reads TOML, and lays the variables `PORTCULLIS_SECTION__KEY` over it.
     pub(super) fn read(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut file = Self(Leftovers::default());
+        let mut file = Self(UnreadSettings::default());
         file.read_toml(text);
         for (variable, value) in environment {
             file.read_variable(variable, value);
@@ -59,25 +59,25 @@ impl File {
     }
 
     /// Takes a setting out, so that what is left was never asked for.
-    pub(super) fn take(&mut self, section: &str, key: &str) -> Option<Written> {
-        self.0.settings.remove(&Name::new(section, key))
+    pub(super) fn take(&mut self, section: &str, key: &str) -> Option<WrittenSetting> {
+        self.0.settings.remove(&SettingName::new(section, key))
     }
 
     /// What nobody took.
-    pub(super) fn leftovers(self) -> Leftovers {
+    pub(super) fn leftovers(self) -> UnreadSettings {
         self.0
     }
 
     fn read_toml(&mut self, text: &str) {
-        let lines = Lines::of(text);
+        let lines = LineStarts::of(text);
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in errors {
-            let origin = Origin::Line(lines.number(error.span().map_or(0, |span| span.start)));
-            self.0.mistakes.push(Mistake { origin, text: format!("not TOML: {}", error.message()) });
+            let origin = SettingOrigin::Line(lines.number(error.span().map_or(0, |span| span.start)));
+            self.0.mistakes.push(ConfigMistake { origin, text: format!("not TOML: {}", error.message()) });
         }
         for (section, content) in table.get_ref() {
             let section = section.get_ref();
-            let origin = Origin::Line(lines.number(content.span().start));
+            let origin = SettingOrigin::Line(lines.number(content.span().start));
             match content.get_ref() {
                 DeValue::Table(settings) => {
                     self.0.sections.push((section.to_string(), origin));
@@ -90,46 +90,46 @@ impl File {
                 | DeValue::Integer(_)
                 | DeValue::String(_) => {
                     let text = format!("`{section}` stands outside of any section; write it below its [section]");
-                    self.0.mistakes.push(Mistake { origin, text });
+                    self.0.mistakes.push(ConfigMistake { origin, text });
                 }
             }
         }
     }
 
-    fn read_section(&mut self, section: &str, settings: &DeTable<'_>, lines: &Lines) {
+    fn read_section(&mut self, section: &str, settings: &DeTable<'_>, lines: &LineStarts) {
         for (key, value) in settings {
-            let origin = Origin::Line(lines.number(key.span().start));
-            let written = Written { value: Value::of(value.get_ref()), origin };
-            self.0.settings.insert(Name::new(section, key.get_ref()), written);
+            let origin = SettingOrigin::Line(lines.number(key.span().start));
+            let written = WrittenSetting { value: SettingValue::of(value.get_ref()), origin };
+            self.0.settings.insert(SettingName::new(section, key.get_ref()), written);
         }
     }
 
     fn read_variable(&mut self, variable: String, value: String) {
         // `PORTCULLIS_DATA` and the like name no setting.
         let Some((section, key)) = variable.strip_prefix(PREFIX).and_then(|rest| rest.split_once("__")) else { return };
-        let name = Name::new(&section.to_ascii_lowercase(), &key.to_ascii_lowercase());
-        let origin = Origin::Environment(variable);
-        self.0.settings.insert(name, Written { value: Value::Plain(value), origin });
+        let name = SettingName::new(&section.to_ascii_lowercase(), &key.to_ascii_lowercase());
+        let origin = SettingOrigin::Environment(variable);
+        self.0.settings.insert(name, WrittenSetting { value: SettingValue::Plain(value), origin });
     }
 }
 
-impl Name {
+impl SettingName {
     /// The setting of this section and key.
     pub(super) fn new(section: &str, key: &str) -> Self {
         Self { section: section.to_owned(), key: key.to_owned() }
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for SettingName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}.{}", self.section, self.key)
     }
 }
 
 /// Where each line starts.
-struct Lines(Vec<usize>);
+struct LineStarts(Vec<usize>);
 
-impl Lines {
+impl LineStarts {
     fn of(text: &str) -> Self {
         Self(text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at).collect())
     }

@@ -2,31 +2,31 @@
 
 use std::fmt;
 
-use super::file::Origin;
+use super::file::SettingOrigin;
 
 /// One thing that is wrong, where it stands, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
-    pub origin: Origin,
+pub struct ConfigMistake {
+    pub origin: SettingOrigin,
     pub text: String,
 }
 
 /// All that is wrong with a configuration; never empty, in the order of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistakes {
+pub struct ConfigMistakes {
     file: String,
-    mistakes: Vec<Mistake>,
+    mistakes: Vec<ConfigMistake>,
 }
 
-impl Mistakes {
+impl ConfigMistakes {
     /// All that is wrong with the file of this name.
-    pub(super) fn of(file: &str, mut mistakes: Vec<Mistake>) -> Self {
+    pub(super) fn of(file: &str, mut mistakes: Vec<ConfigMistake>) -> Self {
         mistakes.sort_by(|a, b| a.origin.cmp(&b.origin));
         Self { file: file.to_owned(), mistakes }
     }
 
     /// Each mistake.
-    pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigMistake> {
         self.mistakes.iter()
     }
 
@@ -36,16 +36,16 @@ impl Mistakes {
     }
 
     /// Where the mistake stands, as compilers write it.
-    pub fn place(&self, mistake: &Mistake) -> String {
+    pub fn place(&self, mistake: &ConfigMistake) -> String {
         match &mistake.origin {
-            Origin::Absent => self.file.clone(),
-            Origin::Environment(variable) => format!("environment {variable}"),
-            Origin::Line(line) => format!("{}:{line}", self.file),
+            SettingOrigin::Absent => self.file.clone(),
+            SettingOrigin::Environment(variable) => format!("environment {variable}"),
+            SettingOrigin::Line(line) => format!("{}:{line}", self.file),
         }
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for ConfigMistakes {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, mistake) in self.mistakes.iter().enumerate() {
             if index > 0 {
@@ -57,4 +57,4 @@ impl fmt::Display for Mistakes {
     }
 }
 
-impl std::error::Error for Mistakes {}
+impl std::error::Error for ConfigMistakes {}

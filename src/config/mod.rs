@@ -15,11 +15,14 @@ mod value;
 
 pub use buckets::{BucketPattern, InvalidBucketPattern};
 pub use choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
-pub use credentials::{Credentials, CredentialsError, Exposure};
-pub use endpoint::{Endpoint, InvalidEndpoint, Scheme};
-pub use file::Origin;
-pub use mistake::{Mistake, Mistakes};
-pub use network::{InvalidNetwork, Network};
+pub use credentials::{Credentials, CredentialsError, FileExposure};
+pub use endpoint::{Endpoint, EndpointScheme, InvalidEndpoint};
+pub use file::SettingOrigin;
+pub use mistake::{ConfigMistake, ConfigMistakes};
+pub use network::{InvalidNetwork, IpNetwork};
 pub use quantity::{InvalidQuantity, parse_duration, parse_size};
-pub use settings::{Account, Audit, History, Limits, Listen, Mfa, MfaDelete, Settings, State, TlsFiles, Upstream};
-pub use trail::{Trail, Witness};
+pub use settings::{
+    AccountSettings, AuditSettings, HistorySettings, LimitSettings, ListenSettings, MfaDeleteSettings, MfaSettings,
+    Settings, StateSettings, TlsFiles, UpstreamSettings,
+};
+pub use trail::{CheckpointTarget, TrailSettings};

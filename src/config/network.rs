@@ -7,7 +7,7 @@ use thiserror::Error;
 
 /// An address with how many of its leading bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network {
+pub struct IpNetwork {
     address: IpAddr,
     bits: u8,
 }
@@ -17,7 +17,7 @@ pub struct Network {
 #[error("a network is an address, or an address and a prefix length, as in \"10.0.0.7\" or \"10.0.0.0/8\"")]
 pub struct InvalidNetwork;
 
-impl Network {
+impl IpNetwork {
     /// Reads `10.0.0.7`, `10.0.0.0/8` or `fd00::/8`.
     pub fn parse(text: &str) -> Result<Self, InvalidNetwork> {
         let (address, bits) = match text.split_once('/') {
@@ -56,7 +56,7 @@ fn width(address: IpAddr) -> u8 {
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for IpNetwork {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}", self.address, self.bits)
     }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn holds(network: &str, address: &str) -> bool {
-        Network::parse(network).unwrap().contains(address.parse().unwrap())
+        IpNetwork::parse(network).unwrap().contains(address.parse().unwrap())
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn what_is_no_network_is_refused() {
         for bad in ["", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "10.0.0/8", "::/129", "proxy.local"] {
-            assert_eq!(Network::parse(bad), Err(InvalidNetwork), "{bad}");
+            assert_eq!(IpNetwork::parse(bad), Err(InvalidNetwork), "{bad}");
         }
     }
 }

@@ -1,70 +1,70 @@
 //! Taking settings out of the file one by one, so that what nobody took is known for a mistake.
 
-use super::file::{File, Leftovers, Name, Origin};
-use super::mistake::Mistake;
-use super::value::{Instead, Value};
+use super::file::{ConfigFile, SettingName, SettingOrigin, UnreadSettings};
+use super::mistake::ConfigMistake;
+use super::value::{SettingValue, ValueHint};
 
 /// Takes settings out of the file one by one, and remembers which it asked for.
-pub(super) struct Reader {
-    file: File,
-    asked: Vec<(Name, Origin)>,
-    mistakes: Vec<Mistake>,
+pub(super) struct SettingsReader {
+    file: ConfigFile,
+    asked: Vec<(SettingName, SettingOrigin)>,
+    mistakes: Vec<ConfigMistake>,
 }
 
 /// The settings of one section.
-pub(super) struct Section<'r> {
-    reader: &'r mut Reader,
+pub(super) struct SectionReader<'r> {
+    reader: &'r mut SettingsReader,
     name: &'static str,
 }
 
-impl Reader {
-    pub(super) fn new(file: File) -> Self {
+impl SettingsReader {
+    pub(super) fn new(file: ConfigFile) -> Self {
         Self { file, asked: Vec::new(), mistakes: Vec::new() }
     }
 
-    pub(super) fn section(&mut self, name: &'static str) -> Section<'_> {
-        Section { reader: self, name }
+    pub(super) fn section(&mut self, name: &'static str) -> SectionReader<'_> {
+        SectionReader { reader: self, name }
     }
 
     /// The settings that were asked for.
     #[cfg(test)]
-    pub(super) fn asked(&self) -> impl Iterator<Item = &Name> {
+    pub(super) fn asked(&self) -> impl Iterator<Item = &SettingName> {
         self.asked.iter().map(|(name, _)| name)
     }
 
     /// Every mistake: what could not be read, what was refused, and what nobody asked for.
-    pub(super) fn finish(self) -> Vec<Mistake> {
-        let known: Vec<Name> = self.asked.into_iter().map(|(name, _)| name).collect();
-        let Leftovers { settings, sections, mistakes: unreadable } = self.file.leftovers();
+    pub(super) fn finish(self) -> Vec<ConfigMistake> {
+        let known: Vec<SettingName> = self.asked.into_iter().map(|(name, _)| name).collect();
+        let UnreadSettings { settings, sections, mistakes: unreadable } = self.file.leftovers();
         let mut mistakes = self.mistakes;
         let is_section = |section: &str| known.iter().any(|name| name.section == section);
         for (section, origin) in sections.into_iter().filter(|(section, _)| !is_section(section)) {
-            mistakes.push(Mistake { origin, text: unknown_section(&section, &known) });
+            mistakes.push(ConfigMistake { origin, text: unknown_section(&section, &known) });
         }
         for (name, written) in settings {
-            let from_file = matches!(written.origin, Origin::Line(_));
+            let from_file = matches!(written.origin, SettingOrigin::Line(_));
             if from_file && !is_section(&name.section) {
                 // Its section has been reported, which says as much.
                 continue;
             }
-            mistakes.push(Mistake { origin: written.origin, text: unknown_setting(&name, &known) });
+            mistakes.push(ConfigMistake { origin: written.origin, text: unknown_setting(&name, &known) });
         }
         // What was guessed from a line that is not TOML, or not found because of one, is no mistake of its own.
         if !unreadable.is_empty() {
-            let guessed = |origin: &Origin| unreadable.iter().any(|mistake| mistake.origin == *origin);
-            mistakes.retain(|mistake| mistake.origin != Origin::Absent && !guessed(&mistake.origin));
+            let guessed = |origin: &SettingOrigin| unreadable.iter().any(|mistake| mistake.origin == *origin);
+            mistakes.retain(|mistake| mistake.origin != SettingOrigin::Absent && !guessed(&mistake.origin));
         }
         mistakes.extend(unreadable);
         mistakes
     }
 }
 
-impl Section<'_> {
+impl SectionReader<'_> {
     pub(super) fn take<T>(
         &mut self,
         key: &'static str,
         standard: T,
-        read: impl FnOnce(&Value) -> Result<T, Instead>,
+        read: impl FnOnce(&SettingValue) -> Result<T, ValueHint>,
     ) -> T {
         self.optional(key, read).unwrap_or(standard)
     }
@@ -73,13 +73,13 @@ impl Section<'_> {
         &mut self,
         key: &'static str,
         example: &str,
-        read: impl FnOnce(&Value) -> Result<T, Instead>,
+        read: impl FnOnce(&SettingValue) -> Result<T, ValueHint>,
     ) -> Option<T> {
         let before = self.reader.mistakes.len();
         let found = self.optional(key, read);
         if found.is_none() && self.reader.mistakes.len() == before {
             let text = format!("{}.{key} is missing; write {key} = {example} below [{}]", self.name, self.name);
-            self.reader.mistakes.push(Mistake { origin: Origin::Absent, text });
+            self.reader.mistakes.push(ConfigMistake { origin: SettingOrigin::Absent, text });
         }
         found
     }
@@ -87,18 +87,18 @@ impl Section<'_> {
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
-        read: impl FnOnce(&Value) -> Result<T, Instead>,
+        read: impl FnOnce(&SettingValue) -> Result<T, ValueHint>,
     ) -> Option<T> {
-        let name = Name::new(self.name, key);
+        let name = SettingName::new(self.name, key);
         let written = self.reader.file.take(self.name, key);
-        let origin = written.as_ref().map_or(Origin::Absent, |written| written.origin.clone());
+        let origin = written.as_ref().map_or(SettingOrigin::Absent, |written| written.origin.clone());
         self.reader.asked.push((name.clone(), origin));
         let written = written?;
         match read(&written.value) {
             Ok(found) => Some(found),
             Err(instead) => {
                 let text = format!("{name}: {instead}");
-                self.reader.mistakes.push(Mistake { origin: written.origin, text });
+                self.reader.mistakes.push(ConfigMistake { origin: written.origin, text });
                 None
             }
         }
@@ -106,20 +106,24 @@ impl Section<'_> {
 
     pub(super) fn incomplete<T>(&mut self, present: &str, missing: &str) -> Option<T> {
         let at = |key: &str| {
-            let name = Name::new(self.name, key);
-            self.reader.asked.iter().find(|(asked, _)| *asked == name).map_or(Origin::Absent, |(_, at)| at.clone())
+            let name = SettingName::new(self.name, key);
+            self.reader
+                .asked
+                .iter()
+                .find(|(asked, _)| *asked == name)
+                .map_or(SettingOrigin::Absent, |(_, at)| at.clone())
         };
         // A refused `missing` was written, and has been reported already.
-        if at(missing) == Origin::Absent {
+        if at(missing) == SettingOrigin::Absent {
             let text = format!("{0}.{present} needs {0}.{missing}; write both or neither", self.name);
             let origin = at(present);
-            self.reader.mistakes.push(Mistake { origin, text });
+            self.reader.mistakes.push(ConfigMistake { origin, text });
         }
         None
     }
 }
 
-fn unknown_setting(name: &Name, known: &[Name]) -> String {
+fn unknown_setting(name: &SettingName, known: &[SettingName]) -> String {
     let full = name.to_string();
     let nearest = known
         .iter()
@@ -142,7 +146,7 @@ fn unknown_setting(name: &Name, known: &[Name]) -> String {
     }
 }
 
-fn unknown_section(section: &str, known: &[Name]) -> String {
+fn unknown_section(section: &str, known: &[SettingName]) -> String {
     let mut sections: Vec<&str> = known.iter().map(|name| name.section.as_str()).collect();
     sections.sort_unstable();
     sections.dedup();

@@ -7,36 +7,36 @@ use std::time::Duration;
 use super::buckets::BucketPattern;
 use super::choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
 use super::endpoint::Endpoint;
-use super::file::{File, Origin};
-use super::mistake::{Mistake, Mistakes};
-use super::network::Network;
-use super::reader::{Reader, Section};
-use super::trail::Trail;
+use super::file::{ConfigFile, SettingOrigin};
+use super::mistake::{ConfigMistake, ConfigMistakes};
+use super::network::IpNetwork;
+use super::reader::{SectionReader, SettingsReader};
+use super::trail::TrailSettings;
 use super::value;
 
 /// What the operator chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    pub account: Account,
-    pub audit: Audit,
-    pub history: History,
-    pub limits: Limits,
-    pub listen: Listen,
-    pub mfa: Mfa,
-    pub mfa_delete: MfaDelete,
-    pub state: State,
-    pub trail: Trail,
-    pub upstream: Upstream,
+    pub account: AccountSettings,
+    pub audit: AuditSettings,
+    pub history: HistorySettings,
+    pub limits: LimitSettings,
+    pub listen: ListenSettings,
+    pub mfa: MfaSettings,
+    pub mfa_delete: MfaDeleteSettings,
+    pub state: StateSettings,
+    pub trail: TrailSettings,
+    pub upstream: UpstreamSettings,
 }
 
 /// `[listen]`: where clients come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listen {
+pub struct ListenSettings {
     pub address: SocketAddr,
     /// What follows the bucket in a virtual-hosted-style `Host`; without it every request is path-style.
     pub base_domain: Option<String>,
     /// Hops whose `X-Forwarded-*` headers are believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<IpNetwork>,
     pub tls: Option<TlsFiles>,
 }
 
@@ -49,7 +49,7 @@ pub struct TlsFiles {
 
 /// `[upstream]`: the S3 store that is protected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upstream {
+pub struct UpstreamSettings {
     pub endpoint: Endpoint,
     pub credentials_file: PathBuf,
     /// Who says that an https endpoint is the store; without it, whom this machine trusts.
@@ -63,13 +63,13 @@ pub struct Upstream {
 
 /// `[state]`: where everything is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
+pub struct StateSettings {
     pub directory: PathBuf,
 }
 
 /// `[account]`: what the account looks like to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
+pub struct AccountSettings {
     /// The region clients sign for.
     pub region: String,
     /// Root's `userName` in the trail.
@@ -78,20 +78,20 @@ pub struct Account {
 
 /// `[mfa]`: the second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mfa {
+pub struct MfaSettings {
     pub require_tls: RequireTls,
     pub digits: DeviceDigits,
 }
 
 /// `[mfa_delete]`: what the gate asks a code for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MfaDelete {
+pub struct MfaDeleteSettings {
     pub profile: GateProfile,
 }
 
 /// `[audit]`: the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Audit {
+pub struct AuditSettings {
     pub on_failure: OnFailure,
     pub reads: ReadRecords,
     pub strict_buckets: Vec<BucketPattern>,
@@ -103,14 +103,14 @@ pub struct Audit {
 
 /// `[history]`: what can be looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct History {
+pub struct HistorySettings {
     /// How long events are found; whole days go.
     pub retention: Duration,
 }
 
 /// `[limits]`: how much one client, or all of them, may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct LimitSettings {
     pub connections: u32,
     pub connections_per_address: u32,
     pub header_timeout: Duration,
@@ -130,21 +130,21 @@ impl Settings {
     /// The settings of someone who chose only a store and a place for the state.
     pub fn standard(directory: PathBuf, endpoint: Endpoint, credentials_file: PathBuf) -> Self {
         Self {
-            account: Account { region: "us-east-1".to_owned(), alias: None },
-            audit: Audit::standard(),
-            history: History { retention: Duration::from_secs(90 * DAY) },
-            limits: Limits::STANDARD,
-            listen: Listen {
+            account: AccountSettings { region: "us-east-1".to_owned(), alias: None },
+            audit: AuditSettings::standard(),
+            history: HistorySettings { retention: Duration::from_secs(90 * DAY) },
+            limits: LimitSettings::STANDARD,
+            listen: ListenSettings {
                 address: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
                 base_domain: None,
                 trusted_proxies: Vec::new(),
                 tls: None,
             },
-            mfa: Mfa { require_tls: RequireTls::Network, digits: DeviceDigits::Six },
-            mfa_delete: MfaDelete { profile: GateProfile::Strict },
-            state: State { directory },
-            trail: Trail::STANDARD,
-            upstream: Upstream {
+            mfa: MfaSettings { require_tls: RequireTls::Network, digits: DeviceDigits::Six },
+            mfa_delete: MfaDeleteSettings { profile: GateProfile::Strict },
+            state: StateSettings { directory },
+            trail: TrailSettings::STANDARD,
+            upstream: UpstreamSettings {
                 endpoint,
                 credentials_file,
                 ca_file: None,
@@ -157,11 +157,11 @@ impl Settings {
     }
 
     /// Reads a file and the environment over it; relative paths start at the file's own directory.
-    pub fn read(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Mistakes> {
+    pub fn read(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigMistakes> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
             let text = format!("cannot be read: {error}; write one with: portcullis init --config {name}");
-            Mistakes::of(&name, vec![Mistake { origin: Origin::Absent, text }])
+            ConfigMistakes::of(&name, vec![ConfigMistake { origin: SettingOrigin::Absent, text }])
         })?;
         let mut settings = Self::parse(&name, &text, environment)?;
         if let Some(base) = path.parent() {
@@ -175,25 +175,28 @@ impl Settings {
         name: &str,
         text: &str,
         environment: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, Mistakes> {
-        let mut reader = Reader::new(File::read(text, environment));
+    ) -> Result<Self, ConfigMistakes> {
+        let mut reader = SettingsReader::new(ConfigFile::read(text, environment));
         let settings = Self::ask(&mut reader);
         let mistakes = reader.finish();
         match settings {
             Some(settings) if mistakes.is_empty() => Ok(settings),
-            Some(_) | None => Err(Mistakes::of(name, mistakes)),
+            Some(_) | None => Err(ConfigMistakes::of(name, mistakes)),
         }
     }
 
     /// Lays the environment over settings that no file holds.
-    pub fn with_environment(self, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, Mistakes> {
-        let mut reader = Reader::new(File::read("", environment));
+    pub fn with_environment(
+        self,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigMistakes> {
+        let mut reader = SettingsReader::new(ConfigFile::read("", environment));
         let settings = self.overridden(&mut reader);
         let mistakes = reader.finish();
-        if mistakes.is_empty() { Ok(settings) } else { Err(Mistakes::of("settings", mistakes)) }
+        if mistakes.is_empty() { Ok(settings) } else { Err(ConfigMistakes::of("settings", mistakes)) }
     }
 
-    fn ask(reader: &mut Reader) -> Option<Self> {
+    fn ask(reader: &mut SettingsReader) -> Option<Self> {
         let mut upstream = reader.section("upstream");
         let endpoint = upstream.require("endpoint", "\"http://127.0.0.1:9100\"", value::endpoint);
         let credentials_file = upstream.require("credentials_file", "\"upstream.env\"", value::path);
@@ -205,18 +208,20 @@ impl Settings {
         known.then_some(settings)
     }
 
-    fn overridden(self, reader: &mut Reader) -> Self {
+    fn overridden(self, reader: &mut SettingsReader) -> Self {
         Self {
-            account: Account::ask(reader.section("account"), self.account),
-            audit: Audit::ask(reader.section("audit"), self.audit),
-            history: History::ask(reader.section("history"), self.history),
-            limits: Limits::ask(reader.section("limits"), self.limits),
-            listen: Listen::ask(reader.section("listen"), self.listen),
-            mfa: Mfa::ask(reader.section("mfa"), self.mfa),
-            mfa_delete: MfaDelete::ask(reader.section("mfa_delete"), self.mfa_delete),
-            state: State { directory: reader.section("state").take("directory", self.state.directory, value::path) },
-            trail: Trail::ask(reader.section("trail"), self.trail),
-            upstream: Upstream::ask(reader.section("upstream"), self.upstream),
+            account: AccountSettings::ask(reader.section("account"), self.account),
+            audit: AuditSettings::ask(reader.section("audit"), self.audit),
+            history: HistorySettings::ask(reader.section("history"), self.history),
+            limits: LimitSettings::ask(reader.section("limits"), self.limits),
+            listen: ListenSettings::ask(reader.section("listen"), self.listen),
+            mfa: MfaSettings::ask(reader.section("mfa"), self.mfa),
+            mfa_delete: MfaDeleteSettings::ask(reader.section("mfa_delete"), self.mfa_delete),
+            state: StateSettings {
+                directory: reader.section("state").take("directory", self.state.directory, value::path),
+            },
+            trail: TrailSettings::ask(reader.section("trail"), self.trail),
+            upstream: UpstreamSettings::ask(reader.section("upstream"), self.upstream),
         }
     }
 
@@ -230,8 +235,8 @@ impl Settings {
     }
 }
 
-impl Account {
-    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+impl AccountSettings {
+    fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         Self {
             region: section.take("region", standard.region, value::word("\"us-east-1\"")),
             alias: section.optional("alias", value::word("\"acme\"")).or(standard.alias),
@@ -241,7 +246,7 @@ impl Account {
 
 const LONGEST_KEEP: Duration = Duration::from_secs(10 * 366 * 24 * 60 * 60);
 
-impl Audit {
+impl AuditSettings {
     fn standard() -> Self {
         Self {
             on_failure: OnFailure::DenyMutations,
@@ -253,7 +258,7 @@ impl Audit {
         }
     }
 
-    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+    fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         Self {
             on_failure: section.take("on_failure", standard.on_failure, value::choice),
             reads: section.take("reads", standard.reads, value::choice),
@@ -265,14 +270,14 @@ impl Audit {
     }
 }
 
-impl History {
-    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+impl HistorySettings {
+    fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         let range = Duration::from_secs(DAY)..=Duration::from_secs(36_600 * DAY);
         Self { retention: section.take("retention", standard.retention, value::duration(range)) }
     }
 }
 
-impl Limits {
+impl LimitSettings {
     const STANDARD: Self = Self {
         connections: 4096,
         connections_per_address: 1024,
@@ -286,7 +291,7 @@ impl Limits {
         drain: Duration::from_secs(30),
     };
 
-    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+    fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         let hour = Duration::from_secs(60 * 60);
         let span = || value::duration(Duration::from_millis(100)..=hour);
         Self {
@@ -308,8 +313,8 @@ impl Limits {
     }
 }
 
-impl Listen {
-    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+impl ListenSettings {
+    fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         let address = section.take("address", standard.address, value::address);
         let base_domain = section.optional("base_domain", value::domain).or(standard.base_domain);
         let trusted_proxies = section.take("trusted_proxies", standard.trusted_proxies, value::networks);
@@ -325,8 +330,8 @@ impl Listen {
     }
 }
 
-impl Mfa {
-    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+impl MfaSettings {
+    fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         Self {
             require_tls: section.take("require_tls", standard.require_tls, value::choice),
             digits: section.take("digits", standard.digits, value::digits),
@@ -334,14 +339,14 @@ impl Mfa {
     }
 }
 
-impl MfaDelete {
-    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+impl MfaDeleteSettings {
+    fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         Self { profile: section.take("profile", standard.profile, value::choice) }
     }
 }
 
-impl Upstream {
-    fn ask(mut section: Section<'_>, standard: Self) -> Self {
+impl UpstreamSettings {
+    fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         let span = || value::duration(Duration::from_millis(100)..=Duration::from_secs(60 * 60));
         Self {
             endpoint: section.take("endpoint", standard.endpoint, value::endpoint),

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::reader::Section;
+use super::reader::SectionReader;
 use super::value;
 
 /// `[trail]`: where trails are delivered, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trail {
+pub struct TrailSettings {
     /// A folder in the place of the upstream's buckets.
     pub folder: Option<PathBuf>,
     /// How long events are gathered for one log file.
@@ -16,19 +16,19 @@ pub struct Trail {
     /// The window of a new trail's digests.
     pub digest_period: Duration,
     pub key_lifetime: Duration,
-    pub witness: Option<Witness>,
+    pub witness: Option<CheckpointTarget>,
 }
 
 /// The second place that is told each digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Witness {
+pub enum CheckpointTarget {
     Folder(PathBuf),
     Syslog,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-impl Trail {
+impl TrailSettings {
     pub(super) const STANDARD: Self = Self {
         folder: None,
         log_period: Duration::from_secs(5 * 60),
@@ -37,7 +37,7 @@ impl Trail {
         witness: None,
     };
 
-    pub(super) fn ask(mut section: Section<'_>, standard: Self) -> Self {
+    pub(super) fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         let folder = section.optional("folder", value::path).or(standard.folder);
         let span = |least, most| value::duration(least..=most);
@@ -46,15 +46,15 @@ impl Trail {
         let key_lifetime = section.take("key_lifetime", standard.key_lifetime, span(minute, 400 * DAY));
         let witness = section.optional("witness", |value| {
             let path = value::path(value)?;
-            Ok(if path.as_os_str() == "syslog" { Witness::Syslog } else { Witness::Folder(path) })
+            Ok(if path.as_os_str() == "syslog" { CheckpointTarget::Syslog } else { CheckpointTarget::Folder(path) })
         });
         Self { folder, log_period, digest_period, key_lifetime, witness: witness.or(standard.witness) }
     }
 
     pub(super) fn start_paths_at(&mut self, base: &Path) {
         let witness = match &mut self.witness {
-            Some(Witness::Folder(path)) => Some(path),
-            Some(Witness::Syslog) | None => None,
+            Some(CheckpointTarget::Folder(path)) => Some(path),
+            Some(CheckpointTarget::Syslog) | None => None,
         };
         for path in self.folder.iter_mut().chain(witness) {
             *path = base.join(&*path);

@@ -8,14 +8,14 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::buckets::BucketPattern;
-use super::choice::{Choice, DeviceDigits};
+use super::choice::{DeviceDigits, WordSetting};
 use super::endpoint::Endpoint;
-use super::network::Network;
+use super::network::IpNetwork;
 use super::quantity::{parse_duration, parse_size};
 
 /// A value as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
+pub(super) enum SettingValue {
     Integer(i64),
     List(Vec<Self>),
     /// From the environment, where everything is text.
@@ -26,9 +26,9 @@ pub(super) enum Value {
 }
 
 /// What a reader says of a value it does not take.
-pub(super) type Instead = String;
+pub(super) type ValueHint = String;
 
-impl Value {
+impl SettingValue {
     pub(super) fn of(value: &DeValue<'_>) -> Self {
         match value {
             DeValue::Array(values) => Self::List(values.iter().map(|value| Self::of(value.get_ref())).collect()),
@@ -45,7 +45,7 @@ impl Value {
     }
 
     /// The text, if it is one.
-    fn text(&self, instead: &str) -> Result<&str, Instead> {
+    fn text(&self, instead: &str) -> Result<&str, ValueHint> {
         match self {
             Self::Plain(text) | Self::Text(text) => Ok(text),
             Self::Integer(_) | Self::List(_) | Self::Unusable(_) => {
@@ -55,7 +55,7 @@ impl Value {
     }
 
     /// The texts, if it is a list of them.
-    fn texts(&self, example: &str, entry: &str) -> Result<Vec<&str>, Instead> {
+    fn texts(&self, example: &str, entry: &str) -> Result<Vec<&str>, ValueHint> {
         match self {
             Self::List(values) => values.iter().map(|value| value.text(&format!("a text, as in {entry}"))).collect(),
             Self::Plain(text) => Ok(text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect()),
@@ -76,13 +76,13 @@ impl Value {
 }
 
 /// An address and a port to listen on.
-pub(super) fn address(value: &Value) -> Result<SocketAddr, Instead> {
+pub(super) fn address(value: &SettingValue) -> Result<SocketAddr, ValueHint> {
     let text = value.text("a text, as in \"127.0.0.1:9000\"")?;
     text.parse().map_err(|_| format!("`{text}` is not ADDRESS:PORT; write for example \"127.0.0.1:9000\""))
 }
 
 /// One of a few words.
-pub(super) fn choice<T: Choice>(value: &Value) -> Result<T, Instead> {
+pub(super) fn choice<T: WordSetting>(value: &SettingValue) -> Result<T, ValueHint> {
     let words = T::WORDS.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
     let text = value.text(&format!("one of {words}"))?;
     T::WORDS
@@ -92,13 +92,13 @@ pub(super) fn choice<T: Choice>(value: &Value) -> Result<T, Instead> {
 }
 
 /// A whole number in a range.
-pub(super) fn count(range: RangeInclusive<u32>) -> impl Fn(&Value) -> Result<u32, Instead> {
+pub(super) fn count(range: RangeInclusive<u32>) -> impl Fn(&SettingValue) -> Result<u32, ValueHint> {
     move |value| {
         let (low, high) = (range.start(), range.end());
         let number = match value {
-            Value::Integer(number) => u32::try_from(*number).ok(),
-            Value::Plain(text) => text.parse().ok(),
-            Value::List(_) | Value::Text(_) | Value::Unusable(_) => {
+            SettingValue::Integer(number) => u32::try_from(*number).ok(),
+            SettingValue::Plain(text) => text.parse().ok(),
+            SettingValue::List(_) | SettingValue::Text(_) | SettingValue::Unusable(_) => {
                 return Err(format!("this is {}; write a whole number from {low} to {high}", value.kind()));
             }
         };
@@ -109,20 +109,22 @@ pub(super) fn count(range: RangeInclusive<u32>) -> impl Fn(&Value) -> Result<u32
 }
 
 /// The length of a code.
-pub(super) fn digits(value: &Value) -> Result<DeviceDigits, Instead> {
+pub(super) fn digits(value: &SettingValue) -> Result<DeviceDigits, ValueHint> {
     match value {
-        Value::Integer(6) => Ok(DeviceDigits::Six),
-        Value::Integer(8) => Ok(DeviceDigits::Eight),
-        Value::Plain(text) if text == "6" => Ok(DeviceDigits::Six),
-        Value::Plain(text) if text == "8" => Ok(DeviceDigits::Eight),
-        Value::Integer(_) | Value::List(_) | Value::Plain(_) | Value::Text(_) | Value::Unusable(_) => {
-            Err("codes have 6 or 8 digits; write 6 or 8".to_owned())
-        }
+        SettingValue::Integer(6) => Ok(DeviceDigits::Six),
+        SettingValue::Integer(8) => Ok(DeviceDigits::Eight),
+        SettingValue::Plain(text) if text == "6" => Ok(DeviceDigits::Six),
+        SettingValue::Plain(text) if text == "8" => Ok(DeviceDigits::Eight),
+        SettingValue::Integer(_)
+        | SettingValue::List(_)
+        | SettingValue::Plain(_)
+        | SettingValue::Text(_)
+        | SettingValue::Unusable(_) => Err("codes have 6 or 8 digits; write 6 or 8".to_owned()),
     }
 }
 
 /// A span of time in a range.
-pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Result<Duration, Instead> {
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&SettingValue) -> Result<Duration, ValueHint> {
     move |value| {
         let text = value.text("a text, as in \"10s\"")?;
         let span = parse_duration(text).map_err(|invalid| format!("`{text}`: {invalid}"))?;
@@ -134,19 +136,19 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&Value) -> Re
 }
 
 /// A store's endpoint.
-pub(super) fn endpoint(value: &Value) -> Result<Endpoint, Instead> {
+pub(super) fn endpoint(value: &SettingValue) -> Result<Endpoint, ValueHint> {
     let text = value.text("a text, as in \"http://127.0.0.1:9100\"")?;
     Endpoint::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))
 }
 
 /// Buckets, as a list, or with commas between them where only text can be written.
-pub(super) fn buckets(value: &Value) -> Result<Vec<BucketPattern>, Instead> {
+pub(super) fn buckets(value: &SettingValue) -> Result<Vec<BucketPattern>, ValueHint> {
     let texts = value.texts("[\"vault\", \"finance-*\"]", "\"vault\"")?;
     texts.into_iter().map(|text| BucketPattern::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))).collect()
 }
 
 /// A host's name in lower case.
-pub(super) fn domain(value: &Value) -> Result<String, Instead> {
+pub(super) fn domain(value: &SettingValue) -> Result<String, ValueHint> {
     let text = value.text("a text, as in \"s3.example.org\"")?;
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -161,23 +163,23 @@ pub(super) fn domain(value: &Value) -> Result<String, Instead> {
 }
 
 /// Networks, as a list, or with commas between them where only text can be written.
-pub(super) fn networks(value: &Value) -> Result<Vec<Network>, Instead> {
+pub(super) fn networks(value: &SettingValue) -> Result<Vec<IpNetwork>, ValueHint> {
     let texts = value.texts("[\"10.0.0.0/8\"]", "\"10.0.0.0/8\"")?;
-    texts.into_iter().map(|text| Network::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))).collect()
+    texts.into_iter().map(|text| IpNetwork::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))).collect()
 }
 
 /// A path of a file or directory.
-pub(super) fn path(value: &Value) -> Result<PathBuf, Instead> {
+pub(super) fn path(value: &SettingValue) -> Result<PathBuf, ValueHint> {
     let text = value.text("a text, as in \"portcullis-data\"")?;
     if text.is_empty() { Err("the path is empty; write one".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
 /// A size in bytes in a range.
-pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<u64, Instead> {
+pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&SettingValue) -> Result<u64, ValueHint> {
     move |value| {
         let bytes = match value {
-            Value::Integer(bytes) => u64::try_from(*bytes).map_err(|_| "a size is not negative".to_owned())?,
-            Value::List(_) | Value::Plain(_) | Value::Text(_) | Value::Unusable(_) => {
+            SettingValue::Integer(bytes) => u64::try_from(*bytes).map_err(|_| "a size is not negative".to_owned())?,
+            SettingValue::List(_) | SettingValue::Plain(_) | SettingValue::Text(_) | SettingValue::Unusable(_) => {
                 let text = value.text("a text, as in \"64 MiB\"")?;
                 parse_size(text).map_err(|invalid| format!("`{text}`: {invalid}"))?
             }
@@ -190,7 +192,7 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&Value) -> Result<u64,
 }
 
 /// A short word: letters, digits, `-` and `_`.
-pub(super) fn word(example: &'static str) -> impl Fn(&Value) -> Result<String, Instead> {
+pub(super) fn word(example: &'static str) -> impl Fn(&SettingValue) -> Result<String, ValueHint> {
     move |value| {
         let text = value.text(&format!("a text, as in {example}"))?;
         let legal = (1..=63).contains(&text.len())

@@ -22,7 +22,7 @@ use super::region::Placement;
 use super::repair::{Repaired, repaired};
 use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
-use crate::config::{Endpoint, Scheme};
+use crate::config::{Endpoint, EndpointScheme};
 use crate::gate::{Lifecycle, Permit, Versioning};
 use crate::operation::Handling;
 use crate::wire::{Dialler, Method};
@@ -375,9 +375,9 @@ impl Upstream {
 impl Listeners {
     fn on_the_way_to(endpoint: &Endpoint) -> Self {
         match endpoint.scheme() {
-            Scheme::Http if is_loopback(endpoint) => Self::Nobody,
-            Scheme::Http => Self::Anybody,
-            Scheme::Https => Self::Nobody,
+            EndpointScheme::Http if is_loopback(endpoint) => Self::Nobody,
+            EndpointScheme::Http => Self::Anybody,
+            EndpointScheme::Https => Self::Nobody,
         }
     }
 }

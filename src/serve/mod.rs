@@ -25,8 +25,8 @@ use crate::api::cloudtrail::CloudTrail;
 use crate::audit::{Recorder, Site};
 use crate::authenticate::{Realm, Service};
 use crate::config::{
-    Credentials, CredentialsError, DeviceDigits, Endpoint, GateProfile, ReadRecords, RequireTls, Settings,
-    UpstreamProfile, Witness,
+    CheckpointTarget, Credentials, CredentialsError, DeviceDigits, Endpoint, GateProfile, ReadRecords, RequireTls,
+    Settings, UpstreamProfile,
 };
 use crate::delivery::{self, Delivery};
 use crate::forward::{Patience, Placement, Signer, Trailers, Upstream};
@@ -382,8 +382,8 @@ fn hands(
         destination,
         keys: delivery::Keys::new(store.clone(), clock.clone(), chosen.key_lifetime),
         witness: match &chosen.witness {
-            Some(Witness::Folder(path)) => delivery::Witness::Folder(path.clone()),
-            Some(Witness::Syslog) => delivery::Witness::Syslog(delivery::Witness::SYSLOG.into()),
+            Some(CheckpointTarget::Folder(path)) => delivery::Witness::Folder(path.clone()),
+            Some(CheckpointTarget::Syslog) => delivery::Witness::Syslog(delivery::Witness::SYSLOG.into()),
             None => delivery::Witness::Nobody,
         },
         clock: clock.clone(),

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::certificate::{CertificateError, certificates};
 use super::stream::Stream;
-use crate::config::{Endpoint, Scheme};
+use crate::config::{Endpoint, EndpointScheme};
 
 /// Opens connections to one endpoint.
 // INVARIANT (verified): a connection to an https endpoint exists only after its certificate was verified.
@@ -102,8 +102,8 @@ impl Dialler {
     /// A dialler for this endpoint; the authorities are read where it is https.
     pub fn new(endpoint: Endpoint, authorities: &Authorities) -> Result<Self, TrustError> {
         let way = match endpoint.scheme() {
-            Scheme::Http => Way::Plain,
-            Scheme::Https => Way::Tls {
+            EndpointScheme::Http => Way::Plain,
+            EndpointScheme::Https => Way::Tls {
                 connector: connector(authorities)?,
                 name: ServerName::try_from(endpoint.host().to_owned())
                     .map_err(|_| TrustError::Name(endpoint.host().to_owned()))?,

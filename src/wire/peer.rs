@@ -5,15 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 
 use super::{Channel, Peer, Remote, Transport};
-use crate::config::Network;
+use crate::config::IpNetwork;
 
 /// The networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<Network>);
+pub struct TrustedProxies(Vec<IpNetwork>);
 
 impl TrustedProxies {
     /// Trusts these networks and no others.
-    pub fn new(networks: Vec<Network>) -> Self {
+    pub fn new(networks: Vec<IpNetwork>) -> Self {
         Self(networks)
     }
 
@@ -73,7 +73,7 @@ mod tests {
     }
 
     fn peer_over(channel: Channel, remote: [u8; 4], headers: &[(&'static str, &'static str)]) -> (String, Transport) {
-        let trusted = TrustedProxies::new(vec![Network::parse("10.0.0.1").expect("a network")]);
+        let trusted = TrustedProxies::new(vec![IpNetwork::parse("10.0.0.1").expect("a network")]);
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a header value"));

@@ -1,6 +1,6 @@
 //! A thief with root's key tries codes without end, from one network or from many; the owner of the device is served.
 
-use portcullis::config::Network;
+use portcullis::config::IpNetwork;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -11,7 +11,7 @@ const THIEF: &str = "192.0.2.66";
 
 /// A gate behind a proxy on this machine that says which network a client is in, and a protected bucket.
 async fn protected() -> Rig {
-    let loopback = Network::parse("127.0.0.1/32").expect("a network");
+    let loopback = IpNetwork::parse("127.0.0.1/32").expect("a network");
     let rig = Rig::with(|settings| settings.listen.trusted_proxies = vec![loopback]).await;
     rig.upstream.set_versioning("vault", "Enabled");
     let offer = rig.fresh_offer();

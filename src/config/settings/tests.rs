@@ -5,7 +5,7 @@ use super::*;
 const EXAMPLE: &str = include_str!("../../../config.example.toml");
 const LEAST: &str = "[upstream]\nendpoint = \"http://127.0.0.1:9100\"\ncredentials_file = \"upstream.env\"\n";
 
-fn parse(text: &str) -> Result<Settings, Mistakes> {
+fn parse(text: &str) -> Result<Settings, ConfigMistakes> {
     Settings::parse("portcullis.toml", text, [])
 }
 
@@ -13,7 +13,7 @@ fn complaints(text: &str) -> String {
     parse(text).unwrap_err().to_string()
 }
 
-fn with_variable(variable: &str, value: &str) -> Result<Settings, Mistakes> {
+fn with_variable(variable: &str, value: &str) -> Result<Settings, ConfigMistakes> {
     Settings::parse("portcullis.toml", LEAST, [(variable.to_owned(), value.to_owned())])
 }
 
@@ -23,7 +23,7 @@ fn example_in_full() -> String {
 }
 
 fn asked() -> BTreeSet<String> {
-    let mut reader = Reader::new(File::read("", []));
+    let mut reader = SettingsReader::new(ConfigFile::read("", []));
     Settings::ask(&mut reader);
     reader.asked().map(ToString::to_string).collect()
 }
@@ -139,7 +139,7 @@ fn the_example_holds_the_defaults_and_nothing_else() {
 
 #[test]
 fn no_setting_is_missing_from_the_example() {
-    let leftovers = File::read(&example_in_full(), []).leftovers();
+    let leftovers = ConfigFile::read(&example_in_full(), []).leftovers();
     assert_eq!(leftovers.mistakes, []);
     let written: BTreeSet<String> = leftovers.settings.keys().map(ToString::to_string).collect();
     assert_eq!(written, asked());
