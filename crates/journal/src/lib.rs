@@ -8,9 +8,11 @@ mod base;
 mod commit;
 mod disk;
 mod error;
+mod follower;
 mod frame;
 mod reader;
 mod replay;
+mod retention;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -32,9 +34,12 @@ use thiserror::Error;
 use commit::Shared;
 pub use disk::{Disk, DiskFile, Faults, disk_space};
 pub use error::JournalError;
+pub use follower::{Follower, FollowerPosition, JournalGap, Resumption};
 pub use reader::{Reader, Record};
 use replay::Restored;
 pub use replay::{Closed, OpenIntent, Recovered, State};
+use retention::FollowerRegistry;
+pub use retention::JournalFollower;
 
 /// A journal that is open for writing; the only one of its directory.
 #[derive(Debug)]
@@ -42,11 +47,12 @@ pub struct Journal {
     shared: Arc<Shared>,
     commits: Option<JoinHandle<()>>,
     verifying: Option<JoinHandle<()>>,
+    followers: FollowerRegistry,
     lock: File,
 }
 
 /// The number of a record: 1, 2, 3, ... without gaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(u64);
 
 /// What a record is.
@@ -111,7 +117,8 @@ impl Journal {
             .map_err(|error| JournalError::io("commit to", directory, &error))?;
         shared.prepare_next();
         let verifying = trim::verify_older(&shared, recovered.verified_from);
-        Ok((Self { shared, commits: Some(commits), verifying, lock }, recovered))
+        let followers = FollowerRegistry::default();
+        Ok((Self { shared, commits: Some(commits), verifying, followers, lock }, recovered))
     }
 
     /// Appends a record; on return it has reached the operating system, and a crash of this process loses nothing.
@@ -122,6 +129,13 @@ impl Journal {
     /// Resolves once the record, and all before it, are on disk.
     pub fn durable(&self, sequence: Sequence) -> impl Future<Output = Result<(), JournalClosed>> + Send + use<> {
         self.shared.durable(sequence.0)
+    }
+
+    /// Waits until all that was appended is on disk; the answer is the last record that is. A closed journal has no
+    /// more to come.
+    pub async fn flush(&self) -> Sequence {
+        self.durable(self.last_sequence()).await.ok();
+        self.durable_sequence()
     }
 
     /// Appends a record and waits until it is on disk.
@@ -155,6 +169,11 @@ impl Journal {
     /// The first record that is there, or will be.
     pub fn first_sequence(&self) -> Sequence {
         Sequence(self.shared.first.load(Ordering::SeqCst))
+    }
+
+    /// Where the journal is.
+    pub fn directory(&self) -> &Path {
+        self.shared.directory()
     }
 
     /// Whether the journal takes records now.
@@ -223,6 +242,9 @@ impl Sequence {
     /// Before the first record.
     pub const NONE: Self = Self(0);
 
+    /// After any record there can be.
+    pub const LAST: Self = Self(u64::MAX);
+
     /// The record of this number.
     pub const fn new(number: u64) -> Self {
         Self(number)
@@ -231,5 +253,10 @@ impl Sequence {
     /// The number itself.
     pub const fn number(self) -> u64 {
         self.0
+    }
+
+    /// The record after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
     }
 }

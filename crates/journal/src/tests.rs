@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod followers;
+
 const SMALL: u64 = 4096;
 
 fn options() -> Options {
