@@ -51,7 +51,7 @@ async fn follow(directory: &Path) {
     let journal = Arc::new(Journal::open(&recorded, Options::default()).expect("a journal can be begun").0);
     let kept = directory.join("history");
     let keep = Duration::from_secs(1 << 40);
-    let history = History::start(&kept, Arc::clone(&journal), &recorded, keep, Clock::System).expect("it starts");
+    let history = History::start(&kept, Arc::clone(&journal), keep, Clock::System).expect("it starts");
     let (last, writing) = (Arc::new(Mutex::new(String::new())), Arc::clone(&journal));
     let latest = Arc::clone(&last);
     let writer = std::thread::spawn(move || {

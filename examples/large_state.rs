@@ -78,9 +78,9 @@ async fn record(journal: &Journal, records: u64) {
 
 /// Indexes everything, as a gate that ran for long has.
 async fn index(directory: &Path, journal: Arc<Journal>) {
-    let (place, recorded) = (serve::history_of(directory), serve::journal_of(directory));
+    let place = serve::history_of(directory);
     let last = journal.durable_sequence();
-    let history = History::start(&place, journal, &recorded, RETENTION, Clock::System).expect("a new history");
+    let history = History::start(&place, journal, RETENTION, Clock::System).expect("a new history");
     while history.indexed_through() < last {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

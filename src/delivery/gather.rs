@@ -1,6 +1,6 @@
 //! Follows the journal for one trail, and makes log files of what it admits.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::progress::{Course, Progress, Successor};
@@ -11,17 +11,15 @@ use portcullis_cloudtrail::layout::Series;
 use portcullis_cloudtrail::logfile::{LogFile, LogFileBuilder};
 use portcullis_cloudtrail::merkle::{Tree, leaf_hash};
 use portcullis_cloudtrail::{EventView, Logging, Trail, Validation};
-use portcullis_journal::{JournalError, Kind, Reader, Record, Sequence};
+use portcullis_journal::{Follower, Journal, JournalError, Kind, Record, Sequence};
 
 /// What of the journal is looked at and not yet in a planned file.
 pub struct Gather {
     store: Store,
-    directory: PathBuf,
-    reader: Option<Reader>,
+    follower: Follower,
     /// The trail as it was where the journal has been followed to.
     pub trail: Trail,
     pub course: Course,
-    pub taken: u64,
     /// Events from before this came after the digest of their window.
     closed: Option<Timestamp>,
     pub standard: Pile,
@@ -67,17 +65,15 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 impl Gather {
     /// Goes on where the trail's progress ends.
-    pub fn of(progress: &Progress, store: Store, directory: PathBuf) -> Self {
+    pub fn of(progress: &Progress, store: Store, journal: &Arc<Journal>) -> Self {
         // Where logging starts, no window before is closed.
         let goes_on = progress.standard.last.as_ref().is_some_and(|last| last.end == progress.window);
         let closed = goes_on.then(|| minus(progress.window, LATENESS));
         Self {
             store,
-            directory,
-            reader: None,
+            follower: Follower::after(journal, Sequence::new(progress.taken)),
             trail: progress.trail.clone(),
             course: progress.course.clone(),
-            taken: progress.taken,
             closed,
             standard: Pile::of(&progress.standard.tree),
             backfill: Pile::of(&progress.backfill.tree),
@@ -90,6 +86,11 @@ impl Gather {
         self.closed = Some(minus(window, LATENESS));
     }
 
+    /// The last record of the journal that was looked at.
+    pub fn taken(&self) -> u64 {
+        self.follower.sequence().number()
+    }
+
     /// Whether no event waits for a file.
     pub fn is_empty(&self) -> bool {
         self.standard.builder.records() + self.backfill.builder.records() == 0
@@ -98,16 +99,15 @@ impl Gather {
     /// Follows the journal until something is to be done.
     pub fn follow(&mut self, limits: Limits) -> Result<Pause, JournalError> {
         let mut read = 0;
-        while self.taken < limits.until.number() {
+        while self.follower.sequence() < limits.until {
             match &self.course {
                 Course::Ending(_) | Course::Stopped => return Ok(Pause::Turned),
                 Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. } => {}
             }
-            let Some(record) = self.next()? else { return Ok(Pause::End) };
+            let Some(record) = self.follower.read(limits.until)? else { return Ok(Pause::End) };
             read += record.payload.len();
-            self.look_for_gap(record.sequence);
+            self.report_gap();
             self.take(&record);
-            self.taken = record.sequence.number();
             if self.standard.is_full(limits) || self.backfill.is_full(limits) || read > READ {
                 return Ok(Pause::Full);
             }
@@ -130,33 +130,13 @@ impl Gather {
         Some((std::mem::take(&mut pile.builder).finish(), pile.tree.clone()))
     }
 
-    fn next(&mut self) -> Result<Option<Record>, JournalError> {
-        let reader = match &mut self.reader {
-            Some(reader) => reader,
-            None => {
-                let reader = match Reader::after(&self.directory, Sequence::new(self.taken)) {
-                    // What is gone is gone, and is told of; what is there is delivered.
-                    Err(JournalError::Missing { .. }) => Reader::open(&self.directory)?,
-                    reader => reader?,
-                };
-                self.reader.insert(reader)
-            }
-        };
-        match reader.next().transpose() {
-            Ok(record) => Ok(record),
-            Err(error) => {
-                // Opened anew the next time: it may have been trimmed below the reader.
-                self.reader = None;
-                Err(error)
-            }
-        }
-    }
-
-    /// Records that are gone before they were delivered; the digest's numbers tell of it as well.
-    fn look_for_gap(&self, next: Sequence) {
+    /// Reports records that are gone before they were delivered; the digest's numbers tell of it as well.
+    fn report_gap(&mut self) {
         let is_starting = matches!(self.course, Course::Starting { .. });
-        if next.number() != self.taken + 1 && !is_starting {
-            let (first, last) = (self.taken + 1, next.number() - 1);
+        if let Some(gap) = self.follower.take_gap()
+            && !is_starting
+        {
+            let (first, last) = (gap.first.number(), gap.last.number());
             tracing::error!(trail = %self.trail.name, first, last, "records of the journal are gone undelivered");
         }
     }

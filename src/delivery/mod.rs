@@ -16,7 +16,7 @@ mod witness;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use crate::forward::OwnError;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Layout, Logging, Trail, TrailEnd, TrailName};
-use portcullis_journal::Sequence;
+use portcullis_journal::{JournalFollower, Sequence};
 use progress::{Course, Progress};
 use runner::{Haste, Next, Runner};
 
@@ -108,6 +108,8 @@ impl Delivery {
             stopping: watch::Sender::new(Phase::Delivering),
             supervisor: Mutex::default(),
         });
+        let follower: Weak<Inner> = Arc::downgrade(&inner);
+        inner.hands.journal.register(follower);
         let supervisor = tokio::spawn(Arc::clone(&inner).supervise());
         *inner.supervisor.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
         Self(Arc::new(Held(inner)))
@@ -128,22 +130,6 @@ impl Delivery {
         let (hands, trail) = (Arc::clone(&self.inner().hands), trail.clone());
         let read = tokio::task::spawn_blocking(move || end::end_of(&hands, &trail)).await;
         read.unwrap_or_else(|_| Err(std::io::Error::other("the work was interrupted")))
-    }
-
-    /// The first record of the journal that a trail still needs; what comes before may go.
-    pub fn needed_from(&self) -> Sequence {
-        let inner = self.inner();
-        let logging = inner.hands.store.trails();
-        let known = inner.known();
-        let is_new = |trail: &Trail| {
-            matches!(trail.logging, Logging::Started { .. })
-                && known.trails.get(&trail.name).is_none_or(|standing| standing.needed == u64::MAX)
-        };
-        if !known.complete || logging.iter().any(is_new) {
-            return Sequence::new(1);
-        }
-        let next = inner.hands.journal.last_sequence().number() + 1;
-        Sequence::new(known.trails.values().map(|standing| standing.needed).min().unwrap_or(next).min(next))
     }
 
     /// Makes a trail's bucket, if it is not there.
@@ -177,6 +163,23 @@ impl Delivery {
 
     fn inner(&self) -> &Inner {
         &self.0.0
+    }
+}
+
+impl JournalFollower for Inner {
+    /// The first record that a trail still needs.
+    fn needed_from(&self) -> Sequence {
+        let logging = self.hands.store.trails();
+        let known = self.known();
+        let is_new = |trail: &Trail| {
+            matches!(trail.logging, Logging::Started { .. })
+                && known.trails.get(&trail.name).is_none_or(|standing| standing.needed == u64::MAX)
+        };
+        if !known.complete || logging.iter().any(is_new) {
+            return Sequence::new(1);
+        }
+        let next = self.hands.journal.last_sequence().next();
+        known.trails.values().map(|standing| Sequence::new(standing.needed)).min().unwrap_or(next).min(next)
     }
 }
 

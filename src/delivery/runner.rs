@@ -2,7 +2,6 @@
 //! at any moment the same bytes are written to the same place again.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +31,6 @@ use portcullis_journal::Journal;
 pub struct Hands {
     pub store: Store,
     pub journal: Arc<Journal>,
-    /// Where the journal is.
-    pub directory: PathBuf,
     pub notes: Arc<dyn Notes>,
     pub destination: Arc<dyn Destination>,
     pub keys: Keys,
@@ -212,18 +209,11 @@ impl Runner {
     async fn follow(&mut self, to_its_end: bool) -> Result<Pause, DeliveryError> {
         let hands = &self.hands;
         let stopping = matches!(self.progress.course, Course::Stopping { .. });
-        if to_its_end || stopping {
-            // A journal that closed has no more to come.
-            hands.journal.durable(hands.journal.last_sequence()).await.ok();
-        }
-        let limits = Limits {
-            until: hands.journal.durable_sequence(),
-            compressed: MOST_COMPRESSED,
-            uncompressed: MOST_UNCOMPRESSED,
-        };
+        let until = if to_its_end || stopping { hands.journal.flush().await } else { hands.journal.durable_sequence() };
+        let limits = Limits { until, compressed: MOST_COMPRESSED, uncompressed: MOST_UNCOMPRESSED };
         let mut gather = match self.gather.take() {
             Some(gather) => gather,
-            None => Gather::of(&self.progress, hands.store.clone(), hands.directory.clone()),
+            None => Gather::of(&self.progress, hands.store.clone(), &hands.journal),
         };
         let following = tokio::task::spawn_blocking(move || {
             let pause = gather.follow(limits);
@@ -269,7 +259,7 @@ impl Runner {
                 Series::Standard => b"",
             };
             let created = trail.created.millis().to_le_bytes();
-            let (first, last) = (first.to_le_bytes(), gather.taken.to_le_bytes());
+            let (first, last) = (first.to_le_bytes(), gather.taken().to_le_bytes());
             let suffix = LogSuffix::derive(&[trail.name.as_str().as_bytes(), &created, &first, &last, mark]);
             let object = self.layout(trail).log_key(now, &suffix);
             let bucket = trail.bucket.clone();
@@ -282,7 +272,7 @@ impl Runner {
                 progress.chain_mut(series).tree = tree;
             }
         }
-        progress.taken = gather.taken;
+        progress.taken = gather.taken();
         progress.course = gather.course.clone();
         // Delivered by what it was; from here on by what it is.
         progress.trail = gather.trail.clone();

@@ -182,7 +182,6 @@ impl Rig {
             account: store.account().clone(),
             store,
             journal,
-            directory: folder,
             notes: Arc::new(TrappedNotes(Mutex::default(), Arc::clone(&trap))),
             destination: Arc::clone(&destination) as Arc<dyn Destination>,
             witness: Witness::Folder(directory.path().join("witness")),
@@ -673,7 +672,7 @@ async fn a_full_log_file_is_followed_by_another() {
     let last = rig.hands.journal.last_sequence();
     rig.hands.journal.durable(last).await.expect("on disk");
     let progress = Progress::begin(trail(rig.now()), rig.now(), 0);
-    let mut gather = gather::Gather::of(&progress, rig.store().clone(), rig.hands.directory.clone());
+    let mut gather = gather::Gather::of(&progress, rig.store().clone(), &rig.hands.journal);
     let size = u64::try_from(line("0", "PutBucketVersioning", rig.now()).len()).expect("small");
     let limits = gather::Limits { until: last, compressed: usize::MAX, uncompressed: 4 * size };
     let mut sizes = Vec::new();
@@ -701,15 +700,19 @@ impl Going {
     }
 }
 
+fn needed_from(delivery: &Delivery) -> Sequence {
+    delivery.inner().needed_from()
+}
+
 #[tokio::test]
 async fn each_trail_has_its_task_and_its_standing() {
     let rig = Rig::start().await;
     let hands = Arc::clone(&rig.hands);
     let delivery = Delivery::over(Arc::clone(&hands));
     let going = Going(delivery.clone());
-    going.until("complete", |delivery| delivery.needed_from().number() > 1).await;
+    going.until("complete", |delivery| needed_from(delivery).number() > 1).await;
     rig.log().await;
-    assert_eq!(delivery.needed_from(), Sequence::new(1), "until it is known what it needs");
+    assert_eq!(needed_from(&delivery), Sequence::new(1), "until it is known what it needs");
     delivery.notify_changed();
     rig.event("a");
     rig.trap.left.store(0, Ordering::SeqCst);
@@ -726,14 +729,14 @@ async fn each_trail_has_its_task_and_its_standing() {
         status.delivered.is_some() && status.delivery_error.is_none()
     };
     going.until("delivered", delivered).await;
-    let needed = delivery.needed_from();
+    let needed = needed_from(&delivery);
     rig.pass(MINUTE);
     let digested = |delivery: &Delivery| {
         delivery.notify_changed();
         delivery.status(&name()).digested.is_some()
     };
     going.until("digested", digested).await;
-    going.until("further", |delivery| delivery.needed_from() > needed).await;
+    going.until("further", |delivery| needed_from(delivery) > needed).await;
 
     let was = rig.store().trail(&name()).expect("there");
     rig.pass(5);
@@ -747,7 +750,7 @@ async fn each_trail_has_its_task_and_its_standing() {
     let proved = rig.proved(Series::Standard);
     assert_eq!(rig.events(Series::Standard).concat(), ["a", "last"]);
     assert!(proved.last().is_some_and(|(digest, _)| digest.extent.ending == Ending::Final));
-    going.until("free", |delivery| delivery.needed_from().number() > rig.hands.journal.last_sequence().number()).await;
+    going.until("free", |delivery| needed_from(delivery).number() > rig.hands.journal.last_sequence().number()).await;
     delivery.stop().await;
 }
 

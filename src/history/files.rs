@@ -14,7 +14,7 @@ use super::event::Event;
 use super::file::{self, DayWriter, FileError, JournalId};
 use super::position::Position;
 use portcullis_base::clock::Timestamp;
-use portcullis_journal::Sequence;
+use portcullis_journal::{FollowerPosition, Sequence};
 
 /// The files of all days, for the one who writes them.
 #[derive(Debug)]
@@ -150,8 +150,9 @@ impl Files {
                 }
             }
             let days = self.days.clone();
-            let position = Position { journal: self.journal, sequence: self.flushed, chain: self.chain, days };
-            position.write(&self.directory)?;
+            let at =
+                FollowerPosition { journal: self.journal, sequence: Sequence::new(self.flushed), chain: self.chain };
+            Position { at, days }.write(&self.directory)?;
             self.saved = self.flushed;
         }
         Ok(Sequence::new(self.saved))

@@ -1,6 +1,5 @@
 //! Follows the journal and puts its events into the files of their days.
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
@@ -18,13 +17,14 @@ use super::files::{Files, FilesError};
 use super::position::Position;
 use crate::audit::events;
 use portcullis_base::clock::{Clock, Timestamp};
-use portcullis_journal::{Journal, JournalError, Reader, Sequence};
+use portcullis_journal::{
+    Follower, FollowerPosition, Journal, JournalError, JournalFollower, JournalGap, Resumption, Sequence,
+};
 
 /// What the indexer works with.
 #[derive(Debug)]
 pub struct Indexer {
     pub directory: PathBuf,
-    pub journal_directory: PathBuf,
     pub journal: Arc<Journal>,
     pub keep: Duration,
     pub clock: Clock,
@@ -74,7 +74,7 @@ enum Trouble {
 /// The indexer at work.
 struct Work<'a> {
     indexer: &'a Indexer,
-    reader: Reader,
+    follower: Follower,
     files: Files,
     saved: Instant,
 }
@@ -128,56 +128,51 @@ impl Indexer {
 
     fn begin(&self, end: u64) -> Result<Work<'_>, Trouble> {
         self.shared.begin();
-        let first = Reader::open(&self.journal_directory)?;
-        let journal = first.journal().unwrap_or_default();
+        let mut follower = Follower::after(&self.journal, Sequence::NONE);
+        follower.skip_trimmed()?;
+        let beginning = follower.position();
+        let journal = beginning.journal;
         let mut days = self.usable_days(|through| through <= end, &journal)?;
         let position = Position::read(&self.directory);
-        let mut reader = Reader::after(&self.journal_directory, Sequence::new(0))?;
-        let mut from = 0;
+        let mut from = Sequence::NONE;
         let reason = match &position {
             None if days.is_empty() => None,
             None => Some("it is not known how far the index is"),
-            Some(position) if position.journal != journal => Some("the journal is another one"),
+            Some(position) if position.at.journal != journal => Some("the journal is another one"),
             Some(position) if self.is_missing_any(position, &days) => Some("a day's index is missing"),
-            Some(position) => {
-                let reached = Reader::after(&self.journal_directory, Sequence::new(position.sequence))?;
-                let known = match reached.position().number().cmp(&position.sequence) {
-                    Ordering::Less => false,
-                    Ordering::Equal => position.sequence == 0 || reached.chain_hash() == position.chain,
-                    // What is no longer there cannot be compared, and cannot have been replaced.
-                    Ordering::Greater => true,
-                };
-                if known {
-                    (reader, from) = (reached, position.sequence);
+            Some(position) => match Follower::resume(&self.journal, &position.at)? {
+                Resumption::Continued(resumed) => {
+                    (follower, from) = (*resumed, position.at.sequence);
                     None
-                } else {
+                }
+                Resumption::OtherJournal | Resumption::Replaced => {
                     // Days that the journal no longer reaches are from before it became another one.
-                    days = self.usable_days(|through| through <= first.position().number(), &journal)?;
+                    days = self.usable_days(|through| through <= beginning.sequence.number(), &journal)?;
                     Some("the journal was replaced by a copy of it, or by part of one")
                 }
-            }
+            },
         };
-        if from == 0 && position.as_ref().is_none_or(|position| position.sequence != 0) {
+        if from == Sequence::NONE && position.as_ref().is_none_or(|position| position.at.sequence != Sequence::NONE) {
             // Before any file is made anew: a crash on the way must begin here again.
-            let position = Position { journal, days: days.clone(), ..Position::default() };
-            position.write(&self.directory).map_err(FilesError::Directory)?;
+            let at = FollowerPosition { journal, ..FollowerPosition::default() };
+            Position { at, days: days.clone() }.write(&self.directory).map_err(FilesError::Directory)?;
         }
         if let Some(reason) = reason {
             tracing::warn!(reason, "the journal is indexed from its beginning");
         }
-        let first = reader.position().number();
-        self.shared.found_up_to(first);
-        self.shared.durable_up_to(from);
-        if first > from {
+        let first = follower.sequence();
+        self.shared.found_up_to(first.number());
+        self.shared.durable_up_to(from.number());
+        if let Some(JournalGap { first, last }) = follower.take_gap() {
             tracing::warn!(
-                from = from + 1,
-                to = first,
+                from = first.number(),
+                to = last.number(),
                 "the journal no longer holds these records; events of them that no day's index holds are not found \
                  any more, though the delivered trail has them"
             );
         }
-        let files = Files::after(&self.directory, journal, Sequence::new(first), days, self.keep);
-        Ok(Work { indexer: self, reader, files, saved: Instant::now() })
+        let files = Files::after(&self.directory, journal, first, days, self.keep);
+        Ok(Work { indexer: self, follower, files, saved: Instant::now() })
     }
 
     /// The days whose files can be used, and are as far as they may be; others are set aside.
@@ -216,7 +211,8 @@ impl Indexer {
         // Nobody may believe that all is there from before the file is gone until it is whole again.
         self.shared.begin();
         if let Some(position) = Position::read(&self.directory) {
-            Position { sequence: 0, ..position }.write(&self.directory)?;
+            let at = FollowerPosition { sequence: Sequence::NONE, ..position.at };
+            Position { at, ..position }.write(&self.directory)?;
         }
         day.set_aside(&self.directory)
     }
@@ -254,12 +250,7 @@ impl Work<'_> {
 
     fn read(&mut self) -> Result<Left, Trouble> {
         while !self.files.is_full() {
-            // A power loss may take what is not on disk yet, and give its number to another record.
-            if self.reader.position() >= self.indexer.journal.durable_sequence() {
-                return Ok(Left::Nothing);
-            }
-            let Some(record) = self.reader.next() else { return Ok(Left::Nothing) };
-            let record = record?;
+            let Some(record) = self.follower.read(Sequence::LAST)? else { return Ok(Left::Nothing) };
             self.files.take(record.sequence, events(record.kind, &record.payload), self.indexer.clock.now());
         }
         Ok(Left::More)
@@ -272,7 +263,7 @@ impl Work<'_> {
     }
 
     fn flush(&mut self) -> Result<(), Trouble> {
-        let through = self.files.flush(self.reader.chain_hash(), self.now())?;
+        let through = self.files.flush(self.follower.position().chain, self.now())?;
         self.indexer.shared.found_up_to(through.number());
         Ok(())
     }
@@ -286,6 +277,12 @@ impl Work<'_> {
 
     fn now(&self) -> Timestamp {
         self.indexer.now()
+    }
+}
+
+impl JournalFollower for Shared {
+    fn needed_from(&self) -> Sequence {
+        Sequence::new(self.durable()).next()
     }
 }
 
@@ -333,7 +330,7 @@ impl Shared {
         self.bell.notify_all();
     }
 
-    /// Every event up to this record is on disk.
+    /// The record up to which every event is on disk.
     pub fn durable(&self) -> u64 {
         self.lock().durable
     }

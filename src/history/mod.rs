@@ -22,7 +22,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -130,18 +130,13 @@ const EVER: i64 = 1 << 48;
 
 impl History {
     /// Begins to follow a journal; what it held before is found as soon as it is indexed.
-    pub fn start(
-        directory: &Path,
-        journal: Arc<Journal>,
-        journal_directory: &Path,
-        keep: Duration,
-        clock: Clock,
-    ) -> io::Result<Self> {
+    pub fn start(directory: &Path, journal: Arc<Journal>, keep: Duration, clock: Clock) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let shared = Arc::new(Shared::default());
+        let follower: Weak<Shared> = Arc::downgrade(&shared);
+        journal.register(follower);
         let indexer = Indexer {
             directory: directory.to_owned(),
-            journal_directory: journal_directory.to_owned(),
             journal: Arc::clone(&journal),
             keep,
             clock,
@@ -212,12 +207,12 @@ impl Archive {
             let begun = Position::is_in(&self.directory);
             return if begun { Err(Unusable::PositionUnreadable) } else { Ok(Sequence::NONE) };
         };
-        if position.journal != journal {
+        if position.at.journal != journal {
             return Err(Unusable::OtherJournal);
         }
         match position.days.iter().find(|day| !day.path(&self.directory).exists()) {
-            Some(day) if position.sequence > 0 => Err(Unusable::DayMissing(day.to_string())),
-            Some(_) | None => Ok(Sequence::new(position.sequence)),
+            Some(day) if position.at.sequence > Sequence::NONE => Err(Unusable::DayMissing(day.to_string())),
+            Some(_) | None => Ok(position.at.sequence),
         }
     }
 

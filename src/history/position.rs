@@ -10,14 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::day::Day;
 use super::file::JournalId;
+use portcullis_journal::{FollowerPosition, Sequence};
 
 /// How far the index is known to be on disk: every event up to this record is in the file of its day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    pub journal: JournalId,
-    pub sequence: u64,
-    /// What ties that record to all before it, by which another journal of the same id is told apart.
-    pub chain: [u8; 32],
+    pub at: FollowerPosition,
     /// The days that have files.
     pub days: BTreeSet<Day>,
 }
@@ -47,7 +45,8 @@ impl Position {
         let mut chain = [0; 32];
         hex::decode_to_slice(&written.chain, &mut chain).ok()?;
         let days = written.days.iter().map(|day| Day::parse(day)).collect::<Option<_>>()?;
-        Some(Self { journal, sequence: written.sequence, chain, days })
+        let at = FollowerPosition { journal, sequence: Sequence::new(written.sequence), chain };
+        Some(Self { at, days })
     }
 
     /// Whether anything was written, readable or not.
@@ -59,9 +58,9 @@ impl Position {
     pub fn write(&self, directory: &Path) -> io::Result<()> {
         let written = Written {
             version: VERSION,
-            journal: hex::encode(self.journal),
-            sequence: self.sequence,
-            chain: hex::encode(self.chain),
+            journal: hex::encode(self.at.journal),
+            sequence: self.at.sequence.number(),
+            chain: hex::encode(self.at.chain),
             days: self.days.iter().map(ToString::to_string).collect(),
         };
         let partial = directory.join("position.partial");
@@ -82,7 +81,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Position::read(directory.path()), None);
         let days = [Day::of(0), Day::of(1_000_000)].into();
-        let position = Position { journal: [7; 16], sequence: 42, chain: [9; 32], days };
+        let at = FollowerPosition { journal: [7; 16], sequence: Sequence::new(42), chain: [9; 32] };
+        let position = Position { at, days };
         position.write(directory.path()).unwrap();
         assert_eq!(Position::read(directory.path()), Some(position));
         std::fs::write(directory.path().join(NAME), b"{\"version\":1,").unwrap();

@@ -38,7 +38,7 @@ impl Bench {
     fn start(&mut self) {
         let clock = self.clock.clone();
         let journal = Arc::clone(&self.journal);
-        let history = History::start(&self.files(), journal, &self.journal_files(), self.keep, clock);
+        let history = History::start(&self.files(), journal, self.keep, clock);
         self.history = Some(history.unwrap());
     }
 

@@ -170,10 +170,8 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let admin_serving = admin::serve(&socket, admin, stopped.clone())
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
     let history = Arc::new(history(settings, &journal, &clock)?);
-    let readers = upkeep::readers(&delivery, &history);
     let keep = settings.audit.keep;
-    let trimming =
-        tokio::spawn(upkeep::trim(journal.clone(), store.clone(), clock.clone(), keep, readers, stopped.clone()));
+    let trimming = tokio::spawn(upkeep::trim(journal.clone(), store.clone(), clock.clone(), keep, stopped.clone()));
     let segment_size = settings.audit.segment_size;
     let watching =
         tokio::spawn(upkeep::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
@@ -212,8 +210,7 @@ pub fn history_of(directory: &Path) -> PathBuf {
 
 fn history(settings: &Settings, journal: &Arc<Journal>, clock: &Clock) -> Result<History, StartFailure> {
     let path = history_of(&settings.state.directory);
-    let recorded = journal_of(&settings.state.directory);
-    History::start(&path, Arc::clone(journal), &recorded, settings.history.retention, clock.clone())
+    History::start(&path, Arc::clone(journal), settings.history.retention, clock.clone())
         .map_err(|error| StartFailure::History { path, error })
 }
 
@@ -377,7 +374,6 @@ fn hands(
     delivery::Hands {
         store: store.clone(),
         journal: Arc::clone(journal),
-        directory: journal_of(&settings.state.directory),
         notes: Arc::new(delivery::NoteFolder::new(settings.state.directory.join("trails"))),
         destination,
         keys: delivery::Keys::new(store.clone(), clock.clone(), chosen.key_lifetime),

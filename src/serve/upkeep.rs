@@ -9,8 +9,6 @@ use tokio::sync::watch;
 
 use super::ballast::Ballast;
 use crate::audit::{Recorder, Space};
-use crate::delivery::Delivery;
-use crate::history::History;
 use crate::store::{Store, StoreError};
 use portcullis_base::clock::{Clock, ClockDisagreement};
 use portcullis_journal::{Journal, JournalError, Sequence};
@@ -18,26 +16,14 @@ use portcullis_journal::{Journal, JournalError, Sequence};
 /// How often old records are looked for.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// The first record that somebody still needs.
-pub(super) type Needed = Box<dyn Fn() -> Sequence + Send + Sync>;
-
-/// Whoever makes something of the journal's records, and still needs some.
-pub(super) fn readers(delivery: &Delivery, history: &Arc<History>) -> Vec<Needed> {
-    let (delivery, history) = (delivery.clone(), Arc::clone(history));
-    let after = |sequence: Sequence| Sequence::new(sequence.number() + 1);
-    vec![Box::new(move || delivery.needed_from()), Box::new(move || after(history.indexed_through()))]
-}
-
 /// Trims the journal now and then, until the gate stops.
 ///
-/// Only what all of `readers` are done with goes; with none of them nobody keeps what the journal alone has, so that
-/// nothing goes.
+/// What goes is old, and no follower of the journal needs it.
 pub(super) async fn trim(
     journal: Arc<Journal>,
     store: Store,
     clock: Clock,
     keep: Duration,
-    readers: Vec<Needed>,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     loop {
@@ -45,7 +31,7 @@ pub(super) async fn trim(
         if waiting.await.is_ok() {
             return Ok(());
         }
-        match trim_once(&journal, &store, &clock, keep, &readers).await {
+        match trim_once(&journal, &store, &clock, keep).await {
             Ok(first) => tracing::debug!(first = first.number(), "the journal is trimmed"),
             Err(error) => tracing::error!(%error, "the journal is not trimmed"),
         }
@@ -156,13 +142,11 @@ async fn trim_once(
     store: &Store,
     clock: &Clock,
     keep: Duration,
-    readers: &[Needed],
 ) -> Result<Sequence, Untrimmed> {
     let first = journal.first_sequence();
-    let Some(needed) = readers.iter().map(|needed| needed()).min() else { return Ok(first) };
     // A clock before 1970 keeps everything.
     let Some(time) = clock.check()?.system_time().checked_sub(keep) else { return Ok(first) };
-    let before = journal.written_since(time)?.min(needed);
+    let before = journal.retained_from(time)?;
     if before <= first {
         return Ok(first);
     }
@@ -177,11 +161,12 @@ async fn trim_once(
 mod tests {
     use super::*;
 
-    use std::sync::atomic::Ordering;
+    use std::sync::Weak;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use crate::serve::StateLog;
     use portcullis_base::clock::{SetClocks, WatchedClock};
-    use portcullis_journal::{Kind, Options, Recovered};
+    use portcullis_journal::{JournalFollower, Kind, Options, Recovered};
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -208,8 +193,22 @@ mod tests {
         }
     }
 
-    fn needs(number: u64) -> Needed {
-        Box::new(move || Sequence::new(number))
+    /// A follower that needs this record and those after it.
+    #[derive(Debug)]
+    struct Needs(AtomicU64);
+
+    impl JournalFollower for Needs {
+        fn needed_from(&self) -> Sequence {
+            Sequence::new(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    /// Registers a follower that needs this record.
+    fn follow(journal: &Journal, number: u64) -> Arc<Needs> {
+        let needs = Arc::new(Needs(AtomicU64::new(number)));
+        let follower: Weak<Needs> = Arc::downgrade(&needs);
+        journal.register(follower);
+        needs
     }
 
     #[tokio::test]
@@ -222,18 +221,20 @@ mod tests {
         }
         let now = Clock::System.now();
         let later = Clock::standing_at(now.plus(3 * HOUR));
-        let trim = async |clock: &Clock, readers: &[Needed]| {
-            trim_once(&journal, &store, clock, HOUR, readers).await.map(|first| first.number()).ok()
-        };
-        assert_eq!(trim(&later, &[]).await, Some(1), "nobody else has it");
-        assert_eq!(trim(&Clock::System, &[needs(90)]).await, Some(1), "it is not old");
-        assert_eq!(trim(&later, &[needs(90), needs(2)]).await, Some(1), "a reader needs it");
+        let trim =
+            async |clock: &Clock| trim_once(&journal, &store, clock, HOUR).await.map(|first| first.number()).ok();
+        assert_eq!(trim(&later).await, Some(1), "nothing else has it");
+        let _far = follow(&journal, 90);
+        assert_eq!(trim(&Clock::System).await, Some(1), "it is not old");
+        let near = follow(&journal, 2);
+        assert_eq!(trim(&later).await, Some(1), "a follower needs it");
+        near.0.store(50, Ordering::SeqCst);
         let clocks = SetClocks { wall: now.millis().into(), since_boot: 0.into() };
         let clocks = Arc::new(clocks);
         let set_ahead = Clock::Watched(Arc::new(WatchedClock::set(&clocks, None)));
         clocks.wall.fetch_add(3 * 3_600_000, Ordering::SeqCst);
-        assert_eq!(trim(&set_ahead, &[needs(90), needs(50)]).await, None, "the clock was set");
-        let first = trim(&later, &[needs(90), needs(50)]).await.expect("trimmed");
+        assert_eq!(trim(&set_ahead).await, None, "the clock was set");
+        let first = trim(&later).await.expect("trimmed");
         assert!((30..=50).contains(&first), "{first}");
         drop((journal, store));
         let (journal, store, recovered) = open(place.path()).await;

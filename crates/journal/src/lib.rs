@@ -162,7 +162,7 @@ impl Journal {
     }
 
     /// The first record of the first segment that was written to at this time or later.
-    pub fn written_since(&self, time: SystemTime) -> Result<Sequence, JournalError> {
+    fn written_since(&self, time: SystemTime) -> Result<Sequence, JournalError> {
         self.shared.written_since(time)
     }
 

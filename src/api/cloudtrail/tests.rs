@@ -91,7 +91,7 @@ impl Bench {
         let (journal, _) = Journal::open(&journal_directory, options).unwrap();
         let keep = std::time::Duration::from_secs(86_400);
         let path = directory.path().join("history");
-        let history = History::start(&path, Arc::new(journal), &journal_directory, keep, Clock::System).unwrap();
+        let history = History::start(&path, Arc::new(journal), keep, Clock::System).unwrap();
         let (store, _, _) = in_memory(NOW).await;
         let device = enrolled(&store, "phone", NOW).await;
         let deliveries = Arc::new(Noted::default());

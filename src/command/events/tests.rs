@@ -192,7 +192,7 @@ async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
         journal.append(Kind::Event, event.to_string().as_bytes()).unwrap()
     };
     let keep = std::time::Duration::from_secs(1 << 30);
-    let history = |journal| History::start(&place.history(), journal, &place.journal(), keep, Clock::System).unwrap();
+    let history = |journal| History::start(&place.history(), journal, keep, Clock::System).unwrap();
     for number in 0..700 {
         record(number);
     }
