@@ -6,10 +6,7 @@ use http::request::Parts;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::event::{
-    Addendum, Additional, Category, ErrorText, EventType, Identity, MfaFacts, ObjectCount, Record, Resources, Source,
-    TlsDetails,
-};
+use super::mfa::MfaFacts;
 use super::order;
 use super::outcome::{ABANDONED, Elements, Outcome, Said};
 use super::parameters::{self, Configuration};
@@ -18,7 +15,10 @@ use crate::authenticate::{Form, Principal};
 use crate::operation::ObjectIdentifier;
 use crate::wire::{Head, Method, Peer};
 use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
-use portcullis_cloudtrail::record::JsonObject;
+use portcullis_cloudtrail::record::{
+    AddendumReason, AdditionalData, AuthenticationMethod, BatchCount, EventCategory, EventError, EventRecord,
+    EventResources, EventSource, EventType, JsonObject, TlsDetails, UserIdentity,
+};
 use portcullis_journal::{JournalClosed, Kind, Sequence};
 
 /// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,
@@ -44,7 +44,7 @@ enum State {
 pub struct Asked<'a> {
     /// CloudTrail's name for the operation.
     pub event_name: &'static str,
-    pub category: Category,
+    pub category: EventCategory,
     pub read_only: bool,
     pub bucket: Option<&'a BucketName>,
     pub key: Option<&'a ObjectKey>,
@@ -58,7 +58,7 @@ pub struct Asked<'a> {
 /// What a control API was asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct ControlAsked<'a> {
-    pub source: Source,
+    pub source: EventSource,
     pub event_name: &'a str,
     pub read_only: bool,
     /// The parameters by CloudTrail's names; codes, seeds and secrets among them are not written.
@@ -102,7 +102,7 @@ enum Caller {
 #[derive(Debug)]
 enum Operation {
     Control {
-        source: Source,
+        source: EventSource,
         name: Box<str>,
         read_only: bool,
         members: Vec<u8>,
@@ -115,7 +115,7 @@ enum Operation {
 #[derive(Debug)]
 struct S3Operation {
     name: &'static str,
-    category: Category,
+    category: EventCategory,
     read_only: bool,
     bucket: Option<BucketName>,
     key: Option<ObjectKey>,
@@ -133,8 +133,8 @@ pub fn changes_device(event_name: &str) -> bool {
 /// The name of a request that ended before anybody knew what it asks for.
 const UNKNOWN: &str = "UnknownOperation";
 /// AWS has no code for this end.
-const OUTCOME_UNKNOWN: ErrorText<'static> =
-    ErrorText { code: "OutcomeUnknown", message: "The request was sent to the store and nobody learnt how it ended" };
+const OUTCOME_UNKNOWN: EventError<'static> =
+    EventError { code: "OutcomeUnknown", message: "The request was sent to the store and nobody learnt how it ended" };
 const LONGEST_HOST: usize = 1024;
 const LONGEST_KEY_ID: usize = 128;
 const LONGEST_TARGET: usize = 4096;
@@ -246,7 +246,7 @@ impl Draft {
 
     /// The events to record if nobody learns how the request ended, one a line.
     fn intent(&self) -> Vec<u8> {
-        self.facts.events(&self.recorder, &Outcome::said(OUTCOME_UNKNOWN), Some(Addendum::ServiceOutage))
+        self.facts.events(&self.recorder, &Outcome::said(OUTCOME_UNKNOWN), Some(AddendumReason::ServiceOutage))
     }
 
     /// Appends the intent; nothing may go upstream before it is durable.
@@ -261,7 +261,7 @@ impl Draft {
         self.end(outcome, None)
     }
 
-    fn end(&mut self, outcome: &Outcome, addendum: Option<Addendum>) -> Result<Sequence, JournalClosed> {
+    fn end(&mut self, outcome: &Outcome, addendum: Option<AddendumReason>) -> Result<Sequence, JournalClosed> {
         self.state = State::Closed;
         if let (None, Some(unsigned)) = (self.intent, self.facts.unsigned(outcome)) {
             return self.recorder.append_unsigned(unsigned, || self.facts.events(&self.recorder, outcome, addendum));
@@ -278,7 +278,7 @@ impl Drop for Draft {
         }
         let (error, addendum) = match self.intent {
             // Whatever dropped it, the store may have done what was asked.
-            Some(_) => (OUTCOME_UNKNOWN, Some(Addendum::ServiceOutage)),
+            Some(_) => (OUTCOME_UNKNOWN, Some(AddendumReason::ServiceOutage)),
             None => (ABANDONED, None),
         };
         if self.end(&Outcome::said(error), addendum).is_err() {
@@ -289,7 +289,7 @@ impl Drop for Draft {
 
 impl Facts {
     /// The record of the request, and one of each key of a DeleteObjects, each a line.
-    fn events(&self, recorder: &Recorder, outcome: &Outcome, addendum: Option<Addendum>) -> Vec<u8> {
+    fn events(&self, recorder: &Recorder, outcome: &Outcome, addendum: Option<AddendumReason>) -> Vec<u8> {
         let objects = match &self.operation {
             Operation::S3(operation) => operation.objects.as_slice(),
             Operation::Control { .. } | Operation::Unknown => &[],
@@ -300,7 +300,7 @@ impl Facts {
         record.addendum = addendum;
         if !objects.is_empty() {
             let failed = results.iter().filter(|result| result.error.is_some()).count();
-            record.additional.objects = Some(ObjectCount { named: objects.len(), failed });
+            record.additional.batch = Some(BatchCount { named: objects.len(), failed });
         }
         let parameters = self.parameters();
         record.parameters = &parameters;
@@ -312,15 +312,17 @@ impl Facts {
         out
     }
 
-    fn record<'a>(&'a self, recorder: &'a Recorder, outcome: &'a Outcome) -> Record<'a> {
+    fn record<'a>(&'a self, recorder: &'a Recorder, outcome: &'a Outcome) -> EventRecord<'a> {
         let arrived = self.arrived.as_ref();
         let (source, name, category, read_only) = match &self.operation {
-            Operation::Control { source, name, read_only, .. } => (*source, &**name, Category::Management, *read_only),
-            Operation::S3(operation) => (Source::S3, operation.name, operation.category, operation.read_only),
-            Operation::Unknown => (Source::S3, UNKNOWN, Category::Data, self.only_reads()),
+            Operation::Control { source, name, read_only, .. } => {
+                (*source, &**name, EventCategory::Management, *read_only)
+            }
+            Operation::S3(operation) => (EventSource::S3, operation.name, operation.category, operation.read_only),
+            Operation::Unknown => (EventSource::S3, UNKNOWN, EventCategory::Data, self.only_reads()),
         };
-        Record {
-            site: recorder.site(),
+        EventRecord {
+            scope: recorder.scope(),
             identity: self.identity(),
             time: recorder.now(),
             source,
@@ -330,14 +332,14 @@ impl Facts {
             error: outcome.error(),
             parameters: &[],
             response: if read_only { &[] } else { outcome.elements.members() },
-            additional: Additional {
-                form: self.form(),
+            additional: AdditionalData {
+                authentication: self.authentication(),
                 bytes_in: outcome.bytes_in,
                 bytes_out: outcome.bytes_out,
                 encryption: self.encryption(&outcome.elements),
                 host_id: outcome.host_id.as_ref().map(HostId::as_str),
-                mfa: self.mfa.as_ref(),
-                objects: None,
+                mfa: self.mfa.as_ref().map(MfaFacts::data),
+                batch: None,
                 aggregate: None,
             },
             request_id: self.request_id,
@@ -385,7 +387,7 @@ impl Facts {
     fn render_object(
         &self,
         recorder: &Recorder,
-        batch: &Record<'_>,
+        batch: &EventRecord<'_>,
         object: &ObjectIdentifier,
         said: &Said<'_>,
         out: &mut Vec<u8>,
@@ -400,15 +402,15 @@ impl Facts {
         members.text("x-id", "DeleteObjects");
         let parameters = order::of_copied_map(&parameters);
         let additional =
-            Additional { bytes_in: 0, bytes_out: 0, encryption: None, objects: None, ..batch.additional.clone() };
-        let record = Record {
+            AdditionalData { bytes_in: 0, bytes_out: 0, encryption: None, batch: None, ..batch.additional.clone() };
+        let record = EventRecord {
             name: "DeleteObject",
             error: said.error,
             parameters: &parameters,
             response: said.elements.map_or(&[], Elements::members),
             additional,
             event_id: recorder.event_id(),
-            resources: Resources::Object(bucket, object.key.as_str()),
+            resources: EventResources::Object(bucket, object.key.as_str()),
             source_object: None,
             ..batch.clone()
         };
@@ -426,36 +428,38 @@ impl Facts {
         Some(Unsigned { address, code, key_id, bytes_in: outcome.bytes_in, bytes_out: outcome.bytes_out })
     }
 
-    fn identity(&self) -> Identity<'_> {
+    fn identity(&self) -> UserIdentity<'_> {
         match &self.caller {
-            Caller::Anonymous => Identity::Anonymous,
-            Caller::Claimed(key_id) => Identity::Claimed(key_id),
+            Caller::Anonymous => UserIdentity::Anonymous,
+            Caller::Claimed(key_id) => UserIdentity::Claimed(key_id),
             Caller::Operator => match &self.operation {
-                Operation::Control { name, .. } if changes_device(name) => Identity::OperatorOfDevice,
-                Operation::Control { .. } | Operation::S3(_) | Operation::Unknown => Identity::Operator,
+                Operation::Control { name, .. } if changes_device(name) => UserIdentity::LocalRootOfDevice,
+                Operation::Control { .. } | Operation::S3(_) | Operation::Unknown => UserIdentity::LocalRoot,
             },
-            Caller::Signed { principal, key_id, form: _ } => Identity::Signed { principal, key_id },
+            Caller::Signed { principal: Principal::Root, key_id, form: _ } => UserIdentity::Root { key_id },
+            Caller::Signed { principal: Principal::User(name), key_id, form: _ } => UserIdentity::User { name, key_id },
         }
     }
 
-    fn form(&self) -> Option<Form> {
+    fn authentication(&self) -> Option<AuthenticationMethod> {
         match &self.caller {
-            Caller::Signed { form, .. } => Some(*form),
+            Caller::Signed { form: Form::AuthHeader, .. } => Some(AuthenticationMethod::AuthHeader),
+            Caller::Signed { form: Form::QueryString, .. } => Some(AuthenticationMethod::QueryString),
             Caller::Anonymous | Caller::Claimed(_) | Caller::Operator => None,
         }
     }
 
-    fn resources(&self) -> Resources<'_> {
-        let Operation::S3(operation) = &self.operation else { return Resources::None };
+    fn resources(&self) -> EventResources<'_> {
+        let Operation::S3(operation) = &self.operation else { return EventResources::None };
         let prefix = || self.arrived.as_ref().and_then(|arrived| arrived.prefix.as_deref()).unwrap_or("");
         match (&operation.bucket, &operation.key, operation.name) {
             // AWS names no resource where the bucket is not there yet.
-            (None, _, _) | (Some(_), None, "CreateBucket") => Resources::None,
-            (Some(bucket), Some(key), _) => Resources::Object(bucket, key.as_str()),
+            (None, _, _) | (Some(_), None, "CreateBucket") => EventResources::None,
+            (Some(bucket), Some(key), _) => EventResources::Object(bucket, key.as_str()),
             (Some(bucket), None, "ListMultipartUploads" | "ListObjectVersions" | "ListObjects" | "DeleteObjects") => {
-                Resources::Prefix(bucket, prefix())
+                EventResources::Prefix(bucket, prefix())
             }
-            (Some(bucket), None, _) => Resources::Bucket(bucket),
+            (Some(bucket), None, _) => EventResources::Bucket(bucket),
         }
     }
 

@@ -2,7 +2,7 @@
 
 mod budget;
 mod draft;
-mod event;
+mod mfa;
 mod order;
 mod outcome;
 mod parameters;
@@ -13,7 +13,7 @@ mod tests;
 
 pub use budget::Space;
 pub use draft::{Asked, ControlAsked, Draft, changes_device};
-pub use event::{Category, MfaFacts, MfaResult, ROOT_USER, Site, Source, TlsDetails, user_id};
+pub use mfa::{MfaFacts, mfa_result};
 pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};
 pub use parameters::Configuration;
 pub use recorder::{ConnectionFailure, ConnectionFault, Recorder, Sink};

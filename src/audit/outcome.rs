@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use http::HeaderMap;
 
-use super::event::ErrorText;
 use crate::operation::ObjectIdentifier;
 use portcullis_base::names::{HostId, ObjectKey, VersionId};
-use portcullis_cloudtrail::record::JsonObject;
+use portcullis_cloudtrail::record::{EventError, JsonObject};
 
 /// How a request ended.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +62,7 @@ enum Encryption {
 /// What was said of one key.
 #[derive(Clone, Debug)]
 pub(super) struct Said<'a> {
-    pub error: Option<ErrorText<'a>>,
+    pub error: Option<EventError<'a>>,
     pub elements: Option<&'a Elements>,
 }
 
@@ -140,12 +139,12 @@ impl Encryption {
 
 impl Outcome {
     /// An end without a reply.
-    pub(super) fn said(error: ErrorText<'_>) -> Self {
+    pub(super) fn said(error: EventError<'_>) -> Self {
         let error = Failed { code: error.code.to_owned(), message: error.message.to_owned() };
         Self { error: Some(error), ..Self::default() }
     }
 
-    pub(super) fn error(&self) -> Option<ErrorText<'_>> {
+    pub(super) fn error(&self) -> Option<EventError<'_>> {
         match &self.error {
             Some(error) => Some(error.text()),
             None => named_by_status(self.status),
@@ -170,23 +169,28 @@ impl Outcome {
 }
 
 impl Failed {
-    fn text(&self) -> ErrorText<'_> {
-        ErrorText { code: &self.code, message: &self.message }
+    /// The error as it is recorded: the client's own text, but for the one of AWS's that repeats the code.
+    fn text(&self) -> EventError<'_> {
+        let message = match self.code.as_str() {
+            "NotDeviceOwnerError" => "The device that generated the token is not owned by the authenticated user.",
+            _ => &self.message,
+        };
+        EventError { code: &self.code, message }
     }
 }
 
 /// AWS has no code for this either.
-const NOT_TOLD: ErrorText<'static> = ErrorText {
+const NOT_TOLD: EventError<'static> = EventError {
     code: "OutcomeUnknown",
     message: "The store's answer to the batch does not tell what became of this key",
 };
 
 /// AWS has no code for this end.
-pub(super) const ABANDONED: ErrorText<'static> =
-    ErrorText { code: "RequestAbandoned", message: "The client left before the request was complete" };
+pub(super) const ABANDONED: EventError<'static> =
+    EventError { code: "RequestAbandoned", message: "The client left before the request was complete" };
 
 /// A reply to HEAD has no body, so its error has no other name than its status.
-fn named_by_status(status: u16) -> Option<ErrorText<'static>> {
+fn named_by_status(status: u16) -> Option<EventError<'static>> {
     let (code, message) = match status {
         0 => return Some(ABANDONED),
         1..400 => return None,
@@ -201,5 +205,5 @@ fn named_by_status(status: u16) -> Option<ErrorText<'static>> {
         500.. => ("InternalError", "We encountered an internal error. Please try again."),
         _ => ("RequestFailed", "The request failed"),
     };
-    Some(ErrorText { code, message })
+    Some(EventError { code, message })
 }

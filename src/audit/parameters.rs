@@ -5,12 +5,11 @@ use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::event::write_truncated;
 use super::order;
 use crate::operation::{MfaDeleteChange, VersioningDocument, VersioningStatus};
 use crate::wire::{Headers, Query};
 use portcullis_base::percent::percent_decode;
-use portcullis_cloudtrail::record::{ForeignName, JsonObject, write_value};
+use portcullis_cloudtrail::record::{ForeignName, JsonObject, write_truncated, write_value};
 
 /// The document of a configuration write.
 #[derive(Clone, Copy, Debug)]

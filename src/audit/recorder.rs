@@ -9,17 +9,20 @@ use uuid::Uuid;
 
 use super::budget::{Admission, Budget, Cause, Count, Space};
 use super::draft::Draft;
-use super::event::{Additional, Aggregate, Category, ErrorText, EventType, Identity, Record, Resources, Site, Source};
 use crate::wire::{Peer, client_network};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{HostId, RequestId};
+use portcullis_cloudtrail::record::{
+    AccountScope, AdditionalData, EventCategory, EventError, EventRecord, EventResources, EventSource, EventType,
+    RequestAggregate, UserIdentity,
+};
 use portcullis_journal::{Journal, JournalClosed, Kind, Sequence};
 
 /// Where drafts come from and records go.
 #[derive(Debug)]
 pub struct Recorder {
     sink: Arc<dyn Sink>,
-    site: Site,
+    scope: AccountScope,
     clock: Clock,
     ids: Mutex<Ids>,
     unsigned: Budget,
@@ -84,9 +87,9 @@ pub enum ConnectionFault {
 }
 
 impl Recorder {
-    /// Records what happens at this site.
-    pub fn new(sink: Arc<dyn Sink>, site: Site, clock: Clock) -> Self {
-        Self { sink, site, clock, ids: Mutex::default(), unsigned: Budget::default() }
+    /// Records what happens in this account and region.
+    pub fn new(sink: Arc<dyn Sink>, scope: AccountScope, clock: Clock) -> Self {
+        Self { sink, scope, clock, ids: Mutex::default(), unsigned: Budget::default() }
     }
 
     /// Begins the record of a request, before anything of it is read.
@@ -105,9 +108,9 @@ impl Recorder {
         let ConnectionFailure { reason, message, bytes_read: bytes_in, bytes_written: bytes_out } = failure;
         let unsigned = Unsigned { address, code: reason.code(), key_id: None, bytes_in, bytes_out };
         self.append_unsigned(unsigned, || {
-            let additional = Additional { bytes_in, bytes_out, ..Additional::default() };
-            let error = ErrorText { code: reason.code(), message };
-            self.of_connection("ConnectionError", Identity::Anonymous, address, error, additional, request_id)
+            let additional = AdditionalData { bytes_in, bytes_out, ..AdditionalData::default() };
+            let error = EventError { code: reason.code(), message };
+            self.of_connection("ConnectionError", UserIdentity::Anonymous, address, error, additional, request_id)
         })
     }
 
@@ -115,17 +118,17 @@ impl Recorder {
     fn of_connection(
         &self,
         name: &'static str,
-        identity: Identity<'_>,
+        identity: UserIdentity<'_>,
         address: IpAddr,
-        error: ErrorText<'_>,
-        additional: Additional<'_>,
+        error: EventError<'_>,
+        additional: AdditionalData<'_>,
         request_id: RequestId,
     ) -> Vec<u8> {
-        let record = Record {
-            site: &self.site,
+        let record = EventRecord {
+            scope: &self.scope,
             identity,
             time: self.now(),
-            source: Source::S3,
+            source: EventSource::S3,
             name,
             address,
             user_agent: None,
@@ -137,10 +140,10 @@ impl Recorder {
             event_id: self.event_id(),
             // Nothing was asked for, so nothing was changed.
             read_only: true,
-            resources: Resources::None,
+            resources: EventResources::None,
             source_object: None,
             event_type: EventType::ServiceEvent,
-            category: Category::Data,
+            category: EventCategory::Data,
             addendum: None,
             tls: None,
             host: None,
@@ -200,11 +203,11 @@ impl Recorder {
     fn aggregate(&self, cause: &Cause, count: Count) -> Vec<u8> {
         let Count { requests, bytes_in, bytes_out, first, last } = count;
         let network = cause.network;
-        let aggregate = Some(Aggregate { network, requests, first, last });
-        let additional = Additional { bytes_in, bytes_out, aggregate, ..Additional::default() };
-        let identity = cause.key_id.as_deref().map_or(Identity::Anonymous, Identity::Claimed);
+        let aggregate = Some(RequestAggregate { network, requests, first, last });
+        let additional = AdditionalData { bytes_in, bytes_out, aggregate, ..AdditionalData::default() };
+        let identity = cause.key_id.as_deref().map_or(UserIdentity::Anonymous, UserIdentity::Claimed);
         let address = network.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let error = ErrorText { code: &cause.code, message: AGGREGATED };
+        let error = EventError { code: &cause.code, message: AGGREGATED };
         self.of_connection("AggregatedRequests", identity, address, error, additional, self.request_id())
     }
 
@@ -235,8 +238,8 @@ impl Recorder {
         self.sink.append(kind, payload)
     }
 
-    pub(super) fn site(&self) -> &Site {
-        &self.site
+    pub(super) fn scope(&self) -> &AccountScope {
+        &self.scope
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -15,6 +15,7 @@ use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{
     AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
 };
+use portcullis_cloudtrail::record::{AccountScope, EventCategory, EventSource, MfaResult, TlsDetails, user_id};
 use portcullis_journal::{Journal, JournalClosed, Kind, Options, Reader, Sequence};
 
 /// Keeps records in memory.
@@ -47,12 +48,12 @@ impl Memory {
     }
 }
 
-fn site() -> Site {
+fn site() -> AccountScope {
     let account = AccountId::parse("123456789012").expect("an account");
-    Site { account, region: "us-east-1".to_owned(), alias: None }
+    AccountScope { account, region: "us-east-1".to_owned(), alias: None }
 }
 
-fn recorder(sink: Arc<dyn Sink>, site: Site) -> Arc<Recorder> {
+fn recorder(sink: Arc<dyn Sink>, site: AccountScope) -> Arc<Recorder> {
     let now = Timestamp::parse_iso_extended("2023-03-19T11:00:50Z").expect("a time");
     Arc::new(Recorder::new(sink, site, Clock::Set(Arc::new(now.millis().into()))))
 }
@@ -102,7 +103,7 @@ fn user(name: &str) -> Principal {
     Principal::User(UserName::parse(name).expect("a name"))
 }
 
-fn asked(event_name: &'static str, category: Category, read_only: bool) -> Asked<'static> {
+fn asked(event_name: &'static str, category: EventCategory, read_only: bool) -> Asked<'static> {
     let configuration = Configuration::None;
     Asked { event_name, category, read_only, bucket: None, key: None, source: None, configuration, objects: &[] }
 }
@@ -168,7 +169,7 @@ fn assert_like_aws(ours: &Value, aws: &Value) {
 fn workshop() -> (Arc<Memory>, Draft, &'static str) {
     let account = AccountId::parse("123456789010").expect("an account");
     let sink = Arc::new(Memory::default());
-    let site = Site { account, alias: Some("ryanryanic".to_owned()), ..site() };
+    let site = AccountScope { account, alias: Some("ryanryanic".to_owned()), ..site() };
     let mut draft = open(&recorder(Arc::clone(&sink) as Arc<dyn Sink>, site));
     draft.travelled(tls12());
     draft.signed_by(&Principal::Root, &key_id("ASIATAI5Z633WXL7W5UQ"), Form::AuthHeader);
@@ -182,7 +183,7 @@ fn a_get_by_root_is_recorded_as_by_aws() {
     let (sink, mut draft, host) = workshop();
     draft.arrived(&head("GET", "/password-backup.txt", &[("host", host), ("user-agent", WORKSHOP_AGENT)]));
     let (bucket, key) = (bucket("databackup-123456789010"), key("password-backup.txt"));
-    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", Category::Data, true) });
+    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", EventCategory::Data, true) });
     draft.close(&Outcome { host_id: Some(host_id()), ..ok(0, 91) }).expect("taken");
     let aws = json!({
         "eventVersion": "1.08",
@@ -220,7 +221,7 @@ fn a_listing_is_recorded_as_by_aws() {
     let target = "/?list-type=2&encoding-type=url&prefix=&delimiter=%2F";
     draft.arrived(&head("GET", target, &[("host", host)]));
     let bucket = bucket("databackup-123456789010");
-    draft.asks_for(Asked { bucket: Some(&bucket), ..asked("ListObjects", Category::Data, true) });
+    draft.asks_for(Asked { bucket: Some(&bucket), ..asked("ListObjects", EventCategory::Data, true) });
     draft.close(&ok(0, 523)).expect("taken");
     let aws = json!({
         "eventName": "ListObjects",
@@ -249,7 +250,7 @@ fn a_put_through_a_presigned_url_is_recorded_as_by_aws() {
     draft.arrived(&head("PUT", target, &headers));
     draft.signed_by(&user("elf"), &key_id("AKIATFQR7NSC8Q4X20BJ"), Form::QueryString);
     let (bucket, key) = (bucket("wareville-care4wares"), key("bank-details/wareville-bank-account-qr.png"));
-    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("PutObject", Category::Data, false) });
+    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("PutObject", EventCategory::Data, false) });
     let mut reply = http::HeaderMap::new();
     reply.insert("x-amz-server-side-encryption", http::HeaderValue::from_static("AES256"));
     let elements = Elements::of(&reply);
@@ -283,7 +284,11 @@ fn delete_objects(recorder: &Arc<Recorder>) -> Draft {
     };
     let objects = [entry("a", None), entry("b", Some("v1")), entry("b", Some("v2"))];
     let vault = bucket("vault");
-    draft.asks_for(Asked { bucket: Some(&vault), objects: &objects, ..asked("DeleteObjects", Category::Data, false) });
+    draft.asks_for(Asked {
+        bucket: Some(&vault),
+        objects: &objects,
+        ..asked("DeleteObjects", EventCategory::Data, false)
+    });
     draft
 }
 
@@ -347,7 +352,7 @@ fn a_copy_names_what_it_reads_beside_what_it_writes() {
             bucket: Some(&to),
             key: Some(&written),
             source: Some((&from, &read)),
-            ..asked("CopyObject", Category::Data, false)
+            ..asked("CopyObject", EventCategory::Data, false)
         });
         draft.close(&ok(0, 9)).expect("taken");
         sink.only()["resources"].clone()
@@ -383,7 +388,7 @@ fn versioning(recorder: &Arc<Recorder>) -> Draft {
     draft.asks_for(Asked {
         bucket: Some(&vault),
         configuration: Configuration::Versioning(document),
-        ..asked("PutBucketVersioning", Category::Management, false)
+        ..asked("PutBucketVersioning", EventCategory::Management, false)
     });
     draft
 }
@@ -440,14 +445,18 @@ fn the_whole_record_of_enabling_mfa_delete() {
 
 fn dataset(sink: &Arc<Memory>, target: &str, event_name: &'static str, xml: Option<&[u8]>, outcome: &Outcome) -> Value {
     let account = AccountId::parse("123837392027").expect("an account");
-    let mut draft = open(&recorder(Arc::clone(sink) as Arc<dyn Sink>, Site { account, ..site() }));
+    let mut draft = open(&recorder(Arc::clone(sink) as Arc<dyn Sink>, AccountScope { account, ..site() }));
     draft.travelled(tls12());
     let host = ("host", "stratus-red-team-ctlr-bucket-zqfsvooxqj.s3.us-east-1.amazonaws.com");
     draft.arrived(&head("PUT", target, &[host, ("user-agent", "stratus-red-team_4990da05")]));
     draft.signed_by(&user("bert-jan"), &key_id("AKIATFQR7NSC8Q4X20BJ"), Form::AuthHeader);
     let bucket = bucket("stratus-red-team-ctlr-bucket-zqfsvooxqj");
     let configuration = xml.map_or(Configuration::None, Configuration::Xml);
-    draft.asks_for(Asked { bucket: Some(&bucket), configuration, ..asked(event_name, Category::Management, false) });
+    draft.asks_for(Asked {
+        bucket: Some(&bucket),
+        configuration,
+        ..asked(event_name, EventCategory::Management, false)
+    });
     draft.close(outcome).expect("taken");
     let account = AccountId::parse("123837392027").expect("an account");
     let id = user_id(&account, &UserName::parse("bert-jan").expect("a name"));
@@ -655,7 +664,7 @@ fn an_administrators_act_is_an_iam_event_of_root() {
     draft.by_operator(Some(b"portcullis/1"));
     let parameters = json!({"userName": "AWS ROOT USER", "serialNumber": "arn:aws:iam::123456789012:mfa/phone", "authenticationCode1": "987654"});
     draft.asks_control(ControlAsked {
-        source: Source::Iam,
+        source: EventSource::Iam,
         event_name: "EnableMFADevice",
         read_only: false,
         parameters: &parameters,
@@ -749,7 +758,7 @@ proptest! {
             Err(_) => draft.arrived_malformed(&parts),
         }
         let (bucket, key) = (bucket("vault"), key(&name));
-        draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", Category::Data, true) });
+        draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", EventCategory::Data, true) });
         draft.close(&Outcome { error: failed("AccessDenied", &message), ..ok(0, 0) }).expect("taken");
         let record = sink.only();
         prop_assert_eq!(record["requestParameters"]["key"].as_str(), Some(name.as_str()));

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::attribute::{Attribute, resource_name};
-use crate::audit::ROOT_USER;
 use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::record::ROOT_USER;
 
 /// Who looks up events, as far as their own lookups are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]

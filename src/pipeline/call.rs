@@ -17,7 +17,7 @@ use crate::api::cloudtrail::{
     recorded,
 };
 use crate::api::services::TARGET;
-use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Source};
+use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, Outcome, mfa_result};
 use crate::authenticate::{self, Intake, Payload, Promises, Realm, Service, Unproved};
 use crate::gate::{Caller, MfaDelete};
 use crate::mfa::{self, Challenge, Offer, UnmetChallenge};
@@ -26,6 +26,7 @@ use crate::store::{CodeSource, SpendError};
 use crate::wire::{Body, BodyFault, Head, Method};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
+use portcullis_cloudtrail::record::{EventSource, MfaResult};
 
 /// What of an unknown target is recorded.
 const LONGEST_TARGET: usize = 256;
@@ -195,7 +196,7 @@ impl Gate {
         match mfa::spend(challenge, &self.store.step_ledger(&caller.principal, source, now)).await {
             Ok(proof) => Ok((Ok(Permit::by_proof(proof)), (true, Some(MfaResult::Accepted)))),
             Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
-                Ok((Err(Denied::of_fault(challenge, fault)), (true, Some(fault.into()))))
+                Ok((Err(Denied::of_fault(challenge, fault)), (true, Some(mfa_result(fault)))))
             }
             Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
                 tracing::error!(%error, "a code cannot be judged");
@@ -295,7 +296,7 @@ impl Ending {
 
 fn name(draft: &mut Draft, operation: Option<Operation>, parameters: &Value) {
     draft.asks_control(ControlAsked {
-        source: Source::CloudTrail,
+        source: EventSource::CloudTrail,
         event_name: operation.map_or(UNKNOWN, Operation::name),
         // What is not understood is recorded as if it had changed something.
         read_only: operation.is_some_and(|operation| operation.access() == Access::Read),

@@ -12,12 +12,13 @@ use http_body::Body as _;
 use super::recording::Wait;
 use super::reply::{Recorded, Reply};
 use super::{Duty, Gate};
-use crate::audit::{Asked, Category, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
+use crate::audit::{Asked, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
 use crate::failure::{Failure, S3Error};
 use crate::forward::{Answer, AnswerBegun, AnswerBody, DeletedObject, Done};
 use crate::operation::{self, Access, Action, Document, Request, Routed, Unclear};
 use crate::wire::Progress;
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
+use portcullis_cloudtrail::record::EventCategory;
 
 /// What the reply to a request needs that nobody decides from.
 #[derive(Clone, Debug)]
@@ -257,8 +258,8 @@ fn asked(action: Action) -> Asked<'static> {
     Asked {
         event_name: row.event,
         category: match row.category {
-            operation::Category::Data => Category::Data,
-            operation::Category::Management => Category::Management,
+            operation::Category::Data => EventCategory::Data,
+            operation::Category::Management => EventCategory::Management,
         },
         read_only: row.access == Access::Read,
         bucket: None,

@@ -2,7 +2,7 @@
 
 use super::Gate;
 use super::protection::Held;
-use crate::audit::{Draft, MfaFacts, MfaResult};
+use crate::audit::{Draft, MfaFacts, mfa_result};
 use crate::failure::Failure;
 use crate::gate::{self, BucketState, Caller, Foresight, Permit, ProvedVerdict, Refusal, Verdict};
 use crate::mfa::{self, Challenge, Offer, Proof, UnmetChallenge};
@@ -10,6 +10,7 @@ use crate::operation::Request;
 use crate::store::{CodeSource, SpendError};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
+use portcullis_cloudtrail::record::MfaResult;
 
 /// What the gate made of a request.
 pub(super) enum Judged {
@@ -166,7 +167,7 @@ pub(super) fn of_refusal(refusal: &Refusal) -> (bool, Option<MfaResult>) {
         Refusal::MfaRequired => (true, Some(MfaResult::Missing)),
         Refusal::NotBucketOwner => (true, Some(MfaResult::NotRoot)),
         Refusal::NotDeviceOwner { .. } => (true, Some(MfaResult::UnknownDevice)),
-        Refusal::TokenCodeInvalid(fault) => (true, Some(MfaResult::from(*fault))),
+        Refusal::TokenCodeInvalid(fault) => (true, Some(mfa_result(*fault))),
         Refusal::NetworkThrottled { .. } | Refusal::TooManyCodesAtOnce => (true, Some(MfaResult::Throttled)),
         Refusal::UploadMayReplaceVersion => (true, Some(MfaResult::Missing)),
     }

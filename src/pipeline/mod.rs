@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 
 use crate::api::cloudtrail::CloudTrail;
 use crate::api::services::ServiceApi;
-use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder, TlsDetails};
+use crate::audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
 use crate::authenticate::{self, Intake, Keyring, Payload, Principal, Realm, Signed};
 use crate::failure::Failure;
 use crate::forward::{self, Answer, AnswerBegun, Upstream};
@@ -41,6 +41,7 @@ use ending::Ending;
 use judgement::Spent;
 use places::{PlaceHolder, TakenPlace};
 use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_cloudtrail::record::TlsDetails;
 use portcullis_journal::Journal;
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};

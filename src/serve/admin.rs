@@ -20,13 +20,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api::{iam, query};
-use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, MfaResult, Outcome, Recorder, Source};
+use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, Outcome, Recorder, mfa_result};
 use crate::gate::MfaDelete;
 use crate::mfa::{Digits, Offer};
 use crate::store::Store;
 use crate::wire::{Peer, Transport};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::RequestId;
+use portcullis_cloudtrail::record::{EventSource, MfaResult};
 use portcullis_journal::{Journal, JournalClosed, Sequence};
 
 /// What the admin socket serves.
@@ -176,7 +177,7 @@ impl Admin {
 
 fn asking(facts: &iam::Facts) -> ControlAsked<'_> {
     ControlAsked {
-        source: Source::Iam,
+        source: EventSource::Iam,
         event_name: facts.event_name.unwrap_or("UnknownAction"),
         read_only: facts.effect == iam::Effect::Reads,
         parameters: &facts.request_parameters,
@@ -193,7 +194,7 @@ fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
             presented,
             result: Some(match &factor.outcome {
                 iam::FactorOutcome::Accepted { .. } => MfaResult::Accepted,
-                iam::FactorOutcome::Rejected(fault) => MfaResult::from(*fault),
+                iam::FactorOutcome::Rejected(fault) => mfa_result(*fault),
                 iam::FactorOutcome::Unavailable => MfaResult::Unavailable,
             }),
             serial: Some(factor.serial.clone()),

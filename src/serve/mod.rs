@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::api::cloudtrail::CloudTrail;
-use crate::audit::{Recorder, Site};
+use crate::audit::Recorder;
 use crate::authenticate::{Realm, Service};
 use crate::config::{
     CheckpointTarget, Credentials, CredentialsError, DeviceDigits, Endpoint, GateProfile, ReadRecords, RequireTls,
@@ -41,6 +41,7 @@ use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccessKeyId, AccountId};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::DigestPeriod;
+use portcullis_cloudtrail::record::AccountScope;
 use portcullis_journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
 
 /// A gate that serves.
@@ -151,12 +152,12 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let address = settings.listen.address;
     let listener = TcpListener::bind(address).await.map_err(|error| StartFailure::Address { address, error })?;
     let address = listener.local_addr().map_err(|error| StartFailure::Address { address, error })?;
-    let site = Site {
+    let scope = AccountScope {
         account: store.account().clone(),
         region: settings.account.region.clone(),
         alias: settings.account.alias.clone(),
     };
-    let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
+    let recorder = Arc::new(Recorder::new(journal.clone(), scope, clock.clone()));
     let delivery = Delivery::start(hands(settings, &clock.steady(), &store, &journal, &upstream));
     let (stop, stopped) = watch::channel(false);
     let socket = admin::path(directory);

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::action::{Action, Parameters};
 use super::refused::Refused;
-use crate::audit::ROOT_USER;
 use crate::mfa::Fault;
 use crate::store::SpendError;
 use portcullis_base::names::DeviceSerial;
+use portcullis_cloudtrail::record::ROOT_USER;
 
 /// The facts of one action, for its event.
 #[derive(Clone, Debug, PartialEq)]

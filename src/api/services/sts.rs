@@ -3,8 +3,8 @@
 use super::form::CallForm;
 use super::{Asker, refused};
 use crate::api::cloudtrail::Refused;
-use crate::audit::user_id;
 use crate::authenticate::Principal;
+use portcullis_cloudtrail::record::user_id;
 
 /// The content of the result: who signed, as records name them.
 pub fn caller_identity(form: &CallForm, asker: &Asker<'_>) -> Result<String, Refused> {

@@ -1,7 +1,7 @@
 //! The services whose calls are understood, and how each is spoken to.
 
-use crate::audit::Source;
 use crate::authenticate::Service;
+use portcullis_cloudtrail::record::EventSource;
 
 /// One AWS service beside S3 and CloudTrail, as far as its calls are read and answered here.
 #[derive(Debug)]
@@ -9,7 +9,7 @@ pub struct ServiceApi {
     /// What a credential's scope calls it.
     pub service: Service,
     /// What events call it.
-    pub source: Source,
+    pub source: EventSource,
     pub protocol: Protocol,
     pub reach: Reach,
 }
@@ -54,43 +54,43 @@ const fn version(version: &'static str, namespace: &'static str) -> QueryVersion
 pub static SERVICE_APIS: [ServiceApi; 7] = [
     ServiceApi {
         service: Service::Ec2,
-        source: Source::Ec2,
+        source: EventSource::Ec2,
         protocol: Protocol::Ec2(version("2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/")),
         reach: Reach::Region,
     },
     ServiceApi {
         service: Service::Iam,
-        source: Source::Iam,
+        source: EventSource::Iam,
         protocol: Protocol::Query(version("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")),
         reach: Reach::Global,
     },
     ServiceApi {
         service: Service::Kms,
-        source: Source::Kms,
+        source: EventSource::Kms,
         protocol: Protocol::Json { target: "TrentService" },
         reach: Reach::Region,
     },
     ServiceApi {
         service: Service::Logs,
-        source: Source::Logs,
+        source: EventSource::Logs,
         protocol: Protocol::Json { target: "Logs_20140328" },
         reach: Reach::Region,
     },
     ServiceApi {
         service: Service::Organizations,
-        source: Source::Organizations,
+        source: EventSource::Organizations,
         protocol: Protocol::Json { target: "AWSOrganizationsV20161128" },
         reach: Reach::Global,
     },
     ServiceApi {
         service: Service::Sns,
-        source: Source::Sns,
+        source: EventSource::Sns,
         protocol: Protocol::Query(version("2010-03-31", "http://sns.amazonaws.com/doc/2010-03-31/")),
         reach: Reach::Region,
     },
     ServiceApi {
         service: Service::Sts,
-        source: Source::Sts,
+        source: EventSource::Sts,
         protocol: Protocol::Query(version("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/")),
         reach: Reach::Global,
     },

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 
 use super::*;
-use crate::audit::Site;
 use crate::store::testing::by_clock;
 use portcullis_base::clock::{SetClocks, WatchedClock};
+use portcullis_cloudtrail::record::AccountScope;
 use portcullis_journal::{Disk, Faults, Kind, Options, Reader};
 
 async fn admin(place: &TempDir, faults: &Arc<Faults>) -> Admin {
@@ -19,7 +19,7 @@ async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<Faults>) -> Admin 
     let (journal, _) = Journal::open(place.path(), options).expect("a journal");
     let journal = Arc::new(journal);
     let store = by_clock(clock.clone()).await;
-    let site = Site { account: store.account().clone(), region: "us-east-1".to_owned(), alias: None };
+    let site = AccountScope { account: store.account().clone(), region: "us-east-1".to_owned(), alias: None };
     let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
     Admin { clock, store, recorder, journal, digits: Digits::Six }
 }
