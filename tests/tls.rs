@@ -183,7 +183,7 @@ async fn a_gate_that_could_not_be_trusted_does_not_start() {
 /// A directory, a store and an authority, before there is a gate.
 struct Rig {
     directory: tempfile::TempDir,
-    store: embedded::Running,
+    store: embedded::RunningStore,
     ours: Authority,
 }
 

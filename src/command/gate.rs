@@ -229,7 +229,7 @@ mod own_store {
     use portcullis_base::secret::Secret;
 
     pub struct OwnStore {
-        running: embedded::Running,
+        running: embedded::RunningStore,
         credentials_file: PathBuf,
     }
 

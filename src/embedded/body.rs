@@ -12,38 +12,38 @@ use s3s::dto::StreamingBlob;
 use s3s::{Body, S3Error, S3Result, s3_error};
 use tokio::task::JoinHandle;
 
-use super::bucket::Bucket;
-use super::digest::{Digest, Digested};
+use super::bucket::DevBucket;
+use super::digest::{BodyDigest, RunningDigest};
 use super::faults::{internal, named};
-use super::record::{Algorithm, Description, Object, Segment};
+use super::record::{BodySegment, ObjectHeaders, ObjectRecord, StoredAlgorithm};
 use super::store::{on_disk, random_name};
 
 /// How much is written or read at a time, and the most that a body below it is read in one go.
 const BATCH: usize = 256 * 1024;
 
 /// A body that arrives.
-pub struct Arriving {
-    sink: Sink,
+pub struct IncomingBody {
+    sink: BodySink,
     rest: Vec<Bytes>,
 }
 
 /// A body on disk that no record names yet; it is removed unless it is kept.
 #[must_use]
-pub struct Arrived {
-    pub body: Unnamed,
+pub struct BodyOnDisk {
+    pub body: UnnamedBody,
     pub size: u64,
-    pub digested: Digested,
+    pub digested: BodyDigest,
 }
 
 /// A body's name while no record holds it.
-pub struct Unnamed {
-    bucket: Arc<Bucket>,
+pub struct UnnamedBody {
+    bucket: Arc<DevBucket>,
     name: Option<String>,
 }
 
-impl Unnamed {
+impl UnnamedBody {
     /// Makes up a name.
-    pub fn new(bucket: &Arc<Bucket>) -> S3Result<Self> {
+    pub fn new(bucket: &Arc<DevBucket>) -> S3Result<Self> {
         Ok(Self { bucket: bucket.clone(), name: Some(random_name()?) })
     }
 
@@ -58,20 +58,20 @@ impl Unnamed {
     }
 }
 
-impl Drop for Unnamed {
+impl Drop for UnnamedBody {
     fn drop(&mut self) {
         self.bucket.directory.remove_bodies(self.name.as_deref());
     }
 }
 
-struct Sink {
-    body: Unnamed,
+struct BodySink {
+    body: UnnamedBody,
     file: Option<File>,
     size: u64,
-    digest: Digest,
+    digest: RunningDigest,
 }
 
-impl Sink {
+impl BodySink {
     fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
@@ -86,11 +86,16 @@ impl Sink {
     }
 }
 
-impl Arriving {
+impl IncomingBody {
     /// Takes a body in, writing a batch while the next one arrives. The last batch is left to `finish`.
-    pub async fn receive(bucket: &Arc<Bucket>, body: Option<StreamingBlob>, algorithm: Algorithm) -> S3Result<Self> {
-        let sink = Sink { body: Unnamed::new(bucket)?, file: None, size: 0, digest: Digest::new(algorithm) };
-        let mut writing = Writing::Resting(Box::new(sink));
+    pub async fn receive(
+        bucket: &Arc<DevBucket>,
+        body: Option<StreamingBlob>,
+        algorithm: StoredAlgorithm,
+    ) -> S3Result<Self> {
+        let sink =
+            BodySink { body: UnnamedBody::new(bucket)?, file: None, size: 0, digest: RunningDigest::new(algorithm) };
+        let mut writing = SinkState::Resting(Box::new(sink));
         let (mut batch, mut gathered) = (Vec::new(), 0);
         if let Some(mut body) = body {
             while let Some(bytes) = body.next().await {
@@ -108,16 +113,21 @@ impl Arriving {
     }
 
     /// Writes what is left; blocks.
-    pub fn finish(mut self) -> S3Result<Arrived> {
+    pub fn finish(mut self) -> S3Result<BodyOnDisk> {
         self.sink.write(&self.rest).map_err(internal)?;
-        let Sink { body, size, digest, .. } = self.sink;
-        Ok(Arrived { body, size, digested: digest.finish() })
+        let BodySink { body, size, digest, .. } = self.sink;
+        Ok(BodyOnDisk { body, size, digested: digest.finish() })
     }
 
     /// Copies a range of an object into a new body; blocks.
-    pub fn copy(source: &Source, target: &Arc<Bucket>, range: Range<u64>, algorithm: Algorithm) -> S3Result<Arrived> {
-        let digest = Digest::new(algorithm);
-        let mut sink = Sink { body: Unnamed::new(target)?, file: None, size: 0, digest };
+    pub fn copy(
+        source: &BodySource,
+        target: &Arc<DevBucket>,
+        range: Range<u64>,
+        algorithm: StoredAlgorithm,
+    ) -> S3Result<BodyOnDisk> {
+        let digest = RunningDigest::new(algorithm);
+        let mut sink = BodySink { body: UnnamedBody::new(target)?, file: None, size: 0, digest };
         for slice in slices(&source.segments, range) {
             let file = source.bucket.directory.open_body(&slice.body).map_err(internal)?;
             let mut at = slice.range.start;
@@ -131,14 +141,14 @@ impl Arriving {
     }
 }
 
-impl Arrived {
+impl BodyOnDisk {
     /// The object that has this body and no other.
-    pub fn object(&self, description: Description, tags: Vec<(String, String)>) -> Object {
-        Object {
+    pub fn object(&self, description: ObjectHeaders, tags: Vec<(String, String)>) -> ObjectRecord {
+        ObjectRecord {
             size: self.size,
             etag: self.digested.etag(),
             checksum: Some(self.digested.checksum.clone()),
-            segments: vec![Segment { body: self.body.name().to_owned(), size: self.size, part: None }],
+            segments: vec![BodySegment { body: self.body.name().to_owned(), size: self.size, part: None }],
             description,
             tags,
         }
@@ -146,18 +156,18 @@ impl Arrived {
 }
 
 /// The state of the disk's side of a body that arrives.
-enum Writing {
-    Busy(JoinHandle<S3Result<Box<Sink>>>),
-    Resting(Box<Sink>),
+enum SinkState {
+    Busy(JoinHandle<S3Result<Box<BodySink>>>),
+    Resting(Box<BodySink>),
 }
 
-impl Writing {
+impl SinkState {
     async fn write(self, batch: Vec<Bytes>) -> S3Result<Self> {
         let mut sink = self.rest().await?;
         Ok(Self::Busy(tokio::task::spawn_blocking(move || sink.write(&batch).map(|()| sink).map_err(internal))))
     }
 
-    async fn rest(self) -> S3Result<Box<Sink>> {
+    async fn rest(self) -> S3Result<Box<BodySink>> {
         match self {
             Self::Busy(writing) => writing.await.map_err(S3Error::internal_error)?,
             Self::Resting(sink) => Ok(sink),
@@ -167,12 +177,12 @@ impl Writing {
 
 /// Whose bytes to read.
 #[derive(Clone, Debug)]
-pub struct Source {
-    pub bucket: Arc<Bucket>,
-    pub segments: Vec<Segment>,
+pub struct BodySource {
+    pub bucket: Arc<DevBucket>,
+    pub segments: Vec<BodySegment>,
 }
 
-impl Source {
+impl BodySource {
     /// Sends a range of an object: at once when it is short, else batch by batch as the client takes it.
     ///
     /// `Ok(None)` says that the first body is gone: the version was replaced or destroyed since it was found.
@@ -180,7 +190,7 @@ impl Source {
         let short = range.end - range.start <= BATCH as u64;
         let slices = slices(&self.segments, range);
         let first = on_disk(move || {
-            let mut reader = Reader { bucket: self.bucket, slices: slices.into_iter(), open: None };
+            let mut reader = BodyReader { bucket: self.bucket, slices: slices.into_iter(), open: None };
             let first = if short { reader.read_all() } else { reader.read_batch().map(Option::unwrap_or_default) };
             match first {
                 Ok(first) => Ok(Some((first, reader))),
@@ -200,13 +210,13 @@ impl Source {
     }
 }
 
-struct Reader {
-    bucket: Arc<Bucket>,
-    slices: std::vec::IntoIter<Slice>,
+struct BodyReader {
+    bucket: Arc<DevBucket>,
+    slices: std::vec::IntoIter<BodySlice>,
     open: Option<(File, Range<u64>)>,
 }
 
-impl Reader {
+impl BodyReader {
     fn read_batch(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             if let Some((file, range)) = &mut self.open
@@ -236,7 +246,7 @@ impl Reader {
 fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX).min(BATCH);
     let mut bytes = Vec::with_capacity(length);
-    let mut at = Positioned { file, position: range.start }.take(length as u64);
+    let mut at = PositionedFile { file, position: range.start }.take(length as u64);
     // Reading to the end of a `Take` fills the reserved space without clearing it first.
     if at.read_to_end(&mut bytes)? < length {
         return Err(ErrorKind::UnexpectedEof.into());
@@ -244,12 +254,12 @@ fn read_at(file: &File, range: Range<u64>) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-struct Positioned<'a> {
+struct PositionedFile<'a> {
     file: &'a File,
     position: u64,
 }
 
-impl Read for Positioned<'_> {
+impl Read for PositionedFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(buffer, self.position)?;
         self.position += read as u64;
@@ -259,19 +269,19 @@ impl Read for Positioned<'_> {
 
 /// A range of one body.
 #[derive(Debug, PartialEq, Eq)]
-struct Slice {
+struct BodySlice {
     body: String,
     range: Range<u64>,
 }
 
-fn slices(segments: &[Segment], range: Range<u64>) -> Vec<Slice> {
+fn slices(segments: &[BodySegment], range: Range<u64>) -> Vec<BodySlice> {
     let mut slices = Vec::new();
     let mut before = 0;
     for segment in segments {
         let start = range.start.max(before);
         let end = range.end.min(before + segment.size);
         if start < end {
-            slices.push(Slice { body: segment.body.clone(), range: start - before..end - before });
+            slices.push(BodySlice { body: segment.body.clone(), range: start - before..end - before });
         }
         before += segment.size;
     }
@@ -302,13 +312,13 @@ fn cut_short(error: &(dyn std::error::Error + Send + Sync)) -> S3Error {
 mod tests {
     use super::*;
 
-    fn segments(sizes: &[u64]) -> Vec<Segment> {
-        ('a'..).zip(sizes).map(|(body, size)| Segment { body: body.into(), size: *size, part: None }).collect()
+    fn segments(sizes: &[u64]) -> Vec<BodySegment> {
+        ('a'..).zip(sizes).map(|(body, size)| BodySegment { body: body.into(), size: *size, part: None }).collect()
     }
 
     #[test]
     fn a_range_takes_from_each_segment_what_it_covers() {
-        let slice = |body: &str, range| Slice { body: body.into(), range };
+        let slice = |body: &str, range| BodySlice { body: body.into(), range };
         let three = segments(&[4, 0, 6]);
         assert_eq!(slices(&three, 0..10), [slice("a", 0..4), slice("c", 0..6)]);
         assert_eq!(slices(&three, 3..5), [slice("a", 3..4), slice("c", 0..1)]);

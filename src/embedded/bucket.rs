@@ -7,62 +7,73 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use s3s::{S3Result, s3_error};
 
-use super::disk::{self, BucketDirectory, Contents};
+use super::disk::{self, BucketDirectory, BucketFiles};
 use super::faults::{check_version_id, internal, no_such_bucket, no_such_key, no_such_upload, no_such_version};
-use super::record::{BucketRecord, Content, NULL_VERSION, PartRecord, UploadRecord, Version, Versioning};
-use super::store::{Sequence, random};
-use super::versions::{Versions, version_id};
+use super::record::{
+    BucketVersioning, NULL_VERSION, PartRecord, StoredBucket, UploadRecord, VersionContent, VersionRecord,
+};
+use super::store::{VersionSequence, random};
+use super::versions::{BucketVersions, version_id};
 use portcullis_base::clock::Timestamp;
 
 /// One bucket.
 #[derive(Debug)]
-pub struct Bucket {
+pub struct DevBucket {
     pub name: String,
     pub directory: BucketDirectory,
-    sequence: Arc<Sequence>,
-    state: RwLock<State>,
+    sequence: Arc<VersionSequence>,
+    state: RwLock<BucketIndex>,
 }
 
 /// What a bucket's lock guards.
 #[derive(Debug)]
-pub struct State {
-    pub record: BucketRecord,
-    pub versions: Versions,
+pub struct BucketIndex {
+    pub record: StoredBucket,
+    pub versions: BucketVersions,
     /// By key and id, which is the order they are listed in.
-    pub uploads: BTreeMap<(String, String), Upload>,
-    standing: Standing,
+    pub uploads: BTreeMap<(String, String), OpenUpload>,
+    standing: BucketPresence,
 }
 
 /// A version that was added, and the id the client is told.
-pub type Added = (Arc<Version>, Option<String>);
+pub type AddedVersion = (Arc<VersionRecord>, Option<String>);
 
 /// An upload and the parts it has so far.
 #[derive(Clone, Debug)]
-pub struct Upload {
+pub struct OpenUpload {
     pub record: Arc<UploadRecord>,
     pub parts: BTreeMap<i32, PartRecord>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Standing {
+enum BucketPresence {
     Deleted,
     Present,
 }
 
-impl Bucket {
+impl DevBucket {
     /// Takes in what lay on disk.
-    pub fn new(name: String, directory: BucketDirectory, sequence: Arc<Sequence>, contents: Contents) -> Self {
-        let mut versions = Versions::default();
+    pub fn new(
+        name: String,
+        directory: BucketDirectory,
+        sequence: Arc<VersionSequence>,
+        contents: BucketFiles,
+    ) -> Self {
+        let mut versions = BucketVersions::default();
         for version in contents.versions {
             sequence.seen(version.sequence);
             versions.insert(Arc::new(version));
         }
         let uploads = contents.uploads.into_iter().map(|(record, parts)| {
             let parts = parts.into_iter().map(|part| (part.number, part)).collect();
-            ((record.key.clone(), record.id.clone()), Upload { record: Arc::new(record), parts })
+            ((record.key.clone(), record.id.clone()), OpenUpload { record: Arc::new(record), parts })
         });
-        let state =
-            State { record: contents.record, versions, uploads: uploads.collect(), standing: Standing::Present };
+        let state = BucketIndex {
+            record: contents.record,
+            versions,
+            uploads: uploads.collect(),
+            standing: BucketPresence::Present,
+        };
         Self { name, directory, sequence, state: RwLock::new(state) }
     }
 
@@ -76,20 +87,20 @@ impl Bucket {
             ));
         }
         self.directory.destroy().map_err(internal)?;
-        state.standing = Standing::Deleted;
+        state.standing = BucketPresence::Deleted;
         Ok(())
     }
 
     /// Looks at the bucket, unless it was deleted since it was found.
-    pub fn read(&self) -> S3Result<RwLockReadGuard<'_, State>> {
+    pub fn read(&self) -> S3Result<RwLockReadGuard<'_, BucketIndex>> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-        if state.standing == Standing::Deleted { Err(no_such_bucket()) } else { Ok(state) }
+        if state.standing == BucketPresence::Deleted { Err(no_such_bucket()) } else { Ok(state) }
     }
 
     /// Changes the bucket, unless it was deleted since it was found.
-    pub fn write(&self) -> S3Result<RwLockWriteGuard<'_, State>> {
+    pub fn write(&self) -> S3Result<RwLockWriteGuard<'_, BucketIndex>> {
         let state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.standing == Standing::Deleted { Err(no_such_bucket()) } else { Ok(state) }
+        if state.standing == BucketPresence::Deleted { Err(no_such_bucket()) } else { Ok(state) }
     }
 
     /// The time now.
@@ -98,7 +109,7 @@ impl Bucket {
     }
 
     /// Changes the bucket's record, on disk first.
-    pub fn amend(&self, change: impl FnOnce(&mut BucketRecord)) -> S3Result<()> {
+    pub fn amend(&self, change: impl FnOnce(&mut StoredBucket)) -> S3Result<()> {
         let mut state = self.write()?;
         let mut record = state.record.clone();
         change(&mut record);
@@ -108,7 +119,12 @@ impl Bucket {
     }
 
     /// Makes a version the newest of its key, if `allows` agrees with the one that is.
-    pub fn add(&self, key: &str, content: Content, allows: impl FnOnce(&State) -> S3Result<()>) -> S3Result<Added> {
+    pub fn add(
+        &self,
+        key: &str,
+        content: VersionContent,
+        allows: impl FnOnce(&BucketIndex) -> S3Result<()>,
+    ) -> S3Result<AddedVersion> {
         let mut state = self.write()?;
         allows(&state)?;
         let (version, replaced) = self.put(&mut state, key, content)?;
@@ -119,13 +135,17 @@ impl Bucket {
     }
 
     /// What DELETE of a key without a version id does, if `allows` agrees with the bucket as it is.
-    pub fn delete_key(&self, key: &str, allows: impl FnOnce(&State) -> S3Result<()>) -> S3Result<Option<Arc<Version>>> {
+    pub fn delete_key(
+        &self,
+        key: &str,
+        allows: impl FnOnce(&BucketIndex) -> S3Result<()>,
+    ) -> S3Result<Option<Arc<VersionRecord>>> {
         let mut state = self.write()?;
         allows(&state)?;
         let (marker, removed) = match state.record.versioning {
-            Versioning::Never => (None, self.take(&mut state, key, NULL_VERSION)?),
-            Versioning::Enabled | Versioning::Suspended => {
-                let (marker, replaced) = self.put(&mut state, key, Content::Marker)?;
+            BucketVersioning::Never => (None, self.take(&mut state, key, NULL_VERSION)?),
+            BucketVersioning::Enabled | BucketVersioning::Suspended => {
+                let (marker, replaced) = self.put(&mut state, key, VersionContent::Marker)?;
                 (Some(marker), replaced)
             }
         };
@@ -139,8 +159,8 @@ impl Bucket {
         &self,
         key: &str,
         id: &str,
-        allows: impl FnOnce(&State) -> S3Result<()>,
-    ) -> S3Result<Option<Arc<Version>>> {
+        allows: impl FnOnce(&BucketIndex) -> S3Result<()>,
+    ) -> S3Result<Option<Arc<VersionRecord>>> {
         let mut state = self.write()?;
         allows(&state)?;
         let removed = self.take(&mut state, key, id)?;
@@ -150,28 +170,33 @@ impl Bucket {
     }
 
     /// Replaces a version by itself with other content, such as other tags.
-    pub fn replace(&self, key: &str, id: &str, change: impl FnOnce(&mut Content)) -> S3Result<()> {
+    pub fn replace(&self, key: &str, id: &str, change: impl FnOnce(&mut VersionContent)) -> S3Result<()> {
         let mut state = self.write()?;
-        let mut version = Version::clone(state.versions.find(key, id).ok_or_else(no_such_version)?);
+        let mut version = VersionRecord::clone(state.versions.find(key, id).ok_or_else(no_such_version)?);
         change(&mut version.content);
         self.directory.write_version(&version).map_err(internal)?;
         state.versions.insert(Arc::new(version));
         Ok(())
     }
 
-    fn put(&self, state: &mut State, key: &str, content: Content) -> S3Result<(Arc<Version>, Option<Arc<Version>>)> {
+    fn put(
+        &self,
+        state: &mut BucketIndex,
+        key: &str,
+        content: VersionContent,
+    ) -> S3Result<(Arc<VersionRecord>, Option<Arc<VersionRecord>>)> {
         let sequence = self.sequence.next();
         let id = match state.record.versioning {
-            Versioning::Enabled => version_id(sequence, random()?),
-            Versioning::Never | Versioning::Suspended => NULL_VERSION.to_owned(),
+            BucketVersioning::Enabled => version_id(sequence, random()?),
+            BucketVersioning::Never | BucketVersioning::Suspended => NULL_VERSION.to_owned(),
         };
-        let version = Arc::new(Version { key: key.to_owned(), id, sequence, content });
+        let version = Arc::new(VersionRecord { key: key.to_owned(), id, sequence, content });
         self.directory.write_version(&version).map_err(internal)?;
         let replaced = state.versions.insert(version.clone());
         Ok((version, replaced))
     }
 
-    fn take(&self, state: &mut State, key: &str, id: &str) -> S3Result<Option<Arc<Version>>> {
+    fn take(&self, state: &mut BucketIndex, key: &str, id: &str) -> S3Result<Option<Arc<VersionRecord>>> {
         if state.versions.find(key, id).is_none() {
             return Ok(None);
         }
@@ -183,14 +208,14 @@ impl Bucket {
         Ok(removed)
     }
 
-    fn remove_bodies_of(&self, version: Option<&Version>) {
+    fn remove_bodies_of(&self, version: Option<&VersionRecord>) {
         self.directory.remove_bodies(version.into_iter().flat_map(disk::bodies));
     }
 }
 
-impl State {
+impl BucketIndex {
     /// The version a request speaks of: the one it names, else the newest.
-    pub fn version(&self, key: &str, id: Option<&str>) -> S3Result<&Arc<Version>> {
+    pub fn version(&self, key: &str, id: Option<&str>) -> S3Result<&Arc<VersionRecord>> {
         let Some(id) = id else {
             return self.versions.current(key).ok_or_else(no_such_key);
         };
@@ -199,20 +224,20 @@ impl State {
     }
 
     /// The newest version of a key, which may be a delete marker.
-    pub fn current(&self, key: &str) -> Option<&Version> {
+    pub fn current(&self, key: &str) -> Option<&VersionRecord> {
         self.versions.current(key).map(|version| &**version)
     }
 
     /// The id a client is told: none where versioning was never on.
-    pub fn shown_id(&self, version: &Version) -> Option<String> {
+    pub fn shown_id(&self, version: &VersionRecord) -> Option<String> {
         match self.record.versioning {
-            Versioning::Enabled | Versioning::Suspended => Some(version.id.clone()),
-            Versioning::Never => None,
+            BucketVersioning::Enabled | BucketVersioning::Suspended => Some(version.id.clone()),
+            BucketVersioning::Never => None,
         }
     }
 
     /// The upload a request names.
-    pub fn upload(&mut self, key: &str, id: &str) -> S3Result<&mut Upload> {
+    pub fn upload(&mut self, key: &str, id: &str) -> S3Result<&mut OpenUpload> {
         self.uploads.get_mut(&(key.to_owned(), id.to_owned())).ok_or_else(no_such_upload)
     }
 }

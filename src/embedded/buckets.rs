@@ -13,13 +13,13 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 
 use super::describe::{moment, owner, refuse_acl};
 use super::faults::not_implemented;
-use super::record::Versioning;
-use super::store::{Store, on_disk};
+use super::record::BucketVersioning;
+use super::store::{DevStore, on_disk};
 use portcullis_base::clock::Timestamp;
 
 /// CreateBucket.
 pub async fn create(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
     let input = request.input;
@@ -42,7 +42,10 @@ pub async fn create(
 }
 
 /// HeadBucket.
-pub async fn head(store: &Arc<Store>, request: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+pub async fn head(
+    store: &Arc<DevStore>,
+    request: S3Request<HeadBucketInput>,
+) -> S3Result<S3Response<HeadBucketOutput>> {
     let bucket = store.bucket(&request.input.bucket)?;
     let region = bucket.read()?.record.location.clone().unwrap_or_else(|| store.region.clone());
     Ok(S3Response::new(HeadBucketOutput { bucket_region: Some(region), ..HeadBucketOutput::default() }))
@@ -50,7 +53,7 @@ pub async fn head(store: &Arc<Store>, request: S3Request<HeadBucketInput>) -> S3
 
 /// DeleteBucket.
 pub async fn delete(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<DeleteBucketInput>,
 ) -> S3Result<S3Response<DeleteBucketOutput>> {
     let owned = store.clone();
@@ -59,7 +62,10 @@ pub async fn delete(
 }
 
 /// ListBuckets.
-pub async fn list(store: &Arc<Store>, request: S3Request<ListBucketsInput>) -> S3Result<S3Response<ListBucketsOutput>> {
+pub async fn list(
+    store: &Arc<DevStore>,
+    request: S3Request<ListBucketsInput>,
+) -> S3Result<S3Response<ListBucketsOutput>> {
     let input = request.input;
     let (prefix, after) = (input.prefix.clone().unwrap_or_default(), input.continuation_token);
     let limit = usize::try_from(input.max_buckets.unwrap_or(10_000)).unwrap_or(0);
@@ -92,7 +98,7 @@ pub async fn list(store: &Arc<Store>, request: S3Request<ListBucketsInput>) -> S
 
 /// GetBucketLocation, which is empty for S3's first region.
 pub async fn location(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetBucketLocationInput>,
 ) -> S3Result<S3Response<GetBucketLocationOutput>> {
     let bucket = store.bucket(&request.input.bucket)?;
@@ -103,14 +109,14 @@ pub async fn location(
 
 /// GetBucketVersioning.
 pub async fn versioning(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetBucketVersioningInput>,
 ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
     let bucket = store.bucket(&request.input.bucket)?;
     let status = match bucket.read()?.record.versioning {
-        Versioning::Enabled => Some(BucketVersioningStatus::ENABLED),
-        Versioning::Never => None,
-        Versioning::Suspended => Some(BucketVersioningStatus::SUSPENDED),
+        BucketVersioning::Enabled => Some(BucketVersioningStatus::ENABLED),
+        BucketVersioning::Never => None,
+        BucketVersioning::Suspended => Some(BucketVersioningStatus::SUSPENDED),
     };
     let status = status.map(BucketVersioningStatus::from_static);
     Ok(S3Response::new(GetBucketVersioningOutput { mfa_delete: None, status }))
@@ -118,14 +124,14 @@ pub async fn versioning(
 
 /// PutBucketVersioning.
 pub async fn put_versioning(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<PutBucketVersioningInput>,
 ) -> S3Result<S3Response<PutBucketVersioningOutput>> {
     let bucket = store.bucket(&request.input.bucket)?;
     let status = request.input.versioning_configuration.status;
     let versioning = match status.as_ref().map(BucketVersioningStatus::as_str) {
-        Some(BucketVersioningStatus::ENABLED) => Versioning::Enabled,
-        Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
+        Some(BucketVersioningStatus::ENABLED) => BucketVersioning::Enabled,
+        Some(BucketVersioningStatus::SUSPENDED) => BucketVersioning::Suspended,
         Some(_) => {
             return Err(s3_error!(
                 MalformedXML,
@@ -142,7 +148,7 @@ pub async fn put_versioning(
 
 /// GetBucketAcl: everything is the owner's alone.
 pub async fn acl(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetBucketAclInput>,
 ) -> S3Result<S3Response<GetBucketAclOutput>> {
     store.bucket(&request.input.bucket)?;
@@ -150,7 +156,7 @@ pub async fn acl(
 }
 
 /// The one grant there is.
-pub fn full_control(store: &Store) -> Vec<Grant> {
+pub fn full_control(store: &DevStore) -> Vec<Grant> {
     let owner = owner(store);
     let grantee = Grantee {
         display_name: owner.display_name,

@@ -9,27 +9,30 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::body::{Arriving, Source, Unnamed};
-use super::bucket::Bucket;
-use super::conditions::{Reading, Unmet};
+use super::body::{BodySource, IncomingBody, UnnamedBody};
+use super::bucket::DevBucket;
+use super::conditions::{ReadConditions, UnmetCondition};
 use super::describe::{description, etag, moment, refuse_unsupported};
 use super::digest::answered;
 use super::faults::{internal, no_such_key, precondition_failed};
 use super::multipart;
-use super::objects::Found;
-use super::record::{Algorithm, Content, Description, Object, Segment};
-use super::store::{Store, on_disk};
-use super::tags::{self, Tags};
+use super::objects::FoundVersion;
+use super::record::{BodySegment, ObjectHeaders, ObjectRecord, StoredAlgorithm, VersionContent};
+use super::store::{DevStore, on_disk};
+use super::tags::{self, ObjectTags};
 use portcullis_base::clock::Timestamp;
 
 /// The most bytes one request may copy.
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
 
 /// CopyObject.
-pub async fn copy(store: &Arc<Store>, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+pub async fn copy(
+    store: &Arc<DevStore>,
+    request: S3Request<CopyObjectInput>,
+) -> S3Result<S3Response<CopyObjectOutput>> {
     let input = request.input;
     refuse_unsupported!(input)?;
-    let conditions = Reading {
+    let conditions = ReadConditions {
         if_match: input.copy_source_if_match.clone(),
         if_none_match: input.copy_source_if_none_match.clone(),
         if_modified_since: input.copy_source_if_modified_since.clone(),
@@ -57,11 +60,11 @@ pub async fn copy(store: &Arc<Store>, request: S3Request<CopyObjectInput>) -> S3
     description.storage_class = class;
     description.website_redirect = input.website_redirect_location.clone();
     let tags = if retags { tags::from_header(input.tagging.as_deref())? } else { source.tags.clone() };
-    let wanted = input.checksum_algorithm.map(|algorithm| Algorithm::parse(algorithm.as_str())).transpose()?;
+    let wanted = input.checksum_algorithm.map(|algorithm| StoredAlgorithm::parse(algorithm.as_str())).transpose()?;
     let shown_source_id = origin.shown_id.clone();
     let (version, version_id) = on_disk(move || {
         let (object, body) = duplicate(&origin, &target, wanted, description, tags)?;
-        let added = target.add(&input.key, Content::Object(Box::new(object)), |_| Ok(()))?;
+        let added = target.add(&input.key, VersionContent::Object(Box::new(object)), |_| Ok(()))?;
         body.keep();
         Ok(added)
     })
@@ -88,12 +91,12 @@ pub async fn copy(store: &Arc<Store>, request: S3Request<CopyObjectInput>) -> S3
 
 /// UploadPartCopy.
 pub async fn copy_part(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<UploadPartCopyInput>,
 ) -> S3Result<S3Response<UploadPartCopyOutput>> {
     let input = request.input;
     multipart::check_number(input.part_number)?;
-    let conditions = Reading {
+    let conditions = ReadConditions {
         if_match: input.copy_source_if_match,
         if_none_match: input.copy_source_if_none_match,
         if_modified_since: input.copy_source_if_modified_since,
@@ -105,7 +108,7 @@ pub async fn copy_part(
     let range = source_range(input.copy_source_range.as_deref(), origin.object.size)?;
     let shown_source_id = origin.shown_id.clone();
     let part = on_disk(move || {
-        let arrived = Arriving::copy(&origin.source(), &target, range, algorithm)?;
+        let arrived = IncomingBody::copy(&origin.source(), &target, range, algorithm)?;
         multipart::add_part(&target, &input.key, &input.upload_id, input.part_number, arrived)
     })
     .await?;
@@ -128,15 +131,15 @@ pub async fn copy_part(
 
 /// The object a copy is made of.
 struct Origin {
-    bucket: Arc<Bucket>,
+    bucket: Arc<DevBucket>,
     key: String,
     asked_id: Option<String>,
     shown_id: Option<String>,
-    object: Object,
+    object: ObjectRecord,
 }
 
 impl Origin {
-    fn find(store: &Store, source: &CopySource, conditions: &Reading) -> S3Result<Self> {
+    fn find(store: &DevStore, source: &CopySource, conditions: &ReadConditions) -> S3Result<Self> {
         let CopySource::Bucket { bucket, key, version_id } = source else {
             return Err(s3_error!(
                 InvalidArgument,
@@ -144,7 +147,7 @@ impl Origin {
             ));
         };
         let bucket = store.bucket(bucket)?;
-        let found = Found::find(&bucket, key, version_id.as_deref())?;
+        let found = FoundVersion::find(&bucket, key, version_id.as_deref())?;
         let Some(object) = found.version.object() else {
             return Err(match version_id {
                 Some(_) => s3_error!(
@@ -155,36 +158,36 @@ impl Origin {
             });
         };
         conditions.meets(&object.etag, found.version.modified()).map_err(|unmet| match unmet {
-            Unmet::NotModified | Unmet::PreconditionFailed => precondition_failed(),
+            UnmetCondition::NotModified | UnmetCondition::PreconditionFailed => precondition_failed(),
         })?;
         let (object, asked_id) = (object.clone(), version_id.as_deref().map(str::to_owned));
         Ok(Self { bucket, key: key.to_string(), asked_id, shown_id: found.shown_id, object })
     }
 
-    fn source(&self) -> Source {
-        Source { bucket: self.bucket.clone(), segments: self.object.segments.clone() }
+    fn source(&self) -> BodySource {
+        BodySource { bucket: self.bucket.clone(), segments: self.object.segments.clone() }
     }
 }
 
 /// Makes the copy's body: the same bytes on disk where the digests stay the same, else new ones.
 fn duplicate(
     origin: &Origin,
-    target: &Arc<Bucket>,
-    wanted: Option<Algorithm>,
-    description: Description,
-    tags: Tags,
-) -> S3Result<(Object, Unnamed)> {
+    target: &Arc<DevBucket>,
+    wanted: Option<StoredAlgorithm>,
+    description: ObjectHeaders,
+    tags: ObjectTags,
+) -> S3Result<(ObjectRecord, UnnamedBody)> {
     let source = &origin.object;
-    let algorithm = source.checksum.as_ref().map_or(Algorithm::Crc64nvme, |checksum| checksum.algorithm);
+    let algorithm = source.checksum.as_ref().map_or(StoredAlgorithm::Crc64nvme, |checksum| checksum.algorithm);
     let digests_stay = wanted.is_none_or(|wanted| wanted == algorithm);
     if let ([segment], None, true) = (source.segments.as_slice(), source.parts_count(), digests_stay) {
-        let body = Unnamed::new(target)?;
+        let body = UnnamedBody::new(target)?;
         target.directory.link_body(&origin.bucket.directory, &segment.body, body.name()).map_err(internal)?;
-        let segments = vec![Segment { body: body.name().to_owned(), size: segment.size, part: None }];
-        return Ok((Object { segments, description, tags, ..source.clone() }, body));
+        let segments = vec![BodySegment { body: body.name().to_owned(), size: segment.size, part: None }];
+        return Ok((ObjectRecord { segments, description, tags, ..source.clone() }, body));
     }
     let algorithm = wanted.unwrap_or(algorithm);
-    let arrived = Arriving::copy(&origin.source(), target, 0..source.size, algorithm)?;
+    let arrived = IncomingBody::copy(&origin.source(), target, 0..source.size, algorithm)?;
     Ok((arrived.object(description, tags), arrived.body))
 }
 

@@ -8,14 +8,14 @@ use s3s::dto::{
 };
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
-use super::bucket::Bucket;
-use super::conditions::Writing;
+use super::bucket::DevBucket;
+use super::conditions::WriteConditions;
 use super::faults::{check_version_id, not_implemented};
-use super::store::{Store, on_disk};
+use super::store::{DevStore, on_disk};
 
 /// DeleteObject.
 pub async fn one(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
     let input = request.input;
@@ -26,16 +26,16 @@ pub async fn one(
     let bucket = store.bucket(&input.bucket)?;
     let deleted = on_disk(move || delete(&bucket, &input.key, input.version_id.as_deref(), input.if_match)).await?;
     let (delete_marker, version_id) = match deleted {
-        Deleted::Key => (None, None),
-        Deleted::MarkerAdded(id) | Deleted::MarkerDestroyed(id) => (Some(true), Some(id)),
-        Deleted::VersionDestroyed(id) => (None, Some(id)),
+        DeletionOutcome::Key => (None, None),
+        DeletionOutcome::MarkerAdded(id) | DeletionOutcome::MarkerDestroyed(id) => (Some(true), Some(id)),
+        DeletionOutcome::VersionDestroyed(id) => (None, Some(id)),
     };
     Ok(S3Response::new(DeleteObjectOutput { delete_marker, version_id, ..DeleteObjectOutput::default() }))
 }
 
 /// DeleteObjects: each entry succeeds or fails alone.
 pub async fn many(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<S3Response<DeleteObjectsOutput>> {
     let delete = request.input.delete;
@@ -66,7 +66,7 @@ pub async fn many(
     Ok(S3Response::new(DeleteObjectsOutput { deleted, errors, ..DeleteObjectsOutput::default() }))
 }
 
-enum Deleted {
+enum DeletionOutcome {
     /// An object that had no versions, or nothing at all.
     Key,
     MarkerAdded(String),
@@ -74,7 +74,7 @@ enum Deleted {
     VersionDestroyed(String),
 }
 
-fn delete_entry(bucket: &Bucket, entry: &ObjectIdentifier) -> S3Result<Deleted> {
+fn delete_entry(bucket: &DevBucket, entry: &ObjectIdentifier) -> S3Result<DeletionOutcome> {
     if entry.last_modified_time.is_some() || entry.size.is_some() {
         return Err(not_implemented("LastModifiedTime, Size"));
     }
@@ -82,24 +82,29 @@ fn delete_entry(bucket: &Bucket, entry: &ObjectIdentifier) -> S3Result<Deleted> 
     delete(bucket, &entry.key, entry.version_id.as_deref(), condition)
 }
 
-fn delete(bucket: &Bucket, key: &str, id: Option<&str>, if_match: Option<ETagCondition>) -> S3Result<Deleted> {
-    let conditions = Writing { if_match, if_none_match: None };
+fn delete(
+    bucket: &DevBucket,
+    key: &str,
+    id: Option<&str>,
+    if_match: Option<ETagCondition>,
+) -> S3Result<DeletionOutcome> {
+    let conditions = WriteConditions { if_match, if_none_match: None };
     let Some(id) = id else {
         let marker = bucket.delete_key(key, |state| conditions.allows(state.current(key)))?;
-        return Ok(marker.map_or(Deleted::Key, |marker| Deleted::MarkerAdded(marker.id.clone())));
+        return Ok(marker.map_or(DeletionOutcome::Key, |marker| DeletionOutcome::MarkerAdded(marker.id.clone())));
     };
     check_version_id(id)?;
     let removed = bucket
         .delete_version(key, id, |state| conditions.allows(state.versions.find(key, id).map(|version| &**version)))?;
     let was_marker = removed.is_some_and(|removed| removed.object().is_none());
     let id = id.to_owned();
-    Ok(if was_marker { Deleted::MarkerDestroyed(id) } else { Deleted::VersionDestroyed(id) })
+    Ok(if was_marker { DeletionOutcome::MarkerDestroyed(id) } else { DeletionOutcome::VersionDestroyed(id) })
 }
 
-fn answered(entry: ObjectIdentifier, deleted: Deleted) -> DeletedObject {
+fn answered(entry: ObjectIdentifier, deleted: DeletionOutcome) -> DeletedObject {
     let (delete_marker, delete_marker_version_id) = match deleted {
-        Deleted::Key | Deleted::VersionDestroyed(_) => (None, None),
-        Deleted::MarkerAdded(id) | Deleted::MarkerDestroyed(id) => (Some(true), Some(id)),
+        DeletionOutcome::Key | DeletionOutcome::VersionDestroyed(_) => (None, None),
+        DeletionOutcome::MarkerAdded(id) | DeletionOutcome::MarkerDestroyed(id) => (Some(true), Some(id)),
     };
     DeletedObject { delete_marker, delete_marker_version_id, key: Some(entry.key), version_id: entry.version_id }
 }

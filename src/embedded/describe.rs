@@ -6,17 +6,17 @@ use http::header::{EXPIRES, HeaderMap, HeaderValue};
 use s3s::dto::{ETag, Owner, Timestamp as Moment};
 use s3s::{S3Response, S3Result, TrailingHeaders, s3_error};
 
-use super::digest::Claims;
+use super::digest::DigestClaims;
 use super::faults::not_implemented;
-use super::record::{Algorithm, Description};
-use super::store::Store;
+use super::record::{ObjectHeaders, StoredAlgorithm};
+use super::store::DevStore;
 use crate::operation::EMBEDDED_EXPIRES;
 use portcullis_base::clock::Timestamp;
 
 /// The description in a request that makes an object.
 macro_rules! description {
     ($input:expr, $headers:expr) => {
-        $crate::embedded::record::Description {
+        $crate::embedded::record::ObjectHeaders {
             cache_control: $input.cache_control.clone(),
             content_disposition: $input.content_disposition.clone(),
             content_encoding: $crate::embedded::describe::stored_encoding($input.content_encoding.as_deref()),
@@ -89,21 +89,21 @@ pub(super) use described;
 
 /// What a request says its body comes to, in its headers and in the trailer behind the body.
 #[derive(Clone, Debug, Default)]
-pub struct Claimed {
-    claims: Claims,
-    trailer: Option<Algorithm>,
-    wanted: Option<Algorithm>,
+pub struct BodyClaims {
+    claims: DigestClaims,
+    trailer: Option<StoredAlgorithm>,
+    wanted: Option<StoredAlgorithm>,
 }
 
-impl Claimed {
+impl BodyClaims {
     /// Reads the headers of a request with a body.
     pub fn read(headers: &HeaderMap, content_md5: Option<String>) -> S3Result<Self> {
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let mut claimed = Self { claims: Claims { md5: content_md5, checksum: None }, ..Self::default() };
-        let given = Algorithm::ALL.map(|algorithm| Some((algorithm, value(algorithm.header())?.to_owned())));
+        let mut claimed = Self { claims: DigestClaims { md5: content_md5, checksum: None }, ..Self::default() };
+        let given = StoredAlgorithm::ALL.map(|algorithm| Some((algorithm, value(algorithm.header())?.to_owned())));
         let mut given = given.into_iter().flatten();
         claimed.claims.checksum = given.next();
-        claimed.trailer = Algorithm::ALL
+        claimed.trailer = StoredAlgorithm::ALL
             .into_iter()
             .find(|algorithm| value("x-amz-trailer").is_some_and(|trailer| trailer.trim() == algorithm.header()));
         let first = claimed.claims.checksum.as_ref().map(|(algorithm, _)| *algorithm);
@@ -114,19 +114,19 @@ impl Claimed {
             ));
         }
         claimed.wanted = match value("x-amz-sdk-checksum-algorithm").or_else(|| value("x-amz-checksum-algorithm")) {
-            Some(name) => Some(Algorithm::parse(&name.to_ascii_uppercase())?),
+            Some(name) => Some(StoredAlgorithm::parse(&name.to_ascii_uppercase())?),
             None => None,
         };
         Ok(claimed)
     }
 
     /// The algorithm to take over the body, when the request decides it.
-    pub fn algorithm(&self) -> Option<Algorithm> {
+    pub fn algorithm(&self) -> Option<StoredAlgorithm> {
         self.claims.checksum.as_ref().map(|(algorithm, _)| *algorithm).or(self.trailer).or(self.wanted)
     }
 
     /// All claims, once the body and its trailer are read.
-    pub fn complete(mut self, trailers: Option<&TrailingHeaders>) -> S3Result<Claims> {
+    pub fn complete(mut self, trailers: Option<&TrailingHeaders>) -> S3Result<DigestClaims> {
         if let Some(algorithm) = self.trailer {
             let value = |fields: &HeaderMap| Some(fields.get(algorithm.header())?.to_str().ok()?.to_owned());
             let value = trailers.and_then(|trailers| trailers.read(value)).flatten().ok_or_else(|| {
@@ -156,7 +156,7 @@ pub fn expires(headers: &HeaderMap) -> Option<String> {
 }
 
 /// An answer about an object, with the `Expires` that its writer gave it.
-pub fn with_expires<T>(mut response: S3Response<T>, description: &Description) -> S3Response<T> {
+pub fn with_expires<T>(mut response: S3Response<T>, description: &ObjectHeaders) -> S3Response<T> {
     if let Some(value) = description.expires.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers.insert(EXPIRES, value);
     }
@@ -164,7 +164,7 @@ pub fn with_expires<T>(mut response: S3Response<T>, description: &Description) -
 }
 
 /// The owner of everything in the store.
-pub fn owner(store: &Store) -> Owner {
+pub fn owner(store: &DevStore) -> Owner {
     Owner { display_name: Some("portcullis".to_owned()), id: Some(store.owner.clone()) }
 }
 
@@ -235,6 +235,6 @@ mod tests {
             ["x-amz-checksum-crc32", "x-amz-checksum-sha1"]
                 .map(|name| (http::HeaderName::from_static(name), http::HeaderValue::from_static("x"))),
         );
-        assert_eq!(Claimed::read(&headers, None).unwrap_err().code().as_str(), "InvalidRequest");
+        assert_eq!(BodyClaims::read(&headers, None).unwrap_err().code().as_str(), "InvalidRequest");
     }
 }

@@ -9,32 +9,32 @@ use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
 use s3s::dto;
 use s3s::{S3Result, s3_error};
 
-use super::record::{Algorithm, Checksum, ChecksumScope};
+use super::record::{ChecksumScope, StoredAlgorithm, StoredChecksum};
 
 /// Takes MD5 and one checksum over the same bytes.
-pub struct Digest {
+pub struct RunningDigest {
     md5: Md5,
-    algorithm: Algorithm,
+    algorithm: StoredAlgorithm,
     checksum: ChecksumHasher,
 }
 
 /// What the bytes came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digested {
+pub struct BodyDigest {
     pub md5: [u8; 16],
-    pub checksum: Checksum,
+    pub checksum: StoredChecksum,
 }
 
 /// What a client says the bytes come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims {
+pub struct DigestClaims {
     pub md5: Option<String>,
-    pub checksum: Option<(Algorithm, String)>,
+    pub checksum: Option<(StoredAlgorithm, String)>,
 }
 
-impl Digest {
+impl RunningDigest {
     /// Begins with no bytes.
-    pub fn new(algorithm: Algorithm) -> Self {
+    pub fn new(algorithm: StoredAlgorithm) -> Self {
         Self { md5: Md5::new(), algorithm, checksum: hasher(algorithm) }
     }
 
@@ -45,23 +45,23 @@ impl Digest {
     }
 
     /// Ends with what the bytes came to.
-    pub fn finish(self) -> Digested {
+    pub fn finish(self) -> BodyDigest {
         let value = base64_of(self.checksum);
-        let checksum = Checksum { algorithm: self.algorithm, value, scope: ChecksumScope::FullObject };
-        Digested { md5: self.md5.finalize().into(), checksum }
+        let checksum = StoredChecksum { algorithm: self.algorithm, value, scope: ChecksumScope::FullObject };
+        BodyDigest { md5: self.md5.finalize().into(), checksum }
     }
 }
 
-impl Digested {
+impl BodyDigest {
     /// The ETag of an object that came in one piece.
     pub fn etag(&self) -> String {
         hex::encode(self.md5)
     }
 }
 
-impl Claims {
+impl DigestClaims {
     /// Refuses bytes that are not what the client said.
-    pub fn check(&self, digested: &Digested) -> S3Result<()> {
+    pub fn check(&self, digested: &BodyDigest) -> S3Result<()> {
         if let Some(md5) = &self.md5 {
             match STANDARD.decode(md5) {
                 Ok(claimed) if claimed.len() == digested.md5.len() => {
@@ -86,7 +86,7 @@ impl Claims {
     }
 }
 
-impl Algorithm {
+impl StoredAlgorithm {
     /// The algorithms in the order of S3's headers.
     pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64nvme, Self::Sha1, Self::Sha256];
 
@@ -144,7 +144,11 @@ pub fn etag_of_parts<'a>(etags: impl ExactSizeIterator<Item = &'a str>) -> Strin
 }
 
 /// The checksum of an object that came in parts of these checksums and sizes.
-pub fn checksum_of_parts(algorithm: Algorithm, scope: ChecksumScope, parts: &[(&Checksum, u64)]) -> Option<Checksum> {
+pub fn checksum_of_parts(
+    algorithm: StoredAlgorithm,
+    scope: ChecksumScope,
+    parts: &[(&StoredChecksum, u64)],
+) -> Option<StoredChecksum> {
     if parts.iter().any(|(checksum, _)| checksum.algorithm != algorithm) {
         return None;
     }
@@ -165,26 +169,26 @@ pub fn checksum_of_parts(algorithm: Algorithm, scope: ChecksumScope, parts: &[(&
             STANDARD.encode(bytes.get(bytes.len().checked_sub(width)?..)?)
         }
     };
-    Some(Checksum { algorithm, value, scope })
+    Some(StoredChecksum { algorithm, value, scope })
 }
 
 /// A checksum in the fields S3's answers have for it.
-pub fn answered(checksum: Option<&Checksum>) -> dto::Checksum {
+pub fn answered(checksum: Option<&StoredChecksum>) -> dto::Checksum {
     let mut answer = dto::Checksum::default();
-    let Some(Checksum { algorithm, value, scope }) = checksum else { return answer };
+    let Some(StoredChecksum { algorithm, value, scope }) = checksum else { return answer };
     let value = Some(value.clone());
     match algorithm {
-        Algorithm::Crc32 => answer.checksum_crc32 = value,
-        Algorithm::Crc32c => answer.checksum_crc32c = value,
-        Algorithm::Crc64nvme => answer.checksum_crc64nvme = value,
-        Algorithm::Sha1 => answer.checksum_sha1 = value,
-        Algorithm::Sha256 => answer.checksum_sha256 = value,
+        StoredAlgorithm::Crc32 => answer.checksum_crc32 = value,
+        StoredAlgorithm::Crc32c => answer.checksum_crc32c = value,
+        StoredAlgorithm::Crc64nvme => answer.checksum_crc64nvme = value,
+        StoredAlgorithm::Sha1 => answer.checksum_sha1 = value,
+        StoredAlgorithm::Sha256 => answer.checksum_sha256 = value,
     }
     answer.checksum_type = Some(scope.answered());
     answer
 }
 
-impl Checksum {
+impl StoredChecksum {
     /// Whether a client claims this value for the object. minio-go leaves the number of parts out of a composite one,
     /// as S3 allows.
     pub fn is_claimed_as(&self, claim: &str) -> bool {
@@ -203,14 +207,14 @@ impl ChecksumScope {
     }
 }
 
-fn hasher(algorithm: Algorithm) -> ChecksumHasher {
+fn hasher(algorithm: StoredAlgorithm) -> ChecksumHasher {
     let mut hasher = ChecksumHasher::default();
     match algorithm {
-        Algorithm::Crc32 => hasher.crc32 = Some(Crc32::new()),
-        Algorithm::Crc32c => hasher.crc32c = Some(Crc32c::new()),
-        Algorithm::Crc64nvme => hasher.crc64nvme = Some(Crc64Nvme::new()),
-        Algorithm::Sha1 => hasher.sha1 = Some(Sha1::new()),
-        Algorithm::Sha256 => hasher.sha256 = Some(Sha256::new()),
+        StoredAlgorithm::Crc32 => hasher.crc32 = Some(Crc32::new()),
+        StoredAlgorithm::Crc32c => hasher.crc32c = Some(Crc32c::new()),
+        StoredAlgorithm::Crc64nvme => hasher.crc64nvme = Some(Crc64Nvme::new()),
+        StoredAlgorithm::Sha1 => hasher.sha1 = Some(Sha1::new()),
+        StoredAlgorithm::Sha256 => hasher.sha256 = Some(Sha256::new()),
     }
     hasher
 }
@@ -230,8 +234,8 @@ fn big_endian(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    fn digested(algorithm: Algorithm, bytes: &[u8]) -> Digested {
-        let mut digest = Digest::new(algorithm);
+    fn digested(algorithm: StoredAlgorithm, bytes: &[u8]) -> BodyDigest {
+        let mut digest = RunningDigest::new(algorithm);
         digest.update(bytes);
         digest.finish()
     }
@@ -240,11 +244,11 @@ mod tests {
     fn the_checksums_are_those_of_the_published_check_values() {
         // The check values of the CRC catalogue, and the digests of FIPS 180, for `123456789`.
         let expected = [
-            (Algorithm::Crc32, "cbf43926"),
-            (Algorithm::Crc32c, "e3069283"),
-            (Algorithm::Crc64nvme, "ae8b14860a799888"),
-            (Algorithm::Sha1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
-            (Algorithm::Sha256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
+            (StoredAlgorithm::Crc32, "cbf43926"),
+            (StoredAlgorithm::Crc32c, "e3069283"),
+            (StoredAlgorithm::Crc64nvme, "ae8b14860a799888"),
+            (StoredAlgorithm::Sha1, "f7c3bc1d808e04732adf679965ccc34ca7ae3441"),
+            (StoredAlgorithm::Sha256, "15e2b0d3c33891ebb0f1ef609ec419420c20e320ce94c65fbc8c3312448eb225"),
         ];
         for (algorithm, hexadecimal) in expected {
             let found = digested(algorithm, b"123456789");
@@ -255,24 +259,24 @@ mod tests {
 
     #[test]
     fn the_full_object_checksum_of_parts_is_that_of_their_bytes() {
-        for algorithm in [Algorithm::Crc32, Algorithm::Crc32c, Algorithm::Crc64nvme] {
+        for algorithm in [StoredAlgorithm::Crc32, StoredAlgorithm::Crc32c, StoredAlgorithm::Crc64nvme] {
             let (whole, one, two) =
                 (digested(algorithm, b"123456789"), digested(algorithm, b"1234"), digested(algorithm, b"56789"));
             let parts = [(&one.checksum, 4), (&two.checksum, 5)];
             assert_eq!(checksum_of_parts(algorithm, ChecksumScope::FullObject, &parts), Some(whole.checksum));
         }
-        let part = digested(Algorithm::Sha256, b"1");
+        let part = digested(StoredAlgorithm::Sha256, b"1");
         let parts = [(&part.checksum, 1)];
-        assert_eq!(checksum_of_parts(Algorithm::Sha256, ChecksumScope::FullObject, &parts), None);
+        assert_eq!(checksum_of_parts(StoredAlgorithm::Sha256, ChecksumScope::FullObject, &parts), None);
     }
 
     #[test]
     fn the_composite_checksum_is_over_the_parts_checksums_and_tells_their_number() {
-        let (one, two) = (digested(Algorithm::Sha256, b"1"), digested(Algorithm::Sha256, b"2"));
+        let (one, two) = (digested(StoredAlgorithm::Sha256, b"1"), digested(StoredAlgorithm::Sha256, b"2"));
         let both = [one.checksum.value.as_str(), &two.checksum.value].map(|value| STANDARD.decode(value).unwrap());
-        let expected = format!("{}-2", digested(Algorithm::Sha256, &both.concat()).checksum.value);
+        let expected = format!("{}-2", digested(StoredAlgorithm::Sha256, &both.concat()).checksum.value);
         let parts = [(&one.checksum, 1), (&two.checksum, 1)];
-        let found = checksum_of_parts(Algorithm::Sha256, ChecksumScope::Composite, &parts).unwrap();
+        let found = checksum_of_parts(StoredAlgorithm::Sha256, ChecksumScope::Composite, &parts).unwrap();
         assert!(found.is_claimed_as(&expected) && found.is_claimed_as(expected.trim_end_matches("-2")));
         assert!(!found.is_claimed_as("AAAA") && !found.is_claimed_as(&expected.replace("-2", "-3")));
         assert_eq!((found.value, found.scope), (expected, ChecksumScope::Composite));
@@ -280,9 +284,9 @@ mod tests {
 
     #[test]
     fn a_claim_that_is_not_met_is_refused() {
-        let found = digested(Algorithm::Crc32, b"123456789");
-        let md5 = |text: &str| Claims { md5: Some(text.into()), checksum: None };
-        let crc = |text: &str| Claims { md5: None, checksum: Some((Algorithm::Crc32, text.into())) };
+        let found = digested(StoredAlgorithm::Crc32, b"123456789");
+        let md5 = |text: &str| DigestClaims { md5: Some(text.into()), checksum: None };
+        let crc = |text: &str| DigestClaims { md5: None, checksum: Some((StoredAlgorithm::Crc32, text.into())) };
         assert!(md5("JfnnlDI7RTiF9RgfG2JNCw==").check(&found).is_ok());
         assert!(crc("y/Q5Jg==").check(&found).is_ok());
         for (claims, code) in [

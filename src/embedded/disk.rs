@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::record::{BucketRecord, PartRecord, UploadRecord, Version};
+use super::record::{PartRecord, StoredBucket, UploadRecord, VersionRecord};
 
 const TEMPORARY: &str = "tmp";
 
@@ -30,9 +30,9 @@ pub struct BucketDirectory(PathBuf);
 
 /// What lay in a bucket's directory at start.
 #[derive(Debug)]
-pub struct Contents {
-    pub record: BucketRecord,
-    pub versions: Vec<Version>,
+pub struct BucketFiles {
+    pub record: StoredBucket,
+    pub versions: Vec<VersionRecord>,
     pub uploads: Vec<(UploadRecord, Vec<PartRecord>)>,
 }
 
@@ -43,7 +43,7 @@ impl BucketDirectory {
     }
 
     /// Makes the directories of a new bucket; its record makes it count.
-    pub fn create(&self, record: &BucketRecord) -> io::Result<()> {
+    pub fn create(&self, record: &StoredBucket) -> io::Result<()> {
         // What a crash left of a bucket that was being deleted or created.
         remove_directory(&self.0)?;
         for part in ["bodies", "versions", "uploads"] {
@@ -61,7 +61,7 @@ impl BucketDirectory {
     }
 
     /// Reads everything back, and removes what no record names.
-    pub fn scan(&self) -> io::Result<Option<Contents>> {
+    pub fn scan(&self) -> io::Result<Option<BucketFiles>> {
         let Some(record) = read_json(&self.record_path())? else {
             remove_directory(&self.0)?;
             return Ok(None);
@@ -75,16 +75,16 @@ impl BucketDirectory {
                 fs::remove_file(&body)?;
             }
         }
-        Ok(Some(Contents { record, versions, uploads }))
+        Ok(Some(BucketFiles { record, versions, uploads }))
     }
 
     /// Replaces the bucket's record.
-    pub fn write_record(&self, record: &BucketRecord) -> io::Result<()> {
+    pub fn write_record(&self, record: &StoredBucket) -> io::Result<()> {
         write_json(&self.record_path(), record)
     }
 
     /// Writes or replaces a version's record.
-    pub fn write_version(&self, version: &Version) -> io::Result<()> {
+    pub fn write_version(&self, version: &VersionRecord) -> io::Result<()> {
         write_json(&self.version_path(&version.key, &version.id), version)
     }
 
@@ -139,10 +139,10 @@ impl BucketDirectory {
         }
     }
 
-    fn scan_versions(&self) -> io::Result<Vec<Version>> {
+    fn scan_versions(&self) -> io::Result<Vec<VersionRecord>> {
         let mut versions = Vec::new();
         for path in files_below(&self.0.join("versions"))? {
-            versions.extend(read_json::<Version>(&path)?);
+            versions.extend(read_json::<VersionRecord>(&path)?);
         }
         Ok(versions)
     }
@@ -198,7 +198,7 @@ impl BucketDirectory {
 }
 
 /// The names of the bodies a version holds.
-pub fn bodies(version: &Version) -> impl Iterator<Item = &str> {
+pub fn bodies(version: &VersionRecord) -> impl Iterator<Item = &str> {
     version.object().into_iter().flat_map(|object| &object.segments).map(|segment| segment.body.as_str())
 }
 

@@ -6,7 +6,7 @@ use std::io;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
-use super::record::Version;
+use super::record::VersionRecord;
 use super::versions::is_version_id;
 
 /// A failure of ours, told without its reason, which the log gets.
@@ -59,7 +59,7 @@ pub fn deleted(shown_id: Option<String>) -> S3Error {
 }
 
 /// A delete marker was asked for by its id, and has nothing to read.
-pub fn marker_has_no_method(marker: &Version) -> S3Error {
+pub fn marker_has_no_method(marker: &VersionRecord) -> S3Error {
     let mut answer = s3_error!(MethodNotAllowed, "The specified method is not allowed against this resource.");
     let mut fields = marker_headers(Some(marker.id.clone()));
     fields.extend(headers([("allow", "DELETE".to_owned()), ("last-modified", marker.modified().http_date())]));

@@ -3,12 +3,12 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::record::Version;
-use super::versions::{Versions, sequence_of};
+use super::record::VersionRecord;
+use super::versions::{BucketVersions, sequence_of};
 
 /// What a listing asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Query<'a> {
+pub struct ListingQuery<'a> {
     pub prefix: &'a str,
     /// Empty stands for none.
     pub delimiter: &'a str,
@@ -17,16 +17,16 @@ pub struct Query<'a> {
 
 /// One page of a listing.
 #[derive(Debug, PartialEq)]
-pub struct Page<Entry> {
+pub struct ListingPage<Entry> {
     pub entries: Vec<Entry>,
     pub common_prefixes: Vec<String>,
     /// The last thing on the page, when more follows.
-    pub next: Option<Marker>,
+    pub next: Option<PageMarker>,
 }
 
 /// Where a listing goes on: after this.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Marker {
+pub enum PageMarker {
     /// A key with all its versions, or a common prefix with all its keys.
     Key(String),
     /// One version of a key.
@@ -35,45 +35,54 @@ pub enum Marker {
 
 /// A version, and whether it is its key's newest.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
-    pub version: Arc<Version>,
-    pub place: Place,
+pub struct ListedVersion {
+    pub version: Arc<VersionRecord>,
+    pub place: VersionPlace,
 }
 
 /// Where a version stands among those of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum VersionPlace {
     Latest,
     Noncurrent,
 }
 
 /// The keys whose newest version is an object.
-pub fn current(versions: &Versions, query: Query<'_>, after: Option<&str>) -> Page<Arc<Version>> {
-    let live = |key_versions: &[Arc<Version>]| key_versions.first().is_some_and(|version| version.object().is_some());
-    let mut gathering = Gathering::new(query, after.map(|key| Marker::Key(key.to_owned())));
+pub fn current(
+    versions: &BucketVersions,
+    query: ListingQuery<'_>,
+    after: Option<&str>,
+) -> ListingPage<Arc<VersionRecord>> {
+    let live =
+        |key_versions: &[Arc<VersionRecord>]| key_versions.first().is_some_and(|version| version.object().is_some());
+    let mut gathering = PageBuilder::new(query, after.map(|key| PageMarker::Key(key.to_owned())));
     gathering.run(versions, live, |key_versions, gathering| match key_versions.first() {
-        Some(version) => gathering.take(version.clone(), Marker::Key(version.key.clone())),
-        None => Flow::More,
+        Some(version) => gathering.take(version.clone(), PageMarker::Key(version.key.clone())),
+        None => PageFlow::More,
     });
     gathering.page
 }
 
 /// Every version and marker of every key.
-pub fn every_version(versions: &Versions, query: Query<'_>, after: Option<Marker>) -> Page<Listed> {
-    let mut gathering = Gathering::new(query, after);
+pub fn every_version(
+    versions: &BucketVersions,
+    query: ListingQuery<'_>,
+    after: Option<PageMarker>,
+) -> ListingPage<ListedVersion> {
+    let mut gathering = PageBuilder::new(query, after);
     gathering.run(
         versions,
         |_| true,
         |key_versions, gathering| {
             let done = gathering.versions_already_listed(key_versions);
             for (position, version) in key_versions.iter().enumerate().skip(done) {
-                let place = if position == 0 { Place::Latest } else { Place::Noncurrent };
-                let marker = Marker::Version { key: version.key.clone(), id: version.id.clone() };
-                if let Flow::Full = gathering.take(Listed { version: version.clone(), place }, marker) {
-                    return Flow::Full;
+                let place = if position == 0 { VersionPlace::Latest } else { VersionPlace::Noncurrent };
+                let marker = PageMarker::Version { key: version.key.clone(), id: version.id.clone() };
+                if let PageFlow::Full = gathering.take(ListedVersion { version: version.clone(), place }, marker) {
+                    return PageFlow::Full;
                 }
             }
-            Flow::More
+            PageFlow::More
         },
     );
     gathering.page
@@ -88,29 +97,29 @@ pub fn common_prefix(prefix: &str, delimiter: &str, key: &str) -> Option<String>
     Some(format!("{prefix}{group}{delimiter}"))
 }
 
-enum Flow {
+enum PageFlow {
     Full,
     More,
 }
 
-struct Gathering<'a, Entry> {
-    query: Query<'a>,
-    after: Option<Marker>,
-    last: Option<Marker>,
-    page: Page<Entry>,
+struct PageBuilder<'a, Entry> {
+    query: ListingQuery<'a>,
+    after: Option<PageMarker>,
+    last: Option<PageMarker>,
+    page: ListingPage<Entry>,
 }
 
-impl<'a, Entry> Gathering<'a, Entry> {
-    fn new(query: Query<'a>, after: Option<Marker>) -> Self {
-        let page = Page { entries: Vec::new(), common_prefixes: Vec::new(), next: None };
+impl<'a, Entry> PageBuilder<'a, Entry> {
+    fn new(query: ListingQuery<'a>, after: Option<PageMarker>) -> Self {
+        let page = ListingPage { entries: Vec::new(), common_prefixes: Vec::new(), next: None };
         Self { query, after, last: None, page }
     }
 
     fn run(
         &mut self,
-        versions: &Versions,
-        lists: impl Fn(&[Arc<Version>]) -> bool,
-        mut visit: impl FnMut(&[Arc<Version>], &mut Self) -> Flow,
+        versions: &BucketVersions,
+        lists: impl Fn(&[Arc<VersionRecord>]) -> bool,
+        mut visit: impl FnMut(&[Arc<VersionRecord>], &mut Self) -> PageFlow,
     ) {
         if self.query.limit == 0 {
             return;
@@ -127,12 +136,12 @@ impl<'a, Entry> Gathering<'a, Entry> {
                 }
                 let Some(group) = common_prefix(self.query.prefix, self.query.delimiter, key) else {
                     match visit(key_versions, self) {
-                        Flow::Full => return,
-                        Flow::More => continue,
+                        PageFlow::Full => return,
+                        PageFlow::More => continue,
                     }
                 };
                 let behind = successor(&group);
-                if let Flow::Full = self.take_group(group) {
+                if let PageFlow::Full = self.take_group(group) {
                     return;
                 }
                 let Some(behind) = behind else { return };
@@ -145,7 +154,7 @@ impl<'a, Entry> Gathering<'a, Entry> {
 
     fn start(&self) -> Bound<String> {
         let prefix = self.query.prefix;
-        let Some(Marker::Key(key) | Marker::Version { key, .. }) = &self.after else {
+        let Some(PageMarker::Key(key) | PageMarker::Version { key, .. }) = &self.after else {
             return Bound::Included(prefix.to_owned());
         };
         if key.as_str() < prefix {
@@ -155,13 +164,13 @@ impl<'a, Entry> Gathering<'a, Entry> {
         let behind_group =
             common_prefix(prefix, self.query.delimiter, key).and_then(|group| successor(&group)).map(Bound::Included);
         behind_group.unwrap_or_else(|| match &self.after {
-            Some(Marker::Version { .. }) => Bound::Included(key.clone()),
-            Some(Marker::Key(_)) | None => Bound::Excluded(key.clone()),
+            Some(PageMarker::Version { .. }) => Bound::Included(key.clone()),
+            Some(PageMarker::Key(_)) | None => Bound::Excluded(key.clone()),
         })
     }
 
-    fn versions_already_listed(&self, key_versions: &[Arc<Version>]) -> usize {
-        let Some(Marker::Version { key, id }) = &self.after else { return 0 };
+    fn versions_already_listed(&self, key_versions: &[Arc<VersionRecord>]) -> usize {
+        let Some(PageMarker::Version { key, id }) = &self.after else { return 0 };
         if key_versions.first().is_none_or(|version| version.key != *key) {
             return 0;
         }
@@ -172,27 +181,27 @@ impl<'a, Entry> Gathering<'a, Entry> {
         sequence_of(id).map_or(0, |sequence| key_versions.partition_point(|version| version.sequence >= sequence))
     }
 
-    fn take(&mut self, entry: Entry, marker: Marker) -> Flow {
+    fn take(&mut self, entry: Entry, marker: PageMarker) -> PageFlow {
         if self.is_full() {
             return self.end_page();
         }
         self.page.entries.push(entry);
         self.last = Some(marker);
-        Flow::More
+        PageFlow::More
     }
 
-    fn take_group(&mut self, group: String) -> Flow {
+    fn take_group(&mut self, group: String) -> PageFlow {
         if self.is_full() {
             return self.end_page();
         }
-        self.last = Some(Marker::Key(group.clone()));
+        self.last = Some(PageMarker::Key(group.clone()));
         self.page.common_prefixes.push(group);
-        Flow::More
+        PageFlow::More
     }
 
-    fn end_page(&mut self) -> Flow {
+    fn end_page(&mut self) -> PageFlow {
         self.page.next = self.last.take();
-        Flow::Full
+        PageFlow::Full
     }
 
     fn is_full(&self) -> bool {
@@ -226,22 +235,22 @@ mod tests {
     use super::super::versions::tests::{marker, null, object};
     use super::*;
 
-    const ALL: Query<'static> = Query { prefix: "", delimiter: "", limit: 1000 };
+    const ALL: ListingQuery<'static> = ListingQuery { prefix: "", delimiter: "", limit: 1000 };
 
-    fn bucket(keys: &[&str]) -> Versions {
-        let mut versions = Versions::default();
+    fn bucket(keys: &[&str]) -> BucketVersions {
+        let mut versions = BucketVersions::default();
         for (sequence, key) in (1..).zip(keys) {
             versions.insert(object(key, sequence));
         }
         versions
     }
 
-    fn keys(page: &Page<Arc<Version>>) -> Vec<&str> {
+    fn keys(page: &ListingPage<Arc<VersionRecord>>) -> Vec<&str> {
         page.entries.iter().map(|version| version.key.as_str()).collect()
     }
 
     /// Everything a client sees that asks for page after page.
-    fn all_pages(versions: &Versions, query: Query<'_>) -> (Vec<String>, Vec<String>, usize) {
+    fn all_pages(versions: &BucketVersions, query: ListingQuery<'_>) -> (Vec<String>, Vec<String>, usize) {
         let (mut found, mut groups, mut pages, mut after) = (Vec::new(), Vec::new(), 0, None::<String>);
         loop {
             let page = current(versions, query, after.as_deref());
@@ -250,8 +259,8 @@ mod tests {
             groups.extend(page.common_prefixes);
             pages += 1;
             match page.next {
-                Some(Marker::Key(key)) => after = Some(key),
-                Some(Marker::Version { .. }) => panic!("a listing of keys goes on after a key"),
+                Some(PageMarker::Key(key)) => after = Some(key),
+                Some(PageMarker::Version { .. }) => panic!("a listing of keys goes on after a key"),
                 None => return (found, groups, pages),
             }
         }
@@ -269,17 +278,20 @@ mod tests {
         let mut versions = bucket(&["a", "dir/x", "dir/y"]);
         versions.insert(marker("a", 10));
         versions.insert(marker("dir/x", 11));
-        let grouped = Query { delimiter: "/", ..ALL };
+        let grouped = ListingQuery { delimiter: "/", ..ALL };
         assert_eq!(keys(&current(&versions, ALL, None)), ["dir/y"]);
         assert_eq!(current(&versions, grouped, None).common_prefixes, ["dir/"]);
         versions.insert(marker("dir/y", 12));
-        assert_eq!(current(&versions, grouped, None), Page { entries: vec![], common_prefixes: vec![], next: None });
+        assert_eq!(
+            current(&versions, grouped, None),
+            ListingPage { entries: vec![], common_prefixes: vec![], next: None }
+        );
     }
 
     #[test]
     fn a_delimiter_groups_what_follows_the_prefix() {
         let versions = bucket(&["photos/2025/a", "photos/2025/b", "photos/2026/c", "photos/top", "sounds/x"]);
-        let page = current(&versions, Query { prefix: "photos/", delimiter: "/", limit: 1000 }, None);
+        let page = current(&versions, ListingQuery { prefix: "photos/", delimiter: "/", limit: 1000 }, None);
         assert_eq!(page.common_prefixes, ["photos/2025/", "photos/2026/"]);
         assert_eq!(keys(&page), ["photos/top"]);
     }
@@ -288,7 +300,7 @@ mod tests {
     fn pages_of_every_size_hold_everything_once() {
         let versions = bucket(&["a", "b/1", "b/2", "b0", "c/1", "c/2/3", "d", "\u{10ffff}/z"]);
         for limit in 1..=9 {
-            let (found, groups, pages) = all_pages(&versions, Query { prefix: "", delimiter: "/", limit });
+            let (found, groups, pages) = all_pages(&versions, ListingQuery { prefix: "", delimiter: "/", limit });
             assert_eq!(found, ["a", "b0", "d"], "{limit}");
             assert_eq!(groups, ["b/", "c/", "\u{10ffff}/"], "{limit}");
             assert_eq!(pages, 6_usize.div_ceil(limit), "{limit}");
@@ -297,10 +309,10 @@ mod tests {
 
     #[test]
     fn a_full_page_without_more_behind_it_is_the_last() {
-        let page = current(&bucket(&["a", "b"]), Query { limit: 2, ..ALL }, None);
+        let page = current(&bucket(&["a", "b"]), ListingQuery { limit: 2, ..ALL }, None);
         assert_eq!(page.next, None);
-        let nothing = current(&bucket(&["a"]), Query { limit: 0, ..ALL }, None);
-        assert_eq!(nothing, Page { entries: vec![], common_prefixes: vec![], next: None });
+        let nothing = current(&bucket(&["a"]), ListingQuery { limit: 0, ..ALL }, None);
+        assert_eq!(nothing, ListingPage { entries: vec![], common_prefixes: vec![], next: None });
     }
 
     #[test]
@@ -308,25 +320,25 @@ mod tests {
         let versions = bucket(&["a", "c"]);
         assert_eq!(keys(&current(&versions, ALL, Some("b"))), ["c"]);
         assert_eq!(keys(&current(&versions, ALL, Some("c"))), Vec::<&str>::new());
-        assert_eq!(keys(&current(&versions, Query { prefix: "c", ..ALL }, Some("a"))), ["c"]);
+        assert_eq!(keys(&current(&versions, ListingQuery { prefix: "c", ..ALL }, Some("a"))), ["c"]);
     }
 
     #[test]
     fn versions_are_listed_newest_first_with_the_latest_marked() {
-        let mut versions = Versions::default();
+        let mut versions = BucketVersions::default();
         for version in [object("a", 1), marker("a", 2), object("b", 3), null("b", 4)] {
             versions.insert(version);
         }
         let listed = every_version(&versions, ALL, None);
         let seen: Vec<_> =
             listed.entries.iter().map(|entry| (&*entry.version.key, entry.version.sequence, entry.place)).collect();
-        use Place::{Latest, Noncurrent};
+        use VersionPlace::{Latest, Noncurrent};
         assert_eq!(seen, [("a", 2, Latest), ("a", 1, Noncurrent), ("b", 4, Latest), ("b", 3, Noncurrent)]);
     }
 
     #[test]
     fn pages_of_versions_cut_through_a_key_and_go_on_inside_it() {
-        let mut versions = Versions::default();
+        let mut versions = BucketVersions::default();
         for sequence in 1..=5 {
             versions.insert(object("a", sequence));
             versions.insert(object("b", sequence + 10));
@@ -334,7 +346,7 @@ mod tests {
         for limit in 1..=11 {
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
-                let page = every_version(&versions, Query { limit, ..ALL }, after);
+                let page = every_version(&versions, ListingQuery { limit, ..ALL }, after);
                 seen.extend(page.entries.iter().map(|entry| entry.version.sequence));
                 after = page.next;
                 if after.is_none() {
@@ -347,11 +359,11 @@ mod tests {
 
     #[test]
     fn a_listing_of_versions_goes_on_after_the_marked_version_was_deleted() {
-        let mut versions = Versions::default();
+        let mut versions = BucketVersions::default();
         for sequence in 1..=4 {
             versions.insert(object("a", sequence));
         }
-        let first = every_version(&versions, Query { limit: 2, ..ALL }, None);
+        let first = every_version(&versions, ListingQuery { limit: 2, ..ALL }, None);
         for entry in &first.entries {
             versions.remove("a", &entry.version.id);
         }
@@ -363,7 +375,7 @@ mod tests {
     fn a_key_marker_alone_steps_over_all_versions_of_its_key() {
         let mut versions = bucket(&["a", "b"]);
         versions.insert(object("a", 9));
-        let page = every_version(&versions, ALL, Some(Marker::Key("a".into())));
+        let page = every_version(&versions, ALL, Some(PageMarker::Key("a".into())));
         assert_eq!(page.entries.iter().map(|entry| &*entry.version.key).collect::<Vec<_>>(), ["b"]);
     }
 }

@@ -10,9 +10,9 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use super::describe::{count, etag, length, moment, owner};
 use super::digest::answered;
 use super::faults::check_version_id;
-use super::listing::{self, Listed, Marker as Place, Page, Place as Standing, Query};
-use super::record::{Checksum, Object as StoredObject, Version};
-use super::store::Store;
+use super::listing::{self, ListedVersion, ListingPage, ListingQuery, PageMarker as Place, VersionPlace as Standing};
+use super::record::{ObjectRecord as StoredObject, StoredChecksum, VersionRecord};
+use super::store::DevStore;
 use portcullis_base::clock::Timestamp;
 
 /// The most entries of a page, whatever is asked for.
@@ -20,11 +20,11 @@ const LARGEST_PAGE: i32 = 1000;
 
 /// ListObjects.
 pub async fn objects(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<ListObjectsInput>,
 ) -> S3Result<S3Response<ListObjectsOutput>> {
     let input = request.input;
-    let written = Written::new(input.encoding_type.as_ref())?;
+    let written = NameEncoding::new(input.encoding_type.as_ref())?;
     let limit = limit(input.max_keys, "max-keys")?;
     let bucket = store.bucket(&input.bucket)?;
     let page = {
@@ -51,11 +51,11 @@ pub async fn objects(
 
 /// ListObjectsV2.
 pub async fn objects_v2(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<ListObjectsV2Input>,
 ) -> S3Result<S3Response<ListObjectsV2Output>> {
     let input = request.input;
-    let written = Written::new(input.encoding_type.as_ref())?;
+    let written = NameEncoding::new(input.encoding_type.as_ref())?;
     let limit = limit(input.max_keys, "max-keys")?;
     let token = input.continuation_token.as_deref().map(read_token).transpose()?;
     let start = token.or_else(|| input.start_after.clone()).filter(|start| !start.is_empty());
@@ -85,11 +85,11 @@ pub async fn objects_v2(
 
 /// ListObjectVersions.
 pub async fn versions(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<ListObjectVersionsInput>,
 ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
     let input = request.input;
-    let written = Written::new(input.encoding_type.as_ref())?;
+    let written = NameEncoding::new(input.encoding_type.as_ref())?;
     let limit = limit(input.max_keys, "max-keys")?;
     let start = version_marker(input.key_marker.as_deref(), input.version_id_marker.as_deref())?;
     let bucket = store.bucket(&input.bucket)?;
@@ -123,11 +123,11 @@ pub async fn versions(
 
 /// ListMultipartUploads.
 pub async fn uploads(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<ListMultipartUploadsInput>,
 ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
     let input = request.input;
-    let written = Written::new(input.encoding_type.as_ref())?;
+    let written = NameEncoding::new(input.encoding_type.as_ref())?;
     let limit = limit(input.max_uploads, "max-uploads")?;
     let (prefix, delimiter) =
         (input.prefix.as_deref().unwrap_or_default(), input.delimiter.as_deref().unwrap_or_default());
@@ -188,7 +188,7 @@ pub async fn uploads(
 }
 
 /// ListParts.
-pub async fn parts(store: &Arc<Store>, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+pub async fn parts(store: &Arc<DevStore>, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
     let input = request.input;
     let limit = limit(input.max_parts, "max-parts")?;
     let after = input.part_number_marker.unwrap_or(0);
@@ -233,12 +233,12 @@ pub async fn parts(store: &Arc<Store>, request: S3Request<ListPartsInput>) -> S3
 
 /// How names are written in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
+enum NameEncoding {
     AsTheyAre,
     UrlEncoded,
 }
 
-impl Written {
+impl NameEncoding {
     fn new(asked: Option<&EncodingType>) -> S3Result<Self> {
         match asked.map(EncodingType::as_str) {
             None => Ok(Self::AsTheyAre),
@@ -277,9 +277,9 @@ fn limit(asked: Option<i32>, name: &str) -> S3Result<i32> {
     }
 }
 
-fn query<'a>(prefix: Option<&'a str>, delimiter: Option<&'a str>, limit: i32) -> Query<'a> {
+fn query<'a>(prefix: Option<&'a str>, delimiter: Option<&'a str>, limit: i32) -> ListingQuery<'a> {
     let limit = usize::try_from(limit).unwrap_or(0);
-    Query { prefix: prefix.unwrap_or_default(), delimiter: delimiter.unwrap_or_default(), limit }
+    ListingQuery { prefix: prefix.unwrap_or_default(), delimiter: delimiter.unwrap_or_default(), limit }
 }
 
 fn has_delimiter(delimiter: Option<&String>) -> bool {
@@ -312,11 +312,11 @@ fn version_marker(key: Option<&str>, id: Option<&str>) -> S3Result<Option<Place>
     }
 }
 
-fn prefixes(groups: &[String], written: Written) -> Option<CommonPrefixList> {
+fn prefixes(groups: &[String], written: NameEncoding) -> Option<CommonPrefixList> {
     Some(groups.iter().map(|group| CommonPrefix { prefix: Some(written.text(group)) }).collect())
 }
 
-fn object(version: &Version, written: Written, owner: Option<Owner>) -> Object {
+fn object(version: &VersionRecord, written: NameEncoding, owner: Option<Owner>) -> Object {
     let stored = version.object();
     Object {
         checksum_algorithm: stored.and_then(checksum_algorithms),
@@ -332,12 +332,12 @@ fn object(version: &Version, written: Written, owner: Option<Owner>) -> Object {
 }
 
 fn version_entries(
-    page: &Page<Listed>,
-    written: Written,
+    page: &ListingPage<ListedVersion>,
+    written: NameEncoding,
     owner: &Owner,
 ) -> (Vec<ObjectVersion>, Vec<DeleteMarkerEntry>) {
     let (mut versions, mut markers) = (Vec::new(), Vec::new());
-    for Listed { version, place } in &page.entries {
+    for ListedVersion { version, place } in &page.entries {
         let is_latest = Some(*place == Standing::Latest);
         let (key, last_modified) = (Some(written.text(&version.key)), Some(moment(version.modified())));
         let (owner, version_id) = (Some(owner.clone()), Some(version.id.clone()));
@@ -362,7 +362,7 @@ fn version_entries(
 }
 
 fn checksum_algorithms(object: &StoredObject) -> Option<ChecksumAlgorithmList> {
-    let Checksum { algorithm, .. } = object.checksum.as_ref()?;
+    let StoredChecksum { algorithm, .. } = object.checksum.as_ref()?;
     Some(vec![ChecksumAlgorithm::from_static(algorithm.name())])
 }
 
@@ -370,7 +370,7 @@ fn storage_class(object: &StoredObject) -> String {
     object.description.storage_class.clone().unwrap_or_else(|| StorageClass::STANDARD.to_owned())
 }
 
-fn initiator(store: &Store) -> Initiator {
+fn initiator(store: &DevStore) -> Initiator {
     let Owner { display_name, id } = owner(store);
     Initiator { display_name, id }
 }

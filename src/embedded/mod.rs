@@ -58,7 +58,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Why the store does not start.
 #[derive(Debug, Error)]
-pub enum EmbeddedError {
+pub enum DevStoreError {
     #[error("the embedded store cannot listen on {address}: {reason}")]
     Listen { address: SocketAddr, reason: io::Error },
     #[error("the embedded store cannot use directory `{}`: {reason}", directory.display())]
@@ -69,15 +69,15 @@ pub enum EmbeddedError {
 
 /// A store that serves until it is shut down or dropped.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningStore {
     /// Where it listens.
     pub address: SocketAddr,
-    stop: watch::Sender<Serving>,
+    stop: watch::Sender<ServingState>,
     accepting: JoinHandle<()>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Serving {
+enum ServingState {
     Open,
     Stopping,
 }
@@ -89,26 +89,26 @@ pub async fn start(
     access_key: &str,
     secret_key: &Secret<String>,
     region: &str,
-) -> Result<Running, EmbeddedError> {
+) -> Result<RunningStore, DevStoreError> {
     let service = open(directory, access_key, secret_key, region).await?;
-    let failure = |reason| EmbeddedError::Listen { address: listen, reason };
+    let failure = |reason| DevStoreError::Listen { address: listen, reason };
     let listener = TcpListener::bind(listen).await.map_err(failure)?;
     let address = listener.local_addr().map_err(failure)?;
-    let (stop, stopping) = watch::channel(Serving::Open);
+    let (stop, stopping) = watch::channel(ServingState::Open);
     let accepting = tokio::spawn(accept(listener, service, stopping));
-    Ok(Running { address, stop, accepting })
+    Ok(RunningStore { address, stop, accepting })
 }
 
-impl Running {
+impl RunningStore {
     /// Stops taking requests, and waits for those that are open.
     pub async fn shutdown(mut self) {
-        self.stop.send_replace(Serving::Stopping);
+        self.stop.send_replace(ServingState::Stopping);
         // A task that failed has stopped too.
         drop((&mut self.accepting).await);
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningStore {
     fn drop(&mut self) {
         self.accepting.abort();
     }
@@ -119,19 +119,19 @@ async fn open(
     access_key: &str,
     secret_key: &Secret<String>,
     region: &str,
-) -> Result<S3Service, EmbeddedError> {
+) -> Result<S3Service, DevStoreError> {
     let owner = hex::encode(Sha256::digest(access_key));
     let (root, region) = (directory.to_owned(), region.to_owned());
-    let store = tokio::task::spawn_blocking(move || store::Store::open(&root, &region, owner))
+    let store = tokio::task::spawn_blocking(move || store::DevStore::open(&root, &region, owner))
         .await
-        .map_err(|_| EmbeddedError::Interrupted)?
-        .map_err(|reason| EmbeddedError::Open { directory: directory.to_owned(), reason })?;
-    let mut builder = S3ServiceBuilder::new(service::Service(Arc::new(store)));
+        .map_err(|_| DevStoreError::Interrupted)?
+        .map_err(|reason| DevStoreError::Open { directory: directory.to_owned(), reason })?;
+    let mut builder = S3ServiceBuilder::new(service::DevService(Arc::new(store)));
     builder.set_auth(SimpleAuth::from_single(access_key, secret_key.expose().as_str()));
     Ok(builder.build())
 }
 
-async fn accept(listener: TcpListener, service: S3Service, mut stopping: watch::Receiver<Serving>) {
+async fn accept(listener: TcpListener, service: S3Service, mut stopping: watch::Receiver<ServingState>) {
     let mut connections = JoinSet::new();
     let for_connections = stopping.clone();
     loop {
@@ -150,12 +150,12 @@ async fn accept(listener: TcpListener, service: S3Service, mut stopping: watch::
     drop(tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await);
 }
 
-async fn stopped(stopping: &mut watch::Receiver<Serving>) {
+async fn stopped(stopping: &mut watch::Receiver<ServingState>) {
     // Without a sender, nobody is left who wants it served.
-    drop(stopping.wait_for(|serving| *serving == Serving::Stopping).await);
+    drop(stopping.wait_for(|serving| *serving == ServingState::Stopping).await);
 }
 
-async fn serve(stream: TcpStream, service: S3Service, mut stopping: watch::Receiver<Serving>) {
+async fn serve(stream: TcpStream, service: S3Service, mut stopping: watch::Receiver<ServingState>) {
     // Without it, small answers wait for the client's acknowledgement; failing here costs only speed.
     drop(stream.set_nodelay(true));
     let answer = service_fn(move |request| answer(service.clone(), request));
@@ -174,7 +174,7 @@ async fn answer(service: S3Service, request: Request<Incoming>) -> Result<Respon
     let answered = service.call(request.map(Body::from)).with_subscriber(NoSubscriber::new());
     Ok(match answered.await {
         Ok(mut response) => {
-            if let Some(objects::Partial) = response.extensions_mut().remove() {
+            if let Some(objects::PartialContent) = response.extensions_mut().remove() {
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             }
             response

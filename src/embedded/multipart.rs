@@ -10,15 +10,17 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::body::{Arrived, Arriving};
-use super::bucket::{Bucket, Upload};
-use super::conditions::Writing;
-use super::describe::{Claimed, description, etag, length, refuse_encryption, refuse_unsupported};
+use super::body::{BodyOnDisk, IncomingBody};
+use super::bucket::{DevBucket, OpenUpload};
+use super::conditions::WriteConditions;
+use super::describe::{BodyClaims, description, etag, length, refuse_encryption, refuse_unsupported};
 use super::digest::{answered, checksum_of_parts, etag_of_parts};
 use super::faults::internal;
 use super::objects::{check_length, incomplete};
-use super::record::{Algorithm, ChecksumScope, Content, Object, PartMark, PartRecord, Segment, UploadRecord};
-use super::store::{Store, on_disk, random_name};
+use super::record::{
+    BodySegment, ChecksumScope, ObjectRecord, PartMark, PartRecord, StoredAlgorithm, UploadRecord, VersionContent,
+};
+use super::store::{DevStore, on_disk, random_name};
 use super::tags;
 
 /// The fewest bytes of a part that is not the last.
@@ -26,15 +28,15 @@ const SMALLEST_PART: u64 = 5 * 1024 * 1024;
 
 /// CreateMultipartUpload.
 pub async fn create(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
     let input = request.input;
     refuse_unsupported!(input)?;
     let bucket = store.bucket(&input.bucket)?;
     let algorithm = match &input.checksum_algorithm {
-        Some(name) => Algorithm::parse(name.as_str())?,
-        None => Algorithm::Crc64nvme,
+        Some(name) => StoredAlgorithm::parse(name.as_str())?,
+        None => StoredAlgorithm::Crc64nvme,
     };
     let scope = scope(algorithm, input.checksum_type.as_ref())?;
     let record = UploadRecord {
@@ -50,7 +52,7 @@ pub async fn create(
     on_disk(move || {
         let mut state = bucket.write()?;
         bucket.directory.write_upload(&record).map_err(internal)?;
-        let upload = Upload { record: Arc::new(record), parts: BTreeMap::new() };
+        let upload = OpenUpload { record: Arc::new(record), parts: BTreeMap::new() };
         state.uploads.insert((upload.record.key.clone(), upload.record.id.clone()), upload);
         Ok(())
     })
@@ -68,7 +70,7 @@ pub async fn create(
 
 /// UploadPart.
 pub async fn upload_part(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
     let input = request.input;
@@ -77,9 +79,9 @@ pub async fn upload_part(
     check_length(input.content_length)?;
     let bucket = store.bucket(&input.bucket)?;
     let algorithm = bucket.write()?.upload(&input.key, &input.upload_id)?.record.algorithm;
-    let claimed = Claimed::read(&request.headers, input.content_md5)?;
+    let claimed = BodyClaims::read(&request.headers, input.content_md5)?;
     // A part may bring another checksum than the upload's; it is checked, and is the one kept.
-    let arriving = Arriving::receive(&bucket, input.body, claimed.algorithm().unwrap_or(algorithm)).await?;
+    let arriving = IncomingBody::receive(&bucket, input.body, claimed.algorithm().unwrap_or(algorithm)).await?;
     let claims = claimed.complete(request.trailing_headers.as_ref())?;
     let expected = input.content_length;
     let part = on_disk(move || {
@@ -104,7 +106,7 @@ pub async fn upload_part(
 }
 
 /// Makes a body that arrived a part of an upload, in place of the part that had its number; blocks.
-pub fn add_part(bucket: &Bucket, key: &str, upload: &str, number: i32, arrived: Arrived) -> S3Result<PartRecord> {
+pub fn add_part(bucket: &DevBucket, key: &str, upload: &str, number: i32, arrived: BodyOnDisk) -> S3Result<PartRecord> {
     let mut state = bucket.write()?;
     let parts = &mut state.upload(key, upload)?.parts;
     let part = PartRecord {
@@ -125,14 +127,14 @@ pub fn add_part(bucket: &Bucket, key: &str, upload: &str, number: i32, arrived: 
 
 /// CompleteMultipartUpload.
 pub async fn complete(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
     let named = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
-    let claimed = Claimed::read(&request.headers, None)?.complete(None)?.checksum;
-    let conditions = Writing { if_match: input.if_match, if_none_match: input.if_none_match };
+    let claimed = BodyClaims::read(&request.headers, None)?.complete(None)?.checksum;
+    let conditions = WriteConditions { if_match: input.if_match, if_none_match: input.if_none_match };
     let (key, upload_id, expected) = (input.key.clone(), input.upload_id, input.mpu_object_size);
     let (version, version_id) = on_disk(move || {
         let upload = bucket.write()?.upload(&key, &upload_id)?.clone();
@@ -173,7 +175,7 @@ pub async fn complete(
 
 /// AbortMultipartUpload.
 pub async fn abort(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<AbortMultipartUploadInput>,
 ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
     let input = request.input;
@@ -200,29 +202,30 @@ pub fn check_number(number: i32) -> S3Result<()> {
     Err(s3_error!(InvalidArgument, "Part number must be an integer between 1 and 10000, inclusive"))
 }
 
-fn scope(algorithm: Algorithm, asked: Option<&ChecksumType>) -> S3Result<ChecksumScope> {
+fn scope(algorithm: StoredAlgorithm, asked: Option<&ChecksumType>) -> S3Result<ChecksumScope> {
     let scope = match (asked.map(ChecksumType::as_str), algorithm) {
-        (Some(ChecksumType::FULL_OBJECT), _) | (None, Algorithm::Crc64nvme) => ChecksumScope::FullObject,
+        (Some(ChecksumType::FULL_OBJECT), _) | (None, StoredAlgorithm::Crc64nvme) => ChecksumScope::FullObject,
         (Some(ChecksumType::COMPOSITE) | None, _) => ChecksumScope::Composite,
         (Some(_), _) => return Err(s3_error!(InvalidRequest, "Value for x-amz-checksum-type header is invalid.")),
     };
     match (scope, algorithm) {
-        (ChecksumScope::FullObject, Algorithm::Sha1 | Algorithm::Sha256)
-        | (ChecksumScope::Composite, Algorithm::Crc64nvme) => Err(s3_error!(
+        (ChecksumScope::FullObject, StoredAlgorithm::Sha1 | StoredAlgorithm::Sha256)
+        | (ChecksumScope::Composite, StoredAlgorithm::Crc64nvme) => Err(s3_error!(
             InvalidRequest,
             "The {} checksum type cannot be used with the {} checksum algorithm.",
             scope.answered().as_str(),
             algorithm.name()
         )),
-        (ChecksumScope::FullObject, Algorithm::Crc32 | Algorithm::Crc32c | Algorithm::Crc64nvme)
-        | (ChecksumScope::Composite, Algorithm::Crc32 | Algorithm::Crc32c | Algorithm::Sha1 | Algorithm::Sha256) => {
-            Ok(scope)
-        }
+        (ChecksumScope::FullObject, StoredAlgorithm::Crc32 | StoredAlgorithm::Crc32c | StoredAlgorithm::Crc64nvme)
+        | (
+            ChecksumScope::Composite,
+            StoredAlgorithm::Crc32 | StoredAlgorithm::Crc32c | StoredAlgorithm::Sha1 | StoredAlgorithm::Sha256,
+        ) => Ok(scope),
     }
 }
 
 /// The object that the named parts make.
-fn assemble(upload: &Upload, named: &[CompletedPart]) -> S3Result<Object> {
+fn assemble(upload: &OpenUpload, named: &[CompletedPart]) -> S3Result<ObjectRecord> {
     let parts = named.iter().map(|part| named_part(upload, part)).collect::<S3Result<Vec<_>>>()?;
     let Some((_, all_but_last)) = parts.split_last() else {
         return Err(s3_error!(
@@ -241,12 +244,12 @@ fn assemble(upload: &Upload, named: &[CompletedPart]) -> S3Result<Object> {
     }
     let record = &upload.record;
     let checksums: Vec<_> = parts.iter().map(|part| (&part.checksum, part.size)).collect();
-    let segments = parts.iter().map(|part| Segment {
+    let segments = parts.iter().map(|part| BodySegment {
         body: part.body.clone(),
         size: part.size,
         part: Some(PartMark { number: part.number, checksum: Some(part.checksum.clone()) }),
     });
-    Ok(Object {
+    Ok(ObjectRecord {
         size: parts.iter().map(|part| part.size).sum(),
         etag: etag_of_parts(parts.iter().map(|part| part.etag.as_str())),
         checksum: checksum_of_parts(record.algorithm, record.scope, &checksums),
@@ -256,7 +259,7 @@ fn assemble(upload: &Upload, named: &[CompletedPart]) -> S3Result<Object> {
     })
 }
 
-fn named_part<'a>(upload: &'a Upload, named: &CompletedPart) -> S3Result<&'a PartRecord> {
+fn named_part<'a>(upload: &'a OpenUpload, named: &CompletedPart) -> S3Result<&'a PartRecord> {
     let part = named.part_number.and_then(|number| upload.parts.get(&number));
     let claims = [
         &named.checksum_crc32,
@@ -266,7 +269,7 @@ fn named_part<'a>(upload: &'a Upload, named: &CompletedPart) -> S3Result<&'a Par
         &named.checksum_sha256,
     ];
     let claim =
-        Algorithm::ALL.into_iter().zip(claims).find_map(|(algorithm, claim)| Some((algorithm, claim.as_ref()?)));
+        StoredAlgorithm::ALL.into_iter().zip(claims).find_map(|(algorithm, claim)| Some((algorithm, claim.as_ref()?)));
     part.filter(|part| named.e_tag.as_ref().is_some_and(|named| named.value() == part.etag))
         .filter(|part| {
             let found = &part.checksum;
@@ -283,16 +286,16 @@ fn named_part<'a>(upload: &'a Upload, named: &CompletedPart) -> S3Result<&'a Par
 
 /// Makes the object the newest version, and only then forgets the upload.
 fn end(
-    bucket: &Bucket,
+    bucket: &DevBucket,
     key: &str,
     upload_id: &str,
-    assembled_from: &Upload,
-    object: Object,
-    conditions: &Writing,
-) -> S3Result<super::bucket::Added> {
+    assembled_from: &OpenUpload,
+    object: ObjectRecord,
+    conditions: &WriteConditions,
+) -> S3Result<super::bucket::AddedVersion> {
     let kept: HashSet<String> = object.segments.iter().map(|segment| segment.body.clone()).collect();
     let id = (key.to_owned(), upload_id.to_owned());
-    let added = bucket.add(key, Content::Object(Box::new(object)), |state| {
+    let added = bucket.add(key, VersionContent::Object(Box::new(object)), |state| {
         // The upload may have been aborted, completed or given other parts since it was looked at.
         match state.uploads.get(&id) {
             Some(now) if now.parts == assembled_from.parts => conditions.allows(state.current(key)),

@@ -11,17 +11,17 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::body::{Arriving, Source};
-use super::bucket::Bucket;
+use super::body::{BodySource, IncomingBody};
+use super::bucket::DevBucket;
 use super::buckets::full_control;
-use super::conditions::{Reading, Unmet, Writing};
+use super::conditions::{ReadConditions, UnmetCondition, WriteConditions};
 use super::describe::{
-    Claimed, count, described, description, etag, length, moment, owner, refuse_unsupported, with_expires,
+    BodyClaims, count, described, description, etag, length, moment, owner, refuse_unsupported, with_expires,
 };
 use super::digest::answered;
 use super::faults::{self, internal, not_implemented, precondition_failed};
-use super::record::{Algorithm, Content, Object, Version};
-use super::store::{Store, on_disk};
+use super::record::{ObjectRecord, StoredAlgorithm, VersionContent, VersionRecord};
+use super::store::{DevStore, on_disk};
 use super::tags;
 
 /// The most bytes an object may bring in one request.
@@ -29,24 +29,24 @@ const LARGEST_PUT: i64 = 5 * 1024 * 1024 * 1024;
 
 /// Marks an answer that holds a part of an object only.
 #[derive(Clone, Copy, Debug)]
-pub struct Partial;
+pub struct PartialContent;
 
 /// PutObject.
-pub async fn put(store: &Arc<Store>, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+pub async fn put(store: &Arc<DevStore>, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
     let input = request.input;
     refuse_unsupported!(input)?;
     if input.write_offset_bytes.is_some() {
         return Err(not_implemented("x-amz-write-offset-bytes"));
     }
     let bucket = store.bucket(&input.bucket)?;
-    let claimed = Claimed::read(&request.headers, input.content_md5)?;
+    let claimed = BodyClaims::read(&request.headers, input.content_md5)?;
     let description = description!(input, &request.headers);
     let tags = tags::from_header(input.tagging.as_deref())?;
     check_length(input.content_length)?;
-    let algorithm = claimed.algorithm().unwrap_or(Algorithm::Crc64nvme);
-    let arriving = Arriving::receive(&bucket, input.body, algorithm).await?;
+    let algorithm = claimed.algorithm().unwrap_or(StoredAlgorithm::Crc64nvme);
+    let arriving = IncomingBody::receive(&bucket, input.body, algorithm).await?;
     let claims = claimed.complete(request.trailing_headers.as_ref())?;
-    let conditions = Writing { if_match: input.if_match, if_none_match: input.if_none_match };
+    let conditions = WriteConditions { if_match: input.if_match, if_none_match: input.if_none_match };
     let (key, expected) = (input.key, input.content_length);
     let (version, shown_id) = on_disk(move || {
         let arrived = arriving.finish()?;
@@ -54,7 +54,7 @@ pub async fn put(store: &Arc<Store>, request: S3Request<PutObjectInput>) -> S3Re
             return Err(incomplete());
         }
         claims.check(&arrived.digested)?;
-        let content = Content::Object(Box::new(arrived.object(description, tags)));
+        let content = VersionContent::Object(Box::new(arrived.object(description, tags)));
         let added = bucket.add(&key, content, |state| conditions.allows(state.current(&key)))?;
         arrived.body.keep();
         Ok(added)
@@ -76,15 +76,15 @@ pub async fn put(store: &Arc<Store>, request: S3Request<PutObjectInput>) -> S3Re
 }
 
 /// PostObject, which browsers send: s3s would hold the whole object in memory.
-pub async fn post(_: &Arc<Store>, _: S3Request<PostObjectInput>) -> S3Result<S3Response<PostObjectOutput>> {
+pub async fn post(_: &Arc<DevStore>, _: S3Request<PostObjectInput>) -> S3Result<S3Response<PostObjectOutput>> {
     Err(not_implemented("POST of a form"))
 }
 
 /// GetObject.
-pub async fn get(store: &Arc<Store>, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+pub async fn get(store: &Arc<DevStore>, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
-    let conditions = Reading {
+    let conditions = ReadConditions {
         if_match: input.if_match,
         if_none_match: input.if_none_match,
         if_modified_since: input.if_modified_since,
@@ -92,10 +92,10 @@ pub async fn get(store: &Arc<Store>, request: S3Request<GetObjectInput>) -> S3Re
     };
     let mut tries = 0;
     loop {
-        let found = Found::find(&bucket, &input.key, input.version_id.as_deref())?;
+        let found = FoundVersion::find(&bucket, &input.key, input.version_id.as_deref())?;
         let object = found.object(&conditions)?;
         let (range, sent) = asked_range(object, input.range, input.part_number)?;
-        let source = Source { bucket: bucket.clone(), segments: object.segments.clone() };
+        let source = BodySource { bucket: bucket.clone(), segments: object.segments.clone() };
         let body = match source.send(range.clone()).await? {
             Some(body) => body,
             // The version was replaced between finding and opening it; a second look finds the new one.
@@ -125,16 +125,19 @@ pub async fn get(store: &Arc<Store>, request: S3Request<GetObjectInput>) -> S3Re
 }
 
 /// HeadObject.
-pub async fn head(store: &Arc<Store>, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+pub async fn head(
+    store: &Arc<DevStore>,
+    request: S3Request<HeadObjectInput>,
+) -> S3Result<S3Response<HeadObjectOutput>> {
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
-    let conditions = Reading {
+    let conditions = ReadConditions {
         if_match: input.if_match,
         if_none_match: input.if_none_match,
         if_modified_since: input.if_modified_since,
         if_unmodified_since: input.if_unmodified_since,
     };
-    let found = Found::find(&bucket, &input.key, input.version_id.as_deref())?;
+    let found = FoundVersion::find(&bucket, &input.key, input.version_id.as_deref())?;
     let object = found.object(&conditions)?;
     let (range, sent) = asked_range(object, input.range, input.part_number)?;
     let checksum = shown_checksum(object, sent, input.checksum_mode.as_ref());
@@ -153,21 +156,21 @@ pub async fn head(store: &Arc<Store>, request: S3Request<HeadObjectInput>) -> S3
     };
     let mut response = with_expires(S3Response::new(output), &object.description);
     // s3s answers every HEAD with 200; the server sets the right status where it finds this mark.
-    if sent == Sent::Part {
-        response.extensions.insert(Partial);
+    if sent == SentRange::Part {
+        response.extensions.insert(PartialContent);
     }
     Ok(response)
 }
 
 /// GetObjectAttributes.
 pub async fn attributes(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetObjectAttributesInput>,
 ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
-    let found = Found::find(&bucket, &input.key, input.version_id.as_deref())?;
-    let object = found.object(&Reading::default())?;
+    let found = FoundVersion::find(&bucket, &input.key, input.version_id.as_deref())?;
+    let object = found.object(&ReadConditions::default())?;
     let asks = |name: &str| {
         let names = input.object_attributes.iter().flat_map(|names| names.as_str().split(','));
         names.map(str::trim).any(|asked| asked == name)
@@ -189,52 +192,52 @@ pub async fn attributes(
 
 /// GetObjectAcl: everything is the owner's alone.
 pub async fn acl(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetObjectAclInput>,
 ) -> S3Result<S3Response<GetObjectAclOutput>> {
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
-    let found = Found::find(&bucket, &input.key, input.version_id.as_deref())?;
-    found.object(&Reading::default())?;
+    let found = FoundVersion::find(&bucket, &input.key, input.version_id.as_deref())?;
+    found.object(&ReadConditions::default())?;
     let (grants, owner) = (Some(full_control(store)), Some(owner(store)));
     Ok(S3Response::new(GetObjectAclOutput { grants, owner, ..GetObjectAclOutput::default() }))
 }
 
 /// The version a request speaks of.
-pub struct Found {
-    pub version: Arc<Version>,
+pub struct FoundVersion {
+    pub version: Arc<VersionRecord>,
     /// The id the client is told.
     pub shown_id: Option<String>,
-    asked: Asked,
+    asked: VersionChoice,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
+enum VersionChoice {
     ForCurrent,
     ForVersion,
 }
 
-impl Found {
+impl FoundVersion {
     /// Looks a version up.
-    pub fn find(bucket: &Bucket, key: &str, id: Option<&str>) -> S3Result<Self> {
+    pub fn find(bucket: &DevBucket, key: &str, id: Option<&str>) -> S3Result<Self> {
         let state = bucket.read()?;
         let version = state.version(key, id)?.clone();
-        let asked = if id.is_some() { Asked::ForVersion } else { Asked::ForCurrent };
+        let asked = if id.is_some() { VersionChoice::ForVersion } else { VersionChoice::ForCurrent };
         Ok(Self { shown_id: state.shown_id(&version), version, asked })
     }
 
     /// The object, if there is one and it meets the conditions.
-    pub fn object(&self, conditions: &Reading) -> S3Result<&Object> {
+    pub fn object(&self, conditions: &ReadConditions) -> S3Result<&ObjectRecord> {
         let Some(object) = self.version.object() else {
             return Err(match self.asked {
-                Asked::ForCurrent => faults::deleted(self.shown_id.clone()),
-                Asked::ForVersion => faults::marker_has_no_method(&self.version),
+                VersionChoice::ForCurrent => faults::deleted(self.shown_id.clone()),
+                VersionChoice::ForVersion => faults::marker_has_no_method(&self.version),
             });
         };
         let modified = self.version.modified();
         conditions.meets(&object.etag, modified).map_err(|unmet| match unmet {
-            Unmet::NotModified => faults::not_modified(&object.etag, &modified.http_date()),
-            Unmet::PreconditionFailed => precondition_failed(),
+            UnmetCondition::NotModified => faults::not_modified(&object.etag, &modified.http_date()),
+            UnmetCondition::PreconditionFailed => precondition_failed(),
         })?;
         Ok(object)
     }
@@ -258,26 +261,30 @@ pub fn incomplete() -> s3s::S3Error {
 
 /// How much of an object an answer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
+enum SentRange {
     All,
     Part,
 }
 
-fn asked_range(object: &Object, range: Option<AskedRange>, part: Option<i32>) -> S3Result<(Range<u64>, Sent)> {
+fn asked_range(
+    object: &ObjectRecord,
+    range: Option<AskedRange>,
+    part: Option<i32>,
+) -> S3Result<(Range<u64>, SentRange)> {
     match (range, part) {
         (Some(_), Some(_)) => {
             Err(s3_error!(InvalidRequest, "Cannot specify both Range header and partNumber query parameter"))
         }
         (Some(range), None) => {
             let unsatisfiable = |_| s3_error!(InvalidRange, "The requested range is not satisfiable");
-            Ok((range.check(object.size).map_err(unsatisfiable)?, Sent::Part))
+            Ok((range.check(object.size).map_err(unsatisfiable)?, SentRange::Part))
         }
-        (None, Some(part)) => part_range(object, part).map(|range| (range, Sent::Part)),
-        (None, None) => Ok((0..object.size, Sent::All)),
+        (None, Some(part)) => part_range(object, part).map(|range| (range, SentRange::Part)),
+        (None, None) => Ok((0..object.size, SentRange::All)),
     }
 }
 
-fn part_range(object: &Object, part: i32) -> S3Result<Range<u64>> {
+fn part_range(object: &ObjectRecord, part: i32) -> S3Result<Range<u64>> {
     let mut start = 0;
     for (number, segment) in (1..).zip(&object.segments) {
         if number == part {
@@ -292,18 +299,18 @@ fn part_range(object: &Object, part: i32) -> S3Result<Range<u64>> {
     ))
 }
 
-fn content_range(object: &Object, range: &Range<u64>, sent: Sent) -> Option<String> {
-    (sent == Sent::Part && !range.is_empty())
+fn content_range(object: &ObjectRecord, range: &Range<u64>, sent: SentRange) -> Option<String> {
+    (sent == SentRange::Part && !range.is_empty())
         .then(|| format!("bytes {}-{}/{}", range.start, range.end - 1, object.size))
 }
 
 /// The checksum is of the whole object, so that it goes with the whole object only.
-fn shown_checksum(object: &Object, sent: Sent, mode: Option<&ChecksumMode>) -> AnsweredChecksum {
+fn shown_checksum(object: &ObjectRecord, sent: SentRange, mode: Option<&ChecksumMode>) -> AnsweredChecksum {
     let enabled = mode.is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
-    answered(object.checksum.as_ref().filter(|_| enabled && sent == Sent::All))
+    answered(object.checksum.as_ref().filter(|_| enabled && sent == SentRange::All))
 }
 
-fn parts_page(object: &Object, total: usize, after: i32, limit: i32) -> GetObjectAttributesParts {
+fn parts_page(object: &ObjectRecord, total: usize, after: i32, limit: i32) -> GetObjectAttributesParts {
     let parts = object.segments.iter().filter_map(|segment| Some((segment, segment.part.as_ref()?)));
     let mut rest = parts.filter(|(_, mark)| mark.number > after);
     let page = rest.by_ref().take(usize::try_from(limit).unwrap_or(0));

@@ -14,35 +14,35 @@ pub const NULL_VERSION: &str = "null";
 
 /// One version of one key: an object or a delete marker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Version {
+pub struct VersionRecord {
     pub key: String,
     pub id: String,
     /// Versions of a key are ordered by this, and the moment of the write is read from it.
     pub sequence: u64,
-    pub content: Content,
+    pub content: VersionContent,
 }
 
 /// What a version is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Content {
+pub enum VersionContent {
     Marker,
-    Object(Box<Object>),
+    Object(Box<ObjectRecord>),
 }
 
 /// An object's body and everything a client said about it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Object {
+pub struct ObjectRecord {
     pub size: u64,
     pub etag: String,
-    pub checksum: Option<Checksum>,
-    pub segments: Vec<Segment>,
-    pub description: Description,
+    pub checksum: Option<StoredChecksum>,
+    pub segments: Vec<BodySegment>,
+    pub description: ObjectHeaders,
     pub tags: Vec<(String, String)>,
 }
 
 /// A file that holds the next bytes of an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Segment {
+pub struct BodySegment {
     pub body: String,
     pub size: u64,
     /// Present when the segment was a part of a multipart upload.
@@ -53,12 +53,12 @@ pub struct Segment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PartMark {
     pub number: i32,
-    pub checksum: Option<Checksum>,
+    pub checksum: Option<StoredChecksum>,
 }
 
 /// The headers a client gave an object, to be given back with it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Description {
+pub struct ObjectHeaders {
     pub cache_control: Option<String>,
     pub content_disposition: Option<String>,
     pub content_encoding: Option<String>,
@@ -73,15 +73,15 @@ pub struct Description {
 
 /// A checksum in one of S3's algorithms, in base64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checksum {
-    pub algorithm: Algorithm,
+pub struct StoredChecksum {
+    pub algorithm: StoredAlgorithm,
     pub value: String,
     pub scope: ChecksumScope,
 }
 
 /// S3's checksum algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Algorithm {
+pub enum StoredAlgorithm {
     Crc32,
     Crc32c,
     Crc64nvme,
@@ -100,17 +100,17 @@ pub enum ChecksumScope {
 
 /// A bucket's own record; its versions have theirs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BucketRecord {
+pub struct StoredBucket {
     pub created_millis: i64,
     pub location: Option<String>,
-    pub versioning: Versioning,
+    pub versioning: BucketVersioning,
     /// Documents that are kept and given back, by the name of their query key.
     pub settings: BTreeMap<String, String>,
 }
 
 /// A bucket's versioning state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Versioning {
+pub enum BucketVersioning {
     Enabled,
     Never,
     Suspended,
@@ -122,9 +122,9 @@ pub struct UploadRecord {
     pub key: String,
     pub id: String,
     pub initiated_millis: i64,
-    pub algorithm: Algorithm,
+    pub algorithm: StoredAlgorithm,
     pub scope: ChecksumScope,
-    pub description: Description,
+    pub description: ObjectHeaders,
     pub tags: Vec<(String, String)>,
 }
 
@@ -135,26 +135,26 @@ pub struct PartRecord {
     pub body: String,
     pub size: u64,
     pub etag: String,
-    pub checksum: Checksum,
+    pub checksum: StoredChecksum,
     pub modified_millis: i64,
 }
 
-impl Version {
+impl VersionRecord {
     /// When the version was written.
     pub fn modified(&self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.sequence / SEQUENCE_PER_MILLISECOND).unwrap_or(i64::MAX))
     }
 
     /// The object, unless this is a delete marker.
-    pub fn object(&self) -> Option<&Object> {
+    pub fn object(&self) -> Option<&ObjectRecord> {
         match &self.content {
-            Content::Marker => None,
-            Content::Object(object) => Some(object),
+            VersionContent::Marker => None,
+            VersionContent::Object(object) => Some(object),
         }
     }
 }
 
-impl Object {
+impl ObjectRecord {
     /// How many parts the object was uploaded in, when it came in parts.
     pub fn parts_count(&self) -> Option<usize> {
         self.segments.first().and_then(|segment| segment.part.as_ref()).map(|_| self.segments.len())

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
-use super::store::Store;
+use super::store::DevStore;
 use super::{buckets, copies, deletions, listings, multipart, objects, settings, tags};
 
 /// The S3 operations over a store.
-pub struct Service(pub Arc<Store>);
+pub struct DevService(pub Arc<DevStore>);
 
-type Answer<'a, Output> = Pin<Box<dyn Future<Output = S3Result<S3Response<Output>>> + Send + 'a>>;
+type OperationFuture<'a, Output> = Pin<Box<dyn Future<Output = S3Result<S3Response<Output>>> + Send + 'a>>;
 
 /// Writes out the methods of s3s's trait as its own attribute macro would, so that they are one table.
 macro_rules! operations {
     ($($method:ident: $input:ident => $output:ident = $function:path;)*) => {
-        impl S3 for Service {$(
-            fn $method<'this, 'async_trait>(&'this self, request: S3Request<$input>) -> Answer<'async_trait, $output>
+        impl S3 for DevService {$(
+            fn $method<'this, 'async_trait>(&'this self, request: S3Request<$input>) -> OperationFuture<'async_trait, $output>
             where
                 'this: 'async_trait,
                 Self: 'async_trait,

@@ -8,12 +8,12 @@ use s3s::xml::{Deserialize, Deserializer, Serialize, Serializer};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::faults::named;
-use super::store::{Store, on_disk};
-use super::tags::{self, Holder};
+use super::store::{DevStore, on_disk};
+use super::tags::{self, TagHolder};
 
 /// A setting and the query key that names it.
 #[derive(Clone, Copy, Debug)]
-enum Setting {
+enum BucketSetting {
     Cors,
     Encryption,
     Lifecycle,
@@ -24,7 +24,7 @@ enum Setting {
     Tagging,
 }
 
-impl Setting {
+impl BucketSetting {
     const fn name(self) -> &'static str {
         match self {
             Self::Cors => "cors",
@@ -64,12 +64,12 @@ impl Setting {
 }
 
 /// What the store keeps is text: the XML that S3 speaks, but for policies.
-trait Document: Sized {
+trait SettingDocument: Sized {
     fn write(&self) -> S3Result<String>;
     fn read(text: &str) -> S3Result<Self>;
 }
 
-impl<Xml: Serialize + for<'xml> Deserialize<'xml>> Document for Xml {
+impl<Xml: Serialize + for<'xml> Deserialize<'xml>> SettingDocument for Xml {
     fn write(&self) -> S3Result<String> {
         let mut xml = Vec::new();
         self.serialize(&mut Serializer::new(&mut xml)).map_err(S3Error::internal_error)?;
@@ -81,18 +81,18 @@ impl<Xml: Serialize + for<'xml> Deserialize<'xml>> Document for Xml {
     }
 }
 
-async fn keep(store: &Arc<Store>, bucket: &str, setting: Setting, document: String) -> S3Result<()> {
+async fn keep(store: &Arc<DevStore>, bucket: &str, setting: BucketSetting, document: String) -> S3Result<()> {
     let bucket = store.bucket(bucket)?;
     let keep = move || bucket.amend(|record| drop(record.settings.insert(setting.name().to_owned(), document)));
     on_disk(keep).await
 }
 
-async fn forget(store: &Arc<Store>, bucket: &str, setting: Setting) -> S3Result<()> {
+async fn forget(store: &Arc<DevStore>, bucket: &str, setting: BucketSetting) -> S3Result<()> {
     let bucket = store.bucket(bucket)?;
     on_disk(move || bucket.amend(|record| drop(record.settings.remove(setting.name())))).await
 }
 
-fn kept(store: &Store, bucket: &str, setting: Setting) -> S3Result<String> {
+fn kept(store: &DevStore, bucket: &str, setting: BucketSetting) -> S3Result<String> {
     let bucket = store.bucket(bucket)?;
     let document = bucket.read()?.record.settings.get(setting.name()).cloned();
     document.ok_or_else(|| setting.absent())
@@ -101,8 +101,8 @@ fn kept(store: &Store, bucket: &str, setting: Setting) -> S3Result<String> {
 macro_rules! get {
     ($function:ident: $input:ident => $output:ident, $setting:ident, |$document:ident: $type:ty| $fields:expr) => {
         #[doc = concat!(stringify!($input), ": gives back what was put.")]
-        pub async fn $function(store: &Arc<Store>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-            let $document = <$type>::read(&kept(store, &request.input.bucket, Setting::$setting)?)?;
+        pub async fn $function(store: &Arc<DevStore>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+            let $document = <$type>::read(&kept(store, &request.input.bucket, BucketSetting::$setting)?)?;
             Ok(S3Response::new($fields))
         }
     };
@@ -111,11 +111,11 @@ macro_rules! get {
 macro_rules! put {
     ($function:ident: $input:ident => $output:ident, $setting:ident, |$given:ident| $document:expr) => {
         #[doc = concat!(stringify!($input), ": keeps the document.")]
-        pub async fn $function(store: &Arc<Store>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+        pub async fn $function(store: &Arc<DevStore>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
             let $given = request.input;
             let bucket = $given.bucket.clone();
             let document = $document.write()?;
-            keep(store, &bucket, Setting::$setting, document).await?;
+            keep(store, &bucket, BucketSetting::$setting, document).await?;
             Ok(S3Response::new($output::default()))
         }
     };
@@ -124,8 +124,8 @@ macro_rules! put {
 macro_rules! delete {
     ($function:ident: $input:ident => $output:ident, $setting:ident) => {
         #[doc = concat!(stringify!($input), ": forgets the document.")]
-        pub async fn $function(store: &Arc<Store>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-            forget(store, &request.input.bucket, Setting::$setting).await?;
+        pub async fn $function(store: &Arc<DevStore>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+            forget(store, &request.input.bucket, BucketSetting::$setting).await?;
             Ok(S3Response::new($output::default()))
         }
     };
@@ -177,12 +177,12 @@ delete!(delete_tagging: DeleteBucketTaggingInput => DeleteBucketTaggingOutput, T
 
 /// GetBucketNotificationConfiguration: empty when nothing was put.
 pub async fn notification(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetBucketNotificationConfigurationInput>,
 ) -> S3Result<S3Response<GetBucketNotificationConfigurationOutput>> {
     let bucket = store.bucket(&request.input.bucket)?;
-    let document = bucket.read()?.record.settings.get(Setting::Notification.name()).cloned();
-    let document = document.map_or(Ok(NotificationConfiguration::default()), |text| Document::read(&text))?;
+    let document = bucket.read()?.record.settings.get(BucketSetting::Notification.name()).cloned();
+    let document = document.map_or(Ok(NotificationConfiguration::default()), |text| SettingDocument::read(&text))?;
     Ok(S3Response::new(GetBucketNotificationConfigurationOutput {
         event_bridge_configuration: document.event_bridge_configuration,
         lambda_function_configurations: document.lambda_function_configurations,
@@ -193,39 +193,39 @@ pub async fn notification(
 
 /// GetBucketPolicy: gives back what was put, to the byte.
 pub async fn policy(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetBucketPolicyInput>,
 ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
-    let policy = kept(store, &request.input.bucket, Setting::Policy)?;
+    let policy = kept(store, &request.input.bucket, BucketSetting::Policy)?;
     Ok(S3Response::new(GetBucketPolicyOutput { policy: Some(policy) }))
 }
 
 /// PutBucketPolicy: keeps any JSON object.
 pub async fn put_policy(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<PutBucketPolicyInput>,
 ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
     let PutBucketPolicyInput { bucket, policy, .. } = request.input;
     if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&policy).is_err() {
         return Err(s3_error!(MalformedPolicy, "Policies must be valid JSON and the first byte must be '{{'"));
     }
-    keep(store, &bucket, Setting::Policy, policy).await?;
+    keep(store, &bucket, BucketSetting::Policy, policy).await?;
     Ok(S3Response::new(PutBucketPolicyOutput::default()))
 }
 
 /// GetBucketPolicyStatus: the store serves nobody without a key, so no policy makes a bucket public.
 pub async fn policy_status(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetBucketPolicyStatusInput>,
 ) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
-    kept(store, &request.input.bucket, Setting::Policy)?;
+    kept(store, &request.input.bucket, BucketSetting::Policy)?;
     let status = PolicyStatus { is_public: Some(false) };
     Ok(S3Response::new(GetBucketPolicyStatusOutput { policy_status: Some(status) }))
 }
 
 /// GetObjectLockConfiguration: no bucket has one.
 pub async fn object_lock(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetObjectLockConfigurationInput>,
 ) -> S3Result<S3Response<GetObjectLockConfigurationOutput>> {
     store.bucket(&request.input.bucket)?;
@@ -233,7 +233,7 @@ pub async fn object_lock(
 }
 
 fn checked_tagging(tagging: Tagging) -> S3Result<Tagging> {
-    let tags = tags::from_document(tagging.tag_set, Holder::Bucket)?;
+    let tags = tags::from_document(tagging.tag_set, TagHolder::Bucket)?;
     Ok(Tagging { tag_set: tags::answered(&tags) })
 }
 

@@ -9,25 +9,25 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use s3s::{S3Error, S3Result, s3_error};
 
-use super::bucket::Bucket;
-use super::disk::{self, BucketDirectory, Contents};
+use super::bucket::DevBucket;
+use super::disk::{self, BucketDirectory, BucketFiles};
 use super::faults::{internal, no_such_bucket};
-use super::record::{BucketRecord, SEQUENCE_PER_MILLISECOND, Versioning};
+use super::record::{BucketVersioning, SEQUENCE_PER_MILLISECOND, StoredBucket};
 use portcullis_base::clock::{Clock, Timestamp};
 
 /// All buckets of one directory.
 #[derive(Debug)]
-pub struct Store {
+pub struct DevStore {
     pub region: String,
     pub owner: String,
     root: PathBuf,
-    sequence: Arc<Sequence>,
-    buckets: RwLock<BTreeMap<String, Arc<Bucket>>>,
+    sequence: Arc<VersionSequence>,
+    buckets: RwLock<BTreeMap<String, Arc<DevBucket>>>,
     // Held so that no second store writes below the same directory.
     _lock: File,
 }
 
-impl Store {
+impl DevStore {
     /// Reads a directory back, or begins an empty one.
     pub fn open(root: &Path, region: &str, owner: String) -> io::Result<Self> {
         fs::create_dir_all(root)?;
@@ -36,12 +36,12 @@ impl Store {
             TryLockError::Error(error) => error,
             TryLockError::WouldBlock => io::Error::new(io::ErrorKind::ResourceBusy, "another store uses the directory"),
         })?;
-        let sequence = Arc::new(Sequence { clock: Clock::System, last: AtomicU64::new(0) });
+        let sequence = Arc::new(VersionSequence { clock: Clock::System, last: AtomicU64::new(0) });
         let mut buckets = BTreeMap::new();
         for name in disk::bucket_names(root)? {
             let directory = BucketDirectory::of(root, &name);
             if let Some(contents) = directory.scan()? {
-                let bucket = Bucket::new(name.clone(), directory, sequence.clone(), contents);
+                let bucket = DevBucket::new(name.clone(), directory, sequence.clone(), contents);
                 buckets.insert(name, Arc::new(bucket));
             }
         }
@@ -50,13 +50,13 @@ impl Store {
     }
 
     /// The bucket of this name.
-    pub fn bucket(&self, name: &str) -> S3Result<Arc<Bucket>> {
+    pub fn bucket(&self, name: &str) -> S3Result<Arc<DevBucket>> {
         let buckets = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
         buckets.get(name).cloned().ok_or_else(no_such_bucket)
     }
 
     /// All buckets in the order of their names.
-    pub fn buckets(&self) -> Vec<Arc<Bucket>> {
+    pub fn buckets(&self) -> Vec<Arc<DevBucket>> {
         self.buckets.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
@@ -72,10 +72,10 @@ impl Store {
         let directory = BucketDirectory::of(&self.root, name);
         let created_millis = self.sequence.now().millis();
         let record =
-            BucketRecord { created_millis, location, versioning: Versioning::Never, settings: BTreeMap::new() };
+            StoredBucket { created_millis, location, versioning: BucketVersioning::Never, settings: BTreeMap::new() };
         directory.create(&record).map_err(internal)?;
-        let contents = Contents { record, versions: Vec::new(), uploads: Vec::new() };
-        let bucket = Bucket::new(name.to_owned(), directory, self.sequence.clone(), contents);
+        let contents = BucketFiles { record, versions: Vec::new(), uploads: Vec::new() };
+        let bucket = DevBucket::new(name.to_owned(), directory, self.sequence.clone(), contents);
         buckets.insert(name.to_owned(), Arc::new(bucket));
         Ok(())
     }
@@ -92,12 +92,12 @@ impl Store {
 
 /// Numbers that grow with time and never repeat.
 #[derive(Debug)]
-pub struct Sequence {
+pub struct VersionSequence {
     clock: Clock,
     last: AtomicU64,
 }
 
-impl Sequence {
+impl VersionSequence {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()

@@ -10,113 +10,113 @@ use s3s::dto::{
 };
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::conditions::Reading;
+use super::conditions::ReadConditions;
 use super::faults::named;
-use super::objects::Found;
-use super::record::Content;
-use super::store::{Store, on_disk};
+use super::objects::FoundVersion;
+use super::record::VersionContent;
+use super::store::{DevStore, on_disk};
 
 /// Names and values.
-pub type Tags = Vec<(String, String)>;
+pub type ObjectTags = Vec<(String, String)>;
 
 /// GetObjectTagging.
 pub async fn get(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<GetObjectTaggingInput>,
 ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
-    let found = Found::find(&bucket, &input.key, input.version_id.as_deref())?;
-    let tag_set = answered(&found.object(&Reading::default())?.tags);
+    let found = FoundVersion::find(&bucket, &input.key, input.version_id.as_deref())?;
+    let tag_set = answered(&found.object(&ReadConditions::default())?.tags);
     Ok(S3Response::new(GetObjectTaggingOutput { tag_set, version_id: found.shown_id }))
 }
 
 /// PutObjectTagging.
 pub async fn put(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<PutObjectTaggingInput>,
 ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
     let input = request.input;
-    let tags = from_document(input.tagging.tag_set, Holder::Object)?;
+    let tags = from_document(input.tagging.tag_set, TagHolder::Object)?;
     let version_id = replace(store, &input.bucket, input.key, input.version_id, tags).await?;
     Ok(S3Response::new(PutObjectTaggingOutput { version_id }))
 }
 
 /// DeleteObjectTagging.
 pub async fn delete(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     request: S3Request<DeleteObjectTaggingInput>,
 ) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
     let input = request.input;
-    let version_id = replace(store, &input.bucket, input.key, input.version_id, Tags::new()).await?;
+    let version_id = replace(store, &input.bucket, input.key, input.version_id, ObjectTags::new()).await?;
     Ok(S3Response::new(DeleteObjectTaggingOutput { version_id }))
 }
 
 /// Reads `x-amz-tagging`, which is written as a query string.
-pub fn from_header(header: Option<&str>) -> S3Result<Tags> {
+pub fn from_header(header: Option<&str>) -> S3Result<ObjectTags> {
     let pairs = header.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let tags = pairs.map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         Some((decoded(name)?, decoded(value)?))
     });
-    let tags = tags.collect::<Option<Tags>>().ok_or_else(|| {
+    let tags = tags.collect::<Option<ObjectTags>>().ok_or_else(|| {
         s3_error!(
             InvalidArgument,
             "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters."
         )
     })?;
-    checked(tags, Holder::Object)
+    checked(tags, TagHolder::Object)
 }
 
 /// Who has the tags, which decides how many there may be.
 #[derive(Clone, Copy, Debug)]
-pub enum Holder {
+pub enum TagHolder {
     Bucket,
     Object,
 }
 
 /// Takes the tags of a document.
-pub fn from_document(tags: Vec<Tag>, holder: Holder) -> S3Result<Tags> {
+pub fn from_document(tags: Vec<Tag>, holder: TagHolder) -> S3Result<ObjectTags> {
     let pairs = tags.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
     checked(pairs.collect(), holder)
 }
 
 /// The tags as a document.
-pub fn answered(tags: &Tags) -> Vec<Tag> {
+pub fn answered(tags: &ObjectTags) -> Vec<Tag> {
     tags.iter().map(|(name, value)| Tag { key: Some(name.clone()), value: Some(value.clone()) }).collect()
 }
 
 async fn replace(
-    store: &Arc<Store>,
+    store: &Arc<DevStore>,
     bucket: &str,
     key: String,
     id: Option<String>,
-    tags: Tags,
+    tags: ObjectTags,
 ) -> S3Result<Option<String>> {
     let bucket = store.bucket(bucket)?;
     on_disk(move || {
-        let found = Found::find(&bucket, &key, id.as_deref())?;
-        found.object(&Reading::default())?;
+        let found = FoundVersion::find(&bucket, &key, id.as_deref())?;
+        found.object(&ReadConditions::default())?;
         bucket.replace(&key, &found.version.id, |content| match content {
-            Content::Object(object) => object.tags = tags,
-            Content::Marker => {}
+            VersionContent::Object(object) => object.tags = tags,
+            VersionContent::Marker => {}
         })?;
         Ok(found.shown_id)
     })
     .await
 }
 
-fn checked(tags: Tags, holder: Holder) -> S3Result<Tags> {
+fn checked(tags: ObjectTags, holder: TagHolder) -> S3Result<ObjectTags> {
     let most = match holder {
-        Holder::Bucket => 50,
-        Holder::Object => 10,
+        TagHolder::Bucket => 50,
+        TagHolder::Object => 10,
     };
     if tags.len() > most {
         return Err(match holder {
-            Holder::Bucket => {
+            TagHolder::Bucket => {
                 named("BadRequest", StatusCode::BAD_REQUEST, "Bucket tag count cannot be greater than 50")
             }
-            Holder::Object => named("BadRequest", StatusCode::BAD_REQUEST, "Object tags cannot be greater than 10"),
+            TagHolder::Object => named("BadRequest", StatusCode::BAD_REQUEST, "Object tags cannot be greater than 10"),
         });
     }
     let mut names = HashSet::new();
@@ -159,7 +159,7 @@ mod tests {
         let tags = from_header(Some("team=a+b&empty=&%C3%A9=%2F&bare")).unwrap();
         let expected = [("team", "a b"), ("empty", ""), ("é", "/"), ("bare", "")];
         assert_eq!(tags, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(from_header(None).unwrap(), Tags::new());
+        assert_eq!(from_header(None).unwrap(), ObjectTags::new());
         assert!(from_header(Some("a=%2")).is_err());
     }
 

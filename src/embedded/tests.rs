@@ -99,7 +99,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-async fn serve_below(directory: &Path) -> (Running, Client) {
+async fn serve_below(directory: &Path) -> (RunningStore, Client) {
     let secret = Secret::new(SECRET_KEY.to_owned());
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let running = start(directory, listen, ACCESS_KEY, &secret, "us-east-1").await.unwrap();
@@ -239,10 +239,10 @@ async fn a_directory_has_one_store_at_a_time() {
     let (_running, client) = serve_below(directory.path()).await;
     let secret = Secret::new(SECRET_KEY.to_owned());
     let second = start(directory.path(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ACCESS_KEY, &secret, "r").await;
-    assert!(matches!(second, Err(EmbeddedError::Open { .. })));
+    assert!(matches!(second, Err(DevStoreError::Open { .. })));
     let taken = tempfile::tempdir().unwrap();
     let second = start(taken.path(), client.address, ACCESS_KEY, &secret, "r").await;
-    assert!(matches!(second, Err(EmbeddedError::Listen { .. })));
+    assert!(matches!(second, Err(DevStoreError::Listen { .. })));
 }
 
 #[tokio::test]

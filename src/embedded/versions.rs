@@ -4,25 +4,25 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::record::{NULL_VERSION, Version};
+use super::record::{NULL_VERSION, VersionRecord};
 
 /// All versions of a bucket: keys in the order of their bytes, each key's versions newest first.
 #[derive(Debug, Default)]
-pub struct Versions(BTreeMap<String, Vec<Arc<Version>>>);
+pub struct BucketVersions(BTreeMap<String, Vec<Arc<VersionRecord>>>);
 
-impl Versions {
+impl BucketVersions {
     /// The newest version of a key, which may be a delete marker.
-    pub fn current(&self, key: &str) -> Option<&Arc<Version>> {
+    pub fn current(&self, key: &str) -> Option<&Arc<VersionRecord>> {
         self.0.get(key)?.first()
     }
 
     /// The version of a key that has this id.
-    pub fn find(&self, key: &str, id: &str) -> Option<&Arc<Version>> {
+    pub fn find(&self, key: &str, id: &str) -> Option<&Arc<VersionRecord>> {
         self.0.get(key)?.iter().find(|version| version.id == id)
     }
 
     /// Adds a version, in place of the one that had its id.
-    pub fn insert(&mut self, version: Arc<Version>) -> Option<Arc<Version>> {
+    pub fn insert(&mut self, version: Arc<VersionRecord>) -> Option<Arc<VersionRecord>> {
         let versions = self.0.entry(version.key.clone()).or_default();
         let replaced =
             versions.iter().position(|known| known.id == version.id).map(|position| versions.remove(position));
@@ -32,7 +32,7 @@ impl Versions {
     }
 
     /// Takes a version out; a key without versions is gone.
-    pub fn remove(&mut self, key: &str, id: &str) -> Option<Arc<Version>> {
+    pub fn remove(&mut self, key: &str, id: &str) -> Option<Arc<VersionRecord>> {
         let versions = self.0.get_mut(key)?;
         let position = versions.iter().position(|version| version.id == id)?;
         let removed = versions.remove(position);
@@ -53,7 +53,10 @@ impl Versions {
     }
 
     /// The keys from a bound on, each with its versions.
-    pub fn from<'a>(&'a self, start: Bound<&str>) -> impl Iterator<Item = (&'a str, &'a [Arc<Version>])> + use<'a> {
+    pub fn from<'a>(
+        &'a self,
+        start: Bound<&str>,
+    ) -> impl Iterator<Item = (&'a str, &'a [Arc<VersionRecord>])> + use<'a> {
         self.0.range::<str, _>((start, Bound::Unbounded)).map(|(key, versions)| (key.as_str(), versions.as_slice()))
     }
 }
@@ -75,25 +78,25 @@ pub fn sequence_of(id: &str) -> Option<u64> {
 
 #[cfg(test)]
 pub mod tests {
-    use super::super::record::Content;
+    use super::super::record::VersionContent;
     use super::*;
 
-    pub fn object(key: &str, sequence: u64) -> Arc<Version> {
+    pub fn object(key: &str, sequence: u64) -> Arc<VersionRecord> {
         let id = version_id(sequence, 7);
-        Arc::new(Version { key: key.into(), id, sequence, content: Content::Object(Box::default()) })
+        Arc::new(VersionRecord { key: key.into(), id, sequence, content: VersionContent::Object(Box::default()) })
     }
 
-    pub fn null(key: &str, sequence: u64) -> Arc<Version> {
-        Arc::new(Version { id: NULL_VERSION.into(), ..(*object(key, sequence)).clone() })
+    pub fn null(key: &str, sequence: u64) -> Arc<VersionRecord> {
+        Arc::new(VersionRecord { id: NULL_VERSION.into(), ..(*object(key, sequence)).clone() })
     }
 
-    pub fn marker(key: &str, sequence: u64) -> Arc<Version> {
-        Arc::new(Version { content: Content::Marker, ..(*object(key, sequence)).clone() })
+    pub fn marker(key: &str, sequence: u64) -> Arc<VersionRecord> {
+        Arc::new(VersionRecord { content: VersionContent::Marker, ..(*object(key, sequence)).clone() })
     }
 
     #[test]
     fn the_newest_version_is_current_whatever_the_order_of_insertion() {
-        let mut versions = Versions::default();
+        let mut versions = BucketVersions::default();
         for sequence in [2, 3, 1] {
             assert_eq!(versions.insert(object("k", sequence)), None);
         }
@@ -104,7 +107,7 @@ pub mod tests {
 
     #[test]
     fn a_null_version_replaces_the_null_version_and_no_other() {
-        let mut versions = Versions::default();
+        let mut versions = BucketVersions::default();
         versions.insert(null("k", 1));
         versions.insert(object("k", 2));
         assert_eq!(versions.insert(null("k", 3)), Some(null("k", 1)));
@@ -114,7 +117,7 @@ pub mod tests {
 
     #[test]
     fn removing_a_marker_brings_the_version_below_it_back() {
-        let mut versions = Versions::default();
+        let mut versions = BucketVersions::default();
         versions.insert(object("k", 1));
         let marker = marker("k", 2);
         versions.insert(marker.clone());
@@ -125,7 +128,7 @@ pub mod tests {
 
     #[test]
     fn a_key_without_versions_is_gone() {
-        let mut versions = Versions::default();
+        let mut versions = BucketVersions::default();
         versions.insert(object("k", 1));
         versions.remove("k", &version_id(1, 7));
         assert!(!versions.holds("k"));

@@ -20,7 +20,7 @@ struct Rig {
     gate: Running,
     upstream: Upstream,
     clock: Arc<AtomicI64>,
-    _store: crate::embedded::Running,
+    _store: crate::embedded::RunningStore,
     _directory: tempfile::TempDir,
 }
 
