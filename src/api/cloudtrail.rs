@@ -19,16 +19,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::authenticate::Principal;
-use crate::gate::{self, Caller, Rules};
+use crate::gate::{self, Caller, Rules, TrailBucket};
 use crate::history::{Asker, History};
 use crate::mfa::{Challenge, Fault, Offer, Proof};
 use crate::operation::Access;
-use crate::store::Store;
+use crate::store::{Store, TrailReservation};
 use change::{Change, Effect, Planned};
 use operation::OpenTo;
 use place::Place;
 use portcullis_base::clock::Timestamp;
-use portcullis_base::names::AccessKeyId;
+use portcullis_base::names::{AccessKeyId, BucketName};
 use portcullis_cloudtrail::DigestPeriod;
 use stake::BucketStake;
 
@@ -173,7 +173,7 @@ impl CloudTrail {
     }
 
     async fn change(&self, planned: Planned, now: Timestamp) -> Result<Value, Refused> {
-        let taken = planned.bucket_taken().cloned();
+        let takes_bucket = planned.bucket_taken().is_some();
         let (trail, done) = match planned.change {
             Change::Nothing => return Ok(planned.answer),
             Change::Delete { was } => {
@@ -181,11 +181,16 @@ impl CloudTrail {
                 (was, done)
             }
             Change::Put { was, trail } => {
-                if let Some(bucket) = taken {
-                    let made = self.deliveries.make_bucket(&bucket).await;
-                    made.map_err(|NoBucket| Refused::no_bucket(bucket.as_str()))?;
-                }
-                let done = self.store.put_trail(was.as_deref(), (*trail).clone(), now).await;
+                let reserved = self.store.reserve_trail(was.as_deref(), (*trail).clone(), now).await;
+                let done = match reserved {
+                    Ok(reservation) => {
+                        if takes_bucket {
+                            self.make_bucket(&trail.bucket, &reservation).await?;
+                        }
+                        reservation.record(now).await
+                    }
+                    Err(error) => Err(error),
+                };
                 (trail, done)
             }
         };
@@ -198,6 +203,15 @@ impl CloudTrail {
                 Err(Refused::store(&error, &trail, &self.place()))
             }
         }
+    }
+
+    /// Makes the bucket of a trail that is being recorded. A crash before the record leaves a bucket without a trail.
+    async fn make_bucket(&self, bucket: &BucketName, reservation: &TrailReservation) -> Result<(), Refused> {
+        let made = match TrailBucket::of(bucket, reservation) {
+            Some(leave) => self.deliveries.make_bucket(leave).await,
+            None => Err(NoBucket),
+        };
+        made.map_err(|NoBucket| Refused::no_bucket(bucket.as_str()))
     }
 
     async fn read(&self, call: &Call, now: Timestamp) -> Result<Value, Refused> {

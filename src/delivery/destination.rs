@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::forward::{OwnError, OwnFile, Upstream};
+use crate::gate::TrailBucket;
 use crate::store::Promise;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, ObjectKey};
@@ -20,12 +21,12 @@ use portcullis_base::names::{BucketName, ObjectKey};
 /// Where the files of a trail go.
 pub trait Destination: Debug + Send + Sync {
     /// Makes the bucket, if it is not there.
-    fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), DestinationError>>;
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), DestinationError>>;
 
     /// Writes a file, over any that is there; on `Ok` it is whole and as durable as the destination makes it.
     fn put<'a>(
         &'a self,
-        bucket: &'a BucketName,
+        bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
         parcel: &'a Parcel,
     ) -> Promise<'a, Result<(), DestinationError>>;
@@ -150,18 +151,18 @@ impl Folder {
 }
 
 impl Destination for Folder {
-    fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), DestinationError>> {
-        let path = self.0.join(bucket.as_str());
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), DestinationError>> {
+        let path = self.0.join(bucket.name().as_str());
         apart(move || make_folders(&path).map_err(|error| broken(&path, &error)))
     }
 
     fn put<'a>(
         &'a self,
-        bucket: &'a BucketName,
+        bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
         parcel: &'a Parcel,
     ) -> Promise<'a, Result<(), DestinationError>> {
-        let (folder, path, parcel) = (self.clone(), self.path(bucket, key), parcel.clone());
+        let (folder, path, parcel) = (self.clone(), self.path(bucket.name(), key), parcel.clone());
         apart(move || folder.write(&path?, &parcel))
     }
 
@@ -201,13 +202,13 @@ impl Buckets {
 }
 
 impl Destination for Buckets {
-    fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), DestinationError>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), DestinationError>> {
         Box::pin(async move { Ok(self.upstream.make_bucket(bucket, self.clock.now()).await?) })
     }
 
     fn put<'a>(
         &'a self,
-        bucket: &'a BucketName,
+        bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
         parcel: &'a Parcel,
     ) -> Promise<'a, Result<(), DestinationError>> {
@@ -320,6 +321,7 @@ pub fn make_folders(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::{TrailRegister, Use};
 
     fn parcel(bytes: &'static [u8], signature: Option<&str>) -> Parcel {
         let metadata = signature.map(|signature| ("signature", signature.to_owned())).into_iter().collect();
@@ -334,19 +336,31 @@ mod tests {
         BucketName::parse("logs").expect("a name")
     }
 
+    struct AllTrails;
+
+    impl TrailRegister for AllTrails {
+        fn use_of(&self, _: &BucketName) -> Use {
+            Use::Trail
+        }
+    }
+
+    fn leave(bucket: &BucketName) -> TrailBucket<'_> {
+        TrailBucket::of(bucket, &AllTrails).expect("a trail's")
+    }
+
     /// What both homes of a trail do alike.
     async fn keeps_files(home: &dyn Destination) {
         assert_eq!(home.read(&bucket(), &key("a/none")).await.ok().flatten(), None);
-        home.make_bucket(&bucket()).await.expect("made");
-        home.make_bucket(&bucket()).await.expect("there already");
+        home.make_bucket(leave(&bucket())).await.expect("made");
+        home.make_bucket(leave(&bucket())).await.expect("there already");
         assert_eq!(home.read(&bucket(), &key("a/none")).await, Ok(None));
         for (name, parcel) in [("a/2", parcel(b"two", Some("00ff"))), ("a/1 +é", parcel(b"one", None))] {
-            home.put(&bucket(), &key(name), &parcel).await.expect("put");
+            home.put(leave(&bucket()), &key(name), &parcel).await.expect("put");
             assert_eq!(home.read(&bucket(), &key(name)).await, Ok(Some(parcel)));
         }
-        home.put(&bucket(), &key("a/2"), &parcel(b"2", Some("11"))).await.expect("put over");
+        home.put(leave(&bucket()), &key("a/2"), &parcel(b"2", Some("11"))).await.expect("put over");
         assert_eq!(home.read(&bucket(), &key("a/2")).await, Ok(Some(parcel(b"2", Some("11")))));
-        home.put(&bucket(), &key("b/3"), &parcel(b"three", None)).await.expect("put");
+        home.put(leave(&bucket()), &key("b/3"), &parcel(b"three", None)).await.expect("put");
         assert_eq!(home.list(&bucket(), "a/", "").await, Ok(vec!["a/1 +é".to_owned(), "a/2".to_owned()]));
         assert_eq!(home.list(&bucket(), "", "a/1 +é").await, Ok(vec!["a/2".to_owned(), "b/3".to_owned()]));
         assert_eq!(home.list(&bucket(), "a/", "a/2").await, Ok(Vec::new()));
@@ -366,7 +380,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let folder = Folder::new(directory.path().join("trail"));
         for bad in ["../x", "a/../../x", "/x", "a//b", "a/", "./a", "a/./b"] {
-            let put = folder.put(&bucket(), &key(bad), &parcel(b"", None)).await;
+            let put = folder.put(leave(&bucket()), &key(bad), &parcel(b"", None)).await;
             assert_eq!(put, Err(DestinationError::NotAPath(key(bad))), "{bad}");
         }
     }
@@ -391,7 +405,7 @@ mod tests {
         let patience = Patience { connect: span, response: span, idle: span };
         let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
         let buckets = Buckets::new(Arc::clone(&upstream), Clock::System);
-        let missing = buckets.put(&bucket(), &key("a"), &parcel(b"", None)).await;
+        let missing = buckets.put(leave(&bucket()), &key("a"), &parcel(b"", None)).await;
         assert_eq!(missing, Err(DestinationError::Upstream(OwnError::NoBucket(bucket()))));
         keeps_files(&buckets).await;
         let versioning = upstream.versioning(&bucket(), Clock::System.now()).await;

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::forward::OwnError;
+use crate::gate::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Layout, Logging, Trail, TrailEnd, TrailName};
@@ -133,7 +134,7 @@ impl Delivery {
     }
 
     /// Makes a trail's bucket, if it is not there.
-    pub async fn make_bucket(&self, bucket: &BucketName) -> Result<(), DestinationError> {
+    pub async fn make_bucket(&self, bucket: TrailBucket<'_>) -> Result<(), DestinationError> {
         self.inner().hands.destination.make_bucket(bucket).await
     }
 

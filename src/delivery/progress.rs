@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::gate::{TrailRegister, Use};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::digest::{Ending, LogEntry};
@@ -150,6 +151,15 @@ impl Progress {
     /// Reads the written form.
     pub fn from_json(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice::<json::Progress>(bytes).ok()?.read()
+    }
+}
+
+/// The state no longer tells of a trail that was deleted or moved. Its progress does: it is begun by a recorded trail, and
+/// follows what the journal made of it.
+impl TrailRegister for Progress {
+    fn use_of(&self, bucket: &BucketName) -> Use {
+        let mut planned = self.planned.iter().map(|planned| &planned.bucket);
+        if self.trail.bucket == *bucket || planned.any(|planned| planned == bucket) { Use::Trail } else { Use::Data }
     }
 }
 

@@ -16,6 +16,7 @@ use super::notes::Notes;
 use super::progress::{Chain, Course, Last, Outcome, Pin, Planned, Progress, Successor};
 use super::witness::{Checkpoint, Witness};
 use crate::forward::OwnError;
+use crate::gate::TrailBucket;
 use crate::store::{Store, StoreError, TrailHead};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{AccountId, BucketName, ObjectKey};
@@ -100,6 +101,8 @@ pub enum DeliveryError {
     Journal(String),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("`{0}` is no bucket of the trail")]
+    NotATrailBucket(BucketName),
     #[error("the progress of the trail cannot be kept: {0}")]
     Notes(String),
     #[error(transparent)]
@@ -334,21 +337,29 @@ impl Runner {
     async fn write(&self, planned: &Planned, parcel: &Parcel) -> Result<(), DeliveryError> {
         let destination = &self.hands.destination;
         let (bucket, key) = (&planned.bucket, object_key(&planned.object)?);
+        let leave = self.leave_to_write(bucket)?;
         if self.redoing == Redoing::Perhaps
             && destination.read(bucket, &key).await.ok().flatten().as_ref() == Some(parcel)
         {
             return Ok(());
         }
-        match destination.put(bucket, &key, parcel).await {
+        match destination.put(leave, &key, parcel).await {
             Err(DestinationError::Upstream(OwnError::NoBucket(_))) => {
                 tracing::error!(%bucket, trail = %self.progress.trail.name, "the trail's bucket is gone; it is made anew");
-                destination.make_bucket(bucket).await?;
-                destination.put(bucket, &key, parcel).await?;
+                destination.make_bucket(leave).await?;
+                destination.put(leave, &key, parcel).await?;
             }
             put => put?,
         }
         let there = destination.read(bucket, &key).await?;
         if there.as_ref() == Some(parcel) { Ok(()) } else { Err(DeliveryError::Differs(planned.object.clone())) }
+    }
+
+    /// A trail that was deleted, or that went to another bucket, is still owed its last files where it was.
+    fn leave_to_write<'a>(&'a self, bucket: &'a BucketName) -> Result<TrailBucket<'a>, DeliveryError> {
+        let recorded = TrailBucket::of(bucket, &self.hands.store);
+        let leave = recorded.or_else(|| TrailBucket::of(bucket, &self.progress));
+        leave.ok_or_else(|| DeliveryError::NotATrailBucket(bucket.clone()))
     }
 
     /// Signs what was delivered.

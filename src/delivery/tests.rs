@@ -114,13 +114,13 @@ impl TrappedBuckets {
 }
 
 impl Destination for TrappedBuckets {
-    fn make_bucket<'a>(&'a self, _bucket: &'a BucketName) -> Promise<'a, Result<(), DestinationError>> {
+    fn make_bucket<'a>(&'a self, _bucket: TrailBucket<'a>) -> Promise<'a, Result<(), DestinationError>> {
         Box::pin(async { Ok(()) })
     }
 
     fn put<'a>(
         &'a self,
-        bucket: &'a BucketName,
+        bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
         parcel: &'a Parcel,
     ) -> Promise<'a, Result<(), DestinationError>> {
@@ -128,7 +128,7 @@ impl Destination for TrappedBuckets {
             if self.trap.springs() {
                 return Err(Self::fault());
             }
-            let place = (bucket.to_string(), key.to_string());
+            let place = (bucket.name().to_string(), key.to_string());
             self.files.lock().expect("sound").entry(place).or_default().push(parcel.clone());
             if self.trap.springs() { Err(Self::fault()) } else { Ok(()) }
         })

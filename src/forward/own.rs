@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::xml::{self, DECLARATION, NAMESPACE};
 use super::{Content, Download, Node, Rendered, Upstream, UpstreamError};
 use crate::authenticate::canonical_query;
+use crate::gate::TrailBucket;
 use crate::wire::Method;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey};
@@ -63,7 +64,7 @@ impl Upstream {
     /// Writes a file, over any that is there.
     pub async fn put_own(
         &self,
-        bucket: &BucketName,
+        bucket: TrailBucket<'_>,
         key: &ObjectKey,
         file: &OwnFile,
         now: Timestamp,
@@ -74,9 +75,9 @@ impl Upstream {
             headers.push((name, HeaderValue::try_from(value).map_err(|_| UpstreamError::Unwritable)?));
         }
         let content = Content::Document(file.bytes.clone());
-        let path = path(bucket, Some(key));
+        let path = path(bucket.name(), Some(key));
         let rendered = Rendered { method: Method::Put, path, query: String::new(), headers, content };
-        self.done(rendered, bucket, now).await
+        self.done(rendered, bucket.name(), now).await
     }
 
     /// Reads a file; none where the key names nothing.
@@ -138,7 +139,8 @@ impl Upstream {
     }
 
     /// Makes a bucket that keeps every version, if the store can; one that is there stays as it is.
-    pub async fn make_bucket(&self, bucket: &BucketName, now: Timestamp) -> Result<(), OwnError> {
+    pub async fn make_bucket(&self, bucket: TrailBucket<'_>, now: Timestamp) -> Result<(), OwnError> {
+        let bucket = bucket.name();
         let response = self.exchange(ask(Method::Head, path(bucket, None), String::new()), None, now).await?;
         if response.status().is_success() {
             return Ok(());

@@ -2,6 +2,7 @@
 
 mod assess;
 mod state;
+mod trail_bucket;
 mod unsettled;
 mod verdict;
 
@@ -12,5 +13,6 @@ pub use assess::{
     Caller, Foresight, LoopbackTrust, Profile, Replication, Rules, assess, assess_proved, foresee, takes_code,
 };
 pub use state::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
+pub use trail_bucket::{TrailBucket, TrailRegister};
 pub use unsettled::{LateEffect, Unsettled};
 pub use verdict::{MFA_REQUIRED, PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};

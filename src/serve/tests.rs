@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::gate::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_cloudtrail::digest::Digest;
@@ -97,8 +98,9 @@ async fn what_the_gate_records_is_delivered_to_a_bucket_of_the_store_and_proved_
         digest_period: DigestPeriod::parse(Duration::from_secs(60)).expect("a minute"),
         ..Trail::new(name.expect("a name"), bucket.clone(), rig.now())
     };
-    rig.gate.delivery.make_bucket(&bucket).await.expect("made");
     rig.gate.store.put_trail(None, trail.clone(), rig.now()).await.expect("recorded");
+    let leave = TrailBucket::of(&bucket, &rig.gate.store).expect("a trail's");
+    rig.gate.delivery.make_bucket(leave).await.expect("made");
     rig.gate.delivery.notify_changed();
     assert!(rig.knock("/first?versioning").await.contains("AccessDenied"));
     rig.clock.fetch_add(5_000, Ordering::SeqCst);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::api::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
 use crate::delivery::Delivery;
 use crate::forward::{Holding, Upstream};
+use crate::gate::TrailBucket;
 use crate::store::Promise;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -47,10 +48,10 @@ impl Deliveries for Delivered {
         })
     }
 
-    fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>> {
         Box::pin(async move {
             self.delivery.make_bucket(bucket).await.map_err(|error| {
-                tracing::error!(%error, %bucket, "a trail's bucket cannot be made");
+                tracing::error!(%error, bucket = %bucket.name(), "a trail's bucket cannot be made");
                 NoBucket
             })
         })

@@ -56,7 +56,7 @@ pub use rebuild::{Rebuilt, rebuild};
 pub use records::{Account, BucketRecord, SigningKey, TrailHead, User};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
-pub use trails::MOST_TRAILS;
+pub use trails::{MOST_TRAILS, TrailReservation};
 pub use unsettled::UnderWay;
 pub use uploads::{OpenedUpload, UploadMark};
 pub use writer::StateJournal;

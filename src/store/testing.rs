@@ -9,12 +9,13 @@ use super::engine::Promise;
 use super::memory_engine::MemoryEngine;
 use super::{
     CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, JournalUnavailable, NewDevice, Sealer, SpendError,
-    StateJournal, Store,
+    StateJournal, Store, StoreError,
 };
 use crate::authenticate::Principal;
 use crate::mfa::{self, Challenge, Code, Codes, Proof};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::DeviceSerial;
+use portcullis_cloudtrail::Trail;
 
 /// Where codes come from in tests.
 pub const HERE: CodeSource = CodeSource::Network(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -134,6 +135,11 @@ pub async fn proved<T: Unpin>(store: &Store, device: &NewDevice, subject: T, now
 }
 
 impl Store {
+    /// Makes a trail, or changes the one that was looked at.
+    pub async fn put_trail(&self, was: Option<&Trail>, trail: Trail, now: Timestamp) -> Result<(), StoreError> {
+        self.reserve_trail(was, trail, now).await?.record(now).await
+    }
+
     /// Spends codes that are offered for nothing.
     pub async fn spend(
         &self,

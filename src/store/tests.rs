@@ -2,6 +2,7 @@
 
 mod clock;
 mod lost;
+mod reserved;
 mod turns;
 
 use std::path::Path;

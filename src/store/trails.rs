@@ -5,13 +5,26 @@ use std::time::Duration;
 
 use super::Store;
 use super::error::StoreError;
+use super::lease::WriteLease;
 use super::records::{Record, RecordKey, SigningKey, TrailHead};
 use super::state::State;
 use super::write::{Edit, Write};
-use crate::gate::Use;
+use crate::gate::{TrailRegister, Use};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Trail, TrailName};
+
+/// A trail that is being recorded: nothing else changes its bucket meanwhile, and its record is the next to come.
+///
+/// Between the two the bucket may be made. Other changes of the state go on, since only the bucket's lease is held: the
+/// upstream may take its time.
+#[derive(Debug)]
+pub struct TrailReservation {
+    store: Store,
+    lease: WriteLease,
+    was: Option<Trail>,
+    trail: Trail,
+}
 
 /// CloudTrail's quota in a region; each is a reader of the journal.
 pub const MOST_TRAILS: usize = 5;
@@ -39,27 +52,23 @@ impl Store {
         if buckets.into_iter().any(is_a_trails) { Use::Trail } else { Use::Data }
     }
 
-    /// Makes a trail, or changes the one that was looked at; on return its bucket is nobody else's.
-    ///
-    /// What was judged by an older trail must not undo a change that came between.
-    pub async fn put_trail(&self, was: Option<&Trail>, trail: Trail, now: Timestamp) -> Result<(), StoreError> {
-        let (inner, was, store) = (Arc::clone(&self.0), was.cloned(), self.clone());
-        self.finish(async move {
-            // Uploads that were judged before this end first, or withdraw at their end.
-            let mut lease = inner.leases.write(&trail.bucket).await;
-            let unsettled = store.unsettled(&trail.bucket, now).latest();
-            let mut writer = inner.writer.lock().await;
-            inner.memory.read().allows(was.as_ref(), &trail)?;
-            // What a user wrote before, the upstream must not carry out in a trail's bucket.
-            if was.is_none_or(|was| was.bucket != trail.bucket)
-                && let Some(until) = unsettled
-            {
-                return Err(StoreError::Unsettled { until });
-            }
-            lease.begin_change();
-            writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(Box::new(trail)))], now).await
-        })
-        .await
+    /// Begins to make a trail, or to change the one that was looked at. Unless it is recorded, nothing has changed.
+    pub async fn reserve_trail(
+        &self,
+        was: Option<&Trail>,
+        trail: Trail,
+        now: Timestamp,
+    ) -> Result<TrailReservation, StoreError> {
+        // Uploads that were judged before this end first, or withdraw at their end.
+        let lease = self.0.leases.write(&trail.bucket).await;
+        self.0.memory.read().allows(was, &trail)?;
+        // What a user wrote before, the upstream must not carry out in a trail's bucket.
+        if was.is_none_or(|was| was.bucket != trail.bucket)
+            && let Some(until) = self.unsettled(&trail.bucket, now).latest()
+        {
+            return Err(StoreError::Unsettled { until });
+        }
+        Ok(TrailReservation { store: self.clone(), lease, was: was.cloned(), trail })
     }
 
     /// Takes away the trail that was looked at.
@@ -126,6 +135,33 @@ impl Store {
             writer.commit(&inner.memory, edits, now).await
         })
         .await
+    }
+}
+
+impl TrailReservation {
+    /// Records the trail; on return its bucket is the trail's alone. What was judged by an older trail must not undo a change that came between.
+    pub async fn record(self, now: Timestamp) -> Result<(), StoreError> {
+        let Self { store, mut lease, was, trail } = self;
+        let inner = Arc::clone(&store.0);
+        let recording = async move {
+            let mut writer = inner.writer.lock().await;
+            inner.memory.read().allows(was.as_ref(), &trail)?;
+            lease.begin_change();
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(Box::new(trail)))], now).await
+        };
+        store.finish(recording).await
+    }
+}
+
+impl TrailRegister for TrailReservation {
+    fn use_of(&self, bucket: &BucketName) -> Use {
+        if self.trail.bucket == *bucket { Use::Trail } else { Use::Data }
+    }
+}
+
+impl TrailRegister for Store {
+    fn use_of(&self, bucket: &BucketName) -> Use {
+        self.use_of_any([bucket])
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::path::PathBuf;
 
+use crate::gate::TrailBucket;
 use crate::store::Promise;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -15,7 +16,7 @@ pub trait Deliveries: Debug + Send + Sync {
     /// Whether files of a trail are where a trail is to deliver to.
     fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents>;
     /// Makes the bucket, if it is not there.
-    fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>>;
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>>;
     /// Where the delivered files of a trail end, and the folder that they lie in, if they lie in none of the store's
     /// buckets; none where the gate cannot tell.
     fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>>;

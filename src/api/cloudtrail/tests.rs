@@ -8,7 +8,7 @@ use serde_json::json;
 use super::change::{Effect, effect};
 use super::*;
 use crate::authenticate::Form;
-use crate::gate::{LoopbackTrust, Profile, Replication};
+use crate::gate::{LateEffect, LoopbackTrust, Profile, Replication};
 use crate::mfa;
 use crate::store::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use crate::store::{NewDevice, Promise, SigningKey};
@@ -57,8 +57,9 @@ impl Deliveries for Noted {
         Box::pin(std::future::ready(if is_old { Contents::MayBeThere } else { Contents::None }))
     }
 
-    fn make_bucket<'a>(&'a self, bucket: &'a BucketName) -> Promise<'a, Result<(), NoBucket>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>> {
         Box::pin(async move {
+            let bucket = bucket.name();
             if bucket.as_str() == "impossible" {
                 return Err(NoBucket);
             }
@@ -458,6 +459,20 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let proof = mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
     assert_eq!(bench.api.answer(Permit::by_proof(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, Logging::Stopped { started: NOW, at: later });
+}
+
+#[tokio::test]
+async fn no_bucket_is_made_for_a_trail_that_is_not_recorded() {
+    let bench = Bench::new().await;
+    bench.store.note_unanswered(&BucketName::parse("slow").unwrap(), LateEffect::Versions, NOW).await;
+    let create =
+        async |bucket: &str| bench.exception("CreateTrail", json!({"Name": "new", "S3BucketName": bucket})).await;
+    assert_eq!(create("slow").await, "ConflictException");
+    assert_eq!(*bench.deliveries.made.lock().unwrap(), Vec::<String>::new());
+    assert_eq!(create("impossible").await, "S3BucketDoesNotExistException");
+    assert_eq!(bench.store.trails(), []);
+    bench.done("CreateTrail", json!({"Name": "new", "S3BucketName": "logs"})).await;
+    assert_eq!(*bench.deliveries.made.lock().unwrap(), ["logs"]);
 }
 
 #[tokio::test]
