@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
-pub mod wire;
 
 pub mod authenticate;
 pub mod mfa;

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates in order: each depends only on crates before it.
-const CRATES: &[&str] = &["base", "journal", "cloudtrail"];
+const CRATES: &[&str] = &["base", "journal", "cloudtrail", "http"];
 
 /// The crates that do no I/O: no runtime, no log, no files, no network.
 const WITHOUT_IO: &[&str] = &["base", "cloudtrail"];
@@ -21,7 +21,6 @@ const IO_CRATES: &[&str] = &["hyper", "hyper-util", "rusqlite", "sled", "tokio",
 /// The modules of the package by layer: each names only modules of lower layers, and itself.
 const LAYERS: &[&[&str]] = &[
     &["config"],
-    &["wire"],
     &["authenticate", "mfa", "operation"],
     &["gate"],
     &["forward", "store"],
@@ -54,8 +53,8 @@ const PURE: &[&str] = &[
     "src/store/code_queue/order.rs",
     "src/store/code_queue/tries.rs",
     "crates/cloudtrail",
-    "src/wire/head.rs",
-    "src/wire/query.rs",
+    "crates/http/src/head.rs",
+    "crates/http/src/query.rs",
 ];
 
 /// Words by which a function reaches out of its arguments.
@@ -77,13 +76,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["cloudtrail", "delivery"]),
     ("clap", &["command"]),
     ("flate2", &["cloudtrail", "history"]),
-    ("hyper", &["command", "embedded", "forward", "pipeline", "serve", "wire"]),
+    ("hyper", &["command", "embedded", "forward", "http", "pipeline", "serve"]),
     ("rusqlite", &["history"]),
-    ("rustls", &["wire"]),
-    ("rustls_native_certs", &["wire"]),
+    ("rustls", &["http"]),
+    ("rustls_native_certs", &["http"]),
     ("s3s", &["embedded"]),
     ("sled", &["store"]),
-    ("tokio_rustls", &["wire"]),
+    ("tokio_rustls", &["http"]),
     ("totp_rs", &["mfa"]),
 ];
 

@@ -15,10 +15,10 @@ use serde_json::Value;
 
 use super::cloudtrail::{Input, Refused, UNKNOWN};
 use crate::authenticate::{Principal, Service};
-use crate::wire::{Head, Method};
 use ec2::RegionsQuery;
 use form::CallForm;
 use portcullis_base::names::{AccountId, RequestId};
+use portcullis_http::{Head, Method};
 
 pub use action::{ActionName, TARGET, UnnamedAction};
 pub use refused::{code_in_record, unrecorded};

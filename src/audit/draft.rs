@@ -13,12 +13,12 @@ use super::parameters::{self, Configuration};
 use super::recorder::{Recorder, Unsigned};
 use crate::authenticate::{Form, Principal};
 use crate::operation::ObjectIdentifier;
-use crate::wire::{Head, Method, Peer};
 use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
 use portcullis_cloudtrail::record::{
     AddendumReason, AdditionalData, AuthenticationMethod, BatchCount, EventCategory, EventError, EventRecord,
     EventResources, EventSource, EventType, JsonObject, TlsDetails, UserIdentity,
 };
+use portcullis_http::{Head, Method, Peer};
 use portcullis_journal::{JournalClosed, Kind, Sequence};
 
 /// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,

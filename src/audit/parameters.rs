@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 use super::order;
 use crate::operation::{MfaDeleteChange, VersioningDocument, VersioningStatus};
-use crate::wire::{Headers, Query};
 use portcullis_base::percent::percent_decode;
 use portcullis_cloudtrail::record::{ForeignName, JsonObject, write_truncated, write_value};
+use portcullis_http::{Headers, Query};
 
 /// The document of a configuration write.
 #[derive(Clone, Copy, Debug)]

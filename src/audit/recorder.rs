@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 use super::budget::{Admission, Budget, Cause, Count, Space};
 use super::draft::Draft;
-use crate::wire::{Peer, client_network};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{HostId, RequestId};
 use portcullis_cloudtrail::record::{
     AccountScope, AdditionalData, EventCategory, EventError, EventRecord, EventResources, EventSource, EventType,
     RequestAggregate, UserIdentity,
 };
+use portcullis_http::{Peer, client_network};
 use portcullis_journal::{Journal, JournalClosed, Kind, Sequence};
 
 /// Where drafts come from and records go.

@@ -10,12 +10,12 @@ use super::*;
 use crate::authenticate::{Form, Principal};
 use crate::gate::MfaDelete;
 use crate::operation::{MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus};
-use crate::wire::{Head, Peer, Transport};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{
     AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
 };
 use portcullis_cloudtrail::record::{AccountScope, EventCategory, EventSource, MfaResult, TlsDetails, user_id};
+use portcullis_http::{Head, Peer, Transport};
 use portcullis_journal::{Journal, JournalClosed, Kind, Options, Reader, Sequence};
 
 /// Keeps records in memory.

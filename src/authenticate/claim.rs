@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::canonical::{ALGORITHM, Scope, Signature};
 use super::{ClaimFault, Form, Realm, Reason, Service};
-use crate::wire::Head;
 use portcullis_base::clock::Timestamp;
+use portcullis_http::Head;
 
 /// What a client says of its signature; nothing of it is proved yet.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::body::{Checks, Outlet};
 use super::chunked::Decoder;
 use super::{BodyFault, Checksum, Payload, Promises, Trailing};
-use crate::wire::Inspect;
+use portcullis_http::Inspect;
 
 /// A body coming in: `push` what the client sends, `pull` what may go on, `finish` when the client is done.
 ///

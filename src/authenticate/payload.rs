@@ -2,7 +2,7 @@
 
 use super::canonical::{Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, read_hex};
 use super::{ChecksumAlgorithm, Form, Reason};
-use crate::wire::{Head, Method, Transport};
+use portcullis_http::{Head, Method, Transport};
 
 /// What a signature promises of the body.
 #[derive(Clone, Debug)]

@@ -13,10 +13,10 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 
 use super::{Key, KeyStatus, Keyring, Principal, Realm, Rejected, Service, Signed, verify};
-use crate::wire::{Head, Malformed, Peer, Transport};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 use portcullis_base::secret::Secret;
+use portcullis_http::{Head, Malformed, Peer, Transport};
 
 pub(super) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(super) const INACTIVE_KEY_ID: &str = "AKIAI44QH8DHBEXAMPLE";

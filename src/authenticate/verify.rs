@@ -6,9 +6,9 @@ use super::canonical::{canonical_path, canonical_query, canonical_request, exten
 use super::claim::{Claim, SIGNATURE_KEY};
 use super::payload::{ChunkChain, Promise};
 use super::{Form, KeyStatus, Keyring, Payload, Principal, Realm, Reason, Rejected, Service};
-use crate::wire::Head;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
+use portcullis_http::Head;
 
 /// A request whose signature is right.
 #[derive(Clone, Debug)]

@@ -13,8 +13,8 @@ use super::exchange::{ExchangeError, exchange};
 use super::place::StateDirectory;
 use super::table::harmless;
 use super::xml::{Element, InvalidXml};
-use crate::wire::DialError;
 use portcullis_base::secret::Secret;
+use portcullis_http::DialError;
 
 /// The gate that runs in a place.
 #[derive(Clone, Debug)]

@@ -8,10 +8,10 @@ use clap::Args;
 use super::error::CommandError;
 use super::place::{StateDirectory, quoted};
 use super::root_key::RootExports;
-use crate::config::{
-    Credentials, CredentialsError, Endpoint, EndpointScheme, FileExposure, InvalidEndpoint, Settings, UpstreamProfile,
-};
+use crate::config::{Credentials, CredentialsError, FileExposure, Settings, UpstreamProfile};
 use portcullis_base::names::AccountId;
+use portcullis_http::EndpointScheme;
+use portcullis_http::{Endpoint, InvalidEndpoint};
 
 /// Start the gate with nothing to configure.
 ///

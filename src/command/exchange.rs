@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::wire::{DialError, Dialler, Stream};
+use portcullis_http::{DialError, Dialler, Stream};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]

@@ -63,7 +63,7 @@ impl FileProtection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Endpoint, TlsFiles};
+    use portcullis_http::{Endpoint, TlsFiles};
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 

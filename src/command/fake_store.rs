@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::config::Endpoint;
+use portcullis_http::Endpoint;
 
 /// What the store was asked.
 #[derive(Clone, Debug)]

@@ -16,11 +16,13 @@ use super::process;
 use super::root_key::RootExports;
 use super::serve::{self as configured, ServeArgs};
 use super::terminal::Terminal;
-use crate::config::{Endpoint, EndpointScheme, Settings};
+use crate::config::Settings;
 use crate::serve::{self, Running, StartFailure};
 use crate::store::StartError;
-use crate::wire::Reload;
 use portcullis_base::clock::Clock;
+use portcullis_http::Endpoint;
+use portcullis_http::EndpointScheme;
+use portcullis_http::Reload;
 
 /// `portcullis dev`: a gate with nothing to configure.
 pub async fn dev(

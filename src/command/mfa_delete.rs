@@ -14,10 +14,10 @@ use super::s3::{ClientRequest, S3Client, S3ClientError};
 use super::second_factor::MfaTokenSource;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
-use crate::wire::DialError;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::BucketName;
 use portcullis_base::secret::Secret;
+use portcullis_http::DialError;
 
 /// What to do with a bucket's MFA Delete.
 #[derive(Subcommand)]

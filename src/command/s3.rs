@@ -18,10 +18,10 @@ use thiserror::Error;
 use super::exchange::{ExchangeError, connect, exchange};
 use super::table::harmless;
 use super::xml::{Element, InvalidXml};
-use crate::config::Endpoint;
-use crate::wire::Dialler;
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
+use portcullis_http::Dialler;
+use portcullis_http::Endpoint;
 
 /// An S3 store and the key to sign for it.
 #[derive(Clone, Debug)]
@@ -263,8 +263,8 @@ impl S3ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Authorities;
     use portcullis_base::clock::Timestamp;
+    use portcullis_http::Authorities;
     use std::sync::Arc;
 
     fn example() -> S3Client {

@@ -3,10 +3,8 @@
 mod buckets;
 mod choice;
 mod credentials;
-mod endpoint;
 mod file;
 mod mistake;
-mod network;
 mod quantity;
 mod reader;
 mod settings;
@@ -16,13 +14,11 @@ mod value;
 pub use buckets::{BucketPattern, InvalidBucketPattern};
 pub use choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
 pub use credentials::{Credentials, CredentialsError, FileExposure};
-pub use endpoint::{Endpoint, EndpointScheme, InvalidEndpoint};
 pub use file::SettingOrigin;
 pub use mistake::{ConfigMistake, ConfigMistakes};
-pub use network::{InvalidNetwork, IpNetwork};
 pub use quantity::{InvalidQuantity, parse_duration, parse_size};
 pub use settings::{
     AccountSettings, AuditSettings, HistorySettings, LimitSettings, ListenSettings, MfaDeleteSettings, MfaSettings,
-    Settings, StateSettings, TlsFiles, UpstreamSettings,
+    Settings, StateSettings, UpstreamSettings,
 };
 pub use trail::{CheckpointTarget, TrailSettings};

@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use super::buckets::BucketPattern;
 use super::choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
-use super::endpoint::Endpoint;
 use super::file::{ConfigFile, SettingOrigin};
 use super::mistake::{ConfigMistake, ConfigMistakes};
-use super::network::IpNetwork;
 use super::reader::{SectionReader, SettingsReader};
 use super::trail::TrailSettings;
 use super::value;
+use portcullis_http::{Endpoint, IpNetwork, TlsFiles};
 
 /// What the operator chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,13 +37,6 @@ pub struct ListenSettings {
     /// Hops whose `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNetwork>,
     pub tls: Option<TlsFiles>,
-}
-
-/// A certificate and its key, in PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    pub cert_file: PathBuf,
-    pub key_file: PathBuf,
 }
 
 /// `[upstream]`: the S3 store that is protected.

@@ -9,9 +9,8 @@ use toml::de::DeValue;
 
 use super::buckets::BucketPattern;
 use super::choice::{DeviceDigits, WordSetting};
-use super::endpoint::Endpoint;
-use super::network::IpNetwork;
 use super::quantity::{parse_duration, parse_size};
+use portcullis_http::{Endpoint, IpNetwork};
 
 /// A value as written.
 #[derive(Clone, Debug, PartialEq, Eq)]

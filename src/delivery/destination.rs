@@ -388,10 +388,10 @@ mod tests {
     #[cfg(feature = "embedded")]
     #[tokio::test]
     async fn a_bucket_of_the_upstream_keeps_files_and_what_is_written_on_them() {
-        use crate::config::Endpoint;
         use crate::forward::{Patience, Signer, Trailers};
-        use crate::wire::{Authorities, Dialler};
         use portcullis_base::secret::Secret;
+        use portcullis_http::Endpoint;
+        use portcullis_http::{Authorities, Dialler};
 
         let directory = tempfile::tempdir().expect("a directory");
         let secret = Secret::new("secret".to_owned());

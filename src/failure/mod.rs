@@ -11,9 +11,9 @@ use crate::forward::{UpstreamError, UpstreamRefusal, escape};
 use crate::gate::{MFA_REQUIRED, Refusal};
 use crate::mfa::{Code, Fault};
 use crate::operation::Unclear;
-use crate::wire::Malformed;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::{DeviceSerial, RequestId};
+use portcullis_http::Malformed;
 
 mod unclear;
 

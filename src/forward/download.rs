@@ -15,7 +15,7 @@ use super::fetch::Fetched;
 use super::pool::Door;
 use super::shelf::Lent;
 use super::{Upload, UpstreamError};
-use crate::wire::{Deadline, Overdue};
+use portcullis_http::{Deadline, Overdue};
 
 /// The body of an upstream's answer; read to its end, it gives its connection back. Where nothing comes for too long
 /// it ends with [`UpstreamError::Silent`].

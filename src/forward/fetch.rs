@@ -23,7 +23,7 @@ use super::pool::{Door, connect};
 use super::shelf::Lent;
 use super::sign::Signed;
 use super::{Download, Rendered, UpstreamError, answer};
-use crate::wire::{Deadline, Method, Stream};
+use portcullis_http::{Deadline, Method, Stream};
 
 /// Sends requests that only read.
 #[derive(Clone, Debug)]

@@ -10,9 +10,9 @@ use super::xml::{DECLARATION, NAMESPACE};
 use super::{Content, Rendered, Upstream, UpstreamError};
 use crate::gate::Permit;
 use crate::operation::{Action, LocalAnswer, Unconfigured};
-use crate::wire::Method;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_http::Method;
 
 /// An answer to a HEAD has no body; one that comes all the same is not read far.
 const LONGEST_HEAD: usize = 64 * 1024;

@@ -5,10 +5,10 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::{Content, Rendered, Upstream, UpstreamError};
 use crate::authenticate::canonical_query;
-use crate::wire::Method;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_base::percent::percent_encode_path;
+use portcullis_http::Method;
 
 /// What a store says of something it may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use super::xml::{self, DECLARATION, NAMESPACE};
 use super::{Content, Download, Node, Rendered, Upstream, UpstreamError};
 use crate::authenticate::canonical_query;
 use crate::gate::TrailBucket;
-use crate::wire::Method;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_base::percent::{percent_decode, percent_encode_path};
+use portcullis_http::Method;
 
 /// A file of the gate's own.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::Download;
 use super::fetch::MOST_HEADERS;
 use super::shelf::Shelf;
 use super::{Upload, UpstreamError, answer};
-use crate::wire::{DialError, Dialler, Stream};
+use portcullis_http::{DialError, Dialler, Stream};
 
 /// Sends requests of every kind, with hyper.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use super::xml::{self, DECLARATION, NAMESPACE};
 use crate::operation::{CopySource, DeleteObjects, Document, Request, VersioningStatus};
-use crate::wire::Method;
 use portcullis_base::percent::{percent_encode, percent_encode_path};
+use portcullis_http::Method;
 
 /// A request to the upstream before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use crate::operation::{Routing, UpstreamKind, route};
-    use crate::wire::{Head, Peer, Transport};
+    use portcullis_http::{Head, Peer, Transport};
 
     /// A request as a client sends it: its line, its headers, its document.
     type Sent = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);

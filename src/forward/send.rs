@@ -22,12 +22,13 @@ use super::region::Placement;
 use super::repair::{Repaired, repaired};
 use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use crate::authenticate::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
-use crate::config::{Endpoint, EndpointScheme};
 use crate::gate::{Lifecycle, Permit, Versioning};
 use crate::operation::Handling;
-use crate::wire::{Dialler, Method};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_http::Endpoint;
+use portcullis_http::EndpointScheme;
+use portcullis_http::{Dialler, Method};
 
 /// The S3 that is protected.
 #[derive(Debug)]
@@ -417,10 +418,10 @@ mod tests {
         Service, verify,
     };
     use crate::forward::Interrupted;
-    use crate::wire::{Authorities, Head, Peer, Transport};
     use http_body::Body as _;
     use portcullis_base::names::AccessKeyId;
     use portcullis_base::secret::Secret;
+    use portcullis_http::{Authorities, Head, Peer, Transport};
 
     const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";

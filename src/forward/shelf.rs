@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::wire::Addresses;
+use portcullis_http::Addresses;
 
 /// Idle connections. The one used last is used first, so that the others age and go.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use crate::authenticate::{Form, Principal};
 use crate::mfa::{Challenge, Codes, Offer, Proof};
 use crate::operation::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
-use crate::wire::Transport;
 use portcullis_base::clock::Timestamp;
+use portcullis_http::Transport;
 
 use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
 use super::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};

@@ -16,9 +16,9 @@ use crate::mfa::{
 use crate::operation::{
     Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
 };
-use crate::wire::Transport;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{DeviceSerial, UserName};
+use portcullis_http::Transport;
 
 fn request(hazard: Hazard, document: Document) -> Box<Request> {
     Box::new(Request { document, hazard, ..Request::bare(Action::PutObject, None, None) })

@@ -5,8 +5,8 @@ use http::header::{self, HeaderName, HeaderValue};
 use super::row::{Access, Body, Row};
 use super::target::{Routing, UpstreamKind};
 use super::unclear::{Reason, Unsupported};
-use crate::wire::Head;
 use portcullis_base::names::AccountId;
+use portcullis_http::Head;
 
 /// The name under which the embedded store takes `Expires`: S3 keeps any text, and s3s takes dates alone.
 pub const EMBEDDED_EXPIRES: HeaderName = HeaderName::from_static("x-portcullis-expires");

@@ -6,8 +6,8 @@ use super::opaque::{ContinuationToken, ListingMarker, UploadId, is_version_of};
 use super::row::{Mark, Row};
 use super::target::{Routing, UpstreamKind};
 use super::unclear::{Reason, Unsupported};
-use crate::wire::Head;
 use portcullis_base::names::{InvalidName, VersionId};
+use portcullis_http::Head;
 
 /// What a query says beside the signature.
 #[derive(Debug, Default)]

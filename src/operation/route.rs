@@ -16,8 +16,8 @@ use super::stores::{Handling, LocalAnswer};
 use super::target::{Routing, Target};
 use super::unclear::{Reason, Unclear, Unsupported};
 use super::{Action, DeleteObjects};
-use crate::wire::{Head, Method};
 use portcullis_base::names::{BucketName, ObjectKey};
+use portcullis_http::{Head, Method};
 
 /// A request of which all but the body is understood.
 #[derive(Clone, Debug)]

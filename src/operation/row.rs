@@ -3,7 +3,7 @@
 use super::Action;
 use super::documents::Grammar;
 use super::hazard::Hazard;
-use crate::wire::{Head, Method};
+use portcullis_http::{Head, Method};
 
 /// One operation of S3: how it is told apart, what it may carry, and what it does.
 #[derive(Debug)]

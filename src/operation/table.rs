@@ -6,10 +6,10 @@ use super::documents::grammar;
 use super::hazard::Hazard;
 use super::headers::group::*;
 use super::row::{Access, Body, Category, Harm, Level, Mark, Row};
-use crate::wire::Method;
 use Body::{Document, Nothing, OptionalDocument, Payload, Policy};
 use Harm::{Always, AsDocument, Deletes, DeletesMany, Replaces};
 use Mark::{Exactly, Flag, Header, Path, Value};
+use portcullis_http::Method;
 
 const HARMLESS: Harm = Always(Hazard::None);
 const WEAKENS: Harm = Always(Hazard::WeakensProtection);

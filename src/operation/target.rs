@@ -3,9 +3,9 @@
 use super::opaque::names_a_cache;
 use super::row::Level;
 use super::unclear::Reason;
-use crate::wire::Head;
 use portcullis_base::names::{BucketName, InvalidName, ObjectKey};
 use portcullis_base::percent::percent_decode;
+use portcullis_http::Head;
 
 /// What routing depends on beside the request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use super::documents::grammar::{Inner, Rule};
 use super::row::Body;
 use super::unclear::Reason;
 use super::*;
-use crate::wire::{Head, Malformed, Peer, Transport};
 use portcullis_base::names::ObjectKey;
 use portcullis_base::percent::percent_encode;
+use portcullis_http::{Head, Malformed, Peer, Transport};
 
 mod ambiguity;
 mod model;

@@ -23,10 +23,10 @@ use crate::gate::{Caller, MfaDelete};
 use crate::mfa::{self, Challenge, Offer, UnmetChallenge};
 use crate::operation::Access;
 use crate::store::{CodeSource, SpendError};
-use crate::wire::{Body, BodyFault, Head, Method};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_cloudtrail::record::{EventSource, MfaResult};
+use portcullis_http::{Body, BodyFault, Head, Method};
 
 /// What of an unknown target is recorded.
 const LONGEST_TARGET: usize = 256;

@@ -2,7 +2,7 @@
 
 use crate::api::services::{ServiceApi, TARGET};
 use crate::authenticate::{Form, Service, claimed_service};
-use crate::wire::{Head, Method};
+use portcullis_http::{Head, Method};
 
 /// Where a request is read and answered.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::wire::{Peer, Transport};
+    use portcullis_http::{Peer, Transport};
 
     /// The requests of each API's clients.
     const SHAPES: [(&str, &str, Option<&str>); 8] = [

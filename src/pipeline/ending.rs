@@ -16,9 +16,9 @@ use crate::audit::{Asked, Configuration, Draft, Elements, Failed, ObjectOutcome,
 use crate::failure::{Failure, S3Error};
 use crate::forward::{Answer, AnswerBegun, AnswerBody, DeletedObject, Done};
 use crate::operation::{self, Access, Action, Document, Request, Routed, Unclear};
-use crate::wire::Progress;
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 use portcullis_cloudtrail::record::EventCategory;
+use portcullis_http::Progress;
 
 /// What the reply to a request needs that nobody decides from.
 #[derive(Clone, Debug)]

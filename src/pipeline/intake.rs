@@ -13,7 +13,7 @@ use crate::authenticate::{Checksum, ChecksumAlgorithm, Intake, Payload, Promises
 use crate::failure::{BodyFailure, Failure};
 use crate::forward::Interrupted;
 use crate::operation::Action;
-use crate::wire::{Body, BodyFault, Head, Transport};
+use portcullis_http::{Body, BodyFault, Head, Transport};
 
 /// The inspection of a body that was promised like this.
 pub(super) fn of(head: &Head, signed: &Signed, action: Action) -> Result<Intake, Failure> {

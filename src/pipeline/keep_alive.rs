@@ -108,7 +108,7 @@ fn document(finished: Option<Response<Reply>>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Progress;
+    use portcullis_http::Progress;
     use std::sync::Arc;
 
     fn reply_of(document: &str) -> Response<Reply> {

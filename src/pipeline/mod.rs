@@ -33,15 +33,15 @@ use crate::gate::{Caller, Permit, Rules};
 use crate::mfa::Offer;
 use crate::operation::{self, Access, Action, Expects, Handling, LocalAnswer, Routed, Routing, Unclear};
 use crate::store::{CodeSource, Store};
-use crate::wire::{
-    Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
-};
 use door::ApiDoor;
 use ending::Ending;
 use judgement::Spent;
 use places::{PlaceHolder, TakenPlace};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_cloudtrail::record::TlsDetails;
+use portcullis_http::{
+    Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
+};
 use portcullis_journal::Journal;
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};

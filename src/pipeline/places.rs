@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::authenticate::Principal;
-use crate::wire::client_network;
+use portcullis_http::client_network;
 
 /// A number of places, each taken for as long as its [`TakenPlace`] lives.
 ///

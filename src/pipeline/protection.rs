@@ -13,9 +13,9 @@ use crate::forward::{Upstream, UpstreamError};
 use crate::gate::{BucketState, MfaDelete, Name, Profile, Unsettled, Use, Versioning};
 use crate::operation::{Access, Document, Hazard, MfaDeleteChange, Request, VersioningStatus};
 use crate::store::{Generation, Leases, Observed, ReadLease, Store, UnderWay, WriteLease};
-use crate::wire::{Condition, Hold, Withdrawn};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_http::{Condition, Hold, Withdrawn};
 use uploads::{CompletingKeys, Opening, SoleCompletion};
 
 pub use outcome::Agreed;

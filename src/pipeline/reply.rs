@@ -14,7 +14,7 @@ use super::recording::{Duty, Wait};
 use crate::audit::{Draft, Failed, Outcome};
 use crate::failure::Failure;
 use crate::forward::Download;
-use crate::wire::Progress;
+use portcullis_http::Progress;
 use portcullis_journal::{Journal, JournalClosed, Sequence};
 
 /// The body of a reply.

@@ -18,8 +18,8 @@ use crate::api::services::{
 use crate::audit::{ControlAsked, Draft, Failed, Outcome};
 use crate::authenticate::{ClaimFault, Realm, Reason, Rejected, Signed, Unproved};
 use crate::operation::Access;
-use crate::wire::Head;
 use portcullis_base::clock::Timestamp;
+use portcullis_http::Head;
 
 /// Names a call before it is known who asks, so that the record of a refusal says what was refused.
 pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &Head) {

@@ -24,10 +24,10 @@ use crate::audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, Outcome, Rec
 use crate::gate::MfaDelete;
 use crate::mfa::{Digits, Offer};
 use crate::store::Store;
-use crate::wire::{Peer, Transport};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::RequestId;
 use portcullis_cloudtrail::record::{EventSource, MfaResult};
+use portcullis_http::{Peer, Transport};
 use portcullis_journal::{Journal, JournalClosed, Sequence};
 
 /// What the admin socket serves.
@@ -73,7 +73,7 @@ pub(super) fn serve(
                 Ok((stream, _)) => drop(tokio::spawn(connection(stream, admin.clone()))),
                 Err(error) => {
                     tracing::warn!(%error, "admin connection not accepted");
-                    crate::wire::rest_after(&error).await;
+                    portcullis_http::rest_after(&error).await;
                 }
             }
         }

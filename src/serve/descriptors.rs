@@ -94,7 +94,7 @@ fn for_each_connection(settings: &Settings) -> NonZeroU64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Endpoint;
+    use portcullis_http::Endpoint;
 
     fn settings(profile: UpstreamProfile, connections: u32) -> Settings {
         let endpoint = Endpoint::parse("http://127.0.0.1:9").expect("an endpoint");

@@ -25,8 +25,8 @@ use crate::api::cloudtrail::CloudTrail;
 use crate::audit::Recorder;
 use crate::authenticate::{Realm, Service};
 use crate::config::{
-    CheckpointTarget, Credentials, CredentialsError, DeviceDigits, Endpoint, GateProfile, ReadRecords, RequireTls,
-    Settings, UpstreamProfile,
+    CheckpointTarget, Credentials, CredentialsError, DeviceDigits, GateProfile, ReadRecords, RequireTls, Settings,
+    UpstreamProfile,
 };
 use crate::delivery::{self, Delivery};
 use crate::forward::{Patience, Placement, Signer, Trailers, Upstream};
@@ -36,12 +36,13 @@ use crate::mfa::Digits;
 use crate::operation::{Routing, UpstreamKind};
 use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces, UploadVersions};
 use crate::store::{self, JournalUnavailable, Promise, StartError, StateJournal, Store};
-use crate::wire::{self, Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccessKeyId, AccountId};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::DigestPeriod;
 use portcullis_cloudtrail::record::AccountScope;
+use portcullis_http::Endpoint;
+use portcullis_http::{Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
 use portcullis_journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
 
 /// A gate that serves.
@@ -189,7 +190,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
         looked_up,
         delivered,
     ));
-    let serving = tokio::spawn(wire::serve(listener, security.clone(), gate, limits, stopped));
+    let serving = tokio::spawn(portcullis_http::serve(listener, security.clone(), gate, limits, stopped));
     let serving = vec![serving, admin_serving, trimming, watching, watching_clock];
     Ok(Running { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
 }
@@ -467,7 +468,7 @@ fn digits(settings: &Settings) -> Digits {
     }
 }
 
-fn limits(settings: &Settings) -> Result<wire::Limits, TooFewDescriptors> {
+fn limits(settings: &Settings) -> Result<portcullis_http::Limits, TooFewDescriptors> {
     let mut limits = settings.limits;
     // Where nothing tells how many descriptors are in use, the settings are taken at their word.
     if let Ok(descriptors) = Descriptors::now()
@@ -483,7 +484,7 @@ fn limits(settings: &Settings) -> Result<wire::Limits, TooFewDescriptors> {
         // One client must not take them all.
         limits.connections_per_address = limits.connections_per_address.min((connections / 2).max(1));
     }
-    Ok(wire::Limits {
+    Ok(portcullis_http::Limits {
         header_timeout: limits.header_timeout,
         headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
         head_bytes: usize::try_from(limits.header_size).unwrap_or(usize::MAX),

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::mfa::Fault;
-use crate::wire::client_network;
 use order::{Full, Ticket, TurnOrder};
 use portcullis_base::clock::Timestamp;
+use portcullis_http::client_network;
 use tries::NetworkTries;
 
 /// Where an offer of codes came from.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use portcullis::config::IpNetwork;
+use portcullis_http::IpNetwork;
 
 use crate::rig::{Ask, Payload, Reply, Rig, exchange};
 

@@ -8,15 +8,15 @@ use http_body_util::{BodyExt, Full};
 use portcullis::authenticate::{
     Form, Intake, Key, KeyStatus, Keyring, Payload, Principal, Promises, Realm, Service, verify,
 };
-use portcullis::config::Endpoint;
 use portcullis::forward::{self, Patience, Signer, Trailers, Upstream};
 use portcullis::gate::{BucketState, Caller, LoopbackTrust, Permit, Profile, Replication, Rules, Verdict, assess};
 use portcullis::mfa::Offer;
 use portcullis::operation::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
-use portcullis::wire::{Authorities, Dialler, Head, Peer, Transport};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis_base::secret::Secret;
+use portcullis_http::Endpoint;
+use portcullis_http::{Authorities, Dialler, Head, Peer, Transport};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 

@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 use portcullis::embedded;
 use portcullis::forward::{Content, Rendered, render};
 use portcullis::operation::{Access, Action, Document, Level, Request, Routing, UpstreamKind};
-use portcullis::wire::Method;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
 use portcullis_base::secret::Secret;
+use portcullis_http::Method;
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
 

@@ -23,8 +23,8 @@ use portcullis::operation::{
     Action, Body, CopySource, DeleteObjects, Document, Expects, Hazard, Level, Mark, MfaDeleteChange, ObjectIdentifier,
     Request, Routing, Treatment, UpstreamKind, VersioningStatus, route,
 };
-use portcullis::wire::{Head, Headers, Peer, Query, Transport};
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
+use portcullis_http::{Head, Headers, Peer, Query, Transport};
 use proptest::test_runner::{Config, TestRunner};
 
 use generate::Sent;

@@ -12,12 +12,12 @@ use crate::gate::{LateEffect, LoopbackTrust, Profile, Replication};
 use crate::mfa;
 use crate::store::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use crate::store::{NewDevice, Promise, SigningKey};
-use crate::wire::Transport;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{
     DeliveredLog, KeyPrefix, Layout, Logging, Selectors, Trail, TrailEnd, TrailName, Validation,
 };
+use portcullis_http::Transport;
 use portcullis_journal::{Journal, Options};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::table::{Protocol, ServiceApi};
 use crate::api::query::{MalformedForm, sole_value};
-use crate::wire::{Head, Method};
+use portcullis_http::{Head, Method};
 
 /// The name of an action, as AWS writes them: 1 to 128 letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq)]

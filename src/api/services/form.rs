@@ -4,7 +4,7 @@ use super::refused;
 use super::table::{QueryVersion, ServiceApi};
 use crate::api::cloudtrail::Refused;
 use crate::api::query::parse_form;
-use crate::wire::{Head, Method};
+use portcullis_http::{Head, Method};
 
 /// The parameters of a call, without `Action` and `Version`.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::authenticate::{Reason, Rejected, Service};
-use crate::wire::{Peer, Transport};
 use portcullis_base::names::{RequestId, UserName};
+use portcullis_http::{Peer, Transport};
 
 fn id() -> RequestId {
     RequestId::uuid([7; 16])

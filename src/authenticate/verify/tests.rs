@@ -7,8 +7,8 @@ use crate::authenticate::specimen::{INACTIVE_KEY_ID, KEY_ID, SIGNED_AT, Specimen
 use crate::authenticate::{
     ChecksumAlgorithm, ChunkSigning, ClaimFault, EMPTY_SHA256, Scope, SigningKey, UNSIGNED_PAYLOAD,
 };
-use crate::wire::Transport;
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
+use portcullis_http::Transport;
 
 const HOST: (&str, &str) = ("host", "examplebucket.s3.amazonaws.com");
 const DATE: (&str, &str) = ("x-amz-date", "20130524T000000Z");

@@ -9,7 +9,6 @@ use super::probe::ProbeFinding;
 use crate::command::exchange::ExchangeError;
 use crate::command::s3::{ClientAnswer, ClientRequest, S3Client, S3ClientError};
 use crate::operation::{Action, Handling, Level, Mark, Row, UpstreamKind};
-use crate::wire::{self};
 use portcullis_base::percent::percent_encode;
 
 /// Where the trials are made: a bucket that is there and empty, and how it is made again.
@@ -123,7 +122,7 @@ fn trials(store: UpstreamKind) -> Vec<Action> {
 }
 
 fn witness(row: &Row) -> MisroutingSign {
-    use wire::Method::{Delete, Get, Head, Options, Post, Put};
+    use portcullis_http::Method::{Delete, Get, Head, Options, Post, Put};
     match (row.action, row.method, row.level) {
         (Action::CopyObject, _, _) => MisroutingSign::CopyWithoutContent,
         (Action::DeleteObjects, _, _) => MisroutingSign::NothingDeleted,
@@ -200,12 +199,12 @@ impl TrialBucket<'_> {
             | MisroutingSign::ObjectRead => String::new(),
         };
         let method = match row.method {
-            wire::Method::Delete => Method::DELETE,
-            wire::Method::Get => Method::GET,
-            wire::Method::Head => Method::HEAD,
-            wire::Method::Options => Method::OPTIONS,
-            wire::Method::Post => Method::POST,
-            wire::Method::Put => Method::PUT,
+            portcullis_http::Method::Delete => Method::DELETE,
+            portcullis_http::Method::Get => Method::GET,
+            portcullis_http::Method::Head => Method::HEAD,
+            portcullis_http::Method::Options => Method::OPTIONS,
+            portcullis_http::Method::Post => Method::POST,
+            portcullis_http::Method::Put => Method::PUT,
         };
         let copies = row.marks.iter().any(|mark| matches!(mark, Mark::Header(_)));
         let mut headers: Vec<(&'static str, String)> =

@@ -12,10 +12,10 @@ use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
 use crate::command::second_factor::{MfaTokenSource, TokenTiming};
 use crate::command::terminal::Terminal;
 use crate::gate::MFA_REQUIRED;
-use crate::wire::DialError;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
+use portcullis_http::DialError;
 
 /// The gate's CloudTrail API, called as root.
 pub struct TrailClient<'p> {

@@ -6,15 +6,15 @@ use std::sync::atomic::Ordering;
 
 use http::HeaderMap;
 
-use crate::config::Endpoint;
 use crate::forward::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
 use crate::gate::StateChange;
 use crate::operation::{Action, CopySource, VersioningDocument, VersioningStatus};
 use crate::store::testing::in_memory;
-use crate::wire::{Authorities, Dialler};
 use portcullis_base::names::ObjectKey;
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{Trail, TrailName};
+use portcullis_http::Endpoint;
+use portcullis_http::{Authorities, Dialler};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 

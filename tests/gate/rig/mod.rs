@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use portcullis::config::{Endpoint, Settings, UpstreamProfile};
+use portcullis::config::{Settings, UpstreamProfile};
 use portcullis::serve::{self, Running};
 use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_http::Endpoint;
 
 pub use client::{Reply, exchange, open, read};
 pub use device::Device;

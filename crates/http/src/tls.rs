@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate::{Certificate, CertificateError};
 use super::connection::{Counted, Progress};
 use super::stream::Stream;
-use crate::config::TlsFiles;
+use crate::TlsFiles;
 
 /// What protects connections on the way from the client.
 #[derive(Clone)]
@@ -169,10 +169,10 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::config::Endpoint;
-    use crate::wire::certificate::certificates;
-    use crate::wire::specimen::{Authority, files};
-    use crate::wire::{Authorities, DialError, Dialler};
+    use crate::Endpoint;
+    use crate::certificate::certificates;
+    use crate::specimen::{Authority, files};
+    use crate::{Authorities, DialError, Dialler};
 
     const LIMIT: Duration = Duration::from_secs(10);
 

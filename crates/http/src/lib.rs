@@ -5,24 +5,29 @@ mod certificate;
 mod connection;
 mod deadline;
 mod dial;
+mod endpoint;
 mod head;
 mod listener;
+mod network;
 mod patience;
 mod peer;
 mod query;
 mod seats;
-#[cfg(test)]
-pub(crate) mod specimen;
+#[cfg(any(test, feature = "test-support"))]
+#[expect(clippy::expect_used, reason = "fixtures of tests")]
+pub mod specimen;
 mod stream;
 mod tls;
 
 pub use body::{Body, BodyFault, Condition, Hold, Inspect, Withdrawn};
-pub use certificate::CertificateError;
+pub use certificate::{CertificateError, TlsFiles};
 pub use connection::Progress;
 pub use deadline::{Deadline, Overdue};
 pub use dial::{Addresses, Authorities, DialError, Dialler, TrustError};
+pub use endpoint::{Endpoint, EndpointScheme, InvalidEndpoint};
 pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
 pub use listener::{Handler, Limits, Remote, Unread, rest_after, serve};
+pub use network::{InvalidNetwork, IpNetwork};
 pub use peer::TrustedProxies;
 pub use query::Query;
 pub use seats::client_network;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
 
-use crate::config::TlsFiles;
+use crate::TlsFiles;
 
 /// An authority that nobody knows yet.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 
 use super::{Channel, Peer, Remote, Transport};
-use crate::config::IpNetwork;
+use crate::IpNetwork;
 
 /// The networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
 #[derive(Clone, Debug, Default)]

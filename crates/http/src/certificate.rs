@@ -15,7 +15,12 @@ use rustls::{Error as TlsError, InconsistentKeys};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::config::TlsFiles;
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+}
 
 /// A certificate chain with its key, as their files hold them now.
 #[derive(Debug)]
@@ -163,7 +168,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, CertificateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::specimen::{Authority, files};
+    use crate::specimen::{Authority, files};
 
     fn served(certificate: &Certificate) -> CertificateDer<'static> {
         certificate.current().cert.first().expect("a certificate").clone().into_owned()

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::certificate::{CertificateError, certificates};
 use super::stream::Stream;
-use crate::config::{Endpoint, EndpointScheme};
+use crate::{Endpoint, EndpointScheme};
 
 /// Opens connections to one endpoint.
 // INVARIANT (verified): a connection to an https endpoint exists only after its certificate was verified.
