@@ -8,7 +8,6 @@ use std::env;
 use std::error::Error;
 use std::path::Path;
 
-use portcullis::embedded;
 use portcullis_base::secret::Secret;
 
 #[tokio::main]
@@ -20,7 +19,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let access_key = env::var("AWS_ACCESS_KEY_ID")?;
     let secret_key = Secret::new(env::var("AWS_SECRET_ACCESS_KEY")?);
     let running =
-        embedded::start(Path::new(&directory), address.parse()?, &access_key, &secret_key, "us-east-1").await?;
+        portcullis_devstore::start(Path::new(&directory), address.parse()?, &access_key, &secret_key, "us-east-1")
+            .await?;
     println!("embedded store listening on http://{}", running.address);
     tokio::signal::ctrl_c().await?;
     running.shutdown().await;

@@ -19,8 +19,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use events::{Event, Source};
-use portcullis::history::{Archive, Attribute, Files, History, JournalId, Page, Query};
 use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_followers::history::{Archive, Attribute, Files, History, JournalId, Page, Query};
 use portcullis_journal::{Journal, Kind, Options, Sequence};
 
 const JOURNAL: JournalId = [7; 16];

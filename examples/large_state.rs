@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events::{DAY, Source};
-use portcullis::gate::StateChange;
-use portcullis::history::History;
-use portcullis::serve;
-use portcullis::store::{JournalUnavailable, Promise, StateJournal, Store, prepare_dir};
+use portcullis_authorization::StateChange;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::BucketName;
+use portcullis_followers::history::History;
 use portcullis_journal::{Journal, Kind, Options};
+use portcullis_server::serve;
+use portcullis_state::{JournalUnavailable, Promise, StateJournal, Store, prepare_dir};
 
 /// So many records may wait for the disk.
 const BATCH: u64 = 10_000;

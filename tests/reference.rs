@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use portcullis::operation::{Access, Action, Category};
+use portcullis_s3::{Access, Action, Category};
 
 const VARIABLE: &str = "PORTCULLIS_WRITE_REFERENCE";
 

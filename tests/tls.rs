@@ -23,13 +23,12 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use portcullis::config::{RequireTls, Settings, UpstreamProfile};
-use portcullis::embedded;
-use portcullis::serve::{self, StartFailure};
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 use portcullis_http::{Authorities, DialError, Dialler};
 use portcullis_http::{Endpoint, TlsFiles};
+use portcullis_server::config::{RequireTls, Settings, UpstreamProfile};
+use portcullis_server::serve::{self, StartFailure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -184,7 +183,7 @@ async fn a_gate_that_could_not_be_trusted_does_not_start() {
 /// A directory, a store and an authority, before there is a gate.
 struct Rig {
     directory: tempfile::TempDir,
-    store: embedded::RunningStore,
+    store: portcullis_devstore::RunningStore,
     ours: Authority,
 }
 
@@ -214,7 +213,9 @@ impl Rig {
         let directory = tempfile::tempdir().expect("a directory");
         let secret = Secret::new("upstream-secret".to_owned());
         let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let store = embedded::start(&directory.path().join("store"), anywhere, "UPSTREAM", &secret, "us-east-1").await;
+        let store =
+            portcullis_devstore::start(&directory.path().join("store"), anywhere, "UPSTREAM", &secret, "us-east-1")
+                .await;
         let key = directory.path().join("upstream.env");
         fs::write(&key, "AWS_ACCESS_KEY_ID=UPSTREAM\nAWS_SECRET_ACCESS_KEY=upstream-secret\n").expect("written");
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");

@@ -17,11 +17,11 @@ use super::s3::S3Client;
 use super::serve;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
-use crate::config::{FileExposure, RequireTls, Settings};
-use crate::serve::{Descriptors, Fit, authorities};
 use portcullis_base::clock::Clock;
 use portcullis_http::TlsFiles;
 use portcullis_http::{Dialler, Security};
+use portcullis_server::config::{FileExposure, RequireTls, Settings};
+use portcullis_server::serve::{Descriptors, Fit, authorities};
 
 /// Check a configuration, and the store behind it.
 ///

@@ -8,10 +8,10 @@ use clap::Args;
 use super::error::CommandError;
 use super::place::{StateDirectory, quoted};
 use super::root_key::RootExports;
-use crate::config::{Credentials, CredentialsError, FileExposure, Settings, UpstreamProfile};
 use portcullis_base::names::AccountId;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Endpoint, InvalidEndpoint};
+use portcullis_server::config::{Credentials, CredentialsError, FileExposure, Settings, UpstreamProfile};
 
 /// Start the gate with nothing to configure.
 ///
@@ -252,7 +252,7 @@ mod tests {
             settings(&args, &place, endpoint.clone(), "f".into(), &args.store().unwrap(), variable(name))
         };
         let changed = with("PORTCULLIS_MFA_DELETE__PROFILE").unwrap();
-        assert_eq!(changed.mfa_delete.profile, crate::config::GateProfile::Aws);
+        assert_eq!(changed.mfa_delete.profile, portcullis_server::config::GateProfile::Aws);
         assert_eq!(changed.upstream.profile, UpstreamProfile::Embedded);
         let error = with("PORTCULLIS_MFA_DELETE__PROFIL").unwrap_err();
         assert_eq!(error.blame, crate::command::error::ExitCause::Usage);

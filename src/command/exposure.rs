@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::place::StateDirectory;
-use crate::config::Settings;
+use portcullis_server::config::Settings;
 
 /// What of a file others must not be able to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,13 +16,13 @@ use super::process;
 use super::root_key::RootExports;
 use super::serve::{self as configured, ServeArgs};
 use super::terminal::Terminal;
-use crate::config::Settings;
-use crate::serve::{self, Running, StartFailure};
-use crate::store::StartError;
 use portcullis_base::clock::Clock;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_http::Reload;
+use portcullis_server::config::Settings;
+use portcullis_server::serve::{self, Running, StartFailure};
+use portcullis_state::StartError;
 
 /// `portcullis dev`: a gate with nothing to configure.
 pub async fn dev(
@@ -225,13 +225,11 @@ fn endpoint_of(address: SocketAddr) -> Result<Endpoint, CommandError> {
 mod own_store {
     use super::{CommandError, Path, PathBuf, SocketAddr, StateDirectory};
     use crate::command::private_file;
-    use crate::config::Credentials;
-    use crate::embedded;
-    use crate::store;
     use portcullis_base::secret::Secret;
+    use portcullis_server::config::Credentials;
 
     pub struct OwnStore {
-        running: embedded::RunningStore,
+        running: portcullis_devstore::RunningStore,
         credentials_file: PathBuf,
     }
 
@@ -250,13 +248,14 @@ mod own_store {
     }
 
     pub async fn start(place: &StateDirectory) -> Result<OwnStore, CommandError> {
-        store::prepare_dir(place.directory()).map_err(CommandError::failed)?;
+        portcullis_state::prepare_dir(place.directory()).map_err(CommandError::failed)?;
         let credentials_file = place.directory().join("store.env");
         let key = credentials(&credentials_file)?;
         let directory = place.directory().join("store");
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let running =
-            embedded::start(&directory, listen, &key.access_key_id, &key.secret_access_key, "us-east-1").await;
+            portcullis_devstore::start(&directory, listen, &key.access_key_id, &key.secret_access_key, "us-east-1")
+                .await;
         Ok(OwnStore { running: running.map_err(CommandError::failed)?, credentials_file })
     }
 

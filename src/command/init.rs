@@ -9,7 +9,7 @@ use super::error::CommandError;
 use super::place::quoted;
 use super::private_file;
 use super::terminal::{OutputFormat, Terminal};
-use crate::config::Settings;
+use portcullis_server::config::Settings;
 
 /// Write a commented configuration and create the state it names.
 #[derive(Args)]

@@ -6,11 +6,11 @@ use super::error::CommandError;
 use super::place::{StateDirectory, quoted};
 use super::private_file;
 use super::s3::S3Client;
-use crate::config::{Credentials, CredentialsError};
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
 use portcullis_http::{Authorities, Dialler};
+use portcullis_server::config::{Credentials, CredentialsError};
 
 /// The exports that let aws-cli, and `portcullis mfa-delete`, speak to the gate as root.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use super::devices::{RootDevice, list};
 use super::error::CommandError;
 use super::terminal::Terminal;
 use super::xml::Element;
-use crate::mfa::Offer;
 use portcullis_base::secret::Secret;
+use portcullis_mfa::Offer;
 
 /// `serial code`, once.
 #[derive(Debug)]

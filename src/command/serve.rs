@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::error::CommandError;
-use crate::config::Settings;
+use portcullis_server::config::Settings;
 
 /// Run the gate as its configuration says.
 #[derive(Args)]

@@ -6,9 +6,9 @@ use serde_json::json;
 use super::error::CommandError;
 use super::place::StateDirectory;
 use super::terminal::{OutputFormat, Terminal};
-use crate::store::{Rebuilt, rebuild};
 use portcullis_base::clock::Clock;
 use portcullis_journal::{Kind, Reader};
+use portcullis_state::{Rebuilt, rebuild};
 
 /// What to do with what the gate remembers.
 #[derive(Subcommand)]
@@ -65,9 +65,9 @@ mod tests {
 
     use super::*;
     use crate::command::terminal::kept::terminal;
-    use crate::store::{JournalUnavailable, Promise, StateJournal, Store};
     use portcullis_base::names::UserName;
     use portcullis_journal::{Journal, Options};
+    use portcullis_state::{JournalUnavailable, Promise, StateJournal, Store};
 
     struct Kept(Journal);
 
@@ -101,7 +101,7 @@ mod tests {
     async fn a_lost_state_is_made_anew_from_the_journal() {
         let directory = tempfile::tempdir().unwrap();
         let place = StateDirectory::find(Some(directory.path().join("data")), None);
-        crate::store::prepare_dir(place.directory()).unwrap();
+        portcullis_state::prepare_dir(place.directory()).unwrap();
         let store = open(&place).await;
         store.create_user(&UserName::parse("alice").unwrap(), Clock::System.now()).await.unwrap();
         let account = store.account().clone();

@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
-use portcullis::authenticate::{ChecksumAlgorithm, EMPTY_SHA256, RunningChecksum, Scope, SigningKey};
-use portcullis::config::UpstreamProfile;
 use portcullis_base::secret::Secret;
+use portcullis_server::config::UpstreamProfile;
+use portcullis_sigv4::{ChecksumAlgorithm, EMPTY_SHA256, RunningChecksum, Scope, SigningKey};
 use sha2::{Digest, Sha256};
 
 use crate::rig::{Ask, Content, Payload, Reply, Rig, exchange, open, wait_for};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use portcullis::config::UpstreamProfile;
 use portcullis_journal::Kind;
+use portcullis_server::config::UpstreamProfile;
 use serde_json::{Value, json};
 
 use crate::rig::{Ask, Keys, Payload, Reply, Rig, exchange, open, read};

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use portcullis::config::{BucketPattern, OnFailure, Settings};
 use portcullis_journal::Kind;
+use portcullis_server::config::{BucketPattern, OnFailure, Settings};
 
 use crate::rig::{Ask, Manner, Reply, Rig};
 

@@ -31,7 +31,7 @@ async fn each_leaves_one_event(rig: Rig, cases: &[(&str, Vec<u8>)]) {
     assert!(told.is_empty() && events.len() == cases.len(), "{} of {}\n{}", events.len(), cases.len(), told.join("\n"));
 }
 
-fn quick(settings: &mut portcullis::config::Settings) {
+fn quick(settings: &mut portcullis_server::config::Settings) {
     settings.limits.header_timeout = Duration::from_millis(100);
     settings.limits.keep_alive = Duration::from_millis(100);
     settings.limits.body_idle = Duration::from_millis(100);

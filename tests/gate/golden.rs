@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use portcullis::authenticate::{
-    Form, Intake, Key, KeyStatus, Keyring, Payload, Principal, Promises, Realm, Service, verify,
+use portcullis_authorization::{
+    BucketState, Caller, LoopbackTrust, Permit, Profile, Replication, Rules, Verdict, assess,
 };
-use portcullis::forward::{self, Patience, Signer, Trailers, Upstream};
-use portcullis::gate::{BucketState, Caller, LoopbackTrust, Permit, Profile, Replication, Rules, Verdict, assess};
-use portcullis::mfa::Offer;
-use portcullis::operation::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
 use portcullis_http::{Authorities, Dialler, Head, Peer, Transport};
+use portcullis_mfa::Offer;
+use portcullis_s3::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
+use portcullis_sigv4::{Form, Intake, Key, KeyStatus, Keyring, Payload, Principal, Promises, Realm, Service, verify};
+use portcullis_upstream::{Patience, Signer, Trailers, Upstream};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -143,13 +143,18 @@ fn permit(shape: &Shape) -> Permit {
     }
 }
 
-fn payload(shape: &Shape) -> Option<forward::Payload> {
+fn payload(shape: &Shape) -> Option<portcullis_upstream::Payload> {
     if shape.kind != Kind::Put || shape.payload.is_empty() {
         return None;
     }
     let body = Full::new(Bytes::from(shape.payload.clone())).map_err(|never| match never {});
     let digest = shape.promised.then(|| Sha256::digest(&shape.payload).into());
-    Some(forward::Payload { source: Box::pin(body), length: shape.payload.len() as u64, digest, checksum: None })
+    Some(portcullis_upstream::Payload {
+        source: Box::pin(body),
+        length: shape.payload.len() as u64,
+        digest,
+        checksum: None,
+    })
 }
 
 fn upstream(endpoint: &str) -> Upstream {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::config::UpstreamProfile;
+use portcullis_server::config::UpstreamProfile;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! What a store does not have is answered here, and never asked of a store that would take it for something else.
 
-use portcullis::config::UpstreamProfile;
+use portcullis_server::config::UpstreamProfile;
 
 use crate::rig::{Ask, Content, Manner, Rig, exchange};
 

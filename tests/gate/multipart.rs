@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis::config::{GateProfile, UpstreamProfile};
+use portcullis_server::config::{GateProfile, UpstreamProfile};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

@@ -1,6 +1,6 @@
 //! What was judged is what is sent.
 
-use portcullis::config::UpstreamProfile;
+use portcullis_server::config::UpstreamProfile;
 
 use crate::rig::{Ask, Content, Rig};
 

@@ -1,8 +1,8 @@
 //! Calls for services beside S3 and CloudTrail: whose words they are answered in, and what their events are called.
 
-use portcullis::api::services::{Protocol, SERVICE_APIS, ServiceApi};
-use portcullis::authenticate::Service;
-use portcullis::config::OnFailure;
+use portcullis_control::services::{Protocol, SERVICE_APIS, ServiceApi};
+use portcullis_server::config::OnFailure;
+use portcullis_sigv4::Service;
 use serde_json::{Value, json};
 
 use crate::rig::{Ask, Event, Keys, Payload, Reply, Rig, exchange, open, read};

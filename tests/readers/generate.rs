@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis::operation::documents::Grammar;
-use portcullis::operation::documents::grammar::{Inner, Rule, Times};
-use portcullis::operation::{Action, Body, Handling, Level, Mark, UpstreamKind};
+use portcullis_s3::documents::Grammar;
+use portcullis_s3::documents::grammar::{Inner, Rule, Times};
+use portcullis_s3::{Action, Body, Handling, Level, Mark, UpstreamKind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

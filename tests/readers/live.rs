@@ -6,13 +6,12 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, SystemTime};
 
-use portcullis::embedded;
-use portcullis::forward::{Content, Rendered, render};
-use portcullis::operation::{Access, Action, Document, Level, Request, Routing, UpstreamKind};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
 use portcullis_base::secret::Secret;
 use portcullis_http::Method;
+use portcullis_s3::{Access, Action, Document, Level, Request, Routing, UpstreamKind};
+use portcullis_upstream::{Content, Rendered, render};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
 
@@ -48,7 +47,7 @@ fn the_embedded_store_changes_what_was_judged_and_nothing_else() {
     let keys = Keys { key_id: "AKIAEMBEDDED00000001".to_owned(), secret: "secret".to_owned() };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let secret = Secret::new(keys.secret.clone());
-    let started = embedded::start(directory.path(), listen, &keys.key_id, &secret, "us-east-1");
+    let started = portcullis_devstore::start(directory.path(), listen, &keys.key_id, &secret, "us-east-1");
     let running = runtime.block_on(started).expect("a store");
     hold(&Store { address: running.address, keys, kind: UpstreamKind::Embedded }, 600);
 }

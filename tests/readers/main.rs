@@ -18,13 +18,13 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use portcullis::forward::{Content, Rendered, render};
-use portcullis::operation::{
+use portcullis_base::names::{BucketName, ObjectKey, VersionId};
+use portcullis_http::{Head, Headers, Peer, Query, Transport};
+use portcullis_s3::{
     Action, Body, CopySource, DeleteObjects, Document, Expects, Hazard, Level, Mark, MfaDeleteChange, ObjectIdentifier,
     Request, Routing, Treatment, UpstreamKind, VersioningStatus, route,
 };
-use portcullis_base::names::{BucketName, ObjectKey, VersionId};
-use portcullis_http::{Head, Headers, Peer, Query, Transport};
+use portcullis_upstream::{Content, Rendered, render};
 use proptest::test_runner::{Config, TestRunner};
 
 use generate::Sent;

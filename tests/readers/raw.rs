@@ -1,7 +1,7 @@
 //! A request as bytes, and what a reader takes it for.
 
-use portcullis::forward::{Content, Rendered};
-use portcullis::operation::{Document, Hazard, Request};
+use portcullis_s3::{Document, Hazard, Request};
+use portcullis_upstream::{Content, Rendered};
 
 /// A request as it goes over the wire.
 #[derive(Clone, Debug)]

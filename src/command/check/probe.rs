@@ -5,8 +5,8 @@ use http::Method;
 
 use super::routing::{self, TrialBucket};
 use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
-use crate::config::UpstreamProfile;
-use crate::serve;
+use portcullis_server::config::UpstreamProfile;
+use portcullis_server::serve;
 
 /// What was found, in order.
 #[derive(Debug, Default)]

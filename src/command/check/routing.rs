@@ -8,8 +8,8 @@ use http::{Method, StatusCode};
 use super::probe::ProbeFinding;
 use crate::command::exchange::ExchangeError;
 use crate::command::s3::{ClientAnswer, ClientRequest, S3Client, S3ClientError};
-use crate::operation::{Action, Handling, Level, Mark, Row, UpstreamKind};
 use portcullis_base::percent::percent_encode;
+use portcullis_s3::{Action, Handling, Level, Mark, Row, UpstreamKind};
 
 /// Where the trials are made: a bucket that is there and empty, and how it is made again.
 pub struct TrialBucket<'a> {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::config::parse_duration;
-use crate::history::{self, Attribute, Query};
 use portcullis_base::clock::Timestamp;
+use portcullis_followers::history::{self, Attribute, Query};
+use portcullis_server::config::parse_duration;
 
 /// Which records are wanted; what is not set admits all.
 #[derive(Clone, Debug, Default)]

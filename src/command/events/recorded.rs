@@ -8,11 +8,10 @@ use serde_json::Value;
 
 use super::RecordSource;
 use super::filter::EventFilter;
-use crate::audit;
 use crate::command::error::CommandError;
 use crate::command::place::StateDirectory;
-use crate::history::{Archive, JournalId, LookupError, Order, Page, Query};
 use portcullis_base::clock::Timestamp;
+use portcullis_followers::history::{Archive, JournalId, LookupError, Order, Page, Query};
 use portcullis_journal::{Reader, Record, Sequence};
 
 /// The records that a filter may admit, the oldest first.
@@ -230,7 +229,7 @@ fn instead(reason: &str) -> String {
 }
 
 fn parsed(page: &Page) -> Result<Vec<Value>, CommandError> {
-    let value = |found: &crate::history::Found| {
+    let value = |found: &portcullis_followers::history::Found| {
         serde_json::from_str(&found.record).map_err(|error| no_json(found.sequence, &error))
     };
     page.events.iter().map(value).collect()
@@ -238,7 +237,7 @@ fn parsed(page: &Page) -> Result<Vec<Value>, CommandError> {
 
 fn values(record: &Record) -> Result<Vec<Value>, CommandError> {
     let value = |event| serde_json::from_slice(event).map_err(|error| no_json(record.sequence, &error));
-    audit::events(record.kind, &record.payload).map(value).collect()
+    portcullis_audit::events(record.kind, &record.payload).map(value).collect()
 }
 
 fn no_json(sequence: Sequence, error: &serde_json::Error) -> CommandError {

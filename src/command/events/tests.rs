@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::command::terminal::kept::terminal;
-use crate::history::History;
 use portcullis_base::clock::Timestamp;
+use portcullis_followers::history::History;
 use portcullis_journal::{Journal, Kind, Options};
 
 struct Given(VecDeque<Value>);

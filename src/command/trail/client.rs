@@ -11,7 +11,7 @@ use crate::command::root_key;
 use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
 use crate::command::second_factor::{MfaTokenSource, TokenTiming};
 use crate::command::terminal::Terminal;
-use crate::gate::MFA_REQUIRED;
+use portcullis_authorization::MFA_REQUIRED;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;

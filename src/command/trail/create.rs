@@ -11,10 +11,10 @@ use crate::command::error::CommandError;
 use crate::command::mfa_value;
 use crate::command::second_factor::MfaTokenSource;
 use crate::command::terminal::{OutputFormat, Terminal};
-use crate::config::parse_duration;
 use portcullis_base::names::BucketName;
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
+use portcullis_server::config::parse_duration;
 
 #[derive(Args)]
 pub struct CreateTrailArgs {

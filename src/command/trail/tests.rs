@@ -158,7 +158,7 @@ async fn a_code_is_taken_for_a_bucket_that_is_not_empty_and_then_not_for_its_pro
 #[tokio::test]
 async fn what_the_gate_says_beside_that_it_wants_a_code_is_shown() {
     let store = FakeStore::start(|_| {
-        let message = format!("{}: logs is not known to be empty", crate::gate::MFA_REQUIRED);
+        let message = format!("{}: logs is not known to be empty", portcullis_authorization::MFA_REQUIRED);
         (400, json!({"__type": "AccessDeniedException", "message": message}).to_string())
     });
     let (outcome, kept) = typed(&store, "create|main|--bucket|logs", OutputFormat::People, &[MFA]).await;

@@ -11,9 +11,9 @@ use crate::command::error::CommandError;
 use crate::command::mfa_value;
 use crate::command::second_factor::TokenTiming;
 use crate::command::terminal::{OutputFormat, Terminal};
-use crate::config::parse_duration;
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
+use portcullis_server::config::parse_duration;
 
 #[derive(Args)]
 pub struct UpdateArgs {

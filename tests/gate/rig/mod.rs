@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use portcullis::config::{Settings, UpstreamProfile};
-use portcullis::serve::{self, Running};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_http::Endpoint;
+use portcullis_server::config::{Settings, UpstreamProfile};
+use portcullis_server::serve::{self, Running};
 
 pub use client::{Reply, exchange, open, read};
 pub use device::Device;

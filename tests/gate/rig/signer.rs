@@ -1,9 +1,9 @@
 //! Requests as a client signs them, right or wrong.
 
-use portcullis::authenticate::{Scope, SigningKey, canonical_path, canonical_query, canonical_request, string_to_sign};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::percent::{percent_decode, percent_encode};
 use portcullis_base::secret::Secret;
+use portcullis_sigv4::{Scope, SigningKey, canonical_path, canonical_query, canonical_request, string_to_sign};
 use sha2::{Digest, Sha256};
 
 /// An access key.

@@ -1,0 +1,491 @@
+//! The facts about one request so far: every stage writes them, none can read them.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::mfa::MfaFacts;
+use super::order;
+use super::outcome::{ABANDONED, Elements, Outcome, Said};
+use super::parameters::{self, Configuration};
+use super::recorder::{Recorder, Unsigned};
+use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
+use portcullis_cloudtrail::record::{
+    AddendumReason, AdditionalData, AuthenticationMethod, BatchCount, EventCategory, EventError, EventRecord,
+    EventResources, EventSource, EventType, JsonObject, TlsDetails, UserIdentity,
+};
+use portcullis_http::{Head, Method, Peer};
+use portcullis_journal::{JournalClosed, Kind, Sequence};
+use portcullis_s3::ObjectIdentifier;
+use portcullis_sigv4::{Form, Principal};
+
+/// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,
+/// and dropping them records that the request was abandoned.
+// INVARIANT (one record): a draft ends in `close` or in `drop`, and either appends exactly one record.
+#[derive(Debug)]
+pub struct Draft {
+    recorder: Arc<Recorder>,
+    /// Boxed, since a draft goes through every stage by value.
+    facts: Box<Facts>,
+    intent: Option<Sequence>,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Closed,
+    Open,
+}
+
+/// What an operation is called and what it is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// CloudTrail's name for the operation.
+    pub event_name: &'static str,
+    pub category: EventCategory,
+    pub read_only: bool,
+    pub bucket: Option<&'a BucketName>,
+    pub key: Option<&'a ObjectKey>,
+    /// The object that a copy reads.
+    pub source: Option<(&'a BucketName, &'a ObjectKey)>,
+    pub configuration: Configuration<'a>,
+    /// The entries of `POST ?delete`.
+    pub objects: &'a [ObjectIdentifier],
+}
+
+/// What a control API was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ControlAsked<'a> {
+    pub source: EventSource,
+    pub event_name: &'a str,
+    pub read_only: bool,
+    /// The parameters by CloudTrail's names; codes, seeds and secrets among them are not written.
+    pub parameters: &'a Value,
+}
+
+#[derive(Debug)]
+struct Facts {
+    request_id: RequestId,
+    event_id: Uuid,
+    peer: Peer,
+    tls: Option<TlsDetails>,
+    arrived: Option<Arrived>,
+    /// The user agent of a request that has no head here.
+    agent: Option<Box<[u8]>>,
+    caller: Caller,
+    operation: Operation,
+    mfa: Option<MfaFacts>,
+}
+
+#[derive(Debug)]
+struct Arrived {
+    method: Box<str>,
+    target: Box<str>,
+    host: Option<Box<str>>,
+    user_agent: Option<Box<[u8]>>,
+    /// Members of `requestParameters` from query and headers.
+    members: Vec<u8>,
+    prefix: Option<Box<str>>,
+    encrypts: bool,
+}
+
+#[derive(Debug)]
+enum Caller {
+    Anonymous,
+    Claimed(Box<str>),
+    Operator,
+    Signed { principal: Principal, key_id: AccessKeyId, form: Form },
+}
+
+#[derive(Debug)]
+enum Operation {
+    Control {
+        source: EventSource,
+        name: Box<str>,
+        read_only: bool,
+        members: Vec<u8>,
+    },
+    S3(S3Operation),
+    /// No stage got so far as to name it.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct S3Operation {
+    name: &'static str,
+    category: EventCategory,
+    read_only: bool,
+    bucket: Option<BucketName>,
+    key: Option<ObjectKey>,
+    source: Option<(BucketName, ObjectKey)>,
+    /// Members of `requestParameters` from the document.
+    members: Vec<u8>,
+    objects: Vec<ObjectIdentifier>,
+}
+
+/// Whether an event is of a change of a device, in which AWS gives root a name.
+pub fn changes_device(event_name: &str) -> bool {
+    matches!(event_name, "DeactivateMFADevice" | "EnableMFADevice" | "ResyncMFADevice")
+}
+
+/// The name of a request that ended before anybody knew what it asks for.
+const UNKNOWN: &str = "UnknownOperation";
+/// AWS has no code for this end.
+const OUTCOME_UNKNOWN: EventError<'static> =
+    EventError { code: "OutcomeUnknown", message: "The request was sent to the store and nobody learnt how it ended" };
+const LONGEST_HOST: usize = 1024;
+const LONGEST_KEY_ID: usize = 128;
+const LONGEST_TARGET: usize = 4096;
+
+impl Draft {
+    pub(super) fn open(recorder: Arc<Recorder>, request_id: RequestId, peer: Peer) -> Self {
+        let facts = Box::new(Facts {
+            request_id,
+            event_id: recorder.event_id(),
+            peer,
+            tls: None,
+            arrived: None,
+            agent: None,
+            caller: Caller::Anonymous,
+            operation: Operation::Unknown,
+            mfa: None,
+        });
+        Self { recorder, facts, intent: None, state: State::Open }
+    }
+
+    /// Notes the TLS connection.
+    pub fn travelled(&mut self, tls: TlsDetails) {
+        self.facts.tls = Some(tls);
+    }
+
+    /// Notes a head that could be read.
+    pub fn arrived(&mut self, head: &Head) {
+        let mut members = Vec::with_capacity(128);
+        parameters::write_query(&mut members, &head.query);
+        parameters::write_headers(&mut members, &head.headers, &head.query);
+        self.facts.arrived = Some(Arrived {
+            method: head.method.as_str().into(),
+            target: shortened(&head.path, LONGEST_TARGET),
+            host: Some(shortened(&head.host, LONGEST_HOST)),
+            user_agent: head.headers.raw("user-agent").map(|agent| agent.as_bytes().into()),
+            members,
+            prefix: head.query.value("prefix").map(Into::into),
+            encrypts: head.headers.has("x-amz-server-side-encryption"),
+        });
+    }
+
+    /// Notes a head that is refused before anybody reads it.
+    pub fn arrived_malformed(&mut self, parts: &Parts) {
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        self.facts.arrived = Some(Arrived {
+            method: shortened(parts.method.as_str(), 64),
+            target: shortened(&parameters::redacted(target), LONGEST_TARGET),
+            host: parts
+                .headers
+                .get("host")
+                .and_then(|host| host.to_str().ok())
+                .map(|host| shortened(host, LONGEST_HOST)),
+            user_agent: parts.headers.get("user-agent").map(|agent| agent.as_bytes().into()),
+            members: Vec::new(),
+            prefix: None,
+            encrypts: false,
+        });
+    }
+
+    /// Notes the key a request names, before its signature is verified.
+    pub fn claimed_by(&mut self, key_id: &str) {
+        self.facts.caller = Caller::Claimed(shortened(key_id, LONGEST_KEY_ID));
+    }
+
+    /// Notes who signed, once that is proved.
+    pub fn signed_by(&mut self, principal: &Principal, key_id: &AccessKeyId, form: Form) {
+        self.facts.caller = Caller::Signed { principal: principal.clone(), key_id: key_id.clone(), form };
+    }
+
+    /// Notes that the request came through the admin socket, and what program says it sent it.
+    pub fn by_operator(&mut self, agent: Option<&[u8]>) {
+        self.facts.caller = Caller::Operator;
+        self.facts.agent = Some(agent.unwrap_or(b"admin.sock").into());
+    }
+
+    /// Gives the request an id of another form, before it is told to anybody.
+    pub fn identify(&mut self, request_id: RequestId) {
+        self.facts.request_id = request_id;
+    }
+
+    /// Notes what is asked of S3.
+    pub fn asks_for(&mut self, asked: Asked<'_>) {
+        let mut members = Vec::new();
+        parameters::write_document(&mut members, asked.configuration);
+        self.facts.operation = Operation::S3(S3Operation {
+            name: asked.event_name,
+            category: asked.category,
+            read_only: asked.read_only,
+            bucket: asked.bucket.cloned(),
+            key: asked.key.cloned(),
+            source: asked.source.map(|(bucket, key)| (bucket.clone(), key.clone())),
+            members,
+            objects: asked.objects.to_vec(),
+        });
+    }
+
+    /// Notes what is asked of a control API.
+    pub fn asks_control(&mut self, asked: ControlAsked<'_>) {
+        let mut members = Vec::new();
+        parameters::write_members(&mut members, asked.parameters);
+        let (source, read_only) = (asked.source, asked.read_only);
+        self.facts.operation = Operation::Control { source, name: asked.event_name.into(), read_only, members };
+    }
+
+    /// Notes what MFA Delete had to do with the request.
+    pub fn judged(&mut self, facts: MfaFacts) {
+        self.facts.mfa = Some(facts);
+    }
+
+    /// The events to record if nobody learns how the request ended, one a line.
+    fn intent(&self) -> Vec<u8> {
+        self.facts.events(&self.recorder, &Outcome::said(OUTCOME_UNKNOWN), Some(AddendumReason::ServiceOutage))
+    }
+
+    /// Appends the intent; nothing may go upstream before it is durable.
+    pub fn intend(&mut self) -> Result<Sequence, JournalClosed> {
+        let sequence = self.recorder.append(Kind::Intent, &self.intent())?;
+        self.intent = Some(sequence);
+        Ok(sequence)
+    }
+
+    /// Appends the record of how the request ended.
+    pub fn close(mut self, outcome: &Outcome) -> Result<Sequence, JournalClosed> {
+        self.end(outcome, None)
+    }
+
+    fn end(&mut self, outcome: &Outcome, addendum: Option<AddendumReason>) -> Result<Sequence, JournalClosed> {
+        self.state = State::Closed;
+        if let (None, Some(unsigned)) = (self.intent, self.facts.unsigned(outcome)) {
+            return self.recorder.append_unsigned(unsigned, || self.facts.events(&self.recorder, outcome, addendum));
+        }
+        let kind = self.intent.map_or(Kind::Event, Kind::Outcome);
+        self.recorder.append(kind, &self.facts.events(&self.recorder, outcome, addendum))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.state == State::Closed {
+            return;
+        }
+        let (error, addendum) = match self.intent {
+            // Whatever dropped it, the store may have done what was asked.
+            Some(_) => (OUTCOME_UNKNOWN, Some(AddendumReason::ServiceOutage)),
+            None => (ABANDONED, None),
+        };
+        if self.end(&Outcome::said(error), addendum).is_err() {
+            tracing::error!(request = %self.facts.request_id, "an abandoned request could not be recorded");
+        }
+    }
+}
+
+impl Facts {
+    /// The record of the request, and one of each key of a DeleteObjects, each a line.
+    fn events(&self, recorder: &Recorder, outcome: &Outcome, addendum: Option<AddendumReason>) -> Vec<u8> {
+        let objects = match &self.operation {
+            Operation::S3(operation) => operation.objects.as_slice(),
+            Operation::Control { .. } | Operation::Unknown => &[],
+        };
+        let results = outcome.results(objects);
+        let mut out = Vec::with_capacity(1536 * (1 + objects.len()));
+        let mut record = self.record(recorder, outcome);
+        record.addendum = addendum;
+        if !objects.is_empty() {
+            let failed = results.iter().filter(|result| result.error.is_some()).count();
+            record.additional.batch = Some(BatchCount { named: objects.len(), failed });
+        }
+        let parameters = self.parameters();
+        record.parameters = &parameters;
+        record.render(&mut out);
+        for (object, said) in objects.iter().zip(results) {
+            out.push(b'\n');
+            self.render_object(recorder, &record, object, &said, &mut out);
+        }
+        out
+    }
+
+    fn record<'a>(&'a self, recorder: &'a Recorder, outcome: &'a Outcome) -> EventRecord<'a> {
+        let arrived = self.arrived.as_ref();
+        let (source, name, category, read_only) = match &self.operation {
+            Operation::Control { source, name, read_only, .. } => {
+                (*source, &**name, EventCategory::Management, *read_only)
+            }
+            Operation::S3(operation) => (EventSource::S3, operation.name, operation.category, operation.read_only),
+            Operation::Unknown => (EventSource::S3, UNKNOWN, EventCategory::Data, self.only_reads()),
+        };
+        EventRecord {
+            scope: recorder.scope(),
+            identity: self.identity(),
+            time: recorder.now(),
+            source,
+            name,
+            address: self.peer.address.ip(),
+            user_agent: arrived.and_then(|arrived| arrived.user_agent.as_deref()).or(self.agent.as_deref()),
+            error: outcome.error(),
+            parameters: &[],
+            response: if read_only { &[] } else { outcome.elements.members() },
+            additional: AdditionalData {
+                authentication: self.authentication(),
+                bytes_in: outcome.bytes_in,
+                bytes_out: outcome.bytes_out,
+                encryption: self.encryption(&outcome.elements),
+                host_id: outcome.host_id.as_ref().map(HostId::as_str),
+                mfa: self.mfa.as_ref().map(MfaFacts::data),
+                batch: None,
+                aggregate: None,
+            },
+            request_id: self.request_id,
+            event_id: self.event_id,
+            read_only,
+            resources: self.resources(),
+            source_object: self.source_object(),
+            event_type: EventType::ApiCall,
+            category,
+            addendum: None,
+            tls: self.tls.as_ref(),
+            host: arrived.and_then(|arrived| arrived.host.as_deref()),
+        }
+    }
+
+    fn parameters(&self) -> Vec<u8> {
+        let mut members = Vec::with_capacity(512);
+        let mut object = JsonObject::members(&mut members);
+        let arrived = self.arrived.as_ref();
+        let host = arrived.and_then(|arrived| arrived.host.as_deref());
+        match &self.operation {
+            Operation::Control { members: given, .. } => object.append(given),
+            Operation::S3(operation) => {
+                // In AWS's order of insertion, which shows where two names share a place.
+                arrived.iter().for_each(|arrived| object.append(&arrived.members));
+                operation.bucket.iter().for_each(|bucket| object.text("bucketName", bucket.as_str()));
+                host.iter().for_each(|host| object.text("Host", host));
+                operation.key.iter().for_each(|key| object.text("key", key.as_str()));
+                object.append(&operation.members);
+                return order::of_copied_map(&members);
+            }
+            Operation::Unknown => {
+                host.iter().for_each(|host| object.text("Host", host));
+                if let Some(arrived) = arrived {
+                    object.text("httpMethod", &arrived.method);
+                    object.text("requestURI", &arrived.target);
+                    object.append(&arrived.members);
+                }
+            }
+        }
+        members
+    }
+
+    /// One key's own DeleteObject, told like the batch it came in.
+    fn render_object(
+        &self,
+        recorder: &Recorder,
+        batch: &EventRecord<'_>,
+        object: &ObjectIdentifier,
+        said: &Said<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Operation::S3(S3Operation { bucket: Some(bucket), .. }) = &self.operation else { return };
+        let mut parameters = Vec::with_capacity(256);
+        let mut members = JsonObject::members(&mut parameters);
+        members.text("bucketName", bucket.as_str());
+        batch.host.iter().for_each(|host| members.text("Host", host));
+        members.text("key", object.key.as_str());
+        object.version.iter().for_each(|version| members.text("versionId", version.as_str()));
+        members.text("x-id", "DeleteObjects");
+        let parameters = order::of_copied_map(&parameters);
+        let additional =
+            AdditionalData { bytes_in: 0, bytes_out: 0, encryption: None, batch: None, ..batch.additional.clone() };
+        let record = EventRecord {
+            name: "DeleteObject",
+            error: said.error,
+            parameters: &parameters,
+            response: said.elements.map_or(&[], Elements::members),
+            additional,
+            event_id: recorder.event_id(),
+            resources: EventResources::Object(bucket, object.key.as_str()),
+            source_object: None,
+            ..batch.clone()
+        };
+        record.render(out);
+    }
+
+    /// What of it is counted, unless somebody is known to have asked.
+    fn unsigned<'a>(&'a self, outcome: &'a Outcome) -> Option<Unsigned<'a>> {
+        let key_id = match &self.caller {
+            Caller::Anonymous => None,
+            Caller::Claimed(key_id) => Some(&**key_id),
+            Caller::Operator | Caller::Signed { .. } => return None,
+        };
+        let (address, code) = (self.peer.address.ip(), outcome.error().map_or("", |error| error.code));
+        Some(Unsigned { address, code, key_id, bytes_in: outcome.bytes_in, bytes_out: outcome.bytes_out })
+    }
+
+    fn identity(&self) -> UserIdentity<'_> {
+        match &self.caller {
+            Caller::Anonymous => UserIdentity::Anonymous,
+            Caller::Claimed(key_id) => UserIdentity::Claimed(key_id),
+            Caller::Operator => match &self.operation {
+                Operation::Control { name, .. } if changes_device(name) => UserIdentity::LocalRootOfDevice,
+                Operation::Control { .. } | Operation::S3(_) | Operation::Unknown => UserIdentity::LocalRoot,
+            },
+            Caller::Signed { principal: Principal::Root, key_id, form: _ } => UserIdentity::Root { key_id },
+            Caller::Signed { principal: Principal::User(name), key_id, form: _ } => UserIdentity::User { name, key_id },
+        }
+    }
+
+    fn authentication(&self) -> Option<AuthenticationMethod> {
+        match &self.caller {
+            Caller::Signed { form: Form::AuthHeader, .. } => Some(AuthenticationMethod::AuthHeader),
+            Caller::Signed { form: Form::QueryString, .. } => Some(AuthenticationMethod::QueryString),
+            Caller::Anonymous | Caller::Claimed(_) | Caller::Operator => None,
+        }
+    }
+
+    fn resources(&self) -> EventResources<'_> {
+        let Operation::S3(operation) = &self.operation else { return EventResources::None };
+        let prefix = || self.arrived.as_ref().and_then(|arrived| arrived.prefix.as_deref()).unwrap_or("");
+        match (&operation.bucket, &operation.key, operation.name) {
+            // AWS names no resource where the bucket is not there yet.
+            (None, _, _) | (Some(_), None, "CreateBucket") => EventResources::None,
+            (Some(bucket), Some(key), _) => EventResources::Object(bucket, key.as_str()),
+            (Some(bucket), None, "ListMultipartUploads" | "ListObjectVersions" | "ListObjects" | "DeleteObjects") => {
+                EventResources::Prefix(bucket, prefix())
+            }
+            (Some(bucket), None, _) => EventResources::Bucket(bucket),
+        }
+    }
+
+    /// What a copy reads.
+    fn source_object(&self) -> Option<(&BucketName, &str)> {
+        match &self.operation {
+            Operation::S3(operation) => operation.source.as_ref().map(|(bucket, key)| (bucket, key.as_str())),
+            Operation::Control { .. } | Operation::Unknown => None,
+        }
+    }
+
+    fn encryption(&self, elements: &Elements) -> Option<&'static str> {
+        let asked = self.arrived.as_ref().is_some_and(|arrived| arrived.encrypts);
+        let reads = match &self.operation {
+            Operation::S3(operation) => operation.read_only,
+            Operation::Control { .. } | Operation::Unknown => true,
+        };
+        elements.encryption(asked).filter(|_| !reads)
+    }
+
+    fn only_reads(&self) -> bool {
+        let reads = [Method::Get, Method::Head, Method::Options].map(Method::as_str);
+        self.arrived.as_ref().is_some_and(|arrived| reads.contains(&&*arrived.method))
+    }
+}
+
+fn shortened(text: &str, longest: usize) -> Box<str> {
+    text.get(..text.floor_char_boundary(longest)).unwrap_or("").into()
+}

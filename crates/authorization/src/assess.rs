@@ -1,0 +1,351 @@
+//! The decision.
+
+use portcullis_base::clock::Timestamp;
+use portcullis_http::Transport;
+use portcullis_mfa::{Challenge, Codes, Offer, Proof};
+use portcullis_s3::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
+use portcullis_sigv4::{Form, Principal};
+
+use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
+use super::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
+
+/// Who asks, and how the asking travelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub principal: Principal,
+    pub form: Form,
+    pub transport: Transport,
+}
+
+/// What the operator chose where AWS's behaviour and safety differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    pub profile: Profile,
+    pub replication: Replication,
+    /// The transports over which a code is taken.
+    pub loopback_is_secure: LoopbackTrust,
+}
+
+/// `mfa_delete.profile`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Profile {
+    /// AWS's own gate: versions by id, versioning, lifecycle.
+    Aws,
+    /// Whatever destroys a version or weakens what protects it.
+    Strict,
+}
+
+/// Where a replication rule needs a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Replication {
+    /// On each bucket: MinIO replicates deletes of versions into protected targets.
+    AnyBucket,
+    ProtectedBucket,
+}
+
+/// `mfa.require_tls`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LoopbackTrust {
+    /// `"always"`: a code is taken over TLS alone.
+    TlsOnly,
+    /// A code may also come from this machine in the clear.
+    Trusted,
+}
+
+/// What a hazard needs in a bucket of this state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    Nothing,
+    /// Root, without a code.
+    Owner,
+    /// Root and a code.
+    Code(Owed),
+    Never(StateRefusal),
+}
+
+/// What stands between a right code and the permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owed {
+    Code,
+    /// AWS looks at the bucket's state after the code.
+    CodeThen(StateRefusal),
+}
+
+/// Refusals for what the bucket is, whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StateRefusal {
+    ExclusionsPresent,
+    LifecycleOnProtectedBucket,
+    LifecyclePresent,
+    NoSuchBucket,
+    NotVersioned,
+    Unsettled(Timestamp),
+}
+
+/// Judges one request. Every combination has an answer; `tests.rs` holds the whole table.
+pub fn assess(request: Box<Request>, caller: &Caller, bucket: BucketState, offer: Offer, rules: Rules) -> Verdict {
+    let offer = match offer {
+        Offer::Malformed(header) => return Verdict::Refuse(Refusal::MalformedOffer(header)),
+        Offer::Absent => None,
+        Offer::Codes(codes) => Some(codes),
+    };
+    if is_reserved(&request, &caller.principal, bucket) {
+        return Verdict::Refuse(Refusal::TrailBucket);
+    }
+    let change = change(&request.hazard, bucket, rules.profile);
+    match need(&request, bucket, offer.is_some(), rules) {
+        Need::Nothing => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
+        Need::Never(refusal) => Verdict::Refuse(refusal.into()),
+        Need::Owner => match caller.principal {
+            Principal::Root => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
+            Principal::User(_) => Verdict::Refuse(Refusal::NotBucketOwner),
+        },
+        Need::Code(owed) => match takes_code(caller, offer, rules) {
+            Ok(offer) => {
+                let mfa_delete = bucket.mfa_delete;
+                Verdict::Verify(Challenge::new(offer, PendingRequest { request, owed, change, mfa_delete }))
+            }
+            // The general text would not tell the client that there is a way without a code.
+            Err(Refusal::MfaRequired) if bucket.completion == Completion::MayReplaceNull => {
+                Verdict::Refuse(Refusal::UploadMayReplaceVersion)
+            }
+            Err(refusal) => Verdict::Refuse(refusal),
+        },
+    }
+}
+
+/// Judges a request whose code was spent before the bucket's lease was held, as `foresee` told.
+pub fn assess_proved(proof: Proof<Box<Request>>, caller: &Caller, bucket: BucketState, rules: Rules) -> ProvedVerdict {
+    let request = proof.into_subject();
+    if is_reserved(&request, &caller.principal, bucket) {
+        return ProvedVerdict::Unneeded(Err(Refusal::TrailBucket));
+    }
+    let needed = need(&request, bucket, true, rules);
+    let change = change(&request.hazard, bucket, rules.profile);
+    let permit = Permit::new(request, change, bucket.mfa_delete);
+    match needed {
+        Need::Nothing => ProvedVerdict::Unneeded(Ok(permit)),
+        Need::Never(refusal) => ProvedVerdict::Unneeded(Err(refusal.into())),
+        Need::Owner => match caller.principal {
+            Principal::Root => ProvedVerdict::Unneeded(Ok(permit)),
+            Principal::User(_) => ProvedVerdict::Unneeded(Err(Refusal::NotBucketOwner)),
+        },
+        Need::Code(owed) => match (looks_at_codes(caller, true, rules), owed) {
+            (Err(refusal), _) => ProvedVerdict::Unneeded(Err(refusal)),
+            (Ok(()), Owed::Code) => ProvedVerdict::Needed(Ok(permit)),
+            (Ok(()), Owed::CodeThen(refusal)) => ProvedVerdict::Needed(Err(refusal.into())),
+        },
+    }
+}
+
+/// What is certain of a verdict before the upstream is asked and before a lease is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foresight {
+    /// The offered code is looked at, whatever the upstream says of the bucket.
+    Code,
+    /// Nothing stands in the way, or it depends on what the upstream says.
+    Open,
+    /// It is refused, whatever the upstream says.
+    Refusal,
+}
+
+/// Judges one request by what is remembered of the bucket alone.
+pub fn foresee(request: &Request, caller: &Caller, bucket: BucketState, offer: &Offer, rules: Rules) -> Foresight {
+    let offered = match offer {
+        Offer::Malformed(_) => return Foresight::Refusal,
+        Offer::Absent => false,
+        Offer::Codes(_) => true,
+    };
+    if is_reserved(request, &caller.principal, bucket) {
+        return Foresight::Refusal;
+    }
+    // The most harmless that the upstream could say, so that what is refused here is refused in any case.
+    let harmless = BucketState { versioning: Versioning::Enabled, lifecycle: Lifecycle::Absent, ..bucket };
+    match (need(request, harmless, offered, rules), &caller.principal) {
+        (Need::Nothing, _) | (Need::Owner, Principal::Root) => Foresight::Open,
+        (Need::Never(_), _) | (Need::Owner, Principal::User(_)) => Foresight::Refusal,
+        (Need::Code(_), _) => match looks_at_codes(caller, offered, rules) {
+            Ok(()) => Foresight::Code,
+            Err(_) => Foresight::Refusal,
+        },
+    }
+}
+
+/// Whether a trail's bucket is asked for what it is not there for: root reads it and sets its versioning, by
+/// the rules of every bucket, and nobody does anything else. A copy reads its source, and a configuration that has the
+/// store write logs, replicas or reports somewhere writes there.
+fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) -> bool {
+    let is_root = match principal {
+        Principal::Root => true,
+        Principal::User(_) => false,
+    };
+    let serves_root = match (request.action.row().access, request.hazard) {
+        (Access::Read, _) | (Access::Write, Hazard::ChangesVersioning(_)) => true,
+        (
+            Access::Write,
+            Hazard::CreatesBucket
+            | Hazard::DeletesBucket
+            | Hazard::DestroysVersion
+            | Hazard::ExpiresVersions
+            | Hazard::ExposesData
+            | Hazard::None
+            | Hazard::OpensUpload
+            | Hazard::ReplacesNullVersion
+            | Hazard::ReplacesUnversioned
+            | Hazard::Replicates
+            | Hazard::WeakensProtection,
+        ) => false,
+    };
+    match (bucket.usage, bucket.source, bucket.destination) {
+        // The store would write there in whoever's name.
+        (_, _, Use::Trail) => true,
+        (Use::Trail, _, Use::Data) if !serves_root => true,
+        (Use::Trail, _, Use::Data) | (_, Use::Trail, Use::Data) => !is_root,
+        (Use::Data, Use::Data, Use::Data) => false,
+    }
+}
+
+/// Whether this caller's offer is looked at. Root comes before the code, so that nobody else can
+/// spend or probe root's codes; a presigned URL carries no second factor, whoever uses it.
+pub fn takes_code(caller: &Caller, offer: Option<Codes>, rules: Rules) -> Result<Codes, Refusal> {
+    looks_at_codes(caller, offer.is_some(), rules)?;
+    offer.ok_or(Refusal::MfaRequired)
+}
+
+fn looks_at_codes(caller: &Caller, offered: bool, rules: Rules) -> Result<(), Refusal> {
+    match (caller.form, offered) {
+        (Form::QueryString, _) | (Form::AuthHeader, false) => return Err(Refusal::MfaRequired),
+        (Form::AuthHeader, true) => {}
+    }
+    match caller.principal {
+        Principal::Root => {}
+        Principal::User(_) => return Err(Refusal::NotBucketOwner),
+    }
+    match (caller.transport, rules.loopback_is_secure) {
+        (Transport::Tls, _) | (Transport::Loopback, LoopbackTrust::Trusted) => Ok(()),
+        (Transport::Plain, _) | (Transport::Loopback, LoopbackTrust::TlsOnly) => Err(Refusal::InsecureTransport),
+    }
+}
+
+fn need(request: &Request, bucket: BucketState, offered: bool, rules: Rules) -> Need {
+    let protected = bucket.mfa_delete == MfaDelete::Enabled;
+    let strict = rules.profile == Profile::Strict;
+    let code_if = |condition: bool| if condition { Need::Code(Owed::Code) } else { Need::Nothing };
+    // AWS fails a whole DeleteObjects whose offer is invalid, "whether there are versioned object keys or not".
+    let evaluates_any_offer = request.is_delete_objects() && offered;
+    match request.hazard {
+        Hazard::None | Hazard::OpensUpload => code_if(protected && evaluates_any_offer),
+        Hazard::DestroysVersion => code_if(protected),
+        Hazard::ReplacesNullVersion => {
+            code_if(protected && (evaluates_any_offer || strict && may_replace_null(bucket)))
+        }
+        Hazard::ReplacesUnversioned => code_if(protected && (evaluates_any_offer || strict)),
+        Hazard::ChangesVersioning(document) => versioning_need(document, bucket),
+        Hazard::ExpiresVersions if protected => Need::Never(StateRefusal::LifecycleOnProtectedBucket),
+        Hazard::ExpiresVersions => Need::Nothing,
+        Hazard::CreatesBucket => code_if(strict && (protected || bucket.name == Name::Buried)),
+        Hazard::DeletesBucket | Hazard::WeakensProtection => code_if(strict && protected),
+        Hazard::ExposesData if strict && protected => Need::Owner,
+        Hazard::ExposesData => Need::Nothing,
+        Hazard::Replicates => match rules.replication {
+            Replication::AnyBucket => code_if(strict),
+            Replication::ProtectedBucket => code_if(strict && protected),
+        },
+    }
+}
+
+fn versioning_need(document: VersioningChange, bucket: BucketState) -> Need {
+    let enabling = document.mfa_delete == MfaDeleteChange::Enable;
+    if bucket.mfa_delete != MfaDelete::Enabled && !enabling {
+        return Need::Nothing;
+    }
+    if enabling && document.status == VersioningStatus::Suspended {
+        return Need::Code(Owed::CodeThen(StateRefusal::NotVersioned));
+    }
+    if enabling && bucket.mfa_delete != MfaDelete::Enabled {
+        match bucket.lifecycle {
+            Lifecycle::Absent => {}
+            // Unread cannot be met here; if it were, it must not pass for absent.
+            Lifecycle::Present | Lifecycle::Unread => {
+                return Need::Code(Owed::CodeThen(StateRefusal::LifecyclePresent));
+            }
+        }
+        match bucket.versioning {
+            Versioning::EnabledWithExclusions => return Need::Code(Owed::CodeThen(StateRefusal::ExclusionsPresent)),
+            // MinIO would take the document all the same, and a bucket made later would be protected by surprise.
+            Versioning::NoBucket => return Need::Code(Owed::CodeThen(StateRefusal::NoSuchBucket)),
+            Versioning::Enabled | Versioning::Never | Versioning::Suspended | Versioning::Unread => {}
+        }
+    }
+    match unsettled_before(document, bucket) {
+        Some(until) => Need::Code(Owed::CodeThen(StateRefusal::Unsettled(until))),
+        None => Need::Code(Owed::Code),
+    }
+}
+
+/// Until when the upstream may carry out what was permitted before this change, and would not be after it.
+fn unsettled_before(document: VersioningChange, bucket: BucketState) -> Option<Timestamp> {
+    match (bucket.mfa_delete, document.mfa_delete, document.status) {
+        (MfaDelete::Disabled | MfaDelete::NeverSet, MfaDeleteChange::Enable, _) => bucket.unsettled.latest(),
+        // What would have added a version replaces one where versioning is suspended.
+        (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Suspended) => {
+            bucket.unsettled.written()
+        }
+        // Whoever ends the protection asks for none.
+        (_, MfaDeleteChange::Disable, _)
+        | (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Enabled)
+        | (MfaDelete::Disabled | MfaDelete::NeverSet, MfaDeleteChange::Keep, _) => None,
+    }
+}
+
+fn may_replace_null(bucket: BucketState) -> bool {
+    match (bucket.versioning, bucket.completion) {
+        (Versioning::Enabled, Completion::AddsVersion) => false,
+        (Versioning::Enabled, Completion::MayReplaceNull) => true,
+        (
+            Versioning::EnabledWithExclusions
+            | Versioning::Never
+            | Versioning::NoBucket
+            | Versioning::Suspended
+            | Versioning::Unread,
+            Completion::AddsVersion | Completion::MayReplaceNull,
+        ) => true,
+    }
+}
+
+fn change(hazard: &Hazard, bucket: BucketState, profile: Profile) -> StateChange {
+    let buried = profile == Profile::Strict && bucket.mfa_delete == MfaDelete::Enabled;
+    match hazard {
+        Hazard::ChangesVersioning(document) => match document.mfa_delete {
+            MfaDeleteChange::Disable => StateChange::DisableMfaDelete,
+            MfaDeleteChange::Enable => StateChange::EnableMfaDelete,
+            MfaDeleteChange::Keep => StateChange::None,
+        },
+        Hazard::DeletesBucket if buried => StateChange::Bury,
+        Hazard::DeletesBucket => StateChange::Forget,
+        Hazard::CreatesBucket if bucket.name == Name::Buried => StateChange::Forget,
+        Hazard::CreatesBucket
+        | Hazard::DestroysVersion
+        | Hazard::ExposesData
+        | Hazard::ExpiresVersions
+        | Hazard::None
+        | Hazard::OpensUpload
+        | Hazard::ReplacesNullVersion
+        | Hazard::ReplacesUnversioned
+        | Hazard::Replicates
+        | Hazard::WeakensProtection => StateChange::None,
+    }
+}
+
+impl From<StateRefusal> for Refusal {
+    fn from(refusal: StateRefusal) -> Self {
+        match refusal {
+            StateRefusal::ExclusionsPresent => Self::ExclusionsPresent,
+            StateRefusal::LifecycleOnProtectedBucket => Self::LifecycleOnProtectedBucket,
+            StateRefusal::LifecyclePresent => Self::LifecyclePresent,
+            StateRefusal::NoSuchBucket => Self::NoSuchBucket,
+            StateRefusal::NotVersioned => Self::NotVersioned,
+            StateRefusal::Unsettled(until) => Self::Unsettled(until),
+        }
+    }
+}

@@ -1,0 +1,450 @@
+//! The whole decision table: every caller, hazard, bucket and offer.
+
+#![expect(clippy::wildcard_enum_match_arm, reason = "a table prints what it has no better word for")]
+
+use std::fmt::Write as _;
+use std::future::Future as _;
+use std::task::{Context, Poll, Waker};
+
+use super::assess::Owed;
+use super::*;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{DeviceSerial, UserName};
+use portcullis_http::Transport;
+use portcullis_mfa::{
+    self, Challenge, Code, CodeCheck, Codes, Device, Digits, Fault, Judgement, LedgerFuture, Offer, Proof, Seed,
+    StepLedger,
+};
+use portcullis_s3::{
+    Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
+};
+use portcullis_sigv4::{Form, Principal};
+
+fn request(hazard: Hazard, document: Document) -> Box<Request> {
+    Box::new(Request { document, hazard, ..Request::bare(Action::PutObject, None, None) })
+}
+
+fn caller(principal: Principal, form: Form, transport: Transport) -> Caller {
+    Caller { principal, form, transport }
+}
+
+fn root() -> Caller {
+    caller(Principal::Root, Form::AuthHeader, Transport::Loopback)
+}
+
+fn user() -> Caller {
+    caller(Principal::User(UserName::parse("alice").expect("a name")), Form::AuthHeader, Transport::Loopback)
+}
+
+fn bucket(mfa_delete: MfaDelete, versioning: Versioning) -> BucketState {
+    BucketState { mfa_delete, versioning, lifecycle: Lifecycle::Absent, ..BucketState::UNPROTECTED }
+}
+
+fn rules(profile: Profile) -> Rules {
+    Rules { profile, replication: Replication::ProtectedBucket, loopback_is_secure: LoopbackTrust::Trusted }
+}
+
+fn word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Forward(permit) => match permit.change() {
+            StateChange::None => "forward".to_owned(),
+            change => format!("forward, then {change:?}"),
+        },
+        Verdict::Refuse(refusal) => refusal_word(refusal),
+        Verdict::Verify(challenge) => {
+            let change = match challenge.subject().change {
+                StateChange::None => String::new(),
+                change => format!(", then {change:?}"),
+            };
+            match challenge.subject().owed {
+                Owed::Code => format!("verify{change}"),
+                Owed::CodeThen(refusal) => format!("verify, then refuse {}", refusal_word(&refusal.into())),
+            }
+        }
+    }
+}
+
+fn refusal_word(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::MalformedOffer(_) => "MalformedOffer".to_owned(),
+        Refusal::NotDeviceOwner { .. } => "NotDeviceOwner".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn hazards() -> Vec<(String, Hazard)> {
+    let mut hazards: Vec<(String, Hazard)> = [
+        Hazard::None,
+        Hazard::CreatesBucket,
+        Hazard::DeletesBucket,
+        Hazard::DestroysVersion,
+        Hazard::ExpiresVersions,
+        Hazard::ExposesData,
+        Hazard::OpensUpload,
+        Hazard::ReplacesNullVersion,
+        Hazard::ReplacesUnversioned,
+        Hazard::Replicates,
+        Hazard::WeakensProtection,
+    ]
+    .map(|hazard| (format!("{hazard:?}"), hazard))
+    .into();
+    for status in [VersioningStatus::Enabled, VersioningStatus::Suspended] {
+        for mfa_delete in [MfaDeleteChange::Disable, MfaDeleteChange::Enable, MfaDeleteChange::Keep] {
+            let name = format!("ChangesVersioning {status:?} {mfa_delete:?}");
+            hazards.push((name, Hazard::ChangesVersioning(VersioningDocument { status, mfa_delete })));
+        }
+    }
+    hazards
+}
+
+fn offers() -> [(&'static str, Offer); 3] {
+    [
+        ("absent", Offer::parse(None)),
+        ("codes", Offer::parse(Some("20899872 123456"))),
+        ("malformed", Offer::parse(Some("123456"))),
+    ]
+}
+
+#[test]
+fn every_combination_has_its_answer() {
+    let mut table = String::new();
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for (name, hazard) in hazards() {
+                for versioning in [
+                    Versioning::Enabled,
+                    Versioning::EnabledWithExclusions,
+                    Versioning::Never,
+                    Versioning::NoBucket,
+                    Versioning::Suspended,
+                ] {
+                    for (caller_name, caller) in [
+                        ("root", root()),
+                        ("user", user()),
+                        ("root presigned", Caller { form: Form::QueryString, ..root() }),
+                        ("root over plain", Caller { transport: Transport::Plain, ..root() }),
+                    ] {
+                        let answers = offers().map(|(offer_name, offer)| {
+                            let verdict = assess(
+                                request(hazard, Document::None),
+                                &caller,
+                                bucket(mfa_delete, versioning),
+                                offer,
+                                rules(profile),
+                            );
+                            format!("{offer_name}: {}", word(&verdict))
+                        });
+                        writeln!(
+                            table,
+                            "{profile:?} | MfaDelete {mfa_delete:?} | {versioning:?} | {name} | {caller_name} | {}",
+                            answers.join(" | ")
+                        )
+                        .expect("a string takes it");
+                    }
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
+    let versionings = [
+        Versioning::Enabled,
+        Versioning::EnabledWithExclusions,
+        Versioning::Never,
+        Versioning::Suspended,
+        Versioning::Unread,
+    ];
+    let callers = [
+        root(),
+        user(),
+        Caller { form: Form::QueryString, ..root() },
+        Caller { transport: Transport::Plain, ..root() },
+        Caller { transport: Transport::Tls, ..user() },
+    ];
+    let (mut refused, mut codes) = (0, 0);
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for (usage, name) in [(Use::Data, Name::Free), (Use::Data, Name::Buried), (Use::Trail, Name::Free)] {
+                for (hazard_name, hazard) in hazards() {
+                    for caller in &callers {
+                        for (offer_name, offer) in offers() {
+                            let known = BucketState { usage, name, ..bucket(mfa_delete, Versioning::Unread) };
+                            let asked = request(hazard, Document::None);
+                            let foresight = foresee(&asked, caller, known, &offer, rules(profile));
+                            for versioning in versionings {
+                                for lifecycle in [Lifecycle::Absent, Lifecycle::Present, Lifecycle::Unread] {
+                                    let state = BucketState { versioning, lifecycle, ..known };
+                                    let asked = request(hazard, Document::None);
+                                    let verdict = assess(asked, caller, state, offer.clone(), rules(profile));
+                                    let holds = match foresight {
+                                        Foresight::Open => true,
+                                        Foresight::Refusal => matches!(verdict, Verdict::Refuse(_)),
+                                        Foresight::Code => matches!(verdict, Verdict::Verify(_)),
+                                    };
+                                    let said = word(&verdict);
+                                    assert!(holds, "{hazard_name} {offer_name} {state:?}: {foresight:?}, then {said}");
+                                }
+                            }
+                            refused += i32::from(foresight == Foresight::Refusal);
+                            codes += i32::from(foresight == Foresight::Code);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 1000 && codes > 10, "{refused} {codes}");
+}
+
+/// A proof of this subject, by a ledger that keeps nothing.
+fn proved<T: Unpin>(subject: T, device: &Device) -> Proof<T> {
+    let now = Timestamp::from_seconds(1_900_000_000);
+    let code = Code::new(&portcullis_mfa::shown(&device.seed, device.digits, now));
+    let codes = Codes { serial: device.serial.clone(), codes: vec![code] };
+    let ledger = Forgetful { device: device.clone(), now };
+    let spending = std::pin::pin!(portcullis_mfa::spend(Challenge::new(codes, subject), &ledger));
+    match spending.poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(proof)) => proof,
+        Poll::Ready(Err(_)) | Poll::Pending => panic!("the code is right"),
+    }
+}
+
+/// A device that was just enabled.
+fn device() -> Device {
+    let (serial, seed) = (DeviceSerial::parse("20899872").expect("a serial"), Seed::new(*b"12345678901234567890"));
+    let at = |second: i64| Timestamp::from_seconds(1_900_000_000 + second);
+    let [first, second] = [-90, -60].map(|second| Code::new(&portcullis_mfa::shown(&seed, Digits::Six, at(second))));
+    Device::new(serial, seed, Digits::Six, at(-60)).enrol(&first, &second, at(-60)).expect("its codes")
+}
+
+struct Forgetful {
+    device: Device,
+    now: Timestamp,
+}
+
+impl StepLedger for Forgetful {
+    type Error = Fault;
+
+    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<Judgement, Fault>> {
+        Box::pin(std::future::ready(Ok(check.judge(&self.device, self.now))))
+    }
+}
+
+fn proved_word(verdict: &ProvedVerdict) -> String {
+    let outcome = |outcome: &Result<Permit, Refusal>| match outcome {
+        Ok(permit) => format!("pass, then {:?}", permit.change()),
+        Err(refusal) => format!("refuse {}", refusal_word(refusal)),
+    };
+    match verdict {
+        ProvedVerdict::Needed(needed) => format!("code, {}", outcome(needed)),
+        ProvedVerdict::Unneeded(unneeded) => outcome(unneeded),
+    }
+}
+
+/// What a challenge that is met at once comes to, in the words of `proved_word`.
+fn met_word(verdict: Verdict, device: &Device) -> String {
+    match verdict {
+        Verdict::Forward(permit) => proved_word(&ProvedVerdict::Unneeded(Ok(permit))),
+        Verdict::Refuse(refusal) => proved_word(&ProvedVerdict::Unneeded(Err(refusal))),
+        Verdict::Verify(challenge) => {
+            let PendingRequest { request, owed, change, mfa_delete } = challenge.subject();
+            let subject =
+                PendingRequest { request: request.clone(), owed: *owed, change: *change, mfa_delete: *mfa_delete };
+            proved_word(&ProvedVerdict::Needed(Permit::by_proof(proved(subject, device))))
+        }
+    }
+}
+
+#[test]
+fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after() {
+    let device = device();
+    let callers = [root(), user(), Caller { form: Form::QueryString, ..root() }];
+    let mut opened = 0;
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
+            for versioning in [Versioning::Enabled, Versioning::NoBucket, Versioning::Suspended, Versioning::Unread] {
+                for (usage, lifecycle) in [(Use::Data, Lifecycle::Present), (Use::Trail, Lifecycle::Absent)] {
+                    for (hazard_name, hazard) in hazards() {
+                        for caller in &callers {
+                            let state = BucketState { usage, lifecycle, ..bucket(mfa_delete, versioning) };
+                            let asked = || request(hazard, Document::None);
+                            let offer = Offer::parse(Some("20899872 123456"));
+                            let after = assess(asked(), caller, state, offer, rules(profile));
+                            let before = assess_proved(proved(asked(), &device), caller, state, rules(profile));
+                            opened += i32::from(matches!(before, ProvedVerdict::Needed(Ok(_))));
+                            assert_eq!(proved_word(&before), met_word(after, &device), "{hazard_name} {state:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(opened > 10, "{opened}");
+}
+
+#[test]
+fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
+    let mut table = String::new();
+    let cases = [
+        ("its bucket", Use::Trail, Use::Data, Use::Data),
+        ("a copy of it", Use::Data, Use::Trail, Use::Data),
+        ("logs into it", Use::Data, Use::Data, Use::Trail),
+    ];
+    for (what, usage, source, destination) in cases {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
+            for (access, action) in [("read", Action::GetObject), ("write", Action::PutObject)] {
+                for (name, hazard) in hazards() {
+                    let answers = [("root", root()), ("user", user())].map(|(caller_name, caller)| {
+                        let request = Request { hazard, document: Document::None, ..Request::bare(action, None, None) };
+                        let request = Box::new(request);
+                        let state =
+                            BucketState { usage, source, destination, ..bucket(mfa_delete, Versioning::Enabled) };
+                        let verdict = assess(request, &caller, state, Offer::Absent, rules(Profile::Strict));
+                        format!("{caller_name}: {}", word(&verdict))
+                    });
+                    writeln!(table, "{what} | MfaDelete {mfa_delete:?} | {access} | {name} | {}", answers.join(" | "))
+                        .expect("a string takes it");
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn an_upload_that_may_replace_the_null_version_needs_a_code_to_complete() {
+    let mut table = String::new();
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for completion in [Completion::AddsVersion, Completion::MayReplaceNull] {
+                for (caller_name, caller) in [("root", root()), ("user", user())] {
+                    let answers = offers().map(|(offer_name, offer)| {
+                        let state = BucketState { completion, ..bucket(mfa_delete, Versioning::Enabled) };
+                        let request = request(Hazard::ReplacesNullVersion, Document::None);
+                        format!("{offer_name}: {}", word(&assess(request, &caller, state, offer, rules(profile))))
+                    });
+                    writeln!(
+                        table,
+                        "{profile:?} | MfaDelete {mfa_delete:?} | {completion:?} | {caller_name} | {}",
+                        answers.join(" | ")
+                    )
+                    .expect("a string takes it");
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn what_the_upstream_may_do_late_keeps_back_the_changes_after_which_it_would_do_harm() {
+    let until = Timestamp::from_seconds(1_800_000_000);
+    let mut table = String::new();
+    for profile in [Profile::Aws, Profile::Strict] {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for (name, hazard) in hazards() {
+                let answers = LateEffect::ALL.map(|effect| {
+                    let unsettled = Unsettled::until(effect, until);
+                    let state = BucketState { unsettled, ..bucket(mfa_delete, Versioning::Enabled) };
+                    let offer = Offer::parse(Some("20899872 123456"));
+                    let verdict = assess(request(hazard, Document::None), &root(), state, offer, rules(profile));
+                    format!("{effect:?}: {}", word(&verdict))
+                });
+                writeln!(table, "{profile:?} | MfaDelete {mfa_delete:?} | {name} | {}", answers.join(" | "))
+                    .expect("a string takes it");
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_batch_on_a_protected_bucket_is_judged_by_any_offer_it_carries() {
+    let batch = || Document::DeleteObjects(DeleteObjects { objects: Vec::new(), quiet: false });
+    let protected = bucket(MfaDelete::Enabled, Versioning::Enabled);
+    let verdict = |offer| {
+        let request = request(Hazard::ReplacesNullVersion, batch());
+        word(&assess(request, &root(), protected, offer, rules(Profile::Strict)))
+    };
+    assert_eq!(verdict(Offer::parse(Some("20899872 123456"))), "verify");
+    assert_eq!(verdict(Offer::Absent), "forward");
+}
+
+#[test]
+fn a_buried_name_needs_a_code_to_come_back_without_its_protection() {
+    let buried = BucketState { name: Name::Buried, ..bucket(MfaDelete::Enabled, Versioning::Unread) };
+    let verdict = |offer, profile| {
+        word(&assess(request(Hazard::CreatesBucket, Document::None), &root(), buried, offer, rules(profile)))
+    };
+    assert_eq!(verdict(Offer::Absent, Profile::Strict), "MfaRequired");
+    assert_eq!(verdict(Offer::parse(Some("20899872 123456")), Profile::Strict), "verify, then Forget");
+}
+
+#[test]
+fn what_was_not_read_never_passes_for_harmless() {
+    let unread = BucketState { lifecycle: Lifecycle::Unread, ..bucket(MfaDelete::Disabled, Versioning::Unread) };
+    let enable = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
+    let verdict = assess(
+        request(Hazard::ChangesVersioning(enable), Document::None),
+        &root(),
+        unread,
+        Offer::parse(Some("20899872 123456")),
+        rules(Profile::Strict),
+    );
+    assert_eq!(word(&verdict), "verify, then refuse LifecyclePresent");
+
+    let unread = bucket(MfaDelete::Enabled, Versioning::Unread);
+    let put = request(Hazard::ReplacesNullVersion, Document::Payload);
+    assert_eq!(word(&assess(put, &user(), unread, Offer::Absent, rules(Profile::Strict))), "MfaRequired");
+}
+
+#[test]
+fn replication_needs_a_code_on_every_bucket_of_a_store_that_replicates_deletes() {
+    let rules = Rules { replication: Replication::AnyBucket, ..rules(Profile::Strict) };
+    let verdict =
+        assess(request(Hazard::Replicates, Document::None), &root(), BucketState::UNPROTECTED, Offer::Absent, rules);
+    assert_eq!(word(&verdict), "MfaRequired");
+}
+
+#[test]
+fn a_code_over_loopback_is_refused_where_tls_is_always_required() {
+    let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..rules(Profile::Strict) };
+    let verdict = assess(
+        request(Hazard::DestroysVersion, Document::None),
+        &root(),
+        bucket(MfaDelete::Enabled, Versioning::Enabled),
+        Offer::parse(Some("20899872 123456")),
+        rules,
+    );
+    assert_eq!(word(&verdict), "InsecureTransport");
+}
+
+#[test]
+fn a_failed_offer_becomes_the_refusal_of_its_fault() {
+    for (fault, refusal) in [
+        (Fault::UnknownDevice, "NotDeviceOwner"),
+        (Fault::WrongCode, "TokenCodeInvalid(WrongCode)"),
+        (Fault::Replayed, "TokenCodeInvalid(Replayed)"),
+        (Fault::TooManyAtOnce, "TooManyCodesAtOnce"),
+        (Fault::NetworkThrottled { seconds: 120 }, "NetworkThrottled { seconds: 120 }"),
+    ] {
+        let verdict = assess(
+            request(Hazard::DestroysVersion, Document::None),
+            &root(),
+            bucket(MfaDelete::Enabled, Versioning::Enabled),
+            Offer::parse(Some("20899872 123456")),
+            rules(Profile::Strict),
+        );
+        let Verdict::Verify(challenge) = verdict else { panic!("a challenge was due") };
+        assert_eq!(refusal_word(&Refusal::of_fault(challenge.into_codes(), fault)), refusal);
+    }
+}
+
+#[test]
+fn a_malformed_offer_keeps_its_code_to_itself() {
+    let refusal = Refusal::MalformedOffer(Code::new("970589"));
+    assert!(!format!("{refusal:?}").contains("970589"));
+}

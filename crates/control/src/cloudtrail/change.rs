@@ -1,0 +1,338 @@
+//! What a call would change, and whether that weakens a trail.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::input::{Input, member, only_members};
+use super::operation::Operation;
+use super::place::Place;
+use super::refused::Refused;
+use super::show;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{DigestPeriod, KeyPrefix, Logging, Selectors, Trail, TrailName, Validation};
+use portcullis_state::MOST_TRAILS;
+
+/// What a call would change, and what its answer is then.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    pub change: Change,
+    pub effect: Effect,
+    pub answer: Value,
+}
+
+/// What becomes of a trail.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Delete {
+        was: Box<Trail>,
+    },
+    /// It is so already.
+    Nothing,
+    Put {
+        was: Option<Box<Trail>>,
+        trail: Box<Trail>,
+    },
+}
+
+/// Whether a change takes anything from what a trail records, or from what proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// It certainly takes nothing.
+    Harmless,
+    /// It takes something, or may.
+    Weakens,
+}
+
+impl Planned {
+    /// The bucket that becomes a trail's, where it is not the one the trail has.
+    pub fn bucket_taken(&self) -> Option<&BucketName> {
+        match &self.change {
+            Change::Delete { .. } | Change::Nothing => None,
+            Change::Put { was, trail } => {
+                was.as_ref().is_none_or(|was| was.bucket != trail.bucket).then_some(&trail.bucket)
+            }
+        }
+    }
+
+    /// The trail that is to deliver to another place than before.
+    pub fn newly_placed(&self) -> Option<&Trail> {
+        match &self.change {
+            Change::Delete { .. } | Change::Nothing => None,
+            Change::Put { was, trail } => was.as_ref().is_none_or(|was| !was.has_place_of(trail)).then_some(trail),
+        }
+    }
+
+    /// The bucket that a trail leaves.
+    pub fn bucket_left(&self) -> Option<&BucketName> {
+        match &self.change {
+            Change::Delete { was } => Some(&was.bucket),
+            Change::Nothing | Change::Put { was: None, .. } => None,
+            Change::Put { was: Some(was), trail } => (was.bucket != trail.bucket).then_some(&was.bucket),
+        }
+    }
+
+    /// Whether this trail is changed.
+    pub fn is_about(&self, name: &TrailName) -> bool {
+        match &self.change {
+            Change::Delete { was } => was.name == *name,
+            Change::Nothing => false,
+            Change::Put { trail, .. } => trail.name == *name,
+        }
+    }
+}
+
+const MOST_TAGS: usize = 50;
+
+/// The members of a tag.
+const TAG: [&str; 2] = ["Key", "Value"];
+
+/// Plans a change on the trails as they are.
+pub fn plan(
+    operation: Operation,
+    input: &Input,
+    trails: &[Trail],
+    place: &Place<'_>,
+    now: Timestamp,
+) -> Result<Planned, Refused> {
+    match operation {
+        Operation::AddTags => add_tags(input, trails, place),
+        Operation::CreateTrail => create(input, trails, place, now),
+        Operation::DeleteTrail => {
+            let trail = place.trail(input.required("Name")?, trails)?;
+            let effect = if trail.has_logged() { Effect::Weakens } else { Effect::Harmless };
+            Ok(Planned { change: Change::Delete { was: Box::new(trail.clone()) }, effect, answer: json!({}) })
+        }
+        Operation::PutEventSelectors => put_event_selectors(input, trails, place),
+        Operation::PutInsightSelectors => put_insight_selectors(input, trails, place),
+        Operation::RemoveTags => remove_tags(input, trails, place),
+        Operation::StartLogging => start(input, trails, place, now),
+        Operation::StopLogging => stop(input, trails, place, now),
+        Operation::UpdateTrail => update(input, trails, place),
+        Operation::DescribeTrails
+        | Operation::GetEventSelectors
+        | Operation::GetInsightSelectors
+        | Operation::GetTrail
+        | Operation::GetTrailStatus
+        | Operation::ListPublicKeys
+        | Operation::ListTags
+        | Operation::ListTrails
+        | Operation::LookupEvents => Err(Refused::internal()),
+    }
+}
+
+/// Whether the trail as it would be certainly records, and proves, whatever it does as it is. One that never logged
+/// does neither yet.
+pub fn effect(before: &Trail, after: &Trail) -> Effect {
+    if !before.has_logged() {
+        return Effect::Harmless;
+    }
+    let logging = |trail: &Trail| matches!(trail.logging, Logging::Started { .. });
+    let weaker = [
+        before.name != after.name,
+        before.bucket != after.bucket,
+        before.prefix != after.prefix,
+        before.validation == Validation::Enabled && after.validation == Validation::Disabled,
+        before.digest_period < after.digest_period,
+        before.global_events && !after.global_events,
+        before.multi_region && !after.multi_region,
+        logging(before) && !logging(after),
+        before.selectors != after.selectors && !after.selectors.covers(&before.selectors),
+    ];
+    if weaker.contains(&true) { Effect::Weakens } else { Effect::Harmless }
+}
+
+fn put(before: &Trail, after: Trail, answer: Value) -> Planned {
+    let effect = effect(before, &after);
+    let change = if *before == after {
+        Change::Nothing
+    } else {
+        Change::Put { was: Some(Box::new(before.clone())), trail: Box::new(after) }
+    };
+    Planned { change, effect, answer }
+}
+
+fn create(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+    refuse_unsupported(input)?;
+    let text = input.required("Name")?;
+    if text.is_empty() {
+        return Err(Refused::no_trail_named());
+    }
+    let name = TrailName::parse(text).map_err(Refused::invalid_name)?;
+    let mut trail = Trail::new(name, bucket(input.required("S3BucketName")?)?, now);
+    trail.prefix = prefix(input.some_text("S3KeyPrefix")?)?;
+    trail.digest_period = place.digest_period;
+    describe(&mut trail, input)?;
+    if let Some(list) = input.list("TagsList")? {
+        add_to(&mut trail, list)?;
+    }
+    if trails.iter().any(|known| known.name == trail.name) {
+        return Err(Refused::trail_exists(trail.name.as_str(), place.account));
+    }
+    if trails.len() >= MOST_TRAILS {
+        return Err(Refused::too_many_trails(place.account, trails.len(), place.region));
+    }
+    keep_apart(None, &trail, trails)?;
+    let answer = show::definition(&trail, place);
+    let change = Change::Put { was: None, trail: Box::new(trail) };
+    Ok(Planned { change, effect: Effect::Harmless, answer })
+}
+
+fn update(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    refuse_unsupported(input)?;
+    let before = place.trail(input.required("Name")?, trails)?;
+    let mut trail = before.clone();
+    if let Some(name) = input.some_text("S3BucketName")? {
+        trail.bucket = bucket(name)?;
+    }
+    if let Some(text) = input.text("S3KeyPrefix")? {
+        trail.prefix = prefix(Some(text).filter(|text| !text.is_empty()))?;
+    }
+    describe(&mut trail, input)?;
+    keep_apart(Some(before), &trail, trails)?;
+    let answer = show::definition(&trail, place);
+    Ok(put(before, trail, answer))
+}
+
+/// Refuses a trail that comes to the place of another where one of them is validated: a stray file could not be removed
+/// from there, and its trail would never be proven again. A code would only make that the owner's own doing.
+fn keep_apart(before: Option<&Trail>, trail: &Trail, trails: &[Trail]) -> Result<(), Refused> {
+    if before.is_some_and(|before| before.has_place_of(trail) && before.validation == trail.validation) {
+        return Ok(());
+    }
+    match trails.iter().find(|other| trail.disturbs(other)) {
+        Some(other) => Err(Refused::place_taken(other)),
+        None => Ok(()),
+    }
+}
+
+/// Takes the members that CreateTrail and UpdateTrail share; what is left out stays.
+fn describe(trail: &mut Trail, input: &Input) -> Result<(), Refused> {
+    if let Some(enabled) = input.flag("EnableLogFileValidation")? {
+        trail.validation = if enabled { Validation::Enabled } else { Validation::Disabled };
+    }
+    trail.global_events = input.flag("IncludeGlobalServiceEvents")?.unwrap_or(trail.global_events);
+    trail.multi_region = input.flag("IsMultiRegionTrail")?.unwrap_or(trail.multi_region);
+    if trail.multi_region && !trail.global_events {
+        return Err(Refused::invalid_combination("Multi-Region trail must include global service events."));
+    }
+    // Ours: AWS's digests are of an hour.
+    if let Some(seconds) = input.whole_number("DigestPeriodSeconds")? {
+        let period = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        trail.digest_period = DigestPeriod::parse(period).map_err(|error| Refused::invalid_digest_period(&error))?;
+    }
+    Ok(())
+}
+
+/// What would make people believe that something is done which is not.
+fn refuse_unsupported(input: &Input) -> Result<(), Refused> {
+    for name in ["SnsTopicName", "CloudWatchLogsLogGroupArn", "CloudWatchLogsRoleArn", "KmsKeyId"] {
+        if input.some_text(name)?.is_some() {
+            return Err(Refused::unsupported(name));
+        }
+    }
+    for name in ["IsOrganizationTrail", "RecursiveLogging"] {
+        if input.flag(name)? == Some(true) {
+            return Err(Refused::unsupported(name));
+        }
+    }
+    Ok(())
+}
+
+fn bucket(name: &str) -> Result<BucketName, Refused> {
+    BucketName::parse(name).map_err(|_| Refused::invalid_bucket(name))
+}
+
+fn prefix(text: Option<&str>) -> Result<Option<KeyPrefix>, Refused> {
+    text.map(KeyPrefix::parse).transpose().map_err(Refused::invalid_prefix)
+}
+
+fn start(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+    let before = place.trail(input.required("Name")?, trails)?;
+    let logging = match before.logging {
+        // Begun anew, it would begin a new chain of digests.
+        Logging::Started { .. } => before.logging,
+        Logging::Never | Logging::Stopped { .. } => Logging::Started { at: now },
+    };
+    Ok(put(before, Trail { logging, ..before.clone() }, json!({})))
+}
+
+fn stop(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+    let before = place.trail(input.required("Name")?, trails)?;
+    let logging = match before.logging {
+        Logging::Started { at: started } => Logging::Stopped { started, at: now },
+        Logging::Never | Logging::Stopped { .. } => before.logging,
+    };
+    Ok(put(before, Trail { logging, ..before.clone() }, json!({})))
+}
+
+fn put_event_selectors(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    let before = place.trail(input.required("TrailName")?, trails)?;
+    let selectors = match (input.value("EventSelectors"), input.value("AdvancedEventSelectors")) {
+        (Some(basic), None) => Selectors::parse_basic(basic),
+        (None, Some(advanced)) => Selectors::parse_advanced(advanced),
+        (Some(_), Some(_)) | (None, None) => return Err(Refused::one_kind_of_selectors()),
+    };
+    let after = Trail { selectors: selectors.map_err(Refused::selectors)?, ..before.clone() };
+    let answer = show::selectors(&after, place);
+    Ok(put(before, after, answer))
+}
+
+fn put_insight_selectors(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    for name in ["EventDataStore", "InsightsDestination"] {
+        if input.some_text(name)?.is_some() {
+            return Err(Refused::unsupported(name));
+        }
+    }
+    let before = place.trail(input.required("TrailName")?, trails)?;
+    let list = input.list("InsightSelectors")?.ok_or_else(|| Refused::missing("InsightSelectors"))?;
+    // To have none, which at AWS ends insights, is what a trail has here.
+    if !list.is_empty() {
+        return Err(Refused::insights_unsupported());
+    }
+    let after = Trail { insight_selectors: Value::Array(Vec::new()), ..before.clone() };
+    let answer = show::no_insights(&after, place);
+    Ok(put(before, after, answer))
+}
+
+fn add_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    let before = place.resource(input.required("ResourceId")?, trails)?;
+    let mut trail = before.clone();
+    add_to(&mut trail, input.list("TagsList")?.ok_or_else(|| Refused::missing("TagsList"))?)?;
+    Ok(put(before, trail, json!({})))
+}
+
+fn remove_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+    let before = place.resource(input.required("ResourceId")?, trails)?;
+    let mut trail = before.clone();
+    for tag in input.list("TagsList")?.ok_or_else(|| Refused::missing("TagsList"))? {
+        only_members(tag, &TAG)?;
+        trail.tags.remove(member(tag, "Key")?);
+    }
+    Ok(put(before, trail, json!({})))
+}
+
+fn add_to(trail: &mut Trail, list: &[Value]) -> Result<(), Refused> {
+    for tag in list {
+        only_members(tag, &TAG)?;
+        let key = member(tag, "Key")?;
+        let value = match tag.get("Value").filter(|value| !value.is_null()) {
+            Some(_) => member(tag, "Value")?,
+            None => "",
+        };
+        let legal = |text: &str| {
+            text.chars().all(|letter| letter.is_alphanumeric() || letter == ' ' || "_.:/=+-@".contains(letter))
+        };
+        if !(1..=128).contains(&key.chars().count()) || !legal(key) || key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(Refused::invalid_tag(
+                "A tag's key is 1 to 128 letters, digits, spaces and _.:/=+-@, and does not begin with aws:.",
+            ));
+        }
+        if value.chars().count() > 256 || !legal(value) {
+            return Err(Refused::invalid_tag("A tag's value is up to 256 letters, digits, spaces and _.:/=+-@."));
+        }
+        trail.tags.insert(key.to_owned(), value.to_owned());
+    }
+    if trail.tags.len() > MOST_TAGS { Err(Refused::too_many_tags(MOST_TAGS)) } else { Ok(()) }
+}

@@ -1,0 +1,56 @@
+//! What of delivery the API stands upon.
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use portcullis_authorization::TrailBucket;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{Layout, Trail, TrailEnd, TrailName};
+use portcullis_state::Promise;
+
+/// How trails are delivered.
+pub trait Deliveries: Debug + Send + Sync {
+    /// What users would lose sight of if a trail took this bucket, wherever the trail is delivered.
+    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents>;
+    /// Whether files of a trail are where a trail is to deliver to.
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents>;
+    /// Makes the bucket, if it is not there.
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>>;
+    /// Where the delivered files of a trail end, and the folder that they lie in, if they lie in none of the store's
+    /// buckets; none where the gate cannot tell.
+    fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>>;
+    /// How far a trail was delivered.
+    fn progress(&self, name: &TrailName) -> Progress;
+    /// Says that trails changed.
+    fn trails_changed(&self);
+}
+
+/// What is in a bucket, or at a place in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Something is there, or nobody can tell.
+    MayBeThere,
+    None,
+}
+
+/// The files of a trail that were delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveredFiles {
+    pub end: TrailEnd,
+    /// On the gate's machine, where buckets of that folder stand for the store's.
+    pub folder: Option<PathBuf>,
+}
+
+/// The bucket is not there and cannot be made; the log has the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoBucket;
+
+/// How far a trail was delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    pub latest_delivery: Option<Timestamp>,
+    pub delivery_error: Option<String>,
+    pub latest_digest: Option<Timestamp>,
+    pub digest_error: Option<String>,
+}

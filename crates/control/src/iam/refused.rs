@@ -1,0 +1,184 @@
+//! Refusals in AWS's words.
+
+use portcullis_authorization::MFA_REQUIRED;
+use portcullis_base::clock::ClockDisagreement;
+use portcullis_base::names::InvalidName;
+use portcullis_mfa::{EnrolmentFault, Fault};
+use portcullis_state::StoreError;
+
+/// Why an action was not done, as the client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub status: u16,
+    pub code: &'static str,
+    pub message: String,
+}
+
+impl Refused {
+    fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+
+    pub fn missing_action() -> Self {
+        Self::new(400, "MissingAction", "Action is required.")
+    }
+
+    pub fn unknown_action(name: &str, version: &str) -> Self {
+        Self::new(400, "InvalidAction", format!("Could not find operation {name} for version {version}"))
+    }
+
+    pub fn missing_parameter(name: &str) -> Self {
+        let member = lower_first(name);
+        Self::validation(format!("Value null at '{member}' failed to satisfy constraint: Member must not be null"))
+    }
+
+    pub fn unknown_parameter(name: &str) -> Self {
+        Self::new(400, "InvalidInput", format!("The parameter {name} is not supported."))
+    }
+
+    pub fn repeated_parameter(name: &str) -> Self {
+        Self::new(400, "InvalidInput", format!("The parameter {name} is repeated."))
+    }
+
+    pub fn invalid_value(name: &str, must: &str) -> Self {
+        let member = lower_first(name);
+        Self::validation(format!("Value at '{member}' failed to satisfy constraint: Member must {must}"))
+    }
+
+    pub fn invalid_name(name: &str, error: InvalidName) -> Self {
+        let member = lower_first(name);
+        Self::validation(format!("Value at '{member}' failed to satisfy constraint: {error}"))
+    }
+
+    fn validation(message: String) -> Self {
+        Self::new(400, "ValidationError", format!("1 validation error detected: {message}"))
+    }
+
+    pub fn no_such(entity: &str) -> Self {
+        Self::new(404, "NoSuchEntity", format!("{entity} cannot be found."))
+    }
+
+    pub fn already_enabled() -> Self {
+        Self::new(409, "EntityAlreadyExists", "MFA Device is already in use")
+    }
+
+    pub fn users_have_no_devices() -> Self {
+        Self::new(400, "InvalidInput", "Only root has MFA devices here; leave out UserName.")
+    }
+
+    pub fn mfa_required() -> Self {
+        Self::new(403, "AccessDenied", MFA_REQUIRED)
+    }
+
+    pub fn malformed_offer() -> Self {
+        let message = "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}";
+        Self::new(400, "InvalidArgument", message)
+    }
+
+    /// Why the offered code opened nothing, in S3's words, since IAM itself takes no such header.
+    pub fn offer(fault: Fault, codes_needed: Option<usize>) -> Self {
+        let wrong = "The serial number and/or token code you provided is not valid.";
+        match fault {
+            // The short of AWS's two texts: the long one repeats the code.
+            Fault::UnknownDevice => Self::new(
+                400,
+                "NotDeviceOwnerError",
+                "The device that generated the token is not owned by the authenticated user.",
+            ),
+            Fault::MoreCodesNeeded => {
+                let count = codes_needed.unwrap_or(3);
+                let message = format!("{wrong} After failed attempts the device asks for {count} consecutive codes.");
+                Self::new(400, "TokenCodeInvalidError", message)
+            }
+            Fault::NotDigits | Fault::Replayed | Fault::WrongCode => Self::new(400, "TokenCodeInvalidError", wrong),
+            Fault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
+            Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::throttled(),
+        }
+    }
+
+    /// Why two codes did not bring a device back into step.
+    pub fn resync(fault: Fault) -> Self {
+        match fault {
+            Fault::UnknownDevice => Self::no_such("An active MFA device with this serial number"),
+            Fault::MoreCodesNeeded => {
+                Self::invalid_codes("Too many attempts; wait three minutes, or use three consecutive codes instead.")
+            }
+            Fault::NotDigits => Self::invalid_value("AuthenticationCode", "be all digits"),
+            Fault::Replayed => Self::invalid_codes("The codes were used before; wait for the next ones."),
+            Fault::WrongCode => Self::invalid_codes(""),
+            Fault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
+            Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::throttled(),
+        }
+    }
+
+    fn enrolment(fault: EnrolmentFault) -> Self {
+        match fault {
+            EnrolmentFault::AlreadyActive => Self::already_enabled(),
+            EnrolmentFault::ClockOff { seconds } => {
+                let side = if seconds < 0 { "behind" } else { "ahead" };
+                let apart = seconds.unsigned_abs();
+                Self::invalid_codes(&format!("The device's clock is {apart} seconds {side}; set it and try again."))
+            }
+            EnrolmentFault::NotDigits => Self::invalid_value("AuthenticationCode", "be all digits"),
+            EnrolmentFault::Replayed => Self::invalid_codes("The codes were used before; wait for the next ones."),
+            EnrolmentFault::WrongCodes => Self::invalid_codes(""),
+        }
+    }
+
+    fn invalid_codes(why: &str) -> Self {
+        let message = format!("Authentication code for device is not valid. {why}");
+        Self::new(403, "InvalidAuthenticationCode", message.trim_end())
+    }
+
+    fn throttled() -> Self {
+        Self::new(400, "Throttling", "Rate exceeded")
+    }
+
+    /// Why the store did not do it; `entity` names what it was about.
+    pub fn store(error: StoreError, entity: &str) -> Self {
+        match error {
+            StoreError::AlreadyExists => Self::new(409, "EntityAlreadyExists", format!("{entity} already exists.")),
+            StoreError::DeviceActive => {
+                Self::new(409, "DeleteConflict", "Cannot delete entity, must deactivate the MFA device first.")
+            }
+            StoreError::DeviceNotActive => Self::no_such(&format!("An active {}", lower_first(entity))),
+            StoreError::Enrolment(fault) => Self::enrolment(fault),
+            StoreError::KeysRemain => {
+                Self::new(409, "DeleteConflict", "Cannot delete entity, must delete access keys first.")
+            }
+            StoreError::LimitReached => {
+                Self::new(409, "LimitExceeded", format!("Cannot exceed quota: {entity} would be one too many."))
+            }
+            StoreError::NoSuchEntity => Self::no_such(entity),
+            StoreError::Outdated => {
+                let text = format!("{entity} was changed at the same time. Try again later.");
+                Self::new(409, "ConcurrentModification", text)
+            }
+            StoreError::ProofNeeded => Self::mfa_required(),
+            StoreError::ClockDisagrees(_) => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
+            StoreError::Engine(_) | StoreError::Interrupted | StoreError::Sealing(_) | StoreError::Unsettled { .. } => {
+                Self::unavailable("The state could not be written; the gate's log says why.")
+            }
+            StoreError::Journal(_) => Self::unrecorded(),
+        }
+    }
+
+    /// Why nothing was begun.
+    pub fn unrecorded() -> Self {
+        Self::unavailable("The journal could not be written; the gate's log says why.")
+    }
+
+    /// What nobody may take for a success, though it was done.
+    pub fn done_unrecorded() -> Self {
+        Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the gate's log says why.")
+    }
+
+    fn unavailable(message: &str) -> Self {
+        Self::new(503, "ServiceUnavailable", message)
+    }
+}
+
+fn lower_first(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}

@@ -1,0 +1,302 @@
+//! The subset of IAM, asked as a client asks it.
+
+use serde_json::Value;
+
+use super::*;
+use portcullis_base::names::{AccessKeyId, DeviceSerial, RequestId};
+use portcullis_mfa::Digits;
+use portcullis_state::NewDevice;
+use portcullis_state::testing::{HERE, code, codes, in_memory, shown_by};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(1_900_000_000 + seconds)
+}
+
+async fn store() -> Store {
+    in_memory(at(0)).await.0
+}
+
+async fn ask(store: &Store, query: &str, offer: Offer, now: Timestamp) -> Reply {
+    let parameters = crate::query::parse_form(query.as_bytes()).expect("a form");
+    answer(&parameters, offer, store, RequestId::from_random([7; 16]), now).await
+}
+
+/// Asks without an offer; status and body.
+async fn plainly(store: &Store, query: &str) -> (u16, String) {
+    let reply = ask(store, query, Offer::Absent, at(0)).await;
+    (reply.status, reply.body.expose().clone())
+}
+
+/// Status and error code.
+async fn refusal(store: &Store, query: &str) -> (u16, String) {
+    let (status, body) = plainly(store, query).await;
+    (status, inside(&body, "Code").to_owned())
+}
+
+fn inside<'a>(body: &'a str, element: &str) -> &'a str {
+    let (open, close) = (format!("<{element}>"), format!("</{element}>"));
+    let rest = body.split_once(&open).map_or("", |(_, rest)| rest);
+    rest.split_once(&close).map_or("", |(text, _)| text)
+}
+
+/// What a client keeps of `CreateVirtualMFADevice`.
+fn read_device(body: &str) -> NewDevice {
+    use base64::Engine as _;
+    let seed = base64::engine::general_purpose::STANDARD.decode(inside(body, "Base32StringSeed")).expect("a blob");
+    NewDevice {
+        serial: DeviceSerial::parse(inside(body, "SerialNumber")).expect("a serial"),
+        digits: Digits::Six,
+        base32_seed: Secret::new(String::from_utf8(seed).expect("base32")),
+        otpauth_uri: Secret::new(inside(body, "OtpauthUri").to_owned()),
+    }
+}
+
+async fn made(store: &Store, name: &str) -> NewDevice {
+    let (status, body) =
+        plainly(store, &format!("Action=CreateVirtualMFADevice&Version=2010-05-08&VirtualMFADeviceName={name}")).await;
+    assert_eq!(status, 200, "{body}");
+    read_device(&body)
+}
+
+fn enabling(device: &NewDevice, now: Timestamp) -> String {
+    let pair = codes(device, 2, now).codes;
+    let (first, second) = (pair[0].expose(), pair[1].expose());
+    format!(
+        "Action=EnableMFADevice&SerialNumber={}&AuthenticationCode1={first}&AuthenticationCode2={second}",
+        device.serial
+    )
+}
+
+#[tokio::test]
+async fn the_first_device_is_made_and_enabled_and_listed() {
+    let store = store().await;
+    let phone = made(&store, "phone").await;
+    assert_eq!(phone.serial.as_str(), format!("arn:aws:iam::{}:mfa/phone", store.account()));
+    assert!(phone.otpauth_uri.expose().starts_with("otpauth://totp/Portcullis:phone%40"));
+    let reply = ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    assert_eq!(reply.status, 200, "{}", reply.body.expose());
+    assert_eq!(
+        *reply.body.expose(),
+        "<EnableMFADeviceResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><ResponseMetadata>\
+         <RequestId>7777777777777777</RequestId></ResponseMetadata></EnableMFADeviceResponse>"
+    );
+    let (_, body) = plainly(&store, "Action=ListMFADevices").await;
+    assert_eq!(
+        inside(&body, "ListMFADevicesResult"),
+        format!(
+            "<MFADevices><member><SerialNumber>{}</SerialNumber><EnableDate>2030-03-17T17:46:40Z</EnableDate>\
+             </member></MFADevices><IsTruncated>false</IsTruncated>",
+            phone.serial
+        )
+    );
+    store.spend(&codes(&phone, 1, at(30)), &portcullis_sigv4::Principal::Root, HERE, at(30)).await.expect("it works");
+}
+
+#[tokio::test]
+async fn nothing_secret_is_in_the_facts() {
+    let store = store().await;
+    let phone = made(&store, "phone").await;
+    let query = enabling(&phone, at(0));
+    let enabled = ask(&store, &query, Offer::Absent, at(0)).await;
+    let created = ask(&store, "Action=CreateAccessKey", Offer::Absent, at(0)).await;
+    let again = ask(&store, "Action=CreateVirtualMFADevice&VirtualMFADeviceName=b", Offer::Absent, at(0)).await;
+    let told = format!("{enabled:?} {created:?} {again:?}");
+    let shown = [phone.base32_seed.expose().clone(), inside(created.body.expose(), "SecretAccessKey").to_owned()];
+    let shown = shown.into_iter().chain([inside(again.body.expose(), "OtpauthUri").to_owned()]);
+    let typed = codes(&phone, 2, at(0)).codes.into_iter().map(|code| code.expose().to_owned());
+    for secret in shown.chain(typed) {
+        assert!(!secret.is_empty() && !told.contains(&secret), "{secret}");
+    }
+    let parameters = serde_json::json!({ "serialNumber": phone.serial.as_str(), "userName": "AWS ROOT USER" });
+    assert_eq!(enabled.facts.request_parameters, parameters);
+    assert_eq!(created.facts.response_elements["accessKey"]["status"], Value::from("Active"));
+}
+
+#[tokio::test]
+async fn a_further_device_needs_a_code_of_an_active_one() {
+    let store = store().await;
+    let phone = made(&store, "phone").await;
+    ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    let spare = made(&store, "spare").await;
+    let query = enabling(&spare, at(30));
+    let bare = ask(&store, &query, Offer::Absent, at(30)).await;
+    assert_eq!((bare.status, inside(bare.body.expose(), "Code")), (403, "AccessDenied"));
+    assert_eq!(inside(bare.body.expose(), "Message"), "Mfa Authentication must be used for this request");
+    assert_eq!(bare.facts.error.map(|error| error.code).as_deref(), Some("AccessDenied"));
+
+    let wrong = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(9000))), at(30)).await;
+    assert_eq!((wrong.status, inside(wrong.body.expose(), "Code")), (400, "TokenCodeInvalidError"));
+    assert_eq!(
+        wrong.facts.second_factor.map(|factor| factor.outcome),
+        Some(FactorOutcome::Rejected(portcullis_mfa::Fault::WrongCode))
+    );
+    let own = ask(&store, &query, Offer::Codes(codes(&spare, 1, at(30))), at(30)).await;
+    assert_eq!((own.status, inside(own.body.expose(), "Code")), (400, "NotDeviceOwnerError"));
+
+    let proved = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(30))), at(30)).await;
+    assert_eq!(proved.status, 200, "{}", proved.body.expose());
+    assert!(matches!(proved.facts.second_factor.map(|factor| factor.outcome), Some(FactorOutcome::Accepted { .. })));
+    let replayed = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(30))), at(30)).await;
+    assert_eq!((replayed.status, inside(replayed.body.expose(), "Code")), (409, "EntityAlreadyExists"));
+}
+
+#[tokio::test]
+async fn an_active_device_goes_by_a_code_and_in_two_steps() {
+    let store = store().await;
+    let phone = made(&store, "phone").await;
+    ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    let delete = format!("Action=DeleteVirtualMFADevice&SerialNumber={}", phone.serial);
+    let deactivate = format!("Action=DeactivateMFADevice&SerialNumber={}", phone.serial);
+    assert_eq!(refusal(&store, &delete).await, (409, "DeleteConflict".to_owned()));
+    assert_eq!(refusal(&store, &deactivate).await, (403, "AccessDenied".to_owned()));
+    let offer = Offer::Codes(codes(&phone, 1, at(30)));
+    assert_eq!(ask(&store, &deactivate, offer, at(30)).await.status, 200);
+    assert_eq!(refusal(&store, &deactivate).await, (404, "NoSuchEntity".to_owned()));
+    assert_eq!(plainly(&store, &delete).await.0, 200);
+    assert_eq!(refusal(&store, &delete).await, (404, "NoSuchEntity".to_owned()));
+}
+
+#[tokio::test]
+async fn wrong_codes_enable_nothing_and_a_wrong_clock_is_named() {
+    let store = store().await;
+    let phone = made(&store, "phone").await;
+    let late = ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(120)).await;
+    assert_eq!((late.status, inside(late.body.expose(), "Code")), (403, "InvalidAuthenticationCode"));
+    assert_eq!(
+        inside(late.body.expose(), "Message"),
+        "Authentication code for device is not valid. The device&apos;s clock is 120 seconds behind; set it and try \
+         again."
+    );
+    let wrong = ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(9000)).await;
+    assert_eq!(inside(wrong.body.expose(), "Message"), "Authentication code for device is not valid.");
+    let letters = format!(
+        "Action=EnableMFADevice&SerialNumber={}&AuthenticationCode1=abcdef&AuthenticationCode2=123456",
+        phone.serial
+    );
+    assert_eq!(refusal(&store, &letters).await, (400, "ValidationError".to_owned()));
+}
+
+#[tokio::test]
+async fn a_drifted_device_is_brought_back_into_step() {
+    let store = store().await;
+    let phone = made(&store, "phone").await;
+    ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    let resync = enabling(&phone, at(120)).replace("EnableMFADevice", "ResyncMFADevice");
+    let reply = ask(&store, &resync, Offer::Absent, at(60)).await;
+    assert_eq!(reply.status, 200, "{}", reply.body.expose());
+    let again = ask(&store, &resync, Offer::Absent, at(60)).await;
+    assert_eq!((again.status, inside(again.body.expose(), "Code")), (403, "InvalidAuthenticationCode"));
+    let ahead = shown_by(&phone, [code(&phone, at(150))]);
+    store.spend(&ahead, &portcullis_sigv4::Principal::Root, HERE, at(90)).await.expect("two steps ahead");
+}
+
+#[tokio::test]
+async fn a_user_is_made_shown_listed_and_goes_after_its_keys() {
+    let store = store().await;
+    let (status, body) = plainly(&store, "Action=CreateUser&UserName=alice").await;
+    assert_eq!(status, 200);
+    let described = inside(&body, "User");
+    assert_eq!(inside(described, "Arn"), format!("arn:aws:iam::{}:user/alice", store.account()));
+    assert!(inside(described, "UserId").starts_with("AIDA") && inside(described, "UserId").len() == 21);
+    assert_eq!(refusal(&store, "Action=CreateUser&UserName=Alice").await, (409, "EntityAlreadyExists".to_owned()));
+    let (_, got) = plainly(&store, "Action=GetUser&UserName=alice").await;
+    assert_eq!(inside(&got, "User"), described);
+    let (_, listed) = plainly(&store, "Action=ListUsers").await;
+    assert_eq!(inside(inside(&listed, "Users"), "member"), described);
+
+    let (_, key) = plainly(&store, "Action=CreateAccessKey&UserName=alice").await;
+    let id = AccessKeyId::parse(inside(&key, "AccessKeyId")).expect("an id");
+    assert!(
+        store
+            .keyring()
+            .find(&id)
+            .is_some_and(|kept| { kept.secret.matches(inside(&key, "SecretAccessKey").as_bytes()) })
+    );
+    assert_eq!(refusal(&store, "Action=DeleteUser&UserName=alice").await, (409, "DeleteConflict".to_owned()));
+    let disable = format!("Action=UpdateAccessKey&AccessKeyId={id}&Status=Inactive");
+    assert_eq!(plainly(&store, &disable).await.0, 200);
+    let (_, keys) = plainly(&store, "Action=ListAccessKeys&UserName=alice").await;
+    assert_eq!(inside(inside(&keys, "AccessKeyMetadata"), "Status"), "Inactive");
+    assert!(!keys.contains("SecretAccessKey"));
+    let not_hers = format!("Action=DeleteAccessKey&UserName=bob&AccessKeyId={id}");
+    assert_eq!(refusal(&store, &not_hers).await, (404, "NoSuchEntity".to_owned()));
+    assert_eq!(plainly(&store, &format!("Action=DeleteAccessKey&AccessKeyId={id}")).await.0, 200);
+    assert_eq!(plainly(&store, "Action=DeleteUser&UserName=alice").await.0, 200);
+    assert_eq!(refusal(&store, "Action=GetUser&UserName=alice").await, (404, "NoSuchEntity".to_owned()));
+}
+
+#[tokio::test]
+async fn without_a_user_name_root_is_meant() {
+    let store = store().await;
+    let (_, user) = plainly(&store, "Action=GetUser").await;
+    assert_eq!(inside(&user, "Arn"), format!("arn:aws:iam::{}:root", store.account()));
+    assert_eq!(plainly(&store, "Action=CreateAccessKey").await.0, 200);
+    assert_eq!(refusal(&store, "Action=CreateAccessKey").await, (409, "LimitExceeded".to_owned()));
+    let (_, keys) = plainly(&store, "Action=ListAccessKeys").await;
+    assert_eq!(keys.matches("<AccessKeyId>").count(), 2);
+    assert!(!keys.contains("UserName"));
+}
+
+#[tokio::test]
+async fn a_list_goes_on_where_its_marker_says() {
+    let store = store().await;
+    for name in ["c", "a", "b"] {
+        plainly(&store, &format!("Action=CreateUser&UserName={name}")).await;
+    }
+    let (_, first) = plainly(&store, "Action=ListUsers&MaxItems=2").await;
+    assert_eq!((inside(&first, "IsTruncated"), inside(&first, "Marker")), ("true", "b"));
+    let (_, rest) = plainly(&store, "Action=ListUsers&MaxItems=2&Marker=b").await;
+    assert_eq!((inside(&rest, "IsTruncated"), inside(&rest, "UserName")), ("false", "c"));
+    assert_eq!(refusal(&store, "Action=ListUsers&MaxItems=0").await.1, "ValidationError");
+}
+
+#[tokio::test]
+async fn what_is_not_understood_is_refused() {
+    let store = store().await;
+    for (query, code) in [
+        ("", "MissingAction"),
+        ("Action=CreateRole", "InvalidAction"),
+        ("Action=ListUsers&Version=2011-06-15", "InvalidAction"),
+        ("Action=CreateUser", "ValidationError"),
+        ("Action=CreateUser&UserName=", "ValidationError"),
+        ("Action=CreateUser&UserName=a%20b", "ValidationError"),
+        ("Action=CreateUser&UserName=a&Path=/team/", "ValidationError"),
+        ("Action=CreateUser&UserName=a&Tags.member.1.Key=b", "InvalidInput"),
+        ("Action=CreateVirtualMFADevice&VirtualMFADeviceName=a:b", "ValidationError"),
+        ("Action=CreateVirtualMFADevice&VirtualMFADeviceName=a&Digits=7", "ValidationError"),
+        ("Action=UpdateAccessKey&AccessKeyId=AKIAIOSFODNN7EXAMPLE&Status=Inactive", "NoSuchEntity"),
+        ("Action=ListMFADevices&UserName=nobody", "NoSuchEntity"),
+    ] {
+        assert_eq!(refusal(&store, query).await.1, code, "{query}");
+    }
+    let user = portcullis_base::names::UserName::parse("a").expect("legal");
+    assert!(store.user(&user).is_none());
+}
+
+#[tokio::test]
+async fn a_refusal_is_well_formed_whatever_was_asked() {
+    let store = store().await;
+    let (status, body) = plainly(&store, "Action=%3C%26%3E").await;
+    assert_eq!(status, 400);
+    assert_eq!(inside(&body, "Message"), "Could not find operation &lt;&amp;&gt; for version 2010-05-08");
+}
+
+#[tokio::test]
+async fn a_malformed_offer_is_refused_and_a_needless_one_not_spent() {
+    let store = store().await;
+    let phone = made(&store, "phone").await;
+    ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    let malformed = ask(&store, "Action=ListUsers", Offer::parse(Some("123456")), at(0)).await;
+    assert_eq!(malformed.status, 400);
+    let offer = codes(&phone, 1, at(30));
+    let needless = ask(&store, "Action=ListUsers", Offer::Codes(offer.clone()), at(30)).await;
+    assert_eq!((needless.status, needless.facts.second_factor), (200, None));
+    store.spend(&offer, &portcullis_sigv4::Principal::Root, HERE, at(30)).await.expect("still unspent");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_write_answers_503() {
+    let (store, engine, _) = in_memory(at(0)).await;
+    engine.broken.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(refusal(&store, "Action=CreateUser&UserName=a").await, (503, "ServiceUnavailable".to_owned()));
+}

@@ -1,0 +1,135 @@
+//! Calls for AWS services beside S3 and CloudTrail, so that programs which ask several services need one endpoint.
+//!
+//! Few are answered: who the caller is, which region this is, and that there is no organization. Any other is refused in
+//! the words of its service's protocol. Each is an event of its service, by its own name.
+
+mod action;
+mod document;
+mod ec2;
+mod form;
+mod refused;
+mod sts;
+mod table;
+
+use serde_json::Value;
+
+use super::cloudtrail::{Input, Refused, UNKNOWN};
+use ec2::RegionsQuery;
+use form::CallForm;
+use portcullis_base::names::{AccountId, RequestId};
+use portcullis_http::{Head, Method};
+use portcullis_sigv4::{Principal, Service};
+
+pub use action::{ActionName, TARGET, UnnamedAction};
+pub use refused::{code_in_record, unrecorded};
+pub use table::{GLOBAL_REGION, Protocol, Reach, SERVICE_APIS, ServiceApi};
+
+/// A call as far as it has come.
+#[derive(Debug)]
+pub struct ServiceCall<'a> {
+    api: &'static ServiceApi,
+    head: &'a Head,
+    body: &'a [u8],
+    action: Result<ActionName, UnnamedAction>,
+}
+
+/// Who asks, and what of the gate there is to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    pub principal: &'a Principal,
+    pub account: &'a AccountId,
+    pub region: &'a str,
+}
+
+/// What a call is answered.
+#[derive(Debug)]
+pub struct ServiceAnswer {
+    /// `requestParameters` of its event, or null.
+    pub parameters: Value,
+    /// The content of the answer's document, or why there is none.
+    pub content: Result<String, Refused>,
+}
+
+/// How the parameters of a call come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallPlace {
+    Body,
+    Query,
+}
+
+impl CallPlace {
+    /// Where the parameters are, if this can be a call of this API at all.
+    pub fn of(api: &ServiceApi, head: &Head) -> Result<Self, Refused> {
+        let has_body = head.content_length().is_some_and(|length| length > 0) || head.headers.has("transfer-encoding");
+        let has_query = !head.query.pairs().is_empty();
+        match (api.protocol, head.method) {
+            _ if head.path != "/" => Err(refused::misplaced(api)),
+            (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), Method::Post) if !has_query => {
+                Ok(Self::Body)
+            }
+            (Protocol::Ec2(_) | Protocol::Query(_), Method::Get) if !has_body => Ok(Self::Query),
+            (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), _) => Err(refused::misplaced(api)),
+        }
+    }
+}
+
+impl<'a> ServiceCall<'a> {
+    /// What is known of a call before its body is there.
+    pub fn begun(api: &'static ServiceApi, head: &'a Head) -> Self {
+        Self { api, head, body: &[], action: ActionName::of_head(api, head) }
+    }
+
+    /// Reads a call; what cannot be read is refused when it is answered.
+    pub fn read(api: &'static ServiceApi, head: &'a Head, body: &'a [u8]) -> Self {
+        Self { api, head, body, action: ActionName::of_call(api, head, body) }
+    }
+
+    /// The name of its event.
+    pub fn event_name(&self) -> &str {
+        self.action.as_ref().map_or(UNKNOWN, ActionName::as_str)
+    }
+
+    /// Whether it changes nothing, by its name; what is not understood is recorded as if it did.
+    pub fn only_reads(&self) -> bool {
+        self.action.as_ref().is_ok_and(ActionName::only_reads)
+    }
+
+    /// What it is answered. Everybody with a key may ask what is answered here.
+    pub fn answer(&self, asker: &Asker<'_>) -> ServiceAnswer {
+        let plain = |content| ServiceAnswer { parameters: Value::Null, content };
+        let action = match &self.action {
+            Ok(action) => action,
+            Err(why) => return plain(Err(refused::unnamed(self.api, *why))),
+        };
+        match (self.api.service, self.api.protocol, action.as_str()) {
+            (Service::Ec2, Protocol::Ec2(version), "DescribeRegions") => {
+                let form = CallForm::read(self.api, version, self.head, self.body);
+                match form.and_then(|form| RegionsQuery::read(&form)) {
+                    Ok(query) => ServiceAnswer { parameters: query.recorded(), content: query.answer(asker.region) },
+                    Err(refused) => plain(Err(refused)),
+                }
+            }
+            (Service::Organizations, _, name) if name.starts_with("Describe") && action.only_reads() => {
+                plain(Err(Input::read(self.body).err().unwrap_or_else(refused::no_organization)))
+            }
+            (Service::Sts, Protocol::Query(version), "GetCallerIdentity") => {
+                let form = CallForm::read(self.api, version, self.head, self.body);
+                plain(form.and_then(|form| sts::caller_identity(&form, asker)))
+            }
+            // Of what is not answered nobody here knows which parameters are secret, so none are recorded.
+            _ => plain(Err(refused::not_offered(self.api, action))),
+        }
+    }
+
+    /// Status and body of an answer.
+    pub fn document(&self, content: &Result<String, Refused>, request_id: RequestId) -> (u16, String) {
+        match (content, &self.action) {
+            (Ok(content), Ok(action)) => (200, self.api.success(action, content, request_id)),
+            (Err(refused), _) => self.api.failure(refused, request_id),
+            (Ok(_), Err(why)) => self.api.failure(&refused::unnamed(self.api, *why), request_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

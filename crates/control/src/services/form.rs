@@ -1,0 +1,33 @@
+//! The parameters of a call in one of the Query protocols, each of them known.
+
+use super::refused;
+use super::table::{QueryVersion, ServiceApi};
+use crate::cloudtrail::Refused;
+use crate::query::parse_form;
+use portcullis_http::{Head, Method};
+
+/// The parameters of a call, without `Action` and `Version`.
+#[derive(Debug)]
+pub struct CallForm(Vec<(String, String)>);
+
+impl CallForm {
+    /// Reads the form in the body, or in the query of a GET, of a call for this version of an API.
+    pub fn read(api: &ServiceApi, query: QueryVersion, head: &Head, body: &[u8]) -> Result<Self, Refused> {
+        let mut parameters = match head.method {
+            Method::Get => head.query.pairs().to_vec(),
+            Method::Delete | Method::Head | Method::Options | Method::Post | Method::Put => {
+                parse_form(body).map_err(|malformed| refused::unreadable_form(&malformed))?
+            }
+        };
+        if !parameters.iter().any(|(name, value)| name == "Version" && value == query.version) {
+            return Err(refused::wrong_version(api, query.version));
+        }
+        parameters.retain(|(name, _)| name != "Action" && name != "Version");
+        Ok(Self(parameters))
+    }
+
+    /// All of them, in their order.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+}

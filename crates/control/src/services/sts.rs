@@ -1,0 +1,20 @@
+//! `sts:GetCallerIdentity`.
+
+use super::form::CallForm;
+use super::{Asker, refused};
+use crate::cloudtrail::Refused;
+use portcullis_cloudtrail::record::user_id;
+use portcullis_sigv4::Principal;
+
+/// The content of the result: who signed, as records name them.
+pub fn caller_identity(form: &CallForm, asker: &Asker<'_>) -> Result<String, Refused> {
+    if let Some((name, _)) = form.pairs().first() {
+        return Err(refused::unknown_parameter(name));
+    }
+    let account = asker.account.as_str();
+    let (arn, id) = match asker.principal {
+        Principal::Root => (format!("arn:aws:iam::{account}:root"), account.to_owned()),
+        Principal::User(user) => (format!("arn:aws:iam::{account}:user/{user}"), user_id(asker.account, user)),
+    };
+    Ok(format!("<Arn>{arn}</Arn><UserId>{id}</UserId><Account>{account}</Account>"))
+}

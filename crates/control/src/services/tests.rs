@@ -1,0 +1,270 @@
+//! The table of services and calls: what each is answered, and what its event is called.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use proptest::prelude::*;
+
+use super::*;
+use portcullis_base::names::{RequestId, UserName};
+use portcullis_http::{Peer, Transport};
+use portcullis_sigv4::{Reason, Rejected, Service};
+
+fn id() -> RequestId {
+    RequestId::uuid([7; 16])
+}
+
+fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Head {
+    let mut request = http::Request::builder().method(method).uri(target).header("host", "localhost");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let (parts, ()) = request.body(()).expect("a request").into_parts();
+    let address = SocketAddr::from(([192, 0, 2, 1], 4000));
+    Head::read(&parts, Peer { address, transport: Transport::Tls }).expect("a head")
+}
+
+/// A call as stock clients send it: head and body.
+fn call(api: &ServiceApi, action: &str) -> (Head, String) {
+    match api.protocol {
+        Protocol::Ec2(query) | Protocol::Query(query) => {
+            (head("POST", "/", &[]), format!("Action={action}&Version={}", query.version))
+        }
+        Protocol::Json { target } => (head("POST", "/", &[(TARGET, &format!("{target}.{action}"))]), "{}".to_owned()),
+    }
+}
+
+fn api(service: Service) -> &'static ServiceApi {
+    ServiceApi::of_service(service).expect("in the table")
+}
+
+/// What the client reads, and what the event says.
+fn told(api: &'static ServiceApi, head: &Head, body: &[u8]) -> String {
+    told_to(&Principal::Root, api, head, body)
+}
+
+fn told_to(principal: &Principal, api: &'static ServiceApi, head: &Head, body: &[u8]) -> String {
+    let account = AccountId::parse("123456789012").expect("an account");
+    let asker = Asker { principal, account: &account, region: "eu-central-1" };
+    let (call, ServiceAnswer { parameters, content }) = match CallPlace::of(api, head) {
+        Ok(_) => {
+            let call = ServiceCall::read(api, head, body);
+            let answer = call.answer(&asker);
+            (call, answer)
+        }
+        Err(refused) => {
+            (ServiceCall::begun(api, head), ServiceAnswer { parameters: Value::Null, content: Err(refused) })
+        }
+    };
+    let (status, document) = call.document(&content, id());
+    let access = if call.only_reads() { "reads" } else { "writes" };
+    let code = content.as_ref().err().map_or(String::new(), |refused| code_in_record(api.protocol, refused));
+    format!("{status} {document}\n    event {} {access} {parameters} {code}", call.event_name())
+}
+
+#[test]
+fn each_call_of_each_service_has_its_answer() {
+    let mut table = String::new();
+    for api in &SERVICE_APIS {
+        for action in ["ListThings", "DeleteThing", "Get", "No-Such"] {
+            let (head, body) = call(api, action);
+            writeln!(table, "{}:{action} -> {}", api.name(), told(api, &head, body.as_bytes())).unwrap();
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_call_that_is_answered_has_its_answer() {
+    let mut table = String::new();
+    let alice = Principal::User(UserName::parse("alice").expect("a name"));
+    for principal in [&Principal::Root, &alice] {
+        let (head, body) = call(api(Service::Sts), "GetCallerIdentity");
+        let told = told_to(principal, api(Service::Sts), &head, body.as_bytes());
+        writeln!(table, "{principal:?} -> {told}").unwrap();
+    }
+    for query in [
+        "Action=GetCallerIdentity",
+        "Action=GetCallerIdentity&Version=2010-05-08",
+        "Action=GetCallerIdentity&Version=2011-06-15&RoleArn=a",
+        "Action=GetCallerIdentity&Version=2011-06-15&%3Cb%3E=a",
+        "Action=GetCallerIdentity&Version=2011-06-15&Version=2011-06-15",
+    ] {
+        writeln!(table, "{query} -> {}", told(api(Service::Sts), &head("POST", "/", &[]), query.as_bytes())).unwrap();
+    }
+    let get = head("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", &[]);
+    writeln!(table, "GET -> {}", told(api(Service::Sts), &get, b"")).unwrap();
+    for (target, body) in [
+        ("DescribeOrganization", "{}"),
+        ("DescribeAccount", r#"{"AccountId":"123456789012"}"#),
+        ("DescribeAccount", ""),
+        ("DescribeAccount", "{}{}"),
+        ("Describe", "{}"),
+        ("DescribedAccount", "{}"),
+        ("ListAccounts", "{}"),
+    ] {
+        let (head, _) = call(api(Service::Organizations), target);
+        let told = told(api(Service::Organizations), &head, body.as_bytes());
+        writeln!(table, "{target} {body} -> {told}").unwrap();
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn the_regions_are_described_as_they_are_asked_for_or_not_at_all() {
+    let mut table = String::new();
+    let long = format!("Filter.1.Name=endpoint&Filter.1.Value.1={}", "a".repeat(256));
+    let many: String = (1..=256).map(|number| format!("&RegionName.{number}=eu-central-1")).collect();
+    for query in [
+        "",
+        "RegionName.1=eu-central-1&AllRegions=false",
+        "RegionName.1=eu-central-1&RegionName.2=us-east-1",
+        "RegionName.1=%3Cscript%3E",
+        "RegionName=eu-central-1",
+        "RegionName.01=eu-central-1",
+        "RegionName.0=eu-central-1",
+        "RegionNames.1=eu-central-1",
+        "AllRegions=true",
+        "AllRegions=1",
+        "Filter.1.Name=opt-in-status&Filter.1.Value.1=opt-in-not-required&Filter.1.Value.2=opted-in",
+        "Filter.1.Name=opt-in-status&Filter.1.Value.1=not-opted-in",
+        "Filter.1.Name=endpoint&Filter.1.Value.1=*eu*",
+        "Filter.1.Name=endpoint&Filter.1.Value.1=*eu*&Filter.2.Name=region-name&Filter.2.Value.1=us-*",
+        "Filter.1.Name=region-name&Filter.1.Value.1=eu-central-?",
+        "Filter.1.Name=region-name",
+        "Filter.1.Value.1=eu-central-1",
+        "Filter.1.Name=other&Filter.1.Value.1=a",
+        "Filter.1.Name=region-name&Filter.1.Value=eu-central-1",
+        "DryRun=true",
+        "DryRun=true&RegionName.1=us-east-1",
+        "DryRun=false",
+        "MaxResults=5",
+        &long,
+        &many,
+    ] {
+        let body = format!("Action=DescribeRegions&Version=2016-11-15&{query}");
+        let told = told(api(Service::Ec2), &head("POST", "/", &[]), body.as_bytes());
+        let short: String = query.chars().take(120).collect();
+        writeln!(table, "{short} -> {}", told.replacen("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", "", 1)).unwrap();
+    }
+    let older = told(api(Service::Ec2), &head("POST", "/", &[]), b"Action=DescribeRegions&Version=2014-10-01");
+    writeln!(table, "an older version -> {older}").unwrap();
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn a_call_that_cannot_be_read_has_its_answer() {
+    let mut table = String::new();
+    let long = "A".repeat(129);
+    for service in [Service::Ec2, Service::Kms, Service::Sts] {
+        let api = api(service);
+        let mut row = |what: &str, head: &Head, body: &str| {
+            writeln!(table, "{} {what} -> {}", api.name(), told(api, head, body.as_bytes())).unwrap();
+        };
+        row("nothing", &head("POST", "/", &[]), "");
+        row("a foreign target", &head("POST", "/", &[(TARGET, "DynamoDB_20120810.ListTables")]), "Action=ListTables");
+        row("a target without a dot", &head("POST", "/", &[(TARGET, "TrentService")]), "{}");
+        row("a target of two dots", &head("POST", "/", &[(TARGET, "TrentService.List.Keys")]), "{}");
+        row("a long target", &head("POST", "/", &[(TARGET, &format!("TrentService.{long}"))]), "{}");
+        row("a long action", &head("POST", "/", &[]), &format!("Action={long}"));
+        row("an empty action", &head("POST", "/", &[]), "Action=");
+        row("an action with markup", &head("POST", "/", &[]), "Action=%3C%26%00%1B%5B2J");
+        row("two actions", &head("POST", "/", &[]), "Action=GetUser&A%63tion=DeleteUser");
+        row("a form that is not encoded", &head("POST", "/", &[]), "Action=%zz");
+        row("a query", &head("GET", "/?Action=ListThings", &[]), "");
+        row("a query and a form", &head("POST", "/?Action=ListThings", &[]), "Action=DeleteThing");
+        row("a query and a body", &head("GET", "/?Action=ListThings", &[("content-length", "9")]), "");
+        row("a path", &head("POST", "/vault/key", &[]), "Action=ListThings");
+        row("a deletion", &head("DELETE", "/", &[]), "");
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn each_refusal_of_a_signature_has_its_answer() {
+    let mut table = String::new();
+    for service in [Service::Ec2, Service::Kms, Service::Sts] {
+        for reason in [
+            Reason::Anonymous,
+            Reason::InactiveKey,
+            Reason::PayloadHashMissing,
+            Reason::SessionToken,
+            Reason::SignatureMismatch,
+            Reason::UnknownKey,
+        ] {
+            let refused = Refused::rejected(&Rejected { key_id: None, reason: reason.clone() });
+            let (status, document) = api(service).failure(&refused, id());
+            let code = code_in_record(api(service).protocol, &refused);
+            writeln!(table, "{service:?} {reason:?} -> {status} {document}\n    event {code}").unwrap();
+        }
+        for refused in [Refused::throttled(), Refused::unavailable("x")] {
+            let (status, document) = api(service).failure(&refused, id());
+            writeln!(table, "{service:?} {} -> {status} {document}", refused.exception).unwrap();
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn the_table_has_every_service_but_those_that_are_answered_elsewhere() {
+    let elsewhere = [Service::CloudTrail, Service::S3];
+    let named: Vec<Service> = SERVICE_APIS.iter().map(|api| api.service).collect();
+    let all: Vec<Service> = Service::ALL.into_iter().filter(|service| !elsewhere.contains(service)).collect();
+    assert_eq!(named, all);
+    for api in &SERVICE_APIS {
+        assert_eq!(ServiceApi::of_service(api.service).map(ServiceApi::name), Some(api.name()));
+        if let Protocol::Json { target } = api.protocol {
+            assert_eq!(ServiceApi::of_target(&format!("{target}.X")).map(ServiceApi::name), Some(api.name()));
+            assert!(ServiceApi::of_target(target).is_none());
+        }
+    }
+    for target in ["", ".", "S3.X", "TrentServices.X", "com.amazonaws.TrentService.X", "trentservice.X"] {
+        assert!(ServiceApi::of_target(target).is_none(), "{target}");
+    }
+}
+
+#[test]
+fn what_only_reads_says_so_in_its_first_word() {
+    for (name, reads) in [
+        ("ListKeys", true),
+        ("DescribeRegions", true),
+        ("GetCallerIdentity", true),
+        ("Get", false),
+        ("Getaway", false),
+        ("List", false),
+        ("DeleteKey", false),
+        ("listKeys", false),
+        ("UntagResource", false),
+    ] {
+        assert_eq!(ActionName::parse(name).map(|name| name.only_reads()), Some(reads), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_event_has_a_name_of_awss_syntax_whatever_is_sent(
+        service in 0..SERVICE_APIS.len(),
+        method in "GET|POST",
+        action in "[ -~]{0,12}|[A-Za-z0-9]{0,140}",
+        body in prop::collection::vec(any::<u8>(), 0..60),
+        form in any::<bool>(),
+    ) {
+        let api = &SERVICE_APIS[service];
+        let encoded = portcullis_base::percent::percent_encode(&action);
+        let target = format!("/?Action={encoded}");
+        let head = match (method.as_str(), api.protocol) {
+            ("POST", Protocol::Json { target }) => head("POST", "/", &[(TARGET, &format!("{target}.{action}"))]),
+            ("POST", _) => head("POST", "/", &[]),
+            _ => head("GET", &target, &[]),
+        };
+        let body = if form { [b"Action=", encoded.as_bytes()].concat() } else { body };
+        let call = ServiceCall::read(api, &head, &body);
+        let name = call.event_name();
+        prop_assert!((1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        let account = AccountId::parse("123456789012").expect("an account");
+        let asker = Asker { principal: &Principal::Root, account: &account, region: "eu-central-1" };
+        let (status, document) = call.document(&call.answer(&asker).content, id());
+        prop_assert!(status == 200 || (400..500).contains(&status));
+        prop_assert!(document.bytes().all(|byte| byte == b'\n' || byte.is_ascii_graphic() || byte == b' '));
+    }
+}

@@ -1,0 +1,330 @@
+//! Delivers what trails admit: log files and signed digests, to a folder or to the upstream.
+//!
+//! Each trail has a task of its own that follows the journal, so that none waits for another's destination, and no
+//! request for any.
+
+mod destination;
+mod end;
+mod gather;
+mod keys;
+mod notes;
+mod progress;
+mod runner;
+#[cfg(test)]
+mod tests;
+mod witness;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use portcullis_authorization::TrailBucket;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{Layout, Logging, Trail, TrailEnd, TrailName};
+use portcullis_journal::{JournalFollower, Sequence};
+use portcullis_upstream::OwnError;
+use progress::{Course, Progress};
+use runner::{Haste, Next, Runner};
+
+pub use destination::{Buckets, Destination, DestinationError, Folder, METADATA_SUFFIX, Parcel};
+pub use keys::{KeyError, Keys, Signer};
+pub use notes::{NoteFolder, Notes};
+pub use runner::{DeliveryError, Hands};
+pub use witness::{Checkpoint, Witness};
+
+/// The delivery of all trails; cheap to clone, and one and the same.
+#[derive(Clone)]
+pub struct Delivery(Arc<Held>);
+
+/// The tasks go on for as long as somebody holds this.
+struct Held(Arc<Inner>);
+
+struct Inner {
+    hands: Arc<Hands>,
+    known: Mutex<Known>,
+    changed: watch::Sender<()>,
+    stopping: watch::Sender<Phase>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Delivering,
+    Stopping,
+}
+
+/// What is known of each trail's delivery.
+#[derive(Default)]
+struct Known {
+    trails: HashMap<TrailName, Standing>,
+    /// Whether every trail was looked at once.
+    complete: bool,
+}
+
+#[derive(Clone, Default)]
+struct Standing {
+    needed: u64,
+    running: bool,
+    status: DeliveryStatus,
+}
+
+/// How the delivery of a trail goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryStatus {
+    /// When a log file was last delivered.
+    pub delivered: Option<Timestamp>,
+    /// Why none is delivered now.
+    pub delivery_error: Option<String>,
+    /// When a digest was last delivered.
+    pub digested: Option<Timestamp>,
+    /// Why none is delivered now, or what of the chain is missing.
+    pub digest_error: Option<String>,
+}
+
+/// How often the journal is looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long a destination that fails is left alone, at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long the end of the gate waits for a destination.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+impl Delivery {
+    /// Begins to deliver.
+    pub fn start(hands: Hands) -> Self {
+        Self::over(Arc::new(hands))
+    }
+
+    fn over(hands: Arc<Hands>) -> Self {
+        let inner = Arc::new(Inner {
+            hands,
+            known: Mutex::default(),
+            changed: watch::Sender::new(()),
+            stopping: watch::Sender::new(Phase::Delivering),
+            supervisor: Mutex::default(),
+        });
+        let follower: Weak<Inner> = Arc::downgrade(&inner);
+        inner.hands.journal.register(follower);
+        let supervisor = tokio::spawn(Arc::clone(&inner).supervise());
+        *inner.supervisor.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
+        Self(Arc::new(Held(inner)))
+    }
+
+    /// Says that a trail was made, changed or taken away.
+    pub fn notify_changed(&self) {
+        self.inner().changed.send_replace(());
+    }
+
+    /// How the delivery of a trail goes.
+    pub fn status(&self, name: &TrailName) -> DeliveryStatus {
+        self.inner().known().trails.get(name).map(|standing| standing.status.clone()).unwrap_or_default()
+    }
+
+    /// Where the delivered files of a trail end.
+    pub async fn end_of(&self, trail: &Trail) -> std::io::Result<TrailEnd> {
+        let (hands, trail) = (Arc::clone(&self.inner().hands), trail.clone());
+        let read = tokio::task::spawn_blocking(move || end::end_of(&hands, &trail)).await;
+        read.unwrap_or_else(|_| Err(std::io::Error::other("the work was interrupted")))
+    }
+
+    /// Makes a trail's bucket, if it is not there.
+    pub async fn make_bucket(&self, bucket: TrailBucket<'_>) -> Result<(), DestinationError> {
+        self.inner().hands.destination.make_bucket(bucket).await
+    }
+
+    /// Whether files of a trail lie in a place; in a bucket that is not there lie none.
+    pub async fn has_files(&self, bucket: &BucketName, layout: &Layout) -> Result<bool, DestinationError> {
+        for folder in [layout.logs(), layout.digests()] {
+            match self.inner().hands.destination.list(bucket, &folder, "").await {
+                Ok(keys) if keys.is_empty() => {}
+                Ok(_) => return Ok(true),
+                Err(DestinationError::Upstream(OwnError::NoBucket(_))) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Delivers what there is, as far as the destination allows, and stops.
+    pub async fn stop(&self) {
+        self.inner().stopping.send_replace(Phase::Stopping);
+        let supervisor = self.inner().supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(supervisor) = supervisor
+            && tokio::time::timeout(FAREWELL + TICK, supervisor).await.is_err()
+        {
+            tracing::warn!("trails were not delivered to their end; the next start goes on with them");
+        }
+    }
+
+    fn inner(&self) -> &Inner {
+        &self.0.0
+    }
+}
+
+impl JournalFollower for Inner {
+    /// The first record that a trail still needs.
+    fn needed_from(&self) -> Sequence {
+        let logging = self.hands.store.trails();
+        let known = self.known();
+        let is_new = |trail: &Trail| {
+            matches!(trail.logging, Logging::Started { .. })
+                && known.trails.get(&trail.name).is_none_or(|standing| standing.needed == u64::MAX)
+        };
+        if !known.complete || logging.iter().any(is_new) {
+            return Sequence::new(1);
+        }
+        let next = self.hands.journal.last_sequence().next();
+        known.trails.values().map(|standing| Sequence::new(standing.needed)).min().unwrap_or(next).min(next)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.stopping.send_replace(Phase::Stopping);
+    }
+}
+
+impl Inner {
+    /// Starts a task for each trail that is to be delivered.
+    async fn supervise(self: Arc<Self>) {
+        let mut changed = self.changed.subscribe();
+        let mut stopping = self.stopping.subscribe();
+        let mut running = JoinSet::new();
+        // A record of the journal from before any trail that is met for the first time could have started.
+        let mut seen = 0;
+        while *stopping.borrow() == Phase::Delivering {
+            let next_seen = self.hands.journal.last_sequence().number();
+            for trail in self.wanting() {
+                self.note(&trail.name, |standing| standing.running = true);
+                running.spawn(Arc::clone(&self).deliver(trail, seen));
+            }
+            self.known().complete = true;
+            seen = next_seen;
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = stopping.changed() => {}
+                Some(_) = running.join_next() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+        drop(tokio::time::timeout(FAREWELL, async { while running.join_next().await.is_some() {} }).await);
+    }
+
+    /// The trails that want a task: those that log, and those that must still be ended.
+    fn wanting(&self) -> Vec<Trail> {
+        let trails = self.hands.store.trails();
+        let known = self.known();
+        let complete = known.complete;
+        let wants = |trail: &Trail| match known.trails.get(&trail.name) {
+            Some(standing) => !standing.running && matches!(trail.logging, Logging::Started { .. }),
+            // One that was stopped may have to be ended; one that never started must not be taken for a start.
+            None => trail.logging != Logging::Never,
+        };
+        let mut wanting: Vec<Trail> = trails.iter().filter(|trail| wants(trail)).cloned().collect();
+        drop(known);
+        if !complete {
+            wanting.extend(self.left_over(&trails));
+        }
+        wanting
+    }
+
+    /// Trails that were taken away when the gate ended before their delivery did.
+    fn left_over(&self, trails: &[Trail]) -> Vec<Trail> {
+        let notes = &self.hands.notes;
+        let names = notes.names().unwrap_or_else(|error| {
+            tracing::error!(%error, "the progress of trails cannot be read");
+            Vec::new()
+        });
+        let kept = names.iter().filter(|name| name.ends_with(".json")).filter_map(|name| notes.load(name).ok()?);
+        let kept = kept.filter_map(|bytes| Progress::from_json(&bytes));
+        let gone = kept.filter(|kept| trails.iter().all(|trail| trail.name != kept.trail.name));
+        gone.filter(|kept| kept.course != Course::Stopped).map(|kept| kept.trail).collect()
+    }
+
+    async fn deliver(self: Arc<Self>, trail: Trail, seen: u64) {
+        let name = trail.name.clone();
+        if let Err(error) = Arc::clone(&self).run(trail, seen).await {
+            tracing::error!(trail = %name, %error, "the trail is not delivered");
+            self.note(&name, |standing| standing.status.delivery_error = Some(error.to_string()));
+            tokio::time::sleep(TICK).await;
+        }
+        self.note(&name, |standing| standing.running = false);
+    }
+
+    async fn run(self: Arc<Self>, trail: Trail, seen: u64) -> Result<(), DeliveryError> {
+        let (mut changed, mut stopping) = (self.changed.subscribe(), self.stopping.subscribe());
+        let name = trail.name.clone();
+        let mut runner = Runner::open(Arc::clone(&self.hands), trail, seen)?;
+        let mut pause = TICK;
+        loop {
+            let phase = *stopping.borrow();
+            let haste = match phase {
+                Phase::Delivering => Haste::Usual,
+                Phase::Stopping => Haste::Flush,
+            };
+            let done = runner.step(haste).await;
+            self.account(&runner, done.as_ref().err());
+            let wait = match (done, phase) {
+                (Ok(Next::Again), _) => continue,
+                (Ok(Next::Done), _) => return self.forget(&name, &runner),
+                (Ok(Next::Wait) | Err(_), Phase::Stopping) => return Ok(()),
+                (Ok(Next::Wait), Phase::Delivering) => {
+                    pause = TICK;
+                    TICK
+                }
+                (Err(error), Phase::Delivering) => {
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    tracing::warn!(trail = %name, %error, ?pause, "the trail is not delivered; it is tried again");
+                    pause
+                }
+            };
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = stopping.changed() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Takes away the notes of a trail that is gone.
+    fn forget(&self, name: &TrailName, runner: &Runner) -> Result<(), DeliveryError> {
+        if self.hands.store.trail(name).is_some() { Ok(()) } else { runner.forget() }
+    }
+
+    fn account(&self, runner: &Runner, error: Option<&DeliveryError>) {
+        let progress = runner.progress();
+        let error = error.map(ToString::to_string);
+        let (log, digest) = if runner.is_digesting() { (None, error) } else { (error, None) };
+        let status = DeliveryStatus {
+            delivered: progress.delivered,
+            delivery_error: log,
+            digested: progress.digested,
+            digest_error: digest.or_else(|| runner.missing.clone()),
+        };
+        let needed = runner.needed();
+        self.note(&progress.trail.name, |standing| {
+            standing.status = status;
+            standing.needed = needed;
+        });
+    }
+
+    fn note(&self, name: &TrailName, change: impl FnOnce(&mut Standing)) {
+        change(self.known().trails.entry(name.clone()).or_default());
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Delivery")
+    }
+}

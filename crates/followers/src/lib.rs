@@ -1,0 +1,4 @@
+//! What reads the journal while it grows: delivery writes trails from it, history answers LookupEvents.
+
+pub mod delivery;
+pub mod history;

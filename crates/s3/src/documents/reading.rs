@@ -1,0 +1,161 @@
+//! From a document's tree to what it means.
+
+use bytes::Bytes;
+
+use super::Understood;
+use super::element::Element;
+use super::grammar::{Breach, Grammar, Reading};
+use crate::hazard::Hazard;
+use crate::request::{
+    DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus,
+};
+use crate::target::{BadKey, Routing};
+use crate::unclear::{Reason, Unsupported};
+use crate::version;
+use portcullis_base::names::{BucketName, VersionId};
+
+const MOST_OBJECTS: usize = 1000;
+const MOST_PARTS: u32 = 10_000;
+
+pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<Understood, Reason> {
+    let root = Element::parse(body).map_err(|_| Reason::MalformedXml)?;
+    let root = grammar.check(root).map_err(|breach| match breach {
+        Breach::Extension(name) => Reason::NotImplemented(Unsupported::Element(name)),
+        Breach::Invalid => Reason::MalformedXml,
+    })?;
+    let rewritten = || Document::Rewritten(Bytes::from(root.write()));
+    match grammar.reading {
+        Reading::Configuration => {
+            let mut found = Understood::of(rewritten(), Hazard::None);
+            destinations(&root, &mut found.destinations);
+            Ok(found)
+        }
+        Reading::DeleteObjects => {
+            let document = Document::DeleteObjects(delete_objects(&root, routing)?);
+            Ok(Understood::of(document, Hazard::None))
+        }
+        Reading::LegalHold => Ok(Understood::of(rewritten(), legal_hold(&root)?)),
+        Reading::Parts => {
+            check_parts(&root)?;
+            Ok(Understood::of(rewritten(), Hazard::None))
+        }
+        Reading::PublicAccessBlock => Ok(Understood::of(rewritten(), public_access_block(&root)?)),
+        Reading::Query => Ok(Understood::of(rewritten(), Hazard::None)),
+        Reading::Retention => {
+            check_retention(&root)?;
+            Ok(Understood::of(rewritten(), Hazard::WeakensProtection))
+        }
+        Reading::Versioning => {
+            let versioning = versioning(&root)?;
+            let hazard = Hazard::ChangesVersioning(versioning);
+            Ok(Understood::of(Document::Versioning(versioning), hazard))
+        }
+    }
+}
+
+/// Every name in what says where logs, replicas and reports go: a bucket's name, an ARN, or what a store makes of
+/// either, as Ceph does of `tenant:bucket`. Which part is the bucket is the store's to say, so each counts.
+fn destinations(element: &Element, found: &mut Vec<BucketName>) {
+    if matches!(element.name.as_str(), "Bucket" | "TargetBucket") {
+        let parts = element.text().unwrap_or_default().split([':', '/']);
+        found.extend(parts.filter_map(|part| BucketName::parse(part.trim()).ok()));
+    }
+    element.children().iter().for_each(|child| destinations(child, found));
+}
+
+fn delete_objects(root: &Element, routing: &Routing) -> Result<DeleteObjects, Reason> {
+    let quiet = match root.text_at("Quiet") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Reason::MalformedXml),
+    };
+    let objects: Vec<ObjectIdentifier> = root
+        .children()
+        .iter()
+        .filter(|child| child.name == "Object")
+        .map(|entry| object(entry, routing))
+        .collect::<Result<_, _>>()?;
+    if objects.is_empty() || objects.len() > MOST_OBJECTS {
+        return Err(Reason::MalformedXml);
+    }
+    Ok(DeleteObjects { objects, quiet })
+}
+
+fn object(entry: &Element, routing: &Routing) -> Result<ObjectIdentifier, Reason> {
+    let text = entry.text_at("Key").ok_or(Reason::MalformedXml)?;
+    let key = routing.key(text).map_err(|bad| match bad {
+        BadKey::Aliased => Reason::InvalidArgument {
+            name: "Key",
+            value: text.to_owned(),
+            text: "Object name contains unsupported characters.",
+        },
+        BadKey::Invalid => Reason::MalformedXml,
+        BadKey::TooLong(size) => Reason::KeyTooLong(size),
+    })?;
+    let version: Option<VersionId> =
+        entry.text_at("VersionId").map(|id| version("VersionId", id, routing)).transpose()?;
+    Ok(ObjectIdentifier { key, version })
+}
+
+fn versioning(root: &Element) -> Result<VersioningDocument, Reason> {
+    let status = match root.text_at("Status") {
+        None => return Err(Reason::IllegalVersioningConfiguration),
+        Some("Enabled") => VersioningStatus::Enabled,
+        Some("Suspended") => VersioningStatus::Suspended,
+        Some(_) => return Err(Reason::MalformedXml),
+    };
+    let mfa_delete = match root.text_at("MfaDelete") {
+        None => MfaDeleteChange::Keep,
+        Some("Disabled") => MfaDeleteChange::Disable,
+        Some("Enabled") => MfaDeleteChange::Enable,
+        Some(_) => return Err(Reason::MalformedXml),
+    };
+    Ok(VersioningDocument { status, mfa_delete })
+}
+
+fn legal_hold(root: &Element) -> Result<Hazard, Reason> {
+    match root.text_at("Status") {
+        Some("ON") => Ok(Hazard::None),
+        Some("OFF") => Ok(Hazard::WeakensProtection),
+        Some(_) | None => Err(Reason::MalformedXml),
+    }
+}
+
+/// Only all four blocks at once can weaken nothing; an absent one is off.
+fn public_access_block(root: &Element) -> Result<Hazard, Reason> {
+    let mut on = 0;
+    for block in root.children() {
+        match block.text() {
+            Some("true") => on += 1,
+            Some("false") => {}
+            Some(_) | None => return Err(Reason::MalformedXml),
+        }
+    }
+    Ok(if on == 4 { Hazard::None } else { Hazard::WeakensProtection })
+}
+
+/// A mode and a date, or neither, which ends the retention.
+fn check_retention(root: &Element) -> Result<(), Reason> {
+    let is_date =
+        |text: &str| text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.TZ+".contains(&byte));
+    match (root.text_at("Mode"), root.text_at("RetainUntilDate")) {
+        (None, None) => Ok(()),
+        (Some("COMPLIANCE" | "GOVERNANCE"), Some(date)) if is_date(date) => Ok(()),
+        (Some(_), _) | (None, Some(_)) => Err(Reason::MalformedXml),
+    }
+}
+
+fn check_parts(root: &Element) -> Result<(), Reason> {
+    let mut count = 0;
+    for part in root.children() {
+        count += 1;
+        let number = part.text_at("PartNumber").unwrap_or_default();
+        let numbered = number.bytes().all(|byte| byte.is_ascii_digit())
+            && number.parse::<u32>().is_ok_and(|number| (1..=MOST_PARTS).contains(&number));
+        let tagged = part.text_at("ETag").is_some_and(|tag| !tag.is_empty());
+        if !numbered || !tagged || count > MOST_PARTS {
+            return Err(Reason::MalformedXml);
+        }
+    }
+    if count == 0 { Err(Reason::MalformedXml) } else { Ok(()) }
+}

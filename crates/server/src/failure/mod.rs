@@ -1,0 +1,580 @@
+//! Every way in which a request ends without the upstream's answer, and what its client is told.
+//!
+//! The only place that writes text a client sees: no `Display` of an inner error reaches it.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+
+use portcullis_authorization::{MFA_REQUIRED, Refusal};
+use portcullis_base::clock::ClockDisagreement;
+use portcullis_base::names::{DeviceSerial, RequestId};
+use portcullis_http::Malformed;
+use portcullis_mfa::{Code, Fault};
+use portcullis_s3::Unclear;
+use portcullis_sigv4::{ClaimFault, Form, Rejected};
+use portcullis_upstream::{UpstreamError, UpstreamRefusal, escape};
+
+mod unclear;
+
+/// Why a request ends without the upstream's answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// The client: its head can be read in more than one way.
+    Malformed(Malformed),
+    /// The client: its body did not come as promised.
+    Body(BodyFailure),
+    /// The client: the bucket is not of the account it expects.
+    OtherOwner,
+    /// The client: a browser asks whether it may ask, and no origin may.
+    Preflight,
+    /// The client: policy says no.
+    Refused(Refusal),
+    /// The client: nobody is known to have signed.
+    Rejected(Box<Rejected>),
+    /// The client: what it asks for is not clear, or not S3.
+    Unclear(Box<Unclear>),
+    /// The upstream gave no answer.
+    Upstream(UpstreamError),
+    /// The upstream refused, in its own words.
+    UpstreamRefused(Box<UpstreamRefusal>),
+    /// Us: as many documents are in memory as may be, and none of them went in time.
+    Busy,
+    /// Us: it was carried out, and that cannot be written down.
+    DoneUnrecorded,
+    /// Us: the record or the state cannot be written, so nothing is done.
+    Unrecorded,
+    /// Us: a change of the state failed half-way, so that it may stand.
+    StateInDoubt,
+    /// Us: something that must be known to judge cannot be read.
+    StateUnknown,
+    /// Us: a defect.
+    Internal,
+}
+
+/// What is wrong with a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyFailure {
+    /// `Content-MD5` or a checksum is not of its form.
+    DigestMalformed,
+    /// The client left, or the body is shorter than announced.
+    Incomplete,
+    LengthMissing,
+    SeveralChecksums,
+    TooLong,
+    TimedOut,
+    /// The bucket's protection changed while the body came.
+    Withdrawn,
+    /// An XML document must be covered by its signature.
+    UnsignedDocument,
+    Wrong(portcullis_sigv4::BodyFault),
+}
+
+/// An error as S3 writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Error {
+    pub status: StatusCode,
+    pub code: Cow<'static, str>,
+    pub message: Cow<'static, str>,
+    /// Further elements, in order.
+    pub details: Vec<(&'static str, String)>,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u32>,
+}
+
+impl S3Error {
+    fn new(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            details: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.details.push((name, value.into()));
+        self
+    }
+
+    fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    /// The message without what must not be kept: AWS's `NotDeviceOwnerError` repeats the code.
+    pub fn message_for_the_record(&self) -> String {
+        match self.code.as_ref() {
+            "NotDeviceOwnerError" => {
+                "The device that generated the token is not owned by the authenticated user.".to_owned()
+            }
+            _ => self.message.to_string(),
+        }
+    }
+
+    /// The document a client reads.
+    pub fn document(&self, resource: &str, request_id: RequestId, host_id: &str) -> String {
+        let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+        let mut element = |name: &str, value: &str| {
+            out.push_str(&format!("<{name}>"));
+            escape(&mut out, &xml_text(value));
+            out.push_str(&format!("</{name}>"));
+        };
+        element("Code", &self.code);
+        element("Message", &self.message);
+        for (name, value) in &self.details {
+            element(name, value);
+        }
+        element("Resource", resource);
+        element("RequestId", request_id.as_str());
+        element("HostId", host_id);
+        out.push_str("</Error>");
+        out
+    }
+}
+
+impl Failure {
+    /// Whether nobody is known to have asked.
+    pub fn is_anonymous(&self) -> bool {
+        match self {
+            Self::Malformed(_) | Self::Preflight | Self::Rejected(_) => true,
+            Self::Body(_)
+            | Self::Busy
+            | Self::DoneUnrecorded
+            | Self::Internal
+            | Self::OtherOwner
+            | Self::Refused(_)
+            | Self::StateInDoubt
+            | Self::StateUnknown
+            | Self::Unclear(_)
+            | Self::Unrecorded
+            | Self::Upstream(_)
+            | Self::UpstreamRefused(_) => false,
+        }
+    }
+
+    /// Whether the gate itself refuses what its client asks for.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Body(_)
+            | Self::Malformed(_)
+            | Self::OtherOwner
+            | Self::Preflight
+            | Self::Refused(_)
+            | Self::Rejected(_)
+            | Self::Unclear(_) => true,
+            Self::Busy
+            | Self::DoneUnrecorded
+            | Self::Internal
+            | Self::StateInDoubt
+            | Self::StateUnknown
+            | Self::Unrecorded
+            | Self::Upstream(_)
+            | Self::UpstreamRefused(_) => false,
+        }
+    }
+
+    /// What S3 says of it.
+    pub fn s3_error(&self) -> S3Error {
+        match self {
+            Self::Malformed(malformed) => of_malformed(*malformed),
+            Self::Body(failure) => of_body(failure),
+            Self::Busy => slow_down(),
+            Self::DoneUnrecorded => S3Error::new(
+                500,
+                "InternalError",
+                "The request was carried out, but that cannot be recorded. Look at what is there before you repeat it.",
+            ),
+            Self::OtherOwner => access_denied("Access Denied"),
+            Self::Preflight => access_denied("CORSResponse: CORS is not enabled for this bucket."),
+            Self::Refused(refusal) => of_refusal(refusal),
+            Self::Rejected(rejected) => of_rejected(rejected),
+            Self::Unclear(unclear) => unclear::of_unclear(unclear),
+            Self::Upstream(error) => of_upstream(*error),
+            Self::UpstreamRefused(refusal) => S3Error {
+                status: refusal.status,
+                code: Cow::Owned(refusal.code.clone()),
+                message: Cow::Owned(refusal.message.clone()),
+                details: refusal.details.clone(),
+                retry_after: None,
+            },
+            Self::Unrecorded => S3Error::new(
+                503,
+                "ServiceUnavailable",
+                "The request cannot be recorded, so it was not carried out. Please retry.",
+            ),
+            Self::StateInDoubt => S3Error::new(
+                503,
+                "ServiceUnavailable",
+                "The bucket's protection cannot be recorded. Look at its versioning before you repeat the request.",
+            ),
+            Self::StateUnknown => S3Error::new(
+                503,
+                "ServiceUnavailable",
+                "The bucket's protection cannot be read, so the request was not carried out. Please retry.",
+            ),
+            Self::Internal => internal(),
+        }
+    }
+}
+
+fn slow_down() -> S3Error {
+    S3Error::new(503, "SlowDown", "Please reduce your request rate.")
+}
+
+fn internal() -> S3Error {
+    S3Error::new(500, "InternalError", "We encountered an internal error. Please try again.")
+}
+
+fn mismatch() -> S3Error {
+    S3Error::new(
+        403,
+        "SignatureDoesNotMatch",
+        "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+    )
+}
+
+fn access_denied(message: &'static str) -> S3Error {
+    S3Error::new(403, "AccessDenied", message)
+}
+
+fn invalid_argument(message: impl Into<Cow<'static, str>>, name: &str, value: &str) -> S3Error {
+    S3Error::new(400, "InvalidArgument", message).with("ArgumentName", name).with("ArgumentValue", value)
+}
+
+fn of_malformed(malformed: Malformed) -> S3Error {
+    match malformed {
+        Malformed::Connection => S3Error::new(
+            400,
+            "InvalidRequest",
+            "The Connection header must not name a header that the request depends on.",
+        ),
+        Malformed::Framing => {
+            S3Error::new(400, "InvalidRequest", "The request's body is framed in a way that is not supported.")
+        }
+        Malformed::HeaderRepeated => S3Error::new(400, "InvalidRequest", "A header of the request is repeated."),
+        Malformed::HeaderValue => {
+            S3Error::new(400, "InvalidRequest", "A header of the request holds characters other than visible ASCII.")
+        }
+        Malformed::Host => S3Error::new(400, "InvalidRequest", "The request must have exactly one Host header."),
+        Malformed::Method => {
+            S3Error::new(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+        }
+        Malformed::Query => {
+            S3Error::new(400, "InvalidURI", "The query of the request is ambiguous or not percent-encoded UTF-8.")
+        }
+        Malformed::QueryRepeated => {
+            S3Error::new(400, "InvalidArgument", "A query parameter of the request is repeated.")
+        }
+        Malformed::QueryTooLong => {
+            S3Error::new(400, "InvalidArgument", "The request has more than 64 query parameters.")
+        }
+        Malformed::Target => S3Error::new(400, "InvalidURI", "Couldn't parse the specified URI."),
+        Malformed::TargetTooLong => {
+            S3Error::new(414, "RequestURITooLong", "The request's target is longer than 16384 bytes.")
+        }
+    }
+}
+
+fn of_body(failure: &BodyFailure) -> S3Error {
+    use portcullis_sigv4::BodyFault;
+    let incomplete = || {
+        S3Error::new(
+            400,
+            "IncompleteBody",
+            "You did not provide the number of bytes specified by the Content-Length HTTP header",
+        )
+    };
+    match failure {
+        BodyFailure::Incomplete => incomplete(),
+        BodyFailure::DigestMalformed => {
+            S3Error::new(400, "InvalidDigest", "The Content-MD5 or checksum value that you specified was invalid.")
+        }
+        BodyFailure::SeveralChecksums => S3Error::new(
+            400,
+            "InvalidRequest",
+            "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+        ),
+        BodyFailure::LengthMissing => {
+            S3Error::new(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+        }
+        BodyFailure::TooLong => S3Error::new(400, "MaxMessageLengthExceeded", "Your request was too big."),
+        BodyFailure::TimedOut => S3Error::new(
+            400,
+            "RequestTimeout",
+            "Your socket connection to the server was not read from or written to within the timeout period.",
+        ),
+        BodyFailure::Withdrawn => S3Error::new(
+            409,
+            "OperationAborted",
+            "A conflicting conditional operation is currently in progress against this resource. Please try again.",
+        ),
+        BodyFailure::UnsignedDocument => S3Error::new(
+            400,
+            "InvalidRequest",
+            "The document of this request must be sent over TLS, or x-amz-content-sha256 has to be its SHA-256.",
+        ),
+        BodyFailure::Wrong(fault) => match fault {
+            BodyFault::AfterEnd | BodyFault::ChunkMalformed | BodyFault::TooLong | BodyFault::TooShort => incomplete(),
+            BodyFault::Checksum(algorithm) => S3Error::new(
+                400,
+                "BadDigest",
+                format!("The {} you specified did not match the calculated checksum.", algorithm.as_str()),
+            ),
+            BodyFault::ChunkSignature | BodyFault::TrailerSignature => mismatch(),
+            BodyFault::ChunkTooLarge => {
+                S3Error::new(400, "InvalidRequest", "A signed chunk of the body is larger than 67108864 bytes.")
+            }
+            BodyFault::ContentMd5 => {
+                S3Error::new(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+            }
+            BodyFault::ContentSha256 => S3Error::new(
+                400,
+                "XAmzContentSHA256Mismatch",
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            ),
+            BodyFault::TrailerMalformed => S3Error::new(
+                400,
+                "MalformedTrailerError",
+                "The request contained trailing data that was not well-formed or did not conform to our published schema.",
+            ),
+        },
+    }
+}
+
+/// Text of a client with U+FFFD in the place of each character that XML 1.0 cannot carry, escaped or not.
+fn xml_text(text: &str) -> Cow<'_, str> {
+    let carried = |character| match character {
+        '\t' | '\n' | '\r' => true,
+        '\u{0}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}' => false,
+        _ => true,
+    };
+    match text.chars().all(carried) {
+        true => Cow::Borrowed(text),
+        false => text.chars().map(|character| if carried(character) { character } else { '\u{FFFD}' }).collect(),
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> S3Error {
+    match refusal {
+        Refusal::ExclusionsPresent => S3Error::new(
+            409,
+            "InvalidBucketState",
+            "Mfa Authentication is not supported on a bucket whose versioning excludes prefixes or folders. Remove the exclusions before enabling Mfa Authentication.",
+        ),
+        Refusal::InsecureTransport => {
+            S3Error::new(400, "InvalidRequest", "Requests specifying x-amz-mfa must be made over a secure connection.")
+        }
+        Refusal::LifecycleOnProtectedBucket => S3Error::new(
+            409,
+            "InvalidBucketState",
+            "Lifecycle configuration is not supported on a bucket with Mfa Authentication enabled. Disable Mfa Authentication before adding lifecycle configuration.",
+        ),
+        Refusal::LifecyclePresent => S3Error::new(
+            409,
+            "InvalidBucketState",
+            "Mfa Authentication is not supported on a bucket with lifecycle configuration. Delete lifecycle configuration before enabling Mfa Authentication.",
+        ),
+        Refusal::MalformedOffer(header) => of_malformed_offer(header),
+        Refusal::MfaRequired => access_denied(MFA_REQUIRED),
+        Refusal::NetworkThrottled { seconds } => S3Error::new(
+            503,
+            "SlowDown",
+            format!(
+                "Please reduce your request rate. Your network offered too many codes for this device. Try again in {seconds} seconds, or offer three consecutive codes, separated by spaces."
+            ),
+        )
+        .retry_after(*seconds),
+        Refusal::NoSuchBucket => S3Error::new(404, "NoSuchBucket", "The specified bucket does not exist"),
+        Refusal::NotBucketOwner => access_denied("This operation may only be performed by the bucket owner"),
+        Refusal::NotDeviceOwner { serial, code } => of_foreign_device(serial, code),
+        Refusal::NotVersioned => S3Error::new(
+            409,
+            "InvalidBucketState",
+            "Mfa Authentication can only be enabled on a bucket whose versioning is Enabled.",
+        ),
+        Refusal::TrailBucket => access_denied("Access Denied"),
+        Refusal::TokenCodeInvalid(Fault::MoreCodesNeeded) => S3Error::new(
+            400,
+            "TokenCodeInvalidError",
+            "The serial number and/or token code you provided is not valid. Wrong codes were offered within a year, so that the device asks for consecutive codes, separated by spaces: two, or three while two are tried too often.",
+        ),
+        Refusal::TokenCodeInvalid(_) => {
+            S3Error::new(400, "TokenCodeInvalidError", "The serial number and/or token code you provided is not valid.")
+        }
+        Refusal::ClockDisagrees => S3Error::new(503, "ServiceUnavailable", ClockDisagreement::FOR_CLIENTS),
+        Refusal::TooManyCodesAtOnce => S3Error::new(
+            503,
+            "SlowDown",
+            "Please reduce your request rate. Too many codes of this device wait to be verified. Try again in a second, or offer three consecutive codes, separated by spaces.",
+        )
+        .retry_after(1),
+        Refusal::Unsettled(until) => S3Error::new(
+            409,
+            "OperationAborted",
+            format!(
+                "The storage behind the gate has not answered an earlier request to this bucket and may still carry it out. Try again after {}.",
+                until.iso_extended()
+            ),
+        ),
+        Refusal::UploadMayReplaceVersion => access_denied(
+            "Mfa Authentication must be used to complete this upload: it may have been opened before the bucket kept every version, and would replace the null version of its key. Abort it and upload the object again.",
+        ),
+    }
+}
+
+fn of_malformed_offer(header: &Code) -> S3Error {
+    invalid_argument(
+        "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}",
+        "x-amz-mfa",
+        header.expose(),
+    )
+}
+
+fn of_foreign_device(serial: &DeviceSerial, code: &Code) -> S3Error {
+    let message = format!(
+        "The device with serial number {serial} that generated token {} is not owned by the authenticated user",
+        code.expose()
+    );
+    S3Error::new(400, "NotDeviceOwnerError", message)
+}
+
+fn of_upstream(error: UpstreamError) -> S3Error {
+    match error {
+        UpstreamError::BrokenOff | UpstreamError::Silent => S3Error::new(
+            503,
+            "ServiceUnavailable",
+            "The storage behind the gate did not answer; whether the request was carried out is unknown.",
+        ),
+        UpstreamError::RefusesUs => S3Error::new(
+            503,
+            "ServiceUnavailable",
+            "The storage behind the gate does not accept the gate's credentials. Please tell its operator.",
+        ),
+        UpstreamError::Unreachable => {
+            S3Error::new(503, "ServiceUnavailable", "The storage behind the gate cannot be reached. Please retry.")
+        }
+        UpstreamError::Unreadable => {
+            S3Error::new(502, "InternalError", "The storage behind the gate gave an answer that cannot be read.")
+        }
+        UpstreamError::Untrusted => S3Error::new(
+            503,
+            "ServiceUnavailable",
+            "The storage behind the gate cannot prove who it is. Please tell its operator.",
+        ),
+        UpstreamError::Unwritable => internal(),
+    }
+}
+
+fn of_rejected(rejected: &Rejected) -> S3Error {
+    use portcullis_sigv4::Reason;
+    let unknown_key = || {
+        let error = S3Error::new(
+            403,
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+        );
+        match &rejected.key_id {
+            Some(id) => error.with("AWSAccessKeyId", id.as_str()),
+            None => error,
+        }
+    };
+    match &rejected.reason {
+        Reason::Anonymous => access_denied("Access Denied"),
+        Reason::Claim { form, fault } => of_claim(*form, fault),
+        Reason::DateMissing => access_denied("AWS authentication requires a valid Date or x-amz-date header"),
+        Reason::DecodedLengthMissing => {
+            S3Error::new(411, "MissingContentLength", "You must provide the x-amz-decoded-content-length HTTP header.")
+        }
+        Reason::DecodedLengthMalformed => {
+            S3Error::new(400, "InvalidArgument", "The value of x-amz-decoded-content-length is not a number.")
+        }
+        Reason::Expired { at, lifetime_seconds, now } => access_denied("Request has expired")
+            .with("X-Amz-Expires", lifetime_seconds.to_string())
+            .with("Expires", at.iso_extended())
+            .with("ServerTime", now.iso_extended()),
+        Reason::HeadersNotSigned(names) => {
+            access_denied("There were headers present in the request which were not signed")
+                .with("HeadersNotSigned", names.join(", "))
+        }
+        Reason::InactiveKey | Reason::UnknownKey => unknown_key(),
+        Reason::NotYetValid { .. } => access_denied("Request is not yet valid"),
+        Reason::Path => S3Error::new(400, "InvalidURI", "Couldn't parse the specified URI."),
+        Reason::PayloadHashMalformed => S3Error::new(
+            400,
+            "InvalidArgument",
+            "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+        ),
+        Reason::PayloadHashMissing => {
+            S3Error::new(400, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+        }
+        Reason::ScopeDate | Reason::SignatureMismatch | Reason::SignedHeaderAbsent(_) => mismatch(),
+        Reason::SessionToken => {
+            S3Error::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+        }
+        Reason::SessionTokenWithMfa => {
+            S3Error::new(400, "InvalidRequest", "DevPay and Mfa are mutually exclusive authorization methods.")
+        }
+        Reason::SeveralMechanisms => S3Error::new(
+            400,
+            "InvalidArgument",
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified",
+        ),
+        Reason::SigV2 => S3Error::new(
+            400,
+            "InvalidRequest",
+            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
+        ),
+        Reason::SigV4A => S3Error::new(
+            501,
+            "NotImplemented",
+            "Signatures of version 4a are not supported. Please use AWS4-HMAC-SHA256.",
+        ),
+        Reason::Skewed { signed_at, now } => S3Error::new(
+            403,
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        )
+        .with("RequestTime", signed_at.iso_basic())
+        .with("ServerTime", now.iso_extended())
+        .with("MaxAllowedSkewMilliseconds", "900000"),
+        Reason::TrailerMismatch | Reason::TrailerUnsupported => {
+            S3Error::new(400, "InvalidRequest", "The value specified in the x-amz-trailer header is not supported")
+        }
+        Reason::UnknownScheme => S3Error::new(400, "InvalidArgument", "Unsupported Authorization Type"),
+        Reason::UnsignedPayloadInClear => access_denied("An unsigned payload must be sent over a secure connection."),
+    }
+}
+
+fn of_claim(form: Form, fault: &ClaimFault) -> S3Error {
+    let text: Cow<'static, str> = match fault {
+        ClaimFault::Algorithm => "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"".into(),
+        ClaimFault::Credential | ClaimFault::Terminator => {
+            "the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".".into()
+        }
+        ClaimFault::Date => "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"".into(),
+        ClaimFault::ExpiresMalformed => "X-Amz-Expires should be a number".into(),
+        ClaimFault::ExpiresOutOfRange => "X-Amz-Expires must be between 1 and 604800 seconds".into(),
+        ClaimFault::Missing(field) => format!("a required field is missing: {field}").into(),
+        ClaimFault::Repeated(field) => format!("a field is repeated: {field}").into(),
+        ClaimFault::Region { claimed, expected } => {
+            format!("the region '{claimed}' is wrong; expecting '{expected}'").into()
+        }
+        ClaimFault::Service { claimed } => {
+            format!("incorrect service \"{claimed}\". This endpoint belongs to \"s3\".").into()
+        }
+        ClaimFault::Signature => "the Signature is not 64 digits of lower-case hex".into(),
+        ClaimFault::SignedHeaders => "the SignedHeaders are not sorted lower-case names, host among them".into(),
+        ClaimFault::UnknownField => "an unknown field is present".into(),
+    };
+    let error = match form {
+        Form::AuthHeader => {
+            S3Error::new(400, "AuthorizationHeaderMalformed", format!("The authorization header is malformed; {text}"))
+        }
+        Form::QueryString => S3Error::new(400, "AuthorizationQueryParametersError", text),
+    };
+    if let ClaimFault::Region { expected, .. } = fault { error.with("Region", expected.as_str()) } else { error }
+}
+
+#[cfg(test)]
+mod tests;

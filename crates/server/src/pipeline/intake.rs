@@ -1,0 +1,96 @@
+//! What a request's headers promise of its body.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body::Frame;
+
+use crate::failure::{BodyFailure, Failure};
+use portcullis_http::{Body, BodyFault, Head, Transport};
+use portcullis_s3::Action;
+use portcullis_sigv4::{Checksum, ChecksumAlgorithm, Intake, Payload, Promises, Signed};
+use portcullis_upstream::Interrupted;
+
+/// The inspection of a body that was promised like this.
+pub(super) fn of(head: &Head, signed: &Signed, action: Action) -> Result<Intake, Failure> {
+    let length = match (&signed.payload, head.content_length()) {
+        // The framing's own length does not matter: the decoded one is exact.
+        (Payload::Chunked(_), length) => length.unwrap_or(0),
+        (Payload::Digest(_) | Payload::Unsigned, Some(length)) => length,
+        (Payload::Digest(_) | Payload::Unsigned, None) => return Err(Failure::Body(BodyFailure::LengthMissing)),
+    };
+    Ok(Intake::new(signed.payload.clone(), length, promises(head, action)?))
+}
+
+/// Reads a document whole. It decides what is done, so where its signature does not cover it, the connection must
+/// keep it whole: several SDKs hash no document that they send over TLS.
+///
+/// While it comes it takes room from others' documents, so it has to be there in twice the time that a body may idle.
+pub(super) async fn document(
+    body: Body<Intake>,
+    signed: &Signed,
+    transport: Transport,
+    limit: usize,
+    idle: Duration,
+) -> Result<Bytes, Failure> {
+    match (&signed.payload, transport) {
+        (Payload::Digest(_), _) | (Payload::Unsigned, Transport::Loopback | Transport::Tls) => {
+            match tokio::time::timeout(2 * idle, body.collect(limit)).await {
+                Ok(collected) => collected.map_err(of_fault),
+                Err(_) => Err(Failure::Body(BodyFailure::TimedOut)),
+            }
+        }
+        (Payload::Unsigned, Transport::Plain) | (Payload::Chunked(_), _) => {
+            Err(Failure::Body(BodyFailure::UnsignedDocument))
+        }
+    }
+}
+
+pub(super) fn of_fault(fault: BodyFault<portcullis_sigv4::BodyFault>) -> Failure {
+    Failure::Body(match fault {
+        BodyFault::Cut => BodyFailure::Incomplete,
+        BodyFault::Idle => BodyFailure::TimedOut,
+        BodyFault::TooLong => BodyFailure::TooLong,
+        BodyFault::Withdrawn => BodyFailure::Withdrawn,
+        BodyFault::Wrong(fault) => BodyFailure::Wrong(fault),
+    })
+}
+
+fn promises(head: &Head, action: Action) -> Result<Promises, Failure> {
+    let content_md5 = match head.headers.value("content-md5") {
+        None => None,
+        Some(text) => {
+            let bytes = STANDARD.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+            Some(bytes.ok_or(Failure::Body(BodyFailure::DigestMalformed))?)
+        }
+    };
+    let mut checksum = None;
+    if action == Action::CompleteMultipartUpload {
+        // There the checksum is of the object that is put together, not of the list of its parts.
+        return Ok(Promises { content_md5, checksum });
+    }
+    for algorithm in ChecksumAlgorithm::ALL {
+        let Some(text) = head.headers.value(algorithm.header()) else { continue };
+        let read = Checksum::parse(algorithm, text).ok_or(Failure::Body(BodyFailure::DigestMalformed))?;
+        if checksum.replace(read).is_some() {
+            return Err(Failure::Body(BodyFailure::SeveralChecksums));
+        }
+    }
+    Ok(Promises { content_md5, checksum })
+}
+
+/// A body whose fault the upstream is told as an interruption; the client is told the reason.
+pub(super) struct Interruptible(pub Body<Intake>);
+
+impl http_body::Body for Interruptible {
+    type Data = Bytes;
+    type Error = Interrupted;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Interrupted>>> {
+        Pin::new(&mut self.0).poll_frame(cx).map_err(|_| Interrupted)
+    }
+}

@@ -1,0 +1,130 @@
+//! Replies that begin before it is known how their request ends.
+//!
+//! Putting together a large upload takes a store minutes. S3 answers 200 at once and sends spaces until it is done, so that
+//! no client and no balancer gives up; an error that comes later is a document under that 200. So does this, once the
+//! store has begun to. The record is on disk before the document goes out, as with every write.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::Frame;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use super::ending::Ending;
+use super::reply::{BrokenOff, Reply};
+use crate::failure::Failure;
+use portcullis_upstream::{AnswerBegun, DECLARATION};
+
+/// How long a reply waits for the end, after the store has begun to answer: what ends by then has its own status.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The time between two spaces; shorter than what clients and balancers wait for.
+const BETWEEN_SPACES: Duration = Duration::from_secs(2);
+
+/// The body of a reply to a request that is still being carried out.
+pub(super) struct KeptAlive {
+    finishing: JoinHandle<Response<Reply>>,
+    next: NextFrame,
+    spaces: Interval,
+}
+
+enum NextFrame {
+    Declaration,
+    Nothing,
+    Space,
+}
+
+/// The reply of a request: its own, or where that takes long one that is kept alive until it is there.
+pub(super) async fn reply(
+    mut finishing: JoinHandle<Response<Reply>>,
+    begun: &AnswerBegun,
+    ending: Ending,
+) -> Response<Reply> {
+    let begun_for_long = async {
+        let headers = begun.headers().await;
+        tokio::time::sleep(PATIENCE).await;
+        headers
+    };
+    let mut headers: HeaderMap = tokio::select! {
+        biased;
+        finished = &mut finishing => return finished.unwrap_or_else(|_| ending.internal()),
+        headers = begun_for_long => headers,
+    };
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    let mut spaces = tokio::time::interval_at(Instant::now() + BETWEEN_SPACES, BETWEEN_SPACES);
+    spaces.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let body = KeptAlive { finishing, next: NextFrame::Declaration, spaces };
+    let progress = ending.progress.clone();
+    ending.reply(StatusCode::OK, headers, Reply::kept_alive(body, progress))
+}
+
+impl KeptAlive {
+    pub fn is_over(&self) -> bool {
+        matches!(self.next, NextFrame::Nothing)
+    }
+
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let data = |bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
+        match self.next {
+            NextFrame::Nothing => Poll::Ready(None),
+            // Before the spaces, since nothing may stand before it.
+            NextFrame::Declaration => {
+                self.next = NextFrame::Space;
+                data(Bytes::from_static(DECLARATION.as_bytes()))
+            }
+            NextFrame::Space => {
+                if let Poll::Ready(finished) = Pin::new(&mut self.finishing).poll(cx) {
+                    self.next = NextFrame::Nothing;
+                    return data(document(finished.ok()));
+                }
+                ready!(self.spaces.poll_tick(cx));
+                data(Bytes::from_static(b" "))
+            }
+        }
+    }
+}
+
+/// The document of a reply, without the declaration that went out already.
+fn document(finished: Option<Response<Reply>>) -> Bytes {
+    let whole = finished.and_then(|response| response.into_body().into_whole()).unwrap_or_else(|| {
+        let error = Failure::Internal.s3_error();
+        format!("<Error><Code>{}</Code><Message>{}</Message></Error>", error.code, error.message).into()
+    });
+    let text = whole.trim_ascii_start();
+    let declaration = text.starts_with(b"<?xml").then(|| text.windows(2).position(|pair| pair == b"?>")).flatten();
+    match declaration {
+        Some(end) => whole.slice(whole.len() - text.len() + end + 2..),
+        None => whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_http::Progress;
+    use std::sync::Arc;
+
+    fn reply_of(document: &str) -> Response<Reply> {
+        Response::new(Reply::whole(Bytes::copy_from_slice(document.as_bytes()), Arc::new(Progress::default())))
+    }
+
+    #[test]
+    fn a_document_has_its_declaration_once() {
+        for (whole, rest) in [
+            ("<?xml version=\"1.0\"?>\n<R/>", "\n<R/>"),
+            ("  <?xml version=\"1.0\"?><R/>", "<R/>"),
+            ("<R/>", "<R/>"),
+            ("", ""),
+        ] {
+            assert_eq!(document(Some(reply_of(whole))), rest);
+        }
+        assert!(document(None).starts_with(b"<Error><Code>InternalError</Code>"));
+    }
+}

@@ -1,0 +1,426 @@
+//! The story of a request, in the order in which it happens.
+
+mod call;
+mod door;
+mod ending;
+mod intake;
+mod judgement;
+mod keep_alive;
+mod pace;
+mod places;
+mod protection;
+mod recording;
+mod recovery;
+mod reply;
+mod service_call;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::request::Parts;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+
+use crate::failure::Failure;
+use door::ApiDoor;
+use ending::Ending;
+use judgement::Spent;
+use places::{PlaceHolder, TakenPlace};
+use portcullis_audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
+use portcullis_authorization::{Caller, Permit, Rules};
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_cloudtrail::record::TlsDetails;
+use portcullis_control::cloudtrail::CloudTrail;
+use portcullis_control::services::ServiceApi;
+use portcullis_http::{
+    Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
+};
+use portcullis_journal::Journal;
+use portcullis_mfa::Offer;
+use portcullis_s3::{Access, Action, Expects, Handling, LocalAnswer, Routed, Routing, Unclear};
+use portcullis_sigv4::{Intake, Keyring, Payload, Principal, Realm, Signed};
+use portcullis_state::{CodeSource, Store};
+use portcullis_upstream::{Answer, AnswerBegun, Upstream};
+use protection::{Agreed, Held};
+use recording::{Duty, Loss};
+
+pub use pace::Pace;
+pub use places::SharedPlaces;
+pub use protection::{Protection, UploadVersions};
+pub use recording::{Reads, Recording};
+pub use recovery::{Recovered, recover};
+pub use reply::Reply;
+
+/// Everything a request meets on its way.
+#[derive(Debug)]
+pub struct Gate {
+    pub clock: Clock,
+    pub realm: Realm,
+    pub routing: Routing,
+    pub rules: Rules,
+    pub keyring: Arc<Keyring>,
+    pub proxies: TrustedProxies,
+    pub store: Store,
+    pub upstream: Arc<Upstream>,
+    pub journal: Arc<Journal>,
+    pub recorder: Arc<Recorder>,
+    pub protection: Protection,
+    pub recording: Recording,
+    /// How long a client may send nothing in the middle of a body.
+    pub body_idle: Duration,
+    /// For the documents that are in memory at once.
+    pub documents: SharedPlaces,
+    /// For what changes something and is under way, whether or not its client still waits for it.
+    pub writes: SharedPlaces,
+    /// CloudTrail's API.
+    pub trails: CloudTrail,
+    /// Room for the bodies of calls that nobody is known to have signed yet.
+    pub calls: Semaphore,
+    /// How fast each principal may be refused.
+    pub pace: Pace,
+}
+
+/// A request whose head is understood; boxed, since it goes by value into what finishes it.
+struct Asked {
+    head: Head,
+    signed: Signed,
+    routed: Routed,
+    now: Timestamp,
+}
+
+/// What a head asks for.
+enum Opening {
+    Call(Box<Head>),
+    /// Refused, and by whom it was signed where that is proved.
+    Refused(Failure, Option<Principal>),
+    S3(Box<Asked>),
+    ServiceCall(&'static ServiceApi, Box<Head>),
+}
+
+impl Handler for Gate {
+    type Reply = Reply;
+
+    // Not an async function: the draft is opened, named and signed before there is a future that hyper could drop.
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        remote: Remote,
+        progress: Arc<Progress>,
+    ) -> impl Future<Output = Response<Reply>> + Send {
+        let (parts, incoming) = request.into_parts();
+        let peer = self.proxies.peer(remote, &parts.headers);
+        let mut ending = Ending::new(self.recorder.request_id(), self.recorder.host_id(), &parts, progress);
+        let mut draft = self.recorder.open(ending.request_id, peer);
+        // The connection of a hop in between says nothing of the client's own.
+        if let Channel::Tls { version, cipher_suite } = remote.channel
+            && peer.address == remote.address
+        {
+            draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
+        }
+        let opening = self.begin(parts, peer, &mut draft, &mut ending);
+        self.answer(opening, incoming, draft, ending)
+    }
+
+    fn refused_by_http(&self, remote: Remote, bytes: u64, reason: Unread) {
+        let (reason, message) = match reason {
+            Unread::Cut => (ConnectionFault::Disconnected, "the connection ended within a request"),
+            Unread::Handshake(fault) => (ConnectionFault::TlsHandshake, of_handshake(fault)),
+            Unread::HeadTooLong => (ConnectionFault::HeadTooLarge, "the head of the request is too long"),
+            Unread::NotHttp => (ConnectionFault::BadRequest, "the request is not HTTP/1.1"),
+            Unread::TimedOut => (ConnectionFault::HeadTooSlow, "the head of the request did not come in time"),
+            Unread::TooManyConnections => {
+                (ConnectionFault::TooManyConnections, "the client has as many connections as it may")
+            }
+        };
+        let peer = Peer { address: remote.address, transport: Transport::Plain };
+        let failure = ConnectionFailure { reason, message, bytes_read: bytes, bytes_written: 0 };
+        if self.recorder.connection_failed(self.recorder.request_id(), peer, failure).is_err() {
+            tracing::error!(remote = %remote.address, "a refused connection could not be recorded");
+        }
+    }
+}
+
+impl Gate {
+    /// Reads the head; hyper reads the next one into the same buffer, once nothing holds on to this one.
+    fn begin(&self, parts: Parts, peer: Peer, draft: &mut Draft, ending: &mut Ending) -> Opening {
+        let head = match Head::read(&parts, peer) {
+            Ok(head) => head,
+            Err(malformed) => {
+                draft.arrived_malformed(&parts);
+                return Opening::Refused(Failure::Malformed(malformed), None);
+            }
+        };
+        draft.arrived(&head);
+        match ApiDoor::of(&head) {
+            ApiDoor::CloudTrail => {
+                self.begin_call(draft, ending);
+                call::name_by_head(draft, &head);
+                Opening::Call(Box::new(head))
+            }
+            ApiDoor::S3 => {
+                self.ask(head, draft).map_or_else(|(failure, signer)| Opening::Refused(failure, signer), Opening::S3)
+            }
+            ApiDoor::Service(api) => {
+                self.begin_call(draft, ending);
+                service_call::name_by_head(draft, api, &head);
+                Opening::ServiceCall(api, Box::new(head))
+            }
+        }
+    }
+
+    /// Gives a call an id of the control APIs' form.
+    fn begin_call(&self, draft: &mut Draft, ending: &mut Ending) {
+        ending.identify(self.recorder.call_id());
+        draft.identify(ending.request_id);
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        opening: Opening,
+        incoming: Incoming,
+        draft: Draft,
+        ending: Ending,
+    ) -> Response<Reply> {
+        let asked = match opening {
+            Opening::S3(asked) => asked,
+            // Apart, so that S3's requests need no room for it.
+            Opening::Call(head) => return Box::pin(self.call(*head, incoming, draft, ending)).await,
+            Opening::ServiceCall(api, head) => {
+                return Box::pin(self.service_call(api, *head, incoming, draft, ending)).await;
+            }
+            Opening::Refused(failure, signer) => {
+                let response = self.end(draft, Err(failure), ending, Access::Read).await;
+                if let Some(signer) = signer {
+                    self.wait_after_refusal(&signer).await;
+                }
+                return response;
+            }
+        };
+        match asked.routed.row().access {
+            Access::Read => self.carry_out(asked, incoming, draft, ending).await,
+            // hyper drops a handler whose client leaves; what changes something finishes all the same.
+            Access::Write => {
+                let holder = PlaceHolder::new(asked.signed.principal.clone(), asked.head.peer.address.ip());
+                // Waited for here, where a client that leaves gives up waiting.
+                let Some(place) = self.writes.take(&holder, self.body_idle).await else {
+                    return self.end(draft, Err(Failure::Busy), ending, Access::Write).await;
+                };
+                let begun = portcullis_upstream::is_kept_alive(asked.routed.action()).then(Arc::<AnswerBegun>::default);
+                let mut ending = ending;
+                ending.begun.clone_from(&begun);
+                let fallback = ending.clone();
+                let finishing = tokio::spawn(async move {
+                    let response = self.carry_out(asked, incoming, draft, ending).await;
+                    drop(place);
+                    response
+                });
+                match begun {
+                    None => finishing.await.unwrap_or_else(|_| fallback.internal()),
+                    Some(begun) => Box::pin(keep_alive::reply(finishing, &begun, fallback)).await,
+                }
+            }
+        }
+    }
+
+    /// What is asked, and by whom; nothing of the body is read.
+    fn ask(&self, head: Head, draft: &mut Draft) -> Result<Box<Asked>, (Failure, Option<Principal>)> {
+        let now = self.clock.now();
+        // Named before it is known who asks, so that the record of a refusal says what was refused.
+        let routed = portcullis_s3::route(&head, &self.routing);
+        ending::name(draft, &routed);
+        if routed.as_ref().is_ok_and(|routed| routed.handling() == Handling::Answered(LocalAnswer::Preflight)) {
+            return Err((Failure::Preflight, None));
+        }
+        let signed = portcullis_sigv4::verify(&head, &self.keyring, now, &self.realm).map_err(|rejected| {
+            if let Some(key_id) = &rejected.key_id {
+                draft.claimed_by(key_id.as_str());
+            }
+            (Failure::Rejected(Box::new(rejected)), None)
+        })?;
+        draft.signed_by(&signed.principal, &signed.key_id, signed.form);
+        match routed {
+            Ok(routed) => Ok(Box::new(Asked { head, signed, routed, now })),
+            Err(why) => Err((unclear(why), Some(signed.principal))),
+        }
+    }
+
+    async fn carry_out(
+        self: Arc<Self>,
+        asked: Box<Asked>,
+        incoming: Incoming,
+        mut draft: Draft,
+        mut ending: Ending,
+    ) -> Response<Reply> {
+        let access = asked.routed.row().access;
+        ending.duty = self.recording.duty(access, asked.routed.bucket());
+        let principal = asked.signed.principal.clone();
+        let outcome = self.story(asked, incoming, &mut draft, &mut ending).await;
+        let refused = matches!(&outcome, Err(failure) if failure.is_refusal());
+        let response = self.end(draft, outcome, ending, access).await;
+        if refused {
+            Box::pin(self.wait_after_refusal(&principal)).await;
+        }
+        response
+    }
+
+    /// Lets the reply to a refusal wait where its caller causes too many: each is an event, and none is left out.
+    async fn wait_after_refusal(&self, principal: &Principal) {
+        let wait = self.pace.refusal(principal, Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn story(
+        &self,
+        asked: Box<Asked>,
+        incoming: Incoming,
+        draft: &mut Draft,
+        ending: &mut Ending,
+    ) -> Result<Answer, Failure> {
+        let Asked { head, signed, routed, now } = *asked;
+        let (access, duty) = (routed.row().access, ending.duty);
+        // Asked before a code is spent, or anything of the body is read, for nothing.
+        if duty.loss == Loss::Refused && !self.journal.is_open() {
+            return Err(Failure::Unrecorded);
+        }
+        let caller = Caller { principal: signed.principal.clone(), form: signed.form, transport: head.peer.transport };
+        // Kept until the request has ended, as its document is.
+        let mut _room = None;
+        let (document, payload) = match routed.expects() {
+            Expects::Document { limit } => {
+                let holder = PlaceHolder::new(signed.principal.clone(), head.peer.address.ip());
+                _room = Some(self.room_for_a_document(&holder).await?);
+                let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
+                (
+                    Some(Box::pin(intake::document(body, &signed, head.peer.transport, limit, self.body_idle)).await?),
+                    None,
+                )
+            }
+            Expects::Nothing => (None, None),
+            Expects::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),
+        };
+        let request = routed.complete(document).map_err(unclear)?;
+        ending::describe(draft, &request);
+        self.expect_owner(&request)?;
+        let offer = Offer::parse(head.headers.value("x-amz-mfa"));
+        let source = CodeSource::of_address(head.peer.address.ip());
+        let (permit, mut held, spent) = self.judge(request, &caller, source, offer, draft, now).await?;
+        let digest = match signed.payload {
+            Payload::Digest(digest) => Some(digest),
+            Payload::Chunked(_) | Payload::Unsigned => None,
+        };
+        // What only the judgement needed waits for nothing, and so takes no room in the processor's cache.
+        drop(head);
+        drop(signed);
+        drop(caller);
+        // No trail, no act.
+        if access == Access::Write {
+            let intended = match draft.intend() {
+                Ok(intent) => self.journal.durable(intent).await,
+                Err(closed) => Err(closed),
+            };
+            intended.or_else(|_| match spent {
+                Spent::Code => Err(Failure::Unrecorded),
+                Spent::Nothing => duty.lost(Failure::Unrecorded),
+            })?;
+        }
+        let (bucket, change) = (permit.request().bucket.clone(), permit.change());
+        self.protection.before(permit.request(), change, &mut held, now).await?;
+        let answer = self.forward(permit, payload, digest, &mut held, now, ending.begun.as_deref()).await;
+        self.protection.opened(&held, &answer, now).await;
+        if let Some(bucket) = bucket {
+            self.protection.after(&bucket, change, &mut held, Agreed::of(&answer), self.clock.now()).await?;
+        }
+        answer
+    }
+
+    async fn forward(
+        &self,
+        permit: Permit,
+        payload: Option<Body<Intake>>,
+        digest: Option<[u8; 32]>,
+        held: &mut Held,
+        now: Timestamp,
+        begun: Option<&AnswerBegun>,
+    ) -> Result<Answer, Failure> {
+        match payload {
+            None => self.upstream.send(permit, None, now, begun).await.map_err(Failure::Upstream),
+            // The state of an upload is large, and moved with every request if it were part of each.
+            Some(body) => Box::pin(self.upload(permit, body, digest, held, now)).await,
+        }
+    }
+
+    async fn upload(
+        &self,
+        permit: Permit,
+        mut body: Body<Intake>,
+        digest: Option<[u8; 32]>,
+        held: &mut Held,
+        now: Timestamp,
+    ) -> Result<Answer, Failure> {
+        if let Some(condition) = self.protection.at_the_end(held) {
+            body = body.unless_withdrawn(condition);
+        }
+        // What was judged holds until it is known what the upstream did.
+        held.keep(body.hold());
+        let fault = body.fault();
+        let (length, checksum) = (body.inspect().length(), body.inspect().trailing());
+        if length == 0 {
+            // Nothing could be held back, so it is found right before anything is sent.
+            body.collect(0).await.map_err(intake::of_fault)?;
+            let payload = portcullis_upstream::Payload::empty(checksum);
+            return self.upstream.send(permit, Some(payload), now, None).await.map_err(Failure::Upstream);
+        }
+        let payload =
+            portcullis_upstream::Payload { source: Box::pin(intake::Interruptible(body)), length, digest, checksum };
+        let answer = self.upstream.send(permit, Some(payload), now, None).await;
+        match (fault.get(), answer) {
+            (Some(fault), _) => Err(intake::of_fault(fault.clone())),
+            (None, answer) => answer.map_err(Failure::Upstream),
+        }
+    }
+
+    async fn room_for_a_document(&self, holder: &PlaceHolder) -> Result<TakenPlace, Failure> {
+        self.documents.take(holder, self.body_idle).await.ok_or(Failure::Busy)
+    }
+
+    fn body(
+        &self,
+        head: &Head,
+        signed: &Signed,
+        action: Action,
+        incoming: Incoming,
+        ending: &mut Ending,
+    ) -> Result<Body<Intake>, Failure> {
+        let body = Body::new(incoming, intake::of(head, signed, action)?, self.body_idle);
+        ending.received = body.received();
+        Ok(body)
+    }
+
+    /// Answers for the upstream who owns its buckets, where the client wants to be sure.
+    fn expect_owner(&self, request: &portcullis_s3::Request) -> Result<(), Failure> {
+        let expected = request.expected_owner.iter().chain(&request.expected_source_owner);
+        let ours = expected.into_iter().all(|owner| owner == self.store.account());
+        if ours { Ok(()) } else { Err(Failure::OtherOwner) }
+    }
+}
+
+fn of_handshake(fault: HandshakeFault) -> &'static str {
+    match fault {
+        HandshakeFault::Broken => "the TLS handshake is not as it should be",
+        HandshakeFault::ClientRefused => {
+            "the client refused the TLS connection, as it does when it does not trust the certificate"
+        }
+        HandshakeFault::Cut => "the connection ended within the TLS handshake",
+        HandshakeFault::NotTls => "what came is not TLS",
+        HandshakeFault::NothingInCommon => "the client knows no TLS version, cipher suite or protocol of the gate's",
+        HandshakeFault::TimedOut => "the TLS handshake was not done in time",
+    }
+}
+
+fn unclear(unclear: Unclear) -> Failure {
+    Failure::Unclear(Box::new(unclear))
+}

@@ -1,0 +1,338 @@
+//! What a bucket is when a request for it is judged, and that it stays so until the upstream has answered.
+
+mod outcome;
+mod uploads;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::failure::Failure;
+use portcullis_authorization::{BucketState, MfaDelete, Name, Profile, Unsettled, Use, Versioning};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_http::{Condition, Hold, Withdrawn};
+use portcullis_s3::{Access, Document, Hazard, MfaDeleteChange, Request, VersioningStatus};
+use portcullis_sigv4::Principal;
+use portcullis_state::{Generation, Leases, Observed, ReadLease, Store, UnderWay, WriteLease};
+use portcullis_upstream::{Upstream, UpstreamError};
+use uploads::{CompletingKeys, Opening, SoleCompletion};
+
+pub use outcome::Agreed;
+pub use uploads::UploadVersions;
+
+/// What is remembered of buckets, and what the upstream says of them now.
+#[derive(Debug)]
+pub struct Protection {
+    store: Store,
+    upstream: Arc<Upstream>,
+    leases: Leases,
+    profile: Profile,
+    uploads: UploadVersions,
+    completing: CompletingKeys,
+    seen: Mutex<HashMap<BucketName, Seen>>,
+}
+
+/// A bucket's versioning as it was seen lately.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    versioning: Versioning,
+    generation: Generation,
+    at: Instant,
+}
+
+/// A bucket's state, for as long as this lives.
+#[derive(Debug)]
+pub struct Held {
+    pub state: BucketState,
+    lease: Lease,
+    opening: Option<Opening>,
+    sole: Option<SoleCompletion>,
+    under_way: Option<UnderWay>,
+}
+
+#[derive(Debug)]
+enum Lease {
+    /// Taken when the body has come, if nothing changed until then: a slow upload must not keep root waiting.
+    AtTheEnd {
+        observed: Observed,
+        /// Set once the last byte may go out, and kept until it is known what the upstream did.
+        taken: Arc<OnceLock<Hold>>,
+    },
+    NotNeeded,
+    Read {
+        _lease: ReadLease,
+    },
+    Write {
+        lease: WriteLease,
+    },
+}
+
+/// How long the versioning of a protected bucket is believed for operations that name no version.
+/// Changes through the gate end it at once; this bounds what was changed behind its back.
+const FRESH: Duration = Duration::from_secs(2);
+
+impl Protection {
+    /// Looks at buckets through this store and this upstream.
+    pub fn new(store: Store, upstream: Arc<Upstream>, profile: Profile, uploads: UploadVersions) -> Self {
+        let (leases, completing) = (store.leases().clone(), CompletingKeys::default());
+        Self { leases, store, upstream, profile, uploads, completing, seen: Mutex::default() }
+    }
+
+    /// What is remembered of the bucket; the upstream is not asked.
+    pub fn remembered(&self, request: &Request, now: Timestamp) -> BucketState {
+        let Some(bucket) = &request.bucket else { return BucketState::UNPROTECTED };
+        let record = self.store.bucket(bucket);
+        BucketState {
+            mfa_delete: record.mfa_delete,
+            name: record.name,
+            usage: self.store.use_of(bucket),
+            source: request.copy_source.as_ref().map_or(Use::Data, |source| self.store.use_of(&source.bucket)),
+            destination: self.store.use_of_any(&request.destinations),
+            unsettled: match request.action.row().access {
+                Access::Read => Unsettled::NOTHING,
+                Access::Write => self.store.unsettled(bucket, now),
+            },
+            ..BucketState::UNPROTECTED
+        }
+    }
+
+    /// Reads the state that a request is judged by, under the lease that keeps it true.
+    pub async fn hold(
+        &self,
+        request: &Request,
+        remembered: BucketState,
+        caller: &Principal,
+        now: Timestamp,
+    ) -> Result<Held, Failure> {
+        let Some(bucket) = &request.bucket else { return Ok(Held::without_lease(remembered)) };
+        if needs(request, remembered) == Needs::Nothing {
+            return Ok(Held::without_lease(remembered));
+        }
+        let (lease, mut state) = self.lease(request, bucket, remembered, now).await;
+        let (mut opening, mut sole) = (None, None);
+        let protected = state.mfa_delete == MfaDelete::Enabled;
+        match request.hazard {
+            Hazard::ReplacesNullVersion if protected && self.profile == Profile::Strict => {
+                state.versioning = Box::pin(self.versioning(bucket, state.unsettled, now)).await?;
+                (state.completion, sole) = Box::pin(self.completion(request, bucket, state.unsettled, now)).await?;
+            }
+            Hazard::OpensUpload if protected && self.profile == Profile::Strict => {
+                opening = Box::pin(self.opening(request, bucket, caller, state.unsettled, now)).await?;
+            }
+            Hazard::ChangesVersioning(change) if change.mfa_delete == MfaDeleteChange::Enable && !protected => {
+                state.versioning = Box::pin(self.upstream.versioning(bucket, now)).await.map_err(unknown)?;
+                state.lifecycle = Box::pin(self.upstream.lifecycle(bucket, now)).await.map_err(unknown)?;
+            }
+            Hazard::ChangesVersioning(_) if protected => {
+                // It tells a change from a repetition, and nothing is judged by it: what is unread counts as a change.
+                let versioning = Box::pin(self.upstream.versioning(bucket, now)).await;
+                state.versioning = versioning.unwrap_or(Versioning::Unread);
+            }
+            Hazard::ChangesVersioning(_)
+            | Hazard::CreatesBucket
+            | Hazard::DeletesBucket
+            | Hazard::DestroysVersion
+            | Hazard::ExpiresVersions
+            | Hazard::ExposesData
+            | Hazard::None
+            | Hazard::OpensUpload
+            | Hazard::ReplacesNullVersion
+            | Hazard::ReplacesUnversioned
+            | Hazard::Replicates
+            | Hazard::WeakensProtection => {}
+        }
+        Ok(Held { state, lease, opening, sole, under_way: None })
+    }
+
+    /// The lease that a request needs in the bucket as it is once the lease is had, and what is remembered then.
+    async fn lease(
+        &self,
+        request: &Request,
+        bucket: &BucketName,
+        mut state: BucketState,
+        now: Timestamp,
+    ) -> (Lease, BucketState) {
+        loop {
+            let wanted = needs(request, state);
+            let lease = match wanted {
+                Needs::AtTheEnd => Lease::AtTheEnd { observed: self.leases.observe(bucket), taken: Arc::default() },
+                Needs::Nothing => Lease::NotNeeded,
+                Needs::Read => Lease::Read { _lease: self.leases.read(bucket).await },
+                Needs::Write => Lease::Write { lease: self.leases.write(bucket).await },
+            };
+            state = self.remembered(request, now);
+            // Root may have protected the bucket while the lease was waited for.
+            if needs(request, state) <= wanted {
+                return (lease, state);
+            }
+        }
+    }
+
+    /// What has to hold when the last byte of a body is about to go out.
+    pub fn at_the_end(&self, held: &Held) -> Option<Condition> {
+        let Lease::AtTheEnd { observed, .. } = &held.lease else { return None };
+        let (bucket, generation) = (observed.bucket().clone(), observed.generation());
+        let (leases, store) = (self.leases.clone(), self.store.clone());
+        Some(Box::pin(async move {
+            let lease = leases.read(&bucket).await;
+            // Also where the bucket was not protected, nor a trail's, when it was judged.
+            let protected = store.bucket(&bucket).mfa_delete == MfaDelete::Enabled;
+            let guarded = protected || store.use_of(&bucket) == Use::Trail;
+            if guarded && lease.generation() != generation {
+                return Err(Withdrawn);
+            }
+            Ok(Box::new(lease) as Hold)
+        }))
+    }
+
+    /// The bucket's versioning as it is, or as it may become at any moment.
+    async fn versioning(
+        &self,
+        bucket: &BucketName,
+        unsettled: Unsettled,
+        now: Timestamp,
+    ) -> Result<Versioning, Failure> {
+        match (self.versioning_now(bucket, now).await?, unsettled.suspension) {
+            (Versioning::Enabled, Some(_)) => Ok(Versioning::Suspended),
+            (versioning, _) => Ok(versioning),
+        }
+    }
+
+    async fn versioning_now(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, Failure> {
+        let generation = self.leases.generation(bucket);
+        let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).copied();
+        if let Some(seen) = known
+            && seen.generation == generation
+            && seen.at.elapsed() < FRESH
+        {
+            return Ok(seen.versioning);
+        }
+        let at = Instant::now();
+        let versioning = self.upstream.versioning(bucket, now).await.map_err(unknown)?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, seen| seen.at.elapsed() < FRESH);
+        seen.insert(bucket.clone(), Seen { versioning, generation, at });
+        Ok(versioning)
+    }
+}
+
+fn unknown(error: UpstreamError) -> Failure {
+    match error {
+        UpstreamError::RefusesUs | UpstreamError::Unreachable | UpstreamError::Untrusted => Failure::Upstream(error),
+        UpstreamError::BrokenOff | UpstreamError::Silent | UpstreamError::Unreadable | UpstreamError::Unwritable => {
+            tracing::error!(%error, "a bucket's state cannot be read");
+            Failure::StateUnknown
+        }
+    }
+}
+
+impl Held {
+    /// For a request of which nothing reaches the upstream, or that concerns no bucket.
+    pub fn without_lease(state: BucketState) -> Self {
+        Self { state, lease: Lease::NotNeeded, opening: None, sole: None, under_way: None }
+    }
+
+    /// Keeps what is taken at the end of a body, so that it lasts as long as this.
+    pub fn keep(&mut self, hold: Arc<OnceLock<Hold>>) {
+        if let Lease::AtTheEnd { taken, .. } = &mut self.lease {
+            *taken = hold;
+        }
+    }
+
+    /// Whether the whole request may have reached the upstream. A body is held back to its last byte until the lease is
+    /// taken, and no store acts on a part of one.
+    fn may_have_been_sent(&self) -> bool {
+        match &self.lease {
+            Lease::AtTheEnd { taken, .. } => taken.get().is_some(),
+            Lease::NotNeeded | Lease::Read { .. } | Lease::Write { .. } => true,
+        }
+    }
+
+    /// From here on a request of this hazard may change what others are judged by.
+    fn begin(&mut self, hazard: Hazard) {
+        if let Lease::Write { lease } = &mut self.lease
+            && alters_judgements(hazard, self.state)
+        {
+            lease.begin_change();
+        }
+    }
+
+    fn nothing_changed(&mut self) {
+        if let Lease::Write { lease } = &mut self.lease {
+            lease.nothing_changed();
+        }
+    }
+}
+
+/// Whether other requests are judged differently after a request of this hazard. One that repeats what is there already
+/// does not count, or root could withdraw every upload without changing anything.
+fn alters_judgements(hazard: Hazard, state: BucketState) -> bool {
+    match hazard {
+        Hazard::ChangesVersioning(change) => {
+            let mfa_delete_stays = match (change.mfa_delete, state.mfa_delete) {
+                (MfaDeleteChange::Keep, _) | (MfaDeleteChange::Enable, MfaDelete::Enabled) => true,
+                (MfaDeleteChange::Disable | MfaDeleteChange::Enable, _) => false,
+            };
+            let versioning_stays = match (change.status, state.versioning) {
+                (VersioningStatus::Enabled, Versioning::Enabled)
+                | (VersioningStatus::Suspended, Versioning::Suspended) => true,
+                (VersioningStatus::Enabled | VersioningStatus::Suspended, _) => false,
+            };
+            !(mfa_delete_stays && versioning_stays)
+        }
+        Hazard::CreatesBucket | Hazard::DeletesBucket => true,
+        Hazard::DestroysVersion
+        | Hazard::ExpiresVersions
+        | Hazard::ExposesData
+        | Hazard::None
+        | Hazard::OpensUpload
+        | Hazard::ReplacesNullVersion
+        | Hazard::ReplacesUnversioned
+        | Hazard::Replicates
+        | Hazard::WeakensProtection => false,
+    }
+}
+
+/// Which lease keeps true what a request is judged by, the more exclusive after the less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Needs {
+    Nothing,
+    AtTheEnd,
+    Read,
+    Write,
+}
+
+/// Only a change of what other requests are judged by keeps them out. In a bucket without MFA Delete that is its
+/// protection alone, so that no user can keep anybody out of a bucket.
+fn needs(request: &Request, state: BucketState) -> Needs {
+    if request.action.row().access == Access::Read {
+        return Needs::Nothing;
+    }
+    let guarded = state.mfa_delete == MfaDelete::Enabled || state.name == Name::Buried;
+    match request.hazard {
+        Hazard::None => Needs::Nothing,
+        Hazard::OpensUpload if state.mfa_delete == MfaDelete::Enabled => Needs::Read,
+        Hazard::OpensUpload => Needs::Nothing,
+        Hazard::ReplacesNullVersion | Hazard::ReplacesUnversioned => match request.document {
+            Document::Payload => Needs::AtTheEnd,
+            Document::DeleteObjects(_) | Document::None | Document::Rewritten(_) | Document::Versioning(_) => {
+                Needs::Read
+            }
+        },
+        Hazard::ChangesVersioning(change) if guarded || change.mfa_delete == MfaDeleteChange::Enable => Needs::Write,
+        Hazard::CreatesBucket | Hazard::DeletesBucket if guarded => Needs::Write,
+        // These exclude what protects a bucket, or unprotects it, and not one another.
+        Hazard::ChangesVersioning(_)
+        | Hazard::CreatesBucket
+        | Hazard::DeletesBucket
+        | Hazard::DestroysVersion
+        | Hazard::ExpiresVersions
+        | Hazard::ExposesData
+        | Hazard::Replicates
+        | Hazard::WeakensProtection => Needs::Read,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! What is recorded of a bucket before the upstream hears of a request, and what its answer, or the lack of one, makes of it.
+
+use http::StatusCode;
+
+use super::{Held, Lease, Protection};
+use crate::failure::Failure;
+use portcullis_authorization::{LateEffect, MfaDelete, StateChange, Versioning};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_s3::Request;
+use portcullis_state::UnderWay;
+use portcullis_upstream::{Answer, DeletedObject};
+
+/// Whether the upstream did what it was asked.
+#[derive(Clone, Copy)]
+pub enum Agreed {
+    No,
+    Unknown,
+    Yes,
+}
+
+impl Agreed {
+    /// What an answer, or the lack of one, says.
+    pub fn of(answer: &Result<Answer, Failure>) -> Self {
+        match answer {
+            // Of a batch some keys may be done and others not.
+            Ok(Answer::Done(done)) if done.deleted.iter().any(DeletedObject::is_in_doubt) => Self::Unknown,
+            Ok(Answer::Done(_)) => Self::Yes,
+            // The store has no such operation.
+            Ok(Answer::Refused(refusal)) if refusal.status == StatusCode::NOT_IMPLEMENTED => Self::No,
+            // A server that failed may have failed after it did what was asked, or a hop before it gave up waiting.
+            Ok(Answer::Refused(refusal)) if refusal.status.is_client_error() => Self::No,
+            Ok(Answer::Refused(_)) => Self::Unknown,
+            // The end of its body was held back.
+            Err(Failure::Body(_)) => Self::No,
+            Err(Failure::Upstream(error)) if error.nothing_was_done() => Self::No,
+            Err(_) => Self::Unknown,
+        }
+    }
+}
+
+impl Protection {
+    /// Records a change that must not be lost if the gate dies before the upstream answers.
+    pub async fn before(
+        &self,
+        request: &Request,
+        change: StateChange,
+        held: &mut Held,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        held.begin(request.hazard);
+        match (change, &request.bucket) {
+            (StateChange::EnableMfaDelete, Some(bucket)) => self.record(bucket, change, now).await?,
+            (StateChange::EnableMfaDelete, None) => return Err(Failure::Internal),
+            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget | StateChange::None, _) => {}
+        }
+        let effect = match held.sole {
+            Some(_) => Some(LateEffect::Completion),
+            None => LateEffect::of(request.hazard),
+        };
+        if let (Some(bucket), Some(effect)) = (&request.bucket, effect) {
+            held.under_way = Some(self.store.send(bucket, effect));
+        }
+        Ok(())
+    }
+
+    /// Records what the upstream's answer makes of the bucket. Silence changes nothing: enabling stays
+    /// recorded, since the upstream may have agreed, and what takes protection away is not recorded.
+    pub async fn after(
+        &self,
+        bucket: &BucketName,
+        change: StateChange,
+        held: &mut Held,
+        agreed: Agreed,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        self.settle(bucket, held, agreed, now).await;
+        if let Agreed::No = agreed {
+            self.take_back(bucket, change, held.state.mfa_delete, now).await?;
+            held.nothing_changed();
+        }
+        match (change, agreed) {
+            (StateChange::EnableMfaDelete | StateChange::None, _) => Ok(()),
+            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::Yes) => {
+                self.record(bucket, change, now).await.map_err(|_| Failure::DoneUnrecorded)
+            }
+            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::No | Agreed::Unknown) => {
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes what the upstream may still do, while the lease is held: whoever comes next must know of it.
+    async fn settle(&self, bucket: &BucketName, held: &mut Held, agreed: Agreed, now: Timestamp) {
+        let Some(under_way) = held.under_way.take() else { return };
+        let open = match agreed {
+            Agreed::No | Agreed::Yes => false,
+            Agreed::Unknown => {
+                held.may_have_been_sent() && !self.was_seen_to_happen(bucket, held, &under_way, now).await
+            }
+        };
+        if open {
+            self.store.note_unanswered(bucket, under_way.effect(), now).await;
+        }
+        under_way.end();
+    }
+
+    /// Whether a suspension that was not answered shows already. Nothing else can have made it while this holds the bucket.
+    async fn was_seen_to_happen(&self, bucket: &BucketName, held: &Held, under_way: &UnderWay, now: Timestamp) -> bool {
+        match (&held.lease, under_way.effect(), held.state.versioning, held.state.unsettled.suspension) {
+            (Lease::Write { .. }, LateEffect::Suspension, Versioning::Enabled, None) => {
+                Box::pin(self.upstream.versioning(bucket, now)).await == Ok(Versioning::Suspended)
+            }
+            (_, _, _, _) => false,
+        }
+    }
+
+    /// Undoes what was recorded before a request that the upstream refused.
+    async fn take_back(
+        &self,
+        bucket: &BucketName,
+        change: StateChange,
+        was: MfaDelete,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        match (change, was) {
+            (StateChange::EnableMfaDelete, MfaDelete::Disabled) => {
+                self.record(bucket, StateChange::DisableMfaDelete, now).await
+            }
+            (StateChange::EnableMfaDelete, MfaDelete::NeverSet) => self.record(bucket, StateChange::Forget, now).await,
+            (StateChange::EnableMfaDelete, MfaDelete::Enabled)
+            | (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget | StateChange::None, _) => {
+                Ok(())
+            }
+        }
+    }
+
+    async fn record(&self, bucket: &BucketName, change: StateChange, now: Timestamp) -> Result<(), Failure> {
+        self.store.record_bucket(bucket, change, now).await.map(drop).map_err(|error| {
+            tracing::error!(%bucket, %error, "the bucket's protection cannot be recorded");
+            // What failed to sync, or was kept from the journal alone, a start may find all the same.
+            Failure::StateInDoubt
+        })
+    }
+}

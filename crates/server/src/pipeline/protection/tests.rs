@@ -1,0 +1,290 @@
+//! What a request is held by, and what its answer makes of the bucket.
+
+use super::*;
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+
+use http::HeaderMap;
+
+use portcullis_authorization::StateChange;
+use portcullis_base::names::ObjectKey;
+use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::{Trail, TrailName};
+use portcullis_http::Endpoint;
+use portcullis_http::{Authorities, Dialler};
+use portcullis_s3::{Action, CopySource, VersioningDocument, VersioningStatus};
+use portcullis_state::testing::in_memory;
+use portcullis_upstream::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
+
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+/// In front of a store that is not there, so that whoever asks it fails.
+async fn protection() -> (Protection, Store) {
+    let (store, _, _) = in_memory(NOW).await;
+    (over(&store), store)
+}
+
+fn over(store: &Store) -> Protection {
+    let endpoint = Endpoint::parse("http://127.0.0.1:1").expect("an endpoint");
+    let dialler = Dialler::new(endpoint, &Authorities::System).expect("plain");
+    let signer = Signer::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
+    let second = Duration::from_secs(1);
+    let patience = Patience { connect: second, response: second, idle: second };
+    let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
+    Protection::new(store.clone(), upstream, Profile::Strict, UploadVersions::SettledAtCreate)
+}
+
+async fn hold(protection: &Protection, request: &Request) -> Result<Held, Failure> {
+    protection.hold(request, protection.remembered(request, NOW), &Principal::Root, NOW).await
+}
+
+fn vault() -> BucketName {
+    BucketName::parse("vault").expect("a name")
+}
+
+fn request(action: Action, hazard: Hazard, document: Document) -> Request {
+    let mut request = Request::bare(action, Some(vault()), ObjectKey::parse("key").ok());
+    (request.hazard, request.document) = (hazard, document);
+    request
+}
+
+fn enabling() -> Request {
+    let document = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
+    request(Action::PutBucketVersioning, Hazard::ChangesVersioning(document), Document::Versioning(document))
+}
+
+fn uploading() -> Request {
+    request(Action::PutObject, Hazard::ReplacesNullVersion, Document::Payload)
+}
+
+#[test]
+fn each_hazard_has_the_lease_that_keeps_its_judgement_true() {
+    let document = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Keep };
+    let hazards = [
+        Hazard::ChangesVersioning(document),
+        Hazard::CreatesBucket,
+        Hazard::DeletesBucket,
+        Hazard::DestroysVersion,
+        Hazard::ExpiresVersions,
+        Hazard::ExposesData,
+        Hazard::None,
+        Hazard::OpensUpload,
+        Hazard::ReplacesNullVersion,
+        Hazard::ReplacesUnversioned,
+        Hazard::Replicates,
+        Hazard::WeakensProtection,
+    ];
+    let mut table = String::new();
+    for hazard in hazards {
+        for (body, document) in [("payload", Document::Payload), ("none", Document::None)] {
+            for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
+                let state = BucketState { mfa_delete, ..BucketState::UNPROTECTED };
+                let [write, read] = [Action::PutObject, Action::GetObject].map(|action| {
+                    match needs(&request(action, hazard, document.clone()), state) {
+                        Needs::AtTheEnd => "read, at the end",
+                        Needs::Nothing => "nothing",
+                        Needs::Read => "read",
+                        Needs::Write => "write",
+                    }
+                });
+                writeln!(table, "{hazard:?}, body {body}, MfaDelete {mfa_delete:?}: {write}; of a read: {read}")
+                    .expect("written");
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[tokio::test]
+async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one_does() {
+    let (protection, store) = protection().await;
+    let keep = VersioningDocument { status: VersioningStatus::Suspended, mfa_delete: MfaDeleteChange::Keep };
+    let suspending = request(Action::PutBucketVersioning, Hazard::ChangesVersioning(keep), Document::Versioning(keep));
+    let _held = hold(&protection, &suspending).await.expect("held");
+    let shared = hold(&protection, &suspending).await.expect("held beside the first");
+    assert!(matches!(shared.lease, Lease::Read { .. }), "{shared:?}");
+    drop((_held, shared));
+    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    let alone = hold(&protection, &suspending).await.expect("held");
+    assert!(matches!(alone.lease, Lease::Write { .. }), "{alone:?}");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_protected_while_a_lease_is_waited_for_is_held_as_a_protected_one() {
+    let (protection, store) = protection().await;
+    let deleting = request(Action::DeleteBucket, Hazard::DeletesBucket, Document::None);
+    let enabling = protection.leases.write(&vault()).await;
+    let (held, ()) = tokio::join!(hold(&protection, &deleting), async {
+        tokio::task::yield_now().await;
+        store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+        drop(enabling);
+    });
+    let held = held.expect("held");
+    assert_eq!(held.state.mfa_delete, MfaDelete::Enabled);
+    assert!(matches!(held.lease, Lease::Write { .. }), "{held:?}");
+}
+
+#[tokio::test]
+async fn only_what_changed_something_or_may_have_gives_a_new_generation() {
+    let mut table = String::new();
+    for (said, agreed) in [("yes", Agreed::Yes), ("no", Agreed::No), ("nothing", Agreed::Unknown)] {
+        for before in [Versioning::Enabled, Versioning::Suspended, Versioning::Unread] {
+            for status in [VersioningStatus::Enabled, VersioningStatus::Suspended] {
+                for mfa_delete in [MfaDeleteChange::Disable, MfaDeleteChange::Enable, MfaDeleteChange::Keep] {
+                    let (protection, store) = protection().await;
+                    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+                    let change = VersioningDocument { status, mfa_delete };
+                    let request = request(
+                        Action::PutBucketVersioning,
+                        Hazard::ChangesVersioning(change),
+                        Document::Versioning(change),
+                    );
+                    let mut held = hold(&protection, &request).await.expect("held");
+                    held.state.versioning = before;
+                    let generation = protection.leases.generation(&vault());
+                    protection.before(&request, StateChange::None, &mut held, NOW).await.expect("nothing to record");
+                    protection.after(&vault(), StateChange::None, &mut held, agreed, NOW).await.expect("recorded");
+                    let observed = protection.leases.observe(&vault());
+                    drop(held);
+                    let word = if protection.leases.generation(&vault()) == generation { "the same" } else { "new" };
+                    writeln!(table, "{status:?} {mfa_delete:?} of {before:?}, the store says {said}: {word}")
+                        .expect("written");
+                    drop(observed);
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[tokio::test]
+async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
+    let mut table = String::new();
+    for change in [
+        StateChange::Bury,
+        StateChange::DisableMfaDelete,
+        StateChange::EnableMfaDelete,
+        StateChange::Forget,
+        StateChange::None,
+    ] {
+        for before in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for (said, agreed) in [("yes", Agreed::Yes), ("no", Agreed::No), ("nothing", Agreed::Unknown)] {
+                let (protection, store) = protection().await;
+                if before != MfaDelete::NeverSet {
+                    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+                }
+                if before == MfaDelete::Disabled {
+                    store.record_bucket(&vault(), StateChange::DisableMfaDelete, NOW).await.expect("recorded");
+                }
+                let mut held = Held::without_lease(BucketState { mfa_delete: before, ..BucketState::UNPROTECTED });
+                protection.before(&enabling(), change, &mut held, NOW).await.expect("recorded");
+                protection.after(&vault(), change, &mut held, agreed, NOW).await.expect("recorded");
+                let after = store.bucket(&vault());
+                let now = (after.mfa_delete, after.name);
+                writeln!(table, "{change:?} of {before:?}, the store says {said}: {now:?}").expect("written");
+                let doubtful = !matches!(agreed, Agreed::Yes);
+                assert!(!doubtful || before != MfaDelete::Enabled || after.mfa_delete == MfaDelete::Enabled);
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[tokio::test]
+async fn a_change_that_failed_half_way_is_not_called_undone() {
+    let (store, _, journal) = in_memory(NOW).await;
+    journal.failing.store(true, Ordering::SeqCst);
+    let mut held = Held::without_lease(BucketState::UNPROTECTED);
+    let enabled = over(&store).before(&enabling(), StateChange::EnableMfaDelete, &mut held, NOW).await;
+    assert!(matches!(enabled, Err(Failure::StateInDoubt)), "{enabled:?}");
+    assert_eq!(store.bucket(&vault()).mfa_delete, MfaDelete::Enabled);
+}
+
+#[tokio::test]
+async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else() {
+    let (protection, store) = protection().await;
+    let asks = async |request: &Request| match hold(&protection, request).await {
+        Ok(_) => false,
+        Err(Failure::Upstream(UpstreamError::Unreachable)) => true,
+        Err(other) => panic!("{other:?}"),
+    };
+    let deleting = request(Action::DeleteObject, Hazard::DestroysVersion, Document::None);
+    assert!(asks(&enabling()).await, "whether it can be protected");
+    assert!(!asks(&uploading()).await, "nobody protected the bucket");
+    assert!(!asks(&deleting).await);
+    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    assert!(asks(&uploading()).await, "whether it replaces anything");
+    assert!(!asks(&enabling()).await, "it is protected already");
+    assert!(!asks(&deleting).await, "it needs a code whatever the store says");
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave() {
+    let (protection, store) = protection().await;
+    let held = hold(&protection, &uploading()).await.expect("held");
+    let condition = protection.at_the_end(&held);
+    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    protection.leases.write(&vault()).await.begin_change();
+    match condition {
+        Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
+        None => panic!("nothing is looked at"),
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_leave() {
+    let (protection, store) = protection().await;
+    let held = hold(&protection, &uploading()).await.expect("held");
+    assert_eq!((held.state.usage, held.state.source), (Use::Data, Use::Data));
+    let condition = protection.at_the_end(&held);
+    let trail = Trail::new(TrailName::parse("main").expect("a name"), vault(), NOW);
+    store.put_trail(None, trail, NOW).await.expect("made");
+    match condition {
+        Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
+        None => panic!("nothing is looked at"),
+    }
+    let held = hold(&protection, &uploading()).await.expect("held");
+    assert_eq!(held.state.usage, Use::Trail);
+    let elsewhere = BucketName::parse("elsewhere").ok();
+    let mut copy = Request::bare(Action::CopyObject, elsewhere, ObjectKey::parse("key").ok());
+    let key = ObjectKey::parse("key").expect("a key");
+    copy.copy_source = Some(CopySource { bucket: vault(), key, version: None });
+    let held = hold(&protection, &copy).await.expect("held");
+    assert_eq!((held.state.usage, held.state.source), (Use::Data, Use::Trail));
+}
+
+#[test]
+fn only_certainty_counts_as_an_answer() {
+    let of = |error| match Agreed::of(&Err(Failure::Upstream(error))) {
+        Agreed::No => "no",
+        Agreed::Unknown => "unknown",
+        Agreed::Yes => "yes",
+    };
+    for error in [UpstreamError::BrokenOff, UpstreamError::Silent, UpstreamError::Unreadable] {
+        assert_eq!(of(error), "unknown");
+    }
+    for error in
+        [UpstreamError::RefusesUs, UpstreamError::Unreachable, UpstreamError::Untrusted, UpstreamError::Unwritable]
+    {
+        assert_eq!(of(error), "no");
+    }
+    assert!(matches!(Agreed::of(&Err(Failure::Unrecorded)), Agreed::Unknown));
+    for (status, agreed) in
+        [(301, "unknown"), (400, "no"), (409, "no"), (499, "no"), (500, "unknown"), (503, "unknown")]
+    {
+        let status = http::StatusCode::from_u16(status).expect("a status");
+        let refusal = UpstreamRefusal {
+            status,
+            code: String::new(),
+            message: String::new(),
+            headers: HeaderMap::new(),
+            details: Vec::new(),
+        };
+        let said = match Agreed::of(&Ok(Answer::Refused(refusal))) {
+            Agreed::No => "no",
+            Agreed::Unknown => "unknown",
+            Agreed::Yes => "yes",
+        };
+        assert_eq!(said, agreed, "{status}");
+    }
+}

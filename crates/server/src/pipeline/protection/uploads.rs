@@ -1,0 +1,129 @@
+//! Whether completing a multipart upload may replace a version, by what the upload was opened as.
+//!
+//! MinIO settles the version id of an object when its upload is opened. One that was opened before the bucket kept every
+//! version replaces the null version of its key whenever it is completed. No list of open uploads tells: MinIO lists a
+//! bucket's from the memory of one process. So an upload of a protected bucket is free to complete if the gate saw it opened
+//! while versioning was enabled, which the state remembers, or if its key has no null version; any other needs a code.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Held, Protection, unknown};
+use crate::failure::Failure;
+use portcullis_authorization::{Completion, Unsettled, Versioning};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{BucketName, ObjectKey, VersionId};
+use portcullis_s3::{Action, Request};
+use portcullis_sigv4::Principal;
+use portcullis_state::UploadMark;
+use portcullis_upstream::{Answer, Presence, Sight};
+
+/// When a store settles whether an upload becomes the null version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadVersions {
+    /// As CompleteMultipartUpload finds the bucket.
+    SettledAtComplete,
+    /// As CreateMultipartUpload finds the bucket, or nothing is known of it.
+    SettledAtCreate,
+}
+
+/// An upload that is being opened while its bucket keeps every version.
+#[derive(Debug)]
+pub(super) struct Opening {
+    bucket: BucketName,
+    key: ObjectKey,
+    holder: Principal,
+}
+
+/// The keys to which uploads of unknown origin are being completed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CompletingKeys(Arc<Mutex<HashSet<(BucketName, ObjectKey)>>>);
+
+/// The one completion of an upload of unknown origin that is under way for a key.
+#[derive(Debug)]
+pub(super) struct SoleCompletion {
+    keys: CompletingKeys,
+    place: (BucketName, ObjectKey),
+}
+
+impl Protection {
+    /// What completing an upload does to the null version of its key; for whatever completes none, nothing.
+    pub(super) async fn completion(
+        &self,
+        request: &Request,
+        bucket: &BucketName,
+        unsettled: Unsettled,
+        now: Timestamp,
+    ) -> Result<(Completion, Option<SoleCompletion>), Failure> {
+        let (Action::CompleteMultipartUpload, UploadVersions::SettledAtCreate, Some(key)) =
+            (request.action, self.uploads, &request.key)
+        else {
+            return Ok((Completion::AddsVersion, None));
+        };
+        let id = request.query.iter().find(|(name, _)| *name == "uploadId");
+        if id.is_some_and(|(_, id)| self.store.knows_upload(UploadMark::of(bucket, key, id))) {
+            return Ok((Completion::AddsVersion, None));
+        }
+        // Of two at once the first would make the null version that the second replaces; so would one that comes late.
+        let sole = self.completing.enter(bucket, key).ok_or(Failure::Busy)?;
+        if unsettled.completions.is_some() {
+            return Ok((Completion::MayReplaceNull, Some(sole)));
+        }
+        match self.null_version(bucket, key, now).await? {
+            Presence::Absent => Ok((Completion::AddsVersion, Some(sole))),
+            Presence::Marked | Presence::There { .. } => Ok((Completion::MayReplaceNull, Some(sole))),
+        }
+    }
+
+    /// Whether an upload that is being opened has to be remembered, so that it can be completed without a code.
+    pub(super) async fn opening(
+        &self,
+        request: &Request,
+        bucket: &BucketName,
+        holder: &Principal,
+        unsettled: Unsettled,
+        now: Timestamp,
+    ) -> Result<Option<Opening>, Failure> {
+        let (UploadVersions::SettledAtCreate, Some(key)) = (self.uploads, &request.key) else { return Ok(None) };
+        match Box::pin(self.versioning(bucket, unsettled, now)).await? {
+            Versioning::Enabled => {
+                Ok(Some(Opening { bucket: bucket.clone(), key: key.clone(), holder: holder.clone() }))
+            }
+            Versioning::EnabledWithExclusions
+            | Versioning::Never
+            | Versioning::NoBucket
+            | Versioning::Suspended
+            | Versioning::Unread => Ok(None),
+        }
+    }
+
+    /// Remembers an upload that was opened; the lease on its bucket is still held.
+    pub async fn opened(&self, held: &Held, answer: &Result<Answer, Failure>, now: Timestamp) {
+        let (Some(Opening { bucket, key, holder }), Ok(Answer::Done(done))) = (&held.opening, answer) else { return };
+        let Some(id) = done.upload_id() else { return };
+        let remembered = self.store.remember_upload(UploadMark::of(bucket, key, &id), holder.clone(), now).await;
+        if let Err(error) = remembered {
+            tracing::warn!(%bucket, %error, "an upload cannot be remembered, so completing it may need a code");
+        }
+    }
+
+    async fn null_version(&self, bucket: &BucketName, key: &ObjectKey, now: Timestamp) -> Result<Presence, Failure> {
+        let version = VersionId::parse("null").map_err(|_| Failure::Internal)?;
+        let sight = Sight::Object { key, version: Some(&version) };
+        Box::pin(self.upstream.look(bucket, sight, now)).await.map_err(unknown)
+    }
+}
+
+impl CompletingKeys {
+    fn enter(&self, bucket: &BucketName, key: &ObjectKey) -> Option<SoleCompletion> {
+        let place = (bucket.clone(), key.clone());
+        let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(place.clone()).then(|| SoleCompletion { keys: self.clone(), place })
+    }
+}
+
+impl Drop for SoleCompletion {
+    fn drop(&mut self) {
+        self.keys.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.place);
+    }
+}

@@ -1,0 +1,141 @@
+//! The story of a call for a service that is neither S3 nor CloudTrail, in the order in which it happens.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::Response;
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::Gate;
+use super::ending::Ending;
+use super::reply::Reply;
+use portcullis_audit::{ControlAsked, Draft, Failed, Outcome};
+use portcullis_base::clock::Timestamp;
+use portcullis_control::cloudtrail::Refused;
+use portcullis_control::services::{
+    Asker, CallPlace, GLOBAL_REGION, ServiceAnswer, ServiceApi, ServiceCall, code_in_record, unrecorded,
+};
+use portcullis_http::Head;
+use portcullis_s3::Access;
+use portcullis_sigv4::{ClaimFault, Realm, Reason, Rejected, Signed, Unproved};
+
+/// Names a call before it is known who asks, so that the record of a refusal says what was refused.
+pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &Head) {
+    name(draft, api, &ServiceCall::begun(api, head), &Value::Null);
+}
+
+impl Gate {
+    /// Answers a call of this service; none changes anything.
+    pub(super) async fn service_call(
+        self: Arc<Self>,
+        api: &'static ServiceApi,
+        head: Head,
+        incoming: Incoming,
+        mut draft: Draft,
+        mut ending: Ending,
+    ) -> Response<Reply> {
+        let (body, signed) = match self.read_service_call(api, &head, incoming, &mut draft, &mut ending).await {
+            Ok(read) => read,
+            Err(refused) => {
+                let call = ServiceCall::begun(api, &head);
+                return self.end_service_call(api, &call, draft, Err(refused), ending).await;
+            }
+        };
+        ending.duty = self.recording.duty(Access::Read, None);
+        let call = ServiceCall::read(api, &head, &body);
+        let account = self.store.account();
+        let asker = Asker { principal: &signed.principal, account, region: &self.realm.region };
+        let ServiceAnswer { parameters, content } = call.answer(&asker);
+        name(&mut draft, api, &call, &parameters);
+        let refused = content.is_err();
+        let response = self.end_service_call(api, &call, draft, content, ending).await;
+        if refused {
+            self.wait_after_refusal(&signed.principal).await;
+        }
+        response
+    }
+
+    /// The body, and who signed it: it is read first, since the signature covers it.
+    async fn read_service_call(
+        &self,
+        api: &'static ServiceApi,
+        head: &Head,
+        incoming: Incoming,
+        draft: &mut Draft,
+        ending: &mut Ending,
+    ) -> Result<(Bytes, Signed), Refused> {
+        let now = self.clock.now();
+        let unproved = self.claim(api, head, now).map_err(|why| {
+            why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
+            Refused::rejected(&why)
+        })?;
+        draft.claimed_by(unproved.claimed_key());
+        let body = match CallPlace::of(api, head)? {
+            CallPlace::Body => self.read_call_body(head, incoming, ending).await?,
+            CallPlace::Query => Bytes::new(),
+        };
+        name(draft, api, &ServiceCall::read(api, head, &body), &Value::Null);
+        let signed = unproved.with_body(&body, &self.keyring).map_err(|why| Refused::rejected(&why))?;
+        draft.signed_by(&signed.principal, &signed.key_id, signed.form);
+        Ok((body, signed))
+    }
+
+    /// The claim of who signed, for the gate's region, or for that of the services that AWS has once.
+    fn claim<'a>(&self, api: &'static ServiceApi, head: &'a Head, now: Timestamp) -> Result<Unproved<'a>, Rejected> {
+        let within = |region: &str| {
+            let realm = Realm { region: region.to_owned(), services: std::slice::from_ref(&api.service) };
+            Unproved::read(head, now, &realm)
+        };
+        let claimed = within(&self.realm.region);
+        if let Err(Rejected { reason: Reason::Claim { fault: ClaimFault::Region { claimed, .. }, .. }, .. }) = &claimed
+            && api.takes_region(claimed)
+        {
+            return within(GLOBAL_REGION);
+        }
+        claimed
+    }
+
+    /// Closes the draft and makes the reply.
+    async fn end_service_call(
+        &self,
+        api: &'static ServiceApi,
+        call: &ServiceCall<'_>,
+        draft: Draft,
+        content: Result<String, Refused>,
+        ending: Ending,
+    ) -> Response<Reply> {
+        let (status, document) = call.document(&content, ending.request_id);
+        let failed = |refused: &Refused| Failed {
+            code: code_in_record(api.protocol, refused),
+            message: refused.message.clone(),
+        };
+        let outcome = Outcome {
+            status,
+            error: content.as_ref().err().map(failed),
+            bytes_in: ending.received.load(Ordering::Relaxed),
+            bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
+            ..Outcome::default()
+        };
+        let recorded = self.record(draft, &outcome, Access::Read, ending.duty).await;
+        let (status, document) = match (recorded, content) {
+            (Ok(()), _) => (status, document),
+            (Err(_), Ok(_)) => call.document(&Err(unrecorded()), ending.request_id),
+            (Err(_), Err(_)) => {
+                tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
+                (status, document)
+            }
+        };
+        ending.call_reply(status, api.content_type(), document)
+    }
+}
+
+fn name(draft: &mut Draft, api: &'static ServiceApi, call: &ServiceCall<'_>, parameters: &Value) {
+    draft.asks_control(ControlAsked {
+        source: api.source,
+        event_name: call.event_name(),
+        read_only: call.only_reads(),
+        parameters,
+    });
+}

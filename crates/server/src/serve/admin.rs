@@ -1,0 +1,218 @@
+//! The admin socket: AWS's IAM Query API for whoever owns the gate's process, over HTTP on a Unix socket.
+
+use std::convert::Infallible;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use portcullis_audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, Outcome, Recorder, mfa_result};
+use portcullis_authorization::MfaDelete;
+use portcullis_base::clock::Clock;
+use portcullis_base::names::RequestId;
+use portcullis_cloudtrail::record::{EventSource, MfaResult};
+use portcullis_control::{iam, query};
+use portcullis_http::{Peer, Transport};
+use portcullis_journal::{Journal, JournalClosed, Sequence};
+use portcullis_mfa::{Digits, Offer};
+use portcullis_state::Store;
+
+/// What the admin socket serves.
+#[derive(Debug)]
+pub(super) struct Admin {
+    pub clock: Clock,
+    pub store: Store,
+    pub recorder: Arc<Recorder>,
+    pub journal: Arc<Journal>,
+    /// How long the codes of a new device are where the request does not say.
+    pub digits: Digits,
+}
+
+/// The longest form; a request has a handful of short parameters.
+const LONGEST_FORM: usize = 64 * 1024;
+
+/// Where a state directory has its socket.
+pub(super) fn path(directory: &Path) -> PathBuf {
+    directory.join("admin.sock")
+}
+
+/// Listens on the socket; only this process's user may connect.
+pub(super) fn serve(
+    path: &Path,
+    admin: Admin,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<JoinHandle<io::Result<()>>> {
+    // The state directory is locked, so a socket that is there was left by a gate that is gone.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    let admin = Arc::new(admin);
+    Ok(tokio::spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stop.wait_for(|stopped| *stopped) => return Ok(()),
+            };
+            match accepted {
+                Ok((stream, _)) => drop(tokio::spawn(connection(stream, admin.clone()))),
+                Err(error) => {
+                    tracing::warn!(%error, "admin connection not accepted");
+                    portcullis_http::rest_after(&error).await;
+                }
+            }
+        }
+    }))
+}
+
+async fn connection(stream: UnixStream, admin: Arc<Admin>) {
+    let ours = rustix::process::geteuid().as_raw();
+    // The socket's mode says the same; a directory that was opened up must not be enough.
+    match stream.peer_cred() {
+        Ok(peer) if peer.uid() == ours || peer.uid() == 0 => {}
+        Ok(_) | Err(_) => return tracing::error!("somebody else's process came to the admin socket"),
+    }
+    let service = service_fn(move |request| {
+        let admin = admin.clone();
+        async move { Ok::<_, Infallible>(admin.handle(request).await) }
+    });
+    let served = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "admin connection ended");
+    }
+}
+
+impl Admin {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        // Its own task: a change is carried to its end, and recorded, also when who asked for it leaves.
+        let handling = tokio::spawn(async move { self.answer(request).await });
+        handling.await.unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"))
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        if request.method() != Method::POST || request.uri().path() != "/" {
+            return plain(StatusCode::NOT_FOUND, "the admin socket answers POST / alone\n");
+        }
+        let offer = Offer::parse(request.headers().get("x-amz-mfa").map(|value| value.to_str().unwrap_or("")));
+        let request_id = self.recorder.call_id();
+        let agent = request.headers().get(USER_AGENT).map(HeaderValue::as_bytes);
+        let draft = self.draft(request_id, agent);
+        let Ok(body) = Limited::new(request.into_body(), LONGEST_FORM).collect().await else {
+            return plain(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long\n");
+        };
+        let Ok(mut parameters) = query::parse_form(&body.to_bytes()) else {
+            return plain(StatusCode::BAD_REQUEST, "the form cannot be read\n");
+        };
+        let named =
+            |name: &str, value: &str| parameters.iter().any(|(n, v)| n == name && (value.is_empty() || v == value));
+        if named("Action", "CreateVirtualMFADevice") && !named("Digits", "") {
+            parameters.push(("Digits".to_owned(), self.digits.count().to_string()));
+        }
+        let reply = self.act(draft, request_id, &parameters, offer).await;
+        let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = Response::new(Full::new(Bytes::from(reply.body.expose().clone())));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(iam::CONTENT_TYPE));
+        response
+    }
+
+    /// Does what is asked; a change is not begun without its intent on disk, nor called done without its outcome there.
+    async fn act(
+        &self,
+        mut draft: Draft,
+        request_id: RequestId,
+        parameters: &[(String, String)],
+        offer: Offer,
+    ) -> iam::Reply {
+        let presented = !matches!(offer, Offer::Absent);
+        let change = iam::change_asked(parameters, &offer);
+        if let Some(asked) = &change {
+            draft.asks_control(asking(asked));
+            if self.durable(draft.intend()).await.is_err() {
+                let reply = iam::unrecorded(asked.clone(), request_id);
+                self.close(draft, &reply, presented).await.ok();
+                return reply;
+            }
+        }
+        let reply = iam::answer(parameters, offer, &self.store, request_id, self.clock.now()).await;
+        let recorded = self.close(draft, &reply, presented).await;
+        match (recorded, change) {
+            (Err(_), Some(_)) if reply.status < 400 => iam::done_unrecorded(reply.facts, request_id),
+            (Ok(()) | Err(_), Some(_) | None) => reply,
+        }
+    }
+
+    async fn close(&self, mut draft: Draft, reply: &iam::Reply, presented: bool) -> Result<(), JournalClosed> {
+        let outcome = describe(&mut draft, reply, presented);
+        let recorded = self.durable(draft.close(&outcome)).await;
+        recorded.inspect_err(|_| tracing::error!("an administrative request could not be recorded"))
+    }
+
+    async fn durable(&self, appended: Result<Sequence, JournalClosed>) -> Result<(), JournalClosed> {
+        self.journal.durable(appended?).await
+    }
+
+    fn draft(&self, request_id: RequestId, agent: Option<&[u8]>) -> Draft {
+        let peer = Peer { address: ([127, 0, 0, 1], 0).into(), transport: Transport::Loopback };
+        let mut draft = self.recorder.open(request_id, peer);
+        draft.by_operator(agent);
+        draft
+    }
+}
+
+fn asking(facts: &iam::Facts) -> ControlAsked<'_> {
+    ControlAsked {
+        source: EventSource::Iam,
+        event_name: facts.event_name.unwrap_or("UnknownAction"),
+        read_only: facts.effect == iam::Effect::Reads,
+        parameters: &facts.request_parameters,
+    }
+}
+
+fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
+    let facts = &reply.facts;
+    draft.asks_control(asking(facts));
+    if let Some(factor) = &facts.second_factor {
+        draft.judged(MfaFacts {
+            bucket: MfaDelete::NeverSet,
+            required: true,
+            presented,
+            result: Some(match &factor.outcome {
+                iam::FactorOutcome::Accepted { .. } => MfaResult::Accepted,
+                iam::FactorOutcome::Rejected(fault) => mfa_result(*fault),
+                iam::FactorOutcome::Unavailable => MfaResult::Unavailable,
+            }),
+            serial: Some(factor.serial.clone()),
+        });
+    }
+    Outcome {
+        status: reply.status,
+        error: facts.error.as_ref().map(|error| Failed { code: error.code.clone(), message: error.message.clone() }),
+        elements: Elements::of_control(&facts.response_elements),
+        ..Outcome::default()
+    }
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests;

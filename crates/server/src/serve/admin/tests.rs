@@ -1,0 +1,97 @@
+//! What the admin socket does before and after a change.
+
+use std::sync::atomic::Ordering;
+
+use tempfile::TempDir;
+
+use super::*;
+use portcullis_base::clock::{SetClocks, WatchedClock};
+use portcullis_cloudtrail::record::AccountScope;
+use portcullis_journal::{Disk, Faults, Kind, Options, Reader};
+use portcullis_state::testing::by_clock;
+
+async fn admin(place: &TempDir, faults: &Arc<Faults>) -> Admin {
+    admin_by(Clock::Set(Arc::new(1_900_000_000_000.into())), place, faults).await
+}
+
+async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<Faults>) -> Admin {
+    let options = Options { segment_size: 64 * 1024, disk: Disk::Faulty(Arc::clone(faults)), ..Options::default() };
+    let (journal, _) = Journal::open(place.path(), options).expect("a journal");
+    let journal = Arc::new(journal);
+    let store = by_clock(clock.clone()).await;
+    let site = AccountScope { account: store.account().clone(), region: "us-east-1".to_owned(), alias: None };
+    let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
+    Admin { clock, store, recorder, journal, digits: Digits::Six }
+}
+
+async fn ask(admin: &Admin, form: &str) -> (u16, String) {
+    let parameters = query::parse_form(form.as_bytes()).expect("a form");
+    let request_id = RequestId::from_random([7; 16]);
+    let reply = admin.act(admin.draft(request_id, None), request_id, &parameters, Offer::Absent).await;
+    (reply.status, reply.body.expose().clone())
+}
+
+fn kinds(place: &TempDir) -> Vec<Kind> {
+    Reader::open(place.path()).expect("a journal").map(|record| record.expect("whole").kind).collect()
+}
+
+#[tokio::test]
+async fn a_change_is_recorded_before_and_after_it_and_a_question_after_it() {
+    let place = TempDir::new().expect("a directory");
+    let admin = admin(&place, &Arc::default()).await;
+    assert_eq!(ask(&admin, "Action=CreateUser&UserName=alice").await.0, 200);
+    let intent = admin.journal.last_sequence().number() - 1;
+    assert_eq!(ask(&admin, "Action=ListUsers").await.0, 200);
+    let kinds = kinds(&place);
+    assert!(matches!(kinds.as_slice(), [Kind::Intent, Kind::Outcome(of), Kind::Event] if of.number() == intent));
+}
+
+#[tokio::test]
+async fn what_will_be_refused_as_it_stands_needs_no_intent() {
+    let place = TempDir::new().expect("a directory");
+    let admin = admin(&place, &Arc::default()).await;
+    assert_eq!(ask(&admin, "Action=CreateUser&User=alice").await.0, 400);
+    assert_eq!(kinds(&place), [Kind::Event]);
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_recorded_is_not_made() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(Faults::default());
+    let admin = admin(&place, &faults).await;
+    faults.fail_syncs.store(true, Ordering::SeqCst);
+    let (status, body) = ask(&admin, "Action=CreateUser&UserName=alice").await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("<Code>ServiceUnavailable</Code>"), "{body}");
+    let (_, users) = ask(&admin, "Action=ListUsers").await;
+    assert!(!users.contains("alice"), "{users}");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_is_told_and_accepted_on_record() {
+    let place = TempDir::new().expect("a directory");
+    let clocks = Arc::new(SetClocks { wall: 1_900_000_000_000.into(), since_boot: 0.into() });
+    let clock = Clock::Watched(Arc::new(WatchedClock::set(&clocks, Some("boot-1"))));
+    let admin = admin_by(clock, &place, &Arc::default()).await;
+    let told = async |action: &str| {
+        let (status, body) = ask(&admin, &format!("Action={action}")).await;
+        assert_eq!(status, 200, "{body}");
+        body.contains("<ExpectedTime>2030-03-17T17:46:40Z</ExpectedTime>")
+    };
+    assert!(!told("GetClock").await);
+    clocks.wall.fetch_add(7_200_000, Ordering::SeqCst);
+    assert!(told("GetClock").await);
+    let (status, body) = ask(&admin, "Action=CreateVirtualMFADevice&VirtualMFADeviceName=phone").await;
+    assert_eq!(status, 200, "{body}");
+    let serial = format!("arn:aws:iam::{}:mfa/phone", admin.store.account());
+    let enabling =
+        format!("Action=EnableMFADevice&SerialNumber={serial}&AuthenticationCode1=123456&AuthenticationCode2=654321");
+    let (status, body) = ask(&admin, &enabling).await;
+    assert!(status == 503 && body.contains("portcullis clock accept"), "{body}");
+    assert!(told("AcceptClock").await);
+    assert!(!told("GetClock").await);
+    let records = Reader::open(place.path()).expect("a journal").map(|record| record.expect("whole").payload);
+    let records: Vec<String> = records.map(|payload| String::from_utf8_lossy(&payload).into_owned()).collect();
+    let times = r#"{"clock":{"expectedTime":"2030-03-17T17:46:40Z","time":"2030-03-17T19:46:40Z"}}"#;
+    assert!(records.iter().any(|record| record.contains("\"AcceptClock\"") && record.contains(times)), "{records:?}");
+}

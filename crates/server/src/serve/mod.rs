@@ -1,0 +1,521 @@
+//! Puts the parts together: state, journal, upstream, gate; serves until it is told to stop.
+
+mod admin;
+mod ballast;
+mod descriptors;
+#[cfg(test)]
+mod tests;
+mod trails;
+mod upkeep;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use self::descriptors::{Descriptors, Fit, TooFewDescriptors};
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::{
+    CheckpointTarget, Credentials, CredentialsError, DeviceDigits, GateProfile, ReadRecords, RequireTls, Settings,
+    UpstreamProfile,
+};
+use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces, UploadVersions};
+use portcullis_audit::Recorder;
+use portcullis_authorization::{LoopbackTrust, Profile, Replication, Rules};
+use portcullis_base::clock::Clock;
+use portcullis_base::names::{AccessKeyId, AccountId};
+use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::DigestPeriod;
+use portcullis_cloudtrail::record::AccountScope;
+use portcullis_control::cloudtrail::CloudTrail;
+use portcullis_followers::delivery::{self, Delivery};
+use portcullis_followers::history::History;
+use portcullis_http::Endpoint;
+use portcullis_http::{Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
+use portcullis_journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
+use portcullis_mfa::Digits;
+use portcullis_s3::{Routing, UpstreamKind};
+use portcullis_sigv4::{Realm, Service};
+use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
+use portcullis_upstream::{Patience, Placement, Signer, Trailers, Upstream};
+
+/// A gate that serves.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    store: Store,
+    delivery: Delivery,
+    clock: Clock,
+    stop: watch::Sender<bool>,
+    serving: Vec<JoinHandle<io::Result<()>>>,
+    history: Arc<History>,
+    recorder: Arc<Recorder>,
+    socket: PathBuf,
+    security: Security,
+}
+
+/// Why the gate does not start; each says what to do.
+#[derive(Debug, Error)]
+pub enum StartFailure {
+    #[error("cannot listen on {address}: {error}")]
+    Address { address: SocketAddr, error: io::Error },
+    #[error("listen.cert_file and listen.key_file: {0}")]
+    Certificate(#[from] CertificateError),
+    #[error("the upstream's credentials in `{}`: {error}", path.display())]
+    Credentials { path: PathBuf, error: CredentialsError },
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
+    #[error("the history in `{}` cannot be kept: {error}", path.display())]
+    History { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(
+        "the disk of `{}` is full, and a start needs a megabyte of it: make space and start again; nothing is damaged \
+         ({error})", directory.display()
+    )]
+    Full { directory: PathBuf, error: Box<StartFailure> },
+    #[error("the journal closed while the gate started")]
+    JournalClosed,
+    #[error("the admin socket `{}` cannot be made: {error}", path.display())]
+    Socket { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    State(#[from] StartError),
+    #[error("{endpoint} cannot be verified: {error}")]
+    Trust { endpoint: Endpoint, error: TrustError },
+}
+
+/// The state and the journal of one directory, opened together.
+struct Opened {
+    store: Store,
+    journal: Arc<Journal>,
+    recovered: Recovered,
+}
+
+impl Running {
+    /// Where clients come in.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The account that the gate serves.
+    pub fn account(&self) -> &AccountId {
+        self.store.account()
+    }
+
+    /// A key of root that may sign, for the file that root's tools read.
+    pub fn root_credentials(&self) -> Option<(AccessKeyId, Secret<String>)> {
+        self.store.root_credentials()
+    }
+
+    /// Reads again what can be: the certificate and its key, both or neither.
+    pub fn reload(&self) -> Result<Reload, CertificateError> {
+        self.security.reload()
+    }
+
+    /// Stops taking requests, finishes those under way, and leaves the state as a clean stop does.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for serving in self.serving {
+            match serving.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a listener ended"),
+                Err(error) => tracing::error!(%error, "a listener failed"),
+            }
+        }
+        self.recorder.tell_the_rest();
+        // What was cut off then, and what a client left behind, the upstream may carry out yet.
+        self.store.note_under_way(self.clock.now()).await;
+        self.delivery.stop().await;
+        if let Err(error) = self.store.watch_clock(self.clock.now()).await {
+            tracing::error!(%error, "the time of the stop cannot be recorded");
+        }
+        let history = self.history;
+        if let Err(error) = tokio::task::spawn_blocking(move || history.stop()).await {
+            tracing::error!(%error, "the history did not end well");
+        }
+        drop(std::fs::remove_file(&self.socket));
+    }
+}
+
+/// Starts the gate that the settings describe; on return it serves.
+pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFailure> {
+    let directory = &settings.state.directory;
+    let security = security(settings)?;
+    let upstream = Arc::new(upstream(settings)?);
+    let Opened { store, journal, recovered } = open(settings, &clock).await?;
+    settle(&recovered, &journal, &upstream, &store, &clock).await?;
+    let address = settings.listen.address;
+    let listener = TcpListener::bind(address).await.map_err(|error| StartFailure::Address { address, error })?;
+    let address = listener.local_addr().map_err(|error| StartFailure::Address { address, error })?;
+    let scope = AccountScope {
+        account: store.account().clone(),
+        region: settings.account.region.clone(),
+        alias: settings.account.alias.clone(),
+    };
+    let recorder = Arc::new(Recorder::new(journal.clone(), scope, clock.clone()));
+    let delivery = Delivery::start(hands(settings, &clock.steady(), &store, &journal, &upstream));
+    let (stop, stopped) = watch::channel(false);
+    let socket = admin::path(directory);
+    let admin = admin::Admin {
+        clock: clock.clone(),
+        store: store.clone(),
+        recorder: recorder.clone(),
+        journal: journal.clone(),
+        digits: digits(settings),
+    };
+    let admin_serving = admin::serve(&socket, admin, stopped.clone())
+        .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
+    let history = Arc::new(history(settings, &journal, &clock)?);
+    let keep = settings.audit.keep;
+    let trimming = tokio::spawn(upkeep::trim(journal.clone(), store.clone(), clock.clone(), keep, stopped.clone()));
+    let segment_size = settings.audit.segment_size;
+    let watching =
+        tokio::spawn(upkeep::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
+    let watching_clock = tokio::spawn(upkeep::watch_clock(store.clone(), clock.clone(), stopped.clone()));
+    let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
+    let limits = limits(settings)?;
+    let gate = Arc::new(gate(
+        settings,
+        clock.clone(),
+        store.clone(),
+        upstream,
+        journal,
+        recorder.clone(),
+        looked_up,
+        delivered,
+    ));
+    let serving = tokio::spawn(portcullis_http::serve(listener, security.clone(), gate, limits, stopped));
+    let serving = vec![serving, admin_serving, trimming, watching, watching_clock];
+    Ok(Running { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
+}
+
+/// Makes the state of a gate that is to be, and leaves it closed.
+pub async fn create_state(settings: &Settings, clock: &Clock) -> Result<AccountId, StartFailure> {
+    Ok(open(settings, clock).await?.store.account().clone())
+}
+
+/// Where a state directory keeps its journal.
+pub fn journal_of(directory: &Path) -> PathBuf {
+    directory.join("journal")
+}
+
+/// Where a state directory keeps the history.
+pub fn history_of(directory: &Path) -> PathBuf {
+    directory.join("history")
+}
+
+fn history(settings: &Settings, journal: &Arc<Journal>, clock: &Clock) -> Result<History, StartFailure> {
+    let path = history_of(&settings.state.directory);
+    History::start(&path, Arc::clone(journal), settings.history.retention, clock.clone())
+        .map_err(|error| StartFailure::History { path, error })
+}
+
+async fn open(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
+    let directory = &settings.state.directory;
+    portcullis_state::prepare_dir(directory)?;
+    ballast::Ballast::of(directory).give_way();
+    open_state(settings, clock).await.map_err(|error| {
+        let directory = directory.clone();
+        if ballast::is_full(&directory) { StartFailure::Full { directory, error: Box::new(error) } } else { error }
+    })
+}
+
+async fn open_state(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
+    let directory = &settings.state.directory;
+    let options = Options { segment_size: settings.audit.segment_size, disk: disk(), ..Options::default() };
+    let (journal, recovered) = Journal::open(&journal_of(directory), options)?;
+    let journal = Arc::new(journal);
+    let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
+    let state = Arc::new(StateLog { journal: journal.clone(), directory: directory.clone() });
+    let store = Store::open(directory, state, recorded, clock.clone()).await?;
+    Ok(Opened { store, journal, recovered })
+}
+
+/// The journal's disk.
+#[cfg(not(feature = "bench-memory-journal"))]
+fn disk() -> Disk {
+    Disk::Real
+}
+
+/// The journal's disk, or what stands for one in a measurement; no program that is meant to serve is built so.
+#[cfg(feature = "bench-memory-journal")]
+fn disk() -> Disk {
+    if std::env::var_os("PORTCULLIS_BENCH_JOURNAL").is_some_and(|choice| choice == "memory") {
+        tracing::error!("the journal is in memory alone: whatever is recorded is lost");
+        return Disk::Memory(Arc::default());
+    }
+    Disk::Real
+}
+
+/// Closes what a crash left open, so that each request that was begun has an end on record.
+async fn settle(
+    recovered: &Recovered,
+    journal: &Journal,
+    upstream: &Arc<Upstream>,
+    store: &Store,
+    clock: &Clock,
+) -> Result<(), StartFailure> {
+    if let Some(segment) = &recovered.cut {
+        tracing::warn!(segment = %segment.display(), "the journal's torn end was cut; nothing in it had been acknowledged");
+    }
+    if let Some(Closed { reason, lost }) = &recovered.closed_because {
+        tracing::warn!(%reason, lost, "the journal had closed");
+    }
+    if recovered.open_intents.is_empty() {
+        return Ok(());
+    }
+    let requests = recovered.open_intents.len();
+    tracing::warn!(requests, "requests were under way when the gate ended; the store is asked what became of them");
+    let recovered = pipeline::recover(&recovered.open_intents, journal, upstream, store, clock).await;
+    let pipeline::Recovered { done, not_done, unknown } = match recovered {
+        Ok(recovered) => recovered,
+        Err(_) if journal.is_sound() => {
+            tracing::error!("there is no space to record what became of them; the next start asks again");
+            return Ok(());
+        }
+        Err(_) => return Err(StartFailure::JournalClosed),
+    };
+    tracing::warn!(done, not_done, unknown, "what became of them is recorded");
+    Ok(())
+}
+
+fn security(settings: &Settings) -> Result<Security, CertificateError> {
+    settings.listen.tls.as_ref().map_or(Ok(Security::Plain), Security::tls)
+}
+
+/// Whom to believe that it is the upstream.
+pub fn authorities(settings: &Settings) -> Authorities {
+    settings.upstream.ca_file.clone().map_or(Authorities::System, Authorities::File)
+}
+
+fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
+    let path = settings.upstream.credentials_file.clone();
+    let (credentials, _) =
+        Credentials::read(&path).map_err(|error| StartFailure::Credentials { path: path.clone(), error })?;
+    let signer =
+        Signer::new(credentials.access_key_id, credentials.secret_access_key, settings.upstream.region.clone());
+    let patience = Patience {
+        connect: settings.upstream.connect_timeout,
+        response: settings.upstream.response_timeout,
+        idle: IDLE_UPSTREAM,
+    };
+    let endpoint = settings.upstream.endpoint.clone();
+    let dialler = Dialler::new(endpoint.clone(), &authorities(settings))
+        .map_err(|error| StartFailure::Trust { endpoint, error })?;
+    Ok(Upstream::new(dialler, signer, patience, trailers(settings))
+        .telling(&settings.account.region, placement(settings)))
+}
+
+/// Shorter than any store's own patience with an idle connection.
+const IDLE_UPSTREAM: std::time::Duration = std::time::Duration::from_secs(20);
+
+#[expect(clippy::too_many_arguments, reason = "the parts of the gate, each of its own type")]
+fn gate(
+    settings: &Settings,
+    clock: Clock,
+    store: Store,
+    upstream: Arc<Upstream>,
+    journal: Arc<Journal>,
+    recorder: Arc<Recorder>,
+    history: Arc<History>,
+    delivery: Delivery,
+) -> Gate {
+    let rules = rules(settings);
+    let region = settings.account.region.clone();
+    let deliveries = Arc::new(trails::Delivered {
+        delivery,
+        upstream: Arc::clone(&upstream),
+        folder: settings.trail.folder.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
+    });
+    // The settings take no other.
+    let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
+    Gate {
+        realm: Realm { region: settings.account.region.clone(), services: &[Service::S3] },
+        routing: Routing {
+            base_domain: settings.listen.base_domain.clone(),
+            upstream: kind(settings.upstream.profile),
+        },
+        rules,
+        proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
+        keyring: store.keyring(),
+        protection: Protection::new(store.clone(), upstream.clone(), rules.profile, upload_versions(settings)),
+        recording: recording(settings),
+        body_idle: settings.limits.body_idle,
+        documents: SharedPlaces::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
+        writes: SharedPlaces::new(usize::try_from(settings.limits.writes).unwrap_or(usize::MAX)),
+        trails: CloudTrail::new(region, store.clone(), deliveries, history, digest_period),
+        calls: Semaphore::new(UNPROVED_CALLS),
+        pace: pipeline::Pace::default(),
+        clock,
+        store,
+        upstream,
+        journal,
+        recorder,
+    }
+}
+
+/// What trails are delivered with.
+fn hands(
+    settings: &Settings,
+    clock: &Clock,
+    store: &Store,
+    journal: &Arc<Journal>,
+    upstream: &Arc<Upstream>,
+) -> delivery::Hands {
+    let chosen = &settings.trail;
+    let destination: Arc<dyn delivery::Destination> = match &chosen.folder {
+        Some(folder) => Arc::new(delivery::Folder::new(folder.clone())),
+        None => Arc::new(delivery::Buckets::new(Arc::clone(upstream), clock.clone())),
+    };
+    delivery::Hands {
+        store: store.clone(),
+        journal: Arc::clone(journal),
+        notes: Arc::new(delivery::NoteFolder::new(settings.state.directory.join("trails"))),
+        destination,
+        keys: delivery::Keys::new(store.clone(), clock.clone(), chosen.key_lifetime),
+        witness: match &chosen.witness {
+            Some(CheckpointTarget::Folder(path)) => delivery::Witness::Folder(path.clone()),
+            Some(CheckpointTarget::Syslog) => delivery::Witness::Syslog(delivery::Witness::SYSLOG.into()),
+            None => delivery::Witness::Nobody,
+        },
+        clock: clock.clone(),
+        account: store.account().clone(),
+        region: settings.account.region.clone(),
+        log_period: chosen.log_period,
+    }
+}
+
+fn recording(settings: &Settings) -> Recording {
+    let audit = &settings.audit;
+    Recording {
+        reads: match audit.reads {
+            ReadRecords::Relaxed => Reads::Relaxed,
+            ReadRecords::Strict => Reads::Strict,
+        },
+        strict: audit.strict_buckets.clone(),
+        relaxed: audit.relaxed_buckets.clone(),
+        on_failure: audit.on_failure,
+    }
+}
+
+/// How many bodies of calls are in memory before it is known who sent them: 4 MiB in all.
+const UNPROVED_CALLS: usize = 16;
+
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        profile: match settings.mfa_delete.profile {
+            GateProfile::Aws => Profile::Aws,
+            GateProfile::Strict => Profile::Strict,
+        },
+        replication: match settings.upstream.profile {
+            UpstreamProfile::Generic | UpstreamProfile::Minio => Replication::AnyBucket,
+            UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Embedded => Replication::ProtectedBucket,
+        },
+        loopback_is_secure: match settings.mfa.require_tls {
+            RequireTls::Always => LoopbackTrust::TlsOnly,
+            RequireTls::Network => LoopbackTrust::Trusted,
+        },
+    }
+}
+
+fn upload_versions(settings: &Settings) -> UploadVersions {
+    match settings.upstream.profile {
+        // AWS does not say, and MinIO settles it when an upload is opened.
+        UpstreamProfile::Aws | UpstreamProfile::Generic | UpstreamProfile::Minio => UploadVersions::SettledAtCreate,
+        UpstreamProfile::Ceph | UpstreamProfile::Embedded => UploadVersions::SettledAtComplete,
+    }
+}
+
+/// The kind of store that a profile stands for.
+pub fn kind(profile: UpstreamProfile) -> UpstreamKind {
+    match profile {
+        UpstreamProfile::Aws => UpstreamKind::Aws,
+        UpstreamProfile::Ceph => UpstreamKind::Ceph,
+        UpstreamProfile::Embedded => UpstreamKind::Embedded,
+        UpstreamProfile::Generic => UpstreamKind::Generic,
+        UpstreamProfile::Minio => UpstreamKind::Minio,
+    }
+}
+
+fn placement(settings: &Settings) -> Placement {
+    match settings.upstream.profile {
+        UpstreamProfile::Aws => Placement::Named,
+        UpstreamProfile::Ceph | UpstreamProfile::Embedded | UpstreamProfile::Generic | UpstreamProfile::Minio => {
+            Placement::Unnamed
+        }
+    }
+}
+
+/// Stores that are not known to take a checksum after the data get the data alone.
+fn trailers(settings: &Settings) -> Trailers {
+    match settings.upstream.profile {
+        UpstreamProfile::Aws => Trailers::All,
+        UpstreamProfile::Embedded | UpstreamProfile::Minio => Trailers::KnownToStores,
+        UpstreamProfile::Ceph | UpstreamProfile::Generic => Trailers::NotTaken,
+    }
+}
+
+fn digits(settings: &Settings) -> Digits {
+    match settings.mfa.digits {
+        DeviceDigits::Eight => Digits::Eight,
+        DeviceDigits::Six => Digits::Six,
+    }
+}
+
+fn limits(settings: &Settings) -> Result<portcullis_http::Limits, TooFewDescriptors> {
+    let mut limits = settings.limits;
+    // Where nothing tells how many descriptors are in use, the settings are taken at their word.
+    if let Ok(descriptors) = Descriptors::now()
+        && let Fit::Lowered(connections) = descriptors.fit(settings)?
+    {
+        let (wanted, needed) = (limits.connections, descriptors.needed(settings));
+        tracing::warn!(
+            wanted,
+            connections,
+            "limits.connections is lowered to what the limit of open files allows; for all of them it has to be {needed}"
+        );
+        limits.connections = connections;
+        // One client must not take them all.
+        limits.connections_per_address = limits.connections_per_address.min((connections / 2).max(1));
+    }
+    Ok(portcullis_http::Limits {
+        header_timeout: limits.header_timeout,
+        headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
+        head_bytes: usize::try_from(limits.header_size).unwrap_or(usize::MAX),
+        connections: usize::try_from(limits.connections).unwrap_or(usize::MAX),
+        connections_per_address: usize::try_from(limits.connections_per_address).unwrap_or(usize::MAX),
+        proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
+        keep_alive: limits.keep_alive,
+        write_idle: limits.body_idle,
+        drain: limits.drain,
+    })
+}
+
+/// The journal as the store writes to it.
+struct StateLog {
+    journal: Arc<Journal>,
+    /// Where the state is.
+    directory: PathBuf,
+}
+
+impl StateJournal for StateLog {
+    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move { self.journal.record(Kind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
+    }
+
+    fn has_space(&self) -> bool {
+        !ballast::is_full(&self.directory)
+    }
+
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move {
+            let sequence = self.journal.append_snapshot(state).map_err(|_| JournalUnavailable)?;
+            self.journal.durable(sequence).await.map_err(|_| JournalUnavailable)
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! The delivery of trails, as CloudTrail's API sees it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use portcullis_authorization::TrailBucket;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{Layout, Trail, TrailName};
+use portcullis_control::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
+use portcullis_followers::delivery::Delivery;
+use portcullis_state::Promise;
+use portcullis_upstream::{Holding, Upstream};
+
+/// What delivers the trails, and the store whose buckets they take.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    pub delivery: Delivery,
+    pub upstream: Arc<Upstream>,
+    /// Where trails are delivered to, if not to the store.
+    pub folder: Option<PathBuf>,
+}
+
+impl Deliveries for Delivered {
+    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents> {
+        Box::pin(async move {
+            match self.upstream.holding(bucket, now).await {
+                Ok(Holding::Nothing) => Contents::None,
+                Ok(Holding::Something) => Contents::MayBeThere,
+                Err(error) => {
+                    tracing::warn!(%error, %bucket, "nobody can tell whether a bucket is empty");
+                    Contents::MayBeThere
+                }
+            }
+        })
+    }
+
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents> {
+        Box::pin(async move {
+            match self.delivery.has_files(bucket, layout).await {
+                Ok(false) => Contents::None,
+                Ok(true) => Contents::MayBeThere,
+                Err(error) => {
+                    tracing::warn!(%error, %bucket, "nobody can tell whether files of a trail are in a bucket");
+                    Contents::MayBeThere
+                }
+            }
+        })
+    }
+
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>> {
+        Box::pin(async move {
+            self.delivery.make_bucket(bucket).await.map_err(|error| {
+                tracing::error!(%error, bucket = %bucket.name(), "a trail's bucket cannot be made");
+                NoBucket
+            })
+        })
+    }
+
+    fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>> {
+        Box::pin(async move {
+            match self.delivery.end_of(trail).await {
+                Ok(end) => Some(DeliveredFiles { end, folder: self.folder.clone() }),
+                Err(error) => {
+                    tracing::error!(%error, trail = %trail.name, "it cannot be read where a trail's files end");
+                    None
+                }
+            }
+        })
+    }
+
+    fn progress(&self, name: &TrailName) -> Progress {
+        let status = self.delivery.status(name);
+        Progress {
+            latest_delivery: status.delivered,
+            delivery_error: status.delivery_error,
+            latest_digest: status.digested,
+            digest_error: status.digest_error,
+        }
+    }
+
+    fn trails_changed(&self) {
+        self.delivery.notify_changed();
+    }
+}

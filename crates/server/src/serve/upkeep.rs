@@ -1,0 +1,244 @@
+//! Keeps the journal from growing for ever: what nobody needs any more is trimmed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::ballast::Ballast;
+use portcullis_audit::{Recorder, Space};
+use portcullis_base::clock::{Clock, ClockDisagreement};
+use portcullis_journal::{Journal, JournalError, Sequence};
+use portcullis_state::{Store, StoreError};
+
+/// How often old records are looked for.
+const EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Trims the journal now and then, until the gate stops.
+///
+/// What goes is old, and no follower of the journal needs it.
+pub(super) async fn trim(
+    journal: Arc<Journal>,
+    store: Store,
+    clock: Clock,
+    keep: Duration,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    loop {
+        let waiting = tokio::time::timeout(EVERY, stop.wait_for(|stopped| *stopped));
+        if waiting.await.is_ok() {
+            return Ok(());
+        }
+        match trim_once(&journal, &store, &clock, keep).await {
+            Ok(first) => tracing::debug!(first = first.number(), "the journal is trimmed"),
+            Err(error) => tracing::error!(%error, "the journal is not trimmed"),
+        }
+    }
+}
+
+/// How often the time is kept: a restart of the machine with a clock that is so much behind goes unnoticed.
+const KEEP_TIME: Duration = Duration::from_secs(60);
+
+/// Watches the clock and says when it is set and when it is right again, until the gate stops.
+pub(super) async fn watch_clock(store: Store, clock: Clock, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+    let (mut disagreed, mut kept) = (false, None::<Instant>);
+    loop {
+        let disagreement = store.clock_disagreement();
+        match (disagreed, &disagreement) {
+            (false, Some(disagreement)) => {
+                tracing::error!(%disagreement, "no code is taken, and nothing old is deleted");
+            }
+            (true, None) => tracing::warn!("the clock is right again: codes are taken"),
+            (false, None) | (true, Some(_)) => {}
+        }
+        let changed = disagreed != disagreement.is_some();
+        disagreed = disagreement.is_some();
+        if changed || kept.is_none_or(|kept| kept.elapsed() >= KEEP_TIME) {
+            match store.watch_clock(clock.now()).await {
+                Ok(()) | Err(StoreError::ClockDisagrees(_)) => kept = Some(Instant::now()),
+                Err(error) => tracing::debug!(%error, "the time is not kept"),
+            }
+        }
+        if tokio::time::timeout(LOOK, stop.wait_for(|stopped| *stopped)).await.is_ok() {
+            return Ok(());
+        }
+    }
+}
+
+/// How often the clock and the disk's space are looked at; in this time a flood of what nobody signed writes its budget at the most.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Keeps a reserve of the disk from what nobody signed, and records what was counted instead, until the gate stops.
+pub(super) async fn watch_space(
+    recorder: Arc<Recorder>,
+    directory: PathBuf,
+    segment_size: u64,
+    mut stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut last = Space::Enough;
+    loop {
+        let (recorder, directory) = (Arc::clone(&recorder), directory.clone());
+        let look = move || {
+            let space = space(&directory, segment_size);
+            recorder.set_space(space);
+            if space == Space::Enough
+                && let Err(error) = Ballast::of(&directory).restore()
+            {
+                tracing::debug!(%error, "no space is kept for a start on a full disk");
+            }
+            recorder.tell_counted();
+            space
+        };
+        let space = tokio::task::spawn_blocking(look).await.unwrap_or(last);
+        match (last, space) {
+            (Space::Enough, Space::Short) => tracing::error!(
+                "the disk of the state is nearly full: requests that nobody signed are counted, not recorded"
+            ),
+            (Space::Short, Space::Enough) => tracing::warn!("the disk of the state has space again"),
+            (Space::Enough, Space::Enough) | (Space::Short, Space::Short) => {}
+        }
+        last = space;
+        if tokio::time::timeout(LOOK, stop.wait_for(|stopped| *stopped)).await.is_ok() {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether a directory's file system has more space than the reserve; one that tells nothing is taken to have.
+fn space(directory: &Path, segment_size: u64) -> Space {
+    match portcullis_journal::disk_space(directory) {
+        Ok((free, whole)) if free < reserve(whole, segment_size) => Space::Short,
+        Ok(_) => Space::Enough,
+        Err(error) => {
+            tracing::debug!(%error, "the disk's space is not known");
+            Space::Enough
+        }
+    }
+}
+
+/// A tenth of the disk, and at least two segments of the journal; never more than a quarter of a small disk.
+fn reserve(whole: u64, segment_size: u64) -> u64 {
+    const LEAST: u64 = 16 << 20;
+    const MOST: u64 = 512 << 20;
+    (whole / 10).clamp(LEAST, MOST).max(segment_size.saturating_mul(2)).min(whole / 4)
+}
+
+/// Why nothing was trimmed.
+#[derive(Debug, thiserror::Error)]
+enum Untrimmed {
+    /// What a clock that was set calls old may be new.
+    #[error(transparent)]
+    Clock(#[from] ClockDisagreement),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+async fn trim_once(
+    journal: &Arc<Journal>,
+    store: &Store,
+    clock: &Clock,
+    keep: Duration,
+) -> Result<Sequence, Untrimmed> {
+    let first = journal.first_sequence();
+    // A clock before 1970 keeps everything.
+    let Some(time) = clock.check()?.system_time().checked_sub(keep) else { return Ok(first) };
+    let before = journal.retained_from(time)?;
+    if before <= first {
+        return Ok(first);
+    }
+    // What goes may hold the last write of each record of the state.
+    store.snapshot().await?;
+    let journal = Arc::clone(journal);
+    let trimmed = tokio::task::spawn_blocking(move || journal.trim(before)).await;
+    Ok(trimmed.unwrap_or(Ok(first))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::Weak;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use crate::serve::StateLog;
+    use portcullis_base::clock::{SetClocks, WatchedClock};
+    use portcullis_journal::{JournalFollower, Kind, Options, Recovered};
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    async fn open(place: &std::path::Path) -> (Arc<Journal>, Store, Recovered) {
+        let options = Options { segment_size: 4096, ..Options::default() };
+        let (journal, recovered) = Journal::open(&place.join("journal"), options).expect("a journal");
+        let journal = Arc::new(journal);
+        let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
+        let state = Arc::new(StateLog { journal: journal.clone(), directory: place.to_owned() });
+        let store = Store::open(&place.join("data"), state, recorded, Clock::System).await.expect("a store");
+        (journal, store, recovered)
+    }
+
+    #[test]
+    fn a_reserve_is_a_tenth_of_the_disk_within_bounds() {
+        for (whole, segment, expected) in [
+            (100 << 30, 64 << 20, 512 << 20),
+            (1 << 30, 64 << 20, 128 << 20),
+            (256 << 20, 4 << 20, 26_843_545),
+            (256 << 20, 64 << 20, 64 << 20),
+            (32 << 20, 1 << 20, 8 << 20),
+        ] {
+            assert_eq!(reserve(whole, segment), expected, "{whole} {segment}");
+        }
+    }
+
+    /// A follower that needs this record and those after it.
+    #[derive(Debug)]
+    struct Needs(AtomicU64);
+
+    impl JournalFollower for Needs {
+        fn needed_from(&self) -> Sequence {
+            Sequence::new(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    /// Registers a follower that needs this record.
+    fn follow(journal: &Journal, number: u64) -> Arc<Needs> {
+        let needs = Arc::new(Needs(AtomicU64::new(number)));
+        let follower: Weak<Needs> = Arc::downgrade(&needs);
+        journal.register(follower);
+        needs
+    }
+
+    #[tokio::test]
+    async fn what_is_old_and_needed_by_nobody_goes_and_the_gate_starts_without_it() {
+        let place = tempfile::tempdir().expect("a directory");
+        let (journal, store, _) = open(place.path()).await;
+        let account = store.account().clone();
+        for _ in 0..100 {
+            journal.append(Kind::Event, &[b'x'; 200]).expect("taken");
+        }
+        let now = Clock::System.now();
+        let later = Clock::standing_at(now.plus(3 * HOUR));
+        let trim =
+            async |clock: &Clock| trim_once(&journal, &store, clock, HOUR).await.map(|first| first.number()).ok();
+        assert_eq!(trim(&later).await, Some(1), "nothing else has it");
+        let _far = follow(&journal, 90);
+        assert_eq!(trim(&Clock::System).await, Some(1), "it is not old");
+        let near = follow(&journal, 2);
+        assert_eq!(trim(&later).await, Some(1), "a follower needs it");
+        near.0.store(50, Ordering::SeqCst);
+        let clocks = SetClocks { wall: now.millis().into(), since_boot: 0.into() };
+        let clocks = Arc::new(clocks);
+        let set_ahead = Clock::Watched(Arc::new(WatchedClock::set(&clocks, None)));
+        clocks.wall.fetch_add(3 * 3_600_000, Ordering::SeqCst);
+        assert_eq!(trim(&set_ahead).await, None, "the clock was set");
+        let first = trim(&later).await.expect("trimmed");
+        assert!((30..=50).contains(&first), "{first}");
+        drop((journal, store));
+        let (journal, store, recovered) = open(place.path()).await;
+        assert_eq!((journal.first_sequence().number(), store.account()), (first, &account));
+        assert_eq!(recovered.verified_from, first);
+    }
+}

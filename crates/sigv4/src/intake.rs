@@ -1,0 +1,269 @@
+//! A body coming in, held to its promises while it passes.
+
+use bytes::Bytes;
+
+use super::body::{Checks, Outlet};
+use super::chunked::Decoder;
+use super::{BodyFault, Checksum, Payload, Promises, Trailing};
+use portcullis_http::Inspect;
+
+/// A body coming in: `push` what the client sends, `pull` what may go on, `finish` when the client is done.
+///
+/// What is pulled are slices of what was pushed. Whoever sends them on announces [`Intake::length`] beforehand;
+/// the last slice is held back until `finish` has verified everything, so that a forged body stays incomplete.
+/// A body of no bytes has no last slice: it has to be finished before its request is sent on.
+#[derive(Debug)]
+pub struct Intake {
+    length: u64,
+    kind: Kind,
+    state: State,
+    trailing: Option<Trailing>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Chunked(Box<Decoder>),
+    Plain(Box<Plain>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Failed(BodyFault),
+    Finished,
+    Open,
+}
+
+impl Intake {
+    /// Begins a body whose client promised `payload` and announced `content_length` bytes on the wire.
+    pub fn new(payload: Payload, content_length: u64, promises: Promises) -> Self {
+        let plain = |digest, promises| Kind::Plain(Box::new(Plain::new(content_length, digest, promises)));
+        let trailing = match &payload {
+            // A checksum in the head goes on with the head.
+            Payload::Chunked(chunks) if promises.checksum.is_none() => chunks.trailer.map(Trailing::new),
+            Payload::Chunked(_) | Payload::Digest(_) | Payload::Unsigned => None,
+        };
+        let (length, kind) = match payload {
+            Payload::Chunked(chunks) => {
+                (chunks.decoded_length, Kind::Chunked(Box::new(Decoder::new(chunks, promises))))
+            }
+            Payload::Digest(digest) => (content_length, plain(Some(digest), promises)),
+            Payload::Unsigned => (content_length, plain(None, promises)),
+        };
+        Self { length, kind, state: State::Open, trailing }
+    }
+
+    /// How many bytes will be pulled in all, unless the body is faulty.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Where the checksum is found that the client sends after the body, once that is verified.
+    pub fn trailing(&self) -> Option<Trailing> {
+        self.trailing.clone()
+    }
+
+    /// Takes what the client sent.
+    pub fn push(&mut self, input: Bytes) -> Result<(), BodyFault> {
+        match self.state {
+            State::Failed(fault) => return Err(fault),
+            State::Finished if input.is_empty() => return Ok(()),
+            State::Finished => return Err(self.fail(BodyFault::AfterEnd)),
+            State::Open => {}
+        }
+        let taken = match &mut self.kind {
+            Kind::Chunked(decoder) => decoder.push(input),
+            Kind::Plain(plain) => plain.push(input),
+        };
+        taken.map_err(|fault| self.fail(fault))
+    }
+
+    /// The next bytes that may go on.
+    pub fn pull(&mut self) -> Option<Bytes> {
+        self.outlet().pull()
+    }
+
+    /// Verifies the whole, after the client's last byte, and lets the last bytes go; returns the body's verified
+    /// checksum if the client gave one.
+    pub fn finish(&mut self) -> Result<Option<Checksum>, BodyFault> {
+        match self.state {
+            State::Failed(fault) => return Err(fault),
+            State::Finished => return Ok(None),
+            State::Open => {}
+        }
+        let finished = match &mut self.kind {
+            Kind::Chunked(decoder) => decoder.finish(),
+            Kind::Plain(plain) => plain.finish(),
+        };
+        let checksum = finished.map_err(|fault| self.fail(fault))?;
+        self.state = State::Finished;
+        if let (Some(trailing), Some(checksum)) = (&self.trailing, &checksum) {
+            trailing.settle(checksum.clone());
+        }
+        self.outlet().release();
+        Ok(checksum)
+    }
+
+    fn fail(&mut self, fault: BodyFault) -> BodyFault {
+        self.state = State::Failed(fault);
+        self.outlet().discard();
+        fault
+    }
+
+    fn outlet(&mut self) -> &mut Outlet {
+        match &mut self.kind {
+            Kind::Chunked(decoder) => &mut decoder.outlet,
+            Kind::Plain(plain) => &mut plain.outlet,
+        }
+    }
+}
+
+// The wire stage streams a body through whoever inspects it; this is who does.
+impl Inspect for Intake {
+    type Fault = BodyFault;
+
+    fn push(&mut self, received: Bytes) -> Result<(), BodyFault> {
+        Self::push(self, received)
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        self.pull()
+    }
+
+    fn counted(&self, on_the_wire: u64) -> u64 {
+        match &self.kind {
+            Kind::Chunked(decoder) => self.length.saturating_sub(decoder.outlet.owed()),
+            Kind::Plain(_) => on_the_wire,
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), BodyFault> {
+        Self::finish(self).map(|_| ())
+    }
+}
+
+/// A body that comes as it is.
+#[derive(Debug)]
+struct Plain {
+    outlet: Outlet,
+    checks: Checks,
+}
+
+impl Plain {
+    fn new(length: u64, digest: Option<[u8; 32]>, promises: Promises) -> Self {
+        Self { outlet: Outlet::new(length), checks: Checks::new(digest, promises) }
+    }
+
+    fn push(&mut self, input: Bytes) -> Result<(), BodyFault> {
+        self.checks.update(&input);
+        self.outlet.give(input)
+    }
+
+    fn finish(&mut self) -> Result<Option<Checksum>, BodyFault> {
+        if self.outlet.owed() > 0 {
+            return Err(BodyFault::TooShort);
+        }
+        self.checks.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ChecksumAlgorithm, ChunkSigning, Chunks};
+    use md5::Md5;
+    use sha2::{Digest, Sha256};
+
+    fn promises(body: &[u8]) -> Promises {
+        let mut running = crate::RunningChecksum::new(ChecksumAlgorithm::Crc64Nvme);
+        running.update(body);
+        Promises { content_md5: Some(Md5::digest(body).into()), checksum: Some(running.finish()) }
+    }
+
+    fn digest(body: &[u8]) -> Payload {
+        Payload::Digest(Sha256::digest(body).into())
+    }
+
+    /// Pushes a body in two pieces; returns what came out before the end was verified, the verdict, and the rest.
+    fn run(mut intake: Intake, body: &'static [u8]) -> (Vec<u8>, Result<Option<Checksum>, BodyFault>, Vec<u8>) {
+        let (first, second) = body.split_at(body.len() / 2);
+        let pushed = [first, second].into_iter().try_for_each(|piece| intake.push(Bytes::from_static(piece)));
+        let before: Vec<u8> = std::iter::from_fn(|| intake.pull()).flatten().collect();
+        let verdict = pushed.and_then(|()| intake.finish());
+        let after: Vec<u8> = std::iter::from_fn(|| intake.pull()).flatten().collect();
+        (before, verdict, after)
+    }
+
+    #[test]
+    fn a_body_that_keeps_its_promises_passes_and_its_last_piece_last() {
+        let body = b"Welcome to Amazon S3.";
+        for payload in [digest(body), Payload::Unsigned] {
+            let (before, verdict, after) = run(Intake::new(payload, 21, promises(body)), body);
+            assert_eq!((before.as_slice(), after.as_slice()), body.split_at(10));
+            assert_eq!(verdict, Ok(promises(body).checksum));
+        }
+    }
+
+    #[test]
+    fn each_broken_promise_keeps_the_last_piece_back() {
+        let body = b"Welcome to Amazon S3.";
+        let other = promises(b"something else");
+        let only_md5 = Promises { content_md5: other.content_md5, checksum: None };
+        let only_checksum = Promises { content_md5: None, checksum: other.checksum };
+        let cases = [
+            (Intake::new(digest(b""), 21, Promises::default()), BodyFault::ContentSha256),
+            (Intake::new(digest(body), 21, only_md5), BodyFault::ContentMd5),
+            (Intake::new(digest(body), 21, only_checksum), BodyFault::Checksum(ChecksumAlgorithm::Crc64Nvme)),
+            (Intake::new(digest(body), 22, Promises::default()), BodyFault::TooShort),
+        ];
+        for (intake, fault) in cases {
+            let (before, verdict, after) = run(intake, body);
+            assert_eq!(verdict, Err(fault));
+            assert!(before.len() < 22 && after.is_empty(), "{fault:?}");
+        }
+        let (before, verdict, after) = run(Intake::new(digest(body), 20, Promises::default()), body);
+        assert_eq!((before.len(), verdict, after.len()), (0, Err(BodyFault::TooLong), 0));
+    }
+
+    #[test]
+    fn a_trailing_checksum_is_known_when_the_last_piece_is_let_go_and_never_of_a_faulty_body() {
+        let chunked = |promises| {
+            let chunks =
+                Chunks { decoded_length: 3, signing: ChunkSigning::Unsigned, trailer: Some(ChecksumAlgorithm::Crc32) };
+            Intake::new(Payload::Chunked(chunks), 0, promises)
+        };
+        let trailing = |body: &'static [u8]| {
+            let intake = chunked(Promises::default());
+            let trailing = intake.trailing().expect("announced");
+            let (before, verdict, after) = run(intake, body);
+            (before.len(), verdict.is_ok(), after.len(), trailing.verified().map(Checksum::text))
+        };
+        let right = b"3\r\naaa\r\n0\r\nx-amz-checksum-crc32:8AdzLQ==\r\n\r\n";
+        assert_eq!(trailing(right), (0, true, 3, Some("8AdzLQ==".to_owned())));
+        let wrong = b"3\r\nbbb\r\n0\r\nx-amz-checksum-crc32:8AdzLQ==\r\n\r\n";
+        assert_eq!(trailing(wrong), (0, false, 0, None));
+        assert!(chunked(promises(b"aaa")).trailing().is_none(), "the one in the head goes on with the head");
+    }
+
+    #[test]
+    fn an_empty_body_is_verified_too() {
+        assert_eq!(Intake::new(digest(b""), 0, promises(b"")).finish(), Ok(promises(b"").checksum));
+        assert_eq!(Intake::new(digest(b"x"), 0, Promises::default()).finish(), Err(BodyFault::ContentSha256));
+    }
+
+    #[test]
+    fn nothing_is_taken_after_the_end_and_a_fault_stays() {
+        let mut intake = Intake::new(digest(b"ab"), 2, Promises::default());
+        assert_eq!(intake.push(Bytes::from_static(b"ab")), Ok(()));
+        assert_eq!(intake.finish(), Ok(None));
+        assert_eq!(intake.push(Bytes::from_static(b"c")), Err(BodyFault::AfterEnd));
+        assert_eq!((intake.pull(), intake.finish()), (None, Err(BodyFault::AfterEnd)));
+    }
+
+    #[test]
+    fn what_is_pulled_is_what_was_pushed_and_no_copy() {
+        let input = Bytes::from(vec![7; 1000]);
+        let mut intake = Intake::new(Payload::Unsigned, 2000, Promises::default());
+        assert_eq!(intake.push(input.clone()), Ok(()));
+        assert_eq!(intake.pull().map(|slice| slice.as_ptr()), Some(input.as_ptr()));
+    }
+}

@@ -1,0 +1,162 @@
+//! Which door a signature opens: each opens one, whatever else the request says.
+
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::*;
+use crate::specimen::{SIGNED_AT, Specimen, keyring, realm};
+use crate::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
+
+const BODY: &[u8] = br#"{"Name":"all"}"#;
+const TARGET: &str = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.GetTrail";
+
+fn of_cloudtrail() -> Realm {
+    Realm { services: &[Service::CloudTrail], ..realm() }
+}
+
+fn unsigned() -> Specimen {
+    Specimen::new(
+        "POST",
+        "/",
+        &[("host", "127.0.0.1:9000"), ("content-type", "application/x-amz-json-1.1"), ("x-amz-target", TARGET)],
+    )
+}
+
+/// A call as stock clients send it: without the hash of its body.
+fn call() -> Specimen {
+    unsigned().signed_for(Service::CloudTrail, &hash(BODY), None)
+}
+
+fn hash(body: &[u8]) -> String {
+    hex::encode(Sha256::digest(body))
+}
+
+fn with_body(specimen: &Specimen, body: &[u8]) -> Result<Signed, Rejected> {
+    let head = specimen.head().expect("a head");
+    Unproved::read(&head, specimen.now, &of_cloudtrail())?.with_body(body, &keyring())
+}
+
+fn reason(specimen: &Specimen, body: &[u8]) -> Reason {
+    with_body(specimen, body).expect_err("refused").reason
+}
+
+/// Which of all doors let the request in.
+fn opened(specimen: &Specimen, body: &[u8]) -> Vec<Service> {
+    let head = specimen.head().expect("a head");
+    let enters = |door: &'static Service| {
+        if *door == Service::S3 {
+            return verify(&head, &keyring(), specimen.now, &realm());
+        }
+        let realm = Realm { services: std::slice::from_ref(door), ..realm() };
+        Unproved::read(&head, specimen.now, &realm).and_then(|unproved| unproved.with_body(body, &keyring()))
+    };
+    DOORS.iter().filter_map(|door| enters(door).ok()).map(|signed| signed.service).collect()
+}
+
+static DOORS: [Service; Service::ALL.len()] = Service::ALL;
+
+#[test]
+fn a_call_is_verified_by_the_hash_of_its_body() {
+    assert!(!call().headers.iter().any(|(name, _)| name == "x-amz-content-sha256"));
+    let signed = with_body(&call(), BODY).expect("right");
+    assert_eq!(
+        (signed.principal, signed.service, signed.form),
+        (Principal::Root, Service::CloudTrail, Form::AuthHeader)
+    );
+    assert_eq!(signed.signed_at, SIGNED_AT);
+    for other in [&b""[..], b"{}", br#"{"Name":"all"} "#] {
+        assert_eq!(reason(&call(), other), Reason::SignatureMismatch);
+    }
+}
+
+#[test]
+fn a_hash_that_is_sent_has_to_be_the_bodys() {
+    let sends = |sent: &str, signed: &str| {
+        let specimen = unsigned().with("x-amz-content-sha256", sent);
+        with_body(&specimen.signed_for(Service::CloudTrail, signed, None), BODY).map(|signed| signed.service)
+    };
+    assert_eq!(sends(&hash(BODY), &hash(BODY)).ok(), Some(Service::CloudTrail));
+    for sent in [UNSIGNED_PAYLOAD, EMPTY_SHA256, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
+        let refused = sends(sent, sent).expect_err("refused");
+        assert_eq!(refused.reason, Reason::PayloadHashMalformed, "{sent}");
+        assert!(sends(sent, &hash(BODY)).is_err(), "{sent}");
+    }
+}
+
+#[test]
+fn what_decides_a_call_is_signed() {
+    for (name, value) in [("x-amz-mfa", "20899872 301749"), ("x-amz-anything", "x"), ("content-md5", "x")] {
+        assert_eq!(reason(&call().with(name, value), BODY), Reason::HeadersNotSigned(vec![name.to_owned()]));
+    }
+    for name in ["content-type", "x-amz-target"] {
+        let specimen = unsigned().without(name).signed_for(Service::CloudTrail, &hash(BODY), None).with(name, "x");
+        assert_eq!(reason(&specimen, BODY), Reason::HeadersNotSigned(vec![name.to_owned()]));
+    }
+    let other = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.DeleteTrail";
+    assert_eq!(reason(&call().with("x-amz-target", other), BODY), Reason::SignatureMismatch);
+    assert_eq!(reason(&call().replaced("content-type;host;", "content-type;"), BODY), {
+        Reason::HeadersNotSigned(vec!["host".to_owned()])
+    });
+}
+
+#[test]
+fn a_presigned_url_is_no_call() {
+    let specimen =
+        unsigned().signed_for(Service::CloudTrail, UNSIGNED_PAYLOAD, Some(std::time::Duration::from_secs(60)));
+    assert_eq!(reason(&specimen, b""), Reason::PayloadHashMissing);
+    let claimed = claimed_service(&specimen.head().expect("a head"));
+    assert_eq!(claimed, Some((Service::CloudTrail, Form::QueryString)));
+    assert_eq!(opened(&specimen, b""), []);
+}
+
+#[test]
+fn a_call_is_of_now_and_of_a_known_key_and_without_a_session() {
+    let later = SIGNED_AT.plus(std::time::Duration::from_secs(3600));
+    assert!(matches!(reason(&call().at(later), BODY), Reason::Skewed { .. }));
+    assert_eq!(reason(&call().replaced("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7ANOTHER"), BODY), Reason::UnknownKey);
+    let with_token = unsigned().with("x-amz-security-token", "t").signed_for(Service::CloudTrail, &hash(BODY), None);
+    assert_eq!(reason(&with_token, BODY), Reason::SessionToken);
+}
+
+#[test]
+fn each_signature_opens_the_door_of_its_service_alone() {
+    for service in Service::ALL {
+        let specimen = unsigned().signed_for(service, &hash(BODY), None);
+        assert_eq!(opened(&specimen, BODY), [service], "{service:?}");
+        assert_eq!(claimed_service(&specimen.head().expect("a head")), Some((service, Form::AuthHeader)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_request_opens_a_door_that_its_scope_does_not_name(
+        signed_for in 0..Service::ALL.len(),
+        claims in 0..Service::ALL.len(),
+        method in "GET|POST|PUT|DELETE",
+        target in "/|/vault|/vault/key|/\\?delete",
+        has_target in any::<bool>(),
+        has_hash in any::<bool>(),
+        body in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let (signed_for, claims) = (Service::ALL[signed_for], Service::ALL[claims]);
+        let mut specimen = Specimen { method, target, ..unsigned() };
+        if !has_target {
+            specimen = specimen.without("x-amz-target");
+        }
+        if has_hash {
+            specimen = specimen.with("x-amz-content-sha256", &hash(&body));
+        }
+        let specimen = specimen.signed_for(signed_for, &hash(&body), None);
+        let specimen = specimen.replaced(
+            &format!("/us-east-1/{}/aws4_request", signed_for.as_str()),
+            &format!("/us-east-1/{}/aws4_request", claims.as_str()),
+        );
+        let opened = opened(&specimen, &body);
+        prop_assert_eq!(claimed_service(&specimen.head().expect("a head")), Some((claims, Form::AuthHeader)));
+        if signed_for == claims {
+            prop_assert_eq!(opened, vec![claims]);
+        } else {
+            prop_assert_eq!(opened, vec![]);
+        }
+    }
+}

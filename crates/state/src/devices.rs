@@ -1,0 +1,309 @@
+//! Devices: made, enabled, judged, taken away.
+
+use std::sync::{Arc, PoisonError};
+
+use super::code_queue::{CodeQueue, CodeSource, Lane, QueuePlace};
+use super::error::{SpendError, StoreError};
+use super::records::{Record, RecordKey};
+use super::seal::SealError;
+use super::write::Edit;
+use super::writer::Writer;
+use super::{Inner, Store};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::DeviceSerial;
+use portcullis_base::secret::Secret;
+use portcullis_mfa::{
+    Code, CodeCheck, Device, DeviceStatus, Digits, Fault, Judgement, LedgerFuture, Proof, Seed, StepLedger,
+};
+use portcullis_sigv4::Principal;
+
+/// A device as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedDevice {
+    pub serial: DeviceSerial,
+    pub digits: Digits,
+    pub created: Timestamp,
+    pub status: DeviceStatus,
+}
+
+/// A device that was just made: the one time its seed is shown.
+#[derive(Debug)]
+pub struct NewDevice {
+    pub serial: DeviceSerial,
+    pub digits: Digits,
+    pub base32_seed: Secret<String>,
+    pub otpauth_uri: Secret<String>,
+}
+
+/// The enabling of a device, by two consecutive codes of its own.
+#[derive(Debug)]
+pub struct DeviceEnabling {
+    pub serial: DeviceSerial,
+    pub first: Code,
+    pub second: Code,
+}
+
+/// The end of an active device's right to be heard.
+#[derive(Debug)]
+pub struct DeviceDeactivation {
+    pub serial: DeviceSerial,
+}
+
+/// A change of devices. Beside an active device it takes a proof, made for this very change.
+#[derive(Debug)]
+pub enum DeviceChange<T> {
+    Proved(Proof<T>),
+    Unproved(T),
+}
+
+/// The devices of the state as [`mfa::spend`](portcullis_mfa::spend) uses them: for one request, from one place.
+#[derive(Debug)]
+pub struct DeviceLedger<'a> {
+    store: &'a Store,
+    principal: &'a Principal,
+    source: CodeSource,
+    now: Timestamp,
+}
+
+/// As many as AWS lets root have, those included that were never enabled.
+const MOST_DEVICES: usize = 8;
+
+impl Store {
+    /// The devices, by serial.
+    pub fn devices(&self) -> Vec<ListedDevice> {
+        self.0.memory.read().devices.values().map(listed).collect()
+    }
+
+    /// One device.
+    pub fn device(&self, serial: &DeviceSerial) -> Option<ListedDevice> {
+        self.0.memory.read().devices.get(serial).map(listed)
+    }
+
+    /// Whether some device's codes count.
+    pub fn has_active_device(&self) -> bool {
+        self.0.memory.read().has_active_device()
+    }
+
+    /// How many consecutive codes the device asks for now.
+    pub fn codes_needed(&self, serial: &DeviceSerial, now: Timestamp) -> Option<usize> {
+        self.0.memory.read().devices.get(serial).map(|device| device.codes_needed(now))
+    }
+
+    /// Where codes of this principal, from this place, are spent.
+    pub fn step_ledger<'a>(&'a self, principal: &'a Principal, source: CodeSource, now: Timestamp) -> DeviceLedger<'a> {
+        DeviceLedger { store: self, principal, source, now }
+    }
+
+    /// Judges an offer of codes, once it is its turn.
+    async fn judge_in_turn(
+        &self,
+        check: CodeCheck,
+        source: CodeSource,
+        now: Timestamp,
+    ) -> Result<Judgement, SpendError> {
+        let inner = Arc::clone(&self.0);
+        // Only devices that exist have a queue, so that serials made up by a client fill nothing.
+        let device = inner.known_device(check.serial()).map_err(|_| Fault::UnknownDevice)?;
+        let judgement = check.judge(&device, now);
+        if let Some(fault) = free_fault(&device, &judgement) {
+            return self.finish(async move { inner.refuse(fault, now).await }).await;
+        }
+        let steady = inner.clock.expected(now);
+        let lane = Lane::of(source, check.count(), judgement.fault());
+        let mut place = inner.queue_of(check.serial()).enter(lane, steady)?;
+        // Before its turn nothing has happened, so that an offer whose client left leaves the queue.
+        place.turn(steady).await?;
+        self.finish(async move { inner.judge(&check, &place, now).await }).await
+    }
+
+    /// Makes a device that is still to be enabled.
+    pub async fn create_device(
+        &self,
+        serial: &DeviceSerial,
+        digits: Digits,
+        now: Timestamp,
+    ) -> Result<NewDevice, StoreError> {
+        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        self.finish(async move { inner.create_device(serial, digits, now).await }).await
+    }
+
+    /// Enables a device by two consecutive codes; beside an active one, only with proof of that.
+    pub async fn enable_device(&self, change: DeviceChange<DeviceEnabling>, now: Timestamp) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.0);
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            let now = inner.check_clock(&mut writer, now).await?;
+            let DeviceEnabling { serial, first, second } = inner.admit(change)?;
+            let enabled = inner.known_device(&serial)?.enrol(&first, &second, now)?;
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Device(enabled))], now).await
+        })
+        .await
+    }
+
+    /// Takes an active device's right to be heard, by proof of an active one.
+    pub async fn deactivate_device(
+        &self,
+        change: DeviceChange<DeviceDeactivation>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.0);
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            let device = inner.known_device(&change.subject().serial)?;
+            match device.status {
+                DeviceStatus::Active { .. } => {}
+                DeviceStatus::Pending => return Err(StoreError::DeviceNotActive),
+            }
+            inner.admit(change)?;
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Device(device.deactivated()))], now).await
+        })
+        .await
+    }
+
+    /// Takes away a device that is not active.
+    pub async fn delete_device(&self, serial: &DeviceSerial, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, serial) = (Arc::clone(&self.0), serial.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            match inner.known_device(&serial)?.status {
+                DeviceStatus::Active { .. } => return Err(StoreError::DeviceActive),
+                DeviceStatus::Pending => {}
+            }
+            inner.forget_queue(&serial);
+            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Device(serial))], now).await
+        })
+        .await
+    }
+}
+
+impl StepLedger for DeviceLedger<'_> {
+    type Error = SpendError;
+
+    /// The codes of one device are judged one at a time, in fair order by where they came from.
+    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<Judgement, SpendError>> {
+        Box::pin(async move {
+            match self.principal {
+                Principal::Root => self.store.judge_in_turn(check, self.source, self.now).await,
+                // Only root's devices are kept, and no other request may move their counters.
+                Principal::User(_) => Err(Fault::UnknownDevice.into()),
+            }
+        })
+    }
+}
+
+impl<T> DeviceChange<T> {
+    fn subject(&self) -> &T {
+        match self {
+            Self::Proved(proof) => proof.subject(),
+            Self::Unproved(subject) => subject,
+        }
+    }
+}
+
+impl Inner {
+    /// Decides under the writer's lock, so that two codes cannot both be judged by the same counters.
+    async fn judge(&self, check: &CodeCheck, place: &QueuePlace, now: Timestamp) -> Result<Judgement, SpendError> {
+        let mut writer = self.writer.lock().await;
+        let now = self.time_for_codes(&mut writer, now).await?;
+        let device = self.known_device(check.serial()).map_err(|_| Fault::UnknownDevice)?;
+        let judgement = check.judge(&device, now);
+        if judgement.fault().is_some() && free_fault(&device, &judgement).is_none() {
+            place.charge(self.clock.expected(now));
+        }
+        // INVARIANT (proof): the judgement is returned only after its counters are durable.
+        self.keep(&mut writer, device, &judgement, now).await?;
+        Ok(judgement)
+    }
+
+    /// Counters before the verdict is told, or parallel guesses would be free.
+    async fn keep(
+        &self,
+        writer: &mut Writer,
+        device: Device,
+        judgement: &Judgement,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if *judgement.counters() == device.counters {
+            return Ok(());
+        }
+        let device = Device { counters: judgement.counters().clone(), ..device };
+        writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await
+    }
+
+    async fn create_device(
+        &self,
+        serial: DeviceSerial,
+        digits: Digits,
+        now: Timestamp,
+    ) -> Result<NewDevice, StoreError> {
+        let mut writer = self.writer.lock().await;
+        self.room_for_device(&serial)?;
+        let mut random = zeroize::Zeroizing::new([0; Seed::LENGTH]);
+        getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
+        let device = Device::new(serial.clone(), Seed::new(*random), digits, now);
+        let (base32_seed, otpauth_uri) = (device.seed.base32(), device.otpauth_uri(&self.account.id));
+        writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await?;
+        Ok(NewDevice { serial, digits, base32_seed, otpauth_uri })
+    }
+
+    fn room_for_device(&self, serial: &DeviceSerial) -> Result<(), StoreError> {
+        let state = self.memory.read();
+        if state.devices.contains_key(serial) {
+            return Err(StoreError::AlreadyExists);
+        }
+        if state.devices.len() >= MOST_DEVICES {
+            return Err(StoreError::LimitReached);
+        }
+        Ok(())
+    }
+
+    /// Takes a change that is proved; while no device is active, there is nothing to prove it by.
+    fn admit<T>(&self, change: DeviceChange<T>) -> Result<T, StoreError> {
+        match change {
+            DeviceChange::Unproved(_) if self.memory.read().has_active_device() => Err(StoreError::ProofNeeded),
+            DeviceChange::Unproved(subject) => Ok(subject),
+            DeviceChange::Proved(proof) => Ok(proof.into_subject()),
+        }
+    }
+
+    fn known_device(&self, serial: &DeviceSerial) -> Result<Device, StoreError> {
+        self.memory.read().devices.get(serial).cloned().ok_or(StoreError::NoSuchEntity)
+    }
+
+    /// Tells a fault that needs no turn; a wrong clock is told first, as it is to those that have one.
+    async fn refuse(&self, fault: Fault, now: Timestamp) -> Result<Judgement, SpendError> {
+        self.time_for_codes(&mut *self.writer.lock().await, now).await?;
+        Err(fault.into())
+    }
+
+    async fn time_for_codes(&self, writer: &mut Writer, now: Timestamp) -> Result<Timestamp, SpendError> {
+        match self.check_clock(writer, now).await {
+            Err(StoreError::ClockDisagrees(_)) => Err(Fault::ClockDisagrees.into()),
+            checked => Ok(checked?),
+        }
+    }
+
+    fn queue_of(&self, serial: &DeviceSerial) -> CodeQueue {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.entry(serial.clone()).or_default().clone()
+    }
+
+    fn forget_queue(&self, serial: &DeviceSerial) {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(serial);
+    }
+}
+
+/// The fault of an offer that leaves the device as it is. It needs no turn: there is nothing to write, and what is asked
+/// for at no cost must not fill the queue.
+fn free_fault(device: &Device, judgement: &Judgement) -> Option<Fault> {
+    judgement.fault().filter(|_| *judgement.counters() == device.counters)
+}
+
+fn listed(device: &Device) -> ListedDevice {
+    ListedDevice {
+        serial: device.serial.clone(),
+        digits: device.digits,
+        created: device.created,
+        status: device.status,
+    }
+}

@@ -1,0 +1,120 @@
+//! Why the store did not do what it was asked for.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::engine::EngineError;
+use super::seal::{MasterKeyError, SealError};
+use portcullis_base::clock::{ClockDisagreement, Timestamp};
+use portcullis_mfa::{EnrolmentFault, Fault};
+
+/// Why a change was not made, or not acknowledged.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum StoreError {
+    // What was asked for cannot be.
+    #[error("it exists already")]
+    AlreadyExists,
+    #[error("the device is active")]
+    DeviceActive,
+    #[error("the device is not active")]
+    DeviceNotActive,
+    #[error("the device was not enabled: {0}")]
+    Enrolment(#[from] EnrolmentFault),
+    #[error("the user still has access keys")]
+    KeysRemain,
+    #[error("there are as many as there may be")]
+    LimitReached,
+    #[error("it does not exist")]
+    NoSuchEntity,
+    /// By somebody else, since it was looked at.
+    #[error("it was changed meanwhile")]
+    Outdated,
+    #[error("a code of an active device is needed")]
+    ProofNeeded,
+    /// The upstream may still do something in its bucket.
+    #[error("the upstream may carry out an earlier request until {until}")]
+    Unsettled { until: Timestamp },
+
+    // We cannot do it now. A change may be on the disk all the same, but nobody may count on it.
+    /// Codes are not taken, since one that was seen long ago could be current again.
+    #[error("codes are not taken: {0}")]
+    ClockDisagrees(ClockDisagreement),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("the work was stopped")]
+    Interrupted,
+    #[error(transparent)]
+    Journal(#[from] JournalUnavailable),
+    #[error("a secret could not be sealed: {0}")]
+    Sealing(#[from] SealError),
+}
+
+/// Why a code gave no proof: the client's fault, or ours.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SpendError {
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// That the journal did not take a record.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the journal did not take the change")]
+pub struct JournalUnavailable;
+
+/// Why the gate does not start with this state.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The journal knows later changes.
+    #[error(
+        "the state store ends at change {store} and the journal at {journal}; run `portcullis state rebuild` to bring \
+         it up to date"
+    )]
+    Behind { store: u64, journal: u64 },
+    #[error("the state directory `{}` cannot be used: {error}", path.display())]
+    Directory { path: PathBuf, error: std::io::Error },
+    #[error(
+        "the state directory `{}` must be a directory of this user that nobody else may enter; run `chmod 700` on it",
+        .0.display()
+    )]
+    DirectoryPermissions(PathBuf),
+    /// Both end at the same change, but not with the same one.
+    #[error(
+        "the state store and the journal tell change {0} differently; if the journal is right, run `portcullis state \
+         rebuild`"
+    )]
+    Diverged(u64),
+    /// The sum of the records is not the one that the last write left.
+    #[error(
+        "the state store does not hold what change {0} left in it: a record is missing, older or too many; run \
+         `portcullis state rebuild`"
+    )]
+    Incomplete(u64),
+    #[error("another gate is running with the state directory `{}`", .0.display())]
+    InUse(PathBuf),
+    /// Records are gone from the journal's end.
+    #[error(
+        "the journal ends at change {journal} and the state store at {store}; the journal's last files are missing, \
+         put them back"
+    )]
+    JournalCut { store: u64, journal: u64 },
+    /// A record of the journal is not what the store wrote into it.
+    #[error("change {0} in the journal is missing or altered; put the journal's files back as they were")]
+    JournalUnreadable(u64),
+    #[error("{error}: `{}`", path.display())]
+    MasterKey { path: PathBuf, error: MasterKeyError },
+    #[error("the state store is missing but the journal knows of it; run `portcullis state rebuild`")]
+    Missing,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the state store cannot be read ({0}); run `portcullis state rebuild`")]
+    Unreadable(String),
+    /// The tags tell it, since each is made with the key.
+    #[error(
+        "record `{0}` of the state was altered, or the master key is not the one it was sealed with; put the right \
+         key back or, if the key is right, run `portcullis state rebuild`"
+    )]
+    WrongMasterKey(String),
+}

@@ -1,0 +1,184 @@
+//! What we remember: bucket protection, devices and their spent steps, users, keys, trails.
+//!
+//! All of it is in memory, so that no request waits for a disk to be judged. Each change is on the disk
+//! and in the journal before it is acknowledged; what cannot be read is an error, never "not protected".
+
+mod clock;
+mod code_queue;
+mod devices;
+mod engine;
+mod error;
+mod lease;
+#[cfg(any(test, feature = "test-support"))]
+#[expect(clippy::expect_used, reason = "fixtures of tests")]
+mod memory_engine;
+mod principals;
+mod rebuild;
+mod records;
+mod seal;
+mod sled_engine;
+mod snapshot;
+mod start;
+mod state;
+mod sum;
+#[cfg(any(test, feature = "test-support"))]
+#[expect(clippy::expect_used, clippy::indexing_slicing, reason = "fixtures of tests")]
+pub mod testing;
+mod trails;
+mod unsettled;
+mod uploads;
+mod write;
+mod writer;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+use code_queue::CodeQueue;
+use portcullis_authorization::{MfaDelete, Name, StateChange};
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::names::{AccountId, BucketName, DeviceSerial};
+use portcullis_sigv4::Keyring;
+use records::Record;
+use seal::Sealer;
+use state::Memory;
+use unsettled::Unanswered;
+use write::Edit;
+use writer::Writer;
+
+pub use code_queue::CodeSource;
+pub use devices::{DeviceChange, DeviceDeactivation, DeviceEnabling, DeviceLedger, ListedDevice, NewDevice};
+pub use engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch, WatchLost};
+pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
+pub use lease::{Generation, Leases, Observed, ReadLease, WriteLease};
+pub use principals::{AccessKey, NewKey};
+pub use rebuild::{Rebuilt, rebuild};
+pub use records::{Account, BucketRecord, SigningKey, TrailHead, User};
+pub use seal::{MasterKeyError, SealError};
+pub use start::prepare_dir;
+pub use trails::{MOST_TRAILS, TrailReservation};
+pub use unsettled::UnderWay;
+pub use uploads::{OpenedUpload, UploadMark};
+pub use writer::StateJournal;
+
+/// What we remember; cheap to clone, and one and the same.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    account: Account,
+    memory: Memory,
+    clock: Clock,
+    /// Held while something is decided by the state and written, so that no decision is outdated.
+    writer: tokio::sync::Mutex<Writer>,
+    /// Where the codes of each device wait to be judged.
+    queues: Mutex<HashMap<DeviceSerial, CodeQueue>>,
+    leases: Leases,
+    unanswered: Unanswered,
+    /// Opens what the journal says of the state.
+    sealer: Sealer,
+    /// Keeps other processes out of the directory; `None` in tests without one.
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// The account's id.
+    pub fn account(&self) -> &AccountId {
+        &self.0.account.id
+    }
+
+    /// When the account was made.
+    pub fn account_created(&self) -> Timestamp {
+        self.0.account.created
+    }
+
+    /// The keys that may sign, kept up to date.
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(self.0.memory.keyring())
+    }
+
+    /// The leases on buckets.
+    pub fn leases(&self) -> &Leases {
+        &self.0.leases
+    }
+
+    /// What is remembered of a bucket.
+    pub fn bucket(&self, name: &BucketName) -> BucketRecord {
+        self.0.memory.read().buckets.get(name).copied().unwrap_or(BucketRecord::UNPROTECTED)
+    }
+
+    /// All that is remembered of buckets, by name.
+    pub fn buckets(&self) -> Vec<(BucketName, BucketRecord)> {
+        self.0.memory.read().buckets.iter().map(|(name, record)| (name.clone(), *record)).collect()
+    }
+
+    /// Records what a permitted request makes of a bucket.
+    pub async fn record_bucket(
+        &self,
+        name: &BucketName,
+        change: StateChange,
+        now: Timestamp,
+    ) -> Result<BucketRecord, StoreError> {
+        let (inner, name) = (Arc::clone(&self.0), name.clone());
+        self.finish(async move { inner.record_bucket(name, change, now).await }).await
+    }
+
+    /// Gives the journal the whole state, so that it needs none of the writes before.
+    pub async fn snapshot(&self) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.0);
+        self.finish(async move { inner.writer.lock().await.snapshot(&inner.memory).await }).await
+    }
+
+    /// Runs a change to its end, also when who asked for it leaves.
+    async fn finish<T, E>(&self, change: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        tokio::spawn(change).await.unwrap_or_else(|_| Err(StoreError::Interrupted.into()))
+    }
+}
+
+impl Inner {
+    async fn record_bucket(
+        &self,
+        name: BucketName,
+        change: StateChange,
+        now: Timestamp,
+    ) -> Result<BucketRecord, StoreError> {
+        let mut writer = self.writer.lock().await;
+        let before = self.memory.read().buckets.get(&name).copied().unwrap_or(BucketRecord::UNPROTECTED);
+        let after = changed(before, change, now);
+        if (after.mfa_delete, after.name) == (before.mfa_delete, before.name) {
+            return Ok(before);
+        }
+        let record = Record::Bucket(name, after);
+        let unprotected = (after.mfa_delete, after.name) == (MfaDelete::NeverSet, Name::Free);
+        let edit = if unprotected { Edit::Delete(record.key()) } else { Edit::Put(record) };
+        writer.commit(&self.memory, vec![edit], now).await?;
+        Ok(after)
+    }
+}
+
+/// A buried name stays protected until it is made anew: the bucket might come back behind our back.
+fn changed(before: BucketRecord, change: StateChange, now: Timestamp) -> BucketRecord {
+    let updated = Some(now);
+    match change {
+        StateChange::Bury => BucketRecord { mfa_delete: MfaDelete::Enabled, name: Name::Buried, updated },
+        StateChange::DisableMfaDelete => BucketRecord { mfa_delete: MfaDelete::Disabled, updated, ..before },
+        StateChange::EnableMfaDelete => BucketRecord { mfa_delete: MfaDelete::Enabled, updated, ..before },
+        StateChange::Forget => BucketRecord::UNPROTECTED,
+        StateChange::None => before,
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Store({})", self.0.account.id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! Users, and the access keys of users and of root.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::error::StoreError;
+use super::records::{Record, RecordKey, StoredKey, User};
+use super::seal::SealError;
+use super::write::Edit;
+use super::{Inner, Store};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccessKeyId, AccountId, UserName};
+use portcullis_base::secret::Secret;
+use portcullis_sigv4::{KeyStatus, Principal};
+
+/// An access key as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessKey {
+    pub id: AccessKeyId,
+    pub holder: Principal,
+    pub status: KeyStatus,
+    pub created: Timestamp,
+}
+
+/// An access key that was just made: the one time its secret is shown.
+#[derive(Debug)]
+pub struct NewKey {
+    pub key: AccessKey,
+    pub secret: Secret<String>,
+}
+
+/// AWS's quota: one in use, and one to change over to.
+const MOST_KEYS: usize = 2;
+
+impl Store {
+    /// The users, by name.
+    pub fn users(&self) -> Vec<User> {
+        self.0.memory.read().users.values().cloned().collect()
+    }
+
+    /// One user.
+    pub fn user(&self, name: &UserName) -> Option<User> {
+        self.0.memory.read().users.get(name).cloned()
+    }
+
+    /// The keys of one holder, by id.
+    pub fn keys(&self, holder: &Principal) -> Vec<AccessKey> {
+        self.0.memory.read().keys.values().filter(|key| key.holder == *holder).map(listed).collect()
+    }
+
+    /// One key.
+    pub fn key(&self, id: &AccessKeyId) -> Option<AccessKey> {
+        self.0.memory.read().keys.get(id).map(listed)
+    }
+
+    /// A key of root that may sign, with its secret, for the file that root's tools read.
+    pub fn root_credentials(&self) -> Option<(AccessKeyId, Secret<String>)> {
+        let state = self.0.memory.read();
+        let mut keys = state.keys.values();
+        let key = keys.find(|key| key.holder == Principal::Root && key.status == KeyStatus::Active)?;
+        Some((key.id.clone(), key.secret.clone()))
+    }
+
+    /// Adds a user without keys.
+    pub async fn create_user(&self, name: &UserName, now: Timestamp) -> Result<User, StoreError> {
+        let (inner, name) = (Arc::clone(&self.0), name.clone());
+        self.finish(async move { inner.create_user(name, now).await }).await
+    }
+
+    /// Takes away a user that has no keys left.
+    pub async fn delete_user(&self, name: &UserName, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, name) = (Arc::clone(&self.0), name.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            inner.known_holder(&Principal::User(name.clone()))?;
+            if inner.count_keys(&Principal::User(name.clone())) > 0 {
+                return Err(StoreError::KeysRemain);
+            }
+            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::User(name))], now).await
+        })
+        .await
+    }
+
+    /// Makes a key for root or a user.
+    pub async fn create_key(&self, holder: &Principal, now: Timestamp) -> Result<NewKey, StoreError> {
+        let (inner, holder) = (Arc::clone(&self.0), holder.clone());
+        self.finish(async move { inner.create_key(holder, now).await }).await
+    }
+
+    /// Lets a key sign, or not.
+    pub async fn set_key_status(
+        &self,
+        id: &AccessKeyId,
+        holder: &Principal,
+        status: KeyStatus,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (inner, id, holder) = (Arc::clone(&self.0), id.clone(), holder.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            let key = inner.known_key(&id, &holder)?;
+            if key.status == status {
+                return Ok(());
+            }
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Key(StoredKey { status, ..key }))], now).await
+        })
+        .await
+    }
+
+    /// Takes away a key.
+    pub async fn delete_key(&self, id: &AccessKeyId, holder: &Principal, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, id, holder) = (Arc::clone(&self.0), id.clone(), holder.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            inner.known_key(&id, &holder)?;
+            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Key(id))], now).await
+        })
+        .await
+    }
+}
+
+impl Inner {
+    async fn create_user(&self, name: UserName, now: Timestamp) -> Result<User, StoreError> {
+        let mut writer = self.writer.lock().await;
+        // IAM's user names differ by more than case.
+        let taken = self.memory.read().users.keys().any(|user| user.as_str().eq_ignore_ascii_case(name.as_str()));
+        if taken {
+            return Err(StoreError::AlreadyExists);
+        }
+        let user = User { name, id: format!("AIDA{}", random_id(17)?), created: now };
+        writer.commit(&self.memory, vec![Edit::Put(Record::User(user.clone()))], now).await?;
+        Ok(user)
+    }
+
+    async fn create_key(&self, holder: Principal, now: Timestamp) -> Result<NewKey, StoreError> {
+        let mut writer = self.writer.lock().await;
+        self.known_holder(&holder)?;
+        if self.count_keys(&holder) >= MOST_KEYS {
+            return Err(StoreError::LimitReached);
+        }
+        let stored = new_key(holder, now)?;
+        let new = NewKey { key: listed(&stored), secret: stored.secret.clone() };
+        writer.commit(&self.memory, vec![Edit::Put(Record::Key(stored))], now).await?;
+        Ok(new)
+    }
+
+    fn known_holder(&self, holder: &Principal) -> Result<(), StoreError> {
+        match holder {
+            Principal::Root => Ok(()),
+            Principal::User(name) if self.memory.read().users.contains_key(name) => Ok(()),
+            Principal::User(_) => Err(StoreError::NoSuchEntity),
+        }
+    }
+
+    fn known_key(&self, id: &AccessKeyId, holder: &Principal) -> Result<StoredKey, StoreError> {
+        let key = self.memory.read().keys.get(id).cloned();
+        key.filter(|key| key.holder == *holder).ok_or(StoreError::NoSuchEntity)
+    }
+
+    fn count_keys(&self, holder: &Principal) -> usize {
+        self.memory.read().keys.values().filter(|key| key.holder == *holder).count()
+    }
+}
+
+/// A key nobody had before.
+pub(super) fn new_key(holder: Principal, now: Timestamp) -> Result<StoredKey, StoreError> {
+    let id = AccessKeyId::parse(&format!("AKIA{}", random_id(16)?)).map_err(|_| SealError::NoRandomness)?;
+    let mut random = Zeroizing::new([0; 30]);
+    getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
+    let secret = Secret::new(STANDARD.encode(random.as_slice()));
+    Ok(StoredKey { id, holder, secret, status: KeyStatus::Active, created: now })
+}
+
+/// An account nobody had before; it begins with no zero, which some tools would drop.
+pub(super) fn new_account_id() -> Result<AccountId, StoreError> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|_| SealError::NoRandomness)?;
+    let number = 100_000_000_000 + u64::from_be_bytes(random) % 900_000_000_000;
+    AccountId::parse(&number.to_string()).map_err(|_| SealError::NoRandomness.into())
+}
+
+fn random_id(length: usize) -> Result<String, StoreError> {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut random = vec![0; length];
+    getrandom::fill(&mut random).map_err(|_| SealError::NoRandomness)?;
+    Ok(random.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))).map(|byte| char::from(*byte)).collect())
+}
+
+fn listed(key: &StoredKey) -> AccessKey {
+    AccessKey { id: key.id.clone(), holder: key.holder.clone(), status: key.status, created: key.created }
+}

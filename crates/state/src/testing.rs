@@ -1,0 +1,158 @@
+//! A store without a disk, and a journal that can be told to fail; for tests of this and of later stages.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::engine::Promise;
+use super::memory_engine::MemoryEngine;
+use super::{
+    CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, JournalUnavailable, NewDevice, Sealer, SpendError,
+    StateJournal, Store, StoreError,
+};
+use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_base::names::DeviceSerial;
+use portcullis_cloudtrail::Trail;
+use portcullis_mfa::{Challenge, Code, Codes, Proof};
+use portcullis_sigv4::Principal;
+
+/// Where codes come from in tests.
+pub const HERE: CodeSource = CodeSource::Network(IpAddr::V4(Ipv4Addr::LOCALHOST));
+
+/// A journal in memory.
+#[derive(Default)]
+pub struct MemoryJournal {
+    records: Mutex<Vec<Vec<u8>>>,
+    pub snapshots: Mutex<Vec<Vec<u8>>>,
+    pub failing: AtomicBool,
+}
+
+impl MemoryJournal {
+    pub fn records(&self) -> Vec<Vec<u8>> {
+        self.records.lock().expect("sound").clone()
+    }
+
+    /// Makes another record of the last one.
+    pub fn replace_last(&self, record: Vec<u8>) {
+        *self.records.lock().expect("sound").last_mut().expect("a record") = record;
+    }
+}
+
+impl StateJournal for MemoryJournal {
+    fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move {
+            if self.failing.load(Ordering::SeqCst) {
+                return Err(JournalUnavailable);
+            }
+            let mut records = self.records.lock().expect("sound");
+            assert_eq!(u64::try_from(records.len()), Ok(revision - 1), "a gap or a repetition");
+            records.push(write.to_vec());
+            Ok(())
+        })
+    }
+
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        Box::pin(async move {
+            if self.failing.load(Ordering::SeqCst) {
+                return Err(JournalUnavailable);
+            }
+            self.snapshots.lock().expect("sound").push(state.to_vec());
+            Ok(())
+        })
+    }
+}
+
+/// A new store without a disk.
+pub async fn in_memory(now: Timestamp) -> (Store, Arc<MemoryEngine>, Arc<MemoryJournal>) {
+    let (engine, journal) = (Arc::new(MemoryEngine::default()), Arc::new(MemoryJournal::default()));
+    let store = started(engine.clone(), journal.clone(), now).await;
+    (store, engine, journal)
+}
+
+/// A new store without a disk, and with a journal of one's own.
+pub async fn recorded_in(journal: Arc<dyn StateJournal>, now: Timestamp) -> Store {
+    started(Arc::new(MemoryEngine::default()), journal, now).await
+}
+
+/// A new store without a disk, by a clock that may be set.
+pub async fn by_clock(clock: Clock) -> Store {
+    started_by(Arc::new(MemoryEngine::default()), Arc::new(MemoryJournal::default()), clock).await
+}
+
+async fn started(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, now: Timestamp) -> Store {
+    started_by(engine, journal, Clock::standing_at(now)).await
+}
+
+async fn started_by(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, clock: Clock) -> Store {
+    let dir = tempfile::tempdir().expect("a directory");
+    let sealer = Sealer::create(&dir.path().join("master.key")).expect("a new key");
+    Store::start(engine, journal, sealer, None, clock, None).await.expect("a new store")
+}
+
+/// What the device shows at a moment.
+pub fn code(device: &NewDevice, now: Timestamp) -> Code {
+    let seed = totp_seed(device.base32_seed.expose());
+    Code::new(&portcullis_mfa::shown(&seed, device.digits, now))
+}
+
+/// Codes of consecutive steps, the last one of this moment.
+pub fn codes(device: &NewDevice, count: i64, now: Timestamp) -> Codes {
+    let at = |age: i64| Timestamp::from_seconds(now.seconds() - 30 * age);
+    shown_by(device, (0..count).rev().map(|age| code(device, at(age))))
+}
+
+/// An offer of these codes.
+pub fn shown_by(device: &NewDevice, codes: impl IntoIterator<Item = Code>) -> Codes {
+    Codes { serial: device.serial.clone(), codes: codes.into_iter().collect() }
+}
+
+/// Makes a device and enables it by the codes before and of this moment.
+pub async fn enrolled(store: &Store, name: &str, now: Timestamp) -> NewDevice {
+    let serial = DeviceSerial::virtual_device(store.account(), name).expect("legal");
+    let device = store.create_device(&serial, portcullis_mfa::Digits::Six, now).await.expect("made");
+    let codes = codes(&device, 2, now).codes;
+    let change = DeviceChange::Unproved(enabling(&serial, &codes[0], &codes[1]));
+    store.enable_device(change, now).await.expect("enabled");
+    device
+}
+
+/// The enabling of a device by these two codes.
+pub fn enabling(serial: &DeviceSerial, first: &Code, second: &Code) -> DeviceEnabling {
+    DeviceEnabling { serial: serial.clone(), first: first.clone(), second: second.clone() }
+}
+
+/// Ends a device by the code that another, or itself, shows.
+pub async fn deactivated(store: &Store, shown_by: &NewDevice, serial: &DeviceSerial, now: Timestamp) {
+    let change = proved(store, shown_by, DeviceDeactivation { serial: serial.clone() }, now).await;
+    store.deactivate_device(DeviceChange::Proved(change), now).await.expect("deactivated");
+}
+
+/// The proof of a subject by the code that a device shows.
+pub async fn proved<T: Unpin>(store: &Store, device: &NewDevice, subject: T, now: Timestamp) -> Proof<T> {
+    let challenge = Challenge::new(codes(device, 1, now), subject);
+    portcullis_mfa::spend(challenge, &store.step_ledger(&Principal::Root, HERE, now)).await.ok().expect("a right code")
+}
+
+impl Store {
+    /// Makes a trail, or changes the one that was looked at.
+    pub async fn put_trail(&self, was: Option<&Trail>, trail: Trail, now: Timestamp) -> Result<(), StoreError> {
+        self.reserve_trail(was, trail, now).await?.record(now).await
+    }
+
+    /// Spends codes that are offered for nothing.
+    pub async fn spend(
+        &self,
+        codes: &Codes,
+        principal: &Principal,
+        source: CodeSource,
+        now: Timestamp,
+    ) -> Result<Proof<()>, SpendError> {
+        let challenge = Challenge::new(codes.clone(), ());
+        portcullis_mfa::spend(challenge, &self.step_ledger(principal, source, now)).await.map_err(|unmet| unmet.error)
+    }
+}
+
+fn totp_seed(base32: &str) -> portcullis_mfa::Seed {
+    portcullis_mfa::Seed::from_base32(base32).expect("a seed")
+}

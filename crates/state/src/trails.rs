@@ -1,0 +1,189 @@
+//! Trails, the keys that sign their digests, and where each one's chains of digests end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Store;
+use super::error::StoreError;
+use super::lease::WriteLease;
+use super::records::{Record, RecordKey, SigningKey, TrailHead};
+use super::state::State;
+use super::write::{Edit, Write};
+use portcullis_authorization::{TrailRegister, Use};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::{Trail, TrailName};
+
+/// A trail that is being recorded: nothing else changes its bucket meanwhile, and its record is the next to come.
+///
+/// Between the two the bucket may be made. Other changes of the state go on, since only the bucket's lease is held: the
+/// upstream may take its time.
+#[derive(Debug)]
+pub struct TrailReservation {
+    store: Store,
+    lease: WriteLease,
+    was: Option<Trail>,
+    trail: Trail,
+}
+
+/// CloudTrail's quota in a region; each is a reader of the journal.
+pub const MOST_TRAILS: usize = 5;
+
+impl Store {
+    /// The trails, by name.
+    pub fn trails(&self) -> Vec<Trail> {
+        self.0.memory.read().trails.values().cloned().collect()
+    }
+
+    /// One trail.
+    pub fn trail(&self, name: &TrailName) -> Option<Trail> {
+        self.0.memory.read().trails.get(name).cloned()
+    }
+
+    /// Whose a bucket is.
+    pub fn use_of(&self, bucket: &BucketName) -> Use {
+        self.use_of_any([bucket])
+    }
+
+    /// What these buckets are used for: a trail's, if any of them is.
+    pub fn use_of_any<'a>(&self, buckets: impl IntoIterator<Item = &'a BucketName>) -> Use {
+        let memory = self.0.memory.read();
+        let is_a_trails = |bucket: &BucketName| memory.trails.values().any(|trail| trail.bucket == *bucket);
+        if buckets.into_iter().any(is_a_trails) { Use::Trail } else { Use::Data }
+    }
+
+    /// Begins to make a trail, or to change the one that was looked at. Unless it is recorded, nothing has changed.
+    pub async fn reserve_trail(
+        &self,
+        was: Option<&Trail>,
+        trail: Trail,
+        now: Timestamp,
+    ) -> Result<TrailReservation, StoreError> {
+        // Uploads that were judged before this end first, or withdraw at their end.
+        let lease = self.0.leases.write(&trail.bucket).await;
+        self.0.memory.read().allows(was, &trail)?;
+        // What a user wrote before, the upstream must not carry out in a trail's bucket.
+        if was.is_none_or(|was| was.bucket != trail.bucket)
+            && let Some(until) = self.unsettled(&trail.bucket, now).latest()
+        {
+            return Err(StoreError::Unsettled { until });
+        }
+        Ok(TrailReservation { store: self.clone(), lease, was: was.cloned(), trail })
+    }
+
+    /// Takes away the trail that was looked at.
+    pub async fn delete_trail(&self, was: &Trail, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, was) = (Arc::clone(&self.0), was.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            inner.memory.read().allows(Some(&was), &was)?;
+            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Trail(was.name))], now).await
+        })
+        .await
+    }
+
+    /// What a state record of the journal made of trails, in its order: each as it was from there on, or gone.
+    pub fn trails_in(&self, state_record: &[u8]) -> Vec<(TrailName, Option<Trail>)> {
+        let write = Write::parse(state_record);
+        // One that is not ours changed nothing; the start looks into that.
+        let edits = write.and_then(|write| write.open(&self.0.sealer).ok()).unwrap_or_default();
+        let changes = edits.into_iter().filter_map(|edit| match edit {
+            Edit::Put(Record::Trail(trail)) => Some((trail.name.clone(), Some(*trail))),
+            Edit::Delete(RecordKey::Trail(name)) => Some((name, None)),
+            Edit::Put(_) | Edit::Delete(_) => None,
+        });
+        changes.collect()
+    }
+
+    /// Where a trail's chains of digests end.
+    pub fn trail_head(&self, name: &TrailName) -> Option<TrailHead> {
+        self.0.memory.read().trail_heads.get(name).cloned()
+    }
+
+    /// Records where a trail's chains of digests end.
+    pub async fn pin_trail_head(&self, name: &TrailName, head: TrailHead, now: Timestamp) -> Result<(), StoreError> {
+        let (inner, name) = (Arc::clone(&self.0), name.clone());
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            if inner.memory.read().trail_heads.get(&name) == Some(&head) {
+                return Ok(());
+            }
+            writer.commit(&inner.memory, vec![Edit::Put(Record::TrailHead(name, head))], now).await
+        })
+        .await
+    }
+
+    /// Every key that ever signed, the oldest first.
+    pub fn signing_keys(&self) -> Vec<SigningKey> {
+        let mut keys: Vec<_> = self.0.memory.read().signing_keys.values().cloned().collect();
+        keys.sort_by_key(|key| (key.valid_from, key.fingerprint()));
+        keys
+    }
+
+    /// Adds a key that signs, and forgets the private halves of those that ended this long before it begins.
+    pub async fn add_signing_key(&self, key: SigningKey, kept: Duration, now: Timestamp) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.0);
+        self.finish(async move {
+            let mut writer = inner.writer.lock().await;
+            let spent = |old: &&SigningKey| old.private.is_some() && old.valid_to.plus(kept) < key.valid_from;
+            let mut edits: Vec<Edit> = {
+                let state = inner.memory.read();
+                let spent = state.signing_keys.values().filter(spent);
+                spent.map(|old| Edit::Put(Record::SigningKey(SigningKey { private: None, ..old.clone() }))).collect()
+            };
+            edits.push(Edit::Put(Record::SigningKey(key)));
+            writer.commit(&inner.memory, edits, now).await
+        })
+        .await
+    }
+}
+
+impl TrailReservation {
+    /// Records the trail; on return its bucket is the trail's alone. What was judged by an older trail must not undo a change that came between.
+    pub async fn record(self, now: Timestamp) -> Result<(), StoreError> {
+        let Self { store, mut lease, was, trail } = self;
+        let inner = Arc::clone(&store.0);
+        let recording = async move {
+            let mut writer = inner.writer.lock().await;
+            inner.memory.read().allows(was.as_ref(), &trail)?;
+            lease.begin_change();
+            writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(Box::new(trail)))], now).await
+        };
+        store.finish(recording).await
+    }
+}
+
+impl TrailRegister for TrailReservation {
+    fn use_of(&self, bucket: &BucketName) -> Use {
+        if self.trail.bucket == *bucket { Use::Trail } else { Use::Data }
+    }
+}
+
+impl TrailRegister for Store {
+    fn use_of(&self, bucket: &BucketName) -> Use {
+        self.use_of_any([bucket])
+    }
+}
+
+impl State {
+    /// Whether a trail may be put in the place of the one that was looked at.
+    fn allows(&self, was: Option<&Trail>, trail: &Trail) -> Result<(), StoreError> {
+        match (was, self.trails.get(&trail.name)) {
+            (None, Some(_)) => Err(StoreError::AlreadyExists),
+            (None, None) if self.trails.len() >= MOST_TRAILS => Err(StoreError::LimitReached),
+            (Some(_), None) => Err(StoreError::NoSuchEntity),
+            (Some(was), Some(is)) if was != is => Err(StoreError::Outdated),
+            (None, None) | (Some(_), Some(_)) => self.leaves_others_provable(was, trail),
+        }
+    }
+
+    /// Refuses a trail that another came to disturb since both were judged. Trails that were put in one place by an
+    /// earlier version can still be changed otherwise.
+    fn leaves_others_provable(&self, was: Option<&Trail>, trail: &Trail) -> Result<(), StoreError> {
+        let stays = |was: &Trail| was.has_place_of(trail) && was.validation == trail.validation;
+        if was.is_some_and(stays) || !self.trails.values().any(|other| trail.disturbs(other)) {
+            return Ok(());
+        }
+        Err(StoreError::Outdated)
+    }
+}

@@ -1,0 +1,97 @@
+//! Answers that are given here in the store's stead; the store is asked only whether the bucket is there.
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderValue};
+
+use super::answer::{self, Answer, AnswerBody, Done, UpstreamRefusal};
+use super::region::location;
+use super::xml::{DECLARATION, NAMESPACE};
+use super::{Content, Rendered, Upstream, UpstreamError};
+use portcullis_authorization::Permit;
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_http::Method;
+use portcullis_s3::{Action, LocalAnswer, Unconfigured};
+
+/// An answer to a HEAD has no body; one that comes all the same is not read far.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+impl Upstream {
+    /// Answers a permitted request as AWS does, without sending it.
+    pub(super) async fn answer_here(
+        &self,
+        permit: &Permit,
+        answer: LocalAnswer,
+        now: Timestamp,
+    ) -> Result<Answer, UpstreamError> {
+        let Some(bucket) = permit.request().bucket.clone() else { return Err(UpstreamError::Unwritable) };
+        if let Some(refused) = self.without_bucket(&bucket, now).await? {
+            return Ok(refused);
+        }
+        match answer {
+            LocalAnswer::Location => Ok(document(location(self.client_region()))),
+            // It is answered before anybody is known to have signed.
+            LocalAnswer::Preflight => Err(UpstreamError::Unwritable),
+            LocalAnswer::Unconfigured(Unconfigured::Document { root, inner }) => {
+                Ok(document(format!("{DECLARATION}<{root} xmlns=\"{NAMESPACE}\">{inner}</{root}>")))
+            }
+            LocalAnswer::Unconfigured(Unconfigured::Error { status, code, message }) => {
+                Ok(Answer::Refused(UpstreamRefusal {
+                    status: StatusCode::from_u16(status).map_err(|_| UpstreamError::Unwritable)?,
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                    headers: HeaderMap::new(),
+                    details: Vec::new(),
+                }))
+            }
+            LocalAnswer::Unconfigured(Unconfigured::Removed) => Ok(removed()),
+        }
+    }
+
+    /// What the store answers instead of letting a bucket be asked about; none where the bucket is there.
+    async fn without_bucket(&self, bucket: &BucketName, now: Timestamp) -> Result<Option<Answer>, UpstreamError> {
+        let content = Content::Document(Bytes::new());
+        let path = format!("/{bucket}");
+        let rendered = Rendered { method: Method::Head, path, query: String::new(), headers: Vec::new(), content };
+        let (parts, body) = self.exchange(rendered, None, now).await?.into_parts();
+        // Read to its end, so that the connection can be used again.
+        drop(body.whole(LONGEST_HEAD, self.document_patience()).await);
+        if parts.status.is_success() {
+            return Ok(None);
+        }
+        answer::refused(Action::HeadBucket, parts.status, parts.headers, &[]).map(Some)
+    }
+}
+
+impl Answer {
+    /// Whether the store does not implement what it was asked for, or says that nothing is configured. MinIO says
+    /// that also of a bucket that is not there.
+    pub(super) fn leaves_to(&self, instead: LocalAnswer) -> bool {
+        let Self::Refused(refusal) = self else { return false };
+        let is_declined = matches!(refusal.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED);
+        let is_same = match instead {
+            LocalAnswer::Unconfigured(Unconfigured::Error { status, code, .. }) => {
+                status == StatusCode::NOT_FOUND && refusal.code == code
+            }
+            LocalAnswer::Location
+            | LocalAnswer::Preflight
+            | LocalAnswer::Unconfigured(Unconfigured::Document { .. } | Unconfigured::Removed) => false,
+        };
+        is_declined || is_same
+    }
+}
+
+fn document(document: String) -> Answer {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    done(StatusCode::OK, headers, document.into())
+}
+
+fn removed() -> Answer {
+    done(StatusCode::NO_CONTENT, HeaderMap::new(), Bytes::new())
+}
+
+fn done(status: StatusCode, headers: HeaderMap, bytes: Bytes) -> Answer {
+    Answer::Done(Done { status, headers, body: AnswerBody::Whole(bytes), deleted: Vec::new() })
+}

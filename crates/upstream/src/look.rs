@@ -1,0 +1,73 @@
+//! Looks at what a store holds, for requests whose end nobody saw.
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+
+use super::{Content, Rendered, Upstream, UpstreamError};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{BucketName, ObjectKey, VersionId};
+use portcullis_base::percent::percent_encode_path;
+use portcullis_http::Method;
+use portcullis_sigv4::canonical_query;
+
+/// What a store says of something it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    Absent,
+    /// It is hidden by a delete marker.
+    Marked,
+    /// It is there, and was written at this time by the store's own clock, if it says so.
+    There {
+        written: Option<Timestamp>,
+    },
+}
+
+/// What to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight<'a> {
+    Bucket,
+    Object { key: &'a ObjectKey, version: Option<&'a VersionId> },
+    Upload { key: &'a ObjectKey, id: &'a str },
+}
+
+impl Upstream {
+    /// Whether the store holds this now; what is neither here nor there is an error.
+    pub async fn look(&self, bucket: &BucketName, sight: Sight<'_>, now: Timestamp) -> Result<Presence, UpstreamError> {
+        let response = self.exchange(rendered(bucket, sight), None, now).await?;
+        let (parts, body) = response.into_parts();
+        // Read to its end, so that the connection can be used again.
+        drop(body.whole(64 * 1024, self.document_patience()).await);
+        let marked = parts.headers.get("x-amz-delete-marker").is_some_and(|value| value == "true");
+        match (parts.status, marked) {
+            // A store that is not given the key of an object encrypted by a client's own key says no more than that.
+            (StatusCode::OK | StatusCode::BAD_REQUEST, _) => Ok(Presence::There { written: written(&parts.headers) }),
+            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, true) => Ok(Presence::Marked),
+            (StatusCode::NOT_FOUND, false) => Ok(Presence::Absent),
+            (_, _) => Err(UpstreamError::Unreadable),
+        }
+    }
+}
+
+fn rendered(bucket: &BucketName, sight: Sight<'_>) -> Rendered {
+    let (method, key, query) = match sight {
+        Sight::Bucket => (Method::Head, None, String::new()),
+        Sight::Object { key, version } => {
+            let version = version.iter().map(|version| ("versionId", version.as_str()));
+            (Method::Head, Some(key), canonical_query(version))
+        }
+        Sight::Upload { key, id } => {
+            (Method::Get, Some(key), canonical_query([("max-parts", "1"), ("uploadId", id)].into_iter()))
+        }
+    };
+    let mut path = format!("/{bucket}");
+    if let Some(key) = key {
+        path.push('/');
+        path.push_str(&percent_encode_path(key.as_str()));
+    }
+    Rendered { method, path, query, headers: Vec::new(), content: Content::Document(Bytes::new()) }
+}
+
+fn written(headers: &HeaderMap) -> Option<Timestamp> {
+    let value = headers.get(header::LAST_MODIFIED)?;
+    value.to_str().ok().and_then(Timestamp::parse_http_date)
+}

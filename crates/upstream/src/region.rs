@@ -1,0 +1,66 @@
+//! The region that clients sign for, where the store has another name for it or none.
+
+use http::header::{HeaderName, HeaderValue};
+
+use super::answer::Answer;
+use super::xml::{self, DECLARATION, NAMESPACE};
+use super::{Node, Upstream};
+use portcullis_s3::{Action, Document, Request};
+
+/// How a store is told where to make a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// By the region of its endpoint, as on AWS.
+    Named,
+    /// Not at all: it has one place, or names of its own.
+    Unnamed,
+}
+
+const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
+const CONSTRAINT: &str = "LocationConstraint";
+
+/// The one region that is not named in documents.
+const FIRST: &str = "us-east-1";
+
+impl Upstream {
+    /// Adds the region to what tells one.
+    pub(super) fn with_region(&self, action: Action, mut answer: Answer) -> Answer {
+        if let (Answer::Done(done), Action::HeadBucket) = (&mut answer, action)
+            && let Ok(region) = HeaderValue::from_str(self.client_region())
+        {
+            done.headers.insert(BUCKET_REGION, region);
+        }
+        answer
+    }
+
+    /// CreateBucket in the store's terms: the region that clients know is the place where the store keeps everything.
+    /// Another place is left to the store to know or refuse.
+    pub(super) fn placed(&self, request: &Request) -> Option<Request> {
+        let mut node = match (request.action, &request.document) {
+            (Action::CreateBucket, Document::Rewritten(bytes)) => Node::parse(bytes)?,
+            (Action::CreateBucket, Document::None) => Node::named("CreateBucketConfiguration"),
+            (_, Document::DeleteObjects(_) | Document::None | Document::Payload | Document::Rewritten(_))
+            | (_, Document::Versioning(_)) => return None,
+        };
+        if node.text_of(CONSTRAINT).is_some_and(|place| place != self.client_region()) {
+            return None;
+        }
+        node.children.retain(|child| child.name != CONSTRAINT);
+        if self.placement() == Placement::Named && self.region() != FIRST {
+            node.children.insert(0, Node { text: self.region().to_owned(), ..Node::named(CONSTRAINT) });
+        }
+        let document =
+            if node.children.is_empty() { Document::None } else { Document::Rewritten(xml::document(&node).into()) };
+        Some(Request { document, ..request.clone() })
+    }
+}
+
+/// What GetBucketLocation answers.
+pub(super) fn location(region: &str) -> String {
+    let mut out = format!("{DECLARATION}<{CONSTRAINT} xmlns=\"{NAMESPACE}\">");
+    if region != FIRST {
+        xml::escape(&mut out, region);
+    }
+    xml::close_tag(&mut out, CONSTRAINT);
+    out
+}

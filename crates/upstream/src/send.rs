@@ -1,0 +1,538 @@
+//! Sends one permitted request, and asks the upstream what the gate must know before it judges.
+
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use md5::Md5;
+use sha2::{Digest, Sha256};
+
+use super::answer::{self, Answer};
+use super::chunks::{Chunks, Framing};
+use super::fetch::{self, Fetcher};
+use super::pool::{Door, Pool};
+use super::region::Placement;
+use super::repair::{Repaired, repaired};
+use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
+use portcullis_authorization::{Lifecycle, Permit, Versioning};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
+use portcullis_http::Endpoint;
+use portcullis_http::EndpointScheme;
+use portcullis_http::{Dialler, Method};
+use portcullis_s3::Handling;
+use portcullis_sigv4::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
+
+/// The S3 that is protected.
+#[derive(Debug)]
+pub struct Upstream {
+    endpoint: Endpoint,
+    host: String,
+    fetcher: Fetcher,
+    pool: Pool,
+    signer: Signer,
+    patience: Patience,
+    listeners: Listeners,
+    trailers: Trailers,
+    /// The region that clients sign for, and how the store is told where a bucket is made.
+    client_region: Option<(String, Placement)>,
+}
+
+/// How long the upstream may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub connect: Duration,
+    /// From the last byte of a request to the head of its answer.
+    pub response: Duration,
+    /// Until an idle connection is given up, before the upstream does.
+    pub idle: Duration,
+}
+
+/// Who could listen between the gate and the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listeners {
+    Anybody,
+    /// It stays within this machine or within TLS: a payload needs no signature.
+    Nobody,
+}
+
+/// Which checksums the upstream takes in a trailer, after the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trailers {
+    All,
+    /// Those of [`ChecksumAlgorithm::is_known_to_stores`].
+    KnownToStores,
+    NotTaken,
+}
+
+/// Object data for a permitted request.
+pub struct Payload {
+    pub source: Source,
+    pub length: u64,
+    /// Its SHA-256, where the client promised one; it is checked before the last byte goes out.
+    pub digest: Option<[u8; 32]>,
+    /// The checksum that the client sends after it; it goes on to an upstream that takes it.
+    pub checksum: Option<Trailing>,
+}
+
+impl Payload {
+    /// Of no bytes, which were verified already.
+    pub fn empty(checksum: Option<Trailing>) -> Self {
+        let nothing = Empty::new().map_err(|never| match never {});
+        Self { source: Box::pin(nothing), length: 0, digest: None, checksum }
+    }
+}
+
+/// What a store says of a bucket's configuration.
+enum Configuration {
+    Is(Node),
+    NoBucket,
+    None,
+}
+
+/// The longest configuration document the gate reads for itself.
+const LONGEST_STATE: usize = 1024 * 1024;
+
+impl Upstream {
+    /// The upstream that is dialled, reached as this signer.
+    pub fn new(dialler: Dialler, signer: Signer, patience: Patience, trailers: Trailers) -> Self {
+        let endpoint = dialler.endpoint().clone();
+        let listeners = Listeners::on_the_way_to(&endpoint);
+        let fetcher = Fetcher::new(Door::new(dialler.clone(), patience.connect, patience.idle));
+        let pool = Pool::new(Door::new(dialler, patience.connect, patience.idle));
+        Self {
+            host: endpoint.authority(),
+            endpoint,
+            fetcher,
+            pool,
+            signer,
+            patience,
+            listeners,
+            trailers,
+            client_region: None,
+        }
+    }
+
+    /// Tells clients this region wherever a bucket's region is told.
+    pub fn telling(self, region: &str, placement: Placement) -> Self {
+        Self { client_region: Some((region.to_owned(), placement)), ..self }
+    }
+
+    /// The region that clients are told.
+    pub(super) fn client_region(&self) -> &str {
+        self.client_region.as_ref().map_or_else(|| self.region(), |(region, _)| region)
+    }
+
+    /// How the store is told where a bucket is made.
+    pub(super) fn placement(&self) -> Placement {
+        self.client_region.as_ref().map_or(Placement::Named, |(_, placement)| *placement)
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Sends what was permitted: the request inside the permit, and nothing else. An object without
+    /// bytes has no payload.
+    pub async fn send(
+        &self,
+        permit: Permit,
+        payload: Option<Payload>,
+        now: Timestamp,
+        begun: Option<&AnswerBegun>,
+    ) -> Result<Answer, UpstreamError> {
+        let instead = match permit.request().handling {
+            Handling::Answered(answer) => return self.answer_here(&permit, answer, now).await,
+            Handling::Forwarded => None,
+            Handling::ForwardedElse(answer) => Some(answer),
+            Handling::Refused => return Err(UpstreamError::Unwritable),
+        };
+        let placed = self.placed(permit.request());
+        let rendered =
+            render(placed.as_ref().unwrap_or_else(|| permit.request())).map_err(|_| UpstreamError::Unwritable)?;
+        let response = self.exchange(rendered, payload, now).await?;
+        let answer = answer::read(&permit, response, self.document_patience(), begun).await?;
+        match (repaired(permit.request().action, answer, self.document_patience()).await?, instead) {
+            (Repaired::Nothing(_), Some(instead)) => self.answer_here(&permit, instead, now).await,
+            (Repaired::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {
+                self.answer_here(&permit, instead, now).await
+            }
+            (Repaired::Answer(answer) | Repaired::Nothing(answer), _) => {
+                Ok(self.with_region(permit.request().action, answer))
+            }
+        }
+    }
+
+    /// The bucket's versioning as it is now.
+    pub async fn versioning(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, UpstreamError> {
+        let document = match self.configuration(bucket, "versioning", now).await? {
+            Configuration::Is(document) => document,
+            Configuration::NoBucket => return Ok(Versioning::NoBucket),
+            Configuration::None => return Ok(Versioning::Never),
+        };
+        let excludes = document.children.iter().any(|child| match child.name.as_str() {
+            "ExcludedPrefixes" => true,
+            "ExcludeFolders" => child.text == "true",
+            _ => false,
+        });
+        match document.text_of("Status") {
+            Some("Enabled") if excludes => Ok(Versioning::EnabledWithExclusions),
+            Some("Enabled") => Ok(Versioning::Enabled),
+            Some("Suspended") => Ok(Versioning::Suspended),
+            None => Ok(Versioning::Never),
+            Some(_) => Err(UpstreamError::Unreadable),
+        }
+    }
+
+    /// Whether the store deletes this bucket's versions by rule.
+    pub async fn lifecycle(&self, bucket: &BucketName, now: Timestamp) -> Result<Lifecycle, UpstreamError> {
+        match self.configuration(bucket, "lifecycle", now).await? {
+            Configuration::Is(document) if document.children.iter().any(|child| child.name == "Rule") => {
+                Ok(Lifecycle::Present)
+            }
+            Configuration::Is(_) | Configuration::NoBucket | Configuration::None => Ok(Lifecycle::Absent),
+        }
+    }
+
+    /// A bucket's configuration document.
+    async fn configuration(
+        &self,
+        bucket: &BucketName,
+        name: &'static str,
+        now: Timestamp,
+    ) -> Result<Configuration, UpstreamError> {
+        let rendered = Rendered {
+            method: Method::Get,
+            path: format!("/{bucket}"),
+            query: format!("{name}="),
+            headers: Vec::new(),
+            content: Content::Document(Bytes::new()),
+        };
+        let response = self.exchange(rendered, None, now).await?;
+        let status = response.status();
+        let body = response.into_body().whole(LONGEST_STATE, self.document_patience()).await?;
+        match status {
+            StatusCode::OK => Node::parse(&body).map(Configuration::Is).ok_or(UpstreamError::Unreadable),
+            StatusCode::NOT_FOUND => {
+                let code = Node::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
+                Ok(if code.as_deref() == Some("NoSuchBucket") { Configuration::NoBucket } else { Configuration::None })
+            }
+            // A store that has no such configuration does nothing by it.
+            StatusCode::NOT_IMPLEMENTED => Ok(Configuration::None),
+            _ => Err(UpstreamError::Unreadable),
+        }
+    }
+
+    /// How long the documents of an answer may take in all.
+    pub(super) fn document_patience(&self) -> Duration {
+        self.patience.response * 2
+    }
+
+    /// Where requests are signed for.
+    pub(super) fn region(&self) -> &str {
+        self.signer.region()
+    }
+
+    pub(super) async fn exchange(
+        &self,
+        rendered: Rendered,
+        payload: Option<Payload>,
+        now: Timestamp,
+    ) -> Result<Response<Download>, UpstreamError> {
+        if payload.is_none() && rendered.only_reads() {
+            return self.fetch(rendered, now).await;
+        }
+        // Seldom, and large.
+        Box::pin(self.carry(rendered, payload, now)).await
+    }
+
+    async fn fetch(&self, rendered: Rendered, now: Timestamp) -> Result<Response<Download>, UpstreamError> {
+        let method = rendered.method;
+        let message = {
+            // What a thousand requests keep while they wait for the store, they take from each other's cache.
+            let rendered = rendered;
+            let signed = self.signer.sign(&rendered, &self.host, EMPTY_SHA256, now).ok_or(UpstreamError::Unwritable)?;
+            fetch::message(&rendered, &signed)?
+        };
+        self.fetcher.fetch(method, &message, self.patience.response).await
+    }
+
+    async fn carry(
+        &self,
+        rendered: Rendered,
+        payload: Option<Payload>,
+        now: Timestamp,
+    ) -> Result<Response<Download>, UpstreamError> {
+        let progress = Arc::new(AtomicU64::new(0));
+        let request = self.signed(rendered, payload, &progress, now)?;
+        let mut sending = std::pin::pin!(self.pool.send(request, self.patience.response));
+        let mut seen = 0;
+        // The clock runs from the last byte that went out, however long the upload takes.
+        loop {
+            match tokio::time::timeout(self.patience.response, sending.as_mut()).await {
+                Ok(outcome) => return outcome,
+                Err(_) => match progress.load(Ordering::Relaxed) {
+                    unchanged if unchanged == seen => return Err(UpstreamError::Silent),
+                    more => seen = more,
+                },
+            }
+        }
+    }
+
+    fn signed(
+        &self,
+        mut rendered: Rendered,
+        payload: Option<Payload>,
+        progress: &Arc<AtomicU64>,
+        now: Timestamp,
+    ) -> Result<Request<Upload>, UpstreamError> {
+        let content = std::mem::replace(&mut rendered.content, Content::Payload);
+        let (digest, upload, framing) = match (content, payload) {
+            (Content::Document(bytes), None) if bytes.is_empty() => (EMPTY_SHA256.to_owned(), Upload::empty(), None),
+            (Content::Document(bytes), None) => {
+                rendered.headers.push((HeaderName::from_static("content-md5"), md5_of(&bytes)?));
+                (hex::encode(Sha256::digest(&bytes)), Upload::Document(bytes), None)
+            }
+            (Content::Payload, None) => (EMPTY_SHA256.to_owned(), Upload::empty(), None),
+            (Content::Payload, Some(payload)) if payload.length == 0 => {
+                rendered.headers.extend(self.checksum_header(&payload)?);
+                (EMPTY_SHA256.to_owned(), Upload::empty(), None)
+            }
+            (Content::Payload, Some(payload)) => {
+                let framing = self.framing(&payload);
+                if let Some(framing) = &framing {
+                    frame_headers(&mut rendered, framing, payload.length)?;
+                }
+                let digest = match (&framing, payload.digest) {
+                    (Some(framing), _) => framing.name().to_owned(),
+                    (None, Some(digest)) => hex::encode(digest),
+                    (None, None) => UNSIGNED_PAYLOAD.to_owned(),
+                };
+                (digest, Upload::payload(payload.source, payload.length, progress), framing)
+            }
+            (Content::Document(_), Some(_)) => return Err(UpstreamError::Unwritable),
+        };
+        let signed = self.signer.sign(&rendered, &self.host, &digest, now).ok_or(UpstreamError::Unwritable)?;
+        let target =
+            if rendered.query.is_empty() { rendered.path } else { format!("{}?{}", rendered.path, rendered.query) };
+        let mut request = Request::builder().method(rendered.method.as_str()).uri(target);
+        if let Some(headers) = request.headers_mut() {
+            let ours = signed.headers();
+            headers.reserve(rendered.headers.len() + ours.len());
+            headers.extend(rendered.headers);
+            for (name, text) in ours {
+                headers.append(name, HeaderValue::from_str(text).map_err(|_| UpstreamError::Unwritable)?);
+            }
+            // hyper leaves it out of a request without a body, and stores refuse an upload that does not say its length.
+            if upload.is_empty() && matches!(rendered.method, Method::Post | Method::Put) {
+                headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
+            }
+        }
+        let upload = match (framing, upload) {
+            (Some(framing), Upload::Payload { source, length, progress }) => {
+                let chunks = Chunks::new(source, length, &framing, || self.signer.chunks(signed));
+                Upload::Payload { source: Box::pin(chunks), length: framing.encoded_length(length), progress }
+            }
+            (Some(_) | None, upload) => upload,
+        };
+        request.body(upload).map_err(|_| UpstreamError::Unwritable)
+    }
+
+    /// The client's checksum, where the upstream takes it.
+    fn checksum<'a>(&self, payload: &'a Payload) -> Option<&'a Trailing> {
+        payload.checksum.as_ref().filter(|checksum| match self.trailers {
+            Trailers::All => true,
+            Trailers::KnownToStores => checksum.algorithm().is_known_to_stores(),
+            Trailers::NotTaken => false,
+        })
+    }
+
+    /// The header for a checksum that is known beforehand.
+    fn checksum_header(&self, payload: &Payload) -> Result<Option<(HeaderName, HeaderValue)>, UpstreamError> {
+        let Some(checksum) = self.checksum(payload).and_then(Trailing::verified) else { return Ok(None) };
+        let value = HeaderValue::try_from(checksum.text()).map_err(|_| UpstreamError::Unwritable)?;
+        Ok(Some((HeaderName::from_static(checksum.algorithm().header()), value)))
+    }
+
+    /// How a payload is framed; one whose digest is known, or that nobody can listen to, needs no frame of its own.
+    fn framing(&self, payload: &Payload) -> Option<Framing> {
+        match (payload.digest, self.checksum(payload).cloned(), self.listeners) {
+            (Some(_), _, _) | (None, None, Listeners::Nobody) => None,
+            (None, None, Listeners::Anybody) => Some(Framing::Signed),
+            (None, Some(checksum), Listeners::Anybody) => Some(Framing::SignedChecksum(checksum)),
+            (None, Some(checksum), Listeners::Nobody) => Some(Framing::Checksum(checksum)),
+        }
+    }
+}
+
+impl Listeners {
+    fn on_the_way_to(endpoint: &Endpoint) -> Self {
+        match endpoint.scheme() {
+            EndpointScheme::Http if is_loopback(endpoint) => Self::Nobody,
+            EndpointScheme::Http => Self::Anybody,
+            EndpointScheme::Https => Self::Nobody,
+        }
+    }
+}
+
+/// Whether every address of the host is this machine's own.
+fn is_loopback(endpoint: &Endpoint) -> bool {
+    let addresses = (endpoint.host(), endpoint.port()).to_socket_addrs();
+    addresses.is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
+}
+
+fn md5_of(bytes: &[u8]) -> Result<HeaderValue, UpstreamError> {
+    HeaderValue::try_from(STANDARD.encode(Md5::digest(bytes))).map_err(|_| UpstreamError::Unwritable)
+}
+
+fn frame_headers(rendered: &mut Rendered, framing: &Framing, length: u64) -> Result<(), UpstreamError> {
+    let encodings = rendered.headers.iter_mut().find(|(name, _)| name == header::CONTENT_ENCODING);
+    match encodings {
+        Some((_, value)) => {
+            let both = [b"aws-chunked,".as_slice(), value.as_bytes()].concat();
+            *value = HeaderValue::try_from(both).map_err(|_| UpstreamError::Unwritable)?;
+        }
+        None => rendered.headers.push((header::CONTENT_ENCODING, HeaderValue::from_static("aws-chunked"))),
+    }
+    rendered.headers.push((HeaderName::from_static("x-amz-decoded-content-length"), HeaderValue::from(length)));
+    if let Some(trailing) = framing.trailing() {
+        let name = HeaderValue::from_static(trailing.algorithm().header());
+        rendered.headers.push((HeaderName::from_static("x-amz-trailer"), name));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Interrupted;
+    use http_body::Body as _;
+    use portcullis_base::names::AccessKeyId;
+    use portcullis_base::secret::Secret;
+    use portcullis_http::{Authorities, Head, Peer, Transport};
+    use portcullis_sigv4::{
+        Checksum, ChecksumAlgorithm, Intake, Key, KeyStatus, Keyring, Principal, Promises, Realm, RunningChecksum,
+        Service, verify,
+    };
+
+    const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    const NOW: Timestamp = Timestamp::from_seconds(1_369_353_600);
+
+    fn upstream(endpoint: &str, trailers: Trailers) -> Upstream {
+        let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
+        let dialler = Dialler::new(endpoint, &Authorities::System).expect("no TLS");
+        let signer = Signer::new(KEY_ID.to_owned(), Secret::new(SECRET.to_owned()), "us-east-1".to_owned());
+        let second = Duration::from_secs(1);
+        Upstream::new(dialler, signer, Patience { connect: second, response: second, idle: second }, trailers)
+    }
+
+    fn payload(bytes: &'static [u8], checksum: Option<ChecksumAlgorithm>) -> Payload {
+        let checksum = checksum.map(|algorithm| {
+            let mut running = RunningChecksum::new(algorithm);
+            running.update(bytes);
+            let trailing = Trailing::new(algorithm);
+            trailing.settle(running.finish());
+            trailing
+        });
+        if bytes.is_empty() {
+            return Payload::empty(checksum);
+        }
+        let source = http_body_util::Full::new(Bytes::from_static(bytes)).map_err(|_| Interrupted);
+        Payload { source: Box::pin(source), length: u64::try_from(bytes.len()).expect("small"), digest: None, checksum }
+    }
+
+    fn put() -> Rendered {
+        let encoding = (header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        Rendered {
+            method: Method::Put,
+            path: "/vault/key".to_owned(),
+            query: String::new(),
+            headers: vec![encoding],
+            content: Content::Payload,
+        }
+    }
+
+    /// What an upstream that reads as the gate itself does makes of a request.
+    async fn read(request: Request<Upload>) -> (Head, Vec<u8>, Option<Checksum>) {
+        let (parts, upload) = request.into_parts();
+        let announced = upload.size_hint().exact().expect("a known length");
+        let bytes = upload.collect().await.expect("whole").to_bytes();
+        assert_eq!(u64::try_from(bytes.len()).ok(), Some(announced), "the length on the wire is the announced one");
+        let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
+        let head = Head::read(&parts, peer).expect("a legal head");
+        let keyring = Keyring::default();
+        let key = Key { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status: KeyStatus::Active };
+        keyring.set(AccessKeyId::parse(KEY_ID).expect("an id"), key);
+        let realm = Realm { region: "us-east-1".to_owned(), services: &[Service::S3] };
+        let signed = verify(&head, &keyring, NOW, &realm).expect("our own signature");
+        let mut intake = Intake::new(signed.payload, announced, Promises::default());
+        intake.push(bytes).expect("our own framing");
+        let checksum = intake.finish().expect("our own checksum");
+        (head, std::iter::from_fn(|| intake.pull()).flatten().collect(), checksum)
+    }
+
+    #[tokio::test]
+    async fn a_checksum_goes_on_to_whoever_takes_it_in_the_safest_frame_that_the_way_needs() {
+        let (here, elsewhere) = ("http://127.0.0.1:9000", "http://192.0.2.1:9000");
+        let crc = Some(ChecksumAlgorithm::Crc32);
+        let newer = Some(ChecksumAlgorithm::XxHash3);
+        let cases = [
+            (here, Trailers::KnownToStores, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, Trailers::KnownToStores, None, "UNSIGNED-PAYLOAD"),
+            (here, Trailers::KnownToStores, newer, "UNSIGNED-PAYLOAD"),
+            (here, Trailers::All, newer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, Trailers::NotTaken, crc, "UNSIGNED-PAYLOAD"),
+            (elsewhere, Trailers::KnownToStores, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+            (elsewhere, Trailers::KnownToStores, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (elsewhere, Trailers::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+        ];
+        let progress = Arc::default();
+        for (endpoint, trailers, algorithm, expected) in cases {
+            let upstream = upstream(endpoint, trailers);
+            let request = upstream.signed(put(), Some(payload(b"Welcome to Amazon S3.", algorithm)), &progress, NOW);
+            let (head, bytes, checksum) = read(request.expect("written")).await;
+            let said = |name: &str| head.headers.value(name).map(str::to_owned);
+            assert_eq!(said("x-amz-content-sha256").as_deref(), Some(expected));
+            assert_eq!(bytes, b"Welcome to Amazon S3.", "{expected}");
+            let passed_on = algorithm.filter(|_| expected.ends_with("-TRAILER"));
+            assert_eq!(checksum.map(|checksum| checksum.algorithm()), passed_on, "{endpoint} {trailers:?}");
+            assert_eq!(said("x-amz-trailer").as_deref(), passed_on.map(ChecksumAlgorithm::header));
+            let chunked = expected.starts_with("STREAMING-");
+            assert_eq!(said("x-amz-decoded-content-length").as_deref(), chunked.then_some("21"));
+            assert_eq!(said("content-encoding").as_deref(), Some(if chunked { "aws-chunked,gzip" } else { "gzip" }));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_checksum_of_an_empty_object_goes_ahead_of_it() {
+        let progress = Arc::default();
+        for (trailers, expected) in [(Trailers::KnownToStores, Some("AAAAAA==")), (Trailers::NotTaken, None)] {
+            let payload = payload(b"", Some(ChecksumAlgorithm::Crc32));
+            let request = upstream("http://127.0.0.1:9000", trailers).signed(put(), Some(payload), &progress, NOW);
+            let (head, bytes, _) = read(request.expect("written")).await;
+            assert_eq!(head.headers.value("x-amz-checksum-crc32"), expected);
+            assert_eq!((head.headers.value("x-amz-content-sha256"), bytes.len()), (Some(EMPTY_SHA256), 0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_known_digest_is_what_is_signed() {
+        let progress = Arc::default();
+        let bytes = b"Welcome to Amazon S3.";
+        let payload = Payload { digest: Some(Sha256::digest(bytes).into()), ..payload(bytes, None) };
+        let request =
+            upstream("http://192.0.2.1:9000", Trailers::KnownToStores).signed(put(), Some(payload), &progress, NOW);
+        let (head, read, _) = read(request.expect("written")).await;
+        let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
+        assert_eq!((head.headers.value("x-amz-content-sha256"), read.as_slice()), (Some(digest), bytes.as_slice()));
+    }
+}
