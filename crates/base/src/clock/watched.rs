@@ -15,15 +15,15 @@ use super::Timestamp;
 /// A wall clock and what it should say.
 #[derive(Debug)]
 pub struct WatchedClock {
-    source: Source,
+    source: ClockSource,
     /// Tells one boot of the machine from another; `None` where the kernel does not tell.
     boot_id: Option<String>,
-    expectation: Mutex<Expectation>,
+    expectation: Mutex<ExpectedTime>,
 }
 
 /// Where the two clocks are read.
 #[derive(Debug)]
-enum Source {
+enum ClockSource {
     Machine,
     #[cfg(any(test, feature = "test-support"))]
     Set(std::sync::Arc<SetClocks>),
@@ -39,7 +39,7 @@ pub struct SetClocks {
 
 /// What the wall clock should say.
 #[derive(Debug)]
-struct Expectation {
+struct ExpectedTime {
     /// The moment of the boot, by the wall clock as it was believed, in milliseconds since 1970.
     booted: i64,
     /// How many milliseconds after the boot that was last adjusted.
@@ -90,19 +90,19 @@ impl WatchedClock {
     /// The machine's clock, believed as it is until the state says more.
     pub fn machine() -> Self {
         let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
-        Self::of(Source::Machine, boot_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()))
+        Self::of(ClockSource::Machine, boot_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()))
     }
 
     /// A clock that a test moves by hand.
     #[cfg(any(test, feature = "test-support"))]
     pub fn set(clocks: &std::sync::Arc<SetClocks>, boot_id: Option<&str>) -> Self {
-        Self::of(Source::Set(std::sync::Arc::clone(clocks)), boot_id.map(str::to_owned))
+        Self::of(ClockSource::Set(std::sync::Arc::clone(clocks)), boot_id.map(str::to_owned))
     }
 
-    fn of(source: Source, boot_id: Option<String>) -> Self {
+    fn of(source: ClockSource, boot_id: Option<String>) -> Self {
         let (wall, since_boot) = source.read();
         let expectation =
-            Expectation { booted: wall - since_boot, adjusted: since_boot, was_right: true, codes_seen_until: None };
+            ExpectedTime { booted: wall - since_boot, adjusted: since_boot, was_right: true, codes_seen_until: None };
         Self { source, boot_id, expectation: Mutex::new(expectation) }
     }
 
@@ -144,7 +144,7 @@ impl WatchedClock {
         let mut expectation = self.expectation();
         let (wall, since_boot) = self.source.read();
         let disagreement = expectation.check(wall, since_boot).err()?;
-        *expectation = Expectation {
+        *expectation = ExpectedTime {
             booted: wall - since_boot,
             adjusted: since_boot,
             was_right: true,
@@ -172,13 +172,13 @@ impl WatchedClock {
         expectation.codes_seen_until = expectation.codes_seen_until.filter(|seen| *seen > until);
     }
 
-    fn expectation(&self) -> MutexGuard<'_, Expectation> {
+    fn expectation(&self) -> MutexGuard<'_, ExpectedTime> {
         // Nothing under this lock can panic halfway through a change.
         self.expectation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Expectation {
+impl ExpectedTime {
     fn check(&mut self, wall: i64, since_boot: i64) -> Result<Timestamp, ClockDisagreement> {
         let expected = self.booted + since_boot;
         let ahead = wall - expected;
@@ -201,7 +201,7 @@ impl Expectation {
     }
 }
 
-impl Source {
+impl ClockSource {
     /// The wall clock and the time since the boot, in milliseconds.
     fn read(&self) -> (i64, i64) {
         (self.wall(), self.since_boot())
