@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use events::{Event, Source};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_followers::history::{Archive, Attribute, Files, History, JournalId, Page, Query};
-use portcullis_journal::{Journal, Kind, Options, Sequence};
+use portcullis_journal::{Journal, JournalOptions, RecordKind, Sequence};
 
 const JOURNAL: JournalId = [7; 16];
 const DAY: i64 = events::DAY;
@@ -48,7 +48,7 @@ const SECONDS: u64 = 20;
 
 async fn follow(directory: &Path) {
     let recorded = directory.join("journal");
-    let journal = Arc::new(Journal::open(&recorded, Options::default()).expect("a journal can be begun").0);
+    let journal = Arc::new(Journal::open(&recorded, JournalOptions::default()).expect("a journal can be begun").0);
     let kept = directory.join("history");
     let keep = Duration::from_secs(1 << 40);
     let history = History::start(&kept, Arc::clone(&journal), keep, Clock::System).expect("it starts");
@@ -59,7 +59,7 @@ async fn follow(directory: &Path) {
         let begun = Instant::now();
         for number in 0..RATE * SECONDS {
             let event = source.event(number, RATE * SECONDS);
-            writing.append(Kind::Event, event.line().as_bytes()).expect("the journal is open");
+            writing.append(RecordKind::Event, event.line().as_bytes()).expect("the journal is open");
             *latest.lock().unwrap() = event.id;
             let due = Duration::from_micros(number * 1_000_000 / RATE);
             if let Some(early) = due.checked_sub(begun.elapsed()).filter(|early| early.as_millis() > 0) {

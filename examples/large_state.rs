@@ -16,7 +16,7 @@ use portcullis_authorization::StateChange;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::BucketName;
 use portcullis_followers::history::History;
-use portcullis_journal::{Journal, Kind, Options};
+use portcullis_journal::{Journal, JournalOptions, RecordKind};
 use portcullis_server::serve;
 use portcullis_state::{JournalUnavailable, Promise, StateJournal, Store, prepare_dir};
 
@@ -40,7 +40,7 @@ async fn main() {
 /// Makes the state with its buckets, and leaves the journal open.
 async fn make(directory: &Path, buckets: u32) -> Journal {
     prepare_dir(directory).expect("the directory can be made");
-    let (journal, _) = Journal::open(&serve::journal_of(directory), Options::default()).expect("a new journal");
+    let (journal, _) = Journal::open(&serve::journal_of(directory), JournalOptions::default()).expect("a new journal");
     let journal = Arc::new(journal);
     let log = Arc::new(StateLog(Arc::clone(&journal)));
     let store = Store::open(directory, log, None, Clock::System).await.expect("a new state");
@@ -62,11 +62,11 @@ async fn record(journal: &Journal, records: u64) {
         let line = event.line();
         let last = if event.reads() || written + 1 == records {
             written += 1;
-            journal.append(Kind::Event, line.as_bytes())
+            journal.append(RecordKind::Event, line.as_bytes())
         } else {
             written += 2;
-            let intent = journal.append(Kind::Intent, line.as_bytes()).expect("the journal is open");
-            journal.append(Kind::Outcome(intent), line.as_bytes())
+            let intent = journal.append(RecordKind::Intent, line.as_bytes()).expect("the journal is open");
+            journal.append(RecordKind::Outcome(intent), line.as_bytes())
         };
         let last = last.expect("the journal is open");
         if last.number() % BATCH < 2 {
@@ -92,7 +92,7 @@ struct StateLog(Arc<Journal>);
 
 impl StateJournal for StateLog {
     fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
-        Box::pin(async move { self.0.record(Kind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
+        Box::pin(async move { self.0.record(RecordKind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
     }
 
     fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {

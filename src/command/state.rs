@@ -7,7 +7,7 @@ use super::error::CommandError;
 use super::place::StateDirectory;
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;
-use portcullis_journal::{Kind, Reader};
+use portcullis_journal::{JournalReader, RecordKind};
 use portcullis_state::{Rebuilt, rebuild};
 
 /// What to do with what the gate remembers.
@@ -38,11 +38,11 @@ fn writes(place: &StateDirectory) -> Result<Vec<Vec<u8>>, CommandError> {
             .next("Put the journal's files back, or say where they are: --data DIR"));
     }
     let mut writes = Vec::new();
-    for record in Reader::open(&directory).map_err(CommandError::failed)? {
+    for record in JournalReader::open(&directory).map_err(CommandError::failed)? {
         let record = record.map_err(CommandError::failed)?;
         match record.kind {
-            Kind::State => writes.push(record.payload),
-            Kind::Closing | Kind::Event | Kind::Intent | Kind::Outcome(_) => {}
+            RecordKind::State => writes.push(record.payload),
+            RecordKind::Closing | RecordKind::Event | RecordKind::Intent | RecordKind::Outcome(_) => {}
         }
     }
     Ok(writes)
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::command::terminal::kept::terminal;
     use portcullis_base::names::UserName;
-    use portcullis_journal::{Journal, Options};
+    use portcullis_journal::{Journal, JournalOptions};
     use portcullis_state::{JournalUnavailable, Promise, StateJournal, Store};
 
     struct Kept(Journal);
@@ -74,7 +74,7 @@ mod tests {
     impl StateJournal for Kept {
         fn record<'a>(&'a self, _: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
             Box::pin(async move {
-                self.0.record(Kind::State, write).await.unwrap();
+                self.0.record(RecordKind::State, write).await.unwrap();
                 Ok(())
             })
         }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     async fn open(place: &StateDirectory) -> Store {
-        let options = Options { segment_size: 1 << 16, ..Options::default() };
+        let options = JournalOptions { segment_size: 1 << 16, ..JournalOptions::default() };
         let (journal, recovered) = Journal::open(&place.journal(), options).unwrap();
         let recorded = recovered.last_state.map(|state| state.payload);
         let now = Clock::System.now();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portcullis_journal::Kind;
+use portcullis_journal::RecordKind;
 use portcullis_server::config::UpstreamProfile;
 use serde_json::{Value, json};
 
@@ -57,9 +57,9 @@ async fn a_call_is_answered_in_json_and_recorded_as_cloudtrails() {
         .iter()
         .filter(|entry| String::from_utf8_lossy(&entry.payload).contains("\"CreateTrail\""))
         .map(|entry| match entry.kind {
-            Kind::Intent => "intent",
-            Kind::Outcome(_) => "outcome",
-            Kind::Closing | Kind::Event | Kind::State => "other",
+            RecordKind::Intent => "intent",
+            RecordKind::Outcome(_) => "outcome",
+            RecordKind::Closing | RecordKind::Event | RecordKind::State => "other",
         })
         .collect();
     assert_eq!(kinds, ["intent", "outcome"], "what changes something is written down before it is done, and after");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use portcullis_journal::Kind;
+use portcullis_journal::RecordKind;
 use portcullis_server::config::{BucketPattern, OnFailure, Settings};
 
 use crate::rig::{Ask, Manner, Reply, Rig};
@@ -89,7 +89,7 @@ async fn the_next_start_records_why_the_journal_closed_and_how_much_is_missing()
     }
     let place = rig.journal_directory();
     let rig = rig.restart(|_| std::fs::rename(&aside, &place).expect("moved")).await;
-    let closing = rig.journal().into_iter().find(|entry| entry.kind == Kind::Closing).expect("a record of it");
+    let closing = rig.journal().into_iter().find(|entry| entry.kind == RecordKind::Closing).expect("a record of it");
     let closing: serde_json::Value = serde_json::from_slice(&closing.payload).expect("JSON");
     assert!(closing["reason"].as_str().is_some_and(|reason| reason.contains("cannot write")), "{closing}");
     assert!(closing["lost"].as_u64().is_some_and(|lost| lost >= 3), "{closing}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_journal::Kind;
+use portcullis_journal::RecordKind;
 use tokio::io::AsyncWriteExt;
 
 use crate::rig::{Ask, Event, Manner, Rig, exchange, open, read, wait_for};
@@ -48,7 +48,7 @@ async fn a_client_that_leaves_in_the_middle_of_a_mutation_leaves_its_outcome() {
     rig.upstream.answer(Manner::Answer);
     wait_for("the outcome", || {
         // What root's device needed to be made is on record in the same way.
-        let mut outcomes = rig.journal().into_iter().filter(|entry| matches!(entry.kind, Kind::Outcome(_)));
+        let mut outcomes = rig.journal().into_iter().filter(|entry| matches!(entry.kind, RecordKind::Outcome(_)));
         outcomes.find(|entry| String::from_utf8_lossy(&entry.payload).contains("DeleteObject"))
     })
     .await;

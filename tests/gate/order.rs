@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use portcullis_journal::{Kind, Reader};
+use portcullis_journal::{JournalReader, RecordKind};
 
 use crate::rig::{Ask, Manner, Reply, Rig, outcomes_on_disk, wait_for};
 
@@ -25,8 +25,8 @@ async fn the_intent_is_on_disk_before_the_store_is_asked_and_the_outcome_before_
     let before = outcomes_on_disk(&directory).len();
     let kept = found.clone();
     rig.upstream.on_arrival(move |_| {
-        let intents = Reader::open(&directory).expect("a journal").filter_map(Result::ok);
-        let intents: Vec<_> = intents.filter(|record| record.kind == Kind::Intent).collect();
+        let intents = JournalReader::open(&directory).expect("a journal").filter_map(Result::ok);
+        let intents: Vec<_> = intents.filter(|record| record.kind == RecordKind::Intent).collect();
         kept.lock().expect("sound").push(intents);
     });
     for line in ["PUT /vault/k", "DELETE /vault/k", "PUT /vault", "POST /vault/k?uploads"] {
@@ -34,7 +34,7 @@ async fn the_intent_is_on_disk_before_the_store_is_asked_and_the_outcome_before_
         assert!(reply.status < 300, "{line}: {reply:?}");
         let intents = found.lock().expect("sound").pop().expect("the store was asked");
         let intent = intents.last().unwrap_or_else(|| panic!("{line}: no intent"));
-        let outcome = rig.journal().into_iter().find(|entry| entry.kind == Kind::Outcome(intent.sequence));
+        let outcome = rig.journal().into_iter().find(|entry| entry.kind == RecordKind::Outcome(intent.sequence));
         assert!(outcome.is_some(), "{line}: no outcome of that very intent");
     }
     let outcomes = outcomes_on_disk(&rig.journal_directory());

@@ -1,6 +1,6 @@
 //! What becomes of requests that were under way when the gate died: the next start asks the store.
 
-use portcullis_journal::{Journal, Kind, Options};
+use portcullis_journal::{Journal, JournalOptions, RecordKind};
 
 use crate::rig::{Ask, Event, Manner, Rig};
 
@@ -14,14 +14,14 @@ pub async fn died_while(rig: Rig, asks: &[Ask], meanwhile: impl FnOnce(&Rig)) ->
     for ask in asks {
         rig.send(ask).await;
     }
-    let intents: Vec<_> = rig.journal().drain(before..).filter(|entry| entry.kind == Kind::Intent).collect();
+    let intents: Vec<_> = rig.journal().drain(before..).filter(|entry| entry.kind == RecordKind::Intent).collect();
     assert_eq!(intents.len(), asks.len(), "an intent each");
     meanwhile(&rig);
     let place = rig.journal_directory();
     rig.restart(|_| {
-        let (journal, _) = Journal::open(&place, Options::default()).expect("a journal");
+        let (journal, _) = Journal::open(&place, JournalOptions::default()).expect("a journal");
         for intent in intents {
-            journal.append(Kind::Intent, &intent.payload).expect("taken");
+            journal.append(RecordKind::Intent, &intent.payload).expect("taken");
         }
     })
     .await

@@ -17,7 +17,7 @@ use portcullis_cloudtrail::record::{
     EventResources, EventSource, EventType, JsonObject, TlsDetails, UserIdentity,
 };
 use portcullis_http::{Head, Method, Peer};
-use portcullis_journal::{JournalClosed, Kind, Sequence};
+use portcullis_journal::{JournalClosed, RecordKind, Sequence};
 use portcullis_s3::ObjectIdentifier;
 use portcullis_sigv4::{Form, Principal};
 
@@ -251,7 +251,7 @@ impl Draft {
 
     /// Appends the intent; nothing may go upstream before it is durable.
     pub fn intend(&mut self) -> Result<Sequence, JournalClosed> {
-        let sequence = self.recorder.append(Kind::Intent, &self.intent())?;
+        let sequence = self.recorder.append(RecordKind::Intent, &self.intent())?;
         self.intent = Some(sequence);
         Ok(sequence)
     }
@@ -266,7 +266,7 @@ impl Draft {
         if let (None, Some(unsigned)) = (self.intent, self.facts.unsigned(outcome)) {
             return self.recorder.append_unsigned(unsigned, || self.facts.events(&self.recorder, outcome, addendum));
         }
-        let kind = self.intent.map_or(Kind::Event, Kind::Outcome);
+        let kind = self.intent.map_or(RecordKind::Event, RecordKind::Outcome);
         self.recorder.append(kind, &self.facts.events(&self.recorder, outcome, addendum))
     }
 }

@@ -16,7 +16,7 @@ use portcullis_cloudtrail::record::{
     RequestAggregate, UserIdentity,
 };
 use portcullis_http::{Peer, client_network};
-use portcullis_journal::{Journal, JournalClosed, Kind, Sequence};
+use portcullis_journal::{Journal, JournalClosed, RecordKind, Sequence};
 
 /// Where drafts come from and records go.
 #[derive(Debug)]
@@ -49,11 +49,11 @@ struct Ids {
 /// What takes records: the journal, or a test's own.
 pub trait Sink: Debug + Send + Sync {
     /// Takes a record; on return it has reached the operating system.
-    fn append(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed>;
+    fn append(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed>;
 }
 
 impl Sink for Journal {
-    fn append(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
+    fn append(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
         Self::append(self, kind, payload)
     }
 }
@@ -172,7 +172,7 @@ impl Recorder {
             return Ok(Sequence::NONE);
         }
         let payload = render();
-        let appended = self.append(Kind::Event, &payload).inspect_err(|JournalClosed| counted())?;
+        let appended = self.append(RecordKind::Event, &payload).inspect_err(|JournalClosed| counted())?;
         self.unsigned.charge(network, payload.len(), now);
         Ok(appended)
     }
@@ -194,7 +194,7 @@ impl Recorder {
 
     fn tell(&self, told: Vec<(Cause, Count)>) {
         for (cause, count) in told {
-            if self.append(Kind::Event, &self.aggregate(&cause, count)).is_err() {
+            if self.append(RecordKind::Event, &self.aggregate(&cause, count)).is_err() {
                 self.unsigned.count(cause, count);
             }
         }
@@ -234,7 +234,7 @@ impl Recorder {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).next()
     }
 
-    pub(super) fn append(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
+    pub(super) fn append(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
         self.sink.append(kind, payload)
     }
 

@@ -6,7 +6,7 @@ use super::recorder::Sink;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_cloudtrail::record::write_value;
-use portcullis_journal::{JournalClosed, Kind, OpenIntent, Sequence};
+use portcullis_journal::{JournalClosed, OpenIntent, RecordKind, Sequence};
 
 /// An intent that a crash left open, as the request it stands for.
 // An intent is written as the events to record if nobody learns how it ended, so that no reader is needed to make them.
@@ -96,7 +96,7 @@ impl Unresolved {
 
     /// Records the outcome, which has the event ids of the intent and so stands for the same request.
     pub fn resolve(&self, findings: &[Finding], sink: &dyn Sink) -> Result<Sequence, JournalClosed> {
-        sink.append(Kind::Outcome(self.sequence), &self.outcome(findings))
+        sink.append(RecordKind::Outcome(self.sequence), &self.outcome(findings))
     }
 
     fn outcome(&self, findings: &[Finding]) -> Vec<u8> {
@@ -226,10 +226,10 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 }
 
 /// The single events of a record's payload; none in what is no event.
-pub fn events(kind: Kind, payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn events(kind: RecordKind, payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     lines(match kind {
-        Kind::Event | Kind::Outcome(_) => payload,
-        Kind::Closing | Kind::Intent | Kind::State => &[],
+        RecordKind::Event | RecordKind::Outcome(_) => payload,
+        RecordKind::Closing | RecordKind::Intent | RecordKind::State => &[],
     })
 }
 

@@ -14,16 +14,16 @@ use portcullis_base::names::{
 };
 use portcullis_cloudtrail::record::{AccountScope, EventCategory, EventSource, MfaResult, TlsDetails, user_id};
 use portcullis_http::{Head, Peer, Transport};
-use portcullis_journal::{Journal, JournalClosed, Kind, Options, Reader, Sequence};
+use portcullis_journal::{Journal, JournalClosed, JournalOptions, JournalReader, RecordKind, Sequence};
 use portcullis_s3::{MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus};
 use portcullis_sigv4::{Form, Principal};
 
 /// Keeps records in memory.
 #[derive(Debug, Default)]
-struct Memory(Mutex<Vec<(Kind, Vec<u8>)>>);
+struct Memory(Mutex<Vec<(RecordKind, Vec<u8>)>>);
 
 impl Sink for Memory {
-    fn append(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
+    fn append(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
         let mut records = self.0.lock().expect("no panic");
         records.push((kind, payload.to_vec()));
         Ok(Sequence::new(u64::try_from(records.len()).expect("small")))
@@ -31,7 +31,7 @@ impl Sink for Memory {
 }
 
 impl Memory {
-    fn kinds(&self) -> Vec<Kind> {
+    fn kinds(&self) -> Vec<RecordKind> {
         self.0.lock().expect("no panic").iter().map(|(kind, _)| *kind).collect()
     }
 
@@ -595,7 +595,7 @@ fn a_mutation_that_is_dropped_after_its_intent_has_an_unknown_outcome() {
     let mut draft = versioning(&recorder);
     let intent = draft.intend().expect("taken");
     drop(draft);
-    assert_eq!(sink.kinds(), [Kind::Intent, Kind::Outcome(intent)]);
+    assert_eq!(sink.kinds(), [RecordKind::Intent, RecordKind::Outcome(intent)]);
     let [before, after] = &sink.all()[..] else { panic!("two events") };
     assert_eq!((&before["errorCode"], &after["errorCode"]), (&json!("OutcomeUnknown"), &json!("OutcomeUnknown")));
     assert_eq!(before["eventID"], after["eventID"]);
@@ -618,7 +618,7 @@ fn copy(directory: &Path) -> TempDir {
 #[test]
 fn an_intent_that_a_crash_left_open_becomes_one_record_of_the_same_request() {
     let place = TempDir::new().expect("a directory");
-    let options = || Options { segment_size: 64 * 1024, ..Options::default() };
+    let options = || JournalOptions { segment_size: 64 * 1024, ..JournalOptions::default() };
     let (journal, _) = Journal::open(place.path(), options()).expect("a journal");
     let journal = Arc::new(journal);
     let recorder = recorder(Arc::clone(&journal) as Arc<dyn Sink>, site());
@@ -629,15 +629,16 @@ fn an_intent_that_a_crash_left_open_becomes_one_record_of_the_same_request() {
     let intent = open.intend().expect("taken");
     let crashed = copy(place.path());
 
-    let mut reader = Reader::open(crashed.path()).expect("a reader");
+    let mut reader = JournalReader::open(crashed.path()).expect("a reader");
     let written = reader.find_map(|record| record.ok().filter(|record| record.sequence == intent)).expect("the intent");
     let (journal, recovered) = Journal::open(crashed.path(), options()).expect("a journal");
     assert_eq!(recovered.open_intents.len(), 1);
     let unresolved = Unresolved::of(&recovered.open_intents[0]);
     unresolved.resolve(&[Finding::Unknown; 4], &journal).expect("taken");
     drop(journal);
-    let last = Reader::after(crashed.path(), intent).expect("a reader").next().expect("a record").expect("whole");
-    assert_eq!((last.kind, &last.payload), (Kind::Outcome(intent), &written.payload));
+    let last =
+        JournalReader::after(crashed.path(), intent).expect("a reader").next().expect("a record").expect("whole");
+    assert_eq!((last.kind, &last.payload), (RecordKind::Outcome(intent), &written.payload));
     let names: Vec<Value> = events(last.kind, &last.payload)
         .map(|line| serde_json::from_slice::<Value>(line).expect("JSON")["eventName"].clone())
         .collect();

@@ -5,24 +5,24 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::frame::{self, Chain};
-use super::segment::{self, Segment};
+use super::frame::{self, ChainHash};
+use super::segment::{self, SegmentReader};
 use super::{JournalError, Sequence};
 
 /// What the first record that is kept follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Base {
+pub struct JournalBase {
     pub journal: [u8; 16],
     /// The first sequence that is kept; a segment begins with it.
     pub first: u64,
     /// The chain of the record before it.
-    pub chain: Chain,
+    pub chain: ChainHash,
 }
 
 const NAME: &str = "base";
 const MARK: &str = "portcullis journal base 1";
 
-impl Base {
+impl JournalBase {
     /// Reads the marker; a journal of which nothing was trimmed has none.
     pub fn read(directory: &Path) -> Result<Option<Self>, JournalError> {
         let path = directory.join(NAME);
@@ -64,12 +64,12 @@ impl Base {
 }
 
 /// The first sequence that a directory has to have.
-pub fn first_of(base: Option<&Base>) -> u64 {
+pub fn first_of(base: Option<&JournalBase>) -> u64 {
     base.map_or(1, |base| base.first)
 }
 
 /// Removes the segments before the base: those of a trim that was cut short, or of one that begins.
-pub fn remove_before(directory: &Path, base: &Base) -> io::Result<()> {
+pub fn remove_before(directory: &Path, base: &JournalBase) -> io::Result<()> {
     let firsts = segment::list(directory).map_err(io::Error::other)?;
     for first in firsts.into_iter().filter(|first| *first < base.first) {
         std::fs::remove_file(segment::path_of(directory, first))?;
@@ -78,15 +78,15 @@ pub fn remove_before(directory: &Path, base: &Base) -> io::Result<()> {
 }
 
 /// The base that keeps all records from `limit` on; none if that is the one there is.
-pub fn at(directory: &Path, limit: Sequence, present: u64) -> Result<Option<Base>, JournalError> {
+pub fn at(directory: &Path, limit: Sequence, present: u64) -> Result<Option<JournalBase>, JournalError> {
     let firsts = segment::list(directory)?;
     let Some(first) = firsts.into_iter().rev().find(|first| *first <= limit.number()) else { return Ok(None) };
     if first <= present {
         return Ok(None);
     }
-    let segment = Segment::open(directory, first)?;
+    let segment = SegmentReader::open(directory, first)?;
     let header = segment.header();
-    Ok(Some(Base { journal: header.journal, first, chain: header.chain }))
+    Ok(Some(JournalBase { journal: header.journal, first, chain: header.chain }))
 }
 
 #[cfg(test)]
@@ -96,19 +96,19 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_nothing_else() {
         let place = tempfile::TempDir::new().expect("a directory");
-        let base = Base { journal: [7; 16], first: 4711, chain: [9; 32] };
-        assert_eq!(Base::read(place.path()), Ok(None));
+        let base = JournalBase { journal: [7; 16], first: 4711, chain: [9; 32] };
+        assert_eq!(JournalBase::read(place.path()), Ok(None));
         base.write(place.path()).expect("written");
-        assert_eq!(Base::read(place.path()), Ok(Some(base)));
+        assert_eq!(JournalBase::read(place.path()), Ok(Some(base)));
         let (path, text) = (place.path().join(NAME), base.text());
         for place_of_byte in 0..text.len() {
             let mut altered = text.clone().into_bytes();
             altered[place_of_byte] ^= 1;
             std::fs::write(&path, &altered).expect("written");
-            let refused = Base::read(place.path());
+            let refused = JournalBase::read(place.path());
             assert!(refused.is_err(), "{place_of_byte}: {refused:?}");
         }
         std::fs::write(&path, &text[..text.len() - 1]).expect("written");
-        assert_eq!(Base::read(place.path()), Err(JournalError::Header { file: path }));
+        assert_eq!(JournalBase::read(place.path()), Err(JournalError::Header { file: path }));
     }
 }

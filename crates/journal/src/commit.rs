@@ -9,23 +9,23 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::disk::{Disk, DiskDirectory, DiskFile, is_passing};
+use super::disk::{DiskDirectory, DiskFile, JournalDisk, is_passing};
 use super::frame::{self, LONGEST_PAYLOAD, OVERHEAD};
-use super::replay::{self, Closed};
-use super::writer::{self, Blank, Writer};
-use super::{JournalClosed, Kind, Options};
+use super::replay::{self, ClosureNote};
+use super::writer::{self, BlankSegment, JournalWriter};
+use super::{JournalClosed, JournalOptions, RecordKind};
 
 /// What those who append, the commit thread and those who wait have in common.
 #[derive(Debug)]
-pub struct Shared {
+pub struct JournalShared {
     directory: PathBuf,
     /// Open all the time: a commit must not depend on a free descriptor.
     names: DiskDirectory,
-    options: Options,
-    writer: Mutex<Writer>,
-    wish: Mutex<Wish>,
+    options: JournalOptions,
+    writer: Mutex<JournalWriter>,
+    wish: Mutex<CommitRequest>,
     bell: Condvar,
-    next: Mutex<Next>,
+    next: Mutex<NextSegment>,
     made: Condvar,
     /// Whether anything was appended since the last commit began.
     dirty: AtomicBool,
@@ -33,7 +33,7 @@ pub struct Shared {
     /// Whether there is no next segment, and no space to make it; nothing of the one in use is in doubt.
     paused: AtomicBool,
     durable: AtomicU64,
-    progress: watch::Sender<Progress>,
+    progress: watch::Sender<CommitProgress>,
     pub reserve: DiskFile,
     pub reason: Mutex<Option<String>>,
     /// How many records were not taken since the journal closed.
@@ -51,7 +51,7 @@ pub struct Shared {
 
 /// What the commit thread is asked for.
 #[derive(Debug, Default)]
-struct Wish {
+struct CommitRequest {
     /// The highest sequence somebody waits for.
     sequence: u64,
     stop: bool,
@@ -59,17 +59,17 @@ struct Wish {
 
 /// How far the disk is.
 #[derive(Clone, Copy, Debug)]
-struct Progress {
+struct CommitProgress {
     durable: u64,
     open: bool,
 }
 
 /// The segment after the one in use.
 #[derive(Debug)]
-enum Next {
+enum NextSegment {
     Failed,
     Making,
-    Ready(Blank),
+    Ready(BlankSegment),
     /// There was no space for it; the thread that makes it tries again.
     Waiting,
 }
@@ -77,8 +77,14 @@ enum Next {
 /// How often a segment is tried again for which there was no space.
 const RETRY: Duration = Duration::from_secs(1);
 
-impl Shared {
-    pub fn new(directory: &Path, options: Options, writer: Writer, reserve: DiskFile, first: u64) -> io::Result<Self> {
+impl JournalShared {
+    pub fn new(
+        directory: &Path,
+        options: JournalOptions,
+        writer: JournalWriter,
+        reserve: DiskFile,
+        first: u64,
+    ) -> io::Result<Self> {
         // What was restored is on disk already.
         let durable = writer.sequence;
         Ok(Self {
@@ -89,12 +95,12 @@ impl Shared {
             writer: Mutex::new(writer),
             wish: Mutex::default(),
             bell: Condvar::new(),
-            next: Mutex::new(Next::Failed),
+            next: Mutex::new(NextSegment::Failed),
             made: Condvar::new(),
             open: AtomicBool::new(true),
             paused: AtomicBool::new(false),
             durable: AtomicU64::new(durable),
-            progress: watch::Sender::new(Progress { durable, open: true }),
+            progress: watch::Sender::new(CommitProgress { durable, open: true }),
             reserve,
             reason: Mutex::default(),
             lost: AtomicU64::new(0),
@@ -106,7 +112,7 @@ impl Shared {
         })
     }
 
-    pub fn append(self: &Arc<Self>, kind: Kind, payload: &[u8]) -> Result<u64, JournalClosed> {
+    pub fn append(self: &Arc<Self>, kind: RecordKind, payload: &[u8]) -> Result<u64, JournalClosed> {
         if payload.len() > LONGEST_PAYLOAD {
             tracing::error!(bytes = payload.len(), "a record is too long for the journal");
             return Err(JournalClosed);
@@ -114,8 +120,8 @@ impl Shared {
         let leaf = frame::leaf(payload);
         let mut writer = lock(&self.writer);
         let takes = match kind {
-            Kind::Event | Kind::Intent => self.is_open(),
-            Kind::Closing | Kind::Outcome(_) | Kind::State => self.is_sound(),
+            RecordKind::Event | RecordKind::Intent => self.is_open(),
+            RecordKind::Closing | RecordKind::Outcome(_) | RecordKind::State => self.is_sound(),
         };
         if !takes {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -151,7 +157,7 @@ impl Shared {
         }
         async move {
             loop {
-                let Progress { durable, open } = *progress.borrow_and_update();
+                let CommitProgress { durable, open } = *progress.borrow_and_update();
                 if durable >= sequence {
                     return Ok(());
                 }
@@ -186,22 +192,22 @@ impl Shared {
         self.bell.notify_one();
         self.made.notify_all();
         // A file half made would be left behind to disturb whoever opens the journal next.
-        drop(wait_while(&self.made, lock(&self.next), |next| matches!(next, Next::Making)));
+        drop(wait_while(&self.made, lock(&self.next), |next| matches!(next, NextSegment::Making)));
     }
 
     /// Has the next segment made in the background, unless it is.
     pub fn prepare_next(self: &Arc<Self>) {
         let mut next = lock(&self.next);
         match *next {
-            Next::Failed => *next = Next::Making,
+            NextSegment::Failed => *next = NextSegment::Making,
             // Two that make one file would zero what the journal has written to it by then.
-            Next::Making | Next::Ready(_) | Next::Waiting => return,
+            NextSegment::Making | NextSegment::Ready(_) | NextSegment::Waiting => return,
         }
         drop(next);
         let shared = Arc::clone(self);
         let make = move || shared.make_next();
         if std::thread::Builder::new().name("journal-prepare".to_owned()).spawn(make).is_err() {
-            *lock(&self.next) = Next::Failed;
+            *lock(&self.next) = NextSegment::Failed;
             self.made.notify_all();
         }
     }
@@ -211,17 +217,17 @@ impl Shared {
         let mut told = false;
         loop {
             let size = writer::segment_size(&self.options, 0);
-            let made = Blank::create(&self.directory, &self.options.disk, size, "next.partial");
+            let made = BlankSegment::create(&self.directory, &self.options.disk, size, "next.partial");
             let waits = made.as_ref().is_err_and(is_passing) && !self.is_stopping();
             let mut next = lock(&self.next);
             *next = match made {
-                Ok(blank) => Next::Ready(blank),
-                Err(_) if waits => Next::Waiting,
-                Err(_) => Next::Failed,
+                Ok(blank) => NextSegment::Ready(blank),
+                Err(_) if waits => NextSegment::Waiting,
+                Err(_) => NextSegment::Failed,
             };
             self.made.notify_all();
             if !waits {
-                let ready = matches!(*next, Next::Ready(_));
+                let ready = matches!(*next, NextSegment::Ready(_));
                 drop(next);
                 return if ready { self.resume() } else { tracing::error!("cannot make the journal's next segment") };
             }
@@ -229,7 +235,7 @@ impl Shared {
                 tracing::error!(bytes = size, "there is no space for the journal's next segment; it is tried again");
             }
             let waited = self.made.wait_timeout_while(next, RETRY, |_| !self.is_stopping());
-            *waited.map_or_else(|poisoned| poisoned.into_inner().0, |(next, _)| next) = Next::Making;
+            *waited.map_or_else(|poisoned| poisoned.into_inner().0, |(next, _)| next) = NextSegment::Making;
         }
     }
 
@@ -237,7 +243,7 @@ impl Shared {
     fn pause(self: &Arc<Self>, error: &io::Error) -> JournalClosed {
         let next = lock(&self.next);
         // What makes the segment says so under this lock, and looks at the flag after that.
-        let paused = !matches!(*next, Next::Ready(_)) && !self.paused.swap(true, Ordering::SeqCst);
+        let paused = !matches!(*next, NextSegment::Ready(_)) && !self.paused.swap(true, Ordering::SeqCst);
         drop(next);
         if paused {
             tracing::error!(%error, "the journal takes no records until there is space for its next segment");
@@ -254,7 +260,7 @@ impl Shared {
         }
         let lost = self.lost.swap(0, Ordering::Relaxed);
         tracing::warn!(lost, "the journal takes records again");
-        let noted = self.record_closing(&Closed { reason: self.reason_of_pause(), lost: Some(lost) });
+        let noted = self.record_closing(&ClosureNote { reason: self.reason_of_pause(), lost: Some(lost) });
         if noted.is_err() {
             self.lost.fetch_add(lost, Ordering::Relaxed);
             tracing::error!("cannot record how many records are missing");
@@ -263,9 +269,9 @@ impl Shared {
 
     /// Makes a record of why no records were taken, and how many those were; the commit that makes it durable empties the
     /// reserve.
-    pub fn record_closing(self: &Arc<Self>, closed: &Closed) -> Result<u64, JournalClosed> {
+    pub fn record_closing(self: &Arc<Self>, closed: &ClosureNote) -> Result<u64, JournalClosed> {
         let payload = serde_json::json!({ "reason": closed.reason, "lost": closed.lost }).to_string();
-        let sequence = self.append(Kind::Closing, payload.as_bytes())?;
+        let sequence = self.append(RecordKind::Closing, payload.as_bytes())?;
         self.noted.store(sequence, Ordering::SeqCst);
         Ok(sequence)
     }
@@ -288,7 +294,7 @@ impl Shared {
 
     /// Notes that records are missing, in case this process ends before there is space.
     fn note_pause(&self) {
-        let closed = Closed { reason: self.reason_of_pause(), lost: Some(self.lost.load(Ordering::Relaxed)) };
+        let closed = ClosureNote { reason: self.reason_of_pause(), lost: Some(self.lost.load(Ordering::Relaxed)) };
         if let Err(error) = replay::note_closing(&self.reserve, &closed) {
             tracing::error!(%error, "cannot note that the journal takes no records");
         }
@@ -300,7 +306,7 @@ impl Shared {
             return self.note_pause();
         }
         let Some(reason) = lock(&self.reason).clone() else { return };
-        let closed = Closed { reason, lost: Some(self.lost.load(Ordering::Relaxed)) };
+        let closed = ClosureNote { reason, lost: Some(self.lost.load(Ordering::Relaxed)) };
         if let Err(error) = replay::note_closing(&self.reserve, &closed) {
             tracing::error!(%error, "cannot note how many records are missing");
         }
@@ -314,7 +320,7 @@ impl Shared {
         &self.directory
     }
 
-    pub fn disk(&self) -> &Disk {
+    pub fn disk(&self) -> &JournalDisk {
         &self.options.disk
     }
 
@@ -347,7 +353,7 @@ impl Shared {
         self.durable.load(Ordering::SeqCst)
     }
 
-    fn is_wanted(&self, wish: &Wish) -> bool {
+    fn is_wanted(&self, wish: &CommitRequest) -> bool {
         wish.stop || wish.sequence > self.durable.load(Ordering::SeqCst)
     }
 
@@ -395,24 +401,26 @@ impl Shared {
     }
 
     /// Sees to it that the segment in use has room for a frame, without a change to what is written.
-    fn make_space(self: &Arc<Self>, writer: &mut Writer, frame: u64, kind: Kind) -> io::Result<()> {
+    fn make_space(self: &Arc<Self>, writer: &mut JournalWriter, frame: u64, kind: RecordKind) -> io::Result<()> {
         if writer.holds(frame + writer.kept_for(kind)) {
             return Ok(());
         }
-        let mut next = wait_while(&self.made, lock(&self.next), |next| matches!(next, Next::Making));
-        if writer.holds(frame) && (writer.kept_for(kind) == 0 || matches!(*next, Next::Ready(_))) {
+        let mut next = wait_while(&self.made, lock(&self.next), |next| matches!(next, NextSegment::Making));
+        if writer.holds(frame) && (writer.kept_for(kind) == 0 || matches!(*next, NextSegment::Ready(_))) {
             return Ok(());
         }
         let ready = match &*next {
-            Next::Waiting => return Err(io::ErrorKind::StorageFull.into()),
-            Next::Failed | Next::Making | Next::Ready(_) => std::mem::replace(&mut *next, Next::Failed),
+            NextSegment::Waiting => return Err(io::ErrorKind::StorageFull.into()),
+            NextSegment::Failed | NextSegment::Making | NextSegment::Ready(_) => {
+                std::mem::replace(&mut *next, NextSegment::Failed)
+            }
         };
         drop(next);
         let blank = match ready {
-            Next::Ready(blank) if blank.holds(frame) => blank,
-            Next::Failed | Next::Making | Next::Ready(_) | Next::Waiting => {
+            NextSegment::Ready(blank) if blank.holds(frame) => blank,
+            NextSegment::Failed | NextSegment::Making | NextSegment::Ready(_) | NextSegment::Waiting => {
                 let size = writer::segment_size(&self.options, frame);
-                Blank::create(&self.directory, &self.options.disk, size, "late.partial")?
+                BlankSegment::create(&self.directory, &self.options.disk, size, "late.partial")?
             }
         };
         writer.rotate(&self.directory, blank)?;
@@ -422,7 +430,7 @@ impl Shared {
 
     /// Closes the journal for good: after a failed write or sync nobody knows what the file holds, so neither
     /// is tried again on it.
-    fn close(&self, action: &str, error: &io::Error, writer: &Writer) -> JournalClosed {
+    fn close(&self, action: &str, error: &io::Error, writer: &JournalWriter) -> JournalClosed {
         self.close_because(format!("cannot {action} the segment of record {}: {error}", writer.sequence))
     }
 
@@ -430,7 +438,8 @@ impl Shared {
     pub fn close_because(&self, reason: String) -> JournalClosed {
         if self.open.swap(false, Ordering::SeqCst) {
             tracing::error!(%reason, "the journal is closed");
-            if let Err(error) = replay::note_closing(&self.reserve, &Closed { reason: reason.clone(), lost: None }) {
+            if let Err(error) = replay::note_closing(&self.reserve, &ClosureNote { reason: reason.clone(), lost: None })
+            {
                 tracing::error!(%error, "cannot note why the journal is closed");
             }
             *lock(&self.reason) = Some(reason);

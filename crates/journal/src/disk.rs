@@ -9,9 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// What the journal writes to.
 #[derive(Clone, Debug, Default)]
-pub enum Disk {
+pub enum JournalDisk {
     /// The file system, with faults where a test puts them.
-    Faulty(Arc<Faults>),
+    Faulty(Arc<DiskFaults>),
     /// Memory that is written over and over; for measuring what the disk costs.
     #[cfg(feature = "memory")]
     Memory(Arc<Mutex<Vec<u8>>>),
@@ -21,7 +21,7 @@ pub enum Disk {
 
 /// The faults of a disk, switched on and off while it is used.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub struct DiskFaults {
     pub fail_creates: AtomicBool,
     /// Files cannot be made for want of space.
     pub full: AtomicBool,
@@ -29,12 +29,12 @@ pub struct Faults {
     pub fail_writes: AtomicBool,
     /// How many syncs of files have succeeded.
     pub syncs: AtomicU64,
-    gate: Mutex<Gate>,
+    gate: Mutex<SyncLatch>,
     turned: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Gate {
+struct SyncLatch {
     held: bool,
     waiting: u64,
 }
@@ -43,17 +43,17 @@ struct Gate {
 #[derive(Debug)]
 pub struct DiskFile {
     file: File,
-    disk: Disk,
+    disk: JournalDisk,
 }
 
 /// The open directory of the journal.
 #[derive(Debug)]
 pub struct DiskDirectory {
     file: File,
-    disk: Disk,
+    disk: JournalDisk,
 }
 
-impl Disk {
+impl JournalDisk {
     /// Makes a file of zeroes, all of them written and synced; readable by its owner alone.
     pub fn create(&self, path: &Path, size: u64) -> io::Result<DiskFile> {
         self.check(|faults| &faults.fail_creates)?;
@@ -69,7 +69,7 @@ impl Disk {
         }
     }
 
-    /// Makes a file of zeroes like [`Disk::create`], and leaves some space of the file system to others.
+    /// Makes a file of zeroes like [`JournalDisk::create`], and leaves some space of the file system to others.
     pub fn create_within_space(&self, path: &Path, size: u64) -> io::Result<DiskFile> {
         let directory = path.parent().unwrap_or(path);
         if disk_space(directory)?.0 < size.saturating_add(LEFT_TO_OTHERS) {
@@ -103,7 +103,7 @@ impl Disk {
         self.open_directory(path)?.sync()
     }
 
-    fn check(&self, fault: impl Fn(&Faults) -> &AtomicBool) -> io::Result<()> {
+    fn check(&self, fault: impl Fn(&DiskFaults) -> &AtomicBool) -> io::Result<()> {
         match self {
             Self::Faulty(faults) if fault(faults).load(Ordering::SeqCst) => {
                 Err(io::Error::other("a fault put here by a test"))
@@ -145,7 +145,7 @@ impl DiskFile {
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.disk.check(|faults| &faults.fail_writes)?;
         #[cfg(feature = "memory")]
-        if let Disk::Memory(memory) = &self.disk {
+        if let JournalDisk::Memory(memory) = &self.disk {
             let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
             memory.clear();
             memory.extend_from_slice(bytes);
@@ -168,24 +168,24 @@ impl DiskFile {
 
     /// Waits until what was written is on disk.
     pub fn sync(&self) -> io::Result<()> {
-        if let Disk::Faulty(faults) = &self.disk {
+        if let JournalDisk::Faulty(faults) = &self.disk {
             faults.pass_gate();
         }
         self.disk.check(|faults| &faults.fail_syncs)?;
         #[cfg(feature = "memory")]
-        if let Disk::Memory(_) = &self.disk {
+        if let JournalDisk::Memory(_) = &self.disk {
             return Ok(());
         }
         self.file.sync_data()?;
-        if let Disk::Faulty(faults) = &self.disk {
+        if let JournalDisk::Faulty(faults) = &self.disk {
             faults.syncs.fetch_add(1, Ordering::SeqCst);
         }
         Ok(())
     }
 }
 
-impl Faults {
-    /// Makes each sync wait until [`Faults::release_syncs`].
+impl DiskFaults {
+    /// Makes each sync wait until [`DiskFaults::release_syncs`].
     pub fn hold_syncs(&self) {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner).held = true;
     }

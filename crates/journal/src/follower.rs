@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{Journal, JournalError, Reader, Record, Sequence};
+use super::{Journal, JournalError, JournalReader, JournalRecord, Sequence};
 
 /// Reads the records of a journal in use, in order and none before it is on disk.
 ///
@@ -12,7 +12,7 @@ use super::{Journal, JournalError, Reader, Record, Sequence};
 pub struct Follower {
     journal: Arc<Journal>,
     /// Opened with the first read, and again after an error: the journal may have been trimmed below it.
-    reader: Option<Reader>,
+    reader: Option<JournalReader>,
     position: Sequence,
     gap: Option<JournalGap>,
 }
@@ -74,7 +74,7 @@ impl Follower {
     }
 
     /// Reads the next record, if it is on disk and not after this one.
-    pub fn read(&mut self, until: Sequence) -> Result<Option<Record>, JournalError> {
+    pub fn read(&mut self, until: Sequence) -> Result<Option<JournalRecord>, JournalError> {
         if self.position >= until.min(self.journal.durable_sequence()) {
             return Ok(None);
         }
@@ -109,7 +109,7 @@ impl Follower {
         self.gap.take()
     }
 
-    fn open(&mut self) -> Result<&mut Reader, JournalError> {
+    fn open(&mut self) -> Result<&mut JournalReader, JournalError> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
             None => self.find()?,
@@ -117,8 +117,8 @@ impl Follower {
         Ok(self.reader.insert(reader))
     }
 
-    fn find(&mut self) -> Result<Reader, JournalError> {
-        let reader = Reader::after(self.journal.directory(), self.position)?;
+    fn find(&mut self) -> Result<JournalReader, JournalError> {
+        let reader = JournalReader::after(self.journal.directory(), self.position)?;
         if reader.position() > self.position {
             self.gap = Some(JournalGap { first: self.position.next(), last: reader.position() });
             self.position = reader.position();

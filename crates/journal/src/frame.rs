@@ -19,7 +19,7 @@
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use sha2::{Digest, Sha256};
 
-use super::{Kind, Sequence};
+use super::{RecordKind, Sequence};
 
 /// What a frame adds to its payload.
 pub const OVERHEAD: usize = HEADER + TRAILER;
@@ -34,29 +34,29 @@ const END: [u8; 4] = *b"end\n";
 const SECTOR: usize = 512;
 
 /// What ties a record to all before it.
-pub type Chain = [u8; 32];
+pub type ChainHash = [u8; 32];
 
 /// What stands in a frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub struct FrameHeader {
     pub sequence: u64,
     /// The last sequence known to be on disk when this one was written.
     pub durable: u64,
-    pub kind: Kind,
+    pub kind: RecordKind,
     length: usize,
 }
 
 /// What the bytes at a frame's place are.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Parsed<'a> {
+pub enum ParsedFrame<'a> {
     /// Nothing was written here yet.
     Blank,
     /// A frame that does not hold what was written.
-    Damaged(Damage),
+    Damaged(FrameDamage),
     Frame {
-        header: Header,
+        header: FrameHeader,
         payload: &'a [u8],
-        chain: Chain,
+        chain: ChainHash,
         /// The bytes of the whole frame.
         length: usize,
     },
@@ -66,7 +66,7 @@ pub enum Parsed<'a> {
 
 /// How a frame is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Damage {
+pub enum FrameDamage {
     /// Bytes were altered.
     Altered,
     /// Bytes never arrived, as when the machine stopped while they were written.
@@ -74,12 +74,18 @@ pub enum Damage {
 }
 
 /// The leaf hash of a payload: the costly half of a frame, computed before the journal is locked.
-pub fn leaf(payload: &[u8]) -> Chain {
+pub fn leaf(payload: &[u8]) -> ChainHash {
     Sha256::new().chain_update([0]).chain_update(payload).finalize().into()
 }
 
 /// Writes one frame after what `out` holds and returns its chain.
-pub fn write(out: &mut Vec<u8>, header: Header, payload: &[u8], leaf: &Chain, previous: &Chain) -> Chain {
+pub fn write(
+    out: &mut Vec<u8>,
+    header: FrameHeader,
+    payload: &[u8],
+    leaf: &ChainHash,
+    previous: &ChainHash,
+) -> ChainHash {
     let fields = header.fields();
     let chain = link(previous, &fields, leaf);
     out.extend_from_slice(&MARK);
@@ -93,61 +99,61 @@ pub fn write(out: &mut Vec<u8>, header: Header, payload: &[u8], leaf: &Chain, pr
 }
 
 /// Reads the frame at the start of `bytes`; `ends` says that nothing follows them in the file.
-pub fn read(bytes: &[u8], ends: Ends) -> Parsed<'_> {
+pub fn read(bytes: &[u8], ends: WindowEnd) -> ParsedFrame<'_> {
     let Some(head) = bytes.first_chunk::<HEADER>() else {
         return match ends {
-            Ends::Here if bytes.iter().all(|byte| *byte == 0) => Parsed::Blank,
-            Ends::Here => Parsed::Damaged(Damage::Torn),
-            Ends::Later => Parsed::More(HEADER),
+            WindowEnd::Here if bytes.iter().all(|byte| *byte == 0) => ParsedFrame::Blank,
+            WindowEnd::Here => ParsedFrame::Damaged(FrameDamage::Torn),
+            WindowEnd::Later => ParsedFrame::More(HEADER),
         };
     };
     if head.iter().all(|byte| *byte == 0) {
-        return Parsed::Blank;
+        return ParsedFrame::Blank;
     }
-    let Some(header) = Header::read(head) else { return Parsed::Damaged(damage_of_header(bytes)) };
+    let Some(header) = FrameHeader::read(head) else { return ParsedFrame::Damaged(damage_of_header(bytes)) };
     let length = header.length + OVERHEAD;
     let Some(frame) = bytes.get(..length) else {
         return match ends {
-            Ends::Here => Parsed::Damaged(Damage::Torn),
-            Ends::Later => Parsed::More(length),
+            WindowEnd::Here => ParsedFrame::Damaged(FrameDamage::Torn),
+            WindowEnd::Later => ParsedFrame::More(length),
         };
     };
     match split(frame, header.length) {
-        Some((payload, chain)) => Parsed::Frame { header, payload, chain, length },
-        None => Parsed::Damaged(damage_of_frame(frame)),
+        Some((payload, chain)) => ParsedFrame::Frame { header, payload, chain, length },
+        None => ParsedFrame::Damaged(damage_of_frame(frame)),
     }
 }
 
 /// Whether the bytes read are the file's last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ends {
+pub enum WindowEnd {
     Here,
     Later,
 }
 
 /// The chain of a frame as it must be.
-pub fn expected_chain(header: Header, payload: &[u8], previous: &Chain) -> Chain {
+pub fn expected_chain(header: FrameHeader, payload: &[u8], previous: &ChainHash) -> ChainHash {
     link(previous, &header.fields(), &leaf(payload))
 }
 
 /// The highest `durable` of the frames that begin anywhere in `bytes`.
 pub fn highest_durable(bytes: &[u8]) -> Option<u64> {
     let starts = bytes.windows(HEADER).filter_map(|window| window.first_chunk::<HEADER>());
-    starts.filter(|head| head.starts_with(&MARK)).filter_map(Header::read).map(|header| header.durable).max()
+    starts.filter(|head| head.starts_with(&MARK)).filter_map(FrameHeader::read).map(|header| header.durable).max()
 }
 
-impl Header {
-    pub fn new(sequence: u64, kind: Kind, durable: u64, payload: &[u8]) -> Self {
+impl FrameHeader {
+    pub fn new(sequence: u64, kind: RecordKind, durable: u64, payload: &[u8]) -> Self {
         Self { sequence, durable, kind, length: payload.len() }
     }
 
     fn fields(&self) -> [u8; 32] {
         let (code, of) = match self.kind {
-            Kind::Closing => (1, 0),
-            Kind::Event => (2, 0),
-            Kind::Intent => (3, 0),
-            Kind::Outcome(intent) => (4, intent.number()),
-            Kind::State => (5, 0),
+            RecordKind::Closing => (1, 0),
+            RecordKind::Event => (2, 0),
+            RecordKind::Intent => (3, 0),
+            RecordKind::Outcome(intent) => (4, intent.number()),
+            RecordKind::State => (5, 0),
         };
         let length = u32::try_from(self.length).unwrap_or(u32::MAX).to_le_bytes();
         let (sequence, of, durable) = (self.sequence.to_le_bytes(), of.to_le_bytes(), self.durable.to_le_bytes());
@@ -171,11 +177,11 @@ impl Header {
         let (durable, rest) = rest.split_first_chunk()?;
         let of = u64::from_le_bytes(*of);
         let kind = match (rest, of) {
-            ([1, 0, 0, 0], 0) => Kind::Closing,
-            ([2, 0, 0, 0], 0) => Kind::Event,
-            ([3, 0, 0, 0], 0) => Kind::Intent,
-            ([4, 0, 0, 0], intent) => Kind::Outcome(Sequence::new(intent)),
-            ([5, 0, 0, 0], 0) => Kind::State,
+            ([1, 0, 0, 0], 0) => RecordKind::Closing,
+            ([2, 0, 0, 0], 0) => RecordKind::Event,
+            ([3, 0, 0, 0], 0) => RecordKind::Intent,
+            ([4, 0, 0, 0], intent) => RecordKind::Outcome(Sequence::new(intent)),
+            ([5, 0, 0, 0], 0) => RecordKind::State,
             _ => return None,
         };
         let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
@@ -188,11 +194,11 @@ impl Header {
     }
 }
 
-fn link(previous: &Chain, fields: &[u8; 32], leaf: &Chain) -> Chain {
+fn link(previous: &ChainHash, fields: &[u8; 32], leaf: &ChainHash) -> ChainHash {
     Sha256::new().chain_update(previous).chain_update(fields).chain_update(leaf).finalize().into()
 }
 
-fn split(frame: &[u8], length: usize) -> Option<(&[u8], Chain)> {
+fn split(frame: &[u8], length: usize) -> Option<(&[u8], ChainHash)> {
     let (payload, trailer) = frame.get(HEADER..)?.split_at_checked(length)?;
     let (chain, rest) = trailer.split_first_chunk::<32>()?;
     let (check, end) = rest.split_first_chunk::<4>()?;
@@ -200,21 +206,21 @@ fn split(frame: &[u8], length: usize) -> Option<(&[u8], Chain)> {
 }
 
 /// A header is torn if it begins in a sector that never arrived, or runs out into one or into nothing.
-fn damage_of_header(bytes: &[u8]) -> Damage {
+fn damage_of_header(bytes: &[u8]) -> FrameDamage {
     let head = bytes.get(..HEADER).unwrap_or(bytes);
     let written = head.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let blank = bytes.iter().skip(written).take_while(|byte| **byte == 0).count();
     let runs_out = written < HEADER && (blank >= SECTOR || written + blank == bytes.len());
-    if runs_out || head.starts_with(&[0]) { Damage::Torn } else { Damage::Altered }
+    if runs_out || head.starts_with(&[0]) { FrameDamage::Torn } else { FrameDamage::Altered }
 }
 
 /// A frame is torn if its end is missing, or a sector's worth of zeroes lies within: payloads are text.
-fn damage_of_frame(frame: &[u8]) -> Damage {
+fn damage_of_frame(frame: &[u8]) -> FrameDamage {
     let hole = frame
         .chunk_by(|left, right| (*left == 0) == (*right == 0))
         .any(|run| run.first() == Some(&0) && run.len() >= SECTOR);
     let no_end = frame.ends_with(&[0]);
-    if hole || no_end { Damage::Torn } else { Damage::Altered }
+    if hole || no_end { FrameDamage::Torn } else { FrameDamage::Altered }
 }
 
 fn crc(parts: &[&[u8]]) -> [u8; 4] {
@@ -236,7 +242,7 @@ mod tests {
 
     fn frame(payload: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        let header = Header::new(7, Kind::Outcome(Sequence::new(3)), 5, payload);
+        let header = FrameHeader::new(7, RecordKind::Outcome(Sequence::new(3)), 5, payload);
         write(&mut out, header, payload, &leaf(payload), &[9; 32]);
         out
     }
@@ -244,8 +250,10 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let bytes = frame(b"hello");
-        let Parsed::Frame { header, payload, chain, length } = read(&bytes, Ends::Here) else { panic!("a frame") };
-        assert_eq!((header.sequence, header.durable, header.kind), (7, 5, Kind::Outcome(Sequence::new(3))));
+        let ParsedFrame::Frame { header, payload, chain, length } = read(&bytes, WindowEnd::Here) else {
+            panic!("a frame")
+        };
+        assert_eq!((header.sequence, header.durable, header.kind), (7, 5, RecordKind::Outcome(Sequence::new(3))));
         assert_eq!((payload, length), (&b"hello"[..], bytes.len()));
         assert_eq!(chain, expected_chain(header, payload, &[9; 32]));
     }
@@ -255,11 +263,11 @@ mod tests {
         let whole = frame(&[b'x'; 2000]);
         for cut in 1..whole.len() {
             let short = &whole[..cut];
-            assert_eq!(read(short, Ends::Here), Parsed::Damaged(Damage::Torn), "short at {cut}");
+            assert_eq!(read(short, WindowEnd::Here), ParsedFrame::Damaged(FrameDamage::Torn), "short at {cut}");
             let mut zeroed = whole.clone();
             zeroed[cut..].fill(0);
             zeroed.extend_from_slice(&[0; 4096]);
-            assert_eq!(read(&zeroed, Ends::Here), Parsed::Damaged(Damage::Torn), "zeroed at {cut}");
+            assert_eq!(read(&zeroed, WindowEnd::Here), ParsedFrame::Damaged(FrameDamage::Torn), "zeroed at {cut}");
         }
     }
 
@@ -272,7 +280,11 @@ mod tests {
             for bit in 0..8 {
                 let mut altered = whole.clone();
                 altered[place] ^= 1 << bit;
-                assert_eq!(read(&altered, Ends::Here), Parsed::Damaged(Damage::Altered), "bit {bit} of {place}");
+                assert_eq!(
+                    read(&altered, WindowEnd::Here),
+                    ParsedFrame::Damaged(FrameDamage::Altered),
+                    "bit {bit} of {place}"
+                );
             }
         }
     }
@@ -281,7 +293,7 @@ mod tests {
     fn a_lost_sector_is_a_torn_write() {
         let mut whole = frame(&[b'x'; 3000]);
         whole[512..1024].fill(0);
-        assert_eq!(read(&whole, Ends::Here), Parsed::Damaged(Damage::Torn));
+        assert_eq!(read(&whole, WindowEnd::Here), ParsedFrame::Damaged(FrameDamage::Torn));
     }
 
     #[test]

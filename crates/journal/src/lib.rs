@@ -31,20 +31,20 @@ use std::time::{Duration, SystemTime};
 
 use thiserror::Error;
 
-use commit::Shared;
-pub use disk::{Disk, DiskFile, Faults, disk_space};
+use commit::JournalShared;
+pub use disk::{DiskFaults, DiskFile, JournalDisk, disk_space};
 pub use error::JournalError;
 pub use follower::{Follower, FollowerPosition, JournalGap, Resumption};
-pub use reader::{Reader, Record};
-use replay::Restored;
-pub use replay::{Closed, OpenIntent, Recovered, State};
+pub use reader::{JournalReader, JournalRecord};
+use replay::RestoredJournal;
+pub use replay::{ClosureNote, JournalRecovery, LastStateWrite, OpenIntent};
 use retention::FollowerRegistry;
 pub use retention::JournalFollower;
 
 /// A journal that is open for writing; the only one of its directory.
 #[derive(Debug)]
 pub struct Journal {
-    shared: Arc<Shared>,
+    shared: Arc<JournalShared>,
     commits: Option<JoinHandle<()>>,
     verifying: Option<JoinHandle<()>>,
     followers: FollowerRegistry,
@@ -57,7 +57,7 @@ pub struct Sequence(u64);
 
 /// What a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum RecordKind {
     /// Why the journal was closed, noted when it was opened again.
     Closing,
     /// The events of something that is over, one JSON object a line.
@@ -72,7 +72,7 @@ pub enum Kind {
 
 /// How a journal is kept.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct JournalOptions {
     /// The size of a segment; a longer record gets a longer segment.
     pub segment_size: u64,
     /// How long a record may wait for the disk when nobody waits for it.
@@ -80,17 +80,17 @@ pub struct Options {
     /// How many of the newest bytes are verified before the journal is used, at the least; older ones are verified
     /// while it is.
     pub verify_at_start: u64,
-    pub disk: Disk,
+    pub disk: JournalDisk,
 }
 
-impl Default for Options {
+impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             segment_size: 64 * 1024 * 1024,
             idle_commit: Duration::from_millis(100),
             // A disk of 100 MB/s reads it in less than three seconds.
             verify_at_start: 256 * 1024 * 1024,
-            disk: Disk::Real,
+            disk: JournalDisk::Real,
         }
     }
 }
@@ -102,10 +102,10 @@ pub struct JournalClosed;
 
 impl Journal {
     /// Opens or begins the journal in a directory, and tells what a crash left there.
-    pub fn open(directory: &Path, options: Options) -> Result<(Self, Recovered), JournalError> {
+    pub fn open(directory: &Path, options: JournalOptions) -> Result<(Self, JournalRecovery), JournalError> {
         let lock = replay::lock(directory)?;
-        let Restored { writer, recovered, reserve, first } = replay::restore(directory, &options)?;
-        let shared = Shared::new(directory, options, writer, reserve, first);
+        let RestoredJournal { writer, recovered, reserve, first } = replay::restore(directory, &options)?;
+        let shared = JournalShared::new(directory, options, writer, reserve, first);
         let shared = Arc::new(shared.map_err(|error| JournalError::io("open", directory, &error))?);
         if let Some(closed) = &recovered.closed_because {
             note_closing(&shared, closed).map_err(|error| JournalError::io("write to", directory, &error))?;
@@ -122,7 +122,7 @@ impl Journal {
     }
 
     /// Appends a record; on return it has reached the operating system, and a crash of this process loses nothing.
-    pub fn append(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
+    pub fn append(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
         self.shared.append(kind, payload).map(Sequence)
     }
 
@@ -139,7 +139,7 @@ impl Journal {
     }
 
     /// Appends a record and waits until it is on disk.
-    pub async fn record(&self, kind: Kind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
+    pub async fn record(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
         let sequence = self.append(kind, payload)?;
         self.durable(sequence).await?;
         Ok(sequence)
@@ -147,7 +147,7 @@ impl Journal {
 
     /// Appends the whole state, so that the writes of state before it are no longer needed.
     pub fn append_snapshot(&self, payload: &[u8]) -> Result<Sequence, JournalClosed> {
-        let sequence = self.append(Kind::State, payload)?;
+        let sequence = self.append(RecordKind::State, payload)?;
         self.shared.snapshot.fetch_max(sequence.number(), Ordering::SeqCst);
         Ok(sequence)
     }
@@ -203,7 +203,7 @@ impl Journal {
 }
 
 /// Makes the reason why the journal closed a record, and only then forgets it.
-fn note_closing(shared: &Arc<Shared>, closed: &Closed) -> io::Result<()> {
+fn note_closing(shared: &Arc<JournalShared>, closed: &ClosureNote) -> io::Result<()> {
     match shared.record_closing(closed) {
         Ok(sequence) => {
             shared.commit();

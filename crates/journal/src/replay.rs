@@ -9,34 +9,34 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::base::{self, Base};
+use super::base::{self, JournalBase};
 use super::disk::{DiskFile, is_passing};
-use super::frame::{self, Chain, Damage, Header};
-use super::segment::{self, Carried, SEGMENT_HEADER, Segment, Step};
-use super::verify::{self, Look};
-use super::writer::{Blank, Pending, Writer};
-use super::{JournalError, Kind, Options, Sequence};
+use super::frame::{self, ChainHash, FrameDamage, FrameHeader};
+use super::segment::{self, CarriedPositions, SEGMENT_HEADER, SegmentReader, SegmentStep};
+use super::verify::{self, KeepReading};
+use super::writer::{BlankSegment, JournalWriter, OpenReferences};
+use super::{JournalError, JournalOptions, RecordKind, Sequence};
 
 /// What a journal held when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
+pub struct JournalRecovery {
     /// Zero before the first record.
     pub last_sequence: u64,
     /// The intents whose outcome nobody recorded, in order.
     pub open_intents: Vec<OpenIntent>,
     /// The state write with the highest revision.
-    pub last_state: Option<State>,
+    pub last_state: Option<LastStateWrite>,
     /// The segment whose torn end was cut: what it held had never been reported durable.
     pub cut: Option<PathBuf>,
     /// Why the journal closed when it was open before, if it could not go on.
-    pub closed_because: Option<Closed>,
+    pub closed_because: Option<ClosureNote>,
     /// The first record that was verified; those before it are verified while the journal is in use.
     pub verified_from: u64,
 }
 
 /// Why a journal closed, as it noted itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
+pub struct ClosureNote {
     pub reason: String,
     /// How many records it did not take after that; unknown if its process did not stop in order.
     pub lost: Option<u64>,
@@ -51,7 +51,7 @@ pub struct OpenIntent {
 
 /// A write of security state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
+pub struct LastStateWrite {
     pub sequence: Sequence,
     pub revision: u64,
     pub payload: Vec<u8>,
@@ -72,11 +72,11 @@ pub fn lock(directory: &Path) -> Result<File, JournalError> {
 }
 
 /// Brings the directory into a state from which the journal can go on; all it holds is on disk then.
-pub fn restore(directory: &Path, options: &Options) -> Result<Restored, JournalError> {
+pub fn restore(directory: &Path, options: &JournalOptions) -> Result<RestoredJournal, JournalError> {
     let failed = |error: io::Error| JournalError::io("write to", directory, &error);
     remove_partial(directory).map_err(failed)?;
     let (reserve, note) = open_reserve(directory, options).map_err(failed)?;
-    let base = Base::read(directory)?;
+    let base = JournalBase::read(directory)?;
     if let Some(base) = &base {
         base::remove_before(directory, base).map_err(failed)?;
     }
@@ -86,10 +86,10 @@ pub fn restore(directory: &Path, options: &Options) -> Result<Restored, JournalE
         rewrite(directory, options, &firsts).map_err(failed)?;
     }
     let pinned = pinned(directory)?;
-    let mut replay = Replay::new(directory, pinned, base);
+    let mut replay = JournalReplay::new(directory, pinned, base);
     let writer = match (firsts.first(), firsts.last()) {
         (Some(found), Some(last)) if *found == first && *last >= pinned => {
-            let beginning = Beginning::of(directory, &firsts, options)?;
+            let beginning = ReplayStart::of(directory, &firsts, options)?;
             replay.begin_at(&beginning);
             let tail = replay.run(beginning.segments)?;
             replay.find_state(&firsts, beginning.state)?;
@@ -106,27 +106,27 @@ pub fn restore(directory: &Path, options: &Options) -> Result<Restored, JournalE
         done => done.map_err(failed)?,
     }
     let recovered = replay.recovered(note);
-    Ok(Restored { writer, recovered, reserve, first })
+    Ok(RestoredJournal { writer, recovered, reserve, first })
 }
 
 /// A directory from which the journal can go on.
-pub struct Restored {
-    pub writer: Writer,
-    pub recovered: Recovered,
+pub struct RestoredJournal {
+    pub writer: JournalWriter,
+    pub recovered: JournalRecovery,
     pub reserve: DiskFile,
     /// The first sequence that is there, or will be.
     pub first: u64,
 }
 
 /// Where to begin a replay: far enough from the end that what a start depends on is verified, and no farther.
-struct Beginning<'a> {
+struct ReplayStart<'a> {
     segments: &'a [u64],
     /// The last write of state before the end of the segments before; zero if nothing is known of one.
     state: u64,
 }
 
-impl<'a> Beginning<'a> {
-    fn of(directory: &Path, firsts: &'a [u64], options: &Options) -> Result<Self, JournalError> {
+impl<'a> ReplayStart<'a> {
+    fn of(directory: &Path, firsts: &'a [u64], options: &JournalOptions) -> Result<Self, JournalError> {
         let mut length = 0;
         for (index, first) in firsts.iter().enumerate().rev() {
             let path = segment::path_of(directory, *first);
@@ -135,8 +135,8 @@ impl<'a> Beginning<'a> {
             if length <= options.verify_at_start || index + 1 == firsts.len() {
                 continue;
             }
-            if let Ok(Some(carried)) = Segment::open(directory, *first).map(|segment| segment.header().carried) {
-                let Carried { open, state } = carried;
+            if let Ok(Some(carried)) = SegmentReader::open(directory, *first).map(|segment| segment.header().carried) {
+                let CarriedPositions { open, state } = carried;
                 let from = if open == 0 { *first } else { open };
                 let index = firsts.iter().rposition(|first| *first <= from).unwrap_or(0);
                 return Ok(Self { segments: firsts.get(index..).unwrap_or(firsts), state });
@@ -146,52 +146,53 @@ impl<'a> Beginning<'a> {
     }
 }
 
-fn begin(directory: &Path, options: &Options) -> io::Result<Writer> {
+fn begin(directory: &Path, options: &JournalOptions) -> io::Result<JournalWriter> {
     let mut journal = [0; 16];
     getrandom::fill(&mut journal).map_err(io::Error::other)?;
     let chain = segment::first_chain(&journal);
-    let blank = Blank::create(directory, &options.disk, options.segment_size.max(SEGMENT_HEADER), "first.partial")?;
-    let begun = blank.begin(directory, 1, journal, chain, Carried::default())?;
+    let blank =
+        BlankSegment::create(directory, &options.disk, options.segment_size.max(SEGMENT_HEADER), "first.partial")?;
+    let begun = blank.begin(directory, 1, journal, chain, CarriedPositions::default())?;
     begun.0.sync()?;
-    Ok(Writer::new(begun, SEGMENT_HEADER, 0, chain, Pending::default()))
+    Ok(JournalWriter::new(begun, SEGMENT_HEADER, 0, chain, OpenReferences::default()))
 }
 
 /// The reading of all segments in order.
-struct Replay<'a> {
+struct JournalReplay<'a> {
     directory: &'a Path,
     /// The newest segment that is known to have reached the disk with all before it.
     pinned: u64,
-    base: Option<Base>,
+    base: Option<JournalBase>,
     sequence: u64,
     /// The first record that is read.
     from: u64,
-    link: Option<Link>,
+    link: Option<SegmentLink>,
     open: BTreeMap<u64, Vec<u8>>,
-    state: Option<State>,
+    state: Option<LastStateWrite>,
     cut: Option<PathBuf>,
 }
 
 /// What the next segment must follow from.
-struct Link {
+struct SegmentLink {
     journal: [u8; 16],
-    chain: Chain,
+    chain: ChainHash,
 }
 
 /// Where the journal ends.
-struct Tail {
-    segment: Segment,
-    chain: Chain,
+struct JournalTail {
+    segment: SegmentReader,
+    chain: ChainHash,
     /// The end of what was written, perhaps after the last whole record.
     written: u64,
 }
 
-impl<'a> Replay<'a> {
-    fn new(directory: &'a Path, pinned: u64, base: Option<Base>) -> Self {
+impl<'a> JournalReplay<'a> {
+    fn new(directory: &'a Path, pinned: u64, base: Option<JournalBase>) -> Self {
         let open = BTreeMap::new();
         Self { directory, pinned, base, sequence: 0, from: 1, link: None, open, state: None, cut: None }
     }
 
-    fn begin_at(&mut self, beginning: &Beginning<'_>) {
+    fn begin_at(&mut self, beginning: &ReplayStart<'_>) {
         self.from = beginning.segments.first().copied().unwrap_or(1);
         self.sequence = self.from.saturating_sub(1);
     }
@@ -206,18 +207,18 @@ impl<'a> Replay<'a> {
         let mut found = None;
         verify::whole(self.directory, first, None, |number, kind, payload| {
             if number < sequence {
-                return Look::Further;
+                return KeepReading::Further;
             }
-            found = (kind == Kind::State).then_some(payload);
-            Look::Enough
+            found = (kind == RecordKind::State).then_some(payload);
+            KeepReading::Enough
         })?;
         let payload = found.ok_or_else(|| self.missing(sequence))?;
         let revision = self.revision(&payload)?;
-        self.state = Some(State { sequence: Sequence::new(sequence), revision, payload });
+        self.state = Some(LastStateWrite { sequence: Sequence::new(sequence), revision, payload });
         Ok(())
     }
 
-    fn run(&mut self, firsts: &[u64]) -> Result<Tail, JournalError> {
+    fn run(&mut self, firsts: &[u64]) -> Result<JournalTail, JournalError> {
         let mut rest = firsts;
         loop {
             let Some((first, later)) = rest.split_first() else { return Err(self.missing(self.sequence + 1)) };
@@ -229,21 +230,21 @@ impl<'a> Replay<'a> {
     }
 
     /// Replays one segment; the answer is where the journal ends, if it ends there.
-    fn replay_segment(&mut self, first: u64, later: &[u64]) -> Result<Option<Tail>, JournalError> {
-        let mut segment = Segment::open(self.directory, first)?;
+    fn replay_segment(&mut self, first: u64, later: &[u64]) -> Result<Option<JournalTail>, JournalError> {
+        let mut segment = SegmentReader::open(self.directory, first)?;
         let mut chain = self.follow(&segment)?;
         let damage = loop {
             match segment.step()? {
-                Step::Blank => break None,
-                Step::Damaged(damage) => break Some(damage),
-                Step::Record { header, payload, chain: found } => {
+                SegmentStep::Blank => break None,
+                SegmentStep::Damaged(damage) => break Some(damage),
+                SegmentStep::Record { header, payload, chain: found } => {
                     self.check(&segment, header, &payload, &chain, &found)?;
                     self.take(header, payload)?;
                     chain = found;
                 }
             }
         };
-        self.link = Some(Link { journal: segment.header().journal, chain });
+        self.link = Some(SegmentLink { journal: segment.header().journal, chain });
         let rest = segment.remainder()?;
         let expected = self.sequence + 1;
         let whole = damage.is_none() && rest.written <= segment.position();
@@ -254,7 +255,7 @@ impl<'a> Replay<'a> {
             [next] => self.never_durable(*next, expected)?,
             [_, _, ..] => false,
         };
-        let torn = damage.is_none_or(|damage| damage == Damage::Torn) && rest.durable < expected;
+        let torn = damage.is_none_or(|damage| damage == FrameDamage::Torn) && rest.durable < expected;
         if whole && !ends_here {
             return Err(self.missing(expected));
         }
@@ -267,12 +268,12 @@ impl<'a> Replay<'a> {
         if !whole || !later.is_empty() {
             self.cut = Some(segment.path().to_owned());
         }
-        Ok(Some(Tail { segment, chain, written: rest.written }))
+        Ok(Some(JournalTail { segment, chain, written: rest.written }))
     }
 
     /// Opens the last segment for writing, with zeroes where the next record goes.
-    fn go_on(&self, options: &Options, tail: Tail) -> io::Result<Writer> {
-        let Tail { segment, chain, written } = tail;
+    fn go_on(&self, options: &JournalOptions, tail: JournalTail) -> io::Result<JournalWriter> {
+        let JournalTail { segment, chain, written } = tail;
         let header = *segment.header();
         let file = options.disk.open(segment.path())?;
         file.zero(segment.position(), written)?;
@@ -283,11 +284,11 @@ impl<'a> Replay<'a> {
             options.disk.open(&segment::path_of(self.directory, *first))?.sync()?;
         }
         let state = self.state.as_ref().map_or(0, |state| state.sequence.number());
-        let pending = Pending { open: self.open.keys().copied().collect(), state };
-        Ok(Writer::new((Arc::new(file), header), segment.position(), self.sequence, chain, pending))
+        let pending = OpenReferences { open: self.open.keys().copied().collect(), state };
+        Ok(JournalWriter::new((Arc::new(file), header), segment.position(), self.sequence, chain, pending))
     }
 
-    fn follow(&self, segment: &Segment) -> Result<Chain, JournalError> {
+    fn follow(&self, segment: &SegmentReader) -> Result<ChainHash, JournalError> {
         let header = segment.header();
         let expected = match &self.link {
             Some(link) if link.journal == header.journal => link.chain,
@@ -306,11 +307,11 @@ impl<'a> Replay<'a> {
 
     fn check(
         &self,
-        segment: &Segment,
-        header: Header,
+        segment: &SegmentReader,
+        header: FrameHeader,
         payload: &[u8],
-        previous: &Chain,
-        found: &Chain,
+        previous: &ChainHash,
+        found: &ChainHash,
     ) -> Result<(), JournalError> {
         if header.sequence != self.sequence + 1 || frame::expected_chain(header, payload, previous) != *found {
             return Err(chain_error(segment, self.sequence + 1));
@@ -318,20 +319,20 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn take(&mut self, header: Header, payload: Vec<u8>) -> Result<(), JournalError> {
+    fn take(&mut self, header: FrameHeader, payload: Vec<u8>) -> Result<(), JournalError> {
         self.sequence = header.sequence;
         match header.kind {
-            Kind::Closing | Kind::Event => {}
-            Kind::Intent => {
+            RecordKind::Closing | RecordKind::Event => {}
+            RecordKind::Intent => {
                 self.open.insert(header.sequence, payload);
             }
-            Kind::Outcome(intent) => {
+            RecordKind::Outcome(intent) => {
                 self.open.remove(&intent.number());
             }
-            Kind::State => {
+            RecordKind::State => {
                 let revision = self.revision(&payload)?;
                 if self.state.as_ref().is_none_or(|state| state.revision <= revision) {
-                    self.state = Some(State { sequence: Sequence::new(header.sequence), revision, payload });
+                    self.state = Some(LastStateWrite { sequence: Sequence::new(header.sequence), revision, payload });
                 }
             }
         }
@@ -340,10 +341,10 @@ impl<'a> Replay<'a> {
 
     fn revision(&self, payload: &[u8]) -> Result<u64, JournalError> {
         #[derive(Deserialize)]
-        struct Revised {
+        struct StateRevision {
             revision: u64,
         }
-        let revised: Result<Revised, _> = serde_json::from_slice(payload);
+        let revised: Result<StateRevision, _> = serde_json::from_slice(payload);
         revised
             .map(|state| state.revision)
             .map_err(|_| JournalError::State { directory: self.directory.to_owned(), sequence: self.sequence })
@@ -372,9 +373,9 @@ impl<'a> Replay<'a> {
         JournalError::Missing { directory: self.directory.to_owned(), sequence }
     }
 
-    fn recovered(self, note: Option<Closed>) -> Recovered {
+    fn recovered(self, note: Option<ClosureNote>) -> JournalRecovery {
         let open = self.open.into_iter();
-        Recovered {
+        JournalRecovery {
             last_sequence: self.sequence,
             open_intents: open
                 .map(|(sequence, payload)| OpenIntent { sequence: Sequence::new(sequence), payload })
@@ -387,11 +388,11 @@ impl<'a> Replay<'a> {
     }
 }
 
-fn altered(segment: &Segment, sequence: u64) -> JournalError {
+fn altered(segment: &SegmentReader, sequence: u64) -> JournalError {
     JournalError::Altered { file: segment.path().to_owned(), offset: segment.position(), sequence }
 }
 
-fn chain_error(segment: &Segment, sequence: u64) -> JournalError {
+fn chain_error(segment: &SegmentReader, sequence: u64) -> JournalError {
     JournalError::Chain { file: segment.path().to_owned(), sequence }
 }
 
@@ -420,7 +421,7 @@ pub const NO_SPACE: &str = "there was no space for the next segment";
 const RESERVE: u64 = 64 * 1024;
 const NOTE: &[u8; 8] = b"closed: ";
 
-fn open_reserve(directory: &Path, options: &Options) -> io::Result<(DiskFile, Option<Closed>)> {
+fn open_reserve(directory: &Path, options: &JournalOptions) -> io::Result<(DiskFile, Option<ClosureNote>)> {
     let path = directory.join("reserve");
     if !path.exists() {
         return Ok((options.disk.create(&path, RESERVE)?, None));
@@ -429,13 +430,13 @@ fn open_reserve(directory: &Path, options: &Options) -> io::Result<(DiskFile, Op
     let note = bytes.strip_prefix(NOTE).map(|text| {
         let mut texts = text.split(|byte| *byte == 0).map(String::from_utf8_lossy);
         let reason = texts.next().map_or_else(String::new, |reason| reason.into_owned());
-        Closed { reason, lost: texts.next().and_then(|lost| lost.parse().ok()) }
+        ClosureNote { reason, lost: texts.next().and_then(|lost| lost.parse().ok()) }
     });
     Ok((options.disk.open(&path)?, note))
 }
 
 /// Notes why the journal closed, in space that was set aside for it.
-pub fn note_closing(reserve: &DiskFile, closed: &Closed) -> io::Result<()> {
+pub fn note_closing(reserve: &DiskFile, closed: &ClosureNote) -> io::Result<()> {
     let reason: String = closed.reason.chars().filter(|letter| !letter.is_control()).take(1000).collect();
     let lost = closed.lost.map_or_else(String::new, |lost| lost.to_string());
     reserve.write_all_at(&[&NOTE[..], reason.as_bytes(), &[0], lost.as_bytes(), &[0]].concat(), 0)?;
@@ -450,7 +451,7 @@ pub fn clear_note(reserve: &DiskFile) -> io::Result<()> {
 
 /// Writes the newest segments anew. After a failed sync the operating system may hold pages as written
 /// that the disk never got, and would not write them again.
-fn rewrite(directory: &Path, options: &Options, firsts: &[u64]) -> io::Result<()> {
+fn rewrite(directory: &Path, options: &JournalOptions, firsts: &[u64]) -> io::Result<()> {
     for first in firsts.iter().rev().take(2) {
         let path = segment::path_of(directory, *first);
         let bytes = std::fs::read(&path)?;

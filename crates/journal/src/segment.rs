@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::JournalError;
-use super::frame::{self, Chain, Ends, Header, Parsed};
+use super::frame::{self, ChainHash, FrameHeader, ParsedFrame, WindowEnd};
 
 /// What stands at the start of a segment.
 ///
@@ -28,14 +28,14 @@ pub struct SegmentHeader {
     pub size: u64,
     pub first: u64,
     pub journal: [u8; 16],
-    pub chain: Chain,
+    pub chain: ChainHash,
     /// Unknown in segments of older programs.
-    pub carried: Option<Carried>,
+    pub carried: Option<CarriedPositions>,
 }
 
 /// What of earlier segments a reader must know that begins with this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Carried {
+pub struct CarriedPositions {
     /// The first intent that was open; zero without one.
     pub open: u64,
     /// The last write of state; zero without one.
@@ -90,7 +90,7 @@ impl SegmentHeader {
         let (known, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (open, rest) = rest.split_first_chunk().ok_or_else(damaged)?;
         let (state, _) = rest.split_first_chunk().ok_or_else(damaged)?;
-        let carried = Carried { open: u64::from_le_bytes(*open), state: u64::from_le_bytes(*state) };
+        let carried = CarriedPositions { open: u64::from_le_bytes(*open), state: u64::from_le_bytes(*state) };
         let carried = match known {
             [0, 0, 0, 0] => None,
             [1, 0, 0, 0] => Some(carried),
@@ -107,7 +107,7 @@ impl SegmentHeader {
 }
 
 /// The chain before a journal's first record.
-pub fn first_chain(journal: &[u8; 16]) -> Chain {
+pub fn first_chain(journal: &[u8; 16]) -> ChainHash {
     frame::leaf(journal)
 }
 
@@ -131,7 +131,7 @@ pub fn list(directory: &Path) -> Result<Vec<u64>, JournalError> {
 
 /// A segment being read: one window of it in memory at a time.
 #[derive(Debug)]
-pub struct Segment {
+pub struct SegmentReader {
     file: File,
     path: PathBuf,
     header: SegmentHeader,
@@ -143,15 +143,15 @@ pub struct Segment {
 
 /// What the next frame of a segment is.
 #[derive(Debug)]
-pub enum Step {
+pub enum SegmentStep {
     Blank,
-    Damaged(frame::Damage),
-    Record { header: Header, payload: Vec<u8>, chain: Chain },
+    Damaged(frame::FrameDamage),
+    Record { header: FrameHeader, payload: Vec<u8>, chain: ChainHash },
 }
 
 const WINDOW: usize = 256 * 1024;
 
-impl Segment {
+impl SegmentReader {
     /// Opens the segment that begins with this sequence.
     pub fn open(directory: &Path, first: u64) -> Result<Self, JournalError> {
         let path = path_of(directory, first);
@@ -167,17 +167,17 @@ impl Segment {
     }
 
     /// Reads the next frame, and steps over it if it is whole.
-    pub fn step(&mut self) -> Result<Step, JournalError> {
+    pub fn step(&mut self) -> Result<SegmentStep, JournalError> {
         let mut needed = frame::HEADER;
         loop {
             let ends = self.fill(needed)?;
             let (step, length) = match frame::read(self.ahead(), ends) {
-                Parsed::Blank => (Step::Blank, 0),
-                Parsed::Damaged(damage) => (Step::Damaged(damage), 0),
-                Parsed::Frame { header, payload, chain, length } => {
-                    (Step::Record { header, payload: payload.to_vec(), chain }, length)
+                ParsedFrame::Blank => (SegmentStep::Blank, 0),
+                ParsedFrame::Damaged(damage) => (SegmentStep::Damaged(damage), 0),
+                ParsedFrame::Frame { header, payload, chain, length } => {
+                    (SegmentStep::Record { header, payload: payload.to_vec(), chain }, length)
                 }
-                Parsed::More(count) => {
+                ParsedFrame::More(count) => {
                     needed = count;
                     continue;
                 }
@@ -193,8 +193,8 @@ impl Segment {
     }
 
     /// The highest `durable` that frames after this position tell of, and whether anything is there.
-    pub fn remainder(&mut self) -> Result<Remainder, JournalError> {
-        let mut remainder = Remainder { written: self.position, durable: 0 };
+    pub fn remainder(&mut self) -> Result<SegmentRemainder, JournalError> {
+        let mut remainder = SegmentRemainder { written: self.position, durable: 0 };
         let mut at = self.position;
         let mut buffer = vec![0; WINDOW];
         loop {
@@ -230,22 +230,22 @@ impl Segment {
         self.window.get(skip..).unwrap_or(&[])
     }
 
-    fn fill(&mut self, needed: usize) -> Result<Ends, JournalError> {
+    fn fill(&mut self, needed: usize) -> Result<WindowEnd, JournalError> {
         if self.ahead().len() >= needed && self.position >= self.window_at {
-            return Ok(Ends::Later);
+            return Ok(WindowEnd::Later);
         }
         self.window.resize(needed.max(WINDOW), 0);
         self.window_at = self.position;
         let count = read_at(&self.file, &mut self.window, self.position)
             .map_err(|error| JournalError::io("read", &self.path, &error))?;
         self.window.truncate(count);
-        Ok(if count < needed.max(WINDOW) { Ends::Here } else { Ends::Later })
+        Ok(if count < needed.max(WINDOW) { WindowEnd::Here } else { WindowEnd::Later })
     }
 }
 
 /// What follows the last whole frame of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remainder {
+pub struct SegmentRemainder {
     /// The end of the last byte that is not zero.
     pub written: u64,
     /// The highest sequence that a frame there says was on disk.

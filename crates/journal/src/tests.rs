@@ -14,15 +14,15 @@ mod followers;
 
 const SMALL: u64 = 4096;
 
-fn options() -> Options {
-    Options { segment_size: SMALL, ..Options::default() }
+fn options() -> JournalOptions {
+    JournalOptions { segment_size: SMALL, ..JournalOptions::default() }
 }
 
-fn faulty(faults: &Arc<Faults>) -> Options {
-    Options { disk: Disk::Faulty(Arc::clone(faults)), ..options() }
+fn faulty(faults: &Arc<DiskFaults>) -> JournalOptions {
+    JournalOptions { disk: JournalDisk::Faulty(Arc::clone(faults)), ..options() }
 }
 
-fn open(place: &TempDir) -> (Journal, Recovered) {
+fn open(place: &TempDir) -> (Journal, JournalRecovery) {
     Journal::open(place.path(), options()).expect("a journal")
 }
 
@@ -31,7 +31,7 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn payloads(place: &TempDir) -> Vec<String> {
-    let reader = Reader::open(place.path()).expect("a reader");
+    let reader = JournalReader::open(place.path()).expect("a reader");
     reader.map(|record| String::from_utf8(record.expect("whole").payload).expect("text")).collect()
 }
 
@@ -49,7 +49,7 @@ fn filled(count: usize) -> TempDir {
     let place = TempDir::new().expect("a directory");
     let (journal, _) = open(&place);
     for number in 1..=count {
-        journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+        journal.append(RecordKind::Event, text(number).as_bytes()).expect("appended");
     }
     place
 }
@@ -63,7 +63,7 @@ fn what_was_appended_is_read_in_order_after_a_restart() {
     let place = filled(100);
     let (journal, recovered) = open(&place);
     assert_eq!((recovered.last_sequence, recovered.cut), (100, None));
-    assert_eq!(journal.append(Kind::Event, b"the next"), Ok(Sequence::new(101)));
+    assert_eq!(journal.append(RecordKind::Event, b"the next"), Ok(Sequence::new(101)));
     drop(journal);
     let read = payloads(&place);
     assert_eq!(read.len(), 101);
@@ -93,9 +93,9 @@ fn the_files_are_for_their_owner_alone() {
 fn an_intent_is_open_until_its_outcome_is_there() {
     let place = TempDir::new().expect("a directory");
     let (journal, _) = open(&place);
-    let first = journal.append(Kind::Intent, b"first").expect("appended");
-    let second = journal.append(Kind::Intent, b"second").expect("appended");
-    journal.append(Kind::Outcome(first), b"done").expect("appended");
+    let first = journal.append(RecordKind::Intent, b"first").expect("appended");
+    let second = journal.append(RecordKind::Intent, b"second").expect("appended");
+    journal.append(RecordKind::Outcome(first), b"done").expect("appended");
     drop(journal);
     let (_journal, recovered) = open(&place);
     assert_eq!(recovered.open_intents, [OpenIntent { sequence: second, payload: b"second".to_vec() }]);
@@ -106,7 +106,7 @@ fn the_last_state_is_that_of_the_highest_revision() {
     let place = TempDir::new().expect("a directory");
     let (journal, _) = open(&place);
     for payload in [r#"{"revision":1}"#, r#"{"revision":3,"a":"b"}"#, r#"{"revision":2}"#] {
-        journal.append(Kind::State, payload.as_bytes()).expect("appended");
+        journal.append(RecordKind::State, payload.as_bytes()).expect("appended");
     }
     drop(journal);
     let state = open(&place).1.last_state.expect("a state");
@@ -117,7 +117,7 @@ fn the_last_state_is_that_of_the_highest_revision() {
 #[test]
 fn a_tail_torn_at_any_byte_costs_the_last_record_alone() {
     let place = filled(4);
-    open(&place).0.append(Kind::Event, b"the fifth").expect("appended");
+    open(&place).0.append(RecordKind::Event, b"the fifth").expect("appended");
     let path = segments(&place)[0].clone();
     let whole = std::fs::read(&path).expect("bytes");
     let end = whole.iter().rposition(|byte| *byte != 0).expect("records") + 1;
@@ -128,7 +128,7 @@ fn a_tail_torn_at_any_byte_costs_the_last_record_alone() {
             let (journal, recovered) = open(&place);
             assert_eq!(recovered.last_sequence, 4, "cut at {cut}");
             assert_eq!(recovered.cut.is_some(), cut > last, "cut at {cut}");
-            journal.append(Kind::Event, b"instead").expect("appended");
+            journal.append(RecordKind::Event, b"instead").expect("appended");
             drop(journal);
             assert_eq!(payloads(&place).last().map(String::as_str), Some("instead"), "cut at {cut}");
         }
@@ -150,7 +150,7 @@ fn a_sector_lost_in_what_was_durable_is_refused() {
     let place = TempDir::new().expect("a directory");
     let (journal, _) = open(&place);
     for number in 1..=10 {
-        wait(journal.record(Kind::Event, text(number).as_bytes())).expect("durable");
+        wait(journal.record(RecordKind::Event, text(number).as_bytes())).expect("durable");
     }
     drop(journal);
     write_at(&segments(&place)[0], &[0; 512], 1024);
@@ -172,7 +172,7 @@ fn a_byte_altered_anywhere_is_refused_with_the_file_and_the_record() {
             let error = Journal::open(place.path(), options()).expect_err("altered");
             let named = error.to_string().contains(&*path.to_string_lossy());
             assert!(named, "{place_of_byte}: {error}");
-            let read = Reader::open(place.path()).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
+            let read = JournalReader::open(place.path()).and_then(|reader| reader.collect::<Result<Vec<_>, _>>());
             assert!(read.is_err(), "{place_of_byte}");
         }
         std::fs::write(path, &whole).expect("written");
@@ -186,7 +186,7 @@ fn a_record_altered_with_its_checksums_breaks_the_chain() {
     let path = segments(&place)[0].clone();
     let mut forged = Vec::new();
     let payload = text(2).replace("record", "forged");
-    let header = frame::Header::new(2, Kind::Event, 0, payload.as_bytes());
+    let header = frame::FrameHeader::new(2, RecordKind::Event, 0, payload.as_bytes());
     frame::write(&mut forged, header, payload.as_bytes(), &frame::leaf(payload.as_bytes()), &[0; 32]);
     write_at(&path, &forged, segment::SEGMENT_HEADER + u64::try_from(forged.len()).expect("small"));
     let refused = Journal::open(place.path(), options()).err();
@@ -214,7 +214,7 @@ fn a_segment_whose_header_never_arrived_is_begun_anew() {
     std::fs::write(place.path().join("head"), format!("{:020}\n", 1)).expect("written");
     let (journal, recovered) = open(&place);
     assert_eq!(recovered.last_sequence, first - 1);
-    assert_eq!(journal.append(Kind::Event, b"on").map(Sequence::number), Ok(first));
+    assert_eq!(journal.append(RecordKind::Event, b"on").map(Sequence::number), Ok(first));
 }
 
 #[test]
@@ -237,8 +237,8 @@ fn a_record_longer_than_a_segment_gets_one_of_its_own() {
     let place = filled(3);
     let (journal, _) = open(&place);
     let long = "y".repeat(20_000);
-    journal.append(Kind::Event, long.as_bytes()).expect("appended");
-    journal.append(Kind::Event, b"after").expect("appended");
+    journal.append(RecordKind::Event, long.as_bytes()).expect("appended");
+    journal.append(RecordKind::Event, b"after").expect("appended");
     drop(journal);
     assert_eq!(payloads(&place)[3..], [long, "after".to_owned()]);
     assert_eq!(open(&place).1.last_sequence, 5);
@@ -250,7 +250,8 @@ fn threads_that_append_at_once_leave_no_gap() {
     let (journal, _) = open(&place);
     let mut numbers: Vec<u64> = std::thread::scope(|scope| {
         let append = || {
-            let one = |number: u32| journal.append(Kind::Event, text(number as usize).as_bytes()).expect("appended");
+            let one =
+                |number: u32| journal.append(RecordKind::Event, text(number as usize).as_bytes()).expect("appended");
             (0..100).map(|number| one(number).number()).collect::<Vec<_>>()
         };
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(append)).collect();
@@ -259,18 +260,20 @@ fn threads_that_append_at_once_leave_no_gap() {
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=800).collect::<Vec<_>>());
     drop(journal);
-    let read: Vec<u64> =
-        Reader::open(place.path()).expect("a reader").map(|record| record.expect("whole").sequence.number()).collect();
+    let read: Vec<u64> = JournalReader::open(place.path())
+        .expect("a reader")
+        .map(|record| record.expect("whole").sequence.number())
+        .collect();
     assert_eq!(read, numbers);
 }
 
 #[test]
 fn a_record_is_durable_only_after_a_sync() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     faults.hold_syncs();
-    let sequence = journal.append(Kind::Event, b"one").expect("appended");
+    let sequence = journal.append(RecordKind::Event, b"one").expect("appended");
     let mut durable = pin!(journal.durable(sequence));
     faults.until_a_sync_waits();
     let mut context = Context::from_waker(Waker::noop());
@@ -284,14 +287,14 @@ fn a_record_is_durable_only_after_a_sync() {
 #[test]
 fn one_sync_serves_all_who_came_while_another_ran() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
-    let options = Options { segment_size: 1024 * 1024, ..faulty(&faults) };
+    let faults = Arc::new(DiskFaults::default());
+    let options = JournalOptions { segment_size: 1024 * 1024, ..faulty(&faults) };
     let (journal, _) = Journal::open(place.path(), options).expect("a journal");
     let before = faults.syncs.load(Ordering::SeqCst);
     faults.hold_syncs();
-    let first = journal.durable(journal.append(Kind::Event, b"first").expect("appended"));
+    let first = journal.durable(journal.append(RecordKind::Event, b"first").expect("appended"));
     faults.until_a_sync_waits();
-    let append = |number| journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+    let append = |number| journal.append(RecordKind::Event, text(number).as_bytes()).expect("appended");
     let others: Vec<_> = (0..50).map(|number| journal.durable(append(number))).collect();
     faults.release_syncs();
     wait(async {
@@ -306,10 +309,10 @@ fn one_sync_serves_all_who_came_while_another_ran() {
 #[test]
 fn a_record_nobody_waits_for_is_synced_in_time() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     faults.hold_syncs();
-    journal.append(Kind::Event, b"one").expect("appended");
+    journal.append(RecordKind::Event, b"one").expect("appended");
     faults.until_a_sync_waits();
     faults.release_syncs();
 }
@@ -317,24 +320,25 @@ fn a_record_nobody_waits_for_is_synced_in_time() {
 #[test]
 fn a_failed_sync_closes_the_journal_for_good_and_says_so_at_the_next_start() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     faults.fail_syncs.store(true, Ordering::SeqCst);
-    let sequence = journal.append(Kind::Intent, b"one").expect("appended");
+    let sequence = journal.append(RecordKind::Intent, b"one").expect("appended");
     assert_eq!(wait(journal.durable(sequence)), Err(JournalClosed));
     faults.fail_syncs.store(false, Ordering::SeqCst);
     assert!(!journal.is_open());
-    assert_eq!(journal.append(Kind::Event, b"two"), Err(JournalClosed));
+    assert_eq!(journal.append(RecordKind::Event, b"two"), Err(JournalClosed));
     assert_eq!(wait(journal.durable(sequence)), Err(JournalClosed));
     let reason = journal.closed_because().expect("a reason");
     drop(journal);
 
     let (journal, recovered) = open(&place);
-    assert_eq!(recovered.closed_because, Some(Closed { reason: reason.clone(), lost: Some(1) }));
+    assert_eq!(recovered.closed_because, Some(ClosureNote { reason: reason.clone(), lost: Some(1) }));
     assert_eq!(journal.last_sequence().number(), 2);
     drop(journal);
-    let records: Vec<_> = Reader::open(place.path()).expect("a reader").map(|record| record.expect("whole")).collect();
-    assert_eq!(records[1].kind, Kind::Closing);
+    let records: Vec<_> =
+        JournalReader::open(place.path()).expect("a reader").map(|record| record.expect("whole")).collect();
+    assert_eq!(records[1].kind, RecordKind::Closing);
     assert!(String::from_utf8_lossy(&records[1].payload).contains(&reason));
     assert_eq!(open(&place).1.closed_because, None);
 }
@@ -342,13 +346,13 @@ fn a_failed_sync_closes_the_journal_for_good_and_says_so_at_the_next_start() {
 #[test]
 fn a_failed_write_closes_the_journal_and_loses_nothing_before_it() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
-    journal.append(Kind::Event, b"one").expect("appended");
+    journal.append(RecordKind::Event, b"one").expect("appended");
     faults.fail_writes.store(true, Ordering::SeqCst);
-    assert_eq!(journal.append(Kind::Event, b"two"), Err(JournalClosed));
+    assert_eq!(journal.append(RecordKind::Event, b"two"), Err(JournalClosed));
     faults.fail_writes.store(false, Ordering::SeqCst);
-    assert_eq!(journal.append(Kind::Event, b"three"), Err(JournalClosed));
+    assert_eq!(journal.append(RecordKind::Event, b"three"), Err(JournalClosed));
     drop(journal);
     assert_eq!(payloads(&place), ["one"]);
 }
@@ -356,10 +360,11 @@ fn a_failed_write_closes_the_journal_and_loses_nothing_before_it() {
 #[test]
 fn a_full_disk_closes_the_journal_only_when_the_segment_is_full() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     faults.fail_creates.store(true, Ordering::SeqCst);
-    let taken = (1..1000).take_while(|number| journal.append(Kind::Event, text(*number).as_bytes()).is_ok()).count();
+    let taken =
+        (1..1000).take_while(|number| journal.append(RecordKind::Event, text(*number).as_bytes()).is_ok()).count();
     assert!((15..60).contains(&taken), "{taken}");
     assert!(journal.closed_because().is_some_and(|reason| reason.contains("fault")));
     drop(journal);
@@ -372,7 +377,7 @@ fn a_full_disk_closes_the_journal_only_when_the_segment_is_full() {
 #[test]
 fn the_next_segment_is_made_once() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     while !place.path().join("next.partial").exists() {
         std::thread::yield_now();
@@ -380,20 +385,20 @@ fn the_next_segment_is_made_once() {
     faults.fail_creates.store(true, Ordering::SeqCst);
     journal.shared.prepare_next();
     while segments(&place).len() < 2 {
-        journal.append(Kind::Event, text(1).as_bytes()).expect("appended");
+        journal.append(RecordKind::Event, text(1).as_bytes()).expect("appended");
     }
 }
 
 #[test]
 fn a_reader_follows_a_journal_that_is_being_written() {
     let place = TempDir::new().expect("a directory");
-    let mut early = Reader::open(place.path()).expect("a reader");
+    let mut early = JournalReader::open(place.path()).expect("a reader");
     assert_eq!(early.next(), None);
     let (journal, _) = open(&place);
-    let mut reader = Reader::open(place.path()).expect("a reader");
+    let mut reader = JournalReader::open(place.path()).expect("a reader");
     for number in 1..=100 {
         assert_eq!(reader.next(), None);
-        journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+        journal.append(RecordKind::Event, text(number).as_bytes()).expect("appended");
         let record = reader.next().expect("a record").expect("whole");
         assert_eq!(record.payload, text(number).as_bytes());
     }
@@ -405,11 +410,11 @@ fn a_reader_follows_a_journal_that_is_being_written() {
 fn a_reader_beside_a_busy_writer_sees_every_record_once_and_no_error() {
     let place = TempDir::new().expect("a directory");
     let (journal, _) = open(&place);
-    let mut reader = Reader::open(place.path()).expect("a reader");
+    let mut reader = JournalReader::open(place.path()).expect("a reader");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for number in 1..=2000 {
-                journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+                journal.append(RecordKind::Event, text(number).as_bytes()).expect("appended");
             }
         });
         let mut seen = 0;
@@ -428,7 +433,7 @@ fn a_reader_beside_a_busy_writer_sees_every_record_once_and_no_error() {
 fn a_reader_starts_after_any_record() {
     let place = filled(100);
     for after in [0, 1, 20, 50, 99, 100] {
-        let mut reader = Reader::after(place.path(), Sequence::new(after)).expect("a reader");
+        let mut reader = JournalReader::after(place.path(), Sequence::new(after)).expect("a reader");
         let next = reader.next().map(|record| record.expect("whole").sequence.number());
         assert_eq!(next, (after < 100).then_some(after + 1));
     }
@@ -441,7 +446,7 @@ fn state(revision: u64) -> String {
 /// Segments filled by events; the numbers of the records that began one.
 fn fill(journal: &Journal, count: usize) {
     for number in 1..=count {
-        journal.append(Kind::Event, text(number).as_bytes()).expect("appended");
+        journal.append(RecordKind::Event, text(number).as_bytes()).expect("appended");
     }
 }
 
@@ -453,7 +458,7 @@ fn first_of(path: &Path) -> u64 {
 fn trimmed() -> (TempDir, u64) {
     let place = TempDir::new().expect("a directory");
     let (journal, _) = open(&place);
-    journal.append(Kind::State, state(1).as_bytes()).expect("appended");
+    journal.append(RecordKind::State, state(1).as_bytes()).expect("appended");
     fill(&journal, 59);
     wait(journal.durable(journal.append_snapshot(state(1).as_bytes()).expect("appended"))).expect("durable");
     fill(&journal, 60);
@@ -466,15 +471,16 @@ fn trimmed() -> (TempDir, u64) {
 #[test]
 fn what_was_trimmed_is_gone_and_the_rest_verifies_on_its_own() {
     let (place, first) = trimmed();
-    let read: Vec<_> = Reader::open(place.path()).expect("a reader").map(|record| record.expect("whole")).collect();
+    let read: Vec<_> =
+        JournalReader::open(place.path()).expect("a reader").map(|record| record.expect("whole")).collect();
     assert_eq!(read[0].sequence.number(), first);
     let (journal, recovered) = open(&place);
     assert_eq!((recovered.last_sequence, recovered.verified_from), (121, first));
     assert_eq!(recovered.last_state.map(|state| state.sequence.number()), Some(61));
     assert_eq!(journal.first_sequence().number(), first);
-    assert_eq!(journal.append(Kind::Event, b"on").map(Sequence::number), Ok(122));
+    assert_eq!(journal.append(RecordKind::Event, b"on").map(Sequence::number), Ok(122));
     for after in [1, first - 2, first - 1] {
-        let mut reader = Reader::after(place.path(), Sequence::new(after)).expect("a reader");
+        let mut reader = JournalReader::after(place.path(), Sequence::new(after)).expect("a reader");
         assert_eq!(reader.next().map(|record| record.expect("whole").sequence.number()), Some(first), "{after}");
     }
 }
@@ -507,8 +513,8 @@ fn a_trimmed_journal_that_lost_its_base_or_its_first_segment_is_refused() {
 #[test]
 fn a_base_of_another_chain_is_refused() {
     let (place, first) = trimmed();
-    let base = base::Base::read(place.path()).expect("a base").expect("one");
-    base::Base { chain: [0; 32], ..base }.write(place.path()).expect("written");
+    let base = base::JournalBase::read(place.path()).expect("a base").expect("one");
+    base::JournalBase { chain: [0; 32], ..base }.write(place.path()).expect("written");
     let refused = Journal::open(place.path(), options()).err();
     assert_eq!(refused, Some(JournalError::Chain { file: segment::path_of(place.path(), first), sequence: first }));
 }
@@ -516,12 +522,12 @@ fn a_base_of_another_chain_is_refused() {
 #[test]
 fn nothing_that_is_needed_is_trimmed() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     let kept = |journal: &Journal| journal.trim(Sequence::new(u64::MAX)).map(Sequence::number);
     fill(&journal, 60);
     assert_eq!(kept(&journal), Ok(1), "no snapshot of the state");
-    let intent = journal.append(Kind::Intent, b"{}").expect("appended");
+    let intent = journal.append(RecordKind::Intent, b"{}").expect("appended");
     fill(&journal, 60);
     faults.hold_syncs();
     let snapshot = journal.append_snapshot(state(1).as_bytes()).expect("appended");
@@ -530,7 +536,7 @@ fn nothing_that_is_needed_is_trimmed() {
     wait(journal.durable(snapshot)).expect("durable");
     let first = kept(&journal).expect("trimmed");
     assert!(first <= intent.number(), "an open intent");
-    journal.append(Kind::Outcome(intent), b"{}").expect("appended");
+    journal.append(RecordKind::Outcome(intent), b"{}").expect("appended");
     fill(&journal, 60);
     let later = kept(&journal).expect("trimmed");
     assert!(first < later && later <= snapshot.number(), "{first} {later}");
@@ -540,7 +546,7 @@ fn nothing_that_is_needed_is_trimmed() {
 #[test]
 fn a_base_that_cannot_be_written_removes_nothing() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     fill(&journal, 60);
     wait(journal.durable(journal.append_snapshot(state(1).as_bytes()).expect("appended"))).expect("durable");
@@ -551,24 +557,24 @@ fn a_base_that_cannot_be_written_removes_nothing() {
     assert!(journal.is_open());
 }
 
-fn hasty() -> Options {
-    Options { verify_at_start: 0, ..options() }
+fn hasty() -> JournalOptions {
+    JournalOptions { verify_at_start: 0, ..options() }
 }
 
 #[test]
 fn a_start_that_verifies_the_newest_alone_knows_all_that_it_depends_on() {
     let place = TempDir::new().expect("a directory");
     let (journal, _) = open(&place);
-    journal.append(Kind::State, state(1).as_bytes()).expect("appended");
+    journal.append(RecordKind::State, state(1).as_bytes()).expect("appended");
     fill(&journal, 60);
-    let intent = journal.append(Kind::Intent, b"{}").expect("appended");
+    let intent = journal.append(RecordKind::Intent, b"{}").expect("appended");
     fill(&journal, 60);
     drop(journal);
     let (_, whole) = open(&place);
     let (journal, hasty) = Journal::open(place.path(), hasty()).expect("a journal");
     assert!(hasty.verified_from > 1 && hasty.verified_from <= intent.number(), "{}", hasty.verified_from);
     assert_eq!(hasty.last_state.as_ref().map(|state| state.sequence.number()), Some(1));
-    assert_eq!(Recovered { verified_from: 1, ..hasty }, whole);
+    assert_eq!(JournalRecovery { verified_from: 1, ..hasty }, whole);
     drop(journal);
 }
 
@@ -619,27 +625,27 @@ fn old_segments_are_told_by_when_they_were_written() {
 
 /// Fills the segments that there are, and one record more.
 fn until_full(journal: &Journal) -> usize {
-    (1..).find(|number| journal.append(Kind::Event, text(*number).as_bytes()).is_err()).expect("an end")
+    (1..).find(|number| journal.append(RecordKind::Event, text(*number).as_bytes()).is_err()).expect("an end")
 }
 
 #[test]
 fn a_journal_without_space_takes_records_again_once_there_is_some_and_says_how_many_are_missing() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
-    let intent = journal.append(Kind::Intent, b"begun").expect("taken");
+    let intent = journal.append(RecordKind::Intent, b"begun").expect("taken");
     faults.full.store(true, Ordering::SeqCst);
     let count = until_full(&journal);
     assert!(!journal.is_open() && journal.is_sound());
-    assert_eq!(journal.append(Kind::Intent, b"a mutation"), Err(JournalClosed));
+    assert_eq!(journal.append(RecordKind::Intent, b"a mutation"), Err(JournalClosed));
     // What was begun ends all the same, and what was taken becomes durable.
-    let outcome = journal.append(Kind::Outcome(intent), b"done").expect("taken");
+    let outcome = journal.append(RecordKind::Outcome(intent), b"done").expect("taken");
     wait(journal.durable(outcome)).expect("durable");
     faults.full.store(false, Ordering::SeqCst);
     while !journal.is_open() {
         std::thread::yield_now();
     }
-    wait(journal.record(Kind::Event, b"after")).expect("taken");
+    wait(journal.record(RecordKind::Event, b"after")).expect("taken");
     drop(journal);
     let read = payloads(&place);
     let closing = read.iter().find(|payload| payload.contains("no space")).expect("a record of it");
@@ -652,20 +658,20 @@ fn a_journal_without_space_takes_records_again_once_there_is_some_and_says_how_m
 #[test]
 fn a_start_on_a_full_disk_waits_for_space_and_then_says_what_is_missing() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     faults.full.store(true, Ordering::SeqCst);
     until_full(&journal);
     drop(journal);
     let (journal, recovered) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     assert_eq!(recovered.closed_because.map(|closed| closed.lost), Some(Some(1)));
-    while journal.append(Kind::Event, &[b'x'; 600]).is_ok() {}
+    while journal.append(RecordKind::Event, &[b'x'; 600]).is_ok() {}
     assert!(!journal.is_open() && journal.is_sound());
     faults.full.store(false, Ordering::SeqCst);
     while !journal.is_open() {
         std::thread::yield_now();
     }
-    wait(journal.record(Kind::Event, b"after")).expect("taken");
+    wait(journal.record(RecordKind::Event, b"after")).expect("taken");
     drop(journal);
     assert_eq!(payloads(&place).iter().filter(|payload| payload.contains("no space")).count(), 2);
     assert_eq!(open(&place).1.closed_because, None);
@@ -674,7 +680,7 @@ fn a_start_on_a_full_disk_waits_for_space_and_then_says_what_is_missing() {
 #[test]
 fn nothing_is_left_of_a_segment_for_which_there_was_no_space() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let (journal, _) = Journal::open(place.path(), faulty(&faults)).expect("a journal");
     faults.full.store(true, Ordering::SeqCst);
     until_full(&journal);

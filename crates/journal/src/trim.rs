@@ -5,18 +5,18 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
-use super::base::{self, Base};
-use super::commit::{Shared, lock};
-use super::frame::Chain;
-use super::segment::{self, Segment};
-use super::verify::{self, Look};
+use super::base::{self, JournalBase};
+use super::commit::{JournalShared, lock};
+use super::frame::ChainHash;
+use super::segment::{self, SegmentReader};
+use super::verify::{self, KeepReading};
 use super::{JournalError, Sequence};
 
 /// Between so many bytes of old segments the disk is left to whoever serves.
 const PIECE: usize = 4 * 1024 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 
-impl Shared {
+impl JournalShared {
     /// Removes whole segments; the base that stands for them is on disk before the first of them goes.
     pub fn trim(&self, before: Sequence) -> Result<Sequence, JournalError> {
         let _removing = lock(&self.removing);
@@ -48,11 +48,11 @@ impl Shared {
     }
 
     /// What the first segment that is there has to follow from.
-    fn beginning(&self, first: u64) -> Result<Option<Chain>, JournalError> {
-        match Base::read(self.directory())? {
+    fn beginning(&self, first: u64) -> Result<Option<ChainHash>, JournalError> {
+        match JournalBase::read(self.directory())? {
             Some(base) => Ok((base.first == first).then_some(base.chain)),
             None => {
-                let segment = Segment::open(self.directory(), first)?;
+                let segment = SegmentReader::open(self.directory(), first)?;
                 Ok(Some(segment::first_chain(&segment.header().journal)))
             }
         }
@@ -61,7 +61,7 @@ impl Shared {
     /// Verifies what comes before a record that was verified.
     fn verify_before(&self, until: u64) -> Result<(), JournalError> {
         let mut next = None;
-        let mut follows: Option<Chain> = None;
+        let mut follows: Option<ChainHash> = None;
         loop {
             let removing = lock(&self.removing);
             let firsts = segment::list(self.directory())?;
@@ -74,7 +74,7 @@ impl Shared {
             }
             if first == until {
                 // Its own records are verified; what is before them has to lead there.
-                let segment = Segment::open(self.directory(), first)?;
+                let segment = SegmentReader::open(self.directory(), first)?;
                 let leads = follows.is_none_or(|chain| chain == segment.header().chain);
                 let error = JournalError::Chain { file: segment.path().to_owned(), sequence: first };
                 return if leads { Ok(()) } else { Err(error) };
@@ -90,7 +90,7 @@ impl Shared {
                     read = 0;
                     std::thread::sleep(PAUSE);
                 }
-                if self.is_stopping() { Look::Enough } else { Look::Further }
+                if self.is_stopping() { KeepReading::Enough } else { KeepReading::Further }
             });
             if self.is_stopping() {
                 return Ok(());
@@ -106,7 +106,7 @@ impl Shared {
 }
 
 /// Verifies at leisure what a start did not; damage closes the journal.
-pub fn verify_older(shared: &Arc<Shared>, verified_from: u64) -> Option<JoinHandle<()>> {
+pub fn verify_older(shared: &Arc<JournalShared>, verified_from: u64) -> Option<JoinHandle<()>> {
     if verified_from <= shared.first.load(Ordering::SeqCst) {
         return None;
     }

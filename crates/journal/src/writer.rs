@@ -5,30 +5,30 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{Disk, DiskFile};
-use super::frame::{self, Chain, Header};
-use super::segment::{self, Carried, SEGMENT_HEADER, SegmentHeader};
-use super::{Kind, Options};
+use super::disk::{DiskFile, JournalDisk};
+use super::frame::{self, ChainHash, FrameHeader};
+use super::segment::{self, CarriedPositions, SEGMENT_HEADER, SegmentHeader};
+use super::{JournalOptions, RecordKind};
 
 /// The end of the journal that grows; whoever holds it appends.
 #[derive(Debug)]
-pub struct Writer {
+pub struct JournalWriter {
     pub file: Arc<DiskFile>,
     pub header: SegmentHeader,
     /// Where the next frame goes.
     pub position: u64,
     /// The last record's sequence.
     pub sequence: u64,
-    pub chain: Chain,
+    pub chain: ChainHash,
     /// What has been written and rotated away since the last commit.
-    pub unsynced: Unsynced,
-    pub pending: Pending,
+    pub unsynced: UnsyncedFiles,
+    pub pending: OpenReferences,
     buffer: Vec<u8>,
 }
 
 /// What of the records so far those to come may refer to.
 #[derive(Clone, Debug, Default)]
-pub struct Pending {
+pub struct OpenReferences {
     /// The intents without an outcome.
     pub open: BTreeSet<u64>,
     /// The last write of state; zero before the first.
@@ -37,7 +37,7 @@ pub struct Pending {
 
 /// What a commit has to sync beside the segment in use.
 #[derive(Debug, Default)]
-pub struct Unsynced {
+pub struct UnsyncedFiles {
     pub files: Vec<Arc<DiskFile>>,
     /// The newest segment whose name is not yet known to be on disk.
     pub name: Option<u64>,
@@ -45,15 +45,15 @@ pub struct Unsynced {
 
 /// A file of zeroes that waits to become a segment.
 #[derive(Debug)]
-pub struct Blank {
+pub struct BlankSegment {
     file: DiskFile,
     path: PathBuf,
     size: u64,
 }
 
-impl Blank {
+impl BlankSegment {
     /// Makes a file of zeroes in the directory.
-    pub fn create(directory: &Path, disk: &Disk, size: u64, name: &str) -> io::Result<Self> {
+    pub fn create(directory: &Path, disk: &JournalDisk, size: u64, name: &str) -> io::Result<Self> {
         let path = directory.join(name);
         let file = disk.create_within_space(&path, size)?;
         Ok(Self { file, path, size })
@@ -70,9 +70,9 @@ impl Blank {
         directory: &Path,
         first: u64,
         journal: [u8; 16],
-        chain: Chain,
-        carried: Carried,
-    ) -> io::Result<Begun> {
+        chain: ChainHash,
+        carried: CarriedPositions,
+    ) -> io::Result<BegunSegment> {
         let header = SegmentHeader { size: self.size, first, journal, chain, carried: Some(carried) };
         self.file.write_all_at(&header.bytes(), 0)?;
         std::fs::rename(&self.path, segment::path_of(directory, first))?;
@@ -84,18 +84,27 @@ impl Blank {
 const KEPT_AT_END: u64 = 256 * 1024;
 
 /// A segment that has a header and a name.
-pub type Begun = (Arc<DiskFile>, SegmentHeader);
+pub type BegunSegment = (Arc<DiskFile>, SegmentHeader);
 
-impl Writer {
+impl JournalWriter {
     /// Goes on after the last whole record.
-    pub fn new(begun: Begun, position: u64, sequence: u64, chain: Chain, pending: Pending) -> Self {
+    pub fn new(begun: BegunSegment, position: u64, sequence: u64, chain: ChainHash, pending: OpenReferences) -> Self {
         let (file, header) = begun;
-        Self { file, header, position, sequence, chain, unsynced: Unsynced::default(), pending, buffer: Vec::new() }
+        Self {
+            file,
+            header,
+            position,
+            sequence,
+            chain,
+            unsynced: UnsyncedFiles::default(),
+            pending,
+            buffer: Vec::new(),
+        }
     }
 
     /// Writes a record into the segment in use, which has the space.
-    pub fn append(&mut self, kind: Kind, payload: &[u8], leaf: &Chain, durable: u64) -> io::Result<u64> {
-        let header = Header::new(self.sequence + 1, kind, durable, payload);
+    pub fn append(&mut self, kind: RecordKind, payload: &[u8], leaf: &ChainHash, durable: u64) -> io::Result<u64> {
+        let header = FrameHeader::new(self.sequence + 1, kind, durable, payload);
         self.buffer.clear();
         let chain = frame::write(&mut self.buffer, header, payload, leaf, &self.chain);
         self.file.write_all_at(&self.buffer, self.position)?;
@@ -114,15 +123,15 @@ impl Writer {
     }
 
     /// The end of a segment that is kept, while there is no next one, for what ends or protects what was begun before.
-    pub fn kept_for(&self, kind: Kind) -> u64 {
+    pub fn kept_for(&self, kind: RecordKind) -> u64 {
         match kind {
-            Kind::Event | Kind::Intent => KEPT_AT_END.min(self.header.size / 16),
-            Kind::Closing | Kind::Outcome(_) | Kind::State => 0,
+            RecordKind::Event | RecordKind::Intent => KEPT_AT_END.min(self.header.size / 16),
+            RecordKind::Closing | RecordKind::Outcome(_) | RecordKind::State => 0,
         }
     }
 
     /// Goes on in a new segment.
-    pub fn rotate(&mut self, directory: &Path, blank: Blank) -> io::Result<()> {
+    pub fn rotate(&mut self, directory: &Path, blank: BlankSegment) -> io::Result<()> {
         let (file, header) =
             blank.begin(directory, self.sequence + 1, self.header.journal, self.chain, self.pending.carried())?;
         self.unsynced.files.push(std::mem::replace(&mut self.file, file));
@@ -133,26 +142,26 @@ impl Writer {
     }
 }
 
-impl Pending {
-    fn take(&mut self, kind: Kind, sequence: u64) {
+impl OpenReferences {
+    fn take(&mut self, kind: RecordKind, sequence: u64) {
         match kind {
-            Kind::Closing | Kind::Event => {}
-            Kind::Intent => {
+            RecordKind::Closing | RecordKind::Event => {}
+            RecordKind::Intent => {
                 self.open.insert(sequence);
             }
-            Kind::Outcome(intent) => {
+            RecordKind::Outcome(intent) => {
                 self.open.remove(&intent.number());
             }
-            Kind::State => self.state = sequence,
+            RecordKind::State => self.state = sequence,
         }
     }
 
-    fn carried(&self) -> Carried {
-        Carried { open: self.open.first().copied().unwrap_or(0), state: self.state }
+    fn carried(&self) -> CarriedPositions {
+        CarriedPositions { open: self.open.first().copied().unwrap_or(0), state: self.state }
     }
 }
 
 /// The size of a segment that holds a frame of this length.
-pub fn segment_size(options: &Options, frame: u64) -> u64 {
+pub fn segment_size(options: &JournalOptions, frame: u64) -> u64 {
     options.segment_size.max(SEGMENT_HEADER + frame)
 }

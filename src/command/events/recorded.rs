@@ -12,13 +12,13 @@ use crate::command::error::CommandError;
 use crate::command::place::StateDirectory;
 use portcullis_base::clock::Timestamp;
 use portcullis_followers::history::{Archive, JournalId, LookupError, Order, Page, Query};
-use portcullis_journal::{Reader, Record, Sequence};
+use portcullis_journal::{JournalReader, JournalRecord, Sequence};
 
 /// The records that a filter may admit, the oldest first.
 pub struct RecordedEvents {
     history: Option<IndexedEvents>,
     directory: PathBuf,
-    journal: Reader,
+    journal: JournalReader,
     /// What the history gave before it could not be read further; the journal is not to give it again.
     given: HistoryCursor,
     /// What is left of what was read last.
@@ -56,7 +56,7 @@ impl RecordedEvents {
             return Err(CommandError::not_running(format!("nothing was ever recorded in {}", directory.display()))
                 .next(format!("Start a gate: portcullis dev{}\nOr say where it is: --data DIR", place.flag())));
         }
-        let id = Reader::open(&directory).map_err(CommandError::failed)?.journal();
+        let id = JournalReader::open(&directory).map_err(CommandError::failed)?.journal();
         let mut notes = Vec::new();
         let history = id.map(|journal| IndexedEvents::open(place, journal, filter)).and_then(|opened| {
             opened.unwrap_or_else(|reason| {
@@ -65,7 +65,7 @@ impl RecordedEvents {
             })
         });
         let through = history.as_ref().map_or(Sequence::NONE, |history| history.through);
-        let journal = Reader::after(&directory, through).map_err(CommandError::failed)?;
+        let journal = JournalReader::after(&directory, through).map_err(CommandError::failed)?;
         let given = HistoryCursor { last: None, of_last: 0, through };
         let mut recorded = Self { history, directory, journal, given, rest: VecDeque::new(), notes };
         recorded.note_gap();
@@ -91,7 +91,7 @@ impl RecordedEvents {
     fn go_without_history(&mut self, reason: &str) -> Result<(), CommandError> {
         self.history = None;
         self.given.through = Sequence::NONE;
-        self.journal = Reader::open(&self.directory).map_err(CommandError::failed)?;
+        self.journal = JournalReader::open(&self.directory).map_err(CommandError::failed)?;
         self.notes.push(instead(reason));
         self.note_gap();
         Ok(())
@@ -235,7 +235,7 @@ fn parsed(page: &Page) -> Result<Vec<Value>, CommandError> {
     page.events.iter().map(value).collect()
 }
 
-fn values(record: &Record) -> Result<Vec<Value>, CommandError> {
+fn values(record: &JournalRecord) -> Result<Vec<Value>, CommandError> {
     let value = |event| serde_json::from_slice(event).map_err(|error| no_json(record.sequence, &error));
     portcullis_audit::events(record.kind, &record.payload).map(value).collect()
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::command::terminal::kept::terminal;
 use portcullis_base::clock::Timestamp;
 use portcullis_followers::history::History;
-use portcullis_journal::{Journal, Kind, Options};
+use portcullis_journal::{Journal, JournalOptions, RecordKind};
 
 struct Given(VecDeque<Value>);
 
@@ -136,14 +136,14 @@ async fn what_the_journal_holds_is_shown_while_its_gate_still_writes() {
     let directory = tempfile::tempdir().unwrap();
     let place = StateDirectory::find(Some(directory.path().to_owned()), None);
     let (journal, _) =
-        Journal::open(&place.journal(), Options { segment_size: 1 << 16, ..Options::default() }).unwrap();
+        Journal::open(&place.journal(), JournalOptions { segment_size: 1 << 16, ..JournalOptions::default() }).unwrap();
     let mut recorded = recorded::RecordedEvents::open(&place, &EventFilter::default(), None).unwrap();
     assert_eq!(recorded.next(), Ok(None));
-    let intent = journal.append(Kind::Intent, br#"{"eventName":"DeleteObjects"}"#).unwrap();
-    journal.append(Kind::State, br#"{"revision":1}"#).unwrap();
-    journal.append(Kind::Event, br#"{"eventName":"GetObject"}"#).unwrap();
+    let intent = journal.append(RecordKind::Intent, br#"{"eventName":"DeleteObjects"}"#).unwrap();
+    journal.append(RecordKind::State, br#"{"revision":1}"#).unwrap();
+    journal.append(RecordKind::Event, br#"{"eventName":"GetObject"}"#).unwrap();
     let outcome = b"{\"eventName\":\"DeleteObjects\"}\n{\"eventName\":\"DeleteObject\"}\n";
-    journal.append(Kind::Outcome(intent), outcome).unwrap();
+    journal.append(RecordKind::Outcome(intent), outcome).unwrap();
     let mut names = Vec::new();
     while let Some(record) = recorded.next().unwrap() {
         names.push(record["eventName"].as_str().unwrap().to_owned());
@@ -181,7 +181,7 @@ fn names_and_notes(
 async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
     let directory = tempfile::tempdir().unwrap();
     let place = StateDirectory::find(Some(directory.path().to_owned()), None);
-    let options = Options { segment_size: 1 << 16, ..Options::default() };
+    let options = JournalOptions { segment_size: 1 << 16, ..JournalOptions::default() };
     let journal = Arc::new(Journal::open(&place.journal(), options).unwrap().0);
     let record = |number: usize| {
         let bucket = if number.is_multiple_of(2) { "even" } else { "odd" };
@@ -189,7 +189,7 @@ async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
             "eventName": format!("E{number}"), "eventTime": "2026-11-21T09:00:00Z",
             "requestParameters": { "bucketName": bucket },
         });
-        journal.append(Kind::Event, event.to_string().as_bytes()).unwrap()
+        journal.append(RecordKind::Event, event.to_string().as_bytes()).unwrap()
     };
     let keep = std::time::Duration::from_secs(1 << 30);
     let history = |journal| History::start(&place.history(), journal, keep, Clock::System).unwrap();
@@ -234,9 +234,9 @@ async fn the_history_and_the_end_of_the_journal_tell_each_record_once() {
 async fn a_history_that_is_not_this_journals_is_told_and_one_that_has_not_begun_is_not() {
     let directory = tempfile::tempdir().unwrap();
     let place = StateDirectory::find(Some(directory.path().to_owned()), None);
-    let options = Options { segment_size: 1 << 16, ..Options::default() };
+    let options = JournalOptions { segment_size: 1 << 16, ..JournalOptions::default() };
     let journal = Journal::open(&place.journal(), options).unwrap().0;
-    journal.append(Kind::Event, br#"{"eventName":"GetObject"}"#).unwrap();
+    journal.append(RecordKind::Event, br#"{"eventName":"GetObject"}"#).unwrap();
     let noted = || names_and_notes(&place, &EventFilter::default(), None, || {});
     assert_eq!(noted(), (vec!["GetObject".to_owned()], vec![]));
     std::fs::create_dir(place.history()).unwrap();

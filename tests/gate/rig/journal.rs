@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use portcullis_journal::{Kind, Reader};
+use portcullis_journal::{JournalReader, RecordKind};
 use serde_json::Value;
 
 /// One record.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    pub kind: Kind,
+    pub kind: RecordKind,
     pub payload: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl Event {
 
 /// All records.
 pub fn read(directory: &Path) -> Vec<Entry> {
-    let reader = Reader::open(directory).expect("a journal");
+    let reader = JournalReader::open(directory).expect("a journal");
     reader
         .map(|record| record.expect("sound"))
         .map(|record| Entry { kind: record.kind, payload: record.payload })
@@ -40,7 +40,7 @@ pub fn read(directory: &Path) -> Vec<Entry> {
 
 /// The events of clients: an administrator's are IAM's, and name no key.
 pub fn events(entries: &[Entry]) -> Vec<Event> {
-    let over = entries.iter().filter(|entry| matches!(entry.kind, Kind::Event | Kind::Outcome(_)));
+    let over = entries.iter().filter(|entry| matches!(entry.kind, RecordKind::Event | RecordKind::Outcome(_)));
     over.flat_map(|entry| entry.payload.split(|byte| *byte == b'\n'))
         .filter(|line| !line.is_empty())
         .map(|line| Event(serde_json::from_slice(line).expect("one JSON object a line")))

@@ -14,7 +14,7 @@ use portcullis_cloudtrail::{
     DeliveredLog, KeyPrefix, Layout, Logging, Selectors, Trail, TrailEnd, TrailName, Validation,
 };
 use portcullis_http::Transport;
-use portcullis_journal::{Journal, Options};
+use portcullis_journal::{Journal, JournalOptions};
 use portcullis_sigv4::Form;
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use portcullis_state::{NewDevice, Promise, SigningKey};
@@ -87,7 +87,7 @@ impl Bench {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let journal_directory = directory.path().join("journal");
-        let options = Options { segment_size: 1 << 20, ..Options::default() };
+        let options = JournalOptions { segment_size: 1 << 20, ..JournalOptions::default() };
         let (journal, _) = Journal::open(&journal_directory, options).unwrap();
         let keep = std::time::Duration::from_secs(86_400);
         let path = directory.path().join("history");

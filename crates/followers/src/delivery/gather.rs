@@ -9,7 +9,7 @@ use portcullis_cloudtrail::layout::Series;
 use portcullis_cloudtrail::logfile::{LogFile, LogFileBuilder};
 use portcullis_cloudtrail::merkle::{Tree, leaf_hash};
 use portcullis_cloudtrail::{EventView, Logging, Trail, Validation};
-use portcullis_journal::{Follower, Journal, JournalError, Kind, Record, Sequence};
+use portcullis_journal::{Follower, Journal, JournalError, JournalRecord, RecordKind, Sequence};
 use portcullis_state::Store;
 
 /// What of the journal is looked at and not yet in a planned file.
@@ -140,8 +140,8 @@ impl Gather {
         }
     }
 
-    fn take(&mut self, record: &Record) {
-        if record.kind == Kind::State {
+    fn take(&mut self, record: &JournalRecord) {
+        if record.kind == RecordKind::State {
             for (name, change) in self.store.trails_in(&record.payload) {
                 if name == self.trail.name {
                     self.turn(change);

@@ -21,7 +21,7 @@ use portcullis_cloudtrail::merkle::{Tree, leaf_hash};
 use portcullis_cloudtrail::selectors::Selectors;
 use portcullis_cloudtrail::verify::{Currency, Finding, Metadata, Scope, StoredFile, validate};
 use portcullis_cloudtrail::{DigestPeriod, Layout, Validation, logfile};
-use portcullis_journal::{Journal, Kind, Options};
+use portcullis_journal::{Journal, JournalOptions, RecordKind};
 use portcullis_state::testing::recorded_in;
 use portcullis_state::{JournalUnavailable, Promise, SigningKey, StateJournal, Store};
 
@@ -57,7 +57,7 @@ impl StateJournal for StateLog {
             if self.1.springs() {
                 return Err(JournalUnavailable);
             }
-            self.0.record(Kind::State, write).await.map_err(|_| JournalUnavailable)?;
+            self.0.record(RecordKind::State, write).await.map_err(|_| JournalUnavailable)?;
             if self.1.springs() { Err(JournalUnavailable) } else { Ok(()) }
         })
     }
@@ -172,7 +172,7 @@ impl Rig {
         let clock = Arc::new(AtomicI64::new(T0 * 1000));
         let at = Timestamp::from_seconds(T0);
         let folder = directory.path().join("journal");
-        let options = Options { segment_size: 1 << 20, ..Options::default() };
+        let options = JournalOptions { segment_size: 1 << 20, ..JournalOptions::default() };
         let journal = Arc::new(Journal::open(&folder, options).expect("a journal").0);
         let store = recorded_in(Arc::new(StateLog(Arc::clone(&journal), Arc::clone(&trap))), at).await;
         store.add_signing_key(ready_key(), MONTH, at).await.expect("added");
@@ -240,7 +240,10 @@ impl Rig {
     }
 
     fn event_at(&self, id: &str, time: Timestamp) {
-        self.hands.journal.append(Kind::Event, line(id, "PutBucketVersioning", time).as_bytes()).expect("recorded");
+        self.hands
+            .journal
+            .append(RecordKind::Event, line(id, "PutBucketVersioning", time).as_bytes())
+            .expect("recorded");
     }
 
     /// Lets delivery do all that is due, and starts it again where it fails.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use portcullis_base::clock::{SetClocks, WatchedClock};
-use portcullis_journal::{Kind, Options};
+use portcullis_journal::{JournalOptions, RecordKind};
 
 /// A journal and its history, in a directory of their own.
 struct Bench {
@@ -60,7 +60,7 @@ impl Bench {
 
     async fn record(&self, events: &[Value]) {
         let lines: Vec<String> = events.iter().map(ToString::to_string).collect();
-        self.journal.record(Kind::Event, lines.join("\n").as_bytes()).await.unwrap();
+        self.journal.record(RecordKind::Event, lines.join("\n").as_bytes()).await.unwrap();
     }
 
     async fn page(&self, query: &Query) -> Page {
@@ -84,7 +84,7 @@ impl Bench {
 }
 
 fn open_journal(directory: &Path) -> Arc<Journal> {
-    let options = Options { segment_size: 1 << 16, ..Options::default() };
+    let options = JournalOptions { segment_size: 1 << 16, ..JournalOptions::default() };
     Arc::new(Journal::open(&directory.join("journal"), options).unwrap().0)
 }
 
@@ -111,10 +111,10 @@ async fn an_event_is_found_as_soon_as_its_record_is_on_disk() {
 #[tokio::test]
 async fn intents_and_state_are_no_events() {
     let bench = Bench::new();
-    bench.journal.record(Kind::State, br#"{"revision":1}"#).await.unwrap();
-    let intent = bench.journal.record(Kind::Intent, event("x", START).to_string().as_bytes()).await.unwrap();
+    bench.journal.record(RecordKind::State, br#"{"revision":1}"#).await.unwrap();
+    let intent = bench.journal.record(RecordKind::Intent, event("x", START).to_string().as_bytes()).await.unwrap();
     assert_eq!(bench.ids(&Query::all(50)).await, [""; 0]);
-    bench.journal.record(Kind::Outcome(intent), event("x", START).to_string().as_bytes()).await.unwrap();
+    bench.journal.record(RecordKind::Outcome(intent), event("x", START).to_string().as_bytes()).await.unwrap();
     assert_eq!(bench.ids(&Query::all(50)).await, ["x"]);
 }
 
@@ -222,7 +222,7 @@ async fn what_a_stop_interrupts_goes_on_where_it_was() {
 }
 
 fn journal_id(bench: &Bench) -> JournalId {
-    portcullis_journal::Reader::open(&bench.journal_files()).unwrap().journal().unwrap()
+    portcullis_journal::JournalReader::open(&bench.journal_files()).unwrap().journal().unwrap()
 }
 
 /// Spoils the index in some way, and holds that everything is found all the same.
@@ -335,10 +335,10 @@ async fn whatever_a_power_loss_leaves_of_what_was_not_synced_is_completed() {
     let mut synced = 0;
     let log = bench.files().join("2024-10-04.sqlite-wal");
     for (number, line) in lines.iter().enumerate() {
-        let sequence = bench.journal.append(Kind::Event, line.as_bytes()).unwrap();
+        let sequence = bench.journal.append(RecordKind::Event, line.as_bytes()).unwrap();
         files.take(sequence, std::iter::once(line.as_bytes()), now);
         if number % 60 == 59 {
-            let mut reader = portcullis_journal::Reader::open(&bench.journal_files()).unwrap();
+            let mut reader = portcullis_journal::JournalReader::open(&bench.journal_files()).unwrap();
             assert!(reader.by_ref().all(|record| record.is_ok()));
             files.flush(reader.chain_hash(), now).unwrap();
         }
@@ -559,7 +559,7 @@ proptest! {
                     event
                 }).collect();
                 let payload: Vec<String> = events.iter().map(ToString::to_string).collect();
-                bench.journal.append(Kind::Event, payload.join("\n").as_bytes()).unwrap();
+                bench.journal.append(RecordKind::Event, payload.join("\n").as_bytes()).unwrap();
                 for event in events {
                     let time = Timestamp::parse_iso_extended(event["eventTime"].as_str().unwrap()).unwrap();
                     all.push((time.seconds(), all.len(), event));

@@ -14,7 +14,7 @@ fn read_on(follower: &mut Follower) -> Vec<u64> {
 #[test]
 fn a_follower_reads_what_is_on_disk_and_goes_on_where_it_was() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let journal = Arc::new(Journal::open(place.path(), faulty(&faults)).expect("a journal").0);
     fill(&journal, 3);
     assert_eq!(wait(journal.flush()), Sequence::new(3));

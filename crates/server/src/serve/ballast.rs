@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use portcullis_journal::{Disk, disk_space};
+use portcullis_journal::{JournalDisk, disk_space};
 
 /// A file whose only use is that it can be removed.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ impl Ballast {
         if self.path.exists() {
             return Ok(());
         }
-        Disk::Real.create(&self.path, SIZE).map(drop)
+        JournalDisk::Real.create(&self.path, SIZE).map(drop)
     }
 }
 

@@ -37,7 +37,9 @@ use portcullis_followers::delivery::{self, Delivery};
 use portcullis_followers::history::History;
 use portcullis_http::Endpoint;
 use portcullis_http::{Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
-use portcullis_journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
+use portcullis_journal::{
+    ClosureNote, Journal, JournalDisk, JournalError, JournalOptions, JournalRecovery, RecordKind,
+};
 use portcullis_mfa::Digits;
 use portcullis_s3::{Routing, UpstreamKind};
 use portcullis_sigv4::{Realm, Service};
@@ -93,7 +95,7 @@ pub enum StartFailure {
 struct Opened {
     store: Store,
     journal: Arc<Journal>,
-    recovered: Recovered,
+    recovered: JournalRecovery,
 }
 
 impl Running {
@@ -227,7 +229,8 @@ async fn open(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure
 
 async fn open_state(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
     let directory = &settings.state.directory;
-    let options = Options { segment_size: settings.audit.segment_size, disk: disk(), ..Options::default() };
+    let options =
+        JournalOptions { segment_size: settings.audit.segment_size, disk: disk(), ..JournalOptions::default() };
     let (journal, recovered) = Journal::open(&journal_of(directory), options)?;
     let journal = Arc::new(journal);
     let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
@@ -238,23 +241,23 @@ async fn open_state(settings: &Settings, clock: &Clock) -> Result<Opened, StartF
 
 /// The journal's disk.
 #[cfg(not(feature = "bench-memory-journal"))]
-fn disk() -> Disk {
-    Disk::Real
+fn disk() -> JournalDisk {
+    JournalDisk::Real
 }
 
 /// The journal's disk, or what stands for one in a measurement; no program that is meant to serve is built so.
 #[cfg(feature = "bench-memory-journal")]
-fn disk() -> Disk {
+fn disk() -> JournalDisk {
     if std::env::var_os("PORTCULLIS_BENCH_JOURNAL").is_some_and(|choice| choice == "memory") {
         tracing::error!("the journal is in memory alone: whatever is recorded is lost");
-        return Disk::Memory(Arc::default());
+        return JournalDisk::Memory(Arc::default());
     }
-    Disk::Real
+    JournalDisk::Real
 }
 
 /// Closes what a crash left open, so that each request that was begun has an end on record.
 async fn settle(
-    recovered: &Recovered,
+    recovered: &JournalRecovery,
     journal: &Journal,
     upstream: &Arc<Upstream>,
     store: &Store,
@@ -263,7 +266,7 @@ async fn settle(
     if let Some(segment) = &recovered.cut {
         tracing::warn!(segment = %segment.display(), "the journal's torn end was cut; nothing in it had been acknowledged");
     }
-    if let Some(Closed { reason, lost }) = &recovered.closed_because {
+    if let Some(ClosureNote { reason, lost }) = &recovered.closed_because {
         tracing::warn!(%reason, lost, "the journal had closed");
     }
     if recovered.open_intents.is_empty() {
@@ -505,7 +508,9 @@ struct StateLog {
 
 impl StateJournal for StateLog {
     fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
-        Box::pin(async move { self.journal.record(Kind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
+        Box::pin(async move {
+            self.journal.record(RecordKind::State, write).await.map(drop).map_err(|_| JournalUnavailable)
+        })
     }
 
     fn has_space(&self) -> bool {

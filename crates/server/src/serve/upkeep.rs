@@ -166,12 +166,12 @@ mod tests {
 
     use crate::serve::StateLog;
     use portcullis_base::clock::{SetClocks, WatchedClock};
-    use portcullis_journal::{JournalFollower, Kind, Options, Recovered};
+    use portcullis_journal::{JournalFollower, JournalOptions, JournalRecovery, RecordKind};
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
-    async fn open(place: &std::path::Path) -> (Arc<Journal>, Store, Recovered) {
-        let options = Options { segment_size: 4096, ..Options::default() };
+    async fn open(place: &std::path::Path) -> (Arc<Journal>, Store, JournalRecovery) {
+        let options = JournalOptions { segment_size: 4096, ..JournalOptions::default() };
         let (journal, recovered) = Journal::open(&place.join("journal"), options).expect("a journal");
         let journal = Arc::new(journal);
         let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
@@ -217,7 +217,7 @@ mod tests {
         let (journal, store, _) = open(place.path()).await;
         let account = store.account().clone();
         for _ in 0..100 {
-            journal.append(Kind::Event, &[b'x'; 200]).expect("taken");
+            journal.append(RecordKind::Event, &[b'x'; 200]).expect("taken");
         }
         let now = Clock::System.now();
         let later = Clock::standing_at(now.plus(3 * HOUR));

@@ -7,15 +7,19 @@ use tempfile::TempDir;
 use super::*;
 use portcullis_base::clock::{SetClocks, WatchedClock};
 use portcullis_cloudtrail::record::AccountScope;
-use portcullis_journal::{Disk, Faults, Kind, Options, Reader};
+use portcullis_journal::{DiskFaults, JournalDisk, JournalOptions, JournalReader, RecordKind};
 use portcullis_state::testing::by_clock;
 
-async fn admin(place: &TempDir, faults: &Arc<Faults>) -> Admin {
+async fn admin(place: &TempDir, faults: &Arc<DiskFaults>) -> Admin {
     admin_by(Clock::Set(Arc::new(1_900_000_000_000.into())), place, faults).await
 }
 
-async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<Faults>) -> Admin {
-    let options = Options { segment_size: 64 * 1024, disk: Disk::Faulty(Arc::clone(faults)), ..Options::default() };
+async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<DiskFaults>) -> Admin {
+    let options = JournalOptions {
+        segment_size: 64 * 1024,
+        disk: JournalDisk::Faulty(Arc::clone(faults)),
+        ..JournalOptions::default()
+    };
     let (journal, _) = Journal::open(place.path(), options).expect("a journal");
     let journal = Arc::new(journal);
     let store = by_clock(clock.clone()).await;
@@ -31,8 +35,8 @@ async fn ask(admin: &Admin, form: &str) -> (u16, String) {
     (reply.status, reply.body.expose().clone())
 }
 
-fn kinds(place: &TempDir) -> Vec<Kind> {
-    Reader::open(place.path()).expect("a journal").map(|record| record.expect("whole").kind).collect()
+fn kinds(place: &TempDir) -> Vec<RecordKind> {
+    JournalReader::open(place.path()).expect("a journal").map(|record| record.expect("whole").kind).collect()
 }
 
 #[tokio::test]
@@ -43,7 +47,9 @@ async fn a_change_is_recorded_before_and_after_it_and_a_question_after_it() {
     let intent = admin.journal.last_sequence().number() - 1;
     assert_eq!(ask(&admin, "Action=ListUsers").await.0, 200);
     let kinds = kinds(&place);
-    assert!(matches!(kinds.as_slice(), [Kind::Intent, Kind::Outcome(of), Kind::Event] if of.number() == intent));
+    assert!(
+        matches!(kinds.as_slice(), [RecordKind::Intent, RecordKind::Outcome(of), RecordKind::Event] if of.number() == intent)
+    );
 }
 
 #[tokio::test]
@@ -51,13 +57,13 @@ async fn what_will_be_refused_as_it_stands_needs_no_intent() {
     let place = TempDir::new().expect("a directory");
     let admin = admin(&place, &Arc::default()).await;
     assert_eq!(ask(&admin, "Action=CreateUser&User=alice").await.0, 400);
-    assert_eq!(kinds(&place), [Kind::Event]);
+    assert_eq!(kinds(&place), [RecordKind::Event]);
 }
 
 #[tokio::test]
 async fn a_change_that_cannot_be_recorded_is_not_made() {
     let place = TempDir::new().expect("a directory");
-    let faults = Arc::new(Faults::default());
+    let faults = Arc::new(DiskFaults::default());
     let admin = admin(&place, &faults).await;
     faults.fail_syncs.store(true, Ordering::SeqCst);
     let (status, body) = ask(&admin, "Action=CreateUser&UserName=alice").await;
@@ -90,7 +96,7 @@ async fn a_clock_that_was_set_is_told_and_accepted_on_record() {
     assert!(status == 503 && body.contains("portcullis clock accept"), "{body}");
     assert!(told("AcceptClock").await);
     assert!(!told("GetClock").await);
-    let records = Reader::open(place.path()).expect("a journal").map(|record| record.expect("whole").payload);
+    let records = JournalReader::open(place.path()).expect("a journal").map(|record| record.expect("whole").payload);
     let records: Vec<String> = records.map(|payload| String::from_utf8_lossy(&payload).into_owned()).collect();
     let times = r#"{"clock":{"expectedTime":"2030-03-17T17:46:40Z","time":"2030-03-17T19:46:40Z"}}"#;
     assert!(records.iter().any(|record| record.contains("\"AcceptClock\"") && record.contains(times)), "{records:?}");
