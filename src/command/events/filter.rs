@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use portcullis_base::clock::Timestamp;
-use portcullis_followers::history::{self, Attribute, Query};
+use portcullis_followers::history::{self, HistoryQuery, LookupAttribute};
 use portcullis_server::config::parse_duration;
 
 /// Which records are wanted; what is not set admits all.
@@ -73,22 +73,22 @@ impl EventFilter {
     }
 
     /// The same question for the history.
-    pub fn query(&self, limit: usize) -> Query {
+    pub fn query(&self, limit: usize) -> HistoryQuery {
         let attributes = [
-            (Attribute::BucketName, &self.bucket),
-            (Attribute::EventNameAnyCase, &self.event_name),
-            (Attribute::Principal, &self.principal),
-            (Attribute::ErrorCode, &self.error),
-            (Attribute::SourceIpAddress, &self.source_ip),
-            (Attribute::ResourceName, &self.resource),
-            (Attribute::MfaResult, &self.mfa_result),
+            (LookupAttribute::BucketName, &self.bucket),
+            (LookupAttribute::EventNameAnyCase, &self.event_name),
+            (LookupAttribute::Principal, &self.principal),
+            (LookupAttribute::ErrorCode, &self.error),
+            (LookupAttribute::SourceIpAddress, &self.source_ip),
+            (LookupAttribute::ResourceName, &self.resource),
+            (LookupAttribute::MfaResult, &self.mfa_result),
         ];
-        let wanted = |(attribute, value): (Attribute, &Option<String>)| Some((attribute, value.clone()?));
-        Query {
+        let wanted = |(attribute, value): (LookupAttribute, &Option<String>)| Some((attribute, value.clone()?));
+        HistoryQuery {
             attributes: attributes.into_iter().filter_map(wanted).collect(),
             start: self.since,
             end: self.until,
-            ..Query::all(limit)
+            ..HistoryQuery::all(limit)
         }
     }
 

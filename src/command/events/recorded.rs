@@ -11,7 +11,7 @@ use super::filter::EventFilter;
 use crate::command::error::CommandError;
 use crate::command::place::StateDirectory;
 use portcullis_base::clock::Timestamp;
-use portcullis_followers::history::{Archive, JournalId, LookupError, Order, Page, Query};
+use portcullis_followers::history::{Archive, EventOrder, HistoryPage, HistoryQuery, JournalId, LookupError};
 use portcullis_journal::{JournalReader, JournalRecord, Sequence};
 
 /// The records that a filter may admit, the oldest first.
@@ -30,7 +30,7 @@ pub struct RecordedEvents {
 struct IndexedEvents {
     archive: Archive,
     journal: JournalId,
-    query: Query,
+    query: HistoryQuery,
     /// Later records are the journal's to tell.
     through: Sequence,
 }
@@ -113,7 +113,7 @@ impl RecordedEvents {
             self.rest = last;
             return Ok(());
         };
-        history.query.order = Order::NewestFirst;
+        history.query.order = EventOrder::NewestFirst;
         while last.len() < limit {
             let page = match history.next() {
                 Ok(page) => page,
@@ -169,7 +169,7 @@ impl RecordSource for RecordedEvents {
 }
 
 impl HistoryCursor {
-    fn note(&mut self, page: &Page) {
+    fn note(&mut self, page: &HistoryPage) {
         for found in &page.events {
             let key = Some((found.time.seconds(), found.sequence));
             self.of_last = if self.last == key { self.of_last + 1 } else { 1 };
@@ -203,13 +203,13 @@ impl IndexedEvents {
         if through == Sequence::NONE {
             return Ok(None);
         }
-        let query = Query { order: Order::OldestFirst, ..filter.query(PAGE) };
+        let query = HistoryQuery { order: EventOrder::OldestFirst, ..filter.query(PAGE) };
         let indexed = Self { archive, journal, query, through };
         indexed.page().map_err(|error| error.to_string())?;
         Ok(Some(indexed))
     }
 
-    fn next(&mut self) -> Result<Page, String> {
+    fn next(&mut self) -> Result<HistoryPage, String> {
         let page = self.page().map_err(|error| error.to_string())?;
         // A day's file that is just being made anew would be missing without a word.
         if self.archive.covers(self.journal) < self.through {
@@ -219,7 +219,7 @@ impl IndexedEvents {
         Ok(page)
     }
 
-    fn page(&self) -> Result<Page, LookupError> {
+    fn page(&self) -> Result<HistoryPage, LookupError> {
         self.archive.lookup(&self.query, self.through)
     }
 }
@@ -228,8 +228,8 @@ fn instead(reason: &str) -> String {
     format!("note: the history cannot be used: {reason}; the journal is read in its place")
 }
 
-fn parsed(page: &Page) -> Result<Vec<Value>, CommandError> {
-    let value = |found: &portcullis_followers::history::Found| {
+fn parsed(page: &HistoryPage) -> Result<Vec<Value>, CommandError> {
+    let value = |found: &portcullis_followers::history::FoundEvent| {
         serde_json::from_str(&found.record).map_err(|error| no_json(found.sequence, &error))
     };
     page.events.iter().map(value).collect()

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 /// What events are looked up by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Attribute {
+pub enum LookupAttribute {
     AccessKeyId,
     BucketName,
     ErrorCode,
@@ -25,7 +25,7 @@ pub enum Attribute {
     Username,
 }
 
-impl Attribute {
+impl LookupAttribute {
     /// Reads an `AttributeKey` of LookupEvents: AWS's eight, and four of ours.
     pub fn parse(key: &str) -> Option<Self> {
         Some(match key {
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_same_value_of_two_attributes_is_two_terms() {
-        assert_ne!(Attribute::Username.term("root"), Attribute::Principal.term("root"));
-        assert_eq!(Attribute::Username.term("root"), Attribute::Username.term("root"));
+        assert_ne!(LookupAttribute::Username.term("root"), LookupAttribute::Principal.term("root"));
+        assert_eq!(LookupAttribute::Username.term("root"), LookupAttribute::Username.term("root"));
     }
 }

@@ -9,7 +9,7 @@ use flate2::write::ZlibEncoder;
 
 /// Where an event stands among all: by time, then as the journal has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub struct EventKey {
     /// Seconds since the Unix epoch.
     pub time: i64,
     /// The journal's record.
@@ -20,8 +20,8 @@ pub struct Key {
 
 /// An event as it goes into a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub key: Key,
+pub struct BlockEntry {
+    pub key: EventKey,
     /// What stands for the event's attribute values in the index.
     pub terms: Vec<i64>,
     pub record: Vec<u8>,
@@ -29,25 +29,25 @@ pub struct Entry {
 
 /// A block that takes events.
 #[derive(Debug)]
-pub struct Builder {
+pub struct BlockBuilder {
     id: i64,
-    entries: Vec<Entry>,
+    entries: Vec<BlockEntry>,
     bytes: usize,
-    span: Option<Span>,
+    span: Option<BlockSpan>,
 }
 
 /// A block's first and last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    pub first: Key,
-    pub last: Key,
+pub struct BlockSpan {
+    pub first: EventKey,
+    pub last: EventKey,
 }
 
 /// An event as it comes out of a block.
-pub type Stored = (Key, Vec<u8>);
+pub type StoredEvent = (EventKey, Vec<u8>);
 
 /// The places of a block: a bit for each.
-pub type Places = u128;
+pub type BlockPlaces = u128;
 
 /// The seconds between the first and the last event of a block are at most these, so that a search knows how far
 /// beyond its own range it has to look.
@@ -61,14 +61,14 @@ const LEVEL: u32 = 3;
 /// What goes with each event.
 const FRAMING: usize = 24;
 
-impl Builder {
+impl BlockBuilder {
     /// An empty block.
     pub fn new(id: i64) -> Self {
         Self { id, entries: Vec::new(), bytes: 0, span: None }
     }
 
     /// Whether the event may still go in here.
-    pub fn takes(&self, entry: &Entry) -> bool {
+    pub fn takes(&self, entry: &BlockEntry) -> bool {
         let Some(span) = self.span else { return true };
         let wider = span.with(entry.key);
         self.entries.len() < MOST_EVENTS
@@ -77,9 +77,10 @@ impl Builder {
     }
 
     /// Puts the event behind the others.
-    pub fn push(&mut self, entry: Entry) {
+    pub fn push(&mut self, entry: BlockEntry) {
         self.bytes += entry.record.len();
-        self.span = Some(self.span.map_or(Span { first: entry.key, last: entry.key }, |span| span.with(entry.key)));
+        self.span =
+            Some(self.span.map_or(BlockSpan { first: entry.key, last: entry.key }, |span| span.with(entry.key)));
         self.entries.push(entry);
     }
 
@@ -89,12 +90,12 @@ impl Builder {
     }
 
     /// The first and the last event; nothing in an empty block.
-    pub fn span(&self) -> Option<Span> {
+    pub fn span(&self) -> Option<BlockSpan> {
         self.span
     }
 
     /// Which places hold which term.
-    pub fn postings(&self) -> BTreeMap<i64, Places> {
+    pub fn postings(&self) -> BTreeMap<i64, BlockPlaces> {
         let mut postings = BTreeMap::new();
         for (place, entry) in self.entries.iter().enumerate() {
             for term in &entry.terms {
@@ -107,7 +108,7 @@ impl Builder {
     /// The events, compressed.
     pub fn body(&self) -> io::Result<Vec<u8>> {
         let mut raw = Vec::with_capacity(self.bytes + self.entries.len() * FRAMING);
-        for Entry { key, record, terms: _ } in &self.entries {
+        for BlockEntry { key, record, terms: _ } in &self.entries {
             let length = u32::try_from(record.len()).map_err(io::Error::other)?;
             raw.extend_from_slice(&key.time.to_le_bytes());
             raw.extend_from_slice(&key.sequence.to_le_bytes());
@@ -122,19 +123,19 @@ impl Builder {
     }
 }
 
-impl Span {
-    fn with(self, key: Key) -> Self {
+impl BlockSpan {
+    fn with(self, key: EventKey) -> Self {
         Self { first: self.first.min(key), last: self.last.max(key) }
     }
 }
 
 /// The bit of a place; none of one that no block has.
-pub fn bit(place: usize) -> Places {
-    u32::try_from(place).ok().and_then(|place| Places::checked_shl(1, place)).unwrap_or(0)
+pub fn bit(place: usize) -> BlockPlaces {
+    u32::try_from(place).ok().and_then(|place| BlockPlaces::checked_shl(1, place)).unwrap_or(0)
 }
 
 /// The events of a compressed block; an error if it is not what was written.
-pub fn open(body: &[u8]) -> io::Result<Vec<Stored>> {
+pub fn open(body: &[u8]) -> io::Result<Vec<StoredEvent>> {
     let mut raw = Vec::new();
     ZlibDecoder::new(body).take(LONGEST_BODY).read_to_end(&mut raw)?;
     let mut rest = raw.as_slice();
@@ -147,12 +148,12 @@ pub fn open(body: &[u8]) -> io::Result<Vec<Stored>> {
     Ok(events)
 }
 
-fn split(rest: &[u8]) -> Option<(Stored, &[u8])> {
+fn split(rest: &[u8]) -> Option<(StoredEvent, &[u8])> {
     let (time, rest) = rest.split_first_chunk()?;
     let (sequence, rest) = rest.split_first_chunk()?;
     let (line, rest) = rest.split_first_chunk()?;
     let (length, rest) = rest.split_first_chunk()?;
-    let key = Key {
+    let key = EventKey {
         time: i64::from_le_bytes(*time),
         sequence: u64::from_le_bytes(*sequence),
         line: u32::from_le_bytes(*line),
@@ -165,31 +166,31 @@ fn split(rest: &[u8]) -> Option<(Stored, &[u8])> {
 mod tests {
     use super::*;
 
-    fn entry(time: i64, terms: &[i64], record: &[u8]) -> Entry {
-        Entry { key: Key { time, sequence: 7, line: 1 }, terms: terms.to_vec(), record: record.to_vec() }
+    fn entry(time: i64, terms: &[i64], record: &[u8]) -> BlockEntry {
+        BlockEntry { key: EventKey { time, sequence: 7, line: 1 }, terms: terms.to_vec(), record: record.to_vec() }
     }
 
     #[test]
     fn a_block_gives_back_what_went_in() {
-        let mut block = Builder::new(1);
+        let mut block = BlockBuilder::new(1);
         block.push(entry(10, &[1, 2], b"first"));
         block.push(entry(9, &[2], b""));
         let events = open(&block.body().unwrap()).unwrap();
-        assert_eq!(events[0], (Key { time: 10, sequence: 7, line: 1 }, b"first".to_vec()));
-        assert_eq!(events[1], (Key { time: 9, sequence: 7, line: 1 }, Vec::new()));
+        assert_eq!(events[0], (EventKey { time: 10, sequence: 7, line: 1 }, b"first".to_vec()));
+        assert_eq!(events[1], (EventKey { time: 9, sequence: 7, line: 1 }, Vec::new()));
         assert_eq!(block.postings(), BTreeMap::from([(1, 0b01), (2, 0b11)]));
         assert_eq!(block.span().map(|span| (span.first.time, span.last.time)), Some((9, 10)));
     }
 
     #[test]
     fn a_block_takes_neither_too_many_nor_too_far_apart() {
-        let mut block = Builder::new(1);
+        let mut block = BlockBuilder::new(1);
         for _ in 0..MOST_EVENTS {
             assert!(block.takes(&entry(1000, &[], b"x")));
             block.push(entry(1000, &[], b"x"));
         }
         assert!(!block.takes(&entry(1000, &[], b"x")));
-        let mut block = Builder::new(2);
+        let mut block = BlockBuilder::new(2);
         block.push(entry(1000, &[], b"x"));
         assert!(block.takes(&entry(1000 + LONGEST_SPAN, &[], b"x")));
         assert!(!block.takes(&entry(1001 + LONGEST_SPAN, &[], b"x")));
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_block_of_one_takes_any_length() {
-        let mut block = Builder::new(1);
+        let mut block = BlockBuilder::new(1);
         let long = entry(1, &[], &vec![b'x'; 2 * MOST_BYTES]);
         assert!(block.takes(&long));
         block.push(long);
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_torn_block_is_an_error() {
-        let mut block = Builder::new(1);
+        let mut block = BlockBuilder::new(1);
         block.push(entry(1, &[], b"some event of some length"));
         let body = block.body().unwrap();
         assert!(open(&body[..body.len() - 3]).is_err());

@@ -9,12 +9,12 @@ use portcullis_base::clock::Timestamp;
 
 /// A day in UTC, counted from the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Day(i64);
+pub struct UtcDay(i64);
 
 const SECONDS: i64 = 24 * 60 * 60;
 const SUFFIX: &str = ".sqlite";
 
-impl Day {
+impl UtcDay {
     /// The day of a moment, in seconds since the Unix epoch.
     pub fn of(seconds: i64) -> Self {
         Self(seconds.div_euclid(SECONDS))
@@ -95,7 +95,7 @@ impl Day {
     }
 }
 
-impl fmt::Display for Day {
+impl fmt::Display for UtcDay {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = Timestamp::from_seconds(self.0.saturating_mul(SECONDS)).iso_extended();
         out.write_str(text.split('T').next().unwrap_or_default())
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_day_is_past_once_its_last_second_is() {
-        let day = Day::parse("2026-11-21").unwrap();
+        let day = UtcDay::parse("2026-11-21").unwrap();
         let moment = |text: &str| Timestamp::parse_iso_extended(text).unwrap();
         let keep = Duration::from_secs(24 * 60 * 60);
         assert!(!day.is_past(keep, moment("2026-11-22T23:59:59Z")));

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use thiserror::Error;
 
-use super::attribute::Attribute;
-use super::block::{self, Builder, Entry, Places, Span};
+use super::attribute::LookupAttribute;
+use super::block::{self, BlockBuilder, BlockEntry, BlockPlaces, BlockSpan};
 use super::event::Event;
 
 /// Why a day's file cannot be used.
@@ -31,7 +31,7 @@ pub struct DayWriter {
     journal: JournalId,
     /// The journal's last record that is in here, or has nothing for here.
     through: u64,
-    open: Builder,
+    open: BlockBuilder,
 }
 
 /// The random id of a journal.
@@ -98,11 +98,11 @@ impl DayWriter {
     /// Writes events, all of them or none, and that nothing up to this record is left to come.
     ///
     /// After an error this writer holds what the file does not, and must be dropped.
-    pub fn write(&mut self, entries: impl IntoIterator<Item = Entry>, through: u64) -> Result<(), FileError> {
+    pub fn write(&mut self, entries: impl IntoIterator<Item = BlockEntry>, through: u64) -> Result<(), FileError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for entry in entries.into_iter().filter(|entry| entry.key.sequence > self.through) {
             if !self.open.takes(&entry) {
-                let next = Builder::new(self.open.id() + 1);
+                let next = BlockBuilder::new(self.open.id() + 1);
                 close(&transaction, &std::mem::replace(&mut self.open, next))?;
             }
             self.open.push(entry);
@@ -149,7 +149,7 @@ pub fn through(connection: &Connection, journal: &JournalId) -> Result<u64, File
     Ok(u64::try_from(number(connection, query, [journal.as_slice()])?).unwrap_or(0))
 }
 
-fn close(transaction: &Transaction<'_>, block: &Builder) -> Result<(), FileError> {
+fn close(transaction: &Transaction<'_>, block: &BlockBuilder) -> Result<(), FileError> {
     put(transaction, block, false)?;
     let mut insert = transaction.prepare("INSERT INTO posting VALUES (?1, ?2, ?3, ?4)")?;
     let run = block.id() / BLOCKS_IN_RUN;
@@ -163,8 +163,8 @@ fn close(transaction: &Transaction<'_>, block: &Builder) -> Result<(), FileError
     Ok(())
 }
 
-fn put(transaction: &Transaction<'_>, block: &Builder, open: bool) -> Result<(), FileError> {
-    let Some(Span { first, last }) = block.span() else { return Ok(()) };
+fn put(transaction: &Transaction<'_>, block: &BlockBuilder, open: bool) -> Result<(), FileError> {
+    let Some(BlockSpan { first, last }) = block.span() else { return Ok(()) };
     transaction.execute(
         "INSERT OR REPLACE INTO block VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![block.id(), open, first.time, signed(first.sequence), last.time, signed(last.sequence), block.body()?],
@@ -173,17 +173,17 @@ fn put(transaction: &Transaction<'_>, block: &Builder, open: bool) -> Result<(),
 }
 
 /// The block that was open when the file was left, or a new one.
-fn restored(connection: &Connection) -> Result<Builder, FileError> {
+fn restored(connection: &Connection) -> Result<BlockBuilder, FileError> {
     let mut statement = connection.prepare("SELECT id, body FROM block WHERE open")?;
     let mut rows = statement.query([])?;
     let Some(row) = rows.next()? else {
         let last = number(connection, "SELECT coalesce(max(id), 0) FROM block", [])?;
-        return Ok(Builder::new(last + 1));
+        return Ok(BlockBuilder::new(last + 1));
     };
-    let mut open = Builder::new(row.get(0)?);
+    let mut open = BlockBuilder::new(row.get(0)?);
     for (key, record) in block::open(&row.get::<_, Vec<u8>>(1)?).map_err(damaged)? {
         let terms = terms(&Event::read(&record));
-        open.push(Entry { key, terms, record });
+        open.push(BlockEntry { key, terms, record });
     }
     if rows.next()?.is_some() {
         return Err(damaged("two blocks are open"));
@@ -194,18 +194,18 @@ fn restored(connection: &Connection) -> Result<Builder, FileError> {
 /// What stands for the event's values in the index.
 pub fn terms(event: &Event<'_>) -> Vec<i64> {
     let mut terms = Vec::with_capacity(24);
-    event.each_term(|attribute: Attribute, value| terms.push(attribute.term(value)));
+    event.each_term(|attribute: LookupAttribute, value| terms.push(attribute.term(value)));
     terms.sort_unstable();
     terms.dedup();
     terms
 }
 
 /// The places as a posting has them: the number of the only one, or all as bits.
-pub fn places(row: &rusqlite::Row<'_>, column: usize) -> Result<Places, FileError> {
+pub fn places(row: &rusqlite::Row<'_>, column: usize) -> Result<BlockPlaces, FileError> {
     use rusqlite::types::ValueRef;
     match row.get_ref(column)? {
         ValueRef::Integer(place) => Ok(usize::try_from(place).map_or(0, block::bit)),
-        ValueRef::Blob(bytes) => bytes.try_into().map(Places::from_le_bytes).map_err(damaged),
+        ValueRef::Blob(bytes) => bytes.try_into().map(BlockPlaces::from_le_bytes).map_err(damaged),
         ValueRef::Null | ValueRef::Real(_) | ValueRef::Text(_) => Err(damaged("a posting has no places")),
     }
 }

@@ -8,37 +8,37 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::block::{Entry, Key};
-use super::day::Day;
+use super::block::{BlockEntry, EventKey};
+use super::day::UtcDay;
 use super::event::Event;
 use super::file::{self, DayWriter, FileError, JournalId};
-use super::position::Position;
+use super::position::IndexPosition;
 use portcullis_base::clock::Timestamp;
 use portcullis_journal::{FollowerPosition, Sequence};
 
 /// The files of all days, for the one who writes them.
 #[derive(Debug)]
-pub struct Files {
+pub struct DayFiles {
     directory: PathBuf,
     journal: JournalId,
     keep: Duration,
-    batch: Batch,
+    batch: EventBatch,
     /// The files in use, the one used last at the end.
-    writers: Vec<(Day, DayWriter)>,
-    days: BTreeSet<Day>,
+    writers: Vec<(UtcDay, DayWriter)>,
+    days: BTreeSet<UtcDay>,
     /// Days whose files have changed since the position was written.
-    unsynced: BTreeSet<Day>,
+    unsynced: BTreeSet<UtcDay>,
     /// What is flushed, and what of it is durable.
     flushed: u64,
     chain: [u8; 32],
     saved: u64,
-    retained: Option<Day>,
+    retained: Option<UtcDay>,
 }
 
 /// Events that are not in their files yet.
 #[derive(Debug, Default)]
-struct Batch {
-    days: BTreeMap<Day, Vec<Entry>>,
+struct EventBatch {
+    days: BTreeMap<UtcDay, Vec<BlockEntry>>,
     events: usize,
     bytes: usize,
     through: u64,
@@ -49,7 +49,7 @@ struct Batch {
 #[derive(Debug, Error)]
 pub enum FilesError {
     #[error("the index of {day}: {error}")]
-    Day { day: Day, error: FileError },
+    Day { day: UtcDay, error: FileError },
     #[error("the index cannot be written: {0}")]
     Directory(#[from] io::Error),
 }
@@ -58,13 +58,13 @@ const MOST_EVENTS: usize = 4096;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 const MOST_WRITERS: usize = 3;
 
-impl Files {
+impl DayFiles {
     /// Goes on behind a record of a journal; `days` have files.
     pub fn after(
         directory: &Path,
         journal: JournalId,
         sequence: Sequence,
-        days: BTreeSet<Day>,
+        days: BTreeSet<UtcDay>,
         keep: Duration,
     ) -> Self {
         let through = sequence.number();
@@ -72,7 +72,7 @@ impl Files {
             directory: directory.to_owned(),
             journal,
             keep,
-            batch: Batch { through, ..Batch::default() },
+            batch: EventBatch { through, ..EventBatch::default() },
             writers: Vec::new(),
             days,
             unsynced: BTreeSet::new(),
@@ -96,12 +96,12 @@ impl Files {
             let event = Event::read(record);
             // What does not say when it happened is filed under now, so that it is found at all.
             let time = event.time().unwrap_or(now).seconds();
-            let key = Key { time, sequence: batch.through, line: u32::try_from(line).unwrap_or(u32::MAX) };
+            let key = EventKey { time, sequence: batch.through, line: u32::try_from(line).unwrap_or(u32::MAX) };
             batch.events += 1;
             batch.bytes += record.len();
             batch.since.get_or_insert_with(Instant::now);
-            let entry = Entry { key, terms: file::terms(&event), record: record.to_vec() };
-            batch.days.entry(Day::of(time)).or_default().push(entry);
+            let entry = BlockEntry { key, terms: file::terms(&event), record: record.to_vec() };
+            batch.days.entry(UtcDay::of(time)).or_default().push(entry);
         }
     }
 
@@ -123,7 +123,7 @@ impl Files {
     /// Puts what was taken into the files of its days, the last of it with this chain; the answer is the record up
     /// to which all is found.
     pub fn flush(&mut self, chain: [u8; 32], now: Timestamp) -> Result<Sequence, FilesError> {
-        let empty = Batch { through: self.batch.through, ..Batch::default() };
+        let empty = EventBatch { through: self.batch.through, ..EventBatch::default() };
         let batch = std::mem::replace(&mut self.batch, empty);
         for (day, entries) in batch.days {
             if day.is_past(self.keep, now) {
@@ -152,7 +152,7 @@ impl Files {
             let days = self.days.clone();
             let at =
                 FollowerPosition { journal: self.journal, sequence: Sequence::new(self.flushed), chain: self.chain };
-            Position { at, days }.write(&self.directory)?;
+            IndexPosition { at, days }.write(&self.directory)?;
             self.saved = self.flushed;
         }
         Ok(Sequence::new(self.saved))
@@ -160,11 +160,11 @@ impl Files {
 
     /// Removes the days that are past keeping; a look a day is enough.
     pub fn retain(&mut self, now: Timestamp) -> Result<(), FilesError> {
-        let today = Day::of(now.seconds());
+        let today = UtcDay::of(now.seconds());
         if self.retained.replace(today) == Some(today) {
             return Ok(());
         }
-        for day in Day::list_all(&self.directory)? {
+        for day in UtcDay::list_all(&self.directory)? {
             if day.is_past(self.keep, now) {
                 self.writers.retain(|(open, _)| *open != day);
                 self.days.remove(&day);
@@ -175,7 +175,7 @@ impl Files {
         Ok(())
     }
 
-    fn writer(&mut self, day: Day) -> Result<&mut DayWriter, FileError> {
+    fn writer(&mut self, day: UtcDay) -> Result<&mut DayWriter, FileError> {
         let open = match self.writers.iter().position(|(open, _)| *open == day) {
             Some(place) => self.writers.remove(place).1,
             None => {

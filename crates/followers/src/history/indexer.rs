@@ -11,10 +11,10 @@ use thread_priority::ThreadPriority;
 use thread_priority::unix::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
 use thread_priority::unix::{set_thread_priority_and_policy, thread_native_id};
 
-use super::day::Day;
+use super::day::UtcDay;
 use super::file::{self, FileError, JournalId};
-use super::files::{Files, FilesError};
-use super::position::Position;
+use super::files::{DayFiles, FilesError};
+use super::position::IndexPosition;
 use portcullis_audit::events;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_journal::{
@@ -30,19 +30,19 @@ pub struct Indexer {
     pub clock: Clock,
     /// The journal's end before anything could be added to it.
     pub end: Sequence,
-    pub shared: Arc<Shared>,
+    pub shared: Arc<IndexerShared>,
 }
 
 /// What the indexer tells those who search, and is told by them.
 #[derive(Debug, Default)]
-pub struct Shared {
-    progress: Mutex<Progress>,
+pub struct IndexerShared {
+    progress: Mutex<IndexProgress>,
     bell: Condvar,
     moved: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Progress {
+struct IndexProgress {
     /// Every event up to this record is found.
     indexed: u64,
     /// Every event up to this record is on disk.
@@ -52,7 +52,7 @@ struct Progress {
     /// How often indexing has begun.
     beginnings: u64,
     /// Days that a search could not read.
-    damaged: BTreeSet<Day>,
+    damaged: BTreeSet<UtcDay>,
     /// Somebody waits, and nobody has looked yet for what.
     rung: bool,
     stop: bool,
@@ -60,11 +60,11 @@ struct Progress {
 
 /// Which time indexing has begun: files go and come only between two of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Beginning(u64);
+pub struct IndexRun(u64);
 
 /// Why indexing has to begin again.
 #[derive(Debug, Error)]
-enum Trouble {
+enum IndexFault {
     #[error(transparent)]
     Files(#[from] FilesError),
     #[error(transparent)]
@@ -72,16 +72,16 @@ enum Trouble {
 }
 
 /// The indexer at work.
-struct Work<'a> {
+struct IndexingLoop<'a> {
     indexer: &'a Indexer,
     follower: Follower,
-    files: Files,
+    files: DayFiles,
     saved: Instant,
 }
 
 /// Whether there was more to read than one batch takes.
 #[derive(PartialEq, Eq)]
-enum Left {
+enum JournalRest {
     More,
     Nothing,
 }
@@ -105,14 +105,14 @@ impl Indexer {
         let mut last = String::new();
         let mut end = self.end.number();
         loop {
-            let trouble = match self.begin(end).and_then(Work::follow) {
+            let trouble = match self.begin(end).and_then(IndexingLoop::follow) {
                 Ok(()) => return,
                 Err(trouble) => trouble,
             };
             // From now on the index holds what was added since.
             end = u64::MAX;
             let mut pause = RETRY;
-            if let Trouble::Files(FilesError::Day { day, error: FileError::Damaged(_) }) = &trouble {
+            if let IndexFault::Files(FilesError::Day { day, error: FileError::Damaged(_) }) = &trouble {
                 if self.discard(*day, &trouble.to_string()).is_ok() {
                     pause = POLL;
                 }
@@ -120,20 +120,20 @@ impl Indexer {
                 last = trouble.to_string();
                 tracing::error!(reason = %trouble, "events are not indexed for now");
             }
-            if self.shared.rest(pause) == Stop::Now {
+            if self.shared.rest(pause) == StopSignal::Now {
                 return;
             }
         }
     }
 
-    fn begin(&self, end: u64) -> Result<Work<'_>, Trouble> {
+    fn begin(&self, end: u64) -> Result<IndexingLoop<'_>, IndexFault> {
         self.shared.begin();
         let mut follower = Follower::after(&self.journal, Sequence::NONE);
         follower.skip_trimmed()?;
         let beginning = follower.position();
         let journal = beginning.journal;
         let mut days = self.usable_days(|through| through <= end, &journal)?;
-        let position = Position::read(&self.directory);
+        let position = IndexPosition::read(&self.directory);
         let mut from = Sequence::NONE;
         let reason = match &position {
             None if days.is_empty() => None,
@@ -155,7 +155,7 @@ impl Indexer {
         if from == Sequence::NONE && position.as_ref().is_none_or(|position| position.at.sequence != Sequence::NONE) {
             // Before any file is made anew: a crash on the way must begin here again.
             let at = FollowerPosition { journal, ..FollowerPosition::default() };
-            Position { at, days: days.clone() }.write(&self.directory).map_err(FilesError::Directory)?;
+            IndexPosition { at, days: days.clone() }.write(&self.directory).map_err(FilesError::Directory)?;
         }
         if let Some(reason) = reason {
             tracing::warn!(reason, "the journal is indexed from its beginning");
@@ -171,14 +171,14 @@ impl Indexer {
                  any more, though the delivered trail has them"
             );
         }
-        let files = Files::after(&self.directory, journal, first, days, self.keep);
-        Ok(Work { indexer: self, follower, files, saved: Instant::now() })
+        let files = DayFiles::after(&self.directory, journal, first, days, self.keep);
+        Ok(IndexingLoop { indexer: self, follower, files, saved: Instant::now() })
     }
 
     /// The days whose files can be used, and are as far as they may be; others are set aside.
-    fn usable_days(&self, may: impl Fn(u64) -> bool, journal: &JournalId) -> Result<BTreeSet<Day>, FilesError> {
+    fn usable_days(&self, may: impl Fn(u64) -> bool, journal: &JournalId) -> Result<BTreeSet<UtcDay>, FilesError> {
         let mut days = BTreeSet::new();
-        for day in Day::list(&self.directory)? {
+        for day in UtcDay::list(&self.directory)? {
             let opened = file::open(&day.path(&self.directory));
             let reason = match opened.and_then(|file| file.map(|file| file::through(&file, journal)).transpose()) {
                 Ok(Some(through)) if may(through) => {
@@ -200,26 +200,26 @@ impl Indexer {
         self.clock.check().unwrap_or(Timestamp::from_seconds(0))
     }
 
-    fn is_missing_any(&self, position: &Position, days: &BTreeSet<Day>) -> bool {
+    fn is_missing_any(&self, position: &IndexPosition, days: &BTreeSet<UtcDay>) -> bool {
         let now = self.now();
         position.days.difference(days).any(|day| !day.is_past(self.keep, now))
     }
 
     /// Moves a day's file out of the way.
-    fn discard(&self, day: Day, reason: &str) -> io::Result<()> {
+    fn discard(&self, day: UtcDay, reason: &str) -> io::Result<()> {
         tracing::warn!(%day, reason, "this day's index is set aside and made anew from the journal");
         // Nobody may believe that all is there from before the file is gone until it is whole again.
         self.shared.begin();
-        if let Some(position) = Position::read(&self.directory) {
+        if let Some(position) = IndexPosition::read(&self.directory) {
             let at = FollowerPosition { sequence: Sequence::NONE, ..position.at };
-            Position { at, ..position }.write(&self.directory)?;
+            IndexPosition { at, ..position }.write(&self.directory)?;
         }
         day.set_aside(&self.directory)
     }
 }
 
-impl Work<'_> {
-    fn follow(mut self) -> Result<(), Trouble> {
+impl IndexingLoop<'_> {
+    fn follow(mut self) -> Result<(), IndexFault> {
         let shared = &self.indexer.shared;
         loop {
             self.files.retain(self.now())?;
@@ -228,32 +228,32 @@ impl Work<'_> {
                 return Err(FilesError::Day { day, error }.into());
             }
             let left = self.read()?;
-            if left == Left::More || self.is_due() {
+            if left == JournalRest::More || self.is_due() {
                 self.flush()?;
             }
             if self.saved.elapsed() >= SAVE {
                 self.save()?;
             }
-            let pause = if left == Left::More { Duration::ZERO } else { POLL };
-            if shared.pause(pause) == Stop::Now {
+            let pause = if left == JournalRest::More { Duration::ZERO } else { POLL };
+            if shared.pause(pause) == StopSignal::Now {
                 break;
             }
         }
         // The rest, so that nothing is left to do at the next start; unless it is much.
         let stopping = Instant::now();
-        while self.read()? == Left::More && stopping.elapsed() < FAREWELL {
+        while self.read()? == JournalRest::More && stopping.elapsed() < FAREWELL {
             self.flush()?;
         }
         self.flush()?;
         self.save()
     }
 
-    fn read(&mut self) -> Result<Left, Trouble> {
+    fn read(&mut self) -> Result<JournalRest, IndexFault> {
         while !self.files.is_full() {
-            let Some(record) = self.follower.read(Sequence::LAST)? else { return Ok(Left::Nothing) };
+            let Some(record) = self.follower.read(Sequence::LAST)? else { return Ok(JournalRest::Nothing) };
             self.files.take(record.sequence, events(record.kind, &record.payload), self.indexer.clock.now());
         }
-        Ok(Left::More)
+        Ok(JournalRest::More)
     }
 
     fn is_due(&self) -> bool {
@@ -262,13 +262,13 @@ impl Work<'_> {
             || self.indexer.shared.is_wanted()
     }
 
-    fn flush(&mut self) -> Result<(), Trouble> {
+    fn flush(&mut self) -> Result<(), IndexFault> {
         let through = self.files.flush(self.follower.position().chain, self.now())?;
         self.indexer.shared.found_up_to(through.number());
         Ok(())
     }
 
-    fn save(&mut self) -> Result<(), Trouble> {
+    fn save(&mut self) -> Result<(), IndexFault> {
         self.saved = Instant::now();
         let through = self.files.save()?;
         self.indexer.shared.durable_up_to(through.number());
@@ -280,7 +280,7 @@ impl Work<'_> {
     }
 }
 
-impl JournalFollower for Shared {
+impl JournalFollower for IndexerShared {
     fn needed_from(&self) -> Sequence {
         Sequence::new(self.durable()).next()
     }
@@ -288,12 +288,12 @@ impl JournalFollower for Shared {
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
+enum StopSignal {
     No,
     Now,
 }
 
-impl Shared {
+impl IndexerShared {
     /// Tells the indexer to finish what it has and end.
     pub fn stop(&self) {
         self.lock().stop = true;
@@ -301,7 +301,7 @@ impl Shared {
     }
 
     /// Waits until the events up to this record are found, or says how many records are missing.
-    pub fn catch_up(&self, sequence: u64, patience: Duration) -> Result<Beginning, u64> {
+    pub fn catch_up(&self, sequence: u64, patience: Duration) -> Result<IndexRun, u64> {
         let mut progress = self.lock();
         if progress.indexed < sequence {
             progress.wanted = progress.wanted.max(sequence);
@@ -311,18 +311,18 @@ impl Shared {
         let waited = self.moved.wait_timeout_while(progress, patience, |progress| progress.indexed < sequence);
         let progress = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(progress, _)| progress);
         match sequence.saturating_sub(progress.indexed) {
-            0 => Ok(Beginning(progress.beginnings)),
+            0 => Ok(IndexRun(progress.beginnings)),
             missing => Err(missing),
         }
     }
 
     /// Whether what was found since then is all there was to find.
-    pub fn holds(&self, since: Beginning) -> bool {
+    pub fn holds(&self, since: IndexRun) -> bool {
         self.lock().beginnings == since.0
     }
 
     /// Says that a day's file is not what was written.
-    pub fn report(&self, day: Day) {
+    pub fn report(&self, day: UtcDay) {
         let mut progress = self.lock();
         progress.damaged.insert(day);
         progress.rung = true;
@@ -346,7 +346,7 @@ impl Shared {
         progress.wanted > progress.indexed
     }
 
-    fn take_damaged(&self) -> Option<Day> {
+    fn take_damaged(&self) -> Option<UtcDay> {
         self.lock().damaged.pop_first()
     }
 
@@ -360,21 +360,21 @@ impl Shared {
     }
 
     /// Waits for somebody who waits, or so long.
-    fn pause(&self, span: Duration) -> Stop {
+    fn pause(&self, span: Duration) -> StopSignal {
         let waited = self.bell.wait_timeout_while(self.lock(), span, |progress| !progress.stop && !progress.rung);
         let mut progress = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(progress, _)| progress);
         progress.rung = false;
-        if progress.stop { Stop::Now } else { Stop::No }
+        if progress.stop { StopSignal::Now } else { StopSignal::No }
     }
 
     /// Waits so long, whoever waits.
-    fn rest(&self, span: Duration) -> Stop {
+    fn rest(&self, span: Duration) -> StopSignal {
         let waited = self.bell.wait_timeout_while(self.lock(), span, |progress| !progress.stop);
         let progress = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(progress, _)| progress);
-        if progress.stop { Stop::Now } else { Stop::No }
+        if progress.stop { StopSignal::Now } else { StopSignal::No }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Progress> {
+    fn lock(&self) -> MutexGuard<'_, IndexProgress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_in_vain_learns_how_much_is_missing() {
-        let shared = Shared::default();
+        let shared = IndexerShared::default();
         assert_eq!(shared.catch_up(7, Duration::ZERO), Err(7));
         shared.found_up_to(5);
         assert_eq!(shared.catch_up(7, Duration::ZERO), Err(2));
@@ -394,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_was_found_while_files_went_does_not_count() {
-        let shared = Shared::default();
+        let shared = IndexerShared::default();
         shared.found_up_to(5);
         let since = shared.catch_up(5, Duration::ZERO).unwrap();
         assert!(shared.holds(since));

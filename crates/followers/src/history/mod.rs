@@ -32,24 +32,24 @@ use tokio::sync::Semaphore;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_journal::{Journal, Sequence};
 
-pub use attribute::Attribute;
-pub use event::{Asker, NamedResource, Summary};
+pub use attribute::LookupAttribute;
+pub use event::{EventSummary, LookupCaller, NamedResource};
 pub use file::JournalId;
-pub use files::{Files, FilesError};
-pub use search::Order;
+pub use files::{DayFiles, FilesError};
+pub use search::EventOrder;
 
 use event::Event;
 use file::FileError;
-use indexer::{Indexer, Shared};
-use position::Position;
-use search::{Findings, Unreadable, Wanted};
+use indexer::{Indexer, IndexerShared};
+use position::IndexPosition;
+use search::{EventSearch, SearchResult, UnreadableDay};
 
 /// The recorded events, kept up to date from the journal while this lives.
 #[derive(Debug)]
 pub struct History {
     archive: Archive,
     journal: Arc<Journal>,
-    shared: Arc<Shared>,
+    shared: Arc<IndexerShared>,
     searches: Arc<Semaphore>,
     indexer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -62,16 +62,16 @@ pub struct Archive {
 
 /// What to look up.
 #[derive(Clone, Debug)]
-pub struct Query {
+pub struct HistoryQuery {
     /// All of these.
-    pub attributes: Vec<(Attribute, String)>,
+    pub attributes: Vec<(LookupAttribute, String)>,
     /// Not before this second.
     pub start: Option<Timestamp>,
     /// Not after this second.
     pub end: Option<Timestamp>,
     /// Whose own lookups are left out.
-    pub without_lookups_of: Option<Asker>,
-    pub order: Order,
+    pub without_lookups_of: Option<LookupCaller>,
+    pub order: EventOrder,
     /// How many events a page holds at most; it may hold fewer though there are more.
     pub limit: usize,
     /// What the page before gave.
@@ -80,21 +80,21 @@ pub struct Query {
 
 /// A part of what was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page {
-    pub events: Vec<Found>,
+pub struct HistoryPage {
+    pub events: Vec<FoundEvent>,
     /// What to ask for the next page with; nothing after the last one.
     pub next: Option<String>,
 }
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundEvent {
     pub time: Timestamp,
     /// The journal's record that holds it.
     pub sequence: Sequence,
     /// The event as it was recorded: one line of JSON.
     pub record: String,
-    pub summary: Summary,
+    pub summary: EventSummary,
 }
 
 /// Why there is no answer.
@@ -111,7 +111,7 @@ pub enum LookupError {
 
 /// Why what was indexed cannot be searched.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Unusable {
+pub enum UnusableIndex {
     #[error("the file of {0} is not there")]
     DayMissing(String),
     #[error("it is of another journal")]
@@ -132,8 +132,8 @@ impl History {
     /// Begins to follow a journal; what it held before is found as soon as it is indexed.
     pub fn start(directory: &Path, journal: Arc<Journal>, keep: Duration, clock: Clock) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-        let shared = Arc::new(Shared::default());
-        let follower: Weak<Shared> = Arc::downgrade(&shared);
+        let shared = Arc::new(IndexerShared::default());
+        let follower: Weak<IndexerShared> = Arc::downgrade(&shared);
         journal.register(follower);
         let indexer = Indexer {
             directory: directory.to_owned(),
@@ -154,7 +154,7 @@ impl History {
     }
 
     /// Finds events, among them all whose record was on disk when this was asked.
-    pub async fn lookup(&self, query: Query) -> Result<Page, LookupError> {
+    pub async fn lookup(&self, query: HistoryQuery) -> Result<HistoryPage, LookupError> {
         let wanted = query.wanted(None)?;
         let until = self.journal.durable_sequence().number();
         let (archive, shared) = (self.archive.clone(), Arc::clone(&self.shared));
@@ -202,27 +202,27 @@ impl Archive {
     }
 
     /// The same, where what cannot be used is told apart from what has not begun yet.
-    pub fn coverage(&self, journal: JournalId) -> Result<Sequence, Unusable> {
-        let Some(position) = Position::read(&self.directory) else {
-            let begun = Position::is_in(&self.directory);
-            return if begun { Err(Unusable::PositionUnreadable) } else { Ok(Sequence::NONE) };
+    pub fn coverage(&self, journal: JournalId) -> Result<Sequence, UnusableIndex> {
+        let Some(position) = IndexPosition::read(&self.directory) else {
+            let begun = IndexPosition::is_in(&self.directory);
+            return if begun { Err(UnusableIndex::PositionUnreadable) } else { Ok(Sequence::NONE) };
         };
         if position.at.journal != journal {
-            return Err(Unusable::OtherJournal);
+            return Err(UnusableIndex::OtherJournal);
         }
         match position.days.iter().find(|day| !day.path(&self.directory).exists()) {
-            Some(day) if position.at.sequence > Sequence::NONE => Err(Unusable::DayMissing(day.to_string())),
+            Some(day) if position.at.sequence > Sequence::NONE => Err(UnusableIndex::DayMissing(day.to_string())),
             Some(_) | None => Ok(position.at.sequence),
         }
     }
 
     /// Finds events of records up to this one.
-    pub fn lookup(&self, query: &Query, through: Sequence) -> Result<Page, LookupError> {
+    pub fn lookup(&self, query: &HistoryQuery, through: Sequence) -> Result<HistoryPage, LookupError> {
         self.search(&query.wanted(Some(through.number()))?).map_err(Into::into)
     }
 
     /// Finds events, among them all up to this record.
-    fn search_all(&self, wanted: &Wanted, until: u64, shared: &Shared) -> Result<Page, LookupError> {
+    fn search_all(&self, wanted: &EventSearch, until: u64, shared: &IndexerShared) -> Result<HistoryPage, LookupError> {
         loop {
             let since = shared.catch_up(until, PATIENCE).map_err(|records| LookupError::Behind { records })?;
             let searched = self.search(wanted);
@@ -240,21 +240,21 @@ impl Archive {
         }
     }
 
-    fn search(&self, wanted: &Wanted) -> Result<Page, Unreadable> {
-        let Findings { events, more, .. } = search::search(&self.directory, wanted)?;
+    fn search(&self, wanted: &EventSearch) -> Result<HistoryPage, UnreadableDay> {
+        let SearchResult { events, more, .. } = search::search(&self.directory, wanted)?;
         let next = events.last().filter(|_| more).map(|(last, _)| token::write(*last, wanted));
-        let found = |(key, record): (block::Key, Vec<u8>)| Found {
+        let found = |(key, record): (block::EventKey, Vec<u8>)| FoundEvent {
             time: Timestamp::from_seconds(key.time),
             sequence: Sequence::new(key.sequence),
             summary: Event::read(&record).summary(),
             record: String::from_utf8(record)
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
         };
-        Ok(Page { events: events.into_iter().map(found).collect(), next })
+        Ok(HistoryPage { events: events.into_iter().map(found).collect(), next })
     }
 }
 
-impl Query {
+impl HistoryQuery {
     /// All events, the newest first.
     pub fn all(limit: usize) -> Self {
         Self {
@@ -262,16 +262,16 @@ impl Query {
             start: None,
             end: None,
             without_lookups_of: None,
-            order: Order::NewestFirst,
+            order: EventOrder::NewestFirst,
             limit,
             token: None,
         }
     }
 
-    fn wanted(&self, through: Option<u64>) -> Result<Wanted, LookupError> {
+    fn wanted(&self, through: Option<u64>) -> Result<EventSearch, LookupError> {
         let attributes =
             self.attributes.iter().map(|(attribute, value)| (*attribute, attribute.normal(value))).collect();
-        let mut wanted = Wanted {
+        let mut wanted = EventSearch {
             attributes,
             from: self.start.map_or(-EVER, |start| start.seconds().clamp(-EVER, EVER)),
             to: self.end.map_or(EVER, |end| end.seconds().clamp(-EVER, EVER)),
@@ -290,17 +290,17 @@ impl Query {
 
 /// Whether an event is about this bucket, or an object in it.
 pub fn names_bucket(record: &str, wanted: &str) -> bool {
-    search::has_all(record.as_bytes(), &[(Attribute::BucketName, wanted.to_owned())])
+    search::has_all(record.as_bytes(), &[(LookupAttribute::BucketName, wanted.to_owned())])
 }
 
 /// Whether an event is about this resource.
 pub fn names_resource(record: &str, wanted: &str) -> bool {
-    let wanted = [(Attribute::ResourceName, Attribute::ResourceName.normal(wanted))];
+    let wanted = [(LookupAttribute::ResourceName, LookupAttribute::ResourceName.normal(wanted))];
     search::has_all(record.as_bytes(), &wanted)
 }
 
-impl From<Unreadable> for LookupError {
-    fn from(unreadable: Unreadable) -> Self {
+impl From<UnreadableDay> for LookupError {
+    fn from(unreadable: UnreadableDay) -> Self {
         let reason = match unreadable.error {
             FileError::Damaged(reason) | FileError::Io(reason) => reason,
         };

@@ -8,21 +8,21 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::day::Day;
+use super::day::UtcDay;
 use super::file::JournalId;
 use portcullis_journal::{FollowerPosition, Sequence};
 
 /// How far the index is known to be on disk: every event up to this record is in the file of its day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Position {
+pub struct IndexPosition {
     pub at: FollowerPosition,
     /// The days that have files.
-    pub days: BTreeSet<Day>,
+    pub days: BTreeSet<UtcDay>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct IndexPositionJson {
     version: u32,
     journal: String,
     sequence: u64,
@@ -33,10 +33,10 @@ struct Written {
 const NAME: &str = "position.json";
 const VERSION: u32 = 1;
 
-impl Position {
+impl IndexPosition {
     /// Reads what was written last; nothing if that cannot be used.
     pub fn read(directory: &Path) -> Option<Self> {
-        let written: Written = serde_json::from_slice(&std::fs::read(directory.join(NAME)).ok()?).ok()?;
+        let written: IndexPositionJson = serde_json::from_slice(&std::fs::read(directory.join(NAME)).ok()?).ok()?;
         if written.version != VERSION {
             return None;
         }
@@ -44,7 +44,7 @@ impl Position {
         hex::decode_to_slice(&written.journal, &mut journal).ok()?;
         let mut chain = [0; 32];
         hex::decode_to_slice(&written.chain, &mut chain).ok()?;
-        let days = written.days.iter().map(|day| Day::parse(day)).collect::<Option<_>>()?;
+        let days = written.days.iter().map(|day| UtcDay::parse(day)).collect::<Option<_>>()?;
         let at = FollowerPosition { journal, sequence: Sequence::new(written.sequence), chain };
         Some(Self { at, days })
     }
@@ -56,7 +56,7 @@ impl Position {
 
     /// Replaces what was written before, durably; everything it promises must be on disk already.
     pub fn write(&self, directory: &Path) -> io::Result<()> {
-        let written = Written {
+        let written = IndexPositionJson {
             version: VERSION,
             journal: hex::encode(self.at.journal),
             sequence: self.at.sequence.number(),
@@ -79,13 +79,13 @@ mod tests {
     #[test]
     fn a_position_is_read_back_as_it_was_written_and_nothing_else_is_one() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(Position::read(directory.path()), None);
-        let days = [Day::of(0), Day::of(1_000_000)].into();
+        assert_eq!(IndexPosition::read(directory.path()), None);
+        let days = [UtcDay::of(0), UtcDay::of(1_000_000)].into();
         let at = FollowerPosition { journal: [7; 16], sequence: Sequence::new(42), chain: [9; 32] };
-        let position = Position { at, days };
+        let position = IndexPosition { at, days };
         position.write(directory.path()).unwrap();
-        assert_eq!(Position::read(directory.path()), Some(position));
+        assert_eq!(IndexPosition::read(directory.path()), Some(position));
         std::fs::write(directory.path().join(NAME), b"{\"version\":1,").unwrap();
-        assert_eq!(Position::read(directory.path()), None);
+        assert_eq!(IndexPosition::read(directory.path()), None);
     }
 }

@@ -7,25 +7,25 @@ use std::rc::Rc;
 
 use rusqlite::{Connection, params};
 
-use super::attribute::Attribute;
-use super::block::{self, Key, LONGEST_SPAN, Places};
-use super::day::Day;
-use super::event::{Asker, Event};
+use super::attribute::LookupAttribute;
+use super::block::{self, BlockPlaces, EventKey, LONGEST_SPAN};
+use super::day::UtcDay;
+use super::event::{Event, LookupCaller};
 use super::file::{self, BLOCKS_IN_RUN, FileError, damaged, signed};
 
 /// What to find.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct EventSearch {
     /// All of these, each value as events have it.
-    pub attributes: Vec<(Attribute, String)>,
+    pub attributes: Vec<(LookupAttribute, String)>,
     /// Seconds since the Unix epoch, both ends included.
     pub from: i64,
     pub to: i64,
     /// Whose own lookups are left out.
-    pub without_lookups_of: Option<Asker>,
-    pub order: Order,
+    pub without_lookups_of: Option<LookupCaller>,
+    pub order: EventOrder,
     /// The event given last: on with the one after it.
-    pub after: Option<Key>,
+    pub after: Option<EventKey>,
     /// No records of the journal after this one.
     pub through: Option<u64>,
     pub limit: usize,
@@ -33,15 +33,15 @@ pub struct Wanted {
 
 /// Which event comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum EventOrder {
     NewestFirst,
     OldestFirst,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Findings {
-    pub events: Vec<(Key, Vec<u8>)>,
+pub struct SearchResult {
+    pub events: Vec<(EventKey, Vec<u8>)>,
     /// Whether there is more.
     pub more: bool,
     bytes: usize,
@@ -49,8 +49,8 @@ pub struct Findings {
 
 /// A day whose file cannot be used.
 #[derive(Debug)]
-pub struct Unreadable {
-    pub day: Day,
+pub struct UnreadableDay {
+    pub day: UtcDay,
     pub error: FileError,
 }
 
@@ -59,54 +59,54 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 const RUNS_REMEMBERED: usize = 8;
 
 /// Finds events in all the days of a directory.
-pub fn search(directory: &Path, wanted: &Wanted) -> Result<Findings, Unreadable> {
-    let mut findings = Findings::default();
+pub fn search(directory: &Path, wanted: &EventSearch) -> Result<SearchResult, UnreadableDay> {
+    let mut findings = SearchResult::default();
     let mut days =
-        Day::list(directory).map_err(|error| Unreadable { day: Day::of(wanted.from), error: error.into() })?;
+        UtcDay::list(directory).map_err(|error| UnreadableDay { day: UtcDay::of(wanted.from), error: error.into() })?;
     let (from, to) = wanted.reach();
-    days.retain(|day| (Day::of(from)..=Day::of(to)).contains(day));
-    if wanted.order == Order::NewestFirst {
+    days.retain(|day| (UtcDay::of(from)..=UtcDay::of(to)).contains(day));
+    if wanted.order == EventOrder::NewestFirst {
         days.reverse();
     }
     for day in days {
-        let in_day = || -> Result<Progress, FileError> {
-            let Some(connection) = file::open(&day.path(directory))? else { return Ok(Progress::Open) };
+        let in_day = || -> Result<PageState, FileError> {
+            let Some(connection) = file::open(&day.path(directory))? else { return Ok(PageState::Open) };
             // One transaction, so that the whole page is of one moment.
             let snapshot = connection.unchecked_transaction()?;
-            Search { connection: &snapshot, wanted, runs: HashMap::new(), ahead: BTreeMap::new() }.run(&mut findings)
+            DaySearch { connection: &snapshot, wanted, runs: HashMap::new(), ahead: BTreeMap::new() }.run(&mut findings)
         }();
-        match in_day.map_err(|error| Unreadable { day, error })? {
-            Progress::Full => break,
-            Progress::Open => {}
+        match in_day.map_err(|error| UnreadableDay { day, error })? {
+            PageState::Full => break,
+            PageState::Open => {}
         }
     }
     Ok(findings)
 }
 
 /// Whether a page takes more.
-enum Progress {
+enum PageState {
     Full,
     Open,
 }
 
-struct Search<'a> {
+struct DaySearch<'a> {
     connection: &'a Connection,
-    wanted: &'a Wanted,
+    wanted: &'a EventSearch,
     /// By run, the places of each block that hold all that is wanted.
-    runs: HashMap<i64, Rc<HashMap<i64, Places>>>,
+    runs: HashMap<i64, Rc<HashMap<i64, BlockPlaces>>>,
     /// What was found, but may come after something in a block not looked at yet.
-    ahead: BTreeMap<(Key, i64), Vec<u8>>,
+    ahead: BTreeMap<(EventKey, i64), Vec<u8>>,
 }
 
 /// A block that may hold something.
-struct Candidate {
+struct CandidateBlock {
     id: i64,
     /// Time and sequence of its event that comes first in the order.
     edge: (i64, i64),
 }
 
-impl Search<'_> {
-    fn run(mut self, findings: &mut Findings) -> Result<Progress, FileError> {
+impl DaySearch<'_> {
+    fn run(mut self, findings: &mut SearchResult) -> Result<PageState, FileError> {
         let open: Option<i64> = {
             let mut statement = self.connection.prepare("SELECT id FROM block WHERE open")?;
             let mut rows = statement.query([])?;
@@ -119,13 +119,13 @@ impl Search<'_> {
             self.wanted.after.map_or(self.wanted.order.start(), |key| (key.time, signed(key.sequence)));
         let mut rows = statement.query(params![from, to, LONGEST_SPAN, time, sequence])?;
         while let Some(row) = rows.next()? {
-            let candidate = Candidate { id: row.get(0)?, edge: (row.get(1)?, row.get(2)?) };
-            let places = if open == Some(candidate.id) { Places::MAX } else { self.places(candidate.id)? };
+            let candidate = CandidateBlock { id: row.get(0)?, edge: (row.get(1)?, row.get(2)?) };
+            let places = if open == Some(candidate.id) { BlockPlaces::MAX } else { self.places(candidate.id)? };
             if places == 0 {
                 continue;
             }
-            if let Progress::Full = self.give(Some(candidate.edge), findings) {
-                return Ok(Progress::Full);
+            if let PageState::Full = self.give(Some(candidate.edge), findings) {
+                return Ok(PageState::Full);
             }
             self.look_into(candidate.id, places)?;
         }
@@ -133,9 +133,9 @@ impl Search<'_> {
     }
 
     /// The places of a block that hold all that is wanted.
-    fn places(&mut self, block: i64) -> Result<Places, FileError> {
+    fn places(&mut self, block: i64) -> Result<BlockPlaces, FileError> {
         if self.wanted.attributes.is_empty() {
-            return Ok(Places::MAX);
+            return Ok(BlockPlaces::MAX);
         }
         let run = block / BLOCKS_IN_RUN;
         let known = match self.runs.get(&run) {
@@ -152,10 +152,10 @@ impl Search<'_> {
         Ok(known.get(&block).copied().unwrap_or(0))
     }
 
-    fn read_run(&self, run: i64) -> Result<HashMap<i64, Places>, FileError> {
+    fn read_run(&self, run: i64) -> Result<HashMap<i64, BlockPlaces>, FileError> {
         let mut statement =
             self.connection.prepare("SELECT block, places FROM posting WHERE run = ?1 AND term = ?2")?;
-        let mut all: Option<HashMap<i64, Places>> = None;
+        let mut all: Option<HashMap<i64, BlockPlaces>> = None;
         for (attribute, value) in &self.wanted.attributes {
             let mut rows = statement.query(params![run, attribute.term(value)])?;
             let mut found = HashMap::new();
@@ -175,7 +175,7 @@ impl Search<'_> {
         Ok(all.unwrap_or_default())
     }
 
-    fn look_into(&mut self, block: i64, places: Places) -> Result<(), FileError> {
+    fn look_into(&mut self, block: i64, places: BlockPlaces) -> Result<(), FileError> {
         let query = "SELECT body FROM block WHERE id = ?1";
         let body: Vec<u8> = self.connection.query_row(query, [block], |row| row.get(0))?;
         for (place, (key, record)) in block::open(&body).map_err(damaged)?.into_iter().enumerate() {
@@ -188,23 +188,23 @@ impl Search<'_> {
     }
 
     /// Gives what comes before the edge of the next block; without one, all.
-    fn give(&mut self, edge: Option<(i64, i64)>, findings: &mut Findings) -> Progress {
+    fn give(&mut self, edge: Option<(i64, i64)>, findings: &mut SearchResult) -> PageState {
         let order = self.wanted.order;
         loop {
             let first = match order {
-                Order::NewestFirst => self.ahead.last_entry(),
-                Order::OldestFirst => self.ahead.first_entry(),
+                EventOrder::NewestFirst => self.ahead.last_entry(),
+                EventOrder::OldestFirst => self.ahead.first_entry(),
             };
-            let Some(first) = first else { return Progress::Open };
+            let Some(first) = first else { return PageState::Open };
             let (key, _) = *first.key();
             let is_next =
                 edge.is_none_or(|edge| order.compare(&(key.time, signed(key.sequence)), &edge) == Ordering::Less);
             if !is_next {
-                return Progress::Open;
+                return PageState::Open;
             }
             if findings.events.len() >= self.wanted.limit || findings.bytes >= MOST_BYTES {
                 findings.more = true;
-                return Progress::Full;
+                return PageState::Full;
             }
             let record = first.remove();
             findings.bytes += record.len();
@@ -213,9 +213,9 @@ impl Search<'_> {
     }
 }
 
-impl Wanted {
+impl EventSearch {
     /// Whether this event is wanted.
-    fn admits(&self, key: Key, record: &[u8]) -> bool {
+    fn admits(&self, key: EventKey, record: &[u8]) -> bool {
         (self.from..=self.to).contains(&key.time)
             && self.through.is_none_or(|through| key.sequence <= through)
             && self.after.is_none_or(|after| self.order.compare(&key, &after) == Ordering::Greater)
@@ -235,14 +235,14 @@ impl Wanted {
     fn reach(&self) -> (i64, i64) {
         match (self.order, self.after) {
             (_, None) => (self.from, self.to),
-            (Order::NewestFirst, Some(after)) => (self.from, self.to.min(after.time)),
-            (Order::OldestFirst, Some(after)) => (self.from.max(after.time), self.to),
+            (EventOrder::NewestFirst, Some(after)) => (self.from, self.to.min(after.time)),
+            (EventOrder::OldestFirst, Some(after)) => (self.from.max(after.time), self.to),
         }
     }
 }
 
 /// Whether an event has all of these values.
-pub fn has_all(record: &[u8], attributes: &[(Attribute, String)]) -> bool {
+pub fn has_all(record: &[u8], attributes: &[(LookupAttribute, String)]) -> bool {
     if attributes.is_empty() {
         return true;
     }
@@ -255,7 +255,7 @@ pub fn has_all(record: &[u8], attributes: &[(Attribute, String)]) -> bool {
     !missing.contains(&true)
 }
 
-impl Order {
+impl EventOrder {
     fn compare<T: Ord>(self, one: &T, other: &T) -> Ordering {
         match self {
             Self::NewestFirst => other.cmp(one),

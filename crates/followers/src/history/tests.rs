@@ -63,12 +63,12 @@ impl Bench {
         self.journal.record(RecordKind::Event, lines.join("\n").as_bytes()).await.unwrap();
     }
 
-    async fn page(&self, query: &Query) -> Page {
+    async fn page(&self, query: &HistoryQuery) -> HistoryPage {
         self.history().lookup(query.clone()).await.unwrap()
     }
 
     /// All pages, as the ids of their events.
-    async fn ids(&self, query: &Query) -> Vec<String> {
+    async fn ids(&self, query: &HistoryQuery) -> Vec<String> {
         let mut query = query.clone();
         let mut ids = Vec::new();
         loop {
@@ -92,19 +92,19 @@ fn event(id: &str, time: i64) -> Value {
     json!({ "eventID": id, "eventTime": Timestamp::from_seconds(time).iso_extended(), "eventName": "GetObject" })
 }
 
-fn by(attributes: &[(Attribute, &str)]) -> Query {
+fn by(attributes: &[(LookupAttribute, &str)]) -> HistoryQuery {
     let attributes = attributes.iter().map(|(attribute, value)| (*attribute, (*value).to_owned())).collect();
-    Query { attributes, ..Query::all(50) }
+    HistoryQuery { attributes, ..HistoryQuery::all(50) }
 }
 
 #[tokio::test]
 async fn an_event_is_found_as_soon_as_its_record_is_on_disk() {
     let bench = Bench::new();
     bench.record(&[event("a", START)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["a"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["a"]);
     bench.record(&[event("b", START + 1)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["b", "a"]);
-    let page = bench.page(&by(&[(Attribute::EventId, "a")])).await;
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["b", "a"]);
+    let page = bench.page(&by(&[(LookupAttribute::EventId, "a")])).await;
     assert_eq!(serde_json::from_str::<Value>(&page.events[0].record).unwrap(), event("a", START));
 }
 
@@ -113,9 +113,9 @@ async fn intents_and_state_are_no_events() {
     let bench = Bench::new();
     bench.journal.record(RecordKind::State, br#"{"revision":1}"#).await.unwrap();
     let intent = bench.journal.record(RecordKind::Intent, event("x", START).to_string().as_bytes()).await.unwrap();
-    assert_eq!(bench.ids(&Query::all(50)).await, [""; 0]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, [""; 0]);
     bench.journal.record(RecordKind::Outcome(intent), event("x", START).to_string().as_bytes()).await.unwrap();
-    assert_eq!(bench.ids(&Query::all(50)).await, ["x"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["x"]);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn pages_stay_as_they_are_while_events_arrive() {
     for number in 0..30 {
         bench.record(&[event(&format!("old-{number:02}"), START + number / 7)]).await;
     }
-    let mut query = Query::all(7);
+    let mut query = HistoryQuery::all(7);
     let mut ids = Vec::new();
     for round in 0.. {
         let page = bench.page(&query).await;
@@ -142,20 +142,20 @@ async fn pages_stay_as_they_are_while_events_arrive() {
 async fn a_token_is_of_use_for_its_own_question_alone() {
     let bench = Bench::new();
     bench.record(&[event("a", START), event("b", START), event("c", START)]).await;
-    let query = Query { limit: 1, ..by(&[(Attribute::EventName, "GetObject")]) };
+    let query = HistoryQuery { limit: 1, ..by(&[(LookupAttribute::EventName, "GetObject")]) };
     let token = bench.page(&query).await.next;
     assert!(token.is_some());
-    let of = |query: Query| bench.history().lookup(Query { token: token.clone(), ..query });
+    let of = |query: HistoryQuery| bench.history().lookup(HistoryQuery { token: token.clone(), ..query });
     assert_eq!(of(query.clone()).await.unwrap().events.len(), 1);
-    assert_eq!(of(Query { limit: 2, ..query.clone() }).await.unwrap().events.len(), 2);
+    assert_eq!(of(HistoryQuery { limit: 2, ..query.clone() }).await.unwrap().events.len(), 2);
     for other in [
-        Query::all(1),
-        Query { start: Some(Timestamp::from_seconds(START)), ..query.clone() },
-        Query { order: Order::OldestFirst, ..query.clone() },
+        HistoryQuery::all(1),
+        HistoryQuery { start: Some(Timestamp::from_seconds(START)), ..query.clone() },
+        HistoryQuery { order: EventOrder::OldestFirst, ..query.clone() },
     ] {
         assert!(matches!(of(other).await, Err(LookupError::InvalidToken)));
     }
-    let nonsense = Query { token: Some("AAAA".to_owned()), ..query };
+    let nonsense = HistoryQuery { token: Some("AAAA".to_owned()), ..query };
     assert!(matches!(bench.history().lookup(nonsense).await, Err(LookupError::InvalidToken)));
 }
 
@@ -163,17 +163,17 @@ async fn a_token_is_of_use_for_its_own_question_alone() {
 async fn days_past_keeping_are_removed_and_not_indexed_again() {
     let mut bench = Bench::keeping(Duration::from_secs(2 * 24 * 60 * 60));
     bench.record(&[event("old", START), event("new", START + 2 * DAY)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "old"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["new", "old"]);
     bench.stop();
     bench.now.store((START + 3 * DAY) * 1000, Ordering::SeqCst);
     bench.start();
     bench.record(&[event("later", START + 3 * DAY), event("very late", START)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["later", "new"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["later", "new"]);
     assert!(!bench.files().join("2024-10-04.sqlite").exists());
     std::fs::remove_file(bench.files().join("position.json")).unwrap();
     bench.stop();
     bench.start();
-    assert_eq!(bench.ids(&Query::all(50)).await, ["later", "new"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["later", "new"]);
 }
 
 #[tokio::test]
@@ -185,23 +185,23 @@ async fn while_the_clock_disagrees_no_day_is_past_keeping() {
     bench.clock = Clock::Watched(Arc::new(WatchedClock::set(&clocks, None)));
     bench.start();
     bench.record(&[event("old", START), event("new", START + 2 * DAY)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "old"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["new", "old"]);
     clocks.wall.fetch_add(91 * DAY * 1000, Ordering::SeqCst);
     bench.record(&[event("very late", START)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "very late", "old"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["new", "very late", "old"]);
     bench.stop();
     bench.start();
-    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "very late", "old"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["new", "very late", "old"]);
     std::fs::remove_file(bench.files().join("position.json")).unwrap();
     bench.stop();
     bench.start();
-    assert_eq!(bench.ids(&Query::all(50)).await, ["new", "very late", "old"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["new", "very late", "old"]);
     let Clock::Watched(clock) = &bench.clock else { unreachable!("as it was set above") };
     clock.accept();
     bench.stop();
     bench.start();
     bench.record(&[event("later", START + 92 * DAY)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["later"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["later"]);
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn what_a_stop_interrupts_goes_on_where_it_was() {
         }
     }
     let expected: Vec<String> = (0..300).rev().map(|number| format!("{number:03}")).collect();
-    assert_eq!(bench.ids(&Query::all(50)).await, expected);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, expected);
     bench.stop();
     let through = Archive::open(&bench.files()).unwrap().covers(journal_id(&bench));
     assert_eq!(through, bench.journal.last_sequence());
@@ -232,23 +232,23 @@ async fn survives(spoil: impl Fn(&Path)) {
         bench.record(&[event(&format!("{number:03}"), START + DAY / 2 + number * 200)]).await;
     }
     let expected: Vec<String> = (0..400).rev().map(|number| format!("{number:03}")).collect();
-    assert_eq!(bench.ids(&Query::all(50)).await, expected);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, expected);
     bench.stop();
-    assert_eq!(day::Day::list(&bench.files()).unwrap().len(), 2);
+    assert_eq!(day::UtcDay::list(&bench.files()).unwrap().len(), 2);
     spoil(&bench.files());
     bench.start();
     // A search that meets what is damaged says so, and has it made anew for those after it.
-    let mut found = bench.history().lookup(Query::all(1000)).await;
+    let mut found = bench.history().lookup(HistoryQuery::all(1000)).await;
     for _ in 0..20 {
         match found {
             Ok(_) | Err(LookupError::InvalidToken) => break,
             Err(LookupError::Behind { .. } | LookupError::Unreadable { .. }) => {}
         }
-        found = bench.history().lookup(Query::all(1000)).await;
+        found = bench.history().lookup(HistoryQuery::all(1000)).await;
     }
     let found: Vec<String> = found.unwrap().events.into_iter().map(|found| found.summary.event_id.unwrap()).collect();
     assert_eq!(found, expected);
-    let one = by(&[(Attribute::EventId, "123")]);
+    let one = by(&[(LookupAttribute::EventId, "123")]);
     assert_eq!(bench.ids(&one).await, ["123"]);
 }
 
@@ -330,7 +330,7 @@ async fn whatever_a_power_loss_leaves_of_what_was_not_synced_is_completed() {
     std::fs::create_dir_all(bench.files()).unwrap();
     let lines: Vec<String> =
         (0..600).map(|number| event(&format!("{number:03}"), START + number).to_string()).collect();
-    let mut files = Files::begin(&bench.files(), journal_id(&bench), bench.keep);
+    let mut files = DayFiles::begin(&bench.files(), journal_id(&bench), bench.keep);
     let now = Timestamp::from_millis(bench.now.load(Ordering::SeqCst));
     let mut synced = 0;
     let log = bench.files().join("2024-10-04.sqlite-wal");
@@ -360,7 +360,7 @@ async fn whatever_a_power_loss_leaves_of_what_was_not_synced_is_completed() {
         let cut = synced + (length - synced) * part / 8;
         std::fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(cut).unwrap();
         bench.start();
-        assert_eq!(bench.ids(&Query::all(50)).await, expected, "cut at {cut}");
+        assert_eq!(bench.ids(&HistoryQuery::all(50)).await, expected, "cut at {cut}");
         assert!(files_with(&bench.files(), ".aside").is_empty());
         bench.stop();
     }
@@ -375,7 +375,7 @@ async fn goes_back(before: usize, later: usize) {
     for _ in 0..before {
         bench.record(&[event("b", START)]).await;
     }
-    assert_eq!(bench.ids(&Query::all(50)).await.len(), 1 + before);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await.len(), 1 + before);
     bench.stop();
     let Bench { directory, journal, history: _, now, clock, keep } = bench;
     drop(journal);
@@ -388,7 +388,7 @@ async fn goes_back(before: usize, later: usize) {
     }
     bench.start();
     let expected: Vec<String> = (0..later).rev().map(|number| format!("c{number}")).chain(["a".to_owned()]).collect();
-    assert_eq!(bench.ids(&Query::all(50)).await, expected);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, expected);
     assert_eq!(files_with(&bench.files(), ".aside").len(), 1);
 }
 
@@ -408,7 +408,7 @@ async fn an_index_of_records_that_are_others_now_is_made_anew() {
 async fn a_journal_begun_anew_adds_to_what_the_old_one_left() {
     let mut bench = Bench::new();
     bench.record(&[event("a", START), event("b", START)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["b", "a"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["b", "a"]);
     bench.stop();
     let Bench { directory, journal, history: _, now, clock, keep } = bench;
     drop(journal);
@@ -417,7 +417,7 @@ async fn a_journal_begun_anew_adds_to_what_the_old_one_left() {
     let mut bench = Bench { directory, journal, history: None, now, clock, keep };
     bench.start();
     bench.record(&[event("c", START + 1)]).await;
-    assert_eq!(bench.ids(&Query::all(50)).await, ["c", "b", "a"]);
+    assert_eq!(bench.ids(&HistoryQuery::all(50)).await, ["c", "b", "a"]);
 }
 
 #[tokio::test]
@@ -427,7 +427,7 @@ async fn the_events_of_an_archive_end_where_they_are_asked_to() {
     bench.record(&[event("b", START)]).await;
     bench.stop();
     let archive = Archive::open(&bench.files()).unwrap();
-    let query = Query { order: Order::OldestFirst, ..Query::all(50) };
+    let query = HistoryQuery { order: EventOrder::OldestFirst, ..HistoryQuery::all(50) };
     let ids = |through| -> Vec<String> {
         let page = archive.lookup(&query, Sequence::new(through)).unwrap();
         page.events.into_iter().map(|found| found.summary.event_id.unwrap()).collect()
@@ -481,58 +481,58 @@ impl Made {
 }
 
 /// Whether an event has a value, without a word of the index's own code.
-fn has(event: &Value, attribute: Attribute, value: &str) -> bool {
+fn has(event: &Value, attribute: LookupAttribute, value: &str) -> bool {
     let is = |pointer: &str| event.pointer(pointer).and_then(Value::as_str) == Some(value);
     let resources = event["resources"].as_array().unwrap();
     match attribute {
-        Attribute::AccessKeyId => is("/userIdentity/accessKeyId"),
-        Attribute::BucketName => is("/requestParameters/bucketName"),
-        Attribute::ErrorCode => is("/errorCode"),
-        Attribute::EventId => is("/eventID"),
-        Attribute::EventName => is("/eventName"),
-        Attribute::EventNameAnyCase => event["eventName"].as_str().unwrap().eq_ignore_ascii_case(value),
-        Attribute::EventSource => is("/eventSource"),
-        Attribute::MfaResult => is("/additionalEventData/MfaDelete/result"),
-        Attribute::Principal => is("/userIdentity/userName") || is("/userIdentity/accessKeyId"),
-        Attribute::ReadOnly => {
+        LookupAttribute::AccessKeyId => is("/userIdentity/accessKeyId"),
+        LookupAttribute::BucketName => is("/requestParameters/bucketName"),
+        LookupAttribute::ErrorCode => is("/errorCode"),
+        LookupAttribute::EventId => is("/eventID"),
+        LookupAttribute::EventName => is("/eventName"),
+        LookupAttribute::EventNameAnyCase => event["eventName"].as_str().unwrap().eq_ignore_ascii_case(value),
+        LookupAttribute::EventSource => is("/eventSource"),
+        LookupAttribute::MfaResult => is("/additionalEventData/MfaDelete/result"),
+        LookupAttribute::Principal => is("/userIdentity/userName") || is("/userIdentity/accessKeyId"),
+        LookupAttribute::ReadOnly => {
             event["readOnly"].as_bool().map(|reads| if reads { "true" } else { "false" }) == Some(value)
         }
-        Attribute::ResourceName => {
+        LookupAttribute::ResourceName => {
             let arn = if value.starts_with("arn:") { value.to_owned() } else { format!("arn:aws:s3:::{value}") };
             resources.iter().any(|resource| resource["ARN"] == json!(arn))
         }
-        Attribute::ResourceType => resources.iter().any(|resource| resource["type"] == json!(value)),
-        Attribute::SourceIpAddress => is("/sourceIPAddress"),
-        Attribute::Username => is("/userIdentity/userName"),
+        LookupAttribute::ResourceType => resources.iter().any(|resource| resource["type"] == json!(value)),
+        LookupAttribute::SourceIpAddress => is("/sourceIPAddress"),
+        LookupAttribute::Username => is("/userIdentity/userName"),
     }
 }
 
-fn wanted() -> impl Strategy<Value = (Attribute, String)> {
-    let of = |attribute: Attribute, values: &'static [&'static str]| {
+fn wanted() -> impl Strategy<Value = (LookupAttribute, String)> {
+    let of = |attribute: LookupAttribute, values: &'static [&'static str]| {
         prop::sample::select(values).prop_map(move |value| (attribute, value.to_owned())).boxed()
     };
     prop_oneof![
-        of(Attribute::AccessKeyId, &["AKIA0", "AKIA2"]),
-        of(Attribute::BucketName, &["bucket-0", "bucket-1", "none"]),
-        of(Attribute::ErrorCode, &["Error0", "Error1"]),
-        of(Attribute::EventId, &["id-0", "id-7", "id-300"]),
-        of(Attribute::EventName, &["GetObject", "DeleteObject", "getobject"]),
-        of(Attribute::EventNameAnyCase, &["GETOBJECT", "deleteobject"]),
-        of(Attribute::EventSource, &["s3.amazonaws.com", "iam.amazonaws.com"]),
-        of(Attribute::MfaResult, &["Missing", "Accepted"]),
-        of(Attribute::Principal, &["user-1", "AKIA1"]),
-        of(Attribute::ReadOnly, &["true", "false"]),
+        of(LookupAttribute::AccessKeyId, &["AKIA0", "AKIA2"]),
+        of(LookupAttribute::BucketName, &["bucket-0", "bucket-1", "none"]),
+        of(LookupAttribute::ErrorCode, &["Error0", "Error1"]),
+        of(LookupAttribute::EventId, &["id-0", "id-7", "id-300"]),
+        of(LookupAttribute::EventName, &["GetObject", "DeleteObject", "getobject"]),
+        of(LookupAttribute::EventNameAnyCase, &["GETOBJECT", "deleteobject"]),
+        of(LookupAttribute::EventSource, &["s3.amazonaws.com", "iam.amazonaws.com"]),
+        of(LookupAttribute::MfaResult, &["Missing", "Accepted"]),
+        of(LookupAttribute::Principal, &["user-1", "AKIA1"]),
+        of(LookupAttribute::ReadOnly, &["true", "false"]),
         of(
-            Attribute::ResourceName,
+            LookupAttribute::ResourceName,
             &["bucket-1", "bucket-1/key/3", "arn:aws:s3:::bucket-2/key/4", "arn:aws:s3:::bucket-0"]
         ),
-        of(Attribute::ResourceType, &["AWS::S3::Object", "AWS::S3::Bucket"]),
-        of(Attribute::SourceIpAddress, &["192.0.2.0", "192.0.2.1"]),
-        of(Attribute::Username, &["user-0", "user-2"]),
+        of(LookupAttribute::ResourceType, &["AWS::S3::Object", "AWS::S3::Bucket"]),
+        of(LookupAttribute::SourceIpAddress, &["192.0.2.0", "192.0.2.1"]),
+        of(LookupAttribute::Username, &["user-0", "user-2"]),
     ]
 }
 
-type Question = (Vec<(Attribute, String)>, Option<i64>, Option<i64>, usize, bool);
+type Question = (Vec<(LookupAttribute, String)>, Option<i64>, Option<i64>, usize, bool);
 
 fn question() -> impl Strategy<Value = Question> {
     let moment = || prop::option::of(-600..2400i64);
@@ -573,12 +573,12 @@ proptest! {
             all.sort_by_key(|(time, number, _)| (*time, *number));
             for (attributes, start, end, limit, newest) in questions {
                 let moment = |seconds: i64| Timestamp::from_seconds(START + DAY + seconds);
-                let query = Query {
+                let query = HistoryQuery {
                     attributes: attributes.clone(),
                     start: start.map(moment),
                     end: end.map(moment),
                     without_lookups_of: None,
-                    order: if newest { Order::NewestFirst } else { Order::OldestFirst },
+                    order: if newest { EventOrder::NewestFirst } else { EventOrder::OldestFirst },
                     limit,
                     token: None,
                 };

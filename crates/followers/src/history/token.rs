@@ -4,14 +4,14 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::block::Key;
-use super::search::{Order, Wanted};
+use super::block::EventKey;
+use super::search::{EventOrder, EventSearch};
 
 const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 16 + 8 + 8 + 4;
 
 /// Writes down the event given last; the token is of use for the same question alone.
-pub fn write(last: Key, wanted: &Wanted) -> String {
+pub fn write(last: EventKey, wanted: &EventSearch) -> String {
     let mut bytes = Vec::with_capacity(LENGTH);
     bytes.push(VERSION);
     bytes.extend_from_slice(&question(wanted));
@@ -22,20 +22,20 @@ pub fn write(last: Key, wanted: &Wanted) -> String {
 }
 
 /// Reads what was given last; nothing if this is no token, or one of another question.
-pub fn read(token: &str, wanted: &Wanted) -> Option<Key> {
+pub fn read(token: &str, wanted: &EventSearch) -> Option<EventKey> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let rest = bytes.strip_prefix(&[VERSION])?.strip_prefix(&question(wanted))?;
     let (time, rest) = rest.split_first_chunk()?;
     let (sequence, rest) = rest.split_first_chunk()?;
     let line = rest.try_into().ok()?;
-    Some(Key {
+    Some(EventKey {
         time: i64::from_le_bytes(*time),
         sequence: u64::from_le_bytes(*sequence),
         line: u32::from_le_bytes(line),
     })
 }
 
-fn question(wanted: &Wanted) -> [u8; 16] {
+fn question(wanted: &EventSearch) -> [u8; 16] {
     let mut attributes = wanted.attributes.clone();
     attributes.sort_unstable();
     let mut hash = Sha256::new();
@@ -45,8 +45,8 @@ fn question(wanted: &Wanted) -> [u8; 16] {
     hash.update(wanted.from.to_le_bytes());
     hash.update(wanted.to.to_le_bytes());
     hash.update(match wanted.order {
-        Order::NewestFirst => [0],
-        Order::OldestFirst => [1],
+        EventOrder::NewestFirst => [0],
+        EventOrder::OldestFirst => [1],
     });
     hash.finalize().first_chunk::<16>().copied().unwrap_or_default()
 }
