@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{EventView, InvalidKeyPrefix, InvalidTrailName, KeyPrefix, SelectorError, Selectors, TrailName};
+use super::{EventSelectors, EventView, InvalidKeyPrefix, InvalidTrailName, KeyPrefix, SelectorError, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccountId, BucketName, InvalidName};
 
@@ -18,12 +18,12 @@ pub struct Trail {
     pub bucket: BucketName,
     pub prefix: Option<KeyPrefix>,
     pub created: Timestamp,
-    pub selectors: Selectors,
+    pub selectors: EventSelectors,
     /// As earlier versions took them, so that a stored trail is read whole; nothing acts on them or shows them.
     pub insight_selectors: Value,
     pub tags: BTreeMap<String, String>,
-    pub validation: Validation,
-    pub logging: Logging,
+    pub validation: LogFileValidation,
+    pub logging: TrailLogging,
     pub digest_period: DigestPeriod,
     /// `IncludeGlobalServiceEvents`.
     pub global_events: bool,
@@ -33,14 +33,14 @@ pub struct Trail {
 
 /// Whether digests are made, so that the log files can be validated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Validation {
+pub enum LogFileValidation {
     Disabled,
     Enabled,
 }
 
 /// Whether events are delivered, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Logging {
+pub enum TrailLogging {
     Never,
     Started { at: Timestamp },
     Stopped { started: Timestamp, at: Timestamp },
@@ -78,11 +78,11 @@ impl Trail {
             bucket,
             prefix: None,
             created,
-            selectors: Selectors::standard(),
+            selectors: EventSelectors::standard(),
             insight_selectors: Value::Array(Vec::new()),
             tags: BTreeMap::new(),
-            validation: Validation::Enabled,
-            logging: Logging::Never,
+            validation: LogFileValidation::Enabled,
+            logging: TrailLogging::Never,
             digest_period: DigestPeriod::HOUR,
             global_events: true,
             multi_region: false,
@@ -92,7 +92,7 @@ impl Trail {
     /// Whether both deliver to one place and at least one is to be proven there: the names of log files do not tell
     /// trails apart, so what no digest of a trail names beside its own files counts as forged.
     pub fn disturbs(&self, other: &Self) -> bool {
-        let is_validated = |trail: &Self| trail.validation == Validation::Enabled;
+        let is_validated = |trail: &Self| trail.validation == LogFileValidation::Enabled;
         self.name != other.name && self.has_place_of(other) && (is_validated(self) || is_validated(other))
     }
 
@@ -104,8 +104,8 @@ impl Trail {
     /// Whether logging was ever started. It never becomes untrue again: a trail that was stopped has logged.
     pub fn has_logged(&self) -> bool {
         match self.logging {
-            Logging::Never => false,
-            Logging::Started { .. } | Logging::Stopped { .. } => true,
+            TrailLogging::Never => false,
+            TrailLogging::Started { .. } | TrailLogging::Stopped { .. } => true,
         }
     }
 
@@ -123,11 +123,11 @@ impl Trail {
     /// The trail as it is stored.
     pub fn to_json(&self) -> Value {
         let (state, started, stopped) = match self.logging {
-            Logging::Never => (State::Never, None, None),
-            Logging::Started { at } => (State::Started, Some(at), None),
-            Logging::Stopped { started, at } => (State::Stopped, Some(started), Some(at)),
+            TrailLogging::Never => (LoggingJson::Never, None, None),
+            TrailLogging::Started { at } => (LoggingJson::Started, Some(at), None),
+            TrailLogging::Stopped { started, at } => (LoggingJson::Stopped, Some(started), Some(at)),
         };
-        let stored = Stored {
+        let stored = TrailJson {
             name: self.name.as_str().to_owned(),
             bucket: self.bucket.as_str().to_owned(),
             prefix: self.prefix.as_ref().map(|prefix| prefix.as_str().to_owned()),
@@ -135,7 +135,7 @@ impl Trail {
             selectors: self.selectors.to_json(),
             insight_selectors: self.insight_selectors.clone(),
             tags: self.tags.clone(),
-            validation: self.validation == Validation::Enabled,
+            validation: self.validation == LogFileValidation::Enabled,
             logging: state,
             started: started.map(Timestamp::millis),
             stopped: stopped.map(Timestamp::millis),
@@ -149,13 +149,13 @@ impl Trail {
     /// Reads a trail as it was stored; what is not known of is an error.
     pub fn from_json(json: &Value) -> Result<Self, InvalidTrail> {
         let fields = |error: serde_json::Error| InvalidTrail::Fields(error.to_string());
-        let stored = Stored::deserialize(json).map_err(fields)?;
+        let stored = TrailJson::deserialize(json).map_err(fields)?;
         let moment = |millis: Option<i64>| millis.map(Timestamp::from_millis);
         let logging = match (stored.logging, moment(stored.started), moment(stored.stopped)) {
-            (State::Never, None, None) => Logging::Never,
-            (State::Started, Some(at), None) => Logging::Started { at },
-            (State::Stopped, Some(started), Some(at)) => Logging::Stopped { started, at },
-            (State::Never | State::Started | State::Stopped, _, _) => {
+            (LoggingJson::Never, None, None) => TrailLogging::Never,
+            (LoggingJson::Started, Some(at), None) => TrailLogging::Started { at },
+            (LoggingJson::Stopped, Some(started), Some(at)) => TrailLogging::Stopped { started, at },
+            (LoggingJson::Never | LoggingJson::Started | LoggingJson::Stopped, _, _) => {
                 return Err(InvalidTrail::Fields("times do not fit the state of logging".to_owned()));
             }
         };
@@ -164,10 +164,10 @@ impl Trail {
             bucket: BucketName::parse(&stored.bucket).map_err(InvalidTrail::Bucket)?,
             prefix: stored.prefix.as_deref().map(KeyPrefix::parse).transpose().map_err(InvalidTrail::Prefix)?,
             created: Timestamp::from_millis(stored.created),
-            selectors: Selectors::from_json(&stored.selectors).map_err(InvalidTrail::Selectors)?,
+            selectors: EventSelectors::from_json(&stored.selectors).map_err(InvalidTrail::Selectors)?,
             insight_selectors: stored.insight_selectors,
             tags: stored.tags,
-            validation: if stored.validation { Validation::Enabled } else { Validation::Disabled },
+            validation: if stored.validation { LogFileValidation::Enabled } else { LogFileValidation::Disabled },
             logging,
             digest_period: DigestPeriod::parse(Duration::from_secs(stored.digest_period))?,
             global_events: stored.global_events,
@@ -198,7 +198,7 @@ impl DigestPeriod {
 /// The stored form.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Stored {
+struct TrailJson {
     name: String,
     bucket: String,
     prefix: Option<String>,
@@ -207,7 +207,7 @@ struct Stored {
     insight_selectors: Value,
     tags: BTreeMap<String, String>,
     validation: bool,
-    logging: State,
+    logging: LoggingJson,
     started: Option<i64>,
     stopped: Option<i64>,
     digest_period: u64,
@@ -217,7 +217,7 @@ struct Stored {
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+enum LoggingJson {
     Never,
     Started,
     Stopped,
@@ -240,8 +240,11 @@ mod tests {
     #[test]
     fn a_stored_trail_is_read_back() {
         let at = |millis| Timestamp::from_millis(millis);
-        for logging in [Logging::Never, Logging::Started { at: at(5) }, Logging::Stopped { started: at(5), at: at(9) }]
-        {
+        for logging in [
+            TrailLogging::Never,
+            TrailLogging::Started { at: at(5) },
+            TrailLogging::Stopped { started: at(5), at: at(9) },
+        ] {
             let trail = Trail { logging, ..trail() };
             assert_eq!(Trail::from_json(&trail.to_json()), Ok(trail));
         }
@@ -264,7 +267,7 @@ mod tests {
     #[test]
     fn two_trails_disturb_each_other_in_one_place_if_one_of_them_is_validated() {
         let named = |name: &str| Trail { name: TrailName::parse(name).unwrap(), ..trail() };
-        let unproved = |trail: Trail| Trail { validation: Validation::Disabled, ..trail };
+        let unproved = |trail: Trail| Trail { validation: LogFileValidation::Disabled, ..trail };
         let (main, other) = (named("main"), named("other"));
         assert!(main.disturbs(&other) && other.disturbs(&main));
         assert!(unproved(main.clone()).disturbs(&other) && main.disturbs(&unproved(other.clone())));

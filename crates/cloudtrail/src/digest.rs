@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::keys::{Fingerprint, SIGNATURE_ALGORITHM};
+use super::keys::{KeyFingerprint, SIGNATURE_ALGORITHM};
 use super::logfile::{self, LogFile};
-use super::merkle::{Hash, Tree};
+use super::merkle::{MerkleTree, Sha256Hash};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccountId, BucketName};
 
 /// One digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digest {
+pub struct TrailDigest {
     pub account: AccountId,
     /// The end of the window before, unless logging just started.
     pub start: Timestamp,
@@ -22,30 +22,30 @@ pub struct Digest {
     pub bucket: BucketName,
     pub object: String,
     /// The key it is signed by.
-    pub fingerprint: Fingerprint,
-    pub previous: Previous,
+    pub fingerprint: KeyFingerprint,
+    pub previous: PreviousDigest,
     pub log_files: Vec<LogEntry>,
-    pub extent: Extent,
+    pub extent: DigestExtent,
 }
 
 /// What came before a digest in its series.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Previous {
+pub enum PreviousDigest {
     /// The window goes on where this one ended.
-    Digest { link: Link, signature: Vec<u8> },
+    Digest { link: DigestLink, signature: Vec<u8> },
     /// Nothing: the trail's first.
     Origin,
     /// Logging had stopped. CloudTrail's own fields are empty then; ours still name the last digest before.
-    Restart(Link),
+    Restart(DigestLink),
 }
 
 /// A digest by its place and the SHA-256 of what is compressed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Link {
+pub struct DigestLink {
     /// Another one than the digest's own, after the trail was led elsewhere.
     pub bucket: BucketName,
     pub object: String,
-    pub hash: Hash,
+    pub hash: Sha256Hash,
 }
 
 /// A log file as a digest names it.
@@ -53,30 +53,30 @@ pub struct Link {
 pub struct LogEntry {
     pub object: String,
     /// SHA-256 of what is compressed.
-    pub hash: Hash,
+    pub hash: Sha256Hash,
     pub oldest: Timestamp,
     pub newest: Timestamp,
 }
 
 /// What a digest says beyond CloudTrail.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Extent {
+pub struct DigestExtent {
     /// When the trail was created: a trail of the same name that was created anew is another.
     pub trail_created: Timestamp,
     /// Of the journal, the first sequence of the window; its last may be one less, and the window empty.
     pub first_sequence: u64,
     pub last_sequence: u64,
     /// The series' tree before the events of this digest.
-    pub before: Tree,
+    pub before: MerkleTree,
     /// The tree with them.
     pub size: u64,
-    pub root: Hash,
-    pub ending: Ending,
+    pub root: Sha256Hash,
+    pub ending: DigestEnding,
 }
 
 /// Whether another digest is to be expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Ending {
+pub enum DigestEnding {
     Continues,
     /// Logging was stopped, or the trail deleted.
     Final,
@@ -87,7 +87,7 @@ pub enum Ending {
 pub struct WrittenDigest {
     pub bytes: Vec<u8>,
     /// SHA-256 of what is compressed.
-    pub hash: Hash,
+    pub hash: Sha256Hash,
     /// What the key is to sign.
     pub signing_input: String,
 }
@@ -103,7 +103,7 @@ pub enum InvalidDigest {
     Window,
 }
 
-impl Digest {
+impl TrailDigest {
     /// Compresses the digest and says what of it is signed.
     pub fn write(&self) -> WrittenDigest {
         let (bytes, hash) = logfile::compress(&self.to_json());
@@ -111,7 +111,7 @@ impl Digest {
     }
 
     /// What is signed: end, place, hash, and the signature before, as CloudTrail joins them.
-    pub fn signing_input(&self, hash: &Hash) -> String {
+    pub fn signing_input(&self, hash: &Sha256Hash) -> String {
         let Self { bucket, object, .. } = self;
         let previous = self.previous.signature().map_or_else(|| "null".to_owned(), hex::encode);
         format!("{}\n{bucket}/{object}\n{}\n{previous}", self.end, hex::encode(hash))
@@ -119,24 +119,25 @@ impl Digest {
 
     /// The digest as JSON, before it is compressed.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(&Fields::of(self)).unwrap_or_default()
+        serde_json::to_vec(&DigestFields::of(self)).unwrap_or_default()
     }
 
     /// Reads a digest from its JSON; what is not known of is passed over, as it is signed.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidDigest> {
-        let fields: Fields = serde_json::from_slice(json).map_err(|error| InvalidDigest::Field(error.to_string()))?;
+        let fields: DigestFields =
+            serde_json::from_slice(json).map_err(|error| InvalidDigest::Field(error.to_string()))?;
         fields.read()
     }
 
     /// The digest by its place and hash.
-    pub fn link(&self, hash: Hash) -> Link {
-        Link { bucket: self.bucket.clone(), object: self.object.clone(), hash }
+    pub fn link(&self, hash: Sha256Hash) -> DigestLink {
+        DigestLink { bucket: self.bucket.clone(), object: self.object.clone(), hash }
     }
 }
 
-impl Previous {
+impl PreviousDigest {
     /// The digest before, also where logging had stopped after it.
-    pub fn link(&self) -> Option<&Link> {
+    pub fn link(&self) -> Option<&DigestLink> {
         match self {
             Self::Digest { link, .. } | Self::Restart(link) => Some(link),
             Self::Origin => None,
@@ -159,7 +160,7 @@ impl LogEntry {
     }
 }
 
-impl Extent {
+impl DigestExtent {
     /// How many events the digest's log files hold.
     pub fn records(&self) -> u64 {
         self.size.saturating_sub(self.before.size())
@@ -167,7 +168,7 @@ impl Extent {
 }
 
 /// SHA-256 of what a file of a trail compresses.
-pub fn hash(uncompressed: &[u8]) -> Hash {
+pub fn hash(uncompressed: &[u8]) -> Sha256Hash {
     Sha256::digest(uncompressed).into()
 }
 
@@ -177,7 +178,7 @@ const VERSION: u32 = 1;
 /// The fields in the order in which CloudTrail writes them.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Fields {
+struct DigestFields {
     aws_account_id: String,
     digest_start_time: String,
     digest_end_time: String,
@@ -238,8 +239,8 @@ struct LinkFields {
     hash_value: String,
 }
 
-impl Fields {
-    fn of(digest: &Digest) -> Self {
+impl DigestFields {
+    fn of(digest: &TrailDigest) -> Self {
         let written = |moment: Option<Timestamp>| moment.map(Timestamp::iso_extended);
         let bucket = digest.bucket.as_str();
         let signature = digest.previous.signature();
@@ -264,16 +265,16 @@ impl Fields {
         }
     }
 
-    fn read(self) -> Result<Digest, InvalidDigest> {
+    fn read(self) -> Result<TrailDigest, InvalidDigest> {
         same(&self.digest_signature_algorithm, SIGNATURE_ALGORITHM, "digestSignatureAlgorithm")?;
         let bucket = self.digest_bucket.as_str();
         let previous = self.previous()?;
-        let digest = Digest {
+        let digest = TrailDigest {
             account: AccountId::parse(&self.aws_account_id).map_err(|_| field("awsAccountId"))?,
             start: moment(&self.digest_start_time, "digestStartTime")?,
             end: moment(&self.digest_end_time, "digestEndTime")?,
             bucket: BucketName::parse(bucket).map_err(|_| field("digestS3Bucket"))?,
-            fingerprint: Fingerprint::parse(&self.digest_public_key_fingerprint)
+            fingerprint: KeyFingerprint::parse(&self.digest_public_key_fingerprint)
                 .ok_or_else(|| field("digestPublicKeyFingerprint"))?,
             previous,
             log_files: self.log_files.iter().map(|log| log.read(bucket)).collect::<Result<_, _>>()?,
@@ -287,7 +288,7 @@ impl Fields {
         if forwards { Ok(digest) } else { Err(InvalidDigest::Window) }
     }
 
-    fn previous(&self) -> Result<Previous, InvalidDigest> {
+    fn previous(&self) -> Result<PreviousDigest, InvalidDigest> {
         let own = self.portcullis.previous_digest.as_ref().map(LinkFields::read).transpose()?;
         let theirs = (
             &self.previous_digest_bucket,
@@ -297,8 +298,8 @@ impl Fields {
             &self.previous_digest_signature,
         );
         match (own, theirs) {
-            (None, (None, None, None, None, None)) => Ok(Previous::Origin),
-            (Some(link), (None, None, None, None, None)) => Ok(Previous::Restart(link)),
+            (None, (None, None, None, None, None)) => Ok(PreviousDigest::Origin),
+            (Some(link), (None, None, None, None, None)) => Ok(PreviousDigest::Restart(link)),
             (Some(link), (Some(bucket), Some(object), Some(hash), Some(algorithm), Some(signature))) => {
                 same(algorithm, HASH_ALGORITHM, "previousDigestHashAlgorithm")?;
                 if *bucket != link.bucket.as_str()
@@ -308,7 +309,7 @@ impl Fields {
                     return Err(InvalidDigest::Previous);
                 }
                 let signature = hex::decode(signature).map_err(|_| field("previousDigestSignature"))?;
-                Ok(Previous::Digest { link, signature })
+                Ok(PreviousDigest::Digest { link, signature })
             }
             _ => Err(InvalidDigest::Previous),
         }
@@ -340,7 +341,7 @@ impl LogFields {
 }
 
 impl OwnFields {
-    fn of(digest: &Digest) -> Self {
+    fn of(digest: &TrailDigest) -> Self {
         let extent = &digest.extent;
         Self {
             version: VERSION,
@@ -352,36 +353,36 @@ impl OwnFields {
             tree_size_before: extent.before.size(),
             merkle_peaks_before: extent.before.peaks().iter().map(hex::encode).collect(),
             previous_digest: digest.previous.link().map(LinkFields::of),
-            r#final: extent.ending == Ending::Final,
+            r#final: extent.ending == DigestEnding::Final,
         }
     }
 
-    fn read(&self) -> Result<Extent, InvalidDigest> {
+    fn read(&self) -> Result<DigestExtent, InvalidDigest> {
         if self.version != VERSION {
             return Err(field("version"));
         }
         let peaks = self.merkle_peaks_before.iter().map(|peak| read_hash(peak, "merklePeaksBefore"));
         let peaks = peaks.collect::<Result<Vec<_>, _>>()?;
-        Ok(Extent {
+        Ok(DigestExtent {
             trail_created: Timestamp::from_millis(self.trail_created),
             first_sequence: self.first_sequence,
             last_sequence: self.last_sequence,
-            before: Tree::of(self.tree_size_before, peaks).ok_or_else(|| field("merklePeaksBefore"))?,
+            before: MerkleTree::of(self.tree_size_before, peaks).ok_or_else(|| field("merklePeaksBefore"))?,
             size: self.tree_size,
             root: read_hash(&self.merkle_root, "merkleRoot")?,
-            ending: if self.r#final { Ending::Final } else { Ending::Continues },
+            ending: if self.r#final { DigestEnding::Final } else { DigestEnding::Continues },
         })
     }
 }
 
 impl LinkFields {
-    fn of(link: &Link) -> Self {
-        let Link { bucket, object, hash } = link;
+    fn of(link: &DigestLink) -> Self {
+        let DigestLink { bucket, object, hash } = link;
         Self { bucket: bucket.to_string(), object: object.clone(), hash_value: hex::encode(hash) }
     }
 
-    fn read(&self) -> Result<Link, InvalidDigest> {
-        Ok(Link {
+    fn read(&self) -> Result<DigestLink, InvalidDigest> {
+        Ok(DigestLink {
             bucket: BucketName::parse(&self.bucket).map_err(|_| field("s3Bucket"))?,
             object: self.object.clone(),
             hash: read_hash(&self.hash_value, "hashValue")?,
@@ -393,7 +394,7 @@ fn moment(text: &str, name: &str) -> Result<Timestamp, InvalidDigest> {
     Timestamp::parse_iso_extended(text).ok_or_else(|| field(name))
 }
 
-fn read_hash(text: &str, name: &str) -> Result<Hash, InvalidDigest> {
+fn read_hash(text: &str, name: &str) -> Result<Sha256Hash, InvalidDigest> {
     let mut hash = [0; 32];
     hex::decode_to_slice(text, &mut hash).map(|()| hash).map_err(|_| field(name))
 }
@@ -412,15 +413,15 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    fn digest(previous: Previous) -> Digest {
+    fn digest(previous: PreviousDigest) -> TrailDigest {
         let at = |text: &str| Timestamp::parse_iso_extended(text).unwrap();
-        Digest {
+        TrailDigest {
             account: AccountId::parse("111122223333").unwrap(),
             start: at("2015-08-17T14:01:31Z"),
             end: at("2015-08-17T15:01:31Z"),
             bucket: BucketName::parse("trail-bucket").unwrap(),
             object: "AWSLogs/d.json.gz".to_owned(),
-            fingerprint: Fingerprint::of(b"key"),
+            fingerprint: KeyFingerprint::of(b"key"),
             previous,
             log_files: vec![LogEntry {
                 object: "AWSLogs/l.json.gz".to_owned(),
@@ -428,25 +429,25 @@ mod tests {
                 oldest: at("2015-08-17T14:02:00Z"),
                 newest: at("2015-08-17T14:05:00Z"),
             }],
-            extent: Extent {
+            extent: DigestExtent {
                 trail_created: Timestamp::from_millis(7),
                 first_sequence: 10,
                 last_sequence: 12,
-                before: Tree::of(2, vec![[2; 32]]).unwrap(),
+                before: MerkleTree::of(2, vec![[2; 32]]).unwrap(),
                 size: 5,
                 root: [3; 32],
-                ending: Ending::Continues,
+                ending: DigestEnding::Continues,
             },
         }
     }
 
-    fn link() -> Link {
+    fn link() -> DigestLink {
         let bucket = BucketName::parse("trail-bucket").unwrap();
-        Link { bucket, object: "AWSLogs/p.json.gz".to_owned(), hash: [4; 32] }
+        DigestLink { bucket, object: "AWSLogs/p.json.gz".to_owned(), hash: [4; 32] }
     }
 
-    fn continued() -> Digest {
-        digest(Previous::Digest { link: link(), signature: vec![0xab, 0xcd] })
+    fn continued() -> TrailDigest {
+        digest(PreviousDigest::Digest { link: link(), signature: vec![0xab, 0xcd] })
     }
 
     #[test]
@@ -460,20 +461,20 @@ mod tests {
         let place = "2015-08-17T15:01:31Z\ntrail-bucket/AWSLogs/d.json.gz";
         let hex = "05".repeat(32);
         assert_eq!(continued().signing_input(&hash), format!("{place}\n{hex}\nabcd"));
-        assert_eq!(digest(Previous::Origin).signing_input(&hash), format!("{place}\n{hex}\nnull"));
-        assert_eq!(digest(Previous::Restart(link())).signing_input(&hash), format!("{place}\n{hex}\nnull"));
+        assert_eq!(digest(PreviousDigest::Origin).signing_input(&hash), format!("{place}\n{hex}\nnull"));
+        assert_eq!(digest(PreviousDigest::Restart(link())).signing_input(&hash), format!("{place}\n{hex}\nnull"));
     }
 
     #[test]
     fn a_written_digest_is_read_back() {
         let mut last = continued();
-        last.extent.ending = Ending::Final;
+        last.extent.ending = DigestEnding::Final;
         last.log_files.clear();
-        for digest in [continued(), digest(Previous::Origin), digest(Previous::Restart(link())), last] {
+        for digest in [continued(), digest(PreviousDigest::Origin), digest(PreviousDigest::Restart(link())), last] {
             let written = digest.write();
             let json = logfile::decompress(&written.bytes, 1 << 20).unwrap();
             assert_eq!(hash(&json), written.hash);
-            assert_eq!(Digest::parse(&json), Ok(digest));
+            assert_eq!(TrailDigest::parse(&json), Ok(digest));
         }
     }
 
@@ -484,28 +485,28 @@ mod tests {
         for name in members.iter().filter(|name| !matches!(name.as_str(), "newestEventTime" | "oldestEventTime")) {
             let mut without = json.clone();
             without.as_object_mut().unwrap().remove(name);
-            assert!(Digest::parse(without.to_string().as_bytes()).is_err(), "{name}");
+            assert!(TrailDigest::parse(without.to_string().as_bytes()).is_err(), "{name}");
         }
         let mut swapped = json.clone();
         swapped["previousDigestHashValue"] = Value::from("00".repeat(32));
-        assert_eq!(Digest::parse(swapped.to_string().as_bytes()), Err(InvalidDigest::Previous));
+        assert_eq!(TrailDigest::parse(swapped.to_string().as_bytes()), Err(InvalidDigest::Previous));
         let mut weaker = json.clone();
         weaker["digestSignatureAlgorithm"] = Value::from("SHA1withRSA");
-        assert_eq!(Digest::parse(weaker.to_string().as_bytes()), Err(field("digestSignatureAlgorithm")));
+        assert_eq!(TrailDigest::parse(weaker.to_string().as_bytes()), Err(field("digestSignatureAlgorithm")));
         let mut backwards = json;
         backwards["portcullis"]["lastSequence"] = Value::from(8);
-        assert_eq!(Digest::parse(backwards.to_string().as_bytes()), Err(InvalidDigest::Window));
+        assert_eq!(TrailDigest::parse(backwards.to_string().as_bytes()), Err(InvalidDigest::Window));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, place in 0usize..1200, byte: u8) {
-            prop_assert!(Digest::parse(&bytes).is_err());
+            prop_assert!(TrailDigest::parse(&bytes).is_err());
             let mut json = continued().to_json();
             if let Some(spot) = json.get_mut(place) {
                 *spot = byte;
             }
-            drop(Digest::parse(&json));
+            drop(TrailDigest::parse(&json));
         }
     }
 }

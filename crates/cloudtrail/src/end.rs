@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::head::{Head, InvalidHead};
-use super::merkle::Hash;
+use super::head::{DigestHead, InvalidHead};
+use super::merkle::Sha256Hash;
 
 /// Where the delivered files of a trail end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrailEnd {
     /// The newest digest of each series.
-    pub heads: Vec<Head>,
+    pub heads: Vec<DigestHead>,
     /// The log files that were delivered and that no digest names yet.
     pub delivered: Vec<DeliveredLog>,
     /// Those that are being delivered, and may be there or not.
@@ -22,7 +22,7 @@ pub struct TrailEnd {
 pub struct DeliveredLog {
     pub object: String,
     /// SHA-256 of what is compressed.
-    pub hash: Hash,
+    pub hash: Sha256Hash,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -45,7 +45,7 @@ impl TrailEnd {
     /// The written form, a JSON object.
     pub fn to_json(&self) -> Value {
         let logs = |logs: &[DeliveredLog]| logs.iter().map(DeliveredLogJson::of).collect();
-        let heads = self.heads.iter().map(Head::to_value);
+        let heads = self.heads.iter().map(DigestHead::to_value);
         let json = TrailEndJson {
             newest_digests: heads.collect(),
             log_files_without_digest: logs(&self.delivered),
@@ -61,7 +61,7 @@ impl TrailEnd {
         let logs = |logs: Vec<DeliveredLogJson>| -> Result<Vec<DeliveredLog>, String> {
             logs.into_iter().map(DeliveredLogJson::read).collect()
         };
-        let heads = json.newest_digests.iter().map(|head| Head::from_json(head.to_string().as_bytes()));
+        let heads = json.newest_digests.iter().map(|head| DigestHead::from_json(head.to_string().as_bytes()));
         Ok(Self {
             heads: heads.collect::<Result<_, _>>()?,
             delivered: logs(json.log_files_without_digest).map_err(wrong_hash)?,
@@ -91,14 +91,14 @@ impl DeliveredLogJson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Series;
+    use crate::DigestSeries;
     use crate::head::tests::sample;
 
     #[test]
     fn an_end_is_read_as_it_is_written_beside_other_members() {
         let log = |name: &str| DeliveredLog { object: name.to_owned(), hash: [4; 32] };
         let end = TrailEnd {
-            heads: vec![sample(Series::Backfill)],
+            heads: vec![sample(DigestSeries::Backfill)],
             delivered: vec![log("a"), log("b")],
             under_way: vec![log("c")],
         };

@@ -4,23 +4,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::digest::Digest;
-use super::layout::Series;
-use super::merkle::Hash;
+use super::digest::TrailDigest;
+use super::layout::DigestSeries;
+use super::merkle::Sha256Hash;
 use portcullis_base::clock::Timestamp;
 
 /// A digest as a second place remembers it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct DigestHead {
     pub object: String,
     /// SHA-256 of what is compressed.
-    pub hash: Hash,
+    pub hash: Sha256Hash,
     pub signature: Vec<u8>,
     pub end: Timestamp,
     pub last_sequence: u64,
     pub tree_size: u64,
-    pub merkle_root: Hash,
-    pub series: Series,
+    pub merkle_root: Sha256Hash,
+    pub series: DigestSeries,
 }
 
 /// A text that is no head.
@@ -35,9 +35,9 @@ impl InvalidHead {
     }
 }
 
-impl Head {
+impl DigestHead {
     /// The head that this digest is, by the hash and signature it was delivered with.
-    pub fn of(digest: &Digest, hash: Hash, signature: Vec<u8>, series: Series) -> Self {
+    pub fn of(digest: &TrailDigest, hash: Sha256Hash, signature: Vec<u8>, series: DigestSeries) -> Self {
         Self {
             object: digest.object.clone(),
             hash,
@@ -52,17 +52,17 @@ impl Head {
 
     /// The head as one line of JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(&Fields::of(self)).unwrap_or_default()
+        serde_json::to_string(&DigestHeadJson::of(self)).unwrap_or_default()
     }
 
     /// The head as a member of a JSON document.
     pub fn to_value(&self) -> Value {
-        serde_json::to_value(Fields::of(self)).unwrap_or_default()
+        serde_json::to_value(DigestHeadJson::of(self)).unwrap_or_default()
     }
 
     /// Reads what `to_json` wrote.
     pub fn from_json(json: &[u8]) -> Result<Self, InvalidHead> {
-        let fields: Fields = serde_json::from_slice(json).map_err(|error| InvalidHead(error.to_string()))?;
+        let fields: DigestHeadJson = serde_json::from_slice(json).map_err(|error| InvalidHead(error.to_string()))?;
         let wrong = |name: &str| InvalidHead(name.to_owned());
         let hash = |text: &str, name: &str| {
             let mut hash = [0; 32];
@@ -75,7 +75,7 @@ impl Head {
             last_sequence: fields.last_sequence,
             tree_size: fields.tree_size,
             merkle_root: hash(&fields.merkle_root, "merkleRoot")?,
-            series: if fields.backfill { Series::Backfill } else { Series::Standard },
+            series: if fields.backfill { DigestSeries::Backfill } else { DigestSeries::Standard },
             object: fields.digest_object,
         })
     }
@@ -83,7 +83,7 @@ impl Head {
 
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Fields {
+struct DigestHeadJson {
     #[serde(rename = "digestS3Object")]
     digest_object: String,
     digest_hash_value: String,
@@ -95,8 +95,8 @@ struct Fields {
     backfill: bool,
 }
 
-impl Fields {
-    fn of(head: &Head) -> Self {
+impl DigestHeadJson {
+    fn of(head: &DigestHead) -> Self {
         Self {
             digest_object: head.object.clone(),
             digest_hash_value: hex::encode(head.hash),
@@ -105,7 +105,7 @@ impl Fields {
             last_sequence: head.last_sequence,
             tree_size: head.tree_size,
             merkle_root: hex::encode(head.merkle_root),
-            backfill: head.series == Series::Backfill,
+            backfill: head.series == DigestSeries::Backfill,
         }
     }
 }
@@ -115,8 +115,8 @@ pub(super) mod tests {
     use super::*;
 
     /// A head of this series.
-    pub fn sample(series: Series) -> Head {
-        Head {
+    pub fn sample(series: DigestSeries) -> DigestHead {
+        DigestHead {
             object: "AWSLogs/d.json.gz".to_owned(),
             hash: [1; 32],
             signature: vec![2; 256],
@@ -130,8 +130,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_head_is_read_back() {
-        let head = sample(Series::Standard);
-        assert_eq!(Head::from_json(head.to_json().as_bytes()), Ok(head));
-        assert!(Head::from_json(b"{}").is_err());
+        let head = sample(DigestSeries::Standard);
+        assert_eq!(DigestHead::from_json(head.to_json().as_bytes()), Ok(head));
+        assert!(DigestHead::from_json(b"{}").is_err());
     }
 }

@@ -21,7 +21,7 @@ pub struct PublicKey {
 
 /// What tells keys apart: the MD5 of the key's DER, as CloudTrail has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint([u8; 16]);
+pub struct KeyFingerprint([u8; 16]);
 
 /// The only algorithm by which a digest is signed here: RSASSA-PKCS1-v1_5 with SHA-256.
 pub const SIGNATURE_ALGORITHM: &str = "SHA256withRSA";
@@ -59,8 +59,8 @@ impl PublicKey {
     }
 
     /// What tells this key from others.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.pkcs1_der)
+    pub fn fingerprint(&self) -> KeyFingerprint {
+        KeyFingerprint::of(&self.pkcs1_der)
     }
 
     /// Whether the signature is this key's of the message.
@@ -103,7 +103,7 @@ impl PublicKey {
     }
 }
 
-impl Fingerprint {
+impl KeyFingerprint {
     /// The fingerprint of a key's DER.
     pub fn of(pkcs1_der: &[u8]) -> Self {
         Self(Md5::digest(pkcs1_der).into())
@@ -116,7 +116,7 @@ impl Fingerprint {
     }
 }
 
-impl fmt::Display for Fingerprint {
+impl fmt::Display for KeyFingerprint {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&hex::encode(self.0))
     }

@@ -8,7 +8,7 @@ use portcullis_base::names::AccountId;
 
 /// Where one account's files of one region lie in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Layout {
+pub struct TrailLayout {
     pub prefix: Option<KeyPrefix>,
     pub account: AccountId,
     pub region: String,
@@ -17,20 +17,20 @@ pub struct Layout {
 /// What a key says about its file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileKey {
-    pub layout: Layout,
+    pub layout: TrailLayout,
     pub file: FileName,
 }
 
 /// A file of a trail.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum FileName {
-    Digest { trail: TrailName, end: Timestamp, series: Series },
+    Digest { trail: TrailName, end: Timestamp, series: DigestSeries },
     Log { slot: Timestamp, suffix: LogSuffix },
 }
 
 /// Which of a trail's two chains of digests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Series {
+pub enum DigestSeries {
     /// Of log files that came after the digest of their window.
     Backfill,
     Standard,
@@ -45,7 +45,7 @@ const DIGESTS: &str = "CloudTrail-Digest";
 const ENDING: &str = ".json.gz";
 const BACKFILL: &str = "_backfill";
 
-impl Layout {
+impl TrailLayout {
     /// The key of a log file; the slot is written to the minute.
     pub fn log_key(&self, slot: Timestamp, suffix: &LogSuffix) -> String {
         let Self { account, region, .. } = self;
@@ -54,7 +54,7 @@ impl Layout {
     }
 
     /// The key of the digest whose window ends then.
-    pub fn digest_key(&self, trail: &TrailName, end: Timestamp, series: Series) -> String {
+    pub fn digest_key(&self, trail: &TrailName, end: Timestamp, series: DigestSeries) -> String {
         let Self { account, region, .. } = self;
         let (stamp, mark) = (end.iso_basic(), series.mark());
         let folder = self.digests();
@@ -92,7 +92,7 @@ impl FileKey {
         };
         let parts: Vec<&str> = rest.split('/').collect();
         let [account, kind, region, _, _, _, name] = parts.as_slice() else { return None };
-        let layout = Layout { prefix, account: AccountId::parse(account).ok()?, region: (*region).to_owned() };
+        let layout = TrailLayout { prefix, account: AccountId::parse(account).ok()?, region: (*region).to_owned() };
         let name = name.strip_suffix(ENDING)?.strip_prefix(&format!("{account}_{kind}_{region}_"))?;
         let file = match *kind {
             LOGS => FileName::read_log(name)?,
@@ -122,8 +122,8 @@ impl FileName {
 
     fn read_digest(name: &str, region: &str) -> Option<Self> {
         let (name, series) = match name.strip_suffix(BACKFILL) {
-            Some(name) => (name, Series::Backfill),
-            None => (name, Series::Standard),
+            Some(name) => (name, DigestSeries::Backfill),
+            None => (name, DigestSeries::Standard),
         };
         let (trail, stamp) = name.rsplit_once('_')?;
         let trail = trail.strip_suffix(region)?.strip_suffix('_')?;
@@ -132,7 +132,7 @@ impl FileName {
     }
 }
 
-impl Series {
+impl DigestSeries {
     fn mark(self) -> &'static str {
         match self {
             Self::Backfill => BACKFILL,
@@ -178,8 +178,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn layout(prefix: Option<&str>) -> Layout {
-        Layout {
+    fn layout(prefix: Option<&str>) -> TrailLayout {
+        TrailLayout {
             prefix: prefix.map(|prefix| KeyPrefix::parse(prefix).unwrap()),
             account: AccountId::parse("111122223333").unwrap(),
             region: "us-east-1".to_owned(),
@@ -201,7 +201,7 @@ mod tests {
                 suffix.as_str()
             )
         );
-        let digest = layout(Some("a/b")).digest_key(&trail, moment(), Series::Backfill);
+        let digest = layout(Some("a/b")).digest_key(&trail, moment(), DigestSeries::Backfill);
         assert_eq!(
             digest,
             "a/b/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2015/08/17/111122223333_CloudTrail-Digest_us-east-1_my_trail_us-east-1_20150817T150131Z_backfill.json.gz"
@@ -214,7 +214,7 @@ mod tests {
     fn a_written_key_is_read_back() {
         let trail = TrailName::parse("my_trail").unwrap();
         for prefix in [None, Some("logs"), Some("a/b")] {
-            for series in [Series::Backfill, Series::Standard] {
+            for series in [DigestSeries::Backfill, DigestSeries::Standard] {
                 let key = layout(prefix).digest_key(&trail, moment(), series);
                 let file = FileName::Digest { trail: trail.clone(), end: moment(), series };
                 assert_eq!(FileKey::parse(&key), Some(FileKey { layout: layout(prefix), file }));
@@ -254,7 +254,7 @@ mod tests {
         #[test]
         fn no_prefix_leads_into_the_folders_of_another(one in any_prefix(), other in any_prefix()) {
             let folders = |prefix: &Option<KeyPrefix>| {
-                let layout = Layout { prefix: prefix.clone(), ..layout(None) };
+                let layout = TrailLayout { prefix: prefix.clone(), ..layout(None) };
                 [layout.logs(), layout.digests()]
             };
             for (place, folder) in folders(&one).iter().enumerate() {

@@ -19,10 +19,10 @@ mod test_signer;
 pub mod verify;
 mod view;
 
-pub use definition::{DigestPeriod, InvalidTrail, Logging, Trail, Validation};
+pub use definition::{DigestPeriod, InvalidTrail, LogFileValidation, Trail, TrailLogging};
 pub use end::{DeliveredLog, TrailEnd};
-pub use head::{Head, InvalidHead};
-pub use layout::{Layout, Series};
+pub use head::{DigestHead, InvalidHead};
+pub use layout::{DigestSeries, TrailLayout};
 pub use name::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, TrailName};
-pub use selectors::{SelectorError, Selectors};
+pub use selectors::{EventSelectors, SelectorError};
 pub use view::{EventIdentity, EventResource, EventView, Text, UnreadableEvent};

@@ -9,13 +9,13 @@ use serde::de::IgnoredAny;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::merkle::{Hash, leaf_hash};
+use super::merkle::{Sha256Hash, leaf_hash};
 use portcullis_base::clock::Timestamp;
 
 /// A log file being written: event by event, in the order of the journal.
 #[derive(Debug)]
 pub struct LogFileBuilder {
-    gzip: Gzip,
+    gzip: GzipWriter,
     records: u64,
     times: Option<(Timestamp, Timestamp)>,
 }
@@ -26,7 +26,7 @@ pub struct LogFile {
     /// As it is delivered.
     pub bytes: Vec<u8>,
     /// SHA-256 of what is compressed.
-    pub hash: Hash,
+    pub hash: Sha256Hash,
     pub records: u64,
     pub oldest: Option<Timestamp>,
     pub newest: Option<Timestamp>,
@@ -34,7 +34,7 @@ pub struct LogFile {
 
 /// Why bytes are no file of a trail.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Malformed {
+pub enum MalformedFile {
     #[error("not gzip")]
     Gzip,
     #[error("not a list of records")]
@@ -51,7 +51,7 @@ const CLOSE: &[u8] = b"]}";
 impl LogFileBuilder {
     /// A log file without events.
     pub fn new() -> Self {
-        let mut gzip = Gzip::new();
+        let mut gzip = GzipWriter::new();
         gzip.write(OPEN);
         Self { gzip, records: 0, times: None }
     }
@@ -98,24 +98,24 @@ impl Default for LogFileBuilder {
 }
 
 /// The events of a log file, each as its line.
-pub fn records(uncompressed: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
+pub fn records(uncompressed: &[u8]) -> Result<Vec<&[u8]>, MalformedFile> {
     let mut rest = uncompressed.strip_prefix(OPEN).and_then(|rest| rest.strip_suffix(CLOSE));
     let mut records = Vec::new();
     while let Some(list) = rest.filter(|list| !list.is_empty()) {
-        let length = object_length(list).ok_or(Malformed::Records)?;
-        let (record, after) = list.split_at_checked(length).ok_or(Malformed::Records)?;
+        let length = object_length(list).ok_or(MalformedFile::Records)?;
+        let (record, after) = list.split_at_checked(length).ok_or(MalformedFile::Records)?;
         records.push(record);
         rest = match after.split_first() {
             None => return Ok(records),
             Some((b',', more)) if !more.is_empty() => Some(more),
-            Some(_) => return Err(Malformed::Records),
+            Some(_) => return Err(MalformedFile::Records),
         };
     }
-    rest.map(|_| records).ok_or(Malformed::Records)
+    rest.map(|_| records).ok_or(MalformedFile::Records)
 }
 
 /// The leaves of a log file's events.
-pub fn leaves(uncompressed: &[u8]) -> Result<Vec<Hash>, Malformed> {
+pub fn leaves(uncompressed: &[u8]) -> Result<Vec<Sha256Hash>, MalformedFile> {
     Ok(records(uncompressed)?.into_iter().map(leaf_hash).collect())
 }
 
@@ -131,27 +131,27 @@ fn object_length(bytes: &[u8]) -> Option<usize> {
 
 /// Decompresses exactly one gzip member, up to a limit; a reader that stops after the first member would not see
 /// what others read from a second.
-pub fn decompress(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Malformed> {
+pub fn decompress(bytes: &[u8], limit: usize) -> Result<Vec<u8>, MalformedFile> {
     let mut decoder = GzDecoder::new(bytes);
     let mut uncompressed = Vec::new();
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    (&mut decoder).take(most).read_to_end(&mut uncompressed).map_err(|_| Malformed::Gzip)?;
+    (&mut decoder).take(most).read_to_end(&mut uncompressed).map_err(|_| MalformedFile::Gzip)?;
     if uncompressed.len() > limit {
-        return Err(Malformed::TooLarge);
+        return Err(MalformedFile::TooLarge);
     }
-    if decoder.into_inner().is_empty() { Ok(uncompressed) } else { Err(Malformed::Trailing) }
+    if decoder.into_inner().is_empty() { Ok(uncompressed) } else { Err(MalformedFile::Trailing) }
 }
 
 /// Compresses a whole file as one member, the same bytes each time.
-pub fn compress(uncompressed: &[u8]) -> (Vec<u8>, Hash) {
-    let mut gzip = Gzip::new();
+pub fn compress(uncompressed: &[u8]) -> (Vec<u8>, Sha256Hash) {
+    let mut gzip = GzipWriter::new();
     gzip.write(uncompressed);
     gzip.finish()
 }
 
 /// A gzip member being written, without a time or a system in its header.
 #[derive(Debug)]
-struct Gzip {
+struct GzipWriter {
     /// Written to in long pieces: with every write, the encoder clears the room for what it may give.
     encoder: BufWriter<GzEncoder<Vec<u8>>>,
     hash: Sha256,
@@ -164,7 +164,7 @@ const PIECE: usize = 64 * 1024;
 /// RFC 1952: unknown.
 const NO_SYSTEM: u8 = 255;
 
-impl Gzip {
+impl GzipWriter {
     fn new() -> Self {
         let builder = GzBuilder::new().mtime(0).operating_system(NO_SYSTEM);
         let encoder = BufWriter::with_capacity(PIECE, builder.write(Vec::new(), Compression::new(LEVEL)));
@@ -179,7 +179,7 @@ impl Gzip {
         }
     }
 
-    fn finish(self) -> (Vec<u8>, Hash) {
+    fn finish(self) -> (Vec<u8>, Sha256Hash) {
         let compressed = self.encoder.into_inner().map_err(io::Error::from).and_then(GzEncoder::finish);
         (compressed.unwrap_or_default(), self.hash.finalize().into())
     }
@@ -206,7 +206,7 @@ mod tests {
         let file = file(&lines);
         let text = decompress(&file.bytes, MOST).unwrap();
         assert_eq!(text, format!(r#"{{"Records":[{}]}}"#, lines.join(",")).as_bytes());
-        assert_eq!(file.hash, <Hash>::from(Sha256::digest(&text)));
+        assert_eq!(file.hash, <Sha256Hash>::from(Sha256::digest(&text)));
         assert_eq!(records(&text).unwrap(), lines.map(str::as_bytes));
         assert_eq!(leaves(&text).unwrap(), lines.map(|line| leaf_hash(line.as_bytes())));
         assert_eq!((file.records, file.oldest, file.newest), (3, Some(at(98)), Some(at(100))));
@@ -235,12 +235,12 @@ mod tests {
     fn nothing_is_hidden_behind_the_first_member() {
         let bytes = file(&["{}"]).bytes;
         for tail in [&b"x"[..], &b"\0"[..], &bytes] {
-            assert_eq!(decompress(&[&bytes, tail].concat(), MOST), Err(Malformed::Trailing));
+            assert_eq!(decompress(&[&bytes, tail].concat(), MOST), Err(MalformedFile::Trailing));
         }
-        assert_eq!(decompress(&bytes[..bytes.len() - 1], MOST), Err(Malformed::Gzip));
-        assert_eq!(decompress(b"", MOST), Err(Malformed::Gzip));
-        assert_eq!(decompress(b"{\"Records\":[]}", MOST), Err(Malformed::Gzip));
-        assert_eq!(decompress(&bytes, 10), Err(Malformed::TooLarge));
+        assert_eq!(decompress(&bytes[..bytes.len() - 1], MOST), Err(MalformedFile::Gzip));
+        assert_eq!(decompress(b"", MOST), Err(MalformedFile::Gzip));
+        assert_eq!(decompress(b"{\"Records\":[]}", MOST), Err(MalformedFile::Gzip));
+        assert_eq!(decompress(&bytes, 10), Err(MalformedFile::TooLarge));
     }
 
     #[test]
@@ -258,7 +258,7 @@ mod tests {
             r#"{"Records":[]} "#,
             r#"{"Records":[{]}"#,
         ] {
-            assert_eq!(records(bad.as_bytes()), Err(Malformed::Records), "{bad}");
+            assert_eq!(records(bad.as_bytes()), Err(MalformedFile::Records), "{bad}");
         }
     }
 

@@ -3,39 +3,39 @@
 use sha2::{Digest, Sha256};
 
 /// A hash of the tree: SHA-256.
-pub type Hash = [u8; 32];
+pub type Sha256Hash = [u8; 32];
 
 /// A tree that grows at its right edge: its size, and the roots of the perfect trees it consists of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tree {
+pub struct MerkleTree {
     size: u64,
     /// Largest first: one for each bit that is set in `size`.
-    peaks: Vec<Hash>,
+    peaks: Vec<Sha256Hash>,
 }
 
 /// The hash of a leaf: of a zero byte and the event's line.
-pub fn leaf_hash(line: &[u8]) -> Hash {
+pub fn leaf_hash(line: &[u8]) -> Sha256Hash {
     Sha256::new().chain_update([0]).chain_update(line).finalize().into()
 }
 
 /// The hash of a node: of a one byte and the hashes of its children.
-pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
+pub fn node_hash(left: &Sha256Hash, right: &Sha256Hash) -> Sha256Hash {
     Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
 }
 
-impl Tree {
+impl MerkleTree {
     /// The tree without leaves.
     pub fn empty() -> Self {
         Self::default()
     }
 
     /// The tree of this size with these peaks, largest first; none unless they are as many as the size asks for.
-    pub fn of(size: u64, peaks: Vec<Hash>) -> Option<Self> {
+    pub fn of(size: u64, peaks: Vec<Sha256Hash>) -> Option<Self> {
         (u32::try_from(peaks.len()) == Ok(size.count_ones())).then_some(Self { size, peaks })
     }
 
     /// Adds a leaf by its hash.
-    pub fn push(&mut self, leaf: Hash) {
+    pub fn push(&mut self, leaf: Sha256Hash) {
         let mut hash = leaf;
         for _ in 0..self.size.trailing_ones() {
             // INVARIANT (peaks): there is one for each bit that is set.
@@ -52,12 +52,12 @@ impl Tree {
     }
 
     /// What the tree is kept as, largest first.
-    pub fn peaks(&self) -> &[Hash] {
+    pub fn peaks(&self) -> &[Sha256Hash] {
         &self.peaks
     }
 
     /// The hash of the whole tree; of nothing, for the empty one.
-    pub fn root(&self) -> Hash {
+    pub fn root(&self) -> Sha256Hash {
         let mut peaks = self.peaks.iter().rev();
         match peaks.next() {
             Some(smallest) => peaks.fold(*smallest, |right, left| node_hash(left, &right)),
@@ -87,7 +87,7 @@ mod tests {
     ];
 
     /// The definition of RFC 6962, section 2.1, as it stands there.
-    fn defined(leaves: &[Hash]) -> Hash {
+    fn defined(leaves: &[Sha256Hash]) -> Sha256Hash {
         match leaves {
             [] => Sha256::digest([]).into(),
             [leaf] => *leaf,
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_reference_trees_roots_come_out() {
-        let mut tree = Tree::empty();
+        let mut tree = MerkleTree::empty();
         assert_eq!(hex::encode(tree.root()), ROOTS[0]);
         for (leaf, root) in LEAVES.iter().zip(&ROOTS[1..]) {
             tree.push(leaf_hash(&hex::decode(leaf).unwrap()));
@@ -111,19 +111,19 @@ mod tests {
 
     #[test]
     fn peaks_that_do_not_fit_the_size_make_no_tree() {
-        assert_eq!(Tree::of(3, vec![[0; 32]]), None);
-        assert_eq!(Tree::of(0, vec![[0; 32]]), None);
-        assert_eq!(Tree::of(0, Vec::new()), Some(Tree::empty()));
-        assert!(Tree::of(u64::MAX, vec![[0; 32]; 64]).is_some());
+        assert_eq!(MerkleTree::of(3, vec![[0; 32]]), None);
+        assert_eq!(MerkleTree::of(0, vec![[0; 32]]), None);
+        assert_eq!(MerkleTree::of(0, Vec::new()), Some(MerkleTree::empty()));
+        assert!(MerkleTree::of(u64::MAX, vec![[0; 32]; 64]).is_some());
     }
 
     proptest! {
         #[test]
         fn a_grown_tree_is_the_defined_one_wherever_it_was_put_away(leaves in prop::collection::vec(any::<[u8; 32]>(), 0..70), cut in 0usize..70) {
-            let mut tree = Tree::empty();
+            let mut tree = MerkleTree::empty();
             for (index, leaf) in leaves.iter().enumerate() {
                 if index == cut {
-                    tree = Tree::of(tree.size(), tree.peaks().to_vec()).unwrap();
+                    tree = MerkleTree::of(tree.size(), tree.peaks().to_vec()).unwrap();
                 }
                 tree.push(*leaf);
             }

@@ -13,7 +13,7 @@ use portcullis_authorization::{MfaDelete, Name, Unsettled};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
 use portcullis_base::secret::Secret;
-use portcullis_cloudtrail::keys::{Fingerprint, PublicKey};
+use portcullis_cloudtrail::keys::{KeyFingerprint, PublicKey};
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Failures, Offset, Seed};
 use portcullis_sigv4::{KeyStatus, Principal};
@@ -40,7 +40,7 @@ pub enum RecordKey {
     Bucket(BucketName),
     Device(DeviceSerial),
     Key(AccessKeyId),
-    SigningKey(Fingerprint),
+    SigningKey(KeyFingerprint),
     Trail(TrailName),
     TrailHead(TrailName),
     Unsettled(BucketName),
@@ -114,8 +114,8 @@ impl BucketRecord {
 
 impl SigningKey {
     /// What tells this key from others.
-    pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.public)
+    pub fn fingerprint(&self) -> KeyFingerprint {
+        KeyFingerprint::of(&self.public)
     }
 
     /// The public half, as it is shown to whoever verifies.
@@ -151,7 +151,7 @@ impl RecordKey {
             "bucket" => BucketName::parse(name).ok().map(Self::Bucket),
             "device" => DeviceSerial::parse(name).ok().map(Self::Device),
             "key" => AccessKeyId::parse(name).ok().map(Self::Key),
-            "signing-key" => Fingerprint::parse(name).map(Self::SigningKey),
+            "signing-key" => KeyFingerprint::parse(name).map(Self::SigningKey),
             "trail" => TrailName::parse(name).ok().map(Self::Trail),
             "trail-head" => TrailName::parse(name).ok().map(Self::TrailHead),
             "unsettled" => BucketName::parse(name).ok().map(Self::Unsettled),

@@ -8,7 +8,7 @@ use super::uploads::KnownUploads;
 use super::write::Edit;
 use portcullis_authorization::Unsettled;
 use portcullis_base::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
-use portcullis_cloudtrail::keys::Fingerprint;
+use portcullis_cloudtrail::keys::KeyFingerprint;
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_mfa::{Device, DeviceStatus};
 use portcullis_sigv4::{Key, Keyring};
@@ -27,7 +27,7 @@ pub struct State {
     pub buckets: BTreeMap<BucketName, BucketRecord>,
     pub devices: BTreeMap<DeviceSerial, Device>,
     pub keys: BTreeMap<AccessKeyId, StoredKey>,
-    pub signing_keys: BTreeMap<Fingerprint, SigningKey>,
+    pub signing_keys: BTreeMap<KeyFingerprint, SigningKey>,
     pub trails: BTreeMap<TrailName, Trail>,
     pub trail_heads: BTreeMap<TrailName, TrailHead>,
     pub unsettled: BTreeMap<BucketName, Unsettled>,

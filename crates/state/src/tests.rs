@@ -14,7 +14,7 @@ use super::*;
 use portcullis_authorization::{LateEffect, Use};
 use portcullis_base::names::{AccessKeyId, ObjectKey, UserName};
 use portcullis_base::secret::Secret;
-use portcullis_cloudtrail::{KeyPrefix, Trail, TrailName, Validation};
+use portcullis_cloudtrail::{KeyPrefix, LogFileValidation, Trail, TrailName};
 use portcullis_mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault};
 use portcullis_sigv4::{KeyStatus, Principal};
 
@@ -501,7 +501,7 @@ async fn a_trail_never_comes_to_the_place_of_one_that_is_validated() {
     let (first, second) = (trail("first"), trail("second"));
     store.put_trail(None, first.clone(), at(0)).await.expect("made");
     let at_place = Trail { prefix: first.prefix.clone(), ..second.clone() };
-    let unproved = Trail { validation: Validation::Disabled, ..at_place.clone() };
+    let unproved = Trail { validation: LogFileValidation::Disabled, ..at_place.clone() };
     for trail in [&at_place, &unproved] {
         assert_eq!(store.put_trail(None, trail.clone(), at(0)).await, Err(StoreError::Outdated));
     }
@@ -509,7 +509,7 @@ async fn a_trail_never_comes_to_the_place_of_one_that_is_validated() {
     for trail in [&at_place, &unproved] {
         assert_eq!(store.put_trail(Some(&second), trail.clone(), at(0)).await, Err(StoreError::Outdated));
     }
-    let first_unproved = Trail { validation: Validation::Disabled, ..first.clone() };
+    let first_unproved = Trail { validation: LogFileValidation::Disabled, ..first.clone() };
     store.put_trail(Some(&first), first_unproved.clone(), at(0)).await.expect("changed");
     store.put_trail(Some(&second), unproved.clone(), at(0)).await.expect("nothing is to be proven there");
     let done = store.put_trail(Some(&first_unproved), first.clone(), at(0)).await;

@@ -21,7 +21,7 @@ use crate::command::terminal::Terminal;
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::TrailName;
 use portcullis_cloudtrail::keys::PublicKey;
-use portcullis_cloudtrail::verify::{Currency, Report, Scope, validate};
+use portcullis_cloudtrail::verify::{TrailCurrency, ValidationReport, ValidationScope, validate};
 
 #[derive(Args)]
 #[command(after_help = EXIT_CODES)]
@@ -80,7 +80,7 @@ pub async fn run(
         (None, Some(client)) => gate::keys(client).await?,
         (None, None) => Vec::new(),
     };
-    let scope = |found: FoundTrail, currency| Scope {
+    let scope = |found: FoundTrail, currency| ValidationScope {
         layout: found.layout,
         trail: found.trail,
         bucket: found.bucket,
@@ -93,13 +93,13 @@ pub async fn run(
     let (report, scope) = match (&args.folder, client) {
         (Some(folder), _) => {
             let (mut folder, found) = BucketFolder::open(folder, args.name.as_ref())?;
-            let scope = scope(found, Currency::Unasked);
+            let scope = scope(found, TrailCurrency::Unasked);
             (validate(&mut folder, &scope), scope)
         }
         (None, Some(client)) => {
             let trail = gate::trail(&client, args.name.as_ref()).await?;
             let currency = match (trail.currency, args.end_time) {
-                (Currency::At(_), Some(end)) => Currency::At(end),
+                (TrailCurrency::At(_), Some(end)) => TrailCurrency::At(end),
                 (currency, _) => currency,
             };
             let (mut report, scope) = gate::validated(&client, &trail, scope(trail.found.clone(), currency)).await?;
@@ -123,8 +123,8 @@ pub async fn run(
 }
 
 fn conclude(
-    report: &Report,
-    scope: &Scope,
+    report: &ValidationReport,
+    scope: &ValidationScope,
     write_head: Option<&Path>,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {

@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use super::SelectorError;
-use super::clause::{Clause, Condition, Field, Operator};
-use super::member::{Members, list};
+use super::clause::{SelectorClause, SelectorCondition, SelectorField, SelectorOperator};
+use super::member::{JsonMembers, list};
 
 const MOST_VALUES: usize = 500;
 const LONGEST_NAME: usize = 1000;
 const LONGEST_VALUE: usize = 2048;
 
 /// Reads the list of them.
-pub fn parse(selectors: &Value) -> Result<Vec<Clause>, SelectorError> {
+pub fn parse(selectors: &Value) -> Result<Vec<SelectorClause>, SelectorError> {
     let selectors = list(selectors, "AdvancedEventSelectors")?;
     if selectors.is_empty() {
         return Err(SelectorError::of("AdvancedEventSelectors is empty"));
@@ -26,8 +26,8 @@ pub fn parse(selectors: &Value) -> Result<Vec<Clause>, SelectorError> {
     Ok(clauses)
 }
 
-fn parse_selector(selector: &Value) -> Result<Clause, SelectorError> {
-    let mut members = Members::of(selector, "AdvancedEventSelector")?;
+fn parse_selector(selector: &Value) -> Result<SelectorClause, SelectorError> {
+    let mut members = JsonMembers::of(selector, "AdvancedEventSelector")?;
     let name = members.text("Name")?.unwrap_or_default();
     let fields = members.take("FieldSelectors").map_or(Ok(&[][..]), |value| list(value, "FieldSelectors"))?;
     members.end()?;
@@ -47,17 +47,17 @@ fn parse_selector(selector: &Value) -> Result<Clause, SelectorError> {
         seen.push(field);
         conditions.extend(of_field);
     }
-    let clause = Clause { conditions };
+    let clause = SelectorClause { conditions };
     check(&clause, &seen)?;
     Ok(clause)
 }
 
-fn parse_field(selector: &Value) -> Result<(Field, Vec<Condition>), SelectorError> {
-    let mut members = Members::of(selector, "FieldSelector")?;
+fn parse_field(selector: &Value) -> Result<(SelectorField, Vec<SelectorCondition>), SelectorError> {
+    let mut members = JsonMembers::of(selector, "FieldSelector")?;
     let name = members.text("Field")?.unwrap_or_default();
-    let field = Field::parse(name).ok_or_else(|| SelectorError::of(format!("Field is not known: `{name}`")))?;
+    let field = SelectorField::parse(name).ok_or_else(|| SelectorError::of(format!("Field is not known: `{name}`")))?;
     let mut conditions = Vec::new();
-    for (word, operator) in Operator::ALL {
+    for (word, operator) in SelectorOperator::ALL {
         let Some(values) = members.texts(word)? else { continue };
         if values.is_empty() {
             return Err(SelectorError::of(format!("{name}: {word} has no values")));
@@ -66,7 +66,7 @@ fn parse_field(selector: &Value) -> Result<(Field, Vec<Condition>), SelectorErro
             let text = format!("{name}: {word} has a value that is empty or longer than {LONGEST_VALUE} characters");
             return Err(SelectorError::of(text));
         }
-        conditions.push(Condition { field, operator, values });
+        conditions.push(SelectorCondition { field, operator, values });
     }
     members.end()?;
     if conditions.is_empty() {
@@ -76,39 +76,45 @@ fn parse_field(selector: &Value) -> Result<(Field, Vec<Condition>), SelectorErro
 }
 
 /// Which fields go with which category, and which of them must be there.
-fn check(clause: &Clause, fields: &[Field]) -> Result<(), SelectorError> {
-    let category = only_value(clause, Field::EventCategory)
+fn check(clause: &SelectorClause, fields: &[SelectorField]) -> Result<(), SelectorError> {
+    let category = only_value(clause, SelectorField::EventCategory)
         .ok_or_else(|| SelectorError::of("eventCategory must be there, with Equals and one value"))?;
-    let (known, required): (&[Field], &[Field]) = match category {
+    let (known, required): (&[SelectorField], &[SelectorField]) = match category {
         "Management" => (
             &[
-                Field::EventCategory,
-                Field::EventName,
-                Field::EventSource,
-                Field::EventType,
-                Field::ReadOnly,
-                Field::SessionCredentialFromConsole,
-                Field::UserIdentityArn,
+                SelectorField::EventCategory,
+                SelectorField::EventName,
+                SelectorField::EventSource,
+                SelectorField::EventType,
+                SelectorField::ReadOnly,
+                SelectorField::SessionCredentialFromConsole,
+                SelectorField::UserIdentityArn,
             ],
             &[],
         ),
         "Data" => (
             &[
-                Field::EventCategory,
-                Field::EventName,
-                Field::EventSource,
-                Field::EventType,
-                Field::ReadOnly,
-                Field::ResourcesArn,
-                Field::ResourcesType,
-                Field::SessionCredentialFromConsole,
-                Field::UserIdentityArn,
+                SelectorField::EventCategory,
+                SelectorField::EventName,
+                SelectorField::EventSource,
+                SelectorField::EventType,
+                SelectorField::ReadOnly,
+                SelectorField::ResourcesArn,
+                SelectorField::ResourcesType,
+                SelectorField::SessionCredentialFromConsole,
+                SelectorField::UserIdentityArn,
             ],
-            &[Field::ResourcesType],
+            &[SelectorField::ResourcesType],
         ),
         "NetworkActivity" => (
-            &[Field::ErrorCode, Field::EventCategory, Field::EventName, Field::EventSource, Field::VpcEndpointId],
-            &[Field::EventSource],
+            &[
+                SelectorField::ErrorCode,
+                SelectorField::EventCategory,
+                SelectorField::EventName,
+                SelectorField::EventSource,
+                SelectorField::VpcEndpointId,
+            ],
+            &[SelectorField::EventSource],
         ),
         other => {
             let text = format!("eventCategory is not one of Management, Data, NetworkActivity: `{other}`");
@@ -122,9 +128,9 @@ fn check(clause: &Clause, fields: &[Field]) -> Result<(), SelectorError> {
         let text = format!("the category {category} needs resources.type or eventSource, with Equals and one value");
         return Err(SelectorError::of(text));
     }
-    let truth = |condition: &&Condition| condition.field == Field::ReadOnly;
+    let truth = |condition: &&SelectorCondition| condition.field == SelectorField::ReadOnly;
     match clause.conditions.iter().find(truth) {
-        Some(_) if !matches!(only_value(clause, Field::ReadOnly), Some("true" | "false")) => {
+        Some(_) if !matches!(only_value(clause, SelectorField::ReadOnly), Some("true" | "false")) => {
             Err(SelectorError::of("readOnly must be Equals, true or false"))
         }
         Some(_) | None => Ok(()),
@@ -132,10 +138,10 @@ fn check(clause: &Clause, fields: &[Field]) -> Result<(), SelectorError> {
 }
 
 /// The value of a field that is compared by Equals, with one value, and by nothing else.
-fn only_value(clause: &Clause, field: Field) -> Option<&str> {
+fn only_value(clause: &SelectorClause, field: SelectorField) -> Option<&str> {
     let mut of_field = clause.conditions.iter().filter(|condition| condition.field == field);
     match (of_field.next(), of_field.next()) {
-        (Some(Condition { operator: Operator::Equals, values, .. }), None) => match values.as_slice() {
+        (Some(SelectorCondition { operator: SelectorOperator::Equals, values, .. }), None) => match values.as_slice() {
             [only] => Some(only),
             _ => None,
         },

@@ -3,27 +3,27 @@
 use serde_json::{Value, json};
 
 use super::SelectorError;
-use super::clause::{Clause, Condition, Field, Operator};
-use super::member::{Members, list};
+use super::clause::{SelectorClause, SelectorCondition, SelectorField, SelectorOperator};
+use super::member::{JsonMembers, list};
 
 /// One of up to five.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventSelector {
-    access: Access,
-    management: Management,
+    access: ReadWriteType,
+    management: ManagementEvents,
     resources: Vec<DataResource>,
     excluded_sources: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
+enum ReadWriteType {
     All,
     ReadOnly,
     WriteOnly,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Management {
+enum ManagementEvents {
     Excluded,
     Included,
 }
@@ -57,11 +57,11 @@ pub fn parse(selectors: &Value) -> Result<Vec<EventSelector>, SelectorError> {
 
 impl EventSelector {
     fn parse(selector: &Value) -> Result<Self, SelectorError> {
-        let mut members = Members::of(selector, "EventSelector")?;
-        let access = Access::parse(members.text("ReadWriteType")?.unwrap_or("All"))?;
+        let mut members = JsonMembers::of(selector, "EventSelector")?;
+        let access = ReadWriteType::parse(members.text("ReadWriteType")?.unwrap_or("All"))?;
         let management = match members.take("IncludeManagementEvents") {
-            None | Some(Value::Bool(true)) => Management::Included,
-            Some(Value::Bool(false)) => Management::Excluded,
+            None | Some(Value::Bool(true)) => ManagementEvents::Included,
+            Some(Value::Bool(false)) => ManagementEvents::Excluded,
             Some(_) => return Err(SelectorError::of("IncludeManagementEvents: not true or false")),
         };
         let resources = members.take("DataResources").map_or(Ok(&[][..]), |value| list(value, "DataResources"))?;
@@ -72,7 +72,7 @@ impl EventSelector {
             let text = format!("ExcludeManagementEventSources: not one of {}: `{source}`", EXCLUDABLE.join(", "));
             return Err(SelectorError::of(text));
         }
-        if management == Management::Excluded && resources.is_empty() {
+        if management == ManagementEvents::Excluded && resources.is_empty() {
             return Err(SelectorError::of("an event selector without management events needs a data resource"));
         }
         Ok(Self { access, management, resources, excluded_sources })
@@ -82,44 +82,48 @@ impl EventSelector {
         let resources: Vec<Value> = self.resources.iter().map(DataResource::to_json).collect();
         json!({
             "ReadWriteType": self.access.as_str(),
-            "IncludeManagementEvents": self.management == Management::Included,
+            "IncludeManagementEvents": self.management == ManagementEvents::Included,
             "DataResources": resources,
             "ExcludeManagementEventSources": self.excluded_sources,
         })
     }
 
     /// The same, as clauses.
-    pub fn clauses(&self) -> Vec<Clause> {
-        let management = (self.management == Management::Included).then(|| self.management_clause());
+    pub fn clauses(&self) -> Vec<SelectorClause> {
+        let management = (self.management == ManagementEvents::Included).then(|| self.management_clause());
         let data = self.resources.iter().map(|resource| self.data_clause(resource));
         management.into_iter().chain(data).collect()
     }
 
-    fn management_clause(&self) -> Clause {
-        let mut clause = Clause::management();
+    fn management_clause(&self) -> SelectorClause {
+        let mut clause = SelectorClause::management();
         clause.conditions.extend(self.access.condition());
         if !self.excluded_sources.is_empty() {
             let values = self.excluded_sources.clone();
-            clause.conditions.push(Condition { field: Field::EventSource, operator: Operator::NotEquals, values });
+            clause.conditions.push(SelectorCondition {
+                field: SelectorField::EventSource,
+                operator: SelectorOperator::NotEquals,
+                values,
+            });
         }
         clause
     }
 
-    fn data_clause(&self, resource: &DataResource) -> Clause {
+    fn data_clause(&self, resource: &DataResource) -> SelectorClause {
         let values = resource.values.clone();
         let mut conditions = vec![
-            Condition::equals(Field::EventCategory, "Data"),
-            Condition::equals(Field::ResourcesType, &resource.kind),
-            Condition { field: Field::ResourcesArn, operator: Operator::StartsWith, values },
+            SelectorCondition::equals(SelectorField::EventCategory, "Data"),
+            SelectorCondition::equals(SelectorField::ResourcesType, &resource.kind),
+            SelectorCondition { field: SelectorField::ResourcesArn, operator: SelectorOperator::StartsWith, values },
         ];
         conditions.extend(self.access.condition());
-        Clause { conditions }
+        SelectorClause { conditions }
     }
 }
 
 impl DataResource {
     fn parse(resource: &Value) -> Result<Self, SelectorError> {
-        let mut members = Members::of(resource, "DataResource")?;
+        let mut members = JsonMembers::of(resource, "DataResource")?;
         let kind = members.text("Type")?.unwrap_or_default().to_owned();
         let values = members.texts("Values")?.unwrap_or_default();
         members.end()?;
@@ -155,7 +159,7 @@ fn fits(kind: &str, value: &str) -> bool {
         }
 }
 
-impl Access {
+impl ReadWriteType {
     fn parse(text: &str) -> Result<Self, SelectorError> {
         match text {
             "All" => Ok(Self::All),
@@ -173,11 +177,11 @@ impl Access {
         }
     }
 
-    fn condition(self) -> Option<Condition> {
+    fn condition(self) -> Option<SelectorCondition> {
         match self {
             Self::All => None,
-            Self::ReadOnly => Some(Condition::equals(Field::ReadOnly, "true")),
-            Self::WriteOnly => Some(Condition::equals(Field::ReadOnly, "false")),
+            Self::ReadOnly => Some(SelectorCondition::equals(SelectorField::ReadOnly, "true")),
+            Self::WriteOnly => Some(SelectorCondition::equals(SelectorField::ReadOnly, "false")),
         }
     }
 }

@@ -7,21 +7,21 @@ use super::super::view;
 
 /// An AND of conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Clause {
-    pub conditions: Vec<Condition>,
+pub struct SelectorClause {
+    pub conditions: Vec<SelectorCondition>,
 }
 
 /// One operator on one field: of the values, any must match, or none may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
-    pub field: Field,
-    pub operator: Operator,
+pub struct SelectorCondition {
+    pub field: SelectorField,
+    pub operator: SelectorOperator,
     pub values: Vec<String>,
 }
 
 /// What of an event is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Field {
+pub enum SelectorField {
     ErrorCode,
     EventCategory,
     EventName,
@@ -37,7 +37,7 @@ pub enum Field {
 
 /// How it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operator {
+pub enum SelectorOperator {
     EndsWith,
     Equals,
     NotEndsWith,
@@ -46,16 +46,16 @@ pub enum Operator {
     StartsWith,
 }
 
-impl Clause {
+impl SelectorClause {
     /// All management events.
     pub fn management() -> Self {
-        Self { conditions: vec![Condition::equals(Field::EventCategory, "Management")] }
+        Self { conditions: vec![SelectorCondition::equals(SelectorField::EventCategory, "Management")] }
     }
 
     /// Whether the event is of this kind. One that is about several objects, as a copy is, is of it as soon as one of them
     /// is: to copy from what is left out hides nothing of where the copy goes.
     pub fn admits(&self, event: &EventView<'_>) -> bool {
-        let is_of_arn = |condition: &&Condition| condition.field == Field::ResourcesArn;
+        let is_of_arn = |condition: &&SelectorCondition| condition.field == SelectorField::ResourcesArn;
         let mut of_others = self.conditions.iter().filter(|condition| !is_of_arn(condition));
         let of_arns = || self.conditions.iter().filter(is_of_arn);
         let is_of_kind = |arn| of_arns().all(|condition| condition.holds(std::slice::from_ref(arn)));
@@ -72,18 +72,22 @@ impl Clause {
     /// of selectors may cover them one by one where none of it covers the whole.
     pub fn split(&self) -> Vec<Self> {
         let mut clauses = vec![self.clone()];
-        if !self.conditions.iter().any(|condition| condition.field == Field::ReadOnly) {
-            clauses =
-                ["true", "false"].iter().map(|value| self.with(Condition::equals(Field::ReadOnly, value))).collect();
+        if !self.conditions.iter().any(|condition| condition.field == SelectorField::ReadOnly) {
+            clauses = ["true", "false"]
+                .iter()
+                .map(|value| self.with(SelectorCondition::equals(SelectorField::ReadOnly, value)))
+                .collect();
         }
-        let several = |condition: &Condition| {
-            condition.field == Field::ResourcesArn && !condition.operator.excludes() && condition.values.len() > 1
+        let several = |condition: &SelectorCondition| {
+            condition.field == SelectorField::ResourcesArn
+                && !condition.operator.excludes()
+                && condition.values.len() > 1
         };
         let Some(place) = self.conditions.iter().position(several) else { return clauses };
         clauses.iter().flat_map(|clause| clause.one_by_one(place)).collect()
     }
 
-    fn with(&self, condition: Condition) -> Self {
+    fn with(&self, condition: SelectorCondition) -> Self {
         let mut clause = self.clone();
         clause.conditions.push(condition);
         clause
@@ -102,9 +106,9 @@ impl Clause {
     }
 }
 
-impl Condition {
-    pub fn equals(field: Field, value: &str) -> Self {
-        Self { field, operator: Operator::Equals, values: vec![value.to_owned()] }
+impl SelectorCondition {
+    pub fn equals(field: SelectorField, value: &str) -> Self {
+        Self { field, operator: SelectorOperator::Equals, values: vec![value.to_owned()] }
     }
 
     fn holds(&self, found: &[Cow<'_, str>]) -> bool {
@@ -126,51 +130,54 @@ impl Condition {
     fn includes_all_of(&self, other: &Self) -> bool {
         let within = |narrow: &String| self.values.iter().any(|wide| self.operator.matches(narrow, wide));
         match (self.operator, other.operator) {
-            (_, Operator::Equals) => other.values.iter().all(within),
-            (Operator::StartsWith, Operator::StartsWith) | (Operator::EndsWith, Operator::EndsWith) => {
-                other.values.iter().all(within)
-            }
+            (_, SelectorOperator::Equals) => other.values.iter().all(within),
+            (SelectorOperator::StartsWith, SelectorOperator::StartsWith)
+            | (SelectorOperator::EndsWith, SelectorOperator::EndsWith) => other.values.iter().all(within),
             (
-                Operator::EndsWith
-                | Operator::Equals
-                | Operator::NotEndsWith
-                | Operator::NotEquals
-                | Operator::NotStartsWith
-                | Operator::StartsWith,
-                Operator::EndsWith
-                | Operator::NotEndsWith
-                | Operator::NotEquals
-                | Operator::NotStartsWith
-                | Operator::StartsWith,
+                SelectorOperator::EndsWith
+                | SelectorOperator::Equals
+                | SelectorOperator::NotEndsWith
+                | SelectorOperator::NotEquals
+                | SelectorOperator::NotStartsWith
+                | SelectorOperator::StartsWith,
+                SelectorOperator::EndsWith
+                | SelectorOperator::NotEndsWith
+                | SelectorOperator::NotEquals
+                | SelectorOperator::NotStartsWith
+                | SelectorOperator::StartsWith,
             ) => false,
         }
     }
 
     /// Whether nothing that satisfies this is of the value, as the excluding operator compares.
-    fn rules_out(&self, operator: Operator, value: &str) -> bool {
+    fn rules_out(&self, operator: SelectorOperator, value: &str) -> bool {
         let any = |matches: &dyn Fn(&str) -> bool| self.values.iter().any(|own| matches(own));
         match (self.operator, operator) {
-            (Operator::NotEquals, Operator::NotEquals) => any(&|own| own == value),
-            (Operator::NotStartsWith, Operator::NotEquals | Operator::NotStartsWith) => {
+            (SelectorOperator::NotEquals, SelectorOperator::NotEquals) => any(&|own| own == value),
+            (SelectorOperator::NotStartsWith, SelectorOperator::NotEquals | SelectorOperator::NotStartsWith) => {
                 any(&|own| value.starts_with(own))
             }
-            (Operator::NotEndsWith, Operator::NotEquals | Operator::NotEndsWith) => any(&|own| value.ends_with(own)),
+            (SelectorOperator::NotEndsWith, SelectorOperator::NotEquals | SelectorOperator::NotEndsWith) => {
+                any(&|own| value.ends_with(own))
+            }
             // An event may have several ARNs: that one is another does not say that none is this.
-            (Operator::Equals, _) if self.field != Field::ResourcesArn => !any(&|own| operator.matches(own, value)),
+            (SelectorOperator::Equals, _) if self.field != SelectorField::ResourcesArn => {
+                !any(&|own| operator.matches(own, value))
+            }
             (
-                Operator::EndsWith
-                | Operator::Equals
-                | Operator::NotEndsWith
-                | Operator::NotEquals
-                | Operator::NotStartsWith
-                | Operator::StartsWith,
+                SelectorOperator::EndsWith
+                | SelectorOperator::Equals
+                | SelectorOperator::NotEndsWith
+                | SelectorOperator::NotEquals
+                | SelectorOperator::NotStartsWith
+                | SelectorOperator::StartsWith,
                 _,
             ) => false,
         }
     }
 }
 
-impl Field {
+impl SelectorField {
     /// The field's name in a selector.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
@@ -209,7 +216,7 @@ impl Field {
     }
 }
 
-impl Operator {
+impl SelectorOperator {
     /// All of them, with their names in a selector.
     pub const ALL: [(&'static str, Self); 6] = [
         ("Equals", Self::Equals),

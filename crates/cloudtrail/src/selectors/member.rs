@@ -5,13 +5,13 @@ use serde_json::{Map, Value};
 use super::SelectorError;
 
 /// An object of which each member is taken once.
-pub struct Members<'a> {
+pub struct JsonMembers<'a> {
     object: &'a Map<String, Value>,
     what: &'static str,
     taken: Vec<&'static str>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> JsonMembers<'a> {
     pub fn of(value: &'a Value, what: &'static str) -> Result<Self, SelectorError> {
         let object = value.as_object().ok_or_else(|| SelectorError::of(format!("{what}: not an object")))?;
         Ok(Self { object, what, taken: Vec::new() })

@@ -13,21 +13,21 @@ mod tests;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use self::clause::Clause;
+use self::clause::SelectorClause;
 use super::EventView;
 
 /// A trail's event selectors.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Selectors {
-    form: Form,
+pub struct EventSelectors {
+    form: SelectorGrammar,
     /// As they were written, in CloudTrail's own shape.
     written: Value,
-    clauses: Vec<Clause>,
+    clauses: Vec<SelectorClause>,
 }
 
 /// In which of CloudTrail's two grammars the selectors are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum SelectorGrammar {
     Advanced,
     Basic,
 }
@@ -41,13 +41,13 @@ pub struct SelectorError {
     pub text: String,
 }
 
-impl Selectors {
+impl EventSelectors {
     /// What a new trail has: all management events, and no data events.
     pub fn standard() -> Self {
         let written = json!([{
             "ReadWriteType": "All", "IncludeManagementEvents": true, "DataResources": [], "ExcludeManagementEventSources": []
         }]);
-        Self { form: Form::Basic, written, clauses: vec![Clause::management()] }
+        Self { form: SelectorGrammar::Basic, written, clauses: vec![SelectorClause::management()] }
     }
 
     /// Takes what PutEventSelectors calls `EventSelectors`.
@@ -55,17 +55,17 @@ impl Selectors {
         let selectors = basic::parse(selectors)?;
         let written = selectors.iter().map(basic::EventSelector::to_json).collect();
         let clauses = selectors.iter().flat_map(basic::EventSelector::clauses).collect();
-        Ok(Self { form: Form::Basic, written, clauses })
+        Ok(Self { form: SelectorGrammar::Basic, written, clauses })
     }
 
     /// Takes what PutEventSelectors calls `AdvancedEventSelectors`.
     pub fn parse_advanced(selectors: &Value) -> Result<Self, SelectorError> {
         let parsed = advanced::parse(selectors)?;
-        Ok(Self { form: Form::Advanced, written: selectors.clone(), clauses: parsed })
+        Ok(Self { form: SelectorGrammar::Advanced, written: selectors.clone(), clauses: parsed })
     }
 
     /// The grammar they are written in.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> SelectorGrammar {
         self.form
     }
 
@@ -81,8 +81,9 @@ impl Selectors {
 
     /// Reads what `to_json` wrote.
     pub fn from_json(json: &Value) -> Result<Self, SelectorError> {
-        let mut members = member::Members::of(json, "the selectors")?;
-        let (basic, advanced) = (members.take(Form::Basic.member()), members.take(Form::Advanced.member()));
+        let mut members = member::JsonMembers::of(json, "the selectors")?;
+        let (basic, advanced) =
+            (members.take(SelectorGrammar::Basic.member()), members.take(SelectorGrammar::Advanced.member()));
         members.end()?;
         match (basic, advanced) {
             (Some(basic), None) => Self::parse_basic(basic),
@@ -104,12 +105,12 @@ impl Selectors {
 
     /// Whether these certainly admit every event that `other` admits; in doubt they do not.
     pub fn covers(&self, other: &Self) -> bool {
-        let covered = |narrow: &Clause| self.clauses.iter().any(|wide| wide.covers(narrow));
-        other.clauses.iter().flat_map(Clause::split).all(|clause| covered(&clause))
+        let covered = |narrow: &SelectorClause| self.clauses.iter().any(|wide| wide.covers(narrow));
+        other.clauses.iter().flat_map(SelectorClause::split).all(|clause| covered(&clause))
     }
 }
 
-impl Form {
+impl SelectorGrammar {
     fn member(self) -> &'static str {
         match self {
             Self::Advanced => "AdvancedEventSelectors",

@@ -3,12 +3,12 @@ use serde_json::{Value, json};
 use super::super::view::tests::event;
 use super::*;
 
-fn basic(selectors: Value) -> Selectors {
-    Selectors::parse_basic(&selectors).unwrap()
+fn basic(selectors: Value) -> EventSelectors {
+    EventSelectors::parse_basic(&selectors).unwrap()
 }
 
-fn advanced(selectors: Value) -> Selectors {
-    Selectors::parse_advanced(&selectors).unwrap()
+fn advanced(selectors: Value) -> EventSelectors {
+    EventSelectors::parse_advanced(&selectors).unwrap()
 }
 
 /// One advanced selector of `field operator value` lines; values are set apart by `|`.
@@ -24,13 +24,13 @@ fn clause(lines: &[&str]) -> Value {
     json!({ "FieldSelectors": fields.collect::<Vec<_>>() })
 }
 
-fn one(lines: &[&str]) -> Selectors {
+fn one(lines: &[&str]) -> EventSelectors {
     advanced(json!([clause(lines)]))
 }
 
 const DATA: [&str; 2] = ["eventCategory Equals Data", "resources.type Equals AWS::S3::Object"];
 
-fn data(lines: &[&str]) -> Selectors {
+fn data(lines: &[&str]) -> EventSelectors {
     one(&[&DATA[..], lines].concat())
 }
 
@@ -56,7 +56,7 @@ fn events() -> Vec<(char, String)> {
     ]
 }
 
-fn admitted(selectors: &Selectors) -> String {
+fn admitted(selectors: &EventSelectors) -> String {
     let admits = |line: &str| selectors.admits(&EventView::read(line.as_bytes()).unwrap());
     events().iter().filter(|(_, line)| admits(line)).map(|(letter, _)| *letter).collect()
 }
@@ -85,13 +85,13 @@ fn basic_selectors_admit_what_cloudtrail_says() {
     for (selectors, expected) in table {
         assert_eq!(admitted(&basic(selectors.clone())), expected, "{selectors}");
     }
-    assert_eq!(admitted(&Selectors::standard()), "mrk");
-    assert_eq!(Selectors::standard(), basic(json!([{}])));
+    assert_eq!(admitted(&EventSelectors::standard()), "mrk");
+    assert_eq!(EventSelectors::standard(), basic(json!([{}])));
 }
 
 #[test]
 fn advanced_selectors_admit_what_cloudtrail_says() {
-    let table: [(Selectors, &str); 15] = [
+    let table: [(EventSelectors, &str); 15] = [
         (one(&["eventCategory Equals Management"]), "mrk"),
         (one(&["eventCategory Equals Management", "eventSource NotEquals kms.amazonaws.com"]), "mr"),
         (one(&["eventCategory Equals Management", "readOnly Equals true"]), "r"),
@@ -135,7 +135,7 @@ fn selectors_that_break_cloudtrails_grammar_are_refused() {
         json!([{ "DataResources": [{ "Type": "AWS::S3::Object", "Values": many(251) }] }]),
     ];
     for bad in bad_basic {
-        let refused = Selectors::parse_basic(&bad).map_err(|error| error.exception);
+        let refused = EventSelectors::parse_basic(&bad).map_err(|error| error.exception);
         assert_eq!(refused, Err("InvalidEventSelectorsException"), "{bad}");
     }
     let long = "v".repeat(2049);
@@ -166,28 +166,28 @@ fn selectors_that_break_cloudtrails_grammar_are_refused() {
         ])]),
     ];
     for bad in bad_advanced {
-        let refused = Selectors::parse_advanced(&bad).map_err(|error| error.exception);
+        let refused = EventSelectors::parse_advanced(&bad).map_err(|error| error.exception);
         assert_eq!(refused, Err("InvalidEventSelectorsException"), "{bad}");
     }
 }
 
 #[test]
 fn selectors_are_read_back_as_they_were_written() {
-    for selectors in [Selectors::standard(), data(&["eventName StartsWith Get NotEndsWith Tagging"])] {
-        assert_eq!(Selectors::from_json(&selectors.to_json()), Ok(selectors));
+    for selectors in [EventSelectors::standard(), data(&["eventName StartsWith Get NotEndsWith Tagging"])] {
+        assert_eq!(EventSelectors::from_json(&selectors.to_json()), Ok(selectors));
     }
-    assert!(!Selectors::standard().are_custom());
+    assert!(!EventSelectors::standard().are_custom());
     assert!(data(&[]).are_custom());
     for bad in [json!({}), json!({ "EventSelectors": [{}], "AdvancedEventSelectors": [] }), json!({ "Other": [] })] {
-        assert!(Selectors::from_json(&bad).is_err(), "{bad}");
+        assert!(EventSelectors::from_json(&bad).is_err(), "{bad}");
     }
 }
 
 /// Selectors of many shapes, to be compared each with each.
-fn shapes() -> Vec<Selectors> {
+fn shapes() -> Vec<EventSelectors> {
     let only_data = |values: &[&str]| basic(json!([{ "IncludeManagementEvents": false, "DataResources": s3(values) }]));
     vec![
-        Selectors::standard(),
+        EventSelectors::standard(),
         basic(json!([{ "ReadWriteType": "ReadOnly" }])),
         basic(json!([{ "ReadWriteType": "ReadOnly" }, { "ReadWriteType": "WriteOnly" }])),
         basic(json!([{ "ExcludeManagementEventSources": ["kms.amazonaws.com"] }])),
@@ -229,8 +229,8 @@ fn obvious_widening_is_known_as_such() {
         assert!(all.covers(&shape), "all cover {}", shape.list());
     }
     let wider = [
-        (Selectors::standard(), one(&["eventCategory Equals Management", "eventName Equals a"])),
-        (basic(json!([{ "ReadWriteType": "ReadOnly" }, { "ReadWriteType": "WriteOnly" }])), Selectors::standard()),
+        (EventSelectors::standard(), one(&["eventCategory Equals Management", "eventName Equals a"])),
+        (basic(json!([{ "ReadWriteType": "ReadOnly" }, { "ReadWriteType": "WriteOnly" }])), EventSelectors::standard()),
         (only_data(&["arn:aws:s3:::b/", "arn:aws:s3:::c/"]), only_data(&["arn:aws:s3:::c/x", "arn:aws:s3:::b/"])),
         (data(&["eventName NotEquals a"]), data(&["eventName NotEquals b|a"])),
         (data(&["eventName NotEquals ab"]), data(&["eventName NotStartsWith a"])),
@@ -241,8 +241,8 @@ fn obvious_widening_is_known_as_such() {
         assert!(wide.covers(&narrow), "{} covers {}", wide.list(), narrow.list());
     }
     let not_wider = [
-        (Selectors::standard(), all.clone()),
-        (one(&["eventCategory Equals Management", "eventName Equals a"]), Selectors::standard()),
+        (EventSelectors::standard(), all.clone()),
+        (one(&["eventCategory Equals Management", "eventName Equals a"]), EventSelectors::standard()),
         (data(&["resources.ARN NotEquals a"]), data(&["resources.ARN Equals b"])),
         (data(&["eventName StartsWith ab"]), data(&["eventName StartsWith a"])),
         (data(&["eventName NotStartsWith a"]), data(&["eventName NotEquals ab"])),

@@ -1,27 +1,29 @@
 //! One series of digests: each must follow from the one before, in time, in the journal, and in its tree.
 
-use super::super::Head;
-use super::super::digest::{Digest, Ending, Link, Previous};
-use super::super::layout::{FileKey, FileName, Series};
-use super::digests::{Found, Proven};
+use super::super::DigestHead;
+use super::super::digest::{DigestEnding, DigestLink, PreviousDigest, TrailDigest};
+use super::super::layout::{DigestSeries, FileKey, FileName};
+use super::digests::{FoundDigest, ProvenDigest};
 use super::logs::before_open_slot;
-use super::{Currency, Expected, Fault, Files, Note, Subject, Validity, Walk};
+use super::{
+    ChainWalk, ExpectedDigest, FileValidity, FindingSubject, TrailCurrency, TrailFiles, ValidationFault, ValidationNote,
+};
 use portcullis_base::clock::Timestamp;
 
 /// Digests come late by as much as the gate is busy.
 pub(super) const PATIENCE: i64 = 600;
 
-impl<F: Files> Walk<'_, F> {
+impl<F: TrailFiles> ChainWalk<'_, F> {
     /// Validates a series; gives its newest digest, if that is one of those looked at.
-    pub fn series(&mut self, series: Series) -> Result<Option<Proven>, F::Error> {
+    pub fn series(&mut self, series: DigestSeries) -> Result<Option<ProvenDigest>, F::Error> {
         let listing = self.listing;
         let digests = listing.of_series(&self.scope.trail, series);
         self.heads_expected(digests, series);
         let (first, last) = self.bounds(digests, series);
         let chosen = digests.get(first..last).unwrap_or_default();
         if chosen.is_empty() {
-            if series == Series::Standard {
-                self.report.find(Subject::Trail, Fault::NothingFound);
+            if series == DigestSeries::Standard {
+                self.report.find(FindingSubject::Trail, ValidationFault::NothingFound);
             }
             return Ok(None);
         }
@@ -51,16 +53,16 @@ impl<F: Files> Walk<'_, F> {
             after = next;
         }
         let newest = previous.filter(|newest| digests.last().is_some_and(|(_, last)| *last == newest.key));
-        if let Some(Proven { digest, hash, signature, .. }) = &newest {
-            self.report.heads.push(Head::of(digest, *hash, signature.clone(), series));
-            if series == Series::Standard {
+        if let Some(ProvenDigest { digest, hash, signature, .. }) = &newest {
+            self.report.heads.push(DigestHead::of(digest, *hash, signature.clone(), series));
+            if series == DigestSeries::Standard {
                 self.end_of_trail(digest);
             }
         }
         Ok(newest)
     }
 
-    fn load_at(&mut self, digests: &[(Timestamp, String)], place: usize) -> Result<Option<Found>, F::Error> {
+    fn load_at(&mut self, digests: &[(Timestamp, String)], place: usize) -> Result<Option<FoundDigest>, F::Error> {
         match digests.get(place) {
             Some((_, key)) => Ok(self.load(key)?.ok()),
             None => Ok(None),
@@ -68,7 +70,7 @@ impl<F: Files> Walk<'_, F> {
     }
 
     /// Which digests speak of the range; one that was expected is always among them, and all that follow it.
-    fn bounds(&self, digests: &[(Timestamp, String)], series: Series) -> (usize, usize) {
+    fn bounds(&self, digests: &[(Timestamp, String)], series: DigestSeries) -> (usize, usize) {
         let end = self.heads(series).fold(self.scope.end, |end, head| end.map(|end| end.max(head)));
         let first = self.start(series).map_or(0, |start| digests.partition_point(|(stamp, _)| *stamp <= start));
         let last = end.map_or(digests.len(), |end| {
@@ -80,39 +82,39 @@ impl<F: Files> Walk<'_, F> {
     }
 
     /// Where validation begins: what was expected before the range is tied to it by all that lies between.
-    fn start(&self, series: Series) -> Option<Timestamp> {
+    fn start(&self, series: DigestSeries) -> Option<Timestamp> {
         let before = |head: Timestamp| Timestamp::from_seconds(head.seconds() - 1);
         self.heads(series).fold(self.scope.start, |start, head| start.map(|start| start.min(before(head))))
     }
 
-    fn heads(&self, series: Series) -> impl Iterator<Item = Timestamp> {
+    fn heads(&self, series: DigestSeries) -> impl Iterator<Item = Timestamp> {
         self.scope.expected.iter().filter_map(move |expected| match expected {
-            Expected::Head(head) if head.series == series => Some(head.end),
-            Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => None,
+            ExpectedDigest::Head(head) if head.series == series => Some(head.end),
+            ExpectedDigest::Hash(_) | ExpectedDigest::Head(_) | ExpectedDigest::HeadAfterRange(_) => None,
         })
     }
 
-    fn heads_expected(&mut self, digests: &[(Timestamp, String)], series: Series) {
+    fn heads_expected(&mut self, digests: &[(Timestamp, String)], series: DigestSeries) {
         for expected in &self.scope.expected {
             match expected {
-                Expected::Head(head) | Expected::HeadAfterRange(head) if head.series == series => {
+                ExpectedDigest::Head(head) | ExpectedDigest::HeadAfterRange(head) if head.series == series => {
                     if !digests.iter().any(|(_, key)| *key == head.object) {
-                        self.report.find(subject(series, head.object.clone()), Fault::HeadMissing);
+                        self.report.find(subject(series, head.object.clone()), ValidationFault::HeadMissing);
                     }
                 }
-                Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => {}
+                ExpectedDigest::Hash(_) | ExpectedDigest::Head(_) | ExpectedDigest::HeadAfterRange(_) => {}
             }
         }
     }
 
     fn judge(
         &mut self,
-        series: Series,
+        series: DigestSeries,
         key: &str,
-        proven: Result<Proven, Fault>,
+        proven: Result<ProvenDigest, ValidationFault>,
         before: Option<&str>,
-        previous: Option<Proven>,
-    ) -> Result<Option<Proven>, F::Error> {
+        previous: Option<ProvenDigest>,
+    ) -> Result<Option<ProvenDigest>, F::Error> {
         let earlier = self.report.findings.len();
         let proven = match proven {
             Ok(proven) => Some(proven),
@@ -126,13 +128,13 @@ impl<F: Files> Walk<'_, F> {
             self.expected_here(series, proven);
             self.link(series, proven, before, previous.as_ref());
         }
-        let invalid = |found: &super::Finding| found.key() == Some(key);
+        let invalid = |found: &super::ValidationFinding| found.key() == Some(key);
         let is_valid = !self.report.findings.iter().skip(earlier).any(invalid);
         let tally = match series {
-            Series::Backfill => &mut self.report.backfill_digests,
-            Series::Standard => &mut self.report.digests,
+            DigestSeries::Backfill => &mut self.report.backfill_digests,
+            DigestSeries::Standard => &mut self.report.digests,
         };
-        tally.count(if is_valid { Validity::Valid } else { Validity::Invalid });
+        tally.count(if is_valid { FileValidity::Valid } else { FileValidity::Invalid });
         if let Some(proven) = &proven {
             self.digest_logs(series, proven)?;
             self.cover(series, &proven.digest);
@@ -141,60 +143,66 @@ impl<F: Files> Walk<'_, F> {
         Ok(proven.or(previous))
     }
 
-    fn expected_here(&mut self, series: Series, proven: &Proven) {
+    fn expected_here(&mut self, series: DigestSeries, proven: &ProvenDigest) {
         for expected in &self.scope.expected {
             match expected {
-                Expected::Head(head) if head.object == proven.key && head.hash != proven.hash => {
-                    self.report.find(subject(series, proven.key.clone()), Fault::HeadDiffers);
+                ExpectedDigest::Head(head) if head.object == proven.key && head.hash != proven.hash => {
+                    self.report.find(subject(series, proven.key.clone()), ValidationFault::HeadDiffers);
                 }
-                Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => {}
+                ExpectedDigest::Hash(_) | ExpectedDigest::Head(_) | ExpectedDigest::HeadAfterRange(_) => {}
             }
         }
     }
 
-    fn link(&mut self, series: Series, proven: &Proven, before: Option<&str>, previous: Option<&Proven>) {
+    fn link(
+        &mut self,
+        series: DigestSeries,
+        proven: &ProvenDigest,
+        before: Option<&str>,
+        previous: Option<&ProvenDigest>,
+    ) {
         let Some(link) = proven.digest.previous.link() else {
             if proven.digest.extent.before.size() != 0 {
-                self.report.find(subject(series, proven.key.clone()), Fault::TreeBefore);
+                self.report.find(subject(series, proven.key.clone()), ValidationFault::TreeBefore);
             }
-            if series == Series::Standard && before.is_none() {
+            if series == DigestSeries::Standard && before.is_none() {
                 self.begins = Some(proven.digest.start);
             }
             return self.origin(series, proven, previous);
         };
         if link.bucket != self.scope.bucket || !self.is_here(link) {
-            self.report.notes.push(Note::MovedFrom(format!("{}/{}", link.bucket, link.object)));
+            self.report.notes.push(ValidationNote::MovedFrom(format!("{}/{}", link.bucket, link.object)));
         } else if let Some(previous) = previous.filter(|previous| previous.key == link.object) {
             self.follows(series, proven, previous);
         } else if self.is_listed(series, &link.object) {
             // One that is invalid was reported as such; one that lies further back has another in its place.
             if let Some(found) = before.filter(|before| *before != link.object) {
-                let fault = Fault::PreviousIsAnother { named: link.object.clone(), found: found.to_owned() };
+                let fault = ValidationFault::PreviousIsAnother { named: link.object.clone(), found: found.to_owned() };
                 self.report.find(subject(series, proven.key.clone()), fault);
             }
         } else if !self.is_before_range(series, link) {
-            self.report.find(subject(series, link.object.clone()), Fault::NotFound);
+            self.report.find(subject(series, link.object.clone()), ValidationFault::NotFound);
         }
     }
 
-    fn origin(&mut self, series: Series, proven: &Proven, previous: Option<&Proven>) {
+    fn origin(&mut self, series: DigestSeries, proven: &ProvenDigest, previous: Option<&ProvenDigest>) {
         let Some(previous) = previous else { return };
         let created = proven.digest.extent.trail_created;
         if previous.digest.extent.trail_created < created {
-            self.report.notes.push(Note::CreatedAnew(created));
+            self.report.notes.push(ValidationNote::CreatedAnew(created));
             // A trail is deleted with a final digest; without it the older one lost its end.
-            if previous.digest.extent.ending == Ending::Continues {
-                self.report.find(subject(series, proven.key.clone()), Fault::RestartUnannounced);
+            if previous.digest.extent.ending == DigestEnding::Continues {
+                self.report.find(subject(series, proven.key.clone()), ValidationFault::RestartUnannounced);
             }
         } else {
-            self.report.find(subject(series, proven.key.clone()), Fault::SecondOrigin);
+            self.report.find(subject(series, proven.key.clone()), ValidationFault::SecondOrigin);
         }
     }
 
     /// Whether a digest follows from the one before, which is the one it names.
-    fn follows(&mut self, series: Series, proven: &Proven, previous: &Proven) {
+    fn follows(&mut self, series: DigestSeries, proven: &ProvenDigest, previous: &ProvenDigest) {
         let (digest, before) = (&proven.digest, &previous.digest);
-        let rewritten = |what| (subject(series, previous.key.clone()), Fault::Rewritten(what));
+        let rewritten = |what| (subject(series, previous.key.clone()), ValidationFault::Rewritten(what));
         let mut found = Vec::new();
         if digest.previous.link().is_some_and(|link| link.hash != previous.hash) {
             found.push(rewritten("hash"));
@@ -203,105 +211,107 @@ impl<F: Files> Walk<'_, F> {
         }
         let own = |fault| (subject(series, proven.key.clone()), fault);
         found.extend(ending_fault(digest, before).map(own));
-        if series == Series::Standard {
+        if series == DigestSeries::Standard {
             found.extend(window_fault(digest, before).map(own));
             found.extend(sequence_fault(digest, before).map(own));
         }
         let tree = &digest.extent.before;
         if (tree.size(), tree.root()) != (before.extent.size, before.extent.root) {
-            found.push(own(Fault::TreeBefore));
+            found.push(own(ValidationFault::TreeBefore));
         }
-        if let Previous::Restart(_) = digest.previous {
-            self.report.notes.push(Note::Restarted { from: before.end, to: digest.start });
+        if let PreviousDigest::Restart(_) = digest.previous {
+            self.report.notes.push(ValidationNote::Restarted { from: before.end, to: digest.start });
         }
         for (subject, fault) in found {
             self.report.find(subject, fault);
         }
     }
 
-    fn is_listed(&self, series: Series, key: &str) -> bool {
+    fn is_listed(&self, series: DigestSeries, key: &str) -> bool {
         self.listing.of_series(&self.scope.trail, series).iter().any(|(_, listed)| listed == key)
     }
 
-    fn is_here(&self, link: &Link) -> bool {
+    fn is_here(&self, link: &DigestLink) -> bool {
         FileKey::parse(&link.object).is_none_or(|key| key.layout == self.scope.layout)
     }
 
     /// Whether a digest speaks only of what is not asked about.
-    fn is_before_range(&self, series: Series, link: &Link) -> bool {
+    fn is_before_range(&self, series: DigestSeries, link: &DigestLink) -> bool {
         match (FileKey::parse(&link.object).map(|key| key.file), self.start(series)) {
             (Some(FileName::Digest { end, .. }), Some(start)) => end <= start,
             (Some(FileName::Log { .. }) | None, _) | (Some(FileName::Digest { .. }), None) => false,
         }
     }
 
-    fn cover(&mut self, series: Series, digest: &Digest) {
-        if series == Series::Standard {
+    fn cover(&mut self, series: DigestSeries, digest: &TrailDigest) {
+        if series == DigestSeries::Standard {
             let (start, end) = self.report.covered.unwrap_or((digest.start, digest.end));
             self.report.covered = Some((start.min(digest.start), end.max(digest.end)));
             self.longest_window = self.longest_window.max(digest.end.distance(digest.start));
         }
     }
 
-    fn end_of_trail(&mut self, digest: &Digest) {
+    fn end_of_trail(&mut self, digest: &TrailDigest) {
         let reaches_end = self.scope.end.is_some_and(|end| end <= digest.end);
         let fault = match (digest.extent.ending, self.scope.currency) {
-            (Ending::Final, _) => return self.report.notes.push(Note::Stopped(digest.end)),
-            (Ending::Continues, Currency::At(now)) => {
+            (DigestEnding::Final, _) => return self.report.notes.push(ValidationNote::Stopped(digest.end)),
+            (DigestEnding::Continues, TrailCurrency::At(now)) => {
                 let overdue = digest.end.plus(2 * self.longest_window).seconds() + PATIENCE;
-                (overdue < now.seconds()).then_some(Fault::Stale(digest.end))
+                (overdue < now.seconds()).then_some(ValidationFault::Stale(digest.end))
             }
-            (Ending::Continues, Currency::Ended) => (!reaches_end).then_some(Fault::NotEnded(digest.end)),
-            (Ending::Continues, Currency::Unasked) => {
-                let fault = Fault::TailNotProven { newest: digest.end, before: before_open_slot(digest.end) };
+            (DigestEnding::Continues, TrailCurrency::Ended) => {
+                (!reaches_end).then_some(ValidationFault::NotEnded(digest.end))
+            }
+            (DigestEnding::Continues, TrailCurrency::Unasked) => {
+                let fault = ValidationFault::TailNotProven { newest: digest.end, before: before_open_slot(digest.end) };
                 (!reaches_end && !self.expects_end()).then_some(fault)
             }
         };
         if let Some(fault) = fault {
-            self.report.find(Subject::Trail, fault);
+            self.report.find(FindingSubject::Trail, fault);
         }
     }
 
     /// Whether a head tells up to where the trail must go on.
     fn expects_end(&self) -> bool {
         self.scope.expected.iter().any(|expected| match expected {
-            Expected::Hash(_) => true,
-            Expected::Head(head) | Expected::HeadAfterRange(head) => head.series == Series::Standard,
+            ExpectedDigest::Hash(_) => true,
+            ExpectedDigest::Head(head) | ExpectedDigest::HeadAfterRange(head) => head.series == DigestSeries::Standard,
         })
     }
 }
 
-fn window_fault(digest: &Digest, before: &Digest) -> Option<Fault> {
+fn window_fault(digest: &TrailDigest, before: &TrailDigest) -> Option<ValidationFault> {
     let fits = match digest.previous {
-        Previous::Digest { .. } => digest.start == before.end,
-        Previous::Origin | Previous::Restart(_) => digest.start >= before.end,
+        PreviousDigest::Digest { .. } => digest.start == before.end,
+        PreviousDigest::Origin | PreviousDigest::Restart(_) => digest.start >= before.end,
     };
-    (!fits).then_some(Fault::Gap { expected: before.end, found: digest.start })
+    (!fits).then_some(ValidationFault::Gap { expected: before.end, found: digest.start })
 }
 
-fn sequence_fault(digest: &Digest, before: &Digest) -> Option<Fault> {
+fn sequence_fault(digest: &TrailDigest, before: &TrailDigest) -> Option<ValidationFault> {
     let (expected, found) = (before.extent.last_sequence.saturating_add(1), digest.extent.first_sequence);
     let fits = match digest.previous {
-        Previous::Digest { .. } => found == expected,
-        Previous::Origin | Previous::Restart(_) => found >= expected,
+        PreviousDigest::Digest { .. } => found == expected,
+        PreviousDigest::Origin | PreviousDigest::Restart(_) => found >= expected,
     };
-    (!fits).then_some(Fault::SequenceGap { expected, found })
+    (!fits).then_some(ValidationFault::SequenceGap { expected, found })
 }
 
-fn ending_fault(digest: &Digest, before: &Digest) -> Option<Fault> {
+fn ending_fault(digest: &TrailDigest, before: &TrailDigest) -> Option<ValidationFault> {
     match (&digest.previous, before.extent.ending) {
-        (Previous::Digest { .. }, Ending::Final) => Some(Fault::AfterFinal),
-        (Previous::Restart(_), Ending::Continues) => Some(Fault::RestartUnannounced),
-        (Previous::Digest { .. }, Ending::Continues)
-        | (Previous::Restart(_), Ending::Final)
-        | (Previous::Origin, _) => None,
+        (PreviousDigest::Digest { .. }, DigestEnding::Final) => Some(ValidationFault::AfterFinal),
+        (PreviousDigest::Restart(_), DigestEnding::Continues) => Some(ValidationFault::RestartUnannounced),
+        (PreviousDigest::Digest { .. }, DigestEnding::Continues)
+        | (PreviousDigest::Restart(_), DigestEnding::Final)
+        | (PreviousDigest::Origin, _) => None,
     }
 }
 
 /// A digest of this series by its key.
-pub fn subject(series: Series, key: String) -> Subject {
+pub fn subject(series: DigestSeries, key: String) -> FindingSubject {
     match series {
-        Series::Backfill => Subject::BackfillDigest(key),
-        Series::Standard => Subject::Digest(key),
+        DigestSeries::Backfill => FindingSubject::BackfillDigest(key),
+        DigestSeries::Standard => FindingSubject::Digest(key),
     }
 }

@@ -4,19 +4,19 @@ use thiserror::Error;
 
 use super::super::TrailName;
 use super::super::digest::InvalidDigest;
-use super::super::logfile::Malformed;
+use super::super::logfile::MalformedFile;
 use portcullis_base::clock::Timestamp;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    pub subject: Subject,
-    pub fault: Fault,
+pub struct ValidationFinding {
+    pub subject: FindingSubject,
+    pub fault: ValidationFault,
 }
 
 /// What it is wrong with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub enum FindingSubject {
     BackfillDigest(String),
     Digest(String),
     Log(String),
@@ -25,7 +25,7 @@ pub enum Subject {
 
 /// What is wrong with it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Fault {
+pub enum ValidationFault {
     #[error("it goes on after the digest that ended logging")]
     AfterFinal,
     #[error("it was signed at a time at which its key was not valid")]
@@ -45,7 +45,7 @@ pub enum Fault {
     #[error("public key is one of another time or trail: no key has the fingerprint {0}")]
     UnknownKey(String),
     #[error("invalid format: {0}")]
-    Malformed(Malformed),
+    Malformed(MalformedFile),
     #[error("its metadata name no time of backfill")]
     NoBackfillTime,
     #[error("has been moved from its original location")]
@@ -99,7 +99,7 @@ pub enum Fault {
 
 /// What is worth knowing, and not wrong.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Note {
+pub enum ValidationNote {
     #[error(
         "{0} of the log files that no digest names are newer than the digest that ended logging: they are another trail's, \
          from after validation was disabled, or the digests that named them were removed"
@@ -124,27 +124,27 @@ pub enum Note {
     Stopped(Timestamp),
 }
 
-impl Finding {
+impl ValidationFinding {
     /// `Digest file`, `Log file` and the like, as the aws-cli calls them.
     pub fn kind(&self) -> &'static str {
         match self.subject {
-            Subject::BackfillDigest(_) => "Backfill digest file",
-            Subject::Digest(_) => "Digest file",
-            Subject::Log(_) => "Log file",
-            Subject::Trail => "Trail",
+            FindingSubject::BackfillDigest(_) => "Backfill digest file",
+            FindingSubject::Digest(_) => "Digest file",
+            FindingSubject::Log(_) => "Log file",
+            FindingSubject::Trail => "Trail",
         }
     }
 
     /// The file's key.
     pub fn key(&self) -> Option<&str> {
         match &self.subject {
-            Subject::BackfillDigest(key) | Subject::Digest(key) | Subject::Log(key) => Some(key),
-            Subject::Trail => None,
+            FindingSubject::BackfillDigest(key) | FindingSubject::Digest(key) | FindingSubject::Log(key) => Some(key),
+            FindingSubject::Trail => None,
         }
     }
 }
 
-impl Fault {
+impl ValidationFault {
     /// A word for it that does not change with its text.
     pub fn code(&self) -> &'static str {
         match self {
@@ -156,8 +156,8 @@ impl Fault {
             Self::HeadHashMissing(_) => "HeadHashMissing",
             Self::HeadMissing => "HeadMissing",
             Self::InvalidDigest(_) => "InvalidDigest",
-            Self::Malformed(Malformed::Trailing) => "TrailingBytes",
-            Self::Malformed(Malformed::Gzip | Malformed::Records | Malformed::TooLarge) => "Malformed",
+            Self::Malformed(MalformedFile::Trailing) => "TrailingBytes",
+            Self::Malformed(MalformedFile::Gzip | MalformedFile::Records | MalformedFile::TooLarge) => "Malformed",
             Self::Moved => "Moved",
             Self::NamedTwice => "NamedTwice",
             Self::NoBackfillTime => "NoBackfillTime",

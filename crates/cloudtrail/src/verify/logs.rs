@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::super::digest::{Ending, LogEntry, hash};
-use super::super::layout::{FileKey, FileName, Series};
+use super::super::digest::{DigestEnding, LogEntry, hash};
+use super::super::layout::{DigestSeries, FileKey, FileName};
 use super::super::logfile::{decompress, leaves};
-use super::super::merkle::Hash;
+use super::super::merkle::Sha256Hash;
 use super::super::{DeliveredLog, TrailEnd};
 use super::chain::{PATIENCE, subject};
-use super::digests::Proven;
-use super::{Currency, Fault, Files, Note, Subject, Validity, Walk};
+use super::digests::ProvenDigest;
+use super::{ChainWalk, FileValidity, FindingSubject, TrailCurrency, TrailFiles, ValidationFault, ValidationNote};
 use portcullis_base::clock::Timestamp;
 
 /// No log file is larger: gates end them long before.
@@ -22,9 +22,9 @@ const SLOT: i64 = 300;
 /// How far from a log file's own time the digest that names it may lie: longer than any digest's window.
 const REACH: i64 = 2 * 86_400;
 
-impl<F: Files> Walk<'_, F> {
+impl<F: TrailFiles> ChainWalk<'_, F> {
     /// Validates the log files of a digest, and the tree over their events.
-    pub fn digest_logs(&mut self, series: Series, proven: &Proven) -> Result<(), F::Error> {
+    pub fn digest_logs(&mut self, series: DigestSeries, proven: &ProvenDigest) -> Result<(), F::Error> {
         let extent = &proven.digest.extent;
         let mut tree = Some(extent.before.clone());
         for entry in &proven.digest.log_files {
@@ -32,7 +32,7 @@ impl<F: Files> Walk<'_, F> {
                 Ok(()) => self.log(&entry.object, entry.hash)?,
                 Err(fault) => Err(fault),
             };
-            self.report.logs.count(if judged.is_ok() { Validity::Valid } else { Validity::Invalid });
+            self.report.logs.count(if judged.is_ok() { FileValidity::Valid } else { FileValidity::Invalid });
             match judged {
                 Ok(leaves) => {
                     self.report.events += u64::try_from(leaves.len()).unwrap_or(u64::MAX);
@@ -41,41 +41,45 @@ impl<F: Files> Walk<'_, F> {
                     }
                 }
                 Err(fault) => {
-                    self.report.find(Subject::Log(entry.object.clone()), fault);
+                    self.report.find(FindingSubject::Log(entry.object.clone()), fault);
                     tree = None;
                 }
             }
         }
         // Without all of the events nothing is known of the root.
         if tree.is_some_and(|tree| (tree.size(), tree.root()) != (extent.size, extent.root)) {
-            self.report.find(subject(series, proven.key.clone()), Fault::TreeRoot);
+            self.report.find(subject(series, proven.key.clone()), ValidationFault::TreeRoot);
         }
         Ok(())
     }
 
-    fn name(&mut self, entry: &LogEntry) -> Result<(), Fault> {
+    fn name(&mut self, entry: &LogEntry) -> Result<(), ValidationFault> {
         match FileKey::parse(&entry.object) {
             Some(FileKey { layout, file: FileName::Log { .. } }) if layout == self.scope.layout => {
-                if self.named.insert(entry.object.clone()) { Ok(()) } else { Err(Fault::NamedTwice) }
+                if self.named.insert(entry.object.clone()) { Ok(()) } else { Err(ValidationFault::NamedTwice) }
             }
-            Some(_) | None => Err(Fault::OutsideTrail),
+            Some(_) | None => Err(ValidationFault::OutsideTrail),
         }
     }
 
-    fn log(&mut self, object: &str, expected: Hash) -> Result<Result<Vec<Hash>, Fault>, F::Error> {
-        let Some(file) = self.files.read(object)? else { return Ok(Err(Fault::NotFound)) };
+    fn log(
+        &mut self,
+        object: &str,
+        expected: Sha256Hash,
+    ) -> Result<Result<Vec<Sha256Hash>, ValidationFault>, F::Error> {
+        let Some(file) = self.files.read(object)? else { return Ok(Err(ValidationFault::NotFound)) };
         let judge = || {
-            let text = decompress(&file.bytes, LARGEST).map_err(Fault::Malformed)?;
+            let text = decompress(&file.bytes, LARGEST).map_err(ValidationFault::Malformed)?;
             if hash(&text) != expected {
-                return Err(Fault::HashMismatch);
+                return Err(ValidationFault::HashMismatch);
             }
-            leaves(&text).map_err(Fault::Malformed)
+            leaves(&text).map_err(ValidationFault::Malformed)
         };
         Ok(judge())
     }
 
     /// Finds log files that no digest names, and those that the gate delivered since and that are not there.
-    pub fn unnamed_logs(&mut self, newest: Option<&Proven>, end: Option<TrailEnd>) -> Result<(), F::Error> {
+    pub fn unnamed_logs(&mut self, newest: Option<&ProvenDigest>, end: Option<TrailEnd>) -> Result<(), F::Error> {
         let mut unnamed = Vec::new();
         let mut listed = BTreeSet::new();
         for key in self.files.list(&self.scope.layout.logs())? {
@@ -86,7 +90,7 @@ impl<F: Files> Walk<'_, F> {
                     }
                     listed.insert(key);
                 }
-                Some(_) | None => self.report.find(Subject::Log(key), Fault::Stray),
+                Some(_) | None => self.report.find(FindingSubject::Log(key), ValidationFault::Stray),
             }
         }
         if let Some(end) = &end {
@@ -103,7 +107,7 @@ impl<F: Files> Walk<'_, F> {
         };
         self.tell_owners(&strays, newest);
         for (_, key) in strays {
-            self.invalid_log(key, Fault::NotNamed);
+            self.invalid_log(key, ValidationFault::NotNamed);
         }
         Ok(())
     }
@@ -118,7 +122,7 @@ impl<F: Files> Walk<'_, F> {
                 Some(_) | None => false,
             };
             if is_asked_about && !listed.contains(object) && !self.named.contains(object) {
-                self.invalid_log(object.clone(), Fault::NotFound);
+                self.invalid_log(object.clone(), ValidationFault::NotFound);
             }
         }
     }
@@ -132,7 +136,7 @@ impl<F: Files> Walk<'_, F> {
     ) -> Result<Vec<(Timestamp, String)>, F::Error> {
         let after = self.files.end()?.unwrap_or_default();
         let known = [before.delivered, before.under_way, after.delivered, after.under_way].into_iter().flatten();
-        let known: BTreeMap<String, Hash> = known.map(|log| (log.object, log.hash)).collect();
+        let known: BTreeMap<String, Sha256Hash> = known.map(|log| (log.object, log.hash)).collect();
         let mut strays = Vec::new();
         let mut waiting = 0;
         for (slot, key) in unnamed {
@@ -146,7 +150,7 @@ impl<F: Files> Walk<'_, F> {
             }
         }
         if waiting > 0 {
-            self.report.notes.push(Note::NotYetCovered(waiting));
+            self.report.notes.push(ValidationNote::NotYetCovered(waiting));
         }
         Ok(strays)
     }
@@ -155,22 +159,22 @@ impl<F: Files> Walk<'_, F> {
     fn not_covered(
         &mut self,
         unnamed: Vec<(Timestamp, String)>,
-        newest: Option<&Proven>,
-        elsewhere: &[Covered],
+        newest: Option<&ProvenDigest>,
+        elsewhere: &[CoveredWindow],
     ) -> Vec<(Timestamp, String)> {
-        let own = newest.filter(|newest| newest.digest.extent.ending == Ending::Continues);
-        let own = own.map(|newest| Covered { end: newest.digest.end, window: self.longest_window });
+        let own = newest.filter(|newest| newest.digest.extent.ending == DigestEnding::Continues);
+        let own = own.map(|newest| CoveredWindow { end: newest.digest.end, window: self.longest_window });
         // A digest names what was delivered before it within a window or two of its trail. Of several trails it may be the
         // slowest one's log file that was delivered first, and the fastest one's that was delivered last.
         let ends = || own.iter().chain(elsewhere);
         let is_new = |slot: Timestamp| {
             let comes = match self.scope.currency {
-                Currency::At(now) => slot.seconds() <= now.seconds() + SLOT,
-                Currency::Ended | Currency::Unasked => true,
+                TrailCurrency::At(now) => slot.seconds() <= now.seconds() + SLOT,
+                TrailCurrency::Ended | TrailCurrency::Unasked => true,
             };
             comes
                 && ends().map(|covered| covered.end).min().is_some_and(|end| slot.seconds() + SLOT > end.seconds())
-                && ends().map(Covered::next_names_until).max().is_some_and(|last| slot.seconds() <= last)
+                && ends().map(CoveredWindow::next_names_until).max().is_some_and(|last| slot.seconds() <= last)
         };
         let (new, old): (Vec<_>, Vec<_>) = unnamed.into_iter().partition(|(slot, _)| is_new(*slot));
         // The digests must reach the end of the range that is advised, and no log file may lie in it that they do not name.
@@ -178,18 +182,18 @@ impl<F: Files> Walk<'_, F> {
         let before = own.iter().map(|own| before_open_slot(own.end)).chain(oldest).min();
         for (_, key) in new {
             let before = before.unwrap_or_else(|| Timestamp::from_seconds(0));
-            self.invalid_log(key, Fault::NotCovered { before });
+            self.invalid_log(key, ValidationFault::NotCovered { before });
         }
         old
     }
 
-    fn invalid_log(&mut self, key: String, fault: Fault) {
-        self.report.logs.count(Validity::Invalid);
-        self.report.find(Subject::Log(key), fault);
+    fn invalid_log(&mut self, key: String, fault: ValidationFault) {
+        self.report.logs.count(FileValidity::Invalid);
+        self.report.find(FindingSubject::Log(key), fault);
     }
 
     /// Notes what is known of whose the log files are that no digest names; their names do not tell.
-    fn tell_owners(&mut self, strays: &[(Timestamp, String)], newest: Option<&Proven>) {
+    fn tell_owners(&mut self, strays: &[(Timestamp, String)], newest: Option<&ProvenDigest>) {
         if strays.is_empty() {
             return;
         }
@@ -200,12 +204,12 @@ impl<F: Files> Walk<'_, F> {
         if let Some(start) = self.begins
             && let Some(count) = count(&|slot| slot < start.seconds())
         {
-            self.report.notes.push(Note::BeforeFirst { count, start });
+            self.report.notes.push(ValidationNote::BeforeFirst { count, start });
         }
-        if let Some(last) = newest.filter(|newest| newest.digest.extent.ending == Ending::Final)
+        if let Some(last) = newest.filter(|newest| newest.digest.extent.ending == DigestEnding::Final)
             && let Some(count) = count(&|slot| slot > last.digest.end.seconds())
         {
-            self.report.notes.push(Note::AfterLast(count));
+            self.report.notes.push(ValidationNote::AfterLast(count));
         }
         for other in self.listing.others(&self.scope.trail) {
             self.report.add_neighbour(other.clone());
@@ -217,16 +221,16 @@ impl<F: Files> Walk<'_, F> {
     }
 
     /// What digests outside of the range name, and those of other trails that share the folder.
-    fn named_elsewhere(&mut self, unnamed: &[(Timestamp, String)]) -> Result<Elsewhere, F::Error> {
+    fn named_elsewhere(&mut self, unnamed: &[(Timestamp, String)]) -> Result<OtherTrails, F::Error> {
         let seconds = || unnamed.iter().map(|(slot, _)| slot.seconds());
         let (oldest, newest) = (seconds().min().unwrap_or(i64::MIN), seconds().max().unwrap_or(i64::MAX));
         let near = oldest.saturating_sub(SLOT)..newest.saturating_add(REACH);
-        let mut elsewhere = Elsewhere::default();
+        let mut elsewhere = OtherTrails::default();
         let listing = self.listing;
         for ((trail, series), digests) in &listing.digests {
             let last = digests.len().saturating_sub(1);
             for (index, (end, key)) in digests.iter().enumerate() {
-                let ends_other = index == last && *trail != self.scope.trail && *series == Series::Standard;
+                let ends_other = index == last && *trail != self.scope.trail && *series == DigestSeries::Standard;
                 if self.is_walked(key) || !(near.contains(&end.seconds()) || ends_other) {
                     continue;
                 }
@@ -236,8 +240,8 @@ impl<F: Files> Walk<'_, F> {
                     None => None,
                 };
                 let Ok(proven) = found.prove(self.scope, *end, *series, after.as_ref()) else { continue };
-                if ends_other && proven.digest.extent.ending == Ending::Continues {
-                    elsewhere.covered.push(Covered { end: *end, window: end.distance(proven.digest.start) });
+                if ends_other && proven.digest.extent.ending == DigestEnding::Continues {
+                    elsewhere.covered.push(CoveredWindow { end: *end, window: end.distance(proven.digest.start) });
                 }
                 elsewhere.named.extend(proven.digest.log_files.into_iter().map(|log| log.object));
             }
@@ -252,20 +256,20 @@ impl<F: Files> Walk<'_, F> {
 }
 
 #[derive(Default)]
-struct Elsewhere {
+struct OtherTrails {
     named: BTreeSet<String>,
     /// Up to when other trails' digests have come.
-    covered: Vec<Covered>,
+    covered: Vec<CoveredWindow>,
 }
 
 /// Where the newest digest of a trail ends, and how long that trail's windows are.
 #[derive(Clone, Copy, Debug)]
-struct Covered {
+struct CoveredWindow {
     end: Timestamp,
     window: Duration,
 }
 
-impl Covered {
+impl CoveredWindow {
     /// The youngest log file that the next digest may name, in seconds.
     fn next_names_until(&self) -> i64 {
         self.end.plus(2 * self.window).seconds() + PATIENCE

@@ -17,16 +17,16 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-pub use self::finding::{Fault, Finding, Note, Subject};
+pub use self::finding::{FindingSubject, ValidationFault, ValidationFinding, ValidationNote};
 use super::keys::PublicKey;
-use super::layout::{FileKey, FileName, Layout, Series};
-use super::merkle::Hash;
-use super::{Head, TrailEnd, TrailName};
+use super::layout::{DigestSeries, FileKey, FileName, TrailLayout};
+use super::merkle::Sha256Hash;
+use super::{DigestHead, TrailEnd, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 
 /// Where a trail's files are read from.
-pub trait Files {
+pub trait TrailFiles {
     type Error;
 
     /// All keys with this prefix.
@@ -45,12 +45,12 @@ pub trait Files {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFile {
     pub bytes: Vec<u8>,
-    pub metadata: Metadata,
+    pub metadata: FileMetadata,
 }
 
 /// What is written on a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Metadata {
+pub enum FileMetadata {
     /// It was copied without them: a digest's signature is then taken from the digest after it.
     Lost,
     /// By what follows `x-amz-meta-`.
@@ -59,8 +59,8 @@ pub enum Metadata {
 
 /// What is to be validated, and by what.
 #[derive(Clone, Debug)]
-pub struct Scope {
-    pub layout: Layout,
+pub struct ValidationScope {
+    pub layout: TrailLayout,
     pub trail: TrailName,
     pub bucket: BucketName,
     pub keys: Vec<PublicKey>,
@@ -68,22 +68,22 @@ pub struct Scope {
     pub start: Option<Timestamp>,
     /// Left out, to whatever is newest.
     pub end: Option<Timestamp>,
-    pub expected: Vec<Expected>,
-    pub currency: Currency,
+    pub expected: Vec<ExpectedDigest>,
+    pub currency: TrailCurrency,
 }
 
 /// A digest that must be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expected {
-    Hash(Hash),
-    Head(Head),
+pub enum ExpectedDigest {
+    Hash(Sha256Hash),
+    Head(DigestHead),
     /// It is younger than the range: it must be there, so that the range has not lost its end, and is not validated.
-    HeadAfterRange(Head),
+    HeadAfterRange(DigestHead),
 }
 
 /// Up to when the trail must go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Currency {
+pub enum TrailCurrency {
     /// Until then, where logging did not end before: the newest digest is not much older than a window is long.
     At(Timestamp),
     /// Until logging ended, which a final digest must tell.
@@ -94,28 +94,28 @@ pub enum Currency {
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    pub findings: Vec<Finding>,
-    pub notes: Vec<Note>,
-    pub digests: Tally,
-    pub backfill_digests: Tally,
-    pub logs: Tally,
+pub struct ValidationReport {
+    pub findings: Vec<ValidationFinding>,
+    pub notes: Vec<ValidationNote>,
+    pub digests: FileTally,
+    pub backfill_digests: FileTally,
+    pub logs: FileTally,
     /// In the log files that are valid.
     pub events: u64,
     /// What the digests that were validated speak of.
     pub covered: Option<(Timestamp, Timestamp)>,
     /// The newest digest of each series, to be kept elsewhere and expected the next time.
-    pub heads: Vec<Head>,
+    pub heads: Vec<DigestHead>,
 }
 
 /// How many files of a kind are valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct FileTally {
     pub valid: u64,
     pub all: u64,
 }
 
-impl Report {
+impl ValidationReport {
     /// Whether everything is proven.
     pub fn is_proof(&self) -> bool {
         self.findings.is_empty() && self.digests.valid > 0
@@ -123,48 +123,48 @@ impl Report {
 
     /// Whether there are log files that no digest names.
     pub fn has_strays(&self) -> bool {
-        self.findings.iter().any(|found| found.fault == Fault::NotNamed)
+        self.findings.iter().any(|found| found.fault == ValidationFault::NotNamed)
     }
 
     /// Adds what is known of another trail that delivers to the same place.
     pub fn add_neighbour(&mut self, trail: TrailName) {
-        let note = Note::SharedPlace(trail);
+        let note = ValidationNote::SharedPlace(trail);
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    fn find(&mut self, subject: Subject, fault: Fault) {
-        self.findings.push(Finding { subject, fault });
+    fn find(&mut self, subject: FindingSubject, fault: ValidationFault) {
+        self.findings.push(ValidationFinding { subject, fault });
     }
 }
 
-impl Tally {
-    fn count(&mut self, validity: Validity) {
+impl FileTally {
+    fn count(&mut self, validity: FileValidity) {
         self.all += 1;
-        if validity == Validity::Valid {
+        if validity == FileValidity::Valid {
             self.valid += 1;
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Validity {
+enum FileValidity {
     Invalid,
     Valid,
 }
 
 /// Validates a trail; an error means that it could not be read, and says nothing of what it is.
-pub fn validate<F: Files>(files: &mut F, scope: &Scope) -> Result<Report, F::Error> {
+pub fn validate<F: TrailFiles>(files: &mut F, scope: &ValidationScope) -> Result<ValidationReport, F::Error> {
     // Before the files are listed: a digest is pinned as soon as it is there.
     let end = files.end()?;
     let scope = &scope.expecting(end.as_ref());
-    let listing = Listing::of(files.list(&scope.layout.digests())?, scope);
-    let mut report = Report::default();
+    let listing = DigestListing::of(files.list(&scope.layout.digests())?, scope);
+    let mut report = ValidationReport::default();
     for stray in &listing.strays {
-        report.find(Subject::Digest(stray.clone()), Fault::Stray);
+        report.find(FindingSubject::Digest(stray.clone()), ValidationFault::Stray);
     }
-    let mut walk = Walk {
+    let mut walk = ChainWalk {
         files,
         scope,
         listing: &listing,
@@ -174,23 +174,24 @@ pub fn validate<F: Files>(files: &mut F, scope: &Scope) -> Result<Report, F::Err
         longest_window: Duration::ZERO,
         begins: None,
     };
-    let newest = walk.series(Series::Standard)?;
-    walk.series(Series::Backfill)?;
+    let newest = walk.series(DigestSeries::Standard)?;
+    walk.series(DigestSeries::Backfill)?;
     walk.hashes_expected();
     walk.unnamed_logs(newest.as_ref(), end)?;
     Ok(walk.report)
 }
 
-impl Scope {
+impl ValidationScope {
     /// With the newest digests that the gate knows of. What is younger than the range is not validated, but must be there:
     /// else the digests at the range's end could be removed with all that follow.
     fn expecting(&self, end: Option<&TrailEnd>) -> Self {
         let mut scope = self.clone();
         if let Some(end) = end {
-            let is_here = |head: &&Head| FileKey::parse(&head.object).is_some_and(|key| key.layout == self.layout);
-            let expected = |head: Head| match self.end {
-                Some(end) if end < head.end => Expected::HeadAfterRange(head),
-                Some(_) | None => Expected::Head(head),
+            let is_here =
+                |head: &&DigestHead| FileKey::parse(&head.object).is_some_and(|key| key.layout == self.layout);
+            let expected = |head: DigestHead| match self.end {
+                Some(end) if end < head.end => ExpectedDigest::HeadAfterRange(head),
+                Some(_) | None => ExpectedDigest::Head(head),
             };
             scope.expected.extend(end.heads.iter().filter(is_here).cloned().map(expected));
         }
@@ -199,29 +200,29 @@ impl Scope {
 }
 
 /// The digests that are there.
-struct Listing {
+struct DigestListing {
     /// By trail and series, in the order of their ends.
-    digests: BTreeMap<(TrailName, Series), Vec<(Timestamp, String)>>,
+    digests: BTreeMap<(TrailName, DigestSeries), Vec<(Timestamp, String)>>,
     strays: Vec<String>,
 }
 
-struct Walk<'w, F> {
+struct ChainWalk<'w, F> {
     files: &'w mut F,
-    scope: &'w Scope,
-    listing: &'w Listing,
-    report: Report,
+    scope: &'w ValidationScope,
+    listing: &'w DigestListing,
+    report: ValidationReport,
     /// The log files that valid digests name.
     named: BTreeSet<String>,
     /// The hashes of the digests that were validated, by their keys.
-    walked: BTreeSet<(String, Hash)>,
+    walked: BTreeSet<(String, Sha256Hash)>,
     /// Of those, the longest window: how long the next digest may take to come.
     longest_window: Duration,
     /// Where the window of the trail's first digest begins, if that digest is valid.
     begins: Option<Timestamp>,
 }
 
-impl Listing {
-    fn of(keys: Vec<String>, scope: &Scope) -> Self {
+impl DigestListing {
+    fn of(keys: Vec<String>, scope: &ValidationScope) -> Self {
         let mut listing = Self { digests: BTreeMap::new(), strays: Vec::new() };
         for key in keys {
             match FileKey::parse(&key) {
@@ -241,19 +242,19 @@ impl Listing {
         others.into_iter().filter(move |other| *other != trail)
     }
 
-    fn of_series(&self, trail: &TrailName, series: Series) -> &[(Timestamp, String)] {
+    fn of_series(&self, trail: &TrailName, series: DigestSeries) -> &[(Timestamp, String)] {
         self.digests.get(&(trail.clone(), series)).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-impl<F> Walk<'_, F> {
+impl<F> ChainWalk<'_, F> {
     fn hashes_expected(&mut self) {
         for expected in &self.scope.expected {
             match expected {
-                Expected::Hash(hash) if !self.walked.iter().any(|(_, walked)| walked == hash) => {
-                    self.report.find(Subject::Trail, Fault::HeadHashMissing(hex::encode(hash)));
+                ExpectedDigest::Hash(hash) if !self.walked.iter().any(|(_, walked)| walked == hash) => {
+                    self.report.find(FindingSubject::Trail, ValidationFault::HeadHashMissing(hex::encode(hash)));
                 }
-                Expected::Hash(_) | Expected::Head(_) | Expected::HeadAfterRange(_) => {}
+                ExpectedDigest::Hash(_) | ExpectedDigest::Head(_) | ExpectedDigest::HeadAfterRange(_) => {}
             }
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use super::{Currency, Expected, Files, Metadata, Scope, StoredFile, validate};
-use crate::digest::{Digest, Ending, Extent, Link, LogEntry, Previous, hash};
-use crate::layout::{Layout, LogSuffix, Series};
+use super::{ExpectedDigest, FileMetadata, StoredFile, TrailCurrency, TrailFiles, ValidationScope, validate};
+use crate::digest::{DigestEnding, DigestExtent, DigestLink, LogEntry, PreviousDigest, TrailDigest, hash};
+use crate::layout::{DigestSeries, LogSuffix, TrailLayout};
 use crate::logfile::{LogFile, LogFileBuilder, compress, decompress};
-use crate::merkle::{Tree, leaf_hash};
+use crate::merkle::{MerkleTree, leaf_hash};
 use crate::test_signer::Signer;
-use crate::{DeliveredLog, Head, TrailEnd, TrailName};
+use crate::{DeliveredLog, DigestHead, TrailEnd, TrailName};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccountId, BucketName};
 
@@ -17,7 +17,7 @@ use portcullis_base::names::{AccountId, BucketName};
 #[derive(Clone, Debug)]
 pub struct Specimen {
     pub files: BTreeMap<String, StoredFile>,
-    pub scope: Scope,
+    pub scope: ValidationScope,
     /// The digests' keys, in their order.
     pub digests: Vec<String>,
     pub backfill: Vec<String>,
@@ -42,8 +42,8 @@ const EMPTY: i64 = 40;
 const BACKFILLS: [i64; 2] = [10, 35];
 const LIMIT: usize = 1 << 20;
 
-static GROWN: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(Ending::Continues));
-static ENDED: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(Ending::Final));
+static GROWN: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(DigestEnding::Continues));
+static ENDED: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(DigestEnding::Final));
 
 /// Everything that can be done to a trail's files by whoever can write them, or holds a key as well.
 pub const TAMPERINGS: &[Tampering] = &[
@@ -153,7 +153,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     Tampering {
         what: "the tail is removed, and its head is known",
         tamper: |it| {
-            it.scope.expected = vec![Expected::Head(it.head(54))];
+            it.scope.expected = vec![ExpectedDigest::Head(it.head(54))];
             it.cut_tail();
         },
         found: &["HeadMissing"],
@@ -161,7 +161,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     Tampering {
         what: "the tail is removed, and its head's hash is known",
         tamper: |it| {
-            it.scope.expected = vec![Expected::Hash(it.head(54).hash)];
+            it.scope.expected = vec![ExpectedDigest::Hash(it.head(54).hash)];
             it.cut_tail();
         },
         found: &["HeadHashMissing"],
@@ -174,7 +174,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     Tampering {
         what: "the tail is removed, and logging has ended",
         tamper: |it| {
-            it.scope.currency = Currency::Ended;
+            it.scope.currency = TrailCurrency::Ended;
             it.cut_tail();
         },
         found: &["NotEnded"],
@@ -182,7 +182,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     Tampering {
         what: "the tail is removed, and the gate is at work",
         tamper: |it| {
-            it.scope.currency = Currency::At(Timestamp::from_seconds(it.head(54).end.seconds() + 60));
+            it.scope.currency = TrailCurrency::At(Timestamp::from_seconds(it.head(54).end.seconds() + 60));
             it.cut_tail();
         },
         found: &["Stale"],
@@ -190,7 +190,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     Tampering {
         what: "the tail is rewritten by the holder of the key, and its head is known",
         tamper: |it| {
-            it.scope.expected = vec![Expected::Head(it.head(54))];
+            it.scope.expected = vec![ExpectedDigest::Head(it.head(54))];
             it.rewrite_from(50);
         },
         found: &["HeadDiffers"],
@@ -229,8 +229,8 @@ pub const TAMPERINGS: &[Tampering] = &[
         what: "a restart is feigned",
         tamper: |it| {
             it.resign(7, |digest| {
-                if let Previous::Digest { link, .. } = digest.previous.clone() {
-                    digest.previous = Previous::Restart(link);
+                if let PreviousDigest::Digest { link, .. } = digest.previous.clone() {
+                    digest.previous = PreviousDigest::Restart(link);
                 }
             });
         },
@@ -240,8 +240,8 @@ pub const TAMPERINGS: &[Tampering] = &[
         what: "a new origin is feigned",
         tamper: |it| {
             it.resign(30, |digest| {
-                digest.previous = Previous::Origin;
-                digest.extent.before = Tree::empty();
+                digest.previous = PreviousDigest::Origin;
+                digest.extent.before = MerkleTree::empty();
             });
         },
         found: &["Rewritten", "SecondOrigin", "TreeRoot"],
@@ -273,7 +273,7 @@ pub const TAMPERINGS: &[Tampering] = &[
         what: "a backfill digest has no time",
         tamper: |it| {
             let key = it.backfill[0].clone();
-            if let Metadata::Present(metadata) = &mut it.file(&key).metadata {
+            if let FileMetadata::Present(metadata) = &mut it.file(&key).metadata {
                 metadata.remove("backfill-generation-timestamp");
             }
         },
@@ -303,24 +303,24 @@ impl Specimen {
     }
 
     /// A trail of another name beside this one.
-    pub fn of_trail(name: &str, ending: Ending) -> Self {
+    pub fn of_trail(name: &str, ending: DigestEnding) -> Self {
         let mut grower = Grower::new(name);
         for number in 0..3 {
-            grower.window(number, if number == 2 { ending } else { Ending::Continues });
+            grower.window(number, if number == 2 { ending } else { DigestEnding::Continues });
         }
         grower.specimen
     }
 
-    fn grow(last: Ending) -> Self {
+    fn grow(last: DigestEnding) -> Self {
         let mut grower = Grower::new("main");
         for number in 0..DIGESTS {
             if BACKFILLS.contains(&number) {
                 grower.backfill(number);
             }
             let ending = match number {
-                STOP => Ending::Final,
+                STOP => DigestEnding::Final,
                 _ if number == DIGESTS - 1 => last,
-                _ => Ending::Continues,
+                _ => DigestEnding::Continues,
             };
             grower.window(number, ending);
         }
@@ -335,12 +335,12 @@ impl Specimen {
         self.files.get_mut(key).expect("the file is there")
     }
 
-    pub fn digest(&self, number: usize) -> Digest {
+    pub fn digest(&self, number: usize) -> TrailDigest {
         self.read(&self.digests[number])
     }
 
-    fn read(&self, key: &str) -> Digest {
-        Digest::parse(&decompress(&self.files[key].bytes, LIMIT).expect("gzip")).expect("a digest")
+    fn read(&self, key: &str) -> TrailDigest {
+        TrailDigest::parse(&decompress(&self.files[key].bytes, LIMIT).expect("gzip")).expect("a digest")
     }
 
     /// The first log file of a digest.
@@ -348,17 +348,22 @@ impl Specimen {
         self.digest(number).log_files[0].object.clone()
     }
 
-    pub fn head(&self, number: usize) -> Head {
+    pub fn head(&self, number: usize) -> DigestHead {
         let file = &self.files[&self.digests[number]];
-        let Metadata::Present(metadata) = &file.metadata else { panic!("metadata") };
+        let FileMetadata::Present(metadata) = &file.metadata else { panic!("metadata") };
         let hash = hash(&decompress(&file.bytes, LIMIT).expect("gzip"));
-        Head::of(&self.digest(number), hash, hex::decode(&metadata["signature"]).expect("hex"), Series::Standard)
+        DigestHead::of(
+            &self.digest(number),
+            hash,
+            hex::decode(&metadata["signature"]).expect("hex"),
+            DigestSeries::Standard,
+        )
     }
 
     /// Where a gate tells that the trail ends, that has just delivered this digest.
     pub fn end_at(&self, number: usize) -> TrailEnd {
         let Ok(report) = validate(&mut self.files.clone(), &self.scope);
-        let backfill = report.heads.into_iter().filter(|head| head.series == Series::Backfill);
+        let backfill = report.heads.into_iter().filter(|head| head.series == DigestSeries::Backfill);
         TrailEnd { heads: std::iter::once(self.head(number)).chain(backfill).collect(), ..TrailEnd::default() }
     }
 
@@ -386,37 +391,37 @@ impl Specimen {
 
     fn metadata(&mut self, number: usize, change: impl FnOnce(&mut BTreeMap<String, String>)) {
         let key = self.digests[number].clone();
-        if let Metadata::Present(metadata) = &mut self.file(&key).metadata {
+        if let FileMetadata::Present(metadata) = &mut self.file(&key).metadata {
             change(metadata);
         }
     }
 
-    fn edit(&mut self, number: usize, change: impl FnOnce(&mut Digest)) {
+    fn edit(&mut self, number: usize, change: impl FnOnce(&mut TrailDigest)) {
         let (key, mut digest) = (self.digests[number].clone(), self.digest(number));
         change(&mut digest);
         self.file(&key).bytes = digest.write().bytes;
     }
 
-    fn resign(&mut self, number: usize, change: impl FnOnce(&mut Digest)) {
+    fn resign(&mut self, number: usize, change: impl FnOnce(&mut TrailDigest)) {
         let signer = usize::from(i64::try_from(number).is_ok_and(|number| number >= ROTATION));
         self.resign_by(signer, number, change);
     }
 
-    fn resign_by(&mut self, signer: usize, number: usize, change: impl FnOnce(&mut Digest)) {
+    fn resign_by(&mut self, signer: usize, number: usize, change: impl FnOnce(&mut TrailDigest)) {
         let mut digest = self.digest(number);
         change(&mut digest);
         self.put(signer, digest, None);
     }
 
     /// Signs a digest and puts it in its place.
-    fn put(&mut self, signer: usize, mut digest: Digest, backfill: Option<Timestamp>) -> (Link, Vec<u8>) {
+    fn put(&mut self, signer: usize, mut digest: TrailDigest, backfill: Option<Timestamp>) -> (DigestLink, Vec<u8>) {
         let signer = &self.signers[signer];
         digest.fingerprint = signer.public.fingerprint();
         let written = digest.write();
         let signature = signer.sign(written.signing_input.as_bytes());
         let mut metadata = signed(&signature);
         metadata.extend(backfill.map(|at| ("backfill-generation-timestamp".to_owned(), at.iso_extended())));
-        let file = StoredFile { bytes: written.bytes, metadata: Metadata::Present(metadata) };
+        let file = StoredFile { bytes: written.bytes, metadata: FileMetadata::Present(metadata) };
         self.files.insert(digest.object.clone(), file);
         (digest.link(written.hash), signature)
     }
@@ -453,7 +458,7 @@ impl Specimen {
         let (mut link, mut signature) = self.put(1, digest, None);
         for later in number + 1..self.digests.len() {
             let mut digest = self.digest(later);
-            digest.previous = Previous::Digest { link, signature };
+            digest.previous = PreviousDigest::Digest { link, signature };
             digest.log_files.clear();
             digest.extent.before = tree.clone();
             (digest.extent.size, digest.extent.root) = (tree.size(), tree.root());
@@ -476,7 +481,7 @@ impl Specimen {
         recreated.created = Timestamp::from_seconds(recreated.now);
         recreated.files = 1000;
         for number in 31..34 {
-            recreated.window(number, if number == 33 { Ending::Final } else { Ending::Continues });
+            recreated.window(number, if number == 33 { DigestEnding::Final } else { DigestEnding::Continues });
         }
         self.files.extend(recreated.specimen.files);
     }
@@ -499,7 +504,7 @@ impl Specimen {
         let before = self.head(6);
         let mut digest = self.digest(7);
         digest.end = Timestamp::from_seconds(digest.start.seconds() + HOUR / 2);
-        digest.object = self.scope.layout.digest_key(&self.scope.trail, digest.end, Series::Standard);
+        digest.object = self.scope.layout.digest_key(&self.scope.trail, digest.end, DigestSeries::Standard);
         digest.log_files.clear();
         digest.extent.last_sequence = digest.extent.first_sequence;
         (digest.extent.size, digest.extent.root) = (digest.extent.before.size(), digest.extent.before.root());
@@ -508,7 +513,7 @@ impl Specimen {
     }
 }
 
-impl Tree {
+impl MerkleTree {
     fn with(mut self, leaf: [u8; 32]) -> Self {
         self.push(leaf);
         self
@@ -523,7 +528,7 @@ fn signed(signature: &[u8]) -> BTreeMap<String, String> {
 }
 
 fn unsigned(bytes: Vec<u8>) -> StoredFile {
-    StoredFile { bytes, metadata: Metadata::Present(BTreeMap::new()) }
+    StoredFile { bytes, metadata: FileMetadata::Present(BTreeMap::new()) }
 }
 
 /// Makes a trail's files as the gate does, window by window.
@@ -538,8 +543,8 @@ struct Grower {
 }
 
 struct Chain {
-    tree: Tree,
-    last: Option<(Link, Vec<u8>, Ending)>,
+    tree: MerkleTree,
+    last: Option<(DigestLink, Vec<u8>, DigestEnding)>,
 }
 
 impl Grower {
@@ -552,12 +557,12 @@ impl Grower {
             Signer::new(at(ROTATION - month), at(ROTATION)),
             Signer::new(at(ROTATION), at(ROTATION + month)),
         ]);
-        let layout = Layout {
+        let layout = TrailLayout {
             prefix: None,
             account: AccountId::parse("111122223333").expect("an account"),
             region: "us-east-1".to_owned(),
         };
-        let scope = Scope {
+        let scope = ValidationScope {
             layout,
             trail: TrailName::parse(name).expect("a name"),
             bucket: BucketName::parse("trail-bucket").expect("a bucket"),
@@ -565,10 +570,10 @@ impl Grower {
             start: None,
             end: None,
             expected: Vec::new(),
-            currency: Currency::Unasked,
+            currency: TrailCurrency::Unasked,
         };
         let specimen = Specimen { files: BTreeMap::new(), scope, digests: Vec::new(), backfill: Vec::new(), signers };
-        let chain = || Chain { tree: Tree::empty(), last: None };
+        let chain = || Chain { tree: MerkleTree::empty(), last: None };
         Self {
             specimen,
             standard: chain(),
@@ -581,7 +586,7 @@ impl Grower {
     }
 
     /// One window with its log files and its digest.
-    fn window(&mut self, number: i64, ending: Ending) {
+    fn window(&mut self, number: i64, ending: DigestEnding) {
         if number == STOP + 1 {
             self.now += 5 * HOUR;
             self.sequence += 100;
@@ -590,12 +595,12 @@ impl Grower {
         let first = self.sequence + 1;
         let before = self.standard.tree.clone();
         let count = if number == EMPTY { 0 } else { 1 + number % 3 };
-        let logs: Vec<LogEntry> = (0..count).map(|file| self.log(start + file * 600, Series::Standard)).collect();
+        let logs: Vec<LogEntry> = (0..count).map(|file| self.log(start + file * 600, DigestSeries::Standard)).collect();
         // Not all that is journaled is admitted.
         self.sequence += 7;
         self.now = start + HOUR;
         let extent = self.extent(first, before, &self.standard.tree, ending);
-        let key = self.digest(number, start, logs, extent, Series::Standard);
+        let key = self.digest(number, start, logs, extent, DigestSeries::Standard);
         self.specimen.digests.push(key);
     }
 
@@ -603,17 +608,17 @@ impl Grower {
     fn backfill(&mut self, number: i64) {
         let before = self.backfill.tree.clone();
         let (start, first) = (self.now, self.sequence + 1);
-        let logs = vec![self.log(start + 1200, Series::Backfill)];
+        let logs = vec![self.log(start + 1200, DigestSeries::Backfill)];
         self.sequence -= 3;
-        let extent = self.extent(first, before, &self.backfill.tree, Ending::Continues);
+        let extent = self.extent(first, before, &self.backfill.tree, DigestEnding::Continues);
         self.now = start + HOUR;
-        let key = self.digest(number, start, logs, extent, Series::Backfill);
+        let key = self.digest(number, start, logs, extent, DigestSeries::Backfill);
         self.now = start;
         self.specimen.backfill.push(key);
     }
 
-    fn extent(&self, first_sequence: u64, before: Tree, tree: &Tree, ending: Ending) -> Extent {
-        Extent {
+    fn extent(&self, first_sequence: u64, before: MerkleTree, tree: &MerkleTree, ending: DigestEnding) -> DigestExtent {
+        DigestExtent {
             trail_created: self.created,
             first_sequence,
             last_sequence: self.sequence.max(first_sequence),
@@ -624,15 +629,15 @@ impl Grower {
         }
     }
 
-    fn log(&mut self, at: i64, series: Series) -> LogEntry {
+    fn log(&mut self, at: i64, series: DigestSeries) -> LogEntry {
         let mut builder = LogFileBuilder::new();
         for _ in 0..3 {
             self.sequence += 1;
             let line = format!(r#"{{"eventID":"{}"}}"#, self.sequence);
             builder.push(line.as_bytes(), Timestamp::from_seconds(at));
             let tree = match series {
-                Series::Backfill => &mut self.backfill.tree,
-                Series::Standard => &mut self.standard.tree,
+                DigestSeries::Backfill => &mut self.backfill.tree,
+                DigestSeries::Standard => &mut self.standard.tree,
             };
             tree.push(leaf_hash(line.as_bytes()));
         }
@@ -646,21 +651,28 @@ impl Grower {
         entry
     }
 
-    fn digest(&mut self, number: i64, start: i64, log_files: Vec<LogEntry>, extent: Extent, series: Series) -> String {
+    fn digest(
+        &mut self,
+        number: i64,
+        start: i64,
+        log_files: Vec<LogEntry>,
+        extent: DigestExtent,
+        series: DigestSeries,
+    ) -> String {
         let chain = match series {
-            Series::Backfill => &mut self.backfill,
-            Series::Standard => &mut self.standard,
+            DigestSeries::Backfill => &mut self.backfill,
+            DigestSeries::Standard => &mut self.standard,
         };
         let previous = match chain.last.take() {
-            None => Previous::Origin,
-            Some((link, signature, Ending::Continues)) => Previous::Digest { link, signature },
-            Some((link, _, Ending::Final)) => Previous::Restart(link),
+            None => PreviousDigest::Origin,
+            Some((link, signature, DigestEnding::Continues)) => PreviousDigest::Digest { link, signature },
+            Some((link, _, DigestEnding::Final)) => PreviousDigest::Restart(link),
         };
         let specimen = &mut self.specimen;
         let (scope, end) = (&specimen.scope, Timestamp::from_seconds(self.now));
         let signer = usize::from(number >= ROTATION);
         let (key, ending) = (scope.layout.digest_key(&scope.trail, end, series), extent.ending);
-        let digest = Digest {
+        let digest = TrailDigest {
             account: scope.layout.account.clone(),
             start: Timestamp::from_seconds(start),
             end,
@@ -671,13 +683,13 @@ impl Grower {
             log_files,
             extent,
         };
-        let (link, signature) = specimen.put(signer, digest, (series == Series::Backfill).then_some(end));
+        let (link, signature) = specimen.put(signer, digest, (series == DigestSeries::Backfill).then_some(end));
         chain.last = Some((link, signature, ending));
         key
     }
 }
 
-impl Files for BTreeMap<String, StoredFile> {
+impl TrailFiles for BTreeMap<String, StoredFile> {
     type Error = std::convert::Infallible;
 
     fn list(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error> {

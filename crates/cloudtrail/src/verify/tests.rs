@@ -3,14 +3,14 @@ use std::time::Duration;
 use super::specimen::{Specimen, TAMPERINGS};
 use super::*;
 use crate::DeliveredLog;
-use crate::digest::Ending;
+use crate::digest::DigestEnding;
 
-fn report(specimen: &Specimen) -> Report {
+fn report(specimen: &Specimen) -> ValidationReport {
     let Ok(report) = validate(&mut specimen.files.clone(), &specimen.scope);
     report
 }
 
-fn codes(report: &Report) -> Vec<&'static str> {
+fn codes(report: &ValidationReport) -> Vec<&'static str> {
     let codes: BTreeSet<_> = report.findings.iter().map(|found| found.fault.code()).collect();
     codes.into_iter().collect()
 }
@@ -21,14 +21,14 @@ fn an_intact_trail_is_proven_whole() {
     let report = report(&specimen);
     assert_eq!(report.findings, []);
     assert!(report.is_proof());
-    assert_eq!(report.digests, Tally { valid: 55, all: 55 });
-    assert_eq!(report.backfill_digests, Tally { valid: 2, all: 2 });
+    assert_eq!(report.digests, FileTally { valid: 55, all: 55 });
+    assert_eq!(report.backfill_digests, FileTally { valid: 2, all: 2 });
     let logs = specimen.files.keys().filter(|key| key.contains("/CloudTrail/")).count() as u64;
-    assert_eq!(report.logs, Tally { valid: logs, all: logs });
+    assert_eq!(report.logs, FileTally { valid: logs, all: logs });
     assert_eq!(report.events, 3 * logs);
     assert_eq!(report.heads[0], specimen.head(54));
     assert_eq!(report.heads[1].object, specimen.backfill[1]);
-    assert!(matches!(report.notes.as_slice(), [Note::Restarted { .. }, Note::Stopped(_)]));
+    assert!(matches!(report.notes.as_slice(), [ValidationNote::Restarted { .. }, ValidationNote::Stopped(_)]));
     let (first, last) = (specimen.digest(0), specimen.digest(54));
     assert_eq!(report.covered, Some((first.start, last.end)));
 }
@@ -53,13 +53,17 @@ fn a_tampering_is_found_in_its_own_place() {
     let digest = specimen.digests[7].clone();
     specimen.remove(&digest);
     let found = report(&specimen).findings;
-    assert_eq!(found[0], Finding { subject: Subject::Digest(digest), fault: Fault::NotFound });
+    assert_eq!(
+        found[0],
+        ValidationFinding { subject: FindingSubject::Digest(digest), fault: ValidationFault::NotFound }
+    );
 }
 
 #[test]
 fn a_head_that_was_kept_is_found_again_in_a_trail_that_grew() {
     let mut specimen = Specimen::grown();
-    specimen.scope.expected = vec![Expected::Head(specimen.head(40)), Expected::Hash(specimen.head(3).hash)];
+    specimen.scope.expected =
+        vec![ExpectedDigest::Head(specimen.head(40)), ExpectedDigest::Hash(specimen.head(3).hash)];
     assert_eq!(report(&specimen).findings, []);
     // What lies between the head and the range is validated too.
     specimen.scope.expected.pop();
@@ -68,7 +72,10 @@ fn a_head_that_was_kept_is_found_again_in_a_trail_that_grew() {
     specimen.remove(&log);
     assert_eq!(codes(&report(&specimen)), ["NotFound"]);
     specimen.remove(&digest);
-    assert_eq!(report(&specimen).findings[0], Finding { subject: Subject::Digest(digest), fault: Fault::NotFound });
+    assert_eq!(
+        report(&specimen).findings[0],
+        ValidationFinding { subject: FindingSubject::Digest(digest), fault: ValidationFault::NotFound }
+    );
 }
 
 #[test]
@@ -77,7 +84,7 @@ fn a_range_is_validated_by_the_digests_that_speak_of_it() {
     specimen.scope.start = Some(specimen.digest(10).start);
     specimen.scope.end = Some(specimen.digest(12).end);
     let whole = report(&specimen);
-    assert_eq!((whole.findings.as_slice(), whole.digests), (&[][..], Tally { valid: 3, all: 3 }));
+    assert_eq!((whole.findings.as_slice(), whole.digests), (&[][..], FileTally { valid: 3, all: 3 }));
     assert_eq!(whole.heads.len(), 1, "the range's last digest is not the newest, but for the backfill");
     // Outside of it nothing is asked, be it as it may.
     for number in [3, 9, 20] {
@@ -96,15 +103,19 @@ fn a_range_is_validated_by_the_digests_that_speak_of_it() {
 #[test]
 fn a_copy_that_lost_its_metadata_is_proven_by_what_follows_and_by_the_head() {
     let mut specimen = Specimen::grown();
-    specimen.scope.expected = vec![Expected::Head(specimen.head(54)), Expected::Head(specimen.head(29))];
-    specimen.files.values_mut().for_each(|file| file.metadata = Metadata::Lost);
+    specimen.scope.expected = vec![ExpectedDigest::Head(specimen.head(54)), ExpectedDigest::Head(specimen.head(29))];
+    specimen.files.values_mut().for_each(|file| file.metadata = FileMetadata::Lost);
     let found = report(&specimen).findings;
     // Nothing else knows the last signature of the backfill.
-    assert!(found.iter().all(|found| found.key() == Some(&specimen.backfill[1]) || found.fault == Fault::NotNamed));
-    assert_eq!(found[0].fault, Fault::SignatureMissing);
+    assert!(
+        found
+            .iter()
+            .all(|found| found.key() == Some(&specimen.backfill[1]) || found.fault == ValidationFault::NotNamed)
+    );
+    assert_eq!(found[0].fault, ValidationFault::SignatureMissing);
     specimen.scope.expected.clear();
     let digests = [29, 54].map(|number| Some(specimen.digests[number].clone()));
-    for found in report(&specimen).findings.iter().filter(|found| matches!(found.subject, Subject::Digest(_))) {
+    for found in report(&specimen).findings.iter().filter(|found| matches!(found.subject, FindingSubject::Digest(_))) {
         assert!(digests.contains(&found.key().map(str::to_owned)), "{found:?}");
     }
 }
@@ -116,10 +127,11 @@ fn log_files_after_the_last_digest_are_not_yet_covered() {
     let last = specimen.digest(53).extent.ending;
     specimen.remove(&key);
     let uncovered = report(&specimen);
-    assert_eq!((codes(&uncovered), last), (vec!["NotCovered", "TailNotProven"], Ending::Continues));
+    assert_eq!((codes(&uncovered), last), (vec!["NotCovered", "TailNotProven"], DigestEnding::Continues));
     // As the messages say, what is before is proven without them.
     for found in &uncovered.findings {
-        let (Fault::NotCovered { before } | Fault::TailNotProven { before, .. }) = found.fault else {
+        let (ValidationFault::NotCovered { before } | ValidationFault::TailNotProven { before, .. }) = found.fault
+        else {
             panic!("{uncovered:?}")
         };
         specimen.scope.end = Some(before);
@@ -133,7 +145,7 @@ struct Delivering {
     ends: Vec<TrailEnd>,
 }
 
-impl Files for Delivering {
+impl TrailFiles for Delivering {
     type Error = std::convert::Infallible;
 
     fn list(&mut self, prefix: &str) -> Result<Vec<String>, Self::Error> {
@@ -149,7 +161,7 @@ impl Files for Delivering {
     }
 }
 
-fn delivered(specimen: &Specimen, ends: &[TrailEnd]) -> Report {
+fn delivered(specimen: &Specimen, ends: &[TrailEnd]) -> ValidationReport {
     let mut files = Delivering { files: specimen.files.clone(), ends: ends.to_vec() };
     let Ok(report) = validate(&mut files, &specimen.scope);
     report
@@ -196,7 +208,7 @@ fn of_log_files_without_a_digest_those_are_taken_that_the_gate_delivered_as_they
         ..newest.clone()
     };
     let (known, nothing) = (told(&waiting, &[]), told(&[], &[]));
-    let note = Note::NotYetCovered(waiting.len() as u64);
+    let note = ValidationNote::NotYetCovered(waiting.len() as u64);
     for ends in
         [[known.clone(), known.clone()], [told(&[], &waiting), nothing.clone()], [nothing.clone(), known.clone()]]
     {
@@ -215,7 +227,7 @@ fn of_log_files_without_a_digest_those_are_taken_that_the_gate_delivered_as_they
 
 #[test]
 fn a_log_file_of_a_copy_is_awaited_by_the_digests_of_all_trails_in_its_place() {
-    let (mut one, other) = (Specimen::grown(), Specimen::of_trail("other", Ending::Continues));
+    let (mut one, other) = (Specimen::grown(), Specimen::of_trail("other", DigestEnding::Continues));
     one.scope.keys.extend(other.scope.keys.clone());
     one.files.extend(other.files.clone());
     // The other's chain ends long before, and goes on.
@@ -235,9 +247,9 @@ fn a_log_file_of_a_copy_is_awaited_by_the_digests_of_all_trails_in_its_place() {
 #[test]
 fn a_log_file_named_ahead_of_the_digest_that_could_name_it_or_of_now_is_forged() {
     let mut specimen = Specimen::grown();
-    specimen.scope.expected = vec![Expected::Head(specimen.head(54))];
+    specimen.scope.expected = vec![ExpectedDigest::Head(specimen.head(54))];
     let end = specimen.digest(54).end;
-    let named = |after: i64, currency: Currency| {
+    let named = |after: i64, currency: TrailCurrency| {
         let mut specimen = specimen.clone();
         specimen.scope.currency = currency;
         specimen.add_log(Timestamp::from_seconds(end.seconds() + after), 0);
@@ -246,11 +258,11 @@ fn a_log_file_named_ahead_of_the_digest_that_could_name_it_or_of_now_is_forged()
     for (after, found) in
         [(0, "NotCovered"), (7200 + 600, "NotCovered"), (7200 + 900, "NotNamed"), (1 << 31, "NotNamed")]
     {
-        assert_eq!(named(after, Currency::Unasked), [found], "{after} s after the newest digest");
+        assert_eq!(named(after, TrailCurrency::Unasked), [found], "{after} s after the newest digest");
     }
     let now = Timestamp::from_seconds(end.seconds() + 900);
     for (after, found) in [(-300, "NotCovered"), (300, "NotCovered"), (600, "NotNamed")] {
-        assert_eq!(named(900 + after, Currency::At(now)), [found], "{after} s after now");
+        assert_eq!(named(900 + after, TrailCurrency::At(now)), [found], "{after} s after now");
     }
 }
 
@@ -269,7 +281,7 @@ fn a_range_of_a_gates_own_trail_has_its_end_too() {
     ] {
         let mut specimen = Specimen::grown();
         specimen.scope.end = Some(until);
-        specimen.scope.currency = Currency::At(until);
+        specimen.scope.currency = TrailCurrency::At(until);
         if let Some(number) = removed {
             specimen.remove_from(number);
         }
@@ -303,33 +315,40 @@ fn after_the_end_of_logging_no_log_file_can_be_new() {
     specimen.remove(&key);
     let report = report(&specimen);
     assert_eq!(codes(&report), ["NotNamed"]);
-    assert!(report.notes.contains(&Note::Stopped(specimen.digest(29).end)));
+    assert!(report.notes.contains(&ValidationNote::Stopped(specimen.digest(29).end)));
     let strays = u64::try_from(report.findings.len()).unwrap();
-    assert!(report.notes.contains(&Note::AfterLast(strays)), "{:?}", report.notes);
+    assert!(report.notes.contains(&ValidationNote::AfterLast(strays)), "{:?}", report.notes);
 }
 
 #[test]
 fn a_trail_that_is_current_has_a_new_digest() {
     let mut specimen = Specimen::grown();
     let end = specimen.digest(54).end;
-    specimen.scope.currency = Currency::At(end.plus(Duration::from_secs(7200)));
+    specimen.scope.currency = TrailCurrency::At(end.plus(Duration::from_secs(7200)));
     assert_eq!(report(&specimen).findings, []);
-    specimen.scope.currency = Currency::At(end.plus(Duration::from_secs(7900)));
+    specimen.scope.currency = TrailCurrency::At(end.plus(Duration::from_secs(7900)));
     assert_eq!(codes(&report(&specimen)), ["Stale"]);
 }
 
 #[test]
 fn trails_may_share_a_folder() {
-    let (mut one, other) = (Specimen::ended(), Specimen::of_trail("other", Ending::Continues));
+    let (mut one, other) = (Specimen::ended(), Specimen::of_trail("other", DigestEnding::Continues));
     one.scope.keys.extend(other.scope.keys.clone());
     one.files.extend(other.files.clone());
     assert_eq!(report(&one).findings, []);
     let first = other.digests[0].clone();
-    assert!(!report(&one).notes.iter().any(|note| matches!(note, Note::SharedPlace(_))), "nothing is a stray");
+    assert!(
+        !report(&one).notes.iter().any(|note| matches!(note, ValidationNote::SharedPlace(_))),
+        "nothing is a stray"
+    );
     one.remove(&first);
     let report = report(&one);
     assert_eq!(codes(&report), ["NotNamed"], "what the other's digest named");
-    assert!(report.notes.contains(&Note::SharedPlace(TrailName::parse("other").unwrap())), "{:?}", report.notes);
+    assert!(
+        report.notes.contains(&ValidationNote::SharedPlace(TrailName::parse("other").unwrap())),
+        "{:?}",
+        report.notes
+    );
 }
 
 /// A trail without validation was in the place before, or this one was without it.
@@ -343,7 +362,7 @@ fn log_files_from_before_the_first_digest_are_told_and_a_range_leaves_them_out()
     }
     let whole = report(&specimen);
     assert_eq!((codes(&whole), whole.findings.len()), (vec!["NotNamed"], 2));
-    assert!(whole.notes.contains(&Note::BeforeFirst { count: 2, start }), "{:?}", whole.notes);
+    assert!(whole.notes.contains(&ValidationNote::BeforeFirst { count: 2, start }), "{:?}", whole.notes);
     specimen.scope.start = Some(start);
     assert_eq!(report(&specimen).findings, []);
     // Where the first digest is gone, nobody knows where the trail began.
@@ -352,7 +371,11 @@ fn log_files_from_before_the_first_digest_are_told_and_a_range_leaves_them_out()
     specimen.remove(&first);
     let beheaded = report(&specimen);
     assert_eq!(codes(&beheaded), ["NotFound", "NotNamed"]);
-    assert!(!beheaded.notes.iter().any(|note| matches!(note, Note::BeforeFirst { .. })), "{:?}", beheaded.notes);
+    assert!(
+        !beheaded.notes.iter().any(|note| matches!(note, ValidationNote::BeforeFirst { .. })),
+        "{:?}",
+        beheaded.notes
+    );
 }
 
 #[test]
@@ -362,5 +385,5 @@ fn a_trail_of_the_same_name_that_was_created_anew_is_another() {
     specimen.recreate_after_stop();
     let report = report(&specimen);
     assert_eq!(report.findings, []);
-    assert!(report.notes.iter().any(|note| matches!(note, Note::CreatedAnew(_))), "{:?}", report.notes);
+    assert!(report.notes.iter().any(|note| matches!(note, ValidationNote::CreatedAnew(_))), "{:?}", report.notes);
 }

@@ -11,7 +11,9 @@ use super::refused::Refused;
 use super::show;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
-use portcullis_cloudtrail::{DigestPeriod, KeyPrefix, Logging, Selectors, Trail, TrailName, Validation};
+use portcullis_cloudtrail::{
+    DigestPeriod, EventSelectors, KeyPrefix, LogFileValidation, Trail, TrailLogging, TrailName,
+};
 use portcullis_state::MOST_TRAILS;
 
 /// What a call would change, and what its answer is then.
@@ -128,12 +130,12 @@ pub fn effect(before: &Trail, after: &Trail) -> Effect {
     if !before.has_logged() {
         return Effect::Harmless;
     }
-    let logging = |trail: &Trail| matches!(trail.logging, Logging::Started { .. });
+    let logging = |trail: &Trail| matches!(trail.logging, TrailLogging::Started { .. });
     let weaker = [
         before.name != after.name,
         before.bucket != after.bucket,
         before.prefix != after.prefix,
-        before.validation == Validation::Enabled && after.validation == Validation::Disabled,
+        before.validation == LogFileValidation::Enabled && after.validation == LogFileValidation::Disabled,
         before.digest_period < after.digest_period,
         before.global_events && !after.global_events,
         before.multi_region && !after.multi_region,
@@ -210,7 +212,7 @@ fn keep_apart(before: Option<&Trail>, trail: &Trail, trails: &[Trail]) -> Result
 /// Takes the members that CreateTrail and UpdateTrail share; what is left out stays.
 fn describe(trail: &mut Trail, input: &Input) -> Result<(), Refused> {
     if let Some(enabled) = input.flag("EnableLogFileValidation")? {
-        trail.validation = if enabled { Validation::Enabled } else { Validation::Disabled };
+        trail.validation = if enabled { LogFileValidation::Enabled } else { LogFileValidation::Disabled };
     }
     trail.global_events = input.flag("IncludeGlobalServiceEvents")?.unwrap_or(trail.global_events);
     trail.multi_region = input.flag("IsMultiRegionTrail")?.unwrap_or(trail.multi_region);
@@ -252,8 +254,8 @@ fn start(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> 
     let before = place.trail(input.required("Name")?, trails)?;
     let logging = match before.logging {
         // Begun anew, it would begin a new chain of digests.
-        Logging::Started { .. } => before.logging,
-        Logging::Never | Logging::Stopped { .. } => Logging::Started { at: now },
+        TrailLogging::Started { .. } => before.logging,
+        TrailLogging::Never | TrailLogging::Stopped { .. } => TrailLogging::Started { at: now },
     };
     Ok(put(before, Trail { logging, ..before.clone() }, json!({})))
 }
@@ -261,8 +263,8 @@ fn start(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> 
 fn stop(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
     let before = place.trail(input.required("Name")?, trails)?;
     let logging = match before.logging {
-        Logging::Started { at: started } => Logging::Stopped { started, at: now },
-        Logging::Never | Logging::Stopped { .. } => before.logging,
+        TrailLogging::Started { at: started } => TrailLogging::Stopped { started, at: now },
+        TrailLogging::Never | TrailLogging::Stopped { .. } => before.logging,
     };
     Ok(put(before, Trail { logging, ..before.clone() }, json!({})))
 }
@@ -270,8 +272,8 @@ fn stop(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> R
 fn put_event_selectors(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
     let before = place.trail(input.required("TrailName")?, trails)?;
     let selectors = match (input.value("EventSelectors"), input.value("AdvancedEventSelectors")) {
-        (Some(basic), None) => Selectors::parse_basic(basic),
-        (None, Some(advanced)) => Selectors::parse_advanced(advanced),
+        (Some(basic), None) => EventSelectors::parse_basic(basic),
+        (None, Some(advanced)) => EventSelectors::parse_advanced(advanced),
         (Some(_), Some(_)) | (None, None) => return Err(Refused::one_kind_of_selectors()),
     };
     let after = Trail { selectors: selectors.map_err(Refused::selectors)?, ..before.clone() };

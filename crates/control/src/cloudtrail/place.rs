@@ -2,7 +2,7 @@
 
 use super::refused::Refused;
 use portcullis_base::names::AccountId;
-use portcullis_cloudtrail::{DigestPeriod, Layout, Trail, TrailName};
+use portcullis_cloudtrail::{DigestPeriod, Trail, TrailLayout, TrailName};
 
 /// The account and the region whose trails these are, and what the operator chose for new ones.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +35,8 @@ impl Place<'_> {
     }
 
     /// Where a trail's files lie in its bucket.
-    pub fn layout(&self, trail: &Trail) -> Layout {
-        Layout { prefix: trail.prefix.clone(), account: self.account.clone(), region: self.region.to_owned() }
+    pub fn layout(&self, trail: &Trail) -> TrailLayout {
+        TrailLayout { prefix: trail.prefix.clone(), account: self.account.clone(), region: self.region.to_owned() }
     }
 
     /// The ARN of a trail.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
-use portcullis_cloudtrail::{Layout, Trail, TrailEnd, TrailName};
+use portcullis_cloudtrail::{Trail, TrailEnd, TrailLayout, TrailName};
 use portcullis_state::Promise;
 
 /// How trails are delivered.
@@ -14,7 +14,7 @@ pub trait Deliveries: Debug + Send + Sync {
     /// What users would lose sight of if a trail took this bucket, wherever the trail is delivered.
     fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents>;
     /// Whether files of a trail are where a trail is to deliver to.
-    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents>;
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> Promise<'a, Contents>;
     /// Makes the bucket, if it is not there.
     fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>>;
     /// Where the delivered files of a trail end, and the folder that they lie in, if they lie in none of the store's

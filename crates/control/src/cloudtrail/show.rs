@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::place::Place;
 use super::ports::{DeliveredFiles, Progress};
 use portcullis_base::clock::Timestamp;
-use portcullis_cloudtrail::{Logging, Trail, Validation, selectors};
+use portcullis_cloudtrail::{LogFileValidation, Trail, TrailLogging, selectors};
 use portcullis_state::SigningKey;
 
 /// As CreateTrail and UpdateTrail answer.
@@ -20,7 +20,7 @@ pub fn definition(trail: &Trail, place: &Place<'_>) -> Value {
     set("IncludeGlobalServiceEvents", trail.global_events.into());
     set("IsMultiRegionTrail", trail.multi_region.into());
     set("TrailARN", place.arn(trail).into());
-    set("LogFileValidationEnabled", (trail.validation == Validation::Enabled).into());
+    set("LogFileValidationEnabled", (trail.validation == LogFileValidation::Enabled).into());
     set("IsOrganizationTrail", false.into());
     // Ours.
     set("DigestPeriodSeconds", trail.digest_period.duration().as_secs().into());
@@ -46,8 +46,8 @@ pub fn listed(trail: &Trail, place: &Place<'_>) -> Value {
 /// As Get- and PutEventSelectors answer.
 pub fn selectors(trail: &Trail, place: &Place<'_>) -> Value {
     let name = match trail.selectors.form() {
-        selectors::Form::Advanced => "AdvancedEventSelectors",
-        selectors::Form::Basic => "EventSelectors",
+        selectors::SelectorGrammar::Advanced => "AdvancedEventSelectors",
+        selectors::SelectorGrammar::Basic => "EventSelectors",
     };
     json!({ "TrailARN": place.arn(trail), name: trail.selectors.list() })
 }
@@ -66,9 +66,9 @@ pub fn tags(trail: &Trail, arn: &str) -> Value {
 /// As GetTrailStatus answers; with the files, which are ours, where they are asked for.
 pub fn status(trail: &Trail, progress: &Progress, files: Option<&DeliveredFiles>) -> Value {
     let (started, stopped) = match trail.logging {
-        Logging::Never => (None, None),
-        Logging::Started { at } => (Some(at), None),
-        Logging::Stopped { started, at } => (Some(started), Some(at)),
+        TrailLogging::Never => (None, None),
+        TrailLogging::Started { at } => (Some(at), None),
+        TrailLogging::Stopped { started, at } => (Some(started), Some(at)),
     };
     let mut members = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
@@ -77,7 +77,7 @@ pub fn status(trail: &Trail, progress: &Progress, files: Option<&DeliveredFiles>
         }
     };
     let text = |moment: Option<Timestamp>| Some(moment.map(Timestamp::iso_extended).unwrap_or_default().into());
-    set("IsLogging", Some(matches!(trail.logging, Logging::Started { .. }).into()));
+    set("IsLogging", Some(matches!(trail.logging, TrailLogging::Started { .. }).into()));
     set("LatestDeliveryTime", progress.latest_delivery.map(epoch));
     set("LatestDeliveryError", progress.delivery_error.clone().map(Value::from));
     set("StartLoggingTime", started.map(epoch));

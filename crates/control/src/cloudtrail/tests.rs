@@ -11,7 +11,7 @@ use portcullis_authorization::{LateEffect, LoopbackTrust, Profile, Replication};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{
-    DeliveredLog, KeyPrefix, Layout, Logging, Selectors, Trail, TrailEnd, TrailName, Validation,
+    DeliveredLog, EventSelectors, KeyPrefix, LogFileValidation, Trail, TrailEnd, TrailLayout, TrailLogging, TrailName,
 };
 use portcullis_http::Transport;
 use portcullis_journal::{Journal, JournalOptions};
@@ -51,7 +51,7 @@ impl Deliveries for Noted {
         Box::pin(std::future::ready(contents))
     }
 
-    fn files_at<'a>(&'a self, _: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents> {
+    fn files_at<'a>(&'a self, _: &'a BucketName, layout: &'a TrailLayout) -> Promise<'a, Contents> {
         let is_old = layout.prefix.as_ref().is_some_and(|prefix| prefix.as_str() == "old");
         Box::pin(std::future::ready(if is_old { Contents::MayBeThere } else { Contents::None }))
     }
@@ -148,9 +148,9 @@ fn alice() -> Caller {
 async fn with_idle_trails(bench: &Bench) {
     let started = Timestamp::from_seconds(NOW.seconds() - 60);
     for (name, bucket, logging) in [
-        ("idle", "quiet", Logging::Never),
-        ("stopped", "past", Logging::Stopped { started, at: NOW }),
-        ("parked", "full", Logging::Never),
+        ("idle", "quiet", TrailLogging::Never),
+        ("stopped", "past", TrailLogging::Stopped { started, at: NOW }),
+        ("parked", "full", TrailLogging::Never),
     ] {
         let (name, bucket) = (TrailName::parse(name).unwrap(), BucketName::parse(bucket).unwrap());
         let trail = Trail { logging, ..Trail::new(name, bucket, started) };
@@ -328,7 +328,7 @@ async fn a_trail_needs_no_code_until_it_is_started() {
     bench.done("CreateTrail", json!({"Name": "main", "S3BucketName": "logs"})).await;
     bench.done("PutEventSelectors", narrower).await;
     bench.done("StartLogging", json!({"Name": "main"})).await;
-    let stopped = Trail { logging: Logging::Stopped { started: NOW, at: NOW }, ..bench.trail() };
+    let stopped = Trail { logging: TrailLogging::Stopped { started: NOW, at: NOW }, ..bench.trail() };
     for trail in [bench.trail(), stopped] {
         bench.store.put_trail(Some(&bench.trail()), trail, NOW).await.expect("put");
         assert_eq!(bench.exception("PutEventSelectors", narrowest.clone()).await, "AccessDeniedException");
@@ -367,10 +367,10 @@ async fn a_trail_that_never_logged_leaves_a_bucket_that_holds_something_with_a_c
         let (name, bucket) = (TrailName::parse(name).unwrap(), BucketName::parse("full").unwrap());
         Trail { logging, prefix: KeyPrefix::parse("b").ok(), ..Trail::new(name, bucket, NOW) }
     };
-    let second = beside("second", Logging::Never);
+    let second = beside("second", TrailLogging::Never);
     bench.store.put_trail(None, second.clone(), NOW).await.expect("put");
     assert_eq!(bench.exception("DeleteTrail", delete.clone()).await, "AccessDeniedException", "both could go at once");
-    let logging = beside("second", Logging::Started { at: NOW });
+    let logging = beside("second", TrailLogging::Started { at: NOW });
     bench.store.put_trail(Some(&second), logging, NOW).await.expect("put");
     bench.done("DeleteTrail", delete).await;
 }
@@ -409,7 +409,8 @@ async fn a_trail_that_is_validated_has_its_place_alone() {
 async fn trails_that_share_a_place_already_can_be_changed() {
     let bench = Bench::with_trail().await;
     let main = bench.trail();
-    let other = Trail { name: TrailName::parse("other").unwrap(), validation: Validation::Disabled, ..main.clone() };
+    let other =
+        Trail { name: TrailName::parse("other").unwrap(), validation: LogFileValidation::Disabled, ..main.clone() };
     let planned = |body: Value| {
         let call = call("UpdateTrail", &body).expect("legal");
         change::plan(call.operation, &call.input, &[main.clone(), other.clone()], &bench.api.place(), NOW)
@@ -461,7 +462,7 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let proof =
         portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
     assert_eq!(bench.api.answer(Permit::by_proof(proof), later).await, Ok(json!({})));
-    assert_eq!(bench.trail().logging, Logging::Stopped { started: NOW, at: later });
+    assert_eq!(bench.trail().logging, TrailLogging::Stopped { started: NOW, at: later });
 }
 
 #[tokio::test]
@@ -564,7 +565,7 @@ async fn starting_a_trail_that_logs_begins_nothing_anew() {
         panic!("refused")
     };
     assert_eq!(bench.api.answer(permit, later).await, Ok(json!({})));
-    assert_eq!(bench.trail().logging, Logging::Started { at: NOW });
+    assert_eq!(bench.trail().logging, TrailLogging::Started { at: NOW });
 }
 
 #[tokio::test]
@@ -748,14 +749,15 @@ async fn the_keys_of_a_time_are_all_shown_at_once() {
 fn only_what_certainly_takes_nothing_is_harmless() {
     let name = TrailName::parse("main").unwrap();
     let idle = Trail::new(name, BucketName::parse("logs").unwrap(), NOW);
-    let trail = Trail { logging: Logging::Started { at: NOW }, ..idle.clone() };
+    let trail = Trail { logging: TrailLogging::Started { at: NOW }, ..idle.clone() };
     assert_eq!(effect(&trail, &trail), Effect::Harmless);
-    let wide =
-        Selectors::parse_basic(&json!([{"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]));
+    let wide = EventSelectors::parse_basic(
+        &json!([{"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]),
+    );
     let wide = Trail { selectors: wide.unwrap(), ..trail.clone() };
     assert_eq!((effect(&trail, &wide), effect(&wide, &trail)), (Effect::Harmless, Effect::Weakens));
-    let unproved = Trail { validation: Validation::Disabled, ..trail.clone() };
+    let unproved = Trail { validation: LogFileValidation::Disabled, ..trail.clone() };
     assert_eq!((effect(&unproved, &trail), effect(&trail, &unproved)), (Effect::Harmless, Effect::Weakens));
-    let narrower = Trail { validation: Validation::Disabled, global_events: false, ..idle.clone() };
+    let narrower = Trail { validation: LogFileValidation::Disabled, global_events: false, ..idle.clone() };
     assert_eq!(effect(&idle, &narrower), Effect::Harmless, "it never logged");
 }

@@ -6,14 +6,14 @@ use super::progress::{Chain, Outcome, Pin, Progress};
 use super::runner::{Hands, note_name};
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::digest::LogEntry;
-use portcullis_cloudtrail::{DeliveredLog, Head, Series, Trail, TrailEnd};
+use portcullis_cloudtrail::{DeliveredLog, DigestHead, DigestSeries, Trail, TrailEnd};
 
 /// Where the files of a trail end in its bucket: its newest digests as they are pinned in the state, and the log files that
 /// no digest names yet.
 pub(super) fn end_of(hands: &Hands, trail: &Trail) -> io::Result<TrailEnd> {
     let pin = hands.store.trail_head(&trail.name).and_then(|head| Pin::from_json(&head.0));
     let heads = match pin.filter(|pin| pin.created == trail.created) {
-        Some(pin) => [(Series::Standard, &pin.standard), (Series::Backfill, &pin.backfill)]
+        Some(pin) => [(DigestSeries::Standard, &pin.standard), (DigestSeries::Backfill, &pin.backfill)]
             .into_iter()
             .filter_map(|(series, chain)| head_of(series, chain, &trail.bucket))
             .collect(),
@@ -35,9 +35,9 @@ pub(super) fn end_of(hands: &Hands, trail: &Trail) -> io::Result<TrailEnd> {
     Ok(TrailEnd { heads, delivered, under_way: under_way.collect() })
 }
 
-fn head_of(series: Series, chain: &Chain, bucket: &BucketName) -> Option<Head> {
+fn head_of(series: DigestSeries, chain: &Chain, bucket: &BucketName) -> Option<DigestHead> {
     let last = chain.last.as_ref().filter(|last| last.bucket == *bucket)?;
-    Some(Head {
+    Some(DigestHead {
         object: last.object.clone(),
         hash: last.hash,
         signature: last.signature.clone(),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::progress::{Course, Progress, Successor};
 use portcullis_base::clock::Timestamp;
-use portcullis_cloudtrail::layout::Series;
+use portcullis_cloudtrail::layout::DigestSeries;
 use portcullis_cloudtrail::logfile::{LogFile, LogFileBuilder};
-use portcullis_cloudtrail::merkle::{Tree, leaf_hash};
-use portcullis_cloudtrail::{EventView, Logging, Trail, Validation};
+use portcullis_cloudtrail::merkle::{MerkleTree, leaf_hash};
+use portcullis_cloudtrail::{EventView, LogFileValidation, Trail, TrailLogging};
 use portcullis_journal::{Follower, Journal, JournalError, JournalRecord, RecordKind, Sequence};
 use portcullis_state::Store;
 
@@ -30,7 +30,7 @@ pub struct Gather {
 #[derive(Debug)]
 pub struct Pile {
     builder: LogFileBuilder,
-    tree: Tree,
+    tree: MerkleTree,
 }
 
 /// Why gathering paused.
@@ -118,10 +118,10 @@ impl Gather {
     }
 
     /// Ends the log files that grow, and begins new ones.
-    pub fn cut(&mut self, series: Series) -> Option<(LogFile, Tree)> {
+    pub fn cut(&mut self, series: DigestSeries) -> Option<(LogFile, MerkleTree)> {
         let pile = match series {
-            Series::Backfill => &mut self.backfill,
-            Series::Standard => &mut self.standard,
+            DigestSeries::Backfill => &mut self.backfill,
+            DigestSeries::Standard => &mut self.standard,
         };
         if pile.builder.records() == 0 {
             return None;
@@ -195,17 +195,17 @@ impl Gather {
         let here = &self.trail;
         let is_same = next.created == here.created && next.bucket == here.bucket && next.validation == here.validation;
         match (&self.course, next.logging) {
-            (Course::Logging { since } | Course::Starting { since }, Logging::Started { at })
+            (Course::Logging { since } | Course::Starting { since }, TrailLogging::Started { at })
                 if is_same && at <= *since =>
             {
                 self.course = Course::Logging { since: *since };
                 self.trail = next;
             }
-            (Course::Logging { .. } | Course::Starting { .. }, Logging::Stopped { at, .. }) if is_same => {
+            (Course::Logging { .. } | Course::Starting { .. }, TrailLogging::Stopped { at, .. }) if is_same => {
                 self.course = Course::Stopping { at };
                 self.trail = next;
             }
-            (Course::Stopping { .. }, Logging::Stopped { .. }) if is_same => self.trail = next,
+            (Course::Stopping { .. }, TrailLogging::Stopped { .. }) if is_same => self.trail = next,
             (Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. }, _) => {
                 self.course = Course::Ending(Successor::Trail(Box::new(next)));
             }
@@ -218,9 +218,9 @@ impl Gather {
         change.is_some_and(|next| {
             next.created == self.trail.created
                 && match next.logging {
-                    Logging::Never => false,
-                    Logging::Started { at } => at >= since,
-                    Logging::Stopped { started, .. } => started >= since,
+                    TrailLogging::Never => false,
+                    TrailLogging::Started { at } => at >= since,
+                    TrailLogging::Stopped { started, .. } => started >= since,
                 }
         })
     }
@@ -238,7 +238,7 @@ impl Gather {
 }
 
 impl Pile {
-    fn of(tree: &Tree) -> Self {
+    fn of(tree: &MerkleTree) -> Self {
         Self { builder: LogFileBuilder::new(), tree: tree.clone() }
     }
 
@@ -249,7 +249,7 @@ impl Pile {
 
 /// Whether the window's end is of any use: without validation there are no digests.
 pub fn makes_digests(trail: &Trail) -> bool {
-    trail.validation == Validation::Enabled
+    trail.validation == LogFileValidation::Enabled
 }
 
 fn minus(moment: Timestamp, span: Duration) -> Timestamp {

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::secret::Secret;
-use portcullis_cloudtrail::keys::Fingerprint;
+use portcullis_cloudtrail::keys::KeyFingerprint;
 use portcullis_state::{SigningKey, Store, StoreError};
 
 /// The keys that sign digests.
@@ -27,14 +27,14 @@ pub struct Keys {
 #[derive(Debug)]
 pub struct Signer {
     pair: KeyPair,
-    fingerprint: Fingerprint,
+    fingerprint: KeyFingerprint,
 }
 
 /// Why nothing can be signed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum KeyError {
     #[error("the private half of signing key `{0}` cannot be read")]
-    Damaged(Fingerprint),
+    Damaged(KeyFingerprint),
     #[error("no signing key could be made")]
     NotMade,
     #[error("the signing key did not sign")]
@@ -88,7 +88,7 @@ impl Signer {
     }
 
     /// Which key it is.
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub fn fingerprint(&self) -> KeyFingerprint {
         self.fingerprint
     }
 

@@ -25,7 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
-use portcullis_cloudtrail::{Layout, Logging, Trail, TrailEnd, TrailName};
+use portcullis_cloudtrail::{Trail, TrailEnd, TrailLayout, TrailLogging, TrailName};
 use portcullis_journal::{JournalFollower, Sequence};
 use portcullis_upstream::OwnError;
 use progress::{Course, Progress};
@@ -139,7 +139,7 @@ impl Delivery {
     }
 
     /// Whether files of a trail lie in a place; in a bucket that is not there lie none.
-    pub async fn has_files(&self, bucket: &BucketName, layout: &Layout) -> Result<bool, DestinationError> {
+    pub async fn has_files(&self, bucket: &BucketName, layout: &TrailLayout) -> Result<bool, DestinationError> {
         for folder in [layout.logs(), layout.digests()] {
             match self.inner().hands.destination.list(bucket, &folder, "").await {
                 Ok(keys) if keys.is_empty() => {}
@@ -173,7 +173,7 @@ impl JournalFollower for Inner {
         let logging = self.hands.store.trails();
         let known = self.known();
         let is_new = |trail: &Trail| {
-            matches!(trail.logging, Logging::Started { .. })
+            matches!(trail.logging, TrailLogging::Started { .. })
                 && known.trails.get(&trail.name).is_none_or(|standing| standing.needed == u64::MAX)
         };
         if !known.complete || logging.iter().any(is_new) {
@@ -222,9 +222,9 @@ impl Inner {
         let known = self.known();
         let complete = known.complete;
         let wants = |trail: &Trail| match known.trails.get(&trail.name) {
-            Some(standing) => !standing.running && matches!(trail.logging, Logging::Started { .. }),
+            Some(standing) => !standing.running && matches!(trail.logging, TrailLogging::Started { .. }),
             // One that was stopped may have to be ended; one that never started must not be taken for a start.
-            None => trail.logging != Logging::Never,
+            None => trail.logging != TrailLogging::Never,
         };
         let mut wanting: Vec<Trail> = trails.iter().filter(|trail| wants(trail)).cloned().collect();
         drop(known);

@@ -8,10 +8,10 @@ use serde_json::Value;
 use portcullis_authorization::{TrailRegister, Use};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
-use portcullis_cloudtrail::digest::{Ending, LogEntry};
-use portcullis_cloudtrail::layout::Series;
-use portcullis_cloudtrail::merkle::{Hash, Tree};
-use portcullis_cloudtrail::{Head, Trail};
+use portcullis_cloudtrail::digest::{DigestEnding, LogEntry};
+use portcullis_cloudtrail::layout::DigestSeries;
+use portcullis_cloudtrail::merkle::{MerkleTree, Sha256Hash};
+use portcullis_cloudtrail::{DigestHead, Trail};
 
 /// How far a trail is delivered.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +28,7 @@ pub struct Progress {
     /// What is to be written next, in this order; its bytes are noted beside this.
     pub planned: Vec<Planned>,
     /// Digests that the witness is still to be told of.
-    pub untold: Vec<Head>,
+    pub untold: Vec<DigestHead>,
     pub delivered: Option<Timestamp>,
     pub digested: Option<Timestamp>,
 }
@@ -61,9 +61,9 @@ pub struct Chain {
     /// The last digest.
     pub last: Option<Last>,
     /// The tree as of the last digest.
-    pub before: Tree,
+    pub before: MerkleTree,
     /// The tree with the log files that wait.
-    pub tree: Tree,
+    pub tree: MerkleTree,
     /// The last record of the journal that a digest spoke of.
     pub covered: u64,
     /// Log files that no digest names yet.
@@ -75,10 +75,10 @@ pub struct Chain {
 pub struct Last {
     pub bucket: BucketName,
     pub object: String,
-    pub hash: Hash,
+    pub hash: Sha256Hash,
     pub signature: Vec<u8>,
     pub end: Timestamp,
-    pub ending: Ending,
+    pub ending: DigestEnding,
 }
 
 /// A file that is to be written.
@@ -89,9 +89,9 @@ pub struct Planned {
     /// Under which name its bytes are noted.
     pub note: String,
     /// SHA-256 of these bytes.
-    pub checksum: Hash,
+    pub checksum: Sha256Hash,
     pub metadata: BTreeMap<&'static str, String>,
-    pub series: Series,
+    pub series: DigestSeries,
     pub outcome: Outcome,
 }
 
@@ -99,7 +99,7 @@ pub struct Planned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The chain goes on from this digest.
-    Digest { last: Last, head: Head },
+    Digest { last: Last, head: DigestHead },
     /// A log file waits for its digest.
     Log(LogEntry),
 }
@@ -122,18 +122,18 @@ impl Progress {
     }
 
     /// The series of this kind.
-    pub fn chain(&self, series: Series) -> &Chain {
+    pub fn chain(&self, series: DigestSeries) -> &Chain {
         match series {
-            Series::Backfill => &self.backfill,
-            Series::Standard => &self.standard,
+            DigestSeries::Backfill => &self.backfill,
+            DigestSeries::Standard => &self.standard,
         }
     }
 
     /// The series of this kind, to be changed.
-    pub fn chain_mut(&mut self, series: Series) -> &mut Chain {
+    pub fn chain_mut(&mut self, series: DigestSeries) -> &mut Chain {
         match series {
-            Series::Backfill => &mut self.backfill,
-            Series::Standard => &mut self.standard,
+            DigestSeries::Backfill => &mut self.backfill,
+            DigestSeries::Standard => &mut self.standard,
         }
     }
 
@@ -186,7 +186,7 @@ impl Pin {
 
 impl Chain {
     fn begin(taken: u64) -> Self {
-        Self { last: None, before: Tree::empty(), tree: Tree::empty(), covered: taken, waiting: Vec::new() }
+        Self { last: None, before: MerkleTree::empty(), tree: MerkleTree::empty(), covered: taken, waiting: Vec::new() }
     }
 }
 
@@ -298,7 +298,7 @@ mod json {
                 standard: Chain::of(&progress.standard),
                 backfill: Chain::of(&progress.backfill),
                 planned: progress.planned.iter().map(Planned::of).collect(),
-                untold: progress.untold.iter().map(Head::to_json).collect(),
+                untold: progress.untold.iter().map(DigestHead::to_json).collect(),
                 delivered: progress.delivered.map(Timestamp::millis),
                 digested: progress.digested.map(Timestamp::millis),
             }
@@ -322,7 +322,11 @@ mod json {
                 standard: self.standard.read()?,
                 backfill: self.backfill.read()?,
                 planned: self.planned.into_iter().map(Planned::read).collect::<Option<_>>()?,
-                untold: self.untold.iter().map(|head| Head::from_json(head.as_bytes()).ok()).collect::<Option<_>>()?,
+                untold: self
+                    .untold
+                    .iter()
+                    .map(|head| DigestHead::from_json(head.as_bytes()).ok())
+                    .collect::<Option<_>>()?,
                 delivered: self.delivered.map(Timestamp::from_millis),
                 digested: self.digested.map(Timestamp::from_millis),
             })
@@ -368,12 +372,12 @@ mod json {
     }
 
     impl Tree {
-        fn of(tree: &super::Tree) -> Self {
+        fn of(tree: &super::MerkleTree) -> Self {
             Self { size: tree.size(), peaks: tree.peaks().iter().map(hex::encode).collect() }
         }
 
-        fn read(self) -> Option<super::Tree> {
-            super::Tree::of(self.size, self.peaks.iter().map(|peak| hash(peak)).collect::<Option<_>>()?)
+        fn read(self) -> Option<super::MerkleTree> {
+            super::MerkleTree::of(self.size, self.peaks.iter().map(|peak| hash(peak)).collect::<Option<_>>()?)
         }
     }
 
@@ -385,7 +389,7 @@ mod json {
                 hash: hex::encode(last.hash),
                 signature: hex::encode(&last.signature),
                 end: last.end.millis(),
-                is_final: last.ending == Ending::Final,
+                is_final: last.ending == DigestEnding::Final,
             }
         }
 
@@ -396,7 +400,7 @@ mod json {
                 hash: hash(&self.hash)?,
                 signature: hex::decode(self.signature).ok()?,
                 end: Timestamp::from_millis(self.end),
-                ending: if self.is_final { Ending::Final } else { Ending::Continues },
+                ending: if self.is_final { DigestEnding::Final } else { DigestEnding::Continues },
             })
         }
     }
@@ -425,7 +429,7 @@ mod json {
                 note: planned.note.clone(),
                 checksum: hex::encode(planned.checksum),
                 metadata: planned.metadata.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
-                is_backfill: planned.series == Series::Backfill,
+                is_backfill: planned.series == DigestSeries::Backfill,
                 outcome: match &planned.outcome {
                     super::Outcome::Digest { last, head } => {
                         Outcome::Digest { last: Last::of(last), head: head.to_json() }
@@ -444,18 +448,19 @@ mod json {
                 note: self.note,
                 checksum: hash(&self.checksum)?,
                 metadata,
-                series: if self.is_backfill { Series::Backfill } else { Series::Standard },
+                series: if self.is_backfill { DigestSeries::Backfill } else { DigestSeries::Standard },
                 outcome: match self.outcome {
-                    Outcome::Digest { last, head } => {
-                        super::Outcome::Digest { last: last.read()?, head: Head::from_json(head.as_bytes()).ok()? }
-                    }
+                    Outcome::Digest { last, head } => super::Outcome::Digest {
+                        last: last.read()?,
+                        head: DigestHead::from_json(head.as_bytes()).ok()?,
+                    },
                     Outcome::Log(entry) => super::Outcome::Log(entry.read()?),
                 },
             })
         }
     }
 
-    fn hash(text: &str) -> Option<Hash> {
+    fn hash(text: &str) -> Option<Sha256Hash> {
         let mut hash = [0; 32];
         hex::decode_to_slice(text, &mut hash).ok()?;
         Some(hash)

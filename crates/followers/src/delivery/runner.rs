@@ -18,11 +18,13 @@ use super::witness::{Checkpoint, Witness};
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{AccountId, BucketName, ObjectKey};
-use portcullis_cloudtrail::digest::{self, Digest, Ending, Extent, Link, LogEntry, Previous, WrittenDigest};
+use portcullis_cloudtrail::digest::{
+    self, DigestEnding, DigestExtent, DigestLink, LogEntry, PreviousDigest, TrailDigest, WrittenDigest,
+};
 use portcullis_cloudtrail::keys::SIGNATURE_ALGORITHM;
-use portcullis_cloudtrail::layout::{Layout, LogSuffix, Series};
+use portcullis_cloudtrail::layout::{DigestSeries, LogSuffix, TrailLayout};
 use portcullis_cloudtrail::logfile;
-use portcullis_cloudtrail::{Head, Logging, Trail};
+use portcullis_cloudtrail::{DigestHead, Trail, TrailLogging};
 use portcullis_journal::Journal;
 use portcullis_state::{Store, StoreError, TrailHead};
 use portcullis_upstream::OwnError;
@@ -84,7 +86,7 @@ enum Redoing {
 
 /// A digest that is to be delivered.
 struct Signed {
-    digest: Digest,
+    digest: TrailDigest,
     metadata: BTreeMap<&'static str, String>,
     signature: Vec<u8>,
     written: WrittenDigest,
@@ -202,7 +204,7 @@ impl Runner {
             return Ok(Next::Again);
         }
         if due {
-            self.digest(self.window_end(now), Ending::Continues, now).await?;
+            self.digest(self.window_end(now), DigestEnding::Continues, now).await?;
             return Ok(Next::Again);
         }
         Ok(Next::Wait)
@@ -254,12 +256,12 @@ impl Runner {
         let Some(mut gather) = self.gather.take() else { return Ok(()) };
         let mut progress = self.progress.clone();
         let first = progress.taken + 1;
-        for series in [Series::Standard, Series::Backfill] {
+        for series in [DigestSeries::Standard, DigestSeries::Backfill] {
             let Some((file, tree)) = gather.cut(series) else { continue };
             let trail = &progress.trail;
             let mark: &[u8] = match series {
-                Series::Backfill => b"backfill",
-                Series::Standard => b"",
+                DigestSeries::Backfill => b"backfill",
+                DigestSeries::Standard => b"",
             };
             let created = trail.created.millis().to_le_bytes();
             let (first, last) = (first.to_le_bytes(), gather.taken().to_le_bytes());
@@ -292,7 +294,7 @@ impl Runner {
         object: String,
         bytes: Vec<u8>,
         metadata: BTreeMap<&'static str, String>,
-        series: Series,
+        series: DigestSeries,
         outcome: Outcome,
     ) -> Result<Planned, DeliveryError> {
         let checksum = Sha256::digest(&bytes).into();
@@ -363,16 +365,16 @@ impl Runner {
     }
 
     /// Signs what was delivered.
-    async fn digest(&mut self, end: Timestamp, ending: Ending, now: Timestamp) -> Result<(), DeliveryError> {
+    async fn digest(&mut self, end: Timestamp, ending: DigestEnding, now: Timestamp) -> Result<(), DeliveryError> {
         self.is_signing = true;
         self.look_for_last().await?;
         let mut progress = self.progress.clone();
-        for series in [Series::Standard, Series::Backfill] {
-            if series == Series::Backfill && progress.backfill.waiting.is_empty() {
+        for series in [DigestSeries::Standard, DigestSeries::Backfill] {
+            if series == DigestSeries::Backfill && progress.backfill.waiting.is_empty() {
                 continue;
             }
             let Signed { digest, metadata, signature, written } = self.sign(series, end, ending, now).await?;
-            let head = Head::of(&digest, written.hash, signature.clone(), series);
+            let head = DigestHead::of(&digest, written.hash, signature.clone(), series);
             let (bucket, object) = (digest.bucket.clone(), digest.object.clone());
             let last =
                 Last { bucket: bucket.clone(), object: object.clone(), hash: written.hash, signature, end, ending };
@@ -387,15 +389,15 @@ impl Runner {
 
     async fn sign(
         &self,
-        series: Series,
+        series: DigestSeries,
         end: Timestamp,
-        ending: Ending,
+        ending: DigestEnding,
         now: Timestamp,
     ) -> Result<Signed, DeliveryError> {
         let Progress { trail, taken, window, .. } = &self.progress;
         let chain = self.progress.chain(series);
         let signer = self.hands.keys.at(end).await?;
-        let digest = Digest {
+        let digest = TrailDigest {
             account: self.hands.account.clone(),
             start: chain.goes_on().map_or(*window, |last| last.end),
             end,
@@ -404,7 +406,7 @@ impl Runner {
             fingerprint: signer.fingerprint(),
             previous: previous(chain),
             log_files: chain.waiting.clone(),
-            extent: Extent {
+            extent: DigestExtent {
                 trail_created: trail.created,
                 first_sequence: chain.covered + 1,
                 last_sequence: *taken,
@@ -420,7 +422,7 @@ impl Runner {
             ("signature", hex::encode(&signature)),
             ("signature-algorithm", SIGNATURE_ALGORITHM.to_owned()),
         ]);
-        if series == Series::Backfill {
+        if series == DigestSeries::Backfill {
             metadata.insert("backfill-generation-timestamp", now.iso_extended());
         }
         Ok(Signed { digest, metadata, signature, written })
@@ -466,12 +468,13 @@ impl Runner {
     async fn end(&mut self, successor: Successor, now: Timestamp) -> Result<Next, DeliveryError> {
         let trail = self.progress.trail.clone();
         let ending = match &successor {
-            Successor::Trail(next) if only_moves(&trail, next) => Ending::Continues,
-            Successor::Nothing | Successor::Trail(_) => Ending::Final,
+            Successor::Trail(next) if only_moves(&trail, next) => DigestEnding::Continues,
+            Successor::Nothing | Successor::Trail(_) => DigestEnding::Final,
         };
         // A crash may have come between the last digest and the note of it.
         let Chain { last, covered, waiting, .. } = &self.progress.standard;
-        let is_final = ending == Ending::Final && last.as_ref().is_some_and(|last| last.ending == Ending::Final);
+        let is_final =
+            ending == DigestEnding::Final && last.as_ref().is_some_and(|last| last.ending == DigestEnding::Final);
         let is_digested = is_final && *covered == self.progress.taken && waiting.is_empty();
         if makes_digests(&trail) && !is_digested {
             let end = Timestamp::from_seconds(now.seconds());
@@ -495,7 +498,7 @@ impl Runner {
         if self.progress.course != Course::Stopped {
             return;
         }
-        if let Logging::Started { at } = trail.logging {
+        if let TrailLogging::Started { at } = trail.logging {
             let taken = self.progress.taken;
             self.progress.start(trail.clone(), at, taken);
             self.progress.course = Course::Starting { since: at };
@@ -525,9 +528,9 @@ impl Runner {
         }
     }
 
-    fn layout(&self, trail: &Trail) -> Layout {
+    fn layout(&self, trail: &Trail) -> TrailLayout {
         let Hands { account, region, .. } = &*self.hands;
-        Layout { prefix: trail.prefix.clone(), account: account.clone(), region: region.clone() }
+        TrailLayout { prefix: trail.prefix.clone(), account: account.clone(), region: region.clone() }
     }
 
     async fn keep(&mut self, progress: Progress) -> Result<(), DeliveryError> {
@@ -551,9 +554,9 @@ fn taken_up(kept: Option<Progress>, pin: Option<Pin>, trail: &Trail, seen: u64) 
     let seen = kept.as_ref().map_or(seen, |kept| seen.min(kept.taken));
     let begun = || {
         let since = match trail.logging {
-            Logging::Started { at } => at,
-            Logging::Never => trail.created,
-            Logging::Stopped { started, .. } => started,
+            TrailLogging::Started { at } => at,
+            TrailLogging::Never => trail.created,
+            TrailLogging::Stopped { started, .. } => started,
         };
         Progress::begin(trail.clone(), since, seen)
     };
@@ -590,10 +593,10 @@ fn resumed(pin: Pin, begun: Progress) -> Progress {
     let Some(last) = pin.standard.last.clone() else { return begun };
     let (taken, window) = (pin.standard.covered, last.end);
     let course = match (last.ending, begun.trail.logging, begun.course.clone()) {
-        (Ending::Final, _, _) => Course::Stopped,
-        (Ending::Continues, Logging::Started { at }, _) => Course::Logging { since: at },
-        (Ending::Continues, Logging::Stopped { at, .. }, _) => Course::Stopping { at },
-        (Ending::Continues, Logging::Never, course) => course,
+        (DigestEnding::Final, _, _) => Course::Stopped,
+        (DigestEnding::Continues, TrailLogging::Started { at }, _) => Course::Logging { since: at },
+        (DigestEnding::Continues, TrailLogging::Stopped { at, .. }, _) => Course::Stopping { at },
+        (DigestEnding::Continues, TrailLogging::Never, course) => course,
     };
     Progress { course, taken, window, standard: pin.standard, backfill: pin.backfill, ..begun }
 }
@@ -614,7 +617,7 @@ fn apply(progress: &mut Progress, planned: &Planned) -> Option<Timestamp> {
                 waiting: Vec::new(),
             };
             progress.untold.push(head.clone());
-            if planned.series == Series::Standard {
+            if planned.series == DigestSeries::Standard {
                 progress.window = last.end;
                 return Some(last.end);
             }
@@ -623,18 +626,18 @@ fn apply(progress: &mut Progress, planned: &Planned) -> Option<Timestamp> {
     None
 }
 
-fn previous(chain: &Chain) -> Previous {
-    let Some(last) = &chain.last else { return Previous::Origin };
-    let link = Link { bucket: last.bucket.clone(), object: last.object.clone(), hash: last.hash };
+fn previous(chain: &Chain) -> PreviousDigest {
+    let Some(last) = &chain.last else { return PreviousDigest::Origin };
+    let link = DigestLink { bucket: last.bucket.clone(), object: last.object.clone(), hash: last.hash };
     match last.ending {
-        Ending::Continues => Previous::Digest { link, signature: last.signature.clone() },
-        Ending::Final => Previous::Restart(link),
+        DigestEnding::Continues => PreviousDigest::Digest { link, signature: last.signature.clone() },
+        DigestEnding::Final => PreviousDigest::Restart(link),
     }
 }
 
 /// Whether a trail goes on, elsewhere.
 fn only_moves(trail: &Trail, next: &Trail) -> bool {
-    let is_logging = matches!(next.logging, Logging::Started { .. });
+    let is_logging = matches!(next.logging, TrailLogging::Started { .. });
     let is_same = trail.created == next.created && trail.validation == next.validation;
     is_logging && is_same && trail.logging == next.logging
 }
@@ -642,26 +645,26 @@ fn only_moves(trail: &Trail, next: &Trail) -> bool {
 impl Chain {
     /// The last digest, unless logging stopped with it.
     fn goes_on(&self) -> Option<&Last> {
-        self.last.as_ref().filter(|last| last.ending == Ending::Continues)
+        self.last.as_ref().filter(|last| last.ending == DigestEnding::Continues)
     }
 }
 
 impl Progress {
     /// Goes on as what the journal made of the trail.
-    fn succeed(&mut self, next: Trail, ending: Ending, now: Timestamp) {
+    fn succeed(&mut self, next: Trail, ending: DigestEnding, now: Timestamp) {
         match (next.logging, ending) {
-            (Logging::Started { at }, Ending::Continues) => {
+            (TrailLogging::Started { at }, DigestEnding::Continues) => {
                 self.trail = next;
                 self.course = Course::Logging { since: at };
             }
-            (Logging::Started { at }, Ending::Final) => {
+            (TrailLogging::Started { at }, DigestEnding::Final) => {
                 let taken = self.taken;
                 // What logged all along, without digests, has them from now on.
                 let began = if next.logging == self.trail.logging { now } else { at };
                 self.start(next, began, taken);
                 self.course = Course::Logging { since: at };
             }
-            (Logging::Never | Logging::Stopped { .. }, _) => {
+            (TrailLogging::Never | TrailLogging::Stopped { .. }, _) => {
                 self.trail = next;
                 self.course = Course::Stopped;
             }
@@ -677,7 +680,7 @@ impl Progress {
         let end = self.standard.last.as_ref().map(|last| last.end);
         self.window = Timestamp::from_seconds(at.seconds()).max(end.unwrap_or(at));
         self.taken = taken;
-        for series in [Series::Standard, Series::Backfill] {
+        for series in [DigestSeries::Standard, DigestSeries::Backfill] {
             let chain = self.chain_mut(series);
             *chain = Chain { covered: taken, tree: chain.before.clone(), waiting: Vec::new(), ..chain.clone() };
         }

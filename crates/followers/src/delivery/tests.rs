@@ -14,13 +14,15 @@ use super::*;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::ObjectKey;
 use portcullis_base::secret::Secret;
-use portcullis_cloudtrail::digest::{self, Digest, Ending, Previous};
+use portcullis_cloudtrail::digest::{self, DigestEnding, PreviousDigest, TrailDigest};
 use portcullis_cloudtrail::keys::PublicKey;
-use portcullis_cloudtrail::layout::{FileKey, FileName, Series};
-use portcullis_cloudtrail::merkle::{Tree, leaf_hash};
-use portcullis_cloudtrail::selectors::Selectors;
-use portcullis_cloudtrail::verify::{Currency, Finding, Metadata, Scope, StoredFile, validate};
-use portcullis_cloudtrail::{DigestPeriod, Layout, Validation, logfile};
+use portcullis_cloudtrail::layout::{DigestSeries, FileKey, FileName};
+use portcullis_cloudtrail::merkle::{MerkleTree, leaf_hash};
+use portcullis_cloudtrail::selectors::EventSelectors;
+use portcullis_cloudtrail::verify::{
+    FileMetadata, StoredFile, TrailCurrency, ValidationFinding, ValidationScope, validate,
+};
+use portcullis_cloudtrail::{DigestPeriod, LogFileValidation, TrailLayout, logfile};
 use portcullis_journal::{Journal, JournalOptions, RecordKind};
 use portcullis_state::testing::recorded_in;
 use portcullis_state::{JournalUnavailable, Promise, SigningKey, StateJournal, Store};
@@ -219,17 +221,17 @@ impl Rig {
 
     async fn log(&self) {
         let at = self.now();
-        self.put(|trail| Trail { logging: Logging::Started { at }, ..trail }).await;
+        self.put(|trail| Trail { logging: TrailLogging::Started { at }, ..trail }).await;
     }
 
     async fn stop(&self) {
         let at = self.now();
         self.put(|trail| {
             let started = match trail.logging {
-                Logging::Started { at } | Logging::Stopped { started: at, .. } => at,
-                Logging::Never => panic!("it never logged"),
+                TrailLogging::Started { at } | TrailLogging::Stopped { started: at, .. } => at,
+                TrailLogging::Never => panic!("it never logged"),
             };
-            Trail { logging: Logging::Stopped { started, at }, ..trail }
+            Trail { logging: TrailLogging::Stopped { started, at }, ..trail }
         })
         .await;
     }
@@ -287,15 +289,15 @@ impl Rig {
     }
 
     /// Every digest of a series in order, verified, with the events that it proves.
-    fn proved(&self, series: Series) -> Vec<(Digest, Vec<String>)> {
+    fn proved(&self, series: DigestSeries) -> Vec<(TrailDigest, Vec<String>)> {
         let keys: Vec<PublicKey> = self.store().signing_keys().iter().filter_map(SigningKey::listed).collect();
         let mut proved = Vec::new();
-        let mut chain: Option<(Digest, [u8; 32], Vec<u8>)> = None;
-        let mut tree = Tree::empty();
+        let mut chain: Option<(TrailDigest, [u8; 32], Vec<u8>)> = None;
+        let mut tree = MerkleTree::empty();
         for (bucket, object) in self.files().into_iter().filter(|(_, object)| is_digest(object, series)) {
             let parcel = self.file(&bucket, &object).expect("there");
             let json = logfile::decompress(&parcel.bytes, 1 << 20).expect("one member");
-            let (digest, hash) = (Digest::parse(&json).expect("a digest"), digest::hash(&json));
+            let (digest, hash) = (TrailDigest::parse(&json).expect("a digest"), digest::hash(&json));
             assert_eq!((&digest.object, digest.bucket.as_str()), (&object, bucket.as_str()));
             let signature = hex::decode(&parcel.metadata["signature"]).expect("hexadecimal");
             let key = keys.iter().find(|key| key.fingerprint() == digest.fingerprint).expect("a known key");
@@ -303,14 +305,14 @@ impl Rig {
             assert!(key.valid_from <= digest.end && digest.end < key.valid_to);
             assert!(digest.start < digest.end);
             match (&chain, &digest.previous) {
-                (None, Previous::Origin) => {}
-                (Some((last, hash, _)), Previous::Restart(link)) => {
+                (None, PreviousDigest::Origin) => {}
+                (Some((last, hash, _)), PreviousDigest::Restart(link)) => {
                     assert_eq!((&link.object, &link.hash), (&last.object, hash));
-                    assert_eq!(last.extent.ending, Ending::Final);
+                    assert_eq!(last.extent.ending, DigestEnding::Final);
                 }
-                (Some((last, hash, signature)), Previous::Digest { link, signature: previous }) => {
+                (Some((last, hash, signature)), PreviousDigest::Digest { link, signature: previous }) => {
                     assert_eq!((&link.object, &link.hash, previous), (&last.object, hash, signature));
-                    assert_eq!(last.extent.ending, Ending::Continues);
+                    assert_eq!(last.extent.ending, DigestEnding::Continues);
                     assert_eq!(digest.start, last.end, "windows without a gap");
                     assert_eq!(digest.extent.first_sequence, last.extent.last_sequence + 1);
                 }
@@ -336,35 +338,35 @@ impl Rig {
     }
 
     /// What validation finds wrong with the files, as anybody runs it who has them.
-    fn findings(&self) -> Vec<Finding> {
+    fn findings(&self) -> Vec<ValidationFinding> {
         let Trail { name, bucket, prefix, .. } = trail(self.now());
         let stored = |(_, object): (String, String)| {
             let parcel = self.file(bucket.as_str(), &object).expect("there");
             let metadata = parcel.metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            (object, StoredFile { bytes: parcel.bytes.to_vec(), metadata: Metadata::Present(metadata) })
+            (object, StoredFile { bytes: parcel.bytes.to_vec(), metadata: FileMetadata::Present(metadata) })
         };
         let mut files: BTreeMap<String, StoredFile> = self.files().into_iter().map(stored).collect();
-        let scope = Scope {
-            layout: Layout { prefix, account: self.hands.account.clone(), region: self.hands.region.clone() },
+        let scope = ValidationScope {
+            layout: TrailLayout { prefix, account: self.hands.account.clone(), region: self.hands.region.clone() },
             trail: name,
             bucket,
             keys: self.store().signing_keys().iter().filter_map(SigningKey::listed).collect(),
             start: None,
             end: None,
             expected: Vec::new(),
-            currency: Currency::At(self.now()),
+            currency: TrailCurrency::At(self.now()),
         };
         let Ok(report) = validate(&mut files, &scope);
         report.findings
     }
 
-    fn events(&self, series: Series) -> Vec<Vec<String>> {
+    fn events(&self, series: DigestSeries) -> Vec<Vec<String>> {
         self.proved(series).into_iter().map(|(_, events)| events).collect()
     }
 
     /// Log files that no digest names.
     fn unnamed(&self) -> Vec<String> {
-        let named: BTreeSet<String> = [Series::Standard, Series::Backfill]
+        let named: BTreeSet<String> = [DigestSeries::Standard, DigestSeries::Backfill]
             .into_iter()
             .flat_map(|series| self.proved(series))
             .flat_map(|(digest, _)| digest.log_files)
@@ -388,7 +390,7 @@ impl Rig {
     }
 }
 
-fn is_digest(object: &str, wanted: Series) -> bool {
+fn is_digest(object: &str, wanted: DigestSeries) -> bool {
     matches!(FileKey::parse(object).map(|key| key.file), Some(FileName::Digest { series, .. }) if series == wanted)
 }
 
@@ -453,12 +455,12 @@ async fn windows_follow_each_other_from_start_to_stop_with_and_without_events() 
     rig.pass(3);
     rig.event("after");
     assert_eq!(rig.drive().await, Next::Done);
-    let proved = rig.proved(Series::Standard);
-    assert_eq!(rig.events(Series::Standard), events(&[&["before", "a", "b"], &[], &["c", "stop"]]));
+    let proved = rig.proved(DigestSeries::Standard);
+    assert_eq!(rig.events(DigestSeries::Standard), events(&[&["before", "a", "b"], &[], &["c", "stop"]]));
     let spans: Vec<_> =
         proved.iter().map(|(digest, _)| (digest.start.seconds() - T0, digest.end.seconds() - T0)).collect();
     assert_eq!(spans, [(0, 60), (60, 120), (120, 133)]);
-    assert_eq!(proved[2].0.extent.ending, Ending::Final);
+    assert_eq!(proved[2].0.extent.ending, DigestEnding::Final);
 
     rig.pass(MINUTE);
     rig.event("unseen");
@@ -468,9 +470,9 @@ async fn windows_follow_each_other_from_start_to_stop_with_and_without_events() 
     rig.drive().await;
     rig.pass(MINUTE);
     rig.drive().await;
-    let proved = rig.proved(Series::Standard);
+    let proved = rig.proved(DigestSeries::Standard);
     assert_eq!(proved[3].1, ["d"]);
-    assert!(matches!(proved[3].0.previous, Previous::Restart(_)));
+    assert!(matches!(proved[3].0.previous, PreviousDigest::Restart(_)));
     assert_eq!(rig.unnamed(), Vec::<String>::new());
     assert_eq!(rig.findings(), []);
 }
@@ -502,9 +504,9 @@ async fn after_a_crash_at_any_step_the_same_files_are_there() {
         rig.pass(MINUTE);
         rig.drive().await;
 
-        let found: Vec<String> = rig.events(Series::Standard).concat();
+        let found: Vec<String> = rig.events(DigestSeries::Standard).concat();
         assert_eq!(found, ["a", "b", "c", "stop", "d"], "step {step}");
-        assert_eq!(rig.events(Series::Backfill).concat(), ["late"], "step {step}");
+        assert_eq!(rig.events(DigestSeries::Backfill).concat(), ["late"], "step {step}");
         assert_eq!(rig.unnamed(), Vec::<String>::new(), "step {step}");
         assert_eq!(rig.findings(), [], "step {step}");
         let files = rig.destination.files.lock().expect("sound").clone();
@@ -525,7 +527,7 @@ async fn after_a_crash_at_any_step_the_same_files_are_there() {
 #[tokio::test]
 async fn a_change_takes_effect_where_it_stands_in_the_journal() {
     let mut rig = Rig::start().await;
-    let selectors = |kind: &str| Selectors::parse_basic(&json!([{ "ReadWriteType": kind }])).expect("selectors");
+    let selectors = |kind: &str| EventSelectors::parse_basic(&json!([{ "ReadWriteType": kind }])).expect("selectors");
     rig.log().await;
     rig.event("wide");
     rig.put(|trail| Trail { selectors: selectors("ReadOnly"), ..trail }).await;
@@ -535,7 +537,7 @@ async fn a_change_takes_effect_where_it_stands_in_the_journal() {
     // All of it is looked at only now.
     rig.drive().await;
     rig.end_window().await;
-    assert_eq!(rig.events(Series::Standard), events(&[&["wide", "wide again"]]));
+    assert_eq!(rig.events(DigestSeries::Standard), events(&[&["wide", "wide again"]]));
 }
 
 #[tokio::test]
@@ -550,34 +552,34 @@ async fn a_trail_that_moves_goes_on_elsewhere_with_its_chain() {
     rig.event("there");
     rig.drive().await;
     rig.end_window().await;
-    let proved = rig.proved(Series::Standard);
+    let proved = rig.proved(DigestSeries::Standard);
     let places: Vec<_> = proved.iter().map(|(digest, events)| (digest.bucket.to_string(), events.concat())).collect();
     let at = |bucket: &str, event: &str| (bucket.to_owned(), event.to_owned());
     assert_eq!(places, [at("logs", "here"), at("elsewhere", "there")]);
-    assert!(matches!(proved[1].0.previous, Previous::Digest { .. }));
+    assert!(matches!(proved[1].0.previous, PreviousDigest::Digest { .. }));
 }
 
 #[tokio::test]
 async fn without_validation_there_are_log_files_and_no_digests() {
     let mut rig = Rig::start().await;
-    rig.put(|trail| Trail { validation: Validation::Disabled, ..trail }).await;
+    rig.put(|trail| Trail { validation: LogFileValidation::Disabled, ..trail }).await;
     rig.log().await;
     rig.event("unsigned");
     rig.drive().await;
     rig.end_window().await;
-    assert_eq!((rig.files().len(), rig.proved(Series::Standard).len()), (1, 0));
-    rig.put(|trail| Trail { validation: Validation::Enabled, ..trail }).await;
+    assert_eq!((rig.files().len(), rig.proved(DigestSeries::Standard).len()), (1, 0));
+    rig.put(|trail| Trail { validation: LogFileValidation::Enabled, ..trail }).await;
     rig.event("signed");
     rig.drive().await;
     rig.end_window().await;
-    rig.put(|trail| Trail { validation: Validation::Disabled, ..trail }).await;
+    rig.put(|trail| Trail { validation: LogFileValidation::Disabled, ..trail }).await;
     rig.event("unsigned again");
     rig.pass(1);
     rig.drive().await;
     rig.end_window().await;
-    let proved = rig.proved(Series::Standard);
-    assert_eq!(rig.events(Series::Standard), events(&[&["signed"], &[]]));
-    assert_eq!(proved[1].0.extent.ending, Ending::Final);
+    let proved = rig.proved(DigestSeries::Standard);
+    assert_eq!(rig.events(DigestSeries::Standard), events(&[&["signed"], &[]]));
+    assert_eq!(proved[1].0.extent.ending, DigestEnding::Final);
     assert_eq!(rig.unnamed().len(), 2);
 }
 
@@ -591,8 +593,8 @@ async fn a_key_is_followed_by_another_within_the_chain() {
     rig.pass(30 * 86_400);
     rig.event("new");
     rig.drive().await;
-    let proved = rig.proved(Series::Standard);
-    assert_eq!(rig.events(Series::Standard), events(&[&["old"], &["new"]]));
+    let proved = rig.proved(DigestSeries::Standard);
+    assert_eq!(rig.events(DigestSeries::Standard), events(&[&["old"], &["new"]]));
     assert_ne!(proved[0].0.fingerprint, proved[1].0.fingerprint);
     assert_eq!(rig.store().signing_keys().len(), 2);
 }
@@ -618,7 +620,7 @@ async fn lost_progress_is_noticed_and_the_chain_goes_on() {
     rig.event("c");
     rig.end_window().await;
     rig.end_window().await;
-    assert_eq!(rig.events(Series::Standard), events(&[&["a"], &["b", "c"], &[]]));
+    assert_eq!(rig.events(DigestSeries::Standard), events(&[&["a"], &["b", "c"], &[]]));
     assert_eq!(rig.unnamed().len(), 1, "what was delivered and not yet digested");
     assert_eq!(rig.missing(), None);
 
@@ -629,7 +631,7 @@ async fn lost_progress_is_noticed_and_the_chain_goes_on() {
     assert!(rig.missing().is_some());
     rig.event("d");
     rig.end_window().await;
-    assert_eq!(rig.events(Series::Standard).last(), events(&[&["d"]]).last());
+    assert_eq!(rig.events(DigestSeries::Standard).last(), events(&[&["d"]]).last());
 }
 
 #[tokio::test]
@@ -646,8 +648,8 @@ async fn a_wiped_bucket_is_noticed_with_the_next_digest() {
     let (bucket, object) = rig.files().remove(0);
     let parcel = rig.file(&bucket, &object).expect("there");
     let json = logfile::decompress(&parcel.bytes, 1 << 20).expect("one member");
-    let digest = Digest::parse(&json).expect("a digest");
-    assert!(matches!(digest.previous, Previous::Digest { .. }), "it still names what is gone");
+    let digest = TrailDigest::parse(&json).expect("a digest");
+    assert!(matches!(digest.previous, PreviousDigest::Digest { .. }), "it still names what is gone");
 }
 
 #[tokio::test]
@@ -660,8 +662,8 @@ async fn a_window_that_nobody_ended_is_as_long_as_it_took() {
     rig.pass(100 * MINUTE);
     rig.event("b");
     rig.drive().await;
-    let proved = rig.proved(Series::Standard);
-    assert_eq!(rig.events(Series::Standard), events(&[&["a", "b"]]));
+    let proved = rig.proved(DigestSeries::Standard);
+    assert_eq!(rig.events(DigestSeries::Standard), events(&[&["a", "b"]]));
     assert_eq!(proved[0].0.end.seconds() - proved[0].0.start.seconds(), 100 * MINUTE);
 }
 
@@ -681,7 +683,7 @@ async fn a_full_log_file_is_followed_by_another() {
     let mut sizes = Vec::new();
     loop {
         let pause = gather.follow(limits).expect("followed");
-        sizes.extend(gather.cut(Series::Standard).map(|(file, _)| file.records));
+        sizes.extend(gather.cut(DigestSeries::Standard).map(|(file, _)| file.records));
         if pause == gather::Pause::End {
             break;
         }
@@ -750,9 +752,9 @@ async fn each_trail_has_its_task_and_its_standing() {
         hands.notes.names().is_ok_and(|names| names.is_empty())
     };
     going.until("forgotten", forgotten).await;
-    let proved = rig.proved(Series::Standard);
-    assert_eq!(rig.events(Series::Standard).concat(), ["a", "last"]);
-    assert!(proved.last().is_some_and(|(digest, _)| digest.extent.ending == Ending::Final));
+    let proved = rig.proved(DigestSeries::Standard);
+    assert_eq!(rig.events(DigestSeries::Standard).concat(), ["a", "last"]);
+    assert!(proved.last().is_some_and(|(digest, _)| digest.extent.ending == DigestEnding::Final));
     going.until("free", |delivery| needed_from(delivery).number() > rig.hands.journal.last_sequence().number()).await;
     delivery.stop().await;
 }

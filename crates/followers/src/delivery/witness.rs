@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::destination::make_folders;
 use portcullis_base::clock::Timestamp;
-use portcullis_cloudtrail::{Head, TrailName};
+use portcullis_cloudtrail::{DigestHead, TrailName};
 
 /// The second place that is told of each digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum Witness {
 pub struct Checkpoint {
     pub trail: TrailName,
     pub arn: String,
-    pub head: Head,
+    pub head: DigestHead,
 }
 
 impl Witness {
@@ -51,7 +51,7 @@ impl Checkpoint {
     /// The checkpoint as a note in the form of C2SP's tlog-checkpoint: origin, size, root, and lines of our own:
     /// the digest's place, its SHA-256, and all of it as the head that `portcullis trail validate` takes.
     pub fn text(&self) -> String {
-        let Head { object, hash, tree_size, merkle_root, .. } = &self.head;
+        let DigestHead { object, hash, tree_size, merkle_root, .. } = &self.head;
         let (root, hash) = (STANDARD.encode(merkle_root), hex::encode(hash));
         format!("{}\n{tree_size}\n{root}\n{object}\n{hash}\n{}\n\n", self.arn, self.head.to_json())
     }
@@ -89,10 +89,10 @@ fn ends_with(file: &mut File, text: &[u8]) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_cloudtrail::layout::Series;
+    use portcullis_cloudtrail::layout::DigestSeries;
 
     fn checkpoint(end: i64) -> Checkpoint {
-        let head = Head {
+        let head = DigestHead {
             object: "AWSLogs/d.json.gz".to_owned(),
             hash: [1; 32],
             signature: vec![2; 256],
@@ -100,7 +100,7 @@ mod tests {
             last_sequence: 9,
             tree_size: 4,
             merkle_root: [3; 32],
-            series: Series::Standard,
+            series: DigestSeries::Standard,
         };
         let trail = TrailName::parse("main").expect("a name");
         Checkpoint { trail, arn: "arn:aws:cloudtrail:us-east-1:111122223333:trail/main".to_owned(), head }
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(told, checkpoint(1).text() + &checkpoint(2).text());
         let lines: Vec<&str> = told.lines().take(5).collect();
         assert_eq!(lines[1..4], ["4", &STANDARD.encode([3; 32]), "AWSLogs/d.json.gz"]);
-        assert_eq!(Head::from_json(told.lines().nth(5).expect("a line").as_bytes()), Ok(checkpoint(1).head));
+        assert_eq!(DigestHead::from_json(told.lines().nth(5).expect("a line").as_bytes()), Ok(checkpoint(1).head));
     }
 
     #[test]

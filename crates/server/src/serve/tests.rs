@@ -11,9 +11,9 @@ use super::*;
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey};
-use portcullis_cloudtrail::digest::Digest;
+use portcullis_cloudtrail::digest::TrailDigest;
 use portcullis_cloudtrail::layout::{FileKey, FileName};
-use portcullis_cloudtrail::{DigestPeriod, Logging, Trail, TrailName, logfile};
+use portcullis_cloudtrail::{DigestPeriod, Trail, TrailLogging, TrailName, logfile};
 
 const LOGS: &str = "audit-logs";
 
@@ -68,7 +68,7 @@ impl Rig {
         for object in self.upstream.own_keys(&bucket, "AWSLogs/", "", self.now()).await.unwrap_or_default() {
             let Some(FileName::Digest { .. }) = FileKey::parse(&object).map(|key| key.file) else { continue };
             digests += 1;
-            let digest = Digest::parse(&self.contents(&bucket, &object).await).expect("a digest");
+            let digest = TrailDigest::parse(&self.contents(&bucket, &object).await).expect("a digest");
             for log in digest.log_files {
                 let text = self.contents(&bucket, &log.object).await;
                 assert_eq!(portcullis_cloudtrail::digest::hash(&text), log.hash);
@@ -94,7 +94,7 @@ async fn what_the_gate_records_is_delivered_to_a_bucket_of_the_store_and_proved_
     let rig = Rig::start().await;
     let (name, bucket) = (TrailName::parse("main"), BucketName::parse(LOGS).expect("a name"));
     let trail = Trail {
-        logging: Logging::Started { at: rig.now() },
+        logging: TrailLogging::Started { at: rig.now() },
         digest_period: DigestPeriod::parse(Duration::from_secs(60)).expect("a minute"),
         ..Trail::new(name.expect("a name"), bucket.clone(), rig.now())
     };

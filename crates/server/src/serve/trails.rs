@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
-use portcullis_cloudtrail::{Layout, Trail, TrailName};
+use portcullis_cloudtrail::{Trail, TrailLayout, TrailName};
 use portcullis_control::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
 use portcullis_followers::delivery::Delivery;
 use portcullis_state::Promise;
@@ -35,7 +35,7 @@ impl Deliveries for Delivered {
         })
     }
 
-    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a Layout) -> Promise<'a, Contents> {
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> Promise<'a, Contents> {
         Box::pin(async move {
             match self.delivery.has_files(bucket, layout).await {
                 Ok(false) => Contents::None,

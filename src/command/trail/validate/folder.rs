@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 use super::unreadable;
 use crate::command::error::CommandError;
 use portcullis_base::names::BucketName;
-use portcullis_cloudtrail::digest::Digest;
+use portcullis_cloudtrail::digest::TrailDigest;
 use portcullis_cloudtrail::layout::{FileKey, FileName};
 use portcullis_cloudtrail::logfile::decompress;
-use portcullis_cloudtrail::verify::{Files, Metadata, StoredFile};
-use portcullis_cloudtrail::{Layout, TrailName};
+use portcullis_cloudtrail::verify::{FileMetadata, StoredFile, TrailFiles};
+use portcullis_cloudtrail::{TrailLayout, TrailName};
 
 /// A folder that stands for a bucket.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct BucketFolder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundTrail {
     pub trail: TrailName,
-    pub layout: Layout,
+    pub layout: TrailLayout,
     pub bucket: BucketName,
 }
 
@@ -51,7 +51,7 @@ impl BucketFolder {
             let Some((lead, key)) = split(path) else { continue };
             let FileName::Digest { trail, .. } = key.file else { continue };
             if name.is_none_or(|name| *name == trail) {
-                let Layout { account, region, .. } = key.layout;
+                let TrailLayout { account, region, .. } = key.layout;
                 trails
                     .entry((format!("{trail} ({account}, {region}, {lead})"), trail.to_string()))
                     .or_default()
@@ -85,7 +85,7 @@ impl BucketFolder {
     }
 }
 
-impl Files for BucketFolder {
+impl TrailFiles for BucketFolder {
     type Error = String;
 
     fn list(&mut self, prefix: &str) -> Result<Vec<String>, String> {
@@ -106,8 +106,8 @@ impl Files for BucketFolder {
         let mut beside = path.as_os_str().to_owned();
         beside.push(METADATA_SUFFIX);
         let metadata = match contents(Path::new(&beside)).map_err(told)? {
-            Some(json) => Metadata::Present(texts(&json)),
-            None => Metadata::Lost,
+            Some(json) => FileMetadata::Present(texts(&json)),
+            None => FileMetadata::Lost,
         };
         Ok(Some(StoredFile { bytes, metadata }))
     }
@@ -126,7 +126,7 @@ fn split(path: &str) -> Option<(&str, FileKey)> {
 /// Where the bucket of a digest begins, and whose digest it is.
 fn place(directory: &Path, path: &str) -> Option<(PathBuf, FoundTrail)> {
     let bytes = contents(&directory.join(path)).ok()??;
-    let digest = Digest::parse(&decompress(&bytes, LARGEST_DIGEST).ok()?).ok()?;
+    let digest = TrailDigest::parse(&decompress(&bytes, LARGEST_DIGEST).ok()?).ok()?;
     let root = path.strip_suffix(&digest.object).filter(|root| root.is_empty() || root.ends_with('/'))?;
     let FileKey { layout, file } = FileKey::parse(&digest.object)?;
     match file {

@@ -16,14 +16,16 @@ use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccountId, BucketName};
 use portcullis_base::percent::{percent_encode, percent_encode_path};
 use portcullis_cloudtrail::keys::PublicKey;
-use portcullis_cloudtrail::verify::{Currency, Files, Metadata, Report, Scope, StoredFile, validate};
-use portcullis_cloudtrail::{KeyPrefix, Layout, TrailEnd, TrailName};
+use portcullis_cloudtrail::verify::{
+    FileMetadata, StoredFile, TrailCurrency, TrailFiles, ValidationReport, ValidationScope, validate,
+};
+use portcullis_cloudtrail::{KeyPrefix, TrailEnd, TrailLayout, TrailName};
 
 /// A trail of the gate's, as the gate tells of it.
 pub struct ProxyTrail {
     pub found: FoundTrail,
     /// Whether it must go on until now.
-    pub currency: Currency,
+    pub currency: TrailCurrency,
     /// Where it lies, if the gate delivers to a folder.
     pub folder: Option<PathBuf>,
     /// The other trails that deliver to the same place.
@@ -85,8 +87,8 @@ pub async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result
     let neighbours = trails.iter().filter_map(read).filter(shares).map(|other| other.trail).collect();
     let status = client.call("GetTrailStatus", &with_files(&found.trail)).await?;
     let currency = match holds(&status, "IsLogging") {
-        Truth::Yes => Currency::At(Clock::System.now()),
-        Truth::No => Currency::Ended,
+        Truth::Yes => TrailCurrency::At(Clock::System.now()),
+        Truth::No => TrailCurrency::Ended,
     };
     let folder = Some(text(&status, "Folder")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     // What cannot be seen from here was not removed for that.
@@ -107,8 +109,8 @@ fn with_files(name: &TrailName) -> Value {
 pub async fn validated(
     client: &TrailClient<'_>,
     trail: &ProxyTrail,
-    scope: Scope,
-) -> Result<(Result<Report, String>, Scope), CommandError> {
+    scope: ValidationScope,
+) -> Result<(Result<ValidationReport, String>, ValidationScope), CommandError> {
     let gate = BlockingProxy {
         s3: client.s3().clone(),
         trail: trail.found.trail.clone(),
@@ -127,7 +129,7 @@ pub async fn validated(
     let work = move || {
         let mut report = validate(&mut files, &scope);
         // A digest that came between the two listings names log files that no digest seemed to name.
-        if report.as_ref().is_ok_and(Report::has_strays) {
+        if report.as_ref().is_ok_and(ValidationReport::has_strays) {
             report = validate(&mut files, &scope);
         }
         (report, scope)
@@ -142,7 +144,7 @@ fn read(trail: &Value) -> Option<FoundTrail> {
     Some(FoundTrail {
         trail: TrailName::parse(text(trail, "Name")).ok()?,
         bucket: BucketName::parse(text(trail, "S3BucketName")).ok()?,
-        layout: Layout { prefix: prefix.map(KeyPrefix::parse).transpose().ok()?, account, region },
+        layout: TrailLayout { prefix: prefix.map(KeyPrefix::parse).transpose().ok()?, account, region },
     })
 }
 
@@ -166,7 +168,7 @@ impl BlockingProxy {
     }
 }
 
-impl Files for ProxyFiles {
+impl TrailFiles for ProxyFiles {
     type Error = String;
 
     fn list(&mut self, prefix: &str) -> Result<Vec<String>, String> {
@@ -220,6 +222,6 @@ impl BlockingBucket {
             Some((name.as_str().strip_prefix(METADATA)?.to_owned(), value.to_str().ok()?.to_owned()))
         };
         let metadata: BTreeMap<String, String> = answer.headers.iter().filter_map(own).collect();
-        Ok(Some(StoredFile { bytes: answer.bytes().to_vec(), metadata: Metadata::Present(metadata) }))
+        Ok(Some(StoredFile { bytes: answer.bytes().to_vec(), metadata: FileMetadata::Present(metadata) }))
     }
 }

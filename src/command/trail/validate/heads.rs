@@ -6,16 +6,16 @@ use std::path::Path;
 use super::unreadable;
 use crate::command::error::CommandError;
 use crate::command::private_file;
-use portcullis_cloudtrail::verify::Expected;
-use portcullis_cloudtrail::{Head, Series};
+use portcullis_cloudtrail::verify::ExpectedDigest;
+use portcullis_cloudtrail::{DigestHead, DigestSeries};
 
 /// What each `--expect-head` says: a SHA-256, or a file that holds heads among other text.
-pub fn expected(given: &[String]) -> Result<Vec<Expected>, CommandError> {
+pub fn expected(given: &[String]) -> Result<Vec<ExpectedDigest>, CommandError> {
     let mut expected = Vec::new();
     for given in given {
         let mut hash = [0; 32];
         if hex::decode_to_slice(given, &mut hash).is_ok() {
-            expected.push(Expected::Hash(hash));
+            expected.push(ExpectedDigest::Hash(hash));
             continue;
         }
         let text = fs::read(given).map_err(|error| unreadable(format!("{given}: {error}")))?;
@@ -23,24 +23,24 @@ pub fn expected(given: &[String]) -> Result<Vec<Expected>, CommandError> {
         if heads.is_empty() {
             return Err(CommandError::usage(format!("{given}: there is no head of a trail in it")));
         }
-        expected.extend(heads.into_iter().map(Expected::Head));
+        expected.extend(heads.into_iter().map(ExpectedDigest::Head));
     }
     Ok(expected)
 }
 
 /// Of each series the newest head in a text; a line may have more before it, as a log's lines have.
-fn newest(text: &[u8]) -> Vec<Head> {
+fn newest(text: &[u8]) -> Vec<DigestHead> {
     let of_line = |line: &[u8]| {
         let start = line.iter().position(|byte| *byte == b'{')?;
-        Head::from_json(line.get(start..)?.trim_ascii()).ok()
+        DigestHead::from_json(line.get(start..)?.trim_ascii()).ok()
     };
-    let heads: Vec<Head> = text.split(|byte| *byte == b'\n').filter_map(of_line).collect();
+    let heads: Vec<DigestHead> = text.split(|byte| *byte == b'\n').filter_map(of_line).collect();
     let of_series = |series| heads.iter().filter(move |head| head.series == series).max_by_key(|head| head.end);
-    [Series::Standard, Series::Backfill].into_iter().filter_map(of_series).cloned().collect()
+    [DigestSeries::Standard, DigestSeries::Backfill].into_iter().filter_map(of_series).cloned().collect()
 }
 
 /// Writes heads, one a line.
-pub fn write(path: &Path, heads: &[Head]) -> Result<(), CommandError> {
+pub fn write(path: &Path, heads: &[DigestHead]) -> Result<(), CommandError> {
     let lines: String = heads.iter().map(|head| head.to_json() + "\n").collect();
     private_file::replace(path, lines.as_bytes())
         .map_err(|error| CommandError::failed(format!("{}: {error}", path.display())))

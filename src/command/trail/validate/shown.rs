@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use crate::command::error::CommandError;
 use crate::command::table::harmless;
 use crate::command::terminal::{OutputFormat, Terminal};
-use portcullis_cloudtrail::Head;
-use portcullis_cloudtrail::verify::{Finding, Report, Scope, Tally};
+use portcullis_cloudtrail::DigestHead;
+use portcullis_cloudtrail::verify::{FileTally, ValidationFinding, ValidationReport, ValidationScope};
 
 /// Shows it.
-pub fn show(report: &Report, scope: &Scope, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub fn show(report: &ValidationReport, scope: &ValidationScope, terminal: &mut Terminal) -> Result<(), CommandError> {
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&as_json(report, scope)),
         OutputFormat::People => {
@@ -23,7 +23,7 @@ fn harmless_line(line: &str) -> String {
     line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")
 }
 
-fn as_lines(report: &Report, scope: &Scope) -> Vec<String> {
+fn as_lines(report: &ValidationReport, scope: &ValidationScope) -> Vec<String> {
     let mut lines = vec![format!("Validating trail {} in s3://{}", scope.trail, scope.bucket)];
     for found in &report.findings {
         lines.push(match found.key() {
@@ -35,7 +35,7 @@ fn as_lines(report: &Report, scope: &Scope) -> Vec<String> {
     if let Some((start, end)) = report.covered {
         lines.push(format!("Results for {start} to {end}:"));
     }
-    let of_all = |tally: Tally, what: &str| format!("{}/{} {what} valid", tally.valid, tally.all);
+    let of_all = |tally: FileTally, what: &str| format!("{}/{} {what} valid", tally.valid, tally.all);
     lines.push(format!(
         "{}, {}, {}; {} events",
         of_all(report.digests, "digest files"),
@@ -51,8 +51,8 @@ fn as_lines(report: &Report, scope: &Scope) -> Vec<String> {
     lines
 }
 
-fn as_json(report: &Report, scope: &Scope) -> Value {
-    let tally = |tally: Tally| json!({ "valid": tally.valid, "all": tally.all });
+fn as_json(report: &ValidationReport, scope: &ValidationScope) -> Value {
+    let tally = |tally: FileTally| json!({ "valid": tally.valid, "all": tally.all });
     let (start, end) = report.covered.unzip();
     json!({
         "proven": report.is_proof(),
@@ -66,11 +66,11 @@ fn as_json(report: &Report, scope: &Scope) -> Value {
         "events": report.events,
         "findings": report.findings.iter().map(finding_as_json).collect::<Vec<_>>(),
         "notes": report.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "heads": report.heads.iter().map(Head::to_value).collect::<Vec<_>>(),
+        "heads": report.heads.iter().map(DigestHead::to_value).collect::<Vec<_>>(),
     })
 }
 
-fn finding_as_json(found: &Finding) -> Value {
+fn finding_as_json(found: &ValidationFinding) -> Value {
     json!({
         "kind": found.kind(),
         "s3Object": found.key(),

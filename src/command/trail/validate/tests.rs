@@ -10,9 +10,9 @@ use crate::command::error::ExitCause;
 use crate::command::fake_store::FakeStore;
 use crate::command::terminal::{OutputFormat, kept};
 use portcullis_cloudtrail::TrailEnd;
-use portcullis_cloudtrail::digest::Ending;
+use portcullis_cloudtrail::digest::DigestEnding;
 use portcullis_cloudtrail::verify::specimen::{Specimen, TAMPERINGS};
-use portcullis_cloudtrail::verify::{Expected, Metadata};
+use portcullis_cloudtrail::verify::{ExpectedDigest, FileMetadata};
 
 /// Writes a specimen as a copy of its bucket, with what else the command is given; how it is called follows.
 fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {
@@ -22,7 +22,7 @@ fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {
     for (key, file) in &specimen.files {
         let path = folder.join(bucket).join(key);
         write(&path, &file.bytes);
-        if let Metadata::Present(metadata) = &file.metadata
+        if let FileMetadata::Present(metadata) = &file.metadata
             && key.contains("CloudTrail-Digest")
         {
             write(Path::new(&format!("{}.metadata.json", path.display())), json!(metadata).to_string().as_bytes());
@@ -34,8 +34,8 @@ fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {
     let mut expect_head = Vec::new();
     for (number, expected) in specimen.scope.expected.iter().enumerate() {
         expect_head.push(match expected {
-            Expected::Hash(hash) => hex::encode(hash),
-            Expected::Head(head) | Expected::HeadAfterRange(head) => {
+            ExpectedDigest::Hash(hash) => hex::encode(hash),
+            ExpectedDigest::Head(head) | ExpectedDigest::HeadAfterRange(head) => {
                 let path = directory.path().join(format!("head-{number}"));
                 write(&path, format!("origin\n{}\n", head.to_json()).as_bytes());
                 path.display().to_string()
@@ -72,7 +72,7 @@ async fn every_tampering_with_a_copied_folder_ends_in_exit_code_1_and_says_why()
     for tampering in TAMPERINGS {
         let mut specimen = Specimen::ended();
         (tampering.tamper)(&mut specimen);
-        if specimen.scope.currency != Currency::Unasked {
+        if specimen.scope.currency != TrailCurrency::Unasked {
             // A copy is as old as it is.
             continue;
         }
@@ -154,7 +154,7 @@ async fn the_bucket_is_found_wherever_in_the_folder_it_begins() {
 
 #[tokio::test]
 async fn one_of_several_trails_has_to_be_named() {
-    let (mut specimen, other) = (Specimen::ended(), Specimen::of_trail("other", Ending::Final));
+    let (mut specimen, other) = (Specimen::ended(), Specimen::of_trail("other", DigestEnding::Final));
     specimen.files.extend(other.files);
     specimen.scope.keys.extend(other.scope.keys);
     let (_directory, args) = laid_out(&specimen, "");
@@ -242,7 +242,7 @@ fn gate_that_tells(
             return (404, HeaderMap::new(), document.as_bytes().to_vec());
         };
         let mut headers = HeaderMap::new();
-        if let Metadata::Present(metadata) = &file.metadata {
+        if let FileMetadata::Present(metadata) = &file.metadata {
             for (name, value) in metadata {
                 let name: http::HeaderName = format!("x-amz-meta-{name}").parse().unwrap();
                 headers.insert(name, value.parse().unwrap());
@@ -318,7 +318,7 @@ async fn a_copy_of_a_trail_that_goes_on_is_proven_up_to_its_head_or_the_end_that
     let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome, Ok(()), "{text}");
     let mut specimen = Specimen::grown();
-    specimen.scope.expected = vec![Expected::Head(specimen.head(54))];
+    specimen.scope.expected = vec![ExpectedDigest::Head(specimen.head(54))];
     let (_directory, args) = laid_out(&specimen, "");
     assert_eq!(validated(args, OutputFormat::People).await.0, Ok(()));
 }
