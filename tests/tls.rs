@@ -25,7 +25,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
-use portcullis_http::{Authorities, DialError, Dialler};
+use portcullis_http::{DialError, Dialler, TrustedAuthorities};
 use portcullis_http::{Endpoint, TlsFiles};
 use portcullis_server::config::{RequireTls, Settings, UpstreamProfile};
 use portcullis_server::serve::{self, StartFailure};
@@ -358,8 +358,8 @@ impl Authority {
         files
     }
 
-    fn alone(&self) -> Authorities {
-        Authorities::File(self.file.clone())
+    fn alone(&self) -> TrustedAuthorities {
+        TrustedAuthorities::File(self.file.clone())
     }
 }
 

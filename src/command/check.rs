@@ -19,7 +19,7 @@ use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;
 use portcullis_http::TlsFiles;
-use portcullis_http::{Dialler, Security};
+use portcullis_http::{Dialler, ListenerSecurity};
 use portcullis_server::config::{FileExposure, RequireTls, Settings};
 use portcullis_server::serve::{Descriptors, Fit, authorities};
 
@@ -94,7 +94,7 @@ fn file_finding(settings: &Settings, exposure: FileExposure) -> ProbeFinding {
 
 fn certificate_finding(files: &TlsFiles) -> ProbeFinding {
     let (certificate, key) = (files.cert_file.display(), files.key_file.display());
-    if let Err(error) = Security::tls(files) {
+    if let Err(error) = ListenerSecurity::tls(files) {
         return ProbeFinding::Bad(error.to_string());
     }
     let mode = std::fs::metadata(&files.key_file).map_or(0, |found| found.permissions().mode());

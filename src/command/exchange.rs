@@ -11,7 +11,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use portcullis_http::{DialError, Dialler, Stream};
+use portcullis_http::{DialError, Dialler, TcpOrTlsStream};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const BODY_LIMIT: usize = 16 << 20;
 
 /// Connects to a store.
-pub async fn connect(dialler: &Dialler) -> Result<Stream<TcpStream>, ExchangeError> {
+pub async fn connect(dialler: &Dialler) -> Result<TcpOrTlsStream<TcpStream>, ExchangeError> {
     Ok(tokio::time::timeout(CONNECT_LIMIT, dialler.connect()).await.map_err(|_| ExchangeError::Late)??)
 }
 

@@ -17,9 +17,9 @@ use super::root_key::RootExports;
 use super::serve::{self as configured, ServeArgs};
 use super::terminal::Terminal;
 use portcullis_base::clock::Clock;
+use portcullis_http::CertificateReload;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
-use portcullis_http::Reload;
 use portcullis_server::config::Settings;
 use portcullis_server::serve::{self, Running, StartFailure};
 use portcullis_state::StartError;
@@ -142,8 +142,10 @@ async fn until_told_to_stop(
 /// Does what SIGHUP asks for, and says what that was.
 fn reload(gate: &Running) {
     match gate.reload() {
-        Ok(Reload::Done) => tracing::warn!("SIGHUP: the certificate was read again; other settings need a new start"),
-        Ok(Reload::Nothing) => {
+        Ok(CertificateReload::Done) => {
+            tracing::warn!("SIGHUP: the certificate was read again; other settings need a new start")
+        }
+        Ok(CertificateReload::Nothing) => {
             tracing::warn!("SIGHUP: there is no certificate to read again; settings need a new start")
         }
         Err(error) => tracing::error!(%error, "SIGHUP: the certificate cannot be served; the old one stays"),

@@ -9,7 +9,7 @@ use super::s3::S3Client;
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
-use portcullis_http::{Authorities, Dialler};
+use portcullis_http::{Dialler, TrustedAuthorities};
 use portcullis_server::config::{Credentials, CredentialsError};
 
 /// The exports that let aws-cli, and `portcullis mfa-delete`, speak to the gate as root.
@@ -65,7 +65,8 @@ pub fn client(
     let endpoint = Endpoint::parse(&endpoint)
         .map_err(|invalid| CommandError::usage(format!("AWS_ENDPOINT_URL is `{endpoint}`: {invalid}")))?;
     // The variable by which aws-cli is told whom to trust.
-    let authorities = variable("AWS_CA_BUNDLE").map_or(Authorities::System, |path| Authorities::File(path.into()));
+    let authorities =
+        variable("AWS_CA_BUNDLE").map_or(TrustedAuthorities::System, |path| TrustedAuthorities::File(path.into()));
     let dialler = Dialler::new(endpoint, &authorities)
         .map_err(|error| CommandError::usage(format!("the gate cannot be verified: {error}")).next(AUTHORITIES))?;
     Ok(S3Client {

@@ -264,14 +264,14 @@ impl S3ClientError {
 mod tests {
     use super::*;
     use portcullis_base::clock::Timestamp;
-    use portcullis_http::Authorities;
+    use portcullis_http::TrustedAuthorities;
     use std::sync::Arc;
 
     fn example() -> S3Client {
         let moment = Timestamp::parse_iso_basic("20130524T000000Z").unwrap();
         let endpoint = Endpoint::parse("http://examplebucket.s3.amazonaws.com").unwrap();
         S3Client {
-            dialler: Dialler::new(endpoint, &Authorities::System).unwrap(),
+            dialler: Dialler::new(endpoint, &TrustedAuthorities::System).unwrap(),
             access_key_id: "AKIAIOSFODNN7EXAMPLE".to_owned(),
             secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
             session_token: None,

@@ -12,7 +12,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
-use portcullis_http::{Authorities, Dialler, Head, Peer, Transport};
+use portcullis_http::{Dialler, Peer, RequestHead, Transport, TrustedAuthorities};
 use portcullis_mfa::Offer;
 use portcullis_s3::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
 use portcullis_sigv4::{Form, Intake, Key, KeyStatus, Keyring, Payload, Principal, Promises, Realm, Service, verify};
@@ -163,7 +163,12 @@ fn upstream(endpoint: &str) -> Upstream {
         Signer::new(UPSTREAM_KEY_ID.to_owned(), Secret::new(UPSTREAM_SECRET.to_owned()), "us-east-1".to_owned());
     let patience = Patience { connect: second, response: second, idle: second };
     let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
-    Upstream::new(Dialler::new(endpoint, &Authorities::System).expect("plain"), signer, patience, Trailers::NotTaken)
+    Upstream::new(
+        Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain"),
+        signer,
+        patience,
+        Trailers::NotTaken,
+    )
 }
 
 /// The data in a request's body, once the gate's own eyes have found the request right.
@@ -174,7 +179,7 @@ fn accepted(seen: &Seen) -> (Covered, Vec<u8>) {
     }
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
-    let head = Head::read(&parts, peer).unwrap_or_else(|malformed| panic!("{malformed}: {seen:?}"));
+    let head = RequestHead::read(&parts, peer).unwrap_or_else(|malformed| panic!("{malformed}: {seen:?}"));
     let realm = Realm { region: "us-east-1".to_owned(), services: &[Service::S3] };
     let signed = verify(&head, &keyring(), NOW, &realm).unwrap_or_else(|rejected| panic!("{rejected:?}: {seen:?}"));
     let Content::Whole(body) = &seen.content else { panic!("{seen:?}") };

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
 use portcullis_base::secret::Secret;
-use portcullis_http::Method;
+use portcullis_http::HttpMethod;
 use portcullis_s3::{Access, Action, Document, Level, Request, Routing, UpstreamKind};
 use portcullis_upstream::{Content, Rendered, render};
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -153,7 +153,7 @@ impl Store {
     /// A versioned bucket in which the key of the request has a version to lose; an empty one for what may delete it.
     fn prepare(&self, request: &Request, held: &mut Held) {
         let row = request.action.row();
-        let may_go = row.level == Level::Bucket && row.method == Method::Delete;
+        let may_go = row.level == Level::Bucket && row.method == HttpMethod::Delete;
         if may_go || held.entries.get(BUCKET).is_some_and(|entries| entries.len() > MOST_ENTRIES) {
             self.wipe(BUCKET);
         }

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
-use portcullis_http::{Head, Headers, Peer, Query, Transport};
+use portcullis_http::{Peer, QueryString, RequestHead, RequestHeaders, Transport};
 use portcullis_s3::{
     Action, Body, CopySource, DeleteObjects, Document, Expects, Hazard, Level, Mark, MfaDeleteChange, ObjectIdentifier,
     Request, Routing, Treatment, UpstreamKind, VersioningStatus, route,
@@ -192,13 +192,13 @@ fn understand(sent: &Sent, routing: &Routing) -> Option<Box<Request>> {
     routed.complete(body).ok()
 }
 
-fn head(method: &str, target: &str, headers: &[(String, String)]) -> Option<Head> {
+fn head(method: &str, target: &str, headers: &[(String, String)]) -> Option<RequestHead> {
     let mut request = http::Request::builder().method(method).uri(target).header("host", "localhost");
     for (name, value) in headers {
         request = request.header(name, value);
     }
     let (parts, ()) = request.body(()).ok()?.into_parts();
-    Head::read(&parts, peer()).ok()
+    RequestHead::read(&parts, peer()).ok()
 }
 
 fn peer() -> Peer {
@@ -249,11 +249,11 @@ fn read_back(request: &Request, rendered: &Rendered, routing: &Routing) {
     if !body.is_empty() {
         map.insert("content-length", body.len().into());
     }
-    let head = Head {
+    let head = RequestHead {
         method: rendered.method,
         path: rendered.path.clone(),
-        query: Query::parse(&rendered.query).expect("unambiguous"),
-        headers: Headers::read(&map).expect("unambiguous"),
+        query: QueryString::parse(&rendered.query).expect("unambiguous"),
+        headers: RequestHeaders::read(&map).expect("unambiguous"),
         host: "upstream".to_owned(),
         peer: peer(),
     };

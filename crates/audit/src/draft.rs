@@ -16,7 +16,7 @@ use portcullis_cloudtrail::record::{
     AddendumReason, AdditionalData, AuthenticationMethod, BatchCount, EventCategory, EventError, EventRecord,
     EventResources, EventSource, EventType, JsonObject, TlsDetails, UserIdentity,
 };
-use portcullis_http::{Head, Method, Peer};
+use portcullis_http::{HttpMethod, Peer, RequestHead};
 use portcullis_journal::{JournalClosed, RecordKind, Sequence};
 use portcullis_s3::ObjectIdentifier;
 use portcullis_sigv4::{Form, Principal};
@@ -161,7 +161,7 @@ impl Draft {
     }
 
     /// Notes a head that could be read.
-    pub fn arrived(&mut self, head: &Head) {
+    pub fn arrived(&mut self, head: &RequestHead) {
         let mut members = Vec::with_capacity(128);
         parameters::write_query(&mut members, &head.query);
         parameters::write_headers(&mut members, &head.headers, &head.query);
@@ -481,7 +481,7 @@ impl Facts {
     }
 
     fn only_reads(&self) -> bool {
-        let reads = [Method::Get, Method::Head, Method::Options].map(Method::as_str);
+        let reads = [HttpMethod::Get, HttpMethod::Head, HttpMethod::Options].map(HttpMethod::as_str);
         self.arrived.as_ref().is_some_and(|arrived| reads.contains(&&*arrived.method))
     }
 }

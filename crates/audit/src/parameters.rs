@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::order;
 use portcullis_base::percent::percent_decode;
 use portcullis_cloudtrail::record::{ForeignName, JsonObject, write_truncated, write_value};
-use portcullis_http::{Headers, Query};
+use portcullis_http::{QueryString, RequestHeaders};
 use portcullis_s3::{MfaDeleteChange, VersioningDocument, VersioningStatus};
 
 /// The document of a configuration write.
@@ -69,7 +69,7 @@ const SECRET_MEMBERS: &[&str] =
     &["authenticationcode", "password", "qrcode", "secret", "seed", "sessiontoken", "signature", "tokencode"];
 
 /// Writes the query as it was sent, without what signs it.
-pub fn write_query(members: &mut Vec<u8>, query: &Query) {
+pub fn write_query(members: &mut Vec<u8>, query: &QueryString) {
     for (name, value) in query.pairs().iter().filter(|(name, _)| !is_secret(name)) {
         // Members of ours, and the roots of documents, begin otherwise: none can be put in their place.
         if collides(name) {
@@ -81,7 +81,7 @@ pub fn write_query(members: &mut Vec<u8>, query: &Query) {
 }
 
 /// Writes the chosen headers; `query` tells which names are taken.
-pub fn write_headers(members: &mut Vec<u8>, headers: &Headers, query: &Query) {
+pub fn write_headers(members: &mut Vec<u8>, headers: &RequestHeaders, query: &QueryString) {
     for (name, value) in headers.iter() {
         let name = name.as_str();
         // The two that every request has, before the longer look.
@@ -365,7 +365,7 @@ mod tests {
 
     fn query(raw: &str) -> String {
         let mut members = Vec::new();
-        write_query(&mut members, &Query::parse(raw).expect("legal"));
+        write_query(&mut members, &QueryString::parse(raw).expect("legal"));
         object(&members).to_string()
     }
 
@@ -421,7 +421,7 @@ mod tests {
             map.insert(name, http::HeaderValue::from_static(value));
         }
         let mut members = Vec::new();
-        write_headers(&mut members, &Headers::read(&map).expect("legal"), &Query::default());
+        write_headers(&mut members, &RequestHeaders::read(&map).expect("legal"), &QueryString::default());
         let mut names: Vec<_> = object(&members).as_object().expect("an object").keys().cloned().collect();
         names.sort();
         assert_eq!(names, ["x-amz-acl", "x-amz-server-side-encryption-customer-algorithm"]);

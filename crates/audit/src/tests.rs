@@ -13,7 +13,7 @@ use portcullis_base::names::{
     AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
 };
 use portcullis_cloudtrail::record::{AccountScope, EventCategory, EventSource, MfaResult, TlsDetails, user_id};
-use portcullis_http::{Head, Peer, Transport};
+use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_journal::{Journal, JournalClosed, JournalOptions, JournalReader, RecordKind, Sequence};
 use portcullis_s3::{MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus};
 use portcullis_sigv4::{Form, Principal};
@@ -79,8 +79,8 @@ fn parts(method: &str, target: &str, headers: &[(&str, &str)]) -> http::request:
     request.body(()).expect("a request").into_parts().0
 }
 
-fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Head {
-    Head::read(&parts(method, target, headers), peer()).expect("legal")
+fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> RequestHead {
+    RequestHead::read(&parts(method, target, headers), peer()).expect("legal")
 }
 
 fn tls12() -> TlsDetails {
@@ -725,7 +725,7 @@ fn a_user_agent_too_long_or_unreadable_is_kept_recognisable() {
     let mut parts = parts("GET", "/", &[("host", "h")]);
     let agent = [&[0xff][..], &[b'a'; 3000]].concat();
     parts.headers.insert("user-agent", http::HeaderValue::from_bytes(&agent).expect("a value"));
-    draft.arrived(&Head::read(&parts, peer()).expect("legal"));
+    draft.arrived(&RequestHead::read(&parts, peer()).expect("legal"));
     draft.close(&ok(0, 0)).expect("taken");
     let record = sink.only();
     assert!(record["userAgent"].as_str().is_some_and(|text| text.starts_with("[\u{ff}aa") && text.len() < 1100));
@@ -754,7 +754,7 @@ proptest! {
             parts.headers.insert("user-agent", agent);
         }
         draft.claimed_by(&claimed);
-        match Head::read(&parts, peer()) {
+        match RequestHead::read(&parts, peer()) {
             Ok(head) => draft.arrived(&head),
             Err(_) => draft.arrived_malformed(&parts),
         }

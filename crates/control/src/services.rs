@@ -17,7 +17,7 @@ use super::cloudtrail::{Input, Refused, UNKNOWN};
 use ec2::RegionsQuery;
 use form::CallForm;
 use portcullis_base::names::{AccountId, RequestId};
-use portcullis_http::{Head, Method};
+use portcullis_http::{HttpMethod, RequestHead};
 use portcullis_sigv4::{Principal, Service};
 
 pub use action::{ActionName, TARGET, UnnamedAction};
@@ -28,7 +28,7 @@ pub use table::{GLOBAL_REGION, Protocol, Reach, SERVICE_APIS, ServiceApi};
 #[derive(Debug)]
 pub struct ServiceCall<'a> {
     api: &'static ServiceApi,
-    head: &'a Head,
+    head: &'a RequestHead,
     body: &'a [u8],
     action: Result<ActionName, UnnamedAction>,
 }
@@ -59,15 +59,15 @@ pub enum CallPlace {
 
 impl CallPlace {
     /// Where the parameters are, if this can be a call of this API at all.
-    pub fn of(api: &ServiceApi, head: &Head) -> Result<Self, Refused> {
+    pub fn of(api: &ServiceApi, head: &RequestHead) -> Result<Self, Refused> {
         let has_body = head.content_length().is_some_and(|length| length > 0) || head.headers.has("transfer-encoding");
         let has_query = !head.query.pairs().is_empty();
         match (api.protocol, head.method) {
             _ if head.path != "/" => Err(refused::misplaced(api)),
-            (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), Method::Post) if !has_query => {
+            (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), HttpMethod::Post) if !has_query => {
                 Ok(Self::Body)
             }
-            (Protocol::Ec2(_) | Protocol::Query(_), Method::Get) if !has_body => Ok(Self::Query),
+            (Protocol::Ec2(_) | Protocol::Query(_), HttpMethod::Get) if !has_body => Ok(Self::Query),
             (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), _) => Err(refused::misplaced(api)),
         }
     }
@@ -75,12 +75,12 @@ impl CallPlace {
 
 impl<'a> ServiceCall<'a> {
     /// What is known of a call before its body is there.
-    pub fn begun(api: &'static ServiceApi, head: &'a Head) -> Self {
+    pub fn begun(api: &'static ServiceApi, head: &'a RequestHead) -> Self {
         Self { api, head, body: &[], action: ActionName::of_head(api, head) }
     }
 
     /// Reads a call; what cannot be read is refused when it is answered.
-    pub fn read(api: &'static ServiceApi, head: &'a Head, body: &'a [u8]) -> Self {
+    pub fn read(api: &'static ServiceApi, head: &'a RequestHead, body: &'a [u8]) -> Self {
         Self { api, head, body, action: ActionName::of_call(api, head, body) }
     }
 

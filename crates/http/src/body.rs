@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 /// Looks at a body as it passes: decodes its framing, and holds its end back until it is found right.
 // INVARIANT (held back): `next` gives the last byte of a body only after `finish` said it is right.
-pub trait Inspect: Send + Unpin + 'static {
+pub trait BodyInspector: Send + Unpin + 'static {
     /// Why a body is not what was promised.
     type Fault: Clone + std::fmt::Debug + Send + Sync + 'static;
 
@@ -48,32 +48,32 @@ pub enum BodyFault<F> {
 }
 
 /// A condition that is looked at once the whole body is right and before its end is handed out; what
-/// it gives is kept where [`Body::hold`] points, so that the condition holds while the end is under way.
-pub type Condition = Pin<Box<dyn Future<Output = Result<Hold, Withdrawn>> + Send>>;
+/// it gives is kept where [`RequestBody::hold`] points, so that the condition holds while the end is under way.
+pub type ReleaseCondition = Pin<Box<dyn Future<Output = Result<ConditionHold, ConditionWithdrawn>> + Send>>;
 
 /// Whatever keeps a condition true until it is dropped.
-pub type Hold = Box<dyn std::any::Any + Send + Sync>;
+pub type ConditionHold = Box<dyn std::any::Any + Send + Sync>;
 
 /// What was judged no longer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Withdrawn;
+pub struct ConditionWithdrawn;
 
 /// A body on its way in.
-pub struct Body<I: Inspect, S = Incoming> {
+pub struct RequestBody<I: BodyInspector, S = Incoming> {
     incoming: S,
     inspect: I,
     idle_timeout: Duration,
     idle: Pin<Box<Sleep>>,
-    stage: Stage,
-    condition: Option<Condition>,
-    hold: Arc<OnceLock<Hold>>,
+    stage: BodyStage,
+    condition: Option<ReleaseCondition>,
+    hold: Arc<OnceLock<ConditionHold>>,
     fault: Arc<OnceLock<BodyFault<I::Fault>>>,
     on_the_wire: u64,
     received: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum BodyStage {
     Receiving,
     /// Found right; its end waits for the condition.
     Checked,
@@ -81,7 +81,7 @@ enum Stage {
     Released,
 }
 
-impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
+impl<I: BodyInspector, S: http_body::Body<Data = Bytes> + Unpin> RequestBody<I, S> {
     /// A body that ends when nothing comes for `idle_timeout`.
     pub fn new(incoming: S, inspect: I, idle_timeout: Duration) -> Self {
         Self {
@@ -89,7 +89,7 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
             inspect,
             idle_timeout,
             idle: Box::pin(tokio::time::sleep(idle_timeout)),
-            stage: Stage::Receiving,
+            stage: BodyStage::Receiving,
             condition: None,
             hold: Arc::default(),
             fault: Arc::default(),
@@ -99,7 +99,7 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
     }
 
     /// Sets what has to hold before the end of the body is handed out.
-    pub fn unless_withdrawn(mut self, condition: Condition) -> Self {
+    pub fn unless_withdrawn(mut self, condition: ReleaseCondition) -> Self {
         self.condition = Some(condition);
         self
     }
@@ -115,7 +115,7 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
     }
 
     /// Where the condition's hold is kept, by whoever waits for what becomes of the body.
-    pub fn hold(&self) -> Arc<OnceLock<Hold>> {
+    pub fn hold(&self) -> Arc<OnceLock<ConditionHold>> {
         self.hold.clone()
     }
 
@@ -159,7 +159,7 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
     fn poll_checked(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyFault<I::Fault>>>> {
         loop {
             match self.stage {
-                Stage::Receiving => {
+                BodyStage::Receiving => {
                     if let Some(slice) = self.inspect.next() {
                         return Poll::Ready(Some(Ok(slice)));
                     }
@@ -178,7 +178,7 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
                         }
                         Poll::Ready(Some(Err(_))) => return Poll::Ready(Some(Err(BodyFault::Cut))),
                         Poll::Ready(None) => match self.inspect.finish() {
-                            Ok(()) => self.stage = Stage::Checked,
+                            Ok(()) => self.stage = BodyStage::Checked,
                             Err(fault) => return Poll::Ready(Some(Err(BodyFault::Wrong(fault)))),
                         },
                         Poll::Pending => {
@@ -187,24 +187,24 @@ impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> Body<I, S> {
                         }
                     }
                 }
-                Stage::Checked => {
+                BodyStage::Checked => {
                     if let Some(condition) = self.condition.as_mut() {
                         let held = std::task::ready!(condition.as_mut().poll(cx));
                         self.condition = None;
                         match held {
                             Ok(hold) => drop(self.hold.set(hold)),
-                            Err(Withdrawn) => return Poll::Ready(Some(Err(BodyFault::Withdrawn))),
+                            Err(ConditionWithdrawn) => return Poll::Ready(Some(Err(BodyFault::Withdrawn))),
                         }
                     }
-                    self.stage = Stage::Released;
+                    self.stage = BodyStage::Released;
                 }
-                Stage::Released => return Poll::Ready(self.inspect.next().map(Ok)),
+                BodyStage::Released => return Poll::Ready(self.inspect.next().map(Ok)),
             }
         }
     }
 }
 
-impl<I: Inspect, S: http_body::Body<Data = Bytes> + Unpin> http_body::Body for Body<I, S> {
+impl<I: BodyInspector, S: http_body::Body<Data = Bytes> + Unpin> http_body::Body for RequestBody<I, S> {
     type Data = Bytes;
     type Error = BodyFault<I::Fault>;
 
@@ -270,7 +270,7 @@ mod tests {
         OnTheWay,
     }
 
-    impl Inspect for Last {
+    impl BodyInspector for Last {
         type Fault = Dislike;
 
         fn push(&mut self, received: Bytes) -> Result<(), Dislike> {
@@ -294,14 +294,14 @@ mod tests {
         }
     }
 
-    fn body(slices: &[&'static str], then: Then, idle: Duration) -> Body<Last, Client> {
-        Body::new(Client { slices: slices.iter().copied().collect(), then }, Last::default(), idle)
+    fn body(slices: &[&'static str], then: Then, idle: Duration) -> RequestBody<Last, Client> {
+        RequestBody::new(Client { slices: slices.iter().copied().collect(), then }, Last::default(), idle)
     }
 
     const HOUR: Duration = Duration::from_secs(3600);
 
     /// What is handed out while nobody waits, and how that ends.
-    fn out(body: &mut Body<Last, Client>) -> (Vec<String>, Poll<Result<(), BodyFault<Dislike>>>) {
+    fn out(body: &mut RequestBody<Last, Client>) -> (Vec<String>, Poll<Result<(), BodyFault<Dislike>>>) {
         let mut cx = Context::from_waker(Waker::noop());
         let mut slices = Vec::new();
         loop {
@@ -335,11 +335,11 @@ mod tests {
     #[tokio::test]
     async fn the_condition_is_looked_at_when_the_body_is_right_and_not_before() {
         let asked = Arc::new(AtomicBool::new(false));
-        let condition = |outcome: Result<(), Withdrawn>| -> Condition {
+        let condition = |outcome: Result<(), ConditionWithdrawn>| -> ReleaseCondition {
             let asked = asked.clone();
             Box::pin(async move {
                 asked.store(true, Ordering::SeqCst);
-                outcome.map(|()| Box::new("held") as Hold)
+                outcome.map(|()| Box::new("held") as ConditionHold)
             })
         };
         let mut waiting = body(&["a", "b"], Then::Silence, HOUR).unless_withdrawn(condition(Ok(())));
@@ -352,14 +352,14 @@ mod tests {
         drop(right);
         assert!(hold.get().is_some(), "it outlives the body, for as long as somebody waits for the answer");
 
-        let mut withdrawn = body(&["a", "b"], Then::End, HOUR).unless_withdrawn(condition(Err(Withdrawn)));
+        let mut withdrawn = body(&["a", "b"], Then::End, HOUR).unless_withdrawn(condition(Err(ConditionWithdrawn)));
         assert_eq!(out(&mut withdrawn), (vec!["a".to_owned()], Poll::Ready(Err(BodyFault::Withdrawn))));
         assert_eq!(withdrawn.fault().get(), Some(&BodyFault::Withdrawn));
     }
 
     #[tokio::test]
     async fn the_end_waits_for_a_condition_that_is_not_yet_known() {
-        let never: Condition = Box::pin(std::future::pending());
+        let never: ReleaseCondition = Box::pin(std::future::pending());
         let mut body = body(&["a", "b"], Then::End, Duration::ZERO).unless_withdrawn(never);
         // Not the client's silence: it has sent everything.
         assert_eq!(out(&mut body), (vec!["a".to_owned()], Poll::Pending));

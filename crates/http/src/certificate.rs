@@ -24,10 +24,10 @@ pub struct TlsFiles {
 
 /// A certificate chain with its key, as their files hold them now.
 #[derive(Debug)]
-pub struct Certificate {
+pub struct ServerCertificate {
     files: TlsFiles,
     look_every: Duration,
-    held: Mutex<Held>,
+    held: Mutex<LoadedCertificate>,
 }
 
 /// Why a certificate cannot be served.
@@ -46,20 +46,20 @@ pub enum CertificateError {
 }
 
 #[derive(Debug)]
-struct Held {
+struct LoadedCertificate {
     key: Arc<CertifiedKey>,
-    stamps: Stamps,
+    stamps: FileStamps,
     looked: Instant,
 }
 
 /// When the files were written, and how long they are; `None` for one that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamps([Option<(SystemTime, u64)>; 2]);
+struct FileStamps([Option<(SystemTime, u64)>; 2]);
 
 /// A renewed certificate is served this much later at most.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-impl Certificate {
+impl ServerCertificate {
     /// Reads the certificate, which must be there and belong to its key.
     pub fn read(files: &TlsFiles) -> Result<Self, CertificateError> {
         Self::looked_at_every(files, LOOK_EVERY)
@@ -67,14 +67,14 @@ impl Certificate {
 
     fn looked_at_every(files: &TlsFiles, look_every: Duration) -> Result<Self, CertificateError> {
         // Stamped before they are read: what is written meanwhile is seen at the next look.
-        let stamps = Stamps::of(files);
-        let held = Held { key: Arc::new(load(files)?), stamps, looked: Instant::now() };
+        let stamps = FileStamps::of(files);
+        let held = LoadedCertificate { key: Arc::new(load(files)?), stamps, looked: Instant::now() };
         Ok(Self { files: files.clone(), look_every, held: Mutex::new(held) })
     }
 
     /// Reads the certificate and its key again at once; both are taken, or the old ones stay.
     pub fn reload(&self) -> Result<(), CertificateError> {
-        let stamps = Stamps::of(&self.files);
+        let stamps = FileStamps::of(&self.files);
         let key = Arc::new(load(&self.files)?);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         (held.key, held.stamps, held.looked) = (key, stamps, Instant::now());
@@ -86,7 +86,7 @@ impl Certificate {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if held.looked.elapsed() >= self.look_every {
             held.looked = Instant::now();
-            let stamps = Stamps::of(&self.files);
+            let stamps = FileStamps::of(&self.files);
             if stamps != held.stamps {
                 match load(&self.files) {
                     Ok(key) => {
@@ -117,13 +117,13 @@ impl CertificateError {
     }
 }
 
-impl ResolvesServerCert for Certificate {
+impl ResolvesServerCert for ServerCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.current())
     }
 }
 
-impl Stamps {
+impl FileStamps {
     fn of(files: &TlsFiles) -> Self {
         let stamp = |path: &Path| {
             let found = fs::metadata(path).ok()?;
@@ -170,12 +170,12 @@ mod tests {
     use super::*;
     use crate::specimen::{Authority, files};
 
-    fn served(certificate: &Certificate) -> CertificateDer<'static> {
+    fn served(certificate: &ServerCertificate) -> CertificateDer<'static> {
         certificate.current().cert.first().expect("a certificate").clone().into_owned()
     }
 
     fn refusal(files: &TlsFiles) -> String {
-        let text = Certificate::read(files).expect_err("not to be served").to_string();
+        let text = ServerCertificate::read(files).expect_err("not to be served").to_string();
         text.replace(&files.cert_file.display().to_string(), "CERT")
             .replace(&files.key_file.display().to_string(), "KEY")
     }
@@ -184,7 +184,7 @@ mod tests {
     fn a_renewed_certificate_is_served_from_the_next_look_on() {
         let (authority, directory) = (Authority::new("ours"), tempfile::tempdir().expect("a directory"));
         let files = files(directory.path(), &authority.issue("localhost"));
-        let certificate = Certificate::looked_at_every(&files, Duration::ZERO).expect("a certificate");
+        let certificate = ServerCertificate::looked_at_every(&files, Duration::ZERO).expect("a certificate");
         let before = served(&certificate);
         let renewed = authority.issue("renewed.localhost");
         renewed.write(&files);
@@ -196,7 +196,7 @@ mod tests {
     fn a_renewal_that_cannot_be_served_leaves_the_old_certificate_in_place() {
         let (authority, directory) = (Authority::new("ours"), tempfile::tempdir().expect("a directory"));
         let files = files(directory.path(), &authority.issue("localhost"));
-        let certificate = Certificate::looked_at_every(&files, Duration::ZERO).expect("a certificate");
+        let certificate = ServerCertificate::looked_at_every(&files, Duration::ZERO).expect("a certificate");
         let before = served(&certificate);
         // The certificate is there before its key, as when a tool renews one file after the other.
         let renewed = authority.issue("renewed.localhost");
@@ -214,7 +214,7 @@ mod tests {
     fn a_reload_takes_the_new_certificate_at_once_or_keeps_the_old_one() {
         let (authority, directory) = (Authority::new("ours"), tempfile::tempdir().expect("a directory"));
         let files = files(directory.path(), &authority.issue("localhost"));
-        let certificate = Certificate::looked_at_every(&files, Duration::from_secs(3600)).expect("a certificate");
+        let certificate = ServerCertificate::looked_at_every(&files, Duration::from_secs(3600)).expect("a certificate");
         let renewed = authority.issue("renewed.localhost");
         renewed.write(&files);
         certificate.reload().expect("to be served");
@@ -230,9 +230,11 @@ mod tests {
     fn what_cannot_be_served_says_which_file_and_why() {
         let (authority, directory) = (Authority::new("ours"), tempfile::tempdir().expect("a directory"));
         let files = files(directory.path(), &authority.issue("localhost"));
-        assert!(Certificate::read(&files).is_ok());
+        assert!(ServerCertificate::read(&files).is_ok());
         let swapped = TlsFiles { cert_file: files.cert_file.clone(), key_file: files.cert_file.clone() };
-        assert!(matches!(Certificate::read(&swapped), Err(CertificateError::NoKey(path)) if path == files.cert_file));
+        assert!(
+            matches!(ServerCertificate::read(&swapped), Err(CertificateError::NoKey(path)) if path == files.cert_file)
+        );
         let key = fs::read(&files.key_file).expect("the key");
         authority.issue("other.localhost").write(&files);
         fs::write(&files.key_file, key).expect("the key");

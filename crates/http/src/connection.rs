@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes read from a connection, and those that some request has accounted for; what is left when
 /// it fails was never seen by anybody but the HTTP layer, and is recorded for that.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct ConnectionProgress {
     read: AtomicU64,
     accounted: AtomicU64,
     begun: AtomicU64,
@@ -34,13 +34,13 @@ pub(super) fn moment() -> Duration {
 
 /// What the gate waits for when nothing comes, in which request of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Waiting {
-    pub awaited: Awaited,
+pub(super) struct ClientWait {
+    pub awaited: AwaitedPart,
     request: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Awaited {
+pub(super) enum AwaitedPart {
     /// A request is answered; whoever reads its body has a limit of its own.
     Body,
     /// The first byte of the connection.
@@ -51,7 +51,7 @@ pub(super) enum Awaited {
     Next,
 }
 
-impl Progress {
+impl ConnectionProgress {
     /// Says that a request has taken all that came so far, and is answered from now on.
     pub fn begin(&self) {
         self.account();
@@ -110,38 +110,38 @@ impl Progress {
     }
 
     /// What is awaited.
-    pub(super) fn waiting(&self) -> Waiting {
+    pub(super) fn waiting(&self) -> ClientWait {
         let request = self.begun.load(Ordering::Relaxed);
         let awaited = if self.ended.load(Ordering::Relaxed) < request {
-            Awaited::Body
+            AwaitedPart::Body
         } else if self.unaccounted() > 0 {
-            Awaited::Head
+            AwaitedPart::Head
         } else if request == 0 {
-            Awaited::First
+            AwaitedPart::First
         } else {
-            Awaited::Next
+            AwaitedPart::Next
         };
-        Waiting { awaited, request }
+        ClientWait { awaited, request }
     }
 }
 
 pin_project! {
     /// A stream that counts what is read from it.
     #[derive(Debug)]
-    pub(super) struct Counted<S> {
+    pub(super) struct CountedStream<S> {
         #[pin]
         stream: S,
-        progress: Arc<Progress>,
+        progress: Arc<ConnectionProgress>,
     }
 }
 
-impl<S> Counted<S> {
-    pub(super) fn new(stream: S, progress: Arc<Progress>) -> Self {
+impl<S> CountedStream<S> {
+    pub(super) fn new(stream: S, progress: Arc<ConnectionProgress>) -> Self {
         Self { stream, progress }
     }
 }
 
-impl<S: AsyncRead> Counted<S> {
+impl<S: AsyncRead> CountedStream<S> {
     /// Reads what no request is made of.
     pub(super) fn poll_discard(
         self: Pin<&mut Self>,
@@ -152,7 +152,7 @@ impl<S: AsyncRead> Counted<S> {
     }
 }
 
-impl<S: AsyncRead> AsyncRead for Counted<S> {
+impl<S: AsyncRead> AsyncRead for CountedStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.project();
         let before = buffer.filled().len();
@@ -163,7 +163,7 @@ impl<S: AsyncRead> AsyncRead for Counted<S> {
     }
 }
 
-impl<S: AsyncWrite> AsyncWrite for Counted<S> {
+impl<S: AsyncWrite> AsyncWrite for CountedStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.project().stream.poll_write(cx, bytes)
     }

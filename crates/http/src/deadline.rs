@@ -19,7 +19,7 @@ pub struct Deadline {
 
 /// It took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overdue;
+pub struct DeadlinePassed;
 
 impl Deadline {
     /// Sets it this far from now.
@@ -38,7 +38,7 @@ impl Deadline {
     }
 
     /// Waits until it has passed; without an end where none is set.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Overdue> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<DeadlinePassed> {
         let Some(moment) = self.moment else { return Poll::Pending };
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(moment)));
         if alarm.deadline() > moment {
@@ -47,14 +47,14 @@ impl Deadline {
         loop {
             ready!(alarm.as_mut().poll(cx));
             if alarm.deadline() >= moment {
-                return Poll::Ready(Overdue);
+                return Poll::Ready(DeadlinePassed);
             }
             alarm.as_mut().reset(moment);
         }
     }
 
     /// Does some work that may take so long.
-    pub async fn limit<T>(&mut self, span: Duration, work: impl Future<Output = T>) -> Result<T, Overdue> {
+    pub async fn limit<T>(&mut self, span: Duration, work: impl Future<Output = T>) -> Result<T, DeadlinePassed> {
         self.set(span);
         let mut work = pin!(work);
         std::future::poll_fn(|cx| match work.as_mut().poll(cx) {
@@ -73,11 +73,11 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn poll(deadline: &mut Deadline) -> Poll<Overdue> {
+    fn poll(deadline: &mut Deadline) -> Poll<DeadlinePassed> {
         deadline.poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    async fn reached(deadline: &mut Deadline) -> Overdue {
+    async fn reached(deadline: &mut Deadline) -> DeadlinePassed {
         std::future::poll_fn(|cx| deadline.poll(cx)).await
     }
 
@@ -91,7 +91,7 @@ mod tests {
             deadline.set(60 * SECOND);
             assert!(poll(&mut deadline).is_pending());
             deadline.set(span);
-            assert_eq!(reached(&mut deadline).await, Overdue);
+            assert_eq!(reached(&mut deadline).await, DeadlinePassed);
             assert!(before.elapsed() >= span);
         }
     }
@@ -100,11 +100,11 @@ mod tests {
     async fn an_alarm_that_goes_off_early_is_set_anew() {
         let mut deadline = Deadline::default();
         deadline.set(Duration::ZERO);
-        assert_eq!(reached(&mut deadline).await, Overdue);
+        assert_eq!(reached(&mut deadline).await, DeadlinePassed);
         let span = Duration::from_millis(5);
         let before = Instant::now();
         deadline.set(span);
-        assert_eq!(reached(&mut deadline).await, Overdue);
+        assert_eq!(reached(&mut deadline).await, DeadlinePassed);
         assert!(before.elapsed() >= span);
         deadline.clear();
         assert!(poll(&mut deadline).is_pending());
@@ -114,6 +114,6 @@ mod tests {
     async fn work_is_cut_off_once_it_takes_too_long() {
         let mut deadline = Deadline::default();
         assert_eq!(deadline.limit(60 * SECOND, async { 7 }).await, Ok(7));
-        assert_eq!(deadline.limit(Duration::from_millis(1), std::future::pending::<u8>()).await, Err(Overdue));
+        assert_eq!(deadline.limit(Duration::from_millis(1), std::future::pending::<u8>()).await, Err(DeadlinePassed));
     }
 }

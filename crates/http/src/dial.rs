@@ -15,7 +15,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 
 use super::certificate::{CertificateError, certificates};
-use super::stream::Stream;
+use super::stream::TcpOrTlsStream;
 use crate::{Endpoint, EndpointScheme};
 
 /// Opens connections to one endpoint.
@@ -23,16 +23,16 @@ use crate::{Endpoint, EndpointScheme};
 #[derive(Clone)]
 pub struct Dialler {
     endpoint: Endpoint,
-    way: Way,
-    addresses: Addresses,
+    way: DialTransport,
+    addresses: EndpointAddresses,
 }
 
 /// The addresses to which the endpoint's name led last, and how often it came to lead to others.
 #[derive(Clone, Debug, Default)]
-pub struct Addresses(Arc<Mutex<Resolved>>);
+pub struct EndpointAddresses(Arc<Mutex<ResolvedAddresses>>);
 
 #[derive(Debug, Default)]
-struct Resolved {
+struct ResolvedAddresses {
     last: Vec<SocketAddr>,
     moves: u64,
     moved: Option<Instant>,
@@ -41,7 +41,7 @@ struct Resolved {
 /// A name with many addresses may give others each time. Its connections are not all given up for that.
 const BETWEEN_MOVES: Duration = Duration::from_secs(20);
 
-impl Addresses {
+impl EndpointAddresses {
     /// How often the name came to lead to other addresses, none of which it led to before.
     pub fn moves(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).moves
@@ -61,7 +61,7 @@ impl Addresses {
 
 /// Who says that a store is who it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Authorities {
+pub enum TrustedAuthorities {
     /// Those in this file, and no others.
     File(PathBuf),
     /// Those that this machine trusts.
@@ -93,27 +93,27 @@ pub enum DialError {
 }
 
 #[derive(Clone)]
-enum Way {
+enum DialTransport {
     Plain,
     Tls { connector: TlsConnector, name: ServerName<'static> },
 }
 
 impl Dialler {
     /// A dialler for this endpoint; the authorities are read where it is https.
-    pub fn new(endpoint: Endpoint, authorities: &Authorities) -> Result<Self, TrustError> {
+    pub fn new(endpoint: Endpoint, authorities: &TrustedAuthorities) -> Result<Self, TrustError> {
         let way = match endpoint.scheme() {
-            EndpointScheme::Http => Way::Plain,
-            EndpointScheme::Https => Way::Tls {
+            EndpointScheme::Http => DialTransport::Plain,
+            EndpointScheme::Https => DialTransport::Tls {
                 connector: connector(authorities)?,
                 name: ServerName::try_from(endpoint.host().to_owned())
                     .map_err(|_| TrustError::Name(endpoint.host().to_owned()))?,
             },
         };
-        Ok(Self { endpoint, way, addresses: Addresses::default() })
+        Ok(Self { endpoint, way, addresses: EndpointAddresses::default() })
     }
 
     /// Where the endpoint's name leads.
-    pub fn addresses(&self) -> &Addresses {
+    pub fn addresses(&self) -> &EndpointAddresses {
         &self.addresses
     }
 
@@ -123,16 +123,16 @@ impl Dialler {
     }
 
     /// Opens a connection; how long that may take is for the caller to say.
-    pub async fn connect(&self) -> Result<Stream<TcpStream>, DialError> {
+    pub async fn connect(&self) -> Result<TcpOrTlsStream<TcpStream>, DialError> {
         let address = (self.endpoint.host(), self.endpoint.port());
         let found: Vec<SocketAddr> = lookup_host(address).await.map_err(DialError::Unreachable)?.collect();
         self.addresses.resolved(&found, Instant::now());
         let stream = TcpStream::connect(found.as_slice()).await.map_err(DialError::Unreachable)?;
         stream.set_nodelay(true).map_err(DialError::Unreachable)?;
         match &self.way {
-            Way::Plain => Ok(Stream::Plain(stream)),
-            Way::Tls { connector, name } => match connector.connect(name.clone(), stream).await {
-                Ok(stream) => Ok(Stream::Tls(Box::new(stream.into()))),
+            DialTransport::Plain => Ok(TcpOrTlsStream::Plain(stream)),
+            DialTransport::Tls { connector, name } => match connector.connect(name.clone(), stream).await {
+                Ok(stream) => Ok(TcpOrTlsStream::Tls(Box::new(stream.into()))),
                 Err(error) => Err(DialError::of(error)),
             },
         }
@@ -154,7 +154,7 @@ impl fmt::Debug for Dialler {
     }
 }
 
-fn connector(authorities: &Authorities) -> Result<TlsConnector, TrustError> {
+fn connector(authorities: &TrustedAuthorities) -> Result<TlsConnector, TrustError> {
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots(authorities)?)
@@ -162,17 +162,17 @@ fn connector(authorities: &Authorities) -> Result<TlsConnector, TrustError> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn roots(authorities: &Authorities) -> Result<RootCertStore, TrustError> {
+fn roots(authorities: &TrustedAuthorities) -> Result<RootCertStore, TrustError> {
     let mut roots = RootCertStore::empty();
     match authorities {
-        Authorities::File(path) => {
+        TrustedAuthorities::File(path) => {
             for certificate in certificates(path)? {
                 let unusable =
                     |error: TlsError| CertificateError::Unusable { path: path.clone(), reason: error.to_string() };
                 roots.add(certificate).map_err(unusable)?;
             }
         }
-        Authorities::System => {
+        TrustedAuthorities::System => {
             let found = rustls_native_certs::load_native_certs();
             for error in &found.errors {
                 tracing::warn!(%error, "some of this machine's certificate authorities cannot be read");
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_name_moves_when_none_of_its_addresses_stays_and_not_again_at_once() {
         let at = |last: u8| SocketAddr::from(([192, 0, 2, last], 9000));
-        let (addresses, start) = (Addresses::default(), Instant::now());
+        let (addresses, start) = (EndpointAddresses::default(), Instant::now());
         let moves = |found: &[SocketAddr], seconds| {
             addresses.resolved(found, start + Duration::from_secs(seconds));
             addresses.moves()

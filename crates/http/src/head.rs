@@ -5,16 +5,16 @@ use std::net::SocketAddr;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
-use super::Query;
+use super::QueryString;
 
 /// The head of one request.
 #[derive(Clone, Debug)]
-pub struct Head {
-    pub method: Method,
+pub struct RequestHead {
+    pub method: HttpMethod,
     /// The path as it was sent, still percent-encoded, beginning with `/`.
     pub path: String,
-    pub query: Query,
-    pub headers: Headers,
+    pub query: QueryString,
+    pub headers: RequestHeaders,
     /// The value of the one `Host` header.
     pub host: String,
     pub peer: Peer,
@@ -22,7 +22,7 @@ pub struct Head {
 
 /// The methods S3 knows; HTTP's others never get further than the listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Method {
+pub enum HttpMethod {
     Delete,
     Get,
     Head,
@@ -52,7 +52,7 @@ pub enum Transport {
 
 /// Why a head is refused before anybody asks who signed it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Malformed {
+pub enum MalformedHead {
     #[error("the Connection header names a header that decides something")]
     Connection,
     #[error("a header that decides something is repeated")]
@@ -109,27 +109,27 @@ const IGNORED: &[&str] = &[
     "x-rewrite-url",
 ];
 
-impl Head {
+impl RequestHead {
     /// Reads what the HTTP layer delivered.
-    pub fn read(parts: &http::request::Parts, peer: Peer) -> Result<Self, Malformed> {
-        let method = Method::read(&parts.method)?;
+    pub fn read(parts: &http::request::Parts, peer: Peer) -> Result<Self, MalformedHead> {
+        let method = HttpMethod::read(&parts.method)?;
         // An absolute-form target carries a second authority, and `*` none of S3's.
         if parts.uri.authority().is_some() || parts.uri.scheme().is_some() || !parts.uri.path().starts_with('/') {
-            return Err(Malformed::Target);
+            return Err(MalformedHead::Target);
         }
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
         if target.len() > LONGEST_TARGET {
-            return Err(Malformed::TargetTooLong);
+            return Err(MalformedHead::TargetTooLong);
         }
-        let headers = Headers::read(&parts.headers)?;
+        let headers = RequestHeaders::read(&parts.headers)?;
         if headers.iter().any(|(name, value)| name == header::CONNECTION && removes_a_header(value, &headers)) {
-            return Err(Malformed::Connection);
+            return Err(MalformedHead::Connection);
         }
-        let host = headers.value("host").filter(|host| is_host(host)).ok_or(Malformed::Host)?.to_owned();
+        let host = headers.value("host").filter(|host| is_host(host)).ok_or(MalformedHead::Host)?.to_owned();
         Ok(Self {
             method,
             path: parts.uri.path().to_owned(),
-            query: Query::parse(parts.uri.query().unwrap_or(""))?,
+            query: QueryString::parse(parts.uri.query().unwrap_or(""))?,
             headers,
             host,
             peer,
@@ -142,8 +142,8 @@ impl Head {
     }
 }
 
-impl Method {
-    fn read(method: &http::Method) -> Result<Self, Malformed> {
+impl HttpMethod {
+    fn read(method: &http::Method) -> Result<Self, MalformedHead> {
         match method.as_str() {
             "DELETE" => Ok(Self::Delete),
             "GET" => Ok(Self::Get),
@@ -151,7 +151,7 @@ impl Method {
             "OPTIONS" => Ok(Self::Options),
             "POST" => Ok(Self::Post),
             "PUT" => Ok(Self::Put),
-            _ => Err(Malformed::Method),
+            _ => Err(MalformedHead::Method),
         }
     }
 
@@ -171,23 +171,23 @@ impl Method {
 /// The headers of a request: each that could decide anything is there once, in visible ASCII.
 // A list: among a handful of names, looking at each is faster than hashing one.
 #[derive(Clone, Debug)]
-pub struct Headers(Vec<(HeaderName, HeaderValue)>);
+pub struct RequestHeaders(Vec<(HeaderName, HeaderValue)>);
 
-impl Headers {
+impl RequestHeaders {
     /// Takes headers none of which, but the ignored ones, is repeated or unreadable.
-    pub fn read(map: &HeaderMap) -> Result<Self, Malformed> {
+    pub fn read(map: &HeaderMap) -> Result<Self, MalformedHead> {
         // Only where there are more values than names, so that the work stays in proportion to the head's length.
         if map.len() > map.keys().len() {
             let repeated = |name: &&HeaderName| map.get_all(*name).iter().nth(1).is_some() && !is_ignored(name);
             if let Some(name) = map.keys().find(repeated) {
-                return Err(if name == header::HOST { Malformed::Host } else { Malformed::HeaderRepeated });
+                return Err(if name == header::HOST { MalformedHead::Host } else { MalformedHead::HeaderRepeated });
             }
         }
         let mut taken: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(map.len());
         for (name, value) in map {
             // Metadata may hold UTF-8 as some SDKs send it; what decides anything may not.
             if value.to_str().is_err() && decides(name) && !is_ignored(name) {
-                return Err(Malformed::HeaderValue);
+                return Err(MalformedHead::HeaderValue);
             }
             taken.push((name.clone(), value.clone()));
         }
@@ -217,7 +217,7 @@ impl Headers {
 
 /// Whether a Connection header says that the next hop removes a header that decides something: two readers would then
 /// see two requests.
-fn removes_a_header(connection: &HeaderValue, headers: &Headers) -> bool {
+fn removes_a_header(connection: &HeaderValue, headers: &RequestHeaders) -> bool {
     let text = connection.as_bytes().to_ascii_lowercase();
     text.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).any(|token| {
         let present = headers.iter().any(|(name, _)| name.as_str().as_bytes() == token && !is_ignored(name));
@@ -258,33 +258,36 @@ mod tests {
         Peer { address: SocketAddr::from(([127, 0, 0, 1], 4000)), transport: Transport::Loopback }
     }
 
-    fn read(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Head, Malformed> {
+    fn read(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<RequestHead, MalformedHead> {
         let mut request = http::Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
-        Head::read(&parts, peer())
+        RequestHead::read(&parts, peer())
     }
 
     #[test]
     fn an_ordinary_head_is_read() {
         let head = read("GET", "/vault/a%20b?versionId=v", &[("host", "localhost:9000")]).expect("legal");
-        assert_eq!((head.method, head.path.as_str()), (Method::Get, "/vault/a%20b"));
+        assert_eq!((head.method, head.path.as_str()), (HttpMethod::Get, "/vault/a%20b"));
         assert_eq!(head.query.value("versionId"), Some("v"));
     }
 
     #[test]
     fn what_could_be_read_in_two_ways_is_refused() {
         let host = ("host", "localhost");
-        assert_eq!(read("GET", "/", &[]).err(), Some(Malformed::Host));
-        assert_eq!(read("GET", "/", &[host, host]).err(), Some(Malformed::Host));
-        assert_eq!(read("GET", "http://other/b", &[host]).err(), Some(Malformed::Target));
-        assert_eq!(read("delete", "/b", &[host]).err(), Some(Malformed::Method));
-        assert_eq!(read("PURGE", "/b", &[host]).err(), Some(Malformed::Method));
+        assert_eq!(read("GET", "/", &[]).err(), Some(MalformedHead::Host));
+        assert_eq!(read("GET", "/", &[host, host]).err(), Some(MalformedHead::Host));
+        assert_eq!(read("GET", "http://other/b", &[host]).err(), Some(MalformedHead::Target));
+        assert_eq!(read("delete", "/b", &[host]).err(), Some(MalformedHead::Method));
+        assert_eq!(read("PURGE", "/b", &[host]).err(), Some(MalformedHead::Method));
         let twice = [host, ("x-amz-mfa", "a 111111"), ("x-amz-mfa", "b 222222")];
-        assert_eq!(read("DELETE", "/b/k", &twice).err(), Some(Malformed::HeaderRepeated));
-        assert_eq!(read("DELETE", "/b/k", &[host, ("x-amz-mfa", "sérial 111111")]).err(), Some(Malformed::HeaderValue));
+        assert_eq!(read("DELETE", "/b/k", &twice).err(), Some(MalformedHead::HeaderRepeated));
+        assert_eq!(
+            read("DELETE", "/b/k", &[host, ("x-amz-mfa", "sérial 111111")]).err(),
+            Some(MalformedHead::HeaderValue)
+        );
     }
 
     #[test]
@@ -305,10 +308,10 @@ mod tests {
             assert_eq!(with(token), None, "{token}");
         }
         for token in ["x-amz-mfa", "close, X-Amz-Mfa", "x-amz-acl", "host", "close,range", "Range ,close"] {
-            assert_eq!(with(token), Some(Malformed::Connection), "{token}");
+            assert_eq!(with(token), Some(MalformedHead::Connection), "{token}");
         }
         let twice = [("host", "a"), ("connection", "close"), ("connection", "x-amz-mfa")];
-        assert_eq!(read("GET", "/b/k", &twice).err(), Some(Malformed::Connection));
+        assert_eq!(read("GET", "/b/k", &twice).err(), Some(MalformedHead::Connection));
     }
 
     #[test]
@@ -337,7 +340,7 @@ mod tests {
             "http://a",
         ];
         for host in unclear {
-            assert_eq!(with(host), Some(Malformed::Host), "{host}");
+            assert_eq!(with(host), Some(MalformedHead::Host), "{host}");
         }
     }
 

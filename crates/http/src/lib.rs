@@ -19,20 +19,20 @@ pub mod specimen;
 mod stream;
 mod tls;
 
-pub use body::{Body, BodyFault, Condition, Hold, Inspect, Withdrawn};
+pub use body::{BodyFault, BodyInspector, ConditionHold, ConditionWithdrawn, ReleaseCondition, RequestBody};
 pub use certificate::{CertificateError, TlsFiles};
-pub use connection::Progress;
-pub use deadline::{Deadline, Overdue};
-pub use dial::{Addresses, Authorities, DialError, Dialler, TrustError};
+pub use connection::ConnectionProgress;
+pub use deadline::{Deadline, DeadlinePassed};
+pub use dial::{DialError, Dialler, EndpointAddresses, TrustError, TrustedAuthorities};
 pub use endpoint::{Endpoint, EndpointScheme, InvalidEndpoint};
-pub use head::{Head, Headers, Malformed, Method, Peer, Transport};
-pub use listener::{Handler, Limits, Remote, Unread, rest_after, serve};
+pub use head::{HttpMethod, MalformedHead, Peer, RequestHead, RequestHeaders, Transport};
+pub use listener::{ConnectionHandler, ConnectionLimits, RemoteEnd, UnreadRequest, rest_after, serve};
 pub use network::{InvalidNetwork, IpNetwork};
 pub use peer::TrustedProxies;
-pub use query::Query;
+pub use query::QueryString;
 pub use seats::client_network;
-pub use stream::Stream;
-pub use tls::{Channel, HandshakeFault, Reload, Security};
+pub use stream::TcpOrTlsStream;
+pub use tls::{CertificateReload, ConnectionChannel, HandshakeFault, ListenerSecurity};
 
 /// True for an error that says nothing of its cause but that descriptors, buffers or memory are used up for now.
 pub fn is_shortage(error: &std::io::Error) -> bool {

@@ -19,14 +19,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::TrustedProxies;
-use super::connection::Progress;
-use super::patience::{Patience, Watched};
-use super::seats::{Seat, Seats};
-use super::tls::{Channel, ClientStream, HandshakeFault, Security};
+use super::connection::ConnectionProgress;
+use super::patience::{ClientTimeouts, TimedStream};
+use super::seats::{ClientLimit, ConnectionSlot};
+use super::tls::{ClientStream, ConnectionChannel, HandshakeFault, ListenerSecurity};
 
 /// What a connection may use; each bound stops a way to exhaust the gate.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Until a TLS handshake, and then a head, is complete: stops clients that send it a byte at a time.
     pub header_timeout: Duration,
     /// Header lines in one head.
@@ -51,7 +51,7 @@ pub struct Limits {
 const HEADERS_BY_DEFAULT: usize = 100;
 
 /// What happens to what comes over a connection.
-pub trait Handler: Send + Sync + 'static {
+pub trait ConnectionHandler: Send + Sync + 'static {
     /// The body of a reply.
     type Reply: Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
 
@@ -59,24 +59,24 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        remote: Remote,
-        progress: Arc<Progress>,
+        remote: RemoteEnd,
+        progress: Arc<ConnectionProgress>,
     ) -> impl Future<Output = Response<Self::Reply>> + Send;
 
     /// Notes bytes that the TLS or HTTP layer itself refused, so that no request is without a record.
-    fn refused_by_http(&self, remote: Remote, bytes: u64, reason: Unread);
+    fn refused_by_http(&self, remote: RemoteEnd, bytes: u64, reason: UnreadRequest);
 }
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Remote {
+pub struct RemoteEnd {
     pub address: SocketAddr,
-    pub channel: Channel,
+    pub channel: ConnectionChannel,
 }
 
 /// Why bytes never became a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unread {
+pub enum UnreadRequest {
     /// The client left in the middle of a head.
     Cut,
     /// There was no TLS connection over which a request could come.
@@ -92,16 +92,16 @@ pub enum Unread {
 }
 
 /// Serves until `stop` says so, then waits for requests under way.
-pub async fn serve<H: Handler>(
+pub async fn serve<H: ConnectionHandler>(
     listener: TcpListener,
-    security: Security,
+    security: ListenerSecurity,
     handler: Arc<H>,
-    limits: Limits,
+    limits: ConnectionLimits,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(limits.connections));
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    let seats = Seats::new(limits.connections_per_address);
+    let seats = ClientLimit::new(limits.connections_per_address);
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let accepted = tokio::select! {
@@ -110,11 +110,11 @@ pub async fn serve<H: Handler>(
         };
         match accepted.map(|(stream, address)| (stream, canonical(address))) {
             Ok((stream, address)) => {
-                let progress = Arc::new(Progress::default());
+                let progress = Arc::new(ConnectionProgress::default());
                 let Some(seat) = seat(&seats, &limits.proxies, address, &progress) else {
-                    let remote = Remote { address, channel: Channel::Plain };
-                    handler.refused_by_http(remote, 0, Unread::TooManyConnections);
-                    if let (Security::Plain, Ok(turn)) = (&security, turned_away.clone().try_acquire_owned()) {
+                    let remote = RemoteEnd { address, channel: ConnectionChannel::Plain };
+                    handler.refused_by_http(remote, 0, UnreadRequest::TooManyConnections);
+                    if let (ListenerSecurity::Plain, Ok(turn)) = (&security, turned_away.clone().try_acquire_owned()) {
                         tokio::spawn(turn_away(stream, turn));
                     }
                     continue;
@@ -123,7 +123,7 @@ pub async fn serve<H: Handler>(
                     place = place(&room, &seats) => place?,
                     () = stopped(&mut stop) => break,
                 };
-                let connection = Connection {
+                let connection = ClientConnection {
                     security: security.clone(),
                     handler: handler.clone(),
                     limits: limits.clone(),
@@ -178,7 +178,12 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn seat(seats: &Seats, proxies: &TrustedProxies, peer: SocketAddr, progress: &Arc<Progress>) -> Option<Seat> {
+fn seat(
+    seats: &ClientLimit,
+    proxies: &TrustedProxies,
+    peer: SocketAddr,
+    progress: &Arc<ConnectionProgress>,
+) -> Option<ConnectionSlot> {
     if proxies.trusts(peer.ip()) {
         return Some(seats.take_for_proxy(progress.clone()));
     }
@@ -191,7 +196,7 @@ const LEAVE: Duration = Duration::from_millis(100);
 /// The next place; where none is free, idle connections give way, one after the other.
 ///
 /// A few addresses can open as many connections as there are in all. New ones would wait until theirs time out.
-async fn place(room: &Arc<Semaphore>, seats: &Seats) -> io::Result<OwnedSemaphorePermit> {
+async fn place(room: &Arc<Semaphore>, seats: &ClientLimit) -> io::Result<OwnedSemaphorePermit> {
     if let Ok(place) = room.clone().try_acquire_owned() {
         return Ok(place);
     }
@@ -220,17 +225,17 @@ async fn turn_away(mut stream: TcpStream, _turn: OwnedSemaphorePermit) {
     drop(tokio::time::timeout(Duration::from_secs(1), told).await);
 }
 
-struct Connection<H> {
-    security: Security,
+struct ClientConnection<H> {
+    security: ListenerSecurity,
     handler: Arc<H>,
-    limits: Limits,
+    limits: ConnectionLimits,
     stop: watch::Receiver<bool>,
-    progress: Arc<Progress>,
-    seat: Seat,
+    progress: Arc<ConnectionProgress>,
+    seat: ConnectionSlot,
     _place: OwnedSemaphorePermit,
 }
 
-impl<H: Handler> Connection<H> {
+impl<H: ConnectionHandler> ClientConnection<H> {
     async fn run(mut self, stream: TcpStream, address: SocketAddr) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
@@ -241,19 +246,19 @@ impl<H: Handler> Connection<H> {
             () = self.seat.given_up() => return,
         };
         match secured {
-            Ok((stream, channel)) => self.serve(stream, Remote { address, channel }).await,
+            Ok((stream, channel)) => self.serve(stream, RemoteEnd { address, channel }).await,
             Err(unshaken) => {
                 // Whoever connects and says nothing, as a health check does, has asked for nothing.
                 if unshaken.bytes > 0 {
-                    let remote = Remote { address, channel: Channel::Plain };
-                    self.handler.refused_by_http(remote, unshaken.bytes, Unread::Handshake(unshaken.fault));
+                    let remote = RemoteEnd { address, channel: ConnectionChannel::Plain };
+                    self.handler.refused_by_http(remote, unshaken.bytes, UnreadRequest::Handshake(unshaken.fault));
                 }
                 tracing::debug!(%address, fault = ?unshaken.fault, "no TLS connection");
             }
         }
     }
 
-    async fn serve(mut self, stream: ClientStream, remote: Remote) {
+    async fn serve(mut self, stream: ClientStream, remote: RemoteEnd) {
         let progress = self.progress;
         let service = service_fn({
             let (handler, progress) = (self.handler.clone(), progress.clone());
@@ -269,8 +274,9 @@ impl<H: Handler> Connection<H> {
             }
         });
         let limits = &self.limits;
-        let patience = Patience { head: limits.header_timeout, next: limits.keep_alive, write: limits.write_idle };
-        let stream = Watched::new(stream, progress.clone(), patience);
+        let patience =
+            ClientTimeouts { head: limits.header_timeout, next: limits.keep_alive, write: limits.write_idle };
+        let stream = TimedStream::new(stream, progress.clone(), patience);
         let mut http = http1::Builder::new();
         http.header_read_timeout(None).max_header_size(self.limits.head_bytes).half_close(false);
         // Told its own number, hyper gives up its faster way to read as many.
@@ -288,7 +294,7 @@ impl<H: Handler> Connection<H> {
                 let Some(outcome) = leave(served.as_mut(), &progress).await else {
                     let bytes = progress.unaccounted();
                     if bytes > 0 {
-                        self.handler.refused_by_http(remote, bytes, Unread::TooManyConnections);
+                        self.handler.refused_by_http(remote, bytes, UnreadRequest::TooManyConnections);
                     }
                     return;
                 };
@@ -308,7 +314,7 @@ impl<H: Handler> Connection<H> {
             // for its bytes.
             let half_a_head = error.is_incomplete_message() && progress.is_between_requests();
             if bytes > 0 || error.is_parse() || half_a_head {
-                self.handler.refused_by_http(remote, bytes, Unread::of(&error, &progress));
+                self.handler.refused_by_http(remote, bytes, UnreadRequest::of(&error, &progress));
             }
             tracing::debug!(peer = %remote.address, %error, "connection ended");
         }
@@ -317,7 +323,7 @@ impl<H: Handler> Connection<H> {
 
 /// Ends a connection that carries no request: none where its client has sent half a head, or does not take its last reply.
 /// A request that came meanwhile is answered.
-async fn leave<S: Future>(mut served: Pin<&mut S>, progress: &Progress) -> Option<S::Output> {
+async fn leave<S: Future>(mut served: Pin<&mut S>, progress: &ConnectionProgress) -> Option<S::Output> {
     if progress.is_between_requests() && progress.unaccounted() > 0 {
         return None;
     }
@@ -341,8 +347,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stopped| *stopped).await);
 }
 
-impl Unread {
-    fn of(error: &hyper::Error, progress: &Progress) -> Self {
+impl UnreadRequest {
+    fn of(error: &hyper::Error, progress: &ConnectionProgress) -> Self {
         if error.is_parse_too_large() {
             Self::HeadTooLong
         } else if progress.timed_out() {
@@ -364,23 +370,23 @@ mod tests {
 
     #[derive(Default)]
     struct Echo {
-        refused: Mutex<Vec<(u64, Unread)>>,
+        refused: Mutex<Vec<(u64, UnreadRequest)>>,
     }
 
-    impl Handler for Echo {
+    impl ConnectionHandler for Echo {
         type Reply = Full<bytes::Bytes>;
 
         async fn handle(
             self: Arc<Self>,
             request: Request<Incoming>,
-            _: Remote,
-            progress: Arc<Progress>,
+            _: RemoteEnd,
+            progress: Arc<ConnectionProgress>,
         ) -> Response<Self::Reply> {
             progress.end();
             Response::new(Full::new(request.uri().path().to_owned().into()))
         }
 
-        fn refused_by_http(&self, _: Remote, bytes: u64, reason: Unread) {
+        fn refused_by_http(&self, _: RemoteEnd, bytes: u64, reason: UnreadRequest) {
             self.refused.lock().expect("sound").push((bytes, reason));
         }
     }
@@ -393,9 +399,9 @@ mod tests {
         serving: tokio::task::JoinHandle<io::Result<()>>,
     }
 
-    async fn port(change: impl FnOnce(&mut Limits)) -> Port {
+    async fn port(change: impl FnOnce(&mut ConnectionLimits)) -> Port {
         let second = Duration::from_secs(1);
-        let mut limits = Limits {
+        let mut limits = ConnectionLimits {
             header_timeout: 10 * second,
             headers: 16,
             head_bytes: 8192,
@@ -411,7 +417,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = watch::channel(false);
         let handler = Arc::new(Echo::default());
-        let serving = tokio::spawn(serve(listener, Security::Plain, handler.clone(), limits, stopped));
+        let serving = tokio::spawn(serve(listener, ListenerSecurity::Plain, handler.clone(), limits, stopped));
         Port { address, handler, stop, serving }
     }
 
@@ -421,7 +427,7 @@ mod tests {
         }
 
         /// What was refused until the port stopped.
-        async fn stop(self) -> Vec<(u64, Unread)> {
+        async fn stop(self) -> Vec<(u64, UnreadRequest)> {
             self.stop.send_replace(true);
             self.serving.await.expect("served").expect("in order");
             std::mem::take(&mut *self.handler.refused.lock().expect("sound"))
@@ -450,7 +456,7 @@ mod tests {
         assert!(ask(&mut first, "/a").await.ends_with("/a"));
         assert!(rest(port.connect().await).await.starts_with("HTTP/1.1 503 Slow Down\r\n"));
         assert!(ask(&mut first, "/b").await.ends_with("/b"), "the first is none the worse");
-        assert_eq!(port.stop().await, [(0, Unread::TooManyConnections)]);
+        assert_eq!(port.stop().await, [(0, UnreadRequest::TooManyConnections)]);
     }
 
     #[tokio::test]
@@ -493,7 +499,7 @@ mod tests {
         let mut stream = port.connect().await;
         stream.write_all(b"GET / HT").await.expect("written");
         assert_eq!(rest(stream).await, "");
-        assert_eq!(port.stop().await, [(8, Unread::TimedOut)]);
+        assert_eq!(port.stop().await, [(8, UnreadRequest::TimedOut)]);
     }
 
     #[tokio::test]
@@ -510,7 +516,7 @@ mod tests {
         assert!(ask(&mut second, "/c").await.ends_with("/c"));
         assert_eq!(rest(half).await, "");
         assert!(ask(&mut first, "/d").await.ends_with("/d"));
-        assert_eq!(port.stop().await, [(8, Unread::TooManyConnections)]);
+        assert_eq!(port.stop().await, [(8, UnreadRequest::TooManyConnections)]);
     }
 
     #[tokio::test]
@@ -528,7 +534,7 @@ mod tests {
         let mut other = socket.connect(port.address).await.expect("connected");
         assert!(ask(&mut other, "/b").await.ends_with("/b"));
         assert!(ask(&mut first, "/c").await.ends_with("/c"), "neither gave way");
-        assert_eq!(port.stop().await, vec![(0, Unread::TooManyConnections); TURNED_AWAY + 4]);
+        assert_eq!(port.stop().await, vec![(0, UnreadRequest::TooManyConnections); TURNED_AWAY + 4]);
     }
 
     #[tokio::test]

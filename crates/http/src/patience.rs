@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connection::{Awaited, Counted, Progress, Waiting};
-use super::deadline::{Deadline, Overdue};
+use super::connection::{AwaitedPart, ClientWait, ConnectionProgress, CountedStream};
+use super::deadline::{Deadline, DeadlinePassed};
 
 /// The limits of the gate's patience with one client.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
+pub(super) struct ClientTimeouts {
     /// For a head to be complete.
     pub head: Duration,
     /// For the next request.
@@ -26,12 +26,12 @@ pub(super) struct Patience {
 ///
 /// hyper's own limit for a head runs while a connection idles as well, so it would cut off the idle
 /// connections that clients keep for their next request.
-pub(super) struct Watched<S> {
-    stream: Counted<S>,
-    progress: Arc<Progress>,
-    patience: Patience,
+pub(super) struct TimedStream<S> {
+    stream: CountedStream<S>,
+    progress: Arc<ConnectionProgress>,
+    patience: ClientTimeouts,
     /// What `reading` was set for.
-    waiting: Option<Waiting>,
+    waiting: Option<ClientWait>,
     reading: Deadline,
     writing: Deadline,
     /// Whether the client has said its last.
@@ -40,12 +40,12 @@ pub(super) struct Watched<S> {
     flushed: bool,
     /// What is left of a `100 Continue` that is being written.
     interim: &'static [u8],
-    linger: Linger,
-    closing: Closing,
+    linger: LingerLimits,
+    closing: ClosingStage,
 }
 
 /// How far the end of a connection is.
-enum Closing {
+enum ClosingStage {
     NotYet,
     /// The reply is out, and what the client still sends is read and dropped; this much at most.
     Lingering {
@@ -60,17 +60,18 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// How far a client that was refused may go on sending, so that it reads its reply: a socket that is closed with something
 /// unread is reset, and the reply is lost with it.
 #[derive(Clone, Copy, Debug)]
-struct Linger {
+struct LingerLimits {
     whole: Duration,
     silence: Duration,
     bytes: u64,
 }
 
-const LINGER: Linger = Linger { whole: Duration::from_secs(30), silence: Duration::from_secs(2), bytes: 1 << 30 };
+const LINGER: LingerLimits =
+    LingerLimits { whole: Duration::from_secs(30), silence: Duration::from_secs(2), bytes: 1 << 30 };
 
-impl<S> Watched<S> {
-    pub(super) fn new(stream: S, progress: Arc<Progress>, patience: Patience) -> Self {
-        let counted = Counted::new(stream, progress.clone());
+impl<S> TimedStream<S> {
+    pub(super) fn new(stream: S, progress: Arc<ConnectionProgress>, patience: ClientTimeouts) -> Self {
+        let counted = CountedStream::new(stream, progress.clone());
         let (reading, writing) = (Deadline::default(), Deadline::default());
         Self {
             stream: counted,
@@ -83,21 +84,21 @@ impl<S> Watched<S> {
             flushed: true,
             interim: &[],
             linger: LINGER,
-            closing: Closing::NotYet,
+            closing: ClosingStage::NotYet,
         }
     }
 
     /// Whether what is awaited has been awaited for too long.
-    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Awaited> {
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<AwaitedPart> {
         let waiting = self.progress.waiting();
         if self.waiting.replace(waiting) != Some(waiting) {
             match waiting.awaited {
-                Awaited::Body => self.reading.clear(),
-                Awaited::First | Awaited::Head => self.reading.set(self.patience.head),
-                Awaited::Next => self.reading.set(self.patience.next),
+                AwaitedPart::Body => self.reading.clear(),
+                AwaitedPart::First | AwaitedPart::Head => self.reading.set(self.patience.head),
+                AwaitedPart::Next => self.reading.set(self.patience.next),
             }
         }
-        self.reading.poll(cx).map(|Overdue| waiting.awaited)
+        self.reading.poll(cx).map(|DeadlinePassed| waiting.awaited)
     }
 
     /// Lets a write wait only as long as the client takes something now and then.
@@ -110,18 +111,19 @@ impl<S> Watched<S> {
         if self.writing.moment().is_none() {
             self.writing.set(self.patience.write);
         }
-        self.writing.poll(cx).map(|Overdue| Err(io::ErrorKind::TimedOut.into()))
+        self.writing.poll(cx).map(|DeadlinePassed| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Begins to wait for the next request once a reply is written: hyper does not look at what it reads from again.
     fn expect_more(&mut self, cx: &mut Context<'_>) {
-        if self.waiting.is_some_and(|waiting| waiting.awaited == Awaited::Body) && self.poll_overdue(cx).is_ready() {
+        if self.waiting.is_some_and(|waiting| waiting.awaited == AwaitedPart::Body) && self.poll_overdue(cx).is_ready()
+        {
             cx.waker().wake_by_ref();
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> Watched<S> {
+impl<S: AsyncWrite + Unpin> TimedStream<S> {
     /// Writes the `100 Continue` that is owed, if it can stand before the reply: not while an earlier reply is under way.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.progress.take_continue() && self.flushed {
@@ -158,10 +160,10 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> TimedStream<S> {
     /// Reads and drops what the client still sends, within limits.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Closing::Lingering { left, until } = &mut self.closing else { return Poll::Ready(()) };
+        let ClosingStage::Lingering { left, until } = &mut self.closing else { return Poll::Ready(()) };
         let mut space = [0; 16 * 1024];
         loop {
             if until.poll(cx).is_ready() || *left == 0 {
@@ -169,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             }
             let mut buffer = ReadBuf::new(&mut space);
             match Pin::new(&mut self.stream).poll_discard(cx, &mut buffer) {
-                Poll::Pending => return self.reading.poll(cx).map(|Overdue| ()),
+                Poll::Pending => return self.reading.poll(cx).map(|DeadlinePassed| ()),
                 Poll::Ready(Err(_)) => return Poll::Ready(()),
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => return Poll::Ready(()),
                 Poll::Ready(Ok(())) => {
@@ -181,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.send_interim(cx);
         let before = buffer.filled().len();
@@ -191,13 +193,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
             return outcome;
         }
         match std::task::ready!(self.poll_overdue(cx)) {
-            Awaited::Body => Poll::Pending,
+            AwaitedPart::Body => Poll::Pending,
             // As if the client had left, which ends the connection in order, unless half a head came before its time.
-            Awaited::First | Awaited::Next => {
+            AwaitedPart::First | AwaitedPart::Next => {
                 self.progress.time_out();
                 Poll::Ready(Ok(()))
             }
-            Awaited::Head => {
+            AwaitedPart::Head => {
                 self.progress.time_out();
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
@@ -205,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if let Some(waiting) = self.poll_before_write(cx) {
             return waiting;
@@ -221,21 +223,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Closing::NotYet = self.closing {
+        if let ClosingStage::NotYet = self.closing {
             let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
             ready!(self.poll_taken(cx, outcome))?;
             self.closing = if self.ended || self.progress.timed_out() {
-                Closing::Done
+                ClosingStage::Done
             } else {
                 let mut until = Deadline::default();
                 until.set(self.linger.whole);
                 let silence = self.linger.silence;
                 self.reading.set(silence);
-                Closing::Lingering { left: self.linger.bytes, until }
+                ClosingStage::Lingering { left: self.linger.bytes, until }
             };
         }
         ready!(self.poll_linger(cx));
-        self.closing = Closing::Done;
+        self.closing = ClosingStage::Done;
         Poll::Ready(Ok(()))
     }
 
@@ -264,18 +266,18 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::time::Instant;
 
-    const PATIENCE: Patience =
-        Patience { head: Duration::from_secs(10), next: Duration::from_secs(75), write: Duration::from_secs(30) };
-    const NONE: Patience = Patience { head: Duration::ZERO, next: Duration::ZERO, write: Duration::ZERO };
+    const PATIENCE: ClientTimeouts =
+        ClientTimeouts { head: Duration::from_secs(10), next: Duration::from_secs(75), write: Duration::from_secs(30) };
+    const NONE: ClientTimeouts = ClientTimeouts { head: Duration::ZERO, next: Duration::ZERO, write: Duration::ZERO };
 
-    fn connection(patience: Patience) -> (DuplexStream, Watched<DuplexStream>, Arc<Progress>) {
+    fn connection(patience: ClientTimeouts) -> (DuplexStream, TimedStream<DuplexStream>, Arc<ConnectionProgress>) {
         let (client, gate) = tokio::io::duplex(64);
-        let progress = Arc::new(Progress::default());
-        (client, Watched::new(gate, progress.clone(), patience), progress)
+        let progress = Arc::new(ConnectionProgress::default());
+        (client, TimedStream::new(gate, progress.clone(), patience), progress)
     }
 
     /// Reads what is there, and then waits for more.
-    fn poll(watched: &mut Watched<DuplexStream>) -> Poll<io::Result<usize>> {
+    fn poll(watched: &mut TimedStream<DuplexStream>) -> Poll<io::Result<usize>> {
         let mut space = [0; 64];
         let mut buffer = ReadBuf::new(&mut space);
         let mut cx = Context::from_waker(Waker::noop());
@@ -290,12 +292,12 @@ mod tests {
     }
 
     /// The moment until which the connection may be silent.
-    fn until(watched: &Watched<DuplexStream>) -> Option<Instant> {
+    fn until(watched: &TimedStream<DuplexStream>) -> Option<Instant> {
         watched.reading.moment()
     }
 
     /// How many seconds the connection may be silent from now on.
-    fn left(watched: &mut Watched<DuplexStream>) -> Option<u64> {
+    fn left(watched: &mut TimedStream<DuplexStream>) -> Option<u64> {
         assert!(poll(watched).is_pending());
         let left = until(watched)?.saturating_duration_since(Instant::now());
         Some(left.as_secs_f64().round() as u64)
@@ -362,7 +364,7 @@ mod tests {
         drop(client.read(&mut [0; 8]).await);
     }
 
-    async fn shut_down(mut watched: Watched<DuplexStream>) -> io::Result<()> {
+    async fn shut_down(mut watched: TimedStream<DuplexStream>) -> io::Result<()> {
         watched.shutdown().await
     }
 
@@ -385,9 +387,9 @@ mod tests {
     async fn a_client_that_falls_silent_or_never_ends_is_not_heard_out() {
         let hour = Duration::from_secs(3600);
         for linger in [
-            Linger { whole: hour, silence: Duration::ZERO, bytes: u64::MAX },
-            Linger { whole: Duration::ZERO, silence: hour, bytes: u64::MAX },
-            Linger { whole: hour, silence: hour, bytes: 3 },
+            LingerLimits { whole: hour, silence: Duration::ZERO, bytes: u64::MAX },
+            LingerLimits { whole: Duration::ZERO, silence: hour, bytes: u64::MAX },
+            LingerLimits { whole: hour, silence: hour, bytes: 3 },
         ] {
             let (mut client, mut watched, _) = connection(PATIENCE);
             watched.linger = linger;

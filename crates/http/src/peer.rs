@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 
-use super::{Channel, Peer, Remote, Transport};
+use super::{ConnectionChannel, Peer, RemoteEnd, Transport};
 use crate::IpNetwork;
 
 /// The networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
@@ -18,13 +18,13 @@ impl TrustedProxies {
     }
 
     /// The peer of a request that came from `remote`.
-    pub fn peer(&self, remote: Remote, headers: &HeaderMap) -> Peer {
-        let Remote { address, channel } = remote;
+    pub fn peer(&self, remote: RemoteEnd, headers: &HeaderMap) -> Peer {
+        let RemoteEnd { address, channel } = remote;
         if !self.trusts(address.ip()) {
             let transport = match channel {
-                Channel::Plain if address.ip().is_loopback() => Transport::Loopback,
-                Channel::Plain => Transport::Plain,
-                Channel::Tls { .. } => Transport::Tls,
+                ConnectionChannel::Plain if address.ip().is_loopback() => Transport::Loopback,
+                ConnectionChannel::Plain => Transport::Plain,
+                ConnectionChannel::Tls { .. } => Transport::Tls,
             };
             return Peer { address, transport };
         }
@@ -66,19 +66,24 @@ fn hop_address(text: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    const TLS: Channel = Channel::Tls { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
+    const TLS: ConnectionChannel =
+        ConnectionChannel::Tls { version: "TLSv1.3", cipher_suite: "TLS_AES_128_GCM_SHA256" };
 
     fn peer(remote: [u8; 4], headers: &[(&'static str, &'static str)]) -> (String, Transport) {
-        peer_over(Channel::Plain, remote, headers)
+        peer_over(ConnectionChannel::Plain, remote, headers)
     }
 
-    fn peer_over(channel: Channel, remote: [u8; 4], headers: &[(&'static str, &'static str)]) -> (String, Transport) {
+    fn peer_over(
+        channel: ConnectionChannel,
+        remote: [u8; 4],
+        headers: &[(&'static str, &'static str)],
+    ) -> (String, Transport) {
         let trusted = TrustedProxies::new(vec![IpNetwork::parse("10.0.0.1").expect("a network")]);
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a header value"));
         }
-        let remote = Remote { address: SocketAddr::from((remote, 5000)), channel };
+        let remote = RemoteEnd { address: SocketAddr::from((remote, 5000)), channel };
         let peer = trusted.peer(remote, &map);
         (peer.address.ip().to_string(), peer.transport)
     }

@@ -8,20 +8,20 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::connection::{Progress, moment};
+use super::connection::{ConnectionProgress, moment};
 
 /// The connections that are open, by who opened them.
 #[derive(Clone, Debug)]
-pub(super) struct Seats {
+pub(super) struct ClientLimit {
     each: usize,
     taken: Arc<Mutex<OpenConnections>>,
 }
 
 /// One connection's place among its client's; it is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ConnectionSlot {
     number: u64,
-    seats: Seats,
+    seats: ClientLimit,
     leave: Arc<Notify>,
 }
 
@@ -36,20 +36,20 @@ struct OpenConnections {
 struct OpenConnection {
     /// None for a trusted proxy, whose connections are those of many clients.
     client: Option<IpAddr>,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     opened: Duration,
     /// None once it was told to leave.
     leave: Option<Arc<Notify>>,
 }
 
-impl Seats {
+impl ClientLimit {
     /// Seats of which each client may take this many.
     pub fn new(each: usize) -> Self {
         Self { each, taken: Arc::default() }
     }
 
     /// A place for one more connection of this address, if its client has not taken all of its own.
-    pub fn take(&self, address: IpAddr, progress: Arc<Progress>) -> Option<Seat> {
+    pub fn take(&self, address: IpAddr, progress: Arc<ConnectionProgress>) -> Option<ConnectionSlot> {
         let client = client_network(address);
         let mut taken = self.lock();
         let count = taken.by_client.entry(client).or_default();
@@ -61,7 +61,7 @@ impl Seats {
     }
 
     /// A place for one more connection of a trusted proxy.
-    pub fn take_for_proxy(&self, progress: Arc<Progress>) -> Seat {
+    pub fn take_for_proxy(&self, progress: Arc<ConnectionProgress>) -> ConnectionSlot {
         self.seat(&mut self.lock(), None, progress)
     }
 
@@ -79,12 +79,17 @@ impl Seats {
         }
     }
 
-    fn seat(&self, taken: &mut OpenConnections, client: Option<IpAddr>, progress: Arc<Progress>) -> Seat {
+    fn seat(
+        &self,
+        taken: &mut OpenConnections,
+        client: Option<IpAddr>,
+        progress: Arc<ConnectionProgress>,
+    ) -> ConnectionSlot {
         taken.last += 1;
         let (number, leave) = (taken.last, Arc::new(Notify::new()));
         let open = OpenConnection { client, progress, opened: moment(), leave: Some(leave.clone()) };
         taken.connections.insert(number, open);
-        Seat { number, seats: self.clone(), leave }
+        ConnectionSlot { number, seats: self.clone(), leave }
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {
@@ -98,14 +103,14 @@ impl OpenConnection {
     }
 }
 
-impl Seat {
+impl ConnectionSlot {
     /// Ends when the connection is told to leave, since others need its place.
     pub async fn given_up(&self) {
         self.leave.notified().await;
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut taken = self.seats.lock();
         let Some(client) = taken.connections.remove(&self.number).and_then(|open| open.client) else { return };
@@ -138,17 +143,17 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn take(seats: &Seats, text: &str) -> Option<Seat> {
+    fn take(seats: &ClientLimit, text: &str) -> Option<ConnectionSlot> {
         seats.take(address(text), Arc::default())
     }
 
-    async fn is_told(seat: &Seat) -> bool {
+    async fn is_told(seat: &ConnectionSlot) -> bool {
         tokio::select! { biased; () = seat.given_up() => true, () = std::future::ready(()) => false }
     }
 
     #[test]
     fn a_client_takes_no_more_seats_than_its_own_and_gives_them_back() {
-        let seats = Seats::new(2);
+        let seats = ClientLimit::new(2);
         let first = take(&seats, "192.0.2.1").expect("a seat");
         let _second = take(&seats, "192.0.2.1").expect("a seat");
         assert!(take(&seats, "192.0.2.1").is_none());
@@ -159,7 +164,7 @@ mod tests {
 
     #[test]
     fn the_addresses_of_one_network_are_one_client() {
-        let seats = Seats::new(1);
+        let seats = ClientLimit::new(1);
         let _seat = take(&seats, "2001:db8:0:1::1").expect("a seat");
         assert!(take(&seats, "2001:db8:0:1:ffff::9").is_none());
         assert!(take(&seats, "2001:db8:0:2::1").is_some());
@@ -169,7 +174,7 @@ mod tests {
 
     #[test]
     fn nothing_is_remembered_of_who_has_left() {
-        let seats = Seats::new(1);
+        let seats = ClientLimit::new(1);
         drop((take(&seats, "192.0.2.1"), seats.take_for_proxy(Arc::default())));
         let taken = seats.lock();
         assert!(taken.by_client.is_empty() && taken.connections.is_empty());
@@ -177,13 +182,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_idlest_connection_of_the_client_with_the_most_is_told_to_leave_and_told_once() {
-        let seats = Seats::new(9);
-        let busy = Arc::new(Progress::default());
+        let seats = ClientLimit::new(9);
+        let busy = Arc::new(ConnectionProgress::default());
         busy.begin();
         let proxy = seats.take_for_proxy(Arc::default());
         let small = take(&seats, "192.0.2.1").expect("a seat");
         let at_work = seats.take(address("192.0.2.2"), busy.clone()).expect("a seat");
-        let used = Arc::new(Progress::default());
+        let used = Arc::new(ConnectionProgress::default());
         let in_use = seats.take(address("192.0.2.2"), used.clone()).expect("a seat");
         let idle = [(); 2].map(|()| take(&seats, "192.0.2.2").expect("a seat"));
         used.begin();

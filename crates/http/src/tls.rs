@@ -10,19 +10,19 @@ use rustls::{CipherSuite, Error as TlsError, ProtocolVersion, ServerConfig, Serv
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::certificate::{Certificate, CertificateError};
-use super::connection::{Counted, Progress};
-use super::stream::Stream;
+use super::certificate::{CertificateError, ServerCertificate};
+use super::connection::{ConnectionProgress, CountedStream};
+use super::stream::TcpOrTlsStream;
 use crate::TlsFiles;
 
 /// What protects connections on the way from the client.
 #[derive(Clone)]
-pub enum Security {
+pub enum ListenerSecurity {
     Plain,
-    Tls(TlsAcceptor, Arc<Certificate>),
+    Tls(TlsAcceptor, Arc<ServerCertificate>),
 }
 
-impl fmt::Debug for Security {
+impl fmt::Debug for ListenerSecurity {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::Plain => "Plain",
@@ -33,7 +33,7 @@ impl fmt::Debug for Security {
 
 /// What reading the certificate again came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reload {
+pub enum CertificateReload {
     Done,
     /// There is no certificate.
     Nothing,
@@ -41,7 +41,7 @@ pub enum Reload {
 
 /// How a connection is carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channel {
+pub enum ConnectionChannel {
     Plain,
     /// The version and the cipher suite as CloudTrail names them.
     Tls {
@@ -69,18 +69,18 @@ pub enum HandshakeFault {
 
 /// A handshake that failed after this many bytes of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unshaken {
+pub(super) struct FailedHandshake {
     pub bytes: u64,
     pub fault: HandshakeFault,
 }
 
 /// Bytes of one client, counted where they leave TCP.
-pub(super) type ClientStream = Stream<Counted<TcpStream>>;
+pub(super) type ClientStream = TcpOrTlsStream<CountedStream<TcpStream>>;
 
-impl Security {
+impl ListenerSecurity {
     /// TLS 1.2 or later with the certificate in these files.
     pub fn tls(files: &TlsFiles) -> Result<Self, CertificateError> {
-        let certificate = Arc::new(Certificate::read(files)?);
+        let certificate = Arc::new(ServerCertificate::read(files)?);
         let unusable =
             |error: TlsError| CertificateError::Unusable { path: files.cert_file.clone(), reason: error.to_string() };
         let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -93,31 +93,35 @@ impl Security {
     }
 
     /// Reads the certificate again at once; one that cannot be served changes nothing.
-    pub fn reload(&self) -> Result<Reload, CertificateError> {
+    pub fn reload(&self) -> Result<CertificateReload, CertificateError> {
         match self {
-            Self::Plain => Ok(Reload::Nothing),
-            Self::Tls(_, certificate) => certificate.reload().map(|()| Reload::Done),
+            Self::Plain => Ok(CertificateReload::Nothing),
+            Self::Tls(_, certificate) => certificate.reload().map(|()| CertificateReload::Done),
         }
     }
 
     /// Makes the connection what it is to be.
-    pub(super) async fn secure(&self, stream: TcpStream, limit: Duration) -> Result<(ClientStream, Channel), Unshaken> {
+    pub(super) async fn secure(
+        &self,
+        stream: TcpStream,
+        limit: Duration,
+    ) -> Result<(ClientStream, ConnectionChannel), FailedHandshake> {
         let acceptor = match self {
-            Self::Plain => return Ok((Stream::Plain(stream), Channel::Plain)),
+            Self::Plain => return Ok((TcpOrTlsStream::Plain(stream), ConnectionChannel::Plain)),
             Self::Tls(acceptor, _) => acceptor,
         };
-        let progress = Arc::new(Progress::default());
+        let progress = Arc::new(ConnectionProgress::default());
         // Boxed, so that a connection in the clear does not carry the room that a handshake needs.
-        let accepting = Box::pin(acceptor.accept(Counted::new(stream, progress.clone())));
+        let accepting = Box::pin(acceptor.accept(CountedStream::new(stream, progress.clone())));
         let fault = match tokio::time::timeout(limit, accepting).await {
             Ok(Ok(stream)) => {
-                let channel = Channel::of(stream.get_ref().1);
-                return Ok((Stream::Tls(Box::new(stream.into())), channel));
+                let channel = ConnectionChannel::of(stream.get_ref().1);
+                return Ok((TcpOrTlsStream::Tls(Box::new(stream.into())), channel));
             }
             Ok(Err(error)) => HandshakeFault::of(&error),
             Err(_) => HandshakeFault::TimedOut,
         };
-        Err(Unshaken { bytes: progress.unaccounted(), fault })
+        Err(FailedHandshake { bytes: progress.unaccounted(), fault })
     }
 }
 
@@ -133,7 +137,7 @@ impl HandshakeFault {
     }
 }
 
-impl Channel {
+impl ConnectionChannel {
     fn of(connection: &ServerConnection) -> Self {
         let version = match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -172,13 +176,13 @@ mod tests {
     use crate::Endpoint;
     use crate::certificate::certificates;
     use crate::specimen::{Authority, files};
-    use crate::{Authorities, DialError, Dialler};
+    use crate::{DialError, Dialler, TrustedAuthorities};
 
     const LIMIT: Duration = Duration::from_secs(10);
 
     struct Gate {
         listener: TcpListener,
-        security: Security,
+        security: ListenerSecurity,
         authority: Authority,
         directory: tempfile::TempDir,
     }
@@ -186,7 +190,7 @@ mod tests {
     impl Gate {
         async fn start() -> Self {
             let (authority, directory) = (Authority::new("ours"), tempfile::tempdir().expect("a directory"));
-            let security = Security::tls(&files(directory.path(), &authority.issue("localhost"))).expect("TLS");
+            let security = ListenerSecurity::tls(&files(directory.path(), &authority.issue("localhost"))).expect("TLS");
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
             Self { listener, security, authority, directory }
         }
@@ -199,15 +203,15 @@ mod tests {
         fn dialler(&self, host: &str, authority: &Authority) -> Dialler {
             let file = self.directory.path().join("ca.pem");
             authority.write(&file);
-            Dialler::new(self.endpoint(host), &Authorities::File(file)).expect("a dialler")
+            Dialler::new(self.endpoint(host), &TrustedAuthorities::File(file)).expect("a dialler")
         }
 
-        async fn accept(&self, limit: Duration) -> Result<(ClientStream, Channel), Unshaken> {
+        async fn accept(&self, limit: Duration) -> Result<(ClientStream, ConnectionChannel), FailedHandshake> {
             let (stream, _) = self.listener.accept().await.expect("a connection");
             self.security.secure(stream, limit).await
         }
 
-        async fn meet(&self, bytes: &[u8]) -> Unshaken {
+        async fn meet(&self, bytes: &[u8]) -> FailedHandshake {
             let mut stream = TcpStream::connect(self.listener.local_addr().expect("an address")).await.expect("there");
             stream.write_all(bytes).await.expect("sent");
             stream.shutdown().await.expect("closed");
@@ -222,7 +226,7 @@ mod tests {
         let (accepted, connected) = tokio::join!(gate.accept(LIMIT), dialler.connect());
         let ((mut here, channel), mut there) = (accepted.expect("accepted"), connected.expect("connected"));
         assert!(
-            matches!(channel, Channel::Tls { version: "TLSv1.3", cipher_suite } if cipher_suite.starts_with("TLS_"))
+            matches!(channel, ConnectionChannel::Tls { version: "TLSv1.3", cipher_suite } if cipher_suite.starts_with("TLS_"))
         );
         let mut heard = [0; 4];
         there.write_all(b"ping").await.expect("sent");
@@ -252,7 +256,9 @@ mod tests {
         let name = "localhost".try_into().expect("a name");
         let (accepted, connected) = tokio::join!(gate.accept(LIMIT), connector.connect(name, stream));
         connected.expect("connected");
-        let Channel::Tls { version, cipher_suite } = accepted.expect("accepted").1 else { panic!("in the clear") };
+        let ConnectionChannel::Tls { version, cipher_suite } = accepted.expect("accepted").1 else {
+            panic!("in the clear")
+        };
         assert_eq!(version, "TLSv1.2");
         assert!(cipher_suite.starts_with("ECDHE-ECDSA-AES"), "{cipher_suite}");
     }
@@ -280,12 +286,12 @@ mod tests {
     async fn whoever_does_not_shake_hands_is_turned_away_with_a_reason() {
         let gate = Gate::start().await;
         let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
-        assert_eq!(gate.meet(request).await, Unshaken { bytes: 35, fault: HandshakeFault::NotTls });
-        assert_eq!(gate.meet(b"\x16\x03\x01").await, Unshaken { bytes: 3, fault: HandshakeFault::Cut });
-        assert_eq!(gate.meet(b"").await, Unshaken { bytes: 0, fault: HandshakeFault::Cut });
+        assert_eq!(gate.meet(request).await, FailedHandshake { bytes: 35, fault: HandshakeFault::NotTls });
+        assert_eq!(gate.meet(b"\x16\x03\x01").await, FailedHandshake { bytes: 3, fault: HandshakeFault::Cut });
+        assert_eq!(gate.meet(b"").await, FailedHandshake { bytes: 0, fault: HandshakeFault::Cut });
         let _silent = TcpStream::connect(gate.listener.local_addr().expect("an address")).await.expect("there");
         let fault = gate.accept(Duration::ZERO).await.expect_err("too late");
-        assert_eq!(fault, Unshaken { bytes: 0, fault: HandshakeFault::TimedOut });
+        assert_eq!(fault, FailedHandshake { bytes: 0, fault: HandshakeFault::TimedOut });
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use super::row::{Access, Body, Row};
 use super::target::{Routing, UpstreamKind};
 use super::unclear::{Reason, Unsupported};
 use portcullis_base::names::AccountId;
-use portcullis_http::Head;
+use portcullis_http::RequestHead;
 
 /// The name under which the embedded store takes `Expires`: S3 keeps any text, and s3s takes dates alone.
 pub const EMBEDDED_EXPIRES: HeaderName = HeaderName::from_static("x-portcullis-expires");
@@ -144,7 +144,7 @@ const FORBIDDEN_METADATA: &[&str] =
     &["x-amz-meta-snowball-auto-extract", "x-amz-meta-minio-", "x-amz-meta-x-amz-", "x-amz-meta-x-minio-"];
 
 /// Sorts the headers of a request, and those that a presigned URL carries in its query.
-pub(super) fn sort(head: &Head, row: &Row, routing: &Routing) -> Result<Sorted, Reason> {
+pub(super) fn sort(head: &RequestHead, row: &Row, routing: &Routing) -> Result<Sorted, Reason> {
     let mut sorted = Sorted::default();
     for (name, value) in head.headers.iter() {
         let fate = fate(name.as_str(), row, routing.upstream);
@@ -198,7 +198,7 @@ fn is_readable_range(value: &HeaderValue) -> bool {
 }
 
 /// Whether a query key is a header that the signer of a URL moved there.
-pub(super) fn is_presigned_header(head: &Head, key: &str) -> bool {
+pub(super) fn is_presigned_header(head: &RequestHead, key: &str) -> bool {
     let control = key.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("x-amz-"));
     control && head.query.has("X-Amz-Signature") && !SIGNING_KEYS.contains(&key)
 }

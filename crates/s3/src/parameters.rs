@@ -7,7 +7,7 @@ use super::row::{Mark, Row};
 use super::target::{Routing, UpstreamKind};
 use super::unclear::{Reason, Unsupported};
 use portcullis_base::names::{InvalidName, VersionId};
-use portcullis_http::Head;
+use portcullis_http::RequestHead;
 
 /// What a query says beside the signature.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Parameters {
 }
 
 /// Reads the query of a request that is this row's operation.
-pub(super) fn read(head: &Head, row: &'static Row, routing: &Routing) -> Result<Parameters, Reason> {
+pub(super) fn read(head: &RequestHead, row: &'static Row, routing: &Routing) -> Result<Parameters, Reason> {
     let mut parameters = Parameters::default();
     for (key, value) in head.query.pairs() {
         if SIGNING_KEYS.contains(&key.as_str()) || is_presigned_header(head, key) {
@@ -126,7 +126,7 @@ fn is_number(text: &str, least: u32, most: u32) -> bool {
 }
 
 /// A key that this operation does not know: another operation's mark, or nobody's.
-fn stray(head: &Head, row: &Row, key: &str) -> Reason {
+fn stray(head: &RequestHead, row: &Row, key: &str) -> Reason {
     let mut marked = Action::ALL
         .iter()
         .map(|action| action.row())

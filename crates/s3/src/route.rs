@@ -17,7 +17,7 @@ use super::target::{Routing, Target};
 use super::unclear::{Reason, Unclear, Unsupported};
 use super::{Action, DeleteObjects};
 use portcullis_base::names::{BucketName, ObjectKey};
-use portcullis_http::{Head, Method};
+use portcullis_http::{HttpMethod, RequestHead};
 
 /// A request of which all but the body is understood.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ struct Known {
 const LONGEST_PAYLOAD: u64 = 5 * 1024 * 1024 * 1024;
 
 /// Finds the one operation that a head is; nothing of the body is read.
-pub fn route(head: &Head, routing: &Routing) -> Result<Routed, Unclear> {
+pub fn route(head: &RequestHead, routing: &Routing) -> Result<Routed, Unclear> {
     let mut known = Known::default();
     read(head, routing, &mut known).map_err(|reason| Unclear {
         bucket: known.bucket,
@@ -63,7 +63,7 @@ pub fn route(head: &Head, routing: &Routing) -> Result<Routed, Unclear> {
     })
 }
 
-fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Reason> {
+fn read(head: &RequestHead, routing: &Routing, known: &mut Known) -> Result<Routed, Reason> {
     let target = Target::split(head, routing)?;
     // The rest is looked at before a bad name is reported, so that the audit record can tell the operation.
     let bucket = target.bucket();
@@ -99,7 +99,7 @@ fn read(head: &Head, routing: &Routing, known: &mut Known) -> Result<Routed, Rea
 }
 
 /// The row all of whose marks are there, and more of them than of any other's.
-fn select(head: &Head, level: Level) -> Result<&'static Row, Reason> {
+fn select(head: &RequestHead, level: Level) -> Result<&'static Row, Reason> {
     let mut best: Option<&'static Row> = None;
     let mut rival: Option<&'static Row> = None;
     for &row in rows(head.method, level).iter().filter(|row| row.marks.iter().all(|mark| mark.is_on(head))) {
@@ -117,8 +117,8 @@ fn select(head: &Head, level: Level) -> Result<&'static Row, Reason> {
 }
 
 /// The rows that a method and a target leave to choose from.
-fn rows(method: Method, level: Level) -> &'static [&'static Row] {
-    static ROWS: LazyLock<BTreeMap<(Method, Level), Vec<&'static Row>>> = LazyLock::new(|| {
+fn rows(method: HttpMethod, level: Level) -> &'static [&'static Row] {
+    static ROWS: LazyLock<BTreeMap<(HttpMethod, Level), Vec<&'static Row>>> = LazyLock::new(|| {
         let mut rows: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for row in Action::ALL.iter().map(|action| action.row()) {
             for level in [Level::Bucket, Level::Object, Level::Service].into_iter().filter(|level| row.is_at(*level)) {
@@ -140,7 +140,7 @@ fn conflict(one: &Row, other: &Row) -> Reason {
     }
 }
 
-fn expects(head: &Head, row: &Row) -> Result<Expects, Reason> {
+fn expects(head: &RequestHead, row: &Row) -> Result<Expects, Reason> {
     let length = head.content_length();
     let chunked = head.headers.has("transfer-encoding");
     if length.is_none() && head.headers.has("content-length") {
@@ -163,7 +163,7 @@ fn expects(head: &Head, row: &Row) -> Result<Expects, Reason> {
     }
 }
 
-fn payload(head: &Head, length: Option<u64>) -> Result<Expects, Reason> {
+fn payload(head: &RequestHead, length: Option<u64>) -> Result<Expects, Reason> {
     let framed = head.headers.value("x-amz-content-sha256").is_some_and(|text| text.starts_with("STREAMING-"));
     let coding = head.headers.value("content-encoding").unwrap_or_default();
     if !framed && coding.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("aws-chunked")) {

@@ -3,7 +3,7 @@
 use super::Action;
 use super::documents::Grammar;
 use super::hazard::Hazard;
-use portcullis_http::{Head, Method};
+use portcullis_http::{HttpMethod, RequestHead};
 
 /// One operation of S3: how it is told apart, what it may carry, and what it does.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Row {
     pub name: &'static str,
     /// An older operation of the model that looks the same on the wire.
     pub alias: Option<&'static str>,
-    pub method: Method,
+    pub method: HttpMethod,
     pub level: Level,
     /// What must be there for a request to be this operation, and not a plainer one.
     pub marks: &'static [Mark],
@@ -122,7 +122,7 @@ impl Row {
 
 impl Mark {
     /// Whether a request carries this mark.
-    pub fn is_on(&self, head: &Head) -> bool {
+    pub fn is_on(&self, head: &RequestHead) -> bool {
         match self {
             Self::Exactly(key, value) => head.query.value(key) == Some(value),
             Self::Flag(key) | Self::Value(key) => head.query.has(key),

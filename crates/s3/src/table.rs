@@ -9,7 +9,7 @@ use super::row::{Access, Body, Category, Harm, Level, Mark, Row};
 use Body::{Document, Nothing, OptionalDocument, Payload, Policy};
 use Harm::{Always, AsDocument, Deletes, DeletesMany, Replaces};
 use Mark::{Exactly, Flag, Header, Path, Value};
-use portcullis_http::Method;
+use portcullis_http::HttpMethod;
 
 const HARMLESS: Harm = Always(Hazard::None);
 const WEAKENS: Harm = Always(Hazard::WeakensProtection);
@@ -60,7 +60,7 @@ macro_rules! operations {
                             action: Action::$action,
                             name: stringify!($action),
                             alias: first!($(Some($alias),)? None),
-                            method: Method::$method,
+                            method: HttpMethod::$method,
                             level: Level::$level,
                             marks: &[$($mark),*],
                             query: &[$($($keys),*)?],

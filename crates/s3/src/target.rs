@@ -5,7 +5,7 @@ use super::row::Level;
 use super::unclear::Reason;
 use portcullis_base::names::{BucketName, InvalidName, ObjectKey};
 use portcullis_base::percent::percent_decode;
-use portcullis_http::Head;
+use portcullis_http::RequestHead;
 
 /// What routing depends on beside the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl Routing {
 
 impl<'a> Target<'a> {
     /// Cuts the raw path at its first `/`, or takes the bucket from the host.
-    pub(super) fn split(head: &'a Head, routing: &Routing) -> Result<Self, Reason> {
+    pub(super) fn split(head: &'a RequestHead, routing: &Routing) -> Result<Self, Reason> {
         let path = head.path.strip_prefix('/').ok_or(Reason::InvalidUri)?;
         if let Some(bucket) = virtual_bucket(&head.host, routing) {
             return Ok(Self { bucket: Some(bucket), key: Some(path).filter(|key| !key.is_empty()) });

@@ -11,7 +11,7 @@ use super::unclear::Reason;
 use super::*;
 use portcullis_base::names::ObjectKey;
 use portcullis_base::percent::percent_encode;
-use portcullis_http::{Head, Malformed, Peer, Transport};
+use portcullis_http::{MalformedHead, Peer, RequestHead, Transport};
 
 mod ambiguity;
 mod model;
@@ -24,7 +24,7 @@ fn routing(upstream: UpstreamKind) -> Routing {
 }
 
 /// A head as the listener would deliver it; its host is not one of the base domain's unless a header says so.
-fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Head, Malformed> {
+fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<RequestHead, MalformedHead> {
     let mut request = http::Request::builder().method(method).uri(target);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", "localhost");
@@ -34,7 +34,7 @@ fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<Head, Ma
     }
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     let peer = Peer { address: SocketAddr::from(([127, 0, 0, 1], 4000)), transport: Transport::Loopback };
-    Head::read(&parts, peer)
+    RequestHead::read(&parts, peer)
 }
 
 /// Reads a whole request; a body brings its length.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::canonical::{ALGORITHM, Scope, Signature};
 use super::{ClaimFault, Form, Realm, Reason, Service};
 use portcullis_base::clock::Timestamp;
-use portcullis_http::Head;
+use portcullis_http::RequestHead;
 
 /// What a client says of its signature; nothing of it is proved yet.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ const PRESIGNED_KEYS: [&str; 6] =
 
 impl<'a> Claim<'a> {
     /// Reads the one claim a request makes.
-    pub(super) fn read(head: &'a Head) -> Result<Self, Reason> {
+    pub(super) fn read(head: &'a RequestHead) -> Result<Self, Reason> {
         // The wire stage lets no value pass that is not readable.
         let header = head.headers.raw("authorization").map(|value| value.to_str().unwrap_or(""));
         // Another spelling of these keys is a malformed claim rather than none.
@@ -59,7 +59,7 @@ impl<'a> Claim<'a> {
         }
     }
 
-    fn read_header(head: &'a Head, text: &'a str) -> Result<Self, Reason> {
+    fn read_header(head: &'a RequestHead, text: &'a str) -> Result<Self, Reason> {
         let (scheme, fields) = text.split_once(' ').unwrap_or((text, ""));
         match scheme {
             ALGORITHM => {}
@@ -76,7 +76,7 @@ impl<'a> Claim<'a> {
         Ok(Self { form: Form::AuthHeader, key_id, scope, moment, signature, signed_at, signed_headers, lifetime: None })
     }
 
-    fn read_query(head: &'a Head) -> Result<Self, Reason> {
+    fn read_query(head: &'a RequestHead) -> Result<Self, Reason> {
         let claim = |fault| Reason::Claim { form: Form::QueryString, fault };
         let value = |key| head.query.value(key).ok_or(claim(ClaimFault::Missing(key)));
         match value(ALGORITHM_KEY)? {
@@ -138,7 +138,7 @@ impl<'a> Claim<'a> {
     }
 }
 
-fn has_key(head: &Head, matches: impl Fn(&str) -> bool) -> bool {
+fn has_key(head: &RequestHead, matches: impl Fn(&str) -> bool) -> bool {
     head.query.pairs().iter().any(|(key, _)| matches(key))
 }
 
@@ -206,7 +206,7 @@ fn read_lifetime(text: &str) -> Result<Duration, ClaimFault> {
 }
 
 /// When a request with a header claim was signed; an `x-amz-date` that cannot be read is not replaced by `Date`.
-fn read_date(head: &Head) -> Option<(Timestamp, Cow<'_, str>)> {
+fn read_date(head: &RequestHead) -> Option<(Timestamp, Cow<'_, str>)> {
     if let Some(value) = head.headers.raw("x-amz-date") {
         let text = value.to_str().ok()?;
         return Some((Timestamp::parse_iso_basic(text)?, text.into()));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::body::{Checks, Outlet};
 use super::chunked::Decoder;
 use super::{BodyFault, Checksum, Payload, Promises, Trailing};
-use portcullis_http::Inspect;
+use portcullis_http::BodyInspector;
 
 /// A body coming in: `push` what the client sends, `pull` what may go on, `finish` when the client is done.
 ///
@@ -118,7 +118,7 @@ impl Intake {
 }
 
 // The wire stage streams a body through whoever inspects it; this is who does.
-impl Inspect for Intake {
+impl BodyInspector for Intake {
     type Fault = BodyFault;
 
     fn push(&mut self, received: Bytes) -> Result<(), BodyFault> {

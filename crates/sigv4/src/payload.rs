@@ -2,7 +2,7 @@
 
 use super::canonical::{Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, read_hex};
 use super::{ChecksumAlgorithm, Form, Reason};
-use portcullis_http::{Head, Method, Transport};
+use portcullis_http::{HttpMethod, RequestHead, Transport};
 
 /// What a signature promises of the body.
 #[derive(Clone, Debug)]
@@ -70,7 +70,7 @@ pub(super) enum Promise {
 
 impl Promise {
     /// Reads the promise, and the text that stands for it in the canonical request.
-    pub(super) fn read(head: &Head, form: Form) -> Result<(Self, &str), Reason> {
+    pub(super) fn read(head: &RequestHead, form: Form) -> Result<(Self, &str), Reason> {
         let text = match form {
             Form::AuthHeader => head.headers.value("x-amz-content-sha256").ok_or(Reason::PayloadHashMissing)?,
             Form::QueryString => presigned_text(head)?,
@@ -100,7 +100,9 @@ impl Promise {
         };
         match (promise, form, head.peer.transport) {
             // No operation reads a body of these methods, so there is nothing to protect.
-            (Self::Unsigned, _, _) if matches!(head.method, Method::Delete | Method::Get | Method::Head) => {
+            (Self::Unsigned, _, _)
+                if matches!(head.method, HttpMethod::Delete | HttpMethod::Get | HttpMethod::Head) =>
+            {
                 Ok((promise, text))
             }
             (Self::Unsigned | Self::UnsignedChunks { .. }, Form::AuthHeader, Transport::Plain) => {
@@ -126,7 +128,7 @@ impl Promise {
 }
 
 /// The payload hash of a presigned URL: unsigned unless the header or the query, both signed, say more.
-fn presigned_text(head: &Head) -> Result<&str, Reason> {
+fn presigned_text(head: &RequestHead) -> Result<&str, Reason> {
     let header = head.headers.value("x-amz-content-sha256");
     let query = head.query.value("X-Amz-Content-Sha256");
     match (header, query) {
@@ -141,7 +143,7 @@ fn read_digest(text: &str) -> Result<Promise, Reason> {
     read_hex(text).map(Promise::Digest).ok_or(Reason::PayloadHashMalformed)
 }
 
-fn decoded_length(head: &Head) -> Result<u64, Reason> {
+fn decoded_length(head: &RequestHead) -> Result<u64, Reason> {
     let text = head.headers.value("x-amz-decoded-content-length").ok_or(Reason::DecodedLengthMissing)?;
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Reason::DecodedLengthMalformed);
@@ -149,7 +151,7 @@ fn decoded_length(head: &Head) -> Result<u64, Reason> {
     text.parse().map_err(|_| Reason::DecodedLengthMalformed)
 }
 
-fn trailer(head: &Head) -> Result<ChecksumAlgorithm, Reason> {
+fn trailer(head: &RequestHead) -> Result<ChecksumAlgorithm, Reason> {
     let name = head.headers.value("x-amz-trailer").ok_or(Reason::TrailerMismatch)?;
     ChecksumAlgorithm::of_header(name.trim_matches(' ')).ok_or(Reason::TrailerUnsupported)
 }

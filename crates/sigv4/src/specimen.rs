@@ -16,7 +16,7 @@ use super::{Key, KeyStatus, Keyring, Principal, Realm, Rejected, Service, Signed
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 use portcullis_base::secret::Secret;
-use portcullis_http::{Head, Malformed, Peer, Transport};
+use portcullis_http::{MalformedHead, Peer, RequestHead, Transport};
 
 pub(super) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(super) const INACTIVE_KEY_ID: &str = "AKIAI44QH8DHBEXAMPLE";
@@ -118,15 +118,15 @@ impl Specimen {
     }
 
     /// The head as the wire stage reads it.
-    pub(super) fn head(&self) -> Result<Head, Malformed> {
+    pub(super) fn head(&self) -> Result<RequestHead, MalformedHead> {
         let mut request = http::Request::builder().method(self.method.as_str()).uri(self.target.as_str());
         for (name, value) in &self.headers {
             request = request.header(name, value.as_slice());
         }
         // What no HTTP parser would deliver is no request.
-        let (parts, ()) = request.body(()).map_err(|_| Malformed::Target)?.into_parts();
+        let (parts, ()) = request.body(()).map_err(|_| MalformedHead::Target)?.into_parts();
         let address = SocketAddr::from(([192, 0, 2, 1], 4000));
-        Head::read(&parts, Peer { address, transport: self.transport })
+        RequestHead::read(&parts, Peer { address, transport: self.transport })
     }
 
     pub(super) fn verify(&self) -> Result<Signed, Rejected> {

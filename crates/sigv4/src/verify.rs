@@ -8,7 +8,7 @@ use super::payload::{ChunkChain, Promise};
 use super::{Form, KeyStatus, Keyring, Payload, Principal, Realm, Reason, Rejected, Service};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
-use portcullis_http::Head;
+use portcullis_http::RequestHead;
 
 /// A request whose signature is right.
 #[derive(Clone, Debug)]
@@ -25,14 +25,14 @@ pub struct Signed {
 /// A request whose signature covers its body by the body's own hash, so that it is judged when that is there.
 #[derive(Debug)]
 pub struct Unproved<'a> {
-    head: &'a Head,
+    head: &'a RequestHead,
     claim: Claim<'a>,
     service: Service,
 }
 
 /// Finds who signed a request, or why nobody is known to have.
 // INVARIANT (signed control headers): of the headers that decide anything, each that is there is signed.
-pub fn verify(head: &Head, keyring: &Keyring, now: Timestamp, realm: &Realm) -> Result<Signed, Rejected> {
+pub fn verify(head: &RequestHead, keyring: &Keyring, now: Timestamp, realm: &Realm) -> Result<Signed, Rejected> {
     let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
     let key_id = AccessKeyId::parse(claim.key_id).ok();
     let examined = examine(head, &claim, now, realm).and_then(|service| {
@@ -44,7 +44,7 @@ pub fn verify(head: &Head, keyring: &Keyring, now: Timestamp, realm: &Realm) -> 
 
 impl<'a> Unproved<'a> {
     /// Takes a claim of somebody whose body is still to come, unless it is wrong whatever comes.
-    pub fn read(head: &'a Head, now: Timestamp, realm: &Realm) -> Result<Self, Rejected> {
+    pub fn read(head: &'a RequestHead, now: Timestamp, realm: &Realm) -> Result<Self, Rejected> {
         let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
         let examined = examine(head, &claim, now, realm).and_then(|service| match claim.form {
             Form::AuthHeader => Ok(service),
@@ -82,14 +82,14 @@ impl<'a> Unproved<'a> {
 }
 
 /// The service that a request claims to be signed for, and where it does so; nothing of it is proved.
-pub fn claimed_service(head: &Head) -> Option<(Service, Form)> {
+pub fn claimed_service(head: &RequestHead) -> Option<(Service, Form)> {
     let claim = Claim::read(head).ok()?;
     let service = Service::ALL.into_iter().find(|service| service.as_str() == claim.scope.service)?;
     Some((service, claim.form))
 }
 
 /// What is wrong with a claim whoever made it.
-fn examine(head: &Head, claim: &Claim<'_>, now: Timestamp, realm: &Realm) -> Result<Service, Reason> {
+fn examine(head: &RequestHead, claim: &Claim<'_>, now: Timestamp, realm: &Realm) -> Result<Service, Reason> {
     let service = claim.within(realm)?;
     claim.timely(now)?;
     refuse_session(head)?;
@@ -98,7 +98,7 @@ fn examine(head: &Head, claim: &Claim<'_>, now: Timestamp, realm: &Realm) -> Res
 }
 
 fn prove(
-    head: &Head,
+    head: &RequestHead,
     claim: &Claim<'_>,
     key_id: Option<&AccessKeyId>,
     keyring: &Keyring,
@@ -128,7 +128,7 @@ fn prove(
 }
 
 /// No session token is ever issued here; with a code beside it S3 answers differently.
-fn refuse_session(head: &Head) -> Result<(), Reason> {
+fn refuse_session(head: &RequestHead) -> Result<(), Reason> {
     const TOKEN: &str = "x-amz-security-token";
     let in_query = || head.query.pairs().iter().any(|(key, _)| key.eq_ignore_ascii_case(TOKEN));
     if !head.headers.has(TOKEN) && !in_query() {
@@ -137,7 +137,7 @@ fn refuse_session(head: &Head) -> Result<(), Reason> {
     Err(if head.headers.has("x-amz-mfa") { Reason::SessionTokenWithMfa } else { Reason::SessionToken })
 }
 
-fn refuse_unsigned_headers(head: &Head, claim: &Claim<'_>, service: Service) -> Result<(), Reason> {
+fn refuse_unsigned_headers(head: &RequestHead, claim: &Claim<'_>, service: Service) -> Result<(), Reason> {
     let mut unsigned: Vec<String> = head
         .headers
         .iter()
@@ -168,7 +168,7 @@ fn must_be_signed(name: &str, service: Service) -> bool {
 }
 
 /// The string to sign, from what the client lists as signed.
-fn signed_text(head: &Head, claim: &Claim<'_>, payload_hash: &str) -> Result<Vec<u8>, Reason> {
+fn signed_text(head: &RequestHead, claim: &Claim<'_>, payload_hash: &str) -> Result<Vec<u8>, Reason> {
     let headers = claim
         .signed_headers
         .iter()

@@ -15,7 +15,7 @@ use super::fetch::Fetched;
 use super::pool::Door;
 use super::shelf::Lent;
 use super::{Upload, UpstreamError};
-use portcullis_http::{Deadline, Overdue};
+use portcullis_http::{Deadline, DeadlinePassed};
 
 /// The body of an upstream's answer; read to its end, it gives its connection back. Where nothing comes for too long
 /// it ends with [`UpstreamError::Silent`].
@@ -94,7 +94,7 @@ impl Body for Download {
                 if deadline.moment().is_none() {
                     deadline.set(this.patience);
                 }
-                let Overdue = ready!(deadline.poll(cx));
+                let DeadlinePassed = ready!(deadline.poll(cx));
                 // The rest of the answer would be taken for the next one, so its connection goes.
                 this.source = Source::Ended;
                 Poll::Ready(Some(Err(UpstreamError::Silent)))

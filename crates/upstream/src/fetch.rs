@@ -23,7 +23,7 @@ use super::pool::{Door, connect};
 use super::shelf::Lent;
 use super::sign::Signed;
 use super::{Download, Rendered, UpstreamError, answer};
-use portcullis_http::{Deadline, Method, Stream};
+use portcullis_http::{Deadline, HttpMethod, TcpOrTlsStream};
 
 /// Sends requests that only read.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub(super) struct Connection {
 
 #[derive(Debug)]
 struct Link {
-    stream: Stream<TcpStream>,
+    stream: TcpOrTlsStream<TcpStream>,
     /// What was read and belongs to the answer under way.
     input: BytesMut,
 }
@@ -107,7 +107,7 @@ impl Fetcher {
     /// another: it reads, so that twice is as good as once (RFC 9110, section 9.2.2).
     pub async fn fetch(
         &self,
-        method: Method,
+        method: HttpMethod,
         message: &[u8],
         patience: Duration,
     ) -> Result<Response<Download>, UpstreamError> {
@@ -136,11 +136,17 @@ impl Fetcher {
         Ok(Connection { link, deadline: Deadline::default() })
     }
 
-    fn response(&self, method: Method, head: Head, lent: Lent<Connection>, patience: Duration) -> Response<Download> {
+    fn response(
+        &self,
+        method: HttpMethod,
+        head: Head,
+        lent: Lent<Connection>,
+        patience: Duration,
+    ) -> Response<Download> {
         let Head { status, headers, rest, after } = head;
         let rest = match method {
-            Method::Head => Rest::Length(0),
-            Method::Delete | Method::Get | Method::Options | Method::Post | Method::Put => rest,
+            HttpMethod::Head => Rest::Length(0),
+            HttpMethod::Delete | HttpMethod::Get | HttpMethod::Options | HttpMethod::Post | HttpMethod::Put => rest,
         };
         let home = self.0.clone();
         let mut fetched = Fetched { rest, after, lent: Some(lent), home };
@@ -546,7 +552,7 @@ mod tests {
         let signer =
             super::super::Signer::new("key".into(), portcullis_base::secret::Secret::new("s".into()), "r".into());
         let mut rendered = Rendered {
-            method: Method::Get,
+            method: HttpMethod::Get,
             path: "/vault/a%20b".into(),
             query: "versionId=v".into(),
             headers: vec![(header::RANGE, HeaderValue::from_static("bytes=0-9"))],

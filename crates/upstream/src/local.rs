@@ -11,7 +11,7 @@ use super::{Content, Rendered, Upstream, UpstreamError};
 use portcullis_authorization::Permit;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
-use portcullis_http::Method;
+use portcullis_http::HttpMethod;
 use portcullis_s3::{Action, LocalAnswer, Unconfigured};
 
 /// An answer to a HEAD has no body; one that comes all the same is not read far.
@@ -53,7 +53,7 @@ impl Upstream {
     async fn without_bucket(&self, bucket: &BucketName, now: Timestamp) -> Result<Option<Answer>, UpstreamError> {
         let content = Content::Document(Bytes::new());
         let path = format!("/{bucket}");
-        let rendered = Rendered { method: Method::Head, path, query: String::new(), headers: Vec::new(), content };
+        let rendered = Rendered { method: HttpMethod::Head, path, query: String::new(), headers: Vec::new(), content };
         let (parts, body) = self.exchange(rendered, None, now).await?.into_parts();
         // Read to its end, so that the connection can be used again.
         drop(body.whole(LONGEST_HEAD, self.document_patience()).await);

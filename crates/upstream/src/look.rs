@@ -7,7 +7,7 @@ use super::{Content, Rendered, Upstream, UpstreamError};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_base::percent::percent_encode_path;
-use portcullis_http::Method;
+use portcullis_http::HttpMethod;
 use portcullis_sigv4::canonical_query;
 
 /// What a store says of something it may hold.
@@ -50,13 +50,13 @@ impl Upstream {
 
 fn rendered(bucket: &BucketName, sight: Sight<'_>) -> Rendered {
     let (method, key, query) = match sight {
-        Sight::Bucket => (Method::Head, None, String::new()),
+        Sight::Bucket => (HttpMethod::Head, None, String::new()),
         Sight::Object { key, version } => {
             let version = version.iter().map(|version| ("versionId", version.as_str()));
-            (Method::Head, Some(key), canonical_query(version))
+            (HttpMethod::Head, Some(key), canonical_query(version))
         }
         Sight::Upload { key, id } => {
-            (Method::Get, Some(key), canonical_query([("max-parts", "1"), ("uploadId", id)].into_iter()))
+            (HttpMethod::Get, Some(key), canonical_query([("max-parts", "1"), ("uploadId", id)].into_iter()))
         }
     };
     let mut path = format!("/{bucket}");

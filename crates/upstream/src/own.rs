@@ -13,7 +13,7 @@ use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_base::percent::{percent_decode, percent_encode_path};
-use portcullis_http::Method;
+use portcullis_http::HttpMethod;
 use portcullis_sigv4::canonical_query;
 
 /// A file of the gate's own.
@@ -76,7 +76,7 @@ impl Upstream {
         }
         let content = Content::Document(file.bytes.clone());
         let path = path(bucket.name(), Some(key));
-        let rendered = Rendered { method: Method::Put, path, query: String::new(), headers, content };
+        let rendered = Rendered { method: HttpMethod::Put, path, query: String::new(), headers, content };
         self.done(rendered, bucket.name(), now).await
     }
 
@@ -88,7 +88,7 @@ impl Upstream {
         limit: usize,
         now: Timestamp,
     ) -> Result<Option<KeptFile>, OwnError> {
-        let rendered = ask(Method::Get, path(bucket, Some(key)), String::new());
+        let rendered = ask(HttpMethod::Get, path(bucket, Some(key)), String::new());
         let response = self.exchange(rendered, None, now).await?;
         if response.status() != StatusCode::OK {
             return match refusal(response, bucket).await {
@@ -109,7 +109,7 @@ impl Upstream {
         now: Timestamp,
     ) -> Result<Vec<String>, OwnError> {
         let query = canonical_query([("encoding-type", "url"), ("marker", after), ("prefix", prefix)].into_iter());
-        let response = self.exchange(ask(Method::Get, path(bucket, None), query), None, now).await?;
+        let response = self.exchange(ask(HttpMethod::Get, path(bucket, None), query), None, now).await?;
         if response.status() != StatusCode::OK {
             return Err(refusal(response, bucket).await);
         }
@@ -127,7 +127,7 @@ impl Upstream {
     /// Whether anything is in a bucket; in one that is not there is nothing. What cannot be told is an error.
     pub async fn holding(&self, bucket: &BucketName, now: Timestamp) -> Result<Holding, OwnError> {
         let query = canonical_query([("max-keys", "1"), ("versions", "")].into_iter());
-        let response = self.exchange(ask(Method::Get, path(bucket, None), query), None, now).await?;
+        let response = self.exchange(ask(HttpMethod::Get, path(bucket, None), query), None, now).await?;
         if response.status() != StatusCode::OK {
             return match refusal(response, bucket).await {
                 OwnError::NoBucket(_) => Ok(Holding::Nothing),
@@ -141,7 +141,7 @@ impl Upstream {
     /// Makes a bucket that keeps every version, if the store can; one that is there stays as it is.
     pub async fn make_bucket(&self, bucket: TrailBucket<'_>, now: Timestamp) -> Result<(), OwnError> {
         let bucket = bucket.name();
-        let response = self.exchange(ask(Method::Head, path(bucket, None), String::new()), None, now).await?;
+        let response = self.exchange(ask(HttpMethod::Head, path(bucket, None), String::new()), None, now).await?;
         if response.status().is_success() {
             return Ok(());
         }
@@ -154,7 +154,7 @@ impl Upstream {
             document = text.into_bytes();
         }
         let content = Content::Document(document.into());
-        let rendered = Rendered { content, ..ask(Method::Put, path(bucket, None), String::new()) };
+        let rendered = Rendered { content, ..ask(HttpMethod::Put, path(bucket, None), String::new()) };
         match self.done(rendered, bucket, now).await {
             Err(OwnError::Refused { code, .. }) if code == "BucketAlreadyOwnedByYou" => return Ok(()),
             made => made?,
@@ -163,7 +163,7 @@ impl Upstream {
             "{DECLARATION}<VersioningConfiguration xmlns=\"{NAMESPACE}\"><Status>Enabled</Status></VersioningConfiguration>"
         );
         let content = Content::Document(text.into());
-        let versioned = Rendered { content, ..ask(Method::Put, path(bucket, None), "versioning=".to_owned()) };
+        let versioned = Rendered { content, ..ask(HttpMethod::Put, path(bucket, None), "versioning=".to_owned()) };
         if let Err(error) = self.done(versioned, bucket, now).await {
             tracing::warn!(%bucket, %error, "the bucket was made, but it does not keep versions");
         }
@@ -190,7 +190,7 @@ fn holding(listed: &Node) -> Option<Holding> {
     }
 }
 
-fn ask(method: Method, path: String, query: String) -> Rendered {
+fn ask(method: HttpMethod, path: String, query: String) -> Rendered {
     Rendered { method, path, query, headers: Vec::new(), content: Content::Document(Bytes::new()) }
 }
 

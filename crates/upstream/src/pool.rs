@@ -12,7 +12,7 @@ use super::Download;
 use super::fetch::MOST_HEADERS;
 use super::shelf::Shelf;
 use super::{Upload, UpstreamError, answer};
-use portcullis_http::{DialError, Dialler, Stream};
+use portcullis_http::{DialError, Dialler, TcpOrTlsStream};
 
 /// Sends requests of every kind, with hyper.
 #[derive(Clone, Debug)]
@@ -95,7 +95,7 @@ enum Fresh {
 }
 
 /// A new connection.
-pub(super) async fn connect(dialler: &Dialler, patience: Duration) -> Result<Stream<TcpStream>, UpstreamError> {
+pub(super) async fn connect(dialler: &Dialler, patience: Duration) -> Result<TcpOrTlsStream<TcpStream>, UpstreamError> {
     let connected = tokio::time::timeout(patience, dialler.connect()).await;
     connected.map_err(|_| UpstreamError::Unreachable)?.map_err(|error| explain(dialler, &error))
 }

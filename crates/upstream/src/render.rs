@@ -5,13 +5,13 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use super::xml::{self, DECLARATION, NAMESPACE};
 use portcullis_base::percent::{percent_encode, percent_encode_path};
-use portcullis_http::Method;
+use portcullis_http::HttpMethod;
 use portcullis_s3::{CopySource, DeleteObjects, Document, Request, VersioningStatus};
 
 /// A request to the upstream before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    pub method: Method,
+    pub method: HttpMethod,
     /// Percent-encoded once, as it is signed.
     pub path: String,
     /// Encoded and sorted, as it is signed.
@@ -61,7 +61,7 @@ impl Rendered {
     /// Whether the request reads, and has no body to tell what.
     pub fn only_reads(&self) -> bool {
         let bare = matches!(&self.content, Content::Document(bytes) if bytes.is_empty());
-        bare && matches!(self.method, Method::Get | Method::Head)
+        bare && matches!(self.method, HttpMethod::Get | HttpMethod::Head)
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use std::fmt::Write as _;
 
-    use portcullis_http::{Head, Peer, Transport};
+    use portcullis_http::{Peer, RequestHead, Transport};
     use portcullis_s3::{Routing, UpstreamKind, route};
 
     /// A request as a client sends it: its line, its headers, its document.
@@ -192,7 +192,7 @@ mod tests {
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
-        let head = Head::read(&parts, peer).expect("a legal head");
+        let head = RequestHead::read(&parts, peer).expect("a legal head");
         let routing = Routing { base_domain: None, upstream: UpstreamKind::Aws };
         let document = document.map(|document| Bytes::from_static(document.as_bytes()));
         let request = route(&head, &routing).and_then(|routed| routed.complete(document)).expect(line);

@@ -26,7 +26,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
-use portcullis_http::{Dialler, Method};
+use portcullis_http::{Dialler, HttpMethod};
 use portcullis_s3::Handling;
 use portcullis_sigv4::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
 
@@ -210,7 +210,7 @@ impl Upstream {
         now: Timestamp,
     ) -> Result<Configuration, UpstreamError> {
         let rendered = Rendered {
-            method: Method::Get,
+            method: HttpMethod::Get,
             path: format!("/{bucket}"),
             query: format!("{name}="),
             headers: Vec::new(),
@@ -332,7 +332,7 @@ impl Upstream {
                 headers.append(name, HeaderValue::from_str(text).map_err(|_| UpstreamError::Unwritable)?);
             }
             // hyper leaves it out of a request without a body, and stores refuse an upload that does not say its length.
-            if upload.is_empty() && matches!(rendered.method, Method::Post | Method::Put) {
+            if upload.is_empty() && matches!(rendered.method, HttpMethod::Post | HttpMethod::Put) {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
             }
         }
@@ -417,7 +417,7 @@ mod tests {
     use http_body::Body as _;
     use portcullis_base::names::AccessKeyId;
     use portcullis_base::secret::Secret;
-    use portcullis_http::{Authorities, Head, Peer, Transport};
+    use portcullis_http::{Peer, RequestHead, Transport, TrustedAuthorities};
     use portcullis_sigv4::{
         Checksum, ChecksumAlgorithm, Intake, Key, KeyStatus, Keyring, Principal, Promises, Realm, RunningChecksum,
         Service, verify,
@@ -429,7 +429,7 @@ mod tests {
 
     fn upstream(endpoint: &str, trailers: Trailers) -> Upstream {
         let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
-        let dialler = Dialler::new(endpoint, &Authorities::System).expect("no TLS");
+        let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("no TLS");
         let signer = Signer::new(KEY_ID.to_owned(), Secret::new(SECRET.to_owned()), "us-east-1".to_owned());
         let second = Duration::from_secs(1);
         Upstream::new(dialler, signer, Patience { connect: second, response: second, idle: second }, trailers)
@@ -453,7 +453,7 @@ mod tests {
     fn put() -> Rendered {
         let encoding = (header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         Rendered {
-            method: Method::Put,
+            method: HttpMethod::Put,
             path: "/vault/key".to_owned(),
             query: String::new(),
             headers: vec![encoding],
@@ -462,13 +462,13 @@ mod tests {
     }
 
     /// What an upstream that reads as the gate itself does makes of a request.
-    async fn read(request: Request<Upload>) -> (Head, Vec<u8>, Option<Checksum>) {
+    async fn read(request: Request<Upload>) -> (RequestHead, Vec<u8>, Option<Checksum>) {
         let (parts, upload) = request.into_parts();
         let announced = upload.size_hint().exact().expect("a known length");
         let bytes = upload.collect().await.expect("whole").to_bytes();
         assert_eq!(u64::try_from(bytes.len()).ok(), Some(announced), "the length on the wire is the announced one");
         let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
-        let head = Head::read(&parts, peer).expect("a legal head");
+        let head = RequestHead::read(&parts, peer).expect("a legal head");
         let keyring = Keyring::default();
         let key = Key { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status: KeyStatus::Active };
         keyring.set(AccessKeyId::parse(KEY_ID).expect("an id"), key);

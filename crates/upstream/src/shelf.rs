@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use portcullis_http::Addresses;
+use portcullis_http::EndpointAddresses;
 
 /// Idle connections. The one used last is used first, so that the others age and go.
 #[derive(Debug)]
 pub(super) struct Shelf<C> {
     longest: Duration,
-    addresses: Addresses,
+    addresses: EndpointAddresses,
     idle: Mutex<VecDeque<(Lent<C>, Instant)>>,
 }
 
@@ -38,7 +38,7 @@ fn this_period() -> u64 {
 
 impl<C> Shelf<C> {
     /// An empty shelf, on which nothing lies longer than this, of connections to these addresses.
-    pub fn new(longest: Duration, addresses: Addresses) -> Self {
+    pub fn new(longest: Duration, addresses: EndpointAddresses) -> Self {
         Self { longest, addresses, idle: Mutex::default() }
     }
 
@@ -87,7 +87,7 @@ mod tests {
     }
 
     fn shelf(longest: Duration) -> Shelf<i32> {
-        Shelf::new(longest, Addresses::default())
+        Shelf::new(longest, EndpointAddresses::default())
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn trials(store: UpstreamKind) -> Vec<Action> {
 }
 
 fn witness(row: &Row) -> MisroutingSign {
-    use portcullis_http::Method::{Delete, Get, Head, Options, Post, Put};
+    use portcullis_http::HttpMethod::{Delete, Get, Head, Options, Post, Put};
     match (row.action, row.method, row.level) {
         (Action::CopyObject, _, _) => MisroutingSign::CopyWithoutContent,
         (Action::DeleteObjects, _, _) => MisroutingSign::NothingDeleted,
@@ -199,12 +199,12 @@ impl TrialBucket<'_> {
             | MisroutingSign::ObjectRead => String::new(),
         };
         let method = match row.method {
-            portcullis_http::Method::Delete => Method::DELETE,
-            portcullis_http::Method::Get => Method::GET,
-            portcullis_http::Method::Head => Method::HEAD,
-            portcullis_http::Method::Options => Method::OPTIONS,
-            portcullis_http::Method::Post => Method::POST,
-            portcullis_http::Method::Put => Method::PUT,
+            portcullis_http::HttpMethod::Delete => Method::DELETE,
+            portcullis_http::HttpMethod::Get => Method::GET,
+            portcullis_http::HttpMethod::Head => Method::HEAD,
+            portcullis_http::HttpMethod::Options => Method::OPTIONS,
+            portcullis_http::HttpMethod::Post => Method::POST,
+            portcullis_http::HttpMethod::Put => Method::PUT,
         };
         let copies = row.marks.iter().any(|mark| matches!(mark, Mark::Header(_)));
         let mut headers: Vec<(&'static str, String)> =

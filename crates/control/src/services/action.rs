@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::table::{Protocol, ServiceApi};
 use crate::query::{MalformedForm, sole_value};
-use portcullis_http::{Head, Method};
+use portcullis_http::{HttpMethod, RequestHead};
 
 /// The name of an action, as AWS writes them: 1 to 128 letters and digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl ActionName {
     }
 
     /// Reads what the head names: all that is known of a call before its body is there.
-    pub fn of_head(api: &ServiceApi, head: &Head) -> Result<Self, UnnamedAction> {
+    pub fn of_head(api: &ServiceApi, head: &RequestHead) -> Result<Self, UnnamedAction> {
         let target = head.headers.raw(TARGET);
         let named = match (api.protocol, target, head.method) {
             (Protocol::Json { target: prefix }, Some(target), _) => {
@@ -41,16 +41,16 @@ impl ActionName {
                 Some(text.split_once('.').filter(|(before, _)| *before == prefix).ok_or(UnnamedAction::Target)?.1)
             }
             (Protocol::Ec2(_) | Protocol::Query(_), Some(_), _) => return Err(UnnamedAction::Target),
-            (Protocol::Ec2(_) | Protocol::Query(_), None, Method::Get) => head.query.value(ACTION),
+            (Protocol::Ec2(_) | Protocol::Query(_), None, HttpMethod::Get) => head.query.value(ACTION),
             (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), None, _) => None,
         };
         Self::parse(named.ok_or(UnnamedAction::Absent)?).ok_or(UnnamedAction::Malformed)
     }
 
     /// Reads what the call names, in its head or in the form that is its body.
-    pub fn of_call(api: &ServiceApi, head: &Head, body: &[u8]) -> Result<Self, UnnamedAction> {
+    pub fn of_call(api: &ServiceApi, head: &RequestHead, body: &[u8]) -> Result<Self, UnnamedAction> {
         match (Self::of_head(api, head), api.protocol, head.method) {
-            (Err(UnnamedAction::Absent), Protocol::Ec2(_) | Protocol::Query(_), Method::Post) => {
+            (Err(UnnamedAction::Absent), Protocol::Ec2(_) | Protocol::Query(_), HttpMethod::Post) => {
                 let named = sole_value(body, ACTION).map_err(UnnamedAction::Form)?;
                 Self::parse(&named.ok_or(UnnamedAction::Absent)?).ok_or(UnnamedAction::Malformed)
             }

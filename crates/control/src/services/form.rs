@@ -4,7 +4,7 @@ use super::refused;
 use super::table::{QueryVersion, ServiceApi};
 use crate::cloudtrail::Refused;
 use crate::query::parse_form;
-use portcullis_http::{Head, Method};
+use portcullis_http::{HttpMethod, RequestHead};
 
 /// The parameters of a call, without `Action` and `Version`.
 #[derive(Debug)]
@@ -12,10 +12,10 @@ pub struct CallForm(Vec<(String, String)>);
 
 impl CallForm {
     /// Reads the form in the body, or in the query of a GET, of a call for this version of an API.
-    pub fn read(api: &ServiceApi, query: QueryVersion, head: &Head, body: &[u8]) -> Result<Self, Refused> {
+    pub fn read(api: &ServiceApi, query: QueryVersion, head: &RequestHead, body: &[u8]) -> Result<Self, Refused> {
         let mut parameters = match head.method {
-            Method::Get => head.query.pairs().to_vec(),
-            Method::Delete | Method::Head | Method::Options | Method::Post | Method::Put => {
+            HttpMethod::Get => head.query.pairs().to_vec(),
+            HttpMethod::Delete | HttpMethod::Head | HttpMethod::Options | HttpMethod::Post | HttpMethod::Put => {
                 parse_form(body).map_err(|malformed| refused::unreadable_form(&malformed))?
             }
         };

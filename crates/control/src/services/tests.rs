@@ -14,18 +14,18 @@ fn id() -> RequestId {
     RequestId::uuid([7; 16])
 }
 
-fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Head {
+fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> RequestHead {
     let mut request = http::Request::builder().method(method).uri(target).header("host", "localhost");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     let address = SocketAddr::from(([192, 0, 2, 1], 4000));
-    Head::read(&parts, Peer { address, transport: Transport::Tls }).expect("a head")
+    RequestHead::read(&parts, Peer { address, transport: Transport::Tls }).expect("a head")
 }
 
 /// A call as stock clients send it: head and body.
-fn call(api: &ServiceApi, action: &str) -> (Head, String) {
+fn call(api: &ServiceApi, action: &str) -> (RequestHead, String) {
     match api.protocol {
         Protocol::Ec2(query) | Protocol::Query(query) => {
             (head("POST", "/", &[]), format!("Action={action}&Version={}", query.version))
@@ -39,11 +39,11 @@ fn api(service: Service) -> &'static ServiceApi {
 }
 
 /// What the client reads, and what the event says.
-fn told(api: &'static ServiceApi, head: &Head, body: &[u8]) -> String {
+fn told(api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
     told_to(&Principal::Root, api, head, body)
 }
 
-fn told_to(principal: &Principal, api: &'static ServiceApi, head: &Head, body: &[u8]) -> String {
+fn told_to(principal: &Principal, api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
     let account = AccountId::parse("123456789012").expect("an account");
     let asker = Asker { principal, account: &account, region: "eu-central-1" };
     let (call, ServiceAnswer { parameters, content }) = match CallPlace::of(api, head) {
@@ -158,7 +158,7 @@ fn a_call_that_cannot_be_read_has_its_answer() {
     let long = "A".repeat(129);
     for service in [Service::Ec2, Service::Kms, Service::Sts] {
         let api = api(service);
-        let mut row = |what: &str, head: &Head, body: &str| {
+        let mut row = |what: &str, head: &RequestHead, body: &str| {
             writeln!(table, "{} {what} -> {}", api.name(), told(api, head, body.as_bytes())).unwrap();
         };
         row("nothing", &head("POST", "/", &[]), "");

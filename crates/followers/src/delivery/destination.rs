@@ -389,7 +389,7 @@ mod tests {
     async fn a_bucket_of_the_upstream_keeps_files_and_what_is_written_on_them() {
         use portcullis_base::secret::Secret;
         use portcullis_http::Endpoint;
-        use portcullis_http::{Authorities, Dialler};
+        use portcullis_http::{Dialler, TrustedAuthorities};
         use portcullis_upstream::{Patience, Signer, Trailers};
 
         let directory = tempfile::tempdir().expect("a directory");
@@ -398,7 +398,7 @@ mod tests {
         let store =
             portcullis_devstore::start(directory.path(), listen, "KEY", &secret, "us-east-1").await.expect("serves");
         let endpoint = Endpoint::parse(&format!("http://{}", store.address)).expect("an endpoint");
-        let dialler = Dialler::new(endpoint, &Authorities::System).expect("plain");
+        let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
         let signer = Signer::new("KEY".to_owned(), secret, "us-east-1".to_owned());
         let span = std::time::Duration::from_secs(10);
         let patience = Patience { connect: span, response: span, idle: span };

@@ -9,7 +9,7 @@ use http::StatusCode;
 use portcullis_authorization::{MFA_REQUIRED, Refusal};
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::{DeviceSerial, RequestId};
-use portcullis_http::Malformed;
+use portcullis_http::MalformedHead;
 use portcullis_mfa::{Code, Fault};
 use portcullis_s3::Unclear;
 use portcullis_sigv4::{ClaimFault, Form, Rejected};
@@ -21,7 +21,7 @@ mod unclear;
 #[derive(Debug)]
 pub enum Failure {
     /// The client: its head can be read in more than one way.
-    Malformed(Malformed),
+    Malformed(MalformedHead),
     /// The client: its body did not come as promised.
     Body(BodyFailure),
     /// The client: the bucket is not of the account it expects.
@@ -242,35 +242,35 @@ fn invalid_argument(message: impl Into<Cow<'static, str>>, name: &str, value: &s
     S3Error::new(400, "InvalidArgument", message).with("ArgumentName", name).with("ArgumentValue", value)
 }
 
-fn of_malformed(malformed: Malformed) -> S3Error {
+fn of_malformed(malformed: MalformedHead) -> S3Error {
     match malformed {
-        Malformed::Connection => S3Error::new(
+        MalformedHead::Connection => S3Error::new(
             400,
             "InvalidRequest",
             "The Connection header must not name a header that the request depends on.",
         ),
-        Malformed::Framing => {
+        MalformedHead::Framing => {
             S3Error::new(400, "InvalidRequest", "The request's body is framed in a way that is not supported.")
         }
-        Malformed::HeaderRepeated => S3Error::new(400, "InvalidRequest", "A header of the request is repeated."),
-        Malformed::HeaderValue => {
+        MalformedHead::HeaderRepeated => S3Error::new(400, "InvalidRequest", "A header of the request is repeated."),
+        MalformedHead::HeaderValue => {
             S3Error::new(400, "InvalidRequest", "A header of the request holds characters other than visible ASCII.")
         }
-        Malformed::Host => S3Error::new(400, "InvalidRequest", "The request must have exactly one Host header."),
-        Malformed::Method => {
+        MalformedHead::Host => S3Error::new(400, "InvalidRequest", "The request must have exactly one Host header."),
+        MalformedHead::Method => {
             S3Error::new(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         }
-        Malformed::Query => {
+        MalformedHead::Query => {
             S3Error::new(400, "InvalidURI", "The query of the request is ambiguous or not percent-encoded UTF-8.")
         }
-        Malformed::QueryRepeated => {
+        MalformedHead::QueryRepeated => {
             S3Error::new(400, "InvalidArgument", "A query parameter of the request is repeated.")
         }
-        Malformed::QueryTooLong => {
+        MalformedHead::QueryTooLong => {
             S3Error::new(400, "InvalidArgument", "The request has more than 64 query parameters.")
         }
-        Malformed::Target => S3Error::new(400, "InvalidURI", "Couldn't parse the specified URI."),
-        Malformed::TargetTooLong => {
+        MalformedHead::Target => S3Error::new(400, "InvalidURI", "Couldn't parse the specified URI."),
+        MalformedHead::TargetTooLong => {
             S3Error::new(414, "RequestURITooLong", "The request's target is longer than 16384 bytes.")
         }
     }

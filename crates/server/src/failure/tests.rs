@@ -124,19 +124,19 @@ fn unclear(reason: UnclearReason) -> Failure {
     Failure::Unclear(Box::new(Unclear { bucket: None, key: None, action: None, reason }))
 }
 
-fn malformed() -> impl Iterator<Item = Malformed> {
+fn malformed() -> impl Iterator<Item = MalformedHead> {
     [
-        Malformed::Connection,
-        Malformed::Framing,
-        Malformed::HeaderRepeated,
-        Malformed::HeaderValue,
-        Malformed::Host,
-        Malformed::Method,
-        Malformed::Query,
-        Malformed::QueryRepeated,
-        Malformed::QueryTooLong,
-        Malformed::Target,
-        Malformed::TargetTooLong,
+        MalformedHead::Connection,
+        MalformedHead::Framing,
+        MalformedHead::HeaderRepeated,
+        MalformedHead::HeaderValue,
+        MalformedHead::Host,
+        MalformedHead::Method,
+        MalformedHead::Query,
+        MalformedHead::QueryRepeated,
+        MalformedHead::QueryTooLong,
+        MalformedHead::Target,
+        MalformedHead::TargetTooLong,
     ]
     .into_iter()
 }

@@ -22,7 +22,7 @@ use portcullis_control::cloudtrail::{
     recorded,
 };
 use portcullis_control::services::TARGET;
-use portcullis_http::{Body, BodyFault, Head, Method};
+use portcullis_http::{BodyFault, HttpMethod, RequestBody, RequestHead};
 use portcullis_mfa::{Challenge, Offer, UnmetChallenge};
 use portcullis_s3::Access;
 use portcullis_sigv4::{Intake, Payload, Promises, Realm, Service, Unproved};
@@ -41,7 +41,7 @@ struct Asked {
 }
 
 /// Names a call before it is known who asks, so that the record of a refusal says what was refused.
-pub(super) fn name_by_head(draft: &mut Draft, head: &Head) {
+pub(super) fn name_by_head(draft: &mut Draft, head: &RequestHead) {
     name(draft, operation(head).ok(), &Value::Null);
 }
 
@@ -49,7 +49,7 @@ pub(super) fn name_by_head(draft: &mut Draft, head: &Head) {
 /// others from calling. Almost all calls are shorter.
 const SMALL_BODY: u64 = 16 * 1024;
 
-fn operation(head: &Head) -> Result<Operation, Refused> {
+fn operation(head: &RequestHead) -> Result<Operation, Refused> {
     Operation::of_target(head.headers.value(TARGET).unwrap_or_default())
 }
 
@@ -57,7 +57,7 @@ impl Gate {
     /// Answers a call.
     pub(super) async fn call(
         self: Arc<Self>,
-        head: Head,
+        head: RequestHead,
         incoming: Incoming,
         mut draft: Draft,
         mut ending: Ending,
@@ -81,7 +81,7 @@ impl Gate {
     /// What is asked, and by whom: the body is read first, since the signature covers it.
     async fn read_call(
         &self,
-        head: &Head,
+        head: &RequestHead,
         incoming: Incoming,
         draft: &mut Draft,
         ending: &mut Ending,
@@ -95,7 +95,7 @@ impl Gate {
             rejected(why)
         })?;
         draft.claimed_by(unproved.claimed_key());
-        if head.method != Method::Post || head.path != "/" || !head.query.pairs().is_empty() {
+        if head.method != HttpMethod::Post || head.path != "/" || !head.query.pairs().is_empty() {
             return Err(Unasked::by_nobody(Refused::unreadable(Unreadable::Place)));
         }
         let body = self.read_call_body(head, incoming, ending).await.map_err(Unasked::by_nobody)?;
@@ -119,7 +119,7 @@ impl Gate {
     /// Reads the body of somebody who may be anybody: few at a time, in rooms of their own, and not for long.
     pub(super) async fn read_call_body(
         &self,
-        head: &Head,
+        head: &RequestHead,
         incoming: Incoming,
         ending: &mut Ending,
     ) -> Result<Bytes, Refused> {
@@ -137,7 +137,7 @@ impl Gate {
         }
         // Its hash is its signature's part.
         let inspect = Intake::new(Payload::Unsigned, length, Promises::default());
-        let body = Body::new(incoming, inspect, self.body_idle);
+        let body = RequestBody::new(incoming, inspect, self.body_idle);
         ending.received = body.received();
         match tokio::time::timeout(2 * self.body_idle, body.collect(LONGEST_BODY)).await {
             Ok(Ok(bytes)) => Ok(bytes),

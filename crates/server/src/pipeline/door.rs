@@ -1,7 +1,7 @@
 //! Which API a request is for; each has a door of its own, which takes the signatures of its service alone.
 
 use portcullis_control::services::{ServiceApi, TARGET};
-use portcullis_http::{Head, Method};
+use portcullis_http::{HttpMethod, RequestHead};
 use portcullis_sigv4::{Form, Service, claimed_service};
 
 /// Where a request is read and answered.
@@ -18,7 +18,7 @@ const OF_S3: &str = "/s3/aws4_request";
 impl ApiDoor {
     /// The door to which a request comes. Nothing of it is proved: a request that chose the wrong one is refused there.
     /// What nobody signed is refused at any; at those of calls in words that their clients read.
-    pub(super) fn of(head: &Head) -> Self {
+    pub(super) fn of(head: &RequestHead) -> Self {
         // First, since it is so of almost all requests.
         if head.headers.value("authorization").is_some_and(|text| text.contains(OF_S3)) {
             return Self::S3;
@@ -27,7 +27,7 @@ impl ApiDoor {
         match (claimed_service(head), target) {
             (Some((Service::CloudTrail, Form::AuthHeader)), Some(_)) => Self::CloudTrail,
             (Some((service, _)), _) => ServiceApi::of_service(service).map_or(Self::S3, Self::Service),
-            (None, Some(target)) if is_unsigned(head) && head.method == Method::Post && head.path == "/" => {
+            (None, Some(target)) if is_unsigned(head) && head.method == HttpMethod::Post && head.path == "/" => {
                 if is_of_cloudtrail(target) {
                     Self::CloudTrail
                 } else {
@@ -39,7 +39,7 @@ impl ApiDoor {
     }
 }
 
-fn is_unsigned(head: &Head) -> bool {
+fn is_unsigned(head: &RequestHead) -> bool {
     !head.headers.has("authorization") && head.query.pairs().is_empty()
 }
 
@@ -69,7 +69,7 @@ mod tests {
     ];
 
     /// A request that claims this scope in its header, or in its query.
-    fn head(method: &str, target: &str, header: Option<&str>, scope: Option<(&str, Form)>) -> Head {
+    fn head(method: &str, target: &str, header: Option<&str>, scope: Option<(&str, Form)>) -> RequestHead {
         let credential = |service: &str| format!("AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/{service}/aws4_request");
         let signature = "0".repeat(64);
         let mut uri = target.to_owned();
@@ -98,7 +98,7 @@ mod tests {
         }
         let (parts, ()) = request.uri(uri).body(()).expect("a request").into_parts();
         let address = SocketAddr::from(([192, 0, 2, 1], 4000));
-        Head::read(&parts, Peer { address, transport: Transport::Tls }).expect("a head")
+        RequestHead::read(&parts, Peer { address, transport: Transport::Tls }).expect("a head")
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::failure::{Failure, S3Error};
 use portcullis_audit::{Asked, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 use portcullis_cloudtrail::record::EventCategory;
-use portcullis_http::Progress;
+use portcullis_http::ConnectionProgress;
 use portcullis_s3::{Access, Action, Document, Request, Routed, Unclear};
 use portcullis_upstream::{Answer, AnswerBegun, AnswerBody, DeletedObject, Done};
 
@@ -30,7 +30,7 @@ pub(super) struct Ending {
     pub reading: Reading,
     pub duty: Duty,
     pub received: Arc<AtomicU64>,
-    pub progress: Arc<Progress>,
+    pub progress: Arc<ConnectionProgress>,
     /// Of requests whose reply may begin before it is known how they end.
     pub begun: Option<Arc<AnswerBegun>>,
 }
@@ -153,7 +153,7 @@ impl Gate {
 }
 
 impl Ending {
-    pub fn new(request_id: RequestId, host_id: HostId, parts: &Parts, progress: Arc<Progress>) -> Self {
+    pub fn new(request_id: RequestId, host_id: HostId, parts: &Parts, progress: Arc<ConnectionProgress>) -> Self {
         let reading = if parts.method == Method::HEAD { Reading::HeadAlone } else { Reading::Body };
         Self {
             request_id,

@@ -10,13 +10,13 @@ use bytes::Bytes;
 use http_body::Frame;
 
 use crate::failure::{BodyFailure, Failure};
-use portcullis_http::{Body, BodyFault, Head, Transport};
+use portcullis_http::{BodyFault, RequestBody, RequestHead, Transport};
 use portcullis_s3::Action;
 use portcullis_sigv4::{Checksum, ChecksumAlgorithm, Intake, Payload, Promises, Signed};
 use portcullis_upstream::Interrupted;
 
 /// The inspection of a body that was promised like this.
-pub(super) fn of(head: &Head, signed: &Signed, action: Action) -> Result<Intake, Failure> {
+pub(super) fn of(head: &RequestHead, signed: &Signed, action: Action) -> Result<Intake, Failure> {
     let length = match (&signed.payload, head.content_length()) {
         // The framing's own length does not matter: the decoded one is exact.
         (Payload::Chunked(_), length) => length.unwrap_or(0),
@@ -31,7 +31,7 @@ pub(super) fn of(head: &Head, signed: &Signed, action: Action) -> Result<Intake,
 ///
 /// While it comes it takes room from others' documents, so it has to be there in twice the time that a body may idle.
 pub(super) async fn document(
-    body: Body<Intake>,
+    body: RequestBody<Intake>,
     signed: &Signed,
     transport: Transport,
     limit: usize,
@@ -60,7 +60,7 @@ pub(super) fn of_fault(fault: BodyFault<portcullis_sigv4::BodyFault>) -> Failure
     })
 }
 
-fn promises(head: &Head, action: Action) -> Result<Promises, Failure> {
+fn promises(head: &RequestHead, action: Action) -> Result<Promises, Failure> {
     let content_md5 = match head.headers.value("content-md5") {
         None => None,
         Some(text) => {
@@ -84,7 +84,7 @@ fn promises(head: &Head, action: Action) -> Result<Promises, Failure> {
 }
 
 /// A body whose fault the upstream is told as an interruption; the client is told the reason.
-pub(super) struct Interruptible(pub Body<Intake>);
+pub(super) struct Interruptible(pub RequestBody<Intake>);
 
 impl http_body::Body for Interruptible {
     type Data = Bytes;

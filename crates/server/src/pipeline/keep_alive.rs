@@ -108,11 +108,14 @@ fn document(finished: Option<Response<Reply>>) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_http::Progress;
+    use portcullis_http::ConnectionProgress;
     use std::sync::Arc;
 
     fn reply_of(document: &str) -> Response<Reply> {
-        Response::new(Reply::whole(Bytes::copy_from_slice(document.as_bytes()), Arc::new(Progress::default())))
+        Response::new(Reply::whole(
+            Bytes::copy_from_slice(document.as_bytes()),
+            Arc::new(ConnectionProgress::default()),
+        ))
     }
 
     #[test]

@@ -35,7 +35,8 @@ use portcullis_cloudtrail::record::TlsDetails;
 use portcullis_control::cloudtrail::CloudTrail;
 use portcullis_control::services::ServiceApi;
 use portcullis_http::{
-    Body, Channel, Handler, HandshakeFault, Head, Peer, Progress, Remote, Transport, TrustedProxies, Unread,
+    ConnectionChannel, ConnectionHandler, ConnectionProgress, HandshakeFault, Peer, RemoteEnd, RequestBody,
+    RequestHead, Transport, TrustedProxies, UnreadRequest,
 };
 use portcullis_journal::Journal;
 use portcullis_mfa::Offer;
@@ -84,7 +85,7 @@ pub struct Gate {
 
 /// A request whose head is understood; boxed, since it goes by value into what finishes it.
 struct Asked {
-    head: Head,
+    head: RequestHead,
     signed: Signed,
     routed: Routed,
     now: Timestamp,
@@ -92,29 +93,29 @@ struct Asked {
 
 /// What a head asks for.
 enum Opening {
-    Call(Box<Head>),
+    Call(Box<RequestHead>),
     /// Refused, and by whom it was signed where that is proved.
     Refused(Failure, Option<Principal>),
     S3(Box<Asked>),
-    ServiceCall(&'static ServiceApi, Box<Head>),
+    ServiceCall(&'static ServiceApi, Box<RequestHead>),
 }
 
-impl Handler for Gate {
+impl ConnectionHandler for Gate {
     type Reply = Reply;
 
     // Not an async function: the draft is opened, named and signed before there is a future that hyper could drop.
     fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        remote: Remote,
-        progress: Arc<Progress>,
+        remote: RemoteEnd,
+        progress: Arc<ConnectionProgress>,
     ) -> impl Future<Output = Response<Reply>> + Send {
         let (parts, incoming) = request.into_parts();
         let peer = self.proxies.peer(remote, &parts.headers);
         let mut ending = Ending::new(self.recorder.request_id(), self.recorder.host_id(), &parts, progress);
         let mut draft = self.recorder.open(ending.request_id, peer);
         // The connection of a hop in between says nothing of the client's own.
-        if let Channel::Tls { version, cipher_suite } = remote.channel
+        if let ConnectionChannel::Tls { version, cipher_suite } = remote.channel
             && peer.address == remote.address
         {
             draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
@@ -123,14 +124,14 @@ impl Handler for Gate {
         self.answer(opening, incoming, draft, ending)
     }
 
-    fn refused_by_http(&self, remote: Remote, bytes: u64, reason: Unread) {
+    fn refused_by_http(&self, remote: RemoteEnd, bytes: u64, reason: UnreadRequest) {
         let (reason, message) = match reason {
-            Unread::Cut => (ConnectionFault::Disconnected, "the connection ended within a request"),
-            Unread::Handshake(fault) => (ConnectionFault::TlsHandshake, of_handshake(fault)),
-            Unread::HeadTooLong => (ConnectionFault::HeadTooLarge, "the head of the request is too long"),
-            Unread::NotHttp => (ConnectionFault::BadRequest, "the request is not HTTP/1.1"),
-            Unread::TimedOut => (ConnectionFault::HeadTooSlow, "the head of the request did not come in time"),
-            Unread::TooManyConnections => {
+            UnreadRequest::Cut => (ConnectionFault::Disconnected, "the connection ended within a request"),
+            UnreadRequest::Handshake(fault) => (ConnectionFault::TlsHandshake, of_handshake(fault)),
+            UnreadRequest::HeadTooLong => (ConnectionFault::HeadTooLarge, "the head of the request is too long"),
+            UnreadRequest::NotHttp => (ConnectionFault::BadRequest, "the request is not HTTP/1.1"),
+            UnreadRequest::TimedOut => (ConnectionFault::HeadTooSlow, "the head of the request did not come in time"),
+            UnreadRequest::TooManyConnections => {
                 (ConnectionFault::TooManyConnections, "the client has as many connections as it may")
             }
         };
@@ -145,7 +146,7 @@ impl Handler for Gate {
 impl Gate {
     /// Reads the head; hyper reads the next one into the same buffer, once nothing holds on to this one.
     fn begin(&self, parts: Parts, peer: Peer, draft: &mut Draft, ending: &mut Ending) -> Opening {
-        let head = match Head::read(&parts, peer) {
+        let head = match RequestHead::read(&parts, peer) {
             Ok(head) => head,
             Err(malformed) => {
                 draft.arrived_malformed(&parts);
@@ -225,7 +226,7 @@ impl Gate {
     }
 
     /// What is asked, and by whom; nothing of the body is read.
-    fn ask(&self, head: Head, draft: &mut Draft) -> Result<Box<Asked>, (Failure, Option<Principal>)> {
+    fn ask(&self, head: RequestHead, draft: &mut Draft) -> Result<Box<Asked>, (Failure, Option<Principal>)> {
         let now = self.clock.now();
         // Named before it is known who asks, so that the record of a refusal says what was refused.
         let routed = portcullis_s3::route(&head, &self.routing);
@@ -340,7 +341,7 @@ impl Gate {
     async fn forward(
         &self,
         permit: Permit,
-        payload: Option<Body<Intake>>,
+        payload: Option<RequestBody<Intake>>,
         digest: Option<[u8; 32]>,
         held: &mut Held,
         now: Timestamp,
@@ -356,7 +357,7 @@ impl Gate {
     async fn upload(
         &self,
         permit: Permit,
-        mut body: Body<Intake>,
+        mut body: RequestBody<Intake>,
         digest: Option<[u8; 32]>,
         held: &mut Held,
         now: Timestamp,
@@ -389,13 +390,13 @@ impl Gate {
 
     fn body(
         &self,
-        head: &Head,
+        head: &RequestHead,
         signed: &Signed,
         action: Action,
         incoming: Incoming,
         ending: &mut Ending,
-    ) -> Result<Body<Intake>, Failure> {
-        let body = Body::new(incoming, intake::of(head, signed, action)?, self.body_idle);
+    ) -> Result<RequestBody<Intake>, Failure> {
+        let body = RequestBody::new(incoming, intake::of(head, signed, action)?, self.body_idle);
         ending.received = body.received();
         Ok(body)
     }

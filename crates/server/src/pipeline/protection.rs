@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use portcullis_authorization::{BucketState, MfaDelete, Name, Profile, Unsettled, Use, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
-use portcullis_http::{Condition, Hold, Withdrawn};
+use portcullis_http::{ConditionHold, ConditionWithdrawn, ReleaseCondition};
 use portcullis_s3::{Access, Document, Hazard, MfaDeleteChange, Request, VersioningStatus};
 use portcullis_sigv4::Principal;
 use portcullis_state::{Generation, Leases, Observed, ReadLease, Store, UnderWay, WriteLease};
@@ -57,7 +57,7 @@ enum Lease {
     AtTheEnd {
         observed: Observed,
         /// Set once the last byte may go out, and kept until it is known what the upstream did.
-        taken: Arc<OnceLock<Hold>>,
+        taken: Arc<OnceLock<ConditionHold>>,
     },
     NotNeeded,
     Read {
@@ -170,7 +170,7 @@ impl Protection {
     }
 
     /// What has to hold when the last byte of a body is about to go out.
-    pub fn at_the_end(&self, held: &Held) -> Option<Condition> {
+    pub fn at_the_end(&self, held: &Held) -> Option<ReleaseCondition> {
         let Lease::AtTheEnd { observed, .. } = &held.lease else { return None };
         let (bucket, generation) = (observed.bucket().clone(), observed.generation());
         let (leases, store) = (self.leases.clone(), self.store.clone());
@@ -180,9 +180,9 @@ impl Protection {
             let protected = store.bucket(&bucket).mfa_delete == MfaDelete::Enabled;
             let guarded = protected || store.use_of(&bucket) == Use::Trail;
             if guarded && lease.generation() != generation {
-                return Err(Withdrawn);
+                return Err(ConditionWithdrawn);
             }
-            Ok(Box::new(lease) as Hold)
+            Ok(Box::new(lease) as ConditionHold)
         }))
     }
 
@@ -234,7 +234,7 @@ impl Held {
     }
 
     /// Keeps what is taken at the end of a body, so that it lasts as long as this.
-    pub fn keep(&mut self, hold: Arc<OnceLock<Hold>>) {
+    pub fn keep(&mut self, hold: Arc<OnceLock<ConditionHold>>) {
         if let Lease::AtTheEnd { taken, .. } = &mut self.lease {
             *taken = hold;
         }

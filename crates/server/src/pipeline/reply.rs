@@ -13,7 +13,7 @@ use super::keep_alive::KeptAlive;
 use super::recording::{Duty, Wait};
 use crate::failure::Failure;
 use portcullis_audit::{Draft, Failed, Outcome};
-use portcullis_http::Progress;
+use portcullis_http::ConnectionProgress;
 use portcullis_journal::{Journal, JournalClosed, Sequence};
 use portcullis_upstream::Download;
 
@@ -21,7 +21,7 @@ use portcullis_upstream::Download;
 pub struct Reply {
     content: Content,
     /// Told at the end, so that what comes later over the connection is known to be another request's.
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
 }
 
 enum Content {
@@ -37,12 +37,12 @@ pub struct BrokenOff;
 
 impl Reply {
     /// A body that was recorded already.
-    pub fn whole(bytes: Bytes, progress: Arc<Progress>) -> Self {
+    pub fn whole(bytes: Bytes, progress: Arc<ConnectionProgress>) -> Self {
         Self { content: Content::Whole(bytes), progress }
     }
 
     /// A body that begins before it is known what it says.
-    pub(super) fn kept_alive(body: KeptAlive, progress: Arc<Progress>) -> Self {
+    pub(super) fn kept_alive(body: KeptAlive, progress: Arc<ConnectionProgress>) -> Self {
         Self { content: Content::KeptAlive(Box::new(body)), progress }
     }
 
@@ -55,7 +55,7 @@ impl Reply {
     }
 
     /// A body that is recorded when it has passed.
-    pub fn stream(recorded: Recorded, progress: Arc<Progress>) -> Self {
+    pub fn stream(recorded: Recorded, progress: Arc<ConnectionProgress>) -> Self {
         Self { content: Content::Stream(Box::new(recorded)), progress }
     }
 }

@@ -17,12 +17,12 @@ use portcullis_control::cloudtrail::Refused;
 use portcullis_control::services::{
     Asker, CallPlace, GLOBAL_REGION, ServiceAnswer, ServiceApi, ServiceCall, code_in_record, unrecorded,
 };
-use portcullis_http::Head;
+use portcullis_http::RequestHead;
 use portcullis_s3::Access;
 use portcullis_sigv4::{ClaimFault, Realm, Reason, Rejected, Signed, Unproved};
 
 /// Names a call before it is known who asks, so that the record of a refusal says what was refused.
-pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &Head) {
+pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &RequestHead) {
     name(draft, api, &ServiceCall::begun(api, head), &Value::Null);
 }
 
@@ -31,7 +31,7 @@ impl Gate {
     pub(super) async fn service_call(
         self: Arc<Self>,
         api: &'static ServiceApi,
-        head: Head,
+        head: RequestHead,
         incoming: Incoming,
         mut draft: Draft,
         mut ending: Ending,
@@ -61,7 +61,7 @@ impl Gate {
     async fn read_service_call(
         &self,
         api: &'static ServiceApi,
-        head: &Head,
+        head: &RequestHead,
         incoming: Incoming,
         draft: &mut Draft,
         ending: &mut Ending,
@@ -83,7 +83,12 @@ impl Gate {
     }
 
     /// The claim of who signed, for the gate's region, or for that of the services that AWS has once.
-    fn claim<'a>(&self, api: &'static ServiceApi, head: &'a Head, now: Timestamp) -> Result<Unproved<'a>, Rejected> {
+    fn claim<'a>(
+        &self,
+        api: &'static ServiceApi,
+        head: &'a RequestHead,
+        now: Timestamp,
+    ) -> Result<Unproved<'a>, Rejected> {
         let within = |region: &str| {
             let realm = Realm { region: region.to_owned(), services: std::slice::from_ref(&api.service) };
             Unproved::read(head, now, &realm)

@@ -36,7 +36,9 @@ use portcullis_control::cloudtrail::CloudTrail;
 use portcullis_followers::delivery::{self, Delivery};
 use portcullis_followers::history::History;
 use portcullis_http::Endpoint;
-use portcullis_http::{Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
+use portcullis_http::{
+    CertificateError, CertificateReload, Dialler, ListenerSecurity, TrustError, TrustedAuthorities, TrustedProxies,
+};
 use portcullis_journal::{
     ClosureNote, Journal, JournalDisk, JournalError, JournalOptions, JournalRecovery, RecordKind,
 };
@@ -58,7 +60,7 @@ pub struct Running {
     history: Arc<History>,
     recorder: Arc<Recorder>,
     socket: PathBuf,
-    security: Security,
+    security: ListenerSecurity,
 }
 
 /// Why the gate does not start; each says what to do.
@@ -115,7 +117,7 @@ impl Running {
     }
 
     /// Reads again what can be: the certificate and its key, both or neither.
-    pub fn reload(&self) -> Result<Reload, CertificateError> {
+    pub fn reload(&self) -> Result<CertificateReload, CertificateError> {
         self.security.reload()
     }
 
@@ -287,13 +289,13 @@ async fn settle(
     Ok(())
 }
 
-fn security(settings: &Settings) -> Result<Security, CertificateError> {
-    settings.listen.tls.as_ref().map_or(Ok(Security::Plain), Security::tls)
+fn security(settings: &Settings) -> Result<ListenerSecurity, CertificateError> {
+    settings.listen.tls.as_ref().map_or(Ok(ListenerSecurity::Plain), ListenerSecurity::tls)
 }
 
 /// Whom to believe that it is the upstream.
-pub fn authorities(settings: &Settings) -> Authorities {
-    settings.upstream.ca_file.clone().map_or(Authorities::System, Authorities::File)
+pub fn authorities(settings: &Settings) -> TrustedAuthorities {
+    settings.upstream.ca_file.clone().map_or(TrustedAuthorities::System, TrustedAuthorities::File)
 }
 
 fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
@@ -470,7 +472,7 @@ fn digits(settings: &Settings) -> Digits {
     }
 }
 
-fn limits(settings: &Settings) -> Result<portcullis_http::Limits, TooFewDescriptors> {
+fn limits(settings: &Settings) -> Result<portcullis_http::ConnectionLimits, TooFewDescriptors> {
     let mut limits = settings.limits;
     // Where nothing tells how many descriptors are in use, the settings are taken at their word.
     if let Ok(descriptors) = Descriptors::now()
@@ -486,7 +488,7 @@ fn limits(settings: &Settings) -> Result<portcullis_http::Limits, TooFewDescript
         // One client must not take them all.
         limits.connections_per_address = limits.connections_per_address.min((connections / 2).max(1));
     }
-    Ok(portcullis_http::Limits {
+    Ok(portcullis_http::ConnectionLimits {
         header_timeout: limits.header_timeout,
         headers: usize::try_from(limits.headers).unwrap_or(usize::MAX),
         head_bytes: usize::try_from(limits.header_size).unwrap_or(usize::MAX),

@@ -221,7 +221,7 @@ fn gate_that_tells(
             _ => {}
         }
         if path == "/trail-bucket" {
-            let query = portcullis_http::Query::parse(query).unwrap();
+            let query = portcullis_http::QueryString::parse(query).unwrap();
             let value =
                 |name: &str| query.pairs().iter().find(|(found, _)| found == name).map_or("", |(_, value)| value);
             let (prefix, after) = (value("prefix"), value("continuation-token"));

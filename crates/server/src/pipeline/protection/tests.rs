@@ -11,7 +11,7 @@ use portcullis_base::names::ObjectKey;
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_http::Endpoint;
-use portcullis_http::{Authorities, Dialler};
+use portcullis_http::{Dialler, TrustedAuthorities};
 use portcullis_s3::{Action, CopySource, VersioningDocument, VersioningStatus};
 use portcullis_state::testing::in_memory;
 use portcullis_upstream::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
@@ -26,7 +26,7 @@ async fn protection() -> (Protection, Store) {
 
 fn over(store: &Store) -> Protection {
     let endpoint = Endpoint::parse("http://127.0.0.1:1").expect("an endpoint");
-    let dialler = Dialler::new(endpoint, &Authorities::System).expect("plain");
+    let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
     let signer = Signer::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
     let second = Duration::from_secs(1);
     let patience = Patience { connect: second, response: second, idle: second };
@@ -226,7 +226,7 @@ async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave()
     store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     protection.leases.write(&vault()).await.begin_change();
     match condition {
-        Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
+        Some(condition) => assert_eq!(condition.await.map(drop), Err(ConditionWithdrawn)),
         None => panic!("nothing is looked at"),
     }
 }
@@ -240,7 +240,7 @@ async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_lea
     let trail = Trail::new(TrailName::parse("main").expect("a name"), vault(), NOW);
     store.put_trail(None, trail, NOW).await.expect("made");
     match condition {
-        Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
+        Some(condition) => assert_eq!(condition.await.map(drop), Err(ConditionWithdrawn)),
         None => panic!("nothing is looked at"),
     }
     let held = hold(&protection, &uploading()).await.expect("held");
