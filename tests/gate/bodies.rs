@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
 use portcullis_base::secret::Secret;
 use portcullis_server::config::UpstreamProfile;
-use portcullis_sigv4::{ChecksumAlgorithm, EMPTY_SHA256, RunningChecksum, Scope, SigningKey};
+use portcullis_sigv4::{ChecksumAlgorithm, CredentialScope, EMPTY_SHA256, RunningChecksum, SigningKey};
 use sha2::{Digest, Sha256};
 
 use crate::rig::{Ask, Content, Payload, Reply, Rig, exchange, open, wait_for};
@@ -172,7 +172,7 @@ impl Chunked {
     /// The request with its body in two chunks; `spoil` may change a chunk's signature by its number.
     fn bytes(self, rig: &Rig, body: &[u8], spoil: impl Fn(usize) -> bool) -> Vec<u8> {
         let moment = rig.now().iso_basic();
-        let scope = Scope { date: &moment[..8], region: "us-east-1", service: "s3" };
+        let scope = CredentialScope { date: &moment[..8], region: "us-east-1", service: "s3" };
         let key = SigningKey::derive(&Secret::new(rig.root.secret.clone()), &scope);
         let mut length = 0;
         let mut encoded = Vec::new();

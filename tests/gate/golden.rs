@@ -15,7 +15,10 @@ use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, Peer, RequestHead, Transport, TrustedAuthorities};
 use portcullis_mfa::Offer;
 use portcullis_s3::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
-use portcullis_sigv4::{Form, Intake, Key, KeyStatus, Keyring, Payload, Principal, Promises, Realm, Service, verify};
+use portcullis_sigv4::{
+    AcceptedScope, AwsService, DeclaredChecksums, KeyStatus, Keyring, KeyringKey, PayloadMode, PayloadVerifier,
+    Principal, SignatureForm, verify,
+};
 use portcullis_upstream::{Patience, Signer, Trailers, Upstream};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -130,7 +133,7 @@ fn permit(shape: &Shape) -> Permit {
             Request { headers, document: Document::Payload, ..bare(Action::PutObject, Some(key)) }
         }
     };
-    let caller = Caller { principal: Principal::Root, form: Form::AuthHeader, transport: Transport::Loopback };
+    let caller = Caller { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::Loopback };
     let rules = Rules {
         profile: Profile::Strict,
         replication: Replication::ProtectedBucket,
@@ -180,15 +183,15 @@ fn accepted(seen: &Seen) -> (Covered, Vec<u8>) {
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
     let head = RequestHead::read(&parts, peer).unwrap_or_else(|malformed| panic!("{malformed}: {seen:?}"));
-    let realm = Realm { region: "us-east-1".to_owned(), services: &[Service::S3] };
+    let realm = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] };
     let signed = verify(&head, &keyring(), NOW, &realm).unwrap_or_else(|rejected| panic!("{rejected:?}: {seen:?}"));
     let Content::Whole(body) = &seen.content else { panic!("{seen:?}") };
     let covered = match signed.payload {
-        Payload::Chunked(_) => Covered::Chunks,
-        Payload::Digest(_) => Covered::Digest,
-        Payload::Unsigned => Covered::Nothing,
+        PayloadMode::Chunked(_) => Covered::Chunks,
+        PayloadMode::Digest(_) => Covered::Digest,
+        PayloadMode::Unsigned => Covered::Nothing,
     };
-    let mut intake = Intake::new(signed.payload, body.len() as u64, Promises::default());
+    let mut intake = PayloadVerifier::new(signed.payload, body.len() as u64, DeclaredChecksums::default());
     intake.push(Bytes::from(body.clone())).expect("taken");
     intake.finish().expect("right to its end");
     (covered, std::iter::from_fn(|| intake.pull()).flatten().collect())
@@ -197,7 +200,7 @@ fn accepted(seen: &Seen) -> (Covered, Vec<u8>) {
 fn keyring() -> Arc<Keyring> {
     let keyring = Keyring::default();
     let secret = Secret::new(UPSTREAM_SECRET.to_owned());
-    let key = Key { holder: Principal::Root, secret, status: KeyStatus::Active };
+    let key = KeyringKey { holder: Principal::Root, secret, status: KeyStatus::Active };
     keyring.set(AccessKeyId::parse(UPSTREAM_KEY_ID).expect("an id"), key);
     Arc::new(keyring)
 }

@@ -2,7 +2,7 @@
 
 use portcullis_control::services::{Protocol, SERVICE_APIS, ServiceApi};
 use portcullis_server::config::OnFailure;
-use portcullis_sigv4::Service;
+use portcullis_sigv4::AwsService;
 use serde_json::{Value, json};
 
 use crate::rig::{Ask, Event, Keys, Payload, Reply, Rig, exchange, open, read};
@@ -57,10 +57,10 @@ fn dialect(reply: &Reply) -> &'static str {
     }
 }
 
-fn dialect_of(service: Service) -> &'static str {
+fn dialect_of(service: AwsService) -> &'static str {
     match service {
-        Service::CloudTrail | Service::Kms | Service::Logs | Service::Organizations => "json",
-        Service::Ec2 | Service::Iam | Service::S3 | Service::Sns | Service::Sts => service.as_str(),
+        AwsService::CloudTrail | AwsService::Kms | AwsService::Logs | AwsService::Organizations => "json",
+        AwsService::Ec2 | AwsService::Iam | AwsService::S3 | AwsService::Sns | AwsService::Sts => service.as_str(),
     }
 }
 
@@ -207,7 +207,10 @@ async fn what_is_signed_for_one_service_is_never_answered_as_anothers() {
             for reply in replies {
                 let told = format!("{service:?} {ask:?}: {reply:?}");
                 if reply.status == 200 {
-                    assert!(service == Service::Sts && reply.body.starts_with("<GetCallerIdentityResponse"), "{told}");
+                    assert!(
+                        service == AwsService::Sts && reply.body.starts_with("<GetCallerIdentityResponse"),
+                        "{told}"
+                    );
                 } else {
                     assert_eq!((reply.status / 100, dialect(&reply)), (4, dialect_of(service)), "{told}");
                 }
@@ -229,7 +232,7 @@ async fn what_is_signed_for_one_service_is_never_answered_as_anothers() {
 async fn a_signature_for_another_service_is_wrong_at_each() {
     let rig = Rig::start().await;
     for api in &SERVICE_APIS {
-        for other in Service::ALL.into_iter().filter(|other| *other != api.service) {
+        for other in AwsService::ALL.into_iter().filter(|other| *other != api.service) {
             let bytes = call(api, "ListThings").for_service(other.as_str()).signed(&rig.root, rig.now());
             let scope = |name: &str| format!("/us-east-1/{name}/aws4_request");
             let text = String::from_utf8(bytes).expect("text").replace(&scope(other.as_str()), &scope(api.name()));
@@ -361,7 +364,7 @@ async fn a_global_service_is_signed_for_its_own_region_too_and_no_other_service_
     let rig = Rig::with(|settings| settings.account.region = "eu-central-1".to_owned()).await;
     for api in &SERVICE_APIS {
         let known = |reply: &Reply| reply.body.contains("is not offered");
-        let global = matches!(api.service, Service::Iam | Service::Organizations | Service::Sts);
+        let global = matches!(api.service, AwsService::Iam | AwsService::Organizations | AwsService::Sts);
         let there = rig.send(&call(api, "ListThings").in_region("eu-central-1")).await;
         let at_home = rig.send(&call(api, "ListThings").in_region("us-east-1")).await;
         let elsewhere = rig.send(&call(api, "ListThings").in_region("us-west-2")).await;

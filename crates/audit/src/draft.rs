@@ -19,7 +19,7 @@ use portcullis_cloudtrail::record::{
 use portcullis_http::{HttpMethod, Peer, RequestHead};
 use portcullis_journal::{JournalClosed, RecordKind, Sequence};
 use portcullis_s3::ObjectIdentifier;
-use portcullis_sigv4::{Form, Principal};
+use portcullis_sigv4::{Principal, SignatureForm};
 
 /// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,
 /// and dropping them records that the request was abandoned.
@@ -96,7 +96,7 @@ enum Caller {
     Anonymous,
     Claimed(Box<str>),
     Operator,
-    Signed { principal: Principal, key_id: AccessKeyId, form: Form },
+    Signed { principal: Principal, key_id: AccessKeyId, form: SignatureForm },
 }
 
 #[derive(Debug)]
@@ -200,7 +200,7 @@ impl Draft {
     }
 
     /// Notes who signed, once that is proved.
-    pub fn signed_by(&mut self, principal: &Principal, key_id: &AccessKeyId, form: Form) {
+    pub fn signed_by(&mut self, principal: &Principal, key_id: &AccessKeyId, form: SignatureForm) {
         self.facts.caller = Caller::Signed { principal: principal.clone(), key_id: key_id.clone(), form };
     }
 
@@ -443,8 +443,8 @@ impl Facts {
 
     fn authentication(&self) -> Option<AuthenticationMethod> {
         match &self.caller {
-            Caller::Signed { form: Form::AuthHeader, .. } => Some(AuthenticationMethod::AuthHeader),
-            Caller::Signed { form: Form::QueryString, .. } => Some(AuthenticationMethod::QueryString),
+            Caller::Signed { form: SignatureForm::AuthHeader, .. } => Some(AuthenticationMethod::AuthHeader),
+            Caller::Signed { form: SignatureForm::QueryString, .. } => Some(AuthenticationMethod::QueryString),
             Caller::Anonymous | Caller::Claimed(_) | Caller::Operator => None,
         }
     }

@@ -16,7 +16,7 @@ use portcullis_cloudtrail::record::{AccountScope, EventCategory, EventSource, Mf
 use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_journal::{Journal, JournalClosed, JournalOptions, JournalReader, RecordKind, Sequence};
 use portcullis_s3::{MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus};
-use portcullis_sigv4::{Form, Principal};
+use portcullis_sigv4::{Principal, SignatureForm};
 
 /// Keeps records in memory.
 #[derive(Debug, Default)]
@@ -172,7 +172,7 @@ fn workshop() -> (Arc<Memory>, Draft, &'static str) {
     let site = AccountScope { account, alias: Some("ryanryanic".to_owned()), ..site() };
     let mut draft = open(&recorder(Arc::clone(&sink) as Arc<dyn Sink>, site));
     draft.travelled(tls12());
-    draft.signed_by(&Principal::Root, &key_id("ASIATAI5Z633WXL7W5UQ"), Form::AuthHeader);
+    draft.signed_by(&Principal::Root, &key_id("ASIATAI5Z633WXL7W5UQ"), SignatureForm::AuthHeader);
     (sink, draft, "databackup-123456789010.s3.us-east-1.amazonaws.com")
 }
 
@@ -248,7 +248,7 @@ fn a_put_through_a_presigned_url_is_recorded_as_by_aws() {
     let host = "wareville-care4wares.s3.ap-southeast-1.amazonaws.com";
     let headers = [("host", host), ("x-amz-acl", "bucket-owner-full-control"), ("x-amz-storage-class", "STANDARD")];
     draft.arrived(&head("PUT", target, &headers));
-    draft.signed_by(&user("elf"), &key_id("AKIATFQR7NSC8Q4X20BJ"), Form::QueryString);
+    draft.signed_by(&user("elf"), &key_id("AKIATFQR7NSC8Q4X20BJ"), SignatureForm::QueryString);
     let (bucket, key) = (bucket("wareville-care4wares"), key("bank-details/wareville-bank-account-qr.png"));
     draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("PutObject", EventCategory::Data, false) });
     let mut reply = http::HeaderMap::new();
@@ -277,7 +277,7 @@ fn a_put_through_a_presigned_url_is_recorded_as_by_aws() {
 fn delete_objects(recorder: &Arc<Recorder>) -> Draft {
     let mut draft = open(recorder);
     draft.arrived(&head("POST", "/?delete&x-id=DeleteObjects", &[("host", "vault.s3.example.com")]));
-    draft.signed_by(&user("alice"), &key_id("AKIATFQR7NSC8Q4X20BJ"), Form::AuthHeader);
+    draft.signed_by(&user("alice"), &key_id("AKIATFQR7NSC8Q4X20BJ"), SignatureForm::AuthHeader);
     let entry = |name: &str, version: Option<&str>| ObjectIdentifier {
         key: key(name),
         version: version.map(|version| VersionId::parse(version).expect("a version")),
@@ -382,7 +382,7 @@ fn versioning(recorder: &Arc<Recorder>) -> Draft {
     let agent = ("user-agent", "Mozilla");
     let offer = ("x-amz-mfa", "arn:aws:iam::123456789012:mfa/phone 987654");
     draft.arrived(&head("PUT", "/?versioning", &[host, agent, offer]));
-    draft.signed_by(&Principal::Root, &key_id("AKIAAAAAAAAAAAAAAAAA"), Form::AuthHeader);
+    draft.signed_by(&Principal::Root, &key_id("AKIAAAAAAAAAAAAAAAAA"), SignatureForm::AuthHeader);
     let vault = bucket("vault");
     let document = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
     draft.asks_for(Asked {
@@ -449,7 +449,7 @@ fn dataset(sink: &Arc<Memory>, target: &str, event_name: &'static str, xml: Opti
     draft.travelled(tls12());
     let host = ("host", "stratus-red-team-ctlr-bucket-zqfsvooxqj.s3.us-east-1.amazonaws.com");
     draft.arrived(&head("PUT", target, &[host, ("user-agent", "stratus-red-team_4990da05")]));
-    draft.signed_by(&user("bert-jan"), &key_id("AKIATFQR7NSC8Q4X20BJ"), Form::AuthHeader);
+    draft.signed_by(&user("bert-jan"), &key_id("AKIATFQR7NSC8Q4X20BJ"), SignatureForm::AuthHeader);
     let bucket = bucket("stratus-red-team-ctlr-bucket-zqfsvooxqj");
     let configuration = xml.map_or(Configuration::None, Configuration::Xml);
     draft.asks_for(Asked {

@@ -4,7 +4,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_http::Transport;
 use portcullis_mfa::{Challenge, Codes, Offer, Proof};
 use portcullis_s3::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
-use portcullis_sigv4::{Form, Principal};
+use portcullis_sigv4::{Principal, SignatureForm};
 
 use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
 use super::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
@@ -13,7 +13,7 @@ use super::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub principal: Principal,
-    pub form: Form,
+    pub form: SignatureForm,
     pub transport: Transport,
 }
 
@@ -214,8 +214,8 @@ pub fn takes_code(caller: &Caller, offer: Option<Codes>, rules: Rules) -> Result
 
 fn looks_at_codes(caller: &Caller, offered: bool, rules: Rules) -> Result<(), Refusal> {
     match (caller.form, offered) {
-        (Form::QueryString, _) | (Form::AuthHeader, false) => return Err(Refusal::MfaRequired),
-        (Form::AuthHeader, true) => {}
+        (SignatureForm::QueryString, _) | (SignatureForm::AuthHeader, false) => return Err(Refusal::MfaRequired),
+        (SignatureForm::AuthHeader, true) => {}
     }
     match caller.principal {
         Principal::Root => {}

@@ -18,22 +18,22 @@ use portcullis_mfa::{
 use portcullis_s3::{
     Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
 };
-use portcullis_sigv4::{Form, Principal};
+use portcullis_sigv4::{Principal, SignatureForm};
 
 fn request(hazard: Hazard, document: Document) -> Box<Request> {
     Box::new(Request { document, hazard, ..Request::bare(Action::PutObject, None, None) })
 }
 
-fn caller(principal: Principal, form: Form, transport: Transport) -> Caller {
+fn caller(principal: Principal, form: SignatureForm, transport: Transport) -> Caller {
     Caller { principal, form, transport }
 }
 
 fn root() -> Caller {
-    caller(Principal::Root, Form::AuthHeader, Transport::Loopback)
+    caller(Principal::Root, SignatureForm::AuthHeader, Transport::Loopback)
 }
 
 fn user() -> Caller {
-    caller(Principal::User(UserName::parse("alice").expect("a name")), Form::AuthHeader, Transport::Loopback)
+    caller(Principal::User(UserName::parse("alice").expect("a name")), SignatureForm::AuthHeader, Transport::Loopback)
 }
 
 fn bucket(mfa_delete: MfaDelete, versioning: Versioning) -> BucketState {
@@ -121,7 +121,7 @@ fn every_combination_has_its_answer() {
                     for (caller_name, caller) in [
                         ("root", root()),
                         ("user", user()),
-                        ("root presigned", Caller { form: Form::QueryString, ..root() }),
+                        ("root presigned", Caller { form: SignatureForm::QueryString, ..root() }),
                         ("root over plain", Caller { transport: Transport::Plain, ..root() }),
                     ] {
                         let answers = offers().map(|(offer_name, offer)| {
@@ -160,7 +160,7 @@ fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
     let callers = [
         root(),
         user(),
-        Caller { form: Form::QueryString, ..root() },
+        Caller { form: SignatureForm::QueryString, ..root() },
         Caller { transport: Transport::Plain, ..root() },
         Caller { transport: Transport::Tls, ..user() },
     ];
@@ -261,7 +261,7 @@ fn met_word(verdict: Verdict, device: &Device) -> String {
 #[test]
 fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after() {
     let device = device();
-    let callers = [root(), user(), Caller { form: Form::QueryString, ..root() }];
+    let callers = [root(), user(), Caller { form: SignatureForm::QueryString, ..root() }];
     let mut opened = 0;
     for profile in [Profile::Aws, Profile::Strict] {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {

@@ -18,7 +18,7 @@ use ec2::RegionsQuery;
 use form::CallForm;
 use portcullis_base::names::{AccountId, RequestId};
 use portcullis_http::{HttpMethod, RequestHead};
-use portcullis_sigv4::{Principal, Service};
+use portcullis_sigv4::{AwsService, Principal};
 
 pub use action::{ActionName, TARGET, UnnamedAction};
 pub use refused::{code_in_record, unrecorded};
@@ -102,17 +102,17 @@ impl<'a> ServiceCall<'a> {
             Err(why) => return plain(Err(refused::unnamed(self.api, *why))),
         };
         match (self.api.service, self.api.protocol, action.as_str()) {
-            (Service::Ec2, Protocol::Ec2(version), "DescribeRegions") => {
+            (AwsService::Ec2, Protocol::Ec2(version), "DescribeRegions") => {
                 let form = CallForm::read(self.api, version, self.head, self.body);
                 match form.and_then(|form| RegionsQuery::read(&form)) {
                     Ok(query) => ServiceAnswer { parameters: query.recorded(), content: query.answer(asker.region) },
                     Err(refused) => plain(Err(refused)),
                 }
             }
-            (Service::Organizations, _, name) if name.starts_with("Describe") && action.only_reads() => {
+            (AwsService::Organizations, _, name) if name.starts_with("Describe") && action.only_reads() => {
                 plain(Err(Input::read(self.body).err().unwrap_or_else(refused::no_organization)))
             }
-            (Service::Sts, Protocol::Query(version), "GetCallerIdentity") => {
+            (AwsService::Sts, Protocol::Query(version), "GetCallerIdentity") => {
                 let form = CallForm::read(self.api, version, self.head, self.body);
                 plain(form.and_then(|form| sts::caller_identity(&form, asker)))
             }

@@ -12,7 +12,7 @@ use super::{Checksum, ChecksumAlgorithm, RunningChecksum};
 
 /// Why a body is not what was promised; whoever meets one aborts the upload.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum BodyFault {
+pub enum PayloadFault {
     /// 400 IncompleteBody.
     #[error("bytes follow the end of the body")]
     AfterEnd,
@@ -50,7 +50,7 @@ pub enum BodyFault {
 
 /// What headers promise of a body beyond the signature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Promises {
+pub struct DeclaredChecksums {
     /// `Content-MD5`.
     pub content_md5: Option<[u8; 16]>,
     /// `x-amz-checksum-*`.
@@ -59,14 +59,14 @@ pub struct Promises {
 
 /// The digests of a body so far, with what they have to be.
 #[derive(Debug)]
-pub(super) struct Checks {
+pub(super) struct PayloadChecks {
     content_sha256: Option<(Sha256, [u8; 32])>,
     content_md5: Option<(Md5, [u8; 16])>,
     checksum: Option<(RunningChecksum, Checksum)>,
 }
 
-impl Checks {
-    pub(super) fn new(content_sha256: Option<[u8; 32]>, promises: Promises) -> Self {
+impl PayloadChecks {
+    pub(super) fn new(content_sha256: Option<[u8; 32]>, promises: DeclaredChecksums) -> Self {
         Self {
             content_sha256: content_sha256.map(|digest| (Sha256::new(), digest)),
             content_md5: promises.content_md5.map(|digest| (Md5::new(), digest)),
@@ -87,20 +87,20 @@ impl Checks {
     }
 
     /// Holds the digests of the whole body against the promised ones.
-    pub(super) fn finish(&mut self) -> Result<Option<Checksum>, BodyFault> {
+    pub(super) fn finish(&mut self) -> Result<Option<Checksum>, PayloadFault> {
         if let Some((running, promised)) = self.content_sha256.take()
             && !bool::from(running.finalize().as_slice().ct_eq(&promised))
         {
-            return Err(BodyFault::ContentSha256);
+            return Err(PayloadFault::ContentSha256);
         }
         if let Some((running, promised)) = self.content_md5.take()
             && running.finalize().as_slice() != promised
         {
-            return Err(BodyFault::ContentMd5);
+            return Err(PayloadFault::ContentMd5);
         }
         let Some((running, promised)) = self.checksum.take() else { return Ok(None) };
         if running.finish() != promised {
-            return Err(BodyFault::Checksum(promised.algorithm()));
+            return Err(PayloadFault::Checksum(promised.algorithm()));
         }
         Ok(Some(promised))
     }
@@ -110,14 +110,14 @@ impl Checks {
 // INVARIANT (last byte): the slice that holds the body's last byte leaves only through `release`,
 // so that an upload of known length cannot be complete upstream before all of it is verified.
 #[derive(Debug)]
-pub(super) struct Outlet {
+pub(super) struct PayloadOutlet {
     ready: VecDeque<Bytes>,
     /// How many of the promised bytes have not come yet.
     owed: u64,
     last: Option<Bytes>,
 }
 
-impl Outlet {
+impl PayloadOutlet {
     pub(super) fn new(length: u64) -> Self {
         Self { ready: VecDeque::new(), owed: length, last: None }
     }
@@ -128,12 +128,12 @@ impl Outlet {
     }
 
     /// Takes the next decoded bytes.
-    pub(super) fn give(&mut self, bytes: Bytes) -> Result<(), BodyFault> {
+    pub(super) fn give(&mut self, bytes: Bytes) -> Result<(), PayloadFault> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let length = u64::try_from(bytes.len()).map_err(|_| BodyFault::TooLong)?;
-        self.owed = self.owed.checked_sub(length).ok_or(BodyFault::TooLong)?;
+        let length = u64::try_from(bytes.len()).map_err(|_| PayloadFault::TooLong)?;
+        self.owed = self.owed.checked_sub(length).ok_or(PayloadFault::TooLong)?;
         if self.owed == 0 {
             self.last = Some(bytes);
         } else {

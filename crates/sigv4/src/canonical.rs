@@ -23,14 +23,14 @@ pub const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934c
 
 /// What a signing key is good for: one day, one region, one service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Scope<'a> {
+pub struct CredentialScope<'a> {
     /// The day, as `20130524`.
     pub date: &'a str,
     pub region: &'a str,
     pub service: &'a str,
 }
 
-impl fmt::Display for Scope<'_> {
+impl fmt::Display for CredentialScope<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}/{}/{}/aws4_request", self.date, self.region, self.service)
     }
@@ -97,7 +97,7 @@ pub fn canonical_query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> S
 }
 
 /// The string to sign of a request made at `moment`, such as `20130524T000000Z`.
-pub fn string_to_sign(moment: &str, scope: &Scope<'_>, canonical_request: &[u8]) -> Vec<u8> {
+pub fn string_to_sign(moment: &str, scope: &CredentialScope<'_>, canonical_request: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(192);
     extend_preamble(&mut out, ALGORITHM, moment, scope);
     extend_hex(&mut out, &Sha256::digest(canonical_request).into());
@@ -105,7 +105,7 @@ pub fn string_to_sign(moment: &str, scope: &Scope<'_>, canonical_request: &[u8])
 }
 
 /// Appends the lines with which every string to sign begins.
-pub(super) fn extend_preamble(out: &mut Vec<u8>, algorithm: &str, moment: &str, scope: &Scope<'_>) {
+pub(super) fn extend_preamble(out: &mut Vec<u8>, algorithm: &str, moment: &str, scope: &CredentialScope<'_>) {
     for part in [algorithm, "\n", moment, "\n", scope.date, "/", scope.region, "/", scope.service, "/aws4_request\n"] {
         out.extend_from_slice(part.as_bytes());
     }
@@ -171,7 +171,7 @@ pub struct SigningKey(Hmac<Sha256>);
 
 impl SigningKey {
     /// Derives the key of a scope from an access key's secret.
-    pub fn derive(secret: &Secret<String>, scope: &Scope<'_>) -> Self {
+    pub fn derive(secret: &Secret<String>, scope: &CredentialScope<'_>) -> Self {
         let mut seed = Zeroizing::new(Vec::with_capacity(4 + secret.expose().len()));
         seed.extend_from_slice(b"AWS4");
         seed.extend_from_slice(secret.expose().as_bytes());
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SCOPE: Scope<'static> = Scope { date: "20150830", region: "us-east-1", service: "iam" };
+    const SCOPE: CredentialScope<'static> = CredentialScope { date: "20150830", region: "us-east-1", service: "iam" };
 
     #[test]
     fn a_derived_key_signs_as_aws_documents() {

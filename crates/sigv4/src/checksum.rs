@@ -131,12 +131,12 @@ impl Checksum {
 
 /// A checksum that follows its body: known once the whole body is verified, and before its last bytes go on.
 #[derive(Clone, Debug)]
-pub struct Trailing {
+pub struct TrailingChecksum {
     algorithm: ChecksumAlgorithm,
     verified: Arc<OnceLock<Checksum>>,
 }
 
-impl Trailing {
+impl TrailingChecksum {
     /// A checksum that is to come.
     pub fn new(algorithm: ChecksumAlgorithm) -> Self {
         Self { algorithm, verified: Arc::default() }
@@ -163,11 +163,11 @@ impl Trailing {
 #[derive(Clone)]
 pub struct RunningChecksum {
     algorithm: ChecksumAlgorithm,
-    state: State,
+    state: ChecksumState,
 }
 
 #[derive(Clone)]
-enum State {
+enum ChecksumState {
     Crc(crc_fast::Digest),
     Md5(Md5),
     Sha1(Sha1),
@@ -189,16 +189,16 @@ impl RunningChecksum {
     /// A checksum of nothing yet.
     pub fn new(algorithm: ChecksumAlgorithm) -> Self {
         let state = match algorithm {
-            ChecksumAlgorithm::Crc32 => State::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc32IsoHdlc)),
-            ChecksumAlgorithm::Crc32c => State::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi)),
-            ChecksumAlgorithm::Crc64Nvme => State::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme)),
-            ChecksumAlgorithm::Md5 => State::Md5(Md5::new()),
-            ChecksumAlgorithm::Sha1 => State::Sha1(Sha1::new()),
-            ChecksumAlgorithm::Sha256 => State::Sha256(Sha256::new()),
-            ChecksumAlgorithm::Sha512 => State::Sha512(Box::new(Sha512::new())),
-            ChecksumAlgorithm::XxHash128 => State::XxHash128(Box::new(Xxh3::new())),
-            ChecksumAlgorithm::XxHash3 => State::XxHash3(Box::new(Xxh3::new())),
-            ChecksumAlgorithm::XxHash64 => State::XxHash64(Xxh64::new(0)),
+            ChecksumAlgorithm::Crc32 => ChecksumState::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc32IsoHdlc)),
+            ChecksumAlgorithm::Crc32c => ChecksumState::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc32Iscsi)),
+            ChecksumAlgorithm::Crc64Nvme => ChecksumState::Crc(crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme)),
+            ChecksumAlgorithm::Md5 => ChecksumState::Md5(Md5::new()),
+            ChecksumAlgorithm::Sha1 => ChecksumState::Sha1(Sha1::new()),
+            ChecksumAlgorithm::Sha256 => ChecksumState::Sha256(Sha256::new()),
+            ChecksumAlgorithm::Sha512 => ChecksumState::Sha512(Box::new(Sha512::new())),
+            ChecksumAlgorithm::XxHash128 => ChecksumState::XxHash128(Box::new(Xxh3::new())),
+            ChecksumAlgorithm::XxHash3 => ChecksumState::XxHash3(Box::new(Xxh3::new())),
+            ChecksumAlgorithm::XxHash64 => ChecksumState::XxHash64(Xxh64::new(0)),
         };
         Self { algorithm, state }
     }
@@ -206,13 +206,13 @@ impl RunningChecksum {
     /// Takes further bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match &mut self.state {
-            State::Crc(digest) => digest.update(bytes),
-            State::Md5(digest) => digest.update(bytes),
-            State::Sha1(digest) => digest.update(bytes),
-            State::Sha256(digest) => digest.update(bytes),
-            State::Sha512(digest) => digest.update(bytes),
-            State::XxHash128(digest) | State::XxHash3(digest) => digest.update(bytes),
-            State::XxHash64(digest) => digest.update(bytes),
+            ChecksumState::Crc(digest) => digest.update(bytes),
+            ChecksumState::Md5(digest) => digest.update(bytes),
+            ChecksumState::Sha1(digest) => digest.update(bytes),
+            ChecksumState::Sha256(digest) => digest.update(bytes),
+            ChecksumState::Sha512(digest) => digest.update(bytes),
+            ChecksumState::XxHash128(digest) | ChecksumState::XxHash3(digest) => digest.update(bytes),
+            ChecksumState::XxHash64(digest) => digest.update(bytes),
         }
     }
 
@@ -220,18 +220,18 @@ impl RunningChecksum {
     pub fn finish(self) -> Checksum {
         let bytes = match self.state {
             // The last bytes of the big-endian number, as many as the CRC is wide.
-            State::Crc(digest) => {
+            ChecksumState::Crc(digest) => {
                 let number = digest.finalize().to_be_bytes();
                 number.iter().skip(number.len() - self.algorithm.length()).copied().collect()
             }
-            State::Md5(digest) => digest.finalize().to_vec(),
-            State::Sha1(digest) => digest.finalize().to_vec(),
-            State::Sha256(digest) => digest.finalize().to_vec(),
-            State::Sha512(digest) => digest.finalize().to_vec(),
+            ChecksumState::Md5(digest) => digest.finalize().to_vec(),
+            ChecksumState::Sha1(digest) => digest.finalize().to_vec(),
+            ChecksumState::Sha256(digest) => digest.finalize().to_vec(),
+            ChecksumState::Sha512(digest) => digest.finalize().to_vec(),
             // xxHash's canonical form is big-endian.
-            State::XxHash128(digest) => digest.digest128().to_be_bytes().to_vec(),
-            State::XxHash3(digest) => digest.digest().to_be_bytes().to_vec(),
-            State::XxHash64(digest) => digest.digest().to_be_bytes().to_vec(),
+            ChecksumState::XxHash128(digest) => digest.digest128().to_be_bytes().to_vec(),
+            ChecksumState::XxHash3(digest) => digest.digest().to_be_bytes().to_vec(),
+            ChecksumState::XxHash64(digest) => digest.digest().to_be_bytes().to_vec(),
         };
         Checksum { algorithm: self.algorithm, bytes }
     }

@@ -3,24 +3,27 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::body::{Checks, Outlet};
-use super::canonical::{EMPTY_SHA256, Scope, Signature, extend_hex, extend_preamble};
-use super::{BodyFault, Checksum, ChecksumAlgorithm, ChunkChain, ChunkSigning, Chunks, Promises, RunningChecksum};
+use super::body::{PayloadChecks, PayloadOutlet};
+use super::canonical::{CredentialScope, EMPTY_SHA256, Signature, extend_hex, extend_preamble};
+use super::{
+    Checksum, ChecksumAlgorithm, ChunkChain, ChunkSigning, ChunkedPayload, DeclaredChecksums, PayloadFault,
+    RunningChecksum,
+};
 
 /// Takes the framing off an aws-chunked body and verifies what the framing says.
 #[derive(Debug)]
-pub(super) struct Decoder {
-    pub(super) outlet: Outlet,
-    checks: Checks,
-    seal: Seal,
-    trailer: Trailer,
-    line: Line,
-    state: State,
+pub(super) struct ChunkedDecoder {
+    pub(super) outlet: PayloadOutlet,
+    checks: PayloadChecks,
+    seal: ChunkSeal,
+    trailer: ChecksumTrailer,
+    line: FramingLine,
+    state: DecoderState,
 }
 
 /// What the decoder expects next.
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum DecoderState {
     /// The bytes of a chunk.
     Bytes { left: u64 },
     /// The line end after a chunk's bytes.
@@ -46,58 +49,59 @@ const LARGEST_SIGNED_CHUNK: u64 = 64 * 1024 * 1024;
 
 const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature";
 
-impl Decoder {
-    pub(super) fn new(chunks: Chunks, promises: Promises) -> Self {
+impl ChunkedDecoder {
+    pub(super) fn new(chunks: ChunkedPayload, promises: DeclaredChecksums) -> Self {
         Self {
-            outlet: Outlet::new(chunks.decoded_length),
-            checks: Checks::new(None, promises),
+            outlet: PayloadOutlet::new(chunks.decoded_length),
+            checks: PayloadChecks::new(None, promises),
             seal: match chunks.signing {
-                ChunkSigning::Signed(chain) => Seal::Signed(Box::new(Chain::new(chain))),
-                ChunkSigning::Unsigned => Seal::Unsigned,
+                ChunkSigning::Signed(chain) => ChunkSeal::Signed(Box::new(SignatureChain::new(chain))),
+                ChunkSigning::Unsigned => ChunkSeal::Unsigned,
             },
-            trailer: Trailer::new(chunks.trailer),
-            line: Line::default(),
-            state: State::Size,
+            trailer: ChecksumTrailer::new(chunks.trailer),
+            line: FramingLine::default(),
+            state: DecoderState::Size,
         }
     }
 
     /// Takes what the client sent.
-    pub(super) fn push(&mut self, mut input: Bytes) -> Result<(), BodyFault> {
+    pub(super) fn push(&mut self, mut input: Bytes) -> Result<(), PayloadFault> {
         while !input.is_empty() {
             match self.state {
-                State::Bytes { left } => self.take_bytes(&mut input, left)?,
-                State::BytesEnd => {
+                DecoderState::Bytes { left } => self.take_bytes(&mut input, left)?,
+                DecoderState::BytesEnd => {
                     // Two bytes, so that nothing longer is waited for.
-                    match self.line.take(&mut input, 2).ok_or(BodyFault::ChunkMalformed)?.as_deref() {
-                        Some(b"\r\n") => self.state = State::Size,
-                        Some(_) => return Err(BodyFault::ChunkMalformed),
+                    match self.line.take(&mut input, 2).ok_or(PayloadFault::ChunkMalformed)?.as_deref() {
+                        Some(b"\r\n") => self.state = DecoderState::Size,
+                        Some(_) => return Err(PayloadFault::ChunkMalformed),
                         None => {}
                     }
                 }
-                State::End => {
+                DecoderState::End => {
                     // Two bytes, so that nothing longer is waited for.
                     let line = match self.trailer.surplus {
-                        Surplus::EmptyLine => self.line.take(&mut input, 2).ok_or(BodyFault::AfterEnd)?,
-                        Surplus::Nothing => return Err(BodyFault::AfterEnd),
+                        TrailerSurplus::EmptyLine => self.line.take(&mut input, 2).ok_or(PayloadFault::AfterEnd)?,
+                        TrailerSurplus::Nothing => return Err(PayloadFault::AfterEnd),
                     };
                     match line.as_deref() {
-                        Some(b"\r\n") => self.trailer.surplus = Surplus::Nothing,
-                        Some(_) => return Err(BodyFault::AfterEnd),
+                        Some(b"\r\n") => self.trailer.surplus = TrailerSurplus::Nothing,
+                        Some(_) => return Err(PayloadFault::AfterEnd),
                         None => {}
                     }
                 }
-                State::Size => {
-                    let line = self.line.take(&mut input, LONGEST_SIZE_LINE).ok_or(BodyFault::ChunkMalformed)?;
+                DecoderState::Size => {
+                    let line = self.line.take(&mut input, LONGEST_SIZE_LINE).ok_or(PayloadFault::ChunkMalformed)?;
                     if let Some(line) = line {
                         self.begin_chunk(&line)?;
                     }
                 }
-                State::Trailer => {
-                    let line = self.line.take(&mut input, LONGEST_TRAILER_LINE).ok_or(BodyFault::TrailerMalformed)?;
+                DecoderState::Trailer => {
+                    let line =
+                        self.line.take(&mut input, LONGEST_TRAILER_LINE).ok_or(PayloadFault::TrailerMalformed)?;
                     if let Some(line) = line
-                        && self.trailer.read(&line, &mut self.seal)? == Progress::Complete
+                        && self.trailer.read(&line, &mut self.seal)? == DecoderProgress::Complete
                     {
-                        self.state = State::End;
+                        self.state = DecoderState::End;
                     }
                 }
             }
@@ -106,58 +110,60 @@ impl Decoder {
     }
 
     /// Verifies that the body came to its end; everything else was verified on the way.
-    pub(super) fn finish(&mut self) -> Result<Option<Checksum>, BodyFault> {
+    pub(super) fn finish(&mut self) -> Result<Option<Checksum>, PayloadFault> {
         match self.state {
-            State::Bytes { .. } | State::BytesEnd | State::Size | State::Trailer => Err(BodyFault::TooShort),
-            State::End if !self.line.is_empty() => Err(BodyFault::AfterEnd),
-            State::End => {
+            DecoderState::Bytes { .. } | DecoderState::BytesEnd | DecoderState::Size | DecoderState::Trailer => {
+                Err(PayloadFault::TooShort)
+            }
+            DecoderState::End if !self.line.is_empty() => Err(PayloadFault::AfterEnd),
+            DecoderState::End => {
                 let promised = self.checks.finish()?;
                 Ok(promised.or(self.trailer.checksum.take()))
             }
         }
     }
 
-    fn begin_chunk(&mut self, line: &[u8]) -> Result<(), BodyFault> {
-        let line = line.strip_suffix(b"\r\n").ok_or(BodyFault::ChunkMalformed)?;
-        let line = std::str::from_utf8(line).map_err(|_| BodyFault::ChunkMalformed)?;
+    fn begin_chunk(&mut self, line: &[u8]) -> Result<(), PayloadFault> {
+        let line = line.strip_suffix(b"\r\n").ok_or(PayloadFault::ChunkMalformed)?;
+        let line = std::str::from_utf8(line).map_err(|_| PayloadFault::ChunkMalformed)?;
         let size = match &mut self.seal {
-            Seal::Signed(chain) => {
-                let (size, signature) = line.split_once(";chunk-signature=").ok_or(BodyFault::ChunkMalformed)?;
-                chain.offered = Some(Signature::parse(signature).ok_or(BodyFault::ChunkMalformed)?);
+            ChunkSeal::Signed(chain) => {
+                let (size, signature) = line.split_once(";chunk-signature=").ok_or(PayloadFault::ChunkMalformed)?;
+                chain.offered = Some(Signature::parse(signature).ok_or(PayloadFault::ChunkMalformed)?);
                 size
             }
-            Seal::Unsigned => line,
+            ChunkSeal::Unsigned => line,
         };
-        let size = read_size(size).ok_or(BodyFault::ChunkMalformed)?;
-        if size > LARGEST_SIGNED_CHUNK && matches!(self.seal, Seal::Signed(_)) {
-            return Err(BodyFault::ChunkTooLarge);
+        let size = read_size(size).ok_or(PayloadFault::ChunkMalformed)?;
+        if size > LARGEST_SIGNED_CHUNK && matches!(self.seal, ChunkSeal::Signed(_)) {
+            return Err(PayloadFault::ChunkTooLarge);
         }
         if size > self.outlet.owed() {
-            return Err(BodyFault::TooLong);
+            return Err(PayloadFault::TooLong);
         }
         if size > 0 {
-            self.state = State::Bytes { left: size };
+            self.state = DecoderState::Bytes { left: size };
             return Ok(());
         }
         if self.outlet.owed() > 0 {
-            return Err(BodyFault::TooShort);
+            return Err(PayloadFault::TooShort);
         }
         self.seal.close_chunk()?;
-        self.state = State::Trailer;
+        self.state = DecoderState::Trailer;
         Ok(())
     }
 
-    fn take_bytes(&mut self, input: &mut Bytes, left: u64) -> Result<(), BodyFault> {
+    fn take_bytes(&mut self, input: &mut Bytes, left: u64) -> Result<(), PayloadFault> {
         let count = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
         let slice = input.split_to(count);
         self.seal.update(&slice);
         self.trailer.update(&slice);
         self.checks.update(&slice);
         let left = left.saturating_sub(u64::try_from(count).unwrap_or(left));
-        self.state = State::Bytes { left };
+        self.state = DecoderState::Bytes { left };
         if left == 0 {
             self.seal.close_chunk()?;
-            self.state = State::BytesEnd;
+            self.state = DecoderState::BytesEnd;
         }
         self.outlet.give(slice)
     }
@@ -171,20 +177,20 @@ fn read_size(text: &str) -> Option<u64> {
 
 /// How the chunks of a body are vouched for.
 #[derive(Debug)]
-enum Seal {
-    Signed(Box<Chain>),
+enum ChunkSeal {
+    Signed(Box<SignatureChain>),
     Unsigned,
 }
 
 /// The chain of signatures, with the chunk that is coming in.
 #[derive(Debug)]
-struct Chain {
+struct SignatureChain {
     known: Box<ChunkChain>,
     running: Sha256,
     offered: Option<Signature>,
 }
 
-impl Seal {
+impl ChunkSeal {
     fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Signed(chain) => chain.running.update(bytes),
@@ -192,7 +198,7 @@ impl Seal {
         }
     }
 
-    fn close_chunk(&mut self) -> Result<(), BodyFault> {
+    fn close_chunk(&mut self) -> Result<(), PayloadFault> {
         match self {
             Self::Signed(chain) => chain.close_chunk(),
             Self::Unsigned => Ok(()),
@@ -200,37 +206,37 @@ impl Seal {
     }
 }
 
-impl Chain {
+impl SignatureChain {
     fn new(known: Box<ChunkChain>) -> Self {
         Self { known, running: Sha256::new(), offered: None }
     }
 
-    fn close_chunk(&mut self) -> Result<(), BodyFault> {
+    fn close_chunk(&mut self) -> Result<(), PayloadFault> {
         let digest = self.running.finalize_reset().into();
         let mut text = self.begin_text("AWS4-HMAC-SHA256-PAYLOAD");
         text.extend_from_slice(EMPTY_SHA256.as_bytes());
         text.push(b'\n');
         extend_hex(&mut text, &digest);
-        self.advance(&text, BodyFault::ChunkSignature)
+        self.advance(&text, PayloadFault::ChunkSignature)
     }
 
-    fn close_trailer(&mut self, offered: Signature, line: &str) -> Result<(), BodyFault> {
+    fn close_trailer(&mut self, offered: Signature, line: &str) -> Result<(), PayloadFault> {
         self.offered = Some(offered);
         let mut text = self.begin_text("AWS4-HMAC-SHA256-TRAILER");
         extend_hex(&mut text, &Sha256::digest(line).into());
-        self.advance(&text, BodyFault::TrailerSignature)
+        self.advance(&text, PayloadFault::TrailerSignature)
     }
 
     fn begin_text(&self, algorithm: &str) -> Vec<u8> {
         let ChunkChain { moment, date, region, service, previous, .. } = self.known.as_ref();
         let mut text = Vec::with_capacity(320);
-        extend_preamble(&mut text, algorithm, moment, &Scope { date, region, service });
+        extend_preamble(&mut text, algorithm, moment, &CredentialScope { date, region, service });
         previous.extend_into(&mut text);
         text.push(b'\n');
         text
     }
 
-    fn advance(&mut self, text: &[u8], fault: BodyFault) -> Result<(), BodyFault> {
+    fn advance(&mut self, text: &[u8], fault: PayloadFault) -> Result<(), PayloadFault> {
         let computed = self.known.key.sign(text);
         let offered = self.offered.take().ok_or(fault)?;
         if !computed.matches(&offered) {
@@ -243,33 +249,33 @@ impl Chain {
 
 /// The lines after the last chunk.
 #[derive(Debug)]
-struct Trailer {
+struct ChecksumTrailer {
     /// The announced checksum over the bytes so far, until its line has come.
     running: Option<(ChecksumAlgorithm, RunningChecksum)>,
     checksum: Option<Checksum>,
     /// The checksum's line as its signature covers it.
     line: String,
-    signed: Signing,
-    gap: Gap,
-    surplus: Surplus,
+    signed: TrailerSigning,
+    gap: TrailerGap,
+    surplus: TrailerSurplus,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum DecoderProgress {
     Complete,
     MoreToCome,
 }
 
 /// Whether the trailer's own signature has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Signing {
+enum TrailerSigning {
     Pending,
     Verified,
 }
 
 /// What may follow the end of the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Surplus {
+enum TrailerSurplus {
     /// minio-go ends the checksum's line of an unsigned trailer with the line feed alone, and then sends two empty lines.
     EmptyLine,
     Nothing,
@@ -277,20 +283,20 @@ enum Surplus {
 
 /// Whether an empty line came before the signature's line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gap {
+enum TrailerGap {
     None,
     Seen,
 }
 
-impl Trailer {
+impl ChecksumTrailer {
     fn new(announced: Option<ChecksumAlgorithm>) -> Self {
         Self {
             running: announced.map(|algorithm| (algorithm, RunningChecksum::new(algorithm))),
             checksum: None,
             line: String::new(),
-            signed: Signing::Pending,
-            gap: Gap::None,
-            surplus: Surplus::Nothing,
+            signed: TrailerSigning::Pending,
+            gap: TrailerGap::None,
+            surplus: TrailerSurplus::Nothing,
         }
     }
 
@@ -300,64 +306,66 @@ impl Trailer {
         }
     }
 
-    fn read(&mut self, line: &[u8], seal: &mut Seal) -> Result<Progress, BodyFault> {
-        let line = std::str::from_utf8(line).map_err(|_| BodyFault::TrailerMalformed)?;
+    fn read(&mut self, line: &[u8], seal: &mut ChunkSeal) -> Result<DecoderProgress, PayloadFault> {
+        let line = std::str::from_utf8(line).map_err(|_| PayloadFault::TrailerMalformed)?;
         // Some clients end a trailer's line as its signature covers it, with the line feed alone.
-        let line = line.strip_suffix('\n').ok_or(BodyFault::TrailerMalformed)?;
+        let line = line.strip_suffix('\n').ok_or(PayloadFault::TrailerMalformed)?;
         let bare = !line.ends_with('\r');
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.is_empty() {
             return self.read_empty(seal);
         }
-        let (name, value) = line.split_once(':').ok_or(BodyFault::TrailerMalformed)?;
+        let (name, value) = line.split_once(':').ok_or(PayloadFault::TrailerMalformed)?;
         let value = value.trim_matches([' ', '\t']);
-        if bare && matches!(seal, Seal::Unsigned) {
-            self.surplus = Surplus::EmptyLine;
+        if bare && matches!(seal, ChunkSeal::Unsigned) {
+            self.surplus = TrailerSurplus::EmptyLine;
         }
         match (self.running.take(), seal) {
             (Some((algorithm, running)), _) if ChecksumAlgorithm::of_header(name) == Some(algorithm) => {
-                let promised = Checksum::parse(algorithm, value).ok_or(BodyFault::TrailerMalformed)?;
+                let promised = Checksum::parse(algorithm, value).ok_or(PayloadFault::TrailerMalformed)?;
                 if running.finish() != promised {
-                    return Err(BodyFault::Checksum(algorithm));
+                    return Err(PayloadFault::Checksum(algorithm));
                 }
                 self.checksum = Some(promised);
                 self.line = format!("{}:{value}\n", algorithm.header());
             }
-            (None, Seal::Signed(chain)) if self.owes_signature() && name.eq_ignore_ascii_case(TRAILER_SIGNATURE) => {
-                let offered = Signature::parse(value).ok_or(BodyFault::TrailerMalformed)?;
+            (None, ChunkSeal::Signed(chain))
+                if self.owes_signature() && name.eq_ignore_ascii_case(TRAILER_SIGNATURE) =>
+            {
+                let offered = Signature::parse(value).ok_or(PayloadFault::TrailerMalformed)?;
                 chain.close_trailer(offered, &self.line)?;
-                self.signed = Signing::Verified;
+                self.signed = TrailerSigning::Verified;
             }
-            _ => return Err(BodyFault::TrailerMalformed),
+            _ => return Err(PayloadFault::TrailerMalformed),
         }
-        Ok(Progress::MoreToCome)
+        Ok(DecoderProgress::MoreToCome)
     }
 
-    fn read_empty(&mut self, seal: &Seal) -> Result<Progress, BodyFault> {
+    fn read_empty(&mut self, seal: &ChunkSeal) -> Result<DecoderProgress, PayloadFault> {
         if self.running.is_some() {
-            return Err(BodyFault::TrailerMalformed);
+            return Err(PayloadFault::TrailerMalformed);
         }
         match seal {
-            Seal::Signed(_) if self.owes_signature() && self.gap == Gap::None => {
-                self.gap = Gap::Seen;
-                Ok(Progress::MoreToCome)
+            ChunkSeal::Signed(_) if self.owes_signature() && self.gap == TrailerGap::None => {
+                self.gap = TrailerGap::Seen;
+                Ok(DecoderProgress::MoreToCome)
             }
-            Seal::Signed(_) if self.owes_signature() => Err(BodyFault::TrailerMalformed),
-            Seal::Signed(_) | Seal::Unsigned => Ok(Progress::Complete),
+            ChunkSeal::Signed(_) if self.owes_signature() => Err(PayloadFault::TrailerMalformed),
+            ChunkSeal::Signed(_) | ChunkSeal::Unsigned => Ok(DecoderProgress::Complete),
         }
     }
 
     /// Whether a checksum's line has come whose signature has not; without a checksum there is nothing to sign.
     fn owes_signature(&self) -> bool {
-        self.checksum.is_some() && self.signed == Signing::Pending
+        self.checksum.is_some() && self.signed == TrailerSigning::Pending
     }
 }
 
 /// A line that may come in pieces; the framing alone passes through here.
 #[derive(Debug, Default)]
-struct Line(Vec<u8>);
+struct FramingLine(Vec<u8>);
 
-impl Line {
+impl FramingLine {
     fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

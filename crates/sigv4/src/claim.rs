@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::canonical::{ALGORITHM, Scope, Signature};
-use super::{ClaimFault, Form, Realm, Reason, Service};
+use super::canonical::{ALGORITHM, CredentialScope, Signature};
+use super::{AcceptedScope, AwsService, ClaimFault, SignatureFault, SignatureForm};
 use portcullis_base::clock::Timestamp;
 use portcullis_http::RequestHead;
 
 /// What a client says of its signature; nothing of it is proved yet.
 #[derive(Debug)]
-pub(super) struct Claim<'a> {
-    pub form: Form,
+pub(super) struct SignatureClaim<'a> {
+    pub form: SignatureForm,
     pub key_id: &'a str,
-    pub scope: Scope<'a>,
+    pub scope: CredentialScope<'a>,
     /// When the request was signed, as the string to sign writes it.
     pub moment: Cow<'a, str>,
     pub signature: Signature,
@@ -42,46 +42,55 @@ pub(super) const SIGNATURE_KEY: &str = "X-Amz-Signature";
 const PRESIGNED_KEYS: [&str; 6] =
     [ALGORITHM_KEY, CREDENTIAL_KEY, DATE_KEY, EXPIRES_KEY, SIGNED_HEADERS_KEY, SIGNATURE_KEY];
 
-impl<'a> Claim<'a> {
+impl<'a> SignatureClaim<'a> {
     /// Reads the one claim a request makes.
-    pub(super) fn read(head: &'a RequestHead) -> Result<Self, Reason> {
+    pub(super) fn read(head: &'a RequestHead) -> Result<Self, SignatureFault> {
         // The wire stage lets no value pass that is not readable.
         let header = head.headers.raw("authorization").map(|value| value.to_str().unwrap_or(""));
         // Another spelling of these keys is a malformed claim rather than none.
         let presigned = has_key(head, |key| PRESIGNED_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)));
         let version_2 = has_key(head, |key| matches!(key, "AWSAccessKeyId" | "Signature"));
         match (header, presigned, version_2) {
-            (None, false, false) => Err(Reason::Anonymous),
+            (None, false, false) => Err(SignatureFault::Anonymous),
             (Some(text), false, false) => Self::read_header(head, text),
             (None, true, false) => Self::read_query(head),
-            (None, false, true) => Err(Reason::SigV2),
-            _ => Err(Reason::SeveralMechanisms),
+            (None, false, true) => Err(SignatureFault::SigV2),
+            _ => Err(SignatureFault::SeveralMechanisms),
         }
     }
 
-    fn read_header(head: &'a RequestHead, text: &'a str) -> Result<Self, Reason> {
+    fn read_header(head: &'a RequestHead, text: &'a str) -> Result<Self, SignatureFault> {
         let (scheme, fields) = text.split_once(' ').unwrap_or((text, ""));
         match scheme {
             ALGORITHM => {}
-            "AWS" => return Err(Reason::SigV2),
-            "AWS4-ECDSA-P256-SHA256" => return Err(Reason::SigV4A),
-            _ => return Err(Reason::UnknownScheme),
+            "AWS" => return Err(SignatureFault::SigV2),
+            "AWS4-ECDSA-P256-SHA256" => return Err(SignatureFault::SigV4A),
+            _ => return Err(SignatureFault::UnknownScheme),
         }
-        let claim = |fault| Reason::Claim { form: Form::AuthHeader, fault };
-        let fields = Fields::read(fields).map_err(claim)?;
+        let claim = |fault| SignatureFault::Claim { form: SignatureForm::AuthHeader, fault };
+        let fields = AuthorizationFields::read(fields).map_err(claim)?;
         let (key_id, scope) = read_credential(fields.credential).map_err(claim)?;
         let signed_headers = read_signed_headers(fields.signed_headers).map_err(claim)?;
         let signature = Signature::parse(fields.signature).ok_or(claim(ClaimFault::Signature))?;
-        let (signed_at, moment) = read_date(head).ok_or(Reason::DateMissing)?;
-        Ok(Self { form: Form::AuthHeader, key_id, scope, moment, signature, signed_at, signed_headers, lifetime: None })
+        let (signed_at, moment) = read_date(head).ok_or(SignatureFault::DateMissing)?;
+        Ok(Self {
+            form: SignatureForm::AuthHeader,
+            key_id,
+            scope,
+            moment,
+            signature,
+            signed_at,
+            signed_headers,
+            lifetime: None,
+        })
     }
 
-    fn read_query(head: &'a RequestHead) -> Result<Self, Reason> {
-        let claim = |fault| Reason::Claim { form: Form::QueryString, fault };
+    fn read_query(head: &'a RequestHead) -> Result<Self, SignatureFault> {
+        let claim = |fault| SignatureFault::Claim { form: SignatureForm::QueryString, fault };
         let value = |key| head.query.value(key).ok_or(claim(ClaimFault::Missing(key)));
         match value(ALGORITHM_KEY)? {
             ALGORITHM => {}
-            "AWS4-ECDSA-P256-SHA256" => return Err(Reason::SigV4A),
+            "AWS4-ECDSA-P256-SHA256" => return Err(SignatureFault::SigV4A),
             _ => return Err(claim(ClaimFault::Algorithm)),
         }
         let (key_id, scope) = read_credential(value(CREDENTIAL_KEY)?).map_err(claim)?;
@@ -91,7 +100,7 @@ impl<'a> Claim<'a> {
         let signed_at = Timestamp::parse_iso_basic(moment).ok_or(claim(ClaimFault::Date))?;
         let lifetime = Some(read_lifetime(value(EXPIRES_KEY)?).map_err(claim)?);
         Ok(Self {
-            form: Form::QueryString,
+            form: SignatureForm::QueryString,
             key_id,
             scope,
             moment: moment.into(),
@@ -103,8 +112,8 @@ impl<'a> Claim<'a> {
     }
 
     /// The service the scope names, if its region and service are ours and its day is the request's.
-    pub(super) fn within(&self, realm: &Realm) -> Result<Service, Reason> {
-        let claim = |fault| Reason::Claim { form: self.form, fault };
+    pub(super) fn within(&self, realm: &AcceptedScope) -> Result<AwsService, SignatureFault> {
+        let claim = |fault| SignatureFault::Claim { form: self.form, fault };
         if self.scope.region != realm.region {
             let (claimed, expected) = (self.scope.region.to_owned(), realm.region.clone());
             return Err(claim(ClaimFault::Region { claimed, expected }));
@@ -112,27 +121,27 @@ impl<'a> Claim<'a> {
         let service = realm.services.iter().find(|service| service.as_str() == self.scope.service);
         let service = service.ok_or_else(|| claim(ClaimFault::Service { claimed: self.scope.service.to_owned() }))?;
         if self.moment.get(..8) != Some(self.scope.date) {
-            return Err(Reason::ScopeDate);
+            return Err(SignatureFault::ScopeDate);
         }
         Ok(*service)
     }
 
     /// Whether the claim is of about now, or of a presigned URL's lifetime.
-    pub(super) fn timely(&self, now: Timestamp) -> Result<(), Reason> {
+    pub(super) fn timely(&self, now: Timestamp) -> Result<(), SignatureFault> {
         let signed_at = self.signed_at;
         let Some(lifetime) = self.lifetime else {
             return if signed_at.distance(now) > LARGEST_SKEW {
-                Err(Reason::Skewed { signed_at, now })
+                Err(SignatureFault::Skewed { signed_at, now })
             } else {
                 Ok(())
             };
         };
         if signed_at > now.plus(LARGEST_SKEW) {
-            return Err(Reason::NotYetValid { signed_at, now });
+            return Err(SignatureFault::NotYetValid { signed_at, now });
         }
         let at = signed_at.plus(lifetime);
         if now > at {
-            return Err(Reason::Expired { at, lifetime_seconds: lifetime.as_secs(), now });
+            return Err(SignatureFault::Expired { at, lifetime_seconds: lifetime.as_secs(), now });
         }
         Ok(())
     }
@@ -143,13 +152,13 @@ fn has_key(head: &RequestHead, matches: impl Fn(&str) -> bool) -> bool {
 }
 
 /// The three fields of the header's value.
-struct Fields<'a> {
+struct AuthorizationFields<'a> {
     credential: &'a str,
     signed_headers: &'a str,
     signature: &'a str,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> AuthorizationFields<'a> {
     fn read(text: &'a str) -> Result<Self, ClaimFault> {
         let (mut credential, mut signed_headers, mut signature) = (None, None, None);
         for field in text.split(',') {
@@ -172,7 +181,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn read_credential(text: &str) -> Result<(&str, Scope<'_>), ClaimFault> {
+fn read_credential(text: &str) -> Result<(&str, CredentialScope<'_>), ClaimFault> {
     let mut parts = text.split('/');
     let mut part = || parts.next().ok_or(ClaimFault::Credential);
     let (key_id, date, region, service, terminator) = (part()?, part()?, part()?, part()?, part()?);
@@ -183,7 +192,7 @@ fn read_credential(text: &str) -> Result<(&str, Scope<'_>), ClaimFault> {
     if terminator != "aws4_request" {
         return Err(ClaimFault::Terminator);
     }
-    Ok((key_id, Scope { date, region, service }))
+    Ok((key_id, CredentialScope { date, region, service }))
 }
 
 /// Takes a list that is in its one canonical form, so that it names no header twice and none in two ways.

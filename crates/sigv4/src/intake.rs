@@ -2,54 +2,55 @@
 
 use bytes::Bytes;
 
-use super::body::{Checks, Outlet};
-use super::chunked::Decoder;
-use super::{BodyFault, Checksum, Payload, Promises, Trailing};
+use super::body::{PayloadChecks, PayloadOutlet};
+use super::chunked::ChunkedDecoder;
+use super::{Checksum, DeclaredChecksums, PayloadFault, PayloadMode, TrailingChecksum};
 use portcullis_http::BodyInspector;
 
 /// A body coming in: `push` what the client sends, `pull` what may go on, `finish` when the client is done.
 ///
-/// What is pulled are slices of what was pushed. Whoever sends them on announces [`Intake::length`] beforehand;
+/// What is pulled are slices of what was pushed. Whoever sends them on announces [`PayloadVerifier::length`] beforehand;
 /// the last slice is held back until `finish` has verified everything, so that a forged body stays incomplete.
 /// A body of no bytes has no last slice: it has to be finished before its request is sent on.
 #[derive(Debug)]
-pub struct Intake {
+pub struct PayloadVerifier {
     length: u64,
-    kind: Kind,
-    state: State,
-    trailing: Option<Trailing>,
+    kind: PayloadFraming,
+    state: VerifierState,
+    trailing: Option<TrailingChecksum>,
 }
 
 #[derive(Debug)]
-enum Kind {
-    Chunked(Box<Decoder>),
-    Plain(Box<Plain>),
+enum PayloadFraming {
+    Chunked(Box<ChunkedDecoder>),
+    Plain(Box<PlainPayload>),
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
-    Failed(BodyFault),
+enum VerifierState {
+    Failed(PayloadFault),
     Finished,
     Open,
 }
 
-impl Intake {
+impl PayloadVerifier {
     /// Begins a body whose client promised `payload` and announced `content_length` bytes on the wire.
-    pub fn new(payload: Payload, content_length: u64, promises: Promises) -> Self {
-        let plain = |digest, promises| Kind::Plain(Box::new(Plain::new(content_length, digest, promises)));
+    pub fn new(payload: PayloadMode, content_length: u64, promises: DeclaredChecksums) -> Self {
+        let plain =
+            |digest, promises| PayloadFraming::Plain(Box::new(PlainPayload::new(content_length, digest, promises)));
         let trailing = match &payload {
             // A checksum in the head goes on with the head.
-            Payload::Chunked(chunks) if promises.checksum.is_none() => chunks.trailer.map(Trailing::new),
-            Payload::Chunked(_) | Payload::Digest(_) | Payload::Unsigned => None,
+            PayloadMode::Chunked(chunks) if promises.checksum.is_none() => chunks.trailer.map(TrailingChecksum::new),
+            PayloadMode::Chunked(_) | PayloadMode::Digest(_) | PayloadMode::Unsigned => None,
         };
         let (length, kind) = match payload {
-            Payload::Chunked(chunks) => {
-                (chunks.decoded_length, Kind::Chunked(Box::new(Decoder::new(chunks, promises))))
+            PayloadMode::Chunked(chunks) => {
+                (chunks.decoded_length, PayloadFraming::Chunked(Box::new(ChunkedDecoder::new(chunks, promises))))
             }
-            Payload::Digest(digest) => (content_length, plain(Some(digest), promises)),
-            Payload::Unsigned => (content_length, plain(None, promises)),
+            PayloadMode::Digest(digest) => (content_length, plain(Some(digest), promises)),
+            PayloadMode::Unsigned => (content_length, plain(None, promises)),
         };
-        Self { length, kind, state: State::Open, trailing }
+        Self { length, kind, state: VerifierState::Open, trailing }
     }
 
     /// How many bytes will be pulled in all, unless the body is faulty.
@@ -58,21 +59,21 @@ impl Intake {
     }
 
     /// Where the checksum is found that the client sends after the body, once that is verified.
-    pub fn trailing(&self) -> Option<Trailing> {
+    pub fn trailing(&self) -> Option<TrailingChecksum> {
         self.trailing.clone()
     }
 
     /// Takes what the client sent.
-    pub fn push(&mut self, input: Bytes) -> Result<(), BodyFault> {
+    pub fn push(&mut self, input: Bytes) -> Result<(), PayloadFault> {
         match self.state {
-            State::Failed(fault) => return Err(fault),
-            State::Finished if input.is_empty() => return Ok(()),
-            State::Finished => return Err(self.fail(BodyFault::AfterEnd)),
-            State::Open => {}
+            VerifierState::Failed(fault) => return Err(fault),
+            VerifierState::Finished if input.is_empty() => return Ok(()),
+            VerifierState::Finished => return Err(self.fail(PayloadFault::AfterEnd)),
+            VerifierState::Open => {}
         }
         let taken = match &mut self.kind {
-            Kind::Chunked(decoder) => decoder.push(input),
-            Kind::Plain(plain) => plain.push(input),
+            PayloadFraming::Chunked(decoder) => decoder.push(input),
+            PayloadFraming::Plain(plain) => plain.push(input),
         };
         taken.map_err(|fault| self.fail(fault))
     }
@@ -84,18 +85,18 @@ impl Intake {
 
     /// Verifies the whole, after the client's last byte, and lets the last bytes go; returns the body's verified
     /// checksum if the client gave one.
-    pub fn finish(&mut self) -> Result<Option<Checksum>, BodyFault> {
+    pub fn finish(&mut self) -> Result<Option<Checksum>, PayloadFault> {
         match self.state {
-            State::Failed(fault) => return Err(fault),
-            State::Finished => return Ok(None),
-            State::Open => {}
+            VerifierState::Failed(fault) => return Err(fault),
+            VerifierState::Finished => return Ok(None),
+            VerifierState::Open => {}
         }
         let finished = match &mut self.kind {
-            Kind::Chunked(decoder) => decoder.finish(),
-            Kind::Plain(plain) => plain.finish(),
+            PayloadFraming::Chunked(decoder) => decoder.finish(),
+            PayloadFraming::Plain(plain) => plain.finish(),
         };
         let checksum = finished.map_err(|fault| self.fail(fault))?;
-        self.state = State::Finished;
+        self.state = VerifierState::Finished;
         if let (Some(trailing), Some(checksum)) = (&self.trailing, &checksum) {
             trailing.settle(checksum.clone());
         }
@@ -103,25 +104,25 @@ impl Intake {
         Ok(checksum)
     }
 
-    fn fail(&mut self, fault: BodyFault) -> BodyFault {
-        self.state = State::Failed(fault);
+    fn fail(&mut self, fault: PayloadFault) -> PayloadFault {
+        self.state = VerifierState::Failed(fault);
         self.outlet().discard();
         fault
     }
 
-    fn outlet(&mut self) -> &mut Outlet {
+    fn outlet(&mut self) -> &mut PayloadOutlet {
         match &mut self.kind {
-            Kind::Chunked(decoder) => &mut decoder.outlet,
-            Kind::Plain(plain) => &mut plain.outlet,
+            PayloadFraming::Chunked(decoder) => &mut decoder.outlet,
+            PayloadFraming::Plain(plain) => &mut plain.outlet,
         }
     }
 }
 
 // The wire stage streams a body through whoever inspects it; this is who does.
-impl BodyInspector for Intake {
-    type Fault = BodyFault;
+impl BodyInspector for PayloadVerifier {
+    type Fault = PayloadFault;
 
-    fn push(&mut self, received: Bytes) -> Result<(), BodyFault> {
+    fn push(&mut self, received: Bytes) -> Result<(), PayloadFault> {
         Self::push(self, received)
     }
 
@@ -131,36 +132,36 @@ impl BodyInspector for Intake {
 
     fn counted(&self, on_the_wire: u64) -> u64 {
         match &self.kind {
-            Kind::Chunked(decoder) => self.length.saturating_sub(decoder.outlet.owed()),
-            Kind::Plain(_) => on_the_wire,
+            PayloadFraming::Chunked(decoder) => self.length.saturating_sub(decoder.outlet.owed()),
+            PayloadFraming::Plain(_) => on_the_wire,
         }
     }
 
-    fn finish(&mut self) -> Result<(), BodyFault> {
+    fn finish(&mut self) -> Result<(), PayloadFault> {
         Self::finish(self).map(|_| ())
     }
 }
 
 /// A body that comes as it is.
 #[derive(Debug)]
-struct Plain {
-    outlet: Outlet,
-    checks: Checks,
+struct PlainPayload {
+    outlet: PayloadOutlet,
+    checks: PayloadChecks,
 }
 
-impl Plain {
-    fn new(length: u64, digest: Option<[u8; 32]>, promises: Promises) -> Self {
-        Self { outlet: Outlet::new(length), checks: Checks::new(digest, promises) }
+impl PlainPayload {
+    fn new(length: u64, digest: Option<[u8; 32]>, promises: DeclaredChecksums) -> Self {
+        Self { outlet: PayloadOutlet::new(length), checks: PayloadChecks::new(digest, promises) }
     }
 
-    fn push(&mut self, input: Bytes) -> Result<(), BodyFault> {
+    fn push(&mut self, input: Bytes) -> Result<(), PayloadFault> {
         self.checks.update(&input);
         self.outlet.give(input)
     }
 
-    fn finish(&mut self) -> Result<Option<Checksum>, BodyFault> {
+    fn finish(&mut self) -> Result<Option<Checksum>, PayloadFault> {
         if self.outlet.owed() > 0 {
-            return Err(BodyFault::TooShort);
+            return Err(PayloadFault::TooShort);
         }
         self.checks.finish()
     }
@@ -169,22 +170,25 @@ impl Plain {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ChecksumAlgorithm, ChunkSigning, Chunks};
+    use crate::{ChecksumAlgorithm, ChunkSigning, ChunkedPayload};
     use md5::Md5;
     use sha2::{Digest, Sha256};
 
-    fn promises(body: &[u8]) -> Promises {
+    fn promises(body: &[u8]) -> DeclaredChecksums {
         let mut running = crate::RunningChecksum::new(ChecksumAlgorithm::Crc64Nvme);
         running.update(body);
-        Promises { content_md5: Some(Md5::digest(body).into()), checksum: Some(running.finish()) }
+        DeclaredChecksums { content_md5: Some(Md5::digest(body).into()), checksum: Some(running.finish()) }
     }
 
-    fn digest(body: &[u8]) -> Payload {
-        Payload::Digest(Sha256::digest(body).into())
+    fn digest(body: &[u8]) -> PayloadMode {
+        PayloadMode::Digest(Sha256::digest(body).into())
     }
 
     /// Pushes a body in two pieces; returns what came out before the end was verified, the verdict, and the rest.
-    fn run(mut intake: Intake, body: &'static [u8]) -> (Vec<u8>, Result<Option<Checksum>, BodyFault>, Vec<u8>) {
+    fn run(
+        mut intake: PayloadVerifier,
+        body: &'static [u8],
+    ) -> (Vec<u8>, Result<Option<Checksum>, PayloadFault>, Vec<u8>) {
         let (first, second) = body.split_at(body.len() / 2);
         let pushed = [first, second].into_iter().try_for_each(|piece| intake.push(Bytes::from_static(piece)));
         let before: Vec<u8> = std::iter::from_fn(|| intake.pull()).flatten().collect();
@@ -196,8 +200,8 @@ mod tests {
     #[test]
     fn a_body_that_keeps_its_promises_passes_and_its_last_piece_last() {
         let body = b"Welcome to Amazon S3.";
-        for payload in [digest(body), Payload::Unsigned] {
-            let (before, verdict, after) = run(Intake::new(payload, 21, promises(body)), body);
+        for payload in [digest(body), PayloadMode::Unsigned] {
+            let (before, verdict, after) = run(PayloadVerifier::new(payload, 21, promises(body)), body);
             assert_eq!((before.as_slice(), after.as_slice()), body.split_at(10));
             assert_eq!(verdict, Ok(promises(body).checksum));
         }
@@ -207,32 +211,38 @@ mod tests {
     fn each_broken_promise_keeps_the_last_piece_back() {
         let body = b"Welcome to Amazon S3.";
         let other = promises(b"something else");
-        let only_md5 = Promises { content_md5: other.content_md5, checksum: None };
-        let only_checksum = Promises { content_md5: None, checksum: other.checksum };
+        let only_md5 = DeclaredChecksums { content_md5: other.content_md5, checksum: None };
+        let only_checksum = DeclaredChecksums { content_md5: None, checksum: other.checksum };
         let cases = [
-            (Intake::new(digest(b""), 21, Promises::default()), BodyFault::ContentSha256),
-            (Intake::new(digest(body), 21, only_md5), BodyFault::ContentMd5),
-            (Intake::new(digest(body), 21, only_checksum), BodyFault::Checksum(ChecksumAlgorithm::Crc64Nvme)),
-            (Intake::new(digest(body), 22, Promises::default()), BodyFault::TooShort),
+            (PayloadVerifier::new(digest(b""), 21, DeclaredChecksums::default()), PayloadFault::ContentSha256),
+            (PayloadVerifier::new(digest(body), 21, only_md5), PayloadFault::ContentMd5),
+            (
+                PayloadVerifier::new(digest(body), 21, only_checksum),
+                PayloadFault::Checksum(ChecksumAlgorithm::Crc64Nvme),
+            ),
+            (PayloadVerifier::new(digest(body), 22, DeclaredChecksums::default()), PayloadFault::TooShort),
         ];
         for (intake, fault) in cases {
             let (before, verdict, after) = run(intake, body);
             assert_eq!(verdict, Err(fault));
             assert!(before.len() < 22 && after.is_empty(), "{fault:?}");
         }
-        let (before, verdict, after) = run(Intake::new(digest(body), 20, Promises::default()), body);
-        assert_eq!((before.len(), verdict, after.len()), (0, Err(BodyFault::TooLong), 0));
+        let (before, verdict, after) = run(PayloadVerifier::new(digest(body), 20, DeclaredChecksums::default()), body);
+        assert_eq!((before.len(), verdict, after.len()), (0, Err(PayloadFault::TooLong), 0));
     }
 
     #[test]
     fn a_trailing_checksum_is_known_when_the_last_piece_is_let_go_and_never_of_a_faulty_body() {
         let chunked = |promises| {
-            let chunks =
-                Chunks { decoded_length: 3, signing: ChunkSigning::Unsigned, trailer: Some(ChecksumAlgorithm::Crc32) };
-            Intake::new(Payload::Chunked(chunks), 0, promises)
+            let chunks = ChunkedPayload {
+                decoded_length: 3,
+                signing: ChunkSigning::Unsigned,
+                trailer: Some(ChecksumAlgorithm::Crc32),
+            };
+            PayloadVerifier::new(PayloadMode::Chunked(chunks), 0, promises)
         };
         let trailing = |body: &'static [u8]| {
-            let intake = chunked(Promises::default());
+            let intake = chunked(DeclaredChecksums::default());
             let trailing = intake.trailing().expect("announced");
             let (before, verdict, after) = run(intake, body);
             (before.len(), verdict.is_ok(), after.len(), trailing.verified().map(Checksum::text))
@@ -246,23 +256,26 @@ mod tests {
 
     #[test]
     fn an_empty_body_is_verified_too() {
-        assert_eq!(Intake::new(digest(b""), 0, promises(b"")).finish(), Ok(promises(b"").checksum));
-        assert_eq!(Intake::new(digest(b"x"), 0, Promises::default()).finish(), Err(BodyFault::ContentSha256));
+        assert_eq!(PayloadVerifier::new(digest(b""), 0, promises(b"")).finish(), Ok(promises(b"").checksum));
+        assert_eq!(
+            PayloadVerifier::new(digest(b"x"), 0, DeclaredChecksums::default()).finish(),
+            Err(PayloadFault::ContentSha256)
+        );
     }
 
     #[test]
     fn nothing_is_taken_after_the_end_and_a_fault_stays() {
-        let mut intake = Intake::new(digest(b"ab"), 2, Promises::default());
+        let mut intake = PayloadVerifier::new(digest(b"ab"), 2, DeclaredChecksums::default());
         assert_eq!(intake.push(Bytes::from_static(b"ab")), Ok(()));
         assert_eq!(intake.finish(), Ok(None));
-        assert_eq!(intake.push(Bytes::from_static(b"c")), Err(BodyFault::AfterEnd));
-        assert_eq!((intake.pull(), intake.finish()), (None, Err(BodyFault::AfterEnd)));
+        assert_eq!(intake.push(Bytes::from_static(b"c")), Err(PayloadFault::AfterEnd));
+        assert_eq!((intake.pull(), intake.finish()), (None, Err(PayloadFault::AfterEnd)));
     }
 
     #[test]
     fn what_is_pulled_is_what_was_pushed_and_no_copy() {
         let input = Bytes::from(vec![7; 1000]);
-        let mut intake = Intake::new(Payload::Unsigned, 2000, Promises::default());
+        let mut intake = PayloadVerifier::new(PayloadMode::Unsigned, 2000, DeclaredChecksums::default());
         assert_eq!(intake.push(input.clone()), Ok(()));
         assert_eq!(intake.pull().map(|slice| slice.as_ptr()), Some(input.as_ptr()));
     }

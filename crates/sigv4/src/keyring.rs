@@ -4,20 +4,20 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
 use super::Principal;
-use super::canonical::{Scope, SigningKey};
+use super::canonical::{CredentialScope, SigningKey};
 use portcullis_base::names::AccessKeyId;
 use portcullis_base::secret::Secret;
 
 /// The access keys that may sign; shared by reference, changed as keys are made and disabled.
 #[derive(Debug)]
 pub struct Keyring {
-    keys: RwLock<HashMap<AccessKeyId, Entry>>,
+    keys: RwLock<HashMap<AccessKeyId, CachedKey>>,
     decoy: SigningKey,
 }
 
 /// One access key.
 #[derive(Clone, Debug)]
-pub struct Key {
+pub struct KeyringKey {
     pub holder: Principal,
     pub secret: Secret<String>,
     pub status: KeyStatus,
@@ -32,13 +32,13 @@ pub enum KeyStatus {
 
 /// A key with what was derived from it: both go together when the key changes.
 #[derive(Debug)]
-struct Entry {
-    key: Key,
-    derived: RwLock<VecDeque<Derived>>,
+struct CachedKey {
+    key: KeyringKey,
+    derived: RwLock<VecDeque<DerivedKey>>,
 }
 
 #[derive(Debug)]
-struct Derived {
+struct DerivedKey {
     date: Box<str>,
     region: Box<str>,
     service: Box<str>,
@@ -47,7 +47,7 @@ struct Derived {
 
 /// Whoever a key id names, with a key to compute a signature with in either case.
 #[derive(Debug)]
-pub(super) struct Signer {
+pub(super) struct ClaimedSigner {
     /// Nobody's, where nobody is known, so that the answer is as slow as for somebody.
     pub key: SigningKey,
     pub known: Option<(Principal, KeyStatus)>,
@@ -58,8 +58,8 @@ const MOST_DERIVED: usize = 9;
 
 impl Keyring {
     /// Adds a key, or replaces the one of this id.
-    pub fn set(&self, id: AccessKeyId, key: Key) {
-        let entry = Entry { key, derived: RwLock::default() };
+    pub fn set(&self, id: AccessKeyId, key: KeyringKey) {
+        let entry = CachedKey { key, derived: RwLock::default() };
         self.keys.write().unwrap_or_else(PoisonError::into_inner).insert(id, entry);
     }
 
@@ -69,18 +69,19 @@ impl Keyring {
     }
 
     /// The key of this id, active or not.
-    pub fn find(&self, id: &AccessKeyId) -> Option<Key> {
+    pub fn find(&self, id: &AccessKeyId) -> Option<KeyringKey> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(id).map(|entry| entry.key.clone())
     }
 
     /// Who signs with this id in this scope; no id is an id that nobody has.
-    pub(super) fn signer(&self, id: Option<&AccessKeyId>, scope: &Scope<'_>) -> Signer {
+    pub(super) fn signer(&self, id: Option<&AccessKeyId>, scope: &CredentialScope<'_>) -> ClaimedSigner {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         match id.and_then(|id| keys.get(id)) {
-            Some(entry) => {
-                Signer { key: entry.signing_key(scope), known: Some((entry.key.holder.clone(), entry.key.status)) }
-            }
-            None => Signer { key: self.decoy.clone(), known: None },
+            Some(entry) => ClaimedSigner {
+                key: entry.signing_key(scope),
+                known: Some((entry.key.holder.clone(), entry.key.status)),
+            },
+            None => ClaimedSigner { key: self.decoy.clone(), known: None },
         }
     }
 }
@@ -91,8 +92,8 @@ impl Default for Keyring {
     }
 }
 
-impl Entry {
-    fn signing_key(&self, scope: &Scope<'_>) -> SigningKey {
+impl CachedKey {
+    fn signing_key(&self, scope: &CredentialScope<'_>) -> SigningKey {
         if let Some(found) = self.remembered(scope) {
             return found;
         }
@@ -101,7 +102,7 @@ impl Entry {
         if derived.len() >= MOST_DERIVED {
             derived.pop_front();
         }
-        derived.push_back(Derived {
+        derived.push_back(DerivedKey {
             date: scope.date.into(),
             region: scope.region.into(),
             service: scope.service.into(),
@@ -110,14 +111,14 @@ impl Entry {
         key
     }
 
-    fn remembered(&self, scope: &Scope<'_>) -> Option<SigningKey> {
+    fn remembered(&self, scope: &CredentialScope<'_>) -> Option<SigningKey> {
         let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
         derived.iter().rev().find(|derived| derived.is_for(scope)).map(|derived| derived.key.clone())
     }
 }
 
-impl Derived {
-    fn is_for(&self, scope: &Scope<'_>) -> bool {
+impl DerivedKey {
+    fn is_for(&self, scope: &CredentialScope<'_>) -> bool {
         *self.date == *scope.date && *self.region == *scope.region && *self.service == *scope.service
     }
 }
@@ -130,20 +131,20 @@ mod tests {
         AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").expect("an id")
     }
 
-    fn key(secret: &str) -> Key {
-        Key { holder: Principal::Root, secret: Secret::new(secret.to_owned()), status: KeyStatus::Active }
+    fn key(secret: &str) -> KeyringKey {
+        KeyringKey { holder: Principal::Root, secret: Secret::new(secret.to_owned()), status: KeyStatus::Active }
     }
 
-    fn scope(date: &str) -> Scope<'_> {
-        Scope { date, region: "us-east-1", service: "s3" }
+    fn scope(date: &str) -> CredentialScope<'_> {
+        CredentialScope { date, region: "us-east-1", service: "s3" }
     }
 
-    fn signs(keyring: &Keyring, scope: &Scope<'_>) -> Option<String> {
+    fn signs(keyring: &Keyring, scope: &CredentialScope<'_>) -> Option<String> {
         let signer = keyring.signer(Some(&id()), scope);
         signer.known.map(|_| signer.key.sign(b"text").hex())
     }
 
-    fn expected(secret: &str, scope: &Scope<'_>) -> Option<String> {
+    fn expected(secret: &str, scope: &CredentialScope<'_>) -> Option<String> {
         Some(SigningKey::derive(&Secret::new(secret.to_owned()), scope).sign(b"text").hex())
     }
 
@@ -155,7 +156,7 @@ mod tests {
         for date in dates.iter().chain(dates.iter().rev()) {
             assert_eq!(signs(&keyring, &scope(date)), expected("first", &scope(date)), "{date}");
         }
-        let elsewhere = Scope { region: "eu-west-1", ..scope("20130510") };
+        let elsewhere = CredentialScope { region: "eu-west-1", ..scope("20130510") };
         assert_eq!(signs(&keyring, &elsewhere), expected("first", &elsewhere));
     }
 

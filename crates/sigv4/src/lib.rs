@@ -14,17 +14,17 @@ mod verify;
 #[cfg(test)]
 mod specimen;
 
-pub use body::{BodyFault, Promises};
+pub use body::{DeclaredChecksums, PayloadFault};
 pub use canonical::{
-    ALGORITHM, EMPTY_SHA256, Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, canonical_path, canonical_query,
+    ALGORITHM, CredentialScope, EMPTY_SHA256, Signature, SigningKey, UNSIGNED_PAYLOAD, canonical_path, canonical_query,
     canonical_request, string_to_sign,
 };
-pub use checksum::{Checksum, ChecksumAlgorithm, RunningChecksum, Trailing};
-pub use intake::Intake;
-pub use keyring::{Key, KeyStatus, Keyring};
-pub use payload::{ChunkChain, ChunkSigning, Chunks, Payload};
-pub use rejected::{ClaimFault, Reason, Rejected};
-pub use verify::{Signed, Unproved, claimed_service, verify};
+pub use checksum::{Checksum, ChecksumAlgorithm, RunningChecksum, TrailingChecksum};
+pub use intake::PayloadVerifier;
+pub use keyring::{KeyStatus, Keyring, KeyringKey};
+pub use payload::{ChunkChain, ChunkSigning, ChunkedPayload, PayloadMode};
+pub use rejected::{ClaimFault, SignatureFault, SignatureRejection};
+pub use verify::{UnverifiedCall, VerifiedRequest, claimed_service, verify};
 
 use portcullis_base::names::UserName;
 
@@ -39,7 +39,7 @@ pub enum Principal {
 
 /// Where the signature travelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
+pub enum SignatureForm {
     /// In the `Authorization` header.
     AuthHeader,
     /// In the query of a presigned URL.
@@ -48,7 +48,7 @@ pub enum Form {
 
 /// What the credential's scope says the request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Service {
+pub enum AwsService {
     CloudTrail,
     Ec2,
     Iam,
@@ -60,7 +60,7 @@ pub enum Service {
     Sts,
 }
 
-impl Service {
+impl AwsService {
     /// Every service there is a name for.
     pub const ALL: [Self; 9] = [
         Self::CloudTrail,
@@ -92,7 +92,7 @@ impl Service {
 
 /// The region and the services whose signatures count at one door.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Realm {
+pub struct AcceptedScope {
     pub region: String,
-    pub services: &'static [Service],
+    pub services: &'static [AwsService],
 }

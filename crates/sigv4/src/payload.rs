@@ -1,14 +1,14 @@
 //! What a signature promises of the body.
 
-use super::canonical::{Scope, Signature, SigningKey, UNSIGNED_PAYLOAD, read_hex};
-use super::{ChecksumAlgorithm, Form, Reason};
+use super::canonical::{CredentialScope, Signature, SigningKey, UNSIGNED_PAYLOAD, read_hex};
+use super::{ChecksumAlgorithm, SignatureFault, SignatureForm};
 use portcullis_http::{HttpMethod, RequestHead, Transport};
 
 /// What a signature promises of the body.
 #[derive(Clone, Debug)]
-pub enum Payload {
+pub enum PayloadMode {
     /// The body comes as aws-chunked.
-    Chunked(Chunks),
+    Chunked(ChunkedPayload),
     /// The body has this SHA-256.
     Digest([u8; 32]),
     /// Nothing: the connection, or the presigned URL's purpose, has to do.
@@ -17,7 +17,7 @@ pub enum Payload {
 
 /// The promise of an aws-chunked body.
 #[derive(Clone, Debug)]
-pub struct Chunks {
+pub struct ChunkedPayload {
     /// How many bytes are left when the framing is taken off.
     pub decoded_length: u64,
     pub signing: ChunkSigning,
@@ -47,7 +47,7 @@ pub struct ChunkChain {
 
 impl ChunkChain {
     /// A chain that begins with the signature of its request.
-    pub fn new(key: SigningKey, moment: &str, scope: &Scope<'_>, seed: Signature) -> Self {
+    pub fn new(key: SigningKey, moment: &str, scope: &CredentialScope<'_>, seed: Signature) -> Self {
         Self {
             key,
             moment: moment.into(),
@@ -61,26 +61,28 @@ impl ChunkChain {
 
 /// What the head promises, before it is known whose key would sign the chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Promise {
+pub(super) enum DeclaredPayload {
     Digest([u8; 32]),
     SignedChunks { decoded_length: u64, trailer: Option<ChecksumAlgorithm> },
     Unsigned,
     UnsignedChunks { decoded_length: u64, trailer: Option<ChecksumAlgorithm> },
 }
 
-impl Promise {
+impl DeclaredPayload {
     /// Reads the promise, and the text that stands for it in the canonical request.
-    pub(super) fn read(head: &RequestHead, form: Form) -> Result<(Self, &str), Reason> {
+    pub(super) fn read(head: &RequestHead, form: SignatureForm) -> Result<(Self, &str), SignatureFault> {
         let text = match form {
-            Form::AuthHeader => head.headers.value("x-amz-content-sha256").ok_or(Reason::PayloadHashMissing)?,
-            Form::QueryString => presigned_text(head)?,
+            SignatureForm::AuthHeader => {
+                head.headers.value("x-amz-content-sha256").ok_or(SignatureFault::PayloadHashMissing)?
+            }
+            SignatureForm::QueryString => presigned_text(head)?,
         };
         let promise = match text {
             UNSIGNED_PAYLOAD => Self::Unsigned,
             // A presigned URL has no signature to begin a chain with that its holder could continue.
-            _ if form == Form::QueryString => read_digest(text)?,
+            _ if form == SignatureForm::QueryString => read_digest(text)?,
             "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" if head.headers.has("x-amz-trailer") => {
-                return Err(Reason::TrailerMismatch);
+                return Err(SignatureFault::TrailerMismatch);
             }
             "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => {
                 Self::SignedChunks { decoded_length: decoded_length(head)?, trailer: None }
@@ -94,7 +96,7 @@ impl Promise {
                 Self::UnsignedChunks { decoded_length: decoded_length(head)?, trailer }
             }
             "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD" | "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER" => {
-                return Err(Reason::SigV4A);
+                return Err(SignatureFault::SigV4A);
             }
             _ => read_digest(text)?,
         };
@@ -105,53 +107,55 @@ impl Promise {
             {
                 Ok((promise, text))
             }
-            (Self::Unsigned | Self::UnsignedChunks { .. }, Form::AuthHeader, Transport::Plain) => {
-                Err(Reason::UnsignedPayloadInClear)
+            (Self::Unsigned | Self::UnsignedChunks { .. }, SignatureForm::AuthHeader, Transport::Plain) => {
+                Err(SignatureFault::UnsignedPayloadInClear)
             }
             _ => Ok((promise, text)),
         }
     }
 
     /// The promise as later stages keep it.
-    pub(super) fn kept(self, chain: impl FnOnce() -> ChunkChain) -> Payload {
+    pub(super) fn kept(self, chain: impl FnOnce() -> ChunkChain) -> PayloadMode {
         match self {
-            Self::Digest(digest) => Payload::Digest(digest),
-            Self::SignedChunks { decoded_length, trailer } => {
-                Payload::Chunked(Chunks { decoded_length, signing: ChunkSigning::Signed(Box::new(chain())), trailer })
-            }
-            Self::Unsigned => Payload::Unsigned,
+            Self::Digest(digest) => PayloadMode::Digest(digest),
+            Self::SignedChunks { decoded_length, trailer } => PayloadMode::Chunked(ChunkedPayload {
+                decoded_length,
+                signing: ChunkSigning::Signed(Box::new(chain())),
+                trailer,
+            }),
+            Self::Unsigned => PayloadMode::Unsigned,
             Self::UnsignedChunks { decoded_length, trailer } => {
-                Payload::Chunked(Chunks { decoded_length, signing: ChunkSigning::Unsigned, trailer })
+                PayloadMode::Chunked(ChunkedPayload { decoded_length, signing: ChunkSigning::Unsigned, trailer })
             }
         }
     }
 }
 
 /// The payload hash of a presigned URL: unsigned unless the header or the query, both signed, say more.
-fn presigned_text(head: &RequestHead) -> Result<&str, Reason> {
+fn presigned_text(head: &RequestHead) -> Result<&str, SignatureFault> {
     let header = head.headers.value("x-amz-content-sha256");
     let query = head.query.value("X-Amz-Content-Sha256");
     match (header, query) {
         (None, None) => Ok(UNSIGNED_PAYLOAD),
         (Some(text), None) | (None, Some(text)) => Ok(text),
         (Some(header), Some(query)) if header == query => Ok(header),
-        (Some(_), Some(_)) => Err(Reason::PayloadHashMalformed),
+        (Some(_), Some(_)) => Err(SignatureFault::PayloadHashMalformed),
     }
 }
 
-fn read_digest(text: &str) -> Result<Promise, Reason> {
-    read_hex(text).map(Promise::Digest).ok_or(Reason::PayloadHashMalformed)
+fn read_digest(text: &str) -> Result<DeclaredPayload, SignatureFault> {
+    read_hex(text).map(DeclaredPayload::Digest).ok_or(SignatureFault::PayloadHashMalformed)
 }
 
-fn decoded_length(head: &RequestHead) -> Result<u64, Reason> {
-    let text = head.headers.value("x-amz-decoded-content-length").ok_or(Reason::DecodedLengthMissing)?;
+fn decoded_length(head: &RequestHead) -> Result<u64, SignatureFault> {
+    let text = head.headers.value("x-amz-decoded-content-length").ok_or(SignatureFault::DecodedLengthMissing)?;
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Reason::DecodedLengthMalformed);
+        return Err(SignatureFault::DecodedLengthMalformed);
     }
-    text.parse().map_err(|_| Reason::DecodedLengthMalformed)
+    text.parse().map_err(|_| SignatureFault::DecodedLengthMalformed)
 }
 
-fn trailer(head: &RequestHead) -> Result<ChecksumAlgorithm, Reason> {
-    let name = head.headers.value("x-amz-trailer").ok_or(Reason::TrailerMismatch)?;
-    ChecksumAlgorithm::of_header(name.trim_matches(' ')).ok_or(Reason::TrailerUnsupported)
+fn trailer(head: &RequestHead) -> Result<ChecksumAlgorithm, SignatureFault> {
+    let name = head.headers.value("x-amz-trailer").ok_or(SignatureFault::TrailerMismatch)?;
+    ChecksumAlgorithm::of_header(name.trim_matches(' ')).ok_or(SignatureFault::TrailerUnsupported)
 }

@@ -2,27 +2,27 @@
 
 use thiserror::Error;
 
-use super::Form;
+use super::SignatureForm;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 
 /// A request that nobody is known to have signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
+pub struct SignatureRejection {
     /// The key the client claimed, for the record; nothing was proved of it.
     pub key_id: Option<AccessKeyId>,
-    pub reason: Reason,
+    pub reason: SignatureFault,
 }
 
 /// Why a request is not taken for anybody's; each names the answer S3 gives.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Reason {
+pub enum SignatureFault {
     /// 403 AccessDenied.
     #[error("nobody signed the request")]
     Anonymous,
     /// 400 AuthorizationHeaderMalformed, or 400 AuthorizationQueryParametersError for the query form.
     #[error("the signature's parameters are malformed: {fault}")]
-    Claim { form: Form, fault: ClaimFault },
+    Claim { form: SignatureForm, fault: ClaimFault },
     /// 403 AccessDenied, `AWS authentication requires a valid Date or x-amz-date header`.
     #[error("the request says not when it was signed")]
     DateMissing,
@@ -137,9 +137,9 @@ pub enum ClaimFault {
     UnknownField,
 }
 
-impl Rejected {
+impl SignatureRejection {
     /// A rejection before any key was named.
-    pub(super) fn unclaimed(reason: Reason) -> Self {
+    pub(super) fn unclaimed(reason: SignatureFault) -> Self {
         Self { key_id: None, reason }
     }
 }

@@ -12,7 +12,9 @@ use aws_sigv4::sign::v4::{SigningParams, sign_chunk, sign_trailer};
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 
-use super::{Key, KeyStatus, Keyring, Principal, Realm, Rejected, Service, Signed, verify};
+use super::{
+    AcceptedScope, AwsService, KeyStatus, Keyring, KeyringKey, Principal, SignatureRejection, VerifiedRequest, verify,
+};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 use portcullis_base::secret::Secret;
@@ -28,14 +30,14 @@ pub(super) const SIGNED_AT: Timestamp = Timestamp::from_seconds(1_369_353_600);
 pub(super) fn keyring() -> Keyring {
     let keyring = Keyring::default();
     for (id, status) in [(KEY_ID, KeyStatus::Active), (INACTIVE_KEY_ID, KeyStatus::Inactive)] {
-        let key = Key { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status };
+        let key = KeyringKey { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status };
         keyring.set(AccessKeyId::parse(id).expect("an id"), key);
     }
     keyring
 }
 
-pub(super) fn realm() -> Realm {
-    Realm { region: "us-east-1".to_owned(), services: &[Service::S3] }
+pub(super) fn realm() -> AcceptedScope {
+    AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] }
 }
 
 /// A request as it will be sent; what is not said is as in AWS's examples.
@@ -129,17 +131,17 @@ impl Specimen {
         RequestHead::read(&parts, Peer { address, transport: self.transport })
     }
 
-    pub(super) fn verify(&self) -> Result<Signed, Rejected> {
+    pub(super) fn verify(&self) -> Result<VerifiedRequest, SignatureRejection> {
         verify(&self.head().expect("a head"), &keyring(), self.now, &realm())
     }
 
     /// Signs with AWS's crate, in the header, or in the query where a lifetime is given.
     pub(super) fn signed_by_aws(self, payload_hash: &str, lifetime: Option<Duration>) -> Self {
-        self.signed_for(Service::S3, payload_hash, lifetime)
+        self.signed_for(AwsService::S3, payload_hash, lifetime)
     }
 
     /// Signs as AWS's crate does for a service; S3 alone is sent the payload's hash.
-    pub(super) fn signed_for(mut self, service: Service, payload_hash: &str, lifetime: Option<Duration>) -> Self {
+    pub(super) fn signed_for(mut self, service: AwsService, payload_hash: &str, lifetime: Option<Duration>) -> Self {
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
@@ -147,7 +149,7 @@ impl Specimen {
         if lifetime.is_some() {
             settings.signature_location = SignatureLocation::QueryParams;
             settings.expires_in = lifetime;
-        } else if service == Service::S3 {
+        } else if service == AwsService::S3 {
             settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         }
         let uri = format!("https://example.com{}", self.target);
@@ -181,7 +183,7 @@ fn identity() -> Identity {
     Credentials::new(KEY_ID, SECRET, None, None, "test").into()
 }
 
-fn params<S: Default>(identity: &Identity, service: Service, settings: S) -> SigningParams<'_, S> {
+fn params<S: Default>(identity: &Identity, service: AwsService, settings: S) -> SigningParams<'_, S> {
     SigningParams::builder()
         .identity(identity)
         .region("us-east-1")
@@ -195,8 +197,8 @@ fn params<S: Default>(identity: &Identity, service: Service, settings: S) -> Sig
 /// The signature of a chunk, by AWS's crate.
 pub(super) fn chunk_signature(chunk: &[u8], previous: &str) -> String {
     let identity = identity();
-    let signed =
-        sign_chunk(&Bytes::copy_from_slice(chunk), previous, &params(&identity, Service::S3, ())).expect("a signature");
+    let signed = sign_chunk(&Bytes::copy_from_slice(chunk), previous, &params(&identity, AwsService::S3, ()))
+        .expect("a signature");
     signed.into_parts().1
 }
 
@@ -205,6 +207,6 @@ pub(super) fn trailer_signature(name: &'static str, value: &str, previous: &str)
     let mut headers = aws_smithy_runtime_api::http::Headers::new();
     headers.insert(name, value.to_owned());
     let identity = identity();
-    let signed = sign_trailer(&headers, previous, &params(&identity, Service::S3, ())).expect("a signature");
+    let signed = sign_trailer(&headers, previous, &params(&identity, AwsService::S3, ())).expect("a signature");
     signed.into_parts().1
 }

@@ -3,57 +3,65 @@
 use sha2::{Digest, Sha256};
 
 use super::canonical::{canonical_path, canonical_query, canonical_request, extend_hex, string_to_sign};
-use super::claim::{Claim, SIGNATURE_KEY};
-use super::payload::{ChunkChain, Promise};
-use super::{Form, KeyStatus, Keyring, Payload, Principal, Realm, Reason, Rejected, Service};
+use super::claim::{SIGNATURE_KEY, SignatureClaim};
+use super::payload::{ChunkChain, DeclaredPayload};
+use super::{
+    AcceptedScope, AwsService, KeyStatus, Keyring, PayloadMode, Principal, SignatureFault, SignatureForm,
+    SignatureRejection,
+};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 use portcullis_http::RequestHead;
 
 /// A request whose signature is right.
 #[derive(Clone, Debug)]
-pub struct Signed {
+pub struct VerifiedRequest {
     pub principal: Principal,
     pub key_id: AccessKeyId,
-    pub form: Form,
-    pub service: Service,
+    pub form: SignatureForm,
+    pub service: AwsService,
     /// What the signature promises of the body; whoever reads the body has to hold it to that.
-    pub payload: Payload,
+    pub payload: PayloadMode,
     pub signed_at: Timestamp,
 }
 
 /// A request whose signature covers its body by the body's own hash, so that it is judged when that is there.
 #[derive(Debug)]
-pub struct Unproved<'a> {
+pub struct UnverifiedCall<'a> {
     head: &'a RequestHead,
-    claim: Claim<'a>,
-    service: Service,
+    claim: SignatureClaim<'a>,
+    service: AwsService,
 }
 
 /// Finds who signed a request, or why nobody is known to have.
 // INVARIANT (signed control headers): of the headers that decide anything, each that is there is signed.
-pub fn verify(head: &RequestHead, keyring: &Keyring, now: Timestamp, realm: &Realm) -> Result<Signed, Rejected> {
-    let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
+pub fn verify(
+    head: &RequestHead,
+    keyring: &Keyring,
+    now: Timestamp,
+    realm: &AcceptedScope,
+) -> Result<VerifiedRequest, SignatureRejection> {
+    let claim = SignatureClaim::read(head).map_err(SignatureRejection::unclaimed)?;
     let key_id = AccessKeyId::parse(claim.key_id).ok();
     let examined = examine(head, &claim, now, realm).and_then(|service| {
-        let (promise, payload_hash) = Promise::read(head, claim.form)?;
+        let (promise, payload_hash) = DeclaredPayload::read(head, claim.form)?;
         prove(head, &claim, key_id.as_ref(), keyring, service, promise, payload_hash)
     });
-    examined.map_err(|reason| Rejected { key_id, reason })
+    examined.map_err(|reason| SignatureRejection { key_id, reason })
 }
 
-impl<'a> Unproved<'a> {
+impl<'a> UnverifiedCall<'a> {
     /// Takes a claim of somebody whose body is still to come, unless it is wrong whatever comes.
-    pub fn read(head: &'a RequestHead, now: Timestamp, realm: &Realm) -> Result<Self, Rejected> {
-        let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
+    pub fn read(head: &'a RequestHead, now: Timestamp, realm: &AcceptedScope) -> Result<Self, SignatureRejection> {
+        let claim = SignatureClaim::read(head).map_err(SignatureRejection::unclaimed)?;
         let examined = examine(head, &claim, now, realm).and_then(|service| match claim.form {
-            Form::AuthHeader => Ok(service),
+            SignatureForm::AuthHeader => Ok(service),
             // A URL has no body that could be signed with it.
-            Form::QueryString => Err(Reason::PayloadHashMissing),
+            SignatureForm::QueryString => Err(SignatureFault::PayloadHashMissing),
         });
         match examined {
             Ok(service) => Ok(Self { head, claim, service }),
-            Err(reason) => Err(Rejected { key_id: AccessKeyId::parse(claim.key_id).ok(), reason }),
+            Err(reason) => Err(SignatureRejection { key_id: AccessKeyId::parse(claim.key_id).ok(), reason }),
         }
     }
 
@@ -63,7 +71,7 @@ impl<'a> Unproved<'a> {
     }
 
     /// Finds who signed the request with this body.
-    pub fn with_body(self, body: &[u8], keyring: &Keyring) -> Result<Signed, Rejected> {
+    pub fn with_body(self, body: &[u8], keyring: &Keyring) -> Result<VerifiedRequest, SignatureRejection> {
         let key_id = AccessKeyId::parse(self.claim.key_id).ok();
         let digest: [u8; 32] = Sha256::digest(body).into();
         let mut text = Vec::with_capacity(64);
@@ -72,24 +80,29 @@ impl<'a> Unproved<'a> {
         // Who sends the hash has to mean this body by it: `UNSIGNED-PAYLOAD` is none.
         let promised = self.head.headers.value("x-amz-content-sha256").unwrap_or(&text);
         let proved = if promised == text {
-            let promise = Promise::Digest(digest);
+            let promise = DeclaredPayload::Digest(digest);
             prove(self.head, &self.claim, key_id.as_ref(), keyring, self.service, promise, &text)
         } else {
-            Err(Reason::PayloadHashMalformed)
+            Err(SignatureFault::PayloadHashMalformed)
         };
-        proved.map_err(|reason| Rejected { key_id, reason })
+        proved.map_err(|reason| SignatureRejection { key_id, reason })
     }
 }
 
 /// The service that a request claims to be signed for, and where it does so; nothing of it is proved.
-pub fn claimed_service(head: &RequestHead) -> Option<(Service, Form)> {
-    let claim = Claim::read(head).ok()?;
-    let service = Service::ALL.into_iter().find(|service| service.as_str() == claim.scope.service)?;
+pub fn claimed_service(head: &RequestHead) -> Option<(AwsService, SignatureForm)> {
+    let claim = SignatureClaim::read(head).ok()?;
+    let service = AwsService::ALL.into_iter().find(|service| service.as_str() == claim.scope.service)?;
     Some((service, claim.form))
 }
 
 /// What is wrong with a claim whoever made it.
-fn examine(head: &RequestHead, claim: &Claim<'_>, now: Timestamp, realm: &Realm) -> Result<Service, Reason> {
+fn examine(
+    head: &RequestHead,
+    claim: &SignatureClaim<'_>,
+    now: Timestamp,
+    realm: &AcceptedScope,
+) -> Result<AwsService, SignatureFault> {
     let service = claim.within(realm)?;
     claim.timely(now)?;
     refuse_session(head)?;
@@ -99,25 +112,27 @@ fn examine(head: &RequestHead, claim: &Claim<'_>, now: Timestamp, realm: &Realm)
 
 fn prove(
     head: &RequestHead,
-    claim: &Claim<'_>,
+    claim: &SignatureClaim<'_>,
     key_id: Option<&AccessKeyId>,
     keyring: &Keyring,
-    service: Service,
-    promise: Promise,
+    service: AwsService,
+    promise: DeclaredPayload,
     payload_hash: &str,
-) -> Result<Signed, Reason> {
+) -> Result<VerifiedRequest, SignatureFault> {
     let text = signed_text(head, claim, payload_hash)?;
     // An unknown key costs the same work, so that time does not tell which ids exist.
     let signer = keyring.signer(key_id, &claim.scope);
     let matches = signer.key.sign(&text).matches(&claim.signature);
-    let (Some(key_id), Some((principal, status))) = (key_id, signer.known) else { return Err(Reason::UnknownKey) };
+    let (Some(key_id), Some((principal, status))) = (key_id, signer.known) else {
+        return Err(SignatureFault::UnknownKey);
+    };
     match status {
-        KeyStatus::Inactive => return Err(Reason::InactiveKey),
-        KeyStatus::Active if !matches => return Err(Reason::SignatureMismatch),
+        KeyStatus::Inactive => return Err(SignatureFault::InactiveKey),
+        KeyStatus::Active if !matches => return Err(SignatureFault::SignatureMismatch),
         KeyStatus::Active => {}
     }
     let chain = || ChunkChain::new(signer.key, &claim.moment, &claim.scope, claim.signature.clone());
-    Ok(Signed {
+    Ok(VerifiedRequest {
         principal,
         key_id: key_id.clone(),
         form: claim.form,
@@ -128,16 +143,20 @@ fn prove(
 }
 
 /// No session token is ever issued here; with a code beside it S3 answers differently.
-fn refuse_session(head: &RequestHead) -> Result<(), Reason> {
+fn refuse_session(head: &RequestHead) -> Result<(), SignatureFault> {
     const TOKEN: &str = "x-amz-security-token";
     let in_query = || head.query.pairs().iter().any(|(key, _)| key.eq_ignore_ascii_case(TOKEN));
     if !head.headers.has(TOKEN) && !in_query() {
         return Ok(());
     }
-    Err(if head.headers.has("x-amz-mfa") { Reason::SessionTokenWithMfa } else { Reason::SessionToken })
+    Err(if head.headers.has("x-amz-mfa") { SignatureFault::SessionTokenWithMfa } else { SignatureFault::SessionToken })
 }
 
-fn refuse_unsigned_headers(head: &RequestHead, claim: &Claim<'_>, service: Service) -> Result<(), Reason> {
+fn refuse_unsigned_headers(
+    head: &RequestHead,
+    claim: &SignatureClaim<'_>,
+    service: AwsService,
+) -> Result<(), SignatureFault> {
     let mut unsigned: Vec<String> = head
         .headers
         .iter()
@@ -149,18 +168,18 @@ fn refuse_unsigned_headers(head: &RequestHead, claim: &Claim<'_>, service: Servi
         return Ok(());
     }
     unsigned.sort_unstable();
-    Err(Reason::HeadersNotSigned(unsigned))
+    Err(SignatureFault::HeadersNotSigned(unsigned))
 }
 
 /// Upstreams act on these, so an intermediary must not be able to add one.
-fn must_be_signed(name: &str, service: Service) -> bool {
+fn must_be_signed(name: &str, service: AwsService) -> bool {
     const CONTROL: [&str; 7] = ["x-amz-", "x-container-", "x-minio-", "x-object-", "x-rgw-", "x-rustfs-", "rgwx-"];
     let reads_its_type = match service {
-        Service::CloudTrail | Service::Kms | Service::Logs | Service::Organizations => true,
+        AwsService::CloudTrail | AwsService::Kms | AwsService::Logs | AwsService::Organizations => true,
         // Their calls are forms whatever the type says, and curl leaves it unsigned.
-        Service::Ec2 | Service::Iam | Service::Sns | Service::Sts => false,
+        AwsService::Ec2 | AwsService::Iam | AwsService::Sns | AwsService::Sts => false,
         // Presigned uploads come with a type that whoever signed the URL did not know.
-        Service::S3 => false,
+        AwsService::S3 => false,
     };
     matches!(name, "content-md5" | "host")
         || reads_its_type && name == "content-type"
@@ -168,20 +187,20 @@ fn must_be_signed(name: &str, service: Service) -> bool {
 }
 
 /// The string to sign, from what the client lists as signed.
-fn signed_text(head: &RequestHead, claim: &Claim<'_>, payload_hash: &str) -> Result<Vec<u8>, Reason> {
+fn signed_text(head: &RequestHead, claim: &SignatureClaim<'_>, payload_hash: &str) -> Result<Vec<u8>, SignatureFault> {
     let headers = claim
         .signed_headers
         .iter()
         .map(|&name| match head.headers.raw(name) {
             Some(value) => Ok((name, value.as_bytes())),
-            None => Err(Reason::SignedHeaderAbsent(name.to_owned())),
+            None => Err(SignatureFault::SignedHeaderAbsent(name.to_owned())),
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let path = canonical_path(&head.path).ok_or(Reason::Path)?;
+    let path = canonical_path(&head.path).ok_or(SignatureFault::Path)?;
     let pairs = head.query.pairs().iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let query = match claim.form {
-        Form::AuthHeader => canonical_query(pairs),
-        Form::QueryString => canonical_query(pairs.filter(|(key, _)| *key != SIGNATURE_KEY)),
+        SignatureForm::AuthHeader => canonical_query(pairs),
+        SignatureForm::QueryString => canonical_query(pairs.filter(|(key, _)| *key != SIGNATURE_KEY)),
     };
     let request = canonical_request(head.method.as_str(), &path, &query, &headers, payload_hash);
     Ok(string_to_sign(&claim.moment, &claim.scope, &request))

@@ -11,7 +11,7 @@ use portcullis_base::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
 use portcullis_cloudtrail::keys::KeyFingerprint;
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_mfa::{Device, DeviceStatus};
-use portcullis_sigv4::{Key, Keyring};
+use portcullis_sigv4::{Keyring, KeyringKey};
 
 /// The state as it is on the disk, with the keyring that follows it.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ impl Memory {
     fn ring(&self, edit: &Edit) {
         match edit {
             Edit::Put(Record::Key(key)) => {
-                let ring = Key { holder: key.holder.clone(), secret: key.secret.clone(), status: key.status };
+                let ring = KeyringKey { holder: key.holder.clone(), secret: key.secret.clone(), status: key.status };
                 self.keyring.set(key.id.clone(), ring);
             }
             Edit::Delete(RecordKey::Key(id)) => self.keyring.remove(id),

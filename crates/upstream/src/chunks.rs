@@ -10,17 +10,17 @@ use http_body::{Body, Frame};
 use sha2::{Digest, Sha256};
 
 use super::upload::{Interrupted, Source};
-use portcullis_sigv4::{EMPTY_SHA256, SigningKey, Trailing};
+use portcullis_sigv4::{EMPTY_SHA256, SigningKey, TrailingChecksum};
 
 /// How object data is framed on its way out.
 #[derive(Clone, Debug)]
 pub enum Framing {
     /// The client's checksum follows; nobody can listen, so nothing is signed.
-    Checksum(Trailing),
+    Checksum(TrailingChecksum),
     /// Each chunk is signed.
     Signed,
     /// Each chunk is signed, and so is the client's checksum that follows.
-    SignedChecksum(Trailing),
+    SignedChecksum(TrailingChecksum),
 }
 
 /// The data bytes of every chunk but the last; at least 8 KiB, says S3.
@@ -44,7 +44,7 @@ impl Framing {
     }
 
     /// The checksum that follows the data.
-    pub fn trailing(&self) -> Option<&Trailing> {
+    pub fn trailing(&self) -> Option<&TrailingChecksum> {
         match self {
             Self::Checksum(trailing) | Self::SignedChecksum(trailing) => Some(trailing),
             Self::Signed => None,
@@ -98,7 +98,7 @@ pub struct ChunkSigner {
 pub struct Chunks {
     source: Source,
     signer: Option<ChunkSigner>,
-    trailing: Option<Trailing>,
+    trailing: Option<TrailingChecksum>,
     /// Data of the chunk that is being gathered.
     gathered: Vec<Bytes>,
     gathered_length: u64,
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use http_body_util::BodyExt;
     use portcullis_base::secret::Secret;
-    use portcullis_sigv4::{ChecksumAlgorithm, RunningChecksum, Scope};
+    use portcullis_sigv4::{ChecksumAlgorithm, CredentialScope, RunningChecksum};
 
     struct Slices(VecDeque<Bytes>);
 
@@ -255,7 +255,7 @@ mod tests {
         ChunkSigner {
             signing_key: SigningKey::derive(
                 &Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
-                &Scope { date: "20130524", region: "us-east-1", service: "s3" },
+                &CredentialScope { date: "20130524", region: "us-east-1", service: "s3" },
             ),
             moment: "20130524T000000Z".to_owned(),
             scope: "20130524/us-east-1/s3/aws4_request".to_owned(),
@@ -263,10 +263,10 @@ mod tests {
         }
     }
 
-    fn verified(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> Trailing {
+    fn verified(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> TrailingChecksum {
         let mut running = RunningChecksum::new(algorithm);
         running.update(bytes);
-        let trailing = Trailing::new(algorithm);
+        let trailing = TrailingChecksum::new(algorithm);
         trailing.settle(running.finish());
         trailing
     }
@@ -355,7 +355,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_checksum_that_nobody_verified_ends_the_upload() {
-        let framing = Framing::Checksum(Trailing::new(ChecksumAlgorithm::Sha256));
+        let framing = Framing::Checksum(TrailingChecksum::new(ChecksumAlgorithm::Sha256));
         assert_eq!(frame(3, 3, &framing, SEED).await, Err(Interrupted));
     }
 }

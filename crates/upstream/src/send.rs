@@ -28,7 +28,7 @@ use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Dialler, HttpMethod};
 use portcullis_s3::Handling;
-use portcullis_sigv4::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
+use portcullis_sigv4::{EMPTY_SHA256, TrailingChecksum, UNSIGNED_PAYLOAD};
 
 /// The S3 that is protected.
 #[derive(Debug)]
@@ -79,12 +79,12 @@ pub struct Payload {
     /// Its SHA-256, where the client promised one; it is checked before the last byte goes out.
     pub digest: Option<[u8; 32]>,
     /// The checksum that the client sends after it; it goes on to an upstream that takes it.
-    pub checksum: Option<Trailing>,
+    pub checksum: Option<TrailingChecksum>,
 }
 
 impl Payload {
     /// Of no bytes, which were verified already.
-    pub fn empty(checksum: Option<Trailing>) -> Self {
+    pub fn empty(checksum: Option<TrailingChecksum>) -> Self {
         let nothing = Empty::new().map_err(|never| match never {});
         Self { source: Box::pin(nothing), length: 0, digest: None, checksum }
     }
@@ -347,7 +347,7 @@ impl Upstream {
     }
 
     /// The client's checksum, where the upstream takes it.
-    fn checksum<'a>(&self, payload: &'a Payload) -> Option<&'a Trailing> {
+    fn checksum<'a>(&self, payload: &'a Payload) -> Option<&'a TrailingChecksum> {
         payload.checksum.as_ref().filter(|checksum| match self.trailers {
             Trailers::All => true,
             Trailers::KnownToStores => checksum.algorithm().is_known_to_stores(),
@@ -357,7 +357,7 @@ impl Upstream {
 
     /// The header for a checksum that is known beforehand.
     fn checksum_header(&self, payload: &Payload) -> Result<Option<(HeaderName, HeaderValue)>, UpstreamError> {
-        let Some(checksum) = self.checksum(payload).and_then(Trailing::verified) else { return Ok(None) };
+        let Some(checksum) = self.checksum(payload).and_then(TrailingChecksum::verified) else { return Ok(None) };
         let value = HeaderValue::try_from(checksum.text()).map_err(|_| UpstreamError::Unwritable)?;
         Ok(Some((HeaderName::from_static(checksum.algorithm().header()), value)))
     }
@@ -419,8 +419,8 @@ mod tests {
     use portcullis_base::secret::Secret;
     use portcullis_http::{Peer, RequestHead, Transport, TrustedAuthorities};
     use portcullis_sigv4::{
-        Checksum, ChecksumAlgorithm, Intake, Key, KeyStatus, Keyring, Principal, Promises, Realm, RunningChecksum,
-        Service, verify,
+        AcceptedScope, AwsService, Checksum, ChecksumAlgorithm, DeclaredChecksums, KeyStatus, Keyring, KeyringKey,
+        PayloadVerifier, Principal, RunningChecksum, verify,
     };
 
     const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -439,7 +439,7 @@ mod tests {
         let checksum = checksum.map(|algorithm| {
             let mut running = RunningChecksum::new(algorithm);
             running.update(bytes);
-            let trailing = Trailing::new(algorithm);
+            let trailing = TrailingChecksum::new(algorithm);
             trailing.settle(running.finish());
             trailing
         });
@@ -470,11 +470,12 @@ mod tests {
         let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
         let head = RequestHead::read(&parts, peer).expect("a legal head");
         let keyring = Keyring::default();
-        let key = Key { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status: KeyStatus::Active };
+        let key =
+            KeyringKey { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status: KeyStatus::Active };
         keyring.set(AccessKeyId::parse(KEY_ID).expect("an id"), key);
-        let realm = Realm { region: "us-east-1".to_owned(), services: &[Service::S3] };
+        let realm = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] };
         let signed = verify(&head, &keyring, NOW, &realm).expect("our own signature");
-        let mut intake = Intake::new(signed.payload, announced, Promises::default());
+        let mut intake = PayloadVerifier::new(signed.payload, announced, DeclaredChecksums::default());
         intake.push(bytes).expect("our own framing");
         let checksum = intake.finish().expect("our own checksum");
         (head, std::iter::from_fn(|| intake.pull()).flatten().collect(), checksum)

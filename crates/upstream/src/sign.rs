@@ -8,7 +8,7 @@ use super::Rendered;
 use super::chunks::ChunkSigner;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::secret::Secret;
-use portcullis_sigv4::{ALGORITHM, Scope, SigningKey, canonical_request, string_to_sign};
+use portcullis_sigv4::{ALGORITHM, CredentialScope, SigningKey, canonical_request, string_to_sign};
 
 /// The gate's own credentials at the upstream, whose key ids follow rules of its own.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ impl Signer {
         ChunkSigner { signing_key: today.key.clone(), moment: signed.moment, scope, previous: signed.signature }
     }
 
-    fn authorization(&self, scope: &Scope<'_>, signed: &[(&str, &[u8])], signature: &str) -> String {
+    fn authorization(&self, scope: &CredentialScope<'_>, signed: &[(&str, &[u8])], signature: &str) -> String {
         let mut text = String::with_capacity(256 + 24 * signed.len());
         for part in [
             ALGORITHM,
@@ -106,8 +106,8 @@ impl Signer {
         text
     }
 
-    fn scope<'a>(&'a self, today: &'a Today) -> Scope<'a> {
-        Scope { date: &today.date, region: &self.region, service: SERVICE }
+    fn scope<'a>(&'a self, today: &'a Today) -> CredentialScope<'a> {
+        CredentialScope { date: &today.date, region: &self.region, service: SERVICE }
     }
 
     fn today(&self, date: &str) -> Arc<Today> {
@@ -137,6 +137,9 @@ impl Signed<'_> {
 
 impl Today {
     fn derive(secret: &Secret<String>, region: &str, date: &str) -> Self {
-        Self { date: date.to_owned(), key: SigningKey::derive(secret, &Scope { date, region, service: SERVICE }) }
+        Self {
+            date: date.to_owned(),
+            key: SigningKey::derive(secret, &CredentialScope { date, region, service: SERVICE }),
+        }
     }
 }

@@ -3,7 +3,9 @@
 use portcullis_base::clock::Timestamp;
 use portcullis_base::percent::{percent_decode, percent_encode};
 use portcullis_base::secret::Secret;
-use portcullis_sigv4::{Scope, SigningKey, canonical_path, canonical_query, canonical_request, string_to_sign};
+use portcullis_sigv4::{
+    CredentialScope, SigningKey, canonical_path, canonical_query, canonical_request, string_to_sign,
+};
 use sha2::{Digest, Sha256};
 
 /// An access key.
@@ -182,7 +184,7 @@ impl Ask {
         hash: &str,
         query: String,
     ) -> (String, String) {
-        let scope = Scope { date: &moment[..8], region: self.region, service: self.service };
+        let scope = CredentialScope { date: &moment[..8], region: self.region, service: self.service };
         let mut signed: Vec<(String, &[u8])> =
             headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.as_slice())).collect();
         signed.sort();

@@ -6,7 +6,7 @@ use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::AccountId;
 use portcullis_cloudtrail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
 use portcullis_mfa::Fault;
-use portcullis_sigv4::{ClaimFault, Principal, Reason, Rejected};
+use portcullis_sigv4::{ClaimFault, Principal, SignatureFault, SignatureRejection};
 use portcullis_state::{MOST_TRAILS, StoreError};
 
 /// Why a call was not answered, as the client is told.
@@ -283,7 +283,7 @@ impl Refused {
     }
 
     /// Nobody is known to have signed.
-    pub fn rejected(rejected: &Rejected) -> Self {
+    pub fn rejected(rejected: &SignatureRejection) -> Self {
         let mismatch = || {
             Self::new(
                 "InvalidSignatureException",
@@ -295,14 +295,19 @@ impl Refused {
             Self::new("IncompleteSignatureException", format!("The request's signature cannot be read: {what}."))
         };
         match &rejected.reason {
-            Reason::Anonymous => Self::new("MissingAuthenticationTokenException", "Missing Authentication Token"),
-            Reason::InactiveKey | Reason::SessionToken | Reason::SessionTokenWithMfa | Reason::UnknownKey => {
+            SignatureFault::Anonymous => {
+                Self::new("MissingAuthenticationTokenException", "Missing Authentication Token")
+            }
+            SignatureFault::InactiveKey
+            | SignatureFault::SessionToken
+            | SignatureFault::SessionTokenWithMfa
+            | SignatureFault::UnknownKey => {
                 Self::new("UnrecognizedClientException", "The security token included in the request is invalid.")
             }
-            Reason::Expired { .. } | Reason::NotYetValid { .. } => {
+            SignatureFault::Expired { .. } | SignatureFault::NotYetValid { .. } => {
                 Self::new("InvalidSignatureException", "A call is signed in its header.")
             }
-            Reason::Skewed { signed_at, now } => Self::new(
+            SignatureFault::Skewed { signed_at, now } => Self::new(
                 "InvalidSignatureException",
                 format!(
                     "Signature not current: {} is more than 15 minutes from {}",
@@ -310,32 +315,34 @@ impl Refused {
                     now.iso_basic()
                 ),
             ),
-            Reason::HeadersNotSigned(names) => Self::new(
+            SignatureFault::HeadersNotSigned(names) => Self::new(
                 "InvalidSignatureException",
                 format!("There were headers present in the request which were not signed: {}", names.join(", ")),
             ),
-            Reason::ScopeDate | Reason::SignatureMismatch | Reason::SignedHeaderAbsent(_) => mismatch(),
-            Reason::PayloadHashMalformed => Self::new(
+            SignatureFault::ScopeDate | SignatureFault::SignatureMismatch | SignatureFault::SignedHeaderAbsent(_) => {
+                mismatch()
+            }
+            SignatureFault::PayloadHashMalformed => Self::new(
                 "InvalidSignatureException",
                 "x-amz-content-sha256 must be the SHA-256 of the request's body.",
             ),
-            Reason::Claim { fault: ClaimFault::Region { expected, .. }, .. } => Self::new(
+            SignatureFault::Claim { fault: ClaimFault::Region { expected, .. }, .. } => Self::new(
                 "InvalidSignatureException",
                 format!("Credential should be scoped to a valid region, which is {expected} here."),
             ),
-            Reason::DateMissing => incomplete("there is no valid Date or X-Amz-Date header"),
-            Reason::PayloadHashMissing => incomplete("a call is signed in its header"),
-            Reason::SeveralMechanisms => incomplete("it is signed in more than one way"),
-            Reason::Claim { .. }
-            | Reason::DecodedLengthMalformed
-            | Reason::DecodedLengthMissing
-            | Reason::Path
-            | Reason::SigV2
-            | Reason::SigV4A
-            | Reason::TrailerMismatch
-            | Reason::TrailerUnsupported
-            | Reason::UnknownScheme
-            | Reason::UnsignedPayloadInClear => incomplete("use AWS4-HMAC-SHA256 in the Authorization header"),
+            SignatureFault::DateMissing => incomplete("there is no valid Date or X-Amz-Date header"),
+            SignatureFault::PayloadHashMissing => incomplete("a call is signed in its header"),
+            SignatureFault::SeveralMechanisms => incomplete("it is signed in more than one way"),
+            SignatureFault::Claim { .. }
+            | SignatureFault::DecodedLengthMalformed
+            | SignatureFault::DecodedLengthMissing
+            | SignatureFault::Path
+            | SignatureFault::SigV2
+            | SignatureFault::SigV4A
+            | SignatureFault::TrailerMismatch
+            | SignatureFault::TrailerUnsupported
+            | SignatureFault::UnknownScheme
+            | SignatureFault::UnsignedPayloadInClear => incomplete("use AWS4-HMAC-SHA256 in the Authorization header"),
         }
     }
 

@@ -15,7 +15,7 @@ use portcullis_cloudtrail::{
 };
 use portcullis_http::Transport;
 use portcullis_journal::{Journal, JournalOptions};
-use portcullis_sigv4::Form;
+use portcullis_sigv4::SignatureForm;
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use portcullis_state::{NewDevice, Promise, SigningKey};
 
@@ -136,7 +136,7 @@ fn call(operation: &str, body: &Value) -> Result<Call, Refused> {
 }
 
 fn root() -> Caller {
-    Caller { principal: Principal::Root, form: Form::AuthHeader, transport: Transport::Tls }
+    Caller { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::Tls }
 }
 
 fn alice() -> Caller {
@@ -261,7 +261,7 @@ async fn every_call_has_its_verdict() {
         ("root over TLS", root()),
         ("root on this machine", Caller { transport: Transport::Loopback, ..root() }),
         ("root in the clear", Caller { transport: Transport::Plain, ..root() }),
-        ("root by a URL", Caller { form: Form::QueryString, ..root() }),
+        ("root by a URL", Caller { form: SignatureForm::QueryString, ..root() }),
         ("a user", alice()),
     ];
     let offers = [("no code", None), ("no serial", Some("123456")), ("a code", Some("20899872 123456"))];

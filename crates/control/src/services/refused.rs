@@ -6,7 +6,7 @@ use super::action::{ActionName, UnnamedAction};
 use super::table::{Protocol, ServiceApi};
 use crate::cloudtrail::Refused;
 use crate::query::MalformedForm;
-use portcullis_sigv4::Service;
+use portcullis_sigv4::AwsService;
 
 /// A refusal in the Query protocols: its code, and its status where that is not JSON's.
 type QueryNames = (&'static str, Option<u16>);
@@ -82,15 +82,15 @@ pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> Refused {
 /// It is an action of the service perhaps, and not one of those that are answered.
 pub fn not_offered(api: &ServiceApi, action: &ActionName) -> Refused {
     let instead = match api.service {
-        Service::Iam => "users, keys and devices are managed on its machine, with portcullis user, key and mfa",
-        Service::CloudTrail
-        | Service::Ec2
-        | Service::Kms
-        | Service::Logs
-        | Service::Organizations
-        | Service::S3
-        | Service::Sns
-        | Service::Sts => {
+        AwsService::Iam => "users, keys and devices are managed on its machine, with portcullis user, key and mfa",
+        AwsService::CloudTrail
+        | AwsService::Ec2
+        | AwsService::Kms
+        | AwsService::Logs
+        | AwsService::Organizations
+        | AwsService::S3
+        | AwsService::Sns
+        | AwsService::Sts => {
             "it answers S3, CloudTrail, sts:GetCallerIdentity, ec2:DescribeRegions and organizations:Describe*"
         }
     };

@@ -1,13 +1,13 @@
 //! The services whose calls are understood, and how each is spoken to.
 
 use portcullis_cloudtrail::record::EventSource;
-use portcullis_sigv4::Service;
+use portcullis_sigv4::AwsService;
 
 /// One AWS service beside S3 and CloudTrail, as far as its calls are read and answered here.
 #[derive(Debug)]
 pub struct ServiceApi {
     /// What a credential's scope calls it.
-    pub service: Service,
+    pub service: AwsService,
     /// What events call it.
     pub source: EventSource,
     pub protocol: Protocol,
@@ -53,43 +53,43 @@ const fn version(version: &'static str, namespace: &'static str) -> QueryVersion
 /// All of them, by their names in a scope.
 pub static SERVICE_APIS: [ServiceApi; 7] = [
     ServiceApi {
-        service: Service::Ec2,
+        service: AwsService::Ec2,
         source: EventSource::Ec2,
         protocol: Protocol::Ec2(version("2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/")),
         reach: Reach::Region,
     },
     ServiceApi {
-        service: Service::Iam,
+        service: AwsService::Iam,
         source: EventSource::Iam,
         protocol: Protocol::Query(version("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")),
         reach: Reach::Global,
     },
     ServiceApi {
-        service: Service::Kms,
+        service: AwsService::Kms,
         source: EventSource::Kms,
         protocol: Protocol::Json { target: "TrentService" },
         reach: Reach::Region,
     },
     ServiceApi {
-        service: Service::Logs,
+        service: AwsService::Logs,
         source: EventSource::Logs,
         protocol: Protocol::Json { target: "Logs_20140328" },
         reach: Reach::Region,
     },
     ServiceApi {
-        service: Service::Organizations,
+        service: AwsService::Organizations,
         source: EventSource::Organizations,
         protocol: Protocol::Json { target: "AWSOrganizationsV20161128" },
         reach: Reach::Global,
     },
     ServiceApi {
-        service: Service::Sns,
+        service: AwsService::Sns,
         source: EventSource::Sns,
         protocol: Protocol::Query(version("2010-03-31", "http://sns.amazonaws.com/doc/2010-03-31/")),
         reach: Reach::Region,
     },
     ServiceApi {
-        service: Service::Sts,
+        service: AwsService::Sts,
         source: EventSource::Sts,
         protocol: Protocol::Query(version("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/")),
         reach: Reach::Global,
@@ -98,7 +98,7 @@ pub static SERVICE_APIS: [ServiceApi; 7] = [
 
 impl ServiceApi {
     /// The API of a service; none of S3's and CloudTrail's, which are answered elsewhere.
-    pub fn of_service(service: Service) -> Option<&'static Self> {
+    pub fn of_service(service: AwsService) -> Option<&'static Self> {
         SERVICE_APIS.iter().find(|api| api.service == service)
     }
 

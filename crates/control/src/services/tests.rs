@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use portcullis_base::names::{RequestId, UserName};
 use portcullis_http::{Peer, Transport};
-use portcullis_sigv4::{Reason, Rejected, Service};
+use portcullis_sigv4::{AwsService, SignatureFault, SignatureRejection};
 
 fn id() -> RequestId {
     RequestId::uuid([7; 16])
@@ -34,7 +34,7 @@ fn call(api: &ServiceApi, action: &str) -> (RequestHead, String) {
     }
 }
 
-fn api(service: Service) -> &'static ServiceApi {
+fn api(service: AwsService) -> &'static ServiceApi {
     ServiceApi::of_service(service).expect("in the table")
 }
 
@@ -79,8 +79,8 @@ fn a_call_that_is_answered_has_its_answer() {
     let mut table = String::new();
     let alice = Principal::User(UserName::parse("alice").expect("a name"));
     for principal in [&Principal::Root, &alice] {
-        let (head, body) = call(api(Service::Sts), "GetCallerIdentity");
-        let told = told_to(principal, api(Service::Sts), &head, body.as_bytes());
+        let (head, body) = call(api(AwsService::Sts), "GetCallerIdentity");
+        let told = told_to(principal, api(AwsService::Sts), &head, body.as_bytes());
         writeln!(table, "{principal:?} -> {told}").unwrap();
     }
     for query in [
@@ -90,10 +90,11 @@ fn a_call_that_is_answered_has_its_answer() {
         "Action=GetCallerIdentity&Version=2011-06-15&%3Cb%3E=a",
         "Action=GetCallerIdentity&Version=2011-06-15&Version=2011-06-15",
     ] {
-        writeln!(table, "{query} -> {}", told(api(Service::Sts), &head("POST", "/", &[]), query.as_bytes())).unwrap();
+        writeln!(table, "{query} -> {}", told(api(AwsService::Sts), &head("POST", "/", &[]), query.as_bytes()))
+            .unwrap();
     }
     let get = head("GET", "/?Action=GetCallerIdentity&Version=2011-06-15", &[]);
-    writeln!(table, "GET -> {}", told(api(Service::Sts), &get, b"")).unwrap();
+    writeln!(table, "GET -> {}", told(api(AwsService::Sts), &get, b"")).unwrap();
     for (target, body) in [
         ("DescribeOrganization", "{}"),
         ("DescribeAccount", r#"{"AccountId":"123456789012"}"#),
@@ -103,8 +104,8 @@ fn a_call_that_is_answered_has_its_answer() {
         ("DescribedAccount", "{}"),
         ("ListAccounts", "{}"),
     ] {
-        let (head, _) = call(api(Service::Organizations), target);
-        let told = told(api(Service::Organizations), &head, body.as_bytes());
+        let (head, _) = call(api(AwsService::Organizations), target);
+        let told = told(api(AwsService::Organizations), &head, body.as_bytes());
         writeln!(table, "{target} {body} -> {told}").unwrap();
     }
     insta::assert_snapshot!(table);
@@ -143,11 +144,11 @@ fn the_regions_are_described_as_they_are_asked_for_or_not_at_all() {
         &many,
     ] {
         let body = format!("Action=DescribeRegions&Version=2016-11-15&{query}");
-        let told = told(api(Service::Ec2), &head("POST", "/", &[]), body.as_bytes());
+        let told = told(api(AwsService::Ec2), &head("POST", "/", &[]), body.as_bytes());
         let short: String = query.chars().take(120).collect();
         writeln!(table, "{short} -> {}", told.replacen("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", "", 1)).unwrap();
     }
-    let older = told(api(Service::Ec2), &head("POST", "/", &[]), b"Action=DescribeRegions&Version=2014-10-01");
+    let older = told(api(AwsService::Ec2), &head("POST", "/", &[]), b"Action=DescribeRegions&Version=2014-10-01");
     writeln!(table, "an older version -> {older}").unwrap();
     insta::assert_snapshot!(table);
 }
@@ -156,7 +157,7 @@ fn the_regions_are_described_as_they_are_asked_for_or_not_at_all() {
 fn a_call_that_cannot_be_read_has_its_answer() {
     let mut table = String::new();
     let long = "A".repeat(129);
-    for service in [Service::Ec2, Service::Kms, Service::Sts] {
+    for service in [AwsService::Ec2, AwsService::Kms, AwsService::Sts] {
         let api = api(service);
         let mut row = |what: &str, head: &RequestHead, body: &str| {
             writeln!(table, "{} {what} -> {}", api.name(), told(api, head, body.as_bytes())).unwrap();
@@ -183,16 +184,16 @@ fn a_call_that_cannot_be_read_has_its_answer() {
 #[test]
 fn each_refusal_of_a_signature_has_its_answer() {
     let mut table = String::new();
-    for service in [Service::Ec2, Service::Kms, Service::Sts] {
+    for service in [AwsService::Ec2, AwsService::Kms, AwsService::Sts] {
         for reason in [
-            Reason::Anonymous,
-            Reason::InactiveKey,
-            Reason::PayloadHashMissing,
-            Reason::SessionToken,
-            Reason::SignatureMismatch,
-            Reason::UnknownKey,
+            SignatureFault::Anonymous,
+            SignatureFault::InactiveKey,
+            SignatureFault::PayloadHashMissing,
+            SignatureFault::SessionToken,
+            SignatureFault::SignatureMismatch,
+            SignatureFault::UnknownKey,
         ] {
-            let refused = Refused::rejected(&Rejected { key_id: None, reason: reason.clone() });
+            let refused = Refused::rejected(&SignatureRejection { key_id: None, reason: reason.clone() });
             let (status, document) = api(service).failure(&refused, id());
             let code = code_in_record(api(service).protocol, &refused);
             writeln!(table, "{service:?} {reason:?} -> {status} {document}\n    event {code}").unwrap();
@@ -207,9 +208,9 @@ fn each_refusal_of_a_signature_has_its_answer() {
 
 #[test]
 fn the_table_has_every_service_but_those_that_are_answered_elsewhere() {
-    let elsewhere = [Service::CloudTrail, Service::S3];
-    let named: Vec<Service> = SERVICE_APIS.iter().map(|api| api.service).collect();
-    let all: Vec<Service> = Service::ALL.into_iter().filter(|service| !elsewhere.contains(service)).collect();
+    let elsewhere = [AwsService::CloudTrail, AwsService::S3];
+    let named: Vec<AwsService> = SERVICE_APIS.iter().map(|api| api.service).collect();
+    let all: Vec<AwsService> = AwsService::ALL.into_iter().filter(|service| !elsewhere.contains(service)).collect();
     assert_eq!(named, all);
     for api in &SERVICE_APIS {
         assert_eq!(ServiceApi::of_service(api.service).map(ServiceApi::name), Some(api.name()));

@@ -12,7 +12,7 @@ use portcullis_base::names::{DeviceSerial, RequestId};
 use portcullis_http::MalformedHead;
 use portcullis_mfa::{Code, Fault};
 use portcullis_s3::Unclear;
-use portcullis_sigv4::{ClaimFault, Form, Rejected};
+use portcullis_sigv4::{ClaimFault, SignatureForm, SignatureRejection};
 use portcullis_upstream::{UpstreamError, UpstreamRefusal, escape};
 
 mod unclear;
@@ -31,7 +31,7 @@ pub enum Failure {
     /// The client: policy says no.
     Refused(Refusal),
     /// The client: nobody is known to have signed.
-    Rejected(Box<Rejected>),
+    Rejected(Box<SignatureRejection>),
     /// The client: what it asks for is not clear, or not S3.
     Unclear(Box<Unclear>),
     /// The upstream gave no answer.
@@ -67,7 +67,7 @@ pub enum BodyFailure {
     Withdrawn,
     /// An XML document must be covered by its signature.
     UnsignedDocument,
-    Wrong(portcullis_sigv4::BodyFault),
+    Wrong(portcullis_sigv4::PayloadFault),
 }
 
 /// An error as S3 writes it.
@@ -277,7 +277,7 @@ fn of_malformed(malformed: MalformedHead) -> S3Error {
 }
 
 fn of_body(failure: &BodyFailure) -> S3Error {
-    use portcullis_sigv4::BodyFault;
+    use portcullis_sigv4::PayloadFault;
     let incomplete = || {
         S3Error::new(
             400,
@@ -315,25 +315,27 @@ fn of_body(failure: &BodyFailure) -> S3Error {
             "The document of this request must be sent over TLS, or x-amz-content-sha256 has to be its SHA-256.",
         ),
         BodyFailure::Wrong(fault) => match fault {
-            BodyFault::AfterEnd | BodyFault::ChunkMalformed | BodyFault::TooLong | BodyFault::TooShort => incomplete(),
-            BodyFault::Checksum(algorithm) => S3Error::new(
+            PayloadFault::AfterEnd | PayloadFault::ChunkMalformed | PayloadFault::TooLong | PayloadFault::TooShort => {
+                incomplete()
+            }
+            PayloadFault::Checksum(algorithm) => S3Error::new(
                 400,
                 "BadDigest",
                 format!("The {} you specified did not match the calculated checksum.", algorithm.as_str()),
             ),
-            BodyFault::ChunkSignature | BodyFault::TrailerSignature => mismatch(),
-            BodyFault::ChunkTooLarge => {
+            PayloadFault::ChunkSignature | PayloadFault::TrailerSignature => mismatch(),
+            PayloadFault::ChunkTooLarge => {
                 S3Error::new(400, "InvalidRequest", "A signed chunk of the body is larger than 67108864 bytes.")
             }
-            BodyFault::ContentMd5 => {
+            PayloadFault::ContentMd5 => {
                 S3Error::new(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
             }
-            BodyFault::ContentSha256 => S3Error::new(
+            PayloadFault::ContentSha256 => S3Error::new(
                 400,
                 "XAmzContentSHA256Mismatch",
                 "The provided 'x-amz-content-sha256' header does not match what was computed.",
             ),
-            BodyFault::TrailerMalformed => S3Error::new(
+            PayloadFault::TrailerMalformed => S3Error::new(
                 400,
                 "MalformedTrailerError",
                 "The request contained trailing data that was not well-formed or did not conform to our published schema.",
@@ -466,8 +468,8 @@ fn of_upstream(error: UpstreamError) -> S3Error {
     }
 }
 
-fn of_rejected(rejected: &Rejected) -> S3Error {
-    use portcullis_sigv4::Reason;
+fn of_rejected(rejected: &SignatureRejection) -> S3Error {
+    use portcullis_sigv4::SignatureFault;
     let unknown_key = || {
         let error = S3Error::new(
             403,
@@ -480,57 +482,59 @@ fn of_rejected(rejected: &Rejected) -> S3Error {
         }
     };
     match &rejected.reason {
-        Reason::Anonymous => access_denied("Access Denied"),
-        Reason::Claim { form, fault } => of_claim(*form, fault),
-        Reason::DateMissing => access_denied("AWS authentication requires a valid Date or x-amz-date header"),
-        Reason::DecodedLengthMissing => {
+        SignatureFault::Anonymous => access_denied("Access Denied"),
+        SignatureFault::Claim { form, fault } => of_claim(*form, fault),
+        SignatureFault::DateMissing => access_denied("AWS authentication requires a valid Date or x-amz-date header"),
+        SignatureFault::DecodedLengthMissing => {
             S3Error::new(411, "MissingContentLength", "You must provide the x-amz-decoded-content-length HTTP header.")
         }
-        Reason::DecodedLengthMalformed => {
+        SignatureFault::DecodedLengthMalformed => {
             S3Error::new(400, "InvalidArgument", "The value of x-amz-decoded-content-length is not a number.")
         }
-        Reason::Expired { at, lifetime_seconds, now } => access_denied("Request has expired")
+        SignatureFault::Expired { at, lifetime_seconds, now } => access_denied("Request has expired")
             .with("X-Amz-Expires", lifetime_seconds.to_string())
             .with("Expires", at.iso_extended())
             .with("ServerTime", now.iso_extended()),
-        Reason::HeadersNotSigned(names) => {
+        SignatureFault::HeadersNotSigned(names) => {
             access_denied("There were headers present in the request which were not signed")
                 .with("HeadersNotSigned", names.join(", "))
         }
-        Reason::InactiveKey | Reason::UnknownKey => unknown_key(),
-        Reason::NotYetValid { .. } => access_denied("Request is not yet valid"),
-        Reason::Path => S3Error::new(400, "InvalidURI", "Couldn't parse the specified URI."),
-        Reason::PayloadHashMalformed => S3Error::new(
+        SignatureFault::InactiveKey | SignatureFault::UnknownKey => unknown_key(),
+        SignatureFault::NotYetValid { .. } => access_denied("Request is not yet valid"),
+        SignatureFault::Path => S3Error::new(400, "InvalidURI", "Couldn't parse the specified URI."),
+        SignatureFault::PayloadHashMalformed => S3Error::new(
             400,
             "InvalidArgument",
             "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
         ),
-        Reason::PayloadHashMissing => {
+        SignatureFault::PayloadHashMissing => {
             S3Error::new(400, "InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
         }
-        Reason::ScopeDate | Reason::SignatureMismatch | Reason::SignedHeaderAbsent(_) => mismatch(),
-        Reason::SessionToken => {
+        SignatureFault::ScopeDate | SignatureFault::SignatureMismatch | SignatureFault::SignedHeaderAbsent(_) => {
+            mismatch()
+        }
+        SignatureFault::SessionToken => {
             S3Error::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
         }
-        Reason::SessionTokenWithMfa => {
+        SignatureFault::SessionTokenWithMfa => {
             S3Error::new(400, "InvalidRequest", "DevPay and Mfa are mutually exclusive authorization methods.")
         }
-        Reason::SeveralMechanisms => S3Error::new(
+        SignatureFault::SeveralMechanisms => S3Error::new(
             400,
             "InvalidArgument",
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified",
         ),
-        Reason::SigV2 => S3Error::new(
+        SignatureFault::SigV2 => S3Error::new(
             400,
             "InvalidRequest",
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
         ),
-        Reason::SigV4A => S3Error::new(
+        SignatureFault::SigV4A => S3Error::new(
             501,
             "NotImplemented",
             "Signatures of version 4a are not supported. Please use AWS4-HMAC-SHA256.",
         ),
-        Reason::Skewed { signed_at, now } => S3Error::new(
+        SignatureFault::Skewed { signed_at, now } => S3Error::new(
             403,
             "RequestTimeTooSkewed",
             "The difference between the request time and the current time is too large.",
@@ -538,15 +542,17 @@ fn of_rejected(rejected: &Rejected) -> S3Error {
         .with("RequestTime", signed_at.iso_basic())
         .with("ServerTime", now.iso_extended())
         .with("MaxAllowedSkewMilliseconds", "900000"),
-        Reason::TrailerMismatch | Reason::TrailerUnsupported => {
+        SignatureFault::TrailerMismatch | SignatureFault::TrailerUnsupported => {
             S3Error::new(400, "InvalidRequest", "The value specified in the x-amz-trailer header is not supported")
         }
-        Reason::UnknownScheme => S3Error::new(400, "InvalidArgument", "Unsupported Authorization Type"),
-        Reason::UnsignedPayloadInClear => access_denied("An unsigned payload must be sent over a secure connection."),
+        SignatureFault::UnknownScheme => S3Error::new(400, "InvalidArgument", "Unsupported Authorization Type"),
+        SignatureFault::UnsignedPayloadInClear => {
+            access_denied("An unsigned payload must be sent over a secure connection.")
+        }
     }
 }
 
-fn of_claim(form: Form, fault: &ClaimFault) -> S3Error {
+fn of_claim(form: SignatureForm, fault: &ClaimFault) -> S3Error {
     let text: Cow<'static, str> = match fault {
         ClaimFault::Algorithm => "X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"".into(),
         ClaimFault::Credential | ClaimFault::Terminator => {
@@ -568,10 +574,10 @@ fn of_claim(form: Form, fault: &ClaimFault) -> S3Error {
         ClaimFault::UnknownField => "an unknown field is present".into(),
     };
     let error = match form {
-        Form::AuthHeader => {
+        SignatureForm::AuthHeader => {
             S3Error::new(400, "AuthorizationHeaderMalformed", format!("The authorization header is malformed; {text}"))
         }
-        Form::QueryString => S3Error::new(400, "AuthorizationQueryParametersError", text),
+        SignatureForm::QueryString => S3Error::new(400, "AuthorizationQueryParametersError", text),
     };
     if let ClaimFault::Region { expected, .. } = fault { error.with("Region", expected.as_str()) } else { error }
 }

@@ -10,7 +10,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 use portcullis_mfa::Fault;
 use portcullis_s3::{Action, UnclearReason, Unsupported};
-use portcullis_sigv4::{BodyFault, ChecksumAlgorithm, Reason};
+use portcullis_sigv4::{ChecksumAlgorithm, PayloadFault, SignatureFault};
 use portcullis_upstream::Node;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -116,8 +116,8 @@ fn failures() -> Vec<Failure> {
     failures
 }
 
-fn rejected(reason: Reason) -> Failure {
-    Failure::Rejected(Box::new(Rejected { key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").ok(), reason }))
+fn rejected(reason: SignatureFault) -> Failure {
+    Failure::Rejected(Box::new(SignatureRejection { key_id: AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").ok(), reason }))
 }
 
 fn unclear(reason: UnclearReason) -> Failure {
@@ -143,17 +143,17 @@ fn malformed() -> impl Iterator<Item = MalformedHead> {
 
 fn bodies() -> Vec<BodyFailure> {
     let faults = [
-        BodyFault::AfterEnd,
-        BodyFault::Checksum(ChecksumAlgorithm::Crc64Nvme),
-        BodyFault::ChunkMalformed,
-        BodyFault::ChunkSignature,
-        BodyFault::ChunkTooLarge,
-        BodyFault::ContentMd5,
-        BodyFault::ContentSha256,
-        BodyFault::TooLong,
-        BodyFault::TooShort,
-        BodyFault::TrailerMalformed,
-        BodyFault::TrailerSignature,
+        PayloadFault::AfterEnd,
+        PayloadFault::Checksum(ChecksumAlgorithm::Crc64Nvme),
+        PayloadFault::ChunkMalformed,
+        PayloadFault::ChunkSignature,
+        PayloadFault::ChunkTooLarge,
+        PayloadFault::ContentMd5,
+        PayloadFault::ContentSha256,
+        PayloadFault::TooLong,
+        PayloadFault::TooShort,
+        PayloadFault::TrailerMalformed,
+        PayloadFault::TrailerSignature,
     ];
     let mut failures = vec![
         BodyFailure::DigestMalformed,
@@ -193,7 +193,7 @@ fn refusals() -> Vec<Refusal> {
     ]
 }
 
-fn rejections() -> Vec<Reason> {
+fn rejections() -> Vec<SignatureFault> {
     let claims = [
         ClaimFault::Algorithm,
         ClaimFault::Credential,
@@ -209,35 +209,37 @@ fn rejections() -> Vec<Reason> {
         ClaimFault::Terminator,
         ClaimFault::UnknownField,
     ];
-    let forms = [Form::AuthHeader, Form::QueryString];
-    let mut reasons: Vec<Reason> =
-        claims.into_iter().flat_map(|fault| forms.map(|form| Reason::Claim { form, fault: fault.clone() })).collect();
+    let forms = [SignatureForm::AuthHeader, SignatureForm::QueryString];
+    let mut reasons: Vec<SignatureFault> = claims
+        .into_iter()
+        .flat_map(|fault| forms.map(|form| SignatureFault::Claim { form, fault: fault.clone() }))
+        .collect();
     reasons.extend([
-        Reason::Anonymous,
-        Reason::DateMissing,
-        Reason::DecodedLengthMalformed,
-        Reason::DecodedLengthMissing,
-        Reason::Expired { at: NOW, lifetime_seconds: 60, now: NOW },
-        Reason::HeadersNotSigned(vec!["x-amz-a".to_owned(), "x-amz-b".to_owned()]),
-        Reason::InactiveKey,
-        Reason::NotYetValid { signed_at: NOW, now: NOW },
-        Reason::Path,
-        Reason::PayloadHashMalformed,
-        Reason::PayloadHashMissing,
-        Reason::ScopeDate,
-        Reason::SessionToken,
-        Reason::SessionTokenWithMfa,
-        Reason::SeveralMechanisms,
-        Reason::SigV2,
-        Reason::SigV4A,
-        Reason::SignatureMismatch,
-        Reason::SignedHeaderAbsent("x-amz-a".to_owned()),
-        Reason::Skewed { signed_at: NOW, now: NOW },
-        Reason::TrailerMismatch,
-        Reason::TrailerUnsupported,
-        Reason::UnknownKey,
-        Reason::UnknownScheme,
-        Reason::UnsignedPayloadInClear,
+        SignatureFault::Anonymous,
+        SignatureFault::DateMissing,
+        SignatureFault::DecodedLengthMalformed,
+        SignatureFault::DecodedLengthMissing,
+        SignatureFault::Expired { at: NOW, lifetime_seconds: 60, now: NOW },
+        SignatureFault::HeadersNotSigned(vec!["x-amz-a".to_owned(), "x-amz-b".to_owned()]),
+        SignatureFault::InactiveKey,
+        SignatureFault::NotYetValid { signed_at: NOW, now: NOW },
+        SignatureFault::Path,
+        SignatureFault::PayloadHashMalformed,
+        SignatureFault::PayloadHashMissing,
+        SignatureFault::ScopeDate,
+        SignatureFault::SessionToken,
+        SignatureFault::SessionTokenWithMfa,
+        SignatureFault::SeveralMechanisms,
+        SignatureFault::SigV2,
+        SignatureFault::SigV4A,
+        SignatureFault::SignatureMismatch,
+        SignatureFault::SignedHeaderAbsent("x-amz-a".to_owned()),
+        SignatureFault::Skewed { signed_at: NOW, now: NOW },
+        SignatureFault::TrailerMismatch,
+        SignatureFault::TrailerUnsupported,
+        SignatureFault::UnknownKey,
+        SignatureFault::UnknownScheme,
+        SignatureFault::UnsignedPayloadInClear,
     ]);
     reasons
 }

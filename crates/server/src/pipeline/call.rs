@@ -25,7 +25,7 @@ use portcullis_control::services::TARGET;
 use portcullis_http::{BodyFault, HttpMethod, RequestBody, RequestHead};
 use portcullis_mfa::{Challenge, Offer, UnmetChallenge};
 use portcullis_s3::Access;
-use portcullis_sigv4::{Intake, Payload, Promises, Realm, Service, Unproved};
+use portcullis_sigv4::{AcceptedScope, AwsService, DeclaredChecksums, PayloadMode, PayloadVerifier, UnverifiedCall};
 use portcullis_state::{CodeSource, SpendError};
 
 /// What of an unknown target is recorded.
@@ -88,9 +88,9 @@ impl Gate {
     ) -> Result<Asked, Unasked> {
         let now = self.clock.now();
         let operation = operation(head);
-        let realm = Realm { region: self.realm.region.clone(), services: &[Service::CloudTrail] };
+        let realm = AcceptedScope { region: self.realm.region.clone(), services: &[AwsService::CloudTrail] };
         let rejected = |rejected| Unasked::by_nobody(Refused::rejected(&rejected));
-        let unproved = Unproved::read(head, now, &realm).map_err(|why| {
+        let unproved = UnverifiedCall::read(head, now, &realm).map_err(|why| {
             why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
             rejected(why)
         })?;
@@ -136,7 +136,7 @@ impl Gate {
             }
         }
         // Its hash is its signature's part.
-        let inspect = Intake::new(Payload::Unsigned, length, Promises::default());
+        let inspect = PayloadVerifier::new(PayloadMode::Unsigned, length, DeclaredChecksums::default());
         let body = RequestBody::new(incoming, inspect, self.body_idle);
         ending.received = body.received();
         match tokio::time::timeout(2 * self.body_idle, body.collect(LONGEST_BODY)).await {
@@ -323,7 +323,7 @@ fn of_denied(denied: &Denied) -> Factor {
     }
 }
 
-fn unreadable(fault: &BodyFault<portcullis_sigv4::BodyFault>) -> Unreadable {
+fn unreadable(fault: &BodyFault<portcullis_sigv4::PayloadFault>) -> Unreadable {
     match fault {
         BodyFault::Idle => Unreadable::BodyLate,
         BodyFault::TooLong => Unreadable::BodyTooLong,

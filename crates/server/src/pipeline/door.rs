@@ -2,7 +2,7 @@
 
 use portcullis_control::services::{ServiceApi, TARGET};
 use portcullis_http::{HttpMethod, RequestHead};
-use portcullis_sigv4::{Form, Service, claimed_service};
+use portcullis_sigv4::{AwsService, SignatureForm, claimed_service};
 
 /// Where a request is read and answered.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ impl ApiDoor {
         }
         let target = head.headers.value(TARGET);
         match (claimed_service(head), target) {
-            (Some((Service::CloudTrail, Form::AuthHeader)), Some(_)) => Self::CloudTrail,
+            (Some((AwsService::CloudTrail, SignatureForm::AuthHeader)), Some(_)) => Self::CloudTrail,
             (Some((service, _)), _) => ServiceApi::of_service(service).map_or(Self::S3, Self::Service),
             (None, Some(target)) if is_unsigned(head) && head.method == HttpMethod::Post && head.path == "/" => {
                 if is_of_cloudtrail(target) {
@@ -69,19 +69,19 @@ mod tests {
     ];
 
     /// A request that claims this scope in its header, or in its query.
-    fn head(method: &str, target: &str, header: Option<&str>, scope: Option<(&str, Form)>) -> RequestHead {
+    fn head(method: &str, target: &str, header: Option<&str>, scope: Option<(&str, SignatureForm)>) -> RequestHead {
         let credential = |service: &str| format!("AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/{service}/aws4_request");
         let signature = "0".repeat(64);
         let mut uri = target.to_owned();
         let mut request = http::Request::builder().method(method).header("host", "localhost");
         match scope {
-            Some((service, Form::AuthHeader)) => {
+            Some((service, SignatureForm::AuthHeader)) => {
                 let credential = credential(service);
                 let text = format!("Credential={credential}, SignedHeaders=host;x-amz-date, Signature={signature}");
                 request = request.header("authorization", format!("AWS4-HMAC-SHA256 {text}"));
                 request = request.header("x-amz-date", "20130524T000000Z");
             }
-            Some((service, Form::QueryString)) => {
+            Some((service, SignatureForm::QueryString)) => {
                 let credential = credential(service).replace('/', "%2F");
                 uri.push(if uri.contains('?') { '&' } else { '?' });
                 write!(
@@ -104,8 +104,8 @@ mod tests {
     #[test]
     fn each_request_comes_to_the_door_that_its_scope_names() {
         let mut table = String::new();
-        let services = Service::ALL.into_iter().map(Service::as_str).chain(["dynamodb", "S3", "S3/s3"]);
-        let forms = [Form::AuthHeader, Form::QueryString];
+        let services = AwsService::ALL.into_iter().map(AwsService::as_str).chain(["dynamodb", "S3", "S3/s3"]);
+        let forms = [SignatureForm::AuthHeader, SignatureForm::QueryString];
         let scopes = services.flat_map(|service| forms.map(|form| Some((service, form)))).chain([None]);
         for scope in scopes {
             let doors =

@@ -12,18 +12,20 @@ use http_body::Frame;
 use crate::failure::{BodyFailure, Failure};
 use portcullis_http::{BodyFault, RequestBody, RequestHead, Transport};
 use portcullis_s3::Action;
-use portcullis_sigv4::{Checksum, ChecksumAlgorithm, Intake, Payload, Promises, Signed};
+use portcullis_sigv4::{Checksum, ChecksumAlgorithm, DeclaredChecksums, PayloadMode, PayloadVerifier, VerifiedRequest};
 use portcullis_upstream::Interrupted;
 
 /// The inspection of a body that was promised like this.
-pub(super) fn of(head: &RequestHead, signed: &Signed, action: Action) -> Result<Intake, Failure> {
+pub(super) fn of(head: &RequestHead, signed: &VerifiedRequest, action: Action) -> Result<PayloadVerifier, Failure> {
     let length = match (&signed.payload, head.content_length()) {
         // The framing's own length does not matter: the decoded one is exact.
-        (Payload::Chunked(_), length) => length.unwrap_or(0),
-        (Payload::Digest(_) | Payload::Unsigned, Some(length)) => length,
-        (Payload::Digest(_) | Payload::Unsigned, None) => return Err(Failure::Body(BodyFailure::LengthMissing)),
+        (PayloadMode::Chunked(_), length) => length.unwrap_or(0),
+        (PayloadMode::Digest(_) | PayloadMode::Unsigned, Some(length)) => length,
+        (PayloadMode::Digest(_) | PayloadMode::Unsigned, None) => {
+            return Err(Failure::Body(BodyFailure::LengthMissing));
+        }
     };
-    Ok(Intake::new(signed.payload.clone(), length, promises(head, action)?))
+    Ok(PayloadVerifier::new(signed.payload.clone(), length, promises(head, action)?))
 }
 
 /// Reads a document whole. It decides what is done, so where its signature does not cover it, the connection must
@@ -31,26 +33,26 @@ pub(super) fn of(head: &RequestHead, signed: &Signed, action: Action) -> Result<
 ///
 /// While it comes it takes room from others' documents, so it has to be there in twice the time that a body may idle.
 pub(super) async fn document(
-    body: RequestBody<Intake>,
-    signed: &Signed,
+    body: RequestBody<PayloadVerifier>,
+    signed: &VerifiedRequest,
     transport: Transport,
     limit: usize,
     idle: Duration,
 ) -> Result<Bytes, Failure> {
     match (&signed.payload, transport) {
-        (Payload::Digest(_), _) | (Payload::Unsigned, Transport::Loopback | Transport::Tls) => {
+        (PayloadMode::Digest(_), _) | (PayloadMode::Unsigned, Transport::Loopback | Transport::Tls) => {
             match tokio::time::timeout(2 * idle, body.collect(limit)).await {
                 Ok(collected) => collected.map_err(of_fault),
                 Err(_) => Err(Failure::Body(BodyFailure::TimedOut)),
             }
         }
-        (Payload::Unsigned, Transport::Plain) | (Payload::Chunked(_), _) => {
+        (PayloadMode::Unsigned, Transport::Plain) | (PayloadMode::Chunked(_), _) => {
             Err(Failure::Body(BodyFailure::UnsignedDocument))
         }
     }
 }
 
-pub(super) fn of_fault(fault: BodyFault<portcullis_sigv4::BodyFault>) -> Failure {
+pub(super) fn of_fault(fault: BodyFault<portcullis_sigv4::PayloadFault>) -> Failure {
     Failure::Body(match fault {
         BodyFault::Cut => BodyFailure::Incomplete,
         BodyFault::Idle => BodyFailure::TimedOut,
@@ -60,7 +62,7 @@ pub(super) fn of_fault(fault: BodyFault<portcullis_sigv4::BodyFault>) -> Failure
     })
 }
 
-fn promises(head: &RequestHead, action: Action) -> Result<Promises, Failure> {
+fn promises(head: &RequestHead, action: Action) -> Result<DeclaredChecksums, Failure> {
     let content_md5 = match head.headers.value("content-md5") {
         None => None,
         Some(text) => {
@@ -71,7 +73,7 @@ fn promises(head: &RequestHead, action: Action) -> Result<Promises, Failure> {
     let mut checksum = None;
     if action == Action::CompleteMultipartUpload {
         // There the checksum is of the object that is put together, not of the list of its parts.
-        return Ok(Promises { content_md5, checksum });
+        return Ok(DeclaredChecksums { content_md5, checksum });
     }
     for algorithm in ChecksumAlgorithm::ALL {
         let Some(text) = head.headers.value(algorithm.header()) else { continue };
@@ -80,11 +82,11 @@ fn promises(head: &RequestHead, action: Action) -> Result<Promises, Failure> {
             return Err(Failure::Body(BodyFailure::SeveralChecksums));
         }
     }
-    Ok(Promises { content_md5, checksum })
+    Ok(DeclaredChecksums { content_md5, checksum })
 }
 
 /// A body whose fault the upstream is told as an interruption; the client is told the reason.
-pub(super) struct Interruptible(pub RequestBody<Intake>);
+pub(super) struct Interruptible(pub RequestBody<PayloadVerifier>);
 
 impl http_body::Body for Interruptible {
     type Data = Bytes;

@@ -41,7 +41,7 @@ use portcullis_http::{
 use portcullis_journal::Journal;
 use portcullis_mfa::Offer;
 use portcullis_s3::{Access, Action, Expects, Handling, LocalAnswer, Routed, Routing, Unclear};
-use portcullis_sigv4::{Intake, Keyring, Payload, Principal, Realm, Signed};
+use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
 use portcullis_state::{CodeSource, Store};
 use portcullis_upstream::{Answer, AnswerBegun, Upstream};
 use protection::{Agreed, Held};
@@ -58,7 +58,7 @@ pub use reply::Reply;
 #[derive(Debug)]
 pub struct Gate {
     pub clock: Clock,
-    pub realm: Realm,
+    pub realm: AcceptedScope,
     pub routing: Routing,
     pub rules: Rules,
     pub keyring: Arc<Keyring>,
@@ -86,7 +86,7 @@ pub struct Gate {
 /// A request whose head is understood; boxed, since it goes by value into what finishes it.
 struct Asked {
     head: RequestHead,
-    signed: Signed,
+    signed: VerifiedRequest,
     routed: Routed,
     now: Timestamp,
 }
@@ -310,8 +310,8 @@ impl Gate {
         let source = CodeSource::of_address(head.peer.address.ip());
         let (permit, mut held, spent) = self.judge(request, &caller, source, offer, draft, now).await?;
         let digest = match signed.payload {
-            Payload::Digest(digest) => Some(digest),
-            Payload::Chunked(_) | Payload::Unsigned => None,
+            PayloadMode::Digest(digest) => Some(digest),
+            PayloadMode::Chunked(_) | PayloadMode::Unsigned => None,
         };
         // What only the judgement needed waits for nothing, and so takes no room in the processor's cache.
         drop(head);
@@ -341,7 +341,7 @@ impl Gate {
     async fn forward(
         &self,
         permit: Permit,
-        payload: Option<RequestBody<Intake>>,
+        payload: Option<RequestBody<PayloadVerifier>>,
         digest: Option<[u8; 32]>,
         held: &mut Held,
         now: Timestamp,
@@ -357,7 +357,7 @@ impl Gate {
     async fn upload(
         &self,
         permit: Permit,
-        mut body: RequestBody<Intake>,
+        mut body: RequestBody<PayloadVerifier>,
         digest: Option<[u8; 32]>,
         held: &mut Held,
         now: Timestamp,
@@ -391,11 +391,11 @@ impl Gate {
     fn body(
         &self,
         head: &RequestHead,
-        signed: &Signed,
+        signed: &VerifiedRequest,
         action: Action,
         incoming: Incoming,
         ending: &mut Ending,
-    ) -> Result<RequestBody<Intake>, Failure> {
+    ) -> Result<RequestBody<PayloadVerifier>, Failure> {
         let body = RequestBody::new(incoming, intake::of(head, signed, action)?, self.body_idle);
         ending.received = body.received();
         Ok(body)

@@ -19,7 +19,9 @@ use portcullis_control::services::{
 };
 use portcullis_http::RequestHead;
 use portcullis_s3::Access;
-use portcullis_sigv4::{ClaimFault, Realm, Reason, Rejected, Signed, Unproved};
+use portcullis_sigv4::{
+    AcceptedScope, ClaimFault, SignatureFault, SignatureRejection, UnverifiedCall, VerifiedRequest,
+};
 
 /// Names a call before it is known who asks, so that the record of a refusal says what was refused.
 pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &RequestHead) {
@@ -65,7 +67,7 @@ impl Gate {
         incoming: Incoming,
         draft: &mut Draft,
         ending: &mut Ending,
-    ) -> Result<(Bytes, Signed), Refused> {
+    ) -> Result<(Bytes, VerifiedRequest), Refused> {
         let now = self.clock.now();
         let unproved = self.claim(api, head, now).map_err(|why| {
             why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
@@ -88,13 +90,16 @@ impl Gate {
         api: &'static ServiceApi,
         head: &'a RequestHead,
         now: Timestamp,
-    ) -> Result<Unproved<'a>, Rejected> {
+    ) -> Result<UnverifiedCall<'a>, SignatureRejection> {
         let within = |region: &str| {
-            let realm = Realm { region: region.to_owned(), services: std::slice::from_ref(&api.service) };
-            Unproved::read(head, now, &realm)
+            let realm = AcceptedScope { region: region.to_owned(), services: std::slice::from_ref(&api.service) };
+            UnverifiedCall::read(head, now, &realm)
         };
         let claimed = within(&self.realm.region);
-        if let Err(Rejected { reason: Reason::Claim { fault: ClaimFault::Region { claimed, .. }, .. }, .. }) = &claimed
+        if let Err(SignatureRejection {
+            reason: SignatureFault::Claim { fault: ClaimFault::Region { claimed, .. }, .. },
+            ..
+        }) = &claimed
             && api.takes_region(claimed)
         {
             return within(GLOBAL_REGION);

@@ -44,7 +44,7 @@ use portcullis_journal::{
 };
 use portcullis_mfa::Digits;
 use portcullis_s3::{Routing, UpstreamKind};
-use portcullis_sigv4::{Realm, Service};
+use portcullis_sigv4::{AcceptedScope, AwsService};
 use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
 use portcullis_upstream::{Patience, Placement, Signer, Trailers, Upstream};
 
@@ -340,7 +340,7 @@ fn gate(
     // The settings take no other.
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Gate {
-        realm: Realm { region: settings.account.region.clone(), services: &[Service::S3] },
+        realm: AcceptedScope { region: settings.account.region.clone(), services: &[AwsService::S3] },
         routing: Routing {
             base_domain: settings.listen.base_domain.clone(),
             upstream: kind(settings.upstream.profile),

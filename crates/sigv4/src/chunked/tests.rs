@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use crate::specimen::{SIGNED_AT, Specimen, authorization, chunk_signature, trailer_signature};
 use crate::{
-    BodyFault, Checksum, ChecksumAlgorithm, ChunkSigning, Chunks, EMPTY_SHA256, Intake, Payload, Promises,
-    RunningChecksum,
+    Checksum, ChecksumAlgorithm, ChunkSigning, ChunkedPayload, DeclaredChecksums, EMPTY_SHA256, PayloadFault,
+    PayloadMode, PayloadVerifier, RunningChecksum,
 };
 use bytes::Bytes;
 
@@ -39,7 +39,7 @@ fn body_of(chunks: &[(usize, &str)], end: &str) -> Bytes {
 /// What came out before the end was verified, the verdict, and what came out after.
 struct Outcome {
     before: Vec<u8>,
-    verdict: Result<Option<Checksum>, BodyFault>,
+    verdict: Result<Option<Checksum>, PayloadFault>,
     after: Vec<u8>,
 }
 
@@ -50,8 +50,8 @@ impl Outcome {
 }
 
 /// Runs a body through, in pieces of these sizes over and over.
-fn run(payload: Payload, body: &Bytes, sizes: &[usize]) -> Outcome {
-    let mut intake = Intake::new(payload, 0, Promises::default());
+fn run(payload: PayloadMode, body: &Bytes, sizes: &[usize]) -> Outcome {
+    let mut intake = PayloadVerifier::new(payload, 0, DeclaredChecksums::default());
     let (mut before, mut rest, mut sizes) = (Vec::new(), body.clone(), sizes.iter().cycle());
     let mut pushed = Ok(());
     while !rest.is_empty() && pushed.is_ok() {
@@ -64,7 +64,7 @@ fn run(payload: Payload, body: &Bytes, sizes: &[usize]) -> Outcome {
     Outcome { before, verdict, after }
 }
 
-fn payload_of(specimen: &Specimen) -> Payload {
+fn payload_of(specimen: &Specimen) -> PayloadMode {
     specimen.verify().expect("signed").payload
 }
 
@@ -114,7 +114,7 @@ fn aws_published_upload_with_a_signed_trailer_is_accepted() {
 struct Upload {
     decoded: Vec<u8>,
     body: Vec<u8>,
-    payload: Payload,
+    payload: PayloadMode,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -167,14 +167,14 @@ fn seed(specimen: &Specimen) -> String {
     text.rsplit('=').next().expect("a signature").to_owned()
 }
 
-fn chunks_of(upload: &Upload) -> Chunks {
+fn chunks_of(upload: &Upload) -> ChunkedPayload {
     match upload.payload.clone() {
-        Payload::Chunked(chunks) => chunks,
-        Payload::Digest(_) | Payload::Unsigned => panic!("chunked"),
+        PayloadMode::Chunked(chunks) => chunks,
+        PayloadMode::Digest(_) | PayloadMode::Unsigned => panic!("chunked"),
     }
 }
 
-fn verdict(payload: Payload, body: &[u8]) -> Result<Option<Checksum>, BodyFault> {
+fn verdict(payload: PayloadMode, body: &[u8]) -> Result<Option<Checksum>, PayloadFault> {
     let outcome = run(payload, &Bytes::copy_from_slice(body), &[]);
     if outcome.verdict.is_err() {
         assert!(outcome.after.is_empty());
@@ -193,32 +193,32 @@ fn each_fault_in_the_framing_has_its_name() {
     let body = &good.body;
     let trailer = "x-amz-checksum-crc32c:yZRlqg==\r\n";
     assert!(String::from_utf8_lossy(body).contains(trailer));
-    let table: Vec<(Vec<u8>, BodyFault)> = vec![
-        ([body.as_slice(), b"\r\n"].concat(), BodyFault::AfterEnd),
-        (replaced(body, "world", "w0rld"), BodyFault::Checksum(CRC32C)),
-        (replaced(body, "5\r\n", "4\r\n"), BodyFault::ChunkMalformed),
-        (replaced(body, "5\r\n", "6\r\n"), BodyFault::TooLong),
-        (replaced(body, "5\r\nworld\r\n", ""), BodyFault::TooShort),
-        (replaced(body, "6\r\n", "+6\r\n"), BodyFault::ChunkMalformed),
-        (replaced(body, "6\r\n", "0x6\r\n"), BodyFault::ChunkMalformed),
-        (replaced(body, "6\r\n", " 6\r\n"), BodyFault::ChunkMalformed),
-        (replaced(body, "6\r\n", "\r\n"), BodyFault::ChunkMalformed),
-        (replaced(body, "6\r\n", "6\n"), BodyFault::ChunkMalformed),
-        (replaced(body, "6\r\n", "6;a=b\r\n"), BodyFault::ChunkMalformed),
-        (replaced(body, "6\r\n", &format!("{}6\r\n", "0".repeat(16))), BodyFault::ChunkMalformed),
-        (replaced(body, "6\r\n", &"0".repeat(200)), BodyFault::ChunkMalformed),
-        (replaced(body, "6\r\n", "ffffffffffffffff\r\n"), BodyFault::TooLong),
-        (replaced(body, "hello \r\n", "hello   "), BodyFault::ChunkMalformed),
-        (replaced(body, trailer, ""), BodyFault::TrailerMalformed),
-        (replaced(body, trailer, &[trailer, trailer].concat()), BodyFault::TrailerMalformed),
-        (replaced(body, trailer, &[trailer, "x-amz-meta-a:b\r\n"].concat()), BodyFault::TrailerMalformed),
-        (replaced(body, "crc32c", "crc32"), BodyFault::TrailerMalformed),
-        (replaced(body, "yZRlqg==", "yZRlqg="), BodyFault::TrailerMalformed),
-        (replaced(body, "yZRlqg==", &"y".repeat(300)), BodyFault::TrailerMalformed),
-        (replaced(body, "yZRlqg==", "yZRlqw=="), BodyFault::Checksum(CRC32C)),
-        (body[..body.len() - 2].to_vec(), BodyFault::TooShort),
-        (body[..20].to_vec(), BodyFault::TooShort),
-        (Vec::new(), BodyFault::TooShort),
+    let table: Vec<(Vec<u8>, PayloadFault)> = vec![
+        ([body.as_slice(), b"\r\n"].concat(), PayloadFault::AfterEnd),
+        (replaced(body, "world", "w0rld"), PayloadFault::Checksum(CRC32C)),
+        (replaced(body, "5\r\n", "4\r\n"), PayloadFault::ChunkMalformed),
+        (replaced(body, "5\r\n", "6\r\n"), PayloadFault::TooLong),
+        (replaced(body, "5\r\nworld\r\n", ""), PayloadFault::TooShort),
+        (replaced(body, "6\r\n", "+6\r\n"), PayloadFault::ChunkMalformed),
+        (replaced(body, "6\r\n", "0x6\r\n"), PayloadFault::ChunkMalformed),
+        (replaced(body, "6\r\n", " 6\r\n"), PayloadFault::ChunkMalformed),
+        (replaced(body, "6\r\n", "\r\n"), PayloadFault::ChunkMalformed),
+        (replaced(body, "6\r\n", "6\n"), PayloadFault::ChunkMalformed),
+        (replaced(body, "6\r\n", "6;a=b\r\n"), PayloadFault::ChunkMalformed),
+        (replaced(body, "6\r\n", &format!("{}6\r\n", "0".repeat(16))), PayloadFault::ChunkMalformed),
+        (replaced(body, "6\r\n", &"0".repeat(200)), PayloadFault::ChunkMalformed),
+        (replaced(body, "6\r\n", "ffffffffffffffff\r\n"), PayloadFault::TooLong),
+        (replaced(body, "hello \r\n", "hello   "), PayloadFault::ChunkMalformed),
+        (replaced(body, trailer, ""), PayloadFault::TrailerMalformed),
+        (replaced(body, trailer, &[trailer, trailer].concat()), PayloadFault::TrailerMalformed),
+        (replaced(body, trailer, &[trailer, "x-amz-meta-a:b\r\n"].concat()), PayloadFault::TrailerMalformed),
+        (replaced(body, "crc32c", "crc32"), PayloadFault::TrailerMalformed),
+        (replaced(body, "yZRlqg==", "yZRlqg="), PayloadFault::TrailerMalformed),
+        (replaced(body, "yZRlqg==", &"y".repeat(300)), PayloadFault::TrailerMalformed),
+        (replaced(body, "yZRlqg==", "yZRlqw=="), PayloadFault::Checksum(CRC32C)),
+        (body[..body.len() - 2].to_vec(), PayloadFault::TooShort),
+        (body[..20].to_vec(), PayloadFault::TooShort),
+        (Vec::new(), PayloadFault::TooShort),
     ];
     for (body, fault) in table {
         assert_eq!(verdict(good.payload.clone(), &body), Err(fault), "{}", String::from_utf8_lossy(&body));
@@ -229,15 +229,15 @@ fn each_fault_in_the_framing_has_its_name() {
     let text = String::from_utf8(signed.body.clone()).expect("ASCII");
     let (rest, _) = text.split_once(signature).expect("a signed trailer");
     let table = [
-        (replaced(&signed.body, "hello", "jello"), BodyFault::ChunkSignature),
-        (replaced(&signed.body, "world", "w0rld"), BodyFault::ChunkSignature),
-        (replaced(&signed.body, ";chunk-signature=", ";chunk-signatures="), BodyFault::ChunkMalformed),
-        (body.clone(), BodyFault::ChunkMalformed),
-        (format!("{rest}{forged}").into_bytes(), BodyFault::TrailerSignature),
-        (format!("{rest}\r\n\r\n").into_bytes(), BodyFault::TrailerMalformed),
-        (format!("{rest}\r\n").into_bytes(), BodyFault::TooShort),
-        (format!("{rest}{signature}abc\r\n\r\n").into_bytes(), BodyFault::TrailerMalformed),
-        (replaced(&signed.body, trailer, ""), BodyFault::TrailerMalformed),
+        (replaced(&signed.body, "hello", "jello"), PayloadFault::ChunkSignature),
+        (replaced(&signed.body, "world", "w0rld"), PayloadFault::ChunkSignature),
+        (replaced(&signed.body, ";chunk-signature=", ";chunk-signatures="), PayloadFault::ChunkMalformed),
+        (body.clone(), PayloadFault::ChunkMalformed),
+        (format!("{rest}{forged}").into_bytes(), PayloadFault::TrailerSignature),
+        (format!("{rest}\r\n\r\n").into_bytes(), PayloadFault::TrailerMalformed),
+        (format!("{rest}\r\n").into_bytes(), PayloadFault::TooShort),
+        (format!("{rest}{signature}abc\r\n\r\n").into_bytes(), PayloadFault::TrailerMalformed),
+        (replaced(&signed.body, trailer, ""), PayloadFault::TrailerMalformed),
     ];
     for (body, fault) in table {
         assert_eq!(verdict(signed.payload.clone(), &body), Err(fault), "{}", String::from_utf8_lossy(&body));
@@ -246,29 +246,30 @@ fn each_fault_in_the_framing_has_its_name() {
 
 #[test]
 fn an_unsigned_trailer_may_end_as_minio_go_ends_it() {
-    let payload = |trailer| Payload::Chunked(Chunks { decoded_length: 1, signing: ChunkSigning::Unsigned, trailer });
+    let payload =
+        |trailer| PayloadMode::Chunked(ChunkedPayload { decoded_length: 1, signing: ChunkSigning::Unsigned, trailer });
     let body = |end: &str| format!("1\r\na\r\n0\r\nx-amz-checksum-crc32c:wdBDMA=={end}").into_bytes();
     for end in ["\r\n\r\n", "\n\r\n", "\n\r\n\r\n"] {
         assert!(verdict(payload(Some(CRC32C)), &body(end)).is_ok(), "{end:?}");
     }
     for end in ["\r\n\r\n\r\n", "\n\r\n\r\n\r\n", "\n\r\n\r", "\n\r\nx", "\n\r\n\n", "\n\r\nx\n"] {
-        assert_eq!(verdict(payload(Some(CRC32C)), &body(end)), Err(BodyFault::AfterEnd), "{end:?}");
+        assert_eq!(verdict(payload(Some(CRC32C)), &body(end)), Err(PayloadFault::AfterEnd), "{end:?}");
     }
 }
 
 #[test]
 fn a_signed_chunk_larger_than_the_limit_is_refused_and_an_unsigned_one_is_not() {
-    let large = Chunks { decoded_length: 1 << 40, ..chunks_of(&upload(&[b"a".to_vec()], Shape::Signed)) };
+    let large = ChunkedPayload { decoded_length: 1 << 40, ..chunks_of(&upload(&[b"a".to_vec()], Shape::Signed)) };
     let line = |size: u64| format!("{size:x};chunk-signature={}\r\n", "0".repeat(64));
-    let first = |chunks: &Chunks, line: &str| {
-        Intake::new(Payload::Chunked(chunks.clone()), 0, Promises::default())
+    let first = |chunks: &ChunkedPayload, line: &str| {
+        PayloadVerifier::new(PayloadMode::Chunked(chunks.clone()), 0, DeclaredChecksums::default())
             .push(Bytes::copy_from_slice(line.as_bytes()))
     };
     assert_eq!(first(&large, &line(64 * 1024 * 1024)), Ok(()));
-    assert_eq!(first(&large, &line(64 * 1024 * 1024 + 1)), Err(BodyFault::ChunkTooLarge));
-    let unsigned = Chunks { signing: ChunkSigning::Unsigned, ..large };
+    assert_eq!(first(&large, &line(64 * 1024 * 1024 + 1)), Err(PayloadFault::ChunkTooLarge));
+    let unsigned = ChunkedPayload { signing: ChunkSigning::Unsigned, ..large };
     assert_eq!(first(&unsigned, "10000000000\r\n"), Ok(()));
-    assert_eq!(first(&unsigned, "10000000001\r\n"), Err(BodyFault::TooLong));
+    assert_eq!(first(&unsigned, "10000000001\r\n"), Err(PayloadFault::TooLong));
 }
 
 #[test]
@@ -276,7 +277,7 @@ fn an_empty_upload_is_verified() {
     for shape in [Shape::Signed, Shape::SignedWithTrailer(CRC32C), Shape::UnsignedWithTrailer(CRC32C)] {
         let upload = upload(&[], shape);
         assert!(verdict(upload.payload.clone(), &upload.body).is_ok(), "{shape:?}");
-        assert_eq!(verdict(upload.payload, b""), Err(BodyFault::TooShort));
+        assert_eq!(verdict(upload.payload, b""), Err(PayloadFault::TooShort));
     }
 }
 
@@ -284,9 +285,9 @@ fn an_empty_upload_is_verified() {
 fn promises_in_headers_hold_for_the_decoded_bytes() {
     use md5::Digest as _;
     let upload = upload(&[b"hello ".to_vec(), b"world".to_vec()], Shape::Signed);
-    for (text, expected) in [("hello world", Ok(None)), ("hello", Err(BodyFault::ContentMd5))] {
-        let promises = Promises { content_md5: Some(md5::Md5::digest(text).into()), checksum: None };
-        let mut intake = Intake::new(upload.payload.clone(), 0, promises);
+    for (text, expected) in [("hello world", Ok(None)), ("hello", Err(PayloadFault::ContentMd5))] {
+        let promises = DeclaredChecksums { content_md5: Some(md5::Md5::digest(text).into()), checksum: None };
+        let mut intake = PayloadVerifier::new(upload.payload.clone(), 0, promises);
         assert_eq!(intake.push(Bytes::from(upload.body.clone())), Ok(()));
         assert_eq!(intake.finish(), expected);
     }
@@ -296,7 +297,7 @@ fn promises_in_headers_hold_for_the_decoded_bytes() {
 fn decoded_bytes_are_slices_of_the_input() {
     let upload = upload(&[vec![1; 100], vec![2; 100]], Shape::Signed);
     let body = Bytes::from(upload.body.clone());
-    let mut intake = Intake::new(upload.payload, 0, Promises::default());
+    let mut intake = PayloadVerifier::new(upload.payload, 0, DeclaredChecksums::default());
     assert_eq!(intake.push(body.clone()), Ok(()));
     let slice = intake.pull().expect("the first chunk");
     assert!(body.as_ptr_range().contains(&slice.as_ptr()));
@@ -361,7 +362,7 @@ proptest! {
     ) {
         let cut = cut.index(upload.body.len());
         let outcome = run(upload.payload, &Bytes::copy_from_slice(&upload.body[..cut]), &sizes);
-        prop_assert_eq!(&outcome.verdict, &Err(BodyFault::TooShort));
+        prop_assert_eq!(&outcome.verdict, &Err(PayloadFault::TooShort));
         prop_assert!(outcome.all().len() < upload.decoded.len());
     }
 

@@ -10,8 +10,8 @@ use crate::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
 const BODY: &[u8] = br#"{"Name":"all"}"#;
 const TARGET: &str = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.GetTrail";
 
-fn of_cloudtrail() -> Realm {
-    Realm { services: &[Service::CloudTrail], ..realm() }
+fn of_cloudtrail() -> AcceptedScope {
+    AcceptedScope { services: &[AwsService::CloudTrail], ..realm() }
 }
 
 fn unsigned() -> Specimen {
@@ -24,36 +24,36 @@ fn unsigned() -> Specimen {
 
 /// A call as stock clients send it: without the hash of its body.
 fn call() -> Specimen {
-    unsigned().signed_for(Service::CloudTrail, &hash(BODY), None)
+    unsigned().signed_for(AwsService::CloudTrail, &hash(BODY), None)
 }
 
 fn hash(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
 
-fn with_body(specimen: &Specimen, body: &[u8]) -> Result<Signed, Rejected> {
+fn with_body(specimen: &Specimen, body: &[u8]) -> Result<VerifiedRequest, SignatureRejection> {
     let head = specimen.head().expect("a head");
-    Unproved::read(&head, specimen.now, &of_cloudtrail())?.with_body(body, &keyring())
+    UnverifiedCall::read(&head, specimen.now, &of_cloudtrail())?.with_body(body, &keyring())
 }
 
-fn reason(specimen: &Specimen, body: &[u8]) -> Reason {
+fn reason(specimen: &Specimen, body: &[u8]) -> SignatureFault {
     with_body(specimen, body).expect_err("refused").reason
 }
 
 /// Which of all doors let the request in.
-fn opened(specimen: &Specimen, body: &[u8]) -> Vec<Service> {
+fn opened(specimen: &Specimen, body: &[u8]) -> Vec<AwsService> {
     let head = specimen.head().expect("a head");
-    let enters = |door: &'static Service| {
-        if *door == Service::S3 {
+    let enters = |door: &'static AwsService| {
+        if *door == AwsService::S3 {
             return verify(&head, &keyring(), specimen.now, &realm());
         }
-        let realm = Realm { services: std::slice::from_ref(door), ..realm() };
-        Unproved::read(&head, specimen.now, &realm).and_then(|unproved| unproved.with_body(body, &keyring()))
+        let realm = AcceptedScope { services: std::slice::from_ref(door), ..realm() };
+        UnverifiedCall::read(&head, specimen.now, &realm).and_then(|unproved| unproved.with_body(body, &keyring()))
     };
     DOORS.iter().filter_map(|door| enters(door).ok()).map(|signed| signed.service).collect()
 }
 
-static DOORS: [Service; Service::ALL.len()] = Service::ALL;
+static DOORS: [AwsService; AwsService::ALL.len()] = AwsService::ALL;
 
 #[test]
 fn a_call_is_verified_by_the_hash_of_its_body() {
@@ -61,11 +61,11 @@ fn a_call_is_verified_by_the_hash_of_its_body() {
     let signed = with_body(&call(), BODY).expect("right");
     assert_eq!(
         (signed.principal, signed.service, signed.form),
-        (Principal::Root, Service::CloudTrail, Form::AuthHeader)
+        (Principal::Root, AwsService::CloudTrail, SignatureForm::AuthHeader)
     );
     assert_eq!(signed.signed_at, SIGNED_AT);
     for other in [&b""[..], b"{}", br#"{"Name":"all"} "#] {
-        assert_eq!(reason(&call(), other), Reason::SignatureMismatch);
+        assert_eq!(reason(&call(), other), SignatureFault::SignatureMismatch);
     }
 }
 
@@ -73,12 +73,12 @@ fn a_call_is_verified_by_the_hash_of_its_body() {
 fn a_hash_that_is_sent_has_to_be_the_bodys() {
     let sends = |sent: &str, signed: &str| {
         let specimen = unsigned().with("x-amz-content-sha256", sent);
-        with_body(&specimen.signed_for(Service::CloudTrail, signed, None), BODY).map(|signed| signed.service)
+        with_body(&specimen.signed_for(AwsService::CloudTrail, signed, None), BODY).map(|signed| signed.service)
     };
-    assert_eq!(sends(&hash(BODY), &hash(BODY)).ok(), Some(Service::CloudTrail));
+    assert_eq!(sends(&hash(BODY), &hash(BODY)).ok(), Some(AwsService::CloudTrail));
     for sent in [UNSIGNED_PAYLOAD, EMPTY_SHA256, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
         let refused = sends(sent, sent).expect_err("refused");
-        assert_eq!(refused.reason, Reason::PayloadHashMalformed, "{sent}");
+        assert_eq!(refused.reason, SignatureFault::PayloadHashMalformed, "{sent}");
         assert!(sends(sent, &hash(BODY)).is_err(), "{sent}");
     }
 }
@@ -86,59 +86,62 @@ fn a_hash_that_is_sent_has_to_be_the_bodys() {
 #[test]
 fn what_decides_a_call_is_signed() {
     for (name, value) in [("x-amz-mfa", "20899872 301749"), ("x-amz-anything", "x"), ("content-md5", "x")] {
-        assert_eq!(reason(&call().with(name, value), BODY), Reason::HeadersNotSigned(vec![name.to_owned()]));
+        assert_eq!(reason(&call().with(name, value), BODY), SignatureFault::HeadersNotSigned(vec![name.to_owned()]));
     }
     for name in ["content-type", "x-amz-target"] {
-        let specimen = unsigned().without(name).signed_for(Service::CloudTrail, &hash(BODY), None).with(name, "x");
-        assert_eq!(reason(&specimen, BODY), Reason::HeadersNotSigned(vec![name.to_owned()]));
+        let specimen = unsigned().without(name).signed_for(AwsService::CloudTrail, &hash(BODY), None).with(name, "x");
+        assert_eq!(reason(&specimen, BODY), SignatureFault::HeadersNotSigned(vec![name.to_owned()]));
     }
     let other = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.DeleteTrail";
-    assert_eq!(reason(&call().with("x-amz-target", other), BODY), Reason::SignatureMismatch);
+    assert_eq!(reason(&call().with("x-amz-target", other), BODY), SignatureFault::SignatureMismatch);
     assert_eq!(reason(&call().replaced("content-type;host;", "content-type;"), BODY), {
-        Reason::HeadersNotSigned(vec!["host".to_owned()])
+        SignatureFault::HeadersNotSigned(vec!["host".to_owned()])
     });
 }
 
 #[test]
 fn a_presigned_url_is_no_call() {
     let specimen =
-        unsigned().signed_for(Service::CloudTrail, UNSIGNED_PAYLOAD, Some(std::time::Duration::from_secs(60)));
-    assert_eq!(reason(&specimen, b""), Reason::PayloadHashMissing);
+        unsigned().signed_for(AwsService::CloudTrail, UNSIGNED_PAYLOAD, Some(std::time::Duration::from_secs(60)));
+    assert_eq!(reason(&specimen, b""), SignatureFault::PayloadHashMissing);
     let claimed = claimed_service(&specimen.head().expect("a head"));
-    assert_eq!(claimed, Some((Service::CloudTrail, Form::QueryString)));
+    assert_eq!(claimed, Some((AwsService::CloudTrail, SignatureForm::QueryString)));
     assert_eq!(opened(&specimen, b""), []);
 }
 
 #[test]
 fn a_call_is_of_now_and_of_a_known_key_and_without_a_session() {
     let later = SIGNED_AT.plus(std::time::Duration::from_secs(3600));
-    assert!(matches!(reason(&call().at(later), BODY), Reason::Skewed { .. }));
-    assert_eq!(reason(&call().replaced("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7ANOTHER"), BODY), Reason::UnknownKey);
-    let with_token = unsigned().with("x-amz-security-token", "t").signed_for(Service::CloudTrail, &hash(BODY), None);
-    assert_eq!(reason(&with_token, BODY), Reason::SessionToken);
+    assert!(matches!(reason(&call().at(later), BODY), SignatureFault::Skewed { .. }));
+    assert_eq!(
+        reason(&call().replaced("AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7ANOTHER"), BODY),
+        SignatureFault::UnknownKey
+    );
+    let with_token = unsigned().with("x-amz-security-token", "t").signed_for(AwsService::CloudTrail, &hash(BODY), None);
+    assert_eq!(reason(&with_token, BODY), SignatureFault::SessionToken);
 }
 
 #[test]
 fn each_signature_opens_the_door_of_its_service_alone() {
-    for service in Service::ALL {
+    for service in AwsService::ALL {
         let specimen = unsigned().signed_for(service, &hash(BODY), None);
         assert_eq!(opened(&specimen, BODY), [service], "{service:?}");
-        assert_eq!(claimed_service(&specimen.head().expect("a head")), Some((service, Form::AuthHeader)));
+        assert_eq!(claimed_service(&specimen.head().expect("a head")), Some((service, SignatureForm::AuthHeader)));
     }
 }
 
 proptest! {
     #[test]
     fn no_request_opens_a_door_that_its_scope_does_not_name(
-        signed_for in 0..Service::ALL.len(),
-        claims in 0..Service::ALL.len(),
+        signed_for in 0..AwsService::ALL.len(),
+        claims in 0..AwsService::ALL.len(),
         method in "GET|POST|PUT|DELETE",
         target in "/|/vault|/vault/key|/\\?delete",
         has_target in any::<bool>(),
         has_hash in any::<bool>(),
         body in proptest::collection::vec(any::<u8>(), 0..64),
     ) {
-        let (signed_for, claims) = (Service::ALL[signed_for], Service::ALL[claims]);
+        let (signed_for, claims) = (AwsService::ALL[signed_for], AwsService::ALL[claims]);
         let mut specimen = Specimen { method, target, ..unsigned() };
         if !has_target {
             specimen = specimen.without("x-amz-target");
@@ -152,7 +155,7 @@ proptest! {
             &format!("/us-east-1/{}/aws4_request", claims.as_str()),
         );
         let opened = opened(&specimen, &body);
-        prop_assert_eq!(claimed_service(&specimen.head().expect("a head")), Some((claims, Form::AuthHeader)));
+        prop_assert_eq!(claimed_service(&specimen.head().expect("a head")), Some((claims, SignatureForm::AuthHeader)));
         if signed_for == claims {
             prop_assert_eq!(opened, vec![claims]);
         } else {

@@ -4,23 +4,23 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::specimen::{INACTIVE_KEY_ID, KEY_ID, SIGNED_AT, Specimen, authorization, keyring, realm};
-use crate::{ChecksumAlgorithm, ChunkSigning, ClaimFault, EMPTY_SHA256, Scope, SigningKey, UNSIGNED_PAYLOAD};
+use crate::{ChecksumAlgorithm, ChunkSigning, ClaimFault, CredentialScope, EMPTY_SHA256, SigningKey, UNSIGNED_PAYLOAD};
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
 use portcullis_http::Transport;
 
 const HOST: (&str, &str) = ("host", "examplebucket.s3.amazonaws.com");
 const DATE: (&str, &str) = ("x-amz-date", "20130524T000000Z");
 
-fn reason(specimen: Specimen) -> Reason {
+fn reason(specimen: Specimen) -> SignatureFault {
     specimen.verify().expect_err("refused").reason
 }
 
-fn in_header(fault: ClaimFault) -> Reason {
-    Reason::Claim { form: Form::AuthHeader, fault }
+fn in_header(fault: ClaimFault) -> SignatureFault {
+    SignatureFault::Claim { form: SignatureForm::AuthHeader, fault }
 }
 
-fn in_query(fault: ClaimFault) -> Reason {
-    Reason::Claim { form: Form::QueryString, fault }
+fn in_query(fault: ClaimFault) -> SignatureFault {
+    SignatureFault::Claim { form: SignatureForm::QueryString, fault }
 }
 
 /// A PUT signed by AWS's crate, its payload promised as `hash`.
@@ -71,7 +71,10 @@ fn aws_published_examples_are_accepted() {
     ];
     for (name, example) in examples {
         let signed = example.verify().unwrap_or_else(|rejected| panic!("{name}: {rejected:?}"));
-        assert_eq!((signed.principal, signed.key_id.as_str(), signed.service), (Principal::Root, KEY_ID, Service::S3));
+        assert_eq!(
+            (signed.principal, signed.key_id.as_str(), signed.service),
+            (Principal::Root, KEY_ID, AwsService::S3)
+        );
         assert_eq!(signed.signed_at, SIGNED_AT);
     }
 }
@@ -79,11 +82,11 @@ fn aws_published_examples_are_accepted() {
 #[test]
 fn what_the_signature_says_of_the_request_is_kept() {
     let signed = Specimen::get_object().verify().expect("signed");
-    assert_eq!(signed.form, Form::AuthHeader);
-    assert!(matches!(signed.payload, Payload::Digest(digest) if hex::encode(digest) == EMPTY_SHA256));
+    assert_eq!(signed.form, SignatureForm::AuthHeader);
+    assert!(matches!(signed.payload, PayloadMode::Digest(digest) if hex::encode(digest) == EMPTY_SHA256));
     let signed = Specimen::presigned().verify().expect("signed");
-    assert_eq!(signed.form, Form::QueryString);
-    assert!(matches!(signed.payload, Payload::Unsigned));
+    assert_eq!(signed.form, SignatureForm::QueryString);
+    assert!(matches!(signed.payload, PayloadMode::Unsigned));
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn a_date_header_stands_in_for_an_absent_x_amz_date() {
     for date in ["Fri, 24 May 2013 00:00:00 GMT", "20130524T000000Z"] {
         let headers = [("date", date), HOST, ("x-amz-content-sha256", EMPTY_SHA256)];
         let as_bytes = headers.map(|(name, value)| (name, value.as_bytes()));
-        let scope = Scope { date: "20130524", region: "us-east-1", service: "s3" };
+        let scope = CredentialScope { date: "20130524", region: "us-east-1", service: "s3" };
         let request = canonical_request("GET", "/", "", &as_bytes, EMPTY_SHA256);
         let secret = keyring().find(&AccessKeyId::parse(KEY_ID).expect("an id")).expect("a key").secret;
         let signature = SigningKey::derive(&secret, &scope).sign(&string_to_sign(DATE.1, &scope, &request)).hex();
@@ -99,7 +102,7 @@ fn a_date_header_stands_in_for_an_absent_x_amz_date() {
         let specimen = Specimen::new("GET", "/", &headers).with("authorization", &value);
         assert!(specimen.verify().is_ok(), "{date}");
         let unreadable = specimen.with("x-amz-date", "yesterday");
-        assert_eq!(reason(unreadable), Reason::DateMissing, "{date}");
+        assert_eq!(reason(unreadable), SignatureFault::DateMissing, "{date}");
     }
 }
 
@@ -108,10 +111,10 @@ fn each_payload_form_is_kept_as_what_it_promises() {
     let length = ("x-amz-decoded-content-length", "66560");
     let trailer = ("x-amz-trailer", "x-amz-checksum-crc32c");
     let chunks = |specimen: Specimen| match specimen.verify().expect("signed").payload {
-        Payload::Chunked(chunks) => {
+        PayloadMode::Chunked(chunks) => {
             (chunks.decoded_length, matches!(chunks.signing, ChunkSigning::Signed(_)), chunks.trailer)
         }
-        Payload::Digest(_) | Payload::Unsigned => panic!("chunked"),
+        PayloadMode::Digest(_) | PayloadMode::Unsigned => panic!("chunked"),
     };
     assert_eq!(chunks(put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", &[length])), (66560, true, None));
     let crc32c = Some(ChecksumAlgorithm::Crc32c);
@@ -120,7 +123,7 @@ fn each_payload_form_is_kept_as_what_it_promises() {
     let unsigned = put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length, trailer]);
     assert_eq!(chunks(unsigned), (66560, false, crc32c));
     assert_eq!(chunks(put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length])), (66560, false, None));
-    assert!(matches!(put(UNSIGNED_PAYLOAD, &[]).verify().expect("signed").payload, Payload::Unsigned));
+    assert!(matches!(put(UNSIGNED_PAYLOAD, &[]).verify().expect("signed").payload, PayloadMode::Unsigned));
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn an_unsigned_payload_is_not_taken_in_the_clear() {
     let length = ("x-amz-decoded-content-length", "1");
     let trailer = ("x-amz-trailer", "x-amz-checksum-crc32");
     for specimen in [put(UNSIGNED_PAYLOAD, &[]), put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length, trailer])] {
-        assert_eq!(reason(specimen.clone().over(Transport::Plain)), Reason::UnsignedPayloadInClear);
+        assert_eq!(reason(specimen.clone().over(Transport::Plain)), SignatureFault::UnsignedPayloadInClear);
         assert!(specimen.over(Transport::Loopback).verify().is_ok());
     }
     for method in ["DELETE", "GET", "HEAD"] {
@@ -146,16 +149,16 @@ fn a_presigned_payload_hash_may_be_in_a_signed_header_or_in_the_query() {
     let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
     let header = ("x-amz-content-sha256", digest);
     let specimen = Specimen::new("PUT", "/b/k", &[HOST, header]).signed_by_aws(digest, lifetime);
-    assert!(matches!(specimen.verify().expect("signed").payload, Payload::Digest(_)));
+    assert!(matches!(specimen.verify().expect("signed").payload, PayloadMode::Digest(_)));
     let target = format!("/b/k?X-Amz-Content-Sha256={UNSIGNED_PAYLOAD}");
     let specimen = Specimen::new("PUT", &target, &[HOST]).signed_by_aws(UNSIGNED_PAYLOAD, lifetime);
-    assert!(matches!(specimen.verify().expect("signed").payload, Payload::Unsigned));
+    assert!(matches!(specimen.verify().expect("signed").payload, PayloadMode::Unsigned));
     let both = Specimen::new("PUT", &target, &[HOST, header]).signed_by_aws(digest, lifetime);
-    assert_eq!(reason(both), Reason::PayloadHashMalformed);
+    assert_eq!(reason(both), SignatureFault::PayloadHashMalformed);
     let streaming = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
     let header = ("x-amz-content-sha256", streaming);
     let chunked = Specimen::new("PUT", "/b/k", &[HOST, header]).signed_by_aws(streaming, lifetime);
-    assert_eq!(reason(chunked), Reason::PayloadHashMalformed);
+    assert_eq!(reason(chunked), SignatureFault::PayloadHashMalformed);
 }
 
 #[test]
@@ -235,7 +238,7 @@ fn every_other_reason_has_a_request_that_meets_it() {
     let before =
         |span: Duration| Timestamp::from_millis(SIGNED_AT.millis() - i64::try_from(span.as_millis()).expect("small"));
     let day = Duration::from_secs(86400);
-    let unsigned = |name: &str| Reason::HeadersNotSigned(vec![name.to_owned()]);
+    let unsigned = |name: &str| SignatureFault::HeadersNotSigned(vec![name.to_owned()]);
     let chunks = |specimen: Specimen| {
         specimen
             .replaced(EMPTY_SHA256, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
@@ -244,41 +247,48 @@ fn every_other_reason_has_a_request_that_meets_it() {
     let length = "x-amz-decoded-content-length";
     let late = SIGNED_AT.plus(quarter + second);
     let table = [
-        (get().without("authorization"), Reason::Anonymous),
-        (url().with("authorization", "AWS4-HMAC-SHA256 a"), Reason::SeveralMechanisms),
-        (get().replaced("/test.txt", "/test.txt?X-Amz-Signature=a"), Reason::SeveralMechanisms),
-        (get().replaced("/test.txt", "/test.txt?x-amz-algorithm=a"), Reason::SeveralMechanisms),
-        (url().replaced("/test.txt?", "/test.txt?AWSAccessKeyId=a&"), Reason::SeveralMechanisms),
-        (get().with("authorization", &format!("AWS {KEY_ID}:frJIUN8DYpKDtOLCwo//yllqDzg=")), Reason::SigV2),
+        (get().without("authorization"), SignatureFault::Anonymous),
+        (url().with("authorization", "AWS4-HMAC-SHA256 a"), SignatureFault::SeveralMechanisms),
+        (get().replaced("/test.txt", "/test.txt?X-Amz-Signature=a"), SignatureFault::SeveralMechanisms),
+        (get().replaced("/test.txt", "/test.txt?x-amz-algorithm=a"), SignatureFault::SeveralMechanisms),
+        (url().replaced("/test.txt?", "/test.txt?AWSAccessKeyId=a&"), SignatureFault::SeveralMechanisms),
+        (get().with("authorization", &format!("AWS {KEY_ID}:frJIUN8DYpKDtOLCwo//yllqDzg=")), SignatureFault::SigV2),
         (
             get().without("authorization").replaced("/test.txt", "/test.txt?AWSAccessKeyId=a&Signature=b&Expires=1"),
-            Reason::SigV2,
+            SignatureFault::SigV2,
         ),
-        (get().replaced("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), Reason::SigV4A),
-        (url().replaced("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), Reason::SigV4A),
-        (get().replaced(EMPTY_SHA256, "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"), Reason::SigV4A),
-        (get().with("authorization", "Bearer abc"), Reason::UnknownScheme),
-        (get().with("authorization", ""), Reason::UnknownScheme),
-        (get().without("x-amz-date"), Reason::DateMissing),
-        (get().with("x-amz-date", "20130524T000000"), Reason::DateMissing),
-        (get().replaced("/20130524/", "/20130523/"), Reason::ScopeDate),
-        (url().replaced("%2F20130524%2F", "%2F20130523%2F"), Reason::ScopeDate),
-        (get().at(late), Reason::Skewed { signed_at: SIGNED_AT, now: late }),
-        (get().at(before(quarter + second)), Reason::Skewed { signed_at: SIGNED_AT, now: before(quarter + second) }),
+        (get().replaced("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), SignatureFault::SigV4A),
+        (url().replaced("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256"), SignatureFault::SigV4A),
+        (get().replaced(EMPTY_SHA256, "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"), SignatureFault::SigV4A),
+        (get().with("authorization", "Bearer abc"), SignatureFault::UnknownScheme),
+        (get().with("authorization", ""), SignatureFault::UnknownScheme),
+        (get().without("x-amz-date"), SignatureFault::DateMissing),
+        (get().with("x-amz-date", "20130524T000000"), SignatureFault::DateMissing),
+        (get().replaced("/20130524/", "/20130523/"), SignatureFault::ScopeDate),
+        (url().replaced("%2F20130524%2F", "%2F20130523%2F"), SignatureFault::ScopeDate),
+        (get().at(late), SignatureFault::Skewed { signed_at: SIGNED_AT, now: late }),
+        (
+            get().at(before(quarter + second)),
+            SignatureFault::Skewed { signed_at: SIGNED_AT, now: before(quarter + second) },
+        ),
         (
             url().at(SIGNED_AT.plus(day + second)),
-            Reason::Expired { at: SIGNED_AT.plus(day), lifetime_seconds: 86400, now: SIGNED_AT.plus(day + second) },
+            SignatureFault::Expired {
+                at: SIGNED_AT.plus(day),
+                lifetime_seconds: 86400,
+                now: SIGNED_AT.plus(day + second),
+            },
         ),
         (
             url().at(before(quarter + second)),
-            Reason::NotYetValid { signed_at: SIGNED_AT, now: before(quarter + second) },
+            SignatureFault::NotYetValid { signed_at: SIGNED_AT, now: before(quarter + second) },
         ),
-        (get().with("x-amz-security-token", "a"), Reason::SessionToken),
-        (url().replaced("/test.txt?", "/test.txt?X-Amz-Security-Token=a&"), Reason::SessionToken),
-        (get().with("x-amz-security-token", "a").with("x-amz-mfa", "a 123456"), Reason::SessionTokenWithMfa),
+        (get().with("x-amz-security-token", "a"), SignatureFault::SessionToken),
+        (url().replaced("/test.txt?", "/test.txt?X-Amz-Security-Token=a&"), SignatureFault::SessionToken),
+        (get().with("x-amz-security-token", "a").with("x-amz-mfa", "a 123456"), SignatureFault::SessionTokenWithMfa),
         (
             url().replaced("/test.txt?", "/test.txt?X-Amz-Security-Token=a&").with("x-amz-mfa", "a 123456"),
-            Reason::SessionTokenWithMfa,
+            SignatureFault::SessionTokenWithMfa,
         ),
         (get().with("x-amz-mfa", "a 123456"), unsigned("x-amz-mfa")),
         (url().with("x-amz-mfa", "a 123456"), unsigned("x-amz-mfa")),
@@ -291,29 +301,38 @@ fn every_other_reason_has_a_request_that_meets_it() {
         (url().replaced("SignedHeaders=host", "SignedHeaders=range").with("range", "bytes=0-9"), unsigned("host")),
         (
             get().replaced(";x-amz-content-sha256;x-amz-date", ""),
-            Reason::HeadersNotSigned(vec!["x-amz-content-sha256".to_owned(), "x-amz-date".to_owned()]),
+            SignatureFault::HeadersNotSigned(vec!["x-amz-content-sha256".to_owned(), "x-amz-date".to_owned()]),
         ),
-        (get().without("range"), Reason::SignedHeaderAbsent("range".to_owned())),
-        (get().replaced("=host;", "=content-type;host;"), Reason::SignedHeaderAbsent("content-type".to_owned())),
-        (get().without("x-amz-content-sha256").replaced("x-amz-content-sha256;", ""), Reason::PayloadHashMissing),
-        (get().with("x-amz-content-sha256", "abc"), Reason::PayloadHashMalformed),
-        (get().with("x-amz-content-sha256", &EMPTY_SHA256.to_uppercase()), Reason::PayloadHashMalformed),
-        (chunks(get()).replaced(";x-amz-decoded-content-length", ""), Reason::DecodedLengthMissing),
-        (chunks(get()).with(length, "-1"), Reason::DecodedLengthMalformed),
-        (chunks(get()).with(length, ""), Reason::DecodedLengthMalformed),
-        (chunks(get()).with(length, "18446744073709551616"), Reason::DecodedLengthMalformed),
-        (put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", &[(length, "1"), ("x-amz-trailer", "a")]), Reason::TrailerMismatch),
-        (put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", &[(length, "1")]), Reason::TrailerMismatch),
+        (get().without("range"), SignatureFault::SignedHeaderAbsent("range".to_owned())),
+        (
+            get().replaced("=host;", "=content-type;host;"),
+            SignatureFault::SignedHeaderAbsent("content-type".to_owned()),
+        ),
+        (
+            get().without("x-amz-content-sha256").replaced("x-amz-content-sha256;", ""),
+            SignatureFault::PayloadHashMissing,
+        ),
+        (get().with("x-amz-content-sha256", "abc"), SignatureFault::PayloadHashMalformed),
+        (get().with("x-amz-content-sha256", &EMPTY_SHA256.to_uppercase()), SignatureFault::PayloadHashMalformed),
+        (chunks(get()).replaced(";x-amz-decoded-content-length", ""), SignatureFault::DecodedLengthMissing),
+        (chunks(get()).with(length, "-1"), SignatureFault::DecodedLengthMalformed),
+        (chunks(get()).with(length, ""), SignatureFault::DecodedLengthMalformed),
+        (chunks(get()).with(length, "18446744073709551616"), SignatureFault::DecodedLengthMalformed),
+        (
+            put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", &[(length, "1"), ("x-amz-trailer", "a")]),
+            SignatureFault::TrailerMismatch,
+        ),
+        (put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", &[(length, "1")]), SignatureFault::TrailerMismatch),
         (
             put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[(length, "1"), ("x-amz-trailer", "x-amz-meta-a")]),
-            Reason::TrailerUnsupported,
+            SignatureFault::TrailerUnsupported,
         ),
-        (get().replaced("/test.txt", "/test%FF.txt"), Reason::Path),
-        (get().replaced(KEY_ID, "AKIAUNKNOWNUNKNOWN00"), Reason::UnknownKey),
-        (get().replaced(KEY_ID, "short"), Reason::UnknownKey),
-        (get().replaced(KEY_ID, INACTIVE_KEY_ID), Reason::InactiveKey),
-        (get().with("range", "bytes=0-8"), Reason::SignatureMismatch),
-        (get().replaced("f0e8bdb8", "f0e8bdb9"), Reason::SignatureMismatch),
+        (get().replaced("/test.txt", "/test%FF.txt"), SignatureFault::Path),
+        (get().replaced(KEY_ID, "AKIAUNKNOWNUNKNOWN00"), SignatureFault::UnknownKey),
+        (get().replaced(KEY_ID, "short"), SignatureFault::UnknownKey),
+        (get().replaced(KEY_ID, INACTIVE_KEY_ID), SignatureFault::InactiveKey),
+        (get().with("range", "bytes=0-8"), SignatureFault::SignatureMismatch),
+        (get().replaced("f0e8bdb8", "f0e8bdb9"), SignatureFault::SignatureMismatch),
         (url().with("x-amz-date", "20130524T000000Z"), unsigned("x-amz-date")),
     ];
     for (specimen, expected) in table {
@@ -359,7 +378,7 @@ fn what_was_verified_prints_no_signature_and_no_key() {
 fn metadata_in_utf8_is_signed_byte_for_byte() {
     let specimen = put(EMPTY_SHA256, &[("x-amz-meta-city", "Zürich")]);
     assert!(specimen.verify().is_ok());
-    assert_eq!(reason(specimen.replaced("Zürich", "Zurich")), Reason::SignatureMismatch);
+    assert_eq!(reason(specimen.replaced("Zürich", "Zurich")), SignatureFault::SignatureMismatch);
 }
 
 fn folded(value: &[u8]) -> Vec<u8> {
