@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use portcullis_s3::{Access, Action, Category};
+use portcullis_s3::{OperationAccess, OperationCategory, S3Operation};
 
 const VARIABLE: &str = "PORTCULLIS_WRITE_REFERENCE";
 
@@ -95,15 +95,15 @@ fn the_events_are_those_of_the_operation_table() {
          bucket. Which of\nthem a trail records is a matter of its selectors. [The trail](../concepts/trail.md) has the \
          fields, and the events of other\nsources.\n\n| Operation | `eventName` | Category | `readOnly` |\n|---|---|---|---|\n",
     );
-    for action in Action::ALL {
+    for action in S3Operation::ALL {
         let row = action.row();
         let category = match row.category {
-            Category::Data => "data",
-            Category::Management => "management",
+            OperationCategory::Data => "data",
+            OperationCategory::Management => "management",
         };
         let read_only = match row.access {
-            Access::Read => "true",
-            Access::Write => "false",
+            OperationAccess::Read => "true",
+            OperationAccess::Write => "false",
         };
         writeln!(page, "| {} | `{}` | {category} | {read_only} |", row.name, row.event).expect("written");
     }

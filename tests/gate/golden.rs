@@ -14,7 +14,7 @@ use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, Peer, RequestHead, Transport, TrustedAuthorities};
 use portcullis_mfa::Offer;
-use portcullis_s3::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
+use portcullis_s3::{DeleteObjects, ObjectIdentifier, RequestDocument, S3Operation, S3Request};
 use portcullis_sigv4::{
     AcceptedScope, AwsService, DeclaredChecksums, KeyStatus, Keyring, KeyringKey, PayloadMode, PayloadVerifier,
     Principal, SignatureForm, verify,
@@ -111,18 +111,18 @@ fn permit(shape: &Shape) -> Permit {
     let bucket = Some(BucketName::parse("vault").expect("a bucket"));
     let key = ObjectKey::parse(&shape.key).or_else(|_| ObjectKey::parse("k")).expect("a key");
     let version = shape.version.as_deref().map(|version| VersionId::parse(version).expect("a version"));
-    let bare = |action, key| Request::bare(action, bucket.clone(), key);
+    let bare = |action, key| S3Request::bare(action, bucket.clone(), key);
     let request = match shape.kind {
         Kind::Batch => {
             let objects = vec![ObjectIdentifier { key, version }];
-            let document = Document::DeleteObjects(DeleteObjects { objects, quiet: true });
-            Request { document, query: vec![("delete", String::new())], ..bare(Action::DeleteObjects, None) }
+            let document = RequestDocument::DeleteObjects(DeleteObjects { objects, quiet: true });
+            S3Request { document, query: vec![("delete", String::new())], ..bare(S3Operation::DeleteObjects, None) }
         }
-        Kind::Delete => Request { version, ..bare(Action::DeleteObject, Some(key)) },
-        Kind::Get => Request { version, ..bare(Action::GetObject, Some(key)) },
+        Kind::Delete => S3Request { version, ..bare(S3Operation::DeleteObject, Some(key)) },
+        Kind::Get => S3Request { version, ..bare(S3Operation::GetObject, Some(key)) },
         Kind::List => {
             let query = vec![("prefix", shape.prefix.clone()), ("list-type", "2".to_owned())];
-            Request { query, ..bare(Action::ListObjectsV2, None) }
+            S3Request { query, ..bare(S3Operation::ListObjectsV2, None) }
         }
         Kind::Put => {
             let headers = shape.headers.iter().map(|(name, value)| {
@@ -130,7 +130,7 @@ fn permit(shape: &Shape) -> Permit {
                 (http::HeaderName::from_bytes(name.as_bytes()).expect("a name"), value)
             });
             let headers = headers.collect();
-            Request { headers, document: Document::Payload, ..bare(Action::PutObject, Some(key)) }
+            S3Request { headers, document: RequestDocument::Payload, ..bare(S3Operation::PutObject, Some(key)) }
         }
     };
     let caller = Caller { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::Loopback };

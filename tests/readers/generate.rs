@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_s3::documents::Grammar;
-use portcullis_s3::documents::grammar::{Inner, Rule, Times};
-use portcullis_s3::{Action, Body, Handling, Level, Mark, UpstreamKind};
+use portcullis_s3::documents::DocumentGrammar;
+use portcullis_s3::documents::grammar::{ElementInner, ElementRule, ElementTimes};
+use portcullis_s3::{OperationBody, OperationMark, RequestHandling, S3Operation, TargetLevel, UpstreamKind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -28,7 +28,8 @@ enum Accident {
 
 /// Requests of operations that are sent to this upstream.
 pub fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
-    let actions: Vec<Action> = Action::ALL.iter().copied().filter(|action| is_sent(*action, upstream)).collect();
+    let actions: Vec<S3Operation> =
+        S3Operation::ALL.iter().copied().filter(|action| is_sent(*action, upstream)).collect();
     select(actions).prop_flat_map(move |action| {
         (target(action, upstream), headers(action), body(action), accident()).prop_map(
             move |(target, mut headers, body, accident)| {
@@ -44,26 +45,32 @@ pub fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
 }
 
 /// Whether requests for this operation are sent to this upstream.
-pub fn is_sent(action: Action, upstream: UpstreamKind) -> bool {
-    matches!(upstream.handling(action), Handling::Forwarded | Handling::ForwardedElse(_))
+pub fn is_sent(action: S3Operation, upstream: UpstreamKind) -> bool {
+    matches!(upstream.handling(action), RequestHandling::Forwarded | RequestHandling::ForwardedElse(_))
 }
 
-fn target(action: Action, upstream: UpstreamKind) -> impl Strategy<Value = String> {
+fn target(action: S3Operation, upstream: UpstreamKind) -> impl Strategy<Value = String> {
     let row = action.row();
     let place = match row.level {
-        Level::Any | Level::Service => Just("/".to_owned()).boxed(),
-        Level::Bucket => (bucket(), select(vec!["", "/"])).prop_map(|(bucket, end)| format!("/{bucket}{end}")).boxed(),
-        Level::Object => {
+        TargetLevel::Any | TargetLevel::Service => Just("/".to_owned()).boxed(),
+        TargetLevel::Bucket => {
+            (bucket(), select(vec!["", "/"])).prop_map(|(bucket, end)| format!("/{bucket}{end}")).boxed()
+        }
+        TargetLevel::Object => {
             (bucket(), key().prop_flat_map(encoded)).prop_map(|(bucket, key)| format!("/{bucket}/{key}")).boxed()
         }
     };
     let marks = row.marks.iter().filter_map(|mark| match mark {
-        Mark::Exactly(key, value) => Some(Just(format!("{key}={value}")).boxed()),
-        Mark::Flag(key) => Some(select(vec![(*key).to_owned(), format!("{key}=")]).boxed()),
-        Mark::Value("partNumber") => Some((1_u32..10_001).prop_map(|number| format!("partNumber={number}")).boxed()),
-        Mark::Value("uploadId") => Some(upload_id(upstream).prop_map(|id| format!("uploadId={id}")).boxed()),
-        Mark::Value(key) => Some(text().prop_flat_map(encoded).prop_map(move |text| format!("{key}=u{text}")).boxed()),
-        Mark::Header(_) | Mark::Path(_) => None,
+        OperationMark::Exactly(key, value) => Some(Just(format!("{key}={value}")).boxed()),
+        OperationMark::Flag(key) => Some(select(vec![(*key).to_owned(), format!("{key}=")]).boxed()),
+        OperationMark::Value("partNumber") => {
+            Some((1_u32..10_001).prop_map(|number| format!("partNumber={number}")).boxed())
+        }
+        OperationMark::Value("uploadId") => Some(upload_id(upstream).prop_map(|id| format!("uploadId={id}")).boxed()),
+        OperationMark::Value(key) => {
+            Some(text().prop_flat_map(encoded).prop_map(move |text| format!("{key}=u{text}")).boxed())
+        }
+        OperationMark::Header(_) | OperationMark::Path(_) => None,
     });
     let optional = row.query.iter().copied().flatten().map(|key| optional(parameter(key)));
     let pairs: Vec<BoxedStrategy<Option<String>>> =
@@ -109,9 +116,9 @@ fn parameter(key: &'static str) -> BoxedStrategy<String> {
     }
 }
 
-fn headers(action: Action) -> impl Strategy<Value = Vec<(String, String)>> {
+fn headers(action: S3Operation) -> impl Strategy<Value = Vec<(String, String)>> {
     let row = action.row();
-    let must_copy = row.marks.iter().any(|mark| matches!(mark, Mark::Header(_)));
+    let must_copy = row.marks.iter().any(|mark| matches!(mark, OperationMark::Header(_)));
     let own: Vec<BoxedStrategy<Option<(String, String)>>> = row
         .headers
         .iter()
@@ -174,19 +181,19 @@ fn value() -> impl Strategy<Value = String> {
     prop_oneof!["[!-~]{1,12}", "[!-~]( {1,3}[!-~]){1,3}"]
 }
 
-fn body(action: Action) -> BoxedStrategy<Vec<u8>> {
+fn body(action: S3Operation) -> BoxedStrategy<Vec<u8>> {
     match action.row().body {
-        Body::Nothing => Just(Vec::new()).boxed(),
-        Body::Payload => vec(any::<u8>(), 1..40).boxed(),
-        Body::Policy => text()
+        OperationBody::Nothing => Just(Vec::new()).boxed(),
+        OperationBody::Payload => vec(any::<u8>(), 1..40).boxed(),
+        OperationBody::Policy => text()
             .prop_map(|text| serde_json::json!({ "Statement": [{ "Sid": text }] }).to_string().into_bytes())
             .boxed(),
-        Body::Document(grammar) => document(grammar),
-        Body::OptionalDocument(grammar) => prop_oneof![Just(Vec::new()), document(grammar)].boxed(),
+        OperationBody::Document(grammar) => document(grammar),
+        OperationBody::OptionalDocument(grammar) => prop_oneof![Just(Vec::new()), document(grammar)].boxed(),
     }
 }
 
-fn document(grammar: &'static Grammar) -> BoxedStrategy<Vec<u8>> {
+fn document(grammar: &'static DocumentGrammar) -> BoxedStrategy<Vec<u8>> {
     let lead = select(vec!["", "\u{feff}", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"]);
     let space = select(vec!["", " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\""]);
     (lead, space, elements(grammar.elements))
@@ -194,28 +201,28 @@ fn document(grammar: &'static Grammar) -> BoxedStrategy<Vec<u8>> {
         .boxed()
 }
 
-fn elements(rules: &'static [Rule]) -> BoxedStrategy<String> {
+fn elements(rules: &'static [ElementRule]) -> BoxedStrategy<String> {
     let children: Vec<BoxedStrategy<String>> = rules
         .iter()
         .map(|rule| {
             let one = element(rule);
             match (rule.times, rule.name) {
                 // Without these the document is none, or rarely one.
-                (Times::Many, "Object" | "Part") => vec(one, 1..3).prop_map(|all| all.concat()).boxed(),
-                (Times::Once, "ETag" | "Key" | "PartNumber" | "Status") => one,
-                (Times::Many, _) => vec(one, 0..3).prop_map(|all| all.concat()).boxed(),
-                (Times::Once, _) => prop_oneof![1 => Just(String::new()), 3 => one].boxed(),
+                (ElementTimes::Many, "Object" | "Part") => vec(one, 1..3).prop_map(|all| all.concat()).boxed(),
+                (ElementTimes::Once, "ETag" | "Key" | "PartNumber" | "Status") => one,
+                (ElementTimes::Many, _) => vec(one, 0..3).prop_map(|all| all.concat()).boxed(),
+                (ElementTimes::Once, _) => prop_oneof![1 => Just(String::new()), 3 => one].boxed(),
             }
         })
         .collect();
     (children, select(vec!["", "\n  ", "<!-- a -->"])).prop_map(|(children, between)| children.join(between)).boxed()
 }
 
-fn element(rule: &'static Rule) -> BoxedStrategy<String> {
+fn element(rule: &'static ElementRule) -> BoxedStrategy<String> {
     let name = rule.name;
     let inner = match rule.inner {
-        Inner::Elements(rules) => elements(rules),
-        Inner::Text => match name {
+        ElementInner::Elements(rules) => elements(rules),
+        ElementInner::Text => match name {
             "Status" => select(vec!["Enabled", "Suspended", "ON", "OFF"]).prop_map(str::to_owned).boxed(),
             "ETag" => "[a-z\"-]{1,8}".prop_map(|tag| escaped(&tag)).boxed(),
             "MfaDelete" => select(vec!["Enabled", "Disabled"]).prop_map(str::to_owned).boxed(),

@@ -10,7 +10,9 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
 use portcullis_base::secret::Secret;
 use portcullis_http::HttpMethod;
-use portcullis_s3::{Access, Action, Document, Level, Request, Routing, UpstreamKind};
+use portcullis_s3::{
+    OperationAccess, RequestDocument, RoutingRules, S3Operation, S3Request, TargetLevel, UpstreamKind,
+};
 use portcullis_upstream::{Content, Rendered, render};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
@@ -74,10 +76,10 @@ fn a_store_that_runs_changes_what_was_judged_and_nothing_else() {
 }
 
 fn hold(store: &Store, requests: usize) {
-    let routing = Routing { base_domain: None, upstream: store.kind };
+    let routing = RoutingRules { base_domain: None, upstream: store.kind };
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::default() });
     let strategy = generate::sent(store.kind);
-    let mut carried_out: BTreeMap<Action, usize> = BTreeMap::new();
+    let mut carried_out: BTreeMap<S3Operation, usize> = BTreeMap::new();
     let mut before = Held::default();
     let mut turn = 0;
     while turn < requests {
@@ -103,17 +105,17 @@ fn hold(store: &Store, requests: usize) {
         before.buckets = after.buckets;
         before.entries.extend(after.entries);
     }
-    let writes = carried_out.iter().filter(|(action, _)| action.row().access == Access::Write);
+    let writes = carried_out.iter().filter(|(action, _)| action.row().access == OperationAccess::Write);
     assert!(writes.count() > 10, "little was carried out: {carried_out:?}");
     eprintln!("{requests} requests: {carried_out:?}");
     store.wipe(BUCKET);
 }
 
 /// What changed although the request does not say so.
-fn strays(store: &Store, request: &Request, before: &Held, after: &Held) -> Vec<String> {
+fn strays(store: &Store, request: &S3Request, before: &Held, after: &Held) -> Vec<String> {
     let bucket = request.bucket.as_ref().map(ToString::to_string);
     let mut strays = Vec::new();
-    let makes_or_deletes = matches!(request.action, Action::CreateBucket | Action::DeleteBucket);
+    let makes_or_deletes = matches!(request.action, S3Operation::CreateBucket | S3Operation::DeleteBucket);
     for changed in before.buckets.symmetric_difference(&after.buckets) {
         if !makes_or_deletes || Some(changed) != bucket.as_ref() {
             strays.push(format!("bucket {changed}"));
@@ -134,15 +136,18 @@ fn strays(store: &Store, request: &Request, before: &Held, after: &Held) -> Vec<
 }
 
 /// Whether a request is about this key, and may take away this version: the one it names, or the null version.
-fn names(request: &Request, key: &str, gone: Option<&String>) -> bool {
-    let writes = request.action.row().access == Access::Write;
+fn names(request: &S3Request, key: &str, gone: Option<&String>) -> bool {
+    let writes = request.action.row().access == OperationAccess::Write;
     let takes = |version: Option<&str>| gone.is_none_or(|gone| gone == "null" || Some(gone.as_str()) == version);
     match &request.document {
-        Document::DeleteObjects(batch) => batch
+        RequestDocument::DeleteObjects(batch) => batch
             .objects
             .iter()
             .any(|entry| entry.key.as_str() == key && takes(entry.version.as_ref().map(|version| version.as_str()))),
-        Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => {
+        RequestDocument::None
+        | RequestDocument::Payload
+        | RequestDocument::Rewritten(_)
+        | RequestDocument::Versioning(_) => {
             let version = request.version.as_ref().map(|version| version.as_str());
             writes && request.key.as_ref().is_some_and(|own| own.as_str() == key) && takes(version)
         }
@@ -151,9 +156,9 @@ fn names(request: &Request, key: &str, gone: Option<&String>) -> bool {
 
 impl Store {
     /// A versioned bucket in which the key of the request has a version to lose; an empty one for what may delete it.
-    fn prepare(&self, request: &Request, held: &mut Held) {
+    fn prepare(&self, request: &S3Request, held: &mut Held) {
         let row = request.action.row();
-        let may_go = row.level == Level::Bucket && row.method == HttpMethod::Delete;
+        let may_go = row.level == TargetLevel::Bucket && row.method == HttpMethod::Delete;
         if may_go || held.entries.get(BUCKET).is_some_and(|entries| entries.len() > MOST_ENTRIES) {
             self.wipe(BUCKET);
         }
@@ -161,7 +166,7 @@ impl Store {
         self.ask(Ask::new(&format!("PUT /{BUCKET}?versioning=")).document(
             "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Status>Enabled</Status></VersioningConfiguration>",
         ));
-        if let (Level::Object, Some(key)) = (request.action.row().level, &request.key) {
+        if let (TargetLevel::Object, Some(key)) = (request.action.row().level, &request.key) {
             let path = percent_encode_path(key.as_str());
             self.ask(Ask::new(&format!("PUT /{BUCKET}/{path}")).body("seed"));
         }
@@ -171,7 +176,7 @@ impl Store {
     }
 
     /// The buckets, and what is in the one that is asked for and in the one that is prepared.
-    fn look(&self, request: &Request) -> Held {
+    fn look(&self, request: &S3Request) -> Held {
         let (_, listed) = self.ask(Ask::new("GET /")).expect("a list of buckets");
         let buckets = elements(&listed, "Bucket").iter().filter_map(|bucket| text(bucket, "Name")).collect();
         let mut held = Held { buckets, ..Held::default() };
@@ -213,13 +218,16 @@ impl Store {
     }
 
     /// MinIO does not list what lies below an object; it is there all the same.
-    fn hides(&self, request: &Request, bucket: &str, key: &str, version: &str, is_gone: bool) -> bool {
+    fn hides(&self, request: &S3Request, bucket: &str, key: &str, version: &str, is_gone: bool) -> bool {
         let below = request.key.as_ref().is_some_and(|own| key.starts_with(&format!("{}/", own.as_str())));
         let listed = match &request.document {
-            Document::DeleteObjects(batch) => {
+            RequestDocument::DeleteObjects(batch) => {
                 batch.objects.iter().any(|entry| key.starts_with(&format!("{}/", entry.key.as_str())))
             }
-            Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => below,
+            RequestDocument::None
+            | RequestDocument::Payload
+            | RequestDocument::Rewritten(_)
+            | RequestDocument::Versioning(_) => below,
         };
         let path = percent_encode_path(key);
         let head = || Ask::new(&format!("HEAD /{bucket}/{path}?versionId={}", percent_encode(version)));

@@ -21,8 +21,9 @@ use http::{HeaderMap, HeaderName};
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_http::{Peer, QueryString, RequestHead, RequestHeaders, Transport};
 use portcullis_s3::{
-    Action, Body, CopySource, DeleteObjects, Document, Expects, Hazard, Level, Mark, MfaDeleteChange, ObjectIdentifier,
-    Request, Routing, Treatment, UpstreamKind, VersioningStatus, route,
+    CopySource, DeleteObjects, ExpectedBody, Hazard, MfaDeleteChange, ObjectIdentifier, OperationBody, OperationMark,
+    RequestDocument, RoutingRules, S3Operation, S3Request, StoreTreatment, TargetLevel, UpstreamKind, VersioningStatus,
+    route,
 };
 use portcullis_upstream::{Content, Rendered, render};
 use proptest::test_runner::{Config, TestRunner};
@@ -64,18 +65,18 @@ fn any_key_that_is_one_is_read_as_itself() {
         let bucket = BucketName::parse("vault").expect("a bucket");
         let version = version.map(|version| VersionId::parse(&version).expect("a version"));
         let source = CopySource { bucket: bucket.clone(), key: key.clone(), version: version.clone() };
-        let bare = |action, key| Request::bare(action, Some(bucket.clone()), key);
+        let bare = |action, key| S3Request::bare(action, Some(bucket.clone()), key);
         let entry = ObjectIdentifier { key: key.clone(), version: version.clone() };
         let hazard = if version.is_some() { Hazard::DestroysVersion } else { Hazard::ReplacesNullVersion };
         let mut requests = vec![
-            Request { version: version.clone(), ..bare(Action::DeleteObject, Some(key.clone())) },
-            Request { copy_source: Some(source), ..bare(Action::CopyObject, Some(key.clone())) },
+            S3Request { version: version.clone(), ..bare(S3Operation::DeleteObject, Some(key.clone())) },
+            S3Request { copy_source: Some(source), ..bare(S3Operation::CopyObject, Some(key.clone())) },
         ];
         // What XML 1.0 cannot carry is refused when a batch is read.
         if !key.as_str().contains(['\u{fffe}', '\u{ffff}']) {
-            let document = Document::DeleteObjects(DeleteObjects { objects: vec![entry], quiet: false });
+            let document = RequestDocument::DeleteObjects(DeleteObjects { objects: vec![entry], quiet: false });
             let query = vec![("delete", String::new())];
-            requests.push(Request { document, query, hazard, ..bare(Action::DeleteObjects, None) });
+            requests.push(S3Request { document, query, hazard, ..bare(S3Operation::DeleteObjects, None) });
         }
         for request in requests {
             let raw = Raw::of(&render(&request).expect("written"));
@@ -101,17 +102,17 @@ fn each_store_treats_each_operation_as_its_table_says() {
         (UpstreamKind::Minio, minio::read),
     ] {
         // A preflight is sent nowhere, and a form is told by its content.
-        let told = |action: &Action| !matches!(action, Action::PostObject | Action::PreflightRequest);
-        for action in Action::ALL.iter().copied().filter(told) {
+        let told = |action: &S3Operation| !matches!(action, S3Operation::PostObject | S3Operation::PreflightRequest);
+        for action in S3Operation::ALL.iter().copied().filter(told) {
             let own = |operation: &str| action.row().is_named(operation);
             let reading = read(&plainest(action));
             let right = match (upstream.treatment(action), &reading) {
-                (Treatment::Serves, Reading::Taken(taken)) => own(&taken.operation),
-                (Treatment::Serves, Reading::Refused(_)) => false,
-                (Treatment::MayDecline | Treatment::Declines, Reading::Taken(taken)) => own(&taken.operation),
-                (Treatment::MayDecline | Treatment::Declines, Reading::Refused(_)) => true,
-                (Treatment::Mistakes(other), Reading::Taken(taken)) => taken.operation == other.name(),
-                (Treatment::Mistakes(_), Reading::Refused(_)) => false,
+                (StoreTreatment::Serves, Reading::Taken(taken)) => own(&taken.operation),
+                (StoreTreatment::Serves, Reading::Refused(_)) => false,
+                (StoreTreatment::MayDecline | StoreTreatment::Declines, Reading::Taken(taken)) => own(&taken.operation),
+                (StoreTreatment::MayDecline | StoreTreatment::Declines, Reading::Refused(_)) => true,
+                (StoreTreatment::Mistakes(other), Reading::Taken(taken)) => taken.operation == other.name(),
+                (StoreTreatment::Mistakes(_), Reading::Refused(_)) => false,
             };
             if !right {
                 wrong.push(format!("{upstream:?} {action:?}: {:?}, {reading:?}", upstream.treatment(action)));
@@ -122,20 +123,20 @@ fn each_store_treats_each_operation_as_its_table_says() {
 }
 
 /// The request of an operation that says no more than it must.
-fn plainest(action: Action) -> Raw {
+fn plainest(action: S3Operation) -> Raw {
     let row = action.row();
     let path = match row.level {
-        Level::Any | Level::Service => "/",
-        Level::Bucket => "/vault",
-        Level::Object => "/vault/k",
+        TargetLevel::Any | TargetLevel::Service => "/",
+        TargetLevel::Bucket => "/vault",
+        TargetLevel::Object => "/vault/k",
     };
     let pairs = row.marks.iter().filter_map(|mark| match mark {
-        Mark::Exactly(key, value) => Some(format!("{key}={value}")),
-        Mark::Flag(key) => Some(format!("{key}=")),
-        Mark::Value(key) => Some(format!("{key}=1")),
-        Mark::Header(_) | Mark::Path(_) => None,
+        OperationMark::Exactly(key, value) => Some(format!("{key}={value}")),
+        OperationMark::Flag(key) => Some(format!("{key}=")),
+        OperationMark::Value(key) => Some(format!("{key}=1")),
+        OperationMark::Header(_) | OperationMark::Path(_) => None,
     });
-    let copies = row.marks.iter().any(|mark| matches!(mark, Mark::Header(_)));
+    let copies = row.marks.iter().any(|mark| matches!(mark, OperationMark::Header(_)));
     let source = ("x-amz-copy-source".to_owned(), "/vault/other".to_owned());
     Raw {
         method: row.method.as_str().to_owned(),
@@ -143,15 +144,18 @@ fn plainest(action: Action) -> Raw {
         query: pairs.collect::<Vec<_>>().join("&"),
         headers: copies.then_some(source).into_iter().collect(),
         body: match row.body {
-            Body::Document(grammar) => format!("<{0}></{0}>", grammar.root),
-            Body::Nothing | Body::OptionalDocument(_) | Body::Payload | Body::Policy => String::new(),
+            OperationBody::Document(grammar) => format!("<{0}></{0}>", grammar.root),
+            OperationBody::Nothing
+            | OperationBody::OptionalDocument(_)
+            | OperationBody::Payload
+            | OperationBody::Policy => String::new(),
         },
     }
 }
 
 /// Asks for anything, and where it is understood compares what the store reads with what was judged.
 fn hold(upstream: UpstreamKind, read: fn(&Raw) -> Reading) {
-    let routing = Routing { base_domain: None, upstream };
+    let routing = RoutingRules { base_domain: None, upstream };
     let understood = RefCell::new(BTreeSet::new());
     let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
     let run = TestRunner::new(config).run(&generate::sent(upstream), |sent| {
@@ -174,7 +178,7 @@ fn hold(upstream: UpstreamKind, read: fn(&Raw) -> Reading) {
     if let Err(failure) = run {
         panic!("{failure}");
     }
-    let never: Vec<Action> = Action::ALL
+    let never: Vec<S3Operation> = S3Operation::ALL
         .iter()
         .copied()
         .filter(|action| generate::is_sent(*action, upstream))
@@ -183,11 +187,11 @@ fn hold(upstream: UpstreamKind, read: fn(&Raw) -> Reading) {
     assert!(never.is_empty(), "never tried: {never:?}");
 }
 
-fn understand(sent: &Sent, routing: &Routing) -> Option<Box<Request>> {
+fn understand(sent: &Sent, routing: &RoutingRules) -> Option<Box<S3Request>> {
     let routed = route(&head(&sent.method, &sent.target, &sent.headers)?, routing).ok()?;
     let body = match routed.expects() {
-        Expects::Document { .. } => Some(Bytes::from(sent.body.clone())),
-        Expects::Nothing | Expects::Payload => None,
+        ExpectedBody::Document { .. } => Some(Bytes::from(sent.body.clone())),
+        ExpectedBody::Nothing | ExpectedBody::Payload => None,
     };
     routed.complete(body).ok()
 }
@@ -234,7 +238,7 @@ fn check_headers(rendered: &Rendered) {
 }
 
 /// Our own reader is a fourth one: it understands what was written as the same request.
-fn read_back(request: &Request, rendered: &Rendered, routing: &Routing) {
+fn read_back(request: &S3Request, rendered: &Rendered, routing: &RoutingRules) {
     let mut map = HeaderMap::new();
     for (name, value) in &rendered.headers {
         // The embedded store takes `Expires` under a name of its own.
@@ -260,7 +264,7 @@ fn read_back(request: &Request, rendered: &Rendered, routing: &Routing) {
     let again = route(&head, routing).and_then(|routed| routed.complete(Some(body))).expect("understood again");
     let taken = raw::Taken::of(request);
     assert_eq!((raw::Taken::of(&again), again.hazard), (taken, hazard_left(request)));
-    let sorted = |request: &Request| {
+    let sorted = |request: &S3Request| {
         let mut query = request.query.clone();
         query.sort();
         let mut headers = request.headers.clone();
@@ -268,13 +272,15 @@ fn read_back(request: &Request, rendered: &Rendered, routing: &Routing) {
         (query, headers)
     };
     assert_eq!(sorted(&again), sorted(request));
-    if let (Document::Rewritten(first), Document::Rewritten(second)) = (&request.document, &again.document) {
+    if let (RequestDocument::Rewritten(first), RequestDocument::Rewritten(second)) =
+        (&request.document, &again.document)
+    {
         assert_eq!(first, second);
     }
 }
 
 /// The hazard of a request whose MFA Delete stays with the gate.
-fn hazard_left(request: &Request) -> Hazard {
+fn hazard_left(request: &S3Request) -> Hazard {
     let Hazard::ChangesVersioning(mut change) = request.hazard else { return request.hazard };
     change.mfa_delete = MfaDeleteChange::Keep;
     Hazard::ChangesVersioning(change)

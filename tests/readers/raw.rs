@@ -1,6 +1,6 @@
 //! A request as bytes, and what a reader takes it for.
 
-use portcullis_s3::{Document, Hazard, Request};
+use portcullis_s3::{Hazard, RequestDocument, S3Request};
 use portcullis_upstream::{Content, Rendered};
 
 /// A request as it goes over the wire.
@@ -38,7 +38,7 @@ pub struct Taken {
 
 impl Taken {
     /// What was judged.
-    pub fn of(request: &Request) -> Self {
+    pub fn of(request: &S3Request) -> Self {
         let text = |value: &dyn ToString| value.to_string();
         let mut taken = Self {
             operation: request.action.name().to_owned(),
@@ -57,15 +57,15 @@ impl Taken {
             taken.source = Some((text(&source.bucket), text(&source.key), version));
         }
         match &request.document {
-            Document::DeleteObjects(batch) => {
+            RequestDocument::DeleteObjects(batch) => {
                 let entries = batch.objects.iter();
                 let entry = entries.map(|entry| (text(&entry.key), entry.version.as_ref().map(|id| text(id))));
                 taken.objects = entry.collect();
                 let destroys = taken.objects.iter().any(|(_, version)| version.is_some());
                 assert_eq!(destroys, request.hazard == Hazard::DestroysVersion);
             }
-            Document::Versioning(document) => taken.status = Some(crate::status_of(document.status).to_owned()),
-            Document::None | Document::Payload | Document::Rewritten(_) => {}
+            RequestDocument::Versioning(document) => taken.status = Some(crate::status_of(document.status).to_owned()),
+            RequestDocument::None | RequestDocument::Payload | RequestDocument::Rewritten(_) => {}
         }
         taken
     }

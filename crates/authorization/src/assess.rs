@@ -3,7 +3,7 @@
 use portcullis_base::clock::Timestamp;
 use portcullis_http::Transport;
 use portcullis_mfa::{Challenge, Codes, Offer, Proof};
-use portcullis_s3::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
+use portcullis_s3::{Hazard, MfaDeleteChange, OperationAccess, S3Request, VersioningChange, VersioningStatus};
 use portcullis_sigv4::{Principal, SignatureForm};
 
 use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
@@ -83,7 +83,7 @@ pub(super) enum StateRefusal {
 }
 
 /// Judges one request. Every combination has an answer; `tests.rs` holds the whole table.
-pub fn assess(request: Box<Request>, caller: &Caller, bucket: BucketState, offer: Offer, rules: Rules) -> Verdict {
+pub fn assess(request: Box<S3Request>, caller: &Caller, bucket: BucketState, offer: Offer, rules: Rules) -> Verdict {
     let offer = match offer {
         Offer::Malformed(header) => return Verdict::Refuse(Refusal::MalformedOffer(header)),
         Offer::Absent => None,
@@ -115,7 +115,12 @@ pub fn assess(request: Box<Request>, caller: &Caller, bucket: BucketState, offer
 }
 
 /// Judges a request whose code was spent before the bucket's lease was held, as `foresee` told.
-pub fn assess_proved(proof: Proof<Box<Request>>, caller: &Caller, bucket: BucketState, rules: Rules) -> ProvedVerdict {
+pub fn assess_proved(
+    proof: Proof<Box<S3Request>>,
+    caller: &Caller,
+    bucket: BucketState,
+    rules: Rules,
+) -> ProvedVerdict {
     let request = proof.into_subject();
     if is_reserved(&request, &caller.principal, bucket) {
         return ProvedVerdict::Unneeded(Err(Refusal::TrailBucket));
@@ -150,7 +155,7 @@ pub enum Foresight {
 }
 
 /// Judges one request by what is remembered of the bucket alone.
-pub fn foresee(request: &Request, caller: &Caller, bucket: BucketState, offer: &Offer, rules: Rules) -> Foresight {
+pub fn foresee(request: &S3Request, caller: &Caller, bucket: BucketState, offer: &Offer, rules: Rules) -> Foresight {
     let offered = match offer {
         Offer::Malformed(_) => return Foresight::Refusal,
         Offer::Absent => false,
@@ -174,15 +179,15 @@ pub fn foresee(request: &Request, caller: &Caller, bucket: BucketState, offer: &
 /// Whether a trail's bucket is asked for what it is not there for: root reads it and sets its versioning, by
 /// the rules of every bucket, and nobody does anything else. A copy reads its source, and a configuration that has the
 /// store write logs, replicas or reports somewhere writes there.
-fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) -> bool {
+fn is_reserved(request: &S3Request, principal: &Principal, bucket: BucketState) -> bool {
     let is_root = match principal {
         Principal::Root => true,
         Principal::User(_) => false,
     };
     let serves_root = match (request.action.row().access, request.hazard) {
-        (Access::Read, _) | (Access::Write, Hazard::ChangesVersioning(_)) => true,
+        (OperationAccess::Read, _) | (OperationAccess::Write, Hazard::ChangesVersioning(_)) => true,
         (
-            Access::Write,
+            OperationAccess::Write,
             Hazard::CreatesBucket
             | Hazard::DeletesBucket
             | Hazard::DestroysVersion
@@ -227,7 +232,7 @@ fn looks_at_codes(caller: &Caller, offered: bool, rules: Rules) -> Result<(), Re
     }
 }
 
-fn need(request: &Request, bucket: BucketState, offered: bool, rules: Rules) -> Need {
+fn need(request: &S3Request, bucket: BucketState, offered: bool, rules: Rules) -> Need {
     let protected = bucket.mfa_delete == MfaDelete::Enabled;
     let strict = rules.profile == Profile::Strict;
     let code_if = |condition: bool| if condition { Need::Code(Owed::Code) } else { Need::Nothing };

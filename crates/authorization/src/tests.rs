@@ -16,12 +16,13 @@ use portcullis_mfa::{
     StepLedger,
 };
 use portcullis_s3::{
-    Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Request, VersioningDocument, VersioningStatus,
+    DeleteObjects, Hazard, MfaDeleteChange, RequestDocument, S3Operation, S3Request, VersioningDocument,
+    VersioningStatus,
 };
 use portcullis_sigv4::{Principal, SignatureForm};
 
-fn request(hazard: Hazard, document: Document) -> Box<Request> {
-    Box::new(Request { document, hazard, ..Request::bare(Action::PutObject, None, None) })
+fn request(hazard: Hazard, document: RequestDocument) -> Box<S3Request> {
+    Box::new(S3Request { document, hazard, ..S3Request::bare(S3Operation::PutObject, None, None) })
 }
 
 fn caller(principal: Principal, form: SignatureForm, transport: Transport) -> Caller {
@@ -126,7 +127,7 @@ fn every_combination_has_its_answer() {
                     ] {
                         let answers = offers().map(|(offer_name, offer)| {
                             let verdict = assess(
-                                request(hazard, Document::None),
+                                request(hazard, RequestDocument::None),
                                 &caller,
                                 bucket(mfa_delete, versioning),
                                 offer,
@@ -172,12 +173,12 @@ fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
                     for caller in &callers {
                         for (offer_name, offer) in offers() {
                             let known = BucketState { usage, name, ..bucket(mfa_delete, Versioning::Unread) };
-                            let asked = request(hazard, Document::None);
+                            let asked = request(hazard, RequestDocument::None);
                             let foresight = foresee(&asked, caller, known, &offer, rules(profile));
                             for versioning in versionings {
                                 for lifecycle in [Lifecycle::Absent, Lifecycle::Present, Lifecycle::Unread] {
                                     let state = BucketState { versioning, lifecycle, ..known };
-                                    let asked = request(hazard, Document::None);
+                                    let asked = request(hazard, RequestDocument::None);
                                     let verdict = assess(asked, caller, state, offer.clone(), rules(profile));
                                     let holds = match foresight {
                                         Foresight::Open => true,
@@ -270,7 +271,7 @@ fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after(
                     for (hazard_name, hazard) in hazards() {
                         for caller in &callers {
                             let state = BucketState { usage, lifecycle, ..bucket(mfa_delete, versioning) };
-                            let asked = || request(hazard, Document::None);
+                            let asked = || request(hazard, RequestDocument::None);
                             let offer = Offer::parse(Some("20899872 123456"));
                             let after = assess(asked(), caller, state, offer, rules(profile));
                             let before = assess_proved(proved(asked(), &device), caller, state, rules(profile));
@@ -295,10 +296,14 @@ fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
     ];
     for (what, usage, source, destination) in cases {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
-            for (access, action) in [("read", Action::GetObject), ("write", Action::PutObject)] {
+            for (access, action) in [("read", S3Operation::GetObject), ("write", S3Operation::PutObject)] {
                 for (name, hazard) in hazards() {
                     let answers = [("root", root()), ("user", user())].map(|(caller_name, caller)| {
-                        let request = Request { hazard, document: Document::None, ..Request::bare(action, None, None) };
+                        let request = S3Request {
+                            hazard,
+                            document: RequestDocument::None,
+                            ..S3Request::bare(action, None, None)
+                        };
                         let request = Box::new(request);
                         let state =
                             BucketState { usage, source, destination, ..bucket(mfa_delete, Versioning::Enabled) };
@@ -323,7 +328,7 @@ fn an_upload_that_may_replace_the_null_version_needs_a_code_to_complete() {
                 for (caller_name, caller) in [("root", root()), ("user", user())] {
                     let answers = offers().map(|(offer_name, offer)| {
                         let state = BucketState { completion, ..bucket(mfa_delete, Versioning::Enabled) };
-                        let request = request(Hazard::ReplacesNullVersion, Document::None);
+                        let request = request(Hazard::ReplacesNullVersion, RequestDocument::None);
                         format!("{offer_name}: {}", word(&assess(request, &caller, state, offer, rules(profile))))
                     });
                     writeln!(
@@ -350,7 +355,7 @@ fn what_the_upstream_may_do_late_keeps_back_the_changes_after_which_it_would_do_
                     let unsettled = Unsettled::until(effect, until);
                     let state = BucketState { unsettled, ..bucket(mfa_delete, Versioning::Enabled) };
                     let offer = Offer::parse(Some("20899872 123456"));
-                    let verdict = assess(request(hazard, Document::None), &root(), state, offer, rules(profile));
+                    let verdict = assess(request(hazard, RequestDocument::None), &root(), state, offer, rules(profile));
                     format!("{effect:?}: {}", word(&verdict))
                 });
                 writeln!(table, "{profile:?} | MfaDelete {mfa_delete:?} | {name} | {}", answers.join(" | "))
@@ -363,7 +368,7 @@ fn what_the_upstream_may_do_late_keeps_back_the_changes_after_which_it_would_do_
 
 #[test]
 fn a_batch_on_a_protected_bucket_is_judged_by_any_offer_it_carries() {
-    let batch = || Document::DeleteObjects(DeleteObjects { objects: Vec::new(), quiet: false });
+    let batch = || RequestDocument::DeleteObjects(DeleteObjects { objects: Vec::new(), quiet: false });
     let protected = bucket(MfaDelete::Enabled, Versioning::Enabled);
     let verdict = |offer| {
         let request = request(Hazard::ReplacesNullVersion, batch());
@@ -377,7 +382,7 @@ fn a_batch_on_a_protected_bucket_is_judged_by_any_offer_it_carries() {
 fn a_buried_name_needs_a_code_to_come_back_without_its_protection() {
     let buried = BucketState { name: Name::Buried, ..bucket(MfaDelete::Enabled, Versioning::Unread) };
     let verdict = |offer, profile| {
-        word(&assess(request(Hazard::CreatesBucket, Document::None), &root(), buried, offer, rules(profile)))
+        word(&assess(request(Hazard::CreatesBucket, RequestDocument::None), &root(), buried, offer, rules(profile)))
     };
     assert_eq!(verdict(Offer::Absent, Profile::Strict), "MfaRequired");
     assert_eq!(verdict(Offer::parse(Some("20899872 123456")), Profile::Strict), "verify, then Forget");
@@ -388,7 +393,7 @@ fn what_was_not_read_never_passes_for_harmless() {
     let unread = BucketState { lifecycle: Lifecycle::Unread, ..bucket(MfaDelete::Disabled, Versioning::Unread) };
     let enable = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
     let verdict = assess(
-        request(Hazard::ChangesVersioning(enable), Document::None),
+        request(Hazard::ChangesVersioning(enable), RequestDocument::None),
         &root(),
         unread,
         Offer::parse(Some("20899872 123456")),
@@ -397,15 +402,20 @@ fn what_was_not_read_never_passes_for_harmless() {
     assert_eq!(word(&verdict), "verify, then refuse LifecyclePresent");
 
     let unread = bucket(MfaDelete::Enabled, Versioning::Unread);
-    let put = request(Hazard::ReplacesNullVersion, Document::Payload);
+    let put = request(Hazard::ReplacesNullVersion, RequestDocument::Payload);
     assert_eq!(word(&assess(put, &user(), unread, Offer::Absent, rules(Profile::Strict))), "MfaRequired");
 }
 
 #[test]
 fn replication_needs_a_code_on_every_bucket_of_a_store_that_replicates_deletes() {
     let rules = Rules { replication: Replication::AnyBucket, ..rules(Profile::Strict) };
-    let verdict =
-        assess(request(Hazard::Replicates, Document::None), &root(), BucketState::UNPROTECTED, Offer::Absent, rules);
+    let verdict = assess(
+        request(Hazard::Replicates, RequestDocument::None),
+        &root(),
+        BucketState::UNPROTECTED,
+        Offer::Absent,
+        rules,
+    );
     assert_eq!(word(&verdict), "MfaRequired");
 }
 
@@ -413,7 +423,7 @@ fn replication_needs_a_code_on_every_bucket_of_a_store_that_replicates_deletes()
 fn a_code_over_loopback_is_refused_where_tls_is_always_required() {
     let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..rules(Profile::Strict) };
     let verdict = assess(
-        request(Hazard::DestroysVersion, Document::None),
+        request(Hazard::DestroysVersion, RequestDocument::None),
         &root(),
         bucket(MfaDelete::Enabled, Versioning::Enabled),
         Offer::parse(Some("20899872 123456")),
@@ -432,7 +442,7 @@ fn a_failed_offer_becomes_the_refusal_of_its_fault() {
         (Fault::NetworkThrottled { seconds: 120 }, "NetworkThrottled { seconds: 120 }"),
     ] {
         let verdict = assess(
-            request(Hazard::DestroysVersion, Document::None),
+            request(Hazard::DestroysVersion, RequestDocument::None),
             &root(),
             bucket(MfaDelete::Enabled, Versioning::Enabled),
             Offer::parse(Some("20899872 123456")),

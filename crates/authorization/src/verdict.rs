@@ -3,7 +3,7 @@
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 use portcullis_mfa::{Challenge, Code, Codes, Fault, Proof};
-use portcullis_s3::Request;
+use portcullis_s3::S3Request;
 
 use super::MfaDelete;
 use super::assess::Owed;
@@ -32,7 +32,7 @@ pub enum ProvedVerdict {
 // INVARIANT (permit): no constructor outside `gate`.
 #[derive(Debug)]
 pub struct Permit {
-    request: Box<Request>,
+    request: Box<S3Request>,
     change: StateChange,
     mfa_delete: MfaDelete,
 }
@@ -53,7 +53,7 @@ pub enum StateChange {
 /// A request of the bucket owner that passes once the code is proved.
 #[derive(Debug)]
 pub struct PendingRequest {
-    pub(super) request: Box<Request>,
+    pub(super) request: Box<S3Request>,
     pub(super) owed: Owed,
     pub(super) change: StateChange,
     pub(super) mfa_delete: MfaDelete,
@@ -102,7 +102,7 @@ pub enum Refusal {
 }
 
 impl Permit {
-    pub(super) fn new(request: Box<Request>, change: StateChange, mfa_delete: MfaDelete) -> Self {
+    pub(super) fn new(request: Box<S3Request>, change: StateChange, mfa_delete: MfaDelete) -> Self {
         Self { request, change, mfa_delete }
     }
 
@@ -116,7 +116,7 @@ impl Permit {
     }
 
     /// The request that may be forwarded.
-    pub fn request(&self) -> &Request {
+    pub fn request(&self) -> &S3Request {
         &self.request
     }
 

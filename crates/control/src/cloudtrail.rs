@@ -27,7 +27,7 @@ use portcullis_base::names::{AccessKeyId, BucketName};
 use portcullis_cloudtrail::DigestPeriod;
 use portcullis_followers::history::{History, LookupCaller};
 use portcullis_mfa::{Challenge, Fault, Offer, Proof};
-use portcullis_s3::Access;
+use portcullis_s3::OperationAccess;
 use portcullis_sigv4::Principal;
 use portcullis_state::{Store, TrailReservation};
 use stake::BucketStake;
@@ -129,8 +129,8 @@ impl CloudTrail {
             Offer::Codes(codes) => Some(codes),
         };
         match call.operation.access() {
-            Access::Read => return Verdict::Pass(Permit(Granted::Read(call))),
-            Access::Write => {}
+            OperationAccess::Read => return Verdict::Pass(Permit(Granted::Read(call))),
+            OperationAccess::Write => {}
         }
         let planned = match change::plan(call.operation, &call.input, &self.store.trails(), &self.place(), now) {
             Ok(planned) => planned,

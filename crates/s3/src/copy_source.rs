@@ -1,8 +1,8 @@
 //! The object a copy reads: `x-amz-copy-source`, read as S3 reads it and no other way.
 
-use super::target::{Routing, UpstreamKind};
-use super::unclear::Reason;
-use super::{Action, CopySource, version};
+use super::target::{RoutingRules, UpstreamKind};
+use super::unclear::UnclearReason;
+use super::{CopySource, S3Operation, version};
 use portcullis_base::names::BucketName;
 use portcullis_base::percent::percent_decode;
 
@@ -22,8 +22,8 @@ fn decodes_twice(upstream: UpstreamKind) -> bool {
 
 impl CopySource {
     /// Reads `[/]bucket/key[?versionId=id]`, its path percent-encoded once.
-    pub(super) fn parse(value: &str, routing: &Routing, action: Action) -> Result<Self, Reason> {
-        let refused = |text| Reason::InvalidArgument { name: NAME, value: value.to_owned(), text };
+    pub(super) fn parse(value: &str, routing: &RoutingRules, action: S3Operation) -> Result<Self, UnclearReason> {
+        let refused = |text| UnclearReason::InvalidArgument { name: NAME, value: value.to_owned(), text };
         let invalid = || refused(TEXT);
         let (path, query) = match value.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -42,7 +42,7 @@ impl CopySource {
         let (bucket, key) = path.split_once('/').ok_or_else(invalid)?;
         // Decoded once, `%3FversionId%3D` looks to it like the version of a shorter key.
         let changes = key.contains('%') || key.contains("?versionId=");
-        if action == Action::UploadPartCopy && decodes_twice(routing.upstream) && changes {
+        if action == S3Operation::UploadPartCopy && decodes_twice(routing.upstream) && changes {
             return Err(refused(PERCENT));
         }
         Ok(Self {
@@ -59,8 +59,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(value: &str) -> Option<(String, String, Option<String>)> {
-        let routing = Routing { base_domain: None, upstream: UpstreamKind::Ceph };
-        let source = CopySource::parse(value, &routing, Action::CopyObject).ok()?;
+        let routing = RoutingRules { base_domain: None, upstream: UpstreamKind::Ceph };
+        let source = CopySource::parse(value, &routing, S3Operation::CopyObject).ok()?;
         Some((source.bucket.to_string(), source.key.to_string(), source.version.map(|version| version.to_string())))
     }
 
@@ -78,14 +78,14 @@ mod tests {
     #[test]
     fn a_part_is_copied_from_a_key_with_a_percent_sign_where_the_store_decodes_once() {
         let copies = |upstream, action, value| {
-            CopySource::parse(value, &Routing { base_domain: None, upstream }, action).is_ok()
+            CopySource::parse(value, &RoutingRules { base_domain: None, upstream }, action).is_ok()
         };
-        let takes = |upstream| copies(upstream, Action::UploadPartCopy, "vault/100%25");
+        let takes = |upstream| copies(upstream, S3Operation::UploadPartCopy, "vault/100%25");
         assert!([UpstreamKind::Aws, UpstreamKind::Embedded, UpstreamKind::Minio].into_iter().all(takes));
         for upstream in [UpstreamKind::Ceph, UpstreamKind::Generic] {
-            assert!(!takes(upstream) && !copies(upstream, Action::UploadPartCopy, "vault/a%252Fb"));
-            assert!(copies(upstream, Action::UploadPartCopy, "vault/a%20b"));
-            assert!(copies(upstream, Action::CopyObject, "vault/100%25"));
+            assert!(!takes(upstream) && !copies(upstream, S3Operation::UploadPartCopy, "vault/a%252Fb"));
+            assert!(copies(upstream, S3Operation::UploadPartCopy, "vault/a%20b"));
+            assert!(copies(upstream, S3Operation::CopyObject, "vault/100%25"));
         }
     }
 

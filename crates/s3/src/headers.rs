@@ -2,9 +2,9 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 
-use super::row::{Access, Body, Row};
-use super::target::{Routing, UpstreamKind};
-use super::unclear::{Reason, Unsupported};
+use super::row::{OperationAccess, OperationBody, OperationRow};
+use super::target::{RoutingRules, UpstreamKind};
+use super::unclear::{UnclearReason, UnsupportedPart};
 use portcullis_base::names::AccountId;
 use portcullis_http::RequestHead;
 
@@ -89,7 +89,7 @@ pub(super) mod group {
 
 /// The headers of a request, apart by where they go.
 #[derive(Debug, Default)]
-pub(super) struct Sorted {
+pub(super) struct SortedHeaders {
     pub carried: Vec<(HeaderName, HeaderValue)>,
     pub copy_source: Option<String>,
     /// The owner the client expects, where the upstream knows no accounts and we answer for it.
@@ -99,7 +99,7 @@ pub(super) struct Sorted {
 
 /// Where one header goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum HeaderFate {
     Carry,
     /// An earlier stage has read it, or none needs it.
     End,
@@ -144,12 +144,16 @@ const FORBIDDEN_METADATA: &[&str] =
     &["x-amz-meta-snowball-auto-extract", "x-amz-meta-minio-", "x-amz-meta-x-amz-", "x-amz-meta-x-minio-"];
 
 /// Sorts the headers of a request, and those that a presigned URL carries in its query.
-pub(super) fn sort(head: &RequestHead, row: &Row, routing: &Routing) -> Result<Sorted, Reason> {
-    let mut sorted = Sorted::default();
+pub(super) fn sort(
+    head: &RequestHead,
+    row: &OperationRow,
+    routing: &RoutingRules,
+) -> Result<SortedHeaders, UnclearReason> {
+    let mut sorted = SortedHeaders::default();
     for (name, value) in head.headers.iter() {
         let fate = fate(name.as_str(), row, routing.upstream);
         match name {
-            &header::RANGE if fate == Fate::Carry && !is_readable_range(value) => {}
+            &header::RANGE if fate == HeaderFate::Carry && !is_readable_range(value) => {}
             &header::EXPIRES if routing.upstream == UpstreamKind::Embedded => {
                 sorted.add(EMBEDDED_EXPIRES, value.clone(), fate)?;
             }
@@ -163,17 +167,17 @@ pub(super) fn sort(head: &RequestHead, row: &Row, routing: &Routing) -> Result<S
         let name = key.to_ascii_lowercase();
         let fate = match fate(&name, row, routing.upstream) {
             // The signer of a URL does not have the body: SDKs put the checksum of an empty one there, and S3 ignores it.
-            Fate::Carry if name.starts_with("x-amz-checksum-") && is_payload(row.body) => Fate::End,
+            HeaderFate::Carry if name.starts_with("x-amz-checksum-") && is_payload(row.body) => HeaderFate::End,
             // What routes, signs or proves must be where every reader looks for it.
-            Fate::Take if name == "x-amz-copy-source" => Fate::Refuse,
-            Fate::End if ELSEWHERE.contains(&name.as_str()) => Fate::Refuse,
-            unmoved @ (Fate::Carry | Fate::End | Fate::Refuse | Fate::Take) => unmoved,
+            HeaderFate::Take if name == "x-amz-copy-source" => HeaderFate::Refuse,
+            HeaderFate::End if ELSEWHERE.contains(&name.as_str()) => HeaderFate::Refuse,
+            unmoved @ (HeaderFate::Carry | HeaderFate::End | HeaderFate::Refuse | HeaderFate::Take) => unmoved,
         };
-        let refused = || Reason::NotImplemented(Unsupported::QueryKey(key.clone()));
+        let refused = || UnclearReason::NotImplemented(UnsupportedPart::QueryKey(key.clone()));
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| refused())?;
         let value = HeaderValue::from_str(value).map_err(|_| refused())?;
         let twice = head.headers.has(&name) || sorted.carried.iter().any(|(carried, _)| *carried == header);
-        if fate == Fate::Refuse || twice {
+        if fate == HeaderFate::Refuse || twice {
             return Err(refused());
         }
         sorted.add(header, value, fate)?;
@@ -215,12 +219,12 @@ pub(super) const SIGNING_KEYS: &[&str] = &[
     "X-Amz-SignedHeaders",
 ];
 
-impl Sorted {
-    fn add(&mut self, name: HeaderName, mut value: HeaderValue, fate: Fate) -> Result<(), Reason> {
+impl SortedHeaders {
+    fn add(&mut self, name: HeaderName, mut value: HeaderValue, fate: HeaderFate) -> Result<(), UnclearReason> {
         match fate {
-            Fate::Carry => {
+            HeaderFate::Carry => {
                 if NUMBERS.contains(&name.as_str()) && !value.as_bytes().iter().all(u8::is_ascii_digit) {
-                    return Err(Reason::NotImplemented(Unsupported::Header(name.as_str().to_owned())));
+                    return Err(UnclearReason::NotImplemented(UnsupportedPart::Header(name.as_str().to_owned())));
                 }
                 if name == http::header::CONTENT_ENCODING {
                     match without_chunking(&value) {
@@ -231,9 +235,11 @@ impl Sorted {
                 value.set_sensitive(name.as_str().ends_with("-customer-key"));
                 self.carried.push((name, value));
             }
-            Fate::End => {}
-            Fate::Refuse => return Err(Reason::NotImplemented(Unsupported::Header(name.as_str().to_owned()))),
-            Fate::Take => {
+            HeaderFate::End => {}
+            HeaderFate::Refuse => {
+                return Err(UnclearReason::NotImplemented(UnsupportedPart::Header(name.as_str().to_owned())));
+            }
+            HeaderFate::Take => {
                 let text = value.to_str().unwrap_or_default().to_owned();
                 match name.as_str() {
                     "x-amz-copy-source" => self.copy_source = Some(text),
@@ -246,58 +252,61 @@ impl Sorted {
     }
 }
 
-fn fate(name: &str, row: &Row, upstream: UpstreamKind) -> Fate {
+fn fate(name: &str, row: &OperationRow, upstream: UpstreamKind) -> HeaderFate {
     // What nearly every request has, and no operation takes.
     if matches!(
         name,
         "accept-encoding" | "authorization" | "host" | "user-agent" | "x-amz-content-sha256" | "x-amz-date"
     ) {
-        return Fate::End;
+        return HeaderFate::End;
     }
     let on_aws = upstream == UpstreamKind::Aws;
     let allowed = row.takes_header(name);
     let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
     match name {
-        "x-amz-copy-source" if allowed => Fate::Take,
-        "x-amz-source-expected-bucket-owner" if allowed && !on_aws => Fate::Take,
-        "x-amz-expected-bucket-owner" if !on_aws => Fate::Take,
-        "x-amz-expected-bucket-owner" => Fate::Carry,
-        "x-amz-request-payer" if on_aws => Fate::Carry,
-        "x-amz-request-payer" => Fate::End,
+        "x-amz-copy-source" if allowed => HeaderFate::Take,
+        "x-amz-source-expected-bucket-owner" if allowed && !on_aws => HeaderFate::Take,
+        "x-amz-expected-bucket-owner" if !on_aws => HeaderFate::Take,
+        "x-amz-expected-bucket-owner" => HeaderFate::Carry,
+        "x-amz-request-payer" if on_aws => HeaderFate::Carry,
+        "x-amz-request-payer" => HeaderFate::End,
         // Of the document as it was sent, also where the other sums are of the object that it puts together.
-        "content-md5" if is_document(row.body) => Fate::End,
-        _ if begins(FORBIDDEN_METADATA) => Fate::Refuse,
+        "content-md5" if is_document(row.body) => HeaderFate::End,
+        _ if begins(FORBIDDEN_METADATA) => HeaderFate::Refuse,
         // Verified while the body passes, whatever the store makes of it.
-        _ if allowed && !on_aws && CHECKSUMS_ONLY_ON_AWS.contains(&name) => Fate::End,
-        _ if allowed => Fate::Carry,
-        _ if ELSEWHERE.contains(&name) || begins(CHATTER) => Fate::End,
-        _ if ABOUT_CHECKSUMS.contains(&name) => Fate::End,
+        _ if allowed && !on_aws && CHECKSUMS_ONLY_ON_AWS.contains(&name) => HeaderFate::End,
+        _ if allowed => HeaderFate::Carry,
+        _ if ELSEWHERE.contains(&name) || begins(CHATTER) => HeaderFate::End,
+        _ if ABOUT_CHECKSUMS.contains(&name) => HeaderFate::End,
         // Of a document as it was sent, which is written anew with sums of its own; or of no body at all, as SDKs
         // send with every read.
-        _ if name.starts_with("x-amz-checksum-") && !is_payload(row.body) => Fate::End,
-        _ if begins(COMMANDING) => Fate::Refuse,
+        _ if name.starts_with("x-amz-checksum-") && !is_payload(row.body) => HeaderFate::End,
+        _ if begins(COMMANDING) => HeaderFate::Refuse,
         // A write whose condition is not looked at could destroy what the condition was to keep.
-        _ if name.starts_with("if-") && row.access == Access::Write => Fate::Refuse,
-        _ => Fate::End,
+        _ if name.starts_with("if-") && row.access == OperationAccess::Write => HeaderFate::Refuse,
+        _ => HeaderFate::End,
     }
 }
 
-fn is_payload(body: Body) -> bool {
+fn is_payload(body: OperationBody) -> bool {
     match body {
-        Body::Payload => true,
-        Body::Document(_) | Body::Nothing | Body::OptionalDocument(_) | Body::Policy => false,
+        OperationBody::Payload => true,
+        OperationBody::Document(_)
+        | OperationBody::Nothing
+        | OperationBody::OptionalDocument(_)
+        | OperationBody::Policy => false,
     }
 }
 
-fn is_document(body: Body) -> bool {
+fn is_document(body: OperationBody) -> bool {
     match body {
-        Body::Document(_) | Body::OptionalDocument(_) | Body::Policy => true,
-        Body::Nothing | Body::Payload => false,
+        OperationBody::Document(_) | OperationBody::OptionalDocument(_) | OperationBody::Policy => true,
+        OperationBody::Nothing | OperationBody::Payload => false,
     }
 }
 
-fn account(text: String) -> Result<AccountId, Reason> {
-    AccountId::parse(&text).map_err(|_| Reason::InvalidBucketOwner(text))
+fn account(text: String) -> Result<AccountId, UnclearReason> {
+    AccountId::parse(&text).map_err(|_| UnclearReason::InvalidBucketOwner(text))
 }
 
 /// The content's own encoding, without the coding that only frames it on the way here.

@@ -18,16 +18,18 @@ mod unconfigured;
 pub use hazard::{Hazard, VersioningChange};
 pub use headers::EMBEDDED_EXPIRES;
 pub use request::{
-    CopySource, DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, Request, VersioningDocument,
+    CopySource, DeleteObjects, MfaDeleteChange, ObjectIdentifier, RequestDocument, S3Request, VersioningDocument,
     VersioningStatus,
 };
-pub use route::{Expects, Routed, route};
-pub use row::{Access, Body, Category, Harm, Level, Mark, Row};
-pub use stores::{Handling, LocalAnswer, Treatment};
-pub use table::Action;
-pub use target::{Routing, UpstreamKind};
-pub use unclear::{Reason as UnclearReason, Unclear, Unsupported};
-pub use unconfigured::Unconfigured;
+pub use route::{ExpectedBody, RoutedRequest, route};
+pub use row::{
+    HazardRule, OperationAccess, OperationBody, OperationCategory, OperationMark, OperationRow, TargetLevel,
+};
+pub use stores::{LocalAnswer, RequestHandling, StoreTreatment};
+pub use table::S3Operation;
+pub use target::{RoutingRules, UpstreamKind};
+pub use unclear::{UnclearReason, UnclearRequest, UnsupportedPart};
+pub use unconfigured::UnconfiguredAnswer;
 
 use parameters::version;
 

@@ -1,24 +1,28 @@
 //! The query of a request: every key known to its operation, every value such as all stores read alike.
 
-use super::Action;
+use super::S3Operation;
 use super::headers::{SIGNING_KEYS, is_presigned_header};
 use super::opaque::{ContinuationToken, ListingMarker, UploadId, is_version_of};
-use super::row::{Mark, Row};
-use super::target::{Routing, UpstreamKind};
-use super::unclear::{Reason, Unsupported};
+use super::row::{OperationMark, OperationRow};
+use super::target::{RoutingRules, UpstreamKind};
+use super::unclear::{UnclearReason, UnsupportedPart};
 use portcullis_base::names::{InvalidName, VersionId};
 use portcullis_http::RequestHead;
 
 /// What a query says beside the signature.
 #[derive(Debug, Default)]
-pub(super) struct Parameters {
+pub(super) struct QueryParameters {
     pub query: Vec<(&'static str, String)>,
     pub version: Option<VersionId>,
 }
 
 /// Reads the query of a request that is this row's operation.
-pub(super) fn read(head: &RequestHead, row: &'static Row, routing: &Routing) -> Result<Parameters, Reason> {
-    let mut parameters = Parameters::default();
+pub(super) fn read(
+    head: &RequestHead,
+    row: &'static OperationRow,
+    routing: &RoutingRules,
+) -> Result<QueryParameters, UnclearReason> {
+    let mut parameters = QueryParameters::default();
     for (key, value) in head.query.pairs() {
         if SIGNING_KEYS.contains(&key.as_str()) || is_presigned_header(head, key) {
             continue;
@@ -45,7 +49,7 @@ pub(super) fn read(head: &RequestHead, row: &'static Row, routing: &Routing) -> 
 }
 
 /// Reads a version id; empty is S3's own error, never "no version".
-pub(super) fn version(name: &'static str, value: &str, routing: &Routing) -> Result<VersionId, Reason> {
+pub(super) fn version(name: &'static str, value: &str, routing: &RoutingRules) -> Result<VersionId, UnclearReason> {
     match VersionId::parse(value) {
         Ok(version) if is_version_of(&version, routing.upstream) => Ok(version),
         Err(InvalidName::VersionEmpty) => Err(invalid(name, value, "Version id cannot be the empty string")),
@@ -54,17 +58,18 @@ pub(super) fn version(name: &'static str, value: &str, routing: &Routing) -> Res
 }
 
 /// MinIO's client asks its listings for the metadata of each object; other stores do not know the key.
-fn lists_metadata(action: Action, routing: &Routing) -> bool {
-    routing.upstream == UpstreamKind::Minio && matches!(action, Action::ListObjectVersions | Action::ListObjectsV2)
+fn lists_metadata(action: S3Operation, routing: &RoutingRules) -> bool {
+    routing.upstream == UpstreamKind::Minio
+        && matches!(action, S3Operation::ListObjectVersions | S3Operation::ListObjectsV2)
 }
 
 /// A value as it is sent; what the store decodes is sent only in the form in which it gives it out.
-fn decoded_by_the_store(key: &'static str, value: &str, routing: &Routing) -> Result<String, Reason> {
+fn decoded_by_the_store(key: &'static str, value: &str, routing: &RoutingRules) -> Result<String, UnclearReason> {
     let upstream = routing.upstream;
     match key {
         "uploadId" => match UploadId::parse(value, upstream) {
             Some(id) => Ok(id.into_text()),
-            None => Err(Reason::NoSuchUpload(value.to_owned())),
+            None => Err(UnclearReason::NoSuchUpload(value.to_owned())),
         },
         "upload-id-marker" if value.is_empty() => Ok(String::new()),
         "upload-id-marker" => match UploadId::parse(value, upstream) {
@@ -88,20 +93,24 @@ fn decoded_by_the_store(key: &'static str, value: &str, routing: &Routing) -> Re
 /// Query keys whose value is a key, or a part of one, so that it may hold control characters as keys do.
 const KEYS: &[&str] = &["continuation-token", "delimiter", "key-marker", "marker", "prefix", "start-after"];
 
-fn check(row: &Row, key: &'static str, value: &str) -> Result<(), Reason> {
+fn check(row: &OperationRow, key: &'static str, value: &str) -> Result<(), UnclearReason> {
     if value.contains('\0') || (value.chars().any(char::is_control) && !KEYS.contains(&key)) {
         return Err(invalid(key, value, "Invalid Argument"));
     }
     for mark in row.marks {
         match mark {
-            Mark::Flag(flag) if *flag == key && !value.is_empty() => {
+            OperationMark::Flag(flag) if *flag == key && !value.is_empty() => {
                 return Err(invalid(key, value, "This parameter does not take a value"));
             }
             // Ceph reads an empty upload id as none, and the request as another operation.
-            Mark::Value(named) if *named == key && value.is_empty() => {
+            OperationMark::Value(named) if *named == key && value.is_empty() => {
                 return Err(invalid(key, value, "This parameter cannot be the empty string"));
             }
-            Mark::Exactly(..) | Mark::Flag(_) | Mark::Header(_) | Mark::Path(_) | Mark::Value(_) => {}
+            OperationMark::Exactly(..)
+            | OperationMark::Flag(_)
+            | OperationMark::Header(_)
+            | OperationMark::Path(_)
+            | OperationMark::Value(_) => {}
         }
     }
     match key {
@@ -126,21 +135,21 @@ fn is_number(text: &str, least: u32, most: u32) -> bool {
 }
 
 /// A key that this operation does not know: another operation's mark, or nobody's.
-fn stray(head: &RequestHead, row: &Row, key: &str) -> Reason {
-    let mut marked = Action::ALL
+fn stray(head: &RequestHead, row: &OperationRow, key: &str) -> UnclearReason {
+    let mut marked = S3Operation::ALL
         .iter()
         .map(|action| action.row())
         .filter(|other| other.is_at(row.level) && other.marks.iter().any(|mark| mark.query_key() == Some(key)));
     match (marked.clone().any(|other| other.method == head.method), marked.next()) {
-        (true, _) => match row.marks.iter().find_map(Mark::query_key) {
-            Some(own) => Reason::ConflictingQuery(own.to_owned(), key.to_owned()),
-            None => Reason::NotImplemented(Unsupported::QueryKey(key.to_owned())),
+        (true, _) => match row.marks.iter().find_map(OperationMark::query_key) {
+            Some(own) => UnclearReason::ConflictingQuery(own.to_owned(), key.to_owned()),
+            None => UnclearReason::NotImplemented(UnsupportedPart::QueryKey(key.to_owned())),
         },
-        (false, Some(_)) => Reason::MethodNotAllowed,
-        (false, None) => Reason::NotImplemented(Unsupported::QueryKey(key.to_owned())),
+        (false, Some(_)) => UnclearReason::MethodNotAllowed,
+        (false, None) => UnclearReason::NotImplemented(UnsupportedPart::QueryKey(key.to_owned())),
     }
 }
 
-fn invalid(name: &'static str, value: &str, text: &'static str) -> Reason {
-    Reason::InvalidArgument { name, value: value.to_owned(), text }
+fn invalid(name: &'static str, value: &str, text: &'static str) -> UnclearReason {
+    UnclearReason::InvalidArgument { name, value: value.to_owned(), text }
 }

@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::{Action, Handling, Hazard};
+use super::{Hazard, RequestHandling, S3Operation};
 use portcullis_base::names::{AccountId, BucketName, ObjectKey, VersionId};
 
 /// One S3 request, understood.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub action: Action,
+pub struct S3Request {
+    pub action: S3Operation,
     /// Whether the store is asked.
-    pub handling: Handling,
+    pub handling: RequestHandling,
     pub bucket: Option<BucketName>,
     pub key: Option<ObjectKey>,
     /// The version the query names; version ids in a document or a copy source are there.
@@ -21,7 +21,7 @@ pub struct Request {
     /// The headers this operation may carry, in S3's meaning; none of framing, signing or MFA.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub copy_source: Option<CopySource>,
-    pub document: Document,
+    pub document: RequestDocument,
     /// The buckets that its document would have the store write into.
     pub destinations: Vec<BucketName>,
     /// What it would do to versions.
@@ -42,7 +42,7 @@ pub struct CopySource {
 
 /// What a request's body is.
 #[derive(Clone, Debug)]
-pub enum Document {
+pub enum RequestDocument {
     /// The keys of `POST ?delete`.
     DeleteObjects(DeleteObjects),
     /// No body.
@@ -92,19 +92,19 @@ pub enum MfaDeleteChange {
     Keep,
 }
 
-impl Request {
+impl S3Request {
     /// A request of this operation that says nothing yet, and so does nothing.
-    pub fn bare(action: Action, bucket: Option<BucketName>, key: Option<ObjectKey>) -> Self {
+    pub fn bare(action: S3Operation, bucket: Option<BucketName>, key: Option<ObjectKey>) -> Self {
         Self {
             action,
-            handling: Handling::Forwarded,
+            handling: RequestHandling::Forwarded,
             bucket,
             key,
             version: None,
             query: Vec::new(),
             headers: Vec::new(),
             copy_source: None,
-            document: Document::None,
+            document: RequestDocument::None,
             destinations: Vec::new(),
             hazard: Hazard::None,
             expected_owner: None,
@@ -114,6 +114,6 @@ impl Request {
 
     /// Whether this is `POST ?delete`, the one operation whose offer counts even when nothing asks for it.
     pub fn is_delete_objects(&self) -> bool {
-        matches!(self.document, Document::DeleteObjects(_))
+        matches!(self.document, RequestDocument::DeleteObjects(_))
     }
 }

@@ -6,32 +6,32 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 
-use super::documents::{self, Understood};
+use super::documents::{self, ParsedDocument};
 use super::hazard::Hazard;
-use super::headers::{self, Sorted};
-use super::parameters::{self, Parameters};
-use super::request::{CopySource, Document, Request};
-use super::row::{Body, Harm, Level, Row};
-use super::stores::{Handling, LocalAnswer};
-use super::target::{Routing, Target};
-use super::unclear::{Reason, Unclear, Unsupported};
-use super::{Action, DeleteObjects};
+use super::headers::{self, SortedHeaders};
+use super::parameters::{self, QueryParameters};
+use super::request::{CopySource, RequestDocument, S3Request};
+use super::row::{HazardRule, OperationBody, OperationRow, TargetLevel};
+use super::stores::{LocalAnswer, RequestHandling};
+use super::target::{PathTarget, RoutingRules};
+use super::unclear::{UnclearReason, UnclearRequest, UnsupportedPart};
+use super::{DeleteObjects, S3Operation};
 use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_http::{HttpMethod, RequestHead};
 
 /// A request of which all but the body is understood.
 #[derive(Clone, Debug)]
-pub struct Routed {
-    row: &'static Row,
-    routing: Routing,
-    expects: Expects,
+pub struct RoutedRequest {
+    row: &'static OperationRow,
+    routing: RoutingRules,
+    expects: ExpectedBody,
     /// Boxed, since every stage passes it on.
-    request: Box<Request>,
+    request: Box<S3Request>,
 }
 
 /// What body belongs to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expects {
+pub enum ExpectedBody {
     /// A document that is read whole; more than `limit` bytes are refused.
     Document {
         limit: usize,
@@ -43,19 +43,19 @@ pub enum Expects {
 
 /// What is known of a request so far.
 #[derive(Default)]
-struct Known {
+struct KnownTarget {
     bucket: Option<BucketName>,
     key: Option<ObjectKey>,
-    action: Option<Action>,
+    action: Option<S3Operation>,
 }
 
 /// S3's limit for an object sent in one request.
 const LONGEST_PAYLOAD: u64 = 5 * 1024 * 1024 * 1024;
 
 /// Finds the one operation that a head is; nothing of the body is read.
-pub fn route(head: &RequestHead, routing: &Routing) -> Result<Routed, Unclear> {
-    let mut known = Known::default();
-    read(head, routing, &mut known).map_err(|reason| Unclear {
+pub fn route(head: &RequestHead, routing: &RoutingRules) -> Result<RoutedRequest, UnclearRequest> {
+    let mut known = KnownTarget::default();
+    read(head, routing, &mut known).map_err(|reason| UnclearRequest {
         bucket: known.bucket,
         key: known.key,
         action: known.action,
@@ -63,8 +63,8 @@ pub fn route(head: &RequestHead, routing: &Routing) -> Result<Routed, Unclear> {
     })
 }
 
-fn read(head: &RequestHead, routing: &Routing, known: &mut Known) -> Result<Routed, Reason> {
-    let target = Target::split(head, routing)?;
+fn read(head: &RequestHead, routing: &RoutingRules, known: &mut KnownTarget) -> Result<RoutedRequest, UnclearReason> {
+    let target = PathTarget::split(head, routing)?;
     // The rest is looked at before a bad name is reported, so that the audit record can tell the operation.
     let bucket = target.bucket();
     let key = target.key(routing);
@@ -73,19 +73,24 @@ fn read(head: &RequestHead, routing: &Routing, known: &mut Known) -> Result<Rout
     let row = select(head, target.level())?;
     known.action = Some(row.action);
     let handling = routing.upstream.handling(row.action);
-    if handling == Handling::Refused {
-        return Err(Reason::NotImplemented(Unsupported::Operation(row.action)));
+    if handling == RequestHandling::Refused {
+        return Err(UnclearReason::NotImplemented(UnsupportedPart::Operation(row.action)));
     }
     let (bucket, key) = (bucket?, key?);
     let (parameters, sorted, expects) = match handling {
         // Nothing of it is forwarded, so that nothing in it can be misread.
-        Handling::Answered(LocalAnswer::Preflight) => (Parameters::default(), Sorted::default(), Expects::Nothing),
-        Handling::Answered(_) | Handling::Forwarded | Handling::ForwardedElse(_) | Handling::Refused => {
+        RequestHandling::Answered(LocalAnswer::Preflight) => {
+            (QueryParameters::default(), SortedHeaders::default(), ExpectedBody::Nothing)
+        }
+        RequestHandling::Answered(_)
+        | RequestHandling::Forwarded
+        | RequestHandling::ForwardedElse(_)
+        | RequestHandling::Refused => {
             (parameters::read(head, row, routing)?, headers::sort(head, row, routing)?, expects(head, row)?)
         }
     };
     let copy_source = sorted.copy_source.map(|value| CopySource::parse(&value, routing, row.action)).transpose()?;
-    let request = Request {
+    let request = S3Request {
         handling,
         version: parameters.version,
         query: parameters.query,
@@ -93,15 +98,15 @@ fn read(head: &RequestHead, routing: &Routing, known: &mut Known) -> Result<Rout
         copy_source,
         expected_owner: sorted.expected_owner,
         expected_source_owner: sorted.expected_source_owner,
-        ..Request::bare(row.action, bucket, key)
+        ..S3Request::bare(row.action, bucket, key)
     };
-    Ok(Routed { row, routing: routing.clone(), expects, request: Box::new(request) })
+    Ok(RoutedRequest { row, routing: routing.clone(), expects, request: Box::new(request) })
 }
 
 /// The row all of whose marks are there, and more of them than of any other's.
-fn select(head: &RequestHead, level: Level) -> Result<&'static Row, Reason> {
-    let mut best: Option<&'static Row> = None;
-    let mut rival: Option<&'static Row> = None;
+fn select(head: &RequestHead, level: TargetLevel) -> Result<&'static OperationRow, UnclearReason> {
+    let mut best: Option<&'static OperationRow> = None;
+    let mut rival: Option<&'static OperationRow> = None;
     for &row in rows(head.method, level).iter().filter(|row| row.marks.iter().all(|mark| mark.is_on(head))) {
         match best {
             Some(other) if other.marks.len() > row.marks.len() => {}
@@ -110,18 +115,21 @@ fn select(head: &RequestHead, level: Level) -> Result<&'static Row, Reason> {
         }
     }
     match (best, rival) {
-        (None, _) => Err(Reason::MethodNotAllowed),
+        (None, _) => Err(UnclearReason::MethodNotAllowed),
         (Some(row), None) => Ok(row),
         (Some(one), Some(other)) => Err(conflict(one, other)),
     }
 }
 
 /// The rows that a method and a target leave to choose from.
-fn rows(method: HttpMethod, level: Level) -> &'static [&'static Row] {
-    static ROWS: LazyLock<BTreeMap<(HttpMethod, Level), Vec<&'static Row>>> = LazyLock::new(|| {
+fn rows(method: HttpMethod, level: TargetLevel) -> &'static [&'static OperationRow] {
+    static ROWS: LazyLock<BTreeMap<(HttpMethod, TargetLevel), Vec<&'static OperationRow>>> = LazyLock::new(|| {
         let mut rows: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for row in Action::ALL.iter().map(|action| action.row()) {
-            for level in [Level::Bucket, Level::Object, Level::Service].into_iter().filter(|level| row.is_at(*level)) {
+        for row in S3Operation::ALL.iter().map(|action| action.row()) {
+            for level in [TargetLevel::Bucket, TargetLevel::Object, TargetLevel::Service]
+                .into_iter()
+                .filter(|level| row.is_at(*level))
+            {
                 rows.entry((row.method, level)).or_default().push(row);
             }
         }
@@ -130,45 +138,47 @@ fn rows(method: HttpMethod, level: Level) -> &'static [&'static Row] {
     ROWS.get(&(method, level)).map_or(&[], Vec::as_slice)
 }
 
-fn conflict(one: &Row, other: &Row) -> Reason {
-    let named = |row: &Row| row.marks.iter().find_map(|mark| mark.query_key());
+fn conflict(one: &OperationRow, other: &OperationRow) -> UnclearReason {
+    let named = |row: &OperationRow| row.marks.iter().find_map(|mark| mark.query_key());
     match (named(one), named(other)) {
-        (Some(one), Some(other)) => Reason::ConflictingQuery(one.to_owned(), other.to_owned()),
+        (Some(one), Some(other)) => UnclearReason::ConflictingQuery(one.to_owned(), other.to_owned()),
         (Some(_), None) | (None, Some(_)) | (None, None) => {
-            Reason::NotImplemented(Unsupported::Header("x-amz-copy-source".to_owned()))
+            UnclearReason::NotImplemented(UnsupportedPart::Header("x-amz-copy-source".to_owned()))
         }
     }
 }
 
-fn expects(head: &RequestHead, row: &Row) -> Result<Expects, Reason> {
+fn expects(head: &RequestHead, row: &OperationRow) -> Result<ExpectedBody, UnclearReason> {
     let length = head.content_length();
     let chunked = head.headers.has("transfer-encoding");
     if length.is_none() && head.headers.has("content-length") {
-        return Err(Reason::MissingContentLength);
+        return Err(UnclearReason::MissingContentLength);
     }
     let absent = !chunked && length.unwrap_or(0) == 0;
     let limit = match row.body {
-        Body::Nothing if absent => return Ok(Expects::Nothing),
-        Body::Nothing => return Err(Reason::UnexpectedContent),
-        Body::Payload => return payload(head, length),
-        Body::OptionalDocument(_) if absent => return Ok(Expects::Nothing),
-        Body::Document(grammar) | Body::OptionalDocument(grammar) => grammar.limit,
-        Body::Policy => documents::POLICY_LIMIT,
+        OperationBody::Nothing if absent => return Ok(ExpectedBody::Nothing),
+        OperationBody::Nothing => return Err(UnclearReason::UnexpectedContent),
+        OperationBody::Payload => return payload(head, length),
+        OperationBody::OptionalDocument(_) if absent => return Ok(ExpectedBody::Nothing),
+        OperationBody::Document(grammar) | OperationBody::OptionalDocument(grammar) => grammar.limit,
+        OperationBody::Policy => documents::POLICY_LIMIT,
     };
     match length {
-        None => Err(Reason::MissingContentLength),
-        Some(_) if chunked => Err(Reason::MissingContentLength),
-        Some(length) if usize::try_from(length).is_ok_and(|length| length <= limit) => Ok(Expects::Document { limit }),
-        Some(_) => Err(Reason::MaxMessageLengthExceeded(limit)),
+        None => Err(UnclearReason::MissingContentLength),
+        Some(_) if chunked => Err(UnclearReason::MissingContentLength),
+        Some(length) if usize::try_from(length).is_ok_and(|length| length <= limit) => {
+            Ok(ExpectedBody::Document { limit })
+        }
+        Some(_) => Err(UnclearReason::MaxMessageLengthExceeded(limit)),
     }
 }
 
-fn payload(head: &RequestHead, length: Option<u64>) -> Result<Expects, Reason> {
+fn payload(head: &RequestHead, length: Option<u64>) -> Result<ExpectedBody, UnclearReason> {
     let framed = head.headers.value("x-amz-content-sha256").is_some_and(|text| text.starts_with("STREAMING-"));
     let coding = head.headers.value("content-encoding").unwrap_or_default();
     if !framed && coding.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("aws-chunked")) {
         // Nothing takes the framing off, so that it would be stored as if it were data.
-        return Err(Reason::InvalidArgument {
+        return Err(UnclearReason::InvalidArgument {
             name: "Content-Encoding",
             value: coding.to_owned(),
             text: "aws-chunked needs one of the STREAMING- values in x-amz-content-sha256",
@@ -177,25 +187,25 @@ fn payload(head: &RequestHead, length: Option<u64>) -> Result<Expects, Reason> {
     // Of a body that is not framed it says nothing, and must not hide how long the body is.
     let decoded = || head.headers.value("x-amz-decoded-content-length").and_then(|text| text.parse::<u64>().ok());
     match if framed { decoded() } else { length } {
-        None => Err(Reason::MissingContentLength),
-        Some(length) if length > LONGEST_PAYLOAD => Err(Reason::EntityTooLarge),
-        Some(_) => Ok(Expects::Payload),
+        None => Err(UnclearReason::MissingContentLength),
+        Some(length) if length > LONGEST_PAYLOAD => Err(UnclearReason::EntityTooLarge),
+        Some(_) => Ok(ExpectedBody::Payload),
     }
 }
 
-impl Routed {
+impl RoutedRequest {
     /// Which operation it is.
-    pub fn action(&self) -> Action {
+    pub fn action(&self) -> S3Operation {
         self.row.action
     }
 
     /// What the table says of it.
-    pub fn row(&self) -> &'static Row {
+    pub fn row(&self) -> &'static OperationRow {
         self.row
     }
 
     /// What is done with it in front of this store.
-    pub fn handling(&self) -> Handling {
+    pub fn handling(&self) -> RequestHandling {
         self.request.handling
     }
 
@@ -220,12 +230,12 @@ impl Routed {
     }
 
     /// What body belongs to it.
-    pub fn expects(&self) -> Expects {
+    pub fn expects(&self) -> ExpectedBody {
         self.expects
     }
 
     /// Takes the body, whole where a document is expected, and makes the request complete.
-    pub fn complete(self, body: Option<Bytes>) -> Result<Box<Request>, Unclear> {
+    pub fn complete(self, body: Option<Bytes>) -> Result<Box<S3Request>, UnclearRequest> {
         let body = body.filter(|body| !body.is_empty());
         let Self { row, routing, expects, mut request } = self;
         match understand(row, &routing, expects, body) {
@@ -236,48 +246,58 @@ impl Routed {
                 Ok(request)
             }
             Err(reason) => {
-                Err(Unclear { bucket: request.bucket, key: request.key, action: Some(request.action), reason })
+                Err(UnclearRequest { bucket: request.bucket, key: request.key, action: Some(request.action), reason })
             }
         }
     }
 }
 
-fn understand(row: &Row, routing: &Routing, expects: Expects, body: Option<Bytes>) -> Result<Understood, Reason> {
-    let without = |document| Understood::of(document, Hazard::None);
+fn understand(
+    row: &OperationRow,
+    routing: &RoutingRules,
+    expects: ExpectedBody,
+    body: Option<Bytes>,
+) -> Result<ParsedDocument, UnclearReason> {
+    let without = |document| ParsedDocument::of(document, Hazard::None);
     match (expects, body) {
-        (Expects::Nothing, None) => Ok(without(Document::None)),
-        (Expects::Nothing, Some(_)) => Err(Reason::UnexpectedContent),
+        (ExpectedBody::Nothing, None) => Ok(without(RequestDocument::None)),
+        (ExpectedBody::Nothing, Some(_)) => Err(UnclearReason::UnexpectedContent),
         // Streamed past this stage; there is nothing in it that could change the decision.
-        (Expects::Payload, _) => Ok(without(Document::Payload)),
-        (Expects::Document { limit }, Some(body)) if body.len() > limit => Err(Reason::MaxMessageLengthExceeded(limit)),
-        (Expects::Document { .. }, Some(body)) => match row.body {
-            Body::Document(grammar) | Body::OptionalDocument(grammar) => documents::read(grammar, &body, routing),
-            Body::Policy => documents::read_policy(&body),
-            Body::Nothing | Body::Payload => Err(Reason::UnexpectedContent),
+        (ExpectedBody::Payload, _) => Ok(without(RequestDocument::Payload)),
+        (ExpectedBody::Document { limit }, Some(body)) if body.len() > limit => {
+            Err(UnclearReason::MaxMessageLengthExceeded(limit))
+        }
+        (ExpectedBody::Document { .. }, Some(body)) => match row.body {
+            OperationBody::Document(grammar) | OperationBody::OptionalDocument(grammar) => {
+                documents::read(grammar, &body, routing)
+            }
+            OperationBody::Policy => documents::read_policy(&body),
+            OperationBody::Nothing | OperationBody::Payload => Err(UnclearReason::UnexpectedContent),
         },
-        (Expects::Document { .. }, None) => Err(Reason::MissingRequestBody),
+        (ExpectedBody::Document { .. }, None) => Err(UnclearReason::MissingRequestBody),
     }
 }
 
-fn hazard(row: &Row, routing: &Routing, request: &Request, understood: &Understood) -> Hazard {
+fn hazard(row: &OperationRow, routing: &RoutingRules, request: &S3Request, understood: &ParsedDocument) -> Hazard {
     let folder = request.key.as_ref().is_some_and(|key| routing.is_folder_object(key));
     match row.harm {
-        Harm::Always(hazard) => hazard,
-        Harm::AsDocument => understood.hazard,
-        Harm::Deletes if request.version.is_some() => Hazard::DestroysVersion,
-        Harm::Deletes if bypasses_governance(request) => Hazard::ReplacesUnversioned,
-        Harm::Deletes | Harm::Replaces if folder => Hazard::ReplacesUnversioned,
-        Harm::Deletes | Harm::Replaces => Hazard::ReplacesNullVersion,
-        Harm::DeletesMany => match &understood.document {
-            Document::DeleteObjects(entries) => hazard_of_entries(entries, routing, request),
-            Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => {
-                Hazard::DestroysVersion
-            }
+        HazardRule::Always(hazard) => hazard,
+        HazardRule::AsDocument => understood.hazard,
+        HazardRule::Deletes if request.version.is_some() => Hazard::DestroysVersion,
+        HazardRule::Deletes if bypasses_governance(request) => Hazard::ReplacesUnversioned,
+        HazardRule::Deletes | HazardRule::Replaces if folder => Hazard::ReplacesUnversioned,
+        HazardRule::Deletes | HazardRule::Replaces => Hazard::ReplacesNullVersion,
+        HazardRule::DeletesMany => match &understood.document {
+            RequestDocument::DeleteObjects(entries) => hazard_of_entries(entries, routing, request),
+            RequestDocument::None
+            | RequestDocument::Payload
+            | RequestDocument::Rewritten(_)
+            | RequestDocument::Versioning(_) => Hazard::DestroysVersion,
         },
     }
 }
 
-fn hazard_of_entries(entries: &DeleteObjects, routing: &Routing, request: &Request) -> Hazard {
+fn hazard_of_entries(entries: &DeleteObjects, routing: &RoutingRules, request: &S3Request) -> Hazard {
     if entries.objects.iter().any(|entry| entry.version.is_some()) {
         Hazard::DestroysVersion
     } else if bypasses_governance(request) || entries.objects.iter().any(|entry| routing.is_folder_object(&entry.key)) {
@@ -288,7 +308,7 @@ fn hazard_of_entries(entries: &DeleteObjects, routing: &Routing, request: &Reque
 }
 
 /// Whether a delete asks to ignore retention, which no delete marker needs: it expects to destroy something.
-fn bypasses_governance(request: &Request) -> bool {
+fn bypasses_governance(request: &S3Request) -> bool {
     let bypass = |(name, value): &(HeaderName, HeaderValue)| {
         name.as_str() == "x-amz-bypass-governance-retention" && !value.as_bytes().eq_ignore_ascii_case(b"false")
     };

@@ -1,37 +1,37 @@
 //! What one row of the operation table says.
 
-use super::Action;
-use super::documents::Grammar;
+use super::S3Operation;
+use super::documents::DocumentGrammar;
 use super::hazard::Hazard;
 use portcullis_http::{HttpMethod, RequestHead};
 
 /// One operation of S3: how it is told apart, what it may carry, and what it does.
 #[derive(Debug)]
-pub struct Row {
-    pub action: Action,
+pub struct OperationRow {
+    pub action: S3Operation,
     /// The operation's name in AWS's model.
     pub name: &'static str,
     /// An older operation of the model that looks the same on the wire.
     pub alias: Option<&'static str>,
     pub method: HttpMethod,
-    pub level: Level,
+    pub level: TargetLevel,
     /// What must be there for a request to be this operation, and not a plainer one.
-    pub marks: &'static [Mark],
+    pub marks: &'static [OperationMark],
     /// The query keys it may carry beside its marks, by group.
     pub query: &'static [&'static [&'static str]],
     /// The headers it may carry beside the common ones, by group; a name that ends with `-` is a prefix.
     pub headers: &'static [&'static [&'static str]],
-    pub body: Body,
-    pub harm: Harm,
+    pub body: OperationBody,
+    pub harm: HazardRule,
     /// The name CloudTrail gives it.
     pub event: &'static str,
-    pub category: Category,
-    pub access: Access,
+    pub category: OperationCategory,
+    pub access: OperationAccess,
 }
 
 /// What a request's target names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
+pub enum TargetLevel {
     /// A row for each of the others.
     Any,
     Bucket,
@@ -41,7 +41,7 @@ pub enum Level {
 
 /// A sign by which an operation is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum OperationMark {
     /// A query key with exactly this value.
     Exactly(&'static str, &'static str),
     /// A query key without a value.
@@ -55,10 +55,10 @@ pub enum Mark {
 
 /// What an operation's body is.
 #[derive(Clone, Copy, Debug)]
-pub enum Body {
-    Document(&'static Grammar),
+pub enum OperationBody {
+    Document(&'static DocumentGrammar),
     Nothing,
-    OptionalDocument(&'static Grammar),
+    OptionalDocument(&'static DocumentGrammar),
     /// Object data.
     Payload,
     /// A bucket policy, in JSON.
@@ -67,7 +67,7 @@ pub enum Body {
 
 /// How an operation's hazard is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Harm {
+pub enum HazardRule {
     /// The operation alone decides.
     Always(Hazard),
     /// The document decides.
@@ -82,22 +82,22 @@ pub enum Harm {
 
 /// The two kinds of CloudTrail events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Category {
+pub enum OperationCategory {
     Data,
     Management,
 }
 
 /// Whether an operation changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Access {
+pub enum OperationAccess {
     Read,
     Write,
 }
 
-impl Row {
+impl OperationRow {
     /// The table's own spelling of a query key that this operation may carry.
     pub fn query_key(&self, key: &str) -> Option<&'static str> {
-        let marked = self.marks.iter().filter_map(Mark::query_key);
+        let marked = self.marks.iter().filter_map(OperationMark::query_key);
         marked.chain(self.query.iter().copied().flatten().copied()).find(|known| *known == key)
     }
 
@@ -115,12 +115,12 @@ impl Row {
     }
 
     /// Whether the row is for targets of this level.
-    pub fn is_at(&self, level: Level) -> bool {
-        self.level == level || self.level == Level::Any
+    pub fn is_at(&self, level: TargetLevel) -> bool {
+        self.level == level || self.level == TargetLevel::Any
     }
 }
 
-impl Mark {
+impl OperationMark {
     /// Whether a request carries this mark.
     pub fn is_on(&self, head: &RequestHead) -> bool {
         match self {

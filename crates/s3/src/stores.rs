@@ -7,26 +7,26 @@
 
 use std::sync::LazyLock;
 
-use super::row::Access;
+use super::row::OperationAccess;
 use super::target::UpstreamKind;
-use super::unconfigured::{Unconfigured, unconfigured};
-use super::{Action, Mark};
+use super::unconfigured::{UnconfiguredAnswer, unconfigured};
+use super::{OperationMark, S3Operation};
 
 /// What a store does with a request for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Treatment {
+pub enum StoreTreatment {
     /// It answers that it does not implement the operation, and does nothing.
     Declines,
     /// Some of its versions or configurations serve it, the others decline.
     MayDecline,
     /// It carries out this operation instead.
-    Mistakes(Action),
+    Mistakes(S3Operation),
     Serves,
 }
 
 /// What is done with a request for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Handling {
+pub enum RequestHandling {
     /// Answered here, whatever the store has.
     Answered(LocalAnswer),
     Forwarded,
@@ -43,244 +43,256 @@ pub enum LocalAnswer {
     /// No origin may ask.
     Preflight,
     /// What AWS answers where nothing is configured.
-    Unconfigured(Unconfigured),
+    Unconfigured(UnconfiguredAnswer),
 }
 
 /// Operations that are sent to no store: they hand out the store's own credentials, or what they do is not judged.
-const SENT_NOWHERE: &[Action] = &[
-    Action::CreateSession,
-    Action::GetObjectTorrent,
-    Action::ListDirectoryBuckets,
-    Action::PostObject,
-    Action::RenameObject,
-    Action::WriteGetObjectResponse,
+const SENT_NOWHERE: &[S3Operation] = &[
+    S3Operation::CreateSession,
+    S3Operation::GetObjectTorrent,
+    S3Operation::ListDirectoryBuckets,
+    S3Operation::PostObject,
+    S3Operation::RenameObject,
+    S3Operation::WriteGetObjectResponse,
 ];
 
 /// Operations that no store is asked for.
-const ANSWERED_EVERYWHERE: &[(Action, LocalAnswer)] =
-    &[(Action::GetBucketLocation, LocalAnswer::Location), (Action::PreflightRequest, LocalAnswer::Preflight)];
+const ANSWERED_EVERYWHERE: &[(S3Operation, LocalAnswer)] =
+    &[(S3Operation::GetBucketLocation, LocalAnswer::Location), (S3Operation::PreflightRequest, LocalAnswer::Preflight)];
 
-type Exceptions = &'static [(Treatment, &'static [Action])];
+type StoreExceptions = &'static [(StoreTreatment, &'static [S3Operation])];
 
 /// Ceph RGW from 16.2 on; what only later versions serve is not in it.
-const CEPH: Exceptions = &[
+const CEPH: StoreExceptions = &[
     (
-        Treatment::Mistakes(Action::CreateBucket),
+        StoreTreatment::Mistakes(S3Operation::CreateBucket),
         &[
-            Action::PutBucketAbac,
-            Action::PutBucketAccelerateConfiguration,
-            Action::PutBucketAnalyticsConfiguration,
-            Action::PutBucketEncryption,
-            Action::PutBucketIntelligentTieringConfiguration,
-            Action::PutBucketInventoryConfiguration,
-            Action::PutBucketMetricsConfiguration,
-            Action::PutBucketOwnershipControls,
-            Action::UpdateBucketMetadataInventoryTableConfiguration,
-            Action::UpdateBucketMetadataJournalTableConfiguration,
+            S3Operation::PutBucketAbac,
+            S3Operation::PutBucketAccelerateConfiguration,
+            S3Operation::PutBucketAnalyticsConfiguration,
+            S3Operation::PutBucketEncryption,
+            S3Operation::PutBucketIntelligentTieringConfiguration,
+            S3Operation::PutBucketInventoryConfiguration,
+            S3Operation::PutBucketMetricsConfiguration,
+            S3Operation::PutBucketOwnershipControls,
+            S3Operation::UpdateBucketMetadataInventoryTableConfiguration,
+            S3Operation::UpdateBucketMetadataJournalTableConfiguration,
         ],
     ),
     (
-        Treatment::Mistakes(Action::DeleteBucket),
+        StoreTreatment::Mistakes(S3Operation::DeleteBucket),
         &[
-            Action::DeleteBucketAnalyticsConfiguration,
-            Action::DeleteBucketEncryption,
-            Action::DeleteBucketIntelligentTieringConfiguration,
-            Action::DeleteBucketInventoryConfiguration,
-            Action::DeleteBucketMetadataConfiguration,
-            Action::DeleteBucketMetadataTableConfiguration,
-            Action::DeleteBucketMetricsConfiguration,
-            Action::DeleteBucketOwnershipControls,
+            S3Operation::DeleteBucketAnalyticsConfiguration,
+            S3Operation::DeleteBucketEncryption,
+            S3Operation::DeleteBucketIntelligentTieringConfiguration,
+            S3Operation::DeleteBucketInventoryConfiguration,
+            S3Operation::DeleteBucketMetadataConfiguration,
+            S3Operation::DeleteBucketMetadataTableConfiguration,
+            S3Operation::DeleteBucketMetricsConfiguration,
+            S3Operation::DeleteBucketOwnershipControls,
         ],
     ),
-    (Treatment::Mistakes(Action::GetObject), &[Action::GetObjectAttributes]),
+    (StoreTreatment::Mistakes(S3Operation::GetObject), &[S3Operation::GetObjectAttributes]),
     (
-        Treatment::Mistakes(Action::ListObjects),
+        StoreTreatment::Mistakes(S3Operation::ListObjects),
         &[
-            Action::GetBucketAbac,
-            Action::GetBucketAccelerateConfiguration,
-            Action::GetBucketAnalyticsConfiguration,
-            Action::GetBucketEncryption,
-            Action::GetBucketIntelligentTieringConfiguration,
-            Action::GetBucketInventoryConfiguration,
-            Action::GetBucketMetadataConfiguration,
-            Action::GetBucketMetadataTableConfiguration,
-            Action::GetBucketMetricsConfiguration,
-            Action::GetBucketOwnershipControls,
-            Action::ListBucketAnalyticsConfigurations,
-            Action::ListBucketIntelligentTieringConfigurations,
-            Action::ListBucketInventoryConfigurations,
-            Action::ListBucketMetricsConfigurations,
-            Action::CreateSession,
+            S3Operation::GetBucketAbac,
+            S3Operation::GetBucketAccelerateConfiguration,
+            S3Operation::GetBucketAnalyticsConfiguration,
+            S3Operation::GetBucketEncryption,
+            S3Operation::GetBucketIntelligentTieringConfiguration,
+            S3Operation::GetBucketInventoryConfiguration,
+            S3Operation::GetBucketMetadataConfiguration,
+            S3Operation::GetBucketMetadataTableConfiguration,
+            S3Operation::GetBucketMetricsConfiguration,
+            S3Operation::GetBucketOwnershipControls,
+            S3Operation::ListBucketAnalyticsConfigurations,
+            S3Operation::ListBucketIntelligentTieringConfigurations,
+            S3Operation::ListBucketInventoryConfigurations,
+            S3Operation::ListBucketMetricsConfigurations,
+            S3Operation::CreateSession,
         ],
     ),
     (
-        Treatment::Mistakes(Action::PostObject),
+        StoreTreatment::Mistakes(S3Operation::PostObject),
         &[
-            Action::CreateBucketMetadataConfiguration,
-            Action::CreateBucketMetadataTableConfiguration,
-            Action::RestoreObject,
-            Action::WriteGetObjectResponse,
+            S3Operation::CreateBucketMetadataConfiguration,
+            S3Operation::CreateBucketMetadataTableConfiguration,
+            S3Operation::RestoreObject,
+            S3Operation::WriteGetObjectResponse,
         ],
     ),
-    (Treatment::Mistakes(Action::PutObject), &[Action::UpdateObjectEncryption, Action::RenameObject]),
+    (
+        StoreTreatment::Mistakes(S3Operation::PutObject),
+        &[S3Operation::UpdateObjectEncryption, S3Operation::RenameObject],
+    ),
     (
         // Websites are a setting (rgw_enable_static_website), replication is of a zone group, logging is Tentacle's.
-        Treatment::MayDecline,
+        StoreTreatment::MayDecline,
         &[
-            Action::DeleteBucketWebsite,
-            Action::GetBucketReplication,
-            Action::GetBucketWebsite,
-            Action::PutBucketLogging,
-            Action::PutBucketReplication,
-            Action::PutBucketWebsite,
-            Action::GetObjectTorrent,
+            S3Operation::DeleteBucketWebsite,
+            S3Operation::GetBucketReplication,
+            S3Operation::GetBucketWebsite,
+            S3Operation::PutBucketLogging,
+            S3Operation::PutBucketReplication,
+            S3Operation::PutBucketWebsite,
+            S3Operation::GetObjectTorrent,
         ],
     ),
-    (Treatment::Mistakes(Action::ListBuckets), &[Action::ListDirectoryBuckets]),
+    (StoreTreatment::Mistakes(S3Operation::ListBuckets), &[S3Operation::ListDirectoryBuckets]),
 ];
 
 /// The store of `portcullis dev`: the router of s3s, and the operations of `embedded/service.rs`.
-const EMBEDDED: Exceptions = &[
+const EMBEDDED: StoreExceptions = &[
     (
-        Treatment::Declines,
+        StoreTreatment::Declines,
         &[
-            Action::CreateBucketMetadataConfiguration,
-            Action::CreateBucketMetadataTableConfiguration,
-            Action::DeleteBucketAnalyticsConfiguration,
-            Action::DeleteBucketIntelligentTieringConfiguration,
-            Action::DeleteBucketInventoryConfiguration,
-            Action::DeleteBucketMetadataTableConfiguration,
-            Action::DeleteBucketMetricsConfiguration,
-            Action::DeleteBucketReplication,
-            Action::DeleteBucketWebsite,
-            Action::GetBucketAccelerateConfiguration,
-            Action::GetBucketAnalyticsConfiguration,
-            Action::GetBucketIntelligentTieringConfiguration,
-            Action::GetBucketInventoryConfiguration,
-            Action::GetBucketLogging,
-            Action::GetBucketMetadataTableConfiguration,
-            Action::GetBucketMetricsConfiguration,
-            Action::GetBucketReplication,
-            Action::GetBucketRequestPayment,
-            Action::GetBucketWebsite,
-            Action::GetObjectLegalHold,
-            Action::GetObjectRetention,
-            Action::ListBucketAnalyticsConfigurations,
-            Action::ListBucketIntelligentTieringConfigurations,
-            Action::ListBucketInventoryConfigurations,
-            Action::ListBucketMetricsConfigurations,
-            Action::PutBucketAccelerateConfiguration,
-            Action::PutBucketAcl,
-            Action::PutBucketAnalyticsConfiguration,
-            Action::PutBucketIntelligentTieringConfiguration,
-            Action::PutBucketInventoryConfiguration,
-            Action::PutBucketLogging,
-            Action::PutBucketMetricsConfiguration,
-            Action::PutBucketReplication,
-            Action::PutBucketRequestPayment,
-            Action::PutBucketWebsite,
-            Action::PutObjectAcl,
-            Action::PutObjectLegalHold,
-            Action::PutObjectLockConfiguration,
-            Action::PutObjectRetention,
-            Action::RestoreObject,
-            Action::SelectObjectContent,
-            Action::CreateSession,
-            Action::GetObjectTorrent,
-            Action::WriteGetObjectResponse,
+            S3Operation::CreateBucketMetadataConfiguration,
+            S3Operation::CreateBucketMetadataTableConfiguration,
+            S3Operation::DeleteBucketAnalyticsConfiguration,
+            S3Operation::DeleteBucketIntelligentTieringConfiguration,
+            S3Operation::DeleteBucketInventoryConfiguration,
+            S3Operation::DeleteBucketMetadataTableConfiguration,
+            S3Operation::DeleteBucketMetricsConfiguration,
+            S3Operation::DeleteBucketReplication,
+            S3Operation::DeleteBucketWebsite,
+            S3Operation::GetBucketAccelerateConfiguration,
+            S3Operation::GetBucketAnalyticsConfiguration,
+            S3Operation::GetBucketIntelligentTieringConfiguration,
+            S3Operation::GetBucketInventoryConfiguration,
+            S3Operation::GetBucketLogging,
+            S3Operation::GetBucketMetadataTableConfiguration,
+            S3Operation::GetBucketMetricsConfiguration,
+            S3Operation::GetBucketReplication,
+            S3Operation::GetBucketRequestPayment,
+            S3Operation::GetBucketWebsite,
+            S3Operation::GetObjectLegalHold,
+            S3Operation::GetObjectRetention,
+            S3Operation::ListBucketAnalyticsConfigurations,
+            S3Operation::ListBucketIntelligentTieringConfigurations,
+            S3Operation::ListBucketInventoryConfigurations,
+            S3Operation::ListBucketMetricsConfigurations,
+            S3Operation::PutBucketAccelerateConfiguration,
+            S3Operation::PutBucketAcl,
+            S3Operation::PutBucketAnalyticsConfiguration,
+            S3Operation::PutBucketIntelligentTieringConfiguration,
+            S3Operation::PutBucketInventoryConfiguration,
+            S3Operation::PutBucketLogging,
+            S3Operation::PutBucketMetricsConfiguration,
+            S3Operation::PutBucketReplication,
+            S3Operation::PutBucketRequestPayment,
+            S3Operation::PutBucketWebsite,
+            S3Operation::PutObjectAcl,
+            S3Operation::PutObjectLegalHold,
+            S3Operation::PutObjectLockConfiguration,
+            S3Operation::PutObjectRetention,
+            S3Operation::RestoreObject,
+            S3Operation::SelectObjectContent,
+            S3Operation::CreateSession,
+            S3Operation::GetObjectTorrent,
+            S3Operation::WriteGetObjectResponse,
         ],
     ),
     (
-        Treatment::Mistakes(Action::CreateBucket),
+        StoreTreatment::Mistakes(S3Operation::CreateBucket),
         &[
-            Action::PutBucketAbac,
-            Action::UpdateBucketMetadataInventoryTableConfiguration,
-            Action::UpdateBucketMetadataJournalTableConfiguration,
+            S3Operation::PutBucketAbac,
+            S3Operation::UpdateBucketMetadataInventoryTableConfiguration,
+            S3Operation::UpdateBucketMetadataJournalTableConfiguration,
         ],
     ),
-    (Treatment::Mistakes(Action::DeleteBucket), &[Action::DeleteBucketMetadataConfiguration]),
-    (Treatment::Mistakes(Action::ListObjects), &[Action::GetBucketAbac, Action::GetBucketMetadataConfiguration]),
-    (Treatment::Mistakes(Action::PutObject), &[Action::UpdateObjectEncryption, Action::RenameObject]),
-    (Treatment::Mistakes(Action::ListBuckets), &[Action::ListDirectoryBuckets]),
+    (StoreTreatment::Mistakes(S3Operation::DeleteBucket), &[S3Operation::DeleteBucketMetadataConfiguration]),
+    (
+        StoreTreatment::Mistakes(S3Operation::ListObjects),
+        &[S3Operation::GetBucketAbac, S3Operation::GetBucketMetadataConfiguration],
+    ),
+    (
+        StoreTreatment::Mistakes(S3Operation::PutObject),
+        &[S3Operation::UpdateObjectEncryption, S3Operation::RenameObject],
+    ),
+    (StoreTreatment::Mistakes(S3Operation::ListBuckets), &[S3Operation::ListDirectoryBuckets]),
 ];
 
 /// MinIO: its rejections of unknown sub-resources come after its routes for PUT and DELETE of a bucket.
-const MINIO: Exceptions = &[
+const MINIO: StoreExceptions = &[
     (
-        Treatment::Declines,
+        StoreTreatment::Declines,
         &[
-            Action::CreateBucketMetadataConfiguration,
-            Action::CreateBucketMetadataTableConfiguration,
+            S3Operation::CreateBucketMetadataConfiguration,
+            S3Operation::CreateBucketMetadataTableConfiguration,
             // Answers 200 to anybody and for any bucket, and does nothing.
-            Action::DeleteBucketWebsite,
-            Action::GetBucketAnalyticsConfiguration,
-            Action::GetBucketIntelligentTieringConfiguration,
-            Action::GetBucketInventoryConfiguration,
-            Action::GetBucketMetricsConfiguration,
-            Action::GetBucketOwnershipControls,
-            Action::GetPublicAccessBlock,
-            Action::ListBucketAnalyticsConfigurations,
-            Action::ListBucketIntelligentTieringConfigurations,
-            Action::ListBucketInventoryConfigurations,
-            Action::ListBucketMetricsConfigurations,
-            Action::GetObjectTorrent,
-            Action::WriteGetObjectResponse,
+            S3Operation::DeleteBucketWebsite,
+            S3Operation::GetBucketAnalyticsConfiguration,
+            S3Operation::GetBucketIntelligentTieringConfiguration,
+            S3Operation::GetBucketInventoryConfiguration,
+            S3Operation::GetBucketMetricsConfiguration,
+            S3Operation::GetBucketOwnershipControls,
+            S3Operation::GetPublicAccessBlock,
+            S3Operation::ListBucketAnalyticsConfigurations,
+            S3Operation::ListBucketIntelligentTieringConfigurations,
+            S3Operation::ListBucketInventoryConfigurations,
+            S3Operation::ListBucketMetricsConfigurations,
+            S3Operation::GetObjectTorrent,
+            S3Operation::WriteGetObjectResponse,
         ],
     ),
     (
         // Encryption needs a KMS, CORS of a bucket another edition. Of tags and locks it says that there are none even
         // of a bucket that is not there.
-        Treatment::MayDecline,
+        StoreTreatment::MayDecline,
         &[
-            Action::DeleteBucketCors,
-            Action::GetBucketTagging,
-            Action::GetObjectLockConfiguration,
-            Action::PutBucketCors,
-            Action::PutBucketEncryption,
+            S3Operation::DeleteBucketCors,
+            S3Operation::GetBucketTagging,
+            S3Operation::GetObjectLockConfiguration,
+            S3Operation::PutBucketCors,
+            S3Operation::PutBucketEncryption,
         ],
     ),
     (
-        Treatment::Mistakes(Action::CreateBucket),
+        StoreTreatment::Mistakes(S3Operation::CreateBucket),
         &[
-            Action::PutBucketAbac,
-            Action::PutBucketAccelerateConfiguration,
-            Action::PutBucketAnalyticsConfiguration,
-            Action::PutBucketIntelligentTieringConfiguration,
-            Action::PutBucketInventoryConfiguration,
-            Action::PutBucketLogging,
-            Action::PutBucketMetricsConfiguration,
-            Action::PutBucketOwnershipControls,
-            Action::PutBucketRequestPayment,
-            Action::PutBucketWebsite,
-            Action::PutPublicAccessBlock,
-            Action::UpdateBucketMetadataInventoryTableConfiguration,
-            Action::UpdateBucketMetadataJournalTableConfiguration,
+            S3Operation::PutBucketAbac,
+            S3Operation::PutBucketAccelerateConfiguration,
+            S3Operation::PutBucketAnalyticsConfiguration,
+            S3Operation::PutBucketIntelligentTieringConfiguration,
+            S3Operation::PutBucketInventoryConfiguration,
+            S3Operation::PutBucketLogging,
+            S3Operation::PutBucketMetricsConfiguration,
+            S3Operation::PutBucketOwnershipControls,
+            S3Operation::PutBucketRequestPayment,
+            S3Operation::PutBucketWebsite,
+            S3Operation::PutPublicAccessBlock,
+            S3Operation::UpdateBucketMetadataInventoryTableConfiguration,
+            S3Operation::UpdateBucketMetadataJournalTableConfiguration,
         ],
     ),
     (
-        Treatment::Mistakes(Action::DeleteBucket),
+        StoreTreatment::Mistakes(S3Operation::DeleteBucket),
         &[
-            Action::DeleteBucketAnalyticsConfiguration,
-            Action::DeleteBucketIntelligentTieringConfiguration,
-            Action::DeleteBucketInventoryConfiguration,
-            Action::DeleteBucketMetadataConfiguration,
-            Action::DeleteBucketMetadataTableConfiguration,
-            Action::DeleteBucketMetricsConfiguration,
-            Action::DeleteBucketOwnershipControls,
-            Action::DeletePublicAccessBlock,
+            S3Operation::DeleteBucketAnalyticsConfiguration,
+            S3Operation::DeleteBucketIntelligentTieringConfiguration,
+            S3Operation::DeleteBucketInventoryConfiguration,
+            S3Operation::DeleteBucketMetadataConfiguration,
+            S3Operation::DeleteBucketMetadataTableConfiguration,
+            S3Operation::DeleteBucketMetricsConfiguration,
+            S3Operation::DeleteBucketOwnershipControls,
+            S3Operation::DeletePublicAccessBlock,
         ],
     ),
     (
-        Treatment::Mistakes(Action::ListObjects),
+        StoreTreatment::Mistakes(S3Operation::ListObjects),
         &[
-            Action::GetBucketAbac,
-            Action::GetBucketMetadataConfiguration,
-            Action::GetBucketMetadataTableConfiguration,
-            Action::CreateSession,
+            S3Operation::GetBucketAbac,
+            S3Operation::GetBucketMetadataConfiguration,
+            S3Operation::GetBucketMetadataTableConfiguration,
+            S3Operation::CreateSession,
         ],
     ),
-    (Treatment::Mistakes(Action::PutObject), &[Action::UpdateObjectEncryption, Action::RenameObject]),
-    (Treatment::Mistakes(Action::ListBuckets), &[Action::ListDirectoryBuckets]),
+    (
+        StoreTreatment::Mistakes(S3Operation::PutObject),
+        &[S3Operation::UpdateObjectEncryption, S3Operation::RenameObject],
+    ),
+    (StoreTreatment::Mistakes(S3Operation::ListBuckets), &[S3Operation::ListDirectoryBuckets]),
 ];
 
 impl UpstreamKind {
@@ -291,67 +303,68 @@ impl UpstreamKind {
     pub const KNOWN: [Self; 3] = [Self::Ceph, Self::Embedded, Self::Minio];
 
     /// What a store of this kind does with a request for this operation.
-    pub fn treatment(self, action: Action) -> Treatment {
+    pub fn treatment(self, action: S3Operation) -> StoreTreatment {
         let exceptions = match self {
-            Self::Aws => return Treatment::Serves,
+            Self::Aws => return StoreTreatment::Serves,
             Self::Ceph => CEPH,
             Self::Embedded => EMBEDDED,
             Self::Generic => return of_an_unknown_store(action),
             Self::Minio => MINIO,
         };
         let listed = exceptions.iter().find(|(_, actions)| actions.contains(&action));
-        listed.map_or(Treatment::Serves, |(treatment, _)| *treatment)
+        listed.map_or(StoreTreatment::Serves, |(treatment, _)| *treatment)
     }
 
     /// What is done with a request for this operation in front of a store of this kind.
-    pub fn handling(self, action: Action) -> Handling {
-        type Table = Vec<(UpstreamKind, Action, Handling)>;
+    pub fn handling(self, action: S3Operation) -> RequestHandling {
+        type Table = Vec<(UpstreamKind, S3Operation, RequestHandling)>;
         static TABLE: LazyLock<Table> = LazyLock::new(|| {
-            let of = |kind: UpstreamKind| Action::ALL.iter().map(move |action| (kind, *action, found(kind, *action)));
+            let of =
+                |kind: UpstreamKind| S3Operation::ALL.iter().map(move |action| (kind, *action, found(kind, *action)));
             let mut table: Table = UpstreamKind::ALL.into_iter().flat_map(of).collect();
             table.sort_unstable_by_key(|(kind, action, _)| (*kind, *action));
             table
         });
         let row = TABLE.binary_search_by_key(&(self, action), |(kind, action, _)| (*kind, *action));
-        row.ok().and_then(|row| TABLE.get(row)).map_or(Handling::Refused, |(_, _, handling)| *handling)
+        row.ok().and_then(|row| TABLE.get(row)).map_or(RequestHandling::Refused, |(_, _, handling)| *handling)
     }
 }
 
-fn found(store: UpstreamKind, action: Action) -> Handling {
+fn found(store: UpstreamKind, action: S3Operation) -> RequestHandling {
     if SENT_NOWHERE.contains(&action) {
-        return Handling::Refused;
+        return RequestHandling::Refused;
     }
     if let Some((_, answer)) = ANSWERED_EVERYWHERE.iter().find(|(answered, _)| *answered == action) {
-        return Handling::Answered(*answer);
+        return RequestHandling::Answered(*answer);
     }
     let answer = unconfigured(action).map(LocalAnswer::Unconfigured);
     match (store.treatment(action), answer) {
-        (Treatment::Serves, _) | (Treatment::MayDecline, None) => Handling::Forwarded,
-        (Treatment::MayDecline, Some(answer)) => Handling::ForwardedElse(answer),
-        (Treatment::Declines | Treatment::Mistakes(_), Some(answer)) => Handling::Answered(answer),
-        (Treatment::Declines | Treatment::Mistakes(_), None) => Handling::Refused,
+        (StoreTreatment::Serves, _) | (StoreTreatment::MayDecline, None) => RequestHandling::Forwarded,
+        (StoreTreatment::MayDecline, Some(answer)) => RequestHandling::ForwardedElse(answer),
+        (StoreTreatment::Declines | StoreTreatment::Mistakes(_), Some(answer)) => RequestHandling::Answered(answer),
+        (StoreTreatment::Declines | StoreTreatment::Mistakes(_), None) => RequestHandling::Refused,
     }
 }
 
 /// An unknown store may be any of the known ones. What one of them mistakes is not sent; nor are the other operations
 /// on that configuration, since a configuration that can be read but not removed is worse than none.
-fn of_an_unknown_store(action: Action) -> Treatment {
-    let mistaken = |action: Action| {
+fn of_an_unknown_store(action: S3Operation) -> StoreTreatment {
+    let mistaken = |action: S3Operation| {
         let of_each = UpstreamKind::KNOWN.map(|store| store.treatment(action));
-        of_each.into_iter().find(|treatment| matches!(treatment, Treatment::Mistakes(_)))
+        of_each.into_iter().find(|treatment| matches!(treatment, StoreTreatment::Mistakes(_)))
     };
     let row = action.row();
-    let key = row.marks.iter().find_map(Mark::query_key);
-    let others = Action::ALL.iter().map(|action| action.row()).filter(|other| {
-        key.is_some() && other.level == row.level && other.marks.iter().find_map(Mark::query_key) == key
+    let key = row.marks.iter().find_map(OperationMark::query_key);
+    let others = S3Operation::ALL.iter().map(|action| action.row()).filter(|other| {
+        key.is_some() && other.level == row.level && other.marks.iter().find_map(OperationMark::query_key) == key
     });
     match mistaken(action) {
         Some(mistake) => mistake,
-        None if others.map(|other| other.action).any(|other| mistaken(other).is_some()) => Treatment::Declines,
+        None if others.map(|other| other.action).any(|other| mistaken(other).is_some()) => StoreTreatment::Declines,
         // A store that declines to tell a configuration does not act by it.
         None => match row.access {
-            Access::Read => Treatment::MayDecline,
-            Access::Write => Treatment::Serves,
+            OperationAccess::Read => StoreTreatment::MayDecline,
+            OperationAccess::Write => StoreTreatment::Serves,
         },
     }
 }

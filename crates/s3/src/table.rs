@@ -5,14 +5,16 @@
 use super::documents::grammar;
 use super::hazard::Hazard;
 use super::headers::group::*;
-use super::row::{Access, Body, Category, Harm, Level, Mark, Row};
-use Body::{Document, Nothing, OptionalDocument, Payload, Policy};
-use Harm::{Always, AsDocument, Deletes, DeletesMany, Replaces};
-use Mark::{Exactly, Flag, Header, Path, Value};
+use super::row::{
+    HazardRule, OperationAccess, OperationBody, OperationCategory, OperationMark, OperationRow, TargetLevel,
+};
+use HazardRule::{Always, AsDocument, Deletes, DeletesMany, Replaces};
+use OperationBody::{Document, Nothing, OptionalDocument, Payload, Policy};
+use OperationMark::{Exactly, Flag, Header, Path, Value};
 use portcullis_http::HttpMethod;
 
-const HARMLESS: Harm = Always(Hazard::None);
-const WEAKENS: Harm = Always(Hazard::WeakensProtection);
+const HARMLESS: HazardRule = Always(Hazard::None);
+const WEAKENS: HazardRule = Always(Hazard::WeakensProtection);
 
 const BUCKET_LISTING: &[&str] = &["bucket-region", "max-buckets", "prefix"];
 const CONTINUATION: &[&str] = &["continuation-token"];
@@ -44,32 +46,32 @@ macro_rules! operations {
     )*) => {
         /// An operation of S3.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Action {
+        pub enum S3Operation {
             $($action,)*
         }
 
-        impl Action {
+        impl S3Operation {
             /// Every operation, in the alphabet's order.
             pub const ALL: &[Self] = &[$(Self::$action,)*];
 
             /// What the table says of this operation.
-            pub fn row(self) -> &'static Row {
+            pub fn row(self) -> &'static OperationRow {
                 match self {
                     $(Self::$action => {
-                        static ROW: Row = Row {
-                            action: Action::$action,
+                        static ROW: OperationRow = OperationRow {
+                            action: S3Operation::$action,
                             name: stringify!($action),
                             alias: first!($(Some($alias),)? None),
                             method: HttpMethod::$method,
-                            level: Level::$level,
+                            level: TargetLevel::$level,
                             marks: &[$($mark),*],
                             query: &[$($($keys),*)?],
                             headers: &[$($($names),*)?],
                             body: $body,
                             harm: $harm,
                             event: first!($($event,)? stringify!($action)),
-                            category: Category::$category,
-                            access: Access::$access,
+                            category: OperationCategory::$category,
+                            access: OperationAccess::$access,
                         };
                         &ROW
                     })*
@@ -85,7 +87,7 @@ macro_rules! first {
     };
 }
 
-impl Action {
+impl S3Operation {
     /// The operation's name in AWS's model.
     pub fn name(self) -> &'static str {
         self.row().name

@@ -1,15 +1,15 @@
 //! What a request's path and host name: a service, a bucket or an object.
 
 use super::opaque::names_a_cache;
-use super::row::Level;
-use super::unclear::Reason;
+use super::row::TargetLevel;
+use super::unclear::UnclearReason;
 use portcullis_base::names::{BucketName, InvalidName, ObjectKey};
 use portcullis_base::percent::percent_decode;
 use portcullis_http::RequestHead;
 
 /// What routing depends on beside the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Routing {
+pub struct RoutingRules {
     /// The domain under which buckets are hosts of their own, in lower case.
     pub base_domain: Option<String>,
     pub upstream: UpstreamKind,
@@ -28,7 +28,7 @@ pub enum UpstreamKind {
 
 /// A path cut in its two parts, neither of them read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(super) struct PathTarget<'a> {
     bucket: Option<&'a str>,
     key: Option<&'a str>,
 }
@@ -42,7 +42,7 @@ pub(super) enum BadKey {
     TooLong(usize),
 }
 
-impl Routing {
+impl RoutingRules {
     /// Reads a decoded key.
     pub(super) fn key(&self, text: &str) -> Result<ObjectKey, BadKey> {
         let key = ObjectKey::parse(text).map_err(|error| {
@@ -77,10 +77,10 @@ impl Routing {
     }
 }
 
-impl<'a> Target<'a> {
+impl<'a> PathTarget<'a> {
     /// Cuts the raw path at its first `/`, or takes the bucket from the host.
-    pub(super) fn split(head: &'a RequestHead, routing: &Routing) -> Result<Self, Reason> {
-        let path = head.path.strip_prefix('/').ok_or(Reason::InvalidUri)?;
+    pub(super) fn split(head: &'a RequestHead, routing: &RoutingRules) -> Result<Self, UnclearReason> {
+        let path = head.path.strip_prefix('/').ok_or(UnclearReason::InvalidUri)?;
         if let Some(bucket) = virtual_bucket(&head.host, routing) {
             return Ok(Self { bucket: Some(bucket), key: Some(path).filter(|key| !key.is_empty()) });
         }
@@ -88,37 +88,37 @@ impl<'a> Target<'a> {
         match (bucket, key) {
             ("", "") if path.is_empty() => Ok(Self { bucket: None, key: None }),
             // `//b/k` is the bucket list, a missing bucket or `b` and `k`, depending on who reads it.
-            ("", _) => Err(Reason::InvalidUri),
+            ("", _) => Err(UnclearReason::InvalidUri),
             (bucket, "") => Ok(Self { bucket: Some(bucket), key: None }),
             (bucket, key) => Ok(Self { bucket: Some(bucket), key: Some(key) }),
         }
     }
 
-    pub(super) fn level(&self) -> Level {
+    pub(super) fn level(&self) -> TargetLevel {
         match (self.bucket, self.key) {
-            (None, _) => Level::Service,
-            (Some(_), None) => Level::Bucket,
-            (Some(_), Some(_)) => Level::Object,
+            (None, _) => TargetLevel::Service,
+            (Some(_), None) => TargetLevel::Bucket,
+            (Some(_), Some(_)) => TargetLevel::Object,
         }
     }
 
-    pub(super) fn bucket(&self) -> Result<Option<BucketName>, Reason> {
+    pub(super) fn bucket(&self) -> Result<Option<BucketName>, UnclearReason> {
         let Some(raw) = self.bucket else { return Ok(None) };
-        let text = percent_decode(raw).ok_or(Reason::InvalidUri)?;
-        BucketName::parse(&text).map(Some).map_err(|_| Reason::InvalidBucketName(text))
+        let text = percent_decode(raw).ok_or(UnclearReason::InvalidUri)?;
+        BucketName::parse(&text).map(Some).map_err(|_| UnclearReason::InvalidBucketName(text))
     }
 
-    pub(super) fn key(&self, routing: &Routing) -> Result<Option<ObjectKey>, Reason> {
+    pub(super) fn key(&self, routing: &RoutingRules) -> Result<Option<ObjectKey>, UnclearReason> {
         let Some(raw) = self.key else { return Ok(None) };
-        let text = percent_decode(raw).ok_or(Reason::InvalidUri)?;
+        let text = percent_decode(raw).ok_or(UnclearReason::InvalidUri)?;
         routing.key(&text).map(Some).map_err(|bad| match bad {
-            BadKey::Aliased | BadKey::Invalid => Reason::InvalidUri,
-            BadKey::TooLong(size) => Reason::KeyTooLong(size),
+            BadKey::Aliased | BadKey::Invalid => UnclearReason::InvalidUri,
+            BadKey::TooLong(size) => UnclearReason::KeyTooLong(size),
         })
     }
 }
 
-fn virtual_bucket<'a>(host: &'a str, routing: &Routing) -> Option<&'a str> {
+fn virtual_bucket<'a>(host: &'a str, routing: &RoutingRules) -> Option<&'a str> {
     let base = routing.base_domain.as_deref()?;
     let host = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

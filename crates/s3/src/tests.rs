@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::documents::grammar::{Inner, Rule};
-use super::row::Body;
-use super::unclear::Reason;
+use super::documents::grammar::{ElementInner, ElementRule};
+use super::row::OperationBody;
+use super::unclear::UnclearReason;
 use super::*;
 use portcullis_base::names::ObjectKey;
 use portcullis_base::percent::percent_encode;
@@ -19,8 +19,8 @@ mod snapshot;
 
 const CEPH: UpstreamKind = UpstreamKind::Ceph;
 
-fn routing(upstream: UpstreamKind) -> Routing {
-    Routing { base_domain: Some("s3.example.com".to_owned()), upstream }
+fn routing(upstream: UpstreamKind) -> RoutingRules {
+    RoutingRules { base_domain: Some("s3.example.com".to_owned()), upstream }
 }
 
 /// A head as the listener would deliver it; its host is not one of the base domain's unless a header says so.
@@ -38,7 +38,7 @@ fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> Result<RequestH
 }
 
 /// Reads a whole request; a body brings its length.
-fn ask(upstream: UpstreamKind, line: &str, headers: &[(&str, &str)], body: &str) -> Result<Request, Reason> {
+fn ask(upstream: UpstreamKind, line: &str, headers: &[(&str, &str)], body: &str) -> Result<S3Request, UnclearReason> {
     let (method, target) = line.split_once(' ').expect("a method and a target");
     let length = body.len().to_string();
     let mut headers = headers.to_vec();
@@ -52,11 +52,11 @@ fn ask(upstream: UpstreamKind, line: &str, headers: &[(&str, &str)], body: &str)
         .map_err(|unclear| unclear.reason)
 }
 
-fn action(line: &str) -> Result<Action, Reason> {
+fn action(line: &str) -> Result<S3Operation, UnclearReason> {
     ask(CEPH, line, &[], "").map(|request| request.action)
 }
 
-fn hazard(upstream: UpstreamKind, line: &str, body: &str) -> Result<Hazard, Reason> {
+fn hazard(upstream: UpstreamKind, line: &str, body: &str) -> Result<Hazard, UnclearReason> {
     ask(upstream, line, &[], body).map(|request| request.hazard)
 }
 
@@ -74,7 +74,7 @@ fn a_bucket_is_the_same_in_the_path_and_in_the_host() {
     ] {
         let head = head("GET", target, &[("host", host)]).expect("a head");
         let routed = route(&head, &routing).expect("understood");
-        assert_eq!(routed.action(), Action::GetObjectAcl, "{target} at {host}");
+        assert_eq!(routed.action(), S3Operation::GetObjectAcl, "{target} at {host}");
         assert_eq!(routed.bucket().map(|bucket| bucket.as_str()), Some("vault"), "{target} at {host}");
         assert_eq!(routed.key().map(ObjectKey::as_str), Some("a/b"), "{target} at {host}");
     }
@@ -82,8 +82,8 @@ fn a_bucket_is_the_same_in_the_path_and_in_the_host() {
 
 #[test]
 fn a_slash_after_the_bucket_changes_nothing() {
-    assert_eq!(action("DELETE /vault/"), Ok(Action::DeleteBucket));
-    assert_eq!(action("GET /vault/?versioning"), Ok(Action::GetBucketVersioning));
+    assert_eq!(action("DELETE /vault/"), Ok(S3Operation::DeleteBucket));
+    assert_eq!(action("GET /vault/?versioning"), Ok(S3Operation::GetBucketVersioning));
 }
 
 #[test]
@@ -118,20 +118,22 @@ fn a_document_names_the_buckets_that_the_store_would_write_into() {
 
 #[test]
 fn every_element_that_holds_a_bucket_is_looked_at() {
-    fn texts(rules: &[Rule], found: &mut Vec<&'static str>) {
+    fn texts(rules: &[ElementRule], found: &mut Vec<&'static str>) {
         for rule in rules {
             match rule.inner {
-                Inner::Elements(inner) => texts(inner, found),
-                Inner::Text if rule.name.contains("Bucket") => found.push(rule.name),
-                Inner::Text => {}
+                ElementInner::Elements(inner) => texts(inner, found),
+                ElementInner::Text if rule.name.contains("Bucket") => found.push(rule.name),
+                ElementInner::Text => {}
             }
         }
     }
     let mut found = Vec::new();
-    for action in Action::ALL {
+    for action in S3Operation::ALL {
         match action.row().body {
-            Body::Document(grammar) | Body::OptionalDocument(grammar) => texts(grammar.elements, &mut found),
-            Body::Nothing | Body::Payload | Body::Policy => {}
+            OperationBody::Document(grammar) | OperationBody::OptionalDocument(grammar) => {
+                texts(grammar.elements, &mut found)
+            }
+            OperationBody::Nothing | OperationBody::Payload | OperationBody::Policy => {}
         }
     }
     found.sort_unstable();
@@ -152,7 +154,7 @@ fn minio_keeps_no_versions_of_a_folder() {
         assert_eq!(hazard(upstream, "POST /vault?delete", batch), Ok(Hazard::ReplacesUnversioned));
         let copy = [("x-amz-copy-source", "vault/k")];
         let copied = ask(upstream, "PUT /vault/dir/", &copy, "").map(|request| (request.action, request.hazard));
-        assert_eq!(copied, Ok((Action::CopyObject, Hazard::ReplacesUnversioned)));
+        assert_eq!(copied, Ok((S3Operation::CopyObject, Hazard::ReplacesUnversioned)));
         let parts =
             "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";
         assert_eq!(
@@ -180,7 +182,7 @@ fn the_versioning_document_is_read_as_aws_reads_it() {
     assert_eq!(versioning("<MfaDelete>Enabled</MfaDelete><Status>Enabled</Status>"), Ok((Enabled, Enable)));
     assert_eq!(versioning("<Status>Enabled</Status><MfaDelete>Disabled</MfaDelete>"), Ok((Enabled, Disable)));
     for inner in ["", "\n", "<MfaDelete>Enabled</MfaDelete>"] {
-        assert_eq!(versioning(inner), Err(Reason::IllegalVersioningConfiguration), "{inner}");
+        assert_eq!(versioning(inner), Err(UnclearReason::IllegalVersioningConfiguration), "{inner}");
     }
     for inner in [
         "<Status>enabled</Status>",
@@ -193,13 +195,13 @@ fn the_versioning_document_is_read_as_aws_reads_it() {
         "<Status>Enabled</Status><Status>Suspended</Status>",
         "<Status><Status>Enabled</Status></Status>",
     ] {
-        assert_eq!(versioning(inner), Err(Reason::MalformedXml), "{inner}");
+        assert_eq!(versioning(inner), Err(UnclearReason::MalformedXml), "{inner}");
     }
     for (inner, name) in [
         ("<Status>Enabled</Status><ExcludeFolders>true</ExcludeFolders>", "ExcludeFolders"),
         ("<ExcludedPrefixes><Prefix>*</Prefix></ExcludedPrefixes><Status>Enabled</Status>", "ExcludedPrefixes"),
     ] {
-        assert_eq!(versioning(inner), Err(Reason::NotImplemented(Unsupported::Element(name.to_owned()))));
+        assert_eq!(versioning(inner), Err(UnclearReason::NotImplemented(UnsupportedPart::Element(name.to_owned()))));
     }
 }
 
@@ -213,20 +215,20 @@ fn documents_that_decide_their_own_hazard_decide_it() {
     };
     assert_eq!(blocks(["true"; 4]), Ok(Hazard::None));
     assert_eq!(blocks(["true", "true", "true", "false"]), Ok(Hazard::WeakensProtection));
-    assert_eq!(blocks(["true", "true", "true", "TRUE"]), Err(Reason::MalformedXml));
+    assert_eq!(blocks(["true", "true", "true", "TRUE"]), Err(UnclearReason::MalformedXml));
     let hold = |status: &str| {
         hazard(CEPH, "PUT /vault/k?legal-hold", &format!("<LegalHold><Status>{status}</Status></LegalHold>"))
     };
     assert_eq!(hold("ON"), Ok(Hazard::None));
     assert_eq!(hold("OFF"), Ok(Hazard::WeakensProtection));
-    assert_eq!(hold("off"), Err(Reason::MalformedXml));
+    assert_eq!(hold("off"), Err(UnclearReason::MalformedXml));
 }
 
 #[test]
 fn what_is_forwarded_of_a_document_is_written_by_us() {
     let sent = "<?xml version='1.0'?>\n<!-- x --><Tagging xmlns=''>\n <TagSet><Tag><Key>a&#38;b</Key><Value/></Tag></TagSet></Tagging>";
     let request = ask(CEPH, "PUT /vault/k?tagging", &[], sent).expect("understood");
-    let Document::Rewritten(written) = request.document else { panic!("{:?}", request.document) };
+    let RequestDocument::Rewritten(written) = request.document else { panic!("{:?}", request.document) };
     assert_eq!(
         String::from_utf8_lossy(&written),
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
@@ -239,27 +241,34 @@ fn a_batch_is_one_to_a_thousand_legal_entries() {
     let batch = |count: usize| format!("<Delete>{}</Delete>", "<Object><Key>k</Key></Object>".repeat(count));
     assert!(ask(CEPH, "POST /vault?delete", &[], &batch(1000)).is_ok());
     for count in [0, 1001] {
-        assert_eq!(ask(CEPH, "POST /vault?delete", &[], &batch(count)).err(), Some(Reason::MalformedXml), "{count}");
+        assert_eq!(
+            ask(CEPH, "POST /vault?delete", &[], &batch(count)).err(),
+            Some(UnclearReason::MalformedXml),
+            "{count}"
+        );
     }
     let quiet = "<Delete><Quiet>true</Quiet><Object><Key>k</Key></Object></Delete>";
     let request = ask(CEPH, "POST /vault?delete", &[], quiet).expect("understood");
-    assert!(matches!(request.document, Document::DeleteObjects(DeleteObjects { quiet: true, .. })));
+    assert!(matches!(request.document, RequestDocument::DeleteObjects(DeleteObjects { quiet: true, .. })));
 }
 
 #[test]
 fn a_body_must_be_where_one_belongs_and_only_there() {
-    assert_eq!(ask(CEPH, "GET /vault/k", &[], "x").err(), Some(Reason::UnexpectedContent));
+    assert_eq!(ask(CEPH, "GET /vault/k", &[], "x").err(), Some(UnclearReason::UnexpectedContent));
     assert_eq!(
         ask(CEPH, "DELETE /vault/k", &[("transfer-encoding", "chunked")], "").err(),
-        Some(Reason::UnexpectedContent)
+        Some(UnclearReason::UnexpectedContent)
     );
-    assert_eq!(ask(CEPH, "PUT /vault?versioning", &[], "").err(), Some(Reason::MissingRequestBody));
-    assert_eq!(ask(CEPH, "POST /vault?delete", &[], "").err(), Some(Reason::MissingContentLength));
+    assert_eq!(ask(CEPH, "PUT /vault?versioning", &[], "").err(), Some(UnclearReason::MissingRequestBody));
+    assert_eq!(ask(CEPH, "POST /vault?delete", &[], "").err(), Some(UnclearReason::MissingContentLength));
     let long = format!("<VersioningConfiguration>{}{ENABLE}", " ".repeat(4096));
-    assert_eq!(ask(CEPH, "PUT /vault?versioning", &[], &long).err(), Some(Reason::MaxMessageLengthExceeded(4096)));
+    assert_eq!(
+        ask(CEPH, "PUT /vault?versioning", &[], &long).err(),
+        Some(UnclearReason::MaxMessageLengthExceeded(4096))
+    );
     assert!(ask(CEPH, "PUT /vault", &[], "").is_ok());
     let head = head("PUT", "/vault/k", &[("content-length", "5368709121")]).expect("a head");
-    assert_eq!(route(&head, &routing(CEPH)).err().map(|unclear| unclear.reason), Some(Reason::EntityTooLarge));
+    assert_eq!(route(&head, &routing(CEPH)).err().map(|unclear| unclear.reason), Some(UnclearReason::EntityTooLarge));
 }
 
 #[test]
@@ -333,16 +342,23 @@ fn a_framed_body_and_the_length_of_what_is_in_it_go_together() {
     let (decoded, framed) =
         (("x-amz-decoded-content-length", "5"), ("x-amz-content-sha256", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"));
     for length in ["6442450944", "18446744073709551613"] {
-        assert_eq!(reason(&[], length), Some(Reason::EntityTooLarge));
-        assert_eq!(reason(&[decoded], length), Some(Reason::EntityTooLarge), "a plain body is as long as it says");
-        assert_eq!(reason(&[("x-amz-decoded-content-length", length), framed], "9"), Some(Reason::EntityTooLarge));
+        assert_eq!(reason(&[], length), Some(UnclearReason::EntityTooLarge));
+        assert_eq!(
+            reason(&[decoded], length),
+            Some(UnclearReason::EntityTooLarge),
+            "a plain body is as long as it says"
+        );
+        assert_eq!(
+            reason(&[("x-amz-decoded-content-length", length), framed], "9"),
+            Some(UnclearReason::EntityTooLarge)
+        );
     }
     assert_eq!(reason(&[decoded, framed], "100"), None);
     for coding in ["aws-chunked", "AWS-Chunked,gzip", "gzip, aws-chunked"] {
         let coding = ("content-encoding", coding);
         assert!(matches!(
             reason(&[coding, decoded], "5"),
-            Some(Reason::InvalidArgument { name: "Content-Encoding", .. })
+            Some(UnclearReason::InvalidArgument { name: "Content-Encoding", .. })
         ));
         assert_eq!(reason(&[coding, decoded, framed], "100"), None);
     }
@@ -381,8 +397,11 @@ fn keys_prefixes_and_markers_may_hold_control_characters_but_nul() {
     let batch = "<Delete><Object><Key>Icon&#13;</Key></Object></Delete>";
     let request = ask(CEPH, "POST /vault?delete", &[], batch).expect("understood");
     match request.document {
-        Document::DeleteObjects(batch) => assert_eq!(batch.objects[0].key.as_str(), "Icon\r"),
-        Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => panic!("a batch"),
+        RequestDocument::DeleteObjects(batch) => assert_eq!(batch.objects[0].key.as_str(), "Icon\r"),
+        RequestDocument::None
+        | RequestDocument::Payload
+        | RequestDocument::Rewritten(_)
+        | RequestDocument::Versioning(_) => panic!("a batch"),
     }
 }
 
@@ -487,7 +506,7 @@ fn the_expected_owner_is_for_us_to_check_unless_the_upstream_is_aws() {
     let request = ask(UpstreamKind::Aws, "GET /vault/k", &owner, "").expect("understood");
     assert_eq!((request.expected_owner, request.headers.len()), (None, 1));
     let bad = [("x-amz-expected-bucket-owner", "me")];
-    assert_eq!(ask(CEPH, "GET /vault/k", &bad, "").err(), Some(Reason::InvalidBucketOwner("me".to_owned())));
+    assert_eq!(ask(CEPH, "GET /vault/k", &bad, "").err(), Some(UnclearReason::InvalidBucketOwner("me".to_owned())));
 }
 
 #[test]
@@ -501,7 +520,10 @@ fn a_presigned_url_may_carry_headers_in_its_query() {
     for stray in ["x-amz-mfa=a", "x-amz-copy-source=vault%2Fk", "X-Amz-Security-token=t", "x-amz-acl=a&X-Amz-Acl=a"] {
         let line = format!("PUT /vault/k?{signed}&{stray}");
         assert!(
-            matches!(ask(CEPH, &line, &[], "").err(), Some(Reason::NotImplemented(Unsupported::QueryKey(_)))),
+            matches!(
+                ask(CEPH, &line, &[], "").err(),
+                Some(UnclearReason::NotImplemented(UnsupportedPart::QueryKey(_)))
+            ),
             "{stray}"
         );
     }
@@ -517,13 +539,13 @@ fn what_is_known_of_a_refused_request_comes_with_the_refusal() {
     let unclear = route(&head, &routing(CEPH)).expect_err("empty version id");
     assert_eq!(unclear.bucket.map(|bucket| bucket.to_string()).as_deref(), Some("vault"));
     assert_eq!(unclear.key.map(|key| key.to_string()).as_deref(), Some("k"));
-    assert_eq!(unclear.action, Some(Action::DeleteObject));
+    assert_eq!(unclear.action, Some(S3Operation::DeleteObject));
     let two = self::head("PUT", "/vault?acl&versioning", &[]).expect("a head");
     let unclear = route(&two, &routing(CEPH)).expect_err("two operations");
     assert_eq!(unclear.action, None);
     let bad = self::head("DELETE", "/Vault/k", &[]).expect("a head");
     let unclear = route(&bad, &routing(CEPH)).expect_err("no bucket's name");
-    assert_eq!((unclear.bucket, unclear.action), (None, Some(Action::DeleteObject)));
+    assert_eq!((unclear.bucket, unclear.action), (None, Some(S3Operation::DeleteObject)));
 }
 
 #[test]
@@ -533,7 +555,7 @@ fn a_preflight_is_ours_to_answer_wherever_it_points() {
         let routed = route(&head, &routing(CEPH)).expect("understood");
         assert_eq!(
             (routed.action(), routed.handling()),
-            (Action::PreflightRequest, Handling::Answered(LocalAnswer::Preflight))
+            (S3Operation::PreflightRequest, RequestHandling::Answered(LocalAnswer::Preflight))
         );
     }
 }

@@ -2,22 +2,22 @@
 
 use thiserror::Error;
 
-use super::Action;
+use super::S3Operation;
 use portcullis_base::names::{BucketName, ObjectKey};
 
 /// A request that is no operation we pass on, with all that is known of it for the audit record.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{reason}")]
-pub struct Unclear {
+pub struct UnclearRequest {
     pub bucket: Option<BucketName>,
     pub key: Option<ObjectKey>,
-    pub action: Option<Action>,
-    pub reason: Reason,
+    pub action: Option<S3Operation>,
+    pub reason: UnclearReason,
 }
 
 /// Why; the client is to blame for each. Every variant names S3's code, status and text.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Reason {
+pub enum UnclearReason {
     /// 400 `InvalidArgument`, "Conflicting query string parameters: {0}, {1}", with `ArgumentName`
     /// `ResourceType` and the first as `ArgumentValue`.
     #[error("query names two operations, `{0}` and `{1}`")]
@@ -67,7 +67,7 @@ pub enum Reason {
     /// 501 `NotImplemented`, "A header you provided implies functionality that is not implemented", with `Header`
     /// where it is a header; for the others the same text with what it is in the place of "A header".
     #[error("not implemented: {0}")]
-    NotImplemented(Unsupported),
+    NotImplemented(UnsupportedPart),
     /// 400 `UnexpectedContent`, "This request does not support content".
     #[error("operation takes no body")]
     UnexpectedContent,
@@ -75,13 +75,13 @@ pub enum Reason {
 
 /// What of a request has no row, or is deliberately left out.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Unsupported {
+pub enum UnsupportedPart {
     #[error("element `{0}`")]
     Element(String),
     #[error("header `{0}`")]
     Header(String),
     #[error("operation `{}`", .0.name())]
-    Operation(Action),
+    Operation(S3Operation),
     #[error("query key `{0}`")]
     QueryKey(String),
 }

@@ -1,10 +1,10 @@
 //! What AWS answers about a configuration that a bucket does not have.
 
-use super::Action;
+use super::S3Operation;
 
 /// An answer about a configuration that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unconfigured {
+pub enum UnconfiguredAnswer {
     /// 200 and a document: its root, and what is in it.
     Document { root: &'static str, inner: &'static str },
     /// An error of this status, code and message.
@@ -14,141 +14,141 @@ pub enum Unconfigured {
 }
 
 /// What AWS answers to an operation where nothing is configured; none where the operation configures something.
-pub(super) fn unconfigured(action: Action) -> Option<Unconfigured> {
-    let document = |root, inner| Some(Unconfigured::Document { root, inner });
-    let missing = |code, message| Some(Unconfigured::Error { status: 404, code, message });
+pub(super) fn unconfigured(action: S3Operation) -> Option<UnconfiguredAnswer> {
+    let document = |root, inner| Some(UnconfiguredAnswer::Document { root, inner });
+    let missing = |code, message| Some(UnconfiguredAnswer::Error { status: 404, code, message });
     let no_configuration = || missing("NoSuchConfiguration", "The specified configuration does not exist.");
     let no_metadata = || missing("MetadataConfigurationNotFound", "The metadata configuration was not found");
     let no_lock = || {
         let message = "Bucket is missing Object Lock Configuration";
-        Some(Unconfigured::Error { status: 400, code: "InvalidRequest", message })
+        Some(UnconfiguredAnswer::Error { status: 400, code: "InvalidRequest", message })
     };
     match action {
-        Action::DeleteBucketAnalyticsConfiguration
-        | Action::DeleteBucketCors
-        | Action::DeleteBucketEncryption
-        | Action::DeleteBucketIntelligentTieringConfiguration
-        | Action::DeleteBucketInventoryConfiguration
-        | Action::DeleteBucketLifecycle
-        | Action::DeleteBucketMetadataConfiguration
-        | Action::DeleteBucketMetadataTableConfiguration
-        | Action::DeleteBucketMetricsConfiguration
-        | Action::DeleteBucketOwnershipControls
-        | Action::DeleteBucketPolicy
-        | Action::DeleteBucketReplication
-        | Action::DeleteBucketTagging
-        | Action::DeleteBucketWebsite
-        | Action::DeletePublicAccessBlock => Some(Unconfigured::Removed),
-        Action::GetBucketAbac => document("AbacStatus", "<Status>Disabled</Status>"),
-        Action::GetBucketAccelerateConfiguration => document("AccelerateConfiguration", ""),
-        Action::GetBucketAnalyticsConfiguration
-        | Action::GetBucketIntelligentTieringConfiguration
-        | Action::GetBucketInventoryConfiguration
-        | Action::GetBucketMetricsConfiguration => no_configuration(),
-        Action::GetBucketCors => missing("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
-        Action::GetBucketEncryption => missing(
+        S3Operation::DeleteBucketAnalyticsConfiguration
+        | S3Operation::DeleteBucketCors
+        | S3Operation::DeleteBucketEncryption
+        | S3Operation::DeleteBucketIntelligentTieringConfiguration
+        | S3Operation::DeleteBucketInventoryConfiguration
+        | S3Operation::DeleteBucketLifecycle
+        | S3Operation::DeleteBucketMetadataConfiguration
+        | S3Operation::DeleteBucketMetadataTableConfiguration
+        | S3Operation::DeleteBucketMetricsConfiguration
+        | S3Operation::DeleteBucketOwnershipControls
+        | S3Operation::DeleteBucketPolicy
+        | S3Operation::DeleteBucketReplication
+        | S3Operation::DeleteBucketTagging
+        | S3Operation::DeleteBucketWebsite
+        | S3Operation::DeletePublicAccessBlock => Some(UnconfiguredAnswer::Removed),
+        S3Operation::GetBucketAbac => document("AbacStatus", "<Status>Disabled</Status>"),
+        S3Operation::GetBucketAccelerateConfiguration => document("AccelerateConfiguration", ""),
+        S3Operation::GetBucketAnalyticsConfiguration
+        | S3Operation::GetBucketIntelligentTieringConfiguration
+        | S3Operation::GetBucketInventoryConfiguration
+        | S3Operation::GetBucketMetricsConfiguration => no_configuration(),
+        S3Operation::GetBucketCors => missing("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
+        S3Operation::GetBucketEncryption => missing(
             "ServerSideEncryptionConfigurationNotFoundError",
             "The server side encryption configuration was not found",
         ),
-        Action::GetBucketLifecycleConfiguration => {
+        S3Operation::GetBucketLifecycleConfiguration => {
             missing("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
         }
-        Action::GetBucketLogging => document("BucketLoggingStatus", ""),
-        Action::GetBucketMetadataConfiguration | Action::GetBucketMetadataTableConfiguration => no_metadata(),
-        Action::GetBucketNotificationConfiguration => document("NotificationConfiguration", ""),
-        Action::GetBucketOwnershipControls => {
+        S3Operation::GetBucketLogging => document("BucketLoggingStatus", ""),
+        S3Operation::GetBucketMetadataConfiguration | S3Operation::GetBucketMetadataTableConfiguration => no_metadata(),
+        S3Operation::GetBucketNotificationConfiguration => document("NotificationConfiguration", ""),
+        S3Operation::GetBucketOwnershipControls => {
             missing("OwnershipControlsNotFoundError", "The bucket ownership controls were not found")
         }
-        Action::GetBucketPolicy | Action::GetBucketPolicyStatus => {
+        S3Operation::GetBucketPolicy | S3Operation::GetBucketPolicyStatus => {
             missing("NoSuchBucketPolicy", "The bucket policy does not exist")
         }
-        Action::GetBucketReplication => {
+        S3Operation::GetBucketReplication => {
             missing("ReplicationConfigurationNotFoundError", "The replication configuration was not found")
         }
-        Action::GetBucketRequestPayment => document("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
-        Action::GetBucketTagging => missing("NoSuchTagSet", "The TagSet does not exist"),
-        Action::GetBucketWebsite => {
+        S3Operation::GetBucketRequestPayment => document("RequestPaymentConfiguration", "<Payer>BucketOwner</Payer>"),
+        S3Operation::GetBucketTagging => missing("NoSuchTagSet", "The TagSet does not exist"),
+        S3Operation::GetBucketWebsite => {
             missing("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration")
         }
-        Action::GetObjectLegalHold | Action::GetObjectRetention => no_lock(),
-        Action::GetObjectLockConfiguration => {
+        S3Operation::GetObjectLegalHold | S3Operation::GetObjectRetention => no_lock(),
+        S3Operation::GetObjectLockConfiguration => {
             missing("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")
         }
-        Action::GetPublicAccessBlock => {
+        S3Operation::GetPublicAccessBlock => {
             missing("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found")
         }
-        Action::ListBucketAnalyticsConfigurations => document("ListBucketAnalyticsConfigurationResult", COMPLETE),
-        Action::ListBucketIntelligentTieringConfigurations => {
+        S3Operation::ListBucketAnalyticsConfigurations => document("ListBucketAnalyticsConfigurationResult", COMPLETE),
+        S3Operation::ListBucketIntelligentTieringConfigurations => {
             document("ListBucketIntelligentTieringConfigurationsOutput", COMPLETE)
         }
-        Action::ListBucketInventoryConfigurations => document("ListInventoryConfigurationsResult", COMPLETE),
-        Action::ListBucketMetricsConfigurations => document("ListMetricsConfigurationsResult", COMPLETE),
-        Action::AbortMultipartUpload
-        | Action::CompleteMultipartUpload
-        | Action::CopyObject
-        | Action::CreateBucket
-        | Action::CreateBucketMetadataConfiguration
-        | Action::CreateBucketMetadataTableConfiguration
-        | Action::CreateMultipartUpload
-        | Action::CreateSession
-        | Action::DeleteBucket
-        | Action::DeleteObject
-        | Action::DeleteObjectTagging
-        | Action::DeleteObjects
-        | Action::GetBucketAcl
-        | Action::GetBucketLocation
-        | Action::GetBucketVersioning
-        | Action::GetObject
-        | Action::GetObjectAcl
-        | Action::GetObjectAttributes
-        | Action::GetObjectTagging
-        | Action::GetObjectTorrent
-        | Action::HeadBucket
-        | Action::HeadObject
-        | Action::ListBuckets
-        | Action::ListDirectoryBuckets
-        | Action::ListMultipartUploads
-        | Action::ListObjectVersions
-        | Action::ListObjects
-        | Action::ListObjectsV2
-        | Action::ListParts
-        | Action::PostObject
-        | Action::PreflightRequest
-        | Action::PutBucketAbac
-        | Action::PutBucketAccelerateConfiguration
-        | Action::PutBucketAcl
-        | Action::PutBucketAnalyticsConfiguration
-        | Action::PutBucketCors
-        | Action::PutBucketEncryption
-        | Action::PutBucketIntelligentTieringConfiguration
-        | Action::PutBucketInventoryConfiguration
-        | Action::PutBucketLifecycleConfiguration
-        | Action::PutBucketLogging
-        | Action::PutBucketMetricsConfiguration
-        | Action::PutBucketNotificationConfiguration
-        | Action::PutBucketOwnershipControls
-        | Action::PutBucketPolicy
-        | Action::PutBucketReplication
-        | Action::PutBucketRequestPayment
-        | Action::PutBucketTagging
-        | Action::PutBucketVersioning
-        | Action::PutBucketWebsite
-        | Action::PutObject
-        | Action::PutObjectAcl
-        | Action::PutObjectLegalHold
-        | Action::PutObjectLockConfiguration
-        | Action::PutObjectRetention
-        | Action::PutObjectTagging
-        | Action::PutPublicAccessBlock
-        | Action::RenameObject
-        | Action::RestoreObject
-        | Action::SelectObjectContent
-        | Action::UpdateBucketMetadataInventoryTableConfiguration
-        | Action::UpdateBucketMetadataJournalTableConfiguration
-        | Action::UpdateObjectEncryption
-        | Action::UploadPart
-        | Action::UploadPartCopy
-        | Action::WriteGetObjectResponse => None,
+        S3Operation::ListBucketInventoryConfigurations => document("ListInventoryConfigurationsResult", COMPLETE),
+        S3Operation::ListBucketMetricsConfigurations => document("ListMetricsConfigurationsResult", COMPLETE),
+        S3Operation::AbortMultipartUpload
+        | S3Operation::CompleteMultipartUpload
+        | S3Operation::CopyObject
+        | S3Operation::CreateBucket
+        | S3Operation::CreateBucketMetadataConfiguration
+        | S3Operation::CreateBucketMetadataTableConfiguration
+        | S3Operation::CreateMultipartUpload
+        | S3Operation::CreateSession
+        | S3Operation::DeleteBucket
+        | S3Operation::DeleteObject
+        | S3Operation::DeleteObjectTagging
+        | S3Operation::DeleteObjects
+        | S3Operation::GetBucketAcl
+        | S3Operation::GetBucketLocation
+        | S3Operation::GetBucketVersioning
+        | S3Operation::GetObject
+        | S3Operation::GetObjectAcl
+        | S3Operation::GetObjectAttributes
+        | S3Operation::GetObjectTagging
+        | S3Operation::GetObjectTorrent
+        | S3Operation::HeadBucket
+        | S3Operation::HeadObject
+        | S3Operation::ListBuckets
+        | S3Operation::ListDirectoryBuckets
+        | S3Operation::ListMultipartUploads
+        | S3Operation::ListObjectVersions
+        | S3Operation::ListObjects
+        | S3Operation::ListObjectsV2
+        | S3Operation::ListParts
+        | S3Operation::PostObject
+        | S3Operation::PreflightRequest
+        | S3Operation::PutBucketAbac
+        | S3Operation::PutBucketAccelerateConfiguration
+        | S3Operation::PutBucketAcl
+        | S3Operation::PutBucketAnalyticsConfiguration
+        | S3Operation::PutBucketCors
+        | S3Operation::PutBucketEncryption
+        | S3Operation::PutBucketIntelligentTieringConfiguration
+        | S3Operation::PutBucketInventoryConfiguration
+        | S3Operation::PutBucketLifecycleConfiguration
+        | S3Operation::PutBucketLogging
+        | S3Operation::PutBucketMetricsConfiguration
+        | S3Operation::PutBucketNotificationConfiguration
+        | S3Operation::PutBucketOwnershipControls
+        | S3Operation::PutBucketPolicy
+        | S3Operation::PutBucketReplication
+        | S3Operation::PutBucketRequestPayment
+        | S3Operation::PutBucketTagging
+        | S3Operation::PutBucketVersioning
+        | S3Operation::PutBucketWebsite
+        | S3Operation::PutObject
+        | S3Operation::PutObjectAcl
+        | S3Operation::PutObjectLegalHold
+        | S3Operation::PutObjectLockConfiguration
+        | S3Operation::PutObjectRetention
+        | S3Operation::PutObjectTagging
+        | S3Operation::PutPublicAccessBlock
+        | S3Operation::RenameObject
+        | S3Operation::RestoreObject
+        | S3Operation::SelectObjectContent
+        | S3Operation::UpdateBucketMetadataInventoryTableConfiguration
+        | S3Operation::UpdateBucketMetadataJournalTableConfiguration
+        | S3Operation::UpdateObjectEncryption
+        | S3Operation::UploadPart
+        | S3Operation::UploadPartCopy
+        | S3Operation::WriteGetObjectResponse => None,
     }
 }
 

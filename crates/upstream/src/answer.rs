@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 use super::xml::{self, DECLARATION, NAMESPACE, Node};
 use super::{AnswerBegun, Download, UpstreamError};
 use portcullis_authorization::{MfaDelete, Permit};
-use portcullis_s3::{Access, Action, DeleteObjects, Document};
+use portcullis_s3::{DeleteObjects, OperationAccess, RequestDocument, S3Operation};
 
 /// What the upstream did with a permitted request.
 #[derive(Debug)]
@@ -93,7 +93,8 @@ pub async fn read(
         let body = AnswerBody::Whole(Bytes::new());
         return Ok(Answer::Done(Done { status, headers, body, deleted: Vec::new() }));
     }
-    if status.is_success() && action.row().access == Access::Read && action != Action::GetBucketVersioning {
+    if status.is_success() && action.row().access == OperationAccess::Read && action != S3Operation::GetBucketVersioning
+    {
         return Ok(Answer::Done(Done { status, headers, body: AnswerBody::Stream(body), deleted: Vec::new() }));
     }
     let within = if is_kept_alive(action) { LONGEST_WORK } else { within };
@@ -111,21 +112,21 @@ pub async fn read(
     }
     let mut done = Done { status, headers, body: AnswerBody::Whole(whole), deleted: Vec::new() };
     match (&request.document, action) {
-        (Document::DeleteObjects(asked), _) => {
+        (RequestDocument::DeleteObjects(asked), _) => {
             let node = document.ok_or(UpstreamError::Unreadable)?;
             done.deleted = deleted(&node);
             done.replace_body(delete_result(&done.deleted, asked));
         }
-        (_, Action::GetBucketVersioning) => {
+        (_, S3Operation::GetBucketVersioning) => {
             let node = document.ok_or(UpstreamError::Unreadable)?;
             done.replace_body(versioning(&node, permit.mfa_delete()));
         }
-        (_, Action::CompleteMultipartUpload) => {
+        (_, S3Operation::CompleteMultipartUpload) => {
             let mut node = document.ok_or(UpstreamError::Unreadable)?;
             relocate(&mut node, permit);
             done.replace_body(xml::document(&node));
         }
-        (_, Action::CreateBucket) => {
+        (_, S3Operation::CreateBucket) => {
             let place = request.bucket.as_ref().map(|bucket| format!("/{bucket}"));
             if let Some(Ok(place)) = place.map(HeaderValue::try_from) {
                 done.headers.insert(header::LOCATION, place);
@@ -137,8 +138,8 @@ pub async fn read(
 }
 
 /// Whether the store answers 200 at once, and then sends spaces until it is done.
-pub fn is_kept_alive(action: Action) -> bool {
-    matches!(action, Action::CompleteMultipartUpload | Action::CopyObject | Action::UploadPartCopy)
+pub fn is_kept_alive(action: S3Operation) -> bool {
+    matches!(action, S3Operation::CompleteMultipartUpload | S3Operation::CopyObject | S3Operation::UploadPartCopy)
 }
 
 impl DeletedObject {
@@ -205,7 +206,7 @@ pub(super) fn is_allowed(name: &HeaderName) -> bool {
 }
 
 pub(super) fn refused(
-    action: Action,
+    action: S3Operation,
     status: StatusCode,
     mut headers: HeaderMap,
     body: &[u8],
@@ -259,10 +260,10 @@ const DETAILS: &[&str] = &[
 ];
 
 /// The code that a bare status stands for, as after a HEAD.
-fn code_of(action: Action, status: StatusCode) -> &'static str {
+fn code_of(action: S3Operation, status: StatusCode) -> &'static str {
     match status.as_u16() {
         403 => "AccessDenied",
-        404 if action == Action::HeadBucket => "NoSuchBucket",
+        404 if action == S3Operation::HeadBucket => "NoSuchBucket",
         404 => "NoSuchKey",
         405 => "MethodNotAllowed",
         408 => "RequestTimeout",

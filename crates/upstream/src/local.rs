@@ -12,7 +12,7 @@ use portcullis_authorization::Permit;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::HttpMethod;
-use portcullis_s3::{Action, LocalAnswer, Unconfigured};
+use portcullis_s3::{LocalAnswer, S3Operation, UnconfiguredAnswer};
 
 /// An answer to a HEAD has no body; one that comes all the same is not read far.
 const LONGEST_HEAD: usize = 64 * 1024;
@@ -33,10 +33,10 @@ impl Upstream {
             LocalAnswer::Location => Ok(document(location(self.client_region()))),
             // It is answered before anybody is known to have signed.
             LocalAnswer::Preflight => Err(UpstreamError::Unwritable),
-            LocalAnswer::Unconfigured(Unconfigured::Document { root, inner }) => {
+            LocalAnswer::Unconfigured(UnconfiguredAnswer::Document { root, inner }) => {
                 Ok(document(format!("{DECLARATION}<{root} xmlns=\"{NAMESPACE}\">{inner}</{root}>")))
             }
-            LocalAnswer::Unconfigured(Unconfigured::Error { status, code, message }) => {
+            LocalAnswer::Unconfigured(UnconfiguredAnswer::Error { status, code, message }) => {
                 Ok(Answer::Refused(UpstreamRefusal {
                     status: StatusCode::from_u16(status).map_err(|_| UpstreamError::Unwritable)?,
                     code: code.to_owned(),
@@ -45,7 +45,7 @@ impl Upstream {
                     details: Vec::new(),
                 }))
             }
-            LocalAnswer::Unconfigured(Unconfigured::Removed) => Ok(removed()),
+            LocalAnswer::Unconfigured(UnconfiguredAnswer::Removed) => Ok(removed()),
         }
     }
 
@@ -60,7 +60,7 @@ impl Upstream {
         if parts.status.is_success() {
             return Ok(None);
         }
-        answer::refused(Action::HeadBucket, parts.status, parts.headers, &[]).map(Some)
+        answer::refused(S3Operation::HeadBucket, parts.status, parts.headers, &[]).map(Some)
     }
 }
 
@@ -71,12 +71,12 @@ impl Answer {
         let Self::Refused(refusal) = self else { return false };
         let is_declined = matches!(refusal.status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED);
         let is_same = match instead {
-            LocalAnswer::Unconfigured(Unconfigured::Error { status, code, .. }) => {
+            LocalAnswer::Unconfigured(UnconfiguredAnswer::Error { status, code, .. }) => {
                 status == StatusCode::NOT_FOUND && refusal.code == code
             }
             LocalAnswer::Location
             | LocalAnswer::Preflight
-            | LocalAnswer::Unconfigured(Unconfigured::Document { .. } | Unconfigured::Removed) => false,
+            | LocalAnswer::Unconfigured(UnconfiguredAnswer::Document { .. } | UnconfiguredAnswer::Removed) => false,
         };
         is_declined || is_same
     }

@@ -5,7 +5,7 @@ use http::header::{HeaderName, HeaderValue};
 use super::answer::Answer;
 use super::xml::{self, DECLARATION, NAMESPACE};
 use super::{Node, Upstream};
-use portcullis_s3::{Action, Document, Request};
+use portcullis_s3::{RequestDocument, S3Operation, S3Request};
 
 /// How a store is told where to make a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ const FIRST: &str = "us-east-1";
 
 impl Upstream {
     /// Adds the region to what tells one.
-    pub(super) fn with_region(&self, action: Action, mut answer: Answer) -> Answer {
-        if let (Answer::Done(done), Action::HeadBucket) = (&mut answer, action)
+    pub(super) fn with_region(&self, action: S3Operation, mut answer: Answer) -> Answer {
+        if let (Answer::Done(done), S3Operation::HeadBucket) = (&mut answer, action)
             && let Ok(region) = HeaderValue::from_str(self.client_region())
         {
             done.headers.insert(BUCKET_REGION, region);
@@ -35,12 +35,18 @@ impl Upstream {
 
     /// CreateBucket in the store's terms: the region that clients know is the place where the store keeps everything.
     /// Another place is left to the store to know or refuse.
-    pub(super) fn placed(&self, request: &Request) -> Option<Request> {
+    pub(super) fn placed(&self, request: &S3Request) -> Option<S3Request> {
         let mut node = match (request.action, &request.document) {
-            (Action::CreateBucket, Document::Rewritten(bytes)) => Node::parse(bytes)?,
-            (Action::CreateBucket, Document::None) => Node::named("CreateBucketConfiguration"),
-            (_, Document::DeleteObjects(_) | Document::None | Document::Payload | Document::Rewritten(_))
-            | (_, Document::Versioning(_)) => return None,
+            (S3Operation::CreateBucket, RequestDocument::Rewritten(bytes)) => Node::parse(bytes)?,
+            (S3Operation::CreateBucket, RequestDocument::None) => Node::named("CreateBucketConfiguration"),
+            (
+                _,
+                RequestDocument::DeleteObjects(_)
+                | RequestDocument::None
+                | RequestDocument::Payload
+                | RequestDocument::Rewritten(_),
+            )
+            | (_, RequestDocument::Versioning(_)) => return None,
         };
         if node.text_of(CONSTRAINT).is_some_and(|place| place != self.client_region()) {
             return None;
@@ -49,9 +55,12 @@ impl Upstream {
         if self.placement() == Placement::Named && self.region() != FIRST {
             node.children.insert(0, Node { text: self.region().to_owned(), ..Node::named(CONSTRAINT) });
         }
-        let document =
-            if node.children.is_empty() { Document::None } else { Document::Rewritten(xml::document(&node).into()) };
-        Some(Request { document, ..request.clone() })
+        let document = if node.children.is_empty() {
+            RequestDocument::None
+        } else {
+            RequestDocument::Rewritten(xml::document(&node).into())
+        };
+        Some(S3Request { document, ..request.clone() })
     }
 }
 

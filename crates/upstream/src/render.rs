@@ -6,7 +6,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use super::xml::{self, DECLARATION, NAMESPACE};
 use portcullis_base::percent::{percent_encode, percent_encode_path};
 use portcullis_http::HttpMethod;
-use portcullis_s3::{CopySource, DeleteObjects, Document, Request, VersioningStatus};
+use portcullis_s3::{CopySource, DeleteObjects, RequestDocument, S3Request, VersioningStatus};
 
 /// A request to the upstream before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,18 +35,18 @@ pub enum Content {
 pub struct Unwritable;
 
 /// Writes the request that was permitted.
-pub fn render(request: &Request) -> Result<Rendered, Unwritable> {
+pub fn render(request: &S3Request) -> Result<Rendered, Unwritable> {
     let mut headers = request.headers.clone();
     if let Some(source) = &request.copy_source {
         let value = HeaderValue::try_from(copy_source(source)).map_err(|_| Unwritable)?;
         headers.push((HeaderName::from_static("x-amz-copy-source"), value));
     }
     let content = match &request.document {
-        Document::DeleteObjects(document) => Content::Document(delete_objects(document).into()),
-        Document::None => Content::Document(Bytes::new()),
-        Document::Payload => Content::Payload,
-        Document::Rewritten(bytes) => Content::Document(bytes.clone()),
-        Document::Versioning(document) => Content::Document(versioning(document.status).into()),
+        RequestDocument::DeleteObjects(document) => Content::Document(delete_objects(document).into()),
+        RequestDocument::None => Content::Document(Bytes::new()),
+        RequestDocument::Payload => Content::Payload,
+        RequestDocument::Rewritten(bytes) => Content::Document(bytes.clone()),
+        RequestDocument::Versioning(document) => Content::Document(versioning(document.status).into()),
     };
     if let Content::Document(bytes) = &content
         && !bytes.is_empty()
@@ -65,7 +65,7 @@ impl Rendered {
     }
 }
 
-fn path(request: &Request) -> String {
+fn path(request: &S3Request) -> String {
     let mut path = String::from("/");
     if let Some(bucket) = &request.bucket {
         path.push_str(bucket.as_str());
@@ -77,7 +77,7 @@ fn path(request: &Request) -> String {
     path
 }
 
-fn query(request: &Request) -> String {
+fn query(request: &S3Request) -> String {
     let version = request.version.iter().map(|version| ("versionId", version.as_str()));
     let pairs = request.query.iter().map(|(name, value)| (*name, value.as_str()));
     portcullis_sigv4::canonical_query(pairs.chain(version))
@@ -124,7 +124,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use portcullis_http::{Peer, RequestHead, Transport};
-    use portcullis_s3::{Routing, UpstreamKind, route};
+    use portcullis_s3::{RoutingRules, UpstreamKind, route};
 
     /// A request as a client sends it: its line, its headers, its document.
     type Sent = (&'static str, &'static [(&'static str, &'static str)], Option<&'static str>);
@@ -193,7 +193,7 @@ mod tests {
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
         let head = RequestHead::read(&parts, peer).expect("a legal head");
-        let routing = Routing { base_domain: None, upstream: UpstreamKind::Aws };
+        let routing = RoutingRules { base_domain: None, upstream: UpstreamKind::Aws };
         let document = document.map(|document| Bytes::from_static(document.as_bytes()));
         let request = route(&head, &routing).and_then(|routed| routed.complete(document)).expect(line);
         render(&request).expect(line)

@@ -7,16 +7,16 @@ use bytes::Bytes;
 use super::answer::{Answer, AnswerBody, Done};
 use super::xml;
 use super::{Node, UpstreamError};
-use portcullis_s3::Action;
+use portcullis_s3::S3Operation;
 
 /// The roots of documents that a store names otherwise, or writes where S3 answers that there is none.
-const ROOTS: &[(Action, &str)] = &[
+const ROOTS: &[(S3Operation, &str)] = &[
     // Ceph RGW writes one without rules where S3 answers 404.
-    (Action::GetBucketReplication, "ReplicationConfiguration"),
+    (S3Operation::GetBucketReplication, "ReplicationConfiguration"),
     // MinIO begins with a small letter.
-    (Action::GetObjectAttributes, "GetObjectAttributesResponse"),
+    (S3Operation::GetObjectAttributes, "GetObjectAttributesResponse"),
     // Ceph RGW 16.2 writes BlockPublicAccessBlockConfiguration.
-    (Action::GetPublicAccessBlock, "PublicAccessBlockConfiguration"),
+    (S3Operation::GetPublicAccessBlock, "PublicAccessBlockConfiguration"),
 ];
 
 /// The longest of these documents: a thousand rules.
@@ -30,7 +30,7 @@ pub(super) enum Repaired {
 }
 
 /// Reads an answer whose document may need repair; others pass as they are.
-pub(super) async fn repaired(action: Action, answer: Answer, within: Duration) -> Result<Repaired, UpstreamError> {
+pub(super) async fn repaired(action: S3Operation, answer: Answer, within: Duration) -> Result<Repaired, UpstreamError> {
     let Some((_, root)) = ROOTS.iter().find(|(repaired, _)| *repaired == action) else {
         return Ok(Repaired::Answer(answer));
     };
@@ -42,7 +42,8 @@ pub(super) async fn repaired(action: Action, answer: Answer, within: Duration) -
     };
     let bytes = download.whole(LONGEST_DOCUMENT, within).await?;
     let node = Node::parse(&bytes).ok_or(UpstreamError::Unreadable)?;
-    let is_nothing = action == Action::GetBucketReplication && !node.children.iter().any(|child| child.name == "Rule");
+    let is_nothing =
+        action == S3Operation::GetBucketReplication && !node.children.iter().any(|child| child.name == "Rule");
     if node.name == *root {
         done.body = AnswerBody::Whole(bytes);
     } else {

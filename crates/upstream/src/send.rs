@@ -27,7 +27,7 @@ use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Dialler, HttpMethod};
-use portcullis_s3::Handling;
+use portcullis_s3::RequestHandling;
 use portcullis_sigv4::{EMPTY_SHA256, TrailingChecksum, UNSIGNED_PAYLOAD};
 
 /// The S3 that is protected.
@@ -150,10 +150,10 @@ impl Upstream {
         begun: Option<&AnswerBegun>,
     ) -> Result<Answer, UpstreamError> {
         let instead = match permit.request().handling {
-            Handling::Answered(answer) => return self.answer_here(&permit, answer, now).await,
-            Handling::Forwarded => None,
-            Handling::ForwardedElse(answer) => Some(answer),
-            Handling::Refused => return Err(UpstreamError::Unwritable),
+            RequestHandling::Answered(answer) => return self.answer_here(&permit, answer, now).await,
+            RequestHandling::Forwarded => None,
+            RequestHandling::ForwardedElse(answer) => Some(answer),
+            RequestHandling::Refused => return Err(UpstreamError::Unwritable),
         };
         let placed = self.placed(permit.request());
         let rendered =

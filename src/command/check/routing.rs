@@ -9,7 +9,7 @@ use super::probe::ProbeFinding;
 use crate::command::exchange::ExchangeError;
 use crate::command::s3::{ClientAnswer, ClientRequest, S3Client, S3ClientError};
 use portcullis_base::percent::percent_encode;
-use portcullis_s3::{Action, Handling, Level, Mark, Row, UpstreamKind};
+use portcullis_s3::{OperationMark, OperationRow, RequestHandling, S3Operation, TargetLevel, UpstreamKind};
 
 /// Where the trials are made: a bucket that is there and empty, and how it is made again.
 pub struct TrialBucket<'a> {
@@ -110,37 +110,42 @@ pub async fn hidden_keys(place: &TrialBucket<'_>) -> ProbeFinding {
 
 /// What is sent to this store beside the plain operations, which need no proof; those on buckets first, which must
 /// be empty.
-fn trials(store: UpstreamKind) -> Vec<Action> {
-    let sent = |action: &Action| matches!(store.handling(*action), Handling::Forwarded | Handling::ForwardedElse(_));
-    let marked = |action: &Action| !action.row().marks.is_empty();
-    let mut trials: Vec<Action> = Action::ALL.iter().copied().filter(sent).filter(marked).collect();
+fn trials(store: UpstreamKind) -> Vec<S3Operation> {
+    let sent = |action: &S3Operation| {
+        matches!(store.handling(*action), RequestHandling::Forwarded | RequestHandling::ForwardedElse(_))
+    };
+    let marked = |action: &S3Operation| !action.row().marks.is_empty();
+    let mut trials: Vec<S3Operation> = S3Operation::ALL.iter().copied().filter(sent).filter(marked).collect();
     trials.sort_by_key(|action| match (action.row().level, witness(action.row())) {
-        (Level::Any | Level::Bucket | Level::Service, MisroutingSign::NothingDeleted) | (Level::Object, _) => 1,
-        (Level::Any | Level::Bucket | Level::Service, _) => 0,
+        (TargetLevel::Any | TargetLevel::Bucket | TargetLevel::Service, MisroutingSign::NothingDeleted)
+        | (TargetLevel::Object, _) => 1,
+        (TargetLevel::Any | TargetLevel::Bucket | TargetLevel::Service, _) => 0,
     });
     trials
 }
 
-fn witness(row: &Row) -> MisroutingSign {
+fn witness(row: &OperationRow) -> MisroutingSign {
     use portcullis_http::HttpMethod::{Delete, Get, Head, Options, Post, Put};
     match (row.action, row.method, row.level) {
-        (Action::CopyObject, _, _) => MisroutingSign::CopyWithoutContent,
-        (Action::DeleteObjects, _, _) => MisroutingSign::NothingDeleted,
-        (Action::ListObjectsV2, _, _) => MisroutingSign::ListingOfFirstVersion,
-        (_, Delete, Level::Bucket) => MisroutingSign::BucketGone,
-        (_, Delete, Level::Object) => MisroutingSign::KeyGone,
-        (_, Get, Level::Bucket) => MisroutingSign::Listing,
-        (_, Get, Level::Object) => MisroutingSign::ObjectRead,
-        (_, Put, Level::Bucket) => MisroutingSign::BucketMade,
-        (_, Put, Level::Object) => MisroutingSign::KeyMade,
-        (_, Head | Options | Post, _) | (_, Delete | Get | Put, Level::Any | Level::Service) => MisroutingSign::None,
+        (S3Operation::CopyObject, _, _) => MisroutingSign::CopyWithoutContent,
+        (S3Operation::DeleteObjects, _, _) => MisroutingSign::NothingDeleted,
+        (S3Operation::ListObjectsV2, _, _) => MisroutingSign::ListingOfFirstVersion,
+        (_, Delete, TargetLevel::Bucket) => MisroutingSign::BucketGone,
+        (_, Delete, TargetLevel::Object) => MisroutingSign::KeyGone,
+        (_, Get, TargetLevel::Bucket) => MisroutingSign::Listing,
+        (_, Get, TargetLevel::Object) => MisroutingSign::ObjectRead,
+        (_, Put, TargetLevel::Bucket) => MisroutingSign::BucketMade,
+        (_, Put, TargetLevel::Object) => MisroutingSign::KeyMade,
+        (_, Head | Options | Post, _) | (_, Delete | Get | Put, TargetLevel::Any | TargetLevel::Service) => {
+            MisroutingSign::None
+        }
     }
 }
 
 impl TrialBucket<'_> {
-    async fn tried(&self, row: &Row) -> Result<RoutingOutcome, S3ClientError> {
+    async fn tried(&self, row: &OperationRow) -> Result<RoutingOutcome, S3ClientError> {
         let witness = witness(row);
-        if row.level == Level::Object || witness == MisroutingSign::NothingDeleted {
+        if row.level == TargetLevel::Object || witness == MisroutingSign::NothingDeleted {
             self.s3.send(ClientRequest::new(Method::PUT, self.object(KEY)).body(CONTENT)).await?;
         }
         let (ask, headers) = self.ask(row, witness);
@@ -152,10 +157,10 @@ impl TrialBucket<'_> {
             Err(error) => return Err(error),
         };
         let mistaken = self.mistaken(witness, answer.as_ref().ok()).await?;
-        if let (Action::CreateMultipartUpload, Ok(answer)) = (row.action, &answer) {
+        if let (S3Operation::CreateMultipartUpload, Ok(answer)) = (row.action, &answer) {
             self.abort(answer).await;
         }
-        if row.level == Level::Object || witness == MisroutingSign::NothingDeleted {
+        if row.level == TargetLevel::Object || witness == MisroutingSign::NothingDeleted {
             drop(self.s3.send(ClientRequest::new(Method::DELETE, self.object(KEY))).await);
         }
         Ok(match (mistaken, answer) {
@@ -168,20 +173,20 @@ impl TrialBucket<'_> {
         })
     }
 
-    fn ask(&self, row: &Row, witness: MisroutingSign) -> (ClientRequest, Vec<(&'static str, String)>) {
+    fn ask(&self, row: &OperationRow, witness: MisroutingSign) -> (ClientRequest, Vec<(&'static str, String)>) {
         let path = match (row.level, witness) {
             (_, MisroutingSign::BucketMade) => format!("/{}", self.free_bucket()),
             (_, MisroutingSign::KeyMade | MisroutingSign::CopyWithoutContent) => self.object(FREE),
-            (Level::Object, _) => self.object(KEY),
-            (Level::Any | Level::Bucket | Level::Service, _) => format!("/{}", self.bucket),
+            (TargetLevel::Object, _) => self.object(KEY),
+            (TargetLevel::Any | TargetLevel::Bucket | TargetLevel::Service, _) => format!("/{}", self.bucket),
         };
         let pairs = row.marks.iter().filter_map(|mark| match mark {
-            Mark::Exactly(key, value) => Some(format!("{key}={value}")),
-            Mark::Flag(key) => Some(format!("{key}=")),
-            Mark::Value("partNumber") => Some("partNumber=1".to_owned()),
+            OperationMark::Exactly(key, value) => Some(format!("{key}={value}")),
+            OperationMark::Flag(key) => Some(format!("{key}=")),
+            OperationMark::Value("partNumber") => Some("partNumber=1".to_owned()),
             // No store has given it.
-            Mark::Value(key) => Some(format!("{key}=probe")),
-            Mark::Header(_) | Mark::Path(_) => None,
+            OperationMark::Value(key) => Some(format!("{key}=probe")),
+            OperationMark::Header(_) | OperationMark::Path(_) => None,
         });
         let pairs: Vec<String> = pairs.collect();
         let body = match witness {
@@ -206,7 +211,7 @@ impl TrialBucket<'_> {
             portcullis_http::HttpMethod::Post => Method::POST,
             portcullis_http::HttpMethod::Put => Method::PUT,
         };
-        let copies = row.marks.iter().any(|mark| matches!(mark, Mark::Header(_)));
+        let copies = row.marks.iter().any(|mark| matches!(mark, OperationMark::Header(_)));
         let mut headers: Vec<(&'static str, String)> =
             copies.then(|| ("x-amz-copy-source", self.object(KEY))).into_iter().collect();
         if !body.is_empty() {

@@ -1,7 +1,7 @@
 //! The operations that are served.
 
 use super::refused::Refused;
-use portcullis_s3::Access;
+use portcullis_s3::OperationAccess;
 
 /// An operation of CloudTrail's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,7 +90,7 @@ impl Operation {
     }
 
     /// Whether it changes anything.
-    pub fn access(self) -> Access {
+    pub fn access(self) -> OperationAccess {
         match self {
             Self::DescribeTrails
             | Self::GetEventSelectors
@@ -100,7 +100,7 @@ impl Operation {
             | Self::ListPublicKeys
             | Self::ListTags
             | Self::ListTrails
-            | Self::LookupEvents => Access::Read,
+            | Self::LookupEvents => OperationAccess::Read,
             Self::AddTags
             | Self::CreateTrail
             | Self::DeleteTrail
@@ -109,7 +109,7 @@ impl Operation {
             | Self::RemoveTags
             | Self::StartLogging
             | Self::StopLogging
-            | Self::UpdateTrail => Access::Write,
+            | Self::UpdateTrail => OperationAccess::Write,
         }
     }
 
@@ -167,8 +167,8 @@ impl Operation {
     /// Whom it is open to; the events tell what everybody did, so they are root's.
     pub fn open_to(self) -> OpenTo {
         match (self, self.access()) {
-            (Self::LookupEvents, _) | (_, Access::Write) => OpenTo::Root,
-            (_, Access::Read) => OpenTo::Anybody,
+            (Self::LookupEvents, _) | (_, OperationAccess::Write) => OpenTo::Root,
+            (_, OperationAccess::Read) => OpenTo::Anybody,
         }
     }
 }

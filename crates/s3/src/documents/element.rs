@@ -9,17 +9,17 @@ const SCHEMA_INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// One element with all that is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Element {
+pub struct XmlElement {
     pub name: String,
     /// `xmlns`, `xmlns:xsi` and `xsi:type` as they were sent; there are no others.
     pub attributes: Vec<(String, String)>,
-    pub content: Content,
+    pub content: ElementContent,
 }
 
 /// What is in an element: never text and elements together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
-    Children(Vec<Element>),
+pub enum ElementContent {
+    Children(Vec<XmlElement>),
     Text(String),
 }
 
@@ -31,7 +31,7 @@ const DEEPEST: usize = 8;
 /// Ten thousand parts with a checksum each fit many times over; a bomb of empty elements does not.
 const MOST_ELEMENTS: usize = 65_536;
 
-impl Element {
+impl XmlElement {
     /// Reads a document: UTF-8, XML 1.0, one root, no DTD, no CDATA, no prefixes, no mixed content.
     pub fn parse(document: &[u8]) -> Result<Self, NotStrict> {
         let text = std::str::from_utf8(document).map_err(|_| NotStrict)?;
@@ -65,19 +65,19 @@ impl Element {
 
     /// An element with text in it.
     pub fn text_of(name: &str, text: &str) -> Self {
-        Self { name: name.to_owned(), attributes: Vec::new(), content: Content::Text(text.to_owned()) }
+        Self { name: name.to_owned(), attributes: Vec::new(), content: ElementContent::Text(text.to_owned()) }
     }
 
     /// An element with elements in it.
     pub fn of(name: &str, children: Vec<Self>) -> Self {
-        Self { name: name.to_owned(), attributes: Vec::new(), content: Content::Children(children) }
+        Self { name: name.to_owned(), attributes: Vec::new(), content: ElementContent::Children(children) }
     }
 
     /// The elements inside; white space between tags is none.
     pub fn children(&self) -> &[Self] {
         match &self.content {
-            Content::Children(children) => children,
-            Content::Text(_) => &[],
+            ElementContent::Children(children) => children,
+            ElementContent::Text(_) => &[],
         }
     }
 
@@ -89,8 +89,8 @@ impl Element {
     /// The text inside, if there are no elements.
     pub fn text(&self) -> Option<&str> {
         match &self.content {
-            Content::Children(_) => None,
-            Content::Text(text) => Some(text),
+            ElementContent::Children(_) => None,
+            ElementContent::Text(text) => Some(text),
         }
     }
 
@@ -126,8 +126,10 @@ impl Element {
         }
         out.push('>');
         match &self.content {
-            Content::Children(children) => children.iter().for_each(|child| child.write_into(out, Place::Inside)),
-            Content::Text(text) => escape_into(out, text),
+            ElementContent::Children(children) => {
+                children.iter().for_each(|child| child.write_into(out, Place::Inside))
+            }
+            ElementContent::Text(text) => escape_into(out, text),
         }
         out.push_str("</");
         out.push_str(&self.name);
@@ -145,14 +147,14 @@ enum Place {
 #[derive(Default)]
 struct Tree {
     open: Vec<Open>,
-    root: Option<Element>,
+    root: Option<XmlElement>,
     count: usize,
 }
 
 struct Open {
     name: String,
     attributes: Vec<(String, String)>,
-    children: Vec<Element>,
+    children: Vec<XmlElement>,
     text: String,
     commented: Commented,
 }
@@ -207,23 +209,23 @@ impl Tree {
         }
     }
 
-    fn finish(self) -> Result<Element, NotStrict> {
+    fn finish(self) -> Result<XmlElement, NotStrict> {
         // A root is there only once everything that was opened is closed, and nothing opens after it.
         self.root.ok_or(NotStrict)
     }
 }
 
 impl Open {
-    fn close(self) -> Result<Element, NotStrict> {
+    fn close(self) -> Result<XmlElement, NotStrict> {
         let blank = is_blank(&self.text);
         let content = match self.children.is_empty() {
-            false if blank => Content::Children(self.children),
+            false if blank => ElementContent::Children(self.children),
             false => return Err(NotStrict),
             // Some readers join the text around a comment, some take its first half.
             true if self.commented == Commented::Yes && !blank => return Err(NotStrict),
-            true => Content::Text(self.text),
+            true => ElementContent::Text(self.text),
         };
-        Ok(Element { name: self.name, attributes: self.attributes, content })
+        Ok(XmlElement { name: self.name, attributes: self.attributes, content })
     }
 }
 
@@ -313,7 +315,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn leaf(document: &str) -> Option<String> {
-        Element::parse(document.as_bytes()).ok().and_then(|root| root.text().map(str::to_owned))
+        XmlElement::parse(document.as_bytes()).ok().and_then(|root| root.text().map(str::to_owned))
     }
 
     #[test]
@@ -328,8 +330,8 @@ mod tests {
 
     #[test]
     fn children_are_read_with_white_space_and_comments_between() {
-        let root = Element::parse(b"<a>\n <!-- one --><b>1</b>\n<b/> </a>").expect("legal");
-        assert_eq!(root, Element::of("a", vec![Element::text_of("b", "1"), Element::text_of("b", "")]));
+        let root = XmlElement::parse(b"<a>\n <!-- one --><b>1</b>\n<b/> </a>").expect("legal");
+        assert_eq!(root, XmlElement::of("a", vec![XmlElement::text_of("b", "1"), XmlElement::text_of("b", "")]));
     }
 
     #[test]
@@ -377,40 +379,40 @@ mod tests {
             "<é/>",
             "<a><a><a><a><a><a><a><a><a/></a></a></a></a></a></a></a></a>",
         ] {
-            assert_eq!(Element::parse(document.as_bytes()), Err(NotStrict), "{document}");
+            assert_eq!(XmlElement::parse(document.as_bytes()), Err(NotStrict), "{document}");
         }
         let utf16: Vec<u8> = "<a/>".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        assert_eq!(Element::parse(&utf16), Err(NotStrict));
+        assert_eq!(XmlElement::parse(&utf16), Err(NotStrict));
     }
 
     #[test]
     fn a_bomb_of_elements_is_refused() {
         let document = format!("<a>{}</a>", "<b/>".repeat(MOST_ELEMENTS));
-        assert_eq!(Element::parse(document.as_bytes()), Err(NotStrict));
+        assert_eq!(XmlElement::parse(document.as_bytes()), Err(NotStrict));
     }
 
     #[test]
     fn a_grantee_keeps_its_type() {
         let sent = format!("<Grantee xmlns:xsi='{SCHEMA_INSTANCE}' xsi:type='Group'><URI>u</URI></Grantee>");
-        let written = Element::parse(sent.as_bytes()).expect("legal").write();
+        let written = XmlElement::parse(sent.as_bytes()).expect("legal").write();
         assert!(written.contains("xsi:type=\"Group\"><URI>u</URI></Grantee>"), "{written}");
     }
 
     proptest! {
         #[test]
         fn parsing_never_panics(document in proptest::collection::vec(any::<u8>(), 0..200)) {
-            Element::parse(&document).ok();
+            XmlElement::parse(&document).ok();
         }
 
         #[test]
         fn parsing_of_almost_xml_never_panics(document in "[<>/!?a&#;x1 \\[\\]CDATA\"=-]{0,60}") {
-            Element::parse(document.as_bytes()).ok();
+            XmlElement::parse(document.as_bytes()).ok();
         }
 
         #[test]
         fn what_is_written_is_read_again(text in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{fffe}\u{ffff}]*") {
-            let tree = Element::of("a", vec![Element::text_of("b", &text), Element::text_of("c", "")]);
-            let read = Element::parse(tree.write().as_bytes()).expect("own writing");
+            let tree = XmlElement::of("a", vec![XmlElement::text_of("b", &text), XmlElement::text_of("c", "")]);
+            let read = XmlElement::parse(tree.write().as_bytes()).expect("own writing");
             prop_assert_eq!(read.children(), tree.children());
         }
     }

@@ -1,20 +1,20 @@
 //! The documents S3 takes: every element each of them may hold, as AWS's model has them.
 
-use super::element::{Content, Element};
+use super::element::{ElementContent, XmlElement};
 
 /// The grammar of one document.
 #[derive(Clone, Copy, Debug)]
-pub struct Grammar {
+pub struct DocumentGrammar {
     pub root: &'static str,
-    pub elements: &'static [Rule],
+    pub elements: &'static [ElementRule],
     /// The longest document that is read, in bytes.
     pub limit: usize,
-    pub reading: Reading,
+    pub reading: DocumentKind,
 }
 
 /// What becomes of a document once its grammar holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
+pub enum DocumentKind {
     /// A configuration without a bearing on versions: written anew, shown in the audit record.
     Configuration,
     DeleteObjects,
@@ -29,29 +29,29 @@ pub enum Reading {
 
 /// One element that may stand at a place.
 #[derive(Clone, Copy, Debug)]
-pub struct Rule {
+pub struct ElementRule {
     pub name: &'static str,
-    pub times: Times,
-    pub inner: Inner,
+    pub times: ElementTimes,
+    pub inner: ElementInner,
 }
 
 /// How often an element may stand at a place; none need be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Times {
+pub enum ElementTimes {
     Many,
     Once,
 }
 
 /// What an element holds.
 #[derive(Clone, Copy, Debug)]
-pub enum Inner {
-    Elements(&'static [Rule]),
+pub enum ElementInner {
+    Elements(&'static [ElementRule]),
     Text,
 }
 
 /// How a document breaks its grammar.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Breach {
+pub enum GrammarBreach {
     /// An element that some store or some other operation knows, and that we do not pass on.
     Extension(String),
     /// Another root, an unknown or repeated element, text where elements belong.
@@ -82,43 +82,43 @@ const EXTENSIONS: &[&str] = &[
     "VersionPurgeStatuses",
 ];
 
-impl Grammar {
+impl DocumentGrammar {
     /// Holds a document against its grammar; elements without children become such with none.
-    pub fn check(&self, mut root: Element) -> Result<Element, Breach> {
+    pub fn check(&self, mut root: XmlElement) -> Result<XmlElement, GrammarBreach> {
         if root.name != self.root {
-            return Err(Breach::Invalid);
+            return Err(GrammarBreach::Invalid);
         }
         check_elements(&mut root, self.elements)?;
         Ok(root)
     }
 }
 
-fn check_elements(element: &mut Element, rules: &[Rule]) -> Result<(), Breach> {
+fn check_elements(element: &mut XmlElement, rules: &[ElementRule]) -> Result<(), GrammarBreach> {
     let children = match &mut element.content {
-        Content::Children(children) => children,
-        Content::Text(text) if text.trim_ascii().is_empty() => {
-            element.content = Content::Children(Vec::new());
+        ElementContent::Children(children) => children,
+        ElementContent::Text(text) if text.trim_ascii().is_empty() => {
+            element.content = ElementContent::Children(Vec::new());
             return Ok(());
         }
-        Content::Text(_) => return Err(Breach::Invalid),
+        ElementContent::Text(_) => return Err(GrammarBreach::Invalid),
     };
     let mut seen: Vec<&str> = Vec::new();
     for child in children {
         let Some(rule) = rules.iter().find(|rule| rule.name == child.name) else {
             let extension = EXTENSIONS.contains(&child.name.as_str());
-            return Err(if extension { Breach::Extension(child.name.clone()) } else { Breach::Invalid });
+            return Err(if extension { GrammarBreach::Extension(child.name.clone()) } else { GrammarBreach::Invalid });
         };
-        if rule.times == Times::Once {
+        if rule.times == ElementTimes::Once {
             // Ceph takes the first of two, Go the last, others neither.
             if seen.contains(&rule.name) {
-                return Err(Breach::Invalid);
+                return Err(GrammarBreach::Invalid);
             }
             seen.push(rule.name);
         }
         match (rule.inner, &child.content) {
-            (Inner::Elements(rules), _) => check_elements(child, rules)?,
-            (Inner::Text, Content::Text(_)) => {}
-            (Inner::Text, Content::Children(_)) => return Err(Breach::Invalid),
+            (ElementInner::Elements(rules), _) => check_elements(child, rules)?,
+            (ElementInner::Text, ElementContent::Text(_)) => {}
+            (ElementInner::Text, ElementContent::Children(_)) => return Err(GrammarBreach::Invalid),
         }
     }
     Ok(())
@@ -128,38 +128,38 @@ fn check_elements(element: &mut Element, rules: &[Rule]) -> Result<(), Breach> {
 macro_rules! elements {
     (@ [$($done:expr,)*]) => { &[$($done,)*] };
     (@ [$($done:expr,)*] $name:literal * { $($inner:tt)* } $($rest:tt)*) => {
-        elements!(@ [$($done,)* rule($name, Times::Many, Inner::Elements(elements!(@ [] $($inner)*))),] $($rest)*)
+        elements!(@ [$($done,)* rule($name, ElementTimes::Many, ElementInner::Elements(elements!(@ [] $($inner)*))),] $($rest)*)
     };
     (@ [$($done:expr,)*] $name:literal { $($inner:tt)* } $($rest:tt)*) => {
-        elements!(@ [$($done,)* rule($name, Times::Once, Inner::Elements(elements!(@ [] $($inner)*))),] $($rest)*)
+        elements!(@ [$($done,)* rule($name, ElementTimes::Once, ElementInner::Elements(elements!(@ [] $($inner)*))),] $($rest)*)
     };
     (@ [$($done:expr,)*] $name:ident * { $($inner:tt)* } $($rest:tt)*) => {
-        elements!(@ [$($done,)* rule(stringify!($name), Times::Many, Inner::Elements(elements!(@ [] $($inner)*))),] $($rest)*)
+        elements!(@ [$($done,)* rule(stringify!($name), ElementTimes::Many, ElementInner::Elements(elements!(@ [] $($inner)*))),] $($rest)*)
     };
     (@ [$($done:expr,)*] $name:ident { $($inner:tt)* } $($rest:tt)*) => {
-        elements!(@ [$($done,)* rule(stringify!($name), Times::Once, Inner::Elements(elements!(@ [] $($inner)*))),] $($rest)*)
+        elements!(@ [$($done,)* rule(stringify!($name), ElementTimes::Once, ElementInner::Elements(elements!(@ [] $($inner)*))),] $($rest)*)
     };
     (@ [$($done:expr,)*] $name:ident * $($rest:tt)*) => {
-        elements!(@ [$($done,)* rule(stringify!($name), Times::Many, Inner::Text),] $($rest)*)
+        elements!(@ [$($done,)* rule(stringify!($name), ElementTimes::Many, ElementInner::Text),] $($rest)*)
     };
     (@ [$($done:expr,)*] $name:ident $($rest:tt)*) => {
-        elements!(@ [$($done,)* rule(stringify!($name), Times::Once, Inner::Text),] $($rest)*)
+        elements!(@ [$($done,)* rule(stringify!($name), ElementTimes::Once, ElementInner::Text),] $($rest)*)
     };
 }
 
 macro_rules! documents {
     ($($constant:ident = $root:ident { $($inner:tt)* } $reading:ident $limit:expr;)*) => {
-        $(pub const $constant: Grammar = Grammar {
+        $(pub const $constant: DocumentGrammar = DocumentGrammar {
             root: stringify!($root),
             elements: elements!(@ [] $($inner)*),
             limit: $limit,
-            reading: Reading::$reading,
+            reading: DocumentKind::$reading,
         };)*
     };
 }
 
-const fn rule(name: &'static str, times: Times, inner: Inner) -> Rule {
-    Rule { name, times, inner }
+const fn rule(name: &'static str, times: ElementTimes, inner: ElementInner) -> ElementRule {
+    ElementRule { name, times, inner }
 }
 
 const KIB: usize = 1024;

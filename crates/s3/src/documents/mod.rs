@@ -5,15 +5,15 @@ pub mod grammar;
 mod policy;
 mod reading;
 
-pub use element::{Content, Element, NAMESPACE, NotStrict};
-pub use grammar::Grammar;
+pub use element::{ElementContent, NAMESPACE, NotStrict, XmlElement};
+pub use grammar::DocumentGrammar;
 
 use bytes::Bytes;
 
 use super::hazard::Hazard;
-use super::request::Document;
-use super::target::Routing;
-use super::unclear::Reason;
+use super::request::RequestDocument;
+use super::target::RoutingRules;
+use super::unclear::UnclearReason;
 use portcullis_base::names::BucketName;
 
 /// The longest bucket policy S3 takes.
@@ -21,29 +21,33 @@ pub(super) const POLICY_LIMIT: usize = 20 * 1024;
 
 /// What a body turned out to be.
 #[derive(Debug)]
-pub(super) struct Understood {
-    pub document: Document,
+pub(super) struct ParsedDocument {
+    pub document: RequestDocument,
     /// What the document itself would do; only operations whose harm lies in it ask.
     pub hazard: Hazard,
     /// The buckets that the store would write into by it.
     pub destinations: Vec<BucketName>,
 }
 
-impl Understood {
+impl ParsedDocument {
     /// A document that makes the store write nowhere.
-    pub fn of(document: Document, hazard: Hazard) -> Self {
+    pub fn of(document: RequestDocument, hazard: Hazard) -> Self {
         Self { document, hazard, destinations: Vec::new() }
     }
 }
 
 /// Reads an XML document.
-pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<Understood, Reason> {
+pub(super) fn read(
+    grammar: &DocumentGrammar,
+    body: &[u8],
+    routing: &RoutingRules,
+) -> Result<ParsedDocument, UnclearReason> {
     reading::read(grammar, body, routing)
 }
 
 /// Reads a bucket policy.
-pub(super) fn read_policy(body: &[u8]) -> Result<Understood, Reason> {
-    let policy = policy::parse(body).ok_or(Reason::MalformedPolicy)?;
-    let document = Document::Rewritten(Bytes::from(policy.to_string()));
-    Ok(Understood::of(document, Hazard::WeakensProtection))
+pub(super) fn read_policy(body: &[u8]) -> Result<ParsedDocument, UnclearReason> {
+    let policy = policy::parse(body).ok_or(UnclearReason::MalformedPolicy)?;
+    let document = RequestDocument::Rewritten(Bytes::from(policy.to_string()));
+    Ok(ParsedDocument::of(document, Hazard::WeakensProtection))
 }

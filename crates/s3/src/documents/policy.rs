@@ -11,21 +11,21 @@ pub(super) fn parse(body: &[u8]) -> Option<Value> {
     if body.first() != Some(&b'{') {
         return None;
     }
-    serde_json::from_slice::<Unrepeated>(body).ok().map(|unrepeated| unrepeated.0)
+    serde_json::from_slice::<UniqueJson>(body).ok().map(|unrepeated| unrepeated.0)
 }
 
 /// A JSON value without repeated names, of which some readers take the first and some the last.
-struct Unrepeated(Value);
+struct UniqueJson(Value);
 
-impl<'de> Deserialize<'de> for Unrepeated {
+impl<'de> Deserialize<'de> for UniqueJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Values).map(Self)
+        deserializer.deserialize_any(UniqueValues).map(Self)
     }
 }
 
-struct Values;
+struct UniqueValues;
 
-impl<'de> Visitor<'de> for Values {
+impl<'de> Visitor<'de> for UniqueValues {
     type Value = Value;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,7 +58,7 @@ impl<'de> Visitor<'de> for Values {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(Unrepeated(value)) = sequence.next_element()? {
+        while let Some(UniqueJson(value)) = sequence.next_element()? {
             values.push(value);
         }
         Ok(Value::Array(values))
@@ -66,7 +66,7 @@ impl<'de> Visitor<'de> for Values {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some((name, Unrepeated(value))) = entries.next_entry::<String, _>()? {
+        while let Some((name, UniqueJson(value))) = entries.next_entry::<String, _>()? {
             if map.insert(name, value).is_some() {
                 return Err(A::Error::custom("repeated name"));
             }

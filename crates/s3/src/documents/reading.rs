@@ -2,60 +2,64 @@
 
 use bytes::Bytes;
 
-use super::Understood;
-use super::element::Element;
-use super::grammar::{Breach, Grammar, Reading};
+use super::ParsedDocument;
+use super::element::XmlElement;
+use super::grammar::{DocumentGrammar, DocumentKind, GrammarBreach};
 use crate::hazard::Hazard;
 use crate::request::{
-    DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus,
+    DeleteObjects, MfaDeleteChange, ObjectIdentifier, RequestDocument, VersioningDocument, VersioningStatus,
 };
-use crate::target::{BadKey, Routing};
-use crate::unclear::{Reason, Unsupported};
+use crate::target::{BadKey, RoutingRules};
+use crate::unclear::{UnclearReason, UnsupportedPart};
 use crate::version;
 use portcullis_base::names::{BucketName, VersionId};
 
 const MOST_OBJECTS: usize = 1000;
 const MOST_PARTS: u32 = 10_000;
 
-pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<Understood, Reason> {
-    let root = Element::parse(body).map_err(|_| Reason::MalformedXml)?;
+pub(super) fn read(
+    grammar: &DocumentGrammar,
+    body: &[u8],
+    routing: &RoutingRules,
+) -> Result<ParsedDocument, UnclearReason> {
+    let root = XmlElement::parse(body).map_err(|_| UnclearReason::MalformedXml)?;
     let root = grammar.check(root).map_err(|breach| match breach {
-        Breach::Extension(name) => Reason::NotImplemented(Unsupported::Element(name)),
-        Breach::Invalid => Reason::MalformedXml,
+        GrammarBreach::Extension(name) => UnclearReason::NotImplemented(UnsupportedPart::Element(name)),
+        GrammarBreach::Invalid => UnclearReason::MalformedXml,
     })?;
-    let rewritten = || Document::Rewritten(Bytes::from(root.write()));
+    let rewritten = || RequestDocument::Rewritten(Bytes::from(root.write()));
     match grammar.reading {
-        Reading::Configuration => {
-            let mut found = Understood::of(rewritten(), Hazard::None);
+        DocumentKind::Configuration => {
+            let mut found = ParsedDocument::of(rewritten(), Hazard::None);
             destinations(&root, &mut found.destinations);
             Ok(found)
         }
-        Reading::DeleteObjects => {
-            let document = Document::DeleteObjects(delete_objects(&root, routing)?);
-            Ok(Understood::of(document, Hazard::None))
+        DocumentKind::DeleteObjects => {
+            let document = RequestDocument::DeleteObjects(delete_objects(&root, routing)?);
+            Ok(ParsedDocument::of(document, Hazard::None))
         }
-        Reading::LegalHold => Ok(Understood::of(rewritten(), legal_hold(&root)?)),
-        Reading::Parts => {
+        DocumentKind::LegalHold => Ok(ParsedDocument::of(rewritten(), legal_hold(&root)?)),
+        DocumentKind::Parts => {
             check_parts(&root)?;
-            Ok(Understood::of(rewritten(), Hazard::None))
+            Ok(ParsedDocument::of(rewritten(), Hazard::None))
         }
-        Reading::PublicAccessBlock => Ok(Understood::of(rewritten(), public_access_block(&root)?)),
-        Reading::Query => Ok(Understood::of(rewritten(), Hazard::None)),
-        Reading::Retention => {
+        DocumentKind::PublicAccessBlock => Ok(ParsedDocument::of(rewritten(), public_access_block(&root)?)),
+        DocumentKind::Query => Ok(ParsedDocument::of(rewritten(), Hazard::None)),
+        DocumentKind::Retention => {
             check_retention(&root)?;
-            Ok(Understood::of(rewritten(), Hazard::WeakensProtection))
+            Ok(ParsedDocument::of(rewritten(), Hazard::WeakensProtection))
         }
-        Reading::Versioning => {
+        DocumentKind::Versioning => {
             let versioning = versioning(&root)?;
             let hazard = Hazard::ChangesVersioning(versioning);
-            Ok(Understood::of(Document::Versioning(versioning), hazard))
+            Ok(ParsedDocument::of(RequestDocument::Versioning(versioning), hazard))
         }
     }
 }
 
 /// Every name in what says where logs, replicas and reports go: a bucket's name, an ARN, or what a store makes of
 /// either, as Ceph does of `tenant:bucket`. Which part is the bucket is the store's to say, so each counts.
-fn destinations(element: &Element, found: &mut Vec<BucketName>) {
+fn destinations(element: &XmlElement, found: &mut Vec<BucketName>) {
     if matches!(element.name.as_str(), "Bucket" | "TargetBucket") {
         let parts = element.text().unwrap_or_default().split([':', '/']);
         found.extend(parts.filter_map(|part| BucketName::parse(part.trim()).ok()));
@@ -63,11 +67,11 @@ fn destinations(element: &Element, found: &mut Vec<BucketName>) {
     element.children().iter().for_each(|child| destinations(child, found));
 }
 
-fn delete_objects(root: &Element, routing: &Routing) -> Result<DeleteObjects, Reason> {
+fn delete_objects(root: &XmlElement, routing: &RoutingRules) -> Result<DeleteObjects, UnclearReason> {
     let quiet = match root.text_at("Quiet") {
         None | Some("false") => false,
         Some("true") => true,
-        Some(_) => return Err(Reason::MalformedXml),
+        Some(_) => return Err(UnclearReason::MalformedXml),
     };
     let objects: Vec<ObjectIdentifier> = root
         .children()
@@ -76,76 +80,76 @@ fn delete_objects(root: &Element, routing: &Routing) -> Result<DeleteObjects, Re
         .map(|entry| object(entry, routing))
         .collect::<Result<_, _>>()?;
     if objects.is_empty() || objects.len() > MOST_OBJECTS {
-        return Err(Reason::MalformedXml);
+        return Err(UnclearReason::MalformedXml);
     }
     Ok(DeleteObjects { objects, quiet })
 }
 
-fn object(entry: &Element, routing: &Routing) -> Result<ObjectIdentifier, Reason> {
-    let text = entry.text_at("Key").ok_or(Reason::MalformedXml)?;
+fn object(entry: &XmlElement, routing: &RoutingRules) -> Result<ObjectIdentifier, UnclearReason> {
+    let text = entry.text_at("Key").ok_or(UnclearReason::MalformedXml)?;
     let key = routing.key(text).map_err(|bad| match bad {
-        BadKey::Aliased => Reason::InvalidArgument {
+        BadKey::Aliased => UnclearReason::InvalidArgument {
             name: "Key",
             value: text.to_owned(),
             text: "Object name contains unsupported characters.",
         },
-        BadKey::Invalid => Reason::MalformedXml,
-        BadKey::TooLong(size) => Reason::KeyTooLong(size),
+        BadKey::Invalid => UnclearReason::MalformedXml,
+        BadKey::TooLong(size) => UnclearReason::KeyTooLong(size),
     })?;
     let version: Option<VersionId> =
         entry.text_at("VersionId").map(|id| version("VersionId", id, routing)).transpose()?;
     Ok(ObjectIdentifier { key, version })
 }
 
-fn versioning(root: &Element) -> Result<VersioningDocument, Reason> {
+fn versioning(root: &XmlElement) -> Result<VersioningDocument, UnclearReason> {
     let status = match root.text_at("Status") {
-        None => return Err(Reason::IllegalVersioningConfiguration),
+        None => return Err(UnclearReason::IllegalVersioningConfiguration),
         Some("Enabled") => VersioningStatus::Enabled,
         Some("Suspended") => VersioningStatus::Suspended,
-        Some(_) => return Err(Reason::MalformedXml),
+        Some(_) => return Err(UnclearReason::MalformedXml),
     };
     let mfa_delete = match root.text_at("MfaDelete") {
         None => MfaDeleteChange::Keep,
         Some("Disabled") => MfaDeleteChange::Disable,
         Some("Enabled") => MfaDeleteChange::Enable,
-        Some(_) => return Err(Reason::MalformedXml),
+        Some(_) => return Err(UnclearReason::MalformedXml),
     };
     Ok(VersioningDocument { status, mfa_delete })
 }
 
-fn legal_hold(root: &Element) -> Result<Hazard, Reason> {
+fn legal_hold(root: &XmlElement) -> Result<Hazard, UnclearReason> {
     match root.text_at("Status") {
         Some("ON") => Ok(Hazard::None),
         Some("OFF") => Ok(Hazard::WeakensProtection),
-        Some(_) | None => Err(Reason::MalformedXml),
+        Some(_) | None => Err(UnclearReason::MalformedXml),
     }
 }
 
 /// Only all four blocks at once can weaken nothing; an absent one is off.
-fn public_access_block(root: &Element) -> Result<Hazard, Reason> {
+fn public_access_block(root: &XmlElement) -> Result<Hazard, UnclearReason> {
     let mut on = 0;
     for block in root.children() {
         match block.text() {
             Some("true") => on += 1,
             Some("false") => {}
-            Some(_) | None => return Err(Reason::MalformedXml),
+            Some(_) | None => return Err(UnclearReason::MalformedXml),
         }
     }
     Ok(if on == 4 { Hazard::None } else { Hazard::WeakensProtection })
 }
 
 /// A mode and a date, or neither, which ends the retention.
-fn check_retention(root: &Element) -> Result<(), Reason> {
+fn check_retention(root: &XmlElement) -> Result<(), UnclearReason> {
     let is_date =
         |text: &str| text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.TZ+".contains(&byte));
     match (root.text_at("Mode"), root.text_at("RetainUntilDate")) {
         (None, None) => Ok(()),
         (Some("COMPLIANCE" | "GOVERNANCE"), Some(date)) if is_date(date) => Ok(()),
-        (Some(_), _) | (None, Some(_)) => Err(Reason::MalformedXml),
+        (Some(_), _) | (None, Some(_)) => Err(UnclearReason::MalformedXml),
     }
 }
 
-fn check_parts(root: &Element) -> Result<(), Reason> {
+fn check_parts(root: &XmlElement) -> Result<(), UnclearReason> {
     let mut count = 0;
     for part in root.children() {
         count += 1;
@@ -154,8 +158,8 @@ fn check_parts(root: &Element) -> Result<(), Reason> {
             && number.parse::<u32>().is_ok_and(|number| (1..=MOST_PARTS).contains(&number));
         let tagged = part.text_at("ETag").is_some_and(|tag| !tag.is_empty());
         if !numbered || !tagged || count > MOST_PARTS {
-            return Err(Reason::MalformedXml);
+            return Err(UnclearReason::MalformedXml);
         }
     }
-    if count == 0 { Err(Reason::MalformedXml) } else { Ok(()) }
+    if count == 0 { Err(UnclearReason::MalformedXml) } else { Ok(()) }
 }

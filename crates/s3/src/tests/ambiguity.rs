@@ -114,7 +114,7 @@ fn a_target_with_two_readings_is_refused() {
         writeln!(reasons, "{method} {target}\n    {reason}").expect("text");
     }
     insta::assert_snapshot!(reasons);
-    assert_eq!(action(&format!("GET /vault/{}", "k".repeat(1025))), Err(Reason::KeyTooLong(1025)));
+    assert_eq!(action(&format!("GET /vault/{}", "k".repeat(1025))), Err(UnclearReason::KeyTooLong(1025)));
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn elements_that_only_minio_knows_are_refused_by_name() {
     ] {
         assert_eq!(
             ask(UpstreamKind::Minio, line, &[], &body).err(),
-            Some(Reason::NotImplemented(Unsupported::Element(name.to_owned())))
+            Some(UnclearReason::NotImplemented(UnsupportedPart::Element(name.to_owned())))
         );
     }
 }
@@ -322,7 +322,7 @@ const HONEST: &[&str] = &[
 ];
 
 fn any_key() -> impl Strategy<Value = String> {
-    let known: Vec<String> = Action::ALL
+    let known: Vec<String> = S3Operation::ALL
         .iter()
         .map(|action| action.row())
         .flat_map(|row| row.marks.iter().filter_map(|mark| mark.query_key()).chain(row.query.concat()))
@@ -403,10 +403,10 @@ proptest! {
 
     #[test]
     fn reading_a_document_never_panics(
-        action in proptest::sample::select(Action::ALL),
+        action in proptest::sample::select(S3Operation::ALL),
         body in proptest::collection::vec(any::<u8>(), 0..100),
     ) {
-        if let Body::Document(grammar) | Body::OptionalDocument(grammar) = action.row().body {
+        if let OperationBody::Document(grammar) | OperationBody::OptionalDocument(grammar) = action.row().body {
             let open = format!("<{}>", grammar.root).into_bytes();
             let close = format!("</{}>", grammar.root).into_bytes();
             let document = [open, body, close].concat();

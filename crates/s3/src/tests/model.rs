@@ -40,9 +40,13 @@ const REFUSED_MEMBERS: &[(&str, &str, &str)] = &[
 const ENDING_HERE: &[&str] = &["content-length", "content-md5", "x-amz-mfa", "x-amz-sdk-checksum-algorithm"];
 
 impl Operation {
-    fn row(&self) -> &'static Row {
-        let named = |action: &&Action| action.row().is_named(&self.name);
-        Action::ALL.iter().find(named).map(|action| action.row()).unwrap_or_else(|| panic!("no row for {}", self.name))
+    fn row(&self) -> &'static OperationRow {
+        let named = |action: &&S3Operation| action.row().is_named(&self.name);
+        S3Operation::ALL
+            .iter()
+            .find(named)
+            .map(|action| action.row())
+            .unwrap_or_else(|| panic!("no row for {}", self.name))
     }
 
     fn line(&self, with: impl Fn(bool) -> bool) -> String {
@@ -76,7 +80,7 @@ impl Operation {
         REFUSED_MEMBERS.iter().any(|(name, refused, _)| *name == self.name && *refused == member)
     }
 
-    fn routed(&self, with: impl Fn(bool) -> bool + Copy) -> Result<Routed, Unclear> {
+    fn routed(&self, with: impl Fn(bool) -> bool + Copy) -> Result<RoutedRequest, UnclearRequest> {
         let headers = self.headers(with);
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let line = self.line(with);
@@ -102,12 +106,16 @@ fn header_value(name: &str) -> &'static str {
     }
 }
 
-fn outcome(operation: &Operation, routed: Result<Routed, Unclear>) -> Result<Action, Reason> {
+fn outcome(operation: &Operation, routed: Result<RoutedRequest, UnclearRequest>) -> Result<S3Operation, UnclearReason> {
     match routed {
         Ok(routed) => Ok(routed.action()),
-        Err(Unclear { action, reason: Reason::NotImplemented(Unsupported::Operation(refused)), .. }) => {
+        Err(UnclearRequest {
+            action,
+            reason: UnclearReason::NotImplemented(UnsupportedPart::Operation(refused)),
+            ..
+        }) => {
             assert_eq!(action, Some(refused), "{}", operation.name);
-            assert_eq!(UpstreamKind::Aws.handling(refused), Handling::Refused, "{}", operation.name);
+            assert_eq!(UpstreamKind::Aws.handling(refused), RequestHandling::Refused, "{}", operation.name);
             Ok(refused)
         }
         Err(unclear) => Err(unclear.reason),
@@ -125,7 +133,7 @@ fn every_operation_of_the_model_routes_to_its_own_row() {
         assert_eq!(all, Ok(row.action), "{}", operation.line(|_| true));
         match operation.name.as_str() {
             // Told apart from ListBuckets by its endpoint's name alone, until it pages.
-            "ListDirectoryBuckets" => assert_eq!(required, Ok(Action::ListBuckets)),
+            "ListDirectoryBuckets" => assert_eq!(required, Ok(S3Operation::ListBuckets)),
             _ => assert_eq!(required, Ok(row.action), "{}", operation.line(|required| required)),
         }
     }
@@ -134,7 +142,7 @@ fn every_operation_of_the_model_routes_to_its_own_row() {
 #[test]
 fn every_row_but_two_is_an_operation_of_the_model() {
     let model = model();
-    let missing: Vec<&str> = Action::ALL
+    let missing: Vec<&str> = S3Operation::ALL
         .iter()
         .map(|action| action.row())
         .filter(|row| !model.operations.iter().any(|operation| row.is_named(&operation.name)))
@@ -147,7 +155,7 @@ fn every_row_but_two_is_an_operation_of_the_model() {
 fn every_member_of_the_model_is_carried_or_refused_for_a_reason() {
     for operation in model().operations {
         let row = operation.row();
-        if UpstreamKind::Aws.handling(row.action) == Handling::Refused {
+        if UpstreamKind::Aws.handling(row.action) == RequestHandling::Refused {
             continue;
         }
         let request = operation.routed(|_| true).unwrap_or_else(|unclear| panic!("{}: {unclear}", operation.name));
@@ -170,7 +178,7 @@ fn every_refused_member_is_refused() {
         let line = operation.line(|required| required);
         assert_eq!(
             ask(UpstreamKind::Aws, &line, &[(member, "1")], "").err(),
-            Some(Reason::NotImplemented(Unsupported::Header((*member).to_owned()))),
+            Some(UnclearReason::NotImplemented(UnsupportedPart::Header((*member).to_owned()))),
             "{reason}"
         );
     }
@@ -180,14 +188,14 @@ fn every_refused_member_is_refused() {
 fn the_body_of_each_row_is_the_models() {
     for operation in model().operations {
         let row = operation.row();
-        if UpstreamKind::Aws.handling(row.action) == Handling::Refused {
+        if UpstreamKind::Aws.handling(row.action) == RequestHandling::Refused {
             continue;
         }
         let ours = match row.body {
-            Body::Document(grammar) | Body::OptionalDocument(grammar) => Some(grammar.root),
-            Body::Nothing => None,
-            Body::Payload => Some("blob"),
-            Body::Policy => Some("string"),
+            OperationBody::Document(grammar) | OperationBody::OptionalDocument(grammar) => Some(grammar.root),
+            OperationBody::Nothing => None,
+            OperationBody::Payload => Some("blob"),
+            OperationBody::Policy => Some("string"),
         };
         assert_eq!(ours, operation.body.as_deref(), "{}", operation.name);
     }
@@ -200,14 +208,17 @@ fn no_store_is_asked_for_what_it_takes_for_something_else() {
         for upstream in UpstreamKind::ALL {
             let asked = ask(upstream, &operation.line(|required| required), &[], "");
             match (upstream.treatment(action), upstream.handling(action)) {
-                (Treatment::Mistakes(_) | Treatment::Declines, Handling::Forwarded | Handling::ForwardedElse(_)) => {
+                (
+                    StoreTreatment::Mistakes(_) | StoreTreatment::Declines,
+                    RequestHandling::Forwarded | RequestHandling::ForwardedElse(_),
+                ) => {
                     panic!("{action:?} is sent to {upstream:?}")
                 }
-                (_, Handling::Refused) => {
-                    let refused = Some(Reason::NotImplemented(Unsupported::Operation(action)));
+                (_, RequestHandling::Refused) => {
+                    let refused = Some(UnclearReason::NotImplemented(UnsupportedPart::Operation(action)));
                     // ListDirectoryBuckets is another operation as long as it does not page.
                     assert!(
-                        asked.err() == refused || action == Action::ListDirectoryBuckets,
+                        asked.err() == refused || action == S3Operation::ListDirectoryBuckets,
                         "{action:?} {upstream:?}"
                     );
                 }
@@ -223,10 +234,13 @@ fn no_store_is_asked_for_what_it_takes_for_something_else() {
 /// An unknown store may be any of those that are known.
 #[test]
 fn an_unknown_store_is_asked_for_nothing_that_a_known_one_mistakes() {
-    for action in Action::ALL {
+    for action in S3Operation::ALL {
         let mistaken =
-            UpstreamKind::KNOWN.iter().any(|store| matches!(store.treatment(*action), Treatment::Mistakes(_)));
-        let sent = matches!(UpstreamKind::Generic.handling(*action), Handling::Forwarded | Handling::ForwardedElse(_));
+            UpstreamKind::KNOWN.iter().any(|store| matches!(store.treatment(*action), StoreTreatment::Mistakes(_)));
+        let sent = matches!(
+            UpstreamKind::Generic.handling(*action),
+            RequestHandling::Forwarded | RequestHandling::ForwardedElse(_)
+        );
         assert!(!(mistaken && sent), "{action:?}");
     }
 }
@@ -256,7 +270,7 @@ fn no_store_is_asked_to_delete_a_bucket_by_a_key_it_does_not_know() {
     ];
     for (upstream, keys) in [(CEPH, ceph), (UpstreamKind::Minio, minio)] {
         for key in keys {
-            let removed = Handling::Answered(LocalAnswer::Unconfigured(Unconfigured::Removed));
+            let removed = RequestHandling::Answered(LocalAnswer::Unconfigured(UnconfiguredAnswer::Removed));
             for upstream in [upstream, UpstreamKind::Generic] {
                 let asked = ask(upstream, &format!("DELETE /vault?{key}"), &[], "").map(|request| request.handling);
                 assert_eq!(asked, Ok(removed), "{upstream:?} {key}");
@@ -268,13 +282,13 @@ fn no_store_is_asked_to_delete_a_bucket_by_a_key_it_does_not_know() {
 /// A user who may not remove a configuration may not be told that it was removed either.
 #[test]
 fn what_is_answered_here_is_judged_as_if_it_were_sent() {
-    for action in Action::ALL {
+    for action in S3Operation::ALL {
         let line = |upstream| {
             let operation = model().operations.into_iter().find(|operation| action.row().is_named(&operation.name))?;
             ask(upstream, &operation.line(|required| required), &[], "").ok().map(|request| request.hazard)
         };
         for upstream in UpstreamKind::ALL {
-            if let (Handling::Answered(LocalAnswer::Unconfigured(_)), Some(here)) =
+            if let (RequestHandling::Answered(LocalAnswer::Unconfigured(_)), Some(here)) =
                 (upstream.handling(*action), line(upstream))
             {
                 assert_eq!(Some(here), line(UpstreamKind::Aws), "{action:?} {upstream:?}");

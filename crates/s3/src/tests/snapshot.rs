@@ -7,17 +7,19 @@ use super::*;
 #[test]
 fn the_table_has_these_rows() {
     let mut text = String::new();
-    for row in Action::ALL.iter().map(|action| action.row()) {
+    for row in S3Operation::ALL.iter().map(|action| action.row()) {
         let body = match row.body {
-            Body::Document(grammar) => format!("{} up to {}", grammar.root, grammar.limit),
-            Body::Nothing => "no body".to_owned(),
-            Body::OptionalDocument(grammar) => format!("perhaps {} up to {}", grammar.root, grammar.limit),
-            Body::Payload => "payload".to_owned(),
-            Body::Policy => "policy".to_owned(),
+            OperationBody::Document(grammar) => format!("{} up to {}", grammar.root, grammar.limit),
+            OperationBody::Nothing => "no body".to_owned(),
+            OperationBody::OptionalDocument(grammar) => format!("perhaps {} up to {}", grammar.root, grammar.limit),
+            OperationBody::Payload => "payload".to_owned(),
+            OperationBody::Policy => "policy".to_owned(),
         };
         let harm = match row.harm {
-            Harm::Always(hazard) => format!("{hazard:?}"),
-            Harm::AsDocument | Harm::Deletes | Harm::DeletesMany | Harm::Replaces => format!("{:?}", row.harm),
+            HazardRule::Always(hazard) => format!("{hazard:?}"),
+            HazardRule::AsDocument | HazardRule::Deletes | HazardRule::DeletesMany | HazardRule::Replaces => {
+                format!("{:?}", row.harm)
+            }
         };
         writeln!(text, "{}{}", row.name, row.alias.map(|alias| format!(" ({alias})")).unwrap_or_default())
             .expect("text");
@@ -41,32 +43,32 @@ fn each_operation_goes_to_the_stores_that_take_it_for_what_it_is() {
         |cell: &dyn Fn(UpstreamKind) -> String| UpstreamKind::ALL.map(|store| format!("{:13}", cell(store))).concat();
     let head = cells(&|store| format!("{store:?}").to_lowercase());
     let mut text = format!("{:50}{head}answered here (*: if the store declines)\n", "WHAT IS DONE");
-    for action in Action::ALL {
+    for action in S3Operation::ALL {
         let mut here = "";
         let mut answer = String::new();
         let done = cells(&|store| match store.handling(*action) {
-            Handling::Answered(_) => "answered".to_owned(),
-            Handling::Forwarded => "forwarded".to_owned(),
-            Handling::ForwardedElse(_) => "forwarded*".to_owned(),
-            Handling::Refused => "refused".to_owned(),
+            RequestHandling::Answered(_) => "answered".to_owned(),
+            RequestHandling::Forwarded => "forwarded".to_owned(),
+            RequestHandling::ForwardedElse(_) => "forwarded*".to_owned(),
+            RequestHandling::Refused => "refused".to_owned(),
         });
         for store in UpstreamKind::ALL {
             match store.handling(*action) {
-                Handling::Answered(local) | Handling::ForwardedElse(local) => {
+                RequestHandling::Answered(local) | RequestHandling::ForwardedElse(local) => {
                     (here, answer) = local_answer(local);
                 }
-                Handling::Forwarded | Handling::Refused => {}
+                RequestHandling::Forwarded | RequestHandling::Refused => {}
             }
         }
         writeln!(text, "{}", format!("{:50}{done}{here}{answer}", action.name()).trim_end()).expect("text");
     }
     writeln!(text, "\n{:50}{}", "WHAT THE STORE DOES", head.trim_end()).expect("text");
-    for action in Action::ALL {
+    for action in S3Operation::ALL {
         let treated = cells(&|store| match store.treatment(*action) {
-            Treatment::Declines => "declines".to_owned(),
-            Treatment::MayDecline => "may decline".to_owned(),
-            Treatment::Mistakes(other) => other.name().to_owned(),
-            Treatment::Serves => "serves".to_owned(),
+            StoreTreatment::Declines => "declines".to_owned(),
+            StoreTreatment::MayDecline => "may decline".to_owned(),
+            StoreTreatment::Mistakes(other) => other.name().to_owned(),
+            StoreTreatment::Serves => "serves".to_owned(),
         });
         writeln!(text, "{}", format!("{:50}{treated}", action.name()).trim_end()).expect("text");
     }
@@ -77,8 +79,8 @@ fn local_answer(answer: LocalAnswer) -> (&'static str, String) {
     match answer {
         LocalAnswer::Location => ("", "the region here".to_owned()),
         LocalAnswer::Preflight => ("", "no origin may ask".to_owned()),
-        LocalAnswer::Unconfigured(Unconfigured::Document { root, inner }) => (root, format!(" {inner}")),
-        LocalAnswer::Unconfigured(Unconfigured::Error { status, code, .. }) => (code, format!(" {status}")),
-        LocalAnswer::Unconfigured(Unconfigured::Removed) => ("", "204".to_owned()),
+        LocalAnswer::Unconfigured(UnconfiguredAnswer::Document { root, inner }) => (root, format!(" {inner}")),
+        LocalAnswer::Unconfigured(UnconfiguredAnswer::Error { status, code, .. }) => (code, format!(" {status}")),
+        LocalAnswer::Unconfigured(UnconfiguredAnswer::Removed) => ("", "204".to_owned()),
     }
 }

@@ -11,7 +11,7 @@ use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::{DeviceSerial, RequestId};
 use portcullis_http::MalformedHead;
 use portcullis_mfa::{Code, Fault};
-use portcullis_s3::Unclear;
+use portcullis_s3::UnclearRequest;
 use portcullis_sigv4::{ClaimFault, SignatureForm, SignatureRejection};
 use portcullis_upstream::{UpstreamError, UpstreamRefusal, escape};
 
@@ -33,7 +33,7 @@ pub enum Failure {
     /// The client: nobody is known to have signed.
     Rejected(Box<SignatureRejection>),
     /// The client: what it asks for is not clear, or not S3.
-    Unclear(Box<Unclear>),
+    Unclear(Box<UnclearRequest>),
     /// The upstream gave no answer.
     Upstream(UpstreamError),
     /// The upstream refused, in its own words.

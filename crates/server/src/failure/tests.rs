@@ -9,7 +9,7 @@ use super::*;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 use portcullis_mfa::Fault;
-use portcullis_s3::{Action, UnclearReason, Unsupported};
+use portcullis_s3::{S3Operation, UnclearReason, UnsupportedPart};
 use portcullis_sigv4::{ChecksumAlgorithm, PayloadFault, SignatureFault};
 use portcullis_upstream::Node;
 
@@ -121,7 +121,7 @@ fn rejected(reason: SignatureFault) -> Failure {
 }
 
 fn unclear(reason: UnclearReason) -> Failure {
-    Failure::Unclear(Box::new(Unclear { bucket: None, key: None, action: None, reason }))
+    Failure::Unclear(Box::new(UnclearRequest { bucket: None, key: None, action: None, reason }))
 }
 
 fn malformed() -> impl Iterator<Item = MalformedHead> {
@@ -261,10 +261,10 @@ fn unclear_reasons() -> Vec<UnclearReason> {
         UnclearReason::MissingContentLength,
         UnclearReason::MissingRequestBody,
         UnclearReason::NoSuchUpload("../vault".to_owned()),
-        UnclearReason::NotImplemented(Unsupported::Element("Grantee".to_owned())),
-        UnclearReason::NotImplemented(Unsupported::Header("x-amz-unknown".to_owned())),
-        UnclearReason::NotImplemented(Unsupported::Operation(Action::CreateSession)),
-        UnclearReason::NotImplemented(Unsupported::QueryKey("unknown".to_owned())),
+        UnclearReason::NotImplemented(UnsupportedPart::Element("Grantee".to_owned())),
+        UnclearReason::NotImplemented(UnsupportedPart::Header("x-amz-unknown".to_owned())),
+        UnclearReason::NotImplemented(UnsupportedPart::Operation(S3Operation::CreateSession)),
+        UnclearReason::NotImplemented(UnsupportedPart::QueryKey("unknown".to_owned())),
         UnclearReason::UnexpectedContent,
     ]
 }

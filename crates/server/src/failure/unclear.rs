@@ -1,9 +1,9 @@
 //! What S3 says of a request that is none of its operations.
 
 use super::{S3Error, invalid_argument};
-use portcullis_s3::{Action, Unclear, UnclearReason, Unsupported};
+use portcullis_s3::{S3Operation, UnclearReason, UnclearRequest, UnsupportedPart};
 
-pub(super) fn of_unclear(unclear: &Unclear) -> S3Error {
+pub(super) fn of_unclear(unclear: &UnclearRequest) -> S3Error {
     match &unclear.reason {
         UnclearReason::ConflictingQuery(first, second) => {
             let message = format!("Conflicting query string parameters: {first}, {second}");
@@ -61,50 +61,55 @@ pub(super) fn of_unclear(unclear: &Unclear) -> S3Error {
     }
 }
 
-fn of_unsupported(unsupported: &Unsupported) -> S3Error {
+fn of_unsupported(unsupported: &UnsupportedPart) -> S3Error {
     let (what, name, value) = match unsupported {
-        Unsupported::Element(element) => ("An element", "Element", element.as_str()),
-        Unsupported::Header(header) => ("A header", "Header", header.as_str()),
-        Unsupported::Operation(action) => return of_operation(*action),
-        Unsupported::QueryKey(key) => ("A query parameter", "QueryParameter", key.as_str()),
+        UnsupportedPart::Element(element) => ("An element", "Element", element.as_str()),
+        UnsupportedPart::Header(header) => ("A header", "Header", header.as_str()),
+        UnsupportedPart::Operation(action) => return of_operation(*action),
+        UnsupportedPart::QueryKey(key) => ("A query parameter", "QueryParameter", key.as_str()),
     };
     S3Error::new(501, "NotImplemented", format!("{what} you provided implies functionality that is not implemented"))
         .with(name, value)
 }
 
 /// What to use instead of operations that not every store has.
-const INSTEAD: &[(&[Action], &str)] = &[
-    (&[Action::CreateSession], "Sign each request with an access key."),
-    (&[Action::GetObjectAttributes], "Use HeadObject."),
-    (&[Action::GetObjectTorrent], "Use GetObject."),
-    (&[Action::ListDirectoryBuckets], "Use ListBuckets."),
-    (&[Action::PostObject], "Use PutObject, or a presigned URL of it."),
+const INSTEAD: &[(&[S3Operation], &str)] = &[
+    (&[S3Operation::CreateSession], "Sign each request with an access key."),
+    (&[S3Operation::GetObjectAttributes], "Use HeadObject."),
+    (&[S3Operation::GetObjectTorrent], "Use GetObject."),
+    (&[S3Operation::ListDirectoryBuckets], "Use ListBuckets."),
+    (&[S3Operation::PostObject], "Use PutObject, or a presigned URL of it."),
     (
-        &[Action::PutBucketAbac, Action::PutBucketAcl, Action::PutObjectAcl, Action::PutPublicAccessBlock],
+        &[
+            S3Operation::PutBucketAbac,
+            S3Operation::PutBucketAcl,
+            S3Operation::PutObjectAcl,
+            S3Operation::PutPublicAccessBlock,
+        ],
         "Use PutBucketPolicy.",
     ),
-    (&[Action::PutBucketAccelerateConfiguration], "Use this endpoint without acceleration."),
+    (&[S3Operation::PutBucketAccelerateConfiguration], "Use this endpoint without acceleration."),
     (
-        &[Action::PutBucketAnalyticsConfiguration, Action::PutBucketMetricsConfiguration],
+        &[S3Operation::PutBucketAnalyticsConfiguration, S3Operation::PutBucketMetricsConfiguration],
         "Use the metrics of the store itself.",
     ),
     (
-        &[Action::PutBucketEncryption, Action::UpdateObjectEncryption],
+        &[S3Operation::PutBucketEncryption, S3Operation::UpdateObjectEncryption],
         "Use x-amz-server-side-encryption with each upload, or encrypt at the store itself.",
     ),
-    (&[Action::PutBucketIntelligentTieringConfiguration], "Use PutBucketLifecycleConfiguration."),
-    (&[Action::PutBucketInventoryConfiguration], "Use ListObjectVersions."),
-    (&[Action::PutBucketLogging], "Use CreateTrail: each request is recorded as a CloudTrail event."),
-    (&[Action::PutBucketReplication], "Use the replication of the store itself."),
-    (&[Action::PutBucketWebsite], "Use a web server that reads with GetObject."),
+    (&[S3Operation::PutBucketIntelligentTieringConfiguration], "Use PutBucketLifecycleConfiguration."),
+    (&[S3Operation::PutBucketInventoryConfiguration], "Use ListObjectVersions."),
+    (&[S3Operation::PutBucketLogging], "Use CreateTrail: each request is recorded as a CloudTrail event."),
+    (&[S3Operation::PutBucketReplication], "Use the replication of the store itself."),
+    (&[S3Operation::PutBucketWebsite], "Use a web server that reads with GetObject."),
     (
-        &[Action::PutObjectLegalHold, Action::PutObjectLockConfiguration, Action::PutObjectRetention],
+        &[S3Operation::PutObjectLegalHold, S3Operation::PutObjectLockConfiguration, S3Operation::PutObjectRetention],
         "Use MFA Delete to keep versions.",
     ),
-    (&[Action::RenameObject], "Use CopyObject and DeleteObject."),
+    (&[S3Operation::RenameObject], "Use CopyObject and DeleteObject."),
 ];
 
-fn of_operation(action: Action) -> S3Error {
+fn of_operation(action: S3Operation) -> S3Error {
     let mut message = format!("{} is not implemented for the store behind this endpoint.", action.name());
     if let Some((_, instead)) = INSTEAD.iter().find(|(actions, _)| actions.contains(&action)) {
         message = format!("{message} {instead}");

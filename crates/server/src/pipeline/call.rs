@@ -24,7 +24,7 @@ use portcullis_control::cloudtrail::{
 use portcullis_control::services::TARGET;
 use portcullis_http::{BodyFault, HttpMethod, RequestBody, RequestHead};
 use portcullis_mfa::{Challenge, Offer, UnmetChallenge};
-use portcullis_s3::Access;
+use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{AcceptedScope, AwsService, DeclaredChecksums, PayloadMode, PayloadVerifier, UnverifiedCall};
 use portcullis_state::{CodeSource, SpendError};
 
@@ -68,9 +68,9 @@ impl Gate {
         };
         ending.duty = self.recording.duty(asked.call.operation().access(), None);
         match asked.call.operation().access() {
-            Access::Read => self.carry_out_call(asked, draft, ending).await,
+            OperationAccess::Read => self.carry_out_call(asked, draft, ending).await,
             // What changes something finishes also when who asked for it leaves.
-            Access::Write => {
+            OperationAccess::Write => {
                 let fallback = ending.clone();
                 let finishing = tokio::spawn(self.carry_out_call(asked, draft, ending));
                 finishing.await.unwrap_or_else(|_| fallback.json_error(&Refused::internal()))
@@ -101,7 +101,7 @@ impl Gate {
         let body = self.read_call_body(head, incoming, ending).await.map_err(Unasked::by_nobody)?;
         let signed = unproved.with_body(&body, &self.keyring).map_err(rejected)?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
-        let access = operation.as_ref().map_or(Access::Write, |operation| operation.access());
+        let access = operation.as_ref().map_or(OperationAccess::Write, |operation| operation.access());
         let by_caller = |refused| Unasked { refused, access };
         let operation = operation.map_err(|refused| {
             let target: String = head.headers.value(TARGET).unwrap_or_default().chars().take(LONGEST_TARGET).collect();
@@ -170,14 +170,14 @@ impl Gate {
             }
             Verdict::Verify(challenge) => self.second_factor_of(challenge, &caller, source, now).await?,
         };
-        if access == Access::Write || offered.presented {
+        if access == OperationAccess::Write || offered.presented {
             let (required, result) = factor;
             let (presented, serial) = (offered.presented, offered.serial);
             draft.judged(MfaFacts { bucket: MfaDelete::NeverSet, required, presented, result, serial });
         }
         let permit = judged.map_err(|denied| denied.refused())?;
         // No trail, no act.
-        if access == Access::Write {
+        if access == OperationAccess::Write {
             // Whatever `audit.on_failure` lets pass unrecorded, a change of what is recorded is not among it.
             let intent = draft.intend().map_err(|_| Refused::unrecorded())?;
             self.journal.durable(intent).await.map_err(|_| Refused::unrecorded())?;
@@ -211,7 +211,7 @@ impl Gate {
         draft: Draft,
         answer: Result<Value, Refused>,
         ending: Ending,
-        access: Access,
+        access: OperationAccess,
     ) -> Response<Reply> {
         let (status, document) = match &answer {
             Ok(answer) => (200, answer.to_string()),
@@ -249,13 +249,13 @@ type Factor = (bool, Option<MfaResult>);
 struct Unasked {
     refused: Refused,
     /// How it is recorded.
-    access: Access,
+    access: OperationAccess,
 }
 
 impl Unasked {
     /// Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
     fn by_nobody(refused: Refused) -> Self {
-        Self { refused, access: Access::Read }
+        Self { refused, access: OperationAccess::Read }
     }
 }
 
@@ -299,7 +299,7 @@ fn name(draft: &mut Draft, operation: Option<Operation>, parameters: &Value) {
         source: EventSource::CloudTrail,
         event_name: operation.map_or(UNKNOWN, Operation::name),
         // What is not understood is recorded as if it had changed something.
-        read_only: operation.is_some_and(|operation| operation.access() == Access::Read),
+        read_only: operation.is_some_and(|operation| operation.access() == OperationAccess::Read),
         parameters,
     });
 }

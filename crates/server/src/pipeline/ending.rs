@@ -17,7 +17,7 @@ use portcullis_audit::{Asked, Configuration, Draft, Elements, Failed, ObjectOutc
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 use portcullis_cloudtrail::record::EventCategory;
 use portcullis_http::ConnectionProgress;
-use portcullis_s3::{Access, Action, Document, Request, Routed, Unclear};
+use portcullis_s3::{OperationAccess, RequestDocument, RoutedRequest, S3Operation, S3Request, UnclearRequest};
 use portcullis_upstream::{Answer, AnswerBegun, AnswerBody, DeletedObject, Done};
 
 /// What the reply to a request needs that nobody decides from.
@@ -49,7 +49,7 @@ impl Gate {
         draft: Draft,
         outcome: Result<Answer, Failure>,
         ending: Ending,
-        access: Access,
+        access: OperationAccess,
     ) -> Response<Reply> {
         // What ends at once is seldom, and its state would be moved with every request that streams.
         match outcome {
@@ -62,7 +62,7 @@ impl Gate {
         }
     }
 
-    async fn end_done(&self, draft: Draft, done: Done, ending: Ending, access: Access) -> Response<Reply> {
+    async fn end_done(&self, draft: Draft, done: Done, ending: Ending, access: OperationAccess) -> Response<Reply> {
         let Done { status, headers, body, deleted } = done;
         let mut outcome = Outcome {
             status: status.as_u16(),
@@ -70,7 +70,7 @@ impl Gate {
             host_id: ending.host_id,
             ..Outcome::default()
         };
-        if access == Access::Write {
+        if access == OperationAccess::Write {
             outcome.elements = Elements::of(&headers);
             outcome.objects = deleted.iter().filter_map(object_outcome).collect();
         }
@@ -95,7 +95,7 @@ impl Gate {
         headers: HeaderMap,
         bytes: Bytes,
         ending: Ending,
-        access: Access,
+        access: OperationAccess,
     ) -> Response<Reply> {
         outcome.bytes_out = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         match self.record(draft, &outcome, access, ending.duty).await {
@@ -108,7 +108,13 @@ impl Gate {
         }
     }
 
-    async fn end_failed(&self, draft: Draft, failure: Failure, ending: Ending, access: Access) -> Response<Reply> {
+    async fn end_failed(
+        &self,
+        draft: Draft,
+        failure: Failure,
+        ending: Ending,
+        access: OperationAccess,
+    ) -> Response<Reply> {
         let error = failure.s3_error();
         let headers =
             if let Failure::UpstreamRefused(refusal) = &failure { refusal.headers.clone() } else { HeaderMap::new() };
@@ -136,7 +142,7 @@ impl Gate {
         &self,
         draft: Draft,
         outcome: &Outcome,
-        access: Access,
+        access: OperationAccess,
         duty: Duty,
     ) -> Result<(), Failure> {
         let recorded = match (draft.close(outcome), duty.wait) {
@@ -145,8 +151,8 @@ impl Gate {
         };
         recorded.or_else(|_| {
             duty.lost(match access {
-                Access::Read => Failure::Unrecorded,
-                Access::Write => Failure::DoneUnrecorded,
+                OperationAccess::Read => Failure::Unrecorded,
+                OperationAccess::Write => Failure::DoneUnrecorded,
             })
         })
     }
@@ -206,43 +212,46 @@ impl Ending {
 }
 
 /// Names in the draft what is asked, as far as the head tells.
-pub(super) fn name(draft: &mut Draft, routed: &Result<Routed, Unclear>) {
+pub(super) fn name(draft: &mut Draft, routed: &Result<RoutedRequest, UnclearRequest>) {
     let (action, bucket, key) = match routed {
         Ok(routed) => (Some(routed.action()), routed.bucket(), routed.key()),
         Err(unclear) => (unclear.action, unclear.bucket.as_ref(), unclear.key.as_ref()),
     };
-    let source = routed.as_ref().ok().and_then(Routed::copy_source).map(|source| (&source.bucket, &source.key));
+    let source = routed.as_ref().ok().and_then(RoutedRequest::copy_source).map(|source| (&source.bucket, &source.key));
     if let Some(action) = action {
         draft.asks_for(Asked { bucket, key, source, ..asked(action) });
     }
 }
 
 /// Describes in the draft what is asked with a document.
-pub(super) fn describe(draft: &mut Draft, request: &Request) {
+pub(super) fn describe(draft: &mut Draft, request: &S3Request) {
     // All else was named already.
-    if let Document::None | Document::Payload = request.document {
+    if let RequestDocument::None | RequestDocument::Payload = request.document {
         return;
     }
     let objects = match &request.document {
-        Document::DeleteObjects(document) => document.objects.as_slice(),
-        Document::None | Document::Payload | Document::Rewritten(_) | Document::Versioning(_) => &[],
+        RequestDocument::DeleteObjects(document) => document.objects.as_slice(),
+        RequestDocument::None
+        | RequestDocument::Payload
+        | RequestDocument::Rewritten(_)
+        | RequestDocument::Versioning(_) => &[],
     };
     let configuration = match &request.document {
         // A list of parts, or a query, configures nothing.
-        Document::Rewritten(_)
-            if matches!(request.action, Action::CompleteMultipartUpload | Action::SelectObjectContent) =>
+        RequestDocument::Rewritten(_)
+            if matches!(request.action, S3Operation::CompleteMultipartUpload | S3Operation::SelectObjectContent) =>
         {
             Configuration::None
         }
-        Document::Rewritten(bytes) => match request.action.row().body {
-            portcullis_s3::Body::Policy => Configuration::Policy(bytes),
-            portcullis_s3::Body::Document(_)
-            | portcullis_s3::Body::Nothing
-            | portcullis_s3::Body::OptionalDocument(_)
-            | portcullis_s3::Body::Payload => Configuration::Xml(bytes),
+        RequestDocument::Rewritten(bytes) => match request.action.row().body {
+            portcullis_s3::OperationBody::Policy => Configuration::Policy(bytes),
+            portcullis_s3::OperationBody::Document(_)
+            | portcullis_s3::OperationBody::Nothing
+            | portcullis_s3::OperationBody::OptionalDocument(_)
+            | portcullis_s3::OperationBody::Payload => Configuration::Xml(bytes),
         },
-        Document::Versioning(document) => Configuration::Versioning(*document),
-        Document::DeleteObjects(_) | Document::None | Document::Payload => Configuration::None,
+        RequestDocument::Versioning(document) => Configuration::Versioning(*document),
+        RequestDocument::DeleteObjects(_) | RequestDocument::None | RequestDocument::Payload => Configuration::None,
     };
     draft.asks_for(Asked {
         bucket: request.bucket.as_ref(),
@@ -253,15 +262,15 @@ pub(super) fn describe(draft: &mut Draft, request: &Request) {
     });
 }
 
-fn asked(action: Action) -> Asked<'static> {
+fn asked(action: S3Operation) -> Asked<'static> {
     let row = action.row();
     Asked {
         event_name: row.event,
         category: match row.category {
-            portcullis_s3::Category::Data => EventCategory::Data,
-            portcullis_s3::Category::Management => EventCategory::Management,
+            portcullis_s3::OperationCategory::Data => EventCategory::Data,
+            portcullis_s3::OperationCategory::Management => EventCategory::Management,
         },
-        read_only: row.access == Access::Read,
+        read_only: row.access == OperationAccess::Read,
         bucket: None,
         key: None,
         source: None,

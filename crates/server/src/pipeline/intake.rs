@@ -11,12 +11,16 @@ use http_body::Frame;
 
 use crate::failure::{BodyFailure, Failure};
 use portcullis_http::{BodyFault, RequestBody, RequestHead, Transport};
-use portcullis_s3::Action;
+use portcullis_s3::S3Operation;
 use portcullis_sigv4::{Checksum, ChecksumAlgorithm, DeclaredChecksums, PayloadMode, PayloadVerifier, VerifiedRequest};
 use portcullis_upstream::Interrupted;
 
 /// The inspection of a body that was promised like this.
-pub(super) fn of(head: &RequestHead, signed: &VerifiedRequest, action: Action) -> Result<PayloadVerifier, Failure> {
+pub(super) fn of(
+    head: &RequestHead,
+    signed: &VerifiedRequest,
+    action: S3Operation,
+) -> Result<PayloadVerifier, Failure> {
     let length = match (&signed.payload, head.content_length()) {
         // The framing's own length does not matter: the decoded one is exact.
         (PayloadMode::Chunked(_), length) => length.unwrap_or(0),
@@ -62,7 +66,7 @@ pub(super) fn of_fault(fault: BodyFault<portcullis_sigv4::PayloadFault>) -> Fail
     })
 }
 
-fn promises(head: &RequestHead, action: Action) -> Result<DeclaredChecksums, Failure> {
+fn promises(head: &RequestHead, action: S3Operation) -> Result<DeclaredChecksums, Failure> {
     let content_md5 = match head.headers.value("content-md5") {
         None => None,
         Some(text) => {
@@ -71,7 +75,7 @@ fn promises(head: &RequestHead, action: Action) -> Result<DeclaredChecksums, Fai
         }
     };
     let mut checksum = None;
-    if action == Action::CompleteMultipartUpload {
+    if action == S3Operation::CompleteMultipartUpload {
         // There the checksum is of the object that is put together, not of the list of its parts.
         return Ok(DeclaredChecksums { content_md5, checksum });
     }

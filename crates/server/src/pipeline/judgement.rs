@@ -9,7 +9,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 use portcullis_cloudtrail::record::MfaResult;
 use portcullis_mfa::{Challenge, Offer, Proof, UnmetChallenge};
-use portcullis_s3::Request;
+use portcullis_s3::S3Request;
 use portcullis_state::{CodeSource, SpendError};
 
 /// What the gate made of a request.
@@ -32,7 +32,7 @@ impl Gate {
     /// Judges a request. The permit comes with the lease that keeps true what it was judged by.
     pub(super) async fn judge(
         &self,
-        request: Box<Request>,
+        request: Box<S3Request>,
         caller: &Caller,
         source: CodeSource,
         offer: Offer,

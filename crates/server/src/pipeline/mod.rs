@@ -40,7 +40,10 @@ use portcullis_http::{
 };
 use portcullis_journal::Journal;
 use portcullis_mfa::Offer;
-use portcullis_s3::{Access, Action, Expects, Handling, LocalAnswer, Routed, Routing, Unclear};
+use portcullis_s3::{
+    ExpectedBody, LocalAnswer, OperationAccess, RequestHandling, RoutedRequest, RoutingRules, S3Operation,
+    UnclearRequest,
+};
 use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
 use portcullis_state::{CodeSource, Store};
 use portcullis_upstream::{Answer, AnswerBegun, Upstream};
@@ -59,7 +62,7 @@ pub use reply::Reply;
 pub struct Gate {
     pub clock: Clock,
     pub realm: AcceptedScope,
-    pub routing: Routing,
+    pub routing: RoutingRules,
     pub rules: Rules,
     pub keyring: Arc<Keyring>,
     pub proxies: TrustedProxies,
@@ -87,7 +90,7 @@ pub struct Gate {
 struct Asked {
     head: RequestHead,
     signed: VerifiedRequest,
-    routed: Routed,
+    routed: RoutedRequest,
     now: Timestamp,
 }
 
@@ -192,7 +195,7 @@ impl Gate {
                 return Box::pin(self.service_call(api, *head, incoming, draft, ending)).await;
             }
             Opening::Refused(failure, signer) => {
-                let response = self.end(draft, Err(failure), ending, Access::Read).await;
+                let response = self.end(draft, Err(failure), ending, OperationAccess::Read).await;
                 if let Some(signer) = signer {
                     self.wait_after_refusal(&signer).await;
                 }
@@ -200,13 +203,13 @@ impl Gate {
             }
         };
         match asked.routed.row().access {
-            Access::Read => self.carry_out(asked, incoming, draft, ending).await,
+            OperationAccess::Read => self.carry_out(asked, incoming, draft, ending).await,
             // hyper drops a handler whose client leaves; what changes something finishes all the same.
-            Access::Write => {
+            OperationAccess::Write => {
                 let holder = PlaceHolder::new(asked.signed.principal.clone(), asked.head.peer.address.ip());
                 // Waited for here, where a client that leaves gives up waiting.
                 let Some(place) = self.writes.take(&holder, self.body_idle).await else {
-                    return self.end(draft, Err(Failure::Busy), ending, Access::Write).await;
+                    return self.end(draft, Err(Failure::Busy), ending, OperationAccess::Write).await;
                 };
                 let begun = portcullis_upstream::is_kept_alive(asked.routed.action()).then(Arc::<AnswerBegun>::default);
                 let mut ending = ending;
@@ -231,7 +234,7 @@ impl Gate {
         // Named before it is known who asks, so that the record of a refusal says what was refused.
         let routed = portcullis_s3::route(&head, &self.routing);
         ending::name(draft, &routed);
-        if routed.as_ref().is_ok_and(|routed| routed.handling() == Handling::Answered(LocalAnswer::Preflight)) {
+        if routed.as_ref().is_ok_and(|routed| routed.handling() == RequestHandling::Answered(LocalAnswer::Preflight)) {
             return Err((Failure::Preflight, None));
         }
         let signed = portcullis_sigv4::verify(&head, &self.keyring, now, &self.realm).map_err(|rejected| {
@@ -291,7 +294,7 @@ impl Gate {
         // Kept until the request has ended, as its document is.
         let mut _room = None;
         let (document, payload) = match routed.expects() {
-            Expects::Document { limit } => {
+            ExpectedBody::Document { limit } => {
                 let holder = PlaceHolder::new(signed.principal.clone(), head.peer.address.ip());
                 _room = Some(self.room_for_a_document(&holder).await?);
                 let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
@@ -300,8 +303,8 @@ impl Gate {
                     None,
                 )
             }
-            Expects::Nothing => (None, None),
-            Expects::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),
+            ExpectedBody::Nothing => (None, None),
+            ExpectedBody::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),
         };
         let request = routed.complete(document).map_err(unclear)?;
         ending::describe(draft, &request);
@@ -318,7 +321,7 @@ impl Gate {
         drop(signed);
         drop(caller);
         // No trail, no act.
-        if access == Access::Write {
+        if access == OperationAccess::Write {
             let intended = match draft.intend() {
                 Ok(intent) => self.journal.durable(intent).await,
                 Err(closed) => Err(closed),
@@ -392,7 +395,7 @@ impl Gate {
         &self,
         head: &RequestHead,
         signed: &VerifiedRequest,
-        action: Action,
+        action: S3Operation,
         incoming: Incoming,
         ending: &mut Ending,
     ) -> Result<RequestBody<PayloadVerifier>, Failure> {
@@ -402,7 +405,7 @@ impl Gate {
     }
 
     /// Answers for the upstream who owns its buckets, where the client wants to be sure.
-    fn expect_owner(&self, request: &portcullis_s3::Request) -> Result<(), Failure> {
+    fn expect_owner(&self, request: &portcullis_s3::S3Request) -> Result<(), Failure> {
         let expected = request.expected_owner.iter().chain(&request.expected_source_owner);
         let ours = expected.into_iter().all(|owner| owner == self.store.account());
         if ours { Ok(()) } else { Err(Failure::OtherOwner) }
@@ -422,6 +425,6 @@ fn of_handshake(fault: HandshakeFault) -> &'static str {
     }
 }
 
-fn unclear(unclear: Unclear) -> Failure {
+fn unclear(unclear: UnclearRequest) -> Failure {
     Failure::Unclear(Box::new(unclear))
 }

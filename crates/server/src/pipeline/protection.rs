@@ -12,7 +12,7 @@ use portcullis_authorization::{BucketState, MfaDelete, Name, Profile, Unsettled,
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::{ConditionHold, ConditionWithdrawn, ReleaseCondition};
-use portcullis_s3::{Access, Document, Hazard, MfaDeleteChange, Request, VersioningStatus};
+use portcullis_s3::{Hazard, MfaDeleteChange, OperationAccess, RequestDocument, S3Request, VersioningStatus};
 use portcullis_sigv4::Principal;
 use portcullis_state::{Generation, Leases, Observed, ReadLease, Store, UnderWay, WriteLease};
 use portcullis_upstream::{Upstream, UpstreamError};
@@ -80,7 +80,7 @@ impl Protection {
     }
 
     /// What is remembered of the bucket; the upstream is not asked.
-    pub fn remembered(&self, request: &Request, now: Timestamp) -> BucketState {
+    pub fn remembered(&self, request: &S3Request, now: Timestamp) -> BucketState {
         let Some(bucket) = &request.bucket else { return BucketState::UNPROTECTED };
         let record = self.store.bucket(bucket);
         BucketState {
@@ -90,8 +90,8 @@ impl Protection {
             source: request.copy_source.as_ref().map_or(Use::Data, |source| self.store.use_of(&source.bucket)),
             destination: self.store.use_of_any(&request.destinations),
             unsettled: match request.action.row().access {
-                Access::Read => Unsettled::NOTHING,
-                Access::Write => self.store.unsettled(bucket, now),
+                OperationAccess::Read => Unsettled::NOTHING,
+                OperationAccess::Write => self.store.unsettled(bucket, now),
             },
             ..BucketState::UNPROTECTED
         }
@@ -100,7 +100,7 @@ impl Protection {
     /// Reads the state that a request is judged by, under the lease that keeps it true.
     pub async fn hold(
         &self,
-        request: &Request,
+        request: &S3Request,
         remembered: BucketState,
         caller: &Principal,
         now: Timestamp,
@@ -148,7 +148,7 @@ impl Protection {
     /// The lease that a request needs in the bucket as it is once the lease is had, and what is remembered then.
     async fn lease(
         &self,
-        request: &Request,
+        request: &S3Request,
         bucket: &BucketName,
         mut state: BucketState,
         now: Timestamp,
@@ -305,8 +305,8 @@ enum Needs {
 
 /// Only a change of what other requests are judged by keeps them out. In a bucket without MFA Delete that is its
 /// protection alone, so that no user can keep anybody out of a bucket.
-fn needs(request: &Request, state: BucketState) -> Needs {
-    if request.action.row().access == Access::Read {
+fn needs(request: &S3Request, state: BucketState) -> Needs {
+    if request.action.row().access == OperationAccess::Read {
         return Needs::Nothing;
     }
     let guarded = state.mfa_delete == MfaDelete::Enabled || state.name == Name::Buried;
@@ -315,10 +315,11 @@ fn needs(request: &Request, state: BucketState) -> Needs {
         Hazard::OpensUpload if state.mfa_delete == MfaDelete::Enabled => Needs::Read,
         Hazard::OpensUpload => Needs::Nothing,
         Hazard::ReplacesNullVersion | Hazard::ReplacesUnversioned => match request.document {
-            Document::Payload => Needs::AtTheEnd,
-            Document::DeleteObjects(_) | Document::None | Document::Rewritten(_) | Document::Versioning(_) => {
-                Needs::Read
-            }
+            RequestDocument::Payload => Needs::AtTheEnd,
+            RequestDocument::DeleteObjects(_)
+            | RequestDocument::None
+            | RequestDocument::Rewritten(_)
+            | RequestDocument::Versioning(_) => Needs::Read,
         },
         Hazard::ChangesVersioning(change) if guarded || change.mfa_delete == MfaDeleteChange::Enable => Needs::Write,
         Hazard::CreatesBucket | Hazard::DeletesBucket if guarded => Needs::Write,

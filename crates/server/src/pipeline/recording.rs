@@ -3,7 +3,7 @@
 use crate::config::{BucketPattern, OnFailure};
 use crate::failure::Failure;
 use portcullis_base::names::BucketName;
-use portcullis_s3::Access;
+use portcullis_s3::OperationAccess;
 
 /// How requests are recorded.
 #[derive(Clone, Debug)]
@@ -50,10 +50,10 @@ pub(super) enum Loss {
 
 impl Recording {
     /// What is owed for a request to this bucket.
-    pub(super) fn duty(&self, access: Access, bucket: Option<&BucketName>) -> Duty {
+    pub(super) fn duty(&self, access: OperationAccess, bucket: Option<&BucketName>) -> Duty {
         let (wait, loss) = match (access, self.reads(bucket)) {
-            (Access::Write, _) | (Access::Read, Reads::Strict) => (Wait::Disk, Loss::Refused),
-            (Access::Read, Reads::Relaxed) => (Wait::System, Loss::Logged),
+            (OperationAccess::Write, _) | (OperationAccess::Read, Reads::Strict) => (Wait::Disk, Loss::Refused),
+            (OperationAccess::Read, Reads::Relaxed) => (Wait::System, Loss::Logged),
         };
         match self.on_failure {
             OnFailure::Allow => Duty { wait, loss: Loss::Logged },
@@ -104,12 +104,12 @@ mod tests {
                 let (strict, relaxed) = (patterns(&["vault", "finance-*"]), patterns(&["cache-*", "vault"]));
                 let recording = Recording { reads, strict, relaxed, on_failure };
                 for (access, bucket) in [
-                    (Access::Write, Some("photos")),
-                    (Access::Read, None),
-                    (Access::Read, Some("photos")),
-                    (Access::Read, Some("vault")),
-                    (Access::Read, Some("finance-2026")),
-                    (Access::Read, Some("cache-1")),
+                    (OperationAccess::Write, Some("photos")),
+                    (OperationAccess::Read, None),
+                    (OperationAccess::Read, Some("photos")),
+                    (OperationAccess::Read, Some("vault")),
+                    (OperationAccess::Read, Some("finance-2026")),
+                    (OperationAccess::Read, Some("cache-1")),
                 ] {
                     let name = bucket.map(|bucket| BucketName::parse(bucket).expect("a name"));
                     let Duty { wait, loss } = recording.duty(access, name.as_ref());

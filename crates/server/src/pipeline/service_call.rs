@@ -18,7 +18,7 @@ use portcullis_control::services::{
     Asker, CallPlace, GLOBAL_REGION, ServiceAnswer, ServiceApi, ServiceCall, code_in_record, unrecorded,
 };
 use portcullis_http::RequestHead;
-use portcullis_s3::Access;
+use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{
     AcceptedScope, ClaimFault, SignatureFault, SignatureRejection, UnverifiedCall, VerifiedRequest,
 };
@@ -45,7 +45,7 @@ impl Gate {
                 return self.end_service_call(api, &call, draft, Err(refused), ending).await;
             }
         };
-        ending.duty = self.recording.duty(Access::Read, None);
+        ending.duty = self.recording.duty(OperationAccess::Read, None);
         let call = ServiceCall::read(api, &head, &body);
         let account = self.store.account();
         let asker = Asker { principal: &signed.principal, account, region: &self.realm.region };
@@ -128,7 +128,7 @@ impl Gate {
             bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
             ..Outcome::default()
         };
-        let recorded = self.record(draft, &outcome, Access::Read, ending.duty).await;
+        let recorded = self.record(draft, &outcome, OperationAccess::Read, ending.duty).await;
         let (status, document) = match (recorded, content) {
             (Ok(()), _) => (status, document),
             (Err(_), Ok(_)) => call.document(&Err(unrecorded()), ending.request_id),

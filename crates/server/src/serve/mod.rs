@@ -43,7 +43,7 @@ use portcullis_journal::{
     ClosureNote, Journal, JournalDisk, JournalError, JournalOptions, JournalRecovery, RecordKind,
 };
 use portcullis_mfa::Digits;
-use portcullis_s3::{Routing, UpstreamKind};
+use portcullis_s3::{RoutingRules, UpstreamKind};
 use portcullis_sigv4::{AcceptedScope, AwsService};
 use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
 use portcullis_upstream::{Patience, Placement, Signer, Trailers, Upstream};
@@ -341,7 +341,7 @@ fn gate(
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Gate {
         realm: AcceptedScope { region: settings.account.region.clone(), services: &[AwsService::S3] },
-        routing: Routing {
+        routing: RoutingRules {
             base_domain: settings.listen.base_domain.clone(),
             upstream: kind(settings.upstream.profile),
         },

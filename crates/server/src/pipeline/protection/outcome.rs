@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use portcullis_authorization::{LateEffect, MfaDelete, StateChange, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
-use portcullis_s3::Request;
+use portcullis_s3::S3Request;
 use portcullis_state::UnderWay;
 use portcullis_upstream::{Answer, DeletedObject};
 
@@ -43,7 +43,7 @@ impl Protection {
     /// Records a change that must not be lost if the gate dies before the upstream answers.
     pub async fn before(
         &self,
-        request: &Request,
+        request: &S3Request,
         change: StateChange,
         held: &mut Held,
         now: Timestamp,

@@ -12,7 +12,7 @@ use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, TrustedAuthorities};
-use portcullis_s3::{Action, CopySource, VersioningDocument, VersioningStatus};
+use portcullis_s3::{CopySource, S3Operation, VersioningDocument, VersioningStatus};
 use portcullis_state::testing::in_memory;
 use portcullis_upstream::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
 
@@ -34,7 +34,7 @@ fn over(store: &Store) -> Protection {
     Protection::new(store.clone(), upstream, Profile::Strict, UploadVersions::SettledAtCreate)
 }
 
-async fn hold(protection: &Protection, request: &Request) -> Result<Held, Failure> {
+async fn hold(protection: &Protection, request: &S3Request) -> Result<Held, Failure> {
     protection.hold(request, protection.remembered(request, NOW), &Principal::Root, NOW).await
 }
 
@@ -42,19 +42,23 @@ fn vault() -> BucketName {
     BucketName::parse("vault").expect("a name")
 }
 
-fn request(action: Action, hazard: Hazard, document: Document) -> Request {
-    let mut request = Request::bare(action, Some(vault()), ObjectKey::parse("key").ok());
+fn request(action: S3Operation, hazard: Hazard, document: RequestDocument) -> S3Request {
+    let mut request = S3Request::bare(action, Some(vault()), ObjectKey::parse("key").ok());
     (request.hazard, request.document) = (hazard, document);
     request
 }
 
-fn enabling() -> Request {
+fn enabling() -> S3Request {
     let document = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
-    request(Action::PutBucketVersioning, Hazard::ChangesVersioning(document), Document::Versioning(document))
+    request(
+        S3Operation::PutBucketVersioning,
+        Hazard::ChangesVersioning(document),
+        RequestDocument::Versioning(document),
+    )
 }
 
-fn uploading() -> Request {
-    request(Action::PutObject, Hazard::ReplacesNullVersion, Document::Payload)
+fn uploading() -> S3Request {
+    request(S3Operation::PutObject, Hazard::ReplacesNullVersion, RequestDocument::Payload)
 }
 
 #[test]
@@ -76,10 +80,10 @@ fn each_hazard_has_the_lease_that_keeps_its_judgement_true() {
     ];
     let mut table = String::new();
     for hazard in hazards {
-        for (body, document) in [("payload", Document::Payload), ("none", Document::None)] {
+        for (body, document) in [("payload", RequestDocument::Payload), ("none", RequestDocument::None)] {
             for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
                 let state = BucketState { mfa_delete, ..BucketState::UNPROTECTED };
-                let [write, read] = [Action::PutObject, Action::GetObject].map(|action| {
+                let [write, read] = [S3Operation::PutObject, S3Operation::GetObject].map(|action| {
                     match needs(&request(action, hazard, document.clone()), state) {
                         Needs::AtTheEnd => "read, at the end",
                         Needs::Nothing => "nothing",
@@ -99,7 +103,8 @@ fn each_hazard_has_the_lease_that_keeps_its_judgement_true() {
 async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one_does() {
     let (protection, store) = protection().await;
     let keep = VersioningDocument { status: VersioningStatus::Suspended, mfa_delete: MfaDeleteChange::Keep };
-    let suspending = request(Action::PutBucketVersioning, Hazard::ChangesVersioning(keep), Document::Versioning(keep));
+    let suspending =
+        request(S3Operation::PutBucketVersioning, Hazard::ChangesVersioning(keep), RequestDocument::Versioning(keep));
     let _held = hold(&protection, &suspending).await.expect("held");
     let shared = hold(&protection, &suspending).await.expect("held beside the first");
     assert!(matches!(shared.lease, Lease::Read { .. }), "{shared:?}");
@@ -112,7 +117,7 @@ async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one
 #[tokio::test]
 async fn a_bucket_that_is_protected_while_a_lease_is_waited_for_is_held_as_a_protected_one() {
     let (protection, store) = protection().await;
-    let deleting = request(Action::DeleteBucket, Hazard::DeletesBucket, Document::None);
+    let deleting = request(S3Operation::DeleteBucket, Hazard::DeletesBucket, RequestDocument::None);
     let enabling = protection.leases.write(&vault()).await;
     let (held, ()) = tokio::join!(hold(&protection, &deleting), async {
         tokio::task::yield_now().await;
@@ -135,9 +140,9 @@ async fn only_what_changed_something_or_may_have_gives_a_new_generation() {
                     store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
                     let change = VersioningDocument { status, mfa_delete };
                     let request = request(
-                        Action::PutBucketVersioning,
+                        S3Operation::PutBucketVersioning,
                         Hazard::ChangesVersioning(change),
-                        Document::Versioning(change),
+                        RequestDocument::Versioning(change),
                     );
                     let mut held = hold(&protection, &request).await.expect("held");
                     held.state.versioning = before;
@@ -203,12 +208,12 @@ async fn a_change_that_failed_half_way_is_not_called_undone() {
 #[tokio::test]
 async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else() {
     let (protection, store) = protection().await;
-    let asks = async |request: &Request| match hold(&protection, request).await {
+    let asks = async |request: &S3Request| match hold(&protection, request).await {
         Ok(_) => false,
         Err(Failure::Upstream(UpstreamError::Unreachable)) => true,
         Err(other) => panic!("{other:?}"),
     };
-    let deleting = request(Action::DeleteObject, Hazard::DestroysVersion, Document::None);
+    let deleting = request(S3Operation::DeleteObject, Hazard::DestroysVersion, RequestDocument::None);
     assert!(asks(&enabling()).await, "whether it can be protected");
     assert!(!asks(&uploading()).await, "nobody protected the bucket");
     assert!(!asks(&deleting).await);
@@ -246,7 +251,7 @@ async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_lea
     let held = hold(&protection, &uploading()).await.expect("held");
     assert_eq!(held.state.usage, Use::Trail);
     let elsewhere = BucketName::parse("elsewhere").ok();
-    let mut copy = Request::bare(Action::CopyObject, elsewhere, ObjectKey::parse("key").ok());
+    let mut copy = S3Request::bare(S3Operation::CopyObject, elsewhere, ObjectKey::parse("key").ok());
     let key = ObjectKey::parse("key").expect("a key");
     copy.copy_source = Some(CopySource { bucket: vault(), key, version: None });
     let held = hold(&protection, &copy).await.expect("held");

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use portcullis_authorization::{Completion, Unsettled, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
-use portcullis_s3::{Action, Request};
+use portcullis_s3::{S3Operation, S3Request};
 use portcullis_sigv4::Principal;
 use portcullis_state::UploadMark;
 use portcullis_upstream::{Answer, Presence, Sight};
@@ -50,12 +50,12 @@ impl Protection {
     /// What completing an upload does to the null version of its key; for whatever completes none, nothing.
     pub(super) async fn completion(
         &self,
-        request: &Request,
+        request: &S3Request,
         bucket: &BucketName,
         unsettled: Unsettled,
         now: Timestamp,
     ) -> Result<(Completion, Option<SoleCompletion>), Failure> {
-        let (Action::CompleteMultipartUpload, UploadVersions::SettledAtCreate, Some(key)) =
+        let (S3Operation::CompleteMultipartUpload, UploadVersions::SettledAtCreate, Some(key)) =
             (request.action, self.uploads, &request.key)
         else {
             return Ok((Completion::AddsVersion, None));
@@ -78,7 +78,7 @@ impl Protection {
     /// Whether an upload that is being opened has to be remembered, so that it can be completed without a code.
     pub(super) async fn opening(
         &self,
-        request: &Request,
+        request: &S3Request,
         bucket: &BucketName,
         holder: &Principal,
         unsettled: Unsettled,
