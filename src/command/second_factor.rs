@@ -6,7 +6,7 @@ use super::error::CommandError;
 use super::terminal::Terminal;
 use super::xml::Element;
 use portcullis_base::secret::Secret;
-use portcullis_mfa::Offer;
+use portcullis_mfa::MfaToken;
 
 /// `serial code`, once.
 #[derive(Debug)]
@@ -26,9 +26,9 @@ pub enum TokenTiming {
 impl MfaTokenSource {
     /// Takes `--mfa "SERIAL CODE"`.
     pub fn offered(value: Option<Secret<String>>) -> Result<Self, CommandError> {
-        match Offer::parse(value.as_ref().map(|value| value.expose().as_str())) {
-            Offer::Absent | Offer::Codes(_) => Ok(Self { offered: value }),
-            Offer::Malformed(_) => {
+        match MfaToken::parse(value.as_ref().map(|value| value.expose().as_str())) {
+            MfaToken::Absent | MfaToken::Codes(_) => Ok(Self { offered: value }),
+            MfaToken::Malformed(_) => {
                 Err(CommandError::usage("--mfa is not a serial number and a code with a space between")
                     .next("Write it in quotes: --mfa \"arn:aws:iam::ACCOUNT:mfa/NAME 123456\""))
             }
@@ -113,9 +113,9 @@ fn completed(answer: &str, devices: &Option<Vec<RootDevice>>) -> Result<Secret<S
         (_, [only]) if !answer.is_empty() && answer.split(' ').all(is_code) => format!("{} {answer}", only.serial),
         _ => answer.to_owned(),
     };
-    match Offer::parse(Some(&value)) {
-        Offer::Codes(_) => Ok(Secret::new(value)),
-        Offer::Absent | Offer::Malformed(_) => Err(no_code()),
+    match MfaToken::parse(Some(&value)) {
+        MfaToken::Codes(_) => Ok(Secret::new(value)),
+        MfaToken::Absent | MfaToken::Malformed(_) => Err(no_code()),
     }
 }
 

@@ -13,7 +13,7 @@ use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, Peer, RequestHead, Transport, TrustedAuthorities};
-use portcullis_mfa::Offer;
+use portcullis_mfa::MfaToken;
 use portcullis_s3::{DeleteObjects, ObjectIdentifier, RequestDocument, S3Operation, S3Request};
 use portcullis_sigv4::{
     AcceptedScope, AwsService, DeclaredChecksums, KeyStatus, Keyring, KeyringKey, PayloadMode, PayloadVerifier,
@@ -139,7 +139,7 @@ fn permit(shape: &Shape) -> Permit {
         replication: Replication::ProtectedBucket,
         loopback_is_secure: LoopbackTrust::Trusted,
     };
-    match assess(Box::new(request), &caller, BucketState::UNPROTECTED, Offer::Absent, rules) {
+    match assess(Box::new(request), &caller, BucketState::UNPROTECTED, MfaToken::Absent, rules) {
         Verdict::Forward(permit) => permit,
         Verdict::Refuse(refusal) => panic!("{refusal:?}"),
         Verdict::Verify(challenge) => panic!("{challenge:?}"),

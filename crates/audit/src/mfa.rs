@@ -4,7 +4,7 @@ use portcullis_base::names::DeviceSerial;
 
 use portcullis_authorization::MfaDelete;
 use portcullis_cloudtrail::record::{MfaDeleteData, MfaDeleteStatus, MfaResult};
-use portcullis_mfa::Fault;
+use portcullis_mfa::MfaFault;
 
 /// What MFA Delete had to do with a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +52,12 @@ impl MfaFacts {
 }
 
 /// The result that is recorded for a refused code.
-pub fn mfa_result(fault: Fault) -> MfaResult {
+pub fn mfa_result(fault: MfaFault) -> MfaResult {
     match fault {
-        Fault::ClockDisagrees => MfaResult::ClockDisagrees,
-        Fault::MoreCodesNeeded | Fault::NotDigits | Fault::WrongCode => MfaResult::BadCode,
-        Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => MfaResult::Throttled,
-        Fault::Replayed => MfaResult::Replayed,
-        Fault::UnknownDevice => MfaResult::UnknownDevice,
+        MfaFault::ClockDisagrees => MfaResult::ClockDisagrees,
+        MfaFault::MoreCodesNeeded | MfaFault::NotDigits | MfaFault::WrongCode => MfaResult::BadCode,
+        MfaFault::NetworkThrottled { .. } | MfaFault::TooManyAtOnce => MfaResult::Throttled,
+        MfaFault::Replayed => MfaResult::Replayed,
+        MfaFault::UnknownDevice => MfaResult::UnknownDevice,
     }
 }

@@ -2,7 +2,7 @@
 
 use portcullis_base::clock::Timestamp;
 use portcullis_http::Transport;
-use portcullis_mfa::{Challenge, Codes, Offer, Proof};
+use portcullis_mfa::{Challenge, MfaToken, Proof, TokenCodes};
 use portcullis_s3::{Hazard, MfaDeleteChange, OperationAccess, S3Request, VersioningChange, VersioningStatus};
 use portcullis_sigv4::{Principal, SignatureForm};
 
@@ -83,11 +83,11 @@ pub(super) enum StateRefusal {
 }
 
 /// Judges one request. Every combination has an answer; `tests.rs` holds the whole table.
-pub fn assess(request: Box<S3Request>, caller: &Caller, bucket: BucketState, offer: Offer, rules: Rules) -> Verdict {
+pub fn assess(request: Box<S3Request>, caller: &Caller, bucket: BucketState, offer: MfaToken, rules: Rules) -> Verdict {
     let offer = match offer {
-        Offer::Malformed(header) => return Verdict::Refuse(Refusal::MalformedOffer(header)),
-        Offer::Absent => None,
-        Offer::Codes(codes) => Some(codes),
+        MfaToken::Malformed(header) => return Verdict::Refuse(Refusal::MalformedOffer(header)),
+        MfaToken::Absent => None,
+        MfaToken::Codes(codes) => Some(codes),
     };
     if is_reserved(&request, &caller.principal, bucket) {
         return Verdict::Refuse(Refusal::TrailBucket);
@@ -155,11 +155,11 @@ pub enum Foresight {
 }
 
 /// Judges one request by what is remembered of the bucket alone.
-pub fn foresee(request: &S3Request, caller: &Caller, bucket: BucketState, offer: &Offer, rules: Rules) -> Foresight {
+pub fn foresee(request: &S3Request, caller: &Caller, bucket: BucketState, offer: &MfaToken, rules: Rules) -> Foresight {
     let offered = match offer {
-        Offer::Malformed(_) => return Foresight::Refusal,
-        Offer::Absent => false,
-        Offer::Codes(_) => true,
+        MfaToken::Malformed(_) => return Foresight::Refusal,
+        MfaToken::Absent => false,
+        MfaToken::Codes(_) => true,
     };
     if is_reserved(request, &caller.principal, bucket) {
         return Foresight::Refusal;
@@ -212,7 +212,7 @@ fn is_reserved(request: &S3Request, principal: &Principal, bucket: BucketState) 
 
 /// Whether this caller's offer is looked at. Root comes before the code, so that nobody else can
 /// spend or probe root's codes; a presigned URL carries no second factor, whoever uses it.
-pub fn takes_code(caller: &Caller, offer: Option<Codes>, rules: Rules) -> Result<Codes, Refusal> {
+pub fn takes_code(caller: &Caller, offer: Option<TokenCodes>, rules: Rules) -> Result<TokenCodes, Refusal> {
     looks_at_codes(caller, offer.is_some(), rules)?;
     offer.ok_or(Refusal::MfaRequired)
 }

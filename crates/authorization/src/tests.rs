@@ -12,8 +12,8 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{DeviceSerial, UserName};
 use portcullis_http::Transport;
 use portcullis_mfa::{
-    self, Challenge, Code, CodeCheck, Codes, Device, Digits, Fault, Judgement, LedgerFuture, Offer, Proof, Seed,
-    StepLedger,
+    self, Challenge, CodeCheck, CodeDigits, CodeJudgement, LedgerFuture, MfaDevice, MfaFault, MfaToken, Proof, Seed,
+    StepLedger, TokenCode, TokenCodes,
 };
 use portcullis_s3::{
     DeleteObjects, Hazard, MfaDeleteChange, RequestDocument, S3Operation, S3Request, VersioningDocument,
@@ -98,11 +98,11 @@ fn hazards() -> Vec<(String, Hazard)> {
     hazards
 }
 
-fn offers() -> [(&'static str, Offer); 3] {
+fn offers() -> [(&'static str, MfaToken); 3] {
     [
-        ("absent", Offer::parse(None)),
-        ("codes", Offer::parse(Some("20899872 123456"))),
-        ("malformed", Offer::parse(Some("123456"))),
+        ("absent", MfaToken::parse(None)),
+        ("codes", MfaToken::parse(Some("20899872 123456"))),
+        ("malformed", MfaToken::parse(Some("123456"))),
     ]
 }
 
@@ -201,10 +201,10 @@ fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
 }
 
 /// A proof of this subject, by a ledger that keeps nothing.
-fn proved<T: Unpin>(subject: T, device: &Device) -> Proof<T> {
+fn proved<T: Unpin>(subject: T, device: &MfaDevice) -> Proof<T> {
     let now = Timestamp::from_seconds(1_900_000_000);
-    let code = Code::new(&portcullis_mfa::shown(&device.seed, device.digits, now));
-    let codes = Codes { serial: device.serial.clone(), codes: vec![code] };
+    let code = TokenCode::new(&portcullis_mfa::shown(&device.seed, device.digits, now));
+    let codes = TokenCodes { serial: device.serial.clone(), codes: vec![code] };
     let ledger = Forgetful { device: device.clone(), now };
     let spending = std::pin::pin!(portcullis_mfa::spend(Challenge::new(codes, subject), &ledger));
     match spending.poll(&mut Context::from_waker(Waker::noop())) {
@@ -214,22 +214,23 @@ fn proved<T: Unpin>(subject: T, device: &Device) -> Proof<T> {
 }
 
 /// A device that was just enabled.
-fn device() -> Device {
+fn device() -> MfaDevice {
     let (serial, seed) = (DeviceSerial::parse("20899872").expect("a serial"), Seed::new(*b"12345678901234567890"));
     let at = |second: i64| Timestamp::from_seconds(1_900_000_000 + second);
-    let [first, second] = [-90, -60].map(|second| Code::new(&portcullis_mfa::shown(&seed, Digits::Six, at(second))));
-    Device::new(serial, seed, Digits::Six, at(-60)).enrol(&first, &second, at(-60)).expect("its codes")
+    let [first, second] =
+        [-90, -60].map(|second| TokenCode::new(&portcullis_mfa::shown(&seed, CodeDigits::Six, at(second))));
+    MfaDevice::new(serial, seed, CodeDigits::Six, at(-60)).enrol(&first, &second, at(-60)).expect("its codes")
 }
 
 struct Forgetful {
-    device: Device,
+    device: MfaDevice,
     now: Timestamp,
 }
 
 impl StepLedger for Forgetful {
-    type Error = Fault;
+    type Error = MfaFault;
 
-    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<Judgement, Fault>> {
+    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<CodeJudgement, MfaFault>> {
         Box::pin(std::future::ready(Ok(check.judge(&self.device, self.now))))
     }
 }
@@ -246,7 +247,7 @@ fn proved_word(verdict: &ProvedVerdict) -> String {
 }
 
 /// What a challenge that is met at once comes to, in the words of `proved_word`.
-fn met_word(verdict: Verdict, device: &Device) -> String {
+fn met_word(verdict: Verdict, device: &MfaDevice) -> String {
     match verdict {
         Verdict::Forward(permit) => proved_word(&ProvedVerdict::Unneeded(Ok(permit))),
         Verdict::Refuse(refusal) => proved_word(&ProvedVerdict::Unneeded(Err(refusal))),
@@ -272,7 +273,7 @@ fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after(
                         for caller in &callers {
                             let state = BucketState { usage, lifecycle, ..bucket(mfa_delete, versioning) };
                             let asked = || request(hazard, RequestDocument::None);
-                            let offer = Offer::parse(Some("20899872 123456"));
+                            let offer = MfaToken::parse(Some("20899872 123456"));
                             let after = assess(asked(), caller, state, offer, rules(profile));
                             let before = assess_proved(proved(asked(), &device), caller, state, rules(profile));
                             opened += i32::from(matches!(before, ProvedVerdict::Needed(Ok(_))));
@@ -307,7 +308,7 @@ fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
                         let request = Box::new(request);
                         let state =
                             BucketState { usage, source, destination, ..bucket(mfa_delete, Versioning::Enabled) };
-                        let verdict = assess(request, &caller, state, Offer::Absent, rules(Profile::Strict));
+                        let verdict = assess(request, &caller, state, MfaToken::Absent, rules(Profile::Strict));
                         format!("{caller_name}: {}", word(&verdict))
                     });
                     writeln!(table, "{what} | MfaDelete {mfa_delete:?} | {access} | {name} | {}", answers.join(" | "))
@@ -354,7 +355,7 @@ fn what_the_upstream_may_do_late_keeps_back_the_changes_after_which_it_would_do_
                 let answers = LateEffect::ALL.map(|effect| {
                     let unsettled = Unsettled::until(effect, until);
                     let state = BucketState { unsettled, ..bucket(mfa_delete, Versioning::Enabled) };
-                    let offer = Offer::parse(Some("20899872 123456"));
+                    let offer = MfaToken::parse(Some("20899872 123456"));
                     let verdict = assess(request(hazard, RequestDocument::None), &root(), state, offer, rules(profile));
                     format!("{effect:?}: {}", word(&verdict))
                 });
@@ -374,8 +375,8 @@ fn a_batch_on_a_protected_bucket_is_judged_by_any_offer_it_carries() {
         let request = request(Hazard::ReplacesNullVersion, batch());
         word(&assess(request, &root(), protected, offer, rules(Profile::Strict)))
     };
-    assert_eq!(verdict(Offer::parse(Some("20899872 123456"))), "verify");
-    assert_eq!(verdict(Offer::Absent), "forward");
+    assert_eq!(verdict(MfaToken::parse(Some("20899872 123456"))), "verify");
+    assert_eq!(verdict(MfaToken::Absent), "forward");
 }
 
 #[test]
@@ -384,8 +385,8 @@ fn a_buried_name_needs_a_code_to_come_back_without_its_protection() {
     let verdict = |offer, profile| {
         word(&assess(request(Hazard::CreatesBucket, RequestDocument::None), &root(), buried, offer, rules(profile)))
     };
-    assert_eq!(verdict(Offer::Absent, Profile::Strict), "MfaRequired");
-    assert_eq!(verdict(Offer::parse(Some("20899872 123456")), Profile::Strict), "verify, then Forget");
+    assert_eq!(verdict(MfaToken::Absent, Profile::Strict), "MfaRequired");
+    assert_eq!(verdict(MfaToken::parse(Some("20899872 123456")), Profile::Strict), "verify, then Forget");
 }
 
 #[test]
@@ -396,14 +397,14 @@ fn what_was_not_read_never_passes_for_harmless() {
         request(Hazard::ChangesVersioning(enable), RequestDocument::None),
         &root(),
         unread,
-        Offer::parse(Some("20899872 123456")),
+        MfaToken::parse(Some("20899872 123456")),
         rules(Profile::Strict),
     );
     assert_eq!(word(&verdict), "verify, then refuse LifecyclePresent");
 
     let unread = bucket(MfaDelete::Enabled, Versioning::Unread);
     let put = request(Hazard::ReplacesNullVersion, RequestDocument::Payload);
-    assert_eq!(word(&assess(put, &user(), unread, Offer::Absent, rules(Profile::Strict))), "MfaRequired");
+    assert_eq!(word(&assess(put, &user(), unread, MfaToken::Absent, rules(Profile::Strict))), "MfaRequired");
 }
 
 #[test]
@@ -413,7 +414,7 @@ fn replication_needs_a_code_on_every_bucket_of_a_store_that_replicates_deletes()
         request(Hazard::Replicates, RequestDocument::None),
         &root(),
         BucketState::UNPROTECTED,
-        Offer::Absent,
+        MfaToken::Absent,
         rules,
     );
     assert_eq!(word(&verdict), "MfaRequired");
@@ -426,7 +427,7 @@ fn a_code_over_loopback_is_refused_where_tls_is_always_required() {
         request(Hazard::DestroysVersion, RequestDocument::None),
         &root(),
         bucket(MfaDelete::Enabled, Versioning::Enabled),
-        Offer::parse(Some("20899872 123456")),
+        MfaToken::parse(Some("20899872 123456")),
         rules,
     );
     assert_eq!(word(&verdict), "InsecureTransport");
@@ -435,17 +436,17 @@ fn a_code_over_loopback_is_refused_where_tls_is_always_required() {
 #[test]
 fn a_failed_offer_becomes_the_refusal_of_its_fault() {
     for (fault, refusal) in [
-        (Fault::UnknownDevice, "NotDeviceOwner"),
-        (Fault::WrongCode, "TokenCodeInvalid(WrongCode)"),
-        (Fault::Replayed, "TokenCodeInvalid(Replayed)"),
-        (Fault::TooManyAtOnce, "TooManyCodesAtOnce"),
-        (Fault::NetworkThrottled { seconds: 120 }, "NetworkThrottled { seconds: 120 }"),
+        (MfaFault::UnknownDevice, "NotDeviceOwner"),
+        (MfaFault::WrongCode, "TokenCodeInvalid(WrongCode)"),
+        (MfaFault::Replayed, "TokenCodeInvalid(Replayed)"),
+        (MfaFault::TooManyAtOnce, "TooManyCodesAtOnce"),
+        (MfaFault::NetworkThrottled { seconds: 120 }, "NetworkThrottled { seconds: 120 }"),
     ] {
         let verdict = assess(
             request(Hazard::DestroysVersion, RequestDocument::None),
             &root(),
             bucket(MfaDelete::Enabled, Versioning::Enabled),
-            Offer::parse(Some("20899872 123456")),
+            MfaToken::parse(Some("20899872 123456")),
             rules(Profile::Strict),
         );
         let Verdict::Verify(challenge) = verdict else { panic!("a challenge was due") };
@@ -455,6 +456,6 @@ fn a_failed_offer_becomes_the_refusal_of_its_fault() {
 
 #[test]
 fn a_malformed_offer_keeps_its_code_to_itself() {
-    let refusal = Refusal::MalformedOffer(Code::new("970589"));
+    let refusal = Refusal::MalformedOffer(TokenCode::new("970589"));
     assert!(!format!("{refusal:?}").contains("970589"));
 }

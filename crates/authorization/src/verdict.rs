@@ -2,7 +2,7 @@
 
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
-use portcullis_mfa::{Challenge, Code, Codes, Fault, Proof};
+use portcullis_mfa::{Challenge, MfaFault, Proof, TokenCode, TokenCodes};
 use portcullis_s3::S3Request;
 
 use super::MfaDelete;
@@ -76,7 +76,7 @@ pub enum Refusal {
     /// The bucket has a lifecycle configuration, so it cannot be protected.
     LifecyclePresent,
     /// The header is not a serial and a code.
-    MalformedOffer(Code),
+    MalformedOffer(TokenCode),
     /// A code is needed and none, or none that counts, was offered.
     MfaRequired,
     /// The caller's network offered too many codes for the device.
@@ -86,13 +86,13 @@ pub enum Refusal {
     /// Only root may.
     NotBucketOwner,
     /// The device is not the caller's.
-    NotDeviceOwner { serial: DeviceSerial, code: Code },
+    NotDeviceOwner { serial: DeviceSerial, code: TokenCode },
     /// MFA Delete needs versioning to be enabled.
     NotVersioned,
     /// The bucket is a trail's.
     TrailBucket,
     /// The code is wrong, was used before, or is too few.
-    TokenCodeInvalid(Fault),
+    TokenCodeInvalid(MfaFault),
     /// Codes queue up for the device.
     TooManyCodesAtOnce,
     /// Until then the upstream may carry out an earlier request that it did not answer.
@@ -133,16 +133,16 @@ impl Permit {
 
 impl Refusal {
     /// Why an offer opened nothing.
-    pub fn of_fault(offer: Codes, fault: Fault) -> Self {
+    pub fn of_fault(offer: TokenCodes, fault: MfaFault) -> Self {
         match fault {
-            Fault::UnknownDevice => {
-                let code = offer.codes.into_iter().next().unwrap_or_else(|| Code::new(""));
+            MfaFault::UnknownDevice => {
+                let code = offer.codes.into_iter().next().unwrap_or_else(|| TokenCode::new(""));
                 Self::NotDeviceOwner { serial: offer.serial, code }
             }
-            Fault::ClockDisagrees => Self::ClockDisagrees,
-            Fault::NetworkThrottled { seconds } => Self::NetworkThrottled { seconds },
-            Fault::TooManyAtOnce => Self::TooManyCodesAtOnce,
-            Fault::MoreCodesNeeded | Fault::NotDigits | Fault::Replayed | Fault::WrongCode => {
+            MfaFault::ClockDisagrees => Self::ClockDisagrees,
+            MfaFault::NetworkThrottled { seconds } => Self::NetworkThrottled { seconds },
+            MfaFault::TooManyAtOnce => Self::TooManyCodesAtOnce,
+            MfaFault::MoreCodesNeeded | MfaFault::NotDigits | MfaFault::Replayed | MfaFault::WrongCode => {
                 Self::TokenCodeInvalid(fault)
             }
         }

@@ -26,7 +26,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName};
 use portcullis_cloudtrail::DigestPeriod;
 use portcullis_followers::history::{History, LookupCaller};
-use portcullis_mfa::{Challenge, Fault, Offer, Proof};
+use portcullis_mfa::{Challenge, MfaFault, MfaToken, Proof};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::Principal;
 use portcullis_state::{Store, TrailReservation};
@@ -113,7 +113,7 @@ impl CloudTrail {
 
     /// Judges a call by the trails as they are; if they are others when it is answered, it conflicts. Root comes before the
     /// trail and both before the code, so that no code is spent on nothing.
-    pub async fn judge(&self, call: Call, caller: &Caller, offer: Offer, rules: Rules, now: Timestamp) -> Verdict {
+    pub async fn judge(&self, call: Call, caller: &Caller, offer: MfaToken, rules: Rules, now: Timestamp) -> Verdict {
         if let Err(refused) = self.may_ask(call.operation, &caller.principal) {
             return Verdict::Refuse(Denied::Call(refused));
         }
@@ -121,12 +121,12 @@ impl CloudTrail {
             return Verdict::Refuse(Denied::Call(refused));
         }
         let offer = match offer {
-            Offer::Malformed(header) => {
+            MfaToken::Malformed(header) => {
                 let refusal = portcullis_authorization::Refusal::MalformedOffer(header);
                 return Verdict::Refuse(Denied::Factor(refusal, self.circumstances(None)));
             }
-            Offer::Absent => None,
-            Offer::Codes(codes) => Some(codes),
+            MfaToken::Absent => None,
+            MfaToken::Codes(codes) => Some(codes),
         };
         match call.operation.access() {
             OperationAccess::Read => return Verdict::Pass(Permit(Granted::Read(call))),
@@ -342,7 +342,7 @@ impl Permit {
 
 impl Denied {
     /// Turns a challenge that was not met into its refusal.
-    pub fn of_fault(challenge: Challenge<PendingChange>, fault: Fault) -> Self {
+    pub fn of_fault(challenge: Challenge<PendingChange>, fault: MfaFault) -> Self {
         let circumstances = challenge.subject().circumstances.clone();
         Self::Factor(portcullis_authorization::Refusal::of_fault(challenge.into_codes(), fault), circumstances)
     }

@@ -15,7 +15,7 @@ use action::{Action, Parameters};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
-use portcullis_mfa::{Challenge, Offer, Proof};
+use portcullis_mfa::{Challenge, MfaToken, Proof};
 use portcullis_sigv4::Principal;
 use portcullis_state::{CodeSource, DeviceChange, SpendError, Store};
 use refused::Refused;
@@ -38,7 +38,7 @@ pub const CONTENT_TYPE: &str = "text/xml";
 /// One request on its way to its answer.
 struct Call<'a> {
     parameters: Parameters<'a>,
-    offer: Offer,
+    offer: MfaToken,
     store: &'a Store,
     now: Timestamp,
     facts: &'a mut Facts,
@@ -49,7 +49,7 @@ struct Call<'a> {
 /// The answer carries the id that the request has in its record.
 pub async fn answer(
     parameters: &[(String, String)],
-    offer: Offer,
+    offer: MfaToken,
     store: &Store,
     request_id: RequestId,
     now: Timestamp,
@@ -66,10 +66,10 @@ pub async fn answer(
 }
 
 /// The facts of a change before it is begun; none of what only reads or will be refused as it stands.
-pub fn change_asked(parameters: &[(String, String)], offer: &Offer) -> Option<Facts> {
+pub fn change_asked(parameters: &[(String, String)], offer: &MfaToken) -> Option<Facts> {
     let action = Action::find(parameters).ok().filter(|action| action.effect() == Effect::Changes)?;
     let parameters = Parameters::read(action, parameters).ok()?;
-    if let Offer::Malformed(_) = offer {
+    if let MfaToken::Malformed(_) = offer {
         return None;
     }
     let mut facts = Facts::new();
@@ -97,7 +97,7 @@ impl Reply {
 
 async fn dispatch(
     parameters: &[(String, String)],
-    offer: Offer,
+    offer: MfaToken,
     store: &Store,
     now: Timestamp,
     facts: &mut Facts,
@@ -106,7 +106,7 @@ async fn dispatch(
     facts.asks_for(action);
     let parameters = Parameters::read(action, parameters)?;
     facts.parameters(&parameters);
-    if let Offer::Malformed(_) = &offer {
+    if let MfaToken::Malformed(_) = &offer {
         return Err(Refused::malformed_offer());
     }
     let call = Call { parameters, offer, store, now, facts };
@@ -138,7 +138,7 @@ impl Call<'_> {
         if !self.store.has_active_device() {
             return Ok(DeviceChange::Unproved(change));
         }
-        let Offer::Codes(codes) = &self.offer else { return Err(Refused::mfa_required()) };
+        let MfaToken::Codes(codes) = &self.offer else { return Err(Refused::mfa_required()) };
         let serial = codes.serial.clone();
         match self.spend(Challenge::new(codes.clone(), change)).await {
             Ok(proof) => Ok(DeviceChange::Proved(proof)),

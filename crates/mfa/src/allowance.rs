@@ -6,7 +6,7 @@ use portcullis_base::clock::Timestamp;
 
 /// A token bucket; when it is empty, longer proofs are asked for instead of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
+pub struct TryAllowance {
     tokens: u8,
     refilled: Timestamp,
 }
@@ -14,7 +14,7 @@ pub struct Allowance {
 const BURST: u8 = 5;
 const REFILL: Duration = Duration::from_secs(60);
 
-impl Allowance {
+impl TryAllowance {
     /// A full bucket.
     pub fn full(now: Timestamp) -> Self {
         Self { tokens: BURST, refilled: now }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn five_come_at_once_and_then_one_a_minute() {
-        let mut bucket = Allowance::full(at(0));
+        let mut bucket = TryAllowance::full(at(0));
         for _ in 0..5 {
             bucket = bucket.take(1, at(1)).expect("a token of the burst");
         }
@@ -78,19 +78,19 @@ mod tests {
 
     #[test]
     fn a_long_wait_fills_the_bucket_and_no_more() {
-        let bucket = Allowance::kept(0, at(0));
+        let bucket = TryAllowance::kept(0, at(0));
         assert!(bucket.take(5, at(1_000_000)).is_some());
         assert_eq!(bucket.take(6, at(1_000_000)), None);
     }
 
     #[test]
     fn a_clock_that_went_back_brings_no_tokens() {
-        assert_eq!(Allowance::kept(0, at(1000)).take(1, at(0)), None);
+        assert_eq!(TryAllowance::kept(0, at(1000)).take(1, at(0)), None);
     }
 
     #[test]
     fn part_of_a_minute_is_not_lost_by_asking() {
-        let bucket = Allowance::kept(1, at(0)).take(1, at(59)).expect("the one kept");
+        let bucket = TryAllowance::kept(1, at(0)).take(1, at(59)).expect("the one kept");
         assert!(bucket.take(1, at(60)).is_some());
     }
 }

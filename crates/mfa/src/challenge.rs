@@ -1,6 +1,6 @@
 //! What waits for a code, and how the code is checked.
 
-use super::{Code, Codes, Device, Judgement};
+use super::{CodeJudgement, MfaDevice, TokenCode, TokenCodes};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 
@@ -17,7 +17,7 @@ pub struct Challenge<T> {
 /// The codes of a challenge, as the ledger has them judged.
 #[derive(Clone, Debug)]
 pub struct CodeCheck {
-    codes: Codes,
+    codes: TokenCodes,
     purpose: Purpose,
 }
 
@@ -30,18 +30,18 @@ enum Purpose {
 
 impl<T> Challenge<T> {
     /// Makes the subject wait for these codes.
-    pub fn new(codes: Codes, subject: T) -> Self {
+    pub fn new(codes: TokenCodes, subject: T) -> Self {
         Self { subject, check: CodeCheck { codes, purpose: Purpose::Authorize } }
     }
 
     /// Makes the subject wait for two consecutive codes that bring a device back into step.
-    pub fn resync(serial: DeviceSerial, first: Code, second: Code, subject: T) -> Self {
-        let codes = Codes { serial, codes: vec![first, second] };
+    pub fn resync(serial: DeviceSerial, first: TokenCode, second: TokenCode, subject: T) -> Self {
+        let codes = TokenCodes { serial, codes: vec![first, second] };
         Self { subject, check: CodeCheck { codes, purpose: Purpose::Resynchronize } }
     }
 
     /// The codes that were offered.
-    pub fn codes(&self) -> &Codes {
+    pub fn codes(&self) -> &TokenCodes {
         &self.check.codes
     }
 
@@ -51,7 +51,7 @@ impl<T> Challenge<T> {
     }
 
     /// Gives the challenge up, with its subject.
-    pub fn into_codes(self) -> Codes {
+    pub fn into_codes(self) -> TokenCodes {
         self.check.codes
     }
 }
@@ -68,7 +68,7 @@ impl CodeCheck {
     }
 
     /// Judges the codes by what is known of the device.
-    pub fn judge(&self, device: &Device, now: Timestamp) -> Judgement {
+    pub fn judge(&self, device: &MfaDevice, now: Timestamp) -> CodeJudgement {
         match (self.purpose, self.codes.codes.as_slice()) {
             (Purpose::Resynchronize, [first, second]) => device.resync(first, second, now),
             (Purpose::Authorize | Purpose::Resynchronize, codes) => device.judge(codes, now),

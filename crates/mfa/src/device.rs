@@ -6,20 +6,20 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use thiserror::Error;
 
 use super::totp::{code_at, otpauth_uri, seconds, step_at};
-use super::{Allowance, Code, Digits, Failures, Fault, Seed};
+use super::{CodeDigits, FailedTries, MfaFault, Seed, TokenCode, TryAllowance};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccountId, DeviceSerial};
 use portcullis_base::secret::Secret;
 
 /// A device, with all that its next judgement depends on.
 #[derive(Clone, Debug)]
-pub struct Device {
+pub struct MfaDevice {
     pub serial: DeviceSerial,
     pub seed: Seed,
-    pub digits: Digits,
+    pub digits: CodeDigits,
     pub created: Timestamp,
     pub status: DeviceStatus,
-    pub counters: Counters,
+    pub counters: DeviceCounters,
 }
 
 /// Whether a device's codes count.
@@ -34,25 +34,25 @@ pub enum DeviceStatus {
 
 /// What each judgement may change; it is stored before anybody hears the verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counters {
+pub struct DeviceCounters {
     /// The last time step that was spent; no step up to it is accepted again.
     pub last_step: u64,
-    pub offset: Offset,
-    pub failures: Failures,
-    pub allowance: Allowance,
+    pub offset: StepOffset,
+    pub failures: FailedTries,
+    pub allowance: TryAllowance,
 }
 
 /// How many steps a device's clock is ahead of ours: -2 to 2, learnt from right codes alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Offset(i8);
+pub struct StepOffset(i8);
 
 /// What came of an offer. A right code is no proof yet: its step is still to be spent.
 #[derive(Debug)]
-pub struct Judgement {
+pub struct CodeJudgement {
     serial: DeviceSerial,
-    counters: Counters,
+    counters: DeviceCounters,
     /// The step that is to be spent.
-    verdict: Result<u64, Fault>,
+    verdict: Result<u64, MfaFault>,
 }
 
 /// Why two codes did not enable a device.
@@ -72,35 +72,35 @@ pub enum EnrolmentFault {
 }
 
 /// The time steps, relative to now, that the last code of an offer may have.
-type Window = RangeInclusive<i64>;
+type StepWindow = RangeInclusive<i64>;
 
 /// All that some offset reaches; for proofs so long that looking further costs nothing.
-const EVERY_OFFSET: Window = -3..=2;
+const EVERY_OFFSET: StepWindow = -3..=2;
 
 /// How far a new device's clock is looked for; beyond `EVERY_OFFSET` only to say how wrong it is.
-const ENROLMENT: Window = -10..=10;
+const ENROLMENT: StepWindow = -10..=10;
 
 /// A resynchronisation looks at three times as many steps as an offer of two codes does.
 const RESYNC_TOKENS: u8 = 3;
 
-impl Judgement {
+impl CodeJudgement {
     /// The device's counters from now on; to be stored, if they differ, before anybody hears the verdict.
-    pub fn counters(&self) -> &Counters {
+    pub fn counters(&self) -> &DeviceCounters {
         &self.counters
     }
 
     /// Why the codes are not accepted; none where they are right.
-    pub fn fault(&self) -> Option<Fault> {
+    pub fn fault(&self) -> Option<MfaFault> {
         self.verdict.err()
     }
 
     /// The step that a right code of this device spends.
-    pub(super) fn step_of(self, serial: &DeviceSerial) -> Result<u64, Fault> {
-        if self.serial == *serial { self.verdict } else { Err(Fault::UnknownDevice) }
+    pub(super) fn step_of(self, serial: &DeviceSerial) -> Result<u64, MfaFault> {
+        if self.serial == *serial { self.verdict } else { Err(MfaFault::UnknownDevice) }
     }
 }
 
-impl Offset {
+impl StepOffset {
     /// Takes -2 to 2.
     pub fn parse(steps: i8) -> Option<Self> {
         (-2..=2).contains(&steps).then_some(Self(steps))
@@ -112,7 +112,7 @@ impl Offset {
     }
 
     /// The current step of the device's clock and the one before, for the time it takes to type.
-    fn window(self) -> Window {
+    fn window(self) -> StepWindow {
         let now = i64::from(self.0);
         now - 1..=now
     }
@@ -125,10 +125,15 @@ impl Offset {
     }
 }
 
-impl Counters {
+impl DeviceCounters {
     /// Those of a device that was never used.
     pub fn fresh(now: Timestamp) -> Self {
-        Self { last_step: 0, offset: Offset::default(), failures: Failures::default(), allowance: Allowance::full(now) }
+        Self {
+            last_step: 0,
+            offset: StepOffset::default(),
+            failures: FailedTries::default(),
+            allowance: TryAllowance::full(now),
+        }
     }
 
     fn failed(self, now: Timestamp, tolerated: usize) -> Self {
@@ -140,10 +145,10 @@ impl Counters {
     }
 }
 
-impl Device {
+impl MfaDevice {
     /// A device that nobody has shown to work yet.
-    pub fn new(serial: DeviceSerial, seed: Seed, digits: Digits, now: Timestamp) -> Self {
-        Self { serial, seed, digits, created: now, status: DeviceStatus::Pending, counters: Counters::fresh(now) }
+    pub fn new(serial: DeviceSerial, seed: Seed, digits: CodeDigits, now: Timestamp) -> Self {
+        Self { serial, seed, digits, created: now, status: DeviceStatus::Pending, counters: DeviceCounters::fresh(now) }
     }
 
     /// The `otpauth:` URI an authenticator app reads from a QR code.
@@ -168,20 +173,20 @@ impl Device {
     ///
     /// Counted as a failure: a wrong code. Not counted: what cannot be a code; too few codes, which
     /// are not looked at, so that the answer tells nothing of them; a spent code, which guesses nothing.
-    pub fn judge(&self, codes: &[Code], now: Timestamp) -> Judgement {
+    pub fn judge(&self, codes: &[TokenCode], now: Timestamp) -> CodeJudgement {
         match self.status {
             DeviceStatus::Active { .. } => {}
-            DeviceStatus::Pending => return self.unmoved(Fault::UnknownDevice),
+            DeviceStatus::Pending => return self.unmoved(MfaFault::UnknownDevice),
         }
-        let Some(codes) = self.read(codes) else { return self.unmoved(Fault::NotDigits) };
+        let Some(codes) = self.read(codes) else { return self.unmoved(MfaFault::NotDigits) };
         let needed = self.codes_needed(now);
         if codes.len() < needed {
-            return self.unmoved(Fault::MoreCodesNeeded);
+            return self.unmoved(MfaFault::MoreCodesNeeded);
         }
         let mut counters = self.counters.clone();
         if needed == 2 && codes.len() == 2 {
             let Some(allowance) = counters.allowance.take(1, now) else {
-                return self.unmoved(Fault::MoreCodesNeeded);
+                return self.unmoved(MfaFault::MoreCodesNeeded);
             };
             counters.allowance = allowance;
         }
@@ -193,23 +198,23 @@ impl Device {
     /// Judges two consecutive codes wherever an offset could be, and learns the offset.
     ///
     /// No further: a step that no offset reaches could not be accepted afterwards either.
-    pub fn resync(&self, first: &Code, second: &Code, now: Timestamp) -> Judgement {
+    pub fn resync(&self, first: &TokenCode, second: &TokenCode, now: Timestamp) -> CodeJudgement {
         match self.status {
             DeviceStatus::Active { .. } => {}
-            DeviceStatus::Pending => return self.unmoved(Fault::UnknownDevice),
+            DeviceStatus::Pending => return self.unmoved(MfaFault::UnknownDevice),
         }
         let codes = [first.clone(), second.clone()];
-        let Some(codes) = self.read(&codes) else { return self.unmoved(Fault::NotDigits) };
+        let Some(codes) = self.read(&codes) else { return self.unmoved(MfaFault::NotDigits) };
         let Some(allowance) = self.counters.allowance.take(RESYNC_TOKENS, now) else {
-            return self.unmoved(Fault::MoreCodesNeeded);
+            return self.unmoved(MfaFault::MoreCodesNeeded);
         };
-        self.settle(Counters { allowance, ..self.counters.clone() }, &codes, EVERY_OFFSET, now)
+        self.settle(DeviceCounters { allowance, ..self.counters.clone() }, &codes, EVERY_OFFSET, now)
     }
 
     /// Enables a pending device by two consecutive codes; the second one's step is spent by it.
     ///
     /// Wrong codes are not counted: who enrols a device knows its seed.
-    pub fn enrol(&self, first: &Code, second: &Code, now: Timestamp) -> Result<Self, EnrolmentFault> {
+    pub fn enrol(&self, first: &TokenCode, second: &TokenCode, now: Timestamp) -> Result<Self, EnrolmentFault> {
         match self.status {
             DeviceStatus::Active { .. } => return Err(EnrolmentFault::AlreadyActive),
             DeviceStatus::Pending => {}
@@ -219,17 +224,17 @@ impl Device {
         let near = self.search(&codes, EVERY_OFFSET, now);
         let far = self.search(&codes, ENROLMENT, now);
         let (step, offset) = match (near, far) {
-            (Found::Unspent { step, relative }, _) => {
-                (step, Offset::default().towards(relative).ok_or(EnrolmentFault::WrongCodes)?)
+            (CodeMatch::Unspent { step, relative }, _) => {
+                (step, StepOffset::default().towards(relative).ok_or(EnrolmentFault::WrongCodes)?)
             }
-            (Found::Spent, _) => return Err(EnrolmentFault::Replayed),
-            (Found::Nothing, Found::Unspent { relative, .. }) => {
+            (CodeMatch::Spent, _) => return Err(EnrolmentFault::Replayed),
+            (CodeMatch::Nothing, CodeMatch::Unspent { relative, .. }) => {
                 return Err(EnrolmentFault::ClockOff { seconds: seconds(relative) });
             }
-            (Found::Nothing, Found::Nothing | Found::Spent) => return Err(EnrolmentFault::WrongCodes),
+            (CodeMatch::Nothing, CodeMatch::Nothing | CodeMatch::Spent) => return Err(EnrolmentFault::WrongCodes),
         };
         // Failures stay: to disable the device and enable it again must not give new guesses at its seed.
-        let counters = Counters { offset, ..self.counters.clone() }.spent(step);
+        let counters = DeviceCounters { offset, ..self.counters.clone() }.spent(step);
         Ok(Self { status: DeviceStatus::Active { since: now }, counters, ..self.clone() })
     }
 
@@ -241,7 +246,7 @@ impl Device {
     /// The device with each code spent that it showed up to this moment.
     pub fn with_codes_spent(&self, until: Timestamp) -> Self {
         let step = step_at(until).saturating_add_signed(i64::from(self.counters.offset.steps()));
-        let counters = Counters { last_step: self.counters.last_step.max(step), ..self.counters.clone() };
+        let counters = DeviceCounters { last_step: self.counters.last_step.max(step), ..self.counters.clone() };
         Self { counters, ..self.clone() }
     }
 
@@ -249,39 +254,41 @@ impl Device {
     /// steps, so that the probability is 2 times 2 in 10^6 for six digits, and 10 times 2 in 10^8 for eight.
     fn tolerated_failures(&self) -> usize {
         match self.digits {
-            Digits::Eight => 10,
-            Digits::Six => 2,
+            CodeDigits::Eight => 10,
+            CodeDigits::Six => 2,
         }
     }
 
-    fn unmoved(&self, fault: Fault) -> Judgement {
+    fn unmoved(&self, fault: MfaFault) -> CodeJudgement {
         self.judged(self.counters.clone(), Err(fault))
     }
 
-    fn read<'a>(&self, codes: &'a [Code]) -> Option<Vec<&'a str>> {
+    fn read<'a>(&self, codes: &'a [TokenCode]) -> Option<Vec<&'a str>> {
         let digits = usize::from(self.digits.count());
         let read: Option<Vec<&str>> = codes.iter().map(|code| code.digits(digits)).collect();
         read.filter(|codes| !codes.is_empty())
     }
 
-    fn settle(&self, counters: Counters, codes: &[&str], window: Window, now: Timestamp) -> Judgement {
+    fn settle(&self, counters: DeviceCounters, codes: &[&str], window: StepWindow, now: Timestamp) -> CodeJudgement {
         match self.search(codes, window, now) {
-            Found::Unspent { step, relative } => {
+            CodeMatch::Unspent { step, relative } => {
                 let offset = counters.offset.towards(relative).unwrap_or(counters.offset);
-                self.judged(Counters { offset, ..counters.spent(step) }, Ok(step))
+                self.judged(DeviceCounters { offset, ..counters.spent(step) }, Ok(step))
             }
-            Found::Spent => self.judged(counters, Err(Fault::Replayed)),
-            Found::Nothing => self.judged(counters.failed(now, self.tolerated_failures()), Err(Fault::WrongCode)),
+            CodeMatch::Spent => self.judged(counters, Err(MfaFault::Replayed)),
+            CodeMatch::Nothing => {
+                self.judged(counters.failed(now, self.tolerated_failures()), Err(MfaFault::WrongCode))
+            }
         }
     }
 
-    fn judged(&self, counters: Counters, verdict: Result<u64, Fault>) -> Judgement {
-        Judgement { serial: self.serial.clone(), counters, verdict }
+    fn judged(&self, counters: DeviceCounters, verdict: Result<u64, MfaFault>) -> CodeJudgement {
+        CodeJudgement { serial: self.serial.clone(), counters, verdict }
     }
 
     /// Compares every candidate, each in constant time and none left out, so that the time taken
     /// does not tell how near a guess was.
-    fn search(&self, codes: &[&str], window: Window, now: Timestamp) -> Found {
+    fn search(&self, codes: &[&str], window: StepWindow, now: Timestamp) -> CodeMatch {
         let present = step_at(now);
         let mut spent = Choice::from(0);
         let mut unspent = Choice::from(0);
@@ -302,15 +309,15 @@ impl Device {
             spent |= right & !fresh;
         }
         match (unspent.into(), spent.into()) {
-            (true, _) => Found::Unspent { step: present.saturating_add_signed(at), relative: at },
-            (false, true) => Found::Spent,
-            (false, false) => Found::Nothing,
+            (true, _) => CodeMatch::Unspent { step: present.saturating_add_signed(at), relative: at },
+            (false, true) => CodeMatch::Spent,
+            (false, false) => CodeMatch::Nothing,
         }
     }
 }
 
 /// Where codes were found.
-enum Found {
+enum CodeMatch {
     Nothing,
     /// At a step that was spent before.
     Spent,

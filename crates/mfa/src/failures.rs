@@ -9,12 +9,12 @@ use portcullis_base::clock::Timestamp;
 /// Only time removes one. If a right code did, each code that the owner uses would give an attacker with root's key
 /// further guesses at single codes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Failures(Vec<Timestamp>);
+pub struct FailedTries(Vec<Timestamp>);
 
 /// How long a wrong code counts: the probability of a lucky guess is stated for a year.
 pub(super) const COUNTED_FOR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-impl Failures {
+impl FailedTries {
     /// Failures as they were kept.
     pub fn kept(mut times: Vec<Timestamp>) -> Self {
         times.sort();
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_failure_counts_for_a_year() {
-        let failures = Failures::default().with(at(0), 2).with(at(100), 2);
+        let failures = FailedTries::default().with(at(0), 2).with(at(100), 2);
         for (days, counted) in [(100, 2), (364, 2), (365, 1), (464, 1), (465, 0)] {
             assert_eq!(failures.counted(at(days)), counted, "{days}");
         }
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn no_more_are_kept_than_are_tolerated_and_further_ones_do_not_prolong_them() {
-        let mut failures = Failures::default();
+        let mut failures = FailedTries::default();
         for days in 0..365 {
             failures = failures.with(at(days), 2);
         }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_went_back_forgets_nothing() {
-        let failures = Failures::default().with(at(0), 2).with(at(1), 2);
+        let failures = FailedTries::default().with(at(0), 2).with(at(1), 2);
         assert_eq!(failures.counted(at(-1000)), 2);
         assert_eq!(failures.clone().with(at(-1000), 2), failures);
     }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 /// Why an offer was not accepted; the client sees less of it than the record does.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Fault {
+pub enum MfaFault {
     /// Nobody can tell which code is current.
     #[error("the gate's clock was set and is not believed")]
     ClockDisagrees,

@@ -10,14 +10,14 @@ mod proof;
 mod spend;
 mod totp;
 
-pub use allowance::Allowance;
+pub use allowance::TryAllowance;
 pub use challenge::{Challenge, CodeCheck};
-pub use device::{Counters, Device, DeviceStatus, EnrolmentFault, Judgement, Offset};
-pub use failures::Failures;
-pub use fault::Fault;
-pub use offer::{Code, Codes, Offer};
+pub use device::{CodeJudgement, DeviceCounters, DeviceStatus, EnrolmentFault, MfaDevice, StepOffset};
+pub use failures::FailedTries;
+pub use fault::MfaFault;
+pub use offer::{MfaToken, TokenCode, TokenCodes};
 pub use proof::Proof;
 pub use spend::{LedgerFuture, PendingSpend, StepLedger, UnmetChallenge, spend};
 #[cfg(any(test, feature = "test-support"))]
 pub use totp::shown;
-pub use totp::{Digits, Seed};
+pub use totp::{CodeDigits, Seed};

@@ -7,28 +7,28 @@ use portcullis_base::secret::Secret;
 
 /// What a client sent in `x-amz-mfa`.
 #[derive(Clone, Debug)]
-pub enum Offer {
+pub enum MfaToken {
     /// No header.
     Absent,
     /// A serial number and one to three tokens.
-    Codes(Codes),
+    Codes(TokenCodes),
     /// A header that is not `{serialNumber}(space){tokenCode}`, as it came: AWS's answer repeats it.
-    Malformed(Code),
+    Malformed(TokenCode),
 }
 
 /// A serial number with the codes that came with it.
 #[derive(Clone, Debug)]
-pub struct Codes {
+pub struct TokenCodes {
     pub serial: DeviceSerial,
     /// One code, or two or three of consecutive time steps, oldest first.
-    pub codes: Vec<Code>,
+    pub codes: Vec<TokenCode>,
 }
 
 /// One token as it was typed; not yet known to be digits.
 #[derive(Clone)]
-pub struct Code(Secret<String>);
+pub struct TokenCode(Secret<String>);
 
-impl Code {
+impl TokenCode {
     /// Takes a token as it was typed.
     pub fn new(text: &str) -> Self {
         Self(Secret::new(text.to_owned()))
@@ -46,24 +46,26 @@ impl Code {
     }
 }
 
-impl fmt::Debug for Code {
+impl fmt::Debug for TokenCode {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("***")
     }
 }
 
-impl Offer {
+impl MfaToken {
     /// Reads the header's value: a serial and one to three tokens, apart by spaces only.
     pub fn parse(header: Option<&str>) -> Self {
         let Some(text) = header else { return Self::Absent };
         // SigV4 trims and folds spaces before signing, so more than one between the parts is the same value.
         let mut parts = text.split(' ').filter(|part| !part.is_empty());
-        let (Some(serial), Some(first)) = (parts.next(), parts.next()) else { return Self::Malformed(Code::new(text)) };
-        let codes: Vec<Code> = std::iter::once(first).chain(parts).map(Code::new).collect();
+        let (Some(serial), Some(first)) = (parts.next(), parts.next()) else {
+            return Self::Malformed(TokenCode::new(text));
+        };
+        let codes: Vec<TokenCode> = std::iter::once(first).chain(parts).map(TokenCode::new).collect();
         let readable = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
         match DeviceSerial::parse(serial) {
-            Ok(serial) if readable && codes.len() <= 3 => Self::Codes(Codes { serial, codes }),
-            _ => Self::Malformed(Code::new(text)),
+            Ok(serial) if readable && codes.len() <= 3 => Self::Codes(TokenCodes { serial, codes }),
+            _ => Self::Malformed(TokenCode::new(text)),
         }
     }
 }
@@ -74,10 +76,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn shape(header: Option<&str>) -> String {
-        match Offer::parse(header) {
-            Offer::Absent => "absent".to_owned(),
-            Offer::Codes(codes) => format!("{} with {}", codes.serial, codes.codes.len()),
-            Offer::Malformed(_) => "malformed".to_owned(),
+        match MfaToken::parse(header) {
+            MfaToken::Absent => "absent".to_owned(),
+            MfaToken::Codes(codes) => format!("{} with {}", codes.serial, codes.codes.len()),
+            MfaToken::Malformed(_) => "malformed".to_owned(),
         }
     }
 
@@ -101,21 +103,21 @@ mod tests {
 
     #[test]
     fn only_the_exact_number_of_ascii_digits_is_a_code() {
-        assert_eq!(Code::new("012345").digits(6), Some("012345"));
+        assert_eq!(TokenCode::new("012345").digits(6), Some("012345"));
         for bad in ["12345", "1234567", "+12345", "12345a", "١٢٣٤٥٦"] {
-            assert_eq!(Code::new(bad).digits(6), None, "{bad}");
+            assert_eq!(TokenCode::new(bad).digits(6), None, "{bad}");
         }
     }
 
     #[test]
     fn an_offer_never_prints_its_code() {
-        assert!(!format!("{:?}", Offer::parse(Some("20899872 301749"))).contains("301749"));
+        assert!(!format!("{:?}", MfaToken::parse(Some("20899872 301749"))).contains("301749"));
     }
 
     proptest! {
         #[test]
         fn parsing_never_panics(text in ".*") {
-            let _ = Offer::parse(Some(&text));
+            let _ = MfaToken::parse(Some(&text));
         }
     }
 }

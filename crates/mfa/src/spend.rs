@@ -5,17 +5,17 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::{Challenge, CodeCheck, Fault, Judgement, Proof};
+use super::{Challenge, CodeCheck, CodeJudgement, MfaFault, Proof};
 
 /// Where devices are kept, with the time steps that were spent.
 // INVARIANT (proof): the state alone implements it outside tests; `tests/architecture.rs` holds it to that.
 pub trait StepLedger: Sync {
     /// Why no proof was made: the client's fault, or the ledger's.
-    type Error: From<Fault>;
+    type Error: From<MfaFault>;
 
     /// Judges codes by [`CodeCheck::judge`] when it is their turn. The counters of the judgement are on the disk and in
     /// the journal before it is returned.
-    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<Judgement, Self::Error>>;
+    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<CodeJudgement, Self::Error>>;
 }
 
 /// What a ledger does; boxed, since a wait for a disk outweighs it by far.
@@ -33,7 +33,7 @@ pub struct UnmetChallenge<T, E> {
 pub struct PendingSpend<'a, T, E> {
     /// Taken out when the ledger has answered.
     challenge: Option<Challenge<T>>,
-    settling: LedgerFuture<'a, Result<Judgement, E>>,
+    settling: LedgerFuture<'a, Result<CodeJudgement, E>>,
 }
 
 /// Spends the codes of a challenge; a proof exists only once the ledger has kept the spent step.
@@ -43,7 +43,7 @@ pub fn spend<T, L: StepLedger + ?Sized>(challenge: Challenge<T>, ledger: &L) -> 
 }
 
 // Written by hand, so that this module stays free of `async`: what waits is the ledger alone.
-impl<T: Unpin, E: From<Fault>> Future for PendingSpend<'_, T, E> {
+impl<T: Unpin, E: From<MfaFault>> Future for PendingSpend<'_, T, E> {
     type Output = Result<Proof<T>, UnmetChallenge<T, E>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -56,9 +56,9 @@ impl<T: Unpin, E: From<Fault>> Future for PendingSpend<'_, T, E> {
     }
 }
 
-fn prove<T, E: From<Fault>>(
+fn prove<T, E: From<MfaFault>>(
     challenge: Challenge<T>,
-    settled: Result<Judgement, E>,
+    settled: Result<CodeJudgement, E>,
 ) -> Result<Proof<T>, UnmetChallenge<T, E>> {
     let step = settled.and_then(|judgement| judgement.step_of(challenge.check.serial()).map_err(E::from));
     match step {

@@ -16,7 +16,7 @@ pub struct Seed(Secret<[u8; Seed::LENGTH]>);
 
 /// How many digits a device shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Digits {
+pub enum CodeDigits {
     Eight,
     Six,
 }
@@ -56,7 +56,7 @@ impl fmt::Debug for Seed {
     }
 }
 
-impl Digits {
+impl CodeDigits {
     /// The number of digits.
     pub fn count(self) -> u8 {
         match self {
@@ -87,12 +87,12 @@ pub(super) fn seconds(steps: i64) -> i64 {
 
 /// What a device shows at a moment.
 #[cfg(any(test, feature = "test-support"))]
-pub fn shown(seed: &Seed, digits: Digits, now: Timestamp) -> Zeroizing<String> {
+pub fn shown(seed: &Seed, digits: CodeDigits, now: Timestamp) -> Zeroizing<String> {
     code_at(seed, digits, step_at(now))
 }
 
 /// The code a device shows in a time step.
-pub(super) fn code_at(seed: &Seed, digits: Digits, step: u64) -> Zeroizing<String> {
+pub(super) fn code_at(seed: &Seed, digits: CodeDigits, step: u64) -> Zeroizing<String> {
     // SHA-1 because authenticator apps ignore any other choice; HMAC does not rest on collision resistance.
     let totp = Builder::new()
         .with_algorithm(Algorithm::SHA1)
@@ -105,12 +105,17 @@ pub(super) fn code_at(seed: &Seed, digits: Digits, step: u64) -> Zeroizing<Strin
 
 /// The `otpauth:` URI an authenticator app reads from a QR code.
 // Named `device@account` as AWS does: neither half of a Key URI's label may hold a colon.
-pub(super) fn otpauth_uri(serial: &DeviceSerial, seed: &Seed, digits: Digits, account: &AccountId) -> Secret<String> {
+pub(super) fn otpauth_uri(
+    serial: &DeviceSerial,
+    seed: &Seed,
+    digits: CodeDigits,
+    account: &AccountId,
+) -> Secret<String> {
     let name = percent_encode(&format!("{}@{account}", serial.device_name()));
     let secret = seed.base32();
     let digits = match digits {
-        Digits::Eight => "&digits=8",
-        Digits::Six => "",
+        CodeDigits::Eight => "&digits=8",
+        CodeDigits::Six => "",
     };
     Secret::new(format!("otpauth://totp/Portcullis:{name}?secret={}&issuer=Portcullis{digits}", secret.expose()))
 }
@@ -131,8 +136,8 @@ mod tests {
             (20_000_000_000, "65353130"),
         ] {
             let step = step_at(Timestamp::from_seconds(time));
-            assert_eq!(*code_at(&seed, Digits::Eight, step), code);
-            assert_eq!(*code_at(&seed, Digits::Six, step), code[2..]);
+            assert_eq!(*code_at(&seed, CodeDigits::Eight, step), code);
+            assert_eq!(*code_at(&seed, CodeDigits::Six, step), code[2..]);
         }
     }
 
@@ -140,7 +145,7 @@ mod tests {
     fn an_authenticator_app_is_told_name_account_and_seed() {
         let account = AccountId::parse("123456789012").expect("legal");
         let serial = DeviceSerial::virtual_device(&account, "my+phone").expect("legal");
-        let uri = otpauth_uri(&serial, &Seed::new(*b"12345678901234567890"), Digits::Eight, &account);
+        let uri = otpauth_uri(&serial, &Seed::new(*b"12345678901234567890"), CodeDigits::Eight, &account);
         assert_eq!(
             uri.expose(),
             "otpauth://totp/Portcullis:my%2Bphone%40123456789012\

@@ -11,7 +11,7 @@ use super::write::Edit;
 use super::writer::Writer;
 use super::{Inner, Store};
 use portcullis_base::clock::{BootTime, ClockDisagreement, Timestamp};
-use portcullis_mfa::Device;
+use portcullis_mfa::MfaDevice;
 
 /// Where the latest time is kept that was seen.
 pub const LAST_TIME: &str = "meta/clock";
@@ -117,7 +117,7 @@ impl Inner {
         let Some((watch, until)) = self.clock.watch().and_then(|watch| Some((watch, watch.codes_seen_until()?))) else {
             return Ok(());
         };
-        let spent = |device: &Device| Edit::Put(Record::Device(device.with_codes_spent(until)));
+        let spent = |device: &MfaDevice| Edit::Put(Record::Device(device.with_codes_spent(until)));
         let edits: Vec<Edit> = self.memory.read().devices.values().map(spent).collect();
         // Also without a device: the time of the write counts.
         writer.commit(&self.memory, edits, now).await?;

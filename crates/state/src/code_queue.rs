@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use order::{Full, Ticket, TurnOrder};
 use portcullis_base::clock::Timestamp;
 use portcullis_http::client_network;
-use portcullis_mfa::Fault;
+use portcullis_mfa::MfaFault;
 use tries::NetworkTries;
 
 /// Where an offer of codes came from.
@@ -70,7 +70,7 @@ impl CodeSource {
 
 impl Lane {
     /// The lane of an offer of so many codes, by the fault that it would have if it were judged now.
-    pub fn of(source: CodeSource, codes: usize, fault: Option<Fault>) -> Self {
+    pub fn of(source: CodeSource, codes: usize, fault: Option<MfaFault>) -> Self {
         match (source, fault) {
             (CodeSource::AdminSocket, _) => Self::AdminSocket,
             (CodeSource::Network(_), None) if codes >= LONGEST_PROOF => Self::RightThree,
@@ -81,12 +81,12 @@ impl Lane {
 
 impl CodeQueue {
     /// Takes a place, unless the network has used up its tries, or the lane or the queue is full.
-    pub fn enter(&self, lane: Lane, now: Timestamp) -> Result<QueuePlace, Fault> {
+    pub fn enter(&self, lane: Lane, now: Timestamp) -> Result<QueuePlace, MfaFault> {
         let mut queue = self.lock();
         queue.check_tries(lane, now)?;
         let ticket = queue.order.enter(lane).map_err(|full| match full {
-            Full::Network => Fault::NetworkThrottled { seconds: A_MOMENT },
-            Full::Queue => Fault::TooManyAtOnce,
+            Full::Network => MfaFault::NetworkThrottled { seconds: A_MOMENT },
+            Full::Queue => MfaFault::TooManyAtOnce,
         })?;
         let (call, called) = oneshot::channel();
         queue.waiting.insert(ticket, call);
@@ -100,12 +100,12 @@ impl CodeQueue {
 }
 
 impl Queue {
-    fn check_tries(&mut self, lane: Lane, now: Timestamp) -> Result<(), Fault> {
+    fn check_tries(&mut self, lane: Lane, now: Timestamp) -> Result<(), MfaFault> {
         match lane {
             Lane::AdminSocket | Lane::RightThree => Ok(()),
             Lane::Network(network) => match self.tries.wait(network, now) {
                 None => Ok(()),
-                Some(seconds) => Err(Fault::NetworkThrottled { seconds }),
+                Some(seconds) => Err(MfaFault::NetworkThrottled { seconds }),
             },
         }
     }
@@ -121,8 +121,8 @@ impl Queue {
 
 impl QueuePlace {
     /// Waits for the turn. The network's tries are looked at once more: others of it may have had turns meanwhile.
-    pub async fn turn(&mut self, now: Timestamp) -> Result<(), Fault> {
-        (&mut self.called).await.map_err(|_| Fault::TooManyAtOnce)?;
+    pub async fn turn(&mut self, now: Timestamp) -> Result<(), MfaFault> {
+        (&mut self.called).await.map_err(|_| MfaFault::TooManyAtOnce)?;
         self.queue.lock().check_tries(self.lane, now)
     }
 

@@ -13,7 +13,8 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 use portcullis_base::secret::Secret;
 use portcullis_mfa::{
-    Code, CodeCheck, Device, DeviceStatus, Digits, Fault, Judgement, LedgerFuture, Proof, Seed, StepLedger,
+    CodeCheck, CodeDigits, CodeJudgement, DeviceStatus, LedgerFuture, MfaDevice, MfaFault, Proof, Seed, StepLedger,
+    TokenCode,
 };
 use portcullis_sigv4::Principal;
 
@@ -21,7 +22,7 @@ use portcullis_sigv4::Principal;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedDevice {
     pub serial: DeviceSerial,
-    pub digits: Digits,
+    pub digits: CodeDigits,
     pub created: Timestamp,
     pub status: DeviceStatus,
 }
@@ -30,7 +31,7 @@ pub struct ListedDevice {
 #[derive(Debug)]
 pub struct NewDevice {
     pub serial: DeviceSerial,
-    pub digits: Digits,
+    pub digits: CodeDigits,
     pub base32_seed: Secret<String>,
     pub otpauth_uri: Secret<String>,
 }
@@ -39,8 +40,8 @@ pub struct NewDevice {
 #[derive(Debug)]
 pub struct DeviceEnabling {
     pub serial: DeviceSerial,
-    pub first: Code,
-    pub second: Code,
+    pub first: TokenCode,
+    pub second: TokenCode,
 }
 
 /// The end of an active device's right to be heard.
@@ -100,10 +101,10 @@ impl Store {
         check: CodeCheck,
         source: CodeSource,
         now: Timestamp,
-    ) -> Result<Judgement, SpendError> {
+    ) -> Result<CodeJudgement, SpendError> {
         let inner = Arc::clone(&self.0);
         // Only devices that exist have a queue, so that serials made up by a client fill nothing.
-        let device = inner.known_device(check.serial()).map_err(|_| Fault::UnknownDevice)?;
+        let device = inner.known_device(check.serial()).map_err(|_| MfaFault::UnknownDevice)?;
         let judgement = check.judge(&device, now);
         if let Some(fault) = free_fault(&device, &judgement) {
             return self.finish(async move { inner.refuse(fault, now).await }).await;
@@ -120,7 +121,7 @@ impl Store {
     pub async fn create_device(
         &self,
         serial: &DeviceSerial,
-        digits: Digits,
+        digits: CodeDigits,
         now: Timestamp,
     ) -> Result<NewDevice, StoreError> {
         let (inner, serial) = (Arc::clone(&self.0), serial.clone());
@@ -180,12 +181,12 @@ impl StepLedger for DeviceLedger<'_> {
     type Error = SpendError;
 
     /// The codes of one device are judged one at a time, in fair order by where they came from.
-    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<Judgement, SpendError>> {
+    fn settle(&self, check: CodeCheck) -> LedgerFuture<'_, Result<CodeJudgement, SpendError>> {
         Box::pin(async move {
             match self.principal {
                 Principal::Root => self.store.judge_in_turn(check, self.source, self.now).await,
                 // Only root's devices are kept, and no other request may move their counters.
-                Principal::User(_) => Err(Fault::UnknownDevice.into()),
+                Principal::User(_) => Err(MfaFault::UnknownDevice.into()),
             }
         })
     }
@@ -202,10 +203,10 @@ impl<T> DeviceChange<T> {
 
 impl Inner {
     /// Decides under the writer's lock, so that two codes cannot both be judged by the same counters.
-    async fn judge(&self, check: &CodeCheck, place: &QueuePlace, now: Timestamp) -> Result<Judgement, SpendError> {
+    async fn judge(&self, check: &CodeCheck, place: &QueuePlace, now: Timestamp) -> Result<CodeJudgement, SpendError> {
         let mut writer = self.writer.lock().await;
         let now = self.time_for_codes(&mut writer, now).await?;
-        let device = self.known_device(check.serial()).map_err(|_| Fault::UnknownDevice)?;
+        let device = self.known_device(check.serial()).map_err(|_| MfaFault::UnknownDevice)?;
         let judgement = check.judge(&device, now);
         if judgement.fault().is_some() && free_fault(&device, &judgement).is_none() {
             place.charge(self.clock.expected(now));
@@ -219,28 +220,28 @@ impl Inner {
     async fn keep(
         &self,
         writer: &mut Writer,
-        device: Device,
-        judgement: &Judgement,
+        device: MfaDevice,
+        judgement: &CodeJudgement,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if *judgement.counters() == device.counters {
             return Ok(());
         }
-        let device = Device { counters: judgement.counters().clone(), ..device };
+        let device = MfaDevice { counters: judgement.counters().clone(), ..device };
         writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await
     }
 
     async fn create_device(
         &self,
         serial: DeviceSerial,
-        digits: Digits,
+        digits: CodeDigits,
         now: Timestamp,
     ) -> Result<NewDevice, StoreError> {
         let mut writer = self.writer.lock().await;
         self.room_for_device(&serial)?;
         let mut random = zeroize::Zeroizing::new([0; Seed::LENGTH]);
         getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
-        let device = Device::new(serial.clone(), Seed::new(*random), digits, now);
+        let device = MfaDevice::new(serial.clone(), Seed::new(*random), digits, now);
         let (base32_seed, otpauth_uri) = (device.seed.base32(), device.otpauth_uri(&self.account.id));
         writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await?;
         Ok(NewDevice { serial, digits, base32_seed, otpauth_uri })
@@ -266,19 +267,19 @@ impl Inner {
         }
     }
 
-    fn known_device(&self, serial: &DeviceSerial) -> Result<Device, StoreError> {
+    fn known_device(&self, serial: &DeviceSerial) -> Result<MfaDevice, StoreError> {
         self.memory.read().devices.get(serial).cloned().ok_or(StoreError::NoSuchEntity)
     }
 
     /// Tells a fault that needs no turn; a wrong clock is told first, as it is to those that have one.
-    async fn refuse(&self, fault: Fault, now: Timestamp) -> Result<Judgement, SpendError> {
+    async fn refuse(&self, fault: MfaFault, now: Timestamp) -> Result<CodeJudgement, SpendError> {
         self.time_for_codes(&mut *self.writer.lock().await, now).await?;
         Err(fault.into())
     }
 
     async fn time_for_codes(&self, writer: &mut Writer, now: Timestamp) -> Result<Timestamp, SpendError> {
         match self.check_clock(writer, now).await {
-            Err(StoreError::ClockDisagrees(_)) => Err(Fault::ClockDisagrees.into()),
+            Err(StoreError::ClockDisagrees(_)) => Err(MfaFault::ClockDisagrees.into()),
             checked => Ok(checked?),
         }
     }
@@ -295,11 +296,11 @@ impl Inner {
 
 /// The fault of an offer that leaves the device as it is. It needs no turn: there is nothing to write, and what is asked
 /// for at no cost must not fill the queue.
-fn free_fault(device: &Device, judgement: &Judgement) -> Option<Fault> {
+fn free_fault(device: &MfaDevice, judgement: &CodeJudgement) -> Option<MfaFault> {
     judgement.fault().filter(|_| *judgement.counters() == device.counters)
 }
 
-fn listed(device: &Device) -> ListedDevice {
+fn listed(device: &MfaDevice) -> ListedDevice {
     ListedDevice {
         serial: device.serial.clone(),
         digits: device.digits,

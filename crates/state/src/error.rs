@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::engine::EngineError;
 use super::seal::{MasterKeyError, SealError};
 use portcullis_base::clock::{ClockDisagreement, Timestamp};
-use portcullis_mfa::{EnrolmentFault, Fault};
+use portcullis_mfa::{EnrolmentFault, MfaFault};
 
 /// Why a change was not made, or not acknowledged.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub enum StoreError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SpendError {
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Fault(#[from] MfaFault),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

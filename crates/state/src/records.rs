@@ -15,7 +15,9 @@ use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, U
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::keys::{KeyFingerprint, PublicKey};
 use portcullis_cloudtrail::{Trail, TrailName};
-use portcullis_mfa::{Allowance, Counters, Device, DeviceStatus, Digits, Failures, Offset, Seed};
+use portcullis_mfa::{
+    CodeDigits, DeviceCounters, DeviceStatus, FailedTries, MfaDevice, Seed, StepOffset, TryAllowance,
+};
 use portcullis_sigv4::{KeyStatus, Principal};
 
 /// One thing that is remembered.
@@ -23,7 +25,7 @@ use portcullis_sigv4::{KeyStatus, Principal};
 pub enum Record {
     Account(Account),
     Bucket(BucketName, BucketRecord),
-    Device(Device),
+    Device(MfaDevice),
     Key(StoredKey),
     SigningKey(SigningKey),
     Trail(Box<Trail>),
@@ -389,7 +391,7 @@ struct UserJson {
 }
 
 impl DeviceJson {
-    fn of(device: &Device, seed: String) -> Self {
+    fn of(device: &MfaDevice, seed: String) -> Self {
         let counters = &device.counters;
         Self {
             seed,
@@ -408,19 +410,19 @@ impl DeviceJson {
         }
     }
 
-    fn device(&self, serial: &DeviceSerial, seed: Seed) -> Option<Device> {
+    fn device(&self, serial: &DeviceSerial, seed: Seed) -> Option<MfaDevice> {
         let status = match self.active {
             Some(since) => DeviceStatus::Active { since: Timestamp::from_millis(since) },
             None => DeviceStatus::Pending,
         };
-        let counters = Counters {
+        let counters = DeviceCounters {
             last_step: self.last_step,
-            offset: Offset::parse(self.offset)?,
-            failures: Failures::kept(self.failed()),
-            allowance: Allowance::kept(self.tokens, Timestamp::from_millis(self.refilled)),
+            offset: StepOffset::parse(self.offset)?,
+            failures: FailedTries::kept(self.failed()),
+            allowance: TryAllowance::kept(self.tokens, Timestamp::from_millis(self.refilled)),
         };
-        let (digits, created) = (Digits::parse(self.digits)?, Timestamp::from_millis(self.created));
-        Some(Device { serial: serial.clone(), seed, digits, created, status, counters })
+        let (digits, created) = (CodeDigits::parse(self.digits)?, Timestamp::from_millis(self.created));
+        Some(MfaDevice { serial: serial.clone(), seed, digits, created, status, counters })
     }
 
     fn failed(&self) -> Vec<Timestamp> {

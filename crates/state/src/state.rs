@@ -10,7 +10,7 @@ use portcullis_authorization::Unsettled;
 use portcullis_base::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
 use portcullis_cloudtrail::keys::KeyFingerprint;
 use portcullis_cloudtrail::{Trail, TrailName};
-use portcullis_mfa::{Device, DeviceStatus};
+use portcullis_mfa::{DeviceStatus, MfaDevice};
 use portcullis_sigv4::{Keyring, KeyringKey};
 
 /// The state as it is on the disk, with the keyring that follows it.
@@ -25,7 +25,7 @@ pub struct Memory {
 pub struct State {
     pub account: Option<Account>,
     pub buckets: BTreeMap<BucketName, BucketRecord>,
-    pub devices: BTreeMap<DeviceSerial, Device>,
+    pub devices: BTreeMap<DeviceSerial, MfaDevice>,
     pub keys: BTreeMap<AccessKeyId, StoredKey>,
     pub signing_keys: BTreeMap<KeyFingerprint, SigningKey>,
     pub trails: BTreeMap<TrailName, Trail>,

@@ -14,7 +14,7 @@ use super::{
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::DeviceSerial;
 use portcullis_cloudtrail::Trail;
-use portcullis_mfa::{Challenge, Code, Codes, Proof};
+use portcullis_mfa::{Challenge, Proof, TokenCode, TokenCodes};
 use portcullis_sigv4::Principal;
 
 /// Where codes come from in tests.
@@ -91,26 +91,26 @@ async fn started_by(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, c
 }
 
 /// What the device shows at a moment.
-pub fn code(device: &NewDevice, now: Timestamp) -> Code {
+pub fn code(device: &NewDevice, now: Timestamp) -> TokenCode {
     let seed = totp_seed(device.base32_seed.expose());
-    Code::new(&portcullis_mfa::shown(&seed, device.digits, now))
+    TokenCode::new(&portcullis_mfa::shown(&seed, device.digits, now))
 }
 
 /// Codes of consecutive steps, the last one of this moment.
-pub fn codes(device: &NewDevice, count: i64, now: Timestamp) -> Codes {
+pub fn codes(device: &NewDevice, count: i64, now: Timestamp) -> TokenCodes {
     let at = |age: i64| Timestamp::from_seconds(now.seconds() - 30 * age);
     shown_by(device, (0..count).rev().map(|age| code(device, at(age))))
 }
 
 /// An offer of these codes.
-pub fn shown_by(device: &NewDevice, codes: impl IntoIterator<Item = Code>) -> Codes {
-    Codes { serial: device.serial.clone(), codes: codes.into_iter().collect() }
+pub fn shown_by(device: &NewDevice, codes: impl IntoIterator<Item = TokenCode>) -> TokenCodes {
+    TokenCodes { serial: device.serial.clone(), codes: codes.into_iter().collect() }
 }
 
 /// Makes a device and enables it by the codes before and of this moment.
 pub async fn enrolled(store: &Store, name: &str, now: Timestamp) -> NewDevice {
     let serial = DeviceSerial::virtual_device(store.account(), name).expect("legal");
-    let device = store.create_device(&serial, portcullis_mfa::Digits::Six, now).await.expect("made");
+    let device = store.create_device(&serial, portcullis_mfa::CodeDigits::Six, now).await.expect("made");
     let codes = codes(&device, 2, now).codes;
     let change = DeviceChange::Unproved(enabling(&serial, &codes[0], &codes[1]));
     store.enable_device(change, now).await.expect("enabled");
@@ -118,7 +118,7 @@ pub async fn enrolled(store: &Store, name: &str, now: Timestamp) -> NewDevice {
 }
 
 /// The enabling of a device by these two codes.
-pub fn enabling(serial: &DeviceSerial, first: &Code, second: &Code) -> DeviceEnabling {
+pub fn enabling(serial: &DeviceSerial, first: &TokenCode, second: &TokenCode) -> DeviceEnabling {
     DeviceEnabling { serial: serial.clone(), first: first.clone(), second: second.clone() }
 }
 
@@ -143,7 +143,7 @@ impl Store {
     /// Spends codes that are offered for nothing.
     pub async fn spend(
         &self,
-        codes: &Codes,
+        codes: &TokenCodes,
         principal: &Principal,
         source: CodeSource,
         now: Timestamp,

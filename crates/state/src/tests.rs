@@ -15,7 +15,7 @@ use portcullis_authorization::{LateEffect, Use};
 use portcullis_base::names::{AccessKeyId, ObjectKey, UserName};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{KeyPrefix, LogFileValidation, Trail, TrailName};
-use portcullis_mfa::{Codes, DeviceStatus, Digits, EnrolmentFault, Fault};
+use portcullis_mfa::{CodeDigits, DeviceStatus, EnrolmentFault, MfaFault, TokenCodes};
 use portcullis_sigv4::{KeyStatus, Principal};
 
 fn at(seconds: i64) -> Timestamp {
@@ -125,7 +125,7 @@ async fn a_spent_code_stays_spent_over_a_restart() {
     drop(store);
     let store = opened(dir.path(), &journal, at(30)).await;
     let again = store.spend(&offer, &Principal::Root, HERE, at(30)).await;
-    assert_eq!(again.err(), Some(SpendError::Fault(Fault::Replayed)));
+    assert_eq!(again.err(), Some(SpendError::Fault(MfaFault::Replayed)));
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn failures_are_counted_over_a_restart() {
     let wrong = codes(&device, 1, at(3000));
     for _ in 0..2 {
         let refused = store.spend(&wrong, &Principal::Root, HERE, at(30)).await;
-        assert_eq!(refused.err(), Some(SpendError::Fault(Fault::WrongCode)));
+        assert_eq!(refused.err(), Some(SpendError::Fault(MfaFault::WrongCode)));
     }
     drop(store);
     let store = opened(dir.path(), &journal, at(30)).await;
@@ -162,12 +162,14 @@ async fn only_roots_offers_are_looked_at() {
     let written = journal.records().len();
     let alice = Principal::User(user("alice"));
     let refused = store.spend(&codes(&device, 1, at(30)), &alice, HERE, at(30)).await;
-    assert_eq!(refused.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
+    assert_eq!(refused.err(), Some(SpendError::Fault(MfaFault::UnknownDevice)));
     assert_eq!(journal.records().len(), written);
-    let unknown =
-        Codes { serial: portcullis_base::names::DeviceSerial::parse("20899872").expect("legal"), codes: Vec::new() };
+    let unknown = TokenCodes {
+        serial: portcullis_base::names::DeviceSerial::parse("20899872").expect("legal"),
+        codes: Vec::new(),
+    };
     let refused = store.spend(&unknown, &Principal::Root, HERE, at(30)).await;
-    assert_eq!(refused.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
+    assert_eq!(refused.err(), Some(SpendError::Fault(MfaFault::UnknownDevice)));
 }
 
 #[tokio::test]
@@ -184,7 +186,7 @@ async fn a_change_that_the_journal_did_not_take_is_not_acknowledged_but_holds() 
     assert_eq!(store.bucket(&bucket("vault")), BucketRecord::UNPROTECTED);
     journal.failing.store(false, Ordering::SeqCst);
     let replayed = store.spend(&offer, &Principal::Root, HERE, at(30)).await;
-    assert_eq!(replayed.err(), Some(SpendError::Fault(Fault::Replayed)));
+    assert_eq!(replayed.err(), Some(SpendError::Fault(MfaFault::Replayed)));
     store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(30)).await.expect("recorded");
 }
 
@@ -308,7 +310,7 @@ async fn the_store_is_rebuilt_from_the_journal_as_it_was() {
     let store = opened(dir.path(), &journal, at(31)).await;
     assert_eq!(picture(&store), before);
     let again = store.spend(&codes(&device, 1, at(30)), &Principal::Root, HERE, at(31)).await;
-    assert_eq!(again.err(), Some(SpendError::Fault(Fault::Replayed)));
+    assert_eq!(again.err(), Some(SpendError::Fault(MfaFault::Replayed)));
 }
 
 #[tokio::test]
@@ -415,13 +417,13 @@ async fn a_further_device_and_the_loss_of_one_need_proof() {
     let (store, _, _) = in_memory(at(0)).await;
     let phone = enrolled(&store, "phone", at(0)).await;
     let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), "spare").expect("legal");
-    let spare = store.create_device(&serial, Digits::Eight, at(0)).await.expect("made");
+    let spare = store.create_device(&serial, CodeDigits::Eight, at(0)).await.expect("made");
     let (first, second) = (code(&spare, at(0)), code(&spare, at(30)));
     let enabling = || enabling(&serial, &first, &second);
     let bare = store.enable_device(DeviceChange::Unproved(enabling()), at(30)).await;
     assert_eq!(bare, Err(StoreError::ProofNeeded));
     let own = store.spend(&codes(&spare, 1, at(30)), &Principal::Root, HERE, at(30)).await;
-    assert_eq!(own.err(), Some(SpendError::Fault(Fault::UnknownDevice)));
+    assert_eq!(own.err(), Some(SpendError::Fault(MfaFault::UnknownDevice)));
     let proof = proved(&store, &phone, enabling(), at(30)).await;
     store.enable_device(DeviceChange::Proved(proof), at(30)).await.expect("enabled");
     assert_eq!(store.delete_device(&serial, at(30)).await, Err(StoreError::DeviceActive));
@@ -437,7 +439,7 @@ async fn a_further_device_and_the_loss_of_one_need_proof() {
 async fn wrong_codes_enable_nothing() {
     let (store, _, journal) = in_memory(at(0)).await;
     let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), "phone").expect("legal");
-    let device = store.create_device(&serial, Digits::Six, at(0)).await.expect("made");
+    let device = store.create_device(&serial, CodeDigits::Six, at(0)).await.expect("made");
     let written = journal.records().len();
     let twice = enabling(&serial, &code(&device, at(0)), &code(&device, at(0)));
     let same = store.enable_device(DeviceChange::Unproved(twice), at(0)).await;
@@ -451,7 +453,7 @@ async fn there_are_at_most_eight_devices_and_two_keys_each() {
     let (store, _, _) = in_memory(at(0)).await;
     for number in 0..9 {
         let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), &format!("d{number}"));
-        let made = store.create_device(&serial.expect("legal"), Digits::Six, at(0)).await;
+        let made = store.create_device(&serial.expect("legal"), CodeDigits::Six, at(0)).await;
         assert_eq!(made.err(), (number == 8).then_some(StoreError::LimitReached));
     }
     store.create_key(&Principal::Root, at(0)).await.expect("a second one");

@@ -5,7 +5,7 @@ use super::stake::BucketStake;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::AccountId;
 use portcullis_cloudtrail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
-use portcullis_mfa::Fault;
+use portcullis_mfa::MfaFault;
 use portcullis_sigv4::{ClaimFault, Principal, SignatureFault, SignatureRejection};
 use portcullis_state::{MOST_TRAILS, StoreError};
 
@@ -258,7 +258,7 @@ impl Refused {
             portcullis_authorization::Refusal::NotDeviceOwner { .. } => {
                 denied("The device that generated the token is not owned by the authenticated user.")
             }
-            portcullis_authorization::Refusal::TokenCodeInvalid(Fault::MoreCodesNeeded) => denied(
+            portcullis_authorization::Refusal::TokenCodeInvalid(MfaFault::MoreCodesNeeded) => denied(
                 "The serial number and/or token code you provided is not valid. After failed attempts the device asks \
                  for several consecutive codes.",
             ),

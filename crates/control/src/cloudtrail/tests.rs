@@ -111,7 +111,7 @@ impl Bench {
     /// Asks as root without a code.
     async fn ask(&self, operation: &str, body: Value) -> Result<Value, Refused> {
         let call = call(operation, &body)?;
-        match self.api.judge(call, &root(), Offer::Absent, RULES, NOW).await {
+        match self.api.judge(call, &root(), MfaToken::Absent, RULES, NOW).await {
             Verdict::Pass(permit) => self.api.answer(permit, NOW).await,
             Verdict::Refuse(denied) => Err(denied.refused()),
             Verdict::Verify(_) => panic!("nothing was offered"),
@@ -273,7 +273,7 @@ async fn every_call_has_its_verdict() {
         for (who, caller) in &callers {
             for (offered, header) in offers {
                 let call = call(operation, &body).expect("legal");
-                let said = match bench.api.judge(call, caller, Offer::parse(header), RULES, NOW).await {
+                let said = match bench.api.judge(call, caller, MfaToken::parse(header), RULES, NOW).await {
                     Verdict::Pass(_) => "passes".to_owned(),
                     Verdict::Verify(_) => "VERIFY".to_owned(),
                     Verdict::Refuse(Denied::Factor(refusal, _)) => format!("refused: {refusal:?}"),
@@ -300,7 +300,7 @@ async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trai
     let looked = || std::mem::take(&mut *bench.deliveries.looked.lock().unwrap());
     assert_eq!(looked(), ["logs"], "once, when the trail was made");
     let create = |bucket: &str| call("CreateTrail", &json!({"Name": "other", "S3BucketName": bucket})).unwrap();
-    let judge = async |call, caller: &Caller| bench.api.judge(call, caller, Offer::Absent, RULES, NOW).await;
+    let judge = async |call, caller: &Caller| bench.api.judge(call, caller, MfaToken::Absent, RULES, NOW).await;
     assert!(matches!(judge(create("full"), &alice()).await, Verdict::Refuse(Denied::Call(_))));
     assert!(matches!(judge(create("logs"), &root()).await, Verdict::Pass(_)), "it is closed already");
     let again = call("CreateTrail", &json!({"Name": "main", "S3BucketName": "full"})).unwrap();
@@ -344,7 +344,7 @@ async fn a_start_comes_between_a_judgement_and_its_change() {
     let narrower = json!({"TrailName": "main", "EventSelectors": [{"ReadWriteType": "WriteOnly"}]});
     let mut permits = Vec::new();
     for (operation, body) in [("PutEventSelectors", narrower), ("DeleteTrail", json!({"Name": "main"}))] {
-        let judged = bench.api.judge(call(operation, &body).unwrap(), &root(), Offer::Absent, RULES, NOW).await;
+        let judged = bench.api.judge(call(operation, &body).unwrap(), &root(), MfaToken::Absent, RULES, NOW).await;
         let Verdict::Pass(permit) = judged else { panic!("{operation}: {judged:?}") };
         permits.push(permit);
     }
@@ -442,7 +442,7 @@ async fn a_code_where_tls_is_asked_for_is_not_taken_in_the_clear() {
     let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..RULES };
     let caller = Caller { transport: Transport::Loopback, ..root() };
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let verdict = bench.api.judge(stop, &caller, Offer::parse(Some("20899872 123456")), rules, NOW).await;
+    let verdict = bench.api.judge(stop, &caller, MfaToken::parse(Some("20899872 123456")), rules, NOW).await;
     assert!(matches!(
         verdict,
         Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
@@ -454,7 +454,7 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let bench = Bench::with_trail().await;
     assert_eq!(bench.exception("StopLogging", json!({"Name": "main"})).await, "AccessDeniedException");
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let offer = Offer::Codes(codes(&bench.device, 1, later));
+    let offer = MfaToken::Codes(codes(&bench.device, 1, later));
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
     let Verdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later).await else {
         panic!("no code")
@@ -486,7 +486,7 @@ async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
     let tags = json!({"Name": "main", "DigestPeriodSeconds": 60});
     let judged = async |operation, body: &Value| match bench
         .api
-        .judge(call(operation, body).unwrap(), &root(), Offer::Absent, RULES, NOW)
+        .judge(call(operation, body).unwrap(), &root(), MfaToken::Absent, RULES, NOW)
         .await
     {
         Verdict::Pass(permit) => permit,
@@ -561,7 +561,7 @@ async fn starting_a_trail_that_logs_begins_nothing_anew() {
     let bench = Bench::with_trail().await;
     let call = call("StartLogging", &json!({"Name": "main"})).unwrap();
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let Verdict::Pass(permit) = bench.api.judge(call, &root(), Offer::Absent, RULES, later).await else {
+    let Verdict::Pass(permit) = bench.api.judge(call, &root(), MfaToken::Absent, RULES, later).await else {
         panic!("refused")
     };
     assert_eq!(bench.api.answer(permit, later).await, Ok(json!({})));

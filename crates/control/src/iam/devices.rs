@@ -10,7 +10,7 @@ use super::refused::Refused;
 use super::xml::Element;
 use portcullis_base::names::{DeviceSerial, InvalidName};
 use portcullis_base::secret::Secret;
-use portcullis_mfa::{Challenge, Code, DeviceStatus, Digits};
+use portcullis_mfa::{Challenge, CodeDigits, DeviceStatus, TokenCode};
 use portcullis_state::{DeviceDeactivation, DeviceEnabling, ListedDevice, SpendError};
 
 impl Call<'_> {
@@ -111,9 +111,9 @@ impl Call<'_> {
         }))
     }
 
-    fn digits(&self) -> Result<Digits, Refused> {
-        let Some(text) = self.parameters.optional("Digits") else { return Ok(Digits::Six) };
-        let digits = text.parse().ok().and_then(Digits::parse);
+    fn digits(&self) -> Result<CodeDigits, Refused> {
+        let Some(text) = self.parameters.optional("Digits") else { return Ok(CodeDigits::Six) };
+        let digits = text.parse().ok().and_then(CodeDigits::parse);
         digits.ok_or_else(|| Refused::invalid_value("Digits", "be 6 or 8"))
     }
 
@@ -132,8 +132,8 @@ impl Call<'_> {
         DeviceSerial::parse(text).map_err(|error| Refused::invalid_name("SerialNumber", error))
     }
 
-    fn consecutive_codes(&self) -> Result<(Code, Code), Refused> {
-        let code = |name| self.parameters.required(name).map(Code::new);
+    fn consecutive_codes(&self) -> Result<(TokenCode, TokenCode), Refused> {
+        let code = |name| self.parameters.required(name).map(TokenCode::new);
         Ok((code("AuthenticationCode1")?, code("AuthenticationCode2")?))
     }
 

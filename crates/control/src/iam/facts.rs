@@ -6,7 +6,7 @@ use super::action::{Action, Parameters};
 use super::refused::Refused;
 use portcullis_base::names::DeviceSerial;
 use portcullis_cloudtrail::record::ROOT_USER;
-use portcullis_mfa::Fault;
+use portcullis_mfa::MfaFault;
 use portcullis_state::SpendError;
 
 /// The facts of one action, for its event.
@@ -51,7 +51,7 @@ pub enum FactorOutcome {
     Accepted {
         step: u64,
     },
-    Rejected(Fault),
+    Rejected(MfaFault),
     /// It could not be judged, or not be stored as spent.
     Unavailable,
 }

@@ -3,7 +3,7 @@
 use portcullis_authorization::MFA_REQUIRED;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::InvalidName;
-use portcullis_mfa::{EnrolmentFault, Fault};
+use portcullis_mfa::{EnrolmentFault, MfaFault};
 use portcullis_state::StoreError;
 
 /// Why an action was not done, as the client is told.
@@ -76,38 +76,40 @@ impl Refused {
     }
 
     /// Why the offered code opened nothing, in S3's words, since IAM itself takes no such header.
-    pub fn offer(fault: Fault, codes_needed: Option<usize>) -> Self {
+    pub fn offer(fault: MfaFault, codes_needed: Option<usize>) -> Self {
         let wrong = "The serial number and/or token code you provided is not valid.";
         match fault {
             // The short of AWS's two texts: the long one repeats the code.
-            Fault::UnknownDevice => Self::new(
+            MfaFault::UnknownDevice => Self::new(
                 400,
                 "NotDeviceOwnerError",
                 "The device that generated the token is not owned by the authenticated user.",
             ),
-            Fault::MoreCodesNeeded => {
+            MfaFault::MoreCodesNeeded => {
                 let count = codes_needed.unwrap_or(3);
                 let message = format!("{wrong} After failed attempts the device asks for {count} consecutive codes.");
                 Self::new(400, "TokenCodeInvalidError", message)
             }
-            Fault::NotDigits | Fault::Replayed | Fault::WrongCode => Self::new(400, "TokenCodeInvalidError", wrong),
-            Fault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
-            Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::throttled(),
+            MfaFault::NotDigits | MfaFault::Replayed | MfaFault::WrongCode => {
+                Self::new(400, "TokenCodeInvalidError", wrong)
+            }
+            MfaFault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
+            MfaFault::NetworkThrottled { .. } | MfaFault::TooManyAtOnce => Self::throttled(),
         }
     }
 
     /// Why two codes did not bring a device back into step.
-    pub fn resync(fault: Fault) -> Self {
+    pub fn resync(fault: MfaFault) -> Self {
         match fault {
-            Fault::UnknownDevice => Self::no_such("An active MFA device with this serial number"),
-            Fault::MoreCodesNeeded => {
+            MfaFault::UnknownDevice => Self::no_such("An active MFA device with this serial number"),
+            MfaFault::MoreCodesNeeded => {
                 Self::invalid_codes("Too many attempts; wait three minutes, or use three consecutive codes instead.")
             }
-            Fault::NotDigits => Self::invalid_value("AuthenticationCode", "be all digits"),
-            Fault::Replayed => Self::invalid_codes("The codes were used before; wait for the next ones."),
-            Fault::WrongCode => Self::invalid_codes(""),
-            Fault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
-            Fault::NetworkThrottled { .. } | Fault::TooManyAtOnce => Self::throttled(),
+            MfaFault::NotDigits => Self::invalid_value("AuthenticationCode", "be all digits"),
+            MfaFault::Replayed => Self::invalid_codes("The codes were used before; wait for the next ones."),
+            MfaFault::WrongCode => Self::invalid_codes(""),
+            MfaFault::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
+            MfaFault::NetworkThrottled { .. } | MfaFault::TooManyAtOnce => Self::throttled(),
         }
     }
 

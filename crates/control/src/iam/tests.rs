@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use portcullis_base::names::{AccessKeyId, DeviceSerial, RequestId};
-use portcullis_mfa::Digits;
+use portcullis_mfa::CodeDigits;
 use portcullis_state::NewDevice;
 use portcullis_state::testing::{HERE, code, codes, in_memory, shown_by};
 
@@ -16,14 +16,14 @@ async fn store() -> Store {
     in_memory(at(0)).await.0
 }
 
-async fn ask(store: &Store, query: &str, offer: Offer, now: Timestamp) -> Reply {
+async fn ask(store: &Store, query: &str, offer: MfaToken, now: Timestamp) -> Reply {
     let parameters = crate::query::parse_form(query.as_bytes()).expect("a form");
     answer(&parameters, offer, store, RequestId::from_random([7; 16]), now).await
 }
 
 /// Asks without an offer; status and body.
 async fn plainly(store: &Store, query: &str) -> (u16, String) {
-    let reply = ask(store, query, Offer::Absent, at(0)).await;
+    let reply = ask(store, query, MfaToken::Absent, at(0)).await;
     (reply.status, reply.body.expose().clone())
 }
 
@@ -45,7 +45,7 @@ fn read_device(body: &str) -> NewDevice {
     let seed = base64::engine::general_purpose::STANDARD.decode(inside(body, "Base32StringSeed")).expect("a blob");
     NewDevice {
         serial: DeviceSerial::parse(inside(body, "SerialNumber")).expect("a serial"),
-        digits: Digits::Six,
+        digits: CodeDigits::Six,
         base32_seed: Secret::new(String::from_utf8(seed).expect("base32")),
         otpauth_uri: Secret::new(inside(body, "OtpauthUri").to_owned()),
     }
@@ -73,7 +73,7 @@ async fn the_first_device_is_made_and_enabled_and_listed() {
     let phone = made(&store, "phone").await;
     assert_eq!(phone.serial.as_str(), format!("arn:aws:iam::{}:mfa/phone", store.account()));
     assert!(phone.otpauth_uri.expose().starts_with("otpauth://totp/Portcullis:phone%40"));
-    let reply = ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    let reply = ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
     assert_eq!(reply.status, 200, "{}", reply.body.expose());
     assert_eq!(
         *reply.body.expose(),
@@ -97,9 +97,9 @@ async fn nothing_secret_is_in_the_facts() {
     let store = store().await;
     let phone = made(&store, "phone").await;
     let query = enabling(&phone, at(0));
-    let enabled = ask(&store, &query, Offer::Absent, at(0)).await;
-    let created = ask(&store, "Action=CreateAccessKey", Offer::Absent, at(0)).await;
-    let again = ask(&store, "Action=CreateVirtualMFADevice&VirtualMFADeviceName=b", Offer::Absent, at(0)).await;
+    let enabled = ask(&store, &query, MfaToken::Absent, at(0)).await;
+    let created = ask(&store, "Action=CreateAccessKey", MfaToken::Absent, at(0)).await;
+    let again = ask(&store, "Action=CreateVirtualMFADevice&VirtualMFADeviceName=b", MfaToken::Absent, at(0)).await;
     let told = format!("{enabled:?} {created:?} {again:?}");
     let shown = [phone.base32_seed.expose().clone(), inside(created.body.expose(), "SecretAccessKey").to_owned()];
     let shown = shown.into_iter().chain([inside(again.body.expose(), "OtpauthUri").to_owned()]);
@@ -116,27 +116,27 @@ async fn nothing_secret_is_in_the_facts() {
 async fn a_further_device_needs_a_code_of_an_active_one() {
     let store = store().await;
     let phone = made(&store, "phone").await;
-    ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
     let spare = made(&store, "spare").await;
     let query = enabling(&spare, at(30));
-    let bare = ask(&store, &query, Offer::Absent, at(30)).await;
+    let bare = ask(&store, &query, MfaToken::Absent, at(30)).await;
     assert_eq!((bare.status, inside(bare.body.expose(), "Code")), (403, "AccessDenied"));
     assert_eq!(inside(bare.body.expose(), "Message"), "Mfa Authentication must be used for this request");
     assert_eq!(bare.facts.error.map(|error| error.code).as_deref(), Some("AccessDenied"));
 
-    let wrong = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(9000))), at(30)).await;
+    let wrong = ask(&store, &query, MfaToken::Codes(codes(&phone, 1, at(9000))), at(30)).await;
     assert_eq!((wrong.status, inside(wrong.body.expose(), "Code")), (400, "TokenCodeInvalidError"));
     assert_eq!(
         wrong.facts.second_factor.map(|factor| factor.outcome),
-        Some(FactorOutcome::Rejected(portcullis_mfa::Fault::WrongCode))
+        Some(FactorOutcome::Rejected(portcullis_mfa::MfaFault::WrongCode))
     );
-    let own = ask(&store, &query, Offer::Codes(codes(&spare, 1, at(30))), at(30)).await;
+    let own = ask(&store, &query, MfaToken::Codes(codes(&spare, 1, at(30))), at(30)).await;
     assert_eq!((own.status, inside(own.body.expose(), "Code")), (400, "NotDeviceOwnerError"));
 
-    let proved = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(30))), at(30)).await;
+    let proved = ask(&store, &query, MfaToken::Codes(codes(&phone, 1, at(30))), at(30)).await;
     assert_eq!(proved.status, 200, "{}", proved.body.expose());
     assert!(matches!(proved.facts.second_factor.map(|factor| factor.outcome), Some(FactorOutcome::Accepted { .. })));
-    let replayed = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(30))), at(30)).await;
+    let replayed = ask(&store, &query, MfaToken::Codes(codes(&phone, 1, at(30))), at(30)).await;
     assert_eq!((replayed.status, inside(replayed.body.expose(), "Code")), (409, "EntityAlreadyExists"));
 }
 
@@ -144,12 +144,12 @@ async fn a_further_device_needs_a_code_of_an_active_one() {
 async fn an_active_device_goes_by_a_code_and_in_two_steps() {
     let store = store().await;
     let phone = made(&store, "phone").await;
-    ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
     let delete = format!("Action=DeleteVirtualMFADevice&SerialNumber={}", phone.serial);
     let deactivate = format!("Action=DeactivateMFADevice&SerialNumber={}", phone.serial);
     assert_eq!(refusal(&store, &delete).await, (409, "DeleteConflict".to_owned()));
     assert_eq!(refusal(&store, &deactivate).await, (403, "AccessDenied".to_owned()));
-    let offer = Offer::Codes(codes(&phone, 1, at(30)));
+    let offer = MfaToken::Codes(codes(&phone, 1, at(30)));
     assert_eq!(ask(&store, &deactivate, offer, at(30)).await.status, 200);
     assert_eq!(refusal(&store, &deactivate).await, (404, "NoSuchEntity".to_owned()));
     assert_eq!(plainly(&store, &delete).await.0, 200);
@@ -160,14 +160,14 @@ async fn an_active_device_goes_by_a_code_and_in_two_steps() {
 async fn wrong_codes_enable_nothing_and_a_wrong_clock_is_named() {
     let store = store().await;
     let phone = made(&store, "phone").await;
-    let late = ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(120)).await;
+    let late = ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(120)).await;
     assert_eq!((late.status, inside(late.body.expose(), "Code")), (403, "InvalidAuthenticationCode"));
     assert_eq!(
         inside(late.body.expose(), "Message"),
         "Authentication code for device is not valid. The device&apos;s clock is 120 seconds behind; set it and try \
          again."
     );
-    let wrong = ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(9000)).await;
+    let wrong = ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(9000)).await;
     assert_eq!(inside(wrong.body.expose(), "Message"), "Authentication code for device is not valid.");
     let letters = format!(
         "Action=EnableMFADevice&SerialNumber={}&AuthenticationCode1=abcdef&AuthenticationCode2=123456",
@@ -180,11 +180,11 @@ async fn wrong_codes_enable_nothing_and_a_wrong_clock_is_named() {
 async fn a_drifted_device_is_brought_back_into_step() {
     let store = store().await;
     let phone = made(&store, "phone").await;
-    ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
+    ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
     let resync = enabling(&phone, at(120)).replace("EnableMFADevice", "ResyncMFADevice");
-    let reply = ask(&store, &resync, Offer::Absent, at(60)).await;
+    let reply = ask(&store, &resync, MfaToken::Absent, at(60)).await;
     assert_eq!(reply.status, 200, "{}", reply.body.expose());
-    let again = ask(&store, &resync, Offer::Absent, at(60)).await;
+    let again = ask(&store, &resync, MfaToken::Absent, at(60)).await;
     assert_eq!((again.status, inside(again.body.expose(), "Code")), (403, "InvalidAuthenticationCode"));
     let ahead = shown_by(&phone, [code(&phone, at(150))]);
     store.spend(&ahead, &portcullis_sigv4::Principal::Root, HERE, at(90)).await.expect("two steps ahead");
@@ -285,11 +285,11 @@ async fn a_refusal_is_well_formed_whatever_was_asked() {
 async fn a_malformed_offer_is_refused_and_a_needless_one_not_spent() {
     let store = store().await;
     let phone = made(&store, "phone").await;
-    ask(&store, &enabling(&phone, at(0)), Offer::Absent, at(0)).await;
-    let malformed = ask(&store, "Action=ListUsers", Offer::parse(Some("123456")), at(0)).await;
+    ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
+    let malformed = ask(&store, "Action=ListUsers", MfaToken::parse(Some("123456")), at(0)).await;
     assert_eq!(malformed.status, 400);
     let offer = codes(&phone, 1, at(30));
-    let needless = ask(&store, "Action=ListUsers", Offer::Codes(offer.clone()), at(30)).await;
+    let needless = ask(&store, "Action=ListUsers", MfaToken::Codes(offer.clone()), at(30)).await;
     assert_eq!((needless.status, needless.facts.second_factor), (200, None));
     store.spend(&offer, &portcullis_sigv4::Principal::Root, HERE, at(30)).await.expect("still unspent");
 }

@@ -11,41 +11,41 @@ const NOW: i64 = 1_900_000_000;
 /// In time steps.
 const YEAR: i64 = 365 * 2880;
 
-fn two_failures() -> Failures {
-    Failures::kept(vec![moment(0); 2])
+fn two_failures() -> FailedTries {
+    FailedTries::kept(vec![moment(0); 2])
 }
 
 fn moment(steps: i64) -> Timestamp {
     Timestamp::from_seconds(NOW + seconds(steps))
 }
 
-fn pending(digits: Digits) -> Device {
+fn pending(digits: CodeDigits) -> MfaDevice {
     let serial = DeviceSerial::parse("arn:aws:iam::123456789012:mfa/phone").expect("legal");
-    Device::new(serial, Seed::new(*b"12345678901234567890"), digits, moment(-100))
+    MfaDevice::new(serial, Seed::new(*b"12345678901234567890"), digits, moment(-100))
 }
 
-fn active(digits: Digits) -> Device {
-    Device { status: DeviceStatus::Active { since: moment(-100) }, ..pending(digits) }
+fn active(digits: CodeDigits) -> MfaDevice {
+    MfaDevice { status: DeviceStatus::Active { since: moment(-100) }, ..pending(digits) }
 }
 
 /// The code of the step this far from `moment(0)`.
-fn code(relative: i64) -> Code {
-    let device = pending(Digits::Six);
-    Code::new(&code_at(&device.seed, device.digits, step_at(moment(relative))))
+fn code(relative: i64) -> TokenCode {
+    let device = pending(CodeDigits::Six);
+    TokenCode::new(&code_at(&device.seed, device.digits, step_at(moment(relative))))
 }
 
-fn codes(last: i64, count: i64) -> Vec<Code> {
+fn codes(last: i64, count: i64) -> Vec<TokenCode> {
     (0..count).map(|index| code(last - (count - 1) + index)).collect()
 }
 
-fn wrong(count: usize) -> Vec<Code> {
+fn wrong(count: usize) -> Vec<TokenCode> {
     let taken: Vec<String> = (-20..20).map(|relative| code(relative).expose().to_owned()).collect();
     let free = (0..).map(|number| format!("{number:06}")).find(|text| !taken.contains(text));
-    vec![Code::new(&free.expect("most numbers are no code")); count]
+    vec![TokenCode::new(&free.expect("most numbers are no code")); count]
 }
 
 /// Judges, keeps what is to be kept, and says what came of it.
-fn offer(device: &mut Device, codes: &[Code], now: Timestamp) -> Result<u64, Fault> {
+fn offer(device: &mut MfaDevice, codes: &[TokenCode], now: Timestamp) -> Result<u64, MfaFault> {
     let judgement = device.judge(codes, now);
     device.counters = judgement.counters;
     judgement.verdict
@@ -53,51 +53,51 @@ fn offer(device: &mut Device, codes: &[Code], now: Timestamp) -> Result<u64, Fau
 
 #[test]
 fn the_current_code_is_accepted_once() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Ok(step_at(moment(0))));
-    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::Replayed));
-    assert_eq!(offer(&mut device, &codes(0, 1), moment(1)), Err(Fault::Replayed));
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(MfaFault::Replayed));
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(1)), Err(MfaFault::Replayed));
     assert_eq!(offer(&mut device, &codes(1, 1), moment(1)), Ok(step_at(moment(1))));
 }
 
 #[test]
 fn a_code_older_than_the_spent_one_is_spent_too() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     assert!(offer(&mut device, &codes(0, 1), moment(0)).is_ok());
-    assert_eq!(offer(&mut device, &codes(-1, 1), moment(0)), Err(Fault::Replayed));
+    assert_eq!(offer(&mut device, &codes(-1, 1), moment(0)), Err(MfaFault::Replayed));
 }
 
 #[test]
 fn a_replayed_code_does_not_count_as_a_failure() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     assert!(offer(&mut device, &codes(0, 1), moment(0)).is_ok());
     for _ in 0..5 {
-        assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::Replayed));
+        assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(MfaFault::Replayed));
     }
     assert_eq!(device.codes_needed(moment(0)), 1);
 }
 
 #[test]
 fn what_is_no_code_is_not_counted() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     for text in ["12345", "1234567", "12345a", "+12345", "", "<016432>"] {
-        assert_eq!(offer(&mut device, &[Code::new(text)], moment(0)), Err(Fault::NotDigits), "{text}");
+        assert_eq!(offer(&mut device, &[TokenCode::new(text)], moment(0)), Err(MfaFault::NotDigits), "{text}");
     }
-    assert_eq!(offer(&mut device, &[], moment(0)), Err(Fault::NotDigits));
-    assert_eq!(device.counters.failures, Failures::default());
+    assert_eq!(offer(&mut device, &[], moment(0)), Err(MfaFault::NotDigits));
+    assert_eq!(device.counters.failures, FailedTries::default());
 }
 
 #[test]
 fn after_two_failures_in_a_year_six_digits_need_two_consecutive_codes() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     for _ in 0..2 {
-        assert_eq!(offer(&mut device, &wrong(1), moment(0)), Err(Fault::WrongCode));
+        assert_eq!(offer(&mut device, &wrong(1), moment(0)), Err(MfaFault::WrongCode));
     }
-    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::MoreCodesNeeded));
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(MfaFault::MoreCodesNeeded));
     let not_consecutive = [code(-2), code(0)];
-    assert_eq!(offer(&mut device, &not_consecutive, moment(0)), Err(Fault::WrongCode));
+    assert_eq!(offer(&mut device, &not_consecutive, moment(0)), Err(MfaFault::WrongCode));
     let reversed = [code(0), code(-1)];
-    assert_eq!(offer(&mut device, &reversed, moment(0)), Err(Fault::WrongCode));
+    assert_eq!(offer(&mut device, &reversed, moment(0)), Err(MfaFault::WrongCode));
     assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Ok(step_at(moment(0))));
     assert_eq!(device.codes_needed(moment(10)), 2, "a right code takes no failure away");
     assert_eq!(device.codes_needed(moment(YEAR)), 1);
@@ -105,7 +105,7 @@ fn after_two_failures_in_a_year_six_digits_need_two_consecutive_codes() {
 
 #[test]
 fn neither_disabling_and_enabling_nor_a_resync_takes_a_failure_away() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     device.counters.failures = two_failures();
     let mut again = device.deactivated().enrol(&code(-1), &code(0), moment(0)).expect("right codes");
     assert_eq!(again.codes_needed(moment(0)), 2);
@@ -118,7 +118,7 @@ fn neither_disabling_and_enabling_nor_a_resync_takes_a_failure_away() {
 #[test]
 fn a_year_of_guesses_is_as_improbable_to_succeed_with_a_device_in_daily_use() {
     let mut table = String::new();
-    for (digits, chance) in [(Digits::Six, 1e-6_f64), (Digits::Eight, 1e-8)] {
+    for (digits, chance) in [(CodeDigits::Six, 1e-6_f64), (CodeDigits::Eight, 1e-8)] {
         for used in [false, true] {
             let mut device = active(digits);
             let mut probability = 0.0;
@@ -154,36 +154,36 @@ fn a_year_of_guesses_is_as_improbable_to_succeed_with_a_device_in_daily_use() {
 
 #[test]
 fn after_ten_failures_eight_digits_need_two_consecutive_codes() {
-    let mut device = active(Digits::Eight);
+    let mut device = active(CodeDigits::Eight);
     for _ in 0..10 {
         assert_eq!(device.codes_needed(moment(0)), 1);
-        assert_eq!(offer(&mut device, &[Code::new("00000000")], moment(0)), Err(Fault::WrongCode));
+        assert_eq!(offer(&mut device, &[TokenCode::new("00000000")], moment(0)), Err(MfaFault::WrongCode));
     }
     assert_eq!(device.codes_needed(moment(0)), 2);
 }
 
 #[test]
 fn too_few_codes_get_one_answer_whether_right_or_wrong() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     device.counters.failures = two_failures();
     for offered in [codes(0, 1), wrong(1)] {
         let judgement = device.judge(&offered, moment(0));
-        assert_eq!(judgement.verdict.err(), Some(Fault::MoreCodesNeeded));
+        assert_eq!(judgement.verdict.err(), Some(MfaFault::MoreCodesNeeded));
         assert_eq!(judgement.counters, device.counters);
     }
 }
 
 #[test]
 fn when_two_codes_were_tried_too_often_three_always_open() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     device.counters.failures = two_failures();
     for _ in 0..5 {
-        assert_eq!(offer(&mut device, &wrong(2), moment(0)), Err(Fault::WrongCode));
+        assert_eq!(offer(&mut device, &wrong(2), moment(0)), Err(MfaFault::WrongCode));
     }
     assert_eq!(device.codes_needed(moment(0)), 3);
-    assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Err(Fault::MoreCodesNeeded));
+    assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Err(MfaFault::MoreCodesNeeded));
     for _ in 0..100 {
-        assert_eq!(offer(&mut device, &wrong(3), moment(0)), Err(Fault::WrongCode));
+        assert_eq!(offer(&mut device, &wrong(3), moment(0)), Err(MfaFault::WrongCode));
     }
     assert_eq!(offer(&mut device, &codes(0, 3), moment(0)), Ok(step_at(moment(0))));
     assert_eq!(device.codes_needed(moment(0)), 3, "a right code takes no failure away");
@@ -191,17 +191,17 @@ fn when_two_codes_were_tried_too_often_three_always_open() {
 
 #[test]
 fn two_codes_are_tried_once_a_minute_after_the_burst() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     device.counters.failures = two_failures();
-    device.counters.allowance = Allowance::kept(0, moment(0));
+    device.counters.allowance = TryAllowance::kept(0, moment(0));
     assert_eq!(device.codes_needed(moment(1)), 3);
     assert_eq!(device.codes_needed(moment(2)), 2);
 }
 
 #[test]
 fn three_codes_teach_the_offset_of_a_clock_that_drifted() {
-    let mut device = active(Digits::Six);
-    assert_eq!(offer(&mut device, &codes(2, 1), moment(0)), Err(Fault::WrongCode));
+    let mut device = active(CodeDigits::Six);
+    assert_eq!(offer(&mut device, &codes(2, 1), moment(0)), Err(MfaFault::WrongCode));
     assert!(offer(&mut device, &codes(2, 3), moment(0)).is_ok());
     assert_eq!(device.counters.offset.steps(), 2);
     assert_eq!(offer(&mut device, &codes(3, 1), moment(1)), Ok(step_at(moment(3))));
@@ -209,29 +209,29 @@ fn three_codes_teach_the_offset_of_a_clock_that_drifted() {
 
 #[test]
 fn several_codes_are_spent_when_any_of_them_is() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     assert!(offer(&mut device, &codes(-1, 1), moment(-1)).is_ok());
-    assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Err(Fault::Replayed));
+    assert_eq!(offer(&mut device, &codes(0, 2), moment(0)), Err(MfaFault::Replayed));
 }
 
 #[test]
 fn a_pending_device_is_nobodys() {
-    let mut device = pending(Digits::Six);
-    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::UnknownDevice));
+    let mut device = pending(CodeDigits::Six);
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(MfaFault::UnknownDevice));
 }
 
 #[test]
 fn two_consecutive_codes_enable_a_device_and_are_spent_by_it() {
-    let device = pending(Digits::Six);
+    let device = pending(CodeDigits::Six);
     let mut device = device.enrol(&code(-1), &code(0), moment(0)).expect("right codes");
     assert_eq!(device.status, DeviceStatus::Active { since: moment(0) });
-    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(Fault::Replayed));
+    assert_eq!(offer(&mut device, &codes(0, 1), moment(0)), Err(MfaFault::Replayed));
     assert_eq!(offer(&mut device, &codes(1, 1), moment(1)), Ok(step_at(moment(1))));
 }
 
 #[test]
 fn enrolment_learns_the_offset_and_says_when_a_clock_is_too_far_off() {
-    let device = pending(Digits::Six);
+    let device = pending(CodeDigits::Six);
     let enrol = |last: i64| device.enrol(&code(last - 1), &code(last), moment(0));
     for (last, offset) in [(-3, -2), (-2, -1), (-1, 0), (0, 0), (1, 1), (2, 2)] {
         assert_eq!(enrol(last).map(|device| device.counters.offset.steps()).ok(), Some(offset), "{last}");
@@ -243,20 +243,20 @@ fn enrolment_learns_the_offset_and_says_when_a_clock_is_too_far_off() {
 
 #[test]
 fn enrolment_refuses_codes_that_are_not_consecutive_and_a_device_in_use() {
-    let device = pending(Digits::Six);
+    let device = pending(CodeDigits::Six);
     let same = device.enrol(&code(0), &code(0), moment(0));
     assert_eq!(same.err(), Some(EnrolmentFault::WrongCodes));
     let gap = device.enrol(&code(-2), &code(0), moment(0));
     assert_eq!(gap.err(), Some(EnrolmentFault::WrongCodes));
-    let letters = device.enrol(&Code::new("abcdef"), &code(0), moment(0));
+    let letters = device.enrol(&TokenCode::new("abcdef"), &code(0), moment(0));
     assert_eq!(letters.err(), Some(EnrolmentFault::NotDigits));
-    let again = active(Digits::Six).enrol(&code(-1), &code(0), moment(0));
+    let again = active(CodeDigits::Six).enrol(&code(-1), &code(0), moment(0));
     assert_eq!(again.err(), Some(EnrolmentFault::AlreadyActive));
 }
 
 #[test]
 fn a_deactivated_device_cannot_be_enabled_again_by_spent_codes() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     assert!(offer(&mut device, &codes(0, 1), moment(0)).is_ok());
     let device = device.deactivated();
     let replayed = device.enrol(&code(-1), &code(0), moment(0));
@@ -265,17 +265,17 @@ fn a_deactivated_device_cannot_be_enabled_again_by_spent_codes() {
 
 #[test]
 fn resync_finds_a_clock_that_drifted_and_is_throttled() {
-    let mut device = active(Digits::Six);
+    let mut device = active(CodeDigits::Six);
     let found = device.resync(&code(1), &code(2), moment(0));
     assert!(found.verdict.is_ok());
     assert_eq!((found.counters.offset.steps(), found.counters.failures.counted(moment(0))), (2, 0));
     let guess = wrong(1).remove(0);
     let missed = device.resync(&guess, &guess, moment(0));
-    assert_eq!(missed.verdict.err(), Some(Fault::WrongCode));
+    assert_eq!(missed.verdict.err(), Some(MfaFault::WrongCode));
     assert_eq!(missed.counters.failures.counted(moment(0)), 1);
     device.counters = missed.counters;
     let soon = device.resync(&code(1), &code(2), moment(0));
-    assert_eq!(soon.verdict.err(), Some(Fault::MoreCodesNeeded));
+    assert_eq!(soon.verdict.err(), Some(MfaFault::MoreCodesNeeded));
 }
 
 #[test]
@@ -283,8 +283,8 @@ fn the_window_is_the_current_step_and_the_one_before_shifted_by_what_was_learnt(
     let mut table = String::from("offset  codes  accepted steps of the last code, relative to now\n");
     for offset in -2..=2 {
         for count in 1..=3 {
-            let mut device = active(Digits::Six);
-            device.counters.offset = Offset::parse(offset).expect("legal");
+            let mut device = active(CodeDigits::Six);
+            device.counters.offset = StepOffset::parse(offset).expect("legal");
             let accepted: Vec<String> = (-8..=8)
                 .filter(|last| device.judge(&codes(*last, count), moment(0)).verdict.is_ok())
                 .map(|last| format!("{last:+}"))
@@ -315,7 +315,7 @@ fn moves() -> impl Strategy<Value = Move> {
 proptest! {
     #[test]
     fn a_used_code_is_never_accepted_again(moves in proptest::collection::vec(moves(), 1..60)) {
-        let mut device = active(Digits::Six);
+        let mut device = active(CodeDigits::Six);
         let mut now = moment(0);
         let mut last_spent = 0;
         for next in moves {
@@ -331,7 +331,7 @@ proptest! {
                     (offered, judgement)
                 }
                 Move::Text(texts) => {
-                    let offered: Vec<Code> = texts.iter().map(|text| Code::new(text)).collect();
+                    let offered: Vec<TokenCode> = texts.iter().map(|text| TokenCode::new(text)).collect();
                     let judgement = device.judge(&offered, now);
                     (offered, judgement)
                 }

@@ -10,7 +10,7 @@ use portcullis_authorization::{MFA_REQUIRED, Refusal};
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::{DeviceSerial, RequestId};
 use portcullis_http::MalformedHead;
-use portcullis_mfa::{Code, Fault};
+use portcullis_mfa::{MfaFault, TokenCode};
 use portcullis_s3::UnclearRequest;
 use portcullis_sigv4::{ClaimFault, SignatureForm, SignatureRejection};
 use portcullis_upstream::{UpstreamError, UpstreamRefusal, escape};
@@ -396,7 +396,7 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
             "Mfa Authentication can only be enabled on a bucket whose versioning is Enabled.",
         ),
         Refusal::TrailBucket => access_denied("Access Denied"),
-        Refusal::TokenCodeInvalid(Fault::MoreCodesNeeded) => S3Error::new(
+        Refusal::TokenCodeInvalid(MfaFault::MoreCodesNeeded) => S3Error::new(
             400,
             "TokenCodeInvalidError",
             "The serial number and/or token code you provided is not valid. Wrong codes were offered within a year, so that the device asks for consecutive codes, separated by spaces: two, or three while two are tried too often.",
@@ -425,7 +425,7 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
     }
 }
 
-fn of_malformed_offer(header: &Code) -> S3Error {
+fn of_malformed_offer(header: &TokenCode) -> S3Error {
     invalid_argument(
         "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}",
         "x-amz-mfa",
@@ -433,7 +433,7 @@ fn of_malformed_offer(header: &Code) -> S3Error {
     )
 }
 
-fn of_foreign_device(serial: &DeviceSerial, code: &Code) -> S3Error {
+fn of_foreign_device(serial: &DeviceSerial, code: &TokenCode) -> S3Error {
     let message = format!(
         "The device with serial number {serial} that generated token {} is not owned by the authenticated user",
         code.expose()

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
-use portcullis_mfa::Fault;
+use portcullis_mfa::MfaFault;
 use portcullis_s3::{S3Operation, UnclearReason, UnsupportedPart};
 use portcullis_sigv4::{ChecksumAlgorithm, PayloadFault, SignatureFault};
 use portcullis_upstream::Node;
@@ -76,7 +76,7 @@ proptest! {
 
 #[test]
 fn the_record_of_a_foreign_device_keeps_its_code_to_itself() {
-    let (serial, code) = (DeviceSerial::parse("20899872").expect("a serial"), Code::new("123456"));
+    let (serial, code) = (DeviceSerial::parse("20899872").expect("a serial"), TokenCode::new("123456"));
     let error = Failure::Refused(Refusal::NotDeviceOwner { serial, code }).s3_error();
     assert!(error.message.contains("123456") && !error.message_for_the_record().contains("123456"));
 }
@@ -177,15 +177,15 @@ fn refusals() -> Vec<Refusal> {
         Refusal::InsecureTransport,
         Refusal::LifecycleOnProtectedBucket,
         Refusal::LifecyclePresent,
-        Refusal::MalformedOffer(Code::new("20899872:123456")),
+        Refusal::MalformedOffer(TokenCode::new("20899872:123456")),
         Refusal::MfaRequired,
         Refusal::NetworkThrottled { seconds: 120 },
         Refusal::NoSuchBucket,
         Refusal::NotBucketOwner,
-        Refusal::NotDeviceOwner { serial, code: Code::new("123456") },
+        Refusal::NotDeviceOwner { serial, code: TokenCode::new("123456") },
         Refusal::NotVersioned,
-        Refusal::TokenCodeInvalid(Fault::MoreCodesNeeded),
-        Refusal::TokenCodeInvalid(Fault::WrongCode),
+        Refusal::TokenCodeInvalid(MfaFault::MoreCodesNeeded),
+        Refusal::TokenCodeInvalid(MfaFault::WrongCode),
         Refusal::TooManyCodesAtOnce,
         Refusal::TrailBucket,
         Refusal::Unsettled(NOW),

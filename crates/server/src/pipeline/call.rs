@@ -23,7 +23,7 @@ use portcullis_control::cloudtrail::{
 };
 use portcullis_control::services::TARGET;
 use portcullis_http::{BodyFault, HttpMethod, RequestBody, RequestHead};
-use portcullis_mfa::{Challenge, Offer, UnmetChallenge};
+use portcullis_mfa::{Challenge, MfaToken, UnmetChallenge};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{AcceptedScope, AwsService, DeclaredChecksums, PayloadMode, PayloadVerifier, UnverifiedCall};
 use portcullis_state::{CodeSource, SpendError};
@@ -36,7 +36,7 @@ struct Asked {
     call: Call,
     caller: Caller,
     source: CodeSource,
-    offer: Offer,
+    offer: MfaToken,
     now: Timestamp,
 }
 
@@ -113,7 +113,7 @@ impl Gate {
         name(draft, Some(call.operation()), &call.recorded());
         let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
         let source = CodeSource::of_address(head.peer.address.ip());
-        Ok(Asked { call, caller, source, offer: Offer::parse(head.headers.value("x-amz-mfa")), now })
+        Ok(Asked { call, caller, source, offer: MfaToken::parse(head.headers.value("x-amz-mfa")), now })
     }
 
     /// Reads the body of somebody who may be anybody: few at a time, in rooms of their own, and not for long.

@@ -8,7 +8,7 @@ use portcullis_authorization::{BucketState, Caller, Foresight, Permit, ProvedVer
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 use portcullis_cloudtrail::record::MfaResult;
-use portcullis_mfa::{Challenge, Offer, Proof, UnmetChallenge};
+use portcullis_mfa::{Challenge, MfaToken, Proof, UnmetChallenge};
 use portcullis_s3::S3Request;
 use portcullis_state::{CodeSource, SpendError};
 
@@ -35,7 +35,7 @@ impl Gate {
         request: Box<S3Request>,
         caller: &Caller,
         source: CodeSource,
-        offer: Offer,
+        offer: MfaToken,
         draft: &mut Draft,
         now: Timestamp,
     ) -> Result<(Permit, Held, Spent), Failure> {
@@ -45,7 +45,7 @@ impl Gate {
         // bucket meanwhile, so both come before the lease, and what is judged then is judged by it once more.
         let (judged, held) =
             match (portcullis_authorization::foresee(&request, caller, remembered, &offer, self.rules), offer) {
-                (Foresight::Code, Offer::Codes(codes)) => {
+                (Foresight::Code, MfaToken::Codes(codes)) => {
                     let challenge = Challenge::new(codes, request);
                     match Box::pin(self.spend(challenge, caller, source, now)).await? {
                         Ok(proof) => {
@@ -122,11 +122,11 @@ pub(super) struct Offered {
 }
 
 impl Offered {
-    pub fn of(offer: &Offer) -> Self {
+    pub fn of(offer: &MfaToken) -> Self {
         match offer {
-            Offer::Absent => Self { presented: false, serial: None },
-            Offer::Codes(codes) => Self { presented: true, serial: Some(codes.serial.clone()) },
-            Offer::Malformed(_) => Self { presented: true, serial: None },
+            MfaToken::Absent => Self { presented: false, serial: None },
+            MfaToken::Codes(codes) => Self { presented: true, serial: Some(codes.serial.clone()) },
+            MfaToken::Malformed(_) => Self { presented: true, serial: None },
         }
     }
 
@@ -187,20 +187,20 @@ mod tests {
     use super::*;
     use std::fmt::Write as _;
 
-    use portcullis_mfa::{Code, Fault};
+    use portcullis_mfa::{MfaFault, TokenCode};
 
     #[test]
     fn each_refusal_is_told_as_what_it_says_of_the_code() {
         let serial = DeviceSerial::parse("20899872").expect("a serial");
         let faults = [
-            Fault::ClockDisagrees,
-            Fault::MoreCodesNeeded,
-            Fault::NetworkThrottled { seconds: 120 },
-            Fault::NotDigits,
-            Fault::Replayed,
-            Fault::TooManyAtOnce,
-            Fault::UnknownDevice,
-            Fault::WrongCode,
+            MfaFault::ClockDisagrees,
+            MfaFault::MoreCodesNeeded,
+            MfaFault::NetworkThrottled { seconds: 120 },
+            MfaFault::NotDigits,
+            MfaFault::Replayed,
+            MfaFault::TooManyAtOnce,
+            MfaFault::UnknownDevice,
+            MfaFault::WrongCode,
         ];
         let mut refusals = vec![
             Refusal::ClockDisagrees,
@@ -208,12 +208,12 @@ mod tests {
             Refusal::InsecureTransport,
             Refusal::LifecycleOnProtectedBucket,
             Refusal::LifecyclePresent,
-            Refusal::MalformedOffer(Code::new("123456")),
+            Refusal::MalformedOffer(TokenCode::new("123456")),
             Refusal::MfaRequired,
             Refusal::NetworkThrottled { seconds: 120 },
             Refusal::NoSuchBucket,
             Refusal::NotBucketOwner,
-            Refusal::NotDeviceOwner { serial, code: Code::new("123456") },
+            Refusal::NotDeviceOwner { serial, code: TokenCode::new("123456") },
             Refusal::NotVersioned,
             Refusal::TooManyCodesAtOnce,
             Refusal::TrailBucket,
@@ -224,7 +224,7 @@ mod tests {
         let mut table = String::new();
         for refusal in refusals {
             let name = format!("{refusal:?}");
-            let presented = Offer::parse(Some("20899872 123456"));
+            let presented = MfaToken::parse(Some("20899872 123456"));
             let facts = Offered::of(&presented).told(BucketState::UNPROTECTED, &Judged::Refused(refusal));
             let serial = facts.serial.map(|serial| serial.to_string());
             assert_eq!(serial.as_deref(), Some("20899872"), "what was offered is told whatever came of it");
@@ -238,7 +238,7 @@ mod tests {
         for (header, presented, serial) in
             [(None, false, None), (Some("20899872 123456"), true, Some("20899872")), (Some("123456"), true, None)]
         {
-            let offered = Offered::of(&Offer::parse(header));
+            let offered = Offered::of(&MfaToken::parse(header));
             assert_eq!(
                 (offered.presented, offered.serial.map(|serial| serial.to_string()).as_deref()),
                 (presented, serial)

@@ -39,7 +39,7 @@ use portcullis_http::{
     RequestHead, Transport, TrustedProxies, UnreadRequest,
 };
 use portcullis_journal::Journal;
-use portcullis_mfa::Offer;
+use portcullis_mfa::MfaToken;
 use portcullis_s3::{
     ExpectedBody, LocalAnswer, OperationAccess, RequestHandling, RoutedRequest, RoutingRules, S3Operation,
     UnclearRequest,
@@ -309,7 +309,7 @@ impl Gate {
         let request = routed.complete(document).map_err(unclear)?;
         ending::describe(draft, &request);
         self.expect_owner(&request)?;
-        let offer = Offer::parse(head.headers.value("x-amz-mfa"));
+        let offer = MfaToken::parse(head.headers.value("x-amz-mfa"));
         let source = CodeSource::of_address(head.peer.address.ip());
         let (permit, mut held, spent) = self.judge(request, &caller, source, offer, draft, now).await?;
         let digest = match signed.payload {

@@ -27,7 +27,7 @@ use portcullis_cloudtrail::record::{EventSource, MfaResult};
 use portcullis_control::{iam, query};
 use portcullis_http::{Peer, Transport};
 use portcullis_journal::{Journal, JournalClosed, Sequence};
-use portcullis_mfa::{Digits, Offer};
+use portcullis_mfa::{CodeDigits, MfaToken};
 use portcullis_state::Store;
 
 /// What the admin socket serves.
@@ -38,7 +38,7 @@ pub(super) struct Admin {
     pub recorder: Arc<Recorder>,
     pub journal: Arc<Journal>,
     /// How long the codes of a new device are where the request does not say.
-    pub digits: Digits,
+    pub digits: CodeDigits,
 }
 
 /// The longest form; a request has a handful of short parameters.
@@ -108,7 +108,7 @@ impl Admin {
         if request.method() != Method::POST || request.uri().path() != "/" {
             return plain(StatusCode::NOT_FOUND, "the admin socket answers POST / alone\n");
         }
-        let offer = Offer::parse(request.headers().get("x-amz-mfa").map(|value| value.to_str().unwrap_or("")));
+        let offer = MfaToken::parse(request.headers().get("x-amz-mfa").map(|value| value.to_str().unwrap_or("")));
         let request_id = self.recorder.call_id();
         let agent = request.headers().get(USER_AGENT).map(HeaderValue::as_bytes);
         let draft = self.draft(request_id, agent);
@@ -137,9 +137,9 @@ impl Admin {
         mut draft: Draft,
         request_id: RequestId,
         parameters: &[(String, String)],
-        offer: Offer,
+        offer: MfaToken,
     ) -> iam::Reply {
-        let presented = !matches!(offer, Offer::Absent);
+        let presented = !matches!(offer, MfaToken::Absent);
         let change = iam::change_asked(parameters, &offer);
         if let Some(asked) = &change {
             draft.asks_control(asking(asked));

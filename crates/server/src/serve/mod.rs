@@ -42,7 +42,7 @@ use portcullis_http::{
 use portcullis_journal::{
     ClosureNote, Journal, JournalDisk, JournalError, JournalOptions, JournalRecovery, RecordKind,
 };
-use portcullis_mfa::Digits;
+use portcullis_mfa::CodeDigits;
 use portcullis_s3::{RoutingRules, UpstreamKind};
 use portcullis_sigv4::{AcceptedScope, AwsService};
 use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
@@ -465,10 +465,10 @@ fn trailers(settings: &Settings) -> Trailers {
     }
 }
 
-fn digits(settings: &Settings) -> Digits {
+fn digits(settings: &Settings) -> CodeDigits {
     match settings.mfa.digits {
-        DeviceDigits::Eight => Digits::Eight,
-        DeviceDigits::Six => Digits::Six,
+        DeviceDigits::Eight => CodeDigits::Eight,
+        DeviceDigits::Six => CodeDigits::Six,
     }
 }
 

@@ -56,7 +56,7 @@ async fn of_tries_that_wait_no_more_are_looked_at_than_the_network_has() {
     places[0].turn(at(0)).await.expect("the last of four");
     places[0].charge(at(0));
     drop(places.remove(0));
-    let throttled = Fault::NetworkThrottled { seconds: 120 };
+    let throttled = MfaFault::NetworkThrottled { seconds: 120 };
     assert_eq!(places[0].turn(at(0)).await, Err(throttled));
     assert_eq!(queue.enter(network(1), at(0)).map(drop), Err(throttled));
     drop(places);
@@ -82,9 +82,9 @@ fn a_network_is_told_what_it_has_too_much_of() {
     let turn = queue.enter(network(0), at(0)).expect("a place");
     let own: Vec<_> = (0..4).map(|_| queue.enter(network(1), at(0)).expect("a place")).collect();
     let share = queue.enter(network(1), at(0)).map(drop);
-    assert_eq!(share, Err(Fault::NetworkThrottled { seconds: 1 }));
+    assert_eq!(share, Err(MfaFault::NetworkThrottled { seconds: 1 }));
     let others: Vec<_> = (2..62).map(|number| queue.enter(network(number), at(0)).expect("a place")).collect();
-    assert_eq!(queue.enter(network(99), at(0)).map(drop), Err(Fault::TooManyAtOnce));
+    assert_eq!(queue.enter(network(99), at(0)).map(drop), Err(MfaFault::TooManyAtOnce));
     drop((turn, own, others));
     queue.enter(network(99), at(0)).expect("a place");
 }
@@ -93,7 +93,7 @@ fn a_network_is_told_what_it_has_too_much_of() {
 fn an_offer_waits_with_those_of_its_network_or_of_the_admin_socket() {
     let source = CodeSource::of_address("::ffff:192.0.2.7".parse().expect("an address"));
     assert_eq!(source, CodeSource::of_address("192.0.2.7".parse().expect("an address")));
-    let wrong = Some(Fault::WrongCode);
+    let wrong = Some(MfaFault::WrongCode);
     for codes in 1..=3 {
         assert_eq!(Lane::of(source, codes, wrong), Lane::Network("192.0.2.7".parse().expect("an address")));
         assert_eq!(Lane::of(CodeSource::AdminSocket, codes, wrong), Lane::AdminSocket);

@@ -52,9 +52,9 @@ impl Machine {
     }
 }
 
-const DISAGREES: Result<(), SpendError> = Err(SpendError::Fault(Fault::ClockDisagrees));
-const WRONG: Result<(), SpendError> = Err(SpendError::Fault(Fault::WrongCode));
-const REPLAYED: Result<(), SpendError> = Err(SpendError::Fault(Fault::Replayed));
+const DISAGREES: Result<(), SpendError> = Err(SpendError::Fault(MfaFault::ClockDisagrees));
+const WRONG: Result<(), SpendError> = Err(SpendError::Fault(MfaFault::WrongCode));
+const REPLAYED: Result<(), SpendError> = Err(SpendError::Fault(MfaFault::Replayed));
 
 #[tokio::test]
 async fn a_clock_that_is_ahead_for_a_moment_costs_nothing_but_the_code_of_that_moment() {
@@ -115,7 +115,7 @@ async fn a_device_is_not_enabled_while_the_clock_disagrees() {
     let machine = Machine::new();
     let store = machine.start().await;
     let serial = portcullis_base::names::DeviceSerial::virtual_device(store.account(), "phone").expect("legal");
-    let device = store.create_device(&serial, Digits::Six, machine.now()).await.expect("made");
+    let device = store.create_device(&serial, CodeDigits::Six, machine.now()).await.expect("made");
     machine.set_by(DAY);
     let now = machine.now();
     let two = codes(&device, 2, now).codes;

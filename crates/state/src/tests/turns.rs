@@ -14,12 +14,12 @@ const OWNER: u32 = 1;
 const THIEF: u32 = 2;
 
 /// What the device shows at no time near this one.
-fn wrong(device: &NewDevice, count: i64, now: Timestamp) -> Codes {
+fn wrong(device: &NewDevice, count: i64, now: Timestamp) -> TokenCodes {
     codes(device, count, Timestamp::from_seconds(now.seconds() + 100_000))
 }
 
 /// One code, or two or three, as long as the device wants or longer.
-async fn offer(store: &Store, offer: &Codes, source: CodeSource, now: Timestamp) -> Result<(), SpendError> {
+async fn offer(store: &Store, offer: &TokenCodes, source: CodeSource, now: Timestamp) -> Result<(), SpendError> {
     store.spend(offer, &Principal::Root, source, now).await.map(drop)
 }
 
@@ -32,8 +32,8 @@ async fn guess(store: &Store, device: &NewDevice, source: CodeSource, now: Times
         }
         let count = i64::try_from(needed).expect("few");
         match offer(store, &wrong(device, count, now), source, now).await {
-            Err(SpendError::Fault(Fault::WrongCode)) => {}
-            Err(SpendError::Fault(Fault::NetworkThrottled { seconds: 120 })) => return looked_at,
+            Err(SpendError::Fault(MfaFault::WrongCode)) => {}
+            Err(SpendError::Fault(MfaFault::NetworkThrottled { seconds: 120 })) => return looked_at,
             other => panic!("{other:?}"),
         }
     }
@@ -61,7 +61,11 @@ async fn three_right_codes_are_taken_whatever_any_network_did() {
     let now = at(300);
     assert_eq!(guess(&store, &device, network(THIEF), now).await, 4);
     let two = offer(&store, &codes(&device, 2, now), network(THIEF), now).await;
-    assert_eq!(two, Err(SpendError::Fault(Fault::NetworkThrottled { seconds: 120 })), "right ones are not looked at");
+    assert_eq!(
+        two,
+        Err(SpendError::Fault(MfaFault::NetworkThrottled { seconds: 120 })),
+        "right ones are not looked at"
+    );
     offer(&store, &codes(&device, 3, now), network(THIEF), now).await.expect("from the thief's network");
     for number in 100..200 {
         guess(&store, &device, network(number), at(600)).await;
@@ -83,7 +87,7 @@ async fn one_network_has_four_places_and_others_have_theirs() {
         assert!(once.is_err(), "it has to wait");
     }
     let sixth = offer(&store, &guess, network(THIEF), at(90)).await;
-    assert_eq!(sixth, Err(SpendError::Fault(Fault::NetworkThrottled { seconds: 1 })));
+    assert_eq!(sixth, Err(SpendError::Fault(MfaFault::NetworkThrottled { seconds: 1 })));
     drop(writer);
     let thief = async {
         let mut faults = Vec::new();
@@ -94,7 +98,7 @@ async fn one_network_has_four_places_and_others_have_theirs() {
     };
     let (owner, faults) = tokio::join!(owner, thief);
     owner.expect("right codes");
-    let counted = faults.iter().filter(|fault| **fault == SpendError::Fault(Fault::WrongCode)).count();
+    let counted = faults.iter().filter(|fault| **fault == SpendError::Fault(MfaFault::WrongCode)).count();
     assert_eq!((counted, faults.len()), (2, 5), "{faults:?}");
 }
 
@@ -108,9 +112,12 @@ async fn what_costs_the_device_nothing_takes_no_place_and_no_try() {
         offer(&store, &wrong(&device, 1, now), network(THIEF), now).await.expect_err("wrong");
     }
     let written = journal.records().len();
-    let letters = shown_by(&device, [portcullis_mfa::Code::new("letter")]);
-    let free =
-        [(letters, Fault::NotDigits), (offered, Fault::MoreCodesNeeded), (wrong(&device, 3, now), Fault::WrongCode)];
+    let letters = shown_by(&device, [portcullis_mfa::TokenCode::new("letter")]);
+    let free = [
+        (letters, MfaFault::NotDigits),
+        (offered, MfaFault::MoreCodesNeeded),
+        (wrong(&device, 3, now), MfaFault::WrongCode),
+    ];
     let writer = store.0.writer.lock().await;
     let mut waiting = Vec::new();
     for _ in 0..100 {
@@ -149,12 +156,12 @@ async fn the_admin_socket_has_its_turn_before_every_network() {
         assert!(tokio::time::timeout(Duration::ZERO, spend).await.is_err(), "it has to wait");
     }
     let full = offer(&store, &guess, network(999), at(90)).await;
-    assert_eq!(full, Err(SpendError::Fault(Fault::TooManyAtOnce)));
+    assert_eq!(full, Err(SpendError::Fault(MfaFault::TooManyAtOnce)));
     drop(writer);
     admin.await.expect("after one wrong code, so that one is still enough");
     drop(waiting);
     let after = offer(&store, &guess, network(999), at(90)).await;
-    assert_eq!(after, Err(SpendError::Fault(Fault::WrongCode)), "those that left have no places");
+    assert_eq!(after, Err(SpendError::Fault(MfaFault::WrongCode)), "those that left have no places");
 }
 
 #[tokio::test]

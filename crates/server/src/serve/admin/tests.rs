@@ -25,13 +25,13 @@ async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<DiskFaults>) -> Ad
     let store = by_clock(clock.clone()).await;
     let site = AccountScope { account: store.account().clone(), region: "us-east-1".to_owned(), alias: None };
     let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
-    Admin { clock, store, recorder, journal, digits: Digits::Six }
+    Admin { clock, store, recorder, journal, digits: CodeDigits::Six }
 }
 
 async fn ask(admin: &Admin, form: &str) -> (u16, String) {
     let parameters = query::parse_form(form.as_bytes()).expect("a form");
     let request_id = RequestId::from_random([7; 16]);
-    let reply = admin.act(admin.draft(request_id, None), request_id, &parameters, Offer::Absent).await;
+    let reply = admin.act(admin.draft(request_id, None), request_id, &parameters, MfaToken::Absent).await;
     (reply.status, reply.body.expose().clone())
 }
 
