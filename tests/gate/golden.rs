@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use portcullis_authorization::{
-    BucketState, Caller, LoopbackTrust, Permit, Profile, Replication, Rules, Verdict, assess,
+    BucketState, Caller, LoopbackTrust, MfaProfile, Permit, ReplicationRule, Rules, Verdict, assess,
 };
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
@@ -135,8 +135,8 @@ fn permit(shape: &Shape) -> Permit {
     };
     let caller = Caller { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::Loopback };
     let rules = Rules {
-        profile: Profile::Strict,
-        replication: Replication::ProtectedBucket,
+        profile: MfaProfile::Strict,
+        replication: ReplicationRule::ProtectedBucket,
         loopback_is_secure: LoopbackTrust::Trusted,
     };
     match assess(Box::new(request), &caller, BucketState::UNPROTECTED, MfaToken::Absent, rules) {

@@ -7,7 +7,7 @@ use portcullis_s3::{Hazard, MfaDeleteChange, OperationAccess, S3Request, Version
 use portcullis_sigv4::{Principal, SignatureForm};
 
 use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
-use super::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
+use super::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
 
 /// Who asks, and how the asking travelled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,15 +20,15 @@ pub struct Caller {
 /// What the operator chose where AWS's behaviour and safety differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
-    pub profile: Profile,
-    pub replication: Replication,
+    pub profile: MfaProfile,
+    pub replication: ReplicationRule,
     /// The transports over which a code is taken.
     pub loopback_is_secure: LoopbackTrust,
 }
 
 /// `mfa_delete.profile`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Profile {
+pub enum MfaProfile {
     /// AWS's own gate: versions by id, versioning, lifecycle.
     Aws,
     /// Whatever destroys a version or weakens what protects it.
@@ -37,7 +37,7 @@ pub enum Profile {
 
 /// Where a replication rule needs a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Replication {
+pub enum ReplicationRule {
     /// On each bucket: MinIO replicates deletes of versions into protected targets.
     AnyBucket,
     ProtectedBucket,
@@ -54,18 +54,18 @@ pub enum LoopbackTrust {
 
 /// What a hazard needs in a bucket of this state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(super) enum HazardNeed {
     Nothing,
     /// Root, without a code.
     Owner,
     /// Root and a code.
-    Code(Owed),
+    Code(CodeObligation),
     Never(StateRefusal),
 }
 
 /// What stands between a right code and the permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Owed {
+pub(super) enum CodeObligation {
     Code,
     /// AWS looks at the bucket's state after the code.
     CodeThen(StateRefusal),
@@ -94,19 +94,19 @@ pub fn assess(request: Box<S3Request>, caller: &Caller, bucket: BucketState, off
     }
     let change = change(&request.hazard, bucket, rules.profile);
     match need(&request, bucket, offer.is_some(), rules) {
-        Need::Nothing => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
-        Need::Never(refusal) => Verdict::Refuse(refusal.into()),
-        Need::Owner => match caller.principal {
+        HazardNeed::Nothing => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
+        HazardNeed::Never(refusal) => Verdict::Refuse(refusal.into()),
+        HazardNeed::Owner => match caller.principal {
             Principal::Root => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
             Principal::User(_) => Verdict::Refuse(Refusal::NotBucketOwner),
         },
-        Need::Code(owed) => match takes_code(caller, offer, rules) {
+        HazardNeed::Code(owed) => match takes_code(caller, offer, rules) {
             Ok(offer) => {
                 let mfa_delete = bucket.mfa_delete;
                 Verdict::Verify(Challenge::new(offer, PendingRequest { request, owed, change, mfa_delete }))
             }
             // The general text would not tell the client that there is a way without a code.
-            Err(Refusal::MfaRequired) if bucket.completion == Completion::MayReplaceNull => {
+            Err(Refusal::MfaRequired) if bucket.completion == UploadCompletion::MayReplaceNull => {
                 Verdict::Refuse(Refusal::UploadMayReplaceVersion)
             }
             Err(refusal) => Verdict::Refuse(refusal),
@@ -129,23 +129,23 @@ pub fn assess_proved(
     let change = change(&request.hazard, bucket, rules.profile);
     let permit = Permit::new(request, change, bucket.mfa_delete);
     match needed {
-        Need::Nothing => ProvedVerdict::Unneeded(Ok(permit)),
-        Need::Never(refusal) => ProvedVerdict::Unneeded(Err(refusal.into())),
-        Need::Owner => match caller.principal {
+        HazardNeed::Nothing => ProvedVerdict::Unneeded(Ok(permit)),
+        HazardNeed::Never(refusal) => ProvedVerdict::Unneeded(Err(refusal.into())),
+        HazardNeed::Owner => match caller.principal {
             Principal::Root => ProvedVerdict::Unneeded(Ok(permit)),
             Principal::User(_) => ProvedVerdict::Unneeded(Err(Refusal::NotBucketOwner)),
         },
-        Need::Code(owed) => match (looks_at_codes(caller, true, rules), owed) {
+        HazardNeed::Code(owed) => match (looks_at_codes(caller, true, rules), owed) {
             (Err(refusal), _) => ProvedVerdict::Unneeded(Err(refusal)),
-            (Ok(()), Owed::Code) => ProvedVerdict::Needed(Ok(permit)),
-            (Ok(()), Owed::CodeThen(refusal)) => ProvedVerdict::Needed(Err(refusal.into())),
+            (Ok(()), CodeObligation::Code) => ProvedVerdict::Needed(Ok(permit)),
+            (Ok(()), CodeObligation::CodeThen(refusal)) => ProvedVerdict::Needed(Err(refusal.into())),
         },
     }
 }
 
 /// What is certain of a verdict before the upstream is asked and before a lease is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Foresight {
+pub enum EarlyVerdict {
     /// The offered code is looked at, whatever the upstream says of the bucket.
     Code,
     /// Nothing stands in the way, or it depends on what the upstream says.
@@ -155,23 +155,29 @@ pub enum Foresight {
 }
 
 /// Judges one request by what is remembered of the bucket alone.
-pub fn foresee(request: &S3Request, caller: &Caller, bucket: BucketState, offer: &MfaToken, rules: Rules) -> Foresight {
+pub fn foresee(
+    request: &S3Request,
+    caller: &Caller,
+    bucket: BucketState,
+    offer: &MfaToken,
+    rules: Rules,
+) -> EarlyVerdict {
     let offered = match offer {
-        MfaToken::Malformed(_) => return Foresight::Refusal,
+        MfaToken::Malformed(_) => return EarlyVerdict::Refusal,
         MfaToken::Absent => false,
         MfaToken::Codes(_) => true,
     };
     if is_reserved(request, &caller.principal, bucket) {
-        return Foresight::Refusal;
+        return EarlyVerdict::Refusal;
     }
     // The most harmless that the upstream could say, so that what is refused here is refused in any case.
-    let harmless = BucketState { versioning: Versioning::Enabled, lifecycle: Lifecycle::Absent, ..bucket };
+    let harmless = BucketState { versioning: Versioning::Enabled, lifecycle: BucketLifecycle::Absent, ..bucket };
     match (need(request, harmless, offered, rules), &caller.principal) {
-        (Need::Nothing, _) | (Need::Owner, Principal::Root) => Foresight::Open,
-        (Need::Never(_), _) | (Need::Owner, Principal::User(_)) => Foresight::Refusal,
-        (Need::Code(_), _) => match looks_at_codes(caller, offered, rules) {
-            Ok(()) => Foresight::Code,
-            Err(_) => Foresight::Refusal,
+        (HazardNeed::Nothing, _) | (HazardNeed::Owner, Principal::Root) => EarlyVerdict::Open,
+        (HazardNeed::Never(_), _) | (HazardNeed::Owner, Principal::User(_)) => EarlyVerdict::Refusal,
+        (HazardNeed::Code(_), _) => match looks_at_codes(caller, offered, rules) {
+            Ok(()) => EarlyVerdict::Code,
+            Err(_) => EarlyVerdict::Refusal,
         },
     }
 }
@@ -203,10 +209,10 @@ fn is_reserved(request: &S3Request, principal: &Principal, bucket: BucketState) 
     };
     match (bucket.usage, bucket.source, bucket.destination) {
         // The store would write there in whoever's name.
-        (_, _, Use::Trail) => true,
-        (Use::Trail, _, Use::Data) if !serves_root => true,
-        (Use::Trail, _, Use::Data) | (_, Use::Trail, Use::Data) => !is_root,
-        (Use::Data, Use::Data, Use::Data) => false,
+        (_, _, BucketUse::Trail) => true,
+        (BucketUse::Trail, _, BucketUse::Data) if !serves_root => true,
+        (BucketUse::Trail, _, BucketUse::Data) | (_, BucketUse::Trail, BucketUse::Data) => !is_root,
+        (BucketUse::Data, BucketUse::Data, BucketUse::Data) => false,
     }
 }
 
@@ -232,10 +238,11 @@ fn looks_at_codes(caller: &Caller, offered: bool, rules: Rules) -> Result<(), Re
     }
 }
 
-fn need(request: &S3Request, bucket: BucketState, offered: bool, rules: Rules) -> Need {
+fn need(request: &S3Request, bucket: BucketState, offered: bool, rules: Rules) -> HazardNeed {
     let protected = bucket.mfa_delete == MfaDelete::Enabled;
-    let strict = rules.profile == Profile::Strict;
-    let code_if = |condition: bool| if condition { Need::Code(Owed::Code) } else { Need::Nothing };
+    let strict = rules.profile == MfaProfile::Strict;
+    let code_if =
+        |condition: bool| if condition { HazardNeed::Code(CodeObligation::Code) } else { HazardNeed::Nothing };
     // AWS fails a whole DeleteObjects whose offer is invalid, "whether there are versioned object keys or not".
     let evaluates_any_offer = request.is_delete_objects() && offered;
     match request.hazard {
@@ -246,45 +253,47 @@ fn need(request: &S3Request, bucket: BucketState, offered: bool, rules: Rules) -
         }
         Hazard::ReplacesUnversioned => code_if(protected && (evaluates_any_offer || strict)),
         Hazard::ChangesVersioning(document) => versioning_need(document, bucket),
-        Hazard::ExpiresVersions if protected => Need::Never(StateRefusal::LifecycleOnProtectedBucket),
-        Hazard::ExpiresVersions => Need::Nothing,
-        Hazard::CreatesBucket => code_if(strict && (protected || bucket.name == Name::Buried)),
+        Hazard::ExpiresVersions if protected => HazardNeed::Never(StateRefusal::LifecycleOnProtectedBucket),
+        Hazard::ExpiresVersions => HazardNeed::Nothing,
+        Hazard::CreatesBucket => code_if(strict && (protected || bucket.name == NameStatus::Tombstoned)),
         Hazard::DeletesBucket | Hazard::WeakensProtection => code_if(strict && protected),
-        Hazard::ExposesData if strict && protected => Need::Owner,
-        Hazard::ExposesData => Need::Nothing,
+        Hazard::ExposesData if strict && protected => HazardNeed::Owner,
+        Hazard::ExposesData => HazardNeed::Nothing,
         Hazard::Replicates => match rules.replication {
-            Replication::AnyBucket => code_if(strict),
-            Replication::ProtectedBucket => code_if(strict && protected),
+            ReplicationRule::AnyBucket => code_if(strict),
+            ReplicationRule::ProtectedBucket => code_if(strict && protected),
         },
     }
 }
 
-fn versioning_need(document: VersioningChange, bucket: BucketState) -> Need {
+fn versioning_need(document: VersioningChange, bucket: BucketState) -> HazardNeed {
     let enabling = document.mfa_delete == MfaDeleteChange::Enable;
     if bucket.mfa_delete != MfaDelete::Enabled && !enabling {
-        return Need::Nothing;
+        return HazardNeed::Nothing;
     }
     if enabling && document.status == VersioningStatus::Suspended {
-        return Need::Code(Owed::CodeThen(StateRefusal::NotVersioned));
+        return HazardNeed::Code(CodeObligation::CodeThen(StateRefusal::NotVersioned));
     }
     if enabling && bucket.mfa_delete != MfaDelete::Enabled {
         match bucket.lifecycle {
-            Lifecycle::Absent => {}
+            BucketLifecycle::Absent => {}
             // Unread cannot be met here; if it were, it must not pass for absent.
-            Lifecycle::Present | Lifecycle::Unread => {
-                return Need::Code(Owed::CodeThen(StateRefusal::LifecyclePresent));
+            BucketLifecycle::Present | BucketLifecycle::Unread => {
+                return HazardNeed::Code(CodeObligation::CodeThen(StateRefusal::LifecyclePresent));
             }
         }
         match bucket.versioning {
-            Versioning::EnabledWithExclusions => return Need::Code(Owed::CodeThen(StateRefusal::ExclusionsPresent)),
+            Versioning::EnabledWithExclusions => {
+                return HazardNeed::Code(CodeObligation::CodeThen(StateRefusal::ExclusionsPresent));
+            }
             // MinIO would take the document all the same, and a bucket made later would be protected by surprise.
-            Versioning::NoBucket => return Need::Code(Owed::CodeThen(StateRefusal::NoSuchBucket)),
+            Versioning::NoBucket => return HazardNeed::Code(CodeObligation::CodeThen(StateRefusal::NoSuchBucket)),
             Versioning::Enabled | Versioning::Never | Versioning::Suspended | Versioning::Unread => {}
         }
     }
     match unsettled_before(document, bucket) {
-        Some(until) => Need::Code(Owed::CodeThen(StateRefusal::Unsettled(until))),
-        None => Need::Code(Owed::Code),
+        Some(until) => HazardNeed::Code(CodeObligation::CodeThen(StateRefusal::Unsettled(until))),
+        None => HazardNeed::Code(CodeObligation::Code),
     }
 }
 
@@ -305,21 +314,21 @@ fn unsettled_before(document: VersioningChange, bucket: BucketState) -> Option<T
 
 fn may_replace_null(bucket: BucketState) -> bool {
     match (bucket.versioning, bucket.completion) {
-        (Versioning::Enabled, Completion::AddsVersion) => false,
-        (Versioning::Enabled, Completion::MayReplaceNull) => true,
+        (Versioning::Enabled, UploadCompletion::AddsVersion) => false,
+        (Versioning::Enabled, UploadCompletion::MayReplaceNull) => true,
         (
             Versioning::EnabledWithExclusions
             | Versioning::Never
             | Versioning::NoBucket
             | Versioning::Suspended
             | Versioning::Unread,
-            Completion::AddsVersion | Completion::MayReplaceNull,
+            UploadCompletion::AddsVersion | UploadCompletion::MayReplaceNull,
         ) => true,
     }
 }
 
-fn change(hazard: &Hazard, bucket: BucketState, profile: Profile) -> StateChange {
-    let buried = profile == Profile::Strict && bucket.mfa_delete == MfaDelete::Enabled;
+fn change(hazard: &Hazard, bucket: BucketState, profile: MfaProfile) -> StateChange {
+    let buried = profile == MfaProfile::Strict && bucket.mfa_delete == MfaDelete::Enabled;
     match hazard {
         Hazard::ChangesVersioning(document) => match document.mfa_delete {
             MfaDeleteChange::Disable => StateChange::DisableMfaDelete,
@@ -328,7 +337,7 @@ fn change(hazard: &Hazard, bucket: BucketState, profile: Profile) -> StateChange
         },
         Hazard::DeletesBucket if buried => StateChange::Bury,
         Hazard::DeletesBucket => StateChange::Forget,
-        Hazard::CreatesBucket if bucket.name == Name::Buried => StateChange::Forget,
+        Hazard::CreatesBucket if bucket.name == NameStatus::Tombstoned => StateChange::Forget,
         Hazard::CreatesBucket
         | Hazard::DestroysVersion
         | Hazard::ExposesData

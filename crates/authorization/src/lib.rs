@@ -10,9 +10,9 @@ mod verdict;
 mod tests;
 
 pub use assess::{
-    Caller, Foresight, LoopbackTrust, Profile, Replication, Rules, assess, assess_proved, foresee, takes_code,
+    Caller, EarlyVerdict, LoopbackTrust, MfaProfile, ReplicationRule, Rules, assess, assess_proved, foresee, takes_code,
 };
-pub use state::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
+pub use state::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
 pub use trail_bucket::{TrailBucket, TrailRegister};
-pub use unsettled::{LateEffect, Unsettled};
+pub use unsettled::{LateEffect, UnsettledUntil};
 pub use verdict::{MFA_REQUIRED, PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};

@@ -1,25 +1,25 @@
 //! What is known of a bucket when a request for it is judged.
 
-use super::Unsettled;
+use super::UnsettledUntil;
 
 /// What is known of a bucket when a request for it is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BucketState {
     pub mfa_delete: MfaDelete,
-    pub name: Name,
-    pub usage: Use,
+    pub name: NameStatus,
+    pub usage: BucketUse,
     /// What the bucket that a copy reads is used for.
-    pub source: Use,
+    pub source: BucketUse,
     /// What the buckets that the store would write into by a document are used for.
-    pub destination: Use,
+    pub destination: BucketUse,
     /// As the upstream says now, where the bucket is protected.
     pub versioning: Versioning,
     /// As the upstream says now, where MFA Delete is being enabled.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: BucketLifecycle,
     /// What completing an upload would do, where that is asked.
-    pub completion: Completion,
+    pub completion: UploadCompletion,
     /// What the upstream may still do there of what it did not answer.
-    pub unsettled: Unsettled,
+    pub unsettled: UnsettledUntil,
 }
 
 /// MFA Delete as `GET ?versioning` tells it: the element is absent until it was first set.
@@ -32,15 +32,15 @@ pub enum MfaDelete {
 
 /// Whether a name is free of a past that protects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Name {
+pub enum NameStatus {
     /// A protected bucket of this name was deleted; making it anew must not shed the protection.
-    Buried,
+    Tombstoned,
     Free,
 }
 
 /// Whose a bucket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Use {
+pub enum BucketUse {
     /// The users'.
     Data,
     /// A trail's: nobody writes there but the gate itself, and root alone reads.
@@ -63,7 +63,7 @@ pub enum Versioning {
 
 /// Whether the store deletes versions by rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Lifecycle {
+pub enum BucketLifecycle {
     Absent,
     Present,
     /// Not asked, since nothing of this request depends on it.
@@ -72,7 +72,7 @@ pub enum Lifecycle {
 
 /// What completing a multipart upload would do to the key's null version in a bucket that keeps every version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Completion {
+pub enum UploadCompletion {
     /// It adds a version. So does whatever completes no upload.
     AddsVersion,
     /// It replaces the null version if the upload was opened before the bucket kept every version, and nothing says that
@@ -84,13 +84,13 @@ impl BucketState {
     /// A bucket that nobody ever protected.
     pub const UNPROTECTED: Self = Self {
         mfa_delete: MfaDelete::NeverSet,
-        name: Name::Free,
-        usage: Use::Data,
-        source: Use::Data,
-        destination: Use::Data,
+        name: NameStatus::Free,
+        usage: BucketUse::Data,
+        source: BucketUse::Data,
+        destination: BucketUse::Data,
         versioning: Versioning::Unread,
-        lifecycle: Lifecycle::Unread,
-        completion: Completion::AddsVersion,
-        unsettled: Unsettled::NOTHING,
+        lifecycle: BucketLifecycle::Unread,
+        completion: UploadCompletion::AddsVersion,
+        unsettled: UnsettledUntil::NOTHING,
     };
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::future::Future as _;
 use std::task::{Context, Poll, Waker};
 
-use super::assess::Owed;
+use super::assess::CodeObligation;
 use super::*;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{DeviceSerial, UserName};
@@ -38,11 +38,11 @@ fn user() -> Caller {
 }
 
 fn bucket(mfa_delete: MfaDelete, versioning: Versioning) -> BucketState {
-    BucketState { mfa_delete, versioning, lifecycle: Lifecycle::Absent, ..BucketState::UNPROTECTED }
+    BucketState { mfa_delete, versioning, lifecycle: BucketLifecycle::Absent, ..BucketState::UNPROTECTED }
 }
 
-fn rules(profile: Profile) -> Rules {
-    Rules { profile, replication: Replication::ProtectedBucket, loopback_is_secure: LoopbackTrust::Trusted }
+fn rules(profile: MfaProfile) -> Rules {
+    Rules { profile, replication: ReplicationRule::ProtectedBucket, loopback_is_secure: LoopbackTrust::Trusted }
 }
 
 fn word(verdict: &Verdict) -> String {
@@ -58,8 +58,8 @@ fn word(verdict: &Verdict) -> String {
                 change => format!(", then {change:?}"),
             };
             match challenge.subject().owed {
-                Owed::Code => format!("verify{change}"),
-                Owed::CodeThen(refusal) => format!("verify, then refuse {}", refusal_word(&refusal.into())),
+                CodeObligation::Code => format!("verify{change}"),
+                CodeObligation::CodeThen(refusal) => format!("verify, then refuse {}", refusal_word(&refusal.into())),
             }
         }
     }
@@ -109,7 +109,7 @@ fn offers() -> [(&'static str, MfaToken); 3] {
 #[test]
 fn every_combination_has_its_answer() {
     let mut table = String::new();
-    for profile in [Profile::Aws, Profile::Strict] {
+    for profile in [MfaProfile::Aws, MfaProfile::Strict] {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
             for (name, hazard) in hazards() {
                 for versioning in [
@@ -166,9 +166,13 @@ fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
         Caller { transport: Transport::Tls, ..user() },
     ];
     let (mut refused, mut codes) = (0, 0);
-    for profile in [Profile::Aws, Profile::Strict] {
+    for profile in [MfaProfile::Aws, MfaProfile::Strict] {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
-            for (usage, name) in [(Use::Data, Name::Free), (Use::Data, Name::Buried), (Use::Trail, Name::Free)] {
+            for (usage, name) in [
+                (BucketUse::Data, NameStatus::Free),
+                (BucketUse::Data, NameStatus::Tombstoned),
+                (BucketUse::Trail, NameStatus::Free),
+            ] {
                 for (hazard_name, hazard) in hazards() {
                     for caller in &callers {
                         for (offer_name, offer) in offers() {
@@ -176,21 +180,23 @@ fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
                             let asked = request(hazard, RequestDocument::None);
                             let foresight = foresee(&asked, caller, known, &offer, rules(profile));
                             for versioning in versionings {
-                                for lifecycle in [Lifecycle::Absent, Lifecycle::Present, Lifecycle::Unread] {
+                                for lifecycle in
+                                    [BucketLifecycle::Absent, BucketLifecycle::Present, BucketLifecycle::Unread]
+                                {
                                     let state = BucketState { versioning, lifecycle, ..known };
                                     let asked = request(hazard, RequestDocument::None);
                                     let verdict = assess(asked, caller, state, offer.clone(), rules(profile));
                                     let holds = match foresight {
-                                        Foresight::Open => true,
-                                        Foresight::Refusal => matches!(verdict, Verdict::Refuse(_)),
-                                        Foresight::Code => matches!(verdict, Verdict::Verify(_)),
+                                        EarlyVerdict::Open => true,
+                                        EarlyVerdict::Refusal => matches!(verdict, Verdict::Refuse(_)),
+                                        EarlyVerdict::Code => matches!(verdict, Verdict::Verify(_)),
                                     };
                                     let said = word(&verdict);
                                     assert!(holds, "{hazard_name} {offer_name} {state:?}: {foresight:?}, then {said}");
                                 }
                             }
-                            refused += i32::from(foresight == Foresight::Refusal);
-                            codes += i32::from(foresight == Foresight::Code);
+                            refused += i32::from(foresight == EarlyVerdict::Refusal);
+                            codes += i32::from(foresight == EarlyVerdict::Code);
                         }
                     }
                 }
@@ -265,10 +271,12 @@ fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after(
     let device = device();
     let callers = [root(), user(), Caller { form: SignatureForm::QueryString, ..root() }];
     let mut opened = 0;
-    for profile in [Profile::Aws, Profile::Strict] {
+    for profile in [MfaProfile::Aws, MfaProfile::Strict] {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
             for versioning in [Versioning::Enabled, Versioning::NoBucket, Versioning::Suspended, Versioning::Unread] {
-                for (usage, lifecycle) in [(Use::Data, Lifecycle::Present), (Use::Trail, Lifecycle::Absent)] {
+                for (usage, lifecycle) in
+                    [(BucketUse::Data, BucketLifecycle::Present), (BucketUse::Trail, BucketLifecycle::Absent)]
+                {
                     for (hazard_name, hazard) in hazards() {
                         for caller in &callers {
                             let state = BucketState { usage, lifecycle, ..bucket(mfa_delete, versioning) };
@@ -291,9 +299,9 @@ fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after(
 fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
     let mut table = String::new();
     let cases = [
-        ("its bucket", Use::Trail, Use::Data, Use::Data),
-        ("a copy of it", Use::Data, Use::Trail, Use::Data),
-        ("logs into it", Use::Data, Use::Data, Use::Trail),
+        ("its bucket", BucketUse::Trail, BucketUse::Data, BucketUse::Data),
+        ("a copy of it", BucketUse::Data, BucketUse::Trail, BucketUse::Data),
+        ("logs into it", BucketUse::Data, BucketUse::Data, BucketUse::Trail),
     ];
     for (what, usage, source, destination) in cases {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Enabled] {
@@ -308,7 +316,7 @@ fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
                         let request = Box::new(request);
                         let state =
                             BucketState { usage, source, destination, ..bucket(mfa_delete, Versioning::Enabled) };
-                        let verdict = assess(request, &caller, state, MfaToken::Absent, rules(Profile::Strict));
+                        let verdict = assess(request, &caller, state, MfaToken::Absent, rules(MfaProfile::Strict));
                         format!("{caller_name}: {}", word(&verdict))
                     });
                     writeln!(table, "{what} | MfaDelete {mfa_delete:?} | {access} | {name} | {}", answers.join(" | "))
@@ -323,9 +331,9 @@ fn a_trails_bucket_is_read_by_root_and_written_by_nobody() {
 #[test]
 fn an_upload_that_may_replace_the_null_version_needs_a_code_to_complete() {
     let mut table = String::new();
-    for profile in [Profile::Aws, Profile::Strict] {
+    for profile in [MfaProfile::Aws, MfaProfile::Strict] {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
-            for completion in [Completion::AddsVersion, Completion::MayReplaceNull] {
+            for completion in [UploadCompletion::AddsVersion, UploadCompletion::MayReplaceNull] {
                 for (caller_name, caller) in [("root", root()), ("user", user())] {
                     let answers = offers().map(|(offer_name, offer)| {
                         let state = BucketState { completion, ..bucket(mfa_delete, Versioning::Enabled) };
@@ -349,11 +357,11 @@ fn an_upload_that_may_replace_the_null_version_needs_a_code_to_complete() {
 fn what_the_upstream_may_do_late_keeps_back_the_changes_after_which_it_would_do_harm() {
     let until = Timestamp::from_seconds(1_800_000_000);
     let mut table = String::new();
-    for profile in [Profile::Aws, Profile::Strict] {
+    for profile in [MfaProfile::Aws, MfaProfile::Strict] {
         for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
             for (name, hazard) in hazards() {
                 let answers = LateEffect::ALL.map(|effect| {
-                    let unsettled = Unsettled::until(effect, until);
+                    let unsettled = UnsettledUntil::until(effect, until);
                     let state = BucketState { unsettled, ..bucket(mfa_delete, Versioning::Enabled) };
                     let offer = MfaToken::parse(Some("20899872 123456"));
                     let verdict = assess(request(hazard, RequestDocument::None), &root(), state, offer, rules(profile));
@@ -373,7 +381,7 @@ fn a_batch_on_a_protected_bucket_is_judged_by_any_offer_it_carries() {
     let protected = bucket(MfaDelete::Enabled, Versioning::Enabled);
     let verdict = |offer| {
         let request = request(Hazard::ReplacesNullVersion, batch());
-        word(&assess(request, &root(), protected, offer, rules(Profile::Strict)))
+        word(&assess(request, &root(), protected, offer, rules(MfaProfile::Strict)))
     };
     assert_eq!(verdict(MfaToken::parse(Some("20899872 123456"))), "verify");
     assert_eq!(verdict(MfaToken::Absent), "forward");
@@ -381,35 +389,35 @@ fn a_batch_on_a_protected_bucket_is_judged_by_any_offer_it_carries() {
 
 #[test]
 fn a_buried_name_needs_a_code_to_come_back_without_its_protection() {
-    let buried = BucketState { name: Name::Buried, ..bucket(MfaDelete::Enabled, Versioning::Unread) };
+    let buried = BucketState { name: NameStatus::Tombstoned, ..bucket(MfaDelete::Enabled, Versioning::Unread) };
     let verdict = |offer, profile| {
         word(&assess(request(Hazard::CreatesBucket, RequestDocument::None), &root(), buried, offer, rules(profile)))
     };
-    assert_eq!(verdict(MfaToken::Absent, Profile::Strict), "MfaRequired");
-    assert_eq!(verdict(MfaToken::parse(Some("20899872 123456")), Profile::Strict), "verify, then Forget");
+    assert_eq!(verdict(MfaToken::Absent, MfaProfile::Strict), "MfaRequired");
+    assert_eq!(verdict(MfaToken::parse(Some("20899872 123456")), MfaProfile::Strict), "verify, then Forget");
 }
 
 #[test]
 fn what_was_not_read_never_passes_for_harmless() {
-    let unread = BucketState { lifecycle: Lifecycle::Unread, ..bucket(MfaDelete::Disabled, Versioning::Unread) };
+    let unread = BucketState { lifecycle: BucketLifecycle::Unread, ..bucket(MfaDelete::Disabled, Versioning::Unread) };
     let enable = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
     let verdict = assess(
         request(Hazard::ChangesVersioning(enable), RequestDocument::None),
         &root(),
         unread,
         MfaToken::parse(Some("20899872 123456")),
-        rules(Profile::Strict),
+        rules(MfaProfile::Strict),
     );
     assert_eq!(word(&verdict), "verify, then refuse LifecyclePresent");
 
     let unread = bucket(MfaDelete::Enabled, Versioning::Unread);
     let put = request(Hazard::ReplacesNullVersion, RequestDocument::Payload);
-    assert_eq!(word(&assess(put, &user(), unread, MfaToken::Absent, rules(Profile::Strict))), "MfaRequired");
+    assert_eq!(word(&assess(put, &user(), unread, MfaToken::Absent, rules(MfaProfile::Strict))), "MfaRequired");
 }
 
 #[test]
 fn replication_needs_a_code_on_every_bucket_of_a_store_that_replicates_deletes() {
-    let rules = Rules { replication: Replication::AnyBucket, ..rules(Profile::Strict) };
+    let rules = Rules { replication: ReplicationRule::AnyBucket, ..rules(MfaProfile::Strict) };
     let verdict = assess(
         request(Hazard::Replicates, RequestDocument::None),
         &root(),
@@ -422,7 +430,7 @@ fn replication_needs_a_code_on_every_bucket_of_a_store_that_replicates_deletes()
 
 #[test]
 fn a_code_over_loopback_is_refused_where_tls_is_always_required() {
-    let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..rules(Profile::Strict) };
+    let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..rules(MfaProfile::Strict) };
     let verdict = assess(
         request(Hazard::DestroysVersion, RequestDocument::None),
         &root(),
@@ -447,7 +455,7 @@ fn a_failed_offer_becomes_the_refusal_of_its_fault() {
             &root(),
             bucket(MfaDelete::Enabled, Versioning::Enabled),
             MfaToken::parse(Some("20899872 123456")),
-            rules(Profile::Strict),
+            rules(MfaProfile::Strict),
         );
         let Verdict::Verify(challenge) = verdict else { panic!("a challenge was due") };
         assert_eq!(refusal_word(&Refusal::of_fault(challenge.into_codes(), fault)), refusal);

@@ -1,6 +1,6 @@
 //! Leave for the proxy's own writes.
 
-use super::Use;
+use super::BucketUse;
 use portcullis_base::names::BucketName;
 
 /// A bucket into which the proxy may write of its own: a trail's. It lasts no longer than the register is borrowed that
@@ -14,15 +14,15 @@ pub struct TrailBucket<'a>(&'a BucketName);
 // delivery's progress, for what it still owes to one that was; `tests/architecture.rs` holds it to that.
 pub trait TrailRegister {
     /// What the bucket is used for.
-    fn use_of(&self, bucket: &BucketName) -> Use;
+    fn use_of(&self, bucket: &BucketName) -> BucketUse;
 }
 
 impl<'a> TrailBucket<'a> {
     /// The bucket, if this register says that it is a trail's.
     pub fn of(bucket: &'a BucketName, register: &'a dyn TrailRegister) -> Option<Self> {
         match register.use_of(bucket) {
-            Use::Data => None,
-            Use::Trail => Some(Self(bucket)),
+            BucketUse::Data => None,
+            BucketUse::Trail => Some(Self(bucket)),
         }
     }
 
@@ -39,8 +39,8 @@ mod tests {
     struct Trails(&'static str);
 
     impl TrailRegister for Trails {
-        fn use_of(&self, bucket: &BucketName) -> Use {
-            if bucket.as_str() == self.0 { Use::Trail } else { Use::Data }
+        fn use_of(&self, bucket: &BucketName) -> BucketUse {
+            if bucket.as_str() == self.0 { BucketUse::Trail } else { BucketUse::Data }
         }
     }
 

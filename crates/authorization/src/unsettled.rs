@@ -18,7 +18,7 @@ pub enum LateEffect {
 
 /// Until when the upstream may carry out requests to a bucket that it did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Unsettled {
+pub struct UnsettledUntil {
     pub completions: Option<Timestamp>,
     pub configuration: Option<Timestamp>,
     pub suspension: Option<Timestamp>,
@@ -49,7 +49,7 @@ impl LateEffect {
     }
 }
 
-impl Unsettled {
+impl UnsettledUntil {
     /// Everything was answered.
     pub const NOTHING: Self = Self { completions: None, configuration: None, suspension: None, versions: None };
 
@@ -113,16 +113,16 @@ mod tests {
     #[test]
     fn each_effect_lasts_until_its_own_latest_time() {
         let at = Timestamp::from_seconds;
-        let both =
-            Unsettled::until(LateEffect::Versions, at(10)).joined(Unsettled::until(LateEffect::Suspension, at(20)));
+        let both = UnsettledUntil::until(LateEffect::Versions, at(10))
+            .joined(UnsettledUntil::until(LateEffect::Suspension, at(20)));
         assert_eq!(both.latest(), Some(at(20)));
-        assert_eq!(both.joined(Unsettled::until(LateEffect::Versions, at(5))).versions, Some(at(10)));
+        assert_eq!(both.joined(UnsettledUntil::until(LateEffect::Versions, at(5))).versions, Some(at(10)));
         assert_eq!(both.after(at(9)), both);
-        assert_eq!(both.after(at(10)), Unsettled::until(LateEffect::Suspension, at(20)));
-        assert_eq!(both.after(at(20)), Unsettled::NOTHING);
+        assert_eq!(both.after(at(10)), UnsettledUntil::until(LateEffect::Suspension, at(20)));
+        assert_eq!(both.after(at(20)), UnsettledUntil::NOTHING);
         for effect in LateEffect::ALL {
-            assert_eq!(Unsettled::until(effect, at(1)).of(effect), Some(at(1)));
-            assert_eq!(Unsettled::NOTHING.of(effect), None);
+            assert_eq!(UnsettledUntil::until(effect, at(1)).of(effect), Some(at(1)));
+            assert_eq!(UnsettledUntil::NOTHING.of(effect), None);
         }
     }
 }

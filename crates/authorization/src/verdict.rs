@@ -6,7 +6,7 @@ use portcullis_mfa::{Challenge, MfaFault, Proof, TokenCode, TokenCodes};
 use portcullis_s3::S3Request;
 
 use super::MfaDelete;
-use super::assess::Owed;
+use super::assess::CodeObligation;
 
 /// What the gate says of a request.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub enum StateChange {
 #[derive(Debug)]
 pub struct PendingRequest {
     pub(super) request: Box<S3Request>,
-    pub(super) owed: Owed,
+    pub(super) owed: CodeObligation,
     pub(super) change: StateChange,
     pub(super) mfa_delete: MfaDelete,
 }
@@ -110,8 +110,8 @@ impl Permit {
     pub fn by_proof(proof: Proof<PendingRequest>) -> Result<Self, Refusal> {
         let PendingRequest { request, owed, change, mfa_delete } = proof.into_subject();
         match owed {
-            Owed::Code => Ok(Self::new(request, change, mfa_delete)),
-            Owed::CodeThen(refusal) => Err(refusal.into()),
+            CodeObligation::Code => Ok(Self::new(request, change, mfa_delete)),
+            CodeObligation::CodeThen(refusal) => Err(refusal.into()),
         }
     }
 

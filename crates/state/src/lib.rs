@@ -37,7 +37,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 
 use code_queue::CodeQueue;
-use portcullis_authorization::{MfaDelete, Name, StateChange};
+use portcullis_authorization::{MfaDelete, NameStatus, StateChange};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{AccountId, BucketName, DeviceSerial};
 use portcullis_sigv4::Keyring;
@@ -155,7 +155,7 @@ impl Inner {
             return Ok(before);
         }
         let record = Record::Bucket(name, after);
-        let unprotected = (after.mfa_delete, after.name) == (MfaDelete::NeverSet, Name::Free);
+        let unprotected = (after.mfa_delete, after.name) == (MfaDelete::NeverSet, NameStatus::Free);
         let edit = if unprotected { Edit::Delete(record.key()) } else { Edit::Put(record) };
         writer.commit(&self.memory, vec![edit], now).await?;
         Ok(after)
@@ -166,7 +166,7 @@ impl Inner {
 fn changed(before: BucketRecord, change: StateChange, now: Timestamp) -> BucketRecord {
     let updated = Some(now);
     match change {
-        StateChange::Bury => BucketRecord { mfa_delete: MfaDelete::Enabled, name: Name::Buried, updated },
+        StateChange::Bury => BucketRecord { mfa_delete: MfaDelete::Enabled, name: NameStatus::Tombstoned, updated },
         StateChange::DisableMfaDelete => BucketRecord { mfa_delete: MfaDelete::Disabled, updated, ..before },
         StateChange::EnableMfaDelete => BucketRecord { mfa_delete: MfaDelete::Enabled, updated, ..before },
         StateChange::Forget => BucketRecord::UNPROTECTED,

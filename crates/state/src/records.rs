@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::seal::{SealError, Sealer};
 use super::unsettled::UnsettledJson;
 use super::uploads::{OpenedUpload, UploadJson, UploadMark};
-use portcullis_authorization::{MfaDelete, Name, Unsettled};
+use portcullis_authorization::{MfaDelete, NameStatus, UnsettledUntil};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
 use portcullis_base::secret::Secret;
@@ -30,7 +30,7 @@ pub enum Record {
     SigningKey(SigningKey),
     Trail(Box<Trail>),
     TrailHead(TrailName, TrailHead),
-    Unsettled(BucketName, Unsettled),
+    Unsettled(BucketName, UnsettledUntil),
     Upload(UploadMark, OpenedUpload),
     User(User),
 }
@@ -61,7 +61,7 @@ pub struct Account {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BucketRecord {
     pub mfa_delete: MfaDelete,
-    pub name: Name,
+    pub name: NameStatus,
     /// When this was recorded; never, for a bucket nobody protected.
     pub updated: Option<Timestamp>,
 }
@@ -111,7 +111,7 @@ pub enum RecordError {
 
 impl BucketRecord {
     /// A bucket that nobody ever protected.
-    pub const UNPROTECTED: Self = Self { mfa_delete: MfaDelete::NeverSet, name: Name::Free, updated: None };
+    pub const UNPROTECTED: Self = Self { mfa_delete: MfaDelete::NeverSet, name: NameStatus::Free, updated: None };
 }
 
 impl SigningKey {
@@ -455,19 +455,19 @@ impl From<MfaDeleteJson> for MfaDelete {
     }
 }
 
-impl From<Name> for NameJson {
-    fn from(name: Name) -> Self {
+impl From<NameStatus> for NameJson {
+    fn from(name: NameStatus) -> Self {
         match name {
-            Name::Buried => Self::Buried,
-            Name::Free => Self::Free,
+            NameStatus::Tombstoned => Self::Buried,
+            NameStatus::Free => Self::Free,
         }
     }
 }
 
-impl From<NameJson> for Name {
+impl From<NameJson> for NameStatus {
     fn from(json: NameJson) -> Self {
         match json {
-            NameJson::Buried => Self::Buried,
+            NameJson::Buried => Self::Tombstoned,
             NameJson::Free => Self::Free,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use super::records::{Account, BucketRecord, Record, RecordKey, SigningKey, StoredKey, TrailHead, User};
 use super::uploads::KnownUploads;
 use super::write::Edit;
-use portcullis_authorization::Unsettled;
+use portcullis_authorization::UnsettledUntil;
 use portcullis_base::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
 use portcullis_cloudtrail::keys::KeyFingerprint;
 use portcullis_cloudtrail::{Trail, TrailName};
@@ -30,7 +30,7 @@ pub struct State {
     pub signing_keys: BTreeMap<KeyFingerprint, SigningKey>,
     pub trails: BTreeMap<TrailName, Trail>,
     pub trail_heads: BTreeMap<TrailName, TrailHead>,
-    pub unsettled: BTreeMap<BucketName, Unsettled>,
+    pub unsettled: BTreeMap<BucketName, UnsettledUntil>,
     pub uploads: KnownUploads,
     pub users: BTreeMap<UserName, User>,
 }

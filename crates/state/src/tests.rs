@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::testing::{HERE, MemoryJournal, code, codes, deactivated, enabling, enrolled, in_memory, proved};
 use super::*;
-use portcullis_authorization::{LateEffect, Use};
+use portcullis_authorization::{BucketUse, LateEffect};
 use portcullis_base::names::{AccessKeyId, ObjectKey, UserName};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{KeyPrefix, LogFileValidation, Trail, TrailName};
@@ -527,12 +527,12 @@ async fn a_bucket_is_a_trails_while_a_trail_names_it() {
     for trail in [&first, &second] {
         store.put_trail(None, trail.clone(), at(0)).await.expect("made");
     }
-    assert_eq!((store.use_of(&bucket("logs")), store.use_of(&bucket("logs2"))), (Use::Trail, Use::Data));
+    assert_eq!((store.use_of(&bucket("logs")), store.use_of(&bucket("logs2"))), (BucketUse::Trail, BucketUse::Data));
     store.delete_trail(&first, at(0)).await.expect("gone");
-    assert_eq!(store.use_of(&bucket("logs")), Use::Trail);
+    assert_eq!(store.use_of(&bucket("logs")), BucketUse::Trail);
     let moved = Trail { bucket: bucket("logs2"), ..second.clone() };
     store.put_trail(Some(&second), moved, at(0)).await.expect("changed");
-    assert_eq!((store.use_of(&bucket("logs")), store.use_of(&bucket("logs2"))), (Use::Data, Use::Trail));
+    assert_eq!((store.use_of(&bucket("logs")), store.use_of(&bucket("logs2"))), (BucketUse::Data, BucketUse::Trail));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::lease::WriteLease;
 use super::records::{Record, RecordKey, SigningKey, TrailHead};
 use super::state::State;
 use super::write::{Edit, Write};
-use portcullis_authorization::{TrailRegister, Use};
+use portcullis_authorization::{BucketUse, TrailRegister};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Trail, TrailName};
@@ -41,15 +41,15 @@ impl Store {
     }
 
     /// Whose a bucket is.
-    pub fn use_of(&self, bucket: &BucketName) -> Use {
+    pub fn use_of(&self, bucket: &BucketName) -> BucketUse {
         self.use_of_any([bucket])
     }
 
     /// What these buckets are used for: a trail's, if any of them is.
-    pub fn use_of_any<'a>(&self, buckets: impl IntoIterator<Item = &'a BucketName>) -> Use {
+    pub fn use_of_any<'a>(&self, buckets: impl IntoIterator<Item = &'a BucketName>) -> BucketUse {
         let memory = self.0.memory.read();
         let is_a_trails = |bucket: &BucketName| memory.trails.values().any(|trail| trail.bucket == *bucket);
-        if buckets.into_iter().any(is_a_trails) { Use::Trail } else { Use::Data }
+        if buckets.into_iter().any(is_a_trails) { BucketUse::Trail } else { BucketUse::Data }
     }
 
     /// Begins to make a trail, or to change the one that was looked at. Unless it is recorded, nothing has changed.
@@ -154,13 +154,13 @@ impl TrailReservation {
 }
 
 impl TrailRegister for TrailReservation {
-    fn use_of(&self, bucket: &BucketName) -> Use {
-        if self.trail.bucket == *bucket { Use::Trail } else { Use::Data }
+    fn use_of(&self, bucket: &BucketName) -> BucketUse {
+        if self.trail.bucket == *bucket { BucketUse::Trail } else { BucketUse::Data }
     }
 }
 
 impl TrailRegister for Store {
-    fn use_of(&self, bucket: &BucketName) -> Use {
+    fn use_of(&self, bucket: &BucketName) -> BucketUse {
         self.use_of_any([bucket])
     }
 }

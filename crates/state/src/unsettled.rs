@@ -11,7 +11,7 @@ use super::Store;
 use super::error::StoreError;
 use super::records::{Record, RecordKey};
 use super::write::Edit;
-use portcullis_authorization::{LateEffect, Unsettled};
+use portcullis_authorization::{LateEffect, UnsettledUntil};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 
@@ -31,7 +31,7 @@ pub struct Unanswered(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
-    late: HashMap<BucketName, Unsettled>,
+    late: HashMap<BucketName, UnsettledUntil>,
     everywhere: Option<Timestamp>,
     under_way: HashMap<(BucketName, LateEffect), usize>,
     /// Those whose task ended before the answer; nobody knows the time, so theirs begins when it is asked for.
@@ -58,10 +58,10 @@ pub struct UnsettledJson {
 
 impl Store {
     /// What the upstream may still do in a bucket.
-    pub fn unsettled(&self, bucket: &BucketName, now: Timestamp) -> Unsettled {
+    pub fn unsettled(&self, bucket: &BucketName, now: Timestamp) -> UnsettledUntil {
         // A clock that is set makes no wait shorter.
         let now = self.0.clock.expected(now);
-        let recorded = self.0.memory.read().unsettled.get(bucket).copied().unwrap_or(Unsettled::NOTHING);
+        let recorded = self.0.memory.read().unsettled.get(bucket).copied().unwrap_or(UnsettledUntil::NOTHING);
         self.0.unanswered.table().unsettled(bucket, now).joined(recorded).after(now)
     }
 
@@ -107,15 +107,15 @@ impl Store {
 
 /// The edits that record these requests, and forget those whose time has passed.
 fn edits(
-    recorded: &BTreeMap<BucketName, Unsettled>,
+    recorded: &BTreeMap<BucketName, UnsettledUntil>,
     requests: Vec<(BucketName, LateEffect)>,
     now: Timestamp,
 ) -> Vec<Edit> {
-    let mut added: BTreeMap<BucketName, Unsettled> = BTreeMap::new();
+    let mut added: BTreeMap<BucketName, UnsettledUntil> = BTreeMap::new();
     for (bucket, effect) in requests {
-        let known = added.get(&bucket).or_else(|| recorded.get(&bucket)).copied().unwrap_or(Unsettled::NOTHING);
+        let known = added.get(&bucket).or_else(|| recorded.get(&bucket)).copied().unwrap_or(UnsettledUntil::NOTHING);
         if known.of(effect) < Some(now.plus(LATEST)) {
-            let longer = Unsettled::until(effect, now.plus(LATEST + SLACK));
+            let longer = UnsettledUntil::until(effect, now.plus(LATEST + SLACK));
             added.insert(bucket, known.after(now).joined(longer));
         }
     }
@@ -124,7 +124,7 @@ fn edits(
     }
     let passed = |bucket: &BucketName| {
         let known = recorded.get(bucket);
-        known.is_some_and(|known| known.after(now) == Unsettled::NOTHING) && !added.contains_key(bucket)
+        known.is_some_and(|known| known.after(now) == UnsettledUntil::NOTHING) && !added.contains_key(bucket)
     };
     let forgotten: Vec<_> = recorded.keys().filter(|bucket| passed(bucket)).cloned().collect();
     let forgotten = forgotten.into_iter().map(|bucket| Edit::Delete(RecordKey::Unsettled(bucket)));
@@ -141,25 +141,25 @@ impl Unanswered {
 }
 
 impl Table {
-    fn unsettled(&mut self, bucket: &BucketName, now: Timestamp) -> Unsettled {
+    fn unsettled(&mut self, bucket: &BucketName, now: Timestamp) -> UnsettledUntil {
         for (bucket, effect) in std::mem::take(&mut self.abandoned) {
             self.add(&bucket, effect, now);
         }
-        let everywhere = Unsettled { configuration: self.everywhere, ..Unsettled::NOTHING };
-        self.late.get(bucket).copied().unwrap_or(Unsettled::NOTHING).joined(everywhere)
+        let everywhere = UnsettledUntil { configuration: self.everywhere, ..UnsettledUntil::NOTHING };
+        self.late.get(bucket).copied().unwrap_or(UnsettledUntil::NOTHING).joined(everywhere)
     }
 
     fn add(&mut self, bucket: &BucketName, effect: LateEffect, now: Timestamp) {
         let until = now.plus(LATEST);
         if self.late.len() >= MOST_BUCKETS {
-            self.late.retain(|_, unsettled| unsettled.after(now) != Unsettled::NOTHING);
+            self.late.retain(|_, unsettled| unsettled.after(now) != UnsettledUntil::NOTHING);
         }
         if self.late.len() >= MOST_BUCKETS && !self.late.contains_key(bucket) {
             self.everywhere = self.everywhere.max(Some(until));
             return;
         }
-        let known = self.late.entry(bucket.clone()).or_insert(Unsettled::NOTHING);
-        *known = known.joined(Unsettled::until(effect, until));
+        let known = self.late.entry(bucket.clone()).or_insert(UnsettledUntil::NOTHING);
+        *known = known.joined(UnsettledUntil::until(effect, until));
     }
 }
 
@@ -193,7 +193,7 @@ impl Drop for UnderWay {
 
 impl UnsettledJson {
     /// The form that is written.
-    pub fn of(unsettled: Unsettled) -> Self {
+    pub fn of(unsettled: UnsettledUntil) -> Self {
         let millis = |until: Option<Timestamp>| until.map(Timestamp::millis);
         Self {
             completions: millis(unsettled.completions),
@@ -204,9 +204,9 @@ impl UnsettledJson {
     }
 
     /// What was written.
-    pub fn unsettled(self) -> Unsettled {
+    pub fn unsettled(self) -> UnsettledUntil {
         let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
-        Unsettled {
+        UnsettledUntil {
             completions: time(self.completions),
             configuration: time(self.configuration),
             suspension: time(self.suspension),
@@ -235,10 +235,10 @@ mod tests {
     async fn what_was_not_answered_is_pending_until_its_latest_time_and_in_its_bucket_alone() {
         let (store, _, _) = in_memory(NOW).await;
         store.note_unanswered(&bucket("vault"), LateEffect::Versions, NOW).await;
-        assert_eq!(store.unsettled(&bucket("other"), NOW), Unsettled::NOTHING);
+        assert_eq!(store.unsettled(&bucket("other"), NOW), UnsettledUntil::NOTHING);
         let unsettled = store.unsettled(&bucket("vault"), later(1199));
         assert!(unsettled.versions.is_some() && unsettled.suspension.is_none(), "{unsettled:?}");
-        assert_eq!(store.unsettled(&bucket("vault"), later(1260)), Unsettled::NOTHING);
+        assert_eq!(store.unsettled(&bucket("vault"), later(1260)), UnsettledUntil::NOTHING);
     }
 
     #[tokio::test]
@@ -269,7 +269,7 @@ mod tests {
     async fn a_request_whose_task_ended_before_the_answer_is_pending_and_one_that_was_answered_is_not() {
         let (store, _, _) = in_memory(NOW).await;
         store.send(&bucket("vault"), LateEffect::Versions).end();
-        assert_eq!(store.unsettled(&bucket("vault"), NOW), Unsettled::NOTHING);
+        assert_eq!(store.unsettled(&bucket("vault"), NOW), UnsettledUntil::NOTHING);
         drop(store.send(&bucket("vault"), LateEffect::Versions));
         assert!(store.unsettled(&bucket("vault"), NOW).versions.is_some());
         assert!(store.0.unanswered.table().under_way.is_empty());
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(table.late.len(), MOST_BUCKETS);
         drop(table);
         assert!(store.unsettled(&bucket("never-named"), NOW).latest().is_some());
-        assert_eq!(store.unsettled(&bucket("never-named"), later(1200)), Unsettled::NOTHING);
+        assert_eq!(store.unsettled(&bucket("never-named"), later(1200)), UnsettledUntil::NOTHING);
         store.0.unanswered.table().add(&bucket("later"), LateEffect::Versions, later(1200));
         assert_eq!(store.0.unanswered.table().late.len(), 1);
     }

@@ -21,7 +21,7 @@ use super::pool::{Door, Pool};
 use super::region::Placement;
 use super::repair::{Repaired, repaired};
 use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
-use portcullis_authorization::{Lifecycle, Permit, Versioning};
+use portcullis_authorization::{BucketLifecycle, Permit, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
@@ -193,12 +193,12 @@ impl Upstream {
     }
 
     /// Whether the store deletes this bucket's versions by rule.
-    pub async fn lifecycle(&self, bucket: &BucketName, now: Timestamp) -> Result<Lifecycle, UpstreamError> {
+    pub async fn lifecycle(&self, bucket: &BucketName, now: Timestamp) -> Result<BucketLifecycle, UpstreamError> {
         match self.configuration(bucket, "lifecycle", now).await? {
             Configuration::Is(document) if document.children.iter().any(|child| child.name == "Rule") => {
-                Ok(Lifecycle::Present)
+                Ok(BucketLifecycle::Present)
             }
-            Configuration::Is(_) | Configuration::NoBucket | Configuration::None => Ok(Lifecycle::Absent),
+            Configuration::Is(_) | Configuration::NoBucket | Configuration::None => Ok(BucketLifecycle::Absent),
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::CloudTrail;
 use super::change::Planned;
 use super::ports::Contents;
-use portcullis_authorization::Use;
+use portcullis_authorization::BucketUse;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::Trail;
@@ -44,7 +44,7 @@ impl CloudTrail {
     /// What a change puts at stake in the buckets that a trail takes or leaves.
     pub(super) async fn bucket_stake(&self, planned: &Planned, now: Timestamp) -> Option<BucketStake> {
         if let Some(bucket) = planned.bucket_taken()
-            && self.store.use_of(bucket) == Use::Data
+            && self.store.use_of(bucket) == BucketUse::Data
             && self.may_hold(bucket, now).await
         {
             return Some(BucketStake::Closes(bucket.clone()));

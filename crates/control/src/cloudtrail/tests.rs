@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::change::{Effect, effect};
 use super::*;
-use portcullis_authorization::{LateEffect, LoopbackTrust, Profile, Replication};
+use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, ReplicationRule};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{
@@ -21,8 +21,8 @@ use portcullis_state::{NewDevice, Promise, SigningKey};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
 const RULES: Rules = Rules {
-    profile: Profile::Strict,
-    replication: Replication::ProtectedBucket,
+    profile: MfaProfile::Strict,
+    replication: ReplicationRule::ProtectedBucket,
     loopback_is_secure: LoopbackTrust::Trusted,
 };
 

@@ -321,7 +321,7 @@ pub fn make_folders(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_authorization::{TrailRegister, Use};
+    use portcullis_authorization::{BucketUse, TrailRegister};
 
     fn parcel(bytes: &'static [u8], signature: Option<&str>) -> Parcel {
         let metadata = signature.map(|signature| ("signature", signature.to_owned())).into_iter().collect();
@@ -339,8 +339,8 @@ mod tests {
     struct AllTrails;
 
     impl TrailRegister for AllTrails {
-        fn use_of(&self, _: &BucketName) -> Use {
-            Use::Trail
+        fn use_of(&self, _: &BucketName) -> BucketUse {
+            BucketUse::Trail
         }
     }
 

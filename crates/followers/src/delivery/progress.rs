@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use portcullis_authorization::{TrailRegister, Use};
+use portcullis_authorization::{BucketUse, TrailRegister};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::digest::{DigestEnding, LogEntry};
@@ -157,9 +157,13 @@ impl Progress {
 /// The state no longer tells of a trail that was deleted or moved. Its progress does: it is begun by a recorded trail, and
 /// follows what the journal made of it.
 impl TrailRegister for Progress {
-    fn use_of(&self, bucket: &BucketName) -> Use {
+    fn use_of(&self, bucket: &BucketName) -> BucketUse {
         let mut planned = self.planned.iter().map(|planned| &planned.bucket);
-        if self.trail.bucket == *bucket || planned.any(|planned| planned == bucket) { Use::Trail } else { Use::Data }
+        if self.trail.bucket == *bucket || planned.any(|planned| planned == bucket) {
+            BucketUse::Trail
+        } else {
+            BucketUse::Data
+        }
     }
 }
 

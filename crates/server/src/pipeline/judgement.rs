@@ -4,7 +4,7 @@ use super::Gate;
 use super::protection::Held;
 use crate::failure::Failure;
 use portcullis_audit::{Draft, MfaFacts, mfa_result};
-use portcullis_authorization::{BucketState, Caller, Foresight, Permit, ProvedVerdict, Refusal, Verdict};
+use portcullis_authorization::{BucketState, Caller, EarlyVerdict, Permit, ProvedVerdict, Refusal, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 use portcullis_cloudtrail::record::MfaResult;
@@ -45,7 +45,7 @@ impl Gate {
         // bucket meanwhile, so both come before the lease, and what is judged then is judged by it once more.
         let (judged, held) =
             match (portcullis_authorization::foresee(&request, caller, remembered, &offer, self.rules), offer) {
-                (Foresight::Code, MfaToken::Codes(codes)) => {
+                (EarlyVerdict::Code, MfaToken::Codes(codes)) => {
                     let challenge = Challenge::new(codes, request);
                     match Box::pin(self.spend(challenge, caller, source, now)).await? {
                         Ok(proof) => {
@@ -63,10 +63,10 @@ impl Gate {
                 }
                 (foresight, offer) => {
                     let held = match foresight {
-                        Foresight::Code | Foresight::Open => {
+                        EarlyVerdict::Code | EarlyVerdict::Open => {
                             self.protection.hold(&request, remembered, &caller.principal, now).await?
                         }
-                        Foresight::Refusal => Held::without_lease(remembered),
+                        EarlyVerdict::Refusal => Held::without_lease(remembered),
                     };
                     let judged = match portcullis_authorization::assess(request, caller, held.state, offer, self.rules)
                     {

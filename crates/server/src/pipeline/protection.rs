@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
-use portcullis_authorization::{BucketState, MfaDelete, Name, Profile, Unsettled, Use, Versioning};
+use portcullis_authorization::{BucketState, BucketUse, MfaDelete, MfaProfile, NameStatus, UnsettledUntil, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::{ConditionHold, ConditionWithdrawn, ReleaseCondition};
@@ -27,7 +27,7 @@ pub struct Protection {
     store: Store,
     upstream: Arc<Upstream>,
     leases: Leases,
-    profile: Profile,
+    profile: MfaProfile,
     uploads: UploadVersions,
     completing: CompletingKeys,
     seen: Mutex<HashMap<BucketName, Seen>>,
@@ -74,7 +74,7 @@ const FRESH: Duration = Duration::from_secs(2);
 
 impl Protection {
     /// Looks at buckets through this store and this upstream.
-    pub fn new(store: Store, upstream: Arc<Upstream>, profile: Profile, uploads: UploadVersions) -> Self {
+    pub fn new(store: Store, upstream: Arc<Upstream>, profile: MfaProfile, uploads: UploadVersions) -> Self {
         let (leases, completing) = (store.leases().clone(), CompletingKeys::default());
         Self { leases, store, upstream, profile, uploads, completing, seen: Mutex::default() }
     }
@@ -87,10 +87,10 @@ impl Protection {
             mfa_delete: record.mfa_delete,
             name: record.name,
             usage: self.store.use_of(bucket),
-            source: request.copy_source.as_ref().map_or(Use::Data, |source| self.store.use_of(&source.bucket)),
+            source: request.copy_source.as_ref().map_or(BucketUse::Data, |source| self.store.use_of(&source.bucket)),
             destination: self.store.use_of_any(&request.destinations),
             unsettled: match request.action.row().access {
-                OperationAccess::Read => Unsettled::NOTHING,
+                OperationAccess::Read => UnsettledUntil::NOTHING,
                 OperationAccess::Write => self.store.unsettled(bucket, now),
             },
             ..BucketState::UNPROTECTED
@@ -113,11 +113,11 @@ impl Protection {
         let (mut opening, mut sole) = (None, None);
         let protected = state.mfa_delete == MfaDelete::Enabled;
         match request.hazard {
-            Hazard::ReplacesNullVersion if protected && self.profile == Profile::Strict => {
+            Hazard::ReplacesNullVersion if protected && self.profile == MfaProfile::Strict => {
                 state.versioning = Box::pin(self.versioning(bucket, state.unsettled, now)).await?;
                 (state.completion, sole) = Box::pin(self.completion(request, bucket, state.unsettled, now)).await?;
             }
-            Hazard::OpensUpload if protected && self.profile == Profile::Strict => {
+            Hazard::OpensUpload if protected && self.profile == MfaProfile::Strict => {
                 opening = Box::pin(self.opening(request, bucket, caller, state.unsettled, now)).await?;
             }
             Hazard::ChangesVersioning(change) if change.mfa_delete == MfaDeleteChange::Enable && !protected => {
@@ -178,7 +178,7 @@ impl Protection {
             let lease = leases.read(&bucket).await;
             // Also where the bucket was not protected, nor a trail's, when it was judged.
             let protected = store.bucket(&bucket).mfa_delete == MfaDelete::Enabled;
-            let guarded = protected || store.use_of(&bucket) == Use::Trail;
+            let guarded = protected || store.use_of(&bucket) == BucketUse::Trail;
             if guarded && lease.generation() != generation {
                 return Err(ConditionWithdrawn);
             }
@@ -190,7 +190,7 @@ impl Protection {
     async fn versioning(
         &self,
         bucket: &BucketName,
-        unsettled: Unsettled,
+        unsettled: UnsettledUntil,
         now: Timestamp,
     ) -> Result<Versioning, Failure> {
         match (self.versioning_now(bucket, now).await?, unsettled.suspension) {
@@ -309,7 +309,7 @@ fn needs(request: &S3Request, state: BucketState) -> Needs {
     if request.action.row().access == OperationAccess::Read {
         return Needs::Nothing;
     }
-    let guarded = state.mfa_delete == MfaDelete::Enabled || state.name == Name::Buried;
+    let guarded = state.mfa_delete == MfaDelete::Enabled || state.name == NameStatus::Tombstoned;
     match request.hazard {
         Hazard::None => Needs::Nothing,
         Hazard::OpensUpload if state.mfa_delete == MfaDelete::Enabled => Needs::Read,

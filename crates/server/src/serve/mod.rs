@@ -26,7 +26,7 @@ use crate::config::{
 };
 use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces, UploadVersions};
 use portcullis_audit::Recorder;
-use portcullis_authorization::{LoopbackTrust, Profile, Replication, Rules};
+use portcullis_authorization::{LoopbackTrust, MfaProfile, ReplicationRule, Rules};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccessKeyId, AccountId};
 use portcullis_base::secret::Secret;
@@ -414,12 +414,14 @@ const UNPROVED_CALLS: usize = 16;
 fn rules(settings: &Settings) -> Rules {
     Rules {
         profile: match settings.mfa_delete.profile {
-            GateProfile::Aws => Profile::Aws,
-            GateProfile::Strict => Profile::Strict,
+            GateProfile::Aws => MfaProfile::Aws,
+            GateProfile::Strict => MfaProfile::Strict,
         },
         replication: match settings.upstream.profile {
-            UpstreamProfile::Generic | UpstreamProfile::Minio => Replication::AnyBucket,
-            UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Embedded => Replication::ProtectedBucket,
+            UpstreamProfile::Generic | UpstreamProfile::Minio => ReplicationRule::AnyBucket,
+            UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Embedded => {
+                ReplicationRule::ProtectedBucket
+            }
         },
         loopback_is_secure: match settings.mfa.require_tls {
             RequireTls::Always => LoopbackTrust::TlsOnly,

@@ -56,7 +56,7 @@ async fn a_trail_that_is_not_recorded_in_the_end_has_changed_nothing() {
     drop(reserved(&store, None, &trail("main")).await);
     assert_eq!(store.leases().generation(&logs), observed.generation(), "no upload is withdrawn");
     assert_eq!((journal.records().len(), store.trails()), (written, Vec::new()));
-    assert_eq!(store.use_of(&logs), Use::Data);
+    assert_eq!(store.use_of(&logs), BucketUse::Data);
     reserved(&store, None, &trail("main")).await.record(at(0)).await.expect("recorded");
     assert_ne!(store.leases().generation(&logs), observed.generation());
 }

@@ -31,7 +31,7 @@ fn over(store: &Store) -> Protection {
     let second = Duration::from_secs(1);
     let patience = Patience { connect: second, response: second, idle: second };
     let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
-    Protection::new(store.clone(), upstream, Profile::Strict, UploadVersions::SettledAtCreate)
+    Protection::new(store.clone(), upstream, MfaProfile::Strict, UploadVersions::SettledAtCreate)
 }
 
 async fn hold(protection: &Protection, request: &S3Request) -> Result<Held, Failure> {
@@ -240,7 +240,7 @@ async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave()
 async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_leave() {
     let (protection, store) = protection().await;
     let held = hold(&protection, &uploading()).await.expect("held");
-    assert_eq!((held.state.usage, held.state.source), (Use::Data, Use::Data));
+    assert_eq!((held.state.usage, held.state.source), (BucketUse::Data, BucketUse::Data));
     let condition = protection.at_the_end(&held);
     let trail = Trail::new(TrailName::parse("main").expect("a name"), vault(), NOW);
     store.put_trail(None, trail, NOW).await.expect("made");
@@ -249,13 +249,13 @@ async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_lea
         None => panic!("nothing is looked at"),
     }
     let held = hold(&protection, &uploading()).await.expect("held");
-    assert_eq!(held.state.usage, Use::Trail);
+    assert_eq!(held.state.usage, BucketUse::Trail);
     let elsewhere = BucketName::parse("elsewhere").ok();
     let mut copy = S3Request::bare(S3Operation::CopyObject, elsewhere, ObjectKey::parse("key").ok());
     let key = ObjectKey::parse("key").expect("a key");
     copy.copy_source = Some(CopySource { bucket: vault(), key, version: None });
     let held = hold(&protection, &copy).await.expect("held");
-    assert_eq!((held.state.usage, held.state.source), (Use::Data, Use::Trail));
+    assert_eq!((held.state.usage, held.state.source), (BucketUse::Data, BucketUse::Trail));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Held, Protection, unknown};
 use crate::failure::Failure;
-use portcullis_authorization::{Completion, Unsettled, Versioning};
+use portcullis_authorization::{UnsettledUntil, UploadCompletion, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_s3::{S3Operation, S3Request};
@@ -52,26 +52,26 @@ impl Protection {
         &self,
         request: &S3Request,
         bucket: &BucketName,
-        unsettled: Unsettled,
+        unsettled: UnsettledUntil,
         now: Timestamp,
-    ) -> Result<(Completion, Option<SoleCompletion>), Failure> {
+    ) -> Result<(UploadCompletion, Option<SoleCompletion>), Failure> {
         let (S3Operation::CompleteMultipartUpload, UploadVersions::SettledAtCreate, Some(key)) =
             (request.action, self.uploads, &request.key)
         else {
-            return Ok((Completion::AddsVersion, None));
+            return Ok((UploadCompletion::AddsVersion, None));
         };
         let id = request.query.iter().find(|(name, _)| *name == "uploadId");
         if id.is_some_and(|(_, id)| self.store.knows_upload(UploadMark::of(bucket, key, id))) {
-            return Ok((Completion::AddsVersion, None));
+            return Ok((UploadCompletion::AddsVersion, None));
         }
         // Of two at once the first would make the null version that the second replaces; so would one that comes late.
         let sole = self.completing.enter(bucket, key).ok_or(Failure::Busy)?;
         if unsettled.completions.is_some() {
-            return Ok((Completion::MayReplaceNull, Some(sole)));
+            return Ok((UploadCompletion::MayReplaceNull, Some(sole)));
         }
         match self.null_version(bucket, key, now).await? {
-            Presence::Absent => Ok((Completion::AddsVersion, Some(sole))),
-            Presence::Marked | Presence::There { .. } => Ok((Completion::MayReplaceNull, Some(sole))),
+            Presence::Absent => Ok((UploadCompletion::AddsVersion, Some(sole))),
+            Presence::Marked | Presence::There { .. } => Ok((UploadCompletion::MayReplaceNull, Some(sole))),
         }
     }
 
@@ -81,7 +81,7 @@ impl Protection {
         request: &S3Request,
         bucket: &BucketName,
         holder: &Principal,
-        unsettled: Unsettled,
+        unsettled: UnsettledUntil,
         now: Timestamp,
     ) -> Result<Option<Opening>, Failure> {
         let (UploadVersions::SettledAtCreate, Some(key)) = (self.uploads, &request.key) else { return Ok(None) };
