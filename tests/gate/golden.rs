@@ -19,7 +19,7 @@ use portcullis_sigv4::{
     AcceptedScope, AwsService, DeclaredChecksums, KeyStatus, Keyring, KeyringKey, PayloadMode, PayloadVerifier,
     Principal, SignatureForm, verify,
 };
-use portcullis_upstream::{Patience, Signer, Trailers, Upstream};
+use portcullis_upstream::{TrailerSupport, Upstream, UpstreamSigner, UpstreamTimeouts};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -146,13 +146,13 @@ fn permit(shape: &Shape) -> Permit {
     }
 }
 
-fn payload(shape: &Shape) -> Option<portcullis_upstream::Payload> {
+fn payload(shape: &Shape) -> Option<portcullis_upstream::ObjectPayload> {
     if shape.kind != Kind::Put || shape.payload.is_empty() {
         return None;
     }
     let body = Full::new(Bytes::from(shape.payload.clone())).map_err(|never| match never {});
     let digest = shape.promised.then(|| Sha256::digest(&shape.payload).into());
-    Some(portcullis_upstream::Payload {
+    Some(portcullis_upstream::ObjectPayload {
         source: Box::pin(body),
         length: shape.payload.len() as u64,
         digest,
@@ -162,15 +162,18 @@ fn payload(shape: &Shape) -> Option<portcullis_upstream::Payload> {
 
 fn upstream(endpoint: &str) -> Upstream {
     let second = Duration::from_secs(5);
-    let signer =
-        Signer::new(UPSTREAM_KEY_ID.to_owned(), Secret::new(UPSTREAM_SECRET.to_owned()), "us-east-1".to_owned());
-    let patience = Patience { connect: second, response: second, idle: second };
+    let signer = UpstreamSigner::new(
+        UPSTREAM_KEY_ID.to_owned(),
+        Secret::new(UPSTREAM_SECRET.to_owned()),
+        "us-east-1".to_owned(),
+    );
+    let patience = UpstreamTimeouts { connect: second, response: second, idle: second };
     let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
     Upstream::new(
         Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain"),
         signer,
         patience,
-        Trailers::NotTaken,
+        TrailerSupport::NotTaken,
     )
 }
 

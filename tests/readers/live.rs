@@ -13,7 +13,7 @@ use portcullis_http::HttpMethod;
 use portcullis_s3::{
     OperationAccess, RequestDocument, RoutingRules, S3Operation, S3Request, TargetLevel, UpstreamKind,
 };
-use portcullis_upstream::{Content, Rendered, render};
+use portcullis_upstream::{RenderedRequest, RequestContent, render};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
 
@@ -246,7 +246,7 @@ impl Store {
         }
     }
 
-    fn send(&self, rendered: &Rendered) -> Option<(u16, String)> {
+    fn send(&self, rendered: &RenderedRequest) -> Option<(u16, String)> {
         let target = match rendered.query.as_str() {
             "" => rendered.path.clone(),
             query => format!("{}?{query}", rendered.path),
@@ -256,8 +256,8 @@ impl Store {
             ask = ask.raw_header(name.as_str(), value.as_bytes());
         }
         let body = match &rendered.content {
-            Content::Document(bytes) => bytes.to_vec(),
-            Content::Payload => b"payload".to_vec(),
+            RequestContent::Document(bytes) => bytes.to_vec(),
+            RequestContent::Payload => b"payload".to_vec(),
         };
         if body.is_empty() && matches!(rendered.method.as_str(), "POST" | "PUT") {
             ask = ask.header("content-length", "0");

@@ -25,7 +25,7 @@ use portcullis_s3::{
     RequestDocument, RoutingRules, S3Operation, S3Request, StoreTreatment, TargetLevel, UpstreamKind, VersioningStatus,
     route,
 };
-use portcullis_upstream::{Content, Rendered, render};
+use portcullis_upstream::{RenderedRequest, RequestContent, render};
 use proptest::test_runner::{Config, TestRunner};
 
 use generate::Sent;
@@ -210,7 +210,7 @@ fn peer() -> Peer {
 }
 
 /// What frames, signs or proves is the gate's own business with each side.
-fn check_headers(rendered: &Rendered) {
+fn check_headers(rendered: &RenderedRequest) {
     const NEVER: &[&str] = &[
         "authorization",
         "content-length",
@@ -230,7 +230,7 @@ fn check_headers(rendered: &Rendered) {
     names.sort_unstable();
     assert!(names.iter().all(|name| !NEVER.contains(name)), "{names:?}");
     assert!(names.windows(2).all(|pair| matches!(pair, [a, b] if a != b)), "{names:?}");
-    if let Content::Document(bytes) = &rendered.content
+    if let RequestContent::Document(bytes) = &rendered.content
         && !bytes.is_empty()
     {
         assert!(!names.contains(&"content-md5"), "{names:?}");
@@ -238,7 +238,7 @@ fn check_headers(rendered: &Rendered) {
 }
 
 /// Our own reader is a fourth one: it understands what was written as the same request.
-fn read_back(request: &S3Request, rendered: &Rendered, routing: &RoutingRules) {
+fn read_back(request: &S3Request, rendered: &RenderedRequest, routing: &RoutingRules) {
     let mut map = HeaderMap::new();
     for (name, value) in &rendered.headers {
         // The embedded store takes `Expires` under a name of its own.
@@ -247,8 +247,8 @@ fn read_back(request: &S3Request, rendered: &Rendered, routing: &RoutingRules) {
     }
     map.insert("host", "upstream".parse().expect("a header"));
     let body = match &rendered.content {
-        Content::Document(bytes) => bytes.clone(),
-        Content::Payload => Bytes::from_static(b"payload"),
+        RequestContent::Document(bytes) => bytes.clone(),
+        RequestContent::Payload => Bytes::from_static(b"payload"),
     };
     if !body.is_empty() {
         map.insert("content-length", body.len().into());

@@ -1,7 +1,7 @@
 //! A request as bytes, and what a reader takes it for.
 
 use portcullis_s3::{Hazard, RequestDocument, S3Request};
-use portcullis_upstream::{Content, Rendered};
+use portcullis_upstream::{RenderedRequest, RequestContent};
 
 /// A request as it goes over the wire.
 #[derive(Clone, Debug)]
@@ -72,14 +72,14 @@ impl Taken {
 }
 
 impl Raw {
-    pub fn of(rendered: &Rendered) -> Self {
+    pub fn of(rendered: &RenderedRequest) -> Self {
         let headers = rendered
             .headers
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
         let body = match &rendered.content {
-            Content::Document(bytes) => String::from_utf8(bytes.to_vec()).expect("UTF-8"),
-            Content::Payload => "payload".to_owned(),
+            RequestContent::Document(bytes) => String::from_utf8(bytes.to_vec()).expect("UTF-8"),
+            RequestContent::Payload => "payload".to_owned(),
         };
         Self {
             method: rendered.method.as_str().to_owned(),

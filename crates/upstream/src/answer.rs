@@ -6,23 +6,23 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::xml::{self, DECLARATION, NAMESPACE, Node};
+use super::xml::{self, DECLARATION, NAMESPACE, XmlNode};
 use super::{AnswerBegun, Download, UpstreamError};
 use portcullis_authorization::{MfaDelete, Permit};
 use portcullis_s3::{DeleteObjects, OperationAccess, RequestDocument, S3Operation};
 
 /// What the upstream did with a permitted request.
 #[derive(Debug)]
-pub enum Answer {
+pub enum UpstreamAnswer {
     /// It was carried out.
-    Done(Done),
+    Done(CompletedRequest),
     /// It was refused, in S3's terms.
     Refused(UpstreamRefusal),
 }
 
 /// A request that was carried out.
 #[derive(Debug)]
-pub struct Done {
+pub struct CompletedRequest {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: AnswerBody,
@@ -84,18 +84,23 @@ pub async fn read(
     response: Response<Download>,
     within: Duration,
     begun: Option<&AnswerBegun>,
-) -> Result<Answer, UpstreamError> {
+) -> Result<UpstreamAnswer, UpstreamError> {
     let (parts, body) = response.into_parts();
     let (status, headers) = (parts.status, parts.headers);
     let request = permit.request();
     let action = request.action;
     if status == StatusCode::NOT_MODIFIED {
         let body = AnswerBody::Whole(Bytes::new());
-        return Ok(Answer::Done(Done { status, headers, body, deleted: Vec::new() }));
+        return Ok(UpstreamAnswer::Done(CompletedRequest { status, headers, body, deleted: Vec::new() }));
     }
     if status.is_success() && action.row().access == OperationAccess::Read && action != S3Operation::GetBucketVersioning
     {
-        return Ok(Answer::Done(Done { status, headers, body: AnswerBody::Stream(body), deleted: Vec::new() }));
+        return Ok(UpstreamAnswer::Done(CompletedRequest {
+            status,
+            headers,
+            body: AnswerBody::Stream(body),
+            deleted: Vec::new(),
+        }));
     }
     let within = if is_kept_alive(action) { LONGEST_WORK } else { within };
     if let Some(begun) = begun.filter(|_| status == StatusCode::OK && is_kept_alive(action)) {
@@ -105,12 +110,12 @@ pub async fn read(
     if !status.is_success() {
         return refused(action, status, headers, &whole);
     }
-    let document = if whole.is_empty() { None } else { Node::parse(&whole) };
+    let document = if whole.is_empty() { None } else { XmlNode::parse(&whole) };
     // A copy or a completion that fails late says so under a 200 that was already sent.
     if document.as_ref().is_some_and(|node| node.name == "Error") {
         return refused(action, StatusCode::INTERNAL_SERVER_ERROR, headers, &whole);
     }
-    let mut done = Done { status, headers, body: AnswerBody::Whole(whole), deleted: Vec::new() };
+    let mut done = CompletedRequest { status, headers, body: AnswerBody::Whole(whole), deleted: Vec::new() };
     match (&request.document, action) {
         (RequestDocument::DeleteObjects(asked), _) => {
             let node = document.ok_or(UpstreamError::Unreadable)?;
@@ -134,7 +139,7 @@ pub async fn read(
         }
         _ => {}
     }
-    Ok(Answer::Done(done))
+    Ok(UpstreamAnswer::Done(done))
 }
 
 /// Whether the store answers 200 at once, and then sends spaces until it is done.
@@ -152,12 +157,12 @@ impl DeletedObject {
     }
 }
 
-impl Done {
+impl CompletedRequest {
     /// The id of the multipart upload that was opened.
     pub fn upload_id(&self) -> Option<String> {
         match &self.body {
             AnswerBody::Stream(_) => None,
-            AnswerBody::Whole(bytes) => Node::parse(bytes)?.text_of("UploadId").map(str::to_owned),
+            AnswerBody::Whole(bytes) => XmlNode::parse(bytes)?.text_of("UploadId").map(str::to_owned),
         }
     }
 
@@ -210,7 +215,7 @@ pub(super) fn refused(
     status: StatusCode,
     mut headers: HeaderMap,
     body: &[u8],
-) -> Result<Answer, UpstreamError> {
+) -> Result<UpstreamAnswer, UpstreamError> {
     for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::ETAG] {
         headers.remove(name);
     }
@@ -221,7 +226,7 @@ pub(super) fn refused(
     if status.is_redirection() || status.is_informational() {
         return Err(UpstreamError::Unreadable);
     }
-    let node = Node::parse(body).filter(|node| node.name == "Error");
+    let node = XmlNode::parse(body).filter(|node| node.name == "Error");
     let code = node.as_ref().and_then(|node| node.text_of("Code")).filter(|code| !code.is_empty());
     let code = code.unwrap_or_else(|| code_of(action, status)).to_owned();
     if ABOUT_US.contains(&code.as_str()) {
@@ -235,7 +240,7 @@ pub(super) fn refused(
         let text = node.as_ref()?.text_of(name)?;
         Some((*name, text.to_owned()))
     });
-    Ok(Answer::Refused(UpstreamRefusal { status, code, message, headers, details: details.collect() }))
+    Ok(UpstreamAnswer::Refused(UpstreamRefusal { status, code, message, headers, details: details.collect() }))
 }
 
 /// Elements of an error that say something of the request or its object, which S3's clients read. What is not named here
@@ -317,8 +322,8 @@ fn message_of(code: &str) -> &'static str {
     }
 }
 
-fn deleted(result: &Node) -> Vec<DeletedObject> {
-    let text = |node: &Node, name| node.text_of(name).map(str::to_owned);
+fn deleted(result: &XmlNode) -> Vec<DeletedObject> {
+    let text = |node: &XmlNode, name| node.text_of(name).map(str::to_owned);
     let entries = result.children.iter().filter_map(|node| match node.name.as_str() {
         "Deleted" => Some(DeletedObject {
             key: text(node, "Key")?,
@@ -375,7 +380,7 @@ fn delete_result(deleted: &[DeletedObject], asked: &DeleteObjects) -> String {
 }
 
 /// Writes `GET ?versioning` anew with our MFA Delete: the upstream's own says nothing of ours.
-fn versioning(node: &Node, mfa_delete: MfaDelete) -> String {
+fn versioning(node: &XmlNode, mfa_delete: MfaDelete) -> String {
     let mut out = format!("{DECLARATION}<VersioningConfiguration xmlns=\"{NAMESPACE}\">");
     if let Some(status @ ("Enabled" | "Suspended")) = node.text_of("Status") {
         xml::element(&mut out, "Status", status);
@@ -390,7 +395,7 @@ fn versioning(node: &Node, mfa_delete: MfaDelete) -> String {
 }
 
 /// The upstream names itself in `Location`; clients are told the path that they know.
-fn relocate(node: &mut Node, permit: &Permit) {
+fn relocate(node: &mut XmlNode, permit: &Permit) {
     let (Some(bucket), Some(key)) = (&permit.request().bucket, &permit.request().key) else { return };
     for child in node.children.iter_mut().filter(|child| child.name == "Location") {
         child.text = format!("/{bucket}/{key}");
@@ -401,8 +406,8 @@ fn relocate(node: &mut Node, permit: &Permit) {
 mod tests {
     use super::*;
 
-    fn node(text: &str) -> Node {
-        Node::parse(text.as_bytes()).expect("a document")
+    fn node(text: &str) -> XmlNode {
+        XmlNode::parse(text.as_bytes()).expect("a document")
     }
 
     #[test]

@@ -9,12 +9,12 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use sha2::{Digest, Sha256};
 
-use super::upload::{Interrupted, Source};
+use super::upload::{BodyInterrupted, PayloadStream};
 use portcullis_sigv4::{EMPTY_SHA256, SigningKey, TrailingChecksum};
 
 /// How object data is framed on its way out.
 #[derive(Clone, Debug)]
-pub enum Framing {
+pub enum ChunkFraming {
     /// The client's checksum follows; nobody can listen, so nothing is signed.
     Checksum(TrailingChecksum),
     /// Each chunk is signed.
@@ -33,7 +33,7 @@ const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature:";
 /// The digits of a signature.
 const DIGITS: usize = 64;
 
-impl Framing {
+impl ChunkFraming {
     /// What `x-amz-content-sha256` says of such a body.
     pub fn name(&self) -> &'static str {
         match self {
@@ -95,8 +95,8 @@ pub struct ChunkSigner {
 }
 
 /// Data on its way out in chunks.
-pub struct Chunks {
-    source: Source,
+pub struct ChunkedUpload {
+    source: PayloadStream,
     signer: Option<ChunkSigner>,
     trailing: Option<TrailingChecksum>,
     /// Data of the chunk that is being gathered.
@@ -109,9 +109,14 @@ pub struct Chunks {
     rest: Bytes,
 }
 
-impl Chunks {
+impl ChunkedUpload {
     /// Chunks for `length` bytes of data.
-    pub fn new(source: Source, length: u64, framing: &Framing, signer: impl FnOnce() -> ChunkSigner) -> Self {
+    pub fn new(
+        source: PayloadStream,
+        length: u64,
+        framing: &ChunkFraming,
+        signer: impl FnOnce() -> ChunkSigner,
+    ) -> Self {
         Self {
             source,
             signer: framing.seal(signer),
@@ -126,7 +131,7 @@ impl Chunks {
     }
 
     /// Takes as much of a slice as the chunk still needs, and closes the chunk when it is full.
-    fn gather(&mut self, mut slice: Bytes) -> Result<(), Interrupted> {
+    fn gather(&mut self, mut slice: Bytes) -> Result<(), BodyInterrupted> {
         let wanted = CHUNK.min(self.gathered_length + self.left) - self.gathered_length;
         let taken = slice.split_to(slice.len().min(usize::try_from(wanted).unwrap_or(usize::MAX)));
         let length = wide(taken.len());
@@ -153,10 +158,10 @@ impl Chunks {
     }
 
     /// Ends the body: with the checksum, which the last slice of the data comes after.
-    fn close(&mut self) -> Result<(), Interrupted> {
+    fn close(&mut self) -> Result<(), BodyInterrupted> {
         let mut end = BytesMut::from(&*self.head(0, EMPTY_SHA256));
         if let Some(trailing) = &self.trailing {
-            let checksum = trailing.verified().ok_or(Interrupted)?;
+            let checksum = trailing.verified().ok_or(BodyInterrupted)?;
             let line = format!("{}:{}", trailing.algorithm().header(), checksum.text());
             end.extend_from_slice(line.as_bytes());
             end.extend_from_slice(LINE_END);
@@ -192,11 +197,14 @@ impl ChunkSigner {
     }
 }
 
-impl Body for Chunks {
+impl Body for ChunkedUpload {
     type Data = Bytes;
-    type Error = Interrupted;
+    type Error = BodyInterrupted;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Interrupted>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyInterrupted>>> {
         loop {
             if let Some(slice) = self.ready.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(slice))));
@@ -220,7 +228,7 @@ impl Body for Chunks {
                     }
                 }
                 Some(Err(interrupted)) => return Poll::Ready(Some(Err(interrupted))),
-                None => return Poll::Ready(Some(Err(Interrupted))),
+                None => return Poll::Ready(Some(Err(BodyInterrupted))),
             }
         }
     }
@@ -237,12 +245,12 @@ mod tests {
 
     impl Body for Slices {
         type Data = Bytes;
-        type Error = Interrupted;
+        type Error = BodyInterrupted;
 
         fn poll_frame(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Interrupted>>> {
+        ) -> Poll<Option<Result<Frame<Bytes>, BodyInterrupted>>> {
             Poll::Ready(self.0.pop_front().map(|slice| Ok(Frame::data(slice))))
         }
     }
@@ -271,15 +279,15 @@ mod tests {
         trailing
     }
 
-    async fn frame(total: usize, cut: usize, framing: &Framing, seed: &str) -> Result<Bytes, Interrupted> {
+    async fn frame(total: usize, cut: usize, framing: &ChunkFraming, seed: &str) -> Result<Bytes, BodyInterrupted> {
         let whole = Bytes::from(vec![b'a'; total]);
         let slices = whole.chunks(cut).map(Bytes::copy_from_slice).collect();
-        let body = Chunks::new(Box::pin(Slices(slices)), wide(total), framing, || signer(seed));
+        let body = ChunkedUpload::new(Box::pin(Slices(slices)), wide(total), framing, || signer(seed));
         Ok(body.collect().await?.to_bytes())
     }
 
     async fn encode(total: usize, cut: usize) -> Bytes {
-        frame(total, cut, &Framing::Signed, SEED).await.expect("whole")
+        frame(total, cut, &ChunkFraming::Signed, SEED).await.expect("whole")
     }
 
     #[tokio::test]
@@ -299,7 +307,7 @@ mod tests {
         assert!(text.ends_with(
             "\r\n0;chunk-signature=b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9\r\n\r\n"
         ));
-        assert_eq!(wide(encoded.len()), Framing::Signed.encoded_length(66_560));
+        assert_eq!(wide(encoded.len()), ChunkFraming::Signed.encoded_length(66_560));
         assert_eq!(encoded.len(), 66_824);
     }
 
@@ -308,20 +316,20 @@ mod tests {
         for total in [1, 65_535, 65_536, 65_537, 200_000] {
             let whole = encode(total, total).await;
             assert_eq!(encode(total, 7_777).await, whole);
-            assert_eq!(wide(whole.len()), Framing::Signed.encoded_length(wide(total)));
+            assert_eq!(wide(whole.len()), ChunkFraming::Signed.encoded_length(wide(total)));
         }
     }
 
     #[tokio::test]
     async fn data_that_ends_early_is_an_interruption() {
         let source = Box::pin(Slices([Bytes::from_static(b"ab")].into()));
-        let body = Chunks::new(source, 3, &Framing::Signed, || signer(SEED));
-        assert_eq!(body.collect().await.map(|_| ()), Err(Interrupted));
+        let body = ChunkedUpload::new(source, 3, &ChunkFraming::Signed, || signer(SEED));
+        assert_eq!(body.collect().await.map(|_| ()), Err(BodyInterrupted));
     }
 
     #[tokio::test]
     async fn a_trailer_is_signed_as_in_aws_own_example() {
-        let framing = Framing::SignedChecksum(verified(ChecksumAlgorithm::Crc32c, &[b'a'; 66_560]));
+        let framing = ChunkFraming::SignedChecksum(verified(ChecksumAlgorithm::Crc32c, &[b'a'; 66_560]));
         let encoded = frame(66_560, 1000, &framing, SEED_WITH_TRAILER).await.expect("whole");
         let text = String::from_utf8_lossy(&encoded);
         assert!(
@@ -339,13 +347,13 @@ mod tests {
 
     #[tokio::test]
     async fn an_unsigned_trailer_follows_chunks_of_their_size_alone() {
-        let framing = Framing::Checksum(verified(ChecksumAlgorithm::Crc32, b"aaa"));
+        let framing = ChunkFraming::Checksum(verified(ChecksumAlgorithm::Crc32, b"aaa"));
         let encoded = frame(3, 2, &framing, SEED).await.expect("whole");
         assert_eq!(encoded, "3\r\naaa\r\n0\r\nx-amz-checksum-crc32:8AdzLQ==\r\n\r\n");
         for algorithm in ChecksumAlgorithm::ALL {
             for total in [1, 65_535, 65_536, 65_537, 200_000] {
                 let trailing = verified(algorithm, &vec![b'a'; total]);
-                for framing in [Framing::Checksum(trailing.clone()), Framing::SignedChecksum(trailing)] {
+                for framing in [ChunkFraming::Checksum(trailing.clone()), ChunkFraming::SignedChecksum(trailing)] {
                     let encoded = frame(total, 7_777, &framing, SEED).await.expect("whole");
                     assert_eq!(wide(encoded.len()), framing.encoded_length(wide(total)), "{algorithm:?} {total}");
                 }
@@ -355,7 +363,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_checksum_that_nobody_verified_ends_the_upload() {
-        let framing = Framing::Checksum(TrailingChecksum::new(ChecksumAlgorithm::Sha256));
-        assert_eq!(frame(3, 3, &framing, SEED).await, Err(Interrupted));
+        let framing = ChunkFraming::Checksum(TrailingChecksum::new(ChecksumAlgorithm::Sha256));
+        assert_eq!(frame(3, 3, &framing, SEED).await, Err(BodyInterrupted));
     }
 }

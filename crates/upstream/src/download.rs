@@ -11,17 +11,17 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
-use super::fetch::Fetched;
-use super::pool::Door;
-use super::shelf::Lent;
-use super::{Upload, UpstreamError};
+use super::fetch::FetchedBody;
+use super::pool::UpstreamConnector;
+use super::shelf::PooledConnection;
+use super::{UploadBody, UpstreamError};
 use portcullis_http::{Deadline, DeadlinePassed};
 
 /// The body of an upstream's answer; read to its end, it gives its connection back. Where nothing comes for too long
 /// it ends with [`UpstreamError::Silent`].
 #[derive(Debug)]
 pub struct Download {
-    source: Source,
+    source: DownloadSource,
     /// The longest time between two reads.
     patience: Duration,
     /// Made when a read has to wait for the first time.
@@ -29,34 +29,34 @@ pub struct Download {
 }
 
 #[derive(Debug)]
-enum Source {
+enum DownloadSource {
     /// Given up.
     Ended,
-    Fetched(Fetched),
-    Streamed(Streamed),
+    Fetched(FetchedBody),
+    Streamed(StreamedAnswer),
 }
 
 /// An answer that hyper reads.
 #[derive(Debug)]
-struct Streamed {
+struct StreamedAnswer {
     body: Incoming,
-    home: Arc<Door<SendRequest<Upload>>>,
+    home: Arc<UpstreamConnector<SendRequest<UploadBody>>>,
     /// Until the end was read: an unread rest would be taken for the next answer.
-    sender: Option<Lent<SendRequest<Upload>>>,
+    sender: Option<PooledConnection<SendRequest<UploadBody>>>,
 }
 
 impl Download {
-    pub(super) fn fetched(fetched: Fetched, patience: Duration) -> Self {
-        Self { source: Source::Fetched(fetched), patience, deadline: None }
+    pub(super) fn fetched(fetched: FetchedBody, patience: Duration) -> Self {
+        Self { source: DownloadSource::Fetched(fetched), patience, deadline: None }
     }
 
     pub(super) fn streamed(
         body: Incoming,
-        sender: Lent<SendRequest<Upload>>,
-        home: Arc<Door<SendRequest<Upload>>>,
+        sender: PooledConnection<SendRequest<UploadBody>>,
+        home: Arc<UpstreamConnector<SendRequest<UploadBody>>>,
         patience: Duration,
     ) -> Self {
-        let source = Source::Streamed(Streamed { body, home, sender: Some(sender) });
+        let source = DownloadSource::Streamed(StreamedAnswer { body, home, sender: Some(sender) });
         Self { source, patience, deadline: None }
     }
 
@@ -78,9 +78,9 @@ impl Body for Download {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         let this = &mut *self;
         let polled = match &mut this.source {
-            Source::Ended => Poll::Ready(None),
-            Source::Fetched(fetched) => fetched.poll_frame(cx),
-            Source::Streamed(streamed) => streamed.poll_frame(cx),
+            DownloadSource::Ended => Poll::Ready(None),
+            DownloadSource::Fetched(fetched) => fetched.poll_frame(cx),
+            DownloadSource::Streamed(streamed) => streamed.poll_frame(cx),
         };
         match (polled, &mut this.deadline) {
             (Poll::Ready(frame), deadline) => {
@@ -96,7 +96,7 @@ impl Body for Download {
                 }
                 let DeadlinePassed = ready!(deadline.poll(cx));
                 // The rest of the answer would be taken for the next one, so its connection goes.
-                this.source = Source::Ended;
+                this.source = DownloadSource::Ended;
                 Poll::Ready(Some(Err(UpstreamError::Silent)))
             }
         }
@@ -104,22 +104,22 @@ impl Body for Download {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Ended => true,
-            Source::Fetched(fetched) => fetched.is_over(),
-            Source::Streamed(streamed) => streamed.body.is_end_stream(),
+            DownloadSource::Ended => true,
+            DownloadSource::Fetched(fetched) => fetched.is_over(),
+            DownloadSource::Streamed(streamed) => streamed.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Ended => SizeHint::with_exact(0),
-            Source::Fetched(fetched) => fetched.length().map_or_else(SizeHint::new, SizeHint::with_exact),
-            Source::Streamed(streamed) => streamed.body.size_hint(),
+            DownloadSource::Ended => SizeHint::with_exact(0),
+            DownloadSource::Fetched(fetched) => fetched.length().map_or_else(SizeHint::new, SizeHint::with_exact),
+            DownloadSource::Streamed(streamed) => streamed.body.size_hint(),
         }
     }
 }
 
-impl Streamed {
+impl StreamedAnswer {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if frame.is_none() || self.body.is_end_stream() {
@@ -135,7 +135,7 @@ impl Streamed {
     }
 }
 
-impl Drop for Streamed {
+impl Drop for StreamedAnswer {
     fn drop(&mut self) {
         // An answer without a body is never polled.
         if self.body.is_end_stream() {

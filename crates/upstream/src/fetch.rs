@@ -19,26 +19,26 @@ use httparse::{ParserConfig, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::pool::{Door, connect};
-use super::shelf::Lent;
-use super::sign::Signed;
-use super::{Download, Rendered, UpstreamError, answer};
+use super::pool::{UpstreamConnector, connect};
+use super::shelf::PooledConnection;
+use super::sign::UpstreamSignature;
+use super::{Download, RenderedRequest, UpstreamError, answer};
 use portcullis_http::{Deadline, HttpMethod, TcpOrTlsStream};
 
 /// Sends requests that only read.
 #[derive(Clone, Debug)]
-pub(super) struct Fetcher(Arc<Door<Connection>>);
+pub(super) struct Fetcher(Arc<UpstreamConnector<FetchConnection>>);
 
 /// A connection over which one request at a time is under way.
 #[derive(Debug)]
-pub(super) struct Connection {
-    link: Link,
+pub(super) struct FetchConnection {
+    link: FetchStream,
     /// For the head of the answer under way.
     deadline: Deadline,
 }
 
 #[derive(Debug)]
-struct Link {
+struct FetchStream {
     stream: TcpOrTlsStream<TcpStream>,
     /// What was read and belongs to the answer under way.
     input: BytesMut,
@@ -46,8 +46,8 @@ struct Link {
 
 /// What is left of an answer's body.
 #[derive(Debug)]
-enum Rest {
-    Chunks(Chunk),
+enum BodyRest {
+    Chunks(ChunkPosition),
     Length(u64),
     /// As much as comes until the upstream closes.
     UntilClose,
@@ -55,7 +55,7 @@ enum Rest {
 
 /// Where the reading of a chunked body stands.
 #[derive(Debug)]
-enum Chunk {
+enum ChunkPosition {
     Data(u64),
     /// The line break after the data.
     End,
@@ -65,21 +65,21 @@ enum Chunk {
 
 /// Whether another request may follow over the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum After {
+enum ConnectionReuse {
     Close,
     Reuse,
 }
 
 /// The head of an answer.
-struct Head {
+struct AnswerHead {
     status: StatusCode,
     headers: HeaderMap,
-    rest: Rest,
-    after: After,
+    rest: BodyRest,
+    after: ConnectionReuse,
 }
 
 /// Why a connection gave no answer.
-enum Failed {
+enum FetchFailure {
     /// Not a byte of an answer came.
     Unanswered,
     Other(UpstreamError),
@@ -97,7 +97,7 @@ const FIRST_READ: usize = 8 * 1024;
 const MOST_INTERIM: usize = 8;
 
 impl Fetcher {
-    pub fn new(door: Door<Connection>) -> Self {
+    pub fn new(door: UpstreamConnector<FetchConnection>) -> Self {
         Self(Arc::new(door))
     }
 
@@ -117,39 +117,39 @@ impl Fetcher {
             }
             match lent.connection.ask(message, patience).await {
                 Ok(head) => return Ok(self.response(method, head, lent, patience)),
-                Err(Failed::Unanswered) => {}
-                Err(Failed::Other(error)) => return Err(error),
+                Err(FetchFailure::Unanswered) => {}
+                Err(FetchFailure::Other(error)) => return Err(error),
             }
         }
         // Rare, and large.
         let mut lent = self.0.shelf.lend(Box::pin(self.connect()).await?);
         match lent.connection.ask(message, patience).await {
             Ok(head) => Ok(self.response(method, head, lent, patience)),
-            Err(Failed::Unanswered) => Err(UpstreamError::BrokenOff),
-            Err(Failed::Other(error)) => Err(error),
+            Err(FetchFailure::Unanswered) => Err(UpstreamError::BrokenOff),
+            Err(FetchFailure::Other(error)) => Err(error),
         }
     }
 
-    async fn connect(&self) -> Result<Connection, UpstreamError> {
+    async fn connect(&self) -> Result<FetchConnection, UpstreamError> {
         let stream = connect(&self.0.dialler, self.0.connect_timeout).await?;
-        let link = Link { stream, input: BytesMut::new() };
-        Ok(Connection { link, deadline: Deadline::default() })
+        let link = FetchStream { stream, input: BytesMut::new() };
+        Ok(FetchConnection { link, deadline: Deadline::default() })
     }
 
     fn response(
         &self,
         method: HttpMethod,
-        head: Head,
-        lent: Lent<Connection>,
+        head: AnswerHead,
+        lent: PooledConnection<FetchConnection>,
         patience: Duration,
     ) -> Response<Download> {
-        let Head { status, headers, rest, after } = head;
+        let AnswerHead { status, headers, rest, after } = head;
         let rest = match method {
-            HttpMethod::Head => Rest::Length(0),
+            HttpMethod::Head => BodyRest::Length(0),
             HttpMethod::Delete | HttpMethod::Get | HttpMethod::Options | HttpMethod::Post | HttpMethod::Put => rest,
         };
         let home = self.0.clone();
-        let mut fetched = Fetched { rest, after, lent: Some(lent), home };
+        let mut fetched = FetchedBody { rest, after, lent: Some(lent), home };
         fetched.end_if_over();
         let mut response = Response::new(Download::fetched(fetched, patience));
         *response.status_mut() = status;
@@ -158,14 +158,14 @@ impl Fetcher {
     }
 }
 
-impl Connection {
-    async fn ask(&mut self, message: &[u8], patience: Duration) -> Result<Head, Failed> {
+impl FetchConnection {
+    async fn ask(&mut self, message: &[u8], patience: Duration) -> Result<AnswerHead, FetchFailure> {
         let asked = self.deadline.limit(patience, self.link.ask(message)).await;
-        asked.unwrap_or(Err(Failed::Other(UpstreamError::Silent)))
+        asked.unwrap_or(Err(FetchFailure::Other(UpstreamError::Silent)))
     }
 }
 
-impl Link {
+impl FetchStream {
     /// Whether nothing came while nothing was asked: bytes would be no answer to what is asked next.
     fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
@@ -173,23 +173,23 @@ impl Link {
         Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
-    async fn ask(&mut self, message: &[u8]) -> Result<Head, Failed> {
-        self.stream.write_all(message).await.map_err(|_| Failed::Unanswered)?;
+    async fn ask(&mut self, message: &[u8]) -> Result<AnswerHead, FetchFailure> {
+        self.stream.write_all(message).await.map_err(|_| FetchFailure::Unanswered)?;
         self.input.reserve(FIRST_READ);
         for _ in 0..MOST_INTERIM {
             let bytes = self.head().await?;
-            let head = Head::read(&bytes).map_err(Failed::Other)?;
+            let head = AnswerHead::read(&bytes).map_err(FetchFailure::Other)?;
             match head.status {
                 StatusCode::SWITCHING_PROTOCOLS => break,
                 interim if interim.is_informational() => {}
                 _ => return Ok(head),
             }
         }
-        Err(Failed::Other(UpstreamError::Unreadable))
+        Err(FetchFailure::Other(UpstreamError::Unreadable))
     }
 
     /// The bytes of a head, its empty line included.
-    async fn head(&mut self) -> Result<Bytes, Failed> {
+    async fn head(&mut self) -> Result<Bytes, FetchFailure> {
         let mut searched = 0;
         loop {
             let unsearched = self.input.get(searched..).unwrap_or(&[]);
@@ -197,13 +197,13 @@ impl Link {
                 return Ok(self.input.split_to(searched + length).freeze());
             }
             if self.input.len() > LONGEST_HEAD {
-                return Err(Failed::Other(UpstreamError::Unreadable));
+                return Err(FetchFailure::Other(UpstreamError::Unreadable));
             }
             searched = self.input.len().saturating_sub(EMPTY_LINE.len() - 1);
             match (self.stream.read_buf(&mut self.input).await, self.input.is_empty()) {
                 (Ok(1..), _) => {}
-                (Ok(0) | Err(_), true) => return Err(Failed::Unanswered),
-                (Ok(0) | Err(_), false) => return Err(Failed::Other(UpstreamError::BrokenOff)),
+                (Ok(0) | Err(_), true) => return Err(FetchFailure::Unanswered),
+                (Ok(0) | Err(_), false) => return Err(FetchFailure::Other(UpstreamError::BrokenOff)),
             }
         }
     }
@@ -225,7 +225,7 @@ fn through_empty_line(bytes: &[u8]) -> Option<usize> {
 }
 
 /// A request without a body, as it goes over the wire.
-pub(super) fn message(rendered: &Rendered, signed: &Signed<'_>) -> Result<Vec<u8>, UpstreamError> {
+pub(super) fn message(rendered: &RenderedRequest, signed: &UpstreamSignature<'_>) -> Result<Vec<u8>, UpstreamError> {
     let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     let mut out = Vec::with_capacity(1024);
     // Both are percent-encoded; whatever else came here must not begin a line of its own.
@@ -252,7 +252,7 @@ pub(super) fn message(rendered: &Rendered, signed: &Signed<'_>) -> Result<Vec<u8
     Ok(out)
 }
 
-impl Head {
+impl AnswerHead {
     /// Reads a whole head; only the headers that a client may see are kept.
     fn read(bytes: &Bytes) -> Result<Self, UpstreamError> {
         let unreadable = UpstreamError::Unreadable;
@@ -263,8 +263,12 @@ impl Head {
             Ok(_) | Err(_) => return Err(unreadable),
         }
         let status = StatusCode::from_u16(parsed.code.unwrap_or(0)).map_err(|_| unreadable)?;
-        let mut head =
-            Self { status, headers: HeaderMap::with_capacity(12), rest: Rest::UntilClose, after: After::Close };
+        let mut head = Self {
+            status,
+            headers: HeaderMap::with_capacity(12),
+            rest: BodyRest::UntilClose,
+            after: ConnectionReuse::Close,
+        };
         let (mut length, mut chunked, mut close) = (None, false, parsed.version != Some(1));
         for line in parsed.headers.iter() {
             let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| unreadable)?;
@@ -289,16 +293,16 @@ impl Head {
         }
         let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational();
         head.rest = match (length, chunked) {
-            _ if bodiless => Rest::Length(0),
+            _ if bodiless => BodyRest::Length(0),
             // Two lengths are two answers to somebody.
             (Some(_), true) => return Err(unreadable),
-            (Some(length), false) => Rest::Length(length),
-            (None, true) => Rest::Chunks(Chunk::Size),
-            (None, false) => Rest::UntilClose,
+            (Some(length), false) => BodyRest::Length(length),
+            (None, true) => BodyRest::Chunks(ChunkPosition::Size),
+            (None, false) => BodyRest::UntilClose,
         };
         head.after = match (&head.rest, close) {
-            (Rest::UntilClose, _) | (_, true) => After::Close,
-            (Rest::Chunks(_) | Rest::Length(_), false) => After::Reuse,
+            (BodyRest::UntilClose, _) | (_, true) => ConnectionReuse::Close,
+            (BodyRest::Chunks(_) | BodyRest::Length(_), false) => ConnectionReuse::Reuse,
         };
         Ok(head)
     }
@@ -312,36 +316,36 @@ fn read_length(value: &[u8]) -> Option<u64> {
 
 /// The body of an answer; read to its end, it gives its connection back.
 #[derive(Debug)]
-pub(super) struct Fetched {
-    rest: Rest,
-    after: After,
+pub(super) struct FetchedBody {
+    rest: BodyRest,
+    after: ConnectionReuse,
     /// Until the end was read.
-    lent: Option<Lent<Connection>>,
-    home: Arc<Door<Connection>>,
+    lent: Option<PooledConnection<FetchConnection>>,
+    home: Arc<UpstreamConnector<FetchConnection>>,
 }
 
-impl Fetched {
+impl FetchedBody {
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         loop {
-            let Some(Lent { connection, .. }) = &mut self.lent else { return Poll::Ready(None) };
+            let Some(PooledConnection { connection, .. }) = &mut self.lent else { return Poll::Ready(None) };
             match self.rest.take(&mut connection.link.input) {
-                Ok(Taken::Data(bytes)) => {
+                Ok(TakenBytes::Data(bytes)) => {
                     self.end_if_over();
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }
-                Ok(Taken::End) => {
+                Ok(TakenBytes::End) => {
                     self.go_home();
                     return Poll::Ready(None);
                 }
-                Ok(Taken::Nothing) => {}
+                Ok(TakenBytes::Nothing) => {}
                 Err(error) => return self.fail(error),
             }
-            let Link { stream, input } = &mut connection.link;
+            let FetchStream { stream, input } = &mut connection.link;
             input.reserve(self.rest.room());
             let read = pin!(stream.read_buf(input));
             match (ready!(read.poll(cx)), &self.rest) {
                 (Ok(1..), _) => {}
-                (Ok(0), Rest::UntilClose) => {
+                (Ok(0), BodyRest::UntilClose) => {
                     self.lent = None;
                     return Poll::Ready(None);
                 }
@@ -357,13 +361,13 @@ impl Fetched {
     /// The bytes still to come, where the upstream said how many.
     pub fn length(&self) -> Option<u64> {
         match self.rest {
-            Rest::Length(length) => Some(length),
-            Rest::Chunks(_) | Rest::UntilClose => None,
+            BodyRest::Length(length) => Some(length),
+            BodyRest::Chunks(_) | BodyRest::UntilClose => None,
         }
     }
 
     fn end_if_over(&mut self) {
-        if let Rest::Length(0) = self.rest {
+        if let BodyRest::Length(0) = self.rest {
             self.go_home();
         }
     }
@@ -371,7 +375,7 @@ impl Fetched {
     fn go_home(&mut self) {
         let Some(lent) = self.lent.take() else { return };
         // Bytes after the answer are nobody's.
-        if self.after == After::Reuse && lent.connection.link.input.is_empty() {
+        if self.after == ConnectionReuse::Reuse && lent.connection.link.input.is_empty() {
             self.home.shelf.keep(lent);
         }
     }
@@ -384,20 +388,20 @@ impl Fetched {
 
 /// What was taken from the input.
 #[derive(Debug, PartialEq, Eq)]
-enum Taken {
+enum TakenBytes {
     Data(Bytes),
     End,
     /// More has to be read.
     Nothing,
 }
 
-impl Rest {
-    fn take(&mut self, input: &mut BytesMut) -> Result<Taken, UpstreamError> {
+impl BodyRest {
+    fn take(&mut self, input: &mut BytesMut) -> Result<TakenBytes, UpstreamError> {
         match self {
-            Self::Length(0) => Ok(Taken::End),
+            Self::Length(0) => Ok(TakenBytes::End),
             Self::Length(left) => Ok(cut(left, input)),
-            Self::UntilClose if input.is_empty() => Ok(Taken::Nothing),
-            Self::UntilClose => Ok(Taken::Data(input.split().freeze())),
+            Self::UntilClose if input.is_empty() => Ok(TakenBytes::Nothing),
+            Self::UntilClose => Ok(TakenBytes::Data(input.split().freeze())),
             Self::Chunks(chunk) => chunk.take(input),
         }
     }
@@ -411,17 +415,17 @@ impl Rest {
 }
 
 /// As much of the input as is still to come.
-fn cut(left: &mut u64, input: &mut BytesMut) -> Taken {
+fn cut(left: &mut u64, input: &mut BytesMut) -> TakenBytes {
     let length = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
     if length == 0 {
-        return Taken::Nothing;
+        return TakenBytes::Nothing;
     }
     *left -= u64::try_from(length).unwrap_or(0);
-    Taken::Data(input.split_to(length).freeze())
+    TakenBytes::Data(input.split_to(length).freeze())
 }
 
-impl Chunk {
-    fn take(&mut self, input: &mut BytesMut) -> Result<Taken, UpstreamError> {
+impl ChunkPosition {
+    fn take(&mut self, input: &mut BytesMut) -> Result<TakenBytes, UpstreamError> {
         let unreadable = UpstreamError::Unreadable;
         loop {
             match self {
@@ -430,7 +434,7 @@ impl Chunk {
                         input.advance(length);
                         *self = if size == 0 { Self::Trailer } else { Self::Data(size) };
                     }
-                    Ok(Status::Partial) if input.len() <= LONGEST_HEAD => return Ok(Taken::Nothing),
+                    Ok(Status::Partial) if input.len() <= LONGEST_HEAD => return Ok(TakenBytes::Nothing),
                     Ok(Status::Partial) | Err(_) => return Err(unreadable),
                 },
                 Self::Data(left) => {
@@ -446,16 +450,16 @@ impl Chunk {
                         *self = Self::Size;
                     }
                     Some(_) => return Err(unreadable),
-                    None => return Ok(Taken::Nothing),
+                    None => return Ok(TakenBytes::Nothing),
                 },
                 // What it says is for nobody: no header of it passes.
                 Self::Trailer => match input.windows(2).position(|window| window == b"\r\n") {
                     Some(0) => {
                         input.advance(2);
-                        return Ok(Taken::End);
+                        return Ok(TakenBytes::End);
                     }
                     Some(line) => input.advance(line + 2),
-                    None if input.len() <= LONGEST_HEAD => return Ok(Taken::Nothing),
+                    None if input.len() <= LONGEST_HEAD => return Ok(TakenBytes::Nothing),
                     None => return Err(unreadable),
                 },
             }
@@ -468,19 +472,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn head(text: &str) -> Result<Head, UpstreamError> {
-        Head::read(&Bytes::copy_from_slice(text.as_bytes()))
+    fn head(text: &str) -> Result<AnswerHead, UpstreamError> {
+        AnswerHead::read(&Bytes::copy_from_slice(text.as_bytes()))
     }
 
-    fn framed(lines: &str) -> Option<(String, After)> {
+    fn framed(lines: &str) -> Option<(String, ConnectionReuse)> {
         let head = head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n")).ok()?;
         Some((format!("{:?}", head.rest), head.after))
     }
 
     #[test]
     fn a_body_is_as_long_as_its_head_says_in_one_way() {
-        let reuse = |rest: &str| Some((rest.to_owned(), After::Reuse));
-        let close = |rest: &str| Some((rest.to_owned(), After::Close));
+        let reuse = |rest: &str| Some((rest.to_owned(), ConnectionReuse::Reuse));
+        let close = |rest: &str| Some((rest.to_owned(), ConnectionReuse::Close));
         assert_eq!(framed("Content-Length: 5\r\n"), reuse("Length(5)"));
         assert_eq!(framed("transfer-encoding: Chunked\r\n"), reuse("Chunks(Size)"));
         assert_eq!(framed("content-length: 5\r\nconnection: keep-alive, Close\r\n"), close("Length(5)"));
@@ -504,7 +508,7 @@ mod tests {
     fn an_answer_without_a_body_by_its_status_has_none() {
         for status in [204, 304] {
             let head = head(&format!("HTTP/1.1 {status} x\r\ncontent-length: 5\r\n\r\n")).expect("a head");
-            assert!(matches!(head.rest, Rest::Length(0)), "{status}");
+            assert!(matches!(head.rest, BodyRest::Length(0)), "{status}");
         }
     }
 
@@ -518,13 +522,13 @@ mod tests {
 
     /// A chunked body, given in pieces of this size.
     fn chunks(body: &[u8], size: usize) -> Result<(Vec<u8>, usize), UpstreamError> {
-        let (mut rest, mut input, mut out) = (Rest::Chunks(Chunk::Size), BytesMut::new(), Vec::new());
+        let (mut rest, mut input, mut out) = (BodyRest::Chunks(ChunkPosition::Size), BytesMut::new(), Vec::new());
         let mut pieces = body.chunks(size);
         loop {
             match rest.take(&mut input)? {
-                Taken::Data(bytes) => out.extend_from_slice(&bytes),
-                Taken::End => return Ok((out, input.len() + pieces.map(<[u8]>::len).sum::<usize>())),
-                Taken::Nothing => input.extend_from_slice(pieces.next().ok_or(UpstreamError::BrokenOff)?),
+                TakenBytes::Data(bytes) => out.extend_from_slice(&bytes),
+                TakenBytes::End => return Ok((out, input.len() + pieces.map(<[u8]>::len).sum::<usize>())),
+                TakenBytes::Nothing => input.extend_from_slice(pieces.next().ok_or(UpstreamError::BrokenOff)?),
             }
         }
     }
@@ -549,14 +553,17 @@ mod tests {
 
     #[test]
     fn a_request_is_written_line_by_line_and_nothing_in_it_makes_a_line_of_its_own() {
-        let signer =
-            super::super::Signer::new("key".into(), portcullis_base::secret::Secret::new("s".into()), "r".into());
-        let mut rendered = Rendered {
+        let signer = super::super::UpstreamSigner::new(
+            "key".into(),
+            portcullis_base::secret::Secret::new("s".into()),
+            "r".into(),
+        );
+        let mut rendered = RenderedRequest {
             method: HttpMethod::Get,
             path: "/vault/a%20b".into(),
             query: "versionId=v".into(),
             headers: vec![(header::RANGE, HeaderValue::from_static("bytes=0-9"))],
-            content: super::super::Content::Document(Bytes::new()),
+            content: super::super::RequestContent::Document(Bytes::new()),
         };
         let now = portcullis_base::clock::Timestamp::from_seconds(0);
         let signed = signer.sign(&rendered, "store:9000", "hash", now).expect("signed");
@@ -578,7 +585,7 @@ mod tests {
 
         #[test]
         fn no_answer_makes_it_panic(bytes: Vec<u8>, lines in "[ -~\r\n]{0,200}") {
-            drop(Head::read(&Bytes::from(bytes.clone())));
+            drop(AnswerHead::read(&Bytes::from(bytes.clone())));
             drop(head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\n")));
             drop(chunks(&bytes, 3));
         }

@@ -20,17 +20,17 @@ mod xml;
 
 use thiserror::Error;
 
-pub use answer::{Answer, AnswerBody, DeletedObject, Done, UpstreamRefusal, is_kept_alive};
+pub use answer::{AnswerBody, CompletedRequest, DeletedObject, UpstreamAnswer, UpstreamRefusal, is_kept_alive};
 pub use begun::AnswerBegun;
 pub use download::Download;
-pub use look::{Presence, Sight};
-pub use own::{Holding, KeptFile, OwnError, OwnFile};
-pub use region::Placement;
-pub use render::{Content, Rendered, Unwritable, render};
-pub use send::{Patience, Payload, Trailers, Upstream};
-pub use sign::Signer;
-pub use upload::{Interrupted, Source, Upload};
-pub use xml::{DECLARATION, Node, escape};
+pub use look::{LookTarget, StoredPresence};
+pub use own::{BucketHolding, OwnError, OwnFile, OwnFileRead};
+pub use region::BucketPlacement;
+pub use render::{RenderedRequest, RequestContent, UnwritableRequest, render};
+pub use send::{ObjectPayload, TrailerSupport, Upstream, UpstreamTimeouts};
+pub use sign::UpstreamSigner;
+pub use upload::{BodyInterrupted, PayloadStream, UploadBody};
+pub use xml::{DECLARATION, XmlNode, escape};
 
 /// Why the upstream gave no answer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

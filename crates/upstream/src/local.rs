@@ -4,10 +4,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
 
-use super::answer::{self, Answer, AnswerBody, Done, UpstreamRefusal};
+use super::answer::{self, AnswerBody, CompletedRequest, UpstreamAnswer, UpstreamRefusal};
 use super::region::location;
 use super::xml::{DECLARATION, NAMESPACE};
-use super::{Content, Rendered, Upstream, UpstreamError};
+use super::{RenderedRequest, RequestContent, Upstream, UpstreamError};
 use portcullis_authorization::Permit;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -24,7 +24,7 @@ impl Upstream {
         permit: &Permit,
         answer: LocalAnswer,
         now: Timestamp,
-    ) -> Result<Answer, UpstreamError> {
+    ) -> Result<UpstreamAnswer, UpstreamError> {
         let Some(bucket) = permit.request().bucket.clone() else { return Err(UpstreamError::Unwritable) };
         if let Some(refused) = self.without_bucket(&bucket, now).await? {
             return Ok(refused);
@@ -37,7 +37,7 @@ impl Upstream {
                 Ok(document(format!("{DECLARATION}<{root} xmlns=\"{NAMESPACE}\">{inner}</{root}>")))
             }
             LocalAnswer::Unconfigured(UnconfiguredAnswer::Error { status, code, message }) => {
-                Ok(Answer::Refused(UpstreamRefusal {
+                Ok(UpstreamAnswer::Refused(UpstreamRefusal {
                     status: StatusCode::from_u16(status).map_err(|_| UpstreamError::Unwritable)?,
                     code: code.to_owned(),
                     message: message.to_owned(),
@@ -50,10 +50,15 @@ impl Upstream {
     }
 
     /// What the store answers instead of letting a bucket be asked about; none where the bucket is there.
-    async fn without_bucket(&self, bucket: &BucketName, now: Timestamp) -> Result<Option<Answer>, UpstreamError> {
-        let content = Content::Document(Bytes::new());
+    async fn without_bucket(
+        &self,
+        bucket: &BucketName,
+        now: Timestamp,
+    ) -> Result<Option<UpstreamAnswer>, UpstreamError> {
+        let content = RequestContent::Document(Bytes::new());
         let path = format!("/{bucket}");
-        let rendered = Rendered { method: HttpMethod::Head, path, query: String::new(), headers: Vec::new(), content };
+        let rendered =
+            RenderedRequest { method: HttpMethod::Head, path, query: String::new(), headers: Vec::new(), content };
         let (parts, body) = self.exchange(rendered, None, now).await?.into_parts();
         // Read to its end, so that the connection can be used again.
         drop(body.whole(LONGEST_HEAD, self.document_patience()).await);
@@ -64,7 +69,7 @@ impl Upstream {
     }
 }
 
-impl Answer {
+impl UpstreamAnswer {
     /// Whether the store does not implement what it was asked for, or says that nothing is configured. MinIO says
     /// that also of a bucket that is not there.
     pub(super) fn leaves_to(&self, instead: LocalAnswer) -> bool {
@@ -82,16 +87,16 @@ impl Answer {
     }
 }
 
-fn document(document: String) -> Answer {
+fn document(document: String) -> UpstreamAnswer {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     done(StatusCode::OK, headers, document.into())
 }
 
-fn removed() -> Answer {
+fn removed() -> UpstreamAnswer {
     done(StatusCode::NO_CONTENT, HeaderMap::new(), Bytes::new())
 }
 
-fn done(status: StatusCode, headers: HeaderMap, bytes: Bytes) -> Answer {
-    Answer::Done(Done { status, headers, body: AnswerBody::Whole(bytes), deleted: Vec::new() })
+fn done(status: StatusCode, headers: HeaderMap, bytes: Bytes) -> UpstreamAnswer {
+    UpstreamAnswer::Done(CompletedRequest { status, headers, body: AnswerBody::Whole(bytes), deleted: Vec::new() })
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 
-use super::{Content, Rendered, Upstream, UpstreamError};
+use super::{RenderedRequest, RequestContent, Upstream, UpstreamError};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_base::percent::percent_encode_path;
@@ -12,7 +12,7 @@ use portcullis_sigv4::canonical_query;
 
 /// What a store says of something it may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub enum StoredPresence {
     Absent,
     /// It is hidden by a delete marker.
     Marked,
@@ -24,7 +24,7 @@ pub enum Presence {
 
 /// What to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight<'a> {
+pub enum LookTarget<'a> {
     Bucket,
     Object { key: &'a ObjectKey, version: Option<&'a VersionId> },
     Upload { key: &'a ObjectKey, id: &'a str },
@@ -32,7 +32,12 @@ pub enum Sight<'a> {
 
 impl Upstream {
     /// Whether the store holds this now; what is neither here nor there is an error.
-    pub async fn look(&self, bucket: &BucketName, sight: Sight<'_>, now: Timestamp) -> Result<Presence, UpstreamError> {
+    pub async fn look(
+        &self,
+        bucket: &BucketName,
+        sight: LookTarget<'_>,
+        now: Timestamp,
+    ) -> Result<StoredPresence, UpstreamError> {
         let response = self.exchange(rendered(bucket, sight), None, now).await?;
         let (parts, body) = response.into_parts();
         // Read to its end, so that the connection can be used again.
@@ -40,22 +45,24 @@ impl Upstream {
         let marked = parts.headers.get("x-amz-delete-marker").is_some_and(|value| value == "true");
         match (parts.status, marked) {
             // A store that is not given the key of an object encrypted by a client's own key says no more than that.
-            (StatusCode::OK | StatusCode::BAD_REQUEST, _) => Ok(Presence::There { written: written(&parts.headers) }),
-            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, true) => Ok(Presence::Marked),
-            (StatusCode::NOT_FOUND, false) => Ok(Presence::Absent),
+            (StatusCode::OK | StatusCode::BAD_REQUEST, _) => {
+                Ok(StoredPresence::There { written: written(&parts.headers) })
+            }
+            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, true) => Ok(StoredPresence::Marked),
+            (StatusCode::NOT_FOUND, false) => Ok(StoredPresence::Absent),
             (_, _) => Err(UpstreamError::Unreadable),
         }
     }
 }
 
-fn rendered(bucket: &BucketName, sight: Sight<'_>) -> Rendered {
+fn rendered(bucket: &BucketName, sight: LookTarget<'_>) -> RenderedRequest {
     let (method, key, query) = match sight {
-        Sight::Bucket => (HttpMethod::Head, None, String::new()),
-        Sight::Object { key, version } => {
+        LookTarget::Bucket => (HttpMethod::Head, None, String::new()),
+        LookTarget::Object { key, version } => {
             let version = version.iter().map(|version| ("versionId", version.as_str()));
             (HttpMethod::Head, Some(key), canonical_query(version))
         }
-        Sight::Upload { key, id } => {
+        LookTarget::Upload { key, id } => {
             (HttpMethod::Get, Some(key), canonical_query([("max-parts", "1"), ("uploadId", id)].into_iter()))
         }
     };
@@ -64,7 +71,7 @@ fn rendered(bucket: &BucketName, sight: Sight<'_>) -> Rendered {
         path.push('/');
         path.push_str(&percent_encode_path(key.as_str()));
     }
-    Rendered { method, path, query, headers: Vec::new(), content: Content::Document(Bytes::new()) }
+    RenderedRequest { method, path, query, headers: Vec::new(), content: RequestContent::Document(Bytes::new()) }
 }
 
 fn written(headers: &HeaderMap) -> Option<Timestamp> {

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use thiserror::Error;
 
 use super::xml::{self, DECLARATION, NAMESPACE};
-use super::{Content, Download, Node, Rendered, Upstream, UpstreamError};
+use super::{Download, RenderedRequest, RequestContent, Upstream, UpstreamError, XmlNode};
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey};
@@ -27,14 +27,14 @@ pub struct OwnFile {
 
 /// A file of the gate's own as the upstream has it.
 #[derive(Clone, Debug)]
-pub struct KeptFile {
+pub struct OwnFileRead {
     pub bytes: Bytes,
     headers: HeaderMap,
 }
 
 /// Whether anything is in a bucket: an object, a version of one, or a delete marker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holding {
+pub enum BucketHolding {
     Nothing,
     Something,
 }
@@ -53,7 +53,7 @@ pub enum OwnError {
 /// The longest answer that is a document.
 const LONGEST_DOCUMENT: usize = 4 * 1024 * 1024;
 
-impl KeptFile {
+impl OwnFileRead {
     /// A value of its metadata.
     pub fn metadata(&self, name: &str) -> Option<&str> {
         self.headers.get(format!("x-amz-meta-{name}")).and_then(|value| value.to_str().ok())
@@ -74,9 +74,9 @@ impl Upstream {
             let name = HeaderName::try_from(format!("x-amz-meta-{name}")).map_err(|_| UpstreamError::Unwritable)?;
             headers.push((name, HeaderValue::try_from(value).map_err(|_| UpstreamError::Unwritable)?));
         }
-        let content = Content::Document(file.bytes.clone());
+        let content = RequestContent::Document(file.bytes.clone());
         let path = path(bucket.name(), Some(key));
-        let rendered = Rendered { method: HttpMethod::Put, path, query: String::new(), headers, content };
+        let rendered = RenderedRequest { method: HttpMethod::Put, path, query: String::new(), headers, content };
         self.done(rendered, bucket.name(), now).await
     }
 
@@ -87,7 +87,7 @@ impl Upstream {
         key: &ObjectKey,
         limit: usize,
         now: Timestamp,
-    ) -> Result<Option<KeptFile>, OwnError> {
+    ) -> Result<Option<OwnFileRead>, OwnError> {
         let rendered = ask(HttpMethod::Get, path(bucket, Some(key)), String::new());
         let response = self.exchange(rendered, None, now).await?;
         if response.status() != StatusCode::OK {
@@ -97,7 +97,7 @@ impl Upstream {
             };
         }
         let headers = response.headers().clone();
-        Ok(Some(KeptFile { bytes: whole(response, limit).await?, headers }))
+        Ok(Some(OwnFileRead { bytes: whole(response, limit).await?, headers }))
     }
 
     /// The next keys with this prefix, in order, after this one; none at the end.
@@ -113,7 +113,7 @@ impl Upstream {
         if response.status() != StatusCode::OK {
             return Err(refusal(response, bucket).await);
         }
-        let document = Node::parse(&whole(response, LONGEST_DOCUMENT).await?).ok_or(UpstreamError::Unreadable)?;
+        let document = XmlNode::parse(&whole(response, LONGEST_DOCUMENT).await?).ok_or(UpstreamError::Unreadable)?;
         // Not every store heeds the parameter, and says so by leaving the element out.
         let encoded = document.text_of("EncodingType") == Some("url");
         let contents = document.children.iter().filter(|child| child.name == "Contents");
@@ -125,16 +125,16 @@ impl Upstream {
     }
 
     /// Whether anything is in a bucket; in one that is not there is nothing. What cannot be told is an error.
-    pub async fn holding(&self, bucket: &BucketName, now: Timestamp) -> Result<Holding, OwnError> {
+    pub async fn holding(&self, bucket: &BucketName, now: Timestamp) -> Result<BucketHolding, OwnError> {
         let query = canonical_query([("max-keys", "1"), ("versions", "")].into_iter());
         let response = self.exchange(ask(HttpMethod::Get, path(bucket, None), query), None, now).await?;
         if response.status() != StatusCode::OK {
             return match refusal(response, bucket).await {
-                OwnError::NoBucket(_) => Ok(Holding::Nothing),
+                OwnError::NoBucket(_) => Ok(BucketHolding::Nothing),
                 error @ (OwnError::Refused { .. } | OwnError::Upstream(_)) => Err(error),
             };
         }
-        let document = Node::parse(&whole(response, LONGEST_DOCUMENT).await?);
+        let document = XmlNode::parse(&whole(response, LONGEST_DOCUMENT).await?);
         document.as_ref().and_then(holding).ok_or(OwnError::Upstream(UpstreamError::Unreadable))
     }
 
@@ -153,8 +153,8 @@ impl Upstream {
             text.push_str("</CreateBucketConfiguration>");
             document = text.into_bytes();
         }
-        let content = Content::Document(document.into());
-        let rendered = Rendered { content, ..ask(HttpMethod::Put, path(bucket, None), String::new()) };
+        let content = RequestContent::Document(document.into());
+        let rendered = RenderedRequest { content, ..ask(HttpMethod::Put, path(bucket, None), String::new()) };
         match self.done(rendered, bucket, now).await {
             Err(OwnError::Refused { code, .. }) if code == "BucketAlreadyOwnedByYou" => return Ok(()),
             made => made?,
@@ -162,15 +162,16 @@ impl Upstream {
         let text = format!(
             "{DECLARATION}<VersioningConfiguration xmlns=\"{NAMESPACE}\"><Status>Enabled</Status></VersioningConfiguration>"
         );
-        let content = Content::Document(text.into());
-        let versioned = Rendered { content, ..ask(HttpMethod::Put, path(bucket, None), "versioning=".to_owned()) };
+        let content = RequestContent::Document(text.into());
+        let versioned =
+            RenderedRequest { content, ..ask(HttpMethod::Put, path(bucket, None), "versioning=".to_owned()) };
         if let Err(error) = self.done(versioned, bucket, now).await {
             tracing::warn!(%bucket, %error, "the bucket was made, but it does not keep versions");
         }
         Ok(())
     }
 
-    async fn done(&self, rendered: Rendered, bucket: &BucketName, now: Timestamp) -> Result<(), OwnError> {
+    async fn done(&self, rendered: RenderedRequest, bucket: &BucketName, now: Timestamp) -> Result<(), OwnError> {
         let response = self.exchange(rendered, None, now).await?;
         if !response.status().is_success() {
             return Err(refusal(response, bucket).await);
@@ -181,17 +182,17 @@ impl Upstream {
 }
 
 /// What a list of versions says. A store that lists objects alone, or not all that it found, says nothing.
-fn holding(listed: &Node) -> Option<Holding> {
+fn holding(listed: &XmlNode) -> Option<BucketHolding> {
     let mut entries = listed.children.iter().filter(|child| matches!(child.name.as_str(), "DeleteMarker" | "Version"));
     match (listed.name.as_str(), entries.next(), listed.text_of("IsTruncated")) {
-        ("ListVersionsResult", Some(_), _) => Some(Holding::Something),
-        ("ListVersionsResult", None, Some("false")) => Some(Holding::Nothing),
+        ("ListVersionsResult", Some(_), _) => Some(BucketHolding::Something),
+        ("ListVersionsResult", None, Some("false")) => Some(BucketHolding::Nothing),
         (_, _, _) => None,
     }
 }
 
-fn ask(method: HttpMethod, path: String, query: String) -> Rendered {
-    Rendered { method, path, query, headers: Vec::new(), content: Content::Document(Bytes::new()) }
+fn ask(method: HttpMethod, path: String, query: String) -> RenderedRequest {
+    RenderedRequest { method, path, query, headers: Vec::new(), content: RequestContent::Document(Bytes::new()) }
 }
 
 fn path(bucket: &BucketName, key: Option<&ObjectKey>) -> String {
@@ -211,7 +212,7 @@ async fn whole(response: Response<Download>, limit: usize) -> Result<Bytes, OwnE
 async fn refusal(response: Response<Download>, bucket: &BucketName) -> OwnError {
     let status = response.status().as_u16();
     let body = whole(response, LONGEST_DOCUMENT).await.unwrap_or_default();
-    let code = Node::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
+    let code = XmlNode::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
     match code {
         Some(code) if code == "NoSuchBucket" => OwnError::NoBucket(bucket.clone()),
         // It becomes part of a line of the log.
@@ -226,18 +227,18 @@ async fn refusal(response: Response<Download>, bucket: &BucketName) -> OwnError 
 mod tests {
     use super::*;
 
-    fn said(document: &str) -> Option<Holding> {
-        holding(&Node::parse(document.as_bytes()).expect("a document"))
+    fn said(document: &str) -> Option<BucketHolding> {
+        holding(&XmlNode::parse(document.as_bytes()).expect("a document"))
     }
 
     #[test]
     fn only_a_whole_list_without_an_entry_says_that_nothing_is_there() {
         let list = |inner: &str| format!("<ListVersionsResult><Name>b</Name>{inner}</ListVersionsResult>");
         let whole = "<IsTruncated>false</IsTruncated>";
-        assert_eq!(said(&list(whole)), Some(Holding::Nothing));
+        assert_eq!(said(&list(whole)), Some(BucketHolding::Nothing));
         for entry in ["<Version><Key>k</Key></Version>", "<DeleteMarker><Key>k</Key></DeleteMarker>"] {
-            assert_eq!(said(&list(&format!("{whole}{entry}"))), Some(Holding::Something), "{entry}");
-            assert_eq!(said(&list(entry)), Some(Holding::Something), "{entry}");
+            assert_eq!(said(&list(&format!("{whole}{entry}"))), Some(BucketHolding::Something), "{entry}");
+            assert_eq!(said(&list(entry)), Some(BucketHolding::Something), "{entry}");
         }
         for unclear in [
             list(""),

@@ -10,25 +10,25 @@ use tokio::net::TcpStream;
 
 use super::Download;
 use super::fetch::MOST_HEADERS;
-use super::shelf::Shelf;
-use super::{Upload, UpstreamError, answer};
+use super::shelf::IdleConnections;
+use super::{UploadBody, UpstreamError, answer};
 use portcullis_http::{DialError, Dialler, TcpOrTlsStream};
 
 /// Sends requests of every kind, with hyper.
 #[derive(Clone, Debug)]
-pub(super) struct Pool(Arc<Door<SendRequest<Upload>>>);
+pub(super) struct ConnectionPool(Arc<UpstreamConnector<SendRequest<UploadBody>>>);
 
 /// The way to one upstream, and the connections that wait there.
 #[derive(Debug)]
-pub(super) struct Door<C> {
+pub(super) struct UpstreamConnector<C> {
     pub dialler: Dialler,
     pub connect_timeout: Duration,
-    pub shelf: Shelf<C>,
+    pub shelf: IdleConnections<C>,
 }
 
-impl Pool {
+impl ConnectionPool {
     /// A pool without connections; they are made as they are needed.
-    pub fn new(door: Door<SendRequest<Upload>>) -> Self {
+    pub fn new(door: UpstreamConnector<SendRequest<UploadBody>>) -> Self {
         Self(Arc::new(door))
     }
 
@@ -38,16 +38,16 @@ impl Pool {
     /// closed the idle connection. Nothing else is ever repeated.
     pub async fn send(
         &self,
-        mut request: Request<Upload>,
+        mut request: Request<UploadBody>,
         patience: Duration,
     ) -> Result<Response<Download>, UpstreamError> {
         loop {
             let (mut lent, fresh) = match self.0.shelf.take() {
                 Some(mut lent) => match lent.connection.ready().await {
-                    Ok(()) => (lent, Fresh::No),
+                    Ok(()) => (lent, FreshConnection::No),
                     Err(_) => continue,
                 },
-                None => (self.0.shelf.lend(Box::pin(self.connect()).await?), Fresh::Yes),
+                None => (self.0.shelf.lend(Box::pin(self.connect()).await?), FreshConnection::Yes),
             };
             match lent.connection.try_send_request(request).await {
                 Ok(response) => {
@@ -57,15 +57,15 @@ impl Pool {
                     return Ok(Response::from_parts(parts, body));
                 }
                 Err(mut failed) => match (failed.take_message(), fresh) {
-                    (Some(unsent), Fresh::No) => request = unsent,
-                    (Some(_), Fresh::Yes) => return Err(UpstreamError::Unreachable),
+                    (Some(unsent), FreshConnection::No) => request = unsent,
+                    (Some(_), FreshConnection::Yes) => return Err(UpstreamError::Unreachable),
                     (None, _) => return Err(UpstreamError::of(failed.into_error())),
                 },
             }
         }
     }
 
-    async fn connect(&self) -> Result<SendRequest<Upload>, UpstreamError> {
+    async fn connect(&self) -> Result<SendRequest<UploadBody>, UpstreamError> {
         let stream = connect(&self.0.dialler, self.0.connect_timeout).await?;
         let (sender, connection) = http1::Builder::new()
             .max_headers(MOST_HEADERS)
@@ -81,15 +81,15 @@ impl Pool {
     }
 }
 
-impl<C> Door<C> {
+impl<C> UpstreamConnector<C> {
     pub fn new(dialler: Dialler, connect_timeout: Duration, idle_timeout: Duration) -> Self {
-        let shelf = Shelf::new(idle_timeout, dialler.addresses().clone());
+        let shelf = IdleConnections::new(idle_timeout, dialler.addresses().clone());
         Self { dialler, connect_timeout, shelf }
     }
 }
 
 #[derive(Clone, Copy)]
-enum Fresh {
+enum FreshConnection {
     No,
     Yes,
 }

@@ -2,14 +2,14 @@
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::answer::Answer;
+use super::answer::UpstreamAnswer;
 use super::xml::{self, DECLARATION, NAMESPACE};
-use super::{Node, Upstream};
+use super::{Upstream, XmlNode};
 use portcullis_s3::{RequestDocument, S3Operation, S3Request};
 
 /// How a store is told where to make a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
+pub enum BucketPlacement {
     /// By the region of its endpoint, as on AWS.
     Named,
     /// Not at all: it has one place, or names of its own.
@@ -24,8 +24,8 @@ const FIRST: &str = "us-east-1";
 
 impl Upstream {
     /// Adds the region to what tells one.
-    pub(super) fn with_region(&self, action: S3Operation, mut answer: Answer) -> Answer {
-        if let (Answer::Done(done), S3Operation::HeadBucket) = (&mut answer, action)
+    pub(super) fn with_region(&self, action: S3Operation, mut answer: UpstreamAnswer) -> UpstreamAnswer {
+        if let (UpstreamAnswer::Done(done), S3Operation::HeadBucket) = (&mut answer, action)
             && let Ok(region) = HeaderValue::from_str(self.client_region())
         {
             done.headers.insert(BUCKET_REGION, region);
@@ -37,8 +37,8 @@ impl Upstream {
     /// Another place is left to the store to know or refuse.
     pub(super) fn placed(&self, request: &S3Request) -> Option<S3Request> {
         let mut node = match (request.action, &request.document) {
-            (S3Operation::CreateBucket, RequestDocument::Rewritten(bytes)) => Node::parse(bytes)?,
-            (S3Operation::CreateBucket, RequestDocument::None) => Node::named("CreateBucketConfiguration"),
+            (S3Operation::CreateBucket, RequestDocument::Rewritten(bytes)) => XmlNode::parse(bytes)?,
+            (S3Operation::CreateBucket, RequestDocument::None) => XmlNode::named("CreateBucketConfiguration"),
             (
                 _,
                 RequestDocument::DeleteObjects(_)
@@ -52,8 +52,8 @@ impl Upstream {
             return None;
         }
         node.children.retain(|child| child.name != CONSTRAINT);
-        if self.placement() == Placement::Named && self.region() != FIRST {
-            node.children.insert(0, Node { text: self.region().to_owned(), ..Node::named(CONSTRAINT) });
+        if self.placement() == BucketPlacement::Named && self.region() != FIRST {
+            node.children.insert(0, XmlNode { text: self.region().to_owned(), ..XmlNode::named(CONSTRAINT) });
         }
         let document = if node.children.is_empty() {
             RequestDocument::None

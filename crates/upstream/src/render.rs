@@ -10,19 +10,19 @@ use portcullis_s3::{CopySource, DeleteObjects, RequestDocument, S3Request, Versi
 
 /// A request to the upstream before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rendered {
+pub struct RenderedRequest {
     pub method: HttpMethod,
     /// Percent-encoded once, as it is signed.
     pub path: String,
     /// Encoded and sorted, as it is signed.
     pub query: String,
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    pub content: Content,
+    pub content: RequestContent,
 }
 
 /// What a request to the upstream carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum RequestContent {
     /// A document that we wrote; empty where there is none.
     Document(Bytes),
     /// Object data, streamed.
@@ -32,35 +32,41 @@ pub enum Content {
 /// Why a request cannot be written; names and headers are checked long before, so this is our fault.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a request that was understood cannot be written")]
-pub struct Unwritable;
+pub struct UnwritableRequest;
 
 /// Writes the request that was permitted.
-pub fn render(request: &S3Request) -> Result<Rendered, Unwritable> {
+pub fn render(request: &S3Request) -> Result<RenderedRequest, UnwritableRequest> {
     let mut headers = request.headers.clone();
     if let Some(source) = &request.copy_source {
-        let value = HeaderValue::try_from(copy_source(source)).map_err(|_| Unwritable)?;
+        let value = HeaderValue::try_from(copy_source(source)).map_err(|_| UnwritableRequest)?;
         headers.push((HeaderName::from_static("x-amz-copy-source"), value));
     }
     let content = match &request.document {
-        RequestDocument::DeleteObjects(document) => Content::Document(delete_objects(document).into()),
-        RequestDocument::None => Content::Document(Bytes::new()),
-        RequestDocument::Payload => Content::Payload,
-        RequestDocument::Rewritten(bytes) => Content::Document(bytes.clone()),
-        RequestDocument::Versioning(document) => Content::Document(versioning(document.status).into()),
+        RequestDocument::DeleteObjects(document) => RequestContent::Document(delete_objects(document).into()),
+        RequestDocument::None => RequestContent::Document(Bytes::new()),
+        RequestDocument::Payload => RequestContent::Payload,
+        RequestDocument::Rewritten(bytes) => RequestContent::Document(bytes.clone()),
+        RequestDocument::Versioning(document) => RequestContent::Document(versioning(document.status).into()),
     };
-    if let Content::Document(bytes) = &content
+    if let RequestContent::Document(bytes) = &content
         && !bytes.is_empty()
         && !headers.iter().any(|(name, _)| name == header::CONTENT_TYPE)
     {
         headers.push((header::CONTENT_TYPE, HeaderValue::from_static("application/xml")));
     }
-    Ok(Rendered { method: request.action.row().method, path: path(request), query: query(request), headers, content })
+    Ok(RenderedRequest {
+        method: request.action.row().method,
+        path: path(request),
+        query: query(request),
+        headers,
+        content,
+    })
 }
 
-impl Rendered {
+impl RenderedRequest {
     /// Whether the request reads, and has no body to tell what.
     pub fn only_reads(&self) -> bool {
-        let bare = matches!(&self.content, Content::Document(bytes) if bytes.is_empty());
+        let bare = matches!(&self.content, RequestContent::Document(bytes) if bytes.is_empty());
         bare && matches!(self.method, HttpMethod::Get | HttpMethod::Head)
     }
 }
@@ -181,7 +187,7 @@ mod tests {
         ("PUT /vault?policy", &[], Some("{\"Statement\": [] }")),
     ];
 
-    fn rendered((line, headers, document): &Sent) -> Rendered {
+    fn rendered((line, headers, document): &Sent) -> RenderedRequest {
         let (method, target) = line.split_once(' ').expect("a line");
         let mut request = http::Request::builder().method(method).uri(target).header("host", "gate");
         for (name, value) in *headers {
@@ -203,18 +209,18 @@ mod tests {
     fn what_is_sent_is_written_from_what_was_understood() {
         let mut table = String::new();
         for sent in REQUESTS {
-            let Rendered { method, path, query, mut headers, content } = rendered(sent);
+            let RenderedRequest { method, path, query, mut headers, content } = rendered(sent);
             headers.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
             writeln!(table, "{}\n    {} {path}?{query}", sent.0, method.as_str()).expect("written");
             for (name, value) in headers {
                 writeln!(table, "    {name}: {}", String::from_utf8_lossy(value.as_bytes())).expect("written");
             }
             match content {
-                Content::Document(bytes) if bytes.is_empty() => {}
-                Content::Document(bytes) => {
+                RequestContent::Document(bytes) if bytes.is_empty() => {}
+                RequestContent::Document(bytes) => {
                     writeln!(table, "    {}", String::from_utf8_lossy(&bytes).replace('\n', "~")).expect("written");
                 }
-                Content::Payload => writeln!(table, "    (its payload)").expect("written"),
+                RequestContent::Payload => writeln!(table, "    (its payload)").expect("written"),
             }
         }
         insta::assert_snapshot!(table);

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::answer::{Answer, AnswerBody, Done};
+use super::answer::{AnswerBody, CompletedRequest, UpstreamAnswer};
 use super::xml;
-use super::{Node, UpstreamError};
+use super::{UpstreamError, XmlNode};
 use portcullis_s3::S3Operation;
 
 /// The roots of documents that a store names otherwise, or writes where S3 answers that there is none.
@@ -23,32 +23,36 @@ const ROOTS: &[(S3Operation, &str)] = &[
 const LONGEST_DOCUMENT: usize = 1024 * 1024;
 
 /// What a store's answer says in S3's terms.
-pub(super) enum Repaired {
-    Answer(Answer),
+pub(super) enum RepairedAnswer {
+    Answer(UpstreamAnswer),
     /// A document that configures nothing.
-    Nothing(Answer),
+    Nothing(UpstreamAnswer),
 }
 
 /// Reads an answer whose document may need repair; others pass as they are.
-pub(super) async fn repaired(action: S3Operation, answer: Answer, within: Duration) -> Result<Repaired, UpstreamError> {
+pub(super) async fn repaired(
+    action: S3Operation,
+    answer: UpstreamAnswer,
+    within: Duration,
+) -> Result<RepairedAnswer, UpstreamError> {
     let Some((_, root)) = ROOTS.iter().find(|(repaired, _)| *repaired == action) else {
-        return Ok(Repaired::Answer(answer));
+        return Ok(RepairedAnswer::Answer(answer));
     };
     let (mut done, download) = match answer {
-        Answer::Done(Done { body: AnswerBody::Stream(download), status, headers, deleted }) => {
-            (Done { body: AnswerBody::Whole(Bytes::new()), status, headers, deleted }, download)
+        UpstreamAnswer::Done(CompletedRequest { body: AnswerBody::Stream(download), status, headers, deleted }) => {
+            (CompletedRequest { body: AnswerBody::Whole(Bytes::new()), status, headers, deleted }, download)
         }
-        answer @ (Answer::Done(_) | Answer::Refused(_)) => return Ok(Repaired::Answer(answer)),
+        answer @ (UpstreamAnswer::Done(_) | UpstreamAnswer::Refused(_)) => return Ok(RepairedAnswer::Answer(answer)),
     };
     let bytes = download.whole(LONGEST_DOCUMENT, within).await?;
-    let node = Node::parse(&bytes).ok_or(UpstreamError::Unreadable)?;
+    let node = XmlNode::parse(&bytes).ok_or(UpstreamError::Unreadable)?;
     let is_nothing =
         action == S3Operation::GetBucketReplication && !node.children.iter().any(|child| child.name == "Rule");
     if node.name == *root {
         done.body = AnswerBody::Whole(bytes);
     } else {
-        done.replace_body(xml::document(&Node { name: (*root).to_owned(), ..node }));
+        done.replace_body(xml::document(&XmlNode { name: (*root).to_owned(), ..node }));
     }
-    let answer = Answer::Done(done);
-    Ok(if is_nothing { Repaired::Nothing(answer) } else { Repaired::Answer(answer) })
+    let answer = UpstreamAnswer::Done(done);
+    Ok(if is_nothing { RepairedAnswer::Nothing(answer) } else { RepairedAnswer::Answer(answer) })
 }

@@ -14,13 +14,16 @@ use http_body_util::{BodyExt, Empty};
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
-use super::answer::{self, Answer};
-use super::chunks::{Chunks, Framing};
+use super::answer::{self, UpstreamAnswer};
+use super::chunks::{ChunkFraming, ChunkedUpload};
 use super::fetch::{self, Fetcher};
-use super::pool::{Door, Pool};
-use super::region::Placement;
-use super::repair::{Repaired, repaired};
-use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
+use super::pool::{ConnectionPool, UpstreamConnector};
+use super::region::BucketPlacement;
+use super::repair::{RepairedAnswer, repaired};
+use super::{
+    AnswerBegun, Download, PayloadStream, RenderedRequest, RequestContent, UploadBody, UpstreamError, UpstreamSigner,
+    XmlNode, render,
+};
 use portcullis_authorization::{BucketLifecycle, Permit, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -36,18 +39,18 @@ pub struct Upstream {
     endpoint: Endpoint,
     host: String,
     fetcher: Fetcher,
-    pool: Pool,
-    signer: Signer,
-    patience: Patience,
-    listeners: Listeners,
-    trailers: Trailers,
+    pool: ConnectionPool,
+    signer: UpstreamSigner,
+    patience: UpstreamTimeouts,
+    listeners: NetworkExposure,
+    trailers: TrailerSupport,
     /// The region that clients sign for, and how the store is told where a bucket is made.
-    client_region: Option<(String, Placement)>,
+    client_region: Option<(String, BucketPlacement)>,
 }
 
 /// How long the upstream may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct UpstreamTimeouts {
     pub connect: Duration,
     /// From the last byte of a request to the head of its answer.
     pub response: Duration,
@@ -57,7 +60,7 @@ pub struct Patience {
 
 /// Who could listen between the gate and the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Listeners {
+enum NetworkExposure {
     Anybody,
     /// It stays within this machine or within TLS: a payload needs no signature.
     Nobody,
@@ -65,7 +68,7 @@ enum Listeners {
 
 /// Which checksums the upstream takes in a trailer, after the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trailers {
+pub enum TrailerSupport {
     All,
     /// Those of [`ChecksumAlgorithm::is_known_to_stores`].
     KnownToStores,
@@ -73,8 +76,8 @@ pub enum Trailers {
 }
 
 /// Object data for a permitted request.
-pub struct Payload {
-    pub source: Source,
+pub struct ObjectPayload {
+    pub source: PayloadStream,
     pub length: u64,
     /// Its SHA-256, where the client promised one; it is checked before the last byte goes out.
     pub digest: Option<[u8; 32]>,
@@ -82,7 +85,7 @@ pub struct Payload {
     pub checksum: Option<TrailingChecksum>,
 }
 
-impl Payload {
+impl ObjectPayload {
     /// Of no bytes, which were verified already.
     pub fn empty(checksum: Option<TrailingChecksum>) -> Self {
         let nothing = Empty::new().map_err(|never| match never {});
@@ -91,8 +94,8 @@ impl Payload {
 }
 
 /// What a store says of a bucket's configuration.
-enum Configuration {
-    Is(Node),
+enum StoredConfiguration {
+    Is(XmlNode),
     NoBucket,
     None,
 }
@@ -102,11 +105,11 @@ const LONGEST_STATE: usize = 1024 * 1024;
 
 impl Upstream {
     /// The upstream that is dialled, reached as this signer.
-    pub fn new(dialler: Dialler, signer: Signer, patience: Patience, trailers: Trailers) -> Self {
+    pub fn new(dialler: Dialler, signer: UpstreamSigner, patience: UpstreamTimeouts, trailers: TrailerSupport) -> Self {
         let endpoint = dialler.endpoint().clone();
-        let listeners = Listeners::on_the_way_to(&endpoint);
-        let fetcher = Fetcher::new(Door::new(dialler.clone(), patience.connect, patience.idle));
-        let pool = Pool::new(Door::new(dialler, patience.connect, patience.idle));
+        let listeners = NetworkExposure::on_the_way_to(&endpoint);
+        let fetcher = Fetcher::new(UpstreamConnector::new(dialler.clone(), patience.connect, patience.idle));
+        let pool = ConnectionPool::new(UpstreamConnector::new(dialler, patience.connect, patience.idle));
         Self {
             host: endpoint.authority(),
             endpoint,
@@ -121,7 +124,7 @@ impl Upstream {
     }
 
     /// Tells clients this region wherever a bucket's region is told.
-    pub fn telling(self, region: &str, placement: Placement) -> Self {
+    pub fn telling(self, region: &str, placement: BucketPlacement) -> Self {
         Self { client_region: Some((region.to_owned(), placement)), ..self }
     }
 
@@ -131,8 +134,8 @@ impl Upstream {
     }
 
     /// How the store is told where a bucket is made.
-    pub(super) fn placement(&self) -> Placement {
-        self.client_region.as_ref().map_or(Placement::Named, |(_, placement)| *placement)
+    pub(super) fn placement(&self) -> BucketPlacement {
+        self.client_region.as_ref().map_or(BucketPlacement::Named, |(_, placement)| *placement)
     }
 
     /// Where it listens.
@@ -145,10 +148,10 @@ impl Upstream {
     pub async fn send(
         &self,
         permit: Permit,
-        payload: Option<Payload>,
+        payload: Option<ObjectPayload>,
         now: Timestamp,
         begun: Option<&AnswerBegun>,
-    ) -> Result<Answer, UpstreamError> {
+    ) -> Result<UpstreamAnswer, UpstreamError> {
         let instead = match permit.request().handling {
             RequestHandling::Answered(answer) => return self.answer_here(&permit, answer, now).await,
             RequestHandling::Forwarded => None,
@@ -161,11 +164,11 @@ impl Upstream {
         let response = self.exchange(rendered, payload, now).await?;
         let answer = answer::read(&permit, response, self.document_patience(), begun).await?;
         match (repaired(permit.request().action, answer, self.document_patience()).await?, instead) {
-            (Repaired::Nothing(_), Some(instead)) => self.answer_here(&permit, instead, now).await,
-            (Repaired::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {
+            (RepairedAnswer::Nothing(_), Some(instead)) => self.answer_here(&permit, instead, now).await,
+            (RepairedAnswer::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {
                 self.answer_here(&permit, instead, now).await
             }
-            (Repaired::Answer(answer) | Repaired::Nothing(answer), _) => {
+            (RepairedAnswer::Answer(answer) | RepairedAnswer::Nothing(answer), _) => {
                 Ok(self.with_region(permit.request().action, answer))
             }
         }
@@ -174,9 +177,9 @@ impl Upstream {
     /// The bucket's versioning as it is now.
     pub async fn versioning(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, UpstreamError> {
         let document = match self.configuration(bucket, "versioning", now).await? {
-            Configuration::Is(document) => document,
-            Configuration::NoBucket => return Ok(Versioning::NoBucket),
-            Configuration::None => return Ok(Versioning::Never),
+            StoredConfiguration::Is(document) => document,
+            StoredConfiguration::NoBucket => return Ok(Versioning::NoBucket),
+            StoredConfiguration::None => return Ok(Versioning::Never),
         };
         let excludes = document.children.iter().any(|child| match child.name.as_str() {
             "ExcludedPrefixes" => true,
@@ -195,10 +198,12 @@ impl Upstream {
     /// Whether the store deletes this bucket's versions by rule.
     pub async fn lifecycle(&self, bucket: &BucketName, now: Timestamp) -> Result<BucketLifecycle, UpstreamError> {
         match self.configuration(bucket, "lifecycle", now).await? {
-            Configuration::Is(document) if document.children.iter().any(|child| child.name == "Rule") => {
+            StoredConfiguration::Is(document) if document.children.iter().any(|child| child.name == "Rule") => {
                 Ok(BucketLifecycle::Present)
             }
-            Configuration::Is(_) | Configuration::NoBucket | Configuration::None => Ok(BucketLifecycle::Absent),
+            StoredConfiguration::Is(_) | StoredConfiguration::NoBucket | StoredConfiguration::None => {
+                Ok(BucketLifecycle::Absent)
+            }
         }
     }
 
@@ -208,25 +213,29 @@ impl Upstream {
         bucket: &BucketName,
         name: &'static str,
         now: Timestamp,
-    ) -> Result<Configuration, UpstreamError> {
-        let rendered = Rendered {
+    ) -> Result<StoredConfiguration, UpstreamError> {
+        let rendered = RenderedRequest {
             method: HttpMethod::Get,
             path: format!("/{bucket}"),
             query: format!("{name}="),
             headers: Vec::new(),
-            content: Content::Document(Bytes::new()),
+            content: RequestContent::Document(Bytes::new()),
         };
         let response = self.exchange(rendered, None, now).await?;
         let status = response.status();
         let body = response.into_body().whole(LONGEST_STATE, self.document_patience()).await?;
         match status {
-            StatusCode::OK => Node::parse(&body).map(Configuration::Is).ok_or(UpstreamError::Unreadable),
+            StatusCode::OK => XmlNode::parse(&body).map(StoredConfiguration::Is).ok_or(UpstreamError::Unreadable),
             StatusCode::NOT_FOUND => {
-                let code = Node::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
-                Ok(if code.as_deref() == Some("NoSuchBucket") { Configuration::NoBucket } else { Configuration::None })
+                let code = XmlNode::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
+                Ok(if code.as_deref() == Some("NoSuchBucket") {
+                    StoredConfiguration::NoBucket
+                } else {
+                    StoredConfiguration::None
+                })
             }
             // A store that has no such configuration does nothing by it.
-            StatusCode::NOT_IMPLEMENTED => Ok(Configuration::None),
+            StatusCode::NOT_IMPLEMENTED => Ok(StoredConfiguration::None),
             _ => Err(UpstreamError::Unreadable),
         }
     }
@@ -243,8 +252,8 @@ impl Upstream {
 
     pub(super) async fn exchange(
         &self,
-        rendered: Rendered,
-        payload: Option<Payload>,
+        rendered: RenderedRequest,
+        payload: Option<ObjectPayload>,
         now: Timestamp,
     ) -> Result<Response<Download>, UpstreamError> {
         if payload.is_none() && rendered.only_reads() {
@@ -254,7 +263,7 @@ impl Upstream {
         Box::pin(self.carry(rendered, payload, now)).await
     }
 
-    async fn fetch(&self, rendered: Rendered, now: Timestamp) -> Result<Response<Download>, UpstreamError> {
+    async fn fetch(&self, rendered: RenderedRequest, now: Timestamp) -> Result<Response<Download>, UpstreamError> {
         let method = rendered.method;
         let message = {
             // What a thousand requests keep while they wait for the store, they take from each other's cache.
@@ -267,8 +276,8 @@ impl Upstream {
 
     async fn carry(
         &self,
-        rendered: Rendered,
-        payload: Option<Payload>,
+        rendered: RenderedRequest,
+        payload: Option<ObjectPayload>,
         now: Timestamp,
     ) -> Result<Response<Download>, UpstreamError> {
         let progress = Arc::new(AtomicU64::new(0));
@@ -289,24 +298,26 @@ impl Upstream {
 
     fn signed(
         &self,
-        mut rendered: Rendered,
-        payload: Option<Payload>,
+        mut rendered: RenderedRequest,
+        payload: Option<ObjectPayload>,
         progress: &Arc<AtomicU64>,
         now: Timestamp,
-    ) -> Result<Request<Upload>, UpstreamError> {
-        let content = std::mem::replace(&mut rendered.content, Content::Payload);
+    ) -> Result<Request<UploadBody>, UpstreamError> {
+        let content = std::mem::replace(&mut rendered.content, RequestContent::Payload);
         let (digest, upload, framing) = match (content, payload) {
-            (Content::Document(bytes), None) if bytes.is_empty() => (EMPTY_SHA256.to_owned(), Upload::empty(), None),
-            (Content::Document(bytes), None) => {
+            (RequestContent::Document(bytes), None) if bytes.is_empty() => {
+                (EMPTY_SHA256.to_owned(), UploadBody::empty(), None)
+            }
+            (RequestContent::Document(bytes), None) => {
                 rendered.headers.push((HeaderName::from_static("content-md5"), md5_of(&bytes)?));
-                (hex::encode(Sha256::digest(&bytes)), Upload::Document(bytes), None)
+                (hex::encode(Sha256::digest(&bytes)), UploadBody::Document(bytes), None)
             }
-            (Content::Payload, None) => (EMPTY_SHA256.to_owned(), Upload::empty(), None),
-            (Content::Payload, Some(payload)) if payload.length == 0 => {
+            (RequestContent::Payload, None) => (EMPTY_SHA256.to_owned(), UploadBody::empty(), None),
+            (RequestContent::Payload, Some(payload)) if payload.length == 0 => {
                 rendered.headers.extend(self.checksum_header(&payload)?);
-                (EMPTY_SHA256.to_owned(), Upload::empty(), None)
+                (EMPTY_SHA256.to_owned(), UploadBody::empty(), None)
             }
-            (Content::Payload, Some(payload)) => {
+            (RequestContent::Payload, Some(payload)) => {
                 let framing = self.framing(&payload);
                 if let Some(framing) = &framing {
                     frame_headers(&mut rendered, framing, payload.length)?;
@@ -316,9 +327,9 @@ impl Upstream {
                     (None, Some(digest)) => hex::encode(digest),
                     (None, None) => UNSIGNED_PAYLOAD.to_owned(),
                 };
-                (digest, Upload::payload(payload.source, payload.length, progress), framing)
+                (digest, UploadBody::payload(payload.source, payload.length, progress), framing)
             }
-            (Content::Document(_), Some(_)) => return Err(UpstreamError::Unwritable),
+            (RequestContent::Document(_), Some(_)) => return Err(UpstreamError::Unwritable),
         };
         let signed = self.signer.sign(&rendered, &self.host, &digest, now).ok_or(UpstreamError::Unwritable)?;
         let target =
@@ -337,9 +348,9 @@ impl Upstream {
             }
         }
         let upload = match (framing, upload) {
-            (Some(framing), Upload::Payload { source, length, progress }) => {
-                let chunks = Chunks::new(source, length, &framing, || self.signer.chunks(signed));
-                Upload::Payload { source: Box::pin(chunks), length: framing.encoded_length(length), progress }
+            (Some(framing), UploadBody::Payload { source, length, progress }) => {
+                let chunks = ChunkedUpload::new(source, length, &framing, || self.signer.chunks(signed));
+                UploadBody::Payload { source: Box::pin(chunks), length: framing.encoded_length(length), progress }
             }
             (Some(_) | None, upload) => upload,
         };
@@ -347,33 +358,33 @@ impl Upstream {
     }
 
     /// The client's checksum, where the upstream takes it.
-    fn checksum<'a>(&self, payload: &'a Payload) -> Option<&'a TrailingChecksum> {
+    fn checksum<'a>(&self, payload: &'a ObjectPayload) -> Option<&'a TrailingChecksum> {
         payload.checksum.as_ref().filter(|checksum| match self.trailers {
-            Trailers::All => true,
-            Trailers::KnownToStores => checksum.algorithm().is_known_to_stores(),
-            Trailers::NotTaken => false,
+            TrailerSupport::All => true,
+            TrailerSupport::KnownToStores => checksum.algorithm().is_known_to_stores(),
+            TrailerSupport::NotTaken => false,
         })
     }
 
     /// The header for a checksum that is known beforehand.
-    fn checksum_header(&self, payload: &Payload) -> Result<Option<(HeaderName, HeaderValue)>, UpstreamError> {
+    fn checksum_header(&self, payload: &ObjectPayload) -> Result<Option<(HeaderName, HeaderValue)>, UpstreamError> {
         let Some(checksum) = self.checksum(payload).and_then(TrailingChecksum::verified) else { return Ok(None) };
         let value = HeaderValue::try_from(checksum.text()).map_err(|_| UpstreamError::Unwritable)?;
         Ok(Some((HeaderName::from_static(checksum.algorithm().header()), value)))
     }
 
     /// How a payload is framed; one whose digest is known, or that nobody can listen to, needs no frame of its own.
-    fn framing(&self, payload: &Payload) -> Option<Framing> {
+    fn framing(&self, payload: &ObjectPayload) -> Option<ChunkFraming> {
         match (payload.digest, self.checksum(payload).cloned(), self.listeners) {
-            (Some(_), _, _) | (None, None, Listeners::Nobody) => None,
-            (None, None, Listeners::Anybody) => Some(Framing::Signed),
-            (None, Some(checksum), Listeners::Anybody) => Some(Framing::SignedChecksum(checksum)),
-            (None, Some(checksum), Listeners::Nobody) => Some(Framing::Checksum(checksum)),
+            (Some(_), _, _) | (None, None, NetworkExposure::Nobody) => None,
+            (None, None, NetworkExposure::Anybody) => Some(ChunkFraming::Signed),
+            (None, Some(checksum), NetworkExposure::Anybody) => Some(ChunkFraming::SignedChecksum(checksum)),
+            (None, Some(checksum), NetworkExposure::Nobody) => Some(ChunkFraming::Checksum(checksum)),
         }
     }
 }
 
-impl Listeners {
+impl NetworkExposure {
     fn on_the_way_to(endpoint: &Endpoint) -> Self {
         match endpoint.scheme() {
             EndpointScheme::Http if is_loopback(endpoint) => Self::Nobody,
@@ -393,7 +404,7 @@ fn md5_of(bytes: &[u8]) -> Result<HeaderValue, UpstreamError> {
     HeaderValue::try_from(STANDARD.encode(Md5::digest(bytes))).map_err(|_| UpstreamError::Unwritable)
 }
 
-fn frame_headers(rendered: &mut Rendered, framing: &Framing, length: u64) -> Result<(), UpstreamError> {
+fn frame_headers(rendered: &mut RenderedRequest, framing: &ChunkFraming, length: u64) -> Result<(), UpstreamError> {
     let encodings = rendered.headers.iter_mut().find(|(name, _)| name == header::CONTENT_ENCODING);
     match encodings {
         Some((_, value)) => {
@@ -413,7 +424,7 @@ fn frame_headers(rendered: &mut Rendered, framing: &Framing, length: u64) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Interrupted;
+    use crate::BodyInterrupted;
     use http_body::Body as _;
     use portcullis_base::names::AccessKeyId;
     use portcullis_base::secret::Secret;
@@ -427,15 +438,15 @@ mod tests {
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     const NOW: Timestamp = Timestamp::from_seconds(1_369_353_600);
 
-    fn upstream(endpoint: &str, trailers: Trailers) -> Upstream {
+    fn upstream(endpoint: &str, trailers: TrailerSupport) -> Upstream {
         let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
         let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("no TLS");
-        let signer = Signer::new(KEY_ID.to_owned(), Secret::new(SECRET.to_owned()), "us-east-1".to_owned());
+        let signer = UpstreamSigner::new(KEY_ID.to_owned(), Secret::new(SECRET.to_owned()), "us-east-1".to_owned());
         let second = Duration::from_secs(1);
-        Upstream::new(dialler, signer, Patience { connect: second, response: second, idle: second }, trailers)
+        Upstream::new(dialler, signer, UpstreamTimeouts { connect: second, response: second, idle: second }, trailers)
     }
 
-    fn payload(bytes: &'static [u8], checksum: Option<ChecksumAlgorithm>) -> Payload {
+    fn payload(bytes: &'static [u8], checksum: Option<ChecksumAlgorithm>) -> ObjectPayload {
         let checksum = checksum.map(|algorithm| {
             let mut running = RunningChecksum::new(algorithm);
             running.update(bytes);
@@ -444,25 +455,30 @@ mod tests {
             trailing
         });
         if bytes.is_empty() {
-            return Payload::empty(checksum);
+            return ObjectPayload::empty(checksum);
         }
-        let source = http_body_util::Full::new(Bytes::from_static(bytes)).map_err(|_| Interrupted);
-        Payload { source: Box::pin(source), length: u64::try_from(bytes.len()).expect("small"), digest: None, checksum }
+        let source = http_body_util::Full::new(Bytes::from_static(bytes)).map_err(|_| BodyInterrupted);
+        ObjectPayload {
+            source: Box::pin(source),
+            length: u64::try_from(bytes.len()).expect("small"),
+            digest: None,
+            checksum,
+        }
     }
 
-    fn put() -> Rendered {
+    fn put() -> RenderedRequest {
         let encoding = (header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        Rendered {
+        RenderedRequest {
             method: HttpMethod::Put,
             path: "/vault/key".to_owned(),
             query: String::new(),
             headers: vec![encoding],
-            content: Content::Payload,
+            content: RequestContent::Payload,
         }
     }
 
     /// What an upstream that reads as the gate itself does makes of a request.
-    async fn read(request: Request<Upload>) -> (RequestHead, Vec<u8>, Option<Checksum>) {
+    async fn read(request: Request<UploadBody>) -> (RequestHead, Vec<u8>, Option<Checksum>) {
         let (parts, upload) = request.into_parts();
         let announced = upload.size_hint().exact().expect("a known length");
         let bytes = upload.collect().await.expect("whole").to_bytes();
@@ -487,14 +503,14 @@ mod tests {
         let crc = Some(ChecksumAlgorithm::Crc32);
         let newer = Some(ChecksumAlgorithm::XxHash3);
         let cases = [
-            (here, Trailers::KnownToStores, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-            (here, Trailers::KnownToStores, None, "UNSIGNED-PAYLOAD"),
-            (here, Trailers::KnownToStores, newer, "UNSIGNED-PAYLOAD"),
-            (here, Trailers::All, newer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-            (here, Trailers::NotTaken, crc, "UNSIGNED-PAYLOAD"),
-            (elsewhere, Trailers::KnownToStores, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
-            (elsewhere, Trailers::KnownToStores, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
-            (elsewhere, Trailers::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (here, TrailerSupport::KnownToStores, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, TrailerSupport::KnownToStores, None, "UNSIGNED-PAYLOAD"),
+            (here, TrailerSupport::KnownToStores, newer, "UNSIGNED-PAYLOAD"),
+            (here, TrailerSupport::All, newer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, TrailerSupport::NotTaken, crc, "UNSIGNED-PAYLOAD"),
+            (elsewhere, TrailerSupport::KnownToStores, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+            (elsewhere, TrailerSupport::KnownToStores, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (elsewhere, TrailerSupport::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
         ];
         let progress = Arc::default();
         for (endpoint, trailers, algorithm, expected) in cases {
@@ -516,7 +532,9 @@ mod tests {
     #[tokio::test]
     async fn the_checksum_of_an_empty_object_goes_ahead_of_it() {
         let progress = Arc::default();
-        for (trailers, expected) in [(Trailers::KnownToStores, Some("AAAAAA==")), (Trailers::NotTaken, None)] {
+        for (trailers, expected) in
+            [(TrailerSupport::KnownToStores, Some("AAAAAA==")), (TrailerSupport::NotTaken, None)]
+        {
             let payload = payload(b"", Some(ChecksumAlgorithm::Crc32));
             let request = upstream("http://127.0.0.1:9000", trailers).signed(put(), Some(payload), &progress, NOW);
             let (head, bytes, _) = read(request.expect("written")).await;
@@ -529,9 +547,13 @@ mod tests {
     async fn a_known_digest_is_what_is_signed() {
         let progress = Arc::default();
         let bytes = b"Welcome to Amazon S3.";
-        let payload = Payload { digest: Some(Sha256::digest(bytes).into()), ..payload(bytes, None) };
-        let request =
-            upstream("http://192.0.2.1:9000", Trailers::KnownToStores).signed(put(), Some(payload), &progress, NOW);
+        let payload = ObjectPayload { digest: Some(Sha256::digest(bytes).into()), ..payload(bytes, None) };
+        let request = upstream("http://192.0.2.1:9000", TrailerSupport::KnownToStores).signed(
+            put(),
+            Some(payload),
+            &progress,
+            NOW,
+        );
         let (head, read, _) = read(request.expect("written")).await;
         let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
         assert_eq!((head.headers.value("x-amz-content-sha256"), read.as_slice()), (Some(digest), bytes.as_slice()));

@@ -8,15 +8,15 @@ use portcullis_http::EndpointAddresses;
 
 /// Idle connections. The one used last is used first, so that the others age and go.
 #[derive(Debug)]
-pub(super) struct Shelf<C> {
+pub(super) struct IdleConnections<C> {
     longest: Duration,
     addresses: EndpointAddresses,
-    idle: Mutex<VecDeque<(Lent<C>, Instant)>>,
+    idle: Mutex<VecDeque<(PooledConnection<C>, Instant)>>,
 }
 
 /// A connection, the period in which it was made, and how often the upstream had moved by then.
 #[derive(Debug)]
-pub(super) struct Lent<C> {
+pub(super) struct PooledConnection<C> {
     pub connection: C,
     period: u64,
     moves: u64,
@@ -36,23 +36,23 @@ fn this_period() -> u64 {
     FIRST_PERIOD.elapsed().as_secs() / PERIOD.as_secs()
 }
 
-impl<C> Shelf<C> {
+impl<C> IdleConnections<C> {
     /// An empty shelf, on which nothing lies longer than this, of connections to these addresses.
     pub fn new(longest: Duration, addresses: EndpointAddresses) -> Self {
         Self { longest, addresses, idle: Mutex::default() }
     }
 
     /// A connection that was made just now.
-    pub fn lend(&self, connection: C) -> Lent<C> {
-        Lent { connection, period: this_period(), moves: self.addresses.moves() }
+    pub fn lend(&self, connection: C) -> PooledConnection<C> {
+        PooledConnection { connection, period: this_period(), moves: self.addresses.moves() }
     }
 
-    fn is_usable(&self, lent: &Lent<C>) -> bool {
+    fn is_usable(&self, lent: &PooledConnection<C>) -> bool {
         lent.period == this_period() && lent.moves == self.addresses.moves()
     }
 
     /// The youngest connection that may still be used; it may have been closed meanwhile.
-    pub fn take(&self) -> Option<Lent<C>> {
+    pub fn take(&self) -> Option<PooledConnection<C>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let (lent, since) = idle.pop_back()?;
@@ -67,7 +67,7 @@ impl<C> Shelf<C> {
         }
     }
 
-    pub fn keep(&self, lent: Lent<C>) {
+    pub fn keep(&self, lent: PooledConnection<C>) {
         if !self.is_usable(&lent) {
             return;
         }
@@ -82,12 +82,12 @@ impl<C> Shelf<C> {
 mod tests {
     use super::*;
 
-    fn taken(shelf: &Shelf<i32>) -> Option<i32> {
+    fn taken(shelf: &IdleConnections<i32>) -> Option<i32> {
         shelf.take().map(|lent| lent.connection)
     }
 
-    fn shelf(longest: Duration) -> Shelf<i32> {
-        Shelf::new(longest, EndpointAddresses::default())
+    fn shelf(longest: Duration) -> IdleConnections<i32> {
+        IdleConnections::new(longest, EndpointAddresses::default())
     }
 
     #[test]
@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn a_connection_is_not_used_beyond_its_period_nor_once_the_upstream_moved() {
         let shelf = shelf(Duration::from_secs(60));
-        let old = |connection| Lent { period: this_period().wrapping_sub(1), ..shelf.lend(connection) };
-        let moved = |connection| Lent { moves: 7, ..shelf.lend(connection) };
+        let old = |connection| PooledConnection { period: this_period().wrapping_sub(1), ..shelf.lend(connection) };
+        let moved = |connection| PooledConnection { moves: 7, ..shelf.lend(connection) };
         for unusable in [old(1), moved(1)] {
             shelf.keep(unusable);
             assert_eq!(shelf.idle.lock().expect("sound").len(), 0);

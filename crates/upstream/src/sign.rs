@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use http::header::{self, HeaderName};
 
-use super::Rendered;
+use super::RenderedRequest;
 use super::chunks::ChunkSigner;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::secret::Secret;
@@ -12,15 +12,15 @@ use portcullis_sigv4::{ALGORITHM, CredentialScope, SigningKey, canonical_request
 
 /// The gate's own credentials at the upstream, whose key ids follow rules of its own.
 #[derive(Debug)]
-pub struct Signer {
+pub struct UpstreamSigner {
     access_key_id: String,
     secret: Secret<String>,
     region: String,
-    today: RwLock<Arc<Today>>,
+    today: RwLock<Arc<DailyKey>>,
 }
 
 /// A signed request: the headers that make it ours, and what its chunks are signed over.
-pub struct Signed<'a> {
+pub struct UpstreamSignature<'a> {
     host: &'a str,
     content_sha256: &'a str,
     moment: String,
@@ -30,7 +30,7 @@ pub struct Signed<'a> {
 
 /// The signing key of one day, kept since deriving it costs as much as the rest of a signature.
 #[derive(Debug)]
-struct Today {
+struct DailyKey {
     date: String,
     key: SigningKey,
 }
@@ -38,10 +38,10 @@ struct Today {
 /// The service that upstreams are.
 const SERVICE: &str = "s3";
 
-impl Signer {
+impl UpstreamSigner {
     /// Signs as this key in this region.
     pub fn new(access_key_id: String, secret: Secret<String>, region: String) -> Self {
-        let today = RwLock::new(Arc::new(Today::derive(&secret, &region, "")));
+        let today = RwLock::new(Arc::new(DailyKey::derive(&secret, &region, "")));
         Self { access_key_id, secret, region, today }
     }
 
@@ -53,11 +53,11 @@ impl Signer {
     /// Signs a request with every header it carries; `None` in a year that SigV4 cannot write.
     pub fn sign<'a>(
         &self,
-        rendered: &Rendered,
+        rendered: &RenderedRequest,
         host: &'a str,
         content_sha256: &'a str,
         now: Timestamp,
-    ) -> Option<Signed<'a>> {
+    ) -> Option<UpstreamSignature<'a>> {
         let moment = now.iso_basic();
         let today = self.today(moment.get(..8)?);
         let scope = self.scope(&today);
@@ -71,11 +71,11 @@ impl Signer {
             canonical_request(rendered.method.as_str(), &rendered.path, &rendered.query, &signed, content_sha256);
         let signature = today.key.sign(&string_to_sign(&moment, &scope, &canonical)).hex();
         let authorization = self.authorization(&scope, &signed, &signature);
-        Some(Signed { host, content_sha256, moment, authorization, signature })
+        Some(UpstreamSignature { host, content_sha256, moment, authorization, signature })
     }
 
     /// What signs the chunks of a request that was just signed.
-    pub fn chunks(&self, signed: Signed<'_>) -> ChunkSigner {
+    pub fn chunks(&self, signed: UpstreamSignature<'_>) -> ChunkSigner {
         let today = self.today(signed.moment.get(..8).unwrap_or(""));
         let scope = self.scope(&today).to_string();
         ChunkSigner { signing_key: today.key.clone(), moment: signed.moment, scope, previous: signed.signature }
@@ -106,22 +106,22 @@ impl Signer {
         text
     }
 
-    fn scope<'a>(&'a self, today: &'a Today) -> CredentialScope<'a> {
+    fn scope<'a>(&'a self, today: &'a DailyKey) -> CredentialScope<'a> {
         CredentialScope { date: &today.date, region: &self.region, service: SERVICE }
     }
 
-    fn today(&self, date: &str) -> Arc<Today> {
+    fn today(&self, date: &str) -> Arc<DailyKey> {
         let kept = self.today.read().unwrap_or_else(PoisonError::into_inner).clone();
         if kept.date == date {
             return kept;
         }
-        let fresh = Arc::new(Today::derive(&self.secret, &self.region, date));
+        let fresh = Arc::new(DailyKey::derive(&self.secret, &self.region, date));
         *self.today.write().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
         fresh
     }
 }
 
-impl Signed<'_> {
+impl UpstreamSignature<'_> {
     /// What the request carries beside its own headers.
     pub fn headers(&self) -> [(HeaderName, &str); 4] {
         const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
@@ -135,7 +135,7 @@ impl Signed<'_> {
     }
 }
 
-impl Today {
+impl DailyKey {
     fn derive(secret: &Secret<String>, region: &str, date: &str) -> Self {
         Self {
             date: date.to_owned(),

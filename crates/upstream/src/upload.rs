@@ -9,22 +9,22 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 /// The body of a request to the upstream.
-pub enum Upload {
+pub enum UploadBody {
     /// A document that we wrote, or nothing.
     Document(Bytes),
     /// Object data as it comes from the client, of a length known beforehand.
-    Payload { source: Source, length: u64, progress: Arc<AtomicU64> },
+    Payload { source: PayloadStream, length: u64, progress: Arc<AtomicU64> },
 }
 
 /// Object data on its way through.
-pub type Source = Pin<Box<dyn Body<Data = Bytes, Error = Interrupted> + Send>>;
+pub type PayloadStream = Pin<Box<dyn Body<Data = Bytes, Error = BodyInterrupted> + Send>>;
 
 /// The client's body did not arrive whole and right; the upstream is told nothing but its absence.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the body was interrupted")]
-pub struct Interrupted;
+pub struct BodyInterrupted;
 
-impl Upload {
+impl UploadBody {
     /// No body.
     pub fn empty() -> Self {
         Self::Document(Bytes::new())
@@ -39,16 +39,19 @@ impl Upload {
     }
 
     /// Object data that counts its slices in `progress` as they go out.
-    pub fn payload(source: Source, length: u64, progress: &Arc<AtomicU64>) -> Self {
+    pub fn payload(source: PayloadStream, length: u64, progress: &Arc<AtomicU64>) -> Self {
         Self::Payload { source, length, progress: progress.clone() }
     }
 }
 
-impl Body for Upload {
+impl Body for UploadBody {
     type Data = Bytes;
-    type Error = Interrupted;
+    type Error = BodyInterrupted;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Interrupted>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyInterrupted>>> {
         match &mut *self {
             Self::Document(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Document(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -74,7 +77,7 @@ impl Body for Upload {
     }
 }
 
-impl std::fmt::Debug for Upload {
+impl std::fmt::Debug for UploadBody {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Document(bytes) => write!(out, "Document({})", bytes.len()),

@@ -7,16 +7,16 @@ use quick_xml::reader::Reader;
 
 /// An element of an upstream's answer, without prefixes and attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Node {
+pub struct XmlNode {
     pub name: String,
     pub text: String,
-    pub children: Vec<Node>,
+    pub children: Vec<XmlNode>,
 }
 
 /// Deeper than any answer of S3.
 const DEEPEST: usize = 32;
 
-impl Node {
+impl XmlNode {
     /// Reads one document; anything unreadable is `None`.
     pub fn parse(document: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(document).ok()?;
@@ -85,7 +85,7 @@ pub const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 pub const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 /// The document whose root this node is, in S3's namespace.
-pub fn document(root: &Node) -> String {
+pub fn document(root: &XmlNode) -> String {
     let mut out = format!("{DECLARATION}<{} xmlns=\"{NAMESPACE}\">", root.name);
     for child in &root.children {
         child.write(&mut out);
@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn an_error_of_an_upstream_is_read() {
-        let node = Node::parse(b"<?xml version=\"1.0\"?><Error xmlns=\"x\"><Code>NoSuchKey</Code><Message/></Error>");
+        let node =
+            XmlNode::parse(b"<?xml version=\"1.0\"?><Error xmlns=\"x\"><Code>NoSuchKey</Code><Message/></Error>");
         let node = node.expect("readable");
         assert_eq!(
             (node.name.as_str(), node.text_of("Code"), node.text_of("Message")),
@@ -148,21 +149,21 @@ mod tests {
     #[test]
     fn what_is_no_document_is_no_answer() {
         for bad in ["", "   ", "text", "<a>", "<a/><b/>", "<!DOCTYPE a><a/>", "<a>&x;</a>", "{\"a\":1}"] {
-            assert_eq!(Node::parse(bad.as_bytes()), None, "{bad}");
+            assert_eq!(XmlNode::parse(bad.as_bytes()), None, "{bad}");
         }
     }
 
     proptest! {
         #[test]
         fn reading_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Node::parse(&bytes);
+            let _ = XmlNode::parse(&bytes);
         }
 
         #[test]
         fn written_text_reads_back(text in "[^\u{0}-\u{8}\u{b}\u{c}\u{e}-\u{1f}\u{fffe}\u{ffff}]*") {
             let mut out = String::new();
             element(&mut out, "Key", &text);
-            let node = Node::parse(out.as_bytes()).expect("readable");
+            let node = XmlNode::parse(out.as_bytes()).expect("readable");
             prop_assert_eq!(node.text, text);
         }
     }

@@ -390,7 +390,7 @@ mod tests {
         use portcullis_base::secret::Secret;
         use portcullis_http::Endpoint;
         use portcullis_http::{Dialler, TrustedAuthorities};
-        use portcullis_upstream::{Patience, Signer, Trailers};
+        use portcullis_upstream::{TrailerSupport, UpstreamSigner, UpstreamTimeouts};
 
         let directory = tempfile::tempdir().expect("a directory");
         let secret = Secret::new("secret".to_owned());
@@ -399,10 +399,10 @@ mod tests {
             portcullis_devstore::start(directory.path(), listen, "KEY", &secret, "us-east-1").await.expect("serves");
         let endpoint = Endpoint::parse(&format!("http://{}", store.address)).expect("an endpoint");
         let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
-        let signer = Signer::new("KEY".to_owned(), secret, "us-east-1".to_owned());
+        let signer = UpstreamSigner::new("KEY".to_owned(), secret, "us-east-1".to_owned());
         let span = std::time::Duration::from_secs(10);
-        let patience = Patience { connect: span, response: span, idle: span };
-        let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
+        let patience = UpstreamTimeouts { connect: span, response: span, idle: span };
+        let upstream = Arc::new(Upstream::new(dialler, signer, patience, TrailerSupport::NotTaken));
         let buckets = Buckets::new(Arc::clone(&upstream), Clock::System);
         let missing = buckets.put(leave(&bucket()), &key("a"), &parcel(b"", None)).await;
         assert_eq!(missing, Err(DestinationError::Upstream(OwnError::NoBucket(bucket()))));

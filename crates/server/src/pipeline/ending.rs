@@ -18,7 +18,7 @@ use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 use portcullis_cloudtrail::record::EventCategory;
 use portcullis_http::ConnectionProgress;
 use portcullis_s3::{OperationAccess, RequestDocument, RoutedRequest, S3Operation, S3Request, UnclearRequest};
-use portcullis_upstream::{Answer, AnswerBegun, AnswerBody, DeletedObject, Done};
+use portcullis_upstream::{AnswerBegun, AnswerBody, CompletedRequest, DeletedObject, UpstreamAnswer};
 
 /// What the reply to a request needs that nobody decides from.
 #[derive(Clone, Debug)]
@@ -47,14 +47,14 @@ impl Gate {
     pub(super) async fn end(
         &self,
         draft: Draft,
-        outcome: Result<Answer, Failure>,
+        outcome: Result<UpstreamAnswer, Failure>,
         ending: Ending,
         access: OperationAccess,
     ) -> Response<Reply> {
         // What ends at once is seldom, and its state would be moved with every request that streams.
         match outcome {
-            Ok(Answer::Done(done)) => self.end_done(draft, done, ending, access).await,
-            Ok(Answer::Refused(refusal)) => {
+            Ok(UpstreamAnswer::Done(done)) => self.end_done(draft, done, ending, access).await,
+            Ok(UpstreamAnswer::Refused(refusal)) => {
                 let failure = Failure::UpstreamRefused(Box::new(refusal));
                 Box::pin(self.end_failed(draft, failure, ending, access)).await
             }
@@ -62,8 +62,14 @@ impl Gate {
         }
     }
 
-    async fn end_done(&self, draft: Draft, done: Done, ending: Ending, access: OperationAccess) -> Response<Reply> {
-        let Done { status, headers, body, deleted } = done;
+    async fn end_done(
+        &self,
+        draft: Draft,
+        done: CompletedRequest,
+        ending: Ending,
+        access: OperationAccess,
+    ) -> Response<Reply> {
+        let CompletedRequest { status, headers, body, deleted } = done;
         let mut outcome = Outcome {
             status: status.as_u16(),
             bytes_in: ending.received.load(Ordering::Relaxed),

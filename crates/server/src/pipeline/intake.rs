@@ -13,7 +13,7 @@ use crate::failure::{BodyFailure, Failure};
 use portcullis_http::{BodyFault, RequestBody, RequestHead, Transport};
 use portcullis_s3::S3Operation;
 use portcullis_sigv4::{Checksum, ChecksumAlgorithm, DeclaredChecksums, PayloadMode, PayloadVerifier, VerifiedRequest};
-use portcullis_upstream::Interrupted;
+use portcullis_upstream::BodyInterrupted;
 
 /// The inspection of a body that was promised like this.
 pub(super) fn of(
@@ -94,9 +94,12 @@ pub(super) struct Interruptible(pub RequestBody<PayloadVerifier>);
 
 impl http_body::Body for Interruptible {
     type Data = Bytes;
-    type Error = Interrupted;
+    type Error = BodyInterrupted;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Interrupted>>> {
-        Pin::new(&mut self.0).poll_frame(cx).map_err(|_| Interrupted)
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyInterrupted>>> {
+        Pin::new(&mut self.0).poll_frame(cx).map_err(|_| BodyInterrupted)
     }
 }

@@ -46,7 +46,7 @@ use portcullis_s3::{
 };
 use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
 use portcullis_state::{CodeSource, Store};
-use portcullis_upstream::{Answer, AnswerBegun, Upstream};
+use portcullis_upstream::{AnswerBegun, Upstream, UpstreamAnswer};
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};
 
@@ -283,7 +283,7 @@ impl Gate {
         incoming: Incoming,
         draft: &mut Draft,
         ending: &mut Ending,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<UpstreamAnswer, Failure> {
         let Asked { head, signed, routed, now } = *asked;
         let (access, duty) = (routed.row().access, ending.duty);
         // Asked before a code is spent, or anything of the body is read, for nothing.
@@ -349,7 +349,7 @@ impl Gate {
         held: &mut Held,
         now: Timestamp,
         begun: Option<&AnswerBegun>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<UpstreamAnswer, Failure> {
         match payload {
             None => self.upstream.send(permit, None, now, begun).await.map_err(Failure::Upstream),
             // The state of an upload is large, and moved with every request if it were part of each.
@@ -364,7 +364,7 @@ impl Gate {
         digest: Option<[u8; 32]>,
         held: &mut Held,
         now: Timestamp,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<UpstreamAnswer, Failure> {
         if let Some(condition) = self.protection.at_the_end(held) {
             body = body.unless_withdrawn(condition);
         }
@@ -375,11 +375,15 @@ impl Gate {
         if length == 0 {
             // Nothing could be held back, so it is found right before anything is sent.
             body.collect(0).await.map_err(intake::of_fault)?;
-            let payload = portcullis_upstream::Payload::empty(checksum);
+            let payload = portcullis_upstream::ObjectPayload::empty(checksum);
             return self.upstream.send(permit, Some(payload), now, None).await.map_err(Failure::Upstream);
         }
-        let payload =
-            portcullis_upstream::Payload { source: Box::pin(intake::Interruptible(body)), length, digest, checksum };
+        let payload = portcullis_upstream::ObjectPayload {
+            source: Box::pin(intake::Interruptible(body)),
+            length,
+            digest,
+            checksum,
+        };
         let answer = self.upstream.send(permit, Some(payload), now, None).await;
         match (fault.get(), answer) {
             (Some(fault), _) => Err(intake::of_fault(fault.clone())),

@@ -15,7 +15,7 @@ use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_journal::{Journal, JournalClosed, OpenIntent, Sequence};
 use portcullis_s3::{HazardRule, OperationAccess, S3Operation};
 use portcullis_state::Store;
-use portcullis_upstream::{Presence, Sight, Upstream, UpstreamError};
+use portcullis_upstream::{LookTarget, StoredPresence, Upstream, UpstreamError};
 
 /// How the requests that a crash left open ended, as far as the store tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,25 +158,27 @@ impl Witness {
         match question {
             Question::Batch | Question::None => Ok(Finding::Unknown),
             Question::Aborted { bucket, key, upload } => {
-                Ok(gone(self.look(bucket, Sight::Upload { key, id: upload }).await?))
+                Ok(gone(self.look(bucket, LookTarget::Upload { key, id: upload }).await?))
             }
-            Question::BucketMade(bucket) => Ok(match self.look(bucket, Sight::Bucket).await? {
-                Presence::There { .. } => Finding::Done,
-                Presence::Absent => Finding::NotDone,
-                Presence::Marked => Finding::Unknown,
+            Question::BucketMade(bucket) => Ok(match self.look(bucket, LookTarget::Bucket).await? {
+                StoredPresence::There { .. } => Finding::Done,
+                StoredPresence::Absent => Finding::NotDone,
+                StoredPresence::Marked => Finding::Unknown,
             }),
             Question::BucketRemoved(bucket) => {
-                let finding = gone(self.look(bucket, Sight::Bucket).await?);
+                let finding = gone(self.look(bucket, LookTarget::Bucket).await?);
                 Ok(if finding == Finding::Done { self.bury(bucket).await } else { finding })
             }
             Question::Deleted { bucket, key, version, begun } => {
-                let presence = self.look(bucket, Sight::Object { key, version: version.as_ref() }).await?;
+                let presence = self.look(bucket, LookTarget::Object { key, version: version.as_ref() }).await?;
                 Ok(match (presence, version) {
-                    (Presence::Absent, _) | (Presence::Marked, None) => Finding::Done,
-                    (Presence::There { .. } | Presence::Marked, Some(version)) if version.as_str() != "null" => {
+                    (StoredPresence::Absent, _) | (StoredPresence::Marked, None) => Finding::Done,
+                    (StoredPresence::There { .. } | StoredPresence::Marked, Some(version))
+                        if version.as_str() != "null" =>
+                    {
                         Finding::NotDone
                     }
-                    (Presence::There { .. } | Presence::Marked, _) => unless_newer(presence, *begun),
+                    (StoredPresence::There { .. } | StoredPresence::Marked, _) => unless_newer(presence, *begun),
                 })
             }
             Question::Versioning { bucket, status, mfa_delete } => {
@@ -184,17 +186,17 @@ impl Witness {
                 Ok(versioning(now, self.store.bucket(bucket).mfa_delete, status, mfa_delete.as_deref()))
             }
             Question::Written { bucket, key, begun } => {
-                let presence = self.look(bucket, Sight::Object { key, version: None }).await?;
+                let presence = self.look(bucket, LookTarget::Object { key, version: None }).await?;
                 Ok(match presence {
-                    Presence::Absent => Finding::NotDone,
-                    Presence::Marked => Finding::Unknown,
-                    Presence::There { .. } => unless_newer(presence, *begun),
+                    StoredPresence::Absent => Finding::NotDone,
+                    StoredPresence::Marked => Finding::Unknown,
+                    StoredPresence::There { .. } => unless_newer(presence, *begun),
                 })
             }
         }
     }
 
-    async fn look(&self, bucket: &BucketName, sight: Sight<'_>) -> Result<Presence, UpstreamError> {
+    async fn look(&self, bucket: &BucketName, sight: LookTarget<'_>) -> Result<StoredPresence, UpstreamError> {
         self.upstream.look(bucket, sight, self.clock.now()).await
     }
 
@@ -213,19 +215,19 @@ impl Witness {
     }
 }
 
-fn gone(presence: Presence) -> Finding {
+fn gone(presence: StoredPresence) -> Finding {
     match presence {
-        Presence::Absent => Finding::Done,
-        Presence::There { .. } => Finding::NotDone,
-        Presence::Marked => Finding::Unknown,
+        StoredPresence::Absent => Finding::Done,
+        StoredPresence::There { .. } => Finding::NotDone,
+        StoredPresence::Marked => Finding::Unknown,
     }
 }
 
 /// What was written before the request began was neither written nor removed by it.
-fn unless_newer(presence: Presence, begun: Timestamp) -> Finding {
+fn unless_newer(presence: StoredPresence, begun: Timestamp) -> Finding {
     match presence {
-        Presence::There { written: Some(written) } if written.plus(MOST_SKEW) < begun => Finding::NotDone,
-        Presence::Absent | Presence::Marked | Presence::There { .. } => Finding::Unknown,
+        StoredPresence::There { written: Some(written) } if written.plus(MOST_SKEW) < begun => Finding::NotDone,
+        StoredPresence::Absent | StoredPresence::Marked | StoredPresence::There { .. } => Finding::Unknown,
     }
 }
 

@@ -46,7 +46,7 @@ use portcullis_mfa::CodeDigits;
 use portcullis_s3::{RoutingRules, UpstreamKind};
 use portcullis_sigv4::{AcceptedScope, AwsService};
 use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
-use portcullis_upstream::{Patience, Placement, Signer, Trailers, Upstream};
+use portcullis_upstream::{BucketPlacement, TrailerSupport, Upstream, UpstreamSigner, UpstreamTimeouts};
 
 /// A gate that serves.
 #[derive(Debug)]
@@ -303,8 +303,8 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
     let (credentials, _) =
         Credentials::read(&path).map_err(|error| StartFailure::Credentials { path: path.clone(), error })?;
     let signer =
-        Signer::new(credentials.access_key_id, credentials.secret_access_key, settings.upstream.region.clone());
-    let patience = Patience {
+        UpstreamSigner::new(credentials.access_key_id, credentials.secret_access_key, settings.upstream.region.clone());
+    let patience = UpstreamTimeouts {
         connect: settings.upstream.connect_timeout,
         response: settings.upstream.response_timeout,
         idle: IDLE_UPSTREAM,
@@ -449,21 +449,21 @@ pub fn kind(profile: UpstreamProfile) -> UpstreamKind {
     }
 }
 
-fn placement(settings: &Settings) -> Placement {
+fn placement(settings: &Settings) -> BucketPlacement {
     match settings.upstream.profile {
-        UpstreamProfile::Aws => Placement::Named,
+        UpstreamProfile::Aws => BucketPlacement::Named,
         UpstreamProfile::Ceph | UpstreamProfile::Embedded | UpstreamProfile::Generic | UpstreamProfile::Minio => {
-            Placement::Unnamed
+            BucketPlacement::Unnamed
         }
     }
 }
 
 /// Stores that are not known to take a checksum after the data get the data alone.
-fn trailers(settings: &Settings) -> Trailers {
+fn trailers(settings: &Settings) -> TrailerSupport {
     match settings.upstream.profile {
-        UpstreamProfile::Aws => Trailers::All,
-        UpstreamProfile::Embedded | UpstreamProfile::Minio => Trailers::KnownToStores,
-        UpstreamProfile::Ceph | UpstreamProfile::Generic => Trailers::NotTaken,
+        UpstreamProfile::Aws => TrailerSupport::All,
+        UpstreamProfile::Embedded | UpstreamProfile::Minio => TrailerSupport::KnownToStores,
+        UpstreamProfile::Ceph | UpstreamProfile::Generic => TrailerSupport::NotTaken,
     }
 }
 

@@ -10,7 +10,7 @@ use portcullis_cloudtrail::{Trail, TrailLayout, TrailName};
 use portcullis_control::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
 use portcullis_followers::delivery::Delivery;
 use portcullis_state::Promise;
-use portcullis_upstream::{Holding, Upstream};
+use portcullis_upstream::{BucketHolding, Upstream};
 
 /// What delivers the trails, and the store whose buckets they take.
 #[derive(Debug)]
@@ -25,8 +25,8 @@ impl Deliveries for Delivered {
     fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents> {
         Box::pin(async move {
             match self.upstream.holding(bucket, now).await {
-                Ok(Holding::Nothing) => Contents::None,
-                Ok(Holding::Something) => Contents::MayBeThere,
+                Ok(BucketHolding::Nothing) => Contents::None,
+                Ok(BucketHolding::Something) => Contents::MayBeThere,
                 Err(error) => {
                     tracing::warn!(%error, %bucket, "nobody can tell whether a bucket is empty");
                     Contents::MayBeThere

@@ -9,7 +9,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_s3::S3Request;
 use portcullis_state::UnderWay;
-use portcullis_upstream::{Answer, DeletedObject};
+use portcullis_upstream::{DeletedObject, UpstreamAnswer};
 
 /// Whether the upstream did what it was asked.
 #[derive(Clone, Copy)]
@@ -21,16 +21,16 @@ pub enum Agreed {
 
 impl Agreed {
     /// What an answer, or the lack of one, says.
-    pub fn of(answer: &Result<Answer, Failure>) -> Self {
+    pub fn of(answer: &Result<UpstreamAnswer, Failure>) -> Self {
         match answer {
             // Of a batch some keys may be done and others not.
-            Ok(Answer::Done(done)) if done.deleted.iter().any(DeletedObject::is_in_doubt) => Self::Unknown,
-            Ok(Answer::Done(_)) => Self::Yes,
+            Ok(UpstreamAnswer::Done(done)) if done.deleted.iter().any(DeletedObject::is_in_doubt) => Self::Unknown,
+            Ok(UpstreamAnswer::Done(_)) => Self::Yes,
             // The store has no such operation.
-            Ok(Answer::Refused(refusal)) if refusal.status == StatusCode::NOT_IMPLEMENTED => Self::No,
+            Ok(UpstreamAnswer::Refused(refusal)) if refusal.status == StatusCode::NOT_IMPLEMENTED => Self::No,
             // A server that failed may have failed after it did what was asked, or a hop before it gave up waiting.
-            Ok(Answer::Refused(refusal)) if refusal.status.is_client_error() => Self::No,
-            Ok(Answer::Refused(_)) => Self::Unknown,
+            Ok(UpstreamAnswer::Refused(refusal)) if refusal.status.is_client_error() => Self::No,
+            Ok(UpstreamAnswer::Refused(_)) => Self::Unknown,
             // The end of its body was held back.
             Err(Failure::Body(_)) => Self::No,
             Err(Failure::Upstream(error)) if error.nothing_was_done() => Self::No,

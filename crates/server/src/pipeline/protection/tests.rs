@@ -14,7 +14,7 @@ use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, TrustedAuthorities};
 use portcullis_s3::{CopySource, S3Operation, VersioningDocument, VersioningStatus};
 use portcullis_state::testing::in_memory;
-use portcullis_upstream::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
+use portcullis_upstream::{TrailerSupport, UpstreamAnswer, UpstreamRefusal, UpstreamSigner, UpstreamTimeouts};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -27,10 +27,10 @@ async fn protection() -> (Protection, Store) {
 fn over(store: &Store) -> Protection {
     let endpoint = Endpoint::parse("http://127.0.0.1:1").expect("an endpoint");
     let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
-    let signer = Signer::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
+    let signer = UpstreamSigner::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
     let second = Duration::from_secs(1);
-    let patience = Patience { connect: second, response: second, idle: second };
-    let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
+    let patience = UpstreamTimeouts { connect: second, response: second, idle: second };
+    let upstream = Arc::new(Upstream::new(dialler, signer, patience, TrailerSupport::NotTaken));
     Protection::new(store.clone(), upstream, MfaProfile::Strict, UploadVersions::SettledAtCreate)
 }
 
@@ -285,7 +285,7 @@ fn only_certainty_counts_as_an_answer() {
             headers: HeaderMap::new(),
             details: Vec::new(),
         };
-        let said = match Agreed::of(&Ok(Answer::Refused(refusal))) {
+        let said = match Agreed::of(&Ok(UpstreamAnswer::Refused(refusal))) {
             Agreed::No => "no",
             Agreed::Unknown => "unknown",
             Agreed::Yes => "yes",

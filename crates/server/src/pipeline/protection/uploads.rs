@@ -16,7 +16,7 @@ use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_s3::{S3Operation, S3Request};
 use portcullis_sigv4::Principal;
 use portcullis_state::UploadMark;
-use portcullis_upstream::{Answer, Presence, Sight};
+use portcullis_upstream::{LookTarget, StoredPresence, UpstreamAnswer};
 
 /// When a store settles whether an upload becomes the null version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +70,8 @@ impl Protection {
             return Ok((UploadCompletion::MayReplaceNull, Some(sole)));
         }
         match self.null_version(bucket, key, now).await? {
-            Presence::Absent => Ok((UploadCompletion::AddsVersion, Some(sole))),
-            Presence::Marked | Presence::There { .. } => Ok((UploadCompletion::MayReplaceNull, Some(sole))),
+            StoredPresence::Absent => Ok((UploadCompletion::AddsVersion, Some(sole))),
+            StoredPresence::Marked | StoredPresence::There { .. } => Ok((UploadCompletion::MayReplaceNull, Some(sole))),
         }
     }
 
@@ -98,8 +98,10 @@ impl Protection {
     }
 
     /// Remembers an upload that was opened; the lease on its bucket is still held.
-    pub async fn opened(&self, held: &Held, answer: &Result<Answer, Failure>, now: Timestamp) {
-        let (Some(Opening { bucket, key, holder }), Ok(Answer::Done(done))) = (&held.opening, answer) else { return };
+    pub async fn opened(&self, held: &Held, answer: &Result<UpstreamAnswer, Failure>, now: Timestamp) {
+        let (Some(Opening { bucket, key, holder }), Ok(UpstreamAnswer::Done(done))) = (&held.opening, answer) else {
+            return;
+        };
         let Some(id) = done.upload_id() else { return };
         let remembered = self.store.remember_upload(UploadMark::of(bucket, key, &id), holder.clone(), now).await;
         if let Err(error) = remembered {
@@ -107,9 +109,14 @@ impl Protection {
         }
     }
 
-    async fn null_version(&self, bucket: &BucketName, key: &ObjectKey, now: Timestamp) -> Result<Presence, Failure> {
+    async fn null_version(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        now: Timestamp,
+    ) -> Result<StoredPresence, Failure> {
         let version = VersionId::parse("null").map_err(|_| Failure::Internal)?;
-        let sight = Sight::Object { key, version: Some(&version) };
+        let sight = LookTarget::Object { key, version: Some(&version) };
         Box::pin(self.upstream.look(bucket, sight, now)).await.map_err(unknown)
     }
 }
