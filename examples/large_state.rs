@@ -18,7 +18,7 @@ use portcullis_base::names::BucketName;
 use portcullis_followers::history::History;
 use portcullis_journal::{Journal, JournalOptions, RecordKind};
 use portcullis_server::serve;
-use portcullis_state::{JournalUnavailable, Promise, StateJournal, Store, prepare_dir};
+use portcullis_state::{BoxedFuture, JournalUnavailable, StateJournal, StateStore, prepare_dir};
 
 /// So many records may wait for the disk.
 const BATCH: u64 = 10_000;
@@ -43,7 +43,7 @@ async fn make(directory: &Path, buckets: u32) -> Journal {
     let (journal, _) = Journal::open(&serve::journal_of(directory), JournalOptions::default()).expect("a new journal");
     let journal = Arc::new(journal);
     let log = Arc::new(StateLog(Arc::clone(&journal)));
-    let store = Store::open(directory, log, None, Clock::System).await.expect("a new state");
+    let store = StateStore::open(directory, log, None, Clock::System).await.expect("a new state");
     for number in 0..buckets {
         let name = BucketName::parse(&format!("bucket-{number:06}")).expect("a name");
         store.record_bucket(&name, StateChange::EnableMfaDelete, Clock::System.now()).await.expect("recorded");
@@ -91,11 +91,11 @@ async fn index(directory: &Path, journal: Arc<Journal>) {
 struct StateLog(Arc<Journal>);
 
 impl StateJournal for StateLog {
-    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move { self.0.record(RecordKind::State, write).await.map(drop).map_err(|_| JournalUnavailable) })
     }
 
-    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move { self.0.append_snapshot(state).map(drop).map_err(|_| JournalUnavailable) })
     }
 }

@@ -8,7 +8,7 @@ use super::place::StateDirectory;
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;
 use portcullis_journal::{JournalReader, RecordKind};
-use portcullis_state::{Rebuilt, rebuild};
+use portcullis_state::{RebuildReport, rebuild};
 
 /// What to do with what the gate remembers.
 #[derive(Subcommand)]
@@ -48,7 +48,7 @@ fn writes(place: &StateDirectory) -> Result<Vec<Vec<u8>>, CommandError> {
     Ok(writes)
 }
 
-fn show(rebuilt: &Rebuilt, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
+fn show(rebuilt: &RebuildReport, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
     let aside = rebuilt.set_aside.as_ref().map(|path| path.display().to_string());
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "revision": rebuilt.revision, "setAside": aside })),
@@ -67,19 +67,19 @@ mod tests {
     use crate::command::terminal::kept::terminal;
     use portcullis_base::names::UserName;
     use portcullis_journal::{Journal, JournalOptions};
-    use portcullis_state::{JournalUnavailable, Promise, StateJournal, Store};
+    use portcullis_state::{BoxedFuture, JournalUnavailable, StateJournal, StateStore};
 
     struct Kept(Journal);
 
     impl StateJournal for Kept {
-        fn record<'a>(&'a self, _: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        fn record<'a>(&'a self, _: u64, write: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
             Box::pin(async move {
                 self.0.record(RecordKind::State, write).await.unwrap();
                 Ok(())
             })
         }
 
-        fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+        fn snapshot<'a>(&'a self, state: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
             Box::pin(async move {
                 let sequence = self.0.append_snapshot(state).unwrap();
                 self.0.durable(sequence).await.map_err(|_| JournalUnavailable)
@@ -87,12 +87,12 @@ mod tests {
         }
     }
 
-    async fn open(place: &StateDirectory) -> Store {
+    async fn open(place: &StateDirectory) -> StateStore {
         let options = JournalOptions { segment_size: 1 << 16, ..JournalOptions::default() };
         let (journal, recovered) = Journal::open(&place.journal(), options).unwrap();
         let recorded = recovered.last_state.map(|state| state.payload);
         let now = Clock::System.now();
-        Store::open(place.directory(), Arc::new(Kept(journal)), recorded.as_deref(), Clock::standing_at(now))
+        StateStore::open(place.directory(), Arc::new(Kept(journal)), recorded.as_deref(), Clock::standing_at(now))
             .await
             .unwrap()
     }

@@ -29,7 +29,7 @@ use portcullis_followers::history::{History, LookupCaller};
 use portcullis_mfa::{Challenge, MfaFault, MfaToken, Proof};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::Principal;
-use portcullis_state::{Store, TrailReservation};
+use portcullis_state::{StateStore, TrailReservation};
 use stake::BucketStake;
 
 pub use input::{Input, recorded};
@@ -47,7 +47,7 @@ pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 #[derive(Debug)]
 pub struct CloudTrail {
     region: String,
-    store: Store,
+    store: StateStore,
     deliveries: Arc<dyn Deliveries>,
     history: Arc<History>,
     /// A new trail's, where the call says nothing of it.
@@ -103,7 +103,7 @@ impl CloudTrail {
     /// The API of this store's account in this region.
     pub fn new(
         region: String,
-        store: Store,
+        store: StateStore,
         deliveries: Arc<dyn Deliveries>,
         history: Arc<History>,
         digest_period: DigestPeriod,

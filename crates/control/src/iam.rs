@@ -17,7 +17,7 @@ use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
 use portcullis_mfa::{Challenge, MfaToken, Proof};
 use portcullis_sigv4::Principal;
-use portcullis_state::{CodeSource, DeviceChange, SpendError, Store};
+use portcullis_state::{CodeSource, DeviceChange, SpendError, StateStore};
 use refused::Refused;
 use xml::Element;
 
@@ -39,7 +39,7 @@ pub const CONTENT_TYPE: &str = "text/xml";
 struct Call<'a> {
     parameters: Parameters<'a>,
     offer: MfaToken,
-    store: &'a Store,
+    store: &'a StateStore,
     now: Timestamp,
     facts: &'a mut Facts,
 }
@@ -50,7 +50,7 @@ struct Call<'a> {
 pub async fn answer(
     parameters: &[(String, String)],
     offer: MfaToken,
-    store: &Store,
+    store: &StateStore,
     request_id: RequestId,
     now: Timestamp,
 ) -> Reply {
@@ -98,7 +98,7 @@ impl Reply {
 async fn dispatch(
     parameters: &[(String, String)],
     offer: MfaToken,
-    store: &Store,
+    store: &StateStore,
     now: Timestamp,
     facts: &mut Facts,
 ) -> Result<(Action, Option<Element>), Refused> {

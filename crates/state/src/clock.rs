@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::records::Record;
+use super::records::StateRecord;
 use super::seal::SealError;
-use super::write::Edit;
-use super::writer::Writer;
-use super::{Inner, Store};
+use super::write::RecordEdit;
+use super::writer::StateWriter;
+use super::{StateShared, StateStore};
 use portcullis_base::clock::{BootTime, ClockDisagreement, Timestamp};
 use portcullis_mfa::MfaDevice;
 
@@ -62,7 +62,7 @@ impl LastTime {
     }
 }
 
-impl Store {
+impl StateStore {
     /// Looks at the clock and keeps its time, so that one that is set is noticed, also over a restart.
     ///
     /// Where it was set, all codes of before are spent first.
@@ -100,11 +100,11 @@ impl Store {
     }
 }
 
-impl Inner {
+impl StateShared {
     /// The time to judge codes by; a clock by which codes could be current that were seen long ago is refused.
     ///
     /// `now` is from when the request came, and the clock may have been another one then: a watched one is read again.
-    pub(super) async fn check_clock(&self, writer: &mut Writer, now: Timestamp) -> Result<Timestamp, StoreError> {
+    pub(super) async fn check_clock(&self, writer: &mut StateWriter, now: Timestamp) -> Result<Timestamp, StoreError> {
         let checked = self.clock.watch().map_or(Ok(now), |clock| clock.check());
         self.spend_seen_codes(writer, now).await?;
         let now = checked.map_err(StoreError::ClockDisagrees)?;
@@ -113,12 +113,12 @@ impl Inner {
     }
 
     /// Spends the codes that may have been seen before the clock was set, on every device.
-    async fn spend_seen_codes(&self, writer: &mut Writer, now: Timestamp) -> Result<(), StoreError> {
+    async fn spend_seen_codes(&self, writer: &mut StateWriter, now: Timestamp) -> Result<(), StoreError> {
         let Some((watch, until)) = self.clock.watch().and_then(|watch| Some((watch, watch.codes_seen_until()?))) else {
             return Ok(());
         };
-        let spent = |device: &MfaDevice| Edit::Put(Record::Device(device.with_codes_spent(until)));
-        let edits: Vec<Edit> = self.memory.read().devices.values().map(spent).collect();
+        let spent = |device: &MfaDevice| RecordEdit::Put(StateRecord::Device(device.with_codes_spent(until)));
+        let edits: Vec<RecordEdit> = self.memory.read().devices.values().map(spent).collect();
         // Also without a device: the time of the write counts.
         writer.commit(&self.memory, edits, now).await?;
         watch.codes_are_spent(until);

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use order::{Full, Ticket, TurnOrder};
+use order::{QueueFull, TurnOrder, TurnTicket};
 use portcullis_base::clock::Timestamp;
 use portcullis_http::client_network;
 use portcullis_mfa::MfaFault;
@@ -28,7 +28,7 @@ pub enum CodeSource {
 
 /// Which part of a queue an offer waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Lane {
+pub(super) enum QueueLane {
     AdminSocket,
     Network(IpAddr),
     /// For three codes that were right when the offer came: only the owner of the device has those.
@@ -37,21 +37,21 @@ pub(super) enum Lane {
 
 /// The queue of one device; cheap to clone, and one and the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct CodeQueue(Arc<Mutex<Queue>>);
+pub(super) struct CodeQueue(Arc<Mutex<DeviceQueue>>);
 
 #[derive(Debug, Default)]
-struct Queue {
+struct DeviceQueue {
     order: TurnOrder,
     tries: NetworkTries,
-    waiting: HashMap<Ticket, oneshot::Sender<()>>,
+    waiting: HashMap<TurnTicket, oneshot::Sender<()>>,
 }
 
 /// A place in a queue, and then the turn; the next offer has its turn when this is dropped.
 #[derive(Debug)]
 pub(super) struct QueuePlace {
     queue: CodeQueue,
-    lane: Lane,
-    ticket: Ticket,
+    lane: QueueLane,
+    ticket: TurnTicket,
     called: oneshot::Receiver<()>,
 }
 
@@ -68,7 +68,7 @@ impl CodeSource {
     }
 }
 
-impl Lane {
+impl QueueLane {
     /// The lane of an offer of so many codes, by the fault that it would have if it were judged now.
     pub fn of(source: CodeSource, codes: usize, fault: Option<MfaFault>) -> Self {
         match (source, fault) {
@@ -81,12 +81,12 @@ impl Lane {
 
 impl CodeQueue {
     /// Takes a place, unless the network has used up its tries, or the lane or the queue is full.
-    pub fn enter(&self, lane: Lane, now: Timestamp) -> Result<QueuePlace, MfaFault> {
+    pub fn enter(&self, lane: QueueLane, now: Timestamp) -> Result<QueuePlace, MfaFault> {
         let mut queue = self.lock();
         queue.check_tries(lane, now)?;
         let ticket = queue.order.enter(lane).map_err(|full| match full {
-            Full::Network => MfaFault::NetworkThrottled { seconds: A_MOMENT },
-            Full::Queue => MfaFault::TooManyAtOnce,
+            QueueFull::Network => MfaFault::NetworkThrottled { seconds: A_MOMENT },
+            QueueFull::Queue => MfaFault::TooManyAtOnce,
         })?;
         let (call, called) = oneshot::channel();
         queue.waiting.insert(ticket, call);
@@ -94,16 +94,16 @@ impl CodeQueue {
         Ok(QueuePlace { queue: self.clone(), lane, ticket, called })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, DeviceQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
-    fn check_tries(&mut self, lane: Lane, now: Timestamp) -> Result<(), MfaFault> {
+impl DeviceQueue {
+    fn check_tries(&mut self, lane: QueueLane, now: Timestamp) -> Result<(), MfaFault> {
         match lane {
-            Lane::AdminSocket | Lane::RightThree => Ok(()),
-            Lane::Network(network) => match self.tries.wait(network, now) {
+            QueueLane::AdminSocket | QueueLane::RightThree => Ok(()),
+            QueueLane::Network(network) => match self.tries.wait(network, now) {
                 None => Ok(()),
                 Some(seconds) => Err(MfaFault::NetworkThrottled { seconds }),
             },
@@ -128,9 +128,9 @@ impl QueuePlace {
 
     /// Counts a try that failed and cost the device something.
     pub fn charge(&self, now: Timestamp) {
-        if let Lane::Network(network) = self.lane {
+        if let QueueLane::Network(network) = self.lane {
             let mut queue = self.queue.lock();
-            let Queue { order, tries, .. } = &mut *queue;
+            let DeviceQueue { order, tries, .. } = &mut *queue;
             tries.charge(network, now, |network| order.is_waiting(network));
         }
     }

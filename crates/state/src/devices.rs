@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::code_queue::{CodeQueue, CodeSource, Lane, QueuePlace};
+use super::code_queue::{CodeQueue, CodeSource, QueueLane, QueuePlace};
 use super::error::{SpendError, StoreError};
-use super::records::{Record, RecordKey};
+use super::records::{RecordKey, StateRecord};
 use super::seal::SealError;
-use super::write::Edit;
-use super::writer::Writer;
-use super::{Inner, Store};
+use super::write::RecordEdit;
+use super::writer::StateWriter;
+use super::{StateShared, StateStore};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 use portcullis_base::secret::Secret;
@@ -60,7 +60,7 @@ pub enum DeviceChange<T> {
 /// The devices of the state as [`mfa::spend`](portcullis_mfa::spend) uses them: for one request, from one place.
 #[derive(Debug)]
 pub struct DeviceLedger<'a> {
-    store: &'a Store,
+    store: &'a StateStore,
     principal: &'a Principal,
     source: CodeSource,
     now: Timestamp,
@@ -69,7 +69,7 @@ pub struct DeviceLedger<'a> {
 /// As many as AWS lets root have, those included that were never enabled.
 const MOST_DEVICES: usize = 8;
 
-impl Store {
+impl StateStore {
     /// The devices, by serial.
     pub fn devices(&self) -> Vec<ListedDevice> {
         self.0.memory.read().devices.values().map(listed).collect()
@@ -110,7 +110,7 @@ impl Store {
             return self.finish(async move { inner.refuse(fault, now).await }).await;
         }
         let steady = inner.clock.expected(now);
-        let lane = Lane::of(source, check.count(), judgement.fault());
+        let lane = QueueLane::of(source, check.count(), judgement.fault());
         let mut place = inner.queue_of(check.serial()).enter(lane, steady)?;
         // Before its turn nothing has happened, so that an offer whose client left leaves the queue.
         place.turn(steady).await?;
@@ -136,7 +136,7 @@ impl Store {
             let now = inner.check_clock(&mut writer, now).await?;
             let DeviceEnabling { serial, first, second } = inner.admit(change)?;
             let enabled = inner.known_device(&serial)?.enrol(&first, &second, now)?;
-            writer.commit(&inner.memory, vec![Edit::Put(Record::Device(enabled))], now).await
+            writer.commit(&inner.memory, vec![RecordEdit::Put(StateRecord::Device(enabled))], now).await
         })
         .await
     }
@@ -156,7 +156,7 @@ impl Store {
                 DeviceStatus::Pending => return Err(StoreError::DeviceNotActive),
             }
             inner.admit(change)?;
-            writer.commit(&inner.memory, vec![Edit::Put(Record::Device(device.deactivated()))], now).await
+            writer.commit(&inner.memory, vec![RecordEdit::Put(StateRecord::Device(device.deactivated()))], now).await
         })
         .await
     }
@@ -171,7 +171,7 @@ impl Store {
                 DeviceStatus::Pending => {}
             }
             inner.forget_queue(&serial);
-            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Device(serial))], now).await
+            writer.commit(&inner.memory, vec![RecordEdit::Delete(RecordKey::Device(serial))], now).await
         })
         .await
     }
@@ -201,7 +201,7 @@ impl<T> DeviceChange<T> {
     }
 }
 
-impl Inner {
+impl StateShared {
     /// Decides under the writer's lock, so that two codes cannot both be judged by the same counters.
     async fn judge(&self, check: &CodeCheck, place: &QueuePlace, now: Timestamp) -> Result<CodeJudgement, SpendError> {
         let mut writer = self.writer.lock().await;
@@ -219,7 +219,7 @@ impl Inner {
     /// Counters before the verdict is told, or parallel guesses would be free.
     async fn keep(
         &self,
-        writer: &mut Writer,
+        writer: &mut StateWriter,
         device: MfaDevice,
         judgement: &CodeJudgement,
         now: Timestamp,
@@ -228,7 +228,7 @@ impl Inner {
             return Ok(());
         }
         let device = MfaDevice { counters: judgement.counters().clone(), ..device };
-        writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await
+        writer.commit(&self.memory, vec![RecordEdit::Put(StateRecord::Device(device))], now).await
     }
 
     async fn create_device(
@@ -243,7 +243,7 @@ impl Inner {
         getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
         let device = MfaDevice::new(serial.clone(), Seed::new(*random), digits, now);
         let (base32_seed, otpauth_uri) = (device.seed.base32(), device.otpauth_uri(&self.account.id));
-        writer.commit(&self.memory, vec![Edit::Put(Record::Device(device))], now).await?;
+        writer.commit(&self.memory, vec![RecordEdit::Put(StateRecord::Device(device))], now).await?;
         Ok(NewDevice { serial, digits, base32_seed, otpauth_uri })
     }
 
@@ -277,7 +277,7 @@ impl Inner {
         Err(fault.into())
     }
 
-    async fn time_for_codes(&self, writer: &mut Writer, now: Timestamp) -> Result<Timestamp, SpendError> {
+    async fn time_for_codes(&self, writer: &mut StateWriter, now: Timestamp) -> Result<Timestamp, SpendError> {
         match self.check_clock(writer, now).await {
             Err(StoreError::ClockDisagrees(_)) => Err(MfaFault::ClockDisagrees.into()),
             checked => Ok(checked?),

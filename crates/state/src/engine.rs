@@ -8,67 +8,67 @@ use thiserror::Error;
 use tokio::sync::broadcast;
 
 /// What an engine will have done; boxed, because a wait for a disk outweighs it by far.
-pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+pub type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where opaque, versioned values are kept.
-pub trait Engine: Send + Sync {
+pub trait StateEngine: Send + Sync {
     /// The value of a key.
-    fn get<'a>(&'a self, key: &'a [u8]) -> Promise<'a, Result<Option<Versioned>, EngineError>>;
+    fn get<'a>(&'a self, key: &'a [u8]) -> BoxedFuture<'a, Result<Option<VersionedValue>, EngineError>>;
 
     /// Makes all of the swaps or none; on `Done` they survive the loss of power.
-    fn compare_and_swap(&self, swaps: Vec<Swap>) -> Promise<'_, Result<Swapped, EngineError>>;
+    fn compare_and_swap(&self, swaps: Vec<KeySwap>) -> BoxedFuture<'_, Result<SwapOutcome, EngineError>>;
 
     /// Every key that begins so, with its value, in the order of the keys.
-    fn scan<'a>(&'a self, prefix: &'a [u8]) -> Promise<'a, Result<Entries, EngineError>>;
+    fn scan<'a>(&'a self, prefix: &'a [u8]) -> BoxedFuture<'a, Result<EngineEntries, EngineError>>;
 
     /// The changes, from now on, of every key that begins so.
-    fn watch(&self, prefix: &[u8]) -> Watch;
+    fn watch(&self, prefix: &[u8]) -> KeyWatch;
 }
 
 /// Which of its values a key has; never the same for two values of one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Version(pub(super) u64);
+pub struct ValueVersion(pub(super) u64);
 
 /// A value with its version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Versioned {
-    pub version: Version,
+pub struct VersionedValue {
+    pub version: ValueVersion,
     pub value: Vec<u8>,
 }
 
 /// Keys with their values.
-pub type Entries = Vec<(Vec<u8>, Versioned)>;
+pub type EngineEntries = Vec<(Vec<u8>, VersionedValue)>;
 
 /// One change that is made only if the key still is what it was.
 #[derive(Clone, Debug)]
-pub struct Swap {
+pub struct KeySwap {
     pub key: Vec<u8>,
     /// `None`: the key is absent.
-    pub expect: Option<Version>,
+    pub expect: Option<ValueVersion>,
     /// `None`: the key goes.
     pub value: Option<Vec<u8>>,
 }
 
 /// What came of a swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Swapped {
+pub enum SwapOutcome {
     /// Some key was not as expected; nothing was changed.
     Conflict,
     /// All is changed, and has this version.
-    Done(Version),
+    Done(ValueVersion),
 }
 
 /// One key's new value; `None` where it is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct KeyChange {
     pub key: Vec<u8>,
-    pub now: Option<Versioned>,
+    pub now: Option<VersionedValue>,
 }
 
 /// Changes as they come.
-pub struct Watch {
+pub struct KeyWatch {
     prefix: Vec<u8>,
-    changes: broadcast::Receiver<Change>,
+    changes: broadcast::Receiver<KeyChange>,
 }
 
 /// Why a watch has nothing more to tell.
@@ -94,13 +94,13 @@ pub enum EngineError {
     InUse,
 }
 
-impl Watch {
-    pub(super) fn new(prefix: &[u8], changes: broadcast::Receiver<Change>) -> Self {
+impl KeyWatch {
+    pub(super) fn new(prefix: &[u8], changes: broadcast::Receiver<KeyChange>) -> Self {
         Self { prefix: prefix.to_vec(), changes }
     }
 
     /// Waits for the next change.
-    pub async fn next(&mut self) -> Result<Change, WatchLost> {
+    pub async fn next(&mut self) -> Result<KeyChange, WatchLost> {
         loop {
             match self.changes.recv().await {
                 Ok(change) if change.key.starts_with(&self.prefix) => return Ok(change),
@@ -112,7 +112,7 @@ impl Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for KeyWatch {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Watch({})", String::from_utf8_lossy(&self.prefix))
     }

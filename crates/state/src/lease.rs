@@ -12,39 +12,39 @@ use portcullis_base::names::BucketName;
 
 /// One read/write lease for each bucket; what changes a bucket's protection takes the write side.
 #[derive(Clone, Debug, Default)]
-pub struct Leases(Arc<Mutex<Table>>);
+pub struct BucketLeases(Arc<Mutex<LeaseTable>>);
 
 /// How often protection changed; equal generations of a bucket mean that nothing changed between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Generation(u64);
+pub struct LeaseGeneration(u64);
 
 /// Leave to rely on a bucket's state until it is dropped.
 #[derive(Debug)]
 pub struct ReadLease {
     _guard: OwnedRwLockReadGuard<()>,
-    place: Place,
+    place: SlotHolder,
 }
 
 /// A bucket's generation at some moment, for who takes a lease only later.
 #[derive(Debug)]
-pub struct Observed {
-    generation: Generation,
+pub struct ObservedGeneration {
+    generation: LeaseGeneration,
     // Keeps the bucket's own slot, or changes of other buckets would look like changes of this one.
-    place: Place,
+    place: SlotHolder,
 }
 
 /// Leave to change a bucket's state; when it is dropped after a change the bucket has a new generation.
 #[derive(Debug)]
 pub struct WriteLease {
     // Before the lock is let go, so that no reader meets the old generation after the change.
-    change: Change,
+    change: GenerationChange,
     _guard: OwnedRwLockWriteGuard<()>,
-    place: Place,
+    place: SlotHolder,
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    slots: HashMap<BucketName, Slot>,
+struct LeaseTable {
+    slots: HashMap<BucketName, LeaseSlot>,
     /// The newest generation given to any bucket.
     newest: u64,
     /// At least the generation of each bucket that has no slot.
@@ -52,7 +52,7 @@ struct Table {
 }
 
 #[derive(Clone, Debug)]
-struct Slot {
+struct LeaseSlot {
     lock: Arc<RwLock<()>>,
     generation: u64,
     /// Leases, and those who wait for one.
@@ -61,26 +61,26 @@ struct Slot {
 
 /// A holder's place in the table; the slot goes with the last of them.
 #[derive(Debug)]
-struct Place {
-    leases: Leases,
+struct SlotHolder {
+    leases: BucketLeases,
     bucket: BucketName,
 }
 
 /// Gives the bucket a new generation when it is dropped, if anything changed.
 #[derive(Debug)]
-struct Change {
-    leases: Leases,
+struct GenerationChange {
+    leases: BucketLeases,
     bucket: BucketName,
-    extent: Extent,
+    extent: ChangeExtent,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Extent {
+enum ChangeExtent {
     Nothing,
     Something,
 }
 
-impl Leases {
+impl BucketLeases {
     /// Waits until nobody changes the bucket, and keeps it so.
     pub async fn read(&self, bucket: &BucketName) -> ReadLease {
         let (lock, place) = self.enter(bucket);
@@ -91,55 +91,55 @@ impl Leases {
     pub async fn write(&self, bucket: &BucketName) -> WriteLease {
         let (lock, place) = self.enter(bucket);
         let guard = lock.write_owned().await;
-        let change = Change { leases: self.clone(), bucket: bucket.clone(), extent: Extent::Nothing };
+        let change = GenerationChange { leases: self.clone(), bucket: bucket.clone(), extent: ChangeExtent::Nothing };
         WriteLease { change, _guard: guard, place }
     }
 
     /// Begins to look out for changes of the bucket.
-    pub fn observe(&self, bucket: &BucketName) -> Observed {
+    pub fn observe(&self, bucket: &BucketName) -> ObservedGeneration {
         let (_, place) = self.enter(bucket);
-        Observed { generation: self.generation(bucket), place }
+        ObservedGeneration { generation: self.generation(bucket), place }
     }
 
     /// The bucket's generation now; unless observed or leased it may also be new when nothing changed.
-    pub fn generation(&self, bucket: &BucketName) -> Generation {
+    pub fn generation(&self, bucket: &BucketName) -> LeaseGeneration {
         let table = self.table();
-        Generation(table.slots.get(bucket).map_or(table.floor, |slot| slot.generation))
+        LeaseGeneration(table.slots.get(bucket).map_or(table.floor, |slot| slot.generation))
     }
 
-    fn enter(&self, bucket: &BucketName) -> (Arc<RwLock<()>>, Place) {
+    fn enter(&self, bucket: &BucketName) -> (Arc<RwLock<()>>, SlotHolder) {
         let mut table = self.table();
         let floor = table.floor;
-        let slot = table.slots.entry(bucket.clone()).or_insert_with(|| Slot {
+        let slot = table.slots.entry(bucket.clone()).or_insert_with(|| LeaseSlot {
             lock: Arc::default(),
             generation: floor,
             holders: 0,
         });
         slot.holders += 1;
-        (Arc::clone(&slot.lock), Place { leases: self.clone(), bucket: bucket.clone() })
+        (Arc::clone(&slot.lock), SlotHolder { leases: self.clone(), bucket: bucket.clone() })
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, LeaseTable> {
         // Nothing under this lock can panic halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Observed {
+impl ObservedGeneration {
     /// Which bucket it is.
     pub fn bucket(&self) -> &BucketName {
         &self.place.bucket
     }
 
     /// The bucket's generation when it began.
-    pub fn generation(&self) -> Generation {
+    pub fn generation(&self) -> LeaseGeneration {
         self.generation
     }
 }
 
 impl ReadLease {
     /// The generation that holds as long as this lease does.
-    pub fn generation(&self) -> Generation {
+    pub fn generation(&self) -> LeaseGeneration {
         self.place.leases.generation(&self.place.bucket)
     }
 }
@@ -148,23 +148,23 @@ impl WriteLease {
     /// Says that what requests are judged by may change from now on. Until then the lease leaves no trace: a request that
     /// is refused must not withdraw the uploads of others.
     pub fn begin_change(&mut self) {
-        self.change.extent = Extent::Something;
+        self.change.extent = ChangeExtent::Something;
     }
 
     /// Says that it is certain that nothing changed.
     pub fn nothing_changed(&mut self) {
-        self.change.extent = Extent::Nothing;
+        self.change.extent = ChangeExtent::Nothing;
     }
 
     /// The generation before the change.
-    pub fn generation(&self) -> Generation {
+    pub fn generation(&self) -> LeaseGeneration {
         self.place.leases.generation(&self.place.bucket)
     }
 }
 
-impl Drop for Change {
+impl Drop for GenerationChange {
     fn drop(&mut self) {
-        if self.extent == Extent::Nothing {
+        if self.extent == ChangeExtent::Nothing {
             return;
         }
         let mut table = self.leases.table();
@@ -176,7 +176,7 @@ impl Drop for Change {
     }
 }
 
-impl Drop for Place {
+impl Drop for SlotHolder {
     fn drop(&mut self) {
         let mut table = self.leases.table();
         let Some(slot) = table.slots.get_mut(&self.bucket) else { return };
@@ -209,14 +209,14 @@ mod tests {
     }
 
     /// Changes the bucket under a write lease that is free.
-    fn change(leases: &Leases, name: &str) {
+    fn change(leases: &BucketLeases, name: &str) {
         let mut lease = ready(leases.write(&bucket(name))).expect("free");
         lease.begin_change();
     }
 
     #[test]
     fn readers_share_and_a_writer_waits_for_them() {
-        let leases = Leases::default();
+        let leases = BucketLeases::default();
         let first = ready(leases.read(&bucket("vault"))).expect("free");
         let second = ready(leases.read(&bucket("vault"))).expect("shared");
         assert!(ready(leases.write(&bucket("vault"))).is_none());
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_generation_changes_with_a_change_and_never_returns() {
-        let leases = Leases::default();
+        let leases = BucketLeases::default();
         let before = leases.generation(&bucket("vault"));
         let lease = ready(leases.read(&bucket("vault"))).expect("free");
         assert_eq!(lease.generation(), before);
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_observed_bucket_does_not_change_with_another() {
-        let leases = Leases::default();
+        let leases = BucketLeases::default();
         let observed = leases.observe(&bucket("vault"));
         change(&leases, "other");
         assert_eq!(ready(leases.read(&bucket("vault"))).expect("free").generation(), observed.generation());
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn the_generation_is_new_before_the_next_reader_enters() {
-        let leases = Leases::default();
+        let leases = BucketLeases::default();
         let mut writer = ready(leases.write(&bucket("vault"))).expect("free");
         writer.begin_change();
         let before = writer.generation();
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_write_lease_under_which_nothing_changed_leaves_the_generation() {
-        let leases = Leases::default();
+        let leases = BucketLeases::default();
         let observed = leases.observe(&bucket("vault"));
         for _ in 0..100 {
             drop(ready(leases.write(&bucket("vault"))).expect("free"));
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_writer_waits_for_the_readers_before_it_and_for_none_after_it() {
-        let (leases, name) = (Leases::default(), bucket("vault"));
+        let (leases, name) = (BucketLeases::default(), bucket("vault"));
         let mut task = Context::from_waker(Waker::noop());
         let before: Vec<_> = (0..8).map(|_| ready(leases.read(&name)).expect("shared")).collect();
         let mut writer = pin!(leases.write(&name));
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn idle_buckets_take_no_room_even_when_a_waiter_gave_up() {
-        let leases = Leases::default();
+        let leases = BucketLeases::default();
         let reader = ready(leases.read(&bucket("vault"))).expect("free");
         assert!(ready(leases.write(&bucket("vault"))).is_none());
         drop(reader);

@@ -41,49 +41,52 @@ use portcullis_authorization::{MfaDelete, NameStatus, StateChange};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{AccountId, BucketName, DeviceSerial};
 use portcullis_sigv4::Keyring;
-use records::Record;
-use seal::Sealer;
-use state::Memory;
-use unsettled::Unanswered;
-use write::Edit;
-use writer::Writer;
+use records::StateRecord;
+use seal::RecordSealer;
+use state::StateMemory;
+use unsettled::UnansweredRequests;
+use write::RecordEdit;
+use writer::StateWriter;
 
 pub use code_queue::CodeSource;
 pub use devices::{DeviceChange, DeviceDeactivation, DeviceEnabling, DeviceLedger, ListedDevice, NewDevice};
-pub use engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch, WatchLost};
+pub use engine::{
+    BoxedFuture, EngineEntries, EngineError, KeyChange, KeySwap, KeyWatch, StateEngine, SwapOutcome, ValueVersion,
+    VersionedValue, WatchLost,
+};
 pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
-pub use lease::{Generation, Leases, Observed, ReadLease, WriteLease};
-pub use principals::{AccessKey, NewKey};
-pub use rebuild::{Rebuilt, rebuild};
-pub use records::{Account, BucketRecord, SigningKey, TrailHead, User};
+pub use lease::{BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, WriteLease};
+pub use principals::{AccessKey, IssuedKey};
+pub use rebuild::{RebuildReport, rebuild};
+pub use records::{AccountRecord, BucketRecord, DigestSigningKey, TrailHead, UserRecord};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
 pub use trails::{MOST_TRAILS, TrailReservation};
-pub use unsettled::UnderWay;
+pub use unsettled::RequestUnderWay;
 pub use uploads::{OpenedUpload, UploadMark};
 pub use writer::StateJournal;
 
 /// What we remember; cheap to clone, and one and the same.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct StateStore(Arc<StateShared>);
 
-struct Inner {
-    account: Account,
-    memory: Memory,
+struct StateShared {
+    account: AccountRecord,
+    memory: StateMemory,
     clock: Clock,
     /// Held while something is decided by the state and written, so that no decision is outdated.
-    writer: tokio::sync::Mutex<Writer>,
+    writer: tokio::sync::Mutex<StateWriter>,
     /// Where the codes of each device wait to be judged.
     queues: Mutex<HashMap<DeviceSerial, CodeQueue>>,
-    leases: Leases,
-    unanswered: Unanswered,
+    leases: BucketLeases,
+    unanswered: UnansweredRequests,
     /// Opens what the journal says of the state.
-    sealer: Sealer,
+    sealer: RecordSealer,
     /// Keeps other processes out of the directory; `None` in tests without one.
     _lock: Option<File>,
 }
 
-impl Store {
+impl StateStore {
     /// The account's id.
     pub fn account(&self) -> &AccountId {
         &self.0.account.id
@@ -100,7 +103,7 @@ impl Store {
     }
 
     /// The leases on buckets.
-    pub fn leases(&self) -> &Leases {
+    pub fn leases(&self) -> &BucketLeases {
         &self.0.leases
     }
 
@@ -141,7 +144,7 @@ impl Store {
     }
 }
 
-impl Inner {
+impl StateShared {
     async fn record_bucket(
         &self,
         name: BucketName,
@@ -154,9 +157,9 @@ impl Inner {
         if (after.mfa_delete, after.name) == (before.mfa_delete, before.name) {
             return Ok(before);
         }
-        let record = Record::Bucket(name, after);
+        let record = StateRecord::Bucket(name, after);
         let unprotected = (after.mfa_delete, after.name) == (MfaDelete::NeverSet, NameStatus::Free);
-        let edit = if unprotected { Edit::Delete(record.key()) } else { Edit::Put(record) };
+        let edit = if unprotected { RecordEdit::Delete(record.key()) } else { RecordEdit::Put(record) };
         writer.commit(&self.memory, vec![edit], now).await?;
         Ok(after)
     }
@@ -174,7 +177,7 @@ fn changed(before: BucketRecord, change: StateChange, now: Timestamp) -> BucketR
     }
 }
 
-impl fmt::Debug for Store {
+impl fmt::Debug for StateStore {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Store({})", self.0.account.id)
     }

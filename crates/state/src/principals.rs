@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
-use super::records::{Record, RecordKey, StoredKey, User};
+use super::records::{RecordKey, StateRecord, StoredKey, UserRecord};
 use super::seal::SealError;
-use super::write::Edit;
-use super::{Inner, Store};
+use super::write::RecordEdit;
+use super::{StateShared, StateStore};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, UserName};
 use portcullis_base::secret::Secret;
@@ -27,7 +27,7 @@ pub struct AccessKey {
 
 /// An access key that was just made: the one time its secret is shown.
 #[derive(Debug)]
-pub struct NewKey {
+pub struct IssuedKey {
     pub key: AccessKey,
     pub secret: Secret<String>,
 }
@@ -35,14 +35,14 @@ pub struct NewKey {
 /// AWS's quota: one in use, and one to change over to.
 const MOST_KEYS: usize = 2;
 
-impl Store {
+impl StateStore {
     /// The users, by name.
-    pub fn users(&self) -> Vec<User> {
+    pub fn users(&self) -> Vec<UserRecord> {
         self.0.memory.read().users.values().cloned().collect()
     }
 
     /// One user.
-    pub fn user(&self, name: &UserName) -> Option<User> {
+    pub fn user(&self, name: &UserName) -> Option<UserRecord> {
         self.0.memory.read().users.get(name).cloned()
     }
 
@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Adds a user without keys.
-    pub async fn create_user(&self, name: &UserName, now: Timestamp) -> Result<User, StoreError> {
+    pub async fn create_user(&self, name: &UserName, now: Timestamp) -> Result<UserRecord, StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
         self.finish(async move { inner.create_user(name, now).await }).await
     }
@@ -79,13 +79,13 @@ impl Store {
             if inner.count_keys(&Principal::User(name.clone())) > 0 {
                 return Err(StoreError::KeysRemain);
             }
-            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::User(name))], now).await
+            writer.commit(&inner.memory, vec![RecordEdit::Delete(RecordKey::User(name))], now).await
         })
         .await
     }
 
     /// Makes a key for root or a user.
-    pub async fn create_key(&self, holder: &Principal, now: Timestamp) -> Result<NewKey, StoreError> {
+    pub async fn create_key(&self, holder: &Principal, now: Timestamp) -> Result<IssuedKey, StoreError> {
         let (inner, holder) = (Arc::clone(&self.0), holder.clone());
         self.finish(async move { inner.create_key(holder, now).await }).await
     }
@@ -105,7 +105,9 @@ impl Store {
             if key.status == status {
                 return Ok(());
             }
-            writer.commit(&inner.memory, vec![Edit::Put(Record::Key(StoredKey { status, ..key }))], now).await
+            writer
+                .commit(&inner.memory, vec![RecordEdit::Put(StateRecord::Key(StoredKey { status, ..key }))], now)
+                .await
         })
         .await
     }
@@ -116,34 +118,34 @@ impl Store {
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
             inner.known_key(&id, &holder)?;
-            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Key(id))], now).await
+            writer.commit(&inner.memory, vec![RecordEdit::Delete(RecordKey::Key(id))], now).await
         })
         .await
     }
 }
 
-impl Inner {
-    async fn create_user(&self, name: UserName, now: Timestamp) -> Result<User, StoreError> {
+impl StateShared {
+    async fn create_user(&self, name: UserName, now: Timestamp) -> Result<UserRecord, StoreError> {
         let mut writer = self.writer.lock().await;
         // IAM's user names differ by more than case.
         let taken = self.memory.read().users.keys().any(|user| user.as_str().eq_ignore_ascii_case(name.as_str()));
         if taken {
             return Err(StoreError::AlreadyExists);
         }
-        let user = User { name, id: format!("AIDA{}", random_id(17)?), created: now };
-        writer.commit(&self.memory, vec![Edit::Put(Record::User(user.clone()))], now).await?;
+        let user = UserRecord { name, id: format!("AIDA{}", random_id(17)?), created: now };
+        writer.commit(&self.memory, vec![RecordEdit::Put(StateRecord::User(user.clone()))], now).await?;
         Ok(user)
     }
 
-    async fn create_key(&self, holder: Principal, now: Timestamp) -> Result<NewKey, StoreError> {
+    async fn create_key(&self, holder: Principal, now: Timestamp) -> Result<IssuedKey, StoreError> {
         let mut writer = self.writer.lock().await;
         self.known_holder(&holder)?;
         if self.count_keys(&holder) >= MOST_KEYS {
             return Err(StoreError::LimitReached);
         }
         let stored = new_key(holder, now)?;
-        let new = NewKey { key: listed(&stored), secret: stored.secret.clone() };
-        writer.commit(&self.memory, vec![Edit::Put(Record::Key(stored))], now).await?;
+        let new = IssuedKey { key: listed(&stored), secret: stored.secret.clone() };
+        writer.commit(&self.memory, vec![RecordEdit::Put(StateRecord::Key(stored))], now).await?;
         Ok(new)
     }
 

@@ -2,20 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use super::engine::{Engine, Swap, Swapped};
+use super::engine::{KeySwap, StateEngine, SwapOutcome};
 use super::error::{StartError, StoreError};
-use super::seal::Sealer;
+use super::seal::RecordSealer;
 use super::sled_engine::{SledEngine, sync_dir};
-use super::snapshot::Snapshot;
-use super::start::{Places, bad_record, lock, prepare_dir, unreadable};
-use super::state::State;
+use super::snapshot::StateSnapshot;
+use super::start::{StatePaths, bad_record, lock, prepare_dir, unreadable};
+use super::state::StateTables;
 use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
-use super::write::{LAST_WRITE, Write};
+use super::write::{LAST_WRITE, StateWrite};
 use portcullis_base::clock::Timestamp;
 
 /// What a rebuild did.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Rebuilt {
+pub struct RebuildReport {
     /// The last change that is in the new store.
     pub revision: u64,
     /// Where the old store is now, if there was one.
@@ -27,48 +27,51 @@ pub async fn rebuild(
     dir: &Path,
     records: impl IntoIterator<Item = Vec<u8>>,
     now: Timestamp,
-) -> Result<Rebuilt, StartError> {
+) -> Result<RebuildReport, StartError> {
     prepare_dir(dir)?;
     let _lock = lock(dir)?;
-    let places = Places::of(dir);
-    let sealer = Sealer::read(&places.master_key)
+    let places = StatePaths::of(dir);
+    let sealer = RecordSealer::read(&places.master_key)
         .map_err(|error| StartError::MasterKey { path: places.master_key.clone(), error })?;
     let (state, last) = replay(records, &sealer)?;
     let fresh = unused(dir, "state.new", now);
     write_new(&fresh, &state, &last, &sealer, dir).await?;
     let set_aside = swap_in(dir, &places.state, &fresh, now)?;
-    Ok(Rebuilt { revision: last.revision, set_aside })
+    Ok(RebuildReport { revision: last.revision, set_aside })
 }
 
 /// The state after all changes; each must follow the one before and carry our tag.
-fn replay(records: impl IntoIterator<Item = Vec<u8>>, sealer: &Sealer) -> Result<(State, Replayed), StartError> {
-    let mut state = State::default();
-    let mut last = Replayed { revision: 0, bytes: Vec::new(), summed: false };
+fn replay(
+    records: impl IntoIterator<Item = Vec<u8>>,
+    sealer: &RecordSealer,
+) -> Result<(StateTables, ReplayedState), StartError> {
+    let mut state = StateTables::default();
+    let mut last = ReplayedState { revision: 0, bytes: Vec::new(), summed: false };
     for bytes in records {
         // A record may be there twice, since the journal takes it again when it is unsure.
         if bytes == last.bytes {
             continue;
         }
-        if let Some(snapshot) = Snapshot::parse(&bytes) {
+        if let Some(snapshot) = StateSnapshot::parse(&bytes) {
             let follows = last.revision == 0 || snapshot.last.as_bytes() == last.bytes;
             if !follows {
                 return Err(StartError::JournalUnreadable(last.revision));
             }
-            state = State::default();
+            state = StateTables::default();
             state.apply(snapshot.open(sealer).map_err(bad_record)?);
-            let summed = Write::parse(snapshot.last.as_bytes()).is_some_and(|write| write.sum.is_some());
-            last = Replayed { revision: snapshot.revision, bytes: snapshot.last.into_bytes(), summed };
+            let summed = StateWrite::parse(snapshot.last.as_bytes()).is_some_and(|write| write.sum.is_some());
+            last = ReplayedState { revision: snapshot.revision, bytes: snapshot.last.into_bytes(), summed };
             continue;
         }
         let expected = last.revision + 1;
-        let write = Write::parse(&bytes).filter(|write| write.revision == expected);
+        let write = StateWrite::parse(&bytes).filter(|write| write.revision == expected);
         let write = write.ok_or(StartError::JournalUnreadable(expected))?;
         state.apply(write.open(sealer).map_err(bad_record)?);
         let summed = write.open_sum(sealer).map_err(|_| StartError::JournalUnreadable(expected))?.is_some();
         if last.summed && !summed {
             return Err(StartError::JournalUnreadable(expected));
         }
-        last = Replayed { revision: write.revision, bytes, summed };
+        last = ReplayedState { revision: write.revision, bytes, summed };
     }
     if last.revision == 0 {
         return Err(StartError::JournalUnreadable(1));
@@ -76,29 +79,36 @@ fn replay(records: impl IntoIterator<Item = Vec<u8>>, sealer: &Sealer) -> Result
     Ok((state, last))
 }
 
-struct Replayed {
+struct ReplayedState {
     revision: u64,
     bytes: Vec<u8>,
     /// Whether it carries the sum of all records; every later one does then.
     summed: bool,
 }
 
-async fn write_new(path: &Path, state: &State, last: &Replayed, sealer: &Sealer, dir: &Path) -> Result<(), StartError> {
+async fn write_new(
+    path: &Path,
+    state: &StateTables,
+    last: &ReplayedState,
+    sealer: &RecordSealer,
+    dir: &Path,
+) -> Result<(), StartError> {
     let failed = |error| unreadable(dir, error);
-    let edits: Vec<_> = state.records().map(super::write::Edit::Put).collect();
+    let edits: Vec<_> = state.records().map(super::write::RecordEdit::Put).collect();
     // Sealed anew, as of the last change: the time is that of the journal's own record.
-    let write = Write::seal(last.revision, Timestamp::from_millis(0), &edits, sealer).map_err(StoreError::Sealing)?;
+    let write =
+        StateWrite::seal(last.revision, Timestamp::from_millis(0), &edits, sealer).map_err(StoreError::Sealing)?;
     let kept = write.kept().map_err(StoreError::Sealing)?;
     let records = kept.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
     let sum = SummedRecords::default().after(records, sealer).sum;
     let sum = RebuiltSum::seal(sum, last.revision, &last.bytes, sealer).and_then(|sum| sum.to_bytes());
     let meta = [(LAST_WRITE, last.bytes.clone()), (REBUILT_SUM, sum.map_err(StoreError::Sealing)?)];
     let meta = meta.into_iter().map(|(key, value)| (key.to_owned(), Some(value)));
-    let swaps = meta.chain(kept).map(|(key, value)| Swap { key: key.into_bytes(), expect: None, value }).collect();
+    let swaps = meta.chain(kept).map(|(key, value)| KeySwap { key: key.into_bytes(), expect: None, value }).collect();
     let engine = SledEngine::open(path).await.map_err(failed)?;
     match engine.compare_and_swap(swaps).await.map_err(failed)? {
-        Swapped::Done(_) => Ok(()),
-        Swapped::Conflict => Err(StartError::Unreadable("the new store was not empty".to_owned())),
+        SwapOutcome::Done(_) => Ok(()),
+        SwapOutcome::Conflict => Err(StartError::Unreadable("the new store was not empty".to_owned())),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::seal::{SealError, Sealer};
+use super::seal::{RecordSealer, SealError};
 use super::unsettled::UnsettledJson;
 use super::uploads::{OpenedUpload, UploadJson, UploadMark};
 use portcullis_authorization::{MfaDelete, NameStatus, UnsettledUntil};
@@ -22,17 +22,17 @@ use portcullis_sigv4::{KeyStatus, Principal};
 
 /// One thing that is remembered.
 #[derive(Clone, Debug)]
-pub enum Record {
-    Account(Account),
+pub enum StateRecord {
+    Account(AccountRecord),
     Bucket(BucketName, BucketRecord),
     Device(MfaDevice),
     Key(StoredKey),
-    SigningKey(SigningKey),
+    SigningKey(DigestSigningKey),
     Trail(Box<Trail>),
     TrailHead(TrailName, TrailHead),
     Unsettled(BucketName, UnsettledUntil),
     Upload(UploadMark, OpenedUpload),
-    User(User),
+    User(UserRecord),
 }
 
 /// Which thing it is.
@@ -52,7 +52,7 @@ pub enum RecordKey {
 
 /// The account all else belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
+pub struct AccountRecord {
     pub id: AccountId,
     pub created: Timestamp,
 }
@@ -78,7 +78,7 @@ pub struct StoredKey {
 
 /// A key that signs the digests of trails; its public half is kept for ever.
 #[derive(Clone, Debug)]
-pub struct SigningKey {
+pub struct DigestSigningKey {
     /// PKCS#1, in DER.
     pub public: Vec<u8>,
     pub valid_from: Timestamp,
@@ -93,7 +93,7 @@ pub struct TrailHead(pub String);
 
 /// A user of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
+pub struct UserRecord {
     pub name: UserName,
     /// IAM's unique id, `AIDA` and 17 more.
     pub id: String,
@@ -114,7 +114,7 @@ impl BucketRecord {
     pub const UNPROTECTED: Self = Self { mfa_delete: MfaDelete::NeverSet, name: NameStatus::Free, updated: None };
 }
 
-impl SigningKey {
+impl DigestSigningKey {
     /// What tells this key from others.
     pub fn fingerprint(&self) -> KeyFingerprint {
         KeyFingerprint::of(&self.public)
@@ -164,7 +164,7 @@ impl RecordKey {
     }
 }
 
-impl Record {
+impl StateRecord {
     /// Which thing this is.
     pub fn key(&self) -> RecordKey {
         match self {
@@ -182,7 +182,7 @@ impl Record {
     }
 
     /// The record as JSON, its secrets sealed.
-    pub fn write(&self, sealer: &Sealer) -> Result<Value, SealError> {
+    pub fn write(&self, sealer: &RecordSealer) -> Result<Value, SealError> {
         let seal = |plain: &[u8]| sealer.seal(&binding(&self.key().text()), plain);
         let written = match self {
             Self::Account(account) => {
@@ -219,7 +219,7 @@ impl Record {
     }
 
     /// Reads what `write` wrote under this key.
-    pub fn read(key: &RecordKey, json: &Value, sealer: &Sealer) -> Result<Self, RecordError> {
+    pub fn read(key: &RecordKey, json: &Value, sealer: &RecordSealer) -> Result<Self, RecordError> {
         let malformed = || RecordError::Malformed(key.text());
         let open = |sealed: &str| {
             let opened = sealer.open(&binding(&key.text()), sealed);
@@ -229,7 +229,7 @@ impl Record {
             RecordKey::Account => {
                 let json = AccountJson::deserialize(json).map_err(|_| malformed())?;
                 let id = AccountId::parse(&json.id).map_err(|_| malformed())?;
-                Ok(Self::Account(Account { id, created: Timestamp::from_millis(json.created) }))
+                Ok(Self::Account(AccountRecord { id, created: Timestamp::from_millis(json.created) }))
             }
             RecordKey::Bucket(name) => {
                 let json = BucketJson::deserialize(json).map_err(|_| malformed())?;
@@ -256,7 +256,7 @@ impl Record {
             }
             RecordKey::SigningKey(fingerprint) => {
                 let json = SigningKeyJson::deserialize(json).map_err(|_| malformed())?;
-                let key = SigningKey {
+                let key = DigestSigningKey {
                     public: STANDARD.decode(&json.public).map_err(|_| malformed())?,
                     valid_from: Timestamp::from_millis(json.valid_from),
                     valid_to: Timestamp::from_millis(json.valid_to),
@@ -285,7 +285,7 @@ impl Record {
             RecordKey::User(name) => {
                 let json = UserJson::deserialize(json).map_err(|_| malformed())?;
                 let created = Timestamp::from_millis(json.created);
-                Ok(Self::User(User { name: name.clone(), id: json.id, created }))
+                Ok(Self::User(UserRecord { name: name.clone(), id: json.id, created }))
             }
         }
     }

@@ -18,7 +18,7 @@ use portcullis_base::secret::Secret;
 
 /// The master key, at work.
 #[derive(Clone, Debug)]
-pub struct Sealer(Secret<[u8; KEY_BYTES]>);
+pub struct RecordSealer(Secret<[u8; KEY_BYTES]>);
 
 /// Why something is not sealed or not opened.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub enum MasterKeyError {
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
-impl Sealer {
+impl RecordSealer {
     /// Reads the master key, if its file is nobody else's.
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         // Neither a link to elsewhere nor a pipe that waits.
@@ -139,10 +139,10 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn created() -> (tempfile::TempDir, std::path::PathBuf, Sealer) {
+    fn created() -> (tempfile::TempDir, std::path::PathBuf, RecordSealer) {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("master.key");
-        let sealer = Sealer::create(&path).expect("a new key");
+        let sealer = RecordSealer::create(&path).expect("a new key");
         (dir, path, sealer)
     }
 
@@ -150,7 +150,10 @@ mod tests {
     fn what_is_sealed_opens_with_the_same_key_and_binding_alone() {
         let (_dir, path, sealer) = created();
         let sealed = sealer.seal("device/a", b"seed").expect("sealed");
-        assert_eq!(Sealer::read(&path).expect("ours").open("device/a", &sealed).expect("opened").expose(), b"seed");
+        assert_eq!(
+            RecordSealer::read(&path).expect("ours").open("device/a", &sealed).expect("opened").expose(),
+            b"seed"
+        );
         assert_eq!(sealer.open("device/b", &sealed).err(), Some(SealError::NotOurs));
         let (_other_dir, _, other) = created();
         assert_eq!(other.open("device/a", &sealed).err(), Some(SealError::NotOurs));
@@ -174,20 +177,20 @@ mod tests {
         let (_dir, path, _) = created();
         let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(matches!(Sealer::create(&path), Err(MasterKeyError::AlreadyThere)));
+        assert!(matches!(RecordSealer::create(&path), Err(MasterKeyError::AlreadyThere)));
     }
 
     #[test]
     fn a_key_file_that_others_may_read_is_refused() {
         let (dir, path, _) = created();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("set");
-        assert!(matches!(Sealer::read(&path), Err(MasterKeyError::Permissions)));
+        assert!(matches!(RecordSealer::read(&path), Err(MasterKeyError::Permissions)));
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("set");
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&path, &link).expect("linked");
-        assert!(matches!(Sealer::read(&link), Err(MasterKeyError::Permissions)));
-        assert!(matches!(Sealer::read(&dir.path().join("none")), Err(MasterKeyError::Missing)));
+        assert!(matches!(RecordSealer::read(&link), Err(MasterKeyError::Permissions)));
+        assert!(matches!(RecordSealer::read(&dir.path().join("none")), Err(MasterKeyError::Missing)));
         std::fs::write(&path, "00").expect("written");
-        assert!(matches!(Sealer::read(&path), Err(MasterKeyError::Malformed)));
+        assert!(matches!(RecordSealer::read(&path), Err(MasterKeyError::Malformed)));
     }
 }

@@ -12,29 +12,32 @@ use std::time::{Duration, Instant};
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use tokio::sync::{broadcast, oneshot};
 
-use super::engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch};
+use super::engine::{
+    BoxedFuture, EngineEntries, EngineError, KeyChange, KeySwap, KeyWatch, StateEngine, SwapOutcome, ValueVersion,
+    VersionedValue,
+};
 
 /// A sled database on a thread of its own, since each of its calls may wait for a disk.
 pub struct SledEngine {
     /// `None` only while it is dropped.
-    jobs: Option<mpsc::Sender<Job>>,
+    jobs: Option<mpsc::Sender<EngineJob>>,
     thread: Option<JoinHandle<()>>,
-    changes: broadcast::Sender<Change>,
+    changes: broadcast::Sender<KeyChange>,
 }
 
-type Job = Box<dyn FnOnce(&mut Disk) + Send>;
+type EngineJob = Box<dyn FnOnce(&mut SledDisk) + Send>;
 
-struct Disk {
+struct SledDisk {
     db: sled::Db,
     /// sled's own file, to sync.
     file: File,
-    health: Health,
-    changes: broadcast::Sender<Change>,
+    health: SledHealth,
+    changes: broadcast::Sender<KeyChange>,
 }
 
 /// After a failed sync nobody knows what is on the disk, and a second one would call it clean.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Health {
+enum SledHealth {
     Failed,
     Sound,
 }
@@ -51,7 +54,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 impl SledEngine {
     /// Opens the database in this directory, or makes it.
     pub async fn open(path: &Path) -> Result<Self, EngineError> {
-        let (jobs, queue) = mpsc::channel::<Job>();
+        let (jobs, queue) = mpsc::channel::<EngineJob>();
         let (opened, opening) = oneshot::channel();
         let (changes, _) = broadcast::channel(WATCH_BACKLOG);
         let (path, sender) = (path.to_owned(), changes.clone());
@@ -67,10 +70,10 @@ impl SledEngine {
 
     fn run<'a, T: Send + 'static>(
         &'a self,
-        work: impl FnOnce(&mut Disk) -> Result<T, EngineError> + Send + 'static,
-    ) -> Promise<'a, Result<T, EngineError>> {
+        work: impl FnOnce(&mut SledDisk) -> Result<T, EngineError> + Send + 'static,
+    ) -> BoxedFuture<'a, Result<T, EngineError>> {
         let (done, outcome) = oneshot::channel();
-        let job: Job = Box::new(move |disk| {
+        let job: EngineJob = Box::new(move |disk| {
             // Who asked may have gone; the work is done all the same.
             drop(done.send(work(disk)));
         });
@@ -84,17 +87,17 @@ impl SledEngine {
     }
 }
 
-impl Engine for SledEngine {
-    fn get<'a>(&'a self, key: &'a [u8]) -> Promise<'a, Result<Option<Versioned>, EngineError>> {
+impl StateEngine for SledEngine {
+    fn get<'a>(&'a self, key: &'a [u8]) -> BoxedFuture<'a, Result<Option<VersionedValue>, EngineError>> {
         let key = key.to_vec();
         self.run(move |disk| disk.db.get(key).map_err(failed)?.map(|bytes| decode(&bytes)).transpose())
     }
 
-    fn compare_and_swap(&self, swaps: Vec<Swap>) -> Promise<'_, Result<Swapped, EngineError>> {
+    fn compare_and_swap(&self, swaps: Vec<KeySwap>) -> BoxedFuture<'_, Result<SwapOutcome, EngineError>> {
         self.run(move |disk| disk.swap(&swaps))
     }
 
-    fn scan<'a>(&'a self, prefix: &'a [u8]) -> Promise<'a, Result<Entries, EngineError>> {
+    fn scan<'a>(&'a self, prefix: &'a [u8]) -> BoxedFuture<'a, Result<EngineEntries, EngineError>> {
         let prefix = prefix.to_vec();
         self.run(move |disk| {
             let entries = disk.db.scan_prefix(prefix);
@@ -102,8 +105,8 @@ impl Engine for SledEngine {
         })
     }
 
-    fn watch(&self, prefix: &[u8]) -> Watch {
-        Watch::new(prefix, self.changes.subscribe())
+    fn watch(&self, prefix: &[u8]) -> KeyWatch {
+        KeyWatch::new(prefix, self.changes.subscribe())
     }
 }
 
@@ -119,11 +122,11 @@ impl Drop for SledEngine {
 
 fn serve(
     path: &Path,
-    changes: broadcast::Sender<Change>,
-    queue: &mpsc::Receiver<Job>,
+    changes: broadcast::Sender<KeyChange>,
+    queue: &mpsc::Receiver<EngineJob>,
     opened: oneshot::Sender<Result<(), EngineError>>,
 ) {
-    let mut disk = match Disk::open(path, changes) {
+    let mut disk = match SledDisk::open(path, changes) {
         Ok(disk) => disk,
         Err(error) => return drop(opened.send(Err(error))),
     };
@@ -133,11 +136,11 @@ fn serve(
     }
 }
 
-impl Disk {
-    fn open(path: &Path, changes: broadcast::Sender<Change>) -> Result<Self, EngineError> {
+impl SledDisk {
+    fn open(path: &Path, changes: broadcast::Sender<KeyChange>) -> Result<Self, EngineError> {
         let db = open_db(path)?;
         let file = File::open(path.join("db")).map_err(|error| EngineError::Failed(error.to_string()))?;
-        let disk = Self { db, file, health: Health::Sound, changes };
+        let disk = Self { db, file, health: SledHealth::Sound, changes };
         disk.sync()?;
         for directory in [Some(path.to_owned()), path.parent().map(PathBuf::from)].into_iter().flatten() {
             sync_dir(&directory)?;
@@ -145,21 +148,21 @@ impl Disk {
         Ok(disk)
     }
 
-    fn swap(&mut self, swaps: &[Swap]) -> Result<Swapped, EngineError> {
+    fn swap(&mut self, swaps: &[KeySwap]) -> Result<SwapOutcome, EngineError> {
         match self.health {
-            Health::Failed => return Err(EngineError::Closed),
-            Health::Sound => {}
+            SledHealth::Failed => return Err(EngineError::Closed),
+            SledHealth::Sound => {}
         }
         match self.db.transaction(|tree| transact(tree, swaps)) {
             Ok(version) => {
-                self.sync().inspect_err(|_| self.health = Health::Failed)?;
+                self.sync().inspect_err(|_| self.health = SledHealth::Failed)?;
                 self.tell(swaps, version);
-                Ok(Swapped::Done(version))
+                Ok(SwapOutcome::Done(version))
             }
-            Err(TransactionError::Abort(Stop::Conflict)) => Ok(Swapped::Conflict),
-            Err(TransactionError::Abort(Stop::Unreadable(error))) => Err(error),
+            Err(TransactionError::Abort(TransactionStop::Conflict)) => Ok(SwapOutcome::Conflict),
+            Err(TransactionError::Abort(TransactionStop::Unreadable(error))) => Err(error),
             Err(TransactionError::Storage(error)) => {
-                self.health = Health::Failed;
+                self.health = SledHealth::Failed;
                 Err(failed(error))
             }
         }
@@ -170,31 +173,34 @@ impl Disk {
         self.file.sync_data().map_err(|error| EngineError::Failed(error.to_string()))
     }
 
-    fn tell(&self, swaps: &[Swap], version: Version) {
+    fn tell(&self, swaps: &[KeySwap], version: ValueVersion) {
         for swap in swaps {
-            let now = swap.value.clone().map(|value| Versioned { version, value });
+            let now = swap.value.clone().map(|value| VersionedValue { version, value });
             // Nobody need be watching.
-            drop(self.changes.send(Change { key: swap.key.clone(), now }));
+            drop(self.changes.send(KeyChange { key: swap.key.clone(), now }));
         }
     }
 }
 
 /// Why a transaction stopped.
-enum Stop {
+enum TransactionStop {
     Conflict,
     Unreadable(EngineError),
 }
 
-fn transact(tree: &TransactionalTree, swaps: &[Swap]) -> Result<Version, ConflictableTransactionError<Stop>> {
+fn transact(
+    tree: &TransactionalTree,
+    swaps: &[KeySwap],
+) -> Result<ValueVersion, ConflictableTransactionError<TransactionStop>> {
     for swap in swaps {
         let found = tree.get(&swap.key)?.map(|bytes| decode(&bytes)).transpose();
-        let found = found.map_err(|error| ConflictableTransactionError::Abort(Stop::Unreadable(error)))?;
+        let found = found.map_err(|error| ConflictableTransactionError::Abort(TransactionStop::Unreadable(error)))?;
         if found.map(|versioned| versioned.version) != swap.expect {
-            return Err(ConflictableTransactionError::Abort(Stop::Conflict));
+            return Err(ConflictableTransactionError::Abort(TransactionStop::Conflict));
         }
     }
     // An id is given once in the life of a database, so that a key that goes and comes again is told apart.
-    let version = Version(tree.generate_id()?);
+    let version = ValueVersion(tree.generate_id()?);
     for swap in swaps {
         match &swap.value {
             Some(value) => tree.insert(swap.key.as_slice(), encode(version, value))?,
@@ -230,16 +236,16 @@ fn failed(error: sled::Error) -> EngineError {
     EngineError::Failed(error.to_string())
 }
 
-fn encode(version: Version, value: &[u8]) -> Vec<u8> {
+fn encode(version: ValueVersion, value: &[u8]) -> Vec<u8> {
     let mut bytes = version.0.to_be_bytes().to_vec();
     bytes.extend_from_slice(value);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Result<Versioned, EngineError> {
+fn decode(bytes: &[u8]) -> Result<VersionedValue, EngineError> {
     let (version, value) =
         bytes.split_first_chunk().ok_or_else(|| EngineError::Failed("a value has no version".to_owned()))?;
-    Ok(Versioned { version: Version(u64::from_be_bytes(*version)), value: value.to_vec() })
+    Ok(VersionedValue { version: ValueVersion(u64::from_be_bytes(*version)), value: value.to_vec() })
 }
 
 #[cfg(test)]
@@ -247,14 +253,14 @@ mod tests {
     use super::super::engine::WatchLost;
     use super::*;
 
-    fn swap(key: &str, expect: Option<Version>, value: Option<&str>) -> Swap {
-        Swap { key: key.into(), expect, value: value.map(|text| text.as_bytes().to_vec()) }
+    fn swap(key: &str, expect: Option<ValueVersion>, value: Option<&str>) -> KeySwap {
+        KeySwap { key: key.into(), expect, value: value.map(|text| text.as_bytes().to_vec()) }
     }
 
-    async fn write(engine: &SledEngine, swaps: Vec<Swap>) -> Version {
+    async fn write(engine: &SledEngine, swaps: Vec<KeySwap>) -> ValueVersion {
         match engine.compare_and_swap(swaps).await.expect("a sound disk") {
-            Swapped::Done(version) => version,
-            Swapped::Conflict => panic!("a conflict"),
+            SwapOutcome::Done(version) => version,
+            SwapOutcome::Conflict => panic!("a conflict"),
         }
     }
 
@@ -267,7 +273,7 @@ mod tests {
         drop(engine);
         let engine = SledEngine::open(&path).await.expect("the same database");
         let entries = engine.scan(b"a/").await.expect("readable");
-        assert_eq!(entries, vec![(b"a/1".to_vec(), Versioned { version, value: b"x".to_vec() })]);
+        assert_eq!(entries, vec![(b"a/1".to_vec(), VersionedValue { version, value: b"x".to_vec() })]);
         assert_eq!(engine.get(b"b/2").await, Ok(None));
     }
 
@@ -277,7 +283,7 @@ mod tests {
         let engine = SledEngine::open(dir.path()).await.expect("a new database");
         let version = write(&engine, vec![swap("a", None, Some("x"))]).await;
         let stale = engine.compare_and_swap(vec![swap("b", None, Some("y")), swap("a", None, Some("z"))]).await;
-        assert_eq!(stale, Ok(Swapped::Conflict));
+        assert_eq!(stale, Ok(SwapOutcome::Conflict));
         assert_eq!(engine.get(b"b").await, Ok(None));
         let next = write(&engine, vec![swap("a", Some(version), None)]).await;
         assert_ne!(next, version);
@@ -292,8 +298,8 @@ mod tests {
         let mut watch = engine.watch(b"bucket/");
         write(&engine, vec![swap("user/a", None, Some("x"))]).await;
         let version = write(&engine, vec![swap("bucket/a", None, Some("y"))]).await;
-        let now = Some(Versioned { version, value: b"y".to_vec() });
-        assert_eq!(watch.next().await, Ok(Change { key: b"bucket/a".to_vec(), now }));
+        let now = Some(VersionedValue { version, value: b"y".to_vec() });
+        assert_eq!(watch.next().await, Ok(KeyChange { key: b"bucket/a".to_vec(), now }));
         drop(engine);
         assert_eq!(watch.next().await, Err(WatchLost::Closed));
     }

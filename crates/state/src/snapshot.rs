@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::records::RecordError;
-use super::seal::{SealError, Sealer};
-use super::write::{Edit, Write, WrittenChange};
+use super::seal::{RecordSealer, SealError};
+use super::write::{RecordEdit, StateWrite, WrittenChange};
 use portcullis_base::clock::Timestamp;
 
 /// The whole state as of a write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Snapshot {
+pub struct StateSnapshot {
     /// That of the last write.
     pub revision: u64,
     /// The last write as it is written, since the store is held against it at its start.
@@ -21,11 +21,11 @@ pub struct Snapshot {
     pub tag: String,
 }
 
-impl Snapshot {
+impl StateSnapshot {
     /// Seals the state after the last write.
-    pub fn seal(last: &[u8], revision: u64, state: &[Edit], sealer: &Sealer) -> Result<Self, SealError> {
+    pub fn seal(last: &[u8], revision: u64, state: &[RecordEdit], sealer: &RecordSealer) -> Result<Self, SealError> {
         let last = String::from_utf8(last.to_vec()).map_err(|_| SealError::NotSealed)?;
-        let state = Write::seal(revision, Timestamp::from_millis(0), state, sealer)?.changes;
+        let state = StateWrite::seal(revision, Timestamp::from_millis(0), state, sealer)?.changes;
         let tag = sealer.seal(&binding(revision, &last, &state)?, b"")?;
         Ok(Self { revision, last, state, tag })
     }
@@ -41,18 +41,18 @@ impl Snapshot {
     }
 
     /// The state, if the master key made it.
-    pub fn open(&self, sealer: &Sealer) -> Result<Vec<Edit>, RecordError> {
+    pub fn open(&self, sealer: &RecordSealer) -> Result<Vec<RecordEdit>, RecordError> {
         let sealed = |error| RecordError::Sealed { key: "snapshot".to_owned(), error };
         let binding = binding(self.revision, &self.last, &self.state).map_err(sealed)?;
         sealer.open(&binding, &self.tag).map_err(sealed)?;
         let changes = self.state.clone();
-        Write { revision: self.revision, at: 0, changes, sum: None }.open(sealer)
+        StateWrite { revision: self.revision, at: 0, changes, sum: None }.open(sealer)
     }
 }
 
 /// The write that a state record of the journal ends with.
 pub fn last_write(recorded: &[u8]) -> Vec<u8> {
-    match Snapshot::parse(recorded) {
+    match StateSnapshot::parse(recorded) {
         Some(snapshot) => snapshot.last.into_bytes(),
         None => recorded.to_vec(),
     }

@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::clock::{LAST_TIME, LastTime};
-use super::engine::{Engine, EngineError, Version};
+use super::engine::{EngineError, StateEngine, ValueVersion};
 use super::error::{StartError, StoreError};
-use super::lease::Leases;
+use super::lease::BucketLeases;
 use super::principals::{new_account_id, new_key};
-use super::records::{Account, Record, RecordError};
-use super::seal::{MasterKeyError, SealError, Sealer};
+use super::records::{AccountRecord, RecordError, StateRecord};
+use super::seal::{MasterKeyError, RecordSealer, SealError};
 use super::sled_engine::SledEngine;
 use super::snapshot::last_write;
-use super::state::Memory;
+use super::state::StateMemory;
 use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
-use super::unsettled::Unanswered;
-use super::write::{Edit, Kept, LAST_WRITE, Write};
-use super::writer::{Health, StateJournal, Unrecorded, Writer};
-use super::{Inner, Store};
+use super::unsettled::UnansweredRequests;
+use super::write::{EngineRecord, LAST_WRITE, RecordEdit, StateWrite};
+use super::writer::{StateJournal, StateWriter, UnrecordedWrite, WriterHealth};
+use super::{StateShared, StateStore};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_sigv4::Principal;
 
 /// Where everything is in the state directory.
-pub(super) struct Places {
+pub(super) struct StatePaths {
     pub master_key: PathBuf,
     pub lock: PathBuf,
     pub state: PathBuf,
@@ -33,22 +33,22 @@ pub(super) struct Places {
 
 /// What an engine holds.
 #[derive(Default)]
-struct Found {
-    edits: Vec<Edit>,
-    versions: HashMap<String, Version>,
+struct FoundState {
+    edits: Vec<RecordEdit>,
+    versions: HashMap<String, ValueVersion>,
     records: SummedRecords,
     rebuilt: Option<RebuiltSum>,
-    last: Option<(Write, Vec<u8>)>,
+    last: Option<(StateWrite, Vec<u8>)>,
     last_time: Option<LastTime>,
 }
 
-impl Places {
+impl StatePaths {
     pub fn of(dir: &Path) -> Self {
         Self { master_key: dir.join("master.key"), lock: dir.join("state.lock"), state: dir.join("state") }
     }
 }
 
-impl Store {
+impl StateStore {
     /// Opens the state in this directory; `recorded` is the last state record of the journal, if it has any.
     ///
     /// A directory of which neither disk nor journal knows gets an account and root's first key.
@@ -60,7 +60,7 @@ impl Store {
     ) -> Result<Self, StartError> {
         prepare_dir(dir)?;
         let lock = lock(dir)?;
-        let places = Places::of(dir);
+        let places = StatePaths::of(dir);
         if recorded.is_some() && !places.state.exists() {
             return Err(StartError::Missing);
         }
@@ -70,9 +70,9 @@ impl Store {
     }
 
     pub(super) async fn start(
-        engine: Arc<dyn Engine>,
+        engine: Arc<dyn StateEngine>,
         journal: Arc<dyn StateJournal>,
-        sealer: Sealer,
+        sealer: RecordSealer,
         recorded: Option<&[u8]>,
         clock: Clock,
         lock: Option<File>,
@@ -87,9 +87,9 @@ impl Store {
         if let Some(watch) = clock.watch() {
             watch.resume(kept.and_then(|last| last.boot.as_ref()), last_seen);
         }
-        let memory = Memory::default();
+        let memory = StateMemory::default();
         memory.apply(found.edits);
-        let mut writer = Writer {
+        let mut writer = StateWriter {
             engine,
             journal,
             sealer: sealer.clone(),
@@ -97,7 +97,7 @@ impl Store {
             versions: found.versions,
             records: found.records,
             unrecorded,
-            health: Health::Sound,
+            health: WriterHealth::Sound,
             clock: clock.clone(),
             last_seen,
         };
@@ -110,25 +110,25 @@ impl Store {
         }
         let account = memory.read().account.clone();
         let account = account.ok_or_else(|| StartError::Unreadable("it has no account".to_owned()))?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(StateShared {
             account,
             memory,
             clock,
             writer: tokio::sync::Mutex::new(writer),
             queues: Mutex::default(),
-            leases: Leases::default(),
-            unanswered: Unanswered::default(),
+            leases: BucketLeases::default(),
+            unanswered: UnansweredRequests::default(),
             sealer,
             _lock: lock,
         })))
     }
 }
 
-impl Found {
+impl FoundState {
     /// Holds the records against the sum that the last write left; whether it left one.
     // INVARIANT (nothing lost): the journal has the same write, or the write before it, and the master key sealed the
     // sum to the write; so a record that the engine lost, kept as it was earlier or got from elsewhere shows here.
-    fn check_sum(&self, sealer: &Sealer) -> Result<bool, StartError> {
+    fn check_sum(&self, sealer: &RecordSealer) -> Result<bool, StartError> {
         let Some((write, bytes)) = &self.last else { return Ok(true) };
         let incomplete = |_| StartError::Incomplete(write.revision);
         let rebuilt = self.rebuilt.as_ref().filter(|rebuilt| rebuilt.revision == write.revision);
@@ -166,7 +166,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, StartError> {
     let failed = |error| StartError::Directory { path: dir.to_owned(), error };
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
-    let file = options.open(Places::of(dir).lock).map_err(failed)?;
+    let file = options.open(StatePaths::of(dir).lock).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(dir.to_owned())),
@@ -175,10 +175,10 @@ pub(super) fn lock(dir: &Path) -> Result<File, StartError> {
 }
 
 /// Reads the master key; makes one only where nothing can have been sealed yet.
-fn master_key(places: &Places, recorded: Option<&[u8]>) -> Result<Sealer, StartError> {
+fn master_key(places: &StatePaths, recorded: Option<&[u8]>) -> Result<RecordSealer, StartError> {
     let path = &places.master_key;
-    let found = match Sealer::read(path) {
-        Err(MasterKeyError::Missing) if recorded.is_none() && !places.state.exists() => Sealer::create(path),
+    let found = match RecordSealer::read(path) {
+        Err(MasterKeyError::Missing) if recorded.is_none() && !places.state.exists() => RecordSealer::create(path),
         found => found,
     };
     found.map_err(|error| StartError::MasterKey { path: path.clone(), error })
@@ -199,9 +199,9 @@ pub(super) fn bad_record(error: RecordError) -> StartError {
     }
 }
 
-async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartError> {
+async fn read_all(engine: &dyn StateEngine, sealer: &RecordSealer) -> Result<FoundState, StartError> {
     let entries = engine.scan(b"").await.map_err(|error| StartError::Unreadable(error.to_string()))?;
-    let mut found = Found::default();
+    let mut found = FoundState::default();
     let mut kept = Vec::new();
     let mut newest = 0;
     for (key, versioned) in entries {
@@ -209,7 +209,7 @@ async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartEr
         let malformed = || bad_record(RecordError::Malformed(key.clone()));
         match key.as_str() {
             LAST_WRITE => {
-                let write = Write::parse(&versioned.value).ok_or_else(malformed)?;
+                let write = StateWrite::parse(&versioned.value).ok_or_else(malformed)?;
                 write.open(sealer).map_err(bad_record)?;
                 found.last = Some((write, versioned.value));
             }
@@ -218,9 +218,9 @@ async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartEr
             }
             REBUILT_SUM => found.rebuilt = Some(RebuiltSum::parse(&versioned.value).ok_or_else(malformed)?),
             _ => {
-                let (revision, record) = Kept::open(&versioned.value, &key, sealer).map_err(bad_record)?;
+                let (revision, record) = EngineRecord::open(&versioned.value, &key, sealer).map_err(bad_record)?;
                 newest = newest.max(revision);
-                found.edits.push(Edit::Put(record));
+                found.edits.push(RecordEdit::Put(record));
                 kept.push((key.clone(), versioned.value));
             }
         }
@@ -235,14 +235,17 @@ async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartEr
 }
 
 /// The store may be one write ahead of the journal, by a crash between the two, and in no other way apart.
-fn compare(last: Option<&(Write, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<Option<Unrecorded>, StartError> {
+fn compare(
+    last: Option<&(StateWrite, Vec<u8>)>,
+    recorded: Option<&[u8]>,
+) -> Result<Option<UnrecordedWrite>, StartError> {
     let store = last.map_or(0, |(write, _)| write.revision);
     let recorded = recorded.map(last_write);
     let recorded = recorded.as_deref();
     let (journal, summed) = match recorded {
         None => (0, false),
         Some(bytes) => {
-            let write = Write::parse(bytes).ok_or(StartError::JournalUnreadable(store))?;
+            let write = StateWrite::parse(bytes).ok_or(StartError::JournalUnreadable(store))?;
             (write.revision, write.sum.is_some())
         }
     };
@@ -253,14 +256,17 @@ fn compare(last: Option<&(Write, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<O
         // A version that wrote no sums cannot have read the journal.
         Some((write, _)) if write.sum.is_none() && summed => Err(StartError::Diverged(store)),
         Some((write, bytes)) if store > journal => {
-            Ok(Some(Unrecorded { revision: write.revision, bytes: bytes.clone() }))
+            Ok(Some(UnrecordedWrite { revision: write.revision, bytes: bytes.clone() }))
         }
         Some(_) | None => Ok(None),
     }
 }
 
 /// An account without a key of root would be one that nobody can use.
-fn first_records(now: Timestamp) -> Result<Vec<Edit>, StoreError> {
-    let account = Account { id: new_account_id()?, created: now };
-    Ok(vec![Edit::Put(Record::Account(account)), Edit::Put(Record::Key(new_key(Principal::Root, now)?))])
+fn first_records(now: Timestamp) -> Result<Vec<RecordEdit>, StoreError> {
+    let account = AccountRecord { id: new_account_id()?, created: now };
+    Ok(vec![
+        RecordEdit::Put(StateRecord::Account(account)),
+        RecordEdit::Put(StateRecord::Key(new_key(Principal::Root, now)?)),
+    ])
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use super::records::{Account, BucketRecord, Record, RecordKey, SigningKey, StoredKey, TrailHead, User};
+use super::records::{
+    AccountRecord, BucketRecord, DigestSigningKey, RecordKey, StateRecord, StoredKey, TrailHead, UserRecord,
+};
 use super::uploads::KnownUploads;
-use super::write::Edit;
+use super::write::RecordEdit;
 use portcullis_authorization::UnsettledUntil;
 use portcullis_base::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
 use portcullis_cloudtrail::keys::KeyFingerprint;
@@ -15,29 +17,29 @@ use portcullis_sigv4::{Keyring, KeyringKey};
 
 /// The state as it is on the disk, with the keyring that follows it.
 #[derive(Debug, Default)]
-pub struct Memory {
-    state: RwLock<State>,
+pub struct StateMemory {
+    state: RwLock<StateTables>,
     keyring: Arc<Keyring>,
 }
 
 /// Everything that is remembered.
 #[derive(Debug, Default)]
-pub struct State {
-    pub account: Option<Account>,
+pub struct StateTables {
+    pub account: Option<AccountRecord>,
     pub buckets: BTreeMap<BucketName, BucketRecord>,
     pub devices: BTreeMap<DeviceSerial, MfaDevice>,
     pub keys: BTreeMap<AccessKeyId, StoredKey>,
-    pub signing_keys: BTreeMap<KeyFingerprint, SigningKey>,
+    pub signing_keys: BTreeMap<KeyFingerprint, DigestSigningKey>,
     pub trails: BTreeMap<TrailName, Trail>,
     pub trail_heads: BTreeMap<TrailName, TrailHead>,
     pub unsettled: BTreeMap<BucketName, UnsettledUntil>,
     pub uploads: KnownUploads,
-    pub users: BTreeMap<UserName, User>,
+    pub users: BTreeMap<UserName, UserRecord>,
 }
 
-impl Memory {
+impl StateMemory {
     /// The state, for as long as a look at it takes.
-    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+    pub fn read(&self) -> RwLockReadGuard<'_, StateTables> {
         // A writer does nothing under the lock that can panic.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -48,32 +50,32 @@ impl Memory {
     }
 
     /// Follows what was written.
-    pub fn apply(&self, edits: Vec<Edit>) {
+    pub fn apply(&self, edits: Vec<RecordEdit>) {
         for edit in &edits {
             self.ring(edit);
         }
         self.state.write().unwrap_or_else(PoisonError::into_inner).apply(edits);
     }
 
-    fn ring(&self, edit: &Edit) {
+    fn ring(&self, edit: &RecordEdit) {
         match edit {
-            Edit::Put(Record::Key(key)) => {
+            RecordEdit::Put(StateRecord::Key(key)) => {
                 let ring = KeyringKey { holder: key.holder.clone(), secret: key.secret.clone(), status: key.status };
                 self.keyring.set(key.id.clone(), ring);
             }
-            Edit::Delete(RecordKey::Key(id)) => self.keyring.remove(id),
-            Edit::Put(
-                Record::Account(_)
-                | Record::Bucket(..)
-                | Record::Device(_)
-                | Record::SigningKey(_)
-                | Record::Trail(_)
-                | Record::TrailHead(..)
-                | Record::Unsettled(..)
-                | Record::Upload(..)
-                | Record::User(_),
+            RecordEdit::Delete(RecordKey::Key(id)) => self.keyring.remove(id),
+            RecordEdit::Put(
+                StateRecord::Account(_)
+                | StateRecord::Bucket(..)
+                | StateRecord::Device(_)
+                | StateRecord::SigningKey(_)
+                | StateRecord::Trail(_)
+                | StateRecord::TrailHead(..)
+                | StateRecord::Unsettled(..)
+                | StateRecord::Upload(..)
+                | StateRecord::User(_),
             )
-            | Edit::Delete(
+            | RecordEdit::Delete(
                 RecordKey::Account
                 | RecordKey::Bucket(_)
                 | RecordKey::Device(_)
@@ -88,7 +90,7 @@ impl Memory {
     }
 }
 
-impl State {
+impl StateTables {
     /// Whether some device's codes count.
     pub fn has_active_device(&self) -> bool {
         self.devices.values().any(|device| match device.status {
@@ -98,43 +100,43 @@ impl State {
     }
 
     /// Makes the edits.
-    pub fn apply(&mut self, edits: Vec<Edit>) {
+    pub fn apply(&mut self, edits: Vec<RecordEdit>) {
         for edit in edits {
             match edit {
-                Edit::Put(record) => self.put(record),
-                Edit::Delete(key) => self.delete(&key),
+                RecordEdit::Put(record) => self.put(record),
+                RecordEdit::Delete(key) => self.delete(&key),
             }
         }
     }
 
     /// Every record, for a store that is made anew.
-    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
-        let account = self.account.iter().cloned().map(Record::Account);
-        let buckets = self.buckets.iter().map(|(name, bucket)| Record::Bucket(name.clone(), *bucket));
-        let devices = self.devices.values().cloned().map(Record::Device);
-        let keys = self.keys.values().cloned().map(Record::Key);
-        let signing_keys = self.signing_keys.values().cloned().map(Record::SigningKey);
-        let trails = self.trails.values().cloned().map(Box::new).map(Record::Trail);
-        let heads = self.trail_heads.iter().map(|(name, head)| Record::TrailHead(name.clone(), head.clone()));
-        let uploads = self.uploads.iter().map(|(mark, upload)| Record::Upload(mark, upload.clone()));
-        let users = self.users.values().cloned().map(Record::User);
-        let unsettled = self.unsettled.iter().map(|(name, until)| Record::Unsettled(name.clone(), *until));
+    pub fn records(&self) -> impl Iterator<Item = StateRecord> + '_ {
+        let account = self.account.iter().cloned().map(StateRecord::Account);
+        let buckets = self.buckets.iter().map(|(name, bucket)| StateRecord::Bucket(name.clone(), *bucket));
+        let devices = self.devices.values().cloned().map(StateRecord::Device);
+        let keys = self.keys.values().cloned().map(StateRecord::Key);
+        let signing_keys = self.signing_keys.values().cloned().map(StateRecord::SigningKey);
+        let trails = self.trails.values().cloned().map(Box::new).map(StateRecord::Trail);
+        let heads = self.trail_heads.iter().map(|(name, head)| StateRecord::TrailHead(name.clone(), head.clone()));
+        let uploads = self.uploads.iter().map(|(mark, upload)| StateRecord::Upload(mark, upload.clone()));
+        let users = self.users.values().cloned().map(StateRecord::User);
+        let unsettled = self.unsettled.iter().map(|(name, until)| StateRecord::Unsettled(name.clone(), *until));
         let trails = trails.chain(heads).chain(unsettled);
         account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(trails).chain(uploads).chain(users)
     }
 
-    fn put(&mut self, record: Record) {
+    fn put(&mut self, record: StateRecord) {
         match record {
-            Record::Account(account) => self.account = Some(account),
-            Record::Bucket(name, bucket) => drop(self.buckets.insert(name, bucket)),
-            Record::Device(device) => drop(self.devices.insert(device.serial.clone(), device)),
-            Record::Key(key) => drop(self.keys.insert(key.id.clone(), key)),
-            Record::SigningKey(key) => drop(self.signing_keys.insert(key.fingerprint(), key)),
-            Record::Trail(trail) => drop(self.trails.insert(trail.name.clone(), *trail)),
-            Record::TrailHead(name, head) => drop(self.trail_heads.insert(name, head)),
-            Record::Unsettled(name, unsettled) => drop(self.unsettled.insert(name, unsettled)),
-            Record::Upload(mark, upload) => self.uploads.put(mark, upload),
-            Record::User(user) => drop(self.users.insert(user.name.clone(), user)),
+            StateRecord::Account(account) => self.account = Some(account),
+            StateRecord::Bucket(name, bucket) => drop(self.buckets.insert(name, bucket)),
+            StateRecord::Device(device) => drop(self.devices.insert(device.serial.clone(), device)),
+            StateRecord::Key(key) => drop(self.keys.insert(key.id.clone(), key)),
+            StateRecord::SigningKey(key) => drop(self.signing_keys.insert(key.fingerprint(), key)),
+            StateRecord::Trail(trail) => drop(self.trails.insert(trail.name.clone(), *trail)),
+            StateRecord::TrailHead(name, head) => drop(self.trail_heads.insert(name, head)),
+            StateRecord::Unsettled(name, unsettled) => drop(self.unsettled.insert(name, unsettled)),
+            StateRecord::Upload(mark, upload) => self.uploads.put(mark, upload),
+            StateRecord::User(user) => drop(self.users.insert(user.name.clone(), user)),
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::seal::{SealError, Sealer};
+use super::seal::{RecordSealer, SealError};
 
 /// Where the sum of a rebuilt store is kept: a rebuild seals each record again, so the sum of its last write is another.
 pub const REBUILT_SUM: &str = "meta/sum";
@@ -53,12 +53,12 @@ impl RecordSum {
     }
 
     /// Encrypts the sum, bound to what it is the sum of.
-    pub fn seal(&self, binding: &str, sealer: &Sealer) -> Result<String, SealError> {
+    pub fn seal(&self, binding: &str, sealer: &RecordSealer) -> Result<String, SealError> {
         sealer.seal(binding, &self.0)
     }
 
     /// Opens what `seal` made with this binding.
-    pub fn open(binding: &str, sealed: &str, sealer: &Sealer) -> Result<Self, SealError> {
+    pub fn open(binding: &str, sealed: &str, sealer: &RecordSealer) -> Result<Self, SealError> {
         let opened = sealer.open(binding, sealed)?;
         opened.expose().as_slice().try_into().map(Self).map_err(|_| SealError::NotOurs)
     }
@@ -69,7 +69,7 @@ impl SummedRecords {
     pub fn after<'a>(
         &self,
         changes: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
-        sealer: &Sealer,
+        sealer: &RecordSealer,
     ) -> SumChange {
         let digest = |key: &str, value| RecordSum(sealer.digest(&format!("portcullis record digest 1\n{key}"), value));
         let changes = changes.into_iter();
@@ -101,7 +101,7 @@ impl SummedRecords {
 
 impl RebuiltSum {
     /// Seals the sum of a store that ends with this write.
-    pub fn seal(sum: RecordSum, revision: u64, last: &[u8], sealer: &Sealer) -> Result<Self, SealError> {
+    pub fn seal(sum: RecordSum, revision: u64, last: &[u8], sealer: &RecordSealer) -> Result<Self, SealError> {
         Ok(Self { revision, sum: sum.seal(&binding(revision, last), sealer)? })
     }
 
@@ -116,7 +116,7 @@ impl RebuiltSum {
     }
 
     /// The sum, if the master key sealed it for a store that ends with this write.
-    pub fn open(&self, last: &[u8], sealer: &Sealer) -> Result<RecordSum, SealError> {
+    pub fn open(&self, last: &[u8], sealer: &RecordSealer) -> Result<RecordSum, SealError> {
         RecordSum::open(&binding(self.revision, last), &self.sum, sealer)
     }
 }
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    fn sum_of(records: &BTreeMap<String, Vec<u8>>, sealer: &Sealer) -> RecordSum {
+    fn sum_of(records: &BTreeMap<String, Vec<u8>>, sealer: &RecordSealer) -> RecordSum {
         let records = records.iter().map(|(key, value)| (key.as_str(), Some(value.as_slice())));
         SummedRecords::default().after(records, sealer).sum
     }
@@ -147,7 +147,7 @@ mod tests {
             ),
         ) {
             let dir = tempfile::tempdir().expect("a directory");
-            let sealer = Sealer::create(&dir.path().join("master.key")).expect("a new key");
+            let sealer = RecordSealer::create(&dir.path().join("master.key")).expect("a new key");
             let (mut followed, mut records) = (SummedRecords::default(), BTreeMap::new());
             for write in writes {
                 let changes = write.iter().map(|(key, value)| (key.as_str(), value.as_deref()));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::Promise;
+use super::engine::BoxedFuture;
 use super::memory_engine::MemoryEngine;
 use super::{
-    CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, JournalUnavailable, NewDevice, Sealer, SpendError,
-    StateJournal, Store, StoreError,
+    CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, JournalUnavailable, NewDevice, RecordSealer,
+    SpendError, StateJournal, StateStore, StoreError,
 };
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::DeviceSerial;
@@ -40,7 +40,7 @@ impl MemoryJournal {
 }
 
 impl StateJournal for MemoryJournal {
-    fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+    fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move {
             if self.failing.load(Ordering::SeqCst) {
                 return Err(JournalUnavailable);
@@ -52,7 +52,7 @@ impl StateJournal for MemoryJournal {
         })
     }
 
-    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move {
             if self.failing.load(Ordering::SeqCst) {
                 return Err(JournalUnavailable);
@@ -64,30 +64,30 @@ impl StateJournal for MemoryJournal {
 }
 
 /// A new store without a disk.
-pub async fn in_memory(now: Timestamp) -> (Store, Arc<MemoryEngine>, Arc<MemoryJournal>) {
+pub async fn in_memory(now: Timestamp) -> (StateStore, Arc<MemoryEngine>, Arc<MemoryJournal>) {
     let (engine, journal) = (Arc::new(MemoryEngine::default()), Arc::new(MemoryJournal::default()));
     let store = started(engine.clone(), journal.clone(), now).await;
     (store, engine, journal)
 }
 
 /// A new store without a disk, and with a journal of one's own.
-pub async fn recorded_in(journal: Arc<dyn StateJournal>, now: Timestamp) -> Store {
+pub async fn recorded_in(journal: Arc<dyn StateJournal>, now: Timestamp) -> StateStore {
     started(Arc::new(MemoryEngine::default()), journal, now).await
 }
 
 /// A new store without a disk, by a clock that may be set.
-pub async fn by_clock(clock: Clock) -> Store {
+pub async fn by_clock(clock: Clock) -> StateStore {
     started_by(Arc::new(MemoryEngine::default()), Arc::new(MemoryJournal::default()), clock).await
 }
 
-async fn started(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, now: Timestamp) -> Store {
+async fn started(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, now: Timestamp) -> StateStore {
     started_by(engine, journal, Clock::standing_at(now)).await
 }
 
-async fn started_by(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, clock: Clock) -> Store {
+async fn started_by(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, clock: Clock) -> StateStore {
     let dir = tempfile::tempdir().expect("a directory");
-    let sealer = Sealer::create(&dir.path().join("master.key")).expect("a new key");
-    Store::start(engine, journal, sealer, None, clock, None).await.expect("a new store")
+    let sealer = RecordSealer::create(&dir.path().join("master.key")).expect("a new key");
+    StateStore::start(engine, journal, sealer, None, clock, None).await.expect("a new store")
 }
 
 /// What the device shows at a moment.
@@ -108,7 +108,7 @@ pub fn shown_by(device: &NewDevice, codes: impl IntoIterator<Item = TokenCode>) 
 }
 
 /// Makes a device and enables it by the codes before and of this moment.
-pub async fn enrolled(store: &Store, name: &str, now: Timestamp) -> NewDevice {
+pub async fn enrolled(store: &StateStore, name: &str, now: Timestamp) -> NewDevice {
     let serial = DeviceSerial::virtual_device(store.account(), name).expect("legal");
     let device = store.create_device(&serial, portcullis_mfa::CodeDigits::Six, now).await.expect("made");
     let codes = codes(&device, 2, now).codes;
@@ -123,18 +123,18 @@ pub fn enabling(serial: &DeviceSerial, first: &TokenCode, second: &TokenCode) ->
 }
 
 /// Ends a device by the code that another, or itself, shows.
-pub async fn deactivated(store: &Store, shown_by: &NewDevice, serial: &DeviceSerial, now: Timestamp) {
+pub async fn deactivated(store: &StateStore, shown_by: &NewDevice, serial: &DeviceSerial, now: Timestamp) {
     let change = proved(store, shown_by, DeviceDeactivation { serial: serial.clone() }, now).await;
     store.deactivate_device(DeviceChange::Proved(change), now).await.expect("deactivated");
 }
 
 /// The proof of a subject by the code that a device shows.
-pub async fn proved<T: Unpin>(store: &Store, device: &NewDevice, subject: T, now: Timestamp) -> Proof<T> {
+pub async fn proved<T: Unpin>(store: &StateStore, device: &NewDevice, subject: T, now: Timestamp) -> Proof<T> {
     let challenge = Challenge::new(codes(device, 1, now), subject);
     portcullis_mfa::spend(challenge, &store.step_ledger(&Principal::Root, HERE, now)).await.ok().expect("a right code")
 }
 
-impl Store {
+impl StateStore {
     /// Makes a trail, or changes the one that was looked at.
     pub async fn put_trail(&self, was: Option<&Trail>, trail: Trail, now: Timestamp) -> Result<(), StoreError> {
         self.reserve_trail(was, trail, now).await?.record(now).await

@@ -30,12 +30,12 @@ fn user(name: &str) -> UserName {
     UserName::parse(name).expect("legal")
 }
 
-async fn open(dir: &Path, journal: &Arc<MemoryJournal>, now: Timestamp) -> Result<Store, StartError> {
+async fn open(dir: &Path, journal: &Arc<MemoryJournal>, now: Timestamp) -> Result<StateStore, StartError> {
     let last = journal.records().last().cloned();
-    Store::open(dir, Arc::<MemoryJournal>::clone(journal), last.as_deref(), Clock::standing_at(now)).await
+    StateStore::open(dir, Arc::<MemoryJournal>::clone(journal), last.as_deref(), Clock::standing_at(now)).await
 }
 
-async fn opened(dir: &Path, journal: &Arc<MemoryJournal>, now: Timestamp) -> Store {
+async fn opened(dir: &Path, journal: &Arc<MemoryJournal>, now: Timestamp) -> StateStore {
     open(dir, journal, now).await.expect("a store")
 }
 
@@ -56,7 +56,7 @@ async fn used() -> (tempfile::TempDir, Arc<MemoryJournal>, NewDevice) {
 }
 
 /// All that can be seen of a store.
-fn picture(store: &Store) -> String {
+fn picture(store: &StateStore) -> String {
     let keys: Vec<_> = [Principal::Root, Principal::User(user("alice"))].iter().map(|who| store.keys(who)).collect();
     let ring: Vec<_> = keys.iter().flatten().map(|key| store.keyring().find(&key.id)).collect();
     let secrets: Vec<_> = ring.iter().flatten().map(|key| (&key.holder, key.secret.expose(), key.status)).collect();
@@ -87,9 +87,9 @@ fn trail(name: &str) -> Trail {
     trail
 }
 
-fn signing_key(byte: u8, from: i64, to: i64) -> SigningKey {
+fn signing_key(byte: u8, from: i64, to: i64) -> DigestSigningKey {
     let private = Some(Secret::new(vec![byte; 3]));
-    SigningKey { public: vec![byte], valid_from: at(from), valid_to: at(to), private }
+    DigestSigningKey { public: vec![byte], valid_from: at(from), valid_to: at(to), private }
 }
 
 #[tokio::test]
@@ -270,12 +270,13 @@ async fn a_journal_that_lost_its_end_is_noticed() {
     let (dir, journal, _) = used().await;
     let records = journal.records();
     let cut =
-        Store::open(dir.path(), journal.clone(), records.first().map(Vec::as_slice), Clock::standing_at(at(1))).await;
+        StateStore::open(dir.path(), journal.clone(), records.first().map(Vec::as_slice), Clock::standing_at(at(1)))
+            .await;
     assert!(matches!(cut, Err(StartError::JournalCut { journal: 1, .. })));
     let mut other: serde_json::Value = serde_json::from_slice(&records[records.len() - 1]).expect("json");
     other["at"] = 0.into();
     let diverged =
-        Store::open(dir.path(), journal, Some(other.to_string().as_bytes()), Clock::standing_at(at(1))).await;
+        StateStore::open(dir.path(), journal, Some(other.to_string().as_bytes()), Clock::standing_at(at(1))).await;
     assert!(matches!(diverged, Err(StartError::Diverged(_))));
 }
 
@@ -344,7 +345,7 @@ async fn an_altered_record_is_refused() {
         let (key, versioned) = entries.into_iter().next().expect("one");
         let altered = String::from_utf8(versioned.value).expect("text").replacen(from, to, 1);
         assert!(altered.contains(to), "{altered}");
-        let swap = Swap { key, expect: Some(versioned.version), value: Some(altered.into_bytes()) };
+        let swap = KeySwap { key, expect: Some(versioned.version), value: Some(altered.into_bytes()) };
         engine.compare_and_swap(vec![swap]).await.expect("written");
         drop(engine);
         let refused = open(dir.path(), &journal, at(1)).await;
@@ -361,7 +362,7 @@ async fn another_master_key_is_refused_and_a_missing_one_not_replaced() {
         open(dir.path(), &journal, at(1)).await,
         Err(StartError::MasterKey { error: MasterKeyError::Missing, .. })
     ));
-    Sealer::create(&path).expect("another");
+    RecordSealer::create(&path).expect("another");
     assert!(matches!(open(dir.path(), &journal, at(1)).await, Err(StartError::WrongMasterKey(_))));
 }
 
@@ -546,8 +547,9 @@ async fn a_snapshot_stands_for_all_changes_before_it() {
     assert!(!text.contains(device.base32_seed.expose().as_str()));
     let before = picture(&store);
     drop(store);
-    let restarted =
-        Store::open(dir.path(), journal.clone(), Some(&snapshot), Clock::standing_at(at(31))).await.expect("a store");
+    let restarted = StateStore::open(dir.path(), journal.clone(), Some(&snapshot), Clock::standing_at(at(31)))
+        .await
+        .expect("a store");
     assert_eq!(picture(&restarted), before);
     restarted.create_user(&user("alice"), at(31)).await.expect("made");
     let before = picture(&restarted);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Store;
+use super::StateStore;
 use super::error::StoreError;
 use super::lease::WriteLease;
-use super::records::{Record, RecordKey, SigningKey, TrailHead};
-use super::state::State;
-use super::write::{Edit, Write};
+use super::records::{DigestSigningKey, RecordKey, StateRecord, TrailHead};
+use super::state::StateTables;
+use super::write::{RecordEdit, StateWrite};
 use portcullis_authorization::{BucketUse, TrailRegister};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -20,7 +20,7 @@ use portcullis_cloudtrail::{Trail, TrailName};
 /// upstream may take its time.
 #[derive(Debug)]
 pub struct TrailReservation {
-    store: Store,
+    store: StateStore,
     lease: WriteLease,
     was: Option<Trail>,
     trail: Trail,
@@ -29,7 +29,7 @@ pub struct TrailReservation {
 /// CloudTrail's quota in a region; each is a reader of the journal.
 pub const MOST_TRAILS: usize = 5;
 
-impl Store {
+impl StateStore {
     /// The trails, by name.
     pub fn trails(&self) -> Vec<Trail> {
         self.0.memory.read().trails.values().cloned().collect()
@@ -77,20 +77,20 @@ impl Store {
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
             inner.memory.read().allows(Some(&was), &was)?;
-            writer.commit(&inner.memory, vec![Edit::Delete(RecordKey::Trail(was.name))], now).await
+            writer.commit(&inner.memory, vec![RecordEdit::Delete(RecordKey::Trail(was.name))], now).await
         })
         .await
     }
 
     /// What a state record of the journal made of trails, in its order: each as it was from there on, or gone.
     pub fn trails_in(&self, state_record: &[u8]) -> Vec<(TrailName, Option<Trail>)> {
-        let write = Write::parse(state_record);
+        let write = StateWrite::parse(state_record);
         // One that is not ours changed nothing; the start looks into that.
         let edits = write.and_then(|write| write.open(&self.0.sealer).ok()).unwrap_or_default();
         let changes = edits.into_iter().filter_map(|edit| match edit {
-            Edit::Put(Record::Trail(trail)) => Some((trail.name.clone(), Some(*trail))),
-            Edit::Delete(RecordKey::Trail(name)) => Some((name, None)),
-            Edit::Put(_) | Edit::Delete(_) => None,
+            RecordEdit::Put(StateRecord::Trail(trail)) => Some((trail.name.clone(), Some(*trail))),
+            RecordEdit::Delete(RecordKey::Trail(name)) => Some((name, None)),
+            RecordEdit::Put(_) | RecordEdit::Delete(_) => None,
         });
         changes.collect()
     }
@@ -108,30 +108,39 @@ impl Store {
             if inner.memory.read().trail_heads.get(&name) == Some(&head) {
                 return Ok(());
             }
-            writer.commit(&inner.memory, vec![Edit::Put(Record::TrailHead(name, head))], now).await
+            writer.commit(&inner.memory, vec![RecordEdit::Put(StateRecord::TrailHead(name, head))], now).await
         })
         .await
     }
 
     /// Every key that ever signed, the oldest first.
-    pub fn signing_keys(&self) -> Vec<SigningKey> {
+    pub fn signing_keys(&self) -> Vec<DigestSigningKey> {
         let mut keys: Vec<_> = self.0.memory.read().signing_keys.values().cloned().collect();
         keys.sort_by_key(|key| (key.valid_from, key.fingerprint()));
         keys
     }
 
     /// Adds a key that signs, and forgets the private halves of those that ended this long before it begins.
-    pub async fn add_signing_key(&self, key: SigningKey, kept: Duration, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn add_signing_key(
+        &self,
+        key: DigestSigningKey,
+        kept: Duration,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.0);
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
-            let spent = |old: &&SigningKey| old.private.is_some() && old.valid_to.plus(kept) < key.valid_from;
-            let mut edits: Vec<Edit> = {
+            let spent = |old: &&DigestSigningKey| old.private.is_some() && old.valid_to.plus(kept) < key.valid_from;
+            let mut edits: Vec<RecordEdit> = {
                 let state = inner.memory.read();
                 let spent = state.signing_keys.values().filter(spent);
-                spent.map(|old| Edit::Put(Record::SigningKey(SigningKey { private: None, ..old.clone() }))).collect()
+                spent
+                    .map(|old| {
+                        RecordEdit::Put(StateRecord::SigningKey(DigestSigningKey { private: None, ..old.clone() }))
+                    })
+                    .collect()
             };
-            edits.push(Edit::Put(Record::SigningKey(key)));
+            edits.push(RecordEdit::Put(StateRecord::SigningKey(key)));
             writer.commit(&inner.memory, edits, now).await
         })
         .await
@@ -147,7 +156,7 @@ impl TrailReservation {
             let mut writer = inner.writer.lock().await;
             inner.memory.read().allows(was.as_ref(), &trail)?;
             lease.begin_change();
-            writer.commit(&inner.memory, vec![Edit::Put(Record::Trail(Box::new(trail)))], now).await
+            writer.commit(&inner.memory, vec![RecordEdit::Put(StateRecord::Trail(Box::new(trail)))], now).await
         };
         store.finish(recording).await
     }
@@ -159,13 +168,13 @@ impl TrailRegister for TrailReservation {
     }
 }
 
-impl TrailRegister for Store {
+impl TrailRegister for StateStore {
     fn use_of(&self, bucket: &BucketName) -> BucketUse {
         self.use_of_any([bucket])
     }
 }
 
-impl State {
+impl StateTables {
     /// Whether a trail may be put in the place of the one that was looked at.
     fn allows(&self, was: Option<&Trail>, trail: &Trail) -> Result<(), StoreError> {
         match (was, self.trails.get(&trail.name)) {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Store;
+use super::StateStore;
 use super::error::StoreError;
-use super::records::{Record, RecordKey};
-use super::write::Edit;
+use super::records::{RecordKey, StateRecord};
+use super::write::RecordEdit;
 use portcullis_authorization::{LateEffect, UnsettledUntil};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -27,10 +27,10 @@ const MOST_BUCKETS: usize = 10_000;
 
 /// The requests that are under way, and those that were not answered.
 #[derive(Clone, Debug, Default)]
-pub struct Unanswered(Arc<Mutex<Table>>);
+pub struct UnansweredRequests(Arc<Mutex<UnansweredTable>>);
 
 #[derive(Debug, Default)]
-struct Table {
+struct UnansweredTable {
     late: HashMap<BucketName, UnsettledUntil>,
     everywhere: Option<Timestamp>,
     under_way: HashMap<(BucketName, LateEffect), usize>,
@@ -38,10 +38,10 @@ struct Table {
     abandoned: Vec<(BucketName, LateEffect)>,
 }
 
-/// A request that is at the upstream. Dropped without [`UnderWay::end`], it counts as not answered.
+/// A request that is at the upstream. Dropped without [`RequestUnderWay::end`], it counts as not answered.
 #[derive(Debug)]
-pub struct UnderWay {
-    unanswered: Unanswered,
+pub struct RequestUnderWay {
+    unanswered: UnansweredRequests,
     request: (BucketName, LateEffect),
     answered: bool,
 }
@@ -56,7 +56,7 @@ pub struct UnsettledJson {
     versions: Option<i64>,
 }
 
-impl Store {
+impl StateStore {
     /// What the upstream may still do in a bucket.
     pub fn unsettled(&self, bucket: &BucketName, now: Timestamp) -> UnsettledUntil {
         // A clock that is set makes no wait shorter.
@@ -66,10 +66,10 @@ impl Store {
     }
 
     /// Notes that a request goes to the upstream.
-    pub fn send(&self, bucket: &BucketName, effect: LateEffect) -> UnderWay {
+    pub fn send(&self, bucket: &BucketName, effect: LateEffect) -> RequestUnderWay {
         let request = (bucket.clone(), effect);
         *self.0.unanswered.table().under_way.entry(request.clone()).or_default() += 1;
-        UnderWay { unanswered: self.0.unanswered.clone(), request, answered: false }
+        RequestUnderWay { unanswered: self.0.unanswered.clone(), request, answered: false }
     }
 
     /// Notes that a request was not answered. It counts at once, and also after a restart if it can be recorded.
@@ -110,7 +110,7 @@ fn edits(
     recorded: &BTreeMap<BucketName, UnsettledUntil>,
     requests: Vec<(BucketName, LateEffect)>,
     now: Timestamp,
-) -> Vec<Edit> {
+) -> Vec<RecordEdit> {
     let mut added: BTreeMap<BucketName, UnsettledUntil> = BTreeMap::new();
     for (bucket, effect) in requests {
         let known = added.get(&bucket).or_else(|| recorded.get(&bucket)).copied().unwrap_or(UnsettledUntil::NOTHING);
@@ -127,20 +127,20 @@ fn edits(
         known.is_some_and(|known| known.after(now) == UnsettledUntil::NOTHING) && !added.contains_key(bucket)
     };
     let forgotten: Vec<_> = recorded.keys().filter(|bucket| passed(bucket)).cloned().collect();
-    let forgotten = forgotten.into_iter().map(|bucket| Edit::Delete(RecordKey::Unsettled(bucket)));
+    let forgotten = forgotten.into_iter().map(|bucket| RecordEdit::Delete(RecordKey::Unsettled(bucket)));
     let is_full = recorded.len() >= MOST_BUCKETS;
     let put = added.into_iter().filter(|(bucket, _)| !is_full || recorded.contains_key(bucket));
-    forgotten.chain(put.map(|(bucket, unsettled)| Edit::Put(Record::Unsettled(bucket, unsettled)))).collect()
+    forgotten.chain(put.map(|(bucket, unsettled)| RecordEdit::Put(StateRecord::Unsettled(bucket, unsettled)))).collect()
 }
 
-impl Unanswered {
-    fn table(&self) -> MutexGuard<'_, Table> {
+impl UnansweredRequests {
+    fn table(&self) -> MutexGuard<'_, UnansweredTable> {
         // Nothing under this lock can panic halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
+impl UnansweredTable {
     fn unsettled(&mut self, bucket: &BucketName, now: Timestamp) -> UnsettledUntil {
         for (bucket, effect) in std::mem::take(&mut self.abandoned) {
             self.add(&bucket, effect, now);
@@ -163,7 +163,7 @@ impl Table {
     }
 }
 
-impl UnderWay {
+impl RequestUnderWay {
     /// What the request does.
     pub fn effect(&self) -> LateEffect {
         self.request.1
@@ -175,7 +175,7 @@ impl UnderWay {
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for RequestUnderWay {
     fn drop(&mut self) {
         let mut table = self.unanswered.table();
         if let Some(count) = table.under_way.get_mut(&self.request) {

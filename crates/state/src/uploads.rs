@@ -7,10 +7,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Store;
+use super::StateStore;
 use super::error::StoreError;
-use super::records::{Record, RecordKey};
-use super::write::Edit;
+use super::records::{RecordKey, StateRecord};
+use super::write::RecordEdit;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, UserName};
 use portcullis_sigv4::Principal;
@@ -46,7 +46,7 @@ pub struct UploadJson {
 /// anything: whoever opens uploads without end takes nothing from others.
 const MOST_UPLOADS: usize = 4096;
 
-impl Store {
+impl StateStore {
     /// Whether an upload is known to add a version.
     pub fn knows_upload(&self, mark: UploadMark) -> bool {
         self.0.memory.read().uploads.opened.contains_key(&mark)
@@ -58,8 +58,8 @@ impl Store {
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
             let oldest = inner.memory.read().uploads.beyond(&holder, MOST_UPLOADS - 1);
-            let forgotten = oldest.into_iter().map(|mark| Edit::Delete(RecordKey::Upload(mark)));
-            let remembered = Edit::Put(Record::Upload(mark, OpenedUpload { holder, opened: now }));
+            let forgotten = oldest.into_iter().map(|mark| RecordEdit::Delete(RecordKey::Upload(mark)));
+            let remembered = RecordEdit::Put(StateRecord::Upload(mark, OpenedUpload { holder, opened: now }));
             writer.commit(&inner.memory, forgotten.chain([remembered]).collect(), now).await
         })
         .await

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::records::{Record, RecordError, RecordKey};
-use super::seal::{SealError, Sealer};
+use super::records::{RecordError, RecordKey, StateRecord};
+use super::seal::{RecordSealer, SealError};
 use super::sum::RecordSum;
 use portcullis_base::clock::Timestamp;
 
@@ -14,15 +14,15 @@ pub const LAST_WRITE: &str = "meta/last";
 
 /// What is to become of one thing.
 #[derive(Clone, Debug)]
-pub enum Edit {
+pub enum RecordEdit {
     Delete(RecordKey),
-    Put(Record),
+    Put(StateRecord),
 }
 
 /// One numbered write, as the journal keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Write {
+pub struct StateWrite {
     /// One more than that of the write before.
     pub revision: u64,
     /// When it was made, in milliseconds since 1970.
@@ -44,18 +44,18 @@ pub struct WrittenChange {
 }
 
 /// A record's key and its form in the engine; `None` where it is gone.
-pub type KeptChange = (String, Option<Vec<u8>>);
+pub type EngineChange = (String, Option<Vec<u8>>);
 
 /// A record as the engine keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Kept {
+pub struct EngineRecord {
     pub revision: u64,
     pub record: Value,
     pub tag: String,
 }
 
-impl Edit {
+impl RecordEdit {
     /// What is changed.
     pub fn key(&self) -> RecordKey {
         match self {
@@ -65,26 +65,26 @@ impl Edit {
     }
 }
 
-impl Write {
+impl StateWrite {
     /// Seals and tags the edits.
-    pub fn seal(revision: u64, at: Timestamp, edits: &[Edit], sealer: &Sealer) -> Result<Self, SealError> {
+    pub fn seal(revision: u64, at: Timestamp, edits: &[RecordEdit], sealer: &RecordSealer) -> Result<Self, SealError> {
         let changes = edits.iter().map(|edit| WrittenChange::seal(revision, edit, sealer)).collect::<Result<_, _>>()?;
         Ok(Self { revision, at: at.millis(), changes, sum: None })
     }
 
     /// The write with the sum of all records after it.
-    pub fn with_sum(self, sum: RecordSum, sealer: &Sealer) -> Result<Self, SealError> {
+    pub fn with_sum(self, sum: RecordSum, sealer: &RecordSealer) -> Result<Self, SealError> {
         let sum = sum.seal(&self.binding()?, sealer)?;
         Ok(Self { sum: Some(sum), ..self })
     }
 
     /// The sum of all records after it, if the master key made the write as it is.
-    pub fn open_sum(&self, sealer: &Sealer) -> Result<Option<RecordSum>, SealError> {
+    pub fn open_sum(&self, sealer: &RecordSealer) -> Result<Option<RecordSum>, SealError> {
         self.sum.as_ref().map(|sum| RecordSum::open(&self.binding()?, sum, sealer)).transpose()
     }
 
     /// Each changed record as the engine has it after the write.
-    pub fn kept(&self) -> Result<Vec<KeptChange>, SealError> {
+    pub fn kept(&self) -> Result<Vec<EngineChange>, SealError> {
         self.changes.iter().map(|change| Ok((change.key.clone(), change.kept(self.revision)?))).collect()
     }
 
@@ -106,30 +106,30 @@ impl Write {
     }
 
     /// What the write did, if the master key made it.
-    pub fn open(&self, sealer: &Sealer) -> Result<Vec<Edit>, RecordError> {
+    pub fn open(&self, sealer: &RecordSealer) -> Result<Vec<RecordEdit>, RecordError> {
         self.changes.iter().map(|change| change.open(self.revision, sealer)).collect()
     }
 }
 
 impl WrittenChange {
-    fn seal(revision: u64, edit: &Edit, sealer: &Sealer) -> Result<Self, SealError> {
+    fn seal(revision: u64, edit: &RecordEdit, sealer: &RecordSealer) -> Result<Self, SealError> {
         let key = edit.key().text();
         let record = match edit {
-            Edit::Delete(_) => Value::Null,
-            Edit::Put(record) => record.write(sealer)?,
+            RecordEdit::Delete(_) => Value::Null,
+            RecordEdit::Put(record) => record.write(sealer)?,
         };
         let tag = sealer.seal(&binding(revision, &key, &record), b"")?;
         Ok(Self { key, record, tag })
     }
 
-    fn open(&self, revision: u64, sealer: &Sealer) -> Result<Edit, RecordError> {
+    fn open(&self, revision: u64, sealer: &RecordSealer) -> Result<RecordEdit, RecordError> {
         let sealed = sealer.open(&binding(revision, &self.key, &self.record), &self.tag);
         sealed.map_err(|error| RecordError::Sealed { key: self.key.clone(), error })?;
         let key = RecordKey::parse(&self.key).ok_or_else(|| RecordError::Malformed(self.key.clone()))?;
         if self.record.is_null() {
-            return Ok(Edit::Delete(key));
+            return Ok(RecordEdit::Delete(key));
         }
-        Record::read(&key, &self.record, sealer).map(Edit::Put)
+        StateRecord::read(&key, &self.record, sealer).map(RecordEdit::Put)
     }
 
     /// The record's form in the engine; `None` where it is gone.
@@ -137,19 +137,19 @@ impl WrittenChange {
         if self.record.is_null() {
             return Ok(None);
         }
-        let kept = Kept { revision, record: self.record.clone(), tag: self.tag.clone() };
+        let kept = EngineRecord { revision, record: self.record.clone(), tag: self.tag.clone() };
         serde_json::to_vec(&kept).map(Some).map_err(|_| SealError::NotSealed)
     }
 }
 
-impl Kept {
+impl EngineRecord {
     /// Reads a record under its key, if the master key tagged it there.
-    pub fn open(bytes: &[u8], key: &str, sealer: &Sealer) -> Result<(u64, Record), RecordError> {
+    pub fn open(bytes: &[u8], key: &str, sealer: &RecordSealer) -> Result<(u64, StateRecord), RecordError> {
         let kept: Self = serde_json::from_slice(bytes).map_err(|_| RecordError::Malformed(key.to_owned()))?;
         let change = WrittenChange { key: key.to_owned(), record: kept.record, tag: kept.tag };
         match change.open(kept.revision, sealer)? {
-            Edit::Put(record) => Ok((kept.revision, record)),
-            Edit::Delete(_) => Err(RecordError::Malformed(key.to_owned())),
+            RecordEdit::Put(record) => Ok((kept.revision, record)),
+            RecordEdit::Delete(_) => Err(RecordError::Malformed(key.to_owned())),
         }
     }
 }

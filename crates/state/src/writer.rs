@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clock::{LAST_TIME, LastTime};
-use super::engine::{Engine, EngineError, Promise, Swap, Swapped, Version};
+use super::engine::{BoxedFuture, EngineError, KeySwap, StateEngine, SwapOutcome, ValueVersion};
 use super::error::{JournalUnavailable, StoreError};
-use super::seal::Sealer;
-use super::snapshot::Snapshot;
-use super::state::Memory;
+use super::seal::RecordSealer;
+use super::snapshot::StateSnapshot;
+use super::state::StateMemory;
 use super::sum::SummedRecords;
-use super::write::{Edit, LAST_WRITE, Write};
+use super::write::{LAST_WRITE, RecordEdit, StateWrite};
 use portcullis_base::clock::{Clock, ClockDisagreement, Timestamp};
 
 /// Where the state's changes are recorded beside the state, so that it can be made anew.
 pub trait StateJournal: Send + Sync {
     /// Appends a change; on `Ok` it survives the loss of power. The bytes are to be given back as they are.
-    fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>>;
+    fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>>;
 
     /// Whether there is space for a change: the engine gives up for good where it meets the end of a disk.
     fn has_space(&self) -> bool {
@@ -25,37 +25,37 @@ pub trait StateJournal: Send + Sync {
     }
 
     /// Appends the whole state in the same way; what was recorded before is needed no longer.
-    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>>;
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>>;
 }
 
 /// Makes the writes, one after the other.
-pub struct Writer {
-    pub engine: Arc<dyn Engine>,
+pub struct StateWriter {
+    pub engine: Arc<dyn StateEngine>,
     pub journal: Arc<dyn StateJournal>,
-    pub sealer: Sealer,
+    pub sealer: RecordSealer,
     /// The number of the last write on the disk.
     pub revision: u64,
     /// What each key's value is known as to the engine.
-    pub versions: HashMap<String, Version>,
+    pub versions: HashMap<String, ValueVersion>,
     /// What the engine holds, in sum.
     pub records: SummedRecords,
     /// A write that is on the disk and not yet in the journal; there is never a second one.
-    pub unrecorded: Option<Unrecorded>,
-    pub health: Health,
+    pub unrecorded: Option<UnrecordedWrite>,
+    pub health: WriterHealth,
     pub clock: Clock,
     /// The latest time that was seen while the clock was believed.
     pub last_seen: Timestamp,
 }
 
 /// A write that the journal has still to take.
-pub struct Unrecorded {
+pub struct UnrecordedWrite {
     pub revision: u64,
     pub bytes: Vec<u8>,
 }
 
 /// Whether what is on the disk is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
+pub enum WriterHealth {
     Failed,
     Sound,
 }
@@ -63,16 +63,21 @@ pub enum Health {
 /// How far the clock may go back, one time step of a code.
 const FARTHEST_BACK: Duration = Duration::from_secs(30);
 
-impl Writer {
+impl StateWriter {
     /// Makes the edits together, or says why nobody may count on them.
     // INVARIANT (acknowledged): `Ok` means on the disk and in the journal. The order is disk first, since
     // start catches up a journal that is one behind, and refuses a store that is.
-    pub async fn commit(&mut self, memory: &Memory, edits: Vec<Edit>, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn commit(
+        &mut self,
+        memory: &StateMemory,
+        edits: Vec<RecordEdit>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         self.record_unrecorded().await?;
         self.check_space()?;
         // A clock that was set must not leave its time behind, or the next start would take the right one for wrong.
         let at = self.clock.expected(now);
-        let write = Write::seal(self.revision + 1, at, &edits, &self.sealer)?;
+        let write = StateWrite::seal(self.revision + 1, at, &edits, &self.sealer)?;
         let kept = write.kept()?;
         let changes = kept.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
         let summed = self.records.after(changes, &self.sealer);
@@ -86,18 +91,18 @@ impl Writer {
         self.last_seen = self.last_seen.max(at);
         // Memory follows the disk whatever the journal says: a restart would find the same.
         memory.apply(edits);
-        self.unrecorded = Some(Unrecorded { revision: write.revision, bytes });
+        self.unrecorded = Some(UnrecordedWrite { revision: write.revision, bytes });
         self.record_unrecorded().await
     }
 
     /// Gives the journal the whole state; no change of it.
-    pub async fn snapshot(&mut self, memory: &Memory) -> Result<(), StoreError> {
+    pub async fn snapshot(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
         // What the journal lacks must not come after the state that has it.
         self.record_unrecorded().await?;
         let last = self.engine.get(LAST_WRITE.as_bytes()).await?.map(|last| last.value);
         let last = last.ok_or_else(|| EngineError::Failed("the last write is gone".to_owned()))?;
-        let state: Vec<_> = memory.read().records().map(Edit::Put).collect();
-        let snapshot = Snapshot::seal(&last, self.revision, &state, &self.sealer)?;
+        let state: Vec<_> = memory.read().records().map(RecordEdit::Put).collect();
+        let snapshot = StateSnapshot::seal(&last, self.revision, &state, &self.sealer)?;
         self.journal.snapshot(&snapshot.to_bytes()?).await?;
         Ok(())
     }
@@ -128,7 +133,7 @@ impl Writer {
     }
 
     /// Records the sum of what is here, after a version that wrote none.
-    pub async fn record_sum(&mut self, memory: &Memory, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn record_sum(&mut self, memory: &StateMemory, now: Timestamp) -> Result<(), StoreError> {
         if !self.journal.has_space() {
             // A start on a full disk works all the same; the next change brings the sum.
             return Ok(());
@@ -149,27 +154,27 @@ impl Writer {
         Ok(())
     }
 
-    fn swap(&self, key: &str, value: Option<Vec<u8>>) -> Swap {
-        Swap { key: key.as_bytes().to_vec(), expect: self.versions.get(key).copied(), value }
+    fn swap(&self, key: &str, value: Option<Vec<u8>>) -> KeySwap {
+        KeySwap { key: key.as_bytes().to_vec(), expect: self.versions.get(key).copied(), value }
     }
 
-    async fn swap_all(&mut self, swaps: Vec<Swap>) -> Result<(), StoreError> {
+    async fn swap_all(&mut self, swaps: Vec<KeySwap>) -> Result<(), StoreError> {
         match self.health {
-            Health::Failed => return Err(EngineError::Closed.into()),
-            Health::Sound => {}
+            WriterHealth::Failed => return Err(EngineError::Closed.into()),
+            WriterHealth::Sound => {}
         }
         let keys: Vec<(String, bool)> =
             swaps.iter().map(|swap| (String::from_utf8_lossy(&swap.key).into_owned(), swap.value.is_some())).collect();
         let swapped = self.engine.compare_and_swap(swaps).await;
         let version = match swapped {
-            Ok(Swapped::Done(version)) => version,
-            Ok(Swapped::Conflict) => {
-                self.health = Health::Failed;
+            Ok(SwapOutcome::Done(version)) => version,
+            Ok(SwapOutcome::Conflict) => {
+                self.health = WriterHealth::Failed;
                 return Err(EngineError::Failed("another process has changed it".to_owned()).into());
             }
             Err(error) => {
                 // Perhaps it is on the disk, perhaps not; a restart tells.
-                self.health = Health::Failed;
+                self.health = WriterHealth::Failed;
                 return Err(error.into());
             }
         };

@@ -7,19 +7,19 @@ use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Trail, TrailEnd, TrailLayout, TrailName};
-use portcullis_state::Promise;
+use portcullis_state::BoxedFuture;
 
 /// How trails are delivered.
 pub trait Deliveries: Debug + Send + Sync {
     /// What users would lose sight of if a trail took this bucket, wherever the trail is delivered.
-    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents>;
+    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> BoxedFuture<'a, Contents>;
     /// Whether files of a trail are where a trail is to deliver to.
-    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> Promise<'a, Contents>;
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, Contents>;
     /// Makes the bucket, if it is not there.
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>>;
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), NoBucket>>;
     /// Where the delivered files of a trail end, and the folder that they lie in, if they lie in none of the store's
     /// buckets; none where the gate cannot tell.
-    fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>>;
+    fn files<'a>(&'a self, trail: &'a Trail) -> BoxedFuture<'a, Option<DeliveredFiles>>;
     /// How far a trail was delivered.
     fn progress(&self, name: &TrailName) -> Progress;
     /// Says that trails changed.

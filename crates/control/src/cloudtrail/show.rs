@@ -6,7 +6,7 @@ use super::place::Place;
 use super::ports::{DeliveredFiles, Progress};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::{LogFileValidation, Trail, TrailLogging, selectors};
-use portcullis_state::SigningKey;
+use portcullis_state::DigestSigningKey;
 
 /// As CreateTrail and UpdateTrail answer.
 pub fn definition(trail: &Trail, place: &Place<'_>) -> Value {
@@ -101,7 +101,7 @@ pub fn status(trail: &Trail, progress: &Progress, files: Option<&DeliveredFiles>
 }
 
 /// As ListPublicKeys shows it.
-pub fn public_key(key: &SigningKey) -> Value {
+pub fn public_key(key: &DigestSigningKey) -> Value {
     use base64::Engine as _;
     json!({
         "Value": base64::engine::general_purpose::STANDARD.encode(&key.public),

@@ -17,7 +17,7 @@ use portcullis_http::Transport;
 use portcullis_journal::{Journal, JournalOptions};
 use portcullis_sigv4::SignatureForm;
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
-use portcullis_state::{NewDevice, Promise, SigningKey};
+use portcullis_state::{BoxedFuture, DigestSigningKey, NewDevice};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
 const RULES: Rules = Rules {
@@ -29,7 +29,7 @@ const RULES: Rules = Rules {
 /// An API on a store without a disk.
 struct Bench {
     api: CloudTrail,
-    store: Store,
+    store: StateStore,
     deliveries: Arc<Noted>,
     device: NewDevice,
     _directory: tempfile::TempDir,
@@ -44,19 +44,19 @@ struct Noted {
 }
 
 impl Deliveries for Noted {
-    fn contents<'a>(&'a self, bucket: &'a BucketName, _: Timestamp) -> Promise<'a, Contents> {
+    fn contents<'a>(&'a self, bucket: &'a BucketName, _: Timestamp) -> BoxedFuture<'a, Contents> {
         self.looked.lock().unwrap().push(bucket.to_string());
         let is_full = matches!(bucket.as_str(), "full" | "unknown");
         let contents = if is_full { Contents::MayBeThere } else { Contents::None };
         Box::pin(std::future::ready(contents))
     }
 
-    fn files_at<'a>(&'a self, _: &'a BucketName, layout: &'a TrailLayout) -> Promise<'a, Contents> {
+    fn files_at<'a>(&'a self, _: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, Contents> {
         let is_old = layout.prefix.as_ref().is_some_and(|prefix| prefix.as_str() == "old");
         Box::pin(std::future::ready(if is_old { Contents::MayBeThere } else { Contents::None }))
     }
 
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), NoBucket>> {
         Box::pin(async move {
             let bucket = bucket.name();
             if bucket.as_str() == "impossible" {
@@ -67,7 +67,7 @@ impl Deliveries for Noted {
         })
     }
 
-    fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>> {
+    fn files<'a>(&'a self, trail: &'a Trail) -> BoxedFuture<'a, Option<DeliveredFiles>> {
         let log = DeliveredLog { object: format!("{}.json.gz", trail.name), hash: [1; 32] };
         let end = TrailEnd { delivered: vec![log], ..TrailEnd::default() };
         let files = DeliveredFiles { end, folder: Some("/var/trails".into()) };
@@ -730,7 +730,7 @@ async fn the_keys_of_a_time_are_all_shown_at_once() {
     for number in 0..3 {
         let valid_from = NOW.plus(month * number);
         let public = vec![u8::try_from(number).unwrap(); 270];
-        let key = SigningKey { public, valid_from, valid_to: valid_from.plus(month), private: None };
+        let key = DigestSigningKey { public, valid_from, valid_to: valid_from.plus(month), private: None };
         bench.store.add_signing_key(key, month, NOW).await.expect("kept");
     }
     let count = async |body| bench.done("ListPublicKeys", body).await["PublicKeyList"].as_array().unwrap().len();

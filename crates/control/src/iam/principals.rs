@@ -8,7 +8,7 @@ use super::refused::Refused;
 use super::xml::Element;
 use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_sigv4::{KeyStatus, Principal};
-use portcullis_state::{AccessKey, Store, User};
+use portcullis_state::{AccessKey, StateStore, UserRecord};
 
 impl Call<'_> {
     pub(super) async fn create_user(self) -> Result<Element, Refused> {
@@ -94,7 +94,7 @@ impl Call<'_> {
     }
 
     /// The user that is named, if one is.
-    pub(super) fn named_user(&self) -> Result<Option<User>, Refused> {
+    pub(super) fn named_user(&self) -> Result<Option<UserRecord>, Refused> {
         if self.parameters.optional("UserName").is_none() {
             return Ok(None);
         }
@@ -170,14 +170,14 @@ impl<T> Page<T> {
 }
 
 /// The account's root, who has neither a path nor a name.
-pub(super) fn root(store: &Store) -> Element {
+pub(super) fn root(store: &StateStore) -> Element {
     Element::new("User")
         .text("UserId", store.account().as_str())
         .text("Arn", &format!("arn:aws:iam::{}:root", store.account()))
         .text("CreateDate", &store.account_created().iso_extended())
 }
 
-fn described(element: &'static str, store: &Store, user: &User) -> Element {
+fn described(element: &'static str, store: &StateStore, user: &UserRecord) -> Element {
     Element::new(element)
         .text("Path", "/")
         .text("UserName", user.name.as_str())
@@ -186,7 +186,7 @@ fn described(element: &'static str, store: &Store, user: &User) -> Element {
         .text("CreateDate", &user.created.iso_extended())
 }
 
-fn arn(store: &Store, user: &User) -> String {
+fn arn(store: &StateStore, user: &UserRecord) -> String {
     format!("arn:aws:iam::{}:user/{}", store.account(), user.name)
 }
 

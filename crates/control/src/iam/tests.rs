@@ -12,23 +12,23 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)
 }
 
-async fn store() -> Store {
+async fn store() -> StateStore {
     in_memory(at(0)).await.0
 }
 
-async fn ask(store: &Store, query: &str, offer: MfaToken, now: Timestamp) -> Reply {
+async fn ask(store: &StateStore, query: &str, offer: MfaToken, now: Timestamp) -> Reply {
     let parameters = crate::query::parse_form(query.as_bytes()).expect("a form");
     answer(&parameters, offer, store, RequestId::from_random([7; 16]), now).await
 }
 
 /// Asks without an offer; status and body.
-async fn plainly(store: &Store, query: &str) -> (u16, String) {
+async fn plainly(store: &StateStore, query: &str) -> (u16, String) {
     let reply = ask(store, query, MfaToken::Absent, at(0)).await;
     (reply.status, reply.body.expose().clone())
 }
 
 /// Status and error code.
-async fn refusal(store: &Store, query: &str) -> (u16, String) {
+async fn refusal(store: &StateStore, query: &str) -> (u16, String) {
     let (status, body) = plainly(store, query).await;
     (status, inside(&body, "Code").to_owned())
 }
@@ -51,7 +51,7 @@ fn read_device(body: &str) -> NewDevice {
     }
 }
 
-async fn made(store: &Store, name: &str) -> NewDevice {
+async fn made(store: &StateStore, name: &str) -> NewDevice {
     let (status, body) =
         plainly(store, &format!("Action=CreateVirtualMFADevice&Version=2010-05-08&VirtualMFADeviceName={name}")).await;
     assert_eq!(status, 200, "{body}");

@@ -15,13 +15,13 @@ use thiserror::Error;
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, ObjectKey};
-use portcullis_state::Promise;
+use portcullis_state::BoxedFuture;
 use portcullis_upstream::{OwnError, OwnFile, Upstream};
 
 /// Where the files of a trail go.
 pub trait Destination: Debug + Send + Sync {
     /// Makes the bucket, if it is not there.
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), DestinationError>>;
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), DestinationError>>;
 
     /// Writes a file, over any that is there; on `Ok` it is whole and as durable as the destination makes it.
     fn put<'a>(
@@ -29,14 +29,14 @@ pub trait Destination: Debug + Send + Sync {
         bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
         parcel: &'a Parcel,
-    ) -> Promise<'a, Result<(), DestinationError>>;
+    ) -> BoxedFuture<'a, Result<(), DestinationError>>;
 
     /// Reads a file back, with those of these metadata that it has; none where there is none.
     fn read<'a>(
         &'a self,
         bucket: &'a BucketName,
         key: &'a ObjectKey,
-    ) -> Promise<'a, Result<Option<Parcel>, DestinationError>>;
+    ) -> BoxedFuture<'a, Result<Option<Parcel>, DestinationError>>;
 
     /// The next keys with this prefix, in order, after this one; none at the end.
     fn list<'a>(
@@ -44,7 +44,7 @@ pub trait Destination: Debug + Send + Sync {
         bucket: &'a BucketName,
         prefix: &'a str,
         after: &'a str,
-    ) -> Promise<'a, Result<Vec<String>, DestinationError>>;
+    ) -> BoxedFuture<'a, Result<Vec<String>, DestinationError>>;
 }
 
 /// A file with what is written on it.
@@ -151,7 +151,7 @@ impl Folder {
 }
 
 impl Destination for Folder {
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), DestinationError>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), DestinationError>> {
         let path = self.0.join(bucket.name().as_str());
         apart(move || make_folders(&path).map_err(|error| broken(&path, &error)))
     }
@@ -161,7 +161,7 @@ impl Destination for Folder {
         bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
         parcel: &'a Parcel,
-    ) -> Promise<'a, Result<(), DestinationError>> {
+    ) -> BoxedFuture<'a, Result<(), DestinationError>> {
         let (folder, path, parcel) = (self.clone(), self.path(bucket.name(), key), parcel.clone());
         apart(move || folder.write(&path?, &parcel))
     }
@@ -170,7 +170,7 @@ impl Destination for Folder {
         &'a self,
         bucket: &'a BucketName,
         key: &'a ObjectKey,
-    ) -> Promise<'a, Result<Option<Parcel>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Option<Parcel>, DestinationError>> {
         let path = self.path(bucket, key);
         apart(move || {
             let path = path?;
@@ -188,7 +188,7 @@ impl Destination for Folder {
         bucket: &'a BucketName,
         prefix: &'a str,
         after: &'a str,
-    ) -> Promise<'a, Result<Vec<String>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Vec<String>, DestinationError>> {
         let (folder, bucket, prefix, after) = (self.clone(), bucket.clone(), prefix.to_owned(), after.to_owned());
         apart(move || folder.keys(&bucket, &prefix, &after))
     }
@@ -202,7 +202,7 @@ impl Buckets {
 }
 
 impl Destination for Buckets {
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), DestinationError>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), DestinationError>> {
         Box::pin(async move { Ok(self.upstream.make_bucket(bucket, self.clock.now()).await?) })
     }
 
@@ -211,7 +211,7 @@ impl Destination for Buckets {
         bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
         parcel: &'a Parcel,
-    ) -> Promise<'a, Result<(), DestinationError>> {
+    ) -> BoxedFuture<'a, Result<(), DestinationError>> {
         Box::pin(async move {
             let metadata = parcel.metadata.iter().map(|(name, value)| (*name, value.clone())).collect();
             // As AWS has it: gzip is what the file is, not how it travels.
@@ -224,7 +224,7 @@ impl Destination for Buckets {
         &'a self,
         bucket: &'a BucketName,
         key: &'a ObjectKey,
-    ) -> Promise<'a, Result<Option<Parcel>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Option<Parcel>, DestinationError>> {
         Box::pin(async move {
             let Some(kept) = self.upstream.own(bucket, key, LONGEST, self.clock.now()).await? else {
                 return Ok(None);
@@ -240,7 +240,7 @@ impl Destination for Buckets {
         bucket: &'a BucketName,
         prefix: &'a str,
         after: &'a str,
-    ) -> Promise<'a, Result<Vec<String>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Vec<String>, DestinationError>> {
         Box::pin(async move { Ok(self.upstream.own_keys(bucket, prefix, after, self.clock.now()).await?) })
     }
 }
@@ -248,7 +248,7 @@ impl Destination for Buckets {
 /// Disks block, and nothing else may wait for them.
 fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DestinationError> + Send + 'static,
-) -> Promise<'static, Result<T, DestinationError>> {
+) -> BoxedFuture<'static, Result<T, DestinationError>> {
     Box::pin(async move {
         tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
             Err(DestinationError::Folder { path: PathBuf::new(), reason: "the work was interrupted".to_owned() })

@@ -10,11 +10,11 @@ use portcullis_cloudtrail::logfile::{LogFile, LogFileBuilder};
 use portcullis_cloudtrail::merkle::{MerkleTree, leaf_hash};
 use portcullis_cloudtrail::{EventView, LogFileValidation, Trail, TrailLogging};
 use portcullis_journal::{Follower, Journal, JournalError, JournalRecord, RecordKind, Sequence};
-use portcullis_state::Store;
+use portcullis_state::StateStore;
 
 /// What of the journal is looked at and not yet in a planned file.
 pub struct Gather {
-    store: Store,
+    store: StateStore,
     follower: Follower,
     /// The trail as it was where the journal has been followed to.
     pub trail: Trail,
@@ -64,7 +64,7 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 impl Gather {
     /// Goes on where the trail's progress ends.
-    pub fn of(progress: &Progress, store: Store, journal: &Arc<Journal>) -> Self {
+    pub fn of(progress: &Progress, store: StateStore, journal: &Arc<Journal>) -> Self {
         // Where logging starts, no window before is closed.
         let goes_on = progress.standard.last.as_ref().is_some_and(|last| last.end == progress.window);
         let closed = goes_on.then(|| minus(progress.window, LATENESS));

@@ -11,12 +11,12 @@ use thiserror::Error;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::keys::KeyFingerprint;
-use portcullis_state::{SigningKey, Store, StoreError};
+use portcullis_state::{DigestSigningKey, StateStore, StoreError};
 
 /// The keys that sign digests.
 #[derive(Debug)]
 pub struct Keys {
-    store: Store,
+    store: StateStore,
     clock: Clock,
     lifetime: Duration,
     /// Held while a key is made, so that two trails do not make one each.
@@ -45,7 +45,7 @@ pub enum KeyError {
 
 impl Keys {
     /// Keys that are each used for so long.
-    pub fn new(store: Store, clock: Clock, lifetime: Duration) -> Self {
+    pub fn new(store: StateStore, clock: Clock, lifetime: Duration) -> Self {
         Self { store, clock, lifetime, making: tokio::sync::Mutex::default() }
     }
 
@@ -53,7 +53,8 @@ impl Keys {
     pub async fn at(&self, moment: Timestamp) -> Result<Signer, KeyError> {
         let _making = self.making.lock().await;
         let keys = self.store.signing_keys();
-        let valid = |key: &&SigningKey| key.valid_from <= moment && moment < key.valid_to && key.private.is_some();
+        let valid =
+            |key: &&DigestSigningKey| key.valid_from <= moment && moment < key.valid_to && key.private.is_some();
         match keys.iter().rev().find(valid) {
             Some(key) => Signer::of(key),
             None => self.make(moment).await,
@@ -66,7 +67,7 @@ impl Keys {
         let pair = pair.map_err(|_| KeyError::NotMade)?.map_err(|_| KeyError::NotMade)?;
         let private = pair.as_der().map_err(|_| KeyError::NotMade)?;
         let valid_from = Timestamp::from_seconds(moment.seconds());
-        let key = SigningKey {
+        let key = DigestSigningKey {
             public: pair.public_key().as_ref().to_vec(),
             valid_from,
             valid_to: valid_from.plus(self.lifetime),
@@ -80,7 +81,7 @@ impl Keys {
 }
 
 impl Signer {
-    fn of(key: &SigningKey) -> Result<Self, KeyError> {
+    fn of(key: &DigestSigningKey) -> Result<Self, KeyError> {
         let fingerprint = key.fingerprint();
         let private = key.private.as_ref().ok_or(KeyError::Damaged(fingerprint))?;
         let pair = KeyPair::from_pkcs8(private.expose()).map_err(|_| KeyError::Damaged(fingerprint))?;

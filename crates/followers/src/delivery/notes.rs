@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use super::destination::{make_folders, replace};
-use portcullis_state::Promise;
+use portcullis_state::BoxedFuture;
 
 /// Files by name; each is there whole or not at all, and on the disk once it was saved.
 pub trait Notes: Debug + Send + Sync {
@@ -14,7 +14,7 @@ pub trait Notes: Debug + Send + Sync {
     fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
 
     /// Writes a file, over any that is there.
-    fn save<'a>(&'a self, name: &'a str, bytes: &[u8]) -> Promise<'a, io::Result<()>>;
+    fn save<'a>(&'a self, name: &'a str, bytes: &[u8]) -> BoxedFuture<'a, io::Result<()>>;
 
     /// Takes a file away, if it is there.
     fn remove(&self, name: &str) -> io::Result<()>;
@@ -43,7 +43,7 @@ impl Notes for NoteFolder {
         }
     }
 
-    fn save<'a>(&'a self, name: &'a str, bytes: &[u8]) -> Promise<'a, io::Result<()>> {
+    fn save<'a>(&'a self, name: &'a str, bytes: &[u8]) -> BoxedFuture<'a, io::Result<()>> {
         let (folder, path, bytes) = (self.0.clone(), self.0.join(name), bytes.to_vec());
         Box::pin(async move {
             let saved = tokio::task::spawn_blocking(move || {

@@ -26,13 +26,13 @@ use portcullis_cloudtrail::layout::{DigestSeries, LogSuffix, TrailLayout};
 use portcullis_cloudtrail::logfile;
 use portcullis_cloudtrail::{DigestHead, Trail, TrailLogging};
 use portcullis_journal::Journal;
-use portcullis_state::{Store, StoreError, TrailHead};
+use portcullis_state::{StateStore, StoreError, TrailHead};
 use portcullis_upstream::OwnError;
 
 /// What all trails are delivered with.
 #[derive(Debug)]
 pub struct Hands {
-    pub store: Store,
+    pub store: StateStore,
     pub journal: Arc<Journal>,
     pub notes: Arc<dyn Notes>,
     pub destination: Arc<dyn Destination>,

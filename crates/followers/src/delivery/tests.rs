@@ -25,7 +25,7 @@ use portcullis_cloudtrail::verify::{
 use portcullis_cloudtrail::{DigestPeriod, LogFileValidation, TrailLayout, logfile};
 use portcullis_journal::{Journal, JournalOptions, RecordKind};
 use portcullis_state::testing::recorded_in;
-use portcullis_state::{JournalUnavailable, Promise, SigningKey, StateJournal, Store};
+use portcullis_state::{BoxedFuture, DigestSigningKey, JournalUnavailable, StateJournal, StateStore};
 
 const T0: i64 = 1_800_000_000;
 const MINUTE: i64 = 60;
@@ -54,7 +54,7 @@ impl Trap {
 struct StateLog(Arc<Journal>, Arc<Trap>);
 
 impl StateJournal for StateLog {
-    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move {
             if self.1.springs() {
                 return Err(JournalUnavailable);
@@ -64,7 +64,7 @@ impl StateJournal for StateLog {
         })
     }
 
-    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move { self.0.append_snapshot(state).map(drop).map_err(|_| JournalUnavailable) })
     }
 }
@@ -78,7 +78,7 @@ impl Notes for TrappedNotes {
         Ok(self.0.lock().expect("sound").get(name).cloned())
     }
 
-    fn save<'a>(&'a self, name: &'a str, bytes: &[u8]) -> Promise<'a, io::Result<()>> {
+    fn save<'a>(&'a self, name: &'a str, bytes: &[u8]) -> BoxedFuture<'a, io::Result<()>> {
         let bytes = bytes.to_vec();
         Box::pin(async move {
             if self.1.springs() {
@@ -116,7 +116,7 @@ impl TrappedBuckets {
 }
 
 impl Destination for TrappedBuckets {
-    fn make_bucket<'a>(&'a self, _bucket: TrailBucket<'a>) -> Promise<'a, Result<(), DestinationError>> {
+    fn make_bucket<'a>(&'a self, _bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), DestinationError>> {
         Box::pin(async { Ok(()) })
     }
 
@@ -125,7 +125,7 @@ impl Destination for TrappedBuckets {
         bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
         parcel: &'a Parcel,
-    ) -> Promise<'a, Result<(), DestinationError>> {
+    ) -> BoxedFuture<'a, Result<(), DestinationError>> {
         Box::pin(async move {
             if self.trap.springs() {
                 return Err(Self::fault());
@@ -140,7 +140,7 @@ impl Destination for TrappedBuckets {
         &'a self,
         bucket: &'a BucketName,
         key: &'a ObjectKey,
-    ) -> Promise<'a, Result<Option<Parcel>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Option<Parcel>, DestinationError>> {
         let place = (bucket.to_string(), key.to_string());
         let found = self.files.lock().expect("sound").get(&place).and_then(|versions| versions.last().cloned());
         Box::pin(async move { Ok(found) })
@@ -151,7 +151,7 @@ impl Destination for TrappedBuckets {
         _bucket: &'a BucketName,
         _prefix: &'a str,
         _after: &'a str,
-    ) -> Promise<'a, Result<Vec<String>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Vec<String>, DestinationError>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 }
@@ -194,7 +194,7 @@ impl Rig {
         Self { clock, hands, destination, trap, runner: None, crashes: 0, directory }
     }
 
-    fn store(&self) -> &Store {
+    fn store(&self) -> &StateStore {
         &self.hands.store
     }
 
@@ -290,7 +290,7 @@ impl Rig {
 
     /// Every digest of a series in order, verified, with the events that it proves.
     fn proved(&self, series: DigestSeries) -> Vec<(TrailDigest, Vec<String>)> {
-        let keys: Vec<PublicKey> = self.store().signing_keys().iter().filter_map(SigningKey::listed).collect();
+        let keys: Vec<PublicKey> = self.store().signing_keys().iter().filter_map(DigestSigningKey::listed).collect();
         let mut proved = Vec::new();
         let mut chain: Option<(TrailDigest, [u8; 32], Vec<u8>)> = None;
         let mut tree = MerkleTree::empty();
@@ -350,7 +350,7 @@ impl Rig {
             layout: TrailLayout { prefix, account: self.hands.account.clone(), region: self.hands.region.clone() },
             trail: name,
             bucket,
-            keys: self.store().signing_keys().iter().filter_map(SigningKey::listed).collect(),
+            keys: self.store().signing_keys().iter().filter_map(DigestSigningKey::listed).collect(),
             start: None,
             end: None,
             expected: Vec::new(),
@@ -414,7 +414,7 @@ fn line(id: &str, name: &str, time: Timestamp) -> String {
 }
 
 /// Making keys takes longer than all else.
-fn ready_key() -> SigningKey {
+fn ready_key() -> DigestSigningKey {
     static KEY: OnceLock<(Vec<u8>, Vec<u8>)> = OnceLock::new();
     let (public, private) = KEY.get_or_init(|| {
         let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
@@ -422,7 +422,7 @@ fn ready_key() -> SigningKey {
     });
     let valid_from = Timestamp::from_seconds(T0);
     let private = Some(Secret::new(private.clone()));
-    SigningKey { public: public.clone(), valid_from, valid_to: valid_from.plus(MONTH), private }
+    DigestSigningKey { public: public.clone(), valid_from, valid_to: valid_from.plus(MONTH), private }
 }
 
 fn events(windows: &[&[&str]]) -> Vec<Vec<String>> {

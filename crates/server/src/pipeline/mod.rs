@@ -45,7 +45,7 @@ use portcullis_s3::{
     UnclearRequest,
 };
 use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
-use portcullis_state::{CodeSource, Store};
+use portcullis_state::{CodeSource, StateStore};
 use portcullis_upstream::{AnswerBegun, Upstream, UpstreamAnswer};
 use protection::{Agreed, Held};
 use recording::{Duty, Loss};
@@ -66,7 +66,7 @@ pub struct Gate {
     pub rules: Rules,
     pub keyring: Arc<Keyring>,
     pub proxies: TrustedProxies,
-    pub store: Store,
+    pub store: StateStore,
     pub upstream: Arc<Upstream>,
     pub journal: Arc<Journal>,
     pub recorder: Arc<Recorder>,

@@ -14,7 +14,9 @@ use portcullis_base::names::BucketName;
 use portcullis_http::{ConditionHold, ConditionWithdrawn, ReleaseCondition};
 use portcullis_s3::{Hazard, MfaDeleteChange, OperationAccess, RequestDocument, S3Request, VersioningStatus};
 use portcullis_sigv4::Principal;
-use portcullis_state::{Generation, Leases, Observed, ReadLease, Store, UnderWay, WriteLease};
+use portcullis_state::{
+    BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, RequestUnderWay, StateStore, WriteLease,
+};
 use portcullis_upstream::{Upstream, UpstreamError};
 use uploads::{CompletingKeys, Opening, SoleCompletion};
 
@@ -24,9 +26,9 @@ pub use uploads::UploadVersions;
 /// What is remembered of buckets, and what the upstream says of them now.
 #[derive(Debug)]
 pub struct Protection {
-    store: Store,
+    store: StateStore,
     upstream: Arc<Upstream>,
-    leases: Leases,
+    leases: BucketLeases,
     profile: MfaProfile,
     uploads: UploadVersions,
     completing: CompletingKeys,
@@ -37,7 +39,7 @@ pub struct Protection {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     versioning: Versioning,
-    generation: Generation,
+    generation: LeaseGeneration,
     at: Instant,
 }
 
@@ -48,14 +50,14 @@ pub struct Held {
     lease: Lease,
     opening: Option<Opening>,
     sole: Option<SoleCompletion>,
-    under_way: Option<UnderWay>,
+    under_way: Option<RequestUnderWay>,
 }
 
 #[derive(Debug)]
 enum Lease {
     /// Taken when the body has come, if nothing changed until then: a slow upload must not keep root waiting.
     AtTheEnd {
-        observed: Observed,
+        observed: ObservedGeneration,
         /// Set once the last byte may go out, and kept until it is known what the upstream did.
         taken: Arc<OnceLock<ConditionHold>>,
     },
@@ -74,7 +76,7 @@ const FRESH: Duration = Duration::from_secs(2);
 
 impl Protection {
     /// Looks at buckets through this store and this upstream.
-    pub fn new(store: Store, upstream: Arc<Upstream>, profile: MfaProfile, uploads: UploadVersions) -> Self {
+    pub fn new(store: StateStore, upstream: Arc<Upstream>, profile: MfaProfile, uploads: UploadVersions) -> Self {
         let (leases, completing) = (store.leases().clone(), CompletingKeys::default());
         Self { leases, store, upstream, profile, uploads, completing, seen: Mutex::default() }
     }

@@ -14,7 +14,7 @@ use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_journal::{Journal, JournalClosed, OpenIntent, Sequence};
 use portcullis_s3::{HazardRule, OperationAccess, S3Operation};
-use portcullis_state::Store;
+use portcullis_state::StateStore;
 use portcullis_upstream::{LookTarget, StoredPresence, Upstream, UpstreamError};
 
 /// How the requests that a crash left open ended, as far as the store tells.
@@ -38,7 +38,7 @@ pub async fn recover(
     intents: &[OpenIntent],
     journal: &Journal,
     upstream: &Arc<Upstream>,
-    store: &Store,
+    store: &StateStore,
     clock: &Clock,
 ) -> Result<Recovered, JournalClosed> {
     let unresolved: Vec<_> = intents.iter().map(Unresolved::of).collect();
@@ -59,7 +59,7 @@ pub async fn recover(
 }
 
 /// Notes what the store may still do of a request that it was not seen to have carried out.
-async fn note_late_effect(store: &Store, subject: Option<Subject>, finding: Finding, now: Timestamp) {
+async fn note_late_effect(store: &StateStore, subject: Option<Subject>, finding: Finding, now: Timestamp) {
     let Some(subject) = subject else { return };
     match (finding, late_effect(&subject)) {
         (Finding::NotDone | Finding::Unknown, Some(effect)) => {
@@ -98,7 +98,7 @@ impl Recovered {
 #[derive(Clone)]
 struct Witness {
     upstream: Arc<Upstream>,
-    store: Store,
+    store: StateStore,
     clock: Clock,
 }
 

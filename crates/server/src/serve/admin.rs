@@ -28,13 +28,13 @@ use portcullis_control::{iam, query};
 use portcullis_http::{Peer, Transport};
 use portcullis_journal::{Journal, JournalClosed, Sequence};
 use portcullis_mfa::{CodeDigits, MfaToken};
-use portcullis_state::Store;
+use portcullis_state::StateStore;
 
 /// What the admin socket serves.
 #[derive(Debug)]
 pub(super) struct Admin {
     pub clock: Clock,
-    pub store: Store,
+    pub store: StateStore,
     pub recorder: Arc<Recorder>,
     pub journal: Arc<Journal>,
     /// How long the codes of a new device are where the request does not say.

@@ -45,14 +45,14 @@ use portcullis_journal::{
 use portcullis_mfa::CodeDigits;
 use portcullis_s3::{RoutingRules, UpstreamKind};
 use portcullis_sigv4::{AcceptedScope, AwsService};
-use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
+use portcullis_state::{BoxedFuture, JournalUnavailable, StartError, StateJournal, StateStore};
 use portcullis_upstream::{BucketPlacement, TrailerSupport, Upstream, UpstreamSigner, UpstreamTimeouts};
 
 /// A gate that serves.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
-    store: Store,
+    store: StateStore,
     delivery: Delivery,
     clock: Clock,
     stop: watch::Sender<bool>,
@@ -95,7 +95,7 @@ pub enum StartFailure {
 
 /// The state and the journal of one directory, opened together.
 struct Opened {
-    store: Store,
+    store: StateStore,
     journal: Arc<Journal>,
     recovered: JournalRecovery,
 }
@@ -237,7 +237,7 @@ async fn open_state(settings: &Settings, clock: &Clock) -> Result<Opened, StartF
     let journal = Arc::new(journal);
     let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
     let state = Arc::new(StateLog { journal: journal.clone(), directory: directory.clone() });
-    let store = Store::open(directory, state, recorded, clock.clone()).await?;
+    let store = StateStore::open(directory, state, recorded, clock.clone()).await?;
     Ok(Opened { store, journal, recovered })
 }
 
@@ -262,7 +262,7 @@ async fn settle(
     recovered: &JournalRecovery,
     journal: &Journal,
     upstream: &Arc<Upstream>,
-    store: &Store,
+    store: &StateStore,
     clock: &Clock,
 ) -> Result<(), StartFailure> {
     if let Some(segment) = &recovered.cut {
@@ -323,7 +323,7 @@ const IDLE_UPSTREAM: std::time::Duration = std::time::Duration::from_secs(20);
 fn gate(
     settings: &Settings,
     clock: Clock,
-    store: Store,
+    store: StateStore,
     upstream: Arc<Upstream>,
     journal: Arc<Journal>,
     recorder: Arc<Recorder>,
@@ -368,7 +368,7 @@ fn gate(
 fn hands(
     settings: &Settings,
     clock: &Clock,
-    store: &Store,
+    store: &StateStore,
     journal: &Arc<Journal>,
     upstream: &Arc<Upstream>,
 ) -> delivery::Hands {
@@ -511,7 +511,7 @@ struct StateLog {
 }
 
 impl StateJournal for StateLog {
-    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move {
             self.journal.record(RecordKind::State, write).await.map(drop).map_err(|_| JournalUnavailable)
         })
@@ -521,7 +521,7 @@ impl StateJournal for StateLog {
         !ballast::is_full(&self.directory)
     }
 
-    fn snapshot<'a>(&'a self, state: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>> {
+    fn snapshot<'a>(&'a self, state: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
         Box::pin(async move {
             let sequence = self.journal.append_snapshot(state).map_err(|_| JournalUnavailable)?;
             self.journal.durable(sequence).await.map_err(|_| JournalUnavailable)

@@ -9,7 +9,7 @@ use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Trail, TrailLayout, TrailName};
 use portcullis_control::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
 use portcullis_followers::delivery::Delivery;
-use portcullis_state::Promise;
+use portcullis_state::BoxedFuture;
 use portcullis_upstream::{BucketHolding, Upstream};
 
 /// What delivers the trails, and the store whose buckets they take.
@@ -22,7 +22,7 @@ pub(super) struct Delivered {
 }
 
 impl Deliveries for Delivered {
-    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> Promise<'a, Contents> {
+    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> BoxedFuture<'a, Contents> {
         Box::pin(async move {
             match self.upstream.holding(bucket, now).await {
                 Ok(BucketHolding::Nothing) => Contents::None,
@@ -35,7 +35,7 @@ impl Deliveries for Delivered {
         })
     }
 
-    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> Promise<'a, Contents> {
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, Contents> {
         Box::pin(async move {
             match self.delivery.has_files(bucket, layout).await {
                 Ok(false) => Contents::None,
@@ -48,7 +48,7 @@ impl Deliveries for Delivered {
         })
     }
 
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), NoBucket>> {
         Box::pin(async move {
             self.delivery.make_bucket(bucket).await.map_err(|error| {
                 tracing::error!(%error, bucket = %bucket.name(), "a trail's bucket cannot be made");
@@ -57,7 +57,7 @@ impl Deliveries for Delivered {
         })
     }
 
-    fn files<'a>(&'a self, trail: &'a Trail) -> Promise<'a, Option<DeliveredFiles>> {
+    fn files<'a>(&'a self, trail: &'a Trail) -> BoxedFuture<'a, Option<DeliveredFiles>> {
         Box::pin(async move {
             match self.delivery.end_of(trail).await {
                 Ok(end) => Some(DeliveredFiles { end, folder: self.folder.clone() }),

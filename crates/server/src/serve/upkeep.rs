@@ -11,7 +11,7 @@ use super::ballast::Ballast;
 use portcullis_audit::{Recorder, Space};
 use portcullis_base::clock::{Clock, ClockDisagreement};
 use portcullis_journal::{Journal, JournalError, Sequence};
-use portcullis_state::{Store, StoreError};
+use portcullis_state::{StateStore, StoreError};
 
 /// How often old records are looked for.
 const EVERY: Duration = Duration::from_secs(10 * 60);
@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(10 * 60);
 /// What goes is old, and no follower of the journal needs it.
 pub(super) async fn trim(
     journal: Arc<Journal>,
-    store: Store,
+    store: StateStore,
     clock: Clock,
     keep: Duration,
     mut stop: watch::Receiver<bool>,
@@ -42,7 +42,7 @@ pub(super) async fn trim(
 const KEEP_TIME: Duration = Duration::from_secs(60);
 
 /// Watches the clock and says when it is set and when it is right again, until the gate stops.
-pub(super) async fn watch_clock(store: Store, clock: Clock, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+pub(super) async fn watch_clock(store: StateStore, clock: Clock, mut stop: watch::Receiver<bool>) -> io::Result<()> {
     let (mut disagreed, mut kept) = (false, None::<Instant>);
     loop {
         let disagreement = store.clock_disagreement();
@@ -139,7 +139,7 @@ enum Untrimmed {
 
 async fn trim_once(
     journal: &Arc<Journal>,
-    store: &Store,
+    store: &StateStore,
     clock: &Clock,
     keep: Duration,
 ) -> Result<Sequence, Untrimmed> {
@@ -170,13 +170,13 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
-    async fn open(place: &std::path::Path) -> (Arc<Journal>, Store, JournalRecovery) {
+    async fn open(place: &std::path::Path) -> (Arc<Journal>, StateStore, JournalRecovery) {
         let options = JournalOptions { segment_size: 4096, ..JournalOptions::default() };
         let (journal, recovered) = Journal::open(&place.join("journal"), options).expect("a journal");
         let journal = Arc::new(journal);
         let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
         let state = Arc::new(StateLog { journal: journal.clone(), directory: place.to_owned() });
-        let store = Store::open(&place.join("data"), state, recorded, Clock::System).await.expect("a store");
+        let store = StateStore::open(&place.join("data"), state, recorded, Clock::System).await.expect("a store");
         (journal, store, recovered)
     }
 

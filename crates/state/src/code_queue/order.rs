@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::Lane;
+use super::QueueLane;
 
 /// A place in the order, never given twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub struct TurnTicket(u64);
 
 /// The offers that wait, and the one whose turn it is.
 ///
@@ -15,17 +15,17 @@ pub struct Ticket(u64);
 /// has one turn before any has a second one. Within each, the first to come is the first to be served.
 #[derive(Debug, Default)]
 pub struct TurnOrder {
-    admin_socket: VecDeque<Ticket>,
-    right_three: VecDeque<Ticket>,
+    admin_socket: VecDeque<TurnTicket>,
+    right_three: VecDeque<TurnTicket>,
     /// The network that is to be served next first, each with at least one ticket.
-    networks: VecDeque<(IpAddr, VecDeque<Ticket>)>,
-    turn: Option<Ticket>,
-    last: Ticket,
+    networks: VecDeque<(IpAddr, VecDeque<TurnTicket>)>,
+    turn: Option<TurnTicket>,
+    last: TurnTicket,
 }
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
+pub enum QueueFull {
     /// The network has as many as it may.
     Network,
     Queue,
@@ -40,19 +40,19 @@ pub const OF_ALL_NETWORKS: usize = 64;
 
 impl TurnOrder {
     /// Takes a place at the end of a lane.
-    pub fn enter(&mut self, lane: Lane) -> Result<Ticket, Full> {
+    pub fn enter(&mut self, lane: QueueLane) -> Result<TurnTicket, QueueFull> {
         let all: usize = self.networks.iter().map(|(_, tickets)| tickets.len()).sum();
-        let ticket = Ticket(self.last.0 + 1);
+        let ticket = TurnTicket(self.last.0 + 1);
         match lane {
-            Lane::AdminSocket => push(&mut self.admin_socket, ticket, RESERVED, Full::Queue)?,
-            Lane::RightThree => push(&mut self.right_three, ticket, RESERVED, Full::Queue)?,
-            Lane::Network(network) => {
+            QueueLane::AdminSocket => push(&mut self.admin_socket, ticket, RESERVED, QueueFull::Queue)?,
+            QueueLane::RightThree => push(&mut self.right_three, ticket, RESERVED, QueueFull::Queue)?,
+            QueueLane::Network(network) => {
                 let own = self.networks.iter_mut().find(|(of, _)| *of == network);
                 if own.as_ref().is_some_and(|(_, tickets)| tickets.len() >= OF_A_NETWORK) {
-                    return Err(Full::Network);
+                    return Err(QueueFull::Network);
                 }
                 if all >= OF_ALL_NETWORKS {
-                    return Err(Full::Queue);
+                    return Err(QueueFull::Queue);
                 }
                 match own {
                     Some((_, tickets)) => tickets.push_back(ticket),
@@ -65,7 +65,7 @@ impl TurnOrder {
     }
 
     /// Whose turn it is; if there is none, the next one's.
-    pub fn call(&mut self) -> Option<Ticket> {
+    pub fn call(&mut self) -> Option<TurnTicket> {
         if self.turn.is_none() {
             self.turn = self.next();
         }
@@ -73,7 +73,7 @@ impl TurnOrder {
     }
 
     /// Gives up a place or a turn.
-    pub fn leave(&mut self, ticket: Ticket) {
+    pub fn leave(&mut self, ticket: TurnTicket) {
         if self.turn == Some(ticket) {
             self.turn = None;
             return;
@@ -91,7 +91,7 @@ impl TurnOrder {
         self.networks.iter().any(|(of, _)| *of == network)
     }
 
-    fn next(&mut self) -> Option<Ticket> {
+    fn next(&mut self) -> Option<TurnTicket> {
         if let Some(ticket) = self.admin_socket.pop_front().or_else(|| self.right_three.pop_front()) {
             return Some(ticket);
         }
@@ -104,7 +104,7 @@ impl TurnOrder {
     }
 }
 
-fn push(lane: &mut VecDeque<Ticket>, ticket: Ticket, most: usize, full: Full) -> Result<(), Full> {
+fn push(lane: &mut VecDeque<TurnTicket>, ticket: TurnTicket, most: usize, full: QueueFull) -> Result<(), QueueFull> {
     if lane.len() >= most {
         return Err(full);
     }
@@ -120,25 +120,25 @@ mod tests {
 
     use super::*;
 
-    fn network(number: u32) -> Lane {
-        Lane::Network(IpAddr::V4(number.into()))
+    fn network(number: u32) -> QueueLane {
+        QueueLane::Network(IpAddr::V4(number.into()))
     }
 
-    fn name(lane: Lane) -> String {
+    fn name(lane: QueueLane) -> String {
         match lane {
-            Lane::AdminSocket => "admin".to_owned(),
-            Lane::Network(IpAddr::V4(address)) => u32::from(address).to_string(),
-            Lane::Network(IpAddr::V6(address)) => address.to_string(),
-            Lane::RightThree => "three".to_owned(),
+            QueueLane::AdminSocket => "admin".to_owned(),
+            QueueLane::Network(IpAddr::V4(address)) => u32::from(address).to_string(),
+            QueueLane::Network(IpAddr::V6(address)) => address.to_string(),
+            QueueLane::RightThree => "three".to_owned(),
         }
     }
 
     /// Lets all of these come while another has its turn, and tells in which order theirs come.
-    fn served(lanes: &[Lane]) -> String {
+    fn served(lanes: &[QueueLane]) -> String {
         let mut order = TurnOrder::default();
         let mut turn = order.enter(network(0)).ok();
         order.call();
-        let names: HashMap<Ticket, String> =
+        let names: HashMap<TurnTicket, String> =
             lanes.iter().filter_map(|lane| Some((order.enter(*lane).ok()?, name(*lane)))).collect();
         let mut served = Vec::new();
         while let Some(ticket) = turn {
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn networks_take_turns_and_the_admin_socket_and_three_right_codes_come_first() {
         let (one, two, three) = (network(1), network(2), network(3));
-        let (admin, right) = (Lane::AdminSocket, Lane::RightThree);
+        let (admin, right) = (QueueLane::AdminSocket, QueueLane::RightThree);
         let table = [
             (vec![], ""),
             (vec![one], "1"),
@@ -185,12 +185,12 @@ mod tests {
         let mut order = TurnOrder::default();
         for number in 0..16 {
             (0..OF_A_NETWORK).for_each(|_| _ = order.enter(network(number)).expect("a place of its own"));
-            assert_eq!(order.enter(network(number)), Err(Full::Network));
+            assert_eq!(order.enter(network(number)), Err(QueueFull::Network));
         }
-        assert_eq!(order.enter(network(99)), Err(Full::Queue));
-        for lane in [Lane::AdminSocket, Lane::RightThree] {
+        assert_eq!(order.enter(network(99)), Err(QueueFull::Queue));
+        for lane in [QueueLane::AdminSocket, QueueLane::RightThree] {
             (0..RESERVED).for_each(|_| _ = order.enter(lane).expect("a reserved place"));
-            assert_eq!(order.enter(lane), Err(Full::Queue));
+            assert_eq!(order.enter(lane), Err(QueueFull::Queue));
         }
     }
 
@@ -236,10 +236,10 @@ mod tests {
             let mut order = TurnOrder::default();
             for round in rounds {
                 for number in round {
-                    order.enter(if number == 39 { Lane::RightThree } else { network(number) }).ok();
+                    order.enter(if number == 39 { QueueLane::RightThree } else { network(number) }).ok();
                 }
                 let turn = order.call();
-                let admin = order.enter(Lane::AdminSocket).expect("a place");
+                let admin = order.enter(QueueLane::AdminSocket).expect("a place");
                 turn.into_iter().for_each(|ticket| order.leave(ticket));
                 prop_assert_eq!(order.call(), Some(admin));
                 order.leave(admin);
@@ -252,8 +252,8 @@ mod tests {
             let (mut waiting, mut turn) = (Vec::new(), None);
             for (number, enters) in steps {
                 let lane = match number {
-                    0 => Lane::AdminSocket,
-                    1 => Lane::RightThree,
+                    0 => QueueLane::AdminSocket,
+                    1 => QueueLane::RightThree,
                     number => network(number),
                 };
                 if enters {

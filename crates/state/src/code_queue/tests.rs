@@ -8,8 +8,8 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)
 }
 
-fn network(number: u32) -> Lane {
-    Lane::Network(IpAddr::V4(number.into()))
+fn network(number: u32) -> QueueLane {
+    QueueLane::Network(IpAddr::V4(number.into()))
 }
 
 /// Whether it is the place's turn now.
@@ -60,7 +60,7 @@ async fn of_tries_that_wait_no_more_are_looked_at_than_the_network_has() {
     assert_eq!(places[0].turn(at(0)).await, Err(throttled));
     assert_eq!(queue.enter(network(1), at(0)).map(drop), Err(throttled));
     drop(places);
-    for lane in [network(2), Lane::AdminSocket, Lane::RightThree] {
+    for lane in [network(2), QueueLane::AdminSocket, QueueLane::RightThree] {
         queue.enter(lane, at(0)).expect("not its tries").turn(at(0)).await.expect("its turn");
     }
     queue.enter(network(1), at(120)).expect("a try came back").turn(at(120)).await.expect("its turn");
@@ -69,7 +69,7 @@ async fn of_tries_that_wait_no_more_are_looked_at_than_the_network_has() {
 #[test]
 fn the_admin_socket_and_three_right_codes_have_no_limit_of_tries() {
     let queue = CodeQueue::default();
-    for lane in [Lane::AdminSocket, Lane::RightThree] {
+    for lane in [QueueLane::AdminSocket, QueueLane::RightThree] {
         for _ in 0..20 {
             queue.enter(lane, at(0)).expect("a place").charge(at(0));
         }
@@ -95,7 +95,7 @@ fn an_offer_waits_with_those_of_its_network_or_of_the_admin_socket() {
     assert_eq!(source, CodeSource::of_address("192.0.2.7".parse().expect("an address")));
     let wrong = Some(MfaFault::WrongCode);
     for codes in 1..=3 {
-        assert_eq!(Lane::of(source, codes, wrong), Lane::Network("192.0.2.7".parse().expect("an address")));
-        assert_eq!(Lane::of(CodeSource::AdminSocket, codes, wrong), Lane::AdminSocket);
+        assert_eq!(QueueLane::of(source, codes, wrong), QueueLane::Network("192.0.2.7".parse().expect("an address")));
+        assert_eq!(QueueLane::of(CodeSource::AdminSocket, codes, wrong), QueueLane::AdminSocket);
     }
 }

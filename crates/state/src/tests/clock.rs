@@ -37,17 +37,17 @@ impl Machine {
         Timestamp::from_millis(self.clocks.wall.load(Ordering::SeqCst))
     }
 
-    async fn start(&self) -> Store {
+    async fn start(&self) -> StateStore {
         let clock = Clock::Watched(Arc::new(WatchedClock::set(&self.clocks, Some(self.boot_id))));
         let last = self.journal.records().last().cloned();
         let journal = Arc::<MemoryJournal>::clone(&self.journal);
-        let store = Store::open(self.dir.path(), journal, last.as_deref(), clock).await.expect("a store");
+        let store = StateStore::open(self.dir.path(), journal, last.as_deref(), clock).await.expect("a store");
         store.watch_clock(self.now()).await.ok();
         store
     }
 
     /// Offers what the device showed at a moment.
-    async fn offer(&self, store: &Store, device: &NewDevice, shown: Timestamp) -> Result<(), SpendError> {
+    async fn offer(&self, store: &StateStore, device: &NewDevice, shown: Timestamp) -> Result<(), SpendError> {
         store.spend(&codes(device, 1, shown), &Principal::Root, HERE, self.now()).await.map(drop)
     }
 }

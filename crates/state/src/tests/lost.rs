@@ -2,7 +2,7 @@
 
 use super::super::sled_engine::SledEngine;
 use super::super::sum::REBUILT_SUM;
-use super::super::write::{LAST_WRITE, Write};
+use super::super::write::{LAST_WRITE, StateWrite};
 use super::*;
 
 /// One record of each kind, each changed at least once since the first of them.
@@ -25,8 +25,8 @@ async fn engine(dir: &Path) -> SledEngine {
 /// Writes behind the gate's back.
 async fn put(engine: &SledEngine, key: &[u8], value: Option<Vec<u8>>) {
     let expect = engine.get(key).await.expect("readable").map(|versioned| versioned.version);
-    let swapped = engine.compare_and_swap(vec![Swap { key: key.to_vec(), expect, value }]).await;
-    assert!(matches!(swapped, Ok(Swapped::Done(_))), "{swapped:?}");
+    let swapped = engine.compare_and_swap(vec![KeySwap { key: key.to_vec(), expect, value }]).await;
+    assert!(matches!(swapped, Ok(SwapOutcome::Done(_))), "{swapped:?}");
 }
 
 async fn records(engine: &SledEngine) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -114,9 +114,9 @@ async fn a_store_that_is_one_write_ahead_must_be_whole_too() {
 async fn a_last_write_that_the_master_key_did_not_seal_is_refused() {
     let (dir, journal) = full().await;
     let last = journal.records().last().cloned().expect("one");
-    let last = Write::parse(&last).expect("a write");
-    let empty = Write { revision: last.revision + 1, at: last.at, changes: Vec::new(), sum: last.sum.clone() };
-    let bare = Write { sum: None, ..empty.clone() };
+    let last = StateWrite::parse(&last).expect("a write");
+    let empty = StateWrite { revision: last.revision + 1, at: last.at, changes: Vec::new(), sum: last.sum.clone() };
+    let bare = StateWrite { sum: None, ..empty.clone() };
     for (forged, known) in [(empty, false), (bare, true)] {
         put(&engine(dir.path()).await, LAST_WRITE.as_bytes(), Some(forged.to_bytes().expect("json"))).await;
         let refused = open(dir.path(), &journal, at(31)).await;
@@ -160,8 +160,9 @@ async fn a_snapshot_in_the_journal_tells_of_a_lost_record() {
     let before = picture(&store);
     drop(store);
     let snapshot = journal.snapshots.lock().expect("sound").pop().expect("a snapshot");
-    let open =
-        || Store::open(dir.path(), Arc::<MemoryJournal>::clone(&journal), Some(&snapshot), Clock::standing_at(at(31)));
+    let open = || {
+        StateStore::open(dir.path(), Arc::<MemoryJournal>::clone(&journal), Some(&snapshot), Clock::standing_at(at(31)))
+    };
     put(&engine(dir.path()).await, b"bucket/vault", None).await;
     assert!(matches!(open().await, Err(StartError::Incomplete(_))));
     rebuild(dir.path(), vec![snapshot.clone()], at(31)).await.expect("rebuilt");
@@ -172,8 +173,8 @@ async fn a_snapshot_in_the_journal_tells_of_a_lost_record() {
 async fn a_state_from_before_there_were_sums_is_taken_once() {
     let (dir, journal) = full().await;
     let before = picture(&opened(dir.path(), &journal, at(31)).await);
-    let last = Write::parse(journal.records().last().expect("one")).expect("a write");
-    let old = Write { sum: None, ..last }.to_bytes().expect("json");
+    let last = StateWrite::parse(journal.records().last().expect("one")).expect("a write");
+    let old = StateWrite { sum: None, ..last }.to_bytes().expect("json");
     journal.replace_last(old.clone());
     put(&engine(dir.path()).await, LAST_WRITE.as_bytes(), Some(old)).await;
     let known = journal.records().len();
@@ -188,9 +189,9 @@ async fn a_state_from_before_there_were_sums_is_taken_once() {
 #[tokio::test]
 async fn a_journal_that_stops_telling_sums_rebuilds_nothing() {
     let (dir, journal) = full().await;
-    let last = Write::parse(journal.records().last().expect("one")).expect("a write");
+    let last = StateWrite::parse(journal.records().last().expect("one")).expect("a write");
     let revision = last.revision;
-    for forged in [Write { sum: None, ..last.clone() }, Write { at: 0, ..last }] {
+    for forged in [StateWrite { sum: None, ..last.clone() }, StateWrite { at: 0, ..last }] {
         journal.replace_last(forged.to_bytes().expect("json"));
         let refused = rebuild(dir.path(), journal.records(), at(31)).await;
         assert!(matches!(refused, Err(StartError::JournalUnreadable(at)) if at == revision), "{refused:?}");

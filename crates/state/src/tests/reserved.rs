@@ -8,7 +8,7 @@ use super::*;
 use crate::TrailReservation;
 use portcullis_authorization::TrailBucket;
 
-async fn reserved(store: &Store, was: Option<&Trail>, trail: &Trail) -> TrailReservation {
+async fn reserved(store: &StateStore, was: Option<&Trail>, trail: &Trail) -> TrailReservation {
     store.reserve_trail(was, trail.clone(), at(0)).await.expect("nothing is in the way")
 }
 

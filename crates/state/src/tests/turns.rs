@@ -19,12 +19,12 @@ fn wrong(device: &NewDevice, count: i64, now: Timestamp) -> TokenCodes {
 }
 
 /// One code, or two or three, as long as the device wants or longer.
-async fn offer(store: &Store, offer: &TokenCodes, source: CodeSource, now: Timestamp) -> Result<(), SpendError> {
+async fn offer(store: &StateStore, offer: &TokenCodes, source: CodeSource, now: Timestamp) -> Result<(), SpendError> {
     store.spend(offer, &Principal::Root, source, now).await.map(drop)
 }
 
 /// Lets a network try wrong codes, as many as the device wants, until it is throttled; how many were looked at.
-async fn guess(store: &Store, device: &NewDevice, source: CodeSource, now: Timestamp) -> usize {
+async fn guess(store: &StateStore, device: &NewDevice, source: CodeSource, now: Timestamp) -> usize {
     for looked_at in 0..100 {
         let needed = store.codes_needed(&device.serial, now).expect("a device");
         if needed == 3 {

@@ -8,7 +8,7 @@ use portcullis_authorization::{LateEffect, MfaDelete, StateChange, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_s3::S3Request;
-use portcullis_state::UnderWay;
+use portcullis_state::RequestUnderWay;
 use portcullis_upstream::{DeletedObject, UpstreamAnswer};
 
 /// Whether the upstream did what it was asked.
@@ -106,7 +106,13 @@ impl Protection {
     }
 
     /// Whether a suspension that was not answered shows already. Nothing else can have made it while this holds the bucket.
-    async fn was_seen_to_happen(&self, bucket: &BucketName, held: &Held, under_way: &UnderWay, now: Timestamp) -> bool {
+    async fn was_seen_to_happen(
+        &self,
+        bucket: &BucketName,
+        held: &Held,
+        under_way: &RequestUnderWay,
+        now: Timestamp,
+    ) -> bool {
         match (&held.lease, under_way.effect(), held.state.versioning, held.state.unsettled.suspension) {
             (Lease::Write { .. }, LateEffect::Suspension, Versioning::Enabled, None) => {
                 Box::pin(self.upstream.versioning(bucket, now)).await == Ok(Versioning::Suspended)

@@ -19,12 +19,12 @@ use portcullis_upstream::{TrailerSupport, UpstreamAnswer, UpstreamRefusal, Upstr
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// In front of a store that is not there, so that whoever asks it fails.
-async fn protection() -> (Protection, Store) {
+async fn protection() -> (Protection, StateStore) {
     let (store, _, _) = in_memory(NOW).await;
     (over(&store), store)
 }
 
-fn over(store: &Store) -> Protection {
+fn over(store: &StateStore) -> Protection {
     let endpoint = Endpoint::parse("http://127.0.0.1:1").expect("an endpoint");
     let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
     let signer = UpstreamSigner::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
