@@ -12,23 +12,23 @@ use portcullis_base::clock::Timestamp;
 ///
 /// Anybody who reaches the port causes such records, so without a bound anybody fills the disk.
 #[derive(Debug, Default)]
-pub struct Budget(Mutex<Inner>);
+pub struct UnsignedBudget(Mutex<BudgetState>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    all: Option<Purse>,
-    networks: HashMap<IpAddr, Purse>,
+struct BudgetState {
+    all: Option<ByteAllowance>,
+    networks: HashMap<IpAddr, ByteAllowance>,
     /// What networks share that came when `networks` was full.
-    others: Option<Purse>,
+    others: Option<ByteAllowance>,
     swept: Option<Instant>,
-    space: Space,
-    counts: HashMap<Cause, Count>,
+    space: DiskSpace,
+    counts: HashMap<RequestGroup, RequestCount>,
     told: Option<Instant>,
 }
 
 /// Whether the disk has space for records that nobody is promised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Space {
+pub enum DiskSpace {
     #[default]
     Enough,
     Short,
@@ -36,14 +36,14 @@ pub enum Space {
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
+pub enum RecordAdmission {
     Counted,
     Recorded,
 }
 
 /// What requests have in common that are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Cause {
+pub struct RequestGroup {
     /// The first address of the client's network; none for the sum of many networks.
     pub network: Option<IpAddr>,
     /// The error code.
@@ -54,7 +54,7 @@ pub struct Cause {
 
 /// How many requests were counted, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count {
+pub struct RequestCount {
     pub requests: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -64,22 +64,22 @@ pub struct Count {
 
 /// Bytes that may be written now; more come with time.
 #[derive(Clone, Copy, Debug)]
-struct Purse {
+struct ByteAllowance {
     bytes: i64,
     filled: Instant,
 }
 
 /// What a purse holds at most, and how many bytes a second come.
 #[derive(Clone, Copy, Debug)]
-struct Allowance {
+struct ByteRate {
     most: i64,
     a_second: i64,
 }
 
 /// Some thousand records at once, then one a second: a scanner is recorded whole, and so is a health check.
-const OF_A_NETWORK: Allowance = Allowance { most: 4 << 20, a_second: 2 << 10 };
+const OF_A_NETWORK: ByteRate = ByteRate { most: 4 << 20, a_second: 2 << 10 };
 /// 1.4 GB a day at the most, from any number of networks.
-const OF_ALL: Allowance = Allowance { most: 32 << 20, a_second: 16 << 10 };
+const OF_ALL: ByteRate = ByteRate { most: 32 << 20, a_second: 16 << 10 };
 /// Half a megabyte of memory.
 const MOST_NETWORKS: usize = 4096;
 /// What is counted apart between two aggregate events.
@@ -90,15 +90,19 @@ const TELL: Duration = Duration::from_secs(60);
 /// How many causes get an event of their own a minute; the others share one.
 const MOST_TOLD: usize = 16;
 
-impl Budget {
+impl UnsignedBudget {
     /// Whether the next record of this network is written; it is charged when it was.
-    pub fn admit(&self, network: IpAddr, now: Instant) -> Admission {
+    pub fn admit(&self, network: IpAddr, now: Instant) -> RecordAdmission {
         let mut inner = self.lock();
         let all = inner.all.get_or_insert_with(|| OF_ALL.purse(now)).fill(OF_ALL, now);
-        if inner.space == Space::Short || all <= 0 {
-            return Admission::Counted;
+        if inner.space == DiskSpace::Short || all <= 0 {
+            return RecordAdmission::Counted;
         }
-        if inner.purse(network, now).fill(OF_A_NETWORK, now) > 0 { Admission::Recorded } else { Admission::Counted }
+        if inner.purse(network, now).fill(OF_A_NETWORK, now) > 0 {
+            RecordAdmission::Recorded
+        } else {
+            RecordAdmission::Counted
+        }
     }
 
     /// Takes the bytes of a record that was written.
@@ -112,20 +116,20 @@ impl Budget {
     }
 
     /// Counts a request that is not recorded by itself.
-    pub fn count(&self, cause: Cause, count: Count) {
+    pub fn count(&self, cause: RequestGroup, count: RequestCount) {
         self.lock().count(cause, count);
     }
 
     /// Says whether the disk has space.
-    pub fn set_space(&self, space: Space) {
+    pub fn set_space(&self, space: DiskSpace) {
         self.lock().space = space;
     }
 
-    /// What is to be told now; whoever cannot record it gives it back with [`Budget::count`].
-    pub fn due(&self, now: Instant) -> Vec<(Cause, Count)> {
+    /// What is to be told now; whoever cannot record it gives it back with [`UnsignedBudget::count`].
+    pub fn due(&self, now: Instant) -> Vec<(RequestGroup, RequestCount)> {
         let mut inner = self.lock();
         let early = inner.told.is_some_and(|told| now.saturating_duration_since(told) < TELL);
-        if early || inner.space == Space::Short {
+        if early || inner.space == DiskSpace::Short {
             return Vec::new();
         }
         if !inner.counts.is_empty() {
@@ -135,17 +139,17 @@ impl Budget {
     }
 
     /// Everything that was counted and not told.
-    pub fn rest(&self) -> Vec<(Cause, Count)> {
+    pub fn rest(&self) -> Vec<(RequestGroup, RequestCount)> {
         told(std::mem::take(&mut self.lock().counts))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, BudgetState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
-    fn purse(&mut self, network: IpAddr, now: Instant) -> &mut Purse {
+impl BudgetState {
+    fn purse(&mut self, network: IpAddr, now: Instant) -> &mut ByteAllowance {
         if !self.networks.contains_key(&network) && self.networks.len() >= MOST_NETWORKS {
             self.sweep(now);
             if self.networks.len() >= MOST_NETWORKS {
@@ -164,22 +168,22 @@ impl Inner {
         self.networks.retain(|_, purse| purse.fill(OF_A_NETWORK, now) < OF_A_NETWORK.most);
     }
 
-    fn count(&mut self, mut cause: Cause, count: Count) {
+    fn count(&mut self, mut cause: RequestGroup, count: RequestCount) {
         if !self.counts.contains_key(&cause) && self.counts.len() >= MOST_CAUSES {
             // Error codes are the gate's own, so there are few of these.
-            cause = Cause { network: None, key_id: None, ..cause };
+            cause = RequestGroup { network: None, key_id: None, ..cause };
         }
         self.counts.entry(cause).and_modify(|sum| sum.add(count)).or_insert(count);
     }
 }
 
 /// The largest counts, and the sum of the others by code.
-fn told(counts: HashMap<Cause, Count>) -> Vec<(Cause, Count)> {
+fn told(counts: HashMap<RequestGroup, RequestCount>) -> Vec<(RequestGroup, RequestCount)> {
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by(|(cause, count), (other, more)| more.requests.cmp(&count.requests).then_with(|| cause.cmp(other)));
-    let mut sums = Inner::default();
+    let mut sums = BudgetState::default();
     for (cause, count) in counts.split_off(counts.len().min(MOST_TOLD)) {
-        sums.count(Cause { network: None, key_id: None, ..cause }, count);
+        sums.count(RequestGroup { network: None, key_id: None, ..cause }, count);
     }
     let mut sums: Vec<_> = sums.counts.into_iter().collect();
     sums.sort_by(|(cause, _), (other, _)| cause.cmp(other));
@@ -187,7 +191,7 @@ fn told(counts: HashMap<Cause, Count>) -> Vec<(Cause, Count)> {
     counts
 }
 
-impl Count {
+impl RequestCount {
     /// One request.
     pub fn one(bytes_in: u64, bytes_out: u64, at: Timestamp) -> Self {
         Self { requests: 1, bytes_in, bytes_out, first: at, last: at }
@@ -202,15 +206,15 @@ impl Count {
     }
 }
 
-impl Allowance {
-    fn purse(self, now: Instant) -> Purse {
-        Purse { bytes: self.most, filled: now }
+impl ByteRate {
+    fn purse(self, now: Instant) -> ByteAllowance {
+        ByteAllowance { bytes: self.most, filled: now }
     }
 }
 
-impl Purse {
+impl ByteAllowance {
     /// Adds what has come since, and says what is there.
-    fn fill(&mut self, allowance: Allowance, now: Instant) -> i64 {
+    fn fill(&mut self, allowance: ByteRate, now: Instant) -> i64 {
         let millis = i64::try_from(now.saturating_duration_since(self.filled).as_millis()).unwrap_or(i64::MAX);
         let come = millis.saturating_mul(allowance.a_second) / 1000;
         // Kept until it is a whole byte, so that frequent looks lose nothing.
@@ -233,22 +237,22 @@ mod tests {
         IpAddr::V4(number.into())
     }
 
-    fn cause(number: u32, code: &str) -> Cause {
-        Cause { network: Some(network(number)), code: code.to_owned(), key_id: None }
+    fn cause(number: u32, code: &str) -> RequestGroup {
+        RequestGroup { network: Some(network(number)), code: code.to_owned(), key_id: None }
     }
 
-    fn one() -> Count {
-        Count::one(10, 20, Timestamp::from_seconds(5))
+    fn one() -> RequestCount {
+        RequestCount::one(10, 20, Timestamp::from_seconds(5))
     }
 
     /// How many of so many requests are recorded, all at this moment.
-    fn flood(budget: &Budget, number: u32, requests: usize, now: Instant) -> usize {
+    fn flood(budget: &UnsignedBudget, number: u32, requests: usize, now: Instant) -> usize {
         let recorded = |_: &usize| match budget.admit(network(number), now) {
-            Admission::Recorded => {
+            RecordAdmission::Recorded => {
                 budget.charge(network(number), RECORD, now);
                 true
             }
-            Admission::Counted => {
+            RecordAdmission::Counted => {
                 budget.count(cause(number, "AccessDenied"), one());
                 false
             }
@@ -256,13 +260,13 @@ mod tests {
         (0..requests).filter(recorded).count()
     }
 
-    fn requests(told: &[(Cause, Count)]) -> u64 {
+    fn requests(told: &[(RequestGroup, RequestCount)]) -> u64 {
         told.iter().map(|(_, count)| count.requests).sum()
     }
 
     #[test]
     fn a_network_that_floods_is_recorded_a_while_and_then_counted() {
-        let (budget, now) = (Budget::default(), Instant::now());
+        let (budget, now) = (UnsignedBudget::default(), Instant::now());
         assert_eq!(flood(&budget, 1, 10_000, now), 2048);
         assert_eq!(flood(&budget, 2, 100, now), 100, "another network has its own");
         assert_eq!(flood(&budget, 1, 1000, now + Duration::from_secs(10)), 10, "one a second");
@@ -271,7 +275,7 @@ mod tests {
 
     #[test]
     fn many_networks_together_cause_no_more_than_the_whole() {
-        let (budget, now) = (Budget::default(), Instant::now());
+        let (budget, now) = (UnsignedBudget::default(), Instant::now());
         let recorded: usize = (0..20_000).map(|number| flood(&budget, number, 4, now)).sum();
         assert_eq!(recorded, (32 << 20) / RECORD);
         assert!(budget.lock().networks.len() <= MOST_NETWORKS);
@@ -283,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_network_that_was_quiet_is_forgotten_and_has_its_whole_budget_again() {
-        let (budget, now) = (Budget::default(), Instant::now());
+        let (budget, now) = (UnsignedBudget::default(), Instant::now());
         (0..5000).for_each(|number| _ = flood(&budget, number, 1, now));
         assert_eq!(budget.lock().networks.len(), MOST_NETWORKS);
         flood(&budget, 9999, 1, now + Duration::from_secs(2));
@@ -292,18 +296,18 @@ mod tests {
 
     #[test]
     fn without_space_all_is_counted_and_told_once_there_is_some() {
-        let (budget, now) = (Budget::default(), Instant::now());
-        budget.set_space(Space::Short);
+        let (budget, now) = (UnsignedBudget::default(), Instant::now());
+        budget.set_space(DiskSpace::Short);
         assert_eq!(flood(&budget, 1, 5, now), 0);
         assert_eq!(budget.due(now), []);
-        budget.set_space(Space::Enough);
+        budget.set_space(DiskSpace::Enough);
         assert_eq!(flood(&budget, 1, 5, now), 5);
         assert_eq!(requests(&budget.due(now)), 5);
     }
 
     #[test]
     fn a_cause_is_told_once_a_minute() {
-        let (budget, now) = (Budget::default(), Instant::now());
+        let (budget, now) = (UnsignedBudget::default(), Instant::now());
         budget.count(cause(1, "AccessDenied"), one());
         assert_eq!(requests(&budget.due(now)), 1);
         budget.count(cause(1, "AccessDenied"), one());
@@ -318,7 +322,7 @@ mod tests {
         fn each_request_is_recorded_or_counted_exactly_once(
             steps in proptest::collection::vec((0_u32..40, 0_usize..400, 0_u64..5000), 1..60),
         ) {
-            let (budget, mut now) = (Budget::default(), Instant::now());
+            let (budget, mut now) = (UnsignedBudget::default(), Instant::now());
             let (mut sent, mut recorded, mut told) = (0, 0, 0);
             for (number, count, pause) in steps {
                 sent += count;

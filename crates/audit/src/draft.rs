@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::mfa::MfaFacts;
 use super::order;
-use super::outcome::{ABANDONED, Elements, Outcome, Said};
-use super::parameters::{self, Configuration};
-use super::recorder::{Recorder, Unsigned};
+use super::outcome::{ABANDONED, KeyAnswer, RequestOutcome, ResponseElements};
+use super::parameters::{self, ConfigurationDocument};
+use super::recorder::{Recorder, UnsignedRequest};
 use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
 use portcullis_cloudtrail::record::{
     AddendumReason, AdditionalData, AuthenticationMethod, BatchCount, EventCategory, EventError, EventRecord,
@@ -28,20 +28,20 @@ use portcullis_sigv4::{Principal, SignatureForm};
 pub struct Draft {
     recorder: Arc<Recorder>,
     /// Boxed, since a draft goes through every stage by value.
-    facts: Box<Facts>,
+    facts: Box<DraftFacts>,
     intent: Option<Sequence>,
-    state: State,
+    state: DraftState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum DraftState {
     Closed,
     Open,
 }
 
 /// What an operation is called and what it is about.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct OperationFacts<'a> {
     /// CloudTrail's name for the operation.
     pub event_name: &'static str,
     pub category: EventCategory,
@@ -50,14 +50,14 @@ pub struct Asked<'a> {
     pub key: Option<&'a ObjectKey>,
     /// The object that a copy reads.
     pub source: Option<(&'a BucketName, &'a ObjectKey)>,
-    pub configuration: Configuration<'a>,
+    pub configuration: ConfigurationDocument<'a>,
     /// The entries of `POST ?delete`.
     pub objects: &'a [ObjectIdentifier],
 }
 
 /// What a control API was asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct ControlAsked<'a> {
+pub struct ControlFacts<'a> {
     pub source: EventSource,
     pub event_name: &'a str,
     pub read_only: bool,
@@ -66,21 +66,21 @@ pub struct ControlAsked<'a> {
 }
 
 #[derive(Debug)]
-struct Facts {
+struct DraftFacts {
     request_id: RequestId,
     event_id: Uuid,
     peer: Peer,
     tls: Option<TlsDetails>,
-    arrived: Option<Arrived>,
+    arrived: Option<ArrivedRequest>,
     /// The user agent of a request that has no head here.
     agent: Option<Box<[u8]>>,
-    caller: Caller,
-    operation: Operation,
+    caller: DraftCaller,
+    operation: DraftOperation,
     mfa: Option<MfaFacts>,
 }
 
 #[derive(Debug)]
-struct Arrived {
+struct ArrivedRequest {
     method: Box<str>,
     target: Box<str>,
     host: Option<Box<str>>,
@@ -92,7 +92,7 @@ struct Arrived {
 }
 
 #[derive(Debug)]
-enum Caller {
+enum DraftCaller {
     Anonymous,
     Claimed(Box<str>),
     Operator,
@@ -100,20 +100,20 @@ enum Caller {
 }
 
 #[derive(Debug)]
-enum Operation {
+enum DraftOperation {
     Control {
         source: EventSource,
         name: Box<str>,
         read_only: bool,
         members: Vec<u8>,
     },
-    S3(S3Operation),
+    S3(S3DraftFacts),
     /// No stage got so far as to name it.
     Unknown,
 }
 
 #[derive(Debug)]
-struct S3Operation {
+struct S3DraftFacts {
     name: &'static str,
     category: EventCategory,
     read_only: bool,
@@ -141,18 +141,18 @@ const LONGEST_TARGET: usize = 4096;
 
 impl Draft {
     pub(super) fn open(recorder: Arc<Recorder>, request_id: RequestId, peer: Peer) -> Self {
-        let facts = Box::new(Facts {
+        let facts = Box::new(DraftFacts {
             request_id,
             event_id: recorder.event_id(),
             peer,
             tls: None,
             arrived: None,
             agent: None,
-            caller: Caller::Anonymous,
-            operation: Operation::Unknown,
+            caller: DraftCaller::Anonymous,
+            operation: DraftOperation::Unknown,
             mfa: None,
         });
-        Self { recorder, facts, intent: None, state: State::Open }
+        Self { recorder, facts, intent: None, state: DraftState::Open }
     }
 
     /// Notes the TLS connection.
@@ -165,7 +165,7 @@ impl Draft {
         let mut members = Vec::with_capacity(128);
         parameters::write_query(&mut members, &head.query);
         parameters::write_headers(&mut members, &head.headers, &head.query);
-        self.facts.arrived = Some(Arrived {
+        self.facts.arrived = Some(ArrivedRequest {
             method: head.method.as_str().into(),
             target: shortened(&head.path, LONGEST_TARGET),
             host: Some(shortened(&head.host, LONGEST_HOST)),
@@ -179,7 +179,7 @@ impl Draft {
     /// Notes a head that is refused before anybody reads it.
     pub fn arrived_malformed(&mut self, parts: &Parts) {
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-        self.facts.arrived = Some(Arrived {
+        self.facts.arrived = Some(ArrivedRequest {
             method: shortened(parts.method.as_str(), 64),
             target: shortened(&parameters::redacted(target), LONGEST_TARGET),
             host: parts
@@ -196,17 +196,17 @@ impl Draft {
 
     /// Notes the key a request names, before its signature is verified.
     pub fn claimed_by(&mut self, key_id: &str) {
-        self.facts.caller = Caller::Claimed(shortened(key_id, LONGEST_KEY_ID));
+        self.facts.caller = DraftCaller::Claimed(shortened(key_id, LONGEST_KEY_ID));
     }
 
     /// Notes who signed, once that is proved.
     pub fn signed_by(&mut self, principal: &Principal, key_id: &AccessKeyId, form: SignatureForm) {
-        self.facts.caller = Caller::Signed { principal: principal.clone(), key_id: key_id.clone(), form };
+        self.facts.caller = DraftCaller::Signed { principal: principal.clone(), key_id: key_id.clone(), form };
     }
 
     /// Notes that the request came through the admin socket, and what program says it sent it.
     pub fn by_operator(&mut self, agent: Option<&[u8]>) {
-        self.facts.caller = Caller::Operator;
+        self.facts.caller = DraftCaller::Operator;
         self.facts.agent = Some(agent.unwrap_or(b"admin.sock").into());
     }
 
@@ -216,10 +216,10 @@ impl Draft {
     }
 
     /// Notes what is asked of S3.
-    pub fn asks_for(&mut self, asked: Asked<'_>) {
+    pub fn asks_for(&mut self, asked: OperationFacts<'_>) {
         let mut members = Vec::new();
         parameters::write_document(&mut members, asked.configuration);
-        self.facts.operation = Operation::S3(S3Operation {
+        self.facts.operation = DraftOperation::S3(S3DraftFacts {
             name: asked.event_name,
             category: asked.category,
             read_only: asked.read_only,
@@ -232,11 +232,11 @@ impl Draft {
     }
 
     /// Notes what is asked of a control API.
-    pub fn asks_control(&mut self, asked: ControlAsked<'_>) {
+    pub fn asks_control(&mut self, asked: ControlFacts<'_>) {
         let mut members = Vec::new();
         parameters::write_members(&mut members, asked.parameters);
         let (source, read_only) = (asked.source, asked.read_only);
-        self.facts.operation = Operation::Control { source, name: asked.event_name.into(), read_only, members };
+        self.facts.operation = DraftOperation::Control { source, name: asked.event_name.into(), read_only, members };
     }
 
     /// Notes what MFA Delete had to do with the request.
@@ -246,7 +246,7 @@ impl Draft {
 
     /// The events to record if nobody learns how the request ended, one a line.
     fn intent(&self) -> Vec<u8> {
-        self.facts.events(&self.recorder, &Outcome::said(OUTCOME_UNKNOWN), Some(AddendumReason::ServiceOutage))
+        self.facts.events(&self.recorder, &RequestOutcome::said(OUTCOME_UNKNOWN), Some(AddendumReason::ServiceOutage))
     }
 
     /// Appends the intent; nothing may go upstream before it is durable.
@@ -257,12 +257,12 @@ impl Draft {
     }
 
     /// Appends the record of how the request ended.
-    pub fn close(mut self, outcome: &Outcome) -> Result<Sequence, JournalClosed> {
+    pub fn close(mut self, outcome: &RequestOutcome) -> Result<Sequence, JournalClosed> {
         self.end(outcome, None)
     }
 
-    fn end(&mut self, outcome: &Outcome, addendum: Option<AddendumReason>) -> Result<Sequence, JournalClosed> {
-        self.state = State::Closed;
+    fn end(&mut self, outcome: &RequestOutcome, addendum: Option<AddendumReason>) -> Result<Sequence, JournalClosed> {
+        self.state = DraftState::Closed;
         if let (None, Some(unsigned)) = (self.intent, self.facts.unsigned(outcome)) {
             return self.recorder.append_unsigned(unsigned, || self.facts.events(&self.recorder, outcome, addendum));
         }
@@ -273,7 +273,7 @@ impl Draft {
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if self.state == State::Closed {
+        if self.state == DraftState::Closed {
             return;
         }
         let (error, addendum) = match self.intent {
@@ -281,18 +281,18 @@ impl Drop for Draft {
             Some(_) => (OUTCOME_UNKNOWN, Some(AddendumReason::ServiceOutage)),
             None => (ABANDONED, None),
         };
-        if self.end(&Outcome::said(error), addendum).is_err() {
+        if self.end(&RequestOutcome::said(error), addendum).is_err() {
             tracing::error!(request = %self.facts.request_id, "an abandoned request could not be recorded");
         }
     }
 }
 
-impl Facts {
+impl DraftFacts {
     /// The record of the request, and one of each key of a DeleteObjects, each a line.
-    fn events(&self, recorder: &Recorder, outcome: &Outcome, addendum: Option<AddendumReason>) -> Vec<u8> {
+    fn events(&self, recorder: &Recorder, outcome: &RequestOutcome, addendum: Option<AddendumReason>) -> Vec<u8> {
         let objects = match &self.operation {
-            Operation::S3(operation) => operation.objects.as_slice(),
-            Operation::Control { .. } | Operation::Unknown => &[],
+            DraftOperation::S3(operation) => operation.objects.as_slice(),
+            DraftOperation::Control { .. } | DraftOperation::Unknown => &[],
         };
         let results = outcome.results(objects);
         let mut out = Vec::with_capacity(1536 * (1 + objects.len()));
@@ -312,14 +312,14 @@ impl Facts {
         out
     }
 
-    fn record<'a>(&'a self, recorder: &'a Recorder, outcome: &'a Outcome) -> EventRecord<'a> {
+    fn record<'a>(&'a self, recorder: &'a Recorder, outcome: &'a RequestOutcome) -> EventRecord<'a> {
         let arrived = self.arrived.as_ref();
         let (source, name, category, read_only) = match &self.operation {
-            Operation::Control { source, name, read_only, .. } => {
+            DraftOperation::Control { source, name, read_only, .. } => {
                 (*source, &**name, EventCategory::Management, *read_only)
             }
-            Operation::S3(operation) => (EventSource::S3, operation.name, operation.category, operation.read_only),
-            Operation::Unknown => (EventSource::S3, UNKNOWN, EventCategory::Data, self.only_reads()),
+            DraftOperation::S3(operation) => (EventSource::S3, operation.name, operation.category, operation.read_only),
+            DraftOperation::Unknown => (EventSource::S3, UNKNOWN, EventCategory::Data, self.only_reads()),
         };
         EventRecord {
             scope: recorder.scope(),
@@ -361,8 +361,8 @@ impl Facts {
         let arrived = self.arrived.as_ref();
         let host = arrived.and_then(|arrived| arrived.host.as_deref());
         match &self.operation {
-            Operation::Control { members: given, .. } => object.append(given),
-            Operation::S3(operation) => {
+            DraftOperation::Control { members: given, .. } => object.append(given),
+            DraftOperation::S3(operation) => {
                 // In AWS's order of insertion, which shows where two names share a place.
                 arrived.iter().for_each(|arrived| object.append(&arrived.members));
                 operation.bucket.iter().for_each(|bucket| object.text("bucketName", bucket.as_str()));
@@ -371,7 +371,7 @@ impl Facts {
                 object.append(&operation.members);
                 return order::of_copied_map(&members);
             }
-            Operation::Unknown => {
+            DraftOperation::Unknown => {
                 host.iter().for_each(|host| object.text("Host", host));
                 if let Some(arrived) = arrived {
                     object.text("httpMethod", &arrived.method);
@@ -389,10 +389,10 @@ impl Facts {
         recorder: &Recorder,
         batch: &EventRecord<'_>,
         object: &ObjectIdentifier,
-        said: &Said<'_>,
+        said: &KeyAnswer<'_>,
         out: &mut Vec<u8>,
     ) {
-        let Operation::S3(S3Operation { bucket: Some(bucket), .. }) = &self.operation else { return };
+        let DraftOperation::S3(S3DraftFacts { bucket: Some(bucket), .. }) = &self.operation else { return };
         let mut parameters = Vec::with_capacity(256);
         let mut members = JsonObject::members(&mut parameters);
         members.text("bucketName", bucket.as_str());
@@ -407,7 +407,7 @@ impl Facts {
             name: "DeleteObject",
             error: said.error,
             parameters: &parameters,
-            response: said.elements.map_or(&[], Elements::members),
+            response: said.elements.map_or(&[], ResponseElements::members),
             additional,
             event_id: recorder.event_id(),
             resources: EventResources::Object(bucket, object.key.as_str()),
@@ -418,39 +418,43 @@ impl Facts {
     }
 
     /// What of it is counted, unless somebody is known to have asked.
-    fn unsigned<'a>(&'a self, outcome: &'a Outcome) -> Option<Unsigned<'a>> {
+    fn unsigned<'a>(&'a self, outcome: &'a RequestOutcome) -> Option<UnsignedRequest<'a>> {
         let key_id = match &self.caller {
-            Caller::Anonymous => None,
-            Caller::Claimed(key_id) => Some(&**key_id),
-            Caller::Operator | Caller::Signed { .. } => return None,
+            DraftCaller::Anonymous => None,
+            DraftCaller::Claimed(key_id) => Some(&**key_id),
+            DraftCaller::Operator | DraftCaller::Signed { .. } => return None,
         };
         let (address, code) = (self.peer.address.ip(), outcome.error().map_or("", |error| error.code));
-        Some(Unsigned { address, code, key_id, bytes_in: outcome.bytes_in, bytes_out: outcome.bytes_out })
+        Some(UnsignedRequest { address, code, key_id, bytes_in: outcome.bytes_in, bytes_out: outcome.bytes_out })
     }
 
     fn identity(&self) -> UserIdentity<'_> {
         match &self.caller {
-            Caller::Anonymous => UserIdentity::Anonymous,
-            Caller::Claimed(key_id) => UserIdentity::Claimed(key_id),
-            Caller::Operator => match &self.operation {
-                Operation::Control { name, .. } if changes_device(name) => UserIdentity::LocalRootOfDevice,
-                Operation::Control { .. } | Operation::S3(_) | Operation::Unknown => UserIdentity::LocalRoot,
+            DraftCaller::Anonymous => UserIdentity::Anonymous,
+            DraftCaller::Claimed(key_id) => UserIdentity::Claimed(key_id),
+            DraftCaller::Operator => match &self.operation {
+                DraftOperation::Control { name, .. } if changes_device(name) => UserIdentity::LocalRootOfDevice,
+                DraftOperation::Control { .. } | DraftOperation::S3(_) | DraftOperation::Unknown => {
+                    UserIdentity::LocalRoot
+                }
             },
-            Caller::Signed { principal: Principal::Root, key_id, form: _ } => UserIdentity::Root { key_id },
-            Caller::Signed { principal: Principal::User(name), key_id, form: _ } => UserIdentity::User { name, key_id },
+            DraftCaller::Signed { principal: Principal::Root, key_id, form: _ } => UserIdentity::Root { key_id },
+            DraftCaller::Signed { principal: Principal::User(name), key_id, form: _ } => {
+                UserIdentity::User { name, key_id }
+            }
         }
     }
 
     fn authentication(&self) -> Option<AuthenticationMethod> {
         match &self.caller {
-            Caller::Signed { form: SignatureForm::AuthHeader, .. } => Some(AuthenticationMethod::AuthHeader),
-            Caller::Signed { form: SignatureForm::QueryString, .. } => Some(AuthenticationMethod::QueryString),
-            Caller::Anonymous | Caller::Claimed(_) | Caller::Operator => None,
+            DraftCaller::Signed { form: SignatureForm::AuthHeader, .. } => Some(AuthenticationMethod::AuthHeader),
+            DraftCaller::Signed { form: SignatureForm::QueryString, .. } => Some(AuthenticationMethod::QueryString),
+            DraftCaller::Anonymous | DraftCaller::Claimed(_) | DraftCaller::Operator => None,
         }
     }
 
     fn resources(&self) -> EventResources<'_> {
-        let Operation::S3(operation) = &self.operation else { return EventResources::None };
+        let DraftOperation::S3(operation) = &self.operation else { return EventResources::None };
         let prefix = || self.arrived.as_ref().and_then(|arrived| arrived.prefix.as_deref()).unwrap_or("");
         match (&operation.bucket, &operation.key, operation.name) {
             // AWS names no resource where the bucket is not there yet.
@@ -466,16 +470,16 @@ impl Facts {
     /// What a copy reads.
     fn source_object(&self) -> Option<(&BucketName, &str)> {
         match &self.operation {
-            Operation::S3(operation) => operation.source.as_ref().map(|(bucket, key)| (bucket, key.as_str())),
-            Operation::Control { .. } | Operation::Unknown => None,
+            DraftOperation::S3(operation) => operation.source.as_ref().map(|(bucket, key)| (bucket, key.as_str())),
+            DraftOperation::Control { .. } | DraftOperation::Unknown => None,
         }
     }
 
-    fn encryption(&self, elements: &Elements) -> Option<&'static str> {
+    fn encryption(&self, elements: &ResponseElements) -> Option<&'static str> {
         let asked = self.arrived.as_ref().is_some_and(|arrived| arrived.encrypts);
         let reads = match &self.operation {
-            Operation::S3(operation) => operation.read_only,
-            Operation::Control { .. } | Operation::Unknown => true,
+            DraftOperation::S3(operation) => operation.read_only,
+            DraftOperation::Control { .. } | DraftOperation::Unknown => true,
         };
         elements.encryption(asked).filter(|_| !reads)
     }

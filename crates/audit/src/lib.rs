@@ -11,10 +11,10 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 
-pub use budget::Space;
-pub use draft::{Asked, ControlAsked, Draft, changes_device};
+pub use budget::DiskSpace;
+pub use draft::{ControlFacts, Draft, OperationFacts, changes_device};
 pub use mfa::{MfaFacts, mfa_result};
-pub use outcome::{Elements, Failed, ObjectOutcome, Outcome};
-pub use parameters::Configuration;
-pub use recorder::{ConnectionFailure, ConnectionFault, Recorder, Sink};
-pub use recovery::{Finding, Question, Subject, Unresolved, events};
+pub use outcome::{ObjectOutcome, OutcomeError, RequestOutcome, ResponseElements};
+pub use parameters::ConfigurationDocument;
+pub use recorder::{ConnectionFailure, ConnectionFault, RecordSink, Recorder};
+pub use recovery::{RecoveryFinding, RecoveryQuestion, RecoverySubject, UnresolvedIntent, events};

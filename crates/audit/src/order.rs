@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 /// Members as a copy of a map shows them that was filled in their order.
 pub fn of_copied_map(members: &[u8]) -> Vec<u8> {
-    let mut entries: Vec<Entry> = split(members);
+    let mut entries: Vec<MapEntry> = split(members);
     // Filled one by one, and then copied at once into a map of the least size.
     let count = entries.len();
     order(&mut entries, grown(count));
@@ -39,12 +39,12 @@ pub fn of_filled_maps(value: Value) -> Value {
 }
 
 /// One member among its siblings.
-struct Entry {
+struct MapEntry {
     hash: u32,
     range: Range<usize>,
 }
 
-fn order(entries: &mut [Entry], capacity: u32) {
+fn order(entries: &mut [MapEntry], capacity: u32) {
     entries.sort_by_key(|entry| bucket(entry.hash, capacity));
 }
 
@@ -73,7 +73,7 @@ fn copied(entries: usize) -> u32 {
 }
 
 /// The members of an object without its braces, each with its name.
-fn split(members: &[u8]) -> Vec<Entry> {
+fn split(members: &[u8]) -> Vec<MapEntry> {
     let mut entries = Vec::with_capacity(16);
     let (mut start, mut depth, mut quoted, mut escaped) = (0, 0_u32, false, false);
     for (at, byte) in members.iter().enumerate() {
@@ -97,12 +97,12 @@ fn split(members: &[u8]) -> Vec<Entry> {
     entries
 }
 
-fn entry(members: &[u8], range: Range<usize>) -> Entry {
+fn entry(members: &[u8], range: Range<usize>) -> MapEntry {
     let member = members.get(range.clone()).unwrap_or(&[]);
     let mut values = serde_json::Deserializer::from_slice(member).into_iter::<std::borrow::Cow<'_, str>>();
     // Members are written by this module's siblings, so that each has a name.
     let hash = values.next().and_then(Result::ok).map_or(0, |name| hash(&name));
-    Entry { hash, range }
+    MapEntry { hash, range }
 }
 
 #[cfg(test)]

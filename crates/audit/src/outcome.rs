@@ -10,16 +10,16 @@ use portcullis_s3::ObjectIdentifier;
 
 /// How a request ended.
 #[derive(Clone, Debug, Default)]
-pub struct Outcome {
+pub struct RequestOutcome {
     /// The reply's status; zero if there was no reply.
     pub status: u16,
     /// The error in S3's words; without one, a status of 400 or more is an error all the same.
-    pub error: Option<Failed>,
+    pub error: Option<OutcomeError>,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the reply's body.
     pub bytes_out: u64,
-    pub elements: Elements,
+    pub elements: ResponseElements,
     /// The reply's `x-amz-id-2`.
     pub host_id: Option<HostId>,
     /// What became of each key of a DeleteObjects; one that is not here shares the fate of the request.
@@ -28,7 +28,7 @@ pub struct Outcome {
 
 /// An error in S3's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failed {
+pub struct OutcomeError {
     pub code: String,
     pub message: String,
 }
@@ -39,18 +39,18 @@ pub struct ObjectOutcome {
     pub key: ObjectKey,
     /// The version the request named.
     pub version: Option<VersionId>,
-    pub result: Result<Elements, Failed>,
+    pub result: Result<ResponseElements, OutcomeError>,
 }
 
 /// What of a reply's head CloudTrail shows as `responseElements`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Elements {
+pub struct ResponseElements {
     members: Vec<u8>,
-    encryption: Encryption,
+    encryption: AppliedEncryption,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Encryption {
+enum AppliedEncryption {
     Customer,
     Kms,
     KmsTwice,
@@ -61,9 +61,9 @@ enum Encryption {
 
 /// What was said of one key.
 #[derive(Clone, Debug)]
-pub(super) struct Said<'a> {
+pub(super) struct KeyAnswer<'a> {
     pub error: Option<EventError<'a>>,
-    pub elements: Option<&'a Elements>,
+    pub elements: Option<&'a ResponseElements>,
 }
 
 const SHOWN: &[&str] = &[
@@ -76,7 +76,7 @@ const SHOWN: &[&str] = &[
     "x-amz-copy-source-version-id",
 ];
 
-impl Elements {
+impl ResponseElements {
     /// Takes what is shown from a reply's headers.
     pub fn of(headers: &HeaderMap) -> Self {
         let mut members = Vec::new();
@@ -86,7 +86,7 @@ impl Elements {
                 object.text(*name, value);
             }
         }
-        Self { members, encryption: Encryption::of(headers) }
+        Self { members, encryption: AppliedEncryption::of(headers) }
     }
 
     /// What a key's deletion made: a delete marker of this version.
@@ -95,14 +95,14 @@ impl Elements {
         let mut object = JsonObject::members(&mut members);
         object.text("x-amz-version-id", version);
         object.text("x-amz-delete-marker", "true");
-        Self { members, encryption: Encryption::None }
+        Self { members, encryption: AppliedEncryption::None }
     }
 
     /// What a control API answered, by CloudTrail's names; secrets in it are not written.
     pub fn of_control(answer: &serde_json::Value) -> Self {
         let mut members = Vec::new();
         super::parameters::write_members(&mut members, answer);
-        Self { members, encryption: Encryption::None }
+        Self { members, encryption: AppliedEncryption::None }
     }
 
     pub(super) fn members(&self) -> &[u8] {
@@ -111,19 +111,19 @@ impl Elements {
 
     pub(super) fn encryption(&self, asked: bool) -> Option<&'static str> {
         match (self.encryption, asked) {
-            (Encryption::None, _) => None,
-            (Encryption::Customer, _) => Some("SSE_C"),
-            (Encryption::Kms, true) => Some("SSE_KMS"),
-            (Encryption::Kms, false) => Some("Default_SSE_KMS"),
-            (Encryption::KmsTwice, true) => Some("DSSE_KMS"),
-            (Encryption::KmsTwice, false) => Some("Default_DSSE_KMS"),
-            (Encryption::S3, true) => Some("SSE_S3"),
-            (Encryption::S3, false) => Some("Default_SSE_S3"),
+            (AppliedEncryption::None, _) => None,
+            (AppliedEncryption::Customer, _) => Some("SSE_C"),
+            (AppliedEncryption::Kms, true) => Some("SSE_KMS"),
+            (AppliedEncryption::Kms, false) => Some("Default_SSE_KMS"),
+            (AppliedEncryption::KmsTwice, true) => Some("DSSE_KMS"),
+            (AppliedEncryption::KmsTwice, false) => Some("Default_DSSE_KMS"),
+            (AppliedEncryption::S3, true) => Some("SSE_S3"),
+            (AppliedEncryption::S3, false) => Some("Default_SSE_S3"),
         }
     }
 }
 
-impl Encryption {
+impl AppliedEncryption {
     fn of(headers: &HeaderMap) -> Self {
         if headers.contains_key("x-amz-server-side-encryption-customer-algorithm") {
             return Self::Customer;
@@ -137,10 +137,10 @@ impl Encryption {
     }
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// An end without a reply.
     pub(super) fn said(error: EventError<'_>) -> Self {
-        let error = Failed { code: error.code.to_owned(), message: error.message.to_owned() };
+        let error = OutcomeError { code: error.code.to_owned(), message: error.message.to_owned() };
         Self { error: Some(error), ..Self::default() }
     }
 
@@ -152,23 +152,23 @@ impl Outcome {
     }
 
     /// What became of each of these keys, in their order.
-    pub(super) fn results(&self, objects: &[ObjectIdentifier]) -> Vec<Said<'_>> {
+    pub(super) fn results(&self, objects: &[ObjectIdentifier]) -> Vec<KeyAnswer<'_>> {
         if objects.is_empty() {
             return Vec::new();
         }
         let told: HashMap<_, _> =
             self.objects.iter().map(|object| ((&object.key, object.version.as_ref()), &object.result)).collect();
         let said = |object: &ObjectIdentifier| match told.get(&(&object.key, object.version.as_ref())) {
-            Some(Ok(elements)) => Said { error: None, elements: Some(elements) },
-            Some(Err(error)) => Said { error: Some(error.text()), elements: None },
+            Some(Ok(elements)) => KeyAnswer { error: None, elements: Some(elements) },
+            Some(Err(error)) => KeyAnswer { error: Some(error.text()), elements: None },
             // A batch that succeeded says of each key what became of it; of one it leaves out nobody knows.
-            None => Said { error: self.error().or(Some(NOT_TOLD)), elements: None },
+            None => KeyAnswer { error: self.error().or(Some(NOT_TOLD)), elements: None },
         };
         objects.iter().map(said).collect()
     }
 }
 
-impl Failed {
+impl OutcomeError {
     /// The error as it is recorded: the client's own text, but for the one of AWS's that repeats the code.
     fn text(&self) -> EventError<'_> {
         let message = match self.code.as_str() {

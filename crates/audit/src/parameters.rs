@@ -13,7 +13,7 @@ use portcullis_s3::{MfaDeleteChange, VersioningDocument, VersioningStatus};
 
 /// The document of a configuration write.
 #[derive(Clone, Copy, Debug)]
-pub enum Configuration<'a> {
+pub enum ConfigurationDocument<'a> {
     None,
     /// A bucket policy, in JSON.
     Policy(&'a [u8]),
@@ -99,17 +99,17 @@ pub fn write_headers(members: &mut Vec<u8>, headers: &RequestHeaders, query: &Qu
 }
 
 /// Writes the document.
-pub fn write_document(members: &mut Vec<u8>, document: Configuration<'_>) {
+pub fn write_document(members: &mut Vec<u8>, document: ConfigurationDocument<'_>) {
     match document {
-        Configuration::None => {}
-        Configuration::Policy(bytes) => match serde_json::from_slice(bytes) {
+        ConfigurationDocument::None => {}
+        ConfigurationDocument::Policy(bytes) => match serde_json::from_slice(bytes) {
             Ok(policy) => write_tree(members, "bucketPolicy", &policy),
             Err(_) => write_unreadable(members, "bucketPolicy", bytes),
         },
-        Configuration::Versioning(document) => {
+        ConfigurationDocument::Versioning(document) => {
             write_tree(members, "VersioningConfiguration", &versioning_tree(document));
         }
-        Configuration::Xml(bytes) => match read_xml(bytes) {
+        ConfigurationDocument::Xml(bytes) => match read_xml(bytes) {
             Some((root, tree)) => write_tree(members, &root, &tree),
             None => write_unreadable(members, "document", bytes),
         },
@@ -357,7 +357,7 @@ mod tests {
         serde_json::from_slice(&[b"{", members, b"}"].concat()).expect("JSON")
     }
 
-    fn document(configuration: Configuration<'_>) -> String {
+    fn document(configuration: ConfigurationDocument<'_>) -> String {
         let mut members = Vec::new();
         write_document(&mut members, configuration);
         object(&members).to_string()
@@ -433,12 +433,12 @@ mod tests {
             <Rule><ID>nuke &amp; go</ID><Filter><Prefix>*</Prefix></Filter><Status>Enabled</Status>
             <Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>"#;
         assert_eq!(
-            document(Configuration::Xml(xml)),
+            document(ConfigurationDocument::Xml(xml)),
             r#"{"LifecycleConfiguration":{"xmlns":"http://s3.amazonaws.com/doc/2006-03-01/","Rule":{"Status":"Enabled","Filter":{"Prefix":"*"},"Expiration":{"Days":1},"ID":"nuke & go"}}}"#
         );
         let xml = b"<Tagging><TagSet><Tag><Key>StratusRedTeam</Key><Value>true</Value></Tag><Tag><Key>b</Key><Value/></Tag></TagSet></Tagging>";
         assert_eq!(
-            document(Configuration::Xml(xml)),
+            document(ConfigurationDocument::Xml(xml)),
             r#"{"Tagging":{"TagSet":{"Tag":[{"Value":true,"Key":"StratusRedTeam"},{"Value":"","Key":"b"}]}}}"#
         );
     }
@@ -446,15 +446,15 @@ mod tests {
     #[test]
     fn a_document_that_cannot_be_read_is_known_by_its_hash() {
         for xml in ["<a>", "<!DOCTYPE a><a/>", "<a/><b/>", "text", "<a>&own;</a>"] {
-            assert!(document(Configuration::Xml(xml.as_bytes())).contains("sha256"), "{xml}");
+            assert!(document(ConfigurationDocument::Xml(xml.as_bytes())).contains("sha256"), "{xml}");
         }
-        assert!(document(Configuration::Policy(b"{")).contains("sha256"));
+        assert!(document(ConfigurationDocument::Policy(b"{")).contains("sha256"));
     }
 
     #[test]
     fn a_policy_is_shown_parsed() {
         let policy = br#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"false"}}}]}"#;
-        let shown: Value = serde_json::from_str(&document(Configuration::Policy(policy))).expect("JSON");
+        let shown: Value = serde_json::from_str(&document(ConfigurationDocument::Policy(policy))).expect("JSON");
         let policy: Value = serde_json::from_slice(policy).expect("JSON");
         assert_eq!(shown, serde_json::json!({ "bucketPolicy": policy }));
     }
@@ -463,7 +463,7 @@ mod tests {
     fn mfa_delete_in_a_versioning_document_is_shown() {
         let change = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
         assert_eq!(
-            document(Configuration::Versioning(change)),
+            document(ConfigurationDocument::Versioning(change)),
             r#"{"VersioningConfiguration":{"Status":"Enabled","xmlns":"http://s3.amazonaws.com/doc/2006-03-01/","MfaDelete":"Enabled"}}"#
         );
     }
@@ -495,8 +495,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_document_gives_json(text in "(<a>|</a>|<b c='d'>|</b>|&amp;|[a-z0-9&<]){0,12}") {
-            document(Configuration::Xml(text.as_bytes()));
-            document(Configuration::Policy(text.as_bytes()));
+            document(ConfigurationDocument::Xml(text.as_bytes()));
+            document(ConfigurationDocument::Policy(text.as_bytes()));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::budget::{Admission, Budget, Cause, Count, Space};
+use super::budget::{DiskSpace, RecordAdmission, RequestCount, RequestGroup, UnsignedBudget};
 use super::draft::Draft;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{HostId, RequestId};
@@ -21,16 +21,16 @@ use portcullis_journal::{Journal, JournalClosed, RecordKind, Sequence};
 /// Where drafts come from and records go.
 #[derive(Debug)]
 pub struct Recorder {
-    sink: Arc<dyn Sink>,
+    sink: Arc<dyn RecordSink>,
     scope: AccountScope,
     clock: Clock,
-    ids: Mutex<Ids>,
-    unsigned: Budget,
+    ids: Mutex<IdPool>,
+    unsigned: UnsignedBudget,
 }
 
 /// A request that nobody is known to have signed, as far as it is counted where it is not recorded by itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unsigned<'a> {
+pub(super) struct UnsignedRequest<'a> {
     pub address: IpAddr,
     pub code: &'a str,
     /// The key that it named.
@@ -41,18 +41,18 @@ pub(super) struct Unsigned<'a> {
 
 /// Random bytes for the ids of requests and events, fetched many at a time: asking the operating system costs more than the rest
 /// of a record's beginning.
-struct Ids {
+struct IdPool {
     random: [u8; FETCHED],
     used: usize,
 }
 
 /// What takes records: the journal, or a test's own.
-pub trait Sink: Debug + Send + Sync {
+pub trait RecordSink: Debug + Send + Sync {
     /// Takes a record; on return it has reached the operating system.
     fn append(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed>;
 }
 
-impl Sink for Journal {
+impl RecordSink for Journal {
     fn append(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
         Self::append(self, kind, payload)
     }
@@ -88,8 +88,8 @@ pub enum ConnectionFault {
 
 impl Recorder {
     /// Records what happens in this account and region.
-    pub fn new(sink: Arc<dyn Sink>, scope: AccountScope, clock: Clock) -> Self {
-        Self { sink, scope, clock, ids: Mutex::default(), unsigned: Budget::default() }
+    pub fn new(sink: Arc<dyn RecordSink>, scope: AccountScope, clock: Clock) -> Self {
+        Self { sink, scope, clock, ids: Mutex::default(), unsigned: UnsignedBudget::default() }
     }
 
     /// Begins the record of a request, before anything of it is read.
@@ -106,7 +106,7 @@ impl Recorder {
     ) -> Result<Sequence, JournalClosed> {
         let address = peer.address.ip();
         let ConnectionFailure { reason, message, bytes_read: bytes_in, bytes_written: bytes_out } = failure;
-        let unsigned = Unsigned { address, code: reason.code(), key_id: None, bytes_in, bytes_out };
+        let unsigned = UnsignedRequest { address, code: reason.code(), key_id: None, bytes_in, bytes_out };
         self.append_unsigned(unsigned, || {
             let additional = AdditionalData { bytes_in, bytes_out, ..AdditionalData::default() };
             let error = EventError { code: reason.code(), message };
@@ -157,17 +157,17 @@ impl Recorder {
     // INVARIANT (signed): what carries a valid signature does not come here, so it is never counted in its record's place.
     pub(super) fn append_unsigned(
         &self,
-        unsigned: Unsigned<'_>,
+        unsigned: UnsignedRequest<'_>,
         render: impl FnOnce() -> Vec<u8>,
     ) -> Result<Sequence, JournalClosed> {
         let (network, now) = (client_network(unsigned.address), Instant::now());
         let counted = || {
             // Only a key that exists can be of a wrong signature, and there are few of those.
             let key_id = unsigned.key_id.filter(|_| WRONG_SIGNATURE.contains(&unsigned.code)).map(Into::into);
-            let cause = Cause { network: Some(network), code: unsigned.code.to_owned(), key_id };
-            self.unsigned.count(cause, Count::one(unsigned.bytes_in, unsigned.bytes_out, self.now()));
+            let cause = RequestGroup { network: Some(network), code: unsigned.code.to_owned(), key_id };
+            self.unsigned.count(cause, RequestCount::one(unsigned.bytes_in, unsigned.bytes_out, self.now()));
         };
-        if self.unsigned.admit(network, now) == Admission::Counted {
+        if self.unsigned.admit(network, now) == RecordAdmission::Counted {
             counted();
             return Ok(Sequence::NONE);
         }
@@ -178,7 +178,7 @@ impl Recorder {
     }
 
     /// Says whether the disk has space for what nobody is promised a record of.
-    pub fn set_space(&self, space: Space) {
+    pub fn set_space(&self, space: DiskSpace) {
         self.unsigned.set_space(space);
     }
 
@@ -192,7 +192,7 @@ impl Recorder {
         self.tell(self.unsigned.rest());
     }
 
-    fn tell(&self, told: Vec<(Cause, Count)>) {
+    fn tell(&self, told: Vec<(RequestGroup, RequestCount)>) {
         for (cause, count) in told {
             if self.append(RecordKind::Event, &self.aggregate(&cause, count)).is_err() {
                 self.unsigned.count(cause, count);
@@ -200,8 +200,8 @@ impl Recorder {
         }
     }
 
-    fn aggregate(&self, cause: &Cause, count: Count) -> Vec<u8> {
-        let Count { requests, bytes_in, bytes_out, first, last } = count;
+    fn aggregate(&self, cause: &RequestGroup, count: RequestCount) -> Vec<u8> {
+        let RequestCount { requests, bytes_in, bytes_out, first, last } = count;
         let network = cause.network;
         let aggregate = Some(RequestAggregate { network, requests, first, last });
         let additional = AdditionalData { bytes_in, bytes_out, aggregate, ..AdditionalData::default() };
@@ -256,7 +256,7 @@ const WRONG_SIGNATURE: [&str; 3] =
 
 const AGGREGATED: &str = "Requests that nobody is known to have signed were too many to be recorded one by one";
 
-impl Ids {
+impl IdPool {
     fn next<const N: usize>(&mut self) -> [u8; N] {
         if self.random.len().saturating_sub(self.used) < N {
             self.fetch();
@@ -275,14 +275,14 @@ impl Ids {
     }
 }
 
-impl Default for Ids {
+impl Default for IdPool {
     fn default() -> Self {
         let random = [0; FETCHED];
         Self { random, used: random.len() }
     }
 }
 
-impl Debug for Ids {
+impl Debug for IdPool {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Ids")
     }

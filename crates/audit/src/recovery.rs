@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::recorder::Sink;
+use super::recorder::RecordSink;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_cloudtrail::record::write_value;
@@ -11,21 +11,21 @@ use portcullis_journal::{JournalClosed, OpenIntent, RecordKind, Sequence};
 /// An intent that a crash left open, as the request it stands for.
 // An intent is written as the events to record if nobody learns how it ended, so that no reader is needed to make them.
 #[derive(Clone, Debug)]
-pub struct Unresolved {
+pub struct UnresolvedIntent {
     sequence: Sequence,
     payload: Vec<u8>,
-    events: Vec<Event>,
+    events: Vec<IntentEvent>,
 }
 
 #[derive(Clone, Debug)]
-struct Event {
+struct IntentEvent {
     members: Map<String, Value>,
-    question: Question,
+    question: RecoveryQuestion,
 }
 
 /// What the store can be asked about a request whose end nobody saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Question {
+pub enum RecoveryQuestion {
     /// Whether an upload is gone.
     Aborted {
         bucket: BucketName,
@@ -58,7 +58,7 @@ pub enum Question {
 
 /// The operation that an event records, and the bucket that it was asked of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject {
+pub struct RecoverySubject {
     pub event_name: String,
     pub bucket: BucketName,
     /// `Status` of a `PutBucketVersioning`.
@@ -67,7 +67,7 @@ pub struct Subject {
 
 /// What was found out about one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum RecoveryFinding {
     /// The store is as the request would have it.
     Done,
     /// The store is not as the request would have it.
@@ -75,32 +75,32 @@ pub enum Finding {
     Unknown,
 }
 
-impl Unresolved {
+impl UnresolvedIntent {
     /// Reads an open intent; one that cannot be read has no questions.
     pub fn of(intent: &OpenIntent) -> Self {
         let events = lines(&intent.payload).map(serde_json::from_slice::<Map<String, Value>>);
         let events: Result<Vec<_>, _> = events.collect();
-        let events = events.unwrap_or_default().into_iter().map(Event::new).collect();
+        let events = events.unwrap_or_default().into_iter().map(IntentEvent::new).collect();
         Self { sequence: intent.sequence, payload: intent.payload.clone(), events }
     }
 
     /// What to ask, an entry for each of its events.
-    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+    pub fn questions(&self) -> impl Iterator<Item = &RecoveryQuestion> {
         self.events.iter().map(|event| &event.question)
     }
 
     /// What each of its events is about, as far as it is a request to a bucket.
-    pub fn subjects(&self) -> impl Iterator<Item = Option<Subject>> + '_ {
+    pub fn subjects(&self) -> impl Iterator<Item = Option<RecoverySubject>> + '_ {
         self.events.iter().map(|event| subject(&event.members))
     }
 
     /// Records the outcome, which has the event ids of the intent and so stands for the same request.
-    pub fn resolve(&self, findings: &[Finding], sink: &dyn Sink) -> Result<Sequence, JournalClosed> {
+    pub fn resolve(&self, findings: &[RecoveryFinding], sink: &dyn RecordSink) -> Result<Sequence, JournalClosed> {
         sink.append(RecordKind::Outcome(self.sequence), &self.outcome(findings))
     }
 
-    fn outcome(&self, findings: &[Finding]) -> Vec<u8> {
-        let known = findings.iter().any(|finding| *finding != Finding::Unknown);
+    fn outcome(&self, findings: &[RecoveryFinding]) -> Vec<u8> {
+        let known = findings.iter().any(|finding| *finding != RecoveryFinding::Unknown);
         if !known || findings.len() != self.events.len() {
             return self.payload.clone();
         }
@@ -110,19 +110,19 @@ impl Unresolved {
                 out.push(b'\n');
             }
             match (&event.question, finding) {
-                (Question::Batch, _) => event.batch(findings).render(&mut out),
-                (_, Finding::Unknown) => event.render(&mut out),
-                (_, Finding::Done) => event.done().render(&mut out),
-                (_, Finding::NotDone) => event.not_done().render(&mut out),
+                (RecoveryQuestion::Batch, _) => event.batch(findings).render(&mut out),
+                (_, RecoveryFinding::Unknown) => event.render(&mut out),
+                (_, RecoveryFinding::Done) => event.done().render(&mut out),
+                (_, RecoveryFinding::NotDone) => event.not_done().render(&mut out),
             }
         }
         out
     }
 }
 
-impl Event {
+impl IntentEvent {
     fn new(members: Map<String, Value>) -> Self {
-        let question = question(&members).unwrap_or(Question::None);
+        let question = question(&members).unwrap_or(RecoveryQuestion::None);
         Self { members, question }
     }
 
@@ -141,16 +141,16 @@ impl Event {
     }
 
     /// The batch succeeded if every key's end is known, as the store answers such a batch.
-    fn batch(&self, findings: &[Finding]) -> Self {
+    fn batch(&self, findings: &[RecoveryFinding]) -> Self {
         let keys = findings.get(1..).unwrap_or(&[]);
-        let mut event = if keys.contains(&Finding::Unknown) {
+        let mut event = if keys.contains(&RecoveryFinding::Unknown) {
             self.clone()
-        } else if keys.contains(&Finding::Done) {
+        } else if keys.contains(&RecoveryFinding::Done) {
             self.done()
         } else {
             self.not_done()
         };
-        let failed = keys.iter().filter(|finding| **finding != Finding::Done).count();
+        let failed = keys.iter().filter(|finding| **finding != RecoveryFinding::Done).count();
         if let Some(Value::Object(additional)) = event.members.get_mut("additionalEventData") {
             additional.insert("ErrorCount".to_owned(), failed.into());
         }
@@ -179,7 +179,7 @@ const NOT_DONE: &str = "NotCarriedOut";
 const NOT_DONE_MESSAGE: &str =
     "The gate stopped before the store answered; when it was asked later, the store had not done it";
 
-fn subject(event: &Map<String, Value>) -> Option<Subject> {
+fn subject(event: &Map<String, Value>) -> Option<RecoverySubject> {
     if text(event, "eventSource")? != "s3.amazonaws.com" {
         return None;
     }
@@ -189,10 +189,10 @@ fn subject(event: &Map<String, Value>) -> Option<Subject> {
         Some(_) | None => None,
     };
     let bucket = BucketName::parse(text(parameters, "bucketName")?).ok()?;
-    Some(Subject { event_name: text(event, "eventName")?.to_owned(), bucket, status })
+    Some(RecoverySubject { event_name: text(event, "eventName")?.to_owned(), bucket, status })
 }
 
-fn question(event: &Map<String, Value>) -> Option<Question> {
+fn question(event: &Map<String, Value>) -> Option<RecoveryQuestion> {
     if text(event, "eventSource")? != "s3.amazonaws.com" {
         return None;
     }
@@ -202,20 +202,20 @@ fn question(event: &Map<String, Value>) -> Option<Question> {
     let key = || ObjectKey::parse(text(parameters, "key")?).ok();
     Some(match text(event, "eventName")? {
         "AbortMultipartUpload" => {
-            Question::Aborted { bucket, key: key()?, upload: text(parameters, "uploadId")?.to_owned() }
+            RecoveryQuestion::Aborted { bucket, key: key()?, upload: text(parameters, "uploadId")?.to_owned() }
         }
-        "CopyObject" | "PutObject" => Question::Written { bucket, key: key()?, begun },
-        "CreateBucket" => Question::BucketMade(bucket),
-        "DeleteBucket" => Question::BucketRemoved(bucket),
+        "CopyObject" | "PutObject" => RecoveryQuestion::Written { bucket, key: key()?, begun },
+        "CreateBucket" => RecoveryQuestion::BucketMade(bucket),
+        "DeleteBucket" => RecoveryQuestion::BucketRemoved(bucket),
         "DeleteObject" => {
             let version = text(parameters, "versionId").map(VersionId::parse).transpose().ok()?;
-            Question::Deleted { bucket, key: key()?, version, begun }
+            RecoveryQuestion::Deleted { bucket, key: key()?, version, begun }
         }
-        "DeleteObjects" => Question::Batch,
+        "DeleteObjects" => RecoveryQuestion::Batch,
         "PutBucketVersioning" => {
             let Some(Value::Object(document)) = parameters.get("VersioningConfiguration") else { return None };
             let mfa_delete = text(document, "MfaDelete").map(str::to_owned);
-            Question::Versioning { bucket, status: text(document, "Status")?.to_owned(), mfa_delete }
+            RecoveryQuestion::Versioning { bucket, status: text(document, "Status")?.to_owned(), mfa_delete }
         }
         _ => return None,
     })

@@ -22,7 +22,7 @@ use portcullis_sigv4::{Principal, SignatureForm};
 #[derive(Debug, Default)]
 struct Memory(Mutex<Vec<(RecordKind, Vec<u8>)>>);
 
-impl Sink for Memory {
+impl RecordSink for Memory {
     fn append(&self, kind: RecordKind, payload: &[u8]) -> Result<Sequence, JournalClosed> {
         let mut records = self.0.lock().expect("no panic");
         records.push((kind, payload.to_vec()));
@@ -53,7 +53,7 @@ fn site() -> AccountScope {
     AccountScope { account, region: "us-east-1".to_owned(), alias: None }
 }
 
-fn recorder(sink: Arc<dyn Sink>, site: AccountScope) -> Arc<Recorder> {
+fn recorder(sink: Arc<dyn RecordSink>, site: AccountScope) -> Arc<Recorder> {
     let now = Timestamp::parse_iso_extended("2023-03-19T11:00:50Z").expect("a time");
     Arc::new(Recorder::new(sink, site, Clock::Set(Arc::new(now.millis().into()))))
 }
@@ -103,21 +103,30 @@ fn user(name: &str) -> Principal {
     Principal::User(UserName::parse(name).expect("a name"))
 }
 
-fn asked(event_name: &'static str, category: EventCategory, read_only: bool) -> Asked<'static> {
-    let configuration = Configuration::None;
-    Asked { event_name, category, read_only, bucket: None, key: None, source: None, configuration, objects: &[] }
+fn asked(event_name: &'static str, category: EventCategory, read_only: bool) -> OperationFacts<'static> {
+    let configuration = ConfigurationDocument::None;
+    OperationFacts {
+        event_name,
+        category,
+        read_only,
+        bucket: None,
+        key: None,
+        source: None,
+        configuration,
+        objects: &[],
+    }
 }
 
 fn host_id() -> HostId {
     HostId::from_random([7; 56])
 }
 
-fn ok(bytes_in: u64, bytes_out: u64) -> Outcome {
-    Outcome { status: 200, bytes_in, bytes_out, ..Outcome::default() }
+fn ok(bytes_in: u64, bytes_out: u64) -> RequestOutcome {
+    RequestOutcome { status: 200, bytes_in, bytes_out, ..RequestOutcome::default() }
 }
 
-fn failed(code: &str, message: &str) -> Option<Failed> {
-    Some(Failed { code: code.to_owned(), message: message.to_owned() })
+fn failed(code: &str, message: &str) -> Option<OutcomeError> {
+    Some(OutcomeError { code: code.to_owned(), message: message.to_owned() })
 }
 
 /// The keys of a record in the order in which AWS writes them.
@@ -170,7 +179,7 @@ fn workshop() -> (Arc<Memory>, Draft, &'static str) {
     let account = AccountId::parse("123456789010").expect("an account");
     let sink = Arc::new(Memory::default());
     let site = AccountScope { account, alias: Some("ryanryanic".to_owned()), ..site() };
-    let mut draft = open(&recorder(Arc::clone(&sink) as Arc<dyn Sink>, site));
+    let mut draft = open(&recorder(Arc::clone(&sink) as Arc<dyn RecordSink>, site));
     draft.travelled(tls12());
     draft.signed_by(&Principal::Root, &key_id("ASIATAI5Z633WXL7W5UQ"), SignatureForm::AuthHeader);
     (sink, draft, "databackup-123456789010.s3.us-east-1.amazonaws.com")
@@ -183,8 +192,12 @@ fn a_get_by_root_is_recorded_as_by_aws() {
     let (sink, mut draft, host) = workshop();
     draft.arrived(&head("GET", "/password-backup.txt", &[("host", host), ("user-agent", WORKSHOP_AGENT)]));
     let (bucket, key) = (bucket("databackup-123456789010"), key("password-backup.txt"));
-    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", EventCategory::Data, true) });
-    draft.close(&Outcome { host_id: Some(host_id()), ..ok(0, 91) }).expect("taken");
+    draft.asks_for(OperationFacts {
+        bucket: Some(&bucket),
+        key: Some(&key),
+        ..asked("GetObject", EventCategory::Data, true)
+    });
+    draft.close(&RequestOutcome { host_id: Some(host_id()), ..ok(0, 91) }).expect("taken");
     let aws = json!({
         "eventVersion": "1.08",
         "userIdentity": {
@@ -221,7 +234,7 @@ fn a_listing_is_recorded_as_by_aws() {
     let target = "/?list-type=2&encoding-type=url&prefix=&delimiter=%2F";
     draft.arrived(&head("GET", target, &[("host", host)]));
     let bucket = bucket("databackup-123456789010");
-    draft.asks_for(Asked { bucket: Some(&bucket), ..asked("ListObjects", EventCategory::Data, true) });
+    draft.asks_for(OperationFacts { bucket: Some(&bucket), ..asked("ListObjects", EventCategory::Data, true) });
     draft.close(&ok(0, 523)).expect("taken");
     let aws = json!({
         "eventName": "ListObjects",
@@ -250,11 +263,15 @@ fn a_put_through_a_presigned_url_is_recorded_as_by_aws() {
     draft.arrived(&head("PUT", target, &headers));
     draft.signed_by(&user("elf"), &key_id("AKIATFQR7NSC8Q4X20BJ"), SignatureForm::QueryString);
     let (bucket, key) = (bucket("wareville-care4wares"), key("bank-details/wareville-bank-account-qr.png"));
-    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("PutObject", EventCategory::Data, false) });
+    draft.asks_for(OperationFacts {
+        bucket: Some(&bucket),
+        key: Some(&key),
+        ..asked("PutObject", EventCategory::Data, false)
+    });
     let mut reply = http::HeaderMap::new();
     reply.insert("x-amz-server-side-encryption", http::HeaderValue::from_static("AES256"));
-    let elements = Elements::of(&reply);
-    draft.close(&Outcome { elements, host_id: Some(host_id()), ..ok(83, 0) }).expect("taken");
+    let elements = ResponseElements::of(&reply);
+    draft.close(&RequestOutcome { elements, host_id: Some(host_id()), ..ok(83, 0) }).expect("taken");
     let aws = json!({
         "eventVersion": "1.10", "eventName": "PutObject",
         "requestParameters": {
@@ -284,7 +301,7 @@ fn delete_objects(recorder: &Arc<Recorder>) -> Draft {
     };
     let objects = [entry("a", None), entry("b", Some("v1")), entry("b", Some("v2"))];
     let vault = bucket("vault");
-    draft.asks_for(Asked {
+    draft.asks_for(OperationFacts {
         bucket: Some(&vault),
         objects: &objects,
         ..asked("DeleteObjects", EventCategory::Data, false)
@@ -295,14 +312,14 @@ fn delete_objects(recorder: &Arc<Recorder>) -> Draft {
 #[test]
 fn a_delete_of_many_is_one_event_as_by_aws_and_one_for_each_key() {
     let (sink, recorder) = memory();
-    let refused = Failed { code: "AccessDenied".to_owned(), message: "Access Denied".to_owned() };
+    let refused = OutcomeError { code: "AccessDenied".to_owned(), message: "Access Denied".to_owned() };
     let version = |text| Some(VersionId::parse(text).expect("a version"));
     let objects = vec![
         ObjectOutcome { key: key("b"), version: version("v2"), result: Err(refused) },
-        ObjectOutcome { key: key("a"), version: None, result: Ok(Elements::delete_marker("m1")) },
-        ObjectOutcome { key: key("b"), version: version("v1"), result: Ok(Elements::default()) },
+        ObjectOutcome { key: key("a"), version: None, result: Ok(ResponseElements::delete_marker("m1")) },
+        ObjectOutcome { key: key("b"), version: version("v1"), result: Ok(ResponseElements::default()) },
     ];
-    delete_objects(&recorder).close(&Outcome { objects, ..ok(300, 200) }).expect("taken");
+    delete_objects(&recorder).close(&RequestOutcome { objects, ..ok(300, 200) }).expect("taken");
     let [batch, first, second, third] = &sink.all()[..] else { panic!("four events") };
     let resources = json!([
         {"type": "AWS::S3::Object", "ARNPrefix": "arn:aws:s3:::vault/"},
@@ -332,8 +349,8 @@ fn a_delete_of_many_is_one_event_as_by_aws_and_one_for_each_key() {
 #[test]
 fn a_key_that_the_stores_answer_leaves_out_is_not_recorded_as_deleted() {
     let (sink, recorder) = memory();
-    let objects = vec![ObjectOutcome { key: key("a"), version: None, result: Ok(Elements::default()) }];
-    delete_objects(&recorder).close(&Outcome { objects, ..ok(300, 200) }).expect("taken");
+    let objects = vec![ObjectOutcome { key: key("a"), version: None, result: Ok(ResponseElements::default()) }];
+    delete_objects(&recorder).close(&RequestOutcome { objects, ..ok(300, 200) }).expect("taken");
     let all = sink.all();
     let codes: Vec<_> = all.iter().map(|event| event.get("errorCode").and_then(Value::as_str)).collect();
     assert_eq!(codes, [None, None, Some("OutcomeUnknown"), Some("OutcomeUnknown")]);
@@ -348,7 +365,7 @@ fn a_copy_names_what_it_reads_beside_what_it_writes() {
         draft.arrived(&head("PUT", "/dst/copy", &[("host", "h"), ("x-amz-copy-source", source)]));
         let (from, to) = (bucket(source.split_once('/').expect("a slash").0), bucket("dst"));
         let (read, written) = (key("a \"b\""), key("copy"));
-        draft.asks_for(Asked {
+        draft.asks_for(OperationFacts {
             bucket: Some(&to),
             key: Some(&written),
             source: Some((&from, &read)),
@@ -369,7 +386,9 @@ fn a_copy_names_what_it_reads_beside_what_it_writes() {
 fn a_refused_delete_of_many_names_every_key_that_was_tried() {
     let (sink, recorder) = memory();
     let error = failed("AccessDenied", "Access Denied");
-    delete_objects(&recorder).close(&Outcome { status: 403, error, ..Outcome::default() }).expect("taken");
+    delete_objects(&recorder)
+        .close(&RequestOutcome { status: 403, error, ..RequestOutcome::default() })
+        .expect("taken");
     let all = sink.all();
     assert_eq!(all.len(), 4);
     assert!(all.iter().all(|event| event["errorCode"] == "AccessDenied"));
@@ -385,9 +404,9 @@ fn versioning(recorder: &Arc<Recorder>) -> Draft {
     draft.signed_by(&Principal::Root, &key_id("AKIAAAAAAAAAAAAAAAAA"), SignatureForm::AuthHeader);
     let vault = bucket("vault");
     let document = VersioningDocument { status: VersioningStatus::Enabled, mfa_delete: MfaDeleteChange::Enable };
-    draft.asks_for(Asked {
+    draft.asks_for(OperationFacts {
         bucket: Some(&vault),
-        configuration: Configuration::Versioning(document),
+        configuration: ConfigurationDocument::Versioning(document),
         ..asked("PutBucketVersioning", EventCategory::Management, false)
     });
     draft
@@ -437,22 +456,28 @@ fn the_whole_record_of_enabling_mfa_delete() {
     let mut draft = versioning(&recorder);
     draft.judged(offered(Some(MfaResult::BadCode), "arn:aws:iam::123456789012:mfa/phone"));
     let error = failed("TokenCodeInvalidError", "The token code is invalid");
-    draft.close(&Outcome { status: 400, error, ..ok(120, 300) }).expect("taken");
+    draft.close(&RequestOutcome { status: 400, error, ..ok(120, 300) }).expect("taken");
     let mut record = sink.only();
     record["eventID"] = "EVENT ID".into();
     insta::assert_snapshot!(serde_json::to_string_pretty(&record).expect("JSON"));
 }
 
-fn dataset(sink: &Arc<Memory>, target: &str, event_name: &'static str, xml: Option<&[u8]>, outcome: &Outcome) -> Value {
+fn dataset(
+    sink: &Arc<Memory>,
+    target: &str,
+    event_name: &'static str,
+    xml: Option<&[u8]>,
+    outcome: &RequestOutcome,
+) -> Value {
     let account = AccountId::parse("123837392027").expect("an account");
-    let mut draft = open(&recorder(Arc::clone(sink) as Arc<dyn Sink>, AccountScope { account, ..site() }));
+    let mut draft = open(&recorder(Arc::clone(sink) as Arc<dyn RecordSink>, AccountScope { account, ..site() }));
     draft.travelled(tls12());
     let host = ("host", "stratus-red-team-ctlr-bucket-zqfsvooxqj.s3.us-east-1.amazonaws.com");
     draft.arrived(&head("PUT", target, &[host, ("user-agent", "stratus-red-team_4990da05")]));
     draft.signed_by(&user("bert-jan"), &key_id("AKIATFQR7NSC8Q4X20BJ"), SignatureForm::AuthHeader);
     let bucket = bucket("stratus-red-team-ctlr-bucket-zqfsvooxqj");
-    let configuration = xml.map_or(Configuration::None, Configuration::Xml);
-    draft.asks_for(Asked {
+    let configuration = xml.map_or(ConfigurationDocument::None, ConfigurationDocument::Xml);
+    draft.asks_for(OperationFacts {
         bucket: Some(&bucket),
         configuration,
         ..asked(event_name, EventCategory::Management, false)
@@ -496,7 +521,7 @@ fn a_lifecycle_is_recorded_as_by_aws() {
     let xml = br#"<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Rule>
         <Expiration><Days>1</Days></Expiration><ID>nuke-cloudtrail-logs-after-1-day</ID><Status>Enabled</Status>
         <Filter><Prefix>*</Prefix></Filter></Rule></LifecycleConfiguration>"#;
-    let outcome = Outcome { host_id: Some(host_id()), ..ok(249, 0) };
+    let outcome = RequestOutcome { host_id: Some(host_id()), ..ok(249, 0) };
     let mut aws = dataset(&sink, "/?lifecycle", "PutBucketLifecycle", Some(xml), &outcome);
     let aws = aws.as_object_mut().expect("an object");
     aws.shift_remove("errorCode");
@@ -521,7 +546,7 @@ fn a_lifecycle_is_recorded_as_by_aws() {
 fn a_failure_is_recorded_as_by_aws() {
     let sink = Arc::new(Memory::default());
     let error = failed("BucketNotEmpty", "The bucket you tried to delete is not empty");
-    let outcome = Outcome { status: 409, error, host_id: Some(host_id()), ..ok(0, 339) };
+    let outcome = RequestOutcome { status: 409, error, host_id: Some(host_id()), ..ok(0, 339) };
     let mut aws = dataset(&sink, "/", "DeleteBucket", None, &outcome);
     aws["errorCode"] = "BucketNotEmpty".into();
     aws["errorMessage"] = "The bucket you tried to delete is not empty".into();
@@ -535,7 +560,7 @@ fn an_anonymous_request_is_recorded_as_by_aws() {
     let (sink, recorder) = memory();
     let mut draft = open(&recorder);
     draft.arrived(&head("GET", "/", &[("host", "forela-fileshare.s3.amazonaws.com")]));
-    draft.close(&Outcome { status: 403, ..ok(0, 24199) }).expect("taken");
+    draft.close(&RequestOutcome { status: 403, ..ok(0, 24199) }).expect("taken");
     let record = sink.only();
     assert_eq!(record["userIdentity"].to_string(), r#"{"type":"AWSAccount","principalId":"","accountId":"anonymous"}"#);
     assert_eq!(record["additionalEventData"].to_string(), r#"{"bytesTransferredIn":0,"bytesTransferredOut":24199}"#);
@@ -549,7 +574,7 @@ fn a_key_that_was_only_claimed_is_nobodys() {
     draft.arrived(&head("DELETE", "/vault/k?versionId=v", &[("host", "localhost")]));
     draft.claimed_by("AKIATFQR7NSC8Q4X20BJ");
     let error = failed("SignatureDoesNotMatch", "The request signature we calculated does not match");
-    draft.close(&Outcome { status: 403, error, ..Outcome::default() }).expect("taken");
+    draft.close(&RequestOutcome { status: 403, error, ..RequestOutcome::default() }).expect("taken");
     let record = sink.only();
     assert_eq!(
         record["userIdentity"],
@@ -573,7 +598,9 @@ fn a_malformed_request_is_recorded_without_its_signature() {
         "/b/k?versionId=a&versionId=b&X-Amz-Signature=feed",
         &[("x-amz-mfa", "s 987654")],
     ));
-    draft.close(&Outcome { status: 400, error: failed("InvalidArgument", "no"), ..Outcome::default() }).expect("taken");
+    draft
+        .close(&RequestOutcome { status: 400, error: failed("InvalidArgument", "no"), ..RequestOutcome::default() })
+        .expect("taken");
     let record = sink.only();
     assert_eq!(record["requestParameters"]["requestURI"], "/b/k?versionId=a&versionId=b&-&");
     let text = record.to_string();
@@ -621,7 +648,7 @@ fn an_intent_that_a_crash_left_open_becomes_one_record_of_the_same_request() {
     let options = || JournalOptions { segment_size: 64 * 1024, ..JournalOptions::default() };
     let (journal, _) = Journal::open(place.path(), options()).expect("a journal");
     let journal = Arc::new(journal);
-    let recorder = recorder(Arc::clone(&journal) as Arc<dyn Sink>, site());
+    let recorder = recorder(Arc::clone(&journal) as Arc<dyn RecordSink>, site());
     let mut done = versioning(&recorder);
     done.intend().expect("taken");
     done.close(&ok(1, 1)).expect("taken");
@@ -633,8 +660,8 @@ fn an_intent_that_a_crash_left_open_becomes_one_record_of_the_same_request() {
     let written = reader.find_map(|record| record.ok().filter(|record| record.sequence == intent)).expect("the intent");
     let (journal, recovered) = Journal::open(crashed.path(), options()).expect("a journal");
     assert_eq!(recovered.open_intents.len(), 1);
-    let unresolved = Unresolved::of(&recovered.open_intents[0]);
-    unresolved.resolve(&[Finding::Unknown; 4], &journal).expect("taken");
+    let unresolved = UnresolvedIntent::of(&recovered.open_intents[0]);
+    unresolved.resolve(&[RecoveryFinding::Unknown; 4], &journal).expect("taken");
     drop(journal);
     let last =
         JournalReader::after(crashed.path(), intent).expect("a reader").next().expect("a record").expect("whole");
@@ -652,7 +679,9 @@ fn the_answer_that_repeats_the_code_is_recorded_without_it() {
     let mut draft = versioning(&recorder);
     draft.judged(offered(Some(MfaResult::UnknownDevice), "987654"));
     let message = "The device with serial number s that generated token 987654 is not owned by the authenticated user";
-    draft.close(&Outcome { status: 400, error: failed("NotDeviceOwnerError", message), ..ok(1, 1) }).expect("taken");
+    draft
+        .close(&RequestOutcome { status: 400, error: failed("NotDeviceOwnerError", message), ..ok(1, 1) })
+        .expect("taken");
     let record = sink.only();
     assert!(!record.to_string().contains("987654"), "{record}");
     assert_eq!(record["additionalEventData"]["MfaDelete"]["result"], "UnknownDevice");
@@ -664,7 +693,7 @@ fn an_administrators_act_is_an_iam_event_of_root() {
     let mut draft = open(&recorder);
     draft.by_operator(Some(b"portcullis/1"));
     let parameters = json!({"userName": "AWS ROOT USER", "serialNumber": "arn:aws:iam::123456789012:mfa/phone", "authenticationCode1": "987654"});
-    draft.asks_control(ControlAsked {
+    draft.asks_control(ControlFacts {
         source: EventSource::Iam,
         event_name: "EnableMFADevice",
         read_only: false,
@@ -759,8 +788,8 @@ proptest! {
             Err(_) => draft.arrived_malformed(&parts),
         }
         let (bucket, key) = (bucket("vault"), key(&name));
-        draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", EventCategory::Data, true) });
-        draft.close(&Outcome { error: failed("AccessDenied", &message), ..ok(0, 0) }).expect("taken");
+        draft.asks_for(OperationFacts { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", EventCategory::Data, true) });
+        draft.close(&RequestOutcome { error: failed("AccessDenied", &message), ..ok(0, 0) }).expect("taken");
         let record = sink.only();
         prop_assert_eq!(record["requestParameters"]["key"].as_str(), Some(name.as_str()));
         prop_assert!(!record.to_string().contains("SECRET"));

@@ -12,7 +12,7 @@ use super::Gate;
 use super::ending::{Ending, Reading};
 use super::judgement::{Offered, of_refusal};
 use super::reply::Reply;
-use portcullis_audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, Outcome, mfa_result};
+use portcullis_audit::{ControlFacts, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements, mfa_result};
 use portcullis_authorization::{Caller, MfaDelete};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
@@ -217,17 +217,19 @@ impl Gate {
             Ok(answer) => (200, answer.to_string()),
             Err(refused) => (refused.status, document(refused)),
         };
-        let failed =
-            |refused: &Refused| Failed { code: code_in_record(refused).to_owned(), message: refused.message.clone() };
-        let outcome = Outcome {
+        let failed = |refused: &Refused| OutcomeError {
+            code: code_in_record(refused).to_owned(),
+            message: refused.message.clone(),
+        };
+        let outcome = RequestOutcome {
             status,
             error: answer.as_ref().err().map(failed),
             bytes_in: ending.received.load(std::sync::atomic::Ordering::Relaxed),
             bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
             elements: answer
                 .as_ref()
-                .map_or_else(|_| Elements::default(), |answer| Elements::of_control(&recorded(answer))),
-            ..Outcome::default()
+                .map_or_else(|_| ResponseElements::default(), |answer| ResponseElements::of_control(&recorded(answer))),
+            ..RequestOutcome::default()
         };
         match (self.record(draft, &outcome, access, ending.duty).await, answer) {
             (Ok(()), Ok(_)) => ending.json(status, document),
@@ -295,7 +297,7 @@ impl Ending {
 }
 
 fn name(draft: &mut Draft, operation: Option<Operation>, parameters: &Value) {
-    draft.asks_control(ControlAsked {
+    draft.asks_control(ControlFacts {
         source: EventSource::CloudTrail,
         event_name: operation.map_or(UNKNOWN, Operation::name),
         // What is not understood is recorded as if it had changed something.

@@ -13,7 +13,9 @@ use super::recording::Wait;
 use super::reply::{Recorded, Reply};
 use super::{Duty, Gate};
 use crate::failure::{Failure, S3Error};
-use portcullis_audit::{Asked, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
+use portcullis_audit::{
+    ConfigurationDocument, Draft, ObjectOutcome, OperationFacts, OutcomeError, RequestOutcome, ResponseElements,
+};
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 use portcullis_cloudtrail::record::EventCategory;
 use portcullis_http::ConnectionProgress;
@@ -70,14 +72,14 @@ impl Gate {
         access: OperationAccess,
     ) -> Response<Reply> {
         let CompletedRequest { status, headers, body, deleted } = done;
-        let mut outcome = Outcome {
+        let mut outcome = RequestOutcome {
             status: status.as_u16(),
             bytes_in: ending.received.load(Ordering::Relaxed),
             host_id: ending.host_id,
-            ..Outcome::default()
+            ..RequestOutcome::default()
         };
         if access == OperationAccess::Write {
-            outcome.elements = Elements::of(&headers);
+            outcome.elements = ResponseElements::of(&headers);
             outcome.objects = deleted.iter().filter_map(object_outcome).collect();
         }
         let bytes = match body {
@@ -96,7 +98,7 @@ impl Gate {
     async fn end_whole(
         &self,
         draft: Draft,
-        mut outcome: Outcome,
+        mut outcome: RequestOutcome,
         status: StatusCode,
         headers: HeaderMap,
         bytes: Bytes,
@@ -128,13 +130,13 @@ impl Gate {
             Reading::Body => ending.document(&error).len(),
             Reading::HeadAlone => 0,
         };
-        let outcome = Outcome {
+        let outcome = RequestOutcome {
             status: error.status.as_u16(),
-            error: Some(Failed { code: error.code.to_string(), message: error.message_for_the_record() }),
+            error: Some(OutcomeError { code: error.code.to_string(), message: error.message_for_the_record() }),
             bytes_in: ending.received.load(Ordering::Relaxed),
             bytes_out: u64::try_from(length).unwrap_or(u64::MAX),
             host_id: ending.host_id,
-            ..Outcome::default()
+            ..RequestOutcome::default()
         };
         let duty = if failure.is_anonymous() { Duty::ANONYMOUS } else { ending.duty };
         if self.record(draft, &outcome, access, duty).await.is_err() {
@@ -147,7 +149,7 @@ impl Gate {
     pub(super) async fn record(
         &self,
         draft: Draft,
-        outcome: &Outcome,
+        outcome: &RequestOutcome,
         access: OperationAccess,
         duty: Duty,
     ) -> Result<(), Failure> {
@@ -225,7 +227,7 @@ pub(super) fn name(draft: &mut Draft, routed: &Result<RoutedRequest, UnclearRequ
     };
     let source = routed.as_ref().ok().and_then(RoutedRequest::copy_source).map(|source| (&source.bucket, &source.key));
     if let Some(action) = action {
-        draft.asks_for(Asked { bucket, key, source, ..asked(action) });
+        draft.asks_for(OperationFacts { bucket, key, source, ..asked(action) });
     }
 }
 
@@ -247,19 +249,21 @@ pub(super) fn describe(draft: &mut Draft, request: &S3Request) {
         RequestDocument::Rewritten(_)
             if matches!(request.action, S3Operation::CompleteMultipartUpload | S3Operation::SelectObjectContent) =>
         {
-            Configuration::None
+            ConfigurationDocument::None
         }
         RequestDocument::Rewritten(bytes) => match request.action.row().body {
-            portcullis_s3::OperationBody::Policy => Configuration::Policy(bytes),
+            portcullis_s3::OperationBody::Policy => ConfigurationDocument::Policy(bytes),
             portcullis_s3::OperationBody::Document(_)
             | portcullis_s3::OperationBody::Nothing
             | portcullis_s3::OperationBody::OptionalDocument(_)
-            | portcullis_s3::OperationBody::Payload => Configuration::Xml(bytes),
+            | portcullis_s3::OperationBody::Payload => ConfigurationDocument::Xml(bytes),
         },
-        RequestDocument::Versioning(document) => Configuration::Versioning(*document),
-        RequestDocument::DeleteObjects(_) | RequestDocument::None | RequestDocument::Payload => Configuration::None,
+        RequestDocument::Versioning(document) => ConfigurationDocument::Versioning(*document),
+        RequestDocument::DeleteObjects(_) | RequestDocument::None | RequestDocument::Payload => {
+            ConfigurationDocument::None
+        }
     };
-    draft.asks_for(Asked {
+    draft.asks_for(OperationFacts {
         bucket: request.bucket.as_ref(),
         key: request.key.as_ref(),
         configuration,
@@ -268,9 +272,9 @@ pub(super) fn describe(draft: &mut Draft, request: &S3Request) {
     });
 }
 
-fn asked(action: S3Operation) -> Asked<'static> {
+fn asked(action: S3Operation) -> OperationFacts<'static> {
     let row = action.row();
-    Asked {
+    OperationFacts {
         event_name: row.event,
         category: match row.category {
             portcullis_s3::OperationCategory::Data => EventCategory::Data,
@@ -280,7 +284,7 @@ fn asked(action: S3Operation) -> Asked<'static> {
         bucket: None,
         key: None,
         source: None,
-        configuration: Configuration::None,
+        configuration: ConfigurationDocument::None,
         objects: &[],
     }
 }
@@ -288,9 +292,9 @@ fn asked(action: S3Operation) -> Asked<'static> {
 fn object_outcome(deleted: &DeletedObject) -> Option<ObjectOutcome> {
     let version = deleted.version.as_deref().and_then(|version| VersionId::parse(version).ok());
     let result = match (&deleted.error, &deleted.delete_marker_version) {
-        (Some((code, message)), _) => Err(Failed { code: code.clone(), message: message.clone() }),
-        (None, Some(marker)) => Ok(Elements::delete_marker(marker)),
-        (None, None) => Ok(Elements::default()),
+        (Some((code, message)), _) => Err(OutcomeError { code: code.clone(), message: message.clone() }),
+        (None, Some(marker)) => Ok(ResponseElements::delete_marker(marker)),
+        (None, None) => Ok(ResponseElements::default()),
     };
     Some(ObjectOutcome { key: ObjectKey::parse(&deleted.key).ok()?, version, result })
 }

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use portcullis_audit::{Finding, Question, Subject, Unresolved};
+use portcullis_audit::{RecoveryFinding, RecoveryQuestion, RecoverySubject, UnresolvedIntent};
 use portcullis_authorization::{LateEffect, MfaDelete, StateChange, Versioning};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{BucketName, ObjectKey};
@@ -41,8 +41,8 @@ pub async fn recover(
     store: &StateStore,
     clock: &Clock,
 ) -> Result<Recovered, JournalClosed> {
-    let unresolved: Vec<_> = intents.iter().map(Unresolved::of).collect();
-    let questions: Vec<Question> = unresolved.iter().flat_map(Unresolved::questions).cloned().collect();
+    let unresolved: Vec<_> = intents.iter().map(UnresolvedIntent::of).collect();
+    let questions: Vec<RecoveryQuestion> = unresolved.iter().flat_map(UnresolvedIntent::questions).cloned().collect();
     let witness = Witness { upstream: upstream.clone(), store: store.clone(), clock: clock.clone() };
     let mut findings = witness.findings(&questions).await.into_iter();
     let (mut recovered, mut last) = (Recovered::default(), Sequence::NONE);
@@ -59,17 +59,22 @@ pub async fn recover(
 }
 
 /// Notes what the store may still do of a request that it was not seen to have carried out.
-async fn note_late_effect(store: &StateStore, subject: Option<Subject>, finding: Finding, now: Timestamp) {
+async fn note_late_effect(
+    store: &StateStore,
+    subject: Option<RecoverySubject>,
+    finding: RecoveryFinding,
+    now: Timestamp,
+) {
     let Some(subject) = subject else { return };
     match (finding, late_effect(&subject)) {
-        (Finding::NotDone | Finding::Unknown, Some(effect)) => {
+        (RecoveryFinding::NotDone | RecoveryFinding::Unknown, Some(effect)) => {
             store.note_unanswered(&subject.bucket, effect, now).await;
         }
-        (Finding::Done, _) | (Finding::NotDone | Finding::Unknown, None) => {}
+        (RecoveryFinding::Done, _) | (RecoveryFinding::NotDone | RecoveryFinding::Unknown, None) => {}
     }
 }
 
-fn late_effect(subject: &Subject) -> Option<LateEffect> {
+fn late_effect(subject: &RecoverySubject) -> Option<LateEffect> {
     let rows = S3Operation::ALL.iter().map(|action| action.row()).filter(|row| row.access == OperationAccess::Write);
     let row = rows.into_iter().find(|row| row.event == subject.event_name)?;
     match (row.harm, row.action, subject.status.as_deref()) {
@@ -84,11 +89,11 @@ fn late_effect(subject: &Subject) -> Option<LateEffect> {
 }
 
 impl Recovered {
-    fn count(&mut self, finding: Finding) {
+    fn count(&mut self, finding: RecoveryFinding) {
         let place = match finding {
-            Finding::Done => &mut self.done,
-            Finding::NotDone => &mut self.not_done,
-            Finding::Unknown => &mut self.unknown,
+            RecoveryFinding::Done => &mut self.done,
+            RecoveryFinding::NotDone => &mut self.not_done,
+            RecoveryFinding::Unknown => &mut self.unknown,
         };
         *place += 1;
     }
@@ -103,9 +108,9 @@ struct Witness {
 }
 
 impl Witness {
-    async fn findings(self, questions: &[Question]) -> Vec<Finding> {
+    async fn findings(self, questions: &[RecoveryQuestion]) -> Vec<RecoveryFinding> {
         let until = Instant::now() + LONGEST;
-        let mut findings = vec![Finding::Unknown; questions.len()];
+        let mut findings = vec![RecoveryFinding::Unknown; questions.len()];
         let mut subjects: HashMap<_, u32> = HashMap::new();
         for subject in questions.iter().filter_map(subject) {
             *subjects.entry(subject).or_default() += 1;
@@ -113,10 +118,11 @@ impl Witness {
         // Another request that was under way may have undone or redone what this one did.
         let contended = |question| subject(question).is_some_and(|subject| subjects.get(&subject) > Some(&1));
         let clear = questions.iter().enumerate().filter(|(_, question)| !contended(question));
-        let mut asked: Vec<(usize, Question)> = clear.map(|(place, question)| (place, question.clone())).collect();
+        let mut asked: Vec<(usize, RecoveryQuestion)> =
+            clear.map(|(place, question)| (place, question.clone())).collect();
         for looks in 0..2 {
             if looks > 0 {
-                asked.retain(|(place, _)| findings.get(*place) == Some(&Finding::NotDone));
+                asked.retain(|(place, _)| findings.get(*place) == Some(&RecoveryFinding::NotDone));
                 if asked.is_empty() {
                     break;
                 }
@@ -131,7 +137,7 @@ impl Witness {
         findings
     }
 
-    async fn ask_all(&self, asked: &[(usize, Question)], until: Instant) -> Vec<(usize, Finding)> {
+    async fn ask_all(&self, asked: &[(usize, RecoveryQuestion)], until: Instant) -> Vec<(usize, RecoveryFinding)> {
         let (room, mut asking) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
         for (place, question) in asked.iter().cloned() {
             let (witness, room) = (self.clone(), room.clone());
@@ -142,7 +148,7 @@ impl Witness {
                 };
                 let finding = match tokio::time::timeout_at(until, looking).await {
                     Ok(Ok(finding)) => finding,
-                    Ok(Err(_)) | Err(_) => Finding::Unknown,
+                    Ok(Err(_)) | Err(_) => RecoveryFinding::Unknown,
                 };
                 (place, finding)
             });
@@ -154,42 +160,42 @@ impl Witness {
         found
     }
 
-    async fn ask(&self, question: &Question) -> Result<Finding, UpstreamError> {
+    async fn ask(&self, question: &RecoveryQuestion) -> Result<RecoveryFinding, UpstreamError> {
         match question {
-            Question::Batch | Question::None => Ok(Finding::Unknown),
-            Question::Aborted { bucket, key, upload } => {
+            RecoveryQuestion::Batch | RecoveryQuestion::None => Ok(RecoveryFinding::Unknown),
+            RecoveryQuestion::Aborted { bucket, key, upload } => {
                 Ok(gone(self.look(bucket, LookTarget::Upload { key, id: upload }).await?))
             }
-            Question::BucketMade(bucket) => Ok(match self.look(bucket, LookTarget::Bucket).await? {
-                StoredPresence::There { .. } => Finding::Done,
-                StoredPresence::Absent => Finding::NotDone,
-                StoredPresence::Marked => Finding::Unknown,
+            RecoveryQuestion::BucketMade(bucket) => Ok(match self.look(bucket, LookTarget::Bucket).await? {
+                StoredPresence::There { .. } => RecoveryFinding::Done,
+                StoredPresence::Absent => RecoveryFinding::NotDone,
+                StoredPresence::Marked => RecoveryFinding::Unknown,
             }),
-            Question::BucketRemoved(bucket) => {
+            RecoveryQuestion::BucketRemoved(bucket) => {
                 let finding = gone(self.look(bucket, LookTarget::Bucket).await?);
-                Ok(if finding == Finding::Done { self.bury(bucket).await } else { finding })
+                Ok(if finding == RecoveryFinding::Done { self.bury(bucket).await } else { finding })
             }
-            Question::Deleted { bucket, key, version, begun } => {
+            RecoveryQuestion::Deleted { bucket, key, version, begun } => {
                 let presence = self.look(bucket, LookTarget::Object { key, version: version.as_ref() }).await?;
                 Ok(match (presence, version) {
-                    (StoredPresence::Absent, _) | (StoredPresence::Marked, None) => Finding::Done,
+                    (StoredPresence::Absent, _) | (StoredPresence::Marked, None) => RecoveryFinding::Done,
                     (StoredPresence::There { .. } | StoredPresence::Marked, Some(version))
                         if version.as_str() != "null" =>
                     {
-                        Finding::NotDone
+                        RecoveryFinding::NotDone
                     }
                     (StoredPresence::There { .. } | StoredPresence::Marked, _) => unless_newer(presence, *begun),
                 })
             }
-            Question::Versioning { bucket, status, mfa_delete } => {
+            RecoveryQuestion::Versioning { bucket, status, mfa_delete } => {
                 let now = self.upstream.versioning(bucket, self.clock.now()).await?;
                 Ok(versioning(now, self.store.bucket(bucket).mfa_delete, status, mfa_delete.as_deref()))
             }
-            Question::Written { bucket, key, begun } => {
+            RecoveryQuestion::Written { bucket, key, begun } => {
                 let presence = self.look(bucket, LookTarget::Object { key, version: None }).await?;
                 Ok(match presence {
-                    StoredPresence::Absent => Finding::NotDone,
-                    StoredPresence::Marked => Finding::Unknown,
+                    StoredPresence::Absent => RecoveryFinding::NotDone,
+                    StoredPresence::Marked => RecoveryFinding::Unknown,
                     StoredPresence::There { .. } => unless_newer(presence, *begun),
                 })
             }
@@ -201,64 +207,68 @@ impl Witness {
     }
 
     /// A protected bucket that went keeps its protection when it comes again.
-    async fn bury(&self, bucket: &BucketName) -> Finding {
+    async fn bury(&self, bucket: &BucketName) -> RecoveryFinding {
         if self.store.bucket(bucket).mfa_delete != MfaDelete::Enabled {
-            return Finding::Done;
+            return RecoveryFinding::Done;
         }
         match self.store.record_bucket(bucket, StateChange::Bury, self.clock.now()).await {
-            Ok(_) => Finding::Done,
+            Ok(_) => RecoveryFinding::Done,
             Err(error) => {
                 tracing::error!(%bucket, %error, "a bucket that went cannot be recorded");
-                Finding::Unknown
+                RecoveryFinding::Unknown
             }
         }
     }
 }
 
-fn gone(presence: StoredPresence) -> Finding {
+fn gone(presence: StoredPresence) -> RecoveryFinding {
     match presence {
-        StoredPresence::Absent => Finding::Done,
-        StoredPresence::There { .. } => Finding::NotDone,
-        StoredPresence::Marked => Finding::Unknown,
+        StoredPresence::Absent => RecoveryFinding::Done,
+        StoredPresence::There { .. } => RecoveryFinding::NotDone,
+        StoredPresence::Marked => RecoveryFinding::Unknown,
     }
 }
 
 /// What was written before the request began was neither written nor removed by it.
-fn unless_newer(presence: StoredPresence, begun: Timestamp) -> Finding {
+fn unless_newer(presence: StoredPresence, begun: Timestamp) -> RecoveryFinding {
     match presence {
-        StoredPresence::There { written: Some(written) } if written.plus(MOST_SKEW) < begun => Finding::NotDone,
-        StoredPresence::Absent | StoredPresence::Marked | StoredPresence::There { .. } => Finding::Unknown,
+        StoredPresence::There { written: Some(written) } if written.plus(MOST_SKEW) < begun => RecoveryFinding::NotDone,
+        StoredPresence::Absent | StoredPresence::Marked | StoredPresence::There { .. } => RecoveryFinding::Unknown,
     }
 }
 
 /// MFA Delete is what the gate has on record, whatever the store says: enabling was recorded before it was forwarded,
 /// disabling was to be recorded after.
-fn versioning(now: Versioning, on_record: MfaDelete, status: &str, mfa_delete: Option<&str>) -> Finding {
+fn versioning(now: Versioning, on_record: MfaDelete, status: &str, mfa_delete: Option<&str>) -> RecoveryFinding {
     let is_as_asked = match now {
         Versioning::Enabled | Versioning::EnabledWithExclusions => status == "Enabled",
         Versioning::Suspended => status == "Suspended",
         Versioning::Never | Versioning::NoBucket | Versioning::Unread => false,
     };
     match (mfa_delete, on_record, is_as_asked) {
-        (Some("Enabled"), MfaDelete::Disabled | MfaDelete::NeverSet, _) => Finding::NotDone,
+        (Some("Enabled"), MfaDelete::Disabled | MfaDelete::NeverSet, _) => RecoveryFinding::NotDone,
         // Protected all the same, so one half was done and the other was not, or may not have been.
-        (Some("Enabled"), MfaDelete::Enabled, false) | (Some("Disabled"), MfaDelete::Enabled, true) => Finding::Unknown,
-        (_, _, false) => Finding::NotDone,
-        (_, _, true) => Finding::Done,
+        (Some("Enabled"), MfaDelete::Enabled, false) | (Some("Disabled"), MfaDelete::Enabled, true) => {
+            RecoveryFinding::Unknown
+        }
+        (_, _, false) => RecoveryFinding::NotDone,
+        (_, _, true) => RecoveryFinding::Done,
     }
 }
 
 /// What a request is about, where another one could meddle with it.
-fn subject(question: &Question) -> Option<(&BucketName, Option<&ObjectKey>)> {
+fn subject(question: &RecoveryQuestion) -> Option<(&BucketName, Option<&ObjectKey>)> {
     match question {
-        Question::Aborted { bucket, key, .. } | Question::Written { bucket, key, .. } => Some((bucket, Some(key))),
-        Question::BucketMade(bucket) | Question::BucketRemoved(bucket) | Question::Versioning { bucket, .. } => {
-            Some((bucket, None))
+        RecoveryQuestion::Aborted { bucket, key, .. } | RecoveryQuestion::Written { bucket, key, .. } => {
+            Some((bucket, Some(key)))
         }
+        RecoveryQuestion::BucketMade(bucket)
+        | RecoveryQuestion::BucketRemoved(bucket)
+        | RecoveryQuestion::Versioning { bucket, .. } => Some((bucket, None)),
         // The id of a version is never given again, save to the one without.
-        Question::Deleted { version: Some(version), .. } if version.as_str() != "null" => None,
-        Question::Deleted { bucket, key, .. } => Some((bucket, Some(key))),
-        Question::Batch | Question::None => None,
+        RecoveryQuestion::Deleted { version: Some(version), .. } if version.as_str() != "null" => None,
+        RecoveryQuestion::Deleted { bucket, key, .. } => Some((bucket, Some(key))),
+        RecoveryQuestion::Batch | RecoveryQuestion::None => None,
     }
 }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::keep_alive::KeptAlive;
 use super::recording::{Duty, Wait};
 use crate::failure::Failure;
-use portcullis_audit::{Draft, Failed, Outcome};
+use portcullis_audit::{Draft, OutcomeError, RequestOutcome};
 use portcullis_http::ConnectionProgress;
 use portcullis_journal::{Journal, JournalClosed, Sequence};
 use portcullis_upstream::Download;
@@ -100,7 +100,7 @@ impl Drop for Reply {
 pub struct Recorded {
     download: Download,
     draft: Option<Draft>,
-    outcome: Outcome,
+    outcome: RequestOutcome,
     journal: Arc<Journal>,
     duty: Duty,
     /// The last frame, until its record is on disk.
@@ -121,7 +121,13 @@ struct Waiting {
 
 impl Recorded {
     /// An answer whose draft is closed with `outcome` and the number of bytes that went out.
-    pub(super) fn new(download: Download, draft: Draft, outcome: Outcome, journal: Arc<Journal>, duty: Duty) -> Self {
+    pub(super) fn new(
+        download: Download,
+        draft: Draft,
+        outcome: RequestOutcome,
+        journal: Arc<Journal>,
+        duty: Duty,
+    ) -> Self {
         Self { download, draft: Some(draft), outcome, journal, duty, waiting: None }
     }
 
@@ -190,7 +196,7 @@ impl Recorded {
 impl Drop for Recorded {
     fn drop(&mut self) {
         if self.draft.is_some() {
-            self.outcome.error = Some(Failed {
+            self.outcome.error = Some(OutcomeError {
                 code: "RequestAbandoned".to_owned(),
                 message: "The client left before the reply was complete".to_owned(),
             });
@@ -199,8 +205,8 @@ impl Drop for Recorded {
     }
 }
 
-fn broken_off() -> Failed {
-    Failed {
+fn broken_off() -> OutcomeError {
+    OutcomeError {
         code: "InternalError".to_owned(),
         message: "The storage behind the gate broke off in the middle of its answer".to_owned(),
     }

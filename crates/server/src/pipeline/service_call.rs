@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Gate;
 use super::ending::Ending;
 use super::reply::Reply;
-use portcullis_audit::{ControlAsked, Draft, Failed, Outcome};
+use portcullis_audit::{ControlFacts, Draft, OutcomeError, RequestOutcome};
 use portcullis_base::clock::Timestamp;
 use portcullis_control::cloudtrail::Refused;
 use portcullis_control::services::{
@@ -117,16 +117,16 @@ impl Gate {
         ending: Ending,
     ) -> Response<Reply> {
         let (status, document) = call.document(&content, ending.request_id);
-        let failed = |refused: &Refused| Failed {
+        let failed = |refused: &Refused| OutcomeError {
             code: code_in_record(api.protocol, refused),
             message: refused.message.clone(),
         };
-        let outcome = Outcome {
+        let outcome = RequestOutcome {
             status,
             error: content.as_ref().err().map(failed),
             bytes_in: ending.received.load(Ordering::Relaxed),
             bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
-            ..Outcome::default()
+            ..RequestOutcome::default()
         };
         let recorded = self.record(draft, &outcome, OperationAccess::Read, ending.duty).await;
         let (status, document) = match (recorded, content) {
@@ -142,7 +142,7 @@ impl Gate {
 }
 
 fn name(draft: &mut Draft, api: &'static ServiceApi, call: &ServiceCall<'_>, parameters: &Value) {
-    draft.asks_control(ControlAsked {
+    draft.asks_control(ControlFacts {
         source: api.source,
         event_name: call.event_name(),
         read_only: call.only_reads(),

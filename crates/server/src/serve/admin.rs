@@ -19,7 +19,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use portcullis_audit::{ControlAsked, Draft, Elements, Failed, MfaFacts, Outcome, Recorder, mfa_result};
+use portcullis_audit::{
+    ControlFacts, Draft, MfaFacts, OutcomeError, Recorder, RequestOutcome, ResponseElements, mfa_result,
+};
 use portcullis_authorization::MfaDelete;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::RequestId;
@@ -175,8 +177,8 @@ impl Admin {
     }
 }
 
-fn asking(facts: &iam::Facts) -> ControlAsked<'_> {
-    ControlAsked {
+fn asking(facts: &iam::Facts) -> ControlFacts<'_> {
+    ControlFacts {
         source: EventSource::Iam,
         event_name: facts.event_name.unwrap_or("UnknownAction"),
         read_only: facts.effect == iam::Effect::Reads,
@@ -184,7 +186,7 @@ fn asking(facts: &iam::Facts) -> ControlAsked<'_> {
     }
 }
 
-fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
+fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> RequestOutcome {
     let facts = &reply.facts;
     draft.asks_control(asking(facts));
     if let Some(factor) = &facts.second_factor {
@@ -200,11 +202,14 @@ fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
             serial: Some(factor.serial.clone()),
         });
     }
-    Outcome {
+    RequestOutcome {
         status: reply.status,
-        error: facts.error.as_ref().map(|error| Failed { code: error.code.clone(), message: error.message.clone() }),
-        elements: Elements::of_control(&facts.response_elements),
-        ..Outcome::default()
+        error: facts
+            .error
+            .as_ref()
+            .map(|error| OutcomeError { code: error.code.clone(), message: error.message.clone() }),
+        elements: ResponseElements::of_control(&facts.response_elements),
+        ..RequestOutcome::default()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::ballast::Ballast;
-use portcullis_audit::{Recorder, Space};
+use portcullis_audit::{DiskSpace, Recorder};
 use portcullis_base::clock::{Clock, ClockDisagreement};
 use portcullis_journal::{Journal, JournalError, Sequence};
 use portcullis_state::{StateStore, StoreError};
@@ -77,13 +77,13 @@ pub(super) async fn watch_space(
     segment_size: u64,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let mut last = Space::Enough;
+    let mut last = DiskSpace::Enough;
     loop {
         let (recorder, directory) = (Arc::clone(&recorder), directory.clone());
         let look = move || {
             let space = space(&directory, segment_size);
             recorder.set_space(space);
-            if space == Space::Enough
+            if space == DiskSpace::Enough
                 && let Err(error) = Ballast::of(&directory).restore()
             {
                 tracing::debug!(%error, "no space is kept for a start on a full disk");
@@ -93,11 +93,11 @@ pub(super) async fn watch_space(
         };
         let space = tokio::task::spawn_blocking(look).await.unwrap_or(last);
         match (last, space) {
-            (Space::Enough, Space::Short) => tracing::error!(
+            (DiskSpace::Enough, DiskSpace::Short) => tracing::error!(
                 "the disk of the state is nearly full: requests that nobody signed are counted, not recorded"
             ),
-            (Space::Short, Space::Enough) => tracing::warn!("the disk of the state has space again"),
-            (Space::Enough, Space::Enough) | (Space::Short, Space::Short) => {}
+            (DiskSpace::Short, DiskSpace::Enough) => tracing::warn!("the disk of the state has space again"),
+            (DiskSpace::Enough, DiskSpace::Enough) | (DiskSpace::Short, DiskSpace::Short) => {}
         }
         last = space;
         if tokio::time::timeout(LOOK, stop.wait_for(|stopped| *stopped)).await.is_ok() {
@@ -107,13 +107,13 @@ pub(super) async fn watch_space(
 }
 
 /// Whether a directory's file system has more space than the reserve; one that tells nothing is taken to have.
-fn space(directory: &Path, segment_size: u64) -> Space {
+fn space(directory: &Path, segment_size: u64) -> DiskSpace {
     match portcullis_journal::disk_space(directory) {
-        Ok((free, whole)) if free < reserve(whole, segment_size) => Space::Short,
-        Ok(_) => Space::Enough,
+        Ok((free, whole)) if free < reserve(whole, segment_size) => DiskSpace::Short,
+        Ok(_) => DiskSpace::Enough,
         Err(error) => {
             tracing::debug!(%error, "the disk's space is not known");
-            Space::Enough
+            DiskSpace::Enough
         }
     }
 }
