@@ -1,6 +1,6 @@
 //! Calls for services beside S3 and CloudTrail: whose words they are answered in, and what their events are called.
 
-use portcullis_control::services::{Protocol, SERVICE_APIS, ServiceApi};
+use portcullis_control::services::{SERVICE_APIS, ServiceApi, ServiceProtocol};
 use portcullis_server::config::OnFailure;
 use portcullis_sigv4::AwsService;
 use serde_json::{Value, json};
@@ -22,10 +22,10 @@ fn in_json(service: &'static str, target: &str, body: &str) -> Ask {
 /// A call as stock clients of this service make it.
 fn call(api: &'static ServiceApi, action: &str) -> Ask {
     match api.protocol {
-        Protocol::Ec2(query) | Protocol::Query(query) => {
+        ServiceProtocol::Ec2(query) | ServiceProtocol::Query(query) => {
             form(api.name(), &format!("Action={action}&Version={}", query.version))
         }
-        Protocol::Json { target } => in_json(api.name(), &format!("{target}.{action}"), "{}"),
+        ServiceProtocol::Json { target } => in_json(api.name(), &format!("{target}.{action}"), "{}"),
     }
 }
 

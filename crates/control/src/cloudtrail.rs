@@ -18,9 +18,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use change::{Change, Effect, Planned};
+use change::{ChangeEffect, PlannedChange, TrailChange};
 use operation::OpenTo;
-use place::Place;
+use place::TrailScope;
 use portcullis_authorization::{Caller, Rules, TrailBucket};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName};
@@ -32,10 +32,10 @@ use portcullis_sigv4::Principal;
 use portcullis_state::{StateStore, TrailReservation};
 use stake::BucketStake;
 
-pub use input::{Input, recorded};
-pub use operation::{Operation, UNKNOWN};
-pub use ports::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
-pub use refused::{Circumstances, Devices, Refused, Unreadable};
+pub use input::{CallInput, recorded};
+pub use operation::{CloudTrailOperation, UNKNOWN};
+pub use ports::{BucketContents, BucketUnavailable, DeliveredFiles, DeliveryProgress, TrailDelivery};
+pub use refused::{CloudTrailError, MfaCircumstances, RootDevices, UnreadableCall};
 
 /// The longest body of a call: the 500 values of a trail's selectors come to a quarter of that.
 pub const LONGEST_BODY: usize = 256 * 1024;
@@ -48,7 +48,7 @@ pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 pub struct CloudTrail {
     region: String,
     store: StateStore,
-    deliveries: Arc<dyn Deliveries>,
+    deliveries: Arc<dyn TrailDelivery>,
     history: Arc<History>,
     /// A new trail's, where the call says nothing of it.
     digest_period: DigestPeriod,
@@ -56,47 +56,47 @@ pub struct CloudTrail {
 
 /// A call whose body is read.
 #[derive(Clone, Debug)]
-pub struct Call {
-    operation: Operation,
-    input: Input,
+pub struct CloudTrailCall {
+    operation: CloudTrailOperation,
+    input: CallInput,
     /// Who looks up events.
     asker: Option<LookupCaller>,
 }
 
 /// What is said of a call.
 #[derive(Debug)]
-pub enum Verdict {
+pub enum CallVerdict {
     /// It may be answered as it is.
-    Pass(Permit),
-    Refuse(Denied),
+    Pass(CallPermit),
+    Refuse(CallDenial),
     /// It may be answered once the caller's code has proved right.
     Verify(Challenge<PendingChange>),
 }
 
 /// Leave to answer one call. Only `judge`, and a proof, make one.
 #[derive(Debug)]
-pub struct Permit(Granted);
+pub struct CallPermit(PermittedCall);
 
 #[derive(Debug)]
-enum Granted {
-    Change(Planned),
-    Read(Call),
+enum PermittedCall {
+    Change(PlannedChange),
+    Read(CloudTrailCall),
 }
 
 /// A change of root's that passes once the code is proved.
 #[derive(Debug)]
 pub struct PendingChange {
-    planned: Planned,
-    circumstances: Circumstances,
+    planned: PlannedChange,
+    circumstances: MfaCircumstances,
 }
 
 /// Why a call is refused.
 #[derive(Debug)]
-pub enum Denied {
+pub enum CallDenial {
     /// It cannot be done, or not by this caller.
-    Call(Refused),
+    Call(CloudTrailError),
     /// The second factor is missing, or does not count.
-    Factor(portcullis_authorization::Refusal, Circumstances),
+    Factor(portcullis_authorization::Refusal, MfaCircumstances),
 }
 
 impl CloudTrail {
@@ -104,7 +104,7 @@ impl CloudTrail {
     pub fn new(
         region: String,
         store: StateStore,
-        deliveries: Arc<dyn Deliveries>,
+        deliveries: Arc<dyn TrailDelivery>,
         history: Arc<History>,
         digest_period: DigestPeriod,
     ) -> Self {
@@ -113,74 +113,81 @@ impl CloudTrail {
 
     /// Judges a call by the trails as they are; if they are others when it is answered, it conflicts. Root comes before the
     /// trail and both before the code, so that no code is spent on nothing.
-    pub async fn judge(&self, call: Call, caller: &Caller, offer: MfaToken, rules: Rules, now: Timestamp) -> Verdict {
+    pub async fn judge(
+        &self,
+        call: CloudTrailCall,
+        caller: &Caller,
+        offer: MfaToken,
+        rules: Rules,
+        now: Timestamp,
+    ) -> CallVerdict {
         if let Err(refused) = self.may_ask(call.operation, &caller.principal) {
-            return Verdict::Refuse(Denied::Call(refused));
+            return CallVerdict::Refuse(CallDenial::Call(refused));
         }
         if let Err(refused) = call.input.only(call.operation.members()) {
-            return Verdict::Refuse(Denied::Call(refused));
+            return CallVerdict::Refuse(CallDenial::Call(refused));
         }
         let offer = match offer {
             MfaToken::Malformed(header) => {
                 let refusal = portcullis_authorization::Refusal::MalformedOffer(header);
-                return Verdict::Refuse(Denied::Factor(refusal, self.circumstances(None)));
+                return CallVerdict::Refuse(CallDenial::Factor(refusal, self.circumstances(None)));
             }
             MfaToken::Absent => None,
             MfaToken::Codes(codes) => Some(codes),
         };
         match call.operation.access() {
-            OperationAccess::Read => return Verdict::Pass(Permit(Granted::Read(call))),
+            OperationAccess::Read => return CallVerdict::Pass(CallPermit(PermittedCall::Read(call))),
             OperationAccess::Write => {}
         }
         let planned = match change::plan(call.operation, &call.input, &self.store.trails(), &self.place(), now) {
             Ok(planned) => planned,
-            Err(refused) => return Verdict::Refuse(Denied::Call(refused)),
+            Err(refused) => return CallVerdict::Refuse(CallDenial::Call(refused)),
         };
         let stake = match planned.effect {
-            Effect::Harmless => match self.bucket_stake(&planned, now).await {
-                None => return Verdict::Pass(Permit(Granted::Change(planned))),
+            ChangeEffect::Harmless => match self.bucket_stake(&planned, now).await {
+                None => return CallVerdict::Pass(CallPermit(PermittedCall::Change(planned))),
                 stake => stake,
             },
-            Effect::Weakens => None,
+            ChangeEffect::Weakens => None,
         };
         let circumstances = self.circumstances(stake);
         match portcullis_authorization::takes_code(caller, offer, rules) {
-            Ok(offer) => Verdict::Verify(Challenge::new(offer, PendingChange { planned, circumstances })),
-            Err(refusal) => Verdict::Refuse(Denied::Factor(refusal, circumstances)),
+            Ok(offer) => CallVerdict::Verify(Challenge::new(offer, PendingChange { planned, circumstances })),
+            Err(refusal) => CallVerdict::Refuse(CallDenial::Factor(refusal, circumstances)),
         }
     }
 
-    fn circumstances(&self, stake: Option<BucketStake>) -> Circumstances {
-        let devices = if self.store.has_active_device() { Devices::Some } else { Devices::None };
-        Circumstances { stake, devices }
+    fn circumstances(&self, stake: Option<BucketStake>) -> MfaCircumstances {
+        let devices = if self.store.has_active_device() { RootDevices::Some } else { RootDevices::None };
+        MfaCircumstances { stake, devices }
     }
 
     /// Answers a call that may be answered.
-    pub async fn answer(&self, permit: Permit, now: Timestamp) -> Result<Value, Refused> {
+    pub async fn answer(&self, permit: CallPermit, now: Timestamp) -> Result<Value, CloudTrailError> {
         match permit.0 {
-            Granted::Change(planned) => self.change(planned, now).await,
-            Granted::Read(call) => self.read(&call, now).await,
+            PermittedCall::Change(planned) => self.change(planned, now).await,
+            PermittedCall::Read(call) => self.read(&call, now).await,
         }
     }
 
-    fn may_ask(&self, operation: Operation, principal: &Principal) -> Result<(), Refused> {
+    fn may_ask(&self, operation: CloudTrailOperation, principal: &Principal) -> Result<(), CloudTrailError> {
         match (operation.open_to(), principal) {
             (OpenTo::Anybody, _) | (OpenTo::Root, Principal::Root) => Ok(()),
             (OpenTo::Root, Principal::User(_)) => {
-                Err(Refused::not_authorized(principal, operation.name(), self.store.account()))
+                Err(CloudTrailError::not_authorized(principal, operation.name(), self.store.account()))
             }
         }
     }
 
-    async fn change(&self, planned: Planned, now: Timestamp) -> Result<Value, Refused> {
+    async fn change(&self, planned: PlannedChange, now: Timestamp) -> Result<Value, CloudTrailError> {
         let takes_bucket = planned.bucket_taken().is_some();
         let (trail, done) = match planned.change {
-            Change::Nothing => return Ok(planned.answer),
-            Change::Delete { was } => {
+            TrailChange::Nothing => return Ok(planned.answer),
+            TrailChange::Delete { was } => {
                 let done = self.store.delete_trail(&was, now).await;
                 (was, done)
             }
-            Change::Put { was, trail } => {
+            TrailChange::Put { was, trail } => {
                 let reserved = self.store.reserve_trail(was.as_deref(), (*trail).clone(), now).await;
                 let done = match reserved {
                     Ok(reservation) => {
@@ -200,25 +207,25 @@ impl CloudTrail {
             Ok(()) => Ok(planned.answer),
             Err(error) => {
                 tracing::warn!(%error, trail = %trail.name, "a trail was not changed");
-                Err(Refused::store(&error, &trail, &self.place()))
+                Err(CloudTrailError::store(&error, &trail, &self.place()))
             }
         }
     }
 
     /// Makes the bucket of a trail that is being recorded. A crash before the record leaves a bucket without a trail.
-    async fn make_bucket(&self, bucket: &BucketName, reservation: &TrailReservation) -> Result<(), Refused> {
+    async fn make_bucket(&self, bucket: &BucketName, reservation: &TrailReservation) -> Result<(), CloudTrailError> {
         let made = match TrailBucket::of(bucket, reservation) {
             Some(leave) => self.deliveries.make_bucket(leave).await,
-            None => Err(NoBucket),
+            None => Err(BucketUnavailable),
         };
-        made.map_err(|NoBucket| Refused::no_bucket(bucket.as_str()))
+        made.map_err(|BucketUnavailable| CloudTrailError::no_bucket(bucket.as_str()))
     }
 
-    async fn read(&self, call: &Call, now: Timestamp) -> Result<Value, Refused> {
+    async fn read(&self, call: &CloudTrailCall, now: Timestamp) -> Result<Value, CloudTrailError> {
         let (input, place, trails) = (&call.input, self.place(), self.store.trails());
         let named = |member: &str| place.trail(input.required(member)?, &trails);
         match call.operation {
-            Operation::DescribeTrails => {
+            CloudTrailOperation::DescribeTrails => {
                 let names = input.texts("trailNameList")?.unwrap_or_default();
                 let mut shown = Vec::new();
                 for name in &names {
@@ -234,53 +241,53 @@ impl CloudTrail {
                 }
                 Ok(json!({ "trailList": shown }))
             }
-            Operation::GetEventSelectors => Ok(show::selectors(named("TrailName")?, &place)),
-            Operation::GetInsightSelectors => {
+            CloudTrailOperation::GetEventSelectors => Ok(show::selectors(named("TrailName")?, &place)),
+            CloudTrailOperation::GetInsightSelectors => {
                 if input.some_text("EventDataStore")?.is_some() {
-                    return Err(Refused::unsupported("EventDataStore"));
+                    return Err(CloudTrailError::unsupported("EventDataStore"));
                 }
-                Err(Refused::no_insights(named("TrailName")?.name.as_str()))
+                Err(CloudTrailError::no_insights(named("TrailName")?.name.as_str()))
             }
-            Operation::GetTrail => Ok(json!({ "Trail": show::trail(named("Name")?, &place) })),
-            Operation::GetTrailStatus => {
+            CloudTrailOperation::GetTrail => Ok(json!({ "Trail": show::trail(named("Name")?, &place) })),
+            CloudTrailOperation::GetTrailStatus => {
                 let trail = named("Name")?;
                 let progress = self.deliveries.progress(&trail.name);
                 let files = match input.flag("IncludeFiles")? {
-                    Some(true) => Some(self.deliveries.files(trail).await.ok_or_else(Refused::unknown_files)?),
+                    Some(true) => Some(self.deliveries.files(trail).await.ok_or_else(CloudTrailError::unknown_files)?),
                     Some(false) | None => None,
                 };
                 Ok(show::status(trail, &progress, files.as_ref()))
             }
-            Operation::ListPublicKeys => self.public_keys(input, now),
-            Operation::ListTags => {
-                let arns = input.texts("ResourceIdList")?.ok_or_else(|| Refused::missing("ResourceIdList"))?;
+            CloudTrailOperation::ListPublicKeys => self.public_keys(input, now),
+            CloudTrailOperation::ListTags => {
+                let arns = input.texts("ResourceIdList")?.ok_or_else(|| CloudTrailError::missing("ResourceIdList"))?;
                 no_token(input)?;
                 let tags = arns.iter().map(|arn| Ok(show::tags(place.resource(arn, &trails)?, arn)));
                 Ok(json!({ "ResourceTagList": tags.collect::<Result<Vec<_>, _>>()? }))
             }
-            Operation::ListTrails => {
+            CloudTrailOperation::ListTrails => {
                 no_token(input)?;
                 Ok(json!({ "Trails": trails.iter().map(|trail| show::listed(trail, &place)).collect::<Vec<_>>() }))
             }
-            Operation::LookupEvents => {
+            CloudTrailOperation::LookupEvents => {
                 let query = lookup::query(input, call.asker.clone())?;
                 let page = self.history.lookup(query).await.map_err(|error| lookup::refused(&error))?;
                 Ok(lookup::answer(page))
             }
-            Operation::AddTags
-            | Operation::CreateTrail
-            | Operation::DeleteTrail
-            | Operation::PutEventSelectors
-            | Operation::PutInsightSelectors
-            | Operation::RemoveTags
-            | Operation::StartLogging
-            | Operation::StopLogging
-            | Operation::UpdateTrail => Err(Refused::internal()),
+            CloudTrailOperation::AddTags
+            | CloudTrailOperation::CreateTrail
+            | CloudTrailOperation::DeleteTrail
+            | CloudTrailOperation::PutEventSelectors
+            | CloudTrailOperation::PutInsightSelectors
+            | CloudTrailOperation::RemoveTags
+            | CloudTrailOperation::StartLogging
+            | CloudTrailOperation::StopLogging
+            | CloudTrailOperation::UpdateTrail => Err(CloudTrailError::internal()),
         }
     }
 
     /// All keys of a time at once: whoever validates reads one page.
-    fn public_keys(&self, input: &Input, now: Timestamp) -> Result<Value, Refused> {
+    fn public_keys(&self, input: &CallInput, now: Timestamp) -> Result<Value, CloudTrailError> {
         no_token(input)?;
         let (start, end) = (input.moment("StartTime")?, input.moment("EndTime")?);
         let (from, to) = match (start, end) {
@@ -290,30 +297,30 @@ impl CloudTrail {
             (Some(start), Some(end)) => (start, end),
         };
         if from > to {
-            return Err(Refused::invalid_time_range());
+            return Err(CloudTrailError::invalid_time_range());
         }
         let keys = self.store.signing_keys();
         let valid = keys.iter().filter(|key| key.valid_from <= to && from <= key.valid_to);
         Ok(json!({ "PublicKeyList": valid.map(show::public_key).collect::<Vec<_>>() }))
     }
 
-    fn place(&self) -> Place<'_> {
-        Place { account: self.store.account(), region: &self.region, digest_period: self.digest_period }
+    fn place(&self) -> TrailScope<'_> {
+        TrailScope { account: self.store.account(), region: &self.region, digest_period: self.digest_period }
     }
 }
 
 /// These lists are whole: a token can only be another's.
-fn no_token(input: &Input) -> Result<(), Refused> {
+fn no_token(input: &CallInput) -> Result<(), CloudTrailError> {
     match input.some_text("NextToken")? {
         None => Ok(()),
-        Some(_) => Err(Refused::invalid_token()),
+        Some(_) => Err(CloudTrailError::invalid_token()),
     }
 }
 
-impl Call {
+impl CloudTrailCall {
     /// Reads the body of a call.
-    pub fn read(operation: Operation, body: &[u8]) -> Result<Self, Refused> {
-        Ok(Self { operation, input: Input::read(body)?, asker: None })
+    pub fn read(operation: CloudTrailOperation, body: &[u8]) -> Result<Self, CloudTrailError> {
+        Ok(Self { operation, input: CallInput::read(body)?, asker: None })
     }
 
     /// Says who signed the call, and from where.
@@ -323,7 +330,7 @@ impl Call {
     }
 
     /// What is asked for.
-    pub fn operation(&self) -> Operation {
+    pub fn operation(&self) -> CloudTrailOperation {
         self.operation
     }
 
@@ -333,14 +340,14 @@ impl Call {
     }
 }
 
-impl Permit {
+impl CallPermit {
     /// Opens what the proof was made for.
     pub fn by_proof(proof: Proof<PendingChange>) -> Self {
-        Self(Granted::Change(proof.into_subject().planned))
+        Self(PermittedCall::Change(proof.into_subject().planned))
     }
 }
 
-impl Denied {
+impl CallDenial {
     /// Turns a challenge that was not met into its refusal.
     pub fn of_fault(challenge: Challenge<PendingChange>, fault: MfaFault) -> Self {
         let circumstances = challenge.subject().circumstances.clone();
@@ -348,10 +355,10 @@ impl Denied {
     }
 
     /// What the client is told.
-    pub fn refused(&self) -> Refused {
+    pub fn refused(&self) -> CloudTrailError {
         match self {
             Self::Call(refused) => refused.clone(),
-            Self::Factor(refusal, circumstances) => Refused::factor(refusal, circumstances),
+            Self::Factor(refusal, circumstances) => CloudTrailError::factor(refusal, circumstances),
         }
     }
 }

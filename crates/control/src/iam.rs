@@ -11,37 +11,37 @@ mod principals;
 mod refused;
 mod xml;
 
-use action::{Action, Parameters};
+use action::{IamAction, IamParameters};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
 use portcullis_mfa::{Challenge, MfaToken, Proof};
 use portcullis_sigv4::Principal;
 use portcullis_state::{CodeSource, DeviceChange, SpendError, StateStore};
-use refused::Refused;
-use xml::Element;
+use refused::IamError;
+use xml::ElementWriter;
 
-pub use facts::{Effect, EventError, FactorOutcome, Facts, SecondFactor};
+pub use facts::{ActionEffect, ActionError, FactorOutcome, IamFacts, SecondFactorFacts};
 
 /// An answer, with the facts for its event.
 #[derive(Debug)]
-pub struct Reply {
+pub struct IamReply {
     pub status: u16,
     /// XML; hidden, since a seed or a secret key may be in it, which are shown this once.
     pub body: Secret<String>,
-    pub facts: Facts,
+    pub facts: IamFacts,
 }
 
 /// The type of every answer's body.
 pub const CONTENT_TYPE: &str = "text/xml";
 
 /// One request on its way to its answer.
-struct Call<'a> {
-    parameters: Parameters<'a>,
+struct IamCall<'a> {
+    parameters: IamParameters<'a>,
     offer: MfaToken,
     store: &'a StateStore,
     now: Timestamp,
-    facts: &'a mut Facts,
+    facts: &'a mut IamFacts,
 }
 
 /// Answers one request; `offer` is what came in its `x-amz-mfa` header, and is spent only where it is needed.
@@ -53,43 +53,43 @@ pub async fn answer(
     store: &StateStore,
     request_id: RequestId,
     now: Timestamp,
-) -> Reply {
-    let mut facts = Facts::new();
+) -> IamReply {
+    let mut facts = IamFacts::new();
     let answered = dispatch(parameters, offer, store, now, &mut facts).await;
     match answered {
         Ok((action, result)) => {
             let body = xml::success(action.name(), result, request_id);
-            Reply { status: 200, body, facts }
+            IamReply { status: 200, body, facts }
         }
-        Err(refused) => Reply::refused(&refused, facts, request_id),
+        Err(refused) => IamReply::refused(&refused, facts, request_id),
     }
 }
 
 /// The facts of a change before it is begun; none of what only reads or will be refused as it stands.
-pub fn change_asked(parameters: &[(String, String)], offer: &MfaToken) -> Option<Facts> {
-    let action = Action::find(parameters).ok().filter(|action| action.effect() == Effect::Changes)?;
-    let parameters = Parameters::read(action, parameters).ok()?;
+pub fn change_asked(parameters: &[(String, String)], offer: &MfaToken) -> Option<IamFacts> {
+    let action = IamAction::find(parameters).ok().filter(|action| action.effect() == ActionEffect::Changes)?;
+    let parameters = IamParameters::read(action, parameters).ok()?;
     if let MfaToken::Malformed(_) = offer {
         return None;
     }
-    let mut facts = Facts::new();
+    let mut facts = IamFacts::new();
     facts.asks_for(action);
     facts.parameters(&parameters);
     Some(facts)
 }
 
 /// The answer where a change is not begun, since it could not be recorded.
-pub fn unrecorded(asked: Facts, request_id: RequestId) -> Reply {
-    Reply::refused(&Refused::unrecorded(), asked, request_id)
+pub fn unrecorded(asked: IamFacts, request_id: RequestId) -> IamReply {
+    IamReply::refused(&IamError::unrecorded(), asked, request_id)
 }
 
 /// The answer where a change was made and that cannot be recorded.
-pub fn done_unrecorded(done: Facts, request_id: RequestId) -> Reply {
-    Reply::refused(&Refused::done_unrecorded(), done, request_id)
+pub fn done_unrecorded(done: IamFacts, request_id: RequestId) -> IamReply {
+    IamReply::refused(&IamError::done_unrecorded(), done, request_id)
 }
 
-impl Reply {
-    fn refused(refused: &Refused, mut facts: Facts, request_id: RequestId) -> Self {
+impl IamReply {
+    fn refused(refused: &IamError, mut facts: IamFacts, request_id: RequestId) -> Self {
         facts.refused(refused);
         Self { status: refused.status, body: xml::failure(refused, request_id), facts }
     }
@@ -100,50 +100,50 @@ async fn dispatch(
     offer: MfaToken,
     store: &StateStore,
     now: Timestamp,
-    facts: &mut Facts,
-) -> Result<(Action, Option<Element>), Refused> {
-    let action = Action::find(parameters)?;
+    facts: &mut IamFacts,
+) -> Result<(IamAction, Option<ElementWriter>), IamError> {
+    let action = IamAction::find(parameters)?;
     facts.asks_for(action);
-    let parameters = Parameters::read(action, parameters)?;
+    let parameters = IamParameters::read(action, parameters)?;
     facts.parameters(&parameters);
     if let MfaToken::Malformed(_) = &offer {
-        return Err(Refused::malformed_offer());
+        return Err(IamError::malformed_offer());
     }
-    let call = Call { parameters, offer, store, now, facts };
+    let call = IamCall { parameters, offer, store, now, facts };
     let result = match action {
-        Action::AcceptClock => call.accept_clock().await.map(Some),
-        Action::CreateAccessKey => call.create_access_key().await.map(Some),
-        Action::CreateUser => call.create_user().await.map(Some),
-        Action::CreateVirtualMfaDevice => call.create_virtual_mfa_device().await.map(Some),
-        Action::DeactivateMfaDevice => call.deactivate_mfa_device().await.map(|()| None),
-        Action::DeleteAccessKey => call.delete_access_key().await.map(|()| None),
-        Action::DeleteUser => call.delete_user().await.map(|()| None),
-        Action::DeleteVirtualMfaDevice => call.delete_virtual_mfa_device().await.map(|()| None),
-        Action::EnableMfaDevice => call.enable_mfa_device().await.map(|()| None),
-        Action::GetClock => Ok(Some(call.clock())),
-        Action::GetUser => call.user().map(Some),
-        Action::ListAccessKeys => call.list_access_keys().map(Some),
-        Action::ListMfaDevices => call.list_mfa_devices().map(Some),
-        Action::ListUsers => call.list_users().map(Some),
-        Action::ListVirtualMfaDevices => call.list_virtual_mfa_devices().map(Some),
-        Action::ResyncMfaDevice => call.resync_mfa_device().await.map(|()| None),
-        Action::UpdateAccessKey => call.update_access_key().await.map(|()| None),
+        IamAction::AcceptClock => call.accept_clock().await.map(Some),
+        IamAction::CreateAccessKey => call.create_access_key().await.map(Some),
+        IamAction::CreateUser => call.create_user().await.map(Some),
+        IamAction::CreateVirtualMfaDevice => call.create_virtual_mfa_device().await.map(Some),
+        IamAction::DeactivateMfaDevice => call.deactivate_mfa_device().await.map(|()| None),
+        IamAction::DeleteAccessKey => call.delete_access_key().await.map(|()| None),
+        IamAction::DeleteUser => call.delete_user().await.map(|()| None),
+        IamAction::DeleteVirtualMfaDevice => call.delete_virtual_mfa_device().await.map(|()| None),
+        IamAction::EnableMfaDevice => call.enable_mfa_device().await.map(|()| None),
+        IamAction::GetClock => Ok(Some(call.clock())),
+        IamAction::GetUser => call.user().map(Some),
+        IamAction::ListAccessKeys => call.list_access_keys().map(Some),
+        IamAction::ListMfaDevices => call.list_mfa_devices().map(Some),
+        IamAction::ListUsers => call.list_users().map(Some),
+        IamAction::ListVirtualMfaDevices => call.list_virtual_mfa_devices().map(Some),
+        IamAction::ResyncMfaDevice => call.resync_mfa_device().await.map(|()| None),
+        IamAction::UpdateAccessKey => call.update_access_key().await.map(|()| None),
     }?;
     Ok((action, result))
 }
 
-impl Call<'_> {
+impl IamCall<'_> {
     /// Proves a change of devices, which takes a code beside an active device; the first device needs none.
-    async fn prove<T: Unpin>(&mut self, change: T) -> Result<DeviceChange<T>, Refused> {
+    async fn prove<T: Unpin>(&mut self, change: T) -> Result<DeviceChange<T>, IamError> {
         if !self.store.has_active_device() {
             return Ok(DeviceChange::Unproved(change));
         }
-        let MfaToken::Codes(codes) = &self.offer else { return Err(Refused::mfa_required()) };
+        let MfaToken::Codes(codes) = &self.offer else { return Err(IamError::mfa_required()) };
         let serial = codes.serial.clone();
         match self.spend(Challenge::new(codes.clone(), change)).await {
             Ok(proof) => Ok(DeviceChange::Proved(proof)),
-            Err(SpendError::Fault(fault)) => Err(Refused::offer(fault, self.store.codes_needed(&serial, self.now))),
-            Err(SpendError::Store(error)) => Err(Refused::store(error, "")),
+            Err(SpendError::Fault(fault)) => Err(IamError::offer(fault, self.store.codes_needed(&serial, self.now))),
+            Err(SpendError::Store(error)) => Err(IamError::store(error, "")),
         }
     }
 

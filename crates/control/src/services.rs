@@ -13,7 +13,7 @@ mod table;
 
 use serde_json::Value;
 
-use super::cloudtrail::{Input, Refused, UNKNOWN};
+use super::cloudtrail::{CallInput, CloudTrailError, UNKNOWN};
 use ec2::RegionsQuery;
 use form::CallForm;
 use portcullis_base::names::{AccountId, RequestId};
@@ -22,7 +22,7 @@ use portcullis_sigv4::{AwsService, Principal};
 
 pub use action::{ActionName, TARGET, UnnamedAction};
 pub use refused::{code_in_record, unrecorded};
-pub use table::{GLOBAL_REGION, Protocol, Reach, SERVICE_APIS, ServiceApi};
+pub use table::{GLOBAL_REGION, SERVICE_APIS, ServiceApi, ServiceProtocol, ServiceReach};
 
 /// A call as far as it has come.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct ServiceCall<'a> {
 
 /// Who asks, and what of the gate there is to tell.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub struct ServiceCaller<'a> {
     pub principal: &'a Principal,
     pub account: &'a AccountId,
     pub region: &'a str,
@@ -47,7 +47,7 @@ pub struct ServiceAnswer {
     /// `requestParameters` of its event, or null.
     pub parameters: Value,
     /// The content of the answer's document, or why there is none.
-    pub content: Result<String, Refused>,
+    pub content: Result<String, CloudTrailError>,
 }
 
 /// How the parameters of a call come.
@@ -59,16 +59,20 @@ pub enum CallPlace {
 
 impl CallPlace {
     /// Where the parameters are, if this can be a call of this API at all.
-    pub fn of(api: &ServiceApi, head: &RequestHead) -> Result<Self, Refused> {
+    pub fn of(api: &ServiceApi, head: &RequestHead) -> Result<Self, CloudTrailError> {
         let has_body = head.content_length().is_some_and(|length| length > 0) || head.headers.has("transfer-encoding");
         let has_query = !head.query.pairs().is_empty();
         match (api.protocol, head.method) {
             _ if head.path != "/" => Err(refused::misplaced(api)),
-            (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), HttpMethod::Post) if !has_query => {
+            (ServiceProtocol::Ec2(_) | ServiceProtocol::Json { .. } | ServiceProtocol::Query(_), HttpMethod::Post)
+                if !has_query =>
+            {
                 Ok(Self::Body)
             }
-            (Protocol::Ec2(_) | Protocol::Query(_), HttpMethod::Get) if !has_body => Ok(Self::Query),
-            (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), _) => Err(refused::misplaced(api)),
+            (ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_), HttpMethod::Get) if !has_body => Ok(Self::Query),
+            (ServiceProtocol::Ec2(_) | ServiceProtocol::Json { .. } | ServiceProtocol::Query(_), _) => {
+                Err(refused::misplaced(api))
+            }
         }
     }
 }
@@ -95,14 +99,14 @@ impl<'a> ServiceCall<'a> {
     }
 
     /// What it is answered. Everybody with a key may ask what is answered here.
-    pub fn answer(&self, asker: &Asker<'_>) -> ServiceAnswer {
+    pub fn answer(&self, asker: &ServiceCaller<'_>) -> ServiceAnswer {
         let plain = |content| ServiceAnswer { parameters: Value::Null, content };
         let action = match &self.action {
             Ok(action) => action,
             Err(why) => return plain(Err(refused::unnamed(self.api, *why))),
         };
         match (self.api.service, self.api.protocol, action.as_str()) {
-            (AwsService::Ec2, Protocol::Ec2(version), "DescribeRegions") => {
+            (AwsService::Ec2, ServiceProtocol::Ec2(version), "DescribeRegions") => {
                 let form = CallForm::read(self.api, version, self.head, self.body);
                 match form.and_then(|form| RegionsQuery::read(&form)) {
                     Ok(query) => ServiceAnswer { parameters: query.recorded(), content: query.answer(asker.region) },
@@ -110,9 +114,9 @@ impl<'a> ServiceCall<'a> {
                 }
             }
             (AwsService::Organizations, _, name) if name.starts_with("Describe") && action.only_reads() => {
-                plain(Err(Input::read(self.body).err().unwrap_or_else(refused::no_organization)))
+                plain(Err(CallInput::read(self.body).err().unwrap_or_else(refused::no_organization)))
             }
-            (AwsService::Sts, Protocol::Query(version), "GetCallerIdentity") => {
+            (AwsService::Sts, ServiceProtocol::Query(version), "GetCallerIdentity") => {
                 let form = CallForm::read(self.api, version, self.head, self.body);
                 plain(form.and_then(|form| sts::caller_identity(&form, asker)))
             }
@@ -122,7 +126,7 @@ impl<'a> ServiceCall<'a> {
     }
 
     /// Status and body of an answer.
-    pub fn document(&self, content: &Result<String, Refused>, request_id: RequestId) -> (u16, String) {
+    pub fn document(&self, content: &Result<String, CloudTrailError>, request_id: RequestId) -> (u16, String) {
         match (content, &self.action) {
             (Ok(content), Ok(action)) => (200, self.api.success(action, content, request_id)),
             (Err(refused), _) => self.api.failure(refused, request_id),

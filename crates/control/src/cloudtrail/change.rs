@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::input::{Input, member, only_members};
-use super::operation::Operation;
-use super::place::Place;
-use super::refused::Refused;
+use super::input::{CallInput, member, only_members};
+use super::operation::CloudTrailOperation;
+use super::place::TrailScope;
+use super::refused::CloudTrailError;
 use super::show;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -18,15 +18,15 @@ use portcullis_state::MOST_TRAILS;
 
 /// What a call would change, and what its answer is then.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Planned {
-    pub change: Change,
-    pub effect: Effect,
+pub struct PlannedChange {
+    pub change: TrailChange,
+    pub effect: ChangeEffect,
     pub answer: Value,
 }
 
 /// What becomes of a trail.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Change {
+pub enum TrailChange {
     Delete {
         was: Box<Trail>,
     },
@@ -40,19 +40,19 @@ pub enum Change {
 
 /// Whether a change takes anything from what a trail records, or from what proves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Effect {
+pub enum ChangeEffect {
     /// It certainly takes nothing.
     Harmless,
     /// It takes something, or may.
     Weakens,
 }
 
-impl Planned {
+impl PlannedChange {
     /// The bucket that becomes a trail's, where it is not the one the trail has.
     pub fn bucket_taken(&self) -> Option<&BucketName> {
         match &self.change {
-            Change::Delete { .. } | Change::Nothing => None,
-            Change::Put { was, trail } => {
+            TrailChange::Delete { .. } | TrailChange::Nothing => None,
+            TrailChange::Put { was, trail } => {
                 was.as_ref().is_none_or(|was| was.bucket != trail.bucket).then_some(&trail.bucket)
             }
         }
@@ -61,26 +61,26 @@ impl Planned {
     /// The trail that is to deliver to another place than before.
     pub fn newly_placed(&self) -> Option<&Trail> {
         match &self.change {
-            Change::Delete { .. } | Change::Nothing => None,
-            Change::Put { was, trail } => was.as_ref().is_none_or(|was| !was.has_place_of(trail)).then_some(trail),
+            TrailChange::Delete { .. } | TrailChange::Nothing => None,
+            TrailChange::Put { was, trail } => was.as_ref().is_none_or(|was| !was.has_place_of(trail)).then_some(trail),
         }
     }
 
     /// The bucket that a trail leaves.
     pub fn bucket_left(&self) -> Option<&BucketName> {
         match &self.change {
-            Change::Delete { was } => Some(&was.bucket),
-            Change::Nothing | Change::Put { was: None, .. } => None,
-            Change::Put { was: Some(was), trail } => (was.bucket != trail.bucket).then_some(&was.bucket),
+            TrailChange::Delete { was } => Some(&was.bucket),
+            TrailChange::Nothing | TrailChange::Put { was: None, .. } => None,
+            TrailChange::Put { was: Some(was), trail } => (was.bucket != trail.bucket).then_some(&was.bucket),
         }
     }
 
     /// Whether this trail is changed.
     pub fn is_about(&self, name: &TrailName) -> bool {
         match &self.change {
-            Change::Delete { was } => was.name == *name,
-            Change::Nothing => false,
-            Change::Put { trail, .. } => trail.name == *name,
+            TrailChange::Delete { was } => was.name == *name,
+            TrailChange::Nothing => false,
+            TrailChange::Put { trail, .. } => trail.name == *name,
         }
     }
 }
@@ -92,43 +92,47 @@ const TAG: [&str; 2] = ["Key", "Value"];
 
 /// Plans a change on the trails as they are.
 pub fn plan(
-    operation: Operation,
-    input: &Input,
+    operation: CloudTrailOperation,
+    input: &CallInput,
     trails: &[Trail],
-    place: &Place<'_>,
+    place: &TrailScope<'_>,
     now: Timestamp,
-) -> Result<Planned, Refused> {
+) -> Result<PlannedChange, CloudTrailError> {
     match operation {
-        Operation::AddTags => add_tags(input, trails, place),
-        Operation::CreateTrail => create(input, trails, place, now),
-        Operation::DeleteTrail => {
+        CloudTrailOperation::AddTags => add_tags(input, trails, place),
+        CloudTrailOperation::CreateTrail => create(input, trails, place, now),
+        CloudTrailOperation::DeleteTrail => {
             let trail = place.trail(input.required("Name")?, trails)?;
-            let effect = if trail.has_logged() { Effect::Weakens } else { Effect::Harmless };
-            Ok(Planned { change: Change::Delete { was: Box::new(trail.clone()) }, effect, answer: json!({}) })
+            let effect = if trail.has_logged() { ChangeEffect::Weakens } else { ChangeEffect::Harmless };
+            Ok(PlannedChange {
+                change: TrailChange::Delete { was: Box::new(trail.clone()) },
+                effect,
+                answer: json!({}),
+            })
         }
-        Operation::PutEventSelectors => put_event_selectors(input, trails, place),
-        Operation::PutInsightSelectors => put_insight_selectors(input, trails, place),
-        Operation::RemoveTags => remove_tags(input, trails, place),
-        Operation::StartLogging => start(input, trails, place, now),
-        Operation::StopLogging => stop(input, trails, place, now),
-        Operation::UpdateTrail => update(input, trails, place),
-        Operation::DescribeTrails
-        | Operation::GetEventSelectors
-        | Operation::GetInsightSelectors
-        | Operation::GetTrail
-        | Operation::GetTrailStatus
-        | Operation::ListPublicKeys
-        | Operation::ListTags
-        | Operation::ListTrails
-        | Operation::LookupEvents => Err(Refused::internal()),
+        CloudTrailOperation::PutEventSelectors => put_event_selectors(input, trails, place),
+        CloudTrailOperation::PutInsightSelectors => put_insight_selectors(input, trails, place),
+        CloudTrailOperation::RemoveTags => remove_tags(input, trails, place),
+        CloudTrailOperation::StartLogging => start(input, trails, place, now),
+        CloudTrailOperation::StopLogging => stop(input, trails, place, now),
+        CloudTrailOperation::UpdateTrail => update(input, trails, place),
+        CloudTrailOperation::DescribeTrails
+        | CloudTrailOperation::GetEventSelectors
+        | CloudTrailOperation::GetInsightSelectors
+        | CloudTrailOperation::GetTrail
+        | CloudTrailOperation::GetTrailStatus
+        | CloudTrailOperation::ListPublicKeys
+        | CloudTrailOperation::ListTags
+        | CloudTrailOperation::ListTrails
+        | CloudTrailOperation::LookupEvents => Err(CloudTrailError::internal()),
     }
 }
 
 /// Whether the trail as it would be certainly records, and proves, whatever it does as it is. One that never logged
 /// does neither yet.
-pub fn effect(before: &Trail, after: &Trail) -> Effect {
+pub fn effect(before: &Trail, after: &Trail) -> ChangeEffect {
     if !before.has_logged() {
-        return Effect::Harmless;
+        return ChangeEffect::Harmless;
     }
     let logging = |trail: &Trail| matches!(trail.logging, TrailLogging::Started { .. });
     let weaker = [
@@ -142,26 +146,31 @@ pub fn effect(before: &Trail, after: &Trail) -> Effect {
         logging(before) && !logging(after),
         before.selectors != after.selectors && !after.selectors.covers(&before.selectors),
     ];
-    if weaker.contains(&true) { Effect::Weakens } else { Effect::Harmless }
+    if weaker.contains(&true) { ChangeEffect::Weakens } else { ChangeEffect::Harmless }
 }
 
-fn put(before: &Trail, after: Trail, answer: Value) -> Planned {
+fn put(before: &Trail, after: Trail, answer: Value) -> PlannedChange {
     let effect = effect(before, &after);
     let change = if *before == after {
-        Change::Nothing
+        TrailChange::Nothing
     } else {
-        Change::Put { was: Some(Box::new(before.clone())), trail: Box::new(after) }
+        TrailChange::Put { was: Some(Box::new(before.clone())), trail: Box::new(after) }
     };
-    Planned { change, effect, answer }
+    PlannedChange { change, effect, answer }
 }
 
-fn create(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+fn create(
+    input: &CallInput,
+    trails: &[Trail],
+    place: &TrailScope<'_>,
+    now: Timestamp,
+) -> Result<PlannedChange, CloudTrailError> {
     refuse_unsupported(input)?;
     let text = input.required("Name")?;
     if text.is_empty() {
-        return Err(Refused::no_trail_named());
+        return Err(CloudTrailError::no_trail_named());
     }
-    let name = TrailName::parse(text).map_err(Refused::invalid_name)?;
+    let name = TrailName::parse(text).map_err(CloudTrailError::invalid_name)?;
     let mut trail = Trail::new(name, bucket(input.required("S3BucketName")?)?, now);
     trail.prefix = prefix(input.some_text("S3KeyPrefix")?)?;
     trail.digest_period = place.digest_period;
@@ -170,18 +179,18 @@ fn create(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) ->
         add_to(&mut trail, list)?;
     }
     if trails.iter().any(|known| known.name == trail.name) {
-        return Err(Refused::trail_exists(trail.name.as_str(), place.account));
+        return Err(CloudTrailError::trail_exists(trail.name.as_str(), place.account));
     }
     if trails.len() >= MOST_TRAILS {
-        return Err(Refused::too_many_trails(place.account, trails.len(), place.region));
+        return Err(CloudTrailError::too_many_trails(place.account, trails.len(), place.region));
     }
     keep_apart(None, &trail, trails)?;
     let answer = show::definition(&trail, place);
-    let change = Change::Put { was: None, trail: Box::new(trail) };
-    Ok(Planned { change, effect: Effect::Harmless, answer })
+    let change = TrailChange::Put { was: None, trail: Box::new(trail) };
+    Ok(PlannedChange { change, effect: ChangeEffect::Harmless, answer })
 }
 
-fn update(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+fn update(input: &CallInput, trails: &[Trail], place: &TrailScope<'_>) -> Result<PlannedChange, CloudTrailError> {
     refuse_unsupported(input)?;
     let before = place.trail(input.required("Name")?, trails)?;
     let mut trail = before.clone();
@@ -199,58 +208,64 @@ fn update(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned,
 
 /// Refuses a trail that comes to the place of another where one of them is validated: a stray file could not be removed
 /// from there, and its trail would never be proven again. A code would only make that the owner's own doing.
-fn keep_apart(before: Option<&Trail>, trail: &Trail, trails: &[Trail]) -> Result<(), Refused> {
+fn keep_apart(before: Option<&Trail>, trail: &Trail, trails: &[Trail]) -> Result<(), CloudTrailError> {
     if before.is_some_and(|before| before.has_place_of(trail) && before.validation == trail.validation) {
         return Ok(());
     }
     match trails.iter().find(|other| trail.disturbs(other)) {
-        Some(other) => Err(Refused::place_taken(other)),
+        Some(other) => Err(CloudTrailError::place_taken(other)),
         None => Ok(()),
     }
 }
 
 /// Takes the members that CreateTrail and UpdateTrail share; what is left out stays.
-fn describe(trail: &mut Trail, input: &Input) -> Result<(), Refused> {
+fn describe(trail: &mut Trail, input: &CallInput) -> Result<(), CloudTrailError> {
     if let Some(enabled) = input.flag("EnableLogFileValidation")? {
         trail.validation = if enabled { LogFileValidation::Enabled } else { LogFileValidation::Disabled };
     }
     trail.global_events = input.flag("IncludeGlobalServiceEvents")?.unwrap_or(trail.global_events);
     trail.multi_region = input.flag("IsMultiRegionTrail")?.unwrap_or(trail.multi_region);
     if trail.multi_region && !trail.global_events {
-        return Err(Refused::invalid_combination("Multi-Region trail must include global service events."));
+        return Err(CloudTrailError::invalid_combination("Multi-Region trail must include global service events."));
     }
     // Ours: AWS's digests are of an hour.
     if let Some(seconds) = input.whole_number("DigestPeriodSeconds")? {
         let period = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-        trail.digest_period = DigestPeriod::parse(period).map_err(|error| Refused::invalid_digest_period(&error))?;
+        trail.digest_period =
+            DigestPeriod::parse(period).map_err(|error| CloudTrailError::invalid_digest_period(&error))?;
     }
     Ok(())
 }
 
 /// What would make people believe that something is done which is not.
-fn refuse_unsupported(input: &Input) -> Result<(), Refused> {
+fn refuse_unsupported(input: &CallInput) -> Result<(), CloudTrailError> {
     for name in ["SnsTopicName", "CloudWatchLogsLogGroupArn", "CloudWatchLogsRoleArn", "KmsKeyId"] {
         if input.some_text(name)?.is_some() {
-            return Err(Refused::unsupported(name));
+            return Err(CloudTrailError::unsupported(name));
         }
     }
     for name in ["IsOrganizationTrail", "RecursiveLogging"] {
         if input.flag(name)? == Some(true) {
-            return Err(Refused::unsupported(name));
+            return Err(CloudTrailError::unsupported(name));
         }
     }
     Ok(())
 }
 
-fn bucket(name: &str) -> Result<BucketName, Refused> {
-    BucketName::parse(name).map_err(|_| Refused::invalid_bucket(name))
+fn bucket(name: &str) -> Result<BucketName, CloudTrailError> {
+    BucketName::parse(name).map_err(|_| CloudTrailError::invalid_bucket(name))
 }
 
-fn prefix(text: Option<&str>) -> Result<Option<KeyPrefix>, Refused> {
-    text.map(KeyPrefix::parse).transpose().map_err(Refused::invalid_prefix)
+fn prefix(text: Option<&str>) -> Result<Option<KeyPrefix>, CloudTrailError> {
+    text.map(KeyPrefix::parse).transpose().map_err(CloudTrailError::invalid_prefix)
 }
 
-fn start(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+fn start(
+    input: &CallInput,
+    trails: &[Trail],
+    place: &TrailScope<'_>,
+    now: Timestamp,
+) -> Result<PlannedChange, CloudTrailError> {
     let before = place.trail(input.required("Name")?, trails)?;
     let logging = match before.logging {
         // Begun anew, it would begin a new chain of digests.
@@ -260,7 +275,12 @@ fn start(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> 
     Ok(put(before, Trail { logging, ..before.clone() }, json!({})))
 }
 
-fn stop(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
+fn stop(
+    input: &CallInput,
+    trails: &[Trail],
+    place: &TrailScope<'_>,
+    now: Timestamp,
+) -> Result<PlannedChange, CloudTrailError> {
     let before = place.trail(input.required("Name")?, trails)?;
     let logging = match before.logging {
         TrailLogging::Started { at: started } => TrailLogging::Stopped { started, at: now },
@@ -269,53 +289,61 @@ fn stop(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> R
     Ok(put(before, Trail { logging, ..before.clone() }, json!({})))
 }
 
-fn put_event_selectors(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+fn put_event_selectors(
+    input: &CallInput,
+    trails: &[Trail],
+    place: &TrailScope<'_>,
+) -> Result<PlannedChange, CloudTrailError> {
     let before = place.trail(input.required("TrailName")?, trails)?;
     let selectors = match (input.value("EventSelectors"), input.value("AdvancedEventSelectors")) {
         (Some(basic), None) => EventSelectors::parse_basic(basic),
         (None, Some(advanced)) => EventSelectors::parse_advanced(advanced),
-        (Some(_), Some(_)) | (None, None) => return Err(Refused::one_kind_of_selectors()),
+        (Some(_), Some(_)) | (None, None) => return Err(CloudTrailError::one_kind_of_selectors()),
     };
-    let after = Trail { selectors: selectors.map_err(Refused::selectors)?, ..before.clone() };
+    let after = Trail { selectors: selectors.map_err(CloudTrailError::selectors)?, ..before.clone() };
     let answer = show::selectors(&after, place);
     Ok(put(before, after, answer))
 }
 
-fn put_insight_selectors(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+fn put_insight_selectors(
+    input: &CallInput,
+    trails: &[Trail],
+    place: &TrailScope<'_>,
+) -> Result<PlannedChange, CloudTrailError> {
     for name in ["EventDataStore", "InsightsDestination"] {
         if input.some_text(name)?.is_some() {
-            return Err(Refused::unsupported(name));
+            return Err(CloudTrailError::unsupported(name));
         }
     }
     let before = place.trail(input.required("TrailName")?, trails)?;
-    let list = input.list("InsightSelectors")?.ok_or_else(|| Refused::missing("InsightSelectors"))?;
+    let list = input.list("InsightSelectors")?.ok_or_else(|| CloudTrailError::missing("InsightSelectors"))?;
     // To have none, which at AWS ends insights, is what a trail has here.
     if !list.is_empty() {
-        return Err(Refused::insights_unsupported());
+        return Err(CloudTrailError::insights_unsupported());
     }
     let after = Trail { insight_selectors: Value::Array(Vec::new()), ..before.clone() };
     let answer = show::no_insights(&after, place);
     Ok(put(before, after, answer))
 }
 
-fn add_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+fn add_tags(input: &CallInput, trails: &[Trail], place: &TrailScope<'_>) -> Result<PlannedChange, CloudTrailError> {
     let before = place.resource(input.required("ResourceId")?, trails)?;
     let mut trail = before.clone();
-    add_to(&mut trail, input.list("TagsList")?.ok_or_else(|| Refused::missing("TagsList"))?)?;
+    add_to(&mut trail, input.list("TagsList")?.ok_or_else(|| CloudTrailError::missing("TagsList"))?)?;
     Ok(put(before, trail, json!({})))
 }
 
-fn remove_tags(input: &Input, trails: &[Trail], place: &Place<'_>) -> Result<Planned, Refused> {
+fn remove_tags(input: &CallInput, trails: &[Trail], place: &TrailScope<'_>) -> Result<PlannedChange, CloudTrailError> {
     let before = place.resource(input.required("ResourceId")?, trails)?;
     let mut trail = before.clone();
-    for tag in input.list("TagsList")?.ok_or_else(|| Refused::missing("TagsList"))? {
+    for tag in input.list("TagsList")?.ok_or_else(|| CloudTrailError::missing("TagsList"))? {
         only_members(tag, &TAG)?;
         trail.tags.remove(member(tag, "Key")?);
     }
     Ok(put(before, trail, json!({})))
 }
 
-fn add_to(trail: &mut Trail, list: &[Value]) -> Result<(), Refused> {
+fn add_to(trail: &mut Trail, list: &[Value]) -> Result<(), CloudTrailError> {
     for tag in list {
         only_members(tag, &TAG)?;
         let key = member(tag, "Key")?;
@@ -327,14 +355,16 @@ fn add_to(trail: &mut Trail, list: &[Value]) -> Result<(), Refused> {
             text.chars().all(|letter| letter.is_alphanumeric() || letter == ' ' || "_.:/=+-@".contains(letter))
         };
         if !(1..=128).contains(&key.chars().count()) || !legal(key) || key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(Refused::invalid_tag(
+            return Err(CloudTrailError::invalid_tag(
                 "A tag's key is 1 to 128 letters, digits, spaces and _.:/=+-@, and does not begin with aws:.",
             ));
         }
         if value.chars().count() > 256 || !legal(value) {
-            return Err(Refused::invalid_tag("A tag's value is up to 256 letters, digits, spaces and _.:/=+-@."));
+            return Err(CloudTrailError::invalid_tag(
+                "A tag's value is up to 256 letters, digits, spaces and _.:/=+-@.",
+            ));
         }
         trail.tags.insert(key.to_owned(), value.to_owned());
     }
-    if trail.tags.len() > MOST_TAGS { Err(Refused::too_many_tags(MOST_TAGS)) } else { Ok(()) }
+    if trail.tags.len() > MOST_TAGS { Err(CloudTrailError::too_many_tags(MOST_TAGS)) } else { Ok(()) }
 }

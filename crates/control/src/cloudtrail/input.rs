@@ -5,18 +5,18 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::refused::Refused;
+use super::refused::CloudTrailError;
 use portcullis_base::clock::Timestamp;
 
 /// The body of a call.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Input(Map<String, Value>);
+pub struct CallInput(Map<String, Value>);
 
-impl Input {
+impl CallInput {
     /// Reads a body; a member that is there twice could be read in two ways, so it is refused.
-    pub fn read(body: &[u8]) -> Result<Self, Refused> {
+    pub fn read(body: &[u8]) -> Result<Self, CloudTrailError> {
         let mut reader = serde_json::Deserializer::from_slice(body);
-        let value = Unrepeated.deserialize(&mut reader).map_err(|_| malformed())?;
+        let value = UniqueMembers.deserialize(&mut reader).map_err(|_| malformed())?;
         reader.end().map_err(|_| malformed())?;
         match value {
             Value::Object(members) => Ok(Self(members)),
@@ -37,7 +37,7 @@ impl Input {
 
     /// Refuses members that are not among these. AWS ignores them, but one that is misspelt, or of a later version of the
     /// API, would be answered as if it had been done.
-    pub fn only(&self, known: &[&str]) -> Result<(), Refused> {
+    pub fn only(&self, known: &[&str]) -> Result<(), CloudTrailError> {
         only(&self.0, known)
     }
 
@@ -46,29 +46,29 @@ impl Input {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    pub fn text(&self, name: &str) -> Result<Option<&str>, Refused> {
+    pub fn text(&self, name: &str) -> Result<Option<&str>, CloudTrailError> {
         self.typed(name, "a string", Value::as_str)
     }
 
     /// A text of which the empty one says that there is none.
-    pub fn some_text(&self, name: &str) -> Result<Option<&str>, Refused> {
+    pub fn some_text(&self, name: &str) -> Result<Option<&str>, CloudTrailError> {
         Ok(self.text(name)?.filter(|text| !text.is_empty()))
     }
 
-    pub fn required(&self, name: &str) -> Result<&str, Refused> {
-        self.text(name)?.ok_or_else(|| Refused::missing(name))
+    pub fn required(&self, name: &str) -> Result<&str, CloudTrailError> {
+        self.text(name)?.ok_or_else(|| CloudTrailError::missing(name))
     }
 
-    pub fn flag(&self, name: &str) -> Result<Option<bool>, Refused> {
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, CloudTrailError> {
         self.typed(name, "true or false", Value::as_bool)
     }
 
-    pub fn whole_number(&self, name: &str) -> Result<Option<i64>, Refused> {
+    pub fn whole_number(&self, name: &str) -> Result<Option<i64>, CloudTrailError> {
         self.typed(name, "a whole number", Value::as_i64)
     }
 
     /// A moment, as seconds since 1970.
-    pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, Refused> {
+    pub fn moment(&self, name: &str) -> Result<Option<Timestamp>, CloudTrailError> {
         // A year 9999 and no more: beyond it there is nothing, and arithmetic ends somewhere.
         let within = |seconds: &f64| (0.0..=253_402_300_799.0).contains(seconds);
         #[expect(clippy::cast_possible_truncation, reason = "the range was looked at")]
@@ -77,11 +77,11 @@ impl Input {
         Ok(self.typed(name, "a time in seconds", read)?.map(Timestamp::from_millis))
     }
 
-    pub fn list(&self, name: &str) -> Result<Option<&[Value]>, Refused> {
+    pub fn list(&self, name: &str) -> Result<Option<&[Value]>, CloudTrailError> {
         self.typed(name, "a list", |value| value.as_array().map(Vec::as_slice))
     }
 
-    pub fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, Refused> {
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<&str>>, CloudTrailError> {
         let Some(list) = self.list(name)? else { return Ok(None) };
         let texts: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
         texts.map(Some).ok_or_else(|| of_type(name, "a list of strings"))
@@ -92,30 +92,30 @@ impl Input {
         name: &str,
         what: &str,
         read: impl FnOnce(&'v Value) -> Option<T>,
-    ) -> Result<Option<T>, Refused> {
+    ) -> Result<Option<T>, CloudTrailError> {
         self.value(name).map(|value| read(value).ok_or_else(|| of_type(name, what))).transpose()
     }
 }
 
 /// Refuses an object in a list that has other members than these.
-pub fn only_members(object: &Value, known: &[&str]) -> Result<(), Refused> {
+pub fn only_members(object: &Value, known: &[&str]) -> Result<(), CloudTrailError> {
     object.as_object().map_or(Ok(()), |members| only(members, known))
 }
 
 /// What of an unknown member's name is repeated.
 const LONGEST_NAME: usize = 128;
 
-fn only(members: &Map<String, Value>, known: &[&str]) -> Result<(), Refused> {
+fn only(members: &Map<String, Value>, known: &[&str]) -> Result<(), CloudTrailError> {
     let unknown = members.iter().find(|(name, value)| !value.is_null() && !known.contains(&name.as_str()));
     match unknown {
-        Some((name, _)) => Err(Refused::unsupported(&name.chars().take(LONGEST_NAME).collect::<String>())),
+        Some((name, _)) => Err(CloudTrailError::unsupported(&name.chars().take(LONGEST_NAME).collect::<String>())),
         None => Ok(()),
     }
 }
 
 /// A member of an object in a list.
-pub fn member<'v>(object: &'v Value, name: &str) -> Result<&'v str, Refused> {
-    let value = object.get(name).filter(|value| !value.is_null()).ok_or_else(|| Refused::missing(name))?;
+pub fn member<'v>(object: &'v Value, name: &str) -> Result<&'v str, CloudTrailError> {
+    let value = object.get(name).filter(|value| !value.is_null()).ok_or_else(|| CloudTrailError::missing(name))?;
     value.as_str().ok_or_else(|| of_type(name, "a string"))
 }
 
@@ -135,18 +135,18 @@ fn lower_first(name: &str) -> String {
     letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
 }
 
-fn malformed() -> Refused {
-    Refused::serialization("The request's body is not one JSON object, each of whose members is there once.")
+fn malformed() -> CloudTrailError {
+    CloudTrailError::serialization("The request's body is not one JSON object, each of whose members is there once.")
 }
 
-fn of_type(name: &str, what: &str) -> Refused {
-    Refused::serialization(format!("{name} is not {what}."))
+fn of_type(name: &str, what: &str) -> CloudTrailError {
+    CloudTrailError::serialization(format!("{name} is not {what}."))
 }
 
 /// Reads a value whose objects have each member once.
-struct Unrepeated;
+struct UniqueMembers;
 
-impl<'de> DeserializeSeed<'de> for Unrepeated {
+impl<'de> DeserializeSeed<'de> for UniqueMembers {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, reader: D) -> Result<Value, D::Error> {
@@ -154,7 +154,7 @@ impl<'de> DeserializeSeed<'de> for Unrepeated {
     }
 }
 
-impl<'de> Visitor<'de> for Unrepeated {
+impl<'de> Visitor<'de> for UniqueMembers {
     type Value = Value;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,18 +211,18 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn input(text: &str) -> Input {
-        Input::read(text.as_bytes()).expect("an object")
+    fn input(text: &str) -> CallInput {
+        CallInput::read(text.as_bytes()).expect("an object")
     }
 
     #[test]
     fn a_body_is_one_object_whose_members_are_there_once() {
-        assert_eq!(input("{}"), Input::default());
+        assert_eq!(input("{}"), CallInput::default());
         for text in ["", "[]", "null", "{} {}", "{", r#"{"a":1,"a":1}"#, r#"{"a":[{"b":1,"b":2}]}"#, "\u{feff}{}"] {
-            assert!(Input::read(text.as_bytes()).is_err(), "{text}");
+            assert!(CallInput::read(text.as_bytes()).is_err(), "{text}");
         }
-        assert!(Input::read("[".repeat(10_000).as_bytes()).is_err());
-        assert!(Input::read(b"{\"a\":\"\xff\"}").is_err());
+        assert!(CallInput::read("[".repeat(10_000).as_bytes()).is_err());
+        assert!(CallInput::read(b"{\"a\":\"\xff\"}").is_err());
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_serde_reads_or_nothing(text in r#"[{}\[\]",:a0-9.e-]{0,40}"#) {
-            if let Ok(Input(members)) = Input::read(text.as_bytes()) {
+            if let Ok(CallInput(members)) = CallInput::read(text.as_bytes()) {
                 prop_assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(Value::Object(members)));
             }
         }

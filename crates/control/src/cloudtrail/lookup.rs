@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::input::{Input, member, only_members};
-use super::refused::Refused;
+use super::input::{CallInput, member, only_members};
+use super::refused::CloudTrailError;
 use super::show::epoch;
 use portcullis_followers::history::{
     EventOrder, FoundEvent, HistoryPage, HistoryQuery, LookupAttribute, LookupCaller, LookupError, NamedResource,
@@ -18,27 +18,27 @@ const LONGEST_TOKEN: usize = 1024;
 
 /// What is looked up. Who asks again and again would see little but that, so that the asker's own lookups are left out,
 /// unless the question is about events of that name or of that service.
-pub fn query(input: &Input, asker: Option<LookupCaller>) -> Result<HistoryQuery, Refused> {
+pub fn query(input: &CallInput, asker: Option<LookupCaller>) -> Result<HistoryQuery, CloudTrailError> {
     // The one category that AWS knows here is of insights, which are not made here.
     if input.some_text("EventCategory")?.is_some() {
-        return Err(Refused::invalid_category());
+        return Err(CloudTrailError::invalid_category());
     }
     let attributes = attributes(input)?;
     let (start, end) = (input.moment("StartTime")?, input.moment("EndTime")?);
     if let (Some(start), Some(end)) = (start, end)
         && start > end
     {
-        return Err(Refused::invalid_time_range());
+        return Err(CloudTrailError::invalid_time_range());
     }
     let limit = match input.whole_number("MaxResults")? {
         None => STANDARD_PAGE,
         Some(count) => usize::try_from(count)
             .ok()
             .filter(|count| (1..=LARGEST_PAGE).contains(count))
-            .ok_or_else(|| Refused::invalid_max_results(LARGEST_PAGE))?,
+            .ok_or_else(|| CloudTrailError::invalid_max_results(LARGEST_PAGE))?,
     };
     let token = match input.some_text("NextToken")? {
-        Some(token) if token.len() > LONGEST_TOKEN => return Err(Refused::invalid_next_token()),
+        Some(token) if token.len() > LONGEST_TOKEN => return Err(CloudTrailError::invalid_next_token()),
         token => token.map(str::to_owned),
     };
     let about_lookups = |(attribute, _): &(LookupAttribute, String)| {
@@ -58,21 +58,21 @@ pub fn answer(page: HistoryPage) -> Value {
 }
 
 /// Why there is no page, in AWS's words.
-pub fn refused(error: &LookupError) -> Refused {
+pub fn refused(error: &LookupError) -> CloudTrailError {
     tracing::debug!(%error, "a lookup has no answer");
     match error {
-        LookupError::Behind { .. } => Refused::unavailable("The events are being indexed. Please retry."),
-        LookupError::InvalidToken => Refused::invalid_next_token(),
+        LookupError::Behind { .. } => CloudTrailError::unavailable("The events are being indexed. Please retry."),
+        LookupError::InvalidToken => CloudTrailError::invalid_next_token(),
         LookupError::Unreadable { .. } => {
-            Refused::unavailable("The history of events cannot be read; the gate's log says why.")
+            CloudTrailError::unavailable("The history of events cannot be read; the gate's log says why.")
         }
     }
 }
 
-fn attributes(input: &Input) -> Result<Vec<(LookupAttribute, String)>, Refused> {
+fn attributes(input: &CallInput) -> Result<Vec<(LookupAttribute, String)>, CloudTrailError> {
     let list = input.list("LookupAttributes")?.unwrap_or_default();
     if list.len() > MOST_ATTRIBUTES {
-        return Err(Refused::invalid_attributes(format!("A lookup has up to {MOST_ATTRIBUTES} attributes.")));
+        return Err(CloudTrailError::invalid_attributes(format!("A lookup has up to {MOST_ATTRIBUTES} attributes.")));
     }
     let mut attributes = Vec::new();
     for attribute in list {
@@ -80,9 +80,9 @@ fn attributes(input: &Input) -> Result<Vec<(LookupAttribute, String)>, Refused> 
         let (key, value) = (member(attribute, "AttributeKey")?, member(attribute, "AttributeValue")?);
         if !(1..=LONGEST_VALUE).contains(&value.chars().count()) {
             let message = format!("AttributeValue is 1 to {LONGEST_VALUE} characters: {key}");
-            return Err(Refused::invalid_attributes(message));
+            return Err(CloudTrailError::invalid_attributes(message));
         }
-        let unknown = || Refused::invalid_attributes(format!("AttributeKey is not known: {key}"));
+        let unknown = || CloudTrailError::invalid_attributes(format!("AttributeKey is not known: {key}"));
         attributes.push((LookupAttribute::parse(key).ok_or_else(unknown)?, value.to_owned()));
     }
     Ok(attributes)
@@ -114,8 +114,8 @@ fn event(found: FoundEvent) -> Value {
 mod tests {
     use super::*;
 
-    fn read(body: &Value) -> Result<HistoryQuery, Refused> {
-        query(&Input::read(body.to_string().as_bytes()).expect("an object"), Some(asker()))
+    fn read(body: &Value) -> Result<HistoryQuery, CloudTrailError> {
+        query(&CallInput::read(body.to_string().as_bytes()).expect("an object"), Some(asker()))
     }
 
     fn asker() -> LookupCaller {

@@ -1,11 +1,11 @@
 //! The operations that are served.
 
-use super::refused::Refused;
+use super::refused::CloudTrailError;
 use portcullis_s3::OperationAccess;
 
 /// An operation of CloudTrail's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Operation {
+pub enum CloudTrailOperation {
     AddTags,
     CreateTrail,
     DeleteTrail,
@@ -36,7 +36,7 @@ pub enum OpenTo {
 /// The name of a call that names none of them.
 pub const UNKNOWN: &str = "UnknownOperation";
 
-impl Operation {
+impl CloudTrailOperation {
     /// All of them, by name.
     pub const ALL: [Self; 18] = [
         Self::AddTags,
@@ -60,9 +60,9 @@ impl Operation {
     ];
 
     /// The operation that `X-Amz-Target` names after its last dot: SDKs differ in what they write before it.
-    pub fn of_target(target: &str) -> Result<Self, Refused> {
+    pub fn of_target(target: &str) -> Result<Self, CloudTrailError> {
         let name = target.rsplit('.').next().unwrap_or_default();
-        Self::ALL.into_iter().find(|operation| operation.name() == name).ok_or_else(Refused::unknown_operation)
+        Self::ALL.into_iter().find(|operation| operation.name() == name).ok_or_else(CloudTrailError::unknown_operation)
     }
 
     /// The operation's name, which is its event's.
@@ -179,23 +179,23 @@ mod tests {
 
     #[test]
     fn an_operation_is_what_stands_after_the_last_dot() {
-        for operation in Operation::ALL {
+        for operation in CloudTrailOperation::ALL {
             for before in ["com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.", "CloudTrail_20131101.", ""] {
                 let target = format!("{before}{}", operation.name());
-                assert_eq!(Operation::of_target(&target).ok(), Some(operation), "{target}");
+                assert_eq!(CloudTrailOperation::of_target(&target).ok(), Some(operation), "{target}");
             }
         }
         for unknown in ["", ".", "CreateTrail.", "CloudTrail_20131101.createTrail", "CloudTrail_20131101.StartQuery"] {
-            assert!(Operation::of_target(unknown).is_err(), "{unknown}");
+            assert!(CloudTrailOperation::of_target(unknown).is_err(), "{unknown}");
         }
     }
 
     #[test]
     fn what_changes_something_and_what_tells_of_others_is_roots() {
-        let open: Vec<&str> = Operation::ALL
+        let open: Vec<&str> = CloudTrailOperation::ALL
             .into_iter()
             .filter(|operation| operation.open_to() == OpenTo::Anybody)
-            .map(Operation::name)
+            .map(CloudTrailOperation::name)
             .collect();
         let reads = [
             "DescribeTrails",
@@ -208,6 +208,6 @@ mod tests {
             "ListTrails",
         ];
         assert_eq!(open, reads);
-        assert!(Operation::ALL.is_sorted_by_key(|operation| operation.name()));
+        assert!(CloudTrailOperation::ALL.is_sorted_by_key(|operation| operation.name()));
     }
 }

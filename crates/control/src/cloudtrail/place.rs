@@ -1,37 +1,37 @@
 //! Which trail is meant: its name, or its ARN in this account and region.
 
-use super::refused::Refused;
+use super::refused::CloudTrailError;
 use portcullis_base::names::AccountId;
 use portcullis_cloudtrail::{DigestPeriod, Trail, TrailLayout, TrailName};
 
 /// The account and the region whose trails these are, and what the operator chose for new ones.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct TrailScope<'a> {
     pub account: &'a AccountId,
     pub region: &'a str,
     pub digest_period: DigestPeriod,
 }
 
-impl Place<'_> {
+impl TrailScope<'_> {
     /// The trail of this name or ARN.
-    pub fn trail<'t>(&self, text: &str, trails: &'t [Trail]) -> Result<&'t Trail, Refused> {
+    pub fn trail<'t>(&self, text: &str, trails: &'t [Trail]) -> Result<&'t Trail, CloudTrailError> {
         let (name, arn) = if text.starts_with("arn:") {
             (self.name_in(text)?, text.to_owned())
         } else if text.is_empty() {
-            return Err(Refused::no_trail_named());
+            return Err(CloudTrailError::no_trail_named());
         } else {
-            let name = TrailName::parse(text).map_err(Refused::invalid_name)?;
+            let name = TrailName::parse(text).map_err(CloudTrailError::invalid_name)?;
             let arn = format!("arn:aws:cloudtrail:{}:{}:trail/{name}", self.region, self.account);
             (Some(name), arn)
         };
         let found = name.and_then(|name| trails.iter().find(|trail| trail.name == name));
-        found.ok_or_else(|| Refused::no_such_trail(&arn, self.account))
+        found.ok_or_else(|| CloudTrailError::no_such_trail(&arn, self.account))
     }
 
     /// The trail of this ARN, as what may have tags.
-    pub fn resource<'t>(&self, arn: &str, trails: &'t [Trail]) -> Result<&'t Trail, Refused> {
+    pub fn resource<'t>(&self, arn: &str, trails: &'t [Trail]) -> Result<&'t Trail, CloudTrailError> {
         let found = self.name_in(arn)?.and_then(|name| trails.iter().find(|trail| trail.name == name));
-        found.ok_or_else(|| Refused::no_such_resource(arn))
+        found.ok_or_else(|| CloudTrailError::no_such_resource(arn))
     }
 
     /// Where a trail's files lie in its bucket.
@@ -45,8 +45,8 @@ impl Place<'_> {
     }
 
     /// The name in an ARN; none where it is another account's or region's.
-    fn name_in(&self, arn: &str) -> Result<Option<TrailName>, Refused> {
-        let invalid = || Refused::invalid_arn(arn);
+    fn name_in(&self, arn: &str) -> Result<Option<TrailName>, CloudTrailError> {
+        let invalid = || CloudTrailError::invalid_arn(arn);
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let [scheme, partition, service, region, account, resource] = parts.as_slice() else { return Err(invalid()) };
         let name = resource.strip_prefix("trail/").ok_or_else(invalid)?;
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_trail_is_found_by_its_name_and_by_its_own_arn() {
         let account = AccountId::parse("123456789012").unwrap();
-        let place = Place { account: &account, region: "us-east-1", digest_period: DigestPeriod::HOUR };
+        let place = TrailScope { account: &account, region: "us-east-1", digest_period: DigestPeriod::HOUR };
         let bucket = BucketName::parse("logs").unwrap();
         let trails = [Trail::new(TrailName::parse("main").unwrap(), bucket, Timestamp::from_seconds(0))];
         let arn = "arn:aws:cloudtrail:us-east-1:123456789012:trail/main";

@@ -10,25 +10,25 @@ use portcullis_cloudtrail::{Trail, TrailEnd, TrailLayout, TrailName};
 use portcullis_state::BoxedFuture;
 
 /// How trails are delivered.
-pub trait Deliveries: Debug + Send + Sync {
+pub trait TrailDelivery: Debug + Send + Sync {
     /// What users would lose sight of if a trail took this bucket, wherever the trail is delivered.
-    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> BoxedFuture<'a, Contents>;
+    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> BoxedFuture<'a, BucketContents>;
     /// Whether files of a trail are where a trail is to deliver to.
-    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, Contents>;
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, BucketContents>;
     /// Makes the bucket, if it is not there.
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), NoBucket>>;
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), BucketUnavailable>>;
     /// Where the delivered files of a trail end, and the folder that they lie in, if they lie in none of the store's
     /// buckets; none where the gate cannot tell.
     fn files<'a>(&'a self, trail: &'a Trail) -> BoxedFuture<'a, Option<DeliveredFiles>>;
     /// How far a trail was delivered.
-    fn progress(&self, name: &TrailName) -> Progress;
+    fn progress(&self, name: &TrailName) -> DeliveryProgress;
     /// Says that trails changed.
     fn trails_changed(&self);
 }
 
 /// What is in a bucket, or at a place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contents {
+pub enum BucketContents {
     /// Something is there, or nobody can tell.
     MayBeThere,
     None,
@@ -44,11 +44,11 @@ pub struct DeliveredFiles {
 
 /// The bucket is not there and cannot be made; the log has the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoBucket;
+pub struct BucketUnavailable;
 
 /// How far a trail was delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct DeliveryProgress {
     pub latest_delivery: Option<Timestamp>,
     pub delivery_error: Option<String>,
     pub latest_digest: Option<Timestamp>,

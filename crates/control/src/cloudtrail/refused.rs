@@ -1,6 +1,6 @@
 //! Refusals in CloudTrail's words.
 
-use super::place::Place;
+use super::place::TrailScope;
 use super::stake::BucketStake;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::AccountId;
@@ -11,7 +11,7 @@ use portcullis_state::{MOST_TRAILS, StoreError};
 
 /// Why a call was not answered, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct CloudTrailError {
     pub status: u16,
     /// CloudTrail's name for it.
     pub exception: &'static str,
@@ -22,7 +22,7 @@ pub struct Refused {
 
 /// What is wrong with a call before it is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreadable {
+pub enum UnreadableCall {
     /// Its body is cut off, or never came.
     BodyIncomplete,
     /// Its body did not come in time.
@@ -37,20 +37,20 @@ pub enum Unreadable {
 
 /// What whoever is asked for a code must know beside that.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Circumstances {
+pub struct MfaCircumstances {
     /// What the change would do to a bucket.
     pub stake: Option<BucketStake>,
-    pub devices: Devices,
+    pub devices: RootDevices,
 }
 
 /// Whether root has a device that makes codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Devices {
+pub enum RootDevices {
     None,
     Some,
 }
 
-impl Refused {
+impl CloudTrailError {
     fn new(exception: &'static str, message: impl Into<String>) -> Self {
         Self { status: 400, exception, message: message.into(), retry_after: None }
     }
@@ -63,18 +63,18 @@ impl Refused {
         Self::new("UnknownOperationException", "The requested operation is not served here.")
     }
 
-    pub fn unreadable(unreadable: Unreadable) -> Self {
+    pub fn unreadable(unreadable: UnreadableCall) -> Self {
         let serialization = |message| Self::new("SerializationException", message);
         match unreadable {
-            Unreadable::BodyIncomplete => serialization("The request's body did not come whole."),
-            Unreadable::BodyLate => {
+            UnreadableCall::BodyIncomplete => serialization("The request's body did not come whole."),
+            UnreadableCall::BodyLate => {
                 Self::new("RequestTimeoutException", "The request's body did not come in time.").with_status(408)
             }
-            Unreadable::BodyTooLong => serialization("The request's body is too long.").with_status(413),
-            Unreadable::LengthMissing => {
+            UnreadableCall::BodyTooLong => serialization("The request's body is too long.").with_status(413),
+            UnreadableCall::LengthMissing => {
                 serialization("You must provide the Content-Length HTTP header.").with_status(411)
             }
-            Unreadable::Place => {
+            UnreadableCall::Place => {
                 Self::new("UnknownOperationException", "A call is a POST to / without a query.").with_status(404)
             }
         }
@@ -242,7 +242,7 @@ impl Refused {
     }
 
     /// The second factor did not open it. CloudTrail's own API takes none, so the texts are S3's.
-    pub fn factor(refusal: &portcullis_authorization::Refusal, circumstances: &Circumstances) -> Self {
+    pub fn factor(refusal: &portcullis_authorization::Refusal, circumstances: &MfaCircumstances) -> Self {
         let denied = |message: &str| Self::new("AccessDeniedException", message);
         match refusal {
             portcullis_authorization::Refusal::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
@@ -347,7 +347,7 @@ impl Refused {
     }
 
     /// Why the store did not change the trail.
-    pub fn store(error: &StoreError, trail: &Trail, place: &Place<'_>) -> Self {
+    pub fn store(error: &StoreError, trail: &Trail, place: &TrailScope<'_>) -> Self {
         match error {
             StoreError::AlreadyExists => Self::trail_exists(trail.name.as_str(), place.account),
             StoreError::LimitReached => Self::too_many_trails(place.account, MOST_TRAILS, place.region),
@@ -413,15 +413,15 @@ impl Refused {
     }
 }
 
-fn code_wanted(circumstances: &Circumstances) -> String {
+fn code_wanted(circumstances: &MfaCircumstances) -> String {
     let mut text = portcullis_authorization::MFA_REQUIRED.to_owned();
     if let Some(stake) = &circumstances.stake {
         text.push_str(&format!(": {stake}"));
     }
     match circumstances.devices {
-        Devices::None => text
+        RootDevices::None => text
             .push_str(". Root has no active MFA device; add one on the gate's machine: portcullis mfa add --name NAME"),
-        Devices::Some => {}
+        RootDevices::Some => {}
     }
     text
 }

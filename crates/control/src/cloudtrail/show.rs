@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::place::Place;
-use super::ports::{DeliveredFiles, Progress};
+use super::place::TrailScope;
+use super::ports::{DeliveredFiles, DeliveryProgress};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::{LogFileValidation, Trail, TrailLogging, selectors};
 use portcullis_state::DigestSigningKey;
 
 /// As CreateTrail and UpdateTrail answer.
-pub fn definition(trail: &Trail, place: &Place<'_>) -> Value {
+pub fn definition(trail: &Trail, place: &TrailScope<'_>) -> Value {
     let mut members = Map::new();
     let mut set = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
     set("Name", trail.name.as_str().into());
@@ -28,7 +28,7 @@ pub fn definition(trail: &Trail, place: &Place<'_>) -> Value {
 }
 
 /// As DescribeTrails and GetTrail show it.
-pub fn trail(trail: &Trail, place: &Place<'_>) -> Value {
+pub fn trail(trail: &Trail, place: &TrailScope<'_>) -> Value {
     let mut shown = definition(trail, place);
     if let Some(members) = shown.as_object_mut() {
         members.insert("HomeRegion".to_owned(), place.region.into());
@@ -39,12 +39,12 @@ pub fn trail(trail: &Trail, place: &Place<'_>) -> Value {
 }
 
 /// As ListTrails shows it.
-pub fn listed(trail: &Trail, place: &Place<'_>) -> Value {
+pub fn listed(trail: &Trail, place: &TrailScope<'_>) -> Value {
     json!({ "TrailARN": place.arn(trail), "Name": trail.name.as_str(), "HomeRegion": place.region })
 }
 
 /// As Get- and PutEventSelectors answer.
-pub fn selectors(trail: &Trail, place: &Place<'_>) -> Value {
+pub fn selectors(trail: &Trail, place: &TrailScope<'_>) -> Value {
     let name = match trail.selectors.form() {
         selectors::SelectorGrammar::Advanced => "AdvancedEventSelectors",
         selectors::SelectorGrammar::Basic => "EventSelectors",
@@ -53,7 +53,7 @@ pub fn selectors(trail: &Trail, place: &Place<'_>) -> Value {
 }
 
 /// As PutInsightSelectors answers, which takes none.
-pub fn no_insights(trail: &Trail, place: &Place<'_>) -> Value {
+pub fn no_insights(trail: &Trail, place: &TrailScope<'_>) -> Value {
     json!({ "TrailARN": place.arn(trail), "InsightSelectors": [] })
 }
 
@@ -64,7 +64,7 @@ pub fn tags(trail: &Trail, arn: &str) -> Value {
 }
 
 /// As GetTrailStatus answers; with the files, which are ours, where they are asked for.
-pub fn status(trail: &Trail, progress: &Progress, files: Option<&DeliveredFiles>) -> Value {
+pub fn status(trail: &Trail, progress: &DeliveryProgress, files: Option<&DeliveredFiles>) -> Value {
     let (started, stopped) = match trail.logging {
         TrailLogging::Never => (None, None),
         TrailLogging::Started { at } => (Some(at), None),

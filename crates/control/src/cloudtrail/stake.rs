@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::CloudTrail;
-use super::change::Planned;
-use super::ports::Contents;
+use super::change::PlannedChange;
+use super::ports::BucketContents;
 use portcullis_authorization::BucketUse;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -42,7 +42,7 @@ impl fmt::Display for BucketStake {
 
 impl CloudTrail {
     /// What a change puts at stake in the buckets that a trail takes or leaves.
-    pub(super) async fn bucket_stake(&self, planned: &Planned, now: Timestamp) -> Option<BucketStake> {
+    pub(super) async fn bucket_stake(&self, planned: &PlannedChange, now: Timestamp) -> Option<BucketStake> {
         if let Some(bucket) = planned.bucket_taken()
             && self.store.use_of(bucket) == BucketUse::Data
             && self.may_hold(bucket, now).await
@@ -65,21 +65,21 @@ impl CloudTrail {
 
     async fn may_hold(&self, bucket: &BucketName, now: Timestamp) -> bool {
         match self.deliveries.contents(bucket, now).await {
-            Contents::MayBeThere => true,
-            Contents::None => false,
+            BucketContents::MayBeThere => true,
+            BucketContents::None => false,
         }
     }
 
     async fn may_hold_files(&self, trail: &Trail) -> bool {
         match self.deliveries.files_at(&trail.bucket, &self.place().layout(trail)).await {
-            Contents::MayBeThere => true,
-            Contents::None => false,
+            BucketContents::MayBeThere => true,
+            BucketContents::None => false,
         }
     }
 
     /// Whether another trail keeps the bucket closed; one that never logged does not count, since it may leave the
     /// bucket without a code at the same moment.
-    fn stays_closed(&self, planned: &Planned, bucket: &BucketName) -> bool {
+    fn stays_closed(&self, planned: &PlannedChange, bucket: &BucketName) -> bool {
         let trails = self.store.trails();
         let mut others = trails.iter().filter(|trail| !planned.is_about(&trail.name));
         others.any(|other| other.bucket == *bucket && other.has_logged())

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use serde_json::json;
 
-use super::change::{Effect, effect};
+use super::change::{ChangeEffect, effect};
 use super::*;
 use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, ReplicationRule};
 use portcullis_base::clock::Clock;
@@ -43,24 +43,24 @@ struct Noted {
     told: Mutex<usize>,
 }
 
-impl Deliveries for Noted {
-    fn contents<'a>(&'a self, bucket: &'a BucketName, _: Timestamp) -> BoxedFuture<'a, Contents> {
+impl TrailDelivery for Noted {
+    fn contents<'a>(&'a self, bucket: &'a BucketName, _: Timestamp) -> BoxedFuture<'a, BucketContents> {
         self.looked.lock().unwrap().push(bucket.to_string());
         let is_full = matches!(bucket.as_str(), "full" | "unknown");
-        let contents = if is_full { Contents::MayBeThere } else { Contents::None };
+        let contents = if is_full { BucketContents::MayBeThere } else { BucketContents::None };
         Box::pin(std::future::ready(contents))
     }
 
-    fn files_at<'a>(&'a self, _: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, Contents> {
+    fn files_at<'a>(&'a self, _: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, BucketContents> {
         let is_old = layout.prefix.as_ref().is_some_and(|prefix| prefix.as_str() == "old");
-        Box::pin(std::future::ready(if is_old { Contents::MayBeThere } else { Contents::None }))
+        Box::pin(std::future::ready(if is_old { BucketContents::MayBeThere } else { BucketContents::None }))
     }
 
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), NoBucket>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), BucketUnavailable>> {
         Box::pin(async move {
             let bucket = bucket.name();
             if bucket.as_str() == "impossible" {
-                return Err(NoBucket);
+                return Err(BucketUnavailable);
             }
             self.made.lock().unwrap().push(bucket.to_string());
             Ok(())
@@ -74,8 +74,12 @@ impl Deliveries for Noted {
         Box::pin(std::future::ready((trail.name.as_str() != "unreadable").then_some(files)))
     }
 
-    fn progress(&self, _: &TrailName) -> Progress {
-        Progress { latest_delivery: Some(NOW), digest_error: Some("AccessDenied".to_owned()), ..Progress::default() }
+    fn progress(&self, _: &TrailName) -> DeliveryProgress {
+        DeliveryProgress {
+            latest_delivery: Some(NOW),
+            digest_error: Some("AccessDenied".to_owned()),
+            ..DeliveryProgress::default()
+        }
     }
 
     fn trails_changed(&self) {
@@ -109,12 +113,12 @@ impl Bench {
     }
 
     /// Asks as root without a code.
-    async fn ask(&self, operation: &str, body: Value) -> Result<Value, Refused> {
+    async fn ask(&self, operation: &str, body: Value) -> Result<Value, CloudTrailError> {
         let call = call(operation, &body)?;
         match self.api.judge(call, &root(), MfaToken::Absent, RULES, NOW).await {
-            Verdict::Pass(permit) => self.api.answer(permit, NOW).await,
-            Verdict::Refuse(denied) => Err(denied.refused()),
-            Verdict::Verify(_) => panic!("nothing was offered"),
+            CallVerdict::Pass(permit) => self.api.answer(permit, NOW).await,
+            CallVerdict::Refuse(denied) => Err(denied.refused()),
+            CallVerdict::Verify(_) => panic!("nothing was offered"),
         }
     }
 
@@ -131,8 +135,8 @@ impl Bench {
     }
 }
 
-fn call(operation: &str, body: &Value) -> Result<Call, Refused> {
-    Call::read(Operation::of_target(operation)?, body.to_string().as_bytes())
+fn call(operation: &str, body: &Value) -> Result<CloudTrailCall, CloudTrailError> {
+    CloudTrailCall::read(CloudTrailOperation::of_target(operation)?, body.to_string().as_bytes())
 }
 
 fn root() -> Caller {
@@ -274,10 +278,10 @@ async fn every_call_has_its_verdict() {
             for (offered, header) in offers {
                 let call = call(operation, &body).expect("legal");
                 let said = match bench.api.judge(call, caller, MfaToken::parse(header), RULES, NOW).await {
-                    Verdict::Pass(_) => "passes".to_owned(),
-                    Verdict::Verify(_) => "VERIFY".to_owned(),
-                    Verdict::Refuse(Denied::Factor(refusal, _)) => format!("refused: {refusal:?}"),
-                    Verdict::Refuse(Denied::Call(refused)) => format!("refused: {}", refused.exception),
+                    CallVerdict::Pass(_) => "passes".to_owned(),
+                    CallVerdict::Verify(_) => "VERIFY".to_owned(),
+                    CallVerdict::Refuse(CallDenial::Factor(refusal, _)) => format!("refused: {refusal:?}"),
+                    CallVerdict::Refuse(CallDenial::Call(refused)) => format!("refused: {}", refused.exception),
                 };
                 writeln!(table, "  {who}, {offered}: {said}").unwrap();
             }
@@ -289,7 +293,7 @@ async fn every_call_has_its_verdict() {
 #[test]
 fn every_operation_is_among_the_cases() {
     let cases = cases();
-    for operation in Operation::ALL {
+    for operation in CloudTrailOperation::ALL {
         assert!(cases.iter().any(|(name, _, _)| *name == operation.name()), "{operation:?}");
     }
 }
@@ -301,14 +305,14 @@ async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trai
     assert_eq!(looked(), ["logs"], "once, when the trail was made");
     let create = |bucket: &str| call("CreateTrail", &json!({"Name": "other", "S3BucketName": bucket})).unwrap();
     let judge = async |call, caller: &Caller| bench.api.judge(call, caller, MfaToken::Absent, RULES, NOW).await;
-    assert!(matches!(judge(create("full"), &alice()).await, Verdict::Refuse(Denied::Call(_))));
-    assert!(matches!(judge(create("logs"), &root()).await, Verdict::Pass(_)), "it is closed already");
+    assert!(matches!(judge(create("full"), &alice()).await, CallVerdict::Refuse(CallDenial::Call(_))));
+    assert!(matches!(judge(create("logs"), &root()).await, CallVerdict::Pass(_)), "it is closed already");
     let again = call("CreateTrail", &json!({"Name": "main", "S3BucketName": "full"})).unwrap();
-    assert!(matches!(judge(again, &root()).await, Verdict::Refuse(Denied::Call(_))));
+    assert!(matches!(judge(again, &root()).await, CallVerdict::Refuse(CallDenial::Call(_))));
     let same = call("UpdateTrail", &json!({"Name": "main", "S3BucketName": "logs"})).unwrap();
-    assert!(matches!(judge(same, &root()).await, Verdict::Pass(_)));
+    assert!(matches!(judge(same, &root()).await, CallVerdict::Pass(_)));
     assert_eq!(looked(), [""; 0]);
-    let Verdict::Refuse(denied) = judge(create("full"), &root()).await else { panic!("no code was asked for") };
+    let CallVerdict::Refuse(denied) = judge(create("full"), &root()).await else { panic!("no code was asked for") };
     assert_eq!(looked(), ["full"]);
     let message = denied.refused().message;
     assert!(message.ends_with("full is not known to be empty, and a trail's bucket is closed to users"), "{message}");
@@ -345,7 +349,7 @@ async fn a_start_comes_between_a_judgement_and_its_change() {
     let mut permits = Vec::new();
     for (operation, body) in [("PutEventSelectors", narrower), ("DeleteTrail", json!({"Name": "main"}))] {
         let judged = bench.api.judge(call(operation, &body).unwrap(), &root(), MfaToken::Absent, RULES, NOW).await;
-        let Verdict::Pass(permit) = judged else { panic!("{operation}: {judged:?}") };
+        let CallVerdict::Pass(permit) = judged else { panic!("{operation}: {judged:?}") };
         permits.push(permit);
     }
     bench.done("StartLogging", json!({"Name": "main"})).await;
@@ -445,7 +449,7 @@ async fn a_code_where_tls_is_asked_for_is_not_taken_in_the_clear() {
     let verdict = bench.api.judge(stop, &caller, MfaToken::parse(Some("20899872 123456")), rules, NOW).await;
     assert!(matches!(
         verdict,
-        Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
+        CallVerdict::Refuse(CallDenial::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
     ));
 }
 
@@ -456,12 +460,12 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let later = NOW.plus(std::time::Duration::from_secs(60));
     let offer = MfaToken::Codes(codes(&bench.device, 1, later));
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let Verdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later).await else {
+    let CallVerdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later).await else {
         panic!("no code")
     };
     let proof =
         portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
-    assert_eq!(bench.api.answer(Permit::by_proof(proof), later).await, Ok(json!({})));
+    assert_eq!(bench.api.answer(CallPermit::by_proof(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, TrailLogging::Stopped { started: NOW, at: later });
 }
 
@@ -489,9 +493,9 @@ async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
         .judge(call(operation, body).unwrap(), &root(), MfaToken::Absent, RULES, NOW)
         .await
     {
-        Verdict::Pass(permit) => permit,
-        Verdict::Refuse(denied) => panic!("{denied:?}"),
-        Verdict::Verify(_) => panic!("a code is wanted"),
+        CallVerdict::Pass(permit) => permit,
+        CallVerdict::Refuse(denied) => panic!("{denied:?}"),
+        CallVerdict::Verify(_) => panic!("a code is wanted"),
     };
     let first = judged("UpdateTrail", &tags).await;
     let second = judged("UpdateTrail", &json!({"Name": "main", "DigestPeriodSeconds": 120})).await;
@@ -561,7 +565,7 @@ async fn starting_a_trail_that_logs_begins_nothing_anew() {
     let bench = Bench::with_trail().await;
     let call = call("StartLogging", &json!({"Name": "main"})).unwrap();
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let Verdict::Pass(permit) = bench.api.judge(call, &root(), MfaToken::Absent, RULES, later).await else {
+    let CallVerdict::Pass(permit) = bench.api.judge(call, &root(), MfaToken::Absent, RULES, later).await else {
         panic!("refused")
     };
     assert_eq!(bench.api.answer(permit, later).await, Ok(json!({})));
@@ -750,14 +754,14 @@ fn only_what_certainly_takes_nothing_is_harmless() {
     let name = TrailName::parse("main").unwrap();
     let idle = Trail::new(name, BucketName::parse("logs").unwrap(), NOW);
     let trail = Trail { logging: TrailLogging::Started { at: NOW }, ..idle.clone() };
-    assert_eq!(effect(&trail, &trail), Effect::Harmless);
+    assert_eq!(effect(&trail, &trail), ChangeEffect::Harmless);
     let wide = EventSelectors::parse_basic(
         &json!([{"DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]),
     );
     let wide = Trail { selectors: wide.unwrap(), ..trail.clone() };
-    assert_eq!((effect(&trail, &wide), effect(&wide, &trail)), (Effect::Harmless, Effect::Weakens));
+    assert_eq!((effect(&trail, &wide), effect(&wide, &trail)), (ChangeEffect::Harmless, ChangeEffect::Weakens));
     let unproved = Trail { validation: LogFileValidation::Disabled, ..trail.clone() };
-    assert_eq!((effect(&unproved, &trail), effect(&trail, &unproved)), (Effect::Harmless, Effect::Weakens));
+    assert_eq!((effect(&unproved, &trail), effect(&trail, &unproved)), (ChangeEffect::Harmless, ChangeEffect::Weakens));
     let narrower = Trail { validation: LogFileValidation::Disabled, global_events: false, ..idle.clone() };
-    assert_eq!(effect(&idle, &narrower), Effect::Harmless, "it never logged");
+    assert_eq!(effect(&idle, &narrower), ChangeEffect::Harmless, "it never logged");
 }

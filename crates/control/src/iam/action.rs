@@ -1,12 +1,12 @@
 //! What can be asked, and with which parameters.
 
-use super::facts::Effect;
-use super::refused::Refused;
+use super::facts::ActionEffect;
+use super::refused::IamError;
 use portcullis_audit::changes_device;
 
 /// The actions that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Action {
+pub enum IamAction {
     AcceptClock,
     CreateAccessKey,
     CreateUser,
@@ -27,74 +27,79 @@ pub enum Action {
 }
 
 /// An action's parameters, each of them known.
-pub struct Parameters<'a> {
-    action: Action,
+pub struct IamParameters<'a> {
+    action: IamAction,
     values: &'a [(String, String)],
 }
 
 pub const VERSION: &str = "2010-05-08";
 
 /// A name, what it must carry and may carry, and whether it changes anything.
-struct Row {
-    action: Action,
+struct IamActionRow {
+    action: IamAction,
     name: &'static str,
-    effect: Effect,
+    effect: ActionEffect,
     parameters: &'static [&'static str],
 }
 
-const fn row(action: Action, name: &'static str, effect: Effect, parameters: &'static [&'static str]) -> Row {
-    Row { action, name, effect, parameters }
+const fn row(
+    action: IamAction,
+    name: &'static str,
+    effect: ActionEffect,
+    parameters: &'static [&'static str],
+) -> IamActionRow {
+    IamActionRow { action, name, effect, parameters }
 }
 
 /// `AcceptClock`, `GetClock` and `Digits` are ours: AWS sets its own clocks, and its devices show six.
-const TABLE: &[Row] = &[
-    row(Action::AcceptClock, "AcceptClock", Effect::Changes, &[]),
-    row(Action::CreateAccessKey, "CreateAccessKey", Effect::Changes, &["UserName"]),
-    row(Action::CreateUser, "CreateUser", Effect::Changes, &["Path", "UserName"]),
+const TABLE: &[IamActionRow] = &[
+    row(IamAction::AcceptClock, "AcceptClock", ActionEffect::Changes, &[]),
+    row(IamAction::CreateAccessKey, "CreateAccessKey", ActionEffect::Changes, &["UserName"]),
+    row(IamAction::CreateUser, "CreateUser", ActionEffect::Changes, &["Path", "UserName"]),
     row(
-        Action::CreateVirtualMfaDevice,
+        IamAction::CreateVirtualMfaDevice,
         "CreateVirtualMFADevice",
-        Effect::Changes,
+        ActionEffect::Changes,
         &["Digits", "Path", "VirtualMFADeviceName"],
     ),
-    row(Action::DeactivateMfaDevice, "DeactivateMFADevice", Effect::Changes, &["SerialNumber", "UserName"]),
-    row(Action::DeleteAccessKey, "DeleteAccessKey", Effect::Changes, &["AccessKeyId", "UserName"]),
-    row(Action::DeleteUser, "DeleteUser", Effect::Changes, &["UserName"]),
-    row(Action::DeleteVirtualMfaDevice, "DeleteVirtualMFADevice", Effect::Changes, &["SerialNumber"]),
+    row(IamAction::DeactivateMfaDevice, "DeactivateMFADevice", ActionEffect::Changes, &["SerialNumber", "UserName"]),
+    row(IamAction::DeleteAccessKey, "DeleteAccessKey", ActionEffect::Changes, &["AccessKeyId", "UserName"]),
+    row(IamAction::DeleteUser, "DeleteUser", ActionEffect::Changes, &["UserName"]),
+    row(IamAction::DeleteVirtualMfaDevice, "DeleteVirtualMFADevice", ActionEffect::Changes, &["SerialNumber"]),
     row(
-        Action::EnableMfaDevice,
+        IamAction::EnableMfaDevice,
         "EnableMFADevice",
-        Effect::Changes,
+        ActionEffect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
     ),
-    row(Action::GetClock, "GetClock", Effect::Reads, &[]),
-    row(Action::GetUser, "GetUser", Effect::Reads, &["UserName"]),
-    row(Action::ListAccessKeys, "ListAccessKeys", Effect::Reads, &["Marker", "MaxItems", "UserName"]),
-    row(Action::ListMfaDevices, "ListMFADevices", Effect::Reads, &["Marker", "MaxItems", "UserName"]),
-    row(Action::ListUsers, "ListUsers", Effect::Reads, &["Marker", "MaxItems", "PathPrefix"]),
+    row(IamAction::GetClock, "GetClock", ActionEffect::Reads, &[]),
+    row(IamAction::GetUser, "GetUser", ActionEffect::Reads, &["UserName"]),
+    row(IamAction::ListAccessKeys, "ListAccessKeys", ActionEffect::Reads, &["Marker", "MaxItems", "UserName"]),
+    row(IamAction::ListMfaDevices, "ListMFADevices", ActionEffect::Reads, &["Marker", "MaxItems", "UserName"]),
+    row(IamAction::ListUsers, "ListUsers", ActionEffect::Reads, &["Marker", "MaxItems", "PathPrefix"]),
     row(
-        Action::ListVirtualMfaDevices,
+        IamAction::ListVirtualMfaDevices,
         "ListVirtualMFADevices",
-        Effect::Reads,
+        ActionEffect::Reads,
         &["AssignmentStatus", "Marker", "MaxItems"],
     ),
     row(
-        Action::ResyncMfaDevice,
+        IamAction::ResyncMfaDevice,
         "ResyncMFADevice",
-        Effect::Changes,
+        ActionEffect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
     ),
-    row(Action::UpdateAccessKey, "UpdateAccessKey", Effect::Changes, &["AccessKeyId", "Status", "UserName"]),
+    row(IamAction::UpdateAccessKey, "UpdateAccessKey", ActionEffect::Changes, &["AccessKeyId", "Status", "UserName"]),
 ];
 
-impl Action {
+impl IamAction {
     /// Reads which action is asked for, and of which version.
-    pub fn find(parameters: &[(String, String)]) -> Result<Self, Refused> {
-        let name = value(parameters, "Action").ok_or_else(Refused::missing_action)?;
+    pub fn find(parameters: &[(String, String)]) -> Result<Self, IamError> {
+        let name = value(parameters, "Action").ok_or_else(IamError::missing_action)?;
         // A client of ours need not say the version; one that says another means other answers.
         let version = value(parameters, "Version").unwrap_or(VERSION);
         let found = TABLE.iter().find(|row| row.name == name).filter(|_| version == VERSION);
-        found.map(|row| row.action).ok_or_else(|| Refused::unknown_action(name, version))
+        found.map(|row| row.action).ok_or_else(|| IamError::unknown_action(name, version))
     }
 
     /// The name as AWS writes it.
@@ -103,25 +108,25 @@ impl Action {
     }
 
     /// Whether it changes anything.
-    pub fn effect(self) -> Effect {
-        self.row().map_or(Effect::Changes, |row| row.effect)
+    pub fn effect(self) -> ActionEffect {
+        self.row().map_or(ActionEffect::Changes, |row| row.effect)
     }
 
-    fn row(self) -> Option<&'static Row> {
+    fn row(self) -> Option<&'static IamActionRow> {
         TABLE.iter().find(|row| row.action == self)
     }
 }
 
-impl<'a> Parameters<'a> {
+impl<'a> IamParameters<'a> {
     /// Takes parameters that the action knows; what is not understood is refused, not dropped.
-    pub fn read(action: Action, values: &'a [(String, String)]) -> Result<Self, Refused> {
+    pub fn read(action: IamAction, values: &'a [(String, String)]) -> Result<Self, IamError> {
         let known = action.row().map_or(&[][..], |row| row.parameters);
         for (index, (name, _)) in values.iter().enumerate() {
             if !known.contains(&name.as_str()) && name != "Action" && name != "Version" {
-                return Err(Refused::unknown_parameter(name));
+                return Err(IamError::unknown_parameter(name));
             }
             if values.iter().take(index).any(|(seen, _)| seen == name) {
-                return Err(Refused::repeated_parameter(name));
+                return Err(IamError::repeated_parameter(name));
             }
         }
         Ok(Self { action, values })
@@ -133,8 +138,8 @@ impl<'a> Parameters<'a> {
     }
 
     /// The value of a parameter that must be there.
-    pub fn required(&self, name: &str) -> Result<&'a str, Refused> {
-        self.optional(name).filter(|value| !value.is_empty()).ok_or_else(|| Refused::missing_parameter(name))
+    pub fn required(&self, name: &str) -> Result<&'a str, IamError> {
+        self.optional(name).filter(|value| !value.is_empty()).ok_or_else(|| IamError::missing_parameter(name))
     }
 
     /// Whether they change a device of root's, whose name is left out.
@@ -164,7 +169,7 @@ mod tests {
         for row in TABLE {
             assert_eq!(row.action.name(), row.name);
             let asked = [("Action".to_owned(), row.name.to_owned())];
-            assert_eq!(Action::find(&asked).map_err(|refused| refused.code), Ok(row.action));
+            assert_eq!(IamAction::find(&asked).map_err(|refused| refused.code), Ok(row.action));
             assert!(row.parameters.is_sorted());
         }
         assert!(TABLE.is_sorted_by_key(|row| row.action));

@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use super::Call;
-use super::refused::Refused;
-use super::xml::Element;
+use super::IamCall;
+use super::refused::IamError;
+use super::xml::ElementWriter;
 use portcullis_base::clock::ClockDisagreement;
 
-impl Call<'_> {
-    pub(super) fn clock(self) -> Element {
+impl IamCall<'_> {
+    pub(super) fn clock(self) -> ElementWriter {
         told(self.store.clock_disagreement().as_ref(), self.now.iso_extended())
     }
 
     /// Believes the clock as it is; what it should have said is in the answer and in the record.
-    pub(super) async fn accept_clock(self) -> Result<Element, Refused> {
-        let accepted = self.store.accept_clock().await.map_err(|error| Refused::store(error, "the clock"))?;
+    pub(super) async fn accept_clock(self) -> Result<ElementWriter, IamError> {
+        let accepted = self.store.accept_clock().await.map_err(|error| IamError::store(error, "the clock"))?;
         if let Some(ClockDisagreement { wall, expected }) = accepted {
             let clock = json!({ "time": wall.iso_extended(), "expectedTime": expected.iso_extended() });
             self.facts.answers("clock", clock);
@@ -24,13 +24,13 @@ impl Call<'_> {
 }
 
 /// `ExpectedTime` is there only where it is another one.
-fn told(disagreement: Option<&ClockDisagreement>, now: String) -> Element {
-    let result = Element::new("Result");
+fn told(disagreement: Option<&ClockDisagreement>, now: String) -> ElementWriter {
+    let result = ElementWriter::new("Result");
     let clock = match disagreement {
-        Some(ClockDisagreement { wall, expected }) => {
-            Element::new("Clock").text("Time", &wall.iso_extended()).text("ExpectedTime", &expected.iso_extended())
-        }
-        None => Element::new("Clock").text("Time", &now),
+        Some(ClockDisagreement { wall, expected }) => ElementWriter::new("Clock")
+            .text("Time", &wall.iso_extended())
+            .text("ExpectedTime", &expected.iso_extended()),
+        None => ElementWriter::new("Clock").text("Time", &now),
     };
     result.child(clock)
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::action::{Action, Parameters};
-use super::refused::Refused;
+use super::action::{IamAction, IamParameters};
+use super::refused::IamError;
 use portcullis_base::names::DeviceSerial;
 use portcullis_cloudtrail::record::ROOT_USER;
 use portcullis_mfa::MfaFault;
@@ -11,36 +11,36 @@ use portcullis_state::SpendError;
 
 /// The facts of one action, for its event.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Facts {
+pub struct IamFacts {
     /// As AWS names the action; `None` where nothing that is served was asked for.
     pub event_name: Option<&'static str>,
-    pub effect: Effect,
+    pub effect: ActionEffect,
     /// `requestParameters`, or null.
     pub request_parameters: Value,
     /// `responseElements`, or null.
     pub response_elements: Value,
-    pub error: Option<EventError>,
+    pub error: Option<ActionError>,
     /// What came of the offered code, where one was looked at.
-    pub second_factor: Option<SecondFactor>,
+    pub second_factor: Option<SecondFactorFacts>,
 }
 
 /// Whether an action changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Effect {
+pub enum ActionEffect {
     Changes,
     Reads,
 }
 
 /// `errorCode` and `errorMessage`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventError {
+pub struct ActionError {
     pub code: String,
     pub message: String,
 }
 
 /// A code that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecondFactor {
+pub struct SecondFactorFacts {
     pub serial: DeviceSerial,
     pub outcome: FactorOutcome,
 }
@@ -56,12 +56,12 @@ pub enum FactorOutcome {
     Unavailable,
 }
 
-impl Facts {
+impl IamFacts {
     pub(super) fn new() -> Self {
         Self {
             event_name: None,
             // What is not understood is recorded as if it had changed something.
-            effect: Effect::Changes,
+            effect: ActionEffect::Changes,
             request_parameters: Value::Null,
             response_elements: Value::Null,
             error: None,
@@ -69,11 +69,11 @@ impl Facts {
         }
     }
 
-    pub(super) fn asks_for(&mut self, action: Action) {
+    pub(super) fn asks_for(&mut self, action: IamAction) {
         (self.event_name, self.effect) = (Some(action.name()), action.effect());
     }
 
-    pub(super) fn parameters(&mut self, parameters: &Parameters<'_>) {
+    pub(super) fn parameters(&mut self, parameters: &IamParameters<'_>) {
         let recorded = parameters.recorded().map(|(name, value)| (member(name), Value::from(value)));
         let mut recorded: Map<String, Value> = recorded.collect();
         if parameters.concern_roots_device() {
@@ -92,10 +92,10 @@ impl Facts {
             Err(SpendError::Fault(fault)) => FactorOutcome::Rejected(*fault),
             Err(SpendError::Store(_)) => FactorOutcome::Unavailable,
         };
-        self.second_factor = Some(SecondFactor { serial, outcome });
+        self.second_factor = Some(SecondFactorFacts { serial, outcome });
     }
 
-    pub(super) fn refused(&mut self, refused: &Refused) {
+    pub(super) fn refused(&mut self, refused: &IamError) {
         // CloudTrail has the exception's name where the wire has its code; what is not IAM's own stays as it is.
         let code = match refused.code {
             code @ ("AccessDenied"
@@ -107,7 +107,7 @@ impl Facts {
             "ValidationError" => "ValidationException".to_owned(),
             code => format!("{code}Exception"),
         };
-        self.error = Some(EventError { code, message: refused.message.clone() });
+        self.error = Some(ActionError { code, message: refused.message.clone() });
     }
 }
 

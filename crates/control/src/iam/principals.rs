@@ -2,20 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::Call;
-use super::action::Parameters;
-use super::refused::Refused;
-use super::xml::Element;
+use super::IamCall;
+use super::action::IamParameters;
+use super::refused::IamError;
+use super::xml::ElementWriter;
 use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_sigv4::{KeyStatus, Principal};
 use portcullis_state::{AccessKey, StateStore, UserRecord};
 
-impl Call<'_> {
-    pub(super) async fn create_user(self) -> Result<Element, Refused> {
+impl IamCall<'_> {
+    pub(super) async fn create_user(self) -> Result<ElementWriter, IamError> {
         self.only_root_path()?;
         let name = self.user_name()?;
         let made = self.store.create_user(&name, self.now).await;
-        let user = made.map_err(|error| Refused::store(error, &format!("User with name {name}")))?;
+        let user = made.map_err(|error| IamError::store(error, &format!("User with name {name}")))?;
         let element = json!({
             "path": "/",
             "userName": user.name.as_str(),
@@ -24,18 +24,18 @@ impl Call<'_> {
             "createDate": user.created.console(),
         });
         self.facts.answers("user", element);
-        Ok(Element::new("Result").child(described("User", self.store, &user)))
+        Ok(ElementWriter::new("Result").child(described("User", self.store, &user)))
     }
 
-    pub(super) fn user(self) -> Result<Element, Refused> {
+    pub(super) fn user(self) -> Result<ElementWriter, IamError> {
         let element = match self.named_user()? {
             Some(user) => described("User", self.store, &user),
             None => root(self.store),
         };
-        Ok(Element::new("Result").child(element))
+        Ok(ElementWriter::new("Result").child(element))
     }
 
-    pub(super) fn list_users(self) -> Result<Element, Refused> {
+    pub(super) fn list_users(self) -> Result<ElementWriter, IamError> {
         // Every user is at `/`, so a longer prefix has none.
         let users = match self.parameters.optional("PathPrefix") {
             None | Some("/") => self.store.users(),
@@ -46,17 +46,17 @@ impl Call<'_> {
         Ok(page.element("Users", |user| described("member", store, &user)))
     }
 
-    pub(super) async fn delete_user(self) -> Result<(), Refused> {
+    pub(super) async fn delete_user(self) -> Result<(), IamError> {
         let name = self.user_name()?;
         let deleted = self.store.delete_user(&name, self.now).await;
-        deleted.map_err(|error| Refused::store(error, &user_entity(&name)))
+        deleted.map_err(|error| IamError::store(error, &user_entity(&name)))
     }
 
     /// Without a user name: a further key of root, so that root's key can be changed over.
-    pub(super) async fn create_access_key(self) -> Result<Element, Refused> {
+    pub(super) async fn create_access_key(self) -> Result<ElementWriter, IamError> {
         let holder = self.holder()?;
         let made = self.store.create_key(&holder, self.now).await;
-        let new = made.map_err(|error| Refused::store(error, "AccessKeysPerUser: 2, so another key"))?;
+        let new = made.map_err(|error| IamError::store(error, "AccessKeysPerUser: 2, so another key"))?;
         let mut element = json!({
             "accessKeyId": new.key.id.as_str(),
             "status": status_text(new.key.status),
@@ -67,69 +67,69 @@ impl Call<'_> {
         }
         self.facts.answers("accessKey", element);
         let key = shown("AccessKey", &new.key).text("SecretAccessKey", new.secret.expose());
-        Ok(Element::new("Result").child(key))
+        Ok(ElementWriter::new("Result").child(key))
     }
 
-    pub(super) fn list_access_keys(self) -> Result<Element, Refused> {
+    pub(super) fn list_access_keys(self) -> Result<ElementWriter, IamError> {
         let keys = self.store.keys(&self.holder()?);
         let page = page(&self.parameters, keys, |key| key.id.as_str())?;
         Ok(page.element("AccessKeyMetadata", |key| shown("member", &key)))
     }
 
-    pub(super) async fn update_access_key(self) -> Result<(), Refused> {
+    pub(super) async fn update_access_key(self) -> Result<(), IamError> {
         let key = self.key()?;
         let status = match self.parameters.required("Status")? {
             "Active" => KeyStatus::Active,
             "Inactive" => KeyStatus::Inactive,
-            _ => return Err(Refused::invalid_value("Status", "satisfy enum value set: [Active, Inactive]")),
+            _ => return Err(IamError::invalid_value("Status", "satisfy enum value set: [Active, Inactive]")),
         };
         let set = self.store.set_key_status(&key.id, &key.holder, status, self.now).await;
-        set.map_err(|error| Refused::store(error, &key_entity(&key.id)))
+        set.map_err(|error| IamError::store(error, &key_entity(&key.id)))
     }
 
-    pub(super) async fn delete_access_key(self) -> Result<(), Refused> {
+    pub(super) async fn delete_access_key(self) -> Result<(), IamError> {
         let key = self.key()?;
         let deleted = self.store.delete_key(&key.id, &key.holder, self.now).await;
-        deleted.map_err(|error| Refused::store(error, &key_entity(&key.id)))
+        deleted.map_err(|error| IamError::store(error, &key_entity(&key.id)))
     }
 
     /// The user that is named, if one is.
-    pub(super) fn named_user(&self) -> Result<Option<UserRecord>, Refused> {
+    pub(super) fn named_user(&self) -> Result<Option<UserRecord>, IamError> {
         if self.parameters.optional("UserName").is_none() {
             return Ok(None);
         }
         let name = self.user_name()?;
-        self.store.user(&name).map(Some).ok_or_else(|| Refused::no_such(&user_entity(&name)))
+        self.store.user(&name).map(Some).ok_or_else(|| IamError::no_such(&user_entity(&name)))
     }
 
-    pub(super) fn only_root_path(&self) -> Result<(), Refused> {
+    pub(super) fn only_root_path(&self) -> Result<(), IamError> {
         match self.parameters.optional("Path") {
             None | Some("/") => Ok(()),
-            Some(_) => Err(Refused::invalid_value("Path", "be / here")),
+            Some(_) => Err(IamError::invalid_value("Path", "be / here")),
         }
     }
 
-    fn user_name(&self) -> Result<UserName, Refused> {
+    fn user_name(&self) -> Result<UserName, IamError> {
         let text = self.parameters.required("UserName")?;
-        UserName::parse(text).map_err(|error| Refused::invalid_name("UserName", error))
+        UserName::parse(text).map_err(|error| IamError::invalid_name("UserName", error))
     }
 
-    fn holder(&self) -> Result<Principal, Refused> {
+    fn holder(&self) -> Result<Principal, IamError> {
         Ok(self.named_user()?.map_or(Principal::Root, |user| Principal::User(user.name)))
     }
 
     /// The key that is named. Its id is enough, as root may change everybody's; a user name has to fit.
-    fn key(&self) -> Result<AccessKey, Refused> {
+    fn key(&self) -> Result<AccessKey, IamError> {
         let text = self.parameters.required("AccessKeyId")?;
-        let id = AccessKeyId::parse(text).map_err(|error| Refused::invalid_name("AccessKeyId", error))?;
+        let id = AccessKeyId::parse(text).map_err(|error| IamError::invalid_name("AccessKeyId", error))?;
         let named = self.named_user()?.map(|user| Principal::User(user.name));
         let key = self.store.key(&id).filter(|key| named.as_ref().is_none_or(|holder| key.holder == *holder));
-        key.ok_or_else(|| Refused::no_such(&key_entity(&id)))
+        key.ok_or_else(|| IamError::no_such(&key_entity(&id)))
     }
 }
 
 /// Some of a list, and where the rest begins.
-pub(super) struct Page<T> {
+pub(super) struct IamPage<T> {
     members: Vec<T>,
     marker: Option<String>,
 }
@@ -139,28 +139,28 @@ const PAGE: usize = 100;
 
 /// The part of a list, in the order of its names, that `Marker` and `MaxItems` ask for.
 pub(super) fn page<T>(
-    parameters: &Parameters<'_>,
+    parameters: &IamParameters<'_>,
     list: impl IntoIterator<Item = T>,
     name: impl Fn(&T) -> &str,
-) -> Result<Page<T>, Refused> {
+) -> Result<IamPage<T>, IamError> {
     let most = match parameters.optional("MaxItems").map(str::parse::<usize>) {
         None => PAGE,
         Some(Ok(most)) if (1..=1000).contains(&most) => most,
-        Some(_) => return Err(Refused::invalid_value("MaxItems", "be a number from 1 to 1000")),
+        Some(_) => return Err(IamError::invalid_value("MaxItems", "be a number from 1 to 1000")),
     };
     let after = parameters.optional("Marker").unwrap_or("");
     let mut rest = list.into_iter().filter(|member| name(member) > after);
     let members: Vec<T> = rest.by_ref().take(most).collect();
     let more = rest.next().is_some();
     let marker = members.last().filter(|_| more).map(|last| name(last).to_owned());
-    Ok(Page { members, marker })
+    Ok(IamPage { members, marker })
 }
 
-impl<T> Page<T> {
+impl<T> IamPage<T> {
     /// The list's element, with where it goes on.
-    pub(super) fn element(self, name: &'static str, member: impl Fn(T) -> Element) -> Element {
+    pub(super) fn element(self, name: &'static str, member: impl Fn(T) -> ElementWriter) -> ElementWriter {
         let truncated = if self.marker.is_some() { "true" } else { "false" };
-        let list = Element::new("Result").list(name, self.members.into_iter().map(member));
+        let list = ElementWriter::new("Result").list(name, self.members.into_iter().map(member));
         let list = list.text("IsTruncated", truncated);
         match self.marker {
             Some(marker) => list.text("Marker", &marker),
@@ -170,15 +170,15 @@ impl<T> Page<T> {
 }
 
 /// The account's root, who has neither a path nor a name.
-pub(super) fn root(store: &StateStore) -> Element {
-    Element::new("User")
+pub(super) fn root(store: &StateStore) -> ElementWriter {
+    ElementWriter::new("User")
         .text("UserId", store.account().as_str())
         .text("Arn", &format!("arn:aws:iam::{}:root", store.account()))
         .text("CreateDate", &store.account_created().iso_extended())
 }
 
-fn described(element: &'static str, store: &StateStore, user: &UserRecord) -> Element {
-    Element::new(element)
+fn described(element: &'static str, store: &StateStore, user: &UserRecord) -> ElementWriter {
+    ElementWriter::new(element)
         .text("Path", "/")
         .text("UserName", user.name.as_str())
         .text("UserId", &user.id)
@@ -190,10 +190,10 @@ fn arn(store: &StateStore, user: &UserRecord) -> String {
     format!("arn:aws:iam::{}:user/{}", store.account(), user.name)
 }
 
-fn shown(element: &'static str, key: &AccessKey) -> Element {
+fn shown(element: &'static str, key: &AccessKey) -> ElementWriter {
     let element = match &key.holder {
-        Principal::Root => Element::new(element),
-        Principal::User(name) => Element::new(element).text("UserName", name.as_str()),
+        Principal::Root => ElementWriter::new(element),
+        Principal::User(name) => ElementWriter::new(element).text("UserName", name.as_str()),
     };
     element
         .text("AccessKeyId", key.id.as_str())

@@ -8,13 +8,13 @@ use portcullis_state::StoreError;
 
 /// Why an action was not done, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct IamError {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
 }
 
-impl Refused {
+impl IamError {
     fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into() }
     }

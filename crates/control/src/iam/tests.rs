@@ -16,7 +16,7 @@ async fn store() -> StateStore {
     in_memory(at(0)).await.0
 }
 
-async fn ask(store: &StateStore, query: &str, offer: MfaToken, now: Timestamp) -> Reply {
+async fn ask(store: &StateStore, query: &str, offer: MfaToken, now: Timestamp) -> IamReply {
     let parameters = crate::query::parse_form(query.as_bytes()).expect("a form");
     answer(&parameters, offer, store, RequestId::from_random([7; 16]), now).await
 }

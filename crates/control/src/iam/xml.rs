@@ -2,19 +2,19 @@
 
 use quick_xml::escape::escape;
 
-use super::refused::Refused;
+use super::refused::IamError;
 use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
 
 /// An element that is being filled.
-pub struct Element {
+pub struct ElementWriter {
     name: &'static str,
     inside: Secret<String>,
 }
 
 const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
-impl Element {
+impl ElementWriter {
     /// An empty element.
     pub fn new(name: &'static str) -> Self {
         Self { name, inside: Secret::new(String::new()) }
@@ -52,7 +52,7 @@ impl Element {
 }
 
 /// The body of an answer to an action.
-pub fn success(action: &str, result: Option<Element>, request_id: RequestId) -> Secret<String> {
+pub fn success(action: &str, result: Option<ElementWriter>, request_id: RequestId) -> Secret<String> {
     let result =
         result.map(|result| Secret::new(format!("<{action}Result>{}</{action}Result>", result.inside.expose())));
     let result = result.as_ref().map_or("", |result| result.expose());
@@ -63,7 +63,7 @@ pub fn success(action: &str, result: Option<Element>, request_id: RequestId) -> 
 }
 
 /// The body of a refusal.
-pub fn failure(refused: &Refused, request_id: RequestId) -> Secret<String> {
+pub fn failure(refused: &IamError, request_id: RequestId) -> Secret<String> {
     let blame = if refused.status < 500 { "Sender" } else { "Receiver" };
     Secret::new(format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error>\

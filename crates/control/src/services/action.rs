@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::table::{Protocol, ServiceApi};
+use super::table::{ServiceApi, ServiceProtocol};
 use crate::query::{MalformedForm, sole_value};
 use portcullis_http::{HttpMethod, RequestHead};
 
@@ -36,13 +36,13 @@ impl ActionName {
     pub fn of_head(api: &ServiceApi, head: &RequestHead) -> Result<Self, UnnamedAction> {
         let target = head.headers.raw(TARGET);
         let named = match (api.protocol, target, head.method) {
-            (Protocol::Json { target: prefix }, Some(target), _) => {
+            (ServiceProtocol::Json { target: prefix }, Some(target), _) => {
                 let text = target.to_str().unwrap_or_default();
                 Some(text.split_once('.').filter(|(before, _)| *before == prefix).ok_or(UnnamedAction::Target)?.1)
             }
-            (Protocol::Ec2(_) | Protocol::Query(_), Some(_), _) => return Err(UnnamedAction::Target),
-            (Protocol::Ec2(_) | Protocol::Query(_), None, HttpMethod::Get) => head.query.value(ACTION),
-            (Protocol::Ec2(_) | Protocol::Json { .. } | Protocol::Query(_), None, _) => None,
+            (ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_), Some(_), _) => return Err(UnnamedAction::Target),
+            (ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_), None, HttpMethod::Get) => head.query.value(ACTION),
+            (ServiceProtocol::Ec2(_) | ServiceProtocol::Json { .. } | ServiceProtocol::Query(_), None, _) => None,
         };
         Self::parse(named.ok_or(UnnamedAction::Absent)?).ok_or(UnnamedAction::Malformed)
     }
@@ -50,7 +50,7 @@ impl ActionName {
     /// Reads what the call names, in its head or in the form that is its body.
     pub fn of_call(api: &ServiceApi, head: &RequestHead, body: &[u8]) -> Result<Self, UnnamedAction> {
         match (Self::of_head(api, head), api.protocol, head.method) {
-            (Err(UnnamedAction::Absent), Protocol::Ec2(_) | Protocol::Query(_), HttpMethod::Post) => {
+            (Err(UnnamedAction::Absent), ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_), HttpMethod::Post) => {
                 let named = sole_value(body, ACTION).map_err(UnnamedAction::Form)?;
                 Self::parse(&named.ok_or(UnnamedAction::Absent)?).ok_or(UnnamedAction::Malformed)
             }

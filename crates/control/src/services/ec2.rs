@@ -8,19 +8,19 @@ use serde_json::{Map, Value, json};
 
 use super::form::CallForm;
 use super::refused;
-use crate::cloudtrail::Refused;
+use crate::cloudtrail::CloudTrailError;
 
 /// What DescribeRegions is asked for.
 #[derive(Debug, Default)]
 pub struct RegionsQuery {
     names: BTreeMap<u16, String>,
-    filters: BTreeMap<u16, Filter>,
+    filters: BTreeMap<u16, RegionFilter>,
     all_regions: Option<bool>,
     dry_run: bool,
 }
 
 #[derive(Debug, Default)]
-struct Filter {
+struct RegionFilter {
     name: String,
     values: BTreeMap<u16, String>,
 }
@@ -32,7 +32,7 @@ const OPT_IN_STATUS: &str = "opt-in-not-required";
 
 impl RegionsQuery {
     /// Reads the parameters; one that is not understood is refused.
-    pub fn read(form: &CallForm) -> Result<Self, Refused> {
+    pub fn read(form: &CallForm) -> Result<Self, CloudTrailError> {
         let mut query = Self::default();
         for (name, value) in form.pairs() {
             if value.len() > LONGEST_VALUE {
@@ -61,7 +61,7 @@ impl RegionsQuery {
         let names = self.names.values().map(|name| json!({ "regionName": name })).collect();
         members.insert("regionSet".to_owned(), items(names));
         if !self.filters.is_empty() {
-            let filter = |filter: &Filter| {
+            let filter = |filter: &RegionFilter| {
                 let values = filter.values.values().map(|value| json!({ "value": value })).collect();
                 json!({ "name": filter.name, "valueSet": items(values) })
             };
@@ -74,7 +74,7 @@ impl RegionsQuery {
     }
 
     /// The content of the answer: the region, if it is one of those that are asked for.
-    pub fn answer(&self, region: &str) -> Result<String, Refused> {
+    pub fn answer(&self, region: &str) -> Result<String, CloudTrailError> {
         if let Some(other) = self.names.values().find(|name| *name != region) {
             return Err(refused::no_such_region(other, region));
         }
@@ -110,7 +110,7 @@ fn index(text: &str) -> Option<u16> {
     (number.to_string() == text).then_some(number)
 }
 
-fn flag(name: &str, value: &str) -> Result<bool, Refused> {
+fn flag(name: &str, value: &str) -> Result<bool, CloudTrailError> {
     value.parse().map_err(|_| refused::invalid_value(name))
 }
 

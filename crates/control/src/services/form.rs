@@ -2,7 +2,7 @@
 
 use super::refused;
 use super::table::{QueryVersion, ServiceApi};
-use crate::cloudtrail::Refused;
+use crate::cloudtrail::CloudTrailError;
 use crate::query::parse_form;
 use portcullis_http::{HttpMethod, RequestHead};
 
@@ -12,7 +12,12 @@ pub struct CallForm(Vec<(String, String)>);
 
 impl CallForm {
     /// Reads the form in the body, or in the query of a GET, of a call for this version of an API.
-    pub fn read(api: &ServiceApi, query: QueryVersion, head: &RequestHead, body: &[u8]) -> Result<Self, Refused> {
+    pub fn read(
+        api: &ServiceApi,
+        query: QueryVersion,
+        head: &RequestHead,
+        body: &[u8],
+    ) -> Result<Self, CloudTrailError> {
         let mut parameters = match head.method {
             HttpMethod::Get => head.query.pairs().to_vec(),
             HttpMethod::Delete | HttpMethod::Head | HttpMethod::Options | HttpMethod::Post | HttpMethod::Put => {

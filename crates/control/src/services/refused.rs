@@ -3,8 +3,8 @@
 //! A refusal has the name that JSON has for it; the Query protocols have others.
 
 use super::action::{ActionName, UnnamedAction};
-use super::table::{Protocol, ServiceApi};
-use crate::cloudtrail::Refused;
+use super::table::{ServiceApi, ServiceProtocol};
+use crate::cloudtrail::CloudTrailError;
 use crate::query::MalformedForm;
 use portcullis_sigv4::AwsService;
 
@@ -29,47 +29,49 @@ const NAMES: [(&str, QueryNames, QueryNames); 9] = [
 ];
 
 /// Status and code of a refusal as clients of this protocol read them.
-pub fn status_and_code(protocol: Protocol, refused: &Refused) -> (u16, &'static str) {
+pub fn status_and_code(protocol: ServiceProtocol, refused: &CloudTrailError) -> (u16, &'static str) {
     let named = NAMES.iter().find(|(exception, _, _)| *exception == refused.exception);
     let (code, status) = match (protocol, named) {
-        (Protocol::Ec2(_), Some((_, _, names))) | (Protocol::Query(_), Some((_, names, _))) => *names,
-        (Protocol::Json { .. }, _) | (Protocol::Ec2(_) | Protocol::Query(_), None) => (refused.exception, None),
+        (ServiceProtocol::Ec2(_), Some((_, _, names))) | (ServiceProtocol::Query(_), Some((_, names, _))) => *names,
+        (ServiceProtocol::Json { .. }, _) | (ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_), None) => {
+            (refused.exception, None)
+        }
     };
     (status.unwrap_or(refused.status), code)
 }
 
 /// The error code of a refusal in its record.
-pub fn code_in_record(protocol: Protocol, refused: &Refused) -> String {
+pub fn code_in_record(protocol: ServiceProtocol, refused: &CloudTrailError) -> String {
     let (status, code) = status_and_code(protocol, refused);
     match protocol {
         // EC2 says there whose fault it was, which it does not on the wire.
-        Protocol::Ec2(_) if status < 500 => format!("Client.{code}"),
-        Protocol::Ec2(_) => format!("Server.{code}"),
-        Protocol::Json { .. } | Protocol::Query(_) => code.to_owned(),
+        ServiceProtocol::Ec2(_) if status < 500 => format!("Client.{code}"),
+        ServiceProtocol::Ec2(_) => format!("Server.{code}"),
+        ServiceProtocol::Json { .. } | ServiceProtocol::Query(_) => code.to_owned(),
     }
 }
 
 /// The call goes somewhere else than calls do, or in another way.
-pub fn misplaced(api: &ServiceApi) -> Refused {
+pub fn misplaced(api: &ServiceApi) -> CloudTrailError {
     let message = match api.protocol {
-        Protocol::Ec2(_) | Protocol::Query(_) => {
+        ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_) => {
             "A call is a POST to / whose body is a form, or a GET of / with the same in its query."
         }
-        Protocol::Json { .. } => "A call is a POST to / without a query.",
+        ServiceProtocol::Json { .. } => "A call is a POST to / without a query.",
     };
-    Refused { status: 404, ..unknown_operation(message) }
+    CloudTrailError { status: 404, ..unknown_operation(message) }
 }
 
 /// Nobody can tell what is asked for.
-pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> Refused {
+pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> CloudTrailError {
     match (api.protocol, why) {
-        (Protocol::Json { target }, UnnamedAction::Absent | UnnamedAction::Target) => {
+        (ServiceProtocol::Json { target }, UnnamedAction::Absent | UnnamedAction::Target) => {
             unknown_operation(format!("X-Amz-Target must be {target} and the operation, with a dot between them."))
         }
-        (Protocol::Ec2(_) | Protocol::Query(_), UnnamedAction::Absent) => {
+        (ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_), UnnamedAction::Absent) => {
             refused("MissingAction", "Action is required.".to_owned())
         }
-        (Protocol::Ec2(_) | Protocol::Query(_), UnnamedAction::Target) => {
+        (ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_), UnnamedAction::Target) => {
             unknown_operation(format!("{} reads no X-Amz-Target; leave it out.", api.name()))
         }
         (_, UnnamedAction::Form(malformed)) => unreadable_form(&malformed),
@@ -80,7 +82,7 @@ pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> Refused {
 }
 
 /// It is an action of the service perhaps, and not one of those that are answered.
-pub fn not_offered(api: &ServiceApi, action: &ActionName) -> Refused {
+pub fn not_offered(api: &ServiceApi, action: &ActionName) -> CloudTrailError {
     let instead = match api.service {
         AwsService::Iam => "users, keys and devices are managed on its machine, with portcullis user, key and mfa",
         AwsService::CloudTrail
@@ -98,50 +100,50 @@ pub fn not_offered(api: &ServiceApi, action: &ActionName) -> Refused {
 }
 
 /// The parameters of the call are no form.
-pub fn unreadable_form(malformed: &MalformedForm) -> Refused {
-    Refused::serialization(format!("The request's parameters cannot be read: {malformed}."))
+pub fn unreadable_form(malformed: &MalformedForm) -> CloudTrailError {
+    CloudTrailError::serialization(format!("The request's parameters cannot be read: {malformed}."))
 }
 
 /// The call is of another version of the API, or does not say of which.
-pub fn wrong_version(api: &ServiceApi, version: &str) -> Refused {
+pub fn wrong_version(api: &ServiceApi, version: &str) -> CloudTrailError {
     unknown_operation(format!("Version must be {version}, the version of {} that is answered here.", api.name()))
 }
 
-pub fn unknown_parameter(name: &str) -> Refused {
+pub fn unknown_parameter(name: &str) -> CloudTrailError {
     refused("UnknownParameter", format!("The parameter {} is not recognized", shown(name)))
 }
 
-pub fn invalid_value(name: &str) -> Refused {
+pub fn invalid_value(name: &str) -> CloudTrailError {
     invalid_parameter_value(format!("Value for parameter {} is invalid.", shown(name)))
 }
 
-pub fn no_such_region(name: &str, region: &str) -> Refused {
+pub fn no_such_region(name: &str, region: &str) -> CloudTrailError {
     invalid_parameter_value(format!("Invalid region(s) [{}] provided. The region here is {region}.", shown(name)))
 }
 
-pub fn unknown_filter(name: &str) -> Refused {
+pub fn unknown_filter(name: &str) -> CloudTrailError {
     let known = "endpoint, opt-in-status and region-name";
     invalid_parameter_value(format!("The filter '{}' is invalid; the filters here are {known}", shown(name)))
 }
 
-pub fn filter_without_values(name: &str) -> Refused {
+pub fn filter_without_values(name: &str) -> CloudTrailError {
     refused("MissingParameter", format!("The filter '{}' has no value", shown(name)))
 }
 
 /// The call is right, and was not to be answered.
-pub fn dry_run() -> Refused {
+pub fn dry_run() -> CloudTrailError {
     let message = "Request would have succeeded, but DryRun flag is set.".to_owned();
-    Refused { status: 412, ..refused("DryRunOperation", message) }
+    CloudTrailError { status: 412, ..refused("DryRunOperation", message) }
 }
 
 /// The account is its own, as an AWS account is that belongs to no organization.
-pub fn no_organization() -> Refused {
+pub fn no_organization() -> CloudTrailError {
     refused("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.".to_owned())
 }
 
 /// The call may be answered, but not without a record of it.
-pub fn unrecorded() -> Refused {
-    Refused::unavailable("The request cannot be recorded, so it is not answered. Please retry.")
+pub fn unrecorded() -> CloudTrailError {
+    CloudTrailError::unavailable("The request cannot be recorded, so it is not answered. Please retry.")
 }
 
 /// A text of the client's as messages repeat it: nothing in it that a document or a terminal reads as more than text.
@@ -150,14 +152,14 @@ fn shown(text: &str) -> &str {
     if (1..=64).contains(&text.len()) && text.bytes().all(harmless) { text } else { "(not shown)" }
 }
 
-fn invalid_parameter_value(message: String) -> Refused {
+fn invalid_parameter_value(message: String) -> CloudTrailError {
     refused("InvalidParameterValue", message)
 }
 
-fn refused(exception: &'static str, message: String) -> Refused {
-    Refused { status: 400, exception, message, retry_after: None }
+fn refused(exception: &'static str, message: String) -> CloudTrailError {
+    CloudTrailError { status: 400, exception, message, retry_after: None }
 }
 
-fn unknown_operation(message: impl Into<String>) -> Refused {
-    Refused { message: message.into(), ..Refused::unknown_operation() }
+fn unknown_operation(message: impl Into<String>) -> CloudTrailError {
+    CloudTrailError { message: message.into(), ..CloudTrailError::unknown_operation() }
 }

@@ -1,13 +1,13 @@
 //! `sts:GetCallerIdentity`.
 
 use super::form::CallForm;
-use super::{Asker, refused};
-use crate::cloudtrail::Refused;
+use super::{ServiceCaller, refused};
+use crate::cloudtrail::CloudTrailError;
 use portcullis_cloudtrail::record::user_id;
 use portcullis_sigv4::Principal;
 
 /// The content of the result: who signed, as records name them.
-pub fn caller_identity(form: &CallForm, asker: &Asker<'_>) -> Result<String, Refused> {
+pub fn caller_identity(form: &CallForm, asker: &ServiceCaller<'_>) -> Result<String, CloudTrailError> {
     if let Some((name, _)) = form.pairs().first() {
         return Err(refused::unknown_parameter(name));
     }

@@ -10,13 +10,13 @@ pub struct ServiceApi {
     pub service: AwsService,
     /// What events call it.
     pub source: EventSource,
-    pub protocol: Protocol,
-    pub reach: Reach,
+    pub protocol: ServiceProtocol,
+    pub reach: ServiceReach,
 }
 
 /// How calls of a service are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub enum ServiceProtocol {
     /// A form with `Action` and `Version`; XML with EC2's own envelope for errors.
     Ec2(QueryVersion),
     /// `X-Amz-Target: PREFIX.ACTION` and a JSON object (awsJson1_1); JSON with `__type`.
@@ -37,7 +37,7 @@ pub struct QueryVersion {
 
 /// Whether AWS has one of the service in each region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum ServiceReach {
     /// One for all regions; some clients sign for [`GLOBAL_REGION`] wherever they are.
     Global,
     Region,
@@ -55,44 +55,44 @@ pub static SERVICE_APIS: [ServiceApi; 7] = [
     ServiceApi {
         service: AwsService::Ec2,
         source: EventSource::Ec2,
-        protocol: Protocol::Ec2(version("2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/")),
-        reach: Reach::Region,
+        protocol: ServiceProtocol::Ec2(version("2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/")),
+        reach: ServiceReach::Region,
     },
     ServiceApi {
         service: AwsService::Iam,
         source: EventSource::Iam,
-        protocol: Protocol::Query(version("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")),
-        reach: Reach::Global,
+        protocol: ServiceProtocol::Query(version("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")),
+        reach: ServiceReach::Global,
     },
     ServiceApi {
         service: AwsService::Kms,
         source: EventSource::Kms,
-        protocol: Protocol::Json { target: "TrentService" },
-        reach: Reach::Region,
+        protocol: ServiceProtocol::Json { target: "TrentService" },
+        reach: ServiceReach::Region,
     },
     ServiceApi {
         service: AwsService::Logs,
         source: EventSource::Logs,
-        protocol: Protocol::Json { target: "Logs_20140328" },
-        reach: Reach::Region,
+        protocol: ServiceProtocol::Json { target: "Logs_20140328" },
+        reach: ServiceReach::Region,
     },
     ServiceApi {
         service: AwsService::Organizations,
         source: EventSource::Organizations,
-        protocol: Protocol::Json { target: "AWSOrganizationsV20161128" },
-        reach: Reach::Global,
+        protocol: ServiceProtocol::Json { target: "AWSOrganizationsV20161128" },
+        reach: ServiceReach::Global,
     },
     ServiceApi {
         service: AwsService::Sns,
         source: EventSource::Sns,
-        protocol: Protocol::Query(version("2010-03-31", "http://sns.amazonaws.com/doc/2010-03-31/")),
-        reach: Reach::Region,
+        protocol: ServiceProtocol::Query(version("2010-03-31", "http://sns.amazonaws.com/doc/2010-03-31/")),
+        reach: ServiceReach::Region,
     },
     ServiceApi {
         service: AwsService::Sts,
         source: EventSource::Sts,
-        protocol: Protocol::Query(version("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/")),
-        reach: Reach::Global,
+        protocol: ServiceProtocol::Query(version("2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/")),
+        reach: ServiceReach::Global,
     },
 ];
 
@@ -105,8 +105,10 @@ impl ServiceApi {
     /// The API that an `X-Amz-Target` names.
     pub fn of_target(target: &str) -> Option<&'static Self> {
         SERVICE_APIS.iter().find(|api| match api.protocol {
-            Protocol::Json { target: prefix } => target.split_once('.').is_some_and(|(before, _)| before == prefix),
-            Protocol::Ec2(_) | Protocol::Query(_) => false,
+            ServiceProtocol::Json { target: prefix } => {
+                target.split_once('.').is_some_and(|(before, _)| before == prefix)
+            }
+            ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_) => false,
         })
     }
 
@@ -117,6 +119,6 @@ impl ServiceApi {
 
     /// Whether a call may be signed for this region where the gate's own is another.
     pub fn takes_region(&self, region: &str) -> bool {
-        self.reach == Reach::Global && region == GLOBAL_REGION
+        self.reach == ServiceReach::Global && region == GLOBAL_REGION
     }
 }

@@ -27,10 +27,12 @@ fn head(method: &str, target: &str, headers: &[(&str, &str)]) -> RequestHead {
 /// A call as stock clients send it: head and body.
 fn call(api: &ServiceApi, action: &str) -> (RequestHead, String) {
     match api.protocol {
-        Protocol::Ec2(query) | Protocol::Query(query) => {
+        ServiceProtocol::Ec2(query) | ServiceProtocol::Query(query) => {
             (head("POST", "/", &[]), format!("Action={action}&Version={}", query.version))
         }
-        Protocol::Json { target } => (head("POST", "/", &[(TARGET, &format!("{target}.{action}"))]), "{}".to_owned()),
+        ServiceProtocol::Json { target } => {
+            (head("POST", "/", &[(TARGET, &format!("{target}.{action}"))]), "{}".to_owned())
+        }
     }
 }
 
@@ -45,7 +47,7 @@ fn told(api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
 
 fn told_to(principal: &Principal, api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
     let account = AccountId::parse("123456789012").expect("an account");
-    let asker = Asker { principal, account: &account, region: "eu-central-1" };
+    let asker = ServiceCaller { principal, account: &account, region: "eu-central-1" };
     let (call, ServiceAnswer { parameters, content }) = match CallPlace::of(api, head) {
         Ok(_) => {
             let call = ServiceCall::read(api, head, body);
@@ -193,12 +195,12 @@ fn each_refusal_of_a_signature_has_its_answer() {
             SignatureFault::SignatureMismatch,
             SignatureFault::UnknownKey,
         ] {
-            let refused = Refused::rejected(&SignatureRejection { key_id: None, reason: reason.clone() });
+            let refused = CloudTrailError::rejected(&SignatureRejection { key_id: None, reason: reason.clone() });
             let (status, document) = api(service).failure(&refused, id());
             let code = code_in_record(api(service).protocol, &refused);
             writeln!(table, "{service:?} {reason:?} -> {status} {document}\n    event {code}").unwrap();
         }
-        for refused in [Refused::throttled(), Refused::unavailable("x")] {
+        for refused in [CloudTrailError::throttled(), CloudTrailError::unavailable("x")] {
             let (status, document) = api(service).failure(&refused, id());
             writeln!(table, "{service:?} {} -> {status} {document}", refused.exception).unwrap();
         }
@@ -214,7 +216,7 @@ fn the_table_has_every_service_but_those_that_are_answered_elsewhere() {
     assert_eq!(named, all);
     for api in &SERVICE_APIS {
         assert_eq!(ServiceApi::of_service(api.service).map(ServiceApi::name), Some(api.name()));
-        if let Protocol::Json { target } = api.protocol {
+        if let ServiceProtocol::Json { target } = api.protocol {
             assert_eq!(ServiceApi::of_target(&format!("{target}.X")).map(ServiceApi::name), Some(api.name()));
             assert!(ServiceApi::of_target(target).is_none());
         }
@@ -254,7 +256,7 @@ proptest! {
         let encoded = portcullis_base::percent::percent_encode(&action);
         let target = format!("/?Action={encoded}");
         let head = match (method.as_str(), api.protocol) {
-            ("POST", Protocol::Json { target }) => head("POST", "/", &[(TARGET, &format!("{target}.{action}"))]),
+            ("POST", ServiceProtocol::Json { target }) => head("POST", "/", &[(TARGET, &format!("{target}.{action}"))]),
             ("POST", _) => head("POST", "/", &[]),
             _ => head("GET", &target, &[]),
         };
@@ -263,7 +265,7 @@ proptest! {
         let name = call.event_name();
         prop_assert!((1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
         let account = AccountId::parse("123456789012").expect("an account");
-        let asker = Asker { principal: &Principal::Root, account: &account, region: "eu-central-1" };
+        let asker = ServiceCaller { principal: &Principal::Root, account: &account, region: "eu-central-1" };
         let (status, document) = call.document(&call.answer(&asker).content, id());
         prop_assert!(status == 200 || (400..500).contains(&status));
         prop_assert!(document.bytes().all(|byte| byte == b'\n' || byte.is_ascii_graphic() || byte == b' '));

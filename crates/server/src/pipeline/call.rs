@@ -18,8 +18,8 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_cloudtrail::record::{EventSource, MfaResult};
 use portcullis_control::cloudtrail::{
-    CONTENT_TYPE, Call, Denied, LONGEST_BODY, Operation, PendingChange, Permit, Refused, UNKNOWN, Unreadable, Verdict,
-    recorded,
+    CONTENT_TYPE, CallDenial, CallPermit, CallVerdict, CloudTrailCall, CloudTrailError, CloudTrailOperation,
+    LONGEST_BODY, PendingChange, UNKNOWN, UnreadableCall, recorded,
 };
 use portcullis_control::services::TARGET;
 use portcullis_http::{BodyFault, HttpMethod, RequestBody, RequestHead};
@@ -33,7 +33,7 @@ const LONGEST_TARGET: usize = 256;
 
 /// A call of somebody who is known.
 struct Asked {
-    call: Call,
+    call: CloudTrailCall,
     caller: Caller,
     source: CodeSource,
     offer: MfaToken,
@@ -49,8 +49,8 @@ pub(super) fn name_by_head(draft: &mut Draft, head: &RequestHead) {
 /// others from calling. Almost all calls are shorter.
 const SMALL_BODY: u64 = 16 * 1024;
 
-fn operation(head: &RequestHead) -> Result<Operation, Refused> {
-    Operation::of_target(head.headers.value(TARGET).unwrap_or_default())
+fn operation(head: &RequestHead) -> Result<CloudTrailOperation, CloudTrailError> {
+    CloudTrailOperation::of_target(head.headers.value(TARGET).unwrap_or_default())
 }
 
 impl Gate {
@@ -73,7 +73,7 @@ impl Gate {
             OperationAccess::Write => {
                 let fallback = ending.clone();
                 let finishing = tokio::spawn(self.carry_out_call(asked, draft, ending));
-                finishing.await.unwrap_or_else(|_| fallback.json_error(&Refused::internal()))
+                finishing.await.unwrap_or_else(|_| fallback.json_error(&CloudTrailError::internal()))
             }
         }
     }
@@ -89,14 +89,14 @@ impl Gate {
         let now = self.clock.now();
         let operation = operation(head);
         let realm = AcceptedScope { region: self.realm.region.clone(), services: &[AwsService::CloudTrail] };
-        let rejected = |rejected| Unasked::by_nobody(Refused::rejected(&rejected));
+        let rejected = |rejected| Unasked::by_nobody(CloudTrailError::rejected(&rejected));
         let unproved = UnverifiedCall::read(head, now, &realm).map_err(|why| {
             why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
             rejected(why)
         })?;
         draft.claimed_by(unproved.claimed_key());
         if head.method != HttpMethod::Post || head.path != "/" || !head.query.pairs().is_empty() {
-            return Err(Unasked::by_nobody(Refused::unreadable(Unreadable::Place)));
+            return Err(Unasked::by_nobody(CloudTrailError::unreadable(UnreadableCall::Place)));
         }
         let body = self.read_call_body(head, incoming, ending).await.map_err(Unasked::by_nobody)?;
         let signed = unproved.with_body(&body, &self.keyring).map_err(rejected)?;
@@ -108,7 +108,7 @@ impl Gate {
             name(draft, None, &json!({ "target": target }));
             by_caller(refused)
         })?;
-        let call = Call::read(operation, &body).map_err(by_caller)?;
+        let call = CloudTrailCall::read(operation, &body).map_err(by_caller)?;
         let call = call.asked_by(&signed.key_id, head.peer.address.ip());
         name(draft, Some(call.operation()), &call.recorded());
         let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
@@ -122,17 +122,17 @@ impl Gate {
         head: &RequestHead,
         incoming: Incoming,
         ending: &mut Ending,
-    ) -> Result<Bytes, Refused> {
-        let refused = |unreadable| Err(Refused::unreadable(unreadable));
-        let Some(length) = head.content_length() else { return refused(Unreadable::LengthMissing) };
+    ) -> Result<Bytes, CloudTrailError> {
+        let refused = |unreadable| Err(CloudTrailError::unreadable(unreadable));
+        let Some(length) = head.content_length() else { return refused(UnreadableCall::LengthMissing) };
         if usize::try_from(length).map_or(true, |length| length > LONGEST_BODY) {
-            return refused(Unreadable::BodyTooLong);
+            return refused(UnreadableCall::BodyTooLong);
         }
         let mut _room = None;
         if length > SMALL_BODY {
             match tokio::time::timeout(self.body_idle, self.calls.acquire()).await {
                 Ok(Ok(room)) => _room = Some(room),
-                Ok(Err(_)) | Err(_) => return Err(Refused::throttled()),
+                Ok(Err(_)) | Err(_) => return Err(CloudTrailError::throttled()),
             }
         }
         // Its hash is its signature's part.
@@ -142,7 +142,7 @@ impl Gate {
         match tokio::time::timeout(2 * self.body_idle, body.collect(LONGEST_BODY)).await {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(fault)) => refused(unreadable(&fault)),
-            Err(_) => refused(Unreadable::BodyLate),
+            Err(_) => refused(UnreadableCall::BodyLate),
         }
     }
 
@@ -158,17 +158,17 @@ impl Gate {
         response
     }
 
-    async fn call_story(&self, asked: Asked, draft: &mut Draft) -> Result<Value, Refused> {
+    async fn call_story(&self, asked: Asked, draft: &mut Draft) -> Result<Value, CloudTrailError> {
         let Asked { call, caller, source, offer, now } = asked;
         let access = call.operation().access();
         let offered = Offered::of(&offer);
         let (judged, factor) = match self.trails.judge(call, &caller, offer, self.rules, now).await {
-            Verdict::Pass(permit) => (Ok(permit), (false, None)),
-            Verdict::Refuse(denied) => {
+            CallVerdict::Pass(permit) => (Ok(permit), (false, None)),
+            CallVerdict::Refuse(denied) => {
                 let factor = of_denied(&denied);
                 (Err(denied), factor)
             }
-            Verdict::Verify(challenge) => self.second_factor_of(challenge, &caller, source, now).await?,
+            CallVerdict::Verify(challenge) => self.second_factor_of(challenge, &caller, source, now).await?,
         };
         if access == OperationAccess::Write || offered.presented {
             let (required, result) = factor;
@@ -179,8 +179,8 @@ impl Gate {
         // No trail, no act.
         if access == OperationAccess::Write {
             // Whatever `audit.on_failure` lets pass unrecorded, a change of what is recorded is not among it.
-            let intent = draft.intend().map_err(|_| Refused::unrecorded())?;
-            self.journal.durable(intent).await.map_err(|_| Refused::unrecorded())?;
+            let intent = draft.intend().map_err(|_| CloudTrailError::unrecorded())?;
+            self.journal.durable(intent).await.map_err(|_| CloudTrailError::unrecorded())?;
         }
         self.trails.answer(permit, now).await
     }
@@ -192,15 +192,15 @@ impl Gate {
         caller: &Caller,
         source: CodeSource,
         now: Timestamp,
-    ) -> Result<(Result<Permit, Denied>, Factor), Refused> {
+    ) -> Result<(Result<CallPermit, CallDenial>, Factor), CloudTrailError> {
         match portcullis_mfa::spend(challenge, &self.store.step_ledger(&caller.principal, source, now)).await {
-            Ok(proof) => Ok((Ok(Permit::by_proof(proof)), (true, Some(MfaResult::Accepted)))),
+            Ok(proof) => Ok((Ok(CallPermit::by_proof(proof)), (true, Some(MfaResult::Accepted)))),
             Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
-                Ok((Err(Denied::of_fault(challenge, fault)), (true, Some(mfa_result(fault)))))
+                Ok((Err(CallDenial::of_fault(challenge, fault)), (true, Some(mfa_result(fault)))))
             }
             Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
                 tracing::error!(%error, "a code cannot be judged");
-                Err(Refused::unwritten())
+                Err(CloudTrailError::unwritten())
             }
         }
     }
@@ -209,7 +209,7 @@ impl Gate {
     async fn end_call(
         &self,
         draft: Draft,
-        answer: Result<Value, Refused>,
+        answer: Result<Value, CloudTrailError>,
         ending: Ending,
         access: OperationAccess,
     ) -> Response<Reply> {
@@ -217,7 +217,7 @@ impl Gate {
             Ok(answer) => (200, answer.to_string()),
             Err(refused) => (refused.status, document(refused)),
         };
-        let failed = |refused: &Refused| OutcomeError {
+        let failed = |refused: &CloudTrailError| OutcomeError {
             code: code_in_record(refused).to_owned(),
             message: refused.message.clone(),
         };
@@ -235,7 +235,7 @@ impl Gate {
             (Ok(()), Ok(_)) => ending.json(status, document),
             (Ok(()), Err(refused)) => ending.json_error(&refused),
             // It was done, and its intent is on disk: the next start records that nobody knows the outcome.
-            (Err(_), Ok(_)) => ending.json_error(&Refused::done_unrecorded()),
+            (Err(_), Ok(_)) => ending.json_error(&CloudTrailError::done_unrecorded()),
             (Err(_), Err(refused)) => {
                 tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
                 ending.json_error(&refused)
@@ -249,14 +249,14 @@ type Factor = (bool, Option<MfaResult>);
 
 /// A call that nobody can be answered.
 struct Unasked {
-    refused: Refused,
+    refused: CloudTrailError,
     /// How it is recorded.
     access: OperationAccess,
 }
 
 impl Unasked {
     /// Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
-    fn by_nobody(refused: Refused) -> Self {
+    fn by_nobody(refused: CloudTrailError) -> Self {
         Self { refused, access: OperationAccess::Read }
     }
 }
@@ -267,7 +267,7 @@ impl Ending {
         (self.request_id, self.host_id) = (request_id, None);
     }
 
-    fn json_error(self, refused: &Refused) -> Response<Reply> {
+    fn json_error(self, refused: &CloudTrailError) -> Response<Reply> {
         let document = document(refused);
         let mut response = self.json(refused.status, document);
         if let Some(seconds) = refused.retry_after {
@@ -296,10 +296,10 @@ impl Ending {
     }
 }
 
-fn name(draft: &mut Draft, operation: Option<Operation>, parameters: &Value) {
+fn name(draft: &mut Draft, operation: Option<CloudTrailOperation>, parameters: &Value) {
     draft.asks_control(ControlFacts {
         source: EventSource::CloudTrail,
-        event_name: operation.map_or(UNKNOWN, Operation::name),
+        event_name: operation.map_or(UNKNOWN, CloudTrailOperation::name),
         // What is not understood is recorded as if it had changed something.
         read_only: operation.is_some_and(|operation| operation.access() == OperationAccess::Read),
         parameters,
@@ -307,28 +307,28 @@ fn name(draft: &mut Draft, operation: Option<Operation>, parameters: &Value) {
 }
 
 /// The error code in a record: AWS leaves out of one the end that it has on the wire.
-fn code_in_record(refused: &Refused) -> &'static str {
+fn code_in_record(refused: &CloudTrailError) -> &'static str {
     match refused.exception {
         "AccessDeniedException" => "AccessDenied",
         exception => exception,
     }
 }
 
-fn document(refused: &Refused) -> String {
+fn document(refused: &CloudTrailError) -> String {
     json!({ "__type": refused.exception, "message": refused.message }).to_string()
 }
 
-fn of_denied(denied: &Denied) -> Factor {
+fn of_denied(denied: &CallDenial) -> Factor {
     match denied {
-        Denied::Call(_) => (false, None),
-        Denied::Factor(refusal, _) => of_refusal(refusal),
+        CallDenial::Call(_) => (false, None),
+        CallDenial::Factor(refusal, _) => of_refusal(refusal),
     }
 }
 
-fn unreadable(fault: &BodyFault<portcullis_sigv4::PayloadFault>) -> Unreadable {
+fn unreadable(fault: &BodyFault<portcullis_sigv4::PayloadFault>) -> UnreadableCall {
     match fault {
-        BodyFault::Idle => Unreadable::BodyLate,
-        BodyFault::TooLong => Unreadable::BodyTooLong,
-        BodyFault::Cut | BodyFault::Withdrawn | BodyFault::Wrong(_) => Unreadable::BodyIncomplete,
+        BodyFault::Idle => UnreadableCall::BodyLate,
+        BodyFault::TooLong => UnreadableCall::BodyTooLong,
+        BodyFault::Cut | BodyFault::Withdrawn | BodyFault::Wrong(_) => UnreadableCall::BodyIncomplete,
     }
 }

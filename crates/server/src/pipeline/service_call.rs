@@ -13,9 +13,9 @@ use super::ending::Ending;
 use super::reply::Reply;
 use portcullis_audit::{ControlFacts, Draft, OutcomeError, RequestOutcome};
 use portcullis_base::clock::Timestamp;
-use portcullis_control::cloudtrail::Refused;
+use portcullis_control::cloudtrail::CloudTrailError;
 use portcullis_control::services::{
-    Asker, CallPlace, GLOBAL_REGION, ServiceAnswer, ServiceApi, ServiceCall, code_in_record, unrecorded,
+    CallPlace, GLOBAL_REGION, ServiceAnswer, ServiceApi, ServiceCall, ServiceCaller, code_in_record, unrecorded,
 };
 use portcullis_http::RequestHead;
 use portcullis_s3::OperationAccess;
@@ -48,7 +48,7 @@ impl Gate {
         ending.duty = self.recording.duty(OperationAccess::Read, None);
         let call = ServiceCall::read(api, &head, &body);
         let account = self.store.account();
-        let asker = Asker { principal: &signed.principal, account, region: &self.realm.region };
+        let asker = ServiceCaller { principal: &signed.principal, account, region: &self.realm.region };
         let ServiceAnswer { parameters, content } = call.answer(&asker);
         name(&mut draft, api, &call, &parameters);
         let refused = content.is_err();
@@ -67,11 +67,11 @@ impl Gate {
         incoming: Incoming,
         draft: &mut Draft,
         ending: &mut Ending,
-    ) -> Result<(Bytes, VerifiedRequest), Refused> {
+    ) -> Result<(Bytes, VerifiedRequest), CloudTrailError> {
         let now = self.clock.now();
         let unproved = self.claim(api, head, now).map_err(|why| {
             why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
-            Refused::rejected(&why)
+            CloudTrailError::rejected(&why)
         })?;
         draft.claimed_by(unproved.claimed_key());
         let body = match CallPlace::of(api, head)? {
@@ -79,7 +79,7 @@ impl Gate {
             CallPlace::Query => Bytes::new(),
         };
         name(draft, api, &ServiceCall::read(api, head, &body), &Value::Null);
-        let signed = unproved.with_body(&body, &self.keyring).map_err(|why| Refused::rejected(&why))?;
+        let signed = unproved.with_body(&body, &self.keyring).map_err(|why| CloudTrailError::rejected(&why))?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
         Ok((body, signed))
     }
@@ -113,11 +113,11 @@ impl Gate {
         api: &'static ServiceApi,
         call: &ServiceCall<'_>,
         draft: Draft,
-        content: Result<String, Refused>,
+        content: Result<String, CloudTrailError>,
         ending: Ending,
     ) -> Response<Reply> {
         let (status, document) = call.document(&content, ending.request_id);
-        let failed = |refused: &Refused| OutcomeError {
+        let failed = |refused: &CloudTrailError| OutcomeError {
             code: code_in_record(api.protocol, refused),
             message: refused.message.clone(),
         };

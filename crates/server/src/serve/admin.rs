@@ -140,7 +140,7 @@ impl Admin {
         request_id: RequestId,
         parameters: &[(String, String)],
         offer: MfaToken,
-    ) -> iam::Reply {
+    ) -> iam::IamReply {
         let presented = !matches!(offer, MfaToken::Absent);
         let change = iam::change_asked(parameters, &offer);
         if let Some(asked) = &change {
@@ -159,7 +159,7 @@ impl Admin {
         }
     }
 
-    async fn close(&self, mut draft: Draft, reply: &iam::Reply, presented: bool) -> Result<(), JournalClosed> {
+    async fn close(&self, mut draft: Draft, reply: &iam::IamReply, presented: bool) -> Result<(), JournalClosed> {
         let outcome = describe(&mut draft, reply, presented);
         let recorded = self.durable(draft.close(&outcome)).await;
         recorded.inspect_err(|_| tracing::error!("an administrative request could not be recorded"))
@@ -177,16 +177,16 @@ impl Admin {
     }
 }
 
-fn asking(facts: &iam::Facts) -> ControlFacts<'_> {
+fn asking(facts: &iam::IamFacts) -> ControlFacts<'_> {
     ControlFacts {
         source: EventSource::Iam,
         event_name: facts.event_name.unwrap_or("UnknownAction"),
-        read_only: facts.effect == iam::Effect::Reads,
+        read_only: facts.effect == iam::ActionEffect::Reads,
         parameters: &facts.request_parameters,
     }
 }
 
-fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> RequestOutcome {
+fn describe(draft: &mut Draft, reply: &iam::IamReply, presented: bool) -> RequestOutcome {
     let facts = &reply.facts;
     draft.asks_control(asking(facts));
     if let Some(factor) = &facts.second_factor {

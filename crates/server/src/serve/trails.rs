@@ -7,7 +7,9 @@ use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Trail, TrailLayout, TrailName};
-use portcullis_control::cloudtrail::{Contents, DeliveredFiles, Deliveries, NoBucket, Progress};
+use portcullis_control::cloudtrail::{
+    BucketContents, BucketUnavailable, DeliveredFiles, DeliveryProgress, TrailDelivery,
+};
 use portcullis_followers::delivery::Delivery;
 use portcullis_state::BoxedFuture;
 use portcullis_upstream::{BucketHolding, Upstream};
@@ -21,38 +23,38 @@ pub(super) struct Delivered {
     pub folder: Option<PathBuf>,
 }
 
-impl Deliveries for Delivered {
-    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> BoxedFuture<'a, Contents> {
+impl TrailDelivery for Delivered {
+    fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> BoxedFuture<'a, BucketContents> {
         Box::pin(async move {
             match self.upstream.holding(bucket, now).await {
-                Ok(BucketHolding::Nothing) => Contents::None,
-                Ok(BucketHolding::Something) => Contents::MayBeThere,
+                Ok(BucketHolding::Nothing) => BucketContents::None,
+                Ok(BucketHolding::Something) => BucketContents::MayBeThere,
                 Err(error) => {
                     tracing::warn!(%error, %bucket, "nobody can tell whether a bucket is empty");
-                    Contents::MayBeThere
+                    BucketContents::MayBeThere
                 }
             }
         })
     }
 
-    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, Contents> {
+    fn files_at<'a>(&'a self, bucket: &'a BucketName, layout: &'a TrailLayout) -> BoxedFuture<'a, BucketContents> {
         Box::pin(async move {
             match self.delivery.has_files(bucket, layout).await {
-                Ok(false) => Contents::None,
-                Ok(true) => Contents::MayBeThere,
+                Ok(false) => BucketContents::None,
+                Ok(true) => BucketContents::MayBeThere,
                 Err(error) => {
                     tracing::warn!(%error, %bucket, "nobody can tell whether files of a trail are in a bucket");
-                    Contents::MayBeThere
+                    BucketContents::MayBeThere
                 }
             }
         })
     }
 
-    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), NoBucket>> {
+    fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), BucketUnavailable>> {
         Box::pin(async move {
             self.delivery.make_bucket(bucket).await.map_err(|error| {
                 tracing::error!(%error, bucket = %bucket.name(), "a trail's bucket cannot be made");
-                NoBucket
+                BucketUnavailable
             })
         })
     }
@@ -69,9 +71,9 @@ impl Deliveries for Delivered {
         })
     }
 
-    fn progress(&self, name: &TrailName) -> Progress {
+    fn progress(&self, name: &TrailName) -> DeliveryProgress {
         let status = self.delivery.status(name);
-        Progress {
+        DeliveryProgress {
             latest_delivery: status.delivered,
             delivery_error: status.delivery_error,
             latest_digest: status.digested,
