@@ -8,10 +8,10 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::Gate;
-use super::ending::{Ending, Reading};
-use super::judgement::{Offered, of_refusal};
-use super::reply::Reply;
+use super::Pipeline;
+use super::ending::{ClientReads, RequestEnding};
+use super::judgement::{OfferedToken, of_refusal};
+use super::reply::ReplyBody;
 use portcullis_audit::{ControlFacts, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements, mfa_result};
 use portcullis_authorization::{Caller, MfaDelete};
 use portcullis_base::clock::Timestamp;
@@ -32,7 +32,7 @@ use portcullis_state::{CodeSource, SpendError};
 const LONGEST_TARGET: usize = 256;
 
 /// A call of somebody who is known.
-struct Asked {
+struct SignedCall {
     call: CloudTrailCall,
     caller: Caller,
     source: CodeSource,
@@ -53,15 +53,15 @@ fn operation(head: &RequestHead) -> Result<CloudTrailOperation, CloudTrailError>
     CloudTrailOperation::of_target(head.headers.value(TARGET).unwrap_or_default())
 }
 
-impl Gate {
+impl Pipeline {
     /// Answers a call.
     pub(super) async fn call(
         self: Arc<Self>,
         head: RequestHead,
         incoming: Incoming,
         mut draft: Draft,
-        mut ending: Ending,
-    ) -> Response<Reply> {
+        mut ending: RequestEnding,
+    ) -> Response<ReplyBody> {
         let asked = match self.read_call(&head, incoming, &mut draft, &mut ending).await {
             Ok(asked) => asked,
             Err(unasked) => return self.end_call(draft, Err(unasked.refused), ending, unasked.access).await,
@@ -84,25 +84,25 @@ impl Gate {
         head: &RequestHead,
         incoming: Incoming,
         draft: &mut Draft,
-        ending: &mut Ending,
-    ) -> Result<Asked, Unasked> {
+        ending: &mut RequestEnding,
+    ) -> Result<SignedCall, RefusedCall> {
         let now = self.clock.now();
         let operation = operation(head);
         let realm = AcceptedScope { region: self.realm.region.clone(), services: &[AwsService::CloudTrail] };
-        let rejected = |rejected| Unasked::by_nobody(CloudTrailError::rejected(&rejected));
+        let rejected = |rejected| RefusedCall::by_nobody(CloudTrailError::rejected(&rejected));
         let unproved = UnverifiedCall::read(head, now, &realm).map_err(|why| {
             why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
             rejected(why)
         })?;
         draft.claimed_by(unproved.claimed_key());
         if head.method != HttpMethod::Post || head.path != "/" || !head.query.pairs().is_empty() {
-            return Err(Unasked::by_nobody(CloudTrailError::unreadable(UnreadableCall::Place)));
+            return Err(RefusedCall::by_nobody(CloudTrailError::unreadable(UnreadableCall::Place)));
         }
-        let body = self.read_call_body(head, incoming, ending).await.map_err(Unasked::by_nobody)?;
+        let body = self.read_call_body(head, incoming, ending).await.map_err(RefusedCall::by_nobody)?;
         let signed = unproved.with_body(&body, &self.keyring).map_err(rejected)?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
         let access = operation.as_ref().map_or(OperationAccess::Write, |operation| operation.access());
-        let by_caller = |refused| Unasked { refused, access };
+        let by_caller = |refused| RefusedCall { refused, access };
         let operation = operation.map_err(|refused| {
             let target: String = head.headers.value(TARGET).unwrap_or_default().chars().take(LONGEST_TARGET).collect();
             name(draft, None, &json!({ "target": target }));
@@ -113,7 +113,7 @@ impl Gate {
         name(draft, Some(call.operation()), &call.recorded());
         let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
         let source = CodeSource::of_address(head.peer.address.ip());
-        Ok(Asked { call, caller, source, offer: MfaToken::parse(head.headers.value("x-amz-mfa")), now })
+        Ok(SignedCall { call, caller, source, offer: MfaToken::parse(head.headers.value("x-amz-mfa")), now })
     }
 
     /// Reads the body of somebody who may be anybody: few at a time, in rooms of their own, and not for long.
@@ -121,7 +121,7 @@ impl Gate {
         &self,
         head: &RequestHead,
         incoming: Incoming,
-        ending: &mut Ending,
+        ending: &mut RequestEnding,
     ) -> Result<Bytes, CloudTrailError> {
         let refused = |unreadable| Err(CloudTrailError::unreadable(unreadable));
         let Some(length) = head.content_length() else { return refused(UnreadableCall::LengthMissing) };
@@ -146,7 +146,12 @@ impl Gate {
         }
     }
 
-    async fn carry_out_call(self: Arc<Self>, asked: Asked, mut draft: Draft, ending: Ending) -> Response<Reply> {
+    async fn carry_out_call(
+        self: Arc<Self>,
+        asked: SignedCall,
+        mut draft: Draft,
+        ending: RequestEnding,
+    ) -> Response<ReplyBody> {
         let access = asked.call.operation().access();
         let principal = asked.caller.principal.clone();
         let outcome = self.call_story(asked, &mut draft).await;
@@ -158,10 +163,10 @@ impl Gate {
         response
     }
 
-    async fn call_story(&self, asked: Asked, draft: &mut Draft) -> Result<Value, CloudTrailError> {
-        let Asked { call, caller, source, offer, now } = asked;
+    async fn call_story(&self, asked: SignedCall, draft: &mut Draft) -> Result<Value, CloudTrailError> {
+        let SignedCall { call, caller, source, offer, now } = asked;
         let access = call.operation().access();
-        let offered = Offered::of(&offer);
+        let offered = OfferedToken::of(&offer);
         let (judged, factor) = match self.trails.judge(call, &caller, offer, self.rules, now).await {
             CallVerdict::Pass(permit) => (Ok(permit), (false, None)),
             CallVerdict::Refuse(denied) => {
@@ -192,7 +197,7 @@ impl Gate {
         caller: &Caller,
         source: CodeSource,
         now: Timestamp,
-    ) -> Result<(Result<CallPermit, CallDenial>, Factor), CloudTrailError> {
+    ) -> Result<(Result<CallPermit, CallDenial>, FactorUse), CloudTrailError> {
         match portcullis_mfa::spend(challenge, &self.store.step_ledger(&caller.principal, source, now)).await {
             Ok(proof) => Ok((Ok(CallPermit::by_proof(proof)), (true, Some(MfaResult::Accepted)))),
             Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
@@ -210,9 +215,9 @@ impl Gate {
         &self,
         draft: Draft,
         answer: Result<Value, CloudTrailError>,
-        ending: Ending,
+        ending: RequestEnding,
         access: OperationAccess,
-    ) -> Response<Reply> {
+    ) -> Response<ReplyBody> {
         let (status, document) = match &answer {
             Ok(answer) => (200, answer.to_string()),
             Err(refused) => (refused.status, document(refused)),
@@ -245,29 +250,29 @@ impl Gate {
 }
 
 /// Whether a code was needed, and what became of the one that was offered.
-type Factor = (bool, Option<MfaResult>);
+type FactorUse = (bool, Option<MfaResult>);
 
 /// A call that nobody can be answered.
-struct Unasked {
+struct RefusedCall {
     refused: CloudTrailError,
     /// How it is recorded.
     access: OperationAccess,
 }
 
-impl Unasked {
+impl RefusedCall {
     /// Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
     fn by_nobody(refused: CloudTrailError) -> Self {
         Self { refused, access: OperationAccess::Read }
     }
 }
 
-impl Ending {
+impl RequestEnding {
     /// Gives a call an id of CloudTrail's form.
     pub(super) fn identify(&mut self, request_id: RequestId) {
         (self.request_id, self.host_id) = (request_id, None);
     }
 
-    fn json_error(self, refused: &CloudTrailError) -> Response<Reply> {
+    fn json_error(self, refused: &CloudTrailError) -> Response<ReplyBody> {
         let document = document(refused);
         let mut response = self.json(refused.status, document);
         if let Some(seconds) = refused.retry_after {
@@ -276,22 +281,22 @@ impl Ending {
         response
     }
 
-    fn json(self, status: u16, document: String) -> Response<Reply> {
+    fn json(self, status: u16, document: String) -> Response<ReplyBody> {
         self.call_reply(status, CONTENT_TYPE, document)
     }
 
     /// The reply to a call of a control API.
-    pub(super) fn call_reply(self, status: u16, content_type: &'static str, document: String) -> Response<Reply> {
+    pub(super) fn call_reply(self, status: u16, content_type: &'static str, document: String) -> Response<ReplyBody> {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         if let Ok(request_id) = HeaderValue::from_str(self.request_id.as_str()) {
             headers.insert(HeaderName::from_static("x-amzn-requestid"), request_id);
         }
         let bytes = match self.reading {
-            Reading::Body => Bytes::from(document),
-            Reading::HeadAlone => Bytes::new(),
+            ClientReads::Body => Bytes::from(document),
+            ClientReads::HeadAlone => Bytes::new(),
         };
-        let reply = Reply::whole(bytes, self.progress.clone());
+        let reply = ReplyBody::whole(bytes, self.progress.clone());
         self.reply(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), headers, reply)
     }
 }
@@ -318,7 +323,7 @@ fn document(refused: &CloudTrailError) -> String {
     json!({ "__type": refused.exception, "message": refused.message }).to_string()
 }
 
-fn of_denied(denied: &CallDenial) -> Factor {
+fn of_denied(denied: &CallDenial) -> FactorUse {
     match denied {
         CallDenial::Call(_) => (false, None),
         CallDenial::Factor(refusal, _) => of_refusal(refusal),

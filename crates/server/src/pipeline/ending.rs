@@ -9,9 +9,9 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 
-use super::recording::Wait;
-use super::reply::{Recorded, Reply};
-use super::{Duty, Gate};
+use super::recording::RecordWait;
+use super::reply::{RecordedDownload, ReplyBody};
+use super::{Pipeline, RecordDuty};
 use crate::failure::{Failure, S3Error};
 use portcullis_audit::{
     ConfigurationDocument, Draft, ObjectOutcome, OperationFacts, OutcomeError, RequestOutcome, ResponseElements,
@@ -24,13 +24,13 @@ use portcullis_upstream::{AnswerBegun, AnswerBody, CompletedRequest, DeletedObje
 
 /// What the reply to a request needs that nobody decides from.
 #[derive(Clone, Debug)]
-pub(super) struct Ending {
+pub(super) struct RequestEnding {
     pub request_id: RequestId,
     /// Of a reply of S3.
     pub host_id: Option<HostId>,
     pub resource: Box<str>,
-    pub reading: Reading,
-    pub duty: Duty,
+    pub reading: ClientReads,
+    pub duty: RecordDuty,
     pub received: Arc<AtomicU64>,
     pub progress: Arc<ConnectionProgress>,
     /// Of requests whose reply may begin before it is known how they end.
@@ -39,20 +39,20 @@ pub(super) struct Ending {
 
 /// Whether the client reads a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
+pub(super) enum ClientReads {
     Body,
     HeadAlone,
 }
 
-impl Gate {
+impl Pipeline {
     /// Closes the draft and makes the reply; a write's record is on disk before its reply begins.
     pub(super) async fn end(
         &self,
         draft: Draft,
         outcome: Result<UpstreamAnswer, Failure>,
-        ending: Ending,
+        ending: RequestEnding,
         access: OperationAccess,
-    ) -> Response<Reply> {
+    ) -> Response<ReplyBody> {
         // What ends at once is seldom, and its state would be moved with every request that streams.
         match outcome {
             Ok(UpstreamAnswer::Done(done)) => self.end_done(draft, done, ending, access).await,
@@ -68,9 +68,9 @@ impl Gate {
         &self,
         draft: Draft,
         done: CompletedRequest,
-        ending: Ending,
+        ending: RequestEnding,
         access: OperationAccess,
-    ) -> Response<Reply> {
+    ) -> Response<ReplyBody> {
         let CompletedRequest { status, headers, body, deleted } = done;
         let mut outcome = RequestOutcome {
             status: status.as_u16(),
@@ -84,8 +84,8 @@ impl Gate {
         }
         let bytes = match body {
             AnswerBody::Stream(download) if !download.is_end_stream() => {
-                let recorded = Recorded::new(download, draft, outcome, self.journal.clone(), ending.duty);
-                let reply = Reply::stream(recorded, ending.progress.clone());
+                let recorded = RecordedDownload::new(download, draft, outcome, self.journal.clone(), ending.duty);
+                let reply = ReplyBody::stream(recorded, ending.progress.clone());
                 return ending.reply(status, headers, reply);
             }
             AnswerBody::Stream(_) => Bytes::new(),
@@ -102,13 +102,13 @@ impl Gate {
         status: StatusCode,
         headers: HeaderMap,
         bytes: Bytes,
-        ending: Ending,
+        ending: RequestEnding,
         access: OperationAccess,
-    ) -> Response<Reply> {
+    ) -> Response<ReplyBody> {
         outcome.bytes_out = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         match self.record(draft, &outcome, access, ending.duty).await {
             Ok(()) => {
-                let reply = Reply::whole(bytes, ending.progress.clone());
+                let reply = ReplyBody::whole(bytes, ending.progress.clone());
                 ending.reply(status, headers, reply)
             }
             // It was done, and its intent is on disk: the next start records that nobody knows the outcome.
@@ -120,15 +120,15 @@ impl Gate {
         &self,
         draft: Draft,
         failure: Failure,
-        ending: Ending,
+        ending: RequestEnding,
         access: OperationAccess,
-    ) -> Response<Reply> {
+    ) -> Response<ReplyBody> {
         let error = failure.s3_error();
         let headers =
             if let Failure::UpstreamRefused(refusal) = &failure { refusal.headers.clone() } else { HeaderMap::new() };
         let length = match ending.reading {
-            Reading::Body => ending.document(&error).len(),
-            Reading::HeadAlone => 0,
+            ClientReads::Body => ending.document(&error).len(),
+            ClientReads::HeadAlone => 0,
         };
         let outcome = RequestOutcome {
             status: error.status.as_u16(),
@@ -138,7 +138,7 @@ impl Gate {
             host_id: ending.host_id,
             ..RequestOutcome::default()
         };
-        let duty = if failure.is_anonymous() { Duty::ANONYMOUS } else { ending.duty };
+        let duty = if failure.is_anonymous() { RecordDuty::ANONYMOUS } else { ending.duty };
         if self.record(draft, &outcome, access, duty).await.is_err() {
             tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
         }
@@ -151,11 +151,11 @@ impl Gate {
         draft: Draft,
         outcome: &RequestOutcome,
         access: OperationAccess,
-        duty: Duty,
+        duty: RecordDuty,
     ) -> Result<(), Failure> {
         let recorded = match (draft.close(outcome), duty.wait) {
-            (Ok(sequence), Wait::Disk) => self.journal.durable(sequence).await,
-            (closed, Wait::Disk | Wait::System) => closed.map(drop),
+            (Ok(sequence), RecordWait::Disk) => self.journal.durable(sequence).await,
+            (closed, RecordWait::Disk | RecordWait::System) => closed.map(drop),
         };
         recorded.or_else(|_| {
             duty.lost(match access {
@@ -166,15 +166,15 @@ impl Gate {
     }
 }
 
-impl Ending {
+impl RequestEnding {
     pub fn new(request_id: RequestId, host_id: HostId, parts: &Parts, progress: Arc<ConnectionProgress>) -> Self {
-        let reading = if parts.method == Method::HEAD { Reading::HeadAlone } else { Reading::Body };
+        let reading = if parts.method == Method::HEAD { ClientReads::HeadAlone } else { ClientReads::Body };
         Self {
             request_id,
             host_id: Some(host_id),
             resource: parts.uri.path().into(),
             reading,
-            duty: Duty::ANONYMOUS,
+            duty: RecordDuty::ANONYMOUS,
             received: Arc::default(),
             progress,
             begun: None,
@@ -182,7 +182,7 @@ impl Ending {
     }
 
     /// A reply where even the task that was to make one failed; its draft was recorded when it was dropped.
-    pub fn internal(self) -> Response<Reply> {
+    pub fn internal(self) -> Response<ReplyBody> {
         self.error(&Failure::Internal.s3_error(), HeaderMap::new())
     }
 
@@ -190,20 +190,20 @@ impl Ending {
         error.document(&self.resource, self.request_id, self.host_id.as_ref().map_or("", HostId::as_str))
     }
 
-    fn error(self, error: &S3Error, mut headers: HeaderMap) -> Response<Reply> {
+    fn error(self, error: &S3Error, mut headers: HeaderMap) -> Response<ReplyBody> {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         if let Some(seconds) = error.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         let document = match self.reading {
-            Reading::Body => Bytes::from(self.document(error)),
-            Reading::HeadAlone => Bytes::new(),
+            ClientReads::Body => Bytes::from(self.document(error)),
+            ClientReads::HeadAlone => Bytes::new(),
         };
-        let reply = Reply::whole(document, self.progress.clone());
+        let reply = ReplyBody::whole(document, self.progress.clone());
         self.reply(error.status, headers, reply)
     }
 
-    pub(super) fn reply(self, status: StatusCode, mut headers: HeaderMap, body: Reply) -> Response<Reply> {
+    pub(super) fn reply(self, status: StatusCode, mut headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
         if let Ok(request_id) = HeaderValue::from_str(self.request_id.as_str()) {
             headers.insert(HeaderName::from_static("x-amz-request-id"), request_id);
         }

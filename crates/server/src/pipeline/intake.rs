@@ -90,9 +90,9 @@ fn promises(head: &RequestHead, action: S3Operation) -> Result<DeclaredChecksums
 }
 
 /// A body whose fault the upstream is told as an interruption; the client is told the reason.
-pub(super) struct Interruptible(pub RequestBody<PayloadVerifier>);
+pub(super) struct InterruptibleBody(pub RequestBody<PayloadVerifier>);
 
-impl http_body::Body for Interruptible {
+impl http_body::Body for InterruptibleBody {
     type Data = Bytes;
     type Error = BodyInterrupted;
 

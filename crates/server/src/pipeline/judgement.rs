@@ -1,7 +1,7 @@
 //! What the gate made of a request, and how the record tells it.
 
-use super::Gate;
-use super::protection::Held;
+use super::Pipeline;
+use super::protection::LeasedBucket;
 use crate::failure::Failure;
 use portcullis_audit::{Draft, MfaFacts, mfa_result};
 use portcullis_authorization::{BucketState, Caller, EarlyVerdict, Permit, ProvedVerdict, Refusal, Verdict};
@@ -13,7 +13,7 @@ use portcullis_s3::S3Request;
 use portcullis_state::{CodeSource, SpendError};
 
 /// What the gate made of a request.
-pub(super) enum Judged {
+pub(super) enum JudgedRequest {
     /// No code was needed.
     Free(Permit),
     /// The code was right; the bucket's own state may forbid it even so.
@@ -23,12 +23,12 @@ pub(super) enum Judged {
 
 /// What a permit cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Spent {
+pub(super) enum PermitCost {
     Code,
     Nothing,
 }
 
-impl Gate {
+impl Pipeline {
     /// Judges a request. The permit comes with the lease that keeps true what it was judged by.
     pub(super) async fn judge(
         &self,
@@ -38,8 +38,8 @@ impl Gate {
         offer: MfaToken,
         draft: &mut Draft,
         now: Timestamp,
-    ) -> Result<(Permit, Held, Spent), Failure> {
-        let offered = Offered::of(&offer);
+    ) -> Result<(Permit, LeasedBucket, PermitCost), Failure> {
+        let offered = OfferedToken::of(&offer);
         let remembered = self.protection.remembered(&request, now);
         // Codes queue for their device, and what is refused has nothing to wait for. Neither may keep others from the
         // bucket meanwhile, so both come before the lease, and what is judged then is judged by it once more.
@@ -52,13 +52,13 @@ impl Gate {
                             let held =
                                 self.protection.hold(proof.subject(), remembered, &caller.principal, now).await?;
                             (
-                                Judged::from(portcullis_authorization::assess_proved(
+                                JudgedRequest::from(portcullis_authorization::assess_proved(
                                     proof, caller, held.state, self.rules,
                                 )),
                                 held,
                             )
                         }
-                        Err(refusal) => (Judged::Refused(refusal), Held::without_lease(remembered)),
+                        Err(refusal) => (JudgedRequest::Refused(refusal), LeasedBucket::without_lease(remembered)),
                     }
                 }
                 (foresight, offer) => {
@@ -66,16 +66,16 @@ impl Gate {
                         EarlyVerdict::Code | EarlyVerdict::Open => {
                             self.protection.hold(&request, remembered, &caller.principal, now).await?
                         }
-                        EarlyVerdict::Refusal => Held::without_lease(remembered),
+                        EarlyVerdict::Refusal => LeasedBucket::without_lease(remembered),
                     };
                     let judged = match portcullis_authorization::assess(request, caller, held.state, offer, self.rules)
                     {
-                        Verdict::Forward(permit) => Judged::Free(permit),
-                        Verdict::Refuse(refusal) => Judged::Refused(refusal),
+                        Verdict::Forward(permit) => JudgedRequest::Free(permit),
+                        Verdict::Refuse(refusal) => JudgedRequest::Refused(refusal),
                         Verdict::Verify(challenge) => match Box::pin(self.spend(challenge, caller, source, now)).await?
                         {
-                            Ok(proof) => Judged::Proved(Permit::by_proof(proof)),
-                            Err(refusal) => Judged::Refused(refusal),
+                            Ok(proof) => JudgedRequest::Proved(Permit::by_proof(proof)),
+                            Err(refusal) => JudgedRequest::Refused(refusal),
                         },
                     };
                     (judged, held)
@@ -83,8 +83,8 @@ impl Gate {
             };
         draft.judged(offered.told(held.state, &judged));
         let spent = match judged {
-            Judged::Proved(_) => Spent::Code,
-            Judged::Free(_) | Judged::Refused(_) => Spent::Nothing,
+            JudgedRequest::Proved(_) => PermitCost::Code,
+            JudgedRequest::Free(_) | JudgedRequest::Refused(_) => PermitCost::Nothing,
         };
         Ok((judged.permit().map_err(Failure::Refused)?, held, spent))
     }
@@ -116,12 +116,12 @@ impl Gate {
 }
 
 /// What a client offered, before the gate takes it.
-pub(super) struct Offered {
+pub(super) struct OfferedToken {
     pub presented: bool,
     pub serial: Option<DeviceSerial>,
 }
 
-impl Offered {
+impl OfferedToken {
     pub fn of(offer: &MfaToken) -> Self {
         match offer {
             MfaToken::Absent => Self { presented: false, serial: None },
@@ -131,17 +131,17 @@ impl Offered {
     }
 
     /// The facts of MFA Delete for the record.
-    pub fn told(self, bucket: BucketState, judged: &Judged) -> MfaFacts {
+    pub fn told(self, bucket: BucketState, judged: &JudgedRequest) -> MfaFacts {
         let (required, result) = match judged {
-            Judged::Free(_) => (false, None),
-            Judged::Proved(_) => (true, Some(MfaResult::Accepted)),
-            Judged::Refused(refusal) => of_refusal(refusal),
+            JudgedRequest::Free(_) => (false, None),
+            JudgedRequest::Proved(_) => (true, Some(MfaResult::Accepted)),
+            JudgedRequest::Refused(refusal) => of_refusal(refusal),
         };
         MfaFacts { bucket: bucket.mfa_delete, required, presented: self.presented, result, serial: self.serial }
     }
 }
 
-impl From<ProvedVerdict> for Judged {
+impl From<ProvedVerdict> for JudgedRequest {
     fn from(verdict: ProvedVerdict) -> Self {
         match verdict {
             ProvedVerdict::Needed(outcome) => Self::Proved(outcome),
@@ -151,7 +151,7 @@ impl From<ProvedVerdict> for Judged {
     }
 }
 
-impl Judged {
+impl JudgedRequest {
     pub fn permit(self) -> Result<Permit, Refusal> {
         match self {
             Self::Free(permit) => Ok(permit),
@@ -225,7 +225,7 @@ mod tests {
         for refusal in refusals {
             let name = format!("{refusal:?}");
             let presented = MfaToken::parse(Some("20899872 123456"));
-            let facts = Offered::of(&presented).told(BucketState::UNPROTECTED, &Judged::Refused(refusal));
+            let facts = OfferedToken::of(&presented).told(BucketState::UNPROTECTED, &JudgedRequest::Refused(refusal));
             let serial = facts.serial.map(|serial| serial.to_string());
             assert_eq!(serial.as_deref(), Some("20899872"), "what was offered is told whatever came of it");
             writeln!(table, "{name}: required {}, {:?}", facts.required, facts.result).expect("written");
@@ -238,7 +238,7 @@ mod tests {
         for (header, presented, serial) in
             [(None, false, None), (Some("20899872 123456"), true, Some("20899872")), (Some("123456"), true, None)]
         {
-            let offered = Offered::of(&MfaToken::parse(header));
+            let offered = OfferedToken::of(&MfaToken::parse(header));
             assert_eq!(
                 (offered.presented, offered.serial.map(|serial| serial.to_string()).as_deref()),
                 (presented, serial)

@@ -16,8 +16,8 @@ use http_body::Frame;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::ending::Ending;
-use super::reply::{BrokenOff, Reply};
+use super::ending::RequestEnding;
+use super::reply::{ReplyBody, UpstreamCutOff};
 use crate::failure::Failure;
 use portcullis_upstream::{AnswerBegun, DECLARATION};
 
@@ -28,8 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const BETWEEN_SPACES: Duration = Duration::from_secs(2);
 
 /// The body of a reply to a request that is still being carried out.
-pub(super) struct KeptAlive {
-    finishing: JoinHandle<Response<Reply>>,
+pub(super) struct KeepAliveBody {
+    finishing: JoinHandle<Response<ReplyBody>>,
     next: NextFrame,
     spaces: Interval,
 }
@@ -42,10 +42,10 @@ enum NextFrame {
 
 /// The reply of a request: its own, or where that takes long one that is kept alive until it is there.
 pub(super) async fn reply(
-    mut finishing: JoinHandle<Response<Reply>>,
+    mut finishing: JoinHandle<Response<ReplyBody>>,
     begun: &AnswerBegun,
-    ending: Ending,
-) -> Response<Reply> {
+    ending: RequestEnding,
+) -> Response<ReplyBody> {
     let begun_for_long = async {
         let headers = begun.headers().await;
         tokio::time::sleep(PATIENCE).await;
@@ -60,17 +60,17 @@ pub(super) async fn reply(
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     let mut spaces = tokio::time::interval_at(Instant::now() + BETWEEN_SPACES, BETWEEN_SPACES);
     spaces.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let body = KeptAlive { finishing, next: NextFrame::Declaration, spaces };
+    let body = KeepAliveBody { finishing, next: NextFrame::Declaration, spaces };
     let progress = ending.progress.clone();
-    ending.reply(StatusCode::OK, headers, Reply::kept_alive(body, progress))
+    ending.reply(StatusCode::OK, headers, ReplyBody::kept_alive(body, progress))
 }
 
-impl KeptAlive {
+impl KeepAliveBody {
     pub fn is_over(&self) -> bool {
         matches!(self.next, NextFrame::Nothing)
     }
 
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamCutOff>>> {
         let data = |bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
         match self.next {
             NextFrame::Nothing => Poll::Ready(None),
@@ -92,7 +92,7 @@ impl KeptAlive {
 }
 
 /// The document of a reply, without the declaration that went out already.
-fn document(finished: Option<Response<Reply>>) -> Bytes {
+fn document(finished: Option<Response<ReplyBody>>) -> Bytes {
     let whole = finished.and_then(|response| response.into_body().into_whole()).unwrap_or_else(|| {
         let error = Failure::Internal.s3_error();
         format!("<Error><Code>{}</Code><Message>{}</Message></Error>", error.code, error.message).into()
@@ -111,8 +111,8 @@ mod tests {
     use portcullis_http::ConnectionProgress;
     use std::sync::Arc;
 
-    fn reply_of(document: &str) -> Response<Reply> {
-        Response::new(Reply::whole(
+    fn reply_of(document: &str) -> Response<ReplyBody> {
+        Response::new(ReplyBody::whole(
             Bytes::copy_from_slice(document.as_bytes()),
             Arc::new(ConnectionProgress::default()),
         ))

@@ -25,9 +25,9 @@ use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
 use door::ApiDoor;
-use ending::Ending;
-use judgement::Spent;
-use places::{PlaceHolder, TakenPlace};
+use ending::RequestEnding;
+use judgement::PermitCost;
+use places::{PlaceOwner, ReservedPlace};
 use portcullis_audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
 use portcullis_authorization::{Caller, Permit, Rules};
 use portcullis_base::clock::{Clock, Timestamp};
@@ -47,19 +47,19 @@ use portcullis_s3::{
 use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
 use portcullis_state::{CodeSource, StateStore};
 use portcullis_upstream::{AnswerBegun, Upstream, UpstreamAnswer};
-use protection::{Agreed, Held};
-use recording::{Duty, Loss};
+use protection::{LeasedBucket, UpstreamOutcome};
+use recording::{OnRecordLoss, RecordDuty};
 
-pub use pace::Pace;
+pub use pace::RefusalPace;
 pub use places::SharedPlaces;
-pub use protection::{Protection, UploadVersions};
-pub use recording::{Reads, Recording};
-pub use recovery::{Recovered, recover};
-pub use reply::Reply;
+pub use protection::{BucketProtection, UploadVersions};
+pub use recording::{ReadDurability, RecordingRules};
+pub use recovery::{RecoveredRequests, recover};
+pub use reply::ReplyBody;
 
 /// Everything a request meets on its way.
 #[derive(Debug)]
-pub struct Gate {
+pub struct Pipeline {
     pub clock: Clock,
     pub realm: AcceptedScope,
     pub routing: RoutingRules,
@@ -70,8 +70,8 @@ pub struct Gate {
     pub upstream: Arc<Upstream>,
     pub journal: Arc<Journal>,
     pub recorder: Arc<Recorder>,
-    pub protection: Protection,
-    pub recording: Recording,
+    pub protection: BucketProtection,
+    pub recording: RecordingRules,
     /// How long a client may send nothing in the middle of a body.
     pub body_idle: Duration,
     /// For the documents that are in memory at once.
@@ -83,11 +83,11 @@ pub struct Gate {
     /// Room for the bodies of calls that nobody is known to have signed yet.
     pub calls: Semaphore,
     /// How fast each principal may be refused.
-    pub pace: Pace,
+    pub pace: RefusalPace,
 }
 
 /// A request whose head is understood; boxed, since it goes by value into what finishes it.
-struct Asked {
+struct UnderstoodRequest {
     head: RequestHead,
     signed: VerifiedRequest,
     routed: RoutedRequest,
@@ -95,16 +95,16 @@ struct Asked {
 }
 
 /// What a head asks for.
-enum Opening {
+enum RequestKind {
     Call(Box<RequestHead>),
     /// Refused, and by whom it was signed where that is proved.
     Refused(Failure, Option<Principal>),
-    S3(Box<Asked>),
+    S3(Box<UnderstoodRequest>),
     ServiceCall(&'static ServiceApi, Box<RequestHead>),
 }
 
-impl ConnectionHandler for Gate {
-    type Reply = Reply;
+impl ConnectionHandler for Pipeline {
+    type Reply = ReplyBody;
 
     // Not an async function: the draft is opened, named and signed before there is a future that hyper could drop.
     fn handle(
@@ -112,10 +112,10 @@ impl ConnectionHandler for Gate {
         request: Request<Incoming>,
         remote: RemoteEnd,
         progress: Arc<ConnectionProgress>,
-    ) -> impl Future<Output = Response<Reply>> + Send {
+    ) -> impl Future<Output = Response<ReplyBody>> + Send {
         let (parts, incoming) = request.into_parts();
         let peer = self.proxies.peer(remote, &parts.headers);
-        let mut ending = Ending::new(self.recorder.request_id(), self.recorder.host_id(), &parts, progress);
+        let mut ending = RequestEnding::new(self.recorder.request_id(), self.recorder.host_id(), &parts, progress);
         let mut draft = self.recorder.open(ending.request_id, peer);
         // The connection of a hop in between says nothing of the client's own.
         if let ConnectionChannel::Tls { version, cipher_suite } = remote.channel
@@ -146,14 +146,14 @@ impl ConnectionHandler for Gate {
     }
 }
 
-impl Gate {
+impl Pipeline {
     /// Reads the head; hyper reads the next one into the same buffer, once nothing holds on to this one.
-    fn begin(&self, parts: Parts, peer: Peer, draft: &mut Draft, ending: &mut Ending) -> Opening {
+    fn begin(&self, parts: Parts, peer: Peer, draft: &mut Draft, ending: &mut RequestEnding) -> RequestKind {
         let head = match RequestHead::read(&parts, peer) {
             Ok(head) => head,
             Err(malformed) => {
                 draft.arrived_malformed(&parts);
-                return Opening::Refused(Failure::Malformed(malformed), None);
+                return RequestKind::Refused(Failure::Malformed(malformed), None);
             }
         };
         draft.arrived(&head);
@@ -161,40 +161,40 @@ impl Gate {
             ApiDoor::CloudTrail => {
                 self.begin_call(draft, ending);
                 call::name_by_head(draft, &head);
-                Opening::Call(Box::new(head))
+                RequestKind::Call(Box::new(head))
             }
-            ApiDoor::S3 => {
-                self.ask(head, draft).map_or_else(|(failure, signer)| Opening::Refused(failure, signer), Opening::S3)
-            }
+            ApiDoor::S3 => self
+                .ask(head, draft)
+                .map_or_else(|(failure, signer)| RequestKind::Refused(failure, signer), RequestKind::S3),
             ApiDoor::Service(api) => {
                 self.begin_call(draft, ending);
                 service_call::name_by_head(draft, api, &head);
-                Opening::ServiceCall(api, Box::new(head))
+                RequestKind::ServiceCall(api, Box::new(head))
             }
         }
     }
 
     /// Gives a call an id of the control APIs' form.
-    fn begin_call(&self, draft: &mut Draft, ending: &mut Ending) {
+    fn begin_call(&self, draft: &mut Draft, ending: &mut RequestEnding) {
         ending.identify(self.recorder.call_id());
         draft.identify(ending.request_id);
     }
 
     async fn answer(
         self: Arc<Self>,
-        opening: Opening,
+        opening: RequestKind,
         incoming: Incoming,
         draft: Draft,
-        ending: Ending,
-    ) -> Response<Reply> {
+        ending: RequestEnding,
+    ) -> Response<ReplyBody> {
         let asked = match opening {
-            Opening::S3(asked) => asked,
+            RequestKind::S3(asked) => asked,
             // Apart, so that S3's requests need no room for it.
-            Opening::Call(head) => return Box::pin(self.call(*head, incoming, draft, ending)).await,
-            Opening::ServiceCall(api, head) => {
+            RequestKind::Call(head) => return Box::pin(self.call(*head, incoming, draft, ending)).await,
+            RequestKind::ServiceCall(api, head) => {
                 return Box::pin(self.service_call(api, *head, incoming, draft, ending)).await;
             }
-            Opening::Refused(failure, signer) => {
+            RequestKind::Refused(failure, signer) => {
                 let response = self.end(draft, Err(failure), ending, OperationAccess::Read).await;
                 if let Some(signer) = signer {
                     self.wait_after_refusal(&signer).await;
@@ -206,7 +206,7 @@ impl Gate {
             OperationAccess::Read => self.carry_out(asked, incoming, draft, ending).await,
             // hyper drops a handler whose client leaves; what changes something finishes all the same.
             OperationAccess::Write => {
-                let holder = PlaceHolder::new(asked.signed.principal.clone(), asked.head.peer.address.ip());
+                let holder = PlaceOwner::new(asked.signed.principal.clone(), asked.head.peer.address.ip());
                 // Waited for here, where a client that leaves gives up waiting.
                 let Some(place) = self.writes.take(&holder, self.body_idle).await else {
                     return self.end(draft, Err(Failure::Busy), ending, OperationAccess::Write).await;
@@ -229,7 +229,11 @@ impl Gate {
     }
 
     /// What is asked, and by whom; nothing of the body is read.
-    fn ask(&self, head: RequestHead, draft: &mut Draft) -> Result<Box<Asked>, (Failure, Option<Principal>)> {
+    fn ask(
+        &self,
+        head: RequestHead,
+        draft: &mut Draft,
+    ) -> Result<Box<UnderstoodRequest>, (Failure, Option<Principal>)> {
         let now = self.clock.now();
         // Named before it is known who asks, so that the record of a refusal says what was refused.
         let routed = portcullis_s3::route(&head, &self.routing);
@@ -245,18 +249,18 @@ impl Gate {
         })?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
         match routed {
-            Ok(routed) => Ok(Box::new(Asked { head, signed, routed, now })),
+            Ok(routed) => Ok(Box::new(UnderstoodRequest { head, signed, routed, now })),
             Err(why) => Err((unclear(why), Some(signed.principal))),
         }
     }
 
     async fn carry_out(
         self: Arc<Self>,
-        asked: Box<Asked>,
+        asked: Box<UnderstoodRequest>,
         incoming: Incoming,
         mut draft: Draft,
-        mut ending: Ending,
-    ) -> Response<Reply> {
+        mut ending: RequestEnding,
+    ) -> Response<ReplyBody> {
         let access = asked.routed.row().access;
         ending.duty = self.recording.duty(access, asked.routed.bucket());
         let principal = asked.signed.principal.clone();
@@ -279,15 +283,15 @@ impl Gate {
 
     async fn story(
         &self,
-        asked: Box<Asked>,
+        asked: Box<UnderstoodRequest>,
         incoming: Incoming,
         draft: &mut Draft,
-        ending: &mut Ending,
+        ending: &mut RequestEnding,
     ) -> Result<UpstreamAnswer, Failure> {
-        let Asked { head, signed, routed, now } = *asked;
+        let UnderstoodRequest { head, signed, routed, now } = *asked;
         let (access, duty) = (routed.row().access, ending.duty);
         // Asked before a code is spent, or anything of the body is read, for nothing.
-        if duty.loss == Loss::Refused && !self.journal.is_open() {
+        if duty.loss == OnRecordLoss::Refused && !self.journal.is_open() {
             return Err(Failure::Unrecorded);
         }
         let caller = Caller { principal: signed.principal.clone(), form: signed.form, transport: head.peer.transport };
@@ -295,7 +299,7 @@ impl Gate {
         let mut _room = None;
         let (document, payload) = match routed.expects() {
             ExpectedBody::Document { limit } => {
-                let holder = PlaceHolder::new(signed.principal.clone(), head.peer.address.ip());
+                let holder = PlaceOwner::new(signed.principal.clone(), head.peer.address.ip());
                 _room = Some(self.room_for_a_document(&holder).await?);
                 let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
                 (
@@ -327,8 +331,8 @@ impl Gate {
                 Err(closed) => Err(closed),
             };
             intended.or_else(|_| match spent {
-                Spent::Code => Err(Failure::Unrecorded),
-                Spent::Nothing => duty.lost(Failure::Unrecorded),
+                PermitCost::Code => Err(Failure::Unrecorded),
+                PermitCost::Nothing => duty.lost(Failure::Unrecorded),
             })?;
         }
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
@@ -336,7 +340,7 @@ impl Gate {
         let answer = self.forward(permit, payload, digest, &mut held, now, ending.begun.as_deref()).await;
         self.protection.opened(&held, &answer, now).await;
         if let Some(bucket) = bucket {
-            self.protection.after(&bucket, change, &mut held, Agreed::of(&answer), self.clock.now()).await?;
+            self.protection.after(&bucket, change, &mut held, UpstreamOutcome::of(&answer), self.clock.now()).await?;
         }
         answer
     }
@@ -346,7 +350,7 @@ impl Gate {
         permit: Permit,
         payload: Option<RequestBody<PayloadVerifier>>,
         digest: Option<[u8; 32]>,
-        held: &mut Held,
+        held: &mut LeasedBucket,
         now: Timestamp,
         begun: Option<&AnswerBegun>,
     ) -> Result<UpstreamAnswer, Failure> {
@@ -362,7 +366,7 @@ impl Gate {
         permit: Permit,
         mut body: RequestBody<PayloadVerifier>,
         digest: Option<[u8; 32]>,
-        held: &mut Held,
+        held: &mut LeasedBucket,
         now: Timestamp,
     ) -> Result<UpstreamAnswer, Failure> {
         if let Some(condition) = self.protection.at_the_end(held) {
@@ -379,7 +383,7 @@ impl Gate {
             return self.upstream.send(permit, Some(payload), now, None).await.map_err(Failure::Upstream);
         }
         let payload = portcullis_upstream::ObjectPayload {
-            source: Box::pin(intake::Interruptible(body)),
+            source: Box::pin(intake::InterruptibleBody(body)),
             length,
             digest,
             checksum,
@@ -391,7 +395,7 @@ impl Gate {
         }
     }
 
-    async fn room_for_a_document(&self, holder: &PlaceHolder) -> Result<TakenPlace, Failure> {
+    async fn room_for_a_document(&self, holder: &PlaceOwner) -> Result<ReservedPlace, Failure> {
         self.documents.take(holder, self.body_idle).await.ok_or(Failure::Busy)
     }
 
@@ -401,7 +405,7 @@ impl Gate {
         signed: &VerifiedRequest,
         action: S3Operation,
         incoming: Incoming,
-        ending: &mut Ending,
+        ending: &mut RequestEnding,
     ) -> Result<RequestBody<PayloadVerifier>, Failure> {
         let body = RequestBody::new(incoming, intake::of(head, signed, action)?, self.body_idle);
         ending.received = body.received();

@@ -11,11 +11,11 @@ use portcullis_sigv4::Principal;
 /// Every refusal of a signed request is an event of its own, and asking for one costs its sender next to nothing. So the
 /// replies to many of them wait, each on its own connection, of which a client has few.
 #[derive(Debug, Default)]
-pub struct Pace(Mutex<HashMap<Principal, Ahead>>);
+pub struct RefusalPace(Mutex<HashMap<Principal, PaceDebt>>);
 
 /// How far ahead a principal is.
 #[derive(Clone, Copy, Debug)]
-struct Ahead {
+struct PaceDebt {
     refusals: u32,
     since: Instant,
 }
@@ -27,12 +27,12 @@ const A_SECOND: u32 = 100;
 /// Shorter than any client waits for a reply.
 const LONGEST: Duration = Duration::from_secs(20);
 
-impl Pace {
+impl RefusalPace {
     /// How long the reply to one more refusal waits.
     pub fn refusal(&self, principal: &Principal, now: Instant) -> Duration {
         let mut principals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // There are no more of them than the store has users.
-        let ahead = principals.entry(principal.clone()).or_insert(Ahead { refusals: 0, since: now });
+        let ahead = principals.entry(principal.clone()).or_insert(PaceDebt { refusals: 0, since: now });
         let seconds = now.saturating_duration_since(ahead.since).as_secs();
         if seconds > 0 {
             let passed = u32::try_from(seconds).unwrap_or(u32::MAX).saturating_mul(A_SECOND);
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn refusals_beyond_the_first_are_told_at_a_pace_and_those_of_others_at_once() {
-        let (pace, now) = (Pace::default(), Instant::now());
+        let (pace, now) = (RefusalPace::default(), Instant::now());
         let waits: Vec<_> = (0..10_200).map(|_| pace.refusal(&user("mallory"), now)).collect();
         assert!(waits[..10_000].iter().all(Duration::is_zero));
         assert_eq!(waits[10_199], Duration::from_secs(2));
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn no_reply_waits_longer_than_a_client() {
-        let (pace, now) = (Pace::default(), Instant::now());
+        let (pace, now) = (RefusalPace::default(), Instant::now());
         let longest = (0..20_000).map(|_| pace.refusal(&user("mallory"), now)).max();
         assert_eq!(longest, Some(LONGEST));
     }

@@ -10,41 +10,41 @@ use tokio::sync::Notify;
 use portcullis_http::client_network;
 use portcullis_sigv4::Principal;
 
-/// A number of places, each taken for as long as its [`TakenPlace`] lives.
+/// A number of places, each taken for as long as its [`ReservedPlace`] lives.
 ///
 /// One caller gets a quarter of them at most, and users together leave an eighth for root, so that neither a user whose
 /// requests wait at a slow store, nor all of them, keep root from getting one.
 #[derive(Clone, Debug)]
-pub struct SharedPlaces(Arc<Shared>);
+pub struct SharedPlaces(Arc<PlacesState>);
 
 #[derive(Debug)]
-struct Shared {
+struct PlacesState {
     all: usize,
-    taken: Mutex<Taken>,
+    taken: Mutex<PlacesInUse>,
     freed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct PlacesInUse {
     all: usize,
-    by_caller: HashMap<PlaceHolder, usize>,
+    by_caller: HashMap<PlaceOwner, usize>,
 }
 
 /// Who takes a place: a principal at a network, since a stolen key must not take the places of its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PlaceHolder {
+pub struct PlaceOwner {
     principal: Principal,
     network: IpAddr,
 }
 
 /// A place that is taken until this is dropped.
 #[derive(Debug)]
-pub struct TakenPlace {
+pub struct ReservedPlace {
     places: SharedPlaces,
-    holder: PlaceHolder,
+    holder: PlaceOwner,
 }
 
-impl PlaceHolder {
+impl PlaceOwner {
     /// A principal that sends from this address.
     pub fn new(principal: Principal, address: IpAddr) -> Self {
         Self { principal, network: client_network(address) }
@@ -54,11 +54,11 @@ impl PlaceHolder {
 impl SharedPlaces {
     /// As many places as this.
     pub fn new(all: usize) -> Self {
-        Self(Arc::new(Shared { all, taken: Mutex::default(), freed: Notify::new() }))
+        Self(Arc::new(PlacesState { all, taken: Mutex::default(), freed: Notify::new() }))
     }
 
     /// Takes a place, once one is free for this holder; none where that takes longer than `patience`.
-    pub async fn take(&self, holder: &PlaceHolder, patience: Duration) -> Option<TakenPlace> {
+    pub async fn take(&self, holder: &PlaceOwner, patience: Duration) -> Option<ReservedPlace> {
         if let Some(place) = self.try_take(holder) {
             return Some(place);
         }
@@ -76,7 +76,7 @@ impl SharedPlaces {
         tokio::time::timeout(patience, freed).await.ok()
     }
 
-    fn try_take(&self, holder: &PlaceHolder) -> Option<TakenPlace> {
+    fn try_take(&self, holder: &PlaceOwner) -> Option<ReservedPlace> {
         let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let own = taken.by_caller.get(holder).copied().unwrap_or(0);
         if !self.0.allows(holder, taken.all, own) {
@@ -84,13 +84,13 @@ impl SharedPlaces {
         }
         taken.all += 1;
         *taken.by_caller.entry(holder.clone()).or_default() += 1;
-        Some(TakenPlace { places: self.clone(), holder: holder.clone() })
+        Some(ReservedPlace { places: self.clone(), holder: holder.clone() })
     }
 }
 
-impl Shared {
+impl PlacesState {
     /// Whether a holder of `own` places may take another, when `taken` are taken in all.
-    fn allows(&self, holder: &PlaceHolder, taken: usize, own: usize) -> bool {
+    fn allows(&self, holder: &PlaceOwner, taken: usize, own: usize) -> bool {
         let reserve = match holder.principal {
             Principal::Root => 0,
             Principal::User(_) => self.all / 8,
@@ -99,7 +99,7 @@ impl Shared {
     }
 }
 
-impl Drop for TakenPlace {
+impl Drop for ReservedPlace {
     fn drop(&mut self) {
         let mut taken = self.places.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.all = taken.all.saturating_sub(1);
@@ -121,16 +121,16 @@ mod tests {
     use portcullis_base::names::UserName;
     use proptest::prelude::*;
 
-    fn user(name: &str) -> PlaceHolder {
+    fn user(name: &str) -> PlaceOwner {
         let name = UserName::parse(name).expect("a name");
-        PlaceHolder::new(Principal::User(name), IpAddr::from([192, 0, 2, 7]))
+        PlaceOwner::new(Principal::User(name), IpAddr::from([192, 0, 2, 7]))
     }
 
-    fn root(last: u8) -> PlaceHolder {
-        PlaceHolder::new(Principal::Root, IpAddr::from([192, 0, 2, last]))
+    fn root(last: u8) -> PlaceOwner {
+        PlaceOwner::new(Principal::Root, IpAddr::from([192, 0, 2, last]))
     }
 
-    fn take_all(places: &SharedPlaces, holder: &PlaceHolder) -> Vec<TakenPlace> {
+    fn take_all(places: &SharedPlaces, holder: &PlaceOwner) -> Vec<ReservedPlace> {
         std::iter::from_fn(|| places.try_take(holder)).collect()
     }
 
@@ -139,7 +139,7 @@ mod tests {
         let places = SharedPlaces::new(32);
         let mallory = take_all(&places, &user("mallory"));
         assert_eq!(mallory.len(), 8);
-        let others: Vec<TakenPlace> =
+        let others: Vec<ReservedPlace> =
             ["a", "b", "c", "d"].iter().flat_map(|name| take_all(&places, &user(name))).collect();
         assert_eq!(mallory.len() + others.len(), 28);
         assert!(places.take(&user("alice"), Duration::from_millis(1)).await.is_none());
@@ -175,7 +175,7 @@ mod tests {
         ) {
             let places = SharedPlaces::new(all);
             let holders = [root(1), root(2), user("a"), user("b")];
-            let mut held: Vec<TakenPlace> = Vec::new();
+            let mut held: Vec<ReservedPlace> = Vec::new();
             for (holder, takes) in steps {
                 if takes {
                     held.extend(places.try_take(&holders[holder]));

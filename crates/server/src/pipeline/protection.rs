@@ -18,26 +18,26 @@ use portcullis_state::{
     BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, RequestUnderWay, StateStore, WriteLease,
 };
 use portcullis_upstream::{Upstream, UpstreamError};
-use uploads::{CompletingKeys, Opening, SoleCompletion};
+use uploads::{CompletingKeys, SoleCompletion, UploadOpening};
 
-pub use outcome::Agreed;
+pub use outcome::UpstreamOutcome;
 pub use uploads::UploadVersions;
 
 /// What is remembered of buckets, and what the upstream says of them now.
 #[derive(Debug)]
-pub struct Protection {
+pub struct BucketProtection {
     store: StateStore,
     upstream: Arc<Upstream>,
     leases: BucketLeases,
     profile: MfaProfile,
     uploads: UploadVersions,
     completing: CompletingKeys,
-    seen: Mutex<HashMap<BucketName, Seen>>,
+    seen: Mutex<HashMap<BucketName, SeenVersioning>>,
 }
 
 /// A bucket's versioning as it was seen lately.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct SeenVersioning {
     versioning: Versioning,
     generation: LeaseGeneration,
     at: Instant,
@@ -45,16 +45,16 @@ struct Seen {
 
 /// A bucket's state, for as long as this lives.
 #[derive(Debug)]
-pub struct Held {
+pub struct LeasedBucket {
     pub state: BucketState,
-    lease: Lease,
-    opening: Option<Opening>,
+    lease: BucketLease,
+    opening: Option<UploadOpening>,
     sole: Option<SoleCompletion>,
     under_way: Option<RequestUnderWay>,
 }
 
 #[derive(Debug)]
-enum Lease {
+enum BucketLease {
     /// Taken when the body has come, if nothing changed until then: a slow upload must not keep root waiting.
     AtTheEnd {
         observed: ObservedGeneration,
@@ -74,7 +74,7 @@ enum Lease {
 /// Changes through the gate end it at once; this bounds what was changed behind its back.
 const FRESH: Duration = Duration::from_secs(2);
 
-impl Protection {
+impl BucketProtection {
     /// Looks at buckets through this store and this upstream.
     pub fn new(store: StateStore, upstream: Arc<Upstream>, profile: MfaProfile, uploads: UploadVersions) -> Self {
         let (leases, completing) = (store.leases().clone(), CompletingKeys::default());
@@ -106,10 +106,10 @@ impl Protection {
         remembered: BucketState,
         caller: &Principal,
         now: Timestamp,
-    ) -> Result<Held, Failure> {
-        let Some(bucket) = &request.bucket else { return Ok(Held::without_lease(remembered)) };
-        if needs(request, remembered) == Needs::Nothing {
-            return Ok(Held::without_lease(remembered));
+    ) -> Result<LeasedBucket, Failure> {
+        let Some(bucket) = &request.bucket else { return Ok(LeasedBucket::without_lease(remembered)) };
+        if needs(request, remembered) == LeaseNeed::Nothing {
+            return Ok(LeasedBucket::without_lease(remembered));
         }
         let (lease, mut state) = self.lease(request, bucket, remembered, now).await;
         let (mut opening, mut sole) = (None, None);
@@ -144,7 +144,7 @@ impl Protection {
             | Hazard::Replicates
             | Hazard::WeakensProtection => {}
         }
-        Ok(Held { state, lease, opening, sole, under_way: None })
+        Ok(LeasedBucket { state, lease, opening, sole, under_way: None })
     }
 
     /// The lease that a request needs in the bucket as it is once the lease is had, and what is remembered then.
@@ -154,14 +154,16 @@ impl Protection {
         bucket: &BucketName,
         mut state: BucketState,
         now: Timestamp,
-    ) -> (Lease, BucketState) {
+    ) -> (BucketLease, BucketState) {
         loop {
             let wanted = needs(request, state);
             let lease = match wanted {
-                Needs::AtTheEnd => Lease::AtTheEnd { observed: self.leases.observe(bucket), taken: Arc::default() },
-                Needs::Nothing => Lease::NotNeeded,
-                Needs::Read => Lease::Read { _lease: self.leases.read(bucket).await },
-                Needs::Write => Lease::Write { lease: self.leases.write(bucket).await },
+                LeaseNeed::AtTheEnd => {
+                    BucketLease::AtTheEnd { observed: self.leases.observe(bucket), taken: Arc::default() }
+                }
+                LeaseNeed::Nothing => BucketLease::NotNeeded,
+                LeaseNeed::Read => BucketLease::Read { _lease: self.leases.read(bucket).await },
+                LeaseNeed::Write => BucketLease::Write { lease: self.leases.write(bucket).await },
             };
             state = self.remembered(request, now);
             // Root may have protected the bucket while the lease was waited for.
@@ -172,8 +174,8 @@ impl Protection {
     }
 
     /// What has to hold when the last byte of a body is about to go out.
-    pub fn at_the_end(&self, held: &Held) -> Option<ReleaseCondition> {
-        let Lease::AtTheEnd { observed, .. } = &held.lease else { return None };
+    pub fn at_the_end(&self, held: &LeasedBucket) -> Option<ReleaseCondition> {
+        let BucketLease::AtTheEnd { observed, .. } = &held.lease else { return None };
         let (bucket, generation) = (observed.bucket().clone(), observed.generation());
         let (leases, store) = (self.leases.clone(), self.store.clone());
         Some(Box::pin(async move {
@@ -214,7 +216,7 @@ impl Protection {
         let versioning = self.upstream.versioning(bucket, now).await.map_err(unknown)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, seen| seen.at.elapsed() < FRESH);
-        seen.insert(bucket.clone(), Seen { versioning, generation, at });
+        seen.insert(bucket.clone(), SeenVersioning { versioning, generation, at });
         Ok(versioning)
     }
 }
@@ -229,15 +231,15 @@ fn unknown(error: UpstreamError) -> Failure {
     }
 }
 
-impl Held {
+impl LeasedBucket {
     /// For a request of which nothing reaches the upstream, or that concerns no bucket.
     pub fn without_lease(state: BucketState) -> Self {
-        Self { state, lease: Lease::NotNeeded, opening: None, sole: None, under_way: None }
+        Self { state, lease: BucketLease::NotNeeded, opening: None, sole: None, under_way: None }
     }
 
     /// Keeps what is taken at the end of a body, so that it lasts as long as this.
     pub fn keep(&mut self, hold: Arc<OnceLock<ConditionHold>>) {
-        if let Lease::AtTheEnd { taken, .. } = &mut self.lease {
+        if let BucketLease::AtTheEnd { taken, .. } = &mut self.lease {
             *taken = hold;
         }
     }
@@ -246,14 +248,14 @@ impl Held {
     /// taken, and no store acts on a part of one.
     fn may_have_been_sent(&self) -> bool {
         match &self.lease {
-            Lease::AtTheEnd { taken, .. } => taken.get().is_some(),
-            Lease::NotNeeded | Lease::Read { .. } | Lease::Write { .. } => true,
+            BucketLease::AtTheEnd { taken, .. } => taken.get().is_some(),
+            BucketLease::NotNeeded | BucketLease::Read { .. } | BucketLease::Write { .. } => true,
         }
     }
 
     /// From here on a request of this hazard may change what others are judged by.
     fn begin(&mut self, hazard: Hazard) {
-        if let Lease::Write { lease } = &mut self.lease
+        if let BucketLease::Write { lease } = &mut self.lease
             && alters_judgements(hazard, self.state)
         {
             lease.begin_change();
@@ -261,7 +263,7 @@ impl Held {
     }
 
     fn nothing_changed(&mut self) {
-        if let Lease::Write { lease } = &mut self.lease {
+        if let BucketLease::Write { lease } = &mut self.lease {
             lease.nothing_changed();
         }
     }
@@ -298,7 +300,7 @@ fn alters_judgements(hazard: Hazard, state: BucketState) -> bool {
 
 /// Which lease keeps true what a request is judged by, the more exclusive after the less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Needs {
+enum LeaseNeed {
     Nothing,
     AtTheEnd,
     Read,
@@ -307,24 +309,26 @@ enum Needs {
 
 /// Only a change of what other requests are judged by keeps them out. In a bucket without MFA Delete that is its
 /// protection alone, so that no user can keep anybody out of a bucket.
-fn needs(request: &S3Request, state: BucketState) -> Needs {
+fn needs(request: &S3Request, state: BucketState) -> LeaseNeed {
     if request.action.row().access == OperationAccess::Read {
-        return Needs::Nothing;
+        return LeaseNeed::Nothing;
     }
     let guarded = state.mfa_delete == MfaDelete::Enabled || state.name == NameStatus::Tombstoned;
     match request.hazard {
-        Hazard::None => Needs::Nothing,
-        Hazard::OpensUpload if state.mfa_delete == MfaDelete::Enabled => Needs::Read,
-        Hazard::OpensUpload => Needs::Nothing,
+        Hazard::None => LeaseNeed::Nothing,
+        Hazard::OpensUpload if state.mfa_delete == MfaDelete::Enabled => LeaseNeed::Read,
+        Hazard::OpensUpload => LeaseNeed::Nothing,
         Hazard::ReplacesNullVersion | Hazard::ReplacesUnversioned => match request.document {
-            RequestDocument::Payload => Needs::AtTheEnd,
+            RequestDocument::Payload => LeaseNeed::AtTheEnd,
             RequestDocument::DeleteObjects(_)
             | RequestDocument::None
             | RequestDocument::Rewritten(_)
-            | RequestDocument::Versioning(_) => Needs::Read,
+            | RequestDocument::Versioning(_) => LeaseNeed::Read,
         },
-        Hazard::ChangesVersioning(change) if guarded || change.mfa_delete == MfaDeleteChange::Enable => Needs::Write,
-        Hazard::CreatesBucket | Hazard::DeletesBucket if guarded => Needs::Write,
+        Hazard::ChangesVersioning(change) if guarded || change.mfa_delete == MfaDeleteChange::Enable => {
+            LeaseNeed::Write
+        }
+        Hazard::CreatesBucket | Hazard::DeletesBucket if guarded => LeaseNeed::Write,
         // These exclude what protects a bucket, or unprotects it, and not one another.
         Hazard::ChangesVersioning(_)
         | Hazard::CreatesBucket
@@ -333,7 +337,7 @@ fn needs(request: &S3Request, state: BucketState) -> Needs {
         | Hazard::ExpiresVersions
         | Hazard::ExposesData
         | Hazard::Replicates
-        | Hazard::WeakensProtection => Needs::Read,
+        | Hazard::WeakensProtection => LeaseNeed::Read,
     }
 }
 

@@ -7,8 +7,8 @@ use portcullis_s3::OperationAccess;
 
 /// How requests are recorded.
 #[derive(Clone, Debug)]
-pub struct Recording {
-    pub reads: Reads,
+pub struct RecordingRules {
+    pub reads: ReadDurability,
     /// Buckets whose reads are strict, whatever `reads` says.
     pub strict: Vec<BucketPattern>,
     /// Buckets whose reads are relaxed, unless they are among the strict ones too.
@@ -18,7 +18,7 @@ pub struct Recording {
 
 /// What a read's reply waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reads {
+pub enum ReadDurability {
     /// A read's record has reached the operating system before the reply ends.
     Relaxed,
     /// A read's record has reached the disk before the reply ends.
@@ -27,65 +27,67 @@ pub enum Reads {
 
 /// What is owed to the journal for one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Duty {
-    pub wait: Wait,
-    pub loss: Loss,
+pub(super) struct RecordDuty {
+    pub wait: RecordWait,
+    pub loss: OnRecordLoss,
 }
 
 /// Where a record has to be before the reply is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(super) enum RecordWait {
     Disk,
     System,
 }
 
 /// What becomes of a request whose record is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Loss {
+pub(super) enum OnRecordLoss {
     /// It goes on, and the log says that there is no record of it.
     Logged,
     /// It is refused, or its reply broken off.
     Refused,
 }
 
-impl Recording {
+impl RecordingRules {
     /// What is owed for a request to this bucket.
-    pub(super) fn duty(&self, access: OperationAccess, bucket: Option<&BucketName>) -> Duty {
+    pub(super) fn duty(&self, access: OperationAccess, bucket: Option<&BucketName>) -> RecordDuty {
         let (wait, loss) = match (access, self.reads(bucket)) {
-            (OperationAccess::Write, _) | (OperationAccess::Read, Reads::Strict) => (Wait::Disk, Loss::Refused),
-            (OperationAccess::Read, Reads::Relaxed) => (Wait::System, Loss::Logged),
+            (OperationAccess::Write, _) | (OperationAccess::Read, ReadDurability::Strict) => {
+                (RecordWait::Disk, OnRecordLoss::Refused)
+            }
+            (OperationAccess::Read, ReadDurability::Relaxed) => (RecordWait::System, OnRecordLoss::Logged),
         };
         match self.on_failure {
-            OnFailure::Allow => Duty { wait, loss: Loss::Logged },
-            OnFailure::DenyAll => Duty { wait, loss: Loss::Refused },
-            OnFailure::DenyMutations => Duty { wait, loss },
+            OnFailure::Allow => RecordDuty { wait, loss: OnRecordLoss::Logged },
+            OnFailure::DenyAll => RecordDuty { wait, loss: OnRecordLoss::Refused },
+            OnFailure::DenyMutations => RecordDuty { wait, loss },
         }
     }
 
-    fn reads(&self, bucket: Option<&BucketName>) -> Reads {
+    fn reads(&self, bucket: Option<&BucketName>) -> ReadDurability {
         let among = |patterns: &[BucketPattern]| {
             bucket.is_some_and(|bucket| patterns.iter().any(|pattern| pattern.admits(bucket)))
         };
         if among(&self.strict) {
-            Reads::Strict
+            ReadDurability::Strict
         } else if among(&self.relaxed) {
-            Reads::Relaxed
+            ReadDurability::Relaxed
         } else {
             self.reads
         }
     }
 }
 
-impl Duty {
+impl RecordDuty {
     /// Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
-    pub const ANONYMOUS: Self = Self { wait: Wait::System, loss: Loss::Logged };
+    pub const ANONYMOUS: Self = Self { wait: RecordWait::System, loss: OnRecordLoss::Logged };
 
     /// Says that a record is lost, and lets the request go on only where that is allowed.
     pub fn lost(self, failure: Failure) -> Result<(), Failure> {
         tracing::error!("a request goes without a record: the journal is closed");
         match self.loss {
-            Loss::Logged => Ok(()),
-            Loss::Refused => Err(failure),
+            OnRecordLoss::Logged => Ok(()),
+            OnRecordLoss::Refused => Err(failure),
         }
     }
 }
@@ -100,9 +102,9 @@ mod tests {
         let patterns = |texts: &[&str]| texts.iter().flat_map(|text| BucketPattern::parse(text)).collect::<Vec<_>>();
         let mut table = String::new();
         for on_failure in [OnFailure::DenyMutations, OnFailure::DenyAll, OnFailure::Allow] {
-            for reads in [Reads::Relaxed, Reads::Strict] {
+            for reads in [ReadDurability::Relaxed, ReadDurability::Strict] {
                 let (strict, relaxed) = (patterns(&["vault", "finance-*"]), patterns(&["cache-*", "vault"]));
-                let recording = Recording { reads, strict, relaxed, on_failure };
+                let recording = RecordingRules { reads, strict, relaxed, on_failure };
                 for (access, bucket) in [
                     (OperationAccess::Write, Some("photos")),
                     (OperationAccess::Read, None),
@@ -112,7 +114,7 @@ mod tests {
                     (OperationAccess::Read, Some("cache-1")),
                 ] {
                     let name = bucket.map(|bucket| BucketName::parse(bucket).expect("a name"));
-                    let Duty { wait, loss } = recording.duty(access, name.as_ref());
+                    let RecordDuty { wait, loss } = recording.duty(access, name.as_ref());
                     let bucket = bucket.unwrap_or("no bucket");
                     writeln!(table, "{on_failure:?}, {reads:?}: {access:?} of {bucket}: {wait:?}, {loss:?}")
                         .expect("written");

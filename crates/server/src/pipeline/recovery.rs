@@ -19,7 +19,7 @@ use portcullis_upstream::{LookTarget, StoredPresence, Upstream, UpstreamError};
 
 /// How the requests that a crash left open ended, as far as the store tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Recovered {
+pub struct RecoveredRequests {
     pub done: usize,
     pub not_done: usize,
     pub unknown: usize,
@@ -40,12 +40,12 @@ pub async fn recover(
     upstream: &Arc<Upstream>,
     store: &StateStore,
     clock: &Clock,
-) -> Result<Recovered, JournalClosed> {
+) -> Result<RecoveredRequests, JournalClosed> {
     let unresolved: Vec<_> = intents.iter().map(UnresolvedIntent::of).collect();
     let questions: Vec<RecoveryQuestion> = unresolved.iter().flat_map(UnresolvedIntent::questions).cloned().collect();
-    let witness = Witness { upstream: upstream.clone(), store: store.clone(), clock: clock.clone() };
+    let witness = RecoveryProbe { upstream: upstream.clone(), store: store.clone(), clock: clock.clone() };
     let mut findings = witness.findings(&questions).await.into_iter();
-    let (mut recovered, mut last) = (Recovered::default(), Sequence::NONE);
+    let (mut recovered, mut last) = (RecoveredRequests::default(), Sequence::NONE);
     for request in &unresolved {
         let found: Vec<_> = findings.by_ref().take(request.questions().count()).collect();
         found.iter().for_each(|finding| recovered.count(*finding));
@@ -88,7 +88,7 @@ fn late_effect(subject: &RecoverySubject) -> Option<LateEffect> {
     }
 }
 
-impl Recovered {
+impl RecoveredRequests {
     fn count(&mut self, finding: RecoveryFinding) {
         let place = match finding {
             RecoveryFinding::Done => &mut self.done,
@@ -101,13 +101,13 @@ impl Recovered {
 
 /// What can be asked.
 #[derive(Clone)]
-struct Witness {
+struct RecoveryProbe {
     upstream: Arc<Upstream>,
     store: StateStore,
     clock: Clock,
 }
 
-impl Witness {
+impl RecoveryProbe {
     async fn findings(self, questions: &[RecoveryQuestion]) -> Vec<RecoveryFinding> {
         let until = Instant::now() + LONGEST;
         let mut findings = vec![RecoveryFinding::Unknown; questions.len()];

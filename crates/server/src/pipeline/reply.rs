@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use thiserror::Error;
 
-use super::keep_alive::KeptAlive;
-use super::recording::{Duty, Wait};
+use super::keep_alive::KeepAliveBody;
+use super::recording::{RecordDuty, RecordWait};
 use crate::failure::Failure;
 use portcullis_audit::{Draft, OutcomeError, RequestOutcome};
 use portcullis_http::ConnectionProgress;
@@ -18,115 +18,118 @@ use portcullis_journal::{Journal, JournalClosed, Sequence};
 use portcullis_upstream::Download;
 
 /// The body of a reply.
-pub struct Reply {
-    content: Content,
+pub struct ReplyBody {
+    content: ReplyContent,
     /// Told at the end, so that what comes later over the connection is known to be another request's.
     progress: Arc<ConnectionProgress>,
 }
 
-enum Content {
-    KeptAlive(Box<KeptAlive>),
-    Stream(Box<Recorded>),
+enum ReplyContent {
+    KeptAlive(Box<KeepAliveBody>),
+    Stream(Box<RecordedDownload>),
     Whole(Bytes),
 }
 
 /// The upstream broke off in the middle of its answer, so the reply does too.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the upstream broke off in the middle of its answer")]
-pub struct BrokenOff;
+pub struct UpstreamCutOff;
 
-impl Reply {
+impl ReplyBody {
     /// A body that was recorded already.
     pub fn whole(bytes: Bytes, progress: Arc<ConnectionProgress>) -> Self {
-        Self { content: Content::Whole(bytes), progress }
+        Self { content: ReplyContent::Whole(bytes), progress }
     }
 
     /// A body that begins before it is known what it says.
-    pub(super) fn kept_alive(body: KeptAlive, progress: Arc<ConnectionProgress>) -> Self {
-        Self { content: Content::KeptAlive(Box::new(body)), progress }
+    pub(super) fn kept_alive(body: KeepAliveBody, progress: Arc<ConnectionProgress>) -> Self {
+        Self { content: ReplyContent::KeptAlive(Box::new(body)), progress }
     }
 
     /// The rest of a body that was recorded already.
     pub(super) fn into_whole(mut self) -> Option<Bytes> {
         match &mut self.content {
-            Content::Whole(bytes) => Some(std::mem::take(bytes)),
-            Content::KeptAlive(_) | Content::Stream(_) => None,
+            ReplyContent::Whole(bytes) => Some(std::mem::take(bytes)),
+            ReplyContent::KeptAlive(_) | ReplyContent::Stream(_) => None,
         }
     }
 
     /// A body that is recorded when it has passed.
-    pub fn stream(recorded: Recorded, progress: Arc<ConnectionProgress>) -> Self {
-        Self { content: Content::Stream(Box::new(recorded)), progress }
+    pub fn stream(recorded: RecordedDownload, progress: Arc<ConnectionProgress>) -> Self {
+        Self { content: ReplyContent::Stream(Box::new(recorded)), progress }
     }
 }
 
-impl Body for Reply {
+impl Body for ReplyBody {
     type Data = Bytes;
-    type Error = BrokenOff;
+    type Error = UpstreamCutOff;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamCutOff>>> {
         match &mut self.content {
-            Content::KeptAlive(body) => body.poll_frame(cx),
-            Content::Stream(recorded) => recorded.poll_frame(cx),
-            Content::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Content::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            ReplyContent::KeptAlive(body) => body.poll_frame(cx),
+            ReplyContent::Stream(recorded) => recorded.poll_frame(cx),
+            ReplyContent::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ReplyContent::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.content {
-            Content::KeptAlive(body) => body.is_over(),
-            Content::Stream(recorded) => recorded.is_over(),
-            Content::Whole(bytes) => bytes.is_empty(),
+            ReplyContent::KeptAlive(body) => body.is_over(),
+            ReplyContent::Stream(recorded) => recorded.is_over(),
+            ReplyContent::Whole(bytes) => bytes.is_empty(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.content {
-            Content::KeptAlive(_) => SizeHint::new(),
-            Content::Stream(recorded) => recorded.download.size_hint(),
-            Content::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            ReplyContent::KeptAlive(_) => SizeHint::new(),
+            ReplyContent::Stream(recorded) => recorded.download.size_hint(),
+            ReplyContent::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
         }
     }
 }
 
-impl Drop for Reply {
+impl Drop for ReplyBody {
     fn drop(&mut self) {
         self.progress.end();
     }
 }
 
 /// An upstream's answer on its way to the client, with the draft that its end closes.
-pub struct Recorded {
+pub struct RecordedDownload {
     download: Download,
     draft: Option<Draft>,
     outcome: RequestOutcome,
     journal: Arc<Journal>,
-    duty: Duty,
+    duty: RecordDuty,
     /// The last frame, until its record is on disk.
-    waiting: Option<Waiting>,
+    waiting: Option<WaitingFrame>,
 }
 
 /// What became of the draft.
-enum Ended {
+enum DraftEnd {
     Before,
     Lost,
     Recorded(Sequence),
 }
 
-struct Waiting {
+struct WaitingFrame {
     frame: Option<Frame<Bytes>>,
     durable: Pin<Box<dyn Future<Output = Result<(), JournalClosed>> + Send>>,
 }
 
-impl Recorded {
+impl RecordedDownload {
     /// An answer whose draft is closed with `outcome` and the number of bytes that went out.
     pub(super) fn new(
         download: Download,
         draft: Draft,
         outcome: RequestOutcome,
         journal: Arc<Journal>,
-        duty: Duty,
+        duty: RecordDuty,
     ) -> Self {
         Self { download, draft: Some(draft), outcome, journal, duty, waiting: None }
     }
@@ -135,14 +138,14 @@ impl Recorded {
         self.draft.is_none() && self.waiting.is_none() && self.download.is_end_stream()
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamCutOff>>> {
         if self.waiting.is_none() {
             let frame = match ready!(Pin::new(&mut self.download).poll_frame(cx)) {
                 Some(Ok(frame)) => Some(frame),
                 Some(Err(_)) => {
                     self.outcome.error = Some(broken_off());
                     self.end_early();
-                    return Poll::Ready(Some(Err(BrokenOff)));
+                    return Poll::Ready(Some(Err(UpstreamCutOff)));
                 }
                 None => None,
             };
@@ -152,12 +155,14 @@ impl Recorded {
                 return Poll::Ready(frame.map(Ok));
             }
             match (self.close(), self.duty.wait) {
-                (Ended::Recorded(sequence), Wait::Disk) => {
+                (DraftEnd::Recorded(sequence), RecordWait::Disk) => {
                     let durable = Box::pin(self.journal.durable(sequence));
-                    self.waiting = Some(Waiting { frame, durable });
+                    self.waiting = Some(WaitingFrame { frame, durable });
                 }
-                (Ended::Recorded(_), Wait::System) | (Ended::Before, _) => return Poll::Ready(frame.map(Ok)),
-                (Ended::Lost, _) => return Poll::Ready(self.unrecorded(frame)),
+                (DraftEnd::Recorded(_), RecordWait::System) | (DraftEnd::Before, _) => {
+                    return Poll::Ready(frame.map(Ok));
+                }
+                (DraftEnd::Lost, _) => return Poll::Ready(self.unrecorded(frame)),
             }
         }
         let Some(waiting) = &mut self.waiting else { return Poll::Ready(None) };
@@ -169,31 +174,31 @@ impl Recorded {
         }
     }
 
-    fn close(&mut self) -> Ended {
+    fn close(&mut self) -> DraftEnd {
         match self.draft.take().map(|draft| draft.close(&self.outcome)) {
-            None => Ended::Before,
-            Some(Ok(sequence)) => Ended::Recorded(sequence),
-            Some(Err(JournalClosed)) => Ended::Lost,
+            None => DraftEnd::Before,
+            Some(Ok(sequence)) => DraftEnd::Recorded(sequence),
+            Some(Err(JournalClosed)) => DraftEnd::Lost,
         }
     }
 
     /// Closes the draft of a reply that is broken off whether it is recorded or not.
     fn end_early(&mut self) {
-        if let Ended::Lost = self.close() {
+        if let DraftEnd::Lost = self.close() {
             tracing::error!("a reply that broke off could not be recorded");
         }
     }
 
     /// The last frame, where a reply may be whole without a record.
-    fn unrecorded(&self, frame: Option<Frame<Bytes>>) -> Option<Result<Frame<Bytes>, BrokenOff>> {
+    fn unrecorded(&self, frame: Option<Frame<Bytes>>) -> Option<Result<Frame<Bytes>, UpstreamCutOff>> {
         match self.duty.lost(Failure::Unrecorded) {
             Ok(()) => frame.map(Ok),
-            Err(_) => Some(Err(BrokenOff)),
+            Err(_) => Some(Err(UpstreamCutOff)),
         }
     }
 }
 
-impl Drop for Recorded {
+impl Drop for RecordedDownload {
     fn drop(&mut self) {
         if self.draft.is_some() {
             self.outcome.error = Some(OutcomeError {

@@ -8,9 +8,9 @@ use http::Response;
 use hyper::body::Incoming;
 use serde_json::Value;
 
-use super::Gate;
-use super::ending::Ending;
-use super::reply::Reply;
+use super::Pipeline;
+use super::ending::RequestEnding;
+use super::reply::ReplyBody;
 use portcullis_audit::{ControlFacts, Draft, OutcomeError, RequestOutcome};
 use portcullis_base::clock::Timestamp;
 use portcullis_control::cloudtrail::CloudTrailError;
@@ -28,7 +28,7 @@ pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &R
     name(draft, api, &ServiceCall::begun(api, head), &Value::Null);
 }
 
-impl Gate {
+impl Pipeline {
     /// Answers a call of this service; none changes anything.
     pub(super) async fn service_call(
         self: Arc<Self>,
@@ -36,8 +36,8 @@ impl Gate {
         head: RequestHead,
         incoming: Incoming,
         mut draft: Draft,
-        mut ending: Ending,
-    ) -> Response<Reply> {
+        mut ending: RequestEnding,
+    ) -> Response<ReplyBody> {
         let (body, signed) = match self.read_service_call(api, &head, incoming, &mut draft, &mut ending).await {
             Ok(read) => read,
             Err(refused) => {
@@ -66,7 +66,7 @@ impl Gate {
         head: &RequestHead,
         incoming: Incoming,
         draft: &mut Draft,
-        ending: &mut Ending,
+        ending: &mut RequestEnding,
     ) -> Result<(Bytes, VerifiedRequest), CloudTrailError> {
         let now = self.clock.now();
         let unproved = self.claim(api, head, now).map_err(|why| {
@@ -114,8 +114,8 @@ impl Gate {
         call: &ServiceCall<'_>,
         draft: Draft,
         content: Result<String, CloudTrailError>,
-        ending: Ending,
-    ) -> Response<Reply> {
+        ending: RequestEnding,
+    ) -> Response<ReplyBody> {
         let (status, document) = call.document(&content, ending.request_id);
         let failed = |refused: &CloudTrailError| OutcomeError {
             code: code_in_record(api.protocol, refused),

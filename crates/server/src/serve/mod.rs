@@ -24,7 +24,7 @@ use crate::config::{
     CheckpointTarget, Credentials, CredentialsError, DeviceDigits, GateProfile, ReadRecords, RequireTls, Settings,
     UpstreamProfile,
 };
-use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces, UploadVersions};
+use crate::pipeline::{self, BucketProtection, Pipeline, ReadDurability, RecordingRules, SharedPlaces, UploadVersions};
 use portcullis_audit::Recorder;
 use portcullis_authorization::{LoopbackTrust, MfaProfile, ReplicationRule, Rules};
 use portcullis_base::clock::Clock;
@@ -277,7 +277,7 @@ async fn settle(
     let requests = recovered.open_intents.len();
     tracing::warn!(requests, "requests were under way when the gate ended; the store is asked what became of them");
     let recovered = pipeline::recover(&recovered.open_intents, journal, upstream, store, clock).await;
-    let pipeline::Recovered { done, not_done, unknown } = match recovered {
+    let pipeline::RecoveredRequests { done, not_done, unknown } = match recovered {
         Ok(recovered) => recovered,
         Err(_) if journal.is_sound() => {
             tracing::error!("there is no space to record what became of them; the next start asks again");
@@ -329,7 +329,7 @@ fn gate(
     recorder: Arc<Recorder>,
     history: Arc<History>,
     delivery: Delivery,
-) -> Gate {
+) -> Pipeline {
     let rules = rules(settings);
     let region = settings.account.region.clone();
     let deliveries = Arc::new(trails::Delivered {
@@ -339,7 +339,7 @@ fn gate(
     });
     // The settings take no other.
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
-    Gate {
+    Pipeline {
         realm: AcceptedScope { region: settings.account.region.clone(), services: &[AwsService::S3] },
         routing: RoutingRules {
             base_domain: settings.listen.base_domain.clone(),
@@ -348,14 +348,14 @@ fn gate(
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
         keyring: store.keyring(),
-        protection: Protection::new(store.clone(), upstream.clone(), rules.profile, upload_versions(settings)),
+        protection: BucketProtection::new(store.clone(), upstream.clone(), rules.profile, upload_versions(settings)),
         recording: recording(settings),
         body_idle: settings.limits.body_idle,
         documents: SharedPlaces::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
         writes: SharedPlaces::new(usize::try_from(settings.limits.writes).unwrap_or(usize::MAX)),
         trails: CloudTrail::new(region, store.clone(), deliveries, history, digest_period),
         calls: Semaphore::new(UNPROVED_CALLS),
-        pace: pipeline::Pace::default(),
+        pace: pipeline::RefusalPace::default(),
         clock,
         store,
         upstream,
@@ -395,12 +395,12 @@ fn hands(
     }
 }
 
-fn recording(settings: &Settings) -> Recording {
+fn recording(settings: &Settings) -> RecordingRules {
     let audit = &settings.audit;
-    Recording {
+    RecordingRules {
         reads: match audit.reads {
-            ReadRecords::Relaxed => Reads::Relaxed,
-            ReadRecords::Strict => Reads::Strict,
+            ReadRecords::Relaxed => ReadDurability::Relaxed,
+            ReadRecords::Strict => ReadDurability::Strict,
         },
         strict: audit.strict_buckets.clone(),
         relaxed: audit.relaxed_buckets.clone(),

@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{Held, Lease, Protection};
+use super::{BucketLease, BucketProtection, LeasedBucket};
 use crate::failure::Failure;
 use portcullis_authorization::{LateEffect, MfaDelete, StateChange, Versioning};
 use portcullis_base::clock::Timestamp;
@@ -13,13 +13,13 @@ use portcullis_upstream::{DeletedObject, UpstreamAnswer};
 
 /// Whether the upstream did what it was asked.
 #[derive(Clone, Copy)]
-pub enum Agreed {
+pub enum UpstreamOutcome {
     No,
     Unknown,
     Yes,
 }
 
-impl Agreed {
+impl UpstreamOutcome {
     /// What an answer, or the lack of one, says.
     pub fn of(answer: &Result<UpstreamAnswer, Failure>) -> Self {
         match answer {
@@ -39,13 +39,13 @@ impl Agreed {
     }
 }
 
-impl Protection {
+impl BucketProtection {
     /// Records a change that must not be lost if the gate dies before the upstream answers.
     pub async fn before(
         &self,
         request: &S3Request,
         change: StateChange,
-        held: &mut Held,
+        held: &mut LeasedBucket,
         now: Timestamp,
     ) -> Result<(), Failure> {
         held.begin(request.hazard);
@@ -70,32 +70,33 @@ impl Protection {
         &self,
         bucket: &BucketName,
         change: StateChange,
-        held: &mut Held,
-        agreed: Agreed,
+        held: &mut LeasedBucket,
+        agreed: UpstreamOutcome,
         now: Timestamp,
     ) -> Result<(), Failure> {
         self.settle(bucket, held, agreed, now).await;
-        if let Agreed::No = agreed {
+        if let UpstreamOutcome::No = agreed {
             self.take_back(bucket, change, held.state.mfa_delete, now).await?;
             held.nothing_changed();
         }
         match (change, agreed) {
             (StateChange::EnableMfaDelete | StateChange::None, _) => Ok(()),
-            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::Yes) => {
+            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, UpstreamOutcome::Yes) => {
                 self.record(bucket, change, now).await.map_err(|_| Failure::DoneUnrecorded)
             }
-            (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, Agreed::No | Agreed::Unknown) => {
-                Ok(())
-            }
+            (
+                StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget,
+                UpstreamOutcome::No | UpstreamOutcome::Unknown,
+            ) => Ok(()),
         }
     }
 
     /// Notes what the upstream may still do, while the lease is held: whoever comes next must know of it.
-    async fn settle(&self, bucket: &BucketName, held: &mut Held, agreed: Agreed, now: Timestamp) {
+    async fn settle(&self, bucket: &BucketName, held: &mut LeasedBucket, agreed: UpstreamOutcome, now: Timestamp) {
         let Some(under_way) = held.under_way.take() else { return };
         let open = match agreed {
-            Agreed::No | Agreed::Yes => false,
-            Agreed::Unknown => {
+            UpstreamOutcome::No | UpstreamOutcome::Yes => false,
+            UpstreamOutcome::Unknown => {
                 held.may_have_been_sent() && !self.was_seen_to_happen(bucket, held, &under_way, now).await
             }
         };
@@ -109,12 +110,12 @@ impl Protection {
     async fn was_seen_to_happen(
         &self,
         bucket: &BucketName,
-        held: &Held,
+        held: &LeasedBucket,
         under_way: &RequestUnderWay,
         now: Timestamp,
     ) -> bool {
         match (&held.lease, under_way.effect(), held.state.versioning, held.state.unsettled.suspension) {
-            (Lease::Write { .. }, LateEffect::Suspension, Versioning::Enabled, None) => {
+            (BucketLease::Write { .. }, LateEffect::Suspension, Versioning::Enabled, None) => {
                 Box::pin(self.upstream.versioning(bucket, now)).await == Ok(Versioning::Suspended)
             }
             (_, _, _, _) => false,

@@ -19,22 +19,22 @@ use portcullis_upstream::{TrailerSupport, UpstreamAnswer, UpstreamRefusal, Upstr
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// In front of a store that is not there, so that whoever asks it fails.
-async fn protection() -> (Protection, StateStore) {
+async fn protection() -> (BucketProtection, StateStore) {
     let (store, _, _) = in_memory(NOW).await;
     (over(&store), store)
 }
 
-fn over(store: &StateStore) -> Protection {
+fn over(store: &StateStore) -> BucketProtection {
     let endpoint = Endpoint::parse("http://127.0.0.1:1").expect("an endpoint");
     let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
     let signer = UpstreamSigner::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
     let second = Duration::from_secs(1);
     let patience = UpstreamTimeouts { connect: second, response: second, idle: second };
     let upstream = Arc::new(Upstream::new(dialler, signer, patience, TrailerSupport::NotTaken));
-    Protection::new(store.clone(), upstream, MfaProfile::Strict, UploadVersions::SettledAtCreate)
+    BucketProtection::new(store.clone(), upstream, MfaProfile::Strict, UploadVersions::SettledAtCreate)
 }
 
-async fn hold(protection: &Protection, request: &S3Request) -> Result<Held, Failure> {
+async fn hold(protection: &BucketProtection, request: &S3Request) -> Result<LeasedBucket, Failure> {
     protection.hold(request, protection.remembered(request, NOW), &Principal::Root, NOW).await
 }
 
@@ -85,10 +85,10 @@ fn each_hazard_has_the_lease_that_keeps_its_judgement_true() {
                 let state = BucketState { mfa_delete, ..BucketState::UNPROTECTED };
                 let [write, read] = [S3Operation::PutObject, S3Operation::GetObject].map(|action| {
                     match needs(&request(action, hazard, document.clone()), state) {
-                        Needs::AtTheEnd => "read, at the end",
-                        Needs::Nothing => "nothing",
-                        Needs::Read => "read",
-                        Needs::Write => "write",
+                        LeaseNeed::AtTheEnd => "read, at the end",
+                        LeaseNeed::Nothing => "nothing",
+                        LeaseNeed::Read => "read",
+                        LeaseNeed::Write => "write",
                     }
                 });
                 writeln!(table, "{hazard:?}, body {body}, MfaDelete {mfa_delete:?}: {write}; of a read: {read}")
@@ -107,11 +107,11 @@ async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one
         request(S3Operation::PutBucketVersioning, Hazard::ChangesVersioning(keep), RequestDocument::Versioning(keep));
     let _held = hold(&protection, &suspending).await.expect("held");
     let shared = hold(&protection, &suspending).await.expect("held beside the first");
-    assert!(matches!(shared.lease, Lease::Read { .. }), "{shared:?}");
+    assert!(matches!(shared.lease, BucketLease::Read { .. }), "{shared:?}");
     drop((_held, shared));
     store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     let alone = hold(&protection, &suspending).await.expect("held");
-    assert!(matches!(alone.lease, Lease::Write { .. }), "{alone:?}");
+    assert!(matches!(alone.lease, BucketLease::Write { .. }), "{alone:?}");
 }
 
 #[tokio::test]
@@ -126,13 +126,15 @@ async fn a_bucket_that_is_protected_while_a_lease_is_waited_for_is_held_as_a_pro
     });
     let held = held.expect("held");
     assert_eq!(held.state.mfa_delete, MfaDelete::Enabled);
-    assert!(matches!(held.lease, Lease::Write { .. }), "{held:?}");
+    assert!(matches!(held.lease, BucketLease::Write { .. }), "{held:?}");
 }
 
 #[tokio::test]
 async fn only_what_changed_something_or_may_have_gives_a_new_generation() {
     let mut table = String::new();
-    for (said, agreed) in [("yes", Agreed::Yes), ("no", Agreed::No), ("nothing", Agreed::Unknown)] {
+    for (said, agreed) in
+        [("yes", UpstreamOutcome::Yes), ("no", UpstreamOutcome::No), ("nothing", UpstreamOutcome::Unknown)]
+    {
         for before in [Versioning::Enabled, Versioning::Suspended, Versioning::Unread] {
             for status in [VersioningStatus::Enabled, VersioningStatus::Suspended] {
                 for mfa_delete in [MfaDeleteChange::Disable, MfaDeleteChange::Enable, MfaDeleteChange::Keep] {
@@ -173,7 +175,9 @@ async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
         StateChange::None,
     ] {
         for before in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
-            for (said, agreed) in [("yes", Agreed::Yes), ("no", Agreed::No), ("nothing", Agreed::Unknown)] {
+            for (said, agreed) in
+                [("yes", UpstreamOutcome::Yes), ("no", UpstreamOutcome::No), ("nothing", UpstreamOutcome::Unknown)]
+            {
                 let (protection, store) = protection().await;
                 if before != MfaDelete::NeverSet {
                     store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
@@ -181,13 +185,14 @@ async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
                 if before == MfaDelete::Disabled {
                     store.record_bucket(&vault(), StateChange::DisableMfaDelete, NOW).await.expect("recorded");
                 }
-                let mut held = Held::without_lease(BucketState { mfa_delete: before, ..BucketState::UNPROTECTED });
+                let mut held =
+                    LeasedBucket::without_lease(BucketState { mfa_delete: before, ..BucketState::UNPROTECTED });
                 protection.before(&enabling(), change, &mut held, NOW).await.expect("recorded");
                 protection.after(&vault(), change, &mut held, agreed, NOW).await.expect("recorded");
                 let after = store.bucket(&vault());
                 let now = (after.mfa_delete, after.name);
                 writeln!(table, "{change:?} of {before:?}, the store says {said}: {now:?}").expect("written");
-                let doubtful = !matches!(agreed, Agreed::Yes);
+                let doubtful = !matches!(agreed, UpstreamOutcome::Yes);
                 assert!(!doubtful || before != MfaDelete::Enabled || after.mfa_delete == MfaDelete::Enabled);
             }
         }
@@ -199,7 +204,7 @@ async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
 async fn a_change_that_failed_half_way_is_not_called_undone() {
     let (store, _, journal) = in_memory(NOW).await;
     journal.failing.store(true, Ordering::SeqCst);
-    let mut held = Held::without_lease(BucketState::UNPROTECTED);
+    let mut held = LeasedBucket::without_lease(BucketState::UNPROTECTED);
     let enabled = over(&store).before(&enabling(), StateChange::EnableMfaDelete, &mut held, NOW).await;
     assert!(matches!(enabled, Err(Failure::StateInDoubt)), "{enabled:?}");
     assert_eq!(store.bucket(&vault()).mfa_delete, MfaDelete::Enabled);
@@ -260,10 +265,10 @@ async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_lea
 
 #[test]
 fn only_certainty_counts_as_an_answer() {
-    let of = |error| match Agreed::of(&Err(Failure::Upstream(error))) {
-        Agreed::No => "no",
-        Agreed::Unknown => "unknown",
-        Agreed::Yes => "yes",
+    let of = |error| match UpstreamOutcome::of(&Err(Failure::Upstream(error))) {
+        UpstreamOutcome::No => "no",
+        UpstreamOutcome::Unknown => "unknown",
+        UpstreamOutcome::Yes => "yes",
     };
     for error in [UpstreamError::BrokenOff, UpstreamError::Silent, UpstreamError::Unreadable] {
         assert_eq!(of(error), "unknown");
@@ -273,7 +278,7 @@ fn only_certainty_counts_as_an_answer() {
     {
         assert_eq!(of(error), "no");
     }
-    assert!(matches!(Agreed::of(&Err(Failure::Unrecorded)), Agreed::Unknown));
+    assert!(matches!(UpstreamOutcome::of(&Err(Failure::Unrecorded)), UpstreamOutcome::Unknown));
     for (status, agreed) in
         [(301, "unknown"), (400, "no"), (409, "no"), (499, "no"), (500, "unknown"), (503, "unknown")]
     {
@@ -285,10 +290,10 @@ fn only_certainty_counts_as_an_answer() {
             headers: HeaderMap::new(),
             details: Vec::new(),
         };
-        let said = match Agreed::of(&Ok(UpstreamAnswer::Refused(refusal))) {
-            Agreed::No => "no",
-            Agreed::Unknown => "unknown",
-            Agreed::Yes => "yes",
+        let said = match UpstreamOutcome::of(&Ok(UpstreamAnswer::Refused(refusal))) {
+            UpstreamOutcome::No => "no",
+            UpstreamOutcome::Unknown => "unknown",
+            UpstreamOutcome::Yes => "yes",
         };
         assert_eq!(said, agreed, "{status}");
     }

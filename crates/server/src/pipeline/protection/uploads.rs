@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Held, Protection, unknown};
+use super::{BucketProtection, LeasedBucket, unknown};
 use crate::failure::Failure;
 use portcullis_authorization::{UnsettledUntil, UploadCompletion, Versioning};
 use portcullis_base::clock::Timestamp;
@@ -29,7 +29,7 @@ pub enum UploadVersions {
 
 /// An upload that is being opened while its bucket keeps every version.
 #[derive(Debug)]
-pub(super) struct Opening {
+pub(super) struct UploadOpening {
     bucket: BucketName,
     key: ObjectKey,
     holder: Principal,
@@ -46,7 +46,7 @@ pub(super) struct SoleCompletion {
     place: (BucketName, ObjectKey),
 }
 
-impl Protection {
+impl BucketProtection {
     /// What completing an upload does to the null version of its key; for whatever completes none, nothing.
     pub(super) async fn completion(
         &self,
@@ -83,11 +83,11 @@ impl Protection {
         holder: &Principal,
         unsettled: UnsettledUntil,
         now: Timestamp,
-    ) -> Result<Option<Opening>, Failure> {
+    ) -> Result<Option<UploadOpening>, Failure> {
         let (UploadVersions::SettledAtCreate, Some(key)) = (self.uploads, &request.key) else { return Ok(None) };
         match Box::pin(self.versioning(bucket, unsettled, now)).await? {
             Versioning::Enabled => {
-                Ok(Some(Opening { bucket: bucket.clone(), key: key.clone(), holder: holder.clone() }))
+                Ok(Some(UploadOpening { bucket: bucket.clone(), key: key.clone(), holder: holder.clone() }))
             }
             Versioning::EnabledWithExclusions
             | Versioning::Never
@@ -98,8 +98,9 @@ impl Protection {
     }
 
     /// Remembers an upload that was opened; the lease on its bucket is still held.
-    pub async fn opened(&self, held: &Held, answer: &Result<UpstreamAnswer, Failure>, now: Timestamp) {
-        let (Some(Opening { bucket, key, holder }), Ok(UpstreamAnswer::Done(done))) = (&held.opening, answer) else {
+    pub async fn opened(&self, held: &LeasedBucket, answer: &Result<UpstreamAnswer, Failure>, now: Timestamp) {
+        let (Some(UploadOpening { bucket, key, holder }), Ok(UpstreamAnswer::Done(done))) = (&held.opening, answer)
+        else {
             return;
         };
         let Some(id) = done.upload_id() else { return };
