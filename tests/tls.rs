@@ -189,7 +189,7 @@ struct Rig {
 
 /// A gate that serves.
 struct Gate {
-    running: serve::Running,
+    running: serve::RunningProxy,
     data: PathBuf,
     address: SocketAddr,
     endpoint: Endpoint,

@@ -21,7 +21,7 @@ use portcullis_base::clock::Clock;
 use portcullis_http::TlsFiles;
 use portcullis_http::{Dialler, ListenerSecurity};
 use portcullis_server::config::{FileExposure, RequireTls, Settings};
-use portcullis_server::serve::{Descriptors, Fit, authorities};
+use portcullis_server::serve::{ConnectionFit, OpenFiles, authorities};
 
 /// Check a configuration, and the store behind it.
 ///
@@ -106,10 +106,12 @@ fn certificate_finding(files: &TlsFiles) -> ProbeFinding {
 
 /// Whether a gate that is started like this program can have as many connections as the settings say.
 fn connections_finding(settings: &Settings) -> ProbeFinding {
-    let (descriptors, wanted) = (Descriptors::of_a_start(), settings.limits.connections);
+    let (descriptors, wanted) = (OpenFiles::of_a_start(), settings.limits.connections);
     match descriptors.fit(settings) {
-        Ok(Fit::All) => ProbeFinding::Good(format!("the limit of open files allows limits.connections = {wanted}")),
-        Ok(Fit::Lowered(connections)) => ProbeFinding::Doubtful(format!(
+        Ok(ConnectionFit::All) => {
+            ProbeFinding::Good(format!("the limit of open files allows limits.connections = {wanted}"))
+        }
+        Ok(ConnectionFit::Lowered(connections)) => ProbeFinding::Doubtful(format!(
             "the limit of open files allows {connections} of limits.connections = {wanted}, and the gate will take no \
              more: raise it to {} (ulimit -n, LimitNOFILE=)",
             descriptors.needed(settings)

@@ -21,7 +21,7 @@ use portcullis_http::CertificateReload;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_server::config::Settings;
-use portcullis_server::serve::{self, Running, StartFailure};
+use portcullis_server::serve::{self, RunningProxy, StartFailure};
 use portcullis_state::StartError;
 
 /// `portcullis dev`: a gate with nothing to configure.
@@ -108,7 +108,7 @@ fn tell_exposed(settings: &Settings, config: Option<&Path>) {
     }
 }
 
-async fn start(settings: &Settings, place: &StateDirectory) -> Result<Running, CommandError> {
+async fn start(settings: &Settings, place: &StateDirectory) -> Result<RunningProxy, CommandError> {
     serve::start(settings, Clock::watched()).await.map_err(|failure| failed(failure, place))
 }
 
@@ -120,7 +120,7 @@ pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
 }
 
 async fn until_told_to_stop(
-    gate: Running,
+    gate: RunningProxy,
     scheme: EndpointScheme,
     mut hangup: Signal,
     terminal: &mut Terminal,
@@ -140,7 +140,7 @@ async fn until_told_to_stop(
 }
 
 /// Does what SIGHUP asks for, and says what that was.
-fn reload(gate: &Running) {
+fn reload(gate: &RunningProxy) {
     match gate.reload() {
         Ok(CertificateReload::Done) => {
             tracing::warn!("SIGHUP: the certificate was read again; other settings need a new start")
@@ -152,7 +152,7 @@ fn reload(gate: &Running) {
     }
 }
 
-fn exports(gate: &Running, settings: &Settings) -> Result<RootExports, CommandError> {
+fn exports(gate: &RunningProxy, settings: &Settings) -> Result<RootExports, CommandError> {
     let (access_key_id, secret_access_key) = gate.root_credentials().ok_or_else(|| {
         CommandError::failed("root has no active access key").next("Make one: portcullis key create root")
     })?;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_http::Endpoint;
 use portcullis_server::config::{Settings, UpstreamProfile};
-use portcullis_server::serve::{self, Running};
+use portcullis_server::serve::{self, RunningProxy};
 
 pub use client::{Reply, exchange, open, read};
 pub use device::Device;
@@ -31,7 +31,7 @@ pub struct Rig {
     pub upstream: Recorder,
     pub root: Keys,
     pub device: Device,
-    running: Running,
+    running: RunningProxy,
     clock: Arc<AtomicI64>,
     directory: tempfile::TempDir,
     settings: Settings,

@@ -34,7 +34,7 @@ use portcullis_state::StateStore;
 
 /// What the admin socket serves.
 #[derive(Debug)]
-pub(super) struct Admin {
+pub(super) struct AdminSocket {
     pub clock: Clock,
     pub store: StateStore,
     pub recorder: Arc<Recorder>,
@@ -54,7 +54,7 @@ pub(super) fn path(directory: &Path) -> PathBuf {
 /// Listens on the socket; only this process's user may connect.
 pub(super) fn serve(
     path: &Path,
-    admin: Admin,
+    admin: AdminSocket,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
     // The state directory is locked, so a socket that is there was left by a gate that is gone.
@@ -82,7 +82,7 @@ pub(super) fn serve(
     }))
 }
 
-async fn connection(stream: UnixStream, admin: Arc<Admin>) {
+async fn connection(stream: UnixStream, admin: Arc<AdminSocket>) {
     let ours = rustix::process::geteuid().as_raw();
     // The socket's mode says the same; a directory that was opened up must not be enough.
     match stream.peer_cred() {
@@ -99,7 +99,7 @@ async fn connection(stream: UnixStream, admin: Arc<Admin>) {
     }
 }
 
-impl Admin {
+impl AdminSocket {
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
         // Its own task: a change is carried to its end, and recorded, also when who asked for it leaves.
         let handling = tokio::spawn(async move { self.answer(request).await });

@@ -10,7 +10,7 @@ use crate::config::{Settings, UpstreamProfile};
 
 /// The open files of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Descriptors {
+pub struct OpenFiles {
     /// How many there may be; `None` without a limit.
     pub limit: Option<u64>,
     /// How many there are, or will be, without any connection.
@@ -19,7 +19,7 @@ pub struct Descriptors {
 
 /// How many connections there may be at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
+pub enum ConnectionFit {
     /// As many as the settings say.
     All,
     /// No more than this.
@@ -45,7 +45,7 @@ const FEWEST: u64 = 4;
 /// What a gate has open before it takes connections, some days of its history among it.
 const TYPICAL: u64 = 40;
 
-impl Descriptors {
+impl OpenFiles {
     /// Those of this process, as it is.
     pub fn now() -> io::Result<Self> {
         // The listing itself is one of them.
@@ -59,8 +59,8 @@ impl Descriptors {
     }
 
     /// How many connections fit, where the settings want so many.
-    pub fn fit(&self, settings: &Settings) -> Result<Fit, TooFewDescriptors> {
-        let Some(limit) = self.limit else { return Ok(Fit::All) };
+    pub fn fit(&self, settings: &Settings) -> Result<ConnectionFit, TooFewDescriptors> {
+        let Some(limit) = self.limit else { return Ok(ConnectionFit::All) };
         let each = for_each_connection(settings);
         let fixed = self.used.saturating_add(RESERVE);
         let fitting = limit.saturating_sub(fixed) / each;
@@ -69,8 +69,8 @@ impl Descriptors {
         }
         let wanted = settings.limits.connections;
         Ok(match u32::try_from(fitting) {
-            Ok(fitting) if fitting < wanted => Fit::Lowered(fitting),
-            Ok(_) | Err(_) => Fit::All,
+            Ok(fitting) if fitting < wanted => ConnectionFit::Lowered(fitting),
+            Ok(_) | Err(_) => ConnectionFit::All,
         })
     }
 
@@ -106,16 +106,16 @@ mod tests {
 
     #[test]
     fn connections_leave_descriptors_for_what_the_gate_opens_itself() {
-        let fit = |limit, profile, connections| Descriptors { limit, used: 30 }.fit(&settings(profile, connections));
+        let fit = |limit, profile, connections| OpenFiles { limit, used: 30 }.fit(&settings(profile, connections));
         for (limit, profile, connections, expected) in [
-            (None, UpstreamProfile::Minio, 1_000_000, Ok(Fit::All)),
-            (Some(1024), UpstreamProfile::Minio, 485, Ok(Fit::All)),
-            (Some(1024), UpstreamProfile::Minio, 486, Ok(Fit::Lowered(485))),
-            (Some(1024), UpstreamProfile::Embedded, 4096, Ok(Fit::Lowered(242))),
-            (Some(62), UpstreamProfile::Minio, 4096, Ok(Fit::Lowered(4))),
+            (None, UpstreamProfile::Minio, 1_000_000, Ok(ConnectionFit::All)),
+            (Some(1024), UpstreamProfile::Minio, 485, Ok(ConnectionFit::All)),
+            (Some(1024), UpstreamProfile::Minio, 486, Ok(ConnectionFit::Lowered(485))),
+            (Some(1024), UpstreamProfile::Embedded, 4096, Ok(ConnectionFit::Lowered(242))),
+            (Some(62), UpstreamProfile::Minio, 4096, Ok(ConnectionFit::Lowered(4))),
             (Some(61), UpstreamProfile::Minio, 4096, Err(TooFewDescriptors { limit: 61, needed: 62 })),
             (Some(0), UpstreamProfile::Embedded, 1, Err(TooFewDescriptors { limit: 0, needed: 70 })),
-            (Some(u64::MAX), UpstreamProfile::Aws, 4096, Ok(Fit::All)),
+            (Some(u64::MAX), UpstreamProfile::Aws, 4096, Ok(ConnectionFit::All)),
         ] {
             assert_eq!(fit(limit, profile, connections), expected, "{limit:?} {profile:?} {connections}");
         }
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_descriptors_of_this_process_are_counted() {
-        let now = Descriptors::now().expect("Linux");
+        let now = OpenFiles::now().expect("Linux");
         assert!(now.used >= 3, "stdin, stdout and stderr: {now:?}");
     }
 }

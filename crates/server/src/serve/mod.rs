@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use self::descriptors::{Descriptors, Fit, TooFewDescriptors};
+pub use self::descriptors::{ConnectionFit, OpenFiles, TooFewDescriptors};
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -50,7 +50,7 @@ use portcullis_upstream::{BucketPlacement, TrailerSupport, Upstream, UpstreamSig
 
 /// A gate that serves.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningProxy {
     address: SocketAddr,
     store: StateStore,
     delivery: Delivery,
@@ -100,7 +100,7 @@ struct Opened {
     recovered: JournalRecovery,
 }
 
-impl Running {
+impl RunningProxy {
     /// Where clients come in.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -147,7 +147,7 @@ impl Running {
 }
 
 /// Starts the gate that the settings describe; on return it serves.
-pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFailure> {
+pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, StartFailure> {
     let directory = &settings.state.directory;
     let security = security(settings)?;
     let upstream = Arc::new(upstream(settings)?);
@@ -165,7 +165,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     let delivery = Delivery::start(hands(settings, &clock.steady(), &store, &journal, &upstream));
     let (stop, stopped) = watch::channel(false);
     let socket = admin::path(directory);
-    let admin = admin::Admin {
+    let admin = admin::AdminSocket {
         clock: clock.clone(),
         store: store.clone(),
         recorder: recorder.clone(),
@@ -195,7 +195,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     ));
     let serving = tokio::spawn(portcullis_http::serve(listener, security.clone(), gate, limits, stopped));
     let serving = vec![serving, admin_serving, trimming, watching, watching_clock];
-    Ok(Running { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
+    Ok(RunningProxy { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
 }
 
 /// Makes the state of a gate that is to be, and leaves it closed.
@@ -332,7 +332,7 @@ fn gate(
 ) -> Pipeline {
     let rules = rules(settings);
     let region = settings.account.region.clone();
-    let deliveries = Arc::new(trails::Delivered {
+    let deliveries = Arc::new(trails::DeliveryAdapter {
         delivery,
         upstream: Arc::clone(&upstream),
         folder: settings.trail.folder.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
@@ -477,8 +477,8 @@ fn digits(settings: &Settings) -> CodeDigits {
 fn limits(settings: &Settings) -> Result<portcullis_http::ConnectionLimits, TooFewDescriptors> {
     let mut limits = settings.limits;
     // Where nothing tells how many descriptors are in use, the settings are taken at their word.
-    if let Ok(descriptors) = Descriptors::now()
-        && let Fit::Lowered(connections) = descriptors.fit(settings)?
+    if let Ok(descriptors) = OpenFiles::now()
+        && let ConnectionFit::Lowered(connections) = descriptors.fit(settings)?
     {
         let (wanted, needed) = (limits.connections, descriptors.needed(settings));
         tracing::warn!(

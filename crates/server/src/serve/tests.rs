@@ -18,7 +18,7 @@ use portcullis_cloudtrail::{DigestPeriod, Trail, TrailLogging, TrailName, logfil
 const LOGS: &str = "audit-logs";
 
 struct Rig {
-    gate: Running,
+    gate: RunningProxy,
     upstream: Upstream,
     clock: Arc<AtomicI64>,
     _store: portcullis_devstore::RunningStore,

@@ -16,14 +16,14 @@ use portcullis_upstream::{BucketHolding, Upstream};
 
 /// What delivers the trails, and the store whose buckets they take.
 #[derive(Debug)]
-pub(super) struct Delivered {
+pub(super) struct DeliveryAdapter {
     pub delivery: Delivery,
     pub upstream: Arc<Upstream>,
     /// Where trails are delivered to, if not to the store.
     pub folder: Option<PathBuf>,
 }
 
-impl TrailDelivery for Delivered {
+impl TrailDelivery for DeliveryAdapter {
     fn contents<'a>(&'a self, bucket: &'a BucketName, now: Timestamp) -> BoxedFuture<'a, BucketContents> {
         Box::pin(async move {
             match self.upstream.holding(bucket, now).await {

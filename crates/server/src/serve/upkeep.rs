@@ -127,7 +127,7 @@ fn reserve(whole: u64, segment_size: u64) -> u64 {
 
 /// Why nothing was trimmed.
 #[derive(Debug, thiserror::Error)]
-enum Untrimmed {
+enum TrimError {
     /// What a clock that was set calls old may be new.
     #[error(transparent)]
     Clock(#[from] ClockDisagreement),
@@ -142,7 +142,7 @@ async fn trim_once(
     store: &StateStore,
     clock: &Clock,
     keep: Duration,
-) -> Result<Sequence, Untrimmed> {
+) -> Result<Sequence, TrimError> {
     let first = journal.first_sequence();
     // A clock before 1970 keeps everything.
     let Some(time) = clock.check()?.system_time().checked_sub(keep) else { return Ok(first) };

@@ -10,11 +10,11 @@ use portcullis_cloudtrail::record::AccountScope;
 use portcullis_journal::{DiskFaults, JournalDisk, JournalOptions, JournalReader, RecordKind};
 use portcullis_state::testing::by_clock;
 
-async fn admin(place: &TempDir, faults: &Arc<DiskFaults>) -> Admin {
+async fn admin(place: &TempDir, faults: &Arc<DiskFaults>) -> AdminSocket {
     admin_by(Clock::Set(Arc::new(1_900_000_000_000.into())), place, faults).await
 }
 
-async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<DiskFaults>) -> Admin {
+async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<DiskFaults>) -> AdminSocket {
     let options = JournalOptions {
         segment_size: 64 * 1024,
         disk: JournalDisk::Faulty(Arc::clone(faults)),
@@ -25,10 +25,10 @@ async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<DiskFaults>) -> Ad
     let store = by_clock(clock.clone()).await;
     let site = AccountScope { account: store.account().clone(), region: "us-east-1".to_owned(), alias: None };
     let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
-    Admin { clock, store, recorder, journal, digits: CodeDigits::Six }
+    AdminSocket { clock, store, recorder, journal, digits: CodeDigits::Six }
 }
 
-async fn ask(admin: &Admin, form: &str) -> (u16, String) {
+async fn ask(admin: &AdminSocket, form: &str) -> (u16, String) {
     let parameters = query::parse_form(form.as_bytes()).expect("a form");
     let request_id = RequestId::from_random([7; 16]);
     let reply = admin.act(admin.draft(request_id, None), request_id, &parameters, MfaToken::Absent).await;
