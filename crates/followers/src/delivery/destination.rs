@@ -19,7 +19,7 @@ use portcullis_state::BoxedFuture;
 use portcullis_upstream::{OwnError, OwnFile, Upstream};
 
 /// Where the files of a trail go.
-pub trait Destination: Debug + Send + Sync {
+pub trait TrailDestination: Debug + Send + Sync {
     /// Makes the bucket, if it is not there.
     fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), DestinationError>>;
 
@@ -28,7 +28,7 @@ pub trait Destination: Debug + Send + Sync {
         &'a self,
         bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
-        parcel: &'a Parcel,
+        parcel: &'a TrailObject,
     ) -> BoxedFuture<'a, Result<(), DestinationError>>;
 
     /// Reads a file back, with those of these metadata that it has; none where there is none.
@@ -36,7 +36,7 @@ pub trait Destination: Debug + Send + Sync {
         &'a self,
         bucket: &'a BucketName,
         key: &'a ObjectKey,
-    ) -> BoxedFuture<'a, Result<Option<Parcel>, DestinationError>>;
+    ) -> BoxedFuture<'a, Result<Option<TrailObject>, DestinationError>>;
 
     /// The next keys with this prefix, in order, after this one; none at the end.
     fn list<'a>(
@@ -49,7 +49,7 @@ pub trait Destination: Debug + Send + Sync {
 
 /// A file with what is written on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parcel {
+pub struct TrailObject {
     pub bytes: Bytes,
     /// What follows `x-amz-meta-`, and its value.
     pub metadata: BTreeMap<&'static str, String>,
@@ -57,11 +57,11 @@ pub struct Parcel {
 
 /// A folder of this machine that holds a folder for each bucket.
 #[derive(Clone, Debug)]
-pub struct Folder(PathBuf);
+pub struct FolderDestination(PathBuf);
 
 /// The buckets of the upstream, reached as the gate itself.
 #[derive(Clone, Debug)]
-pub struct Buckets {
+pub struct UpstreamDestination {
     upstream: Arc<Upstream>,
     clock: Clock,
 }
@@ -89,7 +89,7 @@ const LONGEST: usize = 64 * 1024 * 1024;
 /// How many keys of a folder are listed at once, as a bucket's are.
 const LISTED: usize = 1000;
 
-impl Folder {
+impl FolderDestination {
     /// The folder of this path; it is made when something is put in it.
     pub fn new(path: PathBuf) -> Self {
         Self(path)
@@ -105,7 +105,7 @@ impl Folder {
         if plain && exact { Ok(self.0.join(bucket.as_str()).join(relative)) } else { Err(refused()) }
     }
 
-    fn write(&self, path: &Path, parcel: &Parcel) -> Result<(), DestinationError> {
+    fn write(&self, path: &Path, parcel: &TrailObject) -> Result<(), DestinationError> {
         let failed = |error: io::Error| broken(path, &error);
         if let Some(parent) = path.parent() {
             make_folders(parent).map_err(|error| broken(parent, &error))?;
@@ -150,7 +150,7 @@ impl Folder {
     }
 }
 
-impl Destination for Folder {
+impl TrailDestination for FolderDestination {
     fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), DestinationError>> {
         let path = self.0.join(bucket.name().as_str());
         apart(move || make_folders(&path).map_err(|error| broken(&path, &error)))
@@ -160,7 +160,7 @@ impl Destination for Folder {
         &'a self,
         bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
-        parcel: &'a Parcel,
+        parcel: &'a TrailObject,
     ) -> BoxedFuture<'a, Result<(), DestinationError>> {
         let (folder, path, parcel) = (self.clone(), self.path(bucket.name(), key), parcel.clone());
         apart(move || folder.write(&path?, &parcel))
@@ -170,7 +170,7 @@ impl Destination for Folder {
         &'a self,
         bucket: &'a BucketName,
         key: &'a ObjectKey,
-    ) -> BoxedFuture<'a, Result<Option<Parcel>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Option<TrailObject>, DestinationError>> {
         let path = self.path(bucket, key);
         apart(move || {
             let path = path?;
@@ -179,7 +179,7 @@ impl Destination for Folder {
             let members: Map<String, Value> = serde_json::from_slice(&members).unwrap_or_default();
             let value = |name: &str| members.get(name).and_then(Value::as_str).map(str::to_owned);
             let metadata = METADATA.iter().filter_map(|name| Some((*name, value(name)?))).collect();
-            Ok(Some(Parcel { bytes: bytes.into(), metadata }))
+            Ok(Some(TrailObject { bytes: bytes.into(), metadata }))
         })
     }
 
@@ -194,14 +194,14 @@ impl Destination for Folder {
     }
 }
 
-impl Buckets {
+impl UpstreamDestination {
     /// The buckets of this upstream.
     pub fn new(upstream: Arc<Upstream>, clock: Clock) -> Self {
         Self { upstream, clock }
     }
 }
 
-impl Destination for Buckets {
+impl TrailDestination for UpstreamDestination {
     fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), DestinationError>> {
         Box::pin(async move { Ok(self.upstream.make_bucket(bucket, self.clock.now()).await?) })
     }
@@ -210,7 +210,7 @@ impl Destination for Buckets {
         &'a self,
         bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
-        parcel: &'a Parcel,
+        parcel: &'a TrailObject,
     ) -> BoxedFuture<'a, Result<(), DestinationError>> {
         Box::pin(async move {
             let metadata = parcel.metadata.iter().map(|(name, value)| (*name, value.clone())).collect();
@@ -224,14 +224,14 @@ impl Destination for Buckets {
         &'a self,
         bucket: &'a BucketName,
         key: &'a ObjectKey,
-    ) -> BoxedFuture<'a, Result<Option<Parcel>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Option<TrailObject>, DestinationError>> {
         Box::pin(async move {
             let Some(kept) = self.upstream.own(bucket, key, LONGEST, self.clock.now()).await? else {
                 return Ok(None);
             };
             let value = |name: &str| kept.metadata(name).map(str::to_owned);
             let metadata = METADATA.iter().filter_map(|name| Some((*name, value(name)?))).collect();
-            Ok(Some(Parcel { bytes: kept.bytes.clone(), metadata }))
+            Ok(Some(TrailObject { bytes: kept.bytes.clone(), metadata }))
         })
     }
 
@@ -323,9 +323,9 @@ mod tests {
     use super::*;
     use portcullis_authorization::{BucketUse, TrailRegister};
 
-    fn parcel(bytes: &'static [u8], signature: Option<&str>) -> Parcel {
+    fn parcel(bytes: &'static [u8], signature: Option<&str>) -> TrailObject {
         let metadata = signature.map(|signature| ("signature", signature.to_owned())).into_iter().collect();
-        Parcel { bytes: Bytes::from_static(bytes), metadata }
+        TrailObject { bytes: Bytes::from_static(bytes), metadata }
     }
 
     fn key(text: &str) -> ObjectKey {
@@ -349,7 +349,7 @@ mod tests {
     }
 
     /// What both homes of a trail do alike.
-    async fn keeps_files(home: &dyn Destination) {
+    async fn keeps_files(home: &dyn TrailDestination) {
         assert_eq!(home.read(&bucket(), &key("a/none")).await.ok().flatten(), None);
         home.make_bucket(leave(&bucket())).await.expect("made");
         home.make_bucket(leave(&bucket())).await.expect("there already");
@@ -369,7 +369,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_keeps_files_and_what_is_written_on_them() {
         let directory = tempfile::tempdir().expect("a directory");
-        let folder = Folder::new(directory.path().join("trail"));
+        let folder = FolderDestination::new(directory.path().join("trail"));
         keeps_files(&folder).await;
         let beside = std::fs::read_to_string(directory.path().join("trail/logs/a/2.metadata.json"));
         assert_eq!(beside.expect("there"), r#"{"signature":"11"}"#);
@@ -378,7 +378,7 @@ mod tests {
     #[tokio::test]
     async fn no_key_leads_out_of_the_folder() {
         let directory = tempfile::tempdir().expect("a directory");
-        let folder = Folder::new(directory.path().join("trail"));
+        let folder = FolderDestination::new(directory.path().join("trail"));
         for bad in ["../x", "a/../../x", "/x", "a//b", "a/", "./a", "a/./b"] {
             let put = folder.put(leave(&bucket()), &key(bad), &parcel(b"", None)).await;
             assert_eq!(put, Err(DestinationError::NotAPath(key(bad))), "{bad}");
@@ -403,7 +403,7 @@ mod tests {
         let span = std::time::Duration::from_secs(10);
         let patience = UpstreamTimeouts { connect: span, response: span, idle: span };
         let upstream = Arc::new(Upstream::new(dialler, signer, patience, TrailerSupport::NotTaken));
-        let buckets = Buckets::new(Arc::clone(&upstream), Clock::System);
+        let buckets = UpstreamDestination::new(Arc::clone(&upstream), Clock::System);
         let missing = buckets.put(leave(&bucket()), &key("a"), &parcel(b"", None)).await;
         assert_eq!(missing, Err(DestinationError::Upstream(OwnError::NoBucket(bucket()))));
         keeps_files(&buckets).await;

@@ -2,16 +2,16 @@
 
 use std::io;
 
-use super::progress::{Chain, Outcome, Pin, Progress};
-use super::runner::{Hands, note_name};
+use super::progress::{DeliveryOutcome, DigestChain, PinnedChains, TrailProgress};
+use super::runner::{DeliveryDependencies, note_name};
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::digest::LogEntry;
 use portcullis_cloudtrail::{DeliveredLog, DigestHead, DigestSeries, Trail, TrailEnd};
 
 /// Where the files of a trail end in its bucket: its newest digests as they are pinned in the state, and the log files that
 /// no digest names yet.
-pub(super) fn end_of(hands: &Hands, trail: &Trail) -> io::Result<TrailEnd> {
-    let pin = hands.store.trail_head(&trail.name).and_then(|head| Pin::from_json(&head.0));
+pub(super) fn end_of(hands: &DeliveryDependencies, trail: &Trail) -> io::Result<TrailEnd> {
+    let pin = hands.store.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
     let heads = match pin.filter(|pin| pin.created == trail.created) {
         Some(pin) => [(DigestSeries::Standard, &pin.standard), (DigestSeries::Backfill, &pin.backfill)]
             .into_iter()
@@ -22,20 +22,21 @@ pub(super) fn end_of(hands: &Hands, trail: &Trail) -> io::Result<TrailEnd> {
     let Some(progress) = hands.notes.load(&note_name(trail))? else {
         return Ok(TrailEnd { heads, ..TrailEnd::default() });
     };
-    let progress = Progress::from_json(&progress).ok_or_else(|| io::Error::other("the note of it cannot be read"))?;
+    let progress =
+        TrailProgress::from_json(&progress).ok_or_else(|| io::Error::other("the note of it cannot be read"))?;
     if (progress.trail.created, &progress.trail.bucket) != (trail.created, &trail.bucket) {
         return Ok(TrailEnd { heads, ..TrailEnd::default() });
     }
     let delivered = progress.standard.waiting.iter().chain(&progress.backfill.waiting).map(delivered).collect();
     let under_way = progress.planned.iter().filter(|planned| planned.bucket == trail.bucket);
     let under_way = under_way.filter_map(|planned| match &planned.outcome {
-        Outcome::Log(entry) => Some(self::delivered(entry)),
-        Outcome::Digest { .. } => None,
+        DeliveryOutcome::Log(entry) => Some(self::delivered(entry)),
+        DeliveryOutcome::Digest { .. } => None,
     });
     Ok(TrailEnd { heads, delivered, under_way: under_way.collect() })
 }
 
-fn head_of(series: DigestSeries, chain: &Chain, bucket: &BucketName) -> Option<DigestHead> {
+fn head_of(series: DigestSeries, chain: &DigestChain, bucket: &BucketName) -> Option<DigestHead> {
     let last = chain.last.as_ref().filter(|last| last.bucket == *bucket)?;
     Some(DigestHead {
         object: last.object.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::progress::{Course, Progress, Successor};
+use super::progress::{DeliveryStage, TrailProgress, TrailSuccessor};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::layout::DigestSeries;
 use portcullis_cloudtrail::logfile::{LogFile, LogFileBuilder};
@@ -13,29 +13,29 @@ use portcullis_journal::{Follower, Journal, JournalError, JournalRecord, RecordK
 use portcullis_state::StateStore;
 
 /// What of the journal is looked at and not yet in a planned file.
-pub struct Gather {
+pub struct EventGatherer {
     store: StateStore,
     follower: Follower,
     /// The trail as it was where the journal has been followed to.
     pub trail: Trail,
-    pub course: Course,
+    pub course: DeliveryStage,
     /// Events from before this came after the digest of their window.
     closed: Option<Timestamp>,
-    pub standard: Pile,
-    pub backfill: Pile,
+    pub standard: GrowingLog,
+    pub backfill: GrowingLog,
     last_time: Timestamp,
 }
 
 /// A log file that grows, and the tree with its events.
 #[derive(Debug)]
-pub struct Pile {
+pub struct GrowingLog {
     builder: LogFileBuilder,
     tree: MerkleTree,
 }
 
 /// Why gathering paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pause {
+pub enum GatherPause {
     /// Nothing more is there for now.
     End,
     /// A log file is as large as one may be, or enough was read at once.
@@ -46,7 +46,7 @@ pub enum Pause {
 
 /// How far gathering may go at once.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct GatherLimits {
     /// The last record that is known to be on the disk: what a crash may take back is not delivered.
     pub until: Sequence,
     pub compressed: usize,
@@ -62,9 +62,9 @@ pub const LATENESS: Duration = Duration::from_secs(30);
 /// How long the stop of a trail may take to become an event.
 pub const LINGER: Duration = Duration::from_secs(2);
 
-impl Gather {
+impl EventGatherer {
     /// Goes on where the trail's progress ends.
-    pub fn of(progress: &Progress, store: StateStore, journal: &Arc<Journal>) -> Self {
+    pub fn of(progress: &TrailProgress, store: StateStore, journal: &Arc<Journal>) -> Self {
         // Where logging starts, no window before is closed.
         let goes_on = progress.standard.last.as_ref().is_some_and(|last| last.end == progress.window);
         let closed = goes_on.then(|| minus(progress.window, LATENESS));
@@ -74,8 +74,8 @@ impl Gather {
             trail: progress.trail.clone(),
             course: progress.course.clone(),
             closed,
-            standard: Pile::of(&progress.standard.tree),
-            backfill: Pile::of(&progress.backfill.tree),
+            standard: GrowingLog::of(&progress.standard.tree),
+            backfill: GrowingLog::of(&progress.backfill.tree),
             last_time: progress.window,
         }
     }
@@ -96,24 +96,26 @@ impl Gather {
     }
 
     /// Follows the journal until something is to be done.
-    pub fn follow(&mut self, limits: Limits) -> Result<Pause, JournalError> {
+    pub fn follow(&mut self, limits: GatherLimits) -> Result<GatherPause, JournalError> {
         let mut read = 0;
         while self.follower.sequence() < limits.until {
             match &self.course {
-                Course::Ending(_) | Course::Stopped => return Ok(Pause::Turned),
-                Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. } => {}
+                DeliveryStage::Ending(_) | DeliveryStage::Stopped => return Ok(GatherPause::Turned),
+                DeliveryStage::Logging { .. } | DeliveryStage::Starting { .. } | DeliveryStage::Stopping { .. } => {}
             }
-            let Some(record) = self.follower.read(limits.until)? else { return Ok(Pause::End) };
+            let Some(record) = self.follower.read(limits.until)? else { return Ok(GatherPause::End) };
             read += record.payload.len();
             self.report_gap();
             self.take(&record);
             if self.standard.is_full(limits) || self.backfill.is_full(limits) || read > READ {
-                return Ok(Pause::Full);
+                return Ok(GatherPause::Full);
             }
         }
         match &self.course {
-            Course::Ending(_) | Course::Stopped => Ok(Pause::Turned),
-            Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. } => Ok(Pause::End),
+            DeliveryStage::Ending(_) | DeliveryStage::Stopped => Ok(GatherPause::Turned),
+            DeliveryStage::Logging { .. } | DeliveryStage::Starting { .. } | DeliveryStage::Stopping { .. } => {
+                Ok(GatherPause::End)
+            }
         }
     }
 
@@ -131,7 +133,7 @@ impl Gather {
 
     /// Reports records that are gone before they were delivered; the digest's numbers tell of it as well.
     fn report_gap(&mut self) {
-        let is_starting = matches!(self.course, Course::Starting { .. });
+        let is_starting = matches!(self.course, DeliveryStage::Starting { .. });
         if let Some(gap) = self.follower.take_gap()
             && !is_starting
         {
@@ -173,43 +175,45 @@ impl Gather {
 
     fn is_own(&self, time: Timestamp) -> bool {
         match &self.course {
-            Course::Logging { since } | Course::Starting { since } => {
+            DeliveryStage::Logging { since } | DeliveryStage::Starting { since } => {
                 time.seconds() >= since.seconds() || self.closed.is_some()
             }
-            Course::Stopping { at } => time.seconds() <= at.seconds() + 1,
-            Course::Ending(_) | Course::Stopped => false,
+            DeliveryStage::Stopping { at } => time.seconds() <= at.seconds() + 1,
+            DeliveryStage::Ending(_) | DeliveryStage::Stopped => false,
         }
     }
 
     /// Takes a change of the trail where it stands in the journal.
     fn turn(&mut self, change: Option<Trail>) {
-        if let Course::Starting { since } = self.course
+        if let DeliveryStage::Starting { since } = self.course
             && !self.starts_with(change.as_ref(), since)
         {
             return;
         }
         let Some(next) = change else {
-            self.course = Course::Ending(Successor::Nothing);
+            self.course = DeliveryStage::Ending(TrailSuccessor::Nothing);
             return;
         };
         let here = &self.trail;
         let is_same = next.created == here.created && next.bucket == here.bucket && next.validation == here.validation;
         match (&self.course, next.logging) {
-            (Course::Logging { since } | Course::Starting { since }, TrailLogging::Started { at })
+            (DeliveryStage::Logging { since } | DeliveryStage::Starting { since }, TrailLogging::Started { at })
                 if is_same && at <= *since =>
             {
-                self.course = Course::Logging { since: *since };
+                self.course = DeliveryStage::Logging { since: *since };
                 self.trail = next;
             }
-            (Course::Logging { .. } | Course::Starting { .. }, TrailLogging::Stopped { at, .. }) if is_same => {
-                self.course = Course::Stopping { at };
+            (DeliveryStage::Logging { .. } | DeliveryStage::Starting { .. }, TrailLogging::Stopped { at, .. })
+                if is_same =>
+            {
+                self.course = DeliveryStage::Stopping { at };
                 self.trail = next;
             }
-            (Course::Stopping { .. }, TrailLogging::Stopped { .. }) if is_same => self.trail = next,
-            (Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. }, _) => {
-                self.course = Course::Ending(Successor::Trail(Box::new(next)));
+            (DeliveryStage::Stopping { .. }, TrailLogging::Stopped { .. }) if is_same => self.trail = next,
+            (DeliveryStage::Logging { .. } | DeliveryStage::Starting { .. } | DeliveryStage::Stopping { .. }, _) => {
+                self.course = DeliveryStage::Ending(TrailSuccessor::Trail(Box::new(next)));
             }
-            (Course::Ending(_) | Course::Stopped, _) => {}
+            (DeliveryStage::Ending(_) | DeliveryStage::Stopped, _) => {}
         }
     }
 
@@ -227,8 +231,8 @@ impl Gather {
 
     /// Gives up looking for the start, which the journal no longer has, and believes the store.
     pub fn adopt(&mut self) {
-        if let Course::Starting { since } = self.course {
-            self.course = Course::Logging { since };
+        if let DeliveryStage::Starting { since } = self.course {
+            self.course = DeliveryStage::Logging { since };
             let now = self.store.trail(&self.trail.name);
             if now.as_ref() != Some(&self.trail) {
                 self.turn(now);
@@ -237,12 +241,12 @@ impl Gather {
     }
 }
 
-impl Pile {
+impl GrowingLog {
     fn of(tree: &MerkleTree) -> Self {
         Self { builder: LogFileBuilder::new(), tree: tree.clone() }
     }
 
-    fn is_full(&self, limits: Limits) -> bool {
+    fn is_full(&self, limits: GatherLimits) -> bool {
         self.builder.compressed() >= limits.compressed || self.builder.uncompressed() >= limits.uncompressed
     }
 }

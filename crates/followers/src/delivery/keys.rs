@@ -15,7 +15,7 @@ use portcullis_state::{DigestSigningKey, StateStore, StoreError};
 
 /// The keys that sign digests.
 #[derive(Debug)]
-pub struct Keys {
+pub struct DigestKeys {
     store: StateStore,
     clock: Clock,
     lifetime: Duration,
@@ -25,7 +25,7 @@ pub struct Keys {
 
 /// A key at work.
 #[derive(Debug)]
-pub struct Signer {
+pub struct DigestSigner {
     pair: KeyPair,
     fingerprint: KeyFingerprint,
 }
@@ -43,25 +43,25 @@ pub enum KeyError {
     Store(#[from] StoreError),
 }
 
-impl Keys {
+impl DigestKeys {
     /// Keys that are each used for so long.
     pub fn new(store: StateStore, clock: Clock, lifetime: Duration) -> Self {
         Self { store, clock, lifetime, making: tokio::sync::Mutex::default() }
     }
 
     /// The key of a moment; a new one, where none is valid then.
-    pub async fn at(&self, moment: Timestamp) -> Result<Signer, KeyError> {
+    pub async fn at(&self, moment: Timestamp) -> Result<DigestSigner, KeyError> {
         let _making = self.making.lock().await;
         let keys = self.store.signing_keys();
         let valid =
             |key: &&DigestSigningKey| key.valid_from <= moment && moment < key.valid_to && key.private.is_some();
         match keys.iter().rev().find(valid) {
-            Some(key) => Signer::of(key),
+            Some(key) => DigestSigner::of(key),
             None => self.make(moment).await,
         }
     }
 
-    async fn make(&self, moment: Timestamp) -> Result<Signer, KeyError> {
+    async fn make(&self, moment: Timestamp) -> Result<DigestSigner, KeyError> {
         // Half a second or so of nothing but work.
         let pair = tokio::task::spawn_blocking(|| KeyPair::generate(KeySize::Rsa2048)).await;
         let pair = pair.map_err(|_| KeyError::NotMade)?.map_err(|_| KeyError::NotMade)?;
@@ -76,11 +76,11 @@ impl Keys {
         let fingerprint = key.fingerprint();
         self.store.add_signing_key(key, self.lifetime, self.clock.now()).await?;
         tracing::info!(%fingerprint, "a new key signs digests");
-        Ok(Signer { pair, fingerprint })
+        Ok(DigestSigner { pair, fingerprint })
     }
 }
 
-impl Signer {
+impl DigestSigner {
     fn of(key: &DigestSigningKey) -> Result<Self, KeyError> {
         let fingerprint = key.fingerprint();
         let private = key.private.as_ref().ok_or(KeyError::Damaged(fingerprint))?;
@@ -114,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn a_key_signs_until_its_life_is_over_and_is_then_followed_by_another() {
         let (store, _, _) = in_memory(NOW).await;
-        let keys = Keys::new(store.clone(), Clock::System, MONTH);
+        let keys = DigestKeys::new(store.clone(), Clock::System, MONTH);
         let first = keys.at(NOW).await.expect("a key");
         let later = keys.at(NOW.plus(MONTH - Duration::from_secs(1))).await.expect("a key");
         assert_eq!(first.fingerprint(), later.fingerprint());
@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn a_signature_is_verified_by_the_public_half_that_is_kept() {
         let (store, _, journal) = in_memory(NOW).await;
-        let keys = Keys::new(store.clone(), Clock::System, MONTH);
+        let keys = DigestKeys::new(store.clone(), Clock::System, MONTH);
         let signature = keys.at(NOW).await.expect("a key").sign(b"message").expect("signed");
         assert_eq!(keys.at(NOW).await.expect("the same").sign(b"message"), Ok(signature.clone()));
         let key = store.signing_keys().remove(0);

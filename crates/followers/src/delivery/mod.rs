@@ -28,46 +28,48 @@ use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Trail, TrailEnd, TrailLayout, TrailLogging, TrailName};
 use portcullis_journal::{JournalFollower, Sequence};
 use portcullis_upstream::OwnError;
-use progress::{Course, Progress};
-use runner::{Haste, Next, Runner};
+use progress::{DeliveryStage, TrailProgress};
+use runner::{DeliveryPace, NextStep, TrailRunner};
 
-pub use destination::{Buckets, Destination, DestinationError, Folder, METADATA_SUFFIX, Parcel};
-pub use keys::{KeyError, Keys, Signer};
-pub use notes::{NoteFolder, Notes};
-pub use runner::{DeliveryError, Hands};
-pub use witness::{Checkpoint, Witness};
+pub use destination::{
+    DestinationError, FolderDestination, METADATA_SUFFIX, TrailDestination, TrailObject, UpstreamDestination,
+};
+pub use keys::{DigestKeys, DigestSigner, KeyError};
+pub use notes::{DeliverySpool, SpoolFolder};
+pub use runner::{DeliveryDependencies, DeliveryError};
+pub use witness::{Checkpoint, CheckpointSink};
 
 /// The delivery of all trails; cheap to clone, and one and the same.
 #[derive(Clone)]
-pub struct Delivery(Arc<Held>);
+pub struct Delivery(Arc<DeliveryHandle>);
 
 /// The tasks go on for as long as somebody holds this.
-struct Held(Arc<Inner>);
+struct DeliveryHandle(Arc<DeliveryShared>);
 
-struct Inner {
-    hands: Arc<Hands>,
-    known: Mutex<Known>,
+struct DeliveryShared {
+    hands: Arc<DeliveryDependencies>,
+    known: Mutex<KnownTrails>,
     changed: watch::Sender<()>,
-    stopping: watch::Sender<Phase>,
+    stopping: watch::Sender<DeliveryPhase>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum DeliveryPhase {
     Delivering,
     Stopping,
 }
 
 /// What is known of each trail's delivery.
 #[derive(Default)]
-struct Known {
-    trails: HashMap<TrailName, Standing>,
+struct KnownTrails {
+    trails: HashMap<TrailName, TrailTask>,
     /// Whether every trail was looked at once.
     complete: bool,
 }
 
 #[derive(Clone, Default)]
-struct Standing {
+struct TrailTask {
     needed: u64,
     running: bool,
     status: DeliveryStatus,
@@ -97,23 +99,23 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Delivery {
     /// Begins to deliver.
-    pub fn start(hands: Hands) -> Self {
+    pub fn start(hands: DeliveryDependencies) -> Self {
         Self::over(Arc::new(hands))
     }
 
-    fn over(hands: Arc<Hands>) -> Self {
-        let inner = Arc::new(Inner {
+    fn over(hands: Arc<DeliveryDependencies>) -> Self {
+        let inner = Arc::new(DeliveryShared {
             hands,
             known: Mutex::default(),
             changed: watch::Sender::new(()),
-            stopping: watch::Sender::new(Phase::Delivering),
+            stopping: watch::Sender::new(DeliveryPhase::Delivering),
             supervisor: Mutex::default(),
         });
-        let follower: Weak<Inner> = Arc::downgrade(&inner);
+        let follower: Weak<DeliveryShared> = Arc::downgrade(&inner);
         inner.hands.journal.register(follower);
         let supervisor = tokio::spawn(Arc::clone(&inner).supervise());
         *inner.supervisor.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
-        Self(Arc::new(Held(inner)))
+        Self(Arc::new(DeliveryHandle(inner)))
     }
 
     /// Says that a trail was made, changed or taken away.
@@ -153,7 +155,7 @@ impl Delivery {
 
     /// Delivers what there is, as far as the destination allows, and stops.
     pub async fn stop(&self) {
-        self.inner().stopping.send_replace(Phase::Stopping);
+        self.inner().stopping.send_replace(DeliveryPhase::Stopping);
         let supervisor = self.inner().supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(supervisor) = supervisor
             && tokio::time::timeout(FAREWELL + TICK, supervisor).await.is_err()
@@ -162,12 +164,12 @@ impl Delivery {
         }
     }
 
-    fn inner(&self) -> &Inner {
+    fn inner(&self) -> &DeliveryShared {
         &self.0.0
     }
 }
 
-impl JournalFollower for Inner {
+impl JournalFollower for DeliveryShared {
     /// The first record that a trail still needs.
     fn needed_from(&self) -> Sequence {
         let logging = self.hands.store.trails();
@@ -184,13 +186,13 @@ impl JournalFollower for Inner {
     }
 }
 
-impl Drop for Held {
+impl Drop for DeliveryHandle {
     fn drop(&mut self) {
-        self.0.stopping.send_replace(Phase::Stopping);
+        self.0.stopping.send_replace(DeliveryPhase::Stopping);
     }
 }
 
-impl Inner {
+impl DeliveryShared {
     /// Starts a task for each trail that is to be delivered.
     async fn supervise(self: Arc<Self>) {
         let mut changed = self.changed.subscribe();
@@ -198,7 +200,7 @@ impl Inner {
         let mut running = JoinSet::new();
         // A record of the journal from before any trail that is met for the first time could have started.
         let mut seen = 0;
-        while *stopping.borrow() == Phase::Delivering {
+        while *stopping.borrow() == DeliveryPhase::Delivering {
             let next_seen = self.hands.journal.last_sequence().number();
             for trail in self.wanting() {
                 self.note(&trail.name, |standing| standing.running = true);
@@ -242,9 +244,9 @@ impl Inner {
             Vec::new()
         });
         let kept = names.iter().filter(|name| name.ends_with(".json")).filter_map(|name| notes.load(name).ok()?);
-        let kept = kept.filter_map(|bytes| Progress::from_json(&bytes));
+        let kept = kept.filter_map(|bytes| TrailProgress::from_json(&bytes));
         let gone = kept.filter(|kept| trails.iter().all(|trail| trail.name != kept.trail.name));
-        gone.filter(|kept| kept.course != Course::Stopped).map(|kept| kept.trail).collect()
+        gone.filter(|kept| kept.course != DeliveryStage::Stopped).map(|kept| kept.trail).collect()
     }
 
     async fn deliver(self: Arc<Self>, trail: Trail, seen: u64) {
@@ -260,25 +262,25 @@ impl Inner {
     async fn run(self: Arc<Self>, trail: Trail, seen: u64) -> Result<(), DeliveryError> {
         let (mut changed, mut stopping) = (self.changed.subscribe(), self.stopping.subscribe());
         let name = trail.name.clone();
-        let mut runner = Runner::open(Arc::clone(&self.hands), trail, seen)?;
+        let mut runner = TrailRunner::open(Arc::clone(&self.hands), trail, seen)?;
         let mut pause = TICK;
         loop {
             let phase = *stopping.borrow();
             let haste = match phase {
-                Phase::Delivering => Haste::Usual,
-                Phase::Stopping => Haste::Flush,
+                DeliveryPhase::Delivering => DeliveryPace::Usual,
+                DeliveryPhase::Stopping => DeliveryPace::Flush,
             };
             let done = runner.step(haste).await;
             self.account(&runner, done.as_ref().err());
             let wait = match (done, phase) {
-                (Ok(Next::Again), _) => continue,
-                (Ok(Next::Done), _) => return self.forget(&name, &runner),
-                (Ok(Next::Wait) | Err(_), Phase::Stopping) => return Ok(()),
-                (Ok(Next::Wait), Phase::Delivering) => {
+                (Ok(NextStep::Again), _) => continue,
+                (Ok(NextStep::Done), _) => return self.forget(&name, &runner),
+                (Ok(NextStep::Wait) | Err(_), DeliveryPhase::Stopping) => return Ok(()),
+                (Ok(NextStep::Wait), DeliveryPhase::Delivering) => {
                     pause = TICK;
                     TICK
                 }
-                (Err(error), Phase::Delivering) => {
+                (Err(error), DeliveryPhase::Delivering) => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     tracing::warn!(trail = %name, %error, ?pause, "the trail is not delivered; it is tried again");
                     pause
@@ -293,11 +295,11 @@ impl Inner {
     }
 
     /// Takes away the notes of a trail that is gone.
-    fn forget(&self, name: &TrailName, runner: &Runner) -> Result<(), DeliveryError> {
+    fn forget(&self, name: &TrailName, runner: &TrailRunner) -> Result<(), DeliveryError> {
         if self.hands.store.trail(name).is_some() { Ok(()) } else { runner.forget() }
     }
 
-    fn account(&self, runner: &Runner, error: Option<&DeliveryError>) {
+    fn account(&self, runner: &TrailRunner, error: Option<&DeliveryError>) {
         let progress = runner.progress();
         let error = error.map(ToString::to_string);
         let (log, digest) = if runner.is_digesting() { (None, error) } else { (error, None) };
@@ -314,11 +316,11 @@ impl Inner {
         });
     }
 
-    fn note(&self, name: &TrailName, change: impl FnOnce(&mut Standing)) {
+    fn note(&self, name: &TrailName, change: impl FnOnce(&mut TrailTask)) {
         change(self.known().trails.entry(name.clone()).or_default());
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownTrails> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

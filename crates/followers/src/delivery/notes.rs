@@ -9,7 +9,7 @@ use super::destination::{make_folders, replace};
 use portcullis_state::BoxedFuture;
 
 /// Files by name; each is there whole or not at all, and on the disk once it was saved.
-pub trait Notes: Debug + Send + Sync {
+pub trait DeliverySpool: Debug + Send + Sync {
     /// Reads a file; none where there is none.
     fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>>;
 
@@ -25,16 +25,16 @@ pub trait Notes: Debug + Send + Sync {
 
 /// Notes in a folder of the gate's own.
 #[derive(Clone, Debug)]
-pub struct NoteFolder(PathBuf);
+pub struct SpoolFolder(PathBuf);
 
-impl NoteFolder {
+impl SpoolFolder {
     /// The folder of this path; it is made with the first note.
     pub fn new(path: PathBuf) -> Self {
         Self(path)
     }
 }
 
-impl Notes for NoteFolder {
+impl DeliverySpool for SpoolFolder {
     fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         match fs::read(self.0.join(name)) {
             Ok(bytes) => Ok(Some(bytes)),

@@ -15,18 +15,18 @@ use portcullis_cloudtrail::{DigestHead, Trail};
 
 /// How far a trail is delivered.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
+pub struct TrailProgress {
     /// The trail as it was where the journal has been followed to.
     pub trail: Trail,
-    pub course: Course,
+    pub course: DeliveryStage,
     /// The last record of the journal that was looked at; what it admitted is planned or delivered.
     pub taken: u64,
     /// Where the window of the next digest begins.
     pub window: Timestamp,
-    pub standard: Chain,
-    pub backfill: Chain,
+    pub standard: DigestChain,
+    pub backfill: DigestChain,
     /// What is to be written next, in this order; its bytes are noted beside this.
-    pub planned: Vec<Planned>,
+    pub planned: Vec<PlannedFile>,
     /// Digests that the witness is still to be told of.
     pub untold: Vec<DigestHead>,
     pub delivered: Option<Timestamp>,
@@ -35,11 +35,11 @@ pub struct Progress {
 
 /// What happens to a trail.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Course {
+pub enum DeliveryStage {
     /// Its events are delivered; those from before this moment are not its own.
     Logging { since: Timestamp },
     /// A last digest is due, and then what the journal made of the trail.
-    Ending(Successor),
+    Ending(TrailSuccessor),
     /// As logging, but the record of the journal that started it is still ahead.
     Starting { since: Timestamp },
     /// Logging stopped at this moment; the end of it is awaited, so that the stop itself is on record.
@@ -50,16 +50,16 @@ pub enum Course {
 
 /// What the journal made of a trail.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Successor {
+pub enum TrailSuccessor {
     Nothing,
     Trail(Box<Trail>),
 }
 
 /// One of a trail's two series of digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chain {
+pub struct DigestChain {
     /// The last digest.
-    pub last: Option<Last>,
+    pub last: Option<LastDigest>,
     /// The tree as of the last digest.
     pub before: MerkleTree,
     /// The tree with the log files that wait.
@@ -72,7 +72,7 @@ pub struct Chain {
 
 /// The last digest of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Last {
+pub struct LastDigest {
     pub bucket: BucketName,
     pub object: String,
     pub hash: Sha256Hash,
@@ -83,7 +83,7 @@ pub struct Last {
 
 /// A file that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
+pub struct PlannedFile {
     pub bucket: BucketName,
     pub object: String,
     /// Under which name its bytes are noted.
@@ -92,28 +92,28 @@ pub struct Planned {
     pub checksum: Sha256Hash,
     pub metadata: BTreeMap<&'static str, String>,
     pub series: DigestSeries,
-    pub outcome: Outcome,
+    pub outcome: DeliveryOutcome,
 }
 
 /// What follows from a file that was written and read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DeliveryOutcome {
     /// The chain goes on from this digest.
-    Digest { last: Last, head: DigestHead },
+    Digest { last: LastDigest, head: DigestHead },
     /// A log file waits for its digest.
     Log(LogEntry),
 }
 
-impl Progress {
+impl TrailProgress {
     /// Of a trail that starts to log here.
     pub fn begin(trail: Trail, since: Timestamp, taken: u64) -> Self {
         Self {
             trail,
-            course: Course::Starting { since },
+            course: DeliveryStage::Starting { since },
             taken,
             window: Timestamp::from_seconds(since.seconds()),
-            standard: Chain::begin(taken),
-            backfill: Chain::begin(taken),
+            standard: DigestChain::begin(taken),
+            backfill: DigestChain::begin(taken),
             planned: Vec::new(),
             untold: Vec::new(),
             delivered: None,
@@ -122,7 +122,7 @@ impl Progress {
     }
 
     /// The series of this kind.
-    pub fn chain(&self, series: DigestSeries) -> &Chain {
+    pub fn chain(&self, series: DigestSeries) -> &DigestChain {
         match series {
             DigestSeries::Backfill => &self.backfill,
             DigestSeries::Standard => &self.standard,
@@ -130,7 +130,7 @@ impl Progress {
     }
 
     /// The series of this kind, to be changed.
-    pub fn chain_mut(&mut self, series: DigestSeries) -> &mut Chain {
+    pub fn chain_mut(&mut self, series: DigestSeries) -> &mut DigestChain {
         match series {
             DigestSeries::Backfill => &mut self.backfill,
             DigestSeries::Standard => &mut self.standard,
@@ -138,25 +138,26 @@ impl Progress {
     }
 
     /// Where the chains end, as it is pinned in the store.
-    pub fn pin(&self) -> Pin {
-        let pinned = |chain: &Chain| Chain { waiting: Vec::new(), tree: chain.before.clone(), ..chain.clone() };
-        Pin { created: self.trail.created, standard: pinned(&self.standard), backfill: pinned(&self.backfill) }
+    pub fn pin(&self) -> PinnedChains {
+        let pinned =
+            |chain: &DigestChain| DigestChain { waiting: Vec::new(), tree: chain.before.clone(), ..chain.clone() };
+        PinnedChains { created: self.trail.created, standard: pinned(&self.standard), backfill: pinned(&self.backfill) }
     }
 
     /// The written form.
     pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(&json::Progress::of(self)).unwrap_or_default()
+        serde_json::to_vec(&json::TrailProgressJson::of(self)).unwrap_or_default()
     }
 
     /// Reads the written form.
     pub fn from_json(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<json::Progress>(bytes).ok()?.read()
+        serde_json::from_slice::<json::TrailProgressJson>(bytes).ok()?.read()
     }
 }
 
 /// The state no longer tells of a trail that was deleted or moved. Its progress does: it is begun by a recorded trail, and
 /// follows what the journal made of it.
-impl TrailRegister for Progress {
+impl TrailRegister for TrailProgress {
     fn use_of(&self, bucket: &BucketName) -> BucketUse {
         let mut planned = self.planned.iter().map(|planned| &planned.bucket);
         if self.trail.bucket == *bucket || planned.any(|planned| planned == bucket) {
@@ -169,26 +170,26 @@ impl TrailRegister for Progress {
 
 /// Where a trail's chains end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
+pub struct PinnedChains {
     /// When the trail was created, since another may have its name.
     pub created: Timestamp,
-    pub standard: Chain,
-    pub backfill: Chain,
+    pub standard: DigestChain,
+    pub backfill: DigestChain,
 }
 
-impl Pin {
+impl PinnedChains {
     /// The written form.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(&json::Pin::of(self)).unwrap_or_default()
+        serde_json::to_string(&json::PinnedChainsJson::of(self)).unwrap_or_default()
     }
 
     /// Reads the written form.
     pub fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str::<json::Pin>(text).ok()?.read()
+        serde_json::from_str::<json::PinnedChainsJson>(text).ok()?.read()
     }
 }
 
-impl Chain {
+impl DigestChain {
     fn begin(taken: u64) -> Self {
         Self { last: None, before: MerkleTree::empty(), tree: MerkleTree::empty(), covered: taken, waiting: Vec::new() }
     }
@@ -200,14 +201,14 @@ mod json {
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    pub struct Progress {
+    pub struct TrailProgressJson {
         trail: Value,
-        course: Course,
+        course: DeliveryStageJson,
         taken: u64,
         window: i64,
-        standard: Chain,
-        backfill: Chain,
-        planned: Vec<Planned>,
+        standard: DigestChainJson,
+        backfill: DigestChainJson,
+        planned: Vec<PlannedFileJson>,
         untold: Vec<String>,
         delivered: Option<i64>,
         digested: Option<i64>,
@@ -215,14 +216,14 @@ mod json {
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    pub struct Pin {
+    pub struct PinnedChainsJson {
         created: i64,
-        standard: Chain,
-        backfill: Chain,
+        standard: DigestChainJson,
+        backfill: DigestChainJson,
     }
 
     #[derive(Deserialize, Serialize)]
-    enum Course {
+    enum DeliveryStageJson {
         Logging(i64),
         Ending(Option<Value>),
         Starting(i64),
@@ -232,24 +233,24 @@ mod json {
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    struct Chain {
-        last: Option<Last>,
-        before: Tree,
-        tree: Tree,
+    struct DigestChainJson {
+        last: Option<LastDigestJson>,
+        before: MerkleTreeJson,
+        tree: MerkleTreeJson,
         covered: u64,
-        waiting: Vec<LogEntry>,
+        waiting: Vec<LogEntryJson>,
     }
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    struct Tree {
+    struct MerkleTreeJson {
         size: u64,
         peaks: Vec<String>,
     }
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    struct Last {
+    struct LastDigestJson {
         bucket: String,
         object: String,
         hash: String,
@@ -260,7 +261,7 @@ mod json {
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    struct LogEntry {
+    struct LogEntryJson {
         object: String,
         hash: String,
         oldest: i64,
@@ -269,63 +270,71 @@ mod json {
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    struct Planned {
+    struct PlannedFileJson {
         bucket: String,
         object: String,
         note: String,
         checksum: String,
         metadata: BTreeMap<String, String>,
         is_backfill: bool,
-        outcome: Outcome,
+        outcome: DeliveryOutcomeJson,
     }
 
     #[derive(Deserialize, Serialize)]
-    enum Outcome {
-        Digest { last: Last, head: String },
-        Log(LogEntry),
+    enum DeliveryOutcomeJson {
+        Digest { last: LastDigestJson, head: String },
+        Log(LogEntryJson),
     }
 
-    impl Progress {
-        pub fn of(progress: &super::Progress) -> Self {
+    impl TrailProgressJson {
+        pub fn of(progress: &super::TrailProgress) -> Self {
             Self {
                 trail: progress.trail.to_json(),
                 course: match &progress.course {
-                    super::Course::Logging { since } => Course::Logging(since.millis()),
-                    super::Course::Ending(Successor::Nothing) => Course::Ending(None),
-                    super::Course::Ending(Successor::Trail(trail)) => Course::Ending(Some(trail.to_json())),
-                    super::Course::Starting { since } => Course::Starting(since.millis()),
-                    super::Course::Stopping { at } => Course::Stopping(at.millis()),
-                    super::Course::Stopped => Course::Stopped,
+                    super::DeliveryStage::Logging { since } => DeliveryStageJson::Logging(since.millis()),
+                    super::DeliveryStage::Ending(TrailSuccessor::Nothing) => DeliveryStageJson::Ending(None),
+                    super::DeliveryStage::Ending(TrailSuccessor::Trail(trail)) => {
+                        DeliveryStageJson::Ending(Some(trail.to_json()))
+                    }
+                    super::DeliveryStage::Starting { since } => DeliveryStageJson::Starting(since.millis()),
+                    super::DeliveryStage::Stopping { at } => DeliveryStageJson::Stopping(at.millis()),
+                    super::DeliveryStage::Stopped => DeliveryStageJson::Stopped,
                 },
                 taken: progress.taken,
                 window: progress.window.millis(),
-                standard: Chain::of(&progress.standard),
-                backfill: Chain::of(&progress.backfill),
-                planned: progress.planned.iter().map(Planned::of).collect(),
+                standard: DigestChainJson::of(&progress.standard),
+                backfill: DigestChainJson::of(&progress.backfill),
+                planned: progress.planned.iter().map(PlannedFileJson::of).collect(),
                 untold: progress.untold.iter().map(DigestHead::to_json).collect(),
                 delivered: progress.delivered.map(Timestamp::millis),
                 digested: progress.digested.map(Timestamp::millis),
             }
         }
 
-        pub fn read(self) -> Option<super::Progress> {
+        pub fn read(self) -> Option<super::TrailProgress> {
             let trail = |json: &Value| Trail::from_json(json).ok();
             let course = match self.course {
-                Course::Logging(since) => super::Course::Logging { since: Timestamp::from_millis(since) },
-                Course::Ending(None) => super::Course::Ending(Successor::Nothing),
-                Course::Ending(Some(next)) => super::Course::Ending(Successor::Trail(Box::new(trail(&next)?))),
-                Course::Starting(since) => super::Course::Starting { since: Timestamp::from_millis(since) },
-                Course::Stopping(at) => super::Course::Stopping { at: Timestamp::from_millis(at) },
-                Course::Stopped => super::Course::Stopped,
+                DeliveryStageJson::Logging(since) => {
+                    super::DeliveryStage::Logging { since: Timestamp::from_millis(since) }
+                }
+                DeliveryStageJson::Ending(None) => super::DeliveryStage::Ending(TrailSuccessor::Nothing),
+                DeliveryStageJson::Ending(Some(next)) => {
+                    super::DeliveryStage::Ending(TrailSuccessor::Trail(Box::new(trail(&next)?)))
+                }
+                DeliveryStageJson::Starting(since) => {
+                    super::DeliveryStage::Starting { since: Timestamp::from_millis(since) }
+                }
+                DeliveryStageJson::Stopping(at) => super::DeliveryStage::Stopping { at: Timestamp::from_millis(at) },
+                DeliveryStageJson::Stopped => super::DeliveryStage::Stopped,
             };
-            Some(super::Progress {
+            Some(super::TrailProgress {
                 trail: trail(&self.trail)?,
                 course,
                 taken: self.taken,
                 window: Timestamp::from_millis(self.window),
                 standard: self.standard.read()?,
                 backfill: self.backfill.read()?,
-                planned: self.planned.into_iter().map(Planned::read).collect::<Option<_>>()?,
+                planned: self.planned.into_iter().map(PlannedFileJson::read).collect::<Option<_>>()?,
                 untold: self
                     .untold
                     .iter()
@@ -337,45 +346,45 @@ mod json {
         }
     }
 
-    impl Pin {
-        pub fn of(pin: &super::Pin) -> Self {
-            let (standard, backfill) = (Chain::of(&pin.standard), Chain::of(&pin.backfill));
+    impl PinnedChainsJson {
+        pub fn of(pin: &super::PinnedChains) -> Self {
+            let (standard, backfill) = (DigestChainJson::of(&pin.standard), DigestChainJson::of(&pin.backfill));
             Self { created: pin.created.millis(), standard, backfill }
         }
 
-        pub fn read(self) -> Option<super::Pin> {
+        pub fn read(self) -> Option<super::PinnedChains> {
             let created = Timestamp::from_millis(self.created);
-            Some(super::Pin { created, standard: self.standard.read()?, backfill: self.backfill.read()? })
+            Some(super::PinnedChains { created, standard: self.standard.read()?, backfill: self.backfill.read()? })
         }
     }
 
-    impl Chain {
-        fn of(chain: &super::Chain) -> Self {
+    impl DigestChainJson {
+        fn of(chain: &super::DigestChain) -> Self {
             Self {
-                last: chain.last.as_ref().map(Last::of),
-                before: Tree::of(&chain.before),
-                tree: Tree::of(&chain.tree),
+                last: chain.last.as_ref().map(LastDigestJson::of),
+                before: MerkleTreeJson::of(&chain.before),
+                tree: MerkleTreeJson::of(&chain.tree),
                 covered: chain.covered,
-                waiting: chain.waiting.iter().map(LogEntry::of).collect(),
+                waiting: chain.waiting.iter().map(LogEntryJson::of).collect(),
             }
         }
 
-        fn read(self) -> Option<super::Chain> {
+        fn read(self) -> Option<super::DigestChain> {
             let last = match self.last {
                 Some(last) => Some(last.read()?),
                 None => None,
             };
-            Some(super::Chain {
+            Some(super::DigestChain {
                 last,
                 before: self.before.read()?,
                 tree: self.tree.read()?,
                 covered: self.covered,
-                waiting: self.waiting.into_iter().map(LogEntry::read).collect::<Option<_>>()?,
+                waiting: self.waiting.into_iter().map(LogEntryJson::read).collect::<Option<_>>()?,
             })
         }
     }
 
-    impl Tree {
+    impl MerkleTreeJson {
         fn of(tree: &super::MerkleTree) -> Self {
             Self { size: tree.size(), peaks: tree.peaks().iter().map(hex::encode).collect() }
         }
@@ -385,8 +394,8 @@ mod json {
         }
     }
 
-    impl Last {
-        fn of(last: &super::Last) -> Self {
+    impl LastDigestJson {
+        fn of(last: &super::LastDigest) -> Self {
             Self {
                 bucket: last.bucket.to_string(),
                 object: last.object.clone(),
@@ -397,8 +406,8 @@ mod json {
             }
         }
 
-        fn read(self) -> Option<super::Last> {
-            Some(super::Last {
+        fn read(self) -> Option<super::LastDigest> {
+            Some(super::LastDigest {
                 bucket: BucketName::parse(&self.bucket).ok()?,
                 object: self.object,
                 hash: hash(&self.hash)?,
@@ -409,7 +418,7 @@ mod json {
         }
     }
 
-    impl LogEntry {
+    impl LogEntryJson {
         fn of(entry: &super::LogEntry) -> Self {
             Self {
                 object: entry.object.clone(),
@@ -425,8 +434,8 @@ mod json {
         }
     }
 
-    impl Planned {
-        fn of(planned: &super::Planned) -> Self {
+    impl PlannedFileJson {
+        fn of(planned: &super::PlannedFile) -> Self {
             Self {
                 bucket: planned.bucket.to_string(),
                 object: planned.object.clone(),
@@ -435,18 +444,18 @@ mod json {
                 metadata: planned.metadata.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
                 is_backfill: planned.series == DigestSeries::Backfill,
                 outcome: match &planned.outcome {
-                    super::Outcome::Digest { last, head } => {
-                        Outcome::Digest { last: Last::of(last), head: head.to_json() }
+                    super::DeliveryOutcome::Digest { last, head } => {
+                        DeliveryOutcomeJson::Digest { last: LastDigestJson::of(last), head: head.to_json() }
                     }
-                    super::Outcome::Log(entry) => Outcome::Log(LogEntry::of(entry)),
+                    super::DeliveryOutcome::Log(entry) => DeliveryOutcomeJson::Log(LogEntryJson::of(entry)),
                 },
             }
         }
 
-        fn read(self) -> Option<super::Planned> {
+        fn read(self) -> Option<super::PlannedFile> {
             let names = super::super::destination::METADATA;
             let metadata = names.iter().filter_map(|name| Some((*name, self.metadata.get(*name)?.clone()))).collect();
-            Some(super::Planned {
+            Some(super::PlannedFile {
                 bucket: BucketName::parse(&self.bucket).ok()?,
                 object: self.object,
                 note: self.note,
@@ -454,11 +463,11 @@ mod json {
                 metadata,
                 series: if self.is_backfill { DigestSeries::Backfill } else { DigestSeries::Standard },
                 outcome: match self.outcome {
-                    Outcome::Digest { last, head } => super::Outcome::Digest {
+                    DeliveryOutcomeJson::Digest { last, head } => super::DeliveryOutcome::Digest {
                         last: last.read()?,
                         head: DigestHead::from_json(head.as_bytes()).ok()?,
                     },
-                    Outcome::Log(entry) => super::Outcome::Log(entry.read()?),
+                    DeliveryOutcomeJson::Log(entry) => super::DeliveryOutcome::Log(entry.read()?),
                 },
             })
         }

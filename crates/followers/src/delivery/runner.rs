@@ -9,12 +9,14 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use super::destination::{Destination, DestinationError, Parcel};
-use super::gather::{Gather, LINGER, Limits, Pause, makes_digests};
-use super::keys::{KeyError, Keys};
-use super::notes::Notes;
-use super::progress::{Chain, Course, Last, Outcome, Pin, Planned, Progress, Successor};
-use super::witness::{Checkpoint, Witness};
+use super::destination::{DestinationError, TrailDestination, TrailObject};
+use super::gather::{EventGatherer, GatherLimits, GatherPause, LINGER, makes_digests};
+use super::keys::{DigestKeys, KeyError};
+use super::notes::DeliverySpool;
+use super::progress::{
+    DeliveryOutcome, DeliveryStage, DigestChain, LastDigest, PinnedChains, PlannedFile, TrailProgress, TrailSuccessor,
+};
+use super::witness::{Checkpoint, CheckpointSink};
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{AccountId, BucketName, ObjectKey};
@@ -31,13 +33,13 @@ use portcullis_upstream::OwnError;
 
 /// What all trails are delivered with.
 #[derive(Debug)]
-pub struct Hands {
+pub struct DeliveryDependencies {
     pub store: StateStore,
     pub journal: Arc<Journal>,
-    pub notes: Arc<dyn Notes>,
-    pub destination: Arc<dyn Destination>,
-    pub keys: Keys,
-    pub witness: Witness,
+    pub notes: Arc<dyn DeliverySpool>,
+    pub destination: Arc<dyn TrailDestination>,
+    pub keys: DigestKeys,
+    pub witness: CheckpointSink,
     pub clock: Clock,
     pub account: AccountId,
     pub region: String,
@@ -45,14 +47,14 @@ pub struct Hands {
 }
 
 /// One trail's delivery.
-pub struct Runner {
-    hands: Arc<Hands>,
-    progress: Progress,
-    gather: Option<Gather>,
+pub struct TrailRunner {
+    hands: Arc<DeliveryDependencies>,
+    progress: TrailProgress,
+    gather: Option<EventGatherer>,
     /// When the first event came that waits for a log file.
     gathering_since: Option<Timestamp>,
     /// Whether what is planned might be there already.
-    redoing: Redoing,
+    redoing: PlanRetry,
     is_signing: bool,
     /// What was found to be missing from the destination.
     pub missing: Option<String>,
@@ -60,7 +62,7 @@ pub struct Runner {
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextStep {
     /// More, at once.
     Again,
     /// Nothing ever, unless the trail starts again.
@@ -71,7 +73,7 @@ pub enum Next {
 
 /// How much a step makes of what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Haste {
+pub enum DeliveryPace {
     /// All that was gathered is delivered.
     Flush,
     /// Log files are written when their period is over.
@@ -79,13 +81,13 @@ pub enum Haste {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Redoing {
+enum PlanRetry {
     No,
     Perhaps,
 }
 
 /// A digest that is to be delivered.
-struct Signed {
+struct SignedDigest {
     digest: TrailDigest,
     metadata: BTreeMap<&'static str, String>,
     signature: Vec<u8>,
@@ -123,33 +125,33 @@ const MOST_WAITING: usize = 1000;
 /// How long the record of a trail's start is looked for.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
-impl Runner {
+impl TrailRunner {
     /// Takes up a trail where it was left; `seen` is a record of the journal from before it started.
-    pub fn open(hands: Arc<Hands>, trail: Trail, seen: u64) -> Result<Self, DeliveryError> {
+    pub fn open(hands: Arc<DeliveryDependencies>, trail: Trail, seen: u64) -> Result<Self, DeliveryError> {
         let kept = hands.notes.load(&note_name(&trail)).map_err(of_notes)?;
-        let kept = kept.and_then(|bytes| Progress::from_json(&bytes));
-        let pin = hands.store.trail_head(&trail.name).and_then(|head| Pin::from_json(&head.0));
+        let kept = kept.and_then(|bytes| TrailProgress::from_json(&bytes));
+        let pin = hands.store.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
         let pin = pin.filter(|pin| pin.created == trail.created);
         let (progress, missing) = taken_up(kept, pin, &trail, seen);
         if let Some(missing) = &missing {
             tracing::error!(trail = %trail.name, "{missing}");
         }
         let gathering_since = None;
-        let redoing = Redoing::Perhaps;
+        let redoing = PlanRetry::Perhaps;
         let mut runner = Self { hands, progress, gather: None, gathering_since, redoing, is_signing: false, missing };
         runner.resume_stopped(&trail);
         Ok(runner)
     }
 
     /// How far the trail is.
-    pub fn progress(&self) -> &Progress {
+    pub fn progress(&self) -> &TrailProgress {
         &self.progress
     }
 
     /// The first record of the journal that is still needed.
     pub fn needed(&self) -> u64 {
         match (&self.progress.course, makes_digests(&self.progress.trail)) {
-            (Course::Stopped, _) => u64::MAX,
+            (DeliveryStage::Stopped, _) => u64::MAX,
             (_, true) => self.progress.standard.covered.saturating_add(1),
             (_, false) => self.progress.taken.saturating_add(1),
         }
@@ -158,8 +160,8 @@ impl Runner {
     /// Whether a digest is what is done or tried now.
     pub fn is_digesting(&self) -> bool {
         match self.progress.planned.first().map(|planned| &planned.outcome) {
-            Some(Outcome::Digest { .. }) => true,
-            Some(Outcome::Log(_)) => false,
+            Some(DeliveryOutcome::Digest { .. }) => true,
+            Some(DeliveryOutcome::Log(_)) => false,
             None => self.is_signing,
         }
     }
@@ -170,55 +172,55 @@ impl Runner {
     }
 
     /// Does what is due.
-    pub async fn step(&mut self, haste: Haste) -> Result<Next, DeliveryError> {
+    pub async fn step(&mut self, haste: DeliveryPace) -> Result<NextStep, DeliveryError> {
         let done = self.try_step(haste).await;
         if done.is_err() {
-            self.redoing = Redoing::Perhaps;
+            self.redoing = PlanRetry::Perhaps;
         }
         done
     }
 
-    async fn try_step(&mut self, haste: Haste) -> Result<Next, DeliveryError> {
+    async fn try_step(&mut self, haste: DeliveryPace) -> Result<NextStep, DeliveryError> {
         self.deliver().await?;
         self.is_signing = false;
         self.tell().await;
         let now = self.hands.clock.now();
         match self.progress.course.clone() {
-            Course::Stopped => return Ok(Next::Done),
-            Course::Ending(successor) => return self.end(successor, now).await,
-            Course::Logging { .. } | Course::Starting { .. } | Course::Stopping { .. } => {}
+            DeliveryStage::Stopped => return Ok(NextStep::Done),
+            DeliveryStage::Ending(successor) => return self.end(successor, now).await,
+            DeliveryStage::Logging { .. } | DeliveryStage::Starting { .. } | DeliveryStage::Stopping { .. } => {}
         }
         let due = self.digest_is_due(now);
-        let pause = self.follow(due || haste == Haste::Flush).await?;
+        let pause = self.follow(due || haste == DeliveryPace::Flush).await?;
         let lingered = self.has_lingered(now);
         if self.is_to_be_cut(pause, now, due || lingered, haste) {
             self.cut(now).await?;
             self.deliver().await?;
         }
-        if pause != Pause::End {
-            return Ok(Next::Again);
+        if pause != GatherPause::End {
+            return Ok(NextStep::Again);
         }
         if lingered {
-            let ending = Course::Ending(Successor::Trail(Box::new(self.progress.trail.clone())));
-            self.keep(Progress { course: ending, ..self.progress.clone() }).await?;
-            return Ok(Next::Again);
+            let ending = DeliveryStage::Ending(TrailSuccessor::Trail(Box::new(self.progress.trail.clone())));
+            self.keep(TrailProgress { course: ending, ..self.progress.clone() }).await?;
+            return Ok(NextStep::Again);
         }
         if due {
             self.digest(self.window_end(now), DigestEnding::Continues, now).await?;
-            return Ok(Next::Again);
+            return Ok(NextStep::Again);
         }
-        Ok(Next::Wait)
+        Ok(NextStep::Wait)
     }
 
     /// Follows the journal: as far as is certain to last or, for a digest or the last flush, to its end.
-    async fn follow(&mut self, to_its_end: bool) -> Result<Pause, DeliveryError> {
+    async fn follow(&mut self, to_its_end: bool) -> Result<GatherPause, DeliveryError> {
         let hands = &self.hands;
-        let stopping = matches!(self.progress.course, Course::Stopping { .. });
+        let stopping = matches!(self.progress.course, DeliveryStage::Stopping { .. });
         let until = if to_its_end || stopping { hands.journal.flush().await } else { hands.journal.durable_sequence() };
-        let limits = Limits { until, compressed: MOST_COMPRESSED, uncompressed: MOST_UNCOMPRESSED };
+        let limits = GatherLimits { until, compressed: MOST_COMPRESSED, uncompressed: MOST_UNCOMPRESSED };
         let mut gather = match self.gather.take() {
             Some(gather) => gather,
-            None => Gather::of(&self.progress, hands.store.clone(), &hands.journal),
+            None => EventGatherer::of(&self.progress, hands.store.clone(), &hands.journal),
         };
         let following = tokio::task::spawn_blocking(move || {
             let pause = gather.follow(limits);
@@ -226,7 +228,7 @@ impl Runner {
         });
         let (mut gather, pause) = following.await.map_err(|_| DeliveryError::Interrupted)?;
         let now = hands.clock.now();
-        if let (Course::Starting { since }, Ok(Pause::End)) = (&gather.course, &pause)
+        if let (DeliveryStage::Starting { since }, Ok(GatherPause::End)) = (&gather.course, &pause)
             && now >= since.plus(START_PATIENCE)
         {
             gather.adopt();
@@ -238,16 +240,18 @@ impl Runner {
         pause.map_err(|error| DeliveryError::Journal(error.to_string()))
     }
 
-    fn is_to_be_cut(&self, pause: Pause, now: Timestamp, due: bool, haste: Haste) -> bool {
+    fn is_to_be_cut(&self, pause: GatherPause, now: Timestamp, due: bool, haste: DeliveryPace) -> bool {
         let Some(gather) = &self.gather else { return false };
         let period_is_over = self.gathering_since.is_some_and(|since| now >= since.plus(self.hands.log_period));
         let turned = match gather.course {
-            Course::Logging { .. } | Course::Starting { .. } => false,
-            Course::Ending(_) | Course::Stopped | Course::Stopping { .. } => gather.course != self.progress.course,
+            DeliveryStage::Logging { .. } | DeliveryStage::Starting { .. } => false,
+            DeliveryStage::Ending(_) | DeliveryStage::Stopped | DeliveryStage::Stopping { .. } => {
+                gather.course != self.progress.course
+            }
         };
         match pause {
-            Pause::Full | Pause::Turned => true,
-            Pause::End => turned || due || period_is_over || haste == Haste::Flush && !gather.is_empty(),
+            GatherPause::Full | GatherPause::Turned => true,
+            GatherPause::End => turned || due || period_is_over || haste == DeliveryPace::Flush && !gather.is_empty(),
         }
     }
 
@@ -270,7 +274,7 @@ impl Runner {
             let bucket = trail.bucket.clone();
             // A pile is cut only when it holds events.
             let Some(entry) = LogEntry::of(object.clone(), &file) else { continue };
-            let outcome = Outcome::Log(entry);
+            let outcome = DeliveryOutcome::Log(entry);
             let planned = self.plan(bucket, object, file.bytes, BTreeMap::new(), series, outcome).await?;
             progress.planned.push(planned);
             if makes_digests(&progress.trail) {
@@ -295,13 +299,13 @@ impl Runner {
         bytes: Vec<u8>,
         metadata: BTreeMap<&'static str, String>,
         series: DigestSeries,
-        outcome: Outcome,
-    ) -> Result<Planned, DeliveryError> {
+        outcome: DeliveryOutcome,
+    ) -> Result<PlannedFile, DeliveryError> {
         let checksum = Sha256::digest(&bytes).into();
         let id = hex::encode(Sha256::digest(&object));
         let note = format!("{}.{}.planned", self.progress.trail.name, id.get(..16).unwrap_or_default());
         self.hands.notes.save(&note, &bytes).await.map_err(of_notes)?;
-        Ok(Planned { bucket, object, note, checksum, metadata, series, outcome })
+        Ok(PlannedFile { bucket, object, note, checksum, metadata, series, outcome })
     }
 
     /// Writes what is planned, and reads it back.
@@ -312,17 +316,17 @@ impl Runner {
             let Some(bytes) = bytes else {
                 return Err(DeliveryError::Notes(format!("`{}` is gone", planned.note)));
             };
-            let parcel = Parcel { bytes: Bytes::from(bytes), metadata: planned.metadata.clone() };
+            let parcel = TrailObject { bytes: Bytes::from(bytes), metadata: planned.metadata.clone() };
             self.write(&planned, &parcel).await?;
             let now = self.hands.clock.now();
             let mut progress = self.progress.clone();
             progress.planned.remove(0);
             match &planned.outcome {
-                Outcome::Digest { .. } => progress.digested = Some(now),
-                Outcome::Log(_) => progress.delivered = Some(now),
+                DeliveryOutcome::Digest { .. } => progress.digested = Some(now),
+                DeliveryOutcome::Log(_) => progress.delivered = Some(now),
             }
             let closed = apply(&mut progress, &planned);
-            if let Outcome::Digest { .. } = planned.outcome {
+            if let DeliveryOutcome::Digest { .. } = planned.outcome {
                 let head = TrailHead(progress.pin().to_json());
                 self.hands.store.pin_trail_head(&progress.trail.name, head, now).await?;
             }
@@ -332,15 +336,15 @@ impl Runner {
             }
             self.hands.notes.remove(&planned.note).map_err(of_notes)?;
         }
-        self.redoing = Redoing::No;
+        self.redoing = PlanRetry::No;
         Ok(())
     }
 
-    async fn write(&self, planned: &Planned, parcel: &Parcel) -> Result<(), DeliveryError> {
+    async fn write(&self, planned: &PlannedFile, parcel: &TrailObject) -> Result<(), DeliveryError> {
         let destination = &self.hands.destination;
         let (bucket, key) = (&planned.bucket, object_key(&planned.object)?);
         let leave = self.leave_to_write(bucket)?;
-        if self.redoing == Redoing::Perhaps
+        if self.redoing == PlanRetry::Perhaps
             && destination.read(bucket, &key).await.ok().flatten().as_ref() == Some(parcel)
         {
             return Ok(());
@@ -373,12 +377,18 @@ impl Runner {
             if series == DigestSeries::Backfill && progress.backfill.waiting.is_empty() {
                 continue;
             }
-            let Signed { digest, metadata, signature, written } = self.sign(series, end, ending, now).await?;
+            let SignedDigest { digest, metadata, signature, written } = self.sign(series, end, ending, now).await?;
             let head = DigestHead::of(&digest, written.hash, signature.clone(), series);
             let (bucket, object) = (digest.bucket.clone(), digest.object.clone());
-            let last =
-                Last { bucket: bucket.clone(), object: object.clone(), hash: written.hash, signature, end, ending };
-            let outcome = Outcome::Digest { last, head };
+            let last = LastDigest {
+                bucket: bucket.clone(),
+                object: object.clone(),
+                hash: written.hash,
+                signature,
+                end,
+                ending,
+            };
+            let outcome = DeliveryOutcome::Digest { last, head };
             progress.planned.push(self.plan(bucket, object, written.bytes, metadata, series, outcome).await?);
         }
         self.keep(progress).await?;
@@ -393,8 +403,8 @@ impl Runner {
         end: Timestamp,
         ending: DigestEnding,
         now: Timestamp,
-    ) -> Result<Signed, DeliveryError> {
-        let Progress { trail, taken, window, .. } = &self.progress;
+    ) -> Result<SignedDigest, DeliveryError> {
+        let TrailProgress { trail, taken, window, .. } = &self.progress;
         let chain = self.progress.chain(series);
         let signer = self.hands.keys.at(end).await?;
         let digest = TrailDigest {
@@ -425,7 +435,7 @@ impl Runner {
         if series == DigestSeries::Backfill {
             metadata.insert("backfill-generation-timestamp", now.iso_extended());
         }
-        Ok(Signed { digest, metadata, signature, written })
+        Ok(SignedDigest { digest, metadata, signature, written })
     }
 
     /// A digest names the one before it, so that its loss is noticed the next time somebody looks: now.
@@ -465,14 +475,14 @@ impl Runner {
     }
 
     /// Ends the trail's course, with a digest of what there still was.
-    async fn end(&mut self, successor: Successor, now: Timestamp) -> Result<Next, DeliveryError> {
+    async fn end(&mut self, successor: TrailSuccessor, now: Timestamp) -> Result<NextStep, DeliveryError> {
         let trail = self.progress.trail.clone();
         let ending = match &successor {
-            Successor::Trail(next) if only_moves(&trail, next) => DigestEnding::Continues,
-            Successor::Nothing | Successor::Trail(_) => DigestEnding::Final,
+            TrailSuccessor::Trail(next) if only_moves(&trail, next) => DigestEnding::Continues,
+            TrailSuccessor::Nothing | TrailSuccessor::Trail(_) => DigestEnding::Final,
         };
         // A crash may have come between the last digest and the note of it.
-        let Chain { last, covered, waiting, .. } = &self.progress.standard;
+        let DigestChain { last, covered, waiting, .. } = &self.progress.standard;
         let is_final =
             ending == DigestEnding::Final && last.as_ref().is_some_and(|last| last.ending == DigestEnding::Final);
         let is_digested = is_final && *covered == self.progress.taken && waiting.is_empty();
@@ -480,33 +490,33 @@ impl Runner {
             let end = Timestamp::from_seconds(now.seconds());
             if end <= self.progress.window {
                 // Two digests of one second would have one name.
-                return Ok(Next::Wait);
+                return Ok(NextStep::Wait);
             }
             self.digest(end, ending, now).await?;
         }
         let mut progress = self.progress.clone();
         match successor {
-            Successor::Nothing => progress.course = Course::Stopped,
-            Successor::Trail(next) => progress.succeed(*next, ending, now),
+            TrailSuccessor::Nothing => progress.course = DeliveryStage::Stopped,
+            TrailSuccessor::Trail(next) => progress.succeed(*next, ending, now),
         }
         self.gather = None;
         self.keep(progress).await?;
-        Ok(Next::Again)
+        Ok(NextStep::Again)
     }
 
     fn resume_stopped(&mut self, trail: &Trail) {
-        if self.progress.course != Course::Stopped {
+        if self.progress.course != DeliveryStage::Stopped {
             return;
         }
         if let TrailLogging::Started { at } = trail.logging {
             let taken = self.progress.taken;
             self.progress.start(trail.clone(), at, taken);
-            self.progress.course = Course::Starting { since: at };
+            self.progress.course = DeliveryStage::Starting { since: at };
         }
     }
 
     fn digest_is_due(&self, now: Timestamp) -> bool {
-        let Progress { trail, window, standard, .. } = &self.progress;
+        let TrailProgress { trail, window, standard, .. } = &self.progress;
         let is_over = now >= window.plus(trail.digest_period.duration());
         let is_crowded = standard.waiting.len() >= MOST_WAITING && now.seconds() > window.seconds();
         makes_digests(trail) && (is_over || is_crowded)
@@ -521,19 +531,23 @@ impl Runner {
 
     fn has_lingered(&self, now: Timestamp) -> bool {
         match self.gather.as_ref().map(|gather| &gather.course) {
-            Some(Course::Stopping { at }) => now >= at.plus(LINGER),
-            Some(Course::Ending(_) | Course::Logging { .. } | Course::Starting { .. } | Course::Stopped) | None => {
-                false
-            }
+            Some(DeliveryStage::Stopping { at }) => now >= at.plus(LINGER),
+            Some(
+                DeliveryStage::Ending(_)
+                | DeliveryStage::Logging { .. }
+                | DeliveryStage::Starting { .. }
+                | DeliveryStage::Stopped,
+            )
+            | None => false,
         }
     }
 
     fn layout(&self, trail: &Trail) -> TrailLayout {
-        let Hands { account, region, .. } = &*self.hands;
+        let DeliveryDependencies { account, region, .. } = &*self.hands;
         TrailLayout { prefix: trail.prefix.clone(), account: account.clone(), region: region.clone() }
     }
 
-    async fn keep(&mut self, progress: Progress) -> Result<(), DeliveryError> {
+    async fn keep(&mut self, progress: TrailProgress) -> Result<(), DeliveryError> {
         let name = note_name(&progress.trail);
         self.hands.notes.save(&name, &progress.to_json()).await.map_err(of_notes)?;
         self.progress = progress;
@@ -549,7 +563,12 @@ pub fn note_name(trail: &Trail) -> String {
 }
 
 /// Where a trail goes on, and what is amiss if the two accounts of it differ.
-fn taken_up(kept: Option<Progress>, pin: Option<Pin>, trail: &Trail, seen: u64) -> (Progress, Option<String>) {
+fn taken_up(
+    kept: Option<TrailProgress>,
+    pin: Option<PinnedChains>,
+    trail: &Trail,
+    seen: u64,
+) -> (TrailProgress, Option<String>) {
     // Whatever was looked at for a trail of this name came before another of it.
     let seen = kept.as_ref().map_or(seen, |kept| seen.min(kept.taken));
     let begun = || {
@@ -558,11 +577,11 @@ fn taken_up(kept: Option<Progress>, pin: Option<Pin>, trail: &Trail, seen: u64) 
             TrailLogging::Never => trail.created,
             TrailLogging::Stopped { started, .. } => started,
         };
-        Progress::begin(trail.clone(), since, seen)
+        TrailProgress::begin(trail.clone(), since, seen)
     };
     match (kept, pin) {
         // Another trail of this name is being ended first.
-        (Some(kept), _) if kept.trail.created != trail.created && kept.course != Course::Stopped => (kept, None),
+        (Some(kept), _) if kept.trail.created != trail.created && kept.course != DeliveryStage::Stopped => (kept, None),
         (Some(kept), Some(pin)) if kept.trail.created == trail.created && leads_to(&kept, &pin) => (kept, None),
         (Some(kept), None) if kept.trail.created == trail.created => (kept, None),
         (None | Some(_), Some(pin)) => {
@@ -575,8 +594,8 @@ fn taken_up(kept: Option<Progress>, pin: Option<Pin>, trail: &Trail, seen: u64) 
 }
 
 /// Whether progress is where the chains were pinned: there, or with a digest still to be accounted for.
-fn leads_to(kept: &Progress, pin: &Pin) -> bool {
-    let is_pinned = |progress: &Progress| {
+fn leads_to(kept: &TrailProgress, pin: &PinnedChains) -> bool {
+    let is_pinned = |progress: &TrailProgress| {
         progress.standard.last == pin.standard.last && progress.backfill.last == pin.backfill.last
     };
     let mut progress = kept.clone();
@@ -589,27 +608,27 @@ fn leads_to(kept: &Progress, pin: &Pin) -> bool {
 }
 
 /// Progress as of the last digests.
-fn resumed(pin: Pin, begun: Progress) -> Progress {
+fn resumed(pin: PinnedChains, begun: TrailProgress) -> TrailProgress {
     let Some(last) = pin.standard.last.clone() else { return begun };
     let (taken, window) = (pin.standard.covered, last.end);
     let course = match (last.ending, begun.trail.logging, begun.course.clone()) {
-        (DigestEnding::Final, _, _) => Course::Stopped,
-        (DigestEnding::Continues, TrailLogging::Started { at }, _) => Course::Logging { since: at },
-        (DigestEnding::Continues, TrailLogging::Stopped { at, .. }, _) => Course::Stopping { at },
+        (DigestEnding::Final, _, _) => DeliveryStage::Stopped,
+        (DigestEnding::Continues, TrailLogging::Started { at }, _) => DeliveryStage::Logging { since: at },
+        (DigestEnding::Continues, TrailLogging::Stopped { at, .. }, _) => DeliveryStage::Stopping { at },
         (DigestEnding::Continues, TrailLogging::Never, course) => course,
     };
-    Progress { course, taken, window, standard: pin.standard, backfill: pin.backfill, ..begun }
+    TrailProgress { course, taken, window, standard: pin.standard, backfill: pin.backfill, ..begun }
 }
 
 /// Takes account of a file that was written; of a digest, the end of its window.
-fn apply(progress: &mut Progress, planned: &Planned) -> Option<Timestamp> {
+fn apply(progress: &mut TrailProgress, planned: &PlannedFile) -> Option<Timestamp> {
     let digests = makes_digests(&progress.trail);
     let chain = progress.chain_mut(planned.series);
     match &planned.outcome {
-        Outcome::Log(entry) if digests => chain.waiting.push(entry.clone()),
-        Outcome::Log(_) => {}
-        Outcome::Digest { last, head } => {
-            *chain = Chain {
+        DeliveryOutcome::Log(entry) if digests => chain.waiting.push(entry.clone()),
+        DeliveryOutcome::Log(_) => {}
+        DeliveryOutcome::Digest { last, head } => {
+            *chain = DigestChain {
                 last: Some(last.clone()),
                 before: chain.tree.clone(),
                 tree: chain.tree.clone(),
@@ -626,7 +645,7 @@ fn apply(progress: &mut Progress, planned: &Planned) -> Option<Timestamp> {
     None
 }
 
-fn previous(chain: &Chain) -> PreviousDigest {
+fn previous(chain: &DigestChain) -> PreviousDigest {
     let Some(last) = &chain.last else { return PreviousDigest::Origin };
     let link = DigestLink { bucket: last.bucket.clone(), object: last.object.clone(), hash: last.hash };
     match last.ending {
@@ -642,31 +661,31 @@ fn only_moves(trail: &Trail, next: &Trail) -> bool {
     is_logging && is_same && trail.logging == next.logging
 }
 
-impl Chain {
+impl DigestChain {
     /// The last digest, unless logging stopped with it.
-    fn goes_on(&self) -> Option<&Last> {
+    fn goes_on(&self) -> Option<&LastDigest> {
         self.last.as_ref().filter(|last| last.ending == DigestEnding::Continues)
     }
 }
 
-impl Progress {
+impl TrailProgress {
     /// Goes on as what the journal made of the trail.
     fn succeed(&mut self, next: Trail, ending: DigestEnding, now: Timestamp) {
         match (next.logging, ending) {
             (TrailLogging::Started { at }, DigestEnding::Continues) => {
                 self.trail = next;
-                self.course = Course::Logging { since: at };
+                self.course = DeliveryStage::Logging { since: at };
             }
             (TrailLogging::Started { at }, DigestEnding::Final) => {
                 let taken = self.taken;
                 // What logged all along, without digests, has them from now on.
                 let began = if next.logging == self.trail.logging { now } else { at };
                 self.start(next, began, taken);
-                self.course = Course::Logging { since: at };
+                self.course = DeliveryStage::Logging { since: at };
             }
             (TrailLogging::Never | TrailLogging::Stopped { .. }, _) => {
                 self.trail = next;
-                self.course = Course::Stopped;
+                self.course = DeliveryStage::Stopped;
             }
         }
     }
@@ -682,7 +701,7 @@ impl Progress {
         self.taken = taken;
         for series in [DigestSeries::Standard, DigestSeries::Backfill] {
             let chain = self.chain_mut(series);
-            *chain = Chain { covered: taken, tree: chain.before.clone(), waiting: Vec::new(), ..chain.clone() };
+            *chain = DigestChain { covered: taken, tree: chain.before.clone(), waiting: Vec::new(), ..chain.clone() };
         }
         self.trail = next;
     }

@@ -73,7 +73,7 @@ impl StateJournal for StateLog {
 #[derive(Debug)]
 struct TrappedNotes(Mutex<BTreeMap<String, Vec<u8>>>, Arc<Trap>);
 
-impl Notes for TrappedNotes {
+impl DeliverySpool for TrappedNotes {
     fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         Ok(self.0.lock().expect("sound").get(name).cloned())
     }
@@ -105,7 +105,7 @@ impl Notes for TrappedNotes {
 /// Buckets in memory that keep every version, with a trap.
 #[derive(Debug)]
 struct TrappedBuckets {
-    files: Mutex<BTreeMap<(String, String), Vec<Parcel>>>,
+    files: Mutex<BTreeMap<(String, String), Vec<TrailObject>>>,
     trap: Arc<Trap>,
 }
 
@@ -115,7 +115,7 @@ impl TrappedBuckets {
     }
 }
 
-impl Destination for TrappedBuckets {
+impl TrailDestination for TrappedBuckets {
     fn make_bucket<'a>(&'a self, _bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), DestinationError>> {
         Box::pin(async { Ok(()) })
     }
@@ -124,7 +124,7 @@ impl Destination for TrappedBuckets {
         &'a self,
         bucket: TrailBucket<'a>,
         key: &'a ObjectKey,
-        parcel: &'a Parcel,
+        parcel: &'a TrailObject,
     ) -> BoxedFuture<'a, Result<(), DestinationError>> {
         Box::pin(async move {
             if self.trap.springs() {
@@ -140,7 +140,7 @@ impl Destination for TrappedBuckets {
         &'a self,
         bucket: &'a BucketName,
         key: &'a ObjectKey,
-    ) -> BoxedFuture<'a, Result<Option<Parcel>, DestinationError>> {
+    ) -> BoxedFuture<'a, Result<Option<TrailObject>, DestinationError>> {
         let place = (bucket.to_string(), key.to_string());
         let found = self.files.lock().expect("sound").get(&place).and_then(|versions| versions.last().cloned());
         Box::pin(async move { Ok(found) })
@@ -158,10 +158,10 @@ impl Destination for TrappedBuckets {
 
 struct Rig {
     clock: Arc<AtomicI64>,
-    hands: Arc<Hands>,
+    hands: Arc<DeliveryDependencies>,
     destination: Arc<TrappedBuckets>,
     trap: Arc<Trap>,
-    runner: Option<Runner>,
+    runner: Option<TrailRunner>,
     /// How often the gate was started again.
     crashes: usize,
     directory: tempfile::TempDir,
@@ -179,14 +179,14 @@ impl Rig {
         let store = recorded_in(Arc::new(StateLog(Arc::clone(&journal), Arc::clone(&trap))), at).await;
         store.add_signing_key(ready_key(), MONTH, at).await.expect("added");
         let destination = Arc::new(TrappedBuckets { files: Mutex::default(), trap: Arc::clone(&trap) });
-        let hands = Arc::new(Hands {
-            keys: Keys::new(store.clone(), Clock::Set(Arc::clone(&clock)), MONTH),
+        let hands = Arc::new(DeliveryDependencies {
+            keys: DigestKeys::new(store.clone(), Clock::Set(Arc::clone(&clock)), MONTH),
             account: store.account().clone(),
             store,
             journal,
             notes: Arc::new(TrappedNotes(Mutex::default(), Arc::clone(&trap))),
-            destination: Arc::clone(&destination) as Arc<dyn Destination>,
-            witness: Witness::Folder(directory.path().join("witness")),
+            destination: Arc::clone(&destination) as Arc<dyn TrailDestination>,
+            witness: CheckpointSink::Folder(directory.path().join("witness")),
             clock: Clock::Set(Arc::clone(&clock)),
             region: "us-east-1".to_owned(),
             log_period: Duration::from_secs(10),
@@ -249,26 +249,26 @@ impl Rig {
     }
 
     /// Lets delivery do all that is due, and starts it again where it fails.
-    async fn drive(&mut self) -> Next {
+    async fn drive(&mut self) -> NextStep {
         let last = self.hands.journal.last_sequence();
         self.hands.journal.durable(last).await.expect("on disk");
         loop {
             let runner = match self.runner.take() {
                 Some(runner) => Ok(runner),
-                None => Runner::open(
+                None => TrailRunner::open(
                     Arc::clone(&self.hands),
                     self.store().trail(&name()).unwrap_or_else(|| trail(self.now())),
                     0,
                 ),
             };
             let mut runner = runner.expect("opened");
-            match runner.step(Haste::Usual).await {
-                Ok(Next::Again) => self.runner = Some(runner),
-                Ok(Next::Wait) => {
+            match runner.step(DeliveryPace::Usual).await {
+                Ok(NextStep::Again) => self.runner = Some(runner),
+                Ok(NextStep::Wait) => {
                     self.runner = Some(runner);
-                    return Next::Wait;
+                    return NextStep::Wait;
                 }
-                Ok(Next::Done) => return Next::Done,
+                Ok(NextStep::Done) => return NextStep::Done,
                 Err(error) => {
                     self.crashes += 1;
                     assert!(self.crashes < 2, "{error}");
@@ -384,7 +384,7 @@ impl Rig {
         files
     }
 
-    fn file(&self, bucket: &str, object: &str) -> Option<Parcel> {
+    fn file(&self, bucket: &str, object: &str) -> Option<TrailObject> {
         let place = (bucket.to_owned(), object.to_owned());
         self.destination.files.lock().expect("sound").get(&place).and_then(|versions| versions.last().cloned())
     }
@@ -435,7 +435,7 @@ async fn windows_follow_each_other_from_start_to_stop_with_and_without_events() 
     rig.event("before");
     rig.log().await;
     rig.event("a");
-    assert_eq!(rig.drive().await, Next::Wait);
+    assert_eq!(rig.drive().await, NextStep::Wait);
     rig.pass(9);
     rig.event("b");
     rig.drive().await;
@@ -451,10 +451,10 @@ async fn windows_follow_each_other_from_start_to_stop_with_and_without_events() 
     rig.event("c");
     rig.stop().await;
     rig.event("stop");
-    assert_eq!(rig.drive().await, Next::Wait);
+    assert_eq!(rig.drive().await, NextStep::Wait);
     rig.pass(3);
     rig.event("after");
-    assert_eq!(rig.drive().await, Next::Done);
+    assert_eq!(rig.drive().await, NextStep::Done);
     let proved = rig.proved(DigestSeries::Standard);
     assert_eq!(rig.events(DigestSeries::Standard), events(&[&["before", "a", "b"], &[], &["c", "stop"]]));
     let spans: Vec<_> =
@@ -498,7 +498,7 @@ async fn after_a_crash_at_any_step_the_same_files_are_there() {
         rig.stop().await;
         rig.event("stop");
         rig.pass(3);
-        assert_eq!(rig.drive().await, Next::Done);
+        assert_eq!(rig.drive().await, NextStep::Done);
         rig.log().await;
         rig.event("d");
         rig.pass(MINUTE);
@@ -676,15 +676,15 @@ async fn a_full_log_file_is_followed_by_another() {
     }
     let last = rig.hands.journal.last_sequence();
     rig.hands.journal.durable(last).await.expect("on disk");
-    let progress = Progress::begin(trail(rig.now()), rig.now(), 0);
-    let mut gather = gather::Gather::of(&progress, rig.store().clone(), &rig.hands.journal);
+    let progress = TrailProgress::begin(trail(rig.now()), rig.now(), 0);
+    let mut gather = gather::EventGatherer::of(&progress, rig.store().clone(), &rig.hands.journal);
     let size = u64::try_from(line("0", "PutBucketVersioning", rig.now()).len()).expect("small");
-    let limits = gather::Limits { until: last, compressed: usize::MAX, uncompressed: 4 * size };
+    let limits = gather::GatherLimits { until: last, compressed: usize::MAX, uncompressed: 4 * size };
     let mut sizes = Vec::new();
     loop {
         let pause = gather.follow(limits).expect("followed");
         sizes.extend(gather.cut(DigestSeries::Standard).map(|(file, _)| file.records));
-        if pause == gather::Pause::End {
+        if pause == gather::GatherPause::End {
             break;
         }
     }

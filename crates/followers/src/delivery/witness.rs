@@ -15,7 +15,7 @@ use portcullis_cloudtrail::{DigestHead, TrailName};
 
 /// The second place that is told of each digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Witness {
+pub enum CheckpointSink {
     /// A file for each trail, to which checkpoints are appended.
     Folder(PathBuf),
     Nobody,
@@ -31,7 +31,7 @@ pub struct Checkpoint {
     pub head: DigestHead,
 }
 
-impl Witness {
+impl CheckpointSink {
     /// Where the machine's log listens.
     pub const SYSLOG: &str = "/dev/log";
 
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn each_checkpoint_is_appended_once() {
         let directory = tempfile::tempdir().expect("a directory");
-        let witness = Witness::Folder(directory.path().join("witness"));
+        let witness = CheckpointSink::Folder(directory.path().join("witness"));
         for end in [1, 1, 2] {
             witness.tell(&checkpoint(end), Timestamp::from_seconds(end)).expect("told");
         }
@@ -125,7 +125,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("log");
         let log = UnixDatagram::bind(&path).expect("a socket");
-        Witness::Syslog(path).tell(&checkpoint(1), Timestamp::from_seconds(1)).expect("told");
+        CheckpointSink::Syslog(path).tell(&checkpoint(1), Timestamp::from_seconds(1)).expect("told");
         let mut message = [0; 4096];
         let length = log.recv(&mut message).expect("a message");
         let text = String::from_utf8_lossy(&message[..length]).into_owned();

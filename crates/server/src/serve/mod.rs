@@ -371,22 +371,22 @@ fn hands(
     store: &StateStore,
     journal: &Arc<Journal>,
     upstream: &Arc<Upstream>,
-) -> delivery::Hands {
+) -> delivery::DeliveryDependencies {
     let chosen = &settings.trail;
-    let destination: Arc<dyn delivery::Destination> = match &chosen.folder {
-        Some(folder) => Arc::new(delivery::Folder::new(folder.clone())),
-        None => Arc::new(delivery::Buckets::new(Arc::clone(upstream), clock.clone())),
+    let destination: Arc<dyn delivery::TrailDestination> = match &chosen.folder {
+        Some(folder) => Arc::new(delivery::FolderDestination::new(folder.clone())),
+        None => Arc::new(delivery::UpstreamDestination::new(Arc::clone(upstream), clock.clone())),
     };
-    delivery::Hands {
+    delivery::DeliveryDependencies {
         store: store.clone(),
         journal: Arc::clone(journal),
-        notes: Arc::new(delivery::NoteFolder::new(settings.state.directory.join("trails"))),
+        notes: Arc::new(delivery::SpoolFolder::new(settings.state.directory.join("trails"))),
         destination,
-        keys: delivery::Keys::new(store.clone(), clock.clone(), chosen.key_lifetime),
+        keys: delivery::DigestKeys::new(store.clone(), clock.clone(), chosen.key_lifetime),
         witness: match &chosen.witness {
-            Some(CheckpointTarget::Folder(path)) => delivery::Witness::Folder(path.clone()),
-            Some(CheckpointTarget::Syslog) => delivery::Witness::Syslog(delivery::Witness::SYSLOG.into()),
-            None => delivery::Witness::Nobody,
+            Some(CheckpointTarget::Folder(path)) => delivery::CheckpointSink::Folder(path.clone()),
+            Some(CheckpointTarget::Syslog) => delivery::CheckpointSink::Syslog(delivery::CheckpointSink::SYSLOG.into()),
+            None => delivery::CheckpointSink::Nobody,
         },
         clock: clock.clone(),
         account: store.account().clone(),
