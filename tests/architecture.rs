@@ -86,8 +86,8 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// Traits whose implementer is believed when a capability is made, and where one may be.
 const TRUSTED_PORTS: &[(&str, &[&str])] = &[
-    ("StepLedger", &["crates/state/src/", "crates/state/"]),
-    ("TrailRegister", &["crates/state/src/", "crates/state/", "src/delivery/progress.rs", "crates/followers/"]),
+    ("StepLedger", &["crates/state/src/"]),
+    ("TrailRegister", &["crates/state/src/", "crates/followers/src/delivery/progress.rs"]),
 ];
 
 const LONGEST_FILE: usize = 800;

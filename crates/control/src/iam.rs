@@ -11,13 +11,13 @@ mod principals;
 mod refused;
 mod xml;
 
-use action::{Action, Parameters};
+use action::{Action, CodeAction, Parameters, PlainAction};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
 use portcullis_mfa::{Challenge, Offer, Proof};
 use portcullis_sigv4::Principal;
-use portcullis_state::{CodeSource, DeviceChange, SpendError, Store};
+use portcullis_state::{CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, SpendError, Store};
 use refused::Refused;
 use xml::Element;
 
@@ -35,57 +35,119 @@ pub struct Reply {
 /// The type of every answer's body.
 pub const CONTENT_TYPE: &str = "text/xml";
 
-/// One request on its way to its answer.
-struct Call<'a> {
+/// A request that is read; nothing of the state was looked at, and no code.
+pub struct ActionRequest<'a> {
+    action: Action,
     parameters: Parameters<'a>,
     offer: Offer,
+    request_id: RequestId,
+    facts: Facts,
+}
+
+/// A request whose code is spent, where it takes one; nothing else of it is done.
+pub struct ProvedAction<'a> {
+    task: RemainingTask,
+    action: Action,
+    parameters: Parameters<'a>,
+    request_id: RequestId,
+    facts: Facts,
+    store: &'a Store,
+    now: Timestamp,
+}
+
+/// What is left to do.
+enum RemainingTask {
+    Deactivate(DeviceChange<DeviceDeactivation>),
+    Enable(DeviceChange<DeviceEnabling>),
+    Plain(PlainAction),
+    /// The ledger has learnt the device's drift by spending the codes.
+    Resynchronized,
+}
+
+/// One stage of a request, with what it notes for the record.
+struct Call<'a> {
+    parameters: Parameters<'a>,
     store: &'a Store,
     now: Timestamp,
     facts: &'a mut Facts,
 }
 
-/// Answers one request; `offer` is what came in its `x-amz-mfa` header, and is spent only where it is needed.
-///
-/// The answer carries the id that the request has in its record.
-pub async fn answer(
-    parameters: &[(String, String)],
-    offer: Offer,
-    store: &Store,
-    request_id: RequestId,
-    now: Timestamp,
-) -> Reply {
-    let mut facts = Facts::new();
-    let answered = dispatch(parameters, offer, store, now, &mut facts).await;
-    match answered {
-        Ok((action, result)) => {
-            let body = xml::success(action.name(), result, request_id);
-            Reply { status: 200, body, facts }
+impl<'a> ActionRequest<'a> {
+    /// Reads a request; `offer` is what came in its `x-amz-mfa` header. A refusal carries the id that the request has in
+    /// its record, as every answer does.
+    pub fn read(parameters: &'a [(String, String)], offer: Offer, request_id: RequestId) -> Result<Self, Box<Reply>> {
+        let mut facts = Facts::new();
+        match parse(parameters, &offer, &mut facts) {
+            Ok((action, parameters)) => Ok(Self { action, parameters, offer, request_id, facts }),
+            Err(refused) => Err(Box::new(Reply::refused(&refused, facts, request_id))),
         }
-        Err(refused) => Reply::refused(&refused, facts, request_id),
+    }
+
+    /// Whether it changes anything.
+    pub fn effect(&self) -> Effect {
+        self.facts.effect
+    }
+
+    /// The answer where a change is not begun, since it could not be recorded.
+    pub fn unrecorded(self) -> Reply {
+        Reply::refused(&Refused::unrecorded(), self.facts, self.request_id)
+    }
+
+    /// Spends the offered code where the action takes one.
+    pub async fn prove(self, store: &'a Store, now: Timestamp) -> Result<ProvedAction<'a>, Box<Reply>> {
+        let Self { action, parameters, offer, request_id, mut facts } = self;
+        let call = Call { parameters, store, now, facts: &mut facts };
+        match call.prove(action, &offer).await {
+            Ok(task) => Ok(ProvedAction { task, action, parameters, request_id, facts, store, now }),
+            Err(refused) => Err(Box::new(Reply::refused(&refused, facts, request_id))),
+        }
     }
 }
 
-/// The facts of a change before it is begun; none of what only reads or will be refused as it stands.
-pub fn change_asked(parameters: &[(String, String)], offer: &Offer) -> Option<Facts> {
-    let action = Action::find(parameters).ok().filter(|action| action.effect() == Effect::Changes)?;
-    let parameters = Parameters::read(action, parameters).ok()?;
-    if let Offer::Malformed(_) = offer {
-        return None;
+impl ProvedAction<'_> {
+    /// What its event says so far.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
-    let mut facts = Facts::new();
-    facts.asks_for(action);
-    facts.parameters(&parameters);
-    Some(facts)
-}
 
-/// The answer where a change is not begun, since it could not be recorded.
-pub fn unrecorded(asked: Facts, request_id: RequestId) -> Reply {
-    Reply::refused(&Refused::unrecorded(), asked, request_id)
+    /// The answer where the rest is not begun, since it could not be recorded.
+    pub fn unrecorded(self) -> Reply {
+        let refused = match self.task {
+            RemainingTask::Deactivate(_) | RemainingTask::Enable(_) | RemainingTask::Plain(_) => Refused::unrecorded(),
+            RemainingTask::Resynchronized => Refused::done_unrecorded(),
+        };
+        Reply::refused(&refused, self.facts, self.request_id)
+    }
+
+    /// Does what is asked.
+    pub async fn perform(self) -> Reply {
+        let Self { task, action, parameters, request_id, mut facts, store, now } = self;
+        let call = Call { parameters, store, now, facts: &mut facts };
+        match call.perform(task).await {
+            Ok(result) => Reply { status: 200, body: xml::success(action.name(), result, request_id), facts },
+            Err(refused) => Reply::refused(&refused, facts, request_id),
+        }
+    }
 }
 
 /// The answer where a change was made and that cannot be recorded.
 pub fn done_unrecorded(done: Facts, request_id: RequestId) -> Reply {
     Reply::refused(&Refused::done_unrecorded(), done, request_id)
+}
+
+fn parse<'a>(
+    parameters: &'a [(String, String)],
+    offer: &Offer,
+    facts: &mut Facts,
+) -> Result<(Action, Parameters<'a>), Refused> {
+    let action = Action::find(parameters)?;
+    facts.asks_for(action);
+    let parameters = Parameters::read(action, parameters)?;
+    facts.parameters(&parameters);
+    match offer {
+        Offer::Malformed(_) => Err(Refused::malformed_offer()),
+        Offer::Absent | Offer::Codes(_) => Ok((action, parameters)),
+    }
 }
 
 impl Reply {
@@ -95,54 +157,63 @@ impl Reply {
     }
 }
 
-async fn dispatch(
-    parameters: &[(String, String)],
-    offer: Offer,
-    store: &Store,
-    now: Timestamp,
-    facts: &mut Facts,
-) -> Result<(Action, Option<Element>), Refused> {
-    let action = Action::find(parameters)?;
-    facts.asks_for(action);
-    let parameters = Parameters::read(action, parameters)?;
-    facts.parameters(&parameters);
-    if let Offer::Malformed(_) = &offer {
-        return Err(Refused::malformed_offer());
-    }
-    let call = Call { parameters, offer, store, now, facts };
-    let result = match action {
-        Action::AcceptClock => call.accept_clock().await.map(Some),
-        Action::CreateAccessKey => call.create_access_key().await.map(Some),
-        Action::CreateUser => call.create_user().await.map(Some),
-        Action::CreateVirtualMfaDevice => call.create_virtual_mfa_device().await.map(Some),
-        Action::DeactivateMfaDevice => call.deactivate_mfa_device().await.map(|()| None),
-        Action::DeleteAccessKey => call.delete_access_key().await.map(|()| None),
-        Action::DeleteUser => call.delete_user().await.map(|()| None),
-        Action::DeleteVirtualMfaDevice => call.delete_virtual_mfa_device().await.map(|()| None),
-        Action::EnableMfaDevice => call.enable_mfa_device().await.map(|()| None),
-        Action::GetClock => Ok(Some(call.clock())),
-        Action::GetUser => call.user().map(Some),
-        Action::ListAccessKeys => call.list_access_keys().map(Some),
-        Action::ListMfaDevices => call.list_mfa_devices().map(Some),
-        Action::ListUsers => call.list_users().map(Some),
-        Action::ListVirtualMfaDevices => call.list_virtual_mfa_devices().map(Some),
-        Action::ResyncMfaDevice => call.resync_mfa_device().await.map(|()| None),
-        Action::UpdateAccessKey => call.update_access_key().await.map(|()| None),
-    }?;
-    Ok((action, result))
-}
-
 impl Call<'_> {
+    async fn prove(mut self, action: Action, offer: &Offer) -> Result<RemainingTask, Refused> {
+        match action {
+            Action::Code(CodeAction::DeactivateMfaDevice) => {
+                let change = self.deactivation()?;
+                self.prove_change(change, offer).await.map(RemainingTask::Deactivate)
+            }
+            Action::Code(CodeAction::EnableMfaDevice) => {
+                let change = self.enabling()?;
+                self.prove_change(change, offer).await.map(RemainingTask::Enable)
+            }
+            Action::Code(CodeAction::ResyncMfaDevice) => {
+                self.resync_mfa_device().await.map(|()| RemainingTask::Resynchronized)
+            }
+            Action::Plain(action) => Ok(RemainingTask::Plain(action)),
+        }
+    }
+
+    async fn perform(self, task: RemainingTask) -> Result<Option<Element>, Refused> {
+        match task {
+            RemainingTask::Deactivate(change) => self.deactivate_mfa_device(change).await.map(|()| None),
+            RemainingTask::Enable(change) => self.enable_mfa_device(change).await.map(|()| None),
+            RemainingTask::Plain(action) => self.perform_plain(action).await,
+            RemainingTask::Resynchronized => Ok(None),
+        }
+    }
+
+    async fn perform_plain(self, action: PlainAction) -> Result<Option<Element>, Refused> {
+        match action {
+            PlainAction::AcceptClock => self.accept_clock().await.map(Some),
+            PlainAction::CreateAccessKey => self.create_access_key().await.map(Some),
+            PlainAction::CreateUser => self.create_user().await.map(Some),
+            PlainAction::CreateVirtualMfaDevice => self.create_virtual_mfa_device().await.map(Some),
+            PlainAction::DeleteAccessKey => self.delete_access_key().await.map(|()| None),
+            PlainAction::DeleteUser => self.delete_user().await.map(|()| None),
+            PlainAction::DeleteVirtualMfaDevice => self.delete_virtual_mfa_device().await.map(|()| None),
+            PlainAction::GetClock => Ok(Some(self.clock())),
+            PlainAction::GetUser => self.user().map(Some),
+            PlainAction::ListAccessKeys => self.list_access_keys().map(Some),
+            PlainAction::ListMfaDevices => self.list_mfa_devices().map(Some),
+            PlainAction::ListUsers => self.list_users().map(Some),
+            PlainAction::ListVirtualMfaDevices => self.list_virtual_mfa_devices().map(Some),
+            PlainAction::UpdateAccessKey => self.update_access_key().await.map(|()| None),
+        }
+    }
+
     /// Proves a change of devices, which takes a code beside an active device; the first device needs none.
-    async fn prove<T: Unpin>(&mut self, change: T) -> Result<DeviceChange<T>, Refused> {
+    async fn prove_change<T: Unpin>(&mut self, change: T, offer: &Offer) -> Result<DeviceChange<T>, Refused> {
         if !self.store.has_active_device() {
             return Ok(DeviceChange::Unproved(change));
         }
-        let Offer::Codes(codes) = &self.offer else { return Err(Refused::mfa_required()) };
-        let serial = codes.serial.clone();
+        let Offer::Codes(codes) = offer else { return Err(Refused::mfa_required()) };
         match self.spend(Challenge::new(codes.clone(), change)).await {
             Ok(proof) => Ok(DeviceChange::Proved(proof)),
-            Err(SpendError::Fault(fault)) => Err(Refused::offer(fault, self.store.codes_needed(&serial, self.now))),
+            Err(SpendError::Fault(fault)) => {
+                Err(Refused::offer(fault, self.store.codes_needed(&codes.serial, self.now)))
+            }
             Err(SpendError::Store(error)) => Err(Refused::store(error, "")),
         }
     }

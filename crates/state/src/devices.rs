@@ -192,7 +192,8 @@ impl StepLedger for DeviceLedger<'_> {
 }
 
 impl<T> DeviceChange<T> {
-    fn subject(&self) -> &T {
+    /// What is to be changed.
+    pub fn subject(&self) -> &T {
         match self {
             Self::Proved(proof) => proof.subject(),
             Self::Unproved(subject) => subject,

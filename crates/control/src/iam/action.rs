@@ -5,28 +5,41 @@ use super::refused::Refused;
 use portcullis_audit::changes_device;
 
 /// The actions that are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
+    Code(CodeAction),
+    Plain(PlainAction),
+}
+
+/// The actions that may spend a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CodeAction {
+    DeactivateMfaDevice,
+    EnableMfaDevice,
+    ResyncMfaDevice,
+}
+
+/// The actions that look at no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlainAction {
     AcceptClock,
     CreateAccessKey,
     CreateUser,
     CreateVirtualMfaDevice,
-    DeactivateMfaDevice,
     DeleteAccessKey,
     DeleteUser,
     DeleteVirtualMfaDevice,
-    EnableMfaDevice,
     GetClock,
     GetUser,
     ListAccessKeys,
     ListMfaDevices,
     ListUsers,
     ListVirtualMfaDevices,
-    ResyncMfaDevice,
     UpdateAccessKey,
 }
 
 /// An action's parameters, each of them known.
+#[derive(Clone, Copy)]
 pub struct Parameters<'a> {
     action: Action,
     values: &'a [(String, String)],
@@ -48,43 +61,68 @@ const fn row(action: Action, name: &'static str, effect: Effect, parameters: &'s
 
 /// `AcceptClock`, `GetClock` and `Digits` are ours: AWS sets its own clocks, and its devices show six.
 const TABLE: &[Row] = &[
-    row(Action::AcceptClock, "AcceptClock", Effect::Changes, &[]),
-    row(Action::CreateAccessKey, "CreateAccessKey", Effect::Changes, &["UserName"]),
-    row(Action::CreateUser, "CreateUser", Effect::Changes, &["Path", "UserName"]),
+    row(Action::Plain(PlainAction::AcceptClock), "AcceptClock", Effect::Changes, &[]),
+    row(Action::Plain(PlainAction::CreateAccessKey), "CreateAccessKey", Effect::Changes, &["UserName"]),
+    row(Action::Plain(PlainAction::CreateUser), "CreateUser", Effect::Changes, &["Path", "UserName"]),
     row(
-        Action::CreateVirtualMfaDevice,
+        Action::Plain(PlainAction::CreateVirtualMfaDevice),
         "CreateVirtualMFADevice",
         Effect::Changes,
         &["Digits", "Path", "VirtualMFADeviceName"],
     ),
-    row(Action::DeactivateMfaDevice, "DeactivateMFADevice", Effect::Changes, &["SerialNumber", "UserName"]),
-    row(Action::DeleteAccessKey, "DeleteAccessKey", Effect::Changes, &["AccessKeyId", "UserName"]),
-    row(Action::DeleteUser, "DeleteUser", Effect::Changes, &["UserName"]),
-    row(Action::DeleteVirtualMfaDevice, "DeleteVirtualMFADevice", Effect::Changes, &["SerialNumber"]),
     row(
-        Action::EnableMfaDevice,
+        Action::Code(CodeAction::DeactivateMfaDevice),
+        "DeactivateMFADevice",
+        Effect::Changes,
+        &["SerialNumber", "UserName"],
+    ),
+    row(Action::Plain(PlainAction::DeleteAccessKey), "DeleteAccessKey", Effect::Changes, &["AccessKeyId", "UserName"]),
+    row(Action::Plain(PlainAction::DeleteUser), "DeleteUser", Effect::Changes, &["UserName"]),
+    row(
+        Action::Plain(PlainAction::DeleteVirtualMfaDevice),
+        "DeleteVirtualMFADevice",
+        Effect::Changes,
+        &["SerialNumber"],
+    ),
+    row(
+        Action::Code(CodeAction::EnableMfaDevice),
         "EnableMFADevice",
         Effect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
     ),
-    row(Action::GetClock, "GetClock", Effect::Reads, &[]),
-    row(Action::GetUser, "GetUser", Effect::Reads, &["UserName"]),
-    row(Action::ListAccessKeys, "ListAccessKeys", Effect::Reads, &["Marker", "MaxItems", "UserName"]),
-    row(Action::ListMfaDevices, "ListMFADevices", Effect::Reads, &["Marker", "MaxItems", "UserName"]),
-    row(Action::ListUsers, "ListUsers", Effect::Reads, &["Marker", "MaxItems", "PathPrefix"]),
+    row(Action::Plain(PlainAction::GetClock), "GetClock", Effect::Reads, &[]),
+    row(Action::Plain(PlainAction::GetUser), "GetUser", Effect::Reads, &["UserName"]),
     row(
-        Action::ListVirtualMfaDevices,
+        Action::Plain(PlainAction::ListAccessKeys),
+        "ListAccessKeys",
+        Effect::Reads,
+        &["Marker", "MaxItems", "UserName"],
+    ),
+    row(
+        Action::Plain(PlainAction::ListMfaDevices),
+        "ListMFADevices",
+        Effect::Reads,
+        &["Marker", "MaxItems", "UserName"],
+    ),
+    row(Action::Plain(PlainAction::ListUsers), "ListUsers", Effect::Reads, &["Marker", "MaxItems", "PathPrefix"]),
+    row(
+        Action::Plain(PlainAction::ListVirtualMfaDevices),
         "ListVirtualMFADevices",
         Effect::Reads,
         &["AssignmentStatus", "Marker", "MaxItems"],
     ),
     row(
-        Action::ResyncMfaDevice,
+        Action::Code(CodeAction::ResyncMfaDevice),
         "ResyncMFADevice",
         Effect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
     ),
-    row(Action::UpdateAccessKey, "UpdateAccessKey", Effect::Changes, &["AccessKeyId", "Status", "UserName"]),
+    row(
+        Action::Plain(PlainAction::UpdateAccessKey),
+        "UpdateAccessKey",
+        Effect::Changes,
+        &["AccessKeyId", "Status", "UserName"],
+    ),
 ];
 
 impl Action {
@@ -167,7 +205,7 @@ mod tests {
             assert_eq!(Action::find(&asked).map_err(|refused| refused.code), Ok(row.action));
             assert!(row.parameters.is_sorted());
         }
-        assert!(TABLE.is_sorted_by_key(|row| row.action));
+        assert!(TABLE.is_sorted_by_key(|row| row.name));
         assert_eq!(TABLE.len(), 17);
     }
 }

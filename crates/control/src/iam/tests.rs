@@ -18,7 +18,14 @@ async fn store() -> Store {
 
 async fn ask(store: &Store, query: &str, offer: Offer, now: Timestamp) -> Reply {
     let parameters = crate::query::parse_form(query.as_bytes()).expect("a form");
-    answer(&parameters, offer, store, RequestId::from_random([7; 16]), now).await
+    let request = match ActionRequest::read(&parameters, offer, RequestId::from_random([7; 16])) {
+        Ok(request) => request,
+        Err(reply) => return *reply,
+    };
+    match request.prove(store, now).await {
+        Ok(proved) => proved.perform().await,
+        Err(reply) => *reply,
+    }
 }
 
 /// Asks without an offer; status and body.

@@ -131,7 +131,8 @@ impl Admin {
         response
     }
 
-    /// Does what is asked; a change is not begun without its intent on disk, nor called done without its outcome there.
+    /// Does what is asked. A code is spent first; then a change is not begun without its intent on disk, nor called done
+    /// without its outcome there.
     async fn act(
         &self,
         mut draft: Draft,
@@ -140,26 +141,41 @@ impl Admin {
         offer: Offer,
     ) -> iam::Reply {
         let presented = !matches!(offer, Offer::Absent);
-        let change = iam::change_asked(parameters, &offer);
-        if let Some(asked) = &change {
-            draft.asks_control(asking(asked));
+        let request = match iam::ActionRequest::read(parameters, offer, request_id) {
+            Ok(request) => request,
+            Err(refused) => return self.refuse(draft, *refused, presented).await,
+        };
+        let effect = request.effect();
+        // Asked before a code is spent for nothing.
+        if effect == iam::Effect::Changes && !self.journal.is_open() {
+            return self.refuse(draft, request.unrecorded(), presented).await;
+        }
+        let proved = match request.prove(&self.store, self.clock.now()).await {
+            Ok(proved) => proved,
+            Err(refused) => return self.refuse(draft, *refused, presented).await,
+        };
+        if effect == iam::Effect::Changes {
+            tell(&mut draft, proved.facts(), presented);
             if self.durable(draft.intend()).await.is_err() {
-                let reply = iam::unrecorded(asked.clone(), request_id);
-                self.close(draft, &reply, presented).await.ok();
-                return reply;
+                return self.refuse(draft, proved.unrecorded(), presented).await;
             }
         }
-        let reply = iam::answer(parameters, offer, &self.store, request_id, self.clock.now()).await;
-        let recorded = self.close(draft, &reply, presented).await;
-        match (recorded, change) {
-            (Err(_), Some(_)) if reply.status < 400 => iam::done_unrecorded(reply.facts, request_id),
-            (Ok(()) | Err(_), Some(_) | None) => reply,
+        let reply = proved.perform().await;
+        match (self.close(draft, &reply, presented).await, effect) {
+            (Err(_), iam::Effect::Changes) if reply.status < 400 => iam::done_unrecorded(reply.facts, request_id),
+            (Ok(()) | Err(_), iam::Effect::Changes | iam::Effect::Reads) => reply,
         }
     }
 
+    /// Records a refusal; it is told whether or not that succeeds.
+    async fn refuse(&self, draft: Draft, reply: iam::Reply, presented: bool) -> iam::Reply {
+        self.close(draft, &reply, presented).await.ok();
+        reply
+    }
+
     async fn close(&self, mut draft: Draft, reply: &iam::Reply, presented: bool) -> Result<(), JournalClosed> {
-        let outcome = describe(&mut draft, reply, presented);
-        let recorded = self.durable(draft.close(&outcome)).await;
+        tell(&mut draft, &reply.facts, presented);
+        let recorded = self.durable(draft.close(&outcome(reply))).await;
         recorded.inspect_err(|_| tracing::error!("an administrative request could not be recorded"))
     }
 
@@ -184,8 +200,8 @@ fn asking(facts: &iam::Facts) -> ControlAsked<'_> {
     }
 }
 
-fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
-    let facts = &reply.facts;
+/// Tells the draft what is known of a request.
+fn tell(draft: &mut Draft, facts: &iam::Facts, presented: bool) {
     draft.asks_control(asking(facts));
     if let Some(factor) = &facts.second_factor {
         draft.judged(MfaFacts {
@@ -200,6 +216,10 @@ fn describe(draft: &mut Draft, reply: &iam::Reply, presented: bool) -> Outcome {
             serial: Some(factor.serial.clone()),
         });
     }
+}
+
+fn outcome(reply: &iam::Reply) -> Outcome {
+    let facts = &reply.facts;
     Outcome {
         status: reply.status,
         error: facts.error.as_ref().map(|error| Failed { code: error.code.clone(), message: error.message.clone() }),
