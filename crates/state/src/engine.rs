@@ -1,28 +1,22 @@
-//! The port to whatever keeps the state on a disk: get, compare-and-swap, scan, watch.
+//! The port to the engine that keeps the state on a disk: a compare-and-swap of several keys, and a scan of all.
+//!
+//! It asks for no more than etcd (one transaction, one range) and PostgreSQL (one transaction, one SELECT) have.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
 use thiserror::Error;
-use tokio::sync::broadcast;
 
 /// What an engine will have done; boxed, because a wait for a disk outweighs it by far.
 pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where opaque, versioned values are kept.
 pub trait Engine: Send + Sync {
-    /// The value of a key.
-    fn get<'a>(&'a self, key: &'a [u8]) -> Promise<'a, Result<Option<Versioned>, EngineError>>;
-
     /// Makes all of the swaps or none; on `Done` they survive the loss of power.
     fn compare_and_swap(&self, swaps: Vec<Swap>) -> Promise<'_, Result<Swapped, EngineError>>;
 
-    /// Every key that begins so, with its value, in the order of the keys.
-    fn scan<'a>(&'a self, prefix: &'a [u8]) -> Promise<'a, Result<Entries, EngineError>>;
-
-    /// The changes, from now on, of every key that begins so.
-    fn watch(&self, prefix: &[u8]) -> Watch;
+    /// Every key with its value, all as of one moment and in the order of the keys.
+    fn scan(&self) -> Promise<'_, Result<Entries, EngineError>>;
 }
 
 /// Which of its values a key has; never the same for two values of one key.
@@ -58,29 +52,6 @@ pub enum Swapped {
     Done(Version),
 }
 
-/// One key's new value; `None` where it is gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub key: Vec<u8>,
-    pub now: Option<Versioned>,
-}
-
-/// Changes as they come.
-pub struct Watch {
-    prefix: Vec<u8>,
-    changes: broadcast::Receiver<Change>,
-}
-
-/// Why a watch has nothing more to tell.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum WatchLost {
-    #[error("the engine has closed")]
-    Closed,
-    /// The watcher was too slow; it has to scan.
-    #[error("changes were missed")]
-    Missed,
-}
-
 /// Why an engine did not do what it was asked for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EngineError {
@@ -92,28 +63,4 @@ pub enum EngineError {
     /// Another process has it open.
     #[error("the state store is in use")]
     InUse,
-}
-
-impl Watch {
-    pub(super) fn new(prefix: &[u8], changes: broadcast::Receiver<Change>) -> Self {
-        Self { prefix: prefix.to_vec(), changes }
-    }
-
-    /// Waits for the next change.
-    pub async fn next(&mut self) -> Result<Change, WatchLost> {
-        loop {
-            match self.changes.recv().await {
-                Ok(change) if change.key.starts_with(&self.prefix) => return Ok(change),
-                Ok(_) => {}
-                Err(broadcast::error::RecvError::Closed) => return Err(WatchLost::Closed),
-                Err(broadcast::error::RecvError::Lagged(_)) => return Err(WatchLost::Missed),
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Watch({})", String::from_utf8_lossy(&self.prefix))
-    }
 }

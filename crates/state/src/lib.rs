@@ -50,7 +50,7 @@ use writer::Writer;
 
 pub use code_queue::CodeSource;
 pub use devices::{DeviceChange, DeviceDeactivation, DeviceEnabling, DeviceLedger, ListedDevice, NewDevice};
-pub use engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch, WatchLost};
+pub use engine::{Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned};
 pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
 pub use lease::{Generation, Leases, Observed, ReadLease, WriteLease};
 pub use principals::{AccessKey, NewKey};

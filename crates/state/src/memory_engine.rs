@@ -4,29 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::broadcast;
-
-use super::engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch};
+use super::engine::{Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned};
 
 /// Values in memory.
+#[derive(Default)]
 pub struct MemoryEngine {
     values: Mutex<(u64, BTreeMap<Vec<u8>, Versioned>)>,
-    changes: broadcast::Sender<Change>,
     pub broken: AtomicBool,
 }
 
-impl Default for MemoryEngine {
-    fn default() -> Self {
-        Self { values: Mutex::default(), changes: broadcast::channel(16).0, broken: AtomicBool::new(false) }
-    }
-}
-
 impl Engine for MemoryEngine {
-    fn get<'a>(&'a self, key: &'a [u8]) -> Promise<'a, Result<Option<Versioned>, EngineError>> {
-        let found = self.values.lock().expect("sound").1.get(key).cloned();
-        Box::pin(async move { Ok(found) })
-    }
-
     fn compare_and_swap(&self, swaps: Vec<Swap>) -> Promise<'_, Result<Swapped, EngineError>> {
         Box::pin(async move {
             if self.broken.load(Ordering::SeqCst) {
@@ -48,14 +35,9 @@ impl Engine for MemoryEngine {
         })
     }
 
-    fn scan<'a>(&'a self, prefix: &'a [u8]) -> Promise<'a, Result<Entries, EngineError>> {
-        let guard = self.values.lock().expect("sound");
-        let found = guard.1.iter().filter(|(key, _)| key.starts_with(prefix));
-        let found = found.map(|(key, value)| (key.clone(), value.clone())).collect();
+    fn scan(&self) -> Promise<'_, Result<Entries, EngineError>> {
+        let found =
+            self.values.lock().expect("sound").1.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         Box::pin(async move { Ok(found) })
-    }
-
-    fn watch(&self, prefix: &[u8]) -> Watch {
-        Watch::new(prefix, self.changes.subscribe())
     }
 }

@@ -10,16 +10,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 
-use super::engine::{Change, Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned, Watch};
+use super::engine::{Engine, EngineError, Entries, Promise, Swap, Swapped, Version, Versioned};
 
 /// A sled database on a thread of its own, since each of its calls may wait for a disk.
 pub struct SledEngine {
     /// `None` only while it is dropped.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
-    changes: broadcast::Sender<Change>,
 }
 
 type Job = Box<dyn FnOnce(&mut Disk) + Send>;
@@ -29,7 +28,6 @@ struct Disk {
     /// sled's own file, to sync.
     file: File,
     health: Health,
-    changes: broadcast::Sender<Change>,
 }
 
 /// After a failed sync nobody knows what is on the disk, and a second one would call it clean.
@@ -42,9 +40,6 @@ enum Health {
 /// The state is some kilobytes; sled's own default is a gigabyte.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How many changes a watcher may be behind before it has to scan.
-const WATCH_BACKLOG: usize = 1024;
-
 /// sled's threads let go of its lock a little after its last handle is gone.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -53,15 +48,14 @@ impl SledEngine {
     pub async fn open(path: &Path) -> Result<Self, EngineError> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (opened, opening) = oneshot::channel();
-        let (changes, _) = broadcast::channel(WATCH_BACKLOG);
-        let (path, sender) = (path.to_owned(), changes.clone());
+        let path = path.to_owned();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || serve(&path, sender, &queue, opened))
+            .spawn(move || serve(&path, &queue, opened))
             .map_err(|error| EngineError::Failed(error.to_string()))?;
         // sled panics over some files that are not its own; the sender is dropped then.
         let outcome = opening.await.unwrap_or_else(|_| Err(EngineError::Failed("it panicked on opening".to_owned())));
-        let engine = Self { jobs: Some(jobs), thread: Some(thread), changes };
+        let engine = Self { jobs: Some(jobs), thread: Some(thread) };
         outcome.map(|()| engine)
     }
 
@@ -85,25 +79,15 @@ impl SledEngine {
 }
 
 impl Engine for SledEngine {
-    fn get<'a>(&'a self, key: &'a [u8]) -> Promise<'a, Result<Option<Versioned>, EngineError>> {
-        let key = key.to_vec();
-        self.run(move |disk| disk.db.get(key).map_err(failed)?.map(|bytes| decode(&bytes)).transpose())
-    }
-
     fn compare_and_swap(&self, swaps: Vec<Swap>) -> Promise<'_, Result<Swapped, EngineError>> {
         self.run(move |disk| disk.swap(&swaps))
     }
 
-    fn scan<'a>(&'a self, prefix: &'a [u8]) -> Promise<'a, Result<Entries, EngineError>> {
-        let prefix = prefix.to_vec();
-        self.run(move |disk| {
-            let entries = disk.db.scan_prefix(prefix);
+    fn scan(&self) -> Promise<'_, Result<Entries, EngineError>> {
+        self.run(|disk| {
+            let entries = disk.db.iter();
             entries.map(|entry| entry.map_err(failed).and_then(|(k, v)| Ok((k.to_vec(), decode(&v)?)))).collect()
         })
-    }
-
-    fn watch(&self, prefix: &[u8]) -> Watch {
-        Watch::new(prefix, self.changes.subscribe())
     }
 }
 
@@ -117,13 +101,8 @@ impl Drop for SledEngine {
     }
 }
 
-fn serve(
-    path: &Path,
-    changes: broadcast::Sender<Change>,
-    queue: &mpsc::Receiver<Job>,
-    opened: oneshot::Sender<Result<(), EngineError>>,
-) {
-    let mut disk = match Disk::open(path, changes) {
+fn serve(path: &Path, queue: &mpsc::Receiver<Job>, opened: oneshot::Sender<Result<(), EngineError>>) {
+    let mut disk = match Disk::open(path) {
         Ok(disk) => disk,
         Err(error) => return drop(opened.send(Err(error))),
     };
@@ -134,10 +113,10 @@ fn serve(
 }
 
 impl Disk {
-    fn open(path: &Path, changes: broadcast::Sender<Change>) -> Result<Self, EngineError> {
+    fn open(path: &Path) -> Result<Self, EngineError> {
         let db = open_db(path)?;
         let file = File::open(path.join("db")).map_err(|error| EngineError::Failed(error.to_string()))?;
-        let disk = Self { db, file, health: Health::Sound, changes };
+        let disk = Self { db, file, health: Health::Sound };
         disk.sync()?;
         for directory in [Some(path.to_owned()), path.parent().map(PathBuf::from)].into_iter().flatten() {
             sync_dir(&directory)?;
@@ -153,7 +132,6 @@ impl Disk {
         match self.db.transaction(|tree| transact(tree, swaps)) {
             Ok(version) => {
                 self.sync().inspect_err(|_| self.health = Health::Failed)?;
-                self.tell(swaps, version);
                 Ok(Swapped::Done(version))
             }
             Err(TransactionError::Abort(Stop::Conflict)) => Ok(Swapped::Conflict),
@@ -168,14 +146,6 @@ impl Disk {
     fn sync(&self) -> Result<(), EngineError> {
         self.db.flush().map_err(failed)?;
         self.file.sync_data().map_err(|error| EngineError::Failed(error.to_string()))
-    }
-
-    fn tell(&self, swaps: &[Swap], version: Version) {
-        for swap in swaps {
-            let now = swap.value.clone().map(|value| Versioned { version, value });
-            // Nobody need be watching.
-            drop(self.changes.send(Change { key: swap.key.clone(), now }));
-        }
     }
 }
 
@@ -244,7 +214,6 @@ fn decode(bytes: &[u8]) -> Result<Versioned, EngineError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::WatchLost;
     use super::*;
 
     fn swap(key: &str, expect: Option<Version>, value: Option<&str>) -> Swap {
@@ -266,9 +235,8 @@ mod tests {
         let version = write(&engine, vec![swap("a/1", None, Some("x")), swap("b/1", None, Some("y"))]).await;
         drop(engine);
         let engine = SledEngine::open(&path).await.expect("the same database");
-        let entries = engine.scan(b"a/").await.expect("readable");
-        assert_eq!(entries, vec![(b"a/1".to_vec(), Versioned { version, value: b"x".to_vec() })]);
-        assert_eq!(engine.get(b"b/2").await, Ok(None));
+        let value = |text: &str| Versioned { version, value: text.as_bytes().to_vec() };
+        assert_eq!(engine.scan().await, Ok(vec![(b"a/1".to_vec(), value("x")), (b"b/1".to_vec(), value("y"))]));
     }
 
     #[tokio::test]
@@ -278,24 +246,11 @@ mod tests {
         let version = write(&engine, vec![swap("a", None, Some("x"))]).await;
         let stale = engine.compare_and_swap(vec![swap("b", None, Some("y")), swap("a", None, Some("z"))]).await;
         assert_eq!(stale, Ok(Swapped::Conflict));
-        assert_eq!(engine.get(b"b").await, Ok(None));
+        assert_eq!(engine.scan().await.map(|entries| entries.len()), Ok(1));
         let next = write(&engine, vec![swap("a", Some(version), None)]).await;
         assert_ne!(next, version);
         let again = write(&engine, vec![swap("a", None, Some("x"))]).await;
         assert_ne!(again, version, "a key that comes again has a version of its own");
-    }
-
-    #[tokio::test]
-    async fn a_watcher_hears_of_the_keys_it_asked_for() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let engine = SledEngine::open(dir.path()).await.expect("a new database");
-        let mut watch = engine.watch(b"bucket/");
-        write(&engine, vec![swap("user/a", None, Some("x"))]).await;
-        let version = write(&engine, vec![swap("bucket/a", None, Some("y"))]).await;
-        let now = Some(Versioned { version, value: b"y".to_vec() });
-        assert_eq!(watch.next().await, Ok(Change { key: b"bucket/a".to_vec(), now }));
-        drop(engine);
-        assert_eq!(watch.next().await, Err(WatchLost::Closed));
     }
 
     #[tokio::test]

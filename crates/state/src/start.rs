@@ -93,7 +93,8 @@ impl Store {
             engine,
             journal,
             sealer: sealer.clone(),
-            revision: found.last.map_or(0, |(write, _)| write.revision),
+            revision: found.last.as_ref().map_or(0, |(write, _)| write.revision),
+            last: found.last.map_or_else(Vec::new, |(_, bytes)| bytes),
             versions: found.versions,
             records: found.records,
             unrecorded,
@@ -200,7 +201,7 @@ pub(super) fn bad_record(error: RecordError) -> StartError {
 }
 
 async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartError> {
-    let entries = engine.scan(b"").await.map_err(|error| StartError::Unreadable(error.to_string()))?;
+    let entries = engine.scan().await.map_err(|error| StartError::Unreadable(error.to_string()))?;
     let mut found = Found::default();
     let mut kept = Vec::new();
     let mut newest = 0;

@@ -338,8 +338,8 @@ async fn an_altered_record_is_refused() {
     ] {
         let (dir, journal, _) = used().await;
         let engine = sled_engine::SledEngine::open(&dir.path().join("state")).await.expect("readable");
-        let entries = engine.scan(prefix.as_bytes()).await.expect("readable");
-        let (key, versioned) = entries.into_iter().next().expect("one");
+        let mut entries = engine.scan().await.expect("readable").into_iter();
+        let (key, versioned) = entries.find(|(key, _)| key.starts_with(prefix.as_bytes())).expect("one");
         let altered = String::from_utf8(versioned.value).expect("text").replacen(from, to, 1);
         assert!(altered.contains(to), "{altered}");
         let swap = Swap { key, expect: Some(versioned.version), value: Some(altered.into_bytes()) };

@@ -35,6 +35,8 @@ pub struct Writer {
     pub sealer: Sealer,
     /// The number of the last write on the disk.
     pub revision: u64,
+    /// The last write as it is written; empty before the first.
+    pub last: Vec<u8>,
     /// What each key's value is known as to the engine.
     pub versions: HashMap<String, Version>,
     /// What the engine holds, in sum.
@@ -83,6 +85,7 @@ impl Writer {
         self.swap_all(swaps).await?;
         self.records.apply(summed);
         self.revision = write.revision;
+        self.last.clone_from(&bytes);
         self.last_seen = self.last_seen.max(at);
         // Memory follows the disk whatever the journal says: a restart would find the same.
         memory.apply(edits);
@@ -94,10 +97,8 @@ impl Writer {
     pub async fn snapshot(&mut self, memory: &Memory) -> Result<(), StoreError> {
         // What the journal lacks must not come after the state that has it.
         self.record_unrecorded().await?;
-        let last = self.engine.get(LAST_WRITE.as_bytes()).await?.map(|last| last.value);
-        let last = last.ok_or_else(|| EngineError::Failed("the last write is gone".to_owned()))?;
         let state: Vec<_> = memory.read().records().map(Edit::Put).collect();
-        let snapshot = Snapshot::seal(&last, self.revision, &state, &self.sealer)?;
+        let snapshot = Snapshot::seal(&self.last, self.revision, &state, &self.sealer)?;
         self.journal.snapshot(&snapshot.to_bytes()?).await?;
         Ok(())
     }
