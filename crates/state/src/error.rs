@@ -40,6 +40,9 @@ pub enum StoreError {
     /// Codes are not taken, since one that was seen long ago could be current again.
     #[error("codes are not taken: {0}")]
     ClockDisagrees(ClockDisagreement),
+    /// Nothing of the change was made.
+    #[error("other writers changed the state each time that the change was tried")]
+    Contended,
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("the work was stopped")]

@@ -3,8 +3,10 @@
 //! All of it is in memory, so that no request waits for a disk to be judged. Each change is on the disk
 //! and in the journal before it is acknowledged; what cannot be read is an error, never "not protected".
 
+mod change;
 mod clock;
 mod code_queue;
+mod contents;
 mod devices;
 mod engine;
 mod error;
@@ -36,6 +38,7 @@ use std::fs::File;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
+use change::ChangeDecision;
 use code_queue::CodeQueue;
 use portcullis_authorization::{MfaDelete, Name, StateChange};
 use portcullis_base::clock::{Clock, Timestamp};
@@ -43,7 +46,7 @@ use portcullis_base::names::{AccountId, BucketName, DeviceSerial};
 use portcullis_sigv4::Keyring;
 use records::Record;
 use seal::Sealer;
-use state::Memory;
+use state::{Memory, State};
 use unsettled::Unanswered;
 use write::Edit;
 use writer::Writer;
@@ -106,7 +109,7 @@ impl Store {
 
     /// What is remembered of a bucket.
     pub fn bucket(&self, name: &BucketName) -> BucketRecord {
-        self.0.memory.read().buckets.get(name).copied().unwrap_or(BucketRecord::UNPROTECTED)
+        self.0.memory.read().bucket(name)
     }
 
     /// All that is remembered of buckets, by name.
@@ -122,7 +125,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<BucketRecord, StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
-        self.finish(async move { inner.record_bucket(name, change, now).await }).await
+        self.finish(async move { inner.change(now, |state| state.record_bucket(&name, change, now)).await }).await
     }
 
     /// Gives the journal the whole state, so that it needs none of the writes before.
@@ -142,23 +145,32 @@ impl Store {
 }
 
 impl Inner {
-    async fn record_bucket(
+    /// Makes a change as [`Writer::change`] does, once it is its turn.
+    async fn change<T, E: From<StoreError>>(
         &self,
-        name: BucketName,
+        now: Timestamp,
+        decide: impl FnMut(&State) -> Result<ChangeDecision<T>, E>,
+    ) -> Result<T, E> {
+        self.writer.lock().await.change(&self.memory, now, decide).await
+    }
+}
+
+impl State {
+    fn record_bucket(
+        &self,
+        name: &BucketName,
         change: StateChange,
         now: Timestamp,
-    ) -> Result<BucketRecord, StoreError> {
-        let mut writer = self.writer.lock().await;
-        let before = self.memory.read().buckets.get(&name).copied().unwrap_or(BucketRecord::UNPROTECTED);
+    ) -> Result<ChangeDecision<BucketRecord>, StoreError> {
+        let before = self.bucket(name);
         let after = changed(before, change, now);
         if (after.mfa_delete, after.name) == (before.mfa_delete, before.name) {
-            return Ok(before);
+            return Ok(ChangeDecision::Unchanged(before));
         }
-        let record = Record::Bucket(name, after);
+        let record = Record::Bucket(name.clone(), after);
         let unprotected = (after.mfa_delete, after.name) == (MfaDelete::NeverSet, Name::Free);
         let edit = if unprotected { Edit::Delete(record.key()) } else { Edit::Put(record) };
-        writer.commit(&self.memory, vec![edit], now).await?;
-        Ok(after)
+        Ok(ChangeDecision::Write { edits: vec![edit], answer: after })
     }
 }
 

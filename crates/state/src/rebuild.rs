@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::contents::bad_record;
 use super::engine::{Engine, Swap, Swapped};
 use super::error::{StartError, StoreError};
 use super::seal::Sealer;
 use super::sled_engine::{SledEngine, sync_dir};
 use super::snapshot::Snapshot;
-use super::start::{Places, bad_record, lock, prepare_dir, unreadable};
+use super::start::{Places, lock, prepare_dir, unreadable};
 use super::state::State;
 use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
 use super::write::{LAST_WRITE, Write};
@@ -50,8 +51,7 @@ fn replay(records: impl IntoIterator<Item = Vec<u8>>, sealer: &Sealer) -> Result
             continue;
         }
         if let Some(snapshot) = Snapshot::parse(&bytes) {
-            let follows = last.revision == 0 || snapshot.last.as_bytes() == last.bytes;
-            if !follows {
+            if !snapshot.may_follow(last.revision, &last.bytes) {
                 return Err(StartError::JournalUnreadable(last.revision));
             }
             state = State::default();

@@ -1,25 +1,24 @@
 //! Start: open what is there, hold it against the journal, and make it only where nothing ever was.
 
-use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::clock::{LAST_TIME, LastTime};
-use super::engine::{Engine, EngineError, Version};
+use super::change::ChangeDecision;
+use super::contents::EngineContents;
+use super::engine::{Engine, EngineError};
 use super::error::{StartError, StoreError};
 use super::lease::Leases;
 use super::principals::{new_account_id, new_key};
-use super::records::{Account, Record, RecordError};
-use super::seal::{MasterKeyError, SealError, Sealer};
+use super::records::{Account, Record};
+use super::seal::{MasterKeyError, Sealer};
 use super::sled_engine::SledEngine;
 use super::snapshot::last_write;
-use super::state::Memory;
-use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
+use super::state::{Memory, State};
 use super::unsettled::Unanswered;
-use super::write::{Edit, Kept, LAST_WRITE, Write};
-use super::writer::{Health, StateJournal, Unrecorded, Writer};
+use super::write::{Edit, Write};
+use super::writer::{Health, JournalLack, StateJournal, Writer};
 use super::{Inner, Store};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_sigv4::Principal;
@@ -29,17 +28,6 @@ pub(super) struct Places {
     pub master_key: PathBuf,
     pub lock: PathBuf,
     pub state: PathBuf,
-}
-
-/// What an engine holds.
-#[derive(Default)]
-struct Found {
-    edits: Vec<Edit>,
-    versions: HashMap<String, Version>,
-    records: SummedRecords,
-    rebuilt: Option<RebuiltSum>,
-    last: Option<(Write, Vec<u8>)>,
-    last_time: Option<LastTime>,
 }
 
 impl Places {
@@ -77,34 +65,36 @@ impl Store {
         clock: Clock,
         lock: Option<File>,
     ) -> Result<Self, StartError> {
-        let found = read_all(&*engine, &sealer).await?;
-        let unrecorded = compare(found.last.as_ref(), recorded)?;
-        let summed = found.check_sum(&sealer)?;
-        let written = found.last.as_ref().map(|(write, _)| Timestamp::from_millis(write.at));
-        let kept = found.last_time.as_ref();
+        let entries = engine.scan().await.map_err(|error| StartError::Unreadable(error.to_string()))?;
+        let contents = EngineContents::read(entries, &sealer)?;
+        let lack = compare(contents.last.as_ref(), recorded)?;
+        let summed = contents.check_sum(&sealer)?;
+        let written = contents.last.as_ref().map(|(write, _)| Timestamp::from_millis(write.at));
+        let kept = contents.last_time.as_ref();
         let now = clock.now();
         let last_seen = written.max(kept.map(|last| last.seen)).unwrap_or(now);
         if let Some(watch) = clock.watch() {
             watch.resume(kept.and_then(|last| last.boot.as_ref()), last_seen);
         }
         let memory = Memory::default();
-        memory.apply(found.edits);
+        let revision = contents.revision();
+        memory.apply(contents.records.into_iter().map(|(_, record)| Edit::Put(record)).collect());
         let mut writer = Writer {
             engine,
             journal,
             sealer: sealer.clone(),
-            revision: found.last.as_ref().map_or(0, |(write, _)| write.revision),
-            last: found.last.map_or_else(Vec::new, |(_, bytes)| bytes),
-            versions: found.versions,
-            records: found.records,
-            unrecorded,
+            revision,
+            last: contents.last.map_or_else(Vec::new, |(_, bytes)| bytes),
+            versions: contents.versions,
+            records: contents.sum,
+            lack,
             health: Health::Sound,
             clock: clock.clone(),
             last_seen,
         };
         match writer.revision {
-            0 => writer.commit(&memory, first_records(now)?, now).await?,
-            _ => writer.catch_up().await?,
+            0 => make_account(&mut writer, &memory, now).await?,
+            _ => writer.complete_journal(&memory).await?,
         }
         if !summed {
             writer.record_sum(&memory, now).await?;
@@ -122,24 +112,6 @@ impl Store {
             sealer,
             _lock: lock,
         })))
-    }
-}
-
-impl Found {
-    /// Holds the records against the sum that the last write left; whether it left one.
-    // INVARIANT (nothing lost): the journal has the same write, or the write before it, and the master key sealed the
-    // sum to the write; so a record that the engine lost, kept as it was earlier or got from elsewhere shows here.
-    fn check_sum(&self, sealer: &Sealer) -> Result<bool, StartError> {
-        let Some((write, bytes)) = &self.last else { return Ok(true) };
-        let incomplete = |_| StartError::Incomplete(write.revision);
-        let rebuilt = self.rebuilt.as_ref().filter(|rebuilt| rebuilt.revision == write.revision);
-        let rebuilt = rebuilt.map(|rebuilt| rebuilt.open(bytes, sealer)).transpose().map_err(incomplete)?;
-        let written = write.open_sum(sealer).map_err(incomplete)?;
-        match rebuilt.or(written) {
-            None => Ok(false),
-            Some(sum) if sum == self.records.sum() => Ok(true),
-            Some(_) => Err(StartError::Incomplete(write.revision)),
-        }
     }
 }
 
@@ -192,51 +164,8 @@ pub(super) fn unreadable(dir: &Path, error: EngineError) -> StartError {
     }
 }
 
-pub(super) fn bad_record(error: RecordError) -> StartError {
-    match error {
-        RecordError::Malformed(key) => StartError::Unreadable(format!("record `{key}` is not of a known form")),
-        RecordError::Sealed { key, error: SealError::NotOurs } => StartError::WrongMasterKey(key),
-        RecordError::Sealed { error, .. } => StartError::Store(StoreError::Sealing(error)),
-    }
-}
-
-async fn read_all(engine: &dyn Engine, sealer: &Sealer) -> Result<Found, StartError> {
-    let entries = engine.scan().await.map_err(|error| StartError::Unreadable(error.to_string()))?;
-    let mut found = Found::default();
-    let mut kept = Vec::new();
-    let mut newest = 0;
-    for (key, versioned) in entries {
-        let key = String::from_utf8(key).map_err(|_| StartError::Unreadable("a key is not text".to_owned()))?;
-        let malformed = || bad_record(RecordError::Malformed(key.clone()));
-        match key.as_str() {
-            LAST_WRITE => {
-                let write = Write::parse(&versioned.value).ok_or_else(malformed)?;
-                write.open(sealer).map_err(bad_record)?;
-                found.last = Some((write, versioned.value));
-            }
-            LAST_TIME => {
-                found.last_time = Some(LastTime::parse(&versioned.value).ok_or_else(malformed)?);
-            }
-            REBUILT_SUM => found.rebuilt = Some(RebuiltSum::parse(&versioned.value).ok_or_else(malformed)?),
-            _ => {
-                let (revision, record) = Kept::open(&versioned.value, &key, sealer).map_err(bad_record)?;
-                newest = newest.max(revision);
-                found.edits.push(Edit::Put(record));
-                kept.push((key.clone(), versioned.value));
-            }
-        }
-        found.versions.insert(key, versioned.version);
-    }
-    if newest > found.last.as_ref().map_or(0, |(write, _)| write.revision) {
-        return Err(StartError::Unreadable("a record is newer than the last write".to_owned()));
-    }
-    let kept = kept.iter().map(|(key, value)| (key.as_str(), Some(value.as_slice())));
-    found.records.apply(found.records.after(kept, sealer));
-    Ok(found)
-}
-
 /// The store may be one write ahead of the journal, by a crash between the two, and in no other way apart.
-fn compare(last: Option<&(Write, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<Option<Unrecorded>, StartError> {
+fn compare(last: Option<&(Write, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<JournalLack, StartError> {
     let store = last.map_or(0, |(write, _)| write.revision);
     let recorded = recorded.map(last_write);
     let recorded = recorded.as_deref();
@@ -253,15 +182,18 @@ fn compare(last: Option<&(Write, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<O
         Some((_, bytes)) if store == journal && recorded != Some(bytes) => Err(StartError::Diverged(store)),
         // A version that wrote no sums cannot have read the journal.
         Some((write, _)) if write.sum.is_none() && summed => Err(StartError::Diverged(store)),
-        Some((write, bytes)) if store > journal => {
-            Ok(Some(Unrecorded { revision: write.revision, bytes: bytes.clone() }))
-        }
-        Some(_) | None => Ok(None),
+        Some(_) if store > journal => Ok(JournalLack::LastWrite),
+        Some(_) | None => Ok(JournalLack::Nothing),
     }
 }
 
-/// An account without a key of root would be one that nobody can use.
-fn first_records(now: Timestamp) -> Result<Vec<Edit>, StoreError> {
-    let account = Account { id: new_account_id()?, created: now };
-    Ok(vec![Edit::Put(Record::Account(account)), Edit::Put(Record::Key(new_key(Principal::Root, now)?))])
+/// Writes the account and root's first key together: nobody can use an account without a key of root.
+async fn make_account(writer: &mut Writer, memory: &Memory, now: Timestamp) -> Result<(), StoreError> {
+    let account = Record::Account(Account { id: new_account_id()?, created: now });
+    let first = [account, Record::Key(new_key(Principal::Root, now)?)].map(Edit::Put);
+    let decide = |state: &State| match state.account {
+        Some(_) => Ok(ChangeDecision::Unchanged(())),
+        None => Ok(ChangeDecision::Write { edits: first.to_vec(), answer: () }),
+    };
+    writer.change(memory, now, decide).await
 }

@@ -89,6 +89,11 @@ impl Memory {
 }
 
 impl State {
+    /// What is remembered of a bucket.
+    pub fn bucket(&self, name: &BucketName) -> BucketRecord {
+        self.buckets.get(name).copied().unwrap_or(BucketRecord::UNPROTECTED)
+    }
+
     /// Whether some device's codes count.
     pub fn has_active_device(&self) -> bool {
         self.devices.values().any(|device| match device.status {

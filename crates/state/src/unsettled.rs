@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Store;
+use super::change::ChangeDecision;
 use super::error::StoreError;
 use super::records::{Record, RecordKey};
+use super::state::State;
 use super::write::Edit;
+use super::{Inner, Store};
 use portcullis_authorization::{LateEffect, Unsettled};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -59,10 +61,7 @@ pub struct UnsettledJson {
 impl Store {
     /// What the upstream may still do in a bucket.
     pub fn unsettled(&self, bucket: &BucketName, now: Timestamp) -> Unsettled {
-        // A clock that is set makes no wait shorter.
-        let now = self.0.clock.expected(now);
-        let recorded = self.0.memory.read().unsettled.get(bucket).copied().unwrap_or(Unsettled::NOTHING);
-        self.0.unanswered.table().unsettled(bucket, now).joined(recorded).after(now)
+        self.0.unsettled(&self.0.memory.read(), bucket, now)
     }
 
     /// Notes that a request goes to the upstream.
@@ -94,9 +93,12 @@ impl Store {
     async fn record_unanswered(&self, requests: Vec<(BucketName, LateEffect)>, now: Timestamp) {
         let inner = Arc::clone(&self.0);
         let recorded = self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            let edits = edits(&inner.memory.read().unsettled, requests, now);
-            if edits.is_empty() { Ok(()) } else { writer.commit(&inner.memory, edits, now).await }
+            let decide = |state: &State| {
+                let edits = edits(&state.unsettled, &requests, now);
+                let unchanged = edits.is_empty();
+                Ok(if unchanged { ChangeDecision::Unchanged(()) } else { ChangeDecision::Write { edits, answer: () } })
+            };
+            inner.change(now, decide).await
         });
         let recorded: Result<(), StoreError> = recorded.await;
         if let Err(error) = recorded {
@@ -105,18 +107,28 @@ impl Store {
     }
 }
 
+impl Inner {
+    /// What the upstream may still do in a bucket, by this state.
+    pub(super) fn unsettled(&self, state: &State, bucket: &BucketName, now: Timestamp) -> Unsettled {
+        // A clock that is set makes no wait shorter.
+        let now = self.clock.expected(now);
+        let recorded = state.unsettled.get(bucket).copied().unwrap_or(Unsettled::NOTHING);
+        self.unanswered.table().unsettled(bucket, now).joined(recorded).after(now)
+    }
+}
+
 /// The edits that record these requests, and forget those whose time has passed.
 fn edits(
     recorded: &BTreeMap<BucketName, Unsettled>,
-    requests: Vec<(BucketName, LateEffect)>,
+    requests: &[(BucketName, LateEffect)],
     now: Timestamp,
 ) -> Vec<Edit> {
     let mut added: BTreeMap<BucketName, Unsettled> = BTreeMap::new();
     for (bucket, effect) in requests {
-        let known = added.get(&bucket).or_else(|| recorded.get(&bucket)).copied().unwrap_or(Unsettled::NOTHING);
-        if known.of(effect) < Some(now.plus(LATEST)) {
-            let longer = Unsettled::until(effect, now.plus(LATEST + SLACK));
-            added.insert(bucket, known.after(now).joined(longer));
+        let known = added.get(bucket).or_else(|| recorded.get(bucket)).copied().unwrap_or(Unsettled::NOTHING);
+        if known.of(*effect) < Some(now.plus(LATEST)) {
+            let longer = Unsettled::until(*effect, now.plus(LATEST + SLACK));
+            added.insert(bucket.clone(), known.after(now).joined(longer));
         }
     }
     if added.is_empty() {

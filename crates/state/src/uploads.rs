@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Store;
+use super::change::ChangeDecision;
 use super::error::StoreError;
 use super::records::{Record, RecordKey};
+use super::state::State;
 use super::write::Edit;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, UserName};
@@ -56,11 +58,14 @@ impl Store {
     pub async fn remember_upload(&self, mark: UploadMark, holder: Principal, now: Timestamp) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.0);
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            let oldest = inner.memory.read().uploads.beyond(&holder, MOST_UPLOADS - 1);
-            let forgotten = oldest.into_iter().map(|mark| Edit::Delete(RecordKey::Upload(mark)));
-            let remembered = Edit::Put(Record::Upload(mark, OpenedUpload { holder, opened: now }));
-            writer.commit(&inner.memory, forgotten.chain([remembered]).collect(), now).await
+            let opened = OpenedUpload { holder, opened: now };
+            let decide = |state: &State| {
+                let oldest = state.uploads.beyond(&opened.holder, MOST_UPLOADS - 1);
+                let forgotten = oldest.into_iter().map(|mark| Edit::Delete(RecordKey::Upload(mark)));
+                let remembered = Edit::Put(Record::Upload(mark, opened.clone()));
+                Ok(ChangeDecision::Write { edits: forgotten.chain([remembered]).collect(), answer: () })
+            };
+            inner.change(now, decide).await
         })
         .await
     }

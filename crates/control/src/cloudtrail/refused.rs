@@ -358,6 +358,7 @@ impl Refused {
                 ),
             ),
             StoreError::ClockDisagrees(_)
+            | StoreError::Contended
             | StoreError::DeviceActive
             | StoreError::DeviceNotActive
             | StoreError::Engine(_)

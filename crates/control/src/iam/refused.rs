@@ -156,7 +156,11 @@ impl Refused {
             }
             StoreError::ProofNeeded => Self::mfa_required(),
             StoreError::ClockDisagrees(_) => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
-            StoreError::Engine(_) | StoreError::Interrupted | StoreError::Sealing(_) | StoreError::Unsettled { .. } => {
+            StoreError::Contended
+            | StoreError::Engine(_)
+            | StoreError::Interrupted
+            | StoreError::Sealing(_)
+            | StoreError::Unsettled { .. } => {
                 Self::unavailable("The state could not be written; the gate's log says why.")
             }
             StoreError::Journal(_) => Self::unrecorded(),
