@@ -117,15 +117,19 @@ impl Store {
         self.0.memory.read().buckets.iter().map(|(name, record)| (name.clone(), *record)).collect()
     }
 
-    /// Records what a permitted request makes of a bucket.
+    /// Records what a permitted request makes of the bucket that it was judged by.
+    ///
+    /// Only what takes protection away depends on that: protecting a bucket is right whatever it was.
     pub async fn record_bucket(
         &self,
         name: &BucketName,
+        judged: BucketRecord,
         change: StateChange,
         now: Timestamp,
     ) -> Result<BucketRecord, StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
-        self.finish(async move { inner.change(now, |state| state.record_bucket(&name, change, now)).await }).await
+        self.finish(async move { inner.change(now, |state| state.record_bucket(&name, judged, change, now)).await })
+            .await
     }
 
     /// Gives the journal the whole state, so that it needs none of the writes before.
@@ -159,16 +163,28 @@ impl State {
     fn record_bucket(
         &self,
         name: &BucketName,
+        judged: BucketRecord,
         change: StateChange,
         now: Timestamp,
     ) -> Result<ChangeDecision<BucketRecord>, StoreError> {
         let before = self.bucket(name);
         let after = changed(before, change, now);
-        if (after.mfa_delete, after.name) == (before.mfa_delete, before.name) {
+        if after.protects_as(before) {
             return Ok(ChangeDecision::Unchanged(before));
         }
+        match change {
+            // Another writer has protected the bucket since, or somebody has made it again.
+            StateChange::DisableMfaDelete | StateChange::Forget if !before.protects_as(judged) => {
+                return Err(StoreError::Outdated);
+            }
+            StateChange::Bury
+            | StateChange::DisableMfaDelete
+            | StateChange::EnableMfaDelete
+            | StateChange::Forget
+            | StateChange::None => {}
+        }
         let record = Record::Bucket(name.clone(), after);
-        let unprotected = (after.mfa_delete, after.name) == (MfaDelete::NeverSet, Name::Free);
+        let unprotected = after.protects_as(BucketRecord::UNPROTECTED);
         let edit = if unprotected { Edit::Delete(record.key()) } else { Edit::Put(record) };
         Ok(ChangeDecision::Write { edits: vec![edit], answer: after })
     }

@@ -110,6 +110,11 @@ pub enum RecordError {
 impl BucketRecord {
     /// A bucket that nobody ever protected.
     pub const UNPROTECTED: Self = Self { mfa_delete: MfaDelete::NeverSet, name: Name::Free, updated: None };
+
+    /// Whether both protect the bucket in the same way, whenever they were recorded.
+    pub fn protects_as(self, other: Self) -> bool {
+        (self.mfa_delete, self.name) == (other.mfa_delete, other.name)
+    }
 }
 
 impl SigningKey {

@@ -200,10 +200,11 @@ impl Witness {
 
     /// A protected bucket that went keeps its protection when it comes again.
     async fn bury(&self, bucket: &BucketName) -> Finding {
-        if self.store.bucket(bucket).mfa_delete != MfaDelete::Enabled {
+        let record = self.store.bucket(bucket);
+        if record.mfa_delete != MfaDelete::Enabled {
             return Finding::Done;
         }
-        match self.store.record_bucket(bucket, StateChange::Bury, self.clock.now()).await {
+        match self.store.record_bucket(bucket, record, StateChange::Bury, self.clock.now()).await {
             Ok(_) => Finding::Done,
             Err(error) => {
                 tracing::error!(%bucket, %error, "a bucket that went cannot be recorded");

@@ -71,7 +71,10 @@ async fn ahead_for_a_moment(set_by: i64, wrong: Result<(), SpendError>) {
     let seen = machine.now();
     machine.set_by(set_by);
     assert_eq!(machine.offer(&store, &device, seen).await, wrong);
-    store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, machine.now()).await.expect("recorded");
+    store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::EnableMfaDelete, machine.now())
+        .await
+        .expect("recorded");
     machine.set_by(-set_by);
     assert_eq!(machine.offer(&store, &device, seen).await, REPLAYED, "{set_by}");
     machine.pass(30);

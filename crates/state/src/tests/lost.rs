@@ -76,7 +76,10 @@ async fn a_record_as_it_was_before_its_last_change_is_refused() {
     let old = records(&engine(dir.path()).await).await;
     let store = opened(dir.path(), &journal, at(30)).await;
     store.spend(&codes(&device, 1, at(30)), &Principal::Root, HERE, at(30)).await.expect("a right code");
-    store.record_bucket(&bucket("vault"), StateChange::Bury, at(30)).await.expect("recorded");
+    store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::Bury, at(30))
+        .await
+        .expect("recorded");
     store.put_trail(Some(&trail("main")), Trail { global_events: false, ..trail("main") }, at(30)).await.expect("made");
     // What is gone comes back as an extra record.
     store.delete_user(&user("alice"), at(30)).await.expect("gone");
@@ -97,7 +100,9 @@ async fn a_store_that_is_one_write_ahead_must_be_whole_too() {
     let (dir, journal) = full().await;
     let store = opened(dir.path(), &journal, at(31)).await;
     journal.failing.store(true, Ordering::SeqCst);
-    let lost = store.record_bucket(&bucket("second"), StateChange::EnableMfaDelete, at(31)).await;
+    let lost = store
+        .record_bucket(&bucket("second"), store.bucket(&bucket("second")), StateChange::EnableMfaDelete, at(31))
+        .await;
     assert_eq!(lost, Err(StoreError::Journal(JournalUnavailable)));
     drop(store);
     journal.failing.store(false, Ordering::SeqCst);
@@ -147,7 +152,10 @@ async fn a_rebuilt_store_is_held_against_its_own_sum() {
     }
     // A later write carries the sum of the rebuilt store, and the rebuild's own says nothing any more.
     let store = opened(dir.path(), &journal, at(31)).await;
-    store.record_bucket(&bucket("second"), StateChange::EnableMfaDelete, at(31)).await.expect("recorded");
+    store
+        .record_bucket(&bucket("second"), store.bucket(&bucket("second")), StateChange::EnableMfaDelete, at(31))
+        .await
+        .expect("recorded");
     drop(store);
     put(&engine(dir.path()).await, REBUILT_SUM.as_bytes(), None).await;
     opened(dir.path(), &journal, at(31)).await;

@@ -104,7 +104,7 @@ async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one
     let shared = hold(&protection, &suspending).await.expect("held beside the first");
     assert!(matches!(shared.lease, Lease::Read { .. }), "{shared:?}");
     drop((_held, shared));
-    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     let alone = hold(&protection, &suspending).await.expect("held");
     assert!(matches!(alone.lease, Lease::Write { .. }), "{alone:?}");
 }
@@ -116,7 +116,10 @@ async fn a_bucket_that_is_protected_while_a_lease_is_waited_for_is_held_as_a_pro
     let enabling = protection.leases.write(&vault()).await;
     let (held, ()) = tokio::join!(hold(&protection, &deleting), async {
         tokio::task::yield_now().await;
-        store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+        store
+            .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+            .await
+            .expect("recorded");
         drop(enabling);
     });
     let held = held.expect("held");
@@ -132,7 +135,10 @@ async fn only_what_changed_something_or_may_have_gives_a_new_generation() {
             for status in [VersioningStatus::Enabled, VersioningStatus::Suspended] {
                 for mfa_delete in [MfaDeleteChange::Disable, MfaDeleteChange::Enable, MfaDeleteChange::Keep] {
                     let (protection, store) = protection().await;
-                    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+                    store
+                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+                        .await
+                        .expect("recorded");
                     let change = VersioningDocument { status, mfa_delete };
                     let request = request(
                         Action::PutBucketVersioning,
@@ -171,10 +177,16 @@ async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
             for (said, agreed) in [("yes", Agreed::Yes), ("no", Agreed::No), ("nothing", Agreed::Unknown)] {
                 let (protection, store) = protection().await;
                 if before != MfaDelete::NeverSet {
-                    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+                    store
+                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+                        .await
+                        .expect("recorded");
                 }
                 if before == MfaDelete::Disabled {
-                    store.record_bucket(&vault(), StateChange::DisableMfaDelete, NOW).await.expect("recorded");
+                    store
+                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::DisableMfaDelete, NOW)
+                        .await
+                        .expect("recorded");
                 }
                 let mut held = Held::without_lease(BucketState { mfa_delete: before, ..BucketState::UNPROTECTED });
                 protection.before(&enabling(), change, &mut held, NOW).await.expect("recorded");
@@ -212,7 +224,7 @@ async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else()
     assert!(asks(&enabling()).await, "whether it can be protected");
     assert!(!asks(&uploading()).await, "nobody protected the bucket");
     assert!(!asks(&deleting).await);
-    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     assert!(asks(&uploading()).await, "whether it replaces anything");
     assert!(!asks(&enabling()).await, "it is protected already");
     assert!(!asks(&deleting).await, "it needs a code whatever the store says");
@@ -223,7 +235,7 @@ async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave()
     let (protection, store) = protection().await;
     let held = hold(&protection, &uploading()).await.expect("held");
     let condition = protection.at_the_end(&held);
-    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     protection.leases.write(&vault()).await.begin_change();
     match condition {
         Some(condition) => assert_eq!(condition.await.map(drop), Err(Withdrawn)),
