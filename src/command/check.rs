@@ -21,7 +21,7 @@ use portcullis_base::clock::Clock;
 use portcullis_http::TlsFiles;
 use portcullis_http::{Dialler, Security};
 use portcullis_server::config::{FileExposure, RequireTls, Settings};
-use portcullis_server::serve::{Descriptors, Fit, authorities};
+use portcullis_server::serve::{Descriptors, Fit, authorities, kind};
 
 /// Check a configuration, and the store behind it.
 ///
@@ -65,7 +65,7 @@ pub async fn run(
                 region: settings.upstream.region.clone(),
                 clock: Clock::System,
             };
-            probe::run(&s3, settings.upstream.profile, &mut findings).await;
+            probe::run(&s3, kind(settings.upstream.profile), &mut findings).await;
         }
         Err(error) => {
             let text = format!("{} cannot be verified: {error}", settings.upstream.endpoint);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use portcullis_authorization::{
-    BucketState, Caller, LoopbackTrust, Permit, Profile, Replication, Rules, Verdict, assess,
+    BucketState, Caller, LoopbackTrust, Permit, Profile, Rules, Verdict, assess,
 };
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
@@ -14,9 +14,9 @@ use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
 use portcullis_http::{Authorities, Dialler, Head, Peer, Transport};
 use portcullis_mfa::Offer;
-use portcullis_s3::{Action, DeleteObjects, Document, ObjectIdentifier, Request};
+use portcullis_s3::{Action, DeleteObjects, Document, ObjectIdentifier, Replication, Request, Trailers};
 use portcullis_sigv4::{Form, Intake, Key, KeyStatus, Keyring, Payload, Principal, Promises, Realm, Service, verify};
-use portcullis_upstream::{Patience, Signer, Trailers, Upstream};
+use portcullis_upstream::{Patience, Signer, Upstream};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 

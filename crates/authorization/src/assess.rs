@@ -3,7 +3,7 @@
 use portcullis_base::clock::Timestamp;
 use portcullis_http::Transport;
 use portcullis_mfa::{Challenge, Codes, Offer, Proof};
-use portcullis_s3::{Access, Hazard, MfaDeleteChange, Request, VersioningChange, VersioningStatus};
+use portcullis_s3::{Access, Hazard, MfaDeleteChange, Replication, Request, VersioningChange, VersioningStatus};
 use portcullis_sigv4::{Form, Principal};
 
 use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
@@ -33,14 +33,6 @@ pub enum Profile {
     Aws,
     /// Whatever destroys a version or weakens what protects it.
     Strict,
-}
-
-/// Where a replication rule needs a code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Replication {
-    /// On each bucket: MinIO replicates deletes of versions into protected targets.
-    AnyBucket,
-    ProtectedBucket,
 }
 
 /// `mfa.require_tls`.

@@ -9,9 +9,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use assess::{
-    Caller, Foresight, LoopbackTrust, Profile, Replication, Rules, assess, assess_proved, foresee, takes_code,
-};
+pub use assess::{Caller, Foresight, LoopbackTrust, Profile, Rules, assess, assess_proved, foresee, takes_code};
 pub use state::{BucketState, Completion, Lifecycle, MfaDelete, Name, Use, Versioning};
 pub use trail_bucket::{TrailBucket, TrailRegister};
 pub use unsettled::{LateEffect, Unsettled};

@@ -2,8 +2,9 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 
+use super::profile::{Accounts, Checksums, ExpiresHeader, StoreProfile};
 use super::row::{Access, Body, Row};
-use super::target::{Routing, UpstreamKind};
+use super::target::Routing;
 use super::unclear::{Reason, Unsupported};
 use portcullis_base::names::AccountId;
 use portcullis_http::Head;
@@ -114,8 +115,8 @@ const COMMANDING: &[&str] = &["x-amz-", "x-minio-", "x-rustfs-", "x-rgw-", "rgwx
 /// What is said of a checksum beside its value. Where the operation has no such checksum it says nothing.
 const ABOUT_CHECKSUMS: &[&str] = &["x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"];
 
-/// Checksums that stores beside AWS refuse or, worse, store unseen.
-const CHECKSUMS_ONLY_ON_AWS: &[&str] = &[
+/// Checksums that only some stores look at.
+const NEWER_CHECKSUMS: &[&str] = &[
     "x-amz-checksum-md5",
     "x-amz-checksum-sha512",
     "x-amz-checksum-xxhash128",
@@ -146,11 +147,12 @@ const FORBIDDEN_METADATA: &[&str] =
 /// Sorts the headers of a request, and those that a presigned URL carries in its query.
 pub(super) fn sort(head: &Head, row: &Row, routing: &Routing) -> Result<Sorted, Reason> {
     let mut sorted = Sorted::default();
+    let profile = routing.upstream.profile();
     for (name, value) in head.headers.iter() {
-        let fate = fate(name.as_str(), row, routing.upstream);
+        let fate = fate(name.as_str(), row, profile);
         match name {
             &header::RANGE if fate == Fate::Carry && !is_readable_range(value) => {}
-            &header::EXPIRES if routing.upstream == UpstreamKind::Embedded => {
+            &header::EXPIRES if profile.expires == ExpiresHeader::Renamed => {
                 sorted.add(EMBEDDED_EXPIRES, value.clone(), fate)?;
             }
             name => sorted.add(name.clone(), value.clone(), fate)?,
@@ -161,7 +163,7 @@ pub(super) fn sort(head: &Head, row: &Row, routing: &Routing) -> Result<Sorted, 
             continue;
         }
         let name = key.to_ascii_lowercase();
-        let fate = match fate(&name, row, routing.upstream) {
+        let fate = match fate(&name, row, profile) {
             // The signer of a URL does not have the body: SDKs put the checksum of an empty one there, and S3 ignores it.
             Fate::Carry if name.starts_with("x-amz-checksum-") && is_payload(row.body) => Fate::End,
             // What routes, signs or proves must be where every reader looks for it.
@@ -246,7 +248,7 @@ impl Sorted {
     }
 }
 
-fn fate(name: &str, row: &Row, upstream: UpstreamKind) -> Fate {
+fn fate(name: &str, row: &Row, profile: &StoreProfile) -> Fate {
     // What nearly every request has, and no operation takes.
     if matches!(
         name,
@@ -254,21 +256,21 @@ fn fate(name: &str, row: &Row, upstream: UpstreamKind) -> Fate {
     ) {
         return Fate::End;
     }
-    let on_aws = upstream == UpstreamKind::Aws;
+    let knows_accounts = profile.accounts == Accounts::Known;
     let allowed = row.takes_header(name);
     let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
     match name {
         "x-amz-copy-source" if allowed => Fate::Take,
-        "x-amz-source-expected-bucket-owner" if allowed && !on_aws => Fate::Take,
-        "x-amz-expected-bucket-owner" if !on_aws => Fate::Take,
+        "x-amz-source-expected-bucket-owner" if allowed && !knows_accounts => Fate::Take,
+        "x-amz-expected-bucket-owner" if !knows_accounts => Fate::Take,
         "x-amz-expected-bucket-owner" => Fate::Carry,
-        "x-amz-request-payer" if on_aws => Fate::Carry,
+        "x-amz-request-payer" if knows_accounts => Fate::Carry,
         "x-amz-request-payer" => Fate::End,
         // Of the document as it was sent, also where the other sums are of the object that it puts together.
         "content-md5" if is_document(row.body) => Fate::End,
         _ if begins(FORBIDDEN_METADATA) => Fate::Refuse,
         // Verified while the body passes, whatever the store makes of it.
-        _ if allowed && !on_aws && CHECKSUMS_ONLY_ON_AWS.contains(&name) => Fate::End,
+        _ if allowed && profile.checksums == Checksums::Older && NEWER_CHECKSUMS.contains(&name) => Fate::End,
         _ if allowed => Fate::Carry,
         _ if ELSEWHERE.contains(&name) || begins(CHATTER) => Fate::End,
         _ if ABOUT_CHECKSUMS.contains(&name) => Fate::End,

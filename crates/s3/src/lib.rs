@@ -6,6 +6,7 @@ mod hazard;
 mod headers;
 mod opaque;
 mod parameters;
+mod profile;
 mod request;
 mod route;
 mod row;
@@ -17,6 +18,7 @@ mod unconfigured;
 
 pub use hazard::{Hazard, VersioningChange};
 pub use headers::EMBEDDED_EXPIRES;
+pub use profile::{Placement, Replication, StoreProcess, StoreProfile, Trailers, UploadVersions, UpstreamKind};
 pub use request::{
     CopySource, DeleteObjects, Document, MfaDeleteChange, ObjectIdentifier, Request, VersioningDocument,
     VersioningStatus,
@@ -25,7 +27,7 @@ pub use route::{Expects, Routed, route};
 pub use row::{Access, Body, Category, Harm, Level, Mark, Row};
 pub use stores::{Handling, LocalAnswer, Treatment};
 pub use table::Action;
-pub use target::{Routing, UpstreamKind};
+pub use target::Routing;
 pub use unclear::{Reason as UnclearReason, Unclear, Unsupported};
 pub use unconfigured::Unconfigured;
 

@@ -3,8 +3,9 @@
 use super::Action;
 use super::headers::{SIGNING_KEYS, is_presigned_header};
 use super::opaque::{ContinuationToken, ListingMarker, UploadId, is_version_of};
+use super::profile::ListingMetadata;
 use super::row::{Mark, Row};
-use super::target::{Routing, UpstreamKind};
+use super::target::Routing;
 use super::unclear::{Reason, Unsupported};
 use portcullis_base::names::{InvalidName, VersionId};
 use portcullis_http::Head;
@@ -47,37 +48,40 @@ pub(super) fn read(head: &Head, row: &'static Row, routing: &Routing) -> Result<
 /// Reads a version id; empty is S3's own error, never "no version".
 pub(super) fn version(name: &'static str, value: &str, routing: &Routing) -> Result<VersionId, Reason> {
     match VersionId::parse(value) {
-        Ok(version) if is_version_of(&version, routing.upstream) => Ok(version),
+        Ok(version) if is_version_of(&version, routing.upstream.profile()) => Ok(version),
         Err(InvalidName::VersionEmpty) => Err(invalid(name, value, "Version id cannot be the empty string")),
         Ok(_) | Err(_) => Err(invalid(name, value, "Invalid version id specified")),
     }
 }
 
-/// MinIO's client asks its listings for the metadata of each object; other stores do not know the key.
+/// Whether a listing takes `metadata=true`, which MinIO's client asks for.
 fn lists_metadata(action: Action, routing: &Routing) -> bool {
-    routing.upstream == UpstreamKind::Minio && matches!(action, Action::ListObjectVersions | Action::ListObjectsV2)
+    match routing.upstream.profile().listing_metadata {
+        ListingMetadata::Taken => matches!(action, Action::ListObjectVersions | Action::ListObjectsV2),
+        ListingMetadata::Unknown => false,
+    }
 }
 
 /// A value as it is sent; what the store decodes is sent only in the form in which it gives it out.
 fn decoded_by_the_store(key: &'static str, value: &str, routing: &Routing) -> Result<String, Reason> {
-    let upstream = routing.upstream;
+    let profile = routing.upstream.profile();
     match key {
-        "uploadId" => match UploadId::parse(value, upstream) {
+        "uploadId" => match UploadId::parse(value, profile) {
             Some(id) => Ok(id.into_text()),
             None => Err(Reason::NoSuchUpload(value.to_owned())),
         },
         "upload-id-marker" if value.is_empty() => Ok(String::new()),
-        "upload-id-marker" => match UploadId::parse(value, upstream) {
+        "upload-id-marker" => match UploadId::parse(value, profile) {
             Some(id) => Ok(id.into_text()),
             None => Err(invalid(key, value, "Invalid uploadId marker")),
         },
         "version-id-marker" if value.is_empty() => Ok(String::new()),
         "version-id-marker" => version(key, value, routing).map(|version| version.to_string()),
-        "continuation-token" => match ContinuationToken::parse(value, upstream) {
+        "continuation-token" => match ContinuationToken::parse(value, profile) {
             Some(token) => Ok(token.into_text()),
             None => Err(invalid(key, value, "The continuation token provided is incorrect")),
         },
-        "key-marker" | "marker" | "start-after" => match ListingMarker::parse(value, upstream) {
+        "key-marker" | "marker" | "start-after" => match ListingMarker::parse(value, profile) {
             Some(marker) => Ok(marker.into_text()),
             None => Err(invalid(key, value, "Invalid Argument")),
         },

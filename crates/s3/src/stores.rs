@@ -7,8 +7,8 @@
 
 use std::sync::LazyLock;
 
+use super::profile::{Operations, UpstreamKind};
 use super::row::Access;
-use super::target::UpstreamKind;
 use super::unconfigured::{Unconfigured, unconfigured};
 use super::{Action, Mark};
 
@@ -60,10 +60,11 @@ const SENT_NOWHERE: &[Action] = &[
 const ANSWERED_EVERYWHERE: &[(Action, LocalAnswer)] =
     &[(Action::GetBucketLocation, LocalAnswer::Location), (Action::PreflightRequest, LocalAnswer::Preflight)];
 
-type Exceptions = &'static [(Treatment, &'static [Action])];
+/// What a store does with the operations that it does not serve.
+pub(super) type Exceptions = &'static [(Treatment, &'static [Action])];
 
 /// Ceph RGW from 16.2 on; what only later versions serve is not in it.
-const CEPH: Exceptions = &[
+pub(super) const CEPH: Exceptions = &[
     (
         Treatment::Mistakes(Action::CreateBucket),
         &[
@@ -140,7 +141,7 @@ const CEPH: Exceptions = &[
 ];
 
 /// The store of `portcullis dev`: the router of s3s, and the operations of `embedded/service.rs`.
-const EMBEDDED: Exceptions = &[
+pub(super) const EMBEDDED: Exceptions = &[
     (
         Treatment::Declines,
         &[
@@ -205,7 +206,7 @@ const EMBEDDED: Exceptions = &[
 ];
 
 /// MinIO: its rejections of unknown sub-resources come after its routes for PUT and DELETE of a bucket.
-const MINIO: Exceptions = &[
+pub(super) const MINIO: Exceptions = &[
     (
         Treatment::Declines,
         &[
@@ -284,23 +285,16 @@ const MINIO: Exceptions = &[
 ];
 
 impl UpstreamKind {
-    /// Every kind of store.
-    pub const ALL: [Self; 5] = [Self::Aws, Self::Ceph, Self::Embedded, Self::Generic, Self::Minio];
-
-    /// The stores that one of which nothing is known may be.
-    pub const KNOWN: [Self; 3] = [Self::Ceph, Self::Embedded, Self::Minio];
-
     /// What a store of this kind does with a request for this operation.
     pub fn treatment(self, action: Action) -> Treatment {
-        let exceptions = match self {
-            Self::Aws => return Treatment::Serves,
-            Self::Ceph => CEPH,
-            Self::Embedded => EMBEDDED,
-            Self::Generic => return of_an_unknown_store(action),
-            Self::Minio => MINIO,
-        };
-        let listed = exceptions.iter().find(|(_, actions)| actions.contains(&action));
-        listed.map_or(Treatment::Serves, |(treatment, _)| *treatment)
+        match self.profile().operations {
+            Operations::Served => Treatment::Serves,
+            Operations::ServedByAll(stores) => of_any_of(stores, action),
+            Operations::ServedExcept(exceptions) => {
+                let listed = exceptions.iter().find(|(_, actions)| actions.contains(&action));
+                listed.map_or(Treatment::Serves, |(treatment, _)| *treatment)
+            }
+        }
     }
 
     /// What is done with a request for this operation in front of a store of this kind.
@@ -333,12 +327,12 @@ fn found(store: UpstreamKind, action: Action) -> Handling {
     }
 }
 
-/// An unknown store may be any of the known ones. What one of them mistakes is not sent; nor are the other operations
+/// What a store does that may be any of these. What one of them mistakes is not sent; nor are the other operations
 /// on that configuration, since a configuration that can be read but not removed is worse than none.
-fn of_an_unknown_store(action: Action) -> Treatment {
+fn of_any_of(stores: &[UpstreamKind], action: Action) -> Treatment {
     let mistaken = |action: Action| {
-        let of_each = UpstreamKind::KNOWN.map(|store| store.treatment(action));
-        of_each.into_iter().find(|treatment| matches!(treatment, Treatment::Mistakes(_)))
+        let mut of_each = stores.iter().map(|store| store.treatment(action));
+        of_each.find(|treatment| matches!(treatment, Treatment::Mistakes(_)))
     };
     let row = action.row();
     let key = row.marks.iter().find_map(Mark::query_key);

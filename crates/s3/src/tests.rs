@@ -364,7 +364,7 @@ fn a_bypass_of_retention_asks_for_a_code_on_every_form_of_delete() {
 
 #[test]
 fn keys_prefixes_and_markers_may_hold_control_characters_but_nul() {
-    for kind in EVERY_KIND {
+    for kind in UpstreamKind::ALL {
         for line in ["GET /vault/Icon%0D", "PUT /vault/a%01b%7F", "GET /vault?prefix=a%01&marker=Icon%0D&delimiter=%0A"]
         {
             assert!(ask(kind, line, &[], "").is_ok(), "{kind:?} {line}");
@@ -395,9 +395,6 @@ fn a_host_with_its_final_dot_is_the_same_host() {
     }
 }
 
-const EVERY_KIND: [UpstreamKind; 5] =
-    [UpstreamKind::Aws, UpstreamKind::Ceph, UpstreamKind::Embedded, UpstreamKind::Generic, UpstreamKind::Minio];
-
 #[test]
 fn what_is_said_of_checksums_ends_here_where_the_operation_has_none() {
     let said = [
@@ -408,7 +405,7 @@ fn what_is_said_of_checksums_ends_here_where_the_operation_has_none() {
         ("x-amz-checksum-xxhash3", "AAAAAAAAAAA="),
         ("x-amz-sdk-checksum-algorithm", "CRC32"),
     ];
-    for kind in EVERY_KIND {
+    for kind in UpstreamKind::ALL {
         let carried = |line: &str, body: &str| {
             let request = ask(kind, line, &said, body).expect("understood");
             let names = request.headers.iter().map(|(name, _)| name.as_str().to_owned());
@@ -458,7 +455,7 @@ fn a_range_that_s3_ignores_is_not_sent_on() {
 
 #[test]
 fn expires_is_carried_as_the_client_wrote_it() {
-    for (kind, name) in EVERY_KIND.map(|kind| match kind {
+    for (kind, name) in UpstreamKind::ALL.map(|kind| match kind {
         UpstreamKind::Embedded => (kind, "x-portcullis-expires"),
         UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Generic | UpstreamKind::Minio => (kind, "expires"),
     }) {

@@ -5,16 +5,8 @@ use http::header::{HeaderName, HeaderValue};
 use super::answer::Answer;
 use super::xml::{self, DECLARATION, NAMESPACE};
 use super::{Node, Upstream};
-use portcullis_s3::{Action, Document, Request};
+use portcullis_s3::{Action, Document, Placement, Request};
 
-/// How a store is told where to make a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
-    /// By the region of its endpoint, as on AWS.
-    Named,
-    /// Not at all: it has one place, or names of its own.
-    Unnamed,
-}
 
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 const CONSTRAINT: &str = "LocationConstraint";

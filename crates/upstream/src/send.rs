@@ -18,7 +18,6 @@ use super::answer::{self, Answer};
 use super::chunks::{Chunks, Framing};
 use super::fetch::{self, Fetcher};
 use super::pool::{Door, Pool};
-use super::region::Placement;
 use super::repair::{Repaired, repaired};
 use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
 use portcullis_authorization::{Lifecycle, Permit, Versioning};
@@ -27,7 +26,7 @@ use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Dialler, Method};
-use portcullis_s3::Handling;
+use portcullis_s3::{Handling, Placement, Trailers};
 use portcullis_sigv4::{EMPTY_SHA256, Trailing, UNSIGNED_PAYLOAD};
 
 /// The S3 that is protected.
@@ -61,15 +60,6 @@ enum Listeners {
     Anybody,
     /// It stays within this machine or within TLS: a payload needs no signature.
     Nobody,
-}
-
-/// Which checksums the upstream takes in a trailer, after the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trailers {
-    All,
-    /// Those of [`ChecksumAlgorithm::is_known_to_stores`].
-    KnownToStores,
-    NotTaken,
 }
 
 /// Object data for a permitted request.

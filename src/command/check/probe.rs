@@ -5,8 +5,7 @@ use http::Method;
 
 use super::routing::{self, TrialBucket};
 use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
-use portcullis_server::config::UpstreamProfile;
-use portcullis_server::serve;
+use portcullis_s3::{Placement, UpstreamKind};
 
 /// What was found, in order.
 #[derive(Debug, Default)]
@@ -54,7 +53,7 @@ impl ProbeFinding {
 }
 
 /// Asks the store whether it answers, signs, versions, and what it makes of MfaDelete.
-pub async fn run(s3: &S3Client, profile: UpstreamProfile, findings: &mut ProbeReport) {
+pub async fn run(s3: &S3Client, store: UpstreamKind, findings: &mut ProbeReport) {
     if !answers(s3, findings).await {
         return;
     }
@@ -64,14 +63,14 @@ pub async fn run(s3: &S3Client, profile: UpstreamProfile, findings: &mut ProbeRe
             return findings.add("versioning", ProbeFinding::Bad(format!("no random name could be made: {error}")));
         }
     };
-    let make = ClientRequest::new(Method::PUT, format!("/{bucket}")).body(location(s3, profile));
+    let make = ClientRequest::new(Method::PUT, format!("/{bucket}")).body(location(s3, store));
     if let Err(error) = s3.send(make).await {
         let text = format!("unknown: the bucket {bucket} could not be made there: {error}");
         return findings.add("versioning", ProbeFinding::Doubtful(text));
     }
     findings.add("anonymous", anonymous(s3, &bucket).await);
-    let place = TrialBucket { s3, bucket: &bucket, document: location(s3, profile) };
-    findings.add("routing", routing::run(&place, serve::kind(profile)).await);
+    let place = TrialBucket { s3, bucket: &bucket, document: location(s3, store) };
+    findings.add("routing", routing::run(&place, store).await);
     findings.add("listing", routing::hidden_keys(&place).await);
     findings.add("versioning", versioning(s3, &bucket).await);
     findings.add("MfaDelete", mfa_delete(s3, &bucket).await);
@@ -181,19 +180,15 @@ fn document(inner: &str) -> String {
     )
 }
 
-/// AWS wants to be told the region of a bucket, but for its first.
-fn location(s3: &S3Client, profile: UpstreamProfile) -> String {
-    match profile {
-        UpstreamProfile::Aws if s3.region != "us-east-1" => format!(
+/// The document that tells the store where to make a bucket; AWS takes none for its first region.
+fn location(s3: &S3Client, store: UpstreamKind) -> String {
+    match store.profile().bucket_placement {
+        Placement::Named if s3.region != "us-east-1" => format!(
             "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
              <LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
             s3.region
         ),
-        UpstreamProfile::Aws
-        | UpstreamProfile::Ceph
-        | UpstreamProfile::Embedded
-        | UpstreamProfile::Generic
-        | UpstreamProfile::Minio => String::new(),
+        Placement::Named | Placement::Unnamed => String::new(),
     }
 }
 

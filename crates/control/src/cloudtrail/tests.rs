@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::change::{Effect, effect};
 use super::*;
-use portcullis_authorization::{LateEffect, LoopbackTrust, Profile, Replication};
+use portcullis_authorization::{LateEffect, LoopbackTrust, Profile};
+use portcullis_s3::Replication;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{

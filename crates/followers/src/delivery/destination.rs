@@ -390,7 +390,8 @@ mod tests {
         use portcullis_base::secret::Secret;
         use portcullis_http::Endpoint;
         use portcullis_http::{Authorities, Dialler};
-        use portcullis_upstream::{Patience, Signer, Trailers};
+        use portcullis_s3::Trailers;
+        use portcullis_upstream::{Patience, Signer};
 
         let directory = tempfile::tempdir().expect("a directory");
         let secret = Secret::new("secret".to_owned());

@@ -12,14 +12,13 @@ use portcullis_authorization::{BucketState, MfaDelete, Name, Profile, Unsettled,
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::{Condition, Hold, Withdrawn};
-use portcullis_s3::{Access, Document, Hazard, MfaDeleteChange, Request, VersioningStatus};
+use portcullis_s3::{Access, Document, Hazard, MfaDeleteChange, Request, UploadVersions, VersioningStatus};
 use portcullis_sigv4::Principal;
 use portcullis_state::{Generation, Leases, Observed, ReadLease, Store, UnderWay, WriteLease};
 use portcullis_upstream::{Upstream, UpstreamError};
 use uploads::{CompletingKeys, Opening, SoleCompletion};
 
 pub use outcome::Agreed;
-pub use uploads::UploadVersions;
 
 /// What is remembered of buckets, and what the upstream says of them now.
 #[derive(Debug)]

@@ -6,7 +6,9 @@ use std::num::NonZeroU64;
 use rustix::process::{Resource, getrlimit};
 use thiserror::Error;
 
-use crate::config::{Settings, UpstreamProfile};
+use super::profile;
+use crate::config::Settings;
+use portcullis_s3::StoreProcess;
 
 /// The open files of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,15 +87,16 @@ impl Descriptors {
 fn for_each_connection(settings: &Settings) -> NonZeroU64 {
     const BOTH: NonZeroU64 = NonZeroU64::MIN.saturating_add(1);
     const WITH_OWN_STORE: NonZeroU64 = NonZeroU64::MIN.saturating_add(3);
-    match settings.upstream.profile {
-        UpstreamProfile::Embedded => WITH_OWN_STORE,
-        UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Generic | UpstreamProfile::Minio => BOTH,
+    match profile(settings).process {
+        StoreProcess::Own => WITH_OWN_STORE,
+        StoreProcess::Separate => BOTH,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UpstreamProfile;
     use portcullis_http::Endpoint;
 
     fn settings(profile: UpstreamProfile, connections: u32) -> Settings {

@@ -24,9 +24,9 @@ use crate::config::{
     CheckpointTarget, Credentials, CredentialsError, DeviceDigits, GateProfile, ReadRecords, RequireTls, Settings,
     UpstreamProfile,
 };
-use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces, UploadVersions};
+use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces};
 use portcullis_audit::Recorder;
-use portcullis_authorization::{LoopbackTrust, Profile, Replication, Rules};
+use portcullis_authorization::{LoopbackTrust, Profile, Rules};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccessKeyId, AccountId};
 use portcullis_base::secret::Secret;
@@ -39,10 +39,10 @@ use portcullis_http::Endpoint;
 use portcullis_http::{Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
 use portcullis_journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
 use portcullis_mfa::Digits;
-use portcullis_s3::{Routing, UpstreamKind};
+use portcullis_s3::{Routing, StoreProfile, UpstreamKind};
 use portcullis_sigv4::{Realm, Service};
 use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
-use portcullis_upstream::{Patience, Placement, Signer, Trailers, Upstream};
+use portcullis_upstream::{Patience, Signer, Upstream};
 
 /// A gate that serves.
 #[derive(Debug)]
@@ -307,8 +307,8 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
     let endpoint = settings.upstream.endpoint.clone();
     let dialler = Dialler::new(endpoint.clone(), &authorities(settings))
         .map_err(|error| StartFailure::Trust { endpoint, error })?;
-    Ok(Upstream::new(dialler, signer, patience, trailers(settings))
-        .telling(&settings.account.region, placement(settings)))
+    Ok(Upstream::new(dialler, signer, patience, profile(settings).trailers)
+        .telling(&settings.account.region, profile(settings).bucket_placement))
 }
 
 /// Shorter than any store's own patience with an idle connection.
@@ -343,7 +343,7 @@ fn gate(
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
         keyring: store.keyring(),
-        protection: Protection::new(store.clone(), upstream.clone(), rules.profile, upload_versions(settings)),
+        protection: Protection::new(store.clone(), upstream.clone(), rules.profile, profile(settings).upload_versions),
         recording: recording(settings),
         body_idle: settings.limits.body_idle,
         documents: SharedPlaces::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
@@ -412,10 +412,7 @@ fn rules(settings: &Settings) -> Rules {
             GateProfile::Aws => Profile::Aws,
             GateProfile::Strict => Profile::Strict,
         },
-        replication: match settings.upstream.profile {
-            UpstreamProfile::Generic | UpstreamProfile::Minio => Replication::AnyBucket,
-            UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Embedded => Replication::ProtectedBucket,
-        },
+        replication: profile(settings).replication,
         loopback_is_secure: match settings.mfa.require_tls {
             RequireTls::Always => LoopbackTrust::TlsOnly,
             RequireTls::Network => LoopbackTrust::Trusted,
@@ -423,12 +420,9 @@ fn rules(settings: &Settings) -> Rules {
     }
 }
 
-fn upload_versions(settings: &Settings) -> UploadVersions {
-    match settings.upstream.profile {
-        // AWS does not say, and MinIO settles it when an upload is opened.
-        UpstreamProfile::Aws | UpstreamProfile::Generic | UpstreamProfile::Minio => UploadVersions::SettledAtCreate,
-        UpstreamProfile::Ceph | UpstreamProfile::Embedded => UploadVersions::SettledAtComplete,
-    }
+/// What the upstream does beyond AWS.
+fn profile(settings: &Settings) -> &'static StoreProfile {
+    kind(settings.upstream.profile).profile()
 }
 
 /// The kind of store that a profile stands for.
@@ -439,24 +433,6 @@ pub fn kind(profile: UpstreamProfile) -> UpstreamKind {
         UpstreamProfile::Embedded => UpstreamKind::Embedded,
         UpstreamProfile::Generic => UpstreamKind::Generic,
         UpstreamProfile::Minio => UpstreamKind::Minio,
-    }
-}
-
-fn placement(settings: &Settings) -> Placement {
-    match settings.upstream.profile {
-        UpstreamProfile::Aws => Placement::Named,
-        UpstreamProfile::Ceph | UpstreamProfile::Embedded | UpstreamProfile::Generic | UpstreamProfile::Minio => {
-            Placement::Unnamed
-        }
-    }
-}
-
-/// Stores that are not known to take a checksum after the data get the data alone.
-fn trailers(settings: &Settings) -> Trailers {
-    match settings.upstream.profile {
-        UpstreamProfile::Aws => Trailers::All,
-        UpstreamProfile::Embedded | UpstreamProfile::Minio => Trailers::KnownToStores,
-        UpstreamProfile::Ceph | UpstreamProfile::Generic => Trailers::NotTaken,
     }
 }
 

@@ -12,9 +12,9 @@ use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_http::Endpoint;
 use portcullis_http::{Authorities, Dialler};
-use portcullis_s3::{Action, CopySource, VersioningDocument, VersioningStatus};
+use portcullis_s3::{Action, CopySource, Trailers, UploadVersions, VersioningDocument, VersioningStatus};
 use portcullis_state::testing::in_memory;
-use portcullis_upstream::{Answer, Patience, Signer, Trailers, UpstreamRefusal};
+use portcullis_upstream::{Answer, Patience, Signer, UpstreamRefusal};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 

@@ -13,19 +13,10 @@ use crate::failure::Failure;
 use portcullis_authorization::{Completion, Unsettled, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
-use portcullis_s3::{Action, Request};
+use portcullis_s3::{Action, Request, UploadVersions};
 use portcullis_sigv4::Principal;
 use portcullis_state::UploadMark;
 use portcullis_upstream::{Answer, Presence, Sight};
-
-/// When a store settles whether an upload becomes the null version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadVersions {
-    /// As CompleteMultipartUpload finds the bucket.
-    SettledAtComplete,
-    /// As CreateMultipartUpload finds the bucket, or nothing is known of it.
-    SettledAtCreate,
-}
 
 /// An upload that is being opened while its bucket keeps every version.
 #[derive(Debug)]
