@@ -34,7 +34,7 @@ const WITHOUT_IO: &[&str] = &["cloudtrail", "sigv4", "s3", "mfa", "authorization
 const IO_CRATES: &[&str] = &["hyper", "hyper-util", "rusqlite", "sled", "tokio", "tokio-rustls", "tracing"];
 
 /// The modules of the server by layer: each names only modules before it, and itself.
-const SERVER_LAYERS: &[&str] = &["config", "failure", "pipeline", "serve"];
+const SERVER_LAYERS: &[&str] = &["failure", "pipeline", "config", "serve"];
 
 /// Modules, or files of modules, whose outcome depends on their arguments alone.
 const PURE: &[&str] = &[

@@ -17,11 +17,12 @@ use super::s3::S3Client;
 use super::serve;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
+use portcullis_authorization::LoopbackTrust;
 use portcullis_base::clock::Clock;
 use portcullis_http::TlsFiles;
 use portcullis_http::{Dialler, Security};
-use portcullis_server::config::{FileExposure, RequireTls, Settings};
-use portcullis_server::serve::{Descriptors, Fit, authorities, kind};
+use portcullis_server::config::{FileExposure, Settings};
+use portcullis_server::serve::{Descriptors, Fit, authorities};
 
 /// Check a configuration, and the store behind it.
 ///
@@ -65,7 +66,7 @@ pub async fn run(
                 region: settings.upstream.region.clone(),
                 clock: Clock::System,
             };
-            probe::run(&s3, kind(settings.upstream.profile), &mut findings).await;
+            probe::run(&s3, settings.upstream.profile, &mut findings).await;
         }
         Err(error) => {
             let text = format!("{} cannot be verified: {error}", settings.upstream.endpoint);
@@ -127,7 +128,7 @@ fn codes_finding(settings: &Settings) -> ProbeFinding {
     if !listen.trusted_proxies.is_empty() {
         return ProbeFinding::Good("clients can send MFA codes, over TLS that ends at a trusted proxy".to_owned());
     }
-    if within_the_machine && settings.mfa.require_tls == RequireTls::Network {
+    if within_the_machine && settings.mfa.require_tls == LoopbackTrust::Trusted {
         return ProbeFinding::Good("clients on this machine can send MFA codes".to_owned());
     }
     let place = if within_the_machine { "on this machine" } else { "over the network" };

@@ -11,7 +11,8 @@ use super::root_key::RootExports;
 use portcullis_base::names::AccountId;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Endpoint, InvalidEndpoint};
-use portcullis_server::config::{Credentials, CredentialsError, FileExposure, Settings, UpstreamProfile};
+use portcullis_s3::{StoreProcess, UpstreamKind};
+use portcullis_server::config::{Credentials, CredentialsError, FileExposure, Settings};
 
 /// Start the gate with nothing to configure.
 ///
@@ -47,7 +48,7 @@ pub struct Banner<'b> {
     pub place: &'b StateDirectory,
     pub account: &'b AccountId,
     pub upstream: &'b Endpoint,
-    pub profile: UpstreamProfile,
+    pub kind: UpstreamKind,
     pub exports: &'b RootExports,
 }
 
@@ -77,7 +78,7 @@ pub fn settings(
                 settings.upstream.region.clone_from(region);
             }
         }
-        Store::Own => settings.upstream.profile = UpstreamProfile::Embedded,
+        Store::Own => settings.upstream.profile = UpstreamKind::Embedded,
     }
     settings.with_environment(environment).map_err(CommandError::usage)
 }
@@ -98,10 +99,10 @@ pub fn read_credentials(file: &std::path::Path) -> Result<(Credentials, FileExpo
 
 /// What listens where, what to export, and what to try.
 pub fn banner(banner: &Banner<'_>) -> String {
-    let Banner { program, place, account, upstream, profile, exports } = banner;
-    let store = match profile {
-        UpstreamProfile::Embedded => "  (its own, for trying out and for tests)",
-        UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Generic | UpstreamProfile::Minio => "",
+    let Banner { program, place, account, upstream, kind, exports } = banner;
+    let store = match kind.profile().process {
+        StoreProcess::Own => "  (its own, for trying out and for tests)",
+        StoreProcess::Separate => "",
     };
     let lines = exports.lines();
     let exported: String = lines.expose().lines().map(|line| format!("  {line}\n")).collect();
@@ -159,13 +160,13 @@ mod tests {
         Line::try_parse_from(std::iter::once("dev").chain(line.split_whitespace())).map(|line| line.args)
     }
 
-    fn banner_in(directory: Option<&str>, profile: UpstreamProfile) -> String {
+    fn banner_in(directory: Option<&str>, kind: UpstreamKind) -> String {
         banner(&Banner {
             program: "portcullis",
             place: &StateDirectory::find(directory.map(PathBuf::from), None),
             account: &AccountId::parse("123456789012").unwrap(),
             upstream: &Endpoint::parse("http://127.0.0.1:41234").unwrap(),
-            profile,
+            kind,
             exports: &RootExports {
                 endpoint: "http://127.0.0.1:9000".to_owned(),
                 access_key_id: "AKIAROOT000000000001".to_owned(),
@@ -177,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_banner_says_what_listens_what_to_export_and_what_to_try() {
-        insta::assert_snapshot!(banner_in(None, UpstreamProfile::Embedded), @r#"
+        insta::assert_snapshot!(banner_in(None, UpstreamKind::Embedded), @r#"
         portcullis: MFA Delete and a CloudTrail in front of an S3 store
 
           gate     http://127.0.0.1:9000
@@ -207,7 +208,7 @@ mod tests {
 
     #[test]
     fn commands_for_a_gate_elsewhere_say_where_it_is() {
-        let text = banner_in(Some("/var/lib/my gate"), UpstreamProfile::Generic);
+        let text = banner_in(Some("/var/lib/my gate"), UpstreamKind::Generic);
         assert!(text.contains("  portcullis --data '/var/lib/my gate' mfa add --name phone\n"), "{text}");
         assert!(text.contains("(or: . '/var/lib/my gate/root.env')"), "{text}");
         assert!(text.contains("  store    http://127.0.0.1:41234\n"), "{text}");
@@ -239,7 +240,7 @@ mod tests {
             settings(&args, &StateDirectory::find(None, None), endpoint, credentials_file, &store, []).unwrap();
         assert_eq!(settings.upstream.endpoint.to_string(), "http://store:9000");
         assert_eq!(settings.upstream.region, "default");
-        assert_eq!(settings.upstream.profile, UpstreamProfile::Generic);
+        assert_eq!(settings.upstream.profile, UpstreamKind::Generic);
     }
 
     #[test]
@@ -252,8 +253,8 @@ mod tests {
             settings(&args, &place, endpoint.clone(), "f".into(), &args.store().unwrap(), variable(name))
         };
         let changed = with("PORTCULLIS_MFA_DELETE__PROFILE").unwrap();
-        assert_eq!(changed.mfa_delete.profile, portcullis_server::config::GateProfile::Aws);
-        assert_eq!(changed.upstream.profile, UpstreamProfile::Embedded);
+        assert_eq!(changed.mfa_delete.profile, portcullis_authorization::Profile::Aws);
+        assert_eq!(changed.upstream.profile, UpstreamKind::Embedded);
         let error = with("PORTCULLIS_MFA_DELETE__PROFIL").unwrap_err();
         assert_eq!(error.blame, crate::command::error::ExitCause::Usage);
         assert!(error.message.contains("did you mean mfa_delete.profile?"));

@@ -55,7 +55,7 @@ pub async fn dev(
         place,
         account: gate.account(),
         upstream: &endpoint,
-        profile: settings.upstream.profile,
+        kind: settings.upstream.profile,
         exports: &exports,
     };
     terminal.print(&dev::banner(&banner))?;

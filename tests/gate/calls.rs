@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_journal::Kind;
-use portcullis_server::config::UpstreamProfile;
+use portcullis_s3::UpstreamKind;
 use serde_json::{Value, json};
 
 use crate::rig::{Ask, Keys, Payload, Reply, Rig, exchange, open, read};
@@ -342,7 +342,7 @@ async fn nobody_has_the_store_write_into_a_trails_bucket() {
     let path = folder.path().to_owned();
     let rig = Rig::with(move |settings| {
         settings.trail.folder = Some(path);
-        settings.upstream.profile = UpstreamProfile::Aws;
+        settings.upstream.profile = UpstreamKind::Aws;
     })
     .await;
     make(&rig).await;

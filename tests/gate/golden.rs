@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use portcullis_authorization::{
-    BucketState, Caller, LoopbackTrust, Permit, Profile, Rules, Verdict, assess,
-};
+use portcullis_authorization::{BucketState, Caller, LoopbackTrust, Permit, Profile, Rules, Verdict, assess};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis_base::secret::Secret;

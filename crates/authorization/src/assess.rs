@@ -1,6 +1,7 @@
 //! The decision.
 
 use portcullis_base::clock::Timestamp;
+use portcullis_base::setting::WordSetting;
 use portcullis_http::Transport;
 use portcullis_mfa::{Challenge, Codes, Offer, Proof};
 use portcullis_s3::{Access, Hazard, MfaDeleteChange, Replication, Request, VersioningChange, VersioningStatus};
@@ -26,7 +27,7 @@ pub struct Rules {
     pub loopback_is_secure: LoopbackTrust,
 }
 
-/// `mfa_delete.profile`.
+/// `mfa_delete.profile`: how much needs a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Profile {
     /// AWS's own gate: versions by id, versioning, lifecycle.
@@ -35,13 +36,21 @@ pub enum Profile {
     Strict,
 }
 
-/// `mfa.require_tls`.
+/// `mfa.require_tls`: over which transports a code is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LoopbackTrust {
-    /// `"always"`: a code is taken over TLS alone.
+    /// A code is taken over TLS alone.
     TlsOnly,
     /// A code may also come from this machine in the clear.
     Trusted,
+}
+
+impl WordSetting for Profile {
+    const WORDS: &'static [(&'static str, Self)] = &[("strict", Self::Strict), ("aws", Self::Aws)];
+}
+
+impl WordSetting for LoopbackTrust {
+    const WORDS: &'static [(&'static str, Self)] = &[("network", Self::Trusted), ("always", Self::TlsOnly)];
 }
 
 /// What a hazard needs in a bucket of this state.

@@ -16,7 +16,8 @@ use portcullis_mfa::{
     StepLedger,
 };
 use portcullis_s3::{
-    Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Replication, Request, VersioningDocument, VersioningStatus,
+    Action, DeleteObjects, Document, Hazard, MfaDeleteChange, Replication, Request, VersioningDocument,
+    VersioningStatus,
 };
 use portcullis_sigv4::{Form, Principal};
 

@@ -5,6 +5,7 @@
 
 use super::Action;
 use super::stores::{self, Treatment};
+use portcullis_base::setting::WordSetting;
 
 /// `upstream.profile`: which kind of store is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -325,4 +326,14 @@ impl UpstreamKind {
             Self::Minio => &MINIO,
         }
     }
+}
+
+impl WordSetting for UpstreamKind {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("embedded", Self::Embedded),
+        ("minio", Self::Minio),
+        ("ceph", Self::Ceph),
+        ("aws", Self::Aws),
+        ("generic", Self::Generic),
+    ];
 }

@@ -7,7 +7,6 @@ use super::xml::{self, DECLARATION, NAMESPACE};
 use super::{Node, Upstream};
 use portcullis_s3::{Action, Document, Placement, Request};
 
-
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 const CONSTRAINT: &str = "LocationConstraint";
 

@@ -8,7 +8,6 @@ use serde_json::json;
 use super::change::{Effect, effect};
 use super::*;
 use portcullis_authorization::{LateEffect, LoopbackTrust, Profile};
-use portcullis_s3::Replication;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{
@@ -16,6 +15,7 @@ use portcullis_cloudtrail::{
 };
 use portcullis_http::Transport;
 use portcullis_journal::{Journal, Options};
+use portcullis_s3::Replication;
 use portcullis_sigv4::Form;
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use portcullis_state::{NewDevice, Promise, SigningKey};

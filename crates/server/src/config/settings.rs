@@ -4,14 +4,17 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::buckets::BucketPattern;
-use super::choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
 use super::file::{ConfigFile, SettingOrigin};
 use super::mistake::{ConfigMistake, ConfigMistakes};
 use super::reader::{SectionReader, SettingsReader};
 use super::trail::TrailSettings;
 use super::value;
+use crate::pipeline::{OnFailure, Reads};
+use portcullis_authorization::{LoopbackTrust, Profile};
+use portcullis_base::bucket_pattern::BucketPattern;
 use portcullis_http::{Endpoint, IpNetwork, TlsFiles};
+use portcullis_mfa::Digits;
+use portcullis_s3::UpstreamKind;
 
 /// What the operator chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ pub struct UpstreamSettings {
     pub ca_file: Option<PathBuf>,
     /// The region the store's requests are signed for.
     pub region: String,
-    pub profile: UpstreamProfile,
+    pub profile: UpstreamKind,
     pub connect_timeout: Duration,
     pub response_timeout: Duration,
 }
@@ -71,21 +74,21 @@ pub struct AccountSettings {
 /// `[mfa]`: the second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MfaSettings {
-    pub require_tls: RequireTls,
-    pub digits: DeviceDigits,
+    pub require_tls: LoopbackTrust,
+    pub digits: Digits,
 }
 
 /// `[mfa_delete]`: what the gate asks a code for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MfaDeleteSettings {
-    pub profile: GateProfile,
+    pub profile: Profile,
 }
 
 /// `[audit]`: the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditSettings {
     pub on_failure: OnFailure,
-    pub reads: ReadRecords,
+    pub reads: Reads,
     pub strict_buckets: Vec<BucketPattern>,
     pub relaxed_buckets: Vec<BucketPattern>,
     pub segment_size: u64,
@@ -132,8 +135,8 @@ impl Settings {
                 trusted_proxies: Vec::new(),
                 tls: None,
             },
-            mfa: MfaSettings { require_tls: RequireTls::Network, digits: DeviceDigits::Six },
-            mfa_delete: MfaDeleteSettings { profile: GateProfile::Strict },
+            mfa: MfaSettings { require_tls: LoopbackTrust::Trusted, digits: Digits::Six },
+            mfa_delete: MfaDeleteSettings { profile: Profile::Strict },
             state: StateSettings { directory },
             trail: TrailSettings::STANDARD,
             upstream: UpstreamSettings {
@@ -141,7 +144,7 @@ impl Settings {
                 credentials_file,
                 ca_file: None,
                 region: "us-east-1".to_owned(),
-                profile: UpstreamProfile::Generic,
+                profile: UpstreamKind::Generic,
                 connect_timeout: Duration::from_secs(5),
                 response_timeout: Duration::from_secs(60),
             },
@@ -242,7 +245,7 @@ impl AuditSettings {
     fn standard() -> Self {
         Self {
             on_failure: OnFailure::DenyMutations,
-            reads: ReadRecords::Relaxed,
+            reads: Reads::Relaxed,
             strict_buckets: Vec::new(),
             relaxed_buckets: Vec::new(),
             segment_size: 64 << 20,

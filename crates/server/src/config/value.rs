@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::buckets::BucketPattern;
-use super::choice::{DeviceDigits, WordSetting};
 use super::quantity::{parse_duration, parse_size};
+use portcullis_base::bucket_pattern::BucketPattern;
+use portcullis_base::setting::WordSetting;
 use portcullis_http::{Endpoint, IpNetwork};
+use portcullis_mfa::Digits;
 
 /// A value as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,18 +109,13 @@ pub(super) fn count(range: RangeInclusive<u32>) -> impl Fn(&SettingValue) -> Res
 }
 
 /// The length of a code.
-pub(super) fn digits(value: &SettingValue) -> Result<DeviceDigits, ValueHint> {
-    match value {
-        SettingValue::Integer(6) => Ok(DeviceDigits::Six),
-        SettingValue::Integer(8) => Ok(DeviceDigits::Eight),
-        SettingValue::Plain(text) if text == "6" => Ok(DeviceDigits::Six),
-        SettingValue::Plain(text) if text == "8" => Ok(DeviceDigits::Eight),
-        SettingValue::Integer(_)
-        | SettingValue::List(_)
-        | SettingValue::Plain(_)
-        | SettingValue::Text(_)
-        | SettingValue::Unusable(_) => Err("codes have 6 or 8 digits; write 6 or 8".to_owned()),
-    }
+pub(super) fn digits(value: &SettingValue) -> Result<Digits, ValueHint> {
+    let count = match value {
+        SettingValue::Integer(count) => u8::try_from(*count).ok(),
+        SettingValue::Plain(text) => text.parse().ok(),
+        SettingValue::List(_) | SettingValue::Text(_) | SettingValue::Unusable(_) => None,
+    };
+    count.and_then(Digits::parse).ok_or_else(|| "codes have 6 or 8 digits; write 6 or 8".to_owned())
 }
 
 /// A span of time in a range.

@@ -49,7 +49,7 @@ use recording::{Duty, Loss};
 pub use pace::Pace;
 pub use places::SharedPlaces;
 pub use protection::Protection;
-pub use recording::{Reads, Recording};
+pub use recording::{OnFailure, Reads, Recording};
 pub use recovery::{Recovered, recover};
 pub use reply::Reply;
 

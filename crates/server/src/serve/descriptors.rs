@@ -96,10 +96,10 @@ fn for_each_connection(settings: &Settings) -> NonZeroU64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::UpstreamProfile;
     use portcullis_http::Endpoint;
+    use portcullis_s3::UpstreamKind;
 
-    fn settings(profile: UpstreamProfile, connections: u32) -> Settings {
+    fn settings(profile: UpstreamKind, connections: u32) -> Settings {
         let endpoint = Endpoint::parse("http://127.0.0.1:9").expect("an endpoint");
         let mut settings = Settings::standard("state".into(), endpoint, "upstream.env".into());
         settings.upstream.profile = profile;
@@ -111,14 +111,14 @@ mod tests {
     fn connections_leave_descriptors_for_what_the_gate_opens_itself() {
         let fit = |limit, profile, connections| Descriptors { limit, used: 30 }.fit(&settings(profile, connections));
         for (limit, profile, connections, expected) in [
-            (None, UpstreamProfile::Minio, 1_000_000, Ok(Fit::All)),
-            (Some(1024), UpstreamProfile::Minio, 485, Ok(Fit::All)),
-            (Some(1024), UpstreamProfile::Minio, 486, Ok(Fit::Lowered(485))),
-            (Some(1024), UpstreamProfile::Embedded, 4096, Ok(Fit::Lowered(242))),
-            (Some(62), UpstreamProfile::Minio, 4096, Ok(Fit::Lowered(4))),
-            (Some(61), UpstreamProfile::Minio, 4096, Err(TooFewDescriptors { limit: 61, needed: 62 })),
-            (Some(0), UpstreamProfile::Embedded, 1, Err(TooFewDescriptors { limit: 0, needed: 70 })),
-            (Some(u64::MAX), UpstreamProfile::Aws, 4096, Ok(Fit::All)),
+            (None, UpstreamKind::Minio, 1_000_000, Ok(Fit::All)),
+            (Some(1024), UpstreamKind::Minio, 485, Ok(Fit::All)),
+            (Some(1024), UpstreamKind::Minio, 486, Ok(Fit::Lowered(485))),
+            (Some(1024), UpstreamKind::Embedded, 4096, Ok(Fit::Lowered(242))),
+            (Some(62), UpstreamKind::Minio, 4096, Ok(Fit::Lowered(4))),
+            (Some(61), UpstreamKind::Minio, 4096, Err(TooFewDescriptors { limit: 61, needed: 62 })),
+            (Some(0), UpstreamKind::Embedded, 1, Err(TooFewDescriptors { limit: 0, needed: 70 })),
+            (Some(u64::MAX), UpstreamKind::Aws, 4096, Ok(Fit::All)),
         ] {
             assert_eq!(fit(limit, profile, connections), expected, "{limit:?} {profile:?} {connections}");
         }

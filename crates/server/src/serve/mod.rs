@@ -20,13 +20,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{
-    CheckpointTarget, Credentials, CredentialsError, DeviceDigits, GateProfile, ReadRecords, RequireTls, Settings,
-    UpstreamProfile,
-};
-use crate::pipeline::{self, Gate, Protection, Reads, Recording, SharedPlaces};
+use crate::config::{CheckpointTarget, Credentials, CredentialsError, Settings};
+use crate::pipeline::{self, Gate, Protection, Recording, SharedPlaces};
 use portcullis_audit::Recorder;
-use portcullis_authorization::{LoopbackTrust, Profile, Rules};
+use portcullis_authorization::Rules;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccessKeyId, AccountId};
 use portcullis_base::secret::Secret;
@@ -38,8 +35,7 @@ use portcullis_followers::history::History;
 use portcullis_http::Endpoint;
 use portcullis_http::{Authorities, CertificateError, Dialler, Reload, Security, TrustError, TrustedProxies};
 use portcullis_journal::{Closed, Disk, Journal, JournalError, Kind, Options, Recovered};
-use portcullis_mfa::Digits;
-use portcullis_s3::{Routing, StoreProfile, UpstreamKind};
+use portcullis_s3::{Routing, StoreProfile};
 use portcullis_sigv4::{Realm, Service};
 use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
 use portcullis_upstream::{Patience, Signer, Upstream};
@@ -166,7 +162,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
         store: store.clone(),
         recorder: recorder.clone(),
         journal: journal.clone(),
-        digits: digits(settings),
+        digits: settings.mfa.digits,
     };
     let admin_serving = admin::serve(&socket, admin, stopped.clone())
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
@@ -336,10 +332,7 @@ fn gate(
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Gate {
         realm: Realm { region: settings.account.region.clone(), services: &[Service::S3] },
-        routing: Routing {
-            base_domain: settings.listen.base_domain.clone(),
-            upstream: kind(settings.upstream.profile),
-        },
+        routing: Routing { base_domain: settings.listen.base_domain.clone(), upstream: settings.upstream.profile },
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
         keyring: store.keyring(),
@@ -393,10 +386,7 @@ fn hands(
 fn recording(settings: &Settings) -> Recording {
     let audit = &settings.audit;
     Recording {
-        reads: match audit.reads {
-            ReadRecords::Relaxed => Reads::Relaxed,
-            ReadRecords::Strict => Reads::Strict,
-        },
+        reads: audit.reads,
         strict: audit.strict_buckets.clone(),
         relaxed: audit.relaxed_buckets.clone(),
         on_failure: audit.on_failure,
@@ -408,39 +398,15 @@ const UNPROVED_CALLS: usize = 16;
 
 fn rules(settings: &Settings) -> Rules {
     Rules {
-        profile: match settings.mfa_delete.profile {
-            GateProfile::Aws => Profile::Aws,
-            GateProfile::Strict => Profile::Strict,
-        },
+        profile: settings.mfa_delete.profile,
         replication: profile(settings).replication,
-        loopback_is_secure: match settings.mfa.require_tls {
-            RequireTls::Always => LoopbackTrust::TlsOnly,
-            RequireTls::Network => LoopbackTrust::Trusted,
-        },
+        loopback_is_secure: settings.mfa.require_tls,
     }
 }
 
 /// What the upstream does beyond AWS.
 fn profile(settings: &Settings) -> &'static StoreProfile {
-    kind(settings.upstream.profile).profile()
-}
-
-/// The kind of store that a profile stands for.
-pub fn kind(profile: UpstreamProfile) -> UpstreamKind {
-    match profile {
-        UpstreamProfile::Aws => UpstreamKind::Aws,
-        UpstreamProfile::Ceph => UpstreamKind::Ceph,
-        UpstreamProfile::Embedded => UpstreamKind::Embedded,
-        UpstreamProfile::Generic => UpstreamKind::Generic,
-        UpstreamProfile::Minio => UpstreamKind::Minio,
-    }
-}
-
-fn digits(settings: &Settings) -> Digits {
-    match settings.mfa.digits {
-        DeviceDigits::Eight => Digits::Eight,
-        DeviceDigits::Six => Digits::Six,
-    }
+    settings.upstream.profile.profile()
 }
 
 fn limits(settings: &Settings) -> Result<portcullis_http::Limits, TooFewDescriptors> {

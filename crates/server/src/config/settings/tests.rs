@@ -104,7 +104,7 @@ fn a_variable_of_the_environment_overrides_the_file() {
     let settings = with_variable("PORTCULLIS_UPSTREAM__ENDPOINT", "http://store:7480").unwrap();
     assert_eq!(settings.upstream.endpoint.to_string(), "http://store:7480");
     let settings = with_variable("PORTCULLIS_MFA_DELETE__PROFILE", "aws").unwrap();
-    assert_eq!(settings.mfa_delete.profile, GateProfile::Aws);
+    assert_eq!(settings.mfa_delete.profile, Profile::Aws);
     let settings = with_variable("PORTCULLIS_LIMITS__HEADERS", "100").unwrap();
     assert_eq!(settings.limits.headers, 100);
     let settings = with_variable("PORTCULLIS_LISTEN__TRUSTED_PROXIES", "10.0.0.0/8, ::1").unwrap();
@@ -112,7 +112,7 @@ fn a_variable_of_the_environment_overrides_the_file() {
     let settings = with_variable("PORTCULLIS_AUDIT__SEGMENT_SIZE", "2 MiB").unwrap();
     assert_eq!(settings.audit.segment_size, 2 << 20);
     let settings = with_variable("PORTCULLIS_MFA__DIGITS", "8").unwrap();
-    assert_eq!(settings.mfa.digits, DeviceDigits::Eight);
+    assert_eq!(settings.mfa.digits, Digits::Eight);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use portcullis_base::names::BucketName;
+use crate::names::BucketName;
 
 /// One bucket, or with a final `*` all whose names begin so.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
