@@ -20,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use events::{Event, Source};
 use portcullis_base::clock::{Clock, Timestamp};
-use portcullis_followers::history::{Archive, Attribute, Files, History, JournalId, Page, Query};
+use portcullis_cloudtrail::record::LookupAttribute;
+use portcullis_followers::history::{Archive, Files, History, JournalId, Page, Query};
 use portcullis_journal::{Journal, Kind, Options, Sequence};
 
 const JOURNAL: JournalId = [7; 16];
@@ -75,7 +76,7 @@ async fn follow(directory: &Path) {
         let begun = Instant::now();
         journal.durable(journal.last_sequence()).await.expect("the journal is open");
         let on_disk = begun.elapsed();
-        let found = history.lookup(Query { attributes: vec![(Attribute::EventId, id)], ..Query::all(1) }).await;
+        let found = history.lookup(Query { attributes: vec![(LookupAttribute::EventId, id)], ..Query::all(1) }).await;
         match found {
             Ok(page) => {
                 assert_eq!(page.events.len(), 1, "an event on disk is found");
@@ -166,36 +167,39 @@ fn look_up(events: u64, directory: &Path, last: Event) {
     let archive = Archive::open(directory).expect("the directory is there");
     let recent = Source::new(1, START).event(events - events / 50, events);
     let name = format!("{}/{}", last.bucket, last.key);
-    let cases: Vec<(&str, Vec<(Attribute, String)>)> = [
+    let cases: Vec<(&str, Vec<(LookupAttribute, String)>)> = [
         ("everything", vec![]),
-        ("EventId", vec![(Attribute::EventId, &*last.id)]),
-        ("EventId, none", vec![(Attribute::EventId, "00000000-0000-4000-8000-000000000000")]),
-        ("EventName, 60 %", vec![(Attribute::EventName, "GetObject")]),
-        ("EventName, 0.01 %", vec![(Attribute::EventName, "PutBucketVersioning")]),
-        ("EventName, none", vec![(Attribute::EventName, "DeleteTrail")]),
-        ("ReadOnly, true", vec![(Attribute::ReadOnly, "true")]),
-        ("ReadOnly, false", vec![(Attribute::ReadOnly, "false")]),
-        ("Username, 0.5 %", vec![(Attribute::Username, &*last.user)]),
-        ("Username, none", vec![(Attribute::Username, "nobody")]),
-        ("ResourceType", vec![(Attribute::ResourceType, "AWS::S3::Object")]),
-        ("ResourceName, bucket", vec![(Attribute::ResourceName, &*last.bucket)]),
-        ("ResourceName, object", vec![(Attribute::ResourceName, &*name)]),
-        ("EventSource", vec![(Attribute::EventSource, "s3.amazonaws.com")]),
-        ("EventSource, none", vec![(Attribute::EventSource, "iam.amazonaws.com")]),
-        ("AccessKeyId", vec![(Attribute::AccessKeyId, &*last.access_key)]),
-        ("SourceIPAddress", vec![(Attribute::SourceIpAddress, &*last.address)]),
-        ("BucketName", vec![(Attribute::BucketName, &*last.bucket)]),
-        ("ErrorCode, 3 %", vec![(Attribute::ErrorCode, "AccessDenied")]),
-        ("MfaResult, 0.1 %", vec![(Attribute::MfaResult, "Missing")]),
+        ("EventId", vec![(LookupAttribute::EventId, &*last.id)]),
+        ("EventId, none", vec![(LookupAttribute::EventId, "00000000-0000-4000-8000-000000000000")]),
+        ("EventName, 60 %", vec![(LookupAttribute::EventName, "GetObject")]),
+        ("EventName, 0.01 %", vec![(LookupAttribute::EventName, "PutBucketVersioning")]),
+        ("EventName, none", vec![(LookupAttribute::EventName, "DeleteTrail")]),
+        ("ReadOnly, true", vec![(LookupAttribute::ReadOnly, "true")]),
+        ("ReadOnly, false", vec![(LookupAttribute::ReadOnly, "false")]),
+        ("Username, 0.5 %", vec![(LookupAttribute::Username, &*last.user)]),
+        ("Username, none", vec![(LookupAttribute::Username, "nobody")]),
+        ("ResourceType", vec![(LookupAttribute::ResourceType, "AWS::S3::Object")]),
+        ("ResourceName, bucket", vec![(LookupAttribute::ResourceName, &*last.bucket)]),
+        ("ResourceName, object", vec![(LookupAttribute::ResourceName, &*name)]),
+        ("EventSource", vec![(LookupAttribute::EventSource, "s3.amazonaws.com")]),
+        ("EventSource, none", vec![(LookupAttribute::EventSource, "iam.amazonaws.com")]),
+        ("AccessKeyId", vec![(LookupAttribute::AccessKeyId, &*last.access_key)]),
+        ("SourceIPAddress", vec![(LookupAttribute::SourceIpAddress, &*last.address)]),
+        ("BucketName", vec![(LookupAttribute::BucketName, &*last.bucket)]),
+        ("ErrorCode, 3 %", vec![(LookupAttribute::ErrorCode, "AccessDenied")]),
+        ("MfaResult, 0.1 %", vec![(LookupAttribute::MfaResult, "Missing")]),
         (
             "three together",
             vec![
-                (Attribute::Username, &*last.user),
-                (Attribute::EventName, "GetObject"),
-                (Attribute::BucketName, &*recent.bucket),
+                (LookupAttribute::Username, &*last.user),
+                (LookupAttribute::EventName, "GetObject"),
+                (LookupAttribute::BucketName, &*recent.bucket),
             ],
         ),
-        ("two frequent ones, never together", vec![(Attribute::ReadOnly, "true"), (Attribute::EventName, "PutObject")]),
+        (
+            "two frequent ones, never together",
+            vec![(LookupAttribute::ReadOnly, "true"), (LookupAttribute::EventName, "PutObject")],
+        ),
     ]
     .into_iter()
     .map(|(title, attributes)| {
@@ -217,7 +221,8 @@ fn look_up(events: u64, directory: &Path, last: Event) {
         );
     }
     let begun = Instant::now();
-    let mut query = Query { start: Some(hour), attributes: vec![(Attribute::Username, last.user)], ..Query::all(50) };
+    let mut query =
+        Query { start: Some(hour), attributes: vec![(LookupAttribute::Username, last.user)], ..Query::all(50) };
     let (mut pages, mut slowest) = (0, Duration::ZERO);
     loop {
         let asked = Instant::now();

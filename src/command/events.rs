@@ -15,7 +15,7 @@ use super::place::StateDirectory;
 use super::table::{TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;
-use portcullis_cloudtrail::record::one_line;
+use portcullis_cloudtrail::record::{EventView, LookupAttribute, one_line};
 
 /// Which records to show.
 #[derive(Args, Default)]
@@ -57,8 +57,8 @@ pub struct EventsArgs {
 
 /// Where records come from, in order.
 trait RecordSource {
-    /// The next record; `None` when all have been given that there are now.
-    fn next(&mut self) -> Result<Option<Value>, CommandError>;
+    /// The next record's line; `None` when all have been given that there are now.
+    fn next(&mut self) -> Result<Option<String>, CommandError>;
 
     /// What whoever reads them should know, told once.
     fn notes(&mut self) -> Vec<String> {
@@ -132,17 +132,20 @@ fn show_batch(
     let mut rows = 0;
     let mut more = MoreRecords::ToCome;
     while rows < BATCH {
-        let Some(record) = records.next()? else {
+        let Some(line) = records.next()? else {
             more = MoreRecords::No;
             break;
         };
+        let record = EventView::read(line.as_bytes()).map_err(CommandError::failed)?;
         if !filter.admits(&record) {
             continue;
         }
         rows += 1;
         match terminal.format() {
             OutputFormat::Json => {
-                lines.push_str(&one_line(&record));
+                // Written again, so that what the terminal gets is escaped whatever wrote the journal.
+                let whole = serde_json::from_str::<Value>(&line).map_err(CommandError::failed)?;
+                lines.push_str(&one_line(&whole));
                 lines.push('\n');
             }
             OutputFormat::People => {
@@ -164,17 +167,18 @@ fn show_batch(
 impl EventsArgs {
     fn filter(&self, clock: &Clock) -> EventFilter {
         let moment = |since: Option<SinceTime>| since.map(|since| since.moment(clock.now()));
-        EventFilter {
-            bucket: self.bucket.clone(),
-            event_name: self.event_name.clone(),
-            principal: self.principal.clone(),
-            error: self.error.clone(),
-            source_ip: self.source_ip.clone(),
-            resource: self.resource.clone(),
-            mfa_result: self.mfa_result.clone(),
-            since: moment(self.since),
-            until: moment(self.until),
-        }
+        let attributes = [
+            (LookupAttribute::BucketName, &self.bucket),
+            (LookupAttribute::EventNameAnyCase, &self.event_name),
+            (LookupAttribute::Principal, &self.principal),
+            (LookupAttribute::ErrorCode, &self.error),
+            (LookupAttribute::SourceIpAddress, &self.source_ip),
+            (LookupAttribute::ResourceName, &self.resource),
+            (LookupAttribute::MfaResult, &self.mfa_result),
+        ];
+        let wanted = |(attribute, value): (LookupAttribute, &Option<String>)| Some((attribute, value.clone()?));
+        let attributes = attributes.into_iter().filter_map(wanted).collect();
+        EventFilter::new(attributes, moment(self.since), moment(self.until))
     }
 }
 

@@ -17,7 +17,6 @@ pub mod selectors;
 #[expect(clippy::unwrap_used, reason = "fixtures of tests")]
 mod test_signer;
 pub mod verify;
-mod view;
 
 pub use definition::{DigestPeriod, InvalidTrail, Logging, Trail, Validation};
 pub use end::{DeliveredLog, TrailEnd};
@@ -25,4 +24,3 @@ pub use head::{Head, InvalidHead};
 pub use layout::{Layout, Series};
 pub use name::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, TrailName};
 pub use selectors::{SelectorError, Selectors};
-pub use view::{EventIdentity, EventResource, EventView, Text, UnreadableEvent};

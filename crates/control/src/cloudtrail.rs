@@ -25,7 +25,7 @@ use portcullis_authorization::{Caller, Rules, TrailBucket};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName};
 use portcullis_cloudtrail::DigestPeriod;
-use portcullis_followers::history::{Asker, History};
+use portcullis_followers::history::{History, LookupAsker};
 use portcullis_mfa::{Challenge, Fault, Offer, Proof};
 use portcullis_s3::Access;
 use portcullis_sigv4::Principal;
@@ -60,7 +60,7 @@ pub struct Call {
     operation: Operation,
     input: Input,
     /// Who looks up events.
-    asker: Option<Asker>,
+    asker: Option<LookupAsker>,
 }
 
 /// What is said of a call.
@@ -319,7 +319,7 @@ impl Call {
     /// Says who signed the call, and from where.
     pub fn asked_by(self, key_id: &AccessKeyId, address: IpAddr) -> Self {
         let (access_key_id, address) = (key_id.to_string(), address.to_canonical().to_string());
-        Self { asker: Some(Asker { access_key_id, address }), ..self }
+        Self { asker: Some(LookupAsker { access_key_id, address }), ..self }
     }
 
     /// What is asked for.

@@ -4,13 +4,12 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use portcullis_cloudtrail::record::{EventView, UnreadableEvent};
 
 use super::RecordSource;
 use super::filter::EventFilter;
 use crate::command::error::CommandError;
 use crate::command::place::StateDirectory;
-use portcullis_base::clock::Timestamp;
 use portcullis_followers::history::{Archive, JournalId, LookupError, Order, Page, Query};
 use portcullis_journal::{Reader, Record, Sequence};
 
@@ -22,7 +21,7 @@ pub struct RecordedEvents {
     /// What the history gave before it could not be read further; the journal is not to give it again.
     given: HistoryCursor,
     /// What is left of what was read last.
-    rest: VecDeque<Value>,
+    rest: VecDeque<String>,
     notes: Vec<String>,
 }
 
@@ -100,9 +99,9 @@ impl RecordedEvents {
     fn keep_last(&mut self, limit: usize, filter: &EventFilter) -> Result<(), CommandError> {
         let mut last = VecDeque::new();
         for read in self.journal.by_ref() {
-            for event in values(&read.map_err(CommandError::failed)?)? {
-                if filter.admits(&event) {
-                    last.push_back(event);
+            for line in lines(&read.map_err(CommandError::failed)?)? {
+                if admits(filter, &line) {
+                    last.push_back(line);
                 }
                 if last.len() > limit {
                     last.pop_front();
@@ -122,9 +121,9 @@ impl RecordedEvents {
                     return self.keep_last(limit, filter);
                 }
             };
-            for event in parsed(&page)? {
-                if last.len() < limit && filter.admits(&event) {
-                    last.push_front(event);
+            for line in lines_of(&page)? {
+                if last.len() < limit && admits(filter, &line) {
+                    last.push_front(line);
                 }
             }
             if page.next.is_none() {
@@ -137,14 +136,14 @@ impl RecordedEvents {
 }
 
 impl RecordSource for RecordedEvents {
-    fn next(&mut self) -> Result<Option<Value>, CommandError> {
+    fn next(&mut self) -> Result<Option<String>, CommandError> {
         loop {
             if let Some(record) = self.rest.pop_front() {
                 return Ok(Some(record));
             }
             match self.history.as_mut().map(IndexedEvents::next) {
                 Some(Ok(page)) => {
-                    self.rest = parsed(&page)?.into();
+                    self.rest = lines_of(&page)?.into();
                     self.given.note(&page);
                     if page.next.is_none() {
                         self.history = None;
@@ -154,10 +153,10 @@ impl RecordSource for RecordedEvents {
                 None => {
                     let Some(read) = self.journal.next() else { return Ok(None) };
                     let record = read.map_err(CommandError::failed)?;
-                    self.rest = values(&record)?.into();
+                    self.rest = lines(&record)?.into();
                     let given = self.given;
                     let mut skipped = 0;
-                    self.rest.retain(|event| !given.holds(event, record.sequence, &mut skipped));
+                    self.rest.retain(|line| !given.holds(line, record.sequence, &mut skipped));
                 }
             }
         }
@@ -178,10 +177,10 @@ impl HistoryCursor {
     }
 
     /// Whether the history gave an event before it failed; of a record that it gave in part, the first events.
-    fn holds(&self, event: &Value, sequence: Sequence, skipped: &mut usize) -> bool {
+    fn holds(&self, line: &str, sequence: Sequence, skipped: &mut usize) -> bool {
         // Otherwise the history gave all it had, and the journal began behind it.
         let (Some(last), Sequence::NONE) = (self.last, self.through) else { return false };
-        let time = event.get("eventTime").and_then(Value::as_str).and_then(Timestamp::parse_iso_extended);
+        let time = EventView::read(line.as_bytes()).ok().and_then(|event| event.time());
         // What says no time is shown twice rather than lost.
         let Some(time) = time else { return false };
         match (time.seconds(), sequence).cmp(&last) {
@@ -228,18 +227,23 @@ fn instead(reason: &str) -> String {
     format!("note: the history cannot be used: {reason}; the journal is read in its place")
 }
 
-fn parsed(page: &Page) -> Result<Vec<Value>, CommandError> {
-    let value = |found: &portcullis_followers::history::Found| {
-        serde_json::from_str(&found.record).map_err(|error| no_json(found.sequence, &error))
+/// Whether a record's line that could be read is wanted.
+fn admits(filter: &EventFilter, line: &str) -> bool {
+    EventView::read(line.as_bytes()).is_ok_and(|event| filter.admits(&event))
+}
+
+fn lines_of(page: &Page) -> Result<Vec<String>, CommandError> {
+    page.events.iter().map(|found| readable(found.sequence, found.record.as_bytes())).collect()
+}
+
+fn lines(record: &Record) -> Result<Vec<String>, CommandError> {
+    portcullis_audit::events(record.kind, &record.payload).map(|line| readable(record.sequence, line)).collect()
+}
+
+fn readable(sequence: Sequence, line: &[u8]) -> Result<String, CommandError> {
+    let unreadable = |error: UnreadableEvent| {
+        CommandError::failed(format!("record {} of the journal cannot be read: {error}", sequence.number()))
     };
-    page.events.iter().map(value).collect()
-}
-
-fn values(record: &Record) -> Result<Vec<Value>, CommandError> {
-    let value = |event| serde_json::from_slice(event).map_err(|error| no_json(record.sequence, &error));
-    portcullis_audit::events(record.kind, &record.payload).map(value).collect()
-}
-
-fn no_json(sequence: Sequence, error: &serde_json::Error) -> CommandError {
-    CommandError::failed(format!("record {} of the journal is no JSON: {error}", sequence.number()))
+    EventView::read(line).map_err(unreadable)?;
+    Ok(String::from_utf8_lossy(line).into_owned())
 }

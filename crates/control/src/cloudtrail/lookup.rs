@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 use super::input::{Input, member, only_members};
 use super::refused::Refused;
 use super::show::epoch;
-use portcullis_followers::history::{Asker, Attribute, Found, LookupError, NamedResource, Order, Page, Query};
+use portcullis_cloudtrail::record::{LookupAttribute, NamedResource};
+use portcullis_followers::history::{Found, LookupAsker, LookupError, Order, Page, Query};
 
 /// AWS's own page.
 const STANDARD_PAGE: usize = 50;
@@ -16,7 +17,7 @@ const LONGEST_TOKEN: usize = 1024;
 
 /// What is looked up. Who asks again and again would see little but that, so that the asker's own lookups are left out,
 /// unless the question is about events of that name or of that service.
-pub fn query(input: &Input, asker: Option<Asker>) -> Result<Query, Refused> {
+pub fn query(input: &Input, asker: Option<LookupAsker>) -> Result<Query, Refused> {
     // The one category that AWS knows here is of insights, which are not made here.
     if input.some_text("EventCategory")?.is_some() {
         return Err(Refused::invalid_category());
@@ -39,8 +40,8 @@ pub fn query(input: &Input, asker: Option<Asker>) -> Result<Query, Refused> {
         Some(token) if token.len() > LONGEST_TOKEN => return Err(Refused::invalid_next_token()),
         token => token.map(str::to_owned),
     };
-    let about_lookups = |(attribute, _): &(Attribute, String)| {
-        matches!(attribute, Attribute::EventId | Attribute::EventName | Attribute::EventSource)
+    let about_lookups = |(attribute, _): &(LookupAttribute, String)| {
+        matches!(attribute, LookupAttribute::EventId | LookupAttribute::EventName | LookupAttribute::EventSource)
     };
     let without_lookups_of = asker.filter(|_| !attributes.iter().any(about_lookups));
     Ok(Query { attributes, start, end, without_lookups_of, order: Order::NewestFirst, limit, token })
@@ -67,7 +68,7 @@ pub fn refused(error: &LookupError) -> Refused {
     }
 }
 
-fn attributes(input: &Input) -> Result<Vec<(Attribute, String)>, Refused> {
+fn attributes(input: &Input) -> Result<Vec<(LookupAttribute, String)>, Refused> {
     let list = input.list("LookupAttributes")?.unwrap_or_default();
     if list.len() > MOST_ATTRIBUTES {
         return Err(Refused::invalid_attributes(format!("A lookup has up to {MOST_ATTRIBUTES} attributes.")));
@@ -81,7 +82,7 @@ fn attributes(input: &Input) -> Result<Vec<(Attribute, String)>, Refused> {
             return Err(Refused::invalid_attributes(message));
         }
         let unknown = || Refused::invalid_attributes(format!("AttributeKey is not known: {key}"));
-        attributes.push((Attribute::parse(key).ok_or_else(unknown)?, value.to_owned()));
+        attributes.push((LookupAttribute::parse(key).ok_or_else(unknown)?, value.to_owned()));
     }
     Ok(attributes)
 }
@@ -116,8 +117,8 @@ mod tests {
         query(&Input::read(body.to_string().as_bytes()).expect("an object"), Some(asker()))
     }
 
-    fn asker() -> Asker {
-        Asker { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() }
+    fn asker() -> LookupAsker {
+        LookupAsker { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() }
     }
 
     #[test]
@@ -161,11 +162,11 @@ mod tests {
     #[test]
     fn an_event_is_told_as_aws_tells_it() {
         let resource = NamedResource { kind: "AWS::S3::Bucket".to_owned(), name: "vault".to_owned() };
-        let summary = portcullis_followers::history::Summary {
+        let summary = portcullis_cloudtrail::record::EventSummary {
             event_id: Some("e".to_owned()),
             read_only: Some(false),
             resources: vec![resource],
-            ..portcullis_followers::history::Summary::default()
+            ..portcullis_cloudtrail::record::EventSummary::default()
         };
         let time = portcullis_base::clock::Timestamp::from_seconds(5);
         let sequence = portcullis_journal::Sequence::new(7);

@@ -8,7 +8,8 @@ use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::layout::Series;
 use portcullis_cloudtrail::logfile::{LogFile, LogFileBuilder};
 use portcullis_cloudtrail::merkle::{Tree, leaf_hash};
-use portcullis_cloudtrail::{EventView, Logging, Trail, Validation};
+use portcullis_cloudtrail::record::EventView;
+use portcullis_cloudtrail::{Logging, Trail, Validation};
 use portcullis_journal::{Follower, Journal, JournalError, Kind, Record, Sequence};
 use portcullis_state::Store;
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use thiserror::Error;
 
-use super::attribute::Attribute;
 use super::block::{self, Builder, Entry, Places, Span};
-use super::event::Event;
+use super::term::index_term;
+use portcullis_cloudtrail::record::EventView;
 
 /// Why a day's file cannot be used.
 #[derive(Debug, Error)]
@@ -182,7 +182,7 @@ fn restored(connection: &Connection) -> Result<Builder, FileError> {
     };
     let mut open = Builder::new(row.get(0)?);
     for (key, record) in block::open(&row.get::<_, Vec<u8>>(1)?).map_err(damaged)? {
-        let terms = terms(&Event::read(&record));
+        let terms = terms(&EventView::read(&record).unwrap_or_default());
         open.push(Entry { key, terms, record });
     }
     if rows.next()?.is_some() {
@@ -192,9 +192,9 @@ fn restored(connection: &Connection) -> Result<Builder, FileError> {
 }
 
 /// What stands for the event's values in the index.
-pub fn terms(event: &Event<'_>) -> Vec<i64> {
+pub fn terms(event: &EventView<'_>) -> Vec<i64> {
     let mut terms = Vec::with_capacity(24);
-    event.each_term(|attribute: Attribute, value| terms.push(attribute.term(value)));
+    event.each_value(|attribute, value| terms.push(index_term(attribute, value)));
     terms.sort_unstable();
     terms.dedup();
     terms

@@ -5,15 +5,14 @@
 //! compressed blocks, about a hundred together. The index does not know events but blocks: for each value of each
 //! attribute, in which blocks it occurs, and at which places of theirs.
 
-mod attribute;
 mod block;
 mod day;
-mod event;
 mod file;
 mod files;
 mod indexer;
 mod position;
 mod search;
+mod term;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -26,19 +25,17 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use portcullis_cloudtrail::record::{EventSummary, EventView, LookupAttribute};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_journal::{Journal, Sequence};
 
-pub use attribute::Attribute;
-pub use event::{Asker, NamedResource, Summary};
 pub use file::JournalId;
 pub use files::{Files, FilesError};
-pub use search::Order;
+pub use search::{LookupAsker, Order};
 
-use event::Event;
 use file::FileError;
 use indexer::{Indexer, Shared};
 use position::Position;
@@ -64,13 +61,13 @@ pub struct Archive {
 #[derive(Clone, Debug)]
 pub struct Query {
     /// All of these.
-    pub attributes: Vec<(Attribute, String)>,
+    pub attributes: Vec<(LookupAttribute, String)>,
     /// Not before this second.
     pub start: Option<Timestamp>,
     /// Not after this second.
     pub end: Option<Timestamp>,
     /// Whose own lookups are left out.
-    pub without_lookups_of: Option<Asker>,
+    pub without_lookups_of: Option<LookupAsker>,
     pub order: Order,
     /// How many events a page holds at most; it may hold fewer though there are more.
     pub limit: usize,
@@ -94,7 +91,7 @@ pub struct Found {
     pub sequence: Sequence,
     /// The event as it was recorded: one line of JSON.
     pub record: String,
-    pub summary: Summary,
+    pub summary: EventSummary,
 }
 
 /// Why there is no answer.
@@ -246,7 +243,7 @@ impl Archive {
         let found = |(key, record): (block::Key, Vec<u8>)| Found {
             time: Timestamp::from_seconds(key.time),
             sequence: Sequence::new(key.sequence),
-            summary: Event::read(&record).summary(),
+            summary: EventView::read(&record).unwrap_or_default().summary(),
             record: String::from_utf8(record)
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
         };
@@ -286,17 +283,6 @@ impl Query {
         }
         Ok(wanted)
     }
-}
-
-/// Whether an event is about this bucket, or an object in it.
-pub fn names_bucket(record: &str, wanted: &str) -> bool {
-    search::has_all(record.as_bytes(), &[(Attribute::BucketName, wanted.to_owned())])
-}
-
-/// Whether an event is about this resource.
-pub fn names_resource(record: &str, wanted: &str) -> bool {
-    let wanted = [(Attribute::ResourceName, Attribute::ResourceName.normal(wanted))];
-    search::has_all(record.as_bytes(), &wanted)
 }
 
 impl From<Unreadable> for LookupError {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use portcullis_base::clock::{SetClocks, WatchedClock};
+use portcullis_cloudtrail::record::LookupAttribute;
 use portcullis_journal::{Kind, Options};
 
 /// A journal and its history, in a directory of their own.
@@ -92,7 +93,7 @@ fn event(id: &str, time: i64) -> Value {
     json!({ "eventID": id, "eventTime": Timestamp::from_seconds(time).iso_extended(), "eventName": "GetObject" })
 }
 
-fn by(attributes: &[(Attribute, &str)]) -> Query {
+fn by(attributes: &[(LookupAttribute, &str)]) -> Query {
     let attributes = attributes.iter().map(|(attribute, value)| (*attribute, (*value).to_owned())).collect();
     Query { attributes, ..Query::all(50) }
 }
@@ -104,7 +105,7 @@ async fn an_event_is_found_as_soon_as_its_record_is_on_disk() {
     assert_eq!(bench.ids(&Query::all(50)).await, ["a"]);
     bench.record(&[event("b", START + 1)]).await;
     assert_eq!(bench.ids(&Query::all(50)).await, ["b", "a"]);
-    let page = bench.page(&by(&[(Attribute::EventId, "a")])).await;
+    let page = bench.page(&by(&[(LookupAttribute::EventId, "a")])).await;
     assert_eq!(serde_json::from_str::<Value>(&page.events[0].record).unwrap(), event("a", START));
 }
 
@@ -142,7 +143,7 @@ async fn pages_stay_as_they_are_while_events_arrive() {
 async fn a_token_is_of_use_for_its_own_question_alone() {
     let bench = Bench::new();
     bench.record(&[event("a", START), event("b", START), event("c", START)]).await;
-    let query = Query { limit: 1, ..by(&[(Attribute::EventName, "GetObject")]) };
+    let query = Query { limit: 1, ..by(&[(LookupAttribute::EventName, "GetObject")]) };
     let token = bench.page(&query).await.next;
     assert!(token.is_some());
     let of = |query: Query| bench.history().lookup(Query { token: token.clone(), ..query });
@@ -248,7 +249,7 @@ async fn survives(spoil: impl Fn(&Path)) {
     }
     let found: Vec<String> = found.unwrap().events.into_iter().map(|found| found.summary.event_id.unwrap()).collect();
     assert_eq!(found, expected);
-    let one = by(&[(Attribute::EventId, "123")]);
+    let one = by(&[(LookupAttribute::EventId, "123")]);
     assert_eq!(bench.ids(&one).await, ["123"]);
 }
 
@@ -481,58 +482,58 @@ impl Made {
 }
 
 /// Whether an event has a value, without a word of the index's own code.
-fn has(event: &Value, attribute: Attribute, value: &str) -> bool {
+fn has(event: &Value, attribute: LookupAttribute, value: &str) -> bool {
     let is = |pointer: &str| event.pointer(pointer).and_then(Value::as_str) == Some(value);
     let resources = event["resources"].as_array().unwrap();
     match attribute {
-        Attribute::AccessKeyId => is("/userIdentity/accessKeyId"),
-        Attribute::BucketName => is("/requestParameters/bucketName"),
-        Attribute::ErrorCode => is("/errorCode"),
-        Attribute::EventId => is("/eventID"),
-        Attribute::EventName => is("/eventName"),
-        Attribute::EventNameAnyCase => event["eventName"].as_str().unwrap().eq_ignore_ascii_case(value),
-        Attribute::EventSource => is("/eventSource"),
-        Attribute::MfaResult => is("/additionalEventData/MfaDelete/result"),
-        Attribute::Principal => is("/userIdentity/userName") || is("/userIdentity/accessKeyId"),
-        Attribute::ReadOnly => {
+        LookupAttribute::AccessKeyId => is("/userIdentity/accessKeyId"),
+        LookupAttribute::BucketName => is("/requestParameters/bucketName"),
+        LookupAttribute::ErrorCode => is("/errorCode"),
+        LookupAttribute::EventId => is("/eventID"),
+        LookupAttribute::EventName => is("/eventName"),
+        LookupAttribute::EventNameAnyCase => event["eventName"].as_str().unwrap().eq_ignore_ascii_case(value),
+        LookupAttribute::EventSource => is("/eventSource"),
+        LookupAttribute::MfaResult => is("/additionalEventData/MfaDelete/result"),
+        LookupAttribute::Principal => is("/userIdentity/userName") || is("/userIdentity/accessKeyId"),
+        LookupAttribute::ReadOnly => {
             event["readOnly"].as_bool().map(|reads| if reads { "true" } else { "false" }) == Some(value)
         }
-        Attribute::ResourceName => {
+        LookupAttribute::ResourceName => {
             let arn = if value.starts_with("arn:") { value.to_owned() } else { format!("arn:aws:s3:::{value}") };
             resources.iter().any(|resource| resource["ARN"] == json!(arn))
         }
-        Attribute::ResourceType => resources.iter().any(|resource| resource["type"] == json!(value)),
-        Attribute::SourceIpAddress => is("/sourceIPAddress"),
-        Attribute::Username => is("/userIdentity/userName"),
+        LookupAttribute::ResourceType => resources.iter().any(|resource| resource["type"] == json!(value)),
+        LookupAttribute::SourceIpAddress => is("/sourceIPAddress"),
+        LookupAttribute::Username => is("/userIdentity/userName"),
     }
 }
 
-fn wanted() -> impl Strategy<Value = (Attribute, String)> {
-    let of = |attribute: Attribute, values: &'static [&'static str]| {
+fn wanted() -> impl Strategy<Value = (LookupAttribute, String)> {
+    let of = |attribute: LookupAttribute, values: &'static [&'static str]| {
         prop::sample::select(values).prop_map(move |value| (attribute, value.to_owned())).boxed()
     };
     prop_oneof![
-        of(Attribute::AccessKeyId, &["AKIA0", "AKIA2"]),
-        of(Attribute::BucketName, &["bucket-0", "bucket-1", "none"]),
-        of(Attribute::ErrorCode, &["Error0", "Error1"]),
-        of(Attribute::EventId, &["id-0", "id-7", "id-300"]),
-        of(Attribute::EventName, &["GetObject", "DeleteObject", "getobject"]),
-        of(Attribute::EventNameAnyCase, &["GETOBJECT", "deleteobject"]),
-        of(Attribute::EventSource, &["s3.amazonaws.com", "iam.amazonaws.com"]),
-        of(Attribute::MfaResult, &["Missing", "Accepted"]),
-        of(Attribute::Principal, &["user-1", "AKIA1"]),
-        of(Attribute::ReadOnly, &["true", "false"]),
+        of(LookupAttribute::AccessKeyId, &["AKIA0", "AKIA2"]),
+        of(LookupAttribute::BucketName, &["bucket-0", "bucket-1", "none"]),
+        of(LookupAttribute::ErrorCode, &["Error0", "Error1"]),
+        of(LookupAttribute::EventId, &["id-0", "id-7", "id-300"]),
+        of(LookupAttribute::EventName, &["GetObject", "DeleteObject", "getobject"]),
+        of(LookupAttribute::EventNameAnyCase, &["GETOBJECT", "deleteobject"]),
+        of(LookupAttribute::EventSource, &["s3.amazonaws.com", "iam.amazonaws.com"]),
+        of(LookupAttribute::MfaResult, &["Missing", "Accepted"]),
+        of(LookupAttribute::Principal, &["user-1", "AKIA1"]),
+        of(LookupAttribute::ReadOnly, &["true", "false"]),
         of(
-            Attribute::ResourceName,
+            LookupAttribute::ResourceName,
             &["bucket-1", "bucket-1/key/3", "arn:aws:s3:::bucket-2/key/4", "arn:aws:s3:::bucket-0"]
         ),
-        of(Attribute::ResourceType, &["AWS::S3::Object", "AWS::S3::Bucket"]),
-        of(Attribute::SourceIpAddress, &["192.0.2.0", "192.0.2.1"]),
-        of(Attribute::Username, &["user-0", "user-2"]),
+        of(LookupAttribute::ResourceType, &["AWS::S3::Object", "AWS::S3::Bucket"]),
+        of(LookupAttribute::SourceIpAddress, &["192.0.2.0", "192.0.2.1"]),
+        of(LookupAttribute::Username, &["user-0", "user-2"]),
     ]
 }
 
-type Question = (Vec<(Attribute, String)>, Option<i64>, Option<i64>, usize, bool);
+type Question = (Vec<(LookupAttribute, String)>, Option<i64>, Option<i64>, usize, bool);
 
 fn question() -> impl Strategy<Value = Question> {
     let moment = || prop::option::of(-600..2400i64);
