@@ -1,11 +1,9 @@
 //! What becomes of the intents that a crash left open: each asks a question, and its answer is the outcome.
 
-use serde_json::{Map, Value};
-
 use super::recorder::Sink;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
-use portcullis_cloudtrail::record::write_value;
+use portcullis_cloudtrail::record::{AmendedOutcome, Amendment, EventError, EventSource, EventView, UnreadableEvent};
 use portcullis_journal::{JournalClosed, Kind, OpenIntent, Sequence};
 
 /// An intent that a crash left open, as the request it stands for.
@@ -14,13 +12,14 @@ use portcullis_journal::{JournalClosed, Kind, OpenIntent, Sequence};
 pub struct Unresolved {
     sequence: Sequence,
     payload: Vec<u8>,
-    events: Vec<Event>,
+    events: Vec<RecordedRequest>,
 }
 
+/// What one event of an intent asks, and what it is about.
 #[derive(Clone, Debug)]
-struct Event {
-    members: Map<String, Value>,
+struct RecordedRequest {
     question: Question,
+    subject: Option<Subject>,
 }
 
 /// What the store can be asked about a request whose end nobody saw.
@@ -78,9 +77,8 @@ pub enum Finding {
 impl Unresolved {
     /// Reads an open intent; one that cannot be read has no questions.
     pub fn of(intent: &OpenIntent) -> Self {
-        let events = lines(&intent.payload).map(serde_json::from_slice::<Map<String, Value>>);
-        let events: Result<Vec<_>, _> = events.collect();
-        let events = events.unwrap_or_default().into_iter().map(Event::new).collect();
+        let events: Result<Vec<_>, UnreadableEvent> = lines(&intent.payload).map(RecordedRequest::read).collect();
+        let events = events.unwrap_or_default();
         Self { sequence: intent.sequence, payload: intent.payload.clone(), events }
     }
 
@@ -91,7 +89,7 @@ impl Unresolved {
 
     /// What each of its events is about, as far as it is a request to a bucket.
     pub fn subjects(&self) -> impl Iterator<Item = Option<Subject>> + '_ {
-        self.events.iter().map(|event| subject(&event.members))
+        self.events.iter().map(|event| event.subject.clone())
     }
 
     /// Records the outcome, which has the event ids of the intent and so stands for the same request.
@@ -105,124 +103,98 @@ impl Unresolved {
             return self.payload.clone();
         }
         let mut out = Vec::with_capacity(self.payload.len() + 256);
-        for (event, finding) in self.events.iter().zip(findings) {
+        let lines = lines(&self.payload);
+        for (line, (event, finding)) in lines.zip(self.events.iter().zip(findings)) {
+            let amendment = match event.question {
+                Question::Batch => of_batch(findings.get(1..).unwrap_or(&[])),
+                Question::Aborted { .. }
+                | Question::BucketMade(_)
+                | Question::BucketRemoved(_)
+                | Question::Deleted { .. }
+                | Question::None
+                | Question::Versioning { .. }
+                | Question::Written { .. } => Amendment { outcome: amended(*finding), failed_keys: None },
+            };
             if !out.is_empty() {
                 out.push(b'\n');
             }
-            match (&event.question, finding) {
-                (Question::Batch, _) => event.batch(findings).render(&mut out),
-                (_, Finding::Unknown) => event.render(&mut out),
-                (_, Finding::Done) => event.done().render(&mut out),
-                (_, Finding::NotDone) => event.not_done().render(&mut out),
+            if amendment.render(line, &mut out).is_err() {
+                out.extend_from_slice(line);
             }
         }
         out
     }
 }
 
-impl Event {
-    fn new(members: Map<String, Value>) -> Self {
-        let question = question(&members).unwrap_or(Question::None);
-        Self { members, question }
-    }
-
-    fn done(&self) -> Self {
-        let mut event = self.updated("errorCode,errorMessage");
-        event.members.shift_remove("errorCode");
-        event.members.shift_remove("errorMessage");
-        event
-    }
-
-    fn not_done(&self) -> Self {
-        let mut event = self.updated("errorCode,errorMessage");
-        event.members.insert("errorCode".to_owned(), NOT_DONE.into());
-        event.members.insert("errorMessage".to_owned(), NOT_DONE_MESSAGE.into());
-        event
-    }
-
-    /// The batch succeeded if every key's end is known, as the store answers such a batch.
-    fn batch(&self, findings: &[Finding]) -> Self {
-        let keys = findings.get(1..).unwrap_or(&[]);
-        let mut event = if keys.contains(&Finding::Unknown) {
-            self.clone()
-        } else if keys.contains(&Finding::Done) {
-            self.done()
-        } else {
-            self.not_done()
-        };
-        let failed = keys.iter().filter(|finding| **finding != Finding::Done).count();
-        if let Some(Value::Object(additional)) = event.members.get_mut("additionalEventData") {
-            additional.insert("ErrorCount".to_owned(), failed.into());
-        }
-        event
-    }
-
-    fn updated(&self, fields: &str) -> Self {
-        let mut event = self.clone();
-        let original = |name: &str| self.members.get(name).cloned().unwrap_or(Value::Null);
-        let mut addendum = Map::new();
-        addendum.insert("reason".to_owned(), "UPDATED_DATA".into());
-        addendum.insert("updatedFields".to_owned(), fields.into());
-        addendum.insert("originalRequestID".to_owned(), original("requestID"));
-        addendum.insert("originalEventID".to_owned(), original("eventID"));
-        // It stands there already, so it keeps its place.
-        event.members.insert("addendum".to_owned(), addendum.into());
-        event
-    }
-
-    fn render(&self, out: &mut Vec<u8>) {
-        write_value(out, &Value::Object(self.members.clone()));
+impl RecordedRequest {
+    fn read(line: &[u8]) -> Result<Self, UnreadableEvent> {
+        let event = EventView::read(line)?;
+        Ok(Self { question: question(&event).unwrap_or(Question::None), subject: subject(&event) })
     }
 }
 
-const NOT_DONE: &str = "NotCarriedOut";
-const NOT_DONE_MESSAGE: &str =
-    "The gate stopped before the store answered; when it was asked later, the store had not done it";
-
-fn subject(event: &Map<String, Value>) -> Option<Subject> {
-    if text(event, "eventSource")? != "s3.amazonaws.com" {
-        return None;
+fn amended(finding: Finding) -> AmendedOutcome<'static> {
+    match finding {
+        Finding::Done => AmendedOutcome::Succeeded,
+        Finding::NotDone => AmendedOutcome::Failed(NOT_CARRIED_OUT),
+        Finding::Unknown => AmendedOutcome::Unknown,
     }
-    let Some(Value::Object(parameters)) = event.get("requestParameters") else { return None };
-    let status = match parameters.get("VersioningConfiguration") {
-        Some(Value::Object(document)) => text(document, "Status").map(str::to_owned),
-        Some(_) | None => None,
+}
+
+/// The batch succeeded if every key's end is known, as the store answers such a batch.
+fn of_batch(keys: &[Finding]) -> Amendment<'static> {
+    let finding = if keys.contains(&Finding::Unknown) {
+        Finding::Unknown
+    } else if keys.contains(&Finding::Done) {
+        Finding::Done
+    } else {
+        Finding::NotDone
     };
-    let bucket = BucketName::parse(text(parameters, "bucketName")?).ok()?;
-    Some(Subject { event_name: text(event, "eventName")?.to_owned(), bucket, status })
+    let failed = keys.iter().filter(|finding| **finding != Finding::Done).count();
+    Amendment { outcome: amended(finding), failed_keys: Some(failed) }
 }
 
-fn question(event: &Map<String, Value>) -> Option<Question> {
-    if text(event, "eventSource")? != "s3.amazonaws.com" {
+const NOT_CARRIED_OUT: EventError<'static> = EventError {
+    code: "NotCarriedOut",
+    message: "The gate stopped before the store answered; when it was asked later, the store had not done it",
+};
+
+fn subject(event: &EventView<'_>) -> Option<Subject> {
+    let parameters = &event.request_parameters;
+    if event.event_source.text()? != EventSource::S3.as_str() {
         return None;
     }
-    let Some(Value::Object(parameters)) = event.get("requestParameters") else { return None };
-    let bucket = BucketName::parse(text(parameters, "bucketName")?).ok()?;
-    let begun = Timestamp::parse_iso_extended(text(event, "eventTime")?)?;
-    let key = || ObjectKey::parse(text(parameters, "key")?).ok();
-    Some(match text(event, "eventName")? {
+    let bucket = BucketName::parse(parameters.bucket_name.text()?).ok()?;
+    let status = parameters.versioning.status.text().map(str::to_owned);
+    Some(Subject { event_name: event.event_name.text()?.to_owned(), bucket, status })
+}
+
+fn question(event: &EventView<'_>) -> Option<Question> {
+    let parameters = &event.request_parameters;
+    if event.event_source.text()? != EventSource::S3.as_str() {
+        return None;
+    }
+    let bucket = BucketName::parse(parameters.bucket_name.text()?).ok()?;
+    let begun = event.time()?;
+    let key = || ObjectKey::parse(parameters.key.text()?).ok();
+    Some(match event.event_name.text()? {
         "AbortMultipartUpload" => {
-            Question::Aborted { bucket, key: key()?, upload: text(parameters, "uploadId")?.to_owned() }
+            Question::Aborted { bucket, key: key()?, upload: parameters.upload_id.text()?.to_owned() }
         }
         "CopyObject" | "PutObject" => Question::Written { bucket, key: key()?, begun },
         "CreateBucket" => Question::BucketMade(bucket),
         "DeleteBucket" => Question::BucketRemoved(bucket),
         "DeleteObject" => {
-            let version = text(parameters, "versionId").map(VersionId::parse).transpose().ok()?;
+            let version = parameters.version_id.text().map(VersionId::parse).transpose().ok()?;
             Question::Deleted { bucket, key: key()?, version, begun }
         }
         "DeleteObjects" => Question::Batch,
         "PutBucketVersioning" => {
-            let Some(Value::Object(document)) = parameters.get("VersioningConfiguration") else { return None };
-            let mfa_delete = text(document, "MfaDelete").map(str::to_owned);
-            Question::Versioning { bucket, status: text(document, "Status")?.to_owned(), mfa_delete }
+            let mfa_delete = parameters.versioning.mfa_delete.text().map(str::to_owned);
+            Question::Versioning { bucket, status: parameters.versioning.status.text()?.to_owned(), mfa_delete }
         }
         _ => return None,
     })
-}
-
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    members.get(name).and_then(Value::as_str)
 }
 
 /// The single events of a record's payload; none in what is no event.

@@ -1,6 +1,7 @@
 //! The CloudTrail record: one writer, one view, and the rules of its text.
 
 mod additional;
+mod amendment;
 mod attribute;
 mod identity;
 mod json;
@@ -13,6 +14,7 @@ pub use additional::{
     AdditionalData, AuthenticationMethod, BatchCount, MfaDeleteData, MfaDeleteStatus, MfaResult, RequestAggregate,
     write_truncated,
 };
+pub use amendment::{AmendedOutcome, Amendment};
 pub use attribute::{EventSummary, LookupAttribute, NamedResource, boolean_text};
 pub use identity::{IdentityView, ROOT_USER, UserIdentity, user_id};
 pub use json::{
