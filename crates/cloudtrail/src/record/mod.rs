@@ -7,6 +7,8 @@ mod identity;
 mod json;
 mod member;
 mod parameters;
+#[cfg(test)]
+mod tests;
 mod view;
 mod writer;
 
