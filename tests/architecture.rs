@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 /// The crates in order: each depends only on crates before it.
 const CRATES: &[&str] = &[
     "base",
+    "xml",
     "journal",
     "cloudtrail",
     "http",
@@ -28,7 +29,7 @@ const CRATES: &[&str] = &[
 ];
 
 /// The crates that do no I/O: no runtime, no log, no files, no network.
-const WITHOUT_IO: &[&str] = &["cloudtrail", "sigv4", "s3", "mfa", "authorization"];
+const WITHOUT_IO: &[&str] = &["xml", "cloudtrail", "sigv4", "s3", "mfa", "authorization"];
 
 /// What a manifest of a crate without I/O may not name.
 const IO_CRATES: &[&str] = &["hyper", "hyper-util", "rusqlite", "sled", "tokio", "tokio-rustls", "tracing"];
@@ -75,6 +76,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["command"]),
     ("flate2", &["cloudtrail", "followers"]),
     ("hyper", &["command", "devstore", "http", "server", "upstream"]),
+    ("quick_xml", &["xml"]),
     ("rusqlite", &["followers"]),
     ("rustls", &["http"]),
     ("rustls_native_certs", &["http"]),

@@ -12,9 +12,9 @@ use super::error::CommandError;
 use super::exchange::{ExchangeError, exchange};
 use super::place::StateDirectory;
 use super::table::harmless;
-use super::xml::{Element, InvalidXml};
 use portcullis_base::secret::Secret;
 use portcullis_http::DialError;
+use portcullis_xml::{InvalidXml, XmlElement};
 
 /// The gate that runs in a place.
 #[derive(Clone, Debug)]
@@ -81,30 +81,31 @@ impl AdminClient {
     }
 
     /// Asks, and gives the action's result: the element `ACTIONResult`, empty where the action has none.
-    pub async fn ask(&self, question: &AdminRequest) -> Result<Element, AdminError> {
+    pub async fn ask(&self, question: &AdminRequest) -> Result<XmlElement, AdminError> {
         self.send(question, None).await
     }
 
     /// Asks with `serial code` of an active device.
-    pub async fn ask_with_code(&self, question: &AdminRequest, mfa: &Secret<String>) -> Result<Element, AdminError> {
+    pub async fn ask_with_code(&self, question: &AdminRequest, mfa: &Secret<String>) -> Result<XmlElement, AdminError> {
         self.send(question, Some(mfa)).await
     }
 
     /// Asks for a list to its last page, and gives its members.
-    pub async fn list(&self, question: AdminRequest, list: &'static str) -> Result<Vec<Element>, AdminError> {
+    pub async fn list(&self, question: AdminRequest, list: &'static str) -> Result<Vec<XmlElement>, AdminError> {
         let mut members = Vec::new();
         let mut page = question.clone();
         loop {
             let result = self.ask(&page).await?;
             members.extend(result.members(list).cloned());
-            if result.text_of("IsTruncated") != Some("true") {
+            if result.filled_text_of("IsTruncated") != Some("true") {
                 return Ok(members);
             }
-            page = question.clone().with("Marker", result.text_of("Marker").ok_or(AdminError::Wanting("Marker"))?);
+            page =
+                question.clone().with("Marker", result.filled_text_of("Marker").ok_or(AdminError::Wanting("Marker"))?);
         }
     }
 
-    async fn send(&self, question: &AdminRequest, mfa: Option<&Secret<String>>) -> Result<Element, AdminError> {
+    async fn send(&self, question: &AdminRequest, mfa: Option<&Secret<String>>) -> Result<XmlElement, AdminError> {
         let stream = UnixStream::connect(self.place.socket()).await.map_err(AdminError::of_connecting)?;
         let mut request = Request::post("/")
             .header("host", "localhost")
@@ -116,7 +117,7 @@ impl AdminClient {
         let body = Full::new(Bytes::from(question.form.expose().clone()));
         let request = request.body(body).map_err(|error| ExchangeError::Broken(error.to_string()))?;
         let answer = exchange(stream, request).await?;
-        let root = Element::parse(&answer.body)?;
+        let root = XmlElement::parse(&answer.body)?;
         if !answer.status.is_success() {
             return Err(AdminError::Refused(AdminRefusal::read(&root)));
         }
@@ -187,9 +188,9 @@ impl AdminError {
 }
 
 impl AdminRefusal {
-    fn read(root: &Element) -> Self {
+    fn read(root: &XmlElement) -> Self {
         let error = root.child("Error").unwrap_or(root);
-        let text = |name: &str, instead: &str| harmless(error.text_of(name).unwrap_or(instead));
+        let text = |name: &str, instead: &str| harmless(error.filled_text_of(name).unwrap_or(instead));
         Self { code: text("Code", "Unknown"), message: text("Message", "no reason was given") }
     }
 }
@@ -233,7 +234,7 @@ mod tests {
         });
         let admin = AdminClient::of(gate.place());
         let result = admin.ask(&AdminRequest::new("CreateUser").with("UserName", "a+b@c")).await.unwrap();
-        assert_eq!(result.child("User").and_then(|user| user.text_of("UserName")), Some("a+b@c"));
+        assert_eq!(result.child("User").and_then(|user| user.filled_text_of("UserName")), Some("a+b@c"));
         let seen = gate.seen();
         assert_eq!(seen[0].form, "Action=CreateUser&Version=2010-05-08&UserName=a%2Bb%40c");
         assert_eq!(seen[0].mfa, None);
@@ -270,7 +271,10 @@ mod tests {
             (200, format!("<ListUsersResponse><ListUsersResult>{member}{more}</ListUsersResult></ListUsersResponse>"))
         });
         let users = AdminClient::of(gate.place()).list(AdminRequest::new("ListUsers"), "Users").await.unwrap();
-        assert_eq!(users.iter().filter_map(|user| user.text_of("UserName")).collect::<Vec<_>>(), ["alice", "bob"]);
+        assert_eq!(
+            users.iter().filter_map(|user| user.filled_text_of("UserName")).collect::<Vec<_>>(),
+            ["alice", "bob"]
+        );
     }
 
     #[tokio::test]

@@ -62,8 +62,8 @@ pub async fn run(command: ClockCommand, admin: &AdminClient, terminal: &mut Term
 async fn ask(action: &'static str, admin: &AdminClient) -> Result<ClockAnswer, AdminError> {
     let result = admin.ask(&AdminRequest::new(action)).await?;
     let clock = result.child("Clock").ok_or(AdminError::Wanting("Clock"))?;
-    let time = clock.text_of("Time").ok_or(AdminError::Wanting("Time"))?.to_owned();
-    Ok(ClockAnswer { time, expected: clock.text_of("ExpectedTime").map(str::to_owned) })
+    let time = clock.filled_text_of("Time").ok_or(AdminError::Wanting("Time"))?.to_owned();
+    Ok(ClockAnswer { time, expected: clock.filled_text_of("ExpectedTime").map(str::to_owned) })
 }
 
 #[cfg(test)]

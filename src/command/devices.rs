@@ -16,8 +16,8 @@ pub async fn list(admin: &AdminClient) -> Result<Vec<RootDevice>, AdminError> {
     members
         .iter()
         .map(|member| {
-            let serial = member.text_of("SerialNumber").ok_or(AdminError::Wanting("SerialNumber"))?.to_owned();
-            Ok(RootDevice { serial, enabled: member.text_of("EnableDate").map(str::to_owned) })
+            let serial = member.filled_text_of("SerialNumber").ok_or(AdminError::Wanting("SerialNumber"))?.to_owned();
+            Ok(RootDevice { serial, enabled: member.filled_text_of("EnableDate").map(str::to_owned) })
         })
         .collect()
 }

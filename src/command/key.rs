@@ -7,8 +7,8 @@ use super::admin::{AdminClient, AdminError, AdminRequest};
 use super::error::CommandError;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
-use super::xml::Element;
 use portcullis_base::secret::Secret;
+use portcullis_xml::XmlElement;
 
 /// What to do with access keys.
 #[derive(Subcommand)]
@@ -107,7 +107,7 @@ fn of_holder(question: AdminRequest, user: Option<&str>) -> AdminRequest {
 async fn everybodys(admin: &AdminClient) -> Result<Vec<ListedKey>, AdminError> {
     let mut keys = of_user(None, admin).await?;
     for user in admin.list(AdminRequest::new("ListUsers"), "Users").await? {
-        if let Some(name) = user.text_of("UserName") {
+        if let Some(name) = user.filled_text_of("UserName") {
             keys.extend(of_user(Some(name), admin).await?);
         }
     }
@@ -159,12 +159,12 @@ async fn list(user: Option<&str>, admin: &AdminClient, terminal: &mut Terminal) 
 }
 
 impl ListedKey {
-    fn read(member: &Element, user: Option<&str>) -> Option<Self> {
+    fn read(member: &XmlElement, user: Option<&str>) -> Option<Self> {
         Some(Self {
-            id: member.text_of("AccessKeyId")?.to_owned(),
+            id: member.filled_text_of("AccessKeyId")?.to_owned(),
             user: user.map(str::to_owned),
-            status: member.text_of("Status").unwrap_or("unknown").to_owned(),
-            created: member.text_of("CreateDate").map(str::to_owned),
+            status: member.filled_text_of("Status").unwrap_or("unknown").to_owned(),
+            created: member.filled_text_of("CreateDate").map(str::to_owned),
         })
     }
 
@@ -183,12 +183,12 @@ impl ListedKey {
 }
 
 impl CreatedKey {
-    fn read(result: &Element, user: &str) -> Option<Self> {
+    fn read(result: &XmlElement, user: &str) -> Option<Self> {
         let key = result.child("AccessKey")?;
         Some(Self {
-            user: key.text_of("UserName").unwrap_or(user).to_owned(),
-            id: key.text_of("AccessKeyId")?.to_owned(),
-            secret: Secret::new(key.text_of("SecretAccessKey")?.to_owned()),
+            user: key.filled_text_of("UserName").unwrap_or(user).to_owned(),
+            id: key.filled_text_of("AccessKeyId")?.to_owned(),
+            secret: Secret::new(key.filled_text_of("SecretAccessKey")?.to_owned()),
         })
     }
 

@@ -284,14 +284,14 @@ fn two_codes(given: Vec<Secret<String>>, terminal: &mut Terminal) -> Result<[Sec
 }
 
 impl DeviceEnrolment {
-    fn read(result: &super::xml::Element) -> Option<Self> {
+    fn read(result: &portcullis_xml::XmlElement) -> Option<Self> {
         let device = result.child("VirtualMFADevice")?;
         // A blob travels as base64, here of what is base32 already.
-        let seed = STANDARD.decode(device.text_of("Base32StringSeed")?).ok()?;
+        let seed = STANDARD.decode(device.filled_text_of("Base32StringSeed")?).ok()?;
         Some(Self {
-            serial: device.text_of("SerialNumber")?.to_owned(),
+            serial: device.filled_text_of("SerialNumber")?.to_owned(),
             seed: Secret::new(String::from_utf8(seed).ok()?),
-            uri: Secret::new(device.text_of("OtpauthUri")?.to_owned()),
+            uri: Secret::new(device.filled_text_of("OtpauthUri")?.to_owned()),
         })
     }
 }

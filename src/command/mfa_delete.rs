@@ -123,14 +123,14 @@ impl MfaDeleteClient<'_> {
         let answer = self.s3.send(ClientRequest::new(Method::GET, "/")).await.map_err(failed)?;
         let document = answer.document().map_err(failed)?;
         let buckets = document.child("Buckets").map(|buckets| buckets.children.as_slice()).unwrap_or_default();
-        Ok(buckets.iter().filter_map(|bucket| bucket.text_of("Name")).map(str::to_owned).collect())
+        Ok(buckets.iter().filter_map(|bucket| bucket.filled_text_of("Name")).map(str::to_owned).collect())
     }
 
     async fn read(&self, bucket: &str) -> Result<BucketStatus, CommandError> {
         let ask = ClientRequest::new(Method::GET, format!("/{bucket}?versioning"));
         let answer = self.s3.send(ask).await.map_err(|error| self.failed(bucket, error))?;
         let document = answer.document().map_err(|error| self.failed(bucket, error))?;
-        let text = |name: &str| document.text_of(name).map(str::to_owned);
+        let text = |name: &str| document.filled_text_of(name).map(str::to_owned);
         Ok(BucketStatus { bucket: bucket.to_owned(), versioning: text("Status"), mfa_delete: text("MfaDelete") })
     }
 

@@ -28,7 +28,6 @@ mod table;
 pub mod terminal;
 mod trail;
 mod user;
-mod xml;
 
 #[cfg(test)]
 mod fake_gate;

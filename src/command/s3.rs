@@ -17,11 +17,11 @@ use thiserror::Error;
 
 use super::exchange::{ExchangeError, connect, exchange};
 use super::table::harmless;
-use super::xml::{Element, InvalidXml};
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 use portcullis_http::Dialler;
 use portcullis_http::Endpoint;
+use portcullis_xml::{InvalidXml, XmlElement};
 
 /// An S3 store and the key to sign for it.
 #[derive(Clone, Debug)]
@@ -92,8 +92,8 @@ impl ClientAnswer {
     }
 
     /// The answer's document.
-    pub fn document(&self) -> Result<Element, S3ClientError> {
-        Ok(Element::parse(&self.body)?)
+    pub fn document(&self) -> Result<XmlElement, S3ClientError> {
+        Ok(XmlElement::parse(&self.body)?)
     }
 }
 
@@ -244,8 +244,8 @@ impl S3ClientError {
     }
 
     fn read(status: StatusCode, body: &[u8]) -> Self {
-        let error = Element::parse(body).unwrap_or_default();
-        let text = |name: &str| error.text_of(name).map(str::to_owned);
+        let error = XmlElement::parse(body).unwrap_or_default();
+        let text = |name: &str| error.filled_text_of(name).map(str::to_owned);
         let code = text("Code").unwrap_or_else(|| status.as_u16().to_string());
         let message = text("Message").unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
         Self::refused(status, &code, &message)

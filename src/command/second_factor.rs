@@ -4,9 +4,9 @@ use super::admin::{AdminClient, AdminError, AdminRequest};
 use super::devices::{RootDevice, list};
 use super::error::CommandError;
 use super::terminal::Terminal;
-use super::xml::Element;
 use portcullis_base::secret::Secret;
 use portcullis_mfa::Offer;
+use portcullis_xml::XmlElement;
 
 /// `serial code`, once.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl MfaTokenSource {
         question: &AdminRequest,
         send: TokenTiming,
         terminal: &mut Terminal,
-    ) -> Result<Element, CommandError> {
+    ) -> Result<XmlElement, CommandError> {
         let first = match (send, self.offered.is_some()) {
             (TokenTiming::AtOnce, true) => {
                 let code = self.value(admin, terminal).await?;

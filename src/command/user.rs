@@ -72,11 +72,11 @@ async fn remove(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Res
 async fn list(admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let users = admin.list(AdminRequest::new("ListUsers"), "Users").await;
     let users = users.map_err(|error| error.into_command_error(admin.place()))?;
-    let text = |user: &super::xml::Element, name: &str| user.text_of(name).unwrap_or("-").to_owned();
+    let text = |user: &portcullis_xml::XmlElement, name: &str| user.filled_text_of(name).unwrap_or("-").to_owned();
     match terminal.format() {
         OutputFormat::Json => {
             let users = users.iter().map(|user| {
-                json!({ "userName": user.text_of("UserName"), "arn": user.text_of("Arn"), "createDate": user.text_of("CreateDate") })
+                json!({ "userName": user.filled_text_of("UserName"), "arn": user.filled_text_of("Arn"), "createDate": user.filled_text_of("CreateDate") })
             });
             terminal.print_json(&Value::Array(users.collect()))
         }

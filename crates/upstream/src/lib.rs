@@ -16,7 +16,6 @@ mod send;
 mod shelf;
 mod sign;
 mod upload;
-mod xml;
 
 use thiserror::Error;
 
@@ -29,7 +28,6 @@ pub use render::{Content, Rendered, Unwritable, render};
 pub use send::{Patience, Payload, Upstream};
 pub use sign::Signer;
 pub use upload::{Interrupted, Source, Upload};
-pub use xml::{DECLARATION, Node, escape};
 
 /// Why the upstream gave no answer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

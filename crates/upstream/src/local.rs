@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::DECLARATION;
 
 use super::answer::{self, Answer, AnswerBody, Done, UpstreamRefusal};
 use super::region::location;
-use super::xml::{DECLARATION, NAMESPACE};
 use super::{Content, Rendered, Upstream, UpstreamError};
 use portcullis_authorization::Permit;
 use portcullis_base::clock::Timestamp;

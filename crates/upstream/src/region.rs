@@ -1,10 +1,11 @@
 //! The region that clients sign for, where the store has another name for it or none.
 
+use super::Upstream;
 use http::header::{HeaderName, HeaderValue};
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::{DECLARATION, Escaping, XmlElement, close_tag, escape};
 
 use super::answer::Answer;
-use super::xml::{self, DECLARATION, NAMESPACE};
-use super::{Node, Upstream};
 use portcullis_s3::{Action, Document, Placement, Request};
 
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
@@ -28,8 +29,8 @@ impl Upstream {
     /// Another place is left to the store to know or refuse.
     pub(super) fn placed(&self, request: &Request) -> Option<Request> {
         let mut node = match (request.action, &request.document) {
-            (Action::CreateBucket, Document::Rewritten(bytes)) => Node::parse(bytes)?,
-            (Action::CreateBucket, Document::None) => Node::named("CreateBucketConfiguration"),
+            (Action::CreateBucket, Document::Rewritten(bytes)) => XmlElement::parse(bytes).ok()?,
+            (Action::CreateBucket, Document::None) => XmlElement::named("CreateBucketConfiguration"),
             (_, Document::DeleteObjects(_) | Document::None | Document::Payload | Document::Rewritten(_))
             | (_, Document::Versioning(_)) => return None,
         };
@@ -38,10 +39,13 @@ impl Upstream {
         }
         node.children.retain(|child| child.name != CONSTRAINT);
         if self.placement() == Placement::Named && self.region() != FIRST {
-            node.children.insert(0, Node { text: self.region().to_owned(), ..Node::named(CONSTRAINT) });
+            node.children.insert(0, XmlElement { text: self.region().to_owned(), ..XmlElement::named(CONSTRAINT) });
         }
-        let document =
-            if node.children.is_empty() { Document::None } else { Document::Rewritten(xml::document(&node).into()) };
+        let document = if node.children.is_empty() {
+            Document::None
+        } else {
+            Document::Rewritten(node.document(NAMESPACE).into())
+        };
         Some(Request { document, ..request.clone() })
     }
 }
@@ -50,8 +54,8 @@ impl Upstream {
 pub(super) fn location(region: &str) -> String {
     let mut out = format!("{DECLARATION}<{CONSTRAINT} xmlns=\"{NAMESPACE}\">");
     if region != FIRST {
-        xml::escape(&mut out, region);
+        escape(&mut out, region, Escaping::Answer);
     }
-    xml::close_tag(&mut out, CONSTRAINT);
+    close_tag(&mut out, CONSTRAINT);
     out
 }

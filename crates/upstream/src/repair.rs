@@ -1,12 +1,13 @@
 //! Documents that some stores write otherwise than S3 does, so that typed clients cannot read them.
 
+use super::UpstreamError;
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::XmlElement;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::answer::{Answer, AnswerBody, Done};
-use super::xml;
-use super::{Node, UpstreamError};
 use portcullis_s3::Action;
 
 /// The roots of documents that a store names otherwise, or writes where S3 answers that there is none.
@@ -41,12 +42,12 @@ pub(super) async fn repaired(action: Action, answer: Answer, within: Duration) -
         answer @ (Answer::Done(_) | Answer::Refused(_)) => return Ok(Repaired::Answer(answer)),
     };
     let bytes = download.whole(LONGEST_DOCUMENT, within).await?;
-    let node = Node::parse(&bytes).ok_or(UpstreamError::Unreadable)?;
+    let node = XmlElement::parse(&bytes).map_err(|_| UpstreamError::Unreadable)?;
     let is_nothing = action == Action::GetBucketReplication && !node.children.iter().any(|child| child.name == "Rule");
     if node.name == *root {
         done.body = AnswerBody::Whole(bytes);
     } else {
-        done.replace_body(xml::document(&Node { name: (*root).to_owned(), ..node }));
+        done.replace_body(XmlElement { name: (*root).to_owned(), ..node }.document(NAMESPACE));
     }
     let answer = Answer::Done(done);
     Ok(if is_nothing { Repaired::Nothing(answer) } else { Repaired::Answer(answer) })

@@ -1,5 +1,6 @@
 //! Sends one permitted request, and asks the upstream what the gate must know before it judges.
 
+use portcullis_xml::XmlElement;
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +20,7 @@ use super::chunks::{Chunks, Framing};
 use super::fetch::{self, Fetcher};
 use super::pool::{Door, Pool};
 use super::repair::{Repaired, repaired};
-use super::{AnswerBegun, Content, Download, Node, Rendered, Signer, Source, Upload, UpstreamError, render};
+use super::{AnswerBegun, Content, Download, Rendered, Signer, Source, Upload, UpstreamError, render};
 use portcullis_authorization::{Lifecycle, Permit, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -82,7 +83,7 @@ impl Payload {
 
 /// What a store says of a bucket's configuration.
 enum Configuration {
-    Is(Node),
+    Is(XmlElement),
     NoBucket,
     None,
 }
@@ -210,9 +211,9 @@ impl Upstream {
         let status = response.status();
         let body = response.into_body().whole(LONGEST_STATE, self.document_patience()).await?;
         match status {
-            StatusCode::OK => Node::parse(&body).map(Configuration::Is).ok_or(UpstreamError::Unreadable),
+            StatusCode::OK => XmlElement::parse(&body).map(Configuration::Is).map_err(|_| UpstreamError::Unreadable),
             StatusCode::NOT_FOUND => {
-                let code = Node::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
+                let code = XmlElement::parse(&body).ok().and_then(|error| error.text_of("Code").map(str::to_owned));
                 Ok(if code.as_deref() == Some("NoSuchBucket") { Configuration::NoBucket } else { Configuration::None })
             }
             // A store that has no such configuration does nothing by it.

@@ -171,7 +171,7 @@ async fn mfa_delete(s3: &S3Client, bucket: &str) -> ProbeFinding {
 
 async fn reads_enabled(s3: &S3Client, bucket: &str) -> Result<bool, S3ClientError> {
     let answer = s3.send(ClientRequest::new(Method::GET, format!("/{bucket}?versioning"))).await?;
-    Ok(answer.document()?.text_of("MfaDelete") == Some("Enabled"))
+    Ok(answer.document()?.filled_text_of("MfaDelete") == Some("Enabled"))
 }
 
 fn document(inner: &str) -> String {

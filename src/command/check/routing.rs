@@ -87,7 +87,7 @@ pub async fn hidden_keys(place: &TrialBucket<'_>) -> ProbeFinding {
         place.s3.send(put("folder")).await?;
         let listing = place.s3.send(ClientRequest::new(Method::GET, format!("/{}", place.bucket))).await?.document()?;
         let keys = listing.children.iter().filter(|child| child.name == "Contents");
-        Ok::<_, S3ClientError>(keys.filter_map(|entry| entry.text_of("Key")).any(|key| key == "folder/probe"))
+        Ok::<_, S3ClientError>(keys.filter_map(|entry| entry.filled_text_of("Key")).any(|key| key == "folder/probe"))
     };
     let seen = seen.await;
     for key in ["folder", "folder/probe"] {
@@ -238,7 +238,7 @@ impl TrialBucket<'_> {
             MisroutingSign::KeyMade => self.is_there_and_goes(&self.object(FREE)).await,
             MisroutingSign::Listing => Ok(lists),
             MisroutingSign::ListingOfFirstVersion => {
-                Ok(document.is_some_and(|document| document.text_of("KeyCount").is_none()))
+                Ok(document.is_some_and(|document| document.filled_text_of("KeyCount").is_none()))
             }
             MisroutingSign::NothingDeleted => Ok(self.is_there(&self.object(KEY)).await?),
             MisroutingSign::None => Ok(false),
@@ -263,7 +263,7 @@ impl TrialBucket<'_> {
     }
 
     async fn abort(&self, created: &ClientAnswer) {
-        let id = created.document().ok().and_then(|document| document.text_of("UploadId").map(percent_encode));
+        let id = created.document().ok().and_then(|document| document.filled_text_of("UploadId").map(percent_encode));
         if let Some(id) = id {
             drop(self.s3.send(ClientRequest::new(Method::DELETE, format!("{}?uploadId={id}", self.object(KEY)))).await);
         }

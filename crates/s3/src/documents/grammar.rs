@@ -1,6 +1,6 @@
 //! The documents S3 takes: every element each of them may hold, as AWS's model has them.
 
-use super::element::{Content, Element};
+use portcullis_xml::{ElementContent, StrictElement};
 
 /// The grammar of one document.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ const EXTENSIONS: &[&str] = &[
 
 impl Grammar {
     /// Holds a document against its grammar; elements without children become such with none.
-    pub fn check(&self, mut root: Element) -> Result<Element, Breach> {
+    pub fn check(&self, mut root: StrictElement) -> Result<StrictElement, Breach> {
         if root.name != self.root {
             return Err(Breach::Invalid);
         }
@@ -93,14 +93,14 @@ impl Grammar {
     }
 }
 
-fn check_elements(element: &mut Element, rules: &[Rule]) -> Result<(), Breach> {
+fn check_elements(element: &mut StrictElement, rules: &[Rule]) -> Result<(), Breach> {
     let children = match &mut element.content {
-        Content::Children(children) => children,
-        Content::Text(text) if text.trim_ascii().is_empty() => {
-            element.content = Content::Children(Vec::new());
+        ElementContent::Children(children) => children,
+        ElementContent::Text(text) if text.trim_ascii().is_empty() => {
+            element.content = ElementContent::Children(Vec::new());
             return Ok(());
         }
-        Content::Text(_) => return Err(Breach::Invalid),
+        ElementContent::Text(_) => return Err(Breach::Invalid),
     };
     let mut seen: Vec<&str> = Vec::new();
     for child in children {
@@ -117,8 +117,8 @@ fn check_elements(element: &mut Element, rules: &[Rule]) -> Result<(), Breach> {
         }
         match (rule.inner, &child.content) {
             (Inner::Elements(rules), _) => check_elements(child, rules)?,
-            (Inner::Text, Content::Text(_)) => {}
-            (Inner::Text, Content::Children(_)) => return Err(Breach::Invalid),
+            (Inner::Text, ElementContent::Text(_)) => {}
+            (Inner::Text, ElementContent::Children(_)) => return Err(Breach::Invalid),
         }
     }
     Ok(())

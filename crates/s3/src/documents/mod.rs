@@ -5,7 +5,7 @@ pub mod grammar;
 mod policy;
 mod reading;
 
-pub use element::{Content, Element, NAMESPACE, NotStrict};
+pub use element::NAMESPACE;
 pub use grammar::Grammar;
 
 use bytes::Bytes;

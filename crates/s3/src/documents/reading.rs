@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::Understood;
-use super::element::Element;
+use super::element;
 use super::grammar::{Breach, Grammar, Reading};
 use crate::hazard::Hazard;
 use crate::request::{
@@ -13,17 +13,18 @@ use crate::target::{BadKey, Routing};
 use crate::unclear::{Reason, Unsupported};
 use crate::version;
 use portcullis_base::names::{BucketName, VersionId};
+use portcullis_xml::StrictElement;
 
 const MOST_OBJECTS: usize = 1000;
 const MOST_PARTS: u32 = 10_000;
 
 pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<Understood, Reason> {
-    let root = Element::parse(body).map_err(|_| Reason::MalformedXml)?;
+    let root = element::parse(body).map_err(|_| Reason::MalformedXml)?;
     let root = grammar.check(root).map_err(|breach| match breach {
         Breach::Extension(name) => Reason::NotImplemented(Unsupported::Element(name)),
         Breach::Invalid => Reason::MalformedXml,
     })?;
-    let rewritten = || Document::Rewritten(Bytes::from(root.write()));
+    let rewritten = || Document::Rewritten(Bytes::from(element::write(&root)));
     match grammar.reading {
         Reading::Configuration => {
             let mut found = Understood::of(rewritten(), Hazard::None);
@@ -55,7 +56,7 @@ pub(super) fn read(grammar: &Grammar, body: &[u8], routing: &Routing) -> Result<
 
 /// Every name in what says where logs, replicas and reports go: a bucket's name, an ARN, or what a store makes of
 /// either, as Ceph does of `tenant:bucket`. Which part is the bucket is the store's to say, so each counts.
-fn destinations(element: &Element, found: &mut Vec<BucketName>) {
+fn destinations(element: &StrictElement, found: &mut Vec<BucketName>) {
     if matches!(element.name.as_str(), "Bucket" | "TargetBucket") {
         let parts = element.text().unwrap_or_default().split([':', '/']);
         found.extend(parts.filter_map(|part| BucketName::parse(part.trim()).ok()));
@@ -63,7 +64,7 @@ fn destinations(element: &Element, found: &mut Vec<BucketName>) {
     element.children().iter().for_each(|child| destinations(child, found));
 }
 
-fn delete_objects(root: &Element, routing: &Routing) -> Result<DeleteObjects, Reason> {
+fn delete_objects(root: &StrictElement, routing: &Routing) -> Result<DeleteObjects, Reason> {
     let quiet = match root.text_at("Quiet") {
         None | Some("false") => false,
         Some("true") => true,
@@ -81,7 +82,7 @@ fn delete_objects(root: &Element, routing: &Routing) -> Result<DeleteObjects, Re
     Ok(DeleteObjects { objects, quiet })
 }
 
-fn object(entry: &Element, routing: &Routing) -> Result<ObjectIdentifier, Reason> {
+fn object(entry: &StrictElement, routing: &Routing) -> Result<ObjectIdentifier, Reason> {
     let text = entry.text_at("Key").ok_or(Reason::MalformedXml)?;
     let key = routing.key(text).map_err(|bad| match bad {
         BadKey::Aliased => Reason::InvalidArgument {
@@ -97,7 +98,7 @@ fn object(entry: &Element, routing: &Routing) -> Result<ObjectIdentifier, Reason
     Ok(ObjectIdentifier { key, version })
 }
 
-fn versioning(root: &Element) -> Result<VersioningDocument, Reason> {
+fn versioning(root: &StrictElement) -> Result<VersioningDocument, Reason> {
     let status = match root.text_at("Status") {
         None => return Err(Reason::IllegalVersioningConfiguration),
         Some("Enabled") => VersioningStatus::Enabled,
@@ -113,7 +114,7 @@ fn versioning(root: &Element) -> Result<VersioningDocument, Reason> {
     Ok(VersioningDocument { status, mfa_delete })
 }
 
-fn legal_hold(root: &Element) -> Result<Hazard, Reason> {
+fn legal_hold(root: &StrictElement) -> Result<Hazard, Reason> {
     match root.text_at("Status") {
         Some("ON") => Ok(Hazard::None),
         Some("OFF") => Ok(Hazard::WeakensProtection),
@@ -122,7 +123,7 @@ fn legal_hold(root: &Element) -> Result<Hazard, Reason> {
 }
 
 /// Only all four blocks at once can weaken nothing; an absent one is off.
-fn public_access_block(root: &Element) -> Result<Hazard, Reason> {
+fn public_access_block(root: &StrictElement) -> Result<Hazard, Reason> {
     let mut on = 0;
     for block in root.children() {
         match block.text() {
@@ -135,7 +136,7 @@ fn public_access_block(root: &Element) -> Result<Hazard, Reason> {
 }
 
 /// A mode and a date, or neither, which ends the retention.
-fn check_retention(root: &Element) -> Result<(), Reason> {
+fn check_retention(root: &StrictElement) -> Result<(), Reason> {
     let is_date =
         |text: &str| text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.TZ+".contains(&byte));
     match (root.text_at("Mode"), root.text_at("RetainUntilDate")) {
@@ -145,7 +146,7 @@ fn check_retention(root: &Element) -> Result<(), Reason> {
     }
 }
 
-fn check_parts(root: &Element) -> Result<(), Reason> {
+fn check_parts(root: &StrictElement) -> Result<(), Reason> {
     let mut count = 0;
     for part in root.children() {
         count += 1;

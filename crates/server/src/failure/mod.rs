@@ -2,6 +2,7 @@
 //!
 //! The only place that writes text a client sees: no `Display` of an inner error reaches it.
 
+use portcullis_xml::{Escaping, escape};
 use std::borrow::Cow;
 
 use http::StatusCode;
@@ -13,7 +14,7 @@ use portcullis_http::Malformed;
 use portcullis_mfa::{Code, Fault};
 use portcullis_s3::Unclear;
 use portcullis_sigv4::{ClaimFault, Form, Rejected};
-use portcullis_upstream::{UpstreamError, UpstreamRefusal, escape};
+use portcullis_upstream::{UpstreamError, UpstreamRefusal};
 
 mod unclear;
 
@@ -117,7 +118,7 @@ impl S3Error {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
         let mut element = |name: &str, value: &str| {
             out.push_str(&format!("<{name}>"));
-            escape(&mut out, &xml_text(value));
+            escape(&mut out, &xml_text(value), Escaping::Answer);
             out.push_str(&format!("</{name}>"));
         };
         element("Code", &self.code);

@@ -11,7 +11,7 @@ use portcullis_base::names::AccessKeyId;
 use portcullis_mfa::Fault;
 use portcullis_s3::{Action, UnclearReason, Unsupported};
 use portcullis_sigv4::{BodyFault, ChecksumAlgorithm, Reason};
-use portcullis_upstream::Node;
+use portcullis_xml::XmlElement;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -64,7 +64,7 @@ proptest! {
             let failure = unclear(UnclearReason::InvalidBucketName(repeated.clone()));
             let document = failure.s3_error().document(&repeated, RequestId::from_random([7; 16]), "portcullis");
             prop_assert!(!document.contains(outside_xml), "{document:?}");
-            let read = Node::parse(document.as_bytes()).expect("XML");
+            let read = XmlElement::parse(document.as_bytes()).expect("XML");
             let expected: String =
                 repeated.chars().map(|one| if outside_xml(one) { '\u{FFFD}' } else { one }).collect();
             for name in ["BucketName", "Resource"] {

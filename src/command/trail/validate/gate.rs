@@ -203,8 +203,8 @@ impl BlockingBucket {
             let Some(answer) = self.ask(target)? else { return Ok(keys) };
             let page = answer.document().map_err(|error: S3ClientError| format!("s3://{}: {error}", self.name))?;
             let contents = page.children.iter().filter(|child| child.name == "Contents");
-            keys.extend(contents.filter_map(|child| child.text_of("Key")).map(str::to_owned));
-            match (page.text_of("IsTruncated"), page.text_of("NextContinuationToken")) {
+            keys.extend(contents.filter_map(|child| child.filled_text_of("Key")).map(str::to_owned));
+            match (page.filled_text_of("IsTruncated"), page.filled_text_of("NextContinuationToken")) {
                 (Some("true"), Some(token)) => {
                     target = format!("{first}&continuation-token={}", percent_encode(token));
                 }
