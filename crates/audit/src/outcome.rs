@@ -30,6 +30,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     pub code: String,
+    /// The message that may be recorded; it holds no MFA code.
     pub message: String,
 }
 
@@ -169,13 +170,8 @@ impl Outcome {
 }
 
 impl Failed {
-    /// The error as it is recorded: the client's own text, but for the one of AWS's that repeats the code.
     fn text(&self) -> EventError<'_> {
-        let message = match self.code.as_str() {
-            "NotDeviceOwnerError" => "The device that generated the token is not owned by the authenticated user.",
-            _ => &self.message,
-        };
-        EventError { code: &self.code, message }
+        EventError { code: &self.code, message: &self.message }
     }
 }
 

@@ -646,18 +646,6 @@ fn an_intent_that_a_crash_left_open_becomes_one_record_of_the_same_request() {
 }
 
 #[test]
-fn the_answer_that_repeats_the_code_is_recorded_without_it() {
-    let (sink, recorder) = memory();
-    let mut draft = versioning(&recorder);
-    draft.judged(offered(Some(MfaResult::UnknownDevice), "987654"));
-    let message = "The device with serial number s that generated token 987654 is not owned by the authenticated user";
-    draft.close(&Outcome { status: 400, error: failed("NotDeviceOwnerError", message), ..ok(1, 1) }).expect("taken");
-    let record = sink.only();
-    assert!(!record.to_string().contains("987654"), "{record}");
-    assert_eq!(record["additionalEventData"]["MfaDelete"]["result"], "UnknownDevice");
-}
-
-#[test]
 fn an_administrators_act_is_an_iam_event_of_root() {
     let (sink, recorder) = memory();
     let mut draft = open(&recorder);

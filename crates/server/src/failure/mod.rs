@@ -77,10 +77,20 @@ pub struct S3Error {
     pub status: StatusCode,
     pub code: Cow<'static, str>,
     pub message: Cow<'static, str>,
+    pub recorded: RecordedMessage,
     /// Further elements, in order.
     pub details: Vec<(&'static str, String)>,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u32>,
+}
+
+/// What the audit record says where a client reads a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordedMessage {
+    /// The client's message.
+    AsSent,
+    /// This text, because the client's message repeats an MFA code.
+    Instead(&'static str),
 }
 
 impl S3Error {
@@ -89,6 +99,7 @@ impl S3Error {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             code: Cow::Borrowed(code),
             message: message.into(),
+            recorded: RecordedMessage::AsSent,
             details: Vec::new(),
             retry_after: None,
         }
@@ -103,13 +114,11 @@ impl S3Error {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// The message without what must not be kept: AWS's `NotDeviceOwnerError` repeats the code.
-    pub fn message_for_the_record(&self) -> String {
-        match self.code.as_ref() {
-            "NotDeviceOwnerError" => {
-                "The device that generated the token is not owned by the authenticated user.".to_owned()
-            }
-            _ => self.message.to_string(),
+    /// The message as the audit record has it, without any MFA code.
+    pub fn message_for_the_record(&self) -> &str {
+        match self.recorded {
+            RecordedMessage::AsSent => &self.message,
+            RecordedMessage::Instead(text) => text,
         }
     }
 
@@ -196,6 +205,8 @@ impl Failure {
                 status: refusal.status,
                 code: Cow::Owned(refusal.code.clone()),
                 message: Cow::Owned(refusal.message.clone()),
+                // The upstream never receives `x-amz-mfa`, so it has no code to repeat.
+                recorded: RecordedMessage::AsSent,
                 details: refusal.details.clone(),
                 retry_after: None,
             },
@@ -437,7 +448,8 @@ fn of_foreign_device(serial: &DeviceSerial, code: &Code) -> S3Error {
         "The device with serial number {serial} that generated token {} is not owned by the authenticated user",
         code.expose()
     );
-    S3Error::new(400, "NotDeviceOwnerError", message)
+    let recorded = "The device that generated the token is not owned by the authenticated user.";
+    S3Error { recorded: RecordedMessage::Instead(recorded), ..S3Error::new(400, "NotDeviceOwnerError", message) }
 }
 
 fn of_upstream(error: UpstreamError) -> S3Error {

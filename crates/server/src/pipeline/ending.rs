@@ -118,7 +118,7 @@ impl Gate {
         };
         let outcome = Outcome {
             status: error.status.as_u16(),
-            error: Some(Failed { code: error.code.to_string(), message: error.message_for_the_record() }),
+            error: Some(Failed { code: error.code.to_string(), message: error.message_for_the_record().to_owned() }),
             bytes_in: ending.received.load(Ordering::Relaxed),
             bytes_out: u64::try_from(length).unwrap_or(u64::MAX),
             host_id: ending.host_id,
