@@ -18,7 +18,7 @@ use portcullis_cloudtrail::record::{
 };
 use portcullis_http::{Head, Method, Peer};
 use portcullis_journal::{JournalClosed, Kind, Sequence};
-use portcullis_s3::ObjectIdentifier;
+use portcullis_s3::{Access, Action, ObjectIdentifier};
 use portcullis_sigv4::{Form, Principal};
 
 /// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,
@@ -42,10 +42,7 @@ enum State {
 /// What an operation is called and what it is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// CloudTrail's name for the operation.
-    pub event_name: &'static str,
-    pub category: EventCategory,
-    pub read_only: bool,
+    pub action: Action,
     pub bucket: Option<&'a BucketName>,
     pub key: Option<&'a ObjectKey>,
     /// The object that a copy reads.
@@ -114,9 +111,7 @@ enum Operation {
 
 #[derive(Debug)]
 struct S3Operation {
-    name: &'static str,
-    category: EventCategory,
-    read_only: bool,
+    action: Action,
     bucket: Option<BucketName>,
     key: Option<ObjectKey>,
     source: Option<(BucketName, ObjectKey)>,
@@ -220,9 +215,7 @@ impl Draft {
         let mut members = Vec::new();
         parameters::write_document(&mut members, asked.configuration);
         self.facts.operation = Operation::S3(S3Operation {
-            name: asked.event_name,
-            category: asked.category,
-            read_only: asked.read_only,
+            action: asked.action,
             bucket: asked.bucket.cloned(),
             key: asked.key.cloned(),
             source: asked.source.map(|(bucket, key)| (bucket.clone(), key.clone())),
@@ -318,7 +311,10 @@ impl Facts {
             Operation::Control { source, name, read_only, .. } => {
                 (*source, &**name, EventCategory::Management, *read_only)
             }
-            Operation::S3(operation) => (EventSource::S3, operation.name, operation.category, operation.read_only),
+            Operation::S3(S3Operation { action, .. }) => {
+                let row = action.row();
+                (EventSource::S3, row.event, event_category(row.category), row.access == Access::Read)
+            }
             Operation::Unknown => (EventSource::S3, UNKNOWN, EventCategory::Data, self.only_reads()),
         };
         EventRecord {
@@ -404,7 +400,7 @@ impl Facts {
         let additional =
             AdditionalData { bytes_in: 0, bytes_out: 0, encryption: None, batch: None, ..batch.additional.clone() };
         let record = EventRecord {
-            name: "DeleteObject",
+            name: Action::DeleteObject.row().event,
             error: said.error,
             parameters: &parameters,
             response: said.elements.map_or(&[], Elements::members),
@@ -452,13 +448,19 @@ impl Facts {
     fn resources(&self) -> EventResources<'_> {
         let Operation::S3(operation) = &self.operation else { return EventResources::None };
         let prefix = || self.arrived.as_ref().and_then(|arrived| arrived.prefix.as_deref()).unwrap_or("");
-        match (&operation.bucket, &operation.key, operation.name) {
+        match (&operation.bucket, &operation.key, operation.action) {
             // AWS names no resource where the bucket is not there yet.
-            (None, _, _) | (Some(_), None, "CreateBucket") => EventResources::None,
+            (None, _, _) | (Some(_), None, Action::CreateBucket) => EventResources::None,
             (Some(bucket), Some(key), _) => EventResources::Object(bucket, key.as_str()),
-            (Some(bucket), None, "ListMultipartUploads" | "ListObjectVersions" | "ListObjects" | "DeleteObjects") => {
-                EventResources::Prefix(bucket, prefix())
-            }
+            (
+                Some(bucket),
+                None,
+                Action::DeleteObjects
+                | Action::ListMultipartUploads
+                | Action::ListObjectVersions
+                | Action::ListObjects
+                | Action::ListObjectsV2,
+            ) => EventResources::Prefix(bucket, prefix()),
             (Some(bucket), None, _) => EventResources::Bucket(bucket),
         }
     }
@@ -474,7 +476,7 @@ impl Facts {
     fn encryption(&self, elements: &Elements) -> Option<&'static str> {
         let asked = self.arrived.as_ref().is_some_and(|arrived| arrived.encrypts);
         let reads = match &self.operation {
-            Operation::S3(operation) => operation.read_only,
+            Operation::S3(operation) => operation.action.row().access == Access::Read,
             Operation::Control { .. } | Operation::Unknown => true,
         };
         elements.encryption(asked).filter(|_| !reads)
@@ -488,4 +490,11 @@ impl Facts {
 
 fn shortened(text: &str, longest: usize) -> Box<str> {
     text.get(..text.floor_char_boundary(longest)).unwrap_or("").into()
+}
+
+fn event_category(category: portcullis_s3::Category) -> EventCategory {
+    match category {
+        portcullis_s3::Category::Data => EventCategory::Data,
+        portcullis_s3::Category::Management => EventCategory::Management,
+    }
 }

@@ -5,6 +5,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_cloudtrail::record::{AmendedOutcome, Amendment, EventError, EventSource, EventView, UnreadableEvent};
 use portcullis_journal::{JournalClosed, Kind, OpenIntent, Sequence};
+use portcullis_s3::Action;
 
 /// An intent that a crash left open, as the request it stands for.
 // An intent is written as the events to record if nobody learns how it ended, so that no reader is needed to make them.
@@ -58,7 +59,7 @@ pub enum Question {
 /// The operation that an event records, and the bucket that it was asked of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
-    pub event_name: String,
+    pub action: Action,
     pub bucket: BucketName,
     /// `Status` of a `PutBucketVersioning`.
     pub status: Option<String>,
@@ -166,7 +167,7 @@ fn subject(event: &EventView<'_>) -> Option<Subject> {
     }
     let bucket = BucketName::parse(parameters.bucket_name.text()?).ok()?;
     let status = parameters.versioning.status.text().map(str::to_owned);
-    Some(Subject { event_name: event.event_name.text()?.to_owned(), bucket, status })
+    Some(Subject { action: Action::write_of_event(event.event_name.text()?)?, bucket, status })
 }
 
 fn question(event: &EventView<'_>) -> Option<Question> {
@@ -176,20 +177,20 @@ fn question(event: &EventView<'_>) -> Option<Question> {
     }
     let bucket = BucketName::parse(parameters.bucket_name.text()?).ok()?;
     let begun = event.time()?;
-    let key = || ObjectKey::parse(parameters.key.text()?).ok();
-    Some(match event.event_name.text()? {
-        "AbortMultipartUpload" => {
-            Question::Aborted { bucket, key: key()?, upload: parameters.upload_id.text()?.to_owned() }
+    let key = parameters.key.text().and_then(|key| ObjectKey::parse(key).ok());
+    Some(match (Action::write_of_event(event.event_name.text()?)?, key) {
+        (Action::AbortMultipartUpload, Some(key)) => {
+            Question::Aborted { bucket, key, upload: parameters.upload_id.text()?.to_owned() }
         }
-        "CopyObject" | "PutObject" => Question::Written { bucket, key: key()?, begun },
-        "CreateBucket" => Question::BucketMade(bucket),
-        "DeleteBucket" => Question::BucketRemoved(bucket),
-        "DeleteObject" => {
+        (Action::CopyObject | Action::PutObject, Some(key)) => Question::Written { bucket, key, begun },
+        (Action::CreateBucket, _) => Question::BucketMade(bucket),
+        (Action::DeleteBucket, _) => Question::BucketRemoved(bucket),
+        (Action::DeleteObject, Some(key)) => {
             let version = parameters.version_id.text().map(VersionId::parse).transpose().ok()?;
-            Question::Deleted { bucket, key: key()?, version, begun }
+            Question::Deleted { bucket, key, version, begun }
         }
-        "DeleteObjects" => Question::Batch,
-        "PutBucketVersioning" => {
+        (Action::DeleteObjects, _) => Question::Batch,
+        (Action::PutBucketVersioning, _) => {
             let mfa_delete = parameters.versioning.mfa_delete.text().map(str::to_owned);
             Question::Versioning { bucket, status: parameters.versioning.status.text()?.to_owned(), mfa_delete }
         }

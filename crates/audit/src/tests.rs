@@ -12,10 +12,10 @@ use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{
     AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
 };
-use portcullis_cloudtrail::record::{AccountScope, EventCategory, EventSource, MfaResult, TlsDetails, user_id};
+use portcullis_cloudtrail::record::{AccountScope, EventSource, MfaResult, TlsDetails, user_id};
 use portcullis_http::{Head, Peer, Transport};
 use portcullis_journal::{Journal, JournalClosed, Kind, Options, Reader, Sequence};
-use portcullis_s3::{MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus};
+use portcullis_s3::{Action, MfaDeleteChange, ObjectIdentifier, VersioningDocument, VersioningStatus};
 use portcullis_sigv4::{Form, Principal};
 
 /// Keeps records in memory.
@@ -103,9 +103,9 @@ fn user(name: &str) -> Principal {
     Principal::User(UserName::parse(name).expect("a name"))
 }
 
-fn asked(event_name: &'static str, category: EventCategory, read_only: bool) -> Asked<'static> {
+fn asked(action: Action) -> Asked<'static> {
     let configuration = Configuration::None;
-    Asked { event_name, category, read_only, bucket: None, key: None, source: None, configuration, objects: &[] }
+    Asked { action, bucket: None, key: None, source: None, configuration, objects: &[] }
 }
 
 fn host_id() -> HostId {
@@ -183,7 +183,7 @@ fn a_get_by_root_is_recorded_as_by_aws() {
     let (sink, mut draft, host) = workshop();
     draft.arrived(&head("GET", "/password-backup.txt", &[("host", host), ("user-agent", WORKSHOP_AGENT)]));
     let (bucket, key) = (bucket("databackup-123456789010"), key("password-backup.txt"));
-    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", EventCategory::Data, true) });
+    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked(Action::GetObject) });
     draft.close(&Outcome { host_id: Some(host_id()), ..ok(0, 91) }).expect("taken");
     let aws = json!({
         "eventVersion": "1.08",
@@ -221,7 +221,7 @@ fn a_listing_is_recorded_as_by_aws() {
     let target = "/?list-type=2&encoding-type=url&prefix=&delimiter=%2F";
     draft.arrived(&head("GET", target, &[("host", host)]));
     let bucket = bucket("databackup-123456789010");
-    draft.asks_for(Asked { bucket: Some(&bucket), ..asked("ListObjects", EventCategory::Data, true) });
+    draft.asks_for(Asked { bucket: Some(&bucket), ..asked(Action::ListObjectsV2) });
     draft.close(&ok(0, 523)).expect("taken");
     let aws = json!({
         "eventName": "ListObjects",
@@ -250,7 +250,7 @@ fn a_put_through_a_presigned_url_is_recorded_as_by_aws() {
     draft.arrived(&head("PUT", target, &headers));
     draft.signed_by(&user("elf"), &key_id("AKIATFQR7NSC8Q4X20BJ"), Form::QueryString);
     let (bucket, key) = (bucket("wareville-care4wares"), key("bank-details/wareville-bank-account-qr.png"));
-    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("PutObject", EventCategory::Data, false) });
+    draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked(Action::PutObject) });
     let mut reply = http::HeaderMap::new();
     reply.insert("x-amz-server-side-encryption", http::HeaderValue::from_static("AES256"));
     let elements = Elements::of(&reply);
@@ -284,11 +284,7 @@ fn delete_objects(recorder: &Arc<Recorder>) -> Draft {
     };
     let objects = [entry("a", None), entry("b", Some("v1")), entry("b", Some("v2"))];
     let vault = bucket("vault");
-    draft.asks_for(Asked {
-        bucket: Some(&vault),
-        objects: &objects,
-        ..asked("DeleteObjects", EventCategory::Data, false)
-    });
+    draft.asks_for(Asked { bucket: Some(&vault), objects: &objects, ..asked(Action::DeleteObjects) });
     draft
 }
 
@@ -352,7 +348,7 @@ fn a_copy_names_what_it_reads_beside_what_it_writes() {
             bucket: Some(&to),
             key: Some(&written),
             source: Some((&from, &read)),
-            ..asked("CopyObject", EventCategory::Data, false)
+            ..asked(Action::CopyObject)
         });
         draft.close(&ok(0, 9)).expect("taken");
         sink.only()["resources"].clone()
@@ -388,7 +384,7 @@ fn versioning(recorder: &Arc<Recorder>) -> Draft {
     draft.asks_for(Asked {
         bucket: Some(&vault),
         configuration: Configuration::Versioning(document),
-        ..asked("PutBucketVersioning", EventCategory::Management, false)
+        ..asked(Action::PutBucketVersioning)
     });
     draft
 }
@@ -443,7 +439,7 @@ fn the_whole_record_of_enabling_mfa_delete() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&record).expect("JSON"));
 }
 
-fn dataset(sink: &Arc<Memory>, target: &str, event_name: &'static str, xml: Option<&[u8]>, outcome: &Outcome) -> Value {
+fn dataset(sink: &Arc<Memory>, target: &str, action: Action, xml: Option<&[u8]>, outcome: &Outcome) -> Value {
     let account = AccountId::parse("123837392027").expect("an account");
     let mut draft = open(&recorder(Arc::clone(sink) as Arc<dyn Sink>, AccountScope { account, ..site() }));
     draft.travelled(tls12());
@@ -452,11 +448,7 @@ fn dataset(sink: &Arc<Memory>, target: &str, event_name: &'static str, xml: Opti
     draft.signed_by(&user("bert-jan"), &key_id("AKIATFQR7NSC8Q4X20BJ"), Form::AuthHeader);
     let bucket = bucket("stratus-red-team-ctlr-bucket-zqfsvooxqj");
     let configuration = xml.map_or(Configuration::None, Configuration::Xml);
-    draft.asks_for(Asked {
-        bucket: Some(&bucket),
-        configuration,
-        ..asked(event_name, EventCategory::Management, false)
-    });
+    draft.asks_for(Asked { bucket: Some(&bucket), configuration, ..asked(action) });
     draft.close(outcome).expect("taken");
     let account = AccountId::parse("123837392027").expect("an account");
     let id = user_id(&account, &UserName::parse("bert-jan").expect("a name"));
@@ -466,7 +458,7 @@ fn dataset(sink: &Arc<Memory>, target: &str, event_name: &'static str, xml: Opti
             "type": "IAMUser", "principalId": id, "arn": "arn:aws:iam::123837392027:user/bert-jan",
             "accountId": "123837392027", "accessKeyId": "AKIATFQR7NSC8Q4X20BJ", "userName": "bert-jan",
         },
-        "eventTime": "2023-07-10T12:00:35Z", "eventSource": "s3.amazonaws.com", "eventName": event_name,
+        "eventTime": "2023-07-10T12:00:35Z", "eventSource": "s3.amazonaws.com", "eventName": action.row().event,
         "awsRegion": "us-east-1", "sourceIPAddress": "192.168.10.20", "userAgent": "[stratus-red-team_4990da05]",
         "errorCode": null, "errorMessage": null,
         "requestParameters": {
@@ -497,7 +489,7 @@ fn a_lifecycle_is_recorded_as_by_aws() {
         <Expiration><Days>1</Days></Expiration><ID>nuke-cloudtrail-logs-after-1-day</ID><Status>Enabled</Status>
         <Filter><Prefix>*</Prefix></Filter></Rule></LifecycleConfiguration>"#;
     let outcome = Outcome { host_id: Some(host_id()), ..ok(249, 0) };
-    let mut aws = dataset(&sink, "/?lifecycle", "PutBucketLifecycle", Some(xml), &outcome);
+    let mut aws = dataset(&sink, "/?lifecycle", Action::PutBucketLifecycleConfiguration, Some(xml), &outcome);
     let aws = aws.as_object_mut().expect("an object");
     aws.shift_remove("errorCode");
     aws.shift_remove("errorMessage");
@@ -522,7 +514,7 @@ fn a_failure_is_recorded_as_by_aws() {
     let sink = Arc::new(Memory::default());
     let error = failed("BucketNotEmpty", "The bucket you tried to delete is not empty");
     let outcome = Outcome { status: 409, error, host_id: Some(host_id()), ..ok(0, 339) };
-    let mut aws = dataset(&sink, "/", "DeleteBucket", None, &outcome);
+    let mut aws = dataset(&sink, "/", Action::DeleteBucket, None, &outcome);
     aws["errorCode"] = "BucketNotEmpty".into();
     aws["errorMessage"] = "The bucket you tried to delete is not empty".into();
     aws["additionalEventData"]["bytesTransferredIn"] = 0.into();
@@ -746,7 +738,7 @@ proptest! {
             Err(_) => draft.arrived_malformed(&parts),
         }
         let (bucket, key) = (bucket("vault"), key(&name));
-        draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked("GetObject", EventCategory::Data, true) });
+        draft.asks_for(Asked { bucket: Some(&bucket), key: Some(&key), ..asked(Action::GetObject) });
         draft.close(&Outcome { error: failed("AccessDenied", &message), ..ok(0, 0) }).expect("taken");
         let record = sink.only();
         prop_assert_eq!(record["requestParameters"]["key"].as_str(), Some(name.as_str()));

@@ -509,6 +509,14 @@ fn a_presigned_url_may_carry_headers_in_its_query() {
 }
 
 #[test]
+fn every_write_is_found_by_the_name_of_its_event_and_no_read_is() {
+    for action in Action::ALL {
+        let found = Action::write_of_event(action.row().event);
+        assert_eq!(found, (action.row().access == Access::Write).then_some(*action), "{action:?}");
+    }
+}
+
+#[test]
 fn what_is_known_of_a_refused_request_comes_with_the_refusal() {
     let head = head("DELETE", "/vault/k?versionId=", &[]).expect("a head");
     let unclear = route(&head, &routing(CEPH)).expect_err("empty version id");

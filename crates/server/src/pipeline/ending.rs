@@ -15,7 +15,6 @@ use super::{Duty, Gate};
 use crate::failure::{Failure, S3Error};
 use portcullis_audit::{Asked, Configuration, Draft, Elements, Failed, ObjectOutcome, Outcome};
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
-use portcullis_cloudtrail::record::EventCategory;
 use portcullis_http::Progress;
 use portcullis_s3::{Access, Action, Document, Request, Routed, Unclear};
 use portcullis_upstream::{Answer, AnswerBegun, AnswerBody, DeletedObject, Done};
@@ -254,20 +253,7 @@ pub(super) fn describe(draft: &mut Draft, request: &Request) {
 }
 
 fn asked(action: Action) -> Asked<'static> {
-    let row = action.row();
-    Asked {
-        event_name: row.event,
-        category: match row.category {
-            portcullis_s3::Category::Data => EventCategory::Data,
-            portcullis_s3::Category::Management => EventCategory::Management,
-        },
-        read_only: row.access == Access::Read,
-        bucket: None,
-        key: None,
-        source: None,
-        configuration: Configuration::None,
-        objects: &[],
-    }
+    Asked { action, bucket: None, key: None, source: None, configuration: Configuration::None, objects: &[] }
 }
 
 fn object_outcome(deleted: &DeletedObject) -> Option<ObjectOutcome> {

@@ -13,7 +13,7 @@ use portcullis_authorization::{LateEffect, MfaDelete, StateChange, Versioning};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_journal::{Journal, JournalClosed, OpenIntent, Sequence};
-use portcullis_s3::{Access, Action, Harm};
+use portcullis_s3::{Action, Harm};
 use portcullis_state::Store;
 use portcullis_upstream::{Presence, Sight, Upstream, UpstreamError};
 
@@ -70,9 +70,7 @@ async fn note_late_effect(store: &Store, subject: Option<Subject>, finding: Find
 }
 
 fn late_effect(subject: &Subject) -> Option<LateEffect> {
-    let rows = Action::ALL.iter().map(|action| action.row()).filter(|row| row.access == Access::Write);
-    let row = rows.into_iter().find(|row| row.event == subject.event_name)?;
-    match (row.harm, row.action, subject.status.as_deref()) {
+    match (subject.action.row().harm, subject.action, subject.status.as_deref()) {
         (Harm::Always(hazard), _, _) => LateEffect::of(hazard),
         // Nobody knows any more what the upload was opened as.
         (_, Action::CompleteMultipartUpload, _) => Some(LateEffect::Completion),
