@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::Full;
 use thiserror::Error;
 use tokio::net::UnixStream;
@@ -14,6 +14,7 @@ use super::place::StateDirectory;
 use super::table::harmless;
 use portcullis_base::secret::Secret;
 use portcullis_http::DialError;
+use portcullis_mfa::MfaDemand;
 use portcullis_xml::{InvalidXml, XmlElement};
 
 /// The gate that runs in a place.
@@ -52,6 +53,7 @@ pub enum AdminError {
 pub struct AdminRefusal {
     pub code: String,
     pub message: String,
+    pub mfa: MfaDemand,
 }
 
 const VERSION: &str = "2010-05-08";
@@ -119,7 +121,7 @@ impl AdminClient {
         let answer = exchange(stream, request).await?;
         let root = XmlElement::parse(&answer.body)?;
         if !answer.status.is_success() {
-            return Err(AdminError::Refused(AdminRefusal::read(&root)));
+            return Err(AdminError::Refused(AdminRefusal::read(&answer.headers, &root)));
         }
         let result = format!("{}Result", question.action);
         Ok(root.child(&result).cloned().unwrap_or_default())
@@ -143,7 +145,7 @@ impl AdminError {
     /// Whether the gate wants a code of an active device first.
     pub fn wants_code(&self) -> bool {
         match self {
-            Self::Refused(refused) => refused.code == "AccessDenied" && refused.message.starts_with("Mfa Auth"),
+            Self::Refused(refused) => refused.mfa == MfaDemand::Required,
             Self::Exchange(_) | Self::Forbidden | Self::NotRunning | Self::Unreadable(_) | Self::Wanting(_) => false,
         }
     }
@@ -159,12 +161,11 @@ impl AdminError {
     /// What the person at the command line is told.
     pub fn into_command_error(self, place: &StateDirectory) -> CommandError {
         let next = match self.code() {
-            // STS's words for a code that opened nothing.
-            Some("AccessDenied") if self.to_string().starts_with("MultiFactorAuthentication failed") => format!(
-                "Wait for the next code: each one counts once. `portcullis mfa list{}` shows the serials.",
+            Some("NotDeviceOwnerError" | "TokenCodeInvalidError") => format!(
+                "Wait for the next code: each code is accepted once. `portcullis mfa list{}` shows the serial numbers.",
                 place.flag()
             ),
-            Some("AccessDenied") if self.wants_code() => "Add --mfa \"SERIAL CODE\".".to_owned(),
+            Some(_) if self.wants_code() => "Add --mfa \"SERIAL CODE\".".to_owned(),
             Some("InvalidAuthenticationCode") => {
                 "Type two codes that follow one another, and check that both clocks are right.".to_owned()
             }
@@ -188,10 +189,11 @@ impl AdminError {
 }
 
 impl AdminRefusal {
-    fn read(root: &XmlElement) -> Self {
+    fn read(headers: &HeaderMap, root: &XmlElement) -> Self {
         let error = root.child("Error").unwrap_or(root);
         let text = |name: &str, instead: &str| harmless(error.filled_text_of(name).unwrap_or(instead));
-        Self { code: text("Code", "Unknown"), message: text("Message", "no reason was given") }
+        let mfa = MfaDemand::parse(headers.get(MfaDemand::HEADER).map(HeaderValue::as_bytes));
+        Self { code: text("Code", "Unknown"), message: text("Message", "no reason was given"), mfa }
     }
 }
 

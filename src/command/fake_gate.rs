@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
 
 use super::place::StateDirectory;
+use portcullis_mfa::MfaDemand;
 
 /// What the gate was asked.
 #[derive(Clone, Debug)]
@@ -30,6 +31,14 @@ pub struct FakeGate {
 impl FakeGate {
     /// Starts a gate that gives these answers: a status and a document.
     pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::demanding(move |seen| {
+            let (status, document) = answer(seen);
+            (status, MfaDemand::None, document)
+        })
+    }
+
+    /// Starts a gate that gives these answers: a status, whether it asks for an MFA token, and a document.
+    pub fn demanding(answer: impl Fn(&Seen) -> (u16, MfaDemand, String) + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let place = StateDirectory::find(Some(directory.path().to_owned()), None);
         let listener = UnixListener::bind(place.socket()).unwrap();
@@ -42,10 +51,13 @@ impl FakeGate {
                     let (kept, answer) = (kept.clone(), answer.clone());
                     async move {
                         let asked = Seen::read(request).await;
-                        let (status, document) = answer(&asked);
+                        let (status, mfa, document) = answer(&asked);
                         kept.lock().unwrap().push(asked);
-                        let answer = Response::builder().status(status).body(Full::new(Bytes::from(document)));
-                        Ok::<_, Infallible>(answer.unwrap())
+                        let mut answer = Response::builder().status(status);
+                        if let Some(value) = mfa.header_value() {
+                            answer = answer.header(MfaDemand::HEADER, value);
+                        }
+                        Ok::<_, Infallible>(answer.body(Full::new(Bytes::from(document))).unwrap())
                     }
                 });
                 tokio::spawn(

@@ -15,7 +15,7 @@ use action::{Action, CodeAction, Parameters, PlainAction};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
-use portcullis_mfa::{Challenge, Offer, Proof};
+use portcullis_mfa::{Challenge, MfaDemand, Offer, Proof};
 use portcullis_sigv4::Principal;
 use portcullis_state::{CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, SpendError, Store};
 use refused::Refused;
@@ -27,6 +27,7 @@ pub use facts::{Effect, EventError, FactorOutcome, Facts, SecondFactor};
 #[derive(Debug)]
 pub struct Reply {
     pub status: u16,
+    pub mfa: MfaDemand,
     /// XML; hidden, since a seed or a secret key may be in it, which are shown this once.
     pub body: Secret<String>,
     pub facts: Facts,
@@ -124,7 +125,12 @@ impl ProvedAction<'_> {
         let Self { task, action, parameters, request_id, mut facts, store, now } = self;
         let call = Call { parameters, store, now, facts: &mut facts };
         match call.perform(task).await {
-            Ok(result) => Reply { status: 200, body: xml::success(action.name(), result, request_id), facts },
+            Ok(result) => Reply {
+                status: 200,
+                mfa: portcullis_mfa::MfaDemand::None,
+                body: xml::success(action.name(), result, request_id),
+                facts,
+            },
             Err(refused) => Reply::refused(&refused, facts, request_id),
         }
     }
@@ -153,7 +159,7 @@ fn parse<'a>(
 impl Reply {
     fn refused(refused: &Refused, mut facts: Facts, request_id: RequestId) -> Self {
         facts.refused(refused);
-        Self { status: refused.status, body: xml::failure(refused, request_id), facts }
+        Self { status: refused.status, mfa: refused.mfa, body: xml::failure(refused, request_id), facts }
     }
 }
 

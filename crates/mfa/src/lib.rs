@@ -2,6 +2,7 @@
 
 mod allowance;
 mod challenge;
+mod demand;
 mod device;
 mod failures;
 mod fault;
@@ -12,6 +13,7 @@ mod totp;
 
 pub use allowance::Allowance;
 pub use challenge::{Challenge, CodeCheck};
+pub use demand::MfaDemand;
 pub use device::{Counters, Device, DeviceStatus, EnrolmentFault, Judgement, Offset};
 pub use failures::Failures;
 pub use fault::Fault;

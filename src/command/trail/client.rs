@@ -11,11 +11,11 @@ use crate::command::root_key;
 use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
 use crate::command::second_factor::{MfaTokenSource, TokenTiming};
 use crate::command::terminal::Terminal;
-use portcullis_authorization::MFA_REQUIRED;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 use portcullis_http::DialError;
+use portcullis_mfa::MfaDemand;
 
 /// The gate's CloudTrail API, called as root.
 pub struct TrailClient<'p> {
@@ -68,10 +68,9 @@ impl<'p> TrailClient<'p> {
         terminal: &mut Terminal,
     ) -> Result<Value, CommandError> {
         match self.s3.call(operation, body, None).await {
-            Err(S3ClientError::Refused { message, .. }) if message.starts_with(MFA_REQUIRED) => {
-                if message != MFA_REQUIRED {
-                    terminal.note(&message)?;
-                }
+            Err(S3ClientError::Refused { mfa: MfaDemand::Required, message, .. }) => {
+                // It says what the change would do, where that is more than the command line shows.
+                terminal.note(&message)?;
                 let code = factor.value(&AdminClient::of(self.place), terminal).await?;
                 self.s3.call(operation, body, Some(&code)).await
             }

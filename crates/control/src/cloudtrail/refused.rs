@@ -5,7 +5,7 @@ use super::stake::BucketStake;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::AccountId;
 use portcullis_cloudtrail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
-use portcullis_mfa::Fault;
+use portcullis_mfa::{Fault, MfaDemand};
 use portcullis_sigv4::{ClaimFault, Principal, Reason, Rejected};
 use portcullis_state::{MOST_TRAILS, StoreError};
 
@@ -18,6 +18,7 @@ pub struct Refused {
     pub message: String,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u32>,
+    pub mfa: MfaDemand,
 }
 
 /// What is wrong with a call before it is read.
@@ -52,7 +53,7 @@ pub enum Devices {
 
 impl Refused {
     fn new(exception: &'static str, message: impl Into<String>) -> Self {
-        Self { status: 400, exception, message: message.into(), retry_after: None }
+        Self { status: 400, exception, message: message.into(), retry_after: None, mfa: MfaDemand::None }
     }
 
     fn with_status(self, status: u16) -> Self {
@@ -252,7 +253,9 @@ impl Refused {
             portcullis_authorization::Refusal::MalformedOffer(_) => Self::invalid_parameter(
                 "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}",
             ),
-            portcullis_authorization::Refusal::MfaRequired => denied(&code_wanted(circumstances)),
+            portcullis_authorization::Refusal::MfaRequired => {
+                Self { mfa: MfaDemand::Required, ..denied(&code_wanted(circumstances)) }
+            }
             portcullis_authorization::Refusal::NotBucketOwner => denied("Mfa Authentication is root's alone"),
             // The short of AWS's two texts: the long one repeats the code.
             portcullis_authorization::Refusal::NotDeviceOwner { .. } => {

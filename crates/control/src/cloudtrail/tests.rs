@@ -15,6 +15,7 @@ use portcullis_cloudtrail::{
 };
 use portcullis_http::Transport;
 use portcullis_journal::{Journal, Options};
+use portcullis_mfa::MfaDemand;
 use portcullis_s3::Replication;
 use portcullis_sigv4::Form;
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
@@ -429,11 +430,14 @@ async fn trails_that_share_a_place_already_can_be_changed() {
 #[tokio::test]
 async fn root_without_a_device_is_told_what_to_do() {
     let bench = Bench::with_trail().await;
-    let stop = async || bench.ask("StopLogging", json!({"Name": "main"})).await.expect_err("no code").message;
-    assert_eq!(stop().await, "Mfa Authentication must be used for this request");
+    let stop = async || bench.ask("StopLogging", json!({"Name": "main"})).await.expect_err("no code");
+    let first = stop().await;
+    assert_eq!(first.mfa, MfaDemand::Required);
+    assert_eq!(first.message, "Mfa Authentication must be used for this request");
     let later = NOW.plus(std::time::Duration::from_secs(60));
     deactivated(&bench.store, &bench.device, &bench.device.serial, later).await;
-    assert!(stop().await.ends_with("portcullis mfa add --name NAME"), "{}", stop().await);
+    let told = stop().await.message;
+    assert!(told.ends_with("portcullis mfa add --name NAME"), "{told}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use portcullis_authorization::MFA_REQUIRED;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::InvalidName;
-use portcullis_mfa::{EnrolmentFault, Fault};
+use portcullis_mfa::{EnrolmentFault, Fault, MfaDemand};
 use portcullis_state::StoreError;
 
 /// Why an action was not done, as the client is told.
@@ -12,11 +12,12 @@ pub struct Refused {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
+    pub mfa: MfaDemand,
 }
 
 impl Refused {
     fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), mfa: MfaDemand::None }
     }
 
     pub fn missing_action() -> Self {
@@ -67,7 +68,7 @@ impl Refused {
     }
 
     pub fn mfa_required() -> Self {
-        Self::new(403, "AccessDenied", MFA_REQUIRED)
+        Self { mfa: MfaDemand::Required, ..Self::new(403, "AccessDenied", MFA_REQUIRED) }
     }
 
     pub fn malformed_offer() -> Self {

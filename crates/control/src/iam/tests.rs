@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use portcullis_base::names::{AccessKeyId, DeviceSerial, RequestId};
-use portcullis_mfa::Digits;
+use portcullis_mfa::{Digits, MfaDemand};
 use portcullis_state::NewDevice;
 use portcullis_state::testing::{HERE, code, codes, in_memory, shown_by};
 
@@ -129,10 +129,12 @@ async fn a_further_device_needs_a_code_of_an_active_one() {
     let bare = ask(&store, &query, Offer::Absent, at(30)).await;
     assert_eq!((bare.status, inside(bare.body.expose(), "Code")), (403, "AccessDenied"));
     assert_eq!(inside(bare.body.expose(), "Message"), "Mfa Authentication must be used for this request");
+    assert_eq!(bare.mfa, MfaDemand::Required);
     assert_eq!(bare.facts.error.map(|error| error.code).as_deref(), Some("AccessDenied"));
 
     let wrong = ask(&store, &query, Offer::Codes(codes(&phone, 1, at(9000))), at(30)).await;
     assert_eq!((wrong.status, inside(wrong.body.expose(), "Code")), (400, "TokenCodeInvalidError"));
+    assert_eq!(wrong.mfa, MfaDemand::None);
     assert_eq!(
         wrong.facts.second_factor.map(|factor| factor.outcome),
         Some(FactorOutcome::Rejected(portcullis_mfa::Fault::WrongCode))

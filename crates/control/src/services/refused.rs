@@ -6,6 +6,7 @@ use super::action::{ActionName, UnnamedAction};
 use super::table::{Protocol, ServiceApi};
 use crate::cloudtrail::Refused;
 use crate::query::MalformedForm;
+use portcullis_mfa::MfaDemand;
 use portcullis_sigv4::Service;
 
 /// A refusal in the Query protocols: its code, and its status where that is not JSON's.
@@ -155,7 +156,7 @@ fn invalid_parameter_value(message: String) -> Refused {
 }
 
 fn refused(exception: &'static str, message: String) -> Refused {
-    Refused { status: 400, exception, message, retry_after: None }
+    Refused { status: 400, exception, message, retry_after: None, mfa: MfaDemand::None }
 }
 
 fn unknown_operation(message: impl Into<String>) -> Refused {

@@ -23,7 +23,7 @@ use portcullis_control::cloudtrail::{
 };
 use portcullis_control::services::TARGET;
 use portcullis_http::{Body, BodyFault, Head, Method};
-use portcullis_mfa::{Challenge, Offer, UnmetChallenge};
+use portcullis_mfa::{Challenge, MfaDemand, Offer, UnmetChallenge};
 use portcullis_s3::Access;
 use portcullis_sigv4::{Intake, Payload, Promises, Realm, Service, Unproved};
 use portcullis_state::{CodeSource, SpendError};
@@ -270,6 +270,9 @@ impl Ending {
         let mut response = self.json(refused.status, document);
         if let Some(seconds) = refused.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(value) = refused.mfa.header_value() {
+            response.headers_mut().insert(MfaDemand::HEADER, HeaderValue::from_static(value));
         }
         response
     }

@@ -27,7 +27,7 @@ use portcullis_cloudtrail::record::{EventSource, MfaResult};
 use portcullis_control::{iam, query};
 use portcullis_http::{Peer, Transport};
 use portcullis_journal::{Journal, JournalClosed, Sequence};
-use portcullis_mfa::{Digits, Offer};
+use portcullis_mfa::{Digits, MfaDemand, Offer};
 use portcullis_state::Store;
 
 /// What the admin socket serves.
@@ -128,6 +128,9 @@ impl Admin {
         let mut response = Response::new(Full::new(Bytes::from(reply.body.expose().clone())));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(iam::CONTENT_TYPE));
+        if let Some(value) = reply.mfa.header_value() {
+            response.headers_mut().insert(MfaDemand::HEADER, HeaderValue::from_static(value));
+        }
         response
     }
 
