@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::input::{Input, member, only_members};
-use super::operation::Operation;
+use super::operation::ChangeOperation;
 use super::place::Place;
 use super::refused::Refused;
 use super::show;
@@ -90,35 +90,26 @@ const TAG: [&str; 2] = ["Key", "Value"];
 
 /// Plans a change on the trails as they are.
 pub fn plan(
-    operation: Operation,
+    operation: ChangeOperation,
     input: &Input,
     trails: &[Trail],
     place: &Place<'_>,
     now: Timestamp,
 ) -> Result<Planned, Refused> {
     match operation {
-        Operation::AddTags => add_tags(input, trails, place),
-        Operation::CreateTrail => create(input, trails, place, now),
-        Operation::DeleteTrail => {
+        ChangeOperation::AddTags => add_tags(input, trails, place),
+        ChangeOperation::CreateTrail => create(input, trails, place, now),
+        ChangeOperation::DeleteTrail => {
             let trail = place.trail(input.required("Name")?, trails)?;
             let effect = if trail.has_logged() { Effect::Weakens } else { Effect::Harmless };
             Ok(Planned { change: Change::Delete { was: Box::new(trail.clone()) }, effect, answer: json!({}) })
         }
-        Operation::PutEventSelectors => put_event_selectors(input, trails, place),
-        Operation::PutInsightSelectors => put_insight_selectors(input, trails, place),
-        Operation::RemoveTags => remove_tags(input, trails, place),
-        Operation::StartLogging => start(input, trails, place, now),
-        Operation::StopLogging => stop(input, trails, place, now),
-        Operation::UpdateTrail => update(input, trails, place),
-        Operation::DescribeTrails
-        | Operation::GetEventSelectors
-        | Operation::GetInsightSelectors
-        | Operation::GetTrail
-        | Operation::GetTrailStatus
-        | Operation::ListPublicKeys
-        | Operation::ListTags
-        | Operation::ListTrails
-        | Operation::LookupEvents => Err(Refused::internal()),
+        ChangeOperation::PutEventSelectors => put_event_selectors(input, trails, place),
+        ChangeOperation::PutInsightSelectors => put_insight_selectors(input, trails, place),
+        ChangeOperation::RemoveTags => remove_tags(input, trails, place),
+        ChangeOperation::StartLogging => start(input, trails, place, now),
+        ChangeOperation::StopLogging => stop(input, trails, place, now),
+        ChangeOperation::UpdateTrail => update(input, trails, place),
     }
 }
 

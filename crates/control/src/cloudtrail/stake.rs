@@ -40,48 +40,77 @@ impl fmt::Display for BucketStake {
     }
 }
 
-impl CloudTrail {
+/// What is known of the buckets that a change takes or leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AffectedBuckets {
+    /// What users would lose in the bucket that is taken.
+    pub taken: Contents,
+    /// Files of another trail at the place that is taken.
+    pub joined: Contents,
+    /// What users would get in the bucket that is left.
+    pub left: Contents,
+}
+
+impl AffectedBuckets {
+    /// Where nothing was asked, anything may be there.
+    pub const UNASKED: Self =
+        Self { taken: Contents::MayBeThere, joined: Contents::MayBeThere, left: Contents::MayBeThere };
+}
+
+impl BucketStake {
     /// What a change puts at stake in the buckets that a trail takes or leaves.
-    pub(super) async fn bucket_stake(&self, planned: &Planned, now: Timestamp) -> Option<BucketStake> {
-        if let Some(bucket) = planned.bucket_taken()
-            && self.store.use_of(bucket) == Use::Data
-            && self.may_hold(bucket, now).await
-        {
-            return Some(BucketStake::Closes(bucket.clone()));
+    pub fn of(planned: &Planned, buckets: AffectedBuckets) -> Option<Self> {
+        let AffectedBuckets { taken, joined, left } = buckets;
+        if let (Some(bucket), Contents::MayBeThere) = (planned.bucket_taken(), taken) {
+            return Some(Self::Closes(bucket.clone()));
         }
-        if let Some(trail) = planned.newly_placed()
-            && self.may_hold_files(trail).await
-        {
-            return Some(BucketStake::Joins(trail.bucket.clone()));
+        if let (Some(trail), Contents::MayBeThere) = (planned.newly_placed(), joined) {
+            return Some(Self::Joins(trail.bucket.clone()));
         }
-        if let Some(bucket) = planned.bucket_left()
-            && !self.stays_closed(planned, bucket)
-            && self.may_hold(bucket, now).await
-        {
-            return Some(BucketStake::Opens(bucket.clone()));
+        match (planned.bucket_left(), left) {
+            (Some(bucket), Contents::MayBeThere) => Some(Self::Opens(bucket.clone())),
+            (None, _) | (Some(_), Contents::None) => None,
         }
-        None
     }
+}
 
-    async fn may_hold(&self, bucket: &BucketName, now: Timestamp) -> bool {
-        match self.deliveries.contents(bucket, now).await {
-            Contents::MayBeThere => true,
-            Contents::None => false,
+impl CloudTrail {
+    /// Asks the upstream about the buckets that a change takes or leaves, until one answer is enough for a code.
+    pub(super) async fn affected_buckets(
+        &self,
+        planned: &Planned,
+        trails: &[Trail],
+        now: Timestamp,
+    ) -> AffectedBuckets {
+        let mut buckets = AffectedBuckets::UNASKED;
+        buckets.taken = match planned.bucket_taken() {
+            // Users have lost it already.
+            Some(bucket) if self.store.use_of(bucket) == Use::Trail => Contents::None,
+            Some(bucket) => self.deliveries.contents(bucket, now).await,
+            None => Contents::None,
+        };
+        if buckets.taken == Contents::MayBeThere {
+            return buckets;
         }
-    }
-
-    async fn may_hold_files(&self, trail: &Trail) -> bool {
-        match self.deliveries.files_at(&trail.bucket, &self.place().layout(trail)).await {
-            Contents::MayBeThere => true,
-            Contents::None => false,
+        buckets.joined = match planned.newly_placed() {
+            Some(trail) => self.deliveries.files_at(&trail.bucket, &self.place().layout(trail)).await,
+            None => Contents::None,
+        };
+        if buckets.joined == Contents::MayBeThere {
+            return buckets;
         }
+        buckets.left = match planned.bucket_left() {
+            Some(bucket) if stays_closed(planned, bucket, trails) => Contents::None,
+            Some(bucket) => self.deliveries.contents(bucket, now).await,
+            None => Contents::None,
+        };
+        buckets
     }
+}
 
-    /// Whether another trail keeps the bucket closed; one that never logged does not count, since it may leave the
-    /// bucket without a code at the same moment.
-    fn stays_closed(&self, planned: &Planned, bucket: &BucketName) -> bool {
-        let trails = self.store.trails();
-        let mut others = trails.iter().filter(|trail| !planned.is_about(&trail.name));
-        others.any(|other| other.bucket == *bucket && other.has_logged())
-    }
+/// Whether another trail keeps the bucket closed; one that never logged does not count, since it may leave the
+/// bucket without a code at the same moment.
+fn stays_closed(planned: &Planned, bucket: &BucketName, trails: &[Trail]) -> bool {
+    let mut others = trails.iter().filter(|trail| !planned.is_about(&trail.name));
+    others.any(|other| other.bucket == *bucket && other.has_logged())
 }

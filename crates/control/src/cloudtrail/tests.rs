@@ -8,6 +8,11 @@ use serde_json::json;
 use super::change::{Effect, effect};
 use super::*;
 use portcullis_authorization::{LateEffect, LoopbackTrust, Profile};
+use portcullis_sigv4::{Form, Principal};
+use portcullis_authorization::{LateEffect, LoopbackTrust, Profile, Replication, Rules};
+use portcullis_mfa::Offer;
+use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
+use portcullis_state::{NewDevice, Promise, SigningKey};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{
@@ -110,11 +115,17 @@ impl Bench {
         bench
     }
 
+    /// What is said of a call, by the facts as they are.
+    async fn verdict(&self, call: &Call, caller: &Caller, offer: Offer, rules: Rules, now: Timestamp) -> Verdict {
+        let facts = self.api.facts(call, caller, now).await;
+        decide(call, caller, offer, &facts, rules, now)
+    }
+
     /// Asks as root without a code.
     async fn ask(&self, operation: &str, body: Value) -> Result<Value, Refused> {
         let call = call(operation, &body)?;
-        match self.api.judge(call, &root(), Offer::Absent, RULES, NOW).await {
-            Verdict::Pass(permit) => self.api.answer(permit, NOW).await,
+        match self.verdict(&call, &root(), Offer::Absent, RULES, NOW).await {
+            Verdict::Pass(permit) => self.api.perform(permit, NOW).await,
             Verdict::Refuse(denied) => Err(denied.refused()),
             Verdict::Verify(_) => panic!("nothing was offered"),
         }
@@ -275,7 +286,7 @@ async fn every_call_has_its_verdict() {
         for (who, caller) in &callers {
             for (offered, header) in offers {
                 let call = call(operation, &body).expect("legal");
-                let said = match bench.api.judge(call, caller, Offer::parse(header), RULES, NOW).await {
+                let said = match bench.verdict(&call, caller, Offer::parse(header), RULES, NOW).await {
                     Verdict::Pass(_) => "passes".to_owned(),
                     Verdict::Verify(_) => "VERIFY".to_owned(),
                     Verdict::Refuse(Denied::Factor(refusal, _)) => format!("refused: {refusal:?}"),
@@ -302,7 +313,7 @@ async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trai
     let looked = || std::mem::take(&mut *bench.deliveries.looked.lock().unwrap());
     assert_eq!(looked(), ["logs"], "once, when the trail was made");
     let create = |bucket: &str| call("CreateTrail", &json!({"Name": "other", "S3BucketName": bucket})).unwrap();
-    let judge = async |call, caller: &Caller| bench.api.judge(call, caller, Offer::Absent, RULES, NOW).await;
+    let judge = async |call, caller: &Caller| bench.verdict(&call, caller, Offer::Absent, RULES, NOW).await;
     assert!(matches!(judge(create("full"), &alice()).await, Verdict::Refuse(Denied::Call(_))));
     assert!(matches!(judge(create("logs"), &root()).await, Verdict::Pass(_)), "it is closed already");
     let again = call("CreateTrail", &json!({"Name": "main", "S3BucketName": "full"})).unwrap();
@@ -314,6 +325,18 @@ async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trai
     assert_eq!(looked(), ["full"]);
     let message = denied.refused().message;
     assert!(message.ends_with("full is not known to be empty, and a trail's bucket is closed to users"), "{message}");
+}
+
+/// What the upstream was not asked may be so: forgetting to ask takes a code, and never saves one.
+#[tokio::test]
+async fn what_is_not_known_of_a_bucket_counts_against_a_change() {
+    let bench = Bench::with_trail().await;
+    let create = call("CreateTrail", &json!({"Name": "other", "S3BucketName": "empty"})).unwrap();
+    let offer = || Offer::parse(Some("20899872 123456"));
+    let facts = bench.api.facts(&create, &root(), NOW).await;
+    assert!(matches!(decide(&create, &root(), offer(), &facts, RULES, NOW), Verdict::Pass(_)));
+    let unasked = CallFacts { buckets: AffectedBuckets::UNASKED, ..facts };
+    assert!(matches!(decide(&create, &root(), offer(), &unasked, RULES, NOW), Verdict::Verify(_)));
 }
 
 /// Between its creation and its start a trail protects nothing; from its start on it does, for ever.
@@ -346,13 +369,13 @@ async fn a_start_comes_between_a_judgement_and_its_change() {
     let narrower = json!({"TrailName": "main", "EventSelectors": [{"ReadWriteType": "WriteOnly"}]});
     let mut permits = Vec::new();
     for (operation, body) in [("PutEventSelectors", narrower), ("DeleteTrail", json!({"Name": "main"}))] {
-        let judged = bench.api.judge(call(operation, &body).unwrap(), &root(), Offer::Absent, RULES, NOW).await;
+        let judged = bench.verdict(&call(operation, &body).unwrap(), &root(), Offer::Absent, RULES, NOW).await;
         let Verdict::Pass(permit) = judged else { panic!("{operation}: {judged:?}") };
         permits.push(permit);
     }
     bench.done("StartLogging", json!({"Name": "main"})).await;
     for permit in permits {
-        assert_eq!(bench.api.answer(permit, NOW).await.expect_err("late").exception, "ConflictException");
+        assert_eq!(bench.api.perform(permit, NOW).await.expect_err("late").exception, "ConflictException");
     }
     assert!(!bench.trail().selectors.are_custom());
 }
@@ -414,7 +437,8 @@ async fn trails_that_share_a_place_already_can_be_changed() {
     let other = Trail { name: TrailName::parse("other").unwrap(), validation: Validation::Disabled, ..main.clone() };
     let planned = |body: Value| {
         let call = call("UpdateTrail", &body).expect("legal");
-        change::plan(call.operation, &call.input, &[main.clone(), other.clone()], &bench.api.place(), NOW)
+        let Operation::Change(operation) = call.operation else { panic!("a change") };
+        change::plan(operation, &call.input, &[main.clone(), other.clone()], &bench.api.place(), NOW)
     };
     for (change, expected) in [
         (json!({"Name": "other", "DigestPeriodSeconds": 60}), None),
@@ -446,11 +470,8 @@ async fn a_code_where_tls_is_asked_for_is_not_taken_in_the_clear() {
     let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..RULES };
     let caller = Caller { transport: Transport::Loopback, ..root() };
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let verdict = bench.api.judge(stop, &caller, Offer::parse(Some("20899872 123456")), rules, NOW).await;
-    assert!(matches!(
-        verdict,
-        Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
-    ));
+    let verdict = bench.verdict(&stop, &caller, Offer::parse(Some("20899872 123456")), rules, NOW).await;
+    assert!(matches!(verdict, Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::InsecureTransport, _))));
 }
 
 #[tokio::test]
@@ -460,12 +481,11 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let later = NOW.plus(std::time::Duration::from_secs(60));
     let offer = Offer::Codes(codes(&bench.device, 1, later));
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let Verdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later).await else {
+    let Verdict::Verify(challenge) = bench.verdict(&stop, &root(), offer, RULES, later).await else {
         panic!("no code")
     };
-    let proof =
-        portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
-    assert_eq!(bench.api.answer(Permit::by_proof(proof), later).await, Ok(json!({})));
+    let proof = portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
+    assert_eq!(bench.api.perform(Permit::by_proof(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, Logging::Stopped { started: NOW, at: later });
 }
 
@@ -489,8 +509,7 @@ async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
     let wider = json!({"TrailName": "main", "EventSelectors": [{}]});
     let tags = json!({"Name": "main", "DigestPeriodSeconds": 60});
     let judged = async |operation, body: &Value| match bench
-        .api
-        .judge(call(operation, body).unwrap(), &root(), Offer::Absent, RULES, NOW)
+        .verdict(&call(operation, body).unwrap(), &root(), Offer::Absent, RULES, NOW)
         .await
     {
         Verdict::Pass(permit) => permit,
@@ -500,9 +519,9 @@ async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
     let first = judged("UpdateTrail", &tags).await;
     let second = judged("UpdateTrail", &json!({"Name": "main", "DigestPeriodSeconds": 120})).await;
     let nothing = judged("PutEventSelectors", &wider).await;
-    assert!(bench.api.answer(first, NOW).await.is_ok());
-    assert_eq!(bench.api.answer(second, NOW).await.expect_err("late").exception, "ConflictException");
-    assert!(bench.api.answer(nothing, NOW).await.is_ok(), "it changes nothing");
+    assert!(bench.api.perform(first, NOW).await.is_ok());
+    assert_eq!(bench.api.perform(second, NOW).await.expect_err("late").exception, "ConflictException");
+    assert!(bench.api.perform(nothing, NOW).await.is_ok(), "it changes nothing");
     assert_eq!(bench.trail().digest_period.duration().as_secs(), 60);
 }
 
@@ -565,10 +584,10 @@ async fn starting_a_trail_that_logs_begins_nothing_anew() {
     let bench = Bench::with_trail().await;
     let call = call("StartLogging", &json!({"Name": "main"})).unwrap();
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let Verdict::Pass(permit) = bench.api.judge(call, &root(), Offer::Absent, RULES, later).await else {
+    let Verdict::Pass(permit) = bench.verdict(&call, &root(), Offer::Absent, RULES, later).await else {
         panic!("refused")
     };
-    assert_eq!(bench.api.answer(permit, later).await, Ok(json!({})));
+    assert_eq!(bench.api.perform(permit, later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, Logging::Started { at: NOW });
 }
 

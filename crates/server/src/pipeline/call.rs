@@ -18,8 +18,8 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_cloudtrail::record::{EventSource, MfaResult};
 use portcullis_control::cloudtrail::{
-    CONTENT_TYPE, Call, Denied, LONGEST_BODY, Operation, PendingChange, Permit, Refused, UNKNOWN, Unreadable, Verdict,
-    recorded,
+    CONTENT_TYPE, Call, Denied, LONGEST_BODY, Operation, PendingCall, Permit, Refused, UNKNOWN, Unreadable, Verdict,
+    decide, recorded,
 };
 use portcullis_control::services::TARGET;
 use portcullis_http::{Body, BodyFault, Head, Method};
@@ -162,7 +162,8 @@ impl Gate {
         let Asked { call, caller, source, offer, now } = asked;
         let access = call.operation().access();
         let offered = Offered::of(&offer);
-        let (judged, factor) = match self.trails.judge(call, &caller, offer, self.rules, now).await {
+        let facts = self.trails.facts(&call, &caller, now).await;
+        let (judged, factor) = match decide(&call, &caller, offer, &facts, self.rules, now) {
             Verdict::Pass(permit) => (Ok(permit), (false, None)),
             Verdict::Refuse(denied) => {
                 let factor = of_denied(&denied);
@@ -182,13 +183,13 @@ impl Gate {
             let intent = draft.intend().map_err(|_| Refused::unrecorded())?;
             self.journal.durable(intent).await.map_err(|_| Refused::unrecorded())?;
         }
-        self.trails.answer(permit, now).await
+        self.trails.perform(permit, now).await
     }
 
     /// Takes the code of a challenge; it is spent, durably, before anything else happens.
     async fn second_factor_of(
         &self,
-        challenge: Challenge<PendingChange>,
+        challenge: Challenge<PendingCall>,
         caller: &Caller,
         source: CodeSource,
         now: Timestamp,

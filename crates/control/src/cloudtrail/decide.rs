@@ -1,0 +1,170 @@
+//! May a call be carried out? A pure function of the call, its caller and the facts.
+
+use super::Call;
+use super::change::{self, Effect, Planned};
+use super::input::Input;
+use super::operation::{OpenTo, Operation, ReadOperation};
+use super::place::Place;
+use super::refused::{Circumstances, Devices, Refused};
+use super::stake::{AffectedBuckets, BucketStake};
+use portcullis_sigv4::Principal;
+use portcullis_authorization::{Caller, Rules};
+use portcullis_followers::history::Asker;
+use portcullis_mfa::{Challenge, Fault, Offer, Proof};
+use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::Trail;
+
+/// What a call is decided by, beside what it asks for and who asks.
+#[derive(Clone, Debug)]
+pub struct CallFacts<'a> {
+    pub(super) place: Place<'a>,
+    pub(super) trails: Vec<Trail>,
+    pub(super) devices: Devices,
+    pub(super) buckets: AffectedBuckets,
+}
+
+/// What is said of a call.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be answered as it is.
+    Pass(Permit),
+    Refuse(Denied),
+    /// It may be answered once the caller's code has proved right.
+    Verify(Challenge<PendingCall>),
+}
+
+/// Leave to answer one call. Only `decide`, and a proof, make one.
+#[derive(Debug)]
+pub struct Permit(CallPlan);
+
+/// What a call comes to.
+#[derive(Debug)]
+pub enum CallPlan {
+    Change(Planned),
+    Read(ReadCall),
+}
+
+/// A call that changes nothing.
+#[derive(Clone, Debug)]
+pub struct ReadCall {
+    pub operation: ReadOperation,
+    pub input: Input,
+    /// Who looks up events.
+    pub asker: Option<Asker>,
+}
+
+/// A change of root's that passes once the code is proved.
+#[derive(Debug)]
+pub struct PendingCall {
+    plan: CallPlan,
+    circumstances: Circumstances,
+}
+
+/// Why a call is refused.
+#[derive(Debug)]
+pub enum Denied {
+    /// It cannot be done, or not by this caller.
+    Call(Refused),
+    /// The second factor is missing, or does not count.
+    Factor(portcullis_authorization::Refusal, Circumstances),
+}
+
+/// Decides on a call by the trails as they are; if they are others when it is carried out, it conflicts. Root comes before
+/// the trail and both before the code, so that no code is spent on nothing.
+pub fn decide(
+    call: &Call,
+    caller: &Caller,
+    offer: Offer,
+    facts: &CallFacts<'_>,
+    rules: Rules,
+    now: Timestamp,
+) -> Verdict {
+    let circumstances = |stake| Circumstances { stake, devices: facts.devices };
+    let plan = plan(call, caller, facts, now);
+    let offer = match (offer, &plan) {
+        (_, Err(Unplanned::Forbidden(refused))) => return Verdict::Refuse(Denied::Call(refused.clone())),
+        (Offer::Malformed(header), _) => {
+            return Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::MalformedOffer(header), circumstances(None)));
+        }
+        (Offer::Absent, _) => None,
+        (Offer::Codes(codes), _) => Some(codes),
+    };
+    let (plan, stake) = match plan {
+        Err(Unplanned::Forbidden(refused) | Unplanned::Impossible(refused)) => {
+            return Verdict::Refuse(Denied::Call(refused));
+        }
+        Ok(CallPlan::Read(call)) => return Verdict::Pass(Permit(CallPlan::Read(call))),
+        Ok(CallPlan::Change(planned)) => {
+            let stake = match planned.effect {
+                Effect::Harmless => match BucketStake::of(&planned, facts.buckets) {
+                    None => return Verdict::Pass(Permit(CallPlan::Change(planned))),
+                    stake => stake,
+                },
+                Effect::Weakens => None,
+            };
+            (CallPlan::Change(planned), stake)
+        }
+    };
+    let circumstances = circumstances(stake);
+    match portcullis_authorization::takes_code(caller, offer, rules) {
+        Ok(codes) => Verdict::Verify(Challenge::new(codes, PendingCall { plan, circumstances })),
+        Err(refusal) => Verdict::Refuse(Denied::Factor(refusal, circumstances)),
+    }
+}
+
+/// Why a call comes to nothing.
+#[derive(Debug)]
+pub(super) enum Unplanned {
+    /// Not by this caller, or not in this form: said before the offer is looked at.
+    Forbidden(Refused),
+    Impossible(Refused),
+}
+
+/// What a call comes to, on the trails as they are.
+pub(super) fn plan(call: &Call, caller: &Caller, facts: &CallFacts<'_>, now: Timestamp) -> Result<CallPlan, Unplanned> {
+    may_ask(call.operation, &caller.principal, &facts.place).map_err(Unplanned::Forbidden)?;
+    call.input.only(call.operation.members()).map_err(Unplanned::Forbidden)?;
+    match call.operation {
+        Operation::Change(operation) => change::plan(operation, &call.input, &facts.trails, &facts.place, now)
+            .map(CallPlan::Change)
+            .map_err(Unplanned::Impossible),
+        Operation::Read(operation) => {
+            Ok(CallPlan::Read(ReadCall { operation, input: call.input.clone(), asker: call.asker.clone() }))
+        }
+    }
+}
+
+fn may_ask(operation: Operation, principal: &Principal, place: &Place<'_>) -> Result<(), Refused> {
+    match (operation.open_to(), principal) {
+        (OpenTo::Anybody, _) | (OpenTo::Root, Principal::Root) => Ok(()),
+        (OpenTo::Root, Principal::User(_)) => Err(Refused::not_authorized(principal, operation.name(), place.account)),
+    }
+}
+
+impl Permit {
+    /// Opens what the proof was made for.
+    pub fn by_proof(proof: Proof<PendingCall>) -> Self {
+        Self(proof.into_subject().plan)
+    }
+
+    /// What may be done; the permit is used up.
+    pub(super) fn into_plan(self) -> CallPlan {
+        self.0
+    }
+}
+
+impl Denied {
+    /// Turns a challenge that was not met into its refusal.
+    pub fn of_fault(challenge: Challenge<PendingCall>, fault: Fault) -> Self {
+        let circumstances = challenge.subject().circumstances.clone();
+        Self::Factor(portcullis_authorization::Refusal::of_fault(challenge.into_codes(), fault), circumstances)
+    }
+
+    /// What the client is told.
+    pub fn refused(&self) -> Refused {
+        match self {
+            Self::Call(refused) => refused.clone(),
+            Self::Factor(refusal, circumstances) => Refused::factor(refusal, circumstances),
+        }
+    }
+}
