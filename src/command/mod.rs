@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod clock;
+mod common_options;
 pub mod dev;
 mod devices;
 pub mod error;
@@ -37,12 +38,12 @@ mod fake_store;
 use std::convert::Infallible;
 use std::future::Future;
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::admin::AdminClient;
+use self::common_options::CommonOptions;
 use self::error::{CommandError, EXIT_CODES};
 use self::place::StateDirectory;
 use self::terminal::{OutputFormat, Terminal};
@@ -50,14 +51,10 @@ use portcullis_base::secret::Secret;
 
 /// MFA Delete and a CloudTrail for any S3 store.
 #[derive(Parser)]
-#[command(name = "portcullis", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "portcullis", version, about, after_help = EXIT_CODES)]
 struct Cli {
-    /// The gate's state directory [default: $PORTCULLIS_DATA, else ./portcullis-data]
-    #[arg(long, global = true, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Write results for programs, as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    common: CommonOptions,
     #[command(subcommand)]
     command: Command,
 }
@@ -97,10 +94,29 @@ enum Command {
     User(user::UserCommand),
 }
 
+/// The command line that `Cli` stands for.
+fn command_line() -> clap::Command {
+    let command = CommonOptions::hide_where_refused(Cli::command());
+    let names: Vec<String> = command.get_subcommands().map(|subcommand| subcommand.get_name().to_owned()).collect();
+    // `portcullis help mfa add` is enough; `portcullis mfa help add` would only lengthen each list.
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |subcommand| subcommand.disable_help_subcommand(true))
+    })
+}
+
+fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(matches)
+}
+
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let format = if cli.json { OutputFormat::Json } else { OutputFormat::People };
+    let matches = command_line().get_matches();
+    let cli = read(&matches).unwrap_or_else(|error| error.exit());
+    if let Err(error) = cli.common.refuse_without_effect(matches.subcommand_name().unwrap_or_default()) {
+        Terminal::system(OutputFormat::People).report(&error);
+        return error.exit_code();
+    }
+    let format = if cli.common.json { OutputFormat::Json } else { OutputFormat::People };
     let _flushed = log::FlushAtEnd;
     let mut terminal = match &cli.command {
         // Whoever does not read what the gate says must not stop it.
@@ -116,8 +132,8 @@ pub fn main() -> ExitCode {
         | Command::Trail(_)
         | Command::User(_) => Terminal::system(format),
     };
-    let variable = std::env::var_os(place::VARIABLE).map(PathBuf::from);
-    let place = StateDirectory::find(cli.data, variable);
+    let variable = std::env::var_os(place::VARIABLE).map(Into::into);
+    let place = StateDirectory::find(cli.common.data, variable);
     match run(cli.command, &place, &mut terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -183,62 +199,4 @@ fn code_word(text: &str) -> Result<Secret<String>, Infallible> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_contracts_command_lines_are_understood() {
-        for line in [
-            "mfa add --name phone",
-            "mfa add --name phone --no-activate --json --qr phone.png",
-            "mfa activate --serial arn:aws:iam::123456789012:mfa/phone 123456 654321",
-            "mfa list --json",
-            "mfa resync --name phone",
-            "mfa remove --name phone --data /var/lib/portcullis",
-            "mfa-delete enable vault",
-            "mfa-delete disable vault",
-            "mfa-delete status --json",
-            "mfa-delete status vault",
-            "user add alice --json",
-            "user list",
-            "user remove alice",
-            "key create alice",
-            "key list",
-            "key disable AKIA",
-            "key enable AKIA",
-            "key delete AKIA",
-            "events --json --follow --bucket b --event-name DeleteObject --principal root --error AccessDenied --since 1h",
-            "state rebuild",
-            "trail validate --folder copy --public-keys keys.json --start-time 2026-11-21 --expect-head head --json",
-            "trail validate main --end-time 2026-11-21T09:41:58Z --write-head head",
-            "trail create main --bucket logs --prefix a --digest-period 60s --no-mfa-delete",
-            "trail create main --bucket logs --management-only --mfa-delete --json",
-            "trail list --json",
-            "trail status main",
-            "trail show main",
-            "trail start main",
-            "trail stop main",
-            "trail update main --validation off --prefix p",
-            "trail delete main",
-            "trail selectors main --all",
-            "check --config portcullis.toml",
-            "clock show --json",
-            "clock accept --data /var/lib/portcullis",
-        ] {
-            let words = std::iter::once("portcullis").chain(line.split(' '));
-            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
-        }
-    }
-
-    #[test]
-    fn codes_come_in_pairs() {
-        let line = "portcullis mfa activate --serial s 123456".split(' ');
-        assert!(Cli::try_parse_from(line).is_err());
-    }
-}
+mod tests;
