@@ -1,4 +1,4 @@
-//! The running gate's admin socket, which speaks AWS's IAM Query API.
+//! The admin socket of the running proxy, which speaks AWS's IAM Query API.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use portcullis_http::DialError;
 use portcullis_mfa::MfaDemand;
 use portcullis_xml::{InvalidXml, XmlElement};
 
-/// The gate that runs in a place.
+/// The proxy that runs with a state directory.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     place: StateDirectory,
@@ -30,24 +30,24 @@ pub struct AdminRequest {
     form: Secret<String>,
 }
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 #[derive(Debug, Error)]
 pub enum AdminError {
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
-    #[error("the admin socket is not this user's")]
+    #[error("the admin socket belongs to another user")]
     Forbidden,
-    #[error("no gate answers there")]
+    #[error("Portcullis is not running there")]
     NotRunning,
     #[error("{0}")]
     Refused(AdminRefusal),
-    #[error("the gate's answer cannot be read: {0}")]
+    #[error("the answer cannot be read: {0}")]
     Unreadable(#[from] InvalidXml),
-    #[error("the gate's answer lacks {0}")]
+    #[error("the answer lacks {0}")]
     Wanting(&'static str),
 }
 
-/// The gate's own no.
+/// A refusal by the proxy.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message} ({code})")]
 pub struct AdminRefusal {
@@ -72,7 +72,7 @@ impl AdminRequest {
 }
 
 impl AdminClient {
-    /// The gate that keeps its state there.
+    /// The proxy that keeps its state there.
     pub fn of(place: &StateDirectory) -> Self {
         Self { place: place.clone() }
     }
@@ -142,7 +142,7 @@ impl AdminError {
         }
     }
 
-    /// Whether the gate wants a code of an active device first.
+    /// Whether the refusal asks for an MFA code.
     pub fn wants_code(&self) -> bool {
         match self {
             Self::Refused(refused) => refused.mfa == MfaDemand::Required,
@@ -150,7 +150,7 @@ impl AdminError {
         }
     }
 
-    /// The gate's own code for its no.
+    /// The error code of a refusal.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused(refused) => Some(&refused.code),
@@ -158,7 +158,7 @@ impl AdminError {
         }
     }
 
-    /// What the person at the command line is told.
+    /// The error as the command line reports it.
     pub fn into_command_error(self, place: &StateDirectory) -> CommandError {
         let next = match self.code() {
             Some("NotDeviceOwnerError" | "TokenCodeInvalidError") => format!(
@@ -167,21 +167,23 @@ impl AdminError {
             ),
             Some(_) if self.wants_code() => "Add --mfa \"SERIAL CODE\".".to_owned(),
             Some("InvalidAuthenticationCode") => {
-                "Type two codes that follow one another, and check that both clocks are right.".to_owned()
+                "Enter two consecutive codes, and check that both clocks are right.".to_owned()
             }
             Some("NoSuchEntity") => {
-                format!("`portcullis user list{0}`, `key list{0}` and `mfa list{0}` show what there is.", place.flag())
+                format!("`portcullis user list{0}`, `key list{0}` and `mfa list{0}` show what exists.", place.flag())
             }
             Some(_) | None => String::new(),
         };
         let error = match self {
             Self::NotRunning => return not_running(place),
             Self::Forbidden => {
-                let next =
-                    format!("Run this as the user the gate runs as; {} is only that user's.", place.socket().display());
+                let next = format!(
+                    "Run this as the user that Portcullis runs as; only that user can access {}.",
+                    place.socket().display()
+                );
                 return CommandError::failed(&self).next(next);
             }
-            Self::Refused(refused) => CommandError::failed(format!("the gate says: {refused}")),
+            Self::Refused(refused) => CommandError::failed(format!("refused: {refused}")),
             Self::Exchange(_) | Self::Unreadable(_) | Self::Wanting(_) => CommandError::failed(&self),
         };
         if next.is_empty() { error } else { error.next(next) }
@@ -197,11 +199,11 @@ impl AdminRefusal {
     }
 }
 
-/// No gate runs in the place, and how to start one.
+/// Portcullis is not running with this state directory, and how to start it.
 pub fn not_running(place: &StateDirectory) -> CommandError {
-    CommandError::not_running(format!("no gate is running in {place}")).next(format!(
-        "Start one:          portcullis dev{0}   (or: portcullis serve --config FILE)\n\
-         Or say where it is: --data DIR, or {1}=DIR",
+    CommandError::not_running(format!("Portcullis is not running with state directory {place}")).next(format!(
+        "Start it:                  portcullis dev{0}   (or: portcullis serve --config FILE)\n\
+         Or name another directory: --data DIR, or {1}=DIR",
         place.flag(),
         super::place::VARIABLE
     ))
@@ -258,7 +260,7 @@ mod tests {
         let error = AdminClient::of(gate.place()).ask(&AdminRequest::new("CreateUser")).await.unwrap_err();
         assert_eq!(error.code(), Some("EntityAlreadyExists"));
         let shown = error.into_command_error(gate.place());
-        assert_eq!(shown.message, "the gate says: User alice already exists. (EntityAlreadyExists)");
+        assert_eq!(shown.message, "refused: User alice already exists. (EntityAlreadyExists)");
     }
 
     #[tokio::test]

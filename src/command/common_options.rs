@@ -10,7 +10,7 @@ use super::error::CommandError;
 /// The options that most subcommands share.
 #[derive(Args)]
 pub struct CommonOptions {
-    /// Portcullis's state directory [default: $PORTCULLIS_DATA, else ./portcullis-data]
+    /// The state directory [default: $PORTCULLIS_DATA, else ./portcullis-data]
     #[arg(long, global = true, value_name = "DIR", help_heading = HEADING)]
     pub data: Option<PathBuf>,
     /// Print results as JSON, for programs

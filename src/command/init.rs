@@ -11,23 +11,29 @@ use super::private_file;
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_server::config::Settings;
 
-/// Write a commented configuration and create the state it names.
+/// Write a commented configuration and create its state directory.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct InitArgs {
-    /// The configuration to write; an existing one is left alone
+    /// The configuration file to write; an existing file is not changed
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// The state directory to create and to write into it [default: portcullis-data beside it]
+    /// The state directory to create, which the configuration will name [default: portcullis-data beside it]
     #[arg(long, value_name = "DIR", help_heading = "Common options")]
     pub data: Option<PathBuf>,
 }
 
-/// The example is what a new configuration says: every setting, its default, and why one would change it.
+const EXAMPLES: &str = "\
+Examples:
+  portcullis init --config portcullis.toml
+  portcullis init --config /etc/portcullis/portcullis.toml --data /var/lib/portcullis";
+
+/// A new configuration is the example: every setting, its default, and why one would change it.
 const TEMPLATE: &str = include_str!("../../config.example.toml");
 /// The template's line that names the state directory.
 const STATE_DIRECTORY: &str = "directory = \"portcullis-data\"";
 
-/// Writes the configuration, has the state created, and says what comes next.
+/// Writes the configuration, creates the state, and says what to do next.
 pub async fn run(
     args: &InitArgs,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -41,7 +47,7 @@ pub async fn run(
     private_file::create(&args.config, configuration.as_bytes()).map_err(|error| unwritten(&args.config, &error))?;
     let settings = Settings::read(&args.config, environment).map_err(CommandError::usage)?;
     create_state(&settings).await.inspect_err(|_| {
-        // Left behind, the file would make the next try fail on itself.
+        // If the file stayed, the next attempt would fail because it exists.
         drop(std::fs::remove_file(&args.config));
     })?;
     match terminal.format() {
@@ -66,7 +72,7 @@ fn with_state_directory(directory: &Path) -> Result<String, CommandError> {
 fn unwritten(path: &Path, error: &std::io::Error) -> CommandError {
     let shown = CommandError::failed(format!("{} cannot be written: {error}", path.display()));
     if error.kind() == std::io::ErrorKind::AlreadyExists {
-        return shown.next(format!("It is left as it is. Check it: portcullis check --config {}", word(path)));
+        return shown.next(format!("The file was not changed. Check it: portcullis check --config {}", word(path)));
     }
     shown
 }
@@ -77,8 +83,8 @@ fn next(config: &Path, settings: &Settings) -> String {
 Wrote {config} and created the state in {state}.
 
 Next:
-  1. Say which store to protect: upstream.endpoint and upstream.profile in {config}.
-  2. Write its access key to {credentials}, mode 0600:
+  1. Set upstream.endpoint and upstream.profile in {config} to the store to protect.
+  2. Write its access key into {credentials}, mode 0600:
        AWS_ACCESS_KEY_ID=...
        AWS_SECRET_ACCESS_KEY=...
   3. portcullis check --config {word}
@@ -144,7 +150,7 @@ mod tests {
         std::fs::write(&args.config, "mine").unwrap();
         let (mut terminal, _) = terminal(OutputFormat::People, &[]);
         let outcome = run(&args, [], async |_| panic!("no state is to be made"), &mut terminal).await;
-        assert!(outcome.unwrap_err().next.unwrap().contains("left as it is"));
+        assert!(outcome.unwrap_err().next.unwrap().contains("was not changed"));
         assert_eq!(std::fs::read_to_string(&args.config).unwrap(), "mine");
     }
 

@@ -1,4 +1,4 @@
-//! What the operator types.
+//! The command line.
 
 mod admin;
 mod check;
@@ -44,14 +44,14 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::admin::AdminClient;
 use self::common_options::CommonOptions;
-use self::error::{CommandError, EXIT_CODES};
+use self::error::{CommandError, ROOT_HELP};
 use self::place::StateDirectory;
 use self::terminal::{OutputFormat, Terminal};
 use portcullis_base::secret::Secret;
 
-/// MFA Delete and a CloudTrail for any S3 store.
+/// MFA Delete and CloudTrail for any S3-compatible store.
 #[derive(Parser)]
-#[command(name = "portcullis", version, about, after_help = EXIT_CODES)]
+#[command(name = "portcullis", version, about, after_help = ROOT_HELP)]
 struct Cli {
     #[command(flatten)]
     common: CommonOptions,
@@ -61,35 +61,32 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check a configuration, and the store behind it
     Check(check::CheckArgs),
-    /// The clock that codes go by
+    /// Show or accept the clock that MFA codes are checked against
     #[command(subcommand)]
     Clock(clock::ClockCommand),
-    /// Start the gate with nothing to configure
     Dev(dev::DevArgs),
-    /// Show what was recorded
+    /// Show recorded events
     Events(events::EventsArgs),
-    /// Write a commented configuration and create the state it names
+    /// Write a commented configuration and create its state directory
     Init(init::InitArgs),
-    /// Access keys
+    /// Manage access keys
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Root's MFA devices
+    /// Manage root's MFA devices
     #[command(subcommand)]
     Mfa(mfa::MfaCommand),
-    /// MFA Delete of buckets
+    /// Enable, disable and show MFA Delete of buckets
     #[command(subcommand)]
     MfaDelete(mfa_delete::MfaDeleteCommand),
-    /// Run the gate as its configuration says
     Serve(serve::ServeArgs),
-    /// What the gate remembers
+    /// State maintenance
     #[command(subcommand)]
     State(state::StateCommand),
-    /// Trails: what is recorded for good
+    /// Manage CloudTrail trails
     #[command(subcommand)]
     Trail(trail::TrailCommand),
-    /// The account's users
+    /// Manage users
     #[command(subcommand)]
     User(user::UserCommand),
 }
@@ -119,7 +116,7 @@ pub fn main() -> ExitCode {
     let format = if cli.common.json { OutputFormat::Json } else { OutputFormat::People };
     let _flushed = log::FlushAtEnd;
     let mut terminal = match &cli.command {
-        // Whoever does not read what the gate says must not stop it.
+        // A reader that stops reading stdout or stderr must not block the proxy.
         Command::Dev(_) | Command::Serve(_) => Terminal::writing_to(format, log::stdout(), log::stderr()),
         Command::Check(_)
         | Command::Clock(_)
@@ -173,7 +170,7 @@ fn on_one_thread(work: impl Future<Output = Result<(), CommandError>>) -> Result
     runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?.block_on(work)
 }
 
-/// Runs the gate. On one core there is nobody to share work with, and it costs less not to be ready to.
+/// Runs the proxy. On one core a single-threaded runtime costs less.
 fn on_all_threads(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
     let mut builder = match std::thread::available_parallelism().map_or(1, NonZero::get) {
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -188,7 +185,7 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// `SERIAL CODE` as it was typed; its form is looked at where it is used, so that no message repeats it.
+/// `SERIAL CODE` as it was typed; it is parsed where it is used, so that no error message of clap repeats the code.
 fn mfa_value(text: &str) -> Result<Secret<String>, Infallible> {
     Ok(Secret::new(text.to_owned()))
 }

@@ -9,14 +9,15 @@ use super::key;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 
-/// What to do with the account's users.
+/// The subcommands of `user`.
 #[derive(Subcommand)]
 pub enum UserCommand {
-    /// Create a user with an access key, and show the key once
+    /// Create a user with an access key and show the key once
+    #[command(after_help = "Examples:\n  portcullis user add alice\n  portcullis user add alice --json")]
     Add(UserArgs),
-    /// List the users
+    /// List users
     List,
-    /// Take a user and all its access keys away
+    /// Remove a user and all its access keys
     Remove(UserArgs),
 }
 
@@ -39,14 +40,16 @@ async fn add(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result
     if user == key::ROOT {
         // A user of this name would be taken for root wherever keys are named by their user.
         return Err(
-            CommandError::usage("`root` is no name for a user").next("For a key of root: portcullis key create root")
+            CommandError::usage("`root` cannot be a user's name").next("For a key of root: portcullis key create root")
         );
     }
     let question = AdminRequest::new("CreateUser").with("UserName", user);
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     let key = key::make(user, admin).await.map_err(|error| {
-        let retry =
-            format!("The user is there without a key; make one: portcullis key create {user}{}", admin.place().flag());
+        let retry = format!(
+            "The user was created without a key; create one: portcullis key create {user}{}",
+            admin.place().flag()
+        );
         error.next(retry)
     })?;
     key.show(terminal)
@@ -54,7 +57,7 @@ async fn add(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result
 
 async fn remove(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     if user == key::ROOT {
-        return Err(CommandError::usage("root is no user, and cannot be removed"));
+        return Err(CommandError::usage("root is not a user and cannot be removed"));
     }
     let refused = |error: super::admin::AdminError| error.into_command_error(admin.place());
     // IAM deletes no user that still has keys.
@@ -65,7 +68,7 @@ async fn remove(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Res
     admin.ask(&AdminRequest::new("DeleteUser").with("UserName", user)).await.map_err(refused)?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "userName": user, "removed": true })),
-        OutputFormat::People => terminal.print(&format!("{user} and all its keys are gone.")),
+        OutputFormat::People => terminal.print(&format!("Removed user {user} and all its access keys.")),
     }
 }
 
@@ -81,7 +84,7 @@ async fn list(admin: &AdminClient, terminal: &mut Terminal) -> Result<(), Comman
             terminal.print_json(&Value::Array(users.collect()))
         }
         OutputFormat::People if users.is_empty() => {
-            terminal.print(&format!("there are no users; add one: portcullis user add NAME{}", admin.place().flag()))
+            terminal.print(&format!("no users yet; add one: portcullis user add NAME{}", admin.place().flag()))
         }
         OutputFormat::People => {
             let mut table = TextTable::new(&["USER", "CREATED", "ARN"]);
@@ -159,6 +162,6 @@ mod tests {
         let (mut terminal, kept) = terminal(OutputFormat::People, &[]);
         run(UserCommand::Remove(alice()), &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
         assert_eq!(gate.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);
-        assert_eq!(kept.text(), "alice and all its keys are gone.\n");
+        assert_eq!(kept.text(), "Removed user alice and all its access keys.\n");
     }
 }

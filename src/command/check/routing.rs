@@ -60,7 +60,7 @@ pub async fn run(place: &TrialBucket<'_>, store: UpstreamKind) -> ProbeFinding {
             Ok(RoutingOutcome::Mistaken) => mistaken.push(action.name()),
             Ok(RoutingOutcome::Taken) => taken += 1,
             Ok(RoutingOutcome::Unreadable) => unreadable.push(action.name()),
-            Err(error) => return ProbeFinding::Doubtful(format!("{} could not be tried: {error}", action.name())),
+            Err(error) => return ProbeFinding::Doubtful(format!("{} could not be tested: {error}", action.name())),
         }
     }
     if !mistaken.is_empty() {
@@ -69,8 +69,8 @@ pub async fn run(place: &TrialBucket<'_>, store: UpstreamKind) -> ProbeFinding {
             mistaken.join(", ")
         ));
     }
-    let mut text = format!("the store takes {taken} operations on configurations and uploads for what they are");
-    for (what, operations) in [("has no", declined), ("does not answer readably to", unreadable)] {
+    let mut text = format!("the store recognizes {taken} operations on configurations and uploads");
+    for (what, operations) in [("does not support", declined), ("gives no readable answer to", unreadable)] {
         if !operations.is_empty() {
             text = format!("{text}; it {what} {}", operations.join(", "));
         }
@@ -94,15 +94,15 @@ pub async fn hidden_keys(place: &TrialBucket<'_>) -> ProbeFinding {
         drop(place.s3.send(ClientRequest::new(Method::DELETE, path(key))).await);
     }
     match seen {
-        Ok(true) => ProbeFinding::Good("the store lists what lies below a key that is an object too".to_owned()),
+        Ok(true) => ProbeFinding::Good("the store lists keys below a key that is also an object".to_owned()),
         Ok(false) => ProbeFinding::Doubtful(
-            "an object `a` hides `a/b` from listings: who may write can hide the keys of others from those who list, \
-             not from those who read or from MFA Delete"
+            "an object `a` hides `a/b` from listings: a user who may write can hide other users' keys from listings, \
+             but not from reads or from MFA Delete"
                 .to_owned(),
         ),
         // MinIO before 2022 and stores on a file system take only one of the two.
         Err(S3ClientError::Refused { .. }) => {
-            ProbeFinding::Good("the store takes no object below a key that is an object too".to_owned())
+            ProbeFinding::Good("the store accepts no object below a key that is also an object".to_owned())
         }
         Err(error) => ProbeFinding::Doubtful(format!("unknown: {error}")),
     }

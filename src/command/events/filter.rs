@@ -30,7 +30,7 @@ impl SinceTime {
             return Ok(Self::Moment(moment));
         }
         parse_duration(text).map(Self::Ago).map_err(|_| {
-            "write a span of time, as in 10m, 1h or 7d, or a moment, as in 2026-11-21T09:41:58Z".to_owned()
+            "expected a duration, for example 10m, 1h or 7d, or a time, for example 2026-11-21T09:41:58Z".to_owned()
         })
     }
 

@@ -1,4 +1,4 @@
-//! The records of a place: from the history, and then from the end of the journal, also while its gate writes it.
+//! The records in a state directory: from the history, then from the end of the journal, also while it is written.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use crate::command::place::StateDirectory;
 use portcullis_followers::history::{Archive, JournalId, LookupError, Order, Page, Query};
 use portcullis_journal::{Reader, Record, Sequence};
 
-/// The records that a filter may admit, the oldest first.
+/// The records that a filter may admit, oldest first.
 pub struct RecordedEvents {
     history: Option<IndexedEvents>,
     directory: PathBuf,
@@ -52,8 +52,10 @@ impl RecordedEvents {
     pub fn open(place: &StateDirectory, filter: &EventFilter, limit: Option<usize>) -> Result<Self, CommandError> {
         let directory = place.journal();
         if !directory.exists() {
-            return Err(CommandError::not_running(format!("nothing was ever recorded in {}", directory.display()))
-                .next(format!("Start a gate: portcullis dev{}\nOr say where it is: --data DIR", place.flag())));
+            return Err(CommandError::not_running(format!("no journal in {}", directory.display())).next(format!(
+                "Start Portcullis: portcullis dev{}\nOr name its state directory: --data DIR",
+                place.flag()
+            )));
         }
         let id = Reader::open(&directory).map_err(CommandError::failed)?.journal();
         let mut notes = Vec::new();
@@ -80,8 +82,7 @@ impl RecordedEvents {
         if first > through {
             let (from, to) = (through.number() + 1, first.number());
             self.notes.push(format!(
-                "the journal no longer holds records {from} to {to}, and no history that can be read holds them; they \
-                 are not shown"
+                "records {from} to {to} are not shown: neither the journal nor a readable history holds them"
             ));
         }
     }

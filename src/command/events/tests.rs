@@ -127,7 +127,7 @@ async fn the_accounts_alias_does_not_pass_for_a_user() {
 #[tokio::test]
 async fn nothing_found_is_said_to_people_alone() {
     let nobody = |args: &mut EventsArgs| args.principal = Some("nobody".to_owned());
-    assert_eq!(shown(OutputFormat::People, nobody).await, "nothing that matches was recorded\n");
+    assert_eq!(shown(OutputFormat::People, nobody).await, "no matching events\n");
     assert_eq!(shown(OutputFormat::Json, nobody).await, "");
 }
 

@@ -76,7 +76,7 @@ async fn adding_shows_the_seed_and_activates_with_two_codes() {
     assert!(text.contains("  seed    JBSWY3DPEHPK3PXP\n"), "{text}");
     assert!(text.contains("otpauth://totp/Portcullis:phone?secret=JBSWY3DPEHPK3PXP&issuer=Portcullis"));
     assert!(text.contains("████ ▄▄▄▄▄ "));
-    assert!(text.contains("the next code to use is the next one the device shows"));
+    assert!(text.contains("the next code the device shows is the first one to use"));
     assert!(!text.contains("111111"));
 }
 

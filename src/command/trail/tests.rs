@@ -128,7 +128,7 @@ async fn a_trail_that_was_changed_while_it_was_made_is_told() {
             }
         });
         let (outcome, _) = typed(&store, &format!("{line}|--no-mfa-delete"), OutputFormat::People, &[]).await;
-        let expected = "main records, but it was changed while it was made";
+        let expected = "main is logging, but it was changed while it was created";
         assert_eq!(outcome.err().map(|error| error.message), told.then(|| expected.to_owned()), "{line} {changed}");
     }
 }
@@ -215,7 +215,7 @@ async fn trails_are_listed_and_shown() {
     let (_, kept) = typed(&store, "status", OutputFormat::People, &[]).await;
     assert_eq!(
         kept.text(),
-        "NAME  RECORDS  SINCE                 LAST LOG FILE         LAST DIGEST  ERROR\n\
+        "NAME  LOGGING  SINCE                 LAST LOG FILE         LAST DIGEST  ERROR\n\
          main  yes      1970-01-01T00:00:00Z  1970-01-01T00:01:00Z  -            -\n"
     );
     let (_, kept) = typed(&store, "show|main", OutputFormat::People, &[]).await;
@@ -239,6 +239,6 @@ async fn a_refusal_is_shown_with_what_to_do() {
     });
     let (outcome, _) = typed(&store, "show|main", OutputFormat::People, &[]).await;
     let error = outcome.unwrap_err();
-    assert_eq!(error.message, "GetTrail: the gate says: Unknown trail: x (TrailNotFoundException)");
+    assert_eq!(error.message, "GetTrail: refused: Unknown trail: x (TrailNotFoundException)");
     assert!(error.next.unwrap().contains("portcullis trail list"));
 }

@@ -67,7 +67,7 @@ impl BucketFolder {
         };
         if let Some(((other, _), _)) = found.next() {
             return Err(CommandError::usage(format!("there are several trails in {}", directory.display()))
-                .next(format!("Name one, or a folder of one; another is {other}")));
+                .next(format!("Name one, or the folder of one; another is {other}")));
         }
         let placed = digests.iter().find_map(|path| place(directory, path));
         let (root, trail) = placed.ok_or_else(|| {

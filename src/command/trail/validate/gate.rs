@@ -1,4 +1,4 @@
-//! The gate's own trails: their files read over S3, and what they are validated by from CloudTrail's API.
+//! Trails of the running proxy: their files over S3, and keys and status from the CloudTrail API.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -72,10 +72,10 @@ pub async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result
     let is_named = |trail: &&Value| name.is_none_or(|name| text(trail, "Name") == name.as_str());
     let mut chosen = trails.iter().filter(is_named);
     let found = match (chosen.next(), chosen.next()) {
-        (Some(only), None) => read(only).ok_or_else(|| unreadable("the gate describes its trail in no known way"))?,
+        (Some(only), None) => read(only).ok_or_else(|| unreadable("the description of the trail cannot be read"))?,
         (Some(_), Some(_)) => {
             return Err(CommandError::usage("there are several trails")
-                .next(format!("Name one; they are listed by: portcullis trail list{}", client.flag())));
+                .next(format!("Name one; to list them: portcullis trail list{}", client.flag())));
         }
         (None, _) => return Err(CommandError::failed("there is no such trail: nothing is proven")),
     };
@@ -91,9 +91,9 @@ pub async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result
     let folder = Some(text(&status, "Folder")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
     // What cannot be seen from here was not removed for that.
     if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
-        return Err(unreadable(format!("the gate delivers to the folder {}, which is not here", folder.display()))
+        return Err(unreadable(format!("the trail is delivered to the folder {}, which is not on this machine", folder.display()))
             .next(
-                "Run it on the gate's machine as one who reads that folder, or copy it and name the copy: --folder DIR",
+                "Run this on the machine of Portcullis as a user who can read that folder, or name a copy of it: --folder DIR",
             ));
     }
     Ok(ProxyTrail { found, currency, folder, neighbours })
@@ -208,7 +208,7 @@ impl BlockingBucket {
                 (Some("true"), Some(token)) => {
                     target = format!("{first}&continuation-token={}", percent_encode(token));
                 }
-                (Some("true"), None) => return Err(format!("s3://{}: the listing breaks off", self.name)),
+                (Some("true"), None) => return Err(format!("s3://{}: the listing is incomplete", self.name)),
                 _ => return Ok(keys),
             }
         }

@@ -21,7 +21,7 @@ pub fn expected(given: &[String]) -> Result<Vec<Expected>, CommandError> {
         let text = fs::read(given).map_err(|error| unreadable(format!("{given}: {error}")))?;
         let heads = newest(&text);
         if heads.is_empty() {
-            return Err(CommandError::usage(format!("{given}: there is no head of a trail in it")));
+            return Err(CommandError::usage(format!("{given}: no head of a trail found")));
         }
         expected.extend(heads.into_iter().map(Expected::Head));
     }
