@@ -21,7 +21,7 @@ enum PatternTail {
 
 /// Why a text names no buckets.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("buckets are a bucket's name, or its beginning and a `*`, as in \"vault\" or \"finance-*\"")]
+#[error("a bucket is a name, or the beginning of one and a `*`, for example \"vault\" or \"finance-*\"")]
 pub struct InvalidBucketPattern;
 
 impl BucketPattern {

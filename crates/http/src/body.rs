@@ -34,7 +34,7 @@ pub trait Inspect: Send + Unpin + 'static {
 /// Why a body did not arrive whole and right.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BodyFault<F> {
-    #[error("the client left in the middle of the body")]
+    #[error("the client disconnected in the middle of the body")]
     Cut,
     #[error("the client stopped sending")]
     Idle,

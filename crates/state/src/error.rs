@@ -23,12 +23,12 @@ pub enum StoreError {
     Enrolment(#[from] EnrolmentFault),
     #[error("the user still has access keys")]
     KeysRemain,
-    #[error("there are as many as there may be")]
+    #[error("the limit is reached")]
     LimitReached,
     #[error("it does not exist")]
     NoSuchEntity,
     /// By somebody else, since it was looked at.
-    #[error("it was changed meanwhile")]
+    #[error("it was changed at the same time")]
     Outdated,
     #[error("a code of an active device is needed")]
     ProofNeeded,
@@ -38,7 +38,7 @@ pub enum StoreError {
 
     // We cannot do it now. A change may be on the disk all the same, but nobody may count on it.
     /// Codes are not taken, since one that was seen long ago could be current again.
-    #[error("codes are not taken: {0}")]
+    #[error("MFA codes are refused: {0}")]
     ClockDisagrees(ClockDisagreement),
     /// Nothing of the change was made.
     #[error("other writers changed the state each time that the change was tried")]
@@ -95,7 +95,7 @@ pub enum StartError {
          `portcullis state rebuild`"
     )]
     Incomplete(u64),
-    #[error("another gate is running with the state directory `{}`", .0.display())]
+    #[error("another Portcullis is running with the state directory `{}`", .0.display())]
     InUse(PathBuf),
     /// Records are gone from the journal's end.
     #[error(

@@ -225,7 +225,7 @@ pub(super) fn refused(
     let code = node.as_ref().and_then(|node| node.text_of("Code")).filter(|code| !code.is_empty());
     let code = code.unwrap_or_else(|| code_of(action, status)).to_owned();
     if ABOUT_US.contains(&code.as_str()) {
-        tracing::error!(%code, "the upstream refuses the gate's own credentials");
+        tracing::error!(%code, "the upstream refuses Portcullis's credentials");
         return Err(UpstreamError::RefusesUs);
     }
     // Ceph RGW leaves messages empty, and aws-cli fails over an empty one.

@@ -33,13 +33,13 @@ pub use upload::{Interrupted, Source, Upload};
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum UpstreamError {
     /// The connection broke after the request went out: whether it was carried out is unknown.
-    #[error("the upstream broke off")]
+    #[error("the upstream closed the connection")]
     BrokenOff,
     /// Its answer is not what S3 answers here.
     #[error("the upstream's answer cannot be read")]
     Unreadable,
     /// It does not take the credentials it was configured with.
-    #[error("the upstream refuses the gate's own credentials")]
+    #[error("the upstream refuses Portcullis's credentials")]
     RefusesUs,
     /// Nothing was sent.
     #[error("the upstream cannot be reached")]

@@ -137,7 +137,7 @@ impl Gather {
             && !is_starting
         {
             let (first, last) = (gap.first.number(), gap.last.number());
-            tracing::error!(trail = %self.trail.name, first, last, "records of the journal are gone undelivered");
+            tracing::error!(trail = %self.trail.name, first, last, "records were removed from the journal before they were delivered");
         }
     }
 

@@ -35,7 +35,7 @@ pub struct Signer {
 pub enum KeyError {
     #[error("the private half of signing key `{0}` cannot be read")]
     Damaged(Fingerprint),
-    #[error("no signing key could be made")]
+    #[error("no signing key could be generated")]
     NotMade,
     #[error("the signing key did not sign")]
     NotSigned,
@@ -74,7 +74,7 @@ impl Keys {
         };
         let fingerprint = key.fingerprint();
         self.store.add_signing_key(key, self.lifetime, self.clock.now()).await?;
-        tracing::info!(%fingerprint, "a new key signs digests");
+        tracing::info!(%fingerprint, "digests are signed with a new key");
         Ok(Signer { pair, fingerprint })
     }
 }

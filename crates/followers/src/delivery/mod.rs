@@ -158,7 +158,7 @@ impl Delivery {
         if let Some(supervisor) = supervisor
             && tokio::time::timeout(FAREWELL + TICK, supervisor).await.is_err()
         {
-            tracing::warn!("trails were not delivered to their end; the next start goes on with them");
+            tracing::warn!("trails were not fully delivered; delivery continues at the next start");
         }
     }
 
@@ -250,7 +250,7 @@ impl Inner {
     async fn deliver(self: Arc<Self>, trail: Trail, seen: u64) {
         let name = trail.name.clone();
         if let Err(error) = Arc::clone(&self).run(trail, seen).await {
-            tracing::error!(trail = %name, %error, "the trail is not delivered");
+            tracing::error!(trail = %name, %error, "the trail cannot be delivered");
             self.note(&name, |standing| standing.status.delivery_error = Some(error.to_string()));
             tokio::time::sleep(TICK).await;
         }
@@ -280,7 +280,7 @@ impl Inner {
                 }
                 (Err(error), Phase::Delivering) => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    tracing::warn!(trail = %name, %error, ?pause, "the trail is not delivered; it is tried again");
+                    tracing::warn!(trail = %name, %error, ?pause, "the trail cannot be delivered; retrying");
                     pause
                 }
             };

@@ -95,7 +95,7 @@ struct Signed {
 pub enum DeliveryError {
     #[error(transparent)]
     Destination(#[from] DestinationError),
-    #[error("what was written to `{0}` is not what is there")]
+    #[error("`{0}` does not hold what was written to it")]
     Differs(String),
     #[error("the journal cannot be followed: {0}")]
     Journal(String),
@@ -103,7 +103,7 @@ pub enum DeliveryError {
     Key(#[from] KeyError),
     #[error("`{0}` is no bucket of the trail")]
     NotATrailBucket(BucketName),
-    #[error("the progress of the trail cannot be kept: {0}")]
+    #[error("the progress of the trail cannot be stored: {0}")]
     Notes(String),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -345,7 +345,7 @@ impl Runner {
         }
         match destination.put(leave, &key, parcel).await {
             Err(DestinationError::Upstream(OwnError::NoBucket(_))) => {
-                tracing::error!(%bucket, trail = %self.progress.trail.name, "the trail's bucket is gone; it is made anew");
+                tracing::error!(%bucket, trail = %self.progress.trail.name, "the trail's bucket is missing; it is created again");
                 destination.make_bucket(leave).await?;
                 destination.put(leave, &key, parcel).await?;
             }

@@ -170,7 +170,7 @@ impl Files {
                 self.writers.retain(|(open, _)| *open != day);
                 self.days.remove(&day);
                 day.remove(&self.directory)?;
-                tracing::info!(%day, "this day's events are older than history.retention, and are no longer kept");
+                tracing::info!(%day, "events of this day are older than history.retention and were deleted");
             }
         }
         Ok(())

@@ -118,7 +118,7 @@ impl Indexer {
                 }
             } else if trouble.to_string() != last {
                 last = trouble.to_string();
-                tracing::error!(reason = %trouble, "events are not indexed for now");
+                tracing::error!(reason = %trouble, "events cannot be indexed at present");
             }
             if self.shared.rest(pause) == Stop::Now {
                 return;
@@ -207,7 +207,7 @@ impl Indexer {
 
     /// Moves a day's file out of the way.
     fn discard(&self, day: Day, reason: &str) -> io::Result<()> {
-        tracing::warn!(%day, reason, "this day's index is set aside and made anew from the journal");
+        tracing::warn!(%day, reason, "the index of this day is set aside and rebuilt from the journal");
         // Nobody may believe that all is there from before the file is gone until it is whole again.
         self.shared.begin();
         if let Some(position) = Position::read(&self.directory) {

@@ -89,7 +89,7 @@ impl ConfigFile {
                 | DeValue::Float(_)
                 | DeValue::Integer(_)
                 | DeValue::String(_) => {
-                    let text = format!("`{section}` stands outside of any section; write it below its [section]");
+                    let text = format!("`{section}` is outside of any section; move it below its [section]");
                     self.0.mistakes.push(ConfigMistake { origin, text });
                 }
             }

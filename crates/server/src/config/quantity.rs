@@ -7,9 +7,9 @@ use thiserror::Error;
 /// Why a text is not the quantity it was offered as.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidQuantity {
-    #[error("a span of time is a number and one of ms, s, m, h, d, as in \"10s\"")]
+    #[error("a duration is a number and one of ms, s, m, h, d, for example \"10s\"")]
     Duration,
-    #[error("a size is a number of bytes, or a number and one of KiB, MiB, GiB, as in \"64 MiB\"")]
+    #[error("a size is a number of bytes, or a number and one of KiB, MiB, GiB, for example \"64 MiB\"")]
     Size,
     #[error("the number is too large")]
     TooLarge,

@@ -200,7 +200,7 @@ impl Gate {
                 Ok((Err(Denied::of_fault(challenge, fault)), (true, Some(mfa_result(fault)))))
             }
             Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
-                tracing::error!(%error, "a code cannot be judged");
+                tracing::error!(%error, "an MFA code cannot be checked");
                 Err(Refused::unwritten())
             }
         }

@@ -103,7 +103,7 @@ impl Duty {
 
     /// Says that a record is lost, and lets the request go on only where that is allowed.
     pub fn lost(self, failure: Failure) -> Result<(), Failure> {
-        tracing::error!("a request goes without a record: the journal is closed");
+        tracing::error!("a request is served without a record: the journal is closed");
         match self.loss {
             Loss::Logged => Ok(()),
             Loss::Refused => Err(failure),

@@ -205,7 +205,7 @@ impl Witness {
         match self.store.record_bucket(bucket, record, StateChange::Bury, self.clock.now()).await {
             Ok(_) => Finding::Done,
             Err(error) => {
-                tracing::error!(%bucket, %error, "a bucket that went cannot be recorded");
+                tracing::error!(%bucket, %error, "the deletion of a bucket cannot be recorded");
                 Finding::Unknown
             }
         }

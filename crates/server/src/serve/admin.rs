@@ -85,7 +85,7 @@ async fn connection(stream: UnixStream, admin: Arc<Admin>) {
     // The socket's mode says the same; a directory that was opened up must not be enough.
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == ours || peer.uid() == 0 => {}
-        Ok(_) | Err(_) => return tracing::error!("somebody else's process came to the admin socket"),
+        Ok(_) | Err(_) => return tracing::error!("a process of another user connected to the admin socket"),
     }
     let service = service_fn(move |request| {
         let admin = admin.clone();

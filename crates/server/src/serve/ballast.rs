@@ -35,8 +35,8 @@ impl Ballast {
             return;
         }
         match std::fs::remove_file(&self.path) {
-            Ok(()) => tracing::error!("the disk of the state is full; the gate starts in the space kept for that"),
-            Err(error) => tracing::error!(%error, "the disk of the state is full, and no space is kept for a start"),
+            Ok(()) => tracing::error!("the state's disk is full; Portcullis starts in the space reserved for it"),
+            Err(error) => tracing::error!(%error, "the state's disk is full, and no space is reserved for a start"),
         }
     }
 

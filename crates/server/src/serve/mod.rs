@@ -75,9 +75,9 @@ pub enum StartFailure {
          ({error})", directory.display()
     )]
     Full { directory: PathBuf, error: Box<StartFailure> },
-    #[error("the journal closed while the gate started")]
+    #[error("the journal closed during the start")]
     JournalClosed,
-    #[error("the admin socket `{}` cannot be made: {error}", path.display())]
+    #[error("the admin socket `{}` cannot be created: {error}", path.display())]
     Socket { path: PathBuf, error: io::Error },
     #[error(transparent)]
     State(#[from] StartError),
@@ -132,7 +132,7 @@ impl Running {
         }
         let history = self.history;
         if let Err(error) = tokio::task::spawn_blocking(move || history.stop()).await {
-            tracing::error!(%error, "the history did not end well");
+            tracing::error!(%error, "the history was not closed cleanly");
         }
         drop(std::fs::remove_file(&self.socket));
     }
@@ -242,7 +242,7 @@ fn disk() -> Disk {
 #[cfg(feature = "bench-memory-journal")]
 fn disk() -> Disk {
     if std::env::var_os("PORTCULLIS_BENCH_JOURNAL").is_some_and(|choice| choice == "memory") {
-        tracing::error!("the journal is in memory alone: whatever is recorded is lost");
+        tracing::error!("the journal is only in memory: all records will be lost");
         return Disk::Memory(Arc::default());
     }
     Disk::Real
@@ -257,7 +257,7 @@ async fn settle(
     clock: &Clock,
 ) -> Result<(), StartFailure> {
     if let Some(segment) = &recovered.cut {
-        tracing::warn!(segment = %segment.display(), "the journal's torn end was cut; nothing in it had been acknowledged");
+        tracing::warn!(segment = %segment.display(), "an incomplete write at the journal's end was removed; nothing in it had been acknowledged");
     }
     if let Some(Closed { reason, lost }) = &recovered.closed_because {
         tracing::warn!(%reason, lost, "the journal had closed");
@@ -266,17 +266,20 @@ async fn settle(
         return Ok(());
     }
     let requests = recovered.open_intents.len();
-    tracing::warn!(requests, "requests were under way when the gate ended; the store is asked what became of them");
+    tracing::warn!(
+        requests,
+        "requests were in progress when Portcullis stopped; the upstream is asked for their outcome"
+    );
     let recovered = pipeline::recover(&recovered.open_intents, journal, upstream, store, clock).await;
     let pipeline::Recovered { done, not_done, unknown } = match recovered {
         Ok(recovered) => recovered,
         Err(_) if journal.is_sound() => {
-            tracing::error!("there is no space to record what became of them; the next start asks again");
+            tracing::error!("no space to record their outcome; the next start asks again");
             return Ok(());
         }
         Err(_) => return Err(StartFailure::JournalClosed),
     };
-    tracing::warn!(done, not_done, unknown, "what became of them is recorded");
+    tracing::warn!(done, not_done, unknown, "their outcome is recorded");
     Ok(())
 }
 

@@ -28,7 +28,7 @@ impl Deliveries for Delivered {
                 Ok(Holding::Nothing) => Contents::None,
                 Ok(Holding::Something) => Contents::MayBeThere,
                 Err(error) => {
-                    tracing::warn!(%error, %bucket, "nobody can tell whether a bucket is empty");
+                    tracing::warn!(%error, %bucket, "cannot determine whether a bucket is empty");
                     Contents::MayBeThere
                 }
             }
@@ -41,7 +41,7 @@ impl Deliveries for Delivered {
                 Ok(false) => Contents::None,
                 Ok(true) => Contents::MayBeThere,
                 Err(error) => {
-                    tracing::warn!(%error, %bucket, "nobody can tell whether files of a trail are in a bucket");
+                    tracing::warn!(%error, %bucket, "cannot determine whether a bucket holds files of a trail");
                     Contents::MayBeThere
                 }
             }
@@ -51,7 +51,7 @@ impl Deliveries for Delivered {
     fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> Promise<'a, Result<(), NoBucket>> {
         Box::pin(async move {
             self.delivery.make_bucket(bucket).await.map_err(|error| {
-                tracing::error!(%error, bucket = %bucket.name(), "a trail's bucket cannot be made");
+                tracing::error!(%error, bucket = %bucket.name(), "a trail's bucket cannot be created");
                 NoBucket
             })
         })
@@ -62,7 +62,7 @@ impl Deliveries for Delivered {
             match self.delivery.end_of(trail).await {
                 Ok(end) => Some(DeliveredFiles { end, folder: self.folder.clone() }),
                 Err(error) => {
-                    tracing::error!(%error, trail = %trail.name, "it cannot be read where a trail's files end");
+                    tracing::error!(%error, trail = %trail.name, "the end of a trail's files cannot be read");
                     None
                 }
             }

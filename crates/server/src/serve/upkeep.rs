@@ -48,9 +48,9 @@ pub(super) async fn watch_clock(store: Store, clock: Clock, mut stop: watch::Rec
         let disagreement = store.clock_disagreement();
         match (disagreed, &disagreement) {
             (false, Some(disagreement)) => {
-                tracing::error!(%disagreement, "no code is taken, and nothing old is deleted");
+                tracing::error!(%disagreement, "MFA codes are refused and old data is kept");
             }
-            (true, None) => tracing::warn!("the clock is right again: codes are taken"),
+            (true, None) => tracing::warn!("the clock is right again: MFA codes are accepted"),
             (false, None) | (true, Some(_)) => {}
         }
         let changed = disagreed != disagreement.is_some();
@@ -58,7 +58,7 @@ pub(super) async fn watch_clock(store: Store, clock: Clock, mut stop: watch::Rec
         if changed || kept.is_none_or(|kept| kept.elapsed() >= KEEP_TIME) {
             match store.watch_clock(clock.now()).await {
                 Ok(()) | Err(StoreError::ClockDisagrees(_)) => kept = Some(Instant::now()),
-                Err(error) => tracing::debug!(%error, "the time is not kept"),
+                Err(error) => tracing::debug!(%error, "the time cannot be stored"),
             }
         }
         if tokio::time::timeout(LOOK, stop.wait_for(|stopped| *stopped)).await.is_ok() {
@@ -86,17 +86,17 @@ pub(super) async fn watch_space(
             if space == Space::Enough
                 && let Err(error) = Ballast::of(&directory).restore()
             {
-                tracing::debug!(%error, "no space is kept for a start on a full disk");
+                tracing::debug!(%error, "no space can be reserved for a start on a full disk");
             }
             recorder.tell_counted();
             space
         };
         let space = tokio::task::spawn_blocking(look).await.unwrap_or(last);
         match (last, space) {
-            (Space::Enough, Space::Short) => tracing::error!(
-                "the disk of the state is nearly full: requests that nobody signed are counted, not recorded"
-            ),
-            (Space::Short, Space::Enough) => tracing::warn!("the disk of the state has space again"),
+            (Space::Enough, Space::Short) => {
+                tracing::error!("the state's disk is nearly full: unsigned requests are counted, not recorded")
+            }
+            (Space::Short, Space::Enough) => tracing::warn!("the state's disk has space again"),
             (Space::Enough, Space::Enough) | (Space::Short, Space::Short) => {}
         }
         last = space;
@@ -112,7 +112,7 @@ fn space(directory: &Path, segment_size: u64) -> Space {
         Ok((free, whole)) if free < reserve(whole, segment_size) => Space::Short,
         Ok(_) => Space::Enough,
         Err(error) => {
-            tracing::debug!(%error, "the disk's space is not known");
+            tracing::debug!(%error, "the free space of the disk cannot be determined");
             Space::Enough
         }
     }

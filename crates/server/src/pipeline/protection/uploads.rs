@@ -94,7 +94,7 @@ impl Protection {
         let Some(id) = done.upload_id() else { return };
         let remembered = self.store.remember_upload(UploadMark::of(bucket, key, &id), holder.clone(), now).await;
         if let Err(error) = remembered {
-            tracing::warn!(%bucket, %error, "an upload cannot be remembered, so completing it may need a code");
+            tracing::warn!(%bucket, %error, "an upload cannot be stored in the state, so completing it may need an MFA code");
         }
     }
 
