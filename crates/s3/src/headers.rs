@@ -269,12 +269,12 @@ fn fate(name: &str, row: &Row, profile: &StoreProfile) -> Fate {
         // Of the document as it was sent, also where the other sums are of the object that it puts together.
         "content-md5" if is_document(row.body) => Fate::End,
         _ if begins(FORBIDDEN_METADATA) => Fate::Refuse,
-        // Verified while the body passes, whatever the store makes of it.
+        // Verified while the body passes, independent of the store.
         _ if allowed && profile.checksums == Checksums::Older && NEWER_CHECKSUMS.contains(&name) => Fate::End,
         _ if allowed => Fate::Carry,
         _ if ELSEWHERE.contains(&name) || begins(CHATTER) => Fate::End,
         _ if ABOUT_CHECKSUMS.contains(&name) => Fate::End,
-        // Of a document as it was sent, which is written anew with sums of its own; or of no body at all, as SDKs
+        // Of a document as it was sent, which is rewritten with checksums of its own; or of no body at all, as SDKs
         // send with every read.
         _ if name.starts_with("x-amz-checksum-") && !is_payload(row.body) => Fate::End,
         _ if begins(COMMANDING) => Fate::Refuse,

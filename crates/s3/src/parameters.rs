@@ -129,7 +129,7 @@ fn is_number(text: &str, least: u32, most: u32) -> bool {
         && text.parse::<u32>().is_ok_and(|number| (least..=most).contains(&number))
 }
 
-/// A key that this operation does not know: another operation's mark, or nobody's.
+/// A key that this operation does not know: another operation's mark, or an unknown one.
 fn stray(head: &Head, row: &Row, key: &str) -> Reason {
     let mut marked = Action::ALL
         .iter()

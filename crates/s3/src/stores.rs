@@ -27,7 +27,7 @@ pub enum Treatment {
 /// What is done with a request for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Handling {
-    /// Answered here, whatever the store has.
+    /// Answered here, independent of the store.
     Answered(LocalAnswer),
     Forwarded,
     /// Sent to the store; where the store declines, answered here.
@@ -212,7 +212,7 @@ pub(super) const MINIO: Exceptions = &[
         &[
             Action::CreateBucketMetadataConfiguration,
             Action::CreateBucketMetadataTableConfiguration,
-            // Answers 200 to anybody and for any bucket, and does nothing.
+            // Answers 200 to every caller and for every bucket, and does nothing.
             Action::DeleteBucketWebsite,
             Action::GetBucketAnalyticsConfiguration,
             Action::GetBucketIntelligentTieringConfiguration,

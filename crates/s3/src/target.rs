@@ -54,7 +54,7 @@ impl Routing {
         if is_itself { Ok(key) } else { Err(BadKey::Aliased) }
     }
 
-    /// Whether a key is a folder object that has no versions, whatever the bucket has.
+    /// Whether a key is one of MinIO's folder objects, which never have versions.
     pub(super) fn is_folder_object(&self, key: &ObjectKey) -> bool {
         match self.upstream.profile().folder_objects {
             FolderObjects::Unversioned => key.as_str().ends_with('/'),

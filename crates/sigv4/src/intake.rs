@@ -9,7 +9,7 @@ use portcullis_http::Inspect;
 
 /// A body coming in: `push` what the client sends, `pull` what may go on, `finish` when the client is done.
 ///
-/// What is pulled are slices of what was pushed. Whoever sends them on announces [`Intake::length`] beforehand;
+/// What is pulled are slices of what was pushed. The sender announces [`Intake::length`] beforehand;
 /// the last slice is held back until `finish` has verified everything, so that a forged body stays incomplete.
 /// A body of no bytes has no last slice: it has to be finished before its request is sent on.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Intake {
     }
 }
 
-// The wire stage streams a body through whoever inspects it; this is who does.
+// The HTTP stage streams a body through an inspection; this is it.
 impl Inspect for Intake {
     type Fault = BodyFault;
 

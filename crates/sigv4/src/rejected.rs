@@ -1,4 +1,4 @@
-//! Why a request is not taken for anybody's.
+//! Why a request is not authenticated.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use super::Form;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 
-/// A request that nobody is known to have signed.
+/// A request that is not authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// The key the client claimed, for the record; nothing was proved of it.
@@ -14,7 +14,7 @@ pub struct Rejected {
     pub reason: Reason,
 }
 
-/// Why a request is not taken for anybody's; each names the answer S3 gives.
+/// Why a request is not authenticated; each names S3's answer.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Reason {
     /// 403 AccessDenied.

@@ -17,7 +17,7 @@ pub struct Signed {
     pub key_id: AccessKeyId,
     pub form: Form,
     pub service: Service,
-    /// What the signature promises of the body; whoever reads the body has to hold it to that.
+    /// What the signature promises of the body; the reader of the body has to check it.
     pub payload: Payload,
     pub signed_at: Timestamp,
 }
@@ -30,7 +30,7 @@ pub struct Unproved<'a> {
     service: Service,
 }
 
-/// Finds who signed a request, or why nobody is known to have.
+/// Finds who signed a request, or why the signature is not accepted.
 // INVARIANT (signed control headers): of the headers that decide anything, each that is there is signed.
 pub fn verify(head: &Head, keyring: &Keyring, now: Timestamp, realm: &Realm) -> Result<Signed, Rejected> {
     let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
@@ -43,7 +43,7 @@ pub fn verify(head: &Head, keyring: &Keyring, now: Timestamp, realm: &Realm) -> 
 }
 
 impl<'a> Unproved<'a> {
-    /// Takes a claim of somebody whose body is still to come, unless it is wrong whatever comes.
+    /// Accepts a claim before the body has arrived, unless it is wrong with any body.
     pub fn read(head: &'a Head, now: Timestamp, realm: &Realm) -> Result<Self, Rejected> {
         let claim = Claim::read(head).map_err(Rejected::unclaimed)?;
         let examined = examine(head, &claim, now, realm).and_then(|service| match claim.form {
@@ -88,7 +88,7 @@ pub fn claimed_service(head: &Head) -> Option<(Service, Form)> {
     Some((service, claim.form))
 }
 
-/// What is wrong with a claim whoever made it.
+/// What is wrong with a claim, independent of its key.
 fn examine(head: &Head, claim: &Claim<'_>, now: Timestamp, realm: &Realm) -> Result<Service, Reason> {
     let service = claim.within(realm)?;
     claim.timely(now)?;
@@ -157,9 +157,9 @@ fn must_be_signed(name: &str, service: Service) -> bool {
     const CONTROL: [&str; 7] = ["x-amz-", "x-container-", "x-minio-", "x-object-", "x-rgw-", "x-rustfs-", "rgwx-"];
     let reads_its_type = match service {
         Service::CloudTrail | Service::Kms | Service::Logs | Service::Organizations => true,
-        // Their calls are forms whatever the type says, and curl leaves it unsigned.
+        // These calls are forms under any content type, and curl leaves it unsigned.
         Service::Ec2 | Service::Iam | Service::Sns | Service::Sts => false,
-        // Presigned uploads come with a type that whoever signed the URL did not know.
+        // Presigned uploads have a content type that the signer of the URL did not know.
         Service::S3 => false,
     };
     matches!(name, "content-md5" | "host")

@@ -1,4 +1,4 @@
-//! The documents of S3: what may stand in them, and how they are written.
+//! Unambiguous XML: a small strict tree, read from events and rewritten.
 
 use portcullis_xml::{DECLARATION, ElementContent, Escaping, NotStrict, StrictElement, StrictRules, escape};
 

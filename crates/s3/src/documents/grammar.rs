@@ -15,13 +15,13 @@ pub struct Grammar {
 /// What becomes of a document once its grammar holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// A configuration without a bearing on versions: written anew, shown in the audit record.
+    /// A configuration that does not concern versions: rewritten, shown in the audit record.
     Configuration,
     DeleteObjects,
     LegalHold,
     Parts,
     PublicAccessBlock,
-    /// A question, written anew; no configuration to show.
+    /// A query, rewritten; no configuration to show.
     Query,
     Retention,
     Versioning,
@@ -59,7 +59,7 @@ pub enum Breach {
 }
 
 /// Elements that mean something to MinIO, to S3 Express or to a part of S3 we leave out; the answer
-/// names them, since whoever sends them is not helped by "not well-formed".
+/// names them, since "not well-formed" would not help its sender.
 const EXTENSIONS: &[&str] = &[
     "AllVersionsExpiration",
     "Bucket",

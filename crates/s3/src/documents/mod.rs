@@ -1,4 +1,4 @@
-//! The documents in request bodies: read strictly, typed where they matter, written anew.
+//! The documents in request bodies: read strictly, typed where they matter, rewritten.
 
 mod element;
 pub mod grammar;
