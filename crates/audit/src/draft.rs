@@ -125,7 +125,7 @@ pub fn changes_device(event_name: &str) -> bool {
     matches!(event_name, "DeactivateMFADevice" | "EnableMFADevice" | "ResyncMFADevice")
 }
 
-/// The name of a request that ended before anybody knew what it asks for.
+/// The name of a request that ended before its operation was known.
 const UNKNOWN: &str = "UnknownOperation";
 /// AWS has no code for this end.
 const OUTCOME_UNKNOWN: EventError<'static> =
@@ -171,7 +171,7 @@ impl Draft {
         });
     }
 
-    /// Notes a head that is refused before anybody reads it.
+    /// Notes a head that is refused as malformed.
     pub fn arrived_malformed(&mut self, parts: &Parts) {
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         self.facts.arrived = Some(Arrived {
@@ -205,7 +205,7 @@ impl Draft {
         self.facts.agent = Some(agent.unwrap_or(b"admin.sock").into());
     }
 
-    /// Gives the request an id of another form, before it is told to anybody.
+    /// Gives the request an id of another form, before it is sent.
     pub fn identify(&mut self, request_id: RequestId) {
         self.facts.request_id = request_id;
     }
@@ -237,7 +237,7 @@ impl Draft {
         self.facts.mfa = Some(facts);
     }
 
-    /// The events to record if nobody learns how the request ended, one a line.
+    /// The events to record if the outcome stays unknown, one a line.
     fn intent(&self) -> Vec<u8> {
         self.facts.events(&self.recorder, &Outcome::said(OUTCOME_UNKNOWN), Some(AddendumReason::ServiceOutage))
     }
@@ -270,7 +270,7 @@ impl Drop for Draft {
             return;
         }
         let (error, addendum) = match self.intent {
-            // Whatever dropped it, the store may have done what was asked.
+            // Whatever the cause, the upstream may have carried out the request.
             Some(_) => (OUTCOME_UNKNOWN, Some(AddendumReason::ServiceOutage)),
             None => (ABANDONED, None),
         };
@@ -413,7 +413,7 @@ impl Facts {
         record.render(out);
     }
 
-    /// What of it is counted, unless somebody is known to have asked.
+    /// What of it is counted, unless the request is signed.
     fn unsigned<'a>(&'a self, outcome: &'a Outcome) -> Option<Unsigned<'a>> {
         let key_id = match &self.caller {
             Caller::Anonymous => None,

@@ -162,7 +162,7 @@ impl Outcome {
         let said = |object: &ObjectIdentifier| match told.get(&(&object.key, object.version.as_ref())) {
             Some(Ok(elements)) => Said { error: None, elements: Some(elements) },
             Some(Err(error)) => Said { error: Some(error.text()), elements: None },
-            // A batch that succeeded says of each key what became of it; of one it leaves out nobody knows.
+            // The answer to a successful batch names each key's outcome; for a key that it leaves out it is unknown.
             None => Said { error: self.error().or(Some(NOT_TOLD)), elements: None },
         };
         objects.iter().map(said).collect()

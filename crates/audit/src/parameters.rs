@@ -130,12 +130,12 @@ pub fn write_members(members: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// A target that nobody could read, without what may sign it.
+/// A malformed target, without what may be its signature.
 pub fn redacted(target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
     let pairs = query.split_inclusive(['&', ';']).map(|pair| {
         let mut readable = pair.to_owned();
-        // Encoded twice, it may still be somebody's signature.
+        // Encoded twice, it may still be a valid signature.
         for _ in 0..3 {
             readable = percent_decode(&readable).unwrap_or_else(|| HIDDEN.to_owned());
         }

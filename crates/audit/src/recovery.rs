@@ -8,7 +8,7 @@ use portcullis_journal::{JournalClosed, Kind, OpenIntent, Sequence};
 use portcullis_s3::Action;
 
 /// An intent that a crash left open, as the request it stands for.
-// An intent is written as the events to record if nobody learns how it ended, so that no reader is needed to make them.
+// An intent holds the events to record if the outcome stays unknown, so that nothing has to be derived from it.
 #[derive(Clone, Debug)]
 pub struct Unresolved {
     sequence: Sequence,
@@ -23,7 +23,7 @@ struct RecordedRequest {
     subject: Option<Subject>,
 }
 
-/// What the store can be asked about a request whose end nobody saw.
+/// What the upstream can be asked about a request whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
     /// Whether an upload is gone.

@@ -1,6 +1,6 @@
 //! What a trail is and what proves it: names, selectors, log files, digests, signatures and their verification.
 //!
-//! Nothing here reaches for more than its arguments: the same code signs in the gate and judges a copied folder.
+//! All input comes in arguments: the same code signs in the proxy and validates a copied folder.
 
 mod definition;
 pub mod digest;

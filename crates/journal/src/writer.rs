@@ -10,7 +10,7 @@ use super::frame::{self, Chain, Header};
 use super::segment::{self, Carried, SEGMENT_HEADER, SegmentHeader};
 use super::{Kind, Options};
 
-/// The end of the journal that grows; whoever holds it appends.
+/// The growing end of the journal; its holder appends.
 #[derive(Debug)]
 pub struct Writer {
     pub file: Arc<DiskFile>,

@@ -121,7 +121,7 @@ impl Condition {
         self.values.iter().all(|value| about.iter().any(|other| other.rules_out(self.operator, value)))
     }
 
-    /// For one that includes: whether whatever the other matches is matched here.
+    /// For an including clause: whether it matches everything that the other one matches.
     fn includes_all_of(&self, other: &Self) -> bool {
         let within = |narrow: &String| self.values.iter().any(|wide| self.operator.matches(narrow, wide));
         match (self.operator, other.operator) {

@@ -8,7 +8,7 @@ use super::logs::before_open_slot;
 use super::{Currency, Expected, Fault, Files, Note, Subject, Validity, Walk};
 use portcullis_base::clock::Timestamp;
 
-/// Digests come late by as much as the gate is busy.
+/// How late digests may be when the proxy is busy.
 pub(super) const PATIENCE: i64 = 600;
 
 impl<F: Files> Walk<'_, F> {
