@@ -32,7 +32,7 @@ pub struct Rules {
 pub enum Profile {
     /// AWS's own gate: versions by id, versioning, lifecycle.
     Aws,
-    /// Whatever destroys a version or weakens what protects it.
+    /// Every operation that destroys a version or weakens its protection.
     Strict,
 }
 
@@ -72,7 +72,7 @@ pub(super) enum Owed {
     CodeThen(StateRefusal),
 }
 
-/// Refusals for what the bucket is, whoever asks.
+/// Refusals because of the bucket, for every principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StateRefusal {
     ExclusionsPresent,
@@ -142,11 +142,11 @@ pub fn assess_proved(proof: Proof<Box<Request>>, caller: &Caller, bucket: Bucket
 /// What is certain of a verdict before the upstream is asked and before a lease is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Foresight {
-    /// The offered code is looked at, whatever the upstream says of the bucket.
+    /// The offered code is checked, independent of the bucket's state at the upstream.
     Code,
     /// Nothing stands in the way, or it depends on what the upstream says.
     Open,
-    /// It is refused, whatever the upstream says.
+    /// It is refused, independent of the bucket's state at the upstream.
     Refusal,
 }
 
@@ -173,7 +173,7 @@ pub fn foresee(request: &Request, caller: &Caller, bucket: BucketState, offer: &
 }
 
 /// Whether a trail's bucket is asked for what it is not there for: root reads it and sets its versioning, by
-/// the rules of every bucket, and nobody does anything else. A copy reads its source, and a configuration that has the
+/// the rules of every bucket, and all else is refused. A copy reads its source, and a configuration that has the
 /// store write logs, replicas or reports somewhere writes there.
 fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) -> bool {
     let is_root = match principal {
@@ -198,7 +198,7 @@ fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) ->
         ) => false,
     };
     match (bucket.usage, bucket.source, bucket.destination) {
-        // The store would write there in whoever's name.
+        // The upstream would write into the trail bucket on the caller's behalf.
         (_, _, Use::Trail) => true,
         (Use::Trail, _, Use::Data) if !serves_root => true,
         (Use::Trail, _, Use::Data) | (_, Use::Trail, Use::Data) => !is_root,
@@ -206,8 +206,8 @@ fn is_reserved(request: &Request, principal: &Principal, bucket: BucketState) ->
     }
 }
 
-/// Whether this caller's offer is looked at. Root comes before the code, so that nobody else can
-/// spend or probe root's codes; a presigned URL carries no second factor, whoever uses it.
+/// Whether this caller's token is checked. Root comes before the code, so that no other principal can
+/// spend or probe root's codes; a presigned URL never carries a second factor.
 pub fn takes_code(caller: &Caller, offer: Option<Codes>, rules: Rules) -> Result<Codes, Refusal> {
     looks_at_codes(caller, offer.is_some(), rules)?;
     offer.ok_or(Refusal::MfaRequired)
@@ -292,7 +292,7 @@ fn unsettled_before(document: VersioningChange, bucket: BucketState) -> Option<T
         (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Suspended) => {
             bucket.unsettled.written()
         }
-        // Whoever ends the protection asks for none.
+        // A request that disables MFA Delete does not ask for protection.
         (_, MfaDeleteChange::Disable, _)
         | (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Enabled)
         | (MfaDelete::Disabled | MfaDelete::NeverSet, MfaDeleteChange::Keep, _) => None,

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Why an offer was not accepted; the client sees less of it than the record does.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fault {
-    /// Nobody can tell which code is current.
+    /// It is unknown which code is current.
     #[error("the clock was set and is not trusted")]
     ClockDisagrees,
     /// After failures a device wants two, and then three, codes of consecutive time steps.

@@ -1,6 +1,4 @@
-//! The port to the engine that keeps the state on a disk: a compare-and-swap of several keys, and a scan of all.
-//!
-//! It asks for no more than etcd (one transaction, one range) and PostgreSQL (one transaction, one SELECT) have.
+//! The port to the storage of the state: get, compare-and-swap, scan, watch.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -27,7 +27,7 @@ pub enum StoreError {
     LimitReached,
     #[error("it does not exist")]
     NoSuchEntity,
-    /// By somebody else, since it was looked at.
+    /// By another request, since it was read.
     #[error("it was changed at the same time")]
     Outdated,
     #[error("a code of an active device is needed")]
@@ -36,7 +36,7 @@ pub enum StoreError {
     #[error("the upstream may carry out an earlier request until {until}")]
     Unsettled { until: Timestamp },
 
-    // We cannot do it now. A change may be on the disk all the same, but nobody may count on it.
+    // It cannot be done now. The change may be on disk, but must not be relied on.
     /// Codes are not taken, since one that was seen long ago could be current again.
     #[error("MFA codes are refused: {0}")]
     ClockDisagrees(ClockDisagreement),
@@ -67,7 +67,7 @@ pub enum SpendError {
 #[error("the journal did not take the change")]
 pub struct JournalUnavailable;
 
-/// Why the gate does not start with this state.
+/// Why Portcullis does not start with this state.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The journal knows later changes.

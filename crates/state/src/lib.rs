@@ -190,7 +190,7 @@ impl State {
     }
 }
 
-/// A buried name stays protected until it is made anew: the bucket might come back behind our back.
+/// The name of a deleted bucket stays protected until it is created again: the upstream might restore the bucket.
 fn changed(before: BucketRecord, change: StateChange, now: Timestamp) -> BucketRecord {
     let updated = Some(now);
     match change {

@@ -174,7 +174,7 @@ impl State {
     }
 }
 
-/// A key nobody had before.
+/// A new random key.
 pub(super) fn new_key(holder: Principal, now: Timestamp) -> Result<StoredKey, StoreError> {
     let id = AccessKeyId::parse(&format!("AKIA{}", random_id(16)?)).map_err(|_| SealError::NoRandomness)?;
     let mut random = Zeroizing::new([0; 30]);
@@ -183,7 +183,7 @@ pub(super) fn new_key(holder: Principal, now: Timestamp) -> Result<StoredKey, St
     Ok(StoredKey { id, holder, secret, status: KeyStatus::Active, created: now })
 }
 
-/// An account nobody had before; it begins with no zero, which some tools would drop.
+/// A new random account id; without a leading zero, which some tools would drop.
 pub(super) fn new_account_id() -> Result<AccountId, StoreError> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|_| SealError::NoRandomness)?;

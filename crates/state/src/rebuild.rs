@@ -86,7 +86,7 @@ struct Replayed {
 async fn write_new(path: &Path, state: &State, last: &Replayed, sealer: &Sealer, dir: &Path) -> Result<(), StartError> {
     let failed = |error| unreadable(dir, error);
     let edits: Vec<_> = state.records().map(super::write::Edit::Put).collect();
-    // Sealed anew, as of the last change: the time is that of the journal's own record.
+    // Sealed again, as of the last change: the time is that of the journal's record.
     let write = Write::seal(last.revision, Timestamp::from_millis(0), &edits, sealer).map_err(StoreError::Sealing)?;
     let kept = write.kept().map_err(StoreError::Sealing)?;
     let records = kept.iter().map(|(key, value)| (key.as_str(), value.as_deref()));

@@ -60,7 +60,7 @@ pub struct Account {
 pub struct BucketRecord {
     pub mfa_delete: MfaDelete,
     pub name: Name,
-    /// When this was recorded; never, for a bucket nobody protected.
+    /// When this was recorded; never, for a bucket that was never protected.
     pub updated: Option<Timestamp>,
 }
 
@@ -108,7 +108,7 @@ pub enum RecordError {
 }
 
 impl BucketRecord {
-    /// A bucket that nobody ever protected.
+    /// A bucket that was never protected.
     pub const UNPROTECTED: Self = Self { mfa_delete: MfaDelete::NeverSet, name: Name::Free, updated: None };
 
     /// Whether both protect the bucket in the same way, whenever they were recorded.
@@ -123,7 +123,7 @@ impl SigningKey {
         Fingerprint::of(&self.public)
     }
 
-    /// The public half, as it is shown to whoever verifies.
+    /// The public key, as validators get it.
     pub fn listed(&self) -> Option<PublicKey> {
         PublicKey::new(self.public.clone(), self.valid_from, self.valid_to).ok()
     }

@@ -53,7 +53,7 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
 impl Sealer {
-    /// Reads the master key, if its file is nobody else's.
+    /// Reads the master key, if its file belongs to this user.
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         // Neither a link to elsewhere nor a pipe that waits.
         let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();

@@ -30,7 +30,7 @@ struct Disk {
     health: Health,
 }
 
-/// After a failed sync nobody knows what is on the disk, and a second one would call it clean.
+/// After a failed sync the disk's content is unknown, and a second sync would report success.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Health {
     Failed,

@@ -187,7 +187,7 @@ fn compare(last: Option<&(Write, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<J
     }
 }
 
-/// Writes the account and root's first key together: nobody can use an account without a key of root.
+/// An account without a key of root would be unusable.
 async fn make_account(writer: &mut Writer, memory: &Memory, now: Timestamp) -> Result<(), StoreError> {
     let account = Record::Account(Account { id: new_account_id()?, created: now });
     let first = [account, Record::Key(new_key(Principal::Root, now)?)].map(Edit::Put);

@@ -112,7 +112,7 @@ impl State {
         }
     }
 
-    /// Every record, for a store that is made anew.
+    /// Every record, for a rebuilt state.
     pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
         let account = self.account.iter().cloned().map(Record::Account);
         let buckets = self.buckets.iter().map(|(name, bucket)| Record::Bucket(name.clone(), *bucket));

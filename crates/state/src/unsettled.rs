@@ -36,7 +36,7 @@ struct Table {
     late: HashMap<BucketName, Unsettled>,
     everywhere: Option<Timestamp>,
     under_way: HashMap<(BucketName, LateEffect), usize>,
-    /// Those whose task ended before the answer; nobody knows the time, so theirs begins when it is asked for.
+    /// Those whose task ended before the answer; the time is unknown, so it starts when it is asked for.
     abandoned: Vec<(BucketName, LateEffect)>,
 }
 
@@ -78,7 +78,7 @@ impl Store {
         self.record_unanswered(vec![(bucket.clone(), effect)], now).await;
     }
 
-    /// Records what is under way when the gate stops without waiting for it.
+    /// Records requests that are in progress when the proxy stops without waiting for them.
     pub async fn note_under_way(&self, now: Timestamp) {
         let requests: Vec<_> = {
             let mut table = self.0.unanswered.table();

@@ -45,7 +45,7 @@ pub struct UploadJson {
 }
 
 /// How many uploads of a principal are known. Of more the oldest are forgotten, which then need a code to replace
-/// anything: whoever opens uploads without end takes nothing from others.
+/// anything: a client that opens many uploads uses up nothing of others.
 const MOST_UPLOADS: usize = 4096;
 
 impl Store {

@@ -15,7 +15,7 @@ use super::sum::SummedRecords;
 use super::write::{Edit, LAST_WRITE, Write};
 use portcullis_base::clock::{Clock, ClockDisagreement, Timestamp};
 
-/// Where the state's changes are recorded beside the state, so that it can be made anew.
+/// Where changes of the state are recorded beside the state, so that it can be rebuilt.
 pub trait StateJournal: Send + Sync {
     /// Appends a change; on `Ok` it survives the loss of power. The bytes are to be given back as they are.
     fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> Promise<'a, Result<(), JournalUnavailable>>;
@@ -71,9 +71,9 @@ pub enum Health {
 const FARTHEST_BACK: Duration = Duration::from_secs(30);
 
 impl Writer {
-    /// Makes the edits together, unless another writer has changed the state; says why nobody may count on them.
-    // INVARIANT (acknowledged): `Done` means on the disk and in the journal. The order is disk first, since
-    // start brings a journal up to date that is one write behind, and refuses a store that is.
+    /// Makes the edits together, or returns why they must not be relied on.
+    // INVARIANT (acknowledged): `Ok` means on the disk and in the journal. The order is disk first, since
+    // start catches up a journal that is one behind, and refuses a store that is.
     pub(super) async fn commit(
         &mut self,
         memory: &Memory,
@@ -99,7 +99,7 @@ impl Writer {
         self.records.apply(summed);
         (self.revision, self.last) = (write.revision, bytes);
         self.last_seen = self.last_seen.max(at);
-        // Memory follows the disk whatever the journal says: a restart would find the same.
+        // Memory follows the disk even if the journal failed: a restart would read the same.
         memory.apply(edits);
         self.lack = JournalLack::LastWrite;
         self.complete_journal(memory).await?;

@@ -1,4 +1,4 @@
-//! A clock that is set makes no code current again, and keeps nobody out once it is right.
+//! Setting the clock makes no code valid again, and root is not locked out once the clock is right.
 
 use std::sync::atomic::AtomicI64;
 
@@ -9,7 +9,7 @@ use portcullis_mfa::Challenge;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// A machine whose clocks are moved by hand, with a gate's state.
+/// A machine whose clocks the test sets, with a state.
 struct Machine {
     clocks: Arc<SetClocks>,
     boot_id: &'static str,

@@ -1,4 +1,4 @@
-//! A state that lost, kept or gained a record behind the gate's back is refused, and is rebuilt from the journal.
+//! A state that was changed outside of Portcullis is refused, and can be rebuilt from the journal.
 
 use super::super::sled_engine::SledEngine;
 use super::super::sum::REBUILT_SUM;
@@ -26,7 +26,7 @@ async fn get(engine: &SledEngine, key: &[u8]) -> Option<Versioned> {
     engine.scan().await.expect("readable").into_iter().find(|(found, _)| found == key).map(|(_, value)| value)
 }
 
-/// Writes behind the gate's back.
+/// Writes without the journal.
 async fn put(engine: &SledEngine, key: &[u8], value: Option<Vec<u8>>) {
     let expect = get(engine, key).await.map(|versioned| versioned.version);
     let swapped = engine.compare_and_swap(vec![Swap { key: key.to_vec(), expect, value }]).await;
