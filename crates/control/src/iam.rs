@@ -1,6 +1,6 @@
 //! A subset of AWS's IAM Query API (version 2010-05-08), as the admin socket speaks it.
 //!
-//! Who asks is root of the account: the socket lets in nobody else. So where a user name is left out,
+//! The caller is root of the account: the socket admits no one else. So where a user name is left out,
 //! root itself is meant, as with AWS when root's key signs. Only root has devices here.
 
 mod action;

@@ -169,7 +169,7 @@ impl Done {
 }
 
 /// Headers that mean something to a client of S3. The others name the upstream, its software or its
-/// own requests, or would send the client around the gate.
+/// own requests, or would make the client bypass the proxy.
 pub(super) fn allowed(from: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(from.len());
     for (name, value) in from {
@@ -343,7 +343,7 @@ fn deleted(result: &XmlElement) -> Vec<DeletedObject> {
     entries.collect()
 }
 
-/// Writes the result anew: the upstream was asked for every entry so that each can be recorded,
+/// Rewrites the result: the upstream was asked for every entry so that each can be recorded,
 /// the client gets what it asked for.
 fn delete_result(deleted: &[DeletedObject], asked: &DeleteObjects) -> String {
     let mut out = format!("{DECLARATION}<DeleteResult xmlns=\"{NAMESPACE}\">");
@@ -374,7 +374,7 @@ fn delete_result(deleted: &[DeletedObject], asked: &DeleteObjects) -> String {
     out
 }
 
-/// Writes `GET ?versioning` anew with our MFA Delete: the upstream's own says nothing of ours.
+/// Rewrites `GET ?versioning` with our MFA Delete, which the upstream does not know.
 fn versioning(node: &XmlElement, mfa_delete: MfaDelete) -> String {
     let mut out = format!("{DECLARATION}<VersioningConfiguration xmlns=\"{NAMESPACE}\">");
     if let Some(status @ ("Enabled" | "Suspended")) = node.text_of("Status") {

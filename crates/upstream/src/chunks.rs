@@ -15,7 +15,7 @@ use portcullis_sigv4::{EMPTY_SHA256, SigningKey, Trailing};
 /// How object data is framed on its way out.
 #[derive(Clone, Debug)]
 pub enum Framing {
-    /// The client's checksum follows; nobody can listen, so nothing is signed.
+    /// The client's checksum follows; the connection is private, so nothing is signed.
     Checksum(Trailing),
     /// Each chunk is signed.
     Signed,

@@ -44,7 +44,7 @@ pub enum UpstreamError {
     /// Nothing was sent.
     #[error("the upstream cannot be reached")]
     Unreachable,
-    /// Whoever answers there cannot prove to be the upstream; nothing was sent.
+    /// The server's certificate is not trusted; nothing was sent.
     #[error("the upstream's certificate is not trusted")]
     Untrusted,
     /// A permitted request cannot be written: a mistake of ours, and nothing was sent.

@@ -32,7 +32,7 @@ impl Upstream {
         }
         match answer {
             LocalAnswer::Location => Ok(document(location(self.client_region()))),
-            // It is answered before anybody is known to have signed.
+            // It is answered before a signature is checked.
             LocalAnswer::Preflight => Err(UpstreamError::Unwritable),
             LocalAnswer::Unconfigured(Unconfigured::Document { root, inner }) => {
                 Ok(document(format!("{DECLARATION}<{root} xmlns=\"{NAMESPACE}\">{inner}</{root}>")))

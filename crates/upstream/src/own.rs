@@ -1,4 +1,4 @@
-//! The gate's own files at the upstream: what it keeps in a bucket there, apart from anybody's request.
+//! Portcullis's own files at the upstream: what it writes to a bucket, independent of requests.
 
 use portcullis_s3::documents::NAMESPACE;
 use portcullis_xml::{DECLARATION, XmlElement, write_element};
@@ -17,7 +17,7 @@ use portcullis_base::percent::{percent_decode, percent_encode_path};
 use portcullis_http::Method;
 use portcullis_sigv4::canonical_query;
 
-/// A file of the gate's own.
+/// A file of Portcullis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnFile {
     pub bytes: Bytes,
@@ -26,7 +26,7 @@ pub struct OwnFile {
     pub metadata: Vec<(&'static str, String)>,
 }
 
-/// A file of the gate's own as the upstream has it.
+/// A file of Portcullis as the upstream has it.
 #[derive(Clone, Debug)]
 pub struct KeptFile {
     pub bytes: Bytes,

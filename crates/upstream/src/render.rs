@@ -93,7 +93,7 @@ fn copy_source(source: &CopySource) -> String {
     text
 }
 
-/// Every entry is asked for, whatever the client wants to hear, so that each can be recorded.
+/// Every entry is requested, even in quiet mode, so that each can be recorded.
 fn delete_objects(document: &DeleteObjects) -> String {
     let mut out = format!("{DECLARATION}<Delete xmlns=\"{NAMESPACE}\">");
     for object in &document.objects {

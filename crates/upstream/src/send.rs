@@ -1,4 +1,4 @@
-//! Sends one permitted request, and asks the upstream what the gate must know before it judges.
+//! Sends one permitted request, and asks the upstream what must be known before a decision.
 
 use portcullis_xml::XmlElement;
 use std::net::ToSocketAddrs;
@@ -55,7 +55,7 @@ pub struct Patience {
     pub idle: Duration,
 }
 
-/// Who could listen between the gate and the upstream.
+/// Who could eavesdrop between the proxy and the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Listeners {
     Anybody,
@@ -88,7 +88,7 @@ enum Configuration {
     None,
 }
 
-/// The longest configuration document the gate reads for itself.
+/// The longest configuration document that is read for a decision.
 const LONGEST_STATE: usize = 1024 * 1024;
 
 impl Upstream {
@@ -241,7 +241,7 @@ impl Upstream {
         if payload.is_none() && rendered.only_reads() {
             return self.fetch(rendered, now).await;
         }
-        // Seldom, and large.
+        // Rare, and large.
         Box::pin(self.carry(rendered, payload, now)).await
     }
 
@@ -353,7 +353,7 @@ impl Upstream {
         Ok(Some((HeaderName::from_static(checksum.algorithm().header()), value)))
     }
 
-    /// How a payload is framed; one whose digest is known, or that nobody can listen to, needs no frame of its own.
+    /// How a payload is framed; one whose digest is known, or on a private connection, needs no frames.
     fn framing(&self, payload: &Payload) -> Option<Framing> {
         match (payload.digest, self.checksum(payload).cloned(), self.listeners) {
             (Some(_), _, _) | (None, None, Listeners::Nobody) => None,
@@ -452,7 +452,7 @@ mod tests {
         }
     }
 
-    /// What an upstream that reads as the gate itself does makes of a request.
+    /// The request as an upstream reads it that parses like the proxy.
     async fn read(request: Request<Upload>) -> (Head, Vec<u8>, Option<Checksum>) {
         let (parts, upload) = request.into_parts();
         let announced = upload.size_hint().exact().expect("a known length");

@@ -113,7 +113,7 @@ pub fn plan(
     }
 }
 
-/// Whether the trail as it would be certainly records, and proves, whatever it does as it is. One that never logged
+/// Whether the changed trail certainly records and proves everything that it does now. One that never logged
 /// does neither yet.
 pub fn effect(before: &Trail, after: &Trail) -> Effect {
     if !before.has_logged() {
@@ -242,7 +242,7 @@ fn prefix(text: Option<&str>) -> Result<Option<KeyPrefix>, Refused> {
 fn start(input: &Input, trails: &[Trail], place: &Place<'_>, now: Timestamp) -> Result<Planned, Refused> {
     let before = place.trail(input.required("Name")?, trails)?;
     let logging = match before.logging {
-        // Begun anew, it would begin a new chain of digests.
+        // A restart would begin a new chain of digests.
         Logging::Started { .. } => before.logging,
         Logging::Never | Logging::Stopped { .. } => Logging::Started { at: now },
     };

@@ -30,13 +30,13 @@ pub enum Unreadable {
     BodyLate,
     /// Its body is longer than any call's.
     BodyTooLong,
-    /// Nobody knows how long its body is.
+    /// Its body has no length.
     LengthMissing,
     /// It does not go to `POST /`.
     Place,
 }
 
-/// What whoever is asked for a code must know beside that.
+/// Context for an MFA prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Circumstances {
     /// What the change would do to a bucket.
@@ -285,7 +285,7 @@ impl Refused {
         }
     }
 
-    /// Nobody is known to have signed.
+    /// The call is not authenticated.
     pub fn rejected(rejected: &Rejected) -> Self {
         let mismatch = || {
             Self::new(
@@ -392,7 +392,7 @@ impl Refused {
         Self::unavailable("The request cannot be recorded, so it was not carried out. Please retry.")
     }
 
-    /// It was done, and nobody can write that down.
+    /// It was done, but cannot be recorded.
     pub fn done_unrecorded() -> Self {
         Self::new(
             "InternalFailure",

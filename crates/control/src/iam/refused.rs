@@ -173,7 +173,7 @@ impl Refused {
         Self::unavailable("The journal could not be written; the gate's log says why.")
     }
 
-    /// What nobody may take for a success, though it was done.
+    /// It was done, but must not be reported as a success.
     pub fn done_unrecorded() -> Self {
         Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the gate's log says why.")
     }

@@ -1,4 +1,4 @@
-//! `ec2:DescribeRegions`: the gate's own region is the only one.
+//! `ec2:DescribeRegions`: the configured region is the only one.
 
 use std::collections::BTreeMap;
 use std::iter::once;

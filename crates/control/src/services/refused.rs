@@ -61,7 +61,7 @@ pub fn misplaced(api: &ServiceApi) -> Refused {
     Refused { status: 404, ..unknown_operation(message) }
 }
 
-/// Nobody can tell what is asked for.
+/// The operation is unknown.
 pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> Refused {
     match (api.protocol, why) {
         (Protocol::Json { target }, UnnamedAction::Absent | UnnamedAction::Target) => {
