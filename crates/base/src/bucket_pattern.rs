@@ -1,4 +1,4 @@
-//! Buckets, as a list of settings names them.
+//! Bucket patterns in settings.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::names::BucketName;
 
-/// One bucket, or with a final `*` all whose names begin so.
+/// One bucket, or with a final `*` all buckets with this prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BucketPattern {
     start: String,
@@ -19,7 +19,7 @@ enum PatternTail {
     Nothing,
 }
 
-/// Why a text names no buckets.
+/// Why a text is not a bucket pattern.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("a bucket is a name, or the beginning of one and a `*`, for example \"vault\" or \"finance-*\"")]
 pub struct InvalidBucketPattern;

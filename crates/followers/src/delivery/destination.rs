@@ -59,7 +59,7 @@ pub struct Parcel {
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
-/// The buckets of the upstream, reached as the gate itself.
+/// The buckets of the upstream, with Portcullis's own key.
 #[derive(Clone, Debug)]
 pub struct Buckets {
     upstream: Arc<Upstream>,
@@ -284,7 +284,7 @@ fn contents(path: &Path) -> Result<Option<Vec<u8>>, DestinationError> {
     Ok(Some(bytes))
 }
 
-/// What follows the name of a file that is being written.
+/// The suffix of a file that is being written.
 const UNFINISHED: &str = ".part";
 
 /// Writes a file so that it is there whole or not at all, also after a loss of power.

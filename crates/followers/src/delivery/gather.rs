@@ -54,7 +54,7 @@ pub struct Limits {
     pub uncompressed: u64,
 }
 
-/// What is read at once, so that whoever waits for a pause gets one.
+/// What is read at once, so that a pause request waits only briefly.
 const READ: usize = 64 * 1024 * 1024;
 
 /// How late an event may be recorded without being late: requests end in another order than they are recorded in.

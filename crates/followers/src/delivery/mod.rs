@@ -41,7 +41,7 @@ pub use witness::{Checkpoint, Witness};
 #[derive(Clone)]
 pub struct Delivery(Arc<Held>);
 
-/// The tasks go on for as long as somebody holds this.
+/// The tasks run as long as this is held.
 struct Held(Arc<Inner>);
 
 struct Inner {
@@ -92,7 +92,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long a destination that fails is left alone, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long the end of the gate waits for a destination.
+/// How long a stop waits for a destination.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Delivery {
@@ -234,7 +234,7 @@ impl Inner {
         wanting
     }
 
-    /// Trails that were taken away when the gate ended before their delivery did.
+    /// Trails that were deleted while the proxy stopped before their delivery was complete.
     fn left_over(&self, trails: &[Trail]) -> Vec<Trail> {
         let notes = &self.hands.notes;
         let names = notes.names().unwrap_or_else(|error| {

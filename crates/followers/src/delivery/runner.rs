@@ -426,7 +426,7 @@ impl Runner {
         Ok(Signed { digest, metadata, signature, written })
     }
 
-    /// A digest names the one before it, so that its loss is noticed the next time somebody looks: now.
+    /// A digest names the one before it, so its loss must be noticed at the next check: now.
     async fn look_for_last(&mut self) -> Result<(), DeliveryError> {
         let Some(last) = self.progress.standard.last.clone() else { return Ok(()) };
         let there = self.hands.destination.read(&last.bucket, &object_key(&last.object)?).await?;
@@ -547,7 +547,7 @@ pub fn note_name(trail: &Trail) -> String {
 
 /// Where a trail goes on, and what is amiss if the two accounts of it differ.
 fn taken_up(kept: Option<Progress>, pin: Option<Pin>, trail: &Trail, seen: u64) -> (Progress, Option<String>) {
-    // Whatever was looked at for a trail of this name came before another of it.
+    // What was read for a trail of this name was read before a new trail of this name.
     let seen = kept.as_ref().map_or(seen, |kept| seen.min(kept.taken));
     let begun = || {
         let since = match trail.logging {

@@ -107,7 +107,7 @@ impl DayWriter {
             }
             self.open.push(entry);
         }
-        // Its postings come when it is full: until then whoever searches looks at all of it.
+        // Its postings are written when it is full: until then a search scans all of it.
         put(&transaction, &self.open, true)?;
         let through = through.max(self.through);
         transaction.execute(
@@ -120,7 +120,7 @@ impl DayWriter {
     }
 }
 
-/// Makes an empty file; under another name, so that nobody finds it before it is whole.
+/// Creates an empty file; under another name, so that it is not found before it is complete.
 fn create(path: &Path) -> Result<(), FileError> {
     let partial = path.with_extension("partial");
     for left in ["partial", "partial-journal", "partial-wal", "partial-shm"] {

@@ -97,7 +97,7 @@ pub struct Found {
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum LookupError {
-    /// The index is being made anew, or cannot follow the journal.
+    /// The index is being rebuilt, or cannot follow the journal.
     #[error("{records} records are not indexed yet")]
     Behind { records: u64 },
     #[error("the token is of another question, or none at all")]
@@ -155,7 +155,7 @@ impl History {
         let wanted = query.wanted(None)?;
         let until = self.journal.durable_sequence().number();
         let (archive, shared) = (self.archive.clone(), Arc::clone(&self.shared));
-        // Nobody closes it; and without a permit the search would only be slower.
+        // It is never closed; and without a permit the search would only be slower.
         let permit = Arc::clone(&self.searches).acquire_owned().await;
         let searched = tokio::task::spawn_blocking(move || {
             let _permit = permit;

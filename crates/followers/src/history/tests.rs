@@ -238,7 +238,7 @@ async fn survives(spoil: impl Fn(&Path)) {
     assert_eq!(day::Day::list(&bench.files()).unwrap().len(), 2);
     spoil(&bench.files());
     bench.start();
-    // A search that meets what is damaged says so, and has it made anew for those after it.
+    // A search that finds a damaged file reports it, and has it rebuilt for later searches.
     let mut found = bench.history().lookup(Query::all(1000)).await;
     for _ in 0..20 {
         match found {

@@ -1,4 +1,4 @@
-//! What the operator chose: the file as written, and the settings as checked.
+//! The configuration: the file as written, and the settings as checked.
 
 mod credentials;
 mod file;

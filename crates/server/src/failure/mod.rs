@@ -31,7 +31,7 @@ pub enum Failure {
     Preflight,
     /// The client: policy says no.
     Refused(Refusal),
-    /// The client: nobody is known to have signed.
+    /// The client: the request is not authenticated.
     Rejected(Box<Rejected>),
     /// The client: what it asks for is not clear, or not S3.
     Unclear(Box<Unclear>),
@@ -144,7 +144,7 @@ impl S3Error {
 }
 
 impl Failure {
-    /// Whether nobody is known to have asked.
+    /// Whether the request is not authenticated.
     pub fn is_anonymous(&self) -> bool {
         match self {
             Self::Malformed(_) | Self::Preflight | Self::Rejected(_) => true,
@@ -163,7 +163,7 @@ impl Failure {
         }
     }
 
-    /// Whether the gate itself refuses what its client asks for.
+    /// Whether Portcullis itself refuses the request.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Body(_)

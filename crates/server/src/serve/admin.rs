@@ -1,4 +1,4 @@
-//! The admin socket: AWS's IAM Query API for whoever owns the gate's process, over HTTP on a Unix socket.
+//! The admin socket: AWS's IAM Query API for the user that owns this process, over HTTP on a Unix socket.
 
 use std::convert::Infallible;
 use std::fs::{self, Permissions};
@@ -55,7 +55,7 @@ pub(super) fn serve(
     admin: Admin,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
-    // The state directory is locked, so a socket that is there was left by a gate that is gone.
+    // The state directory is locked, so an existing socket was left by a process that has ended.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -82,7 +82,7 @@ pub(super) fn serve(
 
 async fn connection(stream: UnixStream, admin: Arc<Admin>) {
     let ours = rustix::process::geteuid().as_raw();
-    // The socket's mode says the same; a directory that was opened up must not be enough.
+    // The socket's mode says the same; a loosened mode must not be enough.
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == ours || peer.uid() == 0 => {}
         Ok(_) | Err(_) => return tracing::error!("a process of another user connected to the admin socket"),
@@ -99,7 +99,7 @@ async fn connection(stream: UnixStream, admin: Arc<Admin>) {
 
 impl Admin {
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        // Its own task: a change is carried to its end, and recorded, also when who asked for it leaves.
+        // Its own task: a change is finished and recorded even if the client disconnects.
         let handling = tokio::spawn(async move { self.answer(request).await });
         handling.await.unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"))
     }
@@ -134,8 +134,7 @@ impl Admin {
         response
     }
 
-    /// Does what is asked. A code is spent first; then a change is not begun without its intent on disk, nor called done
-    /// without its outcome there.
+    /// Carries out an action; a change starts only after its intent is on disk, and succeeds only after its outcome is.
     async fn act(
         &self,
         mut draft: Draft,

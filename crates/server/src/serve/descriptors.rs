@@ -24,11 +24,11 @@ pub struct Descriptors {
 pub enum Fit {
     /// As many as the settings say.
     All,
-    /// No more than this.
+    /// Only this many.
     Lowered(u32),
 }
 
-/// Not even a few connections fit.
+/// The open file limit allows too few connections.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
     "{limit} descriptors (open files) are too few, at least {needed} are needed: raise the limit, as with `ulimit -n`, \
@@ -39,28 +39,28 @@ pub struct TooFewDescriptors {
     pub needed: u64,
 }
 
-/// Kept free for what is opened while the gate serves: segments of the journal, days of the history, files of trails,
+/// Reserved for files opened while serving: segments of the journal, days of the history, files of trails,
 /// certificates, the admin socket.
 const RESERVE: u64 = 24;
-/// Fewer connections than this serve nobody.
+/// The least number of connections that is useful.
 const FEWEST: u64 = 4;
-/// What a gate has open before it takes connections, some days of its history among it.
+/// What a proxy has open before it accepts connections, including some days of the history.
 const TYPICAL: u64 = 40;
 
 impl Descriptors {
-    /// Those of this process, as it is.
+    /// The open files of this process now.
     pub fn now() -> io::Result<Self> {
-        // The listing itself is one of them.
+        // The directory handle of the listing is one of them.
         let used = std::fs::read_dir("/proc/self/fd")?.count().saturating_sub(1);
         Ok(Self { limit: getrlimit(Resource::Nofile).current, used: u64::try_from(used).unwrap_or(u64::MAX) })
     }
 
-    /// Those of a gate that would be started with this process's limits.
+    /// Those of a proxy that is started with this process's limits.
     pub fn of_a_start() -> Self {
         Self { limit: getrlimit(Resource::Nofile).maximum, used: TYPICAL }
     }
 
-    /// How many connections fit, where the settings want so many.
+    /// How many of the configured connections fit.
     pub fn fit(&self, settings: &Settings) -> Result<Fit, TooFewDescriptors> {
         let Some(limit) = self.limit else { return Ok(Fit::All) };
         let each = for_each_connection(settings);
@@ -83,7 +83,7 @@ impl Descriptors {
     }
 }
 
-/// A connection of a client and one to the store; a store of our own has the other end of that, and a file.
+/// A client's connection and one to the upstream; the embedded store needs its end of that and a file.
 fn for_each_connection(settings: &Settings) -> NonZeroU64 {
     const BOTH: NonZeroU64 = NonZeroU64::MIN.saturating_add(1);
     const WITH_OWN_STORE: NonZeroU64 = NonZeroU64::MIN.saturating_add(3);

@@ -1,4 +1,4 @@
-//! Puts the parts together: state, journal, upstream, gate; serves until it is told to stop.
+//! Puts the parts together: state, journal, upstream, pipeline; serves until it is stopped.
 
 mod admin;
 mod ballast;
@@ -40,7 +40,7 @@ use portcullis_sigv4::{Realm, Service};
 use portcullis_state::{JournalUnavailable, Promise, StartError, StateJournal, Store};
 use portcullis_upstream::{Patience, Signer, Upstream};
 
-/// A gate that serves.
+/// A proxy that serves.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
@@ -55,7 +55,7 @@ pub struct Running {
     security: Security,
 }
 
-/// Why the gate does not start; each says what to do.
+/// Why Portcullis does not start; each message says what to do.
 #[derive(Debug, Error)]
 pub enum StartFailure {
     #[error("cannot listen on {address}: {error}")]
@@ -93,27 +93,27 @@ struct Opened {
 }
 
 impl Running {
-    /// Where clients come in.
+    /// The address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The account that the gate serves.
+    /// The account that is served.
     pub fn account(&self) -> &AccountId {
         self.store.account()
     }
 
-    /// A key of root that may sign, for the file that root's tools read.
+    /// An active key of root, for `root.env`.
     pub fn root_credentials(&self) -> Option<(AccessKeyId, Secret<String>)> {
         self.store.root_credentials()
     }
 
-    /// Reads again what can be: the certificate and its key, both or neither.
+    /// Reloads the certificate and its key, both or neither.
     pub fn reload(&self) -> Result<Reload, CertificateError> {
         self.security.reload()
     }
 
-    /// Stops taking requests, finishes those under way, and leaves the state as a clean stop does.
+    /// Stops accepting requests, finishes those in progress, and closes the state cleanly.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for serving in self.serving {
@@ -124,7 +124,7 @@ impl Running {
             }
         }
         self.recorder.tell_the_rest();
-        // What was cut off then, and what a client left behind, the upstream may carry out yet.
+        // The upstream may still carry out requests that were cut off or abandoned.
         self.store.note_under_way(self.clock.now()).await;
         self.delivery.stop().await;
         if let Err(error) = self.store.watch_clock(self.clock.now()).await {
@@ -138,7 +138,7 @@ impl Running {
     }
 }
 
-/// Starts the gate that the settings describe; on return it serves.
+/// Starts the proxy with these settings; it serves on return.
 pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFailure> {
     let directory = &settings.state.directory;
     let security = security(settings)?;
@@ -190,7 +190,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<Running, StartFa
     Ok(Running { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
 }
 
-/// Makes the state of a gate that is to be, and leaves it closed.
+/// Creates the state, and closes it again.
 pub async fn create_state(settings: &Settings, clock: &Clock) -> Result<AccountId, StartFailure> {
     Ok(open(settings, clock).await?.store.account().clone())
 }
@@ -238,7 +238,7 @@ fn disk() -> Disk {
     Disk::Real
 }
 
-/// The journal's disk, or what stands for one in a measurement; no program that is meant to serve is built so.
+/// The journal's disk, or memory for a benchmark; no production build has this feature.
 #[cfg(feature = "bench-memory-journal")]
 fn disk() -> Disk {
     if std::env::var_os("PORTCULLIS_BENCH_JOURNAL").is_some_and(|choice| choice == "memory") {
@@ -248,7 +248,7 @@ fn disk() -> Disk {
     Disk::Real
 }
 
-/// Closes what a crash left open, so that each request that was begun has an end on record.
+/// Resolves the intents that a crash left open, so that each has an outcome on record.
 async fn settle(
     recovered: &Recovered,
     journal: &Journal,
@@ -287,7 +287,7 @@ fn security(settings: &Settings) -> Result<Security, CertificateError> {
     settings.listen.tls.as_ref().map_or(Ok(Security::Plain), Security::tls)
 }
 
-/// Whom to believe that it is the upstream.
+/// The certificate authorities of the upstream.
 pub fn authorities(settings: &Settings) -> Authorities {
     settings.upstream.ca_file.clone().map_or(Authorities::System, Authorities::File)
 }
@@ -310,7 +310,7 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
         .telling(&settings.account.region, profile(settings).bucket_placement))
 }
 
-/// Shorter than any store's own patience with an idle connection.
+/// Shorter than the idle timeout of any known store.
 const IDLE_UPSTREAM: std::time::Duration = std::time::Duration::from_secs(20);
 
 #[expect(clippy::too_many_arguments, reason = "the parts of the gate, each of its own type")]
@@ -331,7 +331,7 @@ fn gate(
         upstream: Arc::clone(&upstream),
         folder: settings.trail.folder.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
     });
-    // The settings take no other.
+    // The settings accept no other.
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Gate {
         realm: Realm { region: settings.account.region.clone(), services: &[Service::S3] },
@@ -396,7 +396,7 @@ fn recording(settings: &Settings) -> Recording {
     }
 }
 
-/// How many bodies of calls are in memory before it is known who sent them: 4 MiB in all.
+/// How many bodies of unverified calls are in memory at once: 4 MiB in all.
 const UNPROVED_CALLS: usize = 16;
 
 fn rules(settings: &Settings) -> Rules {
@@ -425,7 +425,7 @@ fn limits(settings: &Settings) -> Result<portcullis_http::Limits, TooFewDescript
             "limits.connections is lowered to what the limit of open files allows; for all of them it has to be {needed}"
         );
         limits.connections = connections;
-        // One client must not take them all.
+        // One client must not use all of them.
         limits.connections_per_address = limits.connections_per_address.min((connections / 2).max(1));
     }
     Ok(portcullis_http::Limits {

@@ -12,12 +12,12 @@ use portcullis_followers::delivery::Delivery;
 use portcullis_state::Promise;
 use portcullis_upstream::{Holding, Upstream};
 
-/// What delivers the trails, and the store whose buckets they take.
+/// The delivery of trails, and the upstream whose buckets they use.
 #[derive(Debug)]
 pub(super) struct Delivered {
     pub delivery: Delivery,
     pub upstream: Arc<Upstream>,
-    /// Where trails are delivered to, if not to the store.
+    /// The folder that trails are delivered to, if not to the upstream.
     pub folder: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! Keeps the journal from growing for ever: what nobody needs any more is trimmed.
+//! Trims records from the journal that are old and no longer needed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use portcullis_base::clock::{Clock, ClockDisagreement};
 use portcullis_journal::{Journal, JournalError, Sequence};
 use portcullis_state::{Store, StoreError};
 
-/// How often old records are looked for.
+/// How often the journal is trimmed.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// Trims the journal now and then, until the gate stops.
+/// Trims the journal periodically, until the proxy stops.
 ///
-/// What goes is old, and no follower of the journal needs it.
+/// It removes only old records that no follower of the journal needs.
 pub(super) async fn trim(
     journal: Arc<Journal>,
     store: Store,
@@ -38,10 +38,10 @@ pub(super) async fn trim(
     }
 }
 
-/// How often the time is kept: a restart of the machine with a clock that is so much behind goes unnoticed.
+/// How often the time is stored: after a reboot, a clock that is behind by less is not noticed.
 const KEEP_TIME: Duration = Duration::from_secs(60);
 
-/// Watches the clock and says when it is set and when it is right again, until the gate stops.
+/// Watches the clock, and logs when it is set and when it is right again, until the proxy stops.
 pub(super) async fn watch_clock(store: Store, clock: Clock, mut stop: watch::Receiver<bool>) -> io::Result<()> {
     let (mut disagreed, mut kept) = (false, None::<Instant>);
     loop {
@@ -67,10 +67,10 @@ pub(super) async fn watch_clock(store: Store, clock: Clock, mut stop: watch::Rec
     }
 }
 
-/// How often the clock and the disk's space are looked at; in this time a flood of what nobody signed writes its budget at the most.
+/// How often the clock and the free disk space are checked; unsigned requests write at most their budget in this time.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Keeps a reserve of the disk from what nobody signed, and records what was counted instead, until the gate stops.
+/// Keeps unsigned requests from using the disk's reserve, and records their counts instead, until the proxy stops.
 pub(super) async fn watch_space(
     recorder: Arc<Recorder>,
     directory: PathBuf,
@@ -106,7 +106,7 @@ pub(super) async fn watch_space(
     }
 }
 
-/// Whether a directory's file system has more space than the reserve; one that tells nothing is taken to have.
+/// Whether a directory's file system has more space than the reserve; assumed true if it cannot be determined.
 fn space(directory: &Path, segment_size: u64) -> Space {
     match portcullis_journal::disk_space(directory) {
         Ok((free, whole)) if free < reserve(whole, segment_size) => Space::Short,
@@ -128,7 +128,7 @@ fn reserve(whole: u64, segment_size: u64) -> u64 {
 /// Why nothing was trimmed.
 #[derive(Debug, thiserror::Error)]
 enum Untrimmed {
-    /// What a clock that was set calls old may be new.
+    /// The clock was set, so records that seem old may be new.
     #[error(transparent)]
     Clock(#[from] ClockDisagreement),
     #[error(transparent)]
@@ -144,13 +144,13 @@ async fn trim_once(
     keep: Duration,
 ) -> Result<Sequence, Untrimmed> {
     let first = journal.first_sequence();
-    // A clock before 1970 keeps everything.
+    // With a clock before 1970 everything is kept.
     let Some(time) = clock.check()?.system_time().checked_sub(keep) else { return Ok(first) };
     let before = journal.retained_from(time)?;
     if before <= first {
         return Ok(first);
     }
-    // What goes may hold the last write of each record of the state.
+    // The removed records may hold the last write of a record of the state.
     store.snapshot().await?;
     let journal = Arc::clone(journal);
     let trimmed = tokio::task::spawn_blocking(move || journal.trim(before)).await;
