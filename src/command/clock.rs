@@ -27,7 +27,7 @@ struct ClockAnswer {
     expected: Option<String>,
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(command: ClockCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let action = match command {
         ClockCommand::Accept => "AcceptClock",

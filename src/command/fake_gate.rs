@@ -1,4 +1,4 @@
-//! A gate for tests: answers on an admin socket as it is told, and keeps what it was asked.
+//! An admin socket for tests: gives prepared answers and keeps the requests.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -14,14 +14,14 @@ use tokio::net::UnixListener;
 use super::place::StateDirectory;
 use portcullis_mfa::MfaDemand;
 
-/// What the gate was asked.
+/// A request that was received.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub form: String,
     pub mfa: Option<String>,
 }
 
-/// A gate that answers as it is told.
+/// An admin socket with prepared answers.
 pub struct FakeGate {
     place: StateDirectory,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -29,7 +29,7 @@ pub struct FakeGate {
 }
 
 impl FakeGate {
-    /// Starts a gate that gives these answers: a status and a document.
+    /// Starts with these answers: a status and a document.
     pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
         Self::demanding(move |seen| {
             let (status, document) = answer(seen);
@@ -37,7 +37,7 @@ impl FakeGate {
         })
     }
 
-    /// Starts a gate that gives these answers: a status, whether it asks for an MFA token, and a document.
+    /// Starts with these answers: a status, whether an MFA token is asked for, and a document.
     pub fn demanding(answer: impl Fn(&Seen) -> (u16, MfaDemand, String) + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let place = StateDirectory::find(Some(directory.path().to_owned()), None);

@@ -60,7 +60,7 @@ pub struct CreatedKey {
     secret: Secret<String>,
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         KeyCommand::Create(args) => make(&args.user, admin).await?.show(terminal),

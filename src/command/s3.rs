@@ -121,7 +121,7 @@ impl S3Client {
         self.exchange(request).await
     }
 
-    /// Sends without a signature, as anybody could.
+    /// Sends without a signature.
     pub async fn send_unsigned(&self, ask: ClientRequest) -> Result<ClientAnswer, S3ClientError> {
         self.exchange(self.unsigned(ask)?).await
     }
@@ -241,7 +241,7 @@ pub fn content_md5(body: &[u8]) -> String {
 impl S3ClientError {
     fn refused(status: StatusCode, headers: &HeaderMap, code: &str, message: &str) -> Self {
         let mfa = MfaDemand::parse(headers.get(MfaDemand::HEADER).map(HeaderValue::as_bytes));
-        // A store's own line breaks would make its text look like ours.
+        // Line breaks in a store's text could imitate lines of our own output.
         Self::Refused { status, code: harmless(code), message: harmless(message), mfa }
     }
 

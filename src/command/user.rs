@@ -27,7 +27,7 @@ pub struct UserArgs {
     user: String,
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(command: UserCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         UserCommand::Add(args) => add(&args.user, admin, terminal).await,

@@ -34,7 +34,7 @@ enum MisroutingSign {
     /// The key of the batch is there still.
     NothingDeleted,
     ObjectRead,
-    /// A POST without content does nothing, whatever it is taken for.
+    /// A POST without content has no effect under any operation.
     None,
 }
 
@@ -147,7 +147,7 @@ impl TrialBucket<'_> {
         let answer = match self.s3.send_with(&headers, ask).await {
             Ok(answer) => Ok(answer),
             Err(S3ClientError::Refused { status, .. }) => Err(Some(status)),
-            // If the store is gone, what follows says so.
+            // If the store is unreachable, the next request reports it.
             Err(S3ClientError::Exchange(ExchangeError::Broken(_))) => Err(None),
             Err(error) => return Err(error),
         };
@@ -215,7 +215,7 @@ impl TrialBucket<'_> {
         (ClientRequest::new(method, format!("{path}?{}", pairs.join("&"))).body(body), headers)
     }
 
-    /// Whether the plain operation was carried out; what it did is put right.
+    /// Whether the plain operation was carried out; its effect is undone.
     async fn mistaken(&self, witness: MisroutingSign, answer: Option<&ClientAnswer>) -> Result<bool, S3ClientError> {
         let document = answer.and_then(|answer| answer.document().ok());
         let lists = document.as_ref().is_some_and(|document| document.name == "ListBucketResult");

@@ -18,7 +18,7 @@ pub struct RecordedEvents {
     history: Option<IndexedEvents>,
     directory: PathBuf,
     journal: Reader,
-    /// What the history gave before it could not be read further; the journal is not to give it again.
+    /// What the history returned before it failed; the journal must not return it again.
     given: HistoryCursor,
     /// What is left of what was read last.
     rest: VecDeque<String>,
@@ -30,11 +30,11 @@ struct IndexedEvents {
     archive: Archive,
     journal: JournalId,
     query: Query,
-    /// Later records are the journal's to tell.
+    /// Later records come from the journal.
     through: Sequence,
 }
 
-/// How far a history gave what it holds, which it gives by time, and by the journal's order within a second.
+/// How far the history was read; it is ordered by time, and by the journal's order within a second.
 #[derive(Clone, Copy)]
 struct HistoryCursor {
     last: Option<(i64, Sequence)>,
@@ -76,7 +76,7 @@ impl RecordedEvents {
         Ok(recorded)
     }
 
-    /// Says why not all that was ever recorded is shown.
+    /// Notes that some records are missing, if so.
     fn note_gap(&mut self) {
         let (first, through) = (self.journal.position(), self.given.through);
         if first > through {
@@ -87,7 +87,7 @@ impl RecordedEvents {
         }
     }
 
-    /// Lets the journal tell what the history can no longer.
+    /// Continues from the journal after the history failed.
     fn go_without_history(&mut self, reason: &str) -> Result<(), CommandError> {
         self.history = None;
         self.given.through = Sequence::NONE;
@@ -182,7 +182,7 @@ impl HistoryCursor {
         // Otherwise the history gave all it had, and the journal began behind it.
         let (Some(last), Sequence::NONE) = (self.last, self.through) else { return false };
         let time = EventView::read(line.as_bytes()).ok().and_then(|event| event.time());
-        // What says no time is shown twice rather than lost.
+        // A record without a time is shown twice rather than lost.
         let Some(time) = time else { return false };
         match (time.seconds(), sequence).cmp(&last) {
             Ordering::Less => true,
@@ -211,7 +211,7 @@ impl IndexedEvents {
 
     fn next(&mut self) -> Result<Page, String> {
         let page = self.page().map_err(|error| error.to_string())?;
-        // A day's file that is just being made anew would be missing without a word.
+        // A day's file that is being rebuilt would be left out without notice.
         if self.archive.covers(self.journal) < self.through {
             return Err("it is being made anew".to_owned());
         }

@@ -129,7 +129,7 @@ async fn hold_against(
     )))
 }
 
-/// What CreateTrail and GetTrail both tell of a trail.
+/// The members that CreateTrail and GetTrail both return.
 const DEFINITION: [&str; 6] = [
     "DigestPeriodSeconds",
     "IncludeGlobalServiceEvents",

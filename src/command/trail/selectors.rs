@@ -110,7 +110,7 @@ pub fn as_json(answer: &Value) -> Value {
     }
 }
 
-/// The selectors for people: in words where a word says it, else as JSON.
+/// The selectors in words where possible, else as JSON.
 pub fn described(answer: &Value) -> String {
     let Some([only]) = answer.get("EventSelectors").and_then(Value::as_array).map(Vec::as_slice) else {
         return as_json(answer).to_string();

@@ -19,18 +19,18 @@ use portcullis_cloudtrail::keys::PublicKey;
 use portcullis_cloudtrail::verify::{Currency, Files, Metadata, Report, Scope, StoredFile, validate};
 use portcullis_cloudtrail::{KeyPrefix, Layout, TrailEnd, TrailName};
 
-/// A trail of the gate's, as the gate tells of it.
+/// A trail of the running proxy, as its API describes it.
 pub struct ProxyTrail {
     pub found: FoundTrail,
-    /// Whether it must go on until now.
+    /// Up to when its files must reach.
     pub currency: Currency,
-    /// Where it lies, if the gate delivers to a folder.
+    /// The folder it is delivered to, if it is not a bucket.
     pub folder: Option<PathBuf>,
     /// The other trails that deliver to the same place.
     pub neighbours: Vec<TrailName>,
 }
 
-/// The files of a trail where the gate delivers them, and the gate, which knows where they end.
+/// The delivered files of a trail, and the proxy, which knows the last one.
 struct ProxyFiles {
     gate: BlockingProxy,
     place: FilesPlace,
@@ -41,7 +41,7 @@ enum FilesPlace {
     Folder(BucketFolder),
 }
 
-/// The gate, asked by a thread that may wait.
+/// The proxy's API, called from a thread that may block.
 struct BlockingProxy {
     s3: S3Client,
     trail: TrailName,
@@ -49,7 +49,7 @@ struct BlockingProxy {
     runtime: Handle,
 }
 
-/// A bucket behind the gate, read by a thread that may wait.
+/// A bucket, read from a thread that may block.
 struct BlockingBucket {
     s3: S3Client,
     name: BucketName,
@@ -89,7 +89,7 @@ pub async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result
         Truth::No => Currency::Ended,
     };
     let folder = Some(text(&status, "Folder")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    // What cannot be seen from here was not removed for that.
+    // A folder that is not accessible here must not count as removed files.
     if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
         return Err(unreadable(format!("the trail is delivered to the folder {}, which is not on this machine", folder.display()))
             .next(
@@ -103,7 +103,7 @@ fn with_files(name: &TrailName) -> Value {
     json!({ "Name": name.as_str(), "IncludeFiles": true })
 }
 
-/// Validates on a thread of its own, since validation waits for one file at a time.
+/// Validates on a blocking thread, since validation reads one file at a time.
 pub async fn validated(
     client: &TrailClient<'_>,
     trail: &ProxyTrail,
@@ -126,7 +126,7 @@ pub async fn validated(
     let mut files = ProxyFiles { gate, place };
     let work = move || {
         let mut report = validate(&mut files, &scope);
-        // A digest that came between the two listings names log files that no digest seemed to name.
+        // A digest delivered between the two listings may name log files that look like strays.
         if report.as_ref().is_ok_and(Report::has_strays) {
             report = validate(&mut files, &scope);
         }
@@ -150,7 +150,7 @@ impl BlockingBucket {
     fn ask(&self, target: String) -> Result<Option<ClientAnswer>, String> {
         match self.runtime.block_on(self.s3.send(ClientRequest::new(Method::GET, target))) {
             Ok(answer) => Ok(Some(answer)),
-            // Only what is certainly not there is missing; what is refused is not known.
+            // A refusal does not prove that a file is missing.
             Err(error) if matches!(error.code(), Some("NoSuchBucket" | "NoSuchKey")) => Ok(None),
             Err(error) => Err(format!("s3://{}: {error}", self.name)),
         }

@@ -1,4 +1,4 @@
-//! The newest digests of a trail, written down to be expected the next time.
+//! The newest digests of a trail, stored for the next `--expect-head`.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn expected(given: &[String]) -> Result<Vec<Expected>, CommandError> {
     Ok(expected)
 }
 
-/// Of each series the newest head in a text; a line may have more before it, as a log's lines have.
+/// The newest head of each series in a text; a line may have a prefix, as in a log.
 fn newest(text: &[u8]) -> Vec<Head> {
     let of_line = |line: &[u8]| {
         let start = line.iter().position(|byte| *byte == b'{')?;
