@@ -20,20 +20,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use portcullis_authorization::{Caller, TrailBucket};
-use portcullis_followers::history::{Asker, History};
-use portcullis_state::{Store, TrailReservation};
 use change::{Change, Effect, Planned};
 use decide::CallPlan;
 use place::Place;
-use portcullis_authorization::{Caller, Rules, TrailBucket};
+use portcullis_authorization::{Caller, TrailBucket};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName};
 use portcullis_cloudtrail::DigestPeriod;
 use portcullis_followers::history::{History, LookupAsker};
-use portcullis_mfa::{Challenge, Fault, Offer, Proof};
-use portcullis_s3::Access;
-use portcullis_sigv4::Principal;
 use portcullis_state::{Store, TrailReservation};
 use stake::AffectedBuckets;
 

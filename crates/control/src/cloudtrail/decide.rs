@@ -7,12 +7,12 @@ use super::operation::{OpenTo, Operation, ReadOperation};
 use super::place::Place;
 use super::refused::{Circumstances, Devices, Refused};
 use super::stake::{AffectedBuckets, BucketStake};
-use portcullis_sigv4::Principal;
 use portcullis_authorization::{Caller, Rules};
-use portcullis_followers::history::Asker;
-use portcullis_mfa::{Challenge, Fault, Offer, Proof};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::Trail;
+use portcullis_followers::history::LookupAsker;
+use portcullis_mfa::{Challenge, Fault, Offer, Proof};
+use portcullis_sigv4::Principal;
 
 /// What a call is decided by, beside what it asks for and who asks.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ pub struct ReadCall {
     pub operation: ReadOperation,
     pub input: Input,
     /// Who looks up events.
-    pub asker: Option<Asker>,
+    pub asker: Option<LookupAsker>,
 }
 
 /// A change of root's that passes once the code is proved.
@@ -84,7 +84,10 @@ pub fn decide(
     let offer = match (offer, &plan) {
         (_, Err(Unplanned::Forbidden(refused))) => return Verdict::Refuse(Denied::Call(refused.clone())),
         (Offer::Malformed(header), _) => {
-            return Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::MalformedOffer(header), circumstances(None)));
+            return Verdict::Refuse(Denied::Factor(
+                portcullis_authorization::Refusal::MalformedOffer(header),
+                circumstances(None),
+            ));
         }
         (Offer::Absent, _) => None,
         (Offer::Codes(codes), _) => Some(codes),

@@ -7,12 +7,7 @@ use serde_json::json;
 
 use super::change::{Effect, effect};
 use super::*;
-use portcullis_authorization::{LateEffect, LoopbackTrust, Profile};
-use portcullis_sigv4::{Form, Principal};
-use portcullis_authorization::{LateEffect, LoopbackTrust, Profile, Replication, Rules};
-use portcullis_mfa::Offer;
-use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
-use portcullis_state::{NewDevice, Promise, SigningKey};
+use portcullis_authorization::{LateEffect, LoopbackTrust, Profile, Rules};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{
@@ -21,8 +16,9 @@ use portcullis_cloudtrail::{
 use portcullis_http::Transport;
 use portcullis_journal::{Journal, Options};
 use portcullis_mfa::MfaDemand;
+use portcullis_mfa::Offer;
 use portcullis_s3::Replication;
-use portcullis_sigv4::Form;
+use portcullis_sigv4::{Form, Principal};
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use portcullis_state::{NewDevice, Promise, SigningKey};
 
@@ -471,7 +467,10 @@ async fn a_code_where_tls_is_asked_for_is_not_taken_in_the_clear() {
     let caller = Caller { transport: Transport::Loopback, ..root() };
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
     let verdict = bench.verdict(&stop, &caller, Offer::parse(Some("20899872 123456")), rules, NOW).await;
-    assert!(matches!(verdict, Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::InsecureTransport, _))));
+    assert!(matches!(
+        verdict,
+        Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
+    ));
 }
 
 #[tokio::test]
@@ -484,7 +483,8 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let Verdict::Verify(challenge) = bench.verdict(&stop, &root(), offer, RULES, later).await else {
         panic!("no code")
     };
-    let proof = portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
+    let proof =
+        portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
     assert_eq!(bench.api.perform(Permit::by_proof(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, Logging::Stopped { started: NOW, at: later });
 }
