@@ -2,6 +2,7 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock config.example.toml ./
 COPY crates crates
+COPY examples examples
 COPY src src
 RUN cargo build --release --locked
 

@@ -46,7 +46,10 @@ async fn make(directory: &Path, buckets: u32) -> Journal {
     let store = StateStore::open(directory, log, None, Clock::System).await.expect("a new state");
     for number in 0..buckets {
         let name = BucketName::parse(&format!("bucket-{number:06}")).expect("a name");
-        store.record_bucket(&name, StateChange::EnableMfaDelete, Clock::System.now()).await.expect("recorded");
+        store
+            .record_bucket(&name, store.bucket(&name), StateChange::EnableMfaDelete, Clock::System.now())
+            .await
+            .expect("recorded");
     }
     store.watch_clock(Clock::System.now()).await.expect("recorded");
     drop(store);

@@ -148,7 +148,8 @@ fn help_of(command: &[String]) -> String {
 fn subcommands(help: &str) -> impl DoubleEndedIterator<Item = &str> {
     let list = help.split_once("\nCommands:\n").map_or("", |(_, rest)| rest);
     let list = list.split_once("\n\n").map_or(list, |(list, _)| list);
-    list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !name.is_empty()))
+    list.lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|name| !matches!(*name, "" | "help")))
 }
 
 /// The one snapshot with this ending, wherever its test lies.

@@ -23,11 +23,13 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use portcullis_authorization::LoopbackTrust;
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 use portcullis_http::{DialError, Dialler, TrustedAuthorities};
 use portcullis_http::{Endpoint, TlsFiles};
-use portcullis_server::config::{RequireTls, Settings, UpstreamProfile};
+use portcullis_s3::UpstreamKind;
+use portcullis_server::config::Settings;
 use portcullis_server::serve::{self, StartFailure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
@@ -42,7 +44,7 @@ async fn a_code_over_tls_is_taken_where_it_always_has_to_be() {
     let rig = Rig::new().await;
     let gate = rig.gate(|settings| {
         settings.listen.tls = Some(rig.ours.issue(&rig.path("gate")));
-        settings.mfa.require_tls = RequireTls::Always;
+        settings.mfa.require_tls = LoopbackTrust::TlsOnly;
     });
     let gate = gate.await;
     assert_eq!(gate.ask("PUT", "/vault", None, "").await.0, 200);
@@ -59,7 +61,7 @@ async fn a_code_over_tls_is_taken_where_it_always_has_to_be() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_in_the_clear_is_refused_where_tls_is_always_required() {
     let rig = Rig::new().await;
-    let gate = rig.gate(|settings| settings.mfa.require_tls = RequireTls::Always).await;
+    let gate = rig.gate(|settings| settings.mfa.require_tls = LoopbackTrust::TlsOnly).await;
     assert_eq!(gate.ask("PUT", "/vault", None, "").await.0, 200);
     let offer = gate.enrol();
     let (status, text) = gate.ask("PUT", "/vault?versioning", Some(&offer), ENABLE).await;
@@ -231,7 +233,7 @@ impl Rig {
         let endpoint = Endpoint::parse(&format!("http://{}", self.store.address)).expect("an endpoint");
         let mut settings = Settings::standard(self.path("data"), endpoint, self.path("upstream.env"));
         settings.listen.address = SocketAddr::from(([127, 0, 0, 1], 0));
-        settings.upstream.profile = UpstreamProfile::Embedded;
+        settings.upstream.profile = UpstreamKind::Embedded;
         choose(&mut settings);
         settings
     }

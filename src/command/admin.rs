@@ -1,9 +1,9 @@
-//! The running gate's admin socket, which speaks AWS's IAM Query API.
+//! The admin socket of the running proxy, which speaks AWS's IAM Query API.
 
 use std::io;
 
 use bytes::Bytes;
-use http::Request;
+use http::{HeaderMap, HeaderValue, Request};
 use http_body_util::Full;
 use thiserror::Error;
 use tokio::net::UnixStream;
@@ -12,11 +12,12 @@ use super::error::CommandError;
 use super::exchange::{ExchangeError, exchange};
 use super::place::StateDirectory;
 use super::table::harmless;
-use super::xml::{Element, InvalidXml};
 use portcullis_base::secret::Secret;
 use portcullis_http::DialError;
+use portcullis_mfa::MfaDemand;
+use portcullis_xml::{InvalidXml, XmlElement};
 
-/// The gate that runs in a place.
+/// The proxy that runs with a state directory.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     place: StateDirectory,
@@ -29,29 +30,30 @@ pub struct AdminRequest {
     form: Secret<String>,
 }
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 #[derive(Debug, Error)]
 pub enum AdminError {
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
-    #[error("the admin socket is not this user's")]
+    #[error("the admin socket belongs to another user")]
     Forbidden,
-    #[error("no gate answers there")]
+    #[error("Portcullis is not running there")]
     NotRunning,
     #[error("{0}")]
     Refused(AdminRefusal),
-    #[error("the gate's answer cannot be read: {0}")]
+    #[error("the answer cannot be read: {0}")]
     Unreadable(#[from] InvalidXml),
-    #[error("the gate's answer lacks {0}")]
+    #[error("the answer lacks {0}")]
     Wanting(&'static str),
 }
 
-/// The gate's own no.
+/// A refusal by the proxy.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message} ({code})")]
 pub struct AdminRefusal {
     pub code: String,
     pub message: String,
+    pub mfa: MfaDemand,
 }
 
 const VERSION: &str = "2010-05-08";
@@ -70,7 +72,7 @@ impl AdminRequest {
 }
 
 impl AdminClient {
-    /// The gate that keeps its state there.
+    /// The proxy that keeps its state there.
     pub fn of(place: &StateDirectory) -> Self {
         Self { place: place.clone() }
     }
@@ -81,30 +83,31 @@ impl AdminClient {
     }
 
     /// Asks, and gives the action's result: the element `ACTIONResult`, empty where the action has none.
-    pub async fn ask(&self, question: &AdminRequest) -> Result<Element, AdminError> {
+    pub async fn ask(&self, question: &AdminRequest) -> Result<XmlElement, AdminError> {
         self.send(question, None).await
     }
 
     /// Asks with `serial code` of an active device.
-    pub async fn ask_with_code(&self, question: &AdminRequest, mfa: &Secret<String>) -> Result<Element, AdminError> {
+    pub async fn ask_with_code(&self, question: &AdminRequest, mfa: &Secret<String>) -> Result<XmlElement, AdminError> {
         self.send(question, Some(mfa)).await
     }
 
     /// Asks for a list to its last page, and gives its members.
-    pub async fn list(&self, question: AdminRequest, list: &'static str) -> Result<Vec<Element>, AdminError> {
+    pub async fn list(&self, question: AdminRequest, list: &'static str) -> Result<Vec<XmlElement>, AdminError> {
         let mut members = Vec::new();
         let mut page = question.clone();
         loop {
             let result = self.ask(&page).await?;
             members.extend(result.members(list).cloned());
-            if result.text_of("IsTruncated") != Some("true") {
+            if result.filled_text_of("IsTruncated") != Some("true") {
                 return Ok(members);
             }
-            page = question.clone().with("Marker", result.text_of("Marker").ok_or(AdminError::Wanting("Marker"))?);
+            page =
+                question.clone().with("Marker", result.filled_text_of("Marker").ok_or(AdminError::Wanting("Marker"))?);
         }
     }
 
-    async fn send(&self, question: &AdminRequest, mfa: Option<&Secret<String>>) -> Result<Element, AdminError> {
+    async fn send(&self, question: &AdminRequest, mfa: Option<&Secret<String>>) -> Result<XmlElement, AdminError> {
         let stream = UnixStream::connect(self.place.socket()).await.map_err(AdminError::of_connecting)?;
         let mut request = Request::post("/")
             .header("host", "localhost")
@@ -116,9 +119,9 @@ impl AdminClient {
         let body = Full::new(Bytes::from(question.form.expose().clone()));
         let request = request.body(body).map_err(|error| ExchangeError::Broken(error.to_string()))?;
         let answer = exchange(stream, request).await?;
-        let root = Element::parse(&answer.body)?;
+        let root = XmlElement::parse(&answer.body)?;
         if !answer.status.is_success() {
-            return Err(AdminError::Refused(AdminRefusal::read(&root)));
+            return Err(AdminError::Refused(AdminRefusal::read(&answer.headers, &root)));
         }
         let result = format!("{}Result", question.action);
         Ok(root.child(&result).cloned().unwrap_or_default())
@@ -139,15 +142,15 @@ impl AdminError {
         }
     }
 
-    /// Whether the gate wants a code of an active device first.
+    /// Whether the refusal asks for an MFA code.
     pub fn wants_code(&self) -> bool {
         match self {
-            Self::Refused(refused) => refused.code == "AccessDenied" && refused.message.starts_with("Mfa Auth"),
+            Self::Refused(refused) => refused.mfa == MfaDemand::Required,
             Self::Exchange(_) | Self::Forbidden | Self::NotRunning | Self::Unreadable(_) | Self::Wanting(_) => false,
         }
     }
 
-    /// The gate's own code for its no.
+    /// The error code of a refusal.
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Refused(refused) => Some(&refused.code),
@@ -155,31 +158,32 @@ impl AdminError {
         }
     }
 
-    /// What the person at the command line is told.
+    /// The error as the command line reports it.
     pub fn into_command_error(self, place: &StateDirectory) -> CommandError {
         let next = match self.code() {
-            // STS's words for a code that opened nothing.
-            Some("AccessDenied") if self.to_string().starts_with("MultiFactorAuthentication failed") => format!(
-                "Wait for the next code: each one counts once. `portcullis mfa list{}` shows the serials.",
+            Some("NotDeviceOwnerError" | "TokenCodeInvalidError") => format!(
+                "Wait for the next code: each code is accepted once. `portcullis mfa list{}` shows the serial numbers.",
                 place.flag()
             ),
-            Some("AccessDenied") if self.wants_code() => "Add --mfa \"SERIAL CODE\".".to_owned(),
+            Some(_) if self.wants_code() => "Add --mfa \"SERIAL CODE\".".to_owned(),
             Some("InvalidAuthenticationCode") => {
-                "Type two codes that follow one another, and check that both clocks are right.".to_owned()
+                "Enter two consecutive codes, and check that both clocks are right.".to_owned()
             }
             Some("NoSuchEntity") => {
-                format!("`portcullis user list{0}`, `key list{0}` and `mfa list{0}` show what there is.", place.flag())
+                format!("`portcullis user list{0}`, `key list{0}` and `mfa list{0}` show what exists.", place.flag())
             }
             Some(_) | None => String::new(),
         };
         let error = match self {
             Self::NotRunning => return not_running(place),
             Self::Forbidden => {
-                let next =
-                    format!("Run this as the user the gate runs as; {} is only that user's.", place.socket().display());
+                let next = format!(
+                    "Run this as the user that Portcullis runs as; only that user can access {}.",
+                    place.socket().display()
+                );
                 return CommandError::failed(&self).next(next);
             }
-            Self::Refused(refused) => CommandError::failed(format!("the gate says: {refused}")),
+            Self::Refused(refused) => CommandError::failed(format!("refused: {refused}")),
             Self::Exchange(_) | Self::Unreadable(_) | Self::Wanting(_) => CommandError::failed(&self),
         };
         if next.is_empty() { error } else { error.next(next) }
@@ -187,18 +191,19 @@ impl AdminError {
 }
 
 impl AdminRefusal {
-    fn read(root: &Element) -> Self {
+    fn read(headers: &HeaderMap, root: &XmlElement) -> Self {
         let error = root.child("Error").unwrap_or(root);
-        let text = |name: &str, instead: &str| harmless(error.text_of(name).unwrap_or(instead));
-        Self { code: text("Code", "Unknown"), message: text("Message", "no reason was given") }
+        let text = |name: &str, instead: &str| harmless(error.filled_text_of(name).unwrap_or(instead));
+        let mfa = MfaDemand::parse(headers.get(MfaDemand::HEADER).map(HeaderValue::as_bytes));
+        Self { code: text("Code", "Unknown"), message: text("Message", "no reason was given"), mfa }
     }
 }
 
-/// No gate runs in the place, and how to start one.
+/// Portcullis is not running with this state directory, and how to start it.
 pub fn not_running(place: &StateDirectory) -> CommandError {
-    CommandError::not_running(format!("no gate is running in {place}")).next(format!(
-        "Start one:          portcullis dev{0}   (or: portcullis serve --config FILE)\n\
-         Or say where it is: --data DIR, or {1}=DIR",
+    CommandError::not_running(format!("Portcullis is not running with state directory {place}")).next(format!(
+        "Start it:                  portcullis dev{0}   (or: portcullis serve --config FILE)\n\
+         Or name another directory: --data DIR, or {1}=DIR",
         place.flag(),
         super::place::VARIABLE
     ))
@@ -233,7 +238,7 @@ mod tests {
         });
         let admin = AdminClient::of(gate.place());
         let result = admin.ask(&AdminRequest::new("CreateUser").with("UserName", "a+b@c")).await.unwrap();
-        assert_eq!(result.child("User").and_then(|user| user.text_of("UserName")), Some("a+b@c"));
+        assert_eq!(result.child("User").and_then(|user| user.filled_text_of("UserName")), Some("a+b@c"));
         let seen = gate.seen();
         assert_eq!(seen[0].form, "Action=CreateUser&Version=2010-05-08&UserName=a%2Bb%40c");
         assert_eq!(seen[0].mfa, None);
@@ -255,7 +260,7 @@ mod tests {
         let error = AdminClient::of(gate.place()).ask(&AdminRequest::new("CreateUser")).await.unwrap_err();
         assert_eq!(error.code(), Some("EntityAlreadyExists"));
         let shown = error.into_command_error(gate.place());
-        assert_eq!(shown.message, "the gate says: User alice already exists. (EntityAlreadyExists)");
+        assert_eq!(shown.message, "refused: User alice already exists. (EntityAlreadyExists)");
     }
 
     #[tokio::test]
@@ -270,7 +275,10 @@ mod tests {
             (200, format!("<ListUsersResponse><ListUsersResult>{member}{more}</ListUsersResult></ListUsersResponse>"))
         });
         let users = AdminClient::of(gate.place()).list(AdminRequest::new("ListUsers"), "Users").await.unwrap();
-        assert_eq!(users.iter().filter_map(|user| user.text_of("UserName")).collect::<Vec<_>>(), ["alice", "bob"]);
+        assert_eq!(
+            users.iter().filter_map(|user| user.filled_text_of("UserName")).collect::<Vec<_>>(),
+            ["alice", "bob"]
+        );
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! `portcullis check`: the configuration, and whether the store behind it does what the gate relies on.
+//! `portcullis check`: the configuration, and whether the upstream store does what the proxy relies on.
 
 mod probe;
 mod routing;
@@ -17,23 +17,30 @@ use super::s3::S3Client;
 use super::serve;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
+use portcullis_authorization::LoopbackTrust;
 use portcullis_base::clock::Clock;
 use portcullis_http::TlsFiles;
 use portcullis_http::{Dialler, ListenerSecurity};
-use portcullis_server::config::{FileExposure, RequireTls, Settings};
+use portcullis_server::config::{FileExposure, Settings};
 use portcullis_server::serve::{ConnectionFit, OpenFiles, authorities};
 
-/// Check a configuration, and the store behind it.
+/// Check a configuration and the upstream store.
 ///
-/// To see what the store does, it makes a bucket named portcullis-check-..., and removes it again.
+/// To test the store it creates a bucket named portcullis-check-..., and removes it again.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct CheckArgs {
-    /// The configuration
+    /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }
 
-/// Reports every mistake at once, then asks the store.
+const EXAMPLES: &str = "\
+Examples:
+  portcullis check --config portcullis.toml
+  portcullis check --config portcullis.toml --json";
+
+/// Reports all mistakes at once, then tests the store.
 pub async fn run(
     args: CheckArgs,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -47,14 +54,14 @@ pub async fn run(
     if let Some(files) = &settings.listen.tls {
         findings.add("certificate", certificate_finding(files));
     }
-    // The two above have findings of their own.
+    // Those two files have findings of their own above.
     let elsewhere = |file: &ExposedFile| !matches!(file.about, "credentials file" | "certificate's key");
     for ExposedFile { about, text } in exposed_files(&settings, Some(&args.config)).into_iter().filter(elsewhere) {
         findings.add(about, ProbeFinding::Doubtful(text));
     }
     findings.add("codes", codes_finding(&settings));
     findings.add("connections", connections_finding(&settings));
-    // The gate's own authorities and no variable's: what is found here is what the gate will find.
+    // The configured authorities and not AWS_CA_BUNDLE, so that the result is the same as when serving.
     match Dialler::new(settings.upstream.endpoint.clone(), &authorities(&settings)) {
         Ok(dialler) => {
             let s3 = S3Client {
@@ -75,9 +82,9 @@ pub async fn run(
     show(&findings, terminal)?;
     match findings.failed() {
         0 => Ok(()),
-        1 => Err(CommandError::failed("the gate cannot protect this store as it is: one finding above says why")),
+        1 => Err(CommandError::failed("Portcullis cannot protect this store: see the failed finding above")),
         count => Err(CommandError::failed(format!(
-            "the gate cannot protect this store as it is: {count} findings above say why"
+            "Portcullis cannot protect this store: see the {count} failed findings above"
         ))),
     }
 }
@@ -85,9 +92,9 @@ pub async fn run(
 fn file_finding(settings: &Settings, exposure: FileExposure) -> ProbeFinding {
     let path = settings.upstream.credentials_file.display();
     match exposure {
-        FileExposure::OwnerOnly => ProbeFinding::Good(format!("{path} is readable by its owner alone")),
+        FileExposure::OwnerOnly => ProbeFinding::Good(format!("{path} is readable only by its owner")),
         FileExposure::Others => ProbeFinding::Doubtful(format!(
-            "{path} is readable by others, who could go around the gate: chmod 600 {path}"
+            "{path} is readable by others, who could bypass Portcullis: chmod 600 {path}"
         )),
     }
 }
@@ -99,21 +106,21 @@ fn certificate_finding(files: &TlsFiles) -> ProbeFinding {
     }
     let mode = std::fs::metadata(&files.key_file).map_or(0, |found| found.permissions().mode());
     if mode & 0o044 == 0 {
-        return ProbeFinding::Good(format!("{certificate} belongs to {key}, which is readable by its owner alone"));
+        return ProbeFinding::Good(format!("{certificate} belongs to {key}, which is readable only by its owner"));
     }
-    ProbeFinding::Doubtful(format!("{key} is readable by others, who could pose as the gate: chmod 600 {key}"))
+    ProbeFinding::Doubtful(format!("{key} is readable by others, who could impersonate Portcullis: chmod 600 {key}"))
 }
 
-/// Whether a gate that is started like this program can have as many connections as the settings say.
+/// Whether a proxy started with this program's limits can have as many connections as configured.
 fn connections_finding(settings: &Settings) -> ProbeFinding {
     let (descriptors, wanted) = (OpenFiles::of_a_start(), settings.limits.connections);
     match descriptors.fit(settings) {
         Ok(ConnectionFit::All) => {
-            ProbeFinding::Good(format!("the limit of open files allows limits.connections = {wanted}"))
+            ProbeFinding::Good(format!("the open file limit allows limits.connections = {wanted}"))
         }
         Ok(ConnectionFit::Lowered(connections)) => ProbeFinding::Doubtful(format!(
-            "the limit of open files allows {connections} of limits.connections = {wanted}, and the gate will take no \
-             more: raise it to {} (ulimit -n, LimitNOFILE=)",
+            "the open file limit allows only {connections} of limits.connections = {wanted}: raise it to {} (ulimit \
+             -n, LimitNOFILE=)",
             descriptors.needed(settings)
         )),
         Err(error) => ProbeFinding::Bad(error.to_string()),
@@ -129,12 +136,12 @@ fn codes_finding(settings: &Settings) -> ProbeFinding {
     if !listen.trusted_proxies.is_empty() {
         return ProbeFinding::Good("clients can send MFA codes, over TLS that ends at a trusted proxy".to_owned());
     }
-    if within_the_machine && settings.mfa.require_tls == RequireTls::Network {
+    if within_the_machine && settings.mfa.require_tls == LoopbackTrust::Trusted {
         return ProbeFinding::Good("clients on this machine can send MFA codes".to_owned());
     }
     let place = if within_the_machine { "on this machine" } else { "over the network" };
     ProbeFinding::Doubtful(format!(
-        "{} takes requests {place} without TLS, where MFA codes are refused: set listen.cert_file and \
+        "{} accepts requests {place} without TLS, so MFA codes are refused: set listen.cert_file and \
          listen.key_file, or listen.trusted_proxies",
         listen.address
     ))

@@ -1,4 +1,4 @@
-//! `portcullis clock`: the clock that codes go by.
+//! `portcullis clock`: the clock that MFA codes are checked against.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -7,26 +7,27 @@ use super::admin::{AdminClient, AdminError, AdminRequest};
 use super::error::CommandError;
 use super::terminal::{OutputFormat, Terminal};
 
-/// What to do about the clock.
+/// The subcommands of `clock`.
 #[derive(Subcommand)]
 pub enum ClockCommand {
-    /// Say whether the gate believes its clock
+    /// Show the clock, and whether Portcullis trusts it
     Show,
-    /// Believe the clock as it is now, after it was set right
-    #[command(after_help = "The gate believes no clock that was set by more than half a minute back or an hour \
-                            ahead: it takes no code and deletes nothing old until the clock is right again. Compare the \
-                            clock with another one first. The trail records which time was accepted.")]
+    /// Trust the clock as it is now, after it was corrected
+    #[command(after_help = "Portcullis does not trust a clock that was set back by more than half a minute or \
+                            ahead by more than an hour: it accepts no MFA codes and deletes no old data until the \
+                            clock is right again. Compare the clock with another one first. The trail records which \
+                            time was accepted.")]
     Accept,
 }
 
-/// The clock as the gate tells of it.
+/// The clock as the proxy reports it.
 struct ClockAnswer {
     time: String,
-    /// What it should say, if that is something else.
+    /// The expected time, if it differs.
     expected: Option<String>,
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(command: ClockCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let action = match command {
         ClockCommand::Accept => "AcceptClock",
@@ -42,19 +43,19 @@ pub async fn run(command: ClockCommand, admin: &AdminClient, terminal: &mut Term
             terminal.print_json(&json!({ "time": time, "expectedTime": expected, "believed": expected.is_none() }))
         }
         (OutputFormat::People, ClockCommand::Accept, Some(expected)) => terminal.print(&format!(
-            "The gate believes its clock: it is {time}, where it should have been {expected}.\n\
-             Codes are taken again."
+            "Portcullis trusts its clock again: it is {time}, and {expected} was expected.\n\
+             MFA codes are accepted again."
         )),
         (OutputFormat::People, ClockCommand::Accept, None) => {
-            terminal.print(&format!("There is nothing to accept: the gate believes its clock, which says {time}."))
+            terminal.print(&format!("Nothing to accept: Portcullis trusts its clock, which says {time}."))
         }
         (OutputFormat::People, ClockCommand::Show, Some(expected)) => terminal.print(&format!(
-            "The clock says {time}, and by the time since the machine's boot it should be {expected}.\n\
-             No code is taken and nothing old is deleted until it is right. If it is: portcullis clock accept{}",
+            "The clock says {time}; by the time since boot it should be {expected}.\n\
+             No MFA code is accepted and no old data is deleted until it is right. If it is right: portcullis clock accept{}",
             admin.place().flag()
         )),
         (OutputFormat::People, ClockCommand::Show, None) => {
-            terminal.print(&format!("The gate believes its clock, which says {time}."))
+            terminal.print(&format!("Portcullis trusts its clock, which says {time}."))
         }
     }
 }
@@ -62,8 +63,8 @@ pub async fn run(command: ClockCommand, admin: &AdminClient, terminal: &mut Term
 async fn ask(action: &'static str, admin: &AdminClient) -> Result<ClockAnswer, AdminError> {
     let result = admin.ask(&AdminRequest::new(action)).await?;
     let clock = result.child("Clock").ok_or(AdminError::Wanting("Clock"))?;
-    let time = clock.text_of("Time").ok_or(AdminError::Wanting("Time"))?.to_owned();
-    Ok(ClockAnswer { time, expected: clock.text_of("ExpectedTime").map(str::to_owned) })
+    let time = clock.filled_text_of("Time").ok_or(AdminError::Wanting("Time"))?.to_owned();
+    Ok(ClockAnswer { time, expected: clock.filled_text_of("ExpectedTime").map(str::to_owned) })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `portcullis dev`: the gate in front of a store of its own, or of another, with nothing to configure.
+//! `portcullis dev`: the proxy in front of an embedded store, or of another one, without a configuration.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,48 +11,57 @@ use super::root_key::RootExports;
 use portcullis_base::names::AccountId;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Endpoint, InvalidEndpoint};
-use portcullis_server::config::{Credentials, CredentialsError, FileExposure, Settings, UpstreamProfile};
+use portcullis_s3::{StoreProcess, UpstreamKind};
+use portcullis_server::config::{Credentials, CredentialsError, FileExposure, Settings};
 
-/// Start the gate with nothing to configure.
+/// Run Portcullis without a configuration, to try it out.
 ///
-/// Without --upstream it starts an S3 store of its own beside it, which is for trying out and for tests.
-/// Variables PORTCULLIS_SECTION__KEY override single settings, as in PORTCULLIS_MFA_DELETE__PROFILE=aws.
+/// Without --upstream it also starts an embedded S3 store, which is meant for trying out and for tests.
+/// Environment variables PORTCULLIS_SECTION__KEY override single settings, for example
+/// PORTCULLIS_MFA_DELETE__PROFILE=aws.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct DevArgs {
-    /// Where clients come in; port 0 takes a free one
+    /// The address to listen on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9000")]
     pub listen: SocketAddr,
-    /// The S3 store to protect, in place of one of its own
+    /// The S3 store to protect, instead of the embedded one
     #[arg(long, value_name = "http[s]://HOST:PORT", value_parser = endpoint, requires = "upstream_credentials")]
     pub upstream: Option<Endpoint>,
-    /// That store's access key: lines AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=...
+    /// A file with that store's access key: lines AWS_ACCESS_KEY_ID=... and AWS_SECRET_ACCESS_KEY=...
     #[arg(long, value_name = "FILE", requires = "upstream")]
     pub upstream_credentials: Option<PathBuf>,
 }
 
-/// The store behind the gate.
+const EXAMPLES: &str = "\
+Examples:
+  portcullis dev
+  portcullis dev --data /tmp/portcullis --listen 127.0.0.1:9001
+  portcullis dev --upstream http://127.0.0.1:9100 --upstream-credentials upstream.env";
+
+/// The upstream store.
 #[derive(Clone, Debug)]
 pub enum Store {
-    /// Somebody's store, with the region its credentials file names.
+    /// An existing store, with the region that its credentials file names.
     Elsewhere { endpoint: Endpoint, credentials_file: PathBuf, region: Option<String> },
-    /// The one that comes with the gate, which is to be started first.
+    /// The embedded store, which has to be started first.
     Own,
 }
 
-/// What the banner tells.
+/// What the banner shows.
 #[derive(Clone, Debug)]
 pub struct Banner<'b> {
-    /// How this program was called.
+    /// The name this program was called by.
     pub program: &'b str,
     pub place: &'b StateDirectory,
     pub account: &'b AccountId,
     pub upstream: &'b Endpoint,
-    pub profile: UpstreamProfile,
+    pub kind: UpstreamKind,
     pub exports: &'b RootExports,
 }
 
 impl DevArgs {
-    /// Which store it is to be, its credentials read once to find their mistakes early.
+    /// The store to use; its credentials are read here to find mistakes early.
     pub fn store(&self) -> Result<Store, CommandError> {
         let (Some(endpoint), Some(file)) = (&self.upstream, &self.upstream_credentials) else { return Ok(Store::Own) };
         let (key, _) = read_credentials(file)?;
@@ -60,7 +69,7 @@ impl DevArgs {
     }
 }
 
-/// The settings of a gate in front of this store, with the environment laid over.
+/// The settings for this store, with the environment's overrides.
 pub fn settings(
     args: &DevArgs,
     place: &StateDirectory,
@@ -77,18 +86,18 @@ pub fn settings(
                 settings.upstream.region.clone_from(region);
             }
         }
-        Store::Own => settings.upstream.profile = UpstreamProfile::Embedded,
+        Store::Own => settings.upstream.profile = UpstreamKind::Embedded,
     }
     settings.with_environment(environment).map_err(CommandError::usage)
 }
 
-/// Reads a store's access key, and says what is wrong with its file.
+/// Reads a store's access key, and reports what is wrong with its file.
 pub fn read_credentials(file: &std::path::Path) -> Result<(Credentials, FileExposure), CommandError> {
     Credentials::read(file).map_err(|error| {
         let shown = CommandError::usage(format!("{}: {error}", file.display()));
         match error {
             CredentialsError::Line { .. } | CredentialsError::Missing(_) | CredentialsError::Twice(_) => shown.next(
-                "The file holds lines KEY=VALUE: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where it is not \
+                "The file holds lines KEY=VALUE: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, if it is not \
                  us-east-1, AWS_DEFAULT_REGION.",
             ),
             CredentialsError::Unreadable(_) | CredentialsError::WritableByOthers => shown,
@@ -96,21 +105,21 @@ pub fn read_credentials(file: &std::path::Path) -> Result<(Credentials, FileExpo
     })
 }
 
-/// What listens where, what to export, and what to try.
+/// Addresses, exports for a shell, and commands to try.
 pub fn banner(banner: &Banner<'_>) -> String {
-    let Banner { program, place, account, upstream, profile, exports } = banner;
-    let store = match profile {
-        UpstreamProfile::Embedded => "  (its own, for trying out and for tests)",
-        UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Generic | UpstreamProfile::Minio => "",
+    let Banner { program, place, account, upstream, kind, exports } = banner;
+    let store = match kind.profile().process {
+        StoreProcess::Own => "  (embedded, for trying out and for tests)",
+        StoreProcess::Separate => "",
     };
     let lines = exports.lines();
     let exported: String = lines.expose().lines().map(|line| format!("  {line}\n")).collect();
     let program = format!("{}{}", quoted(program), place.flag());
     format!(
         "\
-portcullis: MFA Delete and a CloudTrail in front of an S3 store
+portcullis: MFA Delete and CloudTrail in front of an S3 store
 
-  gate     {endpoint}
+  proxy    {endpoint}
   store    {upstream}{store}
   state    {place}
   account  {account}
@@ -134,7 +143,7 @@ Then try:
     )
 }
 
-/// The line that says that requests are served from now on.
+/// The line that says that requests are served now.
 pub fn listening(scheme: EndpointScheme, address: SocketAddr) -> String {
     format!("portcullis listening on {}://{address}", scheme.as_str())
 }
@@ -159,13 +168,13 @@ mod tests {
         Line::try_parse_from(std::iter::once("dev").chain(line.split_whitespace())).map(|line| line.args)
     }
 
-    fn banner_in(directory: Option<&str>, profile: UpstreamProfile) -> String {
+    fn banner_in(directory: Option<&str>, kind: UpstreamKind) -> String {
         banner(&Banner {
             program: "portcullis",
             place: &StateDirectory::find(directory.map(PathBuf::from), None),
             account: &AccountId::parse("123456789012").unwrap(),
             upstream: &Endpoint::parse("http://127.0.0.1:41234").unwrap(),
-            profile,
+            kind,
             exports: &RootExports {
                 endpoint: "http://127.0.0.1:9000".to_owned(),
                 access_key_id: "AKIAROOT000000000001".to_owned(),
@@ -177,11 +186,11 @@ mod tests {
 
     #[test]
     fn the_banner_says_what_listens_what_to_export_and_what_to_try() {
-        insta::assert_snapshot!(banner_in(None, UpstreamProfile::Embedded), @r#"
-        portcullis: MFA Delete and a CloudTrail in front of an S3 store
+        insta::assert_snapshot!(banner_in(None, UpstreamKind::Embedded), @r#"
+        portcullis: MFA Delete and CloudTrail in front of an S3 store
 
-          gate     http://127.0.0.1:9000
-          store    http://127.0.0.1:41234  (its own, for trying out and for tests)
+          proxy    http://127.0.0.1:9000
+          store    http://127.0.0.1:41234  (embedded, for trying out and for tests)
           state    ./portcullis-data
           account  123456789012
 
@@ -207,7 +216,7 @@ mod tests {
 
     #[test]
     fn commands_for_a_gate_elsewhere_say_where_it_is() {
-        let text = banner_in(Some("/var/lib/my gate"), UpstreamProfile::Generic);
+        let text = banner_in(Some("/var/lib/my gate"), UpstreamKind::Generic);
         assert!(text.contains("  portcullis --data '/var/lib/my gate' mfa add --name phone\n"), "{text}");
         assert!(text.contains("(or: . '/var/lib/my gate/root.env')"), "{text}");
         assert!(text.contains("  store    http://127.0.0.1:41234\n"), "{text}");
@@ -239,7 +248,7 @@ mod tests {
             settings(&args, &StateDirectory::find(None, None), endpoint, credentials_file, &store, []).unwrap();
         assert_eq!(settings.upstream.endpoint.to_string(), "http://store:9000");
         assert_eq!(settings.upstream.region, "default");
-        assert_eq!(settings.upstream.profile, UpstreamProfile::Generic);
+        assert_eq!(settings.upstream.profile, UpstreamKind::Generic);
     }
 
     #[test]
@@ -252,8 +261,8 @@ mod tests {
             settings(&args, &place, endpoint.clone(), "f".into(), &args.store().unwrap(), variable(name))
         };
         let changed = with("PORTCULLIS_MFA_DELETE__PROFILE").unwrap();
-        assert_eq!(changed.mfa_delete.profile, portcullis_server::config::GateProfile::Aws);
-        assert_eq!(changed.upstream.profile, UpstreamProfile::Embedded);
+        assert_eq!(changed.mfa_delete.profile, portcullis_authorization::MfaProfile::Aws);
+        assert_eq!(changed.upstream.profile, UpstreamKind::Embedded);
         let error = with("PORTCULLIS_MFA_DELETE__PROFIL").unwrap_err();
         assert_eq!(error.blame, crate::command::error::ExitCause::Usage);
         assert!(error.message.contains("did you mean mfa_delete.profile?"));

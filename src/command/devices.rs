@@ -1,4 +1,4 @@
-//! Root's MFA devices, as the gate lists them.
+//! Root's MFA devices, as the admin socket lists them.
 
 use super::admin::{AdminClient, AdminError, AdminRequest};
 
@@ -6,7 +6,7 @@ use super::admin::{AdminClient, AdminError, AdminRequest};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootDevice {
     pub serial: String,
-    /// Since when its codes count, if they do.
+    /// The time of activation, if it is active.
     pub enabled: Option<String>,
 }
 
@@ -16,8 +16,8 @@ pub async fn list(admin: &AdminClient) -> Result<Vec<RootDevice>, AdminError> {
     members
         .iter()
         .map(|member| {
-            let serial = member.text_of("SerialNumber").ok_or(AdminError::Wanting("SerialNumber"))?.to_owned();
-            Ok(RootDevice { serial, enabled: member.text_of("EnableDate").map(str::to_owned) })
+            let serial = member.filled_text_of("SerialNumber").ok_or(AdminError::Wanting("SerialNumber"))?.to_owned();
+            Ok(RootDevice { serial, enabled: member.filled_text_of("EnableDate").map(str::to_owned) })
         })
         .collect()
 }
@@ -28,7 +28,7 @@ impl RootDevice {
         self.serial.rsplit('/').next().unwrap_or(&self.serial)
     }
 
-    /// Whether its codes count.
+    /// Whether it is active.
     pub fn is_active(&self) -> bool {
         self.enabled.is_some()
     }

@@ -1,4 +1,4 @@
-//! How a command ends when it does not do what was asked.
+//! How a command reports that it failed.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
-/// A command that did not do what was asked: what happened, and what to do next.
+/// A failed command: what happened, and what to do next.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message}")]
 pub struct CommandError {
@@ -15,32 +15,40 @@ pub struct CommandError {
     pub next: Option<String>,
 }
 
-/// Who has to act, which is what the exit code says.
+/// Who has to act; the exit code tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCause {
     /// It was refused, or it failed.
     Failed,
-    /// The gate does not run.
+    /// Portcullis is not running.
     NotRunning,
-    /// Whoever read the output has left.
+    /// The reader of the output closed it.
     OutputClosed,
-    /// What is to be judged cannot be read.
+    /// The files to validate cannot be read.
     Unreadable,
-    /// What was typed, or written in a file, is wrong.
+    /// The command line or the configuration is wrong.
     Usage,
 }
 
-/// The exit codes, for `--help`.
-pub const EXIT_CODES: &str = "\
+/// What follows the list of subcommands in `--help`.
+pub const ROOT_HELP: &str = "\
+Examples:
+  portcullis dev                                   try it out with an embedded store
+  portcullis init --config portcullis.toml         write a configuration
+  portcullis serve --config portcullis.toml        run it
+  portcullis mfa add --name phone                  add root's first MFA device
+  portcullis mfa-delete enable vault               require MFA to delete versions of bucket vault
+  portcullis events --bucket vault                 show what was done with it
+
 Exit codes:
   0  done
   1  refused or failed
   2  the command line or the configuration is wrong
-  3  the gate is not running, or what is to be judged cannot be read
+  3  Portcullis is not running, or the files to validate cannot be read
 
 Environment:
-  PORTCULLIS_DATA  the state directory, where --data is not given
-  NO_COLOR         no colours, also on a terminal";
+  PORTCULLIS_DATA  the state directory, if --data is not given
+  NO_COLOR         disables colours on a terminal";
 
 impl CommandError {
     /// It was refused, or it failed.
@@ -48,22 +56,22 @@ impl CommandError {
         Self { blame: ExitCause::Failed, message: message.to_string(), next: None }
     }
 
-    /// What was typed, or written in a file, is wrong.
+    /// The command line or the configuration is wrong.
     pub fn usage(message: impl fmt::Display) -> Self {
         Self { blame: ExitCause::Usage, message: message.to_string(), next: None }
     }
 
-    /// The gate does not run.
+    /// Portcullis is not running.
     pub fn not_running(message: impl fmt::Display) -> Self {
         Self { blame: ExitCause::NotRunning, message: message.to_string(), next: None }
     }
 
-    /// What is to be judged cannot be read.
+    /// The files to validate cannot be read.
     pub fn unreadable(message: impl fmt::Display) -> Self {
         Self { blame: ExitCause::Unreadable, message: message.to_string(), next: None }
     }
 
-    /// Nothing could be written.
+    /// The output could not be written.
     pub fn output(error: &io::Error) -> Self {
         let blame = if error.kind() == io::ErrorKind::BrokenPipe { ExitCause::OutputClosed } else { ExitCause::Failed };
         Self { blame, message: format!("the output cannot be written: {error}"), next: None }
@@ -75,12 +83,12 @@ impl CommandError {
         self
     }
 
-    /// What the shell is told.
+    /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self.blame {
             ExitCause::Failed => ExitCode::from(1),
             ExitCause::NotRunning | ExitCause::Unreadable => ExitCode::from(3),
-            // `portcullis events | head` has seen all it asked for.
+            // With `portcullis events | head` this is the normal end.
             ExitCause::OutputClosed => ExitCode::SUCCESS,
             ExitCause::Usage => ExitCode::from(2),
         }

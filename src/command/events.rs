@@ -1,4 +1,4 @@
-//! `portcullis events`: what was recorded, for people and for programs.
+//! `portcullis events`: recorded events, as a table or as JSON.
 
 mod filter;
 mod recorded;
@@ -15,63 +15,70 @@ use super::place::StateDirectory;
 use super::table::{TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;
-use portcullis_cloudtrail::record::one_line;
+use portcullis_cloudtrail::record::{EventView, LookupAttribute, one_line};
 
-/// Which records to show.
+/// Show recorded events.
 #[derive(Args, Default)]
+#[command(after_help = EXAMPLES)]
 pub struct EventsArgs {
-    /// Go on with what is recorded from now on
+    /// Keep printing new events
     #[arg(long)]
     follow: bool,
-    /// Only of this bucket
+    /// Only events of this bucket
     #[arg(long)]
     bucket: Option<String>,
-    /// Only of this name, as in DeleteObject
+    /// Only events with this name, for example DeleteObject
     #[arg(long, value_name = "NAME")]
     event_name: Option<String>,
-    /// Only of this caller: root, a user's name, an ARN, an access key id, or anonymous
+    /// Only events of this caller: root, a user's name, an ARN, an access key id, or anonymous
     #[arg(long)]
     principal: Option<String>,
-    /// Only what ended with this error code, as in AccessDenied
+    /// Only events with this error code, for example AccessDenied
     #[arg(long, value_name = "CODE")]
     error: Option<String>,
-    /// Only what is no older than this (10m, 1h, 7d), or not before a moment (2026-11-21T09:41:58Z)
+    /// Only events not older than this (10m, 1h, 7d), or not before this time (2026-11-21T09:41:58Z)
     #[arg(long, value_parser = SinceTime::parse)]
     since: Option<SinceTime>,
-    /// Only what is at least this old (10m, 1h, 7d), or not after a moment (2026-11-21T09:41:58Z)
+    /// Only events at least this old (10m, 1h, 7d), or not after this time (2026-11-21T09:41:58Z)
     #[arg(long, value_parser = SinceTime::parse)]
     until: Option<SinceTime>,
-    /// Only from this address
+    /// Only events from this address
     #[arg(long, value_name = "ADDRESS")]
     source_ip: Option<String>,
-    /// Only about this bucket, bucket/key, user or trail, or its ARN
+    /// Only events about this bucket, bucket/key, user or trail, or its ARN
     #[arg(long, value_name = "NAME")]
     resource: Option<String>,
-    /// Only where this became of the MFA code, as in Accepted, Missing, BadCode or Replayed
+    /// Only events with this MFA result, for example Accepted, Missing, BadCode or Replayed
     #[arg(long, value_name = "RESULT")]
     mfa_result: Option<String>,
-    /// Only the last so many
+    /// Only the last N events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: Option<u32>,
 }
 
-/// Where records come from, in order.
-trait RecordSource {
-    /// The next record; `None` when all have been given that there are now.
-    fn next(&mut self) -> Result<Option<Value>, CommandError>;
+const EXAMPLES: &str = "\
+Examples:
+  portcullis events --bucket vault --since 1h
+  portcullis events --error AccessDenied --mfa-result Missing
+  portcullis events --follow --json";
 
-    /// What whoever reads them should know, told once.
+/// A source of records, in order.
+trait RecordSource {
+    /// The next record; `None` if there is none yet.
+    fn next(&mut self) -> Result<Option<String>, CommandError>;
+
+    /// Remarks for the reader, each returned once.
     fn notes(&mut self) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// How long to wait for new records between two looks.
+/// The interval between two checks for new records.
 const PAUSE: Duration = Duration::from_millis(200);
 /// Rows laid out together: enough to line up, few enough to hold in memory.
 const BATCH: usize = 500;
 
-/// Shows what the gate of this place recorded; with `--follow`, until it is interrupted.
+/// Shows the records in the state directory; with `--follow`, until it is interrupted.
 pub async fn run(args: EventsArgs, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     let records = recorded::RecordedEvents::open(place, &args.filter(&Clock::System), limit)?;
@@ -103,7 +110,7 @@ async fn show(
         }
     }
     if head == TableHead::Shown && terminal.format() == OutputFormat::People {
-        terminal.note("nothing that matches was recorded")?;
+        terminal.note("no matching events")?;
     }
     Ok(())
 }
@@ -132,17 +139,20 @@ fn show_batch(
     let mut rows = 0;
     let mut more = MoreRecords::ToCome;
     while rows < BATCH {
-        let Some(record) = records.next()? else {
+        let Some(line) = records.next()? else {
             more = MoreRecords::No;
             break;
         };
+        let record = EventView::read(line.as_bytes()).map_err(CommandError::failed)?;
         if !filter.admits(&record) {
             continue;
         }
         rows += 1;
         match terminal.format() {
             OutputFormat::Json => {
-                lines.push_str(&one_line(&record));
+                // Written again, so that what the terminal gets is escaped whatever wrote the journal.
+                let whole = serde_json::from_str::<Value>(&line).map_err(CommandError::failed)?;
+                lines.push_str(&one_line(&whole));
                 lines.push('\n');
             }
             OutputFormat::People => {
@@ -164,17 +174,18 @@ fn show_batch(
 impl EventsArgs {
     fn filter(&self, clock: &Clock) -> EventFilter {
         let moment = |since: Option<SinceTime>| since.map(|since| since.moment(clock.now()));
-        EventFilter {
-            bucket: self.bucket.clone(),
-            event_name: self.event_name.clone(),
-            principal: self.principal.clone(),
-            error: self.error.clone(),
-            source_ip: self.source_ip.clone(),
-            resource: self.resource.clone(),
-            mfa_result: self.mfa_result.clone(),
-            since: moment(self.since),
-            until: moment(self.until),
-        }
+        let attributes = [
+            (LookupAttribute::BucketName, &self.bucket),
+            (LookupAttribute::EventNameAnyCase, &self.event_name),
+            (LookupAttribute::Principal, &self.principal),
+            (LookupAttribute::ErrorCode, &self.error),
+            (LookupAttribute::SourceIpAddress, &self.source_ip),
+            (LookupAttribute::ResourceName, &self.resource),
+            (LookupAttribute::MfaResult, &self.mfa_result),
+        ];
+        let wanted = |(attribute, value): (LookupAttribute, &Option<String>)| Some((attribute, value.clone()?));
+        let attributes = attributes.into_iter().filter_map(wanted).collect();
+        EventFilter::new(attributes, moment(self.since), moment(self.until))
     }
 }
 

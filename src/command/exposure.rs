@@ -1,4 +1,4 @@
-//! Files that others than their owner can read or change, though what protects versions depends on them.
+//! Files that protection depends on and that others than their owner can read or change.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use super::place::StateDirectory;
 use portcullis_server::config::Settings;
 
-/// What of a file others must not be able to do.
+/// What others must not be able to do with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FileProtection {
     /// It holds a secret.
     Secret,
-    /// It says what the gate does, and whom it trusts.
+    /// It controls what the proxy does or trusts.
     Unchanged,
 }
 
@@ -20,11 +20,11 @@ enum FileProtection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExposedFile {
     pub about: &'static str,
-    /// What is wrong with it, and what mends it.
+    /// What is wrong with it, and the command that corrects it.
     pub text: String,
 }
 
-/// The files of a gate that are open to others; those that are not there are not.
+/// The files that are accessible to others; missing files are not listed.
 pub fn exposed_files(settings: &Settings, config: Option<&Path>) -> Vec<ExposedFile> {
     let place = StateDirectory::find(Some(settings.state.directory.clone()), None);
     let tls = settings.listen.tls.as_ref();

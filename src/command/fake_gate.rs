@@ -1,4 +1,4 @@
-//! A gate for tests: answers on an admin socket as it is told, and keeps what it was asked.
+//! An admin socket for tests: gives prepared answers and keeps the requests.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -12,15 +12,16 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
 
 use super::place::StateDirectory;
+use portcullis_mfa::MfaDemand;
 
-/// What the gate was asked.
+/// A request that was received.
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub form: String,
     pub mfa: Option<String>,
 }
 
-/// A gate that answers as it is told.
+/// An admin socket with prepared answers.
 pub struct FakeGate {
     place: StateDirectory,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -28,8 +29,16 @@ pub struct FakeGate {
 }
 
 impl FakeGate {
-    /// Starts a gate that gives these answers: a status and a document.
+    /// Starts with these answers: a status and a document.
     pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
+        Self::demanding(move |seen| {
+            let (status, document) = answer(seen);
+            (status, MfaDemand::None, document)
+        })
+    }
+
+    /// Starts with these answers: a status, whether an MFA token is asked for, and a document.
+    pub fn demanding(answer: impl Fn(&Seen) -> (u16, MfaDemand, String) + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let place = StateDirectory::find(Some(directory.path().to_owned()), None);
         let listener = UnixListener::bind(place.socket()).unwrap();
@@ -42,10 +51,13 @@ impl FakeGate {
                     let (kept, answer) = (kept.clone(), answer.clone());
                     async move {
                         let asked = Seen::read(request).await;
-                        let (status, document) = answer(&asked);
+                        let (status, mfa, document) = answer(&asked);
                         kept.lock().unwrap().push(asked);
-                        let answer = Response::builder().status(status).body(Full::new(Bytes::from(document)));
-                        Ok::<_, Infallible>(answer.unwrap())
+                        let mut answer = Response::builder().status(status);
+                        if let Some(value) = mfa.header_value() {
+                            answer = answer.header(MfaDemand::HEADER, value);
+                        }
+                        Ok::<_, Infallible>(answer.body(Full::new(Bytes::from(document))).unwrap())
                     }
                 });
                 tokio::spawn(

@@ -1,4 +1,4 @@
-//! An S3 store for tests: answers as it is told, and keeps what it was asked.
+//! An S3 store for tests: gives prepared answers and keeps the requests.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use portcullis_http::Endpoint;
 
-/// What the store was asked.
+/// A request that was received.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Method and target.
@@ -22,14 +22,14 @@ pub struct Seen {
     pub body: String,
 }
 
-/// A store that answers as it is told.
+/// A store with prepared answers.
 pub struct FakeStore {
     endpoint: Endpoint,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl FakeStore {
-    /// Starts a store that gives these answers: a status and a document.
+    /// Starts with these answers: a status and a document.
     pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
         Self::start_with_headers(move |seen| {
             let (status, document) = answer(seen);
@@ -37,7 +37,7 @@ impl FakeStore {
         })
     }
 
-    /// Starts a store that gives these answers: a status, headers and a document.
+    /// Starts with these answers: a status, headers and a document.
     pub fn start_with_headers<B: Into<Bytes>>(
         answer: impl Fn(&Seen) -> (u16, HeaderMap, B) + Send + Sync + 'static,
     ) -> Self {
@@ -69,7 +69,7 @@ impl FakeStore {
         Self { endpoint, seen }
     }
 
-    /// A store that was there and is no more.
+    /// An endpoint that nothing listens on any more.
     pub fn gone() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();

@@ -1,4 +1,4 @@
-//! Runs the gate itself, from its start to the signal that ends it.
+//! Runs the proxy, from its start to the signal that ends it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use portcullis_server::config::Settings;
 use portcullis_server::serve::{self, RunningProxy, StartFailure};
 use portcullis_state::StartError;
 
-/// `portcullis dev`: a gate with nothing to configure.
+/// `portcullis dev`: the proxy without a configuration.
 pub async fn dev(
     args: DevArgs,
     place: &StateDirectory,
@@ -55,7 +55,7 @@ pub async fn dev(
         place,
         account: gate.account(),
         upstream: &endpoint,
-        profile: settings.upstream.profile,
+        kind: settings.upstream.profile,
         exports: &exports,
     };
     terminal.print(&dev::banner(&banner))?;
@@ -66,7 +66,7 @@ pub async fn dev(
     Ok(())
 }
 
-/// `portcullis serve`: a gate as its configuration says.
+/// `portcullis serve`: the proxy with a configuration.
 pub async fn serve(
     args: ServeArgs,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -101,7 +101,7 @@ fn harden() -> Result<(), CommandError> {
     process::harden().map_err(|error| CommandError::failed(format!("the process cannot be hardened: {error}")))
 }
 
-/// Says at each start what others can read or change.
+/// Warns at each start about files that others can read or change.
 fn tell_exposed(settings: &Settings, config: Option<&Path>) {
     for ExposedFile { about, text } in exposed_files(settings, config) {
         tracing::warn!(%about, "{text}");
@@ -112,7 +112,7 @@ async fn start(settings: &Settings, place: &StateDirectory) -> Result<RunningPro
     serve::start(settings, Clock::watched()).await.map_err(|failure| failed(failure, place))
 }
 
-/// What the state of a gate that is to be is made with.
+/// Creates the state that a configuration names.
 pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
     harden()?;
     let place = StateDirectory::find(Some(settings.state.directory.clone()), None);
@@ -139,22 +139,22 @@ async fn until_told_to_stop(
     Ok(())
 }
 
-/// Does what SIGHUP asks for, and says what that was.
+/// Reloads the certificate on SIGHUP, and logs the result.
 fn reload(gate: &RunningProxy) {
     match gate.reload() {
         Ok(CertificateReload::Done) => {
-            tracing::warn!("SIGHUP: the certificate was read again; other settings need a new start")
+            tracing::warn!("SIGHUP: the certificate was reloaded; other settings need a restart")
         }
         Ok(CertificateReload::Nothing) => {
-            tracing::warn!("SIGHUP: there is no certificate to read again; settings need a new start")
+            tracing::warn!("SIGHUP: there is no certificate to reload; settings need a restart")
         }
-        Err(error) => tracing::error!(%error, "SIGHUP: the certificate cannot be served; the old one stays"),
+        Err(error) => tracing::error!(%error, "SIGHUP: the new certificate cannot be used; the old one stays"),
     }
 }
 
 fn exports(gate: &RunningProxy, settings: &Settings) -> Result<RootExports, CommandError> {
     let (access_key_id, secret_access_key) = gate.root_credentials().ok_or_else(|| {
-        CommandError::failed("root has no active access key").next("Make one: portcullis key create root")
+        CommandError::failed("root has no active access key").next("Create one: portcullis key create root")
     })?;
     Ok(RootExports {
         endpoint: reachable(settings, gate.address()),
@@ -168,11 +168,11 @@ fn scheme(settings: &Settings) -> EndpointScheme {
     if settings.listen.tls.is_some() { EndpointScheme::Https } else { EndpointScheme::Http }
 }
 
-/// Where clients on this machine find the gate.
+/// The endpoint for clients on this machine.
 fn reachable(settings: &Settings, mut address: SocketAddr) -> String {
     let scheme = scheme(settings);
     match (scheme, &settings.listen.base_domain) {
-        // A certificate is made out to a name, and seldom to an address.
+        // A certificate usually names a host and not an address.
         (EndpointScheme::Https, Some(domain)) => format!("{}://{domain}:{}", scheme.as_str(), address.port()),
         (EndpointScheme::Http, _) | (EndpointScheme::Https, None) => {
             if address.ip().is_unspecified() {
@@ -183,11 +183,11 @@ fn reachable(settings: &Settings, mut address: SocketAddr) -> String {
     }
 }
 
-/// Two gates on one state would each judge codes by counters that the other moved.
+/// Two proxies with one state would check codes against counters that the other one changes.
 fn alone(place: &StateDirectory) -> Result<(), CommandError> {
     match UnixStream::connect(place.socket()) {
-        Ok(_) => Err(CommandError::failed(format!("a gate is already running with its state in {place}"))
-            .next("Use that one, or give this one a state of its own: --data DIR")),
+        Ok(_) => Err(CommandError::failed(format!("Portcullis is already running with state directory {place}"))
+            .next("Use that one, or choose another state directory: --data DIR")),
         Err(_) => Ok(()),
     }
 }
@@ -222,7 +222,7 @@ fn endpoint_of(address: SocketAddr) -> Result<Endpoint, CommandError> {
     Endpoint::parse(&format!("http://{address}")).map_err(CommandError::failed)
 }
 
-/// The store of its own that `portcullis dev` starts.
+/// The embedded store that `portcullis dev` starts.
 #[cfg(feature = "embedded")]
 mod own_store {
     use super::{CommandError, Path, PathBuf, SocketAddr, StateDirectory};
@@ -261,7 +261,7 @@ mod own_store {
         Ok(OwnStore { running: running.map_err(CommandError::failed)?, credentials_file })
     }
 
-    /// The key pair between gate and store, made at the first start.
+    /// The key pair between proxy and embedded store, created at the first start.
     fn credentials(file: &Path) -> Result<Credentials, CommandError> {
         if !file.exists() {
             let (id, secret) = (random_hex()?, random_hex()?);
@@ -275,7 +275,7 @@ mod own_store {
 
     fn random_hex() -> Result<Secret<String>, CommandError> {
         let mut bytes = [0; 20];
-        getrandom::fill(&mut bytes).map_err(|error| CommandError::failed(format!("no randomness: {error}")))?;
+        getrandom::fill(&mut bytes).map_err(|error| CommandError::failed(format!("no random bytes: {error}")))?;
         Ok(Secret::new(hex::encode(bytes)))
     }
 }
@@ -301,7 +301,7 @@ mod own_store {
     }
 
     pub async fn start(_: &StateDirectory) -> Result<OwnStore, CommandError> {
-        Err(CommandError::usage("this portcullis was built without its own store")
+        Err(CommandError::usage("this portcullis was built without the embedded store")
             .next("Name a store: --upstream http[s]://HOST:PORT --upstream-credentials FILE"))
     }
 }

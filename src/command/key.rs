@@ -7,21 +7,22 @@ use super::admin::{AdminClient, AdminError, AdminRequest};
 use super::error::CommandError;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
-use super::xml::Element;
 use portcullis_base::secret::Secret;
+use portcullis_xml::XmlElement;
 
-/// What to do with access keys.
+/// The subcommands of `key`.
 #[derive(Subcommand)]
 pub enum KeyCommand {
-    /// Create an access key for a user, and show it once
+    /// Create an access key for a user and show it once
+    #[command(after_help = "Examples:\n  portcullis key create alice\n  portcullis key create root --json")]
     Create(CreateKeyArgs),
-    /// Take an access key away
+    /// Delete an access key
     Delete(KeyArgs),
-    /// Stop an access key from signing, without taking it away
+    /// Disable an access key without deleting it
     Disable(KeyArgs),
-    /// Let an access key sign again
+    /// Enable a disabled access key
     Enable(KeyArgs),
-    /// List access keys: all of them, or one user's
+    /// List all access keys, or those of one user
     List(ListArgs),
 }
 
@@ -33,7 +34,7 @@ pub struct CreateKeyArgs {
 
 #[derive(Args)]
 pub struct KeyArgs {
-    /// The access key's id
+    /// The access key id
     id: String,
 }
 
@@ -46,20 +47,20 @@ pub struct ListArgs {
 /// A key without its secret.
 pub struct ListedKey {
     pub id: String,
-    /// Whose it is; root's own keys name nobody.
+    /// The user; `None` for a key of root.
     user: Option<String>,
     status: String,
     created: Option<String>,
 }
 
-/// A key that was just made: its secret is never shown again.
+/// A new key; its secret is shown only now.
 pub struct CreatedKey {
     user: String,
     id: String,
     secret: Secret<String>,
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         KeyCommand::Create(args) => make(&args.user, admin).await?.show(terminal),
@@ -80,14 +81,14 @@ pub async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut Termin
     }
 }
 
-/// How root is called where users are named; IAM means root where it is told no name.
+/// Root's name on the command line; in IAM, root is meant where no user is named.
 pub const ROOT: &str = "root";
 
 /// Makes a key for a user, or for root.
 pub async fn make(user: &str, admin: &AdminClient) -> Result<CreatedKey, CommandError> {
     let question = of_holder(AdminRequest::new("CreateAccessKey"), Some(user));
     let result = admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
-    CreatedKey::read(&result, user).ok_or_else(|| CommandError::failed("the gate's answer lacks the key"))
+    CreatedKey::read(&result, user).ok_or_else(|| CommandError::failed("the answer lacks the key"))
 }
 
 /// The keys of a user, or root's own.
@@ -107,14 +108,14 @@ fn of_holder(question: AdminRequest, user: Option<&str>) -> AdminRequest {
 async fn everybodys(admin: &AdminClient) -> Result<Vec<ListedKey>, AdminError> {
     let mut keys = of_user(None, admin).await?;
     for user in admin.list(AdminRequest::new("ListUsers"), "Users").await? {
-        if let Some(name) = user.text_of("UserName") {
+        if let Some(name) = user.filled_text_of("UserName") {
             keys.extend(of_user(Some(name), admin).await?);
         }
     }
     Ok(keys)
 }
 
-/// IAM wants to be told whose key it is.
+/// IAM requires the user of a key.
 async fn find(id: &str, admin: &AdminClient) -> Result<ListedKey, CommandError> {
     let keys = everybodys(admin).await.map_err(|error| error.into_command_error(admin.place()))?;
     keys.into_iter().find(|key| key.id == id).ok_or_else(|| {
@@ -159,12 +160,12 @@ async fn list(user: Option<&str>, admin: &AdminClient, terminal: &mut Terminal) 
 }
 
 impl ListedKey {
-    fn read(member: &Element, user: Option<&str>) -> Option<Self> {
+    fn read(member: &XmlElement, user: Option<&str>) -> Option<Self> {
         Some(Self {
-            id: member.text_of("AccessKeyId")?.to_owned(),
+            id: member.filled_text_of("AccessKeyId")?.to_owned(),
             user: user.map(str::to_owned),
-            status: member.text_of("Status").unwrap_or("unknown").to_owned(),
-            created: member.text_of("CreateDate").map(str::to_owned),
+            status: member.filled_text_of("Status").unwrap_or("unknown").to_owned(),
+            created: member.filled_text_of("CreateDate").map(str::to_owned),
         })
     }
 
@@ -183,16 +184,16 @@ impl ListedKey {
 }
 
 impl CreatedKey {
-    fn read(result: &Element, user: &str) -> Option<Self> {
+    fn read(result: &XmlElement, user: &str) -> Option<Self> {
         let key = result.child("AccessKey")?;
         Some(Self {
-            user: key.text_of("UserName").unwrap_or(user).to_owned(),
-            id: key.text_of("AccessKeyId")?.to_owned(),
-            secret: Secret::new(key.text_of("SecretAccessKey")?.to_owned()),
+            user: key.filled_text_of("UserName").unwrap_or(user).to_owned(),
+            id: key.filled_text_of("AccessKeyId")?.to_owned(),
+            secret: Secret::new(key.filled_text_of("SecretAccessKey")?.to_owned()),
         })
     }
 
-    /// Shows the key, which nobody can do again.
+    /// Shows the key; the secret cannot be shown again.
     pub fn show(&self, terminal: &mut Terminal) -> Result<(), CommandError> {
         match terminal.format() {
             OutputFormat::Json => terminal.print_json(&json!({

@@ -1,4 +1,4 @@
-//! The log of the gate: lines go to stderr through a queue, so that who does not read them stops no request.
+//! The log: lines go to stderr through a queue, so that a slow reader delays no request.
 
 mod limiter;
 mod queue;
@@ -34,7 +34,7 @@ pub fn begin() {
     // Set already only where several commands run in one process, as in tests.
     drop(tracing::subscriber::set_global_default(subscriber(chosen, writer.clone())));
     std::panic::set_hook(Box::new(|panic| {
-        // Not the message: it may quote what the code was working on.
+        // Not the message: it may quote request data.
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(%place, "a task panicked");
     }));
@@ -44,7 +44,7 @@ fn writer() -> &'static LogWriter {
     LOG.get_or_init(|| LogWriter::new(Box::new(io::stderr())))
 }
 
-/// Stderr behind the log's lines.
+/// Stderr, in order with the log's lines.
 pub fn stderr() -> Box<dyn Write + Send> {
     Box::new(QueuedOutput(Arc::clone(&writer().queue)))
 }
@@ -80,12 +80,12 @@ impl Write for QueuedOutput {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        // The thread of the queue writes at once, if anybody reads.
+        // The queue's thread writes at once, as fast as stderr is read.
         Ok(())
     }
 }
 
-/// Whose lines are queued, each kind of line within its rate.
+/// Writes lines into the queue, each kind of line within its rate.
 #[derive(Clone)]
 struct LogWriter {
     queue: Arc<LogQueue>,
@@ -112,7 +112,7 @@ impl LogWriter {
         Self { queue: Arc::new(queue), limiter }
     }
 
-    /// Queues what says how many lines were left out since it was last said.
+    /// Queues a line that says how many lines were left out since the last one.
     fn tell_left_out(&self) {
         left_out(&self.limiter).into_iter().for_each(|line| self.queue.push(line));
     }
@@ -135,7 +135,7 @@ impl<'w> MakeWriter<'w> for LogWriter {
     }
 
     fn make_writer_for(&'w self, meta: &Metadata<'_>) -> LogLine<'w> {
-        // Lines below are there only where the operator asked for them.
+        // Debug lines are written only if the operator asked for them.
         let limited = *meta.level() <= LevelFilter::INFO;
         let admitted = !limited || self.limiter.admit(meta, Instant::now());
         LogLine { writer: self, goes: if admitted { LineFate::Out } else { LineFate::Uncounted } }
@@ -166,7 +166,7 @@ where
     tracing_subscriber::registry().with(lines.with_filter(chosen.and(filter_fn(may_be_logged))))
 }
 
-/// What other crates say below a warning may quote what passes through them: headers, signatures, bodies.
+/// Other crates' lines below warning level may quote headers, signatures and bodies.
 fn may_be_logged(what: &Metadata<'_>) -> bool {
     let ours = what.target().split("::").next() == Some(env!("CARGO_CRATE_NAME"));
     ours || *what.level() <= LevelFilter::WARN

@@ -19,18 +19,19 @@ use super::terminal::{OutputFormat, Terminal};
 use super::{code_word, mfa_value};
 use portcullis_base::secret::Secret;
 
-/// What to do with root's MFA devices.
+/// The subcommands of `mfa`.
 #[derive(Subcommand)]
 pub enum MfaCommand {
-    /// Let a device's codes count, by two that follow one another
+    /// Activate a device with two consecutive codes
     Activate(ActivateArgs),
-    /// Create a device, show its seed once, and activate it
+    /// Create a device, show its seed once and activate it
+    #[command(after_help = ADD_EXAMPLES)]
     Add(AddArgs),
-    /// List the devices
+    /// List devices
     List,
-    /// Take a device away
+    /// Remove a device
     Remove(RemoveArgs),
-    /// Tell the gate how far a device's clock is off, by two codes that follow one another
+    /// Resynchronize a device whose clock is off, with two consecutive codes
     Resync(ResyncArgs),
 }
 
@@ -39,13 +40,13 @@ pub struct AddArgs {
     /// The device's name
     #[arg(long)]
     name: String,
-    /// Leave it inactive; `portcullis mfa activate` activates it later
+    /// Do not activate the device; `portcullis mfa activate` does it later
     #[arg(long)]
     no_activate: bool,
-    /// Write the QR code to this file as well, as PNG
+    /// Also write the QR code to this PNG file
     #[arg(long, value_name = "FILE.png")]
     qr: Option<PathBuf>,
-    /// A code of an active device, where there is one
+    /// An MFA code of an active device, if there is one
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
@@ -54,10 +55,10 @@ pub struct AddArgs {
 pub struct ActivateArgs {
     #[command(flatten)]
     device: WhichDevice,
-    /// Two codes that follow one another; asked for where they are left out
+    /// Two consecutive codes; prompted for if left out
     #[arg(value_name = "CODE", num_args = 2, value_parser = code_word)]
     codes: Vec<Secret<String>>,
-    /// A code of an active device, where there is one
+    /// An MFA code of an active device, if there is one
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
@@ -66,7 +67,7 @@ pub struct ActivateArgs {
 pub struct RemoveArgs {
     #[command(flatten)]
     device: WhichDevice,
-    /// A code of an active device
+    /// An MFA code of an active device; prompted for if left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
@@ -75,31 +76,37 @@ pub struct RemoveArgs {
 pub struct ResyncArgs {
     #[command(flatten)]
     device: WhichDevice,
-    /// Two codes that follow one another; asked for where they are left out
+    /// Two consecutive codes; prompted for if left out
     #[arg(value_name = "CODE", num_args = 2, value_parser = code_word)]
     codes: Vec<Secret<String>>,
 }
 
-/// Which device is meant.
+/// The device, by serial number or name.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 pub struct WhichDevice {
-    /// Its serial number
+    /// The device's serial number
     #[arg(long)]
     serial: Option<String>,
-    /// Its name
+    /// The device's name
     #[arg(long)]
     name: Option<String>,
 }
 
-/// A device that was just created: its seed is never shown again.
+/// A new device; its seed is shown only now.
 struct DeviceEnrolment {
     serial: String,
     seed: Secret<String>,
     uri: Secret<String>,
 }
 
-/// Runs one of them.
+const ADD_EXAMPLES: &str = "\
+Examples:
+  portcullis mfa add --name phone
+  portcullis mfa add --name phone --qr phone.png
+  portcullis mfa add --name spare --mfa \"arn:aws:iam::ACCOUNT:mfa/phone 123456\"";
+
+/// Runs the subcommand.
 pub async fn run(command: MfaCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         MfaCommand::Activate(args) => activate(args, admin, terminal).await,
@@ -112,19 +119,19 @@ pub async fn run(command: MfaCommand, admin: &AdminClient, terminal: &mut Termin
 
 async fn add(args: AddArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     if args.no_activate && args.mfa.is_some() {
-        // A code stands for one act, and is over in half a minute.
-        return Err(CommandError::usage("--mfa has no use with --no-activate: the code is asked for on activation")
-            .next("Give it there: portcullis mfa activate --mfa \"SERIAL CODE\" ..."));
+        // A code is valid for one request and for half a minute.
+        return Err(CommandError::usage("--mfa has no effect with --no-activate: the code is needed on activation")
+            .next("Pass it there: portcullis mfa activate --mfa \"SERIAL CODE\" ..."));
     }
     let mut factor = MfaTokenSource::offered(args.mfa)?;
     if let Some(path) = args.qr.as_deref().filter(|path| path.exists()) {
-        // Found out only after the device is made, its one picture would be lost.
-        return Err(CommandError::usage(format!("{} is there already; name a new file", path.display())));
+        // After the device is created its QR code cannot be shown again.
+        return Err(CommandError::usage(format!("{} already exists; choose a new file", path.display())));
     }
     let question = AdminRequest::new("CreateVirtualMFADevice").with("VirtualMFADeviceName", &args.name);
     let result = factor.ask(admin, &question, TokenTiming::WhenWanted, terminal).await?;
     let enrolment = DeviceEnrolment::read(&result)
-        .ok_or_else(|| CommandError::failed("the gate's answer lacks the device's serial number or seed"))?;
+        .ok_or_else(|| CommandError::failed("the answer lacks the device's serial number or seed"))?;
     show(&enrolment, &args.name, terminal)?;
     if let Some(path) = &args.qr {
         write_qr(&enrolment, path, terminal)?;
@@ -136,7 +143,7 @@ async fn add(args: AddArgs, admin: &AdminClient, terminal: &mut Terminal) -> Res
     enabled.map_err(|error| {
         let retry = format!("portcullis mfa activate --serial {}{}", quoted(&enrolment.serial), admin.place().flag());
         let next = error.next.as_deref().map(|next| format!("{next}\n")).unwrap_or_default();
-        error.clone().next(format!("{next}The device is there but not active yet; go on with: {retry}"))
+        error.clone().next(format!("{next}The device was created but is not active yet. Continue with: {retry}"))
     })?;
     match terminal.format() {
         OutputFormat::Json => Ok(()),
@@ -179,7 +186,7 @@ async fn resync(args: ResyncArgs, admin: &AdminClient, terminal: &mut Terminal) 
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "serialNumber": serial, "resynced": true })),
-        OutputFormat::People => terminal.print(&format!("{serial} is in step again; use the next code it shows.")),
+        OutputFormat::People => terminal.print(&format!("{serial} is synchronized; use the next code it shows.")),
     }
 }
 
@@ -187,7 +194,7 @@ async fn remove(args: RemoveArgs, admin: &AdminClient, terminal: &mut Terminal) 
     let mut factor = MfaTokenSource::offered(args.mfa)?;
     let listed = devices::list(admin).await.map_err(|error| error.into_command_error(admin.place()))?;
     let serial = args.device.serial(admin).await?;
-    // A device that is not listed is asked for all the same, so that the gate says what is wrong.
+    // A device that is not listed is sent all the same, so that the answer says what is wrong.
     let active = listed.iter().find(|device| device.serial == serial).is_none_or(RootDevice::is_active);
     if active {
         let question = AdminRequest::new("DeactivateMFADevice").with("SerialNumber", &serial);
@@ -197,7 +204,7 @@ async fn remove(args: RemoveArgs, admin: &AdminClient, terminal: &mut Terminal) 
     factor.ask(admin, &question, TokenTiming::WhenWanted, terminal).await?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "serialNumber": serial, "removed": true })),
-        OutputFormat::People => terminal.print(&format!("{serial} is gone; its codes count no more.")),
+        OutputFormat::People => terminal.print(&format!("Removed {serial}; its codes are no longer accepted.")),
     }
 }
 
@@ -242,7 +249,7 @@ fn show(enrolment: &DeviceEnrolment, name: &str, terminal: &mut Terminal) -> Res
         OutputFormat::People => {
             let qr = QrSymbol::of(enrolment.uri.expose()).map_err(CommandError::failed)?;
             terminal.print(&format!(
-                "{}\nScan this with an authenticator app, or type the seed into it. It is shown this once only.\n\n  \
+                "{}\nScan this with an authenticator app, or type in the seed. It is shown only once.\n\n  \
                  device  {name}\n  serial  {}\n  seed    {}\n  uri     {}\n",
                 qr.half_blocks(),
                 enrolment.serial,
@@ -257,7 +264,7 @@ fn write_qr(enrolment: &DeviceEnrolment, path: &Path, terminal: &mut Terminal) -
     let png = QrSymbol::of(enrolment.uri.expose()).and_then(|qr| qr.png()).map_err(CommandError::failed)?;
     let unwritten = |error| {
         CommandError::failed(format!("the QR code cannot be written to {}: {error}", path.display()))
-            .next("The device is there all the same; its seed is printed above.")
+            .next("The device was created; its seed is printed above.")
     };
     private_file::create(path, &png).map_err(unwritten)?;
     terminal.note(&format!("QR code written to {}; delete it once it is scanned.", path.display()))
@@ -265,7 +272,7 @@ fn write_qr(enrolment: &DeviceEnrolment, path: &Path, terminal: &mut Terminal) -
 
 fn activated(serial: &str) -> String {
     format!(
-        "{serial} is active.\nThe two codes you typed are spent: the next code to use is the next one the device shows."
+        "{serial} is active.\nThe two codes you entered are used; the next code the device shows is the first one to use."
     )
 }
 
@@ -273,25 +280,25 @@ fn two_codes(given: Vec<Secret<String>>, terminal: &mut Terminal) -> Result<[Sec
     if let Ok(codes) = <[Secret<String>; 2]>::try_from(given) {
         return Ok(codes);
     }
-    let missing = || CommandError::usage("two codes that follow one another are needed");
+    let missing = || CommandError::usage("two consecutive codes are needed");
     let first = terminal.ask("First code: ")?.ok_or_else(missing)?;
-    // Both on one line will do.
+    // Both codes may be on one line.
     if let Some((first, second)) = first.expose().split_once(char::is_whitespace) {
         return Ok([Secret::new(first.to_owned()), Secret::new(second.trim().to_owned())]);
     }
-    let second = terminal.ask("The code after it (wait until it changes): ")?.ok_or_else(missing)?;
+    let second = terminal.ask("Next code (wait until it changes): ")?.ok_or_else(missing)?;
     Ok([first, second])
 }
 
 impl DeviceEnrolment {
-    fn read(result: &super::xml::Element) -> Option<Self> {
+    fn read(result: &portcullis_xml::XmlElement) -> Option<Self> {
         let device = result.child("VirtualMFADevice")?;
-        // A blob travels as base64, here of what is base32 already.
-        let seed = STANDARD.decode(device.text_of("Base32StringSeed")?).ok()?;
+        // The Query API encodes a blob as base64; this one is base32 text.
+        let seed = STANDARD.decode(device.filled_text_of("Base32StringSeed")?).ok()?;
         Some(Self {
-            serial: device.text_of("SerialNumber")?.to_owned(),
+            serial: device.filled_text_of("SerialNumber")?.to_owned(),
             seed: Secret::new(String::from_utf8(seed).ok()?),
-            uri: Secret::new(device.text_of("OtpauthUri")?.to_owned()),
+            uri: Secret::new(device.filled_text_of("OtpauthUri")?.to_owned()),
         })
     }
 }

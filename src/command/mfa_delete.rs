@@ -1,4 +1,4 @@
-//! `portcullis mfa-delete`: MFA Delete of buckets, asked for over S3 with root's key.
+//! `portcullis mfa-delete`: MFA Delete of buckets, set over S3 with root's key.
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -19,14 +19,15 @@ use portcullis_base::names::BucketName;
 use portcullis_base::secret::Secret;
 use portcullis_http::DialError;
 
-/// What to do with a bucket's MFA Delete.
+/// The subcommands of `mfa-delete`.
 #[derive(Subcommand)]
 pub enum MfaDeleteCommand {
-    /// Let versions go without a code again
+    /// Disable MFA Delete of a bucket
     Disable(ChangeArgs),
-    /// Let no version go without a code; enables versioning too
+    /// Require MFA to delete object versions; also enables versioning
+    #[command(after_help = ENABLE_EXAMPLES)]
     Enable(ChangeArgs),
-    /// Show versioning and MFA Delete, of one bucket or of all
+    /// Show versioning and MFA Delete of one bucket or of all
     Status(BucketStatusArgs),
 }
 
@@ -35,7 +36,7 @@ pub struct ChangeArgs {
     /// The bucket
     #[arg(value_parser = bucket_name)]
     bucket: BucketName,
-    /// A code of root's device; asked for where it is left out
+    /// An MFA code of root's device; prompted for if left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
@@ -47,7 +48,7 @@ pub struct BucketStatusArgs {
     bucket: Option<BucketName>,
 }
 
-/// A bucket's versioning as `GET ?versioning` tells it; an element that was never set is absent.
+/// A bucket's versioning as `GET ?versioning` returns it; an element that was never set is absent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct BucketStatus {
     bucket: String,
@@ -55,7 +56,12 @@ struct BucketStatus {
     mfa_delete: Option<String>,
 }
 
-/// Runs one of them.
+const ENABLE_EXAMPLES: &str = "\
+Examples:
+  portcullis mfa-delete enable vault
+  portcullis mfa-delete enable vault --mfa \"arn:aws:iam::ACCOUNT:mfa/phone 123456\"";
+
+/// Runs the subcommand.
 pub async fn run(
     command: MfaDeleteCommand,
     place: &StateDirectory,
@@ -79,22 +85,22 @@ impl MfaDeleteClient<'_> {
     async fn enable(&self, args: ChangeArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
         let before = self.read(args.bucket.as_str()).await?;
         if before.mfa_delete.as_deref() == Some("Enabled") && before.versioning.as_deref() == Some("Enabled") {
-            return said(&before, "MFA Delete is on already", terminal);
+            return said(&before, "MFA Delete is already enabled", terminal);
         }
         let after =
             BucketStatus { versioning: Some("Enabled".to_owned()), mfa_delete: Some("Enabled".to_owned()), ..before };
         self.write(&after, args.mfa, terminal).await?;
-        said(&after, "MFA Delete is on: no version goes without a code of root's device", terminal)
+        said(&after, "MFA Delete is enabled: deleting a version requires an MFA code of root's device", terminal)
     }
 
     async fn disable(&self, args: ChangeArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
         let before = self.read(args.bucket.as_str()).await?;
         if before.mfa_delete.as_deref() != Some("Enabled") {
-            return said(&before, "MFA Delete is off already", terminal);
+            return said(&before, "MFA Delete is already disabled", terminal);
         }
         let after = BucketStatus { mfa_delete: Some("Disabled".to_owned()), ..before };
         self.write(&after, args.mfa, terminal).await?;
-        said(&after, "MFA Delete is off: whoever may delete versions needs no code", terminal)
+        said(&after, "MFA Delete is disabled: versions can be deleted without an MFA code", terminal)
     }
 
     async fn status(&self, bucket: Option<BucketName>, terminal: &mut Terminal) -> Result<(), CommandError> {
@@ -109,7 +115,7 @@ impl MfaDeleteClient<'_> {
                 terminal.print_json(&Value::Array(all.iter().map(BucketStatus::as_json).collect()))
             }
             (OutputFormat::People, []) => {
-                terminal.print("there are no buckets; make one: aws s3api create-bucket --bucket vault")
+                terminal.print("no buckets yet; create one: aws s3api create-bucket --bucket vault")
             }
             (OutputFormat::People, all) => terminal.print(&table(all).render(TableHead::Shown, terminal.colour())),
         }
@@ -123,14 +129,14 @@ impl MfaDeleteClient<'_> {
         let answer = self.s3.send(ClientRequest::new(Method::GET, "/")).await.map_err(failed)?;
         let document = answer.document().map_err(failed)?;
         let buckets = document.child("Buckets").map(|buckets| buckets.children.as_slice()).unwrap_or_default();
-        Ok(buckets.iter().filter_map(|bucket| bucket.text_of("Name")).map(str::to_owned).collect())
+        Ok(buckets.iter().filter_map(|bucket| bucket.filled_text_of("Name")).map(str::to_owned).collect())
     }
 
     async fn read(&self, bucket: &str) -> Result<BucketStatus, CommandError> {
         let ask = ClientRequest::new(Method::GET, format!("/{bucket}?versioning"));
         let answer = self.s3.send(ask).await.map_err(|error| self.failed(bucket, error))?;
         let document = answer.document().map_err(|error| self.failed(bucket, error))?;
-        let text = |name: &str| document.text_of(name).map(str::to_owned);
+        let text = |name: &str| document.filled_text_of(name).map(str::to_owned);
         Ok(BucketStatus { bucket: bucket.to_owned(), versioning: text("Status"), mfa_delete: text("MfaDelete") })
     }
 
@@ -151,18 +157,19 @@ impl MfaDeleteClient<'_> {
     fn failed(&self, about: &str, error: S3ClientError) -> CommandError {
         match &error {
             S3ClientError::Exchange(ExchangeError::Connect(DialError::Unreachable(_))) => {
-                CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint())).next(format!(
-                    "Start one: portcullis dev{}   (or: portcullis serve --config FILE)\n\
-                     AWS_ENDPOINT_URL, where it is set, says where it is.",
-                    self.place.flag()
-                ))
+                CommandError::not_running(format!("Portcullis does not answer at {}: {error}", self.s3.endpoint()))
+                    .next(format!(
+                        "Start it: portcullis dev{}   (or: portcullis serve --config FILE)\n\
+                     If it runs elsewhere, set AWS_ENDPOINT_URL.",
+                        self.place.flag()
+                    ))
             }
             S3ClientError::Exchange(ExchangeError::Connect(DialError::Untrusted(_))) => {
-                CommandError::failed(format!("{} is not spoken to: {error}", self.s3.endpoint()))
+                CommandError::failed(format!("{} is not trusted: {error}", self.s3.endpoint()))
                     .next(root_key::AUTHORITIES)
             }
             S3ClientError::Refused { .. } => {
-                let shown = CommandError::failed(format!("{about}: the gate says: {error}"));
+                let shown = CommandError::failed(format!("{about}: refused: {error}"));
                 match next(&error) {
                     Some(next) => shown.next(next),
                     None => shown,
@@ -178,15 +185,15 @@ impl MfaDeleteClient<'_> {
 
 fn next(error: &S3ClientError) -> Option<&'static str> {
     match error.code()? {
-        "InvalidAccessKeyId" | "SignatureDoesNotMatch" => Some(
-            "The AWS_* variables, where they are set, come before the key in root.env; unset them or correct them.",
-        ),
+        "InvalidAccessKeyId" | "SignatureDoesNotMatch" => {
+            Some("AWS_* variables, if set, take precedence over the key in root.env; unset or correct them.")
+        }
         "NotDeviceOwnerError" => Some("`portcullis mfa list` shows the serial numbers."),
         "TokenCodeInvalidError" => Some(
-            "Wait for the next code: each one counts once. After two wrong ones type two that follow one another: \
+            "Wait for the next code: each code is accepted once. After two wrong codes enter two consecutive ones: \
              --mfa \"SERIAL CODE1 CODE2\"",
         ),
-        "AccessDenied" => Some("MFA Delete is changed with root's own key, and a code of root's device."),
+        "AccessDenied" => Some("Changing MFA Delete requires root's access key and an MFA code of root's device."),
         _ => None,
     }
 }

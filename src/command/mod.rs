@@ -1,8 +1,9 @@
-//! What the operator types.
+//! The command line.
 
 mod admin;
 mod check;
 mod clock;
+mod common_options;
 pub mod dev;
 mod devices;
 pub mod error;
@@ -28,7 +29,6 @@ mod table;
 pub mod terminal;
 mod trail;
 mod user;
-mod xml;
 
 #[cfg(test)]
 mod fake_gate;
@@ -38,73 +38,85 @@ mod fake_store;
 use std::convert::Infallible;
 use std::future::Future;
 use std::num::NonZero;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::admin::AdminClient;
-use self::error::{CommandError, EXIT_CODES};
+use self::common_options::CommonOptions;
+use self::error::{CommandError, ROOT_HELP};
 use self::place::StateDirectory;
 use self::terminal::{OutputFormat, Terminal};
 use portcullis_base::secret::Secret;
 
-/// MFA Delete and a CloudTrail for any S3 store.
+/// MFA Delete and CloudTrail for any S3-compatible store.
 #[derive(Parser)]
-#[command(name = "portcullis", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "portcullis", version, about, after_help = ROOT_HELP)]
 struct Cli {
-    /// The gate's state directory [default: $PORTCULLIS_DATA, else ./portcullis-data]
-    #[arg(long, global = true, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Write results for programs, as JSON
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    common: CommonOptions,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check a configuration, and the store behind it
     Check(check::CheckArgs),
-    /// The clock that codes go by
+    /// Show or accept the clock that MFA codes are checked against
     #[command(subcommand)]
     Clock(clock::ClockCommand),
-    /// Start the gate with nothing to configure
     Dev(dev::DevArgs),
-    /// Show what was recorded
+    /// Show recorded events
     Events(events::EventsArgs),
-    /// Write a commented configuration and create the state it names
+    /// Write a commented configuration and create its state directory
     Init(init::InitArgs),
-    /// Access keys
+    /// Manage access keys
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Root's MFA devices
+    /// Manage root's MFA devices
     #[command(subcommand)]
     Mfa(mfa::MfaCommand),
-    /// MFA Delete of buckets
+    /// Enable, disable and show MFA Delete of buckets
     #[command(subcommand)]
     MfaDelete(mfa_delete::MfaDeleteCommand),
-    /// Run the gate as its configuration says
     Serve(serve::ServeArgs),
-    /// What the gate remembers
+    /// State maintenance
     #[command(subcommand)]
     State(state::StateCommand),
-    /// Trails: what is recorded for good
+    /// Manage CloudTrail trails
     #[command(subcommand)]
     Trail(trail::TrailCommand),
-    /// The account's users
+    /// Manage users
     #[command(subcommand)]
     User(user::UserCommand),
 }
 
+/// The command line that `Cli` stands for.
+fn command_line() -> clap::Command {
+    let command = CommonOptions::hide_where_refused(Cli::command());
+    let names: Vec<String> = command.get_subcommands().map(|subcommand| subcommand.get_name().to_owned()).collect();
+    // `portcullis help mfa add` is enough; `portcullis mfa help add` would only lengthen each list.
+    names.into_iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |subcommand| subcommand.disable_help_subcommand(true))
+    })
+}
+
+fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(matches)
+}
+
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let format = if cli.json { OutputFormat::Json } else { OutputFormat::People };
+    let matches = command_line().get_matches();
+    let cli = read(&matches).unwrap_or_else(|error| error.exit());
+    if let Err(error) = cli.common.refuse_without_effect(matches.subcommand_name().unwrap_or_default()) {
+        Terminal::system(OutputFormat::People).report(&error);
+        return error.exit_code();
+    }
+    let format = if cli.common.json { OutputFormat::Json } else { OutputFormat::People };
     let _flushed = log::FlushAtEnd;
     let mut terminal = match &cli.command {
-        // Whoever does not read what the gate says must not stop it.
+        // A reader that stops reading stdout or stderr must not block the proxy.
         Command::Dev(_) | Command::Serve(_) => Terminal::writing_to(format, log::stdout(), log::stderr()),
         Command::Check(_)
         | Command::Clock(_)
@@ -117,8 +129,8 @@ pub fn main() -> ExitCode {
         | Command::Trail(_)
         | Command::User(_) => Terminal::system(format),
     };
-    let variable = std::env::var_os(place::VARIABLE).map(PathBuf::from);
-    let place = StateDirectory::find(cli.data, variable);
+    let variable = std::env::var_os(place::VARIABLE).map(Into::into);
+    let place = StateDirectory::find(cli.common.data, variable);
     match run(cli.command, &place, &mut terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -158,7 +170,7 @@ fn on_one_thread(work: impl Future<Output = Result<(), CommandError>>) -> Result
     runtime.map_err(|error| CommandError::failed(format!("the runtime does not start: {error}")))?.block_on(work)
 }
 
-/// Runs the gate. On one core there is nobody to share work with, and it costs less not to be ready to.
+/// Runs the proxy. On one core a single-threaded runtime costs less.
 fn on_all_threads(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
     let mut builder = match std::thread::available_parallelism().map_or(1, NonZero::get) {
         1 => tokio::runtime::Builder::new_current_thread(),
@@ -173,7 +185,7 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// `SERIAL CODE` as it was typed; its form is looked at where it is used, so that no message repeats it.
+/// `SERIAL CODE` as it was typed; it is parsed where it is used, so that no error message of clap repeats the code.
 fn mfa_value(text: &str) -> Result<Secret<String>, Infallible> {
     Ok(Secret::new(text.to_owned()))
 }
@@ -184,62 +196,4 @@ fn code_word(text: &str) -> Result<Secret<String>, Infallible> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_contracts_command_lines_are_understood() {
-        for line in [
-            "mfa add --name phone",
-            "mfa add --name phone --no-activate --json --qr phone.png",
-            "mfa activate --serial arn:aws:iam::123456789012:mfa/phone 123456 654321",
-            "mfa list --json",
-            "mfa resync --name phone",
-            "mfa remove --name phone --data /var/lib/portcullis",
-            "mfa-delete enable vault",
-            "mfa-delete disable vault",
-            "mfa-delete status --json",
-            "mfa-delete status vault",
-            "user add alice --json",
-            "user list",
-            "user remove alice",
-            "key create alice",
-            "key list",
-            "key disable AKIA",
-            "key enable AKIA",
-            "key delete AKIA",
-            "events --json --follow --bucket b --event-name DeleteObject --principal root --error AccessDenied --since 1h",
-            "state rebuild",
-            "trail validate --folder copy --public-keys keys.json --start-time 2026-11-21 --expect-head head --json",
-            "trail validate main --end-time 2026-11-21T09:41:58Z --write-head head",
-            "trail create main --bucket logs --prefix a --digest-period 60s --no-mfa-delete",
-            "trail create main --bucket logs --management-only --mfa-delete --json",
-            "trail list --json",
-            "trail status main",
-            "trail show main",
-            "trail start main",
-            "trail stop main",
-            "trail update main --validation off --prefix p",
-            "trail delete main",
-            "trail selectors main --all",
-            "check --config portcullis.toml",
-            "clock show --json",
-            "clock accept --data /var/lib/portcullis",
-        ] {
-            let words = std::iter::once("portcullis").chain(line.split(' '));
-            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
-        }
-    }
-
-    #[test]
-    fn codes_come_in_pairs() {
-        let line = "portcullis mfa activate --serial s 123456".split(' ');
-        assert!(Cli::try_parse_from(line).is_err());
-    }
-}
+mod tests;

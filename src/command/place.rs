@@ -1,9 +1,9 @@
-//! Where the gate keeps its state, and so where to find it.
+//! The state directory, and how commands find it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The state directory of a gate.
+/// The state directory of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateDirectory {
     directory: PathBuf,
@@ -58,7 +58,7 @@ impl StateDirectory {
         self.directory.join("history")
     }
 
-    /// What another command needs to find the same gate: nothing, or ` --data DIR`.
+    /// The option by which another command finds the same directory: empty, or ` --data DIR`.
     pub fn flag(&self) -> String {
         match self.chosen {
             DirectoryChoice::Standard => String::new(),

@@ -1,15 +1,15 @@
-//! What a process that holds secrets does without: core dumps, onlookers, readable files.
+//! Process hardening: no core dumps, no ptrace, private files; and the open file limit.
 
 use std::io;
 
 use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
 
-/// Keeps what the process holds in memory and writes to disk from everybody else on this machine.
+/// Protects the process's memory and files from other users of this machine.
 pub fn harden() -> io::Result<()> {
     // Secret keys, seeds and codes are in memory; a core dump would put them on disk.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    // Neither may another process of the same user read that memory.
+    // Other processes of the same user must not read that memory either.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     umask(Mode::RWXG | Mode::RWXO);
     Ok(())

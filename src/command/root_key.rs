@@ -1,4 +1,4 @@
-//! Root's access key: in the environment as aws-cli reads it, else in the gate's `root.env`.
+//! Root's access key: from the environment as aws-cli reads it, else from `root.env` in the state directory.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, TrustedAuthorities};
 use portcullis_server::config::{Credentials, CredentialsError};
 
-/// The exports that let aws-cli, and `portcullis mfa-delete`, speak to the gate as root.
+/// The exports with which aws-cli, and `portcullis mfa-delete`, act as root.
 #[derive(Clone, Debug)]
 pub struct RootExports {
     pub endpoint: String,
@@ -40,7 +40,7 @@ impl RootExports {
     }
 }
 
-/// A client of the gate with root's key.
+/// A client with root's key.
 pub fn client(
     place: &StateDirectory,
     environment: impl Fn(&str) -> Option<String>,
@@ -51,7 +51,7 @@ pub fn client(
     let (key, session_token) = match in_environment {
         (Some(access_key_id), Some(secret)) => {
             let region = variable("AWS_DEFAULT_REGION").or_else(|| variable("AWS_REGION"));
-            // A key without an endpoint is still meant for this gate, not for AWS.
+            // A key without an endpoint is meant for this proxy, not for AWS.
             let endpoint = variable("AWS_ENDPOINT_URL").or_else(|| read(place).ok().and_then(|key| key.endpoint));
             let key = Credentials { access_key_id, secret_access_key: Secret::new(secret), region, endpoint };
             (key, variable("AWS_SESSION_TOKEN").map(Secret::new))
@@ -60,15 +60,16 @@ pub fn client(
     };
     let endpoint = key.endpoint.ok_or_else(|| {
         CommandError::usage("AWS_ENDPOINT_URL is not set")
-            .next("Set it to the gate: export AWS_ENDPOINT_URL=http://HOST:PORT")
+            .next("Set it to the address of Portcullis: export AWS_ENDPOINT_URL=http://HOST:PORT")
     })?;
     let endpoint = Endpoint::parse(&endpoint)
         .map_err(|invalid| CommandError::usage(format!("AWS_ENDPOINT_URL is `{endpoint}`: {invalid}")))?;
-    // The variable by which aws-cli is told whom to trust.
+    // The variable that names aws-cli's certificate authorities.
     let authorities =
         variable("AWS_CA_BUNDLE").map_or(TrustedAuthorities::System, |path| TrustedAuthorities::File(path.into()));
-    let dialler = Dialler::new(endpoint, &authorities)
-        .map_err(|error| CommandError::usage(format!("the gate cannot be verified: {error}")).next(AUTHORITIES))?;
+    let dialler = Dialler::new(endpoint, &authorities).map_err(|error| {
+        CommandError::usage(format!("the certificate cannot be verified: {error}")).next(AUTHORITIES)
+    })?;
     Ok(S3Client {
         dialler,
         access_key_id: key.access_key_id,
@@ -79,18 +80,18 @@ pub fn client(
     })
 }
 
-/// What to do where the gate's certificate is not trusted.
+/// What to do if the certificate is not trusted.
 pub const AUTHORITIES: &str =
-    "Name the authority that issued the gate's certificate, as for aws-cli: export AWS_CA_BUNDLE=FILE";
+    "Name the authority that issued the certificate, as for aws-cli: export AWS_CA_BUNDLE=FILE";
 
 fn read(place: &StateDirectory) -> Result<Credentials, CommandError> {
     let path = place.root_env();
     match Credentials::read(&path) {
         Ok((key, _)) => Ok(key),
         Err(CredentialsError::Unreadable(error)) if error.kind() == io::ErrorKind::NotFound => {
-            Err(CommandError::not_running(format!("no gate has left root's key in {}", path.display())).next(format!(
-                "Start one: portcullis dev{}\n\
-                 Or say where it is: --data DIR; or export AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+            Err(CommandError::not_running(format!("no root key in {}", path.display())).next(format!(
+                "Start Portcullis: portcullis dev{}\n\
+                 Or name its state directory: --data DIR; or export AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
                 place.flag()
             )))
         }
@@ -157,6 +158,6 @@ mod tests {
         let (place, _directory) = place();
         let error = client(&place, |_| None, Clock::System).unwrap_err();
         assert_eq!(error.blame, crate::command::error::ExitCause::NotRunning);
-        assert!(error.next.unwrap().starts_with("Start one: portcullis dev --data "));
+        assert!(error.next.unwrap().starts_with("Start Portcullis: portcullis dev --data "));
     }
 }

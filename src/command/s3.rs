@@ -9,7 +9,7 @@ use aws_sigv4::sign::v4;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use md5::{Digest, Md5};
 use serde_json::Value;
@@ -17,11 +17,12 @@ use thiserror::Error;
 
 use super::exchange::{ExchangeError, connect, exchange};
 use super::table::harmless;
-use super::xml::{Element, InvalidXml};
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 use portcullis_http::Dialler;
 use portcullis_http::Endpoint;
+use portcullis_mfa::MfaDemand;
+use portcullis_xml::{InvalidXml, XmlElement};
 
 /// An S3 store and the key to sign for it.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ pub enum S3ClientError {
     #[error("the answer is not JSON")]
     NotJson,
     #[error("{message} ({code})")]
-    Refused { status: StatusCode, code: String, message: String },
+    Refused { status: StatusCode, code: String, message: String, mfa: MfaDemand },
     #[error(transparent)]
     Unreadable(#[from] InvalidXml),
     #[error("the request cannot be signed: {0}")]
@@ -92,8 +93,8 @@ impl ClientAnswer {
     }
 
     /// The answer's document.
-    pub fn document(&self) -> Result<Element, S3ClientError> {
-        Ok(Element::parse(&self.body)?)
+    pub fn document(&self) -> Result<XmlElement, S3ClientError> {
+        Ok(XmlElement::parse(&self.body)?)
     }
 }
 
@@ -120,7 +121,7 @@ impl S3Client {
         self.exchange(request).await
     }
 
-    /// Sends without a signature, as anybody could.
+    /// Sends without a signature.
     pub async fn send_unsigned(&self, ask: ClientRequest) -> Result<ClientAnswer, S3ClientError> {
         self.exchange(self.unsigned(ask)?).await
     }
@@ -131,7 +132,7 @@ impl S3Client {
         if answer.status.is_success() {
             return Ok(ClientAnswer { headers: answer.headers, body: answer.body });
         }
-        Err(S3ClientError::read(answer.status, &answer.body))
+        Err(S3ClientError::read(answer.status, &answer.headers, &answer.body))
     }
 
     fn unsigned(&self, ask: ClientRequest) -> Result<Request<Full<Bytes>>, S3ClientError> {
@@ -165,7 +166,7 @@ impl S3Client {
                 let code = text("__type").unwrap_or_else(|| answer.status.as_u16().to_string());
                 let reason = || answer.status.canonical_reason().unwrap_or("no reason").to_owned();
                 let message = text("message").unwrap_or_else(reason);
-                Err(S3ClientError::refused(answer.status, &code, &message))
+                Err(S3ClientError::refused(answer.status, &answer.headers, &code, &message))
             }
         }
     }
@@ -205,12 +206,12 @@ impl S3Client {
         let mfa = ask.mfa.clone();
         let mut request = self.unsigned(ask)?;
         if let Some(mfa) = mfa {
-            let mut value = http::HeaderValue::from_str(mfa.expose()).map_err(|error| unsigned(&error))?;
+            let mut value = HeaderValue::from_str(mfa.expose()).map_err(|error| unsigned(&error))?;
             value.set_sensitive(true);
             request.headers_mut().insert("x-amz-mfa", value);
         }
         for (name, value) in further {
-            let value = http::HeaderValue::from_str(value).map_err(|error| unsigned(&error))?;
+            let value = HeaderValue::from_str(value).map_err(|error| unsigned(&error))?;
             request.headers_mut().insert(*name, value);
         }
         instructions.apply_to_request_http1x(&mut request);
@@ -238,17 +239,18 @@ pub fn content_md5(body: &[u8]) -> String {
 }
 
 impl S3ClientError {
-    fn refused(status: StatusCode, code: &str, message: &str) -> Self {
-        // A store's own line breaks would make its text look like ours.
-        Self::Refused { status, code: harmless(code), message: harmless(message) }
+    fn refused(status: StatusCode, headers: &HeaderMap, code: &str, message: &str) -> Self {
+        let mfa = MfaDemand::parse(headers.get(MfaDemand::HEADER).map(HeaderValue::as_bytes));
+        // Line breaks in a store's text could imitate lines of our own output.
+        Self::Refused { status, code: harmless(code), message: harmless(message), mfa }
     }
 
-    fn read(status: StatusCode, body: &[u8]) -> Self {
-        let error = Element::parse(body).unwrap_or_default();
-        let text = |name: &str| error.text_of(name).map(str::to_owned);
+    fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
+        let error = XmlElement::parse(body).unwrap_or_default();
+        let text = |name: &str| error.filled_text_of(name).map(str::to_owned);
         let code = text("Code").unwrap_or_else(|| status.as_u16().to_string());
         let message = text("Message").unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
-        Self::refused(status, &code, &message)
+        Self::refused(status, headers, &code, &message)
     }
 
     /// The store's own code for its no.
@@ -304,9 +306,13 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_document_still_says_something() {
-        let error = S3ClientError::read(StatusCode::FORBIDDEN, b"");
+        let error = S3ClientError::read(StatusCode::FORBIDDEN, &HeaderMap::new(), b"");
         assert_eq!(error.to_string(), "Forbidden (403)");
-        let error = S3ClientError::read(StatusCode::FORBIDDEN, b"<Error><Code>AccessDenied</Code><Message/></Error>");
+        let error = S3ClientError::read(
+            StatusCode::FORBIDDEN,
+            &HeaderMap::new(),
+            b"<Error><Code>AccessDenied</Code><Message/></Error>",
+        );
         assert_eq!(error.code(), Some("AccessDenied"));
     }
 }

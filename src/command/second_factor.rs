@@ -1,12 +1,12 @@
-//! The code of an active device, from `--mfa` or from the person at the terminal.
+//! The MFA code of an active device, from `--mfa` or from a prompt.
 
 use super::admin::{AdminClient, AdminError, AdminRequest};
 use super::devices::{RootDevice, list};
 use super::error::CommandError;
 use super::terminal::Terminal;
-use super::xml::Element;
 use portcullis_base::secret::Secret;
 use portcullis_mfa::MfaToken;
+use portcullis_xml::XmlElement;
 
 /// `serial code`, once.
 #[derive(Debug)]
@@ -14,12 +14,12 @@ pub struct MfaTokenSource {
     offered: Option<Secret<String>>,
 }
 
-/// When a code that was given is sent along.
+/// When a given code is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenTiming {
-    /// With the first try.
+    /// With the first attempt.
     AtOnce,
-    /// Not before the gate wants one, so that a code is not spent on what needs none.
+    /// Only after the proxy asks for one, so that no code is spent where none is needed.
     WhenWanted,
 }
 
@@ -29,20 +29,20 @@ impl MfaTokenSource {
         match MfaToken::parse(value.as_ref().map(|value| value.expose().as_str())) {
             MfaToken::Absent | MfaToken::Codes(_) => Ok(Self { offered: value }),
             MfaToken::Malformed(_) => {
-                Err(CommandError::usage("--mfa is not a serial number and a code with a space between")
-                    .next("Write it in quotes: --mfa \"arn:aws:iam::ACCOUNT:mfa/NAME 123456\""))
+                Err(CommandError::usage("--mfa must be a serial number and a code, separated by a space")
+                    .next("Quote it: --mfa \"arn:aws:iam::ACCOUNT:mfa/NAME 123456\""))
             }
         }
     }
 
-    /// Asks the gate; a code goes along when it is due.
+    /// Sends the request; a code is added when it is needed.
     pub async fn ask(
         &mut self,
         admin: &AdminClient,
         question: &AdminRequest,
         send: TokenTiming,
         terminal: &mut Terminal,
-    ) -> Result<Element, CommandError> {
+    ) -> Result<XmlElement, CommandError> {
         let first = match (send, self.offered.is_some()) {
             (TokenTiming::AtOnce, true) => {
                 let code = self.value(admin, terminal).await?;
@@ -71,19 +71,19 @@ impl MfaTokenSource {
         let devices = active(admin).await?;
         let question = question(&devices, admin)?;
         if !terminal.has_person() {
-            return Err(CommandError::usage("this needs the code of an active MFA device")
-                .next("Add --mfa \"SERIAL CODE\", or run it at a terminal to be asked."));
+            return Err(CommandError::usage("an MFA code of an active device is required")
+                .next("Add --mfa \"SERIAL CODE\", or run this at a terminal to be prompted."));
         }
         let answer = terminal.ask(&question)?.ok_or_else(no_code)?;
         completed(answer.expose(), &devices)
     }
 }
 
-/// The active devices; none are known where the gate's socket cannot be reached.
+/// The active devices; `None` where the admin socket cannot be reached.
 async fn active(admin: &AdminClient) -> Result<Option<Vec<RootDevice>>, CommandError> {
     match list(admin).await {
         Ok(devices) => Ok(Some(devices.into_iter().filter(RootDevice::is_active).collect())),
-        // Somebody else's gate, reached over the network: the person knows the serial.
+        // The proxy runs on another machine: the user has to enter the serial number.
         Err(AdminError::NotRunning | AdminError::Forbidden) => Ok(None),
         Err(error) => Err(error.into_command_error(admin.place())),
     }
@@ -91,13 +91,13 @@ async fn active(admin: &AdminClient) -> Result<Option<Vec<RootDevice>>, CommandE
 
 fn question(devices: &Option<Vec<RootDevice>>, admin: &AdminClient) -> Result<String, CommandError> {
     match devices.as_deref() {
-        None => Ok("Serial number and code: ".to_owned()),
+        None => Ok("MFA serial number and code: ".to_owned()),
         Some([]) => Err(CommandError::failed("root has no active MFA device")
             .next(format!("Add one: portcullis mfa add --name phone{}", admin.place().flag()))),
-        Some([only]) => Ok(format!("Code of {}: ", only.name())),
+        Some([only]) => Ok(format!("MFA code of {}: ", only.name())),
         Some(several) => {
             let names: Vec<&str> = several.iter().map(RootDevice::name).collect();
-            Ok(format!("Name and code of a device ({}): ", names.join(", ")))
+            Ok(format!("Name and MFA code of a device ({}): ", names.join(", ")))
         }
     }
 }
@@ -120,7 +120,7 @@ fn completed(answer: &str, devices: &Option<Vec<RootDevice>>) -> Result<Secret<S
 }
 
 fn no_code() -> CommandError {
-    CommandError::usage("no code was typed").next("Run it again, or add --mfa \"SERIAL CODE\".")
+    CommandError::usage("no MFA code was entered").next("Run it again, or add --mfa \"SERIAL CODE\".")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `portcullis serve`: the gate as its configuration says.
+//! `portcullis serve`: the proxy with a configuration.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,20 @@ use clap::Args;
 use super::error::CommandError;
 use portcullis_server::config::Settings;
 
-/// Run the gate as its configuration says.
+/// Run Portcullis with a configuration.
+///
+/// Environment variables PORTCULLIS_SECTION__KEY override single settings. SIGHUP reloads the TLS certificate.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct ServeArgs {
-    /// The configuration
+    /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
 }
+
+const EXAMPLES: &str = "\
+Example:
+  portcullis serve --config /etc/portcullis/portcullis.toml";
 
 /// The settings of a configuration, or all of its mistakes.
 pub fn settings(

@@ -1,4 +1,4 @@
-//! `portcullis state`: what the gate remembers.
+//! `portcullis state`: maintenance of the state directory.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -10,16 +10,17 @@ use portcullis_base::clock::Clock;
 use portcullis_journal::{JournalReader, RecordKind};
 use portcullis_state::{RebuildReport, rebuild};
 
-/// What to do with what the gate remembers.
+/// The subcommands of `state`.
 #[derive(Subcommand)]
 pub enum StateCommand {
-    /// Make the state anew from the journal, after it was lost or damaged
+    /// Rebuild the state from the journal, after it was lost or damaged
     ///
-    /// The gate must not be running. The old state is put aside, never deleted.
+    /// Portcullis must not be running. The old state is moved aside, never deleted.
+    #[command(after_help = "Example:\n  portcullis state rebuild --data /var/lib/portcullis")]
     Rebuild,
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(command: StateCommand, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         StateCommand::Rebuild => {
@@ -33,9 +34,9 @@ pub async fn run(command: StateCommand, place: &StateDirectory, terminal: &mut T
 fn writes(place: &StateDirectory) -> Result<Vec<Vec<u8>>, CommandError> {
     let directory = place.journal();
     if !directory.exists() {
-        // Rebuilding out of nothing would make an empty state, which protects nothing.
+        // Without a journal the result would be an empty state, which protects nothing.
         return Err(CommandError::failed(format!("there is no journal in {}", directory.display()))
-            .next("Put the journal's files back, or say where they are: --data DIR"));
+            .next("Restore the journal's files, or name their state directory: --data DIR"));
     }
     let mut writes = Vec::new();
     for record in JournalReader::open(&directory).map_err(CommandError::failed)? {
@@ -53,8 +54,8 @@ fn show(rebuilt: &RebuildReport, place: &StateDirectory, terminal: &mut Terminal
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "revision": rebuilt.revision, "setAside": aside })),
         OutputFormat::People => {
-            let aside = aside.map(|path| format!("\nThe old state is in {path}.")).unwrap_or_default();
-            terminal.print(&format!("The state in {place} is rebuilt, up to change {}.{aside}", rebuilt.revision))
+            let aside = aside.map(|path| format!("\nThe old state was moved to {path}.")).unwrap_or_default();
+            terminal.print(&format!("Rebuilt the state in {place}, up to change {}.{aside}", rebuilt.revision))
         }
     }
 }
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_lost_state_is_made_anew_from_the_journal() {
+    async fn a_lost_state_is_rebuilt_from_the_journal() {
         let directory = tempfile::tempdir().unwrap();
         let place = StateDirectory::find(Some(directory.path().join("data")), None);
         portcullis_state::prepare_dir(place.directory()).unwrap();

@@ -1,4 +1,4 @@
-//! What a command says and asks: for people or for programs, on a terminal or not.
+//! Output and prompts of a command: for people or for programs, on a terminal or not.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -10,7 +10,7 @@ use super::table::{first_colour, harmless, harmless_layout, harmless_lines};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::record::one_line;
 
-/// Where a command writes, and whom it can ask.
+/// Where a command writes, and where it reads answers.
 pub struct Terminal {
     format: OutputFormat,
     colour: OutputColour,
@@ -98,7 +98,7 @@ impl Terminal {
             .map_err(|error| CommandError::output(&error))
     }
 
-    /// The text without anything that steers the terminal but our own colours.
+    /// The text without terminal control sequences, except our own colours.
     fn shown(&self, text: &str) -> String {
         match self.colour {
             OutputColour::Plain => harmless_layout(text),
@@ -136,11 +136,11 @@ impl Terminal {
                 text.push_str(&format!("  {}\n", harmless(line)));
             }
         }
-        // Where stderr is closed nobody can be told anything; the exit code still says it.
+        // If stderr is closed the exit code is the only report.
         drop(self.notes.write_all(text.as_bytes()));
     }
 
-    /// Asks for a line; `None` when there is none to come.
+    /// Prompts for a line; `None` at the end of input.
     pub fn ask(&mut self, question: &str) -> Result<Option<Secret<String>>, CommandError> {
         let line = match &mut self.input {
             TerminalInput::Given(lines) => lines.pop_front(),
@@ -156,7 +156,7 @@ impl Terminal {
     }
 }
 
-/// More than anybody types; a line this long is no answer.
+/// The longest answer that is read.
 const LONGEST_LINE: u64 = 4096;
 
 fn read_line() -> Result<Option<String>, CommandError> {
@@ -197,7 +197,7 @@ pub(super) mod kept {
         }
     }
 
-    /// A terminal whose person has answered beforehand.
+    /// A terminal with prepared answers.
     pub fn terminal(format: OutputFormat, answers: &[&str]) -> (Terminal, Kept) {
         let kept = Kept::default();
         let given = TerminalInput::Given(answers.iter().map(|&answer| answer.to_owned()).collect());

@@ -9,14 +9,15 @@ use super::key;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 
-/// What to do with the account's users.
+/// The subcommands of `user`.
 #[derive(Subcommand)]
 pub enum UserCommand {
-    /// Create a user with an access key, and show the key once
+    /// Create a user with an access key and show the key once
+    #[command(after_help = "Examples:\n  portcullis user add alice\n  portcullis user add alice --json")]
     Add(UserArgs),
-    /// List the users
+    /// List users
     List,
-    /// Take a user and all its access keys away
+    /// Remove a user and all its access keys
     Remove(UserArgs),
 }
 
@@ -26,7 +27,7 @@ pub struct UserArgs {
     user: String,
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(command: UserCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         UserCommand::Add(args) => add(&args.user, admin, terminal).await,
@@ -39,14 +40,16 @@ async fn add(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result
     if user == key::ROOT {
         // A user of this name would be taken for root wherever keys are named by their user.
         return Err(
-            CommandError::usage("`root` is no name for a user").next("For a key of root: portcullis key create root")
+            CommandError::usage("`root` cannot be a user's name").next("For a key of root: portcullis key create root")
         );
     }
     let question = AdminRequest::new("CreateUser").with("UserName", user);
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     let key = key::make(user, admin).await.map_err(|error| {
-        let retry =
-            format!("The user is there without a key; make one: portcullis key create {user}{}", admin.place().flag());
+        let retry = format!(
+            "The user was created without a key; create one: portcullis key create {user}{}",
+            admin.place().flag()
+        );
         error.next(retry)
     })?;
     key.show(terminal)
@@ -54,7 +57,7 @@ async fn add(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result
 
 async fn remove(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     if user == key::ROOT {
-        return Err(CommandError::usage("root is no user, and cannot be removed"));
+        return Err(CommandError::usage("root is not a user and cannot be removed"));
     }
     let refused = |error: super::admin::AdminError| error.into_command_error(admin.place());
     // IAM deletes no user that still has keys.
@@ -65,23 +68,23 @@ async fn remove(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Res
     admin.ask(&AdminRequest::new("DeleteUser").with("UserName", user)).await.map_err(refused)?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "userName": user, "removed": true })),
-        OutputFormat::People => terminal.print(&format!("{user} and all its keys are gone.")),
+        OutputFormat::People => terminal.print(&format!("Removed user {user} and all its access keys.")),
     }
 }
 
 async fn list(admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let users = admin.list(AdminRequest::new("ListUsers"), "Users").await;
     let users = users.map_err(|error| error.into_command_error(admin.place()))?;
-    let text = |user: &super::xml::Element, name: &str| user.text_of(name).unwrap_or("-").to_owned();
+    let text = |user: &portcullis_xml::XmlElement, name: &str| user.filled_text_of(name).unwrap_or("-").to_owned();
     match terminal.format() {
         OutputFormat::Json => {
             let users = users.iter().map(|user| {
-                json!({ "userName": user.text_of("UserName"), "arn": user.text_of("Arn"), "createDate": user.text_of("CreateDate") })
+                json!({ "userName": user.filled_text_of("UserName"), "arn": user.filled_text_of("Arn"), "createDate": user.filled_text_of("CreateDate") })
             });
             terminal.print_json(&Value::Array(users.collect()))
         }
         OutputFormat::People if users.is_empty() => {
-            terminal.print(&format!("there are no users; add one: portcullis user add NAME{}", admin.place().flag()))
+            terminal.print(&format!("no users yet; add one: portcullis user add NAME{}", admin.place().flag()))
         }
         OutputFormat::People => {
             let mut table = TextTable::new(&["USER", "CREATED", "ARN"]);
@@ -159,6 +162,6 @@ mod tests {
         let (mut terminal, kept) = terminal(OutputFormat::People, &[]);
         run(UserCommand::Remove(alice()), &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
         assert_eq!(gate.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);
-        assert_eq!(kept.text(), "alice and all its keys are gone.\n");
+        assert_eq!(kept.text(), "Removed user alice and all its access keys.\n");
     }
 }

@@ -21,7 +21,7 @@ def a_device_is_added_by_hand(gate, codes):
     code, step = pyotp.TOTP(seed).generate_otp, settle()
 
     person.types(code(step - 1))
-    person.reads("code after it")
+    person.reads("Next code")
     person.types(code(step))
     person.reads("ode of ")
     person.types(sponsor)

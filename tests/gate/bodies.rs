@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::Md5;
 use portcullis_base::secret::Secret;
-use portcullis_server::config::UpstreamProfile;
+use portcullis_s3::UpstreamKind;
 use portcullis_sigv4::{ChecksumAlgorithm, CredentialScope, EMPTY_SHA256, RunningChecksum, SigningKey};
 use sha2::{Digest, Sha256};
 
@@ -84,7 +84,7 @@ async fn a_body_with_a_wrong_sum_never_completes() {
 
 #[tokio::test]
 async fn every_checksum_is_verified_whether_or_not_the_store_knows_it() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let body = b"aaaa";
     for algorithm in ChecksumAlgorithm::ALL {
         let (right, wrong) = [body.as_slice(), b"bbbb"].map(|bytes| sum(algorithm, bytes)).into();
@@ -253,11 +253,11 @@ async fn a_trailing_checksum_goes_on_to_the_stores_that_take_one_and_to_no_other
     let body = b"aaaa";
     let framed = format!("4\r\naaaa\r\n0\r\nx-amz-checksum-crc32:{}\r\n\r\n", crc32(body));
     for (profile, taken) in [
-        (UpstreamProfile::Aws, true),
-        (UpstreamProfile::Ceph, false),
-        (UpstreamProfile::Embedded, true),
-        (UpstreamProfile::Generic, false),
-        (UpstreamProfile::Minio, true),
+        (UpstreamKind::Aws, true),
+        (UpstreamKind::Ceph, false),
+        (UpstreamKind::Embedded, true),
+        (UpstreamKind::Generic, false),
+        (UpstreamKind::Minio, true),
     ] {
         let rig = Rig::of(profile).await;
         for kind in [SIGNED_TRAILER, UNSIGNED_TRAILER] {

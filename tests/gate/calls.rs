@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portcullis_journal::RecordKind;
-use portcullis_server::config::UpstreamProfile;
+use portcullis_s3::UpstreamKind;
 use serde_json::{Value, json};
 
 use crate::rig::{Ask, Keys, Payload, Reply, Rig, exchange, open, read};
@@ -213,6 +213,10 @@ async fn insight_selectors_are_refused_and_the_call_is_recorded() {
     assert_eq!(event.text(&["requestParameters", "s3bucketName"]), "elsewhere");
 }
 
+fn asks_for_code(reply: &Reply) -> bool {
+    reply.headers.contains(&("x-portcullis-mfa".to_owned(), "required".to_owned()))
+}
+
 #[tokio::test]
 async fn a_trail_is_weakened_with_a_fresh_code_alone() {
     let (rig, _folder) = rig().await;
@@ -220,8 +224,9 @@ async fn a_trail_is_weakened_with_a_fresh_code_alone() {
     let stop = json!({"Name": "main"});
     let refused = call(&rig, "StopLogging", stop.clone()).await;
     assert_eq!((refused.status, refused.exception().as_str()), (400, "AccessDeniedException"));
-    let wrong = rig.device.wrong_offer(rig.now());
-    assert_eq!(with_code(&rig, "StopLogging", &stop, &wrong).await.exception(), "AccessDeniedException");
+    assert!(asks_for_code(&refused));
+    let wrong = with_code(&rig, "StopLogging", &stop, &rig.device.wrong_offer(rig.now())).await;
+    assert_eq!((wrong.exception().as_str(), asks_for_code(&wrong)), ("AccessDeniedException", false));
     assert!(is_logging(&rig).await);
     let offer = rig.fresh_offer();
     assert_eq!(with_code(&rig, "StopLogging", &stop, &offer).await.status, 200);
@@ -342,7 +347,7 @@ async fn nobody_has_the_store_write_into_a_trails_bucket() {
     let path = folder.path().to_owned();
     let rig = Rig::with(move |settings| {
         settings.trail.folder = Some(path);
-        settings.upstream.profile = UpstreamProfile::Aws;
+        settings.upstream.profile = UpstreamKind::Aws;
     })
     .await;
     make(&rig).await;

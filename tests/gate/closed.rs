@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use portcullis_base::bucket_pattern::BucketPattern;
 use portcullis_journal::RecordKind;
-use portcullis_server::config::{BucketPattern, OnFailure, Settings};
+use portcullis_server::config::Settings;
+use portcullis_server::pipeline::OnFailure;
 
 use crate::rig::{Ask, Manner, Reply, Rig};
 

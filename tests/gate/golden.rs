@@ -5,21 +5,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use portcullis_authorization::{
-    BucketState, Caller, LoopbackTrust, MfaProfile, Permit, ReplicationRule, Rules, Verdict, assess,
-};
+use portcullis_authorization::{BucketState, Caller, LoopbackTrust, MfaProfile, Permit, Rules, Verdict, assess};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, Peer, RequestHead, Transport, TrustedAuthorities};
 use portcullis_mfa::MfaToken;
-use portcullis_s3::{DeleteObjects, ObjectIdentifier, RequestDocument, S3Operation, S3Request};
+use portcullis_s3::{DeleteObjects, ObjectIdentifier, Replication, RequestDocument, S3Operation, S3Request, Trailers};
 use portcullis_sigv4::{
     AcceptedScope, AwsService, DeclaredChecksums, KeyStatus, Keyring, KeyringKey, PayloadMode, PayloadVerifier,
     Principal, SignatureForm, verify,
 };
-use portcullis_upstream::{TrailerSupport, Upstream, UpstreamSigner, UpstreamTimeouts};
+use portcullis_upstream::{Upstream, UpstreamSigner, UpstreamTimeouts};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -136,7 +134,7 @@ fn permit(shape: &Shape) -> Permit {
     let caller = Caller { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::Loopback };
     let rules = Rules {
         profile: MfaProfile::Strict,
-        replication: ReplicationRule::ProtectedBucket,
+        replication: Replication::ProtectedBucket,
         loopback_is_secure: LoopbackTrust::Trusted,
     };
     match assess(Box::new(request), &caller, BucketState::UNPROTECTED, MfaToken::Absent, rules) {
@@ -173,7 +171,7 @@ fn upstream(endpoint: &str) -> Upstream {
         Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain"),
         signer,
         patience,
-        TrailerSupport::NotTaken,
+        Trailers::NotTaken,
     )
 }
 

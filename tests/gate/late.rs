@@ -1,8 +1,8 @@
 //! A store that does not answer, and carries out later what it was asked.
 
+use portcullis_s3::UpstreamKind;
 use std::time::Duration;
 
-use portcullis_server::config::UpstreamProfile;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
@@ -44,7 +44,7 @@ async fn a_bucket_is_not_protected_while_the_store_may_carry_out_what_was_free_b
             Ask::new("PUT /vault?versioning").document(SUSPENDED),
             Ask::new("PUT /vault?policy").body(POLICY),
         ] {
-            let rig = Rig::of(UpstreamProfile::Minio).await;
+            let rig = Rig::of(UpstreamKind::Minio).await;
             let mallory = rig.user("mallory").await;
             assert_eq!(rig.send(&Ask::new("PUT /vault/k").body("precious")).await.status, 200);
             rig.upstream.answer(manner);
@@ -65,7 +65,7 @@ async fn a_bucket_is_not_protected_while_the_store_may_carry_out_what_was_free_b
 
 #[tokio::test]
 async fn what_certainly_was_not_done_and_what_does_no_harm_late_keeps_no_bucket_from_being_protected() {
-    let upload = upload_id(UpstreamProfile::Minio, 1);
+    let upload = upload_id(UpstreamKind::Minio, 1);
     for (manner, ask) in [
         (Manner::Refuse(403, "AccessDenied"), Ask::new("PUT /vault/k").body("content")),
         (Manner::Refuse(501, "NotImplemented"), Ask::new("PUT /vault?policy").body(POLICY)),
@@ -76,7 +76,7 @@ async fn what_certainly_was_not_done_and_what_does_no_harm_late_keeps_no_bucket_
         (Manner::BreakOff, Ask::new("PUT /vault?versioning").document(ENABLED)),
         (Manner::BreakOff, Ask::new("PUT /other/k").body("content")),
     ] {
-        let rig = Rig::of(UpstreamProfile::Minio).await;
+        let rig = Rig::of(UpstreamKind::Minio).await;
         let mallory = rig.user("mallory").await;
         rig.upstream.answer(manner);
         assert!(send(&rig, &mallory, &ask).await.status >= 400, "{manner:?} {ask:?}");
@@ -102,7 +102,7 @@ async fn an_upload_whose_end_was_held_back_is_nothing_that_the_store_may_do() {
 
 #[tokio::test]
 async fn versioning_is_not_suspended_while_the_store_may_carry_out_a_write_that_adds_a_version() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let mallory = rig.user("mallory").await;
     rig.protect("vault").await;
     rig.upstream.answer(Manner::BreakOffBefore);
@@ -119,7 +119,7 @@ async fn versioning_is_not_suspended_while_the_store_may_carry_out_a_write_that_
 async fn a_suspension_that_was_not_answered_counts_as_one_until_it_shows_or_cannot_come() {
     let put = || Ask::new("PUT /vault/k").body("content");
     for shows in [false, true] {
-        let rig = Rig::of(UpstreamProfile::Minio).await;
+        let rig = Rig::of(UpstreamKind::Minio).await;
         let mallory = rig.user("mallory").await;
         rig.protect("vault").await;
         let manner = if shows { Manner::BreakOffAfterwards } else { Manner::BreakOffBefore };
@@ -140,7 +140,7 @@ async fn a_suspension_that_was_not_answered_counts_as_one_until_it_shows_or_cann
 async fn an_old_upload_is_not_completed_where_another_may_still_be() {
     let parts =
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let mallory = rig.user("mallory").await;
     for _ in 0..2 {
         assert_eq!(send(&rig, &mallory, &Ask::new("POST /vault/new?uploads")).await.status, 200);
@@ -148,7 +148,7 @@ async fn an_old_upload_is_not_completed_where_another_may_still_be() {
     rig.protect("vault").await;
     assert_eq!(send(&rig, &mallory, &Ask::new("POST /vault/new?uploads")).await.status, 200);
     let completing = |number| {
-        let upload = upload_id(UpstreamProfile::Minio, number);
+        let upload = upload_id(UpstreamKind::Minio, number);
         Ask::new(&format!("POST /vault/new?uploadId={upload}")).document(parts)
     };
     rig.upstream.answer(Manner::BreakOffBefore);
@@ -167,7 +167,7 @@ async fn an_old_upload_is_not_completed_where_another_may_still_be() {
 async fn a_key_of_a_batch_over_which_the_store_failed_may_be_deleted_late_and_one_that_it_refused_may_not() {
     for (code, expected) in [("InternalError", 409), ("SlowDownWrite", 409), ("AccessDenied", 200), ("NoSuchKey", 200)]
     {
-        let rig = Rig::of(UpstreamProfile::Minio).await;
+        let rig = Rig::of(UpstreamKind::Minio).await;
         let mallory = rig.user("mallory").await;
         let result = format!(
             "<DeleteResult><Deleted><Key>a</Key></Deleted><Error><Key>b</Key><Code>{code}</Code></Error></DeleteResult>"
@@ -182,7 +182,7 @@ async fn a_key_of_a_batch_over_which_the_store_failed_may_be_deleted_late_and_on
 
 #[tokio::test]
 async fn what_a_crash_left_at_the_store_keeps_the_bucket_from_being_protected() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let rig = died_while(rig, &[Ask::new("PUT /vault/k").body("late")], |rig| {
         rig.upstream.answer_read("HEAD /vault/k", 404, &[]);
     })
@@ -191,7 +191,7 @@ async fn what_a_crash_left_at_the_store_keeps_the_bucket_from_being_protected() 
     rig.pass_steps(LATEST);
     assert_eq!(set(&rig, PROTECTED).await.status, 200);
 
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let rig = died_while(rig, &[Ask::new("DELETE /vault/k?versionId=v1"), Ask::new("POST /vault/k?uploads")], |rig| {
         rig.upstream.answer_read("HEAD /vault/k?versionId=v1", 404, &[]);
     })
@@ -260,7 +260,7 @@ fn whatever_a_store_carries_out_late_loses_no_version_of_a_protected_bucket() {
     let mut runner = TestRunner::new(Config { cases: 64, ..Config::default() });
     let outcome = runner.run(&steps(), |steps| {
         runtime.block_on(async {
-            let mut rig = Rig::of(UpstreamProfile::Minio).await;
+            let mut rig = Rig::of(UpstreamKind::Minio).await;
             let mallory = rig.user("mallory").await;
             let mut protected = false;
             // When the oldest request was sent that the store has not carried out.
@@ -279,7 +279,7 @@ fn whatever_a_store_carries_out_late_loses_no_version_of_a_protected_bucket() {
                     Step::Complete(path, upload) => {
                         let parts = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part>\
                             </CompleteMultipartUpload>";
-                        let upload = upload_id(UpstreamProfile::Minio, *upload);
+                        let upload = upload_id(UpstreamKind::Minio, *upload);
                         let ask = Ask::new(&format!("POST {path}?uploadId={upload}")).document(parts);
                         drop(send(&rig, &mallory, &ask).await);
                     }

@@ -1,13 +1,12 @@
 //! What a store does not have is answered here, and never asked of a store that would take it for something else.
 
-use portcullis_server::config::UpstreamProfile;
-
 use crate::rig::{Ask, Content, Manner, Rig, exchange};
+use portcullis_s3::UpstreamKind;
 
 /// Deletes that MinIO, or Ceph, takes for a DELETE of the bucket.
-const MISTAKEN: &[(UpstreamProfile, &[&str])] = &[
+const MISTAKEN: &[(UpstreamKind, &[&str])] = &[
     (
-        UpstreamProfile::Minio,
+        UpstreamKind::Minio,
         &[
             "analytics&id=a",
             "intelligent-tiering&id=a",
@@ -19,12 +18,12 @@ const MISTAKEN: &[(UpstreamProfile, &[&str])] = &[
             "publicAccessBlock",
         ],
     ),
-    (UpstreamProfile::Ceph, &["analytics&id=a", "encryption", "inventory&id=a", "metrics&id=a", "ownershipControls"]),
+    (UpstreamKind::Ceph, &["analytics&id=a", "encryption", "inventory&id=a", "metrics&id=a", "ownershipControls"]),
     (
-        UpstreamProfile::Generic,
+        UpstreamKind::Generic,
         &["analytics&id=a", "encryption", "inventory&id=a", "ownershipControls", "publicAccessBlock", "website"],
     ),
-    (UpstreamProfile::Embedded, &["analytics&id=a", "metadataConfiguration", "replication", "website"]),
+    (UpstreamKind::Embedded, &["analytics&id=a", "metadataConfiguration", "replication", "website"]),
 ];
 
 /// Reads of what is not configured: an error's code, or an element that the document has.
@@ -68,7 +67,7 @@ async fn a_configuration_that_the_store_cannot_have_is_removed_without_asking_th
 
 #[tokio::test]
 async fn a_protected_bucket_answers_no_removal_without_a_code() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     rig.protect("vault").await;
     let alice = rig.user("alice").await;
     let ask = Ask::new("DELETE /vault?publicAccessBlock");
@@ -83,7 +82,7 @@ async fn a_protected_bucket_answers_no_removal_without_a_code() {
 #[tokio::test]
 async fn what_is_not_configured_is_read_as_aws_answers() {
     // This one keeps the last two, but is free to decline them.
-    let rig = Rig::of(UpstreamProfile::Generic).await;
+    let rig = Rig::of(UpstreamKind::Generic).await;
     for (key, status, text) in READ {
         let reply = rig.send(&Ask::new(&format!("GET /vault?{key}"))).await;
         assert_eq!(reply.status, *status, "{key}: {reply:?}");
@@ -98,7 +97,7 @@ async fn what_is_not_configured_is_read_as_aws_answers() {
 
 #[tokio::test]
 async fn what_the_store_declines_to_tell_is_not_configured() {
-    let rig = Rig::of(UpstreamProfile::Ceph).await;
+    let rig = Rig::of(UpstreamKind::Ceph).await;
     rig.upstream.answer_read("GET /vault?website=", 405, &[]);
     let reply = rig.send(&Ask::new("GET /vault?website")).await;
     assert_eq!(reply.said(), (404, "NoSuchWebsiteConfiguration".to_owned()));
@@ -107,7 +106,7 @@ async fn what_the_store_declines_to_tell_is_not_configured() {
     rig.upstream.answer_read_with("GET /vault?website=", 403, "<Error><Code>AccessDenied</Code></Error>");
     assert_eq!(rig.send(&Ask::new("GET /vault?website")).await.said(), (403, "AccessDenied".to_owned()));
 
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     rig.upstream.answer(Manner::Refuse(501, "NotImplemented"));
     assert_eq!(rig.send(&Ask::new("DELETE /vault?cors")).await.status, 204);
     // Whether a policy is there is not known.
@@ -116,7 +115,7 @@ async fn what_the_store_declines_to_tell_is_not_configured() {
 
 #[tokio::test]
 async fn a_bucket_that_is_not_there_has_no_configuration_to_tell_of() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     rig.upstream.answer_read("HEAD /gone", 404, &[]);
     rig.upstream.answer_read("HEAD /foreign", 403, &[]);
     for line in
@@ -131,7 +130,7 @@ async fn a_bucket_that_is_not_there_has_no_configuration_to_tell_of() {
 
 #[tokio::test]
 async fn a_store_that_has_nothing_of_a_bucket_is_asked_whether_the_bucket_is_there() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     rig.upstream.answer_read("HEAD /gone", 404, &[]);
     for (key, code) in [("tagging", "NoSuchTagSet"), ("object-lock", "ObjectLockConfigurationNotFoundError")] {
         let document = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
@@ -145,7 +144,7 @@ async fn a_store_that_has_nothing_of_a_bucket_is_asked_whether_the_bucket_is_the
 
 #[tokio::test]
 async fn a_document_has_the_root_that_typed_clients_expect() {
-    let rig = Rig::of(UpstreamProfile::Ceph).await;
+    let rig = Rig::of(UpstreamKind::Ceph).await;
     let namespace = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
     let blocks = "<BlockPublicAcls>true</BlockPublicAcls>";
     let told = format!("<BlockPublicAccessBlockConfiguration>{blocks}</BlockPublicAccessBlockConfiguration>");
@@ -163,7 +162,7 @@ async fn a_document_has_the_root_that_typed_clients_expect() {
 
 #[tokio::test]
 async fn a_replication_without_rules_is_none() {
-    let rig = Rig::of(UpstreamProfile::Ceph).await;
+    let rig = Rig::of(UpstreamKind::Ceph).await;
     let document = |inner: &str| format!("<ReplicationConfiguration><Role></Role>{inner}</ReplicationConfiguration>");
     rig.upstream.answer_read_with("GET /vault?replication=", 200, &document(""));
     let reply = rig.send(&Ask::new("GET /vault?replication")).await;
@@ -176,7 +175,7 @@ async fn a_replication_without_rules_is_none() {
 
 #[tokio::test]
 async fn what_the_store_cannot_be_told_is_refused_with_what_to_use() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     for (line, document, instead) in [
         ("PUT /vault?publicAccessBlock", "<PublicAccessBlockConfiguration/>", "Use PutBucketPolicy."),
         ("PUT /vault?logging", "<BucketLoggingStatus/>", "Use CreateTrail"),
@@ -194,7 +193,7 @@ async fn what_the_store_cannot_be_told_is_refused_with_what_to_use() {
 #[tokio::test]
 async fn clients_are_told_the_region_that_they_must_sign_for() {
     for (region, told) in [("eu-west-1", "eu-west-1"), ("us-east-1", "")] {
-        for profile in [UpstreamProfile::Ceph, UpstreamProfile::Aws, UpstreamProfile::Generic] {
+        for profile in [UpstreamKind::Ceph, UpstreamKind::Aws, UpstreamKind::Generic] {
             let rig = Rig::with(|settings| {
                 settings.upstream.profile = profile;
                 settings.account.region = region.to_owned();
@@ -223,15 +222,15 @@ async fn a_bucket_is_made_where_the_store_keeps_them() {
     let tags = "<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>";
     let cases = [
         // (profile, the store's region, what is asked, what is sent)
-        (UpstreamProfile::Ceph, "us-east-1", document("eu-west-1", ""), String::new()),
-        (UpstreamProfile::Ceph, "eu-west-1", document("eu-west-1", tags), document("", tags)),
-        (UpstreamProfile::Ceph, "us-east-1", document("default:fast", ""), document("default:fast", "")),
-        (UpstreamProfile::Minio, "us-east-1", document("", tags), document("", tags)),
-        (UpstreamProfile::Minio, "us-east-1", String::new(), String::new()),
-        (UpstreamProfile::Aws, "us-east-1", document("eu-west-1", ""), String::new()),
-        (UpstreamProfile::Aws, "eu-central-1", document("eu-west-1", ""), document("eu-central-1", "")),
-        (UpstreamProfile::Aws, "eu-central-1", String::new(), document("eu-central-1", "")),
-        (UpstreamProfile::Aws, "eu-central-1", document("ap-south-1", ""), document("ap-south-1", "")),
+        (UpstreamKind::Ceph, "us-east-1", document("eu-west-1", ""), String::new()),
+        (UpstreamKind::Ceph, "eu-west-1", document("eu-west-1", tags), document("", tags)),
+        (UpstreamKind::Ceph, "us-east-1", document("default:fast", ""), document("default:fast", "")),
+        (UpstreamKind::Minio, "us-east-1", document("", tags), document("", tags)),
+        (UpstreamKind::Minio, "us-east-1", String::new(), String::new()),
+        (UpstreamKind::Aws, "us-east-1", document("eu-west-1", ""), String::new()),
+        (UpstreamKind::Aws, "eu-central-1", document("eu-west-1", ""), document("eu-central-1", "")),
+        (UpstreamKind::Aws, "eu-central-1", String::new(), document("eu-central-1", "")),
+        (UpstreamKind::Aws, "eu-central-1", document("ap-south-1", ""), document("ap-south-1", "")),
     ];
     for (profile, at_the_store, asked, sent) in cases {
         let rig = Rig::with(|settings| {
@@ -252,7 +251,7 @@ async fn a_bucket_is_made_where_the_store_keeps_them() {
 
 #[tokio::test]
 async fn what_is_answered_here_is_recorded_like_any_other_request() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     rig.send(&Ask::new("GET /vault?publicAccessBlock")).await;
     rig.send(&Ask::new("DELETE /vault?publicAccessBlock")).await;
     let said: Vec<_> =

@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_server::config::{GateProfile, UpstreamProfile};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::rig::{Ask, Keys, Manner, Reply, Rig, exchange, open, read, upload_id, wait_for};
+use portcullis_authorization::MfaProfile;
+use portcullis_s3::UpstreamKind;
 
 const ENABLED: &str = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
 const SUSPENDED: &str = "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>";
@@ -33,7 +34,7 @@ async fn set_versioning(rig: &Rig, document: &str) {
 }
 
 /// A gate before a store that holds a null version of `/vault/k`, and a user.
-async fn with_null_version(profile: UpstreamProfile) -> (Rig, Keys) {
+async fn with_null_version(profile: UpstreamKind) -> (Rig, Keys) {
     let rig = Rig::of(profile).await;
     let mallory = rig.user("mallory").await;
     assert_eq!(rig.send(&Ask::new("PUT /vault/k").body("precious")).await.status, 200);
@@ -42,7 +43,7 @@ async fn with_null_version(profile: UpstreamProfile) -> (Rig, Keys) {
 
 #[tokio::test]
 async fn an_upload_opened_before_the_protection_needs_a_code_to_replace_the_null_version() {
-    for profile in [UpstreamProfile::Aws, UpstreamProfile::Generic, UpstreamProfile::Minio] {
+    for profile in [UpstreamKind::Aws, UpstreamKind::Generic, UpstreamKind::Minio] {
         let (rig, mallory) = with_null_version(profile).await;
         let upload = opened(&rig, &mallory, "/vault/k").await;
         rig.protect("vault").await;
@@ -63,7 +64,7 @@ async fn an_upload_opened_before_the_protection_needs_a_code_to_replace_the_null
 
 #[tokio::test]
 async fn an_upload_opened_while_versioning_was_suspended_needs_a_code_after_it_is_enabled() {
-    let (rig, mallory) = with_null_version(UpstreamProfile::Minio).await;
+    let (rig, mallory) = with_null_version(UpstreamKind::Minio).await;
     rig.protect("vault").await;
     set_versioning(&rig, SUSPENDED).await;
     let upload = opened(&rig, &mallory, "/vault/k").await;
@@ -74,7 +75,7 @@ async fn an_upload_opened_while_versioning_was_suspended_needs_a_code_after_it_i
 
 #[tokio::test]
 async fn an_upload_opened_in_the_protected_bucket_completes_without_a_code_also_after_a_restart() {
-    let (rig, alice) = with_null_version(UpstreamProfile::Minio).await;
+    let (rig, alice) = with_null_version(UpstreamKind::Minio).await;
     rig.protect("vault").await;
     let (first, second) = (opened(&rig, &alice, "/vault/k").await, opened(&rig, &alice, "/vault/k").await);
     let part = Ask::new(&format!("PUT /vault/k?partNumber=1&uploadId={first}")).body("part");
@@ -90,7 +91,7 @@ async fn an_upload_opened_in_the_protected_bucket_completes_without_a_code_also_
 
 #[tokio::test]
 async fn the_first_upload_of_unknown_origin_to_a_new_key_is_free_and_the_next_is_not() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let mallory = rig.user("mallory").await;
     let (first, second) = (opened(&rig, &mallory, "/vault/new").await, opened(&rig, &mallory, "/vault/new").await);
     rig.protect("vault").await;
@@ -101,7 +102,7 @@ async fn the_first_upload_of_unknown_origin_to_a_new_key_is_free_and_the_next_is
 
 #[tokio::test]
 async fn a_forged_upload_id_reaches_no_store_and_is_recorded() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let mallory = rig.user("mallory").await;
     let forged = URL_SAFE_NO_PAD.encode("a.../../../vault/KEY");
     let asks = [
@@ -123,7 +124,7 @@ async fn a_forged_upload_id_reaches_no_store_and_is_recorded() {
 
 #[tokio::test]
 async fn of_two_uploads_of_unknown_origin_one_is_completed_at_a_time() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let mallory = rig.user("mallory").await;
     let (first, second) = (opened(&rig, &mallory, "/vault/new").await, opened(&rig, &mallory, "/vault/new").await);
     rig.protect("vault").await;
@@ -141,7 +142,7 @@ async fn of_two_uploads_of_unknown_origin_one_is_completed_at_a_time() {
 
 #[tokio::test]
 async fn uploads_of_unknown_origin_are_in_nobodys_way() {
-    let rig = Rig::of(UpstreamProfile::Minio).await;
+    let rig = Rig::of(UpstreamKind::Minio).await;
     let (alice, mallory) = (rig.user("alice").await, rig.user("mallory").await);
     let old = opened(&rig, &mallory, "/vault/new").await;
     rig.protect("vault").await;
@@ -160,7 +161,7 @@ async fn uploads_of_unknown_origin_are_in_nobodys_way() {
 
 #[tokio::test]
 async fn what_the_store_cannot_say_of_the_null_version_keeps_it_from_being_replaced() {
-    let (rig, mallory) = with_null_version(UpstreamProfile::Minio).await;
+    let (rig, mallory) = with_null_version(UpstreamKind::Minio).await;
     let upload = opened(&rig, &mallory, "/vault/k").await;
     rig.protect("vault").await;
     let marked: &[(&str, &str)] = &[("x-amz-delete-marker", "true")];
@@ -180,11 +181,11 @@ async fn what_the_store_cannot_say_of_the_null_version_keeps_it_from_being_repla
 
 #[tokio::test]
 async fn a_store_that_settles_at_the_end_and_awss_own_rules_ask_nothing() {
-    for profile in [UpstreamProfile::Ceph, UpstreamProfile::Minio] {
+    for profile in [UpstreamKind::Ceph, UpstreamKind::Minio] {
         let rig = Rig::with(|settings| {
             settings.upstream.profile = profile;
-            if profile == UpstreamProfile::Minio {
-                settings.mfa_delete.profile = GateProfile::Aws;
+            if profile == UpstreamKind::Minio {
+                settings.mfa_delete.profile = MfaProfile::Aws;
             }
         })
         .await;
@@ -230,14 +231,14 @@ fn no_order_of_a_users_requests_and_roots_changes_loses_a_version_of_a_protected
     let mut runner = TestRunner::new(Config { cases: 48, ..Config::default() });
     let outcome = runner.run(&steps(), |steps| {
         runtime.block_on(async {
-            let mut rig = Rig::of(UpstreamProfile::Minio).await;
+            let mut rig = Rig::of(UpstreamKind::Minio).await;
             let mallory = rig.user("mallory").await;
             let mut protected = false;
             for step in &steps {
                 let before = rig.upstream.lost().len();
                 match step {
                     Step::Complete(path, upload) => {
-                        drop(send(&rig, &mallory, &completing(path, &upload_id(UpstreamProfile::Minio, *upload))).await)
+                        drop(send(&rig, &mallory, &completing(path, &upload_id(UpstreamKind::Minio, *upload))).await)
                     }
                     Step::Delete(path) => drop(send(&rig, &mallory, &Ask::new(&format!("DELETE {path}"))).await),
                     Step::Open(path) => drop(opened(&rig, &mallory, path).await),

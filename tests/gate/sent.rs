@@ -1,8 +1,7 @@
 //! What was judged is what is sent.
 
-use portcullis_server::config::UpstreamProfile;
-
 use crate::rig::{Ask, Content, Rig};
+use portcullis_s3::UpstreamKind;
 
 /// Headers that are the gate's own in a request to the store.
 const OWN: &[&str] = &["authorization", "content-length", "host", "x-amz-content-sha256", "x-amz-date"];
@@ -28,7 +27,7 @@ async fn sent(rig: &Rig, ask: &Ask) -> (String, Vec<String>, String) {
 
 #[tokio::test]
 async fn the_store_is_asked_what_the_client_meant_and_nothing_else() {
-    let rig = Rig::of(UpstreamProfile::Ceph).await;
+    let rig = Rig::of(UpstreamKind::Ceph).await;
     let cases = [
         (
             Ask::new("GET /vault/a%2Bb%20c/%C3%A9?versionId=v1&response-content-type=text%2Fplain")
@@ -69,7 +68,7 @@ async fn the_store_is_asked_what_the_client_meant_and_nothing_else() {
 
 #[tokio::test]
 async fn a_document_goes_out_as_the_gate_wrote_it_with_sums_of_its_own() {
-    let rig = Rig::of(UpstreamProfile::Ceph).await;
+    let rig = Rig::of(UpstreamKind::Ceph).await;
     let cases = [
         (
             "POST /vault?delete",

@@ -1,7 +1,7 @@
 //! Calls for services beside S3 and CloudTrail: whose words they are answered in, and what their events are called.
 
 use portcullis_control::services::{SERVICE_APIS, ServiceApi, ServiceProtocol};
-use portcullis_server::config::OnFailure;
+use portcullis_server::pipeline::OnFailure;
 use portcullis_sigv4::AwsService;
 use serde_json::{Value, json};
 

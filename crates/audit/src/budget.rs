@@ -1,4 +1,4 @@
-//! How much may be written of what nobody signed: beyond that it is counted, and told in sum.
+//! The budget of records of unsigned requests: beyond it they are counted, and recorded as a sum.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use portcullis_base::clock::Timestamp;
 /// The bytes of records that unsigned requests may still cause, by client network and in all, and the counts of those
 /// that are over it.
 ///
-/// Anybody who reaches the port causes such records, so without a bound anybody fills the disk.
+/// Every client that reaches the port causes such records, so without a bound it could fill the disk.
 #[derive(Debug, Default)]
 pub struct UnsignedBudget(Mutex<BudgetState>);
 
@@ -26,7 +26,7 @@ struct BudgetState {
     told: Option<Instant>,
 }
 
-/// Whether the disk has space for records that nobody is promised.
+/// Whether the disk has space for records of unsigned requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DiskSpace {
     #[default]
@@ -125,7 +125,7 @@ impl UnsignedBudget {
         self.lock().space = space;
     }
 
-    /// What is to be told now; whoever cannot record it gives it back with [`UnsignedBudget::count`].
+    /// What is to be recorded now; if that fails it is given back with [`UnsignedBudget::count`].
     pub fn due(&self, now: Instant) -> Vec<(RequestGroup, RequestCount)> {
         let mut inner = self.lock();
         let early = inner.told.is_some_and(|told| now.saturating_duration_since(told) < TELL);
@@ -170,7 +170,7 @@ impl BudgetState {
 
     fn count(&mut self, mut cause: RequestGroup, count: RequestCount) {
         if !self.counts.contains_key(&cause) && self.counts.len() >= MOST_CAUSES {
-            // Error codes are the gate's own, so there are few of these.
+            // Error codes are Portcullis's own, so there are few of these.
             cause = RequestGroup { network: None, key_id: None, ..cause };
         }
         self.counts.entry(cause).and_modify(|sum| sum.add(count)).or_insert(count);

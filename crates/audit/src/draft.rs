@@ -18,7 +18,7 @@ use portcullis_cloudtrail::record::{
 };
 use portcullis_http::{HttpMethod, Peer, RequestHead};
 use portcullis_journal::{JournalClosed, RecordKind, Sequence};
-use portcullis_s3::ObjectIdentifier;
+use portcullis_s3::{ObjectIdentifier, OperationAccess, S3Operation};
 use portcullis_sigv4::{Principal, SignatureForm};
 
 /// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,
@@ -42,10 +42,7 @@ enum DraftState {
 /// What an operation is called and what it is about.
 #[derive(Clone, Copy, Debug)]
 pub struct OperationFacts<'a> {
-    /// CloudTrail's name for the operation.
-    pub event_name: &'static str,
-    pub category: EventCategory,
-    pub read_only: bool,
+    pub action: S3Operation,
     pub bucket: Option<&'a BucketName>,
     pub key: Option<&'a ObjectKey>,
     /// The object that a copy reads.
@@ -114,9 +111,7 @@ enum DraftOperation {
 
 #[derive(Debug)]
 struct S3DraftFacts {
-    name: &'static str,
-    category: EventCategory,
-    read_only: bool,
+    action: S3Operation,
     bucket: Option<BucketName>,
     key: Option<ObjectKey>,
     source: Option<(BucketName, ObjectKey)>,
@@ -130,7 +125,7 @@ pub fn changes_device(event_name: &str) -> bool {
     matches!(event_name, "DeactivateMFADevice" | "EnableMFADevice" | "ResyncMFADevice")
 }
 
-/// The name of a request that ended before anybody knew what it asks for.
+/// The name of a request that ended before its operation was known.
 const UNKNOWN: &str = "UnknownOperation";
 /// AWS has no code for this end.
 const OUTCOME_UNKNOWN: EventError<'static> =
@@ -176,7 +171,7 @@ impl Draft {
         });
     }
 
-    /// Notes a head that is refused before anybody reads it.
+    /// Notes a head that is refused as malformed.
     pub fn arrived_malformed(&mut self, parts: &Parts) {
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
         self.facts.arrived = Some(ArrivedRequest {
@@ -210,7 +205,7 @@ impl Draft {
         self.facts.agent = Some(agent.unwrap_or(b"admin.sock").into());
     }
 
-    /// Gives the request an id of another form, before it is told to anybody.
+    /// Gives the request an id of another form, before it is sent.
     pub fn identify(&mut self, request_id: RequestId) {
         self.facts.request_id = request_id;
     }
@@ -220,9 +215,7 @@ impl Draft {
         let mut members = Vec::new();
         parameters::write_document(&mut members, asked.configuration);
         self.facts.operation = DraftOperation::S3(S3DraftFacts {
-            name: asked.event_name,
-            category: asked.category,
-            read_only: asked.read_only,
+            action: asked.action,
             bucket: asked.bucket.cloned(),
             key: asked.key.cloned(),
             source: asked.source.map(|(bucket, key)| (bucket.clone(), key.clone())),
@@ -244,7 +237,7 @@ impl Draft {
         self.facts.mfa = Some(facts);
     }
 
-    /// The events to record if nobody learns how the request ended, one a line.
+    /// The events to record if the outcome stays unknown, one a line.
     fn intent(&self) -> Vec<u8> {
         self.facts.events(&self.recorder, &RequestOutcome::said(OUTCOME_UNKNOWN), Some(AddendumReason::ServiceOutage))
     }
@@ -277,7 +270,7 @@ impl Drop for Draft {
             return;
         }
         let (error, addendum) = match self.intent {
-            // Whatever dropped it, the store may have done what was asked.
+            // Whatever the cause, the upstream may have carried out the request.
             Some(_) => (OUTCOME_UNKNOWN, Some(AddendumReason::ServiceOutage)),
             None => (ABANDONED, None),
         };
@@ -318,7 +311,10 @@ impl DraftFacts {
             DraftOperation::Control { source, name, read_only, .. } => {
                 (*source, &**name, EventCategory::Management, *read_only)
             }
-            DraftOperation::S3(operation) => (EventSource::S3, operation.name, operation.category, operation.read_only),
+            DraftOperation::S3(S3DraftFacts { action, .. }) => {
+                let row = action.row();
+                (EventSource::S3, row.event, event_category(row.category), row.access == OperationAccess::Read)
+            }
             DraftOperation::Unknown => (EventSource::S3, UNKNOWN, EventCategory::Data, self.only_reads()),
         };
         EventRecord {
@@ -404,7 +400,7 @@ impl DraftFacts {
         let additional =
             AdditionalData { bytes_in: 0, bytes_out: 0, encryption: None, batch: None, ..batch.additional.clone() };
         let record = EventRecord {
-            name: "DeleteObject",
+            name: S3Operation::DeleteObject.row().event,
             error: said.error,
             parameters: &parameters,
             response: said.elements.map_or(&[], ResponseElements::members),
@@ -417,7 +413,7 @@ impl DraftFacts {
         record.render(out);
     }
 
-    /// What of it is counted, unless somebody is known to have asked.
+    /// What of it is counted, unless the request is signed.
     fn unsigned<'a>(&'a self, outcome: &'a RequestOutcome) -> Option<UnsignedRequest<'a>> {
         let key_id = match &self.caller {
             DraftCaller::Anonymous => None,
@@ -456,13 +452,19 @@ impl DraftFacts {
     fn resources(&self) -> EventResources<'_> {
         let DraftOperation::S3(operation) = &self.operation else { return EventResources::None };
         let prefix = || self.arrived.as_ref().and_then(|arrived| arrived.prefix.as_deref()).unwrap_or("");
-        match (&operation.bucket, &operation.key, operation.name) {
+        match (&operation.bucket, &operation.key, operation.action) {
             // AWS names no resource where the bucket is not there yet.
-            (None, _, _) | (Some(_), None, "CreateBucket") => EventResources::None,
+            (None, _, _) | (Some(_), None, S3Operation::CreateBucket) => EventResources::None,
             (Some(bucket), Some(key), _) => EventResources::Object(bucket, key.as_str()),
-            (Some(bucket), None, "ListMultipartUploads" | "ListObjectVersions" | "ListObjects" | "DeleteObjects") => {
-                EventResources::Prefix(bucket, prefix())
-            }
+            (
+                Some(bucket),
+                None,
+                S3Operation::DeleteObjects
+                | S3Operation::ListMultipartUploads
+                | S3Operation::ListObjectVersions
+                | S3Operation::ListObjects
+                | S3Operation::ListObjectsV2,
+            ) => EventResources::Prefix(bucket, prefix()),
             (Some(bucket), None, _) => EventResources::Bucket(bucket),
         }
     }
@@ -478,7 +480,7 @@ impl DraftFacts {
     fn encryption(&self, elements: &ResponseElements) -> Option<&'static str> {
         let asked = self.arrived.as_ref().is_some_and(|arrived| arrived.encrypts);
         let reads = match &self.operation {
-            DraftOperation::S3(operation) => operation.read_only,
+            DraftOperation::S3(operation) => operation.action.row().access == OperationAccess::Read,
             DraftOperation::Control { .. } | DraftOperation::Unknown => true,
         };
         elements.encryption(asked).filter(|_| !reads)
@@ -492,4 +494,11 @@ impl DraftFacts {
 
 fn shortened(text: &str, longest: usize) -> Box<str> {
     text.get(..text.floor_char_boundary(longest)).unwrap_or("").into()
+}
+
+fn event_category(category: portcullis_s3::OperationCategory) -> EventCategory {
+    match category {
+        portcullis_s3::OperationCategory::Data => EventCategory::Data,
+        portcullis_s3::OperationCategory::Management => EventCategory::Management,
+    }
 }

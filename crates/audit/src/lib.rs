@@ -1,4 +1,4 @@
-//! What happened: every request becomes a record in the journal, whatever became of the request.
+//! Audit records: every request becomes a record in the journal, with every outcome.
 
 mod budget;
 mod draft;

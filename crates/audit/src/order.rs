@@ -1,6 +1,6 @@
 //! The order of JSON members as AWS writes them: that of Java's hash maps.
 //!
-//! S3 gathers the parameters of a request in a `HashMap`, and writes a copy of it; whoever compares text of records, or
+//! S3 gathers the parameters of a request in a `HashMap`, and writes a copy of it; a tool that compares records as text, or
 //! learns from them, sees that order. A map's order is that of its buckets; within one, that of insertion.
 
 use std::ops::Range;

@@ -30,6 +30,7 @@ pub struct RequestOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutcomeError {
     pub code: String,
+    /// The message that may be recorded; it holds no MFA code.
     pub message: String,
 }
 
@@ -161,7 +162,7 @@ impl RequestOutcome {
         let said = |object: &ObjectIdentifier| match told.get(&(&object.key, object.version.as_ref())) {
             Some(Ok(elements)) => KeyAnswer { error: None, elements: Some(elements) },
             Some(Err(error)) => KeyAnswer { error: Some(error.text()), elements: None },
-            // A batch that succeeded says of each key what became of it; of one it leaves out nobody knows.
+            // The answer to a successful batch names each key's outcome; for a key that it leaves out it is unknown.
             None => KeyAnswer { error: self.error().or(Some(NOT_TOLD)), elements: None },
         };
         objects.iter().map(said).collect()
@@ -169,13 +170,8 @@ impl RequestOutcome {
 }
 
 impl OutcomeError {
-    /// The error as it is recorded: the client's own text, but for the one of AWS's that repeats the code.
     fn text(&self) -> EventError<'_> {
-        let message = match self.code.as_str() {
-            "NotDeviceOwnerError" => "The device that generated the token is not owned by the authenticated user.",
-            _ => &self.message,
-        };
-        EventError { code: &self.code, message }
+        EventError { code: &self.code, message: &self.message }
     }
 }
 

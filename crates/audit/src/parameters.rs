@@ -1,7 +1,7 @@
 //! `requestParameters`, made the way S3 makes them: query, chosen headers, and the document as JSON.
 
-use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::{LenientEvent, LenientReader, LenientTag};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -27,8 +27,6 @@ const LONGEST_VALUE: usize = 4096;
 /// Together with the longest document less than the 100 KB that AWS allows.
 const LONGEST_MEMBERS: usize = 32 * 1024;
 const LONGEST_DOCUMENT: usize = 64 * 1024;
-const DEEPEST: usize = 32;
-const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 /// What AWS writes in place of a secret.
 const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
 
@@ -132,12 +130,12 @@ pub fn write_members(members: &mut Vec<u8>, value: &Value) {
     }
 }
 
-/// A target that nobody could read, without what may sign it.
+/// A malformed target, without what may be its signature.
 pub fn redacted(target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
     let pairs = query.split_inclusive(['&', ';']).map(|pair| {
         let mut readable = pair.to_owned();
-        // Encoded twice, it may still be somebody's signature.
+        // Encoded twice, it may still be a valid signature.
         for _ in 0..3 {
             readable = percent_decode(&readable).unwrap_or_else(|| HIDDEN.to_owned());
         }
@@ -251,36 +249,22 @@ struct Element {
 /// Reads a document as `XML.toJSONObject` of org.json does: attributes and children are members, children of
 /// one name an array, an empty element is an empty string.
 fn read_xml(bytes: &[u8]) -> Option<(String, Value)> {
-    let mut reader = Reader::from_str(std::str::from_utf8(bytes).ok()?);
+    let mut reader = LenientReader::new(bytes).ok()?;
     let mut open: Vec<Element> = Vec::new();
     let mut root = None;
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(start) => {
-                if open.len() >= DEEPEST || root.is_some() {
-                    return None;
-                }
-                open.push(Element::read(&start)?);
-            }
-            Event::Empty(start) if root.is_none() => close(Element::read(&start)?, &mut open, &mut root),
-            Event::End(_) => {
+    while let Some(event) = reader.next_event().ok()? {
+        match event {
+            LenientEvent::Character(character) => add_text(&mut open, character.encode_utf8(&mut [0; 4]))?,
+            LenientEvent::Close => {
                 let element = open.pop()?;
                 close(element, &mut open, &mut root);
             }
-            Event::Text(text) => add_text(&mut open, &text.xml10_content())?,
-            Event::CData(text) => add_text(&mut open, &text.xml10_content())?,
-            Event::GeneralRef(reference) => {
-                let text = match reference.resolve_char_ref().ok()? {
-                    Some(letter) => letter.to_string(),
-                    None => quick_xml::escape::resolve_predefined_entity(&reference)?.to_owned(),
-                };
-                add_text(&mut open, &text)?;
-            }
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) => {}
-            Event::DocType(_) | Event::Empty(_) => return None,
-            Event::Eof => return root.filter(|_| open.is_empty()),
+            LenientEvent::Open(_) if root.is_some() => return None,
+            LenientEvent::Open(tag) => open.push(Element::read(&tag)?),
+            LenientEvent::Text(text) => add_text(&mut open, &text.normalized())?,
         }
     }
+    root.filter(|_| open.is_empty())
 }
 
 fn add_text(open: &mut [Element], text: &str) -> Option<()> {
@@ -302,12 +286,11 @@ fn close(element: Element, open: &mut [Element], root: &mut Option<(String, Valu
 }
 
 impl Element {
-    fn read(start: &BytesStart<'_>) -> Option<Self> {
-        let mut element = Self { name: start.name().into_inner().to_owned(), ..Self::default() };
-        for attribute in start.attributes() {
-            let attribute = attribute.ok()?;
-            let value = quick_xml::escape::unescape(&attribute.value).ok()?;
-            element.add(attribute.key.into_inner().to_owned(), scalar(&value));
+    fn read(tag: &LenientTag<'_>) -> Option<Self> {
+        let mut element = Self { name: tag.name().to_owned(), ..Self::default() };
+        for (name, value) in tag.attributes().ok()? {
+            let value = scalar(&value);
+            element.add(name, value);
         }
         Some(element)
     }

@@ -28,7 +28,7 @@ pub struct Recorder {
     unsigned: UnsignedBudget,
 }
 
-/// A request that nobody is known to have signed, as far as it is counted where it is not recorded by itself.
+/// An unsigned request, as far as it is counted if it is not recorded by itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UnsignedRequest<'a> {
     pub address: IpAddr,
@@ -153,7 +153,7 @@ impl Recorder {
         out
     }
 
-    /// Records what nobody signed, or counts it once its network, or all of them, have caused too many records.
+    /// Records an unsigned request, or counts it once its network, or all networks, caused too many records.
     // INVARIANT (signed): what carries a valid signature does not come here, so it is never counted in its record's place.
     pub(super) fn append_unsigned(
         &self,
@@ -177,7 +177,7 @@ impl Recorder {
         Ok(appended)
     }
 
-    /// Says whether the disk has space for what nobody is promised a record of.
+    /// Sets whether the disk has space for records of unsigned requests.
     pub fn set_space(&self, space: DiskSpace) {
         self.unsigned.set_space(space);
     }
@@ -187,7 +187,7 @@ impl Recorder {
         self.tell(self.unsigned.due(Instant::now()));
     }
 
-    /// Records all that was counted and not told, before the gate ends.
+    /// Records all counts that are not recorded yet, before the proxy ends.
     pub fn tell_the_rest(&self) {
         self.tell(self.unsigned.rest());
     }

@@ -1,29 +1,29 @@
 //! What becomes of the intents that a crash left open: each asks a question, and its answer is the outcome.
 
-use serde_json::{Map, Value};
-
 use super::recorder::RecordSink;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
-use portcullis_cloudtrail::record::write_value;
+use portcullis_cloudtrail::record::{AmendedOutcome, Amendment, EventError, EventSource, EventView, UnreadableEvent};
 use portcullis_journal::{JournalClosed, OpenIntent, RecordKind, Sequence};
+use portcullis_s3::S3Operation;
 
 /// An intent that a crash left open, as the request it stands for.
-// An intent is written as the events to record if nobody learns how it ended, so that no reader is needed to make them.
+// An intent holds the events to record if the outcome stays unknown, so that nothing has to be derived from it.
 #[derive(Clone, Debug)]
 pub struct UnresolvedIntent {
     sequence: Sequence,
     payload: Vec<u8>,
-    events: Vec<IntentEvent>,
+    events: Vec<RecordedRequest>,
 }
 
+/// What one event of an intent asks, and what it is about.
 #[derive(Clone, Debug)]
-struct IntentEvent {
-    members: Map<String, Value>,
+struct RecordedRequest {
     question: RecoveryQuestion,
+    subject: Option<RecoverySubject>,
 }
 
-/// What the store can be asked about a request whose end nobody saw.
+/// What the upstream can be asked about a request whose outcome is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecoveryQuestion {
     /// Whether an upload is gone.
@@ -59,7 +59,7 @@ pub enum RecoveryQuestion {
 /// The operation that an event records, and the bucket that it was asked of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoverySubject {
-    pub event_name: String,
+    pub action: S3Operation,
     pub bucket: BucketName,
     /// `Status` of a `PutBucketVersioning`.
     pub status: Option<String>,
@@ -78,9 +78,8 @@ pub enum RecoveryFinding {
 impl UnresolvedIntent {
     /// Reads an open intent; one that cannot be read has no questions.
     pub fn of(intent: &OpenIntent) -> Self {
-        let events = lines(&intent.payload).map(serde_json::from_slice::<Map<String, Value>>);
-        let events: Result<Vec<_>, _> = events.collect();
-        let events = events.unwrap_or_default().into_iter().map(IntentEvent::new).collect();
+        let events: Result<Vec<_>, UnreadableEvent> = lines(&intent.payload).map(RecordedRequest::read).collect();
+        let events = events.unwrap_or_default();
         Self { sequence: intent.sequence, payload: intent.payload.clone(), events }
     }
 
@@ -91,7 +90,7 @@ impl UnresolvedIntent {
 
     /// What each of its events is about, as far as it is a request to a bucket.
     pub fn subjects(&self) -> impl Iterator<Item = Option<RecoverySubject>> + '_ {
-        self.events.iter().map(|event| subject(&event.members))
+        self.events.iter().map(|event| event.subject.clone())
     }
 
     /// Records the outcome, which has the event ids of the intent and so stands for the same request.
@@ -105,124 +104,100 @@ impl UnresolvedIntent {
             return self.payload.clone();
         }
         let mut out = Vec::with_capacity(self.payload.len() + 256);
-        for (event, finding) in self.events.iter().zip(findings) {
+        let lines = lines(&self.payload);
+        for (line, (event, finding)) in lines.zip(self.events.iter().zip(findings)) {
+            let amendment = match event.question {
+                RecoveryQuestion::Batch => of_batch(findings.get(1..).unwrap_or(&[])),
+                RecoveryQuestion::Aborted { .. }
+                | RecoveryQuestion::BucketMade(_)
+                | RecoveryQuestion::BucketRemoved(_)
+                | RecoveryQuestion::Deleted { .. }
+                | RecoveryQuestion::None
+                | RecoveryQuestion::Versioning { .. }
+                | RecoveryQuestion::Written { .. } => Amendment { outcome: amended(*finding), failed_keys: None },
+            };
             if !out.is_empty() {
                 out.push(b'\n');
             }
-            match (&event.question, finding) {
-                (RecoveryQuestion::Batch, _) => event.batch(findings).render(&mut out),
-                (_, RecoveryFinding::Unknown) => event.render(&mut out),
-                (_, RecoveryFinding::Done) => event.done().render(&mut out),
-                (_, RecoveryFinding::NotDone) => event.not_done().render(&mut out),
+            if amendment.render(line, &mut out).is_err() {
+                out.extend_from_slice(line);
             }
         }
         out
     }
 }
 
-impl IntentEvent {
-    fn new(members: Map<String, Value>) -> Self {
-        let question = question(&members).unwrap_or(RecoveryQuestion::None);
-        Self { members, question }
-    }
-
-    fn done(&self) -> Self {
-        let mut event = self.updated("errorCode,errorMessage");
-        event.members.shift_remove("errorCode");
-        event.members.shift_remove("errorMessage");
-        event
-    }
-
-    fn not_done(&self) -> Self {
-        let mut event = self.updated("errorCode,errorMessage");
-        event.members.insert("errorCode".to_owned(), NOT_DONE.into());
-        event.members.insert("errorMessage".to_owned(), NOT_DONE_MESSAGE.into());
-        event
-    }
-
-    /// The batch succeeded if every key's end is known, as the store answers such a batch.
-    fn batch(&self, findings: &[RecoveryFinding]) -> Self {
-        let keys = findings.get(1..).unwrap_or(&[]);
-        let mut event = if keys.contains(&RecoveryFinding::Unknown) {
-            self.clone()
-        } else if keys.contains(&RecoveryFinding::Done) {
-            self.done()
-        } else {
-            self.not_done()
-        };
-        let failed = keys.iter().filter(|finding| **finding != RecoveryFinding::Done).count();
-        if let Some(Value::Object(additional)) = event.members.get_mut("additionalEventData") {
-            additional.insert("ErrorCount".to_owned(), failed.into());
-        }
-        event
-    }
-
-    fn updated(&self, fields: &str) -> Self {
-        let mut event = self.clone();
-        let original = |name: &str| self.members.get(name).cloned().unwrap_or(Value::Null);
-        let mut addendum = Map::new();
-        addendum.insert("reason".to_owned(), "UPDATED_DATA".into());
-        addendum.insert("updatedFields".to_owned(), fields.into());
-        addendum.insert("originalRequestID".to_owned(), original("requestID"));
-        addendum.insert("originalEventID".to_owned(), original("eventID"));
-        // It stands there already, so it keeps its place.
-        event.members.insert("addendum".to_owned(), addendum.into());
-        event
-    }
-
-    fn render(&self, out: &mut Vec<u8>) {
-        write_value(out, &Value::Object(self.members.clone()));
+impl RecordedRequest {
+    fn read(line: &[u8]) -> Result<Self, UnreadableEvent> {
+        let event = EventView::read(line)?;
+        Ok(Self { question: question(&event).unwrap_or(RecoveryQuestion::None), subject: subject(&event) })
     }
 }
 
-const NOT_DONE: &str = "NotCarriedOut";
-const NOT_DONE_MESSAGE: &str =
-    "The gate stopped before the store answered; when it was asked later, the store had not done it";
-
-fn subject(event: &Map<String, Value>) -> Option<RecoverySubject> {
-    if text(event, "eventSource")? != "s3.amazonaws.com" {
-        return None;
+fn amended(finding: RecoveryFinding) -> AmendedOutcome<'static> {
+    match finding {
+        RecoveryFinding::Done => AmendedOutcome::Succeeded,
+        RecoveryFinding::NotDone => AmendedOutcome::Failed(NOT_CARRIED_OUT),
+        RecoveryFinding::Unknown => AmendedOutcome::Unknown,
     }
-    let Some(Value::Object(parameters)) = event.get("requestParameters") else { return None };
-    let status = match parameters.get("VersioningConfiguration") {
-        Some(Value::Object(document)) => text(document, "Status").map(str::to_owned),
-        Some(_) | None => None,
+}
+
+/// The batch succeeded if every key's end is known, as the store answers such a batch.
+fn of_batch(keys: &[RecoveryFinding]) -> Amendment<'static> {
+    let finding = if keys.contains(&RecoveryFinding::Unknown) {
+        RecoveryFinding::Unknown
+    } else if keys.contains(&RecoveryFinding::Done) {
+        RecoveryFinding::Done
+    } else {
+        RecoveryFinding::NotDone
     };
-    let bucket = BucketName::parse(text(parameters, "bucketName")?).ok()?;
-    Some(RecoverySubject { event_name: text(event, "eventName")?.to_owned(), bucket, status })
+    let failed = keys.iter().filter(|finding| **finding != RecoveryFinding::Done).count();
+    Amendment { outcome: amended(finding), failed_keys: Some(failed) }
 }
 
-fn question(event: &Map<String, Value>) -> Option<RecoveryQuestion> {
-    if text(event, "eventSource")? != "s3.amazonaws.com" {
+const NOT_CARRIED_OUT: EventError<'static> = EventError {
+    code: "NotCarriedOut",
+    message: "The gate stopped before the store answered; when it was asked later, the store had not done it",
+};
+
+fn subject(event: &EventView<'_>) -> Option<RecoverySubject> {
+    let parameters = &event.request_parameters;
+    if event.event_source.text()? != EventSource::S3.as_str() {
         return None;
     }
-    let Some(Value::Object(parameters)) = event.get("requestParameters") else { return None };
-    let bucket = BucketName::parse(text(parameters, "bucketName")?).ok()?;
-    let begun = Timestamp::parse_iso_extended(text(event, "eventTime")?)?;
-    let key = || ObjectKey::parse(text(parameters, "key")?).ok();
-    Some(match text(event, "eventName")? {
-        "AbortMultipartUpload" => {
-            RecoveryQuestion::Aborted { bucket, key: key()?, upload: text(parameters, "uploadId")?.to_owned() }
+    let bucket = BucketName::parse(parameters.bucket_name.text()?).ok()?;
+    let status = parameters.versioning.status.text().map(str::to_owned);
+    Some(RecoverySubject { action: S3Operation::write_of_event(event.event_name.text()?)?, bucket, status })
+}
+
+fn question(event: &EventView<'_>) -> Option<RecoveryQuestion> {
+    let parameters = &event.request_parameters;
+    if event.event_source.text()? != EventSource::S3.as_str() {
+        return None;
+    }
+    let bucket = BucketName::parse(parameters.bucket_name.text()?).ok()?;
+    let begun = event.time()?;
+    let key = parameters.key.text().and_then(|key| ObjectKey::parse(key).ok());
+    Some(match (S3Operation::write_of_event(event.event_name.text()?)?, key) {
+        (S3Operation::AbortMultipartUpload, Some(key)) => {
+            RecoveryQuestion::Aborted { bucket, key, upload: parameters.upload_id.text()?.to_owned() }
         }
-        "CopyObject" | "PutObject" => RecoveryQuestion::Written { bucket, key: key()?, begun },
-        "CreateBucket" => RecoveryQuestion::BucketMade(bucket),
-        "DeleteBucket" => RecoveryQuestion::BucketRemoved(bucket),
-        "DeleteObject" => {
-            let version = text(parameters, "versionId").map(VersionId::parse).transpose().ok()?;
-            RecoveryQuestion::Deleted { bucket, key: key()?, version, begun }
+        (S3Operation::CopyObject | S3Operation::PutObject, Some(key)) => {
+            RecoveryQuestion::Written { bucket, key, begun }
         }
-        "DeleteObjects" => RecoveryQuestion::Batch,
-        "PutBucketVersioning" => {
-            let Some(Value::Object(document)) = parameters.get("VersioningConfiguration") else { return None };
-            let mfa_delete = text(document, "MfaDelete").map(str::to_owned);
-            RecoveryQuestion::Versioning { bucket, status: text(document, "Status")?.to_owned(), mfa_delete }
+        (S3Operation::CreateBucket, _) => RecoveryQuestion::BucketMade(bucket),
+        (S3Operation::DeleteBucket, _) => RecoveryQuestion::BucketRemoved(bucket),
+        (S3Operation::DeleteObject, Some(key)) => {
+            let version = parameters.version_id.text().map(VersionId::parse).transpose().ok()?;
+            RecoveryQuestion::Deleted { bucket, key, version, begun }
+        }
+        (S3Operation::DeleteObjects, _) => RecoveryQuestion::Batch,
+        (S3Operation::PutBucketVersioning, _) => {
+            let mfa_delete = parameters.versioning.mfa_delete.text().map(str::to_owned);
+            RecoveryQuestion::Versioning { bucket, status: parameters.versioning.status.text()?.to_owned(), mfa_delete }
         }
         _ => return None,
     })
-}
-
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    members.get(name).and_then(Value::as_str)
 }
 
 /// The single events of a record's payload; none in what is no event.

@@ -1,9 +1,12 @@
 //! The decision.
 
 use portcullis_base::clock::Timestamp;
+use portcullis_base::setting::WordSetting;
 use portcullis_http::Transport;
 use portcullis_mfa::{Challenge, MfaToken, Proof, TokenCodes};
-use portcullis_s3::{Hazard, MfaDeleteChange, OperationAccess, S3Request, VersioningChange, VersioningStatus};
+use portcullis_s3::{
+    Hazard, MfaDeleteChange, OperationAccess, Replication, S3Request, VersioningChange, VersioningStatus,
+};
 use portcullis_sigv4::{Principal, SignatureForm};
 
 use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
@@ -21,35 +24,35 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     pub profile: MfaProfile,
-    pub replication: ReplicationRule,
+    pub replication: Replication,
     /// The transports over which a code is taken.
     pub loopback_is_secure: LoopbackTrust,
 }
 
-/// `mfa_delete.profile`.
+/// `mfa_delete.profile`: how much needs a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MfaProfile {
     /// AWS's own gate: versions by id, versioning, lifecycle.
     Aws,
-    /// Whatever destroys a version or weakens what protects it.
+    /// Every operation that destroys a version or weakens its protection.
     Strict,
 }
 
-/// Where a replication rule needs a code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ReplicationRule {
-    /// On each bucket: MinIO replicates deletes of versions into protected targets.
-    AnyBucket,
-    ProtectedBucket,
-}
-
-/// `mfa.require_tls`.
+/// `mfa.require_tls`: over which transports a code is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LoopbackTrust {
-    /// `"always"`: a code is taken over TLS alone.
+    /// A code is taken over TLS alone.
     TlsOnly,
     /// A code may also come from this machine in the clear.
     Trusted,
+}
+
+impl WordSetting for MfaProfile {
+    const WORDS: &'static [(&'static str, Self)] = &[("strict", Self::Strict), ("aws", Self::Aws)];
+}
+
+impl WordSetting for LoopbackTrust {
+    const WORDS: &'static [(&'static str, Self)] = &[("network", Self::Trusted), ("always", Self::TlsOnly)];
 }
 
 /// What a hazard needs in a bucket of this state.
@@ -71,7 +74,7 @@ pub(super) enum CodeObligation {
     CodeThen(StateRefusal),
 }
 
-/// Refusals for what the bucket is, whoever asks.
+/// Refusals because of the bucket, for every principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StateRefusal {
     ExclusionsPresent,
@@ -146,11 +149,11 @@ pub fn assess_proved(
 /// What is certain of a verdict before the upstream is asked and before a lease is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EarlyVerdict {
-    /// The offered code is looked at, whatever the upstream says of the bucket.
+    /// The offered code is checked, independent of the bucket's state at the upstream.
     Code,
     /// Nothing stands in the way, or it depends on what the upstream says.
     Open,
-    /// It is refused, whatever the upstream says.
+    /// It is refused, independent of the bucket's state at the upstream.
     Refusal,
 }
 
@@ -183,7 +186,7 @@ pub fn foresee(
 }
 
 /// Whether a trail's bucket is asked for what it is not there for: root reads it and sets its versioning, by
-/// the rules of every bucket, and nobody does anything else. A copy reads its source, and a configuration that has the
+/// the rules of every bucket, and all else is refused. A copy reads its source, and a configuration that has the
 /// store write logs, replicas or reports somewhere writes there.
 fn is_reserved(request: &S3Request, principal: &Principal, bucket: BucketState) -> bool {
     let is_root = match principal {
@@ -208,7 +211,7 @@ fn is_reserved(request: &S3Request, principal: &Principal, bucket: BucketState) 
         ) => false,
     };
     match (bucket.usage, bucket.source, bucket.destination) {
-        // The store would write there in whoever's name.
+        // The upstream would write into the trail bucket on the caller's behalf.
         (_, _, BucketUse::Trail) => true,
         (BucketUse::Trail, _, BucketUse::Data) if !serves_root => true,
         (BucketUse::Trail, _, BucketUse::Data) | (_, BucketUse::Trail, BucketUse::Data) => !is_root,
@@ -216,8 +219,8 @@ fn is_reserved(request: &S3Request, principal: &Principal, bucket: BucketState) 
     }
 }
 
-/// Whether this caller's offer is looked at. Root comes before the code, so that nobody else can
-/// spend or probe root's codes; a presigned URL carries no second factor, whoever uses it.
+/// Whether this caller's token is checked. Root comes before the code, so that no other principal can
+/// spend or probe root's codes; a presigned URL never carries a second factor.
 pub fn takes_code(caller: &Caller, offer: Option<TokenCodes>, rules: Rules) -> Result<TokenCodes, Refusal> {
     looks_at_codes(caller, offer.is_some(), rules)?;
     offer.ok_or(Refusal::MfaRequired)
@@ -260,8 +263,8 @@ fn need(request: &S3Request, bucket: BucketState, offered: bool, rules: Rules) -
         Hazard::ExposesData if strict && protected => HazardNeed::Owner,
         Hazard::ExposesData => HazardNeed::Nothing,
         Hazard::Replicates => match rules.replication {
-            ReplicationRule::AnyBucket => code_if(strict),
-            ReplicationRule::ProtectedBucket => code_if(strict && protected),
+            Replication::AnyBucket => code_if(strict),
+            Replication::ProtectedBucket => code_if(strict && protected),
         },
     }
 }
@@ -305,7 +308,7 @@ fn unsettled_before(document: VersioningChange, bucket: BucketState) -> Option<T
         (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Suspended) => {
             bucket.unsettled.written()
         }
-        // Whoever ends the protection asks for none.
+        // A request that disables MFA Delete does not ask for protection.
         (_, MfaDeleteChange::Disable, _)
         | (MfaDelete::Enabled, MfaDeleteChange::Enable | MfaDeleteChange::Keep, VersioningStatus::Enabled)
         | (MfaDelete::Disabled | MfaDelete::NeverSet, MfaDeleteChange::Keep, _) => None,

@@ -9,9 +9,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use assess::{
-    Caller, EarlyVerdict, LoopbackTrust, MfaProfile, ReplicationRule, Rules, assess, assess_proved, foresee, takes_code,
-};
+pub use assess::{Caller, EarlyVerdict, LoopbackTrust, MfaProfile, Rules, assess, assess_proved, foresee, takes_code};
 pub use state::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
 pub use trail_bucket::{TrailBucket, TrailRegister};
 pub use unsettled::{LateEffect, UnsettledUntil};

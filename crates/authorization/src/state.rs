@@ -33,7 +33,7 @@ pub enum MfaDelete {
 /// Whether a name is free of a past that protects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NameStatus {
-    /// A protected bucket of this name was deleted; making it anew must not shed the protection.
+    /// A protected bucket of this name was deleted; creating it again must not remove the protection.
     Tombstoned,
     Free,
 }
@@ -43,7 +43,7 @@ pub enum NameStatus {
 pub enum BucketUse {
     /// The users'.
     Data,
-    /// A trail's: nobody writes there but the gate itself, and root alone reads.
+    /// A trail's: only Portcullis writes there, and only root reads.
     Trail,
 }
 
@@ -73,7 +73,7 @@ pub enum BucketLifecycle {
 /// What completing a multipart upload would do to the key's null version in a bucket that keeps every version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum UploadCompletion {
-    /// It adds a version. So does whatever completes no upload.
+    /// It adds a version. So does every operation that completes no upload.
     AddsVersion,
     /// It replaces the null version if the upload was opened before the bucket kept every version, and nothing says that
     /// it was not.
@@ -81,7 +81,7 @@ pub enum UploadCompletion {
 }
 
 impl BucketState {
-    /// A bucket that nobody ever protected.
+    /// A bucket that was never protected.
     pub const UNPROTECTED: Self = Self {
         mfa_delete: MfaDelete::NeverSet,
         name: NameStatus::Free,

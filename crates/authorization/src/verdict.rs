@@ -1,4 +1,4 @@
-//! What the gate says: leave to forward, a code still owed, or no.
+//! The result of a decision: a permit, a code that is still needed, or a refusal.
 
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
@@ -8,7 +8,7 @@ use portcullis_s3::S3Request;
 use super::MfaDelete;
 use super::assess::CodeObligation;
 
-/// What the gate says of a request.
+/// The decision on a request.
 #[derive(Debug)]
 pub enum Verdict {
     /// It may pass as it is.
@@ -19,12 +19,12 @@ pub enum Verdict {
     Verify(Challenge<PendingRequest>),
 }
 
-/// What the gate says of a request whose code was spent before all was known of its bucket.
+/// The decision on a request whose code was spent before its bucket's state was known.
 #[derive(Debug)]
 pub enum ProvedVerdict {
     /// The code was needed.
     Needed(Result<Permit, Refusal>),
-    /// It passes, or is refused, whatever the code was.
+    /// It passes or is refused, independent of the code.
     Unneeded(Result<Permit, Refusal>),
 }
 
@@ -45,7 +45,7 @@ pub enum StateChange {
     Bury,
     DisableMfaDelete,
     EnableMfaDelete,
-    /// The bucket goes, or comes anew, without a past.
+    /// The bucket is deleted, or created again, without a record.
     Forget,
     None,
 }
@@ -65,7 +65,7 @@ pub const MFA_REQUIRED: &str = "Mfa Authentication must be used for this request
 /// Why policy says no.
 #[derive(Debug)]
 pub enum Refusal {
-    /// Codes are not taken, since the gate's clock was set.
+    /// Codes are refused, since the clock was set.
     ClockDisagrees,
     /// MFA Delete cannot go with MinIO's versioning exclusions.
     ExclusionsPresent,

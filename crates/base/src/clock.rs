@@ -206,7 +206,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// The machine's clock, for a gate: held against the time since the machine's boot.
+    /// The machine's clock, compared with the time since boot.
     pub fn watched() -> Self {
         Self::Watched(Arc::new(WatchedClock::machine()))
     }

@@ -1,6 +1,6 @@
 //! The names a request can speak of, each a type whose `parse` is the only door.
 //!
-//! After `parse` nobody checks again: a `BucketName` is a legal bucket name wherever it is met.
+//! After `parse` no further check is needed: a `BucketName` is always a valid bucket name.
 
 use std::fmt;
 use std::net::Ipv4Addr;

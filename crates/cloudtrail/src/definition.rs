@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::{EventSelectors, EventView, InvalidKeyPrefix, InvalidTrailName, KeyPrefix, SelectorError, TrailName};
+use super::{EventSelectors, InvalidKeyPrefix, InvalidTrailName, KeyPrefix, SelectorError, TrailName};
+use crate::record::EventView;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccountId, BucketName, InvalidName};
 
@@ -109,10 +110,10 @@ impl Trail {
         }
     }
 
-    /// Whether the trail records the event.
+    /// Whether the trail records the event; one that cannot be judged, it does.
     pub fn admits(&self, event: &EventView<'_>) -> bool {
-        let is_global = GLOBAL_SERVICES.contains(&&*event.event_source);
-        (self.global_events || !is_global) && self.selectors.admits(event)
+        let is_global = event.event_source.text().is_some_and(|source| GLOBAL_SERVICES.contains(&source));
+        !event.is_complete() || (self.global_events || !is_global) && self.selectors.admits(event)
     }
 
     /// The trail's ARN.
@@ -283,7 +284,7 @@ mod tests {
 
     #[test]
     fn global_service_events_are_left_out_where_the_trail_says_so() {
-        use crate::view::tests::event;
+        use crate::record::event;
         for (source, is_global) in [
             ("s3.amazonaws.com", false),
             ("cloudtrail.amazonaws.com", false),

@@ -61,7 +61,7 @@ pub struct LogEntry {
 /// What a digest says beyond CloudTrail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DigestExtent {
-    /// When the trail was created: a trail of the same name that was created anew is another.
+    /// When the trail was created: a trail that is created again under this name is a different one.
     pub trail_created: Timestamp,
     /// Of the journal, the first sequence of the window; its last may be one less, and the window empty.
     pub first_sequence: u64,

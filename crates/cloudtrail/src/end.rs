@@ -1,4 +1,4 @@
-//! Where the delivered files of a trail end, as the gate that delivers them knows it.
+//! Where the delivered files of a trail end, as the proxy that delivers them knows it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! What a trail is and what proves it: names, selectors, log files, digests, signatures and their verification.
 //!
-//! Nothing here reaches for more than its arguments: the same code signs in the gate and judges a copied folder.
+//! All input comes in arguments: the same code signs in the proxy and validates a copied folder.
 
 mod definition;
 pub mod digest;
@@ -17,7 +17,6 @@ pub mod selectors;
 #[expect(clippy::unwrap_used, reason = "fixtures of tests")]
 mod test_signer;
 pub mod verify;
-mod view;
 
 pub use definition::{DigestPeriod, InvalidTrail, LogFileValidation, Trail, TrailLogging};
 pub use end::{DeliveredLog, TrailEnd};
@@ -25,4 +24,3 @@ pub use head::{DigestHead, InvalidHead};
 pub use layout::{DigestSeries, TrailLayout};
 pub use name::{InvalidKeyPrefix, InvalidTrailName, KeyPrefix, TrailName};
 pub use selectors::{EventSelectors, SelectorError};
-pub use view::{EventIdentity, EventResource, EventView, Text, UnreadableEvent};

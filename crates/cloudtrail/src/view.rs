@@ -75,7 +75,7 @@ pub struct EventResource<'a> {
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// A line that is no event; whoever must decide about it takes it for one that matters.
+/// A line that is not an event; callers that decide about it must include it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("line is not an event: {0}")]
 pub struct UnreadableEvent(String);

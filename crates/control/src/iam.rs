@@ -1,6 +1,6 @@
 //! A subset of AWS's IAM Query API (version 2010-05-08), as the admin socket speaks it.
 //!
-//! Who asks is root of the account: the socket lets in nobody else. So where a user name is left out,
+//! The caller is root of the account: the socket admits no one else. So where a user name is left out,
 //! root itself is meant, as with AWS when root's key signs. Only root has devices here.
 
 mod action;
@@ -11,13 +11,13 @@ mod principals;
 mod refused;
 mod xml;
 
-use action::{IamAction, IamParameters};
+use action::{CodeAction, IamAction, IamParameters, PlainAction};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
-use portcullis_mfa::{Challenge, MfaToken, Proof};
+use portcullis_mfa::{Challenge, MfaDemand, MfaToken, Proof};
 use portcullis_sigv4::Principal;
-use portcullis_state::{CodeSource, DeviceChange, SpendError, StateStore};
+use portcullis_state::{CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, SpendError, StateStore};
 use refused::IamError;
 use xml::ElementWriter;
 
@@ -27,6 +27,7 @@ pub use facts::{ActionEffect, ActionError, FactorOutcome, IamFacts, SecondFactor
 #[derive(Debug)]
 pub struct IamReply {
     pub status: u16,
+    pub mfa: MfaDemand,
     /// XML; hidden, since a seed or a secret key may be in it, which are shown this once.
     pub body: Secret<String>,
     pub facts: IamFacts,
@@ -35,52 +36,108 @@ pub struct IamReply {
 /// The type of every answer's body.
 pub const CONTENT_TYPE: &str = "text/xml";
 
-/// One request on its way to its answer.
-struct IamCall<'a> {
+/// A request that is read; nothing of the state was looked at, and no code.
+pub struct ActionRequest<'a> {
+    action: IamAction,
     parameters: IamParameters<'a>,
     offer: MfaToken,
+    request_id: RequestId,
+    facts: IamFacts,
+}
+
+/// A request whose code is spent, where it takes one; nothing else of it is done.
+pub struct ProvedAction<'a> {
+    task: RemainingTask,
+    action: IamAction,
+    parameters: IamParameters<'a>,
+    request_id: RequestId,
+    facts: IamFacts,
+    store: &'a StateStore,
+    now: Timestamp,
+}
+
+/// What is left to do.
+enum RemainingTask {
+    Deactivate(DeviceChange<DeviceDeactivation>),
+    Enable(DeviceChange<DeviceEnabling>),
+    Plain(PlainAction),
+    /// The ledger has learnt the device's drift by spending the codes.
+    Resynchronized,
+}
+
+/// One stage of a request, with what it notes for the record.
+struct IamCall<'a> {
+    parameters: IamParameters<'a>,
     store: &'a StateStore,
     now: Timestamp,
     facts: &'a mut IamFacts,
 }
 
-/// Answers one request; `offer` is what came in its `x-amz-mfa` header, and is spent only where it is needed.
-///
-/// The answer carries the id that the request has in its record.
-pub async fn answer(
-    parameters: &[(String, String)],
-    offer: MfaToken,
-    store: &StateStore,
-    request_id: RequestId,
-    now: Timestamp,
-) -> IamReply {
-    let mut facts = IamFacts::new();
-    let answered = dispatch(parameters, offer, store, now, &mut facts).await;
-    match answered {
-        Ok((action, result)) => {
-            let body = xml::success(action.name(), result, request_id);
-            IamReply { status: 200, body, facts }
+impl<'a> ActionRequest<'a> {
+    /// Reads a request; `offer` is what came in its `x-amz-mfa` header. A refusal carries the id that the request has in
+    /// its record, as every answer does.
+    pub fn read(
+        parameters: &'a [(String, String)],
+        offer: MfaToken,
+        request_id: RequestId,
+    ) -> Result<Self, Box<IamReply>> {
+        let mut facts = IamFacts::new();
+        match parse(parameters, &offer, &mut facts) {
+            Ok((action, parameters)) => Ok(Self { action, parameters, offer, request_id, facts }),
+            Err(refused) => Err(Box::new(IamReply::refused(&refused, facts, request_id))),
         }
-        Err(refused) => IamReply::refused(&refused, facts, request_id),
+    }
+
+    /// Whether it changes anything.
+    pub fn effect(&self) -> ActionEffect {
+        self.facts.effect
+    }
+
+    /// The answer where a change is not begun, since it could not be recorded.
+    pub fn unrecorded(self) -> IamReply {
+        IamReply::refused(&IamError::unrecorded(), self.facts, self.request_id)
+    }
+
+    /// Spends the offered code where the action takes one.
+    pub async fn prove(self, store: &'a StateStore, now: Timestamp) -> Result<ProvedAction<'a>, Box<IamReply>> {
+        let Self { action, parameters, offer, request_id, mut facts } = self;
+        let call = IamCall { parameters, store, now, facts: &mut facts };
+        match call.prove(action, &offer).await {
+            Ok(task) => Ok(ProvedAction { task, action, parameters, request_id, facts, store, now }),
+            Err(refused) => Err(Box::new(IamReply::refused(&refused, facts, request_id))),
+        }
     }
 }
 
-/// The facts of a change before it is begun; none of what only reads or will be refused as it stands.
-pub fn change_asked(parameters: &[(String, String)], offer: &MfaToken) -> Option<IamFacts> {
-    let action = IamAction::find(parameters).ok().filter(|action| action.effect() == ActionEffect::Changes)?;
-    let parameters = IamParameters::read(action, parameters).ok()?;
-    if let MfaToken::Malformed(_) = offer {
-        return None;
+impl ProvedAction<'_> {
+    /// What its event says so far.
+    pub fn facts(&self) -> &IamFacts {
+        &self.facts
     }
-    let mut facts = IamFacts::new();
-    facts.asks_for(action);
-    facts.parameters(&parameters);
-    Some(facts)
-}
 
-/// The answer where a change is not begun, since it could not be recorded.
-pub fn unrecorded(asked: IamFacts, request_id: RequestId) -> IamReply {
-    IamReply::refused(&IamError::unrecorded(), asked, request_id)
+    /// The answer where the rest is not begun, since it could not be recorded.
+    pub fn unrecorded(self) -> IamReply {
+        let refused = match self.task {
+            RemainingTask::Deactivate(_) | RemainingTask::Enable(_) | RemainingTask::Plain(_) => IamError::unrecorded(),
+            RemainingTask::Resynchronized => IamError::done_unrecorded(),
+        };
+        IamReply::refused(&refused, self.facts, self.request_id)
+    }
+
+    /// Does what is asked.
+    pub async fn perform(self) -> IamReply {
+        let Self { task, action, parameters, request_id, mut facts, store, now } = self;
+        let call = IamCall { parameters, store, now, facts: &mut facts };
+        match call.perform(task).await {
+            Ok(result) => IamReply {
+                status: 200,
+                mfa: portcullis_mfa::MfaDemand::None,
+                body: xml::success(action.name(), result, request_id),
+                facts,
+            },
+            Err(refused) => IamReply::refused(&refused, facts, request_id),
+        }
+    }
 }
 
 /// The answer where a change was made and that cannot be recorded.
@@ -88,61 +145,85 @@ pub fn done_unrecorded(done: IamFacts, request_id: RequestId) -> IamReply {
     IamReply::refused(&IamError::done_unrecorded(), done, request_id)
 }
 
-impl IamReply {
-    fn refused(refused: &IamError, mut facts: IamFacts, request_id: RequestId) -> Self {
-        facts.refused(refused);
-        Self { status: refused.status, body: xml::failure(refused, request_id), facts }
-    }
-}
-
-async fn dispatch(
-    parameters: &[(String, String)],
-    offer: MfaToken,
-    store: &StateStore,
-    now: Timestamp,
+fn parse<'a>(
+    parameters: &'a [(String, String)],
+    offer: &MfaToken,
     facts: &mut IamFacts,
-) -> Result<(IamAction, Option<ElementWriter>), IamError> {
+) -> Result<(IamAction, IamParameters<'a>), IamError> {
     let action = IamAction::find(parameters)?;
     facts.asks_for(action);
     let parameters = IamParameters::read(action, parameters)?;
     facts.parameters(&parameters);
-    if let MfaToken::Malformed(_) = &offer {
-        return Err(IamError::malformed_offer());
+    match offer {
+        MfaToken::Malformed(_) => Err(IamError::malformed_offer()),
+        MfaToken::Absent | MfaToken::Codes(_) => Ok((action, parameters)),
     }
-    let call = IamCall { parameters, offer, store, now, facts };
-    let result = match action {
-        IamAction::AcceptClock => call.accept_clock().await.map(Some),
-        IamAction::CreateAccessKey => call.create_access_key().await.map(Some),
-        IamAction::CreateUser => call.create_user().await.map(Some),
-        IamAction::CreateVirtualMfaDevice => call.create_virtual_mfa_device().await.map(Some),
-        IamAction::DeactivateMfaDevice => call.deactivate_mfa_device().await.map(|()| None),
-        IamAction::DeleteAccessKey => call.delete_access_key().await.map(|()| None),
-        IamAction::DeleteUser => call.delete_user().await.map(|()| None),
-        IamAction::DeleteVirtualMfaDevice => call.delete_virtual_mfa_device().await.map(|()| None),
-        IamAction::EnableMfaDevice => call.enable_mfa_device().await.map(|()| None),
-        IamAction::GetClock => Ok(Some(call.clock())),
-        IamAction::GetUser => call.user().map(Some),
-        IamAction::ListAccessKeys => call.list_access_keys().map(Some),
-        IamAction::ListMfaDevices => call.list_mfa_devices().map(Some),
-        IamAction::ListUsers => call.list_users().map(Some),
-        IamAction::ListVirtualMfaDevices => call.list_virtual_mfa_devices().map(Some),
-        IamAction::ResyncMfaDevice => call.resync_mfa_device().await.map(|()| None),
-        IamAction::UpdateAccessKey => call.update_access_key().await.map(|()| None),
-    }?;
-    Ok((action, result))
+}
+
+impl IamReply {
+    fn refused(refused: &IamError, mut facts: IamFacts, request_id: RequestId) -> Self {
+        facts.refused(refused);
+        Self { status: refused.status, mfa: refused.mfa, body: xml::failure(refused, request_id), facts }
+    }
 }
 
 impl IamCall<'_> {
+    async fn prove(mut self, action: IamAction, offer: &MfaToken) -> Result<RemainingTask, IamError> {
+        match action {
+            IamAction::Code(CodeAction::DeactivateMfaDevice) => {
+                let change = self.deactivation()?;
+                self.prove_change(change, offer).await.map(RemainingTask::Deactivate)
+            }
+            IamAction::Code(CodeAction::EnableMfaDevice) => {
+                let change = self.enabling()?;
+                self.prove_change(change, offer).await.map(RemainingTask::Enable)
+            }
+            IamAction::Code(CodeAction::ResyncMfaDevice) => {
+                self.resync_mfa_device().await.map(|()| RemainingTask::Resynchronized)
+            }
+            IamAction::Plain(action) => Ok(RemainingTask::Plain(action)),
+        }
+    }
+
+    async fn perform(self, task: RemainingTask) -> Result<Option<ElementWriter>, IamError> {
+        match task {
+            RemainingTask::Deactivate(change) => self.deactivate_mfa_device(change).await.map(|()| None),
+            RemainingTask::Enable(change) => self.enable_mfa_device(change).await.map(|()| None),
+            RemainingTask::Plain(action) => self.perform_plain(action).await,
+            RemainingTask::Resynchronized => Ok(None),
+        }
+    }
+
+    async fn perform_plain(self, action: PlainAction) -> Result<Option<ElementWriter>, IamError> {
+        match action {
+            PlainAction::AcceptClock => self.accept_clock().await.map(Some),
+            PlainAction::CreateAccessKey => self.create_access_key().await.map(Some),
+            PlainAction::CreateUser => self.create_user().await.map(Some),
+            PlainAction::CreateVirtualMfaDevice => self.create_virtual_mfa_device().await.map(Some),
+            PlainAction::DeleteAccessKey => self.delete_access_key().await.map(|()| None),
+            PlainAction::DeleteUser => self.delete_user().await.map(|()| None),
+            PlainAction::DeleteVirtualMfaDevice => self.delete_virtual_mfa_device().await.map(|()| None),
+            PlainAction::GetClock => Ok(Some(self.clock())),
+            PlainAction::GetUser => self.user().map(Some),
+            PlainAction::ListAccessKeys => self.list_access_keys().map(Some),
+            PlainAction::ListMfaDevices => self.list_mfa_devices().map(Some),
+            PlainAction::ListUsers => self.list_users().map(Some),
+            PlainAction::ListVirtualMfaDevices => self.list_virtual_mfa_devices().map(Some),
+            PlainAction::UpdateAccessKey => self.update_access_key().await.map(|()| None),
+        }
+    }
+
     /// Proves a change of devices, which takes a code beside an active device; the first device needs none.
-    async fn prove<T: Unpin>(&mut self, change: T) -> Result<DeviceChange<T>, IamError> {
+    async fn prove_change<T: Unpin>(&mut self, change: T, offer: &MfaToken) -> Result<DeviceChange<T>, IamError> {
         if !self.store.has_active_device() {
             return Ok(DeviceChange::Unproved(change));
         }
-        let MfaToken::Codes(codes) = &self.offer else { return Err(IamError::mfa_required()) };
-        let serial = codes.serial.clone();
+        let MfaToken::Codes(codes) = offer else { return Err(IamError::mfa_required()) };
         match self.spend(Challenge::new(codes.clone(), change)).await {
             Ok(proof) => Ok(DeviceChange::Proved(proof)),
-            Err(SpendError::Fault(fault)) => Err(IamError::offer(fault, self.store.codes_needed(&serial, self.now))),
+            Err(SpendError::Fault(fault)) => {
+                Err(IamError::offer(fault, self.store.codes_needed(&codes.serial, self.now)))
+            }
             Err(SpendError::Store(error)) => Err(IamError::store(error, "")),
         }
     }

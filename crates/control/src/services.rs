@@ -33,7 +33,7 @@ pub struct ServiceCall<'a> {
     action: Result<ActionName, UnnamedAction>,
 }
 
-/// Who asks, and what of the gate there is to tell.
+/// The caller, and the facts that answers may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct ServiceCaller<'a> {
     pub principal: &'a Principal,
@@ -120,7 +120,7 @@ impl<'a> ServiceCall<'a> {
                 let form = CallForm::read(self.api, version, self.head, self.body);
                 plain(form.and_then(|form| sts::caller_identity(&form, asker)))
             }
-            // Of what is not answered nobody here knows which parameters are secret, so none are recorded.
+            // For operations that are not served it is unknown which parameters are secret, so none are recorded.
             _ => plain(Err(refused::not_offered(self.api, action))),
         }
     }

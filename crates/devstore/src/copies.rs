@@ -56,7 +56,7 @@ pub async fn copy(
         ));
     }
     let mut description = if replaces { description!(input, &request.headers) } else { source.description.clone() };
-    // The storage class and the redirect belong to the copy, whatever the directive.
+    // The storage class and the redirect are the copy's under every directive.
     description.storage_class = class;
     description.website_redirect = input.website_redirect_location.clone();
     let tags = if retags { tags::from_header(input.tagging.as_deref())? } else { source.tags.clone() };

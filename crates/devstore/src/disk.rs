@@ -8,7 +8,7 @@
 //! DIRECTORY/buckets/BUCKET/uploads/UPLOAD/upload.json and PART.json
 //! ```
 //! A body counts only once a record names it, and a record appears by rename: what a crash leaves behind is a
-//! body or a temporary file nobody names, and the next start removes it. Nothing is synced to the device: the store is
+//! body or a temporary file without a record, and the next start removes it. Nothing is synced to the device: the store is
 //! for trying out and for tests, and a power cut may lose its latest writes.
 
 use std::collections::{BTreeMap, HashSet};
@@ -52,7 +52,7 @@ impl BucketDirectory {
         self.write_record(record)
     }
 
-    /// Deletes the bucket: without its record it is gone, whatever else of it is left for the next start.
+    /// Deletes the bucket: without its record it is gone, and the next start removes the rest.
     pub fn destroy(&self) -> io::Result<()> {
         fs::remove_file(self.record_path())?;
         // An upload that has not noticed yet may be writing here.
@@ -131,7 +131,7 @@ impl BucketDirectory {
         File::open(self.body_path(body))
     }
 
-    /// Removes bodies nobody names any more.
+    /// Removes bodies that no record names any more.
     pub fn remove_bodies<'a>(&self, bodies: impl IntoIterator<Item = &'a str>) {
         for body in bodies {
             // What stays behind is removed at the next start.

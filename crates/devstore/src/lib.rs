@@ -1,9 +1,9 @@
-//! A versioned S3 store on disk, served over HTTP, for trying the gate out and for its tests.
+//! A versioned S3 store on disk, served over HTTP, for trying Portcullis out and for its tests.
 //!
 //! It follows S3's rules for versions, markers and listings closely, and leaves out what a real store is for: it syncs
 //! nothing to the device, knows one key pair, and has no encryption, object lock, lifecycle expiry or replication.
 //! Settings it does not act on (lifecycle, policy, CORS and the like) are kept and given back. `MfaDelete` in a
-//! versioning document is ignored, as other stores do: guarding versions is the gate's work.
+//! versioning document is ignored, as other stores do: protecting versions is the proxy's work.
 
 mod body;
 mod bucket;
@@ -151,7 +151,7 @@ async fn accept(listener: TcpListener, service: S3Service, mut stopping: watch::
 }
 
 async fn stopped(stopping: &mut watch::Receiver<ServingState>) {
-    // Without a sender, nobody is left who wants it served.
+    // Without a sender, there is no owner left.
     drop(stopping.wait_for(|serving| *serving == ServingState::Stopping).await);
 }
 
@@ -162,7 +162,7 @@ async fn serve(stream: TcpStream, service: S3Service, mut stopping: watch::Recei
     let connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
-        // A connection that breaks concerns nobody else.
+        // A broken connection affects no other one.
         ended = connection.as_mut() => return drop(ended),
         () = stopped(&mut stopping) => connection.as_mut().graceful_shutdown(),
     }

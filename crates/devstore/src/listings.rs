@@ -15,7 +15,7 @@ use super::record::{ObjectRecord as StoredObject, StoredChecksum, VersionRecord}
 use super::store::DevStore;
 use portcullis_base::clock::Timestamp;
 
-/// The most entries of a page, whatever is asked for.
+/// The most entries of a page.
 const LARGEST_PAGE: i32 = 1000;
 
 /// ListObjects.

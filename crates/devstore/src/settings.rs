@@ -213,7 +213,7 @@ pub async fn put_policy(
     Ok(S3Response::new(PutBucketPolicyOutput::default()))
 }
 
-/// GetBucketPolicyStatus: the store serves nobody without a key, so no policy makes a bucket public.
+/// GetBucketPolicyStatus: the store serves no unsigned requests, so no policy makes a bucket public.
 pub async fn policy_status(
     store: &Arc<DevStore>,
     request: S3Request<GetBucketPolicyStatusInput>,

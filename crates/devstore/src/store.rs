@@ -117,7 +117,7 @@ impl VersionSequence {
     }
 }
 
-/// Work that touches the disk, away from the threads that serve connections; it finishes even if nobody waits.
+/// Disk work, off the threads that serve connections; it finishes even if its caller is dropped.
 pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> S3Result<T> + Send + 'static) -> S3Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(S3Error::internal_error)?
 }
@@ -127,7 +127,7 @@ pub fn random() -> S3Result<u64> {
     getrandom::u64().map_err(|error| internal(io::Error::other(error)))
 }
 
-/// A name nobody can guess or meet twice, for bodies and uploads.
+/// A random name, for bodies and uploads.
 pub fn random_name() -> S3Result<String> {
     Ok(format!("{:016x}{:016x}", random()?, random()?))
 }

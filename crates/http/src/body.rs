@@ -1,4 +1,4 @@
-//! A request's body: streamed through whoever inspects it, and never handed out whole before it was found right.
+//! A request's body: streamed through its inspection, and never passed on completely before it was found correct.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,7 +34,7 @@ pub trait BodyInspector: Send + Unpin + 'static {
 /// Why a body did not arrive whole and right.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BodyFault<F> {
-    #[error("the client left in the middle of the body")]
+    #[error("the client disconnected in the middle of the body")]
     Cut,
     #[error("the client stopped sending")]
     Idle,
@@ -51,7 +51,7 @@ pub enum BodyFault<F> {
 /// it gives is kept where [`RequestBody::hold`] points, so that the condition holds while the end is under way.
 pub type ReleaseCondition = Pin<Box<dyn Future<Output = Result<ConditionHold, ConditionWithdrawn>> + Send>>;
 
-/// Whatever keeps a condition true until it is dropped.
+/// A guard that keeps a condition true until it is dropped.
 pub type ConditionHold = Box<dyn std::any::Any + Send + Sync>;
 
 /// What was judged no longer holds.
@@ -114,12 +114,12 @@ impl<I: BodyInspector, S: http_body::Body<Data = Bytes> + Unpin> RequestBody<I, 
         self.received.clone()
     }
 
-    /// Where the condition's hold is kept, by whoever waits for what becomes of the body.
+    /// Where the guard is kept, by the task that waits for the body's outcome.
     pub fn hold(&self) -> Arc<OnceLock<ConditionHold>> {
         self.hold.clone()
     }
 
-    /// Where the reason is found after somebody else streamed the body and failed.
+    /// Where the reason is found after another task streamed the body and failed.
     pub fn fault(&self) -> Arc<OnceLock<BodyFault<I::Fault>>> {
         self.fault.clone()
     }
@@ -300,7 +300,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// What is handed out while nobody waits, and how that ends.
+    /// Bytes passed on while no task waits, and how that ends.
     fn out(body: &mut RequestBody<Last, Client>) -> (Vec<String>, Poll<Result<(), BodyFault<Dislike>>>) {
         let mut cx = Context::from_waker(Waker::noop());
         let mut slices = Vec::new();
@@ -327,7 +327,7 @@ mod tests {
             let mut body = body(&slices, then, HOUR);
             let fault = body.fault();
             assert_eq!(out(&mut body), (handed_out.into_iter().map(str::to_owned).collect(), end.clone()));
-            // Whoever streamed the body is told of an interruption; whoever answers finds the reason here.
+            // The task that streams the body gets an interruption; the task that answers finds the reason here.
             assert_eq!(fault.get().cloned(), if let Poll::Ready(Err(fault)) = end { Some(fault) } else { None });
         }
     }

@@ -1,4 +1,4 @@
-//! The gate's own certificate, read again when its files change.
+//! The proxy's certificate, reloaded when its files change.
 
 use std::fs;
 use std::io;

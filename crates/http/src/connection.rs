@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes read from a connection, and those that some request has accounted for; what is left when
-/// it fails was never seen by anybody but the HTTP layer, and is recorded for that.
+/// it fails was seen only by the HTTP layer, and is recorded for that.
 #[derive(Debug, Default)]
 pub struct ConnectionProgress {
     read: AtomicU64,
@@ -32,7 +32,7 @@ pub(super) fn moment() -> Duration {
     FIRST_LOOK.elapsed()
 }
 
-/// What the gate waits for when nothing comes, in which request of the connection.
+/// What is waited for when no bytes arrive, in which request of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientWait {
     pub awaited: AwaitedPart,
@@ -41,7 +41,7 @@ pub(super) struct ClientWait {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AwaitedPart {
-    /// A request is answered; whoever reads its body has a limit of its own.
+    /// A request is answered; the reader of its body has a timeout of its own.
     Body,
     /// The first byte of the connection.
     First,
@@ -101,7 +101,7 @@ impl ConnectionProgress {
 
     /// Whether the client waits for `100 Continue`; it is told once.
     pub(super) fn take_continue(&self) -> bool {
-        // Nearly nobody waits, and a look is cheaper than a swap.
+        // Waiters are rare, and a load is cheaper than a swap.
         self.owes_continue() && self.owes_continue.swap(false, Ordering::Relaxed)
     }
 

@@ -1,4 +1,4 @@
-//! A limit in time that is set anew with every request, and seldom reached.
+//! A deadline that is moved with every request, and rarely reached.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -10,7 +10,7 @@ use tokio::time::{Instant, Sleep};
 /// A moment until which something may take.
 ///
 /// A timer costs a lock and a place in a queue each time it is set or given up. So the alarm stays where it is while the
-/// moment moves on, and is set anew only once it goes off too early.
+/// deadline moves, and is reset only when it fires too early.
 #[derive(Debug, Default)]
 pub struct Deadline {
     moment: Option<Instant>,

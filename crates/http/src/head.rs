@@ -50,7 +50,7 @@ pub enum Transport {
     Tls,
 }
 
-/// Why a head is refused before anybody asks who signed it.
+/// Why a head is refused before its signature is checked.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum MalformedHead {
     #[error("the Connection header names a header that decides something")]

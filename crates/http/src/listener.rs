@@ -1,4 +1,4 @@
-//! The port: connections come in here, within limits, and drain when the gate is told to stop.
+//! The listener: accepts connections within limits, and drains them when the proxy stops.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -24,7 +24,7 @@ use super::patience::{ClientTimeouts, TimedStream};
 use super::seats::{ClientLimit, ConnectionSlot};
 use super::tls::{ClientStream, ConnectionChannel, HandshakeFault, ListenerSecurity};
 
-/// What a connection may use; each bound stops a way to exhaust the gate.
+/// What a connection may use; each bound stops a way to exhaust the proxy.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     /// Until a TLS handshake, and then a head, is complete: stops clients that send it a byte at a time.
@@ -43,7 +43,7 @@ pub struct ConnectionLimits {
     pub keep_alive: Duration,
     /// Until a client takes any of its reply: stops clients that do not read.
     pub write_idle: Duration,
-    /// Until requests under way are cut off once the gate stops.
+    /// How long requests in progress may take once the proxy stops.
     pub drain: Duration,
 }
 
@@ -248,7 +248,7 @@ impl<H: ConnectionHandler> ClientConnection<H> {
         match secured {
             Ok((stream, channel)) => self.serve(stream, RemoteEnd { address, channel }).await,
             Err(unshaken) => {
-                // Whoever connects and says nothing, as a health check does, has asked for nothing.
+                // A connection without a request, as of a health check, is no failure.
                 if unshaken.bytes > 0 {
                     let remote = RemoteEnd { address, channel: ConnectionChannel::Plain };
                     self.handler.refused_by_http(remote, unshaken.bytes, UnreadRequest::Handshake(unshaken.fault));
@@ -342,7 +342,7 @@ fn awaits_continue(request: &Request<Incoming>) -> bool {
         && expects.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Ends when the gate is told to stop, or when nobody is left who could tell it.
+/// Ends when the proxy stops, or when the sender of that signal is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stopped| *stopped).await);
 }

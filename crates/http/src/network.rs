@@ -14,7 +14,7 @@ pub struct IpNetwork {
 
 /// Why a text names no network.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("a network is an address, or an address and a prefix length, as in \"10.0.0.7\" or \"10.0.0.0/8\"")]
+#[error("a network is an address, or an address and a prefix length, for example \"10.0.0.7\" or \"10.0.0.0/8\"")]
 pub struct InvalidNetwork;
 
 impl IpNetwork {

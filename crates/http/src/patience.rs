@@ -1,4 +1,4 @@
-//! How long a client may keep the gate waiting.
+//! Timeouts of a client's connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::connection::{AwaitedPart, ClientWait, ConnectionProgress, CountedStream};
 use super::deadline::{Deadline, DeadlinePassed};
 
-/// The limits of the gate's patience with one client.
+/// The timeouts of one client's connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientTimeouts {
     /// For a head to be complete.
@@ -22,7 +22,7 @@ pub(super) struct ClientTimeouts {
     pub write: Duration,
 }
 
-/// A client's stream that ends when its client keeps the gate waiting.
+/// A client's stream that ends at a timeout.
 ///
 /// hyper's own limit for a head runs while a connection idles as well, so it would cut off the idle
 /// connections that clients keep for their next request.
@@ -152,7 +152,7 @@ impl<S: AsyncWrite + Unpin> TimedStream<S> {
         Some(self.poll_taken(cx, outcome))
     }
 
-    /// Sends the `100 Continue` that is owed before there is a reply; whatever goes wrong shows when that is written.
+    /// Sends the pending `100 Continue` before there is a reply; errors show when the reply is written.
     fn send_interim(&mut self, cx: &mut Context<'_>) {
         if (self.progress.owes_continue() || !self.interim.is_empty()) && self.poll_interim(cx).is_ready() {
             drop(Pin::new(&mut self.stream).poll_flush(cx));
@@ -374,7 +374,7 @@ mod tests {
         progress.begin();
         progress.end();
         let closing = tokio::spawn(shut_down(watched));
-        // Far more than the connection holds at once: it is taken although nobody wants it.
+        // Far more than the connection buffers at once: it is accepted although no task reads it.
         client.write_all(&[7; 4096]).await.expect("taken");
         assert_eq!(client.read(&mut [0; 8]).await.ok(), Some(0), "the reply is over meanwhile");
         assert!(!closing.is_finished());

@@ -29,7 +29,7 @@ impl TrustedProxies {
             return Peer { address, transport };
         }
         let mut protos = headers.get_all("x-forwarded-proto").iter();
-        // Of two lines nobody knows which the proxy wrote.
+        // With two headers it is unknown which one the proxy wrote.
         let https = protos.next().is_some_and(|proto| proto.as_bytes() == b"https") && protos.next().is_none();
         // A hop that does not say https passed on what came in the clear, even when it sits on this machine
         // or comes over TLS itself.

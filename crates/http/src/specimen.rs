@@ -10,7 +10,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::TlsFiles;
 
-/// An authority that nobody knows yet.
+/// A new authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate with its key.

@@ -52,7 +52,7 @@ pub struct JournalShared {
 /// What the commit thread is asked for.
 #[derive(Debug, Default)]
 struct CommitRequest {
-    /// The highest sequence somebody waits for.
+    /// The highest sequence that a task waits for.
     sequence: u64,
     stop: bool,
 }
@@ -191,7 +191,7 @@ impl JournalShared {
         lock(&self.wish).stop = true;
         self.bell.notify_one();
         self.made.notify_all();
-        // A file half made would be left behind to disturb whoever opens the journal next.
+        // A partly written file would be in the way of the next start.
         drop(wait_while(&self.made, lock(&self.next), |next| matches!(next, NextSegment::Making)));
     }
 
@@ -324,7 +324,7 @@ impl JournalShared {
         &self.options.disk
     }
 
-    /// The first record that must stay whoever wants it gone.
+    /// The first record that must not be trimmed.
     pub fn kept_from(&self) -> u64 {
         let writer = lock(&self.writer);
         let open = writer.pending.open.first().copied().unwrap_or(u64::MAX);
@@ -367,7 +367,7 @@ impl JournalShared {
         if !self.is_sound() || (sequence == self.durable_sequence() && unsynced.name.is_none()) {
             return;
         }
-        // Old segments first: nobody may find a later record without those before it.
+        // Old segments first: a later record must not be on disk without the earlier ones.
         let synced = unsynced.files.iter().chain([&current]).try_for_each(|file| file.sync()).and_then(|()| {
             unsynced.name.map_or(Ok(()), |first| {
                 self.names.sync()?;
@@ -428,7 +428,7 @@ impl JournalShared {
         Ok(())
     }
 
-    /// Closes the journal for good: after a failed write or sync nobody knows what the file holds, so neither
+    /// Closes the journal for good: after a failed write or sync the file's content is unknown, so neither
     /// is tried again on it.
     fn close(&self, action: &str, error: &io::Error, writer: &JournalWriter) -> JournalClosed {
         self.close_because(format!("cannot {action} the segment of record {}: {error}", writer.sequence))

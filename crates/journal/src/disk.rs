@@ -196,7 +196,7 @@ impl DiskFaults {
         self.turned.notify_all();
     }
 
-    /// Returns once a sync waits at the gate.
+    /// Returns once a sync waits at the latch.
     pub fn until_a_sync_waits(&self) {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.turned.wait_while(gate, |gate| gate.waiting == 0));

@@ -62,7 +62,7 @@ pub enum RecordKind {
     Closing,
     /// The events of something that is over, one JSON object a line.
     Event,
-    /// What is about to be done, as the events to record if nobody learns how it ended.
+    /// A change that is about to start, as the events to record if its outcome stays unknown.
     Intent,
     /// The events of what this intent led to, one JSON object a line.
     Outcome(Sequence),
@@ -75,7 +75,7 @@ pub enum RecordKind {
 pub struct JournalOptions {
     /// The size of a segment; a longer record gets a longer segment.
     pub segment_size: u64,
-    /// How long a record may wait for the disk when nobody waits for it.
+    /// How long a record may wait for the disk when no task waits for it.
     pub idle_commit: Duration,
     /// How many of the newest bytes are verified before the journal is used, at the least; older ones are verified
     /// while it is.

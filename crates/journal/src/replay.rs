@@ -22,7 +22,7 @@ use super::{JournalError, JournalOptions, RecordKind, Sequence};
 pub struct JournalRecovery {
     /// Zero before the first record.
     pub last_sequence: u64,
-    /// The intents whose outcome nobody recorded, in order.
+    /// The intents without an outcome, in order.
     pub open_intents: Vec<OpenIntent>,
     /// The state write with the highest revision.
     pub last_state: Option<LastStateWrite>,
@@ -279,7 +279,7 @@ impl<'a> JournalReplay<'a> {
         file.zero(segment.position(), written)?;
         let length = std::fs::metadata(segment.path())?.len();
         file.zero(length, header.size)?;
-        // Whoever was killed may have left pages that only the operating system has.
+        // A killed process may have left pages that are only in the page cache.
         for first in segment::list(self.directory).map_err(io::Error::other)?.iter().rev().take(2) {
             options.disk.open(&segment::path_of(self.directory, *first))?.sync()?;
         }
@@ -449,7 +449,7 @@ pub fn clear_note(reserve: &DiskFile) -> io::Result<()> {
     reserve.sync()
 }
 
-/// Writes the newest segments anew. After a failed sync the operating system may hold pages as written
+/// Rewrites the newest segments. After a failed sync the operating system may hold pages as written
 /// that the disk never got, and would not write them again.
 fn rewrite(directory: &Path, options: &JournalOptions, firsts: &[u64]) -> io::Result<()> {
     for first in firsts.iter().rev().take(2) {

@@ -1,4 +1,4 @@
-//! What becomes of old segments: they are verified while the journal is in use, and removed when nobody needs them.
+//! Old segments: verified while the journal is in use, and removed when no reader needs them.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,7 +12,7 @@ use super::segment::{self, SegmentReader};
 use super::verify::{self, KeepReading};
 use super::{JournalError, Sequence};
 
-/// Between so many bytes of old segments the disk is left to whoever serves.
+/// After this many bytes of old segments the disk is left to requests for a while.
 const PIECE: usize = 4 * 1024 * 1024;
 const PAUSE: Duration = Duration::from_millis(20);
 

@@ -10,7 +10,7 @@ use super::frame::{self, ChainHash, FrameHeader};
 use super::segment::{self, CarriedPositions, SEGMENT_HEADER, SegmentHeader};
 use super::{JournalOptions, RecordKind};
 
-/// The end of the journal that grows; whoever holds it appends.
+/// The growing end of the journal; its holder appends.
 #[derive(Debug)]
 pub struct JournalWriter {
     pub file: Arc<DiskFile>,

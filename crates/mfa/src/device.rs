@@ -32,7 +32,7 @@ pub enum DeviceStatus {
     Pending,
 }
 
-/// What each judgement may change; it is stored before anybody hears the verdict.
+/// What a check may change; it is stored before the result is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceCounters {
     /// The last time step that was spent; no step up to it is accepted again.
@@ -84,7 +84,7 @@ const ENROLMENT: StepWindow = -10..=10;
 const RESYNC_TOKENS: u8 = 3;
 
 impl CodeJudgement {
-    /// The device's counters from now on; to be stored, if they differ, before anybody hears the verdict.
+    /// The device's new counters; if they differ they must be stored before the result is used.
     pub fn counters(&self) -> &DeviceCounters {
         &self.counters
     }
@@ -146,7 +146,7 @@ impl DeviceCounters {
 }
 
 impl MfaDevice {
-    /// A device that nobody has shown to work yet.
+    /// A device that has not been activated.
     pub fn new(serial: DeviceSerial, seed: Seed, digits: CodeDigits, now: Timestamp) -> Self {
         Self { serial, seed, digits, created: now, status: DeviceStatus::Pending, counters: DeviceCounters::fresh(now) }
     }

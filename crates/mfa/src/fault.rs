@@ -5,11 +5,11 @@ use thiserror::Error;
 /// Why an offer was not accepted; the client sees less of it than the record does.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MfaFault {
-    /// Nobody can tell which code is current.
-    #[error("the gate's clock was set and is not believed")]
+    /// It is unknown which code is current.
+    #[error("the clock was set and is not trusted")]
     ClockDisagrees,
     /// After failures a device wants two, and then three, codes of consecutive time steps.
-    #[error("the device wants more consecutive codes")]
+    #[error("more consecutive codes are required")]
     MoreCodesNeeded,
     /// The caller's network offered too many codes for this device.
     #[error("the network offered too many codes, and may offer another in {seconds} s")]

@@ -2,6 +2,7 @@
 
 mod allowance;
 mod challenge;
+mod demand;
 mod device;
 mod failures;
 mod fault;
@@ -12,6 +13,7 @@ mod totp;
 
 pub use allowance::TryAllowance;
 pub use challenge::{Challenge, CodeCheck};
+pub use demand::MfaDemand;
 pub use device::{CodeJudgement, DeviceCounters, DeviceStatus, EnrolmentFault, MfaDevice, StepOffset};
 pub use failures::FailedTries;
 pub use fault::MfaFault;

@@ -1,6 +1,7 @@
 //! The object a copy reads: `x-amz-copy-source`, read as S3 reads it and no other way.
 
-use super::target::{RoutingRules, UpstreamKind};
+use super::profile::CopySourceDecoding;
+use super::target::RoutingRules;
 use super::unclear::UnclearReason;
 use super::{CopySource, S3Operation, version};
 use portcullis_base::names::BucketName;
@@ -11,14 +12,6 @@ const TEXT: &str = "Copy Source must mention the source bucket and key: sourcebu
 
 const PERCENT: &str = "This store cannot copy a part from a key with a percent sign or `?versionId=` in it. Copy the \
                        whole object to another key first.";
-
-/// Whether the store may decode the source of a copied part twice, as Ceph does: it then reads another object, or ends.
-fn decodes_twice(upstream: UpstreamKind) -> bool {
-    match upstream {
-        UpstreamKind::Ceph | UpstreamKind::Generic => true,
-        UpstreamKind::Aws | UpstreamKind::Embedded | UpstreamKind::Minio => false,
-    }
-}
 
 impl CopySource {
     /// Reads `[/]bucket/key[?versionId=id]`, its path percent-encoded once.
@@ -40,9 +33,10 @@ impl CopySource {
         let decoded = percent_decode(path).ok_or_else(invalid)?;
         let path = decoded.strip_prefix('/').unwrap_or(&decoded);
         let (bucket, key) = path.split_once('/').ok_or_else(invalid)?;
-        // Decoded once, `%3FversionId%3D` looks to it like the version of a shorter key.
+        // Decoded once, `%3FversionId%3D` looks to the store like the version of a shorter key.
         let changes = key.contains('%') || key.contains("?versionId=");
-        if action == S3Operation::UploadPartCopy && decodes_twice(routing.upstream) && changes {
+        let decodes_twice = routing.upstream.profile().copied_parts == CopySourceDecoding::Twice;
+        if action == S3Operation::UploadPartCopy && decodes_twice && changes {
             return Err(refused(PERCENT));
         }
         Ok(Self {
@@ -56,6 +50,7 @@ impl CopySource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::UpstreamKind;
     use proptest::prelude::*;
 
     fn parse(value: &str) -> Option<(String, String, Option<String>)> {

@@ -26,7 +26,7 @@ pub enum Hazard {
     /// Whether a version is lost depends on the bucket's versioning: a put, a copy, a completed
     /// upload, a delete without version id.
     ReplacesNullVersion,
-    /// A version goes for good whatever the versioning is: MinIO's folder objects have only a null version.
+    /// A version is destroyed under every versioning state: MinIO's folder objects have only a null version.
     ReplacesUnversioned,
     /// A protection other than versioning gets weaker: policy, encryption, lock, log.
     WeakensProtection,

@@ -2,8 +2,9 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 
+use super::profile::{Accounts, Checksums, ExpiresHeader, StoreProfile};
 use super::row::{OperationAccess, OperationBody, OperationRow};
-use super::target::{RoutingRules, UpstreamKind};
+use super::target::RoutingRules;
 use super::unclear::{UnclearReason, UnsupportedPart};
 use portcullis_base::names::AccountId;
 use portcullis_http::RequestHead;
@@ -114,8 +115,8 @@ const COMMANDING: &[&str] = &["x-amz-", "x-minio-", "x-rustfs-", "x-rgw-", "rgwx
 /// What is said of a checksum beside its value. Where the operation has no such checksum it says nothing.
 const ABOUT_CHECKSUMS: &[&str] = &["x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"];
 
-/// Checksums that stores beside AWS refuse or, worse, store unseen.
-const CHECKSUMS_ONLY_ON_AWS: &[&str] = &[
+/// Checksums that only some stores look at.
+const NEWER_CHECKSUMS: &[&str] = &[
     "x-amz-checksum-md5",
     "x-amz-checksum-sha512",
     "x-amz-checksum-xxhash128",
@@ -150,11 +151,12 @@ pub(super) fn sort(
     routing: &RoutingRules,
 ) -> Result<SortedHeaders, UnclearReason> {
     let mut sorted = SortedHeaders::default();
+    let profile = routing.upstream.profile();
     for (name, value) in head.headers.iter() {
-        let fate = fate(name.as_str(), row, routing.upstream);
+        let fate = fate(name.as_str(), row, profile);
         match name {
             &header::RANGE if fate == HeaderFate::Carry && !is_readable_range(value) => {}
-            &header::EXPIRES if routing.upstream == UpstreamKind::Embedded => {
+            &header::EXPIRES if profile.expires == ExpiresHeader::Renamed => {
                 sorted.add(EMBEDDED_EXPIRES, value.clone(), fate)?;
             }
             name => sorted.add(name.clone(), value.clone(), fate)?,
@@ -165,7 +167,7 @@ pub(super) fn sort(
             continue;
         }
         let name = key.to_ascii_lowercase();
-        let fate = match fate(&name, row, routing.upstream) {
+        let fate = match fate(&name, row, profile) {
             // The signer of a URL does not have the body: SDKs put the checksum of an empty one there, and S3 ignores it.
             HeaderFate::Carry if name.starts_with("x-amz-checksum-") && is_payload(row.body) => HeaderFate::End,
             // What routes, signs or proves must be where every reader looks for it.
@@ -252,7 +254,7 @@ impl SortedHeaders {
     }
 }
 
-fn fate(name: &str, row: &OperationRow, upstream: UpstreamKind) -> HeaderFate {
+fn fate(name: &str, row: &OperationRow, profile: &StoreProfile) -> HeaderFate {
     // What nearly every request has, and no operation takes.
     if matches!(
         name,
@@ -260,25 +262,25 @@ fn fate(name: &str, row: &OperationRow, upstream: UpstreamKind) -> HeaderFate {
     ) {
         return HeaderFate::End;
     }
-    let on_aws = upstream == UpstreamKind::Aws;
+    let knows_accounts = profile.accounts == Accounts::Known;
     let allowed = row.takes_header(name);
     let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
     match name {
         "x-amz-copy-source" if allowed => HeaderFate::Take,
-        "x-amz-source-expected-bucket-owner" if allowed && !on_aws => HeaderFate::Take,
-        "x-amz-expected-bucket-owner" if !on_aws => HeaderFate::Take,
+        "x-amz-source-expected-bucket-owner" if allowed && !knows_accounts => HeaderFate::Take,
+        "x-amz-expected-bucket-owner" if !knows_accounts => HeaderFate::Take,
         "x-amz-expected-bucket-owner" => HeaderFate::Carry,
-        "x-amz-request-payer" if on_aws => HeaderFate::Carry,
+        "x-amz-request-payer" if knows_accounts => HeaderFate::Carry,
         "x-amz-request-payer" => HeaderFate::End,
         // Of the document as it was sent, also where the other sums are of the object that it puts together.
         "content-md5" if is_document(row.body) => HeaderFate::End,
         _ if begins(FORBIDDEN_METADATA) => HeaderFate::Refuse,
-        // Verified while the body passes, whatever the store makes of it.
-        _ if allowed && !on_aws && CHECKSUMS_ONLY_ON_AWS.contains(&name) => HeaderFate::End,
+        // Verified while the body passes, independent of the store.
+        _ if allowed && profile.checksums == Checksums::Older && NEWER_CHECKSUMS.contains(&name) => HeaderFate::End,
         _ if allowed => HeaderFate::Carry,
         _ if ELSEWHERE.contains(&name) || begins(CHATTER) => HeaderFate::End,
         _ if ABOUT_CHECKSUMS.contains(&name) => HeaderFate::End,
-        // Of a document as it was sent, which is written anew with sums of its own; or of no body at all, as SDKs
+        // Of a document as it was sent, which is rewritten with checksums of its own; or of no body at all, as SDKs
         // send with every read.
         _ if name.starts_with("x-amz-checksum-") && !is_payload(row.body) => HeaderFate::End,
         _ if begins(COMMANDING) => HeaderFate::Refuse,

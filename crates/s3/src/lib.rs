@@ -6,6 +6,7 @@ mod hazard;
 mod headers;
 mod opaque;
 mod parameters;
+mod profile;
 mod request;
 mod route;
 mod row;
@@ -17,6 +18,7 @@ mod unconfigured;
 
 pub use hazard::{Hazard, VersioningChange};
 pub use headers::EMBEDDED_EXPIRES;
+pub use profile::{Placement, Replication, StoreProcess, StoreProfile, Trailers, UploadVersions, UpstreamKind};
 pub use request::{
     CopySource, DeleteObjects, MfaDeleteChange, ObjectIdentifier, RequestDocument, S3Request, VersioningDocument,
     VersioningStatus,
@@ -27,7 +29,7 @@ pub use row::{
 };
 pub use stores::{LocalAnswer, RequestHandling, StoreTreatment};
 pub use table::S3Operation;
-pub use target::{RoutingRules, UpstreamKind};
+pub use target::RoutingRules;
 pub use unclear::{UnclearReason, UnclearRequest, UnsupportedPart};
 pub use unconfigured::UnconfiguredAnswer;
 

@@ -8,7 +8,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
 use base64::{Engine as _, alphabet};
 
-use super::target::UpstreamKind;
+use super::profile::{ContinuationTokens, Markers, StoreProfile, UploadIds, VersionIds};
 use portcullis_base::names::VersionId;
 
 /// The id of a multipart upload, as this kind of store gives it out; at most 1024 bytes.
@@ -28,15 +28,14 @@ const MINIO_CACHE: &str = "[minio_cache:";
 
 impl UploadId {
     /// Takes an id that this kind of store may have given out.
-    pub fn parse(text: &str, upstream: UpstreamKind) -> Option<Self> {
+    pub fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
         let legal = text.len() <= 1024
-            && match upstream {
-                UpstreamKind::Aws => is_word(text, "._-") && !is_dots(text),
-                // The store's object is named `KEY.ID.meta`, so a dot could move the border between key and id.
-                UpstreamKind::Ceph => text.strip_prefix("2~").is_some_and(|random| is_word(random, "_-")),
-                UpstreamKind::Embedded => text.len() == 32 && text.bytes().all(is_lower_hex),
-                UpstreamKind::Generic => is_unambiguous(text),
-                UpstreamKind::Minio => is_of_minio(text),
+            && match profile.upload_ids {
+                UploadIds::Hex => text.len() == 32 && text.bytes().all(is_lower_hex),
+                UploadIds::TildeWord => text.strip_prefix("2~").is_some_and(|random| is_word(random, "_-")),
+                UploadIds::Unambiguous => is_unambiguous(text),
+                UploadIds::Uuids => is_of_minio(text),
+                UploadIds::Word => is_word(text, "._-") && !is_dots(text),
             };
         legal.then(|| Self(text.to_owned()))
     }
@@ -49,12 +48,12 @@ impl UploadId {
 
 impl ListingMarker {
     /// Takes a marker, start-after or key-marker.
-    pub fn parse(text: &str, upstream: UpstreamKind) -> Option<Self> {
+    pub fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
         let legal = text.len() <= 2048
             && !text.contains('\0')
-            && match upstream {
-                UpstreamKind::Generic | UpstreamKind::Minio => names_no_other_cache(text),
-                UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Embedded => true,
+            && match profile.markers {
+                Markers::Key => true,
+                Markers::KeyAndCache => names_no_other_cache(text),
             };
         legal.then(|| Self(text.to_owned()))
     }
@@ -67,21 +66,19 @@ impl ListingMarker {
 
 impl ContinuationToken {
     /// Takes a token that this kind of store may have given out.
-    pub fn parse(text: &str, upstream: UpstreamKind) -> Option<Self> {
+    pub fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
         let marker = || STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let is_marker = || marker().is_some_and(|marker| ListingMarker::parse(&marker, upstream).is_some());
+        let is_marker = || marker().is_some_and(|marker| ListingMarker::parse(&marker, profile).is_some());
         let legal = (1..=4096).contains(&text.len())
             && !text.contains('\0')
-            && match upstream {
-                UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Embedded => true,
-                // A marker as it stands, a marker in base64, or what only its store can read.
-                UpstreamKind::Generic => {
+            && match profile.continuation_tokens {
+                ContinuationTokens::AsIs => true,
+                ContinuationTokens::EncodedMarkers => is_marker(),
+                ContinuationTokens::Unambiguous => {
                     let cache = MINIO_CACHE.as_bytes();
                     let hidden = decoded_as_go_does(text).windows(cache.len()).any(|part| part == cache);
-                    ListingMarker::parse(text, upstream).is_some() && (!hidden || is_marker())
+                    ListingMarker::parse(text, profile).is_some() && (!hidden || is_marker())
                 }
-                // The marker in base64.
-                UpstreamKind::Minio => is_marker(),
             };
         legal.then(|| Self(text.to_owned()))
     }
@@ -93,21 +90,20 @@ impl ContinuationToken {
 }
 
 /// Whether a store of this kind would read this version id as it stands, and not as another version or another key's.
-pub(super) fn is_version_of(version: &VersionId, upstream: UpstreamKind) -> bool {
+pub(super) fn is_version_of(version: &VersionId, profile: &StoreProfile) -> bool {
     let text = version.as_str();
     // MinIO reads a UUID in upper case or without hyphens as the same version under another name.
     let is_uuid_in_upper_case = !is_uuid(text) && is_uuid(&text.to_ascii_lowercase());
-    match upstream {
-        UpstreamKind::Aws | UpstreamKind::Embedded => true,
-        // The version's object is named `_:VERSION_KEY`, so an underscore would move the border between the two.
-        UpstreamKind::Ceph => !text.contains('_'),
-        // Other stores have underscores in theirs, but not behind 32 characters as Ceph's versions have.
-        UpstreamKind::Generic => {
-            !is_uuid_in_upper_case && text.split_once('_').is_none_or(|(version, _)| version.len() != 32)
-        }
-        UpstreamKind::Minio => {
+    match profile.version_ids {
+        VersionIds::AsIs => true,
+        VersionIds::LowerCaseUuids => {
             let is_bare_uuid = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             !is_uuid_in_upper_case && !is_bare_uuid
+        }
+        VersionIds::NoUnderscores => !text.contains('_'),
+        // Other stores have underscores in theirs, but not behind 32 characters as Ceph's versions have.
+        VersionIds::Unambiguous => {
+            !is_uuid_in_upper_case && text.split_once('_').is_none_or(|(version, _)| version.len() != 32)
         }
     }
 }
@@ -207,10 +203,9 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+    use crate::UpstreamKind;
     use proptest::prelude::*;
 
-    const KINDS: [UpstreamKind; 5] =
-        [UpstreamKind::Aws, UpstreamKind::Ceph, UpstreamKind::Embedded, UpstreamKind::Generic, UpstreamKind::Minio];
     const DEPLOYMENT: &str = "8a50f2f8-5ec5-4d76-9f12-5f1f0a3c6e01";
     const UPLOAD: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
@@ -228,8 +223,11 @@ mod tests {
     fn table(values: &[(&str, String)], takes: impl Fn(&str, UpstreamKind) -> bool) -> String {
         let mut table = String::new();
         for (name, value) in values {
-            let kinds: Vec<String> =
-                KINDS.into_iter().filter(|kind| takes(value, *kind)).map(|kind| format!("{kind:?}")).collect();
+            let kinds: Vec<String> = UpstreamKind::ALL
+                .into_iter()
+                .filter(|kind| takes(value, *kind))
+                .map(|kind| format!("{kind:?}"))
+                .collect();
             writeln!(table, "{name}: {}", kinds.join(" ")).expect("written");
         }
         table
@@ -267,7 +265,7 @@ mod tests {
             ("a space", "a b".to_owned()),
             ("too long", "a".repeat(1025)),
         ];
-        insta::assert_snapshot!(table(&values, |text, kind| UploadId::parse(text, kind).is_some()));
+        insta::assert_snapshot!(table(&values, |text, kind| UploadId::parse(text, kind.profile()).is_some()));
     }
 
     #[test]
@@ -290,10 +288,10 @@ mod tests {
             ("two", format!("{}{}", tag("v2,return:]"), tag("v2,return:]"))),
             ("another form", tag("v1,return:]")),
         ];
-        let mut tables = table(&values, |text, kind| ListingMarker::parse(text, kind).is_some());
+        let mut tables = table(&values, |text, kind| ListingMarker::parse(text, kind.profile()).is_some());
         tables.push_str("\nin base64\n");
         let tokens = values.map(|(name, value)| (name, STANDARD.encode(value)));
-        tables.push_str(&table(&tokens, |text, kind| ContinuationToken::parse(text, kind).is_some()));
+        tables.push_str(&table(&tokens, |text, kind| ContinuationToken::parse(text, kind.profile()).is_some()));
         let forged = STANDARD.encode(tag("v2,return:,id:../x,p:0]"));
         let spelled = [
             ("without padding", forged.trim_end_matches('=').to_owned()),
@@ -308,7 +306,7 @@ mod tests {
             ("bytes that are no text", STANDARD.encode(b"\xff\xfe\x00\x01")),
         ];
         tables.push_str("\nforged, in base64\n");
-        tables.push_str(&table(&spelled, |text, kind| ContinuationToken::parse(text, kind).is_some()));
+        tables.push_str(&table(&spelled, |text, kind| ContinuationToken::parse(text, kind.profile()).is_some()));
         insta::assert_snapshot!(tables);
     }
 
@@ -323,7 +321,9 @@ mod tests {
             ("of Ceph, another key's", format!("{}_j", "a".repeat(32))),
             ("with underscores", "4_z27c88f1d182b150646ff0b16_f2004ba650fe24e6b".to_owned()),
         ];
-        let takes = |text: &str, kind| VersionId::parse(text).is_ok_and(|version| is_version_of(&version, kind));
+        let takes = |text: &str, kind: UpstreamKind| {
+            VersionId::parse(text).is_ok_and(|version| is_version_of(&version, kind.profile()))
+        };
         insta::assert_snapshot!(table(&values, takes));
     }
 
@@ -332,8 +332,8 @@ mod tests {
         fn no_path_is_an_upload_id(before in "[a-z0-9.-]{0,40}", path in "(\\.\\./|/|\\.\\.\\\\)[a-z/]{0,20}") {
             let text = format!("{before}{path}");
             for kind in [UpstreamKind::Generic, UpstreamKind::Minio, UpstreamKind::Embedded, UpstreamKind::Ceph] {
-                prop_assert_eq!(UploadId::parse(&encoded(&text), kind), None);
-                prop_assert_eq!(UploadId::parse(&text, kind), None);
+                prop_assert_eq!(UploadId::parse(&encoded(&text), kind.profile()), None);
+                prop_assert_eq!(UploadId::parse(&text, kind.profile()), None);
             }
         }
 
@@ -342,13 +342,13 @@ mod tests {
             let decoded = decoded_as_go_does(&text);
             let folder = decoded.splitn(2, |byte| *byte == b'.').nth(1).unwrap_or_default();
             let climbs = folder.split(|byte| *byte == b'/').any(|segment| segment == b"..");
-            prop_assert!(!climbs || UploadId::parse(&text, UpstreamKind::Generic).is_none());
+            prop_assert!(!climbs || UploadId::parse(&text, UpstreamKind::Generic.profile()).is_none());
         }
 
         #[test]
         fn random_ids_of_an_unknown_store_are_taken(bytes in any::<[u8; 24]>()) {
             prop_assume!(!bytes.windows(2).any(|pair| pair == b".."));
-            prop_assert!(UploadId::parse(&URL_SAFE_NO_PAD.encode(bytes), UpstreamKind::Generic).is_some());
+            prop_assert!(UploadId::parse(&URL_SAFE_NO_PAD.encode(bytes), UpstreamKind::Generic.profile()).is_some());
         }
     }
 }

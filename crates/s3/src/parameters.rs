@@ -3,8 +3,9 @@
 use super::S3Operation;
 use super::headers::{SIGNING_KEYS, is_presigned_header};
 use super::opaque::{ContinuationToken, ListingMarker, UploadId, is_version_of};
+use super::profile::ListingMetadata;
 use super::row::{OperationMark, OperationRow};
-use super::target::{RoutingRules, UpstreamKind};
+use super::target::RoutingRules;
 use super::unclear::{UnclearReason, UnsupportedPart};
 use portcullis_base::names::{InvalidName, VersionId};
 use portcullis_http::RequestHead;
@@ -51,38 +52,40 @@ pub(super) fn read(
 /// Reads a version id; empty is S3's own error, never "no version".
 pub(super) fn version(name: &'static str, value: &str, routing: &RoutingRules) -> Result<VersionId, UnclearReason> {
     match VersionId::parse(value) {
-        Ok(version) if is_version_of(&version, routing.upstream) => Ok(version),
+        Ok(version) if is_version_of(&version, routing.upstream.profile()) => Ok(version),
         Err(InvalidName::VersionEmpty) => Err(invalid(name, value, "Version id cannot be the empty string")),
         Ok(_) | Err(_) => Err(invalid(name, value, "Invalid version id specified")),
     }
 }
 
-/// MinIO's client asks its listings for the metadata of each object; other stores do not know the key.
+/// Whether a listing takes `metadata=true`, which MinIO's client asks for.
 fn lists_metadata(action: S3Operation, routing: &RoutingRules) -> bool {
-    routing.upstream == UpstreamKind::Minio
-        && matches!(action, S3Operation::ListObjectVersions | S3Operation::ListObjectsV2)
+    match routing.upstream.profile().listing_metadata {
+        ListingMetadata::Taken => matches!(action, S3Operation::ListObjectVersions | S3Operation::ListObjectsV2),
+        ListingMetadata::Unknown => false,
+    }
 }
 
 /// A value as it is sent; what the store decodes is sent only in the form in which it gives it out.
 fn decoded_by_the_store(key: &'static str, value: &str, routing: &RoutingRules) -> Result<String, UnclearReason> {
-    let upstream = routing.upstream;
+    let profile = routing.upstream.profile();
     match key {
-        "uploadId" => match UploadId::parse(value, upstream) {
+        "uploadId" => match UploadId::parse(value, profile) {
             Some(id) => Ok(id.into_text()),
             None => Err(UnclearReason::NoSuchUpload(value.to_owned())),
         },
         "upload-id-marker" if value.is_empty() => Ok(String::new()),
-        "upload-id-marker" => match UploadId::parse(value, upstream) {
+        "upload-id-marker" => match UploadId::parse(value, profile) {
             Some(id) => Ok(id.into_text()),
             None => Err(invalid(key, value, "Invalid uploadId marker")),
         },
         "version-id-marker" if value.is_empty() => Ok(String::new()),
         "version-id-marker" => version(key, value, routing).map(|version| version.to_string()),
-        "continuation-token" => match ContinuationToken::parse(value, upstream) {
+        "continuation-token" => match ContinuationToken::parse(value, profile) {
             Some(token) => Ok(token.into_text()),
             None => Err(invalid(key, value, "The continuation token provided is incorrect")),
         },
-        "key-marker" | "marker" | "start-after" => match ListingMarker::parse(value, upstream) {
+        "key-marker" | "marker" | "start-after" => match ListingMarker::parse(value, profile) {
             Some(marker) => Ok(marker.into_text()),
             None => Err(invalid(key, value, "Invalid Argument")),
         },
@@ -134,7 +137,7 @@ fn is_number(text: &str, least: u32, most: u32) -> bool {
         && text.parse::<u32>().is_ok_and(|number| (least..=most).contains(&number))
 }
 
-/// A key that this operation does not know: another operation's mark, or nobody's.
+/// A key that this operation does not know: another operation's mark, or an unknown one.
 fn stray(head: &RequestHead, row: &OperationRow, key: &str) -> UnclearReason {
     let mut marked = S3Operation::ALL
         .iter()

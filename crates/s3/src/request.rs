@@ -49,7 +49,7 @@ pub enum RequestDocument {
     None,
     /// Object data, streamed.
     Payload,
-    /// Any other document of known grammar, already written anew by us.
+    /// Any other document of known grammar, already rewritten.
     Rewritten(Bytes),
     /// The document of `PUT ?versioning`.
     Versioning(VersioningDocument),

@@ -7,8 +7,8 @@
 
 use std::sync::LazyLock;
 
+use super::profile::{Operations, UpstreamKind};
 use super::row::OperationAccess;
-use super::target::UpstreamKind;
 use super::unconfigured::{UnconfiguredAnswer, unconfigured};
 use super::{OperationMark, S3Operation};
 
@@ -27,7 +27,7 @@ pub enum StoreTreatment {
 /// What is done with a request for an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestHandling {
-    /// Answered here, whatever the store has.
+    /// Answered here, independent of the store.
     Answered(LocalAnswer),
     Forwarded,
     /// Sent to the store; where the store declines, answered here.
@@ -60,10 +60,11 @@ const SENT_NOWHERE: &[S3Operation] = &[
 const ANSWERED_EVERYWHERE: &[(S3Operation, LocalAnswer)] =
     &[(S3Operation::GetBucketLocation, LocalAnswer::Location), (S3Operation::PreflightRequest, LocalAnswer::Preflight)];
 
-type StoreExceptions = &'static [(StoreTreatment, &'static [S3Operation])];
+/// What a store does with the operations that it does not serve.
+pub(super) type StoreExceptions = &'static [(StoreTreatment, &'static [S3Operation])];
 
 /// Ceph RGW from 16.2 on; what only later versions serve is not in it.
-const CEPH: StoreExceptions = &[
+pub(super) const CEPH: StoreExceptions = &[
     (
         StoreTreatment::Mistakes(S3Operation::CreateBucket),
         &[
@@ -143,7 +144,7 @@ const CEPH: StoreExceptions = &[
 ];
 
 /// The store of `portcullis dev`: the router of s3s, and the operations of `embedded/service.rs`.
-const EMBEDDED: StoreExceptions = &[
+pub(super) const EMBEDDED: StoreExceptions = &[
     (
         StoreTreatment::Declines,
         &[
@@ -214,13 +215,13 @@ const EMBEDDED: StoreExceptions = &[
 ];
 
 /// MinIO: its rejections of unknown sub-resources come after its routes for PUT and DELETE of a bucket.
-const MINIO: StoreExceptions = &[
+pub(super) const MINIO: StoreExceptions = &[
     (
         StoreTreatment::Declines,
         &[
             S3Operation::CreateBucketMetadataConfiguration,
             S3Operation::CreateBucketMetadataTableConfiguration,
-            // Answers 200 to anybody and for any bucket, and does nothing.
+            // Answers 200 to every caller and for every bucket, and does nothing.
             S3Operation::DeleteBucketWebsite,
             S3Operation::GetBucketAnalyticsConfiguration,
             S3Operation::GetBucketIntelligentTieringConfiguration,
@@ -296,23 +297,16 @@ const MINIO: StoreExceptions = &[
 ];
 
 impl UpstreamKind {
-    /// Every kind of store.
-    pub const ALL: [Self; 5] = [Self::Aws, Self::Ceph, Self::Embedded, Self::Generic, Self::Minio];
-
-    /// The stores that one of which nothing is known may be.
-    pub const KNOWN: [Self; 3] = [Self::Ceph, Self::Embedded, Self::Minio];
-
     /// What a store of this kind does with a request for this operation.
     pub fn treatment(self, action: S3Operation) -> StoreTreatment {
-        let exceptions = match self {
-            Self::Aws => return StoreTreatment::Serves,
-            Self::Ceph => CEPH,
-            Self::Embedded => EMBEDDED,
-            Self::Generic => return of_an_unknown_store(action),
-            Self::Minio => MINIO,
-        };
-        let listed = exceptions.iter().find(|(_, actions)| actions.contains(&action));
-        listed.map_or(StoreTreatment::Serves, |(treatment, _)| *treatment)
+        match self.profile().operations {
+            Operations::Served => StoreTreatment::Serves,
+            Operations::ServedByAll(stores) => of_any_of(stores, action),
+            Operations::ServedExcept(exceptions) => {
+                let listed = exceptions.iter().find(|(_, actions)| actions.contains(&action));
+                listed.map_or(StoreTreatment::Serves, |(treatment, _)| *treatment)
+            }
+        }
     }
 
     /// What is done with a request for this operation in front of a store of this kind.
@@ -346,12 +340,12 @@ fn found(store: UpstreamKind, action: S3Operation) -> RequestHandling {
     }
 }
 
-/// An unknown store may be any of the known ones. What one of them mistakes is not sent; nor are the other operations
+/// What a store does that may be any of these. What one of them mistakes is not sent; nor are the other operations
 /// on that configuration, since a configuration that can be read but not removed is worse than none.
-fn of_an_unknown_store(action: S3Operation) -> StoreTreatment {
+fn of_any_of(stores: &[UpstreamKind], action: S3Operation) -> StoreTreatment {
     let mistaken = |action: S3Operation| {
-        let of_each = UpstreamKind::KNOWN.map(|store| store.treatment(action));
-        of_each.into_iter().find(|treatment| matches!(treatment, StoreTreatment::Mistakes(_)))
+        let mut of_each = stores.iter().map(|store| store.treatment(action));
+        of_each.find(|treatment| matches!(treatment, StoreTreatment::Mistakes(_)))
     };
     let row = action.row();
     let key = row.marks.iter().find_map(OperationMark::query_key);

@@ -92,6 +92,12 @@ impl S3Operation {
     pub fn name(self) -> &'static str {
         self.row().name
     }
+
+    /// The operation that changes something and whose events have this name, if one does.
+    pub fn write_of_event(event_name: &str) -> Option<Self> {
+        let writes = |action: &Self| action.row().access == OperationAccess::Write;
+        Self::ALL.iter().copied().filter(writes).find(|action| action.row().event == event_name)
+    }
 }
 
 operations! {

@@ -1,6 +1,7 @@
 //! What a request's path and host name: a service, a bucket or an object.
 
 use super::opaque::names_a_cache;
+use super::profile::{FolderObjects, KeyReading, UpstreamKind};
 use super::row::TargetLevel;
 use super::unclear::UnclearReason;
 use portcullis_base::names::{BucketName, InvalidName, ObjectKey};
@@ -13,17 +14,6 @@ pub struct RoutingRules {
     /// The domain under which buckets are hosts of their own, in lower case.
     pub base_domain: Option<String>,
     pub upstream: UpstreamKind,
-}
-
-/// What an upstream does beyond S3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum UpstreamKind {
-    Aws,
-    Ceph,
-    Embedded,
-    /// Unknown, so that the strictest of the others holds.
-    Generic,
-    Minio,
 }
 
 /// A path cut in its two parts, neither of them read yet.
@@ -49,30 +39,26 @@ impl RoutingRules {
             let long = error == InvalidName::KeyTooLong;
             if long { BadKey::TooLong(text.len()) } else { BadKey::Invalid }
         })?;
-        match self.upstream {
-            UpstreamKind::Aws | UpstreamKind::Ceph => Ok(key),
-            // Keys become paths on a disk there.
-            UpstreamKind::Embedded if has_dot_segment(text) => Err(BadKey::Aliased),
-            UpstreamKind::Embedded => Ok(key),
-            // MinIO cleans the path: `/k` and `a//k` are other keys than they say.
-            UpstreamKind::Generic | UpstreamKind::Minio
-                if text.starts_with('/')
+        let is_itself = match self.upstream.profile().keys {
+            KeyReading::AsIs => true,
+            KeyReading::CleanedPaths => {
+                // `/k` and `a//k` are other keys than they say.
+                !(text.starts_with('/')
                     || text.contains("//")
                     || has_dot_segment(text)
                     || names_a_cache(text)
-                    || names_a_folder_object(text) =>
-            {
-                Err(BadKey::Aliased)
+                    || names_a_folder_object(text))
             }
-            UpstreamKind::Generic | UpstreamKind::Minio => Ok(key),
-        }
+            KeyReading::Paths => !has_dot_segment(text),
+        };
+        if is_itself { Ok(key) } else { Err(BadKey::Aliased) }
     }
 
-    /// Whether a key is one of MinIO's folder objects, which have no versions whatever the bucket has.
+    /// Whether a key is one of MinIO's folder objects, which never have versions.
     pub(super) fn is_folder_object(&self, key: &ObjectKey) -> bool {
-        match self.upstream {
-            UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Embedded => false,
-            UpstreamKind::Generic | UpstreamKind::Minio => key.as_str().ends_with('/'),
+        match self.upstream.profile().folder_objects {
+            FolderObjects::Unversioned => key.as_str().ends_with('/'),
+            FolderObjects::Versioned => false,
         }
     }
 }

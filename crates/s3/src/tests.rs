@@ -380,7 +380,7 @@ fn a_bypass_of_retention_asks_for_a_code_on_every_form_of_delete() {
 
 #[test]
 fn keys_prefixes_and_markers_may_hold_control_characters_but_nul() {
-    for kind in EVERY_KIND {
+    for kind in UpstreamKind::ALL {
         for line in ["GET /vault/Icon%0D", "PUT /vault/a%01b%7F", "GET /vault?prefix=a%01&marker=Icon%0D&delimiter=%0A"]
         {
             assert!(ask(kind, line, &[], "").is_ok(), "{kind:?} {line}");
@@ -414,9 +414,6 @@ fn a_host_with_its_final_dot_is_the_same_host() {
     }
 }
 
-const EVERY_KIND: [UpstreamKind; 5] =
-    [UpstreamKind::Aws, UpstreamKind::Ceph, UpstreamKind::Embedded, UpstreamKind::Generic, UpstreamKind::Minio];
-
 #[test]
 fn what_is_said_of_checksums_ends_here_where_the_operation_has_none() {
     let said = [
@@ -427,7 +424,7 @@ fn what_is_said_of_checksums_ends_here_where_the_operation_has_none() {
         ("x-amz-checksum-xxhash3", "AAAAAAAAAAA="),
         ("x-amz-sdk-checksum-algorithm", "CRC32"),
     ];
-    for kind in EVERY_KIND {
+    for kind in UpstreamKind::ALL {
         let carried = |line: &str, body: &str| {
             let request = ask(kind, line, &said, body).expect("understood");
             let names = request.headers.iter().map(|(name, _)| name.as_str().to_owned());
@@ -477,7 +474,7 @@ fn a_range_that_s3_ignores_is_not_sent_on() {
 
 #[test]
 fn expires_is_carried_as_the_client_wrote_it() {
-    for (kind, name) in EVERY_KIND.map(|kind| match kind {
+    for (kind, name) in UpstreamKind::ALL.map(|kind| match kind {
         UpstreamKind::Embedded => (kind, "x-portcullis-expires"),
         UpstreamKind::Aws | UpstreamKind::Ceph | UpstreamKind::Generic | UpstreamKind::Minio => (kind, "expires"),
     }) {
@@ -531,6 +528,14 @@ fn a_presigned_url_may_carry_headers_in_its_query() {
     let checksum = "x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32";
     let request = ask(CEPH, &format!("PUT /vault/k?{signed}&{checksum}"), &[], "x").expect("understood");
     assert_eq!((request.headers.len(), request.query.len()), (0, 0), "of a body that the signer did not have");
+}
+
+#[test]
+fn every_write_is_found_by_the_name_of_its_event_and_no_read_is() {
+    for action in S3Operation::ALL {
+        let found = S3Operation::write_of_event(action.row().event);
+        assert_eq!(found, (action.row().access == OperationAccess::Write).then_some(*action), "{action:?}");
+    }
 }
 
 #[test]

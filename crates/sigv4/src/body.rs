@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::{Checksum, ChecksumAlgorithm, RunningChecksum};
 
-/// Why a body is not what was promised; whoever meets one aborts the upload.
+/// Why a body is not what was promised; it aborts the upload.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum PayloadFault {
     /// 400 IncompleteBody.

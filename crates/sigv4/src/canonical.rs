@@ -78,7 +78,7 @@ pub fn canonical_path(raw: &str) -> Option<Cow<'_, str>> {
     percent_decode(raw).map(|decoded| Cow::Owned(percent_encode_path(&decoded)))
 }
 
-/// The query as it is signed: decoded pairs, encoded anew and sorted by name.
+/// The query as it is signed: decoded pairs, encoded again and sorted by name.
 pub fn canonical_query<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut encoded: Vec<(String, String)> =
         pairs.map(|(name, value)| (percent_encode(name), percent_encode(value))).collect();
@@ -187,7 +187,7 @@ impl SigningKey {
         Signature(Secret::new(mac.finalize().into_bytes().into()))
     }
 
-    /// A key that no secret leads to, for work whose result nobody looks at.
+    /// A key without a secret, for work whose result is discarded.
     pub(super) fn decoy() -> Self {
         Self::of(&[])
     }

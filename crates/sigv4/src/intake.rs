@@ -9,7 +9,7 @@ use portcullis_http::BodyInspector;
 
 /// A body coming in: `push` what the client sends, `pull` what may go on, `finish` when the client is done.
 ///
-/// What is pulled are slices of what was pushed. Whoever sends them on announces [`PayloadVerifier::length`] beforehand;
+/// What is pulled are slices of what was pushed. The sender announces [`PayloadVerifier::length`] beforehand;
 /// the last slice is held back until `finish` has verified everything, so that a forged body stays incomplete.
 /// A body of no bytes has no last slice: it has to be finished before its request is sent on.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ impl PayloadVerifier {
     }
 }
 
-// The wire stage streams a body through whoever inspects it; this is who does.
+// The HTTP stage streams a body through an inspection; this is it.
 impl BodyInspector for PayloadVerifier {
     type Fault = PayloadFault;
 

@@ -45,10 +45,10 @@ struct DerivedKey {
     key: SigningKey,
 }
 
-/// Whoever a key id names, with a key to compute a signature with in either case.
+/// The principal of a key id, with a key to compute a signature with in either case.
 #[derive(Debug)]
 pub(super) struct ClaimedSigner {
-    /// Nobody's, where nobody is known, so that the answer is as slow as for somebody.
+    /// A dummy for an unknown key id, so that the answer takes as long as for a known one.
     pub key: SigningKey,
     pub known: Option<(Principal, KeyStatus)>,
 }
@@ -73,7 +73,7 @@ impl Keyring {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(id).map(|entry| entry.key.clone())
     }
 
-    /// Who signs with this id in this scope; no id is an id that nobody has.
+    /// The principal that signs with this id in this scope; a missing id counts as unknown.
     pub(super) fn signer(&self, id: Option<&AccessKeyId>, scope: &CredentialScope<'_>) -> ClaimedSigner {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         match id.and_then(|id| keys.get(id)) {

@@ -1,4 +1,4 @@
-//! Why a request is not taken for anybody's.
+//! Why a request is not authenticated.
 
 use thiserror::Error;
 
@@ -6,7 +6,7 @@ use super::SignatureForm;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 
-/// A request that nobody is known to have signed.
+/// A request that is not authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureRejection {
     /// The key the client claimed, for the record; nothing was proved of it.
@@ -14,17 +14,17 @@ pub struct SignatureRejection {
     pub reason: SignatureFault,
 }
 
-/// Why a request is not taken for anybody's; each names the answer S3 gives.
+/// Why a request is not authenticated; each names S3's answer.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SignatureFault {
     /// 403 AccessDenied.
-    #[error("nobody signed the request")]
+    #[error("the request is not signed")]
     Anonymous,
     /// 400 AuthorizationHeaderMalformed, or 400 AuthorizationQueryParametersError for the query form.
     #[error("the signature's parameters are malformed: {fault}")]
     Claim { form: SignatureForm, fault: ClaimFault },
     /// 403 AccessDenied, `AWS authentication requires a valid Date or x-amz-date header`.
-    #[error("the request says not when it was signed")]
+    #[error("the request has no date")]
     DateMissing,
     /// 411 MissingContentLength.
     #[error("a chunked body comes without its decoded length")]
@@ -42,16 +42,16 @@ pub enum SignatureFault {
     #[error("the access key is inactive")]
     InactiveKey,
     /// 403 AccessDenied, `Request is not yet valid`.
-    #[error("the presigned URL is of the future, {signed_at}")]
+    #[error("the presigned URL is not valid before {signed_at}")]
     NotYetValid { signed_at: Timestamp, now: Timestamp },
     /// 400 InvalidURI.
     #[error("the path is not percent-encoded UTF-8")]
     Path,
     /// 400 InvalidArgument, `x-amz-content-sha256 must be UNSIGNED-PAYLOAD, .. or a valid sha256 value.`
-    #[error("the promise of a payload hash is of no known form")]
+    #[error("the payload hash has no known form")]
     PayloadHashMalformed,
     /// 400 InvalidRequest, `Missing required header for this request: x-amz-content-sha256`.
-    #[error("the request promises no payload hash")]
+    #[error("the request has no payload hash")]
     PayloadHashMissing,
     /// 403 SignatureDoesNotMatch: the scope's day is not the day of the request's time.
     #[error("the scope is of another day than the request")]
@@ -60,7 +60,7 @@ pub enum SignatureFault {
     #[error("the request carries a session token, and none were issued")]
     SessionToken,
     /// 400 InvalidRequest, `DevPay and Mfa are mutually exclusive authorization methods.`
-    #[error("the request carries a session token and a code")]
+    #[error("the request carries a session token and an MFA code")]
     SessionTokenWithMfa,
     /// 400 InvalidArgument, `Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature
     /// query string parameter or the Authorization header should be specified`.
@@ -89,7 +89,7 @@ pub enum SignatureFault {
     #[error("the announced trailer is not one checksum")]
     TrailerUnsupported,
     /// 403 InvalidAccessKeyId.
-    #[error("nobody has this access key")]
+    #[error("the access key is unknown")]
     UnknownKey,
     /// 400 InvalidArgument, `Unsupported Authorization Type`.
     #[error("the authorization scheme is unknown")]

@@ -20,7 +20,7 @@ pub struct VerifiedRequest {
     pub key_id: AccessKeyId,
     pub form: SignatureForm,
     pub service: AwsService,
-    /// What the signature promises of the body; whoever reads the body has to hold it to that.
+    /// What the signature promises of the body; the reader of the body has to check it.
     pub payload: PayloadMode,
     pub signed_at: Timestamp,
 }
@@ -33,7 +33,7 @@ pub struct UnverifiedCall<'a> {
     service: AwsService,
 }
 
-/// Finds who signed a request, or why nobody is known to have.
+/// Finds who signed a request, or why the signature is not accepted.
 // INVARIANT (signed control headers): of the headers that decide anything, each that is there is signed.
 pub fn verify(
     head: &RequestHead,
@@ -51,7 +51,7 @@ pub fn verify(
 }
 
 impl<'a> UnverifiedCall<'a> {
-    /// Takes a claim of somebody whose body is still to come, unless it is wrong whatever comes.
+    /// Accepts a claim before the body has arrived, unless it is wrong with any body.
     pub fn read(head: &'a RequestHead, now: Timestamp, realm: &AcceptedScope) -> Result<Self, SignatureRejection> {
         let claim = SignatureClaim::read(head).map_err(SignatureRejection::unclaimed)?;
         let examined = examine(head, &claim, now, realm).and_then(|service| match claim.form {
@@ -96,7 +96,7 @@ pub fn claimed_service(head: &RequestHead) -> Option<(AwsService, SignatureForm)
     Some((service, claim.form))
 }
 
-/// What is wrong with a claim whoever made it.
+/// What is wrong with a claim, independent of its key.
 fn examine(
     head: &RequestHead,
     claim: &SignatureClaim<'_>,
@@ -176,9 +176,9 @@ fn must_be_signed(name: &str, service: AwsService) -> bool {
     const CONTROL: [&str; 7] = ["x-amz-", "x-container-", "x-minio-", "x-object-", "x-rgw-", "x-rustfs-", "rgwx-"];
     let reads_its_type = match service {
         AwsService::CloudTrail | AwsService::Kms | AwsService::Logs | AwsService::Organizations => true,
-        // Their calls are forms whatever the type says, and curl leaves it unsigned.
+        // These calls are forms under any content type, and curl leaves it unsigned.
         AwsService::Ec2 | AwsService::Iam | AwsService::Sns | AwsService::Sts => false,
-        // Presigned uploads come with a type that whoever signed the URL did not know.
+        // Presigned uploads have a content type that the signer of the URL did not know.
         AwsService::S3 => false,
     };
     matches!(name, "content-md5" | "host")

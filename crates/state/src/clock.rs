@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::ChangeDecision;
 use super::error::StoreError;
 use super::records::StateRecord;
 use super::seal::SealError;
+use super::state::StateTables;
 use super::write::RecordEdit;
 use super::writer::StateWriter;
 use super::{StateShared, StateStore};
@@ -71,7 +73,7 @@ impl StateStore {
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
             let checked = inner.check_clock(&mut writer, now).await;
-            writer.remember_time(now).await?;
+            writer.remember_time(&inner.memory, now).await?;
             checked.map(|_| ())
         })
         .await
@@ -93,7 +95,7 @@ impl StateStore {
             let now = disagreement.wall;
             writer.last_seen = now;
             inner.spend_seen_codes(&mut writer, now).await?;
-            writer.remember_time(now).await?;
+            writer.remember_time(&inner.memory, now).await?;
             Ok(Some(disagreement))
         })
         .await
@@ -118,9 +120,12 @@ impl StateShared {
             return Ok(());
         };
         let spent = |device: &MfaDevice| RecordEdit::Put(StateRecord::Device(device.with_codes_spent(until)));
-        let edits: Vec<RecordEdit> = self.memory.read().devices.values().map(spent).collect();
         // Also without a device: the time of the write counts.
-        writer.commit(&self.memory, edits, now).await?;
+        let spend = |state: &StateTables| {
+            let edits = state.devices.values().map(spent).collect();
+            Ok::<_, StoreError>(ChangeDecision::Write { edits, answer: () })
+        };
+        writer.change(&self.memory, now, spend).await?;
         watch.codes_are_spent(until);
         Ok(())
     }

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, PoisonError};
 
+use super::change::ChangeDecision;
 use super::code_queue::{CodeQueue, CodeSource, QueueLane, QueuePlace};
 use super::error::{SpendError, StoreError};
 use super::records::{RecordKey, StateRecord};
 use super::seal::SealError;
-use super::write::RecordEdit;
+use super::state::StateTables;
 use super::writer::StateWriter;
 use super::{StateShared, StateStore};
 use portcullis_base::clock::Timestamp;
@@ -104,7 +105,7 @@ impl StateStore {
     ) -> Result<CodeJudgement, SpendError> {
         let inner = Arc::clone(&self.0);
         // Only devices that exist have a queue, so that serials made up by a client fill nothing.
-        let device = inner.known_device(check.serial()).map_err(|_| MfaFault::UnknownDevice)?;
+        let device = inner.memory.read().known_device(check.serial()).cloned().map_err(|_| MfaFault::UnknownDevice)?;
         let judgement = check.judge(&device, now);
         if let Some(fault) = free_fault(&device, &judgement) {
             return self.finish(async move { inner.refuse(fault, now).await }).await;
@@ -125,7 +126,19 @@ impl StateStore {
         now: Timestamp,
     ) -> Result<NewDevice, StoreError> {
         let (inner, serial) = (Arc::clone(&self.0), serial.clone());
-        self.finish(async move { inner.create_device(serial, digits, now).await }).await
+        self.finish(async move {
+            let mut random = zeroize::Zeroizing::new([0; Seed::LENGTH]);
+            getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
+            let device = MfaDevice::new(serial, Seed::new(*random), digits, now);
+            let decide = |state: &StateTables| {
+                state.expect_room_for_device(&device.serial)?;
+                Ok::<_, StoreError>(ChangeDecision::put(StateRecord::Device(device.clone()), ()))
+            };
+            inner.change(now, decide).await?;
+            let (base32_seed, otpauth_uri) = (device.seed.base32(), device.otpauth_uri(&inner.account.id));
+            Ok(NewDevice { serial: device.serial, digits, base32_seed, otpauth_uri })
+        })
+        .await
     }
 
     /// Enables a device by two consecutive codes; beside an active one, only with proof of that.
@@ -134,9 +147,13 @@ impl StateStore {
         self.finish(async move {
             let mut writer = inner.writer.lock().await;
             let now = inner.check_clock(&mut writer, now).await?;
-            let DeviceEnabling { serial, first, second } = inner.admit(change)?;
-            let enabled = inner.known_device(&serial)?.enrol(&first, &second, now)?;
-            writer.commit(&inner.memory, vec![RecordEdit::Put(StateRecord::Device(enabled))], now).await
+            let decide = |state: &StateTables| {
+                state.expect_proof(&change)?;
+                let DeviceEnabling { serial, first, second } = change.subject();
+                let enabled = state.known_device(serial)?.enrol(first, second, now)?;
+                Ok(ChangeDecision::put(StateRecord::Device(enabled), ()))
+            };
+            writer.change(&inner.memory, now, decide).await
         })
         .await
     }
@@ -149,14 +166,16 @@ impl StateStore {
     ) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.0);
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            let device = inner.known_device(&change.subject().serial)?;
-            match device.status {
-                DeviceStatus::Active { .. } => {}
-                DeviceStatus::Pending => return Err(StoreError::DeviceNotActive),
-            }
-            inner.admit(change)?;
-            writer.commit(&inner.memory, vec![RecordEdit::Put(StateRecord::Device(device.deactivated()))], now).await
+            let decide = |state: &StateTables| {
+                let device = state.known_device(&change.subject().serial)?;
+                match device.status {
+                    DeviceStatus::Active { .. } => {}
+                    DeviceStatus::Pending => return Err(StoreError::DeviceNotActive),
+                }
+                state.expect_proof(&change)?;
+                Ok(ChangeDecision::put(StateRecord::Device(device.clone().deactivated()), ()))
+            };
+            inner.change(now, decide).await
         })
         .await
     }
@@ -165,13 +184,13 @@ impl StateStore {
     pub async fn delete_device(&self, serial: &DeviceSerial, now: Timestamp) -> Result<(), StoreError> {
         let (inner, serial) = (Arc::clone(&self.0), serial.clone());
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            match inner.known_device(&serial)?.status {
-                DeviceStatus::Active { .. } => return Err(StoreError::DeviceActive),
-                DeviceStatus::Pending => {}
-            }
+            let decide = |state: &StateTables| match state.known_device(&serial)?.status {
+                DeviceStatus::Active { .. } => Err(StoreError::DeviceActive),
+                DeviceStatus::Pending => Ok::<_, StoreError>(ChangeDecision::delete(RecordKey::Device(serial.clone()))),
+            };
+            inner.change(now, decide).await?;
             inner.forget_queue(&serial);
-            writer.commit(&inner.memory, vec![RecordEdit::Delete(RecordKey::Device(serial))], now).await
+            Ok(())
         })
         .await
     }
@@ -193,7 +212,8 @@ impl StepLedger for DeviceLedger<'_> {
 }
 
 impl<T> DeviceChange<T> {
-    fn subject(&self) -> &T {
+    /// What is to be changed.
+    pub fn subject(&self) -> &T {
         match self {
             Self::Proved(proof) => proof.subject(),
             Self::Unproved(subject) => subject,
@@ -202,73 +222,28 @@ impl<T> DeviceChange<T> {
 }
 
 impl StateShared {
-    /// Decides under the writer's lock, so that two codes cannot both be judged by the same counters.
+    /// Judges by the newest counters, so that two codes cannot both be judged by the same ones.
     async fn judge(&self, check: &CodeCheck, place: &QueuePlace, now: Timestamp) -> Result<CodeJudgement, SpendError> {
         let mut writer = self.writer.lock().await;
         let now = self.time_for_codes(&mut writer, now).await?;
-        let device = self.known_device(check.serial()).map_err(|_| MfaFault::UnknownDevice)?;
-        let judgement = check.judge(&device, now);
-        if judgement.fault().is_some() && free_fault(&device, &judgement).is_none() {
+        let mut costly = false;
+        let decide = |state: &StateTables| {
+            let device = state.known_device(check.serial()).map_err(|_| MfaFault::UnknownDevice)?;
+            let judgement = check.judge(device, now);
+            costly = judgement.fault().is_some() && free_fault(device, &judgement).is_none();
+            if *judgement.counters() == device.counters {
+                return Ok(ChangeDecision::Unchanged(judgement));
+            }
+            // Counters before the verdict is told, or parallel guesses would be free.
+            let device = MfaDevice { counters: judgement.counters().clone(), ..device.clone() };
+            Ok(ChangeDecision::put(StateRecord::Device(device), judgement))
+        };
+        // INVARIANT (proof): the judgement is returned only after its counters are durable.
+        let judged = writer.change(&self.memory, now, decide).await;
+        if costly {
             place.charge(self.clock.expected(now));
         }
-        // INVARIANT (proof): the judgement is returned only after its counters are durable.
-        self.keep(&mut writer, device, &judgement, now).await?;
-        Ok(judgement)
-    }
-
-    /// Counters before the verdict is told, or parallel guesses would be free.
-    async fn keep(
-        &self,
-        writer: &mut StateWriter,
-        device: MfaDevice,
-        judgement: &CodeJudgement,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        if *judgement.counters() == device.counters {
-            return Ok(());
-        }
-        let device = MfaDevice { counters: judgement.counters().clone(), ..device };
-        writer.commit(&self.memory, vec![RecordEdit::Put(StateRecord::Device(device))], now).await
-    }
-
-    async fn create_device(
-        &self,
-        serial: DeviceSerial,
-        digits: CodeDigits,
-        now: Timestamp,
-    ) -> Result<NewDevice, StoreError> {
-        let mut writer = self.writer.lock().await;
-        self.room_for_device(&serial)?;
-        let mut random = zeroize::Zeroizing::new([0; Seed::LENGTH]);
-        getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
-        let device = MfaDevice::new(serial.clone(), Seed::new(*random), digits, now);
-        let (base32_seed, otpauth_uri) = (device.seed.base32(), device.otpauth_uri(&self.account.id));
-        writer.commit(&self.memory, vec![RecordEdit::Put(StateRecord::Device(device))], now).await?;
-        Ok(NewDevice { serial, digits, base32_seed, otpauth_uri })
-    }
-
-    fn room_for_device(&self, serial: &DeviceSerial) -> Result<(), StoreError> {
-        let state = self.memory.read();
-        if state.devices.contains_key(serial) {
-            return Err(StoreError::AlreadyExists);
-        }
-        if state.devices.len() >= MOST_DEVICES {
-            return Err(StoreError::LimitReached);
-        }
-        Ok(())
-    }
-
-    /// Takes a change that is proved; while no device is active, there is nothing to prove it by.
-    fn admit<T>(&self, change: DeviceChange<T>) -> Result<T, StoreError> {
-        match change {
-            DeviceChange::Unproved(_) if self.memory.read().has_active_device() => Err(StoreError::ProofNeeded),
-            DeviceChange::Unproved(subject) => Ok(subject),
-            DeviceChange::Proved(proof) => Ok(proof.into_subject()),
-        }
-    }
-
-    fn known_device(&self, serial: &DeviceSerial) -> Result<MfaDevice, StoreError> {
-        self.memory.read().devices.get(serial).cloned().ok_or(StoreError::NoSuchEntity)
+        judged
     }
 
     /// Tells a fault that needs no turn; a wrong clock is told first, as it is to those that have one.
@@ -291,6 +266,30 @@ impl StateShared {
 
     fn forget_queue(&self, serial: &DeviceSerial) {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).remove(serial);
+    }
+}
+
+impl StateTables {
+    fn expect_room_for_device(&self, serial: &DeviceSerial) -> Result<(), StoreError> {
+        if self.devices.contains_key(serial) {
+            return Err(StoreError::AlreadyExists);
+        }
+        if self.devices.len() >= MOST_DEVICES {
+            return Err(StoreError::LimitReached);
+        }
+        Ok(())
+    }
+
+    /// While no device is active, there is nothing to prove a change by.
+    fn expect_proof<T>(&self, change: &DeviceChange<T>) -> Result<(), StoreError> {
+        match change {
+            DeviceChange::Unproved(_) if self.has_active_device() => Err(StoreError::ProofNeeded),
+            DeviceChange::Proved(_) | DeviceChange::Unproved(_) => Ok(()),
+        }
+    }
+
+    fn known_device(&self, serial: &DeviceSerial) -> Result<&MfaDevice, StoreError> {
+        self.devices.get(serial).ok_or(StoreError::NoSuchEntity)
     }
 }
 

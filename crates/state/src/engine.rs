@@ -1,28 +1,20 @@
-//! The port to whatever keeps the state on a disk: get, compare-and-swap, scan, watch.
+//! The port to the storage of the state: get, compare-and-swap, scan, watch.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
 use thiserror::Error;
-use tokio::sync::broadcast;
 
 /// What an engine will have done; boxed, because a wait for a disk outweighs it by far.
 pub type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Where opaque, versioned values are kept.
 pub trait StateEngine: Send + Sync {
-    /// The value of a key.
-    fn get<'a>(&'a self, key: &'a [u8]) -> BoxedFuture<'a, Result<Option<VersionedValue>, EngineError>>;
-
     /// Makes all of the swaps or none; on `Done` they survive the loss of power.
     fn compare_and_swap(&self, swaps: Vec<KeySwap>) -> BoxedFuture<'_, Result<SwapOutcome, EngineError>>;
 
-    /// Every key that begins so, with its value, in the order of the keys.
-    fn scan<'a>(&'a self, prefix: &'a [u8]) -> BoxedFuture<'a, Result<EngineEntries, EngineError>>;
-
-    /// The changes, from now on, of every key that begins so.
-    fn watch(&self, prefix: &[u8]) -> KeyWatch;
+    /// Every key with its value, all as of one moment and in the order of the keys.
+    fn scan(&self) -> BoxedFuture<'_, Result<EngineEntries, EngineError>>;
 }
 
 /// Which of its values a key has; never the same for two values of one key.
@@ -58,29 +50,6 @@ pub enum SwapOutcome {
     Done(ValueVersion),
 }
 
-/// One key's new value; `None` where it is gone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyChange {
-    pub key: Vec<u8>,
-    pub now: Option<VersionedValue>,
-}
-
-/// Changes as they come.
-pub struct KeyWatch {
-    prefix: Vec<u8>,
-    changes: broadcast::Receiver<KeyChange>,
-}
-
-/// Why a watch has nothing more to tell.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum WatchLost {
-    #[error("the engine has closed")]
-    Closed,
-    /// The watcher was too slow; it has to scan.
-    #[error("changes were missed")]
-    Missed,
-}
-
 /// Why an engine did not do what it was asked for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum EngineError {
@@ -92,28 +61,4 @@ pub enum EngineError {
     /// Another process has it open.
     #[error("the state store is in use")]
     InUse,
-}
-
-impl KeyWatch {
-    pub(super) fn new(prefix: &[u8], changes: broadcast::Receiver<KeyChange>) -> Self {
-        Self { prefix: prefix.to_vec(), changes }
-    }
-
-    /// Waits for the next change.
-    pub async fn next(&mut self) -> Result<KeyChange, WatchLost> {
-        loop {
-            match self.changes.recv().await {
-                Ok(change) if change.key.starts_with(&self.prefix) => return Ok(change),
-                Ok(_) => {}
-                Err(broadcast::error::RecvError::Closed) => return Err(WatchLost::Closed),
-                Err(broadcast::error::RecvError::Lagged(_)) => return Err(WatchLost::Missed),
-            }
-        }
-    }
-}
-
-impl fmt::Debug for KeyWatch {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Watch({})", String::from_utf8_lossy(&self.prefix))
-    }
 }

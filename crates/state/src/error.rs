@@ -23,12 +23,12 @@ pub enum StoreError {
     Enrolment(#[from] EnrolmentFault),
     #[error("the user still has access keys")]
     KeysRemain,
-    #[error("there are as many as there may be")]
+    #[error("the limit is reached")]
     LimitReached,
     #[error("it does not exist")]
     NoSuchEntity,
-    /// By somebody else, since it was looked at.
-    #[error("it was changed meanwhile")]
+    /// By another request, since it was read.
+    #[error("it was changed at the same time")]
     Outdated,
     #[error("a code of an active device is needed")]
     ProofNeeded,
@@ -36,10 +36,13 @@ pub enum StoreError {
     #[error("the upstream may carry out an earlier request until {until}")]
     Unsettled { until: Timestamp },
 
-    // We cannot do it now. A change may be on the disk all the same, but nobody may count on it.
+    // It cannot be done now. The change may be on disk, but must not be relied on.
     /// Codes are not taken, since one that was seen long ago could be current again.
-    #[error("codes are not taken: {0}")]
+    #[error("MFA codes are refused: {0}")]
     ClockDisagrees(ClockDisagreement),
+    /// Nothing of the change was made.
+    #[error("other writers changed the state each time that the change was tried")]
+    Contended,
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error("the work was stopped")]
@@ -64,7 +67,7 @@ pub enum SpendError {
 #[error("the journal did not take the change")]
 pub struct JournalUnavailable;
 
-/// Why the gate does not start with this state.
+/// Why Portcullis does not start with this state.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The journal knows later changes.
@@ -92,7 +95,7 @@ pub enum StartError {
          `portcullis state rebuild`"
     )]
     Incomplete(u64),
-    #[error("another gate is running with the state directory `{}`", .0.display())]
+    #[error("another Portcullis is running with the state directory `{}`", .0.display())]
     InUse(PathBuf),
     /// Records are gone from the journal's end.
     #[error(

@@ -81,13 +81,13 @@ enum ChangeExtent {
 }
 
 impl BucketLeases {
-    /// Waits until nobody changes the bucket, and keeps it so.
+    /// Waits for a shared lease: no change of the bucket while it is held.
     pub async fn read(&self, bucket: &BucketName) -> ReadLease {
         let (lock, place) = self.enter(bucket);
         ReadLease { _guard: lock.read_owned().await, place }
     }
 
-    /// Waits until nobody relies on the bucket, and keeps others out.
+    /// Waits for an exclusive lease: no other lease while it is held.
     pub async fn write(&self, bucket: &BucketName) -> WriteLease {
         let (lock, place) = self.enter(bucket);
         let guard = lock.write_owned().await;
@@ -182,7 +182,7 @@ impl Drop for SlotHolder {
         let Some(slot) = table.slots.get_mut(&self.bucket) else { return };
         slot.holders = slot.holders.saturating_sub(1);
         if slot.holders == 0 {
-            // A slot that comes anew begins no lower than any that went, so an old generation never returns.
+            // A new slot starts at least at the highest removed generation, so generations never repeat.
             let generation = slot.generation;
             table.slots.remove(&self.bucket);
             table.floor = table.floor.max(generation);

@@ -3,8 +3,10 @@
 //! All of it is in memory, so that no request waits for a disk to be judged. Each change is on the disk
 //! and in the journal before it is acknowledged; what cannot be read is an error, never "not protected".
 
+mod change;
 mod clock;
 mod code_queue;
+mod contents;
 mod devices;
 mod engine;
 mod error;
@@ -36,6 +38,7 @@ use std::fs::File;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 
+use change::ChangeDecision;
 use code_queue::CodeQueue;
 use portcullis_authorization::{MfaDelete, NameStatus, StateChange};
 use portcullis_base::clock::{Clock, Timestamp};
@@ -43,7 +46,7 @@ use portcullis_base::names::{AccountId, BucketName, DeviceSerial};
 use portcullis_sigv4::Keyring;
 use records::StateRecord;
 use seal::RecordSealer;
-use state::StateMemory;
+use state::{StateMemory, StateTables};
 use unsettled::UnansweredRequests;
 use write::RecordEdit;
 use writer::StateWriter;
@@ -51,8 +54,7 @@ use writer::StateWriter;
 pub use code_queue::CodeSource;
 pub use devices::{DeviceChange, DeviceDeactivation, DeviceEnabling, DeviceLedger, ListedDevice, NewDevice};
 pub use engine::{
-    BoxedFuture, EngineEntries, EngineError, KeyChange, KeySwap, KeyWatch, StateEngine, SwapOutcome, ValueVersion,
-    VersionedValue, WatchLost,
+    BoxedFuture, EngineEntries, EngineError, KeySwap, StateEngine, SwapOutcome, ValueVersion, VersionedValue,
 };
 pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
 pub use lease::{BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, WriteLease};
@@ -109,7 +111,7 @@ impl StateStore {
 
     /// What is remembered of a bucket.
     pub fn bucket(&self, name: &BucketName) -> BucketRecord {
-        self.0.memory.read().buckets.get(name).copied().unwrap_or(BucketRecord::UNPROTECTED)
+        self.0.memory.read().bucket(name)
     }
 
     /// All that is remembered of buckets, by name.
@@ -117,15 +119,19 @@ impl StateStore {
         self.0.memory.read().buckets.iter().map(|(name, record)| (name.clone(), *record)).collect()
     }
 
-    /// Records what a permitted request makes of a bucket.
+    /// Records what a permitted request makes of the bucket that it was judged by.
+    ///
+    /// Only what takes protection away depends on that: protecting a bucket is right whatever it was.
     pub async fn record_bucket(
         &self,
         name: &BucketName,
+        judged: BucketRecord,
         change: StateChange,
         now: Timestamp,
     ) -> Result<BucketRecord, StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
-        self.finish(async move { inner.record_bucket(name, change, now).await }).await
+        self.finish(async move { inner.change(now, |state| state.record_bucket(&name, judged, change, now)).await })
+            .await
     }
 
     /// Gives the journal the whole state, so that it needs none of the writes before.
@@ -145,27 +151,48 @@ impl StateStore {
 }
 
 impl StateShared {
-    async fn record_bucket(
+    /// Makes a change as [`StateWriter::change`] does, once it is its turn.
+    async fn change<T, E: From<StoreError>>(
         &self,
-        name: BucketName,
-        change: StateChange,
         now: Timestamp,
-    ) -> Result<BucketRecord, StoreError> {
-        let mut writer = self.writer.lock().await;
-        let before = self.memory.read().buckets.get(&name).copied().unwrap_or(BucketRecord::UNPROTECTED);
-        let after = changed(before, change, now);
-        if (after.mfa_delete, after.name) == (before.mfa_delete, before.name) {
-            return Ok(before);
-        }
-        let record = StateRecord::Bucket(name, after);
-        let unprotected = (after.mfa_delete, after.name) == (MfaDelete::NeverSet, NameStatus::Free);
-        let edit = if unprotected { RecordEdit::Delete(record.key()) } else { RecordEdit::Put(record) };
-        writer.commit(&self.memory, vec![edit], now).await?;
-        Ok(after)
+        decide: impl FnMut(&StateTables) -> Result<ChangeDecision<T>, E>,
+    ) -> Result<T, E> {
+        self.writer.lock().await.change(&self.memory, now, decide).await
     }
 }
 
-/// A buried name stays protected until it is made anew: the bucket might come back behind our back.
+impl StateTables {
+    fn record_bucket(
+        &self,
+        name: &BucketName,
+        judged: BucketRecord,
+        change: StateChange,
+        now: Timestamp,
+    ) -> Result<ChangeDecision<BucketRecord>, StoreError> {
+        let before = self.bucket(name);
+        let after = changed(before, change, now);
+        if after.protects_as(before) {
+            return Ok(ChangeDecision::Unchanged(before));
+        }
+        match change {
+            // Another writer has protected the bucket since, or somebody has made it again.
+            StateChange::DisableMfaDelete | StateChange::Forget if !before.protects_as(judged) => {
+                return Err(StoreError::Outdated);
+            }
+            StateChange::Bury
+            | StateChange::DisableMfaDelete
+            | StateChange::EnableMfaDelete
+            | StateChange::Forget
+            | StateChange::None => {}
+        }
+        let record = StateRecord::Bucket(name.clone(), after);
+        let unprotected = after.protects_as(BucketRecord::UNPROTECTED);
+        let edit = if unprotected { RecordEdit::Delete(record.key()) } else { RecordEdit::Put(record) };
+        Ok(ChangeDecision::Write { edits: vec![edit], answer: after })
+    }
+}
+
+/// The name of a deleted bucket stays protected until it is created again: the upstream might restore the bucket.
 fn changed(before: BucketRecord, change: StateChange, now: Timestamp) -> BucketRecord {
     let updated = Some(now);
     match change {

@@ -4,32 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::broadcast;
-
 use super::engine::{
-    BoxedFuture, EngineEntries, EngineError, KeyChange, KeySwap, KeyWatch, StateEngine, SwapOutcome, ValueVersion,
-    VersionedValue,
+    BoxedFuture, EngineEntries, EngineError, KeySwap, StateEngine, SwapOutcome, ValueVersion, VersionedValue,
 };
 
 /// Values in memory.
+#[derive(Default)]
 pub struct MemoryEngine {
     values: Mutex<(u64, BTreeMap<Vec<u8>, VersionedValue>)>,
-    changes: broadcast::Sender<KeyChange>,
     pub broken: AtomicBool,
 }
 
-impl Default for MemoryEngine {
-    fn default() -> Self {
-        Self { values: Mutex::default(), changes: broadcast::channel(16).0, broken: AtomicBool::new(false) }
-    }
-}
-
 impl StateEngine for MemoryEngine {
-    fn get<'a>(&'a self, key: &'a [u8]) -> BoxedFuture<'a, Result<Option<VersionedValue>, EngineError>> {
-        let found = self.values.lock().expect("sound").1.get(key).cloned();
-        Box::pin(async move { Ok(found) })
-    }
-
     fn compare_and_swap(&self, swaps: Vec<KeySwap>) -> BoxedFuture<'_, Result<SwapOutcome, EngineError>> {
         Box::pin(async move {
             if self.broken.load(Ordering::SeqCst) {
@@ -51,14 +37,9 @@ impl StateEngine for MemoryEngine {
         })
     }
 
-    fn scan<'a>(&'a self, prefix: &'a [u8]) -> BoxedFuture<'a, Result<EngineEntries, EngineError>> {
-        let guard = self.values.lock().expect("sound");
-        let found = guard.1.iter().filter(|(key, _)| key.starts_with(prefix));
-        let found = found.map(|(key, value)| (key.clone(), value.clone())).collect();
+    fn scan(&self) -> BoxedFuture<'_, Result<EngineEntries, EngineError>> {
+        let found =
+            self.values.lock().expect("sound").1.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         Box::pin(async move { Ok(found) })
-    }
-
-    fn watch(&self, prefix: &[u8]) -> KeyWatch {
-        KeyWatch::new(prefix, self.changes.subscribe())
     }
 }

@@ -6,11 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::StateStore;
+use super::change::ChangeDecision;
 use super::error::StoreError;
 use super::records::{RecordKey, StateRecord, StoredKey, UserRecord};
 use super::seal::SealError;
-use super::write::RecordEdit;
-use super::{StateShared, StateStore};
+use super::state::StateTables;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, UserName};
 use portcullis_base::secret::Secret;
@@ -67,19 +68,30 @@ impl StateStore {
     /// Adds a user without keys.
     pub async fn create_user(&self, name: &UserName, now: Timestamp) -> Result<UserRecord, StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
-        self.finish(async move { inner.create_user(name, now).await }).await
+        self.finish(async move {
+            let user = UserRecord { name, id: format!("AIDA{}", random_id(17)?), created: now };
+            let decide = |state: &StateTables| {
+                state.expect_new_user(&user.name)?;
+                Ok(ChangeDecision::put(StateRecord::User(user.clone()), user.clone()))
+            };
+            inner.change(now, decide).await
+        })
+        .await
     }
 
     /// Takes away a user that has no keys left.
     pub async fn delete_user(&self, name: &UserName, now: Timestamp) -> Result<(), StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            inner.known_holder(&Principal::User(name.clone()))?;
-            if inner.count_keys(&Principal::User(name.clone())) > 0 {
-                return Err(StoreError::KeysRemain);
-            }
-            writer.commit(&inner.memory, vec![RecordEdit::Delete(RecordKey::User(name))], now).await
+            let holder = Principal::User(name.clone());
+            let decide = |state: &StateTables| {
+                state.expect_holder(&holder)?;
+                if state.count_keys(&holder) > 0 {
+                    return Err(StoreError::KeysRemain);
+                }
+                Ok(ChangeDecision::delete(RecordKey::User(name.clone())))
+            };
+            inner.change(now, decide).await
         })
         .await
     }
@@ -87,7 +99,19 @@ impl StateStore {
     /// Makes a key for root or a user.
     pub async fn create_key(&self, holder: &Principal, now: Timestamp) -> Result<IssuedKey, StoreError> {
         let (inner, holder) = (Arc::clone(&self.0), holder.clone());
-        self.finish(async move { inner.create_key(holder, now).await }).await
+        self.finish(async move {
+            let stored = new_key(holder, now)?;
+            let decide = |state: &StateTables| {
+                state.expect_holder(&stored.holder)?;
+                if state.count_keys(&stored.holder) >= MOST_KEYS {
+                    return Err(StoreError::LimitReached);
+                }
+                let new = IssuedKey { key: listed(&stored), secret: stored.secret.clone() };
+                Ok(ChangeDecision::put(StateRecord::Key(stored.clone()), new))
+            };
+            inner.change(now, decide).await
+        })
+        .await
     }
 
     /// Lets a key sign, or not.
@@ -100,14 +124,14 @@ impl StateStore {
     ) -> Result<(), StoreError> {
         let (inner, id, holder) = (Arc::clone(&self.0), id.clone(), holder.clone());
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            let key = inner.known_key(&id, &holder)?;
-            if key.status == status {
-                return Ok(());
-            }
-            writer
-                .commit(&inner.memory, vec![RecordEdit::Put(StateRecord::Key(StoredKey { status, ..key }))], now)
-                .await
+            let decide = |state: &StateTables| {
+                let key = state.known_key(&id, &holder)?;
+                if key.status == status {
+                    return Ok(ChangeDecision::Unchanged(()));
+                }
+                Ok(ChangeDecision::put(StateRecord::Key(StoredKey { status, ..key.clone() }), ()))
+            };
+            inner.change(now, decide).await
         })
         .await
     }
@@ -116,58 +140,41 @@ impl StateStore {
     pub async fn delete_key(&self, id: &AccessKeyId, holder: &Principal, now: Timestamp) -> Result<(), StoreError> {
         let (inner, id, holder) = (Arc::clone(&self.0), id.clone(), holder.clone());
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            inner.known_key(&id, &holder)?;
-            writer.commit(&inner.memory, vec![RecordEdit::Delete(RecordKey::Key(id))], now).await
+            let decide = |state: &StateTables| {
+                state.known_key(&id, &holder)?;
+                Ok(ChangeDecision::delete(RecordKey::Key(id.clone())))
+            };
+            inner.change(now, decide).await
         })
         .await
     }
 }
 
-impl StateShared {
-    async fn create_user(&self, name: UserName, now: Timestamp) -> Result<UserRecord, StoreError> {
-        let mut writer = self.writer.lock().await;
+impl StateTables {
+    fn expect_new_user(&self, name: &UserName) -> Result<(), StoreError> {
         // IAM's user names differ by more than case.
-        let taken = self.memory.read().users.keys().any(|user| user.as_str().eq_ignore_ascii_case(name.as_str()));
-        if taken {
-            return Err(StoreError::AlreadyExists);
-        }
-        let user = UserRecord { name, id: format!("AIDA{}", random_id(17)?), created: now };
-        writer.commit(&self.memory, vec![RecordEdit::Put(StateRecord::User(user.clone()))], now).await?;
-        Ok(user)
+        let taken = self.users.keys().any(|user| user.as_str().eq_ignore_ascii_case(name.as_str()));
+        if taken { Err(StoreError::AlreadyExists) } else { Ok(()) }
     }
 
-    async fn create_key(&self, holder: Principal, now: Timestamp) -> Result<IssuedKey, StoreError> {
-        let mut writer = self.writer.lock().await;
-        self.known_holder(&holder)?;
-        if self.count_keys(&holder) >= MOST_KEYS {
-            return Err(StoreError::LimitReached);
-        }
-        let stored = new_key(holder, now)?;
-        let new = IssuedKey { key: listed(&stored), secret: stored.secret.clone() };
-        writer.commit(&self.memory, vec![RecordEdit::Put(StateRecord::Key(stored))], now).await?;
-        Ok(new)
-    }
-
-    fn known_holder(&self, holder: &Principal) -> Result<(), StoreError> {
+    fn expect_holder(&self, holder: &Principal) -> Result<(), StoreError> {
         match holder {
             Principal::Root => Ok(()),
-            Principal::User(name) if self.memory.read().users.contains_key(name) => Ok(()),
+            Principal::User(name) if self.users.contains_key(name) => Ok(()),
             Principal::User(_) => Err(StoreError::NoSuchEntity),
         }
     }
 
-    fn known_key(&self, id: &AccessKeyId, holder: &Principal) -> Result<StoredKey, StoreError> {
-        let key = self.memory.read().keys.get(id).cloned();
-        key.filter(|key| key.holder == *holder).ok_or(StoreError::NoSuchEntity)
+    fn known_key(&self, id: &AccessKeyId, holder: &Principal) -> Result<&StoredKey, StoreError> {
+        self.keys.get(id).filter(|key| key.holder == *holder).ok_or(StoreError::NoSuchEntity)
     }
 
     fn count_keys(&self, holder: &Principal) -> usize {
-        self.memory.read().keys.values().filter(|key| key.holder == *holder).count()
+        self.keys.values().filter(|key| key.holder == *holder).count()
     }
 }
 
-/// A key nobody had before.
+/// A new random key.
 pub(super) fn new_key(holder: Principal, now: Timestamp) -> Result<StoredKey, StoreError> {
     let id = AccessKeyId::parse(&format!("AKIA{}", random_id(16)?)).map_err(|_| SealError::NoRandomness)?;
     let mut random = Zeroizing::new([0; 30]);
@@ -176,7 +183,7 @@ pub(super) fn new_key(holder: Principal, now: Timestamp) -> Result<StoredKey, St
     Ok(StoredKey { id, holder, secret, status: KeyStatus::Active, created: now })
 }
 
-/// An account nobody had before; it begins with no zero, which some tools would drop.
+/// A new random account id; without a leading zero, which some tools would drop.
 pub(super) fn new_account_id() -> Result<AccountId, StoreError> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|_| SealError::NoRandomness)?;

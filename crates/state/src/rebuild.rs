@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::contents::bad_record;
 use super::engine::{KeySwap, StateEngine, SwapOutcome};
 use super::error::{StartError, StoreError};
 use super::seal::RecordSealer;
 use super::sled_engine::{SledEngine, sync_dir};
 use super::snapshot::StateSnapshot;
-use super::start::{StatePaths, bad_record, lock, prepare_dir, unreadable};
+use super::start::{StatePaths, lock, prepare_dir, unreadable};
 use super::state::StateTables;
 use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
 use super::write::{LAST_WRITE, StateWrite};
@@ -53,8 +54,7 @@ fn replay(
             continue;
         }
         if let Some(snapshot) = StateSnapshot::parse(&bytes) {
-            let follows = last.revision == 0 || snapshot.last.as_bytes() == last.bytes;
-            if !follows {
+            if !snapshot.may_follow(last.revision, &last.bytes) {
                 return Err(StartError::JournalUnreadable(last.revision));
             }
             state = StateTables::default();
@@ -95,7 +95,7 @@ async fn write_new(
 ) -> Result<(), StartError> {
     let failed = |error| unreadable(dir, error);
     let edits: Vec<_> = state.records().map(super::write::RecordEdit::Put).collect();
-    // Sealed anew, as of the last change: the time is that of the journal's own record.
+    // Sealed again, as of the last change: the time is that of the journal's record.
     let write =
         StateWrite::seal(last.revision, Timestamp::from_millis(0), &edits, sealer).map_err(StoreError::Sealing)?;
     let kept = write.kept().map_err(StoreError::Sealing)?;

@@ -62,7 +62,7 @@ pub struct AccountRecord {
 pub struct BucketRecord {
     pub mfa_delete: MfaDelete,
     pub name: NameStatus,
-    /// When this was recorded; never, for a bucket nobody protected.
+    /// When this was recorded; never, for a bucket that was never protected.
     pub updated: Option<Timestamp>,
 }
 
@@ -110,8 +110,13 @@ pub enum RecordError {
 }
 
 impl BucketRecord {
-    /// A bucket that nobody ever protected.
+    /// A bucket that was never protected.
     pub const UNPROTECTED: Self = Self { mfa_delete: MfaDelete::NeverSet, name: NameStatus::Free, updated: None };
+
+    /// Whether both protect the bucket in the same way, whenever they were recorded.
+    pub fn protects_as(self, other: Self) -> bool {
+        (self.mfa_delete, self.name) == (other.mfa_delete, other.name)
+    }
 }
 
 impl DigestSigningKey {
@@ -120,7 +125,7 @@ impl DigestSigningKey {
         KeyFingerprint::of(&self.public)
     }
 
-    /// The public half, as it is shown to whoever verifies.
+    /// The public key, as validators get it.
     pub fn listed(&self) -> Option<PublicKey> {
         PublicKey::new(self.public.clone(), self.valid_from, self.valid_to).ok()
     }

@@ -23,7 +23,7 @@ pub struct RecordSealer(Secret<[u8; KEY_BYTES]>);
 /// Why something is not sealed or not opened.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum SealError {
-    #[error("the system has no randomness to give")]
+    #[error("the system provides no random bytes")]
     NoRandomness,
     /// Which of the two cannot be told apart.
     #[error("it was altered, or sealed with another master key")]
@@ -43,9 +43,9 @@ pub enum MasterKeyError {
     Malformed,
     #[error("the master key file is missing")]
     Missing,
-    #[error("the system has no randomness to give")]
+    #[error("the system provides no random bytes")]
     NoRandomness,
-    #[error("the master key file must be a file of this user that nobody else may touch (`chmod 600`)")]
+    #[error("the master key file must belong to this user and be inaccessible to others (`chmod 600`)")]
     Permissions,
 }
 
@@ -53,7 +53,7 @@ const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 
 impl RecordSealer {
-    /// Reads the master key, if its file is nobody else's.
+    /// Reads the master key, if its file belongs to this user.
     pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
         // Neither a link to elsewhere nor a pipe that waits.
         let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();

@@ -10,11 +10,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 
 use super::engine::{
-    BoxedFuture, EngineEntries, EngineError, KeyChange, KeySwap, KeyWatch, StateEngine, SwapOutcome, ValueVersion,
-    VersionedValue,
+    BoxedFuture, EngineEntries, EngineError, KeySwap, StateEngine, SwapOutcome, ValueVersion, VersionedValue,
 };
 
 /// A sled database on a thread of its own, since each of its calls may wait for a disk.
@@ -22,7 +21,6 @@ pub struct SledEngine {
     /// `None` only while it is dropped.
     jobs: Option<mpsc::Sender<EngineJob>>,
     thread: Option<JoinHandle<()>>,
-    changes: broadcast::Sender<KeyChange>,
 }
 
 type EngineJob = Box<dyn FnOnce(&mut SledDisk) + Send>;
@@ -32,10 +30,9 @@ struct SledDisk {
     /// sled's own file, to sync.
     file: File,
     health: SledHealth,
-    changes: broadcast::Sender<KeyChange>,
 }
 
-/// After a failed sync nobody knows what is on the disk, and a second one would call it clean.
+/// After a failed sync the disk's content is unknown, and a second sync would report success.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SledHealth {
     Failed,
@@ -45,9 +42,6 @@ enum SledHealth {
 /// The state is some kilobytes; sled's own default is a gigabyte.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// How many changes a watcher may be behind before it has to scan.
-const WATCH_BACKLOG: usize = 1024;
-
 /// sled's threads let go of its lock a little after its last handle is gone.
 const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -56,15 +50,14 @@ impl SledEngine {
     pub async fn open(path: &Path) -> Result<Self, EngineError> {
         let (jobs, queue) = mpsc::channel::<EngineJob>();
         let (opened, opening) = oneshot::channel();
-        let (changes, _) = broadcast::channel(WATCH_BACKLOG);
-        let (path, sender) = (path.to_owned(), changes.clone());
+        let path = path.to_owned();
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || serve(&path, sender, &queue, opened))
+            .spawn(move || serve(&path, &queue, opened))
             .map_err(|error| EngineError::Failed(error.to_string()))?;
         // sled panics over some files that are not its own; the sender is dropped then.
         let outcome = opening.await.unwrap_or_else(|_| Err(EngineError::Failed("it panicked on opening".to_owned())));
-        let engine = Self { jobs: Some(jobs), thread: Some(thread), changes };
+        let engine = Self { jobs: Some(jobs), thread: Some(thread) };
         outcome.map(|()| engine)
     }
 
@@ -88,25 +81,15 @@ impl SledEngine {
 }
 
 impl StateEngine for SledEngine {
-    fn get<'a>(&'a self, key: &'a [u8]) -> BoxedFuture<'a, Result<Option<VersionedValue>, EngineError>> {
-        let key = key.to_vec();
-        self.run(move |disk| disk.db.get(key).map_err(failed)?.map(|bytes| decode(&bytes)).transpose())
-    }
-
     fn compare_and_swap(&self, swaps: Vec<KeySwap>) -> BoxedFuture<'_, Result<SwapOutcome, EngineError>> {
         self.run(move |disk| disk.swap(&swaps))
     }
 
-    fn scan<'a>(&'a self, prefix: &'a [u8]) -> BoxedFuture<'a, Result<EngineEntries, EngineError>> {
-        let prefix = prefix.to_vec();
-        self.run(move |disk| {
-            let entries = disk.db.scan_prefix(prefix);
+    fn scan(&self) -> BoxedFuture<'_, Result<EngineEntries, EngineError>> {
+        self.run(|disk| {
+            let entries = disk.db.iter();
             entries.map(|entry| entry.map_err(failed).and_then(|(k, v)| Ok((k.to_vec(), decode(&v)?)))).collect()
         })
-    }
-
-    fn watch(&self, prefix: &[u8]) -> KeyWatch {
-        KeyWatch::new(prefix, self.changes.subscribe())
     }
 }
 
@@ -120,13 +103,8 @@ impl Drop for SledEngine {
     }
 }
 
-fn serve(
-    path: &Path,
-    changes: broadcast::Sender<KeyChange>,
-    queue: &mpsc::Receiver<EngineJob>,
-    opened: oneshot::Sender<Result<(), EngineError>>,
-) {
-    let mut disk = match SledDisk::open(path, changes) {
+fn serve(path: &Path, queue: &mpsc::Receiver<EngineJob>, opened: oneshot::Sender<Result<(), EngineError>>) {
+    let mut disk = match SledDisk::open(path) {
         Ok(disk) => disk,
         Err(error) => return drop(opened.send(Err(error))),
     };
@@ -137,10 +115,10 @@ fn serve(
 }
 
 impl SledDisk {
-    fn open(path: &Path, changes: broadcast::Sender<KeyChange>) -> Result<Self, EngineError> {
+    fn open(path: &Path) -> Result<Self, EngineError> {
         let db = open_db(path)?;
         let file = File::open(path.join("db")).map_err(|error| EngineError::Failed(error.to_string()))?;
-        let disk = Self { db, file, health: SledHealth::Sound, changes };
+        let disk = Self { db, file, health: SledHealth::Sound };
         disk.sync()?;
         for directory in [Some(path.to_owned()), path.parent().map(PathBuf::from)].into_iter().flatten() {
             sync_dir(&directory)?;
@@ -156,7 +134,6 @@ impl SledDisk {
         match self.db.transaction(|tree| transact(tree, swaps)) {
             Ok(version) => {
                 self.sync().inspect_err(|_| self.health = SledHealth::Failed)?;
-                self.tell(swaps, version);
                 Ok(SwapOutcome::Done(version))
             }
             Err(TransactionError::Abort(TransactionStop::Conflict)) => Ok(SwapOutcome::Conflict),
@@ -171,14 +148,6 @@ impl SledDisk {
     fn sync(&self) -> Result<(), EngineError> {
         self.db.flush().map_err(failed)?;
         self.file.sync_data().map_err(|error| EngineError::Failed(error.to_string()))
-    }
-
-    fn tell(&self, swaps: &[KeySwap], version: ValueVersion) {
-        for swap in swaps {
-            let now = swap.value.clone().map(|value| VersionedValue { version, value });
-            // Nobody need be watching.
-            drop(self.changes.send(KeyChange { key: swap.key.clone(), now }));
-        }
     }
 }
 
@@ -250,7 +219,6 @@ fn decode(bytes: &[u8]) -> Result<VersionedValue, EngineError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::WatchLost;
     use super::*;
 
     fn swap(key: &str, expect: Option<ValueVersion>, value: Option<&str>) -> KeySwap {
@@ -272,9 +240,8 @@ mod tests {
         let version = write(&engine, vec![swap("a/1", None, Some("x")), swap("b/1", None, Some("y"))]).await;
         drop(engine);
         let engine = SledEngine::open(&path).await.expect("the same database");
-        let entries = engine.scan(b"a/").await.expect("readable");
-        assert_eq!(entries, vec![(b"a/1".to_vec(), VersionedValue { version, value: b"x".to_vec() })]);
-        assert_eq!(engine.get(b"b/2").await, Ok(None));
+        let value = |text: &str| VersionedValue { version, value: text.as_bytes().to_vec() };
+        assert_eq!(engine.scan().await, Ok(vec![(b"a/1".to_vec(), value("x")), (b"b/1".to_vec(), value("y"))]));
     }
 
     #[tokio::test]
@@ -284,24 +251,11 @@ mod tests {
         let version = write(&engine, vec![swap("a", None, Some("x"))]).await;
         let stale = engine.compare_and_swap(vec![swap("b", None, Some("y")), swap("a", None, Some("z"))]).await;
         assert_eq!(stale, Ok(SwapOutcome::Conflict));
-        assert_eq!(engine.get(b"b").await, Ok(None));
+        assert_eq!(engine.scan().await.map(|entries| entries.len()), Ok(1));
         let next = write(&engine, vec![swap("a", Some(version), None)]).await;
         assert_ne!(next, version);
         let again = write(&engine, vec![swap("a", None, Some("x"))]).await;
         assert_ne!(again, version, "a key that comes again has a version of its own");
-    }
-
-    #[tokio::test]
-    async fn a_watcher_hears_of_the_keys_it_asked_for() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let engine = SledEngine::open(dir.path()).await.expect("a new database");
-        let mut watch = engine.watch(b"bucket/");
-        write(&engine, vec![swap("user/a", None, Some("x"))]).await;
-        let version = write(&engine, vec![swap("bucket/a", None, Some("y"))]).await;
-        let now = Some(VersionedValue { version, value: b"y".to_vec() });
-        assert_eq!(watch.next().await, Ok(KeyChange { key: b"bucket/a".to_vec(), now }));
-        drop(engine);
-        assert_eq!(watch.next().await, Err(WatchLost::Closed));
     }
 
     #[tokio::test]

@@ -17,17 +17,32 @@ pub struct StateSnapshot {
     /// The last write as it is written, since the store is held against it at its start.
     pub last: String,
     pub state: Vec<WrittenChange>,
+    /// The journal's last write before it, where others made the later ones and the journal has not got them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<u64>,
     /// Binds all of it to the master key, so that no record can be left out.
     pub tag: String,
 }
 
 impl StateSnapshot {
-    /// Seals the state after the last write.
-    pub fn seal(last: &[u8], revision: u64, state: &[RecordEdit], sealer: &RecordSealer) -> Result<Self, SealError> {
+    /// Seals the state after the last write; the journal has the write `follows`, and none between the two.
+    pub fn seal(
+        last: &[u8],
+        revision: u64,
+        follows: u64,
+        state: &[RecordEdit],
+        sealer: &RecordSealer,
+    ) -> Result<Self, SealError> {
         let last = String::from_utf8(last.to_vec()).map_err(|_| SealError::NotSealed)?;
         let state = StateWrite::seal(revision, Timestamp::from_millis(0), state, sealer)?.changes;
-        let tag = sealer.seal(&binding(revision, &last, &state)?, b"")?;
-        Ok(Self { revision, last, state, tag })
+        let follows = (follows != revision).then_some(follows);
+        let tag = sealer.seal(&binding(revision, &last, &state, follows)?, b"")?;
+        Ok(Self { revision, last, state, follows, tag })
+    }
+
+    /// Whether it may come after this write, or before any other record of state.
+    pub fn may_follow(&self, revision: u64, write: &[u8]) -> bool {
+        revision == 0 || self.last.as_bytes() == write || self.follows == Some(revision)
     }
 
     /// The one written form.
@@ -43,7 +58,7 @@ impl StateSnapshot {
     /// The state, if the master key made it.
     pub fn open(&self, sealer: &RecordSealer) -> Result<Vec<RecordEdit>, RecordError> {
         let sealed = |error| RecordError::Sealed { key: "snapshot".to_owned(), error };
-        let binding = binding(self.revision, &self.last, &self.state).map_err(sealed)?;
+        let binding = binding(self.revision, &self.last, &self.state, self.follows).map_err(sealed)?;
         sealer.open(&binding, &self.tag).map_err(sealed)?;
         let changes = self.state.clone();
         StateWrite { revision: self.revision, at: 0, changes, sum: None }.open(sealer)
@@ -58,8 +73,9 @@ pub fn last_write(recorded: &[u8]) -> Vec<u8> {
     }
 }
 
-fn binding(revision: u64, last: &str, state: &[WrittenChange]) -> Result<String, SealError> {
+fn binding(revision: u64, last: &str, state: &[WrittenChange], follows: Option<u64>) -> Result<String, SealError> {
     let state = serde_json::to_vec(state).map_err(|_| SealError::NotSealed)?;
-    let (last, state) = (Sha256::digest(last.as_bytes()), Sha256::digest(&state));
-    Ok(format!("portcullis snapshot 1\n{revision}\n{}\n{}", hex::encode(last), hex::encode(state)))
+    let (last, state) = (hex::encode(Sha256::digest(last.as_bytes())), hex::encode(Sha256::digest(&state)));
+    let follows = follows.map_or_else(String::new, |follows| format!("\n{follows}"));
+    Ok(format!("portcullis snapshot 1\n{revision}\n{last}\n{state}{follows}"))
 }

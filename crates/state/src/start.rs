@@ -1,25 +1,24 @@
 //! Start: open what is there, hold it against the journal, and make it only where nothing ever was.
 
-use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use super::clock::{LAST_TIME, LastTime};
-use super::engine::{EngineError, StateEngine, ValueVersion};
+use super::change::ChangeDecision;
+use super::contents::EngineContents;
+use super::engine::{EngineError, StateEngine};
 use super::error::{StartError, StoreError};
 use super::lease::BucketLeases;
 use super::principals::{new_account_id, new_key};
-use super::records::{AccountRecord, RecordError, StateRecord};
-use super::seal::{MasterKeyError, RecordSealer, SealError};
+use super::records::{AccountRecord, StateRecord};
+use super::seal::{MasterKeyError, RecordSealer};
 use super::sled_engine::SledEngine;
 use super::snapshot::last_write;
-use super::state::StateMemory;
-use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
+use super::state::{StateMemory, StateTables};
 use super::unsettled::UnansweredRequests;
-use super::write::{EngineRecord, LAST_WRITE, RecordEdit, StateWrite};
-use super::writer::{StateJournal, StateWriter, UnrecordedWrite, WriterHealth};
+use super::write::{RecordEdit, StateWrite};
+use super::writer::{JournalLack, StateJournal, StateWriter, WriterHealth};
 use super::{StateShared, StateStore};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_sigv4::Principal;
@@ -29,17 +28,6 @@ pub(super) struct StatePaths {
     pub master_key: PathBuf,
     pub lock: PathBuf,
     pub state: PathBuf,
-}
-
-/// What an engine holds.
-#[derive(Default)]
-struct FoundState {
-    edits: Vec<RecordEdit>,
-    versions: HashMap<String, ValueVersion>,
-    records: SummedRecords,
-    rebuilt: Option<RebuiltSum>,
-    last: Option<(StateWrite, Vec<u8>)>,
-    last_time: Option<LastTime>,
 }
 
 impl StatePaths {
@@ -77,33 +65,36 @@ impl StateStore {
         clock: Clock,
         lock: Option<File>,
     ) -> Result<Self, StartError> {
-        let found = read_all(&*engine, &sealer).await?;
-        let unrecorded = compare(found.last.as_ref(), recorded)?;
-        let summed = found.check_sum(&sealer)?;
-        let written = found.last.as_ref().map(|(write, _)| Timestamp::from_millis(write.at));
-        let kept = found.last_time.as_ref();
+        let entries = engine.scan().await.map_err(|error| StartError::Unreadable(error.to_string()))?;
+        let contents = EngineContents::read(entries, &sealer)?;
+        let lack = compare(contents.last.as_ref(), recorded)?;
+        let summed = contents.check_sum(&sealer)?;
+        let written = contents.last.as_ref().map(|(write, _)| Timestamp::from_millis(write.at));
+        let kept = contents.last_time.as_ref();
         let now = clock.now();
         let last_seen = written.max(kept.map(|last| last.seen)).unwrap_or(now);
         if let Some(watch) = clock.watch() {
             watch.resume(kept.and_then(|last| last.boot.as_ref()), last_seen);
         }
         let memory = StateMemory::default();
-        memory.apply(found.edits);
+        let revision = contents.revision();
+        memory.apply(contents.records.into_iter().map(|(_, record)| RecordEdit::Put(record)).collect());
         let mut writer = StateWriter {
             engine,
             journal,
             sealer: sealer.clone(),
-            revision: found.last.map_or(0, |(write, _)| write.revision),
-            versions: found.versions,
-            records: found.records,
-            unrecorded,
+            revision,
+            last: contents.last.map_or_else(Vec::new, |(_, bytes)| bytes),
+            versions: contents.versions,
+            records: contents.sum,
+            lack,
             health: WriterHealth::Sound,
             clock: clock.clone(),
             last_seen,
         };
         match writer.revision {
-            0 => writer.commit(&memory, first_records(now)?, now).await?,
-            _ => writer.catch_up().await?,
+            0 => make_account(&mut writer, &memory, now).await?,
+            _ => writer.complete_journal(&memory).await?,
         }
         if !summed {
             writer.record_sum(&memory, now).await?;
@@ -121,24 +112,6 @@ impl StateStore {
             sealer,
             _lock: lock,
         })))
-    }
-}
-
-impl FoundState {
-    /// Holds the records against the sum that the last write left; whether it left one.
-    // INVARIANT (nothing lost): the journal has the same write, or the write before it, and the master key sealed the
-    // sum to the write; so a record that the engine lost, kept as it was earlier or got from elsewhere shows here.
-    fn check_sum(&self, sealer: &RecordSealer) -> Result<bool, StartError> {
-        let Some((write, bytes)) = &self.last else { return Ok(true) };
-        let incomplete = |_| StartError::Incomplete(write.revision);
-        let rebuilt = self.rebuilt.as_ref().filter(|rebuilt| rebuilt.revision == write.revision);
-        let rebuilt = rebuilt.map(|rebuilt| rebuilt.open(bytes, sealer)).transpose().map_err(incomplete)?;
-        let written = write.open_sum(sealer).map_err(incomplete)?;
-        match rebuilt.or(written) {
-            None => Ok(false),
-            Some(sum) if sum == self.records.sum() => Ok(true),
-            Some(_) => Err(StartError::Incomplete(write.revision)),
-        }
     }
 }
 
@@ -191,54 +164,8 @@ pub(super) fn unreadable(dir: &Path, error: EngineError) -> StartError {
     }
 }
 
-pub(super) fn bad_record(error: RecordError) -> StartError {
-    match error {
-        RecordError::Malformed(key) => StartError::Unreadable(format!("record `{key}` is not of a known form")),
-        RecordError::Sealed { key, error: SealError::NotOurs } => StartError::WrongMasterKey(key),
-        RecordError::Sealed { error, .. } => StartError::Store(StoreError::Sealing(error)),
-    }
-}
-
-async fn read_all(engine: &dyn StateEngine, sealer: &RecordSealer) -> Result<FoundState, StartError> {
-    let entries = engine.scan(b"").await.map_err(|error| StartError::Unreadable(error.to_string()))?;
-    let mut found = FoundState::default();
-    let mut kept = Vec::new();
-    let mut newest = 0;
-    for (key, versioned) in entries {
-        let key = String::from_utf8(key).map_err(|_| StartError::Unreadable("a key is not text".to_owned()))?;
-        let malformed = || bad_record(RecordError::Malformed(key.clone()));
-        match key.as_str() {
-            LAST_WRITE => {
-                let write = StateWrite::parse(&versioned.value).ok_or_else(malformed)?;
-                write.open(sealer).map_err(bad_record)?;
-                found.last = Some((write, versioned.value));
-            }
-            LAST_TIME => {
-                found.last_time = Some(LastTime::parse(&versioned.value).ok_or_else(malformed)?);
-            }
-            REBUILT_SUM => found.rebuilt = Some(RebuiltSum::parse(&versioned.value).ok_or_else(malformed)?),
-            _ => {
-                let (revision, record) = EngineRecord::open(&versioned.value, &key, sealer).map_err(bad_record)?;
-                newest = newest.max(revision);
-                found.edits.push(RecordEdit::Put(record));
-                kept.push((key.clone(), versioned.value));
-            }
-        }
-        found.versions.insert(key, versioned.version);
-    }
-    if newest > found.last.as_ref().map_or(0, |(write, _)| write.revision) {
-        return Err(StartError::Unreadable("a record is newer than the last write".to_owned()));
-    }
-    let kept = kept.iter().map(|(key, value)| (key.as_str(), Some(value.as_slice())));
-    found.records.apply(found.records.after(kept, sealer));
-    Ok(found)
-}
-
 /// The store may be one write ahead of the journal, by a crash between the two, and in no other way apart.
-fn compare(
-    last: Option<&(StateWrite, Vec<u8>)>,
-    recorded: Option<&[u8]>,
-) -> Result<Option<UnrecordedWrite>, StartError> {
+fn compare(last: Option<&(StateWrite, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<JournalLack, StartError> {
     let store = last.map_or(0, |(write, _)| write.revision);
     let recorded = recorded.map(last_write);
     let recorded = recorded.as_deref();
@@ -255,18 +182,18 @@ fn compare(
         Some((_, bytes)) if store == journal && recorded != Some(bytes) => Err(StartError::Diverged(store)),
         // A version that wrote no sums cannot have read the journal.
         Some((write, _)) if write.sum.is_none() && summed => Err(StartError::Diverged(store)),
-        Some((write, bytes)) if store > journal => {
-            Ok(Some(UnrecordedWrite { revision: write.revision, bytes: bytes.clone() }))
-        }
-        Some(_) | None => Ok(None),
+        Some(_) if store > journal => Ok(JournalLack::LastWrite),
+        Some(_) | None => Ok(JournalLack::Nothing),
     }
 }
 
-/// An account without a key of root would be one that nobody can use.
-fn first_records(now: Timestamp) -> Result<Vec<RecordEdit>, StoreError> {
-    let account = AccountRecord { id: new_account_id()?, created: now };
-    Ok(vec![
-        RecordEdit::Put(StateRecord::Account(account)),
-        RecordEdit::Put(StateRecord::Key(new_key(Principal::Root, now)?)),
-    ])
+/// An account without a key of root would be unusable.
+async fn make_account(writer: &mut StateWriter, memory: &StateMemory, now: Timestamp) -> Result<(), StoreError> {
+    let account = StateRecord::Account(AccountRecord { id: new_account_id()?, created: now });
+    let first = [account, StateRecord::Key(new_key(Principal::Root, now)?)].map(RecordEdit::Put);
+    let decide = |state: &StateTables| match state.account {
+        Some(_) => Ok(ChangeDecision::Unchanged(())),
+        None => Ok(ChangeDecision::Write { edits: first.to_vec(), answer: () }),
+    };
+    writer.change(memory, now, decide).await
 }

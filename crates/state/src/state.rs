@@ -91,6 +91,11 @@ impl StateMemory {
 }
 
 impl StateTables {
+    /// What is remembered of a bucket.
+    pub fn bucket(&self, name: &BucketName) -> BucketRecord {
+        self.buckets.get(name).copied().unwrap_or(BucketRecord::UNPROTECTED)
+    }
+
     /// Whether some device's codes count.
     pub fn has_active_device(&self) -> bool {
         self.devices.values().any(|device| match device.status {
@@ -109,7 +114,7 @@ impl StateTables {
         }
     }
 
-    /// Every record, for a store that is made anew.
+    /// Every record, for a rebuilt state.
     pub fn records(&self) -> impl Iterator<Item = StateRecord> + '_ {
         let account = self.account.iter().cloned().map(StateRecord::Account);
         let buckets = self.buckets.iter().map(|(name, bucket)| StateRecord::Bucket(name.clone(), *bucket));

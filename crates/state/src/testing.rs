@@ -3,10 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::engine::BoxedFuture;
 use super::memory_engine::MemoryEngine;
+use super::snapshot::StateSnapshot;
 use super::{
     CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, JournalUnavailable, NewDevice, RecordSealer,
     SpendError, StateJournal, StateStore, StoreError,
@@ -24,6 +25,10 @@ pub const HERE: CodeSource = CodeSource::Network(IpAddr::V4(Ipv4Addr::LOCALHOST)
 #[derive(Default)]
 pub struct MemoryJournal {
     records: Mutex<Vec<Vec<u8>>>,
+    /// The last write that is in it.
+    last: AtomicU64,
+    /// Writes and snapshots in their order.
+    all: Mutex<Vec<Vec<u8>>>,
     pub snapshots: Mutex<Vec<Vec<u8>>>,
     pub failing: AtomicBool,
 }
@@ -31,6 +36,16 @@ pub struct MemoryJournal {
 impl MemoryJournal {
     pub fn records(&self) -> Vec<Vec<u8>> {
         self.records.lock().expect("sound").clone()
+    }
+
+    /// One that goes on after a write that another journal has.
+    pub fn after(revision: u64) -> Self {
+        Self { last: AtomicU64::new(revision), ..Self::default() }
+    }
+
+    /// The writes and the snapshots in their order.
+    pub fn all(&self) -> Vec<Vec<u8>> {
+        self.all.lock().expect("sound").clone()
     }
 
     /// Makes another record of the last one.
@@ -45,9 +60,9 @@ impl StateJournal for MemoryJournal {
             if self.failing.load(Ordering::SeqCst) {
                 return Err(JournalUnavailable);
             }
-            let mut records = self.records.lock().expect("sound");
-            assert_eq!(u64::try_from(records.len()), Ok(revision - 1), "a gap or a repetition");
-            records.push(write.to_vec());
+            assert_eq!(self.last.swap(revision, Ordering::SeqCst), revision - 1, "a gap or a repetition");
+            self.records.lock().expect("sound").push(write.to_vec());
+            self.all.lock().expect("sound").push(write.to_vec());
             Ok(())
         })
     }
@@ -57,7 +72,10 @@ impl StateJournal for MemoryJournal {
             if self.failing.load(Ordering::SeqCst) {
                 return Err(JournalUnavailable);
             }
+            let revision = StateSnapshot::parse(state).expect("a snapshot").revision;
+            self.last.store(revision, Ordering::SeqCst);
             self.snapshots.lock().expect("sound").push(state.to_vec());
+            self.all.lock().expect("sound").push(state.to_vec());
             Ok(())
         })
     }

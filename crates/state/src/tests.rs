@@ -4,6 +4,7 @@ mod clock;
 mod lost;
 mod reserved;
 mod turns;
+mod two_proxies;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -45,7 +46,10 @@ async fn used() -> (tempfile::TempDir, Arc<MemoryJournal>, NewDevice) {
     let journal = Arc::new(MemoryJournal::default());
     let store = opened(dir.path(), &journal, at(0)).await;
     let device = enrolled(&store, "phone", at(0)).await;
-    store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(0)).await.expect("recorded");
+    store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::EnableMfaDelete, at(0))
+        .await
+        .expect("recorded");
     store.note_unanswered(&bucket("vault"), LateEffect::Versions, at(0)).await;
     for holder in [Principal::Root, Principal::User(user("alice"))] {
         let key = ObjectKey::parse("key").expect("legal");
@@ -181,23 +185,32 @@ async fn a_change_that_the_journal_did_not_take_is_not_acknowledged_but_holds() 
     let spent = store.spend(&offer, &Principal::Root, HERE, at(30)).await;
     assert_eq!(spent.err(), Some(SpendError::Store(StoreError::Journal(JournalUnavailable))));
     // The store is ahead by one; a second change would put it further ahead than a restart could mend.
-    let next = store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(30)).await;
+    let next = store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::EnableMfaDelete, at(30))
+        .await;
     assert_eq!(next, Err(StoreError::Journal(JournalUnavailable)));
     assert_eq!(store.bucket(&bucket("vault")), BucketRecord::UNPROTECTED);
     journal.failing.store(false, Ordering::SeqCst);
     let replayed = store.spend(&offer, &Principal::Root, HERE, at(30)).await;
     assert_eq!(replayed.err(), Some(SpendError::Fault(MfaFault::Replayed)));
-    store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(30)).await.expect("recorded");
+    store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::EnableMfaDelete, at(30))
+        .await
+        .expect("recorded");
 }
 
 #[tokio::test]
 async fn after_a_disk_failed_nothing_more_is_written() {
     let (store, engine, _) = in_memory(at(0)).await;
     engine.broken.store(true, Ordering::SeqCst);
-    let failed = store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(0)).await;
+    let failed = store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::EnableMfaDelete, at(0))
+        .await;
     assert!(matches!(failed, Err(StoreError::Engine(EngineError::Failed(_)))));
     engine.broken.store(false, Ordering::SeqCst);
-    let closed = store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, at(0)).await;
+    let closed = store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::EnableMfaDelete, at(0))
+        .await;
     assert_eq!(closed, Err(StoreError::Engine(EngineError::Closed)));
 }
 
@@ -206,7 +219,7 @@ async fn a_change_is_finished_though_who_asked_for_it_left() {
     let (store, _, _) = in_memory(at(0)).await;
     let writer = store.0.writer.lock().await;
     let name = bucket("vault");
-    let recording = Box::pin(store.record_bucket(&name, StateChange::EnableMfaDelete, at(0)));
+    let recording = Box::pin(store.record_bucket(&name, store.bucket(&name), StateChange::EnableMfaDelete, at(0)));
     assert!(tokio::time::timeout(std::time::Duration::ZERO, recording).await.is_err());
     drop(writer);
     // The writer is handed on in turn, so the change is through when it comes back to us.
@@ -219,7 +232,9 @@ async fn a_crash_between_disk_and_journal_is_mended_at_the_next_start() {
     let (dir, journal, _) = used().await;
     let store = opened(dir.path(), &journal, at(1)).await;
     journal.failing.store(true, Ordering::SeqCst);
-    let lost = store.record_bucket(&bucket("second"), StateChange::EnableMfaDelete, at(1)).await;
+    let lost = store
+        .record_bucket(&bucket("second"), store.bucket(&bucket("second")), StateChange::EnableMfaDelete, at(1))
+        .await;
     assert_eq!(lost, Err(StoreError::Journal(JournalUnavailable)));
     let known = journal.records().len();
     drop(store);
@@ -256,7 +271,10 @@ async fn a_store_that_was_put_back_from_a_copy_is_refused() {
     };
     copy("state", "copy");
     let store = opened(dir.path(), &journal, at(1)).await;
-    store.record_bucket(&bucket("vault"), StateChange::DisableMfaDelete, at(1)).await.expect("recorded");
+    store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::DisableMfaDelete, at(1))
+        .await
+        .expect("recorded");
     drop(store);
     std::fs::remove_dir_all(dir.path().join("state")).expect("gone");
     copy("copy", "state");
@@ -288,7 +306,10 @@ async fn the_store_is_rebuilt_from_the_journal_as_it_was() {
     store.create_key(&Principal::User(user("alice")), at(30)).await.expect("made");
     store.create_user(&user("bob"), at(30)).await.expect("made");
     store.delete_user(&user("bob"), at(30)).await.expect("gone");
-    store.record_bucket(&bucket("old"), StateChange::Bury, at(30)).await.expect("recorded");
+    store
+        .record_bucket(&bucket("old"), store.bucket(&bucket("old")), StateChange::Bury, at(30))
+        .await
+        .expect("recorded");
     store.put_trail(None, trail("main"), at(30)).await.expect("made");
     store.put_trail(None, trail("gone"), at(30)).await.expect("made");
     store.delete_trail(&trail("gone"), at(30)).await.expect("gone");
@@ -341,8 +362,8 @@ async fn an_altered_record_is_refused() {
     ] {
         let (dir, journal, _) = used().await;
         let engine = sled_engine::SledEngine::open(&dir.path().join("state")).await.expect("readable");
-        let entries = engine.scan(prefix.as_bytes()).await.expect("readable");
-        let (key, versioned) = entries.into_iter().next().expect("one");
+        let mut entries = engine.scan().await.expect("readable").into_iter();
+        let (key, versioned) = entries.find(|(key, _)| key.starts_with(prefix.as_bytes())).expect("one");
         let altered = String::from_utf8(versioned.value).expect("text").replacen(from, to, 1);
         assert!(altered.contains(to), "{altered}");
         let swap = KeySwap { key, expect: Some(versioned.version), value: Some(altered.into_bytes()) };
@@ -405,7 +426,7 @@ async fn a_buckets_record_follows_what_was_permitted() {
         StateChange::EnableMfaDelete,
         StateChange::Forget,
     ] {
-        let record = store.record_bucket(&vault, change, at(0)).await.expect("recorded");
+        let record = store.record_bucket(&vault, store.bucket(&vault), change, at(0)).await.expect("recorded");
         assert_eq!(store.bucket(&vault), record);
         let written = journal.records().len();
         told.push_str(&format!("{change:?}: {:?} {:?}, {written} written\n", record.mfa_delete, record.name));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StateStore;
+use super::change::ChangeDecision;
 use super::error::StoreError;
 use super::lease::WriteLease;
 use super::records::{DigestSigningKey, RecordKey, StateRecord, TrailHead};
@@ -75,9 +76,11 @@ impl StateStore {
     pub async fn delete_trail(&self, was: &Trail, now: Timestamp) -> Result<(), StoreError> {
         let (inner, was) = (Arc::clone(&self.0), was.clone());
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            inner.memory.read().allows(Some(&was), &was)?;
-            writer.commit(&inner.memory, vec![RecordEdit::Delete(RecordKey::Trail(was.name))], now).await
+            let decide = |state: &StateTables| {
+                state.allows(Some(&was), &was)?;
+                Ok(ChangeDecision::delete(RecordKey::Trail(was.name.clone())))
+            };
+            inner.change(now, decide).await
         })
         .await
     }
@@ -104,11 +107,11 @@ impl StateStore {
     pub async fn pin_trail_head(&self, name: &TrailName, head: TrailHead, now: Timestamp) -> Result<(), StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            if inner.memory.read().trail_heads.get(&name) == Some(&head) {
-                return Ok(());
-            }
-            writer.commit(&inner.memory, vec![RecordEdit::Put(StateRecord::TrailHead(name, head))], now).await
+            let decide = |state: &StateTables| match state.trail_heads.get(&name) {
+                Some(pinned) if *pinned == head => Ok(ChangeDecision::Unchanged(())),
+                Some(_) | None => Ok(ChangeDecision::put(StateRecord::TrailHead(name.clone(), head.clone()), ())),
+            };
+            inner.change(now, decide).await
         })
         .await
     }
@@ -129,19 +132,14 @@ impl StateStore {
     ) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.0);
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
             let spent = |old: &&DigestSigningKey| old.private.is_some() && old.valid_to.plus(kept) < key.valid_from;
-            let mut edits: Vec<RecordEdit> = {
-                let state = inner.memory.read();
+            let decide = |state: &StateTables| {
                 let spent = state.signing_keys.values().filter(spent);
-                spent
-                    .map(|old| {
-                        RecordEdit::Put(StateRecord::SigningKey(DigestSigningKey { private: None, ..old.clone() }))
-                    })
-                    .collect()
+                let forgotten = spent.map(|old| DigestSigningKey { private: None, ..old.clone() });
+                let keys = forgotten.chain([key.clone()]).map(|key| RecordEdit::Put(StateRecord::SigningKey(key)));
+                Ok(ChangeDecision::Write { edits: keys.collect(), answer: () })
             };
-            edits.push(RecordEdit::Put(StateRecord::SigningKey(key)));
-            writer.commit(&inner.memory, edits, now).await
+            inner.change(now, decide).await
         })
         .await
     }
@@ -153,10 +151,12 @@ impl TrailReservation {
         let Self { store, mut lease, was, trail } = self;
         let inner = Arc::clone(&store.0);
         let recording = async move {
-            let mut writer = inner.writer.lock().await;
-            inner.memory.read().allows(was.as_ref(), &trail)?;
-            lease.begin_change();
-            writer.commit(&inner.memory, vec![RecordEdit::Put(StateRecord::Trail(Box::new(trail)))], now).await
+            let decide = |state: &StateTables| {
+                state.allows(was.as_ref(), &trail)?;
+                lease.begin_change();
+                Ok(ChangeDecision::put(StateRecord::Trail(Box::new(trail.clone())), ()))
+            };
+            inner.change(now, decide).await
         };
         store.finish(recording).await
     }

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::StateStore;
+use super::change::ChangeDecision;
 use super::error::StoreError;
 use super::records::{RecordKey, StateRecord};
+use super::state::StateTables;
 use super::write::RecordEdit;
+use super::{StateShared, StateStore};
 use portcullis_authorization::{LateEffect, UnsettledUntil};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
@@ -34,7 +36,7 @@ struct UnansweredTable {
     late: HashMap<BucketName, UnsettledUntil>,
     everywhere: Option<Timestamp>,
     under_way: HashMap<(BucketName, LateEffect), usize>,
-    /// Those whose task ended before the answer; nobody knows the time, so theirs begins when it is asked for.
+    /// Those whose task ended before the answer; the time is unknown, so it starts when it is asked for.
     abandoned: Vec<(BucketName, LateEffect)>,
 }
 
@@ -59,10 +61,7 @@ pub struct UnsettledJson {
 impl StateStore {
     /// What the upstream may still do in a bucket.
     pub fn unsettled(&self, bucket: &BucketName, now: Timestamp) -> UnsettledUntil {
-        // A clock that is set makes no wait shorter.
-        let now = self.0.clock.expected(now);
-        let recorded = self.0.memory.read().unsettled.get(bucket).copied().unwrap_or(UnsettledUntil::NOTHING);
-        self.0.unanswered.table().unsettled(bucket, now).joined(recorded).after(now)
+        self.0.unsettled(&self.0.memory.read(), bucket, now)
     }
 
     /// Notes that a request goes to the upstream.
@@ -79,7 +78,7 @@ impl StateStore {
         self.record_unanswered(vec![(bucket.clone(), effect)], now).await;
     }
 
-    /// Records what is under way when the gate stops without waiting for it.
+    /// Records requests that are in progress when the proxy stops without waiting for them.
     pub async fn note_under_way(&self, now: Timestamp) {
         let requests: Vec<_> = {
             let mut table = self.0.unanswered.table();
@@ -94,9 +93,12 @@ impl StateStore {
     async fn record_unanswered(&self, requests: Vec<(BucketName, LateEffect)>, now: Timestamp) {
         let inner = Arc::clone(&self.0);
         let recorded = self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            let edits = edits(&inner.memory.read().unsettled, requests, now);
-            if edits.is_empty() { Ok(()) } else { writer.commit(&inner.memory, edits, now).await }
+            let decide = |state: &StateTables| {
+                let edits = edits(&state.unsettled, &requests, now);
+                let unchanged = edits.is_empty();
+                Ok(if unchanged { ChangeDecision::Unchanged(()) } else { ChangeDecision::Write { edits, answer: () } })
+            };
+            inner.change(now, decide).await
         });
         let recorded: Result<(), StoreError> = recorded.await;
         if let Err(error) = recorded {
@@ -105,18 +107,28 @@ impl StateStore {
     }
 }
 
+impl StateShared {
+    /// What the upstream may still do in a bucket, by this state.
+    pub(super) fn unsettled(&self, state: &StateTables, bucket: &BucketName, now: Timestamp) -> UnsettledUntil {
+        // A clock that is set makes no wait shorter.
+        let now = self.clock.expected(now);
+        let recorded = state.unsettled.get(bucket).copied().unwrap_or(UnsettledUntil::NOTHING);
+        self.unanswered.table().unsettled(bucket, now).joined(recorded).after(now)
+    }
+}
+
 /// The edits that record these requests, and forget those whose time has passed.
 fn edits(
     recorded: &BTreeMap<BucketName, UnsettledUntil>,
-    requests: Vec<(BucketName, LateEffect)>,
+    requests: &[(BucketName, LateEffect)],
     now: Timestamp,
 ) -> Vec<RecordEdit> {
     let mut added: BTreeMap<BucketName, UnsettledUntil> = BTreeMap::new();
     for (bucket, effect) in requests {
-        let known = added.get(&bucket).or_else(|| recorded.get(&bucket)).copied().unwrap_or(UnsettledUntil::NOTHING);
-        if known.of(effect) < Some(now.plus(LATEST)) {
-            let longer = UnsettledUntil::until(effect, now.plus(LATEST + SLACK));
-            added.insert(bucket, known.after(now).joined(longer));
+        let known = added.get(bucket).or_else(|| recorded.get(bucket)).copied().unwrap_or(UnsettledUntil::NOTHING);
+        if known.of(*effect) < Some(now.plus(LATEST)) {
+            let longer = UnsettledUntil::until(*effect, now.plus(LATEST + SLACK));
+            added.insert(bucket.clone(), known.after(now).joined(longer));
         }
     }
     if added.is_empty() {

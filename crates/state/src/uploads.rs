@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::StateStore;
+use super::change::ChangeDecision;
 use super::error::StoreError;
 use super::records::{RecordKey, StateRecord};
+use super::state::StateTables;
 use super::write::RecordEdit;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, UserName};
@@ -43,7 +45,7 @@ pub struct UploadJson {
 }
 
 /// How many uploads of a principal are known. Of more the oldest are forgotten, which then need a code to replace
-/// anything: whoever opens uploads without end takes nothing from others.
+/// anything: a client that opens many uploads uses up nothing of others.
 const MOST_UPLOADS: usize = 4096;
 
 impl StateStore {
@@ -56,11 +58,14 @@ impl StateStore {
     pub async fn remember_upload(&self, mark: UploadMark, holder: Principal, now: Timestamp) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.0);
         self.finish(async move {
-            let mut writer = inner.writer.lock().await;
-            let oldest = inner.memory.read().uploads.beyond(&holder, MOST_UPLOADS - 1);
-            let forgotten = oldest.into_iter().map(|mark| RecordEdit::Delete(RecordKey::Upload(mark)));
-            let remembered = RecordEdit::Put(StateRecord::Upload(mark, OpenedUpload { holder, opened: now }));
-            writer.commit(&inner.memory, forgotten.chain([remembered]).collect(), now).await
+            let opened = OpenedUpload { holder, opened: now };
+            let decide = |state: &StateTables| {
+                let oldest = state.uploads.beyond(&opened.holder, MOST_UPLOADS - 1);
+                let forgotten = oldest.into_iter().map(|mark| RecordEdit::Delete(RecordKey::Upload(mark)));
+                let remembered = RecordEdit::Put(StateRecord::Upload(mark, opened.clone()));
+                Ok(ChangeDecision::Write { edits: forgotten.chain([remembered]).collect(), answer: () })
+            };
+            inner.change(now, decide).await
         })
         .await
     }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::change::{ChangeDecision, MOST_DECISIONS};
 use super::clock::{LAST_TIME, LastTime};
 use super::engine::{BoxedFuture, EngineError, KeySwap, StateEngine, SwapOutcome, ValueVersion};
 use super::error::{JournalUnavailable, StoreError};
@@ -14,7 +15,7 @@ use super::sum::SummedRecords;
 use super::write::{LAST_WRITE, RecordEdit, StateWrite};
 use portcullis_base::clock::{Clock, ClockDisagreement, Timestamp};
 
-/// Where the state's changes are recorded beside the state, so that it can be made anew.
+/// Where changes of the state are recorded beside the state, so that it can be rebuilt.
 pub trait StateJournal: Send + Sync {
     /// Appends a change; on `Ok` it survives the loss of power. The bytes are to be given back as they are.
     fn record<'a>(&'a self, revision: u64, write: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>>;
@@ -33,24 +34,30 @@ pub struct StateWriter {
     pub engine: Arc<dyn StateEngine>,
     pub journal: Arc<dyn StateJournal>,
     pub sealer: RecordSealer,
-    /// The number of the last write on the disk.
+    /// The number of the last write in the engine, as far as is known.
     pub revision: u64,
+    /// That write as it is written; empty before the first.
+    pub last: Vec<u8>,
     /// What each key's value is known as to the engine.
     pub versions: HashMap<String, ValueVersion>,
     /// What the engine holds, in sum.
     pub records: SummedRecords,
-    /// A write that is on the disk and not yet in the journal; there is never a second one.
-    pub unrecorded: Option<UnrecordedWrite>,
+    pub lack: JournalLack,
     pub health: WriterHealth,
     pub clock: Clock,
     /// The latest time that was seen while the clock was believed.
     pub last_seen: Timestamp,
 }
 
-/// A write that the journal has still to take.
-pub struct UnrecordedWrite {
-    pub revision: u64,
-    pub bytes: Vec<u8>,
+/// What the engine holds and the journal has still to take, before the next write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalLack {
+    LastWrite,
+    Nothing,
+    /// Those of others after this one. The engine keeps the last of them alone, so the whole state stands for them.
+    Writes {
+        after: u64,
+    },
 }
 
 /// Whether what is on the disk is known.
@@ -64,16 +71,16 @@ pub enum WriterHealth {
 const FARTHEST_BACK: Duration = Duration::from_secs(30);
 
 impl StateWriter {
-    /// Makes the edits together, or says why nobody may count on them.
+    /// Makes the edits together, or returns why they must not be relied on.
     // INVARIANT (acknowledged): `Ok` means on the disk and in the journal. The order is disk first, since
     // start catches up a journal that is one behind, and refuses a store that is.
-    pub async fn commit(
+    pub(super) async fn commit(
         &mut self,
         memory: &StateMemory,
         edits: Vec<RecordEdit>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.record_unrecorded().await?;
+    ) -> Result<SwapOutcome, StoreError> {
+        self.complete_journal(memory).await?;
         self.check_space()?;
         // A clock that was set must not leave its time behind, or the next start would take the right one for wrong.
         let at = self.clock.expected(now);
@@ -85,37 +92,45 @@ impl StateWriter {
         let bytes = write.to_bytes()?;
         let mut swaps = vec![self.swap(LAST_WRITE, Some(bytes.clone()))];
         swaps.extend(kept.into_iter().map(|(key, value)| self.swap(&key, value)));
-        self.swap_all(swaps).await?;
+        let swapped = self.swap_all(swaps).await?;
+        if swapped == SwapOutcome::Conflict {
+            return Ok(swapped);
+        }
         self.records.apply(summed);
-        self.revision = write.revision;
+        (self.revision, self.last) = (write.revision, bytes);
         self.last_seen = self.last_seen.max(at);
-        // Memory follows the disk whatever the journal says: a restart would find the same.
+        // Memory follows the disk even if the journal failed: a restart would read the same.
         memory.apply(edits);
-        self.unrecorded = Some(UnrecordedWrite { revision: write.revision, bytes });
-        self.record_unrecorded().await
+        self.lack = JournalLack::LastWrite;
+        self.complete_journal(memory).await?;
+        Ok(swapped)
     }
 
     /// Gives the journal the whole state; no change of it.
     pub async fn snapshot(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
         // What the journal lacks must not come after the state that has it.
-        self.record_unrecorded().await?;
-        let last = self.engine.get(LAST_WRITE.as_bytes()).await?.map(|last| last.value);
-        let last = last.ok_or_else(|| EngineError::Failed("the last write is gone".to_owned()))?;
-        let state: Vec<_> = memory.read().records().map(RecordEdit::Put).collect();
-        let snapshot = StateSnapshot::seal(&last, self.revision, &state, &self.sealer)?;
-        self.journal.snapshot(&snapshot.to_bytes()?).await?;
-        Ok(())
+        self.complete_journal(memory).await?;
+        self.record_state(memory).await
     }
 
     /// Keeps the time for the next start; no change of the state.
-    pub async fn remember_time(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn remember_time(&mut self, memory: &StateMemory, now: Timestamp) -> Result<(), StoreError> {
         let at = self.clock.expected(now);
         self.last_seen = self.last_seen.max(at);
         self.check_space()?;
-        let boot = self.clock.watch().and_then(|clock| clock.boot_time());
-        let last = LastTime { seen: self.last_seen, boot };
-        let swap = self.swap(LAST_TIME, Some(last.to_bytes()?));
-        self.swap_all(vec![swap]).await
+        for conflicts in 0..MOST_DECISIONS {
+            if conflicts > 0 {
+                self.catch_up(memory, conflicts).await?;
+            }
+            let boot = self.clock.watch().and_then(|clock| clock.boot_time());
+            let last = LastTime { seen: self.last_seen, boot };
+            let swap = self.swap(LAST_TIME, Some(last.to_bytes()?));
+            match self.swap_all(vec![swap]).await? {
+                SwapOutcome::Done(_) => return Ok(()),
+                SwapOutcome::Conflict => {}
+            }
+        }
+        Err(StoreError::Contended)
     }
 
     /// Refuses a time before the latest one that was seen.
@@ -127,11 +142,6 @@ impl StateWriter {
         Ok(())
     }
 
-    /// Gives the journal the one write that a crash may have kept from it.
-    pub async fn catch_up(&mut self) -> Result<(), StoreError> {
-        self.record_unrecorded().await
-    }
-
     /// Records the sum of what is here, after a version that wrote none.
     pub async fn record_sum(&mut self, memory: &StateMemory, now: Timestamp) -> Result<(), StoreError> {
         if !self.journal.has_space() {
@@ -139,26 +149,40 @@ impl StateWriter {
             return Ok(());
         }
         tracing::warn!("no change so far carries the sum of all records: the state is taken as it is, this once");
-        self.commit(memory, Vec::new(), now).await
+        self.change(memory, now, |_| Ok(ChangeDecision::Write { edits: Vec::new(), answer: () })).await
+    }
+
+    /// Gives the journal what a crash, or writes of others, kept from it.
+    pub async fn complete_journal(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
+        match self.lack {
+            JournalLack::LastWrite => self.journal.record(self.revision, &self.last).await?,
+            JournalLack::Nothing => {}
+            JournalLack::Writes { .. } => self.record_state(memory).await?,
+        }
+        self.lack = JournalLack::Nothing;
+        Ok(())
+    }
+
+    async fn record_state(&self, memory: &StateMemory) -> Result<(), StoreError> {
+        let state: Vec<_> = memory.read().records().map(RecordEdit::Put).collect();
+        let follows = match self.lack {
+            JournalLack::LastWrite | JournalLack::Nothing => self.revision,
+            JournalLack::Writes { after } => after,
+        };
+        let snapshot = StateSnapshot::seal(&self.last, self.revision, follows, &state, &self.sealer)?;
+        self.journal.snapshot(&snapshot.to_bytes()?).await?;
+        Ok(())
     }
 
     fn check_space(&self) -> Result<(), StoreError> {
         if self.journal.has_space() { Ok(()) } else { Err(JournalUnavailable.into()) }
     }
 
-    async fn record_unrecorded(&mut self) -> Result<(), StoreError> {
-        if let Some(unrecorded) = &self.unrecorded {
-            self.journal.record(unrecorded.revision, &unrecorded.bytes).await?;
-            self.unrecorded = None;
-        }
-        Ok(())
-    }
-
     fn swap(&self, key: &str, value: Option<Vec<u8>>) -> KeySwap {
         KeySwap { key: key.as_bytes().to_vec(), expect: self.versions.get(key).copied(), value }
     }
 
-    async fn swap_all(&mut self, swaps: Vec<KeySwap>) -> Result<(), StoreError> {
+    async fn swap_all(&mut self, swaps: Vec<KeySwap>) -> Result<SwapOutcome, StoreError> {
         match self.health {
             WriterHealth::Failed => return Err(EngineError::Closed.into()),
             WriterHealth::Sound => {}
@@ -166,25 +190,17 @@ impl StateWriter {
         let keys: Vec<(String, bool)> =
             swaps.iter().map(|swap| (String::from_utf8_lossy(&swap.key).into_owned(), swap.value.is_some())).collect();
         let swapped = self.engine.compare_and_swap(swaps).await;
-        let version = match swapped {
-            Ok(SwapOutcome::Done(version)) => version,
-            Ok(SwapOutcome::Conflict) => {
-                self.health = WriterHealth::Failed;
-                return Err(EngineError::Failed("another process has changed it".to_owned()).into());
-            }
-            Err(error) => {
-                // Perhaps it is on the disk, perhaps not; a restart tells.
-                self.health = WriterHealth::Failed;
-                return Err(error.into());
-            }
-        };
-        for (key, stays) in keys {
-            if stays {
-                self.versions.insert(key, version);
-            } else {
-                self.versions.remove(&key);
+        // Perhaps it is on the disk, perhaps not; a restart tells.
+        let swapped = swapped.inspect_err(|_| self.health = WriterHealth::Failed)?;
+        if let SwapOutcome::Done(version) = swapped {
+            for (key, stays) in keys {
+                if stays {
+                    self.versions.insert(key, version);
+                } else {
+                    self.versions.remove(&key);
+                }
             }
         }
-        Ok(())
+        Ok(swapped)
     }
 }

@@ -1,12 +1,13 @@
 //! The upstream's answer, as a client may see it.
 
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::{DECLARATION, XmlElement, close_tag, open_tag, write_element};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::xml::{self, DECLARATION, NAMESPACE, XmlNode};
 use super::{AnswerBegun, Download, UpstreamError};
 use portcullis_authorization::{MfaDelete, Permit};
 use portcullis_s3::{DeleteObjects, OperationAccess, RequestDocument, S3Operation};
@@ -110,7 +111,7 @@ pub async fn read(
     if !status.is_success() {
         return refused(action, status, headers, &whole);
     }
-    let document = if whole.is_empty() { None } else { XmlNode::parse(&whole) };
+    let document = if whole.is_empty() { None } else { XmlElement::parse(&whole).ok() };
     // A copy or a completion that fails late says so under a 200 that was already sent.
     if document.as_ref().is_some_and(|node| node.name == "Error") {
         return refused(action, StatusCode::INTERNAL_SERVER_ERROR, headers, &whole);
@@ -129,7 +130,7 @@ pub async fn read(
         (_, S3Operation::CompleteMultipartUpload) => {
             let mut node = document.ok_or(UpstreamError::Unreadable)?;
             relocate(&mut node, permit);
-            done.replace_body(xml::document(&node));
+            done.replace_body(node.document(NAMESPACE));
         }
         (_, S3Operation::CreateBucket) => {
             let place = request.bucket.as_ref().map(|bucket| format!("/{bucket}"));
@@ -162,7 +163,7 @@ impl CompletedRequest {
     pub fn upload_id(&self) -> Option<String> {
         match &self.body {
             AnswerBody::Stream(_) => None,
-            AnswerBody::Whole(bytes) => XmlNode::parse(bytes)?.text_of("UploadId").map(str::to_owned),
+            AnswerBody::Whole(bytes) => XmlElement::parse(bytes).ok()?.text_of("UploadId").map(str::to_owned),
         }
     }
 
@@ -174,7 +175,7 @@ impl CompletedRequest {
 }
 
 /// Headers that mean something to a client of S3. The others name the upstream, its software or its
-/// own requests, or would send the client around the gate.
+/// own requests, or would make the client bypass the proxy.
 pub(super) fn allowed(from: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(from.len());
     for (name, value) in from {
@@ -226,11 +227,11 @@ pub(super) fn refused(
     if status.is_redirection() || status.is_informational() {
         return Err(UpstreamError::Unreadable);
     }
-    let node = XmlNode::parse(body).filter(|node| node.name == "Error");
+    let node = XmlElement::parse(body).ok().filter(|node| node.name == "Error");
     let code = node.as_ref().and_then(|node| node.text_of("Code")).filter(|code| !code.is_empty());
     let code = code.unwrap_or_else(|| code_of(action, status)).to_owned();
     if ABOUT_US.contains(&code.as_str()) {
-        tracing::error!(%code, "the upstream refuses the gate's own credentials");
+        tracing::error!(%code, "the upstream refuses Portcullis's credentials");
         return Err(UpstreamError::RefusesUs);
     }
     // Ceph RGW leaves messages empty, and aws-cli fails over an empty one.
@@ -322,8 +323,8 @@ fn message_of(code: &str) -> &'static str {
     }
 }
 
-fn deleted(result: &XmlNode) -> Vec<DeletedObject> {
-    let text = |node: &XmlNode, name| node.text_of(name).map(str::to_owned);
+fn deleted(result: &XmlElement) -> Vec<DeletedObject> {
+    let text = |node: &XmlElement, name| node.text_of(name).map(str::to_owned);
     let entries = result.children.iter().filter_map(|node| match node.name.as_str() {
         "Deleted" => Some(DeletedObject {
             key: text(node, "Key")?,
@@ -348,7 +349,7 @@ fn deleted(result: &XmlNode) -> Vec<DeletedObject> {
     entries.collect()
 }
 
-/// Writes the result anew: the upstream was asked for every entry so that each can be recorded,
+/// Rewrites the result: the upstream was asked for every entry so that each can be recorded,
 /// the client gets what it asked for.
 fn delete_result(deleted: &[DeletedObject], asked: &DeleteObjects) -> String {
     let mut out = format!("{DECLARATION}<DeleteResult xmlns=\"{NAMESPACE}\">");
@@ -358,36 +359,36 @@ fn delete_result(deleted: &[DeletedObject], asked: &DeleteObjects) -> String {
             None if asked.quiet => continue,
             None => "Deleted",
         };
-        xml::open_tag(&mut out, name);
-        xml::element(&mut out, "Key", &entry.key);
+        open_tag(&mut out, name);
+        write_element(&mut out, "Key", &entry.key);
         if let Some(version) = &entry.version {
-            xml::element(&mut out, "VersionId", version);
+            write_element(&mut out, "VersionId", version);
         }
         if entry.delete_marker {
-            xml::element(&mut out, "DeleteMarker", "true");
+            write_element(&mut out, "DeleteMarker", "true");
         }
         if let Some(version) = &entry.delete_marker_version {
-            xml::element(&mut out, "DeleteMarkerVersionId", version);
+            write_element(&mut out, "DeleteMarkerVersionId", version);
         }
         if let Some((code, message)) = &entry.error {
-            xml::element(&mut out, "Code", code);
-            xml::element(&mut out, "Message", message);
+            write_element(&mut out, "Code", code);
+            write_element(&mut out, "Message", message);
         }
-        xml::close_tag(&mut out, name);
+        close_tag(&mut out, name);
     }
     out.push_str("</DeleteResult>");
     out
 }
 
-/// Writes `GET ?versioning` anew with our MFA Delete: the upstream's own says nothing of ours.
-fn versioning(node: &XmlNode, mfa_delete: MfaDelete) -> String {
+/// Rewrites `GET ?versioning` with our MFA Delete, which the upstream does not know.
+fn versioning(node: &XmlElement, mfa_delete: MfaDelete) -> String {
     let mut out = format!("{DECLARATION}<VersioningConfiguration xmlns=\"{NAMESPACE}\">");
     if let Some(status @ ("Enabled" | "Suspended")) = node.text_of("Status") {
-        xml::element(&mut out, "Status", status);
+        write_element(&mut out, "Status", status);
     }
     match mfa_delete {
-        MfaDelete::Disabled => xml::element(&mut out, "MfaDelete", "Disabled"),
-        MfaDelete::Enabled => xml::element(&mut out, "MfaDelete", "Enabled"),
+        MfaDelete::Disabled => write_element(&mut out, "MfaDelete", "Disabled"),
+        MfaDelete::Enabled => write_element(&mut out, "MfaDelete", "Enabled"),
         MfaDelete::NeverSet => {}
     }
     out.push_str("</VersioningConfiguration>");
@@ -395,7 +396,7 @@ fn versioning(node: &XmlNode, mfa_delete: MfaDelete) -> String {
 }
 
 /// The upstream names itself in `Location`; clients are told the path that they know.
-fn relocate(node: &mut XmlNode, permit: &Permit) {
+fn relocate(node: &mut XmlElement, permit: &Permit) {
     let (Some(bucket), Some(key)) = (&permit.request().bucket, &permit.request().key) else { return };
     for child in node.children.iter_mut().filter(|child| child.name == "Location") {
         child.text = format!("/{bucket}/{key}");
@@ -406,8 +407,8 @@ fn relocate(node: &mut XmlNode, permit: &Permit) {
 mod tests {
     use super::*;
 
-    fn node(text: &str) -> XmlNode {
-        XmlNode::parse(text.as_bytes()).expect("a document")
+    fn node(text: &str) -> XmlElement {
+        XmlElement::parse(text.as_bytes()).expect("a document")
     }
 
     #[test]

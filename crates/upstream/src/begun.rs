@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use http::header::HeaderMap;
 use tokio::sync::Notify;
 
-/// Tells whoever waits for an answer that its head has come.
+/// Notifies the waiting task that the answer's head has arrived.
 #[derive(Debug, Default)]
 pub struct AnswerBegun {
     headers: OnceLock<HeaderMap>,

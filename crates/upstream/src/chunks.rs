@@ -15,7 +15,7 @@ use portcullis_sigv4::{EMPTY_SHA256, SigningKey, TrailingChecksum};
 /// How object data is framed on its way out.
 #[derive(Clone, Debug)]
 pub enum ChunkFraming {
-    /// The client's checksum follows; nobody can listen, so nothing is signed.
+    /// The client's checksum follows; the connection is private, so nothing is signed.
     Checksum(TrailingChecksum),
     /// Each chunk is signed.
     Signed,

@@ -1,7 +1,7 @@
 //! Reads from the upstream: a request without a body, written at once, and its answer over the same connection.
 //!
 //! hyper's client gives each connection a task of its own, to which a request crosses and from which its answer comes back;
-//! for the reads that are most of what a store is asked, that costs as much as all that the gate decides. Answers are framed
+//! for reads, which are most of a store's requests, that costs as much as all of the proxy's decisions. Answers are framed
 //! as RFC 9112, section 6.3, has it, and what is doubtful ends the connection.
 
 use std::future::Future;
@@ -228,7 +228,7 @@ fn through_empty_line(bytes: &[u8]) -> Option<usize> {
 pub(super) fn message(rendered: &RenderedRequest, signed: &UpstreamSignature<'_>) -> Result<Vec<u8>, UpstreamError> {
     let visible = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
     let mut out = Vec::with_capacity(1024);
-    // Both are percent-encoded; whatever else came here must not begin a line of its own.
+    // Both are percent-encoded; anything else must not start a new line.
     if !visible(&rendered.path) || !visible(&rendered.query) {
         return Err(UpstreamError::Unwritable);
     }
@@ -294,7 +294,7 @@ impl AnswerHead {
         let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational();
         head.rest = match (length, chunked) {
             _ if bodiless => BodyRest::Length(0),
-            // Two lengths are two answers to somebody.
+            // With two lengths, different readers see different answers.
             (Some(_), true) => return Err(unreadable),
             (Some(length), false) => BodyRest::Length(length),
             (None, true) => BodyRest::Chunks(ChunkPosition::Size),
@@ -374,7 +374,7 @@ impl FetchedBody {
 
     fn go_home(&mut self) {
         let Some(lent) = self.lent.take() else { return };
-        // Bytes after the answer are nobody's.
+        // Bytes after the answer belong to no request.
         if self.after == ConnectionReuse::Reuse && lent.connection.link.input.is_empty() {
             self.home.shelf.keep(lent);
         }
@@ -452,7 +452,7 @@ impl ChunkPosition {
                     Some(_) => return Err(unreadable),
                     None => return Ok(TakenBytes::Nothing),
                 },
-                // What it says is for nobody: no header of it passes.
+                // No header of it is passed on.
                 Self::Trailer => match input.windows(2).position(|window| window == b"\r\n") {
                     Some(0) => {
                         input.advance(2);

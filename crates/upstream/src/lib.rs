@@ -16,7 +16,6 @@ mod send;
 mod shelf;
 mod sign;
 mod upload;
-mod xml;
 
 use thiserror::Error;
 
@@ -25,29 +24,27 @@ pub use begun::AnswerBegun;
 pub use download::Download;
 pub use look::{LookTarget, StoredPresence};
 pub use own::{BucketHolding, OwnError, OwnFile, OwnFileRead};
-pub use region::BucketPlacement;
 pub use render::{RenderedRequest, RequestContent, UnwritableRequest, render};
-pub use send::{ObjectPayload, TrailerSupport, Upstream, UpstreamTimeouts};
+pub use send::{ObjectPayload, Upstream, UpstreamTimeouts};
 pub use sign::UpstreamSigner;
 pub use upload::{BodyInterrupted, PayloadStream, UploadBody};
-pub use xml::{DECLARATION, XmlNode, escape};
 
 /// Why the upstream gave no answer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum UpstreamError {
     /// The connection broke after the request went out: whether it was carried out is unknown.
-    #[error("the upstream broke off")]
+    #[error("the upstream closed the connection")]
     BrokenOff,
     /// Its answer is not what S3 answers here.
     #[error("the upstream's answer cannot be read")]
     Unreadable,
     /// It does not take the credentials it was configured with.
-    #[error("the upstream refuses the gate's own credentials")]
+    #[error("the upstream refuses Portcullis's credentials")]
     RefusesUs,
     /// Nothing was sent.
     #[error("the upstream cannot be reached")]
     Unreachable,
-    /// Whoever answers there cannot prove to be the upstream; nothing was sent.
+    /// The server's certificate is not trusted; nothing was sent.
     #[error("the upstream's certificate is not trusted")]
     Untrusted,
     /// A permitted request cannot be written: a mistake of ours, and nothing was sent.

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::DECLARATION;
 
 use super::answer::{self, AnswerBody, CompletedRequest, UpstreamAnswer, UpstreamRefusal};
 use super::region::location;
-use super::xml::{DECLARATION, NAMESPACE};
 use super::{RenderedRequest, RequestContent, Upstream, UpstreamError};
 use portcullis_authorization::Permit;
 use portcullis_base::clock::Timestamp;
@@ -31,7 +32,7 @@ impl Upstream {
         }
         match answer {
             LocalAnswer::Location => Ok(document(location(self.client_region()))),
-            // It is answered before anybody is known to have signed.
+            // It is answered before a signature is checked.
             LocalAnswer::Preflight => Err(UpstreamError::Unwritable),
             LocalAnswer::Unconfigured(UnconfiguredAnswer::Document { root, inner }) => {
                 Ok(document(format!("{DECLARATION}<{root} xmlns=\"{NAMESPACE}\">{inner}</{root}>")))

@@ -1,4 +1,4 @@
-//! Looks at what a store holds, for requests whose end nobody saw.
+//! Reads what a store holds, for requests whose outcome is unknown.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};

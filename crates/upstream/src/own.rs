@@ -1,5 +1,7 @@
-//! The gate's own files at the upstream: what it keeps in a bucket there, apart from anybody's request.
+//! Portcullis's own files at the upstream: what it writes to a bucket, independent of requests.
 
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::{DECLARATION, XmlElement, write_element};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,8 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use thiserror::Error;
 
-use super::xml::{self, DECLARATION, NAMESPACE};
-use super::{Download, RenderedRequest, RequestContent, Upstream, UpstreamError, XmlNode};
+use super::{Download, RenderedRequest, RequestContent, Upstream, UpstreamError};
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey};
@@ -16,7 +17,7 @@ use portcullis_base::percent::{percent_decode, percent_encode_path};
 use portcullis_http::HttpMethod;
 use portcullis_sigv4::canonical_query;
 
-/// A file of the gate's own.
+/// A file of Portcullis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnFile {
     pub bytes: Bytes,
@@ -25,7 +26,7 @@ pub struct OwnFile {
     pub metadata: Vec<(&'static str, String)>,
 }
 
-/// A file of the gate's own as the upstream has it.
+/// A file of Portcullis as the upstream has it.
 #[derive(Clone, Debug)]
 pub struct OwnFileRead {
     pub bytes: Bytes,
@@ -113,7 +114,8 @@ impl Upstream {
         if response.status() != StatusCode::OK {
             return Err(refusal(response, bucket).await);
         }
-        let document = XmlNode::parse(&whole(response, LONGEST_DOCUMENT).await?).ok_or(UpstreamError::Unreadable)?;
+        let document =
+            XmlElement::parse(&whole(response, LONGEST_DOCUMENT).await?).map_err(|_| UpstreamError::Unreadable)?;
         // Not every store heeds the parameter, and says so by leaving the element out.
         let encoded = document.text_of("EncodingType") == Some("url");
         let contents = document.children.iter().filter(|child| child.name == "Contents");
@@ -134,7 +136,7 @@ impl Upstream {
                 error @ (OwnError::Refused { .. } | OwnError::Upstream(_)) => Err(error),
             };
         }
-        let document = XmlNode::parse(&whole(response, LONGEST_DOCUMENT).await?);
+        let document = XmlElement::parse(&whole(response, LONGEST_DOCUMENT).await?).ok();
         document.as_ref().and_then(holding).ok_or(OwnError::Upstream(UpstreamError::Unreadable))
     }
 
@@ -149,7 +151,7 @@ impl Upstream {
         // The one region that must not be named.
         if self.region() != "us-east-1" {
             let mut text = format!("{DECLARATION}<CreateBucketConfiguration xmlns=\"{NAMESPACE}\">");
-            xml::element(&mut text, "LocationConstraint", self.region());
+            write_element(&mut text, "LocationConstraint", self.region());
             text.push_str("</CreateBucketConfiguration>");
             document = text.into_bytes();
         }
@@ -182,7 +184,7 @@ impl Upstream {
 }
 
 /// What a list of versions says. A store that lists objects alone, or not all that it found, says nothing.
-fn holding(listed: &XmlNode) -> Option<BucketHolding> {
+fn holding(listed: &XmlElement) -> Option<BucketHolding> {
     let mut entries = listed.children.iter().filter(|child| matches!(child.name.as_str(), "DeleteMarker" | "Version"));
     match (listed.name.as_str(), entries.next(), listed.text_of("IsTruncated")) {
         ("ListVersionsResult", Some(_), _) => Some(BucketHolding::Something),
@@ -212,7 +214,7 @@ async fn whole(response: Response<Download>, limit: usize) -> Result<Bytes, OwnE
 async fn refusal(response: Response<Download>, bucket: &BucketName) -> OwnError {
     let status = response.status().as_u16();
     let body = whole(response, LONGEST_DOCUMENT).await.unwrap_or_default();
-    let code = XmlNode::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
+    let code = XmlElement::parse(&body).ok().and_then(|error| error.text_of("Code").map(str::to_owned));
     match code {
         Some(code) if code == "NoSuchBucket" => OwnError::NoBucket(bucket.clone()),
         // It becomes part of a line of the log.
@@ -228,7 +230,7 @@ mod tests {
     use super::*;
 
     fn said(document: &str) -> Option<BucketHolding> {
-        holding(&XmlNode::parse(document.as_bytes()).expect("a document"))
+        holding(&XmlElement::parse(document.as_bytes()).expect("a document"))
     }
 
     #[test]

@@ -1,20 +1,12 @@
 //! The region that clients sign for, where the store has another name for it or none.
 
+use super::Upstream;
 use http::header::{HeaderName, HeaderValue};
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::{DECLARATION, Escaping, XmlElement, close_tag, escape};
 
 use super::answer::UpstreamAnswer;
-use super::xml::{self, DECLARATION, NAMESPACE};
-use super::{Upstream, XmlNode};
-use portcullis_s3::{RequestDocument, S3Operation, S3Request};
-
-/// How a store is told where to make a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BucketPlacement {
-    /// By the region of its endpoint, as on AWS.
-    Named,
-    /// Not at all: it has one place, or names of its own.
-    Unnamed,
-}
+use portcullis_s3::{Placement, RequestDocument, S3Operation, S3Request};
 
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 const CONSTRAINT: &str = "LocationConstraint";
@@ -37,8 +29,8 @@ impl Upstream {
     /// Another place is left to the store to know or refuse.
     pub(super) fn placed(&self, request: &S3Request) -> Option<S3Request> {
         let mut node = match (request.action, &request.document) {
-            (S3Operation::CreateBucket, RequestDocument::Rewritten(bytes)) => XmlNode::parse(bytes)?,
-            (S3Operation::CreateBucket, RequestDocument::None) => XmlNode::named("CreateBucketConfiguration"),
+            (S3Operation::CreateBucket, RequestDocument::Rewritten(bytes)) => XmlElement::parse(bytes).ok()?,
+            (S3Operation::CreateBucket, RequestDocument::None) => XmlElement::named("CreateBucketConfiguration"),
             (
                 _,
                 RequestDocument::DeleteObjects(_)
@@ -52,13 +44,13 @@ impl Upstream {
             return None;
         }
         node.children.retain(|child| child.name != CONSTRAINT);
-        if self.placement() == BucketPlacement::Named && self.region() != FIRST {
-            node.children.insert(0, XmlNode { text: self.region().to_owned(), ..XmlNode::named(CONSTRAINT) });
+        if self.placement() == Placement::Named && self.region() != FIRST {
+            node.children.insert(0, XmlElement { text: self.region().to_owned(), ..XmlElement::named(CONSTRAINT) });
         }
         let document = if node.children.is_empty() {
             RequestDocument::None
         } else {
-            RequestDocument::Rewritten(xml::document(&node).into())
+            RequestDocument::Rewritten(node.document(NAMESPACE).into())
         };
         Some(S3Request { document, ..request.clone() })
     }
@@ -68,8 +60,8 @@ impl Upstream {
 pub(super) fn location(region: &str) -> String {
     let mut out = format!("{DECLARATION}<{CONSTRAINT} xmlns=\"{NAMESPACE}\">");
     if region != FIRST {
-        xml::escape(&mut out, region);
+        escape(&mut out, region, Escaping::Answer);
     }
-    xml::close_tag(&mut out, CONSTRAINT);
+    close_tag(&mut out, CONSTRAINT);
     out
 }

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::{DECLARATION, close_tag, open_tag, write_element};
 
-use super::xml::{self, DECLARATION, NAMESPACE};
 use portcullis_base::percent::{percent_encode, percent_encode_path};
 use portcullis_http::HttpMethod;
 use portcullis_s3::{CopySource, DeleteObjects, RequestDocument, S3Request, VersioningStatus};
@@ -98,16 +99,16 @@ fn copy_source(source: &CopySource) -> String {
     text
 }
 
-/// Every entry is asked for, whatever the client wants to hear, so that each can be recorded.
+/// Every entry is requested, even in quiet mode, so that each can be recorded.
 fn delete_objects(document: &DeleteObjects) -> String {
     let mut out = format!("{DECLARATION}<Delete xmlns=\"{NAMESPACE}\">");
     for object in &document.objects {
-        xml::open_tag(&mut out, "Object");
-        xml::element(&mut out, "Key", object.key.as_str());
+        open_tag(&mut out, "Object");
+        write_element(&mut out, "Key", object.key.as_str());
         if let Some(version) = &object.version {
-            xml::element(&mut out, "VersionId", version.as_str());
+            write_element(&mut out, "VersionId", version.as_str());
         }
-        xml::close_tag(&mut out, "Object");
+        close_tag(&mut out, "Object");
     }
     out.push_str("</Delete>");
     out

@@ -1,12 +1,13 @@
 //! Documents that some stores write otherwise than S3 does, so that typed clients cannot read them.
 
+use super::UpstreamError;
+use portcullis_s3::documents::NAMESPACE;
+use portcullis_xml::XmlElement;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::answer::{AnswerBody, CompletedRequest, UpstreamAnswer};
-use super::xml;
-use super::{UpstreamError, XmlNode};
 use portcullis_s3::S3Operation;
 
 /// The roots of documents that a store names otherwise, or writes where S3 answers that there is none.
@@ -45,13 +46,13 @@ pub(super) async fn repaired(
         answer @ (UpstreamAnswer::Done(_) | UpstreamAnswer::Refused(_)) => return Ok(RepairedAnswer::Answer(answer)),
     };
     let bytes = download.whole(LONGEST_DOCUMENT, within).await?;
-    let node = XmlNode::parse(&bytes).ok_or(UpstreamError::Unreadable)?;
+    let node = XmlElement::parse(&bytes).map_err(|_| UpstreamError::Unreadable)?;
     let is_nothing =
         action == S3Operation::GetBucketReplication && !node.children.iter().any(|child| child.name == "Rule");
     if node.name == *root {
         done.body = AnswerBody::Whole(bytes);
     } else {
-        done.replace_body(xml::document(&XmlNode { name: (*root).to_owned(), ..node }));
+        done.replace_body(XmlElement { name: (*root).to_owned(), ..node }.document(NAMESPACE));
     }
     let answer = UpstreamAnswer::Done(done);
     Ok(if is_nothing { RepairedAnswer::Nothing(answer) } else { RepairedAnswer::Answer(answer) })

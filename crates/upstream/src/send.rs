@@ -1,5 +1,6 @@
-//! Sends one permitted request, and asks the upstream what the gate must know before it judges.
+//! Sends one permitted request, and asks the upstream what must be known before a decision.
 
+use portcullis_xml::XmlElement;
 use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,11 +19,10 @@ use super::answer::{self, UpstreamAnswer};
 use super::chunks::{ChunkFraming, ChunkedUpload};
 use super::fetch::{self, Fetcher};
 use super::pool::{ConnectionPool, UpstreamConnector};
-use super::region::BucketPlacement;
 use super::repair::{RepairedAnswer, repaired};
 use super::{
     AnswerBegun, Download, PayloadStream, RenderedRequest, RequestContent, UploadBody, UpstreamError, UpstreamSigner,
-    XmlNode, render,
+    render,
 };
 use portcullis_authorization::{BucketLifecycle, Permit, Versioning};
 use portcullis_base::clock::Timestamp;
@@ -30,7 +30,7 @@ use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Dialler, HttpMethod};
-use portcullis_s3::RequestHandling;
+use portcullis_s3::{Placement, RequestHandling, Trailers};
 use portcullis_sigv4::{EMPTY_SHA256, TrailingChecksum, UNSIGNED_PAYLOAD};
 
 /// The S3 that is protected.
@@ -43,9 +43,9 @@ pub struct Upstream {
     signer: UpstreamSigner,
     patience: UpstreamTimeouts,
     listeners: NetworkExposure,
-    trailers: TrailerSupport,
+    trailers: Trailers,
     /// The region that clients sign for, and how the store is told where a bucket is made.
-    client_region: Option<(String, BucketPlacement)>,
+    client_region: Option<(String, Placement)>,
 }
 
 /// How long the upstream may take.
@@ -58,21 +58,12 @@ pub struct UpstreamTimeouts {
     pub idle: Duration,
 }
 
-/// Who could listen between the gate and the upstream.
+/// Who could eavesdrop between the proxy and the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NetworkExposure {
     Anybody,
     /// It stays within this machine or within TLS: a payload needs no signature.
     Nobody,
-}
-
-/// Which checksums the upstream takes in a trailer, after the data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrailerSupport {
-    All,
-    /// Those of [`ChecksumAlgorithm::is_known_to_stores`].
-    KnownToStores,
-    NotTaken,
 }
 
 /// Object data for a permitted request.
@@ -95,17 +86,17 @@ impl ObjectPayload {
 
 /// What a store says of a bucket's configuration.
 enum StoredConfiguration {
-    Is(XmlNode),
+    Is(XmlElement),
     NoBucket,
     None,
 }
 
-/// The longest configuration document the gate reads for itself.
+/// The longest configuration document that is read for a decision.
 const LONGEST_STATE: usize = 1024 * 1024;
 
 impl Upstream {
     /// The upstream that is dialled, reached as this signer.
-    pub fn new(dialler: Dialler, signer: UpstreamSigner, patience: UpstreamTimeouts, trailers: TrailerSupport) -> Self {
+    pub fn new(dialler: Dialler, signer: UpstreamSigner, patience: UpstreamTimeouts, trailers: Trailers) -> Self {
         let endpoint = dialler.endpoint().clone();
         let listeners = NetworkExposure::on_the_way_to(&endpoint);
         let fetcher = Fetcher::new(UpstreamConnector::new(dialler.clone(), patience.connect, patience.idle));
@@ -124,7 +115,7 @@ impl Upstream {
     }
 
     /// Tells clients this region wherever a bucket's region is told.
-    pub fn telling(self, region: &str, placement: BucketPlacement) -> Self {
+    pub fn telling(self, region: &str, placement: Placement) -> Self {
         Self { client_region: Some((region.to_owned(), placement)), ..self }
     }
 
@@ -134,8 +125,8 @@ impl Upstream {
     }
 
     /// How the store is told where a bucket is made.
-    pub(super) fn placement(&self) -> BucketPlacement {
-        self.client_region.as_ref().map_or(BucketPlacement::Named, |(_, placement)| *placement)
+    pub(super) fn placement(&self) -> Placement {
+        self.client_region.as_ref().map_or(Placement::Named, |(_, placement)| *placement)
     }
 
     /// Where it listens.
@@ -225,9 +216,11 @@ impl Upstream {
         let status = response.status();
         let body = response.into_body().whole(LONGEST_STATE, self.document_patience()).await?;
         match status {
-            StatusCode::OK => XmlNode::parse(&body).map(StoredConfiguration::Is).ok_or(UpstreamError::Unreadable),
+            StatusCode::OK => {
+                XmlElement::parse(&body).map(StoredConfiguration::Is).map_err(|_| UpstreamError::Unreadable)
+            }
             StatusCode::NOT_FOUND => {
-                let code = XmlNode::parse(&body).and_then(|error| error.text_of("Code").map(str::to_owned));
+                let code = XmlElement::parse(&body).ok().and_then(|error| error.text_of("Code").map(str::to_owned));
                 Ok(if code.as_deref() == Some("NoSuchBucket") {
                     StoredConfiguration::NoBucket
                 } else {
@@ -259,7 +252,7 @@ impl Upstream {
         if payload.is_none() && rendered.only_reads() {
             return self.fetch(rendered, now).await;
         }
-        // Seldom, and large.
+        // Rare, and large.
         Box::pin(self.carry(rendered, payload, now)).await
     }
 
@@ -360,9 +353,9 @@ impl Upstream {
     /// The client's checksum, where the upstream takes it.
     fn checksum<'a>(&self, payload: &'a ObjectPayload) -> Option<&'a TrailingChecksum> {
         payload.checksum.as_ref().filter(|checksum| match self.trailers {
-            TrailerSupport::All => true,
-            TrailerSupport::KnownToStores => checksum.algorithm().is_known_to_stores(),
-            TrailerSupport::NotTaken => false,
+            Trailers::All => true,
+            Trailers::KnownToStores => checksum.algorithm().is_known_to_stores(),
+            Trailers::NotTaken => false,
         })
     }
 
@@ -373,7 +366,7 @@ impl Upstream {
         Ok(Some((HeaderName::from_static(checksum.algorithm().header()), value)))
     }
 
-    /// How a payload is framed; one whose digest is known, or that nobody can listen to, needs no frame of its own.
+    /// How a payload is framed; one whose digest is known, or on a private connection, needs no frames.
     fn framing(&self, payload: &ObjectPayload) -> Option<ChunkFraming> {
         match (payload.digest, self.checksum(payload).cloned(), self.listeners) {
             (Some(_), _, _) | (None, None, NetworkExposure::Nobody) => None,
@@ -438,7 +431,7 @@ mod tests {
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     const NOW: Timestamp = Timestamp::from_seconds(1_369_353_600);
 
-    fn upstream(endpoint: &str, trailers: TrailerSupport) -> Upstream {
+    fn upstream(endpoint: &str, trailers: Trailers) -> Upstream {
         let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
         let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("no TLS");
         let signer = UpstreamSigner::new(KEY_ID.to_owned(), Secret::new(SECRET.to_owned()), "us-east-1".to_owned());
@@ -477,7 +470,7 @@ mod tests {
         }
     }
 
-    /// What an upstream that reads as the gate itself does makes of a request.
+    /// The request as an upstream reads it that parses like the proxy.
     async fn read(request: Request<UploadBody>) -> (RequestHead, Vec<u8>, Option<Checksum>) {
         let (parts, upload) = request.into_parts();
         let announced = upload.size_hint().exact().expect("a known length");
@@ -503,14 +496,14 @@ mod tests {
         let crc = Some(ChecksumAlgorithm::Crc32);
         let newer = Some(ChecksumAlgorithm::XxHash3);
         let cases = [
-            (here, TrailerSupport::KnownToStores, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-            (here, TrailerSupport::KnownToStores, None, "UNSIGNED-PAYLOAD"),
-            (here, TrailerSupport::KnownToStores, newer, "UNSIGNED-PAYLOAD"),
-            (here, TrailerSupport::All, newer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-            (here, TrailerSupport::NotTaken, crc, "UNSIGNED-PAYLOAD"),
-            (elsewhere, TrailerSupport::KnownToStores, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
-            (elsewhere, TrailerSupport::KnownToStores, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
-            (elsewhere, TrailerSupport::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (here, Trailers::KnownToStores, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, Trailers::KnownToStores, None, "UNSIGNED-PAYLOAD"),
+            (here, Trailers::KnownToStores, newer, "UNSIGNED-PAYLOAD"),
+            (here, Trailers::All, newer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, Trailers::NotTaken, crc, "UNSIGNED-PAYLOAD"),
+            (elsewhere, Trailers::KnownToStores, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+            (elsewhere, Trailers::KnownToStores, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (elsewhere, Trailers::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
         ];
         let progress = Arc::default();
         for (endpoint, trailers, algorithm, expected) in cases {
@@ -532,9 +525,7 @@ mod tests {
     #[tokio::test]
     async fn the_checksum_of_an_empty_object_goes_ahead_of_it() {
         let progress = Arc::default();
-        for (trailers, expected) in
-            [(TrailerSupport::KnownToStores, Some("AAAAAA==")), (TrailerSupport::NotTaken, None)]
-        {
+        for (trailers, expected) in [(Trailers::KnownToStores, Some("AAAAAA==")), (Trailers::NotTaken, None)] {
             let payload = payload(b"", Some(ChecksumAlgorithm::Crc32));
             let request = upstream("http://127.0.0.1:9000", trailers).signed(put(), Some(payload), &progress, NOW);
             let (head, bytes, _) = read(request.expect("written")).await;
@@ -548,12 +539,8 @@ mod tests {
         let progress = Arc::default();
         let bytes = b"Welcome to Amazon S3.";
         let payload = ObjectPayload { digest: Some(Sha256::digest(bytes).into()), ..payload(bytes, None) };
-        let request = upstream("http://192.0.2.1:9000", TrailerSupport::KnownToStores).signed(
-            put(),
-            Some(payload),
-            &progress,
-            NOW,
-        );
+        let request =
+            upstream("http://192.0.2.1:9000", Trailers::KnownToStores).signed(put(), Some(payload), &progress, NOW);
         let (head, read, _) = read(request.expect("written")).await;
         let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
         assert_eq!((head.headers.value("x-amz-content-sha256"), read.as_slice()), (Some(digest), bytes.as_slice()));

@@ -1,4 +1,4 @@
-//! Idle connections, kept for whoever needs one next.
+//! Idle connections, kept for the next request.
 
 use std::collections::VecDeque;
 use std::sync::{LazyLock, Mutex, PoisonError};
@@ -22,7 +22,7 @@ pub(super) struct PooledConnection<C> {
     moves: u64,
 }
 
-/// More idle connections than this serve nobody.
+/// The most idle connections that are kept.
 const MOST: usize = 512;
 
 /// A connection is used in the period in which it was made alone, so that the upstream's name is looked up again and a

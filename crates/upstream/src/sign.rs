@@ -1,4 +1,4 @@
-//! Signs requests to the upstream with the credentials that only the gate holds.
+//! Signs requests to the upstream with the credentials that only Portcullis holds.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -10,7 +10,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::secret::Secret;
 use portcullis_sigv4::{ALGORITHM, CredentialScope, SigningKey, canonical_request, string_to_sign};
 
-/// The gate's own credentials at the upstream, whose key ids follow rules of its own.
+/// Portcullis's credentials at the upstream, whose key ids follow the upstream's rules.
 #[derive(Debug)]
 pub struct UpstreamSigner {
     access_key_id: String,

@@ -1,23 +1,22 @@
-//! What a store does, found out in a bucket made for it.
+//! What a store does, tested in a temporary bucket.
 
 use bytes::Bytes;
 use http::Method;
 
 use super::routing::{self, TrialBucket};
 use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
-use portcullis_server::config::UpstreamProfile;
-use portcullis_server::serve;
+use portcullis_s3::{Placement, UpstreamKind};
 
 /// What was found, in order.
 #[derive(Debug, Default)]
 pub struct ProbeReport(Vec<(&'static str, ProbeFinding)>);
 
-/// One thing found.
+/// The result of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeFinding {
-    /// The gate cannot protect a store like this.
+    /// Portcullis cannot protect this store.
     Bad(String),
-    /// It works, but somebody should look at it.
+    /// It works, but an operator should look at it.
     Doubtful(String),
     Good(String),
 }
@@ -31,7 +30,7 @@ impl ProbeReport {
         self.0.iter().map(|(about, finding)| (*about, finding))
     }
 
-    /// How many things keep the gate from protecting the store.
+    /// The number of failed findings.
     pub fn failed(&self) -> usize {
         self.0.iter().filter(|(_, finding)| matches!(finding, ProbeFinding::Bad(_))).count()
     }
@@ -53,25 +52,26 @@ impl ProbeFinding {
     }
 }
 
-/// Asks the store whether it answers, signs, versions, and what it makes of MfaDelete.
-pub async fn run(s3: &S3Client, profile: UpstreamProfile, findings: &mut ProbeReport) {
+/// Tests whether the store answers, accepts the key and keeps versions, and how it treats MfaDelete.
+pub async fn run(s3: &S3Client, store: UpstreamKind, findings: &mut ProbeReport) {
     if !answers(s3, findings).await {
         return;
     }
     let bucket = match bucket_name() {
         Ok(name) => name,
         Err(error) => {
-            return findings.add("versioning", ProbeFinding::Bad(format!("no random name could be made: {error}")));
+            return findings
+                .add("versioning", ProbeFinding::Bad(format!("no random name could be generated: {error}")));
         }
     };
-    let make = ClientRequest::new(Method::PUT, format!("/{bucket}")).body(location(s3, profile));
+    let make = ClientRequest::new(Method::PUT, format!("/{bucket}")).body(location(s3, store));
     if let Err(error) = s3.send(make).await {
-        let text = format!("unknown: the bucket {bucket} could not be made there: {error}");
+        let text = format!("unknown: the bucket {bucket} could not be created: {error}");
         return findings.add("versioning", ProbeFinding::Doubtful(text));
     }
     findings.add("anonymous", anonymous(s3, &bucket).await);
-    let place = TrialBucket { s3, bucket: &bucket, document: location(s3, profile) };
-    findings.add("routing", routing::run(&place, serve::kind(profile)).await);
+    let place = TrialBucket { s3, bucket: &bucket, document: location(s3, store) };
+    findings.add("routing", routing::run(&place, store).await);
     findings.add("listing", routing::hidden_keys(&place).await);
     findings.add("versioning", versioning(s3, &bucket).await);
     findings.add("MfaDelete", mfa_delete(s3, &bucket).await);
@@ -83,11 +83,11 @@ pub async fn run(s3: &S3Client, profile: UpstreamProfile, findings: &mut ProbeRe
 async fn answers(s3: &S3Client, findings: &mut ProbeReport) -> bool {
     match s3.send(ClientRequest::new(Method::GET, "/")).await {
         Ok(_) => {
-            findings.add("store", ProbeFinding::Good(format!("{} answers and takes the access key", s3.endpoint())));
+            findings.add("store", ProbeFinding::Good(format!("{} answers and accepts the access key", s3.endpoint())));
             true
         }
         Err(S3ClientError::Refused { code, message, .. }) => {
-            let text = format!("{} answers, but not to this access key: {message} ({code})", s3.endpoint());
+            let text = format!("{} answers, but refuses this access key: {message} ({code})", s3.endpoint());
             findings.add("store", ProbeFinding::Bad(text));
             false
         }
@@ -103,11 +103,12 @@ async fn answers(s3: &S3Client, findings: &mut ProbeReport) -> bool {
     }
 }
 
-/// A store that serves unsigned requests serves whoever reaches it without the gate.
+/// A store that serves unsigned requests serves every client that can reach it directly.
 async fn anonymous(s3: &S3Client, bucket: &str) -> ProbeFinding {
     match s3.send_unsigned(ClientRequest::new(Method::GET, format!("/{bucket}"))).await {
         Ok(_) => ProbeFinding::Doubtful(
-            "the store lists a new bucket without a signature: whoever reaches it goes around the gate".to_owned(),
+            "the store lists a new bucket without a signature: clients that reach it directly bypass Portcullis"
+                .to_owned(),
         ),
         Err(_) => ProbeFinding::Good("the store does not list a new bucket without a signature".to_owned()),
     }
@@ -123,9 +124,9 @@ async fn versioning(s3: &S3Client, bucket: &str) -> ProbeFinding {
         }
         Ok(None) => {
             drop(s3.send(ClientRequest::new(Method::DELETE, format!("/{bucket}/probe"))).await);
-            ProbeFinding::Bad("the store took the setting, but keeps no versions".to_owned())
+            ProbeFinding::Bad("the store accepted the setting, but keeps no versions".to_owned())
         }
-        Err(error) => ProbeFinding::Bad(format!("versioning could not be tried: {error}")),
+        Err(error) => ProbeFinding::Bad(format!("versioning could not be tested: {error}")),
     }
 }
 
@@ -135,12 +136,12 @@ async fn version_of_new_object(s3: &S3Client, bucket: &str) -> Result<Option<Str
     let put = ClientRequest::new(Method::PUT, format!("/{bucket}/probe")).body(Bytes::from_static(b"probe"));
     let answer = s3.send(put).await?;
     let version = answer.headers.get("x-amz-version-id").and_then(|value| value.to_str().ok());
-    // It goes back into a query as it is, so it has to be plain.
+    // It is copied into a query without encoding.
     let plain = |text: &&str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     Ok(version.filter(plain).filter(|version| *version != "null").map(str::to_owned))
 }
 
-/// The gate keeps MFA Delete itself and never sends it on; this tells what else stands behind it.
+/// Portcullis keeps MFA Delete itself and never forwards it; this shows what the store would do with it.
 async fn mfa_delete(s3: &S3Client, bucket: &str) -> ProbeFinding {
     let set = |state: &str| {
         let inner = format!("<Status>Enabled</Status><MfaDelete>{state}</MfaDelete>");
@@ -148,7 +149,7 @@ async fn mfa_delete(s3: &S3Client, bucket: &str) -> ProbeFinding {
     };
     match s3.send(set("Enabled")).await {
         Err(S3ClientError::Refused { .. }) => ProbeFinding::Good(
-            "the store asks for a code of its own; the gate keeps MFA Delete in its stead".to_owned(),
+            "the store asks for an MFA code of its own; Portcullis enforces MFA Delete instead".to_owned(),
         ),
         Err(
             error @ (S3ClientError::Exchange(_)
@@ -161,9 +162,9 @@ async fn mfa_delete(s3: &S3Client, bucket: &str) -> ProbeFinding {
             drop(s3.send(set("Disabled")).await);
             match kept {
                 Ok(true) => ProbeFinding::Good(
-                    "the store keeps it and asks for no code; the gate keeps it in its stead".to_owned(),
+                    "the store stores it and asks for no code; Portcullis enforces it instead".to_owned(),
                 ),
-                Ok(false) => ProbeFinding::Good("the store ignores it; the gate keeps it in its stead".to_owned()),
+                Ok(false) => ProbeFinding::Good("the store ignores it; Portcullis enforces it instead".to_owned()),
                 Err(error) => ProbeFinding::Doubtful(format!("unknown: {error}")),
             }
         }
@@ -172,7 +173,7 @@ async fn mfa_delete(s3: &S3Client, bucket: &str) -> ProbeFinding {
 
 async fn reads_enabled(s3: &S3Client, bucket: &str) -> Result<bool, S3ClientError> {
     let answer = s3.send(ClientRequest::new(Method::GET, format!("/{bucket}?versioning"))).await?;
-    Ok(answer.document()?.text_of("MfaDelete") == Some("Enabled"))
+    Ok(answer.document()?.filled_text_of("MfaDelete") == Some("Enabled"))
 }
 
 fn document(inner: &str) -> String {
@@ -181,19 +182,15 @@ fn document(inner: &str) -> String {
     )
 }
 
-/// AWS wants to be told the region of a bucket, but for its first.
-fn location(s3: &S3Client, profile: UpstreamProfile) -> String {
-    match profile {
-        UpstreamProfile::Aws if s3.region != "us-east-1" => format!(
+/// AWS requires the region of a new bucket, except us-east-1.
+fn location(s3: &S3Client, store: UpstreamKind) -> String {
+    match store.profile().bucket_placement {
+        Placement::Named if s3.region != "us-east-1" => format!(
             "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
              <LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
             s3.region
         ),
-        UpstreamProfile::Aws
-        | UpstreamProfile::Ceph
-        | UpstreamProfile::Embedded
-        | UpstreamProfile::Generic
-        | UpstreamProfile::Minio => String::new(),
+        Placement::Named | Placement::Unnamed => String::new(),
     }
 }
 

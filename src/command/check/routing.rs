@@ -34,7 +34,7 @@ enum MisroutingSign {
     /// The key of the batch is there still.
     NothingDeleted,
     ObjectRead,
-    /// A POST without content does nothing, whatever it is taken for.
+    /// A POST without content has no effect under any operation.
     None,
 }
 
@@ -60,7 +60,7 @@ pub async fn run(place: &TrialBucket<'_>, store: UpstreamKind) -> ProbeFinding {
             Ok(RoutingOutcome::Mistaken) => mistaken.push(action.name()),
             Ok(RoutingOutcome::Taken) => taken += 1,
             Ok(RoutingOutcome::Unreadable) => unreadable.push(action.name()),
-            Err(error) => return ProbeFinding::Doubtful(format!("{} could not be tried: {error}", action.name())),
+            Err(error) => return ProbeFinding::Doubtful(format!("{} could not be tested: {error}", action.name())),
         }
     }
     if !mistaken.is_empty() {
@@ -69,8 +69,8 @@ pub async fn run(place: &TrialBucket<'_>, store: UpstreamKind) -> ProbeFinding {
             mistaken.join(", ")
         ));
     }
-    let mut text = format!("the store takes {taken} operations on configurations and uploads for what they are");
-    for (what, operations) in [("has no", declined), ("does not answer readably to", unreadable)] {
+    let mut text = format!("the store recognizes {taken} operations on configurations and uploads");
+    for (what, operations) in [("does not support", declined), ("gives no readable answer to", unreadable)] {
         if !operations.is_empty() {
             text = format!("{text}; it {what} {}", operations.join(", "));
         }
@@ -87,22 +87,22 @@ pub async fn hidden_keys(place: &TrialBucket<'_>) -> ProbeFinding {
         place.s3.send(put("folder")).await?;
         let listing = place.s3.send(ClientRequest::new(Method::GET, format!("/{}", place.bucket))).await?.document()?;
         let keys = listing.children.iter().filter(|child| child.name == "Contents");
-        Ok::<_, S3ClientError>(keys.filter_map(|entry| entry.text_of("Key")).any(|key| key == "folder/probe"))
+        Ok::<_, S3ClientError>(keys.filter_map(|entry| entry.filled_text_of("Key")).any(|key| key == "folder/probe"))
     };
     let seen = seen.await;
     for key in ["folder", "folder/probe"] {
         drop(place.s3.send(ClientRequest::new(Method::DELETE, path(key))).await);
     }
     match seen {
-        Ok(true) => ProbeFinding::Good("the store lists what lies below a key that is an object too".to_owned()),
+        Ok(true) => ProbeFinding::Good("the store lists keys below a key that is also an object".to_owned()),
         Ok(false) => ProbeFinding::Doubtful(
-            "an object `a` hides `a/b` from listings: who may write can hide the keys of others from those who list, \
-             not from those who read or from MFA Delete"
+            "an object `a` hides `a/b` from listings: a user who may write can hide other users' keys from listings, \
+             but not from reads or from MFA Delete"
                 .to_owned(),
         ),
         // MinIO before 2022 and stores on a file system take only one of the two.
         Err(S3ClientError::Refused { .. }) => {
-            ProbeFinding::Good("the store takes no object below a key that is an object too".to_owned())
+            ProbeFinding::Good("the store accepts no object below a key that is also an object".to_owned())
         }
         Err(error) => ProbeFinding::Doubtful(format!("unknown: {error}")),
     }
@@ -152,7 +152,7 @@ impl TrialBucket<'_> {
         let answer = match self.s3.send_with(&headers, ask).await {
             Ok(answer) => Ok(answer),
             Err(S3ClientError::Refused { status, .. }) => Err(Some(status)),
-            // If the store is gone, what follows says so.
+            // If the store is unreachable, the next request reports it.
             Err(S3ClientError::Exchange(ExchangeError::Broken(_))) => Err(None),
             Err(error) => return Err(error),
         };
@@ -220,7 +220,7 @@ impl TrialBucket<'_> {
         (ClientRequest::new(method, format!("{path}?{}", pairs.join("&"))).body(body), headers)
     }
 
-    /// Whether the plain operation was carried out; what it did is put right.
+    /// Whether the plain operation was carried out; its effect is undone.
     async fn mistaken(&self, witness: MisroutingSign, answer: Option<&ClientAnswer>) -> Result<bool, S3ClientError> {
         let document = answer.and_then(|answer| answer.document().ok());
         let lists = document.as_ref().is_some_and(|document| document.name == "ListBucketResult");
@@ -243,7 +243,7 @@ impl TrialBucket<'_> {
             MisroutingSign::KeyMade => self.is_there_and_goes(&self.object(FREE)).await,
             MisroutingSign::Listing => Ok(lists),
             MisroutingSign::ListingOfFirstVersion => {
-                Ok(document.is_some_and(|document| document.text_of("KeyCount").is_none()))
+                Ok(document.is_some_and(|document| document.filled_text_of("KeyCount").is_none()))
             }
             MisroutingSign::NothingDeleted => Ok(self.is_there(&self.object(KEY)).await?),
             MisroutingSign::None => Ok(false),
@@ -268,7 +268,7 @@ impl TrialBucket<'_> {
     }
 
     async fn abort(&self, created: &ClientAnswer) {
-        let id = created.document().ok().and_then(|document| document.text_of("UploadId").map(percent_encode));
+        let id = created.document().ok().and_then(|document| document.filled_text_of("UploadId").map(percent_encode));
         if let Some(id) = id {
             drop(self.s3.send(ClientRequest::new(Method::DELETE, format!("{}?uploadId={id}", self.object(KEY)))).await);
         }

@@ -1,23 +1,19 @@
 //! Which records are wanted.
 
-use serde_json::Value;
-
 use portcullis_base::clock::Timestamp;
-use portcullis_followers::history::{self, HistoryQuery, LookupAttribute};
+use portcullis_cloudtrail::record::{EventView, LookupAttribute};
+use portcullis_followers::history::HistoryQuery;
 use portcullis_server::config::parse_duration;
 
-/// Which records are wanted; what is not set admits all.
+/// Which records are wanted; one without attributes and times admits all.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    pub bucket: Option<String>,
-    pub event_name: Option<String>,
-    pub principal: Option<String>,
-    pub error: Option<String>,
-    pub source_ip: Option<String>,
-    pub resource: Option<String>,
-    pub mfa_result: Option<String>,
-    pub since: Option<Timestamp>,
-    pub until: Option<Timestamp>,
+    /// All of these, as they were typed.
+    attributes: Vec<(LookupAttribute, String)>,
+    /// The same as records have them.
+    normal: Vec<(LookupAttribute, String)>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
 }
 
 /// From when on: so long ago, or at a moment.
@@ -34,7 +30,7 @@ impl SinceTime {
             return Ok(Self::Moment(moment));
         }
         parse_duration(text).map(Self::Ago).map_err(|_| {
-            "write a span of time, as in 10m, 1h or 7d, or a moment, as in 2026-11-21T09:41:58Z".to_owned()
+            "expected a duration, for example 10m, 1h or 7d, or a time, for example 2026-11-21T09:41:58Z".to_owned()
         })
     }
 
@@ -51,41 +47,22 @@ impl SinceTime {
 }
 
 impl EventFilter {
+    /// Admits what has all of these values, and is of no other time.
+    pub fn new(attributes: Vec<(LookupAttribute, String)>, since: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        let normal = attributes.iter().map(|(attribute, value)| (*attribute, attribute.normal(value))).collect();
+        Self { attributes, normal, since, until }
+    }
+
     /// Whether the record is wanted.
-    pub fn admits(&self, record: &Value) -> bool {
-        let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
-        let is = |wanted: &Option<String>, found: Option<&str>| match wanted {
-            Some(wanted) => found == Some(wanted.as_str()),
-            None => true,
-        };
-        self.bucket.as_ref().is_none_or(|wanted| history::names_bucket(&record.to_string(), wanted))
-            && is(&self.error, text("/errorCode"))
-            && self
-                .event_name
-                .as_ref()
-                .is_none_or(|wanted| text("/eventName").is_some_and(|name| name.eq_ignore_ascii_case(wanted)))
-            && self.principal.as_ref().is_none_or(|wanted| is_caller(record, wanted))
-            && is(&self.source_ip, text("/sourceIPAddress"))
-            && is(&self.mfa_result, text("/additionalEventData/MfaDelete/result"))
-            && self.resource.as_ref().is_none_or(|wanted| history::names_resource(&record.to_string(), wanted))
-            // A record without a readable time is shown rather than lost.
-            && text("/eventTime").and_then(Timestamp::parse_iso_extended).is_none_or(|time| self.reaches(time))
+    pub fn admits(&self, record: &EventView<'_>) -> bool {
+        // A record without a readable time is shown rather than lost.
+        record.has_all(&self.normal) && record.time().is_none_or(|time| self.reaches(time))
     }
 
     /// The same question for the history.
     pub fn query(&self, limit: usize) -> HistoryQuery {
-        let attributes = [
-            (LookupAttribute::BucketName, &self.bucket),
-            (LookupAttribute::EventNameAnyCase, &self.event_name),
-            (LookupAttribute::Principal, &self.principal),
-            (LookupAttribute::ErrorCode, &self.error),
-            (LookupAttribute::SourceIpAddress, &self.source_ip),
-            (LookupAttribute::ResourceName, &self.resource),
-            (LookupAttribute::MfaResult, &self.mfa_result),
-        ];
-        let wanted = |(attribute, value): (LookupAttribute, &Option<String>)| Some((attribute, value.clone()?));
         HistoryQuery {
-            attributes: attributes.into_iter().filter_map(wanted).collect(),
+            attributes: self.attributes.clone(),
             start: self.since,
             end: self.until,
             ..HistoryQuery::all(limit)
@@ -95,17 +72,5 @@ impl EventFilter {
     fn reaches(&self, time: Timestamp) -> bool {
         self.since.is_none_or(|since| time.seconds() >= since.seconds())
             && self.until.is_none_or(|until| time.seconds() <= until.seconds())
-    }
-}
-
-fn is_caller(record: &Value, wanted: &str) -> bool {
-    let Some(identity) = record.get("userIdentity") else { return false };
-    let text = |name: &str| identity.get(name).and_then(Value::as_str);
-    match wanted {
-        "root" => text("type") == Some("Root"),
-        "anonymous" => text("accountId") == Some("anonymous"),
-        // An account's alias is root's user name, and must not pass for a user's.
-        _ if text("type") == Some("Root") => text("arn") == Some(wanted) || text("accessKeyId") == Some(wanted),
-        _ => ["userName", "arn", "accessKeyId", "principalId"].iter().any(|name| text(name) == Some(wanted)),
     }
 }

@@ -1,28 +1,27 @@
-//! The records of a place: from the history, and then from the end of the journal, also while its gate writes it.
+//! The records in a state directory: from the history, then from the end of the journal, also while it is written.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use serde_json::Value;
+use portcullis_cloudtrail::record::{EventView, UnreadableEvent};
 
 use super::RecordSource;
 use super::filter::EventFilter;
 use crate::command::error::CommandError;
 use crate::command::place::StateDirectory;
-use portcullis_base::clock::Timestamp;
 use portcullis_followers::history::{Archive, EventOrder, HistoryPage, HistoryQuery, JournalId, LookupError};
 use portcullis_journal::{JournalReader, JournalRecord, Sequence};
 
-/// The records that a filter may admit, the oldest first.
+/// The records that a filter may admit, oldest first.
 pub struct RecordedEvents {
     history: Option<IndexedEvents>,
     directory: PathBuf,
     journal: JournalReader,
-    /// What the history gave before it could not be read further; the journal is not to give it again.
+    /// What the history returned before it failed; the journal must not return it again.
     given: HistoryCursor,
     /// What is left of what was read last.
-    rest: VecDeque<Value>,
+    rest: VecDeque<String>,
     notes: Vec<String>,
 }
 
@@ -31,11 +30,11 @@ struct IndexedEvents {
     archive: Archive,
     journal: JournalId,
     query: HistoryQuery,
-    /// Later records are the journal's to tell.
+    /// Later records come from the journal.
     through: Sequence,
 }
 
-/// How far a history gave what it holds, which it gives by time, and by the journal's order within a second.
+/// How far the history was read; it is ordered by time, and by the journal's order within a second.
 #[derive(Clone, Copy)]
 struct HistoryCursor {
     last: Option<(i64, Sequence)>,
@@ -53,8 +52,10 @@ impl RecordedEvents {
     pub fn open(place: &StateDirectory, filter: &EventFilter, limit: Option<usize>) -> Result<Self, CommandError> {
         let directory = place.journal();
         if !directory.exists() {
-            return Err(CommandError::not_running(format!("nothing was ever recorded in {}", directory.display()))
-                .next(format!("Start a gate: portcullis dev{}\nOr say where it is: --data DIR", place.flag())));
+            return Err(CommandError::not_running(format!("no journal in {}", directory.display())).next(format!(
+                "Start Portcullis: portcullis dev{}\nOr name its state directory: --data DIR",
+                place.flag()
+            )));
         }
         let id = JournalReader::open(&directory).map_err(CommandError::failed)?.journal();
         let mut notes = Vec::new();
@@ -75,19 +76,18 @@ impl RecordedEvents {
         Ok(recorded)
     }
 
-    /// Says why not all that was ever recorded is shown.
+    /// Notes that some records are missing, if so.
     fn note_gap(&mut self) {
         let (first, through) = (self.journal.position(), self.given.through);
         if first > through {
             let (from, to) = (through.number() + 1, first.number());
             self.notes.push(format!(
-                "the journal no longer holds records {from} to {to}, and no history that can be read holds them; they \
-                 are not shown"
+                "records {from} to {to} are not shown: neither the journal nor a readable history holds them"
             ));
         }
     }
 
-    /// Lets the journal tell what the history can no longer.
+    /// Continues from the journal after the history failed.
     fn go_without_history(&mut self, reason: &str) -> Result<(), CommandError> {
         self.history = None;
         self.given.through = Sequence::NONE;
@@ -100,9 +100,9 @@ impl RecordedEvents {
     fn keep_last(&mut self, limit: usize, filter: &EventFilter) -> Result<(), CommandError> {
         let mut last = VecDeque::new();
         for read in self.journal.by_ref() {
-            for event in values(&read.map_err(CommandError::failed)?)? {
-                if filter.admits(&event) {
-                    last.push_back(event);
+            for line in lines(&read.map_err(CommandError::failed)?)? {
+                if admits(filter, &line) {
+                    last.push_back(line);
                 }
                 if last.len() > limit {
                     last.pop_front();
@@ -122,9 +122,9 @@ impl RecordedEvents {
                     return self.keep_last(limit, filter);
                 }
             };
-            for event in parsed(&page)? {
-                if last.len() < limit && filter.admits(&event) {
-                    last.push_front(event);
+            for line in lines_of(&page)? {
+                if last.len() < limit && admits(filter, &line) {
+                    last.push_front(line);
                 }
             }
             if page.next.is_none() {
@@ -137,14 +137,14 @@ impl RecordedEvents {
 }
 
 impl RecordSource for RecordedEvents {
-    fn next(&mut self) -> Result<Option<Value>, CommandError> {
+    fn next(&mut self) -> Result<Option<String>, CommandError> {
         loop {
             if let Some(record) = self.rest.pop_front() {
                 return Ok(Some(record));
             }
             match self.history.as_mut().map(IndexedEvents::next) {
                 Some(Ok(page)) => {
-                    self.rest = parsed(&page)?.into();
+                    self.rest = lines_of(&page)?.into();
                     self.given.note(&page);
                     if page.next.is_none() {
                         self.history = None;
@@ -154,10 +154,10 @@ impl RecordSource for RecordedEvents {
                 None => {
                     let Some(read) = self.journal.next() else { return Ok(None) };
                     let record = read.map_err(CommandError::failed)?;
-                    self.rest = values(&record)?.into();
+                    self.rest = lines(&record)?.into();
                     let given = self.given;
                     let mut skipped = 0;
-                    self.rest.retain(|event| !given.holds(event, record.sequence, &mut skipped));
+                    self.rest.retain(|line| !given.holds(line, record.sequence, &mut skipped));
                 }
             }
         }
@@ -178,11 +178,11 @@ impl HistoryCursor {
     }
 
     /// Whether the history gave an event before it failed; of a record that it gave in part, the first events.
-    fn holds(&self, event: &Value, sequence: Sequence, skipped: &mut usize) -> bool {
+    fn holds(&self, line: &str, sequence: Sequence, skipped: &mut usize) -> bool {
         // Otherwise the history gave all it had, and the journal began behind it.
         let (Some(last), Sequence::NONE) = (self.last, self.through) else { return false };
-        let time = event.get("eventTime").and_then(Value::as_str).and_then(Timestamp::parse_iso_extended);
-        // What says no time is shown twice rather than lost.
+        let time = EventView::read(line.as_bytes()).ok().and_then(|event| event.time());
+        // A record without a time is shown twice rather than lost.
         let Some(time) = time else { return false };
         match (time.seconds(), sequence).cmp(&last) {
             Ordering::Less => true,
@@ -211,7 +211,7 @@ impl IndexedEvents {
 
     fn next(&mut self) -> Result<HistoryPage, String> {
         let page = self.page().map_err(|error| error.to_string())?;
-        // A day's file that is just being made anew would be missing without a word.
+        // A day's file that is being rebuilt would be left out without notice.
         if self.archive.covers(self.journal) < self.through {
             return Err("it is being made anew".to_owned());
         }
@@ -228,18 +228,23 @@ fn instead(reason: &str) -> String {
     format!("note: the history cannot be used: {reason}; the journal is read in its place")
 }
 
-fn parsed(page: &HistoryPage) -> Result<Vec<Value>, CommandError> {
-    let value = |found: &portcullis_followers::history::FoundEvent| {
-        serde_json::from_str(&found.record).map_err(|error| no_json(found.sequence, &error))
+/// Whether a record's line that could be read is wanted.
+fn admits(filter: &EventFilter, line: &str) -> bool {
+    EventView::read(line.as_bytes()).is_ok_and(|event| filter.admits(&event))
+}
+
+fn lines_of(page: &HistoryPage) -> Result<Vec<String>, CommandError> {
+    page.events.iter().map(|found| readable(found.sequence, found.record.as_bytes())).collect()
+}
+
+fn lines(record: &JournalRecord) -> Result<Vec<String>, CommandError> {
+    portcullis_audit::events(record.kind, &record.payload).map(|line| readable(record.sequence, line)).collect()
+}
+
+fn readable(sequence: Sequence, line: &[u8]) -> Result<String, CommandError> {
+    let unreadable = |error: UnreadableEvent| {
+        CommandError::failed(format!("record {} of the journal cannot be read: {error}", sequence.number()))
     };
-    page.events.iter().map(value).collect()
-}
-
-fn values(record: &JournalRecord) -> Result<Vec<Value>, CommandError> {
-    let value = |event| serde_json::from_slice(event).map_err(|error| no_json(record.sequence, &error));
-    portcullis_audit::events(record.kind, &record.payload).map(value).collect()
-}
-
-fn no_json(sequence: Sequence, error: &serde_json::Error) -> CommandError {
-    CommandError::failed(format!("record {} of the journal is no JSON: {error}", sequence.number()))
+    EventView::read(line).map_err(unreadable)?;
+    Ok(String::from_utf8_lossy(line).into_owned())
 }

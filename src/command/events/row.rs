@@ -1,8 +1,7 @@
 //! A record as a row of a table.
 
-use serde_json::Value;
-
 use crate::command::table::RowTone;
+use portcullis_cloudtrail::record::EventView;
 
 /// The columns.
 pub const HEAD: [&str; 7] = ["TIME", "PRINCIPAL", "EVENT", "RESOURCE", "RESULT", "MFA", "SOURCE"];
@@ -11,10 +10,9 @@ pub const HEAD: [&str; 7] = ["TIME", "PRINCIPAL", "EVENT", "RESOURCE", "RESULT",
 pub const LEAST_WIDTHS: [usize; 7] = [20, 10, 20, 20, 12, 8, 0];
 
 /// The record's cells, and what their colour says.
-pub fn of(record: &Value) -> (RowTone, [String; 7]) {
-    let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str);
-    let error = text("/errorCode");
-    let mfa = text("/additionalEventData/MfaDelete/result");
+pub fn of(record: &EventView<'_>) -> (RowTone, [String; 7]) {
+    let error = record.error_code.text();
+    let mfa = record.mfa_result();
     let tone = match (error, mfa) {
         (Some(_), _) => RowTone::Bad,
         (None, Some("Accepted")) => RowTone::Good,
@@ -22,38 +20,29 @@ pub fn of(record: &Value) -> (RowTone, [String; 7]) {
     };
     let shown = |found: Option<&str>| found.unwrap_or("-").to_owned();
     let cells = [
-        shown(text("/eventTime")),
-        principal(record),
-        shown(text("/eventName")),
+        shown(record.event_time.text()),
+        shown(record.user_identity.name()),
+        shown(record.event_name.text()),
         resource(record),
         error.unwrap_or("ok").to_owned(),
         shown(mfa),
-        shown(text("/sourceIPAddress")),
+        shown(record.source_ip_address.text()),
     ];
     (tone, cells)
 }
 
-fn principal(record: &Value) -> String {
-    let text = |name: &str| record.pointer(&format!("/userIdentity/{name}")).and_then(Value::as_str);
-    match (text("type"), text("userName").or_else(|| text("arn")), text("accountId")) {
-        (Some("Root"), _, _) => "root".to_owned(),
-        (_, Some(name), _) => name.to_owned(),
-        (_, None, Some("anonymous")) => "anonymous".to_owned(),
-        (_, None, _) => text("accessKeyId").or_else(|| text("principalId")).unwrap_or("-").to_owned(),
-    }
-}
-
-/// How many requests, where the record stands for many. Else `bucket/key`, with the version where one was asked for; for what IAM does, the user or device.
-fn resource(record: &Value) -> String {
-    let text = |name: &str| record.pointer(&format!("/requestParameters/{name}")).and_then(Value::as_str);
-    if let Some(count) = record.pointer("/additionalEventData/count").and_then(Value::as_u64) {
+/// How many requests, where the record stands for several. Else `bucket/key`, with the version where one was asked for;
+/// for what IAM does, the user or device.
+fn resource(record: &EventView<'_>) -> String {
+    if let Some(count) = record.additional_event_data.count.number() {
         return format!("{count} requests");
     }
-    let Some(bucket) = text("bucketName") else {
+    let parameters = &record.request_parameters;
+    let Some(bucket) = parameters.bucket_name.text() else {
         let iam = ["userName", "serialNumber", "virtualMFADeviceName", "accessKeyId"];
-        return iam.into_iter().find_map(text).unwrap_or("-").to_owned();
+        return iam.into_iter().find_map(|member| parameters.named(member)).unwrap_or("-").to_owned();
     };
-    let key = text("key").map(|key| format!("/{key}")).unwrap_or_default();
-    let version = text("versionId").map(|version| format!("?versionId={version}")).unwrap_or_default();
+    let key = parameters.key.text().map(|key| format!("/{key}")).unwrap_or_default();
+    let version = parameters.version_id.text().map(|version| format!("?versionId={version}")).unwrap_or_default();
     format!("{bucket}{key}{version}")
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::Metadata;
 use tracing::callsite::Identifier;
 
-/// A rate for each place in the code, since whatever a peer can cause it can cause a million times.
+/// A rate for each place in the code, since a peer can repeat anything it can cause.
 #[derive(Debug, Default)]
 pub struct LogLimiter {
     places: Mutex<HashMap<Identifier, LogCallsite>>,
@@ -23,7 +23,7 @@ struct LogCallsite {
     left_out: u64,
 }
 
-/// Lines that a place may write at once: enough for every bucket or trail of a small gate to have its own.
+/// The burst of lines from one place: enough for each bucket or trail of a small installation to have a line.
 const BURST: u32 = 50;
 /// How long it takes until a place may write another line.
 const EACH: Duration = Duration::from_secs(1);

@@ -1,11 +1,11 @@
-//! Lines on their way to somebody who may not read them: bounded, written by a thread of their own.
+//! A bounded queue of lines, written by its own thread, because the reader may be slow or stop reading.
 
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines that wait for a thread to write them; those for which there is no room are lost and counted.
+/// Lines that wait for the writing thread; lines that do not fit are dropped and counted.
 #[derive(Debug)]
 pub struct LogQueue {
     shared: Arc<LogQueueShared>,
@@ -14,9 +14,9 @@ pub struct LogQueue {
 #[derive(Debug, Default)]
 struct LogQueueShared {
     state: Mutex<LogQueueState>,
-    /// Rung when there is something to write.
+    /// Notified when there is something to write.
     filled: Condvar,
-    /// Rung when all is written.
+    /// Notified when all is written.
     drained: Condvar,
 }
 
@@ -29,18 +29,18 @@ struct LogQueueState {
     closed: bool,
 }
 
-/// What may wait: some thousands of lines.
+/// The limit of waiting bytes: some thousands of lines.
 const CAPACITY: usize = 1 << 20;
-/// How often it is asked whether there is more to say.
+/// How often `more` is called.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
 impl LogQueue {
-    /// A queue to this end; `more` is asked now and then for further lines.
+    /// A queue to this output; `more` is called periodically for further lines.
     pub fn new(out: Box<dyn Write + Send>, more: impl Fn() -> Vec<Vec<u8>> + Send + 'static) -> Self {
         let shared = Arc::new(LogQueueShared::default());
         let worker = Arc::clone(&shared);
         let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(move || worker.run(out, &more));
-        // Without its thread every line is lost, which is better than a request.
+        // Without the thread all lines are dropped, but no request is affected.
         shared.lock().closed = spawned.is_err();
         Self { shared }
     }
@@ -124,7 +124,7 @@ mod tests {
     use std::io;
     use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-    /// A reader that takes a write only when it is let.
+    /// A reader that accepts a write only when the test allows it.
     struct Slow {
         let_go: Receiver<()>,
         taken: SyncSender<Vec<u8>>,
@@ -156,7 +156,7 @@ mod tests {
             queue.push(line.clone());
         }
         assert!(!queue.flush(Duration::from_millis(1)), "what is not read is not written");
-        // From now on every write is taken.
+        // From now on every write is accepted.
         drop(go);
         assert!(queue.flush(Duration::from_secs(60)));
         let all: Vec<Vec<u8>> = lines.try_iter().collect();

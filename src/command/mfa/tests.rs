@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::command::fake_gate::{FakeGate, Seen, iam_error};
 use crate::command::terminal::kept::{Kept, terminal};
+use portcullis_mfa::MfaDemand;
 
 const SERIAL: &str = "arn:aws:iam::123456789012:mfa/phone";
 
@@ -37,11 +38,12 @@ fn willing(seen: &Seen) -> (u16, String) {
 }
 
 /// Wants a code for all but listing and creating.
-fn wary(seen: &Seen) -> (u16, String) {
+fn wary(seen: &Seen) -> (u16, MfaDemand, String) {
     if seen.mfa.is_none() && !seen.asks("ListVirtualMFADevices") && !seen.asks("CreateVirtualMFADevice") {
-        return (403, iam_error("AccessDenied", "Mfa Authentication must be used for this request"));
+        return (403, MfaDemand::Required, iam_error("AccessDenied", "a text that no program reads"));
     }
-    willing(seen)
+    let (status, document) = willing(seen);
+    (status, MfaDemand::None, document)
 }
 
 fn named(name: &str) -> AddArgs {
@@ -74,7 +76,7 @@ async fn adding_shows_the_seed_and_activates_with_two_codes() {
     assert!(text.contains("  seed    JBSWY3DPEHPK3PXP\n"), "{text}");
     assert!(text.contains("otpauth://totp/Portcullis:phone?secret=JBSWY3DPEHPK3PXP&issuer=Portcullis"));
     assert!(text.contains("████ ▄▄▄▄▄ "));
-    assert!(text.contains("the next code to use is the next one the device shows"));
+    assert!(text.contains("the next code the device shows is the first one to use"));
     assert!(!text.contains("111111"));
 }
 
@@ -96,7 +98,7 @@ async fn without_activation_a_program_gets_the_seed_and_nothing_is_asked() {
 
 #[tokio::test]
 async fn a_given_code_is_not_spent_on_what_needs_none() {
-    let gate = FakeGate::start(wary);
+    let gate = FakeGate::demanding(wary);
     let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
     let args = AddArgs { mfa, ..named("second") };
     let (outcome, _) = run_on(&gate, MfaCommand::Add(args), OutputFormat::People, &["111111 222222"]).await;
@@ -106,7 +108,7 @@ async fn a_given_code_is_not_spent_on_what_needs_none() {
 
 #[tokio::test]
 async fn a_code_that_nothing_would_ask_for_is_refused_before_anything_is_made() {
-    let gate = FakeGate::start(wary);
+    let gate = FakeGate::demanding(wary);
     let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
     let args = AddArgs { mfa, no_activate: true, ..named("second") };
     let (outcome, _) = run_on(&gate, MfaCommand::Add(args), OutputFormat::People, &[]).await;
@@ -119,7 +121,7 @@ async fn a_code_that_nothing_would_ask_for_is_refused_before_anything_is_made() 
 
 #[tokio::test]
 async fn a_code_that_was_not_given_is_asked_for() {
-    let gate = FakeGate::start(wary);
+    let gate = FakeGate::demanding(wary);
     let args = RemoveArgs { device: by_serial(), mfa: None };
     let (outcome, kept) = run_on(&gate, MfaCommand::Remove(args), OutputFormat::Json, &["333333", "444444"]).await;
     assert_eq!(outcome, Ok(()), "{}", kept.text());

@@ -42,7 +42,7 @@ async fn enabling_sets_versioning_and_mfa_delete_with_a_signed_code() {
     assert_eq!(seen[1].header("x-amz-mfa"), MFA);
     assert!(seen[1].header("authorization").contains(";x-amz-mfa,"));
     assert!(seen[1].body.contains("<Status>Enabled</Status><MfaDelete>Enabled</MfaDelete>"), "{}", seen[1].body);
-    assert!(kept.text().starts_with("vault: MFA Delete is on"), "{}", kept.text());
+    assert!(kept.text().starts_with("vault: MFA Delete is enabled"), "{}", kept.text());
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn the_status_of_one_bucket_is_one_object() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_shown_in_the_gates_words() {
+async fn a_refusal_is_shown_in_its_own_words() {
     let store = FakeStore::start(|seen| match seen.line.starts_with("PUT") {
         true => (
             400,
@@ -104,13 +104,13 @@ async fn a_refusal_is_shown_in_the_gates_words() {
     let error = outcome.unwrap_err();
     assert_eq!(
         error.message,
-        "vault: the gate says: The serial number and/or token code you provided is not valid. (TokenCodeInvalidError)"
+        "vault: refused: The serial number and/or token code you provided is not valid. (TokenCodeInvalidError)"
     );
-    assert!(error.next.unwrap().contains("each one counts once"));
+    assert!(error.next.unwrap().contains("each code is accepted once"));
 }
 
 #[tokio::test]
-async fn where_nothing_listens_the_gate_is_said_not_to_run() {
+async fn where_nothing_listens_portcullis_is_said_not_to_run() {
     let store = FakeStore::gone();
     let args = BucketStatusArgs { bucket: None };
     let (outcome, _) = run_on(&store, MfaDeleteCommand::Status(args), OutputFormat::Json).await;

@@ -1,4 +1,4 @@
-//! Calls of the gate's CloudTrail API with root's key, and a code where one is wanted.
+//! Calls of the CloudTrail API with root's key, and with an MFA code where one is needed.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -11,30 +11,30 @@ use crate::command::root_key;
 use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
 use crate::command::second_factor::{MfaTokenSource, TokenTiming};
 use crate::command::terminal::Terminal;
-use portcullis_authorization::MFA_REQUIRED;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 use portcullis_http::DialError;
+use portcullis_mfa::MfaDemand;
 
-/// The gate's CloudTrail API, called as root.
+/// The CloudTrail API, called as root.
 pub struct TrailClient<'p> {
     s3: S3Client,
     place: &'p StateDirectory,
 }
 
 impl<'p> TrailClient<'p> {
-    /// A client with the key that is in the environment, else in `root.env`.
+    /// A client with the key from the environment, else from `root.env`.
     pub fn new(place: &'p StateDirectory, environment: impl Fn(&str) -> Option<String>) -> Result<Self, CommandError> {
         Ok(Self { s3: root_key::client(place, environment, Clock::System)?, place })
     }
 
-    /// Calls what needs no code.
+    /// Calls an operation that needs no code.
     pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, CommandError> {
         self.s3.call(operation, body, None).await.map_err(|error| self.failed(operation, &error))
     }
 
-    /// Calls what may need a code: one that was given goes along and is spent only if it is needed.
+    /// Calls an operation that may need a code.
     pub async fn call_with_code(
         &self,
         operation: &str,
@@ -59,7 +59,7 @@ impl<'p> TrailClient<'p> {
         }
     }
 
-    /// Calls what may need a code, which is taken only once the gate wants it.
+    /// Calls an operation that may need a code, which is sent only after a refusal asks for it.
     pub async fn call_if_wanted(
         &self,
         operation: &str,
@@ -68,10 +68,9 @@ impl<'p> TrailClient<'p> {
         terminal: &mut Terminal,
     ) -> Result<Value, CommandError> {
         match self.s3.call(operation, body, None).await {
-            Err(S3ClientError::Refused { message, .. }) if message.starts_with(MFA_REQUIRED) => {
-                if message != MFA_REQUIRED {
-                    terminal.note(&message)?;
-                }
+            Err(S3ClientError::Refused { mfa: MfaDemand::Required, message, .. }) => {
+                // It says what the change would do, where that is more than the command line shows.
+                terminal.note(&message)?;
                 let code = factor.value(&AdminClient::of(self.place), terminal).await?;
                 self.s3.call(operation, body, Some(&code)).await
             }
@@ -80,7 +79,7 @@ impl<'p> TrailClient<'p> {
         .map_err(|error| self.failed(operation, &error))
     }
 
-    /// Puts a bucket under MFA Delete.
+    /// Enables MFA Delete of a bucket.
     pub async fn protect(
         &self,
         bucket: &str,
@@ -106,12 +105,12 @@ impl<'p> TrailClient<'p> {
         Ok(answer.get("Trail").cloned().unwrap_or_default())
     }
 
-    /// The gate's S3, for the files of a trail.
+    /// The S3 client, for the files of a trail.
     pub fn s3(&self) -> &S3Client {
         &self.s3
     }
 
-    /// What ends a command line that is given as advice.
+    /// The option that a suggested command line ends with.
     pub fn flag(&self) -> String {
         self.place.flag()
     }
@@ -119,18 +118,19 @@ impl<'p> TrailClient<'p> {
     fn failed(&self, about: &str, error: &S3ClientError) -> CommandError {
         match error {
             S3ClientError::Exchange(ExchangeError::Connect(DialError::Unreachable(_))) => {
-                CommandError::not_running(format!("no gate answers at {}: {error}", self.s3.endpoint())).next(format!(
-                    "Start one: portcullis dev{}   (or: portcullis serve --config FILE)\n\
-                     AWS_ENDPOINT_URL, where it is set, says where it is.",
-                    self.flag()
-                ))
+                CommandError::not_running(format!("Portcullis does not answer at {}: {error}", self.s3.endpoint()))
+                    .next(format!(
+                        "Start it: portcullis dev{}   (or: portcullis serve --config FILE)\n\
+                     If it runs elsewhere, set AWS_ENDPOINT_URL.",
+                        self.flag()
+                    ))
             }
             S3ClientError::Exchange(ExchangeError::Connect(DialError::Untrusted(_))) => {
-                CommandError::failed(format!("{} is not spoken to: {error}", self.s3.endpoint()))
+                CommandError::failed(format!("{} is not trusted: {error}", self.s3.endpoint()))
                     .next(root_key::AUTHORITIES)
             }
             S3ClientError::Refused { code, .. } => {
-                let shown = CommandError::failed(format!("{about}: the gate says: {error}"));
+                let shown = CommandError::failed(format!("{about}: refused: {error}"));
                 match self.advice(code) {
                     Some(advice) => shown.next(advice),
                     None => shown,
@@ -147,23 +147,23 @@ impl<'p> TrailClient<'p> {
         let list = format!("portcullis trail list{}", self.flag());
         Some(match code {
             "AccessDeniedException" | "AccessDenied" | "TokenCodeInvalidError" => {
-                "Trails are changed with root's own key; what weakens one takes a code that was not used yet."
+                "Changing a trail requires root's access key; weakening one also requires an MFA code that was not used yet."
                     .to_owned()
             }
-            "ConflictException" => "Look at the trail, and run it again.".to_owned(),
+            "ConflictException" => "Check the trail, and run the command again.".to_owned(),
             "InvalidParameterCombinationException" => {
-                "A trail with log file validation has its bucket and prefix alone: give the other one a --prefix."
+                "A trail with log file validation needs a bucket and prefix of its own: choose another --prefix."
                     .to_owned()
             }
             "InvalidSignatureException" | "UnrecognizedClientException" => {
-                "The AWS_* variables, where they are set, come before the key in root.env; unset them or correct them."
+                "AWS_* variables, if set, take precedence over the key in root.env; unset or correct them."
                     .to_owned()
             }
             "NoSuchBucket" => {
-                "Where trails go to a folder there is no bucket to protect; protect the folder.".to_owned()
+                "Trails are delivered to a folder, so there is no bucket to protect; protect the folder.".to_owned()
             }
             "TrailAlreadyExistsException" => format!("`{list}` shows it; change it with `portcullis trail update`."),
-            "TrailNotFoundException" => format!("`{list}` shows those that are there."),
+            "TrailNotFoundException" => format!("`{list}` shows the existing trails."),
             _ => return None,
         })
     }
@@ -174,7 +174,7 @@ pub fn named(name: &TrailName) -> Value {
     json!({ "Name": name.as_str() })
 }
 
-/// A text of an answer; nothing where it is not there.
+/// A text member of an answer; empty if it is missing.
 pub fn text<'v>(answer: &'v Value, name: &str) -> &'v str {
     answer.get(name).and_then(Value::as_str).unwrap_or_default()
 }

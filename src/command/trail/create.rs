@@ -1,4 +1,4 @@
-//! `portcullis trail create`: a trail that records everything, started at once.
+//! `portcullis trail create`: a trail that records everything, with logging started.
 
 use std::time::Duration;
 
@@ -17,34 +17,40 @@ use portcullis_cloudtrail::TrailName;
 use portcullis_server::config::parse_duration;
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub struct CreateTrailArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
-    /// The bucket it is delivered to; made if it is not there, and from then on the trail's alone
+    /// The bucket to deliver to; created if missing, and from then on reserved for the trail
     #[arg(long, value_parser = bucket_name)]
     bucket: BucketName,
-    /// What the keys of its files begin with
+    /// The prefix of its files' keys
     #[arg(long)]
     prefix: Option<String>,
-    /// How long one digest's window is, from 60s to 24h [default: as the gate is configured]
+    /// The period that one digest covers, from 60s to 24h [default: as configured]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     digest_period: Option<Duration>,
-    /// Record management events alone, and not what is done with objects
+    /// Record only management events, not data events of objects
     #[arg(long)]
     management_only: bool,
-    /// Put the bucket under MFA Delete, so that what was delivered goes with a code alone
+    /// Enable MFA Delete of the bucket, so that delivered files can be deleted only with an MFA code
     #[arg(long, conflicts_with = "no_mfa_delete")]
     mfa_delete: bool,
-    /// Do not ask whether to put the bucket under MFA Delete
+    /// Do not ask whether to enable MFA Delete of the bucket
     #[arg(long)]
     no_mfa_delete: bool,
-    /// A code of root's device, for a bucket that is not empty, else for MFA Delete; asked for where it is left out
+    /// An MFA code of root's device, for a bucket that is not empty, else for MFA Delete; prompted for if left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
 
-/// Creates it, chooses its events and starts it.
+const EXAMPLES: &str = "\
+Examples:
+  portcullis trail create main --bucket trail-logs
+  portcullis trail create audit --bucket trail-logs --prefix audit --management-only --mfa-delete";
+
+/// Creates it, sets its events and starts logging.
 pub async fn run(args: CreateTrailArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let (name, bucket) = (args.name.as_str(), args.bucket.as_str());
     let mut body = json!({ "Name": name, "S3BucketName": bucket, "EnableLogFileValidation": true });
@@ -58,7 +64,7 @@ pub async fn run(args: CreateTrailArgs, client: &TrailClient<'_>, terminal: &mut
     let again = |error: CommandError| {
         let flag = client.flag();
         error.next(format!(
-            "The trail is there, and does not record yet: portcullis trail selectors {name} --all{flag} && portcullis \
+            "The trail was created, but is not logging yet: portcullis trail selectors {name} --all{flag} && portcullis \
              trail start {name}{flag}"
         ))
     };
@@ -72,9 +78,9 @@ pub async fn run(args: CreateTrailArgs, client: &TrailClient<'_>, terminal: &mut
     let records =
         if args.management_only { "management events" } else { "management events and all of S3's data events" };
     if terminal.format() == OutputFormat::People {
-        terminal.print(&format!("{name}: records {records} into {bucket} from now on."))?;
+        terminal.print(&format!("{name}: logging {records} to {bucket}."))?;
         terminal.print(&format!(
-            "{bucket} is the trail's alone now: root reads it, and nobody writes it through the gate."
+            "{bucket} is now reserved for the trail: root can read it, and no client can write to it."
         ))?;
     }
     let protected = protect(&args, client, &mut factor, terminal).await?;
@@ -91,10 +97,10 @@ pub async fn run(args: CreateTrailArgs, client: &TrailClient<'_>, terminal: &mut
         })),
         OutputFormat::People => match protected {
             Protected::Now => {
-                terminal.print(&format!("{bucket}: MFA Delete is on: no file of the trail goes without a code."))
+                terminal.print(&format!("{bucket}: MFA Delete is enabled: deleting a file of the trail requires an MFA code."))
             }
             Protected::Not => terminal.print(&format!(
-                "{bucket}: MFA Delete is not on. Whoever reaches the store can delete what was delivered; turn it on: \
+                "{bucket}: MFA Delete is not enabled, so delivered files can be deleted without an MFA code. Enable it: \
                  portcullis mfa-delete enable {bucket}{}",
                 client.flag()
             )),
@@ -102,8 +108,7 @@ pub async fn run(args: CreateTrailArgs, client: &TrailClient<'_>, terminal: &mut
     }
 }
 
-/// Holds the trail that was started against the one that was asked for: until its start it could be changed by root's key
-/// without a code.
+/// Compares the started trail with the requested one: until logging starts, root's key can change it without a code.
 async fn hold_against(
     made: &Value,
     chosen: Option<&Value>,
@@ -119,12 +124,12 @@ async fn hold_against(
         return Ok(());
     }
     let flag = client.flag();
-    Err(CommandError::failed(format!("{name} records, but it was changed while it was made")).next(format!(
-        "See what it is now, and whose requests changed it: portcullis trail show {name}{flag} && portcullis events{flag}"
+    Err(CommandError::failed(format!("{name} is logging, but it was changed while it was created")).next(format!(
+        "See its settings, and which requests changed them: portcullis trail show {name}{flag} && portcullis events{flag}"
     )))
 }
 
-/// What CreateTrail and GetTrail both tell of a trail.
+/// The members that CreateTrail and GetTrail both return.
 const DEFINITION: [&str; 6] = [
     "DigestPeriodSeconds",
     "IncludeGlobalServiceEvents",
@@ -156,7 +161,7 @@ async fn protect(
         return Ok(Protected::Not);
     }
     let flag = client.flag();
-    let again = format!("The trail records. Try again: portcullis mfa-delete enable {}{flag}", args.bucket);
+    let again = format!("The trail is logging. Try again: portcullis mfa-delete enable {}{flag}", args.bucket);
     let done = client.protect(args.bucket.as_str(), factor, terminal).await;
     done.map(|()| Protected::Now).map_err(|error| {
         let next = error.next.as_ref().map_or_else(|| again.clone(), |next| format!("{next}\n{again}"));
@@ -165,7 +170,8 @@ async fn protect(
 }
 
 fn agrees(args: &CreateTrailArgs, terminal: &mut Terminal) -> Result<bool, CommandError> {
-    let question = format!("Put {} under MFA Delete now, so that no log goes without a code? [Y/n] ", args.bucket);
+    let question =
+        format!("Enable MFA Delete of {} now, so that deleting a log file requires an MFA code? [Y/n] ", args.bucket);
     let answer = terminal.ask(&question)?;
     Ok(answer.is_some_and(|answer| matches!(answer.expose().to_ascii_lowercase().as_str(), "" | "y" | "yes")))
 }

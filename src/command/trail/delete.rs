@@ -14,10 +14,10 @@ use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct DeleteArgs {
-    /// The trail
+    /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
-    /// A code of root's device; asked for where one is needed and it is left out
+    /// An MFA code of root's device; prompted for if needed and left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
@@ -27,6 +27,6 @@ pub async fn run(args: DeleteArgs, client: &TrailClient<'_>, terminal: &mut Term
     client.call_with_code("DeleteTrail", &named(&args.name), args.mfa, TokenTiming::WhenWanted, terminal).await?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "deleted": true })),
-        OutputFormat::People => terminal.print(&format!("{}: deleted; what it delivered stays.", args.name)),
+        OutputFormat::People => terminal.print(&format!("{}: deleted; its delivered files stay.", args.name)),
     }
 }

@@ -13,7 +13,7 @@ use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct TrailStatusArgs {
-    /// The trail
+    /// The trail's name
     #[arg(value_parser = trail_name)]
     name: Option<TrailName>,
 }
@@ -40,7 +40,7 @@ pub async fn list(client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(
     terminal.print(&table.render(TableHead::Shown, terminal.colour()))
 }
 
-/// Shows how far one trail, or each, is delivered.
+/// Shows the status of one trail, or of each.
 pub async fn status(
     args: TrailStatusArgs,
     client: &TrailClient<'_>,
@@ -72,7 +72,7 @@ pub async fn status(
 }
 
 fn table(statuses: &[(String, Value)]) -> TextTable {
-    let mut table = TextTable::new(&["NAME", "RECORDS", "SINCE", "LAST LOG FILE", "LAST DIGEST", "ERROR"]);
+    let mut table = TextTable::new(&["NAME", "LOGGING", "SINCE", "LAST LOG FILE", "LAST DIGEST", "ERROR"]);
     for (name, status) in statuses {
         let records = holds(status, "IsLogging");
         let since = match records {
@@ -119,12 +119,12 @@ pub fn status_as_json(status: &Value) -> Value {
 pub fn status_lines(status: &Value) -> String {
     let moment = |name: &str| moment(status, name).unwrap_or_else(|| "-".to_owned());
     let records = match holds(status, "IsLogging") {
-        Truth::No if status.get("StopLoggingTime").is_some() => format!("nothing since {}", moment("StopLoggingTime")),
-        Truth::No => "nothing yet".to_owned(),
+        Truth::No if status.get("StopLoggingTime").is_some() => format!("stopped {}", moment("StopLoggingTime")),
+        Truth::No => "never started".to_owned(),
         Truth::Yes => format!("since {}", moment("StartLoggingTime")),
     };
     let mut lines = [
-        line("records", &records),
+        line("logging", &records),
         line("last log file", &moment("LatestDeliveryTime")),
         line("last digest", &moment("LatestDigestDeliveryTime")),
     ]
@@ -137,7 +137,7 @@ pub fn status_lines(status: &Value) -> String {
 }
 
 fn nothing(client: &TrailClient<'_>) -> String {
-    format!("there are no trails; make one: portcullis trail create main --bucket BUCKET{}", client.flag())
+    format!("no trails yet; create one: portcullis trail create main --bucket BUCKET{}", client.flag())
 }
 
 #[cfg(test)]
@@ -149,7 +149,7 @@ mod tests {
         let status = json!({"IsLogging": true, "StartLoggingTime": 0, "LatestDigestDeliveryError": "AccessDenied"});
         assert_eq!(
             status_lines(&status),
-            "records         since 1970-01-01T00:00:00Z\nlast log file   -\nlast digest     -\nerror           AccessDenied\n"
+            "logging         since 1970-01-01T00:00:00Z\nlast log file   -\nlast digest     -\nerror           AccessDenied\n"
         );
     }
 }

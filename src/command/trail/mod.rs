@@ -1,4 +1,4 @@
-//! `portcullis trail`: what is recorded for good, and where to.
+//! `portcullis trail`: CloudTrail trails.
 
 mod client;
 mod create;
@@ -21,32 +21,32 @@ use super::terminal::Terminal;
 use client::TrailClient;
 use portcullis_cloudtrail::TrailName;
 
-/// What to do with trails.
+/// The subcommands of `trail`.
 #[derive(Subcommand)]
 pub enum TrailCommand {
-    /// Record everything into a bucket from now on
+    /// Create a trail into a bucket and start logging
     Create(create::CreateTrailArgs),
-    /// Take a trail away; what it delivered stays
+    /// Delete a trail; its delivered files stay
     Delete(delete::DeleteArgs),
-    /// List the trails
+    /// List trails
     List,
-    /// Show or choose the events that a trail records
+    /// Show or set the events that a trail records
     Selectors(selectors::SelectorsArgs),
-    /// Show all that a trail is
+    /// Show a trail
     Show(show::ShowArgs),
-    /// Let a trail record again
+    /// Start logging
     Start(start::StartArgs),
-    /// Show how far trails are delivered
+    /// Show logging and delivery status
     Status(list::TrailStatusArgs),
-    /// Let a trail record nothing for a while
+    /// Stop logging
     Stop(stop::StopArgs),
-    /// Change where a trail is delivered, and how it is proved
+    /// Change a trail's bucket, prefix, validation or digest period
     Update(update::UpdateArgs),
-    /// Prove that nothing of a trail was altered, removed or forged
+    /// Verify that no file of a trail was altered, removed or forged
     Validate(validate::ValidateArgs),
 }
 
-/// Runs one of them.
+/// Runs the subcommand.
 pub async fn run(
     command: TrailCommand,
     place: &StateDirectory,

@@ -16,12 +16,12 @@ use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct SelectorsArgs {
-    /// The trail
+    /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
     #[command(flatten)]
     choice: SelectorChoice,
-    /// A code of root's device; asked for where one is needed and it is left out
+    /// An MFA code of root's device; prompted for if needed and left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
@@ -32,18 +32,18 @@ struct SelectorChoice {
     /// Record all management events and all of S3's data events
     #[arg(long)]
     all: bool,
-    /// Record management events alone
+    /// Record only management events
     #[arg(long)]
     management: bool,
-    /// Basic event selectors: JSON, @FILE, or - for the standard input
+    /// Basic event selectors: JSON, @FILE, or - for standard input
     #[arg(long, value_name = "JSON")]
     basic: Option<String>,
-    /// Advanced event selectors: JSON, @FILE, or - for the standard input
+    /// Advanced event selectors: JSON, @FILE, or - for standard input
     #[arg(long, value_name = "JSON")]
     advanced: Option<String>,
 }
 
-/// Chooses them, or shows them.
+/// Sets them, or shows them.
 pub async fn run(args: SelectorsArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let name = args.name.as_str();
     let chosen = match args.choice.selectors()? {
@@ -90,14 +90,14 @@ fn read(text: &str) -> Result<Value, CommandError> {
         None if text == "-" => {
             let mut read = String::new();
             let mut input = std::io::stdin().lock().take(LONGEST);
-            input.read_to_string(&mut read).map_err(|error| unread("the standard input", error))?;
+            input.read_to_string(&mut read).map_err(|error| unread("standard input", error))?;
             read
         }
         None => text.to_owned(),
     };
     serde_json::from_str(&json).map_err(|error| {
         CommandError::usage(format!("the selectors are not JSON: {error}"))
-            .next("A file is named with an @ before it: --basic @selectors.json")
+            .next("Put an @ before the name of a file: --basic @selectors.json")
     })
 }
 
@@ -110,7 +110,7 @@ pub fn as_json(answer: &Value) -> Value {
     }
 }
 
-/// The selectors for people: in words where a word says it, else as JSON.
+/// The selectors in words where possible, else as JSON.
 pub fn described(answer: &Value) -> String {
     let Some([only]) = answer.get("EventSelectors").and_then(Value::as_array).map(Vec::as_slice) else {
         return as_json(answer).to_string();

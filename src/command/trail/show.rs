@@ -1,4 +1,4 @@
-//! `portcullis trail show`: all that a trail is.
+//! `portcullis trail show`.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct ShowArgs {
-    /// The trail
+    /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
 }

@@ -11,16 +11,16 @@ use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct StartArgs {
-    /// The trail
+    /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
 }
 
-/// Starts it.
+/// Starts logging.
 pub async fn run(args: &StartArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     client.call("StartLogging", &named(&args.name)).await?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": true })),
-        OutputFormat::People => terminal.print(&format!("{}: records.", args.name)),
+        OutputFormat::People => terminal.print(&format!("{}: logging.", args.name)),
     }
 }

@@ -14,19 +14,19 @@ use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
 pub struct StopArgs {
-    /// The trail
+    /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
-    /// A code of root's device; asked for where it is left out
+    /// An MFA code of root's device; prompted for if left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
 
-/// Stops it.
+/// Stops logging.
 pub async fn run(args: StopArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     client.call_with_code("StopLogging", &named(&args.name), args.mfa, TokenTiming::AtOnce, terminal).await?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": false })),
-        OutputFormat::People => terminal.print(&format!("{}: records nothing until it is started again.", args.name)),
+        OutputFormat::People => terminal.print(&format!("{}: stopped logging.", args.name)),
     }
 }

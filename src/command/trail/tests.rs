@@ -1,12 +1,14 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::command::fake_store::{FakeStore, Seen};
 use crate::command::terminal::OutputFormat;
 use crate::command::terminal::kept::{Kept, terminal};
+use portcullis_mfa::MfaDemand;
 
 const MFA: &str = "arn:aws:iam::123456789012:mfa/phone 123456";
 
@@ -45,11 +47,11 @@ fn operation(seen: &Seen) -> String {
 
 /// A gate that has one trail, or that refuses what comes without a code.
 fn gate(wants_code: &'static [&'static str]) -> FakeStore {
-    FakeStore::start(move |seen| {
+    FakeStore::start_with_headers(move |seen| {
         let name = operation(seen);
         if wants_code.contains(&name.as_str()) && !seen.headers.contains_key("x-amz-mfa") {
-            let refused = json!({"__type": "AccessDeniedException", "message": "Mfa Authentication must be used for this request"});
-            return (400, refused.to_string());
+            let refused = json!({"__type": "AccessDeniedException", "message": "a text that no program reads"});
+            return (400, mfa_demanded(), refused.to_string());
         }
         let trail = json!({"Name": "main", "TrailARN": "arn:main", "S3BucketName": "logs", "S3KeyPrefix": "a",
             "LogFileValidationEnabled": true, "DigestPeriodSeconds": 3600});
@@ -66,8 +68,13 @@ fn gate(wants_code: &'static [&'static str]) -> FakeStore {
             }
             _ => json!({}),
         };
-        (200, answer.to_string())
+        (200, HeaderMap::new(), answer.to_string())
     })
+}
+
+fn mfa_demanded() -> HeaderMap {
+    let value = MfaDemand::Required.header_value().unwrap();
+    HeaderMap::from_iter([(HeaderName::from_static(MfaDemand::HEADER), HeaderValue::from_static(value))])
 }
 
 fn operations(store: &FakeStore) -> Vec<String> {
@@ -121,7 +128,7 @@ async fn a_trail_that_was_changed_while_it_was_made_is_told() {
             }
         });
         let (outcome, _) = typed(&store, &format!("{line}|--no-mfa-delete"), OutputFormat::People, &[]).await;
-        let expected = "main records, but it was changed while it was made";
+        let expected = "main is logging, but it was changed while it was created";
         assert_eq!(outcome.err().map(|error| error.message), told.then(|| expected.to_owned()), "{line} {changed}");
     }
 }
@@ -157,13 +164,24 @@ async fn a_code_is_taken_for_a_bucket_that_is_not_empty_and_then_not_for_its_pro
 
 #[tokio::test]
 async fn what_the_gate_says_beside_that_it_wants_a_code_is_shown() {
-    let store = FakeStore::start(|_| {
-        let message = format!("{}: logs is not known to be empty", portcullis_authorization::MFA_REQUIRED);
-        (400, json!({"__type": "AccessDeniedException", "message": message}).to_string())
+    let store = FakeStore::start_with_headers(|_| {
+        let message = "logs is not known to be empty";
+        (400, mfa_demanded(), json!({"__type": "AccessDeniedException", "message": message}).to_string())
     });
     let (outcome, kept) = typed(&store, "create|main|--bucket|logs", OutputFormat::People, &[MFA]).await;
     assert!(outcome.is_err());
     assert!(kept.text().contains("logs is not known to be empty"), "{}", kept.text());
+}
+
+#[tokio::test]
+async fn a_refusal_that_only_reads_like_a_demand_for_a_code_asks_for_none() {
+    let store = FakeStore::start(|_| {
+        let message = portcullis_authorization::MFA_REQUIRED;
+        (400, json!({"__type": "AccessDeniedException", "message": message}).to_string())
+    });
+    let (outcome, _) = typed(&store, "delete|main", OutputFormat::People, &[MFA]).await;
+    assert!(outcome.is_err());
+    assert_eq!(operations(&store), ["DeleteTrail"]);
 }
 
 #[tokio::test]
@@ -197,7 +215,7 @@ async fn trails_are_listed_and_shown() {
     let (_, kept) = typed(&store, "status", OutputFormat::People, &[]).await;
     assert_eq!(
         kept.text(),
-        "NAME  RECORDS  SINCE                 LAST LOG FILE         LAST DIGEST  ERROR\n\
+        "NAME  LOGGING  SINCE                 LAST LOG FILE         LAST DIGEST  ERROR\n\
          main  yes      1970-01-01T00:00:00Z  1970-01-01T00:01:00Z  -            -\n"
     );
     let (_, kept) = typed(&store, "show|main", OutputFormat::People, &[]).await;
@@ -221,6 +239,6 @@ async fn a_refusal_is_shown_with_what_to_do() {
     });
     let (outcome, _) = typed(&store, "show|main", OutputFormat::People, &[]).await;
     let error = outcome.unwrap_err();
-    assert_eq!(error.message, "GetTrail: the gate says: Unknown trail: x (TrailNotFoundException)");
+    assert_eq!(error.message, "GetTrail: refused: Unknown trail: x (TrailNotFoundException)");
     assert!(error.next.unwrap().contains("portcullis trail list"));
 }

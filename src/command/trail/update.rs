@@ -17,22 +17,22 @@ use portcullis_server::config::parse_duration;
 
 #[derive(Args)]
 pub struct UpdateArgs {
-    /// The trail
+    /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
-    /// The bucket it is delivered to
+    /// The bucket to deliver to
     #[arg(long)]
     bucket: Option<String>,
-    /// What the keys of its files begin with; "" for nothing
+    /// The prefix of its files' keys; "" for none
     #[arg(long)]
     prefix: Option<String>,
-    /// Whether signed digests prove its files
+    /// Whether signed digests are delivered (log file validation)
     #[arg(long, value_name = "STATE")]
     validation: Option<OnOrOff>,
-    /// How long one digest's window is, from 60s to 24h
+    /// The period that one digest covers, from 60s to 24h
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     digest_period: Option<Duration>,
-    /// A code of root's device; asked for where one is needed and it is left out
+    /// An MFA code of root's device; prompted for if needed and left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
 }
@@ -43,7 +43,7 @@ enum OnOrOff {
     On,
 }
 
-/// Changes what was named.
+/// Changes what was given.
 pub async fn run(args: UpdateArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let mut body = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
@@ -56,8 +56,8 @@ pub async fn run(args: UpdateArgs, client: &TrailClient<'_>, terminal: &mut Term
     set("EnableLogFileValidation", args.validation.map(|state| (state == OnOrOff::On).into()));
     set("DigestPeriodSeconds", args.digest_period.map(|period| period.as_secs().into()));
     if body.is_empty() {
-        return Err(CommandError::usage("nothing is to be changed")
-            .next("Say what: --bucket, --prefix, --validation or --digest-period"));
+        return Err(CommandError::usage("no change was given")
+            .next("Give at least one of --bucket, --prefix, --validation or --digest-period"));
     }
     body.insert("Name".to_owned(), args.name.as_str().into());
     let body = Value::Object(body);

@@ -1,4 +1,4 @@
-//! `portcullis trail validate`: proves a trail from its files and public keys.
+//! `portcullis trail validate`: verifies a trail by its files and public keys.
 
 mod folder;
 mod gate;
@@ -24,46 +24,50 @@ use portcullis_cloudtrail::keys::PublicKey;
 use portcullis_cloudtrail::verify::{TrailCurrency, ValidationReport, ValidationScope, validate};
 
 #[derive(Args)]
-#[command(after_help = EXIT_CODES)]
+#[command(after_help = VALIDATE_HELP)]
 pub struct ValidateArgs {
-    /// The trail; it may be left out where there is one
+    /// The trail's name; optional if there is only one trail
     #[arg(value_parser = trail_name)]
     name: Option<TrailName>,
-    /// A copy of the trail's bucket [default: where the gate delivers to]
+    /// A copy of the trail's bucket [default: the bucket or folder that Portcullis delivers to]
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
-    /// The trail's public keys, as `aws cloudtrail list-public-keys` prints them [default: asked of the gate]
+    /// The trail's public keys, as `aws cloudtrail list-public-keys` prints them [default: from the running Portcullis]
     #[arg(long, value_name = "FILE")]
     public_keys: Option<PathBuf>,
-    /// Validate from this moment on, as 2026-11-21T09:41:58Z or 2026-11-21 [default: all]
+    /// Validate from this time on, for example 2026-11-21T09:41:58Z or 2026-11-21 [default: all]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     start_time: Option<Timestamp>,
-    /// Validate up to this moment, which the digests must reach [default: now; of a copy, whatever is newest]
+    /// Validate up to this time, which the digests must reach [default: now; for a copy, its newest digest]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     end_time: Option<Timestamp>,
-    /// A digest that must be there: a file of --write-head or of the witness, or a digest's SHA-256
+    /// A digest that must be present: a file of --write-head or of the witness, or a digest's SHA-256
     #[arg(long, value_name = "FILE|HASH")]
     expect_head: Vec<String>,
-    /// Where to write the newest digests, once all is proven, to expect them the next time
+    /// The file to write the newest digests to, once all is proven, for the next --expect-head
     #[arg(long, value_name = "FILE")]
     write_head: Option<PathBuf>,
 }
 
-const EXIT_CODES: &str = "\
+const VALIDATE_HELP: &str = "\
 Exit codes:
   0  everything is proven
-  1  something is not: altered, removed, forged, or nothing is there
+  1  something is not proven: altered, removed, forged, or no files found
   2  the command line is wrong
-  3  the gate is not running, or the files cannot be read
+  3  Portcullis is not running, or the files cannot be read
 
-The gate's own trail must end where the gate delivered to last. A copy whose newest files
-were all removed looks like an earlier copy. So it is proven only if --expect-head says what
-it must hold, if it ends with the final digest of a trail that was stopped, or up to an
---end-time that its digests reach. Keep what --write-head writes, or what trail.witness is
-told, in another place. Log files of a copy that no digest covers yet are not proven either:
-leave them out with --end-time.";
+A trail of the running Portcullis must end with its last delivered file. A copy without its
+newest files looks like an earlier copy. So a copy is proven only if --expect-head names a
+digest that it must hold, if it ends with the final digest of a stopped trail, or up to an
+--end-time that its digests reach. Keep the file of --write-head, or the witness's heads, in
+another place. Log files of a copy that no digest covers yet are not proven: exclude them
+with --end-time.
 
-/// Validates a trail and says what came of it.
+Examples:
+  portcullis trail validate main
+  portcullis trail validate --folder copy --public-keys keys.json --expect-head head";
+
+/// Validates a trail and shows the result.
 pub async fn run(
     args: ValidateArgs,
     place: &StateDirectory,
@@ -110,13 +114,13 @@ pub async fn run(
             }
             (report, scope)
         }
-        (None, None) => return Err(CommandError::usage("there is neither a folder nor a gate")),
+        (None, None) => return Err(CommandError::usage("there is neither a folder nor a running Portcullis")),
     };
     let report = report.map_err(unreadable)?;
     conclude(&report, &scope, args.write_head.as_deref(), terminal)?;
     if args.folder.is_some() && scope.expected.is_empty() {
         terminal.note(
-            "note: no head was expected: had the newest files all been removed, it would not show (--expect-head)",
+            "note: no head was expected: the removal of all newest files would not be detected (--expect-head)",
         )?;
     }
     Ok(())
@@ -150,7 +154,7 @@ fn read_keys(path: &Path) -> Result<Vec<PublicKey>, CommandError> {
     })
 }
 
-/// What could not be read is neither proven nor found to be wrong.
+/// Unreadable files are neither proven nor known to be wrong.
 fn unreadable(error: impl std::fmt::Display) -> CommandError {
     CommandError::unreadable(error)
 }
@@ -158,5 +162,5 @@ fn unreadable(error: impl std::fmt::Display) -> CommandError {
 fn moment(text: &str) -> Result<Timestamp, String> {
     let day = || Timestamp::parse_iso_extended(&format!("{text}T00:00:00Z"));
     let read = Timestamp::parse_iso_extended(text).or_else(day);
-    read.ok_or_else(|| "not a time like 2026-11-21T09:41:58Z, nor a day like 2026-11-21".to_owned())
+    read.ok_or_else(|| "expected a time, for example 2026-11-21T09:41:58Z, or a day, for example 2026-11-21".to_owned())
 }

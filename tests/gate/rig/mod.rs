@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_http::Endpoint;
-use portcullis_server::config::{Settings, UpstreamProfile};
+use portcullis_s3::UpstreamKind;
+use portcullis_server::config::Settings;
 use portcullis_server::serve::{self, RunningProxy};
 
 pub use client::{Reply, exchange, open, read};
@@ -45,7 +46,7 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Rig {
     /// A gate in front of a store of this kind.
-    pub async fn of(profile: UpstreamProfile) -> Self {
+    pub async fn of(profile: UpstreamKind) -> Self {
         Self::with(|settings| settings.upstream.profile = profile).await
     }
 

@@ -1,5 +1,6 @@
 //! A store that remembers every byte it was asked, and answers as S3 does or as it is told.
 
+use portcullis_s3::UpstreamKind;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +8,6 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use portcullis_server::config::UpstreamProfile;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -21,11 +21,11 @@ pub const STALLED: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: 500\r\n\r\n<?xml version=\"1.0\"?>";
 
 /// The id of the upload with this number, as stores of this kind give ids out.
-pub fn upload_id(profile: UpstreamProfile, number: usize) -> String {
+pub fn upload_id(profile: UpstreamKind, number: usize) -> String {
     match profile {
-        UpstreamProfile::Ceph => format!("2~u{number}"),
-        UpstreamProfile::Embedded => format!("{number:032x}"),
-        UpstreamProfile::Aws | UpstreamProfile::Generic | UpstreamProfile::Minio => {
+        UpstreamKind::Ceph => format!("2~u{number}"),
+        UpstreamKind::Embedded => format!("{number:032x}"),
+        UpstreamKind::Aws | UpstreamKind::Generic | UpstreamKind::Minio => {
             let (deployment, upload) = ("8a50f2f8-5ec5-4d76-9f12-5f1f0a3c6e01", "0f8fad5b-d9cb-469f-a165-70867728950e");
             URL_SAFE_NO_PAD.encode(format!("{deployment}.{upload}x{number}"))
         }
@@ -86,7 +86,7 @@ struct Shared {
     reads: Mutex<HashMap<String, Vec<u8>>>,
     silent: AtomicBool,
     objects: Mutex<Objects>,
-    profile: Mutex<UpstreamProfile>,
+    profile: Mutex<UpstreamKind>,
     /// What it has still to carry out.
     late: Mutex<Vec<Seen>>,
 }
@@ -150,7 +150,7 @@ impl Recorder {
             reads: Mutex::default(),
             silent: AtomicBool::new(false),
             objects: Mutex::default(),
-            profile: Mutex::new(UpstreamProfile::Generic),
+            profile: Mutex::new(UpstreamKind::Generic),
             late: Mutex::default(),
         });
         let serving = shared.clone();
@@ -164,7 +164,7 @@ impl Recorder {
 
     /// Everything it was asked.
     /// Gives out upload ids as stores of this kind do.
-    pub fn behave_as(&self, profile: UpstreamProfile) {
+    pub fn behave_as(&self, profile: UpstreamKind) {
         *self.shared.profile.lock().expect("sound") = profile;
     }
 

@@ -1,4 +1,4 @@
-//! A wall clock that is held against the time since the machine's boot, which nobody can set.
+//! A wall clock that is compared with the time since boot, which cannot be set.
 //!
 //! Codes, retention and time limits use the wall clock. An attacker who can set it, for example by forged NTP, could
 //! otherwise make an old code current again, or years of records too old to keep.

@@ -1,9 +1,11 @@
 //! `userIdentity`: who made a request, as far as it is proved.
 
 use portcullis_base::names::{AccessKeyId, AccountId, UserName};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::json::JsonObject;
+use super::member::MemberValue;
 use super::writer::AccountScope;
 
 /// Who made a request, as far as it is proved.
@@ -29,10 +31,30 @@ pub enum UserIdentity<'a> {
     },
 }
 
+/// What is looked at in `userIdentity`.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdentityView<'a> {
+    #[serde(borrow)]
+    pub access_key_id: MemberValue<'a>,
+    #[serde(borrow)]
+    pub account_id: MemberValue<'a>,
+    #[serde(borrow)]
+    pub arn: MemberValue<'a>,
+    #[serde(borrow, rename = "type")]
+    pub kind: MemberValue<'a>,
+    #[serde(borrow)]
+    pub principal_id: MemberValue<'a>,
+    #[serde(borrow)]
+    pub user_name: MemberValue<'a>,
+}
+
 /// Root's name in AWS's events of its devices.
 pub const ROOT_USER: &str = "AWS ROOT USER";
-/// The `accountId` of a request without a valid signature.
-pub(super) const ANONYMOUS: &str = "anonymous";
+/// The `accountId` of a request without a valid signature, and its principal's name.
+const ANONYMOUS: &str = "anonymous";
+/// The name by which root is searched for, whatever the account's alias.
+pub(super) const ROOT: &str = "root";
 
 impl UserIdentity<'_> {
     pub(super) fn write(&self, out: &mut JsonObject<'_>, scope: &AccountScope) {
@@ -71,6 +93,37 @@ impl UserIdentity<'_> {
                 out.text("userName", name.as_str());
             }
         }
+    }
+}
+
+impl IdentityView<'_> {
+    /// The name of the principal: a user's, that of a role's session, `root`, or `anonymous`.
+    pub fn name(&self) -> Option<&str> {
+        match self.kind.text() {
+            // The account's alias is root's user name, and must not be taken for a user's.
+            Some("Root") => Some(ROOT),
+            Some("AssumedRole") => self.arn.text().and_then(|arn| arn.rsplit_once('/')).map(|(_, session)| session),
+            // LookupEvents tells a name of every event, also where no principal is proved.
+            Some(_) => Some(self.user_name.text().unwrap_or(ANONYMOUS)),
+            None => self.user_name.text(),
+        }
+    }
+
+    /// Calls back with every name by which the principal can be searched for: user name, ARN, access key id, principal
+    /// id, `root`, `anonymous`.
+    pub fn each_name(&self, mut take: impl FnMut(&str)) {
+        let ids = [&self.arn, &self.access_key_id];
+        if self.kind.text() == Some("Root") {
+            take(ROOT);
+            ids.into_iter().filter_map(MemberValue::text).for_each(take);
+            return;
+        }
+        if self.account_id.text() == Some(ANONYMOUS) {
+            take(ANONYMOUS);
+        }
+        // A user with such a name is neither root nor anonymous.
+        let names = [&self.user_name, &self.principal_id].into_iter().chain(ids).filter_map(MemberValue::text);
+        names.filter(|name| !matches!(*name, ROOT | ANONYMOUS)).for_each(take);
     }
 }
 

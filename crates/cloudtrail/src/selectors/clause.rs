@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::EventView;
-use super::super::view;
+use crate::record::{EventView, MemberValue, OBJECT_TYPE, boolean_text};
 
 /// An AND of conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +125,7 @@ impl SelectorCondition {
         self.values.iter().all(|value| about.iter().any(|other| other.rules_out(self.operator, value)))
     }
 
-    /// For one that includes: whether whatever the other matches is matched here.
+    /// For an including clause: whether it matches everything that the other one matches.
     fn includes_all_of(&self, other: &Self) -> bool {
         let within = |narrow: &String| self.values.iter().any(|wide| self.operator.matches(narrow, wide));
         match (self.operator, other.operator) {
@@ -197,21 +196,22 @@ impl SelectorField {
     }
 
     fn of<'e>(self, event: &'e EventView<'_>) -> Vec<Cow<'e, str>> {
-        let one = |text: &'e str| vec![Cow::Borrowed(text)];
-        let optional = |text: Option<&'e str>| text.map(one).unwrap_or_default();
+        let text = |value: &'e MemberValue<'_>| value.text().map(Cow::Borrowed).into_iter().collect();
         match self {
-            Self::ErrorCode => optional(event.error_code.as_deref()),
-            Self::EventCategory => one(&event.event_category),
-            Self::EventName => one(&event.event_name),
-            Self::EventSource => one(&event.event_source),
-            Self::EventType => one(&event.event_type),
-            Self::ReadOnly => one(if event.read_only { "true" } else { "false" }),
+            Self::ErrorCode => text(&event.error_code),
+            Self::EventCategory => text(&event.event_category),
+            Self::EventName => text(&event.event_name),
+            Self::EventSource => text(&event.event_source),
+            Self::EventType => text(&event.event_type),
+            Self::ReadOnly => {
+                event.read_only.boolean().map(|reads| Cow::Borrowed(boolean_text(reads))).into_iter().collect()
+            }
             Self::ResourcesArn => event.object_arns(),
             // Every data event of ours is one of S3's objects, also where it names a bucket alone.
-            Self::ResourcesType => one(view::OBJECT),
-            Self::SessionCredentialFromConsole => optional(event.session_credential_from_console.as_deref()),
-            Self::UserIdentityArn => optional(event.user_identity.arn.as_deref()),
-            Self::VpcEndpointId => optional(event.vpc_endpoint_id.as_deref()),
+            Self::ResourcesType => vec![Cow::Borrowed(OBJECT_TYPE)],
+            Self::SessionCredentialFromConsole => text(&event.session_credential_from_console),
+            Self::UserIdentityArn => text(&event.user_identity.arn),
+            Self::VpcEndpointId => text(&event.vpc_endpoint_id),
         }
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use self::clause::SelectorClause;
-use super::EventView;
+use crate::record::EventView;
 
 /// A trail's event selectors.
 #[derive(Clone, Debug, PartialEq)]

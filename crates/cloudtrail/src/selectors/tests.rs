@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
-use super::super::view::tests::event;
 use super::*;
+use crate::record::event;
 
 fn basic(selectors: Value) -> EventSelectors {
     EventSelectors::parse_basic(&selectors).unwrap()

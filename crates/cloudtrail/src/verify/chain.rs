@@ -10,7 +10,7 @@ use super::{
 };
 use portcullis_base::clock::Timestamp;
 
-/// Digests come late by as much as the gate is busy.
+/// How late digests may be when the proxy is busy.
 pub(super) const PATIENCE: i64 = 600;
 
 impl<F: TrailFiles> ChainWalk<'_, F> {

@@ -78,7 +78,7 @@ impl<F: TrailFiles> ChainWalk<'_, F> {
         Ok(judge())
     }
 
-    /// Finds log files that no digest names, and those that the gate delivered since and that are not there.
+    /// Finds log files that no digest names, and later log files that were delivered and are missing.
     pub fn unnamed_logs(&mut self, newest: Option<&ProvenDigest>, end: Option<TrailEnd>) -> Result<(), F::Error> {
         let mut unnamed = Vec::new();
         let mut listed = BTreeSet::new();
@@ -112,7 +112,7 @@ impl<F: TrailFiles> ChainWalk<'_, F> {
         Ok(())
     }
 
-    /// What the gate delivered and no digest named then must be there, until it is named and after.
+    /// A log file that was delivered and not yet named by a digest must exist, before and after it is named.
     fn removed_logs(&mut self, delivered: &[DeliveredLog], listed: &BTreeSet<String>) {
         for DeliveredLog { object, .. } in delivered {
             let is_asked_about = match FileKey::parse(object) {
@@ -127,7 +127,7 @@ impl<F: TrailFiles> ChainWalk<'_, F> {
         }
     }
 
-    /// Of log files that no digest names, those that the gate has not delivered either; it is asked before and after they
+    /// Log files that no digest names and that the proxy did not deliver; it is asked before and after they
     /// are listed, since it goes on meanwhile.
     fn not_delivered(
         &mut self,

@@ -1,7 +1,7 @@
 //! Validates a trail from its files and public keys alone, and leaves nothing of it unproven.
 //!
-//! `aws cloudtrail validate-logs` walks back from whatever is newest, so that it does not notice a removed tail,
-//! log files that no digest names, a second gzip member, or a digest that was written anew with the trail's own
+//! `aws cloudtrail validate-logs` walks back from the newest digest, so it does not notice a removed tail,
+//! log files that no digest names, a second gzip member, or a digest that was rewritten with the trail's own
 //! key. Here every digest must follow from the one before, and every file from a digest.
 
 mod chain;
@@ -35,7 +35,7 @@ pub trait TrailFiles {
     /// A file, if it is there.
     fn read(&mut self, key: &str) -> Result<Option<StoredFile>, Self::Error>;
 
-    /// Where the files end now, by the gate that delivers them; none of a copy, which may be from any time.
+    /// Where the files end now, as the proxy reports; none for a copy, which may be from any time.
     fn end(&mut self) -> Result<Option<TrailEnd>, Self::Error> {
         Ok(None)
     }
@@ -66,7 +66,7 @@ pub struct ValidationScope {
     pub keys: Vec<PublicKey>,
     /// Left out, from the trail's origin.
     pub start: Option<Timestamp>,
-    /// Left out, to whatever is newest.
+    /// If left out, up to the newest digest.
     pub end: Option<Timestamp>,
     pub expected: Vec<ExpectedDigest>,
     pub currency: TrailCurrency,
@@ -182,7 +182,7 @@ pub fn validate<F: TrailFiles>(files: &mut F, scope: &ValidationScope) -> Result
 }
 
 impl ValidationScope {
-    /// With the newest digests that the gate knows of. What is younger than the range is not validated, but must be there:
+    /// With the newest digests that the proxy knows of. Files after the range are not validated, but must exist:
     /// else the digests at the range's end could be removed with all that follow.
     fn expecting(&self, end: Option<&TrailEnd>) -> Self {
         let mut scope = self.clone();

@@ -45,7 +45,7 @@ const LIMIT: usize = 1 << 20;
 static GROWN: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(DigestEnding::Continues));
 static ENDED: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(DigestEnding::Final));
 
-/// Everything that can be done to a trail's files by whoever can write them, or holds a key as well.
+/// Every manipulation of a trail's files by someone who can write them, with or without a key.
 pub const TAMPERINGS: &[Tampering] = &[
     Tampering { what: "nothing", tamper: |_| {}, found: &[] },
     Tampering {
@@ -360,14 +360,14 @@ impl Specimen {
         )
     }
 
-    /// Where a gate tells that the trail ends, that has just delivered this digest.
+    /// The end that the proxy reports after it delivered this digest.
     pub fn end_at(&self, number: usize) -> TrailEnd {
         let Ok(report) = validate(&mut self.files.clone(), &self.scope);
         let backfill = report.heads.into_iter().filter(|head| head.series == DigestSeries::Backfill);
         TrailEnd { heads: std::iter::once(self.head(number)).chain(backfill).collect(), ..TrailEnd::default() }
     }
 
-    /// The log files of a digest, as the gate noted them before it.
+    /// The log files of a digest, as the proxy noted them before it.
     pub fn logs_of(&self, number: usize) -> Vec<DeliveredLog> {
         let logs = self.digest(number).log_files.into_iter();
         logs.map(|log| DeliveredLog { object: log.object, hash: log.hash }).collect()
@@ -531,7 +531,7 @@ fn unsigned(bytes: Vec<u8>) -> StoredFile {
     StoredFile { bytes, metadata: FileMetadata::Present(BTreeMap::new()) }
 }
 
-/// Makes a trail's files as the gate does, window by window.
+/// Creates a trail's files as the proxy does, window by window.
 struct Grower {
     specimen: Specimen,
     standard: Chain,

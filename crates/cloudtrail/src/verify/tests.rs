@@ -139,7 +139,7 @@ fn log_files_after_the_last_digest_are_not_yet_covered() {
     }
 }
 
-/// Files at a gate that tells where they end, and how that moves on while they are read.
+/// Files of a running proxy that reports their end, which moves while they are read.
 struct Delivering {
     files: BTreeMap<String, StoredFile>,
     ends: Vec<TrailEnd>,
@@ -365,7 +365,7 @@ fn log_files_from_before_the_first_digest_are_told_and_a_range_leaves_them_out()
     assert!(whole.notes.contains(&ValidationNote::BeforeFirst { count: 2, start }), "{:?}", whole.notes);
     specimen.scope.start = Some(start);
     assert_eq!(report(&specimen).findings, []);
-    // Where the first digest is gone, nobody knows where the trail began.
+    // Without the first digest the start of the trail is unknown.
     specimen.scope.start = None;
     let first = specimen.digests[0].clone();
     specimen.remove(&first);

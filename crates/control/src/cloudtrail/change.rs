@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::input::{CallInput, member, only_members};
-use super::operation::CloudTrailOperation;
+use super::operation::ChangeOperation;
 use super::place::TrailScope;
 use super::refused::CloudTrailError;
 use super::show;
@@ -92,16 +92,16 @@ const TAG: [&str; 2] = ["Key", "Value"];
 
 /// Plans a change on the trails as they are.
 pub fn plan(
-    operation: CloudTrailOperation,
+    operation: ChangeOperation,
     input: &CallInput,
     trails: &[Trail],
     place: &TrailScope<'_>,
     now: Timestamp,
 ) -> Result<PlannedChange, CloudTrailError> {
     match operation {
-        CloudTrailOperation::AddTags => add_tags(input, trails, place),
-        CloudTrailOperation::CreateTrail => create(input, trails, place, now),
-        CloudTrailOperation::DeleteTrail => {
+        ChangeOperation::AddTags => add_tags(input, trails, place),
+        ChangeOperation::CreateTrail => create(input, trails, place, now),
+        ChangeOperation::DeleteTrail => {
             let trail = place.trail(input.required("Name")?, trails)?;
             let effect = if trail.has_logged() { ChangeEffect::Weakens } else { ChangeEffect::Harmless };
             Ok(PlannedChange {
@@ -110,25 +110,16 @@ pub fn plan(
                 answer: json!({}),
             })
         }
-        CloudTrailOperation::PutEventSelectors => put_event_selectors(input, trails, place),
-        CloudTrailOperation::PutInsightSelectors => put_insight_selectors(input, trails, place),
-        CloudTrailOperation::RemoveTags => remove_tags(input, trails, place),
-        CloudTrailOperation::StartLogging => start(input, trails, place, now),
-        CloudTrailOperation::StopLogging => stop(input, trails, place, now),
-        CloudTrailOperation::UpdateTrail => update(input, trails, place),
-        CloudTrailOperation::DescribeTrails
-        | CloudTrailOperation::GetEventSelectors
-        | CloudTrailOperation::GetInsightSelectors
-        | CloudTrailOperation::GetTrail
-        | CloudTrailOperation::GetTrailStatus
-        | CloudTrailOperation::ListPublicKeys
-        | CloudTrailOperation::ListTags
-        | CloudTrailOperation::ListTrails
-        | CloudTrailOperation::LookupEvents => Err(CloudTrailError::internal()),
+        ChangeOperation::PutEventSelectors => put_event_selectors(input, trails, place),
+        ChangeOperation::PutInsightSelectors => put_insight_selectors(input, trails, place),
+        ChangeOperation::RemoveTags => remove_tags(input, trails, place),
+        ChangeOperation::StartLogging => start(input, trails, place, now),
+        ChangeOperation::StopLogging => stop(input, trails, place, now),
+        ChangeOperation::UpdateTrail => update(input, trails, place),
     }
 }
 
-/// Whether the trail as it would be certainly records, and proves, whatever it does as it is. One that never logged
+/// Whether the changed trail certainly records and proves everything that it does now. One that never logged
 /// does neither yet.
 pub fn effect(before: &Trail, after: &Trail) -> ChangeEffect {
     if !before.has_logged() {
@@ -268,7 +259,7 @@ fn start(
 ) -> Result<PlannedChange, CloudTrailError> {
     let before = place.trail(input.required("Name")?, trails)?;
     let logging = match before.logging {
-        // Begun anew, it would begin a new chain of digests.
+        // A restart would begin a new chain of digests.
         TrailLogging::Started { .. } => before.logging,
         TrailLogging::Never | TrailLogging::Stopped { .. } => TrailLogging::Started { at: now },
     };

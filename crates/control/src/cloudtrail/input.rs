@@ -41,7 +41,7 @@ impl CallInput {
         only(&self.0, known)
     }
 
-    /// A member, whatever its type; null is none.
+    /// A member of any type; null counts as absent.
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }

@@ -5,9 +5,8 @@ use serde_json::{Map, Value, json};
 use super::input::{CallInput, member, only_members};
 use super::refused::CloudTrailError;
 use super::show::epoch;
-use portcullis_followers::history::{
-    EventOrder, FoundEvent, HistoryPage, HistoryQuery, LookupAttribute, LookupCaller, LookupError, NamedResource,
-};
+use portcullis_cloudtrail::record::{LookupAttribute, NamedResource};
+use portcullis_followers::history::{EventOrder, FoundEvent, HistoryPage, HistoryQuery, LookupAsker, LookupError};
 
 /// AWS's own page.
 const STANDARD_PAGE: usize = 50;
@@ -18,7 +17,7 @@ const LONGEST_TOKEN: usize = 1024;
 
 /// What is looked up. Who asks again and again would see little but that, so that the asker's own lookups are left out,
 /// unless the question is about events of that name or of that service.
-pub fn query(input: &CallInput, asker: Option<LookupCaller>) -> Result<HistoryQuery, CloudTrailError> {
+pub fn query(input: &CallInput, asker: Option<LookupAsker>) -> Result<HistoryQuery, CloudTrailError> {
     // The one category that AWS knows here is of insights, which are not made here.
     if input.some_text("EventCategory")?.is_some() {
         return Err(CloudTrailError::invalid_category());
@@ -118,8 +117,8 @@ mod tests {
         query(&CallInput::read(body.to_string().as_bytes()).expect("an object"), Some(asker()))
     }
 
-    fn asker() -> LookupCaller {
-        LookupCaller { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() }
+    fn asker() -> LookupAsker {
+        LookupAsker { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() }
     }
 
     #[test]
@@ -163,11 +162,11 @@ mod tests {
     #[test]
     fn an_event_is_told_as_aws_tells_it() {
         let resource = NamedResource { kind: "AWS::S3::Bucket".to_owned(), name: "vault".to_owned() };
-        let summary = portcullis_followers::history::EventSummary {
+        let summary = portcullis_cloudtrail::record::EventSummary {
             event_id: Some("e".to_owned()),
             read_only: Some(false),
             resources: vec![resource],
-            ..portcullis_followers::history::EventSummary::default()
+            ..portcullis_cloudtrail::record::EventSummary::default()
         };
         let time = portcullis_base::clock::Timestamp::from_seconds(5);
         let sequence = portcullis_journal::Sequence::new(7);

@@ -1,14 +1,33 @@
-//! The operations that are served.
+//! The operations that are served. What changes a trail and what reads are two types, so that neither can stand where
+//! the other is meant.
 
 use super::refused::CloudTrailError;
 use portcullis_s3::OperationAccess;
 
 /// An operation of CloudTrail's API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloudTrailOperation {
+    Change(ChangeOperation),
+    Read(ReadOperation),
+}
+
+/// An operation that changes a trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChangeOperation {
     AddTags,
     CreateTrail,
     DeleteTrail,
+    PutEventSelectors,
+    PutInsightSelectors,
+    RemoveTags,
+    StartLogging,
+    StopLogging,
+    UpdateTrail,
+}
+
+/// An operation that changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ReadOperation {
     DescribeTrails,
     GetEventSelectors,
     GetInsightSelectors,
@@ -18,12 +37,6 @@ pub enum CloudTrailOperation {
     ListTags,
     ListTrails,
     LookupEvents,
-    PutEventSelectors,
-    PutInsightSelectors,
-    RemoveTags,
-    StartLogging,
-    StopLogging,
-    UpdateTrail,
 }
 
 /// Whom an operation is open to.
@@ -39,24 +52,24 @@ pub const UNKNOWN: &str = "UnknownOperation";
 impl CloudTrailOperation {
     /// All of them, by name.
     pub const ALL: [Self; 18] = [
-        Self::AddTags,
-        Self::CreateTrail,
-        Self::DeleteTrail,
-        Self::DescribeTrails,
-        Self::GetEventSelectors,
-        Self::GetInsightSelectors,
-        Self::GetTrail,
-        Self::GetTrailStatus,
-        Self::ListPublicKeys,
-        Self::ListTags,
-        Self::ListTrails,
-        Self::LookupEvents,
-        Self::PutEventSelectors,
-        Self::PutInsightSelectors,
-        Self::RemoveTags,
-        Self::StartLogging,
-        Self::StopLogging,
-        Self::UpdateTrail,
+        Self::Change(ChangeOperation::AddTags),
+        Self::Change(ChangeOperation::CreateTrail),
+        Self::Change(ChangeOperation::DeleteTrail),
+        Self::Read(ReadOperation::DescribeTrails),
+        Self::Read(ReadOperation::GetEventSelectors),
+        Self::Read(ReadOperation::GetInsightSelectors),
+        Self::Read(ReadOperation::GetTrail),
+        Self::Read(ReadOperation::GetTrailStatus),
+        Self::Read(ReadOperation::ListPublicKeys),
+        Self::Read(ReadOperation::ListTags),
+        Self::Read(ReadOperation::ListTrails),
+        Self::Read(ReadOperation::LookupEvents),
+        Self::Change(ChangeOperation::PutEventSelectors),
+        Self::Change(ChangeOperation::PutInsightSelectors),
+        Self::Change(ChangeOperation::RemoveTags),
+        Self::Change(ChangeOperation::StartLogging),
+        Self::Change(ChangeOperation::StopLogging),
+        Self::Change(ChangeOperation::UpdateTrail),
     ];
 
     /// The operation that `X-Amz-Target` names after its last dot: SDKs differ in what they write before it.
@@ -68,56 +81,40 @@ impl CloudTrailOperation {
     /// The operation's name, which is its event's.
     pub fn name(self) -> &'static str {
         match self {
-            Self::AddTags => "AddTags",
-            Self::CreateTrail => "CreateTrail",
-            Self::DeleteTrail => "DeleteTrail",
-            Self::DescribeTrails => "DescribeTrails",
-            Self::GetEventSelectors => "GetEventSelectors",
-            Self::GetInsightSelectors => "GetInsightSelectors",
-            Self::GetTrail => "GetTrail",
-            Self::GetTrailStatus => "GetTrailStatus",
-            Self::ListPublicKeys => "ListPublicKeys",
-            Self::ListTags => "ListTags",
-            Self::ListTrails => "ListTrails",
-            Self::LookupEvents => "LookupEvents",
-            Self::PutEventSelectors => "PutEventSelectors",
-            Self::PutInsightSelectors => "PutInsightSelectors",
-            Self::RemoveTags => "RemoveTags",
-            Self::StartLogging => "StartLogging",
-            Self::StopLogging => "StopLogging",
-            Self::UpdateTrail => "UpdateTrail",
+            Self::Change(ChangeOperation::AddTags) => "AddTags",
+            Self::Change(ChangeOperation::CreateTrail) => "CreateTrail",
+            Self::Change(ChangeOperation::DeleteTrail) => "DeleteTrail",
+            Self::Read(ReadOperation::DescribeTrails) => "DescribeTrails",
+            Self::Read(ReadOperation::GetEventSelectors) => "GetEventSelectors",
+            Self::Read(ReadOperation::GetInsightSelectors) => "GetInsightSelectors",
+            Self::Read(ReadOperation::GetTrail) => "GetTrail",
+            Self::Read(ReadOperation::GetTrailStatus) => "GetTrailStatus",
+            Self::Read(ReadOperation::ListPublicKeys) => "ListPublicKeys",
+            Self::Read(ReadOperation::ListTags) => "ListTags",
+            Self::Read(ReadOperation::ListTrails) => "ListTrails",
+            Self::Read(ReadOperation::LookupEvents) => "LookupEvents",
+            Self::Change(ChangeOperation::PutEventSelectors) => "PutEventSelectors",
+            Self::Change(ChangeOperation::PutInsightSelectors) => "PutInsightSelectors",
+            Self::Change(ChangeOperation::RemoveTags) => "RemoveTags",
+            Self::Change(ChangeOperation::StartLogging) => "StartLogging",
+            Self::Change(ChangeOperation::StopLogging) => "StopLogging",
+            Self::Change(ChangeOperation::UpdateTrail) => "UpdateTrail",
         }
     }
 
     /// Whether it changes anything.
     pub fn access(self) -> OperationAccess {
         match self {
-            Self::DescribeTrails
-            | Self::GetEventSelectors
-            | Self::GetInsightSelectors
-            | Self::GetTrail
-            | Self::GetTrailStatus
-            | Self::ListPublicKeys
-            | Self::ListTags
-            | Self::ListTrails
-            | Self::LookupEvents => OperationAccess::Read,
-            Self::AddTags
-            | Self::CreateTrail
-            | Self::DeleteTrail
-            | Self::PutEventSelectors
-            | Self::PutInsightSelectors
-            | Self::RemoveTags
-            | Self::StartLogging
-            | Self::StopLogging
-            | Self::UpdateTrail => OperationAccess::Write,
+            Self::Change(_) => OperationAccess::Write,
+            Self::Read(_) => OperationAccess::Read,
         }
     }
 
     /// The members that its body may have.
     pub fn members(self) -> &'static [&'static str] {
         match self {
-            Self::AddTags | Self::RemoveTags => &["ResourceId", "TagsList"],
-            Self::CreateTrail => &[
+            Self::Change(ChangeOperation::AddTags | ChangeOperation::RemoveTags) => &["ResourceId", "TagsList"],
+            Self::Change(ChangeOperation::CreateTrail) => &[
                 "CloudWatchLogsLogGroupArn",
                 "CloudWatchLogsRoleArn",
                 "DigestPeriodSeconds",
@@ -133,20 +130,27 @@ impl CloudTrailOperation {
                 "SnsTopicName",
                 "TagsList",
             ],
-            Self::DeleteTrail | Self::GetTrail | Self::StartLogging | Self::StopLogging => &["Name"],
-            Self::GetTrailStatus => &["IncludeFiles", "Name"],
-            Self::DescribeTrails => &["includeShadowTrails", "trailNameList"],
-            Self::GetEventSelectors => &["TrailName"],
-            Self::GetInsightSelectors => &["EventDataStore", "TrailName"],
-            Self::ListPublicKeys => &["EndTime", "NextToken", "StartTime"],
-            Self::ListTags => &["NextToken", "ResourceIdList"],
-            Self::ListTrails => &["NextToken"],
-            Self::LookupEvents => {
+            Self::Change(
+                ChangeOperation::DeleteTrail | ChangeOperation::StartLogging | ChangeOperation::StopLogging,
+            )
+            | Self::Read(ReadOperation::GetTrail) => &["Name"],
+            Self::Read(ReadOperation::GetTrailStatus) => &["IncludeFiles", "Name"],
+            Self::Read(ReadOperation::DescribeTrails) => &["includeShadowTrails", "trailNameList"],
+            Self::Read(ReadOperation::GetEventSelectors) => &["TrailName"],
+            Self::Read(ReadOperation::GetInsightSelectors) => &["EventDataStore", "TrailName"],
+            Self::Read(ReadOperation::ListPublicKeys) => &["EndTime", "NextToken", "StartTime"],
+            Self::Read(ReadOperation::ListTags) => &["NextToken", "ResourceIdList"],
+            Self::Read(ReadOperation::ListTrails) => &["NextToken"],
+            Self::Read(ReadOperation::LookupEvents) => {
                 &["EndTime", "EventCategory", "LookupAttributes", "MaxResults", "NextToken", "StartTime"]
             }
-            Self::PutEventSelectors => &["AdvancedEventSelectors", "EventSelectors", "TrailName"],
-            Self::PutInsightSelectors => &["EventDataStore", "InsightSelectors", "InsightsDestination", "TrailName"],
-            Self::UpdateTrail => &[
+            Self::Change(ChangeOperation::PutEventSelectors) => {
+                &["AdvancedEventSelectors", "EventSelectors", "TrailName"]
+            }
+            Self::Change(ChangeOperation::PutInsightSelectors) => {
+                &["EventDataStore", "InsightSelectors", "InsightsDestination", "TrailName"]
+            }
+            Self::Change(ChangeOperation::UpdateTrail) => &[
                 "CloudWatchLogsLogGroupArn",
                 "CloudWatchLogsRoleArn",
                 "DigestPeriodSeconds",
@@ -166,9 +170,9 @@ impl CloudTrailOperation {
 
     /// Whom it is open to; the events tell what everybody did, so they are root's.
     pub fn open_to(self) -> OpenTo {
-        match (self, self.access()) {
-            (Self::LookupEvents, _) | (_, OperationAccess::Write) => OpenTo::Root,
-            (_, OperationAccess::Read) => OpenTo::Anybody,
+        match self {
+            Self::Change(_) | Self::Read(ReadOperation::LookupEvents) => OpenTo::Root,
+            Self::Read(_) => OpenTo::Anybody,
         }
     }
 }

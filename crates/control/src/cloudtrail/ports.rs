@@ -18,7 +18,7 @@ pub trait TrailDelivery: Debug + Send + Sync {
     /// Makes the bucket, if it is not there.
     fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), BucketUnavailable>>;
     /// Where the delivered files of a trail end, and the folder that they lie in, if they lie in none of the store's
-    /// buckets; none where the gate cannot tell.
+    /// buckets; none where it cannot be determined.
     fn files<'a>(&'a self, trail: &'a Trail) -> BoxedFuture<'a, Option<DeliveredFiles>>;
     /// How far a trail was delivered.
     fn progress(&self, name: &TrailName) -> DeliveryProgress;
@@ -29,7 +29,7 @@ pub trait TrailDelivery: Debug + Send + Sync {
 /// What is in a bucket, or at a place in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BucketContents {
-    /// Something is there, or nobody can tell.
+    /// It is not empty, or that cannot be determined.
     MayBeThere,
     None,
 }
@@ -38,7 +38,7 @@ pub enum BucketContents {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveredFiles {
     pub end: TrailEnd,
-    /// On the gate's machine, where buckets of that folder stand for the store's.
+    /// A folder on this machine, whose subfolders stand for buckets.
     pub folder: Option<PathBuf>,
 }
 

@@ -5,7 +5,7 @@ use super::stake::BucketStake;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::AccountId;
 use portcullis_cloudtrail::{InvalidTrail, InvalidTrailName, SelectorError, Trail};
-use portcullis_mfa::MfaFault;
+use portcullis_mfa::{MfaDemand, MfaFault};
 use portcullis_sigv4::{ClaimFault, Principal, SignatureFault, SignatureRejection};
 use portcullis_state::{MOST_TRAILS, StoreError};
 
@@ -18,6 +18,7 @@ pub struct CloudTrailError {
     pub message: String,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u32>,
+    pub mfa: MfaDemand,
 }
 
 /// What is wrong with a call before it is read.
@@ -29,13 +30,13 @@ pub enum UnreadableCall {
     BodyLate,
     /// Its body is longer than any call's.
     BodyTooLong,
-    /// Nobody knows how long its body is.
+    /// Its body has no length.
     LengthMissing,
     /// It does not go to `POST /`.
     Place,
 }
 
-/// What whoever is asked for a code must know beside that.
+/// Context for an MFA prompt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MfaCircumstances {
     /// What the change would do to a bucket.
@@ -52,7 +53,7 @@ pub enum RootDevices {
 
 impl CloudTrailError {
     fn new(exception: &'static str, message: impl Into<String>) -> Self {
-        Self { status: 400, exception, message: message.into(), retry_after: None }
+        Self { status: 400, exception, message: message.into(), retry_after: None, mfa: MfaDemand::None }
     }
 
     fn with_status(self, status: u16) -> Self {
@@ -252,7 +253,9 @@ impl CloudTrailError {
             portcullis_authorization::Refusal::MalformedOffer(_) => Self::invalid_parameter(
                 "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}",
             ),
-            portcullis_authorization::Refusal::MfaRequired => denied(&code_wanted(circumstances)),
+            portcullis_authorization::Refusal::MfaRequired => {
+                Self { mfa: MfaDemand::Required, ..denied(&code_wanted(circumstances)) }
+            }
             portcullis_authorization::Refusal::NotBucketOwner => denied("Mfa Authentication is root's alone"),
             // The short of AWS's two texts: the long one repeats the code.
             portcullis_authorization::Refusal::NotDeviceOwner { .. } => {
@@ -282,7 +285,7 @@ impl CloudTrailError {
         }
     }
 
-    /// Nobody is known to have signed.
+    /// The call is not authenticated.
     pub fn rejected(rejected: &SignatureRejection) -> Self {
         let mismatch = || {
             Self::new(
@@ -365,6 +368,7 @@ impl CloudTrailError {
                 ),
             ),
             StoreError::ClockDisagrees(_)
+            | StoreError::Contended
             | StoreError::DeviceActive
             | StoreError::DeviceNotActive
             | StoreError::Engine(_)
@@ -395,7 +399,7 @@ impl CloudTrailError {
         Self::unavailable("The request cannot be recorded, so it was not carried out. Please retry.")
     }
 
-    /// It was done, and nobody can write that down.
+    /// It was done, but cannot be recorded.
     pub fn done_unrecorded() -> Self {
         Self::new(
             "InternalFailure",

@@ -40,48 +40,80 @@ impl fmt::Display for BucketStake {
     }
 }
 
-impl CloudTrail {
+/// What is known of the buckets that a change takes or leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AffectedBuckets {
+    /// What users would lose in the bucket that is taken.
+    pub taken: BucketContents,
+    /// Files of another trail at the place that is taken.
+    pub joined: BucketContents,
+    /// What users would get in the bucket that is left.
+    pub left: BucketContents,
+}
+
+impl AffectedBuckets {
+    /// Where nothing was asked, anything may be there.
+    pub const UNASKED: Self = Self {
+        taken: BucketContents::MayBeThere,
+        joined: BucketContents::MayBeThere,
+        left: BucketContents::MayBeThere,
+    };
+}
+
+impl BucketStake {
     /// What a change puts at stake in the buckets that a trail takes or leaves.
-    pub(super) async fn bucket_stake(&self, planned: &PlannedChange, now: Timestamp) -> Option<BucketStake> {
-        if let Some(bucket) = planned.bucket_taken()
-            && self.store.use_of(bucket) == BucketUse::Data
-            && self.may_hold(bucket, now).await
-        {
-            return Some(BucketStake::Closes(bucket.clone()));
+    pub fn of(planned: &PlannedChange, buckets: AffectedBuckets) -> Option<Self> {
+        let AffectedBuckets { taken, joined, left } = buckets;
+        if let (Some(bucket), BucketContents::MayBeThere) = (planned.bucket_taken(), taken) {
+            return Some(Self::Closes(bucket.clone()));
         }
-        if let Some(trail) = planned.newly_placed()
-            && self.may_hold_files(trail).await
-        {
-            return Some(BucketStake::Joins(trail.bucket.clone()));
+        if let (Some(trail), BucketContents::MayBeThere) = (planned.newly_placed(), joined) {
+            return Some(Self::Joins(trail.bucket.clone()));
         }
-        if let Some(bucket) = planned.bucket_left()
-            && !self.stays_closed(planned, bucket)
-            && self.may_hold(bucket, now).await
-        {
-            return Some(BucketStake::Opens(bucket.clone()));
+        match (planned.bucket_left(), left) {
+            (Some(bucket), BucketContents::MayBeThere) => Some(Self::Opens(bucket.clone())),
+            (None, _) | (Some(_), BucketContents::None) => None,
         }
-        None
     }
+}
 
-    async fn may_hold(&self, bucket: &BucketName, now: Timestamp) -> bool {
-        match self.deliveries.contents(bucket, now).await {
-            BucketContents::MayBeThere => true,
-            BucketContents::None => false,
+impl CloudTrail {
+    /// Asks the upstream about the buckets that a change takes or leaves, until one answer is enough for a code.
+    pub(super) async fn affected_buckets(
+        &self,
+        planned: &PlannedChange,
+        trails: &[Trail],
+        now: Timestamp,
+    ) -> AffectedBuckets {
+        let mut buckets = AffectedBuckets::UNASKED;
+        buckets.taken = match planned.bucket_taken() {
+            // Users have lost it already.
+            Some(bucket) if self.store.use_of(bucket) == BucketUse::Trail => BucketContents::None,
+            Some(bucket) => self.deliveries.contents(bucket, now).await,
+            None => BucketContents::None,
+        };
+        if buckets.taken == BucketContents::MayBeThere {
+            return buckets;
         }
-    }
-
-    async fn may_hold_files(&self, trail: &Trail) -> bool {
-        match self.deliveries.files_at(&trail.bucket, &self.place().layout(trail)).await {
-            BucketContents::MayBeThere => true,
-            BucketContents::None => false,
+        buckets.joined = match planned.newly_placed() {
+            Some(trail) => self.deliveries.files_at(&trail.bucket, &self.place().layout(trail)).await,
+            None => BucketContents::None,
+        };
+        if buckets.joined == BucketContents::MayBeThere {
+            return buckets;
         }
+        buckets.left = match planned.bucket_left() {
+            Some(bucket) if stays_closed(planned, bucket, trails) => BucketContents::None,
+            Some(bucket) => self.deliveries.contents(bucket, now).await,
+            None => BucketContents::None,
+        };
+        buckets
     }
+}
 
-    /// Whether another trail keeps the bucket closed; one that never logged does not count, since it may leave the
-    /// bucket without a code at the same moment.
-    fn stays_closed(&self, planned: &PlannedChange, bucket: &BucketName) -> bool {
-        let trails = self.store.trails();
-        let mut others = trails.iter().filter(|trail| !planned.is_about(&trail.name));
-        others.any(|other| other.bucket == *bucket && other.has_logged())
-    }
+/// Whether another trail keeps the bucket closed; one that never logged does not count, since it may leave the
+/// bucket without a code at the same moment.
+fn stays_closed(planned: &PlannedChange, bucket: &BucketName, trails: &[Trail]) -> bool {
+    let mut others = trails.iter().filter(|trail| !planned.is_about(&trail.name));
+    others.any(|other| other.bucket == *bucket && other.has_logged())
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::change::{ChangeEffect, effect};
 use super::*;
-use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, ReplicationRule};
+use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, Rules};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{
@@ -15,14 +15,17 @@ use portcullis_cloudtrail::{
 };
 use portcullis_http::Transport;
 use portcullis_journal::{Journal, JournalOptions};
-use portcullis_sigv4::SignatureForm;
+use portcullis_mfa::MfaDemand;
+use portcullis_mfa::MfaToken;
+use portcullis_s3::Replication;
+use portcullis_sigv4::{Principal, SignatureForm};
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use portcullis_state::{BoxedFuture, DigestSigningKey, NewDevice};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
 const RULES: Rules = Rules {
     profile: MfaProfile::Strict,
-    replication: ReplicationRule::ProtectedBucket,
+    replication: Replication::ProtectedBucket,
     loopback_is_secure: LoopbackTrust::Trusted,
 };
 
@@ -112,13 +115,26 @@ impl Bench {
         bench
     }
 
+    /// What is said of a call, by the facts as they are.
+    async fn verdict(
+        &self,
+        call: &CloudTrailCall,
+        caller: &Caller,
+        offer: MfaToken,
+        rules: Rules,
+        now: Timestamp,
+    ) -> Verdict {
+        let facts = self.api.facts(call, caller, now).await;
+        decide(call, caller, offer, &facts, rules, now)
+    }
+
     /// Asks as root without a code.
     async fn ask(&self, operation: &str, body: Value) -> Result<Value, CloudTrailError> {
         let call = call(operation, &body)?;
-        match self.api.judge(call, &root(), MfaToken::Absent, RULES, NOW).await {
-            CallVerdict::Pass(permit) => self.api.answer(permit, NOW).await,
-            CallVerdict::Refuse(denied) => Err(denied.refused()),
-            CallVerdict::Verify(_) => panic!("nothing was offered"),
+        match self.verdict(&call, &root(), MfaToken::Absent, RULES, NOW).await {
+            Verdict::Pass(permit) => self.api.perform(permit, NOW).await,
+            Verdict::Refuse(denied) => Err(denied.refused()),
+            Verdict::Verify(_) => panic!("nothing was offered"),
         }
     }
 
@@ -277,11 +293,11 @@ async fn every_call_has_its_verdict() {
         for (who, caller) in &callers {
             for (offered, header) in offers {
                 let call = call(operation, &body).expect("legal");
-                let said = match bench.api.judge(call, caller, MfaToken::parse(header), RULES, NOW).await {
-                    CallVerdict::Pass(_) => "passes".to_owned(),
-                    CallVerdict::Verify(_) => "VERIFY".to_owned(),
-                    CallVerdict::Refuse(CallDenial::Factor(refusal, _)) => format!("refused: {refusal:?}"),
-                    CallVerdict::Refuse(CallDenial::Call(refused)) => format!("refused: {}", refused.exception),
+                let said = match bench.verdict(&call, caller, MfaToken::parse(header), RULES, NOW).await {
+                    Verdict::Pass(_) => "passes".to_owned(),
+                    Verdict::Verify(_) => "VERIFY".to_owned(),
+                    Verdict::Refuse(Denied::Factor(refusal, _)) => format!("refused: {refusal:?}"),
+                    Verdict::Refuse(Denied::Call(refused)) => format!("refused: {}", refused.exception),
                 };
                 writeln!(table, "  {who}, {offered}: {said}").unwrap();
             }
@@ -304,18 +320,30 @@ async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trai
     let looked = || std::mem::take(&mut *bench.deliveries.looked.lock().unwrap());
     assert_eq!(looked(), ["logs"], "once, when the trail was made");
     let create = |bucket: &str| call("CreateTrail", &json!({"Name": "other", "S3BucketName": bucket})).unwrap();
-    let judge = async |call, caller: &Caller| bench.api.judge(call, caller, MfaToken::Absent, RULES, NOW).await;
-    assert!(matches!(judge(create("full"), &alice()).await, CallVerdict::Refuse(CallDenial::Call(_))));
-    assert!(matches!(judge(create("logs"), &root()).await, CallVerdict::Pass(_)), "it is closed already");
+    let judge = async |call, caller: &Caller| bench.verdict(&call, caller, MfaToken::Absent, RULES, NOW).await;
+    assert!(matches!(judge(create("full"), &alice()).await, Verdict::Refuse(Denied::Call(_))));
+    assert!(matches!(judge(create("logs"), &root()).await, Verdict::Pass(_)), "it is closed already");
     let again = call("CreateTrail", &json!({"Name": "main", "S3BucketName": "full"})).unwrap();
-    assert!(matches!(judge(again, &root()).await, CallVerdict::Refuse(CallDenial::Call(_))));
+    assert!(matches!(judge(again, &root()).await, Verdict::Refuse(Denied::Call(_))));
     let same = call("UpdateTrail", &json!({"Name": "main", "S3BucketName": "logs"})).unwrap();
-    assert!(matches!(judge(same, &root()).await, CallVerdict::Pass(_)));
+    assert!(matches!(judge(same, &root()).await, Verdict::Pass(_)));
     assert_eq!(looked(), [""; 0]);
-    let CallVerdict::Refuse(denied) = judge(create("full"), &root()).await else { panic!("no code was asked for") };
+    let Verdict::Refuse(denied) = judge(create("full"), &root()).await else { panic!("no code was asked for") };
     assert_eq!(looked(), ["full"]);
     let message = denied.refused().message;
     assert!(message.ends_with("full is not known to be empty, and a trail's bucket is closed to users"), "{message}");
+}
+
+/// What the upstream was not asked may be so: forgetting to ask takes a code, and never saves one.
+#[tokio::test]
+async fn what_is_not_known_of_a_bucket_counts_against_a_change() {
+    let bench = Bench::with_trail().await;
+    let create = call("CreateTrail", &json!({"Name": "other", "S3BucketName": "empty"})).unwrap();
+    let offer = || MfaToken::parse(Some("20899872 123456"));
+    let facts = bench.api.facts(&create, &root(), NOW).await;
+    assert!(matches!(decide(&create, &root(), offer(), &facts, RULES, NOW), Verdict::Pass(_)));
+    let unasked = CallFacts { buckets: AffectedBuckets::UNASKED, ..facts };
+    assert!(matches!(decide(&create, &root(), offer(), &unasked, RULES, NOW), Verdict::Verify(_)));
 }
 
 /// Between its creation and its start a trail protects nothing; from its start on it does, for ever.
@@ -348,13 +376,13 @@ async fn a_start_comes_between_a_judgement_and_its_change() {
     let narrower = json!({"TrailName": "main", "EventSelectors": [{"ReadWriteType": "WriteOnly"}]});
     let mut permits = Vec::new();
     for (operation, body) in [("PutEventSelectors", narrower), ("DeleteTrail", json!({"Name": "main"}))] {
-        let judged = bench.api.judge(call(operation, &body).unwrap(), &root(), MfaToken::Absent, RULES, NOW).await;
-        let CallVerdict::Pass(permit) = judged else { panic!("{operation}: {judged:?}") };
+        let judged = bench.verdict(&call(operation, &body).unwrap(), &root(), MfaToken::Absent, RULES, NOW).await;
+        let Verdict::Pass(permit) = judged else { panic!("{operation}: {judged:?}") };
         permits.push(permit);
     }
     bench.done("StartLogging", json!({"Name": "main"})).await;
     for permit in permits {
-        assert_eq!(bench.api.answer(permit, NOW).await.expect_err("late").exception, "ConflictException");
+        assert_eq!(bench.api.perform(permit, NOW).await.expect_err("late").exception, "ConflictException");
     }
     assert!(!bench.trail().selectors.are_custom());
 }
@@ -417,7 +445,8 @@ async fn trails_that_share_a_place_already_can_be_changed() {
         Trail { name: TrailName::parse("other").unwrap(), validation: LogFileValidation::Disabled, ..main.clone() };
     let planned = |body: Value| {
         let call = call("UpdateTrail", &body).expect("legal");
-        change::plan(call.operation, &call.input, &[main.clone(), other.clone()], &bench.api.place(), NOW)
+        let CloudTrailOperation::Change(operation) = call.operation else { panic!("a change") };
+        change::plan(operation, &call.input, &[main.clone(), other.clone()], &bench.api.place(), NOW)
     };
     for (change, expected) in [
         (json!({"Name": "other", "DigestPeriodSeconds": 60}), None),
@@ -433,11 +462,14 @@ async fn trails_that_share_a_place_already_can_be_changed() {
 #[tokio::test]
 async fn root_without_a_device_is_told_what_to_do() {
     let bench = Bench::with_trail().await;
-    let stop = async || bench.ask("StopLogging", json!({"Name": "main"})).await.expect_err("no code").message;
-    assert_eq!(stop().await, "Mfa Authentication must be used for this request");
+    let stop = async || bench.ask("StopLogging", json!({"Name": "main"})).await.expect_err("no code");
+    let first = stop().await;
+    assert_eq!(first.mfa, MfaDemand::Required);
+    assert_eq!(first.message, "Mfa Authentication must be used for this request");
     let later = NOW.plus(std::time::Duration::from_secs(60));
     deactivated(&bench.store, &bench.device, &bench.device.serial, later).await;
-    assert!(stop().await.ends_with("portcullis mfa add --name NAME"), "{}", stop().await);
+    let told = stop().await.message;
+    assert!(told.ends_with("portcullis mfa add --name NAME"), "{told}");
 }
 
 #[tokio::test]
@@ -446,10 +478,10 @@ async fn a_code_where_tls_is_asked_for_is_not_taken_in_the_clear() {
     let rules = Rules { loopback_is_secure: LoopbackTrust::TlsOnly, ..RULES };
     let caller = Caller { transport: Transport::Loopback, ..root() };
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let verdict = bench.api.judge(stop, &caller, MfaToken::parse(Some("20899872 123456")), rules, NOW).await;
+    let verdict = bench.verdict(&stop, &caller, MfaToken::parse(Some("20899872 123456")), rules, NOW).await;
     assert!(matches!(
         verdict,
-        CallVerdict::Refuse(CallDenial::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
+        Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
     ));
 }
 
@@ -460,12 +492,12 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let later = NOW.plus(std::time::Duration::from_secs(60));
     let offer = MfaToken::Codes(codes(&bench.device, 1, later));
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let CallVerdict::Verify(challenge) = bench.api.judge(stop, &root(), offer, RULES, later).await else {
+    let Verdict::Verify(challenge) = bench.verdict(&stop, &root(), offer, RULES, later).await else {
         panic!("no code")
     };
     let proof =
         portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
-    assert_eq!(bench.api.answer(CallPermit::by_proof(proof), later).await, Ok(json!({})));
+    assert_eq!(bench.api.perform(Permit::by_proof(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, TrailLogging::Stopped { started: NOW, at: later });
 }
 
@@ -489,20 +521,19 @@ async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
     let wider = json!({"TrailName": "main", "EventSelectors": [{}]});
     let tags = json!({"Name": "main", "DigestPeriodSeconds": 60});
     let judged = async |operation, body: &Value| match bench
-        .api
-        .judge(call(operation, body).unwrap(), &root(), MfaToken::Absent, RULES, NOW)
+        .verdict(&call(operation, body).unwrap(), &root(), MfaToken::Absent, RULES, NOW)
         .await
     {
-        CallVerdict::Pass(permit) => permit,
-        CallVerdict::Refuse(denied) => panic!("{denied:?}"),
-        CallVerdict::Verify(_) => panic!("a code is wanted"),
+        Verdict::Pass(permit) => permit,
+        Verdict::Refuse(denied) => panic!("{denied:?}"),
+        Verdict::Verify(_) => panic!("a code is wanted"),
     };
     let first = judged("UpdateTrail", &tags).await;
     let second = judged("UpdateTrail", &json!({"Name": "main", "DigestPeriodSeconds": 120})).await;
     let nothing = judged("PutEventSelectors", &wider).await;
-    assert!(bench.api.answer(first, NOW).await.is_ok());
-    assert_eq!(bench.api.answer(second, NOW).await.expect_err("late").exception, "ConflictException");
-    assert!(bench.api.answer(nothing, NOW).await.is_ok(), "it changes nothing");
+    assert!(bench.api.perform(first, NOW).await.is_ok());
+    assert_eq!(bench.api.perform(second, NOW).await.expect_err("late").exception, "ConflictException");
+    assert!(bench.api.perform(nothing, NOW).await.is_ok(), "it changes nothing");
     assert_eq!(bench.trail().digest_period.duration().as_secs(), 60);
 }
 
@@ -565,10 +596,10 @@ async fn starting_a_trail_that_logs_begins_nothing_anew() {
     let bench = Bench::with_trail().await;
     let call = call("StartLogging", &json!({"Name": "main"})).unwrap();
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let CallVerdict::Pass(permit) = bench.api.judge(call, &root(), MfaToken::Absent, RULES, later).await else {
+    let Verdict::Pass(permit) = bench.verdict(&call, &root(), MfaToken::Absent, RULES, later).await else {
         panic!("refused")
     };
-    assert_eq!(bench.api.answer(permit, later).await, Ok(json!({})));
+    assert_eq!(bench.api.perform(permit, later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, TrailLogging::Started { at: NOW });
 }
 

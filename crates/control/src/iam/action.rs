@@ -5,28 +5,41 @@ use super::refused::IamError;
 use portcullis_audit::changes_device;
 
 /// The actions that are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IamAction {
+    Code(CodeAction),
+    Plain(PlainAction),
+}
+
+/// The actions that may spend a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CodeAction {
+    DeactivateMfaDevice,
+    EnableMfaDevice,
+    ResyncMfaDevice,
+}
+
+/// The actions that look at no code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlainAction {
     AcceptClock,
     CreateAccessKey,
     CreateUser,
     CreateVirtualMfaDevice,
-    DeactivateMfaDevice,
     DeleteAccessKey,
     DeleteUser,
     DeleteVirtualMfaDevice,
-    EnableMfaDevice,
     GetClock,
     GetUser,
     ListAccessKeys,
     ListMfaDevices,
     ListUsers,
     ListVirtualMfaDevices,
-    ResyncMfaDevice,
     UpdateAccessKey,
 }
 
 /// An action's parameters, each of them known.
+#[derive(Clone, Copy)]
 pub struct IamParameters<'a> {
     action: IamAction,
     values: &'a [(String, String)],
@@ -53,43 +66,78 @@ const fn row(
 
 /// `AcceptClock`, `GetClock` and `Digits` are ours: AWS sets its own clocks, and its devices show six.
 const TABLE: &[IamActionRow] = &[
-    row(IamAction::AcceptClock, "AcceptClock", ActionEffect::Changes, &[]),
-    row(IamAction::CreateAccessKey, "CreateAccessKey", ActionEffect::Changes, &["UserName"]),
-    row(IamAction::CreateUser, "CreateUser", ActionEffect::Changes, &["Path", "UserName"]),
+    row(IamAction::Plain(PlainAction::AcceptClock), "AcceptClock", ActionEffect::Changes, &[]),
+    row(IamAction::Plain(PlainAction::CreateAccessKey), "CreateAccessKey", ActionEffect::Changes, &["UserName"]),
+    row(IamAction::Plain(PlainAction::CreateUser), "CreateUser", ActionEffect::Changes, &["Path", "UserName"]),
     row(
-        IamAction::CreateVirtualMfaDevice,
+        IamAction::Plain(PlainAction::CreateVirtualMfaDevice),
         "CreateVirtualMFADevice",
         ActionEffect::Changes,
         &["Digits", "Path", "VirtualMFADeviceName"],
     ),
-    row(IamAction::DeactivateMfaDevice, "DeactivateMFADevice", ActionEffect::Changes, &["SerialNumber", "UserName"]),
-    row(IamAction::DeleteAccessKey, "DeleteAccessKey", ActionEffect::Changes, &["AccessKeyId", "UserName"]),
-    row(IamAction::DeleteUser, "DeleteUser", ActionEffect::Changes, &["UserName"]),
-    row(IamAction::DeleteVirtualMfaDevice, "DeleteVirtualMFADevice", ActionEffect::Changes, &["SerialNumber"]),
     row(
-        IamAction::EnableMfaDevice,
+        IamAction::Code(CodeAction::DeactivateMfaDevice),
+        "DeactivateMFADevice",
+        ActionEffect::Changes,
+        &["SerialNumber", "UserName"],
+    ),
+    row(
+        IamAction::Plain(PlainAction::DeleteAccessKey),
+        "DeleteAccessKey",
+        ActionEffect::Changes,
+        &["AccessKeyId", "UserName"],
+    ),
+    row(IamAction::Plain(PlainAction::DeleteUser), "DeleteUser", ActionEffect::Changes, &["UserName"]),
+    row(
+        IamAction::Plain(PlainAction::DeleteVirtualMfaDevice),
+        "DeleteVirtualMFADevice",
+        ActionEffect::Changes,
+        &["SerialNumber"],
+    ),
+    row(
+        IamAction::Code(CodeAction::EnableMfaDevice),
         "EnableMFADevice",
         ActionEffect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
     ),
-    row(IamAction::GetClock, "GetClock", ActionEffect::Reads, &[]),
-    row(IamAction::GetUser, "GetUser", ActionEffect::Reads, &["UserName"]),
-    row(IamAction::ListAccessKeys, "ListAccessKeys", ActionEffect::Reads, &["Marker", "MaxItems", "UserName"]),
-    row(IamAction::ListMfaDevices, "ListMFADevices", ActionEffect::Reads, &["Marker", "MaxItems", "UserName"]),
-    row(IamAction::ListUsers, "ListUsers", ActionEffect::Reads, &["Marker", "MaxItems", "PathPrefix"]),
+    row(IamAction::Plain(PlainAction::GetClock), "GetClock", ActionEffect::Reads, &[]),
+    row(IamAction::Plain(PlainAction::GetUser), "GetUser", ActionEffect::Reads, &["UserName"]),
     row(
-        IamAction::ListVirtualMfaDevices,
+        IamAction::Plain(PlainAction::ListAccessKeys),
+        "ListAccessKeys",
+        ActionEffect::Reads,
+        &["Marker", "MaxItems", "UserName"],
+    ),
+    row(
+        IamAction::Plain(PlainAction::ListMfaDevices),
+        "ListMFADevices",
+        ActionEffect::Reads,
+        &["Marker", "MaxItems", "UserName"],
+    ),
+    row(
+        IamAction::Plain(PlainAction::ListUsers),
+        "ListUsers",
+        ActionEffect::Reads,
+        &["Marker", "MaxItems", "PathPrefix"],
+    ),
+    row(
+        IamAction::Plain(PlainAction::ListVirtualMfaDevices),
         "ListVirtualMFADevices",
         ActionEffect::Reads,
         &["AssignmentStatus", "Marker", "MaxItems"],
     ),
     row(
-        IamAction::ResyncMfaDevice,
+        IamAction::Code(CodeAction::ResyncMfaDevice),
         "ResyncMFADevice",
         ActionEffect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
     ),
-    row(IamAction::UpdateAccessKey, "UpdateAccessKey", ActionEffect::Changes, &["AccessKeyId", "Status", "UserName"]),
+    row(
+        IamAction::Plain(PlainAction::UpdateAccessKey),
+        "UpdateAccessKey",
+        ActionEffect::Changes,
+        &["AccessKeyId", "Status", "UserName"],
+    ),
 ];
 
 impl IamAction {
@@ -172,7 +220,7 @@ mod tests {
             assert_eq!(IamAction::find(&asked).map_err(|refused| refused.code), Ok(row.action));
             assert!(row.parameters.is_sorted());
         }
-        assert!(TABLE.is_sorted_by_key(|row| row.action));
+        assert!(TABLE.is_sorted_by_key(|row| row.name));
         assert_eq!(TABLE.len(), 17);
     }
 }

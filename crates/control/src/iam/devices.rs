@@ -11,7 +11,7 @@ use super::xml::ElementWriter;
 use portcullis_base::names::{DeviceSerial, InvalidName};
 use portcullis_base::secret::Secret;
 use portcullis_mfa::{Challenge, CodeDigits, DeviceStatus, TokenCode};
-use portcullis_state::{DeviceDeactivation, DeviceEnabling, ListedDevice, SpendError};
+use portcullis_state::{DeviceChange, DeviceDeactivation, DeviceEnabling, ListedDevice, SpendError};
 
 impl IamCall<'_> {
     pub(super) async fn create_virtual_mfa_device(self) -> Result<ElementWriter, IamError> {
@@ -32,15 +32,19 @@ impl IamCall<'_> {
         ))
     }
 
-    pub(super) async fn enable_mfa_device(mut self) -> Result<(), IamError> {
+    /// What is to be enabled; refused before a code is spent for nothing.
+    pub(super) fn enabling(&self) -> Result<DeviceEnabling, IamError> {
         self.devices_are_roots()?;
         let serial = self.serial()?;
         let (first, second) = self.consecutive_codes()?;
         match self.device(&serial)?.status {
-            DeviceStatus::Active { .. } => return Err(IamError::already_enabled()),
-            DeviceStatus::Pending => {}
+            DeviceStatus::Active { .. } => Err(IamError::already_enabled()),
+            DeviceStatus::Pending => Ok(DeviceEnabling { serial, first, second }),
         }
-        let change = self.prove(DeviceEnabling { serial: serial.clone(), first, second }).await?;
+    }
+
+    pub(super) async fn enable_mfa_device(self, change: DeviceChange<DeviceEnabling>) -> Result<(), IamError> {
+        let serial = change.subject().serial.clone();
         let enabled = self.store.enable_device(change, self.now).await;
         enabled.map_err(|error| IamError::store(error, &entity(&serial)))
     }
@@ -58,15 +62,18 @@ impl IamCall<'_> {
         }
     }
 
-    pub(super) async fn deactivate_mfa_device(mut self) -> Result<(), IamError> {
+    /// What is to be deactivated; refused before a code is spent for nothing.
+    pub(super) fn deactivation(&self) -> Result<DeviceDeactivation, IamError> {
         self.devices_are_roots()?;
         let serial = self.serial()?;
-        // Before the code is spent on nothing.
         match self.device(&serial)?.status {
-            DeviceStatus::Active { .. } => {}
-            DeviceStatus::Pending => return Err(IamError::no_such(&format!("An active {}", entity(&serial)))),
+            DeviceStatus::Active { .. } => Ok(DeviceDeactivation { serial }),
+            DeviceStatus::Pending => Err(IamError::no_such(&format!("An active {}", entity(&serial)))),
         }
-        let change = self.prove(DeviceDeactivation { serial: serial.clone() }).await?;
+    }
+
+    pub(super) async fn deactivate_mfa_device(self, change: DeviceChange<DeviceDeactivation>) -> Result<(), IamError> {
+        let serial = change.subject().serial.clone();
         let deactivated = self.store.deactivate_device(change, self.now).await;
         deactivated.map_err(|error| IamError::store(error, &entity(&serial)))
     }

@@ -3,7 +3,7 @@
 use portcullis_authorization::MFA_REQUIRED;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::InvalidName;
-use portcullis_mfa::{EnrolmentFault, MfaFault};
+use portcullis_mfa::{EnrolmentFault, MfaDemand, MfaFault};
 use portcullis_state::StoreError;
 
 /// Why an action was not done, as the client is told.
@@ -12,11 +12,12 @@ pub struct IamError {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
+    pub mfa: MfaDemand,
 }
 
 impl IamError {
     fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), mfa: MfaDemand::None }
     }
 
     pub fn missing_action() -> Self {
@@ -67,7 +68,7 @@ impl IamError {
     }
 
     pub fn mfa_required() -> Self {
-        Self::new(403, "AccessDenied", MFA_REQUIRED)
+        Self { mfa: MfaDemand::Required, ..Self::new(403, "AccessDenied", MFA_REQUIRED) }
     }
 
     pub fn malformed_offer() -> Self {
@@ -158,7 +159,11 @@ impl IamError {
             }
             StoreError::ProofNeeded => Self::mfa_required(),
             StoreError::ClockDisagrees(_) => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
-            StoreError::Engine(_) | StoreError::Interrupted | StoreError::Sealing(_) | StoreError::Unsettled { .. } => {
+            StoreError::Contended
+            | StoreError::Engine(_)
+            | StoreError::Interrupted
+            | StoreError::Sealing(_)
+            | StoreError::Unsettled { .. } => {
                 Self::unavailable("The state could not be written; the gate's log says why.")
             }
             StoreError::Journal(_) => Self::unrecorded(),
@@ -170,7 +175,7 @@ impl IamError {
         Self::unavailable("The journal could not be written; the gate's log says why.")
     }
 
-    /// What nobody may take for a success, though it was done.
+    /// It was done, but must not be reported as a success.
     pub fn done_unrecorded() -> Self {
         Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the gate's log says why.")
     }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use portcullis_base::names::{AccessKeyId, DeviceSerial, RequestId};
-use portcullis_mfa::CodeDigits;
+use portcullis_mfa::{CodeDigits, MfaDemand};
 use portcullis_state::NewDevice;
 use portcullis_state::testing::{HERE, code, codes, in_memory, shown_by};
 
@@ -18,7 +18,14 @@ async fn store() -> StateStore {
 
 async fn ask(store: &StateStore, query: &str, offer: MfaToken, now: Timestamp) -> IamReply {
     let parameters = crate::query::parse_form(query.as_bytes()).expect("a form");
-    answer(&parameters, offer, store, RequestId::from_random([7; 16]), now).await
+    let request = match ActionRequest::read(&parameters, offer, RequestId::from_random([7; 16])) {
+        Ok(request) => request,
+        Err(reply) => return *reply,
+    };
+    match request.prove(store, now).await {
+        Ok(proved) => proved.perform().await,
+        Err(reply) => *reply,
+    }
 }
 
 /// Asks without an offer; status and body.
@@ -122,10 +129,12 @@ async fn a_further_device_needs_a_code_of_an_active_one() {
     let bare = ask(&store, &query, MfaToken::Absent, at(30)).await;
     assert_eq!((bare.status, inside(bare.body.expose(), "Code")), (403, "AccessDenied"));
     assert_eq!(inside(bare.body.expose(), "Message"), "Mfa Authentication must be used for this request");
+    assert_eq!(bare.mfa, MfaDemand::Required);
     assert_eq!(bare.facts.error.map(|error| error.code).as_deref(), Some("AccessDenied"));
 
     let wrong = ask(&store, &query, MfaToken::Codes(codes(&phone, 1, at(9000))), at(30)).await;
     assert_eq!((wrong.status, inside(wrong.body.expose(), "Code")), (400, "TokenCodeInvalidError"));
+    assert_eq!(wrong.mfa, MfaDemand::None);
     assert_eq!(
         wrong.facts.second_factor.map(|factor| factor.outcome),
         Some(FactorOutcome::Rejected(portcullis_mfa::MfaFault::WrongCode))

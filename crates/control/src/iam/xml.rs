@@ -1,6 +1,6 @@
 //! Answers as the Query protocol writes them.
 
-use quick_xml::escape::escape;
+use portcullis_xml::escape_query;
 
 use super::refused::IamError;
 use portcullis_base::names::RequestId;
@@ -22,7 +22,7 @@ impl ElementWriter {
 
     /// With a child that holds a text.
     pub fn text(self, name: &str, text: &str) -> Self {
-        let child = Secret::new(format!("<{name}>{}</{name}>", escape(text)));
+        let child = Secret::new(format!("<{name}>{}</{name}>", escape_query(text)));
         self.raw(&child)
     }
 
@@ -69,6 +69,6 @@ pub fn failure(refused: &IamError, request_id: RequestId) -> Secret<String> {
         "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error>\
          <RequestId>{request_id}</RequestId></ErrorResponse>",
         refused.code,
-        escape(&refused.message)
+        escape_query(&refused.message)
     ))
 }

@@ -1,6 +1,6 @@
 //! The documents of answers, in each protocol's envelope.
 
-use quick_xml::escape::escape;
+use portcullis_xml::escape_query;
 use serde_json::json;
 
 use super::action::ActionName;
@@ -39,7 +39,7 @@ impl ServiceApi {
     /// Status and body of a refusal.
     pub fn failure(&self, refused: &CloudTrailError, request_id: RequestId) -> (u16, String) {
         let (status, code) = status_and_code(self.protocol, refused);
-        let message = escape(refused.message.as_str());
+        let message = escape_query(refused.message.as_str());
         let document = match self.protocol {
             ServiceProtocol::Ec2(_) => format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>{code}</Code><Message>\

@@ -1,9 +1,9 @@
-//! `ec2:DescribeRegions`: the gate's own region is the only one.
+//! `ec2:DescribeRegions`: the configured region is the only one.
 
 use std::collections::BTreeMap;
 use std::iter::once;
 
-use quick_xml::escape::escape;
+use portcullis_xml::escape_query;
 use serde_json::{Map, Value, json};
 
 use super::form::CallForm;
@@ -95,7 +95,7 @@ impl RegionsQuery {
         if self.dry_run {
             return Err(refused::dry_run());
         }
-        let (name, endpoint) = (escape(region), escape(&endpoint));
+        let (name, endpoint) = (escape_query(region), escape_query(&endpoint));
         let item = format!(
             "<item><regionName>{name}</regionName><regionEndpoint>{endpoint}</regionEndpoint>\
              <optInStatus>{OPT_IN_STATUS}</optInStatus></item>"

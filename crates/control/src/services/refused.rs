@@ -6,6 +6,7 @@ use super::action::{ActionName, UnnamedAction};
 use super::table::{ServiceApi, ServiceProtocol};
 use crate::cloudtrail::CloudTrailError;
 use crate::query::MalformedForm;
+use portcullis_mfa::MfaDemand;
 use portcullis_sigv4::AwsService;
 
 /// A refusal in the Query protocols: its code, and its status where that is not JSON's.
@@ -62,7 +63,7 @@ pub fn misplaced(api: &ServiceApi) -> CloudTrailError {
     CloudTrailError { status: 404, ..unknown_operation(message) }
 }
 
-/// Nobody can tell what is asked for.
+/// The operation is unknown.
 pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> CloudTrailError {
     match (api.protocol, why) {
         (ServiceProtocol::Json { target }, UnnamedAction::Absent | UnnamedAction::Target) => {
@@ -157,7 +158,7 @@ fn invalid_parameter_value(message: String) -> CloudTrailError {
 }
 
 fn refused(exception: &'static str, message: String) -> CloudTrailError {
-    CloudTrailError { status: 400, exception, message, retry_after: None }
+    CloudTrailError { status: 400, exception, message, retry_after: None, mfa: MfaDemand::None }
 }
 
 fn unknown_operation(message: impl Into<String>) -> CloudTrailError {

@@ -117,7 +117,7 @@ impl ServiceApi {
         self.service.as_str()
     }
 
-    /// Whether a call may be signed for this region where the gate's own is another.
+    /// Whether a call may be signed for this region although another one is configured.
     pub fn takes_region(&self, region: &str) -> bool {
         self.reach == ServiceReach::Global && region == GLOBAL_REGION
     }

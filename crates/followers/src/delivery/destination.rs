@@ -59,7 +59,7 @@ pub struct TrailObject {
 #[derive(Clone, Debug)]
 pub struct FolderDestination(PathBuf);
 
-/// The buckets of the upstream, reached as the gate itself.
+/// The buckets of the upstream, with Portcullis's own key.
 #[derive(Clone, Debug)]
 pub struct UpstreamDestination {
     upstream: Arc<Upstream>,
@@ -284,7 +284,7 @@ fn contents(path: &Path) -> Result<Option<Vec<u8>>, DestinationError> {
     Ok(Some(bytes))
 }
 
-/// What follows the name of a file that is being written.
+/// The suffix of a file that is being written.
 const UNFINISHED: &str = ".part";
 
 /// Writes a file so that it is there whole or not at all, also after a loss of power.
@@ -390,7 +390,8 @@ mod tests {
         use portcullis_base::secret::Secret;
         use portcullis_http::Endpoint;
         use portcullis_http::{Dialler, TrustedAuthorities};
-        use portcullis_upstream::{TrailerSupport, UpstreamSigner, UpstreamTimeouts};
+        use portcullis_s3::Trailers;
+        use portcullis_upstream::{UpstreamSigner, UpstreamTimeouts};
 
         let directory = tempfile::tempdir().expect("a directory");
         let secret = Secret::new("secret".to_owned());
@@ -402,7 +403,7 @@ mod tests {
         let signer = UpstreamSigner::new("KEY".to_owned(), secret, "us-east-1".to_owned());
         let span = std::time::Duration::from_secs(10);
         let patience = UpstreamTimeouts { connect: span, response: span, idle: span };
-        let upstream = Arc::new(Upstream::new(dialler, signer, patience, TrailerSupport::NotTaken));
+        let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
         let buckets = UpstreamDestination::new(Arc::clone(&upstream), Clock::System);
         let missing = buckets.put(leave(&bucket()), &key("a"), &parcel(b"", None)).await;
         assert_eq!(missing, Err(DestinationError::Upstream(OwnError::NoBucket(bucket()))));

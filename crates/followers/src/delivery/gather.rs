@@ -8,7 +8,8 @@ use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::layout::DigestSeries;
 use portcullis_cloudtrail::logfile::{LogFile, LogFileBuilder};
 use portcullis_cloudtrail::merkle::{MerkleTree, leaf_hash};
-use portcullis_cloudtrail::{EventView, LogFileValidation, Trail, TrailLogging};
+use portcullis_cloudtrail::record::EventView;
+use portcullis_cloudtrail::{LogFileValidation, Trail, TrailLogging};
 use portcullis_journal::{Follower, Journal, JournalError, JournalRecord, RecordKind, Sequence};
 use portcullis_state::StateStore;
 
@@ -53,7 +54,7 @@ pub struct GatherLimits {
     pub uncompressed: u64,
 }
 
-/// What is read at once, so that whoever waits for a pause gets one.
+/// What is read at once, so that a pause request waits only briefly.
 const READ: usize = 64 * 1024 * 1024;
 
 /// How late an event may be recorded without being late: requests end in another order than they are recorded in.
@@ -138,7 +139,7 @@ impl EventGatherer {
             && !is_starting
         {
             let (first, last) = (gap.first.number(), gap.last.number());
-            tracing::error!(trail = %self.trail.name, first, last, "records of the journal are gone undelivered");
+            tracing::error!(trail = %self.trail.name, first, last, "records were removed from the journal before they were delivered");
         }
     }
 

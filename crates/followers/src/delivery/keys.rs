@@ -35,7 +35,7 @@ pub struct DigestSigner {
 pub enum KeyError {
     #[error("the private half of signing key `{0}` cannot be read")]
     Damaged(KeyFingerprint),
-    #[error("no signing key could be made")]
+    #[error("no signing key could be generated")]
     NotMade,
     #[error("the signing key did not sign")]
     NotSigned,
@@ -75,7 +75,7 @@ impl DigestKeys {
         };
         let fingerprint = key.fingerprint();
         self.store.add_signing_key(key, self.lifetime, self.clock.now()).await?;
-        tracing::info!(%fingerprint, "a new key signs digests");
+        tracing::info!(%fingerprint, "digests are signed with a new key");
         Ok(DigestSigner { pair, fingerprint })
     }
 }

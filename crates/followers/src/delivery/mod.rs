@@ -43,7 +43,7 @@ pub use witness::{Checkpoint, CheckpointSink};
 #[derive(Clone)]
 pub struct Delivery(Arc<DeliveryHandle>);
 
-/// The tasks go on for as long as somebody holds this.
+/// The tasks run as long as this is held.
 struct DeliveryHandle(Arc<DeliveryShared>);
 
 struct DeliveryShared {
@@ -94,7 +94,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long a destination that fails is left alone, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long the end of the gate waits for a destination.
+/// How long a stop waits for a destination.
 const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Delivery {
@@ -160,7 +160,7 @@ impl Delivery {
         if let Some(supervisor) = supervisor
             && tokio::time::timeout(FAREWELL + TICK, supervisor).await.is_err()
         {
-            tracing::warn!("trails were not delivered to their end; the next start goes on with them");
+            tracing::warn!("trails were not fully delivered; delivery continues at the next start");
         }
     }
 
@@ -236,7 +236,7 @@ impl DeliveryShared {
         wanting
     }
 
-    /// Trails that were taken away when the gate ended before their delivery did.
+    /// Trails that were deleted while the proxy stopped before their delivery was complete.
     fn left_over(&self, trails: &[Trail]) -> Vec<Trail> {
         let notes = &self.hands.notes;
         let names = notes.names().unwrap_or_else(|error| {
@@ -252,7 +252,7 @@ impl DeliveryShared {
     async fn deliver(self: Arc<Self>, trail: Trail, seen: u64) {
         let name = trail.name.clone();
         if let Err(error) = Arc::clone(&self).run(trail, seen).await {
-            tracing::error!(trail = %name, %error, "the trail is not delivered");
+            tracing::error!(trail = %name, %error, "the trail cannot be delivered");
             self.note(&name, |standing| standing.status.delivery_error = Some(error.to_string()));
             tokio::time::sleep(TICK).await;
         }
@@ -282,7 +282,7 @@ impl DeliveryShared {
                 }
                 (Err(error), DeliveryPhase::Delivering) => {
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    tracing::warn!(trail = %name, %error, ?pause, "the trail is not delivered; it is tried again");
+                    tracing::warn!(trail = %name, %error, ?pause, "the trail cannot be delivered; retrying");
                     pause
                 }
             };

@@ -23,7 +23,7 @@ pub trait DeliverySpool: Debug + Send + Sync {
     fn names(&self) -> io::Result<Vec<String>>;
 }
 
-/// Notes in a folder of the gate's own.
+/// Notes in a folder of the state directory.
 #[derive(Clone, Debug)]
 pub struct SpoolFolder(PathBuf);
 

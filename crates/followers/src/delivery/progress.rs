@@ -1,4 +1,4 @@
-//! How far a trail is delivered, in the form in which it outlives the gate.
+//! How far a trail is delivered, in the form that survives a restart.
 
 use std::collections::BTreeMap;
 

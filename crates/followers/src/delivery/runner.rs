@@ -99,7 +99,7 @@ struct SignedDigest {
 pub enum DeliveryError {
     #[error(transparent)]
     Destination(#[from] DestinationError),
-    #[error("what was written to `{0}` is not what is there")]
+    #[error("`{0}` does not hold what was written to it")]
     Differs(String),
     #[error("the journal cannot be followed: {0}")]
     Journal(String),
@@ -107,7 +107,7 @@ pub enum DeliveryError {
     Key(#[from] KeyError),
     #[error("`{0}` is no bucket of the trail")]
     NotATrailBucket(BucketName),
-    #[error("the progress of the trail cannot be kept: {0}")]
+    #[error("the progress of the trail cannot be stored: {0}")]
     Notes(String),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -351,7 +351,7 @@ impl TrailRunner {
         }
         match destination.put(leave, &key, parcel).await {
             Err(DestinationError::Upstream(OwnError::NoBucket(_))) => {
-                tracing::error!(%bucket, trail = %self.progress.trail.name, "the trail's bucket is gone; it is made anew");
+                tracing::error!(%bucket, trail = %self.progress.trail.name, "the trail's bucket is missing; it is created again");
                 destination.make_bucket(leave).await?;
                 destination.put(leave, &key, parcel).await?;
             }
@@ -438,7 +438,7 @@ impl TrailRunner {
         Ok(SignedDigest { digest, metadata, signature, written })
     }
 
-    /// A digest names the one before it, so that its loss is noticed the next time somebody looks: now.
+    /// A digest names the one before it, so its loss must be noticed at the next check: now.
     async fn look_for_last(&mut self) -> Result<(), DeliveryError> {
         let Some(last) = self.progress.standard.last.clone() else { return Ok(()) };
         let there = self.hands.destination.read(&last.bucket, &object_key(&last.object)?).await?;
@@ -569,7 +569,7 @@ fn taken_up(
     trail: &Trail,
     seen: u64,
 ) -> (TrailProgress, Option<String>) {
-    // Whatever was looked at for a trail of this name came before another of it.
+    // What was read for a trail of this name was read before a new trail of this name.
     let seen = kept.as_ref().map_or(seen, |kept| seen.min(kept.taken));
     let begun = || {
         let since = match trail.logging {

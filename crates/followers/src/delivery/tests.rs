@@ -1,4 +1,4 @@
-//! What delivery promises: every event once, in its order, under an unbroken chain, whenever the gate ends.
+//! What delivery promises: every event once, in its order, under an unbroken chain, whenever the proxy ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -162,7 +162,7 @@ struct Rig {
     destination: Arc<TrappedBuckets>,
     trap: Arc<Trap>,
     runner: Option<TrailRunner>,
-    /// How often the gate was started again.
+    /// How often the proxy was restarted.
     crashes: usize,
     directory: tempfile::TempDir,
 }
@@ -337,7 +337,7 @@ impl Rig {
         proved
     }
 
-    /// What validation finds wrong with the files, as anybody runs it who has them.
+    /// What validation finds wrong with the files.
     fn findings(&self) -> Vec<ValidationFinding> {
         let Trail { name, bucket, prefix, .. } = trail(self.now());
         let stored = |(_, object): (String, String)| {

@@ -7,13 +7,13 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::attribute::{LookupAttribute, resource_name};
+use super::attribute::{Attribute, resource_name};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::record::ROOT_USER;
 
 /// Who looks up events, as far as their own lookups are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupCaller {
+pub struct Asker {
     pub access_key_id: String,
     pub address: String,
 }
@@ -109,7 +109,7 @@ struct Texts<'a> {
 
 /// What is told of an event beside the record itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EventSummary {
+pub struct Summary {
     pub access_key_id: Option<String>,
     pub event_id: Option<String>,
     pub event_name: Option<String>,
@@ -159,35 +159,35 @@ impl<'a> Event<'a> {
     }
 
     /// Hands over every value of every attribute; some more than once.
-    pub fn each_term(&self, mut take: impl FnMut(LookupAttribute, &str)) {
+    pub fn each_term(&self, mut take: impl FnMut(Attribute, &str)) {
         let identity = &self.user_identity;
         let single = [
-            (LookupAttribute::AccessKeyId, &identity.access_key_id),
-            (LookupAttribute::BucketName, &self.request_parameters.bucket),
-            (LookupAttribute::ErrorCode, &self.error_code),
-            (LookupAttribute::EventId, &self.event_id),
-            (LookupAttribute::EventName, &self.event_name),
-            (LookupAttribute::EventSource, &self.event_source),
-            (LookupAttribute::MfaResult, &self.additional_event_data.mfa_delete.result),
-            (LookupAttribute::SourceIpAddress, &self.source_ip_address),
+            (Attribute::AccessKeyId, &identity.access_key_id),
+            (Attribute::BucketName, &self.request_parameters.bucket),
+            (Attribute::ErrorCode, &self.error_code),
+            (Attribute::EventId, &self.event_id),
+            (Attribute::EventName, &self.event_name),
+            (Attribute::EventSource, &self.event_source),
+            (Attribute::MfaResult, &self.additional_event_data.mfa_delete.result),
+            (Attribute::SourceIpAddress, &self.source_ip_address),
         ];
         for (attribute, text) in single {
             text.get().into_iter().for_each(|text| take(attribute, text));
         }
         if let Some(name) = self.event_name.get() {
-            take(LookupAttribute::EventNameAnyCase, &name.to_ascii_lowercase());
+            take(Attribute::EventNameAnyCase, &name.to_ascii_lowercase());
         }
-        self.read_only.iter().for_each(|reads| take(LookupAttribute::ReadOnly, boolean(*reads)));
-        self.each_other_bucket(|name| take(LookupAttribute::BucketName, name));
-        self.username().iter().for_each(|name| take(LookupAttribute::Username, name));
-        self.each_principal(|name| take(LookupAttribute::Principal, name));
-        self.each_resource_name(|name| take(LookupAttribute::ResourceName, name));
+        self.read_only.iter().for_each(|reads| take(Attribute::ReadOnly, boolean(*reads)));
+        self.each_other_bucket(|name| take(Attribute::BucketName, name));
+        self.username().iter().for_each(|name| take(Attribute::Username, name));
+        self.each_principal(|name| take(Attribute::Principal, name));
+        self.each_resource_name(|name| take(Attribute::ResourceName, name));
         let kinds = self.resources.iter().filter_map(|resource| resource.kind.get());
-        kinds.chain(self.typed().map(|(kind, _)| kind)).for_each(|kind| take(LookupAttribute::ResourceType, kind));
+        kinds.chain(self.typed().map(|(kind, _)| kind)).for_each(|kind| take(Attribute::ResourceType, kind));
     }
 
     /// Whether this is a LookupEvents that this asker was answered.
-    pub fn is_lookup_of(&self, asker: &LookupCaller) -> bool {
+    pub fn is_lookup_of(&self, asker: &Asker) -> bool {
         self.event_name.get() == Some("LookupEvents")
             && self.event_source.get() == Some("cloudtrail.amazonaws.com")
             && self.error_code.get().is_none()
@@ -196,7 +196,7 @@ impl<'a> Event<'a> {
     }
 
     /// What is told of the event beside the record itself.
-    pub fn summary(&self) -> EventSummary {
+    pub fn summary(&self) -> Summary {
         let owned = |text: &Text<'_>| text.get().map(str::to_owned);
         let named = |resource: &Resource<'_>| {
             let name = resource.arn.get().or_else(|| resource.arn_prefix.get())?;
@@ -206,7 +206,7 @@ impl<'a> Event<'a> {
             })
         };
         let typed = |(kind, name): (&str, &str)| NamedResource { kind: kind.to_owned(), name: name.to_owned() };
-        EventSummary {
+        Summary {
             access_key_id: owned(&self.user_identity.access_key_id),
             event_id: owned(&self.event_id),
             event_name: owned(&self.event_name),
@@ -231,7 +231,7 @@ impl<'a> Event<'a> {
             // An account's alias is root's user name, and must not pass for a user's.
             Some("Root") => Some("root"),
             Some("AssumedRole") => identity.arn.get().and_then(|arn| arn.rsplit_once('/')).map(|(_, session)| session),
-            // Programs read the name of every event, also where nobody is known to have asked.
+            // Programs read the name of every event, also of unsigned requests.
             Some(_) => Some(identity.user_name.get().unwrap_or(ANONYMOUS)),
             None => identity.user_name.get(),
         }
@@ -499,7 +499,7 @@ mod tests {
 
     #[test]
     fn only_an_answered_lookup_of_this_key_from_this_address_is_the_askers_own() {
-        let asker = LookupCaller { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() };
+        let asker = Asker { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() };
         let own = json!({
             "userIdentity": { "type": "Root", "accessKeyId": "AKIA1" }, "eventName": "LookupEvents",
             "eventSource": "cloudtrail.amazonaws.com", "sourceIPAddress": "192.0.2.7",
@@ -572,9 +572,9 @@ mod tests {
         let line = br#"{"eventName":"X","requestParameters":{"bucketName":"a","bucketName":"b","key":[1],"key":null,"name":{"x":1}}}"#;
         let mut found = Vec::new();
         Event::read(line).each_term(|attribute, value| found.push((attribute, value.to_owned())));
-        assert!(found.contains(&(LookupAttribute::BucketName, "a".to_owned())));
-        assert!(found.contains(&(LookupAttribute::EventName, "X".to_owned())));
-        assert!(!found.contains(&(LookupAttribute::BucketName, "b".to_owned())));
+        assert!(found.contains(&(Attribute::BucketName, "a".to_owned())));
+        assert!(found.contains(&(Attribute::EventName, "X".to_owned())));
+        assert!(!found.contains(&(Attribute::BucketName, "b".to_owned())));
     }
 
     #[test]

@@ -9,9 +9,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use thiserror::Error;
 
-use super::attribute::LookupAttribute;
 use super::block::{self, BlockBuilder, BlockEntry, BlockPlaces, BlockSpan};
-use super::event::Event;
+use super::term::index_term;
+use portcullis_cloudtrail::record::EventView;
 
 /// Why a day's file cannot be used.
 #[derive(Debug, Error)]
@@ -107,7 +107,7 @@ impl DayWriter {
             }
             self.open.push(entry);
         }
-        // Its postings come when it is full: until then whoever searches looks at all of it.
+        // Its postings are written when it is full: until then a search scans all of it.
         put(&transaction, &self.open, true)?;
         let through = through.max(self.through);
         transaction.execute(
@@ -120,7 +120,7 @@ impl DayWriter {
     }
 }
 
-/// Makes an empty file; under another name, so that nobody finds it before it is whole.
+/// Creates an empty file; under another name, so that it is not found before it is complete.
 fn create(path: &Path) -> Result<(), FileError> {
     let partial = path.with_extension("partial");
     for left in ["partial", "partial-journal", "partial-wal", "partial-shm"] {
@@ -182,7 +182,7 @@ fn restored(connection: &Connection) -> Result<BlockBuilder, FileError> {
     };
     let mut open = BlockBuilder::new(row.get(0)?);
     for (key, record) in block::open(&row.get::<_, Vec<u8>>(1)?).map_err(damaged)? {
-        let terms = terms(&Event::read(&record));
+        let terms = terms(&EventView::read(&record).unwrap_or_default());
         open.push(BlockEntry { key, terms, record });
     }
     if rows.next()?.is_some() {
@@ -192,9 +192,9 @@ fn restored(connection: &Connection) -> Result<BlockBuilder, FileError> {
 }
 
 /// What stands for the event's values in the index.
-pub fn terms(event: &Event<'_>) -> Vec<i64> {
+pub fn terms(event: &EventView<'_>) -> Vec<i64> {
     let mut terms = Vec::with_capacity(24);
-    event.each_term(|attribute: LookupAttribute, value| terms.push(attribute.term(value)));
+    event.each_value(|attribute, value| terms.push(index_term(attribute, value)));
     terms.sort_unstable();
     terms.dedup();
     terms

@@ -10,10 +10,10 @@ use thiserror::Error;
 
 use super::block::{BlockEntry, EventKey};
 use super::day::UtcDay;
-use super::event::Event;
 use super::file::{self, DayWriter, FileError, JournalId};
 use super::position::IndexPosition;
 use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::record::EventView;
 use portcullis_journal::{FollowerPosition, Sequence};
 
 /// The files of all days, for the one who writes them.
@@ -93,7 +93,8 @@ impl DayFiles {
         let batch = &mut self.batch;
         batch.through = sequence.number();
         for (line, record) in events.enumerate() {
-            let event = Event::read(record);
+            // A line that is no record has no values, and is kept all the same.
+            let event = EventView::read(record).unwrap_or_default();
             // What does not say when it happened is filed under now, so that it is found at all.
             let time = event.time().unwrap_or(now).seconds();
             let key = EventKey { time, sequence: batch.through, line: u32::try_from(line).unwrap_or(u32::MAX) };
@@ -169,7 +170,7 @@ impl DayFiles {
                 self.writers.retain(|(open, _)| *open != day);
                 self.days.remove(&day);
                 day.remove(&self.directory)?;
-                tracing::info!(%day, "this day's events are older than history.retention, and are no longer kept");
+                tracing::info!(%day, "events of this day are older than history.retention and were deleted");
             }
         }
         Ok(())

@@ -47,13 +47,13 @@ struct IndexProgress {
     indexed: u64,
     /// Every event up to this record is on disk.
     durable: u64,
-    /// Somebody waits until this record is found.
+    /// A search waits until this record is indexed.
     wanted: u64,
     /// How often indexing has begun.
     beginnings: u64,
     /// Days that a search could not read.
     damaged: BTreeSet<UtcDay>,
-    /// Somebody waits, and nobody has looked yet for what.
+    /// A search waits, and its record is not determined yet.
     rung: bool,
     stop: bool,
 }
@@ -118,7 +118,7 @@ impl Indexer {
                 }
             } else if trouble.to_string() != last {
                 last = trouble.to_string();
-                tracing::error!(reason = %trouble, "events are not indexed for now");
+                tracing::error!(reason = %trouble, "events cannot be indexed at present");
             }
             if self.shared.rest(pause) == StopSignal::Now {
                 return;
@@ -153,7 +153,7 @@ impl Indexer {
             },
         };
         if from == Sequence::NONE && position.as_ref().is_none_or(|position| position.at.sequence != Sequence::NONE) {
-            // Before any file is made anew: a crash on the way must begin here again.
+            // Before any file is rebuilt: after a crash in between it must start here again.
             let at = FollowerPosition { journal, ..FollowerPosition::default() };
             IndexPosition { at, days: days.clone() }.write(&self.directory).map_err(FilesError::Directory)?;
         }
@@ -207,8 +207,8 @@ impl Indexer {
 
     /// Moves a day's file out of the way.
     fn discard(&self, day: UtcDay, reason: &str) -> io::Result<()> {
-        tracing::warn!(%day, reason, "this day's index is set aside and made anew from the journal");
-        // Nobody may believe that all is there from before the file is gone until it is whole again.
+        tracing::warn!(%day, reason, "the index of this day is set aside and rebuilt from the journal");
+        // The index must not count as complete from before the file is removed until it is rebuilt.
         self.shared.begin();
         if let Some(position) = IndexPosition::read(&self.directory) {
             let at = FollowerPosition { sequence: Sequence::NONE, ..position.at };
@@ -359,7 +359,7 @@ impl IndexerShared {
         self.lock().durable = sequence;
     }
 
-    /// Waits for somebody who waits, or so long.
+    /// Waits for a search, or this long.
     fn pause(&self, span: Duration) -> StopSignal {
         let waited = self.bell.wait_timeout_while(self.lock(), span, |progress| !progress.stop && !progress.rung);
         let mut progress = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(progress, _)| progress);
@@ -367,7 +367,7 @@ impl IndexerShared {
         if progress.stop { StopSignal::Now } else { StopSignal::No }
     }
 
-    /// Waits so long, whoever waits.
+    /// Waits this long, also if a search waits.
     fn rest(&self, span: Duration) -> StopSignal {
         let waited = self.bell.wait_timeout_while(self.lock(), span, |progress| !progress.stop);
         let progress = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(progress, _)| progress);

@@ -5,15 +5,14 @@
 //! compressed blocks, about a hundred together. The index does not know events but blocks: for each value of each
 //! attribute, in which blocks it occurs, and at which places of theirs.
 
-mod attribute;
 mod block;
 mod day;
-mod event;
 mod file;
 mod files;
 mod indexer;
 mod position;
 mod search;
+mod term;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -26,19 +25,17 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use portcullis_cloudtrail::record::{EventSummary, EventView, LookupAttribute};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_journal::{Journal, Sequence};
 
-pub use attribute::LookupAttribute;
-pub use event::{EventSummary, LookupCaller, NamedResource};
 pub use file::JournalId;
 pub use files::{DayFiles, FilesError};
-pub use search::EventOrder;
+pub use search::{EventOrder, LookupAsker};
 
-use event::Event;
 use file::FileError;
 use indexer::{Indexer, IndexerShared};
 use position::IndexPosition;
@@ -70,7 +67,7 @@ pub struct HistoryQuery {
     /// Not after this second.
     pub end: Option<Timestamp>,
     /// Whose own lookups are left out.
-    pub without_lookups_of: Option<LookupCaller>,
+    pub without_lookups_of: Option<LookupAsker>,
     pub order: EventOrder,
     /// How many events a page holds at most; it may hold fewer though there are more.
     pub limit: usize,
@@ -100,7 +97,7 @@ pub struct FoundEvent {
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum LookupError {
-    /// The index is being made anew, or cannot follow the journal.
+    /// The index is being rebuilt, or cannot follow the journal.
     #[error("{records} records are not indexed yet")]
     Behind { records: u64 },
     #[error("the token is of another question, or none at all")]
@@ -158,7 +155,7 @@ impl History {
         let wanted = query.wanted(None)?;
         let until = self.journal.durable_sequence().number();
         let (archive, shared) = (self.archive.clone(), Arc::clone(&self.shared));
-        // Nobody closes it; and without a permit the search would only be slower.
+        // It is never closed; and without a permit the search would only be slower.
         let permit = Arc::clone(&self.searches).acquire_owned().await;
         let searched = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -246,7 +243,7 @@ impl Archive {
         let found = |(key, record): (block::EventKey, Vec<u8>)| FoundEvent {
             time: Timestamp::from_seconds(key.time),
             sequence: Sequence::new(key.sequence),
-            summary: Event::read(&record).summary(),
+            summary: EventView::read(&record).unwrap_or_default().summary(),
             record: String::from_utf8(record)
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
         };
@@ -286,17 +283,6 @@ impl HistoryQuery {
         }
         Ok(wanted)
     }
-}
-
-/// Whether an event is about this bucket, or an object in it.
-pub fn names_bucket(record: &str, wanted: &str) -> bool {
-    search::has_all(record.as_bytes(), &[(LookupAttribute::BucketName, wanted.to_owned())])
-}
-
-/// Whether an event is about this resource.
-pub fn names_resource(record: &str, wanted: &str) -> bool {
-    let wanted = [(LookupAttribute::ResourceName, LookupAttribute::ResourceName.normal(wanted))];
-    search::has_all(record.as_bytes(), &wanted)
 }
 
 impl From<UnreadableDay> for LookupError {

@@ -7,11 +7,11 @@ use std::rc::Rc;
 
 use rusqlite::{Connection, params};
 
-use super::attribute::LookupAttribute;
 use super::block::{self, BlockPlaces, EventKey, LONGEST_SPAN};
 use super::day::UtcDay;
-use super::event::{Event, LookupCaller};
 use super::file::{self, BLOCKS_IN_RUN, FileError, damaged, signed};
+use super::term::index_term;
+use portcullis_cloudtrail::record::{EventSource, EventView, LookupAttribute};
 
 /// What to find.
 #[derive(Clone, Debug)]
@@ -22,13 +22,20 @@ pub struct EventSearch {
     pub from: i64,
     pub to: i64,
     /// Whose own lookups are left out.
-    pub without_lookups_of: Option<LookupCaller>,
+    pub without_lookups_of: Option<LookupAsker>,
     pub order: EventOrder,
     /// The event given last: on with the one after it.
     pub after: Option<EventKey>,
     /// No records of the journal after this one.
     pub through: Option<u64>,
     pub limit: usize,
+}
+
+/// Who looks up events, as far as their own lookups are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupAsker {
+    pub access_key_id: String,
+    pub address: String,
 }
 
 /// Which event comes first.
@@ -157,7 +164,7 @@ impl DaySearch<'_> {
             self.connection.prepare("SELECT block, places FROM posting WHERE run = ?1 AND term = ?2")?;
         let mut all: Option<HashMap<i64, BlockPlaces>> = None;
         for (attribute, value) in &self.wanted.attributes {
-            let mut rows = statement.query(params![run, attribute.term(value)])?;
+            let mut rows = statement.query(params![run, index_term(*attribute, value)])?;
             let mut found = HashMap::new();
             while let Some(row) = rows.next()? {
                 let block: i64 = row.get(0)?;
@@ -219,7 +226,7 @@ impl EventSearch {
         (self.from..=self.to).contains(&key.time)
             && self.through.is_none_or(|through| key.sequence <= through)
             && self.after.is_none_or(|after| self.order.compare(&key, &after) == Ordering::Greater)
-            && has_all(record, &self.attributes)
+            && (self.attributes.is_empty() || EventView::read(record).unwrap_or_default().has_all(&self.attributes))
             && !self.is_own_lookup(record)
     }
 
@@ -227,7 +234,8 @@ impl EventSearch {
         const NAME: &[u8] = b"\"LookupEvents\"";
         // A plain search first: few events are of this name.
         self.without_lookups_of.as_ref().is_some_and(|asker| {
-            record.windows(NAME.len()).any(|part| part == NAME) && Event::read(record).is_lookup_of(asker)
+            record.windows(NAME.len()).any(|part| part == NAME)
+                && asker.was_answered_by(&EventView::read(record).unwrap_or_default())
         })
     }
 
@@ -241,18 +249,15 @@ impl EventSearch {
     }
 }
 
-/// Whether an event has all of these values.
-pub fn has_all(record: &[u8], attributes: &[(LookupAttribute, String)]) -> bool {
-    if attributes.is_empty() {
-        return true;
+impl LookupAsker {
+    /// True if this is a LookupEvents that this asker was answered.
+    fn was_answered_by(&self, event: &EventView<'_>) -> bool {
+        event.event_name.text() == Some("LookupEvents")
+            && event.event_source.text() == Some(EventSource::CloudTrail.as_str())
+            && event.error_code.text().is_none()
+            && event.user_identity.access_key_id.text() == Some(&self.access_key_id)
+            && event.source_ip_address.text() == Some(&self.address)
     }
-    let mut missing = vec![true; attributes.len()];
-    Event::read(record).each_term(|attribute, value| {
-        for ((wanted, text), missing) in attributes.iter().zip(&mut missing) {
-            *missing &= *wanted != attribute || text != value;
-        }
-    });
-    !missing.contains(&true)
 }
 
 impl EventOrder {
@@ -286,6 +291,36 @@ impl EventOrder {
                  WHERE min_time BETWEEN ?1 - ?3 AND ?2 AND (max_time, max_sequence) >= (?4, ?5) AND max_time >= ?1
                  ORDER BY min_time, min_sequence"
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_an_answered_lookup_of_this_key_from_this_address_is_the_askers_own() {
+        let asker = LookupAsker { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() };
+        let own = json!({
+            "userIdentity": { "type": "Root", "accessKeyId": "AKIA1" }, "eventName": "LookupEvents",
+            "eventSource": "cloudtrail.amazonaws.com", "sourceIPAddress": "192.0.2.7",
+        });
+        let is_own =
+            |event: &serde_json::Value| asker.was_answered_by(&EventView::read(event.to_string().as_bytes()).unwrap());
+        assert!(is_own(&own));
+        for (name, value) in [
+            ("eventName", json!("GetTrail")),
+            ("eventSource", json!("s3.amazonaws.com")),
+            ("sourceIPAddress", json!("192.0.2.8")),
+            ("errorCode", json!("AccessDenied")),
+            ("userIdentity", json!({ "type": "Root", "accessKeyId": "AKIA2" })),
+        ] {
+            let mut other = own.clone();
+            other[name] = value;
+            assert!(!is_own(&other), "{name}");
         }
     }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use portcullis_base::clock::{SetClocks, WatchedClock};
+use portcullis_cloudtrail::record::LookupAttribute;
 use portcullis_journal::{JournalOptions, RecordKind};
 
 /// A journal and its history, in a directory of their own.
@@ -237,7 +238,7 @@ async fn survives(spoil: impl Fn(&Path)) {
     assert_eq!(day::UtcDay::list(&bench.files()).unwrap().len(), 2);
     spoil(&bench.files());
     bench.start();
-    // A search that meets what is damaged says so, and has it made anew for those after it.
+    // A search that finds a damaged file reports it, and has it rebuilt for later searches.
     let mut found = bench.history().lookup(HistoryQuery::all(1000)).await;
     for _ in 0..20 {
         match found {

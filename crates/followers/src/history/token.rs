@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::block::EventKey;
 use super::search::{EventOrder, EventSearch};
+use super::term::index_term;
 
 const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 16 + 8 + 8 + 4;
@@ -40,7 +41,7 @@ fn question(wanted: &EventSearch) -> [u8; 16] {
     attributes.sort_unstable();
     let mut hash = Sha256::new();
     for (attribute, value) in &attributes {
-        hash.update(attribute.term(value).to_le_bytes());
+        hash.update(index_term(*attribute, value).to_le_bytes());
     }
     hash.update(wanted.from.to_le_bytes());
     hash.update(wanted.to.to_le_bytes());

@@ -1,6 +1,6 @@
 //! The documents S3 takes: every element each of them may hold, as AWS's model has them.
 
-use super::element::{ElementContent, XmlElement};
+use portcullis_xml::{ElementContent, StrictElement};
 
 /// The grammar of one document.
 #[derive(Clone, Copy, Debug)]
@@ -15,13 +15,13 @@ pub struct DocumentGrammar {
 /// What becomes of a document once its grammar holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DocumentKind {
-    /// A configuration without a bearing on versions: written anew, shown in the audit record.
+    /// A configuration that does not concern versions: rewritten, shown in the audit record.
     Configuration,
     DeleteObjects,
     LegalHold,
     Parts,
     PublicAccessBlock,
-    /// A question, written anew; no configuration to show.
+    /// A query, rewritten; no configuration to show.
     Query,
     Retention,
     Versioning,
@@ -59,7 +59,7 @@ pub enum GrammarBreach {
 }
 
 /// Elements that mean something to MinIO, to S3 Express or to a part of S3 we leave out; the answer
-/// names them, since whoever sends them is not helped by "not well-formed".
+/// names them, since "not well-formed" would not help its sender.
 const EXTENSIONS: &[&str] = &[
     "AllVersionsExpiration",
     "Bucket",
@@ -84,7 +84,7 @@ const EXTENSIONS: &[&str] = &[
 
 impl DocumentGrammar {
     /// Holds a document against its grammar; elements without children become such with none.
-    pub fn check(&self, mut root: XmlElement) -> Result<XmlElement, GrammarBreach> {
+    pub fn check(&self, mut root: StrictElement) -> Result<StrictElement, GrammarBreach> {
         if root.name != self.root {
             return Err(GrammarBreach::Invalid);
         }
@@ -93,7 +93,7 @@ impl DocumentGrammar {
     }
 }
 
-fn check_elements(element: &mut XmlElement, rules: &[ElementRule]) -> Result<(), GrammarBreach> {
+fn check_elements(element: &mut StrictElement, rules: &[ElementRule]) -> Result<(), GrammarBreach> {
     let children = match &mut element.content {
         ElementContent::Children(children) => children,
         ElementContent::Text(text) if text.trim_ascii().is_empty() => {

@@ -1,11 +1,11 @@
-//! The documents in request bodies: read strictly, typed where they matter, written anew.
+//! The documents in request bodies: read strictly, typed where they matter, rewritten.
 
 mod element;
 pub mod grammar;
 mod policy;
 mod reading;
 
-pub use element::{ElementContent, NAMESPACE, NotStrict, XmlElement};
+pub use element::NAMESPACE;
 pub use grammar::DocumentGrammar;
 
 use bytes::Bytes;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::ParsedDocument;
-use super::element::XmlElement;
+use super::element;
 use super::grammar::{DocumentGrammar, DocumentKind, GrammarBreach};
 use crate::hazard::Hazard;
 use crate::request::{
@@ -13,6 +13,7 @@ use crate::target::{BadKey, RoutingRules};
 use crate::unclear::{UnclearReason, UnsupportedPart};
 use crate::version;
 use portcullis_base::names::{BucketName, VersionId};
+use portcullis_xml::StrictElement;
 
 const MOST_OBJECTS: usize = 1000;
 const MOST_PARTS: u32 = 10_000;
@@ -22,12 +23,12 @@ pub(super) fn read(
     body: &[u8],
     routing: &RoutingRules,
 ) -> Result<ParsedDocument, UnclearReason> {
-    let root = XmlElement::parse(body).map_err(|_| UnclearReason::MalformedXml)?;
+    let root = element::parse(body).map_err(|_| UnclearReason::MalformedXml)?;
     let root = grammar.check(root).map_err(|breach| match breach {
         GrammarBreach::Extension(name) => UnclearReason::NotImplemented(UnsupportedPart::Element(name)),
         GrammarBreach::Invalid => UnclearReason::MalformedXml,
     })?;
-    let rewritten = || RequestDocument::Rewritten(Bytes::from(root.write()));
+    let rewritten = || RequestDocument::Rewritten(Bytes::from(element::write(&root)));
     match grammar.reading {
         DocumentKind::Configuration => {
             let mut found = ParsedDocument::of(rewritten(), Hazard::None);
@@ -59,7 +60,7 @@ pub(super) fn read(
 
 /// Every name in what says where logs, replicas and reports go: a bucket's name, an ARN, or what a store makes of
 /// either, as Ceph does of `tenant:bucket`. Which part is the bucket is the store's to say, so each counts.
-fn destinations(element: &XmlElement, found: &mut Vec<BucketName>) {
+fn destinations(element: &StrictElement, found: &mut Vec<BucketName>) {
     if matches!(element.name.as_str(), "Bucket" | "TargetBucket") {
         let parts = element.text().unwrap_or_default().split([':', '/']);
         found.extend(parts.filter_map(|part| BucketName::parse(part.trim()).ok()));
@@ -67,7 +68,7 @@ fn destinations(element: &XmlElement, found: &mut Vec<BucketName>) {
     element.children().iter().for_each(|child| destinations(child, found));
 }
 
-fn delete_objects(root: &XmlElement, routing: &RoutingRules) -> Result<DeleteObjects, UnclearReason> {
+fn delete_objects(root: &StrictElement, routing: &RoutingRules) -> Result<DeleteObjects, UnclearReason> {
     let quiet = match root.text_at("Quiet") {
         None | Some("false") => false,
         Some("true") => true,
@@ -85,7 +86,7 @@ fn delete_objects(root: &XmlElement, routing: &RoutingRules) -> Result<DeleteObj
     Ok(DeleteObjects { objects, quiet })
 }
 
-fn object(entry: &XmlElement, routing: &RoutingRules) -> Result<ObjectIdentifier, UnclearReason> {
+fn object(entry: &StrictElement, routing: &RoutingRules) -> Result<ObjectIdentifier, UnclearReason> {
     let text = entry.text_at("Key").ok_or(UnclearReason::MalformedXml)?;
     let key = routing.key(text).map_err(|bad| match bad {
         BadKey::Aliased => UnclearReason::InvalidArgument {
@@ -101,7 +102,7 @@ fn object(entry: &XmlElement, routing: &RoutingRules) -> Result<ObjectIdentifier
     Ok(ObjectIdentifier { key, version })
 }
 
-fn versioning(root: &XmlElement) -> Result<VersioningDocument, UnclearReason> {
+fn versioning(root: &StrictElement) -> Result<VersioningDocument, UnclearReason> {
     let status = match root.text_at("Status") {
         None => return Err(UnclearReason::IllegalVersioningConfiguration),
         Some("Enabled") => VersioningStatus::Enabled,
@@ -117,7 +118,7 @@ fn versioning(root: &XmlElement) -> Result<VersioningDocument, UnclearReason> {
     Ok(VersioningDocument { status, mfa_delete })
 }
 
-fn legal_hold(root: &XmlElement) -> Result<Hazard, UnclearReason> {
+fn legal_hold(root: &StrictElement) -> Result<Hazard, UnclearReason> {
     match root.text_at("Status") {
         Some("ON") => Ok(Hazard::None),
         Some("OFF") => Ok(Hazard::WeakensProtection),
@@ -126,7 +127,7 @@ fn legal_hold(root: &XmlElement) -> Result<Hazard, UnclearReason> {
 }
 
 /// Only all four blocks at once can weaken nothing; an absent one is off.
-fn public_access_block(root: &XmlElement) -> Result<Hazard, UnclearReason> {
+fn public_access_block(root: &StrictElement) -> Result<Hazard, UnclearReason> {
     let mut on = 0;
     for block in root.children() {
         match block.text() {
@@ -139,7 +140,7 @@ fn public_access_block(root: &XmlElement) -> Result<Hazard, UnclearReason> {
 }
 
 /// A mode and a date, or neither, which ends the retention.
-fn check_retention(root: &XmlElement) -> Result<(), UnclearReason> {
+fn check_retention(root: &StrictElement) -> Result<(), UnclearReason> {
     let is_date =
         |text: &str| text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_digit() || b"-:.TZ+".contains(&byte));
     match (root.text_at("Mode"), root.text_at("RetainUntilDate")) {
@@ -149,7 +150,7 @@ fn check_retention(root: &XmlElement) -> Result<(), UnclearReason> {
     }
 }
 
-fn check_parts(root: &XmlElement) -> Result<(), UnclearReason> {
+fn check_parts(root: &StrictElement) -> Result<(), UnclearReason> {
     let mut count = 0;
     for part in root.children() {
         count += 1;

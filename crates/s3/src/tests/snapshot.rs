@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::StoreProfile;
+use crate::profile::Operations;
 
 #[test]
 fn the_table_has_these_rows() {
@@ -71,6 +73,66 @@ fn each_operation_goes_to_the_stores_that_take_it_for_what_it_is() {
             StoreTreatment::Serves => "serves".to_owned(),
         });
         writeln!(text, "{}", format!("{:50}{treated}", action.name()).trim_end()).expect("text");
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// What each kind of store does beyond AWS.
+#[test]
+fn each_kind_of_store_has_a_row() {
+    let rows = UpstreamKind::ALL.map(|kind| {
+        let StoreProfile {
+            operations,
+            keys,
+            folder_objects,
+            version_ids,
+            upload_ids,
+            markers,
+            continuation_tokens,
+            copied_parts,
+            listing_metadata,
+            accounts,
+            checksums,
+            trailers,
+            expires,
+            bucket_placement,
+            upload_versions,
+            replication,
+            process,
+        } = kind.profile();
+        let operations = match operations {
+            Operations::Served => "Served".to_owned(),
+            Operations::ServedByAll(stores) => format!("ServedByAll {stores:?}"),
+            Operations::ServedExcept(exceptions) => {
+                let count: usize = exceptions.iter().map(|(_, actions)| actions.len()).sum();
+                format!("ServedExcept {count}")
+            }
+        };
+        [
+            ("kind", format!("{kind:?}")),
+            ("operations", operations),
+            ("keys", format!("{keys:?}")),
+            ("folder objects", format!("{folder_objects:?}")),
+            ("version ids", format!("{version_ids:?}")),
+            ("upload ids", format!("{upload_ids:?}")),
+            ("markers", format!("{markers:?}")),
+            ("continuation tokens", format!("{continuation_tokens:?}")),
+            ("copied parts decoded", format!("{copied_parts:?}")),
+            ("listing metadata", format!("{listing_metadata:?}")),
+            ("accounts", format!("{accounts:?}")),
+            ("checksums", format!("{checksums:?}")),
+            ("trailers", format!("{trailers:?}")),
+            ("expires", format!("{expires:?}")),
+            ("bucket placement", format!("{bucket_placement:?}")),
+            ("upload versions", format!("{upload_versions:?}")),
+            ("replication", format!("{replication:?}")),
+            ("process", format!("{process:?}")),
+        ]
+    });
+    let mut text = String::new();
+    for (column, (name, _)) in rows[0].iter().enumerate() {
+        let cells = rows.each_ref().map(|row| format!("{:36}", row[column].1)).concat();
+        writeln!(text, "{}", format!("{name:22}{cells}").trim_end()).expect("text");
     }
     insta::assert_snapshot!(text);
 }

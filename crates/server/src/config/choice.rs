@@ -6,31 +6,31 @@ pub(super) trait WordSetting: Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
 }
 
-/// `upstream.profile`: which store it is, and so what it does beyond AWS.
+/// `upstream.profile`: the kind of store, which tells what it does beyond AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UpstreamProfile {
     Aws,
     Ceph,
     /// The store that `portcullis dev` starts.
     Embedded,
-    /// Anything else: whatever some S3 does beyond AWS is taken to be there.
+    /// Any other store: assumed to have every extension that some S3 store has.
     Generic,
     Minio,
 }
 
-/// `mfa_delete.profile`: how much needs a code.
+/// `mfa_delete.profile`: which operations need a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GateProfile {
-    /// AWS's own gate: versions by id, and versioning itself.
+    /// As AWS: deletion of versions by id, and changes of versioning.
     Aws,
-    /// Whatever destroys a version or weakens what protects it.
+    /// Every operation that destroys a version or weakens its protection.
     Strict,
 }
 
-/// `mfa.require_tls`: over which transports a code is taken.
+/// `mfa.require_tls`: the transports over which a code is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RequireTls {
-    /// TLS alone.
+    /// Only TLS.
     Always,
     /// TLS, or this machine's loopback.
     Network,
@@ -55,11 +55,11 @@ pub enum ReadRecords {
 /// `audit.on_failure`: what happens to requests while the journal is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnFailure {
-    /// They go on without a record.
+    /// They are served without a record.
     Allow,
     /// None is carried out.
     DenyAll,
-    /// Those that only read, and do so relaxedly, go on without a record.
+    /// Relaxed reads are served without a record; all else is refused.
     DenyMutations,
 }
 

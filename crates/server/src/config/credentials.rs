@@ -18,11 +18,11 @@ pub struct Credentials {
     pub endpoint: Option<String>,
 }
 
-/// Who else can read the file a secret was in.
+/// Who else can read a file with a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileExposure {
     OwnerOnly,
-    /// Its mode lets the group, or anybody, read it.
+    /// Its mode lets the group or others read it.
     Others,
 }
 
@@ -41,11 +41,11 @@ pub enum CredentialsError {
     WritableByOthers,
 }
 
-/// Far more than a few lines need.
+/// The most bytes that are read.
 const LONGEST: u64 = 64 * 1024;
 
 impl Credentials {
-    /// Reads a file, and says who else could have.
+    /// Reads a file, and reports whether others can read it.
     pub fn read(path: &Path) -> Result<(Self, FileExposure), CredentialsError> {
         let file = File::open(path)?;
         let mode = file.metadata()?.permissions().mode();
@@ -59,7 +59,7 @@ impl Credentials {
         Ok((Self::parse(text.expose())?, exposure))
     }
 
-    /// Reads lines `KEY=VALUE` or `export KEY=VALUE`; `#` starts a comment line, and other keys are left alone.
+    /// Reads lines `KEY=VALUE` or `export KEY=VALUE`; `#` starts a comment line, and other keys are ignored.
     pub fn parse(text: &str) -> Result<Self, CredentialsError> {
         let mut access_key_id = CredentialField::new("AWS_ACCESS_KEY_ID");
         let mut secret_access_key = CredentialField::new("AWS_SECRET_ACCESS_KEY");

@@ -34,7 +34,7 @@ pub enum SettingOrigin {
     Line(usize),
     /// A variable of the environment, which overrides the file.
     Environment(String),
-    /// Nowhere, though it should have been.
+    /// Nowhere, though it is required.
     Absent,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct WrittenSetting {
 const PREFIX: &str = "PORTCULLIS_";
 
 impl ConfigFile {
-    /// Reads TOML, and lays the variables `PORTCULLIS_SECTION__KEY` over it.
+    /// Reads TOML, and applies the variables `PORTCULLIS_SECTION__KEY`.
     pub(super) fn read(text: &str, environment: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut file = Self(UnreadSettings::default());
         file.read_toml(text);
@@ -58,12 +58,12 @@ impl ConfigFile {
         file
     }
 
-    /// Takes a setting out, so that what is left was never asked for.
+    /// Removes a setting; those that remain at the end are unknown.
     pub(super) fn take(&mut self, section: &str, key: &str) -> Option<WrittenSetting> {
         self.0.settings.remove(&SettingName::new(section, key))
     }
 
-    /// What nobody took.
+    /// The settings that were never read.
     pub(super) fn leftovers(self) -> UnreadSettings {
         self.0
     }
@@ -89,7 +89,7 @@ impl ConfigFile {
                 | DeValue::Float(_)
                 | DeValue::Integer(_)
                 | DeValue::String(_) => {
-                    let text = format!("`{section}` stands outside of any section; write it below its [section]");
+                    let text = format!("`{section}` is outside of any section; move it below its [section]");
                     self.0.mistakes.push(ConfigMistake { origin, text });
                 }
             }

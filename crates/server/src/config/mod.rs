@@ -1,7 +1,5 @@
-//! What the operator chose: the file as written, and the settings as checked.
+//! The configuration: the file as written, and the settings as checked.
 
-mod buckets;
-mod choice;
 mod credentials;
 mod file;
 mod mistake;
@@ -11,8 +9,6 @@ mod settings;
 mod trail;
 mod value;
 
-pub use buckets::{BucketPattern, InvalidBucketPattern};
-pub use choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
 pub use credentials::{Credentials, CredentialsError, FileExposure};
 pub use file::SettingOrigin;
 pub use mistake::{ConfigMistake, ConfigMistakes};

@@ -1,15 +1,15 @@
-//! Spans of time and sizes, as people write them.
+//! Durations and sizes, as written in a configuration.
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why a text is not the quantity it was offered as.
+/// Why a text is not a quantity.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidQuantity {
-    #[error("a span of time is a number and one of ms, s, m, h, d, as in \"10s\"")]
+    #[error("a duration is a number and one of ms, s, m, h, d, for example \"10s\"")]
     Duration,
-    #[error("a size is a number of bytes, or a number and one of KiB, MiB, GiB, as in \"64 MiB\"")]
+    #[error("a size is a number of bytes, or a number and one of KiB, MiB, GiB, for example \"64 MiB\"")]
     Size,
     #[error("the number is too large")]
     TooLarge,
@@ -26,7 +26,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, InvalidQuantity> {
         "d" => 24 * 60 * 60 * 1000,
         _ => return Err(InvalidQuantity::Duration),
     };
-    // A century is more than anybody means, and keeps sums of moments in range.
+    // At most a century, so that sums of timestamps stay in range.
     let span = number.checked_mul(millis).map(Duration::from_millis).ok_or(InvalidQuantity::TooLarge)?;
     if span > Duration::from_secs(100 * 366 * 24 * 60 * 60) { Err(InvalidQuantity::TooLarge) } else { Ok(span) }
 }

@@ -1,10 +1,10 @@
-//! Taking settings out of the file one by one, so that what nobody took is known for a mistake.
+//! Reading settings from the file one by one, so that unknown settings are found.
 
 use super::file::{ConfigFile, SettingName, SettingOrigin, UnreadSettings};
 use super::mistake::ConfigMistake;
 use super::value::{SettingValue, ValueHint};
 
-/// Takes settings out of the file one by one, and remembers which it asked for.
+/// Reads settings from the file one by one, and remembers which ones exist.
 pub(super) struct SettingsReader {
     file: ConfigFile,
     asked: Vec<(SettingName, SettingOrigin)>,
@@ -32,7 +32,7 @@ impl SettingsReader {
         self.asked.iter().map(|(name, _)| name)
     }
 
-    /// Every mistake: what could not be read, what was refused, and what nobody asked for.
+    /// Every mistake: unreadable, refused and unknown settings.
     pub(super) fn finish(self) -> Vec<ConfigMistake> {
         let known: Vec<SettingName> = self.asked.into_iter().map(|(name, _)| name).collect();
         let UnreadSettings { settings, sections, mistakes: unreadable } = self.file.leftovers();
@@ -49,7 +49,7 @@ impl SettingsReader {
             }
             mistakes.push(ConfigMistake { origin: written.origin, text: unknown_setting(&name, &known) });
         }
-        // What was guessed from a line that is not TOML, or not found because of one, is no mistake of its own.
+        // After a TOML error, missing or unknown settings may only be a consequence of it.
         if !unreadable.is_empty() {
             let guessed = |origin: &SettingOrigin| unreadable.iter().any(|mistake| mistake.origin == *origin);
             mistakes.retain(|mistake| mistake.origin != SettingOrigin::Absent && !guessed(&mistake.origin));
@@ -153,7 +153,7 @@ fn unknown_section(section: &str, known: &[SettingName]) -> String {
     format!("there is no section [{section}]; the sections are {}", sections.join(", "))
 }
 
-/// How many letters are to be changed, added or taken away.
+/// The edit distance.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.chars().count()).collect();
     for (index, letter) in one.chars().enumerate() {

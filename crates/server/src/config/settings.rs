@@ -4,16 +4,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::buckets::BucketPattern;
-use super::choice::{DeviceDigits, GateProfile, OnFailure, ReadRecords, RequireTls, UpstreamProfile};
 use super::file::{ConfigFile, SettingOrigin};
 use super::mistake::{ConfigMistake, ConfigMistakes};
 use super::reader::{SectionReader, SettingsReader};
 use super::trail::TrailSettings;
 use super::value;
+use crate::pipeline::{OnFailure, ReadDurability};
+use portcullis_authorization::{LoopbackTrust, MfaProfile};
+use portcullis_base::bucket_pattern::BucketPattern;
 use portcullis_http::{Endpoint, IpNetwork, TlsFiles};
+use portcullis_mfa::CodeDigits;
+use portcullis_s3::UpstreamKind;
 
-/// What the operator chose.
+/// The settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub account: AccountSettings,
@@ -28,27 +31,27 @@ pub struct Settings {
     pub upstream: UpstreamSettings,
 }
 
-/// `[listen]`: where clients come in.
+/// `[listen]`: the listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenSettings {
     pub address: SocketAddr,
-    /// What follows the bucket in a virtual-hosted-style `Host`; without it every request is path-style.
+    /// The domain of virtual-hosted-style requests; without it every request is path-style.
     pub base_domain: Option<String>,
-    /// Hops whose `X-Forwarded-*` headers are believed.
+    /// Proxies whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxies: Vec<IpNetwork>,
     pub tls: Option<TlsFiles>,
 }
 
-/// `[upstream]`: the S3 store that is protected.
+/// `[upstream]`: the protected S3 store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSettings {
     pub endpoint: Endpoint,
     pub credentials_file: PathBuf,
-    /// Who says that an https endpoint is the store; without it, whom this machine trusts.
+    /// The certificate authorities of an https endpoint; without it, those of this machine.
     pub ca_file: Option<PathBuf>,
     /// The region the store's requests are signed for.
     pub region: String,
-    pub profile: UpstreamProfile,
+    pub profile: UpstreamKind,
     pub connect_timeout: Duration,
     pub response_timeout: Duration,
 }
@@ -71,36 +74,36 @@ pub struct AccountSettings {
 /// `[mfa]`: the second factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MfaSettings {
-    pub require_tls: RequireTls,
-    pub digits: DeviceDigits,
+    pub require_tls: LoopbackTrust,
+    pub digits: CodeDigits,
 }
 
-/// `[mfa_delete]`: what the gate asks a code for.
+/// `[mfa_delete]`: what needs an MFA code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MfaDeleteSettings {
-    pub profile: GateProfile,
+    pub profile: MfaProfile,
 }
 
 /// `[audit]`: the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditSettings {
     pub on_failure: OnFailure,
-    pub reads: ReadRecords,
+    pub reads: ReadDurability,
     pub strict_buckets: Vec<BucketPattern>,
     pub relaxed_buckets: Vec<BucketPattern>,
     pub segment_size: u64,
-    /// How long a record stays at the least.
+    /// How long a record is kept at least.
     pub keep: Duration,
 }
 
-/// `[history]`: what can be looked up.
+/// `[history]`: the index for lookups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistorySettings {
-    /// How long events are found; whole days go.
+    /// How long events can be found; whole days are deleted.
     pub retention: Duration,
 }
 
-/// `[limits]`: how much one client, or all of them, may take.
+/// `[limits]`: limits of one client and of all clients together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitSettings {
     pub connections: u32,
@@ -119,7 +122,7 @@ pub struct LimitSettings {
 const DAY: u64 = 24 * 60 * 60;
 
 impl Settings {
-    /// The settings of someone who chose only a store and a place for the state.
+    /// The default settings for a store and a state directory.
     pub fn standard(directory: PathBuf, endpoint: Endpoint, credentials_file: PathBuf) -> Self {
         Self {
             account: AccountSettings { region: "us-east-1".to_owned(), alias: None },
@@ -132,8 +135,8 @@ impl Settings {
                 trusted_proxies: Vec::new(),
                 tls: None,
             },
-            mfa: MfaSettings { require_tls: RequireTls::Network, digits: DeviceDigits::Six },
-            mfa_delete: MfaDeleteSettings { profile: GateProfile::Strict },
+            mfa: MfaSettings { require_tls: LoopbackTrust::Trusted, digits: CodeDigits::Six },
+            mfa_delete: MfaDeleteSettings { profile: MfaProfile::Strict },
             state: StateSettings { directory },
             trail: TrailSettings::STANDARD,
             upstream: UpstreamSettings {
@@ -141,14 +144,14 @@ impl Settings {
                 credentials_file,
                 ca_file: None,
                 region: "us-east-1".to_owned(),
-                profile: UpstreamProfile::Generic,
+                profile: UpstreamKind::Generic,
                 connect_timeout: Duration::from_secs(5),
                 response_timeout: Duration::from_secs(60),
             },
         }
     }
 
-    /// Reads a file and the environment over it; relative paths start at the file's own directory.
+    /// Reads a file with the environment's overrides; relative paths start at the file's directory.
     pub fn read(path: &Path, environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigMistakes> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -162,7 +165,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// Reads a file's text and the environment over it.
+    /// Reads a file's text with the environment's overrides.
     pub fn parse(
         name: &str,
         text: &str,
@@ -177,7 +180,7 @@ impl Settings {
         }
     }
 
-    /// Lays the environment over settings that no file holds.
+    /// Applies the environment's overrides to settings without a file.
     pub fn with_environment(
         self,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -192,7 +195,7 @@ impl Settings {
         let mut upstream = reader.section("upstream");
         let endpoint = upstream.require("endpoint", "\"http://127.0.0.1:9100\"", value::endpoint);
         let credentials_file = upstream.require("credentials_file", "\"upstream.env\"", value::path);
-        // What follows is asked for even without these two, so that its mistakes are reported as well.
+        // Reading goes on without these two, so that all mistakes are reported.
         let known = endpoint.is_some() && credentials_file.is_some();
         let endpoint = endpoint.or_else(|| Endpoint::parse("http://localhost").ok())?;
         let standard = Self::standard("portcullis-data".into(), endpoint, credentials_file.unwrap_or_default());
@@ -242,7 +245,7 @@ impl AuditSettings {
     fn standard() -> Self {
         Self {
             on_failure: OnFailure::DenyMutations,
-            reads: ReadRecords::Relaxed,
+            reads: ReadDurability::Relaxed,
             strict_buckets: Vec::new(),
             relaxed_buckets: Vec::new(),
             segment_size: 64 << 20,

@@ -9,17 +9,17 @@ use super::value;
 /// `[trail]`: where trails are delivered, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrailSettings {
-    /// A folder in the place of the upstream's buckets.
+    /// A folder to deliver to instead of the upstream's buckets.
     pub folder: Option<PathBuf>,
     /// How long events are gathered for one log file.
     pub log_period: Duration,
-    /// The window of a new trail's digests.
+    /// The digest period of a new trail.
     pub digest_period: Duration,
     pub key_lifetime: Duration,
     pub witness: Option<CheckpointTarget>,
 }
 
-/// The second place that is told each digest.
+/// A second place that receives each digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckpointTarget {
     Folder(PathBuf),

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::buckets::BucketPattern;
-use super::choice::{DeviceDigits, WordSetting};
 use super::quantity::{parse_duration, parse_size};
+use portcullis_base::bucket_pattern::BucketPattern;
+use portcullis_base::setting::WordSetting;
 use portcullis_http::{Endpoint, IpNetwork};
+use portcullis_mfa::CodeDigits;
 
 /// A value as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +57,12 @@ impl SettingValue {
     /// The texts, if it is a list of them.
     fn texts(&self, example: &str, entry: &str) -> Result<Vec<&str>, ValueHint> {
         match self {
-            Self::List(values) => values.iter().map(|value| value.text(&format!("a text, as in {entry}"))).collect(),
+            Self::List(values) => {
+                values.iter().map(|value| value.text(&format!("a string, for example {entry}"))).collect()
+            }
             Self::Plain(text) => Ok(text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect()),
             Self::Integer(_) | Self::Text(_) | Self::Unusable(_) => {
-                Err(format!("this is {}; write a list, as in {example}", self.kind()))
+                Err(format!("this is {}; write a list, for example {example}", self.kind()))
             }
         }
     }
@@ -68,7 +71,7 @@ impl SettingValue {
         match self {
             Self::Integer(_) => "a number",
             Self::List(_) => "a list",
-            Self::Plain(_) | Self::Text(_) => "a text",
+            Self::Plain(_) | Self::Text(_) => "a string",
             Self::Unusable(kind) => kind,
         }
     }
@@ -76,7 +79,7 @@ impl SettingValue {
 
 /// An address and a port to listen on.
 pub(super) fn address(value: &SettingValue) -> Result<SocketAddr, ValueHint> {
-    let text = value.text("a text, as in \"127.0.0.1:9000\"")?;
+    let text = value.text("a string, for example \"127.0.0.1:9000\"")?;
     text.parse().map_err(|_| format!("`{text}` is not ADDRESS:PORT; write for example \"127.0.0.1:9000\""))
 }
 
@@ -108,24 +111,19 @@ pub(super) fn count(range: RangeInclusive<u32>) -> impl Fn(&SettingValue) -> Res
 }
 
 /// The length of a code.
-pub(super) fn digits(value: &SettingValue) -> Result<DeviceDigits, ValueHint> {
-    match value {
-        SettingValue::Integer(6) => Ok(DeviceDigits::Six),
-        SettingValue::Integer(8) => Ok(DeviceDigits::Eight),
-        SettingValue::Plain(text) if text == "6" => Ok(DeviceDigits::Six),
-        SettingValue::Plain(text) if text == "8" => Ok(DeviceDigits::Eight),
-        SettingValue::Integer(_)
-        | SettingValue::List(_)
-        | SettingValue::Plain(_)
-        | SettingValue::Text(_)
-        | SettingValue::Unusable(_) => Err("codes have 6 or 8 digits; write 6 or 8".to_owned()),
-    }
+pub(super) fn digits(value: &SettingValue) -> Result<CodeDigits, ValueHint> {
+    let count = match value {
+        SettingValue::Integer(count) => u8::try_from(*count).ok(),
+        SettingValue::Plain(text) => text.parse().ok(),
+        SettingValue::List(_) | SettingValue::Text(_) | SettingValue::Unusable(_) => None,
+    };
+    count.and_then(CodeDigits::parse).ok_or_else(|| "codes have 6 or 8 digits; write 6 or 8".to_owned())
 }
 
 /// A span of time in a range.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&SettingValue) -> Result<Duration, ValueHint> {
     move |value| {
-        let text = value.text("a text, as in \"10s\"")?;
+        let text = value.text("a string, for example \"10s\"")?;
         let span = parse_duration(text).map_err(|invalid| format!("`{text}`: {invalid}"))?;
         if range.contains(&span) {
             return Ok(span);
@@ -136,7 +134,7 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&SettingValue
 
 /// A store's endpoint.
 pub(super) fn endpoint(value: &SettingValue) -> Result<Endpoint, ValueHint> {
-    let text = value.text("a text, as in \"http://127.0.0.1:9100\"")?;
+    let text = value.text("a string, for example \"http://127.0.0.1:9100\"")?;
     Endpoint::parse(text).map_err(|invalid| format!("`{text}`: {invalid}"))
 }
 
@@ -148,7 +146,7 @@ pub(super) fn buckets(value: &SettingValue) -> Result<Vec<BucketPattern>, ValueH
 
 /// A host's name in lower case.
 pub(super) fn domain(value: &SettingValue) -> Result<String, ValueHint> {
-    let text = value.text("a text, as in \"s3.example.org\"")?;
+    let text = value.text("a string, for example \"s3.example.org\"")?;
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -169,7 +167,7 @@ pub(super) fn networks(value: &SettingValue) -> Result<Vec<IpNetwork>, ValueHint
 
 /// A path of a file or directory.
 pub(super) fn path(value: &SettingValue) -> Result<PathBuf, ValueHint> {
-    let text = value.text("a text, as in \"portcullis-data\"")?;
+    let text = value.text("a string, for example \"portcullis-data\"")?;
     if text.is_empty() { Err("the path is empty; write one".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
@@ -179,7 +177,7 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&SettingValue) -> Resu
         let bytes = match value {
             SettingValue::Integer(bytes) => u64::try_from(*bytes).map_err(|_| "a size is not negative".to_owned())?,
             SettingValue::List(_) | SettingValue::Plain(_) | SettingValue::Text(_) | SettingValue::Unusable(_) => {
-                let text = value.text("a text, as in \"64 MiB\"")?;
+                let text = value.text("a string, for example \"64 MiB\"")?;
                 parse_size(text).map_err(|invalid| format!("`{text}`: {invalid}"))?
             }
         };
@@ -193,7 +191,7 @@ pub(super) fn size(range: RangeInclusive<u64>) -> impl Fn(&SettingValue) -> Resu
 /// A short word: letters, digits, `-` and `_`.
 pub(super) fn word(example: &'static str) -> impl Fn(&SettingValue) -> Result<String, ValueHint> {
     move |value| {
-        let text = value.text(&format!("a text, as in {example}"))?;
+        let text = value.text(&format!("a string, for example {example}"))?;
         let legal = (1..=63).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         if legal {

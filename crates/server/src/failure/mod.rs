@@ -2,6 +2,7 @@
 //!
 //! The only place that writes text a client sees: no `Display` of an inner error reaches it.
 
+use portcullis_xml::{Escaping, escape};
 use std::borrow::Cow;
 
 use http::StatusCode;
@@ -13,7 +14,7 @@ use portcullis_http::MalformedHead;
 use portcullis_mfa::{MfaFault, TokenCode};
 use portcullis_s3::UnclearRequest;
 use portcullis_sigv4::{ClaimFault, SignatureForm, SignatureRejection};
-use portcullis_upstream::{UpstreamError, UpstreamRefusal, escape};
+use portcullis_upstream::{UpstreamError, UpstreamRefusal};
 
 mod unclear;
 
@@ -30,7 +31,7 @@ pub enum Failure {
     Preflight,
     /// The client: policy says no.
     Refused(Refusal),
-    /// The client: nobody is known to have signed.
+    /// The client: the request is not authenticated.
     Rejected(Box<SignatureRejection>),
     /// The client: what it asks for is not clear, or not S3.
     Unclear(Box<UnclearRequest>),
@@ -76,10 +77,20 @@ pub struct S3Error {
     pub status: StatusCode,
     pub code: Cow<'static, str>,
     pub message: Cow<'static, str>,
+    pub recorded: RecordedMessage,
     /// Further elements, in order.
     pub details: Vec<(&'static str, String)>,
     /// `Retry-After` in seconds.
     pub retry_after: Option<u32>,
+}
+
+/// What the audit record says where a client reads a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordedMessage {
+    /// The client's message.
+    AsSent,
+    /// This text, because the client's message repeats an MFA code.
+    Instead(&'static str),
 }
 
 impl S3Error {
@@ -88,6 +99,7 @@ impl S3Error {
             status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             code: Cow::Borrowed(code),
             message: message.into(),
+            recorded: RecordedMessage::AsSent,
             details: Vec::new(),
             retry_after: None,
         }
@@ -102,13 +114,11 @@ impl S3Error {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// The message without what must not be kept: AWS's `NotDeviceOwnerError` repeats the code.
-    pub fn message_for_the_record(&self) -> String {
-        match self.code.as_ref() {
-            "NotDeviceOwnerError" => {
-                "The device that generated the token is not owned by the authenticated user.".to_owned()
-            }
-            _ => self.message.to_string(),
+    /// The message as the audit record has it, without any MFA code.
+    pub fn message_for_the_record(&self) -> &str {
+        match self.recorded {
+            RecordedMessage::AsSent => &self.message,
+            RecordedMessage::Instead(text) => text,
         }
     }
 
@@ -117,7 +127,7 @@ impl S3Error {
         let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
         let mut element = |name: &str, value: &str| {
             out.push_str(&format!("<{name}>"));
-            escape(&mut out, &xml_text(value));
+            escape(&mut out, &xml_text(value), Escaping::Answer);
             out.push_str(&format!("</{name}>"));
         };
         element("Code", &self.code);
@@ -134,7 +144,7 @@ impl S3Error {
 }
 
 impl Failure {
-    /// Whether nobody is known to have asked.
+    /// Whether the request is not authenticated.
     pub fn is_anonymous(&self) -> bool {
         match self {
             Self::Malformed(_) | Self::Preflight | Self::Rejected(_) => true,
@@ -153,7 +163,7 @@ impl Failure {
         }
     }
 
-    /// Whether the gate itself refuses what its client asks for.
+    /// Whether Portcullis itself refuses the request.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Body(_)
@@ -195,6 +205,8 @@ impl Failure {
                 status: refusal.status,
                 code: Cow::Owned(refusal.code.clone()),
                 message: Cow::Owned(refusal.message.clone()),
+                // The upstream never receives `x-amz-mfa`, so it has no code to repeat.
+                recorded: RecordedMessage::AsSent,
                 details: refusal.details.clone(),
                 retry_after: None,
             },
@@ -438,7 +450,8 @@ fn of_foreign_device(serial: &DeviceSerial, code: &TokenCode) -> S3Error {
         "The device with serial number {serial} that generated token {} is not owned by the authenticated user",
         code.expose()
     );
-    S3Error::new(400, "NotDeviceOwnerError", message)
+    let recorded = "The device that generated the token is not owned by the authenticated user.";
+    S3Error { recorded: RecordedMessage::Instead(recorded), ..S3Error::new(400, "NotDeviceOwnerError", message) }
 }
 
 fn of_upstream(error: UpstreamError) -> S3Error {

@@ -18,12 +18,12 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::RequestId;
 use portcullis_cloudtrail::record::{EventSource, MfaResult};
 use portcullis_control::cloudtrail::{
-    CONTENT_TYPE, CallDenial, CallPermit, CallVerdict, CloudTrailCall, CloudTrailError, CloudTrailOperation,
-    LONGEST_BODY, PendingChange, UNKNOWN, UnreadableCall, recorded,
+    CONTENT_TYPE, CloudTrailCall, CloudTrailError, CloudTrailOperation, Denied, LONGEST_BODY, PendingCall, Permit,
+    UNKNOWN, UnreadableCall, Verdict, decide, recorded,
 };
 use portcullis_control::services::TARGET;
 use portcullis_http::{BodyFault, HttpMethod, RequestBody, RequestHead};
-use portcullis_mfa::{Challenge, MfaToken, UnmetChallenge};
+use portcullis_mfa::{Challenge, MfaDemand, MfaToken, UnmetChallenge};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{AcceptedScope, AwsService, DeclaredChecksums, PayloadMode, PayloadVerifier, UnverifiedCall};
 use portcullis_state::{CodeSource, SpendError};
@@ -167,13 +167,14 @@ impl Pipeline {
         let SignedCall { call, caller, source, offer, now } = asked;
         let access = call.operation().access();
         let offered = OfferedToken::of(&offer);
-        let (judged, factor) = match self.trails.judge(call, &caller, offer, self.rules, now).await {
-            CallVerdict::Pass(permit) => (Ok(permit), (false, None)),
-            CallVerdict::Refuse(denied) => {
+        let facts = self.trails.facts(&call, &caller, now).await;
+        let (judged, factor) = match decide(&call, &caller, offer, &facts, self.rules, now) {
+            Verdict::Pass(permit) => (Ok(permit), (false, None)),
+            Verdict::Refuse(denied) => {
                 let factor = of_denied(&denied);
                 (Err(denied), factor)
             }
-            CallVerdict::Verify(challenge) => self.second_factor_of(challenge, &caller, source, now).await?,
+            Verdict::Verify(challenge) => self.second_factor_of(challenge, &caller, source, now).await?,
         };
         if access == OperationAccess::Write || offered.presented {
             let (required, result) = factor;
@@ -187,24 +188,24 @@ impl Pipeline {
             let intent = draft.intend().map_err(|_| CloudTrailError::unrecorded())?;
             self.journal.durable(intent).await.map_err(|_| CloudTrailError::unrecorded())?;
         }
-        self.trails.answer(permit, now).await
+        self.trails.perform(permit, now).await
     }
 
     /// Takes the code of a challenge; it is spent, durably, before anything else happens.
     async fn second_factor_of(
         &self,
-        challenge: Challenge<PendingChange>,
+        challenge: Challenge<PendingCall>,
         caller: &Caller,
         source: CodeSource,
         now: Timestamp,
-    ) -> Result<(Result<CallPermit, CallDenial>, FactorUse), CloudTrailError> {
+    ) -> Result<(Result<Permit, Denied>, FactorUse), CloudTrailError> {
         match portcullis_mfa::spend(challenge, &self.store.step_ledger(&caller.principal, source, now)).await {
-            Ok(proof) => Ok((Ok(CallPermit::by_proof(proof)), (true, Some(MfaResult::Accepted)))),
+            Ok(proof) => Ok((Ok(Permit::by_proof(proof)), (true, Some(MfaResult::Accepted)))),
             Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
-                Ok((Err(CallDenial::of_fault(challenge, fault)), (true, Some(mfa_result(fault)))))
+                Ok((Err(Denied::of_fault(challenge, fault)), (true, Some(mfa_result(fault)))))
             }
             Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
-                tracing::error!(%error, "a code cannot be judged");
+                tracing::error!(%error, "an MFA code cannot be checked");
                 Err(CloudTrailError::unwritten())
             }
         }
@@ -278,6 +279,9 @@ impl RequestEnding {
         if let Some(seconds) = refused.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(value) = refused.mfa.header_value() {
+            response.headers_mut().insert(MfaDemand::HEADER, HeaderValue::from_static(value));
+        }
         response
     }
 
@@ -323,10 +327,10 @@ fn document(refused: &CloudTrailError) -> String {
     json!({ "__type": refused.exception, "message": refused.message }).to_string()
 }
 
-fn of_denied(denied: &CallDenial) -> FactorUse {
+fn of_denied(denied: &Denied) -> FactorUse {
     match denied {
-        CallDenial::Call(_) => (false, None),
-        CallDenial::Factor(refusal, _) => of_refusal(refusal),
+        Denied::Call(_) => (false, None),
+        Denied::Factor(refusal, _) => of_refusal(refusal),
     }
 }
 

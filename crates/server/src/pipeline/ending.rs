@@ -17,7 +17,6 @@ use portcullis_audit::{
     ConfigurationDocument, Draft, ObjectOutcome, OperationFacts, OutcomeError, RequestOutcome, ResponseElements,
 };
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
-use portcullis_cloudtrail::record::EventCategory;
 use portcullis_http::ConnectionProgress;
 use portcullis_s3::{OperationAccess, RequestDocument, RoutedRequest, S3Operation, S3Request, UnclearRequest};
 use portcullis_upstream::{AnswerBegun, AnswerBody, CompletedRequest, DeletedObject, UpstreamAnswer};
@@ -132,7 +131,10 @@ impl Pipeline {
         };
         let outcome = RequestOutcome {
             status: error.status.as_u16(),
-            error: Some(OutcomeError { code: error.code.to_string(), message: error.message_for_the_record() }),
+            error: Some(OutcomeError {
+                code: error.code.to_string(),
+                message: error.message_for_the_record().to_owned(),
+            }),
             bytes_in: ending.received.load(Ordering::Relaxed),
             bytes_out: u64::try_from(length).unwrap_or(u64::MAX),
             host_id: ending.host_id,
@@ -273,14 +275,8 @@ pub(super) fn describe(draft: &mut Draft, request: &S3Request) {
 }
 
 fn asked(action: S3Operation) -> OperationFacts<'static> {
-    let row = action.row();
     OperationFacts {
-        event_name: row.event,
-        category: match row.category {
-            portcullis_s3::OperationCategory::Data => EventCategory::Data,
-            portcullis_s3::OperationCategory::Management => EventCategory::Management,
-        },
-        read_only: row.access == OperationAccess::Read,
+        action,
         bucket: None,
         key: None,
         source: None,

@@ -108,7 +108,7 @@ impl Pipeline {
                 Ok(Err(Refusal::of_fault(challenge.into_codes(), fault)))
             }
             Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
-                tracing::error!(%error, "a code cannot be judged");
+                tracing::error!(%error, "an MFA code cannot be checked");
                 Err(Failure::Unrecorded)
             }
         }

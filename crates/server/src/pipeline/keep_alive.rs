@@ -19,7 +19,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use super::ending::RequestEnding;
 use super::reply::{ReplyBody, UpstreamCutOff};
 use crate::failure::Failure;
-use portcullis_upstream::{AnswerBegun, DECLARATION};
+use portcullis_upstream::AnswerBegun;
+use portcullis_xml::DECLARATION;
 
 /// How long a reply waits for the end, after the store has begun to answer: what ends by then has its own status.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -52,8 +52,8 @@ use recording::{OnRecordLoss, RecordDuty};
 
 pub use pace::RefusalPace;
 pub use places::SharedPlaces;
-pub use protection::{BucketProtection, UploadVersions};
-pub use recording::{ReadDurability, RecordingRules};
+pub use protection::BucketProtection;
+pub use recording::{OnFailure, ReadDurability, RecordingRules};
 pub use recovery::{RecoveredRequests, recover};
 pub use reply::ReplyBody;
 

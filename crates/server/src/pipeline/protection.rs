@@ -12,7 +12,9 @@ use portcullis_authorization::{BucketState, BucketUse, MfaDelete, MfaProfile, Na
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::{ConditionHold, ConditionWithdrawn, ReleaseCondition};
-use portcullis_s3::{Hazard, MfaDeleteChange, OperationAccess, RequestDocument, S3Request, VersioningStatus};
+use portcullis_s3::{
+    Hazard, MfaDeleteChange, OperationAccess, RequestDocument, S3Request, UploadVersions, VersioningStatus,
+};
 use portcullis_sigv4::Principal;
 use portcullis_state::{
     BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, RequestUnderWay, StateStore, WriteLease,
@@ -21,7 +23,6 @@ use portcullis_upstream::{Upstream, UpstreamError};
 use uploads::{CompletingKeys, SoleCompletion, UploadOpening};
 
 pub use outcome::UpstreamOutcome;
-pub use uploads::UploadVersions;
 
 /// What is remembered of buckets, and what the upstream says of them now.
 #[derive(Debug)]

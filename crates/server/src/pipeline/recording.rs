@@ -1,8 +1,9 @@
 //! What a reply waits for, and what becomes of a request that cannot be recorded.
 
-use crate::config::{BucketPattern, OnFailure};
 use crate::failure::Failure;
+use portcullis_base::bucket_pattern::BucketPattern;
 use portcullis_base::names::BucketName;
+use portcullis_base::setting::WordSetting;
 use portcullis_s3::OperationAccess;
 
 /// How requests are recorded.
@@ -16,13 +17,33 @@ pub struct RecordingRules {
     pub on_failure: OnFailure,
 }
 
-/// What a read's reply waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// `audit.reads`: what a read's reply waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadDurability {
     /// A read's record has reached the operating system before the reply ends.
     Relaxed,
     /// A read's record has reached the disk before the reply ends.
     Strict,
+}
+
+/// `audit.on_failure`: what happens to requests while the journal is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnFailure {
+    /// They go on without a record.
+    Allow,
+    /// None is carried out.
+    DenyAll,
+    /// Those that only read, and do so relaxedly, go on without a record.
+    DenyMutations,
+}
+
+impl WordSetting for ReadDurability {
+    const WORDS: &'static [(&'static str, Self)] = &[("relaxed", Self::Relaxed), ("strict", Self::Strict)];
+}
+
+impl WordSetting for OnFailure {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("deny-mutations", Self::DenyMutations), ("deny-all", Self::DenyAll), ("allow", Self::Allow)];
 }
 
 /// What is owed to the journal for one request.
@@ -84,7 +105,7 @@ impl RecordDuty {
 
     /// Says that a record is lost, and lets the request go on only where that is allowed.
     pub fn lost(self, failure: Failure) -> Result<(), Failure> {
-        tracing::error!("a request goes without a record: the journal is closed");
+        tracing::error!("a request is served without a record: the journal is closed");
         match self.loss {
             OnRecordLoss::Logged => Ok(()),
             OnRecordLoss::Refused => Err(failure),

@@ -13,7 +13,7 @@ use portcullis_authorization::{LateEffect, MfaDelete, StateChange, Versioning};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_journal::{Journal, JournalClosed, OpenIntent, Sequence};
-use portcullis_s3::{HazardRule, OperationAccess, S3Operation};
+use portcullis_s3::{HazardRule, S3Operation};
 use portcullis_state::StateStore;
 use portcullis_upstream::{LookTarget, StoredPresence, Upstream, UpstreamError};
 
@@ -75,9 +75,7 @@ async fn note_late_effect(
 }
 
 fn late_effect(subject: &RecoverySubject) -> Option<LateEffect> {
-    let rows = S3Operation::ALL.iter().map(|action| action.row()).filter(|row| row.access == OperationAccess::Write);
-    let row = rows.into_iter().find(|row| row.event == subject.event_name)?;
-    match (row.harm, row.action, subject.status.as_deref()) {
+    match (subject.action.row().harm, subject.action, subject.status.as_deref()) {
         (HazardRule::Always(hazard), _, _) => LateEffect::of(hazard),
         // Nobody knows any more what the upload was opened as.
         (_, S3Operation::CompleteMultipartUpload, _) => Some(LateEffect::Completion),
@@ -208,13 +206,14 @@ impl RecoveryProbe {
 
     /// A protected bucket that went keeps its protection when it comes again.
     async fn bury(&self, bucket: &BucketName) -> RecoveryFinding {
-        if self.store.bucket(bucket).mfa_delete != MfaDelete::Enabled {
+        let record = self.store.bucket(bucket);
+        if record.mfa_delete != MfaDelete::Enabled {
             return RecoveryFinding::Done;
         }
-        match self.store.record_bucket(bucket, StateChange::Bury, self.clock.now()).await {
+        match self.store.record_bucket(bucket, record, StateChange::Bury, self.clock.now()).await {
             Ok(_) => RecoveryFinding::Done,
             Err(error) => {
-                tracing::error!(%bucket, %error, "a bucket that went cannot be recorded");
+                tracing::error!(%bucket, %error, "the deletion of a bucket cannot be recorded");
                 RecoveryFinding::Unknown
             }
         }

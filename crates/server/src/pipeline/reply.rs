@@ -32,7 +32,7 @@ enum ReplyContent {
 
 /// The upstream broke off in the middle of its answer, so the reply does too.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("the upstream broke off in the middle of its answer")]
+#[error("the upstream closed the connection in the middle of its answer")]
 pub struct UpstreamCutOff;
 
 impl ReplyBody {

@@ -1,4 +1,4 @@
-//! The admin socket: AWS's IAM Query API for whoever owns the gate's process, over HTTP on a Unix socket.
+//! The admin socket: AWS's IAM Query API for the user that owns this process, over HTTP on a Unix socket.
 
 use std::convert::Infallible;
 use std::fs::{self, Permissions};
@@ -29,7 +29,7 @@ use portcullis_cloudtrail::record::{EventSource, MfaResult};
 use portcullis_control::{iam, query};
 use portcullis_http::{Peer, Transport};
 use portcullis_journal::{Journal, JournalClosed, Sequence};
-use portcullis_mfa::{CodeDigits, MfaToken};
+use portcullis_mfa::{CodeDigits, MfaDemand, MfaToken};
 use portcullis_state::StateStore;
 
 /// What the admin socket serves.
@@ -57,7 +57,7 @@ pub(super) fn serve(
     admin: AdminSocket,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<JoinHandle<io::Result<()>>> {
-    // The state directory is locked, so a socket that is there was left by a gate that is gone.
+    // The state directory is locked, so an existing socket was left by a process that has ended.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -84,10 +84,10 @@ pub(super) fn serve(
 
 async fn connection(stream: UnixStream, admin: Arc<AdminSocket>) {
     let ours = rustix::process::geteuid().as_raw();
-    // The socket's mode says the same; a directory that was opened up must not be enough.
+    // The socket's mode says the same; a loosened mode must not be enough.
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == ours || peer.uid() == 0 => {}
-        Ok(_) | Err(_) => return tracing::error!("somebody else's process came to the admin socket"),
+        Ok(_) | Err(_) => return tracing::error!("a process of another user connected to the admin socket"),
     }
     let service = service_fn(move |request| {
         let admin = admin.clone();
@@ -101,7 +101,7 @@ async fn connection(stream: UnixStream, admin: Arc<AdminSocket>) {
 
 impl AdminSocket {
     async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        // Its own task: a change is carried to its end, and recorded, also when who asked for it leaves.
+        // Its own task: a change is finished and recorded even if the client disconnects.
         let handling = tokio::spawn(async move { self.answer(request).await });
         handling.await.unwrap_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n"))
     }
@@ -130,10 +130,13 @@ impl AdminSocket {
         let mut response = Response::new(Full::new(Bytes::from(reply.body.expose().clone())));
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(iam::CONTENT_TYPE));
+        if let Some(value) = reply.mfa.header_value() {
+            response.headers_mut().insert(MfaDemand::HEADER, HeaderValue::from_static(value));
+        }
         response
     }
 
-    /// Does what is asked; a change is not begun without its intent on disk, nor called done without its outcome there.
+    /// Carries out an action; a change starts only after its intent is on disk, and succeeds only after its outcome is.
     async fn act(
         &self,
         mut draft: Draft,
@@ -142,26 +145,41 @@ impl AdminSocket {
         offer: MfaToken,
     ) -> iam::IamReply {
         let presented = !matches!(offer, MfaToken::Absent);
-        let change = iam::change_asked(parameters, &offer);
-        if let Some(asked) = &change {
-            draft.asks_control(asking(asked));
+        let request = match iam::ActionRequest::read(parameters, offer, request_id) {
+            Ok(request) => request,
+            Err(refused) => return self.refuse(draft, *refused, presented).await,
+        };
+        let effect = request.effect();
+        // Asked before a code is spent for nothing.
+        if effect == iam::ActionEffect::Changes && !self.journal.is_open() {
+            return self.refuse(draft, request.unrecorded(), presented).await;
+        }
+        let proved = match request.prove(&self.store, self.clock.now()).await {
+            Ok(proved) => proved,
+            Err(refused) => return self.refuse(draft, *refused, presented).await,
+        };
+        if effect == iam::ActionEffect::Changes {
+            tell(&mut draft, proved.facts(), presented);
             if self.durable(draft.intend()).await.is_err() {
-                let reply = iam::unrecorded(asked.clone(), request_id);
-                self.close(draft, &reply, presented).await.ok();
-                return reply;
+                return self.refuse(draft, proved.unrecorded(), presented).await;
             }
         }
-        let reply = iam::answer(parameters, offer, &self.store, request_id, self.clock.now()).await;
-        let recorded = self.close(draft, &reply, presented).await;
-        match (recorded, change) {
-            (Err(_), Some(_)) if reply.status < 400 => iam::done_unrecorded(reply.facts, request_id),
-            (Ok(()) | Err(_), Some(_) | None) => reply,
+        let reply = proved.perform().await;
+        match (self.close(draft, &reply, presented).await, effect) {
+            (Err(_), iam::ActionEffect::Changes) if reply.status < 400 => iam::done_unrecorded(reply.facts, request_id),
+            (Ok(()) | Err(_), iam::ActionEffect::Changes | iam::ActionEffect::Reads) => reply,
         }
     }
 
+    /// Records a refusal; it is told whether or not that succeeds.
+    async fn refuse(&self, draft: Draft, reply: iam::IamReply, presented: bool) -> iam::IamReply {
+        self.close(draft, &reply, presented).await.ok();
+        reply
+    }
+
     async fn close(&self, mut draft: Draft, reply: &iam::IamReply, presented: bool) -> Result<(), JournalClosed> {
-        let outcome = describe(&mut draft, reply, presented);
-        let recorded = self.durable(draft.close(&outcome)).await;
+        tell(&mut draft, &reply.facts, presented);
+        let recorded = self.durable(draft.close(&outcome(reply))).await;
         recorded.inspect_err(|_| tracing::error!("an administrative request could not be recorded"))
     }
 
@@ -186,8 +204,8 @@ fn asking(facts: &iam::IamFacts) -> ControlFacts<'_> {
     }
 }
 
-fn describe(draft: &mut Draft, reply: &iam::IamReply, presented: bool) -> RequestOutcome {
-    let facts = &reply.facts;
+/// Tells the draft what is known of a request.
+fn tell(draft: &mut Draft, facts: &iam::IamFacts, presented: bool) {
     draft.asks_control(asking(facts));
     if let Some(factor) = &facts.second_factor {
         draft.judged(MfaFacts {
@@ -202,6 +220,10 @@ fn describe(draft: &mut Draft, reply: &iam::IamReply, presented: bool) -> Reques
             serial: Some(factor.serial.clone()),
         });
     }
+}
+
+fn outcome(reply: &iam::IamReply) -> RequestOutcome {
+    let facts = &reply.facts;
     RequestOutcome {
         status: reply.status,
         error: facts

@@ -1,24 +1,24 @@
-//! Space that is kept for a start on a full disk.
+//! Disk space reserved for a start on a full disk.
 //!
-//! The state's engine writes when it is opened, so that a gate could not start on a disk that others have filled.
+//! The state's engine writes when it is opened, so without a reserve the proxy could not start on a full disk.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use portcullis_journal::{JournalDisk, disk_space};
 
-/// A file whose only use is that it can be removed.
+/// A file that only reserves space, and is removed when the space is needed.
 #[derive(Clone, Debug)]
 pub(super) struct Ballast {
     path: PathBuf,
 }
 
-/// What a start, and each write of the state, needs at the least.
+/// The least space that a start or a write of the state needs.
 const NEEDED: u64 = 1 << 20;
-/// Some starts, and the writes of the state until somebody makes space.
+/// Enough for several starts, and for writes of the state until the operator makes space.
 const SIZE: u64 = 4 << 20;
 
-/// Whether the file system of a directory has no space for a write of the state; one that tells nothing is taken to have.
+/// Whether a directory's file system has no space for a write of the state; assumed false if it cannot be determined.
 pub(super) fn is_full(directory: &Path) -> bool {
     disk_space(directory).is_ok_and(|(free, _)| free < NEEDED)
 }
@@ -29,18 +29,18 @@ impl Ballast {
         Self { path: directory.join("ballast") }
     }
 
-    /// Gives its space to a start that would find none.
+    /// Frees the space if a start needs it.
     pub fn give_way(&self) {
         if !self.path.parent().is_some_and(is_full) {
             return;
         }
         match std::fs::remove_file(&self.path) {
-            Ok(()) => tracing::error!("the disk of the state is full; the gate starts in the space kept for that"),
-            Err(error) => tracing::error!(%error, "the disk of the state is full, and no space is kept for a start"),
+            Ok(()) => tracing::error!("the state's disk is full; Portcullis starts in the space reserved for it"),
+            Err(error) => tracing::error!(%error, "the state's disk is full, and no space is reserved for a start"),
         }
     }
 
-    /// Keeps the space again, once there is enough.
+    /// Reserves the space again once there is enough.
     pub fn restore(&self) -> io::Result<()> {
         if self.path.exists() {
             return Ok(());

@@ -6,7 +6,9 @@ use std::num::NonZeroU64;
 use rustix::process::{Resource, getrlimit};
 use thiserror::Error;
 
-use crate::config::{Settings, UpstreamProfile};
+use super::profile;
+use crate::config::Settings;
+use portcullis_s3::StoreProcess;
 
 /// The open files of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +24,11 @@ pub struct OpenFiles {
 pub enum ConnectionFit {
     /// As many as the settings say.
     All,
-    /// No more than this.
+    /// Only this many.
     Lowered(u32),
 }
 
-/// Not even a few connections fit.
+/// The open file limit allows too few connections.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
     "{limit} descriptors (open files) are too few, at least {needed} are needed: raise the limit, as with `ulimit -n`, \
@@ -37,28 +39,28 @@ pub struct TooFewDescriptors {
     pub needed: u64,
 }
 
-/// Kept free for what is opened while the gate serves: segments of the journal, days of the history, files of trails,
+/// Reserved for files opened while serving: segments of the journal, days of the history, files of trails,
 /// certificates, the admin socket.
 const RESERVE: u64 = 24;
-/// Fewer connections than this serve nobody.
+/// The least number of connections that is useful.
 const FEWEST: u64 = 4;
-/// What a gate has open before it takes connections, some days of its history among it.
+/// What a proxy has open before it accepts connections, including some days of the history.
 const TYPICAL: u64 = 40;
 
 impl OpenFiles {
-    /// Those of this process, as it is.
+    /// The open files of this process now.
     pub fn now() -> io::Result<Self> {
-        // The listing itself is one of them.
+        // The directory handle of the listing is one of them.
         let used = std::fs::read_dir("/proc/self/fd")?.count().saturating_sub(1);
         Ok(Self { limit: getrlimit(Resource::Nofile).current, used: u64::try_from(used).unwrap_or(u64::MAX) })
     }
 
-    /// Those of a gate that would be started with this process's limits.
+    /// Those of a proxy that is started with this process's limits.
     pub fn of_a_start() -> Self {
         Self { limit: getrlimit(Resource::Nofile).maximum, used: TYPICAL }
     }
 
-    /// How many connections fit, where the settings want so many.
+    /// How many of the configured connections fit.
     pub fn fit(&self, settings: &Settings) -> Result<ConnectionFit, TooFewDescriptors> {
         let Some(limit) = self.limit else { return Ok(ConnectionFit::All) };
         let each = for_each_connection(settings);
@@ -81,13 +83,13 @@ impl OpenFiles {
     }
 }
 
-/// A connection of a client and one to the store; a store of our own has the other end of that, and a file.
+/// A client's connection and one to the upstream; the embedded store needs its end of that and a file.
 fn for_each_connection(settings: &Settings) -> NonZeroU64 {
     const BOTH: NonZeroU64 = NonZeroU64::MIN.saturating_add(1);
     const WITH_OWN_STORE: NonZeroU64 = NonZeroU64::MIN.saturating_add(3);
-    match settings.upstream.profile {
-        UpstreamProfile::Embedded => WITH_OWN_STORE,
-        UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Generic | UpstreamProfile::Minio => BOTH,
+    match profile(settings).process {
+        StoreProcess::Own => WITH_OWN_STORE,
+        StoreProcess::Separate => BOTH,
     }
 }
 
@@ -95,8 +97,9 @@ fn for_each_connection(settings: &Settings) -> NonZeroU64 {
 mod tests {
     use super::*;
     use portcullis_http::Endpoint;
+    use portcullis_s3::UpstreamKind;
 
-    fn settings(profile: UpstreamProfile, connections: u32) -> Settings {
+    fn settings(profile: UpstreamKind, connections: u32) -> Settings {
         let endpoint = Endpoint::parse("http://127.0.0.1:9").expect("an endpoint");
         let mut settings = Settings::standard("state".into(), endpoint, "upstream.env".into());
         settings.upstream.profile = profile;
@@ -108,14 +111,14 @@ mod tests {
     fn connections_leave_descriptors_for_what_the_gate_opens_itself() {
         let fit = |limit, profile, connections| OpenFiles { limit, used: 30 }.fit(&settings(profile, connections));
         for (limit, profile, connections, expected) in [
-            (None, UpstreamProfile::Minio, 1_000_000, Ok(ConnectionFit::All)),
-            (Some(1024), UpstreamProfile::Minio, 485, Ok(ConnectionFit::All)),
-            (Some(1024), UpstreamProfile::Minio, 486, Ok(ConnectionFit::Lowered(485))),
-            (Some(1024), UpstreamProfile::Embedded, 4096, Ok(ConnectionFit::Lowered(242))),
-            (Some(62), UpstreamProfile::Minio, 4096, Ok(ConnectionFit::Lowered(4))),
-            (Some(61), UpstreamProfile::Minio, 4096, Err(TooFewDescriptors { limit: 61, needed: 62 })),
-            (Some(0), UpstreamProfile::Embedded, 1, Err(TooFewDescriptors { limit: 0, needed: 70 })),
-            (Some(u64::MAX), UpstreamProfile::Aws, 4096, Ok(ConnectionFit::All)),
+            (None, UpstreamKind::Minio, 1_000_000, Ok(ConnectionFit::All)),
+            (Some(1024), UpstreamKind::Minio, 485, Ok(ConnectionFit::All)),
+            (Some(1024), UpstreamKind::Minio, 486, Ok(ConnectionFit::Lowered(485))),
+            (Some(1024), UpstreamKind::Embedded, 4096, Ok(ConnectionFit::Lowered(242))),
+            (Some(62), UpstreamKind::Minio, 4096, Ok(ConnectionFit::Lowered(4))),
+            (Some(61), UpstreamKind::Minio, 4096, Err(TooFewDescriptors { limit: 61, needed: 62 })),
+            (Some(0), UpstreamKind::Embedded, 1, Err(TooFewDescriptors { limit: 0, needed: 70 })),
+            (Some(u64::MAX), UpstreamKind::Aws, 4096, Ok(ConnectionFit::All)),
         ] {
             assert_eq!(fit(limit, profile, connections), expected, "{limit:?} {profile:?} {connections}");
         }

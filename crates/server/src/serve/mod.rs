@@ -1,4 +1,4 @@
-//! Puts the parts together: state, journal, upstream, gate; serves until it is told to stop.
+//! Puts the parts together: state, journal, upstream, pipeline; serves until it is stopped.
 
 mod admin;
 mod ballast;
@@ -20,13 +20,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{
-    CheckpointTarget, Credentials, CredentialsError, DeviceDigits, GateProfile, ReadRecords, RequireTls, Settings,
-    UpstreamProfile,
-};
-use crate::pipeline::{self, BucketProtection, Pipeline, ReadDurability, RecordingRules, SharedPlaces, UploadVersions};
+use crate::config::{CheckpointTarget, Credentials, CredentialsError, Settings};
+use crate::pipeline::{self, BucketProtection, Pipeline, RecordingRules, SharedPlaces};
 use portcullis_audit::Recorder;
-use portcullis_authorization::{LoopbackTrust, MfaProfile, ReplicationRule, Rules};
+use portcullis_authorization::Rules;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{AccessKeyId, AccountId};
 use portcullis_base::secret::Secret;
@@ -42,13 +39,12 @@ use portcullis_http::{
 use portcullis_journal::{
     ClosureNote, Journal, JournalDisk, JournalError, JournalOptions, JournalRecovery, RecordKind,
 };
-use portcullis_mfa::CodeDigits;
-use portcullis_s3::{RoutingRules, UpstreamKind};
+use portcullis_s3::{RoutingRules, StoreProfile};
 use portcullis_sigv4::{AcceptedScope, AwsService};
 use portcullis_state::{BoxedFuture, JournalUnavailable, StartError, StateJournal, StateStore};
-use portcullis_upstream::{BucketPlacement, TrailerSupport, Upstream, UpstreamSigner, UpstreamTimeouts};
+use portcullis_upstream::{Upstream, UpstreamSigner, UpstreamTimeouts};
 
-/// A gate that serves.
+/// A proxy that serves.
 #[derive(Debug)]
 pub struct RunningProxy {
     address: SocketAddr,
@@ -63,7 +59,7 @@ pub struct RunningProxy {
     security: ListenerSecurity,
 }
 
-/// Why the gate does not start; each says what to do.
+/// Why Portcullis does not start; each message says what to do.
 #[derive(Debug, Error)]
 pub enum StartFailure {
     #[error("cannot listen on {address}: {error}")]
@@ -83,9 +79,9 @@ pub enum StartFailure {
          ({error})", directory.display()
     )]
     Full { directory: PathBuf, error: Box<StartFailure> },
-    #[error("the journal closed while the gate started")]
+    #[error("the journal closed during the start")]
     JournalClosed,
-    #[error("the admin socket `{}` cannot be made: {error}", path.display())]
+    #[error("the admin socket `{}` cannot be created: {error}", path.display())]
     Socket { path: PathBuf, error: io::Error },
     #[error(transparent)]
     State(#[from] StartError),
@@ -101,27 +97,27 @@ struct Opened {
 }
 
 impl RunningProxy {
-    /// Where clients come in.
+    /// The address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The account that the gate serves.
+    /// The account that is served.
     pub fn account(&self) -> &AccountId {
         self.store.account()
     }
 
-    /// A key of root that may sign, for the file that root's tools read.
+    /// An active key of root, for `root.env`.
     pub fn root_credentials(&self) -> Option<(AccessKeyId, Secret<String>)> {
         self.store.root_credentials()
     }
 
-    /// Reads again what can be: the certificate and its key, both or neither.
+    /// Reloads the certificate and its key, both or neither.
     pub fn reload(&self) -> Result<CertificateReload, CertificateError> {
         self.security.reload()
     }
 
-    /// Stops taking requests, finishes those under way, and leaves the state as a clean stop does.
+    /// Stops accepting requests, finishes those in progress, and closes the state cleanly.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         for serving in self.serving {
@@ -132,7 +128,7 @@ impl RunningProxy {
             }
         }
         self.recorder.tell_the_rest();
-        // What was cut off then, and what a client left behind, the upstream may carry out yet.
+        // The upstream may still carry out requests that were cut off or abandoned.
         self.store.note_under_way(self.clock.now()).await;
         self.delivery.stop().await;
         if let Err(error) = self.store.watch_clock(self.clock.now()).await {
@@ -140,13 +136,13 @@ impl RunningProxy {
         }
         let history = self.history;
         if let Err(error) = tokio::task::spawn_blocking(move || history.stop()).await {
-            tracing::error!(%error, "the history did not end well");
+            tracing::error!(%error, "the history was not closed cleanly");
         }
         drop(std::fs::remove_file(&self.socket));
     }
 }
 
-/// Starts the gate that the settings describe; on return it serves.
+/// Starts the proxy with these settings; it serves on return.
 pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, StartFailure> {
     let directory = &settings.state.directory;
     let security = security(settings)?;
@@ -170,7 +166,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, St
         store: store.clone(),
         recorder: recorder.clone(),
         journal: journal.clone(),
-        digits: digits(settings),
+        digits: settings.mfa.digits,
     };
     let admin_serving = admin::serve(&socket, admin, stopped.clone())
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
@@ -198,7 +194,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, St
     Ok(RunningProxy { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
 }
 
-/// Makes the state of a gate that is to be, and leaves it closed.
+/// Creates the state, and closes it again.
 pub async fn create_state(settings: &Settings, clock: &Clock) -> Result<AccountId, StartFailure> {
     Ok(open(settings, clock).await?.store.account().clone())
 }
@@ -247,17 +243,17 @@ fn disk() -> JournalDisk {
     JournalDisk::Real
 }
 
-/// The journal's disk, or what stands for one in a measurement; no program that is meant to serve is built so.
+/// The journal's disk, or memory for a benchmark; no production build has this feature.
 #[cfg(feature = "bench-memory-journal")]
 fn disk() -> JournalDisk {
     if std::env::var_os("PORTCULLIS_BENCH_JOURNAL").is_some_and(|choice| choice == "memory") {
-        tracing::error!("the journal is in memory alone: whatever is recorded is lost");
+        tracing::error!("the journal is only in memory: all records will be lost");
         return JournalDisk::Memory(Arc::default());
     }
     JournalDisk::Real
 }
 
-/// Closes what a crash left open, so that each request that was begun has an end on record.
+/// Resolves the intents that a crash left open, so that each has an outcome on record.
 async fn settle(
     recovered: &JournalRecovery,
     journal: &Journal,
@@ -266,7 +262,7 @@ async fn settle(
     clock: &Clock,
 ) -> Result<(), StartFailure> {
     if let Some(segment) = &recovered.cut {
-        tracing::warn!(segment = %segment.display(), "the journal's torn end was cut; nothing in it had been acknowledged");
+        tracing::warn!(segment = %segment.display(), "an incomplete write at the journal's end was removed; nothing in it had been acknowledged");
     }
     if let Some(ClosureNote { reason, lost }) = &recovered.closed_because {
         tracing::warn!(%reason, lost, "the journal had closed");
@@ -275,17 +271,20 @@ async fn settle(
         return Ok(());
     }
     let requests = recovered.open_intents.len();
-    tracing::warn!(requests, "requests were under way when the gate ended; the store is asked what became of them");
+    tracing::warn!(
+        requests,
+        "requests were in progress when Portcullis stopped; the upstream is asked for their outcome"
+    );
     let recovered = pipeline::recover(&recovered.open_intents, journal, upstream, store, clock).await;
     let pipeline::RecoveredRequests { done, not_done, unknown } = match recovered {
         Ok(recovered) => recovered,
         Err(_) if journal.is_sound() => {
-            tracing::error!("there is no space to record what became of them; the next start asks again");
+            tracing::error!("no space to record their outcome; the next start asks again");
             return Ok(());
         }
         Err(_) => return Err(StartFailure::JournalClosed),
     };
-    tracing::warn!(done, not_done, unknown, "what became of them is recorded");
+    tracing::warn!(done, not_done, unknown, "their outcome is recorded");
     Ok(())
 }
 
@@ -293,7 +292,7 @@ fn security(settings: &Settings) -> Result<ListenerSecurity, CertificateError> {
     settings.listen.tls.as_ref().map_or(Ok(ListenerSecurity::Plain), ListenerSecurity::tls)
 }
 
-/// Whom to believe that it is the upstream.
+/// The certificate authorities of the upstream.
 pub fn authorities(settings: &Settings) -> TrustedAuthorities {
     settings.upstream.ca_file.clone().map_or(TrustedAuthorities::System, TrustedAuthorities::File)
 }
@@ -312,11 +311,11 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
     let endpoint = settings.upstream.endpoint.clone();
     let dialler = Dialler::new(endpoint.clone(), &authorities(settings))
         .map_err(|error| StartFailure::Trust { endpoint, error })?;
-    Ok(Upstream::new(dialler, signer, patience, trailers(settings))
-        .telling(&settings.account.region, placement(settings)))
+    Ok(Upstream::new(dialler, signer, patience, profile(settings).trailers)
+        .telling(&settings.account.region, profile(settings).bucket_placement))
 }
 
-/// Shorter than any store's own patience with an idle connection.
+/// Shorter than the idle timeout of any known store.
 const IDLE_UPSTREAM: std::time::Duration = std::time::Duration::from_secs(20);
 
 #[expect(clippy::too_many_arguments, reason = "the parts of the gate, each of its own type")]
@@ -337,18 +336,20 @@ fn gate(
         upstream: Arc::clone(&upstream),
         folder: settings.trail.folder.as_ref().and_then(|folder| std::path::absolute(folder).ok()),
     });
-    // The settings take no other.
+    // The settings accept no other.
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Pipeline {
         realm: AcceptedScope { region: settings.account.region.clone(), services: &[AwsService::S3] },
-        routing: RoutingRules {
-            base_domain: settings.listen.base_domain.clone(),
-            upstream: kind(settings.upstream.profile),
-        },
+        routing: RoutingRules { base_domain: settings.listen.base_domain.clone(), upstream: settings.upstream.profile },
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
         keyring: store.keyring(),
-        protection: BucketProtection::new(store.clone(), upstream.clone(), rules.profile, upload_versions(settings)),
+        protection: BucketProtection::new(
+            store.clone(),
+            upstream.clone(),
+            rules.profile,
+            profile(settings).upload_versions,
+        ),
         recording: recording(settings),
         body_idle: settings.limits.body_idle,
         documents: SharedPlaces::new(usize::try_from(settings.limits.documents).unwrap_or(usize::MAX)),
@@ -398,80 +399,27 @@ fn hands(
 fn recording(settings: &Settings) -> RecordingRules {
     let audit = &settings.audit;
     RecordingRules {
-        reads: match audit.reads {
-            ReadRecords::Relaxed => ReadDurability::Relaxed,
-            ReadRecords::Strict => ReadDurability::Strict,
-        },
+        reads: audit.reads,
         strict: audit.strict_buckets.clone(),
         relaxed: audit.relaxed_buckets.clone(),
         on_failure: audit.on_failure,
     }
 }
 
-/// How many bodies of calls are in memory before it is known who sent them: 4 MiB in all.
+/// How many bodies of unverified calls are in memory at once: 4 MiB in all.
 const UNPROVED_CALLS: usize = 16;
 
 fn rules(settings: &Settings) -> Rules {
     Rules {
-        profile: match settings.mfa_delete.profile {
-            GateProfile::Aws => MfaProfile::Aws,
-            GateProfile::Strict => MfaProfile::Strict,
-        },
-        replication: match settings.upstream.profile {
-            UpstreamProfile::Generic | UpstreamProfile::Minio => ReplicationRule::AnyBucket,
-            UpstreamProfile::Aws | UpstreamProfile::Ceph | UpstreamProfile::Embedded => {
-                ReplicationRule::ProtectedBucket
-            }
-        },
-        loopback_is_secure: match settings.mfa.require_tls {
-            RequireTls::Always => LoopbackTrust::TlsOnly,
-            RequireTls::Network => LoopbackTrust::Trusted,
-        },
+        profile: settings.mfa_delete.profile,
+        replication: profile(settings).replication,
+        loopback_is_secure: settings.mfa.require_tls,
     }
 }
 
-fn upload_versions(settings: &Settings) -> UploadVersions {
-    match settings.upstream.profile {
-        // AWS does not say, and MinIO settles it when an upload is opened.
-        UpstreamProfile::Aws | UpstreamProfile::Generic | UpstreamProfile::Minio => UploadVersions::SettledAtCreate,
-        UpstreamProfile::Ceph | UpstreamProfile::Embedded => UploadVersions::SettledAtComplete,
-    }
-}
-
-/// The kind of store that a profile stands for.
-pub fn kind(profile: UpstreamProfile) -> UpstreamKind {
-    match profile {
-        UpstreamProfile::Aws => UpstreamKind::Aws,
-        UpstreamProfile::Ceph => UpstreamKind::Ceph,
-        UpstreamProfile::Embedded => UpstreamKind::Embedded,
-        UpstreamProfile::Generic => UpstreamKind::Generic,
-        UpstreamProfile::Minio => UpstreamKind::Minio,
-    }
-}
-
-fn placement(settings: &Settings) -> BucketPlacement {
-    match settings.upstream.profile {
-        UpstreamProfile::Aws => BucketPlacement::Named,
-        UpstreamProfile::Ceph | UpstreamProfile::Embedded | UpstreamProfile::Generic | UpstreamProfile::Minio => {
-            BucketPlacement::Unnamed
-        }
-    }
-}
-
-/// Stores that are not known to take a checksum after the data get the data alone.
-fn trailers(settings: &Settings) -> TrailerSupport {
-    match settings.upstream.profile {
-        UpstreamProfile::Aws => TrailerSupport::All,
-        UpstreamProfile::Embedded | UpstreamProfile::Minio => TrailerSupport::KnownToStores,
-        UpstreamProfile::Ceph | UpstreamProfile::Generic => TrailerSupport::NotTaken,
-    }
-}
-
-fn digits(settings: &Settings) -> CodeDigits {
-    match settings.mfa.digits {
-        DeviceDigits::Eight => CodeDigits::Eight,
-        DeviceDigits::Six => CodeDigits::Six,
-    }
+/// What the upstream does beyond AWS.
+fn profile(settings: &Settings) -> &'static StoreProfile {
+    settings.upstream.profile.profile()
 }
 
 fn limits(settings: &Settings) -> Result<portcullis_http::ConnectionLimits, TooFewDescriptors> {
@@ -487,7 +435,7 @@ fn limits(settings: &Settings) -> Result<portcullis_http::ConnectionLimits, TooF
             "limits.connections is lowered to what the limit of open files allows; for all of them it has to be {needed}"
         );
         limits.connections = connections;
-        // One client must not take them all.
+        // One client must not use all of them.
         limits.connections_per_address = limits.connections_per_address.min((connections / 2).max(1));
     }
     Ok(portcullis_http::ConnectionLimits {

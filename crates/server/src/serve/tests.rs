@@ -1,4 +1,4 @@
-//! The whole gate with a trail, in front of the embedded store.
+//! The whole proxy with a trail, in front of the embedded store.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -51,7 +51,7 @@ impl Rig {
         Timestamp::from_millis(self.clock.load(Ordering::SeqCst))
     }
 
-    /// Sends a request that nobody signed; it is refused, and on record.
+    /// Sends an unsigned request; it is refused and recorded.
     async fn knock(&self, target: &str) -> String {
         let mut stream = TcpStream::connect(self.gate.address()).await.expect("a connection");
         let head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.gate.address());

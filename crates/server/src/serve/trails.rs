@@ -14,12 +14,12 @@ use portcullis_followers::delivery::Delivery;
 use portcullis_state::BoxedFuture;
 use portcullis_upstream::{BucketHolding, Upstream};
 
-/// What delivers the trails, and the store whose buckets they take.
+/// The delivery of trails, and the upstream whose buckets they use.
 #[derive(Debug)]
 pub(super) struct DeliveryAdapter {
     pub delivery: Delivery,
     pub upstream: Arc<Upstream>,
-    /// Where trails are delivered to, if not to the store.
+    /// The folder that trails are delivered to, if not to the upstream.
     pub folder: Option<PathBuf>,
 }
 
@@ -30,7 +30,7 @@ impl TrailDelivery for DeliveryAdapter {
                 Ok(BucketHolding::Nothing) => BucketContents::None,
                 Ok(BucketHolding::Something) => BucketContents::MayBeThere,
                 Err(error) => {
-                    tracing::warn!(%error, %bucket, "nobody can tell whether a bucket is empty");
+                    tracing::warn!(%error, %bucket, "cannot determine whether a bucket is empty");
                     BucketContents::MayBeThere
                 }
             }
@@ -43,7 +43,7 @@ impl TrailDelivery for DeliveryAdapter {
                 Ok(false) => BucketContents::None,
                 Ok(true) => BucketContents::MayBeThere,
                 Err(error) => {
-                    tracing::warn!(%error, %bucket, "nobody can tell whether files of a trail are in a bucket");
+                    tracing::warn!(%error, %bucket, "cannot determine whether a bucket holds files of a trail");
                     BucketContents::MayBeThere
                 }
             }
@@ -53,7 +53,7 @@ impl TrailDelivery for DeliveryAdapter {
     fn make_bucket<'a>(&'a self, bucket: TrailBucket<'a>) -> BoxedFuture<'a, Result<(), BucketUnavailable>> {
         Box::pin(async move {
             self.delivery.make_bucket(bucket).await.map_err(|error| {
-                tracing::error!(%error, bucket = %bucket.name(), "a trail's bucket cannot be made");
+                tracing::error!(%error, bucket = %bucket.name(), "a trail's bucket cannot be created");
                 BucketUnavailable
             })
         })
@@ -64,7 +64,7 @@ impl TrailDelivery for DeliveryAdapter {
             match self.delivery.end_of(trail).await {
                 Ok(end) => Some(DeliveredFiles { end, folder: self.folder.clone() }),
                 Err(error) => {
-                    tracing::error!(%error, trail = %trail.name, "it cannot be read where a trail's files end");
+                    tracing::error!(%error, trail = %trail.name, "the end of a trail's files cannot be read");
                     None
                 }
             }

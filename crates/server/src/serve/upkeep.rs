@@ -1,4 +1,4 @@
-//! Keeps the journal from growing for ever: what nobody needs any more is trimmed.
+//! Trims records from the journal that are old and no longer needed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use portcullis_base::clock::{Clock, ClockDisagreement};
 use portcullis_journal::{Journal, JournalError, Sequence};
 use portcullis_state::{StateStore, StoreError};
 
-/// How often old records are looked for.
+/// How often the journal is trimmed.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// Trims the journal now and then, until the gate stops.
+/// Trims the journal periodically, until the proxy stops.
 ///
-/// What goes is old, and no follower of the journal needs it.
+/// It removes only old records that no follower of the journal needs.
 pub(super) async fn trim(
     journal: Arc<Journal>,
     store: StateStore,
@@ -38,19 +38,19 @@ pub(super) async fn trim(
     }
 }
 
-/// How often the time is kept: a restart of the machine with a clock that is so much behind goes unnoticed.
+/// How often the time is stored: after a reboot, a clock that is behind by less is not noticed.
 const KEEP_TIME: Duration = Duration::from_secs(60);
 
-/// Watches the clock and says when it is set and when it is right again, until the gate stops.
+/// Watches the clock, and logs when it is set and when it is right again, until the proxy stops.
 pub(super) async fn watch_clock(store: StateStore, clock: Clock, mut stop: watch::Receiver<bool>) -> io::Result<()> {
     let (mut disagreed, mut kept) = (false, None::<Instant>);
     loop {
         let disagreement = store.clock_disagreement();
         match (disagreed, &disagreement) {
             (false, Some(disagreement)) => {
-                tracing::error!(%disagreement, "no code is taken, and nothing old is deleted");
+                tracing::error!(%disagreement, "MFA codes are refused and old data is kept");
             }
-            (true, None) => tracing::warn!("the clock is right again: codes are taken"),
+            (true, None) => tracing::warn!("the clock is right again: MFA codes are accepted"),
             (false, None) | (true, Some(_)) => {}
         }
         let changed = disagreed != disagreement.is_some();
@@ -58,7 +58,7 @@ pub(super) async fn watch_clock(store: StateStore, clock: Clock, mut stop: watch
         if changed || kept.is_none_or(|kept| kept.elapsed() >= KEEP_TIME) {
             match store.watch_clock(clock.now()).await {
                 Ok(()) | Err(StoreError::ClockDisagrees(_)) => kept = Some(Instant::now()),
-                Err(error) => tracing::debug!(%error, "the time is not kept"),
+                Err(error) => tracing::debug!(%error, "the time cannot be stored"),
             }
         }
         if tokio::time::timeout(LOOK, stop.wait_for(|stopped| *stopped)).await.is_ok() {
@@ -67,10 +67,10 @@ pub(super) async fn watch_clock(store: StateStore, clock: Clock, mut stop: watch
     }
 }
 
-/// How often the clock and the disk's space are looked at; in this time a flood of what nobody signed writes its budget at the most.
+/// How often the clock and the free disk space are checked; unsigned requests write at most their budget in this time.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Keeps a reserve of the disk from what nobody signed, and records what was counted instead, until the gate stops.
+/// Keeps unsigned requests from using the disk's reserve, and records their counts instead, until the proxy stops.
 pub(super) async fn watch_space(
     recorder: Arc<Recorder>,
     directory: PathBuf,
@@ -86,17 +86,17 @@ pub(super) async fn watch_space(
             if space == DiskSpace::Enough
                 && let Err(error) = Ballast::of(&directory).restore()
             {
-                tracing::debug!(%error, "no space is kept for a start on a full disk");
+                tracing::debug!(%error, "no space can be reserved for a start on a full disk");
             }
             recorder.tell_counted();
             space
         };
         let space = tokio::task::spawn_blocking(look).await.unwrap_or(last);
         match (last, space) {
-            (DiskSpace::Enough, DiskSpace::Short) => tracing::error!(
-                "the disk of the state is nearly full: requests that nobody signed are counted, not recorded"
-            ),
-            (DiskSpace::Short, DiskSpace::Enough) => tracing::warn!("the disk of the state has space again"),
+            (DiskSpace::Enough, DiskSpace::Short) => {
+                tracing::error!("the state's disk is nearly full: unsigned requests are counted, not recorded")
+            }
+            (DiskSpace::Short, DiskSpace::Enough) => tracing::warn!("the state's disk has space again"),
             (DiskSpace::Enough, DiskSpace::Enough) | (DiskSpace::Short, DiskSpace::Short) => {}
         }
         last = space;
@@ -106,13 +106,13 @@ pub(super) async fn watch_space(
     }
 }
 
-/// Whether a directory's file system has more space than the reserve; one that tells nothing is taken to have.
+/// Whether a directory's file system has more space than the reserve; assumed true if it cannot be determined.
 fn space(directory: &Path, segment_size: u64) -> DiskSpace {
     match portcullis_journal::disk_space(directory) {
         Ok((free, whole)) if free < reserve(whole, segment_size) => DiskSpace::Short,
         Ok(_) => DiskSpace::Enough,
         Err(error) => {
-            tracing::debug!(%error, "the disk's space is not known");
+            tracing::debug!(%error, "the free space of the disk cannot be determined");
             DiskSpace::Enough
         }
     }
@@ -128,7 +128,7 @@ fn reserve(whole: u64, segment_size: u64) -> u64 {
 /// Why nothing was trimmed.
 #[derive(Debug, thiserror::Error)]
 enum TrimError {
-    /// What a clock that was set calls old may be new.
+    /// The clock was set, so records that seem old may be new.
     #[error(transparent)]
     Clock(#[from] ClockDisagreement),
     #[error(transparent)]
@@ -144,13 +144,13 @@ async fn trim_once(
     keep: Duration,
 ) -> Result<Sequence, TrimError> {
     let first = journal.first_sequence();
-    // A clock before 1970 keeps everything.
+    // With a clock before 1970 everything is kept.
     let Some(time) = clock.check()?.system_time().checked_sub(keep) else { return Ok(first) };
     let before = journal.retained_from(time)?;
     if before <= first {
         return Ok(first);
     }
-    // What goes may hold the last write of each record of the state.
+    // The removed records may hold the last write of a record of the state.
     store.snapshot().await?;
     let journal = Arc::clone(journal);
     let trimmed = tokio::task::spawn_blocking(move || journal.trim(before)).await;

@@ -1,4 +1,4 @@
-//! Which door a signature opens: each opens one, whatever else the request says.
+//! The API that a signature is for: exactly one, independent of the rest of the request.
 
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};

@@ -1,4 +1,4 @@
-//! A clock that is set makes no code current again, and keeps nobody out once it is right.
+//! Setting the clock makes no code valid again, and root is not locked out once the clock is right.
 
 use std::sync::atomic::AtomicI64;
 
@@ -9,7 +9,7 @@ use portcullis_mfa::Challenge;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// A machine whose clocks are moved by hand, with a gate's state.
+/// A machine whose clocks the test sets, with a state.
 struct Machine {
     clocks: Arc<SetClocks>,
     boot_id: &'static str,
@@ -71,7 +71,10 @@ async fn ahead_for_a_moment(set_by: i64, wrong: Result<(), SpendError>) {
     let seen = machine.now();
     machine.set_by(set_by);
     assert_eq!(machine.offer(&store, &device, seen).await, wrong);
-    store.record_bucket(&bucket("vault"), StateChange::EnableMfaDelete, machine.now()).await.expect("recorded");
+    store
+        .record_bucket(&bucket("vault"), store.bucket(&bucket("vault")), StateChange::EnableMfaDelete, machine.now())
+        .await
+        .expect("recorded");
     machine.set_by(-set_by);
     assert_eq!(machine.offer(&store, &device, seen).await, REPLAYED, "{set_by}");
     machine.pass(30);

@@ -41,7 +41,7 @@ async fn while_a_bucket_is_made_its_requests_wait_and_all_other_changes_go_on() 
     assert!(is_waiting(store.leases().read(&logs)));
     assert!(!is_waiting(store.leases().read(&photos)));
     store.spend(&codes(&device, 1, at(30)), &Principal::Root, HERE, at(30)).await.expect("a right code");
-    store.record_bucket(&photos, StateChange::EnableMfaDelete, at(30)).await.expect("recorded");
+    store.record_bucket(&photos, store.bucket(&photos), StateChange::EnableMfaDelete, at(30)).await.expect("recorded");
     reservation.record(at(30)).await.expect("recorded");
     assert!(!is_waiting(store.leases().read(&logs)));
 }

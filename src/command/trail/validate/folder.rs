@@ -1,4 +1,4 @@
-//! A copy of a trail's bucket in a folder, wherever in it the bucket's keys begin.
+//! A copy of a trail's bucket in a folder, which may lie below the folder's root.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -30,9 +30,9 @@ pub struct FoundTrail {
     pub bucket: BucketName,
 }
 
-/// What follows a file's name to name the file of its metadata.
+/// The suffix of a file's metadata file.
 const METADATA_SUFFIX: &str = ".metadata.json";
-/// What follows the name of a file that is being written.
+/// The suffix of a file that is being written.
 const UNFINISHED: &str = ".part";
 const LARGEST: u64 = 1 << 30;
 const LARGEST_DIGEST: usize = 64 << 20;
@@ -43,7 +43,7 @@ impl BucketFolder {
         Self { root }
     }
 
-    /// Finds the trail's digests in a folder; what they say of their own place tells where the bucket begins.
+    /// Finds the trail's digests in a folder; the keys that they name show where the bucket's root is.
     pub fn open(directory: &Path, name: Option<&TrailName>) -> Result<(Self, FoundTrail), CommandError> {
         let paths = files_below(directory).map_err(|error| broken(directory, &error))?;
         let mut trails: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
@@ -67,7 +67,7 @@ impl BucketFolder {
         };
         if let Some(((other, _), _)) = found.next() {
             return Err(CommandError::usage(format!("there are several trails in {}", directory.display()))
-                .next(format!("Name one, or a folder of one; another is {other}")));
+                .next(format!("Name one, or the folder of one; another is {other}")));
         }
         let placed = digests.iter().find_map(|path| place(directory, path));
         let (root, trail) = placed.ok_or_else(|| {
@@ -123,7 +123,7 @@ fn split(path: &str) -> Option<(&str, FileKey)> {
     Some((lead, FileKey::parse(key)?))
 }
 
-/// Where the bucket of a digest begins, and whose digest it is.
+/// The bucket's root and the trail of a digest.
 fn place(directory: &Path, path: &str) -> Option<(PathBuf, FoundTrail)> {
     let bytes = contents(&directory.join(path)).ok()??;
     let digest = TrailDigest::parse(&decompress(&bytes, LARGEST_DIGEST).ok()?).ok()?;
@@ -137,7 +137,7 @@ fn place(directory: &Path, path: &str) -> Option<(PathBuf, FoundTrail)> {
     }
 }
 
-/// The paths of all files below a folder, with slashes; a name that is no text is no key.
+/// The paths of all files below a folder, with slashes; names that are not UTF-8 are skipped.
 fn files_below(directory: &Path) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
     let mut folders = vec![directory.to_owned()];
@@ -145,7 +145,7 @@ fn files_below(directory: &Path) -> io::Result<Vec<String>> {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let path = entry.path();
-            // A link to a folder could lead back to where it lies.
+            // Links to folders are not followed, since they could form a cycle.
             if entry.file_type()?.is_dir() {
                 folders.push(path);
             } else if let Some(name) = path.strip_prefix(directory).ok().and_then(Path::to_str) {

@@ -1,4 +1,4 @@
-//! The gate's own trails: their files read over S3, and what they are validated by from CloudTrail's API.
+//! Trails of the running proxy: their files over S3, and keys and status from the CloudTrail API.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,18 +21,18 @@ use portcullis_cloudtrail::verify::{
 };
 use portcullis_cloudtrail::{KeyPrefix, TrailEnd, TrailLayout, TrailName};
 
-/// A trail of the gate's, as the gate tells of it.
+/// A trail of the running proxy, as its API describes it.
 pub struct ProxyTrail {
     pub found: FoundTrail,
-    /// Whether it must go on until now.
+    /// Up to when its files must reach.
     pub currency: TrailCurrency,
-    /// Where it lies, if the gate delivers to a folder.
+    /// The folder it is delivered to, if it is not a bucket.
     pub folder: Option<PathBuf>,
     /// The other trails that deliver to the same place.
     pub neighbours: Vec<TrailName>,
 }
 
-/// The files of a trail where the gate delivers them, and the gate, which knows where they end.
+/// The delivered files of a trail, and the proxy, which knows the last one.
 struct ProxyFiles {
     gate: BlockingProxy,
     place: FilesPlace,
@@ -43,7 +43,7 @@ enum FilesPlace {
     Folder(BucketFolder),
 }
 
-/// The gate, asked by a thread that may wait.
+/// The proxy's API, called from a thread that may block.
 struct BlockingProxy {
     s3: S3Client,
     trail: TrailName,
@@ -51,7 +51,7 @@ struct BlockingProxy {
     runtime: Handle,
 }
 
-/// A bucket behind the gate, read by a thread that may wait.
+/// A bucket, read from a thread that may block.
 struct BlockingBucket {
     s3: S3Client,
     name: BucketName,
@@ -74,10 +74,10 @@ pub async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result
     let is_named = |trail: &&Value| name.is_none_or(|name| text(trail, "Name") == name.as_str());
     let mut chosen = trails.iter().filter(is_named);
     let found = match (chosen.next(), chosen.next()) {
-        (Some(only), None) => read(only).ok_or_else(|| unreadable("the gate describes its trail in no known way"))?,
+        (Some(only), None) => read(only).ok_or_else(|| unreadable("the description of the trail cannot be read"))?,
         (Some(_), Some(_)) => {
             return Err(CommandError::usage("there are several trails")
-                .next(format!("Name one; they are listed by: portcullis trail list{}", client.flag())));
+                .next(format!("Name one; to list them: portcullis trail list{}", client.flag())));
         }
         (None, _) => return Err(CommandError::failed("there is no such trail: nothing is proven")),
     };
@@ -91,11 +91,11 @@ pub async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result
         Truth::No => TrailCurrency::Ended,
     };
     let folder = Some(text(&status, "Folder")).filter(|folder| !folder.is_empty()).map(PathBuf::from);
-    // What cannot be seen from here was not removed for that.
+    // A folder that is not accessible here must not count as removed files.
     if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
-        return Err(unreadable(format!("the gate delivers to the folder {}, which is not here", folder.display()))
+        return Err(unreadable(format!("the trail is delivered to the folder {}, which is not on this machine", folder.display()))
             .next(
-                "Run it on the gate's machine as one who reads that folder, or copy it and name the copy: --folder DIR",
+                "Run this on the machine of Portcullis as a user who can read that folder, or name a copy of it: --folder DIR",
             ));
     }
     Ok(ProxyTrail { found, currency, folder, neighbours })
@@ -105,7 +105,7 @@ fn with_files(name: &TrailName) -> Value {
     json!({ "Name": name.as_str(), "IncludeFiles": true })
 }
 
-/// Validates on a thread of its own, since validation waits for one file at a time.
+/// Validates on a blocking thread, since validation reads one file at a time.
 pub async fn validated(
     client: &TrailClient<'_>,
     trail: &ProxyTrail,
@@ -128,7 +128,7 @@ pub async fn validated(
     let mut files = ProxyFiles { gate, place };
     let work = move || {
         let mut report = validate(&mut files, &scope);
-        // A digest that came between the two listings names log files that no digest seemed to name.
+        // A digest delivered between the two listings may name log files that look like strays.
         if report.as_ref().is_ok_and(ValidationReport::has_strays) {
             report = validate(&mut files, &scope);
         }
@@ -152,7 +152,7 @@ impl BlockingBucket {
     fn ask(&self, target: String) -> Result<Option<ClientAnswer>, String> {
         match self.runtime.block_on(self.s3.send(ClientRequest::new(Method::GET, target))) {
             Ok(answer) => Ok(Some(answer)),
-            // Only what is certainly not there is missing; what is refused is not known.
+            // A refusal does not prove that a file is missing.
             Err(error) if matches!(error.code(), Some("NoSuchBucket" | "NoSuchKey")) => Ok(None),
             Err(error) => Err(format!("s3://{}: {error}", self.name)),
         }
@@ -205,12 +205,12 @@ impl BlockingBucket {
             let Some(answer) = self.ask(target)? else { return Ok(keys) };
             let page = answer.document().map_err(|error: S3ClientError| format!("s3://{}: {error}", self.name))?;
             let contents = page.children.iter().filter(|child| child.name == "Contents");
-            keys.extend(contents.filter_map(|child| child.text_of("Key")).map(str::to_owned));
-            match (page.text_of("IsTruncated"), page.text_of("NextContinuationToken")) {
+            keys.extend(contents.filter_map(|child| child.filled_text_of("Key")).map(str::to_owned));
+            match (page.filled_text_of("IsTruncated"), page.filled_text_of("NextContinuationToken")) {
                 (Some("true"), Some(token)) => {
                     target = format!("{first}&continuation-token={}", percent_encode(token));
                 }
-                (Some("true"), None) => return Err(format!("s3://{}: the listing breaks off", self.name)),
+                (Some("true"), None) => return Err(format!("s3://{}: the listing is incomplete", self.name)),
                 _ => return Ok(keys),
             }
         }

@@ -1,4 +1,4 @@
-//! The newest digests of a trail, written down to be expected the next time.
+//! The newest digests of a trail, stored for the next `--expect-head`.
 
 use std::fs;
 use std::path::Path;
@@ -21,14 +21,14 @@ pub fn expected(given: &[String]) -> Result<Vec<ExpectedDigest>, CommandError> {
         let text = fs::read(given).map_err(|error| unreadable(format!("{given}: {error}")))?;
         let heads = newest(&text);
         if heads.is_empty() {
-            return Err(CommandError::usage(format!("{given}: there is no head of a trail in it")));
+            return Err(CommandError::usage(format!("{given}: no head of a trail found")));
         }
         expected.extend(heads.into_iter().map(ExpectedDigest::Head));
     }
     Ok(expected)
 }
 
-/// Of each series the newest head in a text; a line may have more before it, as a log's lines have.
+/// The newest head of each series in a text; a line may have a prefix, as in a log.
 fn newest(text: &[u8]) -> Vec<DigestHead> {
     let of_line = |line: &[u8]| {
         let start = line.iter().position(|byte| *byte == b'{')?;

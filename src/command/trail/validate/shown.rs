@@ -1,4 +1,4 @@
-//! What came of a validation, for people in the aws-cli's words, or for programs.
+//! The result of a validation, in aws-cli's words or as JSON.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub fn show(report: &ValidationReport, scope: &ValidationScope, terminal: &mut T
     }
 }
 
-/// The tabs are ours, and all else that could deceive is not.
+/// Keeps tabs, which are ours, and escapes other control characters.
 fn harmless_line(line: &str) -> String {
     line.split('\t').map(harmless).collect::<Vec<_>>().join("\t")
 }

@@ -58,7 +58,7 @@ digits = 6
 "#
     ), @r#"
     portcullis.toml:2: listen.address: `localhost` is not ADDRESS:PORT; write for example "127.0.0.1:9000"
-    portcullis.toml:3: listen.trusted_proxies: this is a text; write a list, as in ["10.0.0.0/8"]
+    portcullis.toml:3: listen.trusted_proxies: this is a string; write a list, for example ["10.0.0.0/8"]
     portcullis.toml:4: listen.cert_file needs listen.key_file; write both or neither
     portcullis.toml:5: there is no setting listen.adress; did you mean listen.address?
     portcullis.toml:8: upstream.endpoint: `https://store:9000/s3`: an endpoint is http://HOST:PORT or https://HOST:PORT and nothing after it
@@ -66,9 +66,9 @@ digits = 6
     portcullis.toml:12: mfa.digits: codes have 6 or 8 digits; write 6 or 8
     portcullis.toml:14: there is no section [mfadelete]; the sections are account, audit, history, limits, listen, mfa, mfa_delete, state, trail, upstream
     portcullis.toml:18: audit.reads: this is true or false; write one of "relaxed", "strict"
-    portcullis.toml:19: audit.segment_size: `64 MB`: a size is a number of bytes, or a number and one of KiB, MiB, GiB, as in "64 MiB"
+    portcullis.toml:19: audit.segment_size: `64 MB`: a size is a number of bytes, or a number and one of KiB, MiB, GiB, for example "64 MiB"
     portcullis.toml:22: limits.headers: write a whole number from 16 to 1024
-    portcullis.toml:23: limits.header_timeout: `10`: a span of time is a number and one of ms, s, m, h, d, as in "10s"
+    portcullis.toml:23: limits.header_timeout: `10`: a duration is a number and one of ms, s, m, h, d, for example "10s"
     portcullis.toml:24: there is no setting limits.digits; did you mean mfa.digits?
     portcullis.toml: upstream.credentials_file is missing; write credentials_file = "upstream.env" below [upstream]
     "#);
@@ -96,7 +96,7 @@ fn a_file_that_is_not_toml_says_where() {
 #[test]
 fn a_setting_outside_of_any_section_is_a_mistake() {
     let complaints = complaints(&format!("address = \"127.0.0.1:9000\"\n{LEAST}"));
-    assert_eq!(complaints, "portcullis.toml:1: `address` stands outside of any section; write it below its [section]");
+    assert_eq!(complaints, "portcullis.toml:1: `address` is outside of any section; move it below its [section]");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_variable_of_the_environment_overrides_the_file() {
     let settings = with_variable("PORTCULLIS_UPSTREAM__ENDPOINT", "http://store:7480").unwrap();
     assert_eq!(settings.upstream.endpoint.to_string(), "http://store:7480");
     let settings = with_variable("PORTCULLIS_MFA_DELETE__PROFILE", "aws").unwrap();
-    assert_eq!(settings.mfa_delete.profile, GateProfile::Aws);
+    assert_eq!(settings.mfa_delete.profile, MfaProfile::Aws);
     let settings = with_variable("PORTCULLIS_LIMITS__HEADERS", "100").unwrap();
     assert_eq!(settings.limits.headers, 100);
     let settings = with_variable("PORTCULLIS_LISTEN__TRUSTED_PROXIES", "10.0.0.0/8, ::1").unwrap();
@@ -112,7 +112,7 @@ fn a_variable_of_the_environment_overrides_the_file() {
     let settings = with_variable("PORTCULLIS_AUDIT__SEGMENT_SIZE", "2 MiB").unwrap();
     assert_eq!(settings.audit.segment_size, 2 << 20);
     let settings = with_variable("PORTCULLIS_MFA__DIGITS", "8").unwrap();
-    assert_eq!(settings.mfa.digits, DeviceDigits::Eight);
+    assert_eq!(settings.mfa.digits, CodeDigits::Eight);
 }
 
 #[test]

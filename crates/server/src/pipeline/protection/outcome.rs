@@ -4,11 +4,11 @@ use http::StatusCode;
 
 use super::{BucketLease, BucketProtection, LeasedBucket};
 use crate::failure::Failure;
-use portcullis_authorization::{LateEffect, MfaDelete, StateChange, Versioning};
+use portcullis_authorization::{BucketState, LateEffect, MfaDelete, StateChange, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_s3::S3Request;
-use portcullis_state::RequestUnderWay;
+use portcullis_state::{BucketRecord, RequestUnderWay, StoreError};
 use portcullis_upstream::{DeletedObject, UpstreamAnswer};
 
 /// Whether the upstream did what it was asked.
@@ -50,7 +50,14 @@ impl BucketProtection {
     ) -> Result<(), Failure> {
         held.begin(request.hazard);
         match (change, &request.bucket) {
-            (StateChange::EnableMfaDelete, Some(bucket)) => self.record(bucket, change, now).await?,
+            (StateChange::EnableMfaDelete, Some(bucket)) => {
+                let recorded = self.record(bucket, recorded(held.state), change, now).await;
+                recorded.map_err(|error| match error == StoreError::Contended {
+                    true => Failure::Unrecorded,
+                    // What failed to sync, or was kept from the journal alone, a start may find all the same.
+                    false => Failure::StateInDoubt,
+                })?;
+            }
             (StateChange::EnableMfaDelete, None) => return Err(Failure::Internal),
             (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget | StateChange::None, _) => {}
         }
@@ -76,13 +83,15 @@ impl BucketProtection {
     ) -> Result<(), Failure> {
         self.settle(bucket, held, agreed, now).await;
         if let UpstreamOutcome::No = agreed {
-            self.take_back(bucket, change, held.state.mfa_delete, now).await?;
+            let taken_back = self.take_back(bucket, change, held.state, now).await;
+            taken_back.map_err(|_| Failure::StateInDoubt)?;
             held.nothing_changed();
         }
         match (change, agreed) {
             (StateChange::EnableMfaDelete | StateChange::None, _) => Ok(()),
             (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget, UpstreamOutcome::Yes) => {
-                self.record(bucket, change, now).await.map_err(|_| Failure::DoneUnrecorded)
+                let recorded = self.record(bucket, recorded(held.state), change, now).await;
+                recorded.map_err(|_| Failure::DoneUnrecorded)
             }
             (
                 StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget,
@@ -127,14 +136,17 @@ impl BucketProtection {
         &self,
         bucket: &BucketName,
         change: StateChange,
-        was: MfaDelete,
+        was: BucketState,
         now: Timestamp,
-    ) -> Result<(), Failure> {
-        match (change, was) {
+    ) -> Result<(), StoreError> {
+        let enabled = BucketRecord { mfa_delete: MfaDelete::Enabled, ..recorded(was) };
+        match (change, was.mfa_delete) {
             (StateChange::EnableMfaDelete, MfaDelete::Disabled) => {
-                self.record(bucket, StateChange::DisableMfaDelete, now).await
+                self.record(bucket, enabled, StateChange::DisableMfaDelete, now).await
             }
-            (StateChange::EnableMfaDelete, MfaDelete::NeverSet) => self.record(bucket, StateChange::Forget, now).await,
+            (StateChange::EnableMfaDelete, MfaDelete::NeverSet) => {
+                self.record(bucket, enabled, StateChange::Forget, now).await
+            }
             (StateChange::EnableMfaDelete, MfaDelete::Enabled)
             | (StateChange::Bury | StateChange::DisableMfaDelete | StateChange::Forget | StateChange::None, _) => {
                 Ok(())
@@ -142,11 +154,21 @@ impl BucketProtection {
         }
     }
 
-    async fn record(&self, bucket: &BucketName, change: StateChange, now: Timestamp) -> Result<(), Failure> {
-        self.store.record_bucket(bucket, change, now).await.map(drop).map_err(|error| {
+    async fn record(
+        &self,
+        bucket: &BucketName,
+        judged: BucketRecord,
+        change: StateChange,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let recorded = self.store.record_bucket(bucket, judged, change, now).await;
+        recorded.map(drop).inspect_err(|error| {
             tracing::error!(%bucket, %error, "the bucket's protection cannot be recorded");
-            // What failed to sync, or was kept from the journal alone, a start may find all the same.
-            Failure::StateInDoubt
         })
     }
+}
+
+/// What was on record of a bucket when a request was judged by it.
+fn recorded(state: BucketState) -> BucketRecord {
+    BucketRecord { mfa_delete: state.mfa_delete, name: state.name, updated: None }
 }

@@ -12,9 +12,9 @@ use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, TrustedAuthorities};
-use portcullis_s3::{CopySource, S3Operation, VersioningDocument, VersioningStatus};
+use portcullis_s3::{CopySource, S3Operation, Trailers, UploadVersions, VersioningDocument, VersioningStatus};
 use portcullis_state::testing::in_memory;
-use portcullis_upstream::{TrailerSupport, UpstreamAnswer, UpstreamRefusal, UpstreamSigner, UpstreamTimeouts};
+use portcullis_upstream::{UpstreamAnswer, UpstreamRefusal, UpstreamSigner, UpstreamTimeouts};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -30,7 +30,7 @@ fn over(store: &StateStore) -> BucketProtection {
     let signer = UpstreamSigner::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
     let second = Duration::from_secs(1);
     let patience = UpstreamTimeouts { connect: second, response: second, idle: second };
-    let upstream = Arc::new(Upstream::new(dialler, signer, patience, TrailerSupport::NotTaken));
+    let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
     BucketProtection::new(store.clone(), upstream, MfaProfile::Strict, UploadVersions::SettledAtCreate)
 }
 
@@ -109,7 +109,7 @@ async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one
     let shared = hold(&protection, &suspending).await.expect("held beside the first");
     assert!(matches!(shared.lease, BucketLease::Read { .. }), "{shared:?}");
     drop((_held, shared));
-    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     let alone = hold(&protection, &suspending).await.expect("held");
     assert!(matches!(alone.lease, BucketLease::Write { .. }), "{alone:?}");
 }
@@ -121,7 +121,10 @@ async fn a_bucket_that_is_protected_while_a_lease_is_waited_for_is_held_as_a_pro
     let enabling = protection.leases.write(&vault()).await;
     let (held, ()) = tokio::join!(hold(&protection, &deleting), async {
         tokio::task::yield_now().await;
-        store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+        store
+            .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+            .await
+            .expect("recorded");
         drop(enabling);
     });
     let held = held.expect("held");
@@ -139,7 +142,10 @@ async fn only_what_changed_something_or_may_have_gives_a_new_generation() {
             for status in [VersioningStatus::Enabled, VersioningStatus::Suspended] {
                 for mfa_delete in [MfaDeleteChange::Disable, MfaDeleteChange::Enable, MfaDeleteChange::Keep] {
                     let (protection, store) = protection().await;
-                    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+                    store
+                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+                        .await
+                        .expect("recorded");
                     let change = VersioningDocument { status, mfa_delete };
                     let request = request(
                         S3Operation::PutBucketVersioning,
@@ -180,10 +186,16 @@ async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
             {
                 let (protection, store) = protection().await;
                 if before != MfaDelete::NeverSet {
-                    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+                    store
+                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+                        .await
+                        .expect("recorded");
                 }
                 if before == MfaDelete::Disabled {
-                    store.record_bucket(&vault(), StateChange::DisableMfaDelete, NOW).await.expect("recorded");
+                    store
+                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::DisableMfaDelete, NOW)
+                        .await
+                        .expect("recorded");
                 }
                 let mut held =
                     LeasedBucket::without_lease(BucketState { mfa_delete: before, ..BucketState::UNPROTECTED });
@@ -222,7 +234,7 @@ async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else()
     assert!(asks(&enabling()).await, "whether it can be protected");
     assert!(!asks(&uploading()).await, "nobody protected the bucket");
     assert!(!asks(&deleting).await);
-    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     assert!(asks(&uploading()).await, "whether it replaces anything");
     assert!(!asks(&enabling()).await, "it is protected already");
     assert!(!asks(&deleting).await, "it needs a code whatever the store says");
@@ -233,7 +245,7 @@ async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave()
     let (protection, store) = protection().await;
     let held = hold(&protection, &uploading()).await.expect("held");
     let condition = protection.at_the_end(&held);
-    store.record_bucket(&vault(), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     protection.leases.write(&vault()).await.begin_change();
     match condition {
         Some(condition) => assert_eq!(condition.await.map(drop), Err(ConditionWithdrawn)),

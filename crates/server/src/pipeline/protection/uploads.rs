@@ -13,19 +13,10 @@ use crate::failure::Failure;
 use portcullis_authorization::{UnsettledUntil, UploadCompletion, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
-use portcullis_s3::{S3Operation, S3Request};
+use portcullis_s3::{S3Operation, S3Request, UploadVersions};
 use portcullis_sigv4::Principal;
 use portcullis_state::UploadMark;
 use portcullis_upstream::{LookTarget, StoredPresence, UpstreamAnswer};
-
-/// When a store settles whether an upload becomes the null version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadVersions {
-    /// As CompleteMultipartUpload finds the bucket.
-    SettledAtComplete,
-    /// As CreateMultipartUpload finds the bucket, or nothing is known of it.
-    SettledAtCreate,
-}
 
 /// An upload that is being opened while its bucket keeps every version.
 #[derive(Debug)]
@@ -106,7 +97,7 @@ impl BucketProtection {
         let Some(id) = done.upload_id() else { return };
         let remembered = self.store.remember_upload(UploadMark::of(bucket, key, &id), holder.clone(), now).await;
         if let Err(error) = remembered {
-            tracing::warn!(%bucket, %error, "an upload cannot be remembered, so completing it may need a code");
+            tracing::warn!(%bucket, %error, "an upload cannot be stored in the state, so completing it may need an MFA code");
         }
     }
 

@@ -5,10 +5,12 @@ use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 
 use super::*;
-use portcullis_base::clock::{SetClocks, WatchedClock};
+use portcullis_base::clock::{SetClocks, Timestamp, WatchedClock};
 use portcullis_cloudtrail::record::AccountScope;
 use portcullis_journal::{DiskFaults, JournalDisk, JournalOptions, JournalReader, RecordKind};
-use portcullis_state::testing::by_clock;
+use portcullis_sigv4::Principal;
+use portcullis_state::NewDevice;
+use portcullis_state::testing::{HERE, by_clock, codes, enrolled};
 
 async fn admin(place: &TempDir, faults: &Arc<DiskFaults>) -> AdminSocket {
     admin_by(Clock::Set(Arc::new(1_900_000_000_000.into())), place, faults).await
@@ -29,10 +31,29 @@ async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<DiskFaults>) -> Ad
 }
 
 async fn ask(admin: &AdminSocket, form: &str) -> (u16, String) {
+    ask_with(admin, form, MfaToken::Absent).await
+}
+
+async fn ask_with(admin: &AdminSocket, form: &str, offer: MfaToken) -> (u16, String) {
     let parameters = query::parse_form(form.as_bytes()).expect("a form");
     let request_id = RequestId::from_random([7; 16]);
-    let reply = admin.act(admin.draft(request_id, None), request_id, &parameters, MfaToken::Absent).await;
+    let reply = admin.act(admin.draft(request_id, None), request_id, &parameters, offer).await;
     (reply.status, reply.body.expose().clone())
+}
+
+/// The form that ends a device.
+fn deactivating(device: &NewDevice) -> String {
+    format!("Action=DeactivateMFADevice&SerialNumber={}", device.serial)
+}
+
+fn records(place: &TempDir) -> Vec<(RecordKind, String)> {
+    let records = JournalReader::open(place.path()).expect("a journal").map(|record| record.expect("whole"));
+    records.map(|record| (record.kind, String::from_utf8_lossy(&record.payload).into_owned())).collect()
+}
+
+/// When devices are enabled; the codes of that moment are spent.
+fn before() -> Timestamp {
+    Timestamp::from_seconds(1_900_000_000 - 30)
 }
 
 fn kinds(place: &TempDir) -> Vec<RecordKind> {
@@ -71,6 +92,60 @@ async fn a_change_that_cannot_be_recorded_is_not_made() {
     assert!(body.contains("<Code>ServiceUnavailable</Code>"), "{body}");
     let (_, users) = ask(&admin, "Action=ListUsers").await;
     assert!(!users.contains("alice"), "{users}");
+}
+
+#[tokio::test]
+async fn a_code_is_spent_before_the_change_is_intended() {
+    let place = TempDir::new().expect("a directory");
+    let admin = admin(&place, &Arc::default()).await;
+    let phone = enrolled(&admin.store, "phone", before()).await;
+    let offer = MfaToken::Codes(codes(&phone, 1, admin.clock.now()));
+    let (status, body) = ask_with(&admin, &deactivating(&phone), offer).await;
+    assert_eq!(status, 200, "{body}");
+    let records = records(&place);
+    let [(RecordKind::Intent, intent), (RecordKind::Outcome(_), outcome)] = records.as_slice() else {
+        panic!("{records:?}")
+    };
+    for record in [intent, outcome] {
+        assert!(record.contains(r#""eventName":"DeactivateMFADevice""#), "{record}");
+        assert!(record.contains(r#""result":"Accepted""#), "{record}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_code_is_an_event_and_no_change_is_intended() {
+    let place = TempDir::new().expect("a directory");
+    let admin = admin(&place, &Arc::default()).await;
+    let phone = enrolled(&admin.store, "phone", before()).await;
+    let spent = MfaToken::Codes(codes(&phone, 1, before()));
+    let (status, body) = ask_with(&admin, &deactivating(&phone), spent).await;
+    assert!(status == 400 && body.contains("<Code>TokenCodeInvalidError</Code>"), "{status} {body}");
+    assert_eq!(ask(&admin, &deactivating(&phone)).await.0, 403);
+    let records = records(&place);
+    let [(RecordKind::Event, refused), (RecordKind::Event, missing)] = records.as_slice() else {
+        panic!("{records:?}")
+    };
+    let serial = format!(r#""serialNumber":"{}""#, phone.serial);
+    for told in [r#""eventName":"DeactivateMFADevice""#, r#""errorCode":"TokenCodeInvalidError""#, &serial] {
+        assert!(refused.contains(told), "{told} in {refused}");
+    }
+    assert!(refused.contains(r#""result":"Replayed""#), "{refused}");
+    assert!(missing.contains(r#""errorCode":"AccessDenied""#), "{missing}");
+}
+
+#[tokio::test]
+async fn no_code_is_spent_where_the_change_could_not_be_recorded() {
+    let place = TempDir::new().expect("a directory");
+    let faults = Arc::new(DiskFaults::default());
+    let admin = admin(&place, &faults).await;
+    let phone = enrolled(&admin.store, "phone", before()).await;
+    faults.fail_syncs.store(true, Ordering::SeqCst);
+    assert_eq!(ask(&admin, "Action=CreateUser&UserName=alice").await.0, 503);
+    let now = admin.clock.now();
+    let offered = codes(&phone, 1, now);
+    let (status, body) = ask_with(&admin, &deactivating(&phone), MfaToken::Codes(offered.clone())).await;
+    assert!(status == 503 && body.contains("The journal could not be written"), "{status} {body}");
+    admin.store.spend(&offered, &Principal::Root, HERE, now).await.expect("the code is still good");
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
-//! Buckets, as a list of settings names them.
+//! Bucket patterns in settings.
 
 use std::fmt;
 
 use thiserror::Error;
 
-use portcullis_base::names::BucketName;
+use crate::names::BucketName;
 
-/// One bucket, or with a final `*` all whose names begin so.
+/// One bucket, or with a final `*` all buckets with this prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BucketPattern {
     start: String,
@@ -19,9 +19,9 @@ enum PatternTail {
     Nothing,
 }
 
-/// Why a text names no buckets.
+/// Why a text is not a bucket pattern.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("buckets are a bucket's name, or its beginning and a `*`, as in \"vault\" or \"finance-*\"")]
+#[error("a bucket is a name, or the beginning of one and a `*`, for example \"vault\" or \"finance-*\"")]
 pub struct InvalidBucketPattern;
 
 impl BucketPattern {

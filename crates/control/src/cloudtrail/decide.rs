@@ -1,0 +1,186 @@
+//! May a call be carried out? A pure function of the call, its caller and the facts.
+
+use super::CloudTrailCall;
+use super::change::{self, ChangeEffect, PlannedChange};
+use super::input::CallInput;
+use super::operation::{CloudTrailOperation, OpenTo, ReadOperation};
+use super::place::TrailScope;
+use super::refused::{CloudTrailError, MfaCircumstances, RootDevices};
+use super::stake::{AffectedBuckets, BucketStake};
+use portcullis_authorization::{Caller, Rules};
+use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::Trail;
+use portcullis_followers::history::LookupAsker;
+use portcullis_mfa::{Challenge, MfaFault, MfaToken, Proof};
+use portcullis_sigv4::Principal;
+
+/// What a call is decided by, beside what it asks for and who asks.
+#[derive(Clone, Debug)]
+pub struct CallFacts<'a> {
+    pub(super) place: TrailScope<'a>,
+    pub(super) trails: Vec<Trail>,
+    pub(super) devices: RootDevices,
+    pub(super) buckets: AffectedBuckets,
+}
+
+/// What is said of a call.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It may be answered as it is.
+    Pass(Permit),
+    Refuse(Denied),
+    /// It may be answered once the caller's code has proved right.
+    Verify(Challenge<PendingCall>),
+}
+
+/// Leave to answer one call. Only `decide`, and a proof, make one.
+#[derive(Debug)]
+pub struct Permit(CallPlan);
+
+/// What a call comes to.
+#[derive(Debug)]
+pub enum CallPlan {
+    Change(PlannedChange),
+    Read(ReadCall),
+}
+
+/// A call that changes nothing.
+#[derive(Clone, Debug)]
+pub struct ReadCall {
+    pub operation: ReadOperation,
+    pub input: CallInput,
+    /// Who looks up events.
+    pub asker: Option<LookupAsker>,
+}
+
+/// A change of root's that passes once the code is proved.
+#[derive(Debug)]
+pub struct PendingCall {
+    plan: CallPlan,
+    circumstances: MfaCircumstances,
+}
+
+/// Why a call is refused.
+#[derive(Debug)]
+pub enum Denied {
+    /// It cannot be done, or not by this caller.
+    Call(CloudTrailError),
+    /// The second factor is missing, or does not count.
+    Factor(portcullis_authorization::Refusal, MfaCircumstances),
+}
+
+/// Decides on a call by the trails as they are; if they are others when it is carried out, it conflicts. Root comes before
+/// the trail and both before the code, so that no code is spent on nothing.
+pub fn decide(
+    call: &CloudTrailCall,
+    caller: &Caller,
+    offer: MfaToken,
+    facts: &CallFacts<'_>,
+    rules: Rules,
+    now: Timestamp,
+) -> Verdict {
+    let circumstances = |stake| MfaCircumstances { stake, devices: facts.devices };
+    let plan = plan(call, caller, facts, now);
+    let offer = match (offer, &plan) {
+        (_, Err(Unplanned::Forbidden(refused))) => return Verdict::Refuse(Denied::Call(refused.clone())),
+        (MfaToken::Malformed(header), _) => {
+            return Verdict::Refuse(Denied::Factor(
+                portcullis_authorization::Refusal::MalformedOffer(header),
+                circumstances(None),
+            ));
+        }
+        (MfaToken::Absent, _) => None,
+        (MfaToken::Codes(codes), _) => Some(codes),
+    };
+    let (plan, stake) = match plan {
+        Err(Unplanned::Forbidden(refused) | Unplanned::Impossible(refused)) => {
+            return Verdict::Refuse(Denied::Call(refused));
+        }
+        Ok(CallPlan::Read(call)) => return Verdict::Pass(Permit(CallPlan::Read(call))),
+        Ok(CallPlan::Change(planned)) => {
+            let stake = match planned.effect {
+                ChangeEffect::Harmless => match BucketStake::of(&planned, facts.buckets) {
+                    None => return Verdict::Pass(Permit(CallPlan::Change(planned))),
+                    stake => stake,
+                },
+                ChangeEffect::Weakens => None,
+            };
+            (CallPlan::Change(planned), stake)
+        }
+    };
+    let circumstances = circumstances(stake);
+    match portcullis_authorization::takes_code(caller, offer, rules) {
+        Ok(codes) => Verdict::Verify(Challenge::new(codes, PendingCall { plan, circumstances })),
+        Err(refusal) => Verdict::Refuse(Denied::Factor(refusal, circumstances)),
+    }
+}
+
+/// Why a call comes to nothing.
+#[derive(Debug)]
+pub(super) enum Unplanned {
+    /// Not by this caller, or not in this form: said before the offer is looked at.
+    Forbidden(CloudTrailError),
+    Impossible(CloudTrailError),
+}
+
+/// What a call comes to, on the trails as they are.
+pub(super) fn plan(
+    call: &CloudTrailCall,
+    caller: &Caller,
+    facts: &CallFacts<'_>,
+    now: Timestamp,
+) -> Result<CallPlan, Unplanned> {
+    may_ask(call.operation, &caller.principal, &facts.place).map_err(Unplanned::Forbidden)?;
+    call.input.only(call.operation.members()).map_err(Unplanned::Forbidden)?;
+    match call.operation {
+        CloudTrailOperation::Change(operation) => {
+            change::plan(operation, &call.input, &facts.trails, &facts.place, now)
+                .map(CallPlan::Change)
+                .map_err(Unplanned::Impossible)
+        }
+        CloudTrailOperation::Read(operation) => {
+            Ok(CallPlan::Read(ReadCall { operation, input: call.input.clone(), asker: call.asker.clone() }))
+        }
+    }
+}
+
+fn may_ask(
+    operation: CloudTrailOperation,
+    principal: &Principal,
+    place: &TrailScope<'_>,
+) -> Result<(), CloudTrailError> {
+    match (operation.open_to(), principal) {
+        (OpenTo::Anybody, _) | (OpenTo::Root, Principal::Root) => Ok(()),
+        (OpenTo::Root, Principal::User(_)) => {
+            Err(CloudTrailError::not_authorized(principal, operation.name(), place.account))
+        }
+    }
+}
+
+impl Permit {
+    /// Opens what the proof was made for.
+    pub fn by_proof(proof: Proof<PendingCall>) -> Self {
+        Self(proof.into_subject().plan)
+    }
+
+    /// What may be done; the permit is used up.
+    pub(super) fn into_plan(self) -> CallPlan {
+        self.0
+    }
+}
+
+impl Denied {
+    /// Turns a challenge that was not met into its refusal.
+    pub fn of_fault(challenge: Challenge<PendingCall>, fault: MfaFault) -> Self {
+        let circumstances = challenge.subject().circumstances.clone();
+        Self::Factor(portcullis_authorization::Refusal::of_fault(challenge.into_codes(), fault), circumstances)
+    }
+
+    /// What the client is told.
+    pub fn refused(&self) -> CloudTrailError {
+        match self {
+            Self::Call(refused) => refused.clone(),
+            Self::Factor(refusal, circumstances) => CloudTrailError::factor(refusal, circumstances),
+        }
+    }
+}
