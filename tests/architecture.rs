@@ -42,17 +42,17 @@ const PURE: &[&str] = &[
     "crates/base/src/names.rs",
     "crates/base/src/percent.rs",
     "crates/base/src/secret.rs",
-    "src/api/cloudtrail/change.rs",
-    "src/api/cloudtrail/decide.rs",
-    "src/api/services",
-    "src/authenticate",
-    "src/failure",
-    "src/forward/render.rs",
-    "src/gate",
-    "src/mfa",
-    "src/operation",
-    "src/store/code_queue/order.rs",
-    "src/store/code_queue/tries.rs",
+    "crates/control/src/cloudtrail/change.rs",
+    "crates/control/src/cloudtrail/decide.rs",
+    "crates/control/src/services",
+    "crates/sigv4/src",
+    "crates/server/src/failure",
+    "crates/upstream/src/render.rs",
+    "crates/authorization/src",
+    "crates/mfa/src",
+    "crates/s3/src",
+    "crates/state/src/code_queue/order.rs",
+    "crates/state/src/code_queue/tries.rs",
     "crates/cloudtrail",
     "crates/http/src/head.rs",
     "crates/http/src/query.rs",
@@ -106,6 +106,14 @@ fn a_port_that_a_capability_rests_upon_is_implemented_only_where_it_is_trusted()
         let strangers: Vec<_> = found.iter().filter(|file| !homes.iter().any(|home| file.starts_with(home))).collect();
         assert!(strangers.is_empty(), "only {homes:?} may implement `{port}`: {strangers:?}");
     }
+}
+
+#[test]
+fn a_clients_request_is_sent_upstream_from_one_place() {
+    let sent = |file: &PathBuf| code_of(file).matches("upstream.send(").count();
+    let senders: Vec<_> = sources().into_iter().filter(|file| sent(file) > 0).collect();
+    assert_eq!(senders.len(), 1, "{senders:?}");
+    assert_eq!(senders.iter().map(sent).sum::<usize>(), 1, "{senders:?}");
 }
 
 #[test]
@@ -183,7 +191,8 @@ fn a_module_of_the_server_names_only_modules_before_it() {
 
 #[test]
 fn a_pure_module_reaches_for_nothing_but_its_arguments() {
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> =
+        PURE.iter().filter(|pure| !Path::new(pure).exists()).map(|pure| format!("{pure}: is not there")).collect();
     for file in sources() {
         let path = file.to_string_lossy().replace('\\', "/");
         if !PURE.iter().any(|pure| path.starts_with(pure)) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use portcullis_authorization::{BucketState, Caller, LoopbackTrust, MfaProfile, Permit, Rules, Verdict, assess};
+use portcullis_authorization::{BucketState, Caller, LoopbackTrust, MfaProfile, RequestPermit, Rules, Verdict, assess};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis_base::secret::Secret;
@@ -105,7 +105,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     )
 }
 
-fn permit(shape: &Shape) -> Permit {
+fn permit(shape: &Shape) -> RequestPermit {
     let bucket = Some(BucketName::parse("vault").expect("a bucket"));
     let key = ObjectKey::parse(&shape.key).or_else(|_| ObjectKey::parse("k")).expect("a key");
     let version = shape.version.as_deref().map(|version| VersionId::parse(version).expect("a version"));
@@ -138,9 +138,9 @@ fn permit(shape: &Shape) -> Permit {
         loopback_is_secure: LoopbackTrust::Trusted,
     };
     match assess(Box::new(request), &caller, BucketState::UNPROTECTED, MfaToken::Absent, rules) {
-        Verdict::Forward(permit) => permit,
+        Verdict::Permit(permit) => permit,
         Verdict::Refuse(refusal) => panic!("{refusal:?}"),
-        Verdict::Verify(challenge) => panic!("{challenge:?}"),
+        Verdict::Mfa(challenge) => panic!("{challenge:?}"),
     }
 }
 

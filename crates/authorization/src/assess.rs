@@ -9,7 +9,10 @@ use portcullis_s3::{
 };
 use portcullis_sigv4::{Principal, SignatureForm};
 
-use super::verdict::{PendingRequest, Permit, ProvedVerdict, Refusal, StateChange, Verdict};
+use super::permit::Verdict;
+use super::verdict::{
+    PendingRequest, PendingStage, PermittedRequest, ProvedVerdict, Refusal, RequestPermit, StateChange,
+};
 use super::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
 
 /// Who asks, and how the asking travelled.
@@ -86,7 +89,13 @@ pub(super) enum StateRefusal {
 }
 
 /// Judges one request. Every combination has an answer; `tests.rs` holds the whole table.
-pub fn assess(request: Box<S3Request>, caller: &Caller, bucket: BucketState, offer: MfaToken, rules: Rules) -> Verdict {
+pub fn assess(
+    request: Box<S3Request>,
+    caller: &Caller,
+    bucket: BucketState,
+    offer: MfaToken,
+    rules: Rules,
+) -> Verdict<PermittedRequest> {
     let offer = match offer {
         MfaToken::Malformed(header) => return Verdict::Refuse(Refusal::MalformedOffer(header)),
         MfaToken::Absent => None,
@@ -97,16 +106,19 @@ pub fn assess(request: Box<S3Request>, caller: &Caller, bucket: BucketState, off
     }
     let change = change(&request.hazard, bucket, rules.profile);
     match need(&request, bucket, offer.is_some(), rules) {
-        HazardNeed::Nothing => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
+        HazardNeed::Nothing => Verdict::Permit(RequestPermit::of(request, change, bucket.mfa_delete)),
         HazardNeed::Never(refusal) => Verdict::Refuse(refusal.into()),
         HazardNeed::Owner => match caller.principal {
-            Principal::Root => Verdict::Forward(Permit::new(request, change, bucket.mfa_delete)),
+            Principal::Root => Verdict::Permit(RequestPermit::of(request, change, bucket.mfa_delete)),
             Principal::User(_) => Verdict::Refuse(Refusal::NotBucketOwner),
         },
         HazardNeed::Code(owed) => match takes_code(caller, offer, rules) {
             Ok(offer) => {
                 let mfa_delete = bucket.mfa_delete;
-                Verdict::Verify(Challenge::new(offer, PendingRequest { request, owed, change, mfa_delete }))
+                Verdict::Mfa(Challenge::new(
+                    offer,
+                    PendingRequest { request, stage: PendingStage::Judged { owed, change, mfa_delete } },
+                ))
             }
             // The general text would not tell the client that there is a way without a code.
             Err(Refusal::MfaRequired) if bucket.completion == UploadCompletion::MayReplaceNull => {
@@ -117,20 +129,35 @@ pub fn assess(request: Box<S3Request>, caller: &Caller, bucket: BucketState, off
     }
 }
 
-/// Judges a request whose code was spent before the bucket's lease was held, as `foresee` told.
+/// The challenge of a request whose code is looked at whatever the upstream says, as `foresee` told.
+pub fn challenge_early(codes: TokenCodes, request: Box<S3Request>) -> Challenge<PendingRequest> {
+    Challenge::new(codes, PendingRequest { request, stage: PendingStage::Foreseen })
+}
+
+/// Judges a request whose code is spent. Where that was foreseen, `bucket` is the state under the lease; else the request
+/// was judged by it already.
 pub fn assess_proved(
-    proof: Proof<Box<S3Request>>,
+    proof: Proof<PendingRequest>,
     caller: &Caller,
     bucket: BucketState,
     rules: Rules,
 ) -> ProvedVerdict {
-    let request = proof.into_subject();
+    let PendingRequest { request, stage } = proof.into_subject();
+    match stage {
+        PendingStage::Foreseen => {}
+        PendingStage::Judged { owed: CodeObligation::Code, change, mfa_delete } => {
+            return ProvedVerdict::Needed(Ok(RequestPermit::of(request, change, mfa_delete)));
+        }
+        PendingStage::Judged { owed: CodeObligation::CodeThen(refusal), .. } => {
+            return ProvedVerdict::Needed(Err(refusal.into()));
+        }
+    }
     if is_reserved(&request, &caller.principal, bucket) {
         return ProvedVerdict::Unneeded(Err(Refusal::TrailBucket));
     }
     let needed = need(&request, bucket, true, rules);
     let change = change(&request.hazard, bucket, rules.profile);
-    let permit = Permit::new(request, change, bucket.mfa_delete);
+    let permit = RequestPermit::of(request, change, bucket.mfa_delete);
     match needed {
         HazardNeed::Nothing => ProvedVerdict::Unneeded(Ok(permit)),
         HazardNeed::Never(refusal) => ProvedVerdict::Unneeded(Err(refusal.into())),

@@ -7,6 +7,7 @@ use std::future::Future as _;
 use std::task::{Context, Poll, Waker};
 
 use super::assess::CodeObligation;
+use super::verdict::PendingStage;
 use super::*;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{DeviceSerial, UserName};
@@ -45,19 +46,22 @@ fn rules(profile: MfaProfile) -> Rules {
     Rules { profile, replication: Replication::ProtectedBucket, loopback_is_secure: LoopbackTrust::Trusted }
 }
 
-fn word(verdict: &Verdict) -> String {
+fn word(verdict: &Verdict<PermittedRequest>) -> String {
     match verdict {
-        Verdict::Forward(permit) => match permit.change() {
+        Verdict::Permit(permit) => match permit.change() {
             StateChange::None => "forward".to_owned(),
             change => format!("forward, then {change:?}"),
         },
         Verdict::Refuse(refusal) => refusal_word(refusal),
-        Verdict::Verify(challenge) => {
-            let change = match challenge.subject().change {
+        Verdict::Mfa(challenge) => {
+            let PendingStage::Judged { owed, change, .. } = challenge.subject().stage else {
+                return "foreseen".to_owned();
+            };
+            let change = match change {
                 StateChange::None => String::new(),
                 change => format!(", then {change:?}"),
             };
-            match challenge.subject().owed {
+            match owed {
                 CodeObligation::Code => format!("verify{change}"),
                 CodeObligation::CodeThen(refusal) => format!("verify, then refuse {}", refusal_word(&refusal.into())),
             }
@@ -189,7 +193,7 @@ fn what_is_foreseen_without_the_upstream_holds_whatever_the_upstream_says() {
                                     let holds = match foresight {
                                         EarlyVerdict::Open => true,
                                         EarlyVerdict::Refusal => matches!(verdict, Verdict::Refuse(_)),
-                                        EarlyVerdict::Code => matches!(verdict, Verdict::Verify(_)),
+                                        EarlyVerdict::Code => matches!(verdict, Verdict::Mfa(_)),
                                     };
                                     let said = word(&verdict);
                                     assert!(holds, "{hazard_name} {offer_name} {state:?}: {foresight:?}, then {said}");
@@ -241,8 +245,12 @@ impl StepLedger for Forgetful {
     }
 }
 
+fn foreseen(request: Box<S3Request>) -> PendingRequest {
+    PendingRequest { request, stage: PendingStage::Foreseen }
+}
+
 fn proved_word(verdict: &ProvedVerdict) -> String {
-    let outcome = |outcome: &Result<Permit, Refusal>| match outcome {
+    let outcome = |outcome: &Result<RequestPermit, Refusal>| match outcome {
         Ok(permit) => format!("pass, then {:?}", permit.change()),
         Err(refusal) => format!("refuse {}", refusal_word(refusal)),
     };
@@ -253,15 +261,16 @@ fn proved_word(verdict: &ProvedVerdict) -> String {
 }
 
 /// What a challenge that is met at once comes to, in the words of `proved_word`.
-fn met_word(verdict: Verdict, device: &MfaDevice) -> String {
+fn met_word(verdict: Verdict<PermittedRequest>, device: &MfaDevice) -> String {
     match verdict {
-        Verdict::Forward(permit) => proved_word(&ProvedVerdict::Unneeded(Ok(permit))),
+        Verdict::Permit(permit) => proved_word(&ProvedVerdict::Unneeded(Ok(permit))),
         Verdict::Refuse(refusal) => proved_word(&ProvedVerdict::Unneeded(Err(refusal))),
-        Verdict::Verify(challenge) => {
-            let PendingRequest { request, owed, change, mfa_delete } = challenge.subject();
-            let subject =
-                PendingRequest { request: request.clone(), owed: *owed, change: *change, mfa_delete: *mfa_delete };
-            proved_word(&ProvedVerdict::Needed(Permit::by_proof(proved(subject, device))))
+        Verdict::Mfa(challenge) => {
+            let PendingRequest { request, stage } = challenge.subject();
+            let subject = PendingRequest { request: request.clone(), stage: *stage };
+            // Whatever else is said of the bucket, it was judged already.
+            let state = BucketState { usage: BucketUse::Trail, ..BucketState::UNPROTECTED };
+            proved_word(&assess_proved(proved(subject, device), &user(), state, rules(MfaProfile::Strict)))
         }
     }
 }
@@ -283,7 +292,8 @@ fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after(
                             let asked = || request(hazard, RequestDocument::None);
                             let offer = MfaToken::parse(Some("20899872 123456"));
                             let after = assess(asked(), caller, state, offer, rules(profile));
-                            let before = assess_proved(proved(asked(), &device), caller, state, rules(profile));
+                            let before =
+                                assess_proved(proved(foreseen(asked()), &device), caller, state, rules(profile));
                             opened += i32::from(matches!(before, ProvedVerdict::Needed(Ok(_))));
                             assert_eq!(proved_word(&before), met_word(after, &device), "{hazard_name} {state:?}");
                         }
@@ -457,7 +467,7 @@ fn a_failed_offer_becomes_the_refusal_of_its_fault() {
             MfaToken::parse(Some("20899872 123456")),
             rules(MfaProfile::Strict),
         );
-        let Verdict::Verify(challenge) = verdict else { panic!("a challenge was due") };
+        let Verdict::Mfa(challenge) = verdict else { panic!("a challenge was due") };
         assert_eq!(refusal_word(&Refusal::of_fault(challenge.into_codes(), fault)), refusal);
     }
 }

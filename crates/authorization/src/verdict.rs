@@ -1,37 +1,30 @@
-//! The result of a decision: a permit, a code that is still needed, or a refusal.
+//! What is said of a request to S3: leave to forward, a code still owed, or no.
 
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
-use portcullis_mfa::{Challenge, MfaFault, Proof, TokenCode, TokenCodes};
+use portcullis_mfa::{MfaFault, TokenCode, TokenCodes};
 use portcullis_s3::S3Request;
 
 use super::MfaDelete;
 use super::assess::CodeObligation;
-
-/// The decision on a request.
-#[derive(Debug)]
-pub enum Verdict {
-    /// It may pass as it is.
-    Forward(Permit),
-    /// Policy says no.
-    Refuse(Refusal),
-    /// It may pass once the caller's code has proved right.
-    Verify(Challenge<PendingRequest>),
-}
+use super::permit::{Permit, PermittedAction};
 
 /// The decision on a request whose code was spent before its bucket's state was known.
 #[derive(Debug)]
 pub enum ProvedVerdict {
     /// The code was needed.
-    Needed(Result<Permit, Refusal>),
-    /// It passes or is refused, independent of the code.
-    Unneeded(Result<Permit, Refusal>),
+    Needed(Result<RequestPermit, Refusal>),
+    /// It passes, or is refused, whatever the code was.
+    Unneeded(Result<RequestPermit, Refusal>),
 }
 
-/// Leave to forward one request. Only this module makes one, and `forward` takes it by value.
+/// Leave to forward one request. `forward` takes it by value.
+pub type RequestPermit = Permit<PermittedRequest>;
+
+/// A request that may be forwarded.
 // INVARIANT (permit): no constructor outside `gate`.
 #[derive(Debug)]
-pub struct Permit {
+pub struct PermittedRequest {
     request: Box<S3Request>,
     change: StateChange,
     mfa_delete: MfaDelete,
@@ -50,13 +43,35 @@ pub enum StateChange {
     None,
 }
 
-/// A request of the bucket owner that passes once the code is proved.
+/// A request of the bucket owner that waits for a code.
 #[derive(Debug)]
 pub struct PendingRequest {
     pub(super) request: Box<S3Request>,
-    pub(super) owed: CodeObligation,
-    pub(super) change: StateChange,
-    pub(super) mfa_delete: MfaDelete,
+    pub(super) stage: PendingStage,
+}
+
+/// How far a request was judged before its code is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PendingStage {
+    /// By what is remembered of the bucket alone: the code is looked at, whatever the upstream says.
+    Foreseen,
+    Judged {
+        owed: CodeObligation,
+        change: StateChange,
+        mfa_delete: MfaDelete,
+    },
+}
+
+impl PendingRequest {
+    /// The request that waits.
+    pub fn request(&self) -> &S3Request {
+        &self.request
+    }
+
+    /// Whether it is judged once the bucket's lease is held.
+    pub fn is_foreseen(&self) -> bool {
+        self.stage == PendingStage::Foreseen
+    }
 }
 
 /// What AWS says where a code is needed: every door says it so, and clients of ours know it by that.
@@ -101,33 +116,33 @@ pub enum Refusal {
     UploadMayReplaceVersion,
 }
 
-impl Permit {
-    pub(super) fn new(request: Box<S3Request>, change: StateChange, mfa_delete: MfaDelete) -> Self {
-        Self { request, change, mfa_delete }
-    }
+impl PermittedAction for PermittedRequest {
+    type Pending = PendingRequest;
+    type Refusal = Refusal;
 
-    /// Opens what the proof was made for; what the bucket's own state forbids is refused even so.
-    pub fn by_proof(proof: Proof<PendingRequest>) -> Result<Self, Refusal> {
-        let PendingRequest { request, owed, change, mfa_delete } = proof.into_subject();
-        match owed {
-            CodeObligation::Code => Ok(Self::new(request, change, mfa_delete)),
-            CodeObligation::CodeThen(refusal) => Err(refusal.into()),
-        }
+    fn refused(_: &PendingRequest, refusal: Refusal) -> Refusal {
+        refusal
+    }
+}
+
+impl RequestPermit {
+    pub(super) fn of(request: Box<S3Request>, change: StateChange, mfa_delete: MfaDelete) -> Self {
+        Self::new(PermittedRequest { request, change, mfa_delete })
     }
 
     /// The request that may be forwarded.
     pub fn request(&self) -> &S3Request {
-        &self.request
+        &self.action().request
     }
 
     /// What becomes of the bucket's record.
     pub fn change(&self) -> StateChange {
-        self.change
+        self.action().change
     }
 
     /// MFA Delete as it was when the request was judged, which `GET ?versioning` is told.
     pub fn mfa_delete(&self) -> MfaDelete {
-        self.mfa_delete
+        self.action().mfa_delete
     }
 }
 

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use change::{ChangeEffect, PlannedChange, TrailChange};
-use decide::CallPlan;
 use place::TrailScope;
 use portcullis_authorization::{Caller, TrailBucket};
 use portcullis_base::clock::Timestamp;
@@ -31,7 +30,7 @@ use portcullis_followers::history::{History, LookupAsker};
 use portcullis_state::{StateStore, TrailReservation};
 use stake::AffectedBuckets;
 
-pub use decide::{CallFacts, Denied, PendingCall, Permit, Verdict, decide};
+pub use decide::{CallFacts, CallPermit, CallPlan, Denied, PendingCall, decide};
 pub use input::{CallInput, recorded};
 pub use operation::{CloudTrailOperation, UNKNOWN};
 pub use ports::{BucketContents, BucketUnavailable, DeliveredFiles, DeliveryProgress, TrailDelivery};
@@ -94,8 +93,8 @@ impl CloudTrail {
     }
 
     /// Carries out a call that is permitted.
-    pub async fn perform(&self, permit: Permit, now: Timestamp) -> Result<Value, CloudTrailError> {
-        match permit.into_plan() {
+    pub async fn perform(&self, permit: CallPermit, now: Timestamp) -> Result<Value, CloudTrailError> {
+        match permit.into_action() {
             CallPlan::Change(planned) => self.change(planned, now).await,
             CallPlan::Read(call) => self.read(&call, now).await,
         }

@@ -99,9 +99,8 @@ impl<I: BodyInspector, S: http_body::Body<Data = Bytes> + Unpin> RequestBody<I, 
     }
 
     /// Sets what has to hold before the end of the body is handed out.
-    pub fn unless_withdrawn(mut self, condition: ReleaseCondition) -> Self {
+    pub fn set_condition(&mut self, condition: ReleaseCondition) {
         self.condition = Some(condition);
-        self
     }
 
     /// Who inspects the body.
@@ -342,17 +341,20 @@ mod tests {
                 outcome.map(|()| Box::new("held") as ConditionHold)
             })
         };
-        let mut waiting = body(&["a", "b"], Then::Silence, HOUR).unless_withdrawn(condition(Ok(())));
+        let mut waiting = body(&["a", "b"], Then::Silence, HOUR);
+        waiting.set_condition(condition(Ok(())));
         assert_eq!(out(&mut waiting), (vec!["a".to_owned()], Poll::Pending));
         assert!(!asked.load(Ordering::SeqCst) && waiting.hold().get().is_none());
 
-        let mut right = body(&["a", "b"], Then::End, HOUR).unless_withdrawn(condition(Ok(())));
+        let mut right = body(&["a", "b"], Then::End, HOUR);
+        right.set_condition(condition(Ok(())));
         let hold = right.hold();
         assert_eq!(out(&mut right), (vec!["a".to_owned(), "b".to_owned()], Poll::Ready(Ok(()))));
         drop(right);
         assert!(hold.get().is_some(), "it outlives the body, for as long as somebody waits for the answer");
 
-        let mut withdrawn = body(&["a", "b"], Then::End, HOUR).unless_withdrawn(condition(Err(ConditionWithdrawn)));
+        let mut withdrawn = body(&["a", "b"], Then::End, HOUR);
+        withdrawn.set_condition(condition(Err(ConditionWithdrawn)));
         assert_eq!(out(&mut withdrawn), (vec!["a".to_owned()], Poll::Ready(Err(BodyFault::Withdrawn))));
         assert_eq!(withdrawn.fault().get(), Some(&BodyFault::Withdrawn));
     }
@@ -360,7 +362,8 @@ mod tests {
     #[tokio::test]
     async fn the_end_waits_for_a_condition_that_is_not_yet_known() {
         let never: ReleaseCondition = Box::pin(std::future::pending());
-        let mut body = body(&["a", "b"], Then::End, Duration::ZERO).unless_withdrawn(never);
+        let mut body = body(&["a", "b"], Then::End, Duration::ZERO);
+        body.set_condition(never);
         // Not the client's silence: it has sent everything.
         assert_eq!(out(&mut body), (vec!["a".to_owned()], Poll::Pending));
     }

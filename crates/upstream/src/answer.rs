@@ -9,7 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::{AnswerBegun, Download, UpstreamError};
-use portcullis_authorization::{MfaDelete, Permit};
+use portcullis_authorization::{MfaDelete, RequestPermit};
 use portcullis_s3::{DeleteObjects, OperationAccess, RequestDocument, S3Operation};
 
 /// What the upstream did with a permitted request.
@@ -81,7 +81,7 @@ const ABOUT_US: &[&str] = &[
 /// Reads an answer to a permitted request; of its headers the transport left those that are [`allowed`].
 /// A document has to be there `within`, but for those that stores keep alive with spaces while they work.
 pub async fn read(
-    permit: &Permit,
+    permit: &RequestPermit,
     response: Response<Download>,
     within: Duration,
     begun: Option<&AnswerBegun>,
@@ -396,7 +396,7 @@ fn versioning(node: &XmlElement, mfa_delete: MfaDelete) -> String {
 }
 
 /// The upstream names itself in `Location`; clients are told the path that they know.
-fn relocate(node: &mut XmlElement, permit: &Permit) {
+fn relocate(node: &mut XmlElement, permit: &RequestPermit) {
     let (Some(bucket), Some(key)) = (&permit.request().bucket, &permit.request().key) else { return };
     for child in node.children.iter_mut().filter(|child| child.name == "Location") {
         child.text = format!("/{bucket}/{key}");

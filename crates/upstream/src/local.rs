@@ -9,7 +9,7 @@ use portcullis_xml::DECLARATION;
 use super::answer::{self, AnswerBody, CompletedRequest, UpstreamAnswer, UpstreamRefusal};
 use super::region::location;
 use super::{RenderedRequest, RequestContent, Upstream, UpstreamError};
-use portcullis_authorization::Permit;
+use portcullis_authorization::RequestPermit;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::HttpMethod;
@@ -22,7 +22,7 @@ impl Upstream {
     /// Answers a permitted request as AWS does, without sending it.
     pub(super) async fn answer_here(
         &self,
-        permit: &Permit,
+        permit: &RequestPermit,
         answer: LocalAnswer,
         now: Timestamp,
     ) -> Result<UpstreamAnswer, UpstreamError> {

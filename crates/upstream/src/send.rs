@@ -24,7 +24,7 @@ use super::{
     AnswerBegun, Download, PayloadStream, RenderedRequest, RequestContent, UploadBody, UpstreamError, UpstreamSigner,
     render,
 };
-use portcullis_authorization::{BucketLifecycle, Permit, Versioning};
+use portcullis_authorization::{BucketLifecycle, RequestPermit, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
@@ -138,7 +138,7 @@ impl Upstream {
     /// bytes has no payload.
     pub async fn send(
         &self,
-        permit: Permit,
+        permit: RequestPermit,
         payload: Option<ObjectPayload>,
         now: Timestamp,
         begun: Option<&AnswerBegun>,

@@ -7,11 +7,11 @@ use super::operation::{CloudTrailOperation, OpenTo, ReadOperation};
 use super::place::TrailScope;
 use super::refused::{CloudTrailError, MfaCircumstances, RootDevices};
 use super::stake::{AffectedBuckets, BucketStake};
-use portcullis_authorization::{Caller, Rules};
+use portcullis_authorization::{Caller, ControlAction, Permit, PermittedAction, Requirement, Rules, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::Trail;
 use portcullis_followers::history::LookupAsker;
-use portcullis_mfa::{Challenge, MfaFault, MfaToken, Proof};
+use portcullis_mfa::MfaToken;
 use portcullis_sigv4::Principal;
 
 /// What a call is decided by, beside what it asks for and who asks.
@@ -23,19 +23,8 @@ pub struct CallFacts<'a> {
     pub(super) buckets: AffectedBuckets,
 }
 
-/// What is said of a call.
-#[derive(Debug)]
-pub enum Verdict {
-    /// It may be answered as it is.
-    Pass(Permit),
-    Refuse(Denied),
-    /// It may be answered once the caller's code has proved right.
-    Verify(Challenge<PendingCall>),
-}
-
-/// Leave to answer one call. Only `decide`, and a proof, make one.
-#[derive(Debug)]
-pub struct Permit(CallPlan);
+/// Leave to carry out one call.
+pub type CallPermit = Permit<CallPlan>;
 
 /// What a call comes to.
 #[derive(Debug)]
@@ -53,7 +42,8 @@ pub struct ReadCall {
     pub asker: Option<LookupAsker>,
 }
 
-/// A change of root's that passes once the code is proved.
+/// A call that may be carried out, at once or once a code is proved.
+// INVARIANT (permit): made by `decide` alone.
 #[derive(Debug)]
 pub struct PendingCall {
     plan: CallPlan,
@@ -78,7 +68,7 @@ pub fn decide(
     facts: &CallFacts<'_>,
     rules: Rules,
     now: Timestamp,
-) -> Verdict {
+) -> Verdict<CallPlan> {
     let circumstances = |stake| MfaCircumstances { stake, devices: facts.devices };
     let plan = plan(call, caller, facts, now);
     let offer = match (offer, &plan) {
@@ -92,27 +82,22 @@ pub fn decide(
         (MfaToken::Absent, _) => None,
         (MfaToken::Codes(codes), _) => Some(codes),
     };
-    let (plan, stake) = match plan {
+    let plan = match plan {
         Err(Unplanned::Forbidden(refused) | Unplanned::Impossible(refused)) => {
             return Verdict::Refuse(Denied::Call(refused));
         }
-        Ok(CallPlan::Read(call)) => return Verdict::Pass(Permit(CallPlan::Read(call))),
-        Ok(CallPlan::Change(planned)) => {
-            let stake = match planned.effect {
-                ChangeEffect::Harmless => match BucketStake::of(&planned, facts.buckets) {
-                    None => return Verdict::Pass(Permit(CallPlan::Change(planned))),
-                    stake => stake,
-                },
-                ChangeEffect::Weakens => None,
-            };
-            (CallPlan::Change(planned), stake)
-        }
+        Ok(plan) => plan,
     };
-    let circumstances = circumstances(stake);
-    match portcullis_authorization::takes_code(caller, offer, rules) {
-        Ok(codes) => Verdict::Verify(Challenge::new(codes, PendingCall { plan, circumstances })),
-        Err(refusal) => Verdict::Refuse(Denied::Factor(refusal, circumstances)),
-    }
+    let (requirement, stake) = match &plan {
+        CallPlan::Change(PlannedChange { effect: ChangeEffect::Weakens, .. }) => (Requirement::Code, None),
+        CallPlan::Change(planned) => match BucketStake::of(planned, facts.buckets) {
+            None => (Requirement::Nothing, None),
+            stake => (Requirement::Code, stake),
+        },
+        CallPlan::Read(_) => (Requirement::Nothing, None),
+    };
+    let pending = PendingCall { plan, circumstances: circumstances(stake) };
+    portcullis_authorization::authorize(pending, requirement, caller, offer, rules)
 }
 
 /// Why a call comes to nothing.
@@ -157,25 +142,22 @@ fn may_ask(
     }
 }
 
-impl Permit {
-    /// Opens what the proof was made for.
-    pub fn by_proof(proof: Proof<PendingCall>) -> Self {
-        Self(proof.into_subject().plan)
-    }
+impl PermittedAction for CallPlan {
+    type Pending = PendingCall;
+    type Refusal = Denied;
 
-    /// What may be done; the permit is used up.
-    pub(super) fn into_plan(self) -> CallPlan {
-        self.0
+    fn refused(pending: &PendingCall, refusal: portcullis_authorization::Refusal) -> Denied {
+        Denied::Factor(refusal, pending.circumstances.clone())
+    }
+}
+
+impl ControlAction for CallPlan {
+    fn permitted(pending: PendingCall) -> Self {
+        pending.plan
     }
 }
 
 impl Denied {
-    /// Turns a challenge that was not met into its refusal.
-    pub fn of_fault(challenge: Challenge<PendingCall>, fault: MfaFault) -> Self {
-        let circumstances = challenge.subject().circumstances.clone();
-        Self::Factor(portcullis_authorization::Refusal::of_fault(challenge.into_codes(), fault), circumstances)
-    }
-
     /// What the client is told.
     pub fn refused(&self) -> CloudTrailError {
         match self {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::change::{ChangeEffect, effect};
 use super::*;
-use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, Rules};
+use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, Rules, Verdict};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::{
@@ -15,8 +15,7 @@ use portcullis_cloudtrail::{
 };
 use portcullis_http::Transport;
 use portcullis_journal::{Journal, JournalOptions};
-use portcullis_mfa::MfaDemand;
-use portcullis_mfa::MfaToken;
+use portcullis_mfa::{MfaDemand, MfaToken};
 use portcullis_s3::Replication;
 use portcullis_sigv4::{Principal, SignatureForm};
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
@@ -123,7 +122,7 @@ impl Bench {
         offer: MfaToken,
         rules: Rules,
         now: Timestamp,
-    ) -> Verdict {
+    ) -> Verdict<CallPlan> {
         let facts = self.api.facts(call, caller, now).await;
         decide(call, caller, offer, &facts, rules, now)
     }
@@ -132,9 +131,9 @@ impl Bench {
     async fn ask(&self, operation: &str, body: Value) -> Result<Value, CloudTrailError> {
         let call = call(operation, &body)?;
         match self.verdict(&call, &root(), MfaToken::Absent, RULES, NOW).await {
-            Verdict::Pass(permit) => self.api.perform(permit, NOW).await,
+            Verdict::Permit(permit) => self.api.perform(permit, NOW).await,
             Verdict::Refuse(denied) => Err(denied.refused()),
-            Verdict::Verify(_) => panic!("nothing was offered"),
+            Verdict::Mfa(_) => panic!("nothing was offered"),
         }
     }
 
@@ -294,8 +293,8 @@ async fn every_call_has_its_verdict() {
             for (offered, header) in offers {
                 let call = call(operation, &body).expect("legal");
                 let said = match bench.verdict(&call, caller, MfaToken::parse(header), RULES, NOW).await {
-                    Verdict::Pass(_) => "passes".to_owned(),
-                    Verdict::Verify(_) => "VERIFY".to_owned(),
+                    Verdict::Permit(_) => "passes".to_owned(),
+                    Verdict::Mfa(_) => "VERIFY".to_owned(),
                     Verdict::Refuse(Denied::Factor(refusal, _)) => format!("refused: {refusal:?}"),
                     Verdict::Refuse(Denied::Call(refused)) => format!("refused: {}", refused.exception),
                 };
@@ -322,11 +321,11 @@ async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trai
     let create = |bucket: &str| call("CreateTrail", &json!({"Name": "other", "S3BucketName": bucket})).unwrap();
     let judge = async |call, caller: &Caller| bench.verdict(&call, caller, MfaToken::Absent, RULES, NOW).await;
     assert!(matches!(judge(create("full"), &alice()).await, Verdict::Refuse(Denied::Call(_))));
-    assert!(matches!(judge(create("logs"), &root()).await, Verdict::Pass(_)), "it is closed already");
+    assert!(matches!(judge(create("logs"), &root()).await, Verdict::Permit(_)), "it is closed already");
     let again = call("CreateTrail", &json!({"Name": "main", "S3BucketName": "full"})).unwrap();
     assert!(matches!(judge(again, &root()).await, Verdict::Refuse(Denied::Call(_))));
     let same = call("UpdateTrail", &json!({"Name": "main", "S3BucketName": "logs"})).unwrap();
-    assert!(matches!(judge(same, &root()).await, Verdict::Pass(_)));
+    assert!(matches!(judge(same, &root()).await, Verdict::Permit(_)));
     assert_eq!(looked(), [""; 0]);
     let Verdict::Refuse(denied) = judge(create("full"), &root()).await else { panic!("no code was asked for") };
     assert_eq!(looked(), ["full"]);
@@ -341,9 +340,9 @@ async fn what_is_not_known_of_a_bucket_counts_against_a_change() {
     let create = call("CreateTrail", &json!({"Name": "other", "S3BucketName": "empty"})).unwrap();
     let offer = || MfaToken::parse(Some("20899872 123456"));
     let facts = bench.api.facts(&create, &root(), NOW).await;
-    assert!(matches!(decide(&create, &root(), offer(), &facts, RULES, NOW), Verdict::Pass(_)));
+    assert!(matches!(decide(&create, &root(), offer(), &facts, RULES, NOW), Verdict::Permit(_)));
     let unasked = CallFacts { buckets: AffectedBuckets::UNASKED, ..facts };
-    assert!(matches!(decide(&create, &root(), offer(), &unasked, RULES, NOW), Verdict::Verify(_)));
+    assert!(matches!(decide(&create, &root(), offer(), &unasked, RULES, NOW), Verdict::Mfa(_)));
 }
 
 /// Between its creation and its start a trail protects nothing; from its start on it does, for ever.
@@ -377,7 +376,7 @@ async fn a_start_comes_between_a_judgement_and_its_change() {
     let mut permits = Vec::new();
     for (operation, body) in [("PutEventSelectors", narrower), ("DeleteTrail", json!({"Name": "main"}))] {
         let judged = bench.verdict(&call(operation, &body).unwrap(), &root(), MfaToken::Absent, RULES, NOW).await;
-        let Verdict::Pass(permit) = judged else { panic!("{operation}: {judged:?}") };
+        let Verdict::Permit(permit) = judged else { panic!("{operation}: {judged:?}") };
         permits.push(permit);
     }
     bench.done("StartLogging", json!({"Name": "main"})).await;
@@ -492,12 +491,10 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let later = NOW.plus(std::time::Duration::from_secs(60));
     let offer = MfaToken::Codes(codes(&bench.device, 1, later));
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
-    let Verdict::Verify(challenge) = bench.verdict(&stop, &root(), offer, RULES, later).await else {
-        panic!("no code")
-    };
+    let Verdict::Mfa(challenge) = bench.verdict(&stop, &root(), offer, RULES, later).await else { panic!("no code") };
     let proof =
         portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
-    assert_eq!(bench.api.perform(Permit::by_proof(proof), later).await, Ok(json!({})));
+    assert_eq!(bench.api.perform(CallPermit::by_proof(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, TrailLogging::Stopped { started: NOW, at: later });
 }
 
@@ -524,9 +521,9 @@ async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
         .verdict(&call(operation, body).unwrap(), &root(), MfaToken::Absent, RULES, NOW)
         .await
     {
-        Verdict::Pass(permit) => permit,
+        Verdict::Permit(permit) => permit,
         Verdict::Refuse(denied) => panic!("{denied:?}"),
-        Verdict::Verify(_) => panic!("a code is wanted"),
+        Verdict::Mfa(_) => panic!("a code is wanted"),
     };
     let first = judged("UpdateTrail", &tags).await;
     let second = judged("UpdateTrail", &json!({"Name": "main", "DigestPeriodSeconds": 120})).await;
@@ -596,7 +593,7 @@ async fn starting_a_trail_that_logs_begins_nothing_anew() {
     let bench = Bench::with_trail().await;
     let call = call("StartLogging", &json!({"Name": "main"})).unwrap();
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    let Verdict::Pass(permit) = bench.verdict(&call, &root(), MfaToken::Absent, RULES, later).await else {
+    let Verdict::Permit(permit) = bench.verdict(&call, &root(), MfaToken::Absent, RULES, later).await else {
         panic!("refused")
     };
     assert_eq!(bench.api.perform(permit, later).await, Ok(json!({})));

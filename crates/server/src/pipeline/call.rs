@@ -9,35 +9,33 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::Pipeline;
-use super::ending::{ClientReads, RequestEnding};
-use super::judgement::{OfferedToken, of_refusal};
+use super::ending::{ClientReads, Exchange, RequestEnding};
+use super::judgement::{Factor, JudgedAction, OfferedCode, PermitCost, of_refusal};
 use super::reply::ReplyBody;
-use portcullis_audit::{ControlFacts, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements, mfa_result};
-use portcullis_authorization::{Caller, MfaDelete};
+use super::story::{Door, RequestedAction, Requester, Story};
+use portcullis_audit::{ControlFacts, Draft, OutcomeError, RequestOutcome, ResponseElements};
+use portcullis_authorization::{Caller, MfaDelete, Verdict};
 use portcullis_base::clock::Timestamp;
-use portcullis_base::names::RequestId;
-use portcullis_cloudtrail::record::{EventSource, MfaResult};
+use portcullis_cloudtrail::record::EventSource;
 use portcullis_control::cloudtrail::{
-    CONTENT_TYPE, CloudTrailCall, CloudTrailError, CloudTrailOperation, Denied, LONGEST_BODY, PendingCall, Permit,
-    UNKNOWN, UnreadableCall, Verdict, decide, recorded,
+    CONTENT_TYPE, CallFacts, CallPermit, CallPlan, CloudTrailCall, CloudTrailError, CloudTrailOperation, Denied,
+    LONGEST_BODY, PendingCall, UNKNOWN, UnreadableCall, decide, recorded,
 };
 use portcullis_control::services::TARGET;
 use portcullis_http::{BodyFault, HttpMethod, RequestBody, RequestHead};
-use portcullis_mfa::{Challenge, MfaDemand, MfaToken, UnmetChallenge};
+use portcullis_mfa::{MfaDemand, MfaToken, Proof};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{AcceptedScope, AwsService, DeclaredChecksums, PayloadMode, PayloadVerifier, UnverifiedCall};
-use portcullis_state::{CodeSource, SpendError};
+use portcullis_state::CodeSource;
 
 /// What of an unknown target is recorded.
 const LONGEST_TARGET: usize = 256;
 
-/// A call of somebody who is known.
-struct SignedCall {
+/// A call whose signature was proved.
+struct AskedCall {
     call: CloudTrailCall,
-    caller: Caller,
-    source: CodeSource,
+    requester: Requester,
     offer: MfaToken,
-    now: Timestamp,
 }
 
 /// Names a call before it is known who asks, so that the record of a refusal says what was refused.
@@ -59,20 +57,19 @@ impl Pipeline {
         self: Arc<Self>,
         head: RequestHead,
         incoming: Incoming,
-        mut draft: Draft,
-        mut ending: RequestEnding,
+        mut exchange: Exchange,
     ) -> Response<ReplyBody> {
-        let asked = match self.read_call(&head, incoming, &mut draft, &mut ending).await {
+        let asked = match self.read_call(&head, incoming, &mut exchange).await {
             Ok(asked) => asked,
-            Err(unasked) => return self.end_call(draft, Err(unasked.refused), ending, unasked.access).await,
+            Err(refused) => return self.end_call(exchange, Err(refused)).await,
         };
-        ending.duty = self.recording.duty(asked.call.operation().access(), None);
-        match asked.call.operation().access() {
-            OperationAccess::Read => self.carry_out_call(asked, draft, ending).await,
+        exchange.duty = self.recording.duty(exchange.access, None);
+        match exchange.access {
+            OperationAccess::Read => self.carry_out_call(asked, exchange).await,
             // What changes something finishes also when who asked for it leaves.
             OperationAccess::Write => {
-                let fallback = ending.clone();
-                let finishing = tokio::spawn(self.carry_out_call(asked, draft, ending));
+                let fallback = exchange.ending.clone();
+                let finishing = tokio::spawn(self.carry_out_call(asked, exchange));
                 finishing.await.unwrap_or_else(|_| fallback.json_error(&CloudTrailError::internal()))
             }
         }
@@ -83,37 +80,35 @@ impl Pipeline {
         &self,
         head: &RequestHead,
         incoming: Incoming,
-        draft: &mut Draft,
-        ending: &mut RequestEnding,
-    ) -> Result<SignedCall, RefusedCall> {
+        exchange: &mut Exchange,
+    ) -> Result<AskedCall, CloudTrailError> {
         let now = self.clock.now();
         let operation = operation(head);
         let realm = AcceptedScope { region: self.realm.region.clone(), services: &[AwsService::CloudTrail] };
-        let rejected = |rejected| RefusedCall::by_nobody(CloudTrailError::rejected(&rejected));
         let unproved = UnverifiedCall::read(head, now, &realm).map_err(|why| {
-            why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
-            rejected(why)
+            why.key_id.iter().for_each(|key_id| exchange.draft.claimed_by(key_id.as_str()));
+            CloudTrailError::rejected(&why)
         })?;
-        draft.claimed_by(unproved.claimed_key());
+        exchange.draft.claimed_by(unproved.claimed_key());
         if head.method != HttpMethod::Post || head.path != "/" || !head.query.pairs().is_empty() {
-            return Err(RefusedCall::by_nobody(CloudTrailError::unreadable(UnreadableCall::Place)));
+            return Err(CloudTrailError::unreadable(UnreadableCall::Place));
         }
-        let body = self.read_call_body(head, incoming, ending).await.map_err(RefusedCall::by_nobody)?;
-        let signed = unproved.with_body(&body, &self.keyring).map_err(rejected)?;
+        let body = self.read_call_body(head, incoming, &mut exchange.ending).await?;
+        let signed = unproved.with_body(&body, &self.keyring).map_err(|why| CloudTrailError::rejected(&why))?;
+        let draft = &mut exchange.draft;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
-        let access = operation.as_ref().map_or(OperationAccess::Write, |operation| operation.access());
-        let by_caller = |refused| RefusedCall { refused, access };
-        let operation = operation.map_err(|refused| {
+        // Until here nobody is known to have signed, and no record of it is promised: a flood must not wait for the disk.
+        exchange.access = operation.as_ref().map_or(OperationAccess::Write, |operation| operation.access());
+        let operation = operation.inspect_err(|_| {
             let target: String = head.headers.value(TARGET).unwrap_or_default().chars().take(LONGEST_TARGET).collect();
             name(draft, None, &json!({ "target": target }));
-            by_caller(refused)
         })?;
-        let call = CloudTrailCall::read(operation, &body).map_err(by_caller)?;
-        let call = call.asked_by(&signed.key_id, head.peer.address.ip());
+        let call = CloudTrailCall::read(operation, &body)?.asked_by(&signed.key_id, head.peer.address.ip());
         name(draft, Some(call.operation()), &call.recorded());
         let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
         let source = CodeSource::of_address(head.peer.address.ip());
-        Ok(SignedCall { call, caller, source, offer: MfaToken::parse(head.headers.value("x-amz-mfa")), now })
+        let offer = MfaToken::parse(head.headers.value("x-amz-mfa"));
+        Ok(AskedCall { call, requester: Requester { caller, source, now }, offer })
     }
 
     /// Reads the body of somebody who may be anybody: few at a time, in rooms of their own, and not for long.
@@ -146,79 +141,23 @@ impl Pipeline {
         }
     }
 
-    async fn carry_out_call(
-        self: Arc<Self>,
-        asked: SignedCall,
-        mut draft: Draft,
-        ending: RequestEnding,
-    ) -> Response<ReplyBody> {
-        let access = asked.call.operation().access();
-        let principal = asked.caller.principal.clone();
-        let outcome = self.call_story(asked, &mut draft).await;
+    async fn carry_out_call(self: Arc<Self>, asked: AskedCall, mut exchange: Exchange) -> Response<ReplyBody> {
+        let AskedCall { call, requester, offer } = asked;
+        let requested = RequestedAction { action: call, body: (), requester, offer, access: exchange.access };
+        let principal = requested.requester.caller.principal.clone();
+        let door = CloudTrailDoor { gate: &self };
+        let story = Story { journal: &self.journal, store: &self.store };
+        let outcome = story.act(&door, requested, &mut exchange.draft).await;
         let refused = outcome.is_err();
-        let response = self.end_call(draft, outcome, ending, access).await;
+        let response = self.end_call(exchange, outcome).await;
         if refused {
             self.wait_after_refusal(&principal).await;
         }
         response
     }
 
-    async fn call_story(&self, asked: SignedCall, draft: &mut Draft) -> Result<Value, CloudTrailError> {
-        let SignedCall { call, caller, source, offer, now } = asked;
-        let access = call.operation().access();
-        let offered = OfferedToken::of(&offer);
-        let facts = self.trails.facts(&call, &caller, now).await;
-        let (judged, factor) = match decide(&call, &caller, offer, &facts, self.rules, now) {
-            Verdict::Pass(permit) => (Ok(permit), (false, None)),
-            Verdict::Refuse(denied) => {
-                let factor = of_denied(&denied);
-                (Err(denied), factor)
-            }
-            Verdict::Verify(challenge) => self.second_factor_of(challenge, &caller, source, now).await?,
-        };
-        if access == OperationAccess::Write || offered.presented {
-            let (required, result) = factor;
-            let (presented, serial) = (offered.presented, offered.serial);
-            draft.judged(MfaFacts { bucket: MfaDelete::NeverSet, required, presented, result, serial });
-        }
-        let permit = judged.map_err(|denied| denied.refused())?;
-        // No trail, no act.
-        if access == OperationAccess::Write {
-            // Whatever `audit.on_failure` lets pass unrecorded, a change of what is recorded is not among it.
-            let intent = draft.intend().map_err(|_| CloudTrailError::unrecorded())?;
-            self.journal.durable(intent).await.map_err(|_| CloudTrailError::unrecorded())?;
-        }
-        self.trails.perform(permit, now).await
-    }
-
-    /// Takes the code of a challenge; it is spent, durably, before anything else happens.
-    async fn second_factor_of(
-        &self,
-        challenge: Challenge<PendingCall>,
-        caller: &Caller,
-        source: CodeSource,
-        now: Timestamp,
-    ) -> Result<(Result<Permit, Denied>, FactorUse), CloudTrailError> {
-        match portcullis_mfa::spend(challenge, &self.store.step_ledger(&caller.principal, source, now)).await {
-            Ok(proof) => Ok((Ok(Permit::by_proof(proof)), (true, Some(MfaResult::Accepted)))),
-            Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
-                Ok((Err(Denied::of_fault(challenge, fault)), (true, Some(mfa_result(fault)))))
-            }
-            Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
-                tracing::error!(%error, "an MFA code cannot be checked");
-                Err(CloudTrailError::unwritten())
-            }
-        }
-    }
-
     /// Closes the draft and makes the reply; a change's record is on disk before its reply begins.
-    async fn end_call(
-        &self,
-        draft: Draft,
-        answer: Result<Value, CloudTrailError>,
-        ending: RequestEnding,
-        access: OperationAccess,
-    ) -> Response<ReplyBody> {
+    async fn end_call(&self, exchange: Exchange, answer: Result<Value, CloudTrailError>) -> Response<ReplyBody> {
         let (status, document) = match &answer {
             Ok(answer) => (200, answer.to_string()),
             Err(refused) => (refused.status, document(refused)),
@@ -230,14 +169,14 @@ impl Pipeline {
         let outcome = RequestOutcome {
             status,
             error: answer.as_ref().err().map(failed),
-            bytes_in: ending.received.load(std::sync::atomic::Ordering::Relaxed),
             bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
             elements: answer
                 .as_ref()
                 .map_or_else(|_| ResponseElements::default(), |answer| ResponseElements::of_control(&recorded(answer))),
-            ..RequestOutcome::default()
+            ..exchange.ending.outcome()
         };
-        match (self.record(draft, &outcome, access, ending.duty).await, answer) {
+        let (ending, recorded) = exchange.record(&outcome, &self.journal).await;
+        match (recorded, answer) {
             (Ok(()), Ok(_)) => ending.json(status, document),
             (Ok(()), Err(refused)) => ending.json_error(&refused),
             // It was done, and its intent is on disk: the next start records that nobody knows the outcome.
@@ -250,29 +189,84 @@ impl Pipeline {
     }
 }
 
-/// Whether a code was needed, and what became of the one that was offered.
-type FactorUse = (bool, Option<MfaResult>);
-
-/// A call that nobody can be answered.
-struct RefusedCall {
-    refused: CloudTrailError,
-    /// How it is recorded.
-    access: OperationAccess,
+/// The door of CloudTrail's API.
+struct CloudTrailDoor<'a> {
+    gate: &'a Pipeline,
 }
 
-impl RefusedCall {
-    /// Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
-    fn by_nobody(refused: CloudTrailError) -> Self {
-        Self { refused, access: OperationAccess::Read }
+impl<'a> Door for CloudTrailDoor<'a> {
+    type Action = CloudTrailCall;
+    type Body = ();
+    type Facts = CallFacts<'a>;
+    type Permitted = CallPlan;
+    type Done = Value;
+    type Failure = CloudTrailError;
+
+    async fn facts(
+        &self,
+        call: &CloudTrailCall,
+        requester: &Requester,
+        _: &MfaToken,
+    ) -> Result<CallFacts<'a>, CloudTrailError> {
+        Ok(self.gate.trails.facts(call, &requester.caller, requester.now).await)
+    }
+
+    fn decide(
+        &self,
+        call: CloudTrailCall,
+        requester: &Requester,
+        offer: MfaToken,
+        facts: &CallFacts<'a>,
+    ) -> Verdict<CallPlan> {
+        decide(&call, &requester.caller, offer, facts, self.gate.rules, requester.now)
+    }
+
+    async fn open(
+        &self,
+        proof: Proof<PendingCall>,
+        _: &Requester,
+        _: &mut CallFacts<'a>,
+    ) -> Result<JudgedAction<CallPlan>, CloudTrailError> {
+        Ok(JudgedAction::Proved(Ok(CallPermit::by_proof(proof))))
+    }
+
+    async fn perform(
+        &self,
+        permit: CallPermit,
+        _: CallFacts<'a>,
+        (): (),
+        now: Timestamp,
+    ) -> Result<Value, CloudTrailError> {
+        self.gate.trails.perform(permit, now).await
+    }
+
+    /// A call is about no bucket. One that reads tells of a code only if there was one.
+    fn recorded_state(&self, _: &CallFacts<'a>, access: OperationAccess, offered: &OfferedCode) -> Option<MfaDelete> {
+        (access == OperationAccess::Write || offered.presented).then_some(MfaDelete::NeverSet)
+    }
+
+    fn factor(denied: &Denied) -> Factor {
+        match denied {
+            Denied::Call(_) => (false, None),
+            Denied::Factor(refusal, _) => of_refusal(refusal),
+        }
+    }
+
+    fn refused(denied: Denied) -> CloudTrailError {
+        denied.refused()
+    }
+
+    fn unspent() -> CloudTrailError {
+        CloudTrailError::unwritten()
+    }
+
+    /// Whatever `audit.on_failure` lets pass unrecorded, a change of what is recorded is not among it.
+    fn unrecorded(&self, _: PermitCost) -> Result<(), CloudTrailError> {
+        Err(CloudTrailError::unrecorded())
     }
 }
 
 impl RequestEnding {
-    /// Gives a call an id of CloudTrail's form.
-    pub(super) fn identify(&mut self, request_id: RequestId) {
-        (self.request_id, self.host_id) = (request_id, None);
-    }
-
     fn json_error(self, refused: &CloudTrailError) -> Response<ReplyBody> {
         let document = document(refused);
         let mut response = self.json(refused.status, document);
@@ -325,13 +319,6 @@ fn code_in_record(refused: &CloudTrailError) -> &'static str {
 
 fn document(refused: &CloudTrailError) -> String {
     json!({ "__type": refused.exception, "message": refused.message }).to_string()
-}
-
-fn of_denied(denied: &Denied) -> FactorUse {
-    match denied {
-        Denied::Call(_) => (false, None),
-        Denied::Factor(refusal, _) => of_refusal(refusal),
-    }
 }
 
 fn unreadable(fault: &BodyFault<portcullis_sigv4::PayloadFault>) -> UnreadableCall {

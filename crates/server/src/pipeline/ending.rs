@@ -1,5 +1,7 @@
 //! How a request ends: a record, and a reply that says the same.
 
+use portcullis_s3::{OperationAccess, RequestDocument, RoutedRequest, S3Operation, S3Request, UnclearRequest};
+use portcullis_upstream::{AnswerBegun, AnswerBody, CompletedRequest, DeletedObject, UpstreamAnswer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,12 +16,12 @@ use super::reply::{RecordedDownload, ReplyBody};
 use super::{Pipeline, RecordDuty};
 use crate::failure::{Failure, S3Error};
 use portcullis_audit::{
-    ConfigurationDocument, Draft, ObjectOutcome, OperationFacts, OutcomeError, RequestOutcome, ResponseElements,
+    ConfigurationDocument, Draft, ObjectOutcome, OperationFacts, OutcomeError, Recorder, RequestOutcome,
+    ResponseElements,
 };
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
-use portcullis_http::ConnectionProgress;
-use portcullis_s3::{OperationAccess, RequestDocument, RoutedRequest, S3Operation, S3Request, UnclearRequest};
-use portcullis_upstream::{AnswerBegun, AnswerBody, CompletedRequest, DeletedObject, UpstreamAnswer};
+use portcullis_http::{ConnectionProgress, Peer};
+use portcullis_journal::Journal;
 
 /// What the reply to a request needs that nobody decides from.
 #[derive(Clone, Debug)]
@@ -29,7 +31,6 @@ pub(super) struct RequestEnding {
     pub host_id: Option<HostId>,
     pub resource: Box<str>,
     pub reading: ClientReads,
-    pub duty: RecordDuty,
     pub received: Arc<AtomicU64>,
     pub progress: Arc<ConnectionProgress>,
     /// Of requests whose reply may begin before it is known how they end.
@@ -43,69 +44,71 @@ pub(super) enum ClientReads {
     HeadAlone,
 }
 
+/// One request from its head to its reply: what is recorded of it, and what its reply is made with.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub draft: Draft,
+    pub ending: RequestEnding,
+    /// How it is recorded; until it is known what is asked, as what only reads.
+    pub access: OperationAccess,
+    pub duty: RecordDuty,
+}
+
+/// A reply that is in memory.
+struct WholeReply {
+    status: StatusCode,
+    headers: HeaderMap,
+    bytes: Bytes,
+}
+
 impl Pipeline {
     /// Closes the draft and makes the reply; a write's record is on disk before its reply begins.
     pub(super) async fn end(
         &self,
-        draft: Draft,
+        exchange: Exchange,
         outcome: Result<UpstreamAnswer, Failure>,
-        ending: RequestEnding,
-        access: OperationAccess,
     ) -> Response<ReplyBody> {
         // What ends at once is seldom, and its state would be moved with every request that streams.
         match outcome {
-            Ok(UpstreamAnswer::Done(done)) => self.end_done(draft, done, ending, access).await,
+            Ok(UpstreamAnswer::Done(done)) => self.end_done(exchange, done).await,
             Ok(UpstreamAnswer::Refused(refusal)) => {
                 let failure = Failure::UpstreamRefused(Box::new(refusal));
-                Box::pin(self.end_failed(draft, failure, ending, access)).await
+                Box::pin(self.end_failed(exchange, failure)).await
             }
-            Err(failure) => Box::pin(self.end_failed(draft, failure, ending, access)).await,
+            Err(failure) => Box::pin(self.end_failed(exchange, failure)).await,
         }
     }
 
-    async fn end_done(
-        &self,
-        draft: Draft,
-        done: CompletedRequest,
-        ending: RequestEnding,
-        access: OperationAccess,
-    ) -> Response<ReplyBody> {
+    async fn end_done(&self, exchange: Exchange, done: CompletedRequest) -> Response<ReplyBody> {
         let CompletedRequest { status, headers, body, deleted } = done;
-        let mut outcome = RequestOutcome {
-            status: status.as_u16(),
-            bytes_in: ending.received.load(Ordering::Relaxed),
-            host_id: ending.host_id,
-            ..RequestOutcome::default()
-        };
-        if access == OperationAccess::Write {
+        let mut outcome = RequestOutcome { status: status.as_u16(), ..exchange.ending.outcome() };
+        if exchange.access == OperationAccess::Write {
             outcome.elements = ResponseElements::of(&headers);
             outcome.objects = deleted.iter().filter_map(object_outcome).collect();
         }
         let bytes = match body {
             AnswerBody::Stream(download) if !download.is_end_stream() => {
-                let recorded = RecordedDownload::new(download, draft, outcome, self.journal.clone(), ending.duty);
+                let Exchange { draft, ending, duty, .. } = exchange;
+                let recorded = RecordedDownload::new(download, draft, outcome, self.journal.clone(), duty);
                 let reply = ReplyBody::stream(recorded, ending.progress.clone());
                 return ending.reply(status, headers, reply);
             }
             AnswerBody::Stream(_) => Bytes::new(),
             AnswerBody::Whole(bytes) => bytes,
         };
-        Box::pin(self.end_whole(draft, outcome, status, headers, bytes, ending, access)).await
+        Box::pin(self.end_whole(exchange, outcome, WholeReply { status, headers, bytes })).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one reply, each of its own type")]
     async fn end_whole(
         &self,
-        draft: Draft,
+        exchange: Exchange,
         mut outcome: RequestOutcome,
-        status: StatusCode,
-        headers: HeaderMap,
-        bytes: Bytes,
-        ending: RequestEnding,
-        access: OperationAccess,
+        reply: WholeReply,
     ) -> Response<ReplyBody> {
+        let WholeReply { status, headers, bytes } = reply;
         outcome.bytes_out = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        match self.record(draft, &outcome, access, ending.duty).await {
+        let (ending, recorded) = exchange.record(&outcome, &self.journal).await;
+        match recorded {
             Ok(()) => {
                 let reply = ReplyBody::whole(bytes, ending.progress.clone());
                 ending.reply(status, headers, reply)
@@ -115,18 +118,12 @@ impl Pipeline {
         }
     }
 
-    async fn end_failed(
-        &self,
-        draft: Draft,
-        failure: Failure,
-        ending: RequestEnding,
-        access: OperationAccess,
-    ) -> Response<ReplyBody> {
+    async fn end_failed(&self, mut exchange: Exchange, failure: Failure) -> Response<ReplyBody> {
         let error = failure.s3_error();
         let headers =
             if let Failure::UpstreamRefused(refusal) = &failure { refusal.headers.clone() } else { HeaderMap::new() };
-        let length = match ending.reading {
-            ClientReads::Body => ending.document(&error).len(),
+        let length = match exchange.ending.reading {
+            ClientReads::Body => exchange.ending.document(&error).len(),
             ClientReads::HeadAlone => 0,
         };
         let outcome = RequestOutcome {
@@ -135,36 +132,48 @@ impl Pipeline {
                 code: error.code.to_string(),
                 message: error.message_for_the_record().to_owned(),
             }),
-            bytes_in: ending.received.load(Ordering::Relaxed),
             bytes_out: u64::try_from(length).unwrap_or(u64::MAX),
-            host_id: ending.host_id,
-            ..RequestOutcome::default()
+            ..exchange.ending.outcome()
         };
-        let duty = if failure.is_anonymous() { RecordDuty::ANONYMOUS } else { ending.duty };
-        if self.record(draft, &outcome, access, duty).await.is_err() {
+        if failure.is_anonymous() {
+            exchange.duty = RecordDuty::ANONYMOUS;
+        }
+        let (ending, recorded) = exchange.record(&outcome, &self.journal).await;
+        if recorded.is_err() {
             tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
         }
         ending.error(&error, headers)
     }
+}
 
-    /// Records what became of a request; by now it is done.
-    pub(super) async fn record(
-        &self,
-        draft: Draft,
-        outcome: &RequestOutcome,
-        access: OperationAccess,
-        duty: RecordDuty,
-    ) -> Result<(), Failure> {
+impl Exchange {
+    /// Opens the record of a request, before there is a future that hyper could drop.
+    pub fn open(recorder: &Arc<Recorder>, parts: &Parts, peer: Peer, progress: Arc<ConnectionProgress>) -> Self {
+        let ending = RequestEnding::new(recorder.request_id(), recorder.host_id(), parts, progress);
+        let draft = recorder.open(ending.request_id, peer);
+        Self { draft, ending, access: OperationAccess::Read, duty: RecordDuty::ANONYMOUS }
+    }
+
+    /// Gives a call an id of the control APIs' form.
+    pub fn identify(&mut self, request_id: RequestId) {
+        (self.ending.request_id, self.ending.host_id) = (request_id, None);
+        self.draft.identify(request_id);
+    }
+
+    /// Records what became of a request, which by now is done; the rest makes its reply.
+    pub async fn record(self, outcome: &RequestOutcome, journal: &Journal) -> (RequestEnding, Result<(), Failure>) {
+        let Self { draft, ending, access, duty } = self;
         let recorded = match (draft.close(outcome), duty.wait) {
-            (Ok(sequence), RecordWait::Disk) => self.journal.durable(sequence).await,
+            (Ok(sequence), RecordWait::Disk) => journal.durable(sequence).await,
             (closed, RecordWait::Disk | RecordWait::System) => closed.map(drop),
         };
-        recorded.or_else(|_| {
+        let recorded = recorded.or_else(|_| {
             duty.lost(match access {
                 OperationAccess::Read => Failure::Unrecorded,
                 OperationAccess::Write => Failure::DoneUnrecorded,
             })
-        })
+        });
+        (ending, recorded)
     }
 }
 
@@ -176,10 +185,18 @@ impl RequestEnding {
             host_id: Some(host_id),
             resource: parts.uri.path().into(),
             reading,
-            duty: RecordDuty::ANONYMOUS,
             received: Arc::default(),
             progress,
             begun: None,
+        }
+    }
+
+    /// What an outcome has of the request alone.
+    pub fn outcome(&self) -> RequestOutcome {
+        RequestOutcome {
+            bytes_in: self.received.load(Ordering::Relaxed),
+            host_id: self.host_id,
+            ..RequestOutcome::default()
         }
     }
 

@@ -1,4 +1,4 @@
-//! The story of a request, in the order in which it happens.
+//! A request from its head to its reply: who signed it, what it asks for, the story of that, and the record.
 
 mod call;
 mod door;
@@ -12,8 +12,11 @@ mod protection;
 mod recording;
 mod recovery;
 mod reply;
+mod s3_door;
 mod service_call;
+mod story;
 
+use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,11 +28,11 @@ use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
 use door::ApiDoor;
-use ending::RequestEnding;
-use judgement::PermitCost;
+use ending::{Exchange, RequestEnding};
+use intake::InterruptibleBody;
 use places::{PlaceOwner, ReservedPlace};
 use portcullis_audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
-use portcullis_authorization::{Caller, Permit, Rules};
+use portcullis_authorization::{Caller, Rules};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_cloudtrail::record::TlsDetails;
 use portcullis_control::cloudtrail::CloudTrail;
@@ -44,11 +47,11 @@ use portcullis_s3::{
     ExpectedBody, LocalAnswer, OperationAccess, RequestHandling, RoutedRequest, RoutingRules, S3Operation,
     UnclearRequest,
 };
-use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
 use portcullis_state::{CodeSource, StateStore};
 use portcullis_upstream::{AnswerBegun, Upstream, UpstreamAnswer};
-use protection::{LeasedBucket, UpstreamOutcome};
 use recording::{OnRecordLoss, RecordDuty};
+use s3_door::{ObjectData, S3Door};
+use story::{RequestedAction, Requester, Story};
 
 pub use pace::RefusalPace;
 pub use places::SharedPlaces;
@@ -115,16 +118,15 @@ impl ConnectionHandler for Pipeline {
     ) -> impl Future<Output = Response<ReplyBody>> + Send {
         let (parts, incoming) = request.into_parts();
         let peer = self.proxies.peer(remote, &parts.headers);
-        let mut ending = RequestEnding::new(self.recorder.request_id(), self.recorder.host_id(), &parts, progress);
-        let mut draft = self.recorder.open(ending.request_id, peer);
+        let mut exchange = Exchange::open(&self.recorder, &parts, peer, progress);
         // The connection of a hop in between says nothing of the client's own.
         if let ConnectionChannel::Tls { version, cipher_suite } = remote.channel
             && peer.address == remote.address
         {
-            draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
+            exchange.draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
         }
-        let opening = self.begin(parts, peer, &mut draft, &mut ending);
-        self.answer(opening, incoming, draft, ending)
+        let opening = self.begin(parts, peer, &mut exchange);
+        self.answer(opening, incoming, exchange)
     }
 
     fn refused_by_http(&self, remote: RemoteEnd, bytes: u64, reason: UnreadRequest) {
@@ -148,75 +150,68 @@ impl ConnectionHandler for Pipeline {
 
 impl Pipeline {
     /// Reads the head; hyper reads the next one into the same buffer, once nothing holds on to this one.
-    fn begin(&self, parts: Parts, peer: Peer, draft: &mut Draft, ending: &mut RequestEnding) -> RequestKind {
+    fn begin(&self, parts: Parts, peer: Peer, exchange: &mut Exchange) -> RequestKind {
         let head = match RequestHead::read(&parts, peer) {
             Ok(head) => head,
             Err(malformed) => {
-                draft.arrived_malformed(&parts);
+                exchange.draft.arrived_malformed(&parts);
                 return RequestKind::Refused(Failure::Malformed(malformed), None);
             }
         };
-        draft.arrived(&head);
+        exchange.draft.arrived(&head);
         match ApiDoor::of(&head) {
             ApiDoor::CloudTrail => {
-                self.begin_call(draft, ending);
-                call::name_by_head(draft, &head);
+                exchange.identify(self.recorder.call_id());
+                call::name_by_head(&mut exchange.draft, &head);
                 RequestKind::Call(Box::new(head))
             }
             ApiDoor::S3 => self
-                .ask(head, draft)
+                .ask(head, &mut exchange.draft)
                 .map_or_else(|(failure, signer)| RequestKind::Refused(failure, signer), RequestKind::S3),
             ApiDoor::Service(api) => {
-                self.begin_call(draft, ending);
-                service_call::name_by_head(draft, api, &head);
+                exchange.identify(self.recorder.call_id());
+                service_call::name_by_head(&mut exchange.draft, api, &head);
                 RequestKind::ServiceCall(api, Box::new(head))
             }
         }
-    }
-
-    /// Gives a call an id of the control APIs' form.
-    fn begin_call(&self, draft: &mut Draft, ending: &mut RequestEnding) {
-        ending.identify(self.recorder.call_id());
-        draft.identify(ending.request_id);
     }
 
     async fn answer(
         self: Arc<Self>,
         opening: RequestKind,
         incoming: Incoming,
-        draft: Draft,
-        ending: RequestEnding,
+        mut exchange: Exchange,
     ) -> Response<ReplyBody> {
         let asked = match opening {
             RequestKind::S3(asked) => asked,
             // Apart, so that S3's requests need no room for it.
-            RequestKind::Call(head) => return Box::pin(self.call(*head, incoming, draft, ending)).await,
+            RequestKind::Call(head) => return Box::pin(self.call(*head, incoming, exchange)).await,
             RequestKind::ServiceCall(api, head) => {
-                return Box::pin(self.service_call(api, *head, incoming, draft, ending)).await;
+                return Box::pin(self.service_call(api, *head, incoming, exchange)).await;
             }
             RequestKind::Refused(failure, signer) => {
-                let response = self.end(draft, Err(failure), ending, OperationAccess::Read).await;
+                let response = self.end(exchange, Err(failure)).await;
                 if let Some(signer) = signer {
                     self.wait_after_refusal(&signer).await;
                 }
                 return response;
             }
         };
-        match asked.routed.row().access {
-            OperationAccess::Read => self.carry_out(asked, incoming, draft, ending).await,
+        exchange.access = asked.routed.row().access;
+        match exchange.access {
+            OperationAccess::Read => self.carry_out(asked, incoming, exchange).await,
             // hyper drops a handler whose client leaves; what changes something finishes all the same.
             OperationAccess::Write => {
                 let holder = PlaceOwner::new(asked.signed.principal.clone(), asked.head.peer.address.ip());
                 // Waited for here, where a client that leaves gives up waiting.
                 let Some(place) = self.writes.take(&holder, self.body_idle).await else {
-                    return self.end(draft, Err(Failure::Busy), ending, OperationAccess::Write).await;
+                    return self.end(exchange, Err(Failure::Busy)).await;
                 };
                 let begun = portcullis_upstream::is_kept_alive(asked.routed.action()).then(Arc::<AnswerBegun>::default);
-                let mut ending = ending;
-                ending.begun.clone_from(&begun);
-                let fallback = ending.clone();
+                exchange.ending.begun.clone_from(&begun);
+                let fallback = exchange.ending.clone();
                 let finishing = tokio::spawn(async move {
-                    let response = self.carry_out(asked, incoming, draft, ending).await;
+                    let response = self.carry_out(asked, incoming, exchange).await;
                     drop(place);
                     response
                 });
@@ -258,15 +253,13 @@ impl Pipeline {
         self: Arc<Self>,
         asked: Box<UnderstoodRequest>,
         incoming: Incoming,
-        mut draft: Draft,
-        mut ending: RequestEnding,
+        mut exchange: Exchange,
     ) -> Response<ReplyBody> {
-        let access = asked.routed.row().access;
-        ending.duty = self.recording.duty(access, asked.routed.bucket());
+        exchange.duty = self.recording.duty(exchange.access, asked.routed.bucket());
         let principal = asked.signed.principal.clone();
-        let outcome = self.story(asked, incoming, &mut draft, &mut ending).await;
+        let outcome = self.story(asked, incoming, &mut exchange).await;
         let refused = matches!(&outcome, Err(failure) if failure.is_refusal());
-        let response = self.end(draft, outcome, ending, access).await;
+        let response = self.end(exchange, outcome).await;
         if refused {
             Box::pin(self.wait_after_refusal(&principal)).await;
         }
@@ -285,11 +278,10 @@ impl Pipeline {
         &self,
         asked: Box<UnderstoodRequest>,
         incoming: Incoming,
-        draft: &mut Draft,
-        ending: &mut RequestEnding,
+        exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, Failure> {
         let UnderstoodRequest { head, signed, routed, now } = *asked;
-        let (access, duty) = (routed.row().access, ending.duty);
+        let Exchange { draft, ending, access, duty } = exchange;
         // Asked before a code is spent, or anything of the body is read, for nothing.
         if duty.loss == OnRecordLoss::Refused && !self.journal.is_open() {
             return Err(Failure::Unrecorded);
@@ -308,91 +300,27 @@ impl Pipeline {
                 )
             }
             ExpectedBody::Nothing => (None, None),
-            ExpectedBody::Payload => (None, Some(self.body(&head, &signed, routed.action(), incoming, ending)?)),
+            ExpectedBody::Payload => {
+                let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
+                (None, Some(Box::new(InterruptibleBody(body))))
+            }
         };
         let request = routed.complete(document).map_err(unclear)?;
         ending::describe(draft, &request);
         self.expect_owner(&request)?;
         let offer = MfaToken::parse(head.headers.value("x-amz-mfa"));
         let source = CodeSource::of_address(head.peer.address.ip());
-        let (permit, mut held, spent) = self.judge(request, &caller, source, offer, draft, now).await?;
         let digest = match signed.payload {
             PayloadMode::Digest(digest) => Some(digest),
             PayloadMode::Chunked(_) | PayloadMode::Unsigned => None,
         };
-        // What only the judgement needed waits for nothing, and so takes no room in the processor's cache.
+        // What was only read waits for nothing, and so takes no room in the processor's cache.
         drop(head);
         drop(signed);
-        drop(caller);
-        // No trail, no act.
-        if access == OperationAccess::Write {
-            let intended = match draft.intend() {
-                Ok(intent) => self.journal.durable(intent).await,
-                Err(closed) => Err(closed),
-            };
-            intended.or_else(|_| match spent {
-                PermitCost::Code => Err(Failure::Unrecorded),
-                PermitCost::Nothing => duty.lost(Failure::Unrecorded),
-            })?;
-        }
-        let (bucket, change) = (permit.request().bucket.clone(), permit.change());
-        self.protection.before(permit.request(), change, &mut held, now).await?;
-        let answer = self.forward(permit, payload, digest, &mut held, now, ending.begun.as_deref()).await;
-        self.protection.opened(&held, &answer, now).await;
-        if let Some(bucket) = bucket {
-            self.protection.after(&bucket, change, &mut held, UpstreamOutcome::of(&answer), self.clock.now()).await?;
-        }
-        answer
-    }
-
-    async fn forward(
-        &self,
-        permit: Permit,
-        payload: Option<RequestBody<PayloadVerifier>>,
-        digest: Option<[u8; 32]>,
-        held: &mut LeasedBucket,
-        now: Timestamp,
-        begun: Option<&AnswerBegun>,
-    ) -> Result<UpstreamAnswer, Failure> {
-        match payload {
-            None => self.upstream.send(permit, None, now, begun).await.map_err(Failure::Upstream),
-            // The state of an upload is large, and moved with every request if it were part of each.
-            Some(body) => Box::pin(self.upload(permit, body, digest, held, now)).await,
-        }
-    }
-
-    async fn upload(
-        &self,
-        permit: Permit,
-        mut body: RequestBody<PayloadVerifier>,
-        digest: Option<[u8; 32]>,
-        held: &mut LeasedBucket,
-        now: Timestamp,
-    ) -> Result<UpstreamAnswer, Failure> {
-        if let Some(condition) = self.protection.at_the_end(held) {
-            body = body.unless_withdrawn(condition);
-        }
-        // What was judged holds until it is known what the upstream did.
-        held.keep(body.hold());
-        let fault = body.fault();
-        let (length, checksum) = (body.inspect().length(), body.inspect().trailing());
-        if length == 0 {
-            // Nothing could be held back, so it is found right before anything is sent.
-            body.collect(0).await.map_err(intake::of_fault)?;
-            let payload = portcullis_upstream::ObjectPayload::empty(checksum);
-            return self.upstream.send(permit, Some(payload), now, None).await.map_err(Failure::Upstream);
-        }
-        let payload = portcullis_upstream::ObjectPayload {
-            source: Box::pin(intake::InterruptibleBody(body)),
-            length,
-            digest,
-            checksum,
-        };
-        let answer = self.upstream.send(permit, Some(payload), now, None).await;
-        match (fault.get(), answer) {
-            (Some(fault), _) => Err(intake::of_fault(fault.clone())),
-            (None, answer) => answer.map_err(Failure::Upstream),
-        }
+        let door = S3Door { gate: self, duty: *duty, begun: ending.begun.as_deref() };
+        let (body, requester) = (ObjectData { payload, digest }, Requester { caller, source, now });
+        let requested = RequestedAction { action: request, body, requester, offer, access: *access };
+        Story { journal: &self.journal, store: &self.store }.act(&door, requested, draft).await
     }
 
     async fn room_for_a_document(&self, holder: &PlaceOwner) -> Result<ReservedPlace, Failure> {

@@ -1,7 +1,6 @@
 //! The story of a call for a service that is neither S3 nor CloudTrail, in the order in which it happens.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::Response;
@@ -9,7 +8,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::Pipeline;
-use super::ending::RequestEnding;
+use super::ending::Exchange;
 use super::reply::ReplyBody;
 use portcullis_audit::{ControlFacts, Draft, OutcomeError, RequestOutcome};
 use portcullis_base::clock::Timestamp;
@@ -35,24 +34,23 @@ impl Pipeline {
         api: &'static ServiceApi,
         head: RequestHead,
         incoming: Incoming,
-        mut draft: Draft,
-        mut ending: RequestEnding,
+        mut exchange: Exchange,
     ) -> Response<ReplyBody> {
-        let (body, signed) = match self.read_service_call(api, &head, incoming, &mut draft, &mut ending).await {
+        let (body, signed) = match self.read_service_call(api, &head, incoming, &mut exchange).await {
             Ok(read) => read,
             Err(refused) => {
                 let call = ServiceCall::begun(api, &head);
-                return self.end_service_call(api, &call, draft, Err(refused), ending).await;
+                return self.end_service_call(api, &call, exchange, Err(refused)).await;
             }
         };
-        ending.duty = self.recording.duty(OperationAccess::Read, None);
+        exchange.duty = self.recording.duty(OperationAccess::Read, None);
         let call = ServiceCall::read(api, &head, &body);
         let account = self.store.account();
         let asker = ServiceCaller { principal: &signed.principal, account, region: &self.realm.region };
         let ServiceAnswer { parameters, content } = call.answer(&asker);
-        name(&mut draft, api, &call, &parameters);
+        name(&mut exchange.draft, api, &call, &parameters);
         let refused = content.is_err();
-        let response = self.end_service_call(api, &call, draft, content, ending).await;
+        let response = self.end_service_call(api, &call, exchange, content).await;
         if refused {
             self.wait_after_refusal(&signed.principal).await;
         }
@@ -65,10 +63,10 @@ impl Pipeline {
         api: &'static ServiceApi,
         head: &RequestHead,
         incoming: Incoming,
-        draft: &mut Draft,
-        ending: &mut RequestEnding,
+        exchange: &mut Exchange,
     ) -> Result<(Bytes, VerifiedRequest), CloudTrailError> {
         let now = self.clock.now();
+        let Exchange { draft, ending, .. } = exchange;
         let unproved = self.claim(api, head, now).map_err(|why| {
             why.key_id.iter().for_each(|key_id| draft.claimed_by(key_id.as_str()));
             CloudTrailError::rejected(&why)
@@ -112,11 +110,10 @@ impl Pipeline {
         &self,
         api: &'static ServiceApi,
         call: &ServiceCall<'_>,
-        draft: Draft,
+        exchange: Exchange,
         content: Result<String, CloudTrailError>,
-        ending: RequestEnding,
     ) -> Response<ReplyBody> {
-        let (status, document) = call.document(&content, ending.request_id);
+        let (status, document) = call.document(&content, exchange.ending.request_id);
         let failed = |refused: &CloudTrailError| OutcomeError {
             code: code_in_record(api.protocol, refused),
             message: refused.message.clone(),
@@ -124,11 +121,10 @@ impl Pipeline {
         let outcome = RequestOutcome {
             status,
             error: content.as_ref().err().map(failed),
-            bytes_in: ending.received.load(Ordering::Relaxed),
             bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
-            ..RequestOutcome::default()
+            ..exchange.ending.outcome()
         };
-        let recorded = self.record(draft, &outcome, OperationAccess::Read, ending.duty).await;
+        let (ending, recorded) = exchange.record(&outcome, &self.journal).await;
         let (status, document) = match (recorded, content) {
             (Ok(()), _) => (status, document),
             (Err(_), Ok(_)) => call.document(&Err(unrecorded()), ending.request_id),

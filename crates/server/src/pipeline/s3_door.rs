@@ -1,0 +1,197 @@
+//! The door of S3: a request is decided on by what its bucket is, and goes on to the upstream.
+
+use std::sync::{Arc, OnceLock};
+
+use super::Pipeline;
+use super::intake::{self, InterruptibleBody};
+use super::judgement::{Factor, JudgedAction, OfferedCode, PermitCost, of_refusal};
+use super::protection::{LeasedBucket, UpstreamOutcome};
+use super::recording::RecordDuty;
+use super::story::{Door, Requester};
+use crate::failure::Failure;
+use portcullis_authorization::{
+    EarlyVerdict, MfaDelete, PendingRequest, PermittedRequest, Refusal, RequestPermit, Verdict,
+};
+use portcullis_base::clock::Timestamp;
+use portcullis_http::BodyFault;
+use portcullis_mfa::{MfaToken, Proof};
+use portcullis_s3::{OperationAccess, S3Request};
+use portcullis_sigv4::PayloadFault;
+use portcullis_upstream::{AnswerBegun, UpstreamAnswer};
+
+/// S3, for one request.
+pub(super) struct S3Door<'a> {
+    pub gate: &'a Pipeline,
+    pub duty: RecordDuty,
+    /// Told when the upstream begins to answer, where that is passed on.
+    pub begun: Option<&'a AnswerBegun>,
+}
+
+/// Object data on its way in.
+pub(super) struct ObjectData {
+    /// Boxed from here to the upstream: it is large, and requests without any would have it moved with them.
+    pub payload: Option<Box<InterruptibleBody>>,
+    /// Its SHA-256, where the client promised one.
+    pub digest: Option<[u8; 32]>,
+}
+
+/// What a request is decided by.
+pub(super) struct BucketFacts {
+    held: LeasedBucket,
+    foresight: EarlyVerdict,
+}
+
+impl Door for S3Door<'_> {
+    type Action = Box<S3Request>;
+    type Body = ObjectData;
+    type Facts = BucketFacts;
+    type Permitted = PermittedRequest;
+    type Done = UpstreamAnswer;
+    type Failure = Failure;
+
+    /// What is remembered of the bucket, and what the upstream says of it, under the lease that keeps it true.
+    async fn facts(
+        &self,
+        request: &Self::Action,
+        requester: &Requester,
+        offer: &MfaToken,
+    ) -> Result<BucketFacts, Failure> {
+        let Pipeline { protection, rules, .. } = self.gate;
+        let Requester { caller, now, .. } = requester;
+        let remembered = protection.remembered(request, *now);
+        let foresight = portcullis_authorization::foresee(request, caller, remembered, offer, *rules);
+        let held = match (foresight, offer) {
+            // Codes queue for their device, and what is refused has nothing to wait for. Neither may keep others from
+            // the bucket meanwhile, so both come before the lease, and what is decided then is decided by it once more.
+            (EarlyVerdict::Code, MfaToken::Codes(_)) | (EarlyVerdict::Refusal, _) => {
+                LeasedBucket::without_lease(remembered)
+            }
+            (EarlyVerdict::Code | EarlyVerdict::Open, _) => {
+                protection.hold(request, remembered, &caller.principal, *now).await?
+            }
+        };
+        Ok(BucketFacts { held, foresight })
+    }
+
+    fn decide(
+        &self,
+        request: Box<S3Request>,
+        requester: &Requester,
+        offer: MfaToken,
+        facts: &BucketFacts,
+    ) -> Verdict<PermittedRequest> {
+        match (facts.foresight, offer) {
+            (EarlyVerdict::Code, MfaToken::Codes(codes)) => {
+                Verdict::Mfa(portcullis_authorization::challenge_early(codes, request))
+            }
+            (EarlyVerdict::Code | EarlyVerdict::Open | EarlyVerdict::Refusal, offer) => {
+                portcullis_authorization::assess(request, &requester.caller, facts.held.state, offer, self.gate.rules)
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        proof: Proof<PendingRequest>,
+        requester: &Requester,
+        facts: &mut BucketFacts,
+    ) -> Result<JudgedAction<PermittedRequest>, Failure> {
+        let Requester { caller, now, .. } = requester;
+        if proof.subject().is_foreseen() {
+            let (request, remembered) = (proof.subject().request(), facts.held.state);
+            facts.held = self.gate.protection.hold(request, remembered, &caller.principal, *now).await?;
+        }
+        Ok(portcullis_authorization::assess_proved(proof, caller, facts.held.state, self.gate.rules).into())
+    }
+
+    async fn perform(
+        &self,
+        permit: RequestPermit,
+        facts: BucketFacts,
+        data: ObjectData,
+        now: Timestamp,
+    ) -> Result<UpstreamAnswer, Failure> {
+        let (protection, mut held) = (&self.gate.protection, facts.held);
+        let (bucket, change) = (permit.request().bucket.clone(), permit.change());
+        protection.before(permit.request(), change, &mut held, now).await?;
+        let answer = self.forward(permit, data, &mut held, now).await;
+        protection.opened(&held, &answer, now).await;
+        if let Some(bucket) = bucket {
+            protection.after(&bucket, change, &mut held, UpstreamOutcome::of(&answer), self.gate.clock.now()).await?;
+        }
+        answer
+    }
+
+    fn recorded_state(&self, facts: &BucketFacts, _: OperationAccess, _: &OfferedCode) -> Option<MfaDelete> {
+        Some(facts.held.state.mfa_delete)
+    }
+
+    fn factor(refusal: &Refusal) -> Factor {
+        of_refusal(refusal)
+    }
+
+    fn refused(refusal: Refusal) -> Failure {
+        Failure::Refused(refusal)
+    }
+
+    fn unspent() -> Failure {
+        Failure::Unrecorded
+    }
+
+    fn unrecorded(&self, spent: PermitCost) -> Result<(), Failure> {
+        match spent {
+            PermitCost::Code => Err(Failure::Unrecorded),
+            PermitCost::Nothing => self.duty.lost(Failure::Unrecorded),
+        }
+    }
+}
+
+impl S3Door<'_> {
+    /// Sends what is permitted: the only place from which a client's request reaches the upstream.
+    async fn forward(
+        &self,
+        permit: RequestPermit,
+        data: ObjectData,
+        held: &mut LeasedBucket,
+        now: Timestamp,
+    ) -> Result<UpstreamAnswer, Failure> {
+        let (payload, fault) = match data.payload {
+            None => (None, None),
+            Some(body) => {
+                let (payload, fault) = self.upload(body, data.digest, held).await?;
+                (Some(payload), Some(fault))
+            }
+        };
+        let answer = self.gate.upstream.send(permit, payload, now, self.begun).await;
+        match (fault.as_ref().and_then(|fault| fault.get()), answer) {
+            (Some(fault), _) => Err(intake::of_fault(fault.clone())),
+            (None, answer) => answer.map_err(Failure::Upstream),
+        }
+    }
+
+    /// Object data as the upstream is sent it, and where its fault is told.
+    async fn upload(
+        &self,
+        mut object: Box<InterruptibleBody>,
+        digest: Option<[u8; 32]>,
+        held: &mut LeasedBucket,
+    ) -> Result<(portcullis_upstream::ObjectPayload, BodyFaultSeen), Failure> {
+        let body = &mut object.0;
+        if let Some(condition) = self.gate.protection.at_the_end(held) {
+            body.set_condition(condition);
+        }
+        // What was judged holds until it is known what the upstream did.
+        held.keep(body.hold());
+        let fault = body.fault();
+        let (length, checksum) = (body.inspect().length(), body.inspect().trailing());
+        if length == 0 {
+            // Nothing could be held back, so it is found right before anything is sent.
+            Box::pin(object.0.collect(0)).await.map_err(intake::of_fault)?;
+            return Ok((portcullis_upstream::ObjectPayload::empty(checksum), fault));
+        }
+        Ok((portcullis_upstream::ObjectPayload { source: Box::into_pin(object), length, digest, checksum }, fault))
+    }
+}
+
+/// Where the fault of a body is told, once there is one.
+type BodyFaultSeen = Arc<OnceLock<BodyFault<PayloadFault>>>;
