@@ -467,6 +467,42 @@ impl ChunkPosition {
     }
 }
 
+/// Reads an answer, its body in pieces of several sizes: each gives the same bytes, no more than a length announces.
+#[cfg(fuzzing)]
+pub fn fuzz_answer(answer: &Bytes) {
+    let read = |size: usize| {
+        let end = through_empty_line(answer)?;
+        let mut head = AnswerHead::read(&answer.slice(..end)).ok()?;
+        let announced = match head.rest {
+            BodyRest::Length(length) => Some(length),
+            BodyRest::Chunks(_) | BodyRest::UntilClose => None,
+        };
+        let body = answer.slice(end..);
+        let (mut input, mut out, mut pieces) = (BytesMut::new(), Vec::new(), body.chunks(size));
+        loop {
+            match head.rest.take(&mut input) {
+                Ok(TakenBytes::Data(bytes)) => out.extend_from_slice(&bytes),
+                Ok(TakenBytes::Nothing) => match pieces.next() {
+                    Some(piece) => input.extend_from_slice(piece),
+                    None => return Some((out, false)),
+                },
+                Ok(TakenBytes::End) => {
+                    assert!(announced.is_none_or(|length| u64::try_from(out.len()) == Ok(length)));
+                    return Some((out, true));
+                }
+                Err(_) => return None,
+            }
+        }
+    };
+    let whole = read(LONGEST_HEAD);
+    for size in [1, 7] {
+        // A line that is too long is found out later where it comes at once.
+        if let (Some(whole), Some(pieces)) = (&whole, read(size)) {
+            assert_eq!(whole, &pieces);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

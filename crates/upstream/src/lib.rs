@@ -22,6 +22,8 @@ use thiserror::Error;
 pub use answer::{AnswerBody, CompletedRequest, DeletedObject, UpstreamAnswer, UpstreamRefusal, is_kept_alive};
 pub use begun::AnswerBegun;
 pub use download::Download;
+#[cfg(fuzzing)]
+pub use fetch::fuzz_answer;
 pub use look::{LookTarget, StoredPresence};
 pub use own::{BucketHolding, OwnError, OwnFile, OwnFileRead};
 pub use render::{RenderedRequest, RequestContent, UnwritableRequest, render};

@@ -35,6 +35,8 @@ use portcullis_journal::{Journal, Sequence};
 pub use file::JournalId;
 pub use files::{DayFiles, FilesError};
 pub use search::{EventOrder, LookupAsker};
+#[cfg(fuzzing)]
+pub use token::fuzz_token;
 
 use file::FileError;
 use indexer::{Indexer, IndexerShared};
