@@ -170,15 +170,15 @@ impl IamReply {
 impl IamCall<'_> {
     async fn prove(mut self, action: IamAction, offer: &MfaToken) -> Result<RemainingTask, IamError> {
         match action {
-            IamAction::Code(CodeAction::DeactivateMfaDevice) => {
+            IamAction::Code(CodeAction::Deactivate) => {
                 let change = self.deactivation()?;
                 self.prove_change(change, offer).await.map(RemainingTask::Deactivate)
             }
-            IamAction::Code(CodeAction::EnableMfaDevice) => {
+            IamAction::Code(CodeAction::Enable) => {
                 let change = self.enabling()?;
                 self.prove_change(change, offer).await.map(RemainingTask::Enable)
             }
-            IamAction::Code(CodeAction::ResyncMfaDevice) => {
+            IamAction::Code(CodeAction::Resync) => {
                 self.resync_mfa_device().await.map(|()| RemainingTask::Resynchronized)
             }
             IamAction::Plain(action) => Ok(RemainingTask::Plain(action)),

@@ -11,12 +11,12 @@ pub enum IamAction {
     Plain(PlainAction),
 }
 
-/// The actions that may spend a code.
+/// The actions on a device that may spend a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CodeAction {
-    DeactivateMfaDevice,
-    EnableMfaDevice,
-    ResyncMfaDevice,
+    Deactivate,
+    Enable,
+    Resync,
 }
 
 /// The actions that look at no code.
@@ -76,7 +76,7 @@ const TABLE: &[IamActionRow] = &[
         &["Digits", "Path", "VirtualMFADeviceName"],
     ),
     row(
-        IamAction::Code(CodeAction::DeactivateMfaDevice),
+        IamAction::Code(CodeAction::Deactivate),
         "DeactivateMFADevice",
         ActionEffect::Changes,
         &["SerialNumber", "UserName"],
@@ -95,7 +95,7 @@ const TABLE: &[IamActionRow] = &[
         &["SerialNumber"],
     ),
     row(
-        IamAction::Code(CodeAction::EnableMfaDevice),
+        IamAction::Code(CodeAction::Enable),
         "EnableMFADevice",
         ActionEffect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
@@ -127,7 +127,7 @@ const TABLE: &[IamActionRow] = &[
         &["AssignmentStatus", "Marker", "MaxItems"],
     ),
     row(
-        IamAction::Code(CodeAction::ResyncMfaDevice),
+        IamAction::Code(CodeAction::Resync),
         "ResyncMFADevice",
         ActionEffect::Changes,
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
