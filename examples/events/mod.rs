@@ -3,16 +3,16 @@
 use portcullis_base::clock::Timestamp;
 
 /// The seconds of a day.
-pub const DAY: i64 = 24 * 60 * 60;
+pub(crate) const DAY: i64 = 24 * 60 * 60;
 
 /// Makes the same events in every run.
-pub struct Source {
+pub(crate) struct Source {
     random: u64,
     start: i64,
 }
 
 /// One event; its bytes are those of [`Event::line`].
-pub struct Event {
+pub(crate) struct Event {
     pub id: String,
     pub time: i64,
     pub name: &'static str,
@@ -29,12 +29,12 @@ pub struct Event {
 
 impl Source {
     /// Events from this moment on, in seconds since 1970, that follow from this number.
-    pub fn new(random: u64, start: i64) -> Self {
+    pub(crate) fn new(random: u64, start: i64) -> Self {
         Self { random, start }
     }
 
     /// Event `number` of `of`, which are spread over one day.
-    pub fn event(&mut self, number: u64, of: u64) -> Event {
+    pub(crate) fn event(&mut self, number: u64, of: u64) -> Event {
         let user = self.below(200);
         let name = match self.below(10_000) {
             0 => "PutBucketVersioning",
@@ -89,12 +89,12 @@ impl Source {
 
 impl Event {
     /// True for an operation that changes nothing.
-    pub fn reads(&self) -> bool {
+    pub(crate) fn reads(&self) -> bool {
         !matches!(self.name, "PutObject" | "DeleteObject" | "PutBucketVersioning")
     }
 
     /// The event as a line of JSON.
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let Self { id, name, user, access_key, address, bucket, key, request, host: [one, two, three, four], .. } =
             self;
         let reads = self.reads();

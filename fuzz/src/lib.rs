@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use portcullis_base::clock::Timestamp;
 use portcullis_http::{Peer, QueryString, RequestHead, RequestHeaders, Transport};
-use portcullis_journal::{FrameHeader, ParsedFrame, RecordKind, WindowEnd, leaf, read_frame, write_frame};
 use portcullis_mfa::MfaToken;
 use portcullis_s3::{
     ExpectedBody, OperationBody, OperationMark, OperationRow, RoutingRules, S3Operation, S3Request, TargetLevel,
@@ -124,25 +123,7 @@ pub fn upstream_head(data: &[u8]) {
 
 /// The journal's frames: of bytes as they come, and of a frame that was written and then damaged.
 pub fn journal_frame(data: &[u8]) {
-    for ends in [WindowEnd::Here, WindowEnd::Later] {
-        match read_frame(data, ends) {
-            ParsedFrame::Blank | ParsedFrame::Damaged(_) => {}
-            ParsedFrame::Frame { payload, length, .. } => assert!(payload.len() < length && length <= data.len()),
-            ParsedFrame::More(length) => assert!(ends == WindowEnd::Later && length > data.len()),
-        }
-    }
-    // No fuzzer finds a checksum, so that the rest begins with a frame that has the right one.
-    let [kept, flipped, bit, payload @ ..] = data else { return };
-    let header = FrameHeader::new(7, RecordKind::Event, 6, payload);
-    let mut frame = Vec::new();
-    write_frame(&mut frame, header, payload, &leaf(payload), &[0; 32]);
-    let written = frame.clone();
-    if let Some(byte) = frame.get_mut(usize::from(*flipped)) {
-        *byte ^= bit;
-    }
-    frame.truncate(written.len() - usize::from(*kept).min(written.len()));
-    let is_whole = frame == written;
-    assert_eq!(matches!(read_frame(&frame, WindowEnd::Here), ParsedFrame::Frame { .. }), is_whole);
+    portcullis_journal::fuzz_frame(data);
 }
 
 /// The token that a page of a lookup ends with: what is read is written as the same token.

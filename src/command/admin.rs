@@ -19,20 +19,20 @@ use portcullis_xml::{InvalidXml, XmlElement};
 
 /// The proxy that runs with a state directory.
 #[derive(Clone, Debug)]
-pub struct AdminClient {
+pub(super) struct AdminClient {
     place: StateDirectory,
 }
 
 /// One IAM action with its parameters.
 #[derive(Clone, Debug)]
-pub struct AdminRequest {
+pub(super) struct AdminRequest {
     action: &'static str,
     form: Secret<String>,
 }
 
 /// Why a request has no answer.
 #[derive(Debug, Error)]
-pub enum AdminError {
+pub(super) enum AdminError {
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
     #[error("the admin socket belongs to another user")]
@@ -50,7 +50,7 @@ pub enum AdminError {
 /// A refusal by the proxy.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message} ({code})")]
-pub struct AdminRefusal {
+pub(super) struct AdminRefusal {
     pub code: String,
     pub message: String,
     pub mfa: MfaDemand,
@@ -60,12 +60,12 @@ const VERSION: &str = "2010-05-08";
 
 impl AdminRequest {
     /// The action without parameters.
-    pub fn new(action: &'static str) -> Self {
+    pub(super) fn new(action: &'static str) -> Self {
         Self { action, form: Secret::new(format!("Action={action}&Version={VERSION}")) }
     }
 
     /// Adds a parameter.
-    pub fn with(self, name: &str, value: &str) -> Self {
+    pub(super) fn with(self, name: &str, value: &str) -> Self {
         let form = format!("{}&{name}={}", self.form.expose(), encoded(value));
         Self { action: self.action, form: Secret::new(form) }
     }
@@ -73,27 +73,31 @@ impl AdminRequest {
 
 impl AdminClient {
     /// The proxy that keeps its state there.
-    pub fn of(place: &StateDirectory) -> Self {
+    pub(super) fn of(place: &StateDirectory) -> Self {
         Self { place: place.clone() }
     }
 
     /// Where it keeps its state.
-    pub fn place(&self) -> &StateDirectory {
+    pub(super) fn place(&self) -> &StateDirectory {
         &self.place
     }
 
     /// Asks, and gives the action's result: the element `ACTIONResult`, empty where the action has none.
-    pub async fn ask(&self, question: &AdminRequest) -> Result<XmlElement, AdminError> {
+    pub(super) async fn ask(&self, question: &AdminRequest) -> Result<XmlElement, AdminError> {
         self.send(question, None).await
     }
 
     /// Asks with `serial code` of an active device.
-    pub async fn ask_with_code(&self, question: &AdminRequest, mfa: &Secret<String>) -> Result<XmlElement, AdminError> {
+    pub(super) async fn ask_with_code(
+        &self,
+        question: &AdminRequest,
+        mfa: &Secret<String>,
+    ) -> Result<XmlElement, AdminError> {
         self.send(question, Some(mfa)).await
     }
 
     /// Asks for a list to its last page, and gives its members.
-    pub async fn list(&self, question: AdminRequest, list: &'static str) -> Result<Vec<XmlElement>, AdminError> {
+    pub(super) async fn list(&self, question: AdminRequest, list: &'static str) -> Result<Vec<XmlElement>, AdminError> {
         let mut members = Vec::new();
         let mut page = question.clone();
         loop {
@@ -143,7 +147,7 @@ impl AdminError {
     }
 
     /// Whether the refusal asks for an MFA code.
-    pub fn wants_code(&self) -> bool {
+    pub(super) fn wants_code(&self) -> bool {
         match self {
             Self::Refused(refused) => refused.mfa == MfaDemand::Required,
             Self::Exchange(_) | Self::Forbidden | Self::NotRunning | Self::Unreadable(_) | Self::Wanting(_) => false,
@@ -151,7 +155,7 @@ impl AdminError {
     }
 
     /// The error code of a refusal.
-    pub fn code(&self) -> Option<&str> {
+    pub(super) fn code(&self) -> Option<&str> {
         match self {
             Self::Refused(refused) => Some(&refused.code),
             Self::Exchange(_) | Self::Forbidden | Self::NotRunning | Self::Unreadable(_) | Self::Wanting(_) => None,
@@ -159,7 +163,7 @@ impl AdminError {
     }
 
     /// The error as the command line reports it.
-    pub fn into_command_error(self, place: &StateDirectory) -> CommandError {
+    pub(super) fn into_command_error(self, place: &StateDirectory) -> CommandError {
         let next = match self.code() {
             Some("NotDeviceOwnerError" | "TokenCodeInvalidError") => format!(
                 "Wait for the next code: each code is accepted once. `portcullis mfa list{}` shows the serial numbers.",
@@ -200,7 +204,7 @@ impl AdminRefusal {
 }
 
 /// Portcullis is not running with this state directory, and how to start it.
-pub fn not_running(place: &StateDirectory) -> CommandError {
+pub(super) fn not_running(place: &StateDirectory) -> CommandError {
     CommandError::not_running(format!("Portcullis is not running with state directory {place}")).next(format!(
         "Start it:                  portcullis dev{0}   (or: portcullis serve --config FILE)\n\
          Or name another directory: --data DIR, or {1}=DIR",

@@ -29,7 +29,7 @@ use portcullis_server::serve::{ConnectionFit, OpenFiles, authorities};
 /// To test the store it creates a bucket named portcullis-check-..., and removes it again.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
@@ -41,7 +41,7 @@ Examples:
   portcullis check --config portcullis.toml --json";
 
 /// Reports all mistakes at once, then tests the store.
-pub async fn run(
+pub(super) async fn run(
     args: CheckArgs,
     environment: impl IntoIterator<Item = (String, String)>,
     terminal: &mut Terminal,

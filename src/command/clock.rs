@@ -9,7 +9,7 @@ use super::terminal::{OutputFormat, Terminal};
 
 /// The subcommands of `clock`.
 #[derive(Subcommand)]
-pub enum ClockCommand {
+pub(super) enum ClockCommand {
     /// Show the clock, and whether Portcullis trusts it
     Show,
     /// Trust the clock as it is now, after it was corrected
@@ -28,7 +28,11 @@ struct ClockAnswer {
 }
 
 /// Runs the subcommand.
-pub async fn run(command: ClockCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    command: ClockCommand,
+    admin: &AdminClient,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let action = match command {
         ClockCommand::Accept => "AcceptClock",
         ClockCommand::Show => "GetClock",

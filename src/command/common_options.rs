@@ -9,7 +9,7 @@ use super::error::CommandError;
 
 /// The options that most subcommands share.
 #[derive(Args)]
-pub struct CommonOptions {
+pub(super) struct CommonOptions {
     /// The state directory [default: $PORTCULLIS_DATA, else ./portcullis-data]
     #[arg(long, global = true, value_name = "DIR", help_heading = HEADING)]
     pub data: Option<PathBuf>,
@@ -63,14 +63,14 @@ impl CommonOption {
 
 impl CommonOptions {
     /// Leaves each option out of the help of the subcommands that it has no effect on.
-    pub fn hide_where_refused(command: Command) -> Command {
+    pub(super) fn hide_where_refused(command: Command) -> Command {
         WITHOUT_EFFECT.iter().fold(command, |command, entry| {
             command.mut_subcommand(entry.subcommand, |subcommand| subcommand.arg(entry.option.hidden()))
         })
     }
 
     /// Refuses an option that was given and has no effect on this subcommand.
-    pub fn refuse_without_effect(&self, subcommand: &str) -> Result<(), CommandError> {
+    pub(super) fn refuse_without_effect(&self, subcommand: &str) -> Result<(), CommandError> {
         let given = |option: CommonOption| match option {
             CommonOption::Data => self.data.is_some(),
             CommonOption::Json => self.json,

@@ -4,14 +4,14 @@ use super::admin::{AdminClient, AdminError, AdminRequest};
 
 /// One MFA device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RootDevice {
+pub(super) struct RootDevice {
     pub serial: String,
     /// The time of activation, if it is active.
     pub enabled: Option<String>,
 }
 
 /// Every device, active or not.
-pub async fn list(admin: &AdminClient) -> Result<Vec<RootDevice>, AdminError> {
+pub(super) async fn list(admin: &AdminClient) -> Result<Vec<RootDevice>, AdminError> {
     let members = admin.list(AdminRequest::new("ListVirtualMFADevices"), "VirtualMFADevices").await?;
     members
         .iter()
@@ -24,12 +24,12 @@ pub async fn list(admin: &AdminClient) -> Result<Vec<RootDevice>, AdminError> {
 
 impl RootDevice {
     /// Its own name: what follows the last `/`, else the whole serial.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         self.serial.rsplit('/').next().unwrap_or(&self.serial)
     }
 
     /// Whether it is active.
-    pub fn is_active(&self) -> bool {
+    pub(super) fn is_active(&self) -> bool {
         self.enabled.is_some()
     }
 }

@@ -20,7 +20,7 @@ use portcullis_cloudtrail::record::{EventView, LookupAttribute, one_line};
 /// Show recorded events.
 #[derive(Args, Default)]
 #[command(after_help = EXAMPLES)]
-pub struct EventsArgs {
+pub(super) struct EventsArgs {
     /// Keep printing new events
     #[arg(long)]
     follow: bool,
@@ -79,7 +79,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const BATCH: usize = 500;
 
 /// Shows the records in the state directory; with `--follow`, until it is interrupted.
-pub async fn run(args: EventsArgs, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(args: EventsArgs, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
     let limit = args.limit.and_then(|limit| usize::try_from(limit).ok());
     let records = recorded::RecordedEvents::open(place, &args.filter(&Clock::System), limit)?;
     show(args, records, Clock::System, terminal).await

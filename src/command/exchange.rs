@@ -15,7 +15,7 @@ use portcullis_http::{DialError, Dialler, TcpOrTlsStream};
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
-pub struct HttpAnswer {
+pub(super) struct HttpAnswer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -40,12 +40,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 const BODY_LIMIT: usize = 16 << 20;
 
 /// Connects to a store.
-pub async fn connect(dialler: &Dialler) -> Result<TcpOrTlsStream<TcpStream>, ExchangeError> {
+pub(super) async fn connect(dialler: &Dialler) -> Result<TcpOrTlsStream<TcpStream>, ExchangeError> {
     Ok(tokio::time::timeout(CONNECT_LIMIT, dialler.connect()).await.map_err(|_| ExchangeError::Late)??)
 }
 
 /// Sends one request and reads its whole answer.
-pub async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<HttpAnswer, ExchangeError>
+pub(super) async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<HttpAnswer, ExchangeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -18,14 +18,14 @@ enum FileProtection {
 
 /// A file that is open to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExposedFile {
+pub(super) struct ExposedFile {
     pub about: &'static str,
     /// What is wrong with it, and the command that corrects it.
     pub text: String,
 }
 
 /// The files that are accessible to others; missing files are not listed.
-pub fn exposed_files(settings: &Settings, config: Option<&Path>) -> Vec<ExposedFile> {
+pub(super) fn exposed_files(settings: &Settings, config: Option<&Path>) -> Vec<ExposedFile> {
     let place = StateDirectory::find(Some(settings.state.directory.clone()), None);
     let tls = settings.listen.tls.as_ref();
     let files: [(&'static str, Option<PathBuf>, FileProtection); 8] = [

@@ -16,13 +16,13 @@ use portcullis_mfa::MfaDemand;
 
 /// A request that was received.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(super) struct Seen {
     pub form: String,
     pub mfa: Option<String>,
 }
 
 /// An admin socket with prepared answers.
-pub struct FakeGate {
+pub(super) struct FakeGate {
     place: StateDirectory,
     seen: Arc<Mutex<Vec<Seen>>>,
     _directory: tempfile::TempDir,
@@ -30,7 +30,7 @@ pub struct FakeGate {
 
 impl FakeGate {
     /// Starts with these answers: a status and a document.
-    pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
+    pub(super) fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
         Self::demanding(move |seen| {
             let (status, document) = answer(seen);
             (status, MfaDemand::None, document)
@@ -38,7 +38,7 @@ impl FakeGate {
     }
 
     /// Starts with these answers: a status, whether an MFA token is asked for, and a document.
-    pub fn demanding(answer: impl Fn(&Seen) -> (u16, MfaDemand, String) + Send + Sync + 'static) -> Self {
+    pub(super) fn demanding(answer: impl Fn(&Seen) -> (u16, MfaDemand, String) + Send + Sync + 'static) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let place = StateDirectory::find(Some(directory.path().to_owned()), None);
         let listener = UnixListener::bind(place.socket()).unwrap();
@@ -68,16 +68,16 @@ impl FakeGate {
         Self { place, seen, _directory: directory }
     }
 
-    pub fn place(&self) -> &StateDirectory {
+    pub(super) fn place(&self) -> &StateDirectory {
         &self.place
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// The actions that were asked for, in order, with `*` behind those that brought a code.
-    pub fn actions(&self) -> Vec<String> {
+    pub(super) fn actions(&self) -> Vec<String> {
         let action = |seen: &Seen| {
             let action =
                 seen.form.strip_prefix("Action=").and_then(|form| form.split('&').next()).unwrap_or("").to_owned();
@@ -94,13 +94,13 @@ impl Seen {
         Self { form: String::from_utf8(body.to_vec()).unwrap(), mfa }
     }
 
-    pub fn asks(&self, action: &str) -> bool {
+    pub(super) fn asks(&self, action: &str) -> bool {
         self.form.starts_with(&format!("Action={action}&"))
     }
 }
 
 /// IAM's document for a refusal.
-pub fn iam_error(code: &str, message: &str) -> String {
+pub(super) fn iam_error(code: &str, message: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type>\
          <Code>{code}</Code><Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"

@@ -15,7 +15,7 @@ use portcullis_http::Endpoint;
 
 /// A request that was received.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(super) struct Seen {
     /// Method and target.
     pub line: String,
     pub headers: HeaderMap,
@@ -23,14 +23,14 @@ pub struct Seen {
 }
 
 /// A store with prepared answers.
-pub struct FakeStore {
+pub(super) struct FakeStore {
     endpoint: Endpoint,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl FakeStore {
     /// Starts with these answers: a status and a document.
-    pub fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
+    pub(super) fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
         Self::start_with_headers(move |seen| {
             let (status, document) = answer(seen);
             (status, HeaderMap::new(), document)
@@ -38,7 +38,7 @@ impl FakeStore {
     }
 
     /// Starts with these answers: a status, headers and a document.
-    pub fn start_with_headers<B: Into<Bytes>>(
+    pub(super) fn start_with_headers<B: Into<Bytes>>(
         answer: impl Fn(&Seen) -> (u16, HeaderMap, B) + Send + Sync + 'static,
     ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -70,17 +70,17 @@ impl FakeStore {
     }
 
     /// An endpoint that nothing listens on any more.
-    pub fn gone() -> Self {
+    pub(super) fn gone() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = Endpoint::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         Self { endpoint, seen: Arc::default() }
     }
 
-    pub fn endpoint(&self) -> &Endpoint {
+    pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -96,7 +96,7 @@ impl Seen {
         }
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }

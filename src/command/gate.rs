@@ -25,7 +25,7 @@ use portcullis_server::serve::{self, RunningProxy, StartFailure};
 use portcullis_state::StartError;
 
 /// `portcullis dev`: the proxy without a configuration.
-pub async fn dev(
+pub(super) async fn dev(
     args: DevArgs,
     place: &StateDirectory,
     environment: impl IntoIterator<Item = (String, String)>,
@@ -67,7 +67,7 @@ pub async fn dev(
 }
 
 /// `portcullis serve`: the proxy with a configuration.
-pub async fn serve(
+pub(super) async fn serve(
     args: ServeArgs,
     environment: impl IntoIterator<Item = (String, String)>,
     terminal: &mut Terminal,
@@ -113,7 +113,7 @@ async fn start(settings: &Settings, place: &StateDirectory) -> Result<RunningPro
 }
 
 /// Creates the state that a configuration names.
-pub async fn create_state(settings: &Settings) -> Result<(), CommandError> {
+pub(super) async fn create_state(settings: &Settings) -> Result<(), CommandError> {
     harden()?;
     let place = StateDirectory::find(Some(settings.state.directory.clone()), None);
     serve::create_state(settings, &Clock::watched()).await.map(drop).map_err(|failure| failed(failure, &place))
@@ -230,26 +230,26 @@ mod own_store {
     use portcullis_base::secret::Secret;
     use portcullis_server::config::Credentials;
 
-    pub struct OwnStore {
+    pub(super) struct OwnStore {
         running: portcullis_devstore::RunningStore,
         credentials_file: PathBuf,
     }
 
     impl OwnStore {
-        pub fn address(&self) -> SocketAddr {
+        pub(super) fn address(&self) -> SocketAddr {
             self.running.address
         }
 
-        pub fn credentials_file(&self) -> PathBuf {
+        pub(super) fn credentials_file(&self) -> PathBuf {
             self.credentials_file.clone()
         }
 
-        pub async fn stop(self) {
+        pub(super) async fn stop(self) {
             self.running.shutdown().await;
         }
     }
 
-    pub async fn start(place: &StateDirectory) -> Result<OwnStore, CommandError> {
+    pub(super) async fn start(place: &StateDirectory) -> Result<OwnStore, CommandError> {
         portcullis_state::prepare_dir(place.directory()).map_err(CommandError::failed)?;
         let credentials_file = place.directory().join("store.env");
         let key = credentials(&credentials_file)?;

@@ -12,7 +12,7 @@ use portcullis_xml::XmlElement;
 
 /// The subcommands of `key`.
 #[derive(Subcommand)]
-pub enum KeyCommand {
+pub(super) enum KeyCommand {
     /// Create an access key for a user and show it once
     #[command(after_help = "Examples:\n  portcullis key create alice\n  portcullis key create root --json")]
     Create(CreateKeyArgs),
@@ -27,25 +27,25 @@ pub enum KeyCommand {
 }
 
 #[derive(Args)]
-pub struct CreateKeyArgs {
+pub(super) struct CreateKeyArgs {
     /// The user's name, or root
     user: String,
 }
 
 #[derive(Args)]
-pub struct KeyArgs {
+pub(super) struct KeyArgs {
     /// The access key id
     id: String,
 }
 
 #[derive(Args)]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     /// The user's name, or root
     user: Option<String>,
 }
 
 /// A key without its secret.
-pub struct ListedKey {
+pub(super) struct ListedKey {
     pub id: String,
     /// The user; `None` for a key of root.
     user: Option<String>,
@@ -54,14 +54,14 @@ pub struct ListedKey {
 }
 
 /// A new key; its secret is shown only now.
-pub struct CreatedKey {
+pub(super) struct CreatedKey {
     user: String,
     id: String,
     secret: Secret<String>,
 }
 
 /// Runs the subcommand.
-pub async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         KeyCommand::Create(args) => make(&args.user, admin).await?.show(terminal),
         KeyCommand::Delete(args) => {
@@ -82,17 +82,17 @@ pub async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut Termin
 }
 
 /// Root's name on the command line; in IAM, root is meant where no user is named.
-pub const ROOT: &str = "root";
+pub(super) const ROOT: &str = "root";
 
 /// Makes a key for a user, or for root.
-pub async fn make(user: &str, admin: &AdminClient) -> Result<CreatedKey, CommandError> {
+pub(super) async fn make(user: &str, admin: &AdminClient) -> Result<CreatedKey, CommandError> {
     let question = of_holder(AdminRequest::new("CreateAccessKey"), Some(user));
     let result = admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     CreatedKey::read(&result, user).ok_or_else(|| CommandError::failed("the answer lacks the key"))
 }
 
 /// The keys of a user, or root's own.
-pub async fn of_user(user: Option<&str>, admin: &AdminClient) -> Result<Vec<ListedKey>, AdminError> {
+pub(super) async fn of_user(user: Option<&str>, admin: &AdminClient) -> Result<Vec<ListedKey>, AdminError> {
     let question = of_holder(AdminRequest::new("ListAccessKeys"), user);
     let members = admin.list(question, "AccessKeyMetadata").await?;
     members.iter().map(|member| ListedKey::read(member, user).ok_or(AdminError::Wanting("AccessKeyId"))).collect()
@@ -194,7 +194,7 @@ impl CreatedKey {
     }
 
     /// Shows the key; the secret cannot be shown again.
-    pub fn show(&self, terminal: &mut Terminal) -> Result<(), CommandError> {
+    pub(super) fn show(&self, terminal: &mut Terminal) -> Result<(), CommandError> {
         match terminal.format() {
             OutputFormat::Json => terminal.print_json(&json!({
                 "userName": self.user,

@@ -28,7 +28,7 @@ static PRINTED: OnceLock<Arc<LogQueue>> = OnceLock::new();
 const FLUSH: Duration = Duration::from_secs(2);
 
 /// Sends warnings, errors and panics to stderr; `RUST_LOG` chooses more.
-pub fn begin() {
+pub(super) fn begin() {
     let chosen = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let writer = writer();
     // Set already only where several commands run in one process, as in tests.
@@ -45,18 +45,18 @@ fn writer() -> &'static LogWriter {
 }
 
 /// Stderr, in order with the log's lines.
-pub fn stderr() -> Box<dyn Write + Send> {
+pub(super) fn stderr() -> Box<dyn Write + Send> {
     Box::new(QueuedOutput(Arc::clone(&writer().queue)))
 }
 
 /// Stdout in the same way.
-pub fn stdout() -> Box<dyn Write + Send> {
+pub(super) fn stdout() -> Box<dyn Write + Send> {
     let queue = PRINTED.get_or_init(|| Arc::new(LogQueue::new(Box::new(io::stdout()), Vec::new)));
     Box::new(QueuedOutput(Arc::clone(queue)))
 }
 
 /// Waits when it is dropped until the log and stdout are written, but not for long; also after a panic.
-pub struct FlushAtEnd;
+pub(super) struct FlushAtEnd;
 
 impl Drop for FlushAtEnd {
     fn drop(&mut self) {

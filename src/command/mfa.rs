@@ -21,7 +21,7 @@ use portcullis_base::secret::Secret;
 
 /// The subcommands of `mfa`.
 #[derive(Subcommand)]
-pub enum MfaCommand {
+pub(super) enum MfaCommand {
     /// Activate a device with two consecutive codes
     Activate(ActivateArgs),
     /// Create a device, show its seed once and activate it
@@ -36,7 +36,7 @@ pub enum MfaCommand {
 }
 
 #[derive(Args)]
-pub struct AddArgs {
+pub(super) struct AddArgs {
     /// The device's name
     #[arg(long)]
     name: String,
@@ -52,7 +52,7 @@ pub struct AddArgs {
 }
 
 #[derive(Args)]
-pub struct ActivateArgs {
+pub(super) struct ActivateArgs {
     #[command(flatten)]
     device: WhichDevice,
     /// Two consecutive codes; prompted for if left out
@@ -64,7 +64,7 @@ pub struct ActivateArgs {
 }
 
 #[derive(Args)]
-pub struct RemoveArgs {
+pub(super) struct RemoveArgs {
     #[command(flatten)]
     device: WhichDevice,
     /// An MFA code of an active device; prompted for if left out
@@ -73,7 +73,7 @@ pub struct RemoveArgs {
 }
 
 #[derive(Args)]
-pub struct ResyncArgs {
+pub(super) struct ResyncArgs {
     #[command(flatten)]
     device: WhichDevice,
     /// Two consecutive codes; prompted for if left out
@@ -84,7 +84,7 @@ pub struct ResyncArgs {
 /// The device, by serial number or name.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub struct WhichDevice {
+pub(super) struct WhichDevice {
     /// The device's serial number
     #[arg(long)]
     serial: Option<String>,
@@ -107,7 +107,7 @@ Examples:
   portcullis mfa add --name spare --mfa \"arn:aws:iam::ACCOUNT:mfa/phone 123456\"";
 
 /// Runs the subcommand.
-pub async fn run(command: MfaCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(command: MfaCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
         MfaCommand::Activate(args) => activate(args, admin, terminal).await,
         MfaCommand::Add(args) => add(args, admin, terminal).await,

@@ -21,7 +21,7 @@ use portcullis_http::DialError;
 
 /// The subcommands of `mfa-delete`.
 #[derive(Subcommand)]
-pub enum MfaDeleteCommand {
+pub(super) enum MfaDeleteCommand {
     /// Disable MFA Delete of a bucket
     Disable(ChangeArgs),
     /// Require MFA to delete object versions; also enables versioning
@@ -32,7 +32,7 @@ pub enum MfaDeleteCommand {
 }
 
 #[derive(Args)]
-pub struct ChangeArgs {
+pub(super) struct ChangeArgs {
     /// The bucket
     #[arg(value_parser = bucket_name)]
     bucket: BucketName,
@@ -42,7 +42,7 @@ pub struct ChangeArgs {
 }
 
 #[derive(Args)]
-pub struct BucketStatusArgs {
+pub(super) struct BucketStatusArgs {
     /// The bucket
     #[arg(value_parser = bucket_name)]
     bucket: Option<BucketName>,
@@ -62,7 +62,7 @@ Examples:
   portcullis mfa-delete enable vault --mfa \"arn:aws:iam::ACCOUNT:mfa/phone 123456\"";
 
 /// Runs the subcommand.
-pub async fn run(
+pub(super) async fn run(
     command: MfaDeleteCommand,
     place: &StateDirectory,
     environment: impl Fn(&str) -> Option<String>,

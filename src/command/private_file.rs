@@ -6,14 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Writes a new file, mode 0600; one that is there already is left alone, since others may hold it open.
-pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = open_new(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 /// Puts a file, mode 0600, in the place of the one that may be there, at once and as a whole.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let beside = path.with_file_name(name);

@@ -6,7 +6,7 @@ use rustix::fs::Mode;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask};
 
 /// Protects the process's memory and files from other users of this machine.
-pub fn harden() -> io::Result<()> {
+pub(super) fn harden() -> io::Result<()> {
     // Secret keys, seeds and codes are in memory; a core dump would put them on disk.
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     // Other processes of the same user must not read that memory either.
@@ -16,7 +16,7 @@ pub fn harden() -> io::Result<()> {
 }
 
 /// Lets the process open as many files as its hard limit says; most systems set the soft one to 1024.
-pub fn raise_open_files() -> io::Result<()> {
+pub(super) fn raise_open_files() -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
         return Ok(());

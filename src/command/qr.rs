@@ -5,14 +5,14 @@ use qrcode::{Color, EcLevel, QrCode};
 use thiserror::Error;
 
 /// A QR code with the quiet zone that scanners need.
-pub struct QrSymbol {
+pub(super) struct QrSymbol {
     width: usize,
     dark: Vec<bool>,
 }
 
 /// Why there is no QR code.
 #[derive(Debug, Error)]
-pub enum QrError {
+pub(super) enum QrError {
     #[error("the picture cannot be written: {0}")]
     Png(#[from] png::EncodingError),
     #[error("the text does not fit into a QR code")]
@@ -26,7 +26,7 @@ const SCALE: usize = 8;
 
 impl QrSymbol {
     /// The code of a text.
-    pub fn of(text: &str) -> Result<Self, QrError> {
+    pub(super) fn of(text: &str) -> Result<Self, QrError> {
         let code = QrCode::with_error_correction_level(text, EcLevel::M).map_err(|_| QrError::TooLong)?;
         let dark = code.to_colors().into_iter().map(|colour| colour == Color::Dark).collect();
         Ok(Self { width: code.width(), dark })
@@ -34,7 +34,7 @@ impl QrSymbol {
 
     /// The code in half blocks: two modules, one above the other, in each character. The light ones are
     /// drawn, since most terminals are dark and scanners want dark on light.
-    pub fn half_blocks(&self) -> String {
+    pub(super) fn half_blocks(&self) -> String {
         let side = self.side();
         let mut text = String::new();
         for y in (0..side).step_by(2) {
@@ -52,7 +52,7 @@ impl QrSymbol {
     }
 
     /// The code as a PNG of one bit per pixel.
-    pub fn png(&self) -> Result<Vec<u8>, QrError> {
+    pub(super) fn png(&self) -> Result<Vec<u8>, QrError> {
         let side = self.side() * SCALE;
         let size = u32::try_from(side).map_err(|_| QrError::TooLong)?;
         let mut out = Vec::new();

@@ -234,7 +234,7 @@ fn signing_settings() -> SigningSettings {
 }
 
 /// The value of `Content-MD5`, which stores ask of a batch.
-pub fn content_md5(body: &[u8]) -> String {
+pub(super) fn content_md5(body: &[u8]) -> String {
     STANDARD.encode(Md5::digest(body))
 }
 

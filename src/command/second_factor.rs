@@ -10,13 +10,13 @@ use portcullis_xml::XmlElement;
 
 /// `serial code`, once.
 #[derive(Debug)]
-pub struct MfaTokenSource {
+pub(super) struct MfaTokenSource {
     offered: Option<Secret<String>>,
 }
 
 /// When a given code is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenTiming {
+pub(super) enum TokenTiming {
     /// With the first attempt.
     AtOnce,
     /// Only after the proxy asks for one, so that no code is spent where none is needed.
@@ -25,7 +25,7 @@ pub enum TokenTiming {
 
 impl MfaTokenSource {
     /// Takes `--mfa "SERIAL CODE"`.
-    pub fn offered(value: Option<Secret<String>>) -> Result<Self, CommandError> {
+    pub(super) fn offered(value: Option<Secret<String>>) -> Result<Self, CommandError> {
         match MfaToken::parse(value.as_ref().map(|value| value.expose().as_str())) {
             MfaToken::Absent | MfaToken::Codes(_) => Ok(Self { offered: value }),
             MfaToken::Malformed(_) => {
@@ -36,7 +36,7 @@ impl MfaTokenSource {
     }
 
     /// Sends the request; a code is added when it is needed.
-    pub async fn ask(
+    pub(super) async fn ask(
         &mut self,
         admin: &AdminClient,
         question: &AdminRequest,
@@ -60,7 +60,7 @@ impl MfaTokenSource {
     }
 
     /// The value of `x-amz-mfa`: what was given, else what the person at the terminal types.
-    pub async fn value(
+    pub(super) async fn value(
         &mut self,
         admin: &AdminClient,
         terminal: &mut Terminal,

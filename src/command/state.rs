@@ -12,7 +12,7 @@ use portcullis_state::{RebuildReport, rebuild};
 
 /// The subcommands of `state`.
 #[derive(Subcommand)]
-pub enum StateCommand {
+pub(super) enum StateCommand {
     /// Rebuild the state from the journal, after it was lost or damaged
     ///
     /// Portcullis must not be running. The old state is moved aside, never deleted.
@@ -21,7 +21,11 @@ pub enum StateCommand {
 }
 
 /// Runs the subcommand.
-pub async fn run(command: StateCommand, place: &StateDirectory, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    command: StateCommand,
+    place: &StateDirectory,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     match command {
         StateCommand::Rebuild => {
             let rebuilt = rebuild(place.directory(), writes(place)?, Clock::System.now()).await;

@@ -7,7 +7,7 @@ use super::terminal::OutputColour;
 use portcullis_cloudtrail::record::is_deceptive;
 
 /// Rows below a head, aligned; what others wrote cannot steer the terminal.
-pub struct TextTable {
+pub(super) struct TextTable {
     head: Vec<&'static str>,
     widths: Vec<usize>,
     rows: Vec<(RowTone, Vec<String>)>,
@@ -15,7 +15,7 @@ pub struct TextTable {
 
 /// What a row's colour says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowTone {
+pub(super) enum RowTone {
     /// It was refused.
     Bad,
     /// It is switched off.
@@ -27,32 +27,32 @@ pub enum RowTone {
 
 /// Whether the head is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TableHead {
+pub(super) enum TableHead {
     Hidden,
     Shown,
 }
 
 impl TextTable {
     /// A table with these columns.
-    pub fn new(head: &[&'static str]) -> Self {
+    pub(super) fn new(head: &[&'static str]) -> Self {
         Self { head: head.to_vec(), widths: Vec::new(), rows: Vec::new() }
     }
 
     /// Gives the columns least widths, so that tables printed one after the other line up.
-    pub fn with_least_widths(mut self, widths: &[usize]) -> Self {
+    pub(super) fn with_least_widths(mut self, widths: &[usize]) -> Self {
         self.widths = widths.to_vec();
         self
     }
 
     /// Adds a row.
-    pub fn row(&mut self, tone: RowTone, cells: impl IntoIterator<Item = String>) {
+    pub(super) fn row(&mut self, tone: RowTone, cells: impl IntoIterator<Item = String>) {
         let widths = self.widths.iter().copied().chain(std::iter::repeat(0));
         let cells = cells.into_iter().zip(widths).map(|(cell, width)| format!("{:<width$}", harmless(&cell))).collect();
         self.rows.push((tone, cells));
     }
 
     /// The table as text.
-    pub fn render(&self, head: TableHead, colour: OutputColour) -> String {
+    pub(super) fn render(&self, head: TableHead, colour: OutputColour) -> String {
         let mut layout = Layout::new();
         layout.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         let first = match head {
@@ -80,7 +80,7 @@ impl TextTable {
 const COLOURS: &[&str] = &["\u{1b}[31m", "\u{1b}[2m", "\u{1b}[32m", "\u{1b}[0m"];
 
 /// What stands before the first colour of a table in the text, and that colour.
-pub fn first_colour(text: &str) -> Option<(&str, &'static str)> {
+pub(super) fn first_colour(text: &str) -> Option<(&str, &'static str)> {
     text.match_indices('\u{1b}').find_map(|(at, _)| {
         let (before, rest) = text.split_at_checked(at)?;
         let colour = COLOURS.iter().find(|colour| rest.starts_with(**colour))?;
@@ -99,7 +99,7 @@ fn painted(line: &str, tone: RowTone, colour: OutputColour) -> String {
 }
 
 /// The text with everything written out that steers a terminal, reorders text or cannot be seen.
-pub fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         if is_deceptive(letter) { out.extend(letter.escape_unicode()) } else { out.push(letter) }
@@ -108,12 +108,12 @@ pub fn harmless(text: &str) -> String {
 }
 
 /// The text like [`harmless`], with its own line breaks and tabs.
-pub fn harmless_layout(text: &str) -> String {
+pub(super) fn harmless_layout(text: &str) -> String {
     text.split('\t').map(harmless_lines).collect::<Vec<_>>().join("\t")
 }
 
 /// The text like [`harmless`], with its own line breaks.
-pub fn harmless_lines(text: &str) -> String {
+pub(super) fn harmless_lines(text: &str) -> String {
     text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
 }
 

@@ -178,10 +178,10 @@ pub(super) mod kept {
 
     /// What was written.
     #[derive(Clone, Default)]
-    pub struct Kept(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Kept(Arc<Mutex<Vec<u8>>>);
 
     impl Kept {
-        pub fn text(&self) -> String {
+        pub(crate) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }
@@ -198,7 +198,7 @@ pub(super) mod kept {
     }
 
     /// A terminal with prepared answers.
-    pub fn terminal(format: OutputFormat, answers: &[&str]) -> (Terminal, Kept) {
+    pub(crate) fn terminal(format: OutputFormat, answers: &[&str]) -> (Terminal, Kept) {
         let kept = Kept::default();
         let given = TerminalInput::Given(answers.iter().map(|&answer| answer.to_owned()).collect());
         (Terminal::with(format, given, Box::new(kept.clone()), Box::new(kept.clone())), kept)

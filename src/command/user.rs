@@ -11,7 +11,7 @@ use super::terminal::{OutputFormat, Terminal};
 
 /// The subcommands of `user`.
 #[derive(Subcommand)]
-pub enum UserCommand {
+pub(super) enum UserCommand {
     /// Create a user with an access key and show the key once
     #[command(after_help = "Examples:\n  portcullis user add alice\n  portcullis user add alice --json")]
     Add(UserArgs),
@@ -22,13 +22,17 @@ pub enum UserCommand {
 }
 
 #[derive(Args)]
-pub struct UserArgs {
+pub(super) struct UserArgs {
     /// The user's name
     user: String,
 }
 
 /// Runs the subcommand.
-pub async fn run(command: UserCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    command: UserCommand,
+    admin: &AdminClient,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     match command {
         UserCommand::Add(args) => add(&args.user, admin, terminal).await,
         UserCommand::List => list(admin, terminal).await,

@@ -16,7 +16,7 @@ async fn rig() -> (Rig, tempfile::TempDir) {
     (rig, folder)
 }
 
-pub async fn call(rig: &Rig, operation: &str, body: Value) -> Reply {
+pub(crate) async fn call(rig: &Rig, operation: &str, body: Value) -> Reply {
     rig.send(&Ask::call(operation, &body.to_string())).await
 }
 

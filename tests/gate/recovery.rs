@@ -9,7 +9,7 @@ const PROTECTED: &str =
     "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
 
 /// Carries requests out, and then makes the journal of a gate that died before it learnt how they ended.
-pub async fn died_while(rig: Rig, asks: &[Ask], meanwhile: impl FnOnce(&Rig)) -> Rig {
+pub(crate) async fn died_while(rig: Rig, asks: &[Ask], meanwhile: impl FnOnce(&Rig)) -> Rig {
     let before = rig.journal().len();
     for ask in asks {
         rig.send(ask).await;

@@ -231,7 +231,7 @@ fn edited(bytes: &[u8], edits: &[(usize, Edit)]) -> Vec<u8> {
 }
 
 /// Runs as many cases and shrinks the one that fails.
-pub fn check<S: Strategy>(cases: u32, strategy: &S, hold: impl Fn(&S::Value)) {
+pub(crate) fn check<S: Strategy>(cases: u32, strategy: &S, hold: impl Fn(&S::Value)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let run = TestRunner::new(config).run(strategy, |value| {
         hold(&value);

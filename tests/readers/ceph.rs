@@ -60,7 +60,7 @@ const OBJECT: &[(&str, &str, &str)] = &[
     ("DELETE", "tagging", "DeleteObjectTagging"),
 ];
 
-pub fn read(raw: &Raw) -> Reading {
+pub(crate) fn read(raw: &Raw) -> Reading {
     let query = values(&raw.query);
     let value = |name: &str| query.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let has = |name: &str| value(name).is_some();

@@ -11,7 +11,7 @@ use proptest::sample::select;
 
 /// A request as a client sends it.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, String)>,
@@ -27,7 +27,7 @@ enum Accident {
 }
 
 /// Requests of operations that are sent to this upstream.
-pub fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
+pub(crate) fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
     let actions: Vec<S3Operation> =
         S3Operation::ALL.iter().copied().filter(|action| is_sent(*action, upstream)).collect();
     select(actions).prop_flat_map(move |action| {
@@ -45,7 +45,7 @@ pub fn sent(upstream: UpstreamKind) -> impl Strategy<Value = Sent> {
 }
 
 /// Whether requests for this operation are sent to this upstream.
-pub fn is_sent(action: S3Operation, upstream: UpstreamKind) -> bool {
+pub(crate) fn is_sent(action: S3Operation, upstream: UpstreamKind) -> bool {
     matches!(upstream.handling(action), RequestHandling::Forwarded | RequestHandling::ForwardedElse(_))
 }
 

@@ -71,7 +71,7 @@ const OBJECT: &[(&str, &str, &str)] = &[
     ("POST", "restore", "RestoreObject"),
 ];
 
-pub fn read(raw: &Raw) -> Reading {
+pub(crate) fn read(raw: &Raw) -> Reading {
     let Some(query) = values(&raw.query) else { return Reading::Refused("query") };
     let value = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim().to_owned());
     let has = |name: &str| value(name).is_some();

@@ -5,7 +5,7 @@ use portcullis_upstream::{RenderedRequest, RequestContent};
 
 /// A request as it goes over the wire.
 #[derive(Clone, Debug)]
-pub struct Raw {
+pub(crate) struct Raw {
     pub method: String,
     pub path: String,
     pub query: String,
@@ -15,14 +15,14 @@ pub struct Raw {
 
 /// What a reader does with a request.
 #[derive(Clone, Debug)]
-pub enum Reading {
+pub(crate) enum Reading {
     Refused(#[expect(dead_code, reason = "for whoever reads a failure")] &'static str),
     Taken(Box<Taken>),
 }
 
 /// What a reader takes a request for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Taken {
+pub(crate) struct Taken {
     pub operation: String,
     pub bucket: Option<String>,
     pub key: Option<String>,
@@ -38,7 +38,7 @@ pub struct Taken {
 
 impl Taken {
     /// What was judged.
-    pub fn of(request: &S3Request) -> Self {
+    pub(crate) fn of(request: &S3Request) -> Self {
         let text = |value: &dyn ToString| value.to_string();
         let mut taken = Self {
             operation: request.action.name().to_owned(),
@@ -72,7 +72,7 @@ impl Taken {
 }
 
 impl Raw {
-    pub fn of(rendered: &RenderedRequest) -> Self {
+    pub(crate) fn of(rendered: &RenderedRequest) -> Self {
         let headers = rendered
             .headers
             .iter()
@@ -90,13 +90,13 @@ impl Raw {
         }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// Percent-decoding, with a raw `+` as it is or as a space.
-pub fn decode(text: &str, plus: char) -> Option<String> {
+pub(crate) fn decode(text: &str, plus: char) -> Option<String> {
     let mut out = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -114,7 +114,7 @@ pub fn decode(text: &str, plus: char) -> Option<String> {
 
 /// An element of a document, read by a reader that believes everything.
 #[derive(Clone, Debug, Default)]
-pub struct Node {
+pub(crate) struct Node {
     pub name: String,
     pub text: String,
     pub children: Vec<Node>,
@@ -122,7 +122,7 @@ pub struct Node {
 
 impl Node {
     /// Reads tags and text; names lose their prefixes, and what is neither is left out.
-    pub fn read(document: &str) -> Option<Self> {
+    pub(crate) fn read(document: &str) -> Option<Self> {
         let mut open = vec![Self::default()];
         let mut rest = document;
         while let Some((text, tagged)) = rest.split_once('<') {
@@ -146,12 +146,12 @@ impl Node {
         if open.is_empty() { root.children.pop() } else { None }
     }
 
-    pub fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a Self> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 }
 
-pub fn unescape(text: &str) -> Option<String> {
+pub(crate) fn unescape(text: &str) -> Option<String> {
     let mut parts = text.split('&');
     let mut out = parts.next()?.to_owned();
     for part in parts {

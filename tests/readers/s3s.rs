@@ -93,7 +93,7 @@ const OBJECT: &[(&str, &[&str], &str)] = &[
     ("DELETE", &["uploadId"], "AbortMultipartUpload"),
 ];
 
-pub fn read(raw: &Raw) -> Reading {
+pub(crate) fn read(raw: &Raw) -> Reading {
     let Some(query) = values(&raw.query) else { return Reading::Refused("query") };
     let unique = |name: &str| {
         let mut values = query.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone());

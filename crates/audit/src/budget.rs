@@ -12,7 +12,7 @@ use portcullis_base::clock::Timestamp;
 ///
 /// Every client that reaches the port causes such records, so without a bound it could fill the disk.
 #[derive(Debug, Default)]
-pub struct UnsignedBudget(Mutex<BudgetState>);
+pub(crate) struct UnsignedBudget(Mutex<BudgetState>);
 
 #[derive(Debug, Default)]
 struct BudgetState {
@@ -36,14 +36,14 @@ pub enum DiskSpace {
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordAdmission {
+pub(crate) enum RecordAdmission {
     Counted,
     Recorded,
 }
 
 /// What requests have in common that are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestGroup {
+pub(crate) struct RequestGroup {
     /// The first address of the client's network; none for the sum of many networks.
     pub network: Option<IpAddr>,
     /// The error code.
@@ -54,7 +54,7 @@ pub struct RequestGroup {
 
 /// How many requests were counted, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestCount {
+pub(crate) struct RequestCount {
     pub requests: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -92,7 +92,7 @@ const MOST_TOLD: usize = 16;
 
 impl UnsignedBudget {
     /// Whether the next record of this network is written; it is charged when it was.
-    pub fn admit(&self, network: IpAddr, now: Instant) -> RecordAdmission {
+    pub(crate) fn admit(&self, network: IpAddr, now: Instant) -> RecordAdmission {
         let mut inner = self.lock();
         let all = inner.all.get_or_insert_with(|| OF_ALL.purse(now)).fill(OF_ALL, now);
         if inner.space == DiskSpace::Short || all <= 0 {
@@ -106,7 +106,7 @@ impl UnsignedBudget {
     }
 
     /// Takes the bytes of a record that was written.
-    pub fn charge(&self, network: IpAddr, bytes: usize, now: Instant) {
+    pub(crate) fn charge(&self, network: IpAddr, bytes: usize, now: Instant) {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         let mut inner = self.lock();
         let purse = inner.purse(network, now);
@@ -116,17 +116,17 @@ impl UnsignedBudget {
     }
 
     /// Counts a request that is not recorded by itself.
-    pub fn count(&self, cause: RequestGroup, count: RequestCount) {
+    pub(crate) fn count(&self, cause: RequestGroup, count: RequestCount) {
         self.lock().count(cause, count);
     }
 
     /// Says whether the disk has space.
-    pub fn set_space(&self, space: DiskSpace) {
+    pub(crate) fn set_space(&self, space: DiskSpace) {
         self.lock().space = space;
     }
 
     /// What is to be recorded now; if that fails it is given back with [`UnsignedBudget::count`].
-    pub fn due(&self, now: Instant) -> Vec<(RequestGroup, RequestCount)> {
+    pub(crate) fn due(&self, now: Instant) -> Vec<(RequestGroup, RequestCount)> {
         let mut inner = self.lock();
         let early = inner.told.is_some_and(|told| now.saturating_duration_since(told) < TELL);
         if early || inner.space == DiskSpace::Short {
@@ -139,7 +139,7 @@ impl UnsignedBudget {
     }
 
     /// Everything that was counted and not told.
-    pub fn rest(&self) -> Vec<(RequestGroup, RequestCount)> {
+    pub(crate) fn rest(&self) -> Vec<(RequestGroup, RequestCount)> {
         told(std::mem::take(&mut self.lock().counts))
     }
 
@@ -193,7 +193,7 @@ fn told(counts: HashMap<RequestGroup, RequestCount>) -> Vec<(RequestGroup, Reque
 
 impl RequestCount {
     /// One request.
-    pub fn one(bytes_in: u64, bytes_out: u64, at: Timestamp) -> Self {
+    pub(crate) fn one(bytes_in: u64, bytes_out: u64, at: Timestamp) -> Self {
         Self { requests: 1, bytes_in, bytes_out, first: at, last: at }
     }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use serde_json::{Map, Value};
 
 /// Members as a copy of a map shows them that was filled in their order.
-pub fn of_copied_map(members: &[u8]) -> Vec<u8> {
+pub(crate) fn of_copied_map(members: &[u8]) -> Vec<u8> {
     let mut entries: Vec<MapEntry> = split(members);
     // Filled one by one, and then copied at once into a map of the least size.
     let count = entries.len();
@@ -25,7 +25,7 @@ pub fn of_copied_map(members: &[u8]) -> Vec<u8> {
 }
 
 /// A document as nested maps show it that were filled in its order.
-pub fn of_filled_maps(value: Value) -> Value {
+pub(crate) fn of_filled_maps(value: Value) -> Value {
     match value {
         Value::Array(items) => Value::Array(items.into_iter().map(of_filled_maps).collect()),
         Value::Object(members) => {

@@ -67,7 +67,7 @@ const SECRET_MEMBERS: &[&str] =
     &["authenticationcode", "password", "qrcode", "secret", "seed", "sessiontoken", "signature", "tokencode"];
 
 /// Writes the query as it was sent, without what signs it.
-pub fn write_query(members: &mut Vec<u8>, query: &QueryString) {
+pub(crate) fn write_query(members: &mut Vec<u8>, query: &QueryString) {
     for (name, value) in query.pairs().iter().filter(|(name, _)| !is_secret(name)) {
         // Members of ours, and the roots of documents, begin otherwise: none can be put in their place.
         if collides(name) {
@@ -79,7 +79,7 @@ pub fn write_query(members: &mut Vec<u8>, query: &QueryString) {
 }
 
 /// Writes the chosen headers; `query` tells which names are taken.
-pub fn write_headers(members: &mut Vec<u8>, headers: &RequestHeaders, query: &QueryString) {
+pub(crate) fn write_headers(members: &mut Vec<u8>, headers: &RequestHeaders, query: &QueryString) {
     for (name, value) in headers.iter() {
         let name = name.as_str();
         // The two that every request has, before the longer look.
@@ -97,7 +97,7 @@ pub fn write_headers(members: &mut Vec<u8>, headers: &RequestHeaders, query: &Qu
 }
 
 /// Writes the document.
-pub fn write_document(members: &mut Vec<u8>, document: ConfigurationDocument<'_>) {
+pub(crate) fn write_document(members: &mut Vec<u8>, document: ConfigurationDocument<'_>) {
     match document {
         ConfigurationDocument::None => {}
         ConfigurationDocument::Policy(bytes) => match serde_json::from_slice(bytes) {
@@ -115,7 +115,7 @@ pub fn write_document(members: &mut Vec<u8>, document: ConfigurationDocument<'_>
 }
 
 /// Writes the parameters of a control API.
-pub fn write_members(members: &mut Vec<u8>, value: &Value) {
+pub(crate) fn write_members(members: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Object(map) => {
             for (name, value) in map.iter().filter(|(_, value)| !value.is_null()) {
@@ -131,7 +131,7 @@ pub fn write_members(members: &mut Vec<u8>, value: &Value) {
 }
 
 /// A malformed target, without what may be its signature.
-pub fn redacted(target: &str) -> String {
+pub(crate) fn redacted(target: &str) -> String {
     let Some((path, query)) = target.split_once('?') else { return target.to_owned() };
     let pairs = query.split_inclusive(['&', ';']).map(|pair| {
         let mut readable = pair.to_owned();

@@ -248,7 +248,7 @@ fn is_reserved(request: &S3Request, principal: &Principal, bucket: BucketState) 
 
 /// Whether this caller's token is checked. Root comes before the code, so that no other principal can
 /// spend or probe root's codes; a presigned URL never carries a second factor.
-pub fn takes_code(caller: &Caller, offer: Option<TokenCodes>, rules: Rules) -> Result<TokenCodes, Refusal> {
+pub(crate) fn takes_code(caller: &Caller, offer: Option<TokenCodes>, rules: Rules) -> Result<TokenCodes, Refusal> {
     looks_at_codes(caller, offer.is_some(), rules)?;
     offer.ok_or(Refusal::MfaRequired)
 }

@@ -115,7 +115,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A head of this series.
-    pub fn sample(series: DigestSeries) -> DigestHead {
+    pub(crate) fn sample(series: DigestSeries) -> DigestHead {
         DigestHead {
             object: "AWSLogs/d.json.gz".to_owned(),
             hash: [1; 32],

@@ -9,24 +9,24 @@ use crate::keys::PublicKey;
 
 /// A key pair, to sign with in tests.
 #[derive(Debug)]
-pub struct Signer {
+pub(crate) struct Signer {
     pub(crate) pair: KeyPair,
     pub public: PublicKey,
 }
 
 impl Signer {
-    pub fn new(valid_from: Timestamp, valid_to: Timestamp) -> Self {
+    pub(crate) fn new(valid_from: Timestamp, valid_to: Timestamp) -> Self {
         let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
         let public = PublicKey::new(pair.public_key().as_ref().to_vec(), valid_from, valid_to).unwrap();
         Self { pair, public }
     }
 
-    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.sign_by(&RSA_PKCS1_SHA256, message)
     }
 
     /// What the metadata do not say, and the aws-cli does not ask.
-    pub fn sign_by_sha512(&self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn sign_by_sha512(&self, message: &[u8]) -> Vec<u8> {
         self.sign_by(&RSA_PKCS1_SHA512, message)
     }
 

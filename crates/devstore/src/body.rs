@@ -22,38 +22,38 @@ use super::store::{on_disk, random_name};
 const BATCH: usize = 256 * 1024;
 
 /// A body that arrives.
-pub struct IncomingBody {
+pub(crate) struct IncomingBody {
     sink: BodySink,
     rest: Vec<Bytes>,
 }
 
 /// A body on disk that no record names yet; it is removed unless it is kept.
 #[must_use]
-pub struct BodyOnDisk {
+pub(crate) struct BodyOnDisk {
     pub body: UnnamedBody,
     pub size: u64,
     pub digested: BodyDigest,
 }
 
 /// A body's name while no record holds it.
-pub struct UnnamedBody {
+pub(crate) struct UnnamedBody {
     bucket: Arc<DevBucket>,
     name: Option<String>,
 }
 
 impl UnnamedBody {
     /// Makes up a name.
-    pub fn new(bucket: &Arc<DevBucket>) -> S3Result<Self> {
+    pub(crate) fn new(bucket: &Arc<DevBucket>) -> S3Result<Self> {
         Ok(Self { bucket: bucket.clone(), name: Some(random_name()?) })
     }
 
     /// The name, while it is not kept.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
     }
 
     /// Leaves the body to the record that names it.
-    pub fn keep(mut self) -> String {
+    pub(crate) fn keep(mut self) -> String {
         self.name.take().unwrap_or_default()
     }
 }
@@ -88,7 +88,7 @@ impl BodySink {
 
 impl IncomingBody {
     /// Takes a body in, writing a batch while the next one arrives. The last batch is left to `finish`.
-    pub async fn receive(
+    pub(crate) async fn receive(
         bucket: &Arc<DevBucket>,
         body: Option<StreamingBlob>,
         algorithm: StoredAlgorithm,
@@ -113,14 +113,14 @@ impl IncomingBody {
     }
 
     /// Writes what is left; blocks.
-    pub fn finish(mut self) -> S3Result<BodyOnDisk> {
+    pub(crate) fn finish(mut self) -> S3Result<BodyOnDisk> {
         self.sink.write(&self.rest).map_err(internal)?;
         let BodySink { body, size, digest, .. } = self.sink;
         Ok(BodyOnDisk { body, size, digested: digest.finish() })
     }
 
     /// Copies a range of an object into a new body; blocks.
-    pub fn copy(
+    pub(crate) fn copy(
         source: &BodySource,
         target: &Arc<DevBucket>,
         range: Range<u64>,
@@ -143,7 +143,7 @@ impl IncomingBody {
 
 impl BodyOnDisk {
     /// The object that has this body and no other.
-    pub fn object(&self, description: ObjectHeaders, tags: Vec<(String, String)>) -> ObjectRecord {
+    pub(crate) fn object(&self, description: ObjectHeaders, tags: Vec<(String, String)>) -> ObjectRecord {
         ObjectRecord {
             size: self.size,
             etag: self.digested.etag(),
@@ -177,7 +177,7 @@ impl SinkState {
 
 /// Whose bytes to read.
 #[derive(Clone, Debug)]
-pub struct BodySource {
+pub(crate) struct BodySource {
     pub bucket: Arc<DevBucket>,
     pub segments: Vec<BodySegment>,
 }
@@ -186,7 +186,7 @@ impl BodySource {
     /// Sends a range of an object: at once when it is short, else batch by batch as the client takes it.
     ///
     /// `Ok(None)` says that the first body is gone: the version was replaced or destroyed since it was found.
-    pub async fn send(self, range: Range<u64>) -> S3Result<Option<StreamingBlob>> {
+    pub(crate) async fn send(self, range: Range<u64>) -> S3Result<Option<StreamingBlob>> {
         let short = range.end - range.start <= BATCH as u64;
         let slices = slices(&self.segments, range);
         let first = on_disk(move || {

@@ -18,7 +18,7 @@ use portcullis_base::clock::Timestamp;
 
 /// One bucket.
 #[derive(Debug)]
-pub struct DevBucket {
+pub(crate) struct DevBucket {
     pub name: String,
     pub directory: BucketDirectory,
     sequence: Arc<VersionSequence>,
@@ -27,7 +27,7 @@ pub struct DevBucket {
 
 /// What a bucket's lock guards.
 #[derive(Debug)]
-pub struct BucketIndex {
+pub(crate) struct BucketIndex {
     pub record: StoredBucket,
     pub versions: BucketVersions,
     /// By key and id, which is the order they are listed in.
@@ -36,11 +36,11 @@ pub struct BucketIndex {
 }
 
 /// A version that was added, and the id the client is told.
-pub type AddedVersion = (Arc<VersionRecord>, Option<String>);
+pub(crate) type AddedVersion = (Arc<VersionRecord>, Option<String>);
 
 /// An upload and the parts it has so far.
 #[derive(Clone, Debug)]
-pub struct OpenUpload {
+pub(crate) struct OpenUpload {
     pub record: Arc<UploadRecord>,
     pub parts: BTreeMap<i32, PartRecord>,
 }
@@ -53,7 +53,7 @@ enum BucketPresence {
 
 impl DevBucket {
     /// Takes in what lay on disk.
-    pub fn new(
+    pub(crate) fn new(
         name: String,
         directory: BucketDirectory,
         sequence: Arc<VersionSequence>,
@@ -78,7 +78,7 @@ impl DevBucket {
     }
 
     /// Deletes the bucket, if it holds no version and no marker; uploads that were begun go with it.
-    pub fn delete(&self) -> S3Result<()> {
+    pub(crate) fn delete(&self) -> S3Result<()> {
         let mut state = self.write()?;
         if !state.versions.is_empty() {
             return Err(s3_error!(
@@ -92,24 +92,24 @@ impl DevBucket {
     }
 
     /// Looks at the bucket, unless it was deleted since it was found.
-    pub fn read(&self) -> S3Result<RwLockReadGuard<'_, BucketIndex>> {
+    pub(crate) fn read(&self) -> S3Result<RwLockReadGuard<'_, BucketIndex>> {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         if state.standing == BucketPresence::Deleted { Err(no_such_bucket()) } else { Ok(state) }
     }
 
     /// Changes the bucket, unless it was deleted since it was found.
-    pub fn write(&self) -> S3Result<RwLockWriteGuard<'_, BucketIndex>> {
+    pub(crate) fn write(&self) -> S3Result<RwLockWriteGuard<'_, BucketIndex>> {
         let state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if state.standing == BucketPresence::Deleted { Err(no_such_bucket()) } else { Ok(state) }
     }
 
     /// The time now.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.sequence.now()
     }
 
     /// Changes the bucket's record, on disk first.
-    pub fn amend(&self, change: impl FnOnce(&mut StoredBucket)) -> S3Result<()> {
+    pub(crate) fn amend(&self, change: impl FnOnce(&mut StoredBucket)) -> S3Result<()> {
         let mut state = self.write()?;
         let mut record = state.record.clone();
         change(&mut record);
@@ -119,7 +119,7 @@ impl DevBucket {
     }
 
     /// Makes a version the newest of its key, if `allows` agrees with the one that is.
-    pub fn add(
+    pub(crate) fn add(
         &self,
         key: &str,
         content: VersionContent,
@@ -135,7 +135,7 @@ impl DevBucket {
     }
 
     /// What DELETE of a key without a version id does, if `allows` agrees with the bucket as it is.
-    pub fn delete_key(
+    pub(crate) fn delete_key(
         &self,
         key: &str,
         allows: impl FnOnce(&BucketIndex) -> S3Result<()>,
@@ -155,7 +155,7 @@ impl DevBucket {
     }
 
     /// Destroys one version, if `allows` agrees with the bucket as it is.
-    pub fn delete_version(
+    pub(crate) fn delete_version(
         &self,
         key: &str,
         id: &str,
@@ -170,7 +170,7 @@ impl DevBucket {
     }
 
     /// Replaces a version by itself with other content, such as other tags.
-    pub fn replace(&self, key: &str, id: &str, change: impl FnOnce(&mut VersionContent)) -> S3Result<()> {
+    pub(crate) fn replace(&self, key: &str, id: &str, change: impl FnOnce(&mut VersionContent)) -> S3Result<()> {
         let mut state = self.write()?;
         let mut version = VersionRecord::clone(state.versions.find(key, id).ok_or_else(no_such_version)?);
         change(&mut version.content);
@@ -215,7 +215,7 @@ impl DevBucket {
 
 impl BucketIndex {
     /// The version a request speaks of: the one it names, else the newest.
-    pub fn version(&self, key: &str, id: Option<&str>) -> S3Result<&Arc<VersionRecord>> {
+    pub(crate) fn version(&self, key: &str, id: Option<&str>) -> S3Result<&Arc<VersionRecord>> {
         let Some(id) = id else {
             return self.versions.current(key).ok_or_else(no_such_key);
         };
@@ -224,12 +224,12 @@ impl BucketIndex {
     }
 
     /// The newest version of a key, which may be a delete marker.
-    pub fn current(&self, key: &str) -> Option<&VersionRecord> {
+    pub(crate) fn current(&self, key: &str) -> Option<&VersionRecord> {
         self.versions.current(key).map(|version| &**version)
     }
 
     /// The id a client is told: none where versioning was never on.
-    pub fn shown_id(&self, version: &VersionRecord) -> Option<String> {
+    pub(crate) fn shown_id(&self, version: &VersionRecord) -> Option<String> {
         match self.record.versioning {
             BucketVersioning::Enabled | BucketVersioning::Suspended => Some(version.id.clone()),
             BucketVersioning::Never => None,
@@ -237,7 +237,7 @@ impl BucketIndex {
     }
 
     /// The upload a request names.
-    pub fn upload(&mut self, key: &str, id: &str) -> S3Result<&mut OpenUpload> {
+    pub(crate) fn upload(&mut self, key: &str, id: &str) -> S3Result<&mut OpenUpload> {
         self.uploads.get_mut(&(key.to_owned(), id.to_owned())).ok_or_else(no_such_upload)
     }
 }

@@ -18,7 +18,7 @@ use super::store::{DevStore, on_disk};
 use portcullis_base::clock::Timestamp;
 
 /// CreateBucket.
-pub async fn create(
+pub(crate) async fn create(
     store: &Arc<DevStore>,
     request: S3Request<CreateBucketInput>,
 ) -> S3Result<S3Response<CreateBucketOutput>> {
@@ -42,7 +42,7 @@ pub async fn create(
 }
 
 /// HeadBucket.
-pub async fn head(
+pub(crate) async fn head(
     store: &Arc<DevStore>,
     request: S3Request<HeadBucketInput>,
 ) -> S3Result<S3Response<HeadBucketOutput>> {
@@ -52,7 +52,7 @@ pub async fn head(
 }
 
 /// DeleteBucket.
-pub async fn delete(
+pub(crate) async fn delete(
     store: &Arc<DevStore>,
     request: S3Request<DeleteBucketInput>,
 ) -> S3Result<S3Response<DeleteBucketOutput>> {
@@ -62,7 +62,7 @@ pub async fn delete(
 }
 
 /// ListBuckets.
-pub async fn list(
+pub(crate) async fn list(
     store: &Arc<DevStore>,
     request: S3Request<ListBucketsInput>,
 ) -> S3Result<S3Response<ListBucketsOutput>> {
@@ -97,7 +97,7 @@ pub async fn list(
 }
 
 /// GetBucketLocation, which is empty for S3's first region.
-pub async fn location(
+pub(crate) async fn location(
     store: &Arc<DevStore>,
     request: S3Request<GetBucketLocationInput>,
 ) -> S3Result<S3Response<GetBucketLocationOutput>> {
@@ -108,7 +108,7 @@ pub async fn location(
 }
 
 /// GetBucketVersioning.
-pub async fn versioning(
+pub(crate) async fn versioning(
     store: &Arc<DevStore>,
     request: S3Request<GetBucketVersioningInput>,
 ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
@@ -123,7 +123,7 @@ pub async fn versioning(
 }
 
 /// PutBucketVersioning.
-pub async fn put_versioning(
+pub(crate) async fn put_versioning(
     store: &Arc<DevStore>,
     request: S3Request<PutBucketVersioningInput>,
 ) -> S3Result<S3Response<PutBucketVersioningOutput>> {
@@ -147,7 +147,7 @@ pub async fn put_versioning(
 }
 
 /// GetBucketAcl: everything is the owner's alone.
-pub async fn acl(
+pub(crate) async fn acl(
     store: &Arc<DevStore>,
     request: S3Request<GetBucketAclInput>,
 ) -> S3Result<S3Response<GetBucketAclOutput>> {
@@ -156,7 +156,7 @@ pub async fn acl(
 }
 
 /// The one grant there is.
-pub fn full_control(store: &DevStore) -> Vec<Grant> {
+pub(crate) fn full_control(store: &DevStore) -> Vec<Grant> {
     let owner = owner(store);
     let grantee = Grantee {
         display_name: owner.display_name,

@@ -9,7 +9,7 @@ use portcullis_base::clock::Timestamp;
 
 /// The conditions of a read, or of a copy's source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadConditions {
+pub(crate) struct ReadConditions {
     pub if_match: Option<ETagCondition>,
     pub if_none_match: Option<ETagCondition>,
     pub if_modified_since: Option<Moment>,
@@ -18,21 +18,21 @@ pub struct ReadConditions {
 
 /// The conditions of a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WriteConditions {
+pub(crate) struct WriteConditions {
     pub if_match: Option<ETagCondition>,
     pub if_none_match: Option<ETagCondition>,
 }
 
 /// Why a read is not answered with the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnmetCondition {
+pub(crate) enum UnmetCondition {
     NotModified,
     PreconditionFailed,
 }
 
 impl ReadConditions {
     /// Whether an object of this ETag and age is to be sent.
-    pub fn meets(&self, etag: &str, modified: Timestamp) -> Result<(), UnmetCondition> {
+    pub(crate) fn meets(&self, etag: &str, modified: Timestamp) -> Result<(), UnmetCondition> {
         match (&self.if_match, &self.if_unmodified_since) {
             (Some(wanted), _) if !matches(wanted, etag) => return Err(UnmetCondition::PreconditionFailed),
             (None, Some(limit)) if modified.seconds() > seconds(limit) => {
@@ -50,7 +50,7 @@ impl ReadConditions {
 
 impl WriteConditions {
     /// Refuses a write that does not suit the version that is current now.
-    pub fn allows(&self, current: Option<&VersionRecord>) -> S3Result<()> {
+    pub(crate) fn allows(&self, current: Option<&VersionRecord>) -> S3Result<()> {
         let etag = current.and_then(VersionRecord::object).map(|object| object.etag.as_str());
         match (&self.if_match, etag) {
             (Some(_), None) => return Err(no_such_key()),

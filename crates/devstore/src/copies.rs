@@ -26,7 +26,7 @@ use portcullis_base::clock::Timestamp;
 const LARGEST_COPY: u64 = 5 * 1024 * 1024 * 1024;
 
 /// CopyObject.
-pub async fn copy(
+pub(crate) async fn copy(
     store: &Arc<DevStore>,
     request: S3Request<CopyObjectInput>,
 ) -> S3Result<S3Response<CopyObjectOutput>> {
@@ -90,7 +90,7 @@ pub async fn copy(
 }
 
 /// UploadPartCopy.
-pub async fn copy_part(
+pub(crate) async fn copy_part(
     store: &Arc<DevStore>,
     request: S3Request<UploadPartCopyInput>,
 ) -> S3Result<S3Response<UploadPartCopyOutput>> {

@@ -14,7 +14,7 @@ use super::faults::{check_version_id, not_implemented};
 use super::store::{DevStore, on_disk};
 
 /// DeleteObject.
-pub async fn one(
+pub(crate) async fn one(
     store: &Arc<DevStore>,
     request: S3Request<DeleteObjectInput>,
 ) -> S3Result<S3Response<DeleteObjectOutput>> {
@@ -34,7 +34,7 @@ pub async fn one(
 }
 
 /// DeleteObjects: each entry succeeds or fails alone.
-pub async fn many(
+pub(crate) async fn many(
     store: &Arc<DevStore>,
     request: S3Request<DeleteObjectsInput>,
 ) -> S3Result<S3Response<DeleteObjectsOutput>> {

@@ -89,7 +89,7 @@ pub(super) use described;
 
 /// What a request says its body comes to, in its headers and in the trailer behind the body.
 #[derive(Clone, Debug, Default)]
-pub struct BodyClaims {
+pub(crate) struct BodyClaims {
     claims: DigestClaims,
     trailer: Option<StoredAlgorithm>,
     wanted: Option<StoredAlgorithm>,
@@ -97,7 +97,7 @@ pub struct BodyClaims {
 
 impl BodyClaims {
     /// Reads the headers of a request with a body.
-    pub fn read(headers: &HeaderMap, content_md5: Option<String>) -> S3Result<Self> {
+    pub(crate) fn read(headers: &HeaderMap, content_md5: Option<String>) -> S3Result<Self> {
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let mut claimed = Self { claims: DigestClaims { md5: content_md5, checksum: None }, ..Self::default() };
         let given = StoredAlgorithm::ALL.map(|algorithm| Some((algorithm, value(algorithm.header())?.to_owned())));
@@ -121,12 +121,12 @@ impl BodyClaims {
     }
 
     /// The algorithm to take over the body, when the request decides it.
-    pub fn algorithm(&self) -> Option<StoredAlgorithm> {
+    pub(crate) fn algorithm(&self) -> Option<StoredAlgorithm> {
         self.claims.checksum.as_ref().map(|(algorithm, _)| *algorithm).or(self.trailer).or(self.wanted)
     }
 
     /// All claims, once the body and its trailer are read.
-    pub fn complete(mut self, trailers: Option<&TrailingHeaders>) -> S3Result<DigestClaims> {
+    pub(crate) fn complete(mut self, trailers: Option<&TrailingHeaders>) -> S3Result<DigestClaims> {
         if let Some(algorithm) = self.trailer {
             let value = |fields: &HeaderMap| Some(fields.get(algorithm.header())?.to_str().ok()?.to_owned());
             let value = trailers.and_then(|trailers| trailers.read(value)).flatten().ok_or_else(|| {
@@ -139,24 +139,24 @@ impl BodyClaims {
 }
 
 /// An ETag as S3s writes it.
-pub fn etag(value: &str) -> ETag {
+pub(crate) fn etag(value: &str) -> ETag {
     ETag::Strong(value.to_owned())
 }
 
 /// A moment as s3s writes it.
-pub fn moment(timestamp: Timestamp) -> Moment {
+pub(crate) fn moment(timestamp: Timestamp) -> Moment {
     timestamp.system_time().into()
 }
 
 /// `Expires` as the client wrote it, which need not be a date: the proxy sends it under another name, since s3s
 /// refuses what is none.
-pub fn expires(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn expires(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(EMBEDDED_EXPIRES).or_else(|| headers.get(EXPIRES))?;
     value.to_str().ok().map(str::to_owned)
 }
 
 /// An answer about an object, with the `Expires` that its writer gave it.
-pub fn with_expires<T>(mut response: S3Response<T>, description: &ObjectHeaders) -> S3Response<T> {
+pub(crate) fn with_expires<T>(mut response: S3Response<T>, description: &ObjectHeaders) -> S3Response<T> {
     if let Some(value) = description.expires.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
         response.headers.insert(EXPIRES, value);
     }
@@ -164,29 +164,29 @@ pub fn with_expires<T>(mut response: S3Response<T>, description: &ObjectHeaders)
 }
 
 /// The owner of everything in the store.
-pub fn owner(store: &DevStore) -> Owner {
+pub(crate) fn owner(store: &DevStore) -> Owner {
     Owner { display_name: Some("portcullis".to_owned()), id: Some(store.owner.clone()) }
 }
 
 /// A size in the type S3's answers have for it.
-pub fn length(size: u64) -> i64 {
+pub(crate) fn length(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
 /// A count in the type S3's answers have for it.
-pub fn count(count: usize) -> i32 {
+pub(crate) fn count(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// The content encoding without `aws-chunked`, which describes the request and not the object.
-pub fn stored_encoding(encoding: Option<&str>) -> Option<String> {
+pub(crate) fn stored_encoding(encoding: Option<&str>) -> Option<String> {
     let codings = encoding?.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked"));
     let codings: Vec<&str> = codings.filter(|coding| !coding.is_empty()).collect();
     if codings.is_empty() { None } else { Some(codings.join(",")) }
 }
 
 /// User metadata, of which S3 takes 2 KiB.
-pub fn metadata(given: Option<&s3s::dto::Metadata>) -> S3Result<BTreeMap<String, String>> {
+pub(crate) fn metadata(given: Option<&s3s::dto::Metadata>) -> S3Result<BTreeMap<String, String>> {
     let metadata: BTreeMap<_, _> =
         given.into_iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect();
     if metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > 2048 {
@@ -196,12 +196,12 @@ pub fn metadata(given: Option<&s3s::dto::Metadata>) -> S3Result<BTreeMap<String,
 }
 
 /// Refuses any header that asks for encryption at rest.
-pub fn refuse_encryption(asked: &[bool]) -> S3Result<()> {
+pub(crate) fn refuse_encryption(asked: &[bool]) -> S3Result<()> {
     if asked.contains(&true) { Err(not_implemented("x-amz-server-side-encryption")) } else { Ok(()) }
 }
 
 /// Refuses any header that locks an object.
-pub fn refuse_lock(asked: &[bool]) -> S3Result<()> {
+pub(crate) fn refuse_lock(asked: &[bool]) -> S3Result<()> {
     if asked.contains(&true) {
         return Err(s3_error!(InvalidRequest, "Bucket is missing Object Lock Configuration"));
     }
@@ -209,7 +209,7 @@ pub fn refuse_lock(asked: &[bool]) -> S3Result<()> {
 }
 
 /// Refuses access control lists that grant anything to anyone but the owner.
-pub fn refuse_acl(canned: Option<&str>, grants: &[bool]) -> S3Result<()> {
+pub(crate) fn refuse_acl(canned: Option<&str>, grants: &[bool]) -> S3Result<()> {
     let owner_only = matches!(canned, None | Some("private" | "bucket-owner-full-control" | "bucket-owner-read"));
     if owner_only && !grants.contains(&true) {
         return Ok(());

@@ -12,7 +12,7 @@ use s3s::{S3Result, s3_error};
 use super::record::{ChecksumScope, StoredAlgorithm, StoredChecksum};
 
 /// Takes MD5 and one checksum over the same bytes.
-pub struct RunningDigest {
+pub(crate) struct RunningDigest {
     md5: Md5,
     algorithm: StoredAlgorithm,
     checksum: ChecksumHasher,
@@ -20,32 +20,32 @@ pub struct RunningDigest {
 
 /// What the bytes came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BodyDigest {
+pub(crate) struct BodyDigest {
     pub md5: [u8; 16],
     pub checksum: StoredChecksum,
 }
 
 /// What a client says the bytes come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DigestClaims {
+pub(crate) struct DigestClaims {
     pub md5: Option<String>,
     pub checksum: Option<(StoredAlgorithm, String)>,
 }
 
 impl RunningDigest {
     /// Begins with no bytes.
-    pub fn new(algorithm: StoredAlgorithm) -> Self {
+    pub(crate) fn new(algorithm: StoredAlgorithm) -> Self {
         Self { md5: Md5::new(), algorithm, checksum: hasher(algorithm) }
     }
 
     /// Adds bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.checksum.update(bytes);
     }
 
     /// Ends with what the bytes came to.
-    pub fn finish(self) -> BodyDigest {
+    pub(crate) fn finish(self) -> BodyDigest {
         let value = base64_of(self.checksum);
         let checksum = StoredChecksum { algorithm: self.algorithm, value, scope: ChecksumScope::FullObject };
         BodyDigest { md5: self.md5.finalize().into(), checksum }
@@ -54,14 +54,14 @@ impl RunningDigest {
 
 impl BodyDigest {
     /// The ETag of an object that came in one piece.
-    pub fn etag(&self) -> String {
+    pub(crate) fn etag(&self) -> String {
         hex::encode(self.md5)
     }
 }
 
 impl DigestClaims {
     /// Refuses bytes that are not what the client said.
-    pub fn check(&self, digested: &BodyDigest) -> S3Result<()> {
+    pub(crate) fn check(&self, digested: &BodyDigest) -> S3Result<()> {
         if let Some(md5) = &self.md5 {
             match STANDARD.decode(md5) {
                 Ok(claimed) if claimed.len() == digested.md5.len() => {
@@ -88,10 +88,10 @@ impl DigestClaims {
 
 impl StoredAlgorithm {
     /// The algorithms in the order of S3's headers.
-    pub const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64nvme, Self::Sha1, Self::Sha256];
+    pub(crate) const ALL: [Self; 5] = [Self::Crc32, Self::Crc32c, Self::Crc64nvme, Self::Sha1, Self::Sha256];
 
     /// The name S3 gives the algorithm.
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Crc32 => "CRC32",
             Self::Crc32c => "CRC32C",
@@ -102,7 +102,7 @@ impl StoredAlgorithm {
     }
 
     /// The header and trailer that carry such a checksum.
-    pub const fn header(self) -> &'static str {
+    pub(crate) const fn header(self) -> &'static str {
         match self {
             Self::Crc32 => "x-amz-checksum-crc32",
             Self::Crc32c => "x-amz-checksum-crc32c",
@@ -113,7 +113,7 @@ impl StoredAlgorithm {
     }
 
     /// Takes the name S3 gives the algorithm.
-    pub fn parse(name: &str) -> S3Result<Self> {
+    pub(crate) fn parse(name: &str) -> S3Result<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name).ok_or_else(|| {
             s3_error!(
                 InvalidRequest,
@@ -134,7 +134,7 @@ impl StoredAlgorithm {
 }
 
 /// The ETag of an object that came in parts of these.
-pub fn etag_of_parts<'a>(etags: impl ExactSizeIterator<Item = &'a str>) -> String {
+pub(crate) fn etag_of_parts<'a>(etags: impl ExactSizeIterator<Item = &'a str>) -> String {
     let count = etags.len();
     let mut md5 = Md5::new();
     for etag in etags {
@@ -144,7 +144,7 @@ pub fn etag_of_parts<'a>(etags: impl ExactSizeIterator<Item = &'a str>) -> Strin
 }
 
 /// The checksum of an object that came in parts of these checksums and sizes.
-pub fn checksum_of_parts(
+pub(crate) fn checksum_of_parts(
     algorithm: StoredAlgorithm,
     scope: ChecksumScope,
     parts: &[(&StoredChecksum, u64)],
@@ -173,7 +173,7 @@ pub fn checksum_of_parts(
 }
 
 /// A checksum in the fields S3's answers have for it.
-pub fn answered(checksum: Option<&StoredChecksum>) -> dto::Checksum {
+pub(crate) fn answered(checksum: Option<&StoredChecksum>) -> dto::Checksum {
     let mut answer = dto::Checksum::default();
     let Some(StoredChecksum { algorithm, value, scope }) = checksum else { return answer };
     let value = Some(value.clone());
@@ -191,7 +191,7 @@ pub fn answered(checksum: Option<&StoredChecksum>) -> dto::Checksum {
 impl StoredChecksum {
     /// Whether a client claims this value for the object. minio-go leaves the number of parts out of a composite one,
     /// as S3 allows.
-    pub fn is_claimed_as(&self, claim: &str) -> bool {
+    pub(crate) fn is_claimed_as(&self, claim: &str) -> bool {
         let without_count = self.value.rsplit_once('-').map(|(value, _)| value);
         self.value == claim || (self.scope == ChecksumScope::Composite && without_count == Some(claim))
     }
@@ -199,7 +199,7 @@ impl StoredChecksum {
 
 impl ChecksumScope {
     /// The name S3 gives the scope.
-    pub fn answered(self) -> dto::ChecksumType {
+    pub(crate) fn answered(self) -> dto::ChecksumType {
         dto::ChecksumType::from_static(match self {
             Self::Composite => dto::ChecksumType::COMPOSITE,
             Self::FullObject => dto::ChecksumType::FULL_OBJECT,

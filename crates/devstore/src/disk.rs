@@ -26,11 +26,11 @@ const TEMPORARY: &str = "tmp";
 
 /// The directory of one bucket.
 #[derive(Clone, Debug)]
-pub struct BucketDirectory(PathBuf);
+pub(crate) struct BucketDirectory(PathBuf);
 
 /// What lay in a bucket's directory at start.
 #[derive(Debug)]
-pub struct BucketFiles {
+pub(crate) struct BucketFiles {
     pub record: StoredBucket,
     pub versions: Vec<VersionRecord>,
     pub uploads: Vec<(UploadRecord, Vec<PartRecord>)>,
@@ -38,12 +38,12 @@ pub struct BucketFiles {
 
 impl BucketDirectory {
     /// The directory of the bucket of this name, which is one legal file name.
-    pub fn of(root: &Path, bucket: &str) -> Self {
+    pub(crate) fn of(root: &Path, bucket: &str) -> Self {
         Self(root.join("buckets").join(bucket))
     }
 
     /// Makes the directories of a new bucket; its record makes it count.
-    pub fn create(&self, record: &StoredBucket) -> io::Result<()> {
+    pub(crate) fn create(&self, record: &StoredBucket) -> io::Result<()> {
         // What a crash left of a bucket that was being deleted or created.
         remove_directory(&self.0)?;
         for part in ["bodies", "versions", "uploads"] {
@@ -53,7 +53,7 @@ impl BucketDirectory {
     }
 
     /// Deletes the bucket: without its record it is gone, and the next start removes the rest.
-    pub fn destroy(&self) -> io::Result<()> {
+    pub(crate) fn destroy(&self) -> io::Result<()> {
         fs::remove_file(self.record_path())?;
         // An upload that has not noticed yet may be writing here.
         drop(remove_directory(&self.0));
@@ -61,7 +61,7 @@ impl BucketDirectory {
     }
 
     /// Reads everything back, and removes what no record names.
-    pub fn scan(&self) -> io::Result<Option<BucketFiles>> {
+    pub(crate) fn scan(&self) -> io::Result<Option<BucketFiles>> {
         let Some(record) = read_json(&self.record_path())? else {
             remove_directory(&self.0)?;
             return Ok(None);
@@ -79,60 +79,60 @@ impl BucketDirectory {
     }
 
     /// Replaces the bucket's record.
-    pub fn write_record(&self, record: &StoredBucket) -> io::Result<()> {
+    pub(crate) fn write_record(&self, record: &StoredBucket) -> io::Result<()> {
         write_json(&self.record_path(), record)
     }
 
     /// Writes or replaces a version's record.
-    pub fn write_version(&self, version: &VersionRecord) -> io::Result<()> {
+    pub(crate) fn write_version(&self, version: &VersionRecord) -> io::Result<()> {
         write_json(&self.version_path(&version.key, &version.id), version)
     }
 
     /// Removes a version's record; its bodies stay until they are removed.
-    pub fn remove_version(&self, key: &str, id: &str) -> io::Result<()> {
+    pub(crate) fn remove_version(&self, key: &str, id: &str) -> io::Result<()> {
         fs::remove_file(self.version_path(key, id))
     }
 
     /// Removes the directory of a key that has no version left.
-    pub fn forget_key(&self, key: &str) {
+    pub(crate) fn forget_key(&self, key: &str) {
         // An empty directory does no harm, so that failing here is no failure.
         drop(fs::remove_dir(self.key_directory(key)));
     }
 
     /// Begins an upload.
-    pub fn write_upload(&self, upload: &UploadRecord) -> io::Result<()> {
+    pub(crate) fn write_upload(&self, upload: &UploadRecord) -> io::Result<()> {
         write_json(&self.upload_directory(&upload.id).join("upload.json"), upload)
     }
 
     /// Writes or replaces a part's record.
-    pub fn write_part(&self, upload: &str, part: &PartRecord) -> io::Result<()> {
+    pub(crate) fn write_part(&self, upload: &str, part: &PartRecord) -> io::Result<()> {
         write_json(&self.upload_directory(upload).join(format!("{:05}.json", part.number)), part)
     }
 
     /// Removes the records of an upload; its bodies stay until they are removed.
-    pub fn remove_upload(&self, upload: &str) -> io::Result<()> {
+    pub(crate) fn remove_upload(&self, upload: &str) -> io::Result<()> {
         remove_directory(&self.upload_directory(upload))
     }
 
     /// Makes a new body of this name to be written to.
-    pub fn create_body(&self, body: &str) -> io::Result<File> {
+    pub(crate) fn create_body(&self, body: &str) -> io::Result<File> {
         let path = self.body_path(body);
         with_parent(&path, || File::create_new(&path))
     }
 
     /// Makes a body that shares the bytes of one of any bucket.
-    pub fn link_body(&self, source: &Self, body: &str, new: &str) -> io::Result<()> {
+    pub(crate) fn link_body(&self, source: &Self, body: &str, new: &str) -> io::Result<()> {
         let path = self.body_path(new);
         with_parent(&path, || fs::hard_link(source.body_path(body), &path))
     }
 
     /// Opens a body for reading.
-    pub fn open_body(&self, body: &str) -> io::Result<File> {
+    pub(crate) fn open_body(&self, body: &str) -> io::Result<File> {
         File::open(self.body_path(body))
     }
 
     /// Removes bodies that no record names any more.
-    pub fn remove_bodies<'a>(&self, bodies: impl IntoIterator<Item = &'a str>) {
+    pub(crate) fn remove_bodies<'a>(&self, bodies: impl IntoIterator<Item = &'a str>) {
         for body in bodies {
             // What stays behind is removed at the next start.
             drop(fs::remove_file(self.body_path(body)));
@@ -198,12 +198,12 @@ impl BucketDirectory {
 }
 
 /// The names of the bodies a version holds.
-pub fn bodies(version: &VersionRecord) -> impl Iterator<Item = &str> {
+pub(crate) fn bodies(version: &VersionRecord) -> impl Iterator<Item = &str> {
     version.object().into_iter().flat_map(|object| &object.segments).map(|segment| segment.body.as_str())
 }
 
 /// The names of the buckets that have a directory.
-pub fn bucket_names(root: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn bucket_names(root: &Path) -> io::Result<Vec<String>> {
     let buckets = root.join("buckets");
     fs::create_dir_all(&buckets)?;
     let mut names = Vec::new();

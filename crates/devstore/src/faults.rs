@@ -10,28 +10,28 @@ use super::record::VersionRecord;
 use super::versions::is_version_id;
 
 /// A failure of ours, told without its reason, which the log gets.
-pub fn internal(error: io::Error) -> S3Error {
+pub(crate) fn internal(error: io::Error) -> S3Error {
     tracing::error!(%error, "the embedded store failed");
     s3_error!(error, InternalError, "We encountered an internal error. Please try again.")
 }
 
 /// The bucket is not there, or is gone.
-pub fn no_such_bucket() -> S3Error {
+pub(crate) fn no_such_bucket() -> S3Error {
     s3_error!(NoSuchBucket, "The specified bucket does not exist")
 }
 
 /// The key has no object.
-pub fn no_such_key() -> S3Error {
+pub(crate) fn no_such_key() -> S3Error {
     s3_error!(NoSuchKey, "The specified key does not exist.")
 }
 
 /// The key has no version of this id.
-pub fn no_such_version() -> S3Error {
+pub(crate) fn no_such_version() -> S3Error {
     s3_error!(NoSuchVersion, "The specified version does not exist.")
 }
 
 /// The upload is not there, or has ended.
-pub fn no_such_upload() -> S3Error {
+pub(crate) fn no_such_upload() -> S3Error {
     s3_error!(
         NoSuchUpload,
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or \
@@ -40,26 +40,26 @@ pub fn no_such_upload() -> S3Error {
 }
 
 /// A condition does not hold.
-pub fn precondition_failed() -> S3Error {
+pub(crate) fn precondition_failed() -> S3Error {
     s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
 }
 
 /// The object is the one the client has.
-pub fn not_modified(etag: &str, modified: &str) -> S3Error {
+pub(crate) fn not_modified(etag: &str, modified: &str) -> S3Error {
     let mut answer = s3_error!(NotModified, "Not Modified");
     answer.set_headers(headers([("etag", format!("\"{etag}\"")), ("last-modified", modified.to_owned())]));
     answer
 }
 
 /// The newest version of a key is a delete marker, so that there is no object.
-pub fn deleted(shown_id: Option<String>) -> S3Error {
+pub(crate) fn deleted(shown_id: Option<String>) -> S3Error {
     let mut answer = no_such_key();
     answer.set_headers(marker_headers(shown_id));
     answer
 }
 
 /// A delete marker was asked for by its id, and has nothing to read.
-pub fn marker_has_no_method(marker: &VersionRecord) -> S3Error {
+pub(crate) fn marker_has_no_method(marker: &VersionRecord) -> S3Error {
     let mut answer = s3_error!(MethodNotAllowed, "The specified method is not allowed against this resource.");
     let mut fields = marker_headers(Some(marker.id.clone()));
     fields.extend(headers([("allow", "DELETE".to_owned()), ("last-modified", marker.modified().http_date())]));
@@ -68,19 +68,19 @@ pub fn marker_has_no_method(marker: &VersionRecord) -> S3Error {
 }
 
 /// A code that the S3 crate has no name for.
-pub fn named(code: &'static str, status: StatusCode, message: impl Into<Cow<'static, str>>) -> S3Error {
+pub(crate) fn named(code: &'static str, status: StatusCode, message: impl Into<Cow<'static, str>>) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
     error.set_status_code(status);
     error
 }
 
 /// Something S3 can do and this store cannot; it is refused, because ignoring it would promise it.
-pub fn not_implemented(header: &str) -> S3Error {
+pub(crate) fn not_implemented(header: &str) -> S3Error {
     s3_error!(NotImplemented, "A header you provided implies functionality that is not implemented: {header}")
 }
 
 /// Refuses what no version of any key could be called.
-pub fn check_version_id(id: &str) -> S3Result<()> {
+pub(crate) fn check_version_id(id: &str) -> S3Result<()> {
     if is_version_id(id) { Ok(()) } else { Err(s3_error!(InvalidArgument, "Invalid version id specified")) }
 }
 

@@ -8,7 +8,7 @@ use super::versions::{BucketVersions, sequence_of};
 
 /// What a listing asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct ListingQuery<'a> {
+pub(crate) struct ListingQuery<'a> {
     pub prefix: &'a str,
     /// Empty stands for none.
     pub delimiter: &'a str,
@@ -17,7 +17,7 @@ pub struct ListingQuery<'a> {
 
 /// One page of a listing.
 #[derive(Debug, PartialEq)]
-pub struct ListingPage<Entry> {
+pub(crate) struct ListingPage<Entry> {
     pub entries: Vec<Entry>,
     pub common_prefixes: Vec<String>,
     /// The last thing on the page, when more follows.
@@ -26,7 +26,7 @@ pub struct ListingPage<Entry> {
 
 /// Where a listing goes on: after this.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PageMarker {
+pub(crate) enum PageMarker {
     /// A key with all its versions, or a common prefix with all its keys.
     Key(String),
     /// One version of a key.
@@ -35,20 +35,20 @@ pub enum PageMarker {
 
 /// A version, and whether it is its key's newest.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ListedVersion {
+pub(crate) struct ListedVersion {
     pub version: Arc<VersionRecord>,
     pub place: VersionPlace,
 }
 
 /// Where a version stands among those of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VersionPlace {
+pub(crate) enum VersionPlace {
     Latest,
     Noncurrent,
 }
 
 /// The keys whose newest version is an object.
-pub fn current(
+pub(crate) fn current(
     versions: &BucketVersions,
     query: ListingQuery<'_>,
     after: Option<&str>,
@@ -64,7 +64,7 @@ pub fn current(
 }
 
 /// Every version and marker of every key.
-pub fn every_version(
+pub(crate) fn every_version(
     versions: &BucketVersions,
     query: ListingQuery<'_>,
     after: Option<PageMarker>,
@@ -89,7 +89,7 @@ pub fn every_version(
 }
 
 /// The common prefix a key is listed under: up to the first delimiter after the query's prefix.
-pub fn common_prefix(prefix: &str, delimiter: &str, key: &str) -> Option<String> {
+pub(crate) fn common_prefix(prefix: &str, delimiter: &str, key: &str) -> Option<String> {
     if delimiter.is_empty() {
         return None;
     }

@@ -19,7 +19,7 @@ use portcullis_base::clock::Timestamp;
 const LARGEST_PAGE: i32 = 1000;
 
 /// ListObjects.
-pub async fn objects(
+pub(crate) async fn objects(
     store: &Arc<DevStore>,
     request: S3Request<ListObjectsInput>,
 ) -> S3Result<S3Response<ListObjectsOutput>> {
@@ -50,7 +50,7 @@ pub async fn objects(
 }
 
 /// ListObjectsV2.
-pub async fn objects_v2(
+pub(crate) async fn objects_v2(
     store: &Arc<DevStore>,
     request: S3Request<ListObjectsV2Input>,
 ) -> S3Result<S3Response<ListObjectsV2Output>> {
@@ -84,7 +84,7 @@ pub async fn objects_v2(
 }
 
 /// ListObjectVersions.
-pub async fn versions(
+pub(crate) async fn versions(
     store: &Arc<DevStore>,
     request: S3Request<ListObjectVersionsInput>,
 ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
@@ -122,7 +122,7 @@ pub async fn versions(
 }
 
 /// ListMultipartUploads.
-pub async fn uploads(
+pub(crate) async fn uploads(
     store: &Arc<DevStore>,
     request: S3Request<ListMultipartUploadsInput>,
 ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
@@ -188,7 +188,10 @@ pub async fn uploads(
 }
 
 /// ListParts.
-pub async fn parts(store: &Arc<DevStore>, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+pub(crate) async fn parts(
+    store: &Arc<DevStore>,
+    request: S3Request<ListPartsInput>,
+) -> S3Result<S3Response<ListPartsOutput>> {
     let input = request.input;
     let limit = limit(input.max_parts, "max-parts")?;
     let after = input.part_number_marker.unwrap_or(0);

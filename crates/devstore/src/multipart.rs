@@ -27,7 +27,7 @@ use super::tags;
 const SMALLEST_PART: u64 = 5 * 1024 * 1024;
 
 /// CreateMultipartUpload.
-pub async fn create(
+pub(crate) async fn create(
     store: &Arc<DevStore>,
     request: S3Request<CreateMultipartUploadInput>,
 ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
@@ -69,7 +69,7 @@ pub async fn create(
 }
 
 /// UploadPart.
-pub async fn upload_part(
+pub(crate) async fn upload_part(
     store: &Arc<DevStore>,
     request: S3Request<UploadPartInput>,
 ) -> S3Result<S3Response<UploadPartOutput>> {
@@ -106,7 +106,13 @@ pub async fn upload_part(
 }
 
 /// Makes a body that arrived a part of an upload, in place of the part that had its number; blocks.
-pub fn add_part(bucket: &DevBucket, key: &str, upload: &str, number: i32, arrived: BodyOnDisk) -> S3Result<PartRecord> {
+pub(crate) fn add_part(
+    bucket: &DevBucket,
+    key: &str,
+    upload: &str,
+    number: i32,
+    arrived: BodyOnDisk,
+) -> S3Result<PartRecord> {
     let mut state = bucket.write()?;
     let parts = &mut state.upload(key, upload)?.parts;
     let part = PartRecord {
@@ -126,7 +132,7 @@ pub fn add_part(bucket: &DevBucket, key: &str, upload: &str, number: i32, arrive
 }
 
 /// CompleteMultipartUpload.
-pub async fn complete(
+pub(crate) async fn complete(
     store: &Arc<DevStore>,
     request: S3Request<CompleteMultipartUploadInput>,
 ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
@@ -174,7 +180,7 @@ pub async fn complete(
 }
 
 /// AbortMultipartUpload.
-pub async fn abort(
+pub(crate) async fn abort(
     store: &Arc<DevStore>,
     request: S3Request<AbortMultipartUploadInput>,
 ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
@@ -195,7 +201,7 @@ pub async fn abort(
 }
 
 /// Refuses what is no part number.
-pub fn check_number(number: i32) -> S3Result<()> {
+pub(crate) fn check_number(number: i32) -> S3Result<()> {
     if (1..=10_000).contains(&number) {
         return Ok(());
     }

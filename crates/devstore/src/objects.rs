@@ -29,10 +29,13 @@ const LARGEST_PUT: i64 = 5 * 1024 * 1024 * 1024;
 
 /// Marks an answer that holds a part of an object only.
 #[derive(Clone, Copy, Debug)]
-pub struct PartialContent;
+pub(crate) struct PartialContent;
 
 /// PutObject.
-pub async fn put(store: &Arc<DevStore>, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+pub(crate) async fn put(
+    store: &Arc<DevStore>,
+    request: S3Request<PutObjectInput>,
+) -> S3Result<S3Response<PutObjectOutput>> {
     let input = request.input;
     refuse_unsupported!(input)?;
     if input.write_offset_bytes.is_some() {
@@ -76,12 +79,15 @@ pub async fn put(store: &Arc<DevStore>, request: S3Request<PutObjectInput>) -> S
 }
 
 /// PostObject, which browsers send: s3s would hold the whole object in memory.
-pub async fn post(_: &Arc<DevStore>, _: S3Request<PostObjectInput>) -> S3Result<S3Response<PostObjectOutput>> {
+pub(crate) async fn post(_: &Arc<DevStore>, _: S3Request<PostObjectInput>) -> S3Result<S3Response<PostObjectOutput>> {
     Err(not_implemented("POST of a form"))
 }
 
 /// GetObject.
-pub async fn get(store: &Arc<DevStore>, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+pub(crate) async fn get(
+    store: &Arc<DevStore>,
+    request: S3Request<GetObjectInput>,
+) -> S3Result<S3Response<GetObjectOutput>> {
     let input = request.input;
     let bucket = store.bucket(&input.bucket)?;
     let conditions = ReadConditions {
@@ -125,7 +131,7 @@ pub async fn get(store: &Arc<DevStore>, request: S3Request<GetObjectInput>) -> S
 }
 
 /// HeadObject.
-pub async fn head(
+pub(crate) async fn head(
     store: &Arc<DevStore>,
     request: S3Request<HeadObjectInput>,
 ) -> S3Result<S3Response<HeadObjectOutput>> {
@@ -163,7 +169,7 @@ pub async fn head(
 }
 
 /// GetObjectAttributes.
-pub async fn attributes(
+pub(crate) async fn attributes(
     store: &Arc<DevStore>,
     request: S3Request<GetObjectAttributesInput>,
 ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
@@ -191,7 +197,7 @@ pub async fn attributes(
 }
 
 /// GetObjectAcl: everything is the owner's alone.
-pub async fn acl(
+pub(crate) async fn acl(
     store: &Arc<DevStore>,
     request: S3Request<GetObjectAclInput>,
 ) -> S3Result<S3Response<GetObjectAclOutput>> {
@@ -204,7 +210,7 @@ pub async fn acl(
 }
 
 /// The version a request speaks of.
-pub struct FoundVersion {
+pub(crate) struct FoundVersion {
     pub version: Arc<VersionRecord>,
     /// The id the client is told.
     pub shown_id: Option<String>,
@@ -219,7 +225,7 @@ enum VersionChoice {
 
 impl FoundVersion {
     /// Looks a version up.
-    pub fn find(bucket: &DevBucket, key: &str, id: Option<&str>) -> S3Result<Self> {
+    pub(crate) fn find(bucket: &DevBucket, key: &str, id: Option<&str>) -> S3Result<Self> {
         let state = bucket.read()?;
         let version = state.version(key, id)?.clone();
         let asked = if id.is_some() { VersionChoice::ForVersion } else { VersionChoice::ForCurrent };
@@ -227,7 +233,7 @@ impl FoundVersion {
     }
 
     /// The object, if there is one and it meets the conditions.
-    pub fn object(&self, conditions: &ReadConditions) -> S3Result<&ObjectRecord> {
+    pub(crate) fn object(&self, conditions: &ReadConditions) -> S3Result<&ObjectRecord> {
         let Some(object) = self.version.object() else {
             return Err(match self.asked {
                 VersionChoice::ForCurrent => faults::deleted(self.shown_id.clone()),
@@ -244,7 +250,7 @@ impl FoundVersion {
 }
 
 /// Refuses a body that is too long for one request before it is sent.
-pub fn check_length(announced: Option<i64>) -> S3Result<()> {
+pub(crate) fn check_length(announced: Option<i64>) -> S3Result<()> {
     match announced {
         None => Err(s3_error!(MissingContentLength, "You must provide the Content-Length HTTP header.")),
         Some(length) if length > LARGEST_PUT => {
@@ -255,7 +261,7 @@ pub fn check_length(announced: Option<i64>) -> S3Result<()> {
 }
 
 /// The body did not hold what was announced.
-pub fn incomplete() -> s3s::S3Error {
+pub(crate) fn incomplete() -> s3s::S3Error {
     s3_error!(IncompleteBody, "You did not provide the number of bytes specified by the Content-Length HTTP header")
 }
 

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use portcullis_base::clock::Timestamp;
 
 /// Sequence numbers count in this fraction of a millisecond, so that they stay in the order of time.
-pub const SEQUENCE_PER_MILLISECOND: u64 = 1_000_000;
+pub(crate) const SEQUENCE_PER_MILLISECOND: u64 = 1_000_000;
 
 /// The id of the version that has none of its own.
-pub const NULL_VERSION: &str = "null";
+pub(crate) const NULL_VERSION: &str = "null";
 
 /// One version of one key: an object or a delete marker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct VersionRecord {
+pub(crate) struct VersionRecord {
     pub key: String,
     pub id: String,
     /// Versions of a key are ordered by this, and the moment of the write is read from it.
@@ -24,14 +24,14 @@ pub struct VersionRecord {
 
 /// What a version is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum VersionContent {
+pub(crate) enum VersionContent {
     Marker,
     Object(Box<ObjectRecord>),
 }
 
 /// An object's body and everything a client said about it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ObjectRecord {
+pub(crate) struct ObjectRecord {
     pub size: u64,
     pub etag: String,
     pub checksum: Option<StoredChecksum>,
@@ -42,7 +42,7 @@ pub struct ObjectRecord {
 
 /// A file that holds the next bytes of an object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BodySegment {
+pub(crate) struct BodySegment {
     pub body: String,
     pub size: u64,
     /// Present when the segment was a part of a multipart upload.
@@ -51,14 +51,14 @@ pub struct BodySegment {
 
 /// Which part a segment was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartMark {
+pub(crate) struct PartMark {
     pub number: i32,
     pub checksum: Option<StoredChecksum>,
 }
 
 /// The headers a client gave an object, to be given back with it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ObjectHeaders {
+pub(crate) struct ObjectHeaders {
     pub cache_control: Option<String>,
     pub content_disposition: Option<String>,
     pub content_encoding: Option<String>,
@@ -73,7 +73,7 @@ pub struct ObjectHeaders {
 
 /// A checksum in one of S3's algorithms, in base64.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredChecksum {
+pub(crate) struct StoredChecksum {
     pub algorithm: StoredAlgorithm,
     pub value: String,
     pub scope: ChecksumScope,
@@ -81,7 +81,7 @@ pub struct StoredChecksum {
 
 /// S3's checksum algorithms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StoredAlgorithm {
+pub(crate) enum StoredAlgorithm {
     Crc32,
     Crc32c,
     Crc64nvme,
@@ -91,7 +91,7 @@ pub enum StoredAlgorithm {
 
 /// What a multipart object's checksum was taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ChecksumScope {
+pub(crate) enum ChecksumScope {
     /// The checksums of the parts.
     Composite,
     /// All bytes.
@@ -100,7 +100,7 @@ pub enum ChecksumScope {
 
 /// A bucket's own record; its versions have theirs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct StoredBucket {
+pub(crate) struct StoredBucket {
     pub created_millis: i64,
     pub location: Option<String>,
     pub versioning: BucketVersioning,
@@ -110,7 +110,7 @@ pub struct StoredBucket {
 
 /// A bucket's versioning state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BucketVersioning {
+pub(crate) enum BucketVersioning {
     Enabled,
     Never,
     Suspended,
@@ -118,7 +118,7 @@ pub enum BucketVersioning {
 
 /// A multipart upload that was begun.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct UploadRecord {
+pub(crate) struct UploadRecord {
     pub key: String,
     pub id: String,
     pub initiated_millis: i64,
@@ -130,7 +130,7 @@ pub struct UploadRecord {
 
 /// A part that was uploaded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartRecord {
+pub(crate) struct PartRecord {
     pub number: i32,
     pub body: String,
     pub size: u64,
@@ -141,12 +141,12 @@ pub struct PartRecord {
 
 impl VersionRecord {
     /// When the version was written.
-    pub fn modified(&self) -> Timestamp {
+    pub(crate) fn modified(&self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.sequence / SEQUENCE_PER_MILLISECOND).unwrap_or(i64::MAX))
     }
 
     /// The object, unless this is a delete marker.
-    pub fn object(&self) -> Option<&ObjectRecord> {
+    pub(crate) fn object(&self) -> Option<&ObjectRecord> {
         match &self.content {
             VersionContent::Marker => None,
             VersionContent::Object(object) => Some(object),
@@ -156,7 +156,7 @@ impl VersionRecord {
 
 impl ObjectRecord {
     /// How many parts the object was uploaded in, when it came in parts.
-    pub fn parts_count(&self) -> Option<usize> {
+    pub(crate) fn parts_count(&self) -> Option<usize> {
         self.segments.first().and_then(|segment| segment.part.as_ref()).map(|_| self.segments.len())
     }
 }

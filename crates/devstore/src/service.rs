@@ -11,7 +11,7 @@ use super::store::DevStore;
 use super::{buckets, copies, deletions, listings, multipart, objects, settings, tags};
 
 /// The S3 operations over a store.
-pub struct DevService(pub Arc<DevStore>);
+pub(crate) struct DevService(pub Arc<DevStore>);
 
 type OperationFuture<'a, Output> = Pin<Box<dyn Future<Output = S3Result<S3Response<Output>>> + Send + 'a>>;
 

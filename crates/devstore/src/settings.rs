@@ -101,7 +101,10 @@ fn kept(store: &DevStore, bucket: &str, setting: BucketSetting) -> S3Result<Stri
 macro_rules! get {
     ($function:ident: $input:ident => $output:ident, $setting:ident, |$document:ident: $type:ty| $fields:expr) => {
         #[doc = concat!(stringify!($input), ": gives back what was put.")]
-        pub async fn $function(store: &Arc<DevStore>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+        pub(crate) async fn $function(
+            store: &Arc<DevStore>,
+            request: S3Request<$input>,
+        ) -> S3Result<S3Response<$output>> {
             let $document = <$type>::read(&kept(store, &request.input.bucket, BucketSetting::$setting)?)?;
             Ok(S3Response::new($fields))
         }
@@ -111,7 +114,10 @@ macro_rules! get {
 macro_rules! put {
     ($function:ident: $input:ident => $output:ident, $setting:ident, |$given:ident| $document:expr) => {
         #[doc = concat!(stringify!($input), ": keeps the document.")]
-        pub async fn $function(store: &Arc<DevStore>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+        pub(crate) async fn $function(
+            store: &Arc<DevStore>,
+            request: S3Request<$input>,
+        ) -> S3Result<S3Response<$output>> {
             let $given = request.input;
             let bucket = $given.bucket.clone();
             let document = $document.write()?;
@@ -124,7 +130,10 @@ macro_rules! put {
 macro_rules! delete {
     ($function:ident: $input:ident => $output:ident, $setting:ident) => {
         #[doc = concat!(stringify!($input), ": forgets the document.")]
-        pub async fn $function(store: &Arc<DevStore>, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+        pub(crate) async fn $function(
+            store: &Arc<DevStore>,
+            request: S3Request<$input>,
+        ) -> S3Result<S3Response<$output>> {
             forget(store, &request.input.bucket, BucketSetting::$setting).await?;
             Ok(S3Response::new($output::default()))
         }
@@ -176,7 +185,7 @@ delete!(delete_public_access_block: DeletePublicAccessBlockInput => DeletePublic
 delete!(delete_tagging: DeleteBucketTaggingInput => DeleteBucketTaggingOutput, Tagging);
 
 /// GetBucketNotificationConfiguration: empty when nothing was put.
-pub async fn notification(
+pub(crate) async fn notification(
     store: &Arc<DevStore>,
     request: S3Request<GetBucketNotificationConfigurationInput>,
 ) -> S3Result<S3Response<GetBucketNotificationConfigurationOutput>> {
@@ -192,7 +201,7 @@ pub async fn notification(
 }
 
 /// GetBucketPolicy: gives back what was put, to the byte.
-pub async fn policy(
+pub(crate) async fn policy(
     store: &Arc<DevStore>,
     request: S3Request<GetBucketPolicyInput>,
 ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
@@ -201,7 +210,7 @@ pub async fn policy(
 }
 
 /// PutBucketPolicy: keeps any JSON object.
-pub async fn put_policy(
+pub(crate) async fn put_policy(
     store: &Arc<DevStore>,
     request: S3Request<PutBucketPolicyInput>,
 ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
@@ -214,7 +223,7 @@ pub async fn put_policy(
 }
 
 /// GetBucketPolicyStatus: the store serves no unsigned requests, so no policy makes a bucket public.
-pub async fn policy_status(
+pub(crate) async fn policy_status(
     store: &Arc<DevStore>,
     request: S3Request<GetBucketPolicyStatusInput>,
 ) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
@@ -224,7 +233,7 @@ pub async fn policy_status(
 }
 
 /// GetObjectLockConfiguration: no bucket has one.
-pub async fn object_lock(
+pub(crate) async fn object_lock(
     store: &Arc<DevStore>,
     request: S3Request<GetObjectLockConfigurationInput>,
 ) -> S3Result<S3Response<GetObjectLockConfigurationOutput>> {

@@ -17,7 +17,7 @@ use portcullis_base::clock::{Clock, Timestamp};
 
 /// All buckets of one directory.
 #[derive(Debug)]
-pub struct DevStore {
+pub(crate) struct DevStore {
     pub region: String,
     pub owner: String,
     root: PathBuf,
@@ -29,7 +29,7 @@ pub struct DevStore {
 
 impl DevStore {
     /// Reads a directory back, or begins an empty one.
-    pub fn open(root: &Path, region: &str, owner: String) -> io::Result<Self> {
+    pub(crate) fn open(root: &Path, region: &str, owner: String) -> io::Result<Self> {
         fs::create_dir_all(root)?;
         let lock = File::create(root.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
@@ -50,18 +50,18 @@ impl DevStore {
     }
 
     /// The bucket of this name.
-    pub fn bucket(&self, name: &str) -> S3Result<Arc<DevBucket>> {
+    pub(crate) fn bucket(&self, name: &str) -> S3Result<Arc<DevBucket>> {
         let buckets = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
         buckets.get(name).cloned().ok_or_else(no_such_bucket)
     }
 
     /// All buckets in the order of their names.
-    pub fn buckets(&self) -> Vec<Arc<DevBucket>> {
+    pub(crate) fn buckets(&self) -> Vec<Arc<DevBucket>> {
         self.buckets.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Makes a bucket.
-    pub fn create_bucket(&self, name: &str, location: Option<String>) -> S3Result<()> {
+    pub(crate) fn create_bucket(&self, name: &str, location: Option<String>) -> S3Result<()> {
         let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
         if buckets.contains_key(name) {
             return Err(s3_error!(
@@ -81,7 +81,7 @@ impl DevStore {
     }
 
     /// Deletes a bucket that holds no version and no marker; uploads that were begun go with it.
-    pub fn delete_bucket(&self, name: &str) -> S3Result<()> {
+    pub(crate) fn delete_bucket(&self, name: &str) -> S3Result<()> {
         let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.get(name).ok_or_else(no_such_bucket)?;
         bucket.delete()?;
@@ -92,24 +92,24 @@ impl DevStore {
 
 /// Numbers that grow with time and never repeat.
 #[derive(Debug)]
-pub struct VersionSequence {
+pub(crate) struct VersionSequence {
     clock: Clock,
     last: AtomicU64,
 }
 
 impl VersionSequence {
     /// The time now.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
     /// Keeps later numbers above one that was given out before.
-    pub fn seen(&self, sequence: u64) {
+    pub(crate) fn seen(&self, sequence: u64) {
         self.last.fetch_max(sequence, Ordering::Relaxed);
     }
 
     /// The next number.
-    pub fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         let now = u64::try_from(self.now().millis()).unwrap_or(0).saturating_mul(SEQUENCE_PER_MILLISECOND);
         let step = |last: u64| Some(now.max(last.saturating_add(1)));
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step);
@@ -118,16 +118,16 @@ impl VersionSequence {
 }
 
 /// Disk work, off the threads that serve connections; it finishes even if its caller is dropped.
-pub async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> S3Result<T> + Send + 'static) -> S3Result<T> {
+pub(crate) async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> S3Result<T> + Send + 'static) -> S3Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(S3Error::internal_error)?
 }
 
 /// 64 random bits.
-pub fn random() -> S3Result<u64> {
+pub(crate) fn random() -> S3Result<u64> {
     getrandom::u64().map_err(|error| internal(io::Error::other(error)))
 }
 
 /// A random name, for bodies and uploads.
-pub fn random_name() -> S3Result<String> {
+pub(crate) fn random_name() -> S3Result<String> {
     Ok(format!("{:016x}{:016x}", random()?, random()?))
 }

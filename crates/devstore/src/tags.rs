@@ -17,10 +17,10 @@ use super::record::VersionContent;
 use super::store::{DevStore, on_disk};
 
 /// Names and values.
-pub type ObjectTags = Vec<(String, String)>;
+pub(crate) type ObjectTags = Vec<(String, String)>;
 
 /// GetObjectTagging.
-pub async fn get(
+pub(crate) async fn get(
     store: &Arc<DevStore>,
     request: S3Request<GetObjectTaggingInput>,
 ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
@@ -32,7 +32,7 @@ pub async fn get(
 }
 
 /// PutObjectTagging.
-pub async fn put(
+pub(crate) async fn put(
     store: &Arc<DevStore>,
     request: S3Request<PutObjectTaggingInput>,
 ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
@@ -43,7 +43,7 @@ pub async fn put(
 }
 
 /// DeleteObjectTagging.
-pub async fn delete(
+pub(crate) async fn delete(
     store: &Arc<DevStore>,
     request: S3Request<DeleteObjectTaggingInput>,
 ) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
@@ -53,7 +53,7 @@ pub async fn delete(
 }
 
 /// Reads `x-amz-tagging`, which is written as a query string.
-pub fn from_header(header: Option<&str>) -> S3Result<ObjectTags> {
+pub(crate) fn from_header(header: Option<&str>) -> S3Result<ObjectTags> {
     let pairs = header.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
     let tags = pairs.map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -70,19 +70,19 @@ pub fn from_header(header: Option<&str>) -> S3Result<ObjectTags> {
 
 /// Who has the tags, which decides how many there may be.
 #[derive(Clone, Copy, Debug)]
-pub enum TagHolder {
+pub(crate) enum TagHolder {
     Bucket,
     Object,
 }
 
 /// Takes the tags of a document.
-pub fn from_document(tags: Vec<Tag>, holder: TagHolder) -> S3Result<ObjectTags> {
+pub(crate) fn from_document(tags: Vec<Tag>, holder: TagHolder) -> S3Result<ObjectTags> {
     let pairs = tags.into_iter().map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default()));
     checked(pairs.collect(), holder)
 }
 
 /// The tags as a document.
-pub fn answered(tags: &ObjectTags) -> Vec<Tag> {
+pub(crate) fn answered(tags: &ObjectTags) -> Vec<Tag> {
     tags.iter().map(|(name, value)| Tag { key: Some(name.clone()), value: Some(value.clone()) }).collect()
 }
 

@@ -8,21 +8,21 @@ use super::record::{NULL_VERSION, VersionRecord};
 
 /// All versions of a bucket: keys in the order of their bytes, each key's versions newest first.
 #[derive(Debug, Default)]
-pub struct BucketVersions(BTreeMap<String, Vec<Arc<VersionRecord>>>);
+pub(crate) struct BucketVersions(BTreeMap<String, Vec<Arc<VersionRecord>>>);
 
 impl BucketVersions {
     /// The newest version of a key, which may be a delete marker.
-    pub fn current(&self, key: &str) -> Option<&Arc<VersionRecord>> {
+    pub(crate) fn current(&self, key: &str) -> Option<&Arc<VersionRecord>> {
         self.0.get(key)?.first()
     }
 
     /// The version of a key that has this id.
-    pub fn find(&self, key: &str, id: &str) -> Option<&Arc<VersionRecord>> {
+    pub(crate) fn find(&self, key: &str, id: &str) -> Option<&Arc<VersionRecord>> {
         self.0.get(key)?.iter().find(|version| version.id == id)
     }
 
     /// Adds a version, in place of the one that had its id.
-    pub fn insert(&mut self, version: Arc<VersionRecord>) -> Option<Arc<VersionRecord>> {
+    pub(crate) fn insert(&mut self, version: Arc<VersionRecord>) -> Option<Arc<VersionRecord>> {
         let versions = self.0.entry(version.key.clone()).or_default();
         let replaced =
             versions.iter().position(|known| known.id == version.id).map(|position| versions.remove(position));
@@ -32,7 +32,7 @@ impl BucketVersions {
     }
 
     /// Takes a version out; a key without versions is gone.
-    pub fn remove(&mut self, key: &str, id: &str) -> Option<Arc<VersionRecord>> {
+    pub(crate) fn remove(&mut self, key: &str, id: &str) -> Option<Arc<VersionRecord>> {
         let versions = self.0.get_mut(key)?;
         let position = versions.iter().position(|version| version.id == id)?;
         let removed = versions.remove(position);
@@ -43,17 +43,17 @@ impl BucketVersions {
     }
 
     /// Whether a key has any version or marker.
-    pub fn holds(&self, key: &str) -> bool {
+    pub(crate) fn holds(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 
     /// Whether the bucket has no version and no marker.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The keys from a bound on, each with its versions.
-    pub fn from<'a>(
+    pub(crate) fn from<'a>(
         &'a self,
         start: Bound<&str>,
     ) -> impl Iterator<Item = (&'a str, &'a [Arc<VersionRecord>])> + use<'a> {
@@ -62,35 +62,35 @@ impl BucketVersions {
 }
 
 /// The id of the version of this sequence number: opaque to clients, in the order of time.
-pub fn version_id(sequence: u64, random: u64) -> String {
+pub(crate) fn version_id(sequence: u64, random: u64) -> String {
     format!("{sequence:016x}{random:016x}")
 }
 
 /// Whether a text could be an id this store gave out.
-pub fn is_version_id(text: &str) -> bool {
+pub(crate) fn is_version_id(text: &str) -> bool {
     text == NULL_VERSION || (text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f')))
 }
 
 /// The sequence number inside an id, so that a listing goes on after a version that is gone.
-pub fn sequence_of(id: &str) -> Option<u64> {
+pub(crate) fn sequence_of(id: &str) -> Option<u64> {
     u64::from_str_radix(id.get(..16)?, 16).ok()
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::super::record::VersionContent;
     use super::*;
 
-    pub fn object(key: &str, sequence: u64) -> Arc<VersionRecord> {
+    pub(crate) fn object(key: &str, sequence: u64) -> Arc<VersionRecord> {
         let id = version_id(sequence, 7);
         Arc::new(VersionRecord { key: key.into(), id, sequence, content: VersionContent::Object(Box::default()) })
     }
 
-    pub fn null(key: &str, sequence: u64) -> Arc<VersionRecord> {
+    pub(crate) fn null(key: &str, sequence: u64) -> Arc<VersionRecord> {
         Arc::new(VersionRecord { id: NULL_VERSION.into(), ..(*object(key, sequence)).clone() })
     }
 
-    pub fn marker(key: &str, sequence: u64) -> Arc<VersionRecord> {
+    pub(crate) fn marker(key: &str, sequence: u64) -> Arc<VersionRecord> {
         Arc::new(VersionRecord { content: VersionContent::Marker, ..(*object(key, sequence)).clone() })
     }
 

@@ -44,12 +44,12 @@ struct OpenConnection {
 
 impl ClientLimit {
     /// Seats of which each client may take this many.
-    pub fn new(each: usize) -> Self {
+    pub(crate) fn new(each: usize) -> Self {
         Self { each, taken: Arc::default() }
     }
 
     /// A place for one more connection of this address, if its client has not taken all of its own.
-    pub fn take(&self, address: IpAddr, progress: Arc<ConnectionProgress>) -> Option<ConnectionSlot> {
+    pub(crate) fn take(&self, address: IpAddr, progress: Arc<ConnectionProgress>) -> Option<ConnectionSlot> {
         let client = client_network(address);
         let mut taken = self.lock();
         let count = taken.by_client.entry(client).or_default();
@@ -61,13 +61,13 @@ impl ClientLimit {
     }
 
     /// A place for one more connection of a trusted proxy.
-    pub fn take_for_proxy(&self, progress: Arc<ConnectionProgress>) -> ConnectionSlot {
+    pub(crate) fn take_for_proxy(&self, progress: Arc<ConnectionProgress>) -> ConnectionSlot {
         self.seat(&mut self.lock(), None, progress)
     }
 
     /// Tells a connection to leave: of those that carry no request, the one of the client that has the most whose last
     /// request is the longest ago.
-    pub fn free_one(&self) {
+    pub(crate) fn free_one(&self) {
         let mut taken = self.lock();
         let OpenConnections { by_client, connections, .. } = &mut *taken;
         let idle =
@@ -105,7 +105,7 @@ impl OpenConnection {
 
 impl ConnectionSlot {
     /// Ends when the connection is told to leave, since others need its place.
-    pub async fn given_up(&self) {
+    pub(crate) async fn given_up(&self) {
         self.leave.notified().await;
     }
 }

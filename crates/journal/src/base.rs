@@ -11,7 +11,7 @@ use super::{JournalError, Sequence};
 
 /// What the first record that is kept follows from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JournalBase {
+pub(crate) struct JournalBase {
     pub journal: [u8; 16],
     /// The first sequence that is kept; a segment begins with it.
     pub first: u64,
@@ -24,7 +24,7 @@ const MARK: &str = "portcullis journal base 1";
 
 impl JournalBase {
     /// Reads the marker; a journal of which nothing was trimmed has none.
-    pub fn read(directory: &Path) -> Result<Option<Self>, JournalError> {
+    pub(crate) fn read(directory: &Path) -> Result<Option<Self>, JournalError> {
         let path = directory.join(NAME);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -35,7 +35,7 @@ impl JournalBase {
     }
 
     /// Writes the marker; on return it is on disk.
-    pub fn write(&self, directory: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, directory: &Path) -> io::Result<()> {
         let partial = directory.join("base.partial");
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
         io::Write::write_all(&mut &file, self.text().as_bytes())?;
@@ -64,12 +64,12 @@ impl JournalBase {
 }
 
 /// The first sequence that a directory has to have.
-pub fn first_of(base: Option<&JournalBase>) -> u64 {
+pub(crate) fn first_of(base: Option<&JournalBase>) -> u64 {
     base.map_or(1, |base| base.first)
 }
 
 /// Removes the segments before the base: those of a trim that was cut short, or of one that begins.
-pub fn remove_before(directory: &Path, base: &JournalBase) -> io::Result<()> {
+pub(crate) fn remove_before(directory: &Path, base: &JournalBase) -> io::Result<()> {
     let firsts = segment::list(directory).map_err(io::Error::other)?;
     for first in firsts.into_iter().filter(|first| *first < base.first) {
         std::fs::remove_file(segment::path_of(directory, first))?;
@@ -78,7 +78,7 @@ pub fn remove_before(directory: &Path, base: &JournalBase) -> io::Result<()> {
 }
 
 /// The base that keeps all records from `limit` on; none if that is the one there is.
-pub fn at(directory: &Path, limit: Sequence, present: u64) -> Result<Option<JournalBase>, JournalError> {
+pub(crate) fn at(directory: &Path, limit: Sequence, present: u64) -> Result<Option<JournalBase>, JournalError> {
     let firsts = segment::list(directory)?;
     let Some(first) = firsts.into_iter().rev().find(|first| *first <= limit.number()) else { return Ok(None) };
     if first <= present {

@@ -17,7 +17,7 @@ use super::{JournalClosed, JournalOptions, RecordKind};
 
 /// What those who append, the commit thread and those who wait have in common.
 #[derive(Debug)]
-pub struct JournalShared {
+pub(crate) struct JournalShared {
     directory: PathBuf,
     /// Open all the time: a commit must not depend on a free descriptor.
     names: DiskDirectory,
@@ -78,7 +78,7 @@ enum NextSegment {
 const RETRY: Duration = Duration::from_secs(1);
 
 impl JournalShared {
-    pub fn new(
+    pub(crate) fn new(
         directory: &Path,
         options: JournalOptions,
         writer: JournalWriter,
@@ -112,7 +112,7 @@ impl JournalShared {
         })
     }
 
-    pub fn append(self: &Arc<Self>, kind: RecordKind, payload: &[u8]) -> Result<u64, JournalClosed> {
+    pub(crate) fn append(self: &Arc<Self>, kind: RecordKind, payload: &[u8]) -> Result<u64, JournalClosed> {
         if payload.len() > LONGEST_PAYLOAD {
             tracing::error!(bytes = payload.len(), "a record is too long for the journal");
             return Err(JournalClosed);
@@ -147,7 +147,7 @@ impl JournalShared {
         Ok(sequence)
     }
 
-    pub fn durable(&self, sequence: u64) -> impl Future<Output = Result<(), JournalClosed>> + Send + use<> {
+    pub(crate) fn durable(&self, sequence: u64) -> impl Future<Output = Result<(), JournalClosed>> + Send + use<> {
         let mut progress = self.progress.subscribe();
         if self.durable.load(Ordering::SeqCst) < sequence {
             let mut wish = lock(&self.wish);
@@ -169,7 +169,7 @@ impl JournalShared {
     }
 
     /// Commits until told to stop, and once more then.
-    pub fn run(&self) {
+    pub(crate) fn run(&self) {
         let mut wish = lock(&self.wish);
         loop {
             wish = wait_while(&self.bell, wish, |wish| !self.is_wanted(wish) && !self.dirty.load(Ordering::SeqCst));
@@ -186,7 +186,7 @@ impl JournalShared {
         }
     }
 
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         lock(&self.wish).stop = true;
         self.bell.notify_one();
@@ -196,7 +196,7 @@ impl JournalShared {
     }
 
     /// Has the next segment made in the background, unless it is.
-    pub fn prepare_next(self: &Arc<Self>) {
+    pub(crate) fn prepare_next(self: &Arc<Self>) {
         let mut next = lock(&self.next);
         match *next {
             NextSegment::Failed => *next = NextSegment::Making,
@@ -269,7 +269,7 @@ impl JournalShared {
 
     /// Makes a record of why no records were taken, and how many those were; the commit that makes it durable empties the
     /// reserve.
-    pub fn record_closing(self: &Arc<Self>, closed: &ClosureNote) -> Result<u64, JournalClosed> {
+    pub(crate) fn record_closing(self: &Arc<Self>, closed: &ClosureNote) -> Result<u64, JournalClosed> {
         let payload = serde_json::json!({ "reason": closed.reason, "lost": closed.lost }).to_string();
         let sequence = self.append(RecordKind::Closing, payload.as_bytes())?;
         self.noted.store(sequence, Ordering::SeqCst);
@@ -301,7 +301,7 @@ impl JournalShared {
     }
 
     /// Adds to the note why the journal closed how much it did not take since.
-    pub fn note_losses(&self) {
+    pub(crate) fn note_losses(&self) {
         if self.is_sound() && self.paused.load(Ordering::SeqCst) {
             return self.note_pause();
         }
@@ -312,20 +312,20 @@ impl JournalShared {
         }
     }
 
-    pub fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    pub fn directory(&self) -> &Path {
+    pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    pub fn disk(&self) -> &JournalDisk {
+    pub(crate) fn disk(&self) -> &JournalDisk {
         &self.options.disk
     }
 
     /// The first record that must not be trimmed.
-    pub fn kept_from(&self) -> u64 {
+    pub(crate) fn kept_from(&self) -> u64 {
         let writer = lock(&self.writer);
         let open = writer.pending.open.first().copied().unwrap_or(u64::MAX);
         let current = writer.header.first;
@@ -336,20 +336,20 @@ impl JournalShared {
     }
 
     /// Whether records are taken now.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.is_sound() && !self.paused.load(Ordering::SeqCst)
     }
 
     /// Whether records are taken again once there is space, if not now.
-    pub fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         self.open.load(Ordering::SeqCst)
     }
 
-    pub fn last_sequence(&self) -> u64 {
+    pub(crate) fn last_sequence(&self) -> u64 {
         lock(&self.writer).sequence
     }
 
-    pub fn durable_sequence(&self) -> u64 {
+    pub(crate) fn durable_sequence(&self) -> u64 {
         self.durable.load(Ordering::SeqCst)
     }
 
@@ -358,7 +358,7 @@ impl JournalShared {
     }
 
     /// Syncs what was appended, for all who wait for it.
-    pub fn commit(&self) {
+    pub(crate) fn commit(&self) {
         self.dirty.store(false, Ordering::SeqCst);
         let mut writer = lock(&self.writer);
         let (current, sequence) = (Arc::clone(&writer.file), writer.sequence);
@@ -435,7 +435,7 @@ impl JournalShared {
     }
 
     /// Closes the journal for good.
-    pub fn close_because(&self, reason: String) -> JournalClosed {
+    pub(crate) fn close_because(&self, reason: String) -> JournalClosed {
         if self.open.swap(false, Ordering::SeqCst) {
             tracing::error!(%reason, "the journal is closed");
             if let Err(error) = replay::note_closing(&self.reserve, &ClosureNote { reason: reason.clone(), lost: None })
@@ -449,7 +449,7 @@ impl JournalShared {
     }
 }
 
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

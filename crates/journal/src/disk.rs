@@ -125,7 +125,7 @@ pub fn disk_space(directory: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// True for an error that says nothing of the file and goes away by itself: no space, no memory, no descriptors.
-pub fn is_passing(error: &io::Error) -> bool {
+pub(crate) fn is_passing(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let of_space =
         matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::OutOfMemory);
@@ -186,18 +186,21 @@ impl DiskFile {
 
 impl DiskFaults {
     /// Makes each sync wait until [`DiskFaults::release_syncs`].
-    pub fn hold_syncs(&self) {
+    #[cfg(test)]
+    pub(crate) fn hold_syncs(&self) {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner).held = true;
     }
 
     /// Lets the syncs that wait, and all later ones, go on.
-    pub fn release_syncs(&self) {
+    #[cfg(test)]
+    pub(crate) fn release_syncs(&self) {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner).held = false;
         self.turned.notify_all();
     }
 
     /// Returns once a sync waits at the latch.
-    pub fn until_a_sync_waits(&self) {
+    #[cfg(test)]
+    pub(crate) fn until_a_sync_waits(&self) {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.turned.wait_while(gate, |gate| gate.waiting == 0));
     }

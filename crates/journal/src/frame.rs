@@ -22,10 +22,10 @@ use sha2::{Digest, Sha256};
 use super::{RecordKind, Sequence};
 
 /// What a frame adds to its payload.
-pub const OVERHEAD: usize = HEADER + TRAILER;
-pub const HEADER: usize = 40;
+pub(crate) const OVERHEAD: usize = HEADER + TRAILER;
+pub(crate) const HEADER: usize = 40;
 /// A payload longer than this is not taken: 1000 keys of a DeleteObjects are the longest, and less.
-pub const LONGEST_PAYLOAD: usize = 32 * 1024 * 1024;
+pub(crate) const LONGEST_PAYLOAD: usize = 32 * 1024 * 1024;
 
 const TRAILER: usize = 40;
 const MARK: [u8; 4] = *b"PJR1";
@@ -34,11 +34,11 @@ const END: [u8; 4] = *b"end\n";
 const SECTOR: usize = 512;
 
 /// What ties a record to all before it.
-pub type ChainHash = [u8; 32];
+pub(crate) type ChainHash = [u8; 32];
 
 /// What stands in a frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameHeader {
+pub(crate) struct FrameHeader {
     pub sequence: u64,
     /// The last sequence known to be on disk when this one was written.
     pub durable: u64,
@@ -48,7 +48,7 @@ pub struct FrameHeader {
 
 /// What the bytes at a frame's place are.
 #[derive(Debug, PartialEq, Eq)]
-pub enum ParsedFrame<'a> {
+pub(crate) enum ParsedFrame<'a> {
     /// Nothing was written here yet.
     Blank,
     /// A frame that does not hold what was written.
@@ -66,7 +66,7 @@ pub enum ParsedFrame<'a> {
 
 /// How a frame is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FrameDamage {
+pub(crate) enum FrameDamage {
     /// Bytes were altered.
     Altered,
     /// Bytes never arrived, as when the machine stopped while they were written.
@@ -74,12 +74,12 @@ pub enum FrameDamage {
 }
 
 /// The leaf hash of a payload: the costly half of a frame, computed before the journal is locked.
-pub fn leaf(payload: &[u8]) -> ChainHash {
+pub(crate) fn leaf(payload: &[u8]) -> ChainHash {
     Sha256::new().chain_update([0]).chain_update(payload).finalize().into()
 }
 
 /// Writes one frame after what `out` holds and returns its chain.
-pub fn write(
+pub(crate) fn write(
     out: &mut Vec<u8>,
     header: FrameHeader,
     payload: &[u8],
@@ -99,7 +99,7 @@ pub fn write(
 }
 
 /// Reads the frame at the start of `bytes`; `ends` says that nothing follows them in the file.
-pub fn read(bytes: &[u8], ends: WindowEnd) -> ParsedFrame<'_> {
+pub(crate) fn read(bytes: &[u8], ends: WindowEnd) -> ParsedFrame<'_> {
     let Some(head) = bytes.first_chunk::<HEADER>() else {
         return match ends {
             WindowEnd::Here if bytes.iter().all(|byte| *byte == 0) => ParsedFrame::Blank,
@@ -126,24 +126,24 @@ pub fn read(bytes: &[u8], ends: WindowEnd) -> ParsedFrame<'_> {
 
 /// Whether the bytes read are the file's last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WindowEnd {
+pub(crate) enum WindowEnd {
     Here,
     Later,
 }
 
 /// The chain of a frame as it must be.
-pub fn expected_chain(header: FrameHeader, payload: &[u8], previous: &ChainHash) -> ChainHash {
+pub(crate) fn expected_chain(header: FrameHeader, payload: &[u8], previous: &ChainHash) -> ChainHash {
     link(previous, &header.fields(), &leaf(payload))
 }
 
 /// The highest `durable` of the frames that begin anywhere in `bytes`.
-pub fn highest_durable(bytes: &[u8]) -> Option<u64> {
+pub(crate) fn highest_durable(bytes: &[u8]) -> Option<u64> {
     let starts = bytes.windows(HEADER).filter_map(|window| window.first_chunk::<HEADER>());
     starts.filter(|head| head.starts_with(&MARK)).filter_map(FrameHeader::read).map(|header| header.durable).max()
 }
 
 impl FrameHeader {
-    pub fn new(sequence: u64, kind: RecordKind, durable: u64, payload: &[u8]) -> Self {
+    pub(crate) fn new(sequence: u64, kind: RecordKind, durable: u64, payload: &[u8]) -> Self {
         Self { sequence, durable, kind, length: payload.len() }
     }
 
@@ -232,8 +232,32 @@ fn crc(parts: &[&[u8]]) -> [u8; 4] {
 }
 
 /// CRC32C, for a segment's own header.
-pub fn checksum(bytes: &[u8]) -> [u8; 4] {
+pub(crate) fn checksum(bytes: &[u8]) -> [u8; 4] {
     crc(&[bytes])
+}
+
+/// Of bytes as they come, and of a frame that was written and then damaged: a frame is read only as it was written.
+#[cfg(fuzzing)]
+pub fn fuzz_frame(data: &[u8]) {
+    for ends in [WindowEnd::Here, WindowEnd::Later] {
+        match read(data, ends) {
+            ParsedFrame::Blank | ParsedFrame::Damaged(_) => {}
+            ParsedFrame::Frame { payload, length, .. } => assert!(payload.len() < length && length <= data.len()),
+            ParsedFrame::More(length) => assert!(ends == WindowEnd::Later && length > data.len()),
+        }
+    }
+    // No fuzzer finds a checksum, so that the rest begins with a frame that has the right one.
+    let [kept, flipped, bit, payload @ ..] = data else { return };
+    let header = FrameHeader::new(7, RecordKind::Event, 6, payload);
+    let mut frame = Vec::new();
+    write(&mut frame, header, payload, &leaf(payload), &[0; 32]);
+    let written = frame.clone();
+    if let Some(byte) = frame.get_mut(usize::from(*flipped)) {
+        *byte ^= bit;
+    }
+    frame.truncate(written.len() - usize::from(*kept).min(written.len()));
+    let is_whole = frame == written;
+    assert_eq!(matches!(read(&frame, WindowEnd::Here), ParsedFrame::Frame { .. }), is_whole);
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub use disk::{DiskFaults, DiskFile, JournalDisk, disk_space};
 pub use error::JournalError;
 pub use follower::{Follower, FollowerPosition, JournalGap, Resumption};
 #[cfg(fuzzing)]
-pub use frame::{FrameHeader, ParsedFrame, WindowEnd, leaf, read as read_frame, write as write_frame};
+pub use frame::fuzz_frame;
 pub use reader::{JournalReader, JournalRecord};
 use replay::RestoredJournal;
 pub use replay::{ClosureNote, JournalRecovery, LastStateWrite, OpenIntent};

@@ -58,7 +58,7 @@ pub struct LastStateWrite {
 }
 
 /// Takes the directory for this process alone, and makes it if it is not there.
-pub fn lock(directory: &Path) -> Result<File, JournalError> {
+pub(crate) fn lock(directory: &Path) -> Result<File, JournalError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|error| JournalError::io("make", directory, &error))?;
     let path = directory.join("lock");
@@ -72,7 +72,7 @@ pub fn lock(directory: &Path) -> Result<File, JournalError> {
 }
 
 /// Brings the directory into a state from which the journal can go on; all it holds is on disk then.
-pub fn restore(directory: &Path, options: &JournalOptions) -> Result<RestoredJournal, JournalError> {
+pub(crate) fn restore(directory: &Path, options: &JournalOptions) -> Result<RestoredJournal, JournalError> {
     let failed = |error: io::Error| JournalError::io("write to", directory, &error);
     remove_partial(directory).map_err(failed)?;
     let (reserve, note) = open_reserve(directory, options).map_err(failed)?;
@@ -110,7 +110,7 @@ pub fn restore(directory: &Path, options: &JournalOptions) -> Result<RestoredJou
 }
 
 /// A directory from which the journal can go on.
-pub struct RestoredJournal {
+pub(crate) struct RestoredJournal {
     pub writer: JournalWriter,
     pub recovered: JournalRecovery,
     pub reserve: DiskFile,
@@ -397,7 +397,7 @@ fn chain_error(segment: &SegmentReader, sequence: u64) -> JournalError {
 }
 
 /// Pins the newest segment, so that its loss is noticed.
-pub fn pin(directory: &Path, first: u64) -> io::Result<()> {
+pub(crate) fn pin(directory: &Path, first: u64) -> io::Result<()> {
     let partial = directory.join("head.partial");
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
     file.write_all_at(format!("{first:020}\n").as_bytes(), 0)?;
@@ -416,7 +416,7 @@ fn pinned(directory: &Path) -> Result<u64, JournalError> {
 }
 
 /// The reason of a journal that waited for space: of what it wrote nothing is in doubt.
-pub const NO_SPACE: &str = "there was no space for the next segment";
+pub(crate) const NO_SPACE: &str = "there was no space for the next segment";
 
 const RESERVE: u64 = 64 * 1024;
 const NOTE: &[u8; 8] = b"closed: ";
@@ -436,7 +436,7 @@ fn open_reserve(directory: &Path, options: &JournalOptions) -> io::Result<(DiskF
 }
 
 /// Notes why the journal closed, in space that was set aside for it.
-pub fn note_closing(reserve: &DiskFile, closed: &ClosureNote) -> io::Result<()> {
+pub(crate) fn note_closing(reserve: &DiskFile, closed: &ClosureNote) -> io::Result<()> {
     let reason: String = closed.reason.chars().filter(|letter| !letter.is_control()).take(1000).collect();
     let lost = closed.lost.map_or_else(String::new, |lost| lost.to_string());
     reserve.write_all_at(&[&NOTE[..], reason.as_bytes(), &[0], lost.as_bytes(), &[0]].concat(), 0)?;
@@ -444,7 +444,7 @@ pub fn note_closing(reserve: &DiskFile, closed: &ClosureNote) -> io::Result<()> 
 }
 
 /// Empties the reserve, once what it said is a record.
-pub fn clear_note(reserve: &DiskFile) -> io::Result<()> {
+pub(crate) fn clear_note(reserve: &DiskFile) -> io::Result<()> {
     reserve.zero(0, RESERVE)?;
     reserve.sync()
 }

@@ -24,7 +24,7 @@ use super::frame::{self, ChainHash, FrameHeader, ParsedFrame, WindowEnd};
 /// | 16 | zeroes |
 /// | 4 | CRC32C of what came before |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentHeader {
+pub(crate) struct SegmentHeader {
     pub size: u64,
     pub first: u64,
     pub journal: [u8; 16],
@@ -35,7 +35,7 @@ pub struct SegmentHeader {
 
 /// What of earlier segments a reader must know that begins with this one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CarriedPositions {
+pub(crate) struct CarriedPositions {
     /// The first intent that was open; zero without one.
     pub open: u64,
     /// The last write of state; zero without one.
@@ -43,14 +43,14 @@ pub struct CarriedPositions {
 }
 
 /// The bytes of a segment's header.
-pub const SEGMENT_HEADER: u64 = 128;
+pub(crate) const SEGMENT_HEADER: u64 = 128;
 
 const MARK: [u8; 16] = *b"portcullis jrnl\n";
 const VERSION: u32 = 1;
 
 impl SegmentHeader {
     /// The header as it is written.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
         out.extend_from_slice(&MARK);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -107,17 +107,17 @@ impl SegmentHeader {
 }
 
 /// The chain before a journal's first record.
-pub fn first_chain(journal: &[u8; 16]) -> ChainHash {
+pub(crate) fn first_chain(journal: &[u8; 16]) -> ChainHash {
     frame::leaf(journal)
 }
 
 /// Where the segment that begins with this sequence lies.
-pub fn path_of(directory: &Path, first: u64) -> PathBuf {
+pub(crate) fn path_of(directory: &Path, first: u64) -> PathBuf {
     directory.join(format!("{first:020}.journal"))
 }
 
 /// The first sequences of the segments in a directory, in order.
-pub fn list(directory: &Path) -> Result<Vec<u64>, JournalError> {
+pub(crate) fn list(directory: &Path) -> Result<Vec<u64>, JournalError> {
     let failed = |error: io::Error| JournalError::io("list", directory, &error);
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).map_err(failed)? {
@@ -131,7 +131,7 @@ pub fn list(directory: &Path) -> Result<Vec<u64>, JournalError> {
 
 /// A segment being read: one window of it in memory at a time.
 #[derive(Debug)]
-pub struct SegmentReader {
+pub(crate) struct SegmentReader {
     file: File,
     path: PathBuf,
     header: SegmentHeader,
@@ -143,7 +143,7 @@ pub struct SegmentReader {
 
 /// What the next frame of a segment is.
 #[derive(Debug)]
-pub enum SegmentStep {
+pub(crate) enum SegmentStep {
     Blank,
     Damaged(frame::FrameDamage),
     Record { header: FrameHeader, payload: Vec<u8>, chain: ChainHash },
@@ -153,7 +153,7 @@ const WINDOW: usize = 256 * 1024;
 
 impl SegmentReader {
     /// Opens the segment that begins with this sequence.
-    pub fn open(directory: &Path, first: u64) -> Result<Self, JournalError> {
+    pub(crate) fn open(directory: &Path, first: u64) -> Result<Self, JournalError> {
         let path = path_of(directory, first);
         let file = File::open(&path).map_err(|error| JournalError::io("open", &path, &error))?;
         let mut head = vec![0; 128];
@@ -167,7 +167,7 @@ impl SegmentReader {
     }
 
     /// Reads the next frame, and steps over it if it is whole.
-    pub fn step(&mut self) -> Result<SegmentStep, JournalError> {
+    pub(crate) fn step(&mut self) -> Result<SegmentStep, JournalError> {
         let mut needed = frame::HEADER;
         loop {
             let ends = self.fill(needed)?;
@@ -188,12 +188,12 @@ impl SegmentReader {
     }
 
     /// Forgets what was read ahead, since a live journal may have written there.
-    pub fn refresh(&mut self) {
+    pub(crate) fn refresh(&mut self) {
         self.window.clear();
     }
 
     /// The highest `durable` that frames after this position tell of, and whether anything is there.
-    pub fn remainder(&mut self) -> Result<SegmentRemainder, JournalError> {
+    pub(crate) fn remainder(&mut self) -> Result<SegmentRemainder, JournalError> {
         let mut remainder = SegmentRemainder { written: self.position, durable: 0 };
         let mut at = self.position;
         let mut buffer = vec![0; WINDOW];
@@ -213,15 +213,15 @@ impl SegmentReader {
         }
     }
 
-    pub fn header(&self) -> &SegmentHeader {
+    pub(crate) fn header(&self) -> &SegmentHeader {
         &self.header
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
@@ -245,7 +245,7 @@ impl SegmentReader {
 
 /// What follows the last whole frame of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentRemainder {
+pub(crate) struct SegmentRemainder {
     /// The end of the last byte that is not zero.
     pub written: u64,
     /// The highest sequence that a frame there says was on disk.
@@ -253,7 +253,7 @@ pub struct SegmentRemainder {
 }
 
 /// What a whole file that may have no header tells of sequences on disk.
-pub fn durable_in(path: &Path) -> Result<u64, JournalError> {
+pub(crate) fn durable_in(path: &Path) -> Result<u64, JournalError> {
     let bytes = std::fs::read(path).map_err(|error| JournalError::io("read", path, &error))?;
     Ok(frame::highest_durable(&bytes).unwrap_or(0))
 }

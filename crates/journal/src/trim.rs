@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 impl JournalShared {
     /// Removes whole segments; the base that stands for them is on disk before the first of them goes.
-    pub fn trim(&self, before: Sequence) -> Result<Sequence, JournalError> {
+    pub(crate) fn trim(&self, before: Sequence) -> Result<Sequence, JournalError> {
         let _removing = lock(&self.removing);
         let (directory, present) = (self.directory(), self.first.load(Ordering::SeqCst));
         let limit = Sequence::new(before.number().min(self.kept_from()));
@@ -33,7 +33,7 @@ impl JournalShared {
     }
 
     /// The first record of the first segment that was written to at this time or later.
-    pub fn written_since(&self, time: SystemTime) -> Result<Sequence, JournalError> {
+    pub(crate) fn written_since(&self, time: SystemTime) -> Result<Sequence, JournalError> {
         let _removing = lock(&self.removing);
         let mut oldest = self.last_sequence() + 1;
         for first in segment::list(self.directory())?.into_iter().rev() {
@@ -106,7 +106,7 @@ impl JournalShared {
 }
 
 /// Verifies at leisure what a start did not; damage closes the journal.
-pub fn verify_older(shared: &Arc<JournalShared>, verified_from: u64) -> Option<JoinHandle<()>> {
+pub(crate) fn verify_older(shared: &Arc<JournalShared>, verified_from: u64) -> Option<JoinHandle<()>> {
     if verified_from <= shared.first.load(Ordering::SeqCst) {
         return None;
     }

@@ -8,7 +8,7 @@ use super::{JournalError, RecordKind};
 
 /// Where the records that were verified end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerifiedEnd {
+pub(crate) struct VerifiedEnd {
     pub sequence: u64,
     pub chain: ChainHash,
 }
@@ -16,7 +16,7 @@ pub struct VerifiedEnd {
 /// Goes through a segment that others follow; `follows` is what it has to follow from, where that is known.
 ///
 /// Each payload is shown to `look`, which may stop the reading by saying so.
-pub fn whole(
+pub(crate) fn whole(
     directory: &Path,
     first: u64,
     follows: Option<&ChainHash>,
@@ -54,7 +54,7 @@ pub fn whole(
 
 /// Whether to read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeepReading {
+pub(crate) enum KeepReading {
     Enough,
     Further,
 }

@@ -12,7 +12,7 @@ use super::{JournalOptions, RecordKind};
 
 /// The growing end of the journal; its holder appends.
 #[derive(Debug)]
-pub struct JournalWriter {
+pub(crate) struct JournalWriter {
     pub file: Arc<DiskFile>,
     pub header: SegmentHeader,
     /// Where the next frame goes.
@@ -28,7 +28,7 @@ pub struct JournalWriter {
 
 /// What of the records so far those to come may refer to.
 #[derive(Clone, Debug, Default)]
-pub struct OpenReferences {
+pub(crate) struct OpenReferences {
     /// The intents without an outcome.
     pub open: BTreeSet<u64>,
     /// The last write of state; zero before the first.
@@ -37,7 +37,7 @@ pub struct OpenReferences {
 
 /// What a commit has to sync beside the segment in use.
 #[derive(Debug, Default)]
-pub struct UnsyncedFiles {
+pub(crate) struct UnsyncedFiles {
     pub files: Vec<Arc<DiskFile>>,
     /// The newest segment whose name is not yet known to be on disk.
     pub name: Option<u64>,
@@ -45,7 +45,7 @@ pub struct UnsyncedFiles {
 
 /// A file of zeroes that waits to become a segment.
 #[derive(Debug)]
-pub struct BlankSegment {
+pub(crate) struct BlankSegment {
     file: DiskFile,
     path: PathBuf,
     size: u64,
@@ -53,19 +53,19 @@ pub struct BlankSegment {
 
 impl BlankSegment {
     /// Makes a file of zeroes in the directory.
-    pub fn create(directory: &Path, disk: &JournalDisk, size: u64, name: &str) -> io::Result<Self> {
+    pub(crate) fn create(directory: &Path, disk: &JournalDisk, size: u64, name: &str) -> io::Result<Self> {
         let path = directory.join(name);
         let file = disk.create_within_space(&path, size)?;
         Ok(Self { file, path, size })
     }
 
     /// Whether a record of this length fits.
-    pub fn holds(&self, frame: u64) -> bool {
+    pub(crate) fn holds(&self, frame: u64) -> bool {
         SEGMENT_HEADER + frame <= self.size
     }
 
     /// Writes the header and gives the file its name.
-    pub fn begin(
+    pub(crate) fn begin(
         self,
         directory: &Path,
         first: u64,
@@ -84,11 +84,17 @@ impl BlankSegment {
 const KEPT_AT_END: u64 = 256 * 1024;
 
 /// A segment that has a header and a name.
-pub type BegunSegment = (Arc<DiskFile>, SegmentHeader);
+pub(crate) type BegunSegment = (Arc<DiskFile>, SegmentHeader);
 
 impl JournalWriter {
     /// Goes on after the last whole record.
-    pub fn new(begun: BegunSegment, position: u64, sequence: u64, chain: ChainHash, pending: OpenReferences) -> Self {
+    pub(crate) fn new(
+        begun: BegunSegment,
+        position: u64,
+        sequence: u64,
+        chain: ChainHash,
+        pending: OpenReferences,
+    ) -> Self {
         let (file, header) = begun;
         Self {
             file,
@@ -103,7 +109,13 @@ impl JournalWriter {
     }
 
     /// Writes a record into the segment in use, which has the space.
-    pub fn append(&mut self, kind: RecordKind, payload: &[u8], leaf: &ChainHash, durable: u64) -> io::Result<u64> {
+    pub(crate) fn append(
+        &mut self,
+        kind: RecordKind,
+        payload: &[u8],
+        leaf: &ChainHash,
+        durable: u64,
+    ) -> io::Result<u64> {
         let header = FrameHeader::new(self.sequence + 1, kind, durable, payload);
         self.buffer.clear();
         let chain = frame::write(&mut self.buffer, header, payload, leaf, &self.chain);
@@ -118,12 +130,12 @@ impl JournalWriter {
     }
 
     /// Whether a frame of this length fits into the segment in use.
-    pub fn holds(&self, frame: u64) -> bool {
+    pub(crate) fn holds(&self, frame: u64) -> bool {
         self.position + frame <= self.header.size
     }
 
     /// The end of a segment that is kept, while there is no next one, for what ends or protects what was begun before.
-    pub fn kept_for(&self, kind: RecordKind) -> u64 {
+    pub(crate) fn kept_for(&self, kind: RecordKind) -> u64 {
         match kind {
             RecordKind::Event | RecordKind::Intent => KEPT_AT_END.min(self.header.size / 16),
             RecordKind::Closing | RecordKind::Outcome(_) | RecordKind::State => 0,
@@ -131,7 +143,7 @@ impl JournalWriter {
     }
 
     /// Goes on in a new segment.
-    pub fn rotate(&mut self, directory: &Path, blank: BlankSegment) -> io::Result<()> {
+    pub(crate) fn rotate(&mut self, directory: &Path, blank: BlankSegment) -> io::Result<()> {
         let (file, header) =
             blank.begin(directory, self.sequence + 1, self.header.journal, self.chain, self.pending.carried())?;
         self.unsynced.files.push(std::mem::replace(&mut self.file, file));
@@ -162,6 +174,6 @@ impl OpenReferences {
 }
 
 /// The size of a segment that holds a frame of this length.
-pub fn segment_size(options: &JournalOptions, frame: u64) -> u64 {
+pub(crate) fn segment_size(options: &JournalOptions, frame: u64) -> u64 {
     options.segment_size.max(SEGMENT_HEADER + frame)
 }

@@ -51,6 +51,7 @@ impl<T> Challenge<T> {
     }
 
     /// Gives the challenge up, with its subject.
+    #[cfg(any(test, feature = "test-support"))]
     pub fn into_codes(self) -> TokenCodes {
         self.check.codes
     }

@@ -14,10 +14,10 @@ pub const EMBEDDED_EXPIRES: HeaderName = HeaderName::from_static("x-portcullis-e
 
 /// Headers by what they are about; a name that ends with `-` stands for all that begin with it.
 pub(super) mod group {
-    pub const ACL: &[&str] =
+    pub(crate) const ACL: &[&str] =
         &["x-amz-acl", "x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write-acp"];
-    pub const ATTRIBUTES: &[&str] = &["x-amz-max-parts", "x-amz-object-attributes", "x-amz-part-number-marker"];
-    pub const BUCKET_ACL: &[&str] = &[
+    pub(crate) const ATTRIBUTES: &[&str] = &["x-amz-max-parts", "x-amz-object-attributes", "x-amz-part-number-marker"];
+    pub(crate) const BUCKET_ACL: &[&str] = &[
         "x-amz-acl",
         "x-amz-grant-full-control",
         "x-amz-grant-read",
@@ -25,9 +25,9 @@ pub(super) mod group {
         "x-amz-grant-write",
         "x-amz-grant-write-acp",
     ];
-    pub const BUCKET_CREATION: &[&str] = &["x-amz-bucket-object-lock-enabled", "x-amz-object-ownership"];
-    pub const BYPASS: &[&str] = &["x-amz-bypass-governance-retention"];
-    pub const CHECKSUM: &[&str] = &[
+    pub(crate) const BUCKET_CREATION: &[&str] = &["x-amz-bucket-object-lock-enabled", "x-amz-object-ownership"];
+    pub(crate) const BYPASS: &[&str] = &["x-amz-bypass-governance-retention"];
+    pub(crate) const CHECKSUM: &[&str] = &[
         "content-md5",
         "x-amz-checksum-crc32",
         "x-amz-checksum-crc32c",
@@ -40,13 +40,13 @@ pub(super) mod group {
         "x-amz-checksum-xxhash3",
         "x-amz-checksum-xxhash64",
     ];
-    pub const CHECKSUM_ALGORITHM: &[&str] = &["x-amz-checksum-algorithm"];
-    pub const CHECKSUM_MODE: &[&str] = &["x-amz-checksum-mode"];
-    pub const CHECKSUM_TYPE: &[&str] = &["x-amz-checksum-type", "x-amz-mp-object-size"];
-    pub const CONFIRM: &[&str] = &["x-amz-confirm-remove-self-bucket-access"];
-    pub const CONTENT: &[&str] =
+    pub(crate) const CHECKSUM_ALGORITHM: &[&str] = &["x-amz-checksum-algorithm"];
+    pub(crate) const CHECKSUM_MODE: &[&str] = &["x-amz-checksum-mode"];
+    pub(crate) const CHECKSUM_TYPE: &[&str] = &["x-amz-checksum-type", "x-amz-mp-object-size"];
+    pub(crate) const CONFIRM: &[&str] = &["x-amz-confirm-remove-self-bucket-access"];
+    pub(crate) const CONTENT: &[&str] =
         &["cache-control", "content-disposition", "content-encoding", "content-language", "content-type", "expires"];
-    pub const COPY: &[&str] = &[
+    pub(crate) const COPY: &[&str] = &[
         "x-amz-copy-source",
         "x-amz-copy-source-if-match",
         "x-amz-copy-source-if-modified-since",
@@ -54,38 +54,39 @@ pub(super) mod group {
         "x-amz-copy-source-if-unmodified-since",
         "x-amz-source-expected-bucket-owner",
     ];
-    pub const COPY_CUSTOMER_KEY: &[&str] = &[
+    pub(crate) const COPY_CUSTOMER_KEY: &[&str] = &[
         "x-amz-copy-source-server-side-encryption-customer-algorithm",
         "x-amz-copy-source-server-side-encryption-customer-key",
         "x-amz-copy-source-server-side-encryption-customer-key-md5",
     ];
-    pub const COPY_RANGE: &[&str] = &["x-amz-copy-source-range"];
-    pub const CUSTOMER_KEY: &[&str] = &[
+    pub(crate) const COPY_RANGE: &[&str] = &["x-amz-copy-source-range"];
+    pub(crate) const CUSTOMER_KEY: &[&str] = &[
         "x-amz-server-side-encryption-customer-algorithm",
         "x-amz-server-side-encryption-customer-key",
         "x-amz-server-side-encryption-customer-key-md5",
     ];
-    pub const DELETE_CONDITION: &[&str] = &["if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"];
-    pub const DIRECTIVE: &[&str] = &["x-amz-metadata-directive", "x-amz-tagging-directive"];
-    pub const ENCRYPTION: &[&str] = &[
+    pub(crate) const DELETE_CONDITION: &[&str] =
+        &["if-match", "x-amz-if-match-last-modified-time", "x-amz-if-match-size"];
+    pub(crate) const DIRECTIVE: &[&str] = &["x-amz-metadata-directive", "x-amz-tagging-directive"];
+    pub(crate) const ENCRYPTION: &[&str] = &[
         "x-amz-server-side-encryption",
         "x-amz-server-side-encryption-aws-kms-key-id",
         "x-amz-server-side-encryption-bucket-key-enabled",
         "x-amz-server-side-encryption-context",
     ];
-    pub const INITIATED: &[&str] = &["x-amz-if-match-initiated-time"];
-    pub const LOCK: &[&str] =
+    pub(crate) const INITIATED: &[&str] = &["x-amz-if-match-initiated-time"];
+    pub(crate) const LOCK: &[&str] =
         &["x-amz-object-lock-legal-hold", "x-amz-object-lock-mode", "x-amz-object-lock-retain-until-date"];
-    pub const LOCK_TOKEN: &[&str] = &["x-amz-bucket-object-lock-token"];
-    pub const METADATA: &[&str] = &["x-amz-meta-"];
-    pub const OPTIONAL_ATTRIBUTES: &[&str] = &["x-amz-optional-object-attributes"];
-    pub const PLACEMENT: &[&str] = &["x-amz-storage-class", "x-amz-tagging", "x-amz-website-redirect-location"];
-    pub const RANGE: &[&str] = &["range"];
-    pub const READ_CONDITION: &[&str] =
+    pub(crate) const LOCK_TOKEN: &[&str] = &["x-amz-bucket-object-lock-token"];
+    pub(crate) const METADATA: &[&str] = &["x-amz-meta-"];
+    pub(crate) const OPTIONAL_ATTRIBUTES: &[&str] = &["x-amz-optional-object-attributes"];
+    pub(crate) const PLACEMENT: &[&str] = &["x-amz-storage-class", "x-amz-tagging", "x-amz-website-redirect-location"];
+    pub(crate) const RANGE: &[&str] = &["range"];
+    pub(crate) const READ_CONDITION: &[&str] =
         &["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"];
-    pub const SKIP_VALIDATION: &[&str] = &["x-amz-skip-destination-validation"];
-    pub const TRANSITION: &[&str] = &["x-amz-transition-default-minimum-object-size"];
-    pub const WRITE_CONDITION: &[&str] = &["if-match", "if-none-match"];
+    pub(crate) const SKIP_VALIDATION: &[&str] = &["x-amz-skip-destination-validation"];
+    pub(crate) const TRANSITION: &[&str] = &["x-amz-transition-default-minimum-object-size"];
+    pub(crate) const WRITE_CONDITION: &[&str] = &["if-match", "if-none-match"];
 }
 
 /// The headers of a request, apart by where they go.

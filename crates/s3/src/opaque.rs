@@ -13,22 +13,22 @@ use portcullis_base::names::VersionId;
 
 /// The id of a multipart upload, as this kind of store gives it out; at most 1024 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UploadId(String);
+pub(crate) struct UploadId(String);
 
 /// Where a listing goes on: a key, behind which MinIO may write where its cache of the listing is; at most 2048 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListingMarker(String);
+pub(crate) struct ListingMarker(String);
 
 /// Where ListObjectsV2 or ListBuckets goes on; at most 4096 bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContinuationToken(String);
+pub(crate) struct ContinuationToken(String);
 
 /// What MinIO writes behind a marker: which of its cached listings goes on, in which pool and set.
 const MINIO_CACHE: &str = "[minio_cache:";
 
 impl UploadId {
     /// Takes an id that this kind of store may have given out.
-    pub fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
+    pub(crate) fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
         let legal = text.len() <= 1024
             && match profile.upload_ids {
                 UploadIds::Hex => text.len() == 32 && text.bytes().all(is_lower_hex),
@@ -41,14 +41,14 @@ impl UploadId {
     }
 
     /// The id as it is sent.
-    pub fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.0
     }
 }
 
 impl ListingMarker {
     /// Takes a marker, start-after or key-marker.
-    pub fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
+    pub(crate) fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
         let legal = text.len() <= 2048
             && !text.contains('\0')
             && match profile.markers {
@@ -59,14 +59,14 @@ impl ListingMarker {
     }
 
     /// The marker as it is sent.
-    pub fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.0
     }
 }
 
 impl ContinuationToken {
     /// Takes a token that this kind of store may have given out.
-    pub fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
+    pub(crate) fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
         let marker = || STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let is_marker = || marker().is_some_and(|marker| ListingMarker::parse(&marker, profile).is_some());
         let legal = (1..=4096).contains(&text.len())
@@ -84,7 +84,7 @@ impl ContinuationToken {
     }
 
     /// The token as it is sent.
-    pub fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.0
     }
 }

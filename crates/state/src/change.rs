@@ -18,7 +18,7 @@ use portcullis_base::clock::Timestamp;
 
 /// What is decided on the state.
 #[derive(Debug)]
-pub enum ChangeDecision<T> {
+pub(crate) enum ChangeDecision<T> {
     /// There is nothing to write. The engine is not asked, so this is as old as memory is.
     Unchanged(T),
     /// The answer holds once the edits are made.
@@ -26,18 +26,18 @@ pub enum ChangeDecision<T> {
 }
 
 /// How often a change is decided before the caller is told to try again.
-pub const MOST_DECISIONS: u32 = 8;
+pub(crate) const MOST_DECISIONS: u32 = 8;
 
 impl<T> ChangeDecision<T> {
     /// Puts one record, and then answers.
-    pub fn put(record: StateRecord, answer: T) -> Self {
+    pub(crate) fn put(record: StateRecord, answer: T) -> Self {
         Self::Write { edits: vec![RecordEdit::Put(record)], answer }
     }
 }
 
 impl ChangeDecision<()> {
     /// Deletes one record.
-    pub fn delete(key: RecordKey) -> Self {
+    pub(crate) fn delete(key: RecordKey) -> Self {
         Self::Write { edits: vec![RecordEdit::Delete(key)], answer: () }
     }
 }
@@ -47,7 +47,7 @@ impl StateWriter {
     ///
     /// `decide` may run several times, so it changes nothing itself.
     // INVARIANT (decided on the newest): a change is made only on the very state that it was decided on.
-    pub async fn change<T, E: From<StoreError>>(
+    pub(crate) async fn change<T, E: From<StoreError>>(
         &mut self,
         memory: &StateMemory,
         now: Timestamp,

@@ -16,11 +16,11 @@ use portcullis_base::clock::{BootTime, ClockDisagreement, Timestamp};
 use portcullis_mfa::MfaDevice;
 
 /// Where the latest time is kept that was seen.
-pub const LAST_TIME: &str = "meta/clock";
+pub(crate) const LAST_TIME: &str = "meta/clock";
 
 /// The latest time that was seen, for the next start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastTime {
+pub(crate) struct LastTime {
     pub seen: Timestamp,
     /// When the machine booted; `None` where it cannot tell one boot from another.
     pub boot: Option<BootTime>,
@@ -44,7 +44,7 @@ struct BootTimeJson {
 
 impl LastTime {
     /// The written form.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
         let boot = self.boot.as_ref().map(|boot| BootTimeJson {
             id: boot.boot_id.clone(),
             booted: boot.booted,
@@ -54,7 +54,7 @@ impl LastTime {
     }
 
     /// Reads the written form, or the bare number of earlier versions.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         if let Ok(millis) = serde_json::from_slice::<i64>(bytes) {
             return Some(Self { seen: Timestamp::from_millis(millis), boot: None });
         }

@@ -70,7 +70,7 @@ impl CodeSource {
 
 impl QueueLane {
     /// The lane of an offer of so many codes, by the fault that it would have if it were judged now.
-    pub fn of(source: CodeSource, codes: usize, fault: Option<MfaFault>) -> Self {
+    pub(crate) fn of(source: CodeSource, codes: usize, fault: Option<MfaFault>) -> Self {
         match (source, fault) {
             (CodeSource::AdminSocket, _) => Self::AdminSocket,
             (CodeSource::Network(_), None) if codes >= LONGEST_PROOF => Self::RightThree,
@@ -81,7 +81,7 @@ impl QueueLane {
 
 impl CodeQueue {
     /// Takes a place, unless the network has used up its tries, or the lane or the queue is full.
-    pub fn enter(&self, lane: QueueLane, now: Timestamp) -> Result<QueuePlace, MfaFault> {
+    pub(crate) fn enter(&self, lane: QueueLane, now: Timestamp) -> Result<QueuePlace, MfaFault> {
         let mut queue = self.lock();
         queue.check_tries(lane, now)?;
         let ticket = queue.order.enter(lane).map_err(|full| match full {
@@ -121,13 +121,13 @@ impl DeviceQueue {
 
 impl QueuePlace {
     /// Waits for the turn. The network's tries are looked at once more: others of it may have had turns meanwhile.
-    pub async fn turn(&mut self, now: Timestamp) -> Result<(), MfaFault> {
+    pub(crate) async fn turn(&mut self, now: Timestamp) -> Result<(), MfaFault> {
         (&mut self.called).await.map_err(|_| MfaFault::TooManyAtOnce)?;
         self.queue.lock().check_tries(self.lane, now)
     }
 
     /// Counts a try that failed and cost the device something.
-    pub fn charge(&self, now: Timestamp) {
+    pub(crate) fn charge(&self, now: Timestamp) {
         if let QueueLane::Network(network) = self.lane {
             let mut queue = self.queue.lock();
             let DeviceQueue { order, tries, .. } = &mut *queue;

@@ -11,11 +11,11 @@ use super::sum::{REBUILT_SUM, RebuiltSum, SummedRecords};
 use super::write::{EngineRecord, LAST_WRITE, StateWrite};
 
 /// How the keys begin that hold no record.
-pub const META: &str = "meta/";
+pub(crate) const META: &str = "meta/";
 
 /// All that an engine holds.
 #[derive(Default)]
-pub struct EngineContents {
+pub(crate) struct EngineContents {
     /// Each record with its key.
     pub records: Vec<(String, StateRecord)>,
     /// What each key's value is known as to the engine.
@@ -28,7 +28,7 @@ pub struct EngineContents {
 
 impl EngineContents {
     /// Reads what a scan found.
-    pub fn read(entries: EngineEntries, sealer: &RecordSealer) -> Result<Self, StartError> {
+    pub(crate) fn read(entries: EngineEntries, sealer: &RecordSealer) -> Result<Self, StartError> {
         let mut contents = Self::default();
         let mut kept = Vec::new();
         let mut newest = 0;
@@ -63,19 +63,19 @@ impl EngineContents {
     }
 
     /// The number of the last write; zero before the first.
-    pub fn revision(&self) -> u64 {
+    pub(crate) fn revision(&self) -> u64 {
         self.last.as_ref().map_or(0, |(write, _)| write.revision)
     }
 
     /// The last write as it is written; empty before the first.
-    pub fn last_bytes(&self) -> &[u8] {
+    pub(crate) fn last_bytes(&self) -> &[u8] {
         self.last.as_ref().map_or(&[], |(_, bytes)| bytes)
     }
 
     /// Compares the records with the sum that the last write left; whether it left one.
     // INVARIANT (nothing lost): the journal has the same write, or the write before it, and the master key sealed the
     // sum to the write; so a record that the engine lost, kept as it was earlier or got from elsewhere shows here.
-    pub fn check_sum(&self, sealer: &RecordSealer) -> Result<bool, StartError> {
+    pub(crate) fn check_sum(&self, sealer: &RecordSealer) -> Result<bool, StartError> {
         let Some((write, bytes)) = &self.last else { return Ok(true) };
         let incomplete = |_| StartError::Incomplete(write.revision);
         let rebuilt = self.rebuilt.as_ref().filter(|rebuilt| rebuilt.revision == write.revision);
@@ -90,7 +90,7 @@ impl EngineContents {
 }
 
 /// Why a record that is not as it should be stops a start.
-pub fn bad_record(error: RecordError) -> StartError {
+pub(crate) fn bad_record(error: RecordError) -> StartError {
     match error {
         RecordError::Malformed(key) => StartError::Unreadable(format!("record `{key}` is not of a known form")),
         RecordError::Sealed { key, error: SealError::NotOurs } => StartError::WrongMasterKey(key),

@@ -22,7 +22,7 @@ use portcullis_sigv4::{KeyStatus, Principal};
 
 /// One thing that is remembered.
 #[derive(Clone, Debug)]
-pub enum StateRecord {
+pub(crate) enum StateRecord {
     Account(AccountRecord),
     Bucket(BucketName, BucketRecord),
     Device(MfaDevice),
@@ -37,7 +37,7 @@ pub enum StateRecord {
 
 /// Which thing it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RecordKey {
+pub(crate) enum RecordKey {
     Account,
     Bucket(BucketName),
     Device(DeviceSerial),
@@ -68,7 +68,7 @@ pub struct BucketRecord {
 
 /// An access key with its secret.
 #[derive(Clone, Debug)]
-pub struct StoredKey {
+pub(crate) struct StoredKey {
     pub id: AccessKeyId,
     pub holder: Principal,
     pub secret: Secret<String>,
@@ -102,7 +102,7 @@ pub struct UserRecord {
 
 /// Why a written record is not read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum RecordError {
+pub(crate) enum RecordError {
     #[error("record `{0}` is not of a known form")]
     Malformed(String),
     #[error("record `{key}`: {error}")]
@@ -133,7 +133,7 @@ impl DigestSigningKey {
 
 impl RecordKey {
     /// The key as the engine has it.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Account => "account".to_owned(),
             Self::Bucket(name) => format!("bucket/{name}"),
@@ -149,7 +149,7 @@ impl RecordKey {
     }
 
     /// Reads a key.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if text == "account" {
             return Some(Self::Account);
         }
@@ -171,7 +171,7 @@ impl RecordKey {
 
 impl StateRecord {
     /// Which thing this is.
-    pub fn key(&self) -> RecordKey {
+    pub(crate) fn key(&self) -> RecordKey {
         match self {
             Self::Account(_) => RecordKey::Account,
             Self::Bucket(name, _) => RecordKey::Bucket(name.clone()),
@@ -187,7 +187,7 @@ impl StateRecord {
     }
 
     /// The record as JSON, its secrets sealed.
-    pub fn write(&self, sealer: &RecordSealer) -> Result<Value, SealError> {
+    pub(crate) fn write(&self, sealer: &RecordSealer) -> Result<Value, SealError> {
         let seal = |plain: &[u8]| sealer.seal(&binding(&self.key().text()), plain);
         let written = match self {
             Self::Account(account) => {
@@ -224,7 +224,7 @@ impl StateRecord {
     }
 
     /// Reads what `write` wrote under this key.
-    pub fn read(key: &RecordKey, json: &Value, sealer: &RecordSealer) -> Result<Self, RecordError> {
+    pub(crate) fn read(key: &RecordKey, json: &Value, sealer: &RecordSealer) -> Result<Self, RecordError> {
         let malformed = || RecordError::Malformed(key.text());
         let open = |sealed: &str| {
             let opened = sealer.open(&binding(&key.text()), sealed);

@@ -18,7 +18,7 @@ use portcullis_base::secret::Secret;
 
 /// The master key, at work.
 #[derive(Clone, Debug)]
-pub struct RecordSealer(Secret<[u8; KEY_BYTES]>);
+pub(crate) struct RecordSealer(Secret<[u8; KEY_BYTES]>);
 
 /// Why something is not sealed or not opened.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -54,7 +54,7 @@ const NONCE_BYTES: usize = 24;
 
 impl RecordSealer {
     /// Reads the master key, if its file belongs to this user.
-    pub fn read(path: &Path) -> Result<Self, MasterKeyError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, MasterKeyError> {
         // Neither a link to elsewhere nor a pipe that waits.
         let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed();
         let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(refused)?;
@@ -71,7 +71,7 @@ impl RecordSealer {
     }
 
     /// Makes a new master key and its file; one that is there is never written over.
-    pub fn create(path: &Path) -> Result<Self, MasterKeyError> {
+    pub(crate) fn create(path: &Path) -> Result<Self, MasterKeyError> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         getrandom::fill(key.as_mut_slice()).map_err(|_| MasterKeyError::NoRandomness)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(refused)?;
@@ -85,7 +85,7 @@ impl RecordSealer {
     }
 
     /// Encrypts, so that it opens only with the same binding.
-    pub fn seal(&self, binding: &str, plain: &[u8]) -> Result<String, SealError> {
+    pub(crate) fn seal(&self, binding: &str, plain: &[u8]) -> Result<String, SealError> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce).map_err(|_| SealError::NoRandomness)?;
         let payload = Payload { msg: plain, aad: binding.as_bytes() };
@@ -94,7 +94,7 @@ impl RecordSealer {
     }
 
     /// Opens what `seal` made with this binding.
-    pub fn open(&self, binding: &str, sealed: &str) -> Result<Secret<Vec<u8>>, SealError> {
+    pub(crate) fn open(&self, binding: &str, sealed: &str) -> Result<Secret<Vec<u8>>, SealError> {
         let bytes = STANDARD.decode(sealed).map_err(|_| SealError::NotOurs)?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(SealError::NotOurs)?;
         let payload = Payload { msg: sealed, aad: binding.as_bytes() };
@@ -102,7 +102,7 @@ impl RecordSealer {
     }
 
     /// A digest that only this key makes; the label says what it is of.
-    pub fn digest(&self, label: &str, bytes: &[u8]) -> [u8; KEY_BYTES] {
+    pub(crate) fn digest(&self, label: &str, bytes: &[u8]) -> [u8; KEY_BYTES] {
         // HMAC fills a shorter key with zeros.
         let mut block = Zeroizing::new([0; 64]);
         block.iter_mut().zip(self.0.expose()).for_each(|(to, from)| *to = *from);

@@ -17,7 +17,7 @@ use super::engine::{
 };
 
 /// A sled database on a thread of its own, since each of its calls may wait for a disk.
-pub struct SledEngine {
+pub(crate) struct SledEngine {
     /// `None` only while it is dropped.
     jobs: Option<mpsc::Sender<EngineJob>>,
     thread: Option<JoinHandle<()>>,
@@ -47,7 +47,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(3);
 
 impl SledEngine {
     /// Opens the database in this directory, or makes it.
-    pub async fn open(path: &Path) -> Result<Self, EngineError> {
+    pub(crate) async fn open(path: &Path) -> Result<Self, EngineError> {
         let (jobs, queue) = mpsc::channel::<EngineJob>();
         let (opened, opening) = oneshot::channel();
         let path = path.to_owned();

@@ -11,7 +11,7 @@ use portcullis_base::clock::Timestamp;
 /// The whole state as of a write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StateSnapshot {
+pub(crate) struct StateSnapshot {
     /// That of the last write.
     pub revision: u64,
     /// The last write as it is written, since the store is held against it at its start.
@@ -26,7 +26,7 @@ pub struct StateSnapshot {
 
 impl StateSnapshot {
     /// Seals the state after the last write; the journal has the write `follows`, and none between the two.
-    pub fn seal(
+    pub(crate) fn seal(
         last: &[u8],
         revision: u64,
         follows: u64,
@@ -41,22 +41,22 @@ impl StateSnapshot {
     }
 
     /// Whether it may come after this write, or before any other record of state.
-    pub fn may_follow(&self, revision: u64, write: &[u8]) -> bool {
+    pub(crate) fn may_follow(&self, revision: u64, write: &[u8]) -> bool {
         revision == 0 || self.last.as_bytes() == write || self.follows == Some(revision)
     }
 
     /// The one written form.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
         serde_json::to_vec(self).map_err(|_| SealError::NotSealed)
     }
 
     /// Reads the written form; a write is none.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
     /// The state, if the master key made it.
-    pub fn open(&self, sealer: &RecordSealer) -> Result<Vec<RecordEdit>, RecordError> {
+    pub(crate) fn open(&self, sealer: &RecordSealer) -> Result<Vec<RecordEdit>, RecordError> {
         let sealed = |error| RecordError::Sealed { key: "snapshot".to_owned(), error };
         let binding = binding(self.revision, &self.last, &self.state, self.follows).map_err(sealed)?;
         sealer.open(&binding, &self.tag).map_err(sealed)?;
@@ -66,7 +66,7 @@ impl StateSnapshot {
 }
 
 /// The write that a state record of the journal ends with.
-pub fn last_write(recorded: &[u8]) -> Vec<u8> {
+pub(crate) fn last_write(recorded: &[u8]) -> Vec<u8> {
     match StateSnapshot::parse(recorded) {
         Some(snapshot) => snapshot.last.into_bytes(),
         None => recorded.to_vec(),

@@ -31,7 +31,7 @@ pub(super) struct StatePaths {
 }
 
 impl StatePaths {
-    pub fn of(dir: &Path) -> Self {
+    pub(crate) fn of(dir: &Path) -> Self {
         Self { master_key: dir.join("master.key"), lock: dir.join("state.lock"), state: dir.join("state") }
     }
 }

@@ -17,14 +17,14 @@ use portcullis_sigv4::{Keyring, KeyringKey};
 
 /// The state as it is on the disk, with the keyring that follows it.
 #[derive(Debug, Default)]
-pub struct StateMemory {
+pub(crate) struct StateMemory {
     state: RwLock<StateTables>,
     keyring: Arc<Keyring>,
 }
 
 /// Everything that is remembered.
 #[derive(Debug, Default)]
-pub struct StateTables {
+pub(crate) struct StateTables {
     pub account: Option<AccountRecord>,
     pub buckets: BTreeMap<BucketName, BucketRecord>,
     pub devices: BTreeMap<DeviceSerial, MfaDevice>,
@@ -39,18 +39,18 @@ pub struct StateTables {
 
 impl StateMemory {
     /// The state, for as long as a look at it takes.
-    pub fn read(&self) -> RwLockReadGuard<'_, StateTables> {
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, StateTables> {
         // A writer does nothing under the lock that can panic.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The keys that may sign.
-    pub fn keyring(&self) -> &Arc<Keyring> {
+    pub(crate) fn keyring(&self) -> &Arc<Keyring> {
         &self.keyring
     }
 
     /// Follows what was written.
-    pub fn apply(&self, edits: Vec<RecordEdit>) {
+    pub(crate) fn apply(&self, edits: Vec<RecordEdit>) {
         for edit in &edits {
             self.ring(edit);
         }
@@ -92,12 +92,12 @@ impl StateMemory {
 
 impl StateTables {
     /// What is remembered of a bucket.
-    pub fn bucket(&self, name: &BucketName) -> BucketRecord {
+    pub(crate) fn bucket(&self, name: &BucketName) -> BucketRecord {
         self.buckets.get(name).copied().unwrap_or(BucketRecord::UNPROTECTED)
     }
 
     /// Whether some device's codes count.
-    pub fn has_active_device(&self) -> bool {
+    pub(crate) fn has_active_device(&self) -> bool {
         self.devices.values().any(|device| match device.status {
             DeviceStatus::Active { .. } => true,
             DeviceStatus::Pending => false,
@@ -105,7 +105,7 @@ impl StateTables {
     }
 
     /// Makes the edits.
-    pub fn apply(&mut self, edits: Vec<RecordEdit>) {
+    pub(crate) fn apply(&mut self, edits: Vec<RecordEdit>) {
         for edit in edits {
             match edit {
                 RecordEdit::Put(record) => self.put(record),
@@ -115,7 +115,7 @@ impl StateTables {
     }
 
     /// Every record, for a rebuilt state.
-    pub fn records(&self) -> impl Iterator<Item = StateRecord> + '_ {
+    pub(crate) fn records(&self) -> impl Iterator<Item = StateRecord> + '_ {
         let account = self.account.iter().cloned().map(StateRecord::Account);
         let buckets = self.buckets.iter().map(|(name, bucket)| StateRecord::Bucket(name.clone(), *bucket));
         let devices = self.devices.values().cloned().map(StateRecord::Device);

@@ -11,24 +11,24 @@ use sha2::{Digest, Sha256};
 use super::seal::{RecordSealer, SealError};
 
 /// Where the sum of a rebuilt store is kept: a rebuild seals each record again, so the sum of its last write is another.
-pub const REBUILT_SUM: &str = "meta/sum";
+pub(crate) const REBUILT_SUM: &str = "meta/sum";
 
 /// The keyed digests of records, in XOR.
 ///
 /// Only the sum is ever written, and it is encrypted: who does not know the digests cannot find records that
 /// make the same sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordSum([u8; BYTES]);
+pub(crate) struct RecordSum([u8; BYTES]);
 
 /// The digest of each record of the engine, and their sum.
 #[derive(Debug, Default)]
-pub struct SummedRecords {
+pub(crate) struct SummedRecords {
     digests: HashMap<String, RecordSum>,
     sum: RecordSum,
 }
 
 /// What a write makes of the digests; `None` where a record goes.
-pub struct SumChange {
+pub(crate) struct SumChange {
     digests: HashMap<String, Option<RecordSum>>,
     /// The sum after the write.
     pub sum: RecordSum,
@@ -37,7 +37,7 @@ pub struct SumChange {
 /// The sum of a store as a rebuild made it, sealed to its last write.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RebuiltSum {
+pub(crate) struct RebuiltSum {
     /// That of the last write; after a later write this says nothing.
     pub revision: u64,
     sum: String,
@@ -53,12 +53,12 @@ impl RecordSum {
     }
 
     /// Encrypts the sum, bound to what it is the sum of.
-    pub fn seal(&self, binding: &str, sealer: &RecordSealer) -> Result<String, SealError> {
+    pub(crate) fn seal(&self, binding: &str, sealer: &RecordSealer) -> Result<String, SealError> {
         sealer.seal(binding, &self.0)
     }
 
     /// Opens what `seal` made with this binding.
-    pub fn open(binding: &str, sealed: &str, sealer: &RecordSealer) -> Result<Self, SealError> {
+    pub(crate) fn open(binding: &str, sealed: &str, sealer: &RecordSealer) -> Result<Self, SealError> {
         let opened = sealer.open(binding, sealed)?;
         opened.expose().as_slice().try_into().map(Self).map_err(|_| SealError::NotOurs)
     }
@@ -66,7 +66,7 @@ impl RecordSum {
 
 impl SummedRecords {
     /// Adds the records that are put and takes away those that go, in the form in which the engine has them.
-    pub fn after<'a>(
+    pub(crate) fn after<'a>(
         &self,
         changes: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
         sealer: &RecordSealer,
@@ -83,7 +83,7 @@ impl SummedRecords {
     }
 
     /// Follows a write that was made.
-    pub fn apply(&mut self, change: SumChange) {
+    pub(crate) fn apply(&mut self, change: SumChange) {
         for (key, digest) in change.digests {
             match digest {
                 Some(digest) => drop(self.digests.insert(key, digest)),
@@ -94,29 +94,29 @@ impl SummedRecords {
     }
 
     /// The sum of all records.
-    pub fn sum(&self) -> RecordSum {
+    pub(crate) fn sum(&self) -> RecordSum {
         self.sum
     }
 }
 
 impl RebuiltSum {
     /// Seals the sum of a store that ends with this write.
-    pub fn seal(sum: RecordSum, revision: u64, last: &[u8], sealer: &RecordSealer) -> Result<Self, SealError> {
+    pub(crate) fn seal(sum: RecordSum, revision: u64, last: &[u8], sealer: &RecordSealer) -> Result<Self, SealError> {
         Ok(Self { revision, sum: sum.seal(&binding(revision, last), sealer)? })
     }
 
     /// The one written form.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
         serde_json::to_vec(self).map_err(|_| SealError::NotSealed)
     }
 
     /// Reads the written form.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
     /// The sum, if the master key sealed it for a store that ends with this write.
-    pub fn open(&self, last: &[u8], sealer: &RecordSealer) -> Result<RecordSum, SealError> {
+    pub(crate) fn open(&self, last: &[u8], sealer: &RecordSealer) -> Result<RecordSum, SealError> {
         RecordSum::open(&binding(self.revision, last), &self.sum, sealer)
     }
 }

@@ -29,7 +29,7 @@ const MOST_BUCKETS: usize = 10_000;
 
 /// The requests that are under way, and those that were not answered.
 #[derive(Clone, Debug, Default)]
-pub struct UnansweredRequests(Arc<Mutex<UnansweredTable>>);
+pub(crate) struct UnansweredRequests(Arc<Mutex<UnansweredTable>>);
 
 #[derive(Debug, Default)]
 struct UnansweredTable {
@@ -51,7 +51,7 @@ pub struct RequestUnderWay {
 /// The written form.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UnsettledJson {
+pub(crate) struct UnsettledJson {
     completions: Option<i64>,
     configuration: Option<i64>,
     suspension: Option<i64>,
@@ -205,7 +205,7 @@ impl Drop for RequestUnderWay {
 
 impl UnsettledJson {
     /// The form that is written.
-    pub fn of(unsettled: UnsettledUntil) -> Self {
+    pub(crate) fn of(unsettled: UnsettledUntil) -> Self {
         let millis = |until: Option<Timestamp>| until.map(Timestamp::millis);
         Self {
             completions: millis(unsettled.completions),
@@ -216,7 +216,7 @@ impl UnsettledJson {
     }
 
     /// What was written.
-    pub fn unsettled(self) -> UnsettledUntil {
+    pub(crate) fn unsettled(self) -> UnsettledUntil {
         let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
         UnsettledUntil {
             completions: time(self.completions),

@@ -30,7 +30,7 @@ pub struct OpenedUpload {
 
 /// The uploads by mark, and each principal's by age.
 #[derive(Debug, Default)]
-pub struct KnownUploads {
+pub(crate) struct KnownUploads {
     opened: BTreeMap<UploadMark, OpenedUpload>,
     by_age: BTreeSet<(Option<UserName>, Timestamp, UploadMark)>,
 }
@@ -38,7 +38,7 @@ pub struct KnownUploads {
 /// The written form of an upload.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UploadJson {
+pub(crate) struct UploadJson {
     /// `None`: root.
     user: Option<String>,
     opened: i64,
@@ -98,21 +98,21 @@ impl fmt::Display for UploadMark {
 
 impl KnownUploads {
     /// Adds an upload, or puts it in the place of the same one.
-    pub fn put(&mut self, mark: UploadMark, upload: OpenedUpload) {
+    pub(crate) fn put(&mut self, mark: UploadMark, upload: OpenedUpload) {
         self.remove(mark);
         self.by_age.insert((name_of(&upload.holder), upload.opened, mark));
         self.opened.insert(mark, upload);
     }
 
     /// Forgets an upload.
-    pub fn remove(&mut self, mark: UploadMark) {
+    pub(crate) fn remove(&mut self, mark: UploadMark) {
         if let Some(upload) = self.opened.remove(&mark) {
             self.by_age.remove(&(name_of(&upload.holder), upload.opened, mark));
         }
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (UploadMark, &OpenedUpload)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (UploadMark, &OpenedUpload)> {
         self.opened.iter().map(|(mark, upload)| (*mark, upload))
     }
 
@@ -136,12 +136,12 @@ fn name_of(holder: &Principal) -> Option<UserName> {
 
 impl UploadJson {
     /// The form that is written.
-    pub fn of(upload: &OpenedUpload) -> Self {
+    pub(crate) fn of(upload: &OpenedUpload) -> Self {
         Self { user: name_of(&upload.holder).map(|name| name.to_string()), opened: upload.opened.millis() }
     }
 
     /// What was written.
-    pub fn upload(self) -> Option<OpenedUpload> {
+    pub(crate) fn upload(self) -> Option<OpenedUpload> {
         let holder = match self.user {
             None => Principal::Root,
             Some(name) => Principal::User(UserName::parse(&name).ok()?),

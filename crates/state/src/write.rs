@@ -10,11 +10,11 @@ use super::sum::RecordSum;
 use portcullis_base::clock::Timestamp;
 
 /// Where the last write is kept, beside what it changed.
-pub const LAST_WRITE: &str = "meta/last";
+pub(crate) const LAST_WRITE: &str = "meta/last";
 
 /// What is to become of one thing.
 #[derive(Clone, Debug)]
-pub enum RecordEdit {
+pub(crate) enum RecordEdit {
     Delete(RecordKey),
     Put(StateRecord),
 }
@@ -22,7 +22,7 @@ pub enum RecordEdit {
 /// One numbered write, as the journal keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StateWrite {
+pub(crate) struct StateWrite {
     /// One more than that of the write before.
     pub revision: u64,
     /// When it was made, in milliseconds since 1970.
@@ -36,7 +36,7 @@ pub struct StateWrite {
 /// One thing's new record; `null` where it is gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct WrittenChange {
+pub(crate) struct WrittenChange {
     pub key: String,
     pub record: Value,
     /// Binds key, revision and record to the master key.
@@ -44,12 +44,12 @@ pub struct WrittenChange {
 }
 
 /// A record's key and its form in the engine; `None` where it is gone.
-pub type EngineChange = (String, Option<Vec<u8>>);
+pub(crate) type EngineChange = (String, Option<Vec<u8>>);
 
 /// A record as the engine keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EngineRecord {
+pub(crate) struct EngineRecord {
     pub revision: u64,
     pub record: Value,
     pub tag: String,
@@ -57,7 +57,7 @@ pub struct EngineRecord {
 
 impl RecordEdit {
     /// What is changed.
-    pub fn key(&self) -> RecordKey {
+    pub(crate) fn key(&self) -> RecordKey {
         match self {
             Self::Delete(key) => key.clone(),
             Self::Put(record) => record.key(),
@@ -67,24 +67,29 @@ impl RecordEdit {
 
 impl StateWrite {
     /// Seals and tags the edits.
-    pub fn seal(revision: u64, at: Timestamp, edits: &[RecordEdit], sealer: &RecordSealer) -> Result<Self, SealError> {
+    pub(crate) fn seal(
+        revision: u64,
+        at: Timestamp,
+        edits: &[RecordEdit],
+        sealer: &RecordSealer,
+    ) -> Result<Self, SealError> {
         let changes = edits.iter().map(|edit| WrittenChange::seal(revision, edit, sealer)).collect::<Result<_, _>>()?;
         Ok(Self { revision, at: at.millis(), changes, sum: None })
     }
 
     /// The write with the sum of all records after it.
-    pub fn with_sum(self, sum: RecordSum, sealer: &RecordSealer) -> Result<Self, SealError> {
+    pub(crate) fn with_sum(self, sum: RecordSum, sealer: &RecordSealer) -> Result<Self, SealError> {
         let sum = sum.seal(&self.binding()?, sealer)?;
         Ok(Self { sum: Some(sum), ..self })
     }
 
     /// The sum of all records after it, if the master key made the write as it is.
-    pub fn open_sum(&self, sealer: &RecordSealer) -> Result<Option<RecordSum>, SealError> {
+    pub(crate) fn open_sum(&self, sealer: &RecordSealer) -> Result<Option<RecordSum>, SealError> {
         self.sum.as_ref().map(|sum| RecordSum::open(&self.binding()?, sum, sealer)).transpose()
     }
 
     /// Each changed record as the engine has it after the write.
-    pub fn kept(&self) -> Result<Vec<EngineChange>, SealError> {
+    pub(crate) fn kept(&self) -> Result<Vec<EngineChange>, SealError> {
         self.changes.iter().map(|change| Ok((change.key.clone(), change.kept(self.revision)?))).collect()
     }
 
@@ -96,17 +101,17 @@ impl StateWrite {
     }
 
     /// The one written form.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
         serde_json::to_vec(self).map_err(|_| SealError::NotSealed)
     }
 
     /// Reads the written form.
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
 
     /// What the write did, if the master key made it.
-    pub fn open(&self, sealer: &RecordSealer) -> Result<Vec<RecordEdit>, RecordError> {
+    pub(crate) fn open(&self, sealer: &RecordSealer) -> Result<Vec<RecordEdit>, RecordError> {
         self.changes.iter().map(|change| change.open(self.revision, sealer)).collect()
     }
 }
@@ -144,7 +149,7 @@ impl WrittenChange {
 
 impl EngineRecord {
     /// Reads a record under its key, if the master key tagged it there.
-    pub fn open(bytes: &[u8], key: &str, sealer: &RecordSealer) -> Result<(u64, StateRecord), RecordError> {
+    pub(crate) fn open(bytes: &[u8], key: &str, sealer: &RecordSealer) -> Result<(u64, StateRecord), RecordError> {
         let kept: Self = serde_json::from_slice(bytes).map_err(|_| RecordError::Malformed(key.to_owned()))?;
         let change = WrittenChange { key: key.to_owned(), record: kept.record, tag: kept.tag };
         match change.open(kept.revision, sealer)? {

@@ -30,7 +30,7 @@ pub trait StateJournal: Send + Sync {
 }
 
 /// Makes the writes, one after the other.
-pub struct StateWriter {
+pub(crate) struct StateWriter {
     pub engine: Arc<dyn StateEngine>,
     pub journal: Arc<dyn StateJournal>,
     pub sealer: RecordSealer,
@@ -51,7 +51,7 @@ pub struct StateWriter {
 
 /// What the engine holds and the journal has still to take, before the next write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JournalLack {
+pub(crate) enum JournalLack {
     LastWrite,
     Nothing,
     /// Those of others after this one. The engine keeps the last of them alone, so the whole state stands for them.
@@ -62,7 +62,7 @@ pub enum JournalLack {
 
 /// Whether what is on the disk is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WriterHealth {
+pub(crate) enum WriterHealth {
     Failed,
     Sound,
 }
@@ -107,14 +107,14 @@ impl StateWriter {
     }
 
     /// Gives the journal the whole state; no change of it.
-    pub async fn snapshot(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
+    pub(crate) async fn snapshot(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
         // What the journal lacks must not come after the state that has it.
         self.complete_journal(memory).await?;
         self.record_state(memory).await
     }
 
     /// Keeps the time for the next start; no change of the state.
-    pub async fn remember_time(&mut self, memory: &StateMemory, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn remember_time(&mut self, memory: &StateMemory, now: Timestamp) -> Result<(), StoreError> {
         let at = self.clock.expected(now);
         self.last_seen = self.last_seen.max(at);
         self.check_space()?;
@@ -134,7 +134,7 @@ impl StateWriter {
     }
 
     /// Refuses a time before the latest one that was seen.
-    pub fn check_time(&self, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) fn check_time(&self, now: Timestamp) -> Result<(), StoreError> {
         if now.plus(FARTHEST_BACK) < self.last_seen {
             let disagreement = ClockDisagreement { wall: now, expected: self.last_seen };
             return Err(StoreError::ClockDisagrees(disagreement));
@@ -143,7 +143,7 @@ impl StateWriter {
     }
 
     /// Records the sum of what is here, after a version that wrote none.
-    pub async fn record_sum(&mut self, memory: &StateMemory, now: Timestamp) -> Result<(), StoreError> {
+    pub(crate) async fn record_sum(&mut self, memory: &StateMemory, now: Timestamp) -> Result<(), StoreError> {
         if !self.journal.has_space() {
             // A start on a full disk works all the same; the next change brings the sum.
             return Ok(());
@@ -153,7 +153,7 @@ impl StateWriter {
     }
 
     /// Gives the journal what a crash, or writes of others, kept from it.
-    pub async fn complete_journal(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
+    pub(crate) async fn complete_journal(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
         match self.lack {
             JournalLack::LastWrite => self.journal.record(self.revision, &self.last).await?,
             JournalLack::Nothing => {}

@@ -80,7 +80,7 @@ const ABOUT_US: &[&str] = &[
 
 /// Reads an answer to a permitted request; of its headers the transport left those that are [`allowed`].
 /// A document has to be there `within`, but for those that stores keep alive with spaces while they work.
-pub async fn read(
+pub(crate) async fn read(
     permit: &RequestPermit,
     response: Response<Download>,
     within: Duration,

@@ -14,7 +14,7 @@ use portcullis_sigv4::{EMPTY_SHA256, SigningKey, TrailingChecksum};
 
 /// How object data is framed on its way out.
 #[derive(Clone, Debug)]
-pub enum ChunkFraming {
+pub(crate) enum ChunkFraming {
     /// The client's checksum follows; the connection is private, so nothing is signed.
     Checksum(TrailingChecksum),
     /// Each chunk is signed.
@@ -35,7 +35,7 @@ const DIGITS: usize = 64;
 
 impl ChunkFraming {
     /// What `x-amz-content-sha256` says of such a body.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Checksum(_) => "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
             Self::Signed => "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
@@ -44,7 +44,7 @@ impl ChunkFraming {
     }
 
     /// The checksum that follows the data.
-    pub fn trailing(&self) -> Option<&TrailingChecksum> {
+    pub(crate) fn trailing(&self) -> Option<&TrailingChecksum> {
         match self {
             Self::Checksum(trailing) | Self::SignedChecksum(trailing) => Some(trailing),
             Self::Signed => None,
@@ -52,7 +52,7 @@ impl ChunkFraming {
     }
 
     /// How long `length` bytes of data are when they are framed.
-    pub fn encoded_length(&self, length: u64) -> u64 {
+    pub(crate) fn encoded_length(&self, length: u64) -> u64 {
         let (chunk_signature, trailer_signature) = match self {
             Self::Checksum(_) => (0, 0),
             Self::Signed | Self::SignedChecksum(_) => {
@@ -95,7 +95,7 @@ pub struct ChunkSigner {
 }
 
 /// Data on its way out in chunks.
-pub struct ChunkedUpload {
+pub(crate) struct ChunkedUpload {
     source: PayloadStream,
     signer: Option<ChunkSigner>,
     trailing: Option<TrailingChecksum>,
@@ -111,7 +111,7 @@ pub struct ChunkedUpload {
 
 impl ChunkedUpload {
     /// Chunks for `length` bytes of data.
-    pub fn new(
+    pub(crate) fn new(
         source: PayloadStream,
         length: u64,
         framing: &ChunkFraming,

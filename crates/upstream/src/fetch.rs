@@ -97,7 +97,7 @@ const FIRST_READ: usize = 8 * 1024;
 const MOST_INTERIM: usize = 8;
 
 impl Fetcher {
-    pub fn new(door: UpstreamConnector<FetchConnection>) -> Self {
+    pub(crate) fn new(door: UpstreamConnector<FetchConnection>) -> Self {
         Self(Arc::new(door))
     }
 
@@ -105,7 +105,7 @@ impl Fetcher {
     ///
     /// Where an idle connection turns out to be closed before a byte of the answer came, the request goes out over
     /// another: it reads, so that twice is as good as once (RFC 9110, section 9.2.2).
-    pub async fn fetch(
+    pub(crate) async fn fetch(
         &self,
         method: HttpMethod,
         message: &[u8],
@@ -325,7 +325,7 @@ pub(super) struct FetchedBody {
 }
 
 impl FetchedBody {
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         loop {
             let Some(PooledConnection { connection, .. }) = &mut self.lent else { return Poll::Ready(None) };
             match self.rest.take(&mut connection.link.input) {
@@ -354,12 +354,12 @@ impl FetchedBody {
         }
     }
 
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.lent.is_none()
     }
 
     /// The bytes still to come, where the upstream said how many.
-    pub fn length(&self) -> Option<u64> {
+    pub(crate) fn length(&self) -> Option<u64> {
         match self.rest {
             BodyRest::Length(length) => Some(length),
             BodyRest::Chunks(_) | BodyRest::UntilClose => None,

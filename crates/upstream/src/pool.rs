@@ -28,7 +28,7 @@ pub(super) struct UpstreamConnector<C> {
 
 impl ConnectionPool {
     /// A pool without connections; they are made as they are needed.
-    pub fn new(door: UpstreamConnector<SendRequest<UploadBody>>) -> Self {
+    pub(crate) fn new(door: UpstreamConnector<SendRequest<UploadBody>>) -> Self {
         Self(Arc::new(door))
     }
 
@@ -36,7 +36,7 @@ impl ConnectionPool {
     ///
     /// A request goes out a second time only if not a byte of it was written: the upstream had
     /// closed the idle connection. Nothing else is ever repeated.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         mut request: Request<UploadBody>,
         patience: Duration,
@@ -82,7 +82,7 @@ impl ConnectionPool {
 }
 
 impl<C> UpstreamConnector<C> {
-    pub fn new(dialler: Dialler, connect_timeout: Duration, idle_timeout: Duration) -> Self {
+    pub(crate) fn new(dialler: Dialler, connect_timeout: Duration, idle_timeout: Duration) -> Self {
         let shelf = IdleConnections::new(idle_timeout, dialler.addresses().clone());
         Self { dialler, connect_timeout, shelf }
     }

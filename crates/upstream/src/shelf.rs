@@ -38,12 +38,12 @@ fn this_period() -> u64 {
 
 impl<C> IdleConnections<C> {
     /// An empty shelf, on which nothing lies longer than this, of connections to these addresses.
-    pub fn new(longest: Duration, addresses: EndpointAddresses) -> Self {
+    pub(crate) fn new(longest: Duration, addresses: EndpointAddresses) -> Self {
         Self { longest, addresses, idle: Mutex::default() }
     }
 
     /// A connection that was made just now.
-    pub fn lend(&self, connection: C) -> PooledConnection<C> {
+    pub(crate) fn lend(&self, connection: C) -> PooledConnection<C> {
         PooledConnection { connection, period: this_period(), moves: self.addresses.moves() }
     }
 
@@ -52,7 +52,7 @@ impl<C> IdleConnections<C> {
     }
 
     /// The youngest connection that may still be used; it may have been closed meanwhile.
-    pub fn take(&self) -> Option<PooledConnection<C>> {
+    pub(crate) fn take(&self) -> Option<PooledConnection<C>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let (lent, since) = idle.pop_back()?;
@@ -67,7 +67,7 @@ impl<C> IdleConnections<C> {
         }
     }
 
-    pub fn keep(&self, lent: PooledConnection<C>) {
+    pub(crate) fn keep(&self, lent: PooledConnection<C>) {
         if !self.is_usable(&lent) {
             return;
         }

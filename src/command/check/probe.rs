@@ -9,11 +9,11 @@ use portcullis_s3::{Placement, UpstreamKind};
 
 /// What was found, in order.
 #[derive(Debug, Default)]
-pub struct ProbeReport(Vec<(&'static str, ProbeFinding)>);
+pub(super) struct ProbeReport(Vec<(&'static str, ProbeFinding)>);
 
 /// The result of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeFinding {
+pub(super) enum ProbeFinding {
     /// Portcullis cannot protect this store.
     Bad(String),
     /// It works, but an operator should look at it.
@@ -22,28 +22,28 @@ pub enum ProbeFinding {
 }
 
 impl ProbeReport {
-    pub fn add(&mut self, about: &'static str, finding: ProbeFinding) {
+    pub(super) fn add(&mut self, about: &'static str, finding: ProbeFinding) {
         self.0.push((about, finding));
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &ProbeFinding)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &ProbeFinding)> {
         self.0.iter().map(|(about, finding)| (*about, finding))
     }
 
     /// The number of failed findings.
-    pub fn failed(&self) -> usize {
+    pub(super) fn failed(&self) -> usize {
         self.0.iter().filter(|(_, finding)| matches!(finding, ProbeFinding::Bad(_))).count()
     }
 }
 
 impl ProbeFinding {
-    pub fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         match self {
             Self::Bad(text) | Self::Doubtful(text) | Self::Good(text) => text,
         }
     }
 
-    pub fn verdict(&self) -> &'static str {
+    pub(super) fn verdict(&self) -> &'static str {
         match self {
             Self::Bad(_) => "FAIL",
             Self::Doubtful(_) => "look",
@@ -53,7 +53,7 @@ impl ProbeFinding {
 }
 
 /// Tests whether the store answers, accepts the key and keeps versions, and how it treats MfaDelete.
-pub async fn run(s3: &S3Client, store: UpstreamKind, findings: &mut ProbeReport) {
+pub(super) async fn run(s3: &S3Client, store: UpstreamKind, findings: &mut ProbeReport) {
     if !answers(s3, findings).await {
         return;
     }

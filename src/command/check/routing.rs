@@ -12,7 +12,7 @@ use portcullis_base::percent::percent_encode;
 use portcullis_s3::{OperationMark, OperationRow, RequestHandling, S3Operation, TargetLevel, UpstreamKind};
 
 /// Where the trials are made: a bucket that is there and empty, and how it is made again.
-pub struct TrialBucket<'a> {
+pub(super) struct TrialBucket<'a> {
     pub s3: &'a S3Client,
     pub bucket: &'a str,
     /// The document of its CreateBucket.
@@ -52,7 +52,7 @@ const KEY: &str = "probe";
 const CONTENT: &[u8] = b"portcullis check";
 
 /// Sends each operation that a store of this kind is sent, and looks for what the plain one would have done.
-pub async fn run(place: &TrialBucket<'_>, store: UpstreamKind) -> ProbeFinding {
+pub(super) async fn run(place: &TrialBucket<'_>, store: UpstreamKind) -> ProbeFinding {
     let (mut taken, mut declined, mut mistaken, mut unreadable) = (0, Vec::new(), Vec::new(), Vec::new());
     for action in trials(store) {
         match place.tried(action.row()).await {
@@ -79,7 +79,7 @@ pub async fn run(place: &TrialBucket<'_>, store: UpstreamKind) -> ProbeFinding {
 }
 
 /// Keys that a listing does not show: MinIO hides what lies below an object of the same name.
-pub async fn hidden_keys(place: &TrialBucket<'_>) -> ProbeFinding {
+pub(super) async fn hidden_keys(place: &TrialBucket<'_>) -> ProbeFinding {
     let path = |key: &str| format!("/{}/{key}", place.bucket);
     let put = |key: &str| ClientRequest::new(Method::PUT, path(key)).body(CONTENT);
     let seen = async {

@@ -7,7 +7,7 @@ use portcullis_server::config::parse_duration;
 
 /// Which records are wanted; one without attributes and times admits all.
 #[derive(Clone, Debug, Default)]
-pub struct EventFilter {
+pub(super) struct EventFilter {
     /// All of these, as they were typed.
     attributes: Vec<(LookupAttribute, String)>,
     /// The same as records have them.
@@ -18,14 +18,14 @@ pub struct EventFilter {
 
 /// From when on: so long ago, or at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SinceTime {
+pub(super) enum SinceTime {
     Ago(std::time::Duration),
     Moment(Timestamp),
 }
 
 impl SinceTime {
     /// Reads `1h` or `2026-11-21T09:41:58Z`.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         if let Some(moment) = Timestamp::parse_iso_extended(text) {
             return Ok(Self::Moment(moment));
         }
@@ -35,7 +35,7 @@ impl SinceTime {
     }
 
     /// The moment that it means now.
-    pub fn moment(self, now: Timestamp) -> Timestamp {
+    pub(super) fn moment(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Ago(span) => {
                 let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
@@ -48,19 +48,23 @@ impl SinceTime {
 
 impl EventFilter {
     /// Admits what has all of these values, and is of no other time.
-    pub fn new(attributes: Vec<(LookupAttribute, String)>, since: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        attributes: Vec<(LookupAttribute, String)>,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+    ) -> Self {
         let normal = attributes.iter().map(|(attribute, value)| (*attribute, attribute.normal(value))).collect();
         Self { attributes, normal, since, until }
     }
 
     /// Whether the record is wanted.
-    pub fn admits(&self, record: &EventView<'_>) -> bool {
+    pub(super) fn admits(&self, record: &EventView<'_>) -> bool {
         // A record without a readable time is shown rather than lost.
         record.has_all(&self.normal) && record.time().is_none_or(|time| self.reaches(time))
     }
 
     /// The same question for the history.
-    pub fn query(&self, limit: usize) -> HistoryQuery {
+    pub(super) fn query(&self, limit: usize) -> HistoryQuery {
         HistoryQuery {
             attributes: self.attributes.clone(),
             start: self.since,

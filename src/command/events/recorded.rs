@@ -14,7 +14,7 @@ use portcullis_followers::history::{Archive, EventOrder, HistoryPage, HistoryQue
 use portcullis_journal::{JournalReader, JournalRecord, Sequence};
 
 /// The records that a filter may admit, oldest first.
-pub struct RecordedEvents {
+pub(super) struct RecordedEvents {
     history: Option<IndexedEvents>,
     directory: PathBuf,
     journal: JournalReader,
@@ -49,7 +49,11 @@ const PAGE: usize = 500;
 
 impl RecordedEvents {
     /// Begins with the first record that the filter may admit; with a limit, with the last so many.
-    pub fn open(place: &StateDirectory, filter: &EventFilter, limit: Option<usize>) -> Result<Self, CommandError> {
+    pub(super) fn open(
+        place: &StateDirectory,
+        filter: &EventFilter,
+        limit: Option<usize>,
+    ) -> Result<Self, CommandError> {
         let directory = place.journal();
         if !directory.exists() {
             return Err(CommandError::not_running(format!("no journal in {}", directory.display())).next(format!(

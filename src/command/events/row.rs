@@ -4,13 +4,13 @@ use crate::command::table::RowTone;
 use portcullis_cloudtrail::record::EventView;
 
 /// The columns.
-pub const HEAD: [&str; 7] = ["TIME", "PRINCIPAL", "EVENT", "RESOURCE", "RESULT", "MFA", "SOURCE"];
+pub(super) const HEAD: [&str; 7] = ["TIME", "PRINCIPAL", "EVENT", "RESOURCE", "RESULT", "MFA", "SOURCE"];
 
 /// Widths that most records fit into, so that what `--follow` prints later lines up.
-pub const LEAST_WIDTHS: [usize; 7] = [20, 10, 20, 20, 12, 8, 0];
+pub(super) const LEAST_WIDTHS: [usize; 7] = [20, 10, 20, 20, 12, 8, 0];
 
 /// The record's cells, and what their colour says.
-pub fn of(record: &EventView<'_>) -> (RowTone, [String; 7]) {
+pub(super) fn of(record: &EventView<'_>) -> (RowTone, [String; 7]) {
     let error = record.error_code.text();
     let mfa = record.mfa_result();
     let tone = match (error, mfa) {

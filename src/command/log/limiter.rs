@@ -9,7 +9,7 @@ use tracing::callsite::Identifier;
 
 /// A rate for each place in the code, since a peer can repeat anything it can cause.
 #[derive(Debug, Default)]
-pub struct LogLimiter {
+pub(super) struct LogLimiter {
     places: Mutex<HashMap<Identifier, LogCallsite>>,
 }
 
@@ -30,13 +30,13 @@ const EACH: Duration = Duration::from_secs(1);
 
 impl LogLimiter {
     /// True if the line may be written; it is counted otherwise.
-    pub fn admit(&self, meta: &Metadata<'_>, now: Instant) -> bool {
+    pub(super) fn admit(&self, meta: &Metadata<'_>, now: Instant) -> bool {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         places.entry(meta.callsite()).or_insert_with(|| LogCallsite::new(meta, now)).admit(now)
     }
 
     /// Where lines were left out since this was last asked, and how many.
-    pub fn take_left_out(&self) -> Vec<(String, u64)> {
+    pub(super) fn take_left_out(&self) -> Vec<(String, u64)> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let some = places.values_mut().filter(|place| place.left_out > 0);
         some.map(|place| (place.name.clone(), std::mem::take(&mut place.left_out))).collect()

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Lines that wait for the writing thread; lines that do not fit are dropped and counted.
 #[derive(Debug)]
-pub struct LogQueue {
+pub(super) struct LogQueue {
     shared: Arc<LogQueueShared>,
 }
 
@@ -36,7 +36,7 @@ const ASK_EVERY: Duration = Duration::from_secs(10);
 
 impl LogQueue {
     /// A queue to this output; `more` is called periodically for further lines.
-    pub fn new(out: Box<dyn Write + Send>, more: impl Fn() -> Vec<Vec<u8>> + Send + 'static) -> Self {
+    pub(super) fn new(out: Box<dyn Write + Send>, more: impl Fn() -> Vec<Vec<u8>> + Send + 'static) -> Self {
         let shared = Arc::new(LogQueueShared::default());
         let worker = Arc::clone(&shared);
         let spawned = std::thread::Builder::new().name("log".to_owned()).spawn(move || worker.run(out, &more));
@@ -46,7 +46,7 @@ impl LogQueue {
     }
 
     /// Adds a line, or counts it as lost.
-    pub fn push(&self, line: Vec<u8>) {
+    pub(super) fn push(&self, line: Vec<u8>) {
         let mut state = self.shared.lock();
         if state.closed || state.bytes.saturating_add(line.len()) > CAPACITY {
             state.lost += 1;
@@ -59,7 +59,7 @@ impl LogQueue {
     }
 
     /// Waits until all lines are written, at most this long; true if they are.
-    pub fn flush(&self, limit: Duration) -> bool {
+    pub(super) fn flush(&self, limit: Duration) -> bool {
         let state = self.shared.lock();
         let waited = self.shared.drained.wait_timeout_while(state, limit, |state| state.is_busy());
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);

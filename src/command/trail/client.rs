@@ -18,24 +18,27 @@ use portcullis_http::DialError;
 use portcullis_mfa::MfaDemand;
 
 /// The CloudTrail API, called as root.
-pub struct TrailClient<'p> {
+pub(super) struct TrailClient<'p> {
     s3: S3Client,
     place: &'p StateDirectory,
 }
 
 impl<'p> TrailClient<'p> {
     /// A client with the key from the environment, else from `root.env`.
-    pub fn new(place: &'p StateDirectory, environment: impl Fn(&str) -> Option<String>) -> Result<Self, CommandError> {
+    pub(super) fn new(
+        place: &'p StateDirectory,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, CommandError> {
         Ok(Self { s3: root_key::client(place, environment, Clock::System)?, place })
     }
 
     /// Calls an operation that needs no code.
-    pub async fn call(&self, operation: &str, body: &Value) -> Result<Value, CommandError> {
+    pub(super) async fn call(&self, operation: &str, body: &Value) -> Result<Value, CommandError> {
         self.s3.call(operation, body, None).await.map_err(|error| self.failed(operation, &error))
     }
 
     /// Calls an operation that may need a code.
-    pub async fn call_with_code(
+    pub(super) async fn call_with_code(
         &self,
         operation: &str,
         body: &Value,
@@ -60,7 +63,7 @@ impl<'p> TrailClient<'p> {
     }
 
     /// Calls an operation that may need a code, which is sent only after a refusal asks for it.
-    pub async fn call_if_wanted(
+    pub(super) async fn call_if_wanted(
         &self,
         operation: &str,
         body: &Value,
@@ -80,7 +83,7 @@ impl<'p> TrailClient<'p> {
     }
 
     /// Enables MFA Delete of a bucket.
-    pub async fn protect(
+    pub(super) async fn protect(
         &self,
         bucket: &str,
         factor: &mut MfaTokenSource,
@@ -94,24 +97,24 @@ impl<'p> TrailClient<'p> {
     }
 
     /// All trails, as DescribeTrails shows them.
-    pub async fn trails(&self) -> Result<Vec<Value>, CommandError> {
+    pub(super) async fn trails(&self) -> Result<Vec<Value>, CommandError> {
         let answer = self.call("DescribeTrails", &json!({})).await?;
         Ok(answer.get("trailList").and_then(Value::as_array).cloned().unwrap_or_default())
     }
 
     /// One trail, as GetTrail shows it.
-    pub async fn trail(&self, name: &TrailName) -> Result<Value, CommandError> {
+    pub(super) async fn trail(&self, name: &TrailName) -> Result<Value, CommandError> {
         let answer = self.call("GetTrail", &named(name)).await?;
         Ok(answer.get("Trail").cloned().unwrap_or_default())
     }
 
     /// The S3 client, for the files of a trail.
-    pub fn s3(&self) -> &S3Client {
+    pub(super) fn s3(&self) -> &S3Client {
         &self.s3
     }
 
     /// The option that a suggested command line ends with.
-    pub fn flag(&self) -> String {
+    pub(super) fn flag(&self) -> String {
         self.place.flag()
     }
 
@@ -170,17 +173,17 @@ impl<'p> TrailClient<'p> {
 }
 
 /// The body of a call about one trail.
-pub fn named(name: &TrailName) -> Value {
+pub(super) fn named(name: &TrailName) -> Value {
     json!({ "Name": name.as_str() })
 }
 
 /// A text member of an answer; empty if it is missing.
-pub fn text<'v>(answer: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(answer: &'v Value, name: &str) -> &'v str {
     answer.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A Boolean of an answer.
-pub fn holds(answer: &Value, name: &str) -> Truth {
+pub(super) fn holds(answer: &Value, name: &str) -> Truth {
     match answer.get(name).and_then(Value::as_bool) {
         Some(true) => Truth::Yes,
         Some(false) | None => Truth::No,
@@ -189,13 +192,13 @@ pub fn holds(answer: &Value, name: &str) -> Truth {
 
 /// Whether something holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
+pub(super) enum Truth {
     No,
     Yes,
 }
 
 impl Truth {
-    pub fn on_or_off(self) -> &'static str {
+    pub(super) fn on_or_off(self) -> &'static str {
         match self {
             Self::No => "off",
             Self::Yes => "on",
@@ -204,7 +207,7 @@ impl Truth {
 }
 
 /// A moment of an answer, which is in seconds, for people.
-pub fn moment(answer: &Value, name: &str) -> Option<String> {
+pub(super) fn moment(answer: &Value, name: &str) -> Option<String> {
     let seconds = answer.get(name)?.as_f64()?;
     #[expect(clippy::cast_possible_truncation, reason = "a float that is too large becomes the largest integer")]
     let millis = (seconds * 1000.0) as i64;

@@ -18,7 +18,7 @@ use portcullis_server::config::parse_duration;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub struct CreateTrailArgs {
+pub(crate) struct CreateTrailArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
@@ -51,7 +51,11 @@ Examples:
   portcullis trail create audit --bucket trail-logs --prefix audit --management-only --mfa-delete";
 
 /// Creates it, sets its events and starts logging.
-pub async fn run(args: CreateTrailArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    args: CreateTrailArgs,
+    client: &TrailClient<'_>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let (name, bucket) = (args.name.as_str(), args.bucket.as_str());
     let mut body = json!({ "Name": name, "S3BucketName": bucket, "EnableLogFileValidation": true });
     if let Some(members) = body.as_object_mut() {

@@ -13,7 +13,7 @@ use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
-pub struct DeleteArgs {
+pub(crate) struct DeleteArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
@@ -23,7 +23,11 @@ pub struct DeleteArgs {
 }
 
 /// Deletes it.
-pub async fn run(args: DeleteArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    args: DeleteArgs,
+    client: &TrailClient<'_>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     client.call_with_code("DeleteTrail", &named(&args.name), args.mfa, TokenTiming::WhenWanted, terminal).await?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "deleted": true })),

@@ -12,14 +12,14 @@ use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
-pub struct TrailStatusArgs {
+pub(crate) struct TrailStatusArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: Option<TrailName>,
 }
 
 /// Lists all trails.
-pub async fn list(client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn list(client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     let trails = client.trails().await?;
     if terminal.format() == OutputFormat::Json {
         return terminal.print_json(&trails.iter().map(show::as_json).collect());
@@ -41,7 +41,7 @@ pub async fn list(client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(
 }
 
 /// Shows the status of one trail, or of each.
-pub async fn status(
+pub(super) async fn status(
     args: TrailStatusArgs,
     client: &TrailClient<'_>,
     terminal: &mut Terminal,
@@ -102,7 +102,7 @@ fn error_of(status: &Value) -> String {
 }
 
 /// A status for programs.
-pub fn status_as_json(status: &Value) -> Value {
+pub(super) fn status_as_json(status: &Value) -> Value {
     let error = |name: &str| Some(text(status, name)).filter(|error| !error.is_empty());
     json!({
         "logging": holds(status, "IsLogging") == Truth::Yes,
@@ -116,7 +116,7 @@ pub fn status_as_json(status: &Value) -> Value {
 }
 
 /// A status for people.
-pub fn status_lines(status: &Value) -> String {
+pub(super) fn status_lines(status: &Value) -> String {
     let moment = |name: &str| moment(status, name).unwrap_or_else(|| "-".to_owned());
     let records = match holds(status, "IsLogging") {
         Truth::No if status.get("StopLoggingTime").is_some() => format!("stopped {}", moment("StopLoggingTime")),

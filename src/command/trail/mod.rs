@@ -23,7 +23,7 @@ use portcullis_cloudtrail::TrailName;
 
 /// The subcommands of `trail`.
 #[derive(Subcommand)]
-pub enum TrailCommand {
+pub(super) enum TrailCommand {
     /// Create a trail into a bucket and start logging
     Create(create::CreateTrailArgs),
     /// Delete a trail; its delivered files stay
@@ -47,7 +47,7 @@ pub enum TrailCommand {
 }
 
 /// Runs the subcommand.
-pub async fn run(
+pub(super) async fn run(
     command: TrailCommand,
     place: &StateDirectory,
     environment: impl Fn(&str) -> Option<String>,

@@ -15,7 +15,7 @@ use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
-pub struct SelectorsArgs {
+pub(crate) struct SelectorsArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
@@ -44,7 +44,11 @@ struct SelectorChoice {
 }
 
 /// Sets them, or shows them.
-pub async fn run(args: SelectorsArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    args: SelectorsArgs,
+    client: &TrailClient<'_>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let name = args.name.as_str();
     let chosen = match args.choice.selectors()? {
         None => client.call("GetEventSelectors", &json!({ "TrailName": name })).await?,
@@ -60,7 +64,7 @@ pub async fn run(args: SelectorsArgs, client: &TrailClient<'_>, terminal: &mut T
 }
 
 /// All management events and all of S3's data events.
-pub fn everything() -> Value {
+pub(super) fn everything() -> Value {
     json!([{
         "ReadWriteType": "All",
         "IncludeManagementEvents": true,
@@ -102,7 +106,7 @@ fn read(text: &str) -> Result<Value, CommandError> {
 }
 
 /// The selectors for programs, in AWS's own shape.
-pub fn as_json(answer: &Value) -> Value {
+pub(super) fn as_json(answer: &Value) -> Value {
     let list = |name: &str| answer.get(name).cloned();
     match (list("EventSelectors"), list("AdvancedEventSelectors")) {
         (_, Some(advanced)) => json!({ "advanced": advanced }),
@@ -111,7 +115,7 @@ pub fn as_json(answer: &Value) -> Value {
 }
 
 /// The selectors in words where possible, else as JSON.
-pub fn described(answer: &Value) -> String {
+pub(super) fn described(answer: &Value) -> String {
     let Some([only]) = answer.get("EventSelectors").and_then(Value::as_array).map(Vec::as_slice) else {
         return as_json(answer).to_string();
     };

@@ -11,14 +11,18 @@ use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
-pub struct ShowArgs {
+pub(crate) struct ShowArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
 }
 
 /// Shows it.
-pub async fn run(args: &ShowArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    args: &ShowArgs,
+    client: &TrailClient<'_>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let trail = client.trail(&args.name).await?;
     let status = client.call("GetTrailStatus", &named(&args.name)).await?;
     let chosen = client.call("GetEventSelectors", &json!({ "TrailName": args.name.as_str() })).await?;
@@ -49,7 +53,7 @@ pub async fn run(args: &ShowArgs, client: &TrailClient<'_>, terminal: &mut Termi
 }
 
 /// A trail for programs.
-pub fn as_json(trail: &Value) -> Value {
+pub(super) fn as_json(trail: &Value) -> Value {
     json!({
         "name": text(trail, "Name"),
         "arn": text(trail, "TrailARN"),
@@ -62,7 +66,7 @@ pub fn as_json(trail: &Value) -> Value {
 }
 
 /// A trail for people.
-pub fn lines(trail: &Value) -> String {
+pub(super) fn lines(trail: &Value) -> String {
     let seconds = trail.get("DigestPeriodSeconds").and_then(Value::as_u64).unwrap_or_default();
     let validation = match holds(trail, "LogFileValidationEnabled") {
         Truth::No => "off".to_owned(),
@@ -80,6 +84,6 @@ pub fn lines(trail: &Value) -> String {
 }
 
 /// One fact, aligned with others.
-pub fn line(name: &str, value: &str) -> String {
+pub(super) fn line(name: &str, value: &str) -> String {
     format!("{name:<16}{value}\n")
 }

@@ -10,14 +10,18 @@ use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
-pub struct StartArgs {
+pub(crate) struct StartArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
 }
 
 /// Starts logging.
-pub async fn run(args: &StartArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    args: &StartArgs,
+    client: &TrailClient<'_>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     client.call("StartLogging", &named(&args.name)).await?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": true })),

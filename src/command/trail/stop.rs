@@ -13,7 +13,7 @@ use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::TrailName;
 
 #[derive(Args)]
-pub struct StopArgs {
+pub(crate) struct StopArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
@@ -23,7 +23,7 @@ pub struct StopArgs {
 }
 
 /// Stops logging.
-pub async fn run(args: StopArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(args: StopArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
     client.call_with_code("StopLogging", &named(&args.name), args.mfa, TokenTiming::AtOnce, terminal).await?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "name": args.name.as_str(), "logging": false })),

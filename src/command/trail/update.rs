@@ -16,7 +16,7 @@ use portcullis_cloudtrail::TrailName;
 use portcullis_server::config::parse_duration;
 
 #[derive(Args)]
-pub struct UpdateArgs {
+pub(crate) struct UpdateArgs {
     /// The trail's name
     #[arg(value_parser = trail_name)]
     name: TrailName,
@@ -44,7 +44,11 @@ enum OnOrOff {
 }
 
 /// Changes what was given.
-pub async fn run(args: UpdateArgs, client: &TrailClient<'_>, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    args: UpdateArgs,
+    client: &TrailClient<'_>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let mut body = Map::new();
     let mut set = |name: &str, value: Option<Value>| {
         if let Some(value) = value {

@@ -25,7 +25,7 @@ use portcullis_cloudtrail::verify::{TrailCurrency, ValidationReport, ValidationS
 
 #[derive(Args)]
 #[command(after_help = VALIDATE_HELP)]
-pub struct ValidateArgs {
+pub(crate) struct ValidateArgs {
     /// The trail's name; optional if there is only one trail
     #[arg(value_parser = trail_name)]
     name: Option<TrailName>,
@@ -68,7 +68,7 @@ Examples:
   portcullis trail validate --folder copy --public-keys keys.json --expect-head head";
 
 /// Validates a trail and shows the result.
-pub async fn run(
+pub(super) async fn run(
     args: ValidateArgs,
     place: &StateDirectory,
     environment: impl Fn(&str) -> Option<String>,

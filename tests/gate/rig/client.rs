@@ -10,7 +10,7 @@ use super::DEADLINE;
 
 /// What came back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: String,
@@ -18,43 +18,43 @@ pub struct Reply {
 
 impl Reply {
     /// The text of the first element of this name in the body.
-    pub fn element(&self, name: &str) -> Option<String> {
+    pub(crate) fn element(&self, name: &str) -> Option<String> {
         let (_, rest) = self.body.split_once(&format!("<{name}>"))?;
         rest.split_once(&format!("</{name}>")).map(|(text, _)| text.to_owned())
     }
 
     /// S3's error code.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         self.element("Code").unwrap_or_default()
     }
 
     /// CloudTrail's name for the error.
-    pub fn exception(&self) -> String {
+    pub(crate) fn exception(&self) -> String {
         let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
         body["__type"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Status and code, as tests compare them.
-    pub fn said(&self) -> (u16, String) {
+    pub(crate) fn said(&self) -> (u16, String) {
         (self.status, self.code())
     }
 }
 
 /// Sends bytes and reads until the gate closes.
-pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> Reply {
+pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Reply {
     let mut stream = open(address, bytes).await;
     read(&mut stream).await
 }
 
 /// The same over a Unix socket.
-pub async fn exchange_at(socket: &Path, bytes: &[u8]) -> Reply {
+pub(super) async fn exchange_at(socket: &Path, bytes: &[u8]) -> Reply {
     let mut stream = UnixStream::connect(socket).await.expect("a socket");
     stream.write_all(bytes).await.expect("sent");
     read(&mut stream).await
 }
 
 /// Sends bytes and leaves the connection to the caller.
-pub async fn open(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+pub(crate) async fn open(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     // A gate that refuses early may close before it has taken everything.
     drop(stream.write_all(bytes).await);
@@ -62,7 +62,7 @@ pub async fn open(address: SocketAddr, bytes: &[u8]) -> TcpStream {
 }
 
 /// Reads until the other side closes.
-pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Reply {
+pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Reply {
     let mut received = Vec::new();
     let mut piece = [0; 4096];
     loop {

@@ -14,7 +14,7 @@ use super::signer::Keys;
 
 /// A device that shows codes: RFC 6238 by hand, so that the gate's own arithmetic is checked by another.
 #[derive(Clone, Debug)]
-pub struct Device {
+pub(crate) struct Device {
     pub serial: String,
     seed: Vec<u8>,
 }
@@ -38,19 +38,19 @@ impl Device {
     }
 
     /// `SERIAL CODE...` for time steps relative to now.
-    pub fn offer(&self, now: Timestamp, steps: &[i64]) -> String {
+    pub(crate) fn offer(&self, now: Timestamp, steps: &[i64]) -> String {
         let codes: Vec<String> = steps.iter().map(|step| self.code(now, *step)).collect();
         format!("{} {}", self.serial, codes.join(" "))
     }
 
     /// An offer that is right in form and wrong in substance.
-    pub fn wrong_offer(&self, now: Timestamp) -> String {
+    pub(crate) fn wrong_offer(&self, now: Timestamp) -> String {
         let near: Vec<String> = (-5..=5).map(|step| self.code(now, step)).collect();
         let wrong = (0..).map(|number| format!("{number:06}")).find(|code| !near.contains(code));
         format!("{} {}", self.serial, wrong.expect("six digits are many"))
     }
 
-    pub fn code(&self, now: Timestamp, step: i64) -> String {
+    pub(crate) fn code(&self, now: Timestamp, step: i64) -> String {
         let counter = now.seconds().div_euclid(30) + step;
         let mut mac = Hmac::<Sha1>::new_from_slice(&self.seed).expect("any length");
         mac.update(&counter.to_be_bytes());

@@ -7,30 +7,30 @@ use serde_json::Value;
 
 /// One record.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     pub kind: RecordKind,
     pub payload: Vec<u8>,
 }
 
 /// One event.
 #[derive(Clone, Debug)]
-pub struct Event(pub Value);
+pub(crate) struct Event(pub Value);
 
 impl Event {
     /// A text of the record, by its path.
-    pub fn text(&self, path: &[&str]) -> &str {
+    pub(crate) fn text(&self, path: &[&str]) -> &str {
         let found = path.iter().try_fold(&self.0, |value, name| value.get(name));
         found.and_then(Value::as_str).unwrap_or("")
     }
 
     /// Name and error code, as tests compare them.
-    pub fn said(&self) -> (&str, &str) {
+    pub(crate) fn said(&self) -> (&str, &str) {
         (self.text(&["eventName"]), self.text(&["errorCode"]))
     }
 }
 
 /// All records.
-pub fn read(directory: &Path) -> Vec<Entry> {
+pub(super) fn read(directory: &Path) -> Vec<Entry> {
     let reader = JournalReader::open(directory).expect("a journal");
     reader
         .map(|record| record.expect("sound"))
@@ -39,7 +39,7 @@ pub fn read(directory: &Path) -> Vec<Entry> {
 }
 
 /// The events of clients: an administrator's are IAM's, and name no key.
-pub fn events(entries: &[Entry]) -> Vec<Event> {
+pub(super) fn events(entries: &[Entry]) -> Vec<Event> {
     let over = entries.iter().filter(|entry| matches!(entry.kind, RecordKind::Event | RecordKind::Outcome(_)));
     over.flat_map(|entry| entry.payload.split(|byte| *byte == b'\n'))
         .filter(|line| !line.is_empty())
@@ -52,13 +52,13 @@ pub fn events(entries: &[Entry]) -> Vec<Event> {
 }
 
 /// The events of clients in a journal.
-pub fn events_in(directory: &Path) -> Vec<Event> {
+pub(crate) fn events_in(directory: &Path) -> Vec<Event> {
     events(&read(directory))
 }
 
 /// What each outcome's frame says by its header: its intent, and the last record that was on disk when the outcome
 /// was written.
-pub fn outcomes_on_disk(directory: &Path) -> Vec<(u64, u64)> {
+pub(crate) fn outcomes_on_disk(directory: &Path) -> Vec<(u64, u64)> {
     const MARK: &[u8] = b"PJR1";
     let mut found = Vec::new();
     for file in std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("a file").path()) {

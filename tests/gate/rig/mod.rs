@@ -18,16 +18,16 @@ use portcullis_s3::UpstreamKind;
 use portcullis_server::config::Settings;
 use portcullis_server::serve::{self, RunningProxy};
 
-pub use client::{Reply, exchange, open, read};
-pub use device::Device;
-pub use journal::{Entry, Event, events_in, outcomes_on_disk};
-pub use recorder::{
+pub(crate) use client::{Reply, exchange, open, read};
+pub(crate) use device::Device;
+pub(crate) use journal::{Entry, Event, events_in, outcomes_on_disk};
+pub(crate) use recorder::{
     Content, KEY_ID as UPSTREAM_KEY_ID, Manner, Recorder, SECRET as UPSTREAM_SECRET, STALLED, Seen, upload_id,
 };
-pub use signer::{Ask, Keys, Payload};
+pub(crate) use signer::{Ask, Keys, Payload};
 
 /// A gate that serves.
-pub struct Rig {
+pub(crate) struct Rig {
     pub address: SocketAddr,
     pub upstream: Recorder,
     pub root: Keys,
@@ -42,21 +42,21 @@ pub struct Rig {
 const START: i64 = 1_800_000_000_000;
 
 /// How long a test waits for what must happen.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Rig {
     /// A gate in front of a store of this kind.
-    pub async fn of(profile: UpstreamKind) -> Self {
+    pub(crate) async fn of(profile: UpstreamKind) -> Self {
         Self::with(|settings| settings.upstream.profile = profile).await
     }
 
     /// A gate in front of a store of which nothing is known.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
     /// A gate with settings of its own.
-    pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let upstream = Recorder::start().await;
         let credentials = directory.path().join("upstream.env");
@@ -80,28 +80,28 @@ impl Rig {
     }
 
     /// The time at the gate, and so in every signature.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.load(Ordering::SeqCst))
     }
 
     /// Lets time steps of the device pass.
-    pub fn pass_steps(&self, count: i64) {
+    pub(crate) fn pass_steps(&self, count: i64) {
         self.clock.fetch_add(count * 30_000, Ordering::SeqCst);
     }
 
     /// A serial and a code that was never used: of the next time step, which begins now.
-    pub fn fresh_offer(&self) -> String {
+    pub(crate) fn fresh_offer(&self) -> String {
         self.pass_steps(1);
         self.device.offer(self.now(), &[0])
     }
 
     /// Sends a request signed by root.
-    pub async fn send(&self, ask: &Ask) -> Reply {
+    pub(crate) async fn send(&self, ask: &Ask) -> Reply {
         exchange(self.address, &ask.signed(&self.root, self.now())).await
     }
 
     /// Turns MFA Delete on in a bucket.
-    pub async fn protect(&self, bucket: &str) {
+    pub(crate) async fn protect(&self, bucket: &str) {
         self.upstream.set_versioning(bucket, "Enabled");
         let offer = self.fresh_offer();
         let ask = Ask::new(&format!("PUT /{bucket}?versioning")).header("x-amz-mfa", &offer).document(
@@ -113,29 +113,29 @@ impl Rig {
     }
 
     /// A user with the data plane's rights and nothing else.
-    pub async fn user(&self, name: &str) -> Keys {
+    pub(crate) async fn user(&self, name: &str) -> Keys {
         device::user(&self.socket(), name).await
     }
 
     /// `MfaDelete` as the gate tells it.
-    pub async fn mfa_delete(&self, bucket: &str) -> Option<String> {
+    pub(crate) async fn mfa_delete(&self, bucket: &str) -> Option<String> {
         let reply = self.send(&Ask::new(&format!("GET /{bucket}?versioning"))).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         reply.element("MfaDelete")
     }
 
     /// The journal's records as they are now.
-    pub fn journal(&self) -> Vec<Entry> {
+    pub(crate) fn journal(&self) -> Vec<Entry> {
         journal::read(&self.journal_directory())
     }
 
     /// The events recorded so far, those of the rig's own preparations left out.
-    pub fn events(&self) -> Vec<Event> {
+    pub(crate) fn events(&self) -> Vec<Event> {
         journal::events(&self.journal())
     }
 
     /// Waits until there are as many events.
-    pub async fn events_when(&self, count: usize) -> Vec<Event> {
+    pub(crate) async fn events_when(&self, count: usize) -> Vec<Event> {
         wait_for("events", || {
             let events = self.events();
             (events.len() >= count).then_some(events)
@@ -143,18 +143,18 @@ impl Rig {
         .await
     }
 
-    pub fn journal_directory(&self) -> PathBuf {
+    pub(crate) fn journal_directory(&self) -> PathBuf {
         serve::journal_of(&self.directory.path().join("state"))
     }
 
     /// Stops the gate: whatever it had still to do is done.
-    pub async fn stop(self) -> tempfile::TempDir {
+    pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.running.stop().await;
         self.directory
     }
 
     /// Stops the gate, lets something happen to its directory, and starts it again.
-    pub async fn restart(self, meanwhile: impl FnOnce(&Path)) -> Self {
+    pub(crate) async fn restart(self, meanwhile: impl FnOnce(&Path)) -> Self {
         self.running.stop().await;
         meanwhile(&self.directory.path().join("state"));
         let running = serve::start(&self.settings, Clock::Set(self.clock.clone())).await.expect("a gate");
@@ -167,7 +167,7 @@ impl Rig {
 }
 
 /// Waits for what must come.
-pub async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let looking = async {
         loop {
             if let Some(found) = look() {

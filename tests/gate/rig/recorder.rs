@@ -13,15 +13,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// The gate's own credentials at the store.
-pub const KEY_ID: &str = "UPSTREAMKEY0000000000";
-pub const SECRET: &str = "upstream-secret";
+pub(crate) const KEY_ID: &str = "UPSTREAMKEY0000000000";
+pub(crate) const SECRET: &str = "upstream-secret";
 
 /// The beginning of an answer whose end never comes.
-pub const STALLED: &str =
+pub(crate) const STALLED: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\ncontent-length: 500\r\n\r\n<?xml version=\"1.0\"?>";
 
 /// The id of the upload with this number, as stores of this kind give ids out.
-pub fn upload_id(profile: UpstreamKind, number: usize) -> String {
+pub(crate) fn upload_id(profile: UpstreamKind, number: usize) -> String {
     match profile {
         UpstreamKind::Ceph => format!("2~u{number}"),
         UpstreamKind::Embedded => format!("{number:032x}"),
@@ -34,14 +34,14 @@ pub fn upload_id(profile: UpstreamKind, number: usize) -> String {
 
 /// The store.
 #[derive(Clone)]
-pub struct Recorder {
+pub(crate) struct Recorder {
     pub address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 /// One request as it came.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, Vec<u8>)>,
@@ -50,7 +50,7 @@ pub struct Seen {
 
 /// How much of a request's body came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     Coming,
     /// The connection ended before the length that the head announced.
     CutOff(usize),
@@ -59,7 +59,7 @@ pub enum Content {
 
 /// How the store answers what would change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     Answer,
     BreakOff,
     /// Carries it out, and breaks off all the same.
@@ -118,28 +118,28 @@ impl std::fmt::Debug for Seen {
 
 impl Seen {
     /// Whether the gate reads a bucket's state for itself, or a client reads anything.
-    pub fn is_read(&self) -> bool {
+    pub(crate) fn is_read(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD")
     }
 
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         let mut values = self.headers.iter().filter(|(known, _)| known == name);
         let value = values.next().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
         assert!(values.next().is_none(), "`{name}` is there twice");
         value
     }
 
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.target)
     }
 
-    pub fn bucket(&self) -> String {
+    pub(crate) fn bucket(&self) -> String {
         self.target.trim_start_matches('/').split(['/', '?']).next().unwrap_or("").to_owned()
     }
 }
 
 impl Recorder {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
@@ -164,35 +164,35 @@ impl Recorder {
 
     /// Everything it was asked.
     /// Gives out upload ids as stores of this kind do.
-    pub fn behave_as(&self, profile: UpstreamKind) {
+    pub(crate) fn behave_as(&self, profile: UpstreamKind) {
         *self.shared.profile.lock().expect("sound") = profile;
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().expect("sound").clone()
     }
 
     /// What it was asked to change.
-    pub fn mutations(&self) -> Vec<Seen> {
+    pub(crate) fn mutations(&self) -> Vec<Seen> {
         self.seen().into_iter().filter(|seen| !seen.is_read()).collect()
     }
 
     /// Forgets what it was asked so far.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.shared.seen.lock().expect("sound").clear();
     }
 
-    pub fn set_versioning(&self, bucket: &str, status: &str) {
+    pub(crate) fn set_versioning(&self, bucket: &str, status: &str) {
         self.shared.versioning.lock().expect("sound").insert(bucket.to_owned(), status.to_owned());
     }
 
     /// The paths whose null version was replaced or removed so far.
-    pub fn lost(&self) -> Vec<String> {
+    pub(crate) fn lost(&self) -> Vec<String> {
         self.shared.objects.lock().expect("sound").lost.clone()
     }
 
     /// Carries out what it did not answer.
-    pub fn act_late(&self) {
+    pub(crate) fn act_late(&self) {
         let late = std::mem::take(&mut *self.shared.late.lock().expect("sound"));
         for seen in late {
             let Content::Whole(body) = &seen.content else { continue };
@@ -201,41 +201,41 @@ impl Recorder {
     }
 
     /// Whether it has carried out all that it was asked.
-    pub fn is_prompt(&self) -> bool {
+    pub(crate) fn is_prompt(&self) -> bool {
         self.shared.late.lock().expect("sound").is_empty()
     }
 
     /// Forgets what it did not answer, as a store does with what was signed too long ago.
-    pub fn give_up(&self) {
+    pub(crate) fn give_up(&self) {
         self.shared.late.lock().expect("sound").clear();
     }
 
-    pub fn answer(&self, manner: Manner) {
+    pub(crate) fn answer(&self, manner: Manner) {
         self.shared.manner.send_replace(manner);
     }
 
     /// How a read such as `HEAD /vault/k` is answered from now on.
-    pub fn answer_read(&self, line: &str, status: u16, headers: &[(&str, &str)]) {
+    pub(crate) fn answer_read(&self, line: &str, status: u16, headers: &[(&str, &str)]) {
         self.shared.reads.lock().expect("sound").insert(line.to_owned(), reply(status, headers, ""));
     }
 
     /// How a read is answered from now on, with a document.
-    pub fn answer_read_with(&self, line: &str, status: u16, document: &str) {
+    pub(crate) fn answer_read_with(&self, line: &str, status: u16, document: &str) {
         self.shared.reads.lock().expect("sound").insert(line.to_owned(), reply(status, &[], document));
     }
 
     /// What is sent as the answer to a read from now on, as it stands.
-    pub fn answer_read_as_it_stands(&self, line: &str, bytes: &str) {
+    pub(crate) fn answer_read_as_it_stands(&self, line: &str, bytes: &str) {
         self.shared.reads.lock().expect("sound").insert(line.to_owned(), bytes.as_bytes().to_vec());
     }
 
     /// Takes requests, and answers none.
-    pub fn fall_silent(&self) {
+    pub(crate) fn fall_silent(&self) {
         self.shared.silent.store(true, Ordering::SeqCst);
     }
 
     /// What happens when something that would change something has come whole, before its answer.
-    pub fn on_arrival(&self, look: impl Fn(&Seen) + Send + Sync + 'static) {
+    pub(crate) fn on_arrival(&self, look: impl Fn(&Seen) + Send + Sync + 'static) {
         *self.shared.arrival.lock().expect("sound") = Some(Box::new(look));
     }
 }

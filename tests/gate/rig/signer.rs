@@ -10,14 +10,14 @@ use sha2::{Digest, Sha256};
 
 /// An access key.
 #[derive(Clone, Debug)]
-pub struct Keys {
+pub(crate) struct Keys {
     pub key_id: String,
     pub secret: String,
 }
 
 /// A request to be signed.
 #[derive(Clone)]
-pub struct Ask {
+pub(crate) struct Ask {
     pub method: String,
     /// As it goes out, query included.
     pub target: String,
@@ -32,7 +32,7 @@ pub struct Ask {
 
 /// What the signature says of the body.
 #[derive(Clone, Debug)]
-pub enum Payload {
+pub(crate) enum Payload {
     /// Its SHA-256.
     Digest,
     /// This, whatever the body is.
@@ -56,7 +56,7 @@ impl std::fmt::Debug for Ask {
 
 impl Ask {
     /// A request such as `DELETE /vault/k`.
-    pub fn new(line: &str) -> Self {
+    pub(crate) fn new(line: &str) -> Self {
         let (method, target) = line.split_once(' ').expect("a method and a target");
         Self {
             method: method.to_owned(),
@@ -71,7 +71,7 @@ impl Ask {
     }
 
     /// A call of CloudTrail's API, as stock clients make it.
-    pub fn call(operation: &str, body: &str) -> Self {
+    pub(crate) fn call(operation: &str, body: &str) -> Self {
         Self::new("POST /")
             .header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", &format!("CloudTrail_20131101.{operation}"))
@@ -80,60 +80,60 @@ impl Ask {
     }
 
     /// Signs for another service than S3, which alone is sent the payload's hash.
-    pub fn for_service(mut self, service: &'static str) -> Self {
+    pub(crate) fn for_service(mut self, service: &'static str) -> Self {
         self.service = service;
         self
     }
 
     /// Signs for another region than the rig's own.
-    pub fn in_region(mut self, region: &'static str) -> Self {
+    pub(crate) fn in_region(mut self, region: &'static str) -> Self {
         self.region = region;
         self
     }
 
-    pub fn header(self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
         self.raw_header(name, value.as_bytes())
     }
 
-    pub fn raw_header(mut self, name: &str, value: &[u8]) -> Self {
+    pub(crate) fn raw_header(mut self, name: &str, value: &[u8]) -> Self {
         self.headers.push((name.to_owned(), value.to_vec()));
         self
     }
 
     /// A header that an intermediary added.
-    pub fn unsigned_header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn unsigned_header(mut self, name: &str, value: &str) -> Self {
         self.unsigned.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub fn document(self, document: &str) -> Self {
+    pub(crate) fn document(self, document: &str) -> Self {
         self.body(document)
     }
 
-    pub fn payload(mut self, payload: Payload) -> Self {
+    pub(crate) fn payload(mut self, payload: Payload) -> Self {
         self.payload = payload;
         self
     }
 
     /// The same request with more in its query.
-    pub fn with_query(mut self, raw: &str) -> Self {
+    pub(crate) fn with_query(mut self, raw: &str) -> Self {
         self.target.push(if self.target.contains('?') { '&' } else { '?' });
         self.target.push_str(raw);
         self
     }
 
     /// The bytes of the request, signed in its `Authorization` header.
-    pub fn signed(&self, keys: &Keys, now: Timestamp) -> Vec<u8> {
+    pub(crate) fn signed(&self, keys: &Keys, now: Timestamp) -> Vec<u8> {
         self.signed_with_seed(keys, now).0
     }
 
     /// The same, with the signature that a chain of chunks begins with.
-    pub fn signed_with_seed(&self, keys: &Keys, now: Timestamp) -> (Vec<u8>, String) {
+    pub(crate) fn signed_with_seed(&self, keys: &Keys, now: Timestamp) -> (Vec<u8>, String) {
         let moment = now.iso_basic();
         let hash = self.hash();
         let mut headers = self.headers.clone();
@@ -151,7 +151,7 @@ impl Ask {
     }
 
     /// The bytes of the request as a presigned URL has it.
-    pub fn presigned(&self, keys: &Keys, now: Timestamp) -> Vec<u8> {
+    pub(crate) fn presigned(&self, keys: &Keys, now: Timestamp) -> Vec<u8> {
         let moment = now.iso_basic();
         let mut headers = self.headers.clone();
         headers.push(("host".to_owned(), b"localhost".to_vec()));

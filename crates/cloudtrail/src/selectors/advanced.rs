@@ -11,7 +11,7 @@ const LONGEST_NAME: usize = 1000;
 const LONGEST_VALUE: usize = 2048;
 
 /// Reads the list of them.
-pub fn parse(selectors: &Value) -> Result<Vec<SelectorClause>, SelectorError> {
+pub(super) fn parse(selectors: &Value) -> Result<Vec<SelectorClause>, SelectorError> {
     let selectors = list(selectors, "AdvancedEventSelectors")?;
     if selectors.is_empty() {
         return Err(SelectorError::of("AdvancedEventSelectors is empty"));

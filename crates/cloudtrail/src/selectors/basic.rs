@@ -8,7 +8,7 @@ use super::member::{JsonMembers, list};
 
 /// One of up to five.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventSelector {
+pub(super) struct EventSelector {
     access: ReadWriteType,
     management: ManagementEvents,
     resources: Vec<DataResource>,
@@ -40,7 +40,7 @@ const TYPES: [&str; 3] = ["AWS::S3::Object", "AWS::Lambda::Function", "AWS::Dyna
 const EXCLUDABLE: [&str; 2] = ["kms.amazonaws.com", "rdsdata.amazonaws.com"];
 
 /// Reads the list of them.
-pub fn parse(selectors: &Value) -> Result<Vec<EventSelector>, SelectorError> {
+pub(super) fn parse(selectors: &Value) -> Result<Vec<EventSelector>, SelectorError> {
     let selectors = list(selectors, "EventSelectors")?;
     if selectors.is_empty() || selectors.len() > MOST_SELECTORS {
         let text = format!("a trail has 1 to {MOST_SELECTORS} event selectors, not {}", selectors.len());
@@ -78,7 +78,7 @@ impl EventSelector {
         Ok(Self { access, management, resources, excluded_sources })
     }
 
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let resources: Vec<Value> = self.resources.iter().map(DataResource::to_json).collect();
         json!({
             "ReadWriteType": self.access.as_str(),
@@ -89,7 +89,7 @@ impl EventSelector {
     }
 
     /// The same, as clauses.
-    pub fn clauses(&self) -> Vec<SelectorClause> {
+    pub(super) fn clauses(&self) -> Vec<SelectorClause> {
         let management = (self.management == ManagementEvents::Included).then(|| self.management_clause());
         let data = self.resources.iter().map(|resource| self.data_clause(resource));
         management.into_iter().chain(data).collect()

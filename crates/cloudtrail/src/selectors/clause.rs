@@ -6,13 +6,13 @@ use crate::record::{EventView, MemberValue, OBJECT_TYPE, boolean_text};
 
 /// An AND of conditions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectorClause {
+pub(super) struct SelectorClause {
     pub conditions: Vec<SelectorCondition>,
 }
 
 /// One operator on one field: of the values, any must match, or none may.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SelectorCondition {
+pub(super) struct SelectorCondition {
     pub field: SelectorField,
     pub operator: SelectorOperator,
     pub values: Vec<String>,
@@ -20,7 +20,7 @@ pub struct SelectorCondition {
 
 /// What of an event is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SelectorField {
+pub(super) enum SelectorField {
     ErrorCode,
     EventCategory,
     EventName,
@@ -36,7 +36,7 @@ pub enum SelectorField {
 
 /// How it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SelectorOperator {
+pub(super) enum SelectorOperator {
     EndsWith,
     Equals,
     NotEndsWith,
@@ -47,13 +47,13 @@ pub enum SelectorOperator {
 
 impl SelectorClause {
     /// All management events.
-    pub fn management() -> Self {
+    pub(super) fn management() -> Self {
         Self { conditions: vec![SelectorCondition::equals(SelectorField::EventCategory, "Management")] }
     }
 
     /// Whether the event is of this kind. One that is about several objects, as a copy is, is of it as soon as one of them
     /// is: to copy from what is left out hides nothing of where the copy goes.
-    pub fn admits(&self, event: &EventView<'_>) -> bool {
+    pub(super) fn admits(&self, event: &EventView<'_>) -> bool {
         let is_of_arn = |condition: &&SelectorCondition| condition.field == SelectorField::ResourcesArn;
         let mut of_others = self.conditions.iter().filter(|condition| !is_of_arn(condition));
         let of_arns = || self.conditions.iter().filter(is_of_arn);
@@ -63,13 +63,13 @@ impl SelectorClause {
     }
 
     /// Whether every event that `narrow` admits is certainly admitted here.
-    pub fn covers(&self, narrow: &Self) -> bool {
+    pub(super) fn covers(&self, narrow: &Self) -> bool {
         self.conditions.iter().all(|wide| wide.follows_from(&narrow.conditions))
     }
 
     /// Clauses that together say the same, each about one kind of access and one value of `resources.ARN`: a set
     /// of selectors may cover them one by one where none of it covers the whole.
-    pub fn split(&self) -> Vec<Self> {
+    pub(super) fn split(&self) -> Vec<Self> {
         let mut clauses = vec![self.clone()];
         if !self.conditions.iter().any(|condition| condition.field == SelectorField::ReadOnly) {
             clauses = ["true", "false"]
@@ -106,7 +106,7 @@ impl SelectorClause {
 }
 
 impl SelectorCondition {
-    pub fn equals(field: SelectorField, value: &str) -> Self {
+    pub(super) fn equals(field: SelectorField, value: &str) -> Self {
         Self { field, operator: SelectorOperator::Equals, values: vec![value.to_owned()] }
     }
 
@@ -178,7 +178,7 @@ impl SelectorCondition {
 
 impl SelectorField {
     /// The field's name in a selector.
-    pub fn parse(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "errorCode" => Self::ErrorCode,
             "eventCategory" => Self::EventCategory,
@@ -218,7 +218,7 @@ impl SelectorField {
 
 impl SelectorOperator {
     /// All of them, with their names in a selector.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub(super) const ALL: [(&'static str, Self); 6] = [
         ("Equals", Self::Equals),
         ("StartsWith", Self::StartsWith),
         ("EndsWith", Self::EndsWith),

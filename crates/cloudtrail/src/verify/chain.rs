@@ -15,7 +15,7 @@ pub(super) const PATIENCE: i64 = 600;
 
 impl<F: TrailFiles> ChainWalk<'_, F> {
     /// Validates a series; gives its newest digest, if that is one of those looked at.
-    pub fn series(&mut self, series: DigestSeries) -> Result<Option<ProvenDigest>, F::Error> {
+    pub(super) fn series(&mut self, series: DigestSeries) -> Result<Option<ProvenDigest>, F::Error> {
         let listing = self.listing;
         let digests = listing.of_series(&self.scope.trail, series);
         self.heads_expected(digests, series);
@@ -309,7 +309,7 @@ fn ending_fault(digest: &TrailDigest, before: &TrailDigest) -> Option<Validation
 }
 
 /// A digest of this series by its key.
-pub fn subject(series: DigestSeries, key: String) -> FindingSubject {
+pub(super) fn subject(series: DigestSeries, key: String) -> FindingSubject {
     match series {
         DigestSeries::Backfill => FindingSubject::BackfillDigest(key),
         DigestSeries::Standard => FindingSubject::Digest(key),

@@ -12,7 +12,7 @@ use portcullis_base::clock::Timestamp;
 
 /// A digest's file as it was found.
 #[derive(Debug)]
-pub struct FoundDigest {
+pub(super) struct FoundDigest {
     pub key: String,
     pub hash: Sha256Hash,
     pub digest: TrailDigest,
@@ -21,7 +21,7 @@ pub struct FoundDigest {
 
 /// A digest whose signature is right.
 #[derive(Debug)]
-pub struct ProvenDigest {
+pub(super) struct ProvenDigest {
     pub key: String,
     pub hash: Sha256Hash,
     pub digest: TrailDigest,
@@ -36,7 +36,7 @@ const KEY_SLACK: Duration = Duration::from_secs(86_400);
 
 impl<F: TrailFiles> ChainWalk<'_, F> {
     /// Reads a digest, and judges its form alone.
-    pub fn load(&mut self, key: &str) -> Result<Result<FoundDigest, ValidationFault>, F::Error> {
+    pub(super) fn load(&mut self, key: &str) -> Result<Result<FoundDigest, ValidationFault>, F::Error> {
         let Some(file) = self.files.read(key)? else { return Ok(Err(ValidationFault::NotFound)) };
         let read = || {
             let json = decompress(&file.bytes, LARGEST).map_err(ValidationFault::Malformed)?;
@@ -49,7 +49,7 @@ impl<F: TrailFiles> ChainWalk<'_, F> {
 
 impl FoundDigest {
     /// Proves the digest; `after` is the one that follows it, which knows its signature.
-    pub fn prove(
+    pub(super) fn prove(
         self,
         scope: &ValidationScope,
         end: Timestamp,

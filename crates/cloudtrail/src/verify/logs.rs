@@ -24,7 +24,7 @@ const REACH: i64 = 2 * 86_400;
 
 impl<F: TrailFiles> ChainWalk<'_, F> {
     /// Validates the log files of a digest, and the tree over their events.
-    pub fn digest_logs(&mut self, series: DigestSeries, proven: &ProvenDigest) -> Result<(), F::Error> {
+    pub(super) fn digest_logs(&mut self, series: DigestSeries, proven: &ProvenDigest) -> Result<(), F::Error> {
         let extent = &proven.digest.extent;
         let mut tree = Some(extent.before.clone());
         for entry in &proven.digest.log_files {
@@ -79,7 +79,11 @@ impl<F: TrailFiles> ChainWalk<'_, F> {
     }
 
     /// Finds log files that no digest names, and later log files that were delivered and are missing.
-    pub fn unnamed_logs(&mut self, newest: Option<&ProvenDigest>, end: Option<TrailEnd>) -> Result<(), F::Error> {
+    pub(super) fn unnamed_logs(
+        &mut self,
+        newest: Option<&ProvenDigest>,
+        end: Option<TrailEnd>,
+    ) -> Result<(), F::Error> {
         let mut unnamed = Vec::new();
         let mut listed = BTreeSet::new();
         for key in self.files.list(&self.scope.layout.logs())? {

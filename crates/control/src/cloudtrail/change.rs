@@ -91,7 +91,7 @@ const MOST_TAGS: usize = 50;
 const TAG: [&str; 2] = ["Key", "Value"];
 
 /// Plans a change on the trails as they are.
-pub fn plan(
+pub(super) fn plan(
     operation: ChangeOperation,
     input: &CallInput,
     trails: &[Trail],
@@ -121,7 +121,7 @@ pub fn plan(
 
 /// Whether the changed trail certainly records and proves everything that it does now. One that never logged
 /// does neither yet.
-pub fn effect(before: &Trail, after: &Trail) -> ChangeEffect {
+pub(super) fn effect(before: &Trail, after: &Trail) -> ChangeEffect {
     if !before.has_logged() {
         return ChangeEffect::Harmless;
     }

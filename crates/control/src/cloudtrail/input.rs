@@ -98,7 +98,7 @@ impl CallInput {
 }
 
 /// Refuses an object in a list that has other members than these.
-pub fn only_members(object: &Value, known: &[&str]) -> Result<(), CloudTrailError> {
+pub(super) fn only_members(object: &Value, known: &[&str]) -> Result<(), CloudTrailError> {
     object.as_object().map_or(Ok(()), |members| only(members, known))
 }
 
@@ -114,7 +114,7 @@ fn only(members: &Map<String, Value>, known: &[&str]) -> Result<(), CloudTrailEr
 }
 
 /// A member of an object in a list.
-pub fn member<'v>(object: &'v Value, name: &str) -> Result<&'v str, CloudTrailError> {
+pub(super) fn member<'v>(object: &'v Value, name: &str) -> Result<&'v str, CloudTrailError> {
     let value = object.get(name).filter(|value| !value.is_null()).ok_or_else(|| CloudTrailError::missing(name))?;
     value.as_str().ok_or_else(|| of_type(name, "a string"))
 }

@@ -17,7 +17,7 @@ const LONGEST_TOKEN: usize = 1024;
 
 /// What is looked up. Who asks again and again would see little but that, so that the asker's own lookups are left out,
 /// unless the question is about events of that name or of that service.
-pub fn query(input: &CallInput, asker: Option<LookupAsker>) -> Result<HistoryQuery, CloudTrailError> {
+pub(super) fn query(input: &CallInput, asker: Option<LookupAsker>) -> Result<HistoryQuery, CloudTrailError> {
     // The one category that AWS knows here is of insights, which are not made here.
     if input.some_text("EventCategory")?.is_some() {
         return Err(CloudTrailError::invalid_category());
@@ -48,7 +48,7 @@ pub fn query(input: &CallInput, asker: Option<LookupAsker>) -> Result<HistoryQue
 }
 
 /// The answer that a page makes.
-pub fn answer(page: HistoryPage) -> Value {
+pub(super) fn answer(page: HistoryPage) -> Value {
     let events: Vec<Value> = page.events.into_iter().map(event).collect();
     match page.next {
         Some(next) => json!({ "Events": events, "NextToken": next }),
@@ -57,7 +57,7 @@ pub fn answer(page: HistoryPage) -> Value {
 }
 
 /// Why there is no page, in AWS's words.
-pub fn refused(error: &LookupError) -> CloudTrailError {
+pub(super) fn refused(error: &LookupError) -> CloudTrailError {
     tracing::debug!(%error, "a lookup has no answer");
     match error {
         LookupError::Behind { .. } => CloudTrailError::unavailable("The events are being indexed. Please retry."),

@@ -9,7 +9,7 @@ use portcullis_cloudtrail::{LogFileValidation, Trail, TrailLogging, selectors};
 use portcullis_state::DigestSigningKey;
 
 /// As CreateTrail and UpdateTrail answer.
-pub fn definition(trail: &Trail, place: &TrailScope<'_>) -> Value {
+pub(super) fn definition(trail: &Trail, place: &TrailScope<'_>) -> Value {
     let mut members = Map::new();
     let mut set = |name: &str, value: Value| drop(members.insert(name.to_owned(), value));
     set("Name", trail.name.as_str().into());
@@ -28,7 +28,7 @@ pub fn definition(trail: &Trail, place: &TrailScope<'_>) -> Value {
 }
 
 /// As DescribeTrails and GetTrail show it.
-pub fn trail(trail: &Trail, place: &TrailScope<'_>) -> Value {
+pub(super) fn trail(trail: &Trail, place: &TrailScope<'_>) -> Value {
     let mut shown = definition(trail, place);
     if let Some(members) = shown.as_object_mut() {
         members.insert("HomeRegion".to_owned(), place.region.into());
@@ -39,12 +39,12 @@ pub fn trail(trail: &Trail, place: &TrailScope<'_>) -> Value {
 }
 
 /// As ListTrails shows it.
-pub fn listed(trail: &Trail, place: &TrailScope<'_>) -> Value {
+pub(super) fn listed(trail: &Trail, place: &TrailScope<'_>) -> Value {
     json!({ "TrailARN": place.arn(trail), "Name": trail.name.as_str(), "HomeRegion": place.region })
 }
 
 /// As Get- and PutEventSelectors answer.
-pub fn selectors(trail: &Trail, place: &TrailScope<'_>) -> Value {
+pub(super) fn selectors(trail: &Trail, place: &TrailScope<'_>) -> Value {
     let name = match trail.selectors.form() {
         selectors::SelectorGrammar::Advanced => "AdvancedEventSelectors",
         selectors::SelectorGrammar::Basic => "EventSelectors",
@@ -53,18 +53,18 @@ pub fn selectors(trail: &Trail, place: &TrailScope<'_>) -> Value {
 }
 
 /// As PutInsightSelectors answers, which takes none.
-pub fn no_insights(trail: &Trail, place: &TrailScope<'_>) -> Value {
+pub(super) fn no_insights(trail: &Trail, place: &TrailScope<'_>) -> Value {
     json!({ "TrailARN": place.arn(trail), "InsightSelectors": [] })
 }
 
 /// As ListTags shows them.
-pub fn tags(trail: &Trail, arn: &str) -> Value {
+pub(super) fn tags(trail: &Trail, arn: &str) -> Value {
     let tags: Vec<Value> = trail.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
     json!({ "ResourceId": arn, "TagsList": tags })
 }
 
 /// As GetTrailStatus answers; with the files, which are ours, where they are asked for.
-pub fn status(trail: &Trail, progress: &DeliveryProgress, files: Option<&DeliveredFiles>) -> Value {
+pub(super) fn status(trail: &Trail, progress: &DeliveryProgress, files: Option<&DeliveredFiles>) -> Value {
     let (started, stopped) = match trail.logging {
         TrailLogging::Never => (None, None),
         TrailLogging::Started { at } => (Some(at), None),
@@ -101,7 +101,7 @@ pub fn status(trail: &Trail, progress: &DeliveryProgress, files: Option<&Deliver
 }
 
 /// As ListPublicKeys shows it.
-pub fn public_key(key: &DigestSigningKey) -> Value {
+pub(super) fn public_key(key: &DigestSigningKey) -> Value {
     use base64::Engine as _;
     json!({
         "Value": base64::engine::general_purpose::STANDARD.encode(&key.public),
@@ -112,7 +112,7 @@ pub fn public_key(key: &DigestSigningKey) -> Value {
 }
 
 /// A moment in seconds; whole ones without a point, as a reader that splits them expects.
-pub fn epoch(moment: Timestamp) -> Value {
+pub(super) fn epoch(moment: Timestamp) -> Value {
     match (moment.seconds(), moment.millis() % 1000) {
         (seconds, 0) => json!(seconds),
         (seconds, millis) => {

@@ -6,14 +6,14 @@ use portcullis_audit::changes_device;
 
 /// The actions that are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IamAction {
+pub(super) enum IamAction {
     Code(CodeAction),
     Plain(PlainAction),
 }
 
 /// The actions on a device that may spend a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum CodeAction {
+pub(super) enum CodeAction {
     Deactivate,
     Enable,
     Resync,
@@ -21,7 +21,7 @@ pub enum CodeAction {
 
 /// The actions that look at no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PlainAction {
+pub(super) enum PlainAction {
     AcceptClock,
     CreateAccessKey,
     CreateUser,
@@ -40,12 +40,12 @@ pub enum PlainAction {
 
 /// An action's parameters, each of them known.
 #[derive(Clone, Copy)]
-pub struct IamParameters<'a> {
+pub(super) struct IamParameters<'a> {
     action: IamAction,
     values: &'a [(String, String)],
 }
 
-pub const VERSION: &str = "2010-05-08";
+pub(super) const VERSION: &str = "2010-05-08";
 
 /// A name, what it must carry and may carry, and whether it changes anything.
 struct IamActionRow {
@@ -142,7 +142,7 @@ const TABLE: &[IamActionRow] = &[
 
 impl IamAction {
     /// Reads which action is asked for, and of which version.
-    pub fn find(parameters: &[(String, String)]) -> Result<Self, IamError> {
+    pub(super) fn find(parameters: &[(String, String)]) -> Result<Self, IamError> {
         let name = value(parameters, "Action").ok_or_else(IamError::missing_action)?;
         // A client of ours need not say the version; one that says another means other answers.
         let version = value(parameters, "Version").unwrap_or(VERSION);
@@ -151,12 +151,12 @@ impl IamAction {
     }
 
     /// The name as AWS writes it.
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         self.row().map_or("", |row| row.name)
     }
 
     /// Whether it changes anything.
-    pub fn effect(self) -> ActionEffect {
+    pub(super) fn effect(self) -> ActionEffect {
         self.row().map_or(ActionEffect::Changes, |row| row.effect)
     }
 
@@ -167,7 +167,7 @@ impl IamAction {
 
 impl<'a> IamParameters<'a> {
     /// Takes parameters that the action knows; what is not understood is refused, not dropped.
-    pub fn read(action: IamAction, values: &'a [(String, String)]) -> Result<Self, IamError> {
+    pub(super) fn read(action: IamAction, values: &'a [(String, String)]) -> Result<Self, IamError> {
         let known = action.row().map_or(&[][..], |row| row.parameters);
         for (index, (name, _)) in values.iter().enumerate() {
             if !known.contains(&name.as_str()) && name != "Action" && name != "Version" {
@@ -181,22 +181,22 @@ impl<'a> IamParameters<'a> {
     }
 
     /// The value of a parameter that may be left out.
-    pub fn optional(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn optional(&self, name: &str) -> Option<&'a str> {
         value(self.values, name)
     }
 
     /// The value of a parameter that must be there.
-    pub fn required(&self, name: &str) -> Result<&'a str, IamError> {
+    pub(super) fn required(&self, name: &str) -> Result<&'a str, IamError> {
         self.optional(name).filter(|value| !value.is_empty()).ok_or_else(|| IamError::missing_parameter(name))
     }
 
     /// Whether they change a device of root's, whose name is left out.
-    pub fn concern_roots_device(&self) -> bool {
+    pub(super) fn concern_roots_device(&self) -> bool {
         changes_device(self.action.name()) && self.optional("UserName").is_none()
     }
 
     /// Those that may be recorded, which codes may not.
-    pub fn recorded(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
+    pub(super) fn recorded(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
         let values = self.values;
         let known = self.action.row().map_or(&[][..], |row| row.parameters);
         let recorded = known.iter().filter(|name| !name.starts_with("AuthenticationCode"));

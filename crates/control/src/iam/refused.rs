@@ -8,7 +8,7 @@ use portcullis_state::StoreError;
 
 /// Why an action was not done, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IamError {
+pub(super) struct IamError {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
@@ -20,33 +20,33 @@ impl IamError {
         Self { status, code, message: message.into(), mfa: MfaDemand::None }
     }
 
-    pub fn missing_action() -> Self {
+    pub(super) fn missing_action() -> Self {
         Self::new(400, "MissingAction", "Action is required.")
     }
 
-    pub fn unknown_action(name: &str, version: &str) -> Self {
+    pub(super) fn unknown_action(name: &str, version: &str) -> Self {
         Self::new(400, "InvalidAction", format!("Could not find operation {name} for version {version}"))
     }
 
-    pub fn missing_parameter(name: &str) -> Self {
+    pub(super) fn missing_parameter(name: &str) -> Self {
         let member = lower_first(name);
         Self::validation(format!("Value null at '{member}' failed to satisfy constraint: Member must not be null"))
     }
 
-    pub fn unknown_parameter(name: &str) -> Self {
+    pub(super) fn unknown_parameter(name: &str) -> Self {
         Self::new(400, "InvalidInput", format!("The parameter {name} is not supported."))
     }
 
-    pub fn repeated_parameter(name: &str) -> Self {
+    pub(super) fn repeated_parameter(name: &str) -> Self {
         Self::new(400, "InvalidInput", format!("The parameter {name} is repeated."))
     }
 
-    pub fn invalid_value(name: &str, must: &str) -> Self {
+    pub(super) fn invalid_value(name: &str, must: &str) -> Self {
         let member = lower_first(name);
         Self::validation(format!("Value at '{member}' failed to satisfy constraint: Member must {must}"))
     }
 
-    pub fn invalid_name(name: &str, error: InvalidName) -> Self {
+    pub(super) fn invalid_name(name: &str, error: InvalidName) -> Self {
         let member = lower_first(name);
         Self::validation(format!("Value at '{member}' failed to satisfy constraint: {error}"))
     }
@@ -55,29 +55,29 @@ impl IamError {
         Self::new(400, "ValidationError", format!("1 validation error detected: {message}"))
     }
 
-    pub fn no_such(entity: &str) -> Self {
+    pub(super) fn no_such(entity: &str) -> Self {
         Self::new(404, "NoSuchEntity", format!("{entity} cannot be found."))
     }
 
-    pub fn already_enabled() -> Self {
+    pub(super) fn already_enabled() -> Self {
         Self::new(409, "EntityAlreadyExists", "MFA Device is already in use")
     }
 
-    pub fn users_have_no_devices() -> Self {
+    pub(super) fn users_have_no_devices() -> Self {
         Self::new(400, "InvalidInput", "Only root has MFA devices here; leave out UserName.")
     }
 
-    pub fn mfa_required() -> Self {
+    pub(super) fn mfa_required() -> Self {
         Self { mfa: MfaDemand::Required, ..Self::new(403, "AccessDenied", MFA_REQUIRED) }
     }
 
-    pub fn malformed_offer() -> Self {
+    pub(super) fn malformed_offer() -> Self {
         let message = "Mfa header is invalid -- the header should be formatted as {serialNumber}(space){tokenCode}";
         Self::new(400, "InvalidArgument", message)
     }
 
     /// Why the offered code opened nothing, in S3's words, since IAM itself takes no such header.
-    pub fn offer(fault: MfaFault, codes_needed: Option<usize>) -> Self {
+    pub(super) fn offer(fault: MfaFault, codes_needed: Option<usize>) -> Self {
         let wrong = "The serial number and/or token code you provided is not valid.";
         match fault {
             // The short of AWS's two texts: the long one repeats the code.
@@ -100,7 +100,7 @@ impl IamError {
     }
 
     /// Why two codes did not bring a device back into step.
-    pub fn resync(fault: MfaFault) -> Self {
+    pub(super) fn resync(fault: MfaFault) -> Self {
         match fault {
             MfaFault::UnknownDevice => Self::no_such("An active MFA device with this serial number"),
             MfaFault::MoreCodesNeeded => {
@@ -138,7 +138,7 @@ impl IamError {
     }
 
     /// Why the store did not do it; `entity` names what it was about.
-    pub fn store(error: StoreError, entity: &str) -> Self {
+    pub(super) fn store(error: StoreError, entity: &str) -> Self {
         match error {
             StoreError::AlreadyExists => Self::new(409, "EntityAlreadyExists", format!("{entity} already exists.")),
             StoreError::DeviceActive => {
@@ -171,12 +171,12 @@ impl IamError {
     }
 
     /// Why nothing was begun.
-    pub fn unrecorded() -> Self {
+    pub(super) fn unrecorded() -> Self {
         Self::unavailable("The journal could not be written; the gate's log says why.")
     }
 
     /// It was done, but must not be reported as a success.
-    pub fn done_unrecorded() -> Self {
+    pub(super) fn done_unrecorded() -> Self {
         Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the gate's log says why.")
     }
 

@@ -7,7 +7,7 @@ use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
 
 /// An element that is being filled.
-pub struct ElementWriter {
+pub(super) struct ElementWriter {
     name: &'static str,
     inside: Secret<String>,
 }
@@ -16,24 +16,24 @@ const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
 impl ElementWriter {
     /// An empty element.
-    pub fn new(name: &'static str) -> Self {
+    pub(super) fn new(name: &'static str) -> Self {
         Self { name, inside: Secret::new(String::new()) }
     }
 
     /// With a child that holds a text.
-    pub fn text(self, name: &str, text: &str) -> Self {
+    pub(super) fn text(self, name: &str, text: &str) -> Self {
         let child = Secret::new(format!("<{name}>{}</{name}>", escape_query(text)));
         self.raw(&child)
     }
 
     /// With a child.
-    pub fn child(self, child: Self) -> Self {
+    pub(super) fn child(self, child: Self) -> Self {
         let written = child.written();
         self.raw(&written)
     }
 
     /// With a list; each of its members is named so.
-    pub fn list(self, name: &'static str, members: impl IntoIterator<Item = Self>) -> Self {
+    pub(super) fn list(self, name: &'static str, members: impl IntoIterator<Item = Self>) -> Self {
         let list = members.into_iter().fold(Self::new(name), |list, member| {
             let member = Self { name: "member", ..member };
             list.child(member)
@@ -52,7 +52,7 @@ impl ElementWriter {
 }
 
 /// The body of an answer to an action.
-pub fn success(action: &str, result: Option<ElementWriter>, request_id: RequestId) -> Secret<String> {
+pub(super) fn success(action: &str, result: Option<ElementWriter>, request_id: RequestId) -> Secret<String> {
     let result =
         result.map(|result| Secret::new(format!("<{action}Result>{}</{action}Result>", result.inside.expose())));
     let result = result.as_ref().map_or("", |result| result.expose());
@@ -63,7 +63,7 @@ pub fn success(action: &str, result: Option<ElementWriter>, request_id: RequestI
 }
 
 /// The body of a refusal.
-pub fn failure(refused: &IamError, request_id: RequestId) -> Secret<String> {
+pub(super) fn failure(refused: &IamError, request_id: RequestId) -> Secret<String> {
     let blame = if refused.status < 500 { "Sender" } else { "Receiver" };
     Secret::new(format!(
         "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{blame}</Type><Code>{}</Code><Message>{}</Message></Error>\

@@ -81,4 +81,4 @@ impl fmt::Display for ActionName {
 pub const TARGET: &str = "x-amz-target";
 
 /// The parameter that names the action of a call in a form.
-pub const ACTION: &str = "Action";
+pub(super) const ACTION: &str = "Action";

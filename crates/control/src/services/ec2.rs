@@ -12,7 +12,7 @@ use crate::cloudtrail::CloudTrailError;
 
 /// What DescribeRegions is asked for.
 #[derive(Debug, Default)]
-pub struct RegionsQuery {
+pub(super) struct RegionsQuery {
     names: BTreeMap<u16, String>,
     filters: BTreeMap<u16, RegionFilter>,
     all_regions: Option<bool>,
@@ -32,7 +32,7 @@ const OPT_IN_STATUS: &str = "opt-in-not-required";
 
 impl RegionsQuery {
     /// Reads the parameters; one that is not understood is refused.
-    pub fn read(form: &CallForm) -> Result<Self, CloudTrailError> {
+    pub(super) fn read(form: &CallForm) -> Result<Self, CloudTrailError> {
         let mut query = Self::default();
         for (name, value) in form.pairs() {
             if value.len() > LONGEST_VALUE {
@@ -55,7 +55,7 @@ impl RegionsQuery {
     }
 
     /// `requestParameters` of its event, as EC2 writes them.
-    pub fn recorded(&self) -> Value {
+    pub(super) fn recorded(&self) -> Value {
         let items = |items: Vec<Value>| if items.is_empty() { json!({}) } else { json!({ "items": items }) };
         let mut members = Map::new();
         let names = self.names.values().map(|name| json!({ "regionName": name })).collect();
@@ -74,7 +74,7 @@ impl RegionsQuery {
     }
 
     /// The content of the answer: the region, if it is one of those that are asked for.
-    pub fn answer(&self, region: &str) -> Result<String, CloudTrailError> {
+    pub(super) fn answer(&self, region: &str) -> Result<String, CloudTrailError> {
         if let Some(other) = self.names.values().find(|name| *name != region) {
             return Err(refused::no_such_region(other, region));
         }

@@ -8,11 +8,11 @@ use portcullis_http::{HttpMethod, RequestHead};
 
 /// The parameters of a call, without `Action` and `Version`.
 #[derive(Debug)]
-pub struct CallForm(Vec<(String, String)>);
+pub(super) struct CallForm(Vec<(String, String)>);
 
 impl CallForm {
     /// Reads the form in the body, or in the query of a GET, of a call for this version of an API.
-    pub fn read(
+    pub(super) fn read(
         api: &ServiceApi,
         query: QueryVersion,
         head: &RequestHead,
@@ -32,7 +32,7 @@ impl CallForm {
     }
 
     /// All of them, in their order.
-    pub fn pairs(&self) -> &[(String, String)] {
+    pub(super) fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
 }

@@ -30,7 +30,7 @@ const NAMES: [(&str, QueryNames, QueryNames); 9] = [
 ];
 
 /// Status and code of a refusal as clients of this protocol read them.
-pub fn status_and_code(protocol: ServiceProtocol, refused: &CloudTrailError) -> (u16, &'static str) {
+pub(super) fn status_and_code(protocol: ServiceProtocol, refused: &CloudTrailError) -> (u16, &'static str) {
     let named = NAMES.iter().find(|(exception, _, _)| *exception == refused.exception);
     let (code, status) = match (protocol, named) {
         (ServiceProtocol::Ec2(_), Some((_, _, names))) | (ServiceProtocol::Query(_), Some((_, names, _))) => *names,
@@ -53,7 +53,7 @@ pub fn code_in_record(protocol: ServiceProtocol, refused: &CloudTrailError) -> S
 }
 
 /// The call goes somewhere else than calls do, or in another way.
-pub fn misplaced(api: &ServiceApi) -> CloudTrailError {
+pub(super) fn misplaced(api: &ServiceApi) -> CloudTrailError {
     let message = match api.protocol {
         ServiceProtocol::Ec2(_) | ServiceProtocol::Query(_) => {
             "A call is a POST to / whose body is a form, or a GET of / with the same in its query."
@@ -64,7 +64,7 @@ pub fn misplaced(api: &ServiceApi) -> CloudTrailError {
 }
 
 /// The operation is unknown.
-pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> CloudTrailError {
+pub(super) fn unnamed(api: &ServiceApi, why: UnnamedAction) -> CloudTrailError {
     match (api.protocol, why) {
         (ServiceProtocol::Json { target }, UnnamedAction::Absent | UnnamedAction::Target) => {
             unknown_operation(format!("X-Amz-Target must be {target} and the operation, with a dot between them."))
@@ -83,7 +83,7 @@ pub fn unnamed(api: &ServiceApi, why: UnnamedAction) -> CloudTrailError {
 }
 
 /// It is an action of the service perhaps, and not one of those that are answered.
-pub fn not_offered(api: &ServiceApi, action: &ActionName) -> CloudTrailError {
+pub(super) fn not_offered(api: &ServiceApi, action: &ActionName) -> CloudTrailError {
     let instead = match api.service {
         AwsService::Iam => "users, keys and devices are managed on its machine, with portcullis user, key and mfa",
         AwsService::CloudTrail
@@ -101,44 +101,44 @@ pub fn not_offered(api: &ServiceApi, action: &ActionName) -> CloudTrailError {
 }
 
 /// The parameters of the call are no form.
-pub fn unreadable_form(malformed: &MalformedForm) -> CloudTrailError {
+pub(super) fn unreadable_form(malformed: &MalformedForm) -> CloudTrailError {
     CloudTrailError::serialization(format!("The request's parameters cannot be read: {malformed}."))
 }
 
 /// The call is of another version of the API, or does not say of which.
-pub fn wrong_version(api: &ServiceApi, version: &str) -> CloudTrailError {
+pub(super) fn wrong_version(api: &ServiceApi, version: &str) -> CloudTrailError {
     unknown_operation(format!("Version must be {version}, the version of {} that is answered here.", api.name()))
 }
 
-pub fn unknown_parameter(name: &str) -> CloudTrailError {
+pub(super) fn unknown_parameter(name: &str) -> CloudTrailError {
     refused("UnknownParameter", format!("The parameter {} is not recognized", shown(name)))
 }
 
-pub fn invalid_value(name: &str) -> CloudTrailError {
+pub(super) fn invalid_value(name: &str) -> CloudTrailError {
     invalid_parameter_value(format!("Value for parameter {} is invalid.", shown(name)))
 }
 
-pub fn no_such_region(name: &str, region: &str) -> CloudTrailError {
+pub(super) fn no_such_region(name: &str, region: &str) -> CloudTrailError {
     invalid_parameter_value(format!("Invalid region(s) [{}] provided. The region here is {region}.", shown(name)))
 }
 
-pub fn unknown_filter(name: &str) -> CloudTrailError {
+pub(super) fn unknown_filter(name: &str) -> CloudTrailError {
     let known = "endpoint, opt-in-status and region-name";
     invalid_parameter_value(format!("The filter '{}' is invalid; the filters here are {known}", shown(name)))
 }
 
-pub fn filter_without_values(name: &str) -> CloudTrailError {
+pub(super) fn filter_without_values(name: &str) -> CloudTrailError {
     refused("MissingParameter", format!("The filter '{}' has no value", shown(name)))
 }
 
 /// The call is right, and was not to be answered.
-pub fn dry_run() -> CloudTrailError {
+pub(super) fn dry_run() -> CloudTrailError {
     let message = "Request would have succeeded, but DryRun flag is set.".to_owned();
     CloudTrailError { status: 412, ..refused("DryRunOperation", message) }
 }
 
 /// The account is its own, as an AWS account is that belongs to no organization.
-pub fn no_organization() -> CloudTrailError {
+pub(super) fn no_organization() -> CloudTrailError {
     refused("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.".to_owned())
 }
 

@@ -7,7 +7,7 @@ use portcullis_cloudtrail::record::user_id;
 use portcullis_sigv4::Principal;
 
 /// The content of the result: who signed, as records name them.
-pub fn caller_identity(form: &CallForm, asker: &ServiceCaller<'_>) -> Result<String, CloudTrailError> {
+pub(super) fn caller_identity(form: &CallForm, asker: &ServiceCaller<'_>) -> Result<String, CloudTrailError> {
     if let Some((name, _)) = form.pairs().first() {
         return Err(refused::unknown_parameter(name));
     }

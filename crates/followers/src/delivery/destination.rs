@@ -78,7 +78,7 @@ pub enum DestinationError {
 }
 
 /// The metadata that files of a trail have.
-pub const METADATA: [&str; 3] = ["signature", "signature-algorithm", "backfill-generation-timestamp"];
+pub(super) const METADATA: [&str; 3] = ["signature", "signature-algorithm", "backfill-generation-timestamp"];
 
 /// What follows a file's name to name the file of its metadata, in a folder.
 pub const METADATA_SUFFIX: &str = ".metadata.json";
@@ -288,7 +288,7 @@ fn contents(path: &Path) -> Result<Option<Vec<u8>>, DestinationError> {
 const UNFINISHED: &str = ".part";
 
 /// Writes a file so that it is there whole or not at all, also after a loss of power.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(UNFINISHED);
     let unfinished = PathBuf::from(name);
@@ -303,7 +303,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes a folder and those above it, and each name durable in the one above.
-pub fn make_folders(path: &Path) -> io::Result<()> {
+pub(super) fn make_folders(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }

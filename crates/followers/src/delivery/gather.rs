@@ -14,7 +14,7 @@ use portcullis_journal::{Follower, Journal, JournalError, JournalRecord, RecordK
 use portcullis_state::StateStore;
 
 /// What of the journal is looked at and not yet in a planned file.
-pub struct EventGatherer {
+pub(super) struct EventGatherer {
     store: StateStore,
     follower: Follower,
     /// The trail as it was where the journal has been followed to.
@@ -29,14 +29,14 @@ pub struct EventGatherer {
 
 /// A log file that grows, and the tree with its events.
 #[derive(Debug)]
-pub struct GrowingLog {
+pub(super) struct GrowingLog {
     builder: LogFileBuilder,
     tree: MerkleTree,
 }
 
 /// Why gathering paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GatherPause {
+pub(super) enum GatherPause {
     /// Nothing more is there for now.
     End,
     /// A log file is as large as one may be, or enough was read at once.
@@ -47,7 +47,7 @@ pub enum GatherPause {
 
 /// How far gathering may go at once.
 #[derive(Clone, Copy, Debug)]
-pub struct GatherLimits {
+pub(super) struct GatherLimits {
     /// The last record that is known to be on the disk: what a crash may take back is not delivered.
     pub until: Sequence,
     pub compressed: usize,
@@ -58,14 +58,14 @@ pub struct GatherLimits {
 const READ: usize = 64 * 1024 * 1024;
 
 /// How late an event may be recorded without being late: requests end in another order than they are recorded in.
-pub const LATENESS: Duration = Duration::from_secs(30);
+pub(super) const LATENESS: Duration = Duration::from_secs(30);
 
 /// How long the stop of a trail may take to become an event.
-pub const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 impl EventGatherer {
     /// Goes on where the trail's progress ends.
-    pub fn of(progress: &TrailProgress, store: StateStore, journal: &Arc<Journal>) -> Self {
+    pub(super) fn of(progress: &TrailProgress, store: StateStore, journal: &Arc<Journal>) -> Self {
         // Where logging starts, no window before is closed.
         let goes_on = progress.standard.last.as_ref().is_some_and(|last| last.end == progress.window);
         let closed = goes_on.then(|| minus(progress.window, LATENESS));
@@ -82,22 +82,22 @@ impl EventGatherer {
     }
 
     /// Takes note that a window ended, by its digest.
-    pub fn closed(&mut self, window: Timestamp) {
+    pub(super) fn closed(&mut self, window: Timestamp) {
         self.closed = Some(minus(window, LATENESS));
     }
 
     /// The last record of the journal that was looked at.
-    pub fn taken(&self) -> u64 {
+    pub(super) fn taken(&self) -> u64 {
         self.follower.sequence().number()
     }
 
     /// Whether no event waits for a file.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.standard.builder.records() + self.backfill.builder.records() == 0
     }
 
     /// Follows the journal until something is to be done.
-    pub fn follow(&mut self, limits: GatherLimits) -> Result<GatherPause, JournalError> {
+    pub(super) fn follow(&mut self, limits: GatherLimits) -> Result<GatherPause, JournalError> {
         let mut read = 0;
         while self.follower.sequence() < limits.until {
             match &self.course {
@@ -121,7 +121,7 @@ impl EventGatherer {
     }
 
     /// Ends the log files that grow, and begins new ones.
-    pub fn cut(&mut self, series: DigestSeries) -> Option<(LogFile, MerkleTree)> {
+    pub(super) fn cut(&mut self, series: DigestSeries) -> Option<(LogFile, MerkleTree)> {
         let pile = match series {
             DigestSeries::Backfill => &mut self.backfill,
             DigestSeries::Standard => &mut self.standard,
@@ -231,7 +231,7 @@ impl EventGatherer {
     }
 
     /// Gives up looking for the start, which the journal no longer has, and believes the store.
-    pub fn adopt(&mut self) {
+    pub(super) fn adopt(&mut self) {
         if let DeliveryStage::Starting { since } = self.course {
             self.course = DeliveryStage::Logging { since };
             let now = self.store.trail(&self.trail.name);
@@ -253,7 +253,7 @@ impl GrowingLog {
 }
 
 /// Whether the window's end is of any use: without validation there are no digests.
-pub fn makes_digests(trail: &Trail) -> bool {
+pub(super) fn makes_digests(trail: &Trail) -> bool {
     trail.validation == LogFileValidation::Enabled
 }
 

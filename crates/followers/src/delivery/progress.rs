@@ -15,7 +15,7 @@ use portcullis_cloudtrail::{DigestHead, Trail};
 
 /// How far a trail is delivered.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TrailProgress {
+pub(super) struct TrailProgress {
     /// The trail as it was where the journal has been followed to.
     pub trail: Trail,
     pub course: DeliveryStage,
@@ -35,7 +35,7 @@ pub struct TrailProgress {
 
 /// What happens to a trail.
 #[derive(Clone, Debug, PartialEq)]
-pub enum DeliveryStage {
+pub(super) enum DeliveryStage {
     /// Its events are delivered; those from before this moment are not its own.
     Logging { since: Timestamp },
     /// A last digest is due, and then what the journal made of the trail.
@@ -50,14 +50,14 @@ pub enum DeliveryStage {
 
 /// What the journal made of a trail.
 #[derive(Clone, Debug, PartialEq)]
-pub enum TrailSuccessor {
+pub(super) enum TrailSuccessor {
     Nothing,
     Trail(Box<Trail>),
 }
 
 /// One of a trail's two series of digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DigestChain {
+pub(super) struct DigestChain {
     /// The last digest.
     pub last: Option<LastDigest>,
     /// The tree as of the last digest.
@@ -72,7 +72,7 @@ pub struct DigestChain {
 
 /// The last digest of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastDigest {
+pub(super) struct LastDigest {
     pub bucket: BucketName,
     pub object: String,
     pub hash: Sha256Hash,
@@ -83,7 +83,7 @@ pub struct LastDigest {
 
 /// A file that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedFile {
+pub(super) struct PlannedFile {
     pub bucket: BucketName,
     pub object: String,
     /// Under which name its bytes are noted.
@@ -97,7 +97,7 @@ pub struct PlannedFile {
 
 /// What follows from a file that was written and read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeliveryOutcome {
+pub(super) enum DeliveryOutcome {
     /// The chain goes on from this digest.
     Digest { last: LastDigest, head: DigestHead },
     /// A log file waits for its digest.
@@ -106,7 +106,7 @@ pub enum DeliveryOutcome {
 
 impl TrailProgress {
     /// Of a trail that starts to log here.
-    pub fn begin(trail: Trail, since: Timestamp, taken: u64) -> Self {
+    pub(super) fn begin(trail: Trail, since: Timestamp, taken: u64) -> Self {
         Self {
             trail,
             course: DeliveryStage::Starting { since },
@@ -122,7 +122,7 @@ impl TrailProgress {
     }
 
     /// The series of this kind.
-    pub fn chain(&self, series: DigestSeries) -> &DigestChain {
+    pub(super) fn chain(&self, series: DigestSeries) -> &DigestChain {
         match series {
             DigestSeries::Backfill => &self.backfill,
             DigestSeries::Standard => &self.standard,
@@ -130,7 +130,7 @@ impl TrailProgress {
     }
 
     /// The series of this kind, to be changed.
-    pub fn chain_mut(&mut self, series: DigestSeries) -> &mut DigestChain {
+    pub(super) fn chain_mut(&mut self, series: DigestSeries) -> &mut DigestChain {
         match series {
             DigestSeries::Backfill => &mut self.backfill,
             DigestSeries::Standard => &mut self.standard,
@@ -138,19 +138,19 @@ impl TrailProgress {
     }
 
     /// Where the chains end, as it is pinned in the store.
-    pub fn pin(&self) -> PinnedChains {
+    pub(super) fn pin(&self) -> PinnedChains {
         let pinned =
             |chain: &DigestChain| DigestChain { waiting: Vec::new(), tree: chain.before.clone(), ..chain.clone() };
         PinnedChains { created: self.trail.created, standard: pinned(&self.standard), backfill: pinned(&self.backfill) }
     }
 
     /// The written form.
-    pub fn to_json(&self) -> Vec<u8> {
+    pub(super) fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(&json::TrailProgressJson::of(self)).unwrap_or_default()
     }
 
     /// Reads the written form.
-    pub fn from_json(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn from_json(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice::<json::TrailProgressJson>(bytes).ok()?.read()
     }
 }
@@ -170,7 +170,7 @@ impl TrailRegister for TrailProgress {
 
 /// Where a trail's chains end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PinnedChains {
+pub(super) struct PinnedChains {
     /// When the trail was created, since another may have its name.
     pub created: Timestamp,
     pub standard: DigestChain,
@@ -179,12 +179,12 @@ pub struct PinnedChains {
 
 impl PinnedChains {
     /// The written form.
-    pub fn to_json(&self) -> String {
+    pub(super) fn to_json(&self) -> String {
         serde_json::to_string(&json::PinnedChainsJson::of(self)).unwrap_or_default()
     }
 
     /// Reads the written form.
-    pub fn from_json(text: &str) -> Option<Self> {
+    pub(super) fn from_json(text: &str) -> Option<Self> {
         serde_json::from_str::<json::PinnedChainsJson>(text).ok()?.read()
     }
 }
@@ -201,7 +201,7 @@ mod json {
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    pub struct TrailProgressJson {
+    pub(super) struct TrailProgressJson {
         trail: Value,
         course: DeliveryStageJson,
         taken: u64,
@@ -216,7 +216,7 @@ mod json {
 
     #[derive(Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    pub struct PinnedChainsJson {
+    pub(super) struct PinnedChainsJson {
         created: i64,
         standard: DigestChainJson,
         backfill: DigestChainJson,
@@ -287,7 +287,7 @@ mod json {
     }
 
     impl TrailProgressJson {
-        pub fn of(progress: &super::TrailProgress) -> Self {
+        pub(super) fn of(progress: &super::TrailProgress) -> Self {
             Self {
                 trail: progress.trail.to_json(),
                 course: match &progress.course {
@@ -311,7 +311,7 @@ mod json {
             }
         }
 
-        pub fn read(self) -> Option<super::TrailProgress> {
+        pub(super) fn read(self) -> Option<super::TrailProgress> {
             let trail = |json: &Value| Trail::from_json(json).ok();
             let course = match self.course {
                 DeliveryStageJson::Logging(since) => {
@@ -347,12 +347,12 @@ mod json {
     }
 
     impl PinnedChainsJson {
-        pub fn of(pin: &super::PinnedChains) -> Self {
+        pub(super) fn of(pin: &super::PinnedChains) -> Self {
             let (standard, backfill) = (DigestChainJson::of(&pin.standard), DigestChainJson::of(&pin.backfill));
             Self { created: pin.created.millis(), standard, backfill }
         }
 
-        pub fn read(self) -> Option<super::PinnedChains> {
+        pub(super) fn read(self) -> Option<super::PinnedChains> {
             let created = Timestamp::from_millis(self.created);
             Some(super::PinnedChains { created, standard: self.standard.read()?, backfill: self.backfill.read()? })
         }

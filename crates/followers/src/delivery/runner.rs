@@ -47,7 +47,7 @@ pub struct DeliveryDependencies {
 }
 
 /// One trail's delivery.
-pub struct TrailRunner {
+pub(super) struct TrailRunner {
     hands: Arc<DeliveryDependencies>,
     progress: TrailProgress,
     gather: Option<EventGatherer>,
@@ -62,7 +62,7 @@ pub struct TrailRunner {
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NextStep {
+pub(super) enum NextStep {
     /// More, at once.
     Again,
     /// Nothing ever, unless the trail starts again.
@@ -73,7 +73,7 @@ pub enum NextStep {
 
 /// How much a step makes of what there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeliveryPace {
+pub(super) enum DeliveryPace {
     /// All that was gathered is delivered.
     Flush,
     /// Log files are written when their period is over.
@@ -127,7 +127,7 @@ const START_PATIENCE: Duration = Duration::from_secs(5);
 
 impl TrailRunner {
     /// Takes up a trail where it was left; `seen` is a record of the journal from before it started.
-    pub fn open(hands: Arc<DeliveryDependencies>, trail: Trail, seen: u64) -> Result<Self, DeliveryError> {
+    pub(super) fn open(hands: Arc<DeliveryDependencies>, trail: Trail, seen: u64) -> Result<Self, DeliveryError> {
         let kept = hands.notes.load(&note_name(&trail)).map_err(of_notes)?;
         let kept = kept.and_then(|bytes| TrailProgress::from_json(&bytes));
         let pin = hands.store.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
@@ -144,12 +144,12 @@ impl TrailRunner {
     }
 
     /// How far the trail is.
-    pub fn progress(&self) -> &TrailProgress {
+    pub(super) fn progress(&self) -> &TrailProgress {
         &self.progress
     }
 
     /// The first record of the journal that is still needed.
-    pub fn needed(&self) -> u64 {
+    pub(super) fn needed(&self) -> u64 {
         match (&self.progress.course, makes_digests(&self.progress.trail)) {
             (DeliveryStage::Stopped, _) => u64::MAX,
             (_, true) => self.progress.standard.covered.saturating_add(1),
@@ -158,7 +158,7 @@ impl TrailRunner {
     }
 
     /// Whether a digest is what is done or tried now.
-    pub fn is_digesting(&self) -> bool {
+    pub(super) fn is_digesting(&self) -> bool {
         match self.progress.planned.first().map(|planned| &planned.outcome) {
             Some(DeliveryOutcome::Digest { .. }) => true,
             Some(DeliveryOutcome::Log(_)) => false,
@@ -167,12 +167,12 @@ impl TrailRunner {
     }
 
     /// Takes the notes of a trail away that is gone.
-    pub fn forget(&self) -> Result<(), DeliveryError> {
+    pub(super) fn forget(&self) -> Result<(), DeliveryError> {
         self.hands.notes.remove(&note_name(&self.progress.trail)).map_err(of_notes)
     }
 
     /// Does what is due.
-    pub async fn step(&mut self, haste: DeliveryPace) -> Result<NextStep, DeliveryError> {
+    pub(super) async fn step(&mut self, haste: DeliveryPace) -> Result<NextStep, DeliveryError> {
         let done = self.try_step(haste).await;
         if done.is_err() {
             self.redoing = PlanRetry::Perhaps;
@@ -558,7 +558,7 @@ impl TrailRunner {
 const LONGEST_DIGEST: usize = 64 * 1024 * 1024;
 
 /// The name of the note that a trail's progress is in.
-pub fn note_name(trail: &Trail) -> String {
+pub(super) fn note_name(trail: &Trail) -> String {
     format!("{}.json", trail.name)
 }
 

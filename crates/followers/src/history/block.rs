@@ -9,7 +9,7 @@ use flate2::write::ZlibEncoder;
 
 /// Where an event stands among all: by time, then as the journal has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventKey {
+pub(super) struct EventKey {
     /// Seconds since the Unix epoch.
     pub time: i64,
     /// The journal's record.
@@ -20,7 +20,7 @@ pub struct EventKey {
 
 /// An event as it goes into a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockEntry {
+pub(super) struct BlockEntry {
     pub key: EventKey,
     /// What stands for the event's attribute values in the index.
     pub terms: Vec<i64>,
@@ -29,7 +29,7 @@ pub struct BlockEntry {
 
 /// A block that takes events.
 #[derive(Debug)]
-pub struct BlockBuilder {
+pub(super) struct BlockBuilder {
     id: i64,
     entries: Vec<BlockEntry>,
     bytes: usize,
@@ -38,20 +38,20 @@ pub struct BlockBuilder {
 
 /// A block's first and last event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockSpan {
+pub(super) struct BlockSpan {
     pub first: EventKey,
     pub last: EventKey,
 }
 
 /// An event as it comes out of a block.
-pub type StoredEvent = (EventKey, Vec<u8>);
+pub(super) type StoredEvent = (EventKey, Vec<u8>);
 
 /// The places of a block: a bit for each.
-pub type BlockPlaces = u128;
+pub(super) type BlockPlaces = u128;
 
 /// The seconds between the first and the last event of a block are at most these, so that a search knows how far
 /// beyond its own range it has to look.
-pub const LONGEST_SPAN: i64 = 300;
+pub(super) const LONGEST_SPAN: i64 = 300;
 
 const MOST_EVENTS: usize = 128;
 const MOST_BYTES: usize = 160 * 1024;
@@ -63,12 +63,12 @@ const FRAMING: usize = 24;
 
 impl BlockBuilder {
     /// An empty block.
-    pub fn new(id: i64) -> Self {
+    pub(super) fn new(id: i64) -> Self {
         Self { id, entries: Vec::new(), bytes: 0, span: None }
     }
 
     /// Whether the event may still go in here.
-    pub fn takes(&self, entry: &BlockEntry) -> bool {
+    pub(super) fn takes(&self, entry: &BlockEntry) -> bool {
         let Some(span) = self.span else { return true };
         let wider = span.with(entry.key);
         self.entries.len() < MOST_EVENTS
@@ -77,7 +77,7 @@ impl BlockBuilder {
     }
 
     /// Puts the event behind the others.
-    pub fn push(&mut self, entry: BlockEntry) {
+    pub(super) fn push(&mut self, entry: BlockEntry) {
         self.bytes += entry.record.len();
         self.span =
             Some(self.span.map_or(BlockSpan { first: entry.key, last: entry.key }, |span| span.with(entry.key)));
@@ -85,17 +85,17 @@ impl BlockBuilder {
     }
 
     /// The block's number in its day.
-    pub fn id(&self) -> i64 {
+    pub(super) fn id(&self) -> i64 {
         self.id
     }
 
     /// The first and the last event; nothing in an empty block.
-    pub fn span(&self) -> Option<BlockSpan> {
+    pub(super) fn span(&self) -> Option<BlockSpan> {
         self.span
     }
 
     /// Which places hold which term.
-    pub fn postings(&self) -> BTreeMap<i64, BlockPlaces> {
+    pub(super) fn postings(&self) -> BTreeMap<i64, BlockPlaces> {
         let mut postings = BTreeMap::new();
         for (place, entry) in self.entries.iter().enumerate() {
             for term in &entry.terms {
@@ -106,7 +106,7 @@ impl BlockBuilder {
     }
 
     /// The events, compressed.
-    pub fn body(&self) -> io::Result<Vec<u8>> {
+    pub(super) fn body(&self) -> io::Result<Vec<u8>> {
         let mut raw = Vec::with_capacity(self.bytes + self.entries.len() * FRAMING);
         for BlockEntry { key, record, terms: _ } in &self.entries {
             let length = u32::try_from(record.len()).map_err(io::Error::other)?;
@@ -130,12 +130,12 @@ impl BlockSpan {
 }
 
 /// The bit of a place; none of one that no block has.
-pub fn bit(place: usize) -> BlockPlaces {
+pub(super) fn bit(place: usize) -> BlockPlaces {
     u32::try_from(place).ok().and_then(|place| BlockPlaces::checked_shl(1, place)).unwrap_or(0)
 }
 
 /// The events of a compressed block; an error if it is not what was written.
-pub fn open(body: &[u8]) -> io::Result<Vec<StoredEvent>> {
+pub(super) fn open(body: &[u8]) -> io::Result<Vec<StoredEvent>> {
     let mut raw = Vec::new();
     ZlibDecoder::new(body).take(LONGEST_BODY).read_to_end(&mut raw)?;
     let mut rest = raw.as_slice();

@@ -26,7 +26,7 @@ pub enum FileError {
 
 /// The one that writes a day's file.
 #[derive(Debug)]
-pub struct DayWriter {
+pub(super) struct DayWriter {
     connection: Connection,
     journal: JournalId,
     /// The journal's last record that is in here, or has nothing for here.
@@ -39,7 +39,7 @@ pub type JournalId = [u8; 16];
 
 /// Postings of this many blocks lie together: what is written now goes into a few pages, and what was written
 /// before is never touched again, however random the terms are.
-pub const BLOCKS_IN_RUN: i64 = 256;
+pub(super) const BLOCKS_IN_RUN: i64 = 256;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const WRITING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
@@ -65,7 +65,7 @@ const SCHEMA: &str = "
 ";
 
 /// Opens a day's file for searching; nothing if there is none.
-pub fn open(path: &Path) -> Result<Option<Connection>, FileError> {
+pub(super) fn open(path: &Path) -> Result<Option<Connection>, FileError> {
     if !path.exists() {
         return Ok(None);
     }
@@ -79,7 +79,7 @@ pub fn open(path: &Path) -> Result<Option<Connection>, FileError> {
 
 impl DayWriter {
     /// Opens or begins a day's file.
-    pub fn open(path: &Path, journal: JournalId) -> Result<Self, FileError> {
+    pub(super) fn open(path: &Path, journal: JournalId) -> Result<Self, FileError> {
         if !path.exists() {
             create(path)?;
         }
@@ -98,7 +98,11 @@ impl DayWriter {
     /// Writes events, all of them or none, and that nothing up to this record is left to come.
     ///
     /// After an error this writer holds what the file does not, and must be dropped.
-    pub fn write(&mut self, entries: impl IntoIterator<Item = BlockEntry>, through: u64) -> Result<(), FileError> {
+    pub(super) fn write(
+        &mut self,
+        entries: impl IntoIterator<Item = BlockEntry>,
+        through: u64,
+    ) -> Result<(), FileError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for entry in entries.into_iter().filter(|entry| entry.key.sequence > self.through) {
             if !self.open.takes(&entry) {
@@ -144,7 +148,7 @@ fn create(path: &Path) -> Result<(), FileError> {
 }
 
 /// A journal's last record that is in a file, or has nothing for it.
-pub fn through(connection: &Connection, journal: &JournalId) -> Result<u64, FileError> {
+pub(super) fn through(connection: &Connection, journal: &JournalId) -> Result<u64, FileError> {
     let query = "SELECT coalesce(max(sequence), 0) FROM through WHERE journal = ?1";
     Ok(u64::try_from(number(connection, query, [journal.as_slice()])?).unwrap_or(0))
 }
@@ -192,7 +196,7 @@ fn restored(connection: &Connection) -> Result<BlockBuilder, FileError> {
 }
 
 /// What stands for the event's values in the index.
-pub fn terms(event: &EventView<'_>) -> Vec<i64> {
+pub(super) fn terms(event: &EventView<'_>) -> Vec<i64> {
     let mut terms = Vec::with_capacity(24);
     event.each_value(|attribute, value| terms.push(index_term(attribute, value)));
     terms.sort_unstable();
@@ -201,7 +205,7 @@ pub fn terms(event: &EventView<'_>) -> Vec<i64> {
 }
 
 /// The places as a posting has them: the number of the only one, or all as bits.
-pub fn places(row: &rusqlite::Row<'_>, column: usize) -> Result<BlockPlaces, FileError> {
+pub(super) fn places(row: &rusqlite::Row<'_>, column: usize) -> Result<BlockPlaces, FileError> {
     use rusqlite::types::ValueRef;
     match row.get_ref(column)? {
         ValueRef::Integer(place) => Ok(usize::try_from(place).map_or(0, block::bit)),
@@ -211,12 +215,12 @@ pub fn places(row: &rusqlite::Row<'_>, column: usize) -> Result<BlockPlaces, Fil
 }
 
 /// A sequence as sqlite counts.
-pub fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// An error of what was read.
-pub fn damaged(error: impl ToString) -> FileError {
+pub(super) fn damaged(error: impl ToString) -> FileError {
     FileError::Damaged(error.to_string())
 }
 

@@ -23,7 +23,7 @@ use portcullis_journal::{
 
 /// What the indexer works with.
 #[derive(Debug)]
-pub struct Indexer {
+pub(super) struct Indexer {
     pub directory: PathBuf,
     pub journal: Arc<Journal>,
     pub keep: Duration,
@@ -35,7 +35,7 @@ pub struct Indexer {
 
 /// What the indexer tells those who search, and is told by them.
 #[derive(Debug, Default)]
-pub struct IndexerShared {
+pub(super) struct IndexerShared {
     progress: Mutex<IndexProgress>,
     bell: Condvar,
     moved: Condvar,
@@ -60,7 +60,7 @@ struct IndexProgress {
 
 /// Which time indexing has begun: files go and come only between two of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IndexRun(u64);
+pub(super) struct IndexRun(u64);
 
 /// Why indexing has to begin again.
 #[derive(Debug, Error)]
@@ -96,7 +96,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 impl Indexer {
     /// Indexes until it is told to stop.
-    pub fn run(&self) {
+    pub(super) fn run(&self) {
         // Requests come first. A thread of low priority may still finish its turn; an idle one makes way at once.
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
@@ -295,13 +295,13 @@ enum StopSignal {
 
 impl IndexerShared {
     /// Tells the indexer to finish what it has and end.
-    pub fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.lock().stop = true;
         self.bell.notify_all();
     }
 
     /// Waits until the events up to this record are found, or says how many records are missing.
-    pub fn catch_up(&self, sequence: u64, patience: Duration) -> Result<IndexRun, u64> {
+    pub(super) fn catch_up(&self, sequence: u64, patience: Duration) -> Result<IndexRun, u64> {
         let mut progress = self.lock();
         if progress.indexed < sequence {
             progress.wanted = progress.wanted.max(sequence);
@@ -317,12 +317,12 @@ impl IndexerShared {
     }
 
     /// Whether what was found since then is all there was to find.
-    pub fn holds(&self, since: IndexRun) -> bool {
+    pub(super) fn holds(&self, since: IndexRun) -> bool {
         self.lock().beginnings == since.0
     }
 
     /// Says that a day's file is not what was written.
-    pub fn report(&self, day: UtcDay) {
+    pub(super) fn report(&self, day: UtcDay) {
         let mut progress = self.lock();
         progress.damaged.insert(day);
         progress.rung = true;
@@ -331,7 +331,7 @@ impl IndexerShared {
     }
 
     /// The record up to which every event is on disk.
-    pub fn durable(&self) -> u64 {
+    pub(super) fn durable(&self) -> u64 {
         self.lock().durable
     }
 

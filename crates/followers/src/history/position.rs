@@ -14,7 +14,7 @@ use portcullis_journal::{FollowerPosition, Sequence};
 
 /// How far the index is known to be on disk: every event up to this record is in the file of its day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IndexPosition {
+pub(super) struct IndexPosition {
     pub at: FollowerPosition,
     /// The days that have files.
     pub days: BTreeSet<UtcDay>,
@@ -35,7 +35,7 @@ const VERSION: u32 = 1;
 
 impl IndexPosition {
     /// Reads what was written last; nothing if that cannot be used.
-    pub fn read(directory: &Path) -> Option<Self> {
+    pub(super) fn read(directory: &Path) -> Option<Self> {
         let written: IndexPositionJson = serde_json::from_slice(&std::fs::read(directory.join(NAME)).ok()?).ok()?;
         if written.version != VERSION {
             return None;
@@ -50,12 +50,12 @@ impl IndexPosition {
     }
 
     /// Whether anything was written, readable or not.
-    pub fn is_in(directory: &Path) -> bool {
+    pub(super) fn is_in(directory: &Path) -> bool {
         directory.join(NAME).exists()
     }
 
     /// Replaces what was written before, durably; everything it promises must be on disk already.
-    pub fn write(&self, directory: &Path) -> io::Result<()> {
+    pub(super) fn write(&self, directory: &Path) -> io::Result<()> {
         let written = IndexPositionJson {
             version: VERSION,
             journal: hex::encode(self.at.journal),

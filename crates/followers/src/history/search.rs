@@ -15,7 +15,7 @@ use portcullis_cloudtrail::record::{EventSource, EventView, LookupAttribute};
 
 /// What to find.
 #[derive(Clone, Debug)]
-pub struct EventSearch {
+pub(super) struct EventSearch {
     /// All of these, each value as events have it.
     pub attributes: Vec<(LookupAttribute, String)>,
     /// Seconds since the Unix epoch, both ends included.
@@ -47,7 +47,7 @@ pub enum EventOrder {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct SearchResult {
+pub(super) struct SearchResult {
     pub events: Vec<(EventKey, Vec<u8>)>,
     /// Whether there is more.
     pub more: bool,
@@ -66,7 +66,7 @@ const MOST_BYTES: usize = 8 * 1024 * 1024;
 const RUNS_REMEMBERED: usize = 8;
 
 /// Finds events in all the days of a directory.
-pub fn search(directory: &Path, wanted: &EventSearch) -> Result<SearchResult, UnreadableDay> {
+pub(super) fn search(directory: &Path, wanted: &EventSearch) -> Result<SearchResult, UnreadableDay> {
     let mut findings = SearchResult::default();
     let mut days =
         UtcDay::list(directory).map_err(|error| UnreadableDay { day: UtcDay::of(wanted.from), error: error.into() })?;

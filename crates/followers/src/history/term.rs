@@ -4,7 +4,7 @@ use portcullis_cloudtrail::record::LookupAttribute;
 use sha2::{Digest, Sha256};
 
 /// What stands for a value in the index. Two values may share one: the records themselves decide.
-pub fn index_term(attribute: LookupAttribute, normal: &str) -> i64 {
+pub(super) fn index_term(attribute: LookupAttribute, normal: &str) -> i64 {
     let digest = Sha256::new().chain_update([tag(attribute)]).chain_update(normal).finalize();
     digest.first_chunk::<8>().map_or(0, |bytes| i64::from_le_bytes(*bytes))
 }

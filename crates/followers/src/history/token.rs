@@ -12,7 +12,7 @@ const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 16 + 8 + 8 + 4;
 
 /// Writes down the event given last; the token is of use for the same question alone.
-pub fn write(last: EventKey, wanted: &EventSearch) -> String {
+pub(super) fn write(last: EventKey, wanted: &EventSearch) -> String {
     let mut bytes = Vec::with_capacity(LENGTH);
     bytes.push(VERSION);
     bytes.extend_from_slice(&question(wanted));
@@ -23,7 +23,7 @@ pub fn write(last: EventKey, wanted: &EventSearch) -> String {
 }
 
 /// Reads what was given last; nothing if this is no token, or one of another question.
-pub fn read(token: &str, wanted: &EventSearch) -> Option<EventKey> {
+pub(super) fn read(token: &str, wanted: &EventSearch) -> Option<EventKey> {
     let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
     let rest = bytes.strip_prefix(&[VERSION])?.strip_prefix(&question(wanted))?;
     let (time, rest) = rest.split_first_chunk()?;

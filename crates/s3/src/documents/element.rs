@@ -14,7 +14,7 @@ const RULES: StrictRules = StrictRules {
 };
 
 /// Reads a document of a request.
-pub fn parse(document: &[u8]) -> Result<StrictElement, NotStrict> {
+pub(super) fn parse(document: &[u8]) -> Result<StrictElement, NotStrict> {
     StrictElement::parse(document, &RULES)
 }
 
@@ -28,7 +28,7 @@ fn admits_attribute(name: &str, value: &str) -> bool {
 }
 
 /// The document as it is sent on, whatever it looked like when it came.
-pub fn write(root: &StrictElement) -> String {
+pub(super) fn write(root: &StrictElement) -> String {
     let mut out = String::from(DECLARATION);
     write_into(&mut out, root, Place::Root);
     out

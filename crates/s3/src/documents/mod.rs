@@ -31,7 +31,7 @@ pub(super) struct ParsedDocument {
 
 impl ParsedDocument {
     /// A document that makes the store write nowhere.
-    pub fn of(document: RequestDocument, hazard: Hazard) -> Self {
+    pub(crate) fn of(document: RequestDocument, hazard: Hazard) -> Self {
         Self { document, hazard, destinations: Vec::new() }
     }
 }

@@ -148,20 +148,24 @@ impl Pipeline {
 
 impl Exchange {
     /// Opens the record of a request, before there is a future that hyper could drop.
-    pub fn open(recorder: &Arc<Recorder>, parts: &Parts, peer: Peer, progress: Arc<ConnectionProgress>) -> Self {
+    pub(super) fn open(recorder: &Arc<Recorder>, parts: &Parts, peer: Peer, progress: Arc<ConnectionProgress>) -> Self {
         let ending = RequestEnding::new(recorder.request_id(), recorder.host_id(), parts, progress);
         let draft = recorder.open(ending.request_id, peer);
         Self { draft, ending, access: OperationAccess::Read, duty: RecordDuty::ANONYMOUS }
     }
 
     /// Gives a call an id of the control APIs' form.
-    pub fn identify(&mut self, request_id: RequestId) {
+    pub(super) fn identify(&mut self, request_id: RequestId) {
         (self.ending.request_id, self.ending.host_id) = (request_id, None);
         self.draft.identify(request_id);
     }
 
     /// Records what became of a request, which by now is done; the rest makes its reply.
-    pub async fn record(self, outcome: &RequestOutcome, journal: &Journal) -> (RequestEnding, Result<(), Failure>) {
+    pub(super) async fn record(
+        self,
+        outcome: &RequestOutcome,
+        journal: &Journal,
+    ) -> (RequestEnding, Result<(), Failure>) {
         let Self { draft, ending, access, duty } = self;
         let recorded = match (draft.close(outcome), duty.wait) {
             (Ok(sequence), RecordWait::Disk) => journal.durable(sequence).await,
@@ -178,7 +182,12 @@ impl Exchange {
 }
 
 impl RequestEnding {
-    pub fn new(request_id: RequestId, host_id: HostId, parts: &Parts, progress: Arc<ConnectionProgress>) -> Self {
+    pub(super) fn new(
+        request_id: RequestId,
+        host_id: HostId,
+        parts: &Parts,
+        progress: Arc<ConnectionProgress>,
+    ) -> Self {
         let reading = if parts.method == Method::HEAD { ClientReads::HeadAlone } else { ClientReads::Body };
         Self {
             request_id,
@@ -192,7 +201,7 @@ impl RequestEnding {
     }
 
     /// What an outcome has of the request alone.
-    pub fn outcome(&self) -> RequestOutcome {
+    pub(super) fn outcome(&self) -> RequestOutcome {
         RequestOutcome {
             bytes_in: self.received.load(Ordering::Relaxed),
             host_id: self.host_id,
@@ -201,7 +210,7 @@ impl RequestEnding {
     }
 
     /// A reply where even the task that was to make one failed; its draft was recorded when it was dropped.
-    pub fn internal(self) -> Response<ReplyBody> {
+    pub(super) fn internal(self) -> Response<ReplyBody> {
         self.error(&Failure::Internal.s3_error(), HeaderMap::new())
     }
 

@@ -32,7 +32,7 @@ pub(super) struct OfferedCode {
 }
 
 impl OfferedCode {
-    pub fn of(offer: &MfaToken) -> Self {
+    pub(super) fn of(offer: &MfaToken) -> Self {
         match offer {
             MfaToken::Absent => Self { presented: false, serial: None },
             MfaToken::Codes(codes) => Self { presented: true, serial: Some(codes.serial.clone()) },
@@ -41,7 +41,7 @@ impl OfferedCode {
     }
 
     /// The facts of MFA Delete for the record.
-    pub fn told(self, bucket: MfaDelete, (required, result): Factor) -> MfaFacts {
+    pub(super) fn told(self, bucket: MfaDelete, (required, result): Factor) -> MfaFacts {
         MfaFacts { bucket, required, presented: self.presented, result, serial: self.serial }
     }
 }
@@ -58,7 +58,7 @@ impl From<ProvedVerdict> for JudgedAction<PermittedRequest> {
 
 impl<A: PermittedAction> JudgedAction<A> {
     /// What of a code the decision tells.
-    pub fn factor(&self, of_refusal: impl FnOnce(&A::Refusal) -> Factor) -> Factor {
+    pub(super) fn factor(&self, of_refusal: impl FnOnce(&A::Refusal) -> Factor) -> Factor {
         match self {
             Self::Permitted(_) => (false, None),
             Self::Proved(_) => (true, Some(MfaResult::Accepted)),
@@ -66,14 +66,14 @@ impl<A: PermittedAction> JudgedAction<A> {
         }
     }
 
-    pub fn spent(&self) -> PermitCost {
+    pub(super) fn spent(&self) -> PermitCost {
         match self {
             Self::Proved(_) => PermitCost::Code,
             Self::Permitted(_) | Self::Refused(_) => PermitCost::Nothing,
         }
     }
 
-    pub fn permit(self) -> Result<Permit<A>, A::Refusal> {
+    pub(super) fn permit(self) -> Result<Permit<A>, A::Refusal> {
         match self {
             Self::Permitted(permit) => Ok(permit),
             Self::Proved(outcome) => outcome,

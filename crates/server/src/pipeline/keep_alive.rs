@@ -67,11 +67,11 @@ pub(super) async fn reply(
 }
 
 impl KeepAliveBody {
-    pub fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         matches!(self.next, NextFrame::Nothing)
     }
 
-    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamCutOff>>> {
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamCutOff>>> {
         let data = |bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
         match self.next {
             NextFrame::Nothing => Poll::Ready(None),

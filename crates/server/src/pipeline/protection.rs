@@ -22,7 +22,7 @@ use portcullis_state::{
 use portcullis_upstream::{Upstream, UpstreamError};
 use uploads::{CompletingKeys, SoleCompletion, UploadOpening};
 
-pub use outcome::UpstreamOutcome;
+pub(super) use outcome::UpstreamOutcome;
 
 /// What is remembered of buckets, and what the upstream says of them now.
 #[derive(Debug)]

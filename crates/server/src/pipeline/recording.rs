@@ -101,10 +101,10 @@ impl RecordingRules {
 
 impl RecordDuty {
     /// Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
-    pub const ANONYMOUS: Self = Self { wait: RecordWait::System, loss: OnRecordLoss::Logged };
+    pub(super) const ANONYMOUS: Self = Self { wait: RecordWait::System, loss: OnRecordLoss::Logged };
 
     /// Says that a record is lost, and lets the request go on only where that is allowed.
-    pub fn lost(self, failure: Failure) -> Result<(), Failure> {
+    pub(super) fn lost(self, failure: Failure) -> Result<(), Failure> {
         tracing::error!("a request is served without a record: the journal is closed");
         match self.loss {
             OnRecordLoss::Logged => Ok(()),

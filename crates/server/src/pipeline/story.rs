@@ -108,7 +108,7 @@ pub(super) struct Story<'a> {
 
 impl Story<'_> {
     /// Decides on an action and carries it out. The draft is told of the decision, and closed by the caller.
-    pub async fn act<D: Door>(
+    pub(super) async fn act<D: Door>(
         self,
         door: &D,
         requested: RequestedAction<D>,

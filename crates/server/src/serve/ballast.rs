@@ -25,12 +25,12 @@ pub(super) fn is_full(directory: &Path) -> bool {
 
 impl Ballast {
     /// That of a state directory.
-    pub fn of(directory: &Path) -> Self {
+    pub(super) fn of(directory: &Path) -> Self {
         Self { path: directory.join("ballast") }
     }
 
     /// Frees the space if a start needs it.
-    pub fn give_way(&self) {
+    pub(super) fn give_way(&self) {
         if !self.path.parent().is_some_and(is_full) {
             return;
         }
@@ -41,7 +41,7 @@ impl Ballast {
     }
 
     /// Reserves the space again once there is enough.
-    pub fn restore(&self) -> io::Result<()> {
+    pub(super) fn restore(&self) -> io::Result<()> {
         if self.path.exists() {
             return Ok(());
         }

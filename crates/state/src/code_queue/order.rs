@@ -7,14 +7,14 @@ use super::QueueLane;
 
 /// A place in the order, never given twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TurnTicket(u64);
+pub(super) struct TurnTicket(u64);
 
 /// The offers that wait, and the one whose turn it is.
 ///
 /// The admin socket comes first, then three codes that are right, since only the owner can send either. Then each network
 /// has one turn before any has a second one. Within each, the first to come is the first to be served.
 #[derive(Debug, Default)]
-pub struct TurnOrder {
+pub(super) struct TurnOrder {
     admin_socket: VecDeque<TurnTicket>,
     right_three: VecDeque<TurnTicket>,
     /// The network that is to be served next first, each with at least one ticket.
@@ -25,7 +25,7 @@ pub struct TurnOrder {
 
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueueFull {
+pub(super) enum QueueFull {
     /// The network has as many as it may.
     Network,
     Queue,
@@ -34,13 +34,13 @@ pub enum QueueFull {
 /// How many of the admin socket, and of three right codes, may wait; places that no network takes from them.
 const RESERVED: usize = 8;
 /// Of several codes that one device shows at the same time a single one is accepted, so that few have to wait.
-pub const OF_A_NETWORK: usize = 4;
+pub(super) const OF_A_NETWORK: usize = 4;
 /// What all networks together may have waiting: a second of work for a slow disk.
-pub const OF_ALL_NETWORKS: usize = 64;
+pub(super) const OF_ALL_NETWORKS: usize = 64;
 
 impl TurnOrder {
     /// Takes a place at the end of a lane.
-    pub fn enter(&mut self, lane: QueueLane) -> Result<TurnTicket, QueueFull> {
+    pub(super) fn enter(&mut self, lane: QueueLane) -> Result<TurnTicket, QueueFull> {
         let all: usize = self.networks.iter().map(|(_, tickets)| tickets.len()).sum();
         let ticket = TurnTicket(self.last.0 + 1);
         match lane {
@@ -65,7 +65,7 @@ impl TurnOrder {
     }
 
     /// Whose turn it is; if there is none, the next one's.
-    pub fn call(&mut self) -> Option<TurnTicket> {
+    pub(super) fn call(&mut self) -> Option<TurnTicket> {
         if self.turn.is_none() {
             self.turn = self.next();
         }
@@ -73,7 +73,7 @@ impl TurnOrder {
     }
 
     /// Gives up a place or a turn.
-    pub fn leave(&mut self, ticket: TurnTicket) {
+    pub(super) fn leave(&mut self, ticket: TurnTicket) {
         if self.turn == Some(ticket) {
             self.turn = None;
             return;
@@ -87,7 +87,7 @@ impl TurnOrder {
     }
 
     /// Whether an offer of this network waits for its turn.
-    pub fn is_waiting(&self, network: IpAddr) -> bool {
+    pub(super) fn is_waiting(&self, network: IpAddr) -> bool {
         self.networks.iter().any(|(of, _)| *of == network)
     }
 

@@ -11,19 +11,19 @@ use portcullis_base::clock::Timestamp;
 /// A network has fewer tries than the device's allowance, and they come back at half its pace: so one network, whatever it
 /// does, leaves some of the allowance to the others.
 #[derive(Debug, Default)]
-pub struct NetworkTries(HashMap<IpAddr, Timestamp>);
+pub(super) struct NetworkTries(HashMap<IpAddr, Timestamp>);
 
 /// The tries of a network that did not fail lately. The device's allowance is one more.
-pub const BURST: u32 = 4;
+pub(super) const BURST: u32 = 4;
 /// How long one takes to come back. The device's allowance grows twice as fast.
-pub const REFILL: Duration = Duration::from_secs(120);
+pub(super) const REFILL: Duration = Duration::from_secs(120);
 /// A failed try costs the device a guess at a single code or a token of its allowance, so that a few networks a minute are
 /// the most that can come in here. This holds whatever else becomes of that.
 const MOST_NETWORKS: usize = 1024;
 
 impl NetworkTries {
     /// The seconds until the network has a try; none if it has one now.
-    pub fn wait(&mut self, network: IpAddr, now: Timestamp) -> Option<u32> {
+    pub(super) fn wait(&mut self, network: IpAddr, now: Timestamp) -> Option<u32> {
         let full_at = self.0.get_mut(&network)?;
         // After a clock that went back it would be far away.
         *full_at = (*full_at).min(now.plus(REFILL * BURST));
@@ -33,7 +33,7 @@ impl NetworkTries {
     }
 
     /// Takes a try from the network.
-    pub fn charge(&mut self, network: IpAddr, now: Timestamp, is_waiting: impl Fn(IpAddr) -> bool) {
+    pub(super) fn charge(&mut self, network: IpAddr, now: Timestamp, is_waiting: impl Fn(IpAddr) -> bool) {
         if !self.0.contains_key(&network) && self.0.len() >= MOST_NETWORKS {
             self.make_room(now, is_waiting);
         }

@@ -18,13 +18,13 @@ use portcullis_cloudtrail::{TrailLayout, TrailName};
 
 /// A folder that stands for a bucket.
 #[derive(Debug)]
-pub struct BucketFolder {
+pub(super) struct BucketFolder {
     root: PathBuf,
 }
 
 /// The trail that a folder holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundTrail {
+pub(super) struct FoundTrail {
     pub trail: TrailName,
     pub layout: TrailLayout,
     pub bucket: BucketName,
@@ -39,12 +39,12 @@ const LARGEST_DIGEST: usize = 64 << 20;
 
 impl BucketFolder {
     /// The folder that stands for a bucket.
-    pub fn at(root: PathBuf) -> Self {
+    pub(super) fn at(root: PathBuf) -> Self {
         Self { root }
     }
 
     /// Finds the trail's digests in a folder; the keys that they name show where the bucket's root is.
-    pub fn open(directory: &Path, name: Option<&TrailName>) -> Result<(Self, FoundTrail), CommandError> {
+    pub(super) fn open(directory: &Path, name: Option<&TrailName>) -> Result<(Self, FoundTrail), CommandError> {
         let paths = files_below(directory).map_err(|error| broken(directory, &error))?;
         let mut trails: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
         for path in &paths {

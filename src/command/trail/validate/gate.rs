@@ -22,7 +22,7 @@ use portcullis_cloudtrail::verify::{
 use portcullis_cloudtrail::{KeyPrefix, TrailEnd, TrailLayout, TrailName};
 
 /// A trail of the running proxy, as its API describes it.
-pub struct ProxyTrail {
+pub(super) struct ProxyTrail {
     pub found: FoundTrail,
     /// Up to when its files must reach.
     pub currency: TrailCurrency,
@@ -61,7 +61,7 @@ struct BlockingBucket {
 const METADATA: &str = "x-amz-meta-";
 
 /// All keys that ever signed a digest.
-pub async fn keys(client: &TrailClient<'_>) -> Result<Vec<PublicKey>, CommandError> {
+pub(super) async fn keys(client: &TrailClient<'_>) -> Result<Vec<PublicKey>, CommandError> {
     let now = Clock::System.now().seconds();
     let range = json!({ "StartTime": 0, "EndTime": now + 86_400 });
     let answer = client.call("ListPublicKeys", &range).await?;
@@ -69,7 +69,7 @@ pub async fn keys(client: &TrailClient<'_>) -> Result<Vec<PublicKey>, CommandErr
 }
 
 /// The trail of this name, or the only one.
-pub async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result<ProxyTrail, CommandError> {
+pub(super) async fn trail(client: &TrailClient<'_>, name: Option<&TrailName>) -> Result<ProxyTrail, CommandError> {
     let trails = client.trails().await?;
     let is_named = |trail: &&Value| name.is_none_or(|name| text(trail, "Name") == name.as_str());
     let mut chosen = trails.iter().filter(is_named);
@@ -106,7 +106,7 @@ fn with_files(name: &TrailName) -> Value {
 }
 
 /// Validates on a blocking thread, since validation reads one file at a time.
-pub async fn validated(
+pub(super) async fn validated(
     client: &TrailClient<'_>,
     trail: &ProxyTrail,
     scope: ValidationScope,

@@ -10,7 +10,7 @@ use portcullis_cloudtrail::verify::ExpectedDigest;
 use portcullis_cloudtrail::{DigestHead, DigestSeries};
 
 /// What each `--expect-head` says: a SHA-256, or a file that holds heads among other text.
-pub fn expected(given: &[String]) -> Result<Vec<ExpectedDigest>, CommandError> {
+pub(super) fn expected(given: &[String]) -> Result<Vec<ExpectedDigest>, CommandError> {
     let mut expected = Vec::new();
     for given in given {
         let mut hash = [0; 32];
@@ -40,7 +40,7 @@ fn newest(text: &[u8]) -> Vec<DigestHead> {
 }
 
 /// Writes heads, one a line.
-pub fn write(path: &Path, heads: &[DigestHead]) -> Result<(), CommandError> {
+pub(super) fn write(path: &Path, heads: &[DigestHead]) -> Result<(), CommandError> {
     let lines: String = heads.iter().map(|head| head.to_json() + "\n").collect();
     private_file::replace(path, lines.as_bytes())
         .map_err(|error| CommandError::failed(format!("{}: {error}", path.display())))

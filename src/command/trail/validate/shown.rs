@@ -9,7 +9,11 @@ use portcullis_cloudtrail::DigestHead;
 use portcullis_cloudtrail::verify::{FileTally, ValidationFinding, ValidationReport, ValidationScope};
 
 /// Shows it.
-pub fn show(report: &ValidationReport, scope: &ValidationScope, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) fn show(
+    report: &ValidationReport,
+    scope: &ValidationScope,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&as_json(report, scope)),
         OutputFormat::People => {
