@@ -11,8 +11,8 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 TABLE = (
     TOP
-    / "src/operation/tests/snapshots"
-    / "portcullis__operation__tests__snapshot__"
+    / "crates/s3/src/tests/snapshots"
+    / "portcullis_s3__tests__snapshot__"
     "each_operation_goes_to_the_stores_that_take_it_for_what_it_is.snap"
 )
 
