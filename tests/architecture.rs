@@ -160,6 +160,7 @@ fn a_crate_without_io_is_refused_files_network_and_clock_by_clippy() {
         texts.iter().all(|text| text.contains("disallowed-methods") && text.contains("std::fs::read")),
         "{texts:?}"
     );
+    assert!(texts.windows(2).all(|pair| pair.first() == pair.last()), "these crates have one and the same clippy.toml");
 }
 
 /// What a crate depends on outside its tests.

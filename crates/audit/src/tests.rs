@@ -12,7 +12,7 @@ use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{
     AccessKeyId, AccountId, BucketName, DeviceSerial, HostId, ObjectKey, RequestId, UserName, VersionId,
 };
-use portcullis_cloudtrail::record::{AccountScope, EventSource, MfaResult, TlsDetails, user_id};
+use portcullis_cloudtrail::record::{AccountScope, EventSource, MEMBERS_IN_ORDER, MfaResult, TlsDetails, user_id};
 use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_journal::{Journal, JournalClosed, JournalOptions, JournalReader, RecordKind, Sequence};
 use portcullis_s3::{MfaDeleteChange, ObjectIdentifier, S3Operation, VersioningDocument, VersioningStatus};
@@ -120,33 +120,6 @@ fn failed(code: &str, message: &str) -> Option<OutcomeError> {
     Some(OutcomeError { code: code.to_owned(), message: message.to_owned() })
 }
 
-/// The keys of a record in the order in which AWS writes them.
-const ORDER: &[&str] = &[
-    "eventVersion",
-    "userIdentity",
-    "eventTime",
-    "eventSource",
-    "eventName",
-    "awsRegion",
-    "sourceIPAddress",
-    "userAgent",
-    "errorCode",
-    "errorMessage",
-    "requestParameters",
-    "responseElements",
-    "additionalEventData",
-    "requestID",
-    "eventID",
-    "readOnly",
-    "resources",
-    "eventType",
-    "managementEvent",
-    "recipientAccountId",
-    "addendum",
-    "eventCategory",
-    "tlsDetails",
-];
-
 /// Holds a record of ours against one of AWS's: same values, and keys in the same order.
 fn assert_like_aws(ours: &Value, aws: &Value) {
     let keys = |value: &Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
@@ -154,7 +127,7 @@ fn assert_like_aws(ours: &Value, aws: &Value) {
         keys(from).into_iter().filter(|name| other.get(name).is_some()).collect::<Vec<_>>()
     };
     assert_eq!(shared(ours, aws), keys(aws), "order or presence of keys");
-    let in_order: Vec<_> = ORDER.iter().copied().filter(|name| ours.get(name).is_some()).collect();
+    let in_order: Vec<_> = MEMBERS_IN_ORDER.iter().copied().filter(|name| ours.get(name).is_some()).collect();
     assert_eq!(keys(ours), in_order, "keys of ours");
     for (name, expected) in aws.as_object().expect("an object") {
         if !matches!(name.as_str(), "eventVersion" | "eventTime" | "requestID" | "eventID") {

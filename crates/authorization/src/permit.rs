@@ -40,7 +40,7 @@ pub enum Verdict<A: PermittedAction> {
 }
 
 /// Leave to carry out one action. What carries it out takes the permit by value.
-// INVARIANT (permit): no constructor outside `gate`.
+// INVARIANT (permit): no constructor outside this crate; of a control API by what its `Pending` is made by.
 #[derive(Debug)]
 pub struct Permit<A>(A);
 

@@ -18,11 +18,11 @@ pub enum ProvedVerdict {
     Unneeded(Result<RequestPermit, Refusal>),
 }
 
-/// Leave to forward one request. `forward` takes it by value.
+/// Leave to forward one request. `upstream` takes it by value.
 pub type RequestPermit = Permit<PermittedRequest>;
 
 /// A request that may be forwarded.
-// INVARIANT (permit): no constructor outside `gate`.
+// INVARIANT (permit): no constructor outside this crate.
 #[derive(Debug)]
 pub struct PermittedRequest {
     request: Box<S3Request>,

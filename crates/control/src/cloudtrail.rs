@@ -30,7 +30,7 @@ use portcullis_followers::history::{History, LookupAsker};
 use portcullis_state::{StateStore, TrailReservation};
 use stake::AffectedBuckets;
 
-pub use decide::{CallFacts, CallPermit, CallPlan, Denied, PendingCall, decide};
+pub use decide::{CallDenial, CallFacts, CallPermit, CallPlan, PendingCall, decide};
 pub use input::{CallInput, recorded};
 pub use operation::{CloudTrailOperation, UNKNOWN};
 pub use ports::{BucketContents, BucketUnavailable, DeliveredFiles, DeliveryProgress, TrailDelivery};

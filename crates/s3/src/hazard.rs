@@ -2,7 +2,7 @@
 
 use super::VersioningDocument;
 
-/// The handful of ways in which an operation can matter to MFA Delete; `gate` answers each.
+/// The handful of ways in which an operation can matter to MFA Delete; `authorization` answers each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Hazard {
     /// `PUT ?versioning`.

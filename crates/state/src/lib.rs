@@ -175,7 +175,7 @@ impl StateTables {
             return Ok(ChangeDecision::Unchanged(before));
         }
         match change {
-            // Another writer has protected the bucket since, or somebody has made it again.
+            // Another writer has protected or recreated the bucket since.
             StateChange::DisableMfaDelete | StateChange::Forget if !before.protects_as(judged) => {
                 return Err(StoreError::Outdated);
             }

@@ -31,3 +31,31 @@ pub use writer::{
     AccountScope, AddendumReason, EventCategory, EventError, EventRecord, EventResources, EventSource, EventType,
     TlsDetails,
 };
+
+/// The members of a record in the order in which AWS writes them, for the tests of what writes records.
+#[cfg(any(test, feature = "test-support"))]
+pub const MEMBERS_IN_ORDER: [&str; 23] = [
+    "eventVersion",
+    "userIdentity",
+    "eventTime",
+    "eventSource",
+    "eventName",
+    "awsRegion",
+    "sourceIPAddress",
+    "userAgent",
+    "errorCode",
+    "errorMessage",
+    "requestParameters",
+    "responseElements",
+    "additionalEventData",
+    "requestID",
+    "eventID",
+    "readOnly",
+    "resources",
+    "eventType",
+    "managementEvent",
+    "recipientAccountId",
+    "addendum",
+    "eventCategory",
+    "tlsDetails",
+];

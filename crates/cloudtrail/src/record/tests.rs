@@ -447,33 +447,6 @@ fn text_of<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
 
-/// The members of a record in the order in which AWS writes them.
-const ORDER: [&str; 23] = [
-    "eventVersion",
-    "userIdentity",
-    "eventTime",
-    "eventSource",
-    "eventName",
-    "awsRegion",
-    "sourceIPAddress",
-    "userAgent",
-    "errorCode",
-    "errorMessage",
-    "requestParameters",
-    "responseElements",
-    "additionalEventData",
-    "requestID",
-    "eventID",
-    "readOnly",
-    "resources",
-    "eventType",
-    "managementEvent",
-    "recipientAccountId",
-    "addendum",
-    "eventCategory",
-    "tlsDetails",
-];
-
 proptest! {
     #[test]
     fn the_view_of_a_record_gives_back_what_was_written(written in written()) {
@@ -559,7 +532,7 @@ proptest! {
             prop_assert_eq!(read.get(name), Some(value).filter(|_| !is_absent), "{}", name);
         }
         let names: Vec<&str> = read.as_object().unwrap().keys().map(String::as_str).collect();
-        let in_order: Vec<&str> = ORDER.into_iter().filter(|name| read.get(name).is_some()).collect();
+        let in_order: Vec<&str> = MEMBERS_IN_ORDER.into_iter().filter(|name| read.get(name).is_some()).collect();
         prop_assert_eq!(names, in_order);
     }
 

@@ -67,7 +67,7 @@ impl CloudTrail {
         }
     }
 
-    /// All keys of a time at once: whoever validates reads one page.
+    /// All keys valid in a time range on one page: validators read one page.
     fn public_keys(&self, input: &CallInput, now: Timestamp) -> Result<Value, CloudTrailError> {
         no_token(input)?;
         let (start, end) = (input.moment("StartTime")?, input.moment("EndTime")?);

@@ -52,7 +52,7 @@ pub struct PendingCall {
 
 /// Why a call is refused.
 #[derive(Debug)]
-pub enum Denied {
+pub enum CallDenial {
     /// It cannot be done, or not by this caller.
     Call(CloudTrailError),
     /// The second factor is missing, or does not count.
@@ -72,9 +72,9 @@ pub fn decide(
     let circumstances = |stake| MfaCircumstances { stake, devices: facts.devices };
     let plan = plan(call, caller, facts, now);
     let offer = match (offer, &plan) {
-        (_, Err(Unplanned::Forbidden(refused))) => return Verdict::Refuse(Denied::Call(refused.clone())),
+        (_, Err(Unplanned::Forbidden(refused))) => return Verdict::Refuse(CallDenial::Call(refused.clone())),
         (MfaToken::Malformed(header), _) => {
-            return Verdict::Refuse(Denied::Factor(
+            return Verdict::Refuse(CallDenial::Factor(
                 portcullis_authorization::Refusal::MalformedOffer(header),
                 circumstances(None),
             ));
@@ -84,7 +84,7 @@ pub fn decide(
     };
     let plan = match plan {
         Err(Unplanned::Forbidden(refused) | Unplanned::Impossible(refused)) => {
-            return Verdict::Refuse(Denied::Call(refused));
+            return Verdict::Refuse(CallDenial::Call(refused));
         }
         Ok(plan) => plan,
     };
@@ -144,10 +144,10 @@ fn may_ask(
 
 impl PermittedAction for CallPlan {
     type Pending = PendingCall;
-    type Refusal = Denied;
+    type Refusal = CallDenial;
 
-    fn refused(pending: &PendingCall, refusal: portcullis_authorization::Refusal) -> Denied {
-        Denied::Factor(refusal, pending.circumstances.clone())
+    fn refused(pending: &PendingCall, refusal: portcullis_authorization::Refusal) -> CallDenial {
+        CallDenial::Factor(refusal, pending.circumstances.clone())
     }
 }
 
@@ -157,7 +157,7 @@ impl ControlAction for CallPlan {
     }
 }
 
-impl Denied {
+impl CallDenial {
     /// What the client is told.
     pub fn refused(&self) -> CloudTrailError {
         match self {

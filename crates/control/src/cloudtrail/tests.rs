@@ -295,8 +295,8 @@ async fn every_call_has_its_verdict() {
                 let said = match bench.verdict(&call, caller, MfaToken::parse(header), RULES, NOW).await {
                     Verdict::Permit(_) => "passes".to_owned(),
                     Verdict::Mfa(_) => "VERIFY".to_owned(),
-                    Verdict::Refuse(Denied::Factor(refusal, _)) => format!("refused: {refusal:?}"),
-                    Verdict::Refuse(Denied::Call(refused)) => format!("refused: {}", refused.exception),
+                    Verdict::Refuse(CallDenial::Factor(refusal, _)) => format!("refused: {refusal:?}"),
+                    Verdict::Refuse(CallDenial::Call(refused)) => format!("refused: {}", refused.exception),
                 };
                 writeln!(table, "  {who}, {offered}: {said}").unwrap();
             }
@@ -320,10 +320,10 @@ async fn a_bucket_is_looked_into_for_root_alone_and_where_it_would_become_a_trai
     assert_eq!(looked(), ["logs"], "once, when the trail was made");
     let create = |bucket: &str| call("CreateTrail", &json!({"Name": "other", "S3BucketName": bucket})).unwrap();
     let judge = async |call, caller: &Caller| bench.verdict(&call, caller, MfaToken::Absent, RULES, NOW).await;
-    assert!(matches!(judge(create("full"), &alice()).await, Verdict::Refuse(Denied::Call(_))));
+    assert!(matches!(judge(create("full"), &alice()).await, Verdict::Refuse(CallDenial::Call(_))));
     assert!(matches!(judge(create("logs"), &root()).await, Verdict::Permit(_)), "it is closed already");
     let again = call("CreateTrail", &json!({"Name": "main", "S3BucketName": "full"})).unwrap();
-    assert!(matches!(judge(again, &root()).await, Verdict::Refuse(Denied::Call(_))));
+    assert!(matches!(judge(again, &root()).await, Verdict::Refuse(CallDenial::Call(_))));
     let same = call("UpdateTrail", &json!({"Name": "main", "S3BucketName": "logs"})).unwrap();
     assert!(matches!(judge(same, &root()).await, Verdict::Permit(_)));
     assert_eq!(looked(), [""; 0]);
@@ -480,7 +480,7 @@ async fn a_code_where_tls_is_asked_for_is_not_taken_in_the_clear() {
     let verdict = bench.verdict(&stop, &caller, MfaToken::parse(Some("20899872 123456")), rules, NOW).await;
     assert!(matches!(
         verdict,
-        Verdict::Refuse(Denied::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
+        Verdict::Refuse(CallDenial::Factor(portcullis_authorization::Refusal::InsecureTransport, _))
     ));
 }
 

@@ -30,16 +30,16 @@ fn admits_attribute(name: &str, value: &str) -> bool {
 /// The document as it is sent on, whatever it looked like when it came.
 pub(super) fn write(root: &StrictElement) -> String {
     let mut out = String::from(DECLARATION);
-    write_into(&mut out, root, Place::Root);
+    write_into(&mut out, root, ElementPlace::Root);
     out
 }
 
-fn write_into(out: &mut String, element: &StrictElement, place: Place) {
+fn write_into(out: &mut String, element: &StrictElement, place: ElementPlace) {
     out.push('<');
     out.push_str(&element.name);
     match place {
-        Place::Inside => {}
-        Place::Root => {
+        ElementPlace::Inside => {}
+        ElementPlace::Root => {
             out.push_str(" xmlns=\"");
             out.push_str(NAMESPACE);
             out.push('"');
@@ -54,7 +54,9 @@ fn write_into(out: &mut String, element: &StrictElement, place: Place) {
     }
     out.push('>');
     match &element.content {
-        ElementContent::Children(children) => children.iter().for_each(|child| write_into(out, child, Place::Inside)),
+        ElementContent::Children(children) => {
+            children.iter().for_each(|child| write_into(out, child, ElementPlace::Inside))
+        }
         ElementContent::Text(text) => escape(out, text, Escaping::Document),
     }
     out.push_str("</");
@@ -63,7 +65,7 @@ fn write_into(out: &mut String, element: &StrictElement, place: Place) {
 }
 
 #[derive(Clone, Copy)]
-enum Place {
+enum ElementPlace {
     Inside,
     Root,
 }

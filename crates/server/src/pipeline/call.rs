@@ -18,7 +18,7 @@ use portcullis_authorization::{Caller, MfaDelete, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::record::EventSource;
 use portcullis_control::cloudtrail::{
-    CONTENT_TYPE, CallFacts, CallPermit, CallPlan, CloudTrailCall, CloudTrailError, CloudTrailOperation, Denied,
+    CONTENT_TYPE, CallDenial, CallFacts, CallPermit, CallPlan, CloudTrailCall, CloudTrailError, CloudTrailOperation,
     LONGEST_BODY, PendingCall, UNKNOWN, UnreadableCall, decide, recorded,
 };
 use portcullis_control::services::TARGET;
@@ -111,7 +111,7 @@ impl Pipeline {
         Ok(AskedCall { call, requester: Requester { caller, source, now }, offer })
     }
 
-    /// Reads the body of somebody who may be anybody: few at a time, in rooms of their own, and not for long.
+    /// Reads the body of a caller that is not authenticated yet: a few at a time, apart from other bodies, with a time limit.
     pub(super) async fn read_call_body(
         &self,
         head: &RequestHead,
@@ -245,14 +245,14 @@ impl<'a> Door for CloudTrailDoor<'a> {
         (access == OperationAccess::Write || offered.presented).then_some(MfaDelete::NeverSet)
     }
 
-    fn factor(denied: &Denied) -> Factor {
+    fn factor(denied: &CallDenial) -> Factor {
         match denied {
-            Denied::Call(_) => (false, None),
-            Denied::Factor(refusal, _) => of_refusal(refusal),
+            CallDenial::Call(_) => (false, None),
+            CallDenial::Factor(refusal, _) => of_refusal(refusal),
         }
     }
 
-    fn refused(denied: Denied) -> CloudTrailError {
+    fn refused(denied: CallDenial) -> CloudTrailError {
         denied.refused()
     }
 

@@ -68,7 +68,7 @@ impl Pipeline {
         exchange: Exchange,
         outcome: Result<UpstreamAnswer, Failure>,
     ) -> Response<ReplyBody> {
-        // What ends at once is seldom, and its state would be moved with every request that streams.
+        // Requests that end at once are rare, and their state would be moved with every request that streams.
         match outcome {
             Ok(UpstreamAnswer::Done(done)) => self.end_done(exchange, done).await,
             Ok(UpstreamAnswer::Refused(refusal)) => {

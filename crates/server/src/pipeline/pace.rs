@@ -1,4 +1,4 @@
-//! The pace of refusals: whoever has a valid key is recorded one by one, and so may not be refused at any rate.
+//! The pace of refusals: each refusal of a valid key is a record, so their rate is limited.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,7 +20,7 @@ struct PaceDebt {
     since: Instant,
 }
 
-/// Refusals that are told at once: what a program that goes wrong causes until somebody looks.
+/// Refusals that are told at once: what a faulty program causes until an operator notices.
 const AT_ONCE: u32 = 10_000;
 /// How many more each second.
 const A_SECOND: u32 = 100;

@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// What was not done may be under way in the store still, so it is believed only if it is so a little later.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 16;
-/// Whoever's clocks are farther apart than this cannot sign requests for each other.
+/// SigV4 rejects requests with more clock skew than this.
 const MOST_SKEW: Duration = Duration::from_secs(15 * 60);
 
 /// Asks the store about each open intent and records its outcome; nothing may be forwarded before.
