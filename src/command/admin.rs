@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 use super::error::CommandError;
 use super::exchange::{ExchangeError, exchange};
-use super::place::StateDirectory;
+use super::state_directory::StateDirectory;
 use super::table::harmless;
 use portcullis_base::secret::Secret;
 use portcullis_http::DialError;
@@ -209,7 +209,7 @@ pub(super) fn not_running(place: &StateDirectory) -> CommandError {
         "Start it:                  portcullis dev{0}   (or: portcullis serve --config FILE)\n\
          Or name another directory: --data DIR, or {1}=DIR",
         place.flag(),
-        super::place::VARIABLE
+        super::state_directory::VARIABLE
     ))
 }
 
@@ -228,11 +228,11 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::fake_gate::{FakeGate, iam_error};
+    use crate::command::fake_proxy::{FakeProxy, iam_error};
 
     #[tokio::test]
     async fn a_question_travels_as_a_form_and_its_result_comes_back() {
-        let gate = FakeGate::start(|_| {
+        let gate = FakeProxy::start(|_| {
             (
                 200,
                 "<CreateUserResponse><CreateUserResult><User><UserName>a+b@c</UserName></User></CreateUserResult>\
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_code_travels_in_its_header_alone() {
-        let gate = FakeGate::start(|_| (200, "<DeactivateMFADeviceResponse/>".to_owned()));
+        let gate = FakeProxy::start(|_| (200, "<DeactivateMFADeviceResponse/>".to_owned()));
         let question = AdminRequest::new("DeactivateMFADevice").with("SerialNumber", "s");
         AdminClient::of(gate.place()).ask_with_code(&question, &Secret::new("s 123456".to_owned())).await.unwrap();
         let seen = gate.seen();
@@ -260,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_keeps_the_gates_own_code_and_words() {
-        let gate = FakeGate::start(|_| (409, iam_error("EntityAlreadyExists", "User alice already exists.")));
+        let gate = FakeProxy::start(|_| (409, iam_error("EntityAlreadyExists", "User alice already exists.")));
         let error = AdminClient::of(gate.place()).ask(&AdminRequest::new("CreateUser")).await.unwrap_err();
         assert_eq!(error.code(), Some("EntityAlreadyExists"));
         let shown = error.into_command_error(gate.place());
@@ -269,7 +269,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_is_read_to_its_last_page() {
-        let gate = FakeGate::start(|seen| {
+        let gate = FakeProxy::start(|seen| {
             let (name, more) = if seen.form.contains("Marker=m1") {
                 ("bob", "<IsTruncated>false</IsTruncated>")
             } else {

@@ -74,7 +74,7 @@ async fn ask(action: &'static str, admin: &AdminClient) -> Result<ClockAnswer, A
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::fake_gate::FakeGate;
+    use crate::command::fake_proxy::FakeProxy;
     use crate::command::terminal::kept::terminal;
 
     const SET: &str =
@@ -82,7 +82,7 @@ mod tests {
     const RIGHT: &str = "<Clock><Time>2026-11-28T09:00:00Z</Time></Clock>";
 
     async fn said(command: ClockCommand, format: OutputFormat, clock: &'static str) -> String {
-        let gate = FakeGate::start(move |seen| {
+        let gate = FakeProxy::start(move |seen| {
             let action = if seen.asks("AcceptClock") { "AcceptClock" } else { "GetClock" };
             (200, format!("<{action}Response><{action}Result>{clock}</{action}Result></{action}Response>"))
         });

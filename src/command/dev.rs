@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::error::CommandError;
-use super::place::{StateDirectory, quoted};
 use super::root_key::RootExports;
+use super::state_directory::{StateDirectory, quoted};
 use portcullis_base::names::AccountId;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Endpoint, InvalidEndpoint};

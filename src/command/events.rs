@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use self::filter::{EventFilter, SinceTime};
 use super::error::CommandError;
-use super::place::StateDirectory;
+use super::state_directory::StateDirectory;
 use super::table::{TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;

@@ -4,7 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::place::StateDirectory;
+use super::state_directory::StateDirectory;
 use portcullis_server::config::Settings;
 
 /// What others must not be able to do with a file.

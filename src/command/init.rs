@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::error::CommandError;
-use super::place::quoted;
 use super::private_file;
+use super::state_directory::quoted;
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_server::config::Settings;
 

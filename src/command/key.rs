@@ -215,7 +215,7 @@ impl CreatedKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::fake_gate::{FakeGate, Seen};
+    use crate::command::fake_proxy::{FakeProxy, Seen};
     use crate::command::terminal::kept::terminal;
 
     fn two_keys(seen: &Seen) -> (u16, String) {
@@ -237,7 +237,7 @@ mod tests {
         }
     }
 
-    async fn run_on(gate: &FakeGate, command: KeyCommand, format: OutputFormat) -> (Result<(), CommandError>, String) {
+    async fn run_on(gate: &FakeProxy, command: KeyCommand, format: OutputFormat) -> (Result<(), CommandError>, String) {
         let (mut terminal, kept) = terminal(format, &[]);
         let outcome = run(command, &AdminClient::of(gate.place()), &mut terminal).await;
         (outcome, kept.text())
@@ -245,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_list_holds_roots_keys_and_every_users() {
-        let gate = FakeGate::start(two_keys);
+        let gate = FakeProxy::start(two_keys);
         let (_, text) = run_on(&gate, KeyCommand::List(ListArgs { user: None }), OutputFormat::People).await;
         assert_eq!(
             text,
@@ -257,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_gate_is_told_whose_key_to_disable() {
-        let gate = FakeGate::start(two_keys);
+        let gate = FakeProxy::start(two_keys);
         let args = KeyArgs { id: "AKIAALICE00000000001".to_owned() };
         let (outcome, text) = run_on(&gate, KeyCommand::Disable(args), OutputFormat::Json).await;
         assert_eq!(outcome, Ok(()));
@@ -270,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn roots_keys_are_those_of_no_user() {
-        let gate = FakeGate::start(two_keys);
+        let gate = FakeProxy::start(two_keys);
         let list = ListArgs { user: Some("root".to_owned()) };
         let (_, text) = run_on(&gate, KeyCommand::List(list), OutputFormat::People).await;
         assert!(text.contains("AKIAROOT000000000001  root "), "{text}");
@@ -279,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_that_is_not_there_is_said_so() {
-        let gate = FakeGate::start(two_keys);
+        let gate = FakeProxy::start(two_keys);
         let args = KeyArgs { id: "AKIANOBODY".to_owned() };
         let (outcome, _) = run_on(&gate, KeyCommand::Delete(args), OutputFormat::People).await;
         assert_eq!(outcome.unwrap_err().message, "there is no access key `AKIANOBODY`");

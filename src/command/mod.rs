@@ -16,7 +16,6 @@ mod key;
 mod log;
 mod mfa;
 mod mfa_delete;
-pub mod place;
 mod private_file;
 mod process;
 mod qr;
@@ -25,13 +24,14 @@ mod s3;
 mod second_factor;
 pub mod serve;
 mod state;
+pub mod state_directory;
 mod table;
 pub mod terminal;
 mod trail;
 mod user;
 
 #[cfg(test)]
-mod fake_gate;
+mod fake_proxy;
 #[cfg(test)]
 mod fake_store;
 
@@ -45,7 +45,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use self::admin::AdminClient;
 use self::common_options::CommonOptions;
 use self::error::{CommandError, ROOT_HELP};
-use self::place::StateDirectory;
+use self::state_directory::StateDirectory;
 use self::terminal::{OutputFormat, Terminal};
 use portcullis_base::secret::Secret;
 
@@ -129,7 +129,7 @@ pub fn main() -> ExitCode {
         | Command::Trail(_)
         | Command::User(_) => Terminal::system(format),
     };
-    let variable = std::env::var_os(place::VARIABLE).map(Into::into);
+    let variable = std::env::var_os(state_directory::VARIABLE).map(Into::into);
     let place = StateDirectory::find(cli.common.data, variable);
     match run(cli.command, &place, &mut terminal) {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,9 +3,9 @@
 use std::io;
 
 use super::error::CommandError;
-use super::place::{StateDirectory, quoted};
 use super::private_file;
 use super::s3::S3Client;
+use super::state_directory::{StateDirectory, quoted};
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;

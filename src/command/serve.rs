@@ -32,7 +32,8 @@ pub fn settings(
             1 => "Correct it, then:".to_owned(),
             count => format!("Correct all {count}, then:"),
         };
-        let check = format!("portcullis check --config {}", super::place::quoted(&config.display().to_string()));
+        let check =
+            format!("portcullis check --config {}", super::state_directory::quoted(&config.display().to_string()));
         CommandError::usage(format!("the configuration has mistakes\n{mistakes}")).next(format!("{next} {check}"))
     })
 }

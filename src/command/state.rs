@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::error::CommandError;
-use super::place::StateDirectory;
+use super::state_directory::StateDirectory;
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;
 use portcullis_journal::{JournalReader, RecordKind};

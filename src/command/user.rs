@@ -103,7 +103,7 @@ async fn list(admin: &AdminClient, terminal: &mut Terminal) -> Result<(), Comman
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::fake_gate::{FakeGate, Seen, iam_error};
+    use crate::command::fake_proxy::{FakeProxy, Seen, iam_error};
     use crate::command::terminal::kept::terminal;
 
     fn willing(seen: &Seen) -> (u16, String) {
@@ -127,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn adding_gives_the_user_a_key_and_shows_it() {
-        let gate = FakeGate::start(willing);
+        let gate = FakeProxy::start(willing);
         let (mut terminal, kept) = terminal(OutputFormat::Json, &[]);
         run(UserCommand::Add(alice()), &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
         assert_eq!(gate.actions(), ["CreateUser", "CreateAccessKey"]);
@@ -139,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_called_root_but_root() {
-        let gate = FakeGate::start(willing);
+        let gate = FakeProxy::start(willing);
         let (mut terminal, _) = terminal(OutputFormat::Json, &[]);
         let root = UserArgs { user: "root".to_owned() };
         let outcome = run(UserCommand::Add(root), &AdminClient::of(gate.place()), &mut terminal).await;
@@ -151,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_user_left_without_a_key_is_told_of() {
-        let gate = FakeGate::start(|seen| match seen.asks("CreateAccessKey") {
+        let gate = FakeProxy::start(|seen| match seen.asks("CreateAccessKey") {
             true => (409, iam_error("LimitExceeded", "Cannot exceed quota")),
             false => willing(seen),
         });
@@ -162,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn removing_takes_the_keys_first() {
-        let gate = FakeGate::start(willing);
+        let gate = FakeProxy::start(willing);
         let (mut terminal, kept) = terminal(OutputFormat::People, &[]);
         run(UserCommand::Remove(alice()), &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
         assert_eq!(gate.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);

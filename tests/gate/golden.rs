@@ -165,12 +165,12 @@ fn upstream(endpoint: &str) -> Upstream {
         Secret::new(UPSTREAM_SECRET.to_owned()),
         "us-east-1".to_owned(),
     );
-    let patience = UpstreamTimeouts { connect: second, response: second, idle: second };
+    let timeouts = UpstreamTimeouts { connect: second, response: second, idle: second };
     let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
     Upstream::new(
         Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain"),
         signer,
-        patience,
+        timeouts,
         Trailers::NotTaken,
     )
 }
@@ -184,8 +184,9 @@ fn accepted(seen: &Seen) -> (Covered, Vec<u8>) {
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
     let head = RequestHead::read(&parts, peer).unwrap_or_else(|malformed| panic!("{malformed}: {seen:?}"));
-    let realm = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] };
-    let signed = verify(&head, &keyring(), NOW, &realm).unwrap_or_else(|rejected| panic!("{rejected:?}: {seen:?}"));
+    let accepted_scope = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] };
+    let signed =
+        verify(&head, &keyring(), NOW, &accepted_scope).unwrap_or_else(|rejected| panic!("{rejected:?}: {seen:?}"));
     let Content::Whole(body) = &seen.content else { panic!("{seen:?}") };
     let covered = match signed.payload {
         PayloadMode::Chunked(_) => Covered::Chunks,

@@ -9,9 +9,9 @@ mod decide;
 mod input;
 mod lookup;
 mod operation;
-mod place;
 mod ports;
 mod refused;
+mod scope;
 mod show;
 mod stake;
 
@@ -21,13 +21,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use change::{ChangeEffect, PlannedChange, TrailChange};
-use place::TrailScope;
 use portcullis_authorization::{Caller, TrailBucket};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName};
 use portcullis_cloudtrail::DigestPeriod;
 use portcullis_followers::history::{History, LookupAsker};
 use portcullis_state::{StateStore, TrailReservation};
+use scope::TrailScope;
 use stake::AffectedBuckets;
 
 pub use decide::{CallDenial, CallFacts, CallPermit, CallPlan, PendingCall, decide};

@@ -168,7 +168,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, CertificateError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::specimen::{Authority, files};
+    use crate::fixture::{Authority, files};
 
     fn served(certificate: &ServerCertificate) -> CertificateDer<'static> {
         certificate.current().cert.first().expect("a certificate").clone().into_owned()

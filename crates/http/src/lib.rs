@@ -2,25 +2,26 @@
 
 mod body;
 mod certificate;
+mod client_limit;
 mod connection;
 mod deadline;
 mod dial;
 mod endpoint;
+#[cfg(any(test, feature = "test-support"))]
+#[expect(clippy::expect_used, reason = "fixtures of tests")]
+pub mod fixture;
 mod head;
 mod listener;
 mod network;
-mod patience;
 mod peer;
 mod query;
-mod seats;
-#[cfg(any(test, feature = "test-support"))]
-#[expect(clippy::expect_used, reason = "fixtures of tests")]
-pub mod specimen;
 mod stream;
+mod timeouts;
 mod tls;
 
 pub use body::{BodyFault, BodyInspector, ConditionHold, ConditionWithdrawn, ReleaseCondition, RequestBody};
 pub use certificate::{CertificateError, TlsFiles};
+pub use client_limit::client_network;
 pub use connection::ConnectionProgress;
 pub use deadline::{Deadline, DeadlinePassed};
 pub use dial::{DialError, Dialler, EndpointAddresses, TrustError, TrustedAuthorities};
@@ -30,7 +31,6 @@ pub use listener::{ConnectionHandler, ConnectionLimits, RemoteEnd, UnreadRequest
 pub use network::{InvalidNetwork, IpNetwork};
 pub use peer::TrustedProxies;
 pub use query::QueryString;
-pub use seats::client_network;
 pub use stream::TcpOrTlsStream;
 pub use tls::{CertificateReload, ConnectionChannel, HandshakeFault, ListenerSecurity};
 

@@ -19,9 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::TrustedProxies;
+use super::client_limit::{ClientLimit, ConnectionSlot};
 use super::connection::ConnectionProgress;
-use super::patience::{ClientTimeouts, TimedStream};
-use super::seats::{ClientLimit, ConnectionSlot};
+use super::timeouts::{ClientTimeouts, TimedStream};
 use super::tls::{ClientStream, ConnectionChannel, HandshakeFault, ListenerSecurity};
 
 /// What a connection may use; each bound stops a way to exhaust the proxy.
@@ -101,7 +101,7 @@ pub async fn serve<H: ConnectionHandler>(
 ) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(limits.connections));
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    let seats = ClientLimit::new(limits.connections_per_address);
+    let client_limit = ClientLimit::new(limits.connections_per_address);
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     loop {
         let accepted = tokio::select! {
@@ -111,7 +111,7 @@ pub async fn serve<H: ConnectionHandler>(
         match accepted.map(|(stream, address)| (stream, canonical(address))) {
             Ok((stream, address)) => {
                 let progress = Arc::new(ConnectionProgress::default());
-                let Some(seat) = seat(&seats, &limits.proxies, address, &progress) else {
+                let Some(slot) = slot(&client_limit, &limits.proxies, address, &progress) else {
                     let remote = RemoteEnd { address, channel: ConnectionChannel::Plain };
                     handler.refused_by_http(remote, 0, UnreadRequest::TooManyConnections);
                     if let (ListenerSecurity::Plain, Ok(turn)) = (&security, turned_away.clone().try_acquire_owned()) {
@@ -120,7 +120,7 @@ pub async fn serve<H: ConnectionHandler>(
                     continue;
                 };
                 let place = tokio::select! {
-                    place = place(&room, &seats) => place?,
+                    place = place(&room, &client_limit) => place?,
                     () = stopped(&mut stop) => break,
                 };
                 let connection = ClientConnection {
@@ -129,7 +129,7 @@ pub async fn serve<H: ConnectionHandler>(
                     limits: limits.clone(),
                     stop: stop.clone(),
                     progress,
-                    seat,
+                    slot,
                     _place: place,
                 };
                 tokio::spawn(connection.run(stream, address));
@@ -178,16 +178,16 @@ fn canonical(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn seat(
-    seats: &ClientLimit,
+fn slot(
+    client_limit: &ClientLimit,
     proxies: &TrustedProxies,
     peer: SocketAddr,
     progress: &Arc<ConnectionProgress>,
 ) -> Option<ConnectionSlot> {
     if proxies.trusts(peer.ip()) {
-        return Some(seats.take_for_proxy(progress.clone()));
+        return Some(client_limit.take_for_proxy(progress.clone()));
     }
-    seats.take(peer.ip(), progress.clone())
+    client_limit.take(peer.ip(), progress.clone())
 }
 
 /// How long a connection that was told to leave may take before another one is told.
@@ -196,12 +196,12 @@ const LEAVE: Duration = Duration::from_millis(100);
 /// The next place; where none is free, idle connections give way, one after the other.
 ///
 /// A few addresses can open as many connections as there are in all. New ones would wait until theirs time out.
-async fn place(room: &Arc<Semaphore>, seats: &ClientLimit) -> io::Result<OwnedSemaphorePermit> {
+async fn place(room: &Arc<Semaphore>, client_limit: &ClientLimit) -> io::Result<OwnedSemaphorePermit> {
     if let Ok(place) = room.clone().try_acquire_owned() {
         return Ok(place);
     }
     loop {
-        seats.free_one();
+        client_limit.free_one();
         if let Ok(place) = tokio::time::timeout(LEAVE, room.clone().acquire_owned()).await {
             return place.map_err(io::Error::other);
         }
@@ -231,7 +231,7 @@ struct ClientConnection<H> {
     limits: ConnectionLimits,
     stop: watch::Receiver<bool>,
     progress: Arc<ConnectionProgress>,
-    seat: ConnectionSlot,
+    slot: ConnectionSlot,
     _place: OwnedSemaphorePermit,
 }
 
@@ -243,7 +243,7 @@ impl<H: ConnectionHandler> ClientConnection<H> {
         let secured = tokio::select! {
             secured = self.security.secure(stream, self.limits.header_timeout) => secured,
             () = stopped(&mut self.stop) => return,
-            () = self.seat.given_up() => return,
+            () = self.slot.given_up() => return,
         };
         match secured {
             Ok((stream, channel)) => self.serve(stream, RemoteEnd { address, channel }).await,
@@ -274,9 +274,9 @@ impl<H: ConnectionHandler> ClientConnection<H> {
             }
         });
         let limits = &self.limits;
-        let patience =
+        let timeouts =
             ClientTimeouts { head: limits.header_timeout, next: limits.keep_alive, write: limits.write_idle };
-        let stream = TimedStream::new(stream, progress.clone(), patience);
+        let stream = TimedStream::new(stream, progress.clone(), timeouts);
         let mut http = http1::Builder::new();
         http.header_read_timeout(None).max_header_size(self.limits.head_bytes).half_close(false);
         // Told its own number, hyper gives up its faster way to read as many.
@@ -289,7 +289,7 @@ impl<H: ConnectionHandler> ClientConnection<H> {
             biased;
             outcome = served.as_mut() => Some(outcome),
             () = stopped(&mut self.stop) => None,
-            () = self.seat.given_up() => {
+            () = self.slot.given_up() => {
                 served.as_mut().graceful_shutdown();
                 let Some(outcome) = leave(served.as_mut(), &progress).await else {
                     let bytes = progress.unaccounted();

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::Endpoint;
     use crate::certificate::certificates;
-    use crate::specimen::{Authority, files};
+    use crate::fixture::{Authority, files};
     use crate::{DialError, Dialler, TrustedAuthorities};
 
     const LIMIT: Duration = Duration::from_secs(10);

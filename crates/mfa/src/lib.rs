@@ -6,9 +6,9 @@ mod demand;
 mod device;
 mod failures;
 mod fault;
-mod offer;
 mod proof;
 mod spend;
+mod token;
 mod totp;
 
 pub use allowance::TryAllowance;
@@ -17,9 +17,9 @@ pub use demand::MfaDemand;
 pub use device::{CodeJudgement, DeviceCounters, DeviceStatus, EnrolmentFault, MfaDevice, StepOffset};
 pub use failures::FailedTries;
 pub use fault::MfaFault;
-pub use offer::{MfaToken, TokenCode, TokenCodes};
 pub use proof::Proof;
 pub use spend::{LedgerFuture, PendingSpend, StepLedger, UnmetChallenge, spend};
+pub use token::{MfaToken, TokenCode, TokenCodes};
 #[cfg(any(test, feature = "test-support"))]
 pub use totp::shown;
 pub use totp::{CodeDigits, Seed};

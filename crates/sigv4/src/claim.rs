@@ -112,13 +112,13 @@ impl<'a> SignatureClaim<'a> {
     }
 
     /// The service the scope names, if its region and service are ours and its day is the request's.
-    pub(super) fn within(&self, realm: &AcceptedScope) -> Result<AwsService, SignatureFault> {
+    pub(super) fn within(&self, accepted_scope: &AcceptedScope) -> Result<AwsService, SignatureFault> {
         let claim = |fault| SignatureFault::Claim { form: self.form, fault };
-        if self.scope.region != realm.region {
-            let (claimed, expected) = (self.scope.region.to_owned(), realm.region.clone());
+        if self.scope.region != accepted_scope.region {
+            let (claimed, expected) = (self.scope.region.to_owned(), accepted_scope.region.clone());
             return Err(claim(ClaimFault::Region { claimed, expected }));
         }
-        let service = realm.services.iter().find(|service| service.as_str() == self.scope.service);
+        let service = accepted_scope.services.iter().find(|service| service.as_str() == self.scope.service);
         let service = service.ok_or_else(|| claim(ClaimFault::Service { claimed: self.scope.service.to_owned() }))?;
         if self.moment.get(..8) != Some(self.scope.date) {
             return Err(SignatureFault::ScopeDate);

@@ -12,7 +12,7 @@ mod rejected;
 mod verify;
 
 #[cfg(test)]
-mod specimen;
+mod fixture;
 
 pub use body::{DeclaredChecksums, PayloadFault};
 pub use canonical::{

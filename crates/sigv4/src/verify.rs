@@ -39,11 +39,11 @@ pub fn verify(
     head: &RequestHead,
     keyring: &Keyring,
     now: Timestamp,
-    realm: &AcceptedScope,
+    accepted_scope: &AcceptedScope,
 ) -> Result<VerifiedRequest, SignatureRejection> {
     let claim = SignatureClaim::read(head).map_err(SignatureRejection::unclaimed)?;
     let key_id = AccessKeyId::parse(claim.key_id).ok();
-    let examined = examine(head, &claim, now, realm).and_then(|service| {
+    let examined = examine(head, &claim, now, accepted_scope).and_then(|service| {
         let (promise, payload_hash) = DeclaredPayload::read(head, claim.form)?;
         prove(head, &claim, key_id.as_ref(), keyring, service, promise, payload_hash)
     });
@@ -52,9 +52,13 @@ pub fn verify(
 
 impl<'a> UnverifiedCall<'a> {
     /// Accepts a claim before the body has arrived, unless it is wrong with any body.
-    pub fn read(head: &'a RequestHead, now: Timestamp, realm: &AcceptedScope) -> Result<Self, SignatureRejection> {
+    pub fn read(
+        head: &'a RequestHead,
+        now: Timestamp,
+        accepted_scope: &AcceptedScope,
+    ) -> Result<Self, SignatureRejection> {
         let claim = SignatureClaim::read(head).map_err(SignatureRejection::unclaimed)?;
-        let examined = examine(head, &claim, now, realm).and_then(|service| match claim.form {
+        let examined = examine(head, &claim, now, accepted_scope).and_then(|service| match claim.form {
             SignatureForm::AuthHeader => Ok(service),
             // A URL has no body that could be signed with it.
             SignatureForm::QueryString => Err(SignatureFault::PayloadHashMissing),
@@ -101,9 +105,9 @@ fn examine(
     head: &RequestHead,
     claim: &SignatureClaim<'_>,
     now: Timestamp,
-    realm: &AcceptedScope,
+    accepted_scope: &AcceptedScope,
 ) -> Result<AwsService, SignatureFault> {
-    let service = claim.within(realm)?;
+    let service = claim.within(accepted_scope)?;
     claim.timely(now)?;
     refuse_session(head)?;
     refuse_unsigned_headers(head, claim, service)?;

@@ -12,8 +12,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
 use super::fetch::FetchedBody;
+use super::idle::PooledConnection;
 use super::pool::UpstreamConnector;
-use super::shelf::PooledConnection;
 use super::{UploadBody, UpstreamError};
 use portcullis_http::{Deadline, DeadlinePassed};
 
@@ -23,7 +23,7 @@ use portcullis_http::{Deadline, DeadlinePassed};
 pub struct Download {
     source: DownloadSource,
     /// The longest time between two reads.
-    patience: Duration,
+    timeout: Duration,
     /// Made when a read has to wait for the first time.
     deadline: Option<Box<Deadline>>,
 }
@@ -46,18 +46,18 @@ struct StreamedAnswer {
 }
 
 impl Download {
-    pub(super) fn fetched(fetched: FetchedBody, patience: Duration) -> Self {
-        Self { source: DownloadSource::Fetched(fetched), patience, deadline: None }
+    pub(super) fn fetched(fetched: FetchedBody, timeout: Duration) -> Self {
+        Self { source: DownloadSource::Fetched(fetched), timeout, deadline: None }
     }
 
     pub(super) fn streamed(
         body: Incoming,
         sender: PooledConnection<SendRequest<UploadBody>>,
         home: Arc<UpstreamConnector<SendRequest<UploadBody>>>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Self {
         let source = DownloadSource::Streamed(StreamedAnswer { body, home, sender: Some(sender) });
-        Self { source, patience, deadline: None }
+        Self { source, timeout, deadline: None }
     }
 
     /// The whole body, of at most `limit` bytes; it has to be there in `within`, however steadily it comes.
@@ -92,7 +92,7 @@ impl Body for Download {
             (Poll::Pending, deadline) => {
                 let deadline = deadline.get_or_insert_default();
                 if deadline.moment().is_none() {
-                    deadline.set(this.patience);
+                    deadline.set(this.timeout);
                 }
                 let DeadlinePassed = ready!(deadline.poll(cx));
                 // The rest of the answer would be taken for the next one, so its connection goes.
@@ -130,7 +130,7 @@ impl StreamedAnswer {
 
     fn go_home(&mut self) {
         if let Some(sender) = self.sender.take() {
-            self.home.shelf.keep(sender);
+            self.home.idle.keep(sender);
         }
     }
 }

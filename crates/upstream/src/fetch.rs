@@ -19,8 +19,8 @@ use httparse::{ParserConfig, Status};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::idle::PooledConnection;
 use super::pool::{UpstreamConnector, connect};
-use super::shelf::PooledConnection;
 use super::sign::UpstreamSignature;
 use super::{Download, RenderedRequest, UpstreamError, answer};
 use portcullis_http::{Deadline, HttpMethod, TcpOrTlsStream};
@@ -109,22 +109,22 @@ impl Fetcher {
         &self,
         method: HttpMethod,
         message: &[u8],
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response<Download>, UpstreamError> {
-        while let Some(mut lent) = self.0.shelf.take() {
+        while let Some(mut lent) = self.0.idle.take() {
             if !lent.connection.link.is_quiet() {
                 continue;
             }
-            match lent.connection.ask(message, patience).await {
-                Ok(head) => return Ok(self.response(method, head, lent, patience)),
+            match lent.connection.ask(message, timeout).await {
+                Ok(head) => return Ok(self.response(method, head, lent, timeout)),
                 Err(FetchFailure::Unanswered) => {}
                 Err(FetchFailure::Other(error)) => return Err(error),
             }
         }
         // Rare, and large.
-        let mut lent = self.0.shelf.lend(Box::pin(self.connect()).await?);
-        match lent.connection.ask(message, patience).await {
-            Ok(head) => Ok(self.response(method, head, lent, patience)),
+        let mut lent = self.0.idle.lend(Box::pin(self.connect()).await?);
+        match lent.connection.ask(message, timeout).await {
+            Ok(head) => Ok(self.response(method, head, lent, timeout)),
             Err(FetchFailure::Unanswered) => Err(UpstreamError::BrokenOff),
             Err(FetchFailure::Other(error)) => Err(error),
         }
@@ -141,7 +141,7 @@ impl Fetcher {
         method: HttpMethod,
         head: AnswerHead,
         lent: PooledConnection<FetchConnection>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Response<Download> {
         let AnswerHead { status, headers, rest, after } = head;
         let rest = match method {
@@ -151,7 +151,7 @@ impl Fetcher {
         let home = self.0.clone();
         let mut fetched = FetchedBody { rest, after, lent: Some(lent), home };
         fetched.end_if_over();
-        let mut response = Response::new(Download::fetched(fetched, patience));
+        let mut response = Response::new(Download::fetched(fetched, timeout));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
@@ -159,8 +159,8 @@ impl Fetcher {
 }
 
 impl FetchConnection {
-    async fn ask(&mut self, message: &[u8], patience: Duration) -> Result<AnswerHead, FetchFailure> {
-        let asked = self.deadline.limit(patience, self.link.ask(message)).await;
+    async fn ask(&mut self, message: &[u8], timeout: Duration) -> Result<AnswerHead, FetchFailure> {
+        let asked = self.deadline.limit(timeout, self.link.ask(message)).await;
         asked.unwrap_or(Err(FetchFailure::Other(UpstreamError::Silent)))
     }
 }
@@ -376,7 +376,7 @@ impl FetchedBody {
         let Some(lent) = self.lent.take() else { return };
         // Bytes after the answer belong to no request.
         if self.after == ConnectionReuse::Reuse && lent.connection.link.input.is_empty() {
-            self.home.shelf.keep(lent);
+            self.home.idle.keep(lent);
         }
     }
 

@@ -5,15 +5,15 @@ mod begun;
 mod chunks;
 mod download;
 mod fetch;
+mod idle;
 mod local;
-mod look;
 mod own;
 mod pool;
+mod presence;
 mod region;
 mod render;
 mod repair;
 mod send;
-mod shelf;
 mod sign;
 mod upload;
 
@@ -24,8 +24,8 @@ pub use begun::AnswerBegun;
 pub use download::Download;
 #[cfg(fuzzing)]
 pub use fetch::fuzz_answer;
-pub use look::{LookTarget, StoredPresence};
 pub use own::{BucketHolding, OwnError, OwnFile, OwnFileRead};
+pub use presence::{LookTarget, StoredPresence};
 pub use render::{RenderedRequest, RequestContent, UnwritableRequest, render};
 pub use send::{ObjectPayload, Upstream, UpstreamTimeouts};
 pub use sign::UpstreamSigner;

@@ -62,7 +62,7 @@ impl Upstream {
             RenderedRequest { method: HttpMethod::Head, path, query: String::new(), headers: Vec::new(), content };
         let (parts, body) = self.exchange(rendered, None, now).await?.into_parts();
         // Read to its end, so that the connection can be used again.
-        drop(body.whole(LONGEST_HEAD, self.document_patience()).await);
+        drop(body.whole(LONGEST_HEAD, self.document_timeout()).await);
         if parts.status.is_success() {
             return Ok(None);
         }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use super::Download;
 use super::fetch::MOST_HEADERS;
-use super::shelf::IdleConnections;
+use super::idle::IdleConnections;
 use super::{UploadBody, UpstreamError, answer};
 use portcullis_http::{DialError, Dialler, TcpOrTlsStream};
 
@@ -23,7 +23,7 @@ pub(super) struct ConnectionPool(Arc<UpstreamConnector<SendRequest<UploadBody>>>
 pub(super) struct UpstreamConnector<C> {
     pub dialler: Dialler,
     pub connect_timeout: Duration,
-    pub shelf: IdleConnections<C>,
+    pub idle: IdleConnections<C>,
 }
 
 impl ConnectionPool {
@@ -39,21 +39,21 @@ impl ConnectionPool {
     pub(crate) async fn send(
         &self,
         mut request: Request<UploadBody>,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Response<Download>, UpstreamError> {
         loop {
-            let (mut lent, fresh) = match self.0.shelf.take() {
+            let (mut lent, fresh) = match self.0.idle.take() {
                 Some(mut lent) => match lent.connection.ready().await {
                     Ok(()) => (lent, FreshConnection::No),
                     Err(_) => continue,
                 },
-                None => (self.0.shelf.lend(Box::pin(self.connect()).await?), FreshConnection::Yes),
+                None => (self.0.idle.lend(Box::pin(self.connect()).await?), FreshConnection::Yes),
             };
             match lent.connection.try_send_request(request).await {
                 Ok(response) => {
                     let (mut parts, body) = response.into_parts();
                     parts.headers = answer::allowed(&parts.headers);
-                    let body = Download::streamed(body, lent, self.0.clone(), patience);
+                    let body = Download::streamed(body, lent, self.0.clone(), timeout);
                     return Ok(Response::from_parts(parts, body));
                 }
                 Err(mut failed) => match (failed.take_message(), fresh) {
@@ -83,8 +83,8 @@ impl ConnectionPool {
 
 impl<C> UpstreamConnector<C> {
     pub(crate) fn new(dialler: Dialler, connect_timeout: Duration, idle_timeout: Duration) -> Self {
-        let shelf = IdleConnections::new(idle_timeout, dialler.addresses().clone());
-        Self { dialler, connect_timeout, shelf }
+        let idle = IdleConnections::new(idle_timeout, dialler.addresses().clone());
+        Self { dialler, connect_timeout, idle }
     }
 }
 
@@ -95,8 +95,8 @@ enum FreshConnection {
 }
 
 /// A new connection.
-pub(super) async fn connect(dialler: &Dialler, patience: Duration) -> Result<TcpOrTlsStream<TcpStream>, UpstreamError> {
-    let connected = tokio::time::timeout(patience, dialler.connect()).await;
+pub(super) async fn connect(dialler: &Dialler, timeout: Duration) -> Result<TcpOrTlsStream<TcpStream>, UpstreamError> {
+    let connected = tokio::time::timeout(timeout, dialler.connect()).await;
     connected.map_err(|_| UpstreamError::Unreachable)?.map_err(|error| explain(dialler, &error))
 }
 

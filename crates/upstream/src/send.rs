@@ -41,7 +41,7 @@ pub struct Upstream {
     fetcher: Fetcher,
     pool: ConnectionPool,
     signer: UpstreamSigner,
-    patience: UpstreamTimeouts,
+    timeouts: UpstreamTimeouts,
     listeners: NetworkExposure,
     trailers: Trailers,
     /// The region that clients sign for, and how the store is told where a bucket is made.
@@ -96,18 +96,18 @@ const LONGEST_STATE: usize = 1024 * 1024;
 
 impl Upstream {
     /// The upstream that is dialled, reached as this signer.
-    pub fn new(dialler: Dialler, signer: UpstreamSigner, patience: UpstreamTimeouts, trailers: Trailers) -> Self {
+    pub fn new(dialler: Dialler, signer: UpstreamSigner, timeouts: UpstreamTimeouts, trailers: Trailers) -> Self {
         let endpoint = dialler.endpoint().clone();
         let listeners = NetworkExposure::on_the_way_to(&endpoint);
-        let fetcher = Fetcher::new(UpstreamConnector::new(dialler.clone(), patience.connect, patience.idle));
-        let pool = ConnectionPool::new(UpstreamConnector::new(dialler, patience.connect, patience.idle));
+        let fetcher = Fetcher::new(UpstreamConnector::new(dialler.clone(), timeouts.connect, timeouts.idle));
+        let pool = ConnectionPool::new(UpstreamConnector::new(dialler, timeouts.connect, timeouts.idle));
         Self {
             host: endpoint.authority(),
             endpoint,
             fetcher,
             pool,
             signer,
-            patience,
+            timeouts,
             listeners,
             trailers,
             client_region: None,
@@ -153,8 +153,8 @@ impl Upstream {
         let rendered =
             render(placed.as_ref().unwrap_or_else(|| permit.request())).map_err(|_| UpstreamError::Unwritable)?;
         let response = self.exchange(rendered, payload, now).await?;
-        let answer = answer::read(&permit, response, self.document_patience(), begun).await?;
-        match (repaired(permit.request().action, answer, self.document_patience()).await?, instead) {
+        let answer = answer::read(&permit, response, self.document_timeout(), begun).await?;
+        match (repaired(permit.request().action, answer, self.document_timeout()).await?, instead) {
             (RepairedAnswer::Nothing(_), Some(instead)) => self.answer_here(&permit, instead, now).await,
             (RepairedAnswer::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {
                 self.answer_here(&permit, instead, now).await
@@ -214,7 +214,7 @@ impl Upstream {
         };
         let response = self.exchange(rendered, None, now).await?;
         let status = response.status();
-        let body = response.into_body().whole(LONGEST_STATE, self.document_patience()).await?;
+        let body = response.into_body().whole(LONGEST_STATE, self.document_timeout()).await?;
         match status {
             StatusCode::OK => {
                 XmlElement::parse(&body).map(StoredConfiguration::Is).map_err(|_| UpstreamError::Unreadable)
@@ -234,8 +234,8 @@ impl Upstream {
     }
 
     /// How long the documents of an answer may take in all.
-    pub(super) fn document_patience(&self) -> Duration {
-        self.patience.response * 2
+    pub(super) fn document_timeout(&self) -> Duration {
+        self.timeouts.response * 2
     }
 
     /// Where requests are signed for.
@@ -264,7 +264,7 @@ impl Upstream {
             let signed = self.signer.sign(&rendered, &self.host, EMPTY_SHA256, now).ok_or(UpstreamError::Unwritable)?;
             fetch::message(&rendered, &signed)?
         };
-        self.fetcher.fetch(method, &message, self.patience.response).await
+        self.fetcher.fetch(method, &message, self.timeouts.response).await
     }
 
     async fn carry(
@@ -275,11 +275,11 @@ impl Upstream {
     ) -> Result<Response<Download>, UpstreamError> {
         let progress = Arc::new(AtomicU64::new(0));
         let request = self.signed(rendered, payload, &progress, now)?;
-        let mut sending = std::pin::pin!(self.pool.send(request, self.patience.response));
+        let mut sending = std::pin::pin!(self.pool.send(request, self.timeouts.response));
         let mut seen = 0;
         // The clock runs from the last byte that went out, however long the upload takes.
         loop {
-            match tokio::time::timeout(self.patience.response, sending.as_mut()).await {
+            match tokio::time::timeout(self.timeouts.response, sending.as_mut()).await {
                 Ok(outcome) => return outcome,
                 Err(_) => match progress.load(Ordering::Relaxed) {
                     unchanged if unchanged == seen => return Err(UpstreamError::Silent),
@@ -482,8 +482,8 @@ mod tests {
         let key =
             KeyringKey { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status: KeyStatus::Active };
         keyring.set(AccessKeyId::parse(KEY_ID).expect("an id"), key);
-        let realm = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] };
-        let signed = verify(&head, &keyring, NOW, &realm).expect("our own signature");
+        let accepted_scope = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] };
+        let signed = verify(&head, &keyring, NOW, &accepted_scope).expect("our own signature");
         let mut intake = PayloadVerifier::new(signed.payload, announced, DeclaredChecksums::default());
         intake.push(bytes).expect("our own framing");
         let checksum = intake.finish().expect("our own checksum");

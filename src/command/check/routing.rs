@@ -116,7 +116,7 @@ fn trials(store: UpstreamKind) -> Vec<S3Operation> {
     };
     let marked = |action: &S3Operation| !action.row().marks.is_empty();
     let mut trials: Vec<S3Operation> = S3Operation::ALL.iter().copied().filter(sent).filter(marked).collect();
-    trials.sort_by_key(|action| match (action.row().level, witness(action.row())) {
+    trials.sort_by_key(|action| match (action.row().level, sign(action.row())) {
         (TargetLevel::Any | TargetLevel::Bucket | TargetLevel::Service, MisroutingSign::NothingDeleted)
         | (TargetLevel::Object, _) => 1,
         (TargetLevel::Any | TargetLevel::Bucket | TargetLevel::Service, _) => 0,
@@ -124,7 +124,7 @@ fn trials(store: UpstreamKind) -> Vec<S3Operation> {
     trials
 }
 
-fn witness(row: &OperationRow) -> MisroutingSign {
+fn sign(row: &OperationRow) -> MisroutingSign {
     use portcullis_http::HttpMethod::{Delete, Get, Head, Options, Post, Put};
     match (row.action, row.method, row.level) {
         (S3Operation::CopyObject, _, _) => MisroutingSign::CopyWithoutContent,
@@ -144,11 +144,11 @@ fn witness(row: &OperationRow) -> MisroutingSign {
 
 impl TrialBucket<'_> {
     async fn tried(&self, row: &OperationRow) -> Result<RoutingOutcome, S3ClientError> {
-        let witness = witness(row);
-        if row.level == TargetLevel::Object || witness == MisroutingSign::NothingDeleted {
+        let sign = sign(row);
+        if row.level == TargetLevel::Object || sign == MisroutingSign::NothingDeleted {
             self.s3.send(ClientRequest::new(Method::PUT, self.object(KEY)).body(CONTENT)).await?;
         }
-        let (ask, headers) = self.ask(row, witness);
+        let (ask, headers) = self.ask(row, sign);
         let answer = match self.s3.send_with(&headers, ask).await {
             Ok(answer) => Ok(answer),
             Err(S3ClientError::Refused { status, .. }) => Err(Some(status)),
@@ -156,11 +156,11 @@ impl TrialBucket<'_> {
             Err(S3ClientError::Exchange(ExchangeError::Broken(_))) => Err(None),
             Err(error) => return Err(error),
         };
-        let mistaken = self.mistaken(witness, answer.as_ref().ok()).await?;
+        let mistaken = self.mistaken(sign, answer.as_ref().ok()).await?;
         if let (S3Operation::CreateMultipartUpload, Ok(answer)) = (row.action, &answer) {
             self.abort(answer).await;
         }
-        if row.level == TargetLevel::Object || witness == MisroutingSign::NothingDeleted {
+        if row.level == TargetLevel::Object || sign == MisroutingSign::NothingDeleted {
             drop(self.s3.send(ClientRequest::new(Method::DELETE, self.object(KEY))).await);
         }
         Ok(match (mistaken, answer) {
@@ -173,8 +173,8 @@ impl TrialBucket<'_> {
         })
     }
 
-    fn ask(&self, row: &OperationRow, witness: MisroutingSign) -> (ClientRequest, Vec<(&'static str, String)>) {
-        let path = match (row.level, witness) {
+    fn ask(&self, row: &OperationRow, sign: MisroutingSign) -> (ClientRequest, Vec<(&'static str, String)>) {
+        let path = match (row.level, sign) {
             (_, MisroutingSign::BucketMade) => format!("/{}", self.free_bucket()),
             (_, MisroutingSign::KeyMade | MisroutingSign::CopyWithoutContent) => self.object(FREE),
             (TargetLevel::Object, _) => self.object(KEY),
@@ -189,7 +189,7 @@ impl TrialBucket<'_> {
             OperationMark::Header(_) | OperationMark::Path(_) => None,
         });
         let pairs: Vec<String> = pairs.collect();
-        let body = match witness {
+        let body = match sign {
             MisroutingSign::NothingDeleted => format!(
                 "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key>{KEY}</Key></Object></Delete>"
             ),
@@ -221,10 +221,10 @@ impl TrialBucket<'_> {
     }
 
     /// Whether the plain operation was carried out; its effect is undone.
-    async fn mistaken(&self, witness: MisroutingSign, answer: Option<&ClientAnswer>) -> Result<bool, S3ClientError> {
+    async fn mistaken(&self, sign: MisroutingSign, answer: Option<&ClientAnswer>) -> Result<bool, S3ClientError> {
         let document = answer.and_then(|answer| answer.document().ok());
         let lists = document.as_ref().is_some_and(|document| document.name == "ListBucketResult");
-        match witness {
+        match sign {
             MisroutingSign::BucketGone => {
                 let gone = !self.is_there(&format!("/{}", self.bucket)).await?;
                 if gone {

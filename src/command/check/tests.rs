@@ -9,7 +9,7 @@ use super::*;
 use crate::command::error::ExitCause;
 use crate::command::fake_store::{FakeStore, Seen};
 use crate::command::terminal::kept::terminal;
-use portcullis_http::specimen::{Authority, files};
+use portcullis_http::fixture::{Authority, files};
 
 /// A store that versions, ignores MfaDelete, and serves nobody without a signature.
 fn like_minio() -> impl Fn(&Seen) -> (u16, HeaderMap, String) + Send + Sync {

@@ -9,7 +9,7 @@ use portcullis_cloudtrail::record::{EventView, UnreadableEvent};
 use super::RecordSource;
 use super::filter::EventFilter;
 use crate::command::error::CommandError;
-use crate::command::place::StateDirectory;
+use crate::command::state_directory::StateDirectory;
 use portcullis_followers::history::{Archive, EventOrder, HistoryPage, HistoryQuery, JournalId, LookupError};
 use portcullis_journal::{JournalReader, JournalRecord, Sequence};
 

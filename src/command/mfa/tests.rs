@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::command::fake_gate::{FakeGate, Seen, iam_error};
+use crate::command::fake_proxy::{FakeProxy, Seen, iam_error};
 use crate::command::terminal::kept::{Kept, terminal};
 use portcullis_mfa::MfaDemand;
 
@@ -55,7 +55,7 @@ fn by_serial() -> WhichDevice {
 }
 
 async fn run_on(
-    gate: &FakeGate,
+    gate: &FakeProxy,
     command: MfaCommand,
     format: OutputFormat,
     answers: &[&str],
@@ -66,7 +66,7 @@ async fn run_on(
 
 #[tokio::test]
 async fn adding_shows_the_seed_and_activates_with_two_codes() {
-    let gate = FakeGate::start(willing);
+    let gate = FakeProxy::start(willing);
     let (outcome, kept) =
         run_on(&gate, MfaCommand::Add(named("phone")), OutputFormat::People, &["111111", "222222"]).await;
     assert_eq!(outcome, Ok(()));
@@ -82,7 +82,7 @@ async fn adding_shows_the_seed_and_activates_with_two_codes() {
 
 #[tokio::test]
 async fn without_activation_a_program_gets_the_seed_and_nothing_is_asked() {
-    let gate = FakeGate::start(willing);
+    let gate = FakeProxy::start(willing);
     let args = AddArgs { no_activate: true, ..named("phone") };
     let (outcome, kept) = run_on(&gate, MfaCommand::Add(args), OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
@@ -98,7 +98,7 @@ async fn without_activation_a_program_gets_the_seed_and_nothing_is_asked() {
 
 #[tokio::test]
 async fn a_given_code_is_not_spent_on_what_needs_none() {
-    let gate = FakeGate::demanding(wary);
+    let gate = FakeProxy::demanding(wary);
     let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
     let args = AddArgs { mfa, ..named("second") };
     let (outcome, _) = run_on(&gate, MfaCommand::Add(args), OutputFormat::People, &["111111 222222"]).await;
@@ -108,7 +108,7 @@ async fn a_given_code_is_not_spent_on_what_needs_none() {
 
 #[tokio::test]
 async fn a_code_that_nothing_would_ask_for_is_refused_before_anything_is_made() {
-    let gate = FakeGate::demanding(wary);
+    let gate = FakeProxy::demanding(wary);
     let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
     let args = AddArgs { mfa, no_activate: true, ..named("second") };
     let (outcome, _) = run_on(&gate, MfaCommand::Add(args), OutputFormat::People, &[]).await;
@@ -121,7 +121,7 @@ async fn a_code_that_nothing_would_ask_for_is_refused_before_anything_is_made() 
 
 #[tokio::test]
 async fn a_code_that_was_not_given_is_asked_for() {
-    let gate = FakeGate::demanding(wary);
+    let gate = FakeProxy::demanding(wary);
     let args = RemoveArgs { device: by_serial(), mfa: None };
     let (outcome, kept) = run_on(&gate, MfaCommand::Remove(args), OutputFormat::Json, &["333333", "444444"]).await;
     assert_eq!(outcome, Ok(()), "{}", kept.text());
@@ -133,7 +133,7 @@ async fn a_code_that_was_not_given_is_asked_for() {
 
 #[tokio::test]
 async fn an_inactive_device_goes_without_being_deactivated() {
-    let gate = FakeGate::start(|seen| match seen.asks("ListVirtualMFADevices") {
+    let gate = FakeProxy::start(|seen| match seen.asks("ListVirtualMFADevices") {
         true => (200, listed("")),
         false => willing(seen),
     });
@@ -145,7 +145,7 @@ async fn an_inactive_device_goes_without_being_deactivated() {
 
 #[tokio::test]
 async fn wrong_codes_say_how_to_go_on_with_the_device() {
-    let gate = FakeGate::start(|seen| match seen.asks("EnableMFADevice") {
+    let gate = FakeProxy::start(|seen| match seen.asks("EnableMFADevice") {
         true => (403, iam_error("InvalidAuthenticationCode", "Authentication code for device is not valid.")),
         false => willing(seen),
     });
@@ -156,7 +156,7 @@ async fn wrong_codes_say_how_to_go_on_with_the_device() {
 
 #[tokio::test]
 async fn a_device_is_found_by_its_name() {
-    let gate = FakeGate::start(willing);
+    let gate = FakeProxy::start(willing);
     let device = WhichDevice { serial: None, name: Some("phone".to_owned()) };
     let codes = ["111111", "222222"].map(|code| Secret::new(code.to_owned())).to_vec();
     let (outcome, _) = run_on(&gate, MfaCommand::Resync(ResyncArgs { device, codes }), OutputFormat::People, &[]).await;
@@ -170,7 +170,7 @@ async fn a_device_is_found_by_its_name() {
 
 #[tokio::test]
 async fn the_list_is_a_table_for_people_and_an_array_for_programs() {
-    let gate = FakeGate::start(willing);
+    let gate = FakeProxy::start(willing);
     let (_, kept) = run_on(&gate, MfaCommand::List, OutputFormat::People, &[]).await;
     assert_eq!(
         kept.text(),
@@ -188,7 +188,7 @@ async fn the_list_is_a_table_for_people_and_an_array_for_programs() {
 
 #[tokio::test]
 async fn the_picture_is_its_owners_alone_and_never_overwrites() {
-    let gate = FakeGate::start(willing);
+    let gate = FakeProxy::start(willing);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("qr.png");
     let args = || AddArgs { no_activate: true, qr: Some(path.clone()), ..named("phone") };

@@ -16,7 +16,7 @@ mod validate;
 use clap::Subcommand;
 
 use super::error::CommandError;
-use super::place::StateDirectory;
+use super::state_directory::StateDirectory;
 use super::terminal::Terminal;
 use client::TrailClient;
 use portcullis_cloudtrail::TrailName;

@@ -1,8 +1,8 @@
 //! `portcullis trail validate`: verifies a trail by its files and public keys.
 
 mod folder;
-mod gate;
 mod heads;
+mod proxy;
 mod shown;
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ use self::folder::{BucketFolder, FoundTrail};
 use super::client::TrailClient;
 use super::trail_name;
 use crate::command::error::CommandError;
-use crate::command::place::StateDirectory;
+use crate::command::state_directory::StateDirectory;
 use crate::command::terminal::Terminal;
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::TrailName;
@@ -81,7 +81,7 @@ pub(super) async fn run(
     };
     let keys = match (&args.public_keys, &client) {
         (Some(path), _) => read_keys(path)?,
-        (None, Some(client)) => gate::keys(client).await?,
+        (None, Some(client)) => proxy::keys(client).await?,
         (None, None) => Vec::new(),
     };
     let scope = |found: FoundTrail, currency| ValidationScope {
@@ -101,12 +101,12 @@ pub(super) async fn run(
             (validate(&mut folder, &scope), scope)
         }
         (None, Some(client)) => {
-            let trail = gate::trail(&client, args.name.as_ref()).await?;
+            let trail = proxy::trail(&client, args.name.as_ref()).await?;
             let currency = match (trail.currency, args.end_time) {
                 (TrailCurrency::At(_), Some(end)) => TrailCurrency::At(end),
                 (currency, _) => currency,
             };
-            let (mut report, scope) = gate::validated(&client, &trail, scope(trail.found.clone(), currency)).await?;
+            let (mut report, scope) = proxy::validated(&client, &trail, scope(trail.found.clone(), currency)).await?;
             if let Ok(report) = &mut report
                 && report.has_strays()
             {

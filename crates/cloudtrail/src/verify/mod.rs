@@ -7,10 +7,10 @@
 mod chain;
 mod digests;
 mod finding;
-mod logs;
 #[cfg(any(test, feature = "test-support"))]
 #[expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "fixtures of tests")]
-pub mod specimen;
+pub mod fixture;
+mod logs;
 #[cfg(test)]
 mod tests;
 

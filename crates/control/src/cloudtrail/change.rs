@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::input::{CallInput, member, only_members};
 use super::operation::ChangeOperation;
-use super::place::TrailScope;
 use super::refused::CloudTrailError;
+use super::scope::TrailScope;
 use super::show;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;

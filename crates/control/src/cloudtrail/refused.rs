@@ -1,6 +1,6 @@
 //! Refusals in CloudTrail's words.
 
-use super::place::TrailScope;
+use super::scope::TrailScope;
 use super::stake::BucketStake;
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::AccountId;

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::place::TrailScope;
 use super::ports::{DeliveredFiles, DeliveryProgress};
+use super::scope::TrailScope;
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::{LogFileValidation, Trail, TrailLogging, selectors};
 use portcullis_state::DigestSigningKey;

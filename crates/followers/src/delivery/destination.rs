@@ -402,8 +402,8 @@ mod tests {
         let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
         let signer = UpstreamSigner::new("KEY".to_owned(), secret, "us-east-1".to_owned());
         let span = std::time::Duration::from_secs(10);
-        let patience = UpstreamTimeouts { connect: span, response: span, idle: span };
-        let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
+        let timeouts = UpstreamTimeouts { connect: span, response: span, idle: span };
+        let upstream = Arc::new(Upstream::new(dialler, signer, timeouts, Trailers::NotTaken));
         let buckets = UpstreamDestination::new(Arc::clone(&upstream), Clock::System);
         let missing = buckets.put(leave(&bucket()), &key("a"), &parcel(b"", None)).await;
         assert_eq!(missing, Err(DestinationError::Upstream(OwnError::NoBucket(bucket()))));

@@ -3,16 +3,16 @@
 //! Each trail has a task of its own that follows the journal, so that none waits for another's destination, and no
 //! request for any.
 
+mod checkpoint;
 mod destination;
 mod end;
 mod gather;
 mod keys;
-mod notes;
 mod progress;
 mod runner;
+mod spool;
 #[cfg(test)]
 mod tests;
-mod witness;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,13 +31,13 @@ use portcullis_upstream::OwnError;
 use progress::{DeliveryStage, TrailProgress};
 use runner::{DeliveryPace, NextStep, TrailRunner};
 
+pub use checkpoint::{Checkpoint, CheckpointSink};
 pub use destination::{
     DestinationError, FolderDestination, METADATA_SUFFIX, TrailDestination, TrailObject, UpstreamDestination,
 };
 pub use keys::{DigestKeys, DigestSigner, KeyError};
-pub use notes::{DeliverySpool, SpoolFolder};
 pub use runner::{DeliveryDependencies, DeliveryError};
-pub use witness::{Checkpoint, CheckpointSink};
+pub use spool::{DeliverySpool, SpoolFolder};
 
 /// The delivery of all trails; cheap to clone, and one and the same.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub struct Delivery(Arc<DeliveryHandle>);
 struct DeliveryHandle(Arc<DeliveryShared>);
 
 struct DeliveryShared {
-    hands: Arc<DeliveryDependencies>,
+    dependencies: Arc<DeliveryDependencies>,
     known: Mutex<KnownTrails>,
     changed: watch::Sender<()>,
     stopping: watch::Sender<DeliveryPhase>,
@@ -99,20 +99,20 @@ const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Delivery {
     /// Begins to deliver.
-    pub fn start(hands: DeliveryDependencies) -> Self {
-        Self::over(Arc::new(hands))
+    pub fn start(dependencies: DeliveryDependencies) -> Self {
+        Self::over(Arc::new(dependencies))
     }
 
-    fn over(hands: Arc<DeliveryDependencies>) -> Self {
+    fn over(dependencies: Arc<DeliveryDependencies>) -> Self {
         let inner = Arc::new(DeliveryShared {
-            hands,
+            dependencies,
             known: Mutex::default(),
             changed: watch::Sender::new(()),
             stopping: watch::Sender::new(DeliveryPhase::Delivering),
             supervisor: Mutex::default(),
         });
         let follower: Weak<DeliveryShared> = Arc::downgrade(&inner);
-        inner.hands.journal.register(follower);
+        inner.dependencies.journal.register(follower);
         let supervisor = tokio::spawn(Arc::clone(&inner).supervise());
         *inner.supervisor.lock().unwrap_or_else(PoisonError::into_inner) = Some(supervisor);
         Self(Arc::new(DeliveryHandle(inner)))
@@ -130,20 +130,20 @@ impl Delivery {
 
     /// Where the delivered files of a trail end.
     pub async fn end_of(&self, trail: &Trail) -> std::io::Result<TrailEnd> {
-        let (hands, trail) = (Arc::clone(&self.inner().hands), trail.clone());
-        let read = tokio::task::spawn_blocking(move || end::end_of(&hands, &trail)).await;
+        let (dependencies, trail) = (Arc::clone(&self.inner().dependencies), trail.clone());
+        let read = tokio::task::spawn_blocking(move || end::end_of(&dependencies, &trail)).await;
         read.unwrap_or_else(|_| Err(std::io::Error::other("the work was interrupted")))
     }
 
     /// Makes a trail's bucket, if it is not there.
     pub async fn make_bucket(&self, bucket: TrailBucket<'_>) -> Result<(), DestinationError> {
-        self.inner().hands.destination.make_bucket(bucket).await
+        self.inner().dependencies.destination.make_bucket(bucket).await
     }
 
     /// Whether files of a trail lie in a place; in a bucket that is not there lie none.
     pub async fn has_files(&self, bucket: &BucketName, layout: &TrailLayout) -> Result<bool, DestinationError> {
         for folder in [layout.logs(), layout.digests()] {
-            match self.inner().hands.destination.list(bucket, &folder, "").await {
+            match self.inner().dependencies.destination.list(bucket, &folder, "").await {
                 Ok(keys) if keys.is_empty() => {}
                 Ok(_) => return Ok(true),
                 Err(DestinationError::Upstream(OwnError::NoBucket(_))) => return Ok(false),
@@ -172,7 +172,7 @@ impl Delivery {
 impl JournalFollower for DeliveryShared {
     /// The first record that a trail still needs.
     fn needed_from(&self) -> Sequence {
-        let logging = self.hands.store.trails();
+        let logging = self.dependencies.store.trails();
         let known = self.known();
         let is_new = |trail: &Trail| {
             matches!(trail.logging, TrailLogging::Started { .. })
@@ -181,7 +181,7 @@ impl JournalFollower for DeliveryShared {
         if !known.complete || logging.iter().any(is_new) {
             return Sequence::new(1);
         }
-        let next = self.hands.journal.last_sequence().next();
+        let next = self.dependencies.journal.last_sequence().next();
         known.trails.values().map(|standing| Sequence::new(standing.needed)).min().unwrap_or(next).min(next)
     }
 }
@@ -201,7 +201,7 @@ impl DeliveryShared {
         // A record of the journal from before any trail that is met for the first time could have started.
         let mut seen = 0;
         while *stopping.borrow() == DeliveryPhase::Delivering {
-            let next_seen = self.hands.journal.last_sequence().number();
+            let next_seen = self.dependencies.journal.last_sequence().number();
             for trail in self.wanting() {
                 self.note(&trail.name, |standing| standing.running = true);
                 running.spawn(Arc::clone(&self).deliver(trail, seen));
@@ -220,7 +220,7 @@ impl DeliveryShared {
 
     /// The trails that want a task: those that log, and those that must still be ended.
     fn wanting(&self) -> Vec<Trail> {
-        let trails = self.hands.store.trails();
+        let trails = self.dependencies.store.trails();
         let known = self.known();
         let complete = known.complete;
         let wants = |trail: &Trail| match known.trails.get(&trail.name) {
@@ -238,7 +238,7 @@ impl DeliveryShared {
 
     /// Trails that were deleted while the proxy stopped before their delivery was complete.
     fn left_over(&self, trails: &[Trail]) -> Vec<Trail> {
-        let notes = &self.hands.notes;
+        let notes = &self.dependencies.spool;
         let names = notes.names().unwrap_or_else(|error| {
             tracing::error!(%error, "the progress of trails cannot be read");
             Vec::new()
@@ -262,15 +262,15 @@ impl DeliveryShared {
     async fn run(self: Arc<Self>, trail: Trail, seen: u64) -> Result<(), DeliveryError> {
         let (mut changed, mut stopping) = (self.changed.subscribe(), self.stopping.subscribe());
         let name = trail.name.clone();
-        let mut runner = TrailRunner::open(Arc::clone(&self.hands), trail, seen)?;
+        let mut runner = TrailRunner::open(Arc::clone(&self.dependencies), trail, seen)?;
         let mut pause = TICK;
         loop {
             let phase = *stopping.borrow();
-            let haste = match phase {
+            let pace = match phase {
                 DeliveryPhase::Delivering => DeliveryPace::Usual,
                 DeliveryPhase::Stopping => DeliveryPace::Flush,
             };
-            let done = runner.step(haste).await;
+            let done = runner.step(pace).await;
             self.account(&runner, done.as_ref().err());
             let wait = match (done, phase) {
                 (Ok(NextStep::Again), _) => continue,
@@ -296,7 +296,7 @@ impl DeliveryShared {
 
     /// Takes away the notes of a trail that is gone.
     fn forget(&self, name: &TrailName, runner: &TrailRunner) -> Result<(), DeliveryError> {
-        if self.hands.store.trail(name).is_some() { Ok(()) } else { runner.forget() }
+        if self.dependencies.store.trail(name).is_some() { Ok(()) } else { runner.forget() }
     }
 
     fn account(&self, runner: &TrailRunner, error: Option<&DeliveryError>) {

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
+use super::checkpoint::{Checkpoint, CheckpointSink};
 use super::destination::{DestinationError, TrailDestination, TrailObject};
 use super::gather::{EventGatherer, GatherLimits, GatherPause, LINGER, makes_digests};
 use super::keys::{DigestKeys, KeyError};
-use super::notes::DeliverySpool;
 use super::progress::{
     DeliveryOutcome, DeliveryStage, DigestChain, LastDigest, PinnedChains, PlannedFile, TrailProgress, TrailSuccessor,
 };
-use super::witness::{Checkpoint, CheckpointSink};
+use super::spool::DeliverySpool;
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::{AccountId, BucketName, ObjectKey};
@@ -36,10 +36,10 @@ use portcullis_upstream::OwnError;
 pub struct DeliveryDependencies {
     pub store: StateStore,
     pub journal: Arc<Journal>,
-    pub notes: Arc<dyn DeliverySpool>,
+    pub spool: Arc<dyn DeliverySpool>,
     pub destination: Arc<dyn TrailDestination>,
     pub keys: DigestKeys,
-    pub witness: CheckpointSink,
+    pub checkpoints: CheckpointSink,
     pub clock: Clock,
     pub account: AccountId,
     pub region: String,
@@ -48,7 +48,7 @@ pub struct DeliveryDependencies {
 
 /// One trail's delivery.
 pub(super) struct TrailRunner {
-    hands: Arc<DeliveryDependencies>,
+    dependencies: Arc<DeliveryDependencies>,
     progress: TrailProgress,
     gather: Option<EventGatherer>,
     /// When the first event came that waits for a log file.
@@ -127,10 +127,14 @@ const START_PATIENCE: Duration = Duration::from_secs(5);
 
 impl TrailRunner {
     /// Takes up a trail where it was left; `seen` is a record of the journal from before it started.
-    pub(super) fn open(hands: Arc<DeliveryDependencies>, trail: Trail, seen: u64) -> Result<Self, DeliveryError> {
-        let kept = hands.notes.load(&note_name(&trail)).map_err(of_notes)?;
+    pub(super) fn open(
+        dependencies: Arc<DeliveryDependencies>,
+        trail: Trail,
+        seen: u64,
+    ) -> Result<Self, DeliveryError> {
+        let kept = dependencies.spool.load(&note_name(&trail)).map_err(of_notes)?;
         let kept = kept.and_then(|bytes| TrailProgress::from_json(&bytes));
-        let pin = hands.store.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
+        let pin = dependencies.store.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
         let pin = pin.filter(|pin| pin.created == trail.created);
         let (progress, missing) = taken_up(kept, pin, &trail, seen);
         if let Some(missing) = &missing {
@@ -138,7 +142,8 @@ impl TrailRunner {
         }
         let gathering_since = None;
         let redoing = PlanRetry::Perhaps;
-        let mut runner = Self { hands, progress, gather: None, gathering_since, redoing, is_signing: false, missing };
+        let mut runner =
+            Self { dependencies, progress, gather: None, gathering_since, redoing, is_signing: false, missing };
         runner.resume_stopped(&trail);
         Ok(runner)
     }
@@ -168,32 +173,32 @@ impl TrailRunner {
 
     /// Takes the notes of a trail away that is gone.
     pub(super) fn forget(&self) -> Result<(), DeliveryError> {
-        self.hands.notes.remove(&note_name(&self.progress.trail)).map_err(of_notes)
+        self.dependencies.spool.remove(&note_name(&self.progress.trail)).map_err(of_notes)
     }
 
     /// Does what is due.
-    pub(super) async fn step(&mut self, haste: DeliveryPace) -> Result<NextStep, DeliveryError> {
-        let done = self.try_step(haste).await;
+    pub(super) async fn step(&mut self, pace: DeliveryPace) -> Result<NextStep, DeliveryError> {
+        let done = self.try_step(pace).await;
         if done.is_err() {
             self.redoing = PlanRetry::Perhaps;
         }
         done
     }
 
-    async fn try_step(&mut self, haste: DeliveryPace) -> Result<NextStep, DeliveryError> {
+    async fn try_step(&mut self, pace: DeliveryPace) -> Result<NextStep, DeliveryError> {
         self.deliver().await?;
         self.is_signing = false;
         self.tell().await;
-        let now = self.hands.clock.now();
+        let now = self.dependencies.clock.now();
         match self.progress.course.clone() {
             DeliveryStage::Stopped => return Ok(NextStep::Done),
             DeliveryStage::Ending(successor) => return self.end(successor, now).await,
             DeliveryStage::Logging { .. } | DeliveryStage::Starting { .. } | DeliveryStage::Stopping { .. } => {}
         }
         let due = self.digest_is_due(now);
-        let pause = self.follow(due || haste == DeliveryPace::Flush).await?;
+        let pause = self.follow(due || pace == DeliveryPace::Flush).await?;
         let lingered = self.has_lingered(now);
-        if self.is_to_be_cut(pause, now, due || lingered, haste) {
+        if self.is_to_be_cut(pause, now, due || lingered, pace) {
             self.cut(now).await?;
             self.deliver().await?;
         }
@@ -214,20 +219,24 @@ impl TrailRunner {
 
     /// Follows the journal: as far as is certain to last or, for a digest or the last flush, to its end.
     async fn follow(&mut self, to_its_end: bool) -> Result<GatherPause, DeliveryError> {
-        let hands = &self.hands;
+        let dependencies = &self.dependencies;
         let stopping = matches!(self.progress.course, DeliveryStage::Stopping { .. });
-        let until = if to_its_end || stopping { hands.journal.flush().await } else { hands.journal.durable_sequence() };
+        let until = if to_its_end || stopping {
+            dependencies.journal.flush().await
+        } else {
+            dependencies.journal.durable_sequence()
+        };
         let limits = GatherLimits { until, compressed: MOST_COMPRESSED, uncompressed: MOST_UNCOMPRESSED };
         let mut gather = match self.gather.take() {
             Some(gather) => gather,
-            None => EventGatherer::of(&self.progress, hands.store.clone(), &hands.journal),
+            None => EventGatherer::of(&self.progress, dependencies.store.clone(), &dependencies.journal),
         };
         let following = tokio::task::spawn_blocking(move || {
             let pause = gather.follow(limits);
             (gather, pause)
         });
         let (mut gather, pause) = following.await.map_err(|_| DeliveryError::Interrupted)?;
-        let now = hands.clock.now();
+        let now = dependencies.clock.now();
         if let (DeliveryStage::Starting { since }, Ok(GatherPause::End)) = (&gather.course, &pause)
             && now >= since.plus(START_PATIENCE)
         {
@@ -240,9 +249,9 @@ impl TrailRunner {
         pause.map_err(|error| DeliveryError::Journal(error.to_string()))
     }
 
-    fn is_to_be_cut(&self, pause: GatherPause, now: Timestamp, due: bool, haste: DeliveryPace) -> bool {
+    fn is_to_be_cut(&self, pause: GatherPause, now: Timestamp, due: bool, pace: DeliveryPace) -> bool {
         let Some(gather) = &self.gather else { return false };
-        let period_is_over = self.gathering_since.is_some_and(|since| now >= since.plus(self.hands.log_period));
+        let period_is_over = self.gathering_since.is_some_and(|since| now >= since.plus(self.dependencies.log_period));
         let turned = match gather.course {
             DeliveryStage::Logging { .. } | DeliveryStage::Starting { .. } => false,
             DeliveryStage::Ending(_) | DeliveryStage::Stopped | DeliveryStage::Stopping { .. } => {
@@ -251,7 +260,7 @@ impl TrailRunner {
         };
         match pause {
             GatherPause::Full | GatherPause::Turned => true,
-            GatherPause::End => turned || due || period_is_over || haste == DeliveryPace::Flush && !gather.is_empty(),
+            GatherPause::End => turned || due || period_is_over || pace == DeliveryPace::Flush && !gather.is_empty(),
         }
     }
 
@@ -304,21 +313,21 @@ impl TrailRunner {
         let checksum = Sha256::digest(&bytes).into();
         let id = hex::encode(Sha256::digest(&object));
         let note = format!("{}.{}.planned", self.progress.trail.name, id.get(..16).unwrap_or_default());
-        self.hands.notes.save(&note, &bytes).await.map_err(of_notes)?;
+        self.dependencies.spool.save(&note, &bytes).await.map_err(of_notes)?;
         Ok(PlannedFile { bucket, object, note, checksum, metadata, series, outcome })
     }
 
     /// Writes what is planned, and reads it back.
     async fn deliver(&mut self) -> Result<(), DeliveryError> {
         while let Some(planned) = self.progress.planned.first().cloned() {
-            let bytes = self.hands.notes.load(&planned.note).map_err(of_notes)?;
+            let bytes = self.dependencies.spool.load(&planned.note).map_err(of_notes)?;
             let bytes = bytes.filter(|bytes| <[u8; 32]>::from(Sha256::digest(bytes)) == planned.checksum);
             let Some(bytes) = bytes else {
                 return Err(DeliveryError::Notes(format!("`{}` is gone", planned.note)));
             };
             let parcel = TrailObject { bytes: Bytes::from(bytes), metadata: planned.metadata.clone() };
             self.write(&planned, &parcel).await?;
-            let now = self.hands.clock.now();
+            let now = self.dependencies.clock.now();
             let mut progress = self.progress.clone();
             progress.planned.remove(0);
             match &planned.outcome {
@@ -328,20 +337,20 @@ impl TrailRunner {
             let closed = apply(&mut progress, &planned);
             if let DeliveryOutcome::Digest { .. } = planned.outcome {
                 let head = TrailHead(progress.pin().to_json());
-                self.hands.store.pin_trail_head(&progress.trail.name, head, now).await?;
+                self.dependencies.store.pin_trail_head(&progress.trail.name, head, now).await?;
             }
             self.keep(progress).await?;
             if let (Some(gather), Some(window)) = (&mut self.gather, closed) {
                 gather.closed(window);
             }
-            self.hands.notes.remove(&planned.note).map_err(of_notes)?;
+            self.dependencies.spool.remove(&planned.note).map_err(of_notes)?;
         }
         self.redoing = PlanRetry::No;
         Ok(())
     }
 
     async fn write(&self, planned: &PlannedFile, parcel: &TrailObject) -> Result<(), DeliveryError> {
-        let destination = &self.hands.destination;
+        let destination = &self.dependencies.destination;
         let (bucket, key) = (&planned.bucket, object_key(&planned.object)?);
         let leave = self.leave_to_write(bucket)?;
         if self.redoing == PlanRetry::Perhaps
@@ -363,7 +372,7 @@ impl TrailRunner {
 
     /// A trail that was deleted, or that went to another bucket, is still owed its last files where it was.
     fn leave_to_write<'a>(&'a self, bucket: &'a BucketName) -> Result<TrailBucket<'a>, DeliveryError> {
-        let recorded = TrailBucket::of(bucket, &self.hands.store);
+        let recorded = TrailBucket::of(bucket, &self.dependencies.store);
         let leave = recorded.or_else(|| TrailBucket::of(bucket, &self.progress));
         leave.ok_or_else(|| DeliveryError::NotATrailBucket(bucket.clone()))
     }
@@ -406,9 +415,9 @@ impl TrailRunner {
     ) -> Result<SignedDigest, DeliveryError> {
         let TrailProgress { trail, taken, window, .. } = &self.progress;
         let chain = self.progress.chain(series);
-        let signer = self.hands.keys.at(end).await?;
+        let signer = self.dependencies.keys.at(end).await?;
         let digest = TrailDigest {
-            account: self.hands.account.clone(),
+            account: self.dependencies.account.clone(),
             start: chain.goes_on().map_or(*window, |last| last.end),
             end,
             bucket: trail.bucket.clone(),
@@ -441,7 +450,7 @@ impl TrailRunner {
     /// A digest names the one before it, so its loss must be noticed at the next check: now.
     async fn look_for_last(&mut self) -> Result<(), DeliveryError> {
         let Some(last) = self.progress.standard.last.clone() else { return Ok(()) };
-        let there = self.hands.destination.read(&last.bucket, &object_key(&last.object)?).await?;
+        let there = self.dependencies.destination.read(&last.bucket, &object_key(&last.object)?).await?;
         let hash =
             there.and_then(|parcel| Some(digest::hash(&logfile::decompress(&parcel.bytes, LONGEST_DIGEST).ok()?)));
         self.missing = (hash != Some(last.hash)).then(|| {
@@ -457,9 +466,9 @@ impl TrailRunner {
     async fn tell(&mut self) {
         while let Some(head) = self.progress.untold.first().cloned() {
             let trail = &self.progress.trail;
-            let arn = trail.arn(&self.hands.account, &self.hands.region);
+            let arn = trail.arn(&self.dependencies.account, &self.dependencies.region);
             let checkpoint = Checkpoint { trail: trail.name.clone(), arn, head };
-            let (witness, now) = (self.hands.witness.clone(), self.hands.clock.now());
+            let (witness, now) = (self.dependencies.checkpoints.clone(), self.dependencies.clock.now());
             let told = tokio::task::spawn_blocking(move || witness.tell(&checkpoint, now)).await;
             match told {
                 Ok(Ok(())) => {}
@@ -543,13 +552,13 @@ impl TrailRunner {
     }
 
     fn layout(&self, trail: &Trail) -> TrailLayout {
-        let DeliveryDependencies { account, region, .. } = &*self.hands;
+        let DeliveryDependencies { account, region, .. } = &*self.dependencies;
         TrailLayout { prefix: trail.prefix.clone(), account: account.clone(), region: region.clone() }
     }
 
     async fn keep(&mut self, progress: TrailProgress) -> Result<(), DeliveryError> {
         let name = note_name(&progress.trail);
-        self.hands.notes.save(&name, &progress.to_json()).await.map_err(of_notes)?;
+        self.dependencies.spool.save(&name, &progress.to_json()).await.map_err(of_notes)?;
         self.progress = progress;
         Ok(())
     }

@@ -71,9 +71,9 @@ impl StateJournal for StateLog {
 
 /// Notes in memory, with a trap.
 #[derive(Debug)]
-struct TrappedNotes(Mutex<BTreeMap<String, Vec<u8>>>, Arc<Trap>);
+struct TrappedSpool(Mutex<BTreeMap<String, Vec<u8>>>, Arc<Trap>);
 
-impl DeliverySpool for TrappedNotes {
+impl DeliverySpool for TrappedSpool {
     fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         Ok(self.0.lock().expect("sound").get(name).cloned())
     }
@@ -158,7 +158,7 @@ impl TrailDestination for TrappedBuckets {
 
 struct Rig {
     clock: Arc<AtomicI64>,
-    hands: Arc<DeliveryDependencies>,
+    dependencies: Arc<DeliveryDependencies>,
     destination: Arc<TrappedBuckets>,
     trap: Arc<Trap>,
     runner: Option<TrailRunner>,
@@ -179,27 +179,27 @@ impl Rig {
         let store = recorded_in(Arc::new(StateLog(Arc::clone(&journal), Arc::clone(&trap))), at).await;
         store.add_signing_key(ready_key(), MONTH, at).await.expect("added");
         let destination = Arc::new(TrappedBuckets { files: Mutex::default(), trap: Arc::clone(&trap) });
-        let hands = Arc::new(DeliveryDependencies {
+        let dependencies = Arc::new(DeliveryDependencies {
             keys: DigestKeys::new(store.clone(), Clock::Set(Arc::clone(&clock)), MONTH),
             account: store.account().clone(),
             store,
             journal,
-            notes: Arc::new(TrappedNotes(Mutex::default(), Arc::clone(&trap))),
+            spool: Arc::new(TrappedSpool(Mutex::default(), Arc::clone(&trap))),
             destination: Arc::clone(&destination) as Arc<dyn TrailDestination>,
-            witness: CheckpointSink::Folder(directory.path().join("witness")),
+            checkpoints: CheckpointSink::Folder(directory.path().join("witness")),
             clock: Clock::Set(Arc::clone(&clock)),
             region: "us-east-1".to_owned(),
             log_period: Duration::from_secs(10),
         });
-        Self { clock, hands, destination, trap, runner: None, crashes: 0, directory }
+        Self { clock, dependencies, destination, trap, runner: None, crashes: 0, directory }
     }
 
     fn store(&self) -> &StateStore {
-        &self.hands.store
+        &self.dependencies.store
     }
 
     fn now(&self) -> Timestamp {
-        self.hands.clock.now()
+        self.dependencies.clock.now()
     }
 
     fn pass(&self, seconds: i64) {
@@ -242,7 +242,7 @@ impl Rig {
     }
 
     fn event_at(&self, id: &str, time: Timestamp) {
-        self.hands
+        self.dependencies
             .journal
             .append(RecordKind::Event, line(id, "PutBucketVersioning", time).as_bytes())
             .expect("recorded");
@@ -250,13 +250,13 @@ impl Rig {
 
     /// Lets delivery do all that is due, and starts it again where it fails.
     async fn drive(&mut self) -> NextStep {
-        let last = self.hands.journal.last_sequence();
-        self.hands.journal.durable(last).await.expect("on disk");
+        let last = self.dependencies.journal.last_sequence();
+        self.dependencies.journal.durable(last).await.expect("on disk");
         loop {
             let runner = match self.runner.take() {
                 Some(runner) => Ok(runner),
                 None => TrailRunner::open(
-                    Arc::clone(&self.hands),
+                    Arc::clone(&self.dependencies),
                     self.store().trail(&name()).unwrap_or_else(|| trail(self.now())),
                     0,
                 ),
@@ -347,7 +347,11 @@ impl Rig {
         };
         let mut files: BTreeMap<String, StoredFile> = self.files().into_iter().map(stored).collect();
         let scope = ValidationScope {
-            layout: TrailLayout { prefix, account: self.hands.account.clone(), region: self.hands.region.clone() },
+            layout: TrailLayout {
+                prefix,
+                account: self.dependencies.account.clone(),
+                region: self.dependencies.region.clone(),
+            },
             trail: name,
             bucket,
             keys: self.store().signing_keys().iter().filter_map(DigestSigningKey::listed).collect(),
@@ -512,7 +516,7 @@ async fn after_a_crash_at_any_step_the_same_files_are_there() {
         let files = rig.destination.files.lock().expect("sound").clone();
         let same = files.values().all(|versions| versions.windows(2).all(|pair| pair[0] == pair[1]));
         assert!(same, "step {step}: two files of one name");
-        let notes = rig.hands.notes.names().expect("readable");
+        let notes = rig.dependencies.spool.names().expect("readable");
         let told = std::fs::read_to_string(rig.directory.path().join("witness/main.checkpoints")).expect("told");
         assert_eq!(told.matches("arn:aws:cloudtrail").count(), 5, "step {step}");
         if rig.trap.left.load(Ordering::SeqCst) != Trap::OFF {
@@ -610,10 +614,10 @@ async fn lost_progress_is_noticed_and_the_chain_goes_on() {
     rig.drive().await;
     rig.pass(11);
     rig.drive().await;
-    let first = rig.hands.notes.load("main.json").expect("readable").expect("there");
+    let first = rig.dependencies.spool.load("main.json").expect("readable").expect("there");
     assert_eq!(rig.missing(), None);
 
-    rig.hands.notes.remove("main.json").expect("removed");
+    rig.dependencies.spool.remove("main.json").expect("removed");
     rig.runner = None;
     rig.drive().await;
     assert!(rig.missing().is_some_and(|text| text.contains("is lost")), "{:?}", rig.missing());
@@ -625,7 +629,7 @@ async fn lost_progress_is_noticed_and_the_chain_goes_on() {
     assert_eq!(rig.missing(), None);
 
     // Put back to where it was once.
-    rig.hands.notes.save("main.json", &first).await.expect("saved");
+    rig.dependencies.spool.save("main.json", &first).await.expect("saved");
     rig.runner = None;
     rig.drive().await;
     assert!(rig.missing().is_some());
@@ -674,10 +678,10 @@ async fn a_full_log_file_is_followed_by_another() {
     for number in 0..10 {
         rig.event(&number.to_string());
     }
-    let last = rig.hands.journal.last_sequence();
-    rig.hands.journal.durable(last).await.expect("on disk");
+    let last = rig.dependencies.journal.last_sequence();
+    rig.dependencies.journal.durable(last).await.expect("on disk");
     let progress = TrailProgress::begin(trail(rig.now()), rig.now(), 0);
-    let mut gather = gather::EventGatherer::of(&progress, rig.store().clone(), &rig.hands.journal);
+    let mut gather = gather::EventGatherer::of(&progress, rig.store().clone(), &rig.dependencies.journal);
     let size = u64::try_from(line("0", "PutBucketVersioning", rig.now()).len()).expect("small");
     let limits = gather::GatherLimits { until: last, compressed: usize::MAX, uncompressed: 4 * size };
     let mut sizes = Vec::new();
@@ -691,7 +695,7 @@ async fn a_full_log_file_is_followed_by_another() {
     assert_eq!(sizes, [4, 4, 2]);
 }
 
-/// A whole delivery, with its tasks, over these hands.
+/// A whole delivery, with its tasks, over these dependencies.
 struct Going(Delivery);
 
 impl Going {
@@ -712,8 +716,8 @@ fn needed_from(delivery: &Delivery) -> Sequence {
 #[tokio::test]
 async fn each_trail_has_its_task_and_its_standing() {
     let rig = Rig::start().await;
-    let hands = Arc::clone(&rig.hands);
-    let delivery = Delivery::over(Arc::clone(&hands));
+    let dependencies = Arc::clone(&rig.dependencies);
+    let delivery = Delivery::over(Arc::clone(&dependencies));
     let going = Going(delivery.clone());
     going.until("complete", |delivery| needed_from(delivery).number() > 1).await;
     rig.log().await;
@@ -749,13 +753,15 @@ async fn each_trail_has_its_task_and_its_standing() {
     rig.store().delete_trail(&was, rig.now()).await.expect("gone");
     let forgotten = |delivery: &Delivery| {
         delivery.notify_changed();
-        hands.notes.names().is_ok_and(|names| names.is_empty())
+        dependencies.spool.names().is_ok_and(|names| names.is_empty())
     };
     going.until("forgotten", forgotten).await;
     let proved = rig.proved(DigestSeries::Standard);
     assert_eq!(rig.events(DigestSeries::Standard).concat(), ["a", "last"]);
     assert!(proved.last().is_some_and(|(digest, _)| digest.extent.ending == DigestEnding::Final));
-    going.until("free", |delivery| needed_from(delivery).number() > rig.hands.journal.last_sequence().number()).await;
+    going
+        .until("free", |delivery| needed_from(delivery).number() > rig.dependencies.journal.last_sequence().number())
+        .await;
     delivery.stop().await;
 }
 
@@ -763,7 +769,7 @@ async fn each_trail_has_its_task_and_its_standing() {
 async fn a_trail_that_was_never_started_has_no_task() {
     let rig = Rig::start().await;
     rig.put(|trail| trail).await;
-    let delivery = Delivery::over(Arc::clone(&rig.hands));
+    let delivery = Delivery::over(Arc::clone(&rig.dependencies));
     let going = Going(delivery.clone());
     going.until("looked at", |delivery| delivery.inner().known().complete).await;
     rig.event("a");
@@ -777,7 +783,7 @@ async fn what_was_gathered_is_delivered_at_the_end_of_the_gate() {
     let rig = Rig::start().await;
     rig.log().await;
     rig.event("a");
-    let delivery = Delivery::over(Arc::clone(&rig.hands));
+    let delivery = Delivery::over(Arc::clone(&rig.dependencies));
     let going = Going(delivery.clone());
     going.until("looked at", |delivery| delivery.inner().known().complete).await;
     rig.event("b");

@@ -301,14 +301,14 @@ impl IndexerShared {
     }
 
     /// Waits until the events up to this record are found, or says how many records are missing.
-    pub(super) fn catch_up(&self, sequence: u64, patience: Duration) -> Result<IndexRun, u64> {
+    pub(super) fn catch_up(&self, sequence: u64, timeout: Duration) -> Result<IndexRun, u64> {
         let mut progress = self.lock();
         if progress.indexed < sequence {
             progress.wanted = progress.wanted.max(sequence);
             progress.rung = true;
             self.bell.notify_all();
         }
-        let waited = self.moved.wait_timeout_while(progress, patience, |progress| progress.indexed < sequence);
+        let waited = self.moved.wait_timeout_while(progress, timeout, |progress| progress.indexed < sequence);
         let progress = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(progress, _)| progress);
         match sequence.saturating_sub(progress.indexed) {
             0 => Ok(IndexRun(progress.beginnings)),

@@ -84,8 +84,9 @@ impl Pipeline {
     ) -> Result<AskedCall, CloudTrailError> {
         let now = self.clock.now();
         let operation = operation(head);
-        let realm = AcceptedScope { region: self.realm.region.clone(), services: &[AwsService::CloudTrail] };
-        let unproved = UnverifiedCall::read(head, now, &realm).map_err(|why| {
+        let accepted_scope =
+            AcceptedScope { region: self.accepted_scope.region.clone(), services: &[AwsService::CloudTrail] };
+        let unproved = UnverifiedCall::read(head, now, &accepted_scope).map_err(|why| {
             why.key_id.iter().for_each(|key_id| exchange.draft.claimed_by(key_id.as_str()));
             CloudTrailError::rejected(&why)
         })?;

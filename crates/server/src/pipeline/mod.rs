@@ -64,7 +64,7 @@ pub use reply::ReplyBody;
 #[derive(Debug)]
 pub struct Pipeline {
     pub clock: Clock,
-    pub realm: AcceptedScope,
+    pub accepted_scope: AcceptedScope,
     pub routing: RoutingRules,
     pub rules: Rules,
     pub keyring: Arc<Keyring>,
@@ -236,7 +236,7 @@ impl Pipeline {
         if routed.as_ref().is_ok_and(|routed| routed.handling() == RequestHandling::Answered(LocalAnswer::Preflight)) {
             return Err((Failure::Preflight, None));
         }
-        let signed = portcullis_sigv4::verify(&head, &self.keyring, now, &self.realm).map_err(|rejected| {
+        let signed = portcullis_sigv4::verify(&head, &self.keyring, now, &self.accepted_scope).map_err(|rejected| {
             if let Some(key_id) = &rejected.key_id {
                 draft.claimed_by(key_id.as_str());
             }

@@ -57,8 +57,8 @@ impl SharedPlaces {
         Self(Arc::new(PlacesState { all, taken: Mutex::default(), freed: Notify::new() }))
     }
 
-    /// Takes a place, once one is free for this holder; none where that takes longer than `patience`.
-    pub async fn take(&self, holder: &PlaceOwner, patience: Duration) -> Option<ReservedPlace> {
+    /// Takes a place, once one is free for this holder; none where that takes longer than `timeout`.
+    pub async fn take(&self, holder: &PlaceOwner, timeout: Duration) -> Option<ReservedPlace> {
         if let Some(place) = self.try_take(holder) {
             return Some(place);
         }
@@ -73,7 +73,7 @@ impl SharedPlaces {
                 notified.await;
             }
         };
-        tokio::time::timeout(patience, freed).await.ok()
+        tokio::time::timeout(timeout, freed).await.ok()
     }
 
     fn try_take(&self, holder: &PlaceOwner) -> Option<ReservedPlace> {

@@ -43,8 +43,8 @@ pub async fn recover(
 ) -> Result<RecoveredRequests, JournalClosed> {
     let unresolved: Vec<_> = intents.iter().map(UnresolvedIntent::of).collect();
     let questions: Vec<RecoveryQuestion> = unresolved.iter().flat_map(UnresolvedIntent::questions).cloned().collect();
-    let witness = RecoveryProbe { upstream: upstream.clone(), store: store.clone(), clock: clock.clone() };
-    let mut findings = witness.findings(&questions).await.into_iter();
+    let probe = RecoveryProbe { upstream: upstream.clone(), store: store.clone(), clock: clock.clone() };
+    let mut findings = probe.findings(&questions).await.into_iter();
     let (mut recovered, mut last) = (RecoveredRequests::default(), Sequence::NONE);
     for request in &unresolved {
         let found: Vec<_> = findings.by_ref().take(request.questions().count()).collect();
@@ -138,11 +138,11 @@ impl RecoveryProbe {
     async fn ask_all(&self, asked: &[(usize, RecoveryQuestion)], until: Instant) -> Vec<(usize, RecoveryFinding)> {
         let (room, mut asking) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());
         for (place, question) in asked.iter().cloned() {
-            let (witness, room) = (self.clone(), room.clone());
+            let (probe, room) = (self.clone(), room.clone());
             asking.spawn(async move {
                 let looking = async {
                     let _place = room.acquire().await;
-                    witness.ask(&question).await
+                    probe.ask(&question).await
                 };
                 let finding = match tokio::time::timeout_at(until, looking).await {
                     Ok(Ok(finding)) => finding,
@@ -171,7 +171,7 @@ impl RecoveryProbe {
             }),
             RecoveryQuestion::BucketRemoved(bucket) => {
                 let finding = gone(self.look(bucket, LookTarget::Bucket).await?);
-                Ok(if finding == RecoveryFinding::Done { self.bury(bucket).await } else { finding })
+                Ok(if finding == RecoveryFinding::Done { self.tombstone(bucket).await } else { finding })
             }
             RecoveryQuestion::Deleted { bucket, key, version, begun } => {
                 let presence = self.look(bucket, LookTarget::Object { key, version: version.as_ref() }).await?;
@@ -205,7 +205,7 @@ impl RecoveryProbe {
     }
 
     /// A protected bucket that went keeps its protection when it comes again.
-    async fn bury(&self, bucket: &BucketName) -> RecoveryFinding {
+    async fn tombstone(&self, bucket: &BucketName) -> RecoveryFinding {
         let record = self.store.bucket(bucket);
         if record.mfa_delete != MfaDelete::Enabled {
             return RecoveryFinding::Done;

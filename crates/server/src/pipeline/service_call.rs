@@ -46,7 +46,7 @@ impl Pipeline {
         exchange.duty = self.recording.duty(OperationAccess::Read, None);
         let call = ServiceCall::read(api, &head, &body);
         let account = self.store.account();
-        let asker = ServiceCaller { principal: &signed.principal, account, region: &self.realm.region };
+        let asker = ServiceCaller { principal: &signed.principal, account, region: &self.accepted_scope.region };
         let ServiceAnswer { parameters, content } = call.answer(&asker);
         name(&mut exchange.draft, api, &call, &parameters);
         let refused = content.is_err();
@@ -90,10 +90,11 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<UnverifiedCall<'a>, SignatureRejection> {
         let within = |region: &str| {
-            let realm = AcceptedScope { region: region.to_owned(), services: std::slice::from_ref(&api.service) };
-            UnverifiedCall::read(head, now, &realm)
+            let accepted_scope =
+                AcceptedScope { region: region.to_owned(), services: std::slice::from_ref(&api.service) };
+            UnverifiedCall::read(head, now, &accepted_scope)
         };
-        let claimed = within(&self.realm.region);
+        let claimed = within(&self.accepted_scope.region);
         if let Err(SignatureRejection {
             reason: SignatureFault::Claim { fault: ClaimFault::Region { claimed, .. }, .. },
             ..

@@ -3,10 +3,10 @@
 mod admin;
 mod ballast;
 mod descriptors;
+mod retention;
 #[cfg(test)]
 mod tests;
 mod trails;
-mod upkeep;
 
 use std::io;
 use std::net::SocketAddr;
@@ -158,7 +158,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, St
         alias: settings.account.alias.clone(),
     };
     let recorder = Arc::new(Recorder::new(journal.clone(), scope, clock.clone()));
-    let delivery = Delivery::start(hands(settings, &clock.steady(), &store, &journal, &upstream));
+    let delivery = Delivery::start(delivery_dependencies(settings, &clock.steady(), &store, &journal, &upstream));
     let (stop, stopped) = watch::channel(false);
     let socket = admin::path(directory);
     let admin = admin::AdminSocket {
@@ -172,11 +172,11 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, St
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
     let history = Arc::new(history(settings, &journal, &clock)?);
     let keep = settings.audit.keep;
-    let trimming = tokio::spawn(upkeep::trim(journal.clone(), store.clone(), clock.clone(), keep, stopped.clone()));
+    let trimming = tokio::spawn(retention::trim(journal.clone(), store.clone(), clock.clone(), keep, stopped.clone()));
     let segment_size = settings.audit.segment_size;
     let watching =
-        tokio::spawn(upkeep::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
-    let watching_clock = tokio::spawn(upkeep::watch_clock(store.clone(), clock.clone(), stopped.clone()));
+        tokio::spawn(retention::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
+    let watching_clock = tokio::spawn(retention::watch_clock(store.clone(), clock.clone(), stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
     let limits = limits(settings)?;
     let gate = Arc::new(gate(
@@ -303,7 +303,7 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
         Credentials::read(&path).map_err(|error| StartFailure::Credentials { path: path.clone(), error })?;
     let signer =
         UpstreamSigner::new(credentials.access_key_id, credentials.secret_access_key, settings.upstream.region.clone());
-    let patience = UpstreamTimeouts {
+    let timeouts = UpstreamTimeouts {
         connect: settings.upstream.connect_timeout,
         response: settings.upstream.response_timeout,
         idle: IDLE_UPSTREAM,
@@ -311,7 +311,7 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
     let endpoint = settings.upstream.endpoint.clone();
     let dialler = Dialler::new(endpoint.clone(), &authorities(settings))
         .map_err(|error| StartFailure::Trust { endpoint, error })?;
-    Ok(Upstream::new(dialler, signer, patience, profile(settings).trailers)
+    Ok(Upstream::new(dialler, signer, timeouts, profile(settings).trailers)
         .telling(&settings.account.region, profile(settings).bucket_placement))
 }
 
@@ -339,7 +339,7 @@ fn gate(
     // The settings accept no other.
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Pipeline {
-        realm: AcceptedScope { region: settings.account.region.clone(), services: &[AwsService::S3] },
+        accepted_scope: AcceptedScope { region: settings.account.region.clone(), services: &[AwsService::S3] },
         routing: RoutingRules { base_domain: settings.listen.base_domain.clone(), upstream: settings.upstream.profile },
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
@@ -366,7 +366,7 @@ fn gate(
 }
 
 /// What trails are delivered with.
-fn hands(
+fn delivery_dependencies(
     settings: &Settings,
     clock: &Clock,
     store: &StateStore,
@@ -381,10 +381,10 @@ fn hands(
     delivery::DeliveryDependencies {
         store: store.clone(),
         journal: Arc::clone(journal),
-        notes: Arc::new(delivery::SpoolFolder::new(settings.state.directory.join("trails"))),
+        spool: Arc::new(delivery::SpoolFolder::new(settings.state.directory.join("trails"))),
         destination,
         keys: delivery::DigestKeys::new(store.clone(), clock.clone(), chosen.key_lifetime),
-        witness: match &chosen.witness {
+        checkpoints: match &chosen.witness {
             Some(CheckpointTarget::Folder(path)) => delivery::CheckpointSink::Folder(path.clone()),
             Some(CheckpointTarget::Syslog) => delivery::CheckpointSink::Syslog(delivery::CheckpointSink::SYSLOG.into()),
             None => delivery::CheckpointSink::Nobody,

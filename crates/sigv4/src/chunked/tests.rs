@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::specimen::{SIGNED_AT, Specimen, authorization, chunk_signature, trailer_signature};
+use crate::fixture::{RequestFixture, SIGNED_AT, authorization, chunk_signature, trailer_signature};
 use crate::{
     Checksum, ChecksumAlgorithm, ChunkSigning, ChunkedPayload, DeclaredChecksums, EMPTY_SHA256, PayloadFault,
     PayloadMode, PayloadVerifier, RunningChecksum,
@@ -10,7 +10,7 @@ use bytes::Bytes;
 const CRC32C: ChecksumAlgorithm = ChecksumAlgorithm::Crc32c;
 
 /// AWS's example of a chunked upload, 64 KiB and 1 KiB of `a`, as its head is sent.
-fn example(extra: &[(&str, &str)], hash: &str, signed_headers: &str, signature: &str) -> Specimen {
+fn example(extra: &[(&str, &str)], hash: &str, signed_headers: &str, signature: &str) -> RequestFixture {
     let headers = [
         ("host", "s3.amazonaws.com"),
         ("x-amz-date", "20130524T000000Z"),
@@ -20,7 +20,7 @@ fn example(extra: &[(&str, &str)], hash: &str, signed_headers: &str, signature: 
         ("x-amz-decoded-content-length", "66560"),
         ("authorization", &authorization(signed_headers, signature)),
     ];
-    Specimen::new("PUT", "/examplebucket/chunkObject.txt", &[&headers, extra].concat())
+    RequestFixture::new("PUT", "/examplebucket/chunkObject.txt", &[&headers, extra].concat())
 }
 
 fn body_of(chunks: &[(usize, &str)], end: &str) -> Bytes {
@@ -64,13 +64,13 @@ fn run(payload: PayloadMode, body: &Bytes, sizes: &[usize]) -> Outcome {
     Outcome { before, verdict, after }
 }
 
-fn payload_of(specimen: &Specimen) -> PayloadMode {
-    specimen.verify().expect("signed").payload
+fn payload_of(fixture: &RequestFixture) -> PayloadMode {
+    fixture.verify().expect("signed").payload
 }
 
 #[test]
 fn aws_published_chunked_upload_is_accepted() {
-    let specimen = example(
+    let fixture = example(
         &[("content-length", "66824")],
         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
         "content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class",
@@ -83,13 +83,13 @@ fn aws_published_chunked_upload_is_accepted() {
     ];
     let body = body_of(&chunks, "\r\n");
     assert_eq!(body.len(), 66824);
-    let outcome = run(payload_of(&specimen), &body, &[8192]);
+    let outcome = run(payload_of(&fixture), &body, &[8192]);
     assert_eq!((outcome.verdict.clone(), outcome.all()), (Ok(None), vec![b'a'; 66560]));
 }
 
 #[test]
 fn aws_published_upload_with_a_signed_trailer_is_accepted() {
-    let specimen = example(
+    let fixture = example(
         &[("x-amz-trailer", "x-amz-checksum-crc32c")],
         "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
         "content-encoding;host;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-storage-class;x-amz-trailer",
@@ -103,7 +103,7 @@ fn aws_published_upload_with_a_signed_trailer_is_accepted() {
     let signature = "x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n";
     // As AWS's SDKs write a trailer, and as MinIO's do.
     for line in ["x-amz-checksum-crc32c:sOO8/Q==\r\n", "x-amz-checksum-crc32c:sOO8/Q==\n\r\n"] {
-        let outcome = run(payload_of(&specimen), &body_of(&chunks, &format!("{line}{signature}")), &[8192]);
+        let outcome = run(payload_of(&fixture), &body_of(&chunks, &format!("{line}{signature}")), &[8192]);
         assert_eq!(outcome.verdict, Ok(Checksum::parse(CRC32C, "sOO8/Q==")));
         assert_eq!(outcome.all(), vec![b'a'; 66560]);
     }
@@ -134,8 +134,8 @@ fn upload(chunks: &[Vec<u8>], shape: Shape) -> Upload {
     };
     let mut headers = vec![("host", "localhost"), ("x-amz-decoded-content-length", length.as_str())];
     headers.extend(trailer.map(|algorithm| ("x-amz-trailer", algorithm.header())));
-    let specimen = Specimen::new("PUT", "/bucket/key", &headers).signed_by_aws(hash, None);
-    let mut previous = seed(&specimen);
+    let fixture = RequestFixture::new("PUT", "/bucket/key", &headers).signed_by_aws(hash, None);
+    let mut previous = seed(&fixture);
     let mut body = Vec::new();
     for chunk in chunks.iter().chain([&Vec::new()]) {
         body.extend_from_slice(format!("{:x}", chunk.len()).as_bytes());
@@ -158,11 +158,11 @@ fn upload(chunks: &[Vec<u8>], shape: Shape) -> Upload {
         }
     }
     body.extend_from_slice(b"\r\n");
-    Upload { decoded, body, payload: payload_of(&specimen) }
+    Upload { decoded, body, payload: payload_of(&fixture) }
 }
 
-fn seed(specimen: &Specimen) -> String {
-    let value = specimen.headers.iter().find(|(name, _)| name == "authorization").map(|(_, value)| value.as_slice());
+fn seed(fixture: &RequestFixture) -> String {
+    let value = fixture.headers.iter().find(|(name, _)| name == "authorization").map(|(_, value)| value.as_slice());
     let text = std::str::from_utf8(value.expect("signed")).expect("ASCII");
     text.rsplit('=').next().expect("a signature").to_owned()
 }

@@ -4,18 +4,18 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::specimen::{SIGNED_AT, Specimen, keyring, realm};
+use crate::fixture::{RequestFixture, SIGNED_AT, accepted_scope, keyring};
 use crate::{EMPTY_SHA256, UNSIGNED_PAYLOAD};
 
 const BODY: &[u8] = br#"{"Name":"all"}"#;
 const TARGET: &str = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.GetTrail";
 
 fn of_cloudtrail() -> AcceptedScope {
-    AcceptedScope { services: &[AwsService::CloudTrail], ..realm() }
+    AcceptedScope { services: &[AwsService::CloudTrail], ..accepted_scope() }
 }
 
-fn unsigned() -> Specimen {
-    Specimen::new(
+fn unsigned() -> RequestFixture {
+    RequestFixture::new(
         "POST",
         "/",
         &[("host", "127.0.0.1:9000"), ("content-type", "application/x-amz-json-1.1"), ("x-amz-target", TARGET)],
@@ -23,7 +23,7 @@ fn unsigned() -> Specimen {
 }
 
 /// A call as stock clients send it: without the hash of its body.
-fn call() -> Specimen {
+fn call() -> RequestFixture {
     unsigned().signed_for(AwsService::CloudTrail, &hash(BODY), None)
 }
 
@@ -31,24 +31,25 @@ fn hash(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
 
-fn with_body(specimen: &Specimen, body: &[u8]) -> Result<VerifiedRequest, SignatureRejection> {
-    let head = specimen.head().expect("a head");
-    UnverifiedCall::read(&head, specimen.now, &of_cloudtrail())?.with_body(body, &keyring())
+fn with_body(fixture: &RequestFixture, body: &[u8]) -> Result<VerifiedRequest, SignatureRejection> {
+    let head = fixture.head().expect("a head");
+    UnverifiedCall::read(&head, fixture.now, &of_cloudtrail())?.with_body(body, &keyring())
 }
 
-fn reason(specimen: &Specimen, body: &[u8]) -> SignatureFault {
-    with_body(specimen, body).expect_err("refused").reason
+fn reason(fixture: &RequestFixture, body: &[u8]) -> SignatureFault {
+    with_body(fixture, body).expect_err("refused").reason
 }
 
 /// Which of all doors let the request in.
-fn opened(specimen: &Specimen, body: &[u8]) -> Vec<AwsService> {
-    let head = specimen.head().expect("a head");
+fn opened(fixture: &RequestFixture, body: &[u8]) -> Vec<AwsService> {
+    let head = fixture.head().expect("a head");
     let enters = |door: &'static AwsService| {
         if *door == AwsService::S3 {
-            return verify(&head, &keyring(), specimen.now, &realm());
+            return verify(&head, &keyring(), fixture.now, &accepted_scope());
         }
-        let realm = AcceptedScope { services: std::slice::from_ref(door), ..realm() };
-        UnverifiedCall::read(&head, specimen.now, &realm).and_then(|unproved| unproved.with_body(body, &keyring()))
+        let accepted_scope = AcceptedScope { services: std::slice::from_ref(door), ..accepted_scope() };
+        UnverifiedCall::read(&head, fixture.now, &accepted_scope)
+            .and_then(|unproved| unproved.with_body(body, &keyring()))
     };
     DOORS.iter().filter_map(|door| enters(door).ok()).map(|signed| signed.service).collect()
 }
@@ -72,8 +73,8 @@ fn a_call_is_verified_by_the_hash_of_its_body() {
 #[test]
 fn a_hash_that_is_sent_has_to_be_the_bodys() {
     let sends = |sent: &str, signed: &str| {
-        let specimen = unsigned().with("x-amz-content-sha256", sent);
-        with_body(&specimen.signed_for(AwsService::CloudTrail, signed, None), BODY).map(|signed| signed.service)
+        let fixture = unsigned().with("x-amz-content-sha256", sent);
+        with_body(&fixture.signed_for(AwsService::CloudTrail, signed, None), BODY).map(|signed| signed.service)
     };
     assert_eq!(sends(&hash(BODY), &hash(BODY)).ok(), Some(AwsService::CloudTrail));
     for sent in [UNSIGNED_PAYLOAD, EMPTY_SHA256, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"] {
@@ -89,8 +90,8 @@ fn what_decides_a_call_is_signed() {
         assert_eq!(reason(&call().with(name, value), BODY), SignatureFault::HeadersNotSigned(vec![name.to_owned()]));
     }
     for name in ["content-type", "x-amz-target"] {
-        let specimen = unsigned().without(name).signed_for(AwsService::CloudTrail, &hash(BODY), None).with(name, "x");
-        assert_eq!(reason(&specimen, BODY), SignatureFault::HeadersNotSigned(vec![name.to_owned()]));
+        let fixture = unsigned().without(name).signed_for(AwsService::CloudTrail, &hash(BODY), None).with(name, "x");
+        assert_eq!(reason(&fixture, BODY), SignatureFault::HeadersNotSigned(vec![name.to_owned()]));
     }
     let other = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.DeleteTrail";
     assert_eq!(reason(&call().with("x-amz-target", other), BODY), SignatureFault::SignatureMismatch);
@@ -101,12 +102,12 @@ fn what_decides_a_call_is_signed() {
 
 #[test]
 fn a_presigned_url_is_no_call() {
-    let specimen =
+    let fixture =
         unsigned().signed_for(AwsService::CloudTrail, UNSIGNED_PAYLOAD, Some(std::time::Duration::from_secs(60)));
-    assert_eq!(reason(&specimen, b""), SignatureFault::PayloadHashMissing);
-    let claimed = claimed_service(&specimen.head().expect("a head"));
+    assert_eq!(reason(&fixture, b""), SignatureFault::PayloadHashMissing);
+    let claimed = claimed_service(&fixture.head().expect("a head"));
     assert_eq!(claimed, Some((AwsService::CloudTrail, SignatureForm::QueryString)));
-    assert_eq!(opened(&specimen, b""), []);
+    assert_eq!(opened(&fixture, b""), []);
 }
 
 #[test]
@@ -124,9 +125,9 @@ fn a_call_is_of_now_and_of_a_known_key_and_without_a_session() {
 #[test]
 fn each_signature_opens_the_door_of_its_service_alone() {
     for service in AwsService::ALL {
-        let specimen = unsigned().signed_for(service, &hash(BODY), None);
-        assert_eq!(opened(&specimen, BODY), [service], "{service:?}");
-        assert_eq!(claimed_service(&specimen.head().expect("a head")), Some((service, SignatureForm::AuthHeader)));
+        let fixture = unsigned().signed_for(service, &hash(BODY), None);
+        assert_eq!(opened(&fixture, BODY), [service], "{service:?}");
+        assert_eq!(claimed_service(&fixture.head().expect("a head")), Some((service, SignatureForm::AuthHeader)));
     }
 }
 
@@ -142,20 +143,20 @@ proptest! {
         body in proptest::collection::vec(any::<u8>(), 0..64),
     ) {
         let (signed_for, claims) = (AwsService::ALL[signed_for], AwsService::ALL[claims]);
-        let mut specimen = Specimen { method, target, ..unsigned() };
+        let mut fixture = RequestFixture { method, target, ..unsigned() };
         if !has_target {
-            specimen = specimen.without("x-amz-target");
+            fixture = fixture.without("x-amz-target");
         }
         if has_hash {
-            specimen = specimen.with("x-amz-content-sha256", &hash(&body));
+            fixture = fixture.with("x-amz-content-sha256", &hash(&body));
         }
-        let specimen = specimen.signed_for(signed_for, &hash(&body), None);
-        let specimen = specimen.replaced(
+        let fixture = fixture.signed_for(signed_for, &hash(&body), None);
+        let fixture = fixture.replaced(
             &format!("/us-east-1/{}/aws4_request", signed_for.as_str()),
             &format!("/us-east-1/{}/aws4_request", claims.as_str()),
         );
-        let opened = opened(&specimen, &body);
-        prop_assert_eq!(claimed_service(&specimen.head().expect("a head")), Some((claims, SignatureForm::AuthHeader)));
+        let opened = opened(&fixture, &body);
+        prop_assert_eq!(claimed_service(&fixture.head().expect("a head")), Some((claims, SignatureForm::AuthHeader)));
         if signed_for == claims {
             prop_assert_eq!(opened, vec![claims]);
         } else {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::specimen::{INACTIVE_KEY_ID, KEY_ID, SIGNED_AT, Specimen, authorization, keyring, realm};
+use crate::fixture::{INACTIVE_KEY_ID, KEY_ID, RequestFixture, SIGNED_AT, accepted_scope, authorization, keyring};
 use crate::{ChecksumAlgorithm, ChunkSigning, ClaimFault, CredentialScope, EMPTY_SHA256, SigningKey, UNSIGNED_PAYLOAD};
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
 use portcullis_http::Transport;
@@ -11,8 +11,8 @@ use portcullis_http::Transport;
 const HOST: (&str, &str) = ("host", "examplebucket.s3.amazonaws.com");
 const DATE: (&str, &str) = ("x-amz-date", "20130524T000000Z");
 
-fn reason(specimen: Specimen) -> SignatureFault {
-    specimen.verify().expect_err("refused").reason
+fn reason(fixture: RequestFixture) -> SignatureFault {
+    fixture.verify().expect_err("refused").reason
 }
 
 fn in_header(fault: ClaimFault) -> SignatureFault {
@@ -24,9 +24,9 @@ fn in_query(fault: ClaimFault) -> SignatureFault {
 }
 
 /// A PUT signed by AWS's crate, its payload promised as `hash`.
-fn put(hash: &str, headers: &[(&str, &str)]) -> Specimen {
+fn put(hash: &str, headers: &[(&str, &str)]) -> RequestFixture {
     let headers = [&[HOST], headers].concat();
-    Specimen::new("PUT", "/bucket/key", &headers).signed_by_aws(hash, None)
+    RequestFixture::new("PUT", "/bucket/key", &headers).signed_by_aws(hash, None)
 }
 
 #[test]
@@ -42,10 +42,10 @@ fn aws_published_examples_are_accepted() {
     let read_headers = [HOST, ("x-amz-content-sha256", EMPTY_SHA256), DATE];
     let read_signed = "host;x-amz-content-sha256;x-amz-date";
     let examples = [
-        ("GET Object", Specimen::get_object()),
+        ("GET Object", RequestFixture::get_object()),
         (
             "PUT Object",
-            Specimen::new("PUT", "/test$file.text", &put_headers).with(
+            RequestFixture::new("PUT", "/test$file.text", &put_headers).with(
                 "authorization",
                 &authorization(
                     "date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class",
@@ -55,19 +55,19 @@ fn aws_published_examples_are_accepted() {
         ),
         (
             "GET Bucket Lifecycle",
-            Specimen::new("GET", "/?lifecycle", &read_headers).with(
+            RequestFixture::new("GET", "/?lifecycle", &read_headers).with(
                 "authorization",
                 &authorization(read_signed, "fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543"),
             ),
         ),
         (
             "List Objects",
-            Specimen::new("GET", "/?max-keys=2&prefix=J", &read_headers).with(
+            RequestFixture::new("GET", "/?max-keys=2&prefix=J", &read_headers).with(
                 "authorization",
                 &authorization(read_signed, "34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
             ),
         ),
-        ("presigned URL", Specimen::presigned()),
+        ("presigned URL", RequestFixture::presigned()),
     ];
     for (name, example) in examples {
         let signed = example.verify().unwrap_or_else(|rejected| panic!("{name}: {rejected:?}"));
@@ -81,10 +81,10 @@ fn aws_published_examples_are_accepted() {
 
 #[test]
 fn what_the_signature_says_of_the_request_is_kept() {
-    let signed = Specimen::get_object().verify().expect("signed");
+    let signed = RequestFixture::get_object().verify().expect("signed");
     assert_eq!(signed.form, SignatureForm::AuthHeader);
     assert!(matches!(signed.payload, PayloadMode::Digest(digest) if hex::encode(digest) == EMPTY_SHA256));
-    let signed = Specimen::presigned().verify().expect("signed");
+    let signed = RequestFixture::presigned().verify().expect("signed");
     assert_eq!(signed.form, SignatureForm::QueryString);
     assert!(matches!(signed.payload, PayloadMode::Unsigned));
 }
@@ -99,9 +99,9 @@ fn a_date_header_stands_in_for_an_absent_x_amz_date() {
         let secret = keyring().find(&AccessKeyId::parse(KEY_ID).expect("an id")).expect("a key").secret;
         let signature = SigningKey::derive(&secret, &scope).sign(&string_to_sign(DATE.1, &scope, &request)).hex();
         let value = authorization("date;host;x-amz-content-sha256", &signature);
-        let specimen = Specimen::new("GET", "/", &headers).with("authorization", &value);
-        assert!(specimen.verify().is_ok(), "{date}");
-        let unreadable = specimen.with("x-amz-date", "yesterday");
+        let fixture = RequestFixture::new("GET", "/", &headers).with("authorization", &value);
+        assert!(fixture.verify().is_ok(), "{date}");
+        let unreadable = fixture.with("x-amz-date", "yesterday");
         assert_eq!(reason(unreadable), SignatureFault::DateMissing, "{date}");
     }
 }
@@ -110,7 +110,7 @@ fn a_date_header_stands_in_for_an_absent_x_amz_date() {
 fn each_payload_form_is_kept_as_what_it_promises() {
     let length = ("x-amz-decoded-content-length", "66560");
     let trailer = ("x-amz-trailer", "x-amz-checksum-crc32c");
-    let chunks = |specimen: Specimen| match specimen.verify().expect("signed").payload {
+    let chunks = |fixture: RequestFixture| match fixture.verify().expect("signed").payload {
         PayloadMode::Chunked(chunks) => {
             (chunks.decoded_length, matches!(chunks.signing, ChunkSigning::Signed(_)), chunks.trailer)
         }
@@ -130,17 +130,17 @@ fn each_payload_form_is_kept_as_what_it_promises() {
 fn an_unsigned_payload_is_not_taken_in_the_clear() {
     let length = ("x-amz-decoded-content-length", "1");
     let trailer = ("x-amz-trailer", "x-amz-checksum-crc32");
-    for specimen in [put(UNSIGNED_PAYLOAD, &[]), put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length, trailer])] {
-        assert_eq!(reason(specimen.clone().over(Transport::Plain)), SignatureFault::UnsignedPayloadInClear);
-        assert!(specimen.over(Transport::Loopback).verify().is_ok());
+    for fixture in [put(UNSIGNED_PAYLOAD, &[]), put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length, trailer])] {
+        assert_eq!(reason(fixture.clone().over(Transport::Plain)), SignatureFault::UnsignedPayloadInClear);
+        assert!(fixture.over(Transport::Loopback).verify().is_ok());
     }
     for method in ["DELETE", "GET", "HEAD"] {
         let headers = [HOST, DATE, ("x-amz-content-sha256", UNSIGNED_PAYLOAD)];
-        let bodiless = Specimen::new(method, "/b/k", &headers).signed_by_aws(UNSIGNED_PAYLOAD, None);
+        let bodiless = RequestFixture::new(method, "/b/k", &headers).signed_by_aws(UNSIGNED_PAYLOAD, None);
         assert!(bodiless.over(Transport::Plain).verify().is_ok(), "{method} reads no body");
     }
-    assert!(Specimen::presigned().over(Transport::Plain).verify().is_ok());
-    assert!(Specimen::get_object().over(Transport::Plain).verify().is_ok());
+    assert!(RequestFixture::presigned().over(Transport::Plain).verify().is_ok());
+    assert!(RequestFixture::get_object().over(Transport::Plain).verify().is_ok());
 }
 
 #[test]
@@ -148,22 +148,22 @@ fn a_presigned_payload_hash_may_be_in_a_signed_header_or_in_the_query() {
     let lifetime = Some(Duration::from_secs(60));
     let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
     let header = ("x-amz-content-sha256", digest);
-    let specimen = Specimen::new("PUT", "/b/k", &[HOST, header]).signed_by_aws(digest, lifetime);
-    assert!(matches!(specimen.verify().expect("signed").payload, PayloadMode::Digest(_)));
+    let fixture = RequestFixture::new("PUT", "/b/k", &[HOST, header]).signed_by_aws(digest, lifetime);
+    assert!(matches!(fixture.verify().expect("signed").payload, PayloadMode::Digest(_)));
     let target = format!("/b/k?X-Amz-Content-Sha256={UNSIGNED_PAYLOAD}");
-    let specimen = Specimen::new("PUT", &target, &[HOST]).signed_by_aws(UNSIGNED_PAYLOAD, lifetime);
-    assert!(matches!(specimen.verify().expect("signed").payload, PayloadMode::Unsigned));
-    let both = Specimen::new("PUT", &target, &[HOST, header]).signed_by_aws(digest, lifetime);
+    let fixture = RequestFixture::new("PUT", &target, &[HOST]).signed_by_aws(UNSIGNED_PAYLOAD, lifetime);
+    assert!(matches!(fixture.verify().expect("signed").payload, PayloadMode::Unsigned));
+    let both = RequestFixture::new("PUT", &target, &[HOST, header]).signed_by_aws(digest, lifetime);
     assert_eq!(reason(both), SignatureFault::PayloadHashMalformed);
     let streaming = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
     let header = ("x-amz-content-sha256", streaming);
-    let chunked = Specimen::new("PUT", "/b/k", &[HOST, header]).signed_by_aws(streaming, lifetime);
+    let chunked = RequestFixture::new("PUT", "/b/k", &[HOST, header]).signed_by_aws(streaming, lifetime);
     assert_eq!(reason(chunked), SignatureFault::PayloadHashMalformed);
 }
 
 #[test]
 fn a_header_claim_in_no_exact_form_is_malformed() {
-    let get = Specimen::get_object;
+    let get = RequestFixture::get_object;
     let wrong_region = ClaimFault::Region { claimed: "eu-west-1".to_owned(), expected: "us-east-1".to_owned() };
     let table = [
         (get().replaced("us-east-1", "eu-west-1"), wrong_region),
@@ -193,15 +193,15 @@ fn a_header_claim_in_no_exact_form_is_malformed() {
         (get().replaced("host;range", "Host;range"), ClaimFault::SignedHeaders),
         (get().replaced("host;range", "host;;range"), ClaimFault::SignedHeaders),
     ];
-    for (specimen, fault) in table {
-        let sent = format!("{:?}", specimen.headers.last().map(|(_, value)| String::from_utf8_lossy(value)));
-        assert_eq!(reason(specimen), in_header(fault), "{sent}");
+    for (fixture, fault) in table {
+        let sent = format!("{:?}", fixture.headers.last().map(|(_, value)| String::from_utf8_lossy(value)));
+        assert_eq!(reason(fixture), in_header(fault), "{sent}");
     }
 }
 
 #[test]
 fn a_presigned_claim_in_no_exact_form_is_malformed() {
-    let url = Specimen::presigned;
+    let url = RequestFixture::presigned;
     let wrong_region = ClaimFault::Region { claimed: "eu-west-1".to_owned(), expected: "us-east-1".to_owned() };
     let table = [
         (url().replaced("us-east-1", "eu-west-1"), wrong_region),
@@ -223,24 +223,24 @@ fn a_presigned_claim_in_no_exact_form_is_malformed() {
         (url().replaced("SignedHeaders=host", "SignedHeaders=Host"), ClaimFault::SignedHeaders),
         (url().replaced("04d404", "04d40"), ClaimFault::Signature),
     ];
-    for (specimen, fault) in table {
-        let sent = specimen.target.clone();
-        assert_eq!(reason(specimen), in_query(fault), "{sent}");
+    for (fixture, fault) in table {
+        let sent = fixture.target.clone();
+        assert_eq!(reason(fixture), in_query(fault), "{sent}");
     }
 }
 
 #[test]
 fn every_other_reason_has_a_request_that_meets_it() {
-    let get = Specimen::get_object;
-    let url = Specimen::presigned;
+    let get = RequestFixture::get_object;
+    let url = RequestFixture::presigned;
     let second = Duration::from_secs(1);
     let quarter = Duration::from_secs(900);
     let before =
         |span: Duration| Timestamp::from_millis(SIGNED_AT.millis() - i64::try_from(span.as_millis()).expect("small"));
     let day = Duration::from_secs(86400);
     let unsigned = |name: &str| SignatureFault::HeadersNotSigned(vec![name.to_owned()]);
-    let chunks = |specimen: Specimen| {
-        specimen
+    let chunks = |fixture: RequestFixture| {
+        fixture
             .replaced(EMPTY_SHA256, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
             .replaced("x-amz-date,", "x-amz-date;x-amz-decoded-content-length,")
     };
@@ -335,9 +335,9 @@ fn every_other_reason_has_a_request_that_meets_it() {
         (get().replaced("f0e8bdb8", "f0e8bdb9"), SignatureFault::SignatureMismatch),
         (url().with("x-amz-date", "20130524T000000Z"), unsigned("x-amz-date")),
     ];
-    for (specimen, expected) in table {
-        let sent = format!("{specimen:?}");
-        assert_eq!(reason(specimen), expected, "{sent}");
+    for (fixture, expected) in table {
+        let sent = format!("{fixture:?}");
+        assert_eq!(reason(fixture), expected, "{sent}");
     }
 }
 
@@ -345,20 +345,22 @@ fn every_other_reason_has_a_request_that_meets_it() {
 fn a_request_is_good_until_the_last_moment_of_its_time() {
     let quarter = Duration::from_secs(900);
     let early = Timestamp::from_seconds(SIGNED_AT.seconds() - 900);
-    for specimen in [Specimen::get_object().at(early), Specimen::get_object().at(SIGNED_AT.plus(quarter))] {
-        assert!(specimen.verify().is_ok());
+    for fixture in [RequestFixture::get_object().at(early), RequestFixture::get_object().at(SIGNED_AT.plus(quarter))] {
+        assert!(fixture.verify().is_ok());
     }
-    for specimen in
-        [Specimen::presigned().at(early), Specimen::presigned().at(SIGNED_AT.plus(Duration::from_secs(86400)))]
-    {
-        assert!(specimen.verify().is_ok());
+    for fixture in [
+        RequestFixture::presigned().at(early),
+        RequestFixture::presigned().at(SIGNED_AT.plus(Duration::from_secs(86400))),
+    ] {
+        assert!(fixture.verify().is_ok());
     }
 }
 
 #[test]
 fn a_rejection_names_the_claimed_key_as_soon_as_one_is_claimed() {
-    let key_id = |specimen: Specimen| specimen.verify().expect_err("refused").key_id.map(|id| id.as_str().to_owned());
-    let get = Specimen::get_object;
+    let key_id =
+        |fixture: RequestFixture| fixture.verify().expect_err("refused").key_id.map(|id| id.as_str().to_owned());
+    let get = RequestFixture::get_object;
     assert_eq!(key_id(get().with("range", "bytes=0-8")).as_deref(), Some(KEY_ID));
     assert_eq!(key_id(get().replaced("us-east-1", "eu-west-1")).as_deref(), Some(KEY_ID));
     assert_eq!(key_id(get().replaced(KEY_ID, "AKIAUNKNOWNUNKNOWN00")).as_deref(), Some("AKIAUNKNOWNUNKNOWN00"));
@@ -367,18 +369,18 @@ fn a_rejection_names_the_claimed_key_as_soon_as_one_is_claimed() {
 
 #[test]
 fn what_was_verified_prints_no_signature_and_no_key() {
-    let specimen = put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", &[("x-amz-decoded-content-length", "1")]);
-    let sent = specimen.headers.iter().find(|(name, _)| name == "authorization").map(|(_, value)| value.clone());
+    let fixture = put("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", &[("x-amz-decoded-content-length", "1")]);
+    let sent = fixture.headers.iter().find(|(name, _)| name == "authorization").map(|(_, value)| value.clone());
     let signature = String::from_utf8(sent.expect("signed")).expect("ASCII").rsplit('=').next().map(str::to_owned);
-    let printed = format!("{:?}", specimen.verify().expect("signed"));
+    let printed = format!("{:?}", fixture.verify().expect("signed"));
     assert!(!printed.contains(&signature.expect("a signature")), "{printed}");
 }
 
 #[test]
 fn metadata_in_utf8_is_signed_byte_for_byte() {
-    let specimen = put(EMPTY_SHA256, &[("x-amz-meta-city", "Zürich")]);
-    assert!(specimen.verify().is_ok());
-    assert_eq!(reason(specimen.replaced("Zürich", "Zurich")), SignatureFault::SignatureMismatch);
+    let fixture = put(EMPTY_SHA256, &[("x-amz-meta-city", "Zürich")]);
+    assert!(fixture.verify().is_ok());
+    assert_eq!(reason(fixture.replaced("Zürich", "Zurich")), SignatureFault::SignatureMismatch);
 }
 
 fn folded(value: &[u8]) -> Vec<u8> {
@@ -395,15 +397,15 @@ struct Meaning {
     headers: Vec<(String, Vec<u8>)>,
 }
 
-fn meaning(specimen: &Specimen) -> Option<Meaning> {
-    let head = specimen.head().ok()?;
+fn meaning(fixture: &RequestFixture) -> Option<Meaning> {
+    let head = fixture.head().ok()?;
     let mut pairs = head.query.pairs().to_vec();
     pairs.sort();
-    let headers = specimen.headers.iter().map(|(name, value)| (name.clone(), folded(value))).collect();
+    let headers = fixture.headers.iter().map(|(name, value)| (name.clone(), folded(value))).collect();
     Some(Meaning { path: percent_decode(&head.path)?, pairs, headers })
 }
 
-fn specimen() -> impl Strategy<Value = Specimen> {
+fn fixture() -> impl Strategy<Value = RequestFixture> {
     let method = prop::sample::select(vec!["GET", "PUT", "POST", "DELETE", "HEAD"]);
     let pairs = prop::collection::btree_map("[a-zA-Z-]{1,8}", "[ -~é]{0,12}", 0..4);
     let lifetime = prop::option::of(1_u64..604_800);
@@ -415,25 +417,25 @@ fn specimen() -> impl Strategy<Value = Specimen> {
             let target = format!("/bucket/{}{mark}{}", percent_encode_path(&key), query.join("&"));
             let headers = [HOST, ("x-amz-meta-note", note.as_str()), ("content-type", "text/plain")];
             let hash = if lifetime.is_some() { UNSIGNED_PAYLOAD } else { EMPTY_SHA256 };
-            Specimen::new(method, &target, &headers).signed_by_aws(hash, lifetime.map(Duration::from_secs))
+            RequestFixture::new(method, &target, &headers).signed_by_aws(hash, lifetime.map(Duration::from_secs))
         },
     )
 }
 
 proptest! {
     #[test]
-    fn what_aws_own_signer_signs_is_accepted(specimen in specimen()) {
-        prop_assert!(specimen.verify().is_ok(), "{:?} {:?}", specimen.verify(), specimen);
+    fn what_aws_own_signer_signs_is_accepted(fixture in fixture()) {
+        prop_assert!(fixture.verify().is_ok(), "{:?} {:?}", fixture.verify(), fixture);
     }
 
     #[test]
     fn any_changed_byte_is_refused(
-        specimen in specimen(),
+        fixture in fixture(),
         place in any::<prop::sample::Index>(),
         at in any::<prop::sample::Index>(),
         byte in 0x20_u8..0x7f,
     ) {
-        let mut changed = specimen.clone();
+        let mut changed = fixture.clone();
         let place = place.index(changed.headers.len() + 1);
         let mut bytes = match changed.headers.get(place) {
             Some((_, value)) => value.clone(),
@@ -446,18 +448,18 @@ proptest! {
             None => changed.target = String::from_utf8(bytes).expect("ASCII"),
         }
         if let Some(meaning_after) = meaning(&changed) {
-            let same = Some(meaning_after) == meaning(&specimen);
+            let same = Some(meaning_after) == meaning(&fixture);
             prop_assert_eq!(changed.verify().is_ok(), same, "{:?}", changed);
         }
     }
 
     #[test]
-    fn an_added_or_removed_header_or_pair_is_refused(specimen in specimen(), extra in "x-amz-[a-z]{1,8}") {
-        prop_assert!(specimen.clone().with(&extra, "a").verify().is_err());
-        prop_assert!(specimen.clone().without("x-amz-meta-note").verify().is_err());
-        let separator = if specimen.target.contains('?') { '&' } else { '?' };
-        let target = format!("{}{separator}versionId=a", specimen.target);
-        let longer = Specimen { target, ..specimen };
+    fn an_added_or_removed_header_or_pair_is_refused(fixture in fixture(), extra in "x-amz-[a-z]{1,8}") {
+        prop_assert!(fixture.clone().with(&extra, "a").verify().is_err());
+        prop_assert!(fixture.clone().without("x-amz-meta-note").verify().is_err());
+        let separator = if fixture.target.contains('?') { '&' } else { '?' };
+        let target = format!("{}{separator}versionId=a", fixture.target);
+        let longer = RequestFixture { target, ..fixture };
         prop_assert!(longer.head().is_err() || longer.verify().is_err());
     }
 
@@ -466,16 +468,16 @@ proptest! {
         fields in ".*",
         pairs in prop::collection::vec(("X-Amz-(Algorithm|Credential|Date|Expires|SignedHeaders|Signature)", ".*"), 0..7),
     ) {
-        let header = Specimen::get_object();
+        let header = RequestFixture::get_object();
         for text in [fields.clone(), format!("AWS4-HMAC-SHA256 {fields}"), format!("AWS4-HMAC-SHA256 Credential={fields},SignedHeaders={fields},Signature={fields}")] {
             if let Ok(head) = header.clone().with("authorization", &text).head() {
-                prop_assert!(verify(&head, &keyring(), SIGNED_AT, &realm()).is_err());
+                prop_assert!(verify(&head, &keyring(), SIGNED_AT, &accepted_scope()).is_err());
             }
         }
         let query: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={}", percent_encode(value))).collect();
-        let url = Specimen::new("GET", &format!("/?{}", query.join("&")), &[HOST]);
+        let url = RequestFixture::new("GET", &format!("/?{}", query.join("&")), &[HOST]);
         if let Ok(head) = url.head() {
-            prop_assert!(verify(&head, &keyring(), SIGNED_AT, &realm()).is_err());
+            prop_assert!(verify(&head, &keyring(), SIGNED_AT, &accepted_scope()).is_err());
         }
     }
 }

@@ -11,15 +11,15 @@ use crate::command::fake_store::FakeStore;
 use crate::command::terminal::{OutputFormat, kept};
 use portcullis_cloudtrail::TrailEnd;
 use portcullis_cloudtrail::digest::DigestEnding;
-use portcullis_cloudtrail::verify::specimen::{Specimen, TAMPERINGS};
+use portcullis_cloudtrail::verify::fixture::{TAMPERINGS, TrailFixture};
 use portcullis_cloudtrail::verify::{ExpectedDigest, FileMetadata};
 
-/// Writes a specimen as a copy of its bucket, with what else the command is given; how it is called follows.
-fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {
+/// Writes a fixture as a copy of its bucket, with what else the command is given; how it is called follows.
+fn laid_out(fixture: &TrailFixture, bucket: &str) -> (TempDir, ValidateArgs) {
     let directory = tempfile::tempdir().unwrap();
     let folder = directory.path().join("copy");
     fs::create_dir(&folder).unwrap();
-    for (key, file) in &specimen.files {
+    for (key, file) in &fixture.files {
         let path = folder.join(bucket).join(key);
         write(&path, &file.bytes);
         if let FileMetadata::Present(metadata) = &file.metadata
@@ -28,11 +28,11 @@ fn laid_out(specimen: &Specimen, bucket: &str) -> (TempDir, ValidateArgs) {
             write(Path::new(&format!("{}.metadata.json", path.display())), json!(metadata).to_string().as_bytes());
         }
     }
-    let keys: Vec<Value> = specimen.scope.keys.iter().map(PublicKey::to_json).collect();
+    let keys: Vec<Value> = fixture.scope.keys.iter().map(PublicKey::to_json).collect();
     let public_keys = directory.path().join("keys.json");
     write(&public_keys, json!({ "PublicKeyList": keys }).to_string().as_bytes());
     let mut expect_head = Vec::new();
-    for (number, expected) in specimen.scope.expected.iter().enumerate() {
+    for (number, expected) in fixture.scope.expected.iter().enumerate() {
         expect_head.push(match expected {
             ExpectedDigest::Hash(hash) => hex::encode(hash),
             ExpectedDigest::Head(head) | ExpectedDigest::HeadAfterRange(head) => {
@@ -70,13 +70,13 @@ async fn validated(args: ValidateArgs, format: OutputFormat) -> (Result<(), Comm
 async fn every_tampering_with_a_copied_folder_ends_in_exit_code_1_and_says_why() {
     let mut wrong = Vec::new();
     for tampering in TAMPERINGS {
-        let mut specimen = Specimen::ended();
-        (tampering.tamper)(&mut specimen);
-        if specimen.scope.currency != TrailCurrency::Unasked {
+        let mut fixture = TrailFixture::ended();
+        (tampering.tamper)(&mut fixture);
+        if fixture.scope.currency != TrailCurrency::Unasked {
             // A copy is as old as it is.
             continue;
         }
-        let (_directory, args) = laid_out(&specimen, "");
+        let (_directory, args) = laid_out(&fixture, "");
         let head = args.write_head.clone().unwrap();
         let (outcome, text) = validated(args, OutputFormat::Json).await;
         let shown: Value = serde_json::from_str(text.lines().next().unwrap_or("null")).unwrap();
@@ -99,10 +99,10 @@ async fn every_tampering_with_a_copied_folder_ends_in_exit_code_1_and_says_why()
 
 #[tokio::test]
 async fn people_are_told_in_the_words_of_the_aws_cli() {
-    let mut specimen = Specimen::ended();
-    let log = specimen.log(7);
-    specimen.remove(&log);
-    let (_directory, args) = laid_out(&specimen, "");
+    let mut fixture = TrailFixture::ended();
+    let log = fixture.log(7);
+    fixture.remove(&log);
+    let (_directory, args) = laid_out(&fixture, "");
     let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome.unwrap_err().to_string(), "the trail is not proven: 1 finding");
     assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
@@ -113,20 +113,20 @@ async fn people_are_told_in_the_words_of_the_aws_cli() {
 
 #[tokio::test]
 async fn a_head_that_was_written_is_expected_the_next_time() {
-    let specimen = Specimen::ended();
-    let (directory, args) = laid_out(&specimen, "");
+    let fixture = TrailFixture::ended();
+    let (directory, args) = laid_out(&fixture, "");
     let head = args.write_head.clone().unwrap();
     let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome, Ok(()));
     assert!(text.contains("PROVEN\nnote: no head was expected"), "{text}");
 
-    let (_other, mut args) = laid_out(&specimen, "");
+    let (_other, mut args) = laid_out(&fixture, "");
     args.expect_head = vec![head.display().to_string()];
     let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome, Ok(()));
     assert!(!text.contains("no head was expected"), "{text}");
 
-    let mut shorter = specimen;
+    let mut shorter = fixture;
     shorter.remove(&shorter.backfill[1].clone());
     let (_other, mut args) = laid_out(&shorter, "");
     args.expect_head = vec![head.display().to_string()];
@@ -138,7 +138,7 @@ async fn a_head_that_was_written_is_expected_the_next_time() {
 #[tokio::test]
 async fn a_copy_proves_nothing_after_its_last_digest() {
     for (day, outcome) in [("2026-10-03", Ok(())), ("2026-10-04", Err(ExitCause::Failed))] {
-        let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+        let (_directory, mut args) = laid_out(&TrailFixture::grown(), "");
         args.end_time = moment(day).ok();
         assert_eq!(validated(args, OutputFormat::People).await.0.map_err(|error| error.blame), outcome, "{day}");
     }
@@ -147,20 +147,20 @@ async fn a_copy_proves_nothing_after_its_last_digest() {
 #[tokio::test]
 async fn the_bucket_is_found_wherever_in_the_folder_it_begins() {
     for bucket in ["", "trail-bucket", "a/b"] {
-        let (_directory, args) = laid_out(&Specimen::ended(), bucket);
+        let (_directory, args) = laid_out(&TrailFixture::ended(), bucket);
         assert_eq!(validated(args, OutputFormat::People).await.0, Ok(()), "{bucket}");
     }
 }
 
 #[tokio::test]
 async fn one_of_several_trails_has_to_be_named() {
-    let (mut specimen, other) = (Specimen::ended(), Specimen::of_trail("other", DigestEnding::Final));
-    specimen.files.extend(other.files);
-    specimen.scope.keys.extend(other.scope.keys);
-    let (_directory, args) = laid_out(&specimen, "");
+    let (mut fixture, other) = (TrailFixture::ended(), TrailFixture::of_trail("other", DigestEnding::Final));
+    fixture.files.extend(other.files);
+    fixture.scope.keys.extend(other.scope.keys);
+    let (_directory, args) = laid_out(&fixture, "");
     assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Usage);
     for name in ["main", "other"] {
-        let (_directory, mut args) = laid_out(&specimen, "");
+        let (_directory, mut args) = laid_out(&fixture, "");
         args.name = Some(TrailName::parse(name).unwrap());
         assert_eq!(validated(args, OutputFormat::People).await.0, Ok(()), "{name}");
     }
@@ -168,30 +168,30 @@ async fn one_of_several_trails_has_to_be_named() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_not_proven_and_not_found_to_be_wrong() {
-    let (_directory, mut args) = laid_out(&Specimen::ended(), "");
+    let (_directory, mut args) = laid_out(&TrailFixture::ended(), "");
     args.folder.as_mut().unwrap().push("nowhere");
     assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Unreadable);
-    let (_directory, mut args) = laid_out(&Specimen::ended(), "");
+    let (_directory, mut args) = laid_out(&TrailFixture::ended(), "");
     args.public_keys.as_mut().unwrap().set_extension("none");
     assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Unreadable);
-    let (_directory, mut args) = laid_out(&Specimen::ended(), "");
+    let (_directory, mut args) = laid_out(&TrailFixture::ended(), "");
     args.expect_head = vec![args.public_keys.as_ref().unwrap().display().to_string()];
     assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Usage);
 }
 
-/// A gate that serves a specimen, some keys at a time.
-fn gate(specimen: Specimen) -> FakeStore {
-    gate_with(specimen, &[])
+/// A gate that serves a fixture, some keys at a time.
+fn gate(fixture: TrailFixture) -> FakeStore {
+    gate_with(fixture, &[])
 }
 
 /// Such a gate, with other trails by name and prefix.
-fn gate_with(specimen: Specimen, others: &'static [(&'static str, &'static str)]) -> FakeStore {
-    gate_that_tells(specimen, others, TrailEnd::default(), None)
+fn gate_with(fixture: TrailFixture, others: &'static [(&'static str, &'static str)]) -> FakeStore {
+    gate_that_tells(fixture, others, TrailEnd::default(), None)
 }
 
 /// Such a gate, which tells where the files of its trail end, and the folder that they lie in.
 fn gate_that_tells(
-    specimen: Specimen,
+    fixture: TrailFixture,
     others: &'static [(&'static str, &'static str)],
     end: TrailEnd,
     folder: Option<String>,
@@ -215,7 +215,7 @@ fn gate_that_tells(
                 return said(status);
             }
             Some("ListPublicKeys") => {
-                let keys: Vec<Value> = specimen.scope.keys.iter().map(PublicKey::to_json).collect();
+                let keys: Vec<Value> = fixture.scope.keys.iter().map(PublicKey::to_json).collect();
                 return said(json!({ "PublicKeyList": keys }));
             }
             _ => {}
@@ -225,7 +225,7 @@ fn gate_that_tells(
             let value =
                 |name: &str| query.pairs().iter().find(|(found, _)| found == name).map_or("", |(_, value)| value);
             let (prefix, after) = (value("prefix"), value("continuation-token"));
-            let listed = specimen.files.keys().filter(|key| key.starts_with(prefix) && key.as_str() > after);
+            let listed = fixture.files.keys().filter(|key| key.starts_with(prefix) && key.as_str() > after);
             let page: Vec<&String> = listed.take(20).collect();
             let contents: String = page.iter().map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
             let next = match page.get(19) {
@@ -237,7 +237,7 @@ fn gate_that_tells(
             let document = format!("<ListBucketResult>{contents}{next}</ListBucketResult>");
             return (200, HeaderMap::new(), document.into_bytes());
         }
-        let Some(file) = path.strip_prefix("/trail-bucket/").and_then(|key| specimen.files.get(key)) else {
+        let Some(file) = path.strip_prefix("/trail-bucket/").and_then(|key| fixture.files.get(key)) else {
             let document = "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>";
             return (404, HeaderMap::new(), document.as_bytes().to_vec());
         };
@@ -280,13 +280,13 @@ async fn asked_about(name: Option<&str>, store: &FakeStore) -> (Result<(), Comma
 
 #[tokio::test]
 async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
-    let (outcome, text) = asked(&gate(Specimen::ended())).await;
+    let (outcome, text) = asked(&gate(TrailFixture::ended())).await;
     assert_eq!(outcome, Ok(()), "{text}");
     assert!(text.contains("55/55 digest files valid, 2/2 backfill digest files valid, "), "{text}");
-    let mut specimen = Specimen::ended();
-    let log = specimen.log(7);
-    specimen.remove(&log);
-    let (outcome, text) = asked(&gate(specimen)).await;
+    let mut fixture = TrailFixture::ended();
+    let log = fixture.log(7);
+    fixture.remove(&log);
+    let (outcome, text) = asked(&gate(fixture)).await;
     assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
 }
@@ -294,12 +294,12 @@ async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
 #[tokio::test]
 async fn a_gates_own_trail_must_end_where_the_gate_says() {
     for (removed, is_proven) in [(None, true), (Some(54), false), (Some(29), false)] {
-        let mut specimen = Specimen::ended();
-        let end = specimen.end_at(54);
+        let mut fixture = TrailFixture::ended();
+        let end = fixture.end_at(54);
         if let Some(number) = removed {
-            specimen.remove_from(number);
+            fixture.remove_from(number);
         }
-        let (outcome, text) = asked(&gate_that_tells(specimen, &[], end, None)).await;
+        let (outcome, text) = asked(&gate_that_tells(fixture, &[], end, None)).await;
         assert_eq!(outcome.is_ok(), is_proven, "{removed:?} {text}");
         assert_eq!(text.contains("the trail's end was removed"), !is_proven, "{text}");
         assert!(!text.contains("no head was expected"), "{text}");
@@ -308,18 +308,18 @@ async fn a_gates_own_trail_must_end_where_the_gate_says() {
 
 #[tokio::test]
 async fn a_copy_of_a_trail_that_goes_on_is_proven_up_to_its_head_or_the_end_that_is_advised() {
-    let (_directory, args) = laid_out(&Specimen::grown(), "");
+    let (_directory, args) = laid_out(&TrailFixture::grown(), "");
     let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     let advised = text.lines().find_map(|line| line.split("--end-time ").nth(1)).unwrap().to_owned();
     assert!(text.contains("(--expect-head)"), "{text}");
-    let (_directory, mut args) = laid_out(&Specimen::grown(), "");
+    let (_directory, mut args) = laid_out(&TrailFixture::grown(), "");
     args.end_time = Some(moment(&advised).unwrap());
     let (outcome, text) = validated(args, OutputFormat::People).await;
     assert_eq!(outcome, Ok(()), "{text}");
-    let mut specimen = Specimen::grown();
-    specimen.scope.expected = vec![ExpectedDigest::Head(specimen.head(54))];
-    let (_directory, args) = laid_out(&specimen, "");
+    let mut fixture = TrailFixture::grown();
+    fixture.scope.expected = vec![ExpectedDigest::Head(fixture.head(54))];
+    let (_directory, args) = laid_out(&fixture, "");
     assert_eq!(validated(args, OutputFormat::People).await.0, Ok(()));
 }
 
@@ -327,8 +327,8 @@ async fn a_copy_of_a_trail_that_goes_on_is_proven_up_to_its_head_or_the_end_that
 #[tokio::test]
 async fn the_digests_of_a_copy_must_reach_the_end_of_the_range() {
     for (after, is_proven) in [(-1, true), (0, true), (1, false), (3600, false)] {
-        let (_directory, mut args) = laid_out(&Specimen::grown(), "");
-        args.end_time = Some(Timestamp::from_seconds(Specimen::grown().digest(54).end.seconds() + after));
+        let (_directory, mut args) = laid_out(&TrailFixture::grown(), "");
+        args.end_time = Some(Timestamp::from_seconds(TrailFixture::grown().digest(54).end.seconds() + after));
         let (outcome, text) = validated(args, OutputFormat::People).await;
         assert_eq!(outcome.is_ok(), is_proven, "{after} {text}");
     }
@@ -336,10 +336,10 @@ async fn the_digests_of_a_copy_must_reach_the_end_of_the_range() {
 
 #[tokio::test]
 async fn a_trail_that_the_gate_delivers_to_a_folder_is_read_there() {
-    let specimen = Specimen::ended();
-    let (directory, args) = laid_out(&specimen, "trail-bucket");
-    let (end, folder) = (specimen.end_at(54), args.folder.map(|folder| folder.display().to_string()));
-    let mut nothing_in_the_store = Specimen::ended();
+    let fixture = TrailFixture::ended();
+    let (directory, args) = laid_out(&fixture, "trail-bucket");
+    let (end, folder) = (fixture.end_at(54), args.folder.map(|folder| folder.display().to_string()));
+    let mut nothing_in_the_store = TrailFixture::ended();
     nothing_in_the_store.files.clear();
     let gate = gate_that_tells(nothing_in_the_store, &[], end, folder);
     let (outcome, text) = asked(&gate).await;
@@ -353,15 +353,15 @@ async fn a_trail_that_the_gate_delivers_to_a_folder_is_read_there() {
 /// As an earlier version let two trails share a place: the name of a log file does not say whose it is.
 #[tokio::test]
 async fn a_stray_log_file_is_told_with_the_trails_that_may_have_left_it() {
-    let mut specimen = Specimen::ended();
-    let slot = specimen.digest(7).start;
-    specimen.add_log(slot, 0);
+    let mut fixture = TrailFixture::ended();
+    let slot = fixture.digest(7).start;
+    fixture.add_log(slot, 0);
     let others = &[("beside", ""), ("elsewhere", "a")];
-    let (outcome, text) = asked_about(Some("main"), &gate_with(specimen, others)).await;
+    let (outcome, text) = asked_about(Some("main"), &gate_with(fixture, others)).await;
     assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     assert!(text.contains("Note\tTrail beside delivers, or delivered, to the same place: log files"), "{text}");
     assert!(!text.contains("Trail elsewhere") && !text.contains("Trail main delivers"), "{text}");
-    let (outcome, text) = asked_about(Some("main"), &gate_with(Specimen::ended(), others)).await;
+    let (outcome, text) = asked_about(Some("main"), &gate_with(TrailFixture::ended(), others)).await;
     assert_eq!(outcome, Ok(()));
     assert!(!text.contains("Trail beside"), "{text}");
 }

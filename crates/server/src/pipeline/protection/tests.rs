@@ -29,8 +29,8 @@ fn over(store: &StateStore) -> BucketProtection {
     let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
     let signer = UpstreamSigner::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
     let second = Duration::from_secs(1);
-    let patience = UpstreamTimeouts { connect: second, response: second, idle: second };
-    let upstream = Arc::new(Upstream::new(dialler, signer, patience, Trailers::NotTaken));
+    let timeouts = UpstreamTimeouts { connect: second, response: second, idle: second };
+    let upstream = Arc::new(Upstream::new(dialler, signer, timeouts, Trailers::NotTaken));
     BucketProtection::new(store.clone(), upstream, MfaProfile::Strict, UploadVersions::SettledAtCreate)
 }
 

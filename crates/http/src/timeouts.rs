@@ -29,7 +29,7 @@ pub(super) struct ClientTimeouts {
 pub(super) struct TimedStream<S> {
     stream: CountedStream<S>,
     progress: Arc<ConnectionProgress>,
-    patience: ClientTimeouts,
+    timeouts: ClientTimeouts,
     /// What `reading` was set for.
     waiting: Option<ClientWait>,
     reading: Deadline,
@@ -70,13 +70,13 @@ const LINGER: LingerLimits =
     LingerLimits { whole: Duration::from_secs(30), silence: Duration::from_secs(2), bytes: 1 << 30 };
 
 impl<S> TimedStream<S> {
-    pub(super) fn new(stream: S, progress: Arc<ConnectionProgress>, patience: ClientTimeouts) -> Self {
+    pub(super) fn new(stream: S, progress: Arc<ConnectionProgress>, timeouts: ClientTimeouts) -> Self {
         let counted = CountedStream::new(stream, progress.clone());
         let (reading, writing) = (Deadline::default(), Deadline::default());
         Self {
             stream: counted,
             progress,
-            patience,
+            timeouts,
             waiting: None,
             reading,
             writing,
@@ -94,8 +94,8 @@ impl<S> TimedStream<S> {
         if self.waiting.replace(waiting) != Some(waiting) {
             match waiting.awaited {
                 AwaitedPart::Body => self.reading.clear(),
-                AwaitedPart::First | AwaitedPart::Head => self.reading.set(self.patience.head),
-                AwaitedPart::Next => self.reading.set(self.patience.next),
+                AwaitedPart::First | AwaitedPart::Head => self.reading.set(self.timeouts.head),
+                AwaitedPart::Next => self.reading.set(self.timeouts.next),
             }
         }
         self.reading.poll(cx).map(|DeadlinePassed| waiting.awaited)
@@ -109,7 +109,7 @@ impl<S> TimedStream<S> {
             return outcome;
         }
         if self.writing.moment().is_none() {
-            self.writing.set(self.patience.write);
+            self.writing.set(self.timeouts.write);
         }
         self.writing.poll(cx).map(|DeadlinePassed| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -270,10 +270,10 @@ mod tests {
         ClientTimeouts { head: Duration::from_secs(10), next: Duration::from_secs(75), write: Duration::from_secs(30) };
     const NONE: ClientTimeouts = ClientTimeouts { head: Duration::ZERO, next: Duration::ZERO, write: Duration::ZERO };
 
-    fn connection(patience: ClientTimeouts) -> (DuplexStream, TimedStream<DuplexStream>, Arc<ConnectionProgress>) {
+    fn connection(timeouts: ClientTimeouts) -> (DuplexStream, TimedStream<DuplexStream>, Arc<ConnectionProgress>) {
         let (client, gate) = tokio::io::duplex(64);
         let progress = Arc::new(ConnectionProgress::default());
-        (client, TimedStream::new(gate, progress.clone(), patience), progress)
+        (client, TimedStream::new(gate, progress.clone(), timeouts), progress)
     }
 
     /// Reads what is there, and then waits for more.

@@ -36,13 +36,13 @@ pub(super) fn keyring() -> Keyring {
     keyring
 }
 
-pub(super) fn realm() -> AcceptedScope {
+pub(super) fn accepted_scope() -> AcceptedScope {
     AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] }
 }
 
 /// A request as it will be sent; what is not said is as in AWS's examples.
 #[derive(Clone, Debug)]
-pub(super) struct Specimen {
+pub(super) struct RequestFixture {
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, Vec<u8>)>,
@@ -50,7 +50,7 @@ pub(super) struct Specimen {
     pub now: Timestamp,
 }
 
-impl Specimen {
+impl RequestFixture {
     pub(super) fn new(method: &str, target: &str, headers: &[(&str, &str)]) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
         let (method, target) = (method.to_owned(), target.to_owned());
@@ -132,7 +132,7 @@ impl Specimen {
     }
 
     pub(super) fn verify(&self) -> Result<VerifiedRequest, SignatureRejection> {
-        verify(&self.head().expect("a head"), &keyring(), self.now, &realm())
+        verify(&self.head().expect("a head"), &keyring(), self.now, &accepted_scope())
     }
 
     /// Signs with AWS's crate, in the header, or in the query where a lifetime is given.

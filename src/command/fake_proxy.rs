@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
 
-use super::place::StateDirectory;
+use super::state_directory::StateDirectory;
 use portcullis_mfa::MfaDemand;
 
 /// A request that was received.
@@ -22,13 +22,13 @@ pub(super) struct Seen {
 }
 
 /// An admin socket with prepared answers.
-pub(super) struct FakeGate {
+pub(super) struct FakeProxy {
     place: StateDirectory,
     seen: Arc<Mutex<Vec<Seen>>>,
     _directory: tempfile::TempDir,
 }
 
-impl FakeGate {
+impl FakeProxy {
     /// Starts with these answers: a status and a document.
     pub(super) fn start(answer: impl Fn(&Seen) -> (u16, String) + Send + Sync + 'static) -> Self {
         Self::demanding(move |seen| {

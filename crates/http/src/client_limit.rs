@@ -21,7 +21,7 @@ pub(super) struct ClientLimit {
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
     number: u64,
-    seats: ClientLimit,
+    client_limit: ClientLimit,
     leave: Arc<Notify>,
 }
 
@@ -57,12 +57,12 @@ impl ClientLimit {
             return None;
         }
         *count += 1;
-        Some(self.seat(&mut taken, Some(client), progress))
+        Some(self.slot(&mut taken, Some(client), progress))
     }
 
     /// A place for one more connection of a trusted proxy.
     pub(crate) fn take_for_proxy(&self, progress: Arc<ConnectionProgress>) -> ConnectionSlot {
-        self.seat(&mut self.lock(), None, progress)
+        self.slot(&mut self.lock(), None, progress)
     }
 
     /// Tells a connection to leave: of those that carry no request, the one of the client that has the most whose last
@@ -79,7 +79,7 @@ impl ClientLimit {
         }
     }
 
-    fn seat(
+    fn slot(
         &self,
         taken: &mut OpenConnections,
         client: Option<IpAddr>,
@@ -89,7 +89,7 @@ impl ClientLimit {
         let (number, leave) = (taken.last, Arc::new(Notify::new()));
         let open = OpenConnection { client, progress, opened: moment(), leave: Some(leave.clone()) };
         taken.connections.insert(number, open);
-        ConnectionSlot { number, seats: self.clone(), leave }
+        ConnectionSlot { number, client_limit: self.clone(), leave }
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenConnections> {
@@ -112,7 +112,7 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut taken = self.seats.lock();
+        let mut taken = self.client_limit.lock();
         let Some(client) = taken.connections.remove(&self.number).and_then(|open| open.client) else { return };
         if let Some(count) = taken.by_client.get_mut(&client) {
             *count -= 1;
@@ -143,67 +143,67 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn take(seats: &ClientLimit, text: &str) -> Option<ConnectionSlot> {
-        seats.take(address(text), Arc::default())
+    fn take(client_limit: &ClientLimit, text: &str) -> Option<ConnectionSlot> {
+        client_limit.take(address(text), Arc::default())
     }
 
-    async fn is_told(seat: &ConnectionSlot) -> bool {
-        tokio::select! { biased; () = seat.given_up() => true, () = std::future::ready(()) => false }
+    async fn is_told(slot: &ConnectionSlot) -> bool {
+        tokio::select! { biased; () = slot.given_up() => true, () = std::future::ready(()) => false }
     }
 
     #[test]
     fn a_client_takes_no_more_seats_than_its_own_and_gives_them_back() {
-        let seats = ClientLimit::new(2);
-        let first = take(&seats, "192.0.2.1").expect("a seat");
-        let _second = take(&seats, "192.0.2.1").expect("a seat");
-        assert!(take(&seats, "192.0.2.1").is_none());
-        assert!(take(&seats, "192.0.2.2").is_some());
+        let client_limit = ClientLimit::new(2);
+        let first = take(&client_limit, "192.0.2.1").expect("a slot");
+        let _second = take(&client_limit, "192.0.2.1").expect("a slot");
+        assert!(take(&client_limit, "192.0.2.1").is_none());
+        assert!(take(&client_limit, "192.0.2.2").is_some());
         drop(first);
-        assert!(take(&seats, "192.0.2.1").is_some());
+        assert!(take(&client_limit, "192.0.2.1").is_some());
     }
 
     #[test]
     fn the_addresses_of_one_network_are_one_client() {
-        let seats = ClientLimit::new(1);
-        let _seat = take(&seats, "2001:db8:0:1::1").expect("a seat");
-        assert!(take(&seats, "2001:db8:0:1:ffff::9").is_none());
-        assert!(take(&seats, "2001:db8:0:2::1").is_some());
-        let _mapped = take(&seats, "::ffff:192.0.2.1").expect("a seat");
-        assert!(take(&seats, "192.0.2.1").is_none());
+        let client_limit = ClientLimit::new(1);
+        let _seat = take(&client_limit, "2001:db8:0:1::1").expect("a slot");
+        assert!(take(&client_limit, "2001:db8:0:1:ffff::9").is_none());
+        assert!(take(&client_limit, "2001:db8:0:2::1").is_some());
+        let _mapped = take(&client_limit, "::ffff:192.0.2.1").expect("a slot");
+        assert!(take(&client_limit, "192.0.2.1").is_none());
     }
 
     #[test]
     fn nothing_is_remembered_of_who_has_left() {
-        let seats = ClientLimit::new(1);
-        drop((take(&seats, "192.0.2.1"), seats.take_for_proxy(Arc::default())));
-        let taken = seats.lock();
+        let client_limit = ClientLimit::new(1);
+        drop((take(&client_limit, "192.0.2.1"), client_limit.take_for_proxy(Arc::default())));
+        let taken = client_limit.lock();
         assert!(taken.by_client.is_empty() && taken.connections.is_empty());
     }
 
     #[tokio::test]
     async fn the_idlest_connection_of_the_client_with_the_most_is_told_to_leave_and_told_once() {
-        let seats = ClientLimit::new(9);
+        let client_limit = ClientLimit::new(9);
         let busy = Arc::new(ConnectionProgress::default());
         busy.begin();
-        let proxy = seats.take_for_proxy(Arc::default());
-        let small = take(&seats, "192.0.2.1").expect("a seat");
-        let at_work = seats.take(address("192.0.2.2"), busy.clone()).expect("a seat");
+        let proxy = client_limit.take_for_proxy(Arc::default());
+        let small = take(&client_limit, "192.0.2.1").expect("a slot");
+        let at_work = client_limit.take(address("192.0.2.2"), busy.clone()).expect("a slot");
         let used = Arc::new(ConnectionProgress::default());
-        let in_use = seats.take(address("192.0.2.2"), used.clone()).expect("a seat");
-        let idle = [(); 2].map(|()| take(&seats, "192.0.2.2").expect("a seat"));
+        let in_use = client_limit.take(address("192.0.2.2"), used.clone()).expect("a slot");
+        let idle = [(); 2].map(|()| take(&client_limit, "192.0.2.2").expect("a slot"));
         used.begin();
         used.end();
         let all = [&at_work, &idle[0], &idle[1], &in_use, &small, &proxy];
         for expected in [1, 2, 3, 4, 5] {
-            seats.free_one();
-            for (place, seat) in all.iter().enumerate() {
-                assert_eq!(is_told(seat).await, place == expected, "{place} when {expected} has to go");
+            client_limit.free_one();
+            for (place, slot) in all.iter().enumerate() {
+                assert_eq!(is_told(slot).await, place == expected, "{place} when {expected} has to go");
             }
         }
-        seats.free_one();
+        client_limit.free_one();
         assert!(!is_told(&at_work).await, "it carries a request");
         busy.end();
-        seats.free_one();
+        client_limit.free_one();
         assert!(is_told(&at_work).await);
     }
 }

@@ -37,7 +37,7 @@ fn this_period() -> u64 {
 }
 
 impl<C> IdleConnections<C> {
-    /// An empty shelf, on which nothing lies longer than this, of connections to these addresses.
+    /// No connection yet; none is kept longer than this, of connections to these addresses.
     pub(crate) fn new(longest: Duration, addresses: EndpointAddresses) -> Self {
         Self { longest, addresses, idle: Mutex::default() }
     }
@@ -82,42 +82,42 @@ impl<C> IdleConnections<C> {
 mod tests {
     use super::*;
 
-    fn taken(shelf: &IdleConnections<i32>) -> Option<i32> {
-        shelf.take().map(|lent| lent.connection)
+    fn taken(idle: &IdleConnections<i32>) -> Option<i32> {
+        idle.take().map(|lent| lent.connection)
     }
 
-    fn shelf(longest: Duration) -> IdleConnections<i32> {
+    fn idle(longest: Duration) -> IdleConnections<i32> {
         IdleConnections::new(longest, EndpointAddresses::default())
     }
 
     #[test]
     fn the_one_kept_last_is_taken_first() {
-        let shelf = shelf(Duration::from_secs(60));
-        shelf.keep(shelf.lend(1));
-        shelf.keep(shelf.lend(2));
-        assert_eq!([taken(&shelf), taken(&shelf), taken(&shelf)], [Some(2), Some(1), None]);
+        let idle = idle(Duration::from_secs(60));
+        idle.keep(idle.lend(1));
+        idle.keep(idle.lend(2));
+        assert_eq!([taken(&idle), taken(&idle), taken(&idle)], [Some(2), Some(1), None]);
     }
 
     #[test]
     fn what_lay_too_long_is_gone() {
-        let shelf = shelf(Duration::ZERO);
-        shelf.keep(shelf.lend(1));
-        shelf.keep(shelf.lend(2));
-        while shelf.idle.lock().expect("sound").back().is_some_and(|(_, since)| since.elapsed().is_zero()) {}
-        assert_eq!([taken(&shelf), taken(&shelf)], [None, None]);
+        let idle = idle(Duration::ZERO);
+        idle.keep(idle.lend(1));
+        idle.keep(idle.lend(2));
+        while idle.idle.lock().expect("sound").back().is_some_and(|(_, since)| since.elapsed().is_zero()) {}
+        assert_eq!([taken(&idle), taken(&idle)], [None, None]);
     }
 
     #[test]
     fn a_connection_is_not_used_beyond_its_period_nor_once_the_upstream_moved() {
-        let shelf = shelf(Duration::from_secs(60));
-        let old = |connection| PooledConnection { period: this_period().wrapping_sub(1), ..shelf.lend(connection) };
-        let moved = |connection| PooledConnection { moves: 7, ..shelf.lend(connection) };
+        let idle = idle(Duration::from_secs(60));
+        let old = |connection| PooledConnection { period: this_period().wrapping_sub(1), ..idle.lend(connection) };
+        let moved = |connection| PooledConnection { moves: 7, ..idle.lend(connection) };
         for unusable in [old(1), moved(1)] {
-            shelf.keep(unusable);
-            assert_eq!(shelf.idle.lock().expect("sound").len(), 0);
+            idle.keep(unusable);
+            assert_eq!(idle.idle.lock().expect("sound").len(), 0);
         }
-        shelf.keep(shelf.lend(2));
-        shelf.idle.lock().expect("sound").extend([(old(3), Instant::now()), (moved(4), Instant::now())]);
-        assert_eq!(taken(&shelf), Some(2));
+        idle.keep(idle.lend(2));
+        idle.idle.lock().expect("sound").extend([(old(3), Instant::now()), (moved(4), Instant::now())]);
+        assert_eq!(taken(&idle), Some(2));
     }
 }

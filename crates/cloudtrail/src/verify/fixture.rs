@@ -15,7 +15,7 @@ use portcullis_base::names::{AccountId, BucketName};
 
 /// A trail's files, and what they are validated by.
 #[derive(Clone, Debug)]
-pub struct Specimen {
+pub struct TrailFixture {
     pub files: BTreeMap<String, StoredFile>,
     pub scope: ValidationScope,
     /// The digests' keys, in their order.
@@ -27,7 +27,7 @@ pub struct Specimen {
 /// One way to tamper, and what must be said of it.
 pub struct Tampering {
     pub what: &'static str,
-    pub tamper: fn(&mut Specimen),
+    pub tamper: fn(&mut TrailFixture),
     /// Each code that is found, once.
     pub found: &'static [&'static str],
 }
@@ -42,8 +42,8 @@ const EMPTY: i64 = 40;
 const BACKFILLS: [i64; 2] = [10, 35];
 const LIMIT: usize = 1 << 20;
 
-static GROWN: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(DigestEnding::Continues));
-static ENDED: LazyLock<Specimen> = LazyLock::new(|| Specimen::grow(DigestEnding::Final));
+static GROWN: LazyLock<TrailFixture> = LazyLock::new(|| TrailFixture::grow(DigestEnding::Continues));
+static ENDED: LazyLock<TrailFixture> = LazyLock::new(|| TrailFixture::grow(DigestEnding::Final));
 
 /// Every manipulation of a trail's files by someone who can write them, with or without a key.
 pub const TAMPERINGS: &[Tampering] = &[
@@ -168,7 +168,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     },
     Tampering {
         what: "the tail is removed, and nothing else is known",
-        tamper: Specimen::cut_tail,
+        tamper: TrailFixture::cut_tail,
         found: &["TailNotProven"],
     },
     Tampering {
@@ -291,7 +291,7 @@ pub const TAMPERINGS: &[Tampering] = &[
     },
 ];
 
-impl Specimen {
+impl TrailFixture {
     /// The whole trail, intact, which goes on.
     pub fn grown() -> Self {
         GROWN.clone()
@@ -308,7 +308,7 @@ impl Specimen {
         for number in 0..3 {
             grower.window(number, if number == 2 { ending } else { DigestEnding::Continues });
         }
-        grower.specimen
+        grower.fixture
     }
 
     fn grow(last: DigestEnding) -> Self {
@@ -324,7 +324,7 @@ impl Specimen {
             };
             grower.window(number, ending);
         }
-        grower.specimen
+        grower.fixture
     }
 
     pub fn remove(&mut self, key: &str) {
@@ -469,7 +469,7 @@ impl Specimen {
     /// Leaves the trail as one that was deleted at its stop, with a new one of its name after it.
     pub fn recreate_after_stop(&mut self) {
         let mut recreated = Grower::new(self.scope.trail.as_str());
-        recreated.specimen.signers = Arc::clone(&self.signers);
+        recreated.fixture.signers = Arc::clone(&self.signers);
         let kept: Vec<String> = self.digests.drain(..=30).collect();
         let until = kept[29].clone();
         self.files.retain(|key, _| !key.contains("CloudTrail-Digest") || *key <= until);
@@ -483,7 +483,7 @@ impl Specimen {
         for number in 31..34 {
             recreated.window(number, if number == 33 { DigestEnding::Final } else { DigestEnding::Continues });
         }
-        self.files.extend(recreated.specimen.files);
+        self.files.extend(recreated.fixture.files);
     }
 
     fn forge_log(&mut self, number: usize) {
@@ -533,7 +533,7 @@ fn unsigned(bytes: Vec<u8>) -> StoredFile {
 
 /// Creates a trail's files as the proxy does, window by window.
 struct Grower {
-    specimen: Specimen,
+    fixture: TrailFixture,
     standard: Chain,
     backfill: Chain,
     sequence: u64,
@@ -572,10 +572,11 @@ impl Grower {
             expected: Vec::new(),
             currency: TrailCurrency::Unasked,
         };
-        let specimen = Specimen { files: BTreeMap::new(), scope, digests: Vec::new(), backfill: Vec::new(), signers };
+        let fixture =
+            TrailFixture { files: BTreeMap::new(), scope, digests: Vec::new(), backfill: Vec::new(), signers };
         let chain = || Chain { tree: MerkleTree::empty(), last: None };
         Self {
-            specimen,
+            fixture,
             standard: chain(),
             backfill: chain(),
             sequence: 0,
@@ -601,7 +602,7 @@ impl Grower {
         self.now = start + HOUR;
         let extent = self.extent(first, before, &self.standard.tree, ending);
         let key = self.digest(number, start, logs, extent, DigestSeries::Standard);
-        self.specimen.digests.push(key);
+        self.fixture.digests.push(key);
     }
 
     /// A digest of a log file that came late.
@@ -614,7 +615,7 @@ impl Grower {
         self.now = start + HOUR;
         let key = self.digest(number, start, logs, extent, DigestSeries::Backfill);
         self.now = start;
-        self.specimen.backfill.push(key);
+        self.fixture.backfill.push(key);
     }
 
     fn extent(&self, first_sequence: u64, before: MerkleTree, tree: &MerkleTree, ending: DigestEnding) -> DigestExtent {
@@ -642,12 +643,12 @@ impl Grower {
             tree.push(leaf_hash(line.as_bytes()));
         }
         self.files += 1;
-        let name = self.specimen.scope.trail.as_str().as_bytes();
+        let name = self.fixture.scope.trail.as_str().as_bytes();
         let suffix = LogSuffix::derive(&[name, &self.files.to_le_bytes()]);
-        let key = self.specimen.scope.layout.log_key(Timestamp::from_seconds(at), &suffix);
+        let key = self.fixture.scope.layout.log_key(Timestamp::from_seconds(at), &suffix);
         let file: LogFile = builder.finish();
         let entry = LogEntry::of(key.clone(), &file).expect("it holds events");
-        self.specimen.files.insert(key, unsigned(file.bytes));
+        self.fixture.files.insert(key, unsigned(file.bytes));
         entry
     }
 
@@ -668,8 +669,8 @@ impl Grower {
             Some((link, signature, DigestEnding::Continues)) => PreviousDigest::Digest { link, signature },
             Some((link, _, DigestEnding::Final)) => PreviousDigest::Restart(link),
         };
-        let specimen = &mut self.specimen;
-        let (scope, end) = (&specimen.scope, Timestamp::from_seconds(self.now));
+        let fixture = &mut self.fixture;
+        let (scope, end) = (&fixture.scope, Timestamp::from_seconds(self.now));
         let signer = usize::from(number >= ROTATION);
         let (key, ending) = (scope.layout.digest_key(&scope.trail, end, series), extent.ending);
         let digest = TrailDigest {
@@ -678,12 +679,12 @@ impl Grower {
             end,
             bucket: scope.bucket.clone(),
             object: key.clone(),
-            fingerprint: specimen.signers[signer].public.fingerprint(),
+            fingerprint: fixture.signers[signer].public.fingerprint(),
             previous,
             log_files,
             extent,
         };
-        let (link, signature) = specimen.put(signer, digest, (series == DigestSeries::Backfill).then_some(end));
+        let (link, signature) = fixture.put(signer, digest, (series == DigestSeries::Backfill).then_some(end));
         chain.last = Some((link, signature, ending));
         key
     }

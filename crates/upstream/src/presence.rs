@@ -41,7 +41,7 @@ impl Upstream {
         let response = self.exchange(rendered(bucket, sight), None, now).await?;
         let (parts, body) = response.into_parts();
         // Read to its end, so that the connection can be used again.
-        drop(body.whole(64 * 1024, self.document_patience()).await);
+        drop(body.whole(64 * 1024, self.document_timeout()).await);
         let marked = parts.headers.get("x-amz-delete-marker").is_some_and(|value| value == "true");
         match (parts.status, marked) {
             // A store that is not given the key of an object encrypted by a client's own key says no more than that.
