@@ -10,7 +10,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from measure import TOP, WORK, Cell, bench, run, start_gate
+from measure import TOP, WORK, Cell, bench, run, start_portcullis
 
 CELL = Cell("GET", "4k", 64)
 MOST = 0.15
@@ -26,19 +26,19 @@ def main() -> None:
     chosen = arguments.parse_args()
 
     with bench() as (port, started):
-        gates = {}
+        proxies = {}
         for name, environment in (("disk", {}), ("memory", {"PORTCULLIS_BENCH_JOURNAL": "memory"})):
-            gates[name] = start_gate(chosen.binary, port, name, environment)
-            started.append(gates[name].process)
+            proxies[name] = start_portcullis(chosen.binary, port, name, environment)
+            started.append(proxies[name].process)
         if "in memory alone" not in (WORK / "memory.log").read_text():
             raise SystemExit("the program was built without the feature bench-memory-journal")
-        for gate in gates.values():
-            run(gate, CELL, 1)  # Connections are made and caches filled before anything counts.
+        for portcullis in proxies.values():
+            run(portcullis, CELL, 1)  # Connections are made and caches filled before anything counts.
         rounds = []
         for _ in range(chosen.rounds):
             # What a run leaves to be indexed and written back is in the way of the next one, so each follows each.
-            samples = [(name, run(gates[name], CELL, chosen.seconds)) for name in (*gates, *reversed(gates))]
-            rounds.append({name: statistics.mean(taken.rate for of, taken in samples if of == name) for name in gates})
+            samples = [(name, run(proxies[name], CELL, chosen.seconds)) for name in (*proxies, *reversed(proxies))]
+            rounds.append({name: statistics.mean(taken.rate for of, taken in samples if of == name) for name in proxies})
 
     for rates in rounds:
         disk, memory = rates["disk"], rates["memory"]

@@ -1,8 +1,8 @@
-"""Measures the gate beside nginx as a plain reverse proxy, in front of the same static store.
+"""Measures Portcullis beside nginx as a plain reverse proxy, in front of the same static store.
 
 The store (nginx with three files, which keeps what is put in memory) and the load (wrk) share core 0; the proxy under
 test has core 1 for itself. The two proxies run in turn, cell by cell, so that what disturbs the machine disturbs both.
-Every request is signed by botocore: the gate verifies it, judges it, signs it anew and records it durably; nginx passes
+Every request is signed by botocore: Portcullis verifies it, judges it, signs it anew and records it durably; nginx passes
 it on. CPU time is the proxy's own, from /proc, and memory its peak within the cell.
 """
 
@@ -197,7 +197,7 @@ def start_nginx(store: int) -> Proxy:
     return Proxy("nginx", f"http://127.0.0.1:{port}", Credentials("AKIAIOSFODNN7EXAMPLE", "nobody checks it"), process)
 
 
-def start_gate(binary: Path, store: int, name: str = "gate", environment: dict[str, str] | None = None) -> Proxy:
+def start_portcullis(binary: Path, store: int, name: str = "portcullis", environment: dict[str, str] | None = None) -> Proxy:
     state, keys, log = WORK / f"{name}-state", WORK / "upstream.env", WORK / f"{name}.log"
     keys.touch(mode=0o600)
     keys.write_text("AWS_ACCESS_KEY_ID=benchbenchbenchbench\nAWS_SECRET_ACCESS_KEY=nobody-checks-it\nAWS_DEFAULT_REGION=us-east-1\n")
@@ -209,7 +209,7 @@ def start_gate(binary: Path, store: int, name: str = "gate", environment: dict[s
         process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env=surroundings)
     while b"portcullis listening on " not in log.read_bytes():
         if process.poll() is not None:
-            raise SystemExit(f"the gate does not start: {log.read_text()}")
+            raise SystemExit(f"Portcullis does not start: {log.read_text()}")
         time.sleep(0.05)
     told = dict(re.findall(r"(AWS_\w+)=['\"]?([^'\"\s]+)", (state / "root.env").read_text()))
     return Proxy(name, f"http://127.0.0.1:{port}", Credentials(told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]), process)
@@ -275,14 +275,14 @@ def middle(samples: list[Sample]) -> Sample:
 
 
 def table(results: dict[Cell, dict[str, Sample]]) -> list[str]:
-    """One line for each cell: nginx's figures, then the gate's as ratios to them."""
+    """One line for each cell: nginx's figures, then Portcullis's as ratios to them."""
     head = (
         "| request, connections | nginx req/s | CPU us/req | CPU s/GB | p50 ms | p99 ms | MiB "
-        "| gate req/s | CPU/req | CPU/GB | p50 | p99 | MiB |"
+        "| portcullis req/s | CPU/req | CPU/GB | p50 | p99 | MiB |"
     )
     lines = [head, "|---" + "|---:" * 12 + "|"]
     for cell, found in results.items():
-        n, g = found["nginx"], found.get("gate")
+        n, g = found["nginx"], found.get("portcullis")
         line = f"| {cell.title} | {n.rate:.0f} | {n.cpu_per_request:.1f} | {n.cpu_per_gigabyte:.2f} "
         line += f"| {n.p50:.2f} | {n.p99:.2f} | {n.memory:.0f} "
         if g:
@@ -308,9 +308,9 @@ def shortfalls(results: dict[Cell, dict[str, Sample]]) -> list[str]:
     """What the project promises and the run did not give."""
     small, large = results[Cell("GET", "4k", 64)], results[Cell("GET", "64m", 1)]
     found = []
-    if small["gate"].rate < 0.70 * small["nginx"].rate:
+    if small["portcullis"].rate < 0.70 * small["nginx"].rate:
         found.append("4 KiB GET at 64 connections is below 0.70 of nginx's requests per second")
-    if large["gate"].cpu_per_gigabyte > large["nginx"].cpu_per_gigabyte:
+    if large["portcullis"].cpu_per_gigabyte > large["nginx"].cpu_per_gigabyte:
         found.append("64 MiB GET takes more CPU per GB than nginx")
     return found
 
@@ -323,7 +323,7 @@ def main() -> None:
     arguments.add_argument("--full", action="store_true", help="also 64 and 256 connections of 64 MiB each")
     arguments.add_argument("--only", default="", help="cells whose title holds this text")
     arguments.add_argument("--baseline", action="store_true", help="nginx alone")
-    arguments.add_argument("--check", action="store_true", help="fail where the gate is slower than promised")
+    arguments.add_argument("--check", action="store_true", help="fail where Portcullis is slower than promised")
     arguments.add_argument("--binary", type=Path, default=TOP / "target" / "release" / "portcullis")
     chosen = arguments.parse_args()
     if (os.cpu_count() or 1) < 2:
@@ -334,7 +334,7 @@ def main() -> None:
         proxies = [start_nginx(store_port)]
         started.append(proxies[0].process)
         if not chosen.baseline:
-            proxies.append(start_gate(chosen.binary, store_port))
+            proxies.append(start_portcullis(chosen.binary, store_port))
             started.append(proxies[1].process)
         results = {}
         for cell in (cell for cell in CELLS + FULL * chosen.full if chosen.only in cell.title):

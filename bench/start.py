@@ -2,7 +2,7 @@
 
 The state has 10,000 buckets under MFA Delete and a journal of a million records, unless told otherwise. Each round starts
 it with the files in memory, as after a restart of the service; with none of them there, as after one of the machine; and
-after the gate was killed.
+after Portcullis was killed.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def make(buckets: int, records: int) -> Path:
 
 
 def start(binary: Path, state: Path, ended_by: signal.Signals = signal.SIGTERM) -> float:
-    """The seconds of one start; the gate is ended at once by this signal."""
+    """The seconds of one start; Portcullis is ended at once by this signal."""
     config, keys = state.parent / "portcullis.toml", state.parent / "upstream.env"
     keys.touch(mode=0o600)
     keys.write_text("AWS_ACCESS_KEY_ID=AKIAMEASURED00000000\nAWS_SECRET_ACCESS_KEY=measured\n")

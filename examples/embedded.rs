@@ -1,4 +1,4 @@
-//! Serves the embedded store alone, without the gate, to try S3 clients against it.
+//! Serves the embedded store alone, without the proxy, to try S3 clients against it.
 //!
 //! `cargo run --example embedded -- DIRECTORY ADDRESS`, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY set.
 

@@ -1,4 +1,4 @@
-//! Makes the state directory of a large and busy gate: `cargo run --release --example large_state -- DIRECTORY BUCKETS RECORDS`.
+//! Makes the state directory of a large and busy proxy: `cargo run --release --example large_state -- DIRECTORY BUCKETS RECORDS`.
 //!
 //! `bench/start` measures a start with it. The buckets are under MFA Delete, each by a write of its own; after them come
 //! the records of one day, which are indexed as well. A write has two records, its intent and its outcome.
@@ -79,7 +79,7 @@ async fn record(journal: &Journal, records: u64) {
     journal.durable(journal.last_sequence()).await.expect("the journal is open");
 }
 
-/// Indexes everything, as a gate that ran for long has.
+/// Indexes everything, as a proxy that ran for long has.
 async fn index(directory: &Path, journal: Arc<Journal>) {
     let place = serve::history_of(directory);
     let last = journal.durable_sequence();

@@ -42,16 +42,16 @@ const ENABLE: &str = "<VersioningConfiguration xmlns=\"http://s3.amazonaws.com/d
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_over_tls_is_taken_where_it_always_has_to_be() {
     let rig = Rig::new().await;
-    let gate = rig.gate(|settings| {
-        settings.listen.tls = Some(rig.ours.issue(&rig.path("gate")));
+    let proxy = rig.proxy(|settings| {
+        settings.listen.tls = Some(rig.ours.issue(&rig.path("proxy")));
         settings.mfa.require_tls = LoopbackTrust::TlsOnly;
     });
-    let gate = gate.await;
-    assert_eq!(gate.ask("PUT", "/vault", None, "").await.0, 200);
-    let offer = gate.enrol();
-    let (status, text) = gate.ask("PUT", "/vault?versioning", Some(&offer), ENABLE).await;
+    let proxy = proxy.await;
+    assert_eq!(proxy.ask("PUT", "/vault", None, "").await.0, 200);
+    let offer = proxy.enrol();
+    let (status, text) = proxy.ask("PUT", "/vault?versioning", Some(&offer), ENABLE).await;
     assert_eq!((status, text.as_str()), (200, ""));
-    let events = gate.stop().await;
+    let events = proxy.stop().await;
     let enabled = events.iter().find(|event| event["eventName"] == "PutBucketVersioning").expect("recorded");
     assert_eq!(enabled["tlsDetails"]["tlsVersion"], "TLSv1.3");
     assert_eq!(enabled["additionalEventData"]["CipherSuite"], enabled["tlsDetails"]["cipherSuite"]);
@@ -61,13 +61,13 @@ async fn a_code_over_tls_is_taken_where_it_always_has_to_be() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_in_the_clear_is_refused_where_tls_is_always_required() {
     let rig = Rig::new().await;
-    let gate = rig.gate(|settings| settings.mfa.require_tls = LoopbackTrust::TlsOnly).await;
-    assert_eq!(gate.ask("PUT", "/vault", None, "").await.0, 200);
-    let offer = gate.enrol();
-    let (status, text) = gate.ask("PUT", "/vault?versioning", Some(&offer), ENABLE).await;
+    let proxy = rig.proxy(|settings| settings.mfa.require_tls = LoopbackTrust::TlsOnly).await;
+    assert_eq!(proxy.ask("PUT", "/vault", None, "").await.0, 200);
+    let offer = proxy.enrol();
+    let (status, text) = proxy.ask("PUT", "/vault?versioning", Some(&offer), ENABLE).await;
     assert_eq!(status, 400);
     assert!(text.contains("<Code>InvalidRequest</Code>") && text.contains("secure connection"), "{text}");
-    let events = gate.stop().await;
+    let events = proxy.stop().await;
     let refused = events.iter().find(|event| event["eventName"] == "PutBucketVersioning").expect("recorded");
     assert_eq!(refused["tlsDetails"]["tlsVersion"], Value::Null);
 }
@@ -75,17 +75,17 @@ async fn a_code_in_the_clear_is_refused_where_tls_is_always_required() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_fails_is_recorded() {
     let rig = Rig::new().await;
-    let gate = rig.gate(|settings| settings.listen.tls = Some(rig.ours.issue(&rig.path("gate")))).await;
+    let proxy = rig.proxy(|settings| settings.listen.tls = Some(rig.ours.issue(&rig.path("proxy")))).await;
     let stranger = Authority::new("stranger", &rig.path("stranger.pem"));
-    let dialler = Dialler::new(gate.endpoint.clone(), &stranger.alone()).expect("a dialler");
+    let dialler = Dialler::new(proxy.endpoint.clone(), &stranger.alone()).expect("a dialler");
     assert!(matches!(dialler.connect().await, Err(DialError::Untrusted(_))));
-    let mut plain = TcpStream::connect(gate.address).await.expect("a connection");
+    let mut plain = TcpStream::connect(proxy.address).await.expect("a connection");
     plain.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("sent");
     let mut answer = Vec::new();
     drop(plain.read_to_end(&mut answer).await);
     assert!(!answer.starts_with(b"HTTP/"));
-    drop(TcpStream::connect(gate.address).await.expect("a connection"));
-    let events = gate.stop().await;
+    drop(TcpStream::connect(proxy.address).await.expect("a connection"));
+    let events = proxy.stop().await;
     let mut failed: Vec<(&str, &str)> = events
         .iter()
         .filter(|event| event["eventName"] == "ConnectionError")
@@ -107,9 +107,9 @@ async fn a_handshake_that_fails_is_recorded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_trust_whom_aws_ca_bundle_names() {
     let rig = Rig::new().await;
-    let gate = rig.gate(|settings| settings.listen.tls = Some(rig.ours.issue(&rig.path("gate")))).await;
-    assert_eq!(gate.ask("PUT", "/vault", None, "").await.0, 200);
-    let status = |bundle: &Path| gate.run(&["mfa-delete", "status", "vault", "--json"], &[("AWS_CA_BUNDLE", bundle)]);
+    let proxy = rig.proxy(|settings| settings.listen.tls = Some(rig.ours.issue(&rig.path("proxy")))).await;
+    assert_eq!(proxy.ask("PUT", "/vault", None, "").await.0, 200);
+    let status = |bundle: &Path| proxy.run(&["mfa-delete", "status", "vault", "--json"], &[("AWS_CA_BUNDLE", bundle)]);
     let trusted = status(&rig.ours.file);
     assert_eq!(said(&trusted.stdout), "{\"bucket\":\"vault\",\"versioning\":null,\"mfaDelete\":null}\n");
     let stranger = Authority::new("stranger", &rig.path("stranger.pem"));
@@ -119,23 +119,23 @@ async fn the_commands_trust_whom_aws_ca_bundle_names() {
     assert!(said(&refused.stderr).contains("export AWS_CA_BUNDLE=FILE"), "{}", said(&refused.stderr));
     let nothing = status(&rig.path("nothing.pem"));
     assert_eq!(nothing.status.code(), Some(2));
-    gate.stop().await;
+    proxy.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_proves_itself_is_reached_over_tls() {
     let rig = Rig::new().await;
     let front = Front::start(&rig.ours.issue(&rig.path("store")), rig.store.address).await;
-    let gate = rig.gate(|settings| {
+    let proxy = rig.proxy(|settings| {
         settings.upstream.endpoint = front.endpoint();
         settings.upstream.ca_file = Some(rig.ours.file.clone());
     });
-    let gate = gate.await;
-    assert_eq!(gate.ask("PUT", "/vault", None, "").await.0, 200);
-    assert_eq!(gate.ask("PUT", "/vault/k", None, "what travels over TLS").await.0, 200);
-    assert_eq!(gate.ask("GET", "/vault/k", None, "").await, (200, "what travels over TLS".to_owned()));
+    let proxy = proxy.await;
+    assert_eq!(proxy.ask("PUT", "/vault", None, "").await.0, 200);
+    assert_eq!(proxy.ask("PUT", "/vault/k", None, "what travels over TLS").await.0, 200);
+    assert_eq!(proxy.ask("GET", "/vault/k", None, "").await, (200, "what travels over TLS".to_owned()));
     assert!(front.served.load(Ordering::SeqCst) > 0);
-    gate.stop().await;
+    proxy.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,54 +143,54 @@ async fn a_store_that_cannot_prove_itself_is_sent_nothing() {
     let rig = Rig::new().await;
     let front = Front::start(&rig.ours.issue(&rig.path("store")), rig.store.address).await;
     let stranger = Authority::new("stranger", &rig.path("stranger.pem"));
-    let gate = rig.gate(|settings| {
+    let proxy = rig.proxy(|settings| {
         settings.upstream.endpoint = front.endpoint();
         settings.upstream.ca_file = Some(stranger.file.clone());
     });
-    let gate = gate.await;
-    let (status, text) = gate.ask("PUT", "/vault", None, "").await;
+    let proxy = proxy.await;
+    let (status, text) = proxy.ask("PUT", "/vault", None, "").await;
     assert_eq!(status, 503);
-    assert!(text.contains("The storage behind the gate cannot prove who it is."), "{text}");
+    assert!(text.contains("The storage behind the proxy cannot prove who it is."), "{text}");
     let config = rig.path("portcullis.toml");
     let lines = format!(
         "[upstream]\nendpoint = \"{}\"\ncredentials_file = \"upstream.env\"\nca_file = \"stranger.pem\"\n",
         front.endpoint()
     );
     fs::write(&config, lines).expect("written");
-    let check = gate.run(&["check", "--config", &config.display().to_string()], &[]);
+    let check = proxy.run(&["check", "--config", &config.display().to_string()], &[]);
     assert_eq!(check.status.code(), Some(1));
     let found = said(&check.stdout);
     assert!(found.contains("its certificate is not trusted: invalid peer certificate: UnknownIssuer"), "{found}");
     assert_eq!(front.served.load(Ordering::SeqCst), 0);
-    gate.stop().await;
+    proxy.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gate_that_could_not_be_trusted_does_not_start() {
+async fn a_proxy_that_could_not_be_trusted_does_not_start() {
     let rig = Rig::new().await;
     let (one, other) = (rig.ours.issue(&rig.path("one")), rig.ours.issue(&rig.path("other")));
     let mixed = TlsFiles { cert_file: one.cert_file, key_file: other.key_file };
     let settings = rig.settings(|settings| settings.listen.tls = Some(mixed));
-    let failure = serve::start(&settings, Clock::System).await.expect_err("a gate without its key");
+    let failure = serve::start(&settings, Clock::System).await.expect_err("a proxy without its key");
     assert!(matches!(failure, StartFailure::Certificate(_)), "{failure}");
     assert!(failure.to_string().contains("does not belong to the certificate"), "{failure}");
     let settings = rig.settings(|settings| {
         settings.upstream.endpoint = Endpoint::parse("https://localhost").expect("an endpoint");
         settings.upstream.ca_file = Some(rig.path("nothing.pem"));
     });
-    let failure = serve::start(&settings, Clock::System).await.expect_err("a gate that trusts nobody");
+    let failure = serve::start(&settings, Clock::System).await.expect_err("a proxy that trusts nobody");
     assert!(matches!(failure, StartFailure::Trust { .. }), "{failure}");
 }
 
-/// A directory, a store and an authority, before there is a gate.
+/// A directory, a store and an authority, before there is a proxy.
 struct Rig {
     directory: tempfile::TempDir,
     store: portcullis_devstore::RunningStore,
     ours: Authority,
 }
 
-/// A gate that serves.
-struct Gate {
+/// A proxy that serves.
+struct Proxy {
     running: serve::RunningProxy,
     data: PathBuf,
     address: SocketAddr,
@@ -238,19 +238,19 @@ impl Rig {
         settings
     }
 
-    async fn gate(&self, choose: impl FnOnce(&mut Settings)) -> Gate {
+    async fn proxy(&self, choose: impl FnOnce(&mut Settings)) -> Proxy {
         let settings = self.settings(choose);
         let clock = Arc::new(AtomicI64::new(Clock::System.now().millis()));
-        let running = serve::start(&settings, Clock::Set(clock.clone())).await.expect("a gate");
+        let running = serve::start(&settings, Clock::Set(clock.clone())).await.expect("a proxy");
         let address = running.address();
         let scheme = if settings.listen.tls.is_some() { "https" } else { "http" };
         let endpoint = Endpoint::parse(&format!("{scheme}://localhost:{}", address.port())).expect("an endpoint");
         let dialler = Dialler::new(endpoint.clone(), &self.ours.alone()).expect("a dialler");
-        Gate { running, data: settings.state.directory, address, endpoint, dialler, clock }
+        Proxy { running, data: settings.state.directory, address, endpoint, dialler, clock }
     }
 }
 
-impl Gate {
+impl Proxy {
     /// Signs as root, sends, and reads the answer.
     async fn ask(&self, method: &str, target: &str, mfa: Option<&str>, body: &'static str) -> (u16, String) {
         let request = self.signed(method, target, mfa, body);
@@ -312,7 +312,7 @@ impl Gate {
         Clock::Set(self.clock.clone()).now()
     }
 
-    /// Runs one of the gate's commands as root.
+    /// Runs one of the proxy's commands as root.
     fn run(&self, arguments: &[&str], environment: &[(&str, &Path)]) -> Output {
         let (id, secret) = self.running.root_credentials().expect("root's key");
         Command::new(env!("CARGO_BIN_EXE_portcullis"))
@@ -327,7 +327,7 @@ impl Gate {
             .expect("it runs")
     }
 
-    /// Stops the gate, and gives what it recorded.
+    /// Stops the proxy, and gives what it recorded.
     async fn stop(self) -> Vec<Value> {
         self.running.stop().await;
         let events = Command::new(env!("CARGO_BIN_EXE_portcullis"))

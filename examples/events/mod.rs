@@ -1,4 +1,4 @@
-//! Synthetic events of one day, such as a busy gate records.
+//! Synthetic events of one day, such as a busy proxy records.
 
 use portcullis_base::clock::Timestamp;
 

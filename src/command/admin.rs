@@ -232,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_question_travels_as_a_form_and_its_result_comes_back() {
-        let gate = FakeProxy::start(|_| {
+        let proxy = FakeProxy::start(|_| {
             (
                 200,
                 "<CreateUserResponse><CreateUserResult><User><UserName>a+b@c</UserName></User></CreateUserResult>\
@@ -240,36 +240,36 @@ mod tests {
                     .to_owned(),
             )
         });
-        let admin = AdminClient::of(gate.place());
+        let admin = AdminClient::of(proxy.place());
         let result = admin.ask(&AdminRequest::new("CreateUser").with("UserName", "a+b@c")).await.unwrap();
         assert_eq!(result.child("User").and_then(|user| user.filled_text_of("UserName")), Some("a+b@c"));
-        let seen = gate.seen();
+        let seen = proxy.seen();
         assert_eq!(seen[0].form, "Action=CreateUser&Version=2010-05-08&UserName=a%2Bb%40c");
         assert_eq!(seen[0].mfa, None);
     }
 
     #[tokio::test]
     async fn a_code_travels_in_its_header_alone() {
-        let gate = FakeProxy::start(|_| (200, "<DeactivateMFADeviceResponse/>".to_owned()));
+        let proxy = FakeProxy::start(|_| (200, "<DeactivateMFADeviceResponse/>".to_owned()));
         let question = AdminRequest::new("DeactivateMFADevice").with("SerialNumber", "s");
-        AdminClient::of(gate.place()).ask_with_code(&question, &Secret::new("s 123456".to_owned())).await.unwrap();
-        let seen = gate.seen();
+        AdminClient::of(proxy.place()).ask_with_code(&question, &Secret::new("s 123456".to_owned())).await.unwrap();
+        let seen = proxy.seen();
         assert_eq!(seen[0].mfa.as_deref(), Some("s 123456"));
         assert!(!seen[0].form.contains("123456"));
     }
 
     #[tokio::test]
-    async fn a_refusal_keeps_the_gates_own_code_and_words() {
-        let gate = FakeProxy::start(|_| (409, iam_error("EntityAlreadyExists", "User alice already exists.")));
-        let error = AdminClient::of(gate.place()).ask(&AdminRequest::new("CreateUser")).await.unwrap_err();
+    async fn a_refusal_keeps_the_proxys_own_code_and_words() {
+        let proxy = FakeProxy::start(|_| (409, iam_error("EntityAlreadyExists", "User alice already exists.")));
+        let error = AdminClient::of(proxy.place()).ask(&AdminRequest::new("CreateUser")).await.unwrap_err();
         assert_eq!(error.code(), Some("EntityAlreadyExists"));
-        let shown = error.into_command_error(gate.place());
+        let shown = error.into_command_error(proxy.place());
         assert_eq!(shown.message, "refused: User alice already exists. (EntityAlreadyExists)");
     }
 
     #[tokio::test]
     async fn a_list_is_read_to_its_last_page() {
-        let gate = FakeProxy::start(|seen| {
+        let proxy = FakeProxy::start(|seen| {
             let (name, more) = if seen.form.contains("Marker=m1") {
                 ("bob", "<IsTruncated>false</IsTruncated>")
             } else {
@@ -278,7 +278,7 @@ mod tests {
             let member = format!("<Users><member><UserName>{name}</UserName></member></Users>");
             (200, format!("<ListUsersResponse><ListUsersResult>{member}{more}</ListUsersResult></ListUsersResponse>"))
         });
-        let users = AdminClient::of(gate.place()).list(AdminRequest::new("ListUsers"), "Users").await.unwrap();
+        let users = AdminClient::of(proxy.place()).list(AdminRequest::new("ListUsers"), "Users").await.unwrap();
         assert_eq!(
             users.iter().filter_map(|user| user.filled_text_of("UserName")).collect::<Vec<_>>(),
             ["alice", "bob"]
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_no_gate_runs_the_command_says_how_to_start_one() {
+    async fn where_no_proxy_runs_the_command_says_how_to_start_one() {
         let empty = tempfile::tempdir().unwrap();
         let place = StateDirectory::find(Some(empty.path().to_owned()), None);
         let error = AdminClient::of(&place).ask(&AdminRequest::new("ListUsers")).await.unwrap_err();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_socket_that_nobody_listens_on_is_no_running_gate() {
+    async fn a_socket_that_nobody_listens_on_is_no_running_proxy() {
         let directory = tempfile::tempdir().unwrap();
         let place = StateDirectory::find(Some(directory.path().to_owned()), None);
         drop(std::os::unix::net::UnixListener::bind(place.socket()).unwrap());

@@ -82,13 +82,13 @@ mod tests {
     const RIGHT: &str = "<Clock><Time>2026-11-28T09:00:00Z</Time></Clock>";
 
     async fn said(command: ClockCommand, format: OutputFormat, clock: &'static str) -> String {
-        let gate = FakeProxy::start(move |seen| {
+        let proxy = FakeProxy::start(move |seen| {
             let action = if seen.asks("AcceptClock") { "AcceptClock" } else { "GetClock" };
             (200, format!("<{action}Response><{action}Result>{clock}</{action}Result></{action}Response>"))
         });
         let (mut terminal, kept) = terminal(format, &[]);
-        run(command, &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
-        kept.text().replace(&gate.place().flag(), " --data DIR")
+        run(command, &AdminClient::of(proxy.place()), &mut terminal).await.unwrap();
+        kept.text().replace(&proxy.place().flag(), " --data DIR")
     }
 
     #[tokio::test]

@@ -215,15 +215,15 @@ mod tests {
     }
 
     #[test]
-    fn commands_for_a_gate_elsewhere_say_where_it_is() {
-        let text = banner_in(Some("/var/lib/my gate"), UpstreamKind::Generic);
-        assert!(text.contains("  portcullis --data '/var/lib/my gate' mfa add --name phone\n"), "{text}");
-        assert!(text.contains("(or: . '/var/lib/my gate/root.env')"), "{text}");
+    fn commands_for_a_proxy_elsewhere_say_where_it_is() {
+        let text = banner_in(Some("/var/lib/my proxy"), UpstreamKind::Generic);
+        assert!(text.contains("  portcullis --data '/var/lib/my proxy' mfa add --name phone\n"), "{text}");
+        assert!(text.contains("(or: . '/var/lib/my proxy/root.env')"), "{text}");
         assert!(text.contains("  store    http://127.0.0.1:41234\n"), "{text}");
     }
 
     #[test]
-    fn the_gate_listens_on_loopback_unless_told_otherwise() {
+    fn the_proxy_listens_on_loopback_unless_told_otherwise() {
         assert_eq!(parse("").unwrap().listen.to_string(), "127.0.0.1:9000");
         assert_eq!(parse("--listen 127.0.0.1:0").unwrap().listen.port(), 0);
         let address = "127.0.0.1:4321".parse().unwrap();

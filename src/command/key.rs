@@ -237,16 +237,20 @@ mod tests {
         }
     }
 
-    async fn run_on(gate: &FakeProxy, command: KeyCommand, format: OutputFormat) -> (Result<(), CommandError>, String) {
+    async fn run_on(
+        proxy: &FakeProxy,
+        command: KeyCommand,
+        format: OutputFormat,
+    ) -> (Result<(), CommandError>, String) {
         let (mut terminal, kept) = terminal(format, &[]);
-        let outcome = run(command, &AdminClient::of(gate.place()), &mut terminal).await;
+        let outcome = run(command, &AdminClient::of(proxy.place()), &mut terminal).await;
         (outcome, kept.text())
     }
 
     #[tokio::test]
     async fn the_list_holds_roots_keys_and_every_users() {
-        let gate = FakeProxy::start(two_keys);
-        let (_, text) = run_on(&gate, KeyCommand::List(ListArgs { user: None }), OutputFormat::People).await;
+        let proxy = FakeProxy::start(two_keys);
+        let (_, text) = run_on(&proxy, KeyCommand::List(ListArgs { user: None }), OutputFormat::People).await;
         assert_eq!(
             text,
             "ACCESS KEY ID         USER   STATUS    CREATED\n\
@@ -256,33 +260,33 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_gate_is_told_whose_key_to_disable() {
-        let gate = FakeProxy::start(two_keys);
+    async fn the_proxy_is_told_whose_key_to_disable() {
+        let proxy = FakeProxy::start(two_keys);
         let args = KeyArgs { id: "AKIAALICE00000000001".to_owned() };
-        let (outcome, text) = run_on(&gate, KeyCommand::Disable(args), OutputFormat::Json).await;
+        let (outcome, text) = run_on(&proxy, KeyCommand::Disable(args), OutputFormat::Json).await;
         assert_eq!(outcome, Ok(()));
         assert_eq!(text, "{\"accessKeyId\":\"AKIAALICE00000000001\",\"disabled\":true}\n");
         assert_eq!(
-            gate.seen().last().unwrap().form,
+            proxy.seen().last().unwrap().form,
             "Action=UpdateAccessKey&Version=2010-05-08&Status=Inactive&AccessKeyId=AKIAALICE00000000001&UserName=alice"
         );
     }
 
     #[tokio::test]
     async fn roots_keys_are_those_of_no_user() {
-        let gate = FakeProxy::start(two_keys);
+        let proxy = FakeProxy::start(two_keys);
         let list = ListArgs { user: Some("root".to_owned()) };
-        let (_, text) = run_on(&gate, KeyCommand::List(list), OutputFormat::People).await;
+        let (_, text) = run_on(&proxy, KeyCommand::List(list), OutputFormat::People).await;
         assert!(text.contains("AKIAROOT000000000001  root "), "{text}");
-        assert_eq!(gate.seen()[0].form, "Action=ListAccessKeys&Version=2010-05-08");
+        assert_eq!(proxy.seen()[0].form, "Action=ListAccessKeys&Version=2010-05-08");
     }
 
     #[tokio::test]
     async fn a_key_that_is_not_there_is_said_so() {
-        let gate = FakeProxy::start(two_keys);
+        let proxy = FakeProxy::start(two_keys);
         let args = KeyArgs { id: "AKIANOBODY".to_owned() };
-        let (outcome, _) = run_on(&gate, KeyCommand::Delete(args), OutputFormat::People).await;
+        let (outcome, _) = run_on(&proxy, KeyCommand::Delete(args), OutputFormat::People).await;
         assert_eq!(outcome.unwrap_err().message, "there is no access key `AKIANOBODY`");
-        assert!(!gate.actions().iter().any(|action| action == "DeleteAccessKey"));
+        assert!(!proxy.actions().iter().any(|action| action == "DeleteAccessKey"));
     }
 }

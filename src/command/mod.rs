@@ -10,7 +10,6 @@ pub mod error;
 mod events;
 mod exchange;
 mod exposure;
-mod gate;
 pub mod init;
 mod key;
 mod log;
@@ -20,6 +19,7 @@ mod private_file;
 mod process;
 mod qr;
 pub mod root_key;
+mod run_proxy;
 mod s3;
 mod second_factor;
 pub mod serve;
@@ -145,16 +145,16 @@ fn run(command: Command, place: &StateDirectory, terminal: &mut Terminal) -> Res
     match command {
         Command::Check(args) => on_one_thread(check::run(args, environment(), terminal)),
         Command::Clock(command) => on_one_thread(clock::run(command, &admin, terminal)),
-        Command::Dev(args) => on_all_threads(gate::dev(args, place, environment(), terminal)),
+        Command::Dev(args) => on_all_threads(run_proxy::dev(args, place, environment(), terminal)),
         Command::Events(args) => on_one_thread(events::run(args, place, terminal)),
-        Command::Init(args) => on_one_thread(init::run(&args, environment(), gate::create_state, terminal)),
+        Command::Init(args) => on_one_thread(init::run(&args, environment(), run_proxy::create_state, terminal)),
         Command::Key(command) => on_one_thread(key::run(command, &admin, terminal)),
         Command::Mfa(command) => on_one_thread(mfa::run(command, &admin, terminal)),
         Command::MfaDelete(command) => {
             let environment = |name: &str| std::env::var(name).ok();
             on_one_thread(mfa_delete::run(command, place, environment, terminal))
         }
-        Command::Serve(args) => on_all_threads(gate::serve(args, environment(), terminal)),
+        Command::Serve(args) => on_all_threads(run_proxy::serve(args, environment(), terminal)),
         Command::State(command) => on_one_thread(state::run(command, place, terminal)),
         Command::Trail(command) => {
             let environment = |name: &str| std::env::var(name).ok();

@@ -127,10 +127,10 @@ mod tests {
 
     #[tokio::test]
     async fn adding_gives_the_user_a_key_and_shows_it() {
-        let gate = FakeProxy::start(willing);
+        let proxy = FakeProxy::start(willing);
         let (mut terminal, kept) = terminal(OutputFormat::Json, &[]);
-        run(UserCommand::Add(alice()), &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
-        assert_eq!(gate.actions(), ["CreateUser", "CreateAccessKey"]);
+        run(UserCommand::Add(alice()), &AdminClient::of(proxy.place()), &mut terminal).await.unwrap();
+        assert_eq!(proxy.actions(), ["CreateUser", "CreateAccessKey"]);
         assert_eq!(
             kept.text(),
             "{\"userName\":\"alice\",\"accessKeyId\":\"AKIAALICE00000000001\",\"secretAccessKey\":\"s3cr3t\"}\n"
@@ -139,33 +139,33 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_is_called_root_but_root() {
-        let gate = FakeProxy::start(willing);
+        let proxy = FakeProxy::start(willing);
         let (mut terminal, _) = terminal(OutputFormat::Json, &[]);
         let root = UserArgs { user: "root".to_owned() };
-        let outcome = run(UserCommand::Add(root), &AdminClient::of(gate.place()), &mut terminal).await;
+        let outcome = run(UserCommand::Add(root), &AdminClient::of(proxy.place()), &mut terminal).await;
         assert_eq!(outcome.unwrap_err().blame, crate::command::error::ExitCause::Usage);
         let root = UserArgs { user: "root".to_owned() };
-        assert!(run(UserCommand::Remove(root), &AdminClient::of(gate.place()), &mut terminal).await.is_err());
-        assert_eq!(gate.actions(), [""; 0]);
+        assert!(run(UserCommand::Remove(root), &AdminClient::of(proxy.place()), &mut terminal).await.is_err());
+        assert_eq!(proxy.actions(), [""; 0]);
     }
 
     #[tokio::test]
     async fn a_user_left_without_a_key_is_told_of() {
-        let gate = FakeProxy::start(|seen| match seen.asks("CreateAccessKey") {
+        let proxy = FakeProxy::start(|seen| match seen.asks("CreateAccessKey") {
             true => (409, iam_error("LimitExceeded", "Cannot exceed quota")),
             false => willing(seen),
         });
         let (mut terminal, _) = terminal(OutputFormat::Json, &[]);
-        let outcome = run(UserCommand::Add(alice()), &AdminClient::of(gate.place()), &mut terminal).await;
+        let outcome = run(UserCommand::Add(alice()), &AdminClient::of(proxy.place()), &mut terminal).await;
         assert!(outcome.unwrap_err().next.unwrap().contains("portcullis key create alice"));
     }
 
     #[tokio::test]
     async fn removing_takes_the_keys_first() {
-        let gate = FakeProxy::start(willing);
+        let proxy = FakeProxy::start(willing);
         let (mut terminal, kept) = terminal(OutputFormat::People, &[]);
-        run(UserCommand::Remove(alice()), &AdminClient::of(gate.place()), &mut terminal).await.unwrap();
-        assert_eq!(gate.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);
+        run(UserCommand::Remove(alice()), &AdminClient::of(proxy.place()), &mut terminal).await.unwrap();
+        assert_eq!(proxy.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);
         assert_eq!(kept.text(), "Removed user alice and all its access keys.\n");
     }
 }

@@ -1,4 +1,4 @@
-"""What every test starts from: a store, a gate in front of it, root with MFA devices, and a user."""
+"""What every test starts from: a store, a proxy in front of it, root with MFA devices, and a user."""
 
 import shutil
 import uuid
@@ -10,21 +10,21 @@ from rig import upstreams
 from rig.authority import Authority
 from rig.clients import Credentials
 from rig.codes import Codes
-from rig.gate import Gate
+from rig.proxy import Proxy
 from rig.raw import Raw
 
 TOP = Path(__file__).resolve().parents[2]
 
 
 def pytest_addoption(parser):
-    parser.addoption("--upstream", choices=upstreams.KINDS, default="embedded", help="the store behind the gate")
-    parser.addoption("--tls", action="store_true", help="reach the gate over TLS, as SDKs do in production")
-    parser.addoption("--binary", type=Path, default=TOP / "target" / "debug" / "portcullis", help="the gate to test")
+    parser.addoption("--upstream", choices=upstreams.KINDS, default="embedded", help="the store behind the proxy")
+    parser.addoption("--tls", action="store_true", help="reach the proxy over TLS, as SDKs do in production")
+    parser.addoption("--binary", type=Path, default=TOP / "target" / "debug" / "portcullis", help="the proxy to test")
 
 
 def pytest_report_header(config):
     way = "over TLS" if config.getoption("tls") else "in the clear"
-    return f"gate: {config.getoption('binary')}, {way}, upstream: {config.getoption('upstream')}"
+    return f"proxy: {config.getoption('binary')}, {way}, upstream: {config.getoption('upstream')}"
 
 
 @pytest.fixture(scope="session")
@@ -44,21 +44,21 @@ def upstream(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def authority(request, tmp_path_factory) -> Authority | None:
-    """Who certifies the gate, where it is reached over TLS."""
+    """Who certifies the proxy, where it is reached over TLS."""
     return Authority(tmp_path_factory.mktemp("authority")) if request.config.getoption("tls") else None
 
 
 @pytest.fixture(scope="session")
-def gate(binary, upstream, authority, tmp_path_factory):
-    started = Gate(binary, tmp_path_factory.mktemp("gate"), upstream, authority=authority).start()
+def proxy(binary, upstream, authority, tmp_path_factory):
+    started = Proxy(binary, tmp_path_factory.mktemp("proxy"), upstream, authority=authority).start()
     yield started
     started.stop()
     shutil.rmtree(started.state, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def codes(gate) -> Codes:
-    return Codes(gate)
+def codes(proxy) -> Codes:
+    return Codes(proxy)
 
 
 @pytest.fixture(autouse=True)
@@ -68,37 +68,37 @@ def more_devices(codes):
 
 
 @pytest.fixture
-def root(gate):
-    return gate.client()
+def root(proxy):
+    return proxy.client()
 
 
 @pytest.fixture
-def aws(gate):
-    return gate.aws()
+def aws(proxy):
+    return proxy.aws()
 
 
 @pytest.fixture
-def raw(gate) -> Raw:
-    return Raw(gate.place, gate.root)
+def raw(proxy) -> Raw:
+    return Raw(proxy.place, proxy.root)
 
 
 @pytest.fixture(scope="session")
-def alice_key(gate) -> Credentials:
-    made = gate.json("user", "add", "alice")
+def alice_key(proxy) -> Credentials:
+    made = proxy.json("user", "add", "alice")
     return Credentials(made["accessKeyId"], made["secretAccessKey"])
 
 
 @pytest.fixture
-def alice(gate, alice_key):
-    return gate.client(alice_key)
+def alice(proxy, alice_key):
+    return proxy.client(alice_key)
 
 
 @pytest.fixture
-def offering(gate):
+def offering(proxy):
     """Makes clients whose requests all carry an offer, also where the SDK has no parameter for it."""
 
     def made(offer: str, credentials: Credentials | None = None):
-        client = gate.client(credentials)
+        client = proxy.client(credentials)
         client.meta.events.register("before-sign.s3", lambda request, **_: request.headers.add_header("x-amz-mfa", offer))
         return client
 
@@ -106,9 +106,9 @@ def offering(gate):
 
 
 @pytest.fixture
-def witness(gate):
-    """Sees what the store itself holds, whatever the gate says."""
-    return gate.store.directly()
+def witness(proxy):
+    """Sees what the store itself holds, whatever the proxy says."""
+    return proxy.store.directly()
 
 
 @pytest.fixture
@@ -143,9 +143,9 @@ def protect(client, name: str, codes: Codes, status: str = "Enabled") -> None:
 
 
 @pytest.fixture(scope="session")
-def vault(gate, codes) -> str:
+def vault(proxy, codes) -> str:
     """A protected bucket for tests that leave its configuration alone."""
-    client, name = gate.client(), new_name()
+    client, name = proxy.client(), new_name()
     client.create_bucket(Bucket=name)
     protect(client, name, codes)
     return name
@@ -161,9 +161,9 @@ def own_vault(root, codes) -> str:
 
 
 @pytest.fixture(scope="session")
-def suspended(gate, codes) -> tuple[str, str]:
+def suspended(proxy, codes) -> tuple[str, str]:
     """A protected bucket whose versioning is suspended, and a key in it that has a null version."""
-    client, name, old = gate.client(), new_name(), "written-before-versioning"
+    client, name, old = proxy.client(), new_name(), "written-before-versioning"
     client.create_bucket(Bucket=name)
     client.put_object(Bucket=name, Key=old, Body=b"the null version")
     protect(client, name, codes)

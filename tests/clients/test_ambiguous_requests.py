@@ -1,6 +1,6 @@
-"""Requests that two readers could read differently: the gate refuses them, and the store never sees them.
+"""Requests that two readers could read differently: the proxy refuses them, and the store never sees them.
 
-Each is signed with root's own key over the reading that its sender hopes for, so that only the gate's own care can
+Each is signed with root's own key over the reading that its sender hopes for, so that only the proxy's own care can
 stop it: a wrong signature would be refused for the wrong reason.
 """
 
@@ -92,12 +92,12 @@ def an_encoded_letter_of_a_key_names_that_key(raw, root, vault, key):
     assert reply.status == 403 or reply.body == b"same"
 
 
-def a_target_with_a_scheme_and_a_host_is_refused(gate, untouched, vault, key, two):
+def a_target_with_a_scheme_and_a_host_is_refused(proxy, untouched, vault, key, two):
     """An absolute target carries a second host, which may be another than the header's."""
-    raw = Raw(gate.place, gate.root)
+    raw = Raw(proxy.place, proxy.root)
     target = f"/{vault}/{key}?versionId={two[0]}"
 
-    reply = raw.send("DELETE", f"{gate.endpoint}{target}", signed_target=target)
+    reply = raw.send("DELETE", f"{proxy.endpoint}{target}", signed_target=target)
 
     assert reply.status == 400
     untouched()

@@ -21,16 +21,16 @@ EVERYTHING = [
 
 
 @pytest.fixture(scope="module")
-def calling(gate):
+def calling(proxy):
     """Makes clients of CloudTrail's API, root's unless told otherwise, whose requests carry an offer if told so."""
 
     def made(offer: str | None = None, credentials: Credentials | None = None):
-        keys = credentials or gate.root
+        keys = credentials or proxy.root
         client = boto3.client(
             "cloudtrail",
-            endpoint_url=gate.endpoint,
+            endpoint_url=proxy.endpoint,
             region_name=REGION,
-            verify=str(gate.ca_file) if gate.ca_file else None,
+            verify=str(proxy.ca_file) if proxy.ca_file else None,
             aws_access_key_id=keys.access_key,
             aws_secret_access_key=keys.secret_key,
             config=Config(retries={"total_max_attempts": 1}),
@@ -216,16 +216,16 @@ def the_public_keys_of_a_time_are_listed(aws):
 
 
 @pytest.fixture(scope="module")
-def past(gate, calling):
+def past(proxy, calling):
     """Events of a bucket of their own, and the newest record of one of its objects."""
-    client, bucket = gate.client(), new_name()
+    client, bucket = proxy.client(), new_name()
     client.create_bucket(Bucket=bucket)
     for number in range(7):
         client.put_object(Bucket=bucket, Key=f"k{number}", Body=b"x")
     client.get_object(Bucket=bucket, Key="k0")
     with pytest.raises(ClientError):
         client.get_object(Bucket=bucket, Key="nothing")
-    [event] = [event for event in gate.events() if (event["requestParameters"] or {}).get("key") == "k6"]
+    [event] = [event for event in proxy.events() if (event["requestParameters"] or {}).get("key") == "k6"]
     return bucket, event
 
 
@@ -235,7 +235,7 @@ def looked_up(aws, *attributes: tuple[str, str], more=()) -> list[dict]:
     return aws("cloudtrail", "lookup-events", *arguments, *more)["Events"]
 
 
-def events_are_found_by_each_attribute(aws, past, gate):
+def events_are_found_by_each_attribute(aws, past, proxy):
     bucket, event = past
     for key, value in {
         "EventId": event["eventID"],
@@ -245,7 +245,7 @@ def events_are_found_by_each_attribute(aws, past, gate):
         "ResourceType": "AWS::S3::Object",
         "ResourceName": f"{bucket}/k6",
         "EventSource": "s3.amazonaws.com",
-        "AccessKeyId": gate.root.access_key,
+        "AccessKeyId": proxy.root.access_key,
         "SourceIPAddress": "127.0.0.1",
         "BucketName": bucket,
     }.items():
@@ -353,33 +353,33 @@ def a_user_sees_trails_and_changes_none(calling, trail, alice_key):
         assert ":user/alice is not authorized to perform: cloudtrail:" in str(error.value)
 
 
-def each_call_is_one_event_of_cloudtrails(gate, cloudtrail, trail):
+def each_call_is_one_event_of_cloudtrails(proxy, cloudtrail, trail):
     started = cloudtrail.start_logging(Name=trail["Name"])
-    event = gate.event_of(started["ResponseMetadata"]["RequestId"])
+    event = proxy.event_of(started["ResponseMetadata"]["RequestId"])
     assert (event["eventSource"], event["eventName"]) == ("cloudtrail.amazonaws.com", "StartLogging")
     assert (event["managementEvent"], event["readOnly"], event["eventCategory"]) == (True, False, "Management")
     assert (event["requestParameters"], event["responseElements"]) == ({"name": trail["Name"]}, None)
     assert event["userAgent"].startswith("Boto3/")
     with pytest.raises(ClientError) as error:
         cloudtrail.get_trail(Name="not-there")
-    event = gate.event_of(error.value.response["ResponseMetadata"]["RequestId"])
+    event = proxy.event_of(error.value.response["ResponseMetadata"]["RequestId"])
     assert (event["eventName"], event["errorCode"], event["readOnly"]) == ("GetTrail", "TrailNotFoundException", True)
 
 
-def a_call_that_nobody_signed_is_refused_in_cloudtrails_words(aws, gate):
+def a_call_that_nobody_signed_is_refused_in_cloudtrails_words(aws, proxy):
     refusal = aws.fails("--no-sign-request", "cloudtrail", "describe-trails")
     said = "(MissingAuthenticationTokenException) when calling the DescribeTrails operation: Missing Authentication Token"
     assert said in refusal
-    [event] = [event for event in gate.events() if event.get("errorCode") == "MissingAuthenticationTokenException"]
+    [event] = [event for event in proxy.events() if event.get("errorCode") == "MissingAuthenticationTokenException"]
     assert (event["eventName"], event["userIdentity"]["accountId"]) == ("DescribeTrails", "anonymous")
 
 
-def a_wrong_secret_is_told_and_recorded(gate, calling):
-    wrong = calling(credentials=Credentials(gate.root.access_key, "wrong"))
+def a_wrong_secret_is_told_and_recorded(proxy, calling):
+    wrong = calling(credentials=Credentials(proxy.root.access_key, "wrong"))
     with pytest.raises(ClientError) as error:
         wrong.delete_trail(Name="any")
     assert refused(error) == "InvalidSignatureException"
-    event = gate.event_of(error.value.response["ResponseMetadata"]["RequestId"])
+    event = proxy.event_of(error.value.response["ResponseMetadata"]["RequestId"])
     assert (event["eventName"], event["errorCode"]) == ("DeleteTrail", "InvalidSignatureException")
     assert event["requestParameters"] is None
 
@@ -387,22 +387,22 @@ def a_wrong_secret_is_told_and_recorded(gate, calling):
 # The commands
 
 
-def the_commands_make_show_and_delete_a_trail(gate, codes):
+def the_commands_make_show_and_delete_a_trail(proxy, codes):
     name, bucket = f"t-{new_name()}", new_name()
-    made = gate.json("trail", "create", name, "--bucket", bucket, "--digest-period", "60s", "--mfa-delete", "--mfa", codes.take())
+    made = proxy.json("trail", "create", name, "--bucket", bucket, "--digest-period", "60s", "--mfa-delete", "--mfa", codes.take())
     assert (made["name"], made["logging"], made["dataEvents"], made["mfaDelete"]) == (name, True, True, True)
-    assert gate.json("mfa-delete", "status", bucket)["mfaDelete"] == "Enabled"
-    assert name in gate.command("trail", "list")
-    assert gate.json("trail", "status", name)["logging"] is True
-    shown = gate.json("trail", "show", name)
+    assert proxy.json("mfa-delete", "status", bucket)["mfaDelete"] == "Enabled"
+    assert name in proxy.command("trail", "list")
+    assert proxy.json("trail", "status", name)["logging"] is True
+    shown = proxy.json("trail", "show", name)
     assert shown["digestPeriodSeconds"] == 60
     assert shown["selectors"]["basic"][0]["DataResources"] == EVERYTHING[0]["DataResources"]
-    refusal = gate.run("trail", "stop", name)
+    refusal = proxy.run("trail", "stop", name)
     assert refusal.returncode == 2 and "--mfa" in refusal.stderr
-    assert gate.json("trail", "stop", name, "--mfa", codes.take())["logging"] is False
-    assert gate.json("trail", "start", name)["logging"] is True
-    narrower = gate.run("trail", "selectors", name, "--management")
+    assert proxy.json("trail", "stop", name, "--mfa", codes.take())["logging"] is False
+    assert proxy.json("trail", "start", name)["logging"] is True
+    narrower = proxy.run("trail", "selectors", name, "--management")
     assert narrower.returncode == 2 and "--mfa" in narrower.stderr
-    assert gate.json("trail", "delete", name, "--mfa", codes.take())["deleted"] is True
-    gone = gate.run("trail", "show", name)
+    assert proxy.json("trail", "delete", name, "--mfa", codes.take())["deleted"] is True
+    gone = proxy.run("trail", "show", name)
     assert gone.returncode == 1 and "TrailNotFoundException" in gone.stderr

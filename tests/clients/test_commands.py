@@ -13,10 +13,10 @@ from rig.refusals import Refusal, foreign_device, refused
 
 
 @pytest.fixture
-def user(gate) -> dict:
+def user(proxy) -> dict:
     name = f"u-{new_name()[2:10]}"
-    yield gate.json("user", "add", name)
-    gate.run("user", "remove", name)
+    yield proxy.json("user", "add", name)
+    proxy.run("user", "remove", name)
 
 
 def keys_of(made: dict) -> Credentials:
@@ -29,24 +29,24 @@ INVALID_KEY = Refusal(403, "InvalidAccessKeyId")
 # dev
 
 
-def a_start_says_where_it_listens_and_what_to_export(gate):
-    said = "\n".join(gate.said)
+def a_start_says_where_it_listens_and_what_to_export(proxy):
+    said = "\n".join(proxy.said)
 
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         assert f"{name}=" in said
-        assert gate.exports[name]
-    assert gate.exports["AWS_ENDPOINT_URL"] == gate.endpoint
+        assert proxy.exports[name]
+    assert proxy.exports["AWS_ENDPOINT_URL"] == proxy.endpoint
 
 
-def the_help_names_every_command(gate):
-    told = gate.command("--help")
+def the_help_names_every_command(proxy):
+    told = proxy.command("--help")
 
     for command in ("dev", "init", "serve", "check", "mfa", "mfa-delete", "user", "key", "events", "state"):
         assert re.search(rf"^\s+{command}\b", told, re.M), command
 
 
-def an_unknown_command_fails_with_usage_on_stderr(gate):
-    run = gate.run("frobnicate")
+def an_unknown_command_fails_with_usage_on_stderr(proxy):
+    run = proxy.run("frobnicate")
 
     assert run.returncode == 2 and not run.stdout and "frobnicate" in run.stderr
 
@@ -54,78 +54,78 @@ def an_unknown_command_fails_with_usage_on_stderr(gate):
 # user and key
 
 
-def a_user_is_added_listed_works_and_is_removed(gate, user):
+def a_user_is_added_listed_works_and_is_removed(proxy, user):
     assert set(user) >= {"userName", "accessKeyId", "secretAccessKey"}
-    assert user["userName"] in gate.command("user", "list")
-    assert user["secretAccessKey"] not in gate.command("user", "list", "--json")
-    client = gate.client(keys_of(user))
+    assert user["userName"] in proxy.command("user", "list")
+    assert user["secretAccessKey"] not in proxy.command("user", "list", "--json")
+    client = proxy.client(keys_of(user))
     client.list_buckets()
 
-    gate.command("user", "remove", user["userName"])
+    proxy.command("user", "remove", user["userName"])
 
-    assert user["userName"] not in gate.command("user", "list")
+    assert user["userName"] not in proxy.command("user", "list")
     with refused(INVALID_KEY):
         client.list_buckets()
 
 
-def a_user_is_added_once(gate, user):
-    run = gate.run("user", "add", user["userName"], "--json")
+def a_user_is_added_once(proxy, user):
+    run = proxy.run("user", "add", user["userName"], "--json")
 
     assert run.returncode != 0 and user["userName"] in run.stderr and not run.stdout
 
 
-def a_user_nobody_added_cannot_be_removed(gate):
-    run = gate.run("user", "remove", "nobody-of-that-name")
+def a_user_nobody_added_cannot_be_removed(proxy):
+    run = proxy.run("user", "remove", "nobody-of-that-name")
 
     assert run.returncode != 0 and "nobody-of-that-name" in run.stderr
 
 
-def a_name_that_iam_would_not_take_is_refused(gate):
+def a_name_that_iam_would_not_take_is_refused(proxy):
     for name in ("", "a/b", "a b", "x" * 65):
-        assert gate.run("user", "add", name).returncode != 0, name
+        assert proxy.run("user", "add", name).returncode != 0, name
 
 
-def a_key_is_made_disabled_enabled_and_deleted(gate, user):
-    made = gate.json("key", "create", user["userName"])
-    client = gate.client(keys_of(made))
+def a_key_is_made_disabled_enabled_and_deleted(proxy, user):
+    made = proxy.json("key", "create", user["userName"])
+    client = proxy.client(keys_of(made))
     client.list_buckets()
-    assert made["accessKeyId"] in gate.command("key", "list")
-    assert made["secretAccessKey"] not in gate.command("key", "list", "--json")
+    assert made["accessKeyId"] in proxy.command("key", "list")
+    assert made["secretAccessKey"] not in proxy.command("key", "list", "--json")
 
-    gate.command("key", "disable", made["accessKeyId"])
+    proxy.command("key", "disable", made["accessKeyId"])
     with refused(INVALID_KEY):
         client.list_buckets()
 
-    gate.command("key", "enable", made["accessKeyId"])
+    proxy.command("key", "enable", made["accessKeyId"])
     client.list_buckets()
 
-    gate.command("key", "delete", made["accessKeyId"])
+    proxy.command("key", "delete", made["accessKeyId"])
     with refused(INVALID_KEY):
         client.list_buckets()
-    assert made["accessKeyId"] not in gate.command("key", "list")
+    assert made["accessKeyId"] not in proxy.command("key", "list")
 
 
 # mfa
 
 
-def a_device_is_listed_without_its_seed(gate, codes):
-    told = gate.command("mfa", "list", "--json")
+def a_device_is_listed_without_its_seed(proxy, codes):
+    told = proxy.command("mfa", "list", "--json")
 
     for device in codes.devices:
         assert device.serial in told
         assert device.seed not in told
-    assert codes.devices[0].serial in gate.command("mfa", "list")
+    assert codes.devices[0].serial in proxy.command("mfa", "list")
 
 
 @pytest.fixture
-def inactive(gate) -> dict:
+def inactive(proxy) -> dict:
     """A device that was created and never activated."""
     name = f"m-{new_name()[2:10]}"
-    made = gate.json("mfa", "add", "--name", name, "--no-activate")
+    made = proxy.json("mfa", "add", "--name", name, "--no-activate")
     assert made["serialNumber"].endswith(f":mfa/{name}")
     yield made
-    if made["serialNumber"] in gate.command("mfa", "list", "--json"):
-        gate.command("mfa", "remove", "--serial", made["serialNumber"])
+    if made["serialNumber"] in proxy.command("mfa", "list", "--json"):
+        proxy.command("mfa", "remove", "--serial", made["serialNumber"])
 
 
 def activation(device: dict, *offs: int) -> list[str]:
@@ -134,9 +134,9 @@ def activation(device: dict, *offs: int) -> list[str]:
     return ["mfa", "activate", "--serial", device["serialNumber"], *(code(step + off) for off in offs)]
 
 
-def active(gate, device: dict) -> bool:
+def active(proxy, device: dict) -> bool:
     serial = device["serialNumber"]
-    return next(one["active"] for one in gate.json("mfa", "list") if one["serialNumber"] == serial)
+    return next(one["active"] for one in proxy.json("mfa", "list") if one["serialNumber"] == serial)
 
 
 def a_device_is_named_by_its_account_and_made_for_authenticators(inactive):
@@ -154,75 +154,75 @@ def a_device_that_was_never_activated_proves_nothing(root, inactive, vault, key)
         root.delete_object(Bucket=vault, Key=key, VersionId=version, MFA=offer)
 
 
-def a_further_device_counts_only_with_a_code_of_an_active_one(gate, codes, inactive):
-    without = gate.run(*activation(inactive, -1, 0))
-    wrong = gate.run(*activation(inactive, -1, 0), "--mfa", codes.wrong())
-    itself = gate.run(*activation(inactive, -1, 0), "--mfa", f"{inactive['serialNumber']} 123456")
+def a_further_device_counts_only_with_a_code_of_an_active_one(proxy, codes, inactive):
+    without = proxy.run(*activation(inactive, -1, 0))
+    wrong = proxy.run(*activation(inactive, -1, 0), "--mfa", codes.wrong())
+    itself = proxy.run(*activation(inactive, -1, 0), "--mfa", f"{inactive['serialNumber']} 123456")
 
     assert without.returncode == 2 and "--mfa" in without.stderr and not without.stdout
     assert wrong.returncode == 1 and wrong.stderr and not wrong.stdout
     assert itself.returncode == 1 and itself.stderr and not itself.stdout
-    assert not active(gate, inactive)
+    assert not active(proxy, inactive)
 
 
 @pytest.mark.parametrize("offs", [(0, 0), (0, -1), (-2, 0)], ids=["the-same-twice", "backwards", "a-step-between"])
-def two_codes_that_do_not_follow_one_another_activate_nothing(gate, codes, inactive, offs):
-    run = gate.run(*activation(inactive, *offs), "--mfa", codes.take())
+def two_codes_that_do_not_follow_one_another_activate_nothing(proxy, codes, inactive, offs):
+    run = proxy.run(*activation(inactive, *offs), "--mfa", codes.take())
 
     assert run.returncode == 1 and run.stderr.strip()
-    assert not active(gate, inactive)
+    assert not active(proxy, inactive)
 
 
-def a_device_is_activated_and_removed_with_codes_of_an_active_one(gate, codes, inactive):
+def a_device_is_activated_and_removed_with_codes_of_an_active_one(proxy, codes, inactive):
     offer = codes.take()
-    gate.command(*activation(inactive, -1, 0), "--mfa", offer)
-    assert active(gate, inactive)
+    proxy.command(*activation(inactive, -1, 0), "--mfa", offer)
+    assert active(proxy, inactive)
 
-    assert gate.run("mfa", "remove", "--serial", inactive["serialNumber"]).returncode == 2
-    assert active(gate, inactive)
-    gate.command("mfa", "remove", "--serial", inactive["serialNumber"], "--mfa", codes.take())
+    assert proxy.run("mfa", "remove", "--serial", inactive["serialNumber"]).returncode == 2
+    assert active(proxy, inactive)
+    proxy.command("mfa", "remove", "--serial", inactive["serialNumber"], "--mfa", codes.take())
 
-    assert inactive["serialNumber"] not in gate.command("mfa", "list", "--json")
+    assert inactive["serialNumber"] not in proxy.command("mfa", "list", "--json")
 
 
 # mfa-delete
 
 
-def a_bucket_is_protected_and_released_by_the_command(gate, codes, root, versioned):
-    assert gate.command("mfa-delete", "status", versioned)
-    gate.command("mfa-delete", "enable", versioned, "--mfa", codes.take())
+def a_bucket_is_protected_and_released_by_the_command(proxy, codes, root, versioned):
+    assert proxy.command("mfa-delete", "status", versioned)
+    proxy.command("mfa-delete", "enable", versioned, "--mfa", codes.take())
     assert root.get_bucket_versioning(Bucket=versioned)["MFADelete"] == "Enabled"
-    assert "Enabled" in gate.command("mfa-delete", "status", versioned, "--json")
+    assert "Enabled" in proxy.command("mfa-delete", "status", versioned, "--json")
 
-    without = gate.run("mfa-delete", "disable", versioned)
+    without = proxy.run("mfa-delete", "disable", versioned)
     assert without.returncode != 0 and without.stderr.strip()
     assert root.get_bucket_versioning(Bucket=versioned)["MFADelete"] == "Enabled"
 
-    gate.command("mfa-delete", "disable", versioned, "--mfa", codes.take())
+    proxy.command("mfa-delete", "disable", versioned, "--mfa", codes.take())
     told = root.get_bucket_versioning(Bucket=versioned)
     assert (told["Status"], told["MFADelete"]) == ("Enabled", "Disabled")
 
 
-def the_status_command_lists_every_bucket(gate, vault, bucket):
-    told = gate.command("mfa-delete", "status")
+def the_status_command_lists_every_bucket(proxy, vault, bucket):
+    told = proxy.command("mfa-delete", "status")
 
     assert vault in told and bucket in told
 
 
-def a_missing_bucket_cannot_be_protected(gate, codes):
-    run = gate.run("mfa-delete", "enable", "b-that-is-not-there", "--mfa", codes.take())
+def a_missing_bucket_cannot_be_protected(proxy, codes):
+    run = proxy.run("mfa-delete", "enable", "b-that-is-not-there", "--mfa", codes.take())
 
     assert run.returncode != 0 and "b-that-is-not-there" in run.stderr
 
 
-# Without a gate
+# Without a proxy
 
 
 @pytest.mark.parametrize("command", [["mfa", "list"], ["user", "list"], ["key", "list"], ["user", "add", "bob"]], ids=" ".join)
-def a_command_says_how_to_start_the_gate_that_does_not_run(gate, tmp_path, command):
+def a_command_says_how_to_start_the_proxy_that_does_not_run(proxy, tmp_path, command):
     run = subprocess.run(
-        [str(gate.binary), *command, "--data", str(tmp_path / "nothing")],
-        env={**gate.environment, "PORTCULLIS_DATA": str(gate.state)},
+        [str(proxy.binary), *command, "--data", str(tmp_path / "nothing")],
+        env={**proxy.environment, "PORTCULLIS_DATA": str(proxy.state)},
         capture_output=True,
         text=True,
         timeout=30,

@@ -10,12 +10,12 @@ WRITERS = 6
 ENOUGH = 120
 
 
-def every_acknowledged_mutation_survives_a_kill(gate, codes, vault, key):
+def every_acknowledged_mutation_survives_a_kill(proxy, codes, vault, key):
     """The kill comes while writers write: when enough was acknowledged, and none of them has ended."""
     acknowledged, enough = [], threading.Event()
 
     def write(number: int) -> None:
-        client = gate.client()
+        client = proxy.client()
         for count in range(100_000):
             try:
                 put = client.put_object(Bucket=vault, Key=f"{key}/{number}/{count}", Body=b"x")
@@ -27,29 +27,29 @@ def every_acknowledged_mutation_survives_a_kill(gate, codes, vault, key):
             if len(acknowledged) >= ENOUGH:
                 enough.set()
 
-    version = gate.client().put_object(Bucket=vault, Key=key, Body=b"x")["VersionId"]
-    other = gate.client().put_object(Bucket=vault, Key=key, Body=b"x")["VersionId"]
+    version = proxy.client().put_object(Bucket=vault, Key=key, Body=b"x")["VersionId"]
+    other = proxy.client().put_object(Bucket=vault, Key=key, Body=b"x")["VersionId"]
     offer = codes.take()
-    gate.client().delete_object(Bucket=vault, Key=key, VersionId=version, MFA=offer)
+    proxy.client().delete_object(Bucket=vault, Key=key, VersionId=version, MFA=offer)
     writers = [threading.Thread(target=write, args=(number,)) for number in range(WRITERS)]
     for writer in writers:
         writer.start()
     assert enough.wait(120), "the writers are too slow"
 
-    gate.kill()
+    proxy.kill()
     for writer in writers:
         writer.join(60)
         assert not writer.is_alive()
-    gate.start()
+    proxy.start()
 
-    events = gate.events()
+    events = proxy.events()
     ended = {event["requestID"] for event in events if "errorCode" not in event}
     missing = [name for request, name in acknowledged if request not in ended]
     assert len(acknowledged) >= ENOUGH and not missing
     identities = [event["eventID"] for event in events]
     assert len(identities) == len(set(identities))
 
-    root = gate.client()
+    root = proxy.client()
     assert root.get_bucket_versioning(Bucket=vault)["MFADelete"] == "Enabled"
     with refused(MFA_REQUIRED):
         root.delete_object(Bucket=vault, Key=key, VersionId=other)
@@ -58,21 +58,21 @@ def every_acknowledged_mutation_survives_a_kill(gate, codes, vault, key):
     root.delete_object(Bucket=vault, Key=key, VersionId=other, MFA=codes.take())
 
 
-def a_later_start_keeps_everything(gate, codes, vault, alice_key):
-    root, devices, events = gate.root, gate.json("mfa", "list"), len(gate.events())
+def a_later_start_keeps_everything(proxy, codes, vault, alice_key):
+    root, devices, events = proxy.root, proxy.json("mfa", "list"), len(proxy.events())
 
-    gate.stop()
-    gate.start()
+    proxy.stop()
+    proxy.start()
 
-    assert gate.root == root
-    assert gate.json("mfa", "list") == devices
-    assert len(gate.events()) >= events
-    assert gate.client().get_bucket_versioning(Bucket=vault)["MFADelete"] == "Enabled"
-    gate.client(alice_key).head_bucket(Bucket=vault)
+    assert proxy.root == root
+    assert proxy.json("mfa", "list") == devices
+    assert len(proxy.events()) >= events
+    assert proxy.client().get_bucket_versioning(Bucket=vault)["MFADelete"] == "Enabled"
+    proxy.client(alice_key).head_bucket(Bucket=vault)
 
 
-def two_gates_do_not_share_a_state(gate, binary):
-    second = gate.run("dev", "--data", gate.state, "--listen", "127.0.0.1:0")
+def two_proxies_do_not_share_a_state(proxy, binary):
+    second = proxy.run("dev", "--data", proxy.state, "--listen", "127.0.0.1:0")
 
     assert second.returncode != 0
     assert second.stderr.strip()

@@ -1,4 +1,4 @@
-"""Every form of the x-amz-mfa header, and what the gate says of each."""
+"""Every form of the x-amz-mfa header, and what the proxy says of each."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -197,9 +197,9 @@ def unsigned(raw, target: str, extra=()):
 
 
 @pytest.fixture
-def presigner(gate):
+def presigner(proxy):
     """botocore presigns as SigV2 unless it is told otherwise."""
-    return gate.client(signature_version="s3v4")
+    return proxy.client(signature_version="s3v4")
 
 
 def a_presigned_url_deletes_no_version(raw, presigner, codes, witness, vault, key, version):
@@ -247,7 +247,7 @@ def a_session_token_nobody_issued_is_invalid(raw, bucket):
     assert reply.refusal.code == "InvalidToken"
 
 
-def a_code_survives_a_request_with_a_wrong_signature(gate, raw, codes, witness, vault, key, version, target):
+def a_code_survives_a_request_with_a_wrong_signature(proxy, raw, codes, witness, vault, key, version, target):
     offer = codes.take()
     lines = [
         (name, value[:-4] + "beef" if name.lower() == "authorization" else value)
@@ -270,7 +270,7 @@ def a_read_ignores_an_offer_without_spending_it(root, offering, codes, witness, 
     assert not held(witness, vault, key, version)
 
 
-def a_code_is_spent_by_one_of_many_requests_that_offer_it(gate, root, codes, vault, key):
+def a_code_is_spent_by_one_of_many_requests_that_offer_it(proxy, root, codes, vault, key):
     """Eight requests race with one code: each a version of its own, so that only the code can stop them."""
     doomed = [root.put_object(Bucket=vault, Key=key, Body=b"x")["VersionId"] for _ in range(8)]
     device, step = codes.idle()
@@ -279,7 +279,7 @@ def a_code_is_spent_by_one_of_many_requests_that_offer_it(gate, root, codes, vau
 
     def delete(version: str) -> str:
         try:
-            gate.client().delete_object(Bucket=vault, Key=key, VersionId=version, MFA=offer)
+            proxy.client().delete_object(Bucket=vault, Key=key, VersionId=version, MFA=offer)
             return "deleted"
         except ClientError as error:
             return error.response["Error"]["Code"]

@@ -1,4 +1,4 @@
-"""Ordinary S3 work with stock clients: what a user does all day, through the gate."""
+"""Ordinary S3 work with stock clients: what a user does all day, through the proxy."""
 
 import filecmp
 import hashlib
@@ -87,21 +87,21 @@ def an_object_is_copied_moved_and_removed(aws, bucket, tmp_path):
     aws("s3", "rb", f"s3://{bucket}")
 
 
-def a_presigned_url_is_read_by_anybody(gate, aws, bucket):
+def a_presigned_url_is_read_by_anybody(proxy, aws, bucket):
     aws("s3", "cp", "-", f"s3://{bucket}/shared", input=b"for you")
 
     url = aws.with_sigv4()("s3", "presign", f"s3://{bucket}/shared").strip()
 
-    with gate.place.open(url) as reply:
+    with proxy.place.open(url) as reply:
         assert reply.read() == b"for you"
 
 
-def a_url_presigned_in_the_old_way_is_refused_with_the_remedy(gate, aws, bucket):
+def a_url_presigned_in_the_old_way_is_refused_with_the_remedy(proxy, aws, bucket):
     url = aws("s3", "presign", f"s3://{bucket}/shared").strip()
     assert "AWSAccessKeyId=" in url, "aws-cli presigns as SigV4 by now; drop with_sigv4"
 
     with pytest.raises(urllib.error.HTTPError) as caught:
-        gate.place.open(url)
+        proxy.place.open(url)
     assert caught.value.code == 400
     assert b"Please use AWS4-HMAC-SHA256" in caught.value.read()
 
@@ -267,9 +267,9 @@ def an_error_of_the_store_comes_through_with_its_code(root, bucket, key):
         root.head_object(Bucket=bucket, Key=key)
 
 
-def a_request_that_expects_a_go_ahead_gets_it(gate, bucket, key):
+def a_request_that_expects_a_go_ahead_gets_it(proxy, bucket, key):
     """botocore sends Expect: 100-continue with every streamed body."""
-    client = gate.client()
+    client = proxy.client()
     client.put_object(Bucket=bucket, Key=key, Body=open("/proc/self/exe", "rb"))
 
     assert client.head_object(Bucket=bucket, Key=key)["ContentLength"] == os.path.getsize("/proc/self/exe")

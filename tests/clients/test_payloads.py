@@ -113,8 +113,8 @@ def a_checksum_of_the_clients_choice_is_checked_on_the_way(root, versioned, key,
 
 
 @pytest.mark.parametrize("calculation", ["when_supported", "when_required"])
-def a_client_sends_checksums_as_it_is_configured(gate, versioned, key, stored, calculation):
-    client = gate.client(request_checksum_calculation=calculation, response_checksum_validation=calculation)
+def a_client_sends_checksums_as_it_is_configured(proxy, versioned, key, stored, calculation):
+    client = proxy.client(request_checksum_calculation=calculation, response_checksum_validation=calculation)
     client.put_object(Bucket=versioned, Key=key, Body=BODY)
 
     assert client.get_object(Bucket=versioned, Key=key)["Body"].read() == BODY
@@ -152,10 +152,10 @@ def a_wrong_checksum_header_stores_nothing(raw, target, stored):
     assert stored() is None
 
 
-def a_body_that_ends_early_stores_nothing(gate, raw, target, stored):
+def a_body_that_ends_early_stores_nothing(proxy, raw, target, stored):
     lines = raw.signed("PUT", target, body=BODY, payload="UNSIGNED-PAYLOAD")
     head = "".join(f"{name}: {value}\r\n" for name, value in [*lines, ("Content-Length", len(BODY))])
-    with gate.place.connect() as link:
+    with proxy.place.connect() as link:
         link.sendall(f"PUT {target} HTTP/1.1\r\n{head}\r\n".encode() + BODY[:-1])
         link.shutdown(socket.SHUT_WR)
         while link.recv(65536):
@@ -188,7 +188,7 @@ def nothing_is_answered_without_a_signature(raw, versioned, key):
         assert exchange(raw.place, method, target, [host]).refusal.code == "AccessDenied"
 
 
-def a_signature_by_another_secret_is_refused(gate, raw, target):
+def a_signature_by_another_secret_is_refused(proxy, raw, target):
     raw.credentials = type(raw.credentials)(raw.credentials.access_key, "not the secret")
 
     assert raw.send("GET", target).refusal.code == "SignatureDoesNotMatch"
@@ -216,8 +216,8 @@ def a_changed_request_is_refused(raw, target):
     assert exchange(raw.place, "DELETE", target, lines).refusal.code == "SignatureDoesNotMatch"
 
 
-def a_presigned_url_reads_and_writes_until_it_expires(gate, raw, versioned, key, target, stored):
-    presigner = gate.client(signature_version="s3v4")
+def a_presigned_url_reads_and_writes_until_it_expires(proxy, raw, versioned, key, target, stored):
+    presigner = proxy.client(signature_version="s3v4")
     url = presigner.generate_presigned_url("put_object", {"Bucket": versioned, "Key": key}).removeprefix(raw.endpoint)
     host = ("Host", raw.place.host)
     assert exchange(raw.place, "PUT", url, [host], BODY).status == 200

@@ -1,4 +1,4 @@
-"""What the gate's process leaves lying about on the machine it runs on: nothing that anybody else could read."""
+"""What the proxy's process leaves lying about on the machine it runs on: nothing that anybody else could read."""
 
 import os
 import stat
@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from conftest import new_name
-from rig.gate import Gate
+from rig.proxy import Proxy
 
 
 @pytest.fixture
 def careless(binary, upstream, tmp_path):
-    """A gate that was started by somebody whose new files are open to everybody."""
+    """A proxy that was started by somebody whose new files are open to everybody."""
     before = os.umask(0)
     try:
-        gate = Gate(binary, tmp_path / "gate", upstream).start()
+        proxy = Proxy(binary, tmp_path / "proxy", upstream).start()
     finally:
         os.umask(before)
-    yield gate
-    gate.stop()
+    yield proxy
+    proxy.stop()
 
 
-def what_the_gate_writes_is_its_owners_alone(careless):
+def what_the_proxy_writes_is_its_owners_alone(careless):
     client, name = careless.client(), new_name()
     client.create_bucket(Bucket=name)
     client.put_object(Bucket=name, Key="a", Body=b"a")

@@ -22,16 +22,16 @@ REFUSED = [
 
 
 @pytest.fixture
-def calling(gate):
+def calling(proxy):
     """Makes clients of a service, root's unless told otherwise."""
 
     def made(service: str, credentials: Credentials | None = None):
-        keys = credentials or gate.root
+        keys = credentials or proxy.root
         return boto3.client(
             service,
-            endpoint_url=gate.endpoint,
+            endpoint_url=proxy.endpoint,
             region_name=REGION,
-            verify=str(gate.ca_file) if gate.ca_file else None,
+            verify=str(proxy.ca_file) if proxy.ca_file else None,
             aws_access_key_id=keys.access_key,
             aws_secret_access_key=keys.secret_key,
             aws_session_token=keys.session_token,
@@ -42,34 +42,34 @@ def calling(gate):
 
 
 @pytest.mark.parametrize("command, operation, code", REFUSED, ids=[command for command, _, _ in REFUSED])
-def each_other_call_is_refused_in_words_that_aws_cli_prints_and_recorded(gate, aws, command, operation, code):
+def each_other_call_is_refused_in_words_that_aws_cli_prints_and_recorded(proxy, aws, command, operation, code):
     service = command.split()[0]
-    before = {event["eventID"] for event in gate.events("--event-name", operation)}
+    before = {event["eventID"] for event in proxy.events("--event-name", operation)}
     said = aws.fails(*command.split())
     assert f"({code}) when calling the {operation} operation: {service}:{operation} is not offered" in said
-    [event] = [event for event in gate.events("--event-name", operation) if event["eventID"] not in before]
+    [event] = [event for event in proxy.events("--event-name", operation) if event["eventID"] not in before]
     assert event["eventSource"] == f"{service}.amazonaws.com"
     assert event["errorCode"] == (f"Client.{code}" if service == "ec2" else code)
     assert (event["userIdentity"]["type"], event["readOnly"], event["managementEvent"]) == ("Root", True, True)
 
 
-def the_caller_is_told_who_they_are(gate, aws, calling, alice_key):
+def the_caller_is_told_who_they_are(proxy, aws, calling, alice_key):
     told = aws("sts", "get-caller-identity")
     assert told["Arn"] == f"arn:aws:iam::{told['Account']}:root"
     reply = calling("sts", alice_key).get_caller_identity()
     assert (reply["Account"], reply["Arn"]) == (told["Account"], f"arn:aws:iam::{told['Account']}:user/alice")
-    event = gate.event_of(reply["ResponseMetadata"]["RequestId"])
+    event = proxy.event_of(reply["ResponseMetadata"]["RequestId"])
     assert (event["eventSource"], event["eventName"]) == ("sts.amazonaws.com", "GetCallerIdentity")
     assert (event["userIdentity"]["arn"], event["userIdentity"]["principalId"]) == (reply["Arn"], reply["UserId"])
 
 
-def the_one_region_is_described_and_filtered(gate, aws, calling):
+def the_one_region_is_described_and_filtered(proxy, aws, calling):
     [region] = aws("ec2", "describe-regions")["Regions"]
     assert (region["RegionName"], region["OptInStatus"]) == (REGION, "opt-in-not-required")
     opted = [{"Name": "opt-in-status", "Values": ["opt-in-not-required", "opted-in"]}]
     reply = calling("ec2").describe_regions(AllRegions=True, Filters=opted)
     assert reply["Regions"] == [region]
-    event = gate.event_of(reply["ResponseMetadata"]["RequestId"])
+    event = proxy.event_of(reply["ResponseMetadata"]["RequestId"])
     assert event["requestParameters"]["filterSet"]["items"][0]["name"] == "opt-in-status"
     assert calling("ec2").describe_regions(Filters=[{"Name": "region-name", "Values": ["eu-*"]}])["Regions"] == []
     assert "(InvalidParameterValue)" in aws.fails("ec2", "describe-regions", "--region-names", "eu-west-9")
@@ -92,16 +92,16 @@ def the_account_is_in_no_organization(aws, calling):
         ("organizations", "describe_organization", "InvalidSignatureException"),
     ],
 )
-def a_wrong_secret_is_told_in_each_protocol(gate, calling, service, operation, code):
-    wrong = Credentials(gate.root.access_key, "wrong")
+def a_wrong_secret_is_told_in_each_protocol(proxy, calling, service, operation, code):
+    wrong = Credentials(proxy.root.access_key, "wrong")
     with pytest.raises(ClientError) as error:
         getattr(calling(service, wrong), operation)()
     assert error.value.response["Error"]["Code"] == code
-    event = gate.event_of(error.value.response["ResponseMetadata"]["RequestId"])
+    event = proxy.event_of(error.value.response["ResponseMetadata"]["RequestId"])
     assert (event["eventSource"], event["userIdentity"]["type"]) == (f"{service}.amazonaws.com", "Unknown")
 
 
-def a_session_token_is_told_to_be_invalid(gate, calling):
+def a_session_token_is_told_to_be_invalid(proxy, calling):
     with pytest.raises(ClientError) as error:
-        calling("sts", replace(gate.root, session_token="none-were-issued")).get_caller_identity()
+        calling("sts", replace(proxy.root, session_token="none-were-issued")).get_caller_identity()
     assert error.value.response["Error"]["Code"] == "InvalidClientTokenId"

@@ -29,9 +29,9 @@ NOT_TRIED = {
 
 
 @pytest.fixture
-def check(gate, tmp_path):
+def check(proxy, tmp_path):
     """Runs `portcullis check` against the store with a profile, and returns what it says of the store's routing."""
-    store = gate.store
+    store = proxy.store
     keys = tmp_path / "upstream.env"
     keys.touch(mode=0o600)
     keys.write_text(
@@ -43,7 +43,7 @@ def check(gate, tmp_path):
         config.write_text(
             f'[upstream]\nendpoint = "{store.endpoint}"\ncredentials_file = "{keys}"\nprofile = "{profile}"\n'
         )
-        findings = json.loads(gate.run("check", "--config", config, "--json").stdout)
+        findings = json.loads(proxy.run("check", "--config", config, "--json").stdout)
         return next(finding for finding in findings if finding["about"] == "routing")
 
     return ran
@@ -71,20 +71,20 @@ def mistakes_known(store) -> set[str]:
     return {known} if known else set()
 
 
-def a_store_takes_each_operation_that_it_is_sent_for_what_it_is(check, gate):
-    told = check(gate.store.profile or "embedded")
+def a_store_takes_each_operation_that_it_is_sent_for_what_it_is(check, proxy):
+    told = check(proxy.store.profile or "embedded")
 
-    assert mistakes_told(told) == mistakes_known(gate.store), told["text"]
+    assert mistakes_told(told) == mistakes_known(proxy.store), told["text"]
 
 
-def an_unknown_store_is_sent_nothing_that_it_takes_for_something_else(check, gate):
+def an_unknown_store_is_sent_nothing_that_it_takes_for_something_else(check, proxy):
     told = check("generic")
 
-    assert mistakes_told(told) == mistakes_known(gate.store), told["text"]
+    assert mistakes_told(told) == mistakes_known(proxy.store), told["text"]
 
 
-def a_store_mistakes_what_its_table_says_and_nothing_else(check, gate):
-    store = gate.store.profile or "embedded"
+def a_store_mistakes_what_its_table_says_and_nothing_else(check, proxy):
+    store = proxy.store.profile or "embedded"
     if store in ("aws", "generic"):
         pytest.skip("nothing is known of what this store mistakes")
     # Everything is sent to AWS, so that everything is tried.
@@ -93,8 +93,8 @@ def a_store_mistakes_what_its_table_says_and_nothing_else(check, gate):
     assert mistakes_told(told) == mistaken(store) - NOT_TRIED
 
 
-def no_random_request_changes_more_than_what_was_judged(gate):
-    store = gate.store
+def no_random_request_changes_more_than_what_was_judged(proxy):
+    store = proxy.store
     if store.kind not in ("ceph", "external") or not store.endpoint.startswith("http://"):
         pytest.skip("the hermetic tests run this against the embedded store; moto is no store to protect")
     key = ":".join(quote(half, safe="") for half in (store.credentials.access_key, store.credentials.secret_key))

@@ -1,4 +1,4 @@
-"""Where the strict profile asks for a code and AWS does not, because what stands behind the gate can be walked around."""
+"""Where the strict profile asks for a code and AWS does not, because what stands behind the proxy can be walked around."""
 
 import json
 

@@ -9,11 +9,11 @@ from rig.codes import settle
 from rig.person import Person
 
 
-def a_device_is_added_by_hand(gate, codes):
+def a_device_is_added_by_hand(proxy, codes):
     """The QR code and the seed are shown, two codes are asked for, and a code of an older device."""
     name = f"m-{new_name()[2:10]}"
     sponsor = codes.take()
-    person = Person(gate, "mfa", "add", "--name", name)
+    person = Person(proxy, "mfa", "add", "--name", name)
     shown = person.reads("First code")
     serial = re.search(rf"arn:aws:iam::\d{{12}}:mfa/{name}", shown)[0]
     seed = re.search(r"seed\s+([A-Z2-7]+=*)", shown)[1]
@@ -28,14 +28,14 @@ def a_device_is_added_by_hand(gate, codes):
     person.reads("is active")
     assert person.leaves() == 0
 
-    listed = gate.json("mfa", "list")
+    listed = proxy.json("mfa", "list")
     assert [device["active"] for device in listed if device["serialNumber"] == serial] == [True]
-    gate.command("mfa", "remove", "--serial", serial, "--mfa", codes.take())
+    proxy.command("mfa", "remove", "--serial", serial, "--mfa", codes.take())
 
 
-def a_bucket_is_protected_by_hand(gate, codes, root, versioned):
+def a_bucket_is_protected_by_hand(proxy, codes, root, versioned):
     offer = codes.take()
-    person = Person(gate, "mfa-delete", "enable", versioned)
+    person = Person(proxy, "mfa-delete", "enable", versioned)
     person.reads("ode of ")
     person.types(offer)
 
@@ -43,10 +43,10 @@ def a_bucket_is_protected_by_hand(gate, codes, root, versioned):
     assert root.get_bucket_versioning(Bucket=versioned)["MFADelete"] == "Enabled"
 
 
-def a_device_is_named_by_its_name_where_there_are_several(gate, codes, root, own_vault):
+def a_device_is_named_by_its_name_where_there_are_several(proxy, codes, root, own_vault):
     device, step = codes.idle()
     device.spent = step
-    person = Person(gate, "mfa-delete", "disable", own_vault)
+    person = Person(proxy, "mfa-delete", "disable", own_vault)
     person.reads("ode of ")
     person.types(f"{device.serial.rsplit('/', 1)[1]} {device.code(step)}")
 
@@ -54,27 +54,27 @@ def a_device_is_named_by_its_name_where_there_are_several(gate, codes, root, own
     assert root.get_bucket_versioning(Bucket=own_vault)["MFADelete"] == "Disabled"
 
 
-def a_picture_of_the_seed_is_written_for_its_owner_alone(gate, tmp_path):
+def a_picture_of_the_seed_is_written_for_its_owner_alone(proxy, tmp_path):
     name, picture = f"m-{new_name()[2:10]}", tmp_path / "phone.png"
-    made = gate.json("mfa", "add", "--name", name, "--no-activate", "--qr", picture)
+    made = proxy.json("mfa", "add", "--name", name, "--no-activate", "--qr", picture)
 
     assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert picture.stat().st_mode & 0o777 == 0o600
-    gate.command("mfa", "remove", "--serial", made["serialNumber"])
+    proxy.command("mfa", "remove", "--serial", made["serialNumber"])
 
 
-def a_table_is_coloured_on_a_terminal_alone(gate, vault):
-    assert "\x1b[" not in gate.command("mfa-delete", "status")
+def a_table_is_coloured_on_a_terminal_alone(proxy, vault):
+    assert "\x1b[" not in proxy.command("mfa-delete", "status")
 
-    person = Person(gate, "mfa-delete", "status")
+    person = Person(proxy, "mfa-delete", "status")
     person.reads(vault)
     said = person.said
     assert person.leaves() == 0
     assert "\x1b[" in said + person.said
 
 
-def events_are_followed_as_they_come(gate, root, bucket, key):
-    person = Person(gate, "events", "--follow", "--bucket", bucket)
+def events_are_followed_as_they_come(proxy, root, bucket, key):
+    person = Person(proxy, "events", "--follow", "--bucket", bucket)
     person.reads("CreateBucket")
     root.put_object(Bucket=bucket, Key=key, Body=b"x")
     person.reads(key)

@@ -1,4 +1,4 @@
-"""What the gate reads from PUT ?versioning and tells in GET ?versioning."""
+"""What the proxy reads from PUT ?versioning and tells in GET ?versioning."""
 
 import pytest
 

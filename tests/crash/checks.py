@@ -29,11 +29,11 @@ class Seen:
 
 
 class Checks:
-    """Holds the journal and the gate against what the clients were told."""
+    """Holds the journal and the proxy against what the clients were told."""
 
     def __init__(self, world: World, count: Counter):
         self.world, self.count = world, count
-        self.journal = Journal(world.gate.state / "journal")
+        self.journal = Journal(world.proxy.state / "journal")
         self.problems: list[str] = []
         self.open: dict[int, bytes] = {}
         # Those that a kill left open.
@@ -165,7 +165,7 @@ class Checks:
 
     @property
     def store(self):
-        """A client that goes around the gate."""
+        """A client that goes around the proxy."""
         return self.world.upstream.directly()
 
     def _codes(self) -> None:
@@ -178,7 +178,7 @@ class Checks:
             any(seen.mfa == "Accepted" for seen in self.by_agent[tag]) for tags in self.offers.values() for tag in tags
         )
 
-    # What asks the gate
+    # What asks the proxy
 
     def _recent(self) -> list[str]:
         """The offers whose code could still be right; an older one is but a wrong one, and counts against its device."""
@@ -199,7 +199,7 @@ class Checks:
 
     def protection(self) -> None:
         """What was acknowledged as protected is protected, and its versions are there."""
-        root = self.world.gate.client()
+        root = self.world.proxy.client()
         said = root.get_bucket_versioning(Bucket=self.world.vault)
         if said.get("MFADelete") != "Enabled" or said.get("Status") != "Enabled":
             self.problem(f"the vault's versioning is {said.get('Status')}, {said.get('MFADelete')}")
@@ -212,8 +212,8 @@ class Checks:
                 self.problem(f"MFA Delete of {bucket} is {said} and was acknowledged as {on}")
 
     def at_last(self) -> None:
-        """The whole journal by the gate's own reader; and the store holds nothing that no record speaks of."""
-        lines = self.world.gate.command("events", "--json").splitlines()
+        """The whole journal by the proxy's own reader; and the store holds nothing that no record speaks of."""
+        lines = self.world.proxy.command("events", "--json").splitlines()
         theirs = [json.loads(line)["eventID"] for line in lines if line.strip()]
         self.read()
         if sorted(theirs) != sorted(self.ids):

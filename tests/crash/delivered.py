@@ -1,4 +1,4 @@
-"""The trail that is delivered while the gate is killed: each event in one log file, each log file in the digests' chain."""
+"""The trail that is delivered while the proxy is killed: each event in one log file, each log file in the digests' chain."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ from world import World
 NAME = "all"
 # The shortest there is, so that many digests are made.
 DIGEST_PERIOD = "60s"
-# The gate leaves a store that failed alone for a minute at most.
+# The proxy leaves a store that failed alone for a minute at most.
 LIMIT = 120
 
 
@@ -25,8 +25,8 @@ class Trail:
         self.wanted: set[str] = set()
 
     def create(self) -> None:
-        """Lets the gate deliver from now on."""
-        self.world.gate.command("trail", "create", NAME, "--bucket", self.bucket, "--digest-period", DIGEST_PERIOD,
+        """Lets the proxy deliver from now on."""
+        self.world.proxy.command("trail", "create", NAME, "--bucket", self.bucket, "--digest-period", DIGEST_PERIOD,
                                 "--no-mfa-delete")
         # Some of these led to the trail, and it need not tell of them.
         self.checks.read()
@@ -36,7 +36,7 @@ class Trail:
         """Stops the trail, whose last digest then speaks of everything, and holds it against the journal."""
         self.checks.read()
         self.wanted = self.checks.ids - self.before
-        self.world.gate.command("trail", "stop", NAME, "--mfa", self.world.codes.wait())
+        self.world.proxy.command("trail", "stop", NAME, "--mfa", self.world.codes.wait())
         self.checks.read()
         deadline = time.monotonic() + LIMIT
         while not self._is_final() and time.monotonic() < deadline:
@@ -63,7 +63,7 @@ class Trail:
         ):
             if events:
                 amiss.append(f"{len(events)} events {what}, such as {min(events)}")
-        run = self.world.gate.run("trail", "validate", NAME)
+        run = self.world.proxy.run("trail", "validate", NAME)
         if run.returncode != 0:
             amiss.append(f"`trail validate` ends with {run.returncode}: {(run.stdout + run.stderr).strip()}")
         return amiss

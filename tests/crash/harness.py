@@ -1,7 +1,7 @@
-"""Kills the gate at random moments under load, and breaks its disk; then holds it to its promises.
+"""Kills the proxy at random moments under load, and breaks its disk; then holds it to its promises.
 
-What is random comes from the seed: which client asks what in which order, after how many requests the gate is killed,
-and which call of the disk is the first to fail. Where exactly that meets the gate's threads is up to the machine.
+What is random comes from the seed: which client asks what in which order, after how many requests the proxy is killed,
+and which call of the disk is the first to fail. Where exactly that meets the proxy's threads is up to the machine.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from delivered import Trail  # noqa: E402
 from ledger import Entry, Ledger  # noqa: E402
 from load import Lout, Operator, Owner, S3Client, Sdk, Traffic, Worker  # noqa: E402
 from rig import upstreams  # noqa: E402
-from world import CrashGate, World, quiet_port, start_store  # noqa: E402
+from world import CrashProxy, World, quiet_port, start_store  # noqa: E402
 
 SYNC_FAILS, WRITE_FAILS, FULL, NO_SPACE, SHORT = 1, 2, 4, 8, 16
 # So many spent codes are tried again at least.
@@ -100,23 +100,23 @@ class Harness:
         self.count: Counter = Counter()
         self.restarts: list[float] = []
         self.directory = directory
-        self.gate = self.store = None
+        self.proxy = self.store = None
 
     def start(self) -> None:
-        """Starts the store and the gate, and makes what the clients work on."""
+        """Starts the store and the proxy, and makes what the clients work on."""
         options, directory = self.options, self.directory
         self.upstream, self.store = start_store(options.upstream, directory / "store")
-        self.gate = CrashGate(options.binary, directory / "gate", self.upstream)
-        self.disk = Disk(directory / "faults", self.gate.state)
-        self.gate.preload = {
+        self.proxy = CrashProxy(options.binary, directory / "proxy", self.upstream)
+        self.disk = Disk(directory / "faults", self.proxy.state)
+        self.proxy.preload = {
             "LD_PRELOAD": str(options.faults),
             "FAULTS_CONTROL": str(directory / "faults"),
             "PORTCULLIS_AUDIT__SEGMENT_SIZE": "1 MiB",
             "PORTCULLIS_TRAIL__LOG_PERIOD": "1s",
         }
-        self.gate.listen = f"127.0.0.1:{quiet_port()}"
-        self.gate.start()
-        self.world = World(self.gate, self.upstream, f"{options.seed & 0xFFFFFF:x}")
+        self.proxy.listen = f"127.0.0.1:{quiet_port()}"
+        self.proxy.start()
+        self.world = World(self.proxy, self.upstream, f"{options.seed & 0xFFFFFF:x}")
         self.world.build()
         self.checks = Checks(self.world, self.count)
         self.trail = Trail(self.world, self.checks, self.count)
@@ -124,11 +124,11 @@ class Harness:
         self.traffic, self.ledger = Traffic(), Ledger()
         self.clients = self._clients()
         base = (str(options.seed), self.world, self.traffic, self.ledger)
-        self.probe, self.operator = Probe("probe", *base, credentials=self.gate.root), Operator("caller", *base)
+        self.probe, self.operator = Probe("probe", *base, credentials=self.proxy.root), Operator("caller", *base)
 
     def _clients(self) -> list:
         base = (str(self.options.seed), self.world, self.traffic, self.ledger)
-        root, alice = self.gate.root, self.world.alice
+        root, alice = self.proxy.root, self.world.alice
         return [
             *(Worker(f"root{number}", *base, credentials=root) for number in range(3)),
             Worker("alice", *base, credentials=alice),
@@ -164,7 +164,7 @@ class Harness:
         return not self.checks.problems
 
     def _bear(self, work) -> None:
-        """Goes on while all is well; a gate that does not serve again is told like any other problem."""
+        """Goes on while all is well; a proxy that does not serve again is told like any other problem."""
         if self.checks.problems:
             return
         try:
@@ -179,8 +179,8 @@ class Harness:
 
     def close(self) -> None:
         """Ends what was started."""
-        if self.gate and self.gate.process:
-            self.gate.kill()
+        if self.proxy and self.proxy.process:
+            self.proxy.kill()
         if self.store:
             self.store.kill()
             self.store.wait(30)
@@ -190,7 +190,7 @@ class Harness:
     # Kills
 
     def kill_under_load(self) -> None:
-        """One kill, sometimes another while the gate starts again, and the checks."""
+        """One kill, sometimes another while the proxy starts again, and the checks."""
         self.traffic.let()
         # Not always under way for long: the first moments after a start are moments too.
         wanted = int(self.chance.expovariate(1 / 120)) + 1
@@ -201,13 +201,13 @@ class Harness:
         while self.chance.random() < 0.12:
             self.count["kills while it started"] += 1
             self.count["kills"] += 1
-            self.gate.kill_while_starting(self.chance.uniform(0, 1.2) * self._usual_start())
+            self.proxy.kill_while_starting(self.chance.uniform(0, 1.2) * self._usual_start())
             self.checks.read()
         self._restart()
         self._check()
 
     def _kill(self) -> None:
-        self.gate.kill()
+        self.proxy.kill()
         self.count["kills"] += 1
         self.traffic.halt()
         self.checks.after_kill()
@@ -215,9 +215,9 @@ class Harness:
     def _restart(self) -> None:
         began = time.monotonic()
         try:
-            self.gate.start()
+            self.proxy.start()
         except AssertionError:
-            self.gate.tell_threads()
+            self.proxy.tell_threads()
             raise
         self.restarts.append(time.monotonic() - began)
 
@@ -233,23 +233,23 @@ class Harness:
     # Faults of the disk
 
     def break_disk(self, name: str) -> None:
-        """Lets the disk fail under load; the gate must do nothing that it cannot record."""
+        """Lets the disk fail under load; the proxy must do nothing that it cannot record."""
         faults, where = FAULTS[name]
         mode = ON_FAILURE.get(name, "deny-mutations")
-        if mode != self.gate.preload.get("PORTCULLIS_AUDIT__ON_FAILURE", "deny-mutations"):
-            self.gate.stop()
-            self.gate.preload["PORTCULLIS_AUDIT__ON_FAILURE"] = mode
+        if mode != self.proxy.preload.get("PORTCULLIS_AUDIT__ON_FAILURE", "deny-mutations"):
+            self.proxy.stop()
+            self.proxy.preload["PORTCULLIS_AUDIT__ON_FAILURE"] = mode
             self._restart()
         self.traffic.let()
         self.traffic.until(self.traffic.started + self.chance.randint(1, 100), 10)
         closed_at = time.monotonic()
-        began = len(self.gate.log())
+        began = len(self.proxy.log())
         self.disk.fail(faults, where, self.chance.randint(0, 40))
         deadline = time.monotonic() + 30
         while not self.disk.hits and time.monotonic() < deadline:
             time.sleep(0.01)
         if not self.disk.hits:
-            self.checks.problem(f"{name}: nothing of the gate met it in 30 s")
+            self.checks.problem(f"{name}: nothing of the proxy met it in 30 s")
         if faults == PASSING:
             # What lies in the segment that is there goes on until that is full.
             self._says(name, PAUSED, 60, since=began)
@@ -260,7 +260,7 @@ class Harness:
         else:
             self._while_closed(name, mode)
         hits = self.disk.hits
-        said = len(self.gate.log())
+        said = len(self.proxy.log())
         self.disk.heal()
         if faults == PASSING:
             self._says(name, RESUMED, 15, since=said)
@@ -281,11 +281,11 @@ class Harness:
         self.count[f"fault: {name}: closings recorded"] += len(self.checks.closings) - closings
 
     def _says(self, name: str, words: str, seconds: float, since: int = 0) -> None:
-        """Waits until the gate's log says so."""
+        """Waits until the proxy's log says so."""
         deadline = time.monotonic() + seconds
-        while words not in self.gate.log()[since:]:
+        while words not in self.proxy.log()[since:]:
             if time.monotonic() > deadline:
-                self.checks.problem(f"{name}: the gate does not say '{words}' within {seconds:.0f} s")
+                self.checks.problem(f"{name}: the proxy does not say '{words}' within {seconds:.0f} s")
                 return
             time.sleep(0.05)
 
@@ -321,10 +321,10 @@ class Harness:
 
     def start_on_full_disk(self) -> None:
         """A start that finds the disk full says so, and loses nothing."""
-        self.gate.kill()
+        self.proxy.kill()
         self.checks.after_kill()
         self.disk.fail(NO_SPACE)
-        said = self.gate.refuses_to_start()
+        said = self.proxy.refuses_to_start()
         if "panicked" in said or "No space left" not in said:
             self.checks.problem(f"a start on a full disk says: {said[-500:]}")
         self.disk.heal()

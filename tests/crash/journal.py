@@ -1,4 +1,4 @@
-"""The journal read by a program that shares no line with the gate's own reader."""
+"""The journal read by a program that shares no line with the proxy's own reader."""
 
 import hashlib
 import json

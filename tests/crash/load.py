@@ -120,7 +120,7 @@ class S3Client(Client):
 
     def __init__(self, *arguments, credentials):
         super().__init__(*arguments)
-        self.link = Link(self.world.gate, credentials)
+        self.link = Link(self.world.proxy, credentials)
 
     def call(self, event, method, bucket=None, key=None, *, query=None, headers=None, body=b"", offer=None, keys=(),
              spoil=False) -> tuple[Entry, Answer]:
@@ -318,7 +318,7 @@ class Sdk(Client):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.client = self.world.gate.client()
+        self.client = self.world.proxy.client()
         self.client.meta.events.register("before-send.s3", self._name_it)
         self.entry = None
 
@@ -374,7 +374,7 @@ class Operator(Client):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.link = AdminLink(str(self.world.gate.state / "admin.sock"))
+        self.link = AdminLink(str(self.world.proxy.state / "admin.sock"))
         self.users: list[str] = []
 
     def step(self) -> None:
@@ -408,7 +408,7 @@ class Lout(Client):
     """No client at all: leaves in the middle, or says what is not HTTP."""
 
     def step(self) -> None:
-        host, port = self.world.gate.place.host.split(":")
+        host, port = self.world.proxy.place.host.split(":")
         said = self.random.choice([
             b"GARBAGE\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: x\r\n",

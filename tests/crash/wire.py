@@ -1,4 +1,4 @@
-"""S3 in as few instructions as will do, so that the clients keep the gate busy and not themselves."""
+"""S3 in as few instructions as will do, so that the clients keep the proxy busy and not themselves."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
 from rig.clients import REGION, Credentials
-from rig.gate import Gate
+from rig.proxy import Proxy
 
 LIMIT = 60
 
@@ -37,9 +37,9 @@ class Answer:
 class Link:
     """One client's connection, made anew when it breaks; a request is sent once and never again."""
 
-    def __init__(self, gate: Gate, credentials: Credentials):
-        self.gate = gate
-        self.host = urlsplit(gate.endpoint).netloc
+    def __init__(self, proxy: Proxy, credentials: Credentials):
+        self.proxy = proxy
+        self.host = urlsplit(proxy.endpoint).netloc
         self.credentials = credentials
         self.connection = None
         # The process at the other end: a request on a connection to one that is gone would be lost for nothing.
@@ -58,10 +58,10 @@ class Link:
     def exchange(self, method: str, target: str, lines: dict, body: bytes) -> Answer:
         """Sends a request as it is given."""
         answer = Answer()
-        if self.peer is not self.gate.process:
+        if self.peer is not self.proxy.process:
             self.close()
         if self.connection is None:
-            self.peer = self.gate.process
+            self.peer = self.proxy.process
             host, port = self.host.split(":")
             self.connection = http.client.HTTPConnection(host, int(port), timeout=LIMIT)
             try:

@@ -1,4 +1,4 @@
-"""What the clients work on: a store, the gate in front of it, devices, buckets, and what is known of them."""
+"""What the clients work on: a store, the proxy in front of it, devices, buckets, and what is known of them."""
 
 import random
 import shutil
@@ -13,20 +13,20 @@ from ledger import Entry
 from rig import upstreams
 from rig.clients import Credentials
 from rig.codes import PERIOD, now_step
-from rig.gate import Gate
+from rig.proxy import Proxy
 from rig.upstreams import Upstream
 
 TOP = Path(__file__).resolve().parents[2]
 DEVICES = 8
 
 
-class CrashGate(Gate):
-    """The gate, started so that its disk can be made to fail and that it can be killed while it starts."""
+class CrashProxy(Proxy):
+    """The proxy, started so that its disk can be made to fail and that it can be killed while it starts."""
 
     preload: dict[str, str] = {}
 
-    def start(self) -> "CrashGate":
-        """Starts the gate and returns when it serves."""
+    def start(self) -> "CrashProxy":
+        """Starts the proxy and returns when it serves."""
         self.environment.update(self.preload)
         try:
             return super().start()
@@ -35,7 +35,7 @@ class CrashGate(Gate):
                 del self.environment[name]
 
     def tell_threads(self) -> None:
-        """Writes down where a gate that neither serves nor ends stands still."""
+        """Writes down where a proxy that neither serves nor ends stands still."""
         if self.process.poll() is not None:
             return
         place = self.directory / "threads.txt"
@@ -46,10 +46,10 @@ class CrashGate(Gate):
             if shutil.which("gdb"):
                 command = ["gdb", "-p", str(self.process.pid), "-batch", "-ex", "thread apply all bt 40"]
                 subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, timeout=120)
-        print(f"  the gate stands still: {place}", flush=True)
+        print(f"  the proxy stands still: {place}", flush=True)
 
     def kill_while_starting(self, delay: float) -> None:
-        """Starts the gate, and kills it so much later, whether it serves by then or not."""
+        """Starts the proxy, and kills it so much later, whether it serves by then or not."""
         starting = threading.Thread(target=self._start_in_vain, daemon=True)
         before = self.process
         starting.start()
@@ -66,7 +66,7 @@ class CrashGate(Gate):
             pass  # Killed before it served.
 
     def refuses_to_start(self) -> str:
-        """Starts the gate, which must give up, and returns what it says."""
+        """Starts the proxy, which must give up, and returns what it says."""
         before = len(self.log())
         try:
             self.start()
@@ -74,14 +74,14 @@ class CrashGate(Gate):
             self.process.wait(30)
             return self.log()[before:]
         self.kill()
-        raise AssertionError("the gate started")
+        raise AssertionError("the proxy started")
 
 
 class Codes:
     """Codes of root's devices; each is handed out once."""
 
-    def __init__(self, gate: Gate):
-        self.gate = gate
+    def __init__(self, proxy: Proxy):
+        self.proxy = proxy
         self.devices: list[dict] = []
         self._steps: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -92,11 +92,11 @@ class Codes:
             time.sleep(PERIOD - time.time() % PERIOD + 0.1)
         step, sponsor = now_step(), None
         for number in range(DEVICES):
-            made = self.gate.json("mfa", "add", "--name", f"d{number}", "--no-activate")
+            made = self.proxy.json("mfa", "add", "--name", f"d{number}", "--no-activate")
             device = {"serial": made["serialNumber"], "totp": pyotp.TOTP(made["base32Seed"]), "spent": step - 1}
             codes = [device["totp"].generate_otp(step - 2), device["totp"].generate_otp(step - 1)]
             leave = ["--mfa", self._offer(sponsor, step)] if sponsor else []
-            self.gate.command("mfa", "activate", "--serial", device["serial"], *codes, *leave)
+            self.proxy.command("mfa", "activate", "--serial", device["serial"], *codes, *leave)
             self.devices.append(device)
             sponsor = device
 
@@ -129,12 +129,12 @@ class Codes:
 class World:
     """The buckets and the versions in them that are known to be there."""
 
-    def __init__(self, gate: CrashGate, upstream: Upstream, nonce: str):
-        self.gate, self.upstream, self.nonce = gate, upstream, nonce
-        self.codes = Codes(gate)
+    def __init__(self, proxy: CrashProxy, upstream: Upstream, nonce: str):
+        self.proxy, self.upstream, self.nonce = proxy, upstream, nonce
+        self.codes = Codes(proxy)
         self.plain, self.vault = f"plain-{nonce}", f"vault-{nonce}"
         self.loose = [f"loose-{number}-{nonce}" for number in range(2)]
-        # Whether MFA Delete is on: True, False, or None where the gate was killed over it.
+        # Whether MFA Delete is on: True, False, or None where the proxy was killed over it.
         self.flips: dict[str, bool | None] = {f"flip-{number}-{nonce}": False for number in range(3)}
         self._lock = threading.Lock()
         self._versions: dict[str, list[tuple[str, str]]] = {self.plain: [], self.vault: []}
@@ -144,13 +144,13 @@ class World:
     def build(self) -> None:
         """Makes devices, users and buckets."""
         self.codes.enrol()
-        root = self.gate.client()
+        root = self.proxy.client()
         for bucket in (self.plain, self.vault, *self.loose, *self.flips):
             root.create_bucket(Bucket=bucket)
             root.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         configuration = {"Status": "Enabled", "MFADelete": "Enabled"}
         root.put_bucket_versioning(Bucket=self.vault, VersioningConfiguration=configuration, MFA=self.codes.wait())
-        made = self.gate.json("user", "add", "alice")
+        made = self.proxy.json("user", "add", "alice")
         self.alice = Credentials(made["accessKeyId"], made["secretAccessKey"])
 
     def wrote(self, entry: Entry, version: str | None) -> None:
@@ -195,7 +195,7 @@ class World:
 
 
 def start_store(kind: str, directory: Path) -> tuple[Upstream, subprocess.Popen | None]:
-    """The store behind the gate, in a process of its own."""
+    """The store behind the proxy, in a process of its own."""
     if kind != "embedded":
         return upstreams.start(kind, directory), None
     keys = Credentials("AKIASTOREOFTHEHARNES", "a-secret-that-guards-nothing")
@@ -210,7 +210,7 @@ def start_store(kind: str, directory: Path) -> tuple[Upstream, subprocess.Popen 
 
 
 def quiet_port() -> int:
-    """A free port that the system gives to nobody by itself: while the gate is down, its port must stay free."""
+    """A free port that the system gives to nobody by itself: while the proxy is down, its port must stay free."""
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     for port in random.SystemRandom().sample(range(first - 8000, first), 200):
         with socket.socket() as probe:

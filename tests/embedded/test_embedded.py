@@ -1,4 +1,4 @@
-"""The embedded store as boto3 sees it, over HTTP and without the gate.
+"""The embedded store as boto3 sees it, over HTTP and without the proxy.
 
 `cargo build --example embedded && pytest tests/embedded`; PORTCULLIS_EMBEDDED names another binary.
 """

@@ -9,8 +9,8 @@ mod live;
 mod minio;
 mod raw;
 mod s3s;
-#[path = "../gate/rig/signer.rs"]
-#[expect(clippy::indexing_slicing, dead_code, reason = "the gate's own tests index, and need more of it")]
+#[path = "../server/rig/signer.rs"]
+#[expect(clippy::indexing_slicing, dead_code, reason = "the proxy's own tests index, and need more of it")]
 mod signer;
 
 use std::cell::RefCell;
@@ -209,7 +209,7 @@ fn peer() -> Peer {
     Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback }
 }
 
-/// What frames, signs or proves is the gate's own business with each side.
+/// What frames, signs or proves is the proxy's own business with each side.
 fn check_headers(rendered: &RenderedRequest) {
     const NEVER: &[&str] = &[
         "authorization",
@@ -279,7 +279,7 @@ fn read_back(request: &S3Request, rendered: &RenderedRequest, routing: &RoutingR
     }
 }
 
-/// The hazard of a request whose MFA Delete stays with the gate.
+/// The hazard of a request whose MFA Delete stays with the proxy.
 fn hazard_left(request: &S3Request) -> Hazard {
     let Hazard::ChangesVersioning(mut change) = request.hazard else { return request.hazard };
     change.mfa_delete = MfaDeleteChange::Keep;

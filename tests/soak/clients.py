@@ -18,7 +18,7 @@ MOST_WRITTEN = 50
 
 
 class Paced(S3Client):
-    """A client that sends at its own pace, whatever the gate does."""
+    """A client that sends at its own pace, whatever the proxy does."""
 
     pace = 1.0
 

@@ -1,9 +1,9 @@
-"""The floods, in a process of their own: what outsiders and one user do to exhaust the gate.
+"""The floods, in a process of their own: what outsiders and one user do to exhaust the proxy.
 
 `floods.py SETTINGS`, a file of JSON; it floods until its standard input ends and then prints its counts as JSON.
 
-Each flood has a rate, so that what runs out is a resource of the gate and not the machine's processors. All but the
-signed ones come from addresses that no other client has: what the gate bounds by address must not meet its owner.
+Each flood has a rate, so that what runs out is a resource of the proxy and not the machine's processors. All but the
+signed ones come from addresses that no other client has: what the proxy bounds by address must not meet its owner.
 """
 
 import asyncio
@@ -37,9 +37,9 @@ UNSIGNED = 1500
 BATCH = 10
 # Signed requests of a user each second that are all refused.
 REFUSED = 20
-# DeleteObjects whose bodies come a byte in two seconds: twice as many as the gate has room for.
+# DeleteObjects whose bodies come a byte in two seconds: twice as many as the proxy has room for.
 SLOW_DOCUMENTS = 64
-# Calls at the CloudTrail door whose bodies do not come; every other is one for which the gate has few places.
+# Calls at the CloudTrail door whose bodies do not come; every other is one for which the proxy has few places.
 CALLS = 40
 CALL_LENGTHS = 1000, 100_000
 # Requests each second for what the store stalls over; every other client leaves at once.
@@ -53,11 +53,11 @@ LIFECYCLE = (b"<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><
 
 
 class Floods:
-    """All floods against one gate."""
+    """All floods against one proxy."""
 
     def __init__(self, settings: dict):
         self.told = SimpleNamespace(**settings)
-        self.host, port = self.told.gate.split(":")
+        self.host, port = self.told.proxy.split(":")
         self.port = int(port)
         self.keys = Credentials(*self.told.keys)
         self.scale = self.told.scale
@@ -129,7 +129,7 @@ class Floods:
             writer.close()
 
     async def idle(self, number: int) -> None:
-        """Connects and says nothing, until the gate has had enough."""
+        """Connects and says nothing, until the proxy has had enough."""
         async with self.link(f"127.0.2.{1 + number % 3}") as (reader, _):
             await ended(reader)
 
@@ -151,7 +151,7 @@ class Floods:
     async def unsigned(self, number: int) -> None:
         """Sends requests without a signature on a connection that is kept, from another address each half minute."""
         address = f"127.0.1.{1 + number % 16}"
-        message = head("GET", f"/{self.told.plain}/{'%01' * 300}", {"host": self.told.gate, "user-agent": "x" * 1000})
+        message = head("GET", f"/{self.told.plain}/{'%01' * 300}", {"host": self.told.proxy, "user-agent": "x" * 1000})
         async with self.link(address) as (reader, writer):
             began, sent = time.monotonic(), 0
             while time.monotonic() - began < 15:
@@ -182,7 +182,7 @@ class Floods:
             await self.trickle(reader, writer, body, 2)
 
     async def trickle(self, reader, writer, body: bytes, pause: float) -> None:
-        """Sends a body bit by bit until the gate answers or the body is through."""
+        """Sends a body bit by bit until the proxy answers or the body is through."""
         end = asyncio.ensure_future(reader.readline())
         for byte in body:
             writer.write(bytes([byte]))
@@ -193,9 +193,9 @@ class Floods:
             self.count[f"slow documents: {line.split()[1].decode()}"] += 1
 
     async def call(self, number: int) -> None:
-        """Begins a call of CloudTrail with a forged signature, which the gate can only tell when it has the body."""
+        """Begins a call of CloudTrail with a forged signature, which the proxy can only tell when it has the body."""
         forged = Credentials(self.keys.access_key, "forged")
-        lines = signed("POST", self.told.gate, "/", "", LOOKUP_HEADERS, b"", forged, "cloudtrail")
+        lines = signed("POST", self.told.proxy, "/", "", LOOKUP_HEADERS, b"", forged, "cloudtrail")
         del lines["x-amz-content-sha256"]
         lines["content-length"] = str(CALL_LENGTHS[number % 2])
         async with self.link("127.0.0.8") as (reader, writer):
@@ -221,7 +221,7 @@ class Floods:
     def signed(self, method: str, path: str, query: str, body: bytes) -> bytes:
         """The head of a request of the user."""
         headers = {"content-md5": md5(body)} if body else {}
-        lines = signed(method, self.told.gate, path, query, headers, body, self.keys)
+        lines = signed(method, self.told.proxy, path, query, headers, body, self.keys)
         if body:
             lines["content-length"] = str(len(body))
         return head(method, f"{path}?{query}" if query else path, lines)

@@ -1,7 +1,7 @@
-"""Stands between the gate and the store, and stalls: it answers a head for some buckets and then nothing.
+"""Stands between the proxy and the store, and stalls: it answers a head for some buckets and then nothing.
 
 `relay.py PORT STORE_PORT BUCKET`: requests for this bucket stall, save DELETE, which is refused with an error that the
-gate logs. All others pass as they are.
+proxy logs. All others pass as they are.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None
 
 
 async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answers a head, and then nothing until the gate gives up."""
+    """Answers a head, and then nothing until the proxy gives up."""
     writer.write(STALLED)
     while await reader.read(CHUNK):
         pass
 
 
 async def serve(reader, writer, store_port: int, bucket: str) -> None:
-    """Serves one connection of the gate."""
+    """Serves one connection of the proxy."""
     onward = returning = None
     stalling = tuple(method + f" /{bucket}/".encode() for method in METHODS) + (f"GET /{bucket}?".encode(),)
     try:
-        # The gate writes a head by itself, so each begins what is read.
+        # The proxy writes a head by itself, so each begins what is read.
         while data := await reader.read(CHUNK):
             if data.startswith(stalling):
                 if data.startswith(b"DELETE"):

@@ -1,8 +1,8 @@
-"""Floods the gate while root and a user work, and holds it to its promises.
+"""Floods the proxy while root and a user work, and holds it to its promises.
 
 First it is quiet, then everything floods at once, then it is quiet again. Root and the user are in this process and do
 the same all the while; the floods, the store and what makes it stall are processes of their own. For the first half of
-the flood nobody reads the gate's log. The state lies on a small disk.
+the flood nobody reads the proxy's log. The state lies on a small disk.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from ledger import Entry, Ledger  # noqa: E402
 from load import Traffic  # noqa: E402
 from rig.clients import Credentials  # noqa: E402
 from rig.upstreams import Upstream  # noqa: E402
-from watch import SoakGate, Watch, processor, used_by_files, used_of_disk  # noqa: E402
+from watch import SoakProxy, Watch, processor, used_by_files, used_of_disk  # noqa: E402
 from world import World, quiet_port, start_store  # noqa: E402
 
 # What is promised, beside that the user is hardly slower.
@@ -43,7 +43,7 @@ WORK = 0.8
 # How much of its rate a flood has to reach, so that a run without a flood is not taken for a good one.
 FLOODED = 0.5
 STALLED_BUCKET = "stalled"
-# Shorter than by default, so that what is slow or stalls meets the gate's limits within a short run.
+# Shorter than by default, so that what is slow or stalls meets the proxy's limits within a short run.
 PATIENCE = 10
 SETTINGS = {
     "PORTCULLIS_AUDIT__SEGMENT_SIZE": "4 MiB",
@@ -78,31 +78,31 @@ class Soak:
         self.phases: list[Phase] = []
         self.flooded: dict = {}
         self.processes: list[subprocess.Popen] = []
-        self.gate = None
+        self.proxy = None
 
     def start(self) -> None:
-        """Starts the store and the gate, and makes what the clients work on."""
+        """Starts the store and the proxy, and makes what the clients work on."""
         options, directory = self.options, self.directory
         store, process = start_store("embedded", directory / "store")
         self.processes.append(process)
         port = quiet_port()
         self._spawn("relay.py", str(port), str(urlsplit(store.endpoint).port), STALLED_BUCKET)
         relayed = Upstream("embedded", f"http://127.0.0.1:{port}", store.credentials, "embedded")
-        self.gate = SoakGate(options.binary, directory / "disk" / "gate", relayed, SETTINGS)
-        self.gate.start()
-        self.pid = self.gate.process.pid
+        self.proxy = SoakProxy(options.binary, directory / "disk" / "proxy", relayed, SETTINGS)
+        self.proxy.start()
+        self.pid = self.proxy.process.pid
         nonce = f"{options.seed & 0xFFFFFF:x}"
-        self.world = World(self.gate, store, nonce)
+        self.world = World(self.proxy, store, nonce)
         self.world.build()
         self.flood_bucket = f"flood-{nonce}"
-        self.gate.client().create_bucket(Bucket=self.flood_bucket)
-        made = self.gate.json("user", "add", "mallory")
+        self.proxy.client().create_bucket(Bucket=self.flood_bucket)
+        made = self.proxy.json("user", "add", "mallory")
         self.mallory = Credentials(made["accessKeyId"], made["secretAccessKey"])
         self.checks = Checks(self.world, self.count)
-        self.watch = Watch(self.gate, directory / "disk", DISKS[options.disk])
+        self.watch = Watch(self.proxy, directory / "disk", DISKS[options.disk])
         self.traffic, self.ledger = Traffic(), Ledger()
         base = (str(options.seed), self.world, self.traffic, self.ledger)
-        self.clients = [User("user", *base, credentials=self.world.alice), Root("root", *base, credentials=self.gate.root)]
+        self.clients = [User("user", *base, credentials=self.world.alice), Root("root", *base, credentials=self.proxy.root)]
 
     def _spawn(self, program: str, *arguments: str) -> subprocess.Popen:
         """Starts a program of this folder, and waits until it says that it is ready."""
@@ -122,16 +122,16 @@ class Soak:
         time.sleep(3)  # Connections are made and caches filled before anything counts.
         self.phase("quiet before", self.options.quiet)
         flood = self._begin_flood()
-        self.gate.pipe.stall()
+        self.proxy.pipe.stall()
         self.phase("flood, log not read", self.options.seconds / 2)
-        read = self.gate.pipe.bytes
-        self.gate.pipe.read()
+        read = self.proxy.pipe.bytes
+        self.proxy.pipe.read()
         self.phase("flood, log read", self.options.seconds / 2)
         told, _ = flood.communicate("", timeout=60)
         self.flooded = json.loads(told)
         time.sleep(2)
         self.phase("quiet after", self.options.quiet)
-        self.log_bytes = self.gate.pipe.bytes - read
+        self.log_bytes = self.proxy.pipe.bytes - read
         self.traffic.halt()
         self.traffic.end()
         self.watch.end()
@@ -144,18 +144,18 @@ class Soak:
         self.phases.append(phase)
         self.watch.phase = name
         before = self._processor()
-        while time.monotonic() < phase.began + seconds and self.gate.process.poll() is None:
+        while time.monotonic() < phase.began + seconds and self.proxy.process.poll() is None:
             time.sleep(0.1)
         phase.processor = self._processor() - before
         phase.ended = time.monotonic()
         print(f"  {name}: {phase.seconds:.0f} s", flush=True)
 
     def _processor(self) -> float:
-        return processor(self.pid) if self.gate.process.poll() is None else 0.0
+        return processor(self.pid) if self.proxy.process.poll() is None else 0.0
 
     def _begin_flood(self) -> subprocess.Popen:
         told = {
-            "gate": self.gate.place.host,
+            "proxy": self.proxy.place.host,
             "keys": [self.mallory.access_key, self.mallory.secret_key],
             "vault": self.world.vault,
             "plain": self.world.plain,
@@ -170,8 +170,8 @@ class Soak:
 
     def close(self) -> None:
         """Ends what was started."""
-        if self.gate and self.gate.process:
-            self.gate.kill()
+        if self.proxy and self.proxy.process:
+            self.proxy.kill()
         for process in self.processes:
             process.kill()
             process.wait(30)
@@ -179,10 +179,10 @@ class Soak:
     # What must hold
 
     def judge(self) -> None:
-        """Holds the gate to its promises, and prints the figures."""
+        """Holds the proxy to its promises, and prints the figures."""
         problem, entries = self.checks.problem, self.ledger.take()
-        if self.gate.process.poll() is not None or self.gate.process.pid != self.pid:
-            problem(f"the gate ended: {self.gate.log()[-2000:]}")
+        if self.proxy.process.poll() is not None or self.proxy.process.pid != self.pid:
+            problem(f"the proxy ended: {self.proxy.log()[-2000:]}")
             return
         for client in self.clients:
             if client.failure:
@@ -238,9 +238,9 @@ class Soak:
         memory = max(seen["memory"] for seen in most.values())
         disk = max(seen["disk"] for seen in most.values())
         if memory > MEMORY_MIB:
-            problem(f"the gate had {memory:.0f} MiB of memory, more than {MEMORY_MIB}")
+            problem(f"the proxy had {memory:.0f} MiB of memory, more than {MEMORY_MIB}")
         if self.log_bytes > LOG_BYTES:
-            problem(f"the gate wrote {self.log_bytes} bytes of log")
+            problem(f"the proxy wrote {self.log_bytes} bytes of log")
         if disk > DISK_MIB - FREE_MIB:
             problem(f"{disk:.0f} of {DISK_MIB} MiB of disk were in use")
 
@@ -286,7 +286,7 @@ class Soak:
             ("  longest, ms", lambda name, phase: f"{percentile(self.of(entries, 'user', name), 100):.1f}"),
             ("root's requests with a code", lambda name, phase: f"{len(self.of(entries, 'root', name, coded=True))}"),
             ("  longest, ms", lambda name, phase: f"{percentile(self.of(entries, 'root', name, coded=True), 100):.1f}"),
-            ("the gate's memory at the most, MiB", lambda name, phase: f"{self.watch.most[name]['memory']:.0f}"),
+            ("the proxy's memory at the most, MiB", lambda name, phase: f"{self.watch.most[name]['memory']:.0f}"),
             ("  descriptors at the most", lambda name, phase: f"{self.watch.most[name]['descriptors']:.0f}"),
             ("  disk at the most, MiB", lambda name, phase: f"{self.watch.most[name]['disk']:.0f}"),
             ("  processor, cores", lambda name, phase: f"{phase.processor / max(phase.seconds, 1):.2f}"),
@@ -302,7 +302,7 @@ class Soak:
             ("  answered, and held against their records", str(self.count["acknowledged"])),
             ("  not done", str(sum(not entry.done for entry in entries))),
             ("bytes of log, once it was read", str(self.log_bytes)),
-            ("  which says that lines were lost", "yes" if LOST_LINES in self.gate.log() else "no"),
+            ("  which says that lines were lost", "yes" if LOST_LINES in self.proxy.log() else "no"),
         ]
         rows += [(f"flood: {name}", str(count)) for name, count in sorted(self.flooded["begun"].items())]
         rows += [(f"flood at once: {name}", str(count)) for name, count in sorted(self.flooded["at once"].items())]
@@ -353,7 +353,7 @@ def main() -> int:
     if not well:
         # The disk is gone with this process.
         kept = asked.directory / "kept"
-        shutil.copytree(soak.gate.directory, kept, ignore=shutil.ignore_patterns("*.sock"))
+        shutil.copytree(soak.proxy.directory, kept, ignore=shutil.ignore_patterns("*.sock"))
         print(f"what is left of it: {kept}; again: tests/soak/run --seed {asked.seed}", file=sys.stderr)
     return 0 if well else 1
 

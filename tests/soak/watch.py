@@ -1,4 +1,4 @@
-"""What the gate uses while it runs: memory, descriptors, disk and log."""
+"""What the proxy uses while it runs: memory, descriptors, disk and log."""
 
 import contextlib
 import fcntl
@@ -10,16 +10,16 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from rig.gate import Gate
+from rig.proxy import Proxy
 
 # The soft limit of most systems.
 SOFT_FILES = 1024
-# What the gate raises it to, at the most: enough for two thousand connections, since one has four with this store.
+# What the proxy raises it to, at the most: enough for two thousand connections, since one has four with this store.
 HARD_FILES = 8192
 
 
-class SoakGate(Gate):
-    """The gate with its log in a small pipe, and with as few descriptors as systems give."""
+class SoakProxy(Proxy):
+    """The proxy with its log in a small pipe, and with as few descriptors as systems give."""
 
     pipe: "LogPipe | None" = None
 
@@ -34,7 +34,7 @@ class SoakGate(Gate):
 
 
 class LogPipe:
-    """The gate's log: a pipe that is read, or is not."""
+    """The proxy's log: a pipe that is read, or is not."""
 
     def __init__(self, file: Path):
         self.reader, self.writer = os.pipe()
@@ -51,7 +51,7 @@ class LogPipe:
     def stall(self) -> None:
         """Reads no further, and fills the pipe, so that not a byte more fits."""
         self._reading.clear()
-        # Opened again, since the gate's own end must stay one that blocks.
+        # Opened again, since the proxy's own end must stay one that blocks.
         full = os.open(f"/proc/self/fd/{self.writer}", os.O_WRONLY | os.O_NONBLOCK)
         deadline = time.monotonic() + 10
         filled = 0
@@ -80,9 +80,9 @@ class LogPipe:
 class Watch(threading.Thread):
     """Looks once a second, and keeps the worst of each phase."""
 
-    def __init__(self, gate: SoakGate, disk: Path, used):
+    def __init__(self, proxy: SoakProxy, disk: Path, used):
         super().__init__(name="watch", daemon=True)
-        self.gate, self.disk, self.used = gate, disk, used
+        self.proxy, self.disk, self.used = proxy, disk, used
         self.phase = "start"
         self.most: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         self._ended = threading.Event()
@@ -93,7 +93,7 @@ class Watch(threading.Thread):
 
     def look(self) -> None:
         """Looks once."""
-        process, most = Path(f"/proc/{self.gate.process.pid}"), self.most[self.phase]
+        process, most = Path(f"/proc/{self.proxy.process.pid}"), self.most[self.phase]
         try:
             seen = {
                 "memory": memory(process),

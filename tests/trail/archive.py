@@ -49,7 +49,7 @@ class File:
 class Archive:
     """A trail, and all it delivered."""
 
-    gate: object
+    proxy: object
     arn: str
     bucket: str
     created: str
@@ -59,15 +59,15 @@ class Archive:
     # How it came about
 
     @classmethod
-    def record(cls, gate, clock) -> "Archive":
+    def record(cls, proxy, clock) -> "Archive":
         """Lets a trail live."""
-        aws, name, bucket = gate.aws(), "story", "trail-of-the-story"
+        aws, name, bucket = proxy.aws(), "story", "trail-of-the-story"
         created = stamp()
         made = aws("cloudtrail", "create-trail", "--name", name, "--s3-bucket-name", bucket, "--enable-log-file-validation")
         aws("cloudtrail", "put-event-selectors", "--trail-name", name, "--event-selectors", json.dumps(EVERYTHING))
-        story = cls(gate, made["TrailARN"], bucket, created)
-        device = Device(gate)
-        work = Work(gate)
+        story = cls(proxy, made["TrailARN"], bucket, created)
+        device = Device(proxy)
+        work = Work(proxy)
         # Logs for a little while, and then again for long.
         aws("cloudtrail", "start-logging", "--name", name)
         work.some()
@@ -81,13 +81,13 @@ class Archive:
             work.some()
             story.next_digest(clock)
         clock.advance(MONTH)  # The key is too old by then.
-        gate.command("clock", "accept")  # The time since the boot of the machine says otherwise.
+        proxy.command("clock", "accept")  # The time since the boot of the machine says otherwise.
         for _ in range(12):
             work.some()
             story.next_digest(clock)
         work.attack(made["TrailARN"])
-        gate.stop()
-        gate.start()
+        proxy.stop()
+        proxy.start()
         for _ in range(12):
             work.some()
             story.next_digest(clock)
@@ -102,19 +102,19 @@ class Archive:
         return story
 
     def crash(self, clock) -> None:
-        """Kills the gate over an upload that began before the last digests: its record comes after them."""
-        raw = Raw(self.gate.place, self.gate.root)
+        """Kills the proxy over an upload that began before the last digests: its record comes after them."""
+        raw = Raw(self.proxy.place, self.proxy.root)
         lines = raw.signed("PUT", "/desk/never-whole", body=b"x" * 100_000)
         head = "\r\n".join(["PUT /desk/never-whole HTTP/1.1", *(f"{name}: {value}" for name, value in lines),
                             "Content-Length: 100000", "", ""])
-        place = urlsplit(self.gate.endpoint)
+        place = urlsplit(self.proxy.endpoint)
         with socket.create_connection((place.hostname, place.port)) as link:
             link.sendall(head.encode() + b"x" * 70_000)
             time.sleep(1)
             self.next_digest(clock)
             self.next_digest(clock)
-            self.gate.kill()
-        self.gate.start()
+            self.proxy.kill()
+        self.proxy.start()
 
     def next_digest(self, clock) -> None:
         """Goes on by one period, and waits for the digest at its end."""
@@ -134,7 +134,7 @@ class Archive:
 
     def listed(self, kind: str) -> list[str]:
         """The keys that are there, as the store itself lists them."""
-        store = self.gate.store.directly()
+        store = self.proxy.store.directly()
         found = []
         for page in store.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix="AWSLogs/"):
             found += [item["Key"] for item in page.get("Contents", []) if f"/{kind}/" in item["Key"]]
@@ -142,7 +142,7 @@ class Archive:
 
     def take(self) -> None:
         """Takes a copy of all files."""
-        store = self.gate.store.directly()
+        store = self.proxy.store.directly()
         self.files = {}
         for kind in ("CloudTrail", "CloudTrail-Digest"):
             for key in self.listed(kind):
@@ -198,17 +198,17 @@ class Archive:
 class Device:
     """Root's device; a code is waited for by letting the time go by."""
 
-    def __init__(self, gate):
-        self.gate = gate
-        made = gate.json("mfa", "add", "--name", "phone", "--no-activate")
+    def __init__(self, proxy):
+        self.proxy = proxy
+        made = proxy.json("mfa", "add", "--name", "phone", "--no-activate")
         self.serial, self.device = made["serialNumber"], pyotp.TOTP(made["base32Seed"])
         step = now_step()
-        gate.command("mfa", "activate", "--serial", self.serial, *(self.device.generate_otp(at) for at in (step - 1, step)))
+        proxy.command("mfa", "activate", "--serial", self.serial, *(self.device.generate_otp(at) for at in (step - 1, step)))
 
     def stop_logging(self, clock, trail: str) -> None:
         """Stops a trail, as root with a code."""
         clock.advance(STEP)
-        client = cloudtrail(self.gate)
+        client = cloudtrail(self.proxy)
         offer = f"{self.serial} {self.device.generate_otp(now_step())}"
         client.meta.events.register("before-sign.cloudtrail", lambda request, **_: request.headers.add_header("x-amz-mfa", offer))
         client.stop_logging(Name=trail)
@@ -218,14 +218,14 @@ class Device:
 class Work:
     """What people do all day."""
 
-    def __init__(self, gate):
-        self.gate = gate
-        gate.client().create_bucket(Bucket="desk")
+    def __init__(self, proxy):
+        self.proxy = proxy
+        proxy.client().create_bucket(Bucket="desk")
         self.number = 0
 
     def some(self) -> None:
         """A few requests, one of which is refused."""
-        client = self.gate.client()
+        client = self.proxy.client()
         self.number += 1
         client.put_object(Bucket="desk", Key=f"k{self.number}", Body=b"x")
         client.get_object(Bucket="desk", Key=f"k{self.number}")["Body"].read()
@@ -234,12 +234,12 @@ class Work:
 
     def attack(self, trail: str) -> None:
         """Somebody has root's key, but not root's device; a user goes on working."""
-        client = self.gate.client()
+        client = self.proxy.client()
         client.create_bucket(Bucket="prey")
         for status in ("Enabled", "Suspended"):
             client.put_bucket_versioning(Bucket="prey", VersioningConfiguration={"Status": status})
         client.put_object(Bucket="prey", Key="k", Body=b"x")
-        for end in (lambda: client.delete_bucket(Bucket="prey"), lambda: cloudtrail(self.gate).stop_logging(Name=trail)):
+        for end in (lambda: client.delete_bucket(Bucket="prey"), lambda: cloudtrail(self.proxy).stop_logging(Name=trail)):
             try:
                 end()
                 raise AssertionError("a bucket with objects, or a trail without a code, came to its end")
@@ -248,14 +248,14 @@ class Work:
         for version in client.list_object_versions(Bucket="prey")["Versions"]:
             client.delete_object(Bucket="prey", Key=version["Key"], VersionId=version["VersionId"])
         client.delete_bucket(Bucket="prey")
-        made = self.gate.json("user", "add", "alice")
-        alice = self.gate.client(Credentials(made["accessKeyId"], made["secretAccessKey"]))
+        made = self.proxy.json("user", "add", "alice")
+        alice = self.proxy.client(Credentials(made["accessKeyId"], made["secretAccessKey"]))
         alice.put_object(Bucket="desk", Key="by-alice", Body=b"x")
 
-def cloudtrail(gate):
+def cloudtrail(proxy):
     """A client of CloudTrail's API with root's key."""
-    keys = gate.root
-    return boto3.client("cloudtrail", endpoint_url=gate.endpoint, region_name=REGION,
+    keys = proxy.root
+    return boto3.client("cloudtrail", endpoint_url=proxy.endpoint, region_name=REGION,
                         aws_access_key_id=keys.access_key, aws_secret_access_key=keys.secret_key)
 
 

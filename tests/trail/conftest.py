@@ -1,4 +1,4 @@
-"""A gate whose clock the tests set ahead, and a trail that has seen much."""
+"""A proxy whose clock the tests set ahead, and a trail that has seen much."""
 
 import mmap
 import os
@@ -10,18 +10,18 @@ import pytest
 
 from archive import Archive
 from rig.clients import AwsCli
-from rig.gate import Gate
+from rig.proxy import Proxy
 from rig.upstreams import Upstream
 
 TOP = Path(__file__).resolve().parents[2]
 
 
 def pytest_addoption(parser):
-    parser.addoption("--binary", type=Path, default=TOP / "target" / "debug" / "portcullis", help="the gate to test")
+    parser.addoption("--binary", type=Path, default=TOP / "target" / "debug" / "portcullis", help="the proxy to test")
 
 
 class Clock:
-    """The clock that the gate, its store, the clients and the tests have in common."""
+    """The clock that the proxy, its store, the clients and the tests have in common."""
 
     def __init__(self, path: Path):
         with path.open("r+b") as file:
@@ -40,8 +40,8 @@ def clock() -> Clock:
     return Clock(Path(path))
 
 
-class TimedGate(Gate):
-    """A gate on the common clock, whose trails are delivered at once and have a digest a minute."""
+class TimedProxy(Proxy):
+    """A proxy on the common clock, whose trails are delivered at once and have a digest a minute."""
 
     def aws(self, credentials=None) -> AwsCli:
         """The aws command, on the common clock too."""
@@ -51,28 +51,28 @@ class TimedGate(Gate):
 
 
 @pytest.fixture(scope="session")
-def gate(request, tmp_path_factory, clock):
+def proxy(request, tmp_path_factory, clock):
     binary = request.config.getoption("binary")
     assert binary.is_file(), f"{binary} is not there; build it with `cargo build`"
     often = {"PORTCULLIS_TRAIL__LOG_PERIOD": "1s", "PORTCULLIS_TRAIL__DIGEST_PERIOD": "60s"}
-    started = TimedGate(binary, tmp_path_factory.mktemp("gate"), Upstream("embedded"), often).start()
+    started = TimedProxy(binary, tmp_path_factory.mktemp("proxy"), Upstream("embedded"), often).start()
     yield started
     started.stop()
 
 
 @pytest.fixture(scope="session")
-def aws(gate) -> AwsCli:
-    return gate.aws()
+def aws(proxy) -> AwsCli:
+    return proxy.aws()
 
 
 @pytest.fixture(scope="session")
-def archive(gate, clock) -> Archive:
+def archive(proxy, clock) -> Archive:
     """A trail of more than fifty digests, over a change of keys, a restart, a crash and what it delivered late."""
-    return Archive.record(gate, clock)
+    return Archive.record(proxy, clock)
 
 
 def until(holds, what: str, limit: float = 60):
-    """Waits for what the gate does by itself; not by the common clock, which goes by leaps."""
+    """Waits for what the proxy does by itself; not by the common clock, which goes by leaps."""
     deadline = time.monotonic() + limit
     while not (found := holds()):
         assert time.monotonic() < deadline, f"{what}: not within {limit} s"

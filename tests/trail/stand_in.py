@@ -1,4 +1,4 @@
-"""As much of AWS as `aws cloudtrail validate-logs` asks, over files and keys of our own: no gate signs a forgery."""
+"""As much of AWS as `aws cloudtrail validate-logs` asks, over files and keys of our own: no proxy signs a forgery."""
 
 import base64
 import hashlib
@@ -50,7 +50,7 @@ class Forger:
                 content["previousDigestSignature"] = made[previous].metadata["signature"]
                 plain = json.dumps(made[previous].content).encode()
                 content["previousDigestHashValue"] = hashlib.sha256(plain).hexdigest()
-                # Whoever signs knows that the gate says it twice.
+                # Whoever signs knows that the proxy says it twice.
                 content["portcullis"]["previousDigest"]["hashValue"] = content["previousDigestHashValue"]
             made[key] = self.sign(archive.files[key], content)
             made |= {log["s3Object"]: archive.files[log["s3Object"]] for log in content["logFiles"]}

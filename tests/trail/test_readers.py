@@ -1,4 +1,4 @@
-"""Programs that know CloudTrail, and nothing of the gate, read what it delivered and find what the journal holds."""
+"""Programs that know CloudTrail, and nothing of the proxy, read what it delivered and find what the journal holds."""
 
 import json
 import os
@@ -28,10 +28,10 @@ def tree(archive, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def recorded(gate, archive) -> list[dict]:
+def recorded(proxy, archive) -> list[dict]:
     """What the journal holds of the times in which the trail was logging, its starts and stops included."""
     held, logging = [], False
-    for line in gate.command("events", "--json").splitlines():
+    for line in proxy.command("events", "--json").splitlines():
         event = json.loads(line)
         done = "errorCode" not in event
         logging |= event["eventName"] == "StartLogging" and done

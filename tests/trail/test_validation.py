@@ -32,17 +32,17 @@ def public_keys(aws, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def head(gate, archive, public_keys, tmp_path_factory):
+def head(proxy, archive, public_keys, tmp_path_factory):
     """The newest digests that were there when all was well, as an auditor keeps them."""
     directory = tmp_path_factory.mktemp("head")
     archive.lay_out(directory / "copy")
     arguments = ["trail", "validate", "story", "--folder", directory / "copy", "--public-keys", public_keys]
-    gate.command(*arguments, "--write-head", directory / "head.json")
+    proxy.command(*arguments, "--write-head", directory / "head.json")
     return directory / "head.json"
 
 
 @pytest.fixture
-def ours(gate, archive, public_keys, head, tmp_path):
+def ours(proxy, archive, public_keys, head, tmp_path):
     """What `portcullis trail validate` says of a copy."""
 
     def said(files: dict[str, File], start: str | None = None, keys=None):
@@ -50,7 +50,7 @@ def ours(gate, archive, public_keys, head, tmp_path):
         arguments = ["trail", "validate", "story", "--folder", copy, "--public-keys", keys or public_keys]
         arguments += ["--start-time", start] if start else []
         arguments += [] if keys else ["--expect-head", head]
-        run = gate.run(*arguments)
+        run = proxy.run(*arguments)
         return run.returncode, run.stdout + run.stderr
 
     return said
@@ -197,10 +197,10 @@ TAMPERED = [
 
 
 @pytest.mark.parametrize("tamper, text, exit_code", TAMPERED, ids=[tamper.__name__ for tamper, _, _ in TAMPERED])
-def each_tampering_is_told(tamper, text, exit_code, aws, gate, archive, ours):
+def each_tampering_is_told(tamper, text, exit_code, aws, proxy, archive, ours):
     start, digests = archive.late()
     changed = tamper(archive, digests)
-    store = gate.store.directly()
+    store = proxy.store.directly()
     try:
         for key, file in changed.items():
             put(store, archive.bucket, key, file)
@@ -218,7 +218,7 @@ def each_tampering_is_told(tamper, text, exit_code, aws, gate, archive, ours):
 
 
 def put(store, bucket: str, key: str, file: File | None) -> None:
-    """Writes past the gate, as whoever has the store's own keys can."""
+    """Writes past the proxy, as whoever has the store's own keys can."""
     if file is None:
         store.delete_object(Bucket=bucket, Key=key)
     else:
@@ -234,14 +234,14 @@ def forger() -> Forger:
 
 
 @pytest.fixture
-def against_forger(gate, archive, forger, ours, tmp_path):
+def against_forger(proxy, archive, forger, ours, tmp_path):
     """What both say of files that the forger signed, his key being the trail's."""
     keys = tmp_path / "forged-keys.json"
     keys.write_text(json.dumps(forger.public_keys()))
 
     def said(files: dict[str, File], start: str):
         with serving(archive, forger, files) as endpoint:
-            aws = gate.aws()
+            aws = proxy.aws()
             aws.environment["AWS_ENDPOINT_URL"] = endpoint
             return validate(aws, archive, start), ours(files, start, keys)
 

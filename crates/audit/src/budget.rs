@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(budget.due(now + Duration::from_secs(59)), []);
         assert_eq!(requests(&budget.due(now + Duration::from_secs(60))), 1);
         budget.count(cause(1, "AccessDenied"), one());
-        assert_eq!(requests(&budget.rest()), 1, "the end of the gate waits for no minute");
+        assert_eq!(requests(&budget.rest()), 1, "the end of the proxy waits for no minute");
     }
 
     proptest! {

@@ -157,7 +157,7 @@ fn of_batch(keys: &[RecoveryFinding]) -> Amendment<'static> {
 
 const NOT_CARRIED_OUT: EventError<'static> = EventError {
     code: "NotCarriedOut",
-    message: "The gate stopped before the store answered; when it was asked later, the store had not done it",
+    message: "The proxy stopped before the store answered; when it was asked later, the store had not done it",
 };
 
 fn subject(event: &EventView<'_>) -> Option<RecoverySubject> {

@@ -1,4 +1,4 @@
-//! A subset of CloudTrail's API (version 2013-11-01, awsJson1_1), for the trails of this gate.
+//! A subset of CloudTrail's API (version 2013-11-01, awsJson1_1), for the trails of this proxy.
 //!
 //! Everybody with a key may see what is recorded and prove what was delivered; root alone changes trails and reads
 //! the events, and takes something from a trail only with a code.
@@ -42,7 +42,7 @@ pub const LONGEST_BODY: usize = 256 * 1024;
 /// The type of every answer's body.
 pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 
-/// CloudTrail's API on the trails of one gate.
+/// CloudTrail's API on the trails of one proxy.
 #[derive(Debug)]
 pub struct CloudTrail {
     region: String,

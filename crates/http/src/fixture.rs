@@ -49,7 +49,7 @@ impl Issued {
 
 /// Files of a directory that hold this certificate.
 pub fn files(directory: &Path, issued: &Issued) -> TlsFiles {
-    let files = TlsFiles { cert_file: directory.join("gate.pem"), key_file: directory.join("gate.key") };
+    let files = TlsFiles { cert_file: directory.join("proxy.pem"), key_file: directory.join("proxy.key") };
     issued.write(&files);
     files
 }

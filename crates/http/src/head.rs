@@ -317,7 +317,8 @@ mod tests {
     #[test]
     fn a_host_has_one_reading() {
         let with = |host| read("GET", "/b/k", &[("host", host)]).err();
-        for host in ["a", "a:9000", "a:", "vault.s3.example.org.", "my_gate:80", "127.0.0.1:1", "[::1]:9000", "[::1]"] {
+        for host in ["a", "a:9000", "a:", "vault.s3.example.org.", "my_proxy:80", "127.0.0.1:1", "[::1]:9000", "[::1]"]
+        {
             assert_eq!(with(host), None, "{host}");
         }
         let unclear = [

@@ -271,9 +271,9 @@ mod tests {
     const NONE: ClientTimeouts = ClientTimeouts { head: Duration::ZERO, next: Duration::ZERO, write: Duration::ZERO };
 
     fn connection(timeouts: ClientTimeouts) -> (DuplexStream, TimedStream<DuplexStream>, Arc<ConnectionProgress>) {
-        let (client, gate) = tokio::io::duplex(64);
+        let (client, proxy) = tokio::io::duplex(64);
         let progress = Arc::new(ConnectionProgress::default());
-        (client, TimedStream::new(gate, progress.clone(), timeouts), progress)
+        (client, TimedStream::new(proxy, progress.clone(), timeouts), progress)
     }
 
     /// Reads what is there, and then waits for more.

@@ -180,14 +180,14 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(10);
 
-    struct Gate {
+    struct TlsServer {
         listener: TcpListener,
         security: ListenerSecurity,
         authority: Authority,
         directory: tempfile::TempDir,
     }
 
-    impl Gate {
+    impl TlsServer {
         async fn start() -> Self {
             let (authority, directory) = (Authority::new("ours"), tempfile::tempdir().expect("a directory"));
             let security = ListenerSecurity::tls(&files(directory.path(), &authority.issue("localhost"))).expect("TLS");
@@ -221,9 +221,9 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_travel_both_ways_and_the_connection_says_how() {
-        let gate = Gate::start().await;
-        let dialler = gate.dialler("localhost", &gate.authority);
-        let (accepted, connected) = tokio::join!(gate.accept(LIMIT), dialler.connect());
+        let server = TlsServer::start().await;
+        let dialler = server.dialler("localhost", &server.authority);
+        let (accepted, connected) = tokio::join!(server.accept(LIMIT), dialler.connect());
         let ((mut here, channel), mut there) = (accepted.expect("accepted"), connected.expect("connected"));
         assert!(
             matches!(channel, ConnectionChannel::Tls { version: "TLSv1.3", cipher_suite } if cipher_suite.starts_with("TLS_"))
@@ -241,9 +241,9 @@ mod tests {
 
     #[tokio::test]
     async fn tls_1_2_is_spoken_too_and_its_suite_named_as_openssl_does() {
-        let gate = Gate::start().await;
-        let file = gate.directory.path().join("ca.pem");
-        gate.authority.write(&file);
+        let server = TlsServer::start().await;
+        let file = server.directory.path().join("ca.pem");
+        server.authority.write(&file);
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificates(&file).expect("an authority").remove(0)).expect("an authority");
         let config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -251,10 +251,10 @@ mod tests {
             .expect("a version")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let stream = TcpStream::connect(gate.listener.local_addr().expect("an address")).await.expect("there");
+        let stream = TcpStream::connect(server.listener.local_addr().expect("an address")).await.expect("there");
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let name = "localhost".try_into().expect("a name");
-        let (accepted, connected) = tokio::join!(gate.accept(LIMIT), connector.connect(name, stream));
+        let (accepted, connected) = tokio::join!(server.accept(LIMIT), connector.connect(name, stream));
         connected.expect("connected");
         let ConnectionChannel::Tls { version, cipher_suite } = accepted.expect("accepted").1 else {
             panic!("in the clear")
@@ -265,9 +265,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_of_an_unknown_authority_is_not_trusted() {
-        let gate = Gate::start().await;
-        let dialler = gate.dialler("localhost", &Authority::new("stranger"));
-        let (accepted, connected) = tokio::join!(gate.accept(LIMIT), dialler.connect());
+        let server = TlsServer::start().await;
+        let dialler = server.dialler("localhost", &Authority::new("stranger"));
+        let (accepted, connected) = tokio::join!(server.accept(LIMIT), dialler.connect());
         let error = connected.expect_err("not trusted");
         assert!(matches!(error, DialError::Untrusted(_)));
         assert_eq!(error.to_string(), "its certificate is not trusted: invalid peer certificate: UnknownIssuer");
@@ -276,30 +276,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_certificate_for_another_name_is_not_trusted() {
-        let gate = Gate::start().await;
-        let dialler = gate.dialler("127.0.0.1", &gate.authority);
-        let (_, connected) = tokio::join!(gate.accept(LIMIT), dialler.connect());
+        let server = TlsServer::start().await;
+        let dialler = server.dialler("127.0.0.1", &server.authority);
+        let (_, connected) = tokio::join!(server.accept(LIMIT), dialler.connect());
         assert!(matches!(connected, Err(DialError::Untrusted(_))), "{connected:?}");
     }
 
     #[tokio::test]
     async fn whoever_does_not_shake_hands_is_turned_away_with_a_reason() {
-        let gate = Gate::start().await;
+        let server = TlsServer::start().await;
         let request = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n";
-        assert_eq!(gate.meet(request).await, FailedHandshake { bytes: 35, fault: HandshakeFault::NotTls });
-        assert_eq!(gate.meet(b"\x16\x03\x01").await, FailedHandshake { bytes: 3, fault: HandshakeFault::Cut });
-        assert_eq!(gate.meet(b"").await, FailedHandshake { bytes: 0, fault: HandshakeFault::Cut });
-        let _silent = TcpStream::connect(gate.listener.local_addr().expect("an address")).await.expect("there");
-        let fault = gate.accept(Duration::ZERO).await.expect_err("too late");
+        assert_eq!(server.meet(request).await, FailedHandshake { bytes: 35, fault: HandshakeFault::NotTls });
+        assert_eq!(server.meet(b"\x16\x03\x01").await, FailedHandshake { bytes: 3, fault: HandshakeFault::Cut });
+        assert_eq!(server.meet(b"").await, FailedHandshake { bytes: 0, fault: HandshakeFault::Cut });
+        let _silent = TcpStream::connect(server.listener.local_addr().expect("an address")).await.expect("there");
+        let fault = server.accept(Duration::ZERO).await.expect_err("too late");
         assert_eq!(fault, FailedHandshake { bytes: 0, fault: HandshakeFault::TimedOut });
     }
 
     #[tokio::test]
     async fn a_port_in_the_clear_is_no_https_endpoint() {
-        let gate = Gate::start().await;
-        let dialler = gate.dialler("localhost", &gate.authority);
+        let server = TlsServer::start().await;
+        let dialler = server.dialler("localhost", &server.authority);
         let answer = async {
-            let (mut stream, _) = gate.listener.accept().await.expect("a connection");
+            let (mut stream, _) = server.listener.accept().await.expect("a connection");
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("sent");
             stream
         };

@@ -29,7 +29,7 @@ pub struct DiskFaults {
     pub fail_writes: AtomicBool,
     /// How many syncs of files have succeeded.
     pub syncs: AtomicU64,
-    gate: Mutex<SyncLatch>,
+    latch: Mutex<SyncLatch>,
     turned: Condvar,
 }
 
@@ -169,7 +169,7 @@ impl DiskFile {
     /// Waits until what was written is on disk.
     pub fn sync(&self) -> io::Result<()> {
         if let JournalDisk::Faulty(faults) = &self.disk {
-            faults.pass_gate();
+            faults.pass_latch();
         }
         self.disk.check(|faults| &faults.fail_syncs)?;
         #[cfg(feature = "memory")]
@@ -188,28 +188,28 @@ impl DiskFaults {
     /// Makes each sync wait until [`DiskFaults::release_syncs`].
     #[cfg(test)]
     pub(crate) fn hold_syncs(&self) {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).held = true;
+        self.latch.lock().unwrap_or_else(PoisonError::into_inner).held = true;
     }
 
     /// Lets the syncs that wait, and all later ones, go on.
     #[cfg(test)]
     pub(crate) fn release_syncs(&self) {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).held = false;
+        self.latch.lock().unwrap_or_else(PoisonError::into_inner).held = false;
         self.turned.notify_all();
     }
 
     /// Returns once a sync waits at the latch.
     #[cfg(test)]
     pub(crate) fn until_a_sync_waits(&self) {
-        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.turned.wait_while(gate, |gate| gate.waiting == 0));
+        let latch = self.latch.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.turned.wait_while(latch, |latch| latch.waiting == 0));
     }
 
-    fn pass_gate(&self) {
-        let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        gate.waiting += 1;
+    fn pass_latch(&self) {
+        let mut latch = self.latch.lock().unwrap_or_else(PoisonError::into_inner);
+        latch.waiting += 1;
         self.turned.notify_all();
-        let mut gate = self.turned.wait_while(gate, |gate| gate.held).unwrap_or_else(PoisonError::into_inner);
-        gate.waiting -= 1;
+        let mut latch = self.turned.wait_while(latch, |latch| latch.held).unwrap_or_else(PoisonError::into_inner);
+        latch.waiting -= 1;
     }
 }

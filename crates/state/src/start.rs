@@ -134,7 +134,7 @@ pub fn prepare_dir(dir: &Path) -> Result<(), StartError> {
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(failed)
 }
 
-/// Two gates on one state would each judge codes by counters that the other moved.
+/// Two proxies on one state would each judge codes by counters that the other moved.
 pub(super) fn lock(dir: &Path) -> Result<File, StartError> {
     let failed = |error| StartError::Directory { path: dir.to_owned(), error };
     let mut options = OpenOptions::new();

@@ -402,7 +402,7 @@ async fn nothing_secret_is_on_the_disk_or_in_the_journal_in_clear() {
 }
 
 #[tokio::test]
-async fn a_directory_that_others_may_enter_or_another_gate_uses_is_refused() {
+async fn a_directory_that_others_may_enter_or_another_proxy_uses_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let (dir, journal, _) = used().await;
     let store = opened(dir.path(), &journal, at(1)).await;

@@ -102,7 +102,7 @@ impl StateStore {
         });
         let recorded: Result<(), StoreError> = recorded.await;
         if let Err(error) = recorded {
-            tracing::error!(%error, "a request without an answer cannot be recorded; do not restart the gate for 20 minutes");
+            tracing::error!(%error, "a request without an answer cannot be recorded; do not restart the proxy for 20 minutes");
         }
     }
 }

@@ -190,7 +190,7 @@ mod tests {
 
     fn rendered((line, headers, document): &Sent) -> RenderedRequest {
         let (method, target) = line.split_once(' ').expect("a line");
-        let mut request = http::Request::builder().method(method).uri(target).header("host", "gate");
+        let mut request = http::Request::builder().method(method).uri(target).header("host", "proxy");
         for (name, value) in *headers {
             request = request.header(*name, *value);
         }

@@ -232,7 +232,7 @@ async fn where_codes_need_tls_that_is_not_there_they_are_worth_a_look() {
 
 #[tokio::test]
 async fn a_certificate_is_held_against_its_key_before_anybody_is_served() {
-    const TLS: &str = "[listen]\ncert_file = \"gate.pem\"\nkey_file = \"gate.key\"\n";
+    const TLS: &str = "[listen]\ncert_file = \"proxy.pem\"\nkey_file = \"proxy.key\"\n";
     let store = FakeStore::start_with_headers(like_minio());
     let authority = Authority::new("ours");
     let mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();

@@ -132,7 +132,7 @@ async fn nothing_found_is_said_to_people_alone() {
 }
 
 #[tokio::test]
-async fn what_the_journal_holds_is_shown_while_its_gate_still_writes() {
+async fn what_the_journal_holds_is_shown_while_its_proxy_still_writes() {
     let directory = tempfile::tempdir().unwrap();
     let place = StateDirectory::find(Some(directory.path().to_owned()), None);
     let (journal, _) =

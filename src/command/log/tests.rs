@@ -44,14 +44,14 @@ fn no_choice_makes_other_crates_say_what_passes_through_them() {
 }
 
 #[test]
-fn what_the_gate_itself_says_is_chosen_as_ever() {
+fn what_the_proxy_itself_says_is_chosen_as_ever() {
     let say = || {
-        tracing::debug!("of the gate");
+        tracing::debug!("of the proxy");
         tracing::warn!(target: "hyper", "a warning");
     };
     let text = logged("debug", say);
-    assert!(text.contains("of the gate") && text.contains("a warning"), "{text}");
-    assert!(!logged("warn", say).contains("of the gate"));
+    assert!(text.contains("of the proxy") && text.contains("a warning"), "{text}");
+    assert!(!logged("warn", say).contains("of the proxy"));
 }
 
 /// What a log writes when this is said.

@@ -55,23 +55,23 @@ fn by_serial() -> WhichDevice {
 }
 
 async fn run_on(
-    gate: &FakeProxy,
+    proxy: &FakeProxy,
     command: MfaCommand,
     format: OutputFormat,
     answers: &[&str],
 ) -> (Result<(), CommandError>, Kept) {
     let (mut terminal, kept) = terminal(format, answers);
-    (run(command, &AdminClient::of(gate.place()), &mut terminal).await, kept)
+    (run(command, &AdminClient::of(proxy.place()), &mut terminal).await, kept)
 }
 
 #[tokio::test]
 async fn adding_shows_the_seed_and_activates_with_two_codes() {
-    let gate = FakeProxy::start(willing);
+    let proxy = FakeProxy::start(willing);
     let (outcome, kept) =
-        run_on(&gate, MfaCommand::Add(named("phone")), OutputFormat::People, &["111111", "222222"]).await;
+        run_on(&proxy, MfaCommand::Add(named("phone")), OutputFormat::People, &["111111", "222222"]).await;
     assert_eq!(outcome, Ok(()));
-    assert_eq!(gate.actions(), ["CreateVirtualMFADevice", "EnableMFADevice"]);
-    assert!(gate.seen()[1].form.ends_with("&AuthenticationCode1=111111&AuthenticationCode2=222222"));
+    assert_eq!(proxy.actions(), ["CreateVirtualMFADevice", "EnableMFADevice"]);
+    assert!(proxy.seen()[1].form.ends_with("&AuthenticationCode1=111111&AuthenticationCode2=222222"));
     let text = kept.text();
     assert!(text.contains("  seed    JBSWY3DPEHPK3PXP\n"), "{text}");
     assert!(text.contains("otpauth://totp/Portcullis:phone?secret=JBSWY3DPEHPK3PXP&issuer=Portcullis"));
@@ -82,11 +82,11 @@ async fn adding_shows_the_seed_and_activates_with_two_codes() {
 
 #[tokio::test]
 async fn without_activation_a_program_gets_the_seed_and_nothing_is_asked() {
-    let gate = FakeProxy::start(willing);
+    let proxy = FakeProxy::start(willing);
     let args = AddArgs { no_activate: true, ..named("phone") };
-    let (outcome, kept) = run_on(&gate, MfaCommand::Add(args), OutputFormat::Json, &[]).await;
+    let (outcome, kept) = run_on(&proxy, MfaCommand::Add(args), OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
-    assert_eq!(gate.actions(), ["CreateVirtualMFADevice"]);
+    assert_eq!(proxy.actions(), ["CreateVirtualMFADevice"]);
     assert_eq!(
         kept.text(),
         format!(
@@ -98,86 +98,87 @@ async fn without_activation_a_program_gets_the_seed_and_nothing_is_asked() {
 
 #[tokio::test]
 async fn a_given_code_is_not_spent_on_what_needs_none() {
-    let gate = FakeProxy::demanding(wary);
+    let proxy = FakeProxy::demanding(wary);
     let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
     let args = AddArgs { mfa, ..named("second") };
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(args), OutputFormat::People, &["111111 222222"]).await;
+    let (outcome, _) = run_on(&proxy, MfaCommand::Add(args), OutputFormat::People, &["111111 222222"]).await;
     assert_eq!(outcome, Ok(()));
-    assert_eq!(gate.actions(), ["CreateVirtualMFADevice", "EnableMFADevice*"]);
+    assert_eq!(proxy.actions(), ["CreateVirtualMFADevice", "EnableMFADevice*"]);
 }
 
 #[tokio::test]
 async fn a_code_that_nothing_would_ask_for_is_refused_before_anything_is_made() {
-    let gate = FakeProxy::demanding(wary);
+    let proxy = FakeProxy::demanding(wary);
     let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
     let args = AddArgs { mfa, no_activate: true, ..named("second") };
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(args), OutputFormat::People, &[]).await;
+    let (outcome, _) = run_on(&proxy, MfaCommand::Add(args), OutputFormat::People, &[]).await;
     let error = outcome.unwrap_err();
     assert!(error.message.contains("on activation"), "{}", error.message);
     assert!(error.next.as_ref().unwrap().contains("portcullis mfa activate --mfa"));
     assert_eq!(format!("{:?}", error.exit_code()), format!("{:?}", std::process::ExitCode::from(2)));
-    assert!(gate.actions().is_empty());
+    assert!(proxy.actions().is_empty());
 }
 
 #[tokio::test]
 async fn a_code_that_was_not_given_is_asked_for() {
-    let gate = FakeProxy::demanding(wary);
+    let proxy = FakeProxy::demanding(wary);
     let args = RemoveArgs { device: by_serial(), mfa: None };
-    let (outcome, kept) = run_on(&gate, MfaCommand::Remove(args), OutputFormat::Json, &["333333", "444444"]).await;
+    let (outcome, kept) = run_on(&proxy, MfaCommand::Remove(args), OutputFormat::Json, &["333333", "444444"]).await;
     assert_eq!(outcome, Ok(()), "{}", kept.text());
-    let actions = gate.actions();
+    let actions = proxy.actions();
     assert!(actions.contains(&"DeactivateMFADevice*".to_owned()), "{actions:?}");
-    let with_code = gate.seen().into_iter().find(|seen| seen.mfa.is_some()).unwrap();
+    let with_code = proxy.seen().into_iter().find(|seen| seen.mfa.is_some()).unwrap();
     assert_eq!(with_code.mfa.unwrap(), format!("{SERIAL} 333333"));
 }
 
 #[tokio::test]
 async fn an_inactive_device_goes_without_being_deactivated() {
-    let gate = FakeProxy::start(|seen| match seen.asks("ListVirtualMFADevices") {
+    let proxy = FakeProxy::start(|seen| match seen.asks("ListVirtualMFADevices") {
         true => (200, listed("")),
         false => willing(seen),
     });
     let args = RemoveArgs { device: by_serial(), mfa: None };
-    let (outcome, _) = run_on(&gate, MfaCommand::Remove(args), OutputFormat::Json, &[]).await;
+    let (outcome, _) = run_on(&proxy, MfaCommand::Remove(args), OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
-    assert_eq!(gate.actions(), ["ListVirtualMFADevices", "DeleteVirtualMFADevice"]);
+    assert_eq!(proxy.actions(), ["ListVirtualMFADevices", "DeleteVirtualMFADevice"]);
 }
 
 #[tokio::test]
 async fn wrong_codes_say_how_to_go_on_with_the_device() {
-    let gate = FakeProxy::start(|seen| match seen.asks("EnableMFADevice") {
+    let proxy = FakeProxy::start(|seen| match seen.asks("EnableMFADevice") {
         true => (403, iam_error("InvalidAuthenticationCode", "Authentication code for device is not valid.")),
         false => willing(seen),
     });
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(named("phone")), OutputFormat::People, &["1", "2"]).await;
+    let (outcome, _) = run_on(&proxy, MfaCommand::Add(named("phone")), OutputFormat::People, &["1", "2"]).await;
     let next = outcome.unwrap_err().next.unwrap();
     assert!(next.contains("portcullis mfa activate --serial arn:aws:iam::123456789012:mfa/phone"), "{next}");
 }
 
 #[tokio::test]
 async fn a_device_is_found_by_its_name() {
-    let gate = FakeProxy::start(willing);
+    let proxy = FakeProxy::start(willing);
     let device = WhichDevice { serial: None, name: Some("phone".to_owned()) };
     let codes = ["111111", "222222"].map(|code| Secret::new(code.to_owned())).to_vec();
-    let (outcome, _) = run_on(&gate, MfaCommand::Resync(ResyncArgs { device, codes }), OutputFormat::People, &[]).await;
+    let (outcome, _) =
+        run_on(&proxy, MfaCommand::Resync(ResyncArgs { device, codes }), OutputFormat::People, &[]).await;
     assert_eq!(outcome, Ok(()));
-    assert!(gate.seen()[1].form.contains("SerialNumber=arn%3Aaws%3Aiam%3A%3A123456789012%3Amfa%2Fphone"));
+    assert!(proxy.seen()[1].form.contains("SerialNumber=arn%3Aaws%3Aiam%3A%3A123456789012%3Amfa%2Fphone"));
     let device = WhichDevice { serial: None, name: Some("tablet".to_owned()) };
     let (outcome, _) =
-        run_on(&gate, MfaCommand::Resync(ResyncArgs { device, codes: Vec::new() }), OutputFormat::People, &[]).await;
+        run_on(&proxy, MfaCommand::Resync(ResyncArgs { device, codes: Vec::new() }), OutputFormat::People, &[]).await;
     assert_eq!(outcome.unwrap_err().message, "there is no MFA device `tablet`");
 }
 
 #[tokio::test]
 async fn the_list_is_a_table_for_people_and_an_array_for_programs() {
-    let gate = FakeProxy::start(willing);
-    let (_, kept) = run_on(&gate, MfaCommand::List, OutputFormat::People, &[]).await;
+    let proxy = FakeProxy::start(willing);
+    let (_, kept) = run_on(&proxy, MfaCommand::List, OutputFormat::People, &[]).await;
     assert_eq!(
         kept.text(),
         "NAME   STATE   SINCE                 SERIAL NUMBER\n\
          phone  active  2026-11-21T09:41:58Z  arn:aws:iam::123456789012:mfa/phone\n"
     );
-    let (_, kept) = run_on(&gate, MfaCommand::List, OutputFormat::Json, &[]).await;
+    let (_, kept) = run_on(&proxy, MfaCommand::List, OutputFormat::Json, &[]).await;
     assert_eq!(
         kept.text(),
         format!(
@@ -188,15 +189,15 @@ async fn the_list_is_a_table_for_people_and_an_array_for_programs() {
 
 #[tokio::test]
 async fn the_picture_is_its_owners_alone_and_never_overwrites() {
-    let gate = FakeProxy::start(willing);
+    let proxy = FakeProxy::start(willing);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("qr.png");
     let args = || AddArgs { no_activate: true, qr: Some(path.clone()), ..named("phone") };
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(args()), OutputFormat::Json, &[]).await;
+    let (outcome, _) = run_on(&proxy, MfaCommand::Add(args()), OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(std::fs::read(&path).unwrap().starts_with(b"\x89PNG"));
-    let (outcome, _) = run_on(&gate, MfaCommand::Add(args()), OutputFormat::Json, &[]).await;
+    let (outcome, _) = run_on(&proxy, MfaCommand::Add(args()), OutputFormat::Json, &[]).await;
     assert!(outcome.is_err());
-    assert_eq!(gate.actions().len(), 1);
+    assert_eq!(proxy.actions().len(), 1);
 }

@@ -45,8 +45,8 @@ fn operation(seen: &Seen) -> String {
     }
 }
 
-/// A gate that has one trail, or that refuses what comes without a code.
-fn gate(wants_code: &'static [&'static str]) -> FakeStore {
+/// A proxy that has one trail, or that refuses what comes without a code.
+fn proxy(wants_code: &'static [&'static str]) -> FakeStore {
     FakeStore::start_with_headers(move |seen| {
         let name = operation(seen);
         if wants_code.contains(&name.as_str()) && !seen.headers.contains_key("x-amz-mfa") {
@@ -84,7 +84,7 @@ fn operations(store: &FakeStore) -> Vec<String> {
 
 #[tokio::test]
 async fn a_new_trail_records_everything_at_once_and_says_so() {
-    let store = gate(&[]);
+    let store = proxy(&[]);
     let (outcome, kept) = typed(&store, "create|main|--bucket|logs|--no-mfa-delete", OutputFormat::People, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(
@@ -136,12 +136,12 @@ async fn a_trail_that_was_changed_while_it_was_made_is_told() {
 #[tokio::test]
 async fn a_person_is_asked_whether_the_bucket_is_to_be_protected() {
     for (answers, protects) in [(&["y", MFA][..], true), (&["", MFA], true), (&["n"], false), (&[], false)] {
-        let store = gate(&[]);
+        let store = proxy(&[]);
         let (outcome, _) = typed(&store, "create|main|--bucket|logs", OutputFormat::People, answers).await;
         assert_eq!(outcome, Ok(()));
         assert_eq!(operations(&store).contains(&"PUT /logs?versioning*".to_owned()), protects, "{answers:?}");
     }
-    let store = gate(&[]);
+    let store = proxy(&[]);
     let line = format!("create|main|--bucket|logs|--mfa-delete|--mfa|{MFA}");
     let (outcome, kept) = typed(&store, &line, OutputFormat::Json, &[]).await;
     assert_eq!(outcome, Ok(()));
@@ -151,7 +151,7 @@ async fn a_person_is_asked_whether_the_bucket_is_to_be_protected() {
 
 #[tokio::test]
 async fn a_code_is_taken_for_a_bucket_that_is_not_empty_and_then_not_for_its_protection() {
-    let store = gate(&["CreateTrail"]);
+    let store = proxy(&["CreateTrail"]);
     let line = format!("create|main|--bucket|logs|--mfa-delete|--mfa|{MFA}");
     let (outcome, _) =
         typed(&store, &line, OutputFormat::People, &["arn:aws:iam::123456789012:mfa/phone 654321"]).await;
@@ -163,7 +163,7 @@ async fn a_code_is_taken_for_a_bucket_that_is_not_empty_and_then_not_for_its_pro
 }
 
 #[tokio::test]
-async fn what_the_gate_says_beside_that_it_wants_a_code_is_shown() {
+async fn what_the_proxy_says_beside_that_it_wants_a_code_is_shown() {
     let store = FakeStore::start_with_headers(|_| {
         let message = "logs is not known to be empty";
         (400, mfa_demanded(), json!({"__type": "AccessDeniedException", "message": message}).to_string())
@@ -186,27 +186,27 @@ async fn a_refusal_that_only_reads_like_a_demand_for_a_code_asks_for_none() {
 
 #[tokio::test]
 async fn what_weakens_a_trail_asks_for_a_code() {
-    let store = gate(&["StopLogging"]);
+    let store = proxy(&["StopLogging"]);
     let (outcome, _) = typed(&store, "stop|main", OutputFormat::People, &[MFA]).await;
     assert_eq!((outcome, operations(&store)), (Ok(()), vec!["StopLogging*".to_owned()]));
-    let store = gate(&["DeleteTrail"]);
+    let store = proxy(&["DeleteTrail"]);
     let (outcome, _) = typed(&store, "delete|main", OutputFormat::People, &[MFA]).await;
     assert_eq!((outcome, operations(&store)), (Ok(()), vec!["DeleteTrail".to_owned(), "DeleteTrail*".to_owned()]));
-    let store = gate(&[]);
+    let store = proxy(&[]);
     let (outcome, _) = typed(&store, "delete|main", OutputFormat::People, &[]).await;
     assert_eq!((outcome, operations(&store)), (Ok(()), vec!["DeleteTrail".to_owned()]), "it never logged");
-    let store = gate(&["UpdateTrail"]);
+    let store = proxy(&["UpdateTrail"]);
     let (outcome, _) = typed(&store, "update|main|--validation|off", OutputFormat::People, &[MFA]).await;
     assert_eq!(outcome, Ok(()));
     assert_eq!(operations(&store), ["UpdateTrail", "UpdateTrail*", "GetTrail"]);
-    let store = gate(&[]);
+    let store = proxy(&[]);
     let (outcome, _) = typed(&store, "update|main|--digest-period|60s", OutputFormat::People, &[]).await;
     assert_eq!((outcome, operations(&store).len()), (Ok(()), 2));
 }
 
 #[tokio::test]
 async fn trails_are_listed_and_shown() {
-    let store = gate(&[]);
+    let store = proxy(&[]);
     let (_, kept) = typed(&store, "list", OutputFormat::People, &[]).await;
     assert_eq!(
         kept.text(),

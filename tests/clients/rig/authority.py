@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own, and the certificate that it gives a gate on this machine."""
+"""A certificate authority of the tests' own, and the certificate that it gives a proxy on this machine."""
 
 import subprocess
 from pathlib import Path
@@ -9,8 +9,8 @@ class Authority:
 
     def __init__(self, directory: Path):
         self.certificate = directory / "ca.pem"
-        self.cert_file, self.key_file = directory / "gate.pem", directory / "gate.key"
-        ca_key, request, names = directory / "ca.key", directory / "gate.csr", directory / "names"
+        self.cert_file, self.key_file = directory / "proxy.pem", directory / "proxy.key"
+        ca_key, request, names = directory / "ca.key", directory / "proxy.csr", directory / "names"
         names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth\n")
         curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
         openssl("req", "-x509", *curve, "-keyout", ca_key, "-out", self.certificate, "-days", 2, "-subj", "/CN=tests")
@@ -21,7 +21,7 @@ class Authority:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What a gate needs to serve with the certificate, and its commands to trust it."""
+        """What a proxy needs to serve with the certificate, and its commands to trust it."""
         return {
             "PORTCULLIS_LISTEN__CERT_FILE": str(self.cert_file),
             "PORTCULLIS_LISTEN__KEY_FILE": str(self.key_file),

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import pyotp
 
-from .gate import Gate
+from .proxy import Proxy
 
 PERIOD = 30
 # Root may have eight; the commands' own tests need room for one more.
 MOST_DEVICES = 7
 # After as many wrong codes within a year a device asks for two at a time.
 TOLERATED = 2
-# A code handed out this close to the end of its step would arrive in the next one, and the gate could take the
+# A code handed out this close to the end of its step would arrive in the next one, and the proxy could take the
 # device for a slow one.
 MARGIN = 4
 
@@ -58,8 +58,8 @@ def settle() -> int:
 class Codes:
     """Hands out each code once."""
 
-    def __init__(self, gate: Gate):
-        self.gate = gate
+    def __init__(self, proxy: Proxy):
+        self.proxy = proxy
         self.devices: list[Device] = []
         self.made = 0
 
@@ -81,7 +81,7 @@ class Codes:
             if sponsor is None:
                 self.devices.append(device)
                 return
-            self.gate.command("mfa", "remove", "--serial", device.serial, "--mfa", self._spend(sponsor, step))
+            self.proxy.command("mfa", "remove", "--serial", device.serial, "--mfa", self._spend(sponsor, step))
         self.grow()
 
     def _ready(self, step: int) -> Device | None:
@@ -90,12 +90,12 @@ class Codes:
         return max(ready, key=lambda device: device.failures, default=None)
 
     def _enrol(self, sponsor: Device | None, step: int) -> None:
-        made = self.gate.json("mfa", "add", "--name", f"d{self.made}", "--no-activate")
+        made = self.proxy.json("mfa", "add", "--name", f"d{self.made}", "--no-activate")
         self.made += 1
         device = Device(made["serialNumber"], made["base32Seed"], step)
         # An inactive device opens nothing; letting its codes count is what takes a code of an older one.
         leave = ["--mfa", self._spend(sponsor, step)] if sponsor else []
-        self.gate.command("mfa", "activate", "--serial", device.serial, device.code(step - 1), device.code(step), *leave)
+        self.proxy.command("mfa", "activate", "--serial", device.serial, device.code(step - 1), device.code(step), *leave)
         self.devices.append(device)
 
     def _spend(self, device: Device, step: int) -> str:
@@ -126,7 +126,7 @@ class Codes:
         return self._spend(device, step)
 
     def lend(self) -> str:
-        """A right offer that the gate must not spend: the next test is handed the same code."""
+        """A right offer that the proxy must not spend: the next test is handed the same code."""
         self.grow()
         while not (device := self._ready(step := settle())):
             wait_for_step(step + 1)

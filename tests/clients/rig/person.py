@@ -6,18 +6,18 @@ import select
 import subprocess
 import time
 
-from .gate import Gate
+from .proxy import Proxy
 
 
 class Person:
     """Runs one command on a terminal of its own."""
 
-    def __init__(self, gate: Gate, *arguments):
+    def __init__(self, proxy: Proxy, *arguments):
         ours, theirs = pty.openpty()
         self.ours, self.said = ours, ""
         self.process = subprocess.Popen(
-            [str(gate.binary), *map(str, arguments)],
-            env={**gate.environment, **gate.exports, "TERM": "xterm"},
+            [str(proxy.binary), *map(str, arguments)],
+            env={**proxy.environment, **proxy.exports, "TERM": "xterm"},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -1,4 +1,4 @@
-"""Where a gate listens, for requests that are written to the socket byte by byte."""
+"""Where a proxy listens, for requests that are written to the socket byte by byte."""
 
 import socket
 import ssl

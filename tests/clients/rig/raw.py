@@ -39,7 +39,7 @@ class Reply:
 
 @dataclass
 class Raw:
-    """Sends requests with one key to one gate."""
+    """Sends requests with one key to one proxy."""
 
     place: Place
     credentials: Credentials
@@ -141,7 +141,7 @@ def exchange(place: Place, method: str, target: str, headers, body: bytes = b"")
         try:
             link.sendall("\r\n".join(lines).encode("latin-1") + body)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # A gate that has refused need not read the rest.
+            pass  # A proxy that has refused need not read the rest.
         received = b""
         while part := _receive(link):
             received += part

@@ -1,4 +1,4 @@
-"""The S3 stores a gate is put in front of, and what each of them does otherwise than AWS."""
+"""The S3 stores a proxy is put in front of, and what each of them does otherwise than AWS."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ KINDS = ("embedded", "ceph", "moto", "external")
 
 @dataclass(frozen=True)
 class Upstream:
-    """A store, with the credential that only the gate should have."""
+    """A store, with the credential that only the proxy should have."""
 
     kind: str
     endpoint: str | None = None
@@ -24,7 +24,7 @@ class Upstream:
     differences: dict[str, str] = field(default_factory=dict)
 
     def directly(self):
-        """A client that goes around the gate."""
+        """A client that goes around the proxy."""
         return s3(self.endpoint, self.credentials)
 
     def difference(self, name: str) -> str | None:
@@ -33,7 +33,7 @@ class Upstream:
 
 
 # What a test must expect of one store and not of the others. Each entry is asserted where it is named: a store
-# that stops being different fails the test as loudly as a gate that starts to be.
+# that stops being different fails the test as loudly as a proxy that starts to be.
 DIFFERENCES = {
     "embedded": {
         "no-acl": "the embedded store has no ACLs",

@@ -73,8 +73,8 @@ pub struct ClockDisagreement {
 
 impl ClockDisagreement {
     /// What a client is told whose code is not taken.
-    pub const FOR_CLIENTS: &str = "The clock of the gate was set, so that no code is taken. Its operator sets the clock \
-                                   right or, if it is, runs `portcullis clock accept` on the gate's machine.";
+    pub const FOR_CLIENTS: &str = "The clock of the proxy was set, so that no code is taken. Its operator sets the clock \
+                                   right or, if it is, runs `portcullis clock accept` on the proxy's machine.";
 }
 
 /// One time step of a code: a code that was current then may be taken that much longer.

@@ -82,7 +82,7 @@ pub enum ValidationFault {
     SignatureInvalid,
     #[error("signature verification failed: there is no signature")]
     SignatureMissing,
-    #[error("the newest digest is of {0}, and more are overdue: the trail's end was removed, or the gate is stopped")]
+    #[error("the newest digest is of {0}, and more are overdue: the trail's end was removed, or the proxy is stopped")]
     Stale(Timestamp),
     #[error("it is no file of a trail")]
     Stray,
@@ -114,7 +114,7 @@ pub enum ValidationNote {
     CreatedAnew(Timestamp),
     #[error("The trail was led elsewhere before: what precedes is in s3://{0}")]
     MovedFrom(String),
-    #[error("{0} log files are as the gate delivered them, and not yet covered by a digest")]
+    #[error("{0} log files are as the proxy delivered them, and not yet covered by a digest")]
     NotYetCovered(u64),
     #[error("No log files were delivered between {from} and {to}: logging was stopped")]
     Restarted { from: Timestamp, to: Timestamp },

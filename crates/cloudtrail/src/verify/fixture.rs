@@ -180,7 +180,7 @@ pub const TAMPERINGS: &[Tampering] = &[
         found: &["NotEnded"],
     },
     Tampering {
-        what: "the tail is removed, and the gate is at work",
+        what: "the tail is removed, and the proxy is at work",
         tamper: |it| {
             it.scope.currency = TrailCurrency::At(Timestamp::from_seconds(it.head(54).end.seconds() + 60));
             it.cut_tail();

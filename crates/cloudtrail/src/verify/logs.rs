@@ -13,7 +13,7 @@ use super::digests::ProvenDigest;
 use super::{ChainWalk, FileValidity, FindingSubject, TrailCurrency, TrailFiles, ValidationFault, ValidationNote};
 use portcullis_base::clock::Timestamp;
 
-/// No log file is larger: gates end them long before.
+/// No log file is larger: proxies end them long before.
 const LARGEST: usize = 1 << 30;
 
 /// A log file's name says the minutes in which it was begun, rounded down.

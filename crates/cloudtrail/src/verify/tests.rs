@@ -165,7 +165,7 @@ fn delivered(fixture: &TrailFixture, ends: &[TrailEnd]) -> ValidationReport {
 }
 
 #[test]
-fn a_gates_own_trail_ends_where_the_gate_delivered_to() {
+fn a_proxys_own_trail_ends_where_the_proxy_delivered_to() {
     let whole = TrailFixture::grown();
     let end = whole.end_at(54);
     assert_eq!(delivered(&whole, std::slice::from_ref(&end)).findings, []);
@@ -193,7 +193,7 @@ fn a_gates_own_trail_ends_where_the_gate_delivered_to() {
 }
 
 #[test]
-fn of_log_files_without_a_digest_those_are_taken_that_the_gate_delivered_as_they_are() {
+fn of_log_files_without_a_digest_those_are_taken_that_the_proxy_delivered_as_they_are() {
     let mut fixture = TrailFixture::grown();
     let (newest, waiting) = (fixture.end_at(53), fixture.logs_of(54));
     let key = fixture.digests[54].clone();
@@ -266,7 +266,7 @@ fn a_log_file_named_ahead_of_the_digest_that_could_name_it_or_of_now_is_forged()
 
 /// A range that ends before the newest digest is not to lose its end either.
 #[test]
-fn a_range_of_a_gates_own_trail_has_its_end_too() {
+fn a_range_of_a_proxys_own_trail_has_its_end_too() {
     let end = TrailFixture::grown().end_at(54);
     let digest_end = |number: usize| TrailFixture::grown().digest(number).end;
     for (until, removed, is_proven) in [

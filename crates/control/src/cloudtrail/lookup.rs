@@ -63,7 +63,7 @@ pub(super) fn refused(error: &LookupError) -> CloudTrailError {
         LookupError::Behind { .. } => CloudTrailError::unavailable("The events are being indexed. Please retry."),
         LookupError::InvalidToken => CloudTrailError::invalid_next_token(),
         LookupError::Unreadable { .. } => {
-            CloudTrailError::unavailable("The history of events cannot be read; the gate's log says why.")
+            CloudTrailError::unavailable("The history of events cannot be read; the proxy's log says why.")
         }
     }
 }

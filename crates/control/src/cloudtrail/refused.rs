@@ -107,7 +107,7 @@ impl CloudTrailError {
         Self::new("InvalidParameterCombinationException", message)
     }
 
-    /// What AWS has and this gate has not.
+    /// What AWS has and this proxy has not.
     pub fn unsupported(member: &str) -> Self {
         Self::new("UnsupportedOperationException", format!("{member} is not supported here; leave it out."))
     }
@@ -361,7 +361,7 @@ impl CloudTrailError {
             StoreError::Unsettled { until } => Self::new(
                 "ConflictException",
                 format!(
-                    "The storage behind the gate has not answered an earlier request to bucket {} and may still carry it \
+                    "The storage behind the proxy has not answered an earlier request to bucket {} and may still carry it \
                      out. Try again after {}.",
                     trail.bucket,
                     until.iso_extended()
@@ -383,12 +383,12 @@ impl CloudTrailError {
 
     /// The state cannot be written, or not in time.
     pub fn unwritten() -> Self {
-        Self::unavailable("The state could not be written; the gate's log says why.")
+        Self::unavailable("The state could not be written; the proxy's log says why.")
     }
 
     /// What delivery noted of the trail's files cannot be read.
     pub fn unknown_files() -> Self {
-        Self::unavailable("It cannot be read where the trail's files end; the gate's log says why.")
+        Self::unavailable("It cannot be read where the trail's files end; the proxy's log says why.")
     }
 
     pub fn throttled() -> Self {
@@ -423,8 +423,9 @@ fn code_wanted(circumstances: &MfaCircumstances) -> String {
         text.push_str(&format!(": {stake}"));
     }
     match circumstances.devices {
-        RootDevices::None => text
-            .push_str(". Root has no active MFA device; add one on the gate's machine: portcullis mfa add --name NAME"),
+        RootDevices::None => text.push_str(
+            ". Root has no active MFA device; add one on the proxy's machine: portcullis mfa add --name NAME",
+        ),
         RootDevices::Some => {}
     }
     text

@@ -164,7 +164,7 @@ impl IamError {
             | StoreError::Interrupted
             | StoreError::Sealing(_)
             | StoreError::Unsettled { .. } => {
-                Self::unavailable("The state could not be written; the gate's log says why.")
+                Self::unavailable("The state could not be written; the proxy's log says why.")
             }
             StoreError::Journal(_) => Self::unrecorded(),
         }
@@ -172,12 +172,12 @@ impl IamError {
 
     /// Why nothing was begun.
     pub(super) fn unrecorded() -> Self {
-        Self::unavailable("The journal could not be written; the gate's log says why.")
+        Self::unavailable("The journal could not be written; the proxy's log says why.")
     }
 
     /// It was done, but must not be reported as a success.
     pub(super) fn done_unrecorded() -> Self {
-        Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the gate's log says why.")
+        Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the proxy's log says why.")
     }
 
     fn unavailable(message: &str) -> Self {

@@ -779,7 +779,7 @@ async fn a_trail_that_was_never_started_has_no_task() {
 }
 
 #[tokio::test]
-async fn what_was_gathered_is_delivered_at_the_end_of_the_gate() {
+async fn what_was_gathered_is_delivered_at_the_end_of_the_proxy() {
     let rig = Rig::start().await;
     rig.log().await;
     rig.event("a");

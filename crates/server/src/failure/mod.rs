@@ -427,7 +427,7 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
             409,
             "OperationAborted",
             format!(
-                "The storage behind the gate has not answered an earlier request to this bucket and may still carry it out. Try again after {}.",
+                "The storage behind the proxy has not answered an earlier request to this bucket and may still carry it out. Try again after {}.",
                 until.iso_extended()
             ),
         ),
@@ -459,23 +459,23 @@ fn of_upstream(error: UpstreamError) -> S3Error {
         UpstreamError::BrokenOff | UpstreamError::Silent => S3Error::new(
             503,
             "ServiceUnavailable",
-            "The storage behind the gate did not answer; whether the request was carried out is unknown.",
+            "The storage behind the proxy did not answer; whether the request was carried out is unknown.",
         ),
         UpstreamError::RefusesUs => S3Error::new(
             503,
             "ServiceUnavailable",
-            "The storage behind the gate does not accept the gate's credentials. Please tell its operator.",
+            "The storage behind the proxy does not accept the proxy's credentials. Please tell its operator.",
         ),
         UpstreamError::Unreachable => {
-            S3Error::new(503, "ServiceUnavailable", "The storage behind the gate cannot be reached. Please retry.")
+            S3Error::new(503, "ServiceUnavailable", "The storage behind the proxy cannot be reached. Please retry.")
         }
         UpstreamError::Unreadable => {
-            S3Error::new(502, "InternalError", "The storage behind the gate gave an answer that cannot be read.")
+            S3Error::new(502, "InternalError", "The storage behind the proxy gave an answer that cannot be read.")
         }
         UpstreamError::Untrusted => S3Error::new(
             503,
             "ServiceUnavailable",
-            "The storage behind the gate cannot prove who it is. Please tell its operator.",
+            "The storage behind the proxy cannot prove who it is. Please tell its operator.",
         ),
         UpstreamError::Unwritable => internal(),
     }

@@ -34,7 +34,7 @@ pub(super) struct ProxyTrail {
 
 /// The delivered files of a trail, and the proxy, which knows the last one.
 struct ProxyFiles {
-    gate: BlockingProxy,
+    proxy: BlockingProxy,
     place: FilesPlace,
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn validated(
     trail: &ProxyTrail,
     scope: ValidationScope,
 ) -> Result<(Result<ValidationReport, String>, ValidationScope), CommandError> {
-    let gate = BlockingProxy {
+    let proxy = BlockingProxy {
         s3: client.s3().clone(),
         trail: trail.found.trail.clone(),
         neighbours: trail.neighbours.clone(),
@@ -125,7 +125,7 @@ pub(super) async fn validated(
             runtime: Handle::current(),
         }),
     };
-    let mut files = ProxyFiles { gate, place };
+    let mut files = ProxyFiles { proxy, place };
     let work = move || {
         let mut report = validate(&mut files, &scope);
         // A digest delivered between the two listings may name log files that look like strays.
@@ -186,9 +186,9 @@ impl TrailFiles for ProxyFiles {
     }
 
     fn end(&mut self) -> Result<Option<TrailEnd>, String> {
-        let mut end = self.gate.end_of(&self.gate.trail)?;
-        for neighbour in &self.gate.neighbours {
-            let TrailEnd { heads: _, delivered, under_way } = self.gate.end_of(neighbour)?;
+        let mut end = self.proxy.end_of(&self.proxy.trail)?;
+        for neighbour in &self.proxy.neighbours {
+            let TrailEnd { heads: _, delivered, under_way } = self.proxy.end_of(neighbour)?;
             end.delivered.extend(delivered);
             end.under_way.extend(under_way);
         }

@@ -179,18 +179,18 @@ async fn what_cannot_be_read_is_not_proven_and_not_found_to_be_wrong() {
     assert_eq!(validated(args, OutputFormat::People).await.0.unwrap_err().blame, ExitCause::Usage);
 }
 
-/// A gate that serves a fixture, some keys at a time.
-fn gate(fixture: TrailFixture) -> FakeStore {
-    gate_with(fixture, &[])
+/// A proxy that serves a fixture, some keys at a time.
+fn proxy(fixture: TrailFixture) -> FakeStore {
+    proxy_with(fixture, &[])
 }
 
-/// Such a gate, with other trails by name and prefix.
-fn gate_with(fixture: TrailFixture, others: &'static [(&'static str, &'static str)]) -> FakeStore {
-    gate_that_tells(fixture, others, TrailEnd::default(), None)
+/// Such a proxy, with other trails by name and prefix.
+fn proxy_with(fixture: TrailFixture, others: &'static [(&'static str, &'static str)]) -> FakeStore {
+    proxy_that_tells(fixture, others, TrailEnd::default(), None)
 }
 
-/// Such a gate, which tells where the files of its trail end, and the folder that they lie in.
-fn gate_that_tells(
+/// Such a proxy, which tells where the files of its trail end, and the folder that they lie in.
+fn proxy_that_tells(
     fixture: TrailFixture,
     others: &'static [(&'static str, &'static str)],
     end: TrailEnd,
@@ -279,27 +279,27 @@ async fn asked_about(name: Option<&str>, store: &FakeStore) -> (Result<(), Comma
 }
 
 #[tokio::test]
-async fn a_gates_own_trail_is_proven_over_s3_and_its_api() {
-    let (outcome, text) = asked(&gate(TrailFixture::ended())).await;
+async fn a_proxys_own_trail_is_proven_over_s3_and_its_api() {
+    let (outcome, text) = asked(&proxy(TrailFixture::ended())).await;
     assert_eq!(outcome, Ok(()), "{text}");
     assert!(text.contains("55/55 digest files valid, 2/2 backfill digest files valid, "), "{text}");
     let mut fixture = TrailFixture::ended();
     let log = fixture.log(7);
     fixture.remove(&log);
-    let (outcome, text) = asked(&gate(fixture)).await;
+    let (outcome, text) = asked(&proxy(fixture)).await;
     assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     assert!(text.contains(&format!("Log file\ts3://trail-bucket/{log}\tINVALID: not found\n")), "{text}");
 }
 
 #[tokio::test]
-async fn a_gates_own_trail_must_end_where_the_gate_says() {
+async fn a_proxys_own_trail_must_end_where_the_proxy_says() {
     for (removed, is_proven) in [(None, true), (Some(54), false), (Some(29), false)] {
         let mut fixture = TrailFixture::ended();
         let end = fixture.end_at(54);
         if let Some(number) = removed {
             fixture.remove_from(number);
         }
-        let (outcome, text) = asked(&gate_that_tells(fixture, &[], end, None)).await;
+        let (outcome, text) = asked(&proxy_that_tells(fixture, &[], end, None)).await;
         assert_eq!(outcome.is_ok(), is_proven, "{removed:?} {text}");
         assert_eq!(text.contains("the trail's end was removed"), !is_proven, "{text}");
         assert!(!text.contains("no head was expected"), "{text}");
@@ -335,18 +335,18 @@ async fn the_digests_of_a_copy_must_reach_the_end_of_the_range() {
 }
 
 #[tokio::test]
-async fn a_trail_that_the_gate_delivers_to_a_folder_is_read_there() {
+async fn a_trail_that_the_proxy_delivers_to_a_folder_is_read_there() {
     let fixture = TrailFixture::ended();
     let (directory, args) = laid_out(&fixture, "trail-bucket");
     let (end, folder) = (fixture.end_at(54), args.folder.map(|folder| folder.display().to_string()));
     let mut nothing_in_the_store = TrailFixture::ended();
     nothing_in_the_store.files.clear();
-    let gate = gate_that_tells(nothing_in_the_store, &[], end, folder);
-    let (outcome, text) = asked(&gate).await;
+    let proxy = proxy_that_tells(nothing_in_the_store, &[], end, folder);
+    let (outcome, text) = asked(&proxy).await;
     assert_eq!(outcome, Ok(()), "{text}");
     // As seen from another machine: nothing is proven, and nothing is found to be wrong.
     drop(directory);
-    let (outcome, text) = asked(&gate).await;
+    let (outcome, text) = asked(&proxy).await;
     assert_eq!((outcome.unwrap_err().blame, text.as_str()), (ExitCause::Unreadable, ""));
 }
 
@@ -357,17 +357,17 @@ async fn a_stray_log_file_is_told_with_the_trails_that_may_have_left_it() {
     let slot = fixture.digest(7).start;
     fixture.add_log(slot, 0);
     let others = &[("beside", ""), ("elsewhere", "a")];
-    let (outcome, text) = asked_about(Some("main"), &gate_with(fixture, others)).await;
+    let (outcome, text) = asked_about(Some("main"), &proxy_with(fixture, others)).await;
     assert_eq!(outcome.unwrap_err().blame, ExitCause::Failed);
     assert!(text.contains("Note\tTrail beside delivers, or delivered, to the same place: log files"), "{text}");
     assert!(!text.contains("Trail elsewhere") && !text.contains("Trail main delivers"), "{text}");
-    let (outcome, text) = asked_about(Some("main"), &gate_with(TrailFixture::ended(), others)).await;
+    let (outcome, text) = asked_about(Some("main"), &proxy_with(TrailFixture::ended(), others)).await;
     assert_eq!(outcome, Ok(()));
     assert!(!text.contains("Trail beside"), "{text}");
 }
 
 #[tokio::test]
-async fn a_gate_that_does_not_answer_proves_nothing_and_is_not_found_to_be_wrong() {
+async fn a_proxy_that_does_not_answer_proves_nothing_and_is_not_found_to_be_wrong() {
     let (outcome, _) = asked(&FakeStore::gone()).await;
     assert_eq!(outcome.unwrap_err().blame, ExitCause::NotRunning);
     let broken = FakeStore::start(|seen| match seen.header("x-amz-target").rsplit('.').next() {

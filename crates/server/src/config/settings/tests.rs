@@ -34,7 +34,7 @@ fn all_mistakes_are_reported_at_once_with_their_lines() {
         r#"[listen]
 address = "localhost"
 trusted_proxies = "10.0.0.0/8"
-cert_file = "gate.pem"
+cert_file = "proxy.pem"
 adress = "127.0.0.1:9000"
 
 [upstream]

@@ -6,7 +6,7 @@ use portcullis_http::IpNetwork;
 
 use crate::rig::{Ask, Payload, Reply, Rig, exchange};
 
-/// A gate behind a proxy on this machine that says how the client reached it.
+/// A proxy behind a proxy on this machine that says how the client reached it.
 async fn behind_a_proxy() -> Rig {
     let loopback = IpNetwork::parse("127.0.0.1/32").expect("a network");
     Rig::with(|settings| settings.listen.trusted_proxies = vec![loopback]).await

@@ -1,4 +1,4 @@
-//! The gate on real sockets: what it refuses, what it lets through, and what it writes down.
+//! The proxy on real sockets: what it refuses, what it lets through, and what it writes down.
 
 #![expect(
     clippy::expect_used,

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// The gate's own credentials at the store.
+/// The proxy's own credentials at the store.
 pub(crate) const KEY_ID: &str = "UPSTREAMKEY0000000000";
 pub(crate) const SECRET: &str = "upstream-secret";
 
@@ -117,7 +117,7 @@ impl std::fmt::Debug for Seen {
 }
 
 impl Seen {
-    /// Whether the gate reads a bucket's state for itself, or a client reads anything.
+    /// Whether the proxy reads a bucket's state for itself, or a client reads anything.
     pub(crate) fn is_read(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD")
     }
@@ -307,7 +307,7 @@ impl Shared {
                 let status = known.map_or_else(String::new, |status| format!("<Status>{status}</Status>"));
                 reply(200, &[], &format!("<VersioningConfiguration>{status}</VersioningConfiguration>"))
             }
-            // How the gate looks for a trail's files.
+            // How the proxy looks for a trail's files.
             "GET" if asks("marker") && asks("prefix") => reply(404, &[], &error("NoSuchBucket")),
             "GET" if asks("max-keys") && asks("versions") => reply(404, &[], &error("NoSuchBucket")),
             "GET" if asks("lifecycle") => reply(404, &[], &error("NoSuchLifecycleConfiguration")),

@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::rig::{Ask, Event, Manner, Rig, exchange, open, read, wait_for};
 
-/// Stops the gate, so that nothing more can be written, and reads what it wrote.
+/// Stops the proxy, so that nothing more can be written, and reads what it wrote.
 async fn all_events(rig: Rig) -> Vec<Event> {
     let journal = rig.journal_directory();
     let _directory = rig.stop().await;

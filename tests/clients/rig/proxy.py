@@ -23,7 +23,7 @@ class CommandFailed(AssertionError):
     """A command that should have succeeded did not."""
 
 
-class Gate:
+class Proxy:
     """`portcullis dev` with its state in a directory of its own."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Gate:
         self.state = directory / "state"
         self.upstream = upstream
         self.listen = "127.0.0.1:0"
-        # Over TLS, where there is an authority to certify the gate; in the clear else.
+        # Over TLS, where there is an authority to certify the proxy; in the clear else.
         self.authority = authority
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PORTCULLIS_"))},
@@ -54,8 +54,8 @@ class Gate:
 
     # Life
 
-    def start(self) -> "Gate":
-        """Starts the gate and returns when it serves."""
+    def start(self) -> "Proxy":
+        """Starts the proxy and returns when it serves."""
         command = [str(self.binary), "dev", "--data", str(self.state), "--listen", self.listen]
         environment = dict(self.environment)
         if self.upstream.endpoint:
@@ -72,7 +72,7 @@ class Gate:
         self.process = self.launch(command, environment)
         self.said = []
         threading.Thread(target=self._listen, args=(self.process.stdout, ready), daemon=True).start()
-        assert ready.wait(60) and self.endpoint, f"the gate does not serve: {self.log()[-2000:]}"
+        assert ready.wait(60) and self.endpoint, f"the proxy does not serve: {self.log()[-2000:]}"
         # A later start takes the same address, as a user's exports expect.
         self.listen = urlsplit(self.endpoint).netloc
         return self
@@ -92,12 +92,12 @@ class Gate:
 
     @property
     def endpoint(self) -> str | None:
-        """Where the gate says it listens."""
+        """Where the proxy says it listens."""
         return next((line.removeprefix(READY).strip() for line in self.said if line.startswith(READY)), None)
 
     @property
     def store(self) -> Upstream:
-        """The store behind the gate; where it is the gate's own, with its address as the banner tells it."""
+        """The store behind the proxy; where it is the proxy's own, with its address as the banner tells it."""
         if self.upstream.endpoint:
             return self.upstream
         told = re.search(r"^\s*store\s+(http://\S+)", "\n".join(self.said), re.M)
@@ -110,18 +110,18 @@ class Gate:
         )
 
     def stop(self) -> None:
-        """Ends the gate as an operator does."""
+        """Ends the proxy as an operator does."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             assert self.process.wait(30) is not None
 
     def kill(self) -> None:
-        """Ends the gate as a power switch does."""
+        """Ends the proxy as a power switch does."""
         self.process.kill()
         self.process.wait(10)
 
     def log(self) -> str:
-        """What the gate wrote on stderr."""
+        """What the proxy wrote on stderr."""
         return (self.directory / "stderr.log").read_text(errors="replace")
 
     # Its clients
@@ -148,17 +148,17 @@ class Gate:
         return Credentials(self.exports["AWS_ACCESS_KEY_ID"], self.exports["AWS_SECRET_ACCESS_KEY"])
 
     def client(self, credentials: Credentials | None = None, **options):
-        """A boto3 client of this gate, root's unless told otherwise."""
+        """A boto3 client of this proxy, root's unless told otherwise."""
         return s3(self.endpoint, credentials or self.root, self.ca_file, **options)
 
     def aws(self, credentials: Credentials | None = None) -> AwsCli:
-        """The aws command with this gate's exports."""
+        """The aws command with this proxy's exports."""
         return AwsCli(self.endpoint, credentials or self.root, self.directory, self.ca_file)
 
     # Its commands
 
     def run(self, *arguments, input: str | None = None) -> subprocess.CompletedProcess:
-        """Runs one of the gate's commands with root's exports, whatever becomes of it."""
+        """Runs one of the proxy's commands with root's exports, whatever becomes of it."""
         exports = self.exports if (self.state / "root.env").exists() else {}
         return subprocess.run(
             [str(self.binary), *map(str, arguments)],

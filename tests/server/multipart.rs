@@ -33,7 +33,7 @@ async fn set_versioning(rig: &Rig, document: &str) {
     assert_eq!(reply.status, 200, "{reply:?}");
 }
 
-/// A gate before a store that holds a null version of `/vault/k`, and a user.
+/// A proxy before a store that holds a null version of `/vault/k`, and a user.
 async fn with_null_version(profile: UpstreamKind) -> (Rig, Keys) {
     let rig = Rig::of(profile).await;
     let mallory = rig.user("mallory").await;

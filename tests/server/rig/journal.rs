@@ -1,4 +1,4 @@
-//! The journal as anybody can read it while the gate writes it.
+//! The journal as anybody can read it while the proxy writes it.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The golden loop: what the gate signs for the store is what the gate itself would accept.
+//! The golden loop: what the proxy signs for the store is what the proxy itself would accept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ enum Covered {
 }
 
 #[test]
-fn what_is_signed_for_the_store_is_what_the_gate_would_accept() {
+fn what_is_signed_for_the_store_is_what_the_proxy_would_accept() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let recorder = runtime.block_on(Recorder::start());
     let port = recorder.address.port();
@@ -175,7 +175,7 @@ fn upstream(endpoint: &str) -> Upstream {
     )
 }
 
-/// The data in a request's body, once the gate's own eyes have found the request right.
+/// The data in a request's body, once the proxy's own eyes have found the request right.
 fn accepted(seen: &Seen) -> (Covered, Vec<u8>) {
     let mut request = http::Request::builder().method(seen.method.as_str()).uri(&seen.target);
     for (name, value) in &seen.headers {

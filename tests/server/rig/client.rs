@@ -40,7 +40,7 @@ impl Reply {
     }
 }
 
-/// Sends bytes and reads until the gate closes.
+/// Sends bytes and reads until the proxy closes.
 pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Reply {
     let mut stream = open(address, bytes).await;
     read(&mut stream).await
@@ -56,7 +56,7 @@ pub(super) async fn exchange_at(socket: &Path, bytes: &[u8]) -> Reply {
 /// Sends bytes and leaves the connection to the caller.
 pub(crate) async fn open(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    // A gate that refuses early may close before it has taken everything.
+    // A proxy that refuses early may close before it has taken everything.
     drop(stream.write_all(bytes).await);
     stream
 }

@@ -1,4 +1,4 @@
-//! Root's device, and what an administrator does at the gate's own socket.
+//! Root's device, and what an administrator does at the proxy's own socket.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use sha1::Sha1;
 use super::client::{Reply, exchange_at};
 use super::signer::Keys;
 
-/// A device that shows codes: RFC 6238 by hand, so that the gate's own arithmetic is checked by another.
+/// A device that shows codes: RFC 6238 by hand, so that the proxy's own arithmetic is checked by another.
 #[derive(Clone, Debug)]
 pub(crate) struct Device {
     pub serial: String,

@@ -1,4 +1,4 @@
-//! Adding anything to a request never lowers its gate.
+//! Adding anything to a request never lowers its proxy.
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -1,4 +1,4 @@
-//! What becomes of requests that were under way when the gate died: the next start asks the store.
+//! What becomes of requests that were under way when the proxy died: the next start asks the store.
 
 use portcullis_journal::{Journal, JournalOptions, RecordKind};
 
@@ -8,7 +8,7 @@ const ENABLED: &str = "<VersioningConfiguration><Status>Enabled</Status></Versio
 const PROTECTED: &str =
     "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
 
-/// Carries requests out, and then makes the journal of a gate that died before it learnt how they ended.
+/// Carries requests out, and then makes the journal of a proxy that died before it learnt how they ended.
 pub(crate) async fn died_while(rig: Rig, asks: &[Ask], meanwhile: impl FnOnce(&Rig)) -> Rig {
     let before = rig.journal().len();
     for ask in asks {
@@ -174,7 +174,7 @@ async fn protection_that_was_recorded_stays_whatever_the_store_shows() {
 async fn protection_that_was_about_to_go_stays() {
     let rig = Rig::start().await;
     rig.protect("vault").await;
-    // The store failed, so the gate has not recorded that MFA Delete is off.
+    // The store failed, so the proxy has not recorded that MFA Delete is off.
     rig.upstream.answer(Manner::Refuse(500, "InternalError"));
     let disable = Ask::new("PUT /vault?versioning").header("x-amz-mfa", &rig.fresh_offer()).document(
         "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Disabled</MfaDelete></VersioningConfiguration>",
@@ -200,7 +200,7 @@ async fn a_protected_bucket_that_went_unseen_stays_protected_when_it_comes_again
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_does_not_keep_the_gate_from_starting() {
+async fn a_store_that_does_not_answer_does_not_keep_the_proxy_from_starting() {
     let rig = Rig::with(|settings| settings.upstream.response_timeout = std::time::Duration::from_millis(100)).await;
     let (_rig, said) = ended(rig, Ask::new("DELETE /vault/k?versionId=v1"), |rig| rig.upstream.fall_silent()).await;
     assert_eq!(said, "OutcomeUnknown");

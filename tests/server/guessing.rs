@@ -9,7 +9,7 @@ use crate::rig::{Ask, Reply, Rig, exchange};
 const OWNER: &str = "192.0.2.7";
 const THIEF: &str = "192.0.2.66";
 
-/// A gate behind a proxy on this machine that says which network a client is in, and a protected bucket.
+/// A proxy behind a proxy on this machine that says which network a client is in, and a protected bucket.
 async fn protected() -> Rig {
     let loopback = IpNetwork::parse("127.0.0.1/32").expect("a network");
     let rig = Rig::with(|settings| settings.listen.trusted_proxies = vec![loopback]).await;

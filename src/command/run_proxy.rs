@@ -45,21 +45,21 @@ pub(super) async fn dev(
     };
     let settings = dev::settings(&args, place, endpoint.clone(), credentials_file, &chosen, environment)?;
     tell_exposed(&settings, None);
-    let gate = start(&settings, place).await?;
-    let exports = exports(&gate, &settings)?;
+    let proxy = start(&settings, place).await?;
+    let exports = exports(&proxy, &settings)?;
     let unwritten = |error: io::Error| CommandError::failed(format!("{}: {error}", place.root_env().display()));
     exports.write(place).map_err(unwritten)?;
     let program = std::env::args().next().unwrap_or_else(|| "portcullis".to_owned());
     let banner = Banner {
         program: &program,
         place,
-        account: gate.account(),
+        account: proxy.account(),
         upstream: &endpoint,
         kind: settings.upstream.profile,
         exports: &exports,
     };
     terminal.print(&dev::banner(&banner))?;
-    until_told_to_stop(gate, scheme(&settings), hangup, terminal).await?;
+    until_told_to_stop(proxy, scheme(&settings), hangup, terminal).await?;
     if let Some(own) = own {
         own.stop().await;
     }
@@ -76,11 +76,11 @@ pub(super) async fn serve(
     let settings = configured::settings(&args.config, environment)?;
     tell_exposed(&settings, Some(&args.config));
     let place = StateDirectory::find(Some(settings.state.directory.clone()), None);
-    let gate = start(&settings, &place).await?;
-    let exports = exports(&gate, &settings)?;
+    let proxy = start(&settings, &place).await?;
+    let exports = exports(&proxy, &settings)?;
     let unwritten = |error: io::Error| CommandError::failed(format!("{}: {error}", place.root_env().display()));
     exports.write(&place).map_err(unwritten)?;
-    until_told_to_stop(gate, scheme(&settings), hangup, terminal).await
+    until_told_to_stop(proxy, scheme(&settings), hangup, terminal).await
 }
 
 /// Prepares the process; from here on SIGHUP, which log rotation and closed terminals send, does not end it.
@@ -120,28 +120,28 @@ pub(super) async fn create_state(settings: &Settings) -> Result<(), CommandError
 }
 
 async fn until_told_to_stop(
-    gate: RunningProxy,
+    proxy: RunningProxy,
     scheme: EndpointScheme,
     mut hangup: Signal,
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
-    terminal.print(&dev::listening(scheme, gate.address()))?;
+    terminal.print(&dev::listening(scheme, proxy.address()))?;
     loop {
         tokio::select! {
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            Some(()) = hangup.recv() => reload(&gate),
+            Some(()) = hangup.recv() => reload(&proxy),
         }
     }
-    gate.stop().await;
+    proxy.stop().await;
     Ok(())
 }
 
 /// Reloads the certificate on SIGHUP, and logs the result.
-fn reload(gate: &RunningProxy) {
-    match gate.reload() {
+fn reload(proxy: &RunningProxy) {
+    match proxy.reload() {
         Ok(CertificateReload::Done) => {
             tracing::warn!("SIGHUP: the certificate was reloaded; other settings need a restart")
         }
@@ -152,12 +152,12 @@ fn reload(gate: &RunningProxy) {
     }
 }
 
-fn exports(gate: &RunningProxy, settings: &Settings) -> Result<RootExports, CommandError> {
-    let (access_key_id, secret_access_key) = gate.root_credentials().ok_or_else(|| {
+fn exports(proxy: &RunningProxy, settings: &Settings) -> Result<RootExports, CommandError> {
+    let (access_key_id, secret_access_key) = proxy.root_credentials().ok_or_else(|| {
         CommandError::failed("root has no active access key").next("Create one: portcullis key create root")
     })?;
     Ok(RootExports {
-        endpoint: reachable(settings, gate.address()),
+        endpoint: reachable(settings, proxy.address()),
         access_key_id: access_key_id.to_string(),
         secret_access_key,
         region: settings.account.region.clone(),

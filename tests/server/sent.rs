@@ -3,7 +3,7 @@
 use crate::rig::{Ask, Content, Rig};
 use portcullis_s3::UpstreamKind;
 
-/// Headers that are the gate's own in a request to the store.
+/// Headers that are the proxy's own in a request to the store.
 const OWN: &[&str] = &["authorization", "content-length", "host", "x-amz-content-sha256", "x-amz-date"];
 
 /// What the store is asked for one request, its own headers left out.
@@ -67,7 +67,7 @@ async fn the_store_is_asked_what_the_client_meant_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_document_goes_out_as_the_gate_wrote_it_with_sums_of_its_own() {
+async fn a_document_goes_out_as_the_proxy_wrote_it_with_sums_of_its_own() {
     let rig = Rig::of(UpstreamKind::Ceph).await;
     let cases = [
         (

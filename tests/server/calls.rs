@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::rig::{Ask, Keys, Payload, Reply, Rig, exchange, open, read};
 
-/// A gate whose trails go to a folder of their own.
+/// A proxy whose trails go to a folder of their own.
 async fn rig() -> (Rig, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a directory");
     let path = folder.path().to_owned();

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::rig::{Ask, Content, Payload, Reply, Rig, exchange, open, wait_for};
 
-/// Longer than the gate reads at once, so that some of it is under way before the end is known.
+/// Longer than the proxy reads at once, so that some of it is under way before the end is known.
 const LONG: usize = 300_000;
 
 /// What the store holds of the one upload it was sent, once nothing of it is under way.

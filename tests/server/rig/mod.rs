@@ -1,4 +1,4 @@
-//! A gate on a real socket, with a clock moved by hand, in front of a store that remembers what it was asked.
+//! A proxy on a real socket, with a clock moved by hand, in front of a store that remembers what it was asked.
 
 mod client;
 mod device;
@@ -26,7 +26,7 @@ pub(crate) use recorder::{
 };
 pub(crate) use signer::{Ask, Keys, Payload};
 
-/// A gate that serves.
+/// A proxy that serves.
 pub(crate) struct Rig {
     pub address: SocketAddr,
     pub upstream: Recorder,
@@ -45,17 +45,17 @@ const START: i64 = 1_800_000_000_000;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Rig {
-    /// A gate in front of a store of this kind.
+    /// A proxy in front of a store of this kind.
     pub(crate) async fn of(profile: UpstreamKind) -> Self {
         Self::with(|settings| settings.upstream.profile = profile).await
     }
 
-    /// A gate in front of a store of which nothing is known.
+    /// A proxy in front of a store of which nothing is known.
     pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
-    /// A gate with settings of its own.
+    /// A proxy with settings of its own.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let upstream = Recorder::start().await;
@@ -71,7 +71,7 @@ impl Rig {
         change(&mut settings);
         upstream.behave_as(settings.upstream.profile);
         let clock = Arc::new(AtomicI64::new(START));
-        let running = serve::start(&settings, Clock::Set(clock.clone())).await.expect("a gate");
+        let running = serve::start(&settings, Clock::Set(clock.clone())).await.expect("a proxy");
         let (key_id, secret) = running.root_credentials().expect("root's key");
         let root = Keys { key_id: key_id.to_string(), secret: secret.expose().clone() };
         let socket = settings.state.directory.join("admin.sock");
@@ -79,7 +79,7 @@ impl Rig {
         Self { address: running.address(), upstream, root, device, running, clock, directory, settings }
     }
 
-    /// The time at the gate, and so in every signature.
+    /// The time at the proxy, and so in every signature.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.clock.load(Ordering::SeqCst))
     }
@@ -117,7 +117,7 @@ impl Rig {
         device::user(&self.socket(), name).await
     }
 
-    /// `MfaDelete` as the gate tells it.
+    /// `MfaDelete` as the proxy tells it.
     pub(crate) async fn mfa_delete(&self, bucket: &str) -> Option<String> {
         let reply = self.send(&Ask::new(&format!("GET /{bucket}?versioning"))).await;
         assert_eq!(reply.status, 200, "{reply:?}");
@@ -147,17 +147,17 @@ impl Rig {
         serve::journal_of(&self.directory.path().join("state"))
     }
 
-    /// Stops the gate: whatever it had still to do is done.
+    /// Stops the proxy: whatever it had still to do is done.
     pub(crate) async fn stop(self) -> tempfile::TempDir {
         self.running.stop().await;
         self.directory
     }
 
-    /// Stops the gate, lets something happen to its directory, and starts it again.
+    /// Stops the proxy, lets something happen to its directory, and starts it again.
     pub(crate) async fn restart(self, meanwhile: impl FnOnce(&Path)) -> Self {
         self.running.stop().await;
         meanwhile(&self.directory.path().join("state"));
-        let running = serve::start(&self.settings, Clock::Set(self.clock.clone())).await.expect("a gate");
+        let running = serve::start(&self.settings, Clock::Set(self.clock.clone())).await.expect("a proxy");
         Self { address: running.address(), running, ..self }
     }
 

@@ -9,7 +9,7 @@ use portcullis_server::pipeline::OnFailure;
 
 use crate::rig::{Ask, Manner, Reply, Rig};
 
-/// A gate whose journal has closed: its directory went, and with it the place for the next segment.
+/// A proxy whose journal has closed: its directory went, and with it the place for the next segment.
 async fn closed(change: impl FnOnce(&mut Settings)) -> (Rig, PathBuf) {
     let rig = Rig::with(|settings| {
         settings.audit.segment_size = 16 * 1024;
