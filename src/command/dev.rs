@@ -41,7 +41,7 @@ Examples:
 
 /// The upstream store.
 #[derive(Clone, Debug)]
-pub enum Store {
+pub enum ChosenStore {
     /// An existing store, with the region that its credentials file names.
     Elsewhere { endpoint: Endpoint, credentials_file: PathBuf, region: Option<String> },
     /// The embedded store, which has to be started first.
@@ -62,10 +62,12 @@ pub struct Banner<'b> {
 
 impl DevArgs {
     /// The store to use; its credentials are read here to find mistakes early.
-    pub fn store(&self) -> Result<Store, CommandError> {
-        let (Some(endpoint), Some(file)) = (&self.upstream, &self.upstream_credentials) else { return Ok(Store::Own) };
+    pub fn store(&self) -> Result<ChosenStore, CommandError> {
+        let (Some(endpoint), Some(file)) = (&self.upstream, &self.upstream_credentials) else {
+            return Ok(ChosenStore::Own);
+        };
         let (key, _) = read_credentials(file)?;
-        Ok(Store::Elsewhere { endpoint: endpoint.clone(), credentials_file: file.clone(), region: key.region })
+        Ok(ChosenStore::Elsewhere { endpoint: endpoint.clone(), credentials_file: file.clone(), region: key.region })
     }
 }
 
@@ -75,18 +77,18 @@ pub fn settings(
     place: &StateDirectory,
     endpoint: Endpoint,
     credentials_file: PathBuf,
-    store: &Store,
+    store: &ChosenStore,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Settings, CommandError> {
     let mut settings = Settings::standard(place.directory().to_owned(), endpoint, credentials_file);
     settings.listen.address = args.listen;
     match store {
-        Store::Elsewhere { region, .. } => {
+        ChosenStore::Elsewhere { region, .. } => {
             if let Some(region) = region {
                 settings.upstream.region.clone_from(region);
             }
         }
-        Store::Own => settings.upstream.profile = UpstreamKind::Embedded,
+        ChosenStore::Own => settings.upstream.profile = UpstreamKind::Embedded,
     }
     settings.with_environment(environment).map_err(CommandError::usage)
 }
@@ -243,7 +245,7 @@ mod tests {
         let path = file.path().display();
         let args = parse(&format!("--upstream http://store:9000 --upstream-credentials {path}")).unwrap();
         let store = args.store().unwrap();
-        let Store::Elsewhere { endpoint, credentials_file, .. } = store.clone() else { panic!("{store:?}") };
+        let ChosenStore::Elsewhere { endpoint, credentials_file, .. } = store.clone() else { panic!("{store:?}") };
         let settings =
             settings(&args, &StateDirectory::find(None, None), endpoint, credentials_file, &store, []).unwrap();
         assert_eq!(settings.upstream.endpoint.to_string(), "http://store:9000");

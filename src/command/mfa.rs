@@ -54,7 +54,7 @@ pub(super) struct AddArgs {
 #[derive(Args)]
 pub(super) struct ActivateArgs {
     #[command(flatten)]
-    device: WhichDevice,
+    device: DeviceChoice,
     /// Two consecutive codes; prompted for if left out
     #[arg(value_name = "CODE", num_args = 2, value_parser = code_word)]
     codes: Vec<Secret<String>>,
@@ -66,7 +66,7 @@ pub(super) struct ActivateArgs {
 #[derive(Args)]
 pub(super) struct RemoveArgs {
     #[command(flatten)]
-    device: WhichDevice,
+    device: DeviceChoice,
     /// An MFA code of an active device; prompted for if left out
     #[arg(long, value_name = "SERIAL CODE", value_parser = mfa_value)]
     mfa: Option<Secret<String>>,
@@ -75,7 +75,7 @@ pub(super) struct RemoveArgs {
 #[derive(Args)]
 pub(super) struct ResyncArgs {
     #[command(flatten)]
-    device: WhichDevice,
+    device: DeviceChoice,
     /// Two consecutive codes; prompted for if left out
     #[arg(value_name = "CODE", num_args = 2, value_parser = code_word)]
     codes: Vec<Secret<String>>,
@@ -84,7 +84,7 @@ pub(super) struct ResyncArgs {
 /// The device, by serial number or name.
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct WhichDevice {
+pub(super) struct DeviceChoice {
     /// The device's serial number
     #[arg(long)]
     serial: Option<String>,
@@ -303,7 +303,7 @@ impl DeviceEnrolment {
     }
 }
 
-impl WhichDevice {
+impl DeviceChoice {
     async fn serial(&self, admin: &AdminClient) -> Result<String, CommandError> {
         if let Some(serial) = &self.serial {
             return Ok(serial.clone());

@@ -35,8 +35,10 @@ pub(super) async fn dev(
     alone(place)?;
     let chosen = args.store()?;
     let (own, endpoint, credentials_file) = match &chosen {
-        dev::Store::Elsewhere { endpoint, credentials_file, .. } => (None, endpoint.clone(), credentials_file.clone()),
-        dev::Store::Own => {
+        dev::ChosenStore::Elsewhere { endpoint, credentials_file, .. } => {
+            (None, endpoint.clone(), credentials_file.clone())
+        }
+        dev::ChosenStore::Own => {
             let own = own_store::start(place).await?;
             let endpoint = endpoint_of(own.address())?;
             let credentials_file = own.credentials_file();

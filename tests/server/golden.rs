@@ -12,7 +12,9 @@ use portcullis_base::secret::Secret;
 use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, Peer, RequestHead, Transport, TrustedAuthorities};
 use portcullis_mfa::MfaToken;
-use portcullis_s3::{DeleteObjects, ObjectIdentifier, Replication, RequestDocument, S3Operation, S3Request, Trailers};
+use portcullis_s3::{
+    DeleteObjects, ObjectIdentifier, ReplicationRule, RequestDocument, S3Operation, S3Request, TrailerSupport,
+};
 use portcullis_sigv4::{
     AcceptedScope, AwsService, DeclaredChecksums, KeyStatus, Keyring, KeyringKey, PayloadMode, PayloadVerifier,
     Principal, SignatureForm, verify,
@@ -134,7 +136,7 @@ fn permit(shape: &Shape) -> RequestPermit {
     let caller = Caller { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::Loopback };
     let rules = Rules {
         profile: MfaProfile::Strict,
-        replication: Replication::ProtectedBucket,
+        replication: ReplicationRule::ProtectedBucket,
         loopback_is_secure: LoopbackTrust::Trusted,
     };
     match assess(Box::new(request), &caller, BucketState::UNPROTECTED, MfaToken::Absent, rules) {
@@ -171,7 +173,7 @@ fn upstream(endpoint: &str) -> Upstream {
         Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain"),
         signer,
         timeouts,
-        Trailers::NotTaken,
+        TrailerSupport::NotTaken,
     )
 }
 

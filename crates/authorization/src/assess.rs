@@ -5,7 +5,7 @@ use portcullis_base::setting::WordSetting;
 use portcullis_http::Transport;
 use portcullis_mfa::{Challenge, MfaToken, Proof, TokenCodes};
 use portcullis_s3::{
-    Hazard, MfaDeleteChange, OperationAccess, Replication, S3Request, VersioningChange, VersioningStatus,
+    Hazard, MfaDeleteChange, OperationAccess, ReplicationRule, S3Request, VersioningChange, VersioningStatus,
 };
 use portcullis_sigv4::{Principal, SignatureForm};
 
@@ -27,7 +27,7 @@ pub struct Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     pub profile: MfaProfile,
-    pub replication: Replication,
+    pub replication: ReplicationRule,
     /// The transports over which a code is taken.
     pub loopback_is_secure: LoopbackTrust,
 }
@@ -290,8 +290,8 @@ fn need(request: &S3Request, bucket: BucketState, offered: bool, rules: Rules) -
         Hazard::ExposesData if strict && protected => HazardNeed::Owner,
         Hazard::ExposesData => HazardNeed::Nothing,
         Hazard::Replicates => match rules.replication {
-            Replication::AnyBucket => code_if(strict),
-            Replication::ProtectedBucket => code_if(strict && protected),
+            ReplicationRule::AnyBucket => code_if(strict),
+            ReplicationRule::ProtectedBucket => code_if(strict && protected),
         },
     }
 }

@@ -17,8 +17,8 @@ use portcullis_mfa::{
     StepLedger, TokenCode, TokenCodes,
 };
 use portcullis_s3::{
-    DeleteObjects, Hazard, MfaDeleteChange, Replication, RequestDocument, S3Operation, S3Request, VersioningDocument,
-    VersioningStatus,
+    DeleteObjects, Hazard, MfaDeleteChange, ReplicationRule, RequestDocument, S3Operation, S3Request,
+    VersioningDocument, VersioningStatus,
 };
 use portcullis_sigv4::{Principal, SignatureForm};
 
@@ -43,7 +43,7 @@ fn bucket(mfa_delete: MfaDelete, versioning: Versioning) -> BucketState {
 }
 
 fn rules(profile: MfaProfile) -> Rules {
-    Rules { profile, replication: Replication::ProtectedBucket, loopback_is_secure: LoopbackTrust::Trusted }
+    Rules { profile, replication: ReplicationRule::ProtectedBucket, loopback_is_secure: LoopbackTrust::Trusted }
 }
 
 fn word(verdict: &Verdict<PermittedRequest>) -> String {
@@ -427,7 +427,7 @@ fn what_was_not_read_never_passes_for_harmless() {
 
 #[test]
 fn replication_needs_a_code_on_every_bucket_of_a_store_that_replicates_deletes() {
-    let rules = Rules { replication: Replication::AnyBucket, ..rules(MfaProfile::Strict) };
+    let rules = Rules { replication: ReplicationRule::AnyBucket, ..rules(MfaProfile::Strict) };
     let verdict = assess(
         request(Hazard::Replicates, RequestDocument::None),
         &root(),

@@ -2,7 +2,7 @@
 
 use http::header::{self, HeaderName, HeaderValue};
 
-use super::profile::{Accounts, Checksums, ExpiresHeader, StoreProfile};
+use super::profile::{AccountSupport, ChecksumSupport, ExpiresHeader, StoreProfile};
 use super::row::{OperationAccess, OperationBody, OperationRow};
 use super::target::RoutingRules;
 use super::unclear::{UnclearReason, UnsupportedPart};
@@ -263,7 +263,7 @@ fn fate(name: &str, row: &OperationRow, profile: &StoreProfile) -> HeaderFate {
     ) {
         return HeaderFate::End;
     }
-    let knows_accounts = profile.accounts == Accounts::Known;
+    let knows_accounts = profile.accounts == AccountSupport::Known;
     let allowed = row.takes_header(name);
     let begins = |starts: &[&str]| starts.iter().any(|start| name.starts_with(start));
     match name {
@@ -277,7 +277,9 @@ fn fate(name: &str, row: &OperationRow, profile: &StoreProfile) -> HeaderFate {
         "content-md5" if is_document(row.body) => HeaderFate::End,
         _ if begins(FORBIDDEN_METADATA) => HeaderFate::Refuse,
         // Verified while the body passes, independent of the store.
-        _ if allowed && profile.checksums == Checksums::Older && NEWER_CHECKSUMS.contains(&name) => HeaderFate::End,
+        _ if allowed && profile.checksums == ChecksumSupport::Older && NEWER_CHECKSUMS.contains(&name) => {
+            HeaderFate::End
+        }
         _ if allowed => HeaderFate::Carry,
         _ if ELSEWHERE.contains(&name) || begins(CHATTER) => HeaderFate::End,
         _ if ABOUT_CHECKSUMS.contains(&name) => HeaderFate::End,

@@ -18,7 +18,9 @@ mod unconfigured;
 
 pub use hazard::{Hazard, VersioningChange};
 pub use headers::EMBEDDED_EXPIRES;
-pub use profile::{Placement, Replication, StoreProcess, StoreProfile, Trailers, UploadVersions, UpstreamKind};
+pub use profile::{
+    BucketPlacement, ReplicationRule, StoreProcess, StoreProfile, TrailerSupport, UploadVersions, UpstreamKind,
+};
 pub use request::{
     CopySource, DeleteObjects, MfaDeleteChange, ObjectIdentifier, RequestDocument, S3Request, VersioningDocument,
     VersioningStatus,

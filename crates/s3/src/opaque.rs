@@ -8,7 +8,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD, URL_SAFE_NO_PAD};
 use base64::{Engine as _, alphabet};
 
-use super::profile::{ContinuationTokens, Markers, StoreProfile, UploadIds, VersionIds};
+use super::profile::{ContinuationTokenForm, MarkerForm, StoreProfile, UploadIdForm, VersionIdForm};
 use portcullis_base::names::VersionId;
 
 /// The id of a multipart upload, as this kind of store gives it out; at most 1024 bytes.
@@ -31,11 +31,11 @@ impl UploadId {
     pub(crate) fn parse(text: &str, profile: &StoreProfile) -> Option<Self> {
         let legal = text.len() <= 1024
             && match profile.upload_ids {
-                UploadIds::Hex => text.len() == 32 && text.bytes().all(is_lower_hex),
-                UploadIds::TildeWord => text.strip_prefix("2~").is_some_and(|random| is_word(random, "_-")),
-                UploadIds::Unambiguous => is_unambiguous(text),
-                UploadIds::Uuids => is_of_minio(text),
-                UploadIds::Word => is_word(text, "._-") && !is_dots(text),
+                UploadIdForm::Hex => text.len() == 32 && text.bytes().all(is_lower_hex),
+                UploadIdForm::TildeWord => text.strip_prefix("2~").is_some_and(|random| is_word(random, "_-")),
+                UploadIdForm::Unambiguous => is_unambiguous(text),
+                UploadIdForm::Uuids => is_of_minio(text),
+                UploadIdForm::Word => is_word(text, "._-") && !is_dots(text),
             };
         legal.then(|| Self(text.to_owned()))
     }
@@ -52,8 +52,8 @@ impl ListingMarker {
         let legal = text.len() <= 2048
             && !text.contains('\0')
             && match profile.markers {
-                Markers::Key => true,
-                Markers::KeyAndCache => names_no_other_cache(text),
+                MarkerForm::Key => true,
+                MarkerForm::KeyAndCache => names_no_other_cache(text),
             };
         legal.then(|| Self(text.to_owned()))
     }
@@ -72,9 +72,9 @@ impl ContinuationToken {
         let legal = (1..=4096).contains(&text.len())
             && !text.contains('\0')
             && match profile.continuation_tokens {
-                ContinuationTokens::AsIs => true,
-                ContinuationTokens::EncodedMarkers => is_marker(),
-                ContinuationTokens::Unambiguous => {
+                ContinuationTokenForm::AsIs => true,
+                ContinuationTokenForm::EncodedMarkers => is_marker(),
+                ContinuationTokenForm::Unambiguous => {
                     let cache = MINIO_CACHE.as_bytes();
                     let hidden = decoded_as_go_does(text).windows(cache.len()).any(|part| part == cache);
                     ListingMarker::parse(text, profile).is_some() && (!hidden || is_marker())
@@ -95,14 +95,14 @@ pub(super) fn is_version_of(version: &VersionId, profile: &StoreProfile) -> bool
     // MinIO reads a UUID in upper case or without hyphens as the same version under another name.
     let is_uuid_in_upper_case = !is_uuid(text) && is_uuid(&text.to_ascii_lowercase());
     match profile.version_ids {
-        VersionIds::AsIs => true,
-        VersionIds::LowerCaseUuids => {
+        VersionIdForm::AsIs => true,
+        VersionIdForm::LowerCaseUuids => {
             let is_bare_uuid = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
             !is_uuid_in_upper_case && !is_bare_uuid
         }
-        VersionIds::NoUnderscores => !text.contains('_'),
+        VersionIdForm::NoUnderscores => !text.contains('_'),
         // Other stores have underscores in theirs, but not behind 32 characters as Ceph's versions have.
-        VersionIds::Unambiguous => {
+        VersionIdForm::Unambiguous => {
             !is_uuid_in_upper_case && text.split_once('_').is_none_or(|(version, _)| version.len() != 32)
         }
     }

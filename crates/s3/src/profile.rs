@@ -24,28 +24,28 @@ pub enum UpstreamKind {
 #[derive(Debug)]
 pub struct StoreProfile {
     /// What it does with each operation.
-    pub operations: Operations,
+    pub operations: OperationSupport,
     pub keys: KeyReading,
     pub folder_objects: FolderObjects,
-    pub version_ids: VersionIds,
-    pub upload_ids: UploadIds,
-    pub markers: Markers,
-    pub continuation_tokens: ContinuationTokens,
+    pub version_ids: VersionIdForm,
+    pub upload_ids: UploadIdForm,
+    pub markers: MarkerForm,
+    pub continuation_tokens: ContinuationTokenForm,
     pub copied_parts: CopySourceDecoding,
     pub listing_metadata: ListingMetadata,
-    pub accounts: Accounts,
-    pub checksums: Checksums,
-    pub trailers: Trailers,
+    pub accounts: AccountSupport,
+    pub checksums: ChecksumSupport,
+    pub trailers: TrailerSupport,
     pub expires: ExpiresHeader,
-    pub bucket_placement: Placement,
+    pub bucket_placement: BucketPlacement,
     pub upload_versions: UploadVersions,
-    pub replication: Replication,
+    pub replication: ReplicationRule,
     pub process: StoreProcess,
 }
 
 /// What a store does with the operations.
 #[derive(Clone, Copy, Debug)]
-pub enum Operations {
+pub enum OperationSupport {
     /// It serves all of them.
     Served,
     /// It serves all but these.
@@ -76,7 +76,7 @@ pub enum FolderObjects {
 
 /// Which version ids a store reads as they stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VersionIds {
+pub enum VersionIdForm {
     /// Each is itself.
     AsIs,
     /// It reads a UUID in upper case or without hyphens as the same version under another name.
@@ -89,7 +89,7 @@ pub enum VersionIds {
 
 /// In which form a store gives out upload ids; others are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadIds {
+pub enum UploadIdForm {
     /// 32 digits in hexadecimal.
     Hex,
     /// `2~` and a random word. The store's object is named `KEY.ID.meta`, so a dot could move the border between key
@@ -105,7 +105,7 @@ pub enum UploadIds {
 
 /// What a store reads in a marker of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Markers {
+pub enum MarkerForm {
     /// A key.
     Key,
     /// A key, and behind it perhaps where its cache of the listing is.
@@ -114,7 +114,7 @@ pub enum Markers {
 
 /// In which form a store gives out continuation tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContinuationTokens {
+pub enum ContinuationTokenForm {
     /// What the store alone can read.
     AsIs,
     /// A marker in base64.
@@ -141,7 +141,7 @@ pub enum ListingMetadata {
 /// Whether a store knows the accounts that own buckets, so that it compares the owner that a client expects and bills
 /// the requester.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accounts {
+pub enum AccountSupport {
     Known,
     /// We compare the owner.
     Unknown,
@@ -149,7 +149,7 @@ pub enum Accounts {
 
 /// Which checksums in headers a store looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Checksums {
+pub enum ChecksumSupport {
     All,
     /// Not the algorithms that S3 took up last: it refuses them or, worse, stores them unseen.
     Older,
@@ -157,7 +157,7 @@ pub enum Checksums {
 
 /// Which checksums a store takes in a trailer, after the data. The others get the data alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trailers {
+pub enum TrailerSupport {
     All,
     /// Those that stores beside AWS know.
     KnownToStores,
@@ -174,7 +174,7 @@ pub enum ExpiresHeader {
 
 /// How a store is told where to make a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placement {
+pub enum BucketPlacement {
     /// By the region of its endpoint, as on AWS.
     Named,
     /// Not at all: it has one place, or names of its own.
@@ -192,7 +192,7 @@ pub enum UploadVersions {
 
 /// Where a replication rule needs a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Replication {
+pub enum ReplicationRule {
     /// On each bucket: the store replicates deletes of versions into protected targets.
     AnyBucket,
     ProtectedBucket,
@@ -208,104 +208,104 @@ pub enum StoreProcess {
 
 /// AWS itself, or what is no different in any way that is known.
 const AWS: StoreProfile = StoreProfile {
-    operations: Operations::Served,
+    operations: OperationSupport::Served,
     keys: KeyReading::AsIs,
     folder_objects: FolderObjects::Versioned,
-    version_ids: VersionIds::AsIs,
-    upload_ids: UploadIds::Word,
-    markers: Markers::Key,
-    continuation_tokens: ContinuationTokens::AsIs,
+    version_ids: VersionIdForm::AsIs,
+    upload_ids: UploadIdForm::Word,
+    markers: MarkerForm::Key,
+    continuation_tokens: ContinuationTokenForm::AsIs,
     copied_parts: CopySourceDecoding::Once,
     listing_metadata: ListingMetadata::Unknown,
-    accounts: Accounts::Known,
-    checksums: Checksums::All,
-    trailers: Trailers::All,
+    accounts: AccountSupport::Known,
+    checksums: ChecksumSupport::All,
+    trailers: TrailerSupport::All,
     expires: ExpiresHeader::Standard,
-    bucket_placement: Placement::Named,
+    bucket_placement: BucketPlacement::Named,
     // AWS does not say.
     upload_versions: UploadVersions::SettledAtCreate,
-    replication: Replication::ProtectedBucket,
+    replication: ReplicationRule::ProtectedBucket,
     process: StoreProcess::Separate,
 };
 
 const CEPH: StoreProfile = StoreProfile {
-    operations: Operations::ServedExcept(stores::CEPH),
+    operations: OperationSupport::ServedExcept(stores::CEPH),
     keys: KeyReading::AsIs,
     folder_objects: FolderObjects::Versioned,
-    version_ids: VersionIds::NoUnderscores,
-    upload_ids: UploadIds::TildeWord,
-    markers: Markers::Key,
-    continuation_tokens: ContinuationTokens::AsIs,
+    version_ids: VersionIdForm::NoUnderscores,
+    upload_ids: UploadIdForm::TildeWord,
+    markers: MarkerForm::Key,
+    continuation_tokens: ContinuationTokenForm::AsIs,
     copied_parts: CopySourceDecoding::Twice,
     listing_metadata: ListingMetadata::Unknown,
-    accounts: Accounts::Unknown,
-    checksums: Checksums::Older,
-    trailers: Trailers::NotTaken,
+    accounts: AccountSupport::Unknown,
+    checksums: ChecksumSupport::Older,
+    trailers: TrailerSupport::NotTaken,
     expires: ExpiresHeader::Standard,
-    bucket_placement: Placement::Unnamed,
+    bucket_placement: BucketPlacement::Unnamed,
     upload_versions: UploadVersions::SettledAtComplete,
-    replication: Replication::ProtectedBucket,
+    replication: ReplicationRule::ProtectedBucket,
     process: StoreProcess::Separate,
 };
 
 const EMBEDDED: StoreProfile = StoreProfile {
-    operations: Operations::ServedExcept(stores::EMBEDDED),
+    operations: OperationSupport::ServedExcept(stores::EMBEDDED),
     keys: KeyReading::Paths,
     folder_objects: FolderObjects::Versioned,
-    version_ids: VersionIds::AsIs,
-    upload_ids: UploadIds::Hex,
-    markers: Markers::Key,
-    continuation_tokens: ContinuationTokens::AsIs,
+    version_ids: VersionIdForm::AsIs,
+    upload_ids: UploadIdForm::Hex,
+    markers: MarkerForm::Key,
+    continuation_tokens: ContinuationTokenForm::AsIs,
     copied_parts: CopySourceDecoding::Once,
     listing_metadata: ListingMetadata::Unknown,
-    accounts: Accounts::Unknown,
-    checksums: Checksums::Older,
-    trailers: Trailers::KnownToStores,
+    accounts: AccountSupport::Unknown,
+    checksums: ChecksumSupport::Older,
+    trailers: TrailerSupport::KnownToStores,
     expires: ExpiresHeader::Renamed,
-    bucket_placement: Placement::Unnamed,
+    bucket_placement: BucketPlacement::Unnamed,
     upload_versions: UploadVersions::SettledAtComplete,
-    replication: Replication::ProtectedBucket,
+    replication: ReplicationRule::ProtectedBucket,
     process: StoreProcess::Own,
 };
 
 /// The strictest answer of the others in each column.
 const GENERIC: StoreProfile = StoreProfile {
-    operations: Operations::ServedByAll(&UpstreamKind::KNOWN),
+    operations: OperationSupport::ServedByAll(&UpstreamKind::KNOWN),
     keys: KeyReading::CleanedPaths,
     folder_objects: FolderObjects::Unversioned,
-    version_ids: VersionIds::Unambiguous,
-    upload_ids: UploadIds::Unambiguous,
-    markers: Markers::KeyAndCache,
-    continuation_tokens: ContinuationTokens::Unambiguous,
+    version_ids: VersionIdForm::Unambiguous,
+    upload_ids: UploadIdForm::Unambiguous,
+    markers: MarkerForm::KeyAndCache,
+    continuation_tokens: ContinuationTokenForm::Unambiguous,
     copied_parts: CopySourceDecoding::Twice,
     listing_metadata: ListingMetadata::Unknown,
-    accounts: Accounts::Unknown,
-    checksums: Checksums::Older,
-    trailers: Trailers::NotTaken,
+    accounts: AccountSupport::Unknown,
+    checksums: ChecksumSupport::Older,
+    trailers: TrailerSupport::NotTaken,
     expires: ExpiresHeader::Standard,
-    bucket_placement: Placement::Unnamed,
+    bucket_placement: BucketPlacement::Unnamed,
     upload_versions: UploadVersions::SettledAtCreate,
-    replication: Replication::AnyBucket,
+    replication: ReplicationRule::AnyBucket,
     process: StoreProcess::Separate,
 };
 
 const MINIO: StoreProfile = StoreProfile {
-    operations: Operations::ServedExcept(stores::MINIO),
+    operations: OperationSupport::ServedExcept(stores::MINIO),
     keys: KeyReading::CleanedPaths,
     folder_objects: FolderObjects::Unversioned,
-    version_ids: VersionIds::LowerCaseUuids,
-    upload_ids: UploadIds::Uuids,
-    markers: Markers::KeyAndCache,
-    continuation_tokens: ContinuationTokens::EncodedMarkers,
+    version_ids: VersionIdForm::LowerCaseUuids,
+    upload_ids: UploadIdForm::Uuids,
+    markers: MarkerForm::KeyAndCache,
+    continuation_tokens: ContinuationTokenForm::EncodedMarkers,
     copied_parts: CopySourceDecoding::Once,
     listing_metadata: ListingMetadata::Taken,
-    accounts: Accounts::Unknown,
-    checksums: Checksums::Older,
-    trailers: Trailers::KnownToStores,
+    accounts: AccountSupport::Unknown,
+    checksums: ChecksumSupport::Older,
+    trailers: TrailerSupport::KnownToStores,
     expires: ExpiresHeader::Standard,
-    bucket_placement: Placement::Unnamed,
+    bucket_placement: BucketPlacement::Unnamed,
     upload_versions: UploadVersions::SettledAtCreate,
-    replication: Replication::AnyBucket,
+    replication: ReplicationRule::AnyBucket,
     process: StoreProcess::Separate,
 };
 

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use super::profile::{Operations, UpstreamKind};
+use super::profile::{OperationSupport, UpstreamKind};
 use super::row::OperationAccess;
 use super::unconfigured::{UnconfiguredAnswer, unconfigured};
 use super::{OperationMark, S3Operation};
@@ -300,9 +300,9 @@ impl UpstreamKind {
     /// What a store of this kind does with a request for this operation.
     pub fn treatment(self, action: S3Operation) -> StoreTreatment {
         match self.profile().operations {
-            Operations::Served => StoreTreatment::Serves,
-            Operations::ServedByAll(stores) => of_any_of(stores, action),
-            Operations::ServedExcept(exceptions) => {
+            OperationSupport::Served => StoreTreatment::Serves,
+            OperationSupport::ServedByAll(stores) => of_any_of(stores, action),
+            OperationSupport::ServedExcept(exceptions) => {
                 let listed = exceptions.iter().find(|(_, actions)| actions.contains(&action));
                 listed.map_or(StoreTreatment::Serves, |(treatment, _)| *treatment)
             }

@@ -25,7 +25,7 @@ pub(super) struct PathTarget<'a> {
 
 /// Why a text is not a key that this upstream reads as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BadKey {
+pub(super) enum KeyFault {
     /// Legal in S3, but another key, or a forbidden one, for the upstream.
     Aliased,
     Invalid,
@@ -34,10 +34,10 @@ pub(super) enum BadKey {
 
 impl RoutingRules {
     /// Reads a decoded key.
-    pub(super) fn key(&self, text: &str) -> Result<ObjectKey, BadKey> {
+    pub(super) fn key(&self, text: &str) -> Result<ObjectKey, KeyFault> {
         let key = ObjectKey::parse(text).map_err(|error| {
             let long = error == InvalidName::KeyTooLong;
-            if long { BadKey::TooLong(text.len()) } else { BadKey::Invalid }
+            if long { KeyFault::TooLong(text.len()) } else { KeyFault::Invalid }
         })?;
         let is_itself = match self.upstream.profile().keys {
             KeyReading::AsIs => true,
@@ -51,7 +51,7 @@ impl RoutingRules {
             }
             KeyReading::Paths => !has_dot_segment(text),
         };
-        if is_itself { Ok(key) } else { Err(BadKey::Aliased) }
+        if is_itself { Ok(key) } else { Err(KeyFault::Aliased) }
     }
 
     /// Whether a key is one of MinIO's folder objects, which never have versions.
@@ -98,8 +98,8 @@ impl<'a> PathTarget<'a> {
         let Some(raw) = self.key else { return Ok(None) };
         let text = percent_decode(raw).ok_or(UnclearReason::InvalidUri)?;
         routing.key(&text).map(Some).map_err(|bad| match bad {
-            BadKey::Aliased | BadKey::Invalid => UnclearReason::InvalidUri,
-            BadKey::TooLong(size) => UnclearReason::KeyTooLong(size),
+            KeyFault::Aliased | KeyFault::Invalid => UnclearReason::InvalidUri,
+            KeyFault::TooLong(size) => UnclearReason::KeyTooLong(size),
         })
     }
 }

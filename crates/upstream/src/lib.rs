@@ -7,7 +7,6 @@ mod download;
 mod fetch;
 mod idle;
 mod local;
-mod own;
 mod pool;
 mod presence;
 mod region;
@@ -15,6 +14,7 @@ mod render;
 mod repair;
 mod send;
 mod sign;
+mod trail_files;
 mod upload;
 
 use thiserror::Error;
@@ -24,11 +24,11 @@ pub use begun::AnswerBegun;
 pub use download::Download;
 #[cfg(fuzzing)]
 pub use fetch::fuzz_answer;
-pub use own::{BucketHolding, OwnError, OwnFile, OwnFileRead};
 pub use presence::{LookTarget, StoredPresence};
 pub use render::{RenderedRequest, RequestContent, UnwritableRequest, render};
 pub use send::{ObjectPayload, Upstream, UpstreamTimeouts};
 pub use sign::UpstreamSigner;
+pub use trail_files::{BucketHolding, StoredTrailFile, TrailFile, TrailFileError};
 pub use upload::{BodyInterrupted, PayloadStream, UploadBody};
 
 /// Why the upstream gave no answer.

@@ -6,7 +6,7 @@ use portcullis_s3::documents::NAMESPACE;
 use portcullis_xml::{DECLARATION, Escaping, XmlElement, close_tag, escape};
 
 use super::answer::UpstreamAnswer;
-use portcullis_s3::{Placement, RequestDocument, S3Operation, S3Request};
+use portcullis_s3::{BucketPlacement, RequestDocument, S3Operation, S3Request};
 
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 const CONSTRAINT: &str = "LocationConstraint";
@@ -44,7 +44,7 @@ impl Upstream {
             return None;
         }
         node.children.retain(|child| child.name != CONSTRAINT);
-        if self.placement() == Placement::Named && self.region() != FIRST {
+        if self.placement() == BucketPlacement::Named && self.region() != FIRST {
             node.children.insert(0, XmlElement { text: self.region().to_owned(), ..XmlElement::named(CONSTRAINT) });
         }
         let document = if node.children.is_empty() {

@@ -30,7 +30,7 @@ use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Dialler, HttpMethod};
-use portcullis_s3::{Placement, RequestHandling, Trailers};
+use portcullis_s3::{BucketPlacement, RequestHandling, TrailerSupport};
 use portcullis_sigv4::{EMPTY_SHA256, TrailingChecksum, UNSIGNED_PAYLOAD};
 
 /// The S3 that is protected.
@@ -43,9 +43,9 @@ pub struct Upstream {
     signer: UpstreamSigner,
     timeouts: UpstreamTimeouts,
     listeners: NetworkExposure,
-    trailers: Trailers,
+    trailers: TrailerSupport,
     /// The region that clients sign for, and how the store is told where a bucket is made.
-    client_region: Option<(String, Placement)>,
+    client_region: Option<(String, BucketPlacement)>,
 }
 
 /// How long the upstream may take.
@@ -96,7 +96,7 @@ const LONGEST_STATE: usize = 1024 * 1024;
 
 impl Upstream {
     /// The upstream that is dialled, reached as this signer.
-    pub fn new(dialler: Dialler, signer: UpstreamSigner, timeouts: UpstreamTimeouts, trailers: Trailers) -> Self {
+    pub fn new(dialler: Dialler, signer: UpstreamSigner, timeouts: UpstreamTimeouts, trailers: TrailerSupport) -> Self {
         let endpoint = dialler.endpoint().clone();
         let listeners = NetworkExposure::on_the_way_to(&endpoint);
         let fetcher = Fetcher::new(UpstreamConnector::new(dialler.clone(), timeouts.connect, timeouts.idle));
@@ -115,7 +115,7 @@ impl Upstream {
     }
 
     /// Tells clients this region wherever a bucket's region is told.
-    pub fn telling(self, region: &str, placement: Placement) -> Self {
+    pub fn telling(self, region: &str, placement: BucketPlacement) -> Self {
         Self { client_region: Some((region.to_owned(), placement)), ..self }
     }
 
@@ -125,8 +125,8 @@ impl Upstream {
     }
 
     /// How the store is told where a bucket is made.
-    pub(super) fn placement(&self) -> Placement {
-        self.client_region.as_ref().map_or(Placement::Named, |(_, placement)| *placement)
+    pub(super) fn placement(&self) -> BucketPlacement {
+        self.client_region.as_ref().map_or(BucketPlacement::Named, |(_, placement)| *placement)
     }
 
     /// Where it listens.
@@ -353,9 +353,9 @@ impl Upstream {
     /// The client's checksum, where the upstream takes it.
     fn checksum<'a>(&self, payload: &'a ObjectPayload) -> Option<&'a TrailingChecksum> {
         payload.checksum.as_ref().filter(|checksum| match self.trailers {
-            Trailers::All => true,
-            Trailers::KnownToStores => checksum.algorithm().is_known_to_stores(),
-            Trailers::NotTaken => false,
+            TrailerSupport::All => true,
+            TrailerSupport::KnownToStores => checksum.algorithm().is_known_to_stores(),
+            TrailerSupport::NotTaken => false,
         })
     }
 
@@ -431,7 +431,7 @@ mod tests {
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     const NOW: Timestamp = Timestamp::from_seconds(1_369_353_600);
 
-    fn upstream(endpoint: &str, trailers: Trailers) -> Upstream {
+    fn upstream(endpoint: &str, trailers: TrailerSupport) -> Upstream {
         let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
         let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("no TLS");
         let signer = UpstreamSigner::new(KEY_ID.to_owned(), Secret::new(SECRET.to_owned()), "us-east-1".to_owned());
@@ -496,14 +496,14 @@ mod tests {
         let crc = Some(ChecksumAlgorithm::Crc32);
         let newer = Some(ChecksumAlgorithm::XxHash3);
         let cases = [
-            (here, Trailers::KnownToStores, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-            (here, Trailers::KnownToStores, None, "UNSIGNED-PAYLOAD"),
-            (here, Trailers::KnownToStores, newer, "UNSIGNED-PAYLOAD"),
-            (here, Trailers::All, newer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
-            (here, Trailers::NotTaken, crc, "UNSIGNED-PAYLOAD"),
-            (elsewhere, Trailers::KnownToStores, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
-            (elsewhere, Trailers::KnownToStores, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
-            (elsewhere, Trailers::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (here, TrailerSupport::KnownToStores, crc, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, TrailerSupport::KnownToStores, None, "UNSIGNED-PAYLOAD"),
+            (here, TrailerSupport::KnownToStores, newer, "UNSIGNED-PAYLOAD"),
+            (here, TrailerSupport::All, newer, "STREAMING-UNSIGNED-PAYLOAD-TRAILER"),
+            (here, TrailerSupport::NotTaken, crc, "UNSIGNED-PAYLOAD"),
+            (elsewhere, TrailerSupport::KnownToStores, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"),
+            (elsewhere, TrailerSupport::KnownToStores, None, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
+            (elsewhere, TrailerSupport::NotTaken, crc, "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"),
         ];
         let progress = Arc::default();
         for (endpoint, trailers, algorithm, expected) in cases {
@@ -525,7 +525,9 @@ mod tests {
     #[tokio::test]
     async fn the_checksum_of_an_empty_object_goes_ahead_of_it() {
         let progress = Arc::default();
-        for (trailers, expected) in [(Trailers::KnownToStores, Some("AAAAAA==")), (Trailers::NotTaken, None)] {
+        for (trailers, expected) in
+            [(TrailerSupport::KnownToStores, Some("AAAAAA==")), (TrailerSupport::NotTaken, None)]
+        {
             let payload = payload(b"", Some(ChecksumAlgorithm::Crc32));
             let request = upstream("http://127.0.0.1:9000", trailers).signed(put(), Some(payload), &progress, NOW);
             let (head, bytes, _) = read(request.expect("written")).await;
@@ -539,8 +541,12 @@ mod tests {
         let progress = Arc::default();
         let bytes = b"Welcome to Amazon S3.";
         let payload = ObjectPayload { digest: Some(Sha256::digest(bytes).into()), ..payload(bytes, None) };
-        let request =
-            upstream("http://192.0.2.1:9000", Trailers::KnownToStores).signed(put(), Some(payload), &progress, NOW);
+        let request = upstream("http://192.0.2.1:9000", TrailerSupport::KnownToStores).signed(
+            put(),
+            Some(payload),
+            &progress,
+            NOW,
+        );
         let (head, read, _) = read(request.expect("written")).await;
         let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
         assert_eq!((head.headers.value("x-amz-content-sha256"), read.as_slice()), (Some(digest), bytes.as_slice()));

@@ -44,7 +44,7 @@ impl StrictElement {
         }
         let mut reader = Reader::from_str(text);
         reader.config_mut().check_comments = true;
-        let mut tree = Tree { rules, open: Vec::new(), root: None, count: 0 };
+        let mut tree = ElementTree { rules, open: Vec::new(), root: None, count: 0 };
         // A declaration is one only where nothing, not even a space, comes before it.
         let mut at_start = true;
         loop {
@@ -104,28 +104,28 @@ impl StrictElement {
 }
 
 /// The elements that are open, and the root once it is closed.
-struct Tree<'r> {
+struct ElementTree<'r> {
     rules: &'r StrictRules,
-    open: Vec<Open>,
+    open: Vec<OpenElement>,
     root: Option<StrictElement>,
     count: usize,
 }
 
-struct Open {
+struct OpenElement {
     name: String,
     attributes: Vec<(String, String)>,
     children: Vec<StrictElement>,
     text: String,
-    commented: Commented,
+    commented: CommentSeen,
 }
 
 #[derive(PartialEq, Eq)]
-enum Commented {
+enum CommentSeen {
     No,
     Yes,
 }
 
-impl Tree<'_> {
+impl ElementTree<'_> {
     fn open(&mut self, start: &BytesStart<'_>) -> Result<(), NotStrict> {
         self.count += 1;
         if self.root.is_some() || self.open.len() >= self.rules.deepest || self.count > self.rules.most_elements {
@@ -136,7 +136,13 @@ impl Tree<'_> {
             return Err(NotStrict);
         }
         let attributes = attributes(start, self.rules)?;
-        self.open.push(Open { name, attributes, children: Vec::new(), text: String::new(), commented: Commented::No });
+        self.open.push(OpenElement {
+            name,
+            attributes,
+            children: Vec::new(),
+            text: String::new(),
+            commented: CommentSeen::No,
+        });
         Ok(())
     }
 
@@ -165,7 +171,7 @@ impl Tree<'_> {
 
     fn comment(&mut self) {
         if let Some(open) = self.open.last_mut() {
-            open.commented = Commented::Yes;
+            open.commented = CommentSeen::Yes;
         }
     }
 
@@ -175,14 +181,14 @@ impl Tree<'_> {
     }
 }
 
-impl Open {
+impl OpenElement {
     fn close(self) -> Result<StrictElement, NotStrict> {
         let blank = is_blank(&self.text);
         let content = match self.children.is_empty() {
             false if blank => ElementContent::Children(self.children),
             false => return Err(NotStrict),
             // Some readers join the text around a comment, some take its first half.
-            true if self.commented == Commented::Yes && !blank => return Err(NotStrict),
+            true if self.commented == CommentSeen::Yes && !blank => return Err(NotStrict),
             true => ElementContent::Text(self.text),
         };
         Ok(StrictElement { name: self.name, attributes: self.attributes, content })

@@ -5,7 +5,7 @@ use http::Method;
 
 use super::routing::{self, TrialBucket};
 use crate::command::s3::{ClientRequest, S3Client, S3ClientError};
-use portcullis_s3::{Placement, UpstreamKind};
+use portcullis_s3::{BucketPlacement, UpstreamKind};
 
 /// What was found, in order.
 #[derive(Debug, Default)]
@@ -185,12 +185,12 @@ fn document(inner: &str) -> String {
 /// AWS requires the region of a new bucket, except us-east-1.
 fn location(s3: &S3Client, store: UpstreamKind) -> String {
     match store.profile().bucket_placement {
-        Placement::Named if s3.region != "us-east-1" => format!(
+        BucketPlacement::Named if s3.region != "us-east-1" => format!(
             "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
              <LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
             s3.region
         ),
-        Placement::Named | Placement::Unnamed => String::new(),
+        BucketPlacement::Named | BucketPlacement::Unnamed => String::new(),
     }
 }
 

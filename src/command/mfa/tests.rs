@@ -50,8 +50,8 @@ fn named(name: &str) -> AddArgs {
     AddArgs { name: name.to_owned(), no_activate: false, qr: None, mfa: None }
 }
 
-fn by_serial() -> WhichDevice {
-    WhichDevice { serial: Some(SERIAL.to_owned()), name: None }
+fn by_serial() -> DeviceChoice {
+    DeviceChoice { serial: Some(SERIAL.to_owned()), name: None }
 }
 
 async fn run_on(
@@ -157,13 +157,13 @@ async fn wrong_codes_say_how_to_go_on_with_the_device() {
 #[tokio::test]
 async fn a_device_is_found_by_its_name() {
     let proxy = FakeProxy::start(willing);
-    let device = WhichDevice { serial: None, name: Some("phone".to_owned()) };
+    let device = DeviceChoice { serial: None, name: Some("phone".to_owned()) };
     let codes = ["111111", "222222"].map(|code| Secret::new(code.to_owned())).to_vec();
     let (outcome, _) =
         run_on(&proxy, MfaCommand::Resync(ResyncArgs { device, codes }), OutputFormat::People, &[]).await;
     assert_eq!(outcome, Ok(()));
     assert!(proxy.seen()[1].form.contains("SerialNumber=arn%3Aaws%3Aiam%3A%3A123456789012%3Amfa%2Fphone"));
-    let device = WhichDevice { serial: None, name: Some("tablet".to_owned()) };
+    let device = DeviceChoice { serial: None, name: Some("tablet".to_owned()) };
     let (outcome, _) =
         run_on(&proxy, MfaCommand::Resync(ResyncArgs { device, codes: Vec::new() }), OutputFormat::People, &[]).await;
     assert_eq!(outcome.unwrap_err().message, "there is no MFA device `tablet`");

@@ -3,7 +3,7 @@
 use super::CloudTrailCall;
 use super::change::{self, ChangeEffect, PlannedChange};
 use super::input::CallInput;
-use super::operation::{CloudTrailOperation, OpenTo, ReadOperation};
+use super::operation::{CallAudience, CloudTrailOperation, ReadOperation};
 use super::refused::{CloudTrailError, MfaCircumstances, RootDevices};
 use super::scope::TrailScope;
 use super::stake::{AffectedBuckets, BucketStake};
@@ -72,7 +72,7 @@ pub fn decide(
     let circumstances = |stake| MfaCircumstances { stake, devices: facts.devices };
     let plan = plan(call, caller, facts, now);
     let offer = match (offer, &plan) {
-        (_, Err(Unplanned::Forbidden(refused))) => return Verdict::Refuse(CallDenial::Call(refused.clone())),
+        (_, Err(PlanRefusal::Forbidden(refused))) => return Verdict::Refuse(CallDenial::Call(refused.clone())),
         (MfaToken::Malformed(header), _) => {
             return Verdict::Refuse(CallDenial::Factor(
                 portcullis_authorization::Refusal::MalformedOffer(header),
@@ -83,7 +83,7 @@ pub fn decide(
         (MfaToken::Codes(codes), _) => Some(codes),
     };
     let plan = match plan {
-        Err(Unplanned::Forbidden(refused) | Unplanned::Impossible(refused)) => {
+        Err(PlanRefusal::Forbidden(refused) | PlanRefusal::Impossible(refused)) => {
             return Verdict::Refuse(CallDenial::Call(refused));
         }
         Ok(plan) => plan,
@@ -102,7 +102,7 @@ pub fn decide(
 
 /// Why a call comes to nothing.
 #[derive(Debug)]
-pub(super) enum Unplanned {
+pub(super) enum PlanRefusal {
     /// Not by this caller, or not in this form: said before the offer is looked at.
     Forbidden(CloudTrailError),
     Impossible(CloudTrailError),
@@ -114,14 +114,14 @@ pub(super) fn plan(
     caller: &Caller,
     facts: &CallFacts<'_>,
     now: Timestamp,
-) -> Result<CallPlan, Unplanned> {
-    may_ask(call.operation, &caller.principal, &facts.place).map_err(Unplanned::Forbidden)?;
-    call.input.only(call.operation.members()).map_err(Unplanned::Forbidden)?;
+) -> Result<CallPlan, PlanRefusal> {
+    may_ask(call.operation, &caller.principal, &facts.place).map_err(PlanRefusal::Forbidden)?;
+    call.input.only(call.operation.members()).map_err(PlanRefusal::Forbidden)?;
     match call.operation {
         CloudTrailOperation::Change(operation) => {
             change::plan(operation, &call.input, &facts.trails, &facts.place, now)
                 .map(CallPlan::Change)
-                .map_err(Unplanned::Impossible)
+                .map_err(PlanRefusal::Impossible)
         }
         CloudTrailOperation::Read(operation) => {
             Ok(CallPlan::Read(ReadCall { operation, input: call.input.clone(), asker: call.asker.clone() }))
@@ -135,8 +135,8 @@ fn may_ask(
     place: &TrailScope<'_>,
 ) -> Result<(), CloudTrailError> {
     match (operation.open_to(), principal) {
-        (OpenTo::Anybody, _) | (OpenTo::Root, Principal::Root) => Ok(()),
-        (OpenTo::Root, Principal::User(_)) => {
+        (CallAudience::Anybody, _) | (CallAudience::Root, Principal::Root) => Ok(()),
+        (CallAudience::Root, Principal::User(_)) => {
             Err(CloudTrailError::not_authorized(principal, operation.name(), place.account))
         }
     }

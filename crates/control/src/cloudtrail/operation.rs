@@ -41,7 +41,7 @@ pub enum ReadOperation {
 
 /// Whom an operation is open to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OpenTo {
+pub enum CallAudience {
     Anybody,
     Root,
 }
@@ -169,10 +169,10 @@ impl CloudTrailOperation {
     }
 
     /// Whom it is open to; the events tell what everybody did, so they are root's.
-    pub fn open_to(self) -> OpenTo {
+    pub fn open_to(self) -> CallAudience {
         match self {
-            Self::Change(_) | Self::Read(ReadOperation::LookupEvents) => OpenTo::Root,
-            Self::Read(_) => OpenTo::Anybody,
+            Self::Change(_) | Self::Read(ReadOperation::LookupEvents) => CallAudience::Root,
+            Self::Read(_) => CallAudience::Anybody,
         }
     }
 }
@@ -198,7 +198,7 @@ mod tests {
     fn what_changes_something_and_what_tells_of_others_is_roots() {
         let open: Vec<&str> = CloudTrailOperation::ALL
             .into_iter()
-            .filter(|operation| operation.open_to() == OpenTo::Anybody)
+            .filter(|operation| operation.open_to() == CallAudience::Anybody)
             .map(CloudTrailOperation::name)
             .collect();
         let reads = [

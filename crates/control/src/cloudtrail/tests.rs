@@ -16,7 +16,7 @@ use portcullis_cloudtrail::{
 use portcullis_http::Transport;
 use portcullis_journal::{Journal, JournalOptions};
 use portcullis_mfa::{MfaDemand, MfaToken};
-use portcullis_s3::Replication;
+use portcullis_s3::ReplicationRule;
 use portcullis_sigv4::{Principal, SignatureForm};
 use portcullis_state::testing::{HERE, codes, deactivated, enrolled, in_memory};
 use portcullis_state::{BoxedFuture, DigestSigningKey, NewDevice};
@@ -24,7 +24,7 @@ use portcullis_state::{BoxedFuture, DigestSigningKey, NewDevice};
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
 const RULES: Rules = Rules {
     profile: MfaProfile::Strict,
-    replication: Replication::ProtectedBucket,
+    replication: ReplicationRule::ProtectedBucket,
     loopback_is_secure: LoopbackTrust::Trusted,
 };
 

@@ -16,7 +16,7 @@ use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Clock;
 use portcullis_base::names::{BucketName, ObjectKey};
 use portcullis_state::BoxedFuture;
-use portcullis_upstream::{OwnError, OwnFile, Upstream};
+use portcullis_upstream::{TrailFile, TrailFileError, Upstream};
 
 /// Where the files of a trail go.
 pub trait TrailDestination: Debug + Send + Sync {
@@ -74,7 +74,7 @@ pub enum DestinationError {
     #[error("`{0}` is no key that a folder can hold")]
     NotAPath(ObjectKey),
     #[error(transparent)]
-    Upstream(#[from] OwnError),
+    Upstream(#[from] TrailFileError),
 }
 
 /// The metadata that files of a trail have.
@@ -215,7 +215,7 @@ impl TrailDestination for UpstreamDestination {
         Box::pin(async move {
             let metadata = parcel.metadata.iter().map(|(name, value)| (*name, value.clone())).collect();
             // As AWS has it: gzip is what the file is, not how it travels.
-            let file = OwnFile { bytes: parcel.bytes.clone(), content_type: "application/json", metadata };
+            let file = TrailFile { bytes: parcel.bytes.clone(), content_type: "application/json", metadata };
             Ok(self.upstream.put_own(bucket, key, &file, self.clock.now()).await?)
         })
     }
@@ -390,7 +390,7 @@ mod tests {
         use portcullis_base::secret::Secret;
         use portcullis_http::Endpoint;
         use portcullis_http::{Dialler, TrustedAuthorities};
-        use portcullis_s3::Trailers;
+        use portcullis_s3::TrailerSupport;
         use portcullis_upstream::{UpstreamSigner, UpstreamTimeouts};
 
         let directory = tempfile::tempdir().expect("a directory");
@@ -403,10 +403,10 @@ mod tests {
         let signer = UpstreamSigner::new("KEY".to_owned(), secret, "us-east-1".to_owned());
         let span = std::time::Duration::from_secs(10);
         let timeouts = UpstreamTimeouts { connect: span, response: span, idle: span };
-        let upstream = Arc::new(Upstream::new(dialler, signer, timeouts, Trailers::NotTaken));
+        let upstream = Arc::new(Upstream::new(dialler, signer, timeouts, TrailerSupport::NotTaken));
         let buckets = UpstreamDestination::new(Arc::clone(&upstream), Clock::System);
         let missing = buckets.put(leave(&bucket()), &key("a"), &parcel(b"", None)).await;
-        assert_eq!(missing, Err(DestinationError::Upstream(OwnError::NoBucket(bucket()))));
+        assert_eq!(missing, Err(DestinationError::Upstream(TrailFileError::NoBucket(bucket()))));
         keeps_files(&buckets).await;
         let versioning = upstream.versioning(&bucket(), Clock::System.now()).await;
         assert_eq!(versioning, Ok(portcullis_authorization::Versioning::Enabled));

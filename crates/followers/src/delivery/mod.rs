@@ -27,7 +27,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_cloudtrail::{Trail, TrailEnd, TrailLayout, TrailLogging, TrailName};
 use portcullis_journal::{JournalFollower, Sequence};
-use portcullis_upstream::OwnError;
+use portcullis_upstream::TrailFileError;
 use progress::{DeliveryStage, TrailProgress};
 use runner::{DeliveryPace, NextStep, TrailRunner};
 
@@ -146,7 +146,7 @@ impl Delivery {
             match self.inner().dependencies.destination.list(bucket, &folder, "").await {
                 Ok(keys) if keys.is_empty() => {}
                 Ok(_) => return Ok(true),
-                Err(DestinationError::Upstream(OwnError::NoBucket(_))) => return Ok(false),
+                Err(DestinationError::Upstream(TrailFileError::NoBucket(_))) => return Ok(false),
                 Err(error) => return Err(error),
             }
         }

@@ -29,7 +29,7 @@ use portcullis_cloudtrail::logfile;
 use portcullis_cloudtrail::{DigestHead, Trail, TrailLogging};
 use portcullis_journal::Journal;
 use portcullis_state::{StateStore, StoreError, TrailHead};
-use portcullis_upstream::OwnError;
+use portcullis_upstream::TrailFileError;
 
 /// What all trails are delivered with.
 #[derive(Debug)]
@@ -359,7 +359,7 @@ impl TrailRunner {
             return Ok(());
         }
         match destination.put(leave, &key, parcel).await {
-            Err(DestinationError::Upstream(OwnError::NoBucket(_))) => {
+            Err(DestinationError::Upstream(TrailFileError::NoBucket(_))) => {
                 tracing::error!(%bucket, trail = %self.progress.trail.name, "the trail's bucket is missing; it is created again");
                 destination.make_bucket(leave).await?;
                 destination.put(leave, &key, parcel).await?;

@@ -9,7 +9,7 @@ use crate::hazard::Hazard;
 use crate::request::{
     DeleteObjects, MfaDeleteChange, ObjectIdentifier, RequestDocument, VersioningDocument, VersioningStatus,
 };
-use crate::target::{BadKey, RoutingRules};
+use crate::target::{KeyFault, RoutingRules};
 use crate::unclear::{UnclearReason, UnsupportedPart};
 use crate::version;
 use portcullis_base::names::{BucketName, VersionId};
@@ -89,13 +89,13 @@ fn delete_objects(root: &StrictElement, routing: &RoutingRules) -> Result<Delete
 fn object(entry: &StrictElement, routing: &RoutingRules) -> Result<ObjectIdentifier, UnclearReason> {
     let text = entry.text_at("Key").ok_or(UnclearReason::MalformedXml)?;
     let key = routing.key(text).map_err(|bad| match bad {
-        BadKey::Aliased => UnclearReason::InvalidArgument {
+        KeyFault::Aliased => UnclearReason::InvalidArgument {
             name: "Key",
             value: text.to_owned(),
             text: "Object name contains unsupported characters.",
         },
-        BadKey::Invalid => UnclearReason::MalformedXml,
-        BadKey::TooLong(size) => UnclearReason::KeyTooLong(size),
+        KeyFault::Invalid => UnclearReason::MalformedXml,
+        KeyFault::TooLong(size) => UnclearReason::KeyTooLong(size),
     })?;
     let version: Option<VersionId> =
         entry.text_at("VersionId").map(|id| version("VersionId", id, routing)).transpose()?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::StoreProfile;
-use crate::profile::Operations;
+use crate::profile::OperationSupport;
 
 #[test]
 fn the_table_has_these_rows() {
@@ -101,9 +101,9 @@ fn each_kind_of_store_has_a_row() {
             process,
         } = kind.profile();
         let operations = match operations {
-            Operations::Served => "Served".to_owned(),
-            Operations::ServedByAll(stores) => format!("ServedByAll {stores:?}"),
-            Operations::ServedExcept(exceptions) => {
+            OperationSupport::Served => "Served".to_owned(),
+            OperationSupport::ServedByAll(stores) => format!("ServedByAll {stores:?}"),
+            OperationSupport::ServedExcept(exceptions) => {
                 let count: usize = exceptions.iter().map(|(_, actions)| actions.len()).sum();
                 format!("ServedExcept {count}")
             }

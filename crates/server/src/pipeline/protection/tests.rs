@@ -12,7 +12,7 @@ use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_http::Endpoint;
 use portcullis_http::{Dialler, TrustedAuthorities};
-use portcullis_s3::{CopySource, S3Operation, Trailers, UploadVersions, VersioningDocument, VersioningStatus};
+use portcullis_s3::{CopySource, S3Operation, TrailerSupport, UploadVersions, VersioningDocument, VersioningStatus};
 use portcullis_state::testing::in_memory;
 use portcullis_upstream::{UpstreamAnswer, UpstreamRefusal, UpstreamSigner, UpstreamTimeouts};
 
@@ -30,7 +30,7 @@ fn over(store: &StateStore) -> BucketProtection {
     let signer = UpstreamSigner::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
     let second = Duration::from_secs(1);
     let timeouts = UpstreamTimeouts { connect: second, response: second, idle: second };
-    let upstream = Arc::new(Upstream::new(dialler, signer, timeouts, Trailers::NotTaken));
+    let upstream = Arc::new(Upstream::new(dialler, signer, timeouts, TrailerSupport::NotTaken));
     BucketProtection::new(store.clone(), upstream, MfaProfile::Strict, UploadVersions::SettledAtCreate)
 }
 

@@ -19,7 +19,7 @@ use portcullis_sigv4::canonical_query;
 
 /// A file of Portcullis.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnFile {
+pub struct TrailFile {
     pub bytes: Bytes,
     pub content_type: &'static str,
     /// What follows `x-amz-meta-`, and its value.
@@ -28,7 +28,7 @@ pub struct OwnFile {
 
 /// A file of Portcullis as the upstream has it.
 #[derive(Clone, Debug)]
-pub struct OwnFileRead {
+pub struct StoredTrailFile {
     pub bytes: Bytes,
     headers: HeaderMap,
 }
@@ -42,7 +42,7 @@ pub enum BucketHolding {
 
 /// Why the upstream did not do it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum OwnError {
+pub enum TrailFileError {
     #[error("the upstream has no bucket `{0}`")]
     NoBucket(BucketName),
     #[error("the upstream refuses: {code} (status {status})")]
@@ -54,7 +54,7 @@ pub enum OwnError {
 /// The longest answer that is a document.
 const LONGEST_DOCUMENT: usize = 4 * 1024 * 1024;
 
-impl OwnFileRead {
+impl StoredTrailFile {
     /// A value of its metadata.
     pub fn metadata(&self, name: &str) -> Option<&str> {
         self.headers.get(format!("x-amz-meta-{name}")).and_then(|value| value.to_str().ok())
@@ -67,9 +67,9 @@ impl Upstream {
         &self,
         bucket: TrailBucket<'_>,
         key: &ObjectKey,
-        file: &OwnFile,
+        file: &TrailFile,
         now: Timestamp,
-    ) -> Result<(), OwnError> {
+    ) -> Result<(), TrailFileError> {
         let mut headers = vec![(header::CONTENT_TYPE, HeaderValue::from_static(file.content_type))];
         for (name, value) in &file.metadata {
             let name = HeaderName::try_from(format!("x-amz-meta-{name}")).map_err(|_| UpstreamError::Unwritable)?;
@@ -88,17 +88,20 @@ impl Upstream {
         key: &ObjectKey,
         limit: usize,
         now: Timestamp,
-    ) -> Result<Option<OwnFileRead>, OwnError> {
+    ) -> Result<Option<StoredTrailFile>, TrailFileError> {
         let rendered = ask(HttpMethod::Get, path(bucket, Some(key)), String::new());
         let response = self.exchange(rendered, None, now).await?;
         if response.status() != StatusCode::OK {
             return match refusal(response, bucket).await {
-                OwnError::Refused { status: 404, .. } => Ok(None),
-                error @ (OwnError::NoBucket(_) | OwnError::Refused { .. } | OwnError::Upstream(_)) => Err(error),
+                TrailFileError::Refused { status: 404, .. } => Ok(None),
+                error
+                @ (TrailFileError::NoBucket(_) | TrailFileError::Refused { .. } | TrailFileError::Upstream(_)) => {
+                    Err(error)
+                }
             };
         }
         let headers = response.headers().clone();
-        Ok(Some(OwnFileRead { bytes: whole(response, limit).await?, headers }))
+        Ok(Some(StoredTrailFile { bytes: whole(response, limit).await?, headers }))
     }
 
     /// The next keys with this prefix, in order, after this one; none at the end.
@@ -108,7 +111,7 @@ impl Upstream {
         prefix: &str,
         after: &str,
         now: Timestamp,
-    ) -> Result<Vec<String>, OwnError> {
+    ) -> Result<Vec<String>, TrailFileError> {
         let query = canonical_query([("encoding-type", "url"), ("marker", after), ("prefix", prefix)].into_iter());
         let response = self.exchange(ask(HttpMethod::Get, path(bucket, None), query), None, now).await?;
         if response.status() != StatusCode::OK {
@@ -123,25 +126,25 @@ impl Upstream {
             let key = entry.text_of("Key")?;
             if encoded { percent_decode(&key.replace('+', "%20")) } else { Some(key.to_owned()) }
         });
-        keys.collect::<Option<Vec<_>>>().ok_or(OwnError::Upstream(UpstreamError::Unreadable))
+        keys.collect::<Option<Vec<_>>>().ok_or(TrailFileError::Upstream(UpstreamError::Unreadable))
     }
 
     /// Whether anything is in a bucket; in one that is not there is nothing. What cannot be told is an error.
-    pub async fn holding(&self, bucket: &BucketName, now: Timestamp) -> Result<BucketHolding, OwnError> {
+    pub async fn holding(&self, bucket: &BucketName, now: Timestamp) -> Result<BucketHolding, TrailFileError> {
         let query = canonical_query([("max-keys", "1"), ("versions", "")].into_iter());
         let response = self.exchange(ask(HttpMethod::Get, path(bucket, None), query), None, now).await?;
         if response.status() != StatusCode::OK {
             return match refusal(response, bucket).await {
-                OwnError::NoBucket(_) => Ok(BucketHolding::Nothing),
-                error @ (OwnError::Refused { .. } | OwnError::Upstream(_)) => Err(error),
+                TrailFileError::NoBucket(_) => Ok(BucketHolding::Nothing),
+                error @ (TrailFileError::Refused { .. } | TrailFileError::Upstream(_)) => Err(error),
             };
         }
         let document = XmlElement::parse(&whole(response, LONGEST_DOCUMENT).await?).ok();
-        document.as_ref().and_then(holding).ok_or(OwnError::Upstream(UpstreamError::Unreadable))
+        document.as_ref().and_then(holding).ok_or(TrailFileError::Upstream(UpstreamError::Unreadable))
     }
 
     /// Makes a bucket that keeps every version, if the store can; one that is there stays as it is.
-    pub async fn make_bucket(&self, bucket: TrailBucket<'_>, now: Timestamp) -> Result<(), OwnError> {
+    pub async fn make_bucket(&self, bucket: TrailBucket<'_>, now: Timestamp) -> Result<(), TrailFileError> {
         let bucket = bucket.name();
         let response = self.exchange(ask(HttpMethod::Head, path(bucket, None), String::new()), None, now).await?;
         if response.status().is_success() {
@@ -158,7 +161,7 @@ impl Upstream {
         let content = RequestContent::Document(document.into());
         let rendered = RenderedRequest { content, ..ask(HttpMethod::Put, path(bucket, None), String::new()) };
         match self.done(rendered, bucket, now).await {
-            Err(OwnError::Refused { code, .. }) if code == "BucketAlreadyOwnedByYou" => return Ok(()),
+            Err(TrailFileError::Refused { code, .. }) if code == "BucketAlreadyOwnedByYou" => return Ok(()),
             made => made?,
         }
         let text = format!(
@@ -173,7 +176,7 @@ impl Upstream {
         Ok(())
     }
 
-    async fn done(&self, rendered: RenderedRequest, bucket: &BucketName, now: Timestamp) -> Result<(), OwnError> {
+    async fn done(&self, rendered: RenderedRequest, bucket: &BucketName, now: Timestamp) -> Result<(), TrailFileError> {
         let response = self.exchange(rendered, None, now).await?;
         if !response.status().is_success() {
             return Err(refusal(response, bucket).await);
@@ -207,21 +210,21 @@ fn path(bucket: &BucketName, key: Option<&ObjectKey>) -> String {
 /// How long a file of a trail may take to come back, however steadily it comes.
 const LONGEST_READ: Duration = Duration::from_secs(300);
 
-async fn whole(response: Response<Download>, limit: usize) -> Result<Bytes, OwnError> {
+async fn whole(response: Response<Download>, limit: usize) -> Result<Bytes, TrailFileError> {
     Ok(response.into_body().whole(limit, LONGEST_READ).await?)
 }
 
-async fn refusal(response: Response<Download>, bucket: &BucketName) -> OwnError {
+async fn refusal(response: Response<Download>, bucket: &BucketName) -> TrailFileError {
     let status = response.status().as_u16();
     let body = whole(response, LONGEST_DOCUMENT).await.unwrap_or_default();
     let code = XmlElement::parse(&body).ok().and_then(|error| error.text_of("Code").map(str::to_owned));
     match code {
-        Some(code) if code == "NoSuchBucket" => OwnError::NoBucket(bucket.clone()),
+        Some(code) if code == "NoSuchBucket" => TrailFileError::NoBucket(bucket.clone()),
         // It becomes part of a line of the log.
         Some(code) if code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()) => {
-            OwnError::Refused { status, code }
+            TrailFileError::Refused { status, code }
         }
-        Some(_) | None => OwnError::Refused { status, code: "Unknown".to_owned() },
+        Some(_) | None => TrailFileError::Refused { status, code: "Unknown".to_owned() },
     }
 }
 
