@@ -2,7 +2,7 @@
 
 The store (nginx with three files, which keeps what is put in memory) and the load (wrk) share core 0; the proxy under
 test has core 1 for itself. The two proxies run in turn, cell by cell, so that what disturbs the machine disturbs both.
-Every request is signed by botocore: Portcullis verifies it, judges it, signs it anew and records it durably; nginx passes
+Every request is signed by botocore: Portcullis verifies it, judges it, signs it again and records it durably; nginx passes
 it on. CPU time is the proxy's own, from /proc, and memory its peak within the cell.
 """
 

@@ -320,7 +320,7 @@ def no_secret_is_ever_written(proxy, root, raw, codes, vault, key, version, alic
     }
     written = {path: path.read_bytes() for path in proxy.state.rglob("*") if path.is_file() and path.name != "root.env"}
     written[proxy.directory / "stderr.log"] = proxy.log().encode()
-    # The embedded store holds the users' own bytes, which nobody here made of secrets.
+    # The embedded store holds the users' own bytes, which no test here made of secrets.
     for name, secret in secrets.items():
         found = [str(path) for path, content in written.items() if secret.encode() in content]
         assert not found, f"{name} is in {found}"

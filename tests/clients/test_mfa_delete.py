@@ -30,15 +30,15 @@ def version(root, vault, key) -> str:
 
 
 @pytest.fixture(params=["root", "alice"])
-def whoever(request):
+def client(request):
     return request.getfixturevalue(request.param)
 
 
 # Deleting without a version id
 
 
-def a_plain_delete_makes_a_marker_and_needs_no_code(whoever, witness, vault, key, version):
-    told = whoever.delete_object(Bucket=vault, Key=key)
+def a_plain_delete_makes_a_marker_and_needs_no_code(client, witness, vault, key, version):
+    told = client.delete_object(Bucket=vault, Key=key)
 
     assert told["ResponseMetadata"]["HTTPStatusCode"] == 204
     assert told["DeleteMarker"] is True
@@ -54,26 +54,26 @@ def a_plain_delete_ignores_a_wrong_code(root, codes, vault, key, version):
 # Deleting a version by its id
 
 
-def a_version_is_not_deleted_without_a_code(whoever, witness, vault, key, version):
+def a_version_is_not_deleted_without_a_code(client, witness, vault, key, version):
     with refused(MFA_REQUIRED):
-        whoever.delete_object(Bucket=vault, Key=key, VersionId=version)
+        client.delete_object(Bucket=vault, Key=key, VersionId=version)
 
     assert versions(witness, vault, key) == [version]
 
 
-def a_delete_marker_is_not_deleted_without_a_code(whoever, root, witness, vault, key, version):
+def a_delete_marker_is_not_deleted_without_a_code(client, root, witness, vault, key, version):
     marker = root.delete_object(Bucket=vault, Key=key)["VersionId"]
 
     with refused(MFA_REQUIRED):
-        whoever.delete_object(Bucket=vault, Key=key, VersionId=marker)
+        client.delete_object(Bucket=vault, Key=key, VersionId=marker)
 
     assert marker in versions(witness, vault, key)
 
 
 @pytest.mark.parametrize("absent", ["null", "NULL", "00000000-0000-0000-0000-000000000000", "no.such-version-1"])
-def a_version_id_that_names_nothing_needs_a_code_too(whoever, vault, key, absent):
+def a_version_id_that_names_nothing_needs_a_code_too(client, vault, key, absent):
     with refused(MFA_REQUIRED):
-        whoever.delete_object(Bucket=vault, Key=key, VersionId=absent)
+        client.delete_object(Bucket=vault, Key=key, VersionId=absent)
 
 
 def root_deletes_a_version_with_a_code(root, codes, witness, vault, key, version):
@@ -124,22 +124,22 @@ def an_unprotected_bucket_ignores_an_offer_without_spending_it(root, codes, vers
 # Deleting many
 
 
-def a_batch_without_version_ids_needs_no_code(whoever, root, vault, key):
+def a_batch_without_version_ids_needs_no_code(client, root, vault, key):
     names = [f"{key}-{number}" for number in range(3)]
     for name in names:
         root.put_object(Bucket=vault, Key=name, Body=b"x")
 
-    told = whoever.delete_objects(Bucket=vault, Delete={"Objects": [{"Key": name} for name in names]})
+    told = client.delete_objects(Bucket=vault, Delete={"Objects": [{"Key": name} for name in names]})
 
     assert sorted(one["Key"] for one in told["Deleted"]) == names
     assert all(one["DeleteMarker"] for one in told["Deleted"])
 
 
-def a_batch_with_one_version_id_fails_whole_without_a_code(whoever, witness, vault, key, version):
-    whoever.put_object(Bucket=vault, Key=f"{key}-plain", Body=b"x")
+def a_batch_with_one_version_id_fails_whole_without_a_code(client, witness, vault, key, version):
+    client.put_object(Bucket=vault, Key=f"{key}-plain", Body=b"x")
 
     with refused(MFA_REQUIRED):
-        whoever.delete_objects(
+        client.delete_objects(
             Bucket=vault, Delete={"Objects": [{"Key": f"{key}-plain"}, {"Key": key, "VersionId": version}]}
         )
 
@@ -175,9 +175,9 @@ def a_user_is_refused_a_batch_with_a_version_id_and_a_code(alice, codes, witness
 # Turning it on and off
 
 
-def an_unprotected_bucket_is_not_protected_without_a_code(whoever, root, versioned):
+def an_unprotected_bucket_is_not_protected_without_a_code(client, root, versioned):
     with refused(MFA_REQUIRED):
-        whoever.put_bucket_versioning(
+        client.put_bucket_versioning(
             Bucket=versioned, VersioningConfiguration={"Status": "Enabled", "MFADelete": "Enabled"}
         )
 
@@ -204,9 +204,9 @@ def a_user_cannot_protect_a_bucket(alice, root, codes, versioned):
     ],
     ids=lambda document: "-".join(document.values()),
 )
-def no_versioning_document_is_taken_without_a_code_while_protected(whoever, witness, root, vault, document):
+def no_versioning_document_is_taken_without_a_code_while_protected(client, witness, root, vault, document):
     with refused(MFA_REQUIRED):
-        whoever.put_bucket_versioning(Bucket=vault, VersioningConfiguration=document)
+        client.put_bucket_versioning(Bucket=vault, VersioningConfiguration=document)
 
     assert root.get_bucket_versioning(Bucket=vault)["MFADelete"] == "Enabled"
     assert witness.get_bucket_versioning(Bucket=vault)["Status"] == "Enabled"
@@ -261,9 +261,9 @@ def a_bucket_with_lifecycle_rules_is_not_protected(root, codes, versioned):
     assert "MFADelete" not in root.get_bucket_versioning(Bucket=versioned)
 
 
-def a_protected_bucket_takes_no_lifecycle_rules(whoever, witness, vault):
+def a_protected_bucket_takes_no_lifecycle_rules(client, witness, vault):
     with refused(LIFECYCLE_ON_PROTECTED):
-        whoever.put_bucket_lifecycle_configuration(Bucket=vault, LifecycleConfiguration=EXPIRE)
+        client.put_bucket_lifecycle_configuration(Bucket=vault, LifecycleConfiguration=EXPIRE)
 
     with refused(Refusal(404, "NoSuchLifecycleConfiguration")):
         witness.get_bucket_lifecycle_configuration(Bucket=vault)

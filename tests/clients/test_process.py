@@ -12,7 +12,7 @@ from rig.proxy import Proxy
 
 @pytest.fixture
 def careless(binary, upstream, tmp_path):
-    """A proxy that was started by somebody whose new files are open to everybody."""
+    """A proxy that was started by a user whose new files are open to everyone."""
     before = os.umask(0)
     try:
         proxy = Proxy(binary, tmp_path / "proxy", upstream).start()

@@ -40,7 +40,7 @@ def a_code_needs_tls_where_the_operator_says_always(other_proxy):
     raw = Raw(proxy.place, proxy.root)
 
     assert raw.send("PUT", f"/{name}?versioning", {"x-amz-mfa": "20899872 123456"}, PROTECT).refusal == INSECURE
-    # The forwarded scheme is believed of nobody who was not named.
+    # The forwarded scheme is believed only of proxies that are named.
     told = raw.send("PUT", f"/{name}?versioning", {"x-amz-mfa": "20899872 123456"}, PROTECT, extra=[("X-Forwarded-Proto", "https")])
     assert told.refusal == INSECURE
 

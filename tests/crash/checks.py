@@ -150,7 +150,7 @@ class Checks:
             self._is_as_recorded(entry, found)
 
     def _is_as_recorded(self, entry: Entry, found: list[Seen]) -> None:
-        """What is on record of an upload that nobody was answered is what the store holds."""
+        """What is on record of an upload that was not answered is what the store holds."""
         stored, error = self._stored(entry), found[0].error if found else "nothing"
         if stored and error in ("nothing", NOT_DONE) or not stored and error is None:
             self.problem(f"{entry.event} {entry.tag}, never answered, is {'' if stored else 'not '}in the store, "

@@ -1,6 +1,6 @@
 /* Makes a disk fail: loaded into the proxy with LD_PRELOAD, it lets writes and syncs of files under one directory fail.
  *
- * FAULTS_CONTROL names a file that is mapped, so that whoever writes it decides at any moment: which faults, after how
+ * FAULTS_CONTROL names a file that is mapped, so that its writer decides at any moment: which faults, after how
  * many calls that could fail, and under which directory. It counts there what it made fail.
  */
 #define _GNU_SOURCE

@@ -267,7 +267,7 @@ class Harness:
             if not self.probe.put(self.world.plain).done:
                 self.checks.problem(f"{name}, now over: a write is not taken")
         elif where != "state/":
-            # Nobody knows what the disk holds, so that it is not tried again.
+            # It is unknown what the disk holds, so that it is not tried again.
             self._while_closed(f"{name}, now over", mode)
         closings = len(self.checks.closings)
         self._kill()

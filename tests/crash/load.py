@@ -94,7 +94,7 @@ class Client(threading.Thread):
         self.random.choices([work for _, work in ways], [weight for weight, _ in ways])[0]()
 
     def fresh_key(self) -> str:
-        """A key nobody used."""
+        """A key that is not used yet."""
         self.number += 1
         return f"{self.name}/{self.number}"
 
@@ -278,7 +278,7 @@ class Worker(S3Client):
 
 
 class Owner(S3Client):
-    """Root with the devices: does with a code what nobody does without."""
+    """Root with the devices: does with a code what cannot be done without."""
 
     def step(self) -> None:
         world = self.world

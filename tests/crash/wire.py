@@ -24,7 +24,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     whole: bool = False
-    # Nobody was there to send it to.
+    # There was no connection to send it on.
     sent: bool = True
 
     @property
@@ -35,7 +35,7 @@ class Answer:
 
 
 class Link:
-    """One client's connection, made anew when it breaks; a request is sent once and never again."""
+    """One client's connection, made again when it breaks; a request is sent once and never again."""
 
     def __init__(self, proxy: Proxy, credentials: Credentials):
         self.proxy = proxy

@@ -210,7 +210,7 @@ def start_store(kind: str, directory: Path) -> tuple[Upstream, subprocess.Popen 
 
 
 def quiet_port() -> int:
-    """A free port that the system gives to nobody by itself: while the proxy is down, its port must stay free."""
+    """A free port that the system gives to no process by itself: while the proxy is down, its port must stay free."""
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     for port in random.SystemRandom().sample(range(first - 8000, first), 200):
         with socket.socket() as probe:

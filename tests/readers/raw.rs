@@ -16,7 +16,7 @@ pub(crate) struct Raw {
 /// What a reader does with a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Reading {
-    Refused(#[expect(dead_code, reason = "for whoever reads a failure")] &'static str),
+    Refused(#[expect(dead_code, reason = "for the reader of a failure")] &'static str),
     Taken(Box<Taken>),
 }
 

@@ -14,7 +14,7 @@ enum Addition {
     QueryKey(String),
 }
 
-/// Requests that a protected bucket lets nobody through with, unless a code comes along.
+/// Requests that a protected bucket refuses unless a code comes along.
 const GATED: &[(&str, &str)] = &[
     ("DELETE /vault/k?versionId=v1", ""),
     ("DELETE /vault/dir/", ""),

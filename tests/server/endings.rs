@@ -110,7 +110,7 @@ async fn what_nobody_signed_is_counted_once_it_is_too_much_and_what_somebody_sig
     for _ in 0..50 {
         assert_eq!(exchange(rig.address, &keep(&bob)).await.status, 200);
         assert_eq!(exchange(rig.address, &Ask::new("DELETE /vault?policy").signed(&bob, rig.now())).await.status, 204);
-        // Refused, and yet an event each: somebody is known to have asked.
+        // Refused, and yet an event each: the requester is known.
         let refused = Ask::new("PUT /vault/k?versionId=a").body("x").signed(&bob, rig.now());
         assert_eq!(exchange(rig.address, &refused).await.status, 400);
         assert_eq!(exchange(rig.address, &call.signed(&bob, rig.now())).await.status, 200);
@@ -313,7 +313,7 @@ async fn requests_of_uncommon_forms_leave_one_event_each() {
             "a chunk that is none",
             b"PUT /vault/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n".to_vec(),
         ),
-        ("a coding nobody knows", b"PUT /vault/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: x\r\n\r\n".to_vec()),
+        ("an unknown coding", b"PUT /vault/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: x\r\n\r\n".to_vec()),
         ("a folded header", b"GET /vault/k HTTP/1.1\r\nhost: a\r\nx: y\r\n z\r\nconnection: close\r\n\r\n".to_vec()),
         ("a nul in a header", b"GET /vault/k HTTP/1.1\r\nhost: a\0b\r\nconnection: close\r\n\r\n".to_vec()),
         (

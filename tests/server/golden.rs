@@ -38,7 +38,7 @@ struct Shape {
     prefix: String,
     payload: Vec<u8>,
     promised: bool,
-    /// Whether somebody could listen on the way, so that the payload's chunks are signed.
+    /// Whether others could listen on the way, so that the payload's chunks are signed.
     network: bool,
 }
 

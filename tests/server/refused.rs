@@ -43,7 +43,7 @@ fn refused(rig: &Rig) -> Vec<(Ask, u16, &'static str)> {
         (ask("PUT /vault/k").header("x-amz-replication-status", "REPLICA").body("x"), 501, "NotImplemented"),
         (ask("GET /vault?session"), 501, "NotImplemented"),
         (ask("POST /minio/admin/v3/start-job").body("x"), 405, "MethodNotAllowed"),
-        // Headers nobody signed.
+        // Headers that are not signed.
         (ask("DELETE /vault/k").unsigned_header("x-amz-bypass-governance-retention", "true"), 403, "AccessDenied"),
         (ask("PUT /vault/k").body("x").unsigned_header("x-amz-acl", "public-read"), 403, "AccessDenied"),
         (ask("DELETE /vault/k?versionId=a").unsigned_header("x-amz-mfa", &wrong), 403, "AccessDenied"),

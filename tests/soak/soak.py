@@ -2,7 +2,7 @@
 
 First it is quiet, then everything floods at once, then it is quiet again. Root and the user are in this process and do
 the same all the while; the floods, the store and what makes it stall are processes of their own. For the first half of
-the flood nobody reads the proxy's log. The state lies on a small disk.
+the flood the proxy's log is not read. The state lies on a small disk.
 """
 
 import argparse

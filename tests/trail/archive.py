@@ -233,7 +233,7 @@ class Work:
         client.delete_object(Bucket="desk", Key=f"k{self.number}")
 
     def attack(self, trail: str) -> None:
-        """Somebody has root's key, but not root's device; a user goes on working."""
+        """An attacker has root's key, but not root's device; a user goes on working."""
         client = self.proxy.client()
         client.create_bucket(Bucket="prey")
         for status in ("Enabled", "Suspended"):

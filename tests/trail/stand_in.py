@@ -17,7 +17,7 @@ from archive import Archive, File
 
 
 class Forger:
-    """Somebody who holds the key that signs."""
+    """The holder of the key that signs."""
 
     def __init__(self):
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -50,7 +50,7 @@ class Forger:
                 content["previousDigestSignature"] = made[previous].metadata["signature"]
                 plain = json.dumps(made[previous].content).encode()
                 content["previousDigestHashValue"] = hashlib.sha256(plain).hexdigest()
-                # Whoever signs knows that the proxy says it twice.
+                # The signer knows that the proxy says it twice.
                 content["portcullis"]["previousDigest"]["hashValue"] = content["previousDigestHashValue"]
             made[key] = self.sign(archive.files[key], content)
             made |= {log["s3Object"]: archive.files[log["s3Object"]] for log in content["logFiles"]}

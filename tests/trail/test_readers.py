@@ -90,10 +90,10 @@ def rules_of_sigma_fire_on_an_attack_and_on_nothing_else(archive, tmp_path):
         "A bucket is gone": ids(lambda event: event["eventName"] == "DeleteBucket" and of_prey(event)
                                 and "errorCode" not in event),
         "Root's own credentials are used": ids(lambda event: event["userIdentity"]["type"] == "Root"),
-        "Somebody goes for the trail": ids(lambda event: event["eventName"] == "StopLogging"),
+        "The trail is weakened": ids(lambda event: event["eventName"] == "StopLogging"),
     }
     assert {title: sorted(events) for title, events in fired.items()} == expected
     assert [len(expected[title]) for title in ("Versioning of a bucket is suspended", "A bucket is gone",
-                                               "Somebody goes for the trail")] == [1, 1, 3]
+                                               "The trail is weakened")] == [1, 1, 3]
     users = ids(lambda event: event["userIdentity"]["type"] == "IAMUser")
     assert users and not set(users) & set(fired["Root's own credentials are used"])

@@ -218,14 +218,14 @@ def each_tampering_is_told(tamper, text, exit_code, aws, proxy, archive, ours):
 
 
 def put(store, bucket: str, key: str, file: File | None) -> None:
-    """Writes past the proxy, as whoever has the store's own keys can."""
+    """Writes past the proxy, as the holder of the store's own keys can."""
     if file is None:
         store.delete_object(Bucket=bucket, Key=key)
     else:
         store.put_object(Bucket=bucket, Key=key, Body=file.body, Metadata=file.metadata)
 
 
-# Whoever holds the private key
+# The holder of the private key
 
 
 @pytest.fixture(scope="module")

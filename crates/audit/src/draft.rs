@@ -129,7 +129,7 @@ pub fn changes_device(event_name: &str) -> bool {
 const UNKNOWN: &str = "UnknownOperation";
 /// AWS has no code for this end.
 const OUTCOME_UNKNOWN: EventError<'static> =
-    EventError { code: "OutcomeUnknown", message: "The request was sent to the store and nobody learnt how it ended" };
+    EventError { code: "OutcomeUnknown", message: "The request was sent to the store and how it ended is unknown" };
 const LONGEST_HOST: usize = 1024;
 const LONGEST_KEY_ID: usize = 128;
 const LONGEST_TARGET: usize = 4096;

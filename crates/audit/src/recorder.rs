@@ -254,7 +254,7 @@ const FETCHED: usize = 16 * 640;
 const WRONG_SIGNATURE: [&str; 3] =
     ["Client.SignatureDoesNotMatch", "InvalidSignatureException", "SignatureDoesNotMatch"];
 
-const AGGREGATED: &str = "Requests that nobody is known to have signed were too many to be recorded one by one";
+const AGGREGATED: &str = "Requests without a valid signature were too many to be recorded one by one";
 
 impl IdPool {
     fn next<const N: usize>(&mut self) -> [u8; N] {

@@ -351,7 +351,7 @@ mod tests {
         let hold = right.hold();
         assert_eq!(out(&mut right), (vec!["a".to_owned(), "b".to_owned()], Poll::Ready(Ok(()))));
         drop(right);
-        assert!(hold.get().is_some(), "it outlives the body, for as long as somebody waits for the answer");
+        assert!(hold.get().is_some(), "it outlives the body, for as long as the answer is waited for");
 
         let mut withdrawn = body(&["a", "b"], Then::End, HOUR);
         withdrawn.set_condition(condition(Err(ConditionWithdrawn)));

@@ -321,7 +321,7 @@ mod tests {
         client.write_all(b"GET / HTTP/1.1").await.expect("written");
         assert!(poll(&mut watched).is_pending());
         progress.begin();
-        assert_eq!(left(&mut watched), None, "whoever answers decides how long it takes");
+        assert_eq!(left(&mut watched), None, "the one who answers decides how long it takes");
         progress.end();
         assert_eq!(left(&mut watched), Some(75));
         client.write_all(b"GET").await.expect("written");
@@ -360,7 +360,7 @@ mod tests {
         let (reply, mut taken) = ([7; 640], [0; 640]);
         let (written, read) = tokio::join!(patient.write_all(&reply), slow.read_exact(&mut taken));
         assert!(written.is_ok() && read.is_ok());
-        assert!(patient.writing.moment().is_none(), "whatever is taken starts the time anew");
+        assert!(patient.writing.moment().is_none(), "each byte taken starts the time again");
         drop(client.read(&mut [0; 8]).await);
     }
 

@@ -157,7 +157,7 @@ impl MfaDevice {
     }
 
     /// How many consecutive codes the next offer needs: one, two after failures, and three when
-    /// two have been tried too often. Length of proof takes the place of a lock, so that nobody
+    /// two have been tried too often. Length of proof takes the place of a lock, so that no attacker
     /// who holds root's key can lock out the owner of the device.
     pub fn codes_needed(&self, now: Timestamp) -> usize {
         if self.counters.failures.counted(now) < self.tolerated_failures() {

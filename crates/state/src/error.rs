@@ -79,7 +79,7 @@ pub enum StartError {
     #[error("the state directory `{}` cannot be used: {error}", path.display())]
     Directory { path: PathBuf, error: std::io::Error },
     #[error(
-        "the state directory `{}` must be a directory of this user that nobody else may enter; run `chmod 700` on it",
+        "the state directory `{}` must be a directory of this user that no other user may enter; run `chmod 700` on it",
         .0.display()
     )]
     DirectoryPermissions(PathBuf),

@@ -115,7 +115,7 @@ impl StateStore {
     }
 }
 
-/// Makes the state directory, or makes sure that it is nobody else's.
+/// Makes the state directory, or makes sure that it belongs to this user.
 pub fn prepare_dir(dir: &Path) -> Result<(), StartError> {
     let failed = |error| StartError::Directory { path: dir.to_owned(), error };
     if !dir.exists() {

@@ -63,7 +63,7 @@ pub struct UpstreamTimeouts {
 enum NetworkExposure {
     Anybody,
     /// It stays within this machine or within TLS: a payload needs no signature.
-    Nobody,
+    Private,
 }
 
 /// Object data for a permitted request.
@@ -369,10 +369,10 @@ impl Upstream {
     /// How a payload is framed; one whose digest is known, or on a private connection, needs no frames.
     fn framing(&self, payload: &ObjectPayload) -> Option<ChunkFraming> {
         match (payload.digest, self.checksum(payload).cloned(), self.listeners) {
-            (Some(_), _, _) | (None, None, NetworkExposure::Nobody) => None,
+            (Some(_), _, _) | (None, None, NetworkExposure::Private) => None,
             (None, None, NetworkExposure::Anybody) => Some(ChunkFraming::Signed),
             (None, Some(checksum), NetworkExposure::Anybody) => Some(ChunkFraming::SignedChecksum(checksum)),
-            (None, Some(checksum), NetworkExposure::Nobody) => Some(ChunkFraming::Checksum(checksum)),
+            (None, Some(checksum), NetworkExposure::Private) => Some(ChunkFraming::Checksum(checksum)),
         }
     }
 }
@@ -380,9 +380,9 @@ impl Upstream {
 impl NetworkExposure {
     fn on_the_way_to(endpoint: &Endpoint) -> Self {
         match endpoint.scheme() {
-            EndpointScheme::Http if is_loopback(endpoint) => Self::Nobody,
+            EndpointScheme::Http if is_loopback(endpoint) => Self::Private,
             EndpointScheme::Http => Self::Anybody,
-            EndpointScheme::Https => Self::Nobody,
+            EndpointScheme::Https => Self::Private,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::command::fake_store::{FakeStore, Seen};
 use crate::command::terminal::kept::terminal;
 use portcullis_http::fixture::{Authority, files};
 
-/// A store that versions, ignores MfaDelete, and serves nobody without a signature.
+/// A store that versions, ignores MfaDelete, and serves no request without a signature.
 fn like_minio() -> impl Fn(&Seen) -> (u16, HeaderMap, String) + Send + Sync {
     that_mistakes(&[])
 }

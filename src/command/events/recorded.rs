@@ -217,7 +217,7 @@ impl IndexedEvents {
         let page = self.page().map_err(|error| error.to_string())?;
         // A day's file that is being rebuilt would be left out without notice.
         if self.archive.covers(self.journal) < self.through {
-            return Err("it is being made anew".to_owned());
+            return Err("it is being rebuilt".to_owned());
         }
         self.query.token.clone_from(&page.next);
         Ok(page)

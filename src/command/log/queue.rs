@@ -100,7 +100,7 @@ impl LogQueueShared {
             drop(state);
             if lost > 0 {
                 lines.push_back(
-                    format!("portcullis: {lost} lines of the log were lost, nobody read them in time\n").into(),
+                    format!("portcullis: {lost} lines of the log were lost: they were not read in time\n").into(),
                 );
             }
             if asked.elapsed() >= ASK_EVERY {
@@ -166,7 +166,7 @@ mod tests {
         let told = String::from_utf8(all.last().expect("a line").clone()).expect("text");
         assert_eq!(
             told,
-            format!("portcullis: {} lines of the log were lost, nobody read them in time\n", 2000 - whole)
+            format!("portcullis: {} lines of the log were lost: they were not read in time\n", 2000 - whole)
         );
     }
 }

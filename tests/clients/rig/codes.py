@@ -41,7 +41,7 @@ def now_step() -> int:
 
 
 def wait_for_step(step: int) -> None:
-    """Waits until a time step has begun; at most two steps, since nobody needs more."""
+    """Waits until a time step has begun; at most two steps, since no test needs more."""
     deadline = time.time() + 2 * PERIOD + 1
     while now_step() < step:
         assert time.time() < deadline, "the clock stands still"

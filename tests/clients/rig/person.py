@@ -1,4 +1,4 @@
-"""Somebody at a terminal, who reads what a command says and types."""
+"""A person at a terminal, who reads what a command says and types."""
 
 import os
 import pty

@@ -105,7 +105,7 @@ def external(url: str) -> Upstream:
 
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
+    """A port without a listener at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

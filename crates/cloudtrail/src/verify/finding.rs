@@ -68,11 +68,11 @@ pub enum ValidationFault {
     OutsideTrail,
     #[error("it follows `{named}`, but `{found}` lies between them")]
     PreviousIsAnother { named: String, found: String },
-    #[error("logging starts anew, though the digest before does not end it")]
+    #[error("logging starts again, though the digest before does not end it")]
     RestartUnannounced,
     #[error("it was rewritten: the digest after it names another {0}")]
     Rewritten(&'static str),
-    #[error("it begins the trail anew, though digests of the same trail come before it")]
+    #[error("it begins the trail again, though digests of the same trail come before it")]
     SecondOrigin,
     #[error("its records begin at {found} of the journal, and not at {expected}: events are missing or were added")]
     SequenceGap { expected: u64, found: u64 },
@@ -110,7 +110,7 @@ pub enum ValidationNote {
          from before validation was enabled; what begins at {start} is validated without them"
     )]
     BeforeFirst { count: u64, start: Timestamp },
-    #[error("The trail was deleted and created anew at {0}; the older one is validated up to its last digest")]
+    #[error("The trail was deleted and created again at {0}; the older one is validated up to its last digest")]
     CreatedAnew(Timestamp),
     #[error("The trail was led elsewhere before: what precedes is in s3://{0}")]
     MovedFrom(String),

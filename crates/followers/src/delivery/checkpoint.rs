@@ -18,7 +18,7 @@ use portcullis_cloudtrail::{DigestHead, TrailName};
 pub enum CheckpointSink {
     /// A file for each trail, to which checkpoints are appended.
     Folder(PathBuf),
-    Nobody,
+    Nowhere,
     /// The datagram socket of the machine's log.
     Syslog(PathBuf),
 }
@@ -39,7 +39,7 @@ impl CheckpointSink {
     pub fn tell(&self, checkpoint: &Checkpoint, now: Timestamp) -> io::Result<()> {
         match self {
             Self::Folder(folder) => append(folder, checkpoint),
-            Self::Nobody => Ok(()),
+            Self::Nowhere => Ok(()),
             Self::Syslog(socket) => {
                 UnixDatagram::unbound()?.send_to(checkpoint.syslog(now).as_bytes(), socket).map(drop)
             }

@@ -387,7 +387,7 @@ fn delivery_dependencies(
         checkpoints: match &chosen.witness {
             Some(CheckpointTarget::Folder(path)) => delivery::CheckpointSink::Folder(path.clone()),
             Some(CheckpointTarget::Syslog) => delivery::CheckpointSink::Syslog(delivery::CheckpointSink::SYSLOG.into()),
-            None => delivery::CheckpointSink::Nobody,
+            None => delivery::CheckpointSink::Nowhere,
         },
         clock: clock.clone(),
         account: store.account().clone(),
