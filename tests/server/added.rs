@@ -1,4 +1,4 @@
-//! Adding anything to a request never lowers its proxy.
+//! Adding anything to a request never lowers what it needs.
 
 use proptest::prelude::*;
 use proptest::sample::select;

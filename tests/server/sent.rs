@@ -39,6 +39,16 @@ async fn the_store_is_asked_what_the_client_meant_and_nothing_else() {
             "",
         ),
         (
+            Ask::new("GET /vault/k?v=123&_=1&max-keys=")
+                .header("x-amz-cf-id", "dtdQYNjTBg")
+                .header("x-amz-api-version", "2006-03-01")
+                .header("x-amz-storage-class", "STANDARD")
+                .header("x-amz-of-a-later-sdk", "1"),
+            "GET /vault/k",
+            vec![],
+            "",
+        ),
+        (
             Ask::new("PUT /vault/k?x-id=PutObject")
                 .header("x-amz-meta-note", "two  spaces")
                 .header("content-type", "text/plain")

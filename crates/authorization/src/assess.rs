@@ -35,7 +35,7 @@ pub struct Rules {
 /// `mfa_delete.profile`: how much needs a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MfaProfile {
-    /// AWS's own proxy: versions by id, versioning, lifecycle.
+    /// As AWS: versions by id, versioning, lifecycle.
     Aws,
     /// Every operation that destroys a version or weakens its protection.
     Strict,

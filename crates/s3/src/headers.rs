@@ -4,6 +4,7 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use super::profile::{AccountSupport, ChecksumSupport, ExpiresHeader, StoreProfile};
 use super::row::{OperationAccess, OperationBody, OperationRow};
+use super::stray;
 use super::target::RoutingRules;
 use super::unclear::{UnclearReason, UnsupportedPart};
 use portcullis_base::names::AccountId;
@@ -111,7 +112,8 @@ enum HeaderFate {
 }
 
 /// Name spaces in which each header commands something, to S3 or to one of the stores that speak it.
-const COMMANDING: &[&str] = &["x-amz-", "x-minio-", "x-rustfs-", "x-rgw-", "rgwx-", "x-object-", "x-container-"];
+pub(super) const COMMANDING: &[&str] =
+    &["x-amz-", "x-minio-", "x-rustfs-", "x-rgw-", "rgwx-", "x-object-", "x-container-"];
 
 /// What is said of a checksum beside its value. Where the operation has no such checksum it says nothing.
 const ABOUT_CHECKSUMS: &[&str] = &["x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"];
@@ -125,8 +127,9 @@ const NEWER_CHECKSUMS: &[&str] = &[
     "x-amz-checksum-xxhash64",
 ];
 
-/// What SDKs say of themselves.
-const CHATTER: &[&str] = &["amz-sdk-", "x-amz-sdk-", "x-amz-te", "x-amz-user-agent"];
+/// What SDKs and CloudFront say of themselves; no store acts on it.
+const CHATTER: &[&str] =
+    &["amz-sdk-", "x-amz-api-version", "x-amz-cf-id", "x-amz-sdk-", "x-amz-te", "x-amz-user-agent"];
 
 /// Headers of signing, framing and MFA: read by other stages, never passed on.
 const ELSEWHERE: &[&str] = &[
@@ -286,6 +289,7 @@ fn fate(name: &str, row: &OperationRow, profile: &StoreProfile) -> HeaderFate {
         // Of a document as it was sent, which is rewritten with checksums of its own; or of no body at all, as SDKs
         // send with every read.
         _ if name.starts_with("x-amz-checksum-") && !is_payload(row.body) => HeaderFate::End,
+        _ if stray::ends_header(row, name) => HeaderFate::End,
         _ if begins(COMMANDING) => HeaderFate::Refuse,
         // A write whose condition is not looked at could destroy what the condition was to keep.
         _ if name.starts_with("if-") && row.access == OperationAccess::Write => HeaderFate::Refuse,

@@ -11,6 +11,7 @@ mod request;
 mod route;
 mod row;
 mod stores;
+mod stray;
 mod table;
 mod target;
 mod unclear;

@@ -5,6 +5,7 @@ use super::headers::{SIGNING_KEYS, is_presigned_header};
 use super::opaque::{ContinuationToken, ListingMarker, UploadId, is_version_of};
 use super::profile::ListingMetadata;
 use super::row::{OperationMark, OperationRow};
+use super::stray;
 use super::target::RoutingRules;
 use super::unclear::{UnclearReason, UnsupportedPart};
 use portcullis_base::names::{InvalidName, VersionId};
@@ -36,6 +37,8 @@ pub(super) fn read(
             // SDKs repeat the operation's name; another name is another reading of the request.
             ("x-id", _) if row.is_named(value) => {}
             ("x-id", _) => return Err(invalid("x-id", value, "Invalid Argument")),
+            // S3 reads an empty number as none.
+            (_, Some(known)) if NUMBERS.contains(&known) && value.is_empty() => {}
             (_, Some(known)) => {
                 check(row, known, value)?;
                 parameters.query.push((known, decoded_by_the_store(known, value, routing)?));
@@ -43,7 +46,8 @@ pub(super) fn read(
             ("metadata", None) if lists_metadata(row.action, routing) && value == "true" => {
                 parameters.query.push(("metadata", value.clone()));
             }
-            (_, None) => return Err(stray(head, row, key)),
+            (_, None) if stray::ends_query_key(row, key, value) => {}
+            (_, None) => return Err(unknown_key(head, row, key)),
         }
     }
     Ok(parameters)
@@ -96,6 +100,9 @@ fn decoded_by_the_store(key: &'static str, value: &str, routing: &RoutingRules) 
 /// Query keys whose value is a key, or a part of one, so that it may hold control characters as keys do.
 const KEYS: &[&str] = &["continuation-token", "delimiter", "key-marker", "marker", "prefix", "start-after"];
 
+/// Query keys whose value is a number from 0.
+const NUMBERS: &[&str] = &["max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker"];
+
 fn check(row: &OperationRow, key: &'static str, value: &str) -> Result<(), UnclearReason> {
     if value.contains('\0') || (value.chars().any(char::is_control) && !KEYS.contains(&key)) {
         return Err(invalid(key, value, "Invalid Argument"));
@@ -120,9 +127,7 @@ fn check(row: &OperationRow, key: &'static str, value: &str) -> Result<(), Uncle
         "partNumber" if !is_number(value, 1, 10_000) => {
             Err(invalid(key, value, "Part number must be an integer between 1 and 10000, inclusive"))
         }
-        "max-buckets" | "max-keys" | "max-parts" | "max-uploads" | "part-number-marker"
-            if !is_number(value, 0, i32::MAX.unsigned_abs()) =>
-        {
+        number if NUMBERS.contains(&number) && !is_number(value, 0, i32::MAX.unsigned_abs()) => {
             Err(invalid(key, value, "Provided value is not an integer or not within integer range"))
         }
         "encoding-type" if value != "url" => Err(invalid(key, value, "Invalid Encoding Method specified in Request")),
@@ -138,7 +143,7 @@ fn is_number(text: &str, least: u32, most: u32) -> bool {
 }
 
 /// A key that this operation does not know: another operation's mark, or an unknown one.
-fn stray(head: &RequestHead, row: &OperationRow, key: &str) -> UnclearReason {
+fn unknown_key(head: &RequestHead, row: &OperationRow, key: &str) -> UnclearReason {
     let mut marked = S3Operation::ALL
         .iter()
         .map(|action| action.row())

@@ -16,6 +16,7 @@ use portcullis_http::{MalformedHead, Peer, RequestHead, Transport};
 mod ambiguity;
 mod model;
 mod snapshot;
+mod stray;
 
 const CEPH: UpstreamKind = UpstreamKind::Ceph;
 
