@@ -58,8 +58,17 @@ pub struct ControlFacts<'a> {
     pub source: EventSource,
     pub event_name: &'a str,
     pub read_only: bool,
+    pub subject: ControlSubject,
     /// The parameters by CloudTrail's names; codes, seeds and secrets among them are not written.
     pub parameters: &'a Value,
+}
+
+/// What an action of a control API is about, as far as the name of its caller depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControlSubject {
+    /// An MFA device: in the event of its change AWS gives root a name.
+    MfaDevice,
+    Other,
 }
 
 #[derive(Debug)]
@@ -102,6 +111,7 @@ enum DraftOperation {
         source: EventSource,
         name: Box<str>,
         read_only: bool,
+        subject: ControlSubject,
         members: Vec<u8>,
     },
     S3(S3DraftFacts),
@@ -118,11 +128,6 @@ struct S3DraftFacts {
     /// Members of `requestParameters` from the document.
     members: Vec<u8>,
     objects: Vec<ObjectIdentifier>,
-}
-
-/// Whether an event is of a change of a device, in which AWS gives root a name.
-pub fn changes_device(event_name: &str) -> bool {
-    matches!(event_name, "DeactivateMFADevice" | "EnableMFADevice" | "ResyncMFADevice")
 }
 
 /// The name of a request that ended before its operation was known.
@@ -228,8 +233,9 @@ impl Draft {
     pub fn asks_control(&mut self, asked: ControlFacts<'_>) {
         let mut members = Vec::new();
         parameters::write_members(&mut members, asked.parameters);
-        let (source, read_only) = (asked.source, asked.read_only);
-        self.facts.operation = DraftOperation::Control { source, name: asked.event_name.into(), read_only, members };
+        let ControlFacts { source, event_name, read_only, subject, parameters: _ } = asked;
+        self.facts.operation =
+            DraftOperation::Control { source, name: event_name.into(), read_only, subject, members };
     }
 
     /// Notes what MFA Delete had to do with the request.
@@ -429,8 +435,10 @@ impl DraftFacts {
             DraftCaller::Anonymous => UserIdentity::Anonymous,
             DraftCaller::Claimed(key_id) => UserIdentity::Claimed(key_id),
             DraftCaller::Operator => match &self.operation {
-                DraftOperation::Control { name, .. } if changes_device(name) => UserIdentity::LocalRootOfDevice,
-                DraftOperation::Control { .. } | DraftOperation::S3(_) | DraftOperation::Unknown => {
+                DraftOperation::Control { subject: ControlSubject::MfaDevice, .. } => UserIdentity::LocalRootOfDevice,
+                DraftOperation::Control { subject: ControlSubject::Other, .. }
+                | DraftOperation::S3(_)
+                | DraftOperation::Unknown => {
                     UserIdentity::LocalRoot
                 }
             },

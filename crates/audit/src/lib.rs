@@ -12,7 +12,7 @@ mod recovery;
 mod tests;
 
 pub use budget::DiskSpace;
-pub use draft::{ControlFacts, Draft, OperationFacts, changes_device};
+pub use draft::{ControlFacts, ControlSubject, Draft, OperationFacts};
 pub use mfa::{MfaFacts, mfa_result};
 pub use outcome::{ObjectOutcome, OutcomeError, RequestOutcome, ResponseElements};
 pub use parameters::ConfigurationDocument;

@@ -631,6 +631,7 @@ fn an_administrators_act_is_an_iam_event_of_root() {
         source: EventSource::Iam,
         event_name: "EnableMFADevice",
         read_only: false,
+        subject: ControlSubject::MfaDevice,
         parameters: &parameters,
     });
     draft.close(&ok(0, 0)).expect("taken");

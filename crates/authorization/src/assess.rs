@@ -9,9 +9,9 @@ use portcullis_s3::{
 };
 use portcullis_sigv4::{Principal, SignatureForm};
 
-use super::permit::Verdict;
+use super::permit::{JudgedAction, Verdict};
 use super::verdict::{
-    PendingRequest, PendingStage, PermittedRequest, ProvedVerdict, Refusal, RequestPermit, StateChange,
+    PendingRequest, PendingStage, PermittedRequest, Refusal, RequestPermit, StateChange,
 };
 use super::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
 
@@ -21,6 +21,13 @@ pub struct Caller {
     pub principal: Principal,
     pub form: SignatureForm,
     pub transport: Transport,
+}
+
+impl Caller {
+    /// Root on the admin socket. Access to the socket stands for a signature, and no URL can be passed on that opens it.
+    pub fn operator() -> Self {
+        Self { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::AdminSocket }
+    }
 }
 
 /// What the operator chose where AWS's behaviour and safety differ.
@@ -141,34 +148,34 @@ pub fn assess_proved(
     caller: &Caller,
     bucket: BucketState,
     rules: Rules,
-) -> ProvedVerdict {
+) -> JudgedAction<PermittedRequest> {
     let PendingRequest { request, stage } = proof.into_subject();
     match stage {
         PendingStage::Foreseen => {}
         PendingStage::Judged { owed: CodeObligation::Code, change, mfa_delete } => {
-            return ProvedVerdict::Needed(Ok(RequestPermit::of(request, change, mfa_delete)));
+            return JudgedAction::Proved(Ok(RequestPermit::of(request, change, mfa_delete)));
         }
         PendingStage::Judged { owed: CodeObligation::CodeThen(refusal), .. } => {
-            return ProvedVerdict::Needed(Err(refusal.into()));
+            return JudgedAction::Proved(Err(refusal.into()));
         }
     }
     if is_reserved(&request, &caller.principal, bucket) {
-        return ProvedVerdict::Unneeded(Err(Refusal::TrailBucket));
+        return JudgedAction::Refused(Refusal::TrailBucket);
     }
     let needed = need(&request, bucket, true, rules);
     let change = change(&request.hazard, bucket, rules.profile);
     let permit = RequestPermit::of(request, change, bucket.mfa_delete);
     match needed {
-        HazardNeed::Nothing => ProvedVerdict::Unneeded(Ok(permit)),
-        HazardNeed::Never(refusal) => ProvedVerdict::Unneeded(Err(refusal.into())),
+        HazardNeed::Nothing => JudgedAction::Permitted(permit),
+        HazardNeed::Never(refusal) => JudgedAction::Refused(refusal.into()),
         HazardNeed::Owner => match caller.principal {
-            Principal::Root => ProvedVerdict::Unneeded(Ok(permit)),
-            Principal::User(_) => ProvedVerdict::Unneeded(Err(Refusal::NotBucketOwner)),
+            Principal::Root => JudgedAction::Permitted(permit),
+            Principal::User(_) => JudgedAction::Refused(Refusal::NotBucketOwner),
         },
         HazardNeed::Code(owed) => match (looks_at_codes(caller, true, rules), owed) {
-            (Err(refusal), _) => ProvedVerdict::Unneeded(Err(refusal)),
-            (Ok(()), CodeObligation::Code) => ProvedVerdict::Needed(Ok(permit)),
-            (Ok(()), CodeObligation::CodeThen(refusal)) => ProvedVerdict::Needed(Err(refusal.into())),
+            (Err(refusal), _) => JudgedAction::Refused(refusal),
+            (Ok(()), CodeObligation::Code) => JudgedAction::Proved(Ok(permit)),
+            (Ok(()), CodeObligation::CodeThen(refusal)) => JudgedAction::Proved(Err(refusal.into())),
         },
     }
 }
@@ -263,7 +270,7 @@ fn looks_at_codes(caller: &Caller, offered: bool, rules: Rules) -> Result<(), Re
         Principal::User(_) => return Err(Refusal::NotBucketOwner),
     }
     match (caller.transport, rules.loopback_is_secure) {
-        (Transport::Tls, _) | (Transport::Loopback, LoopbackTrust::Trusted) => Ok(()),
+        (Transport::AdminSocket | Transport::Tls, _) | (Transport::Loopback, LoopbackTrust::Trusted) => Ok(()),
         (Transport::Plain, _) | (Transport::Loopback, LoopbackTrust::TlsOnly) => Err(Refusal::InsecureTransport),
     }
 }

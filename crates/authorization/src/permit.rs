@@ -26,6 +26,11 @@ pub trait PermittedAction: Sized {
 pub trait ControlAction: PermittedAction {
     /// The action without what only its decision needed.
     fn permitted(pending: Self::Pending) -> Self;
+
+    /// The same once its code is spent, for an action that hands its proof on to the state.
+    fn proved(proof: Proof<Self::Pending>) -> Self {
+        Self::permitted(proof.into_subject())
+    }
 }
 
 /// What is said of an action.
@@ -37,6 +42,24 @@ pub enum Verdict<A: PermittedAction> {
     Permit(Permit<A>),
     /// Policy says no.
     Refuse(A::Refusal),
+}
+
+/// What was decided on an action once no code is owed. A code that was spent before all facts were known may have been
+/// needless.
+#[derive(Debug)]
+pub enum JudgedAction<A: PermittedAction> {
+    /// No code was needed.
+    Permitted(Permit<A>),
+    /// The code was needed and right; the state may forbid the action all the same.
+    Proved(Result<Permit<A>, A::Refusal>),
+    Refused(A::Refusal),
+}
+
+/// What a permit cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermitCost {
+    Code,
+    Nothing,
 }
 
 /// Leave to carry out one action. What carries it out takes the permit by value.
@@ -87,6 +110,25 @@ impl<A> Permit<A> {
 impl<A: ControlAction> Permit<A> {
     /// Opens what the proof was made for.
     pub fn by_proof(proof: Proof<A::Pending>) -> Self {
-        Self(A::permitted(proof.into_subject()))
+        Self(A::proved(proof))
+    }
+}
+
+impl<A: PermittedAction> JudgedAction<A> {
+    /// What the permit cost, if there is one.
+    pub fn cost(&self) -> PermitCost {
+        match self {
+            Self::Proved(_) => PermitCost::Code,
+            Self::Permitted(_) | Self::Refused(_) => PermitCost::Nothing,
+        }
+    }
+
+    /// The permit, or why there is none.
+    pub fn permit(self) -> Result<Permit<A>, A::Refusal> {
+        match self {
+            Self::Permitted(permit) => Ok(permit),
+            Self::Proved(outcome) => outcome,
+            Self::Refused(refusal) => Err(refusal),
+        }
     }
 }

@@ -249,22 +249,22 @@ fn foreseen(request: Box<S3Request>) -> PendingRequest {
     PendingRequest { request, stage: PendingStage::Foreseen }
 }
 
-fn proved_word(verdict: &ProvedVerdict) -> String {
-    let outcome = |outcome: &Result<RequestPermit, Refusal>| match outcome {
-        Ok(permit) => format!("pass, then {:?}", permit.change()),
-        Err(refusal) => format!("refuse {}", refusal_word(refusal)),
-    };
-    match verdict {
-        ProvedVerdict::Needed(needed) => format!("code, {}", outcome(needed)),
-        ProvedVerdict::Unneeded(unneeded) => outcome(unneeded),
+fn proved_word(judged: &JudgedAction<PermittedRequest>) -> String {
+    let pass = |permit: &RequestPermit| format!("pass, then {:?}", permit.change());
+    let refuse = |refusal: &Refusal| format!("refuse {}", refusal_word(refusal));
+    match judged {
+        JudgedAction::Permitted(permit) => pass(permit),
+        JudgedAction::Proved(Ok(permit)) => format!("code, {}", pass(permit)),
+        JudgedAction::Proved(Err(refusal)) => format!("code, {}", refuse(refusal)),
+        JudgedAction::Refused(refusal) => refuse(refusal),
     }
 }
 
 /// What a challenge that is met at once comes to, in the words of `proved_word`.
 fn met_word(verdict: Verdict<PermittedRequest>, device: &MfaDevice) -> String {
     match verdict {
-        Verdict::Permit(permit) => proved_word(&ProvedVerdict::Unneeded(Ok(permit))),
-        Verdict::Refuse(refusal) => proved_word(&ProvedVerdict::Unneeded(Err(refusal))),
+        Verdict::Permit(permit) => proved_word(&JudgedAction::Permitted(permit)),
+        Verdict::Refuse(refusal) => proved_word(&JudgedAction::Refused(refusal)),
         Verdict::Mfa(challenge) => {
             let PendingRequest { request, stage } = challenge.subject();
             let subject = PendingRequest { request: request.clone(), stage: *stage };
@@ -294,7 +294,7 @@ fn a_code_that_was_spent_before_the_lease_opens_what_it_would_have_opened_after(
                             let after = assess(asked(), caller, state, offer, rules(profile));
                             let before =
                                 assess_proved(proved(foreseen(asked()), &device), caller, state, rules(profile));
-                            opened += i32::from(matches!(before, ProvedVerdict::Needed(Ok(_))));
+                            opened += i32::from(matches!(before, JudgedAction::Proved(Ok(_))));
                             assert_eq!(proved_word(&before), met_word(after, &device), "{hazard_name} {state:?}");
                         }
                     }

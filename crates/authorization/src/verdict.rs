@@ -9,15 +9,6 @@ use super::MfaDelete;
 use super::assess::CodeObligation;
 use super::permit::{Permit, PermittedAction};
 
-/// The decision on a request whose code was spent before its bucket's state was known.
-#[derive(Debug)]
-pub enum ProvedVerdict {
-    /// The code was needed.
-    Needed(Result<RequestPermit, Refusal>),
-    /// It passes, or is refused, whatever the code was.
-    Unneeded(Result<RequestPermit, Refusal>),
-}
-
 /// Leave to forward one request. `upstream` takes it by value.
 pub type RequestPermit = Permit<PermittedRequest>;
 

@@ -42,6 +42,8 @@ pub struct Peer {
 /// How a request travelled; a code in the clear is worth as much as its thief.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
+    /// The admin socket, which only the user of this process can open.
+    AdminSocket,
     /// Plain HTTP within this machine.
     Loopback,
     /// Plain HTTP over a network.

@@ -17,7 +17,7 @@ pub use demand::MfaDemand;
 pub use device::{CodeJudgement, DeviceCounters, DeviceStatus, EnrolmentFault, MfaDevice, StepOffset};
 pub use failures::FailedTries;
 pub use fault::MfaFault;
-pub use proof::Proof;
+pub use proof::{Proof, ProvedPart};
 pub use spend::{LedgerFuture, PendingSpend, StepLedger, UnmetChallenge, spend};
 pub use token::{MfaToken, TokenCode, TokenCodes};
 #[cfg(any(test, feature = "test-support"))]

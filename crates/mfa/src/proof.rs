@@ -8,7 +8,23 @@ pub struct Proof<T> {
     pub(super) step: u64,
 }
 
+/// A part of what a code is asked for: the proof of the whole proves it.
+// INVARIANT (proof): believed, so it is implemented only where the whole is made; `tests/architecture.rs` holds it to that.
+pub trait ProvedPart<T>: Sized {
+    /// Takes the part, or gives the whole back where it has no such part.
+    fn part_of(whole: T) -> Result<Self, T>;
+}
+
 impl<T> Proof<T> {
+    /// The proof of a part; the proof of the whole is used up.
+    pub fn narrow<P: ProvedPart<T>>(self) -> Result<Proof<P>, Self> {
+        let Self { subject, step } = self;
+        match P::part_of(subject) {
+            Ok(subject) => Ok(Proof { subject, step }),
+            Err(subject) => Err(Self { subject, step }),
+        }
+    }
+
     /// What was proved.
     pub fn subject(&self) -> &T {
         &self.subject

@@ -4,3 +4,4 @@ pub mod config;
 pub mod failure;
 pub mod pipeline;
 pub mod serve;
+mod story;

@@ -281,7 +281,7 @@ impl CloudTrailError {
             | portcullis_authorization::Refusal::NotVersioned
             | portcullis_authorization::Refusal::TrailBucket
             | portcullis_authorization::Refusal::Unsettled(_)
-            | portcullis_authorization::Refusal::UploadMayReplaceVersion => denied("Access CallDenial"),
+            | portcullis_authorization::Refusal::UploadMayReplaceVersion => denied("Access Denied"),
         }
     }
 

@@ -2,24 +2,28 @@
 
 use serde_json::json;
 
-use super::IamCall;
+use super::answer::AnswerContent;
+use super::perform::ActionPerformance;
 use super::refused::IamError;
 use super::xml::ElementWriter;
 use portcullis_base::clock::ClockDisagreement;
 
-impl IamCall<'_> {
+impl ActionPerformance<'_> {
     pub(super) fn clock(self) -> ElementWriter {
-        told(self.store.clock_disagreement().as_ref(), self.now.iso_extended())
+        told(self.state.clock_disagreement().as_ref(), self.now.iso_extended())
     }
 
-    /// Believes the clock as it is; what it should have said is in the answer and in the record.
-    pub(super) async fn accept_clock(self) -> Result<ElementWriter, IamError> {
-        let accepted = self.store.accept_clock().await.map_err(|error| IamError::store(error, "the clock"))?;
-        if let Some(ClockDisagreement { wall, expected }) = accepted {
-            let clock = json!({ "time": wall.iso_extended(), "expectedTime": expected.iso_extended() });
-            self.facts.answers("clock", clock);
-        }
-        Ok(told(accepted.as_ref(), self.now.iso_extended()))
+    /// Accepts the clock as it is; the time that was expected is in the answer and in the record.
+    pub(super) async fn accept_clock(self) -> Result<AnswerContent, IamError> {
+        let accepted = self.state.accept_clock().await.map_err(|error| IamError::store(error, "the clock"))?;
+        let result = told(accepted.as_ref(), self.now.iso_extended());
+        Ok(match accepted {
+            Some(ClockDisagreement { wall, expected }) => {
+                let clock = json!({ "time": wall.iso_extended(), "expectedTime": expected.iso_extended() });
+                AnswerContent::recorded(result, "clock", clock)
+            }
+            None => AnswerContent::shown(result),
+        })
     }
 }
 

@@ -1,14 +1,14 @@
 //! Refusals in AWS's words.
 
-use portcullis_authorization::MFA_REQUIRED;
+use portcullis_authorization::{MFA_REQUIRED, Refusal};
 use portcullis_base::clock::ClockDisagreement;
-use portcullis_base::names::InvalidName;
+use portcullis_base::names::{AccessKeyId, DeviceSerial, InvalidName, UserName};
 use portcullis_mfa::{EnrolmentFault, MfaDemand, MfaFault};
 use portcullis_state::StoreError;
 
 /// Why an action was not done, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IamError {
+pub struct IamError {
     pub status: u16,
     pub code: &'static str,
     pub message: String,
@@ -67,8 +67,34 @@ impl IamError {
         Self::new(400, "InvalidInput", "Only root has MFA devices here; leave out UserName.")
     }
 
-    pub(super) fn mfa_required() -> Self {
-        Self { mfa: MfaDemand::Required, ..Self::new(403, "AccessDenied", MFA_REQUIRED) }
+    fn mfa_required() -> Self {
+        Self { mfa: MfaDemand::Required, ..Self::denied(MFA_REQUIRED) }
+    }
+
+    fn denied(message: &str) -> Self {
+        Self::new(403, "AccessDenied", message)
+    }
+
+    /// Why no code was looked at, in S3's words.
+    pub(super) fn factor(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::ClockDisagrees => Self::unavailable(ClockDisagreement::FOR_CLIENTS),
+            Refusal::InsecureTransport => Self::denied("MFA authentication must be sent over a secure connection."),
+            Refusal::MalformedOffer(_) => Self::malformed_offer(),
+            Refusal::MfaRequired => Self::mfa_required(),
+            Refusal::NotBucketOwner => Self::denied("Mfa Authentication is root's alone"),
+            Refusal::NotDeviceOwner { .. } => Self::offer(MfaFault::UnknownDevice, None),
+            Refusal::TokenCodeInvalid(fault) => Self::offer(*fault, None),
+            Refusal::NetworkThrottled { .. } | Refusal::TooManyCodesAtOnce => Self::throttled(),
+            Refusal::ExclusionsPresent
+            | Refusal::LifecycleOnProtectedBucket
+            | Refusal::LifecyclePresent
+            | Refusal::NoSuchBucket
+            | Refusal::NotVersioned
+            | Refusal::TrailBucket
+            | Refusal::Unsettled(_)
+            | Refusal::UploadMayReplaceVersion => Self::denied("Access Denied"),
+        }
     }
 
     pub(super) fn malformed_offer() -> Self {
@@ -76,7 +102,7 @@ impl IamError {
         Self::new(400, "InvalidArgument", message)
     }
 
-    /// Why the offered code opened nothing, in S3's words, since IAM itself takes no such header.
+    /// Why an offered code was no leave, in S3's words, since IAM itself takes no such header.
     pub(super) fn offer(fault: MfaFault, codes_needed: Option<usize>) -> Self {
         let wrong = "The serial number and/or token code you provided is not valid.";
         match fault {
@@ -171,12 +197,12 @@ impl IamError {
     }
 
     /// Why nothing was begun.
-    pub(super) fn unrecorded() -> Self {
+    pub fn unrecorded() -> Self {
         Self::unavailable("The journal could not be written; the proxy's log says why.")
     }
 
     /// It was done, but must not be reported as a success.
-    pub(super) fn done_unrecorded() -> Self {
+    pub fn done_unrecorded() -> Self {
         Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the proxy's log says why.")
     }
 
@@ -188,4 +214,16 @@ impl IamError {
 fn lower_first(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+pub(super) fn device_entity(serial: &DeviceSerial) -> String {
+    format!("MFA device with serial number {serial}")
+}
+
+pub(super) fn user_entity(name: &UserName) -> String {
+    format!("The user with name {name}")
+}
+
+pub(super) fn key_entity(id: &AccessKeyId) -> String {
+    format!("The Access Key with id {id}")
 }

@@ -7,6 +7,7 @@ use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
 
 /// An element that is being filled.
+#[derive(Debug)]
 pub(super) struct ElementWriter {
     name: &'static str,
     inside: Secret<String>,
@@ -52,7 +53,7 @@ impl ElementWriter {
 }
 
 /// The body of an answer to an action.
-pub(super) fn success(action: &str, result: Option<ElementWriter>, request_id: RequestId) -> Secret<String> {
+pub(super) fn success(action: &str, result: Option<&ElementWriter>, request_id: RequestId) -> Secret<String> {
     let result =
         result.map(|result| Secret::new(format!("<{action}Result>{}</{action}Result>", result.inside.expose())));
     let result = result.as_ref().map_or("", |result| result.expose());

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 
 use super::Pipeline;
 use super::ending::{ClientReads, Exchange, RequestEnding};
-use super::judgement::{Factor, JudgedAction, OfferedCode, PermitCost, of_refusal};
 use super::reply::ReplyBody;
-use super::story::{Door, RequestedAction, Requester, Story};
-use portcullis_audit::{ControlFacts, Draft, OutcomeError, RequestOutcome, ResponseElements};
-use portcullis_authorization::{Caller, MfaDelete, Verdict};
+use crate::story::{
+    Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor, of_refusal,
+};
+use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements};
+use portcullis_authorization::{Caller, JudgedAction, MfaDelete, PermitCost, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::record::EventSource;
 use portcullis_control::cloudtrail::{
@@ -23,7 +24,7 @@ use portcullis_control::cloudtrail::{
 };
 use portcullis_control::services::TARGET;
 use portcullis_http::{BodyFault, HttpMethod, RequestBody, RequestHead};
-use portcullis_mfa::{MfaDemand, MfaToken, Proof};
+use portcullis_mfa::{Challenge, MfaDemand, MfaToken, Proof};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{AcceptedScope, AwsService, DeclaredChecksums, PayloadMode, PayloadVerifier, UnverifiedCall};
 use portcullis_state::CodeSource;
@@ -146,8 +147,8 @@ impl Pipeline {
         let AskedCall { call, requester, offer } = asked;
         let requested = RequestedAction { action: call, body: (), requester, offer, access: exchange.access };
         let principal = requested.requester.caller.principal.clone();
-        let door = CloudTrailDoor { gate: &self };
-        let story = Story { journal: &self.journal, store: &self.store };
+        let door = CloudTrailDoor { pipeline: &self };
+        let story = Story { journal: &self.journal, state: &self.store };
         let outcome = story.act(&door, requested, &mut exchange.draft).await;
         let refused = outcome.is_err();
         let response = self.end_call(exchange, outcome).await;
@@ -192,7 +193,7 @@ impl Pipeline {
 
 /// The door of CloudTrail's API.
 struct CloudTrailDoor<'a> {
-    gate: &'a Pipeline,
+    pipeline: &'a Pipeline,
 }
 
 impl<'a> Door for CloudTrailDoor<'a> {
@@ -209,7 +210,7 @@ impl<'a> Door for CloudTrailDoor<'a> {
         requester: &Requester,
         _: &MfaToken,
     ) -> Result<CallFacts<'a>, CloudTrailError> {
-        Ok(self.gate.trails.facts(call, &requester.caller, requester.now).await)
+        Ok(self.pipeline.trails.facts(call, &requester.caller, requester.now).await)
     }
 
     fn decide(
@@ -219,7 +220,7 @@ impl<'a> Door for CloudTrailDoor<'a> {
         offer: MfaToken,
         facts: &CallFacts<'a>,
     ) -> Verdict<CallPlan> {
-        decide(&call, &requester.caller, offer, facts, self.gate.rules, requester.now)
+        decide(&call, &requester.caller, offer, facts, self.pipeline.rules, requester.now)
     }
 
     async fn open(
@@ -238,31 +239,35 @@ impl<'a> Door for CloudTrailDoor<'a> {
         (): (),
         now: Timestamp,
     ) -> Result<Value, CloudTrailError> {
-        self.gate.trails.perform(permit, now).await
+        self.pipeline.trails.perform(permit, now).await
     }
 
-    /// A call is about no bucket. One that reads tells of a code only if there was one.
-    fn recorded_state(&self, _: &CallFacts<'a>, access: OperationAccess, offered: &OfferedCode) -> Option<MfaDelete> {
-        (access == OperationAccess::Write || offered.presented).then_some(MfaDelete::NeverSet)
-    }
-
-    fn factor(denied: &CallDenial) -> Factor {
-        match denied {
+    /// A call is about no bucket. The record of one that reads tells of a code only if there was one.
+    fn recorded(
+        &self,
+        _: &CallFacts<'a>,
+        access: OperationAccess,
+        offered: OfferedCode,
+        judged: &JudgedAction<CallPlan>,
+    ) -> Option<MfaFacts> {
+        let factor = code_factor(judged, |denied| match denied {
             CallDenial::Call(_) => (false, None),
             CallDenial::Factor(refusal, _) => of_refusal(refusal),
-        }
+        });
+        let tells = access == OperationAccess::Write || offered.presented;
+        tells.then(|| offered.told(MfaDelete::NeverSet, factor))
     }
 
-    fn refused(denied: CallDenial) -> CloudTrailError {
+    fn refused(&self, denied: CallDenial) -> CloudTrailError {
         denied.refused()
     }
 
-    fn unspent() -> CloudTrailError {
+    fn unjudged(&self, _: &Challenge<PendingCall>, _: UnjudgedCode) -> CloudTrailError {
         CloudTrailError::unwritten()
     }
 
-    /// Whatever `audit.on_failure` lets pass unrecorded, a change of what is recorded is not among it.
-    fn unrecorded(&self, _: PermitCost) -> Result<(), CloudTrailError> {
+    /// A change of what is recorded is never made without a record, whatever `audit.on_failure` says.
+    fn unrecorded(&self, _: &CallPermit, _: PermitCost) -> Result<(), CloudTrailError> {
         Err(CloudTrailError::unrecorded())
     }
 }
@@ -306,6 +311,7 @@ fn name(draft: &mut Draft, operation: Option<CloudTrailOperation>, parameters: &
         event_name: operation.map_or(UNKNOWN, CloudTrailOperation::name),
         // What is not understood is recorded as if it had changed something.
         read_only: operation.is_some_and(|operation| operation.access() == OperationAccess::Read),
+        subject: ControlSubject::Other,
         parameters,
     });
 }

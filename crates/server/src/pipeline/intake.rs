@@ -44,7 +44,8 @@ pub(super) async fn document(
     idle: Duration,
 ) -> Result<Bytes, Failure> {
     match (&signed.payload, transport) {
-        (PayloadMode::Digest(_), _) | (PayloadMode::Unsigned, Transport::Loopback | Transport::Tls) => {
+        (PayloadMode::Digest(_), _)
+        | (PayloadMode::Unsigned, Transport::AdminSocket | Transport::Loopback | Transport::Tls) => {
             match tokio::time::timeout(2 * idle, body.collect(limit)).await {
                 Ok(collected) => collected.map_err(of_fault),
                 Err(_) => Err(Failure::Body(BodyFailure::TimedOut)),

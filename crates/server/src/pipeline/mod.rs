@@ -4,7 +4,6 @@ mod call;
 mod door;
 mod ending;
 mod intake;
-mod judgement;
 mod keep_alive;
 mod pace;
 mod places;
@@ -14,7 +13,6 @@ mod recovery;
 mod reply;
 mod s3_door;
 mod service_call;
-mod story;
 
 use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
 use std::future::Future;
@@ -27,6 +25,7 @@ use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
+use crate::story::{RequestedAction, Requester, Story};
 use door::ApiDoor;
 use ending::{Exchange, RequestEnding};
 use intake::InterruptibleBody;
@@ -51,7 +50,6 @@ use portcullis_state::{CodeSource, StateStore};
 use portcullis_upstream::{AnswerBegun, Upstream, UpstreamAnswer};
 use recording::{OnRecordLoss, RecordDuty};
 use s3_door::{ObjectData, S3Door};
-use story::{RequestedAction, Requester, Story};
 
 pub use pace::RefusalPace;
 pub use places::SharedPlaces;
@@ -317,10 +315,10 @@ impl Pipeline {
         // What was only read waits for nothing, and so takes no room in the processor's cache.
         drop(head);
         drop(signed);
-        let door = S3Door { gate: self, duty: *duty, begun: ending.begun.as_deref() };
+        let door = S3Door { pipeline: self, duty: *duty, begun: ending.begun.as_deref() };
         let (body, requester) = (ObjectData { payload, digest }, Requester { caller, source, now });
         let requested = RequestedAction { action: request, body, requester, offer, access: *access };
-        Story { journal: &self.journal, store: &self.store }.act(&door, requested, draft).await
+        Story { journal: &self.journal, state: &self.store }.act(&door, requested, draft).await
     }
 
     async fn room_for_a_document(&self, holder: &PlaceOwner) -> Result<ReservedPlace, Failure> {

@@ -4,24 +4,24 @@ use std::sync::{Arc, OnceLock};
 
 use super::Pipeline;
 use super::intake::{self, InterruptibleBody};
-use super::judgement::{Factor, JudgedAction, OfferedCode, PermitCost, of_refusal};
 use super::protection::{LeasedBucket, UpstreamOutcome};
 use super::recording::RecordDuty;
-use super::story::{Door, Requester};
 use crate::failure::Failure;
+use crate::story::{Door, OfferedCode, Requester, UnjudgedCode, code_factor, of_refusal};
+use portcullis_audit::MfaFacts;
 use portcullis_authorization::{
-    EarlyVerdict, MfaDelete, PendingRequest, PermittedRequest, Refusal, RequestPermit, Verdict,
+    EarlyVerdict, JudgedAction, PendingRequest, PermitCost, PermittedRequest, Refusal, RequestPermit, Verdict,
 };
 use portcullis_base::clock::Timestamp;
 use portcullis_http::BodyFault;
-use portcullis_mfa::{MfaToken, Proof};
+use portcullis_mfa::{Challenge, MfaToken, Proof};
 use portcullis_s3::{OperationAccess, S3Request};
 use portcullis_sigv4::PayloadFault;
 use portcullis_upstream::{AnswerBegun, UpstreamAnswer};
 
 /// S3, for one request.
 pub(super) struct S3Door<'a> {
-    pub gate: &'a Pipeline,
+    pub pipeline: &'a Pipeline,
     pub duty: RecordDuty,
     /// Told when the upstream begins to answer, where that is passed on.
     pub begun: Option<&'a AnswerBegun>,
@@ -56,7 +56,7 @@ impl Door for S3Door<'_> {
         requester: &Requester,
         offer: &MfaToken,
     ) -> Result<BucketFacts, Failure> {
-        let Pipeline { protection, rules, .. } = self.gate;
+        let Pipeline { protection, rules, .. } = self.pipeline;
         let Requester { caller, now, .. } = requester;
         let remembered = protection.remembered(request, *now);
         let foresight = portcullis_authorization::foresee(request, caller, remembered, offer, *rules);
@@ -85,7 +85,7 @@ impl Door for S3Door<'_> {
                 Verdict::Mfa(portcullis_authorization::challenge_early(codes, request))
             }
             (EarlyVerdict::Code | EarlyVerdict::Open | EarlyVerdict::Refusal, offer) => {
-                portcullis_authorization::assess(request, &requester.caller, facts.held.state, offer, self.gate.rules)
+                portcullis_authorization::assess(request, &requester.caller, facts.held.state, offer, self.pipeline.rules)
             }
         }
     }
@@ -99,9 +99,9 @@ impl Door for S3Door<'_> {
         let Requester { caller, now, .. } = requester;
         if proof.subject().is_foreseen() {
             let (request, remembered) = (proof.subject().request(), facts.held.state);
-            facts.held = self.gate.protection.hold(request, remembered, &caller.principal, *now).await?;
+            facts.held = self.pipeline.protection.hold(request, remembered, &caller.principal, *now).await?;
         }
-        Ok(portcullis_authorization::assess_proved(proof, caller, facts.held.state, self.gate.rules).into())
+        Ok(portcullis_authorization::assess_proved(proof, caller, facts.held.state, self.pipeline.rules))
     }
 
     async fn perform(
@@ -111,35 +111,37 @@ impl Door for S3Door<'_> {
         data: ObjectData,
         now: Timestamp,
     ) -> Result<UpstreamAnswer, Failure> {
-        let (protection, mut held) = (&self.gate.protection, facts.held);
+        let (protection, mut held) = (&self.pipeline.protection, facts.held);
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
         protection.before(permit.request(), change, &mut held, now).await?;
         let answer = self.forward(permit, data, &mut held, now).await;
         protection.opened(&held, &answer, now).await;
         if let Some(bucket) = bucket {
-            protection.after(&bucket, change, &mut held, UpstreamOutcome::of(&answer), self.gate.clock.now()).await?;
+            protection.after(&bucket, change, &mut held, UpstreamOutcome::of(&answer), self.pipeline.clock.now()).await?;
         }
         answer
     }
 
-    fn recorded_state(&self, facts: &BucketFacts, _: OperationAccess, _: &OfferedCode) -> Option<MfaDelete> {
-        Some(facts.held.state.mfa_delete)
+    fn recorded(
+        &self,
+        facts: &BucketFacts,
+        _: OperationAccess,
+        offered: OfferedCode,
+        judged: &JudgedAction<PermittedRequest>,
+    ) -> Option<MfaFacts> {
+        Some(offered.told(facts.held.state.mfa_delete, code_factor(judged, of_refusal)))
     }
 
-    fn factor(refusal: &Refusal) -> Factor {
-        of_refusal(refusal)
-    }
-
-    fn refused(refusal: Refusal) -> Failure {
+    fn refused(&self, refusal: Refusal) -> Failure {
         Failure::Refused(refusal)
     }
 
-    fn unspent() -> Failure {
+    fn unjudged(&self, _: &Challenge<PendingRequest>, _: UnjudgedCode) -> Failure {
         Failure::Unrecorded
     }
 
-    fn unrecorded(&self, spent: PermitCost) -> Result<(), Failure> {
-        match spent {
+    fn unrecorded(&self, _: &RequestPermit, cost: PermitCost) -> Result<(), Failure> {
+        match cost {
             PermitCost::Code => Err(Failure::Unrecorded),
             PermitCost::Nothing => self.duty.lost(Failure::Unrecorded),
         }
@@ -162,7 +164,7 @@ impl S3Door<'_> {
                 (Some(payload), Some(fault))
             }
         };
-        let answer = self.gate.upstream.send(permit, payload, now, self.begun).await;
+        let answer = self.pipeline.upstream.send(permit, payload, now, self.begun).await;
         match (fault.as_ref().and_then(|fault| fault.get()), answer) {
             (Some(fault), _) => Err(intake::of_fault(fault.clone())),
             (None, answer) => answer.map_err(Failure::Upstream),
@@ -177,7 +179,7 @@ impl S3Door<'_> {
         held: &mut LeasedBucket,
     ) -> Result<(portcullis_upstream::ObjectPayload, BodyFaultSeen), Failure> {
         let body = &mut object.0;
-        if let Some(condition) = self.gate.protection.at_the_end(held) {
+        if let Some(condition) = self.pipeline.protection.at_the_end(held) {
             body.set_condition(condition);
         }
         // What was judged holds until it is known what the upstream did.

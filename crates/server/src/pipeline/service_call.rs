@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::Pipeline;
 use super::ending::Exchange;
 use super::reply::ReplyBody;
-use portcullis_audit::{ControlFacts, Draft, OutcomeError, RequestOutcome};
+use portcullis_audit::{ControlFacts, ControlSubject, Draft, OutcomeError, RequestOutcome};
 use portcullis_base::clock::Timestamp;
 use portcullis_control::cloudtrail::CloudTrailError;
 use portcullis_control::services::{
@@ -143,6 +143,7 @@ fn name(draft: &mut Draft, api: &'static ServiceApi, call: &ServiceCall<'_>, par
         source: api.source,
         event_name: call.event_name(),
         read_only: call.only_reads(),
+        subject: ControlSubject::Other,
         parameters,
     });
 }

@@ -1,5 +1,7 @@
 //! The admin socket: AWS's IAM Query API for the user that owns this process, over HTTP on a Unix socket.
 
+mod door;
+
 use std::convert::Infallible;
 use std::fs::{self, Permissions};
 use std::io;
@@ -19,28 +21,38 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use portcullis_audit::{
-    ControlFacts, Draft, MfaFacts, OutcomeError, Recorder, RequestOutcome, ResponseElements, mfa_result,
-};
-use portcullis_authorization::MfaDelete;
+use crate::story::{RequestedAction, Requester, Story};
+use door::{AdminDoor, AdminFailure};
+use portcullis_audit::{Draft, OutcomeError, Recorder, RequestOutcome, ResponseElements};
+use portcullis_authorization::{Caller, Rules};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::RequestId;
-use portcullis_cloudtrail::record::{EventSource, MfaResult};
-use portcullis_control::{iam, query};
+use portcullis_base::secret::Secret;
+use portcullis_control::iam::{self, IamAnswer, IamError, IamRequest};
+use portcullis_control::query;
 use portcullis_http::{Peer, Transport};
-use portcullis_journal::{Journal, JournalClosed, Sequence};
+use portcullis_journal::{Journal, JournalClosed};
 use portcullis_mfa::{CodeDigits, MfaDemand, MfaToken};
-use portcullis_state::StateStore;
+use portcullis_s3::OperationAccess;
+use portcullis_state::{CodeSource, StateStore};
 
 /// What the admin socket serves.
 #[derive(Debug)]
 pub(super) struct AdminSocket {
     pub clock: Clock,
-    pub store: StateStore,
+    pub state: StateStore,
     pub recorder: Arc<Recorder>,
     pub journal: Arc<Journal>,
     /// How long the codes of a new device are where the request does not say.
     pub digits: CodeDigits,
+    pub rules: Rules,
+}
+
+/// A reply; its body is hidden, since a seed or a secret key may be in it.
+struct AdminReply {
+    status: u16,
+    mfa: MfaDemand,
+    body: Secret<String>,
 }
 
 /// The longest form; a request has a handful of short parameters.
@@ -117,121 +129,108 @@ impl AdminSocket {
         let Ok(body) = Limited::new(request.into_body(), LONGEST_FORM).collect().await else {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long\n");
         };
-        let Ok(mut parameters) = query::parse_form(&body.to_bytes()) else {
+        let Ok(mut form) = query::parse_form(&body.to_bytes()) else {
             return plain(StatusCode::BAD_REQUEST, "the form cannot be read\n");
         };
-        let named =
-            |name: &str, value: &str| parameters.iter().any(|(n, v)| n == name && (value.is_empty() || v == value));
+        let named = |name: &str, value: &str| form.iter().any(|(n, v)| n == name && (value.is_empty() || v == value));
         if named("Action", "CreateVirtualMFADevice") && !named("Digits", "") {
-            parameters.push(("Digits".to_owned(), self.digits.count().to_string()));
+            form.push(("Digits".to_owned(), self.digits.count().to_string()));
         }
-        let reply = self.act(draft, request_id, &parameters, offer).await;
-        let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = Response::new(Full::new(Bytes::from(reply.body.expose().clone())));
-        *response.status_mut() = status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(iam::CONTENT_TYPE));
-        if let Some(value) = reply.mfa.header_value() {
-            response.headers_mut().insert(MfaDemand::HEADER, HeaderValue::from_static(value));
-        }
-        response
+        self.act(draft, request_id, &form, offer).await.response()
     }
 
-    /// Carries out an action; a change starts only after its intent is on disk, and succeeds only after its outcome is.
+    /// Answers a form: a change starts only after its intent is on disk, and succeeds only after its outcome is.
     async fn act(
         &self,
         mut draft: Draft,
         request_id: RequestId,
-        parameters: &[(String, String)],
+        form: &[(String, String)],
         offer: MfaToken,
-    ) -> iam::IamReply {
-        let presented = !matches!(offer, MfaToken::Absent);
-        let request = match iam::ActionRequest::read(parameters, offer, request_id) {
-            Ok(request) => request,
-            Err(refused) => return self.refuse(draft, *refused, presented).await,
-        };
-        let effect = request.effect();
+    ) -> AdminReply {
+        let request = IamRequest::read(form, self.state.account());
+        let access = request.event().access();
+        draft.asks_control(request.event().facts());
+        let outcome = self.carry_out(request, offer.clone(), &mut draft).await;
+        if let Some(mfa) = outcome.as_ref().err().and_then(|failure| failure.mfa(&offer)) {
+            draft.judged(mfa);
+        }
+        let answer = outcome.map_err(|failure| failure.error);
+        match (self.close(draft, &answer).await, access, answer) {
+            (Err(_), OperationAccess::Write, Ok(_)) => AdminReply::failed(&IamError::done_unrecorded(), request_id),
+            (Ok(()) | Err(_), _, Ok(answer)) => AdminReply::done(&answer, request_id),
+            // A refusal is told whether or not it could be recorded.
+            (Ok(()) | Err(_), _, Err(error)) => AdminReply::failed(&error, request_id),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        request: IamRequest,
+        offer: MfaToken,
+        draft: &mut Draft,
+    ) -> Result<IamAnswer, AdminFailure> {
+        let access = request.event().access();
+        let action = request.into_action()?;
         // Asked before a code is spent for nothing.
-        if effect == iam::ActionEffect::Changes && !self.journal.is_open() {
-            return self.refuse(draft, request.unrecorded(), presented).await;
+        if access == OperationAccess::Write && !self.journal.is_open() {
+            return Err(IamError::unrecorded().into());
         }
-        let proved = match request.prove(&self.store, self.clock.now()).await {
-            Ok(proved) => proved,
-            Err(refused) => return self.refuse(draft, *refused, presented).await,
+        let now = self.clock.now();
+        let requester = Requester { caller: Caller::operator(), source: CodeSource::AdminSocket, now };
+        let requested = RequestedAction { action, body: (), requester, offer, access };
+        let door = AdminDoor { state: &self.state, rules: self.rules, now };
+        Story { journal: &self.journal, state: &self.state }.act(&door, requested, draft).await
+    }
+
+    /// Closes the draft; its record is on disk before the reply.
+    async fn close(&self, draft: Draft, answer: &Result<IamAnswer, IamError>) -> Result<(), JournalClosed> {
+        let recorded = match draft.close(&outcome(answer)) {
+            Ok(sequence) => self.journal.durable(sequence).await,
+            Err(closed) => Err(closed),
         };
-        if effect == iam::ActionEffect::Changes {
-            tell(&mut draft, proved.facts(), presented);
-            if self.durable(draft.intend()).await.is_err() {
-                return self.refuse(draft, proved.unrecorded(), presented).await;
-            }
-        }
-        let reply = proved.perform().await;
-        match (self.close(draft, &reply, presented).await, effect) {
-            (Err(_), iam::ActionEffect::Changes) if reply.status < 400 => iam::done_unrecorded(reply.facts, request_id),
-            (Ok(()) | Err(_), iam::ActionEffect::Changes | iam::ActionEffect::Reads) => reply,
-        }
-    }
-
-    /// Records a refusal; it is told whether or not that succeeds.
-    async fn refuse(&self, draft: Draft, reply: iam::IamReply, presented: bool) -> iam::IamReply {
-        self.close(draft, &reply, presented).await.ok();
-        reply
-    }
-
-    async fn close(&self, mut draft: Draft, reply: &iam::IamReply, presented: bool) -> Result<(), JournalClosed> {
-        tell(&mut draft, &reply.facts, presented);
-        let recorded = self.durable(draft.close(&outcome(reply))).await;
         recorded.inspect_err(|_| tracing::error!("an administrative request could not be recorded"))
     }
 
-    async fn durable(&self, appended: Result<Sequence, JournalClosed>) -> Result<(), JournalClosed> {
-        self.journal.durable(appended?).await
-    }
-
     fn draft(&self, request_id: RequestId, agent: Option<&[u8]>) -> Draft {
-        let peer = Peer { address: ([127, 0, 0, 1], 0).into(), transport: Transport::Loopback };
+        let peer = Peer { address: ([127, 0, 0, 1], 0).into(), transport: Transport::AdminSocket };
         let mut draft = self.recorder.open(request_id, peer);
         draft.by_operator(agent);
         draft
     }
 }
 
-fn asking(facts: &iam::IamFacts) -> ControlFacts<'_> {
-    ControlFacts {
-        source: EventSource::Iam,
-        event_name: facts.event_name.unwrap_or("UnknownAction"),
-        read_only: facts.effect == iam::ActionEffect::Reads,
-        parameters: &facts.request_parameters,
+impl AdminReply {
+    fn done(answer: &IamAnswer, request_id: RequestId) -> Self {
+        Self { status: 200, mfa: MfaDemand::None, body: answer.body(request_id) }
+    }
+
+    fn failed(error: &IamError, request_id: RequestId) -> Self {
+        Self { status: error.status, mfa: error.mfa, body: error.body(request_id) }
+    }
+
+    fn response(&self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(Bytes::from(self.body.expose().clone())));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(iam::CONTENT_TYPE));
+        if let Some(value) = self.mfa.header_value() {
+            response.headers_mut().insert(MfaDemand::HEADER, HeaderValue::from_static(value));
+        }
+        response
     }
 }
 
-/// Tells the draft what is known of a request.
-fn tell(draft: &mut Draft, facts: &iam::IamFacts, presented: bool) {
-    draft.asks_control(asking(facts));
-    if let Some(factor) = &facts.second_factor {
-        draft.judged(MfaFacts {
-            bucket: MfaDelete::NeverSet,
-            required: true,
-            presented,
-            result: Some(match &factor.outcome {
-                iam::FactorOutcome::Accepted { .. } => MfaResult::Accepted,
-                iam::FactorOutcome::Rejected(fault) => mfa_result(*fault),
-                iam::FactorOutcome::Unavailable => MfaResult::Unavailable,
-            }),
-            serial: Some(factor.serial.clone()),
-        });
-    }
-}
-
-fn outcome(reply: &iam::IamReply) -> RequestOutcome {
-    let facts = &reply.facts;
-    RequestOutcome {
-        status: reply.status,
-        error: facts
-            .error
-            .as_ref()
-            .map(|error| OutcomeError { code: error.code.clone(), message: error.message.clone() }),
-        elements: ResponseElements::of_control(&facts.response_elements),
-        ..RequestOutcome::default()
+fn outcome(answer: &Result<IamAnswer, IamError>) -> RequestOutcome {
+    match answer {
+        Ok(answer) => RequestOutcome {
+            status: 200,
+            elements: ResponseElements::of_control(answer.elements()),
+            ..RequestOutcome::default()
+        },
+        Err(error) => RequestOutcome {
+            status: error.status,
+            error: Some(OutcomeError { code: error.code_in_record(), message: error.message.clone() }),
+            ..RequestOutcome::default()
+        },
     }
 }
 

@@ -163,10 +163,11 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, St
     let socket = admin::path(directory);
     let admin = admin::AdminSocket {
         clock: clock.clone(),
-        store: store.clone(),
+        state: store.clone(),
         recorder: recorder.clone(),
         journal: journal.clone(),
         digits: settings.mfa.digits,
+        rules: rules(settings),
     };
     let admin_serving = admin::serve(&socket, admin, stopped.clone())
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;

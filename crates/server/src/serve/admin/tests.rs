@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 
 use super::*;
+use portcullis_authorization::{LoopbackTrust, MfaProfile};
 use portcullis_base::clock::{SetClocks, Timestamp, WatchedClock};
 use portcullis_cloudtrail::record::AccountScope;
 use portcullis_journal::{DiskFaults, JournalDisk, JournalOptions, JournalReader, RecordKind};
+use portcullis_s3::ReplicationRule;
 use portcullis_sigv4::Principal;
 use portcullis_state::NewDevice;
 use portcullis_state::testing::{HERE, by_clock, codes, enrolled};
@@ -24,10 +26,15 @@ async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<DiskFaults>) -> Ad
     };
     let (journal, _) = Journal::open(place.path(), options).expect("a journal");
     let journal = Arc::new(journal);
-    let store = by_clock(clock.clone()).await;
-    let site = AccountScope { account: store.account().clone(), region: "us-east-1".to_owned(), alias: None };
+    let state = by_clock(clock.clone()).await;
+    let site = AccountScope { account: state.account().clone(), region: "us-east-1".to_owned(), alias: None };
     let recorder = Arc::new(Recorder::new(journal.clone(), site, clock.clone()));
-    AdminSocket { clock, store, recorder, journal, digits: CodeDigits::Six }
+    let rules = Rules {
+        profile: MfaProfile::Strict,
+        replication: ReplicationRule::AnyBucket,
+        loopback_is_secure: LoopbackTrust::TlsOnly,
+    };
+    AdminSocket { clock, state, recorder, journal, digits: CodeDigits::Six, rules }
 }
 
 async fn ask(admin: &AdminSocket, form: &str) -> (u16, String) {
@@ -98,7 +105,7 @@ async fn a_change_that_cannot_be_recorded_is_not_made() {
 async fn a_code_is_spent_before_the_change_is_intended() {
     let place = TempDir::new().expect("a directory");
     let admin = admin(&place, &Arc::default()).await;
-    let phone = enrolled(&admin.store, "phone", before()).await;
+    let phone = enrolled(&admin.state, "phone", before()).await;
     let offer = MfaToken::Codes(codes(&phone, 1, admin.clock.now()));
     let (status, body) = ask_with(&admin, &deactivating(&phone), offer).await;
     assert_eq!(status, 200, "{body}");
@@ -116,7 +123,7 @@ async fn a_code_is_spent_before_the_change_is_intended() {
 async fn a_refused_code_is_an_event_and_no_change_is_intended() {
     let place = TempDir::new().expect("a directory");
     let admin = admin(&place, &Arc::default()).await;
-    let phone = enrolled(&admin.store, "phone", before()).await;
+    let phone = enrolled(&admin.state, "phone", before()).await;
     let spent = MfaToken::Codes(codes(&phone, 1, before()));
     let (status, body) = ask_with(&admin, &deactivating(&phone), spent).await;
     assert!(status == 400 && body.contains("<Code>TokenCodeInvalidError</Code>"), "{status} {body}");
@@ -138,14 +145,14 @@ async fn no_code_is_spent_where_the_change_could_not_be_recorded() {
     let place = TempDir::new().expect("a directory");
     let faults = Arc::new(DiskFaults::default());
     let admin = admin(&place, &faults).await;
-    let phone = enrolled(&admin.store, "phone", before()).await;
+    let phone = enrolled(&admin.state, "phone", before()).await;
     faults.fail_syncs.store(true, Ordering::SeqCst);
     assert_eq!(ask(&admin, "Action=CreateUser&UserName=alice").await.0, 503);
     let now = admin.clock.now();
     let offered = codes(&phone, 1, now);
     let (status, body) = ask_with(&admin, &deactivating(&phone), MfaToken::Codes(offered.clone())).await;
     assert!(status == 503 && body.contains("The journal could not be written"), "{status} {body}");
-    admin.store.spend(&offered, &Principal::Root, HERE, now).await.expect("the code is still good");
+    admin.state.spend(&offered, &Principal::Root, HERE, now).await.expect("the code is still good");
 }
 
 #[tokio::test]
@@ -164,7 +171,7 @@ async fn a_clock_that_was_set_is_told_and_accepted_on_record() {
     assert!(told("GetClock").await);
     let (status, body) = ask(&admin, "Action=CreateVirtualMFADevice&VirtualMFADeviceName=phone").await;
     assert_eq!(status, 200, "{body}");
-    let serial = format!("arn:aws:iam::{}:mfa/phone", admin.store.account());
+    let serial = format!("arn:aws:iam::{}:mfa/phone", admin.state.account());
     let enabling =
         format!("Action=EnableMFADevice&SerialNumber={serial}&AuthenticationCode1=123456&AuthenticationCode2=654321");
     let (status, body) = ask(&admin, &enabling).await;

@@ -1,21 +1,27 @@
-//! The story of an action, written once: facts, decision, code, intent, deed. Each API on the port is a [`Door`] to it.
+//! The story of an action, written once: facts, decision, code, intent, effect. Each API is a [`Door`] to it.
+//!
+//! What comes before it, reading and authenticating a request, and what comes after it, the record of the outcome and the
+//! reply, is the door's own. In between, a door says what each step is in its API; the order of the steps is here alone.
+
+mod judgement;
 
 use std::future::Future;
 
-use super::judgement::{Factor, JudgedAction, OfferedCode, PermitCost};
-use portcullis_audit::Draft;
-use portcullis_authorization::{Caller, MfaDelete, Permit, PermittedAction, Verdict};
+use portcullis_audit::{Draft, MfaFacts};
+use portcullis_authorization::{Caller, JudgedAction, Permit, PermitCost, PermittedAction, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_journal::Journal;
 use portcullis_mfa::{Challenge, MfaToken, Proof, UnmetChallenge};
 use portcullis_s3::OperationAccess;
-use portcullis_state::{CodeSource, SpendError, StateStore};
+use portcullis_state::{CodeSource, SpendError, StateStore, StoreError};
 
-/// One API: how its actions are decided on, carried out and refused. When each of these happens is the story's.
-pub(super) trait Door: Sync {
+pub(crate) use judgement::{OfferedCode, code_factor, of_refusal};
+
+/// One API: how its actions are decided on, carried out and refused.
+pub(crate) trait Door: Sync {
     /// What is asked for, once it is read.
     type Action: Send;
-    /// What comes with it and goes on unread.
+    /// What comes with it and is streamed on.
     type Body: Send;
     /// What it is decided by, and what keeps that true until it is done.
     type Facts: Send;
@@ -26,7 +32,7 @@ pub(super) trait Door: Sync {
     /// Why nothing comes of it, in the terms of this API.
     type Failure: Send;
 
-    /// What the action is decided by: the only I/O before the decision.
+    /// Reads what the action is decided by: the only I/O before the decision.
     fn facts(
         &self,
         action: &Self::Action,
@@ -43,7 +49,7 @@ pub(super) trait Door: Sync {
         facts: &Self::Facts,
     ) -> Verdict<Self::Permitted>;
 
-    /// What a proof opens. A code that was spent before all facts were there may open nothing.
+    /// Takes what a proof opens. A code that was spent before all facts were known may open nothing.
     fn open(
         &self,
         proof: Proof<PendingOf<Self>>,
@@ -60,38 +66,48 @@ pub(super) trait Door: Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Self::Done, Self::Failure>> + Send;
 
-    /// The state of MFA Delete that the record of the decision has; none where the record says nothing of codes.
-    fn recorded_state(&self, facts: &Self::Facts, access: OperationAccess, offered: &OfferedCode) -> Option<MfaDelete>;
+    /// What the record says of MFA; none where it says nothing of codes.
+    fn recorded(
+        &self,
+        facts: &Self::Facts,
+        access: OperationAccess,
+        offered: OfferedCode,
+        judged: &JudgedAction<Self::Permitted>,
+    ) -> Option<MfaFacts>;
 
-    /// What a refusal says of the code.
-    fn factor(refusal: &RefusalOf<Self>) -> Factor;
+    /// Why policy says no, as the client is told.
+    fn refused(&self, refusal: RefusalOf<Self>) -> Self::Failure;
 
-    /// A refusal, as the client is told.
-    fn refused(refusal: RefusalOf<Self>) -> Self::Failure;
+    /// Why a code could not be judged, as the client is told.
+    fn unjudged(&self, challenge: &Challenge<PendingOf<Self>>, cause: UnjudgedCode) -> Self::Failure;
 
-    /// A code could not be judged, or not be kept as spent.
-    fn unspent() -> Self::Failure;
-
-    /// Whether an action goes on whose intent could not be recorded.
-    fn unrecorded(&self, spent: PermitCost) -> Result<(), Self::Failure>;
+    /// Decides whether an action goes on whose intent could not be recorded.
+    fn unrecorded(&self, permit: &Permit<Self::Permitted>, cost: PermitCost) -> Result<(), Self::Failure>;
 }
 
 /// What waits for a code at a door.
-pub(super) type PendingOf<D> = <<D as Door>::Permitted as PermittedAction>::Pending;
+pub(crate) type PendingOf<D> = <<D as Door>::Permitted as PermittedAction>::Pending;
 
 /// Why policy says no at a door.
-pub(super) type RefusalOf<D> = <<D as Door>::Permitted as PermittedAction>::Refusal;
+pub(crate) type RefusalOf<D> = <<D as Door>::Permitted as PermittedAction>::Refusal;
+
+/// Why a code could not be judged, or not be stored as spent.
+#[derive(Debug)]
+pub(crate) enum UnjudgedCode {
+    JournalClosed,
+    State(StoreError),
+}
 
 /// Who asks, from where, and when.
 #[derive(Clone, Debug)]
-pub(super) struct Requester {
+pub(crate) struct Requester {
     pub caller: Caller,
     pub source: CodeSource,
     pub now: Timestamp,
 }
 
 /// An action that is asked for.
-pub(super) struct RequestedAction<D: Door> {
+pub(crate) struct RequestedAction<D: Door> {
     pub action: D::Action,
     pub body: D::Body,
     pub requester: Requester,
@@ -101,33 +117,36 @@ pub(super) struct RequestedAction<D: Door> {
 
 /// Where codes are spent and intents recorded.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Story<'a> {
+pub(crate) struct Story<'a> {
     pub journal: &'a Journal,
-    pub store: &'a StateStore,
+    pub state: &'a StateStore,
 }
 
 impl Story<'_> {
     /// Decides on an action and carries it out. The draft is told of the decision, and closed by the caller.
-    pub(super) async fn act<D: Door>(
+    pub(crate) async fn act<D: Door>(
         self,
         door: &D,
         requested: RequestedAction<D>,
         draft: &mut Draft,
     ) -> Result<D::Done, D::Failure> {
         let RequestedAction { action, body, requester, offer, access } = requested;
-        let offered = OfferedCode::of(&offer);
+        let mut offered = OfferedCode::of(&offer);
         let mut facts = door.facts(&action, &requester, &offer).await?;
         let judged = match door.decide(action, &requester, offer, &facts) {
-            // Boxed: what needs no code needs no room for it.
-            Verdict::Mfa(challenge) => Box::pin(self.prove(door, challenge, &requester, &mut facts)).await?,
+            Verdict::Mfa(challenge) => {
+                offered.challenged(&challenge);
+                // Boxed: what needs no code needs no room for it.
+                Box::pin(self.prove(door, challenge, &requester, &mut facts)).await?
+            }
             Verdict::Permit(permit) => JudgedAction::Permitted(permit),
             Verdict::Refuse(refusal) => JudgedAction::Refused(refusal),
         };
-        if let Some(mfa_delete) = door.recorded_state(&facts, access, &offered) {
-            draft.judged(offered.told(mfa_delete, judged.factor(D::factor)));
+        if let Some(mfa) = door.recorded(&facts, access, offered, &judged) {
+            draft.judged(mfa);
         }
-        let spent = judged.spent();
-        let permit = judged.permit().map_err(D::refused)?;
+        let cost = judged.cost();
+        let permit = judged.permit().map_err(|refusal| door.refused(refusal))?;
         // What only the decision needed waits for nothing, and so takes no room in the processor's cache.
         let now = requester.now;
         drop(requester);
@@ -137,7 +156,7 @@ impl Story<'_> {
                 Ok(intent) => self.journal.durable(intent).await,
                 Err(closed) => Err(closed),
             };
-            intended.or_else(|_| door.unrecorded(spent))?;
+            intended.or_else(|_| door.unrecorded(&permit, cost))?;
         }
         door.perform(permit, facts, body, now).await
     }
@@ -153,17 +172,17 @@ impl Story<'_> {
         // A journal that waits for space still takes changes of the state. But whatever `audit.on_failure` lets pass
         // unrecorded, what needs a code is not among it.
         if !self.journal.is_open() {
-            return Err(D::unspent());
+            return Err(door.unjudged(&challenge, UnjudgedCode::JournalClosed));
         }
-        let ledger = self.store.step_ledger(&requester.caller.principal, requester.source, requester.now);
+        let ledger = self.state.step_ledger(&requester.caller.principal, requester.source, requester.now);
         match portcullis_mfa::spend(challenge, &ledger).await {
             Ok(proof) => door.open(proof, requester, facts).await,
             Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
                 Ok(JudgedAction::Refused(D::Permitted::unmet(&challenge, fault)))
             }
-            Err(UnmetChallenge { error: SpendError::Store(error), .. }) => {
+            Err(UnmetChallenge { challenge, error: SpendError::Store(error) }) => {
                 tracing::error!(%error, "a code cannot be judged");
-                Err(D::unspent())
+                Err(door.unjudged(&challenge, UnjudgedCode::State(error)))
             }
         }
     }

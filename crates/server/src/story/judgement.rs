@@ -1,38 +1,22 @@
-//! What was decided on an action, and how the record tells it.
+//! What the record of a decision says of the code.
 
 use portcullis_audit::{MfaFacts, mfa_result};
-use portcullis_authorization::{MfaDelete, Permit, PermittedAction, PermittedRequest, ProvedVerdict, Refusal};
+use portcullis_authorization::{JudgedAction, MfaDelete, PermittedAction, Refusal};
 use portcullis_base::names::DeviceSerial;
 use portcullis_cloudtrail::record::MfaResult;
-use portcullis_mfa::MfaToken;
-
-/// What was decided on an action, once no code is owed.
-pub(super) enum JudgedAction<A: PermittedAction> {
-    /// No code was needed.
-    Permitted(Permit<A>),
-    /// The code was right; the state may forbid it even so.
-    Proved(Result<Permit<A>, A::Refusal>),
-    Refused(A::Refusal),
-}
+use portcullis_mfa::{Challenge, MfaToken};
 
 /// Whether a code was needed, and what became of the one that was offered.
-pub(super) type Factor = (bool, Option<MfaResult>);
+pub(crate) type CodeFactor = (bool, Option<MfaResult>);
 
-/// What a permit cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PermitCost {
-    Code,
-    Nothing,
-}
-
-/// What a client offered, without the code itself.
-pub(super) struct OfferedCode {
+/// What a client offered in `x-amz-mfa`, without the code itself.
+pub(crate) struct OfferedCode {
     pub presented: bool,
     serial: Option<DeviceSerial>,
 }
 
 impl OfferedCode {
-    pub(super) fn of(offer: &MfaToken) -> Self {
+    pub(crate) fn of(offer: &MfaToken) -> Self {
         match offer {
             MfaToken::Absent => Self { presented: false, serial: None },
             MfaToken::Codes(codes) => Self { presented: true, serial: Some(codes.serial.clone()) },
@@ -40,50 +24,31 @@ impl OfferedCode {
         }
     }
 
+    /// Notes whose codes are judged: a token's, or those that an action takes as its parameters.
+    pub(super) fn challenged<T>(&mut self, challenge: &Challenge<T>) {
+        self.serial = Some(challenge.codes().serial.clone());
+    }
+
     /// The facts of MFA Delete for the record.
-    pub(super) fn told(self, bucket: MfaDelete, (required, result): Factor) -> MfaFacts {
+    pub(crate) fn told(self, bucket: MfaDelete, (required, result): CodeFactor) -> MfaFacts {
         MfaFacts { bucket, required, presented: self.presented, result, serial: self.serial }
     }
 }
 
-impl From<ProvedVerdict> for JudgedAction<PermittedRequest> {
-    fn from(verdict: ProvedVerdict) -> Self {
-        match verdict {
-            ProvedVerdict::Needed(outcome) => Self::Proved(outcome),
-            ProvedVerdict::Unneeded(Ok(permit)) => Self::Permitted(permit),
-            ProvedVerdict::Unneeded(Err(refusal)) => Self::Refused(refusal),
-        }
-    }
-}
-
-impl<A: PermittedAction> JudgedAction<A> {
-    /// What of a code the decision tells.
-    pub(super) fn factor(&self, of_refusal: impl FnOnce(&A::Refusal) -> Factor) -> Factor {
-        match self {
-            Self::Permitted(_) => (false, None),
-            Self::Proved(_) => (true, Some(MfaResult::Accepted)),
-            Self::Refused(refusal) => of_refusal(refusal),
-        }
-    }
-
-    pub(super) fn spent(&self) -> PermitCost {
-        match self {
-            Self::Proved(_) => PermitCost::Code,
-            Self::Permitted(_) | Self::Refused(_) => PermitCost::Nothing,
-        }
-    }
-
-    pub(super) fn permit(self) -> Result<Permit<A>, A::Refusal> {
-        match self {
-            Self::Permitted(permit) => Ok(permit),
-            Self::Proved(outcome) => outcome,
-            Self::Refused(refusal) => Err(refusal),
-        }
+/// What a decision tells of the code.
+pub(crate) fn code_factor<A: PermittedAction>(
+    judged: &JudgedAction<A>,
+    of_refusal: impl FnOnce(&A::Refusal) -> CodeFactor,
+) -> CodeFactor {
+    match judged {
+        JudgedAction::Permitted(_) => (false, None),
+        JudgedAction::Proved(_) => (true, Some(MfaResult::Accepted)),
+        JudgedAction::Refused(refusal) => of_refusal(refusal),
     }
 }
 
 /// What a refusal says of the code.
-pub(super) fn of_refusal(refusal: &Refusal) -> Factor {
+pub(crate) fn of_refusal(refusal: &Refusal) -> CodeFactor {
     match refusal {
         Refusal::ClockDisagrees => (true, Some(MfaResult::ClockDisagrees)),
         Refusal::ExclusionsPresent
