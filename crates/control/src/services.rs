@@ -4,6 +4,7 @@
 //! the words of its service's protocol. Each is an event of its service, by its own name.
 
 mod action;
+mod decide;
 mod document;
 mod ec2;
 mod form;
@@ -11,16 +12,15 @@ mod refused;
 mod sts;
 mod table;
 
-use serde_json::Value;
-
 use super::cloudtrail::{CallInput, CloudTrailError, UNKNOWN};
 use ec2::RegionsQuery;
 use form::CallForm;
-use portcullis_base::names::{AccountId, RequestId};
+use portcullis_base::names::RequestId;
 use portcullis_http::{HttpMethod, RequestHead};
-use portcullis_sigv4::{AwsService, Principal};
+use portcullis_sigv4::AwsService;
 
 pub use action::{ActionName, TARGET, UnnamedAction};
+pub use decide::{ServiceAction, ServiceAnswer, ServiceFacts, decide};
 pub use refused::{code_in_record, unrecorded};
 pub use table::{GLOBAL_REGION, SERVICE_APIS, ServiceApi, ServiceProtocol, ServiceReach};
 
@@ -31,23 +31,6 @@ pub struct ServiceCall<'a> {
     head: &'a RequestHead,
     body: &'a [u8],
     action: Result<ActionName, UnnamedAction>,
-}
-
-/// The caller, and the facts that answers may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct ServiceCaller<'a> {
-    pub principal: &'a Principal,
-    pub account: &'a AccountId,
-    pub region: &'a str,
-}
-
-/// What a call is answered.
-#[derive(Debug)]
-pub struct ServiceAnswer {
-    /// `requestParameters` of its event, or null.
-    pub parameters: Value,
-    /// The content of the answer's document, or why there is none.
-    pub content: Result<String, CloudTrailError>,
 }
 
 /// How the parameters of a call come.
@@ -98,30 +81,23 @@ impl<'a> ServiceCall<'a> {
         self.action.as_ref().is_ok_and(ActionName::only_reads)
     }
 
-    /// What it is answered. Everybody with a key may ask what is answered here.
-    pub fn answer(&self, asker: &ServiceCaller<'_>) -> ServiceAnswer {
-        let plain = |content| ServiceAnswer { parameters: Value::Null, content };
-        let action = match &self.action {
-            Ok(action) => action,
-            Err(why) => return plain(Err(refused::unnamed(self.api, *why))),
-        };
+    /// Reads the action with its parameters, if it is one that is answered here.
+    pub fn action(&self) -> Result<ServiceAction, CloudTrailError> {
+        let action = self.action.as_ref().map_err(|why| refused::unnamed(self.api, *why))?;
         match (self.api.service, self.api.protocol, action.as_str()) {
             (AwsService::Ec2, ServiceProtocol::Ec2(version), "DescribeRegions") => {
-                let form = CallForm::read(self.api, version, self.head, self.body);
-                match form.and_then(|form| RegionsQuery::read(&form)) {
-                    Ok(query) => ServiceAnswer { parameters: query.recorded(), content: query.answer(asker.region) },
-                    Err(refused) => plain(Err(refused)),
-                }
+                let form = CallForm::read(self.api, version, self.head, self.body)?;
+                RegionsQuery::read(&form).map(ServiceAction::DescribeRegions)
             }
             (AwsService::Organizations, _, name) if name.starts_with("Describe") && action.only_reads() => {
-                plain(Err(CallInput::read(self.body).err().unwrap_or_else(refused::no_organization)))
+                CallInput::read(self.body).map(|_| ServiceAction::DescribeOrganization)
             }
             (AwsService::Sts, ServiceProtocol::Query(version), "GetCallerIdentity") => {
-                let form = CallForm::read(self.api, version, self.head, self.body);
-                plain(form.and_then(|form| sts::caller_identity(&form, asker)))
+                let form = CallForm::read(self.api, version, self.head, self.body)?;
+                sts::read(&form).map(|()| ServiceAction::GetCallerIdentity)
             }
             // For operations that are not served it is unknown which parameters are secret, so none are recorded.
-            _ => plain(Err(refused::not_offered(self.api, action))),
+            _ => Err(refused::not_offered(self.api, action)),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::cloudtrail::CloudTrailError;
 
 /// What DescribeRegions is asked for.
 #[derive(Debug, Default)]
-pub(super) struct RegionsQuery {
+pub struct RegionsQuery {
     names: BTreeMap<u16, String>,
     filters: BTreeMap<u16, RegionFilter>,
     all_regions: Option<bool>,

@@ -6,9 +6,12 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 
 use super::*;
-use portcullis_base::names::{RequestId, UserName};
+use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, Rules, Verdict};
+use portcullis_base::names::{AccountId, RequestId, UserName};
 use portcullis_http::{Peer, Transport};
-use portcullis_sigv4::{AwsService, SignatureFault, SignatureRejection};
+use portcullis_s3::ReplicationRule;
+use portcullis_sigv4::{AwsService, Principal, SignatureFault, SignatureForm, SignatureRejection};
+use serde_json::Value;
 
 fn id() -> RequestId {
     RequestId::uuid([7; 16])
@@ -45,18 +48,35 @@ fn told(api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
     told_to(&Principal::Root, api, head, body)
 }
 
-fn told_to(principal: &Principal, api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
+/// `requestParameters`, and the content of the answer.
+fn answer(call: &ServiceCall<'_>, principal: &Principal) -> (Value, Result<String, CloudTrailError>) {
     let account = AccountId::parse("123456789012").expect("an account");
-    let asker = ServiceCaller { principal, account: &account, region: "eu-central-1" };
-    let (call, ServiceAnswer { parameters, content }) = match CallPlace::of(api, head) {
+    let facts = ServiceFacts { account: &account, region: "eu-central-1" };
+    let caller =
+        Caller { principal: principal.clone(), form: SignatureForm::AuthHeader, transport: Transport::Loopback };
+    let rules = Rules {
+        profile: MfaProfile::Strict,
+        replication: ReplicationRule::AnyBucket,
+        loopback_is_secure: LoopbackTrust::TlsOnly,
+    };
+    match call.action() {
+        Ok(action) => match decide(&action, &caller, &facts, rules) {
+            Verdict::Permit(permit) => (action.recorded(), Ok(permit.into_action().into_content())),
+            Verdict::Refuse(refused) => (action.recorded(), Err(refused)),
+            Verdict::Mfa(challenge) => panic!("no code is asked for: {challenge:?}"),
+        },
+        Err(refused) => (Value::Null, Err(refused)),
+    }
+}
+
+fn told_to(principal: &Principal, api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
+    let (call, parameters, content) = match CallPlace::of(api, head) {
         Ok(_) => {
             let call = ServiceCall::read(api, head, body);
-            let answer = call.answer(&asker);
-            (call, answer)
+            let (parameters, content) = answer(&call, principal);
+            (call, parameters, content)
         }
-        Err(refused) => {
-            (ServiceCall::begun(api, head), ServiceAnswer { parameters: Value::Null, content: Err(refused) })
-        }
+        Err(refused) => (ServiceCall::begun(api, head), Value::Null, Err(refused)),
     };
     let (status, document) = call.document(&content, id());
     let access = if call.only_reads() { "reads" } else { "writes" };
@@ -264,9 +284,7 @@ proptest! {
         let call = ServiceCall::read(api, &head, &body);
         let name = call.event_name();
         prop_assert!((1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
-        let account = AccountId::parse("123456789012").expect("an account");
-        let asker = ServiceCaller { principal: &Principal::Root, account: &account, region: "eu-central-1" };
-        let (status, document) = call.document(&call.answer(&asker).content, id());
+        let (status, document) = call.document(&answer(&call, &Principal::Root).1, id());
         prop_assert!(status == 200 || (400..500).contains(&status));
         prop_assert!(document.bytes().all(|byte| byte == b'\n' || byte.is_ascii_graphic() || byte == b' '));
     }

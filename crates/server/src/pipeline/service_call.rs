@@ -1,4 +1,4 @@
-//! The story of a call for a service that is neither S3 nor CloudTrail, in the order in which it happens.
+//! Calls of a service that is neither S3 nor CloudTrail: read, told by the story, answered.
 
 use std::sync::Arc;
 
@@ -10,17 +10,27 @@ use serde_json::Value;
 use super::Pipeline;
 use super::ending::Exchange;
 use super::reply::ReplyBody;
-use portcullis_audit::{ControlFacts, ControlSubject, Draft, OutcomeError, RequestOutcome};
+use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode};
+use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome};
+use portcullis_authorization::{Caller, JudgedAction, Permit, PermitCost, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_control::cloudtrail::CloudTrailError;
 use portcullis_control::services::{
-    CallPlace, GLOBAL_REGION, ServiceAnswer, ServiceApi, ServiceCall, ServiceCaller, code_in_record, unrecorded,
+    CallPlace, GLOBAL_REGION, ServiceAction, ServiceAnswer, ServiceApi, ServiceCall, ServiceFacts, code_in_record,
+    decide, unrecorded,
 };
 use portcullis_http::RequestHead;
+use portcullis_mfa::{Challenge, MfaToken, Proof};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{
     AcceptedScope, ClaimFault, SignatureFault, SignatureRejection, UnverifiedCall, VerifiedRequest,
 };
+use portcullis_state::CodeSource;
+
+/// The door of the services beside S3 and CloudTrail.
+struct ServiceDoor<'a> {
+    pipeline: &'a Pipeline,
+}
 
 /// Names a call before it is known who asks, so that the record of a refusal says what was refused.
 pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &RequestHead) {
@@ -45,14 +55,28 @@ impl Pipeline {
         };
         exchange.duty = self.recording.duty(OperationAccess::Read, None);
         let call = ServiceCall::read(api, &head, &body);
-        let account = self.store.account();
-        let asker = ServiceCaller { principal: &signed.principal, account, region: &self.accepted_scope.region };
-        let ServiceAnswer { parameters, content } = call.answer(&asker);
+        let action = call.action();
+        let parameters = action.as_ref().map_or(Value::Null, ServiceAction::recorded);
         name(&mut exchange.draft, api, &call, &parameters);
+        let principal = signed.principal.clone();
+        let content = match action {
+            Ok(action) => {
+                let caller =
+                    Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
+                let source = CodeSource::of_address(head.peer.address.ip());
+                let requester = Requester { caller, source, now: self.clock.now() };
+                // Nothing that is answered here looks at a code.
+                let (offer, access) = (MfaToken::Absent, OperationAccess::Read);
+                let requested = RequestedAction { action, body: (), requester, offer, access };
+                let story = Story { journal: &self.journal, state: &self.store };
+                story.act(&ServiceDoor { pipeline: &self }, requested, &mut exchange.draft).await
+            }
+            Err(refused) => Err(refused),
+        };
         let refused = content.is_err();
         let response = self.end_service_call(api, &call, exchange, content).await;
         if refused {
-            self.wait_after_refusal(&signed.principal).await;
+            self.wait_after_refusal(&principal).await;
         }
         response
     }
@@ -82,7 +106,7 @@ impl Pipeline {
         Ok((body, signed))
     }
 
-    /// The claim of who signed, for the gate's region, or for that of the services that AWS has once.
+    /// Reads the claim of who signed, for the proxy's region, or for that of the services that AWS has once.
     fn claim<'a>(
         &self,
         api: &'static ServiceApi,
@@ -135,6 +159,76 @@ impl Pipeline {
             }
         };
         ending.call_reply(status, api.content_type(), document)
+    }
+}
+
+impl<'a> Door for ServiceDoor<'a> {
+    type Action = ServiceAction;
+    type Body = ();
+    type Facts = ServiceFacts<'a>;
+    type Permitted = ServiceAnswer;
+    type Done = String;
+    type Failure = CloudTrailError;
+
+    async fn facts(
+        &self,
+        _: &ServiceAction,
+        _: &Requester,
+        _: &MfaToken,
+    ) -> Result<ServiceFacts<'a>, CloudTrailError> {
+        let pipeline = self.pipeline;
+        Ok(ServiceFacts { account: pipeline.store.account(), region: &pipeline.accepted_scope.region })
+    }
+
+    fn decide(
+        &self,
+        action: ServiceAction,
+        requester: &Requester,
+        _: MfaToken,
+        facts: &ServiceFacts<'a>,
+    ) -> Verdict<ServiceAnswer> {
+        decide(&action, &requester.caller, facts, self.pipeline.rules)
+    }
+
+    async fn open(
+        &self,
+        proof: Proof<ServiceAnswer>,
+        _: &Requester,
+        _: &mut ServiceFacts<'a>,
+    ) -> Result<JudgedAction<ServiceAnswer>, CloudTrailError> {
+        Ok(JudgedAction::Proved(Ok(Permit::by_proof(proof))))
+    }
+
+    async fn perform(
+        &self,
+        permit: Permit<ServiceAnswer>,
+        _: ServiceFacts<'a>,
+        (): (),
+        _: Timestamp,
+    ) -> Result<String, CloudTrailError> {
+        Ok(permit.into_action().into_content())
+    }
+
+    fn recorded(
+        &self,
+        _: &ServiceFacts<'a>,
+        _: OperationAccess,
+        _: OfferedCode,
+        _: &JudgedAction<ServiceAnswer>,
+    ) -> Option<MfaFacts> {
+        None
+    }
+
+    fn refused(&self, refused: CloudTrailError) -> CloudTrailError {
+        refused
+    }
+
+    fn unjudged(&self, _: &Challenge<ServiceAnswer>, _: UnjudgedCode) -> CloudTrailError {
+        CloudTrailError::unwritten()
+    }
+
+    fn unrecorded(&self, _: &Permit<ServiceAnswer>, _: PermitCost) -> Result<(), CloudTrailError> {
+        Err(unrecorded())
     }
 }
 
