@@ -47,6 +47,12 @@ pub enum BodyFault<F> {
     Wrong(F),
 }
 
+/// A body that is streamed on did not arrive whole and right. Its receiver learns nothing else; the reason is where
+/// [`RequestBody::fault`] points.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the body was interrupted")]
+pub struct BodyInterrupted;
+
 /// A condition that is looked at once the whole body is right and before its end is handed out; what
 /// it gives is kept where [`RequestBody::hold`] points, so that the condition holds while the end is under way.
 pub type ReleaseCondition = Pin<Box<dyn Future<Output = Result<ConditionHold, ConditionWithdrawn>> + Send>>;
@@ -205,13 +211,13 @@ impl<I: BodyInspector, S: http_body::Body<Data = Bytes> + Unpin> RequestBody<I, 
 
 impl<I: BodyInspector, S: http_body::Body<Data = Bytes> + Unpin> http_body::Body for RequestBody<I, S> {
     type Data = Bytes;
-    type Error = BodyFault<I::Fault>;
+    type Error = BodyInterrupted;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault<I::Fault>>>> {
-        self.poll_slice(cx).map(|slice| slice.map(|slice| slice.map(Frame::data)))
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyInterrupted>>> {
+        self.poll_slice(cx).map(|slice| slice.map(|slice| slice.map(Frame::data).map_err(|_| BodyInterrupted)))
     }
 
     fn size_hint(&self) -> SizeHint {

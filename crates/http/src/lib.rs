@@ -19,7 +19,9 @@ mod stream;
 mod timeouts;
 mod tls;
 
-pub use body::{BodyFault, BodyInspector, ConditionHold, ConditionWithdrawn, ReleaseCondition, RequestBody};
+pub use body::{
+    BodyFault, BodyInspector, BodyInterrupted, ConditionHold, ConditionWithdrawn, ReleaseCondition, RequestBody,
+};
 pub use certificate::{CertificateError, TlsFiles};
 pub use client_limit::client_network;
 pub use connection::ConnectionProgress;

@@ -2,14 +2,11 @@
 //! client's checksum for upstreams that take it there.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame};
 use sha2::{Digest, Sha256};
 
-use super::upload::{BodyInterrupted, PayloadStream};
+use portcullis_http::BodyInterrupted;
 use portcullis_sigv4::{EMPTY_SHA256, SigningKey, TrailingChecksum};
 
 /// How object data is framed on its way out.
@@ -94,9 +91,8 @@ pub struct ChunkSigner {
     pub previous: String,
 }
 
-/// Data on its way out in chunks.
-pub(crate) struct ChunkedUpload {
-    source: PayloadStream,
+/// Puts data into chunks, without copying it: data is pushed in, slices of the encoding are taken out.
+pub(crate) struct ChunkEncoder {
     signer: Option<ChunkSigner>,
     trailing: Option<TrailingChecksum>,
     /// Data of the chunk that is being gathered.
@@ -109,16 +105,10 @@ pub(crate) struct ChunkedUpload {
     rest: Bytes,
 }
 
-impl ChunkedUpload {
+impl ChunkEncoder {
     /// Chunks for `length` bytes of data.
-    pub(crate) fn new(
-        source: PayloadStream,
-        length: u64,
-        framing: &ChunkFraming,
-        signer: impl FnOnce() -> ChunkSigner,
-    ) -> Self {
+    pub(crate) fn new(length: u64, framing: &ChunkFraming, signer: impl FnOnce() -> ChunkSigner) -> Self {
         Self {
-            source,
             signer: framing.seal(signer),
             trailing: framing.trailing().cloned(),
             gathered: Vec::new(),
@@ -130,8 +120,28 @@ impl ChunkedUpload {
         }
     }
 
-    /// Takes as much of a slice as the chunk still needs, and closes the chunk when it is full.
-    fn gather(&mut self, mut slice: Bytes) -> Result<(), BodyInterrupted> {
+    /// Takes the next slice of the encoding, if there is one without more data.
+    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, BodyInterrupted> {
+        loop {
+            if let Some(slice) = self.ready.pop_front() {
+                return Ok(Some(slice));
+            }
+            if self.rest.is_empty() || self.left == 0 {
+                return Ok(None);
+            }
+            let rest = std::mem::take(&mut self.rest);
+            self.push(rest)?;
+        }
+    }
+
+    /// True once all the data was pushed.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Adds data: as much of the slice as the chunk still needs, which closes a chunk that is full. The rest waits for
+    /// `next`.
+    pub(crate) fn push(&mut self, mut slice: Bytes) -> Result<(), BodyInterrupted> {
         let wanted = CHUNK.min(self.gathered_length + self.left) - self.gathered_length;
         let taken = slice.split_to(slice.len().min(usize::try_from(wanted).unwrap_or(usize::MAX)));
         let length = wide(taken.len());
@@ -197,47 +207,17 @@ impl ChunkSigner {
     }
 }
 
-impl Body for ChunkedUpload {
-    type Data = Bytes;
-    type Error = BodyInterrupted;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyInterrupted>>> {
-        loop {
-            if let Some(slice) = self.ready.pop_front() {
-                return Poll::Ready(Some(Ok(Frame::data(slice))));
-            }
-            if !self.rest.is_empty() && self.left > 0 {
-                let rest = std::mem::take(&mut self.rest);
-                if let Err(interrupted) = self.gather(rest) {
-                    return Poll::Ready(Some(Err(interrupted)));
-                }
-                continue;
-            }
-            if self.left == 0 {
-                return Poll::Ready(None);
-            }
-            match ready!(self.source.as_mut().poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    if let Ok(slice) = frame.into_data()
-                        && let Err(interrupted) = self.gather(slice)
-                    {
-                        return Poll::Ready(Some(Err(interrupted)));
-                    }
-                }
-                Some(Err(interrupted)) => return Poll::Ready(Some(Err(interrupted))),
-                None => return Poll::Ready(Some(Err(BodyInterrupted))),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Poll};
+
+    use http_body::{Body, Frame};
     use http_body_util::BodyExt;
+
+    use super::super::upload::UploadBody;
+    use super::*;
     use portcullis_base::secret::Secret;
     use portcullis_sigv4::{ChecksumAlgorithm, CredentialScope, RunningChecksum};
 
@@ -279,11 +259,15 @@ mod tests {
         trailing
     }
 
+    fn upload(slices: VecDeque<Bytes>, length: u64, framing: &ChunkFraming, seed: &str) -> UploadBody {
+        let whole = UploadBody::payload(Box::pin(Slices(slices)), length, &Arc::default());
+        whole.in_chunks(framing, || signer(seed))
+    }
+
     async fn frame(total: usize, cut: usize, framing: &ChunkFraming, seed: &str) -> Result<Bytes, BodyInterrupted> {
         let whole = Bytes::from(vec![b'a'; total]);
         let slices = whole.chunks(cut).map(Bytes::copy_from_slice).collect();
-        let body = ChunkedUpload::new(Box::pin(Slices(slices)), wide(total), framing, || signer(seed));
-        Ok(body.collect().await?.to_bytes())
+        Ok(upload(slices, wide(total), framing, seed).collect().await?.to_bytes())
     }
 
     async fn encode(total: usize, cut: usize) -> Bytes {
@@ -322,8 +306,7 @@ mod tests {
 
     #[tokio::test]
     async fn data_that_ends_early_is_an_interruption() {
-        let source = Box::pin(Slices([Bytes::from_static(b"ab")].into()));
-        let body = ChunkedUpload::new(source, 3, &ChunkFraming::Signed, || signer(SEED));
+        let body = upload([Bytes::from_static(b"ab")].into(), 3, &ChunkFraming::Signed, SEED);
         assert_eq!(body.collect().await.map(|_| ()), Err(BodyInterrupted));
     }
 

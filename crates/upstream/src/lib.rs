@@ -29,7 +29,7 @@ pub use render::{RenderedRequest, RequestContent, UnwritableRequest, render};
 pub use send::{ObjectPayload, Upstream, UpstreamTimeouts};
 pub use sign::UpstreamSigner;
 pub use trail_files::{BucketHolding, StoredTrailFile, TrailFile, TrailFileError};
-pub use upload::{BodyInterrupted, PayloadStream, UploadBody};
+pub use upload::{PayloadStream, UploadBody};
 
 /// Why the upstream gave no answer.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use super::answer::{self, UpstreamAnswer};
-use super::chunks::{ChunkFraming, ChunkedUpload};
+use super::chunks::ChunkFraming;
 use super::fetch::{self, Fetcher};
 use super::pool::{ConnectionPool, UpstreamConnector};
 use super::repair::{RepairedAnswer, repaired};
@@ -340,12 +340,9 @@ impl Upstream {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(0));
             }
         }
-        let upload = match (framing, upload) {
-            (Some(framing), UploadBody::Payload { source, length, progress }) => {
-                let chunks = ChunkedUpload::new(source, length, &framing, || self.signer.chunks(signed));
-                UploadBody::Payload { source: Box::pin(chunks), length: framing.encoded_length(length), progress }
-            }
-            (Some(_) | None, upload) => upload,
+        let upload = match framing {
+            Some(framing) => upload.in_chunks(&framing, || self.signer.chunks(signed)),
+            None => upload,
         };
         request.body(upload).map_err(|_| UpstreamError::Unwritable)
     }
@@ -417,11 +414,10 @@ fn frame_headers(rendered: &mut RenderedRequest, framing: &ChunkFraming, length:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::BodyInterrupted;
     use http_body::Body as _;
     use portcullis_base::names::AccessKeyId;
     use portcullis_base::secret::Secret;
-    use portcullis_http::{Peer, RequestHead, Transport, TrustedAuthorities};
+    use portcullis_http::{BodyInterrupted, Peer, RequestHead, Transport, TrustedAuthorities};
     use portcullis_sigv4::{
         AcceptedScope, AwsService, Checksum, ChecksumAlgorithm, DeclaredChecksums, KeyStatus, Keyring, KeyringKey,
         PayloadVerifier, Principal, RunningChecksum, verify,

@@ -3,26 +3,35 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+
+use super::chunks::{ChunkEncoder, ChunkFraming, ChunkSigner};
+use portcullis_http::BodyInterrupted;
 
 /// The body of a request to the upstream.
 pub enum UploadBody {
     /// A document that we wrote, or nothing.
     Document(Bytes),
-    /// Object data as it comes from the client, of a length known beforehand.
-    Payload { source: PayloadStream, length: u64, progress: Arc<AtomicU64> },
+    /// Object data as it comes from the client.
+    Payload(ObjectUpload),
+}
+
+/// Object data on its way to the upstream: its frames and its progress are kept here, so that between the client's
+/// connection and the upstream's it has two layers, its intake and this.
+pub struct ObjectUpload {
+    source: PayloadStream,
+    /// On the wire, with the frames.
+    length: u64,
+    frames: Option<Box<ChunkEncoder>>,
+    /// Counts the slices that went out.
+    progress: Arc<AtomicU64>,
 }
 
 /// Object data on its way through.
 pub type PayloadStream = Pin<Box<dyn Body<Data = Bytes, Error = BodyInterrupted> + Send>>;
-
-/// The client's body did not arrive whole and right; the upstream is told nothing but its absence.
-#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the body was interrupted")]
-pub struct BodyInterrupted;
 
 impl UploadBody {
     /// No body.
@@ -34,13 +43,50 @@ impl UploadBody {
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Document(bytes) => bytes.is_empty(),
-            Self::Payload { length, .. } => *length == 0,
+            Self::Payload(upload) => upload.length == 0,
         }
     }
 
     /// Object data that counts its slices in `progress` as they go out.
     pub fn payload(source: PayloadStream, length: u64, progress: &Arc<AtomicU64>) -> Self {
-        Self::Payload { source, length, progress: progress.clone() }
+        Self::Payload(ObjectUpload { source, length, frames: None, progress: progress.clone() })
+    }
+
+    /// The same object data in chunks.
+    pub(crate) fn in_chunks(self, framing: &ChunkFraming, signer: impl FnOnce() -> ChunkSigner) -> Self {
+        match self {
+            Self::Document(bytes) => Self::Document(bytes),
+            Self::Payload(upload) => {
+                let frames = Some(Box::new(ChunkEncoder::new(upload.length, framing, signer)));
+                Self::Payload(ObjectUpload { length: framing.encoded_length(upload.length), frames, ..upload })
+            }
+        }
+    }
+}
+
+impl ObjectUpload {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyInterrupted>>> {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+        let Some(frames) = &mut self.frames else { return self.source.as_mut().poll_frame(cx) };
+        loop {
+            match frames.next() {
+                Ok(Some(slice)) => return Poll::Ready(Some(Ok(Frame::data(slice)))),
+                Ok(None) if frames.is_complete() => return Poll::Ready(None),
+                Ok(None) => {}
+                Err(interrupted) => return Poll::Ready(Some(Err(interrupted))),
+            }
+            match ready!(self.source.as_mut().poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(slice) = frame.into_data()
+                        && let Err(interrupted) = frames.push(slice)
+                    {
+                        return Poll::Ready(Some(Err(interrupted)));
+                    }
+                }
+                Some(Err(interrupted)) => return Poll::Ready(Some(Err(interrupted))),
+                None => return Poll::Ready(Some(Err(BodyInterrupted))),
+            }
+        }
     }
 }
 
@@ -55,24 +101,21 @@ impl Body for UploadBody {
         match &mut *self {
             Self::Document(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Document(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Payload { source, progress, .. } => {
-                progress.fetch_add(1, Ordering::Relaxed);
-                source.as_mut().poll_frame(cx)
-            }
+            Self::Payload(upload) => upload.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Document(bytes) => bytes.is_empty(),
-            Self::Payload { .. } => false,
+            Self::Payload(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Document(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
-            Self::Payload { length, .. } => SizeHint::with_exact(*length),
+            Self::Payload(upload) => SizeHint::with_exact(upload.length),
         }
     }
 }
@@ -81,7 +124,7 @@ impl std::fmt::Debug for UploadBody {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Document(bytes) => write!(out, "Document({})", bytes.len()),
-            Self::Payload { length, .. } => write!(out, "Payload({length})"),
+            Self::Payload(upload) => write!(out, "Payload({})", upload.length),
         }
     }
 }

@@ -1,19 +1,15 @@
 //! What a request's headers promise of its body.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body::Frame;
 
 use crate::failure::{BodyFailure, Failure};
 use portcullis_http::{BodyFault, RequestBody, RequestHead, Transport};
 use portcullis_s3::S3Operation;
 use portcullis_sigv4::{Checksum, ChecksumAlgorithm, DeclaredChecksums, PayloadMode, PayloadVerifier, VerifiedRequest};
-use portcullis_upstream::BodyInterrupted;
 
 /// The inspection of a body that was promised like this.
 pub(super) fn of(
@@ -88,19 +84,4 @@ fn promises(head: &RequestHead, action: S3Operation) -> Result<DeclaredChecksums
         }
     }
     Ok(DeclaredChecksums { content_md5, checksum })
-}
-
-/// A body whose fault the upstream is told as an interruption; the client is told the reason.
-pub(super) struct InterruptibleBody(pub RequestBody<PayloadVerifier>);
-
-impl http_body::Body for InterruptibleBody {
-    type Data = Bytes;
-    type Error = BodyInterrupted;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyInterrupted>>> {
-        Pin::new(&mut self.0).poll_frame(cx).map_err(|_| BodyInterrupted)
-    }
 }

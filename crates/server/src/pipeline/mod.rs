@@ -28,7 +28,6 @@ use crate::failure::Failure;
 use crate::story::{RequestedAction, Requester, Story};
 use door::ApiDoor;
 use ending::{Exchange, RequestEnding};
-use intake::InterruptibleBody;
 use places::{PlaceOwner, ReservedPlace};
 use portcullis_audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
 use portcullis_authorization::{Caller, Rules};
@@ -300,7 +299,7 @@ impl Pipeline {
             ExpectedBody::Nothing => (None, None),
             ExpectedBody::Payload => {
                 let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
-                (None, Some(Box::new(InterruptibleBody(body))))
+                (None, Some(Box::new(body)))
             }
         };
         let request = routed.complete(document).map_err(unclear)?;

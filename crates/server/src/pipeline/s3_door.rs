@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::Pipeline;
-use super::intake::{self, InterruptibleBody};
+use super::intake;
 use super::protection::{LeasedBucket, UpstreamOutcome};
 use super::recording::RecordDuty;
 use crate::failure::Failure;
@@ -13,10 +13,10 @@ use portcullis_authorization::{
     EarlyVerdict, JudgedAction, PendingRequest, PermitCost, PermittedRequest, Refusal, RequestPermit, Verdict,
 };
 use portcullis_base::clock::Timestamp;
-use portcullis_http::BodyFault;
+use portcullis_http::{BodyFault, RequestBody};
 use portcullis_mfa::{Challenge, MfaToken, Proof};
 use portcullis_s3::{OperationAccess, S3Request};
-use portcullis_sigv4::PayloadFault;
+use portcullis_sigv4::{PayloadFault, PayloadVerifier};
 use portcullis_upstream::{AnswerBegun, UpstreamAnswer};
 
 /// S3, for one request.
@@ -30,7 +30,7 @@ pub(super) struct S3Door<'a> {
 /// Object data on its way in.
 pub(super) struct ObjectData {
     /// Boxed from here to the upstream: it is large, and requests without any would have it moved with them.
-    pub payload: Option<Box<InterruptibleBody>>,
+    pub payload: Option<Box<RequestBody<PayloadVerifier>>>,
     /// Its SHA-256, where the client promised one.
     pub digest: Option<[u8; 32]>,
 }
@@ -174,11 +174,10 @@ impl S3Door<'_> {
     /// Object data as the upstream is sent it, and where its fault is told.
     async fn upload(
         &self,
-        mut object: Box<InterruptibleBody>,
+        mut body: Box<RequestBody<PayloadVerifier>>,
         digest: Option<[u8; 32]>,
         held: &mut LeasedBucket,
     ) -> Result<(portcullis_upstream::ObjectPayload, BodyFaultSeen), Failure> {
-        let body = &mut object.0;
         if let Some(condition) = self.pipeline.protection.at_the_end(held) {
             body.set_condition(condition);
         }
@@ -188,10 +187,10 @@ impl S3Door<'_> {
         let (length, checksum) = (body.inspect().length(), body.inspect().trailing());
         if length == 0 {
             // Nothing could be held back, so it is found right before anything is sent.
-            Box::pin(object.0.collect(0)).await.map_err(intake::of_fault)?;
+            Box::pin(body.collect(0)).await.map_err(intake::of_fault)?;
             return Ok((portcullis_upstream::ObjectPayload::empty(checksum), fault));
         }
-        Ok((portcullis_upstream::ObjectPayload { source: Box::into_pin(object), length, digest, checksum }, fault))
+        Ok((portcullis_upstream::ObjectPayload { source: Box::into_pin(body), length, digest, checksum }, fault))
     }
 }
 
