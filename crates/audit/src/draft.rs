@@ -234,8 +234,7 @@ impl Draft {
         let mut members = Vec::new();
         parameters::write_members(&mut members, asked.parameters);
         let ControlFacts { source, event_name, read_only, subject, parameters: _ } = asked;
-        self.facts.operation =
-            DraftOperation::Control { source, name: event_name.into(), read_only, subject, members };
+        self.facts.operation = DraftOperation::Control { source, name: event_name.into(), read_only, subject, members };
     }
 
     /// Notes what MFA Delete had to do with the request.
@@ -438,9 +437,7 @@ impl DraftFacts {
                 DraftOperation::Control { subject: ControlSubject::MfaDevice, .. } => UserIdentity::LocalRootOfDevice,
                 DraftOperation::Control { subject: ControlSubject::Other, .. }
                 | DraftOperation::S3(_)
-                | DraftOperation::Unknown => {
-                    UserIdentity::LocalRoot
-                }
+                | DraftOperation::Unknown => UserIdentity::LocalRoot,
             },
             DraftCaller::Signed { principal: Principal::Root, key_id, form: _ } => UserIdentity::Root { key_id },
             DraftCaller::Signed { principal: Principal::User(name), key_id, form: _ } => {

@@ -10,9 +10,7 @@ use portcullis_s3::{
 use portcullis_sigv4::{Principal, SignatureForm};
 
 use super::permit::{JudgedAction, Verdict};
-use super::verdict::{
-    PendingRequest, PendingStage, PermittedRequest, Refusal, RequestPermit, StateChange,
-};
+use super::verdict::{PendingRequest, PendingStage, PermittedRequest, Refusal, RequestPermit, StateChange};
 use super::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
 
 /// Who asks, and how the asking travelled.

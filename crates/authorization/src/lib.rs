@@ -13,9 +13,7 @@ mod tests;
 pub use assess::{
     Caller, EarlyVerdict, LoopbackTrust, MfaProfile, Rules, assess, assess_proved, challenge_early, foresee,
 };
-pub use permit::{
-    ControlAction, JudgedAction, Permit, PermitCost, PermittedAction, Requirement, Verdict, authorize,
-};
+pub use permit::{ControlAction, JudgedAction, Permit, PermitCost, PermittedAction, Requirement, Verdict, authorize};
 pub use state::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
 pub use trail_bucket::{TrailBucket, TrailRegister};
 pub use unsettled::{LateEffect, UnsettledUntil};

@@ -66,11 +66,7 @@ impl ActionPerformance<'_> {
         page(wanted, keys, |key| key.id.as_str()).element("AccessKeyMetadata", |key| shown("member", &key))
     }
 
-    pub(super) async fn update_access_key(
-        self,
-        key: &AccessKey,
-        status: KeyStatus,
-    ) -> Result<AnswerContent, IamError> {
+    pub(super) async fn update_access_key(self, key: &AccessKey, status: KeyStatus) -> Result<AnswerContent, IamError> {
         let set = self.state.set_key_status(&key.id, &key.holder, status, self.now).await;
         set.map(|()| AnswerContent::default()).map_err(|error| IamError::store(error, &key_entity(&key.id)))
     }

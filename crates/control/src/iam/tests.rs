@@ -10,8 +10,8 @@ use portcullis_base::secret::Secret;
 use portcullis_mfa::{CodeDigits, MfaDemand, MfaFault, MfaToken, UnmetChallenge};
 use portcullis_s3::ReplicationRule;
 use portcullis_sigv4::Principal;
-use portcullis_state::{CodeSource, NewDevice, SpendError, StateStore};
 use portcullis_state::testing::{HERE, code, codes, in_memory, shown_by};
+use portcullis_state::{CodeSource, NewDevice, SpendError, StateStore};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)

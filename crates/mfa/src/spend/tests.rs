@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::task::Waker;
 
 use super::*;
-use crate::{CodeDigits, MfaDevice, Seed, TokenCode, TokenCodes};
+use crate::{CodeDigits, MfaDevice, ProvedPart, Seed, TokenCode, TokenCodes};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 
@@ -63,6 +63,30 @@ fn spent(challenge: Challenge<&'static str>, ledger: &FakeLedger) -> Result<Proo
     match poll_once(&mut spend(challenge, ledger)) {
         Poll::Ready(outcome) => outcome.map_err(|unmet| unmet.error),
         Poll::Pending => panic!("the ledger answered"),
+    }
+}
+
+/// The key of an object that is to be deleted.
+#[derive(Debug, PartialEq)]
+struct DeletedKey(&'static str);
+
+impl ProvedPart<&'static str> for DeletedKey {
+    fn part_of(whole: &'static str) -> Result<Self, &'static str> {
+        whole.strip_prefix("DeleteObject ").map(Self).ok_or(whole)
+    }
+}
+
+#[test]
+fn a_proof_narrows_to_a_part_of_its_subject_and_stays_whole_where_there_is_none() {
+    for (subject, part) in [("DeleteObject cat.jpg", Ok("cat.jpg")), ("DeleteBucket", Err("DeleteBucket"))] {
+        let (device, codes) = device("phone");
+        let judgement = Challenge::new(codes.clone(), ()).check.judge(&device, NOW);
+        let proof = spent(Challenge::new(codes, subject), &FakeLedger::answering(Ok(judgement))).expect("a right code");
+        let step = proof.step();
+        match proof.narrow::<DeletedKey>() {
+            Ok(narrowed) => assert_eq!((Ok(narrowed.subject().0), narrowed.step()), (part, step)),
+            Err(whole) => assert_eq!((Err(*whole.subject()), whole.step()), (part, step)),
+        }
     }
 }
 

@@ -11,9 +11,7 @@ use serde_json::{Value, json};
 use super::Pipeline;
 use super::ending::{ClientReads, Exchange, RequestEnding};
 use super::reply::ReplyBody;
-use crate::story::{
-    Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor, of_refusal,
-};
+use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor, of_refusal};
 use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements};
 use portcullis_authorization::{Caller, JudgedAction, MfaDelete, PermitCost, Verdict};
 use portcullis_base::clock::Timestamp;

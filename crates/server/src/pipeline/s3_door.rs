@@ -85,7 +85,13 @@ impl Door for S3Door<'_> {
                 Verdict::Mfa(portcullis_authorization::challenge_early(codes, request))
             }
             (EarlyVerdict::Code | EarlyVerdict::Open | EarlyVerdict::Refusal, offer) => {
-                portcullis_authorization::assess(request, &requester.caller, facts.held.state, offer, self.pipeline.rules)
+                portcullis_authorization::assess(
+                    request,
+                    &requester.caller,
+                    facts.held.state,
+                    offer,
+                    self.pipeline.rules,
+                )
             }
         }
     }
@@ -117,7 +123,9 @@ impl Door for S3Door<'_> {
         let answer = self.forward(permit, data, &mut held, now).await;
         protection.opened(&held, &answer, now).await;
         if let Some(bucket) = bucket {
-            protection.after(&bucket, change, &mut held, UpstreamOutcome::of(&answer), self.pipeline.clock.now()).await?;
+            protection
+                .after(&bucket, change, &mut held, UpstreamOutcome::of(&answer), self.pipeline.clock.now())
+                .await?;
         }
         answer
     }

@@ -61,8 +61,7 @@ impl Pipeline {
         let principal = signed.principal.clone();
         let content = match action {
             Ok(action) => {
-                let caller =
-                    Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
+                let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
                 let source = CodeSource::of_address(head.peer.address.ip());
                 let requester = Requester { caller, source, now: self.clock.now() };
                 // Nothing that is answered here looks at a code.
@@ -170,12 +169,7 @@ impl<'a> Door for ServiceDoor<'a> {
     type Done = String;
     type Failure = CloudTrailError;
 
-    async fn facts(
-        &self,
-        _: &ServiceAction,
-        _: &Requester,
-        _: &MfaToken,
-    ) -> Result<ServiceFacts<'a>, CloudTrailError> {
+    async fn facts(&self, _: &ServiceAction, _: &Requester, _: &MfaToken) -> Result<ServiceFacts<'a>, CloudTrailError> {
         let pipeline = self.pipeline;
         Ok(ServiceFacts { account: pipeline.store.account(), region: &pipeline.accepted_scope.region })
     }

@@ -12,7 +12,7 @@ use portcullis_journal::{DiskFaults, JournalDisk, JournalOptions, JournalReader,
 use portcullis_s3::ReplicationRule;
 use portcullis_sigv4::Principal;
 use portcullis_state::NewDevice;
-use portcullis_state::testing::{HERE, by_clock, codes, enrolled};
+use portcullis_state::testing::{HERE, by_clock, codes, enrolled, in_memory};
 
 async fn admin(place: &TempDir, faults: &Arc<DiskFaults>) -> AdminSocket {
     admin_by(Clock::Set(Arc::new(1_900_000_000_000.into())), place, faults).await
@@ -84,8 +84,29 @@ async fn a_change_is_recorded_before_and_after_it_and_a_question_after_it() {
 async fn what_will_be_refused_as_it_stands_needs_no_intent() {
     let place = TempDir::new().expect("a directory");
     let admin = admin(&place, &Arc::default()).await;
-    assert_eq!(ask(&admin, "Action=CreateUser&User=alice").await.0, 400);
-    assert_eq!(kinds(&place), [RecordKind::Event]);
+    let unknown = format!("Action=DeactivateMFADevice&SerialNumber=arn:aws:iam::{}:mfa/none", admin.state.account());
+    for (form, status) in [("Action=CreateUser&User=alice", 400), ("Action=CreateUser", 400), (unknown.as_str(), 404)] {
+        assert_eq!(ask(&admin, form).await.0, status, "{form}");
+    }
+    assert_eq!(kinds(&place), [RecordKind::Event; 3]);
+}
+
+#[tokio::test]
+async fn a_code_that_the_state_cannot_judge_is_recorded_as_that() {
+    let place = TempDir::new().expect("a directory");
+    let (state, engine, _) = in_memory(before()).await;
+    let admin = AdminSocket { state, ..admin(&place, &Arc::default()).await };
+    let phone = enrolled(&admin.state, "phone", before()).await;
+    engine.broken.store(true, Ordering::SeqCst);
+    let offer = MfaToken::Codes(codes(&phone, 1, admin.clock.now()));
+    let (status, body) = ask_with(&admin, &deactivating(&phone), offer).await;
+    assert!(status == 503 && body.contains("The state could not be written"), "{status} {body}");
+    let records = records(&place);
+    let [(RecordKind::Event, record)] = records.as_slice() else { panic!("{records:?}") };
+    let serial = format!(r#""serialNumber":"{}""#, phone.serial);
+    for told in [r#""result":"Unavailable""#, r#""presented":"true""#, &serial] {
+        assert!(record.contains(told), "{told} in {record}");
+    }
 }
 
 #[tokio::test]
