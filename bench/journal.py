@@ -1,7 +1,7 @@
 """Measures what the journal costs: GET of 4 KiB over 64 connections, with the journal on the disk and in memory.
 
-One program, built with the feature bench-memory-journal, serves twice in front of the same static store, and the two run
-in turn, so that what disturbs the machine disturbs both. What is on the disk is also synced and indexed, which counts;
+One program, the example journal_cost, serves twice in front of the same static store, and the two run in turn, so that
+what disturbs the machine disturbs both. What is on the disk is also synced and indexed, which counts;
 what is in memory is framed and chained in the same way, and then dropped.
 """
 
@@ -10,7 +10,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from measure import TOP, WORK, Cell, bench, run, start_portcullis
+from measure import TOP, Cell, bench, run, start_portcullis
 
 CELL = Cell("GET", "4k", 64)
 MOST = 0.15
@@ -21,17 +21,15 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=5)
     arguments.add_argument("--seconds", type=float, default=2)
     arguments.add_argument("--check", action="store_true", help="fail where the journal costs more than promised")
-    binary = TOP / "target" / "bench-journal" / "release" / "portcullis"
+    binary = TOP / "target" / "release" / "examples" / "journal_cost"
     arguments.add_argument("--binary", type=Path, default=binary)
     chosen = arguments.parse_args()
 
     with bench() as (port, started):
         proxies = {}
-        for name, environment in (("disk", {}), ("memory", {"PORTCULLIS_BENCH_JOURNAL": "memory"})):
-            proxies[name] = start_portcullis(chosen.binary, port, name, environment)
-            started.append(proxies[name].process)
-        if "in memory alone" not in (WORK / "memory.log").read_text():
-            raise SystemExit("the program was built without the feature bench-memory-journal")
+        for journal in ("disk", "memory"):
+            proxies[journal] = start_portcullis(chosen.binary, port, journal, journal)
+            started.append(proxies[journal].process)
         for portcullis in proxies.values():
             run(portcullis, CELL, 1)  # Connections are made and caches filled before anything counts.
         rounds = []

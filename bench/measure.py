@@ -197,16 +197,19 @@ def start_nginx(store: int) -> Proxy:
     return Proxy("nginx", f"http://127.0.0.1:{port}", Credentials("AKIAIOSFODNN7EXAMPLE", "nobody checks it"), process)
 
 
-def start_portcullis(binary: Path, store: int, name: str = "portcullis", environment: dict[str, str] | None = None) -> Proxy:
+def start_portcullis(binary: Path, store: int, name: str = "portcullis", journal: str | None = None) -> Proxy:
+    """Starts the product, or the example journal_cost with its journal there."""
     state, keys, log = WORK / f"{name}-state", WORK / "upstream.env", WORK / f"{name}.log"
     keys.touch(mode=0o600)
     keys.write_text("AWS_ACCESS_KEY_ID=benchbenchbenchbench\nAWS_SECRET_ACCESS_KEY=nobody-checks-it\nAWS_DEFAULT_REGION=us-east-1\n")
     port = free_port()
-    command = ["taskset", "-c", PROXY_CORE, binary, "dev", "--data", state, "--listen", f"127.0.0.1:{port}"]
-    command += ["--upstream", f"http://127.0.0.1:{store}", "--upstream-credentials", keys]
+    address, upstream = f"127.0.0.1:{port}", f"http://127.0.0.1:{store}"
+    arguments = ["dev", "--data", state, "--listen", address, "--upstream", upstream, "--upstream-credentials", keys]
+    if journal:
+        arguments = [journal, state, address, upstream, keys]
+    command = ["taskset", "-c", PROXY_CORE, binary, *arguments]
     with log.open("wb") as out:
-        surroundings = {**os.environ, **(environment or {})}
-        process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, env=surroundings)
+        process = subprocess.Popen(list(map(str, command)), stdout=out, stderr=subprocess.STDOUT)
     while b"portcullis listening on " not in log.read_bytes():
         if process.poll() is not None:
             raise SystemExit(f"Portcullis does not start: {log.read_text()}")

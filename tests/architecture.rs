@@ -91,8 +91,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("totp_rs", &["mfa"]),
 ];
 
-/// Traits whose implementer is believed when a capability is made, and where one may be.
+/// Traits whose implementer is believed, and where one may be.
 const TRUSTED_PORTS: &[(&str, &[&str])] = &[
+    // What reaches the disk is what was recorded: nothing that the product is built of leaves a write or a sync out.
+    ("DiskCalls", &["crates/journal/src/disk.rs"]),
     ("ProvedPart", &["crates/control/src/iam/"]),
     ("StepLedger", &["crates/state/src/"]),
     ("TrailRegister", &["crates/state/src/", "crates/followers/src/delivery/progress.rs"]),
@@ -161,6 +163,29 @@ fn every_crate_has_its_place_in_the_order() {
 }
 
 #[test]
+fn no_feature_weakens_what_the_product_is_built_of() {
+    let mut wrong = Vec::new();
+    let manifests = CRATES.iter().map(|name| Path::new("crates").join(name).join("Cargo.toml"));
+    for manifest in manifests.chain([PathBuf::from("Cargo.toml")]) {
+        let known: &[&str] =
+            if manifest == Path::new("Cargo.toml") { &["default", "embedded"] } else { &["test-support"] };
+        let text = read(&manifest);
+        let features = section(&text, "[features]").filter_map(|line| line.split_once(" = "));
+        let unknown = features.filter(|(name, _)| !name.starts_with('#') && !known.contains(name));
+        wrong.extend(unknown.map(|(name, _)| format!("{}: feature `{name}`", manifest.display())));
+        let for_tests = section(&text, "[dependencies]").filter(|line| line.contains("test-support"));
+        wrong.extend(for_tests.map(|line| format!("{}: {line}", manifest.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The lines of a section of a manifest.
+fn section<'a>(manifest: &'a str, title: &str) -> impl Iterator<Item = &'a str> {
+    let lines = manifest.lines().skip_while(move |line| *line != title).skip(1);
+    lines.take_while(|line| !line.starts_with('['))
+}
+
+#[test]
 fn a_crate_without_io_depends_on_none_that_does_it() {
     let mut wrong = Vec::new();
     for name in WITHOUT_IO {
@@ -184,9 +209,7 @@ fn a_crate_without_io_is_refused_files_network_and_clock_by_clippy() {
 /// What a crate depends on outside its tests.
 fn dependencies(name: &str) -> Vec<String> {
     let manifest = read(&Path::new("crates").join(name).join("Cargo.toml"));
-    let lines = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
-    let of_section = lines.take_while(|line| !line.starts_with('['));
-    of_section.filter_map(|line| Some(line.split_once(['.', ' '])?.0.to_owned())).collect()
+    section(&manifest, "[dependencies]").filter_map(|line| Some(line.split_once(['.', ' '])?.0.to_owned())).collect()
 }
 
 #[test]

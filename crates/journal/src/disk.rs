@@ -1,5 +1,6 @@
-//! The file operations of the journal, in one place so that a test can make them fail.
+//! The file operations of the journal, in one place, over the calls that reach the disk.
 
+use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -8,16 +9,47 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// What the journal writes to.
-#[derive(Clone, Debug, Default)]
-pub enum JournalDisk {
-    /// The file system, with faults where a test puts them.
-    Faulty(Arc<DiskFaults>),
-    /// Memory that is written over and over; for measuring what the disk costs.
-    #[cfg(feature = "memory")]
-    Memory(Arc<Mutex<Vec<u8>>>),
-    #[default]
-    Real,
+#[derive(Clone, Debug)]
+pub struct JournalDisk {
+    calls: Arc<dyn DiskCalls>,
 }
+
+/// The calls that bring the journal's bytes to the disk; a port, so that a test makes them fail and a benchmark measures
+/// what they cost.
+// INVARIANT (durable): the product serves with `RealCalls` alone; tests/architecture.rs holds it.
+pub trait DiskCalls: Debug + Send + Sync {
+    /// Makes an empty file, readable by its owner alone.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+    }
+
+    /// Fills a new file with zeroes, durably.
+    fn fill(&self, file: &File, size: u64) -> io::Result<()> {
+        zero(file, 0, size)?;
+        file.sync_all()
+    }
+
+    /// Hands bytes to the operating system.
+    fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    /// Waits until what was written to a file is on disk.
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    /// Makes the names in a directory durable.
+    fn sync_directory(&self, directory: &File) -> io::Result<()> {
+        directory.sync_all()
+    }
+}
+
+/// The calls as the operating system has them.
+#[derive(Debug)]
+struct RealCalls;
+
+impl DiskCalls for RealCalls {}
 
 /// The faults of a disk, switched on and off while it is used.
 #[derive(Debug, Default)]
@@ -53,14 +85,24 @@ pub struct DiskDirectory {
     disk: JournalDisk,
 }
 
+impl Default for JournalDisk {
+    /// The file system.
+    fn default() -> Self {
+        Self::through(Arc::new(RealCalls))
+    }
+}
+
 impl JournalDisk {
+    /// The file system, by these calls.
+    pub fn through(calls: Arc<dyn DiskCalls>) -> Self {
+        Self { calls }
+    }
+
     /// Makes a file of zeroes, all of them written and synced; readable by its owner alone.
     pub fn create(&self, path: &Path, size: u64) -> io::Result<DiskFile> {
-        self.check(|faults| &faults.fail_creates)?;
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        let file = DiskFile { file, disk: self.clone() };
-        match self.check_space().and_then(|()| file.zero(0, size)).and_then(|()| file.file.sync_all()) {
-            Ok(()) => Ok(file),
+        let file = self.calls.create(path)?;
+        match self.calls.fill(&file, size) {
+            Ok(()) => Ok(DiskFile { file, disk: self.clone() }),
             Err(error) => {
                 // Half a file would keep the space that others need.
                 drop(std::fs::remove_file(path));
@@ -78,15 +120,6 @@ impl JournalDisk {
         self.create(path, size)
     }
 
-    fn check_space(&self) -> io::Result<()> {
-        match self {
-            Self::Faulty(faults) if faults.full.load(Ordering::SeqCst) => Err(io::ErrorKind::StorageFull.into()),
-            Self::Faulty(_) | Self::Real => Ok(()),
-            #[cfg(feature = "memory")]
-            Self::Memory(_) => Ok(()),
-        }
-    }
-
     /// Opens a file that is there.
     pub fn open(&self, path: &Path) -> io::Result<DiskFile> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
@@ -101,17 +134,6 @@ impl JournalDisk {
     /// Makes the names in a directory durable.
     pub fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.open_directory(path)?.sync()
-    }
-
-    fn check(&self, fault: impl Fn(&DiskFaults) -> &AtomicBool) -> io::Result<()> {
-        match self {
-            Self::Faulty(faults) if fault(faults).load(Ordering::SeqCst) => {
-                Err(io::Error::other("a fault put here by a test"))
-            }
-            Self::Faulty(_) | Self::Real => Ok(()),
-            #[cfg(feature = "memory")]
-            Self::Memory(_) => Ok(()),
-        }
     }
 }
 
@@ -135,53 +157,72 @@ pub(crate) fn is_passing(error: &io::Error) -> bool {
 impl DiskDirectory {
     /// Makes the names in the directory durable.
     pub fn sync(&self) -> io::Result<()> {
-        self.disk.check(|faults| &faults.fail_syncs)?;
-        self.file.sync_all()
+        self.disk.calls.sync_directory(&self.file)
     }
 }
 
 impl DiskFile {
     /// Hands bytes to the operating system.
     pub fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.disk.check(|faults| &faults.fail_writes)?;
-        #[cfg(feature = "memory")]
-        if let JournalDisk::Memory(memory) = &self.disk {
-            let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-            memory.clear();
-            memory.extend_from_slice(bytes);
-            return Ok(());
-        }
-        self.file.write_all_at(bytes, offset)
+        self.disk.calls.write_all_at(&self.file, bytes, offset)
     }
 
     /// Fills a range with zeroes.
     pub fn zero(&self, from: u64, to: u64) -> io::Result<()> {
-        static ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
-        let mut offset = from;
-        while offset < to {
-            let count = usize::try_from(to - offset).unwrap_or(usize::MAX).min(ZEROES.len());
-            self.file.write_all_at(ZEROES.get(..count).unwrap_or(&ZEROES), offset)?;
-            offset += u64::try_from(count).unwrap_or(0).max(1);
-        }
-        Ok(())
+        zero(&self.file, from, to)
     }
 
     /// Waits until what was written is on disk.
     pub fn sync(&self) -> io::Result<()> {
-        if let JournalDisk::Faulty(faults) = &self.disk {
-            faults.pass_latch();
+        self.disk.calls.sync(&self.file)
+    }
+}
+
+fn zero(file: &File, from: u64, to: u64) -> io::Result<()> {
+    static ZEROES: [u8; 64 * 1024] = [0; 64 * 1024];
+    let mut offset = from;
+    while offset < to {
+        let count = usize::try_from(to - offset).unwrap_or(usize::MAX).min(ZEROES.len());
+        file.write_all_at(ZEROES.get(..count).unwrap_or(&ZEROES), offset)?;
+        offset += u64::try_from(count).unwrap_or(0).max(1);
+    }
+    Ok(())
+}
+
+impl DiskCalls for DiskFaults {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        fail_if(&self.fail_creates)?;
+        RealCalls.create(path)
+    }
+
+    fn fill(&self, file: &File, size: u64) -> io::Result<()> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
-        self.disk.check(|faults| &faults.fail_syncs)?;
-        #[cfg(feature = "memory")]
-        if let JournalDisk::Memory(_) = &self.disk {
-            return Ok(());
-        }
-        self.file.sync_data()?;
-        if let JournalDisk::Faulty(faults) = &self.disk {
-            faults.syncs.fetch_add(1, Ordering::SeqCst);
-        }
+        RealCalls.fill(file, size)
+    }
+
+    fn write_all_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        fail_if(&self.fail_writes)?;
+        RealCalls.write_all_at(file, bytes, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.pass_latch();
+        fail_if(&self.fail_syncs)?;
+        RealCalls.sync(file)?;
+        self.syncs.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
+
+    fn sync_directory(&self, directory: &File) -> io::Result<()> {
+        fail_if(&self.fail_syncs)?;
+        RealCalls.sync_directory(directory)
+    }
+}
+
+fn fail_if(fault: &AtomicBool) -> io::Result<()> {
+    if fault.load(Ordering::SeqCst) { Err(io::Error::other("a fault put here by a test")) } else { Ok(()) }
 }
 
 impl DiskFaults {

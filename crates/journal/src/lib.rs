@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 use commit::JournalShared;
-pub use disk::{DiskFaults, DiskFile, JournalDisk, disk_space};
+pub use disk::{DiskCalls, DiskFaults, DiskFile, JournalDisk, disk_space};
 pub use error::JournalError;
 pub use follower::{Follower, FollowerPosition, JournalGap, Resumption};
 #[cfg(fuzzing)]
@@ -92,7 +92,7 @@ impl Default for JournalOptions {
             idle_commit: Duration::from_millis(100),
             // A disk of 100 MB/s reads it in less than three seconds.
             verify_at_start: 256 * 1024 * 1024,
-            disk: JournalDisk::Real,
+            disk: JournalDisk::default(),
         }
     }
 }

@@ -19,7 +19,7 @@ fn options() -> JournalOptions {
 }
 
 fn faulty(faults: &Arc<DiskFaults>) -> JournalOptions {
-    JournalOptions { disk: JournalDisk::Faulty(Arc::clone(faults)), ..options() }
+    JournalOptions { disk: JournalDisk::through(faults.clone()), ..options() }
 }
 
 fn open(place: &TempDir) -> (Journal, JournalRecovery) {

@@ -45,7 +45,7 @@ impl Ballast {
         if self.path.exists() {
             return Ok(());
         }
-        JournalDisk::Real.create(&self.path, SIZE).map(drop)
+        JournalDisk::default().create(&self.path, SIZE).map(drop)
     }
 }
 

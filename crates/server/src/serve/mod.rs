@@ -144,10 +144,15 @@ impl RunningProxy {
 
 /// Starts the proxy with these settings; it serves on return.
 pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, StartFailure> {
+    start_on(JournalDisk::default(), settings, clock).await
+}
+
+/// Starts the proxy with its journal on this disk, which a benchmark chooses.
+pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> Result<RunningProxy, StartFailure> {
     let directory = &settings.state.directory;
     let security = security(settings)?;
     let upstream = Arc::new(upstream(settings)?);
-    let Opened { store, journal, recovered } = open(settings, &clock).await?;
+    let Opened { store, journal, recovered } = open(disk, settings, &clock).await?;
     settle(&recovered, &journal, &upstream, &store, &clock).await?;
     let address = settings.listen.address;
     let listener = TcpListener::bind(address).await.map_err(|error| StartFailure::Address { address, error })?;
@@ -197,7 +202,7 @@ pub async fn start(settings: &Settings, clock: Clock) -> Result<RunningProxy, St
 
 /// Creates the state, and closes it again.
 pub async fn create_state(settings: &Settings, clock: &Clock) -> Result<AccountId, StartFailure> {
-    Ok(open(settings, clock).await?.store.account().clone())
+    Ok(open(JournalDisk::default(), settings, clock).await?.store.account().clone())
 }
 
 /// Where a state directory keeps its journal.
@@ -216,42 +221,25 @@ fn history(settings: &Settings, journal: &Arc<Journal>, clock: &Clock) -> Result
         .map_err(|error| StartFailure::History { path, error })
 }
 
-async fn open(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
+async fn open(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
     let directory = &settings.state.directory;
     portcullis_state::prepare_dir(directory)?;
     ballast::Ballast::of(directory).give_way();
-    open_state(settings, clock).await.map_err(|error| {
+    open_state(disk, settings, clock).await.map_err(|error| {
         let directory = directory.clone();
         if ballast::is_full(&directory) { StartFailure::Full { directory, error: Box::new(error) } } else { error }
     })
 }
 
-async fn open_state(settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
+async fn open_state(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
     let directory = &settings.state.directory;
-    let options =
-        JournalOptions { segment_size: settings.audit.segment_size, disk: disk(), ..JournalOptions::default() };
+    let options = JournalOptions { segment_size: settings.audit.segment_size, disk, ..JournalOptions::default() };
     let (journal, recovered) = Journal::open(&journal_of(directory), options)?;
     let journal = Arc::new(journal);
     let recorded = recovered.last_state.as_ref().map(|state| state.payload.as_slice());
     let state = Arc::new(StateLog { journal: journal.clone(), directory: directory.clone() });
     let store = StateStore::open(directory, state, recorded, clock.clone()).await?;
     Ok(Opened { store, journal, recovered })
-}
-
-/// The journal's disk.
-#[cfg(not(feature = "bench-memory-journal"))]
-fn disk() -> JournalDisk {
-    JournalDisk::Real
-}
-
-/// The journal's disk, or memory for a benchmark; no production build has this feature.
-#[cfg(feature = "bench-memory-journal")]
-fn disk() -> JournalDisk {
-    if std::env::var_os("PORTCULLIS_BENCH_JOURNAL").is_some_and(|choice| choice == "memory") {
-        tracing::error!("the journal is only in memory: all records will be lost");
-        return JournalDisk::Memory(Arc::default());
-    }
-    JournalDisk::Real
 }
 
 /// Resolves the intents that a crash left open, so that each has an outcome on record.

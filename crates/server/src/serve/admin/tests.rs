@@ -21,7 +21,7 @@ async fn admin(place: &TempDir, faults: &Arc<DiskFaults>) -> AdminSocket {
 async fn admin_by(clock: Clock, place: &TempDir, faults: &Arc<DiskFaults>) -> AdminSocket {
     let options = JournalOptions {
         segment_size: 64 * 1024,
-        disk: JournalDisk::Faulty(Arc::clone(faults)),
+        disk: JournalDisk::through(faults.clone()),
         ..JournalOptions::default()
     };
     let (journal, _) = Journal::open(place.path(), options).expect("a journal");
