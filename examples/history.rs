@@ -20,8 +20,9 @@ use std::time::{Duration, Instant};
 
 use events::{Event, Source};
 use portcullis_base::clock::{Clock, Timestamp};
+use portcullis_cloudtrail::lookup::{HistoryPage, HistoryQuery};
 use portcullis_cloudtrail::record::LookupAttribute;
-use portcullis_followers::history::{Archive, DayFiles, History, HistoryPage, HistoryQuery, JournalId};
+use portcullis_followers::history::{Archive, DayFiles, History, JournalId};
 use portcullis_journal::{Journal, JournalOptions, RecordKind, Sequence};
 
 const JOURNAL: JournalId = [7; 16];

@@ -28,6 +28,10 @@ const CRATES: &[&str] = &[
     "devstore",
 ];
 
+/// Crates that never name each other, though one comes before the other: the APIs know what reads the journal by ports
+/// of their own, which the server connects.
+const APART: &[&str] = &["control", "followers"];
+
 /// The crates that do no I/O: no runtime, no log, no files, no network.
 const WITHOUT_IO: &[&str] = &["xml", "cloudtrail", "sigv4", "s3", "mfa", "authorization"];
 
@@ -133,6 +137,7 @@ fn a_clients_request_is_sent_upstream_from_one_place() {
     let sent = |file: &PathBuf| code_of(file).matches("upstream.send(").count();
     let senders: Vec<_> = sources().into_iter().filter(|file| sent(file) > 0).collect();
     assert_eq!(senders.len(), 1, "{senders:?}");
+    assert!(senders.iter().all(|file| file.starts_with("crates/server")), "{senders:?}");
     assert_eq!(senders.iter().map(sent).sum::<usize>(), 1, "{senders:?}");
 }
 
@@ -146,6 +151,20 @@ fn a_crate_depends_only_on_crates_before_it() {
                 wrong.push(format!("`{name}` may not depend on `{other}`"));
             }
         }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn crates_that_are_apart_do_not_name_each_other_not_even_in_tests() {
+    let mut wrong = Vec::new();
+    for name in APART {
+        let manifest = read(&Path::new("crates").join(name).join("Cargo.toml"));
+        let others = APART.iter().filter(|other| *other != name);
+        let named = others.filter(|other| {
+            manifest.contains(&format!("portcullis-{other}.")) || manifest.contains(&format!("portcullis-{other} "))
+        });
+        wrong.extend(named.map(|other| format!("`{name}` names `{other}`")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

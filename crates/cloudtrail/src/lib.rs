@@ -9,6 +9,7 @@ mod head;
 pub mod keys;
 pub mod layout;
 pub mod logfile;
+pub mod lookup;
 pub mod merkle;
 mod name;
 pub mod record;

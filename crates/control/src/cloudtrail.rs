@@ -25,7 +25,7 @@ use portcullis_authorization::{Caller, TrailBucket};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName};
 use portcullis_cloudtrail::DigestPeriod;
-use portcullis_followers::history::{History, LookupAsker};
+use portcullis_cloudtrail::lookup::LookupAsker;
 use portcullis_state::{StateStore, TrailReservation};
 use scope::TrailScope;
 use stake::AffectedBuckets;
@@ -33,7 +33,7 @@ use stake::AffectedBuckets;
 pub use decide::{CallDenial, CallFacts, CallPermit, CallPlan, PendingCall, decide};
 pub use input::{CallInput, recorded};
 pub use operation::{CloudTrailOperation, UNKNOWN};
-pub use ports::{BucketContents, BucketUnavailable, DeliveredFiles, DeliveryProgress, TrailDelivery};
+pub use ports::{BucketContents, BucketUnavailable, DeliveredFiles, DeliveryProgress, EventHistory, TrailDelivery};
 pub use refused::{CloudTrailError, MfaCircumstances, RootDevices, UnreadableCall};
 
 /// The longest body of a call: the 500 values of a trail's selectors come to a quarter of that.
@@ -48,7 +48,7 @@ pub struct CloudTrail {
     region: String,
     store: StateStore,
     deliveries: Arc<dyn TrailDelivery>,
-    history: Arc<History>,
+    history: Arc<dyn EventHistory>,
     /// A new trail's, where the call says nothing of it.
     digest_period: DigestPeriod,
 }
@@ -68,7 +68,7 @@ impl CloudTrail {
         region: String,
         store: StateStore,
         deliveries: Arc<dyn TrailDelivery>,
-        history: Arc<History>,
+        history: Arc<dyn EventHistory>,
         digest_period: DigestPeriod,
     ) -> Self {
         Self { region, store, deliveries, history, digest_period }

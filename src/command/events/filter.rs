@@ -1,8 +1,8 @@
 //! Which records are wanted.
 
 use portcullis_base::clock::Timestamp;
+use portcullis_cloudtrail::lookup::HistoryQuery;
 use portcullis_cloudtrail::record::{EventView, LookupAttribute};
-use portcullis_followers::history::HistoryQuery;
 use portcullis_server::config::parse_duration;
 
 /// Which records are wanted; one without attributes and times admits all.

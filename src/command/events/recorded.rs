@@ -4,13 +4,14 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use portcullis_cloudtrail::lookup::{EventOrder, HistoryPage, HistoryQuery, LookupError};
 use portcullis_cloudtrail::record::{EventView, UnreadableEvent};
 
 use super::RecordSource;
 use super::filter::EventFilter;
 use crate::command::error::CommandError;
 use crate::command::state_directory::StateDirectory;
-use portcullis_followers::history::{Archive, EventOrder, HistoryPage, HistoryQuery, JournalId, LookupError};
+use portcullis_followers::history::{Archive, JournalId};
 use portcullis_journal::{JournalReader, JournalRecord, Sequence};
 
 /// The records that a filter may admit, oldest first.
@@ -175,7 +176,7 @@ impl RecordSource for RecordedEvents {
 impl HistoryCursor {
     fn note(&mut self, page: &HistoryPage) {
         for found in &page.events {
-            let key = Some((found.time.seconds(), found.sequence));
+            let key = Some((found.time.seconds(), Sequence::new(found.sequence)));
             self.of_last = if self.last == key { self.of_last + 1 } else { 1 };
             self.last = key;
         }
@@ -238,7 +239,7 @@ fn admits(filter: &EventFilter, line: &str) -> bool {
 }
 
 fn lines_of(page: &HistoryPage) -> Result<Vec<String>, CommandError> {
-    page.events.iter().map(|found| readable(found.sequence, found.record.as_bytes())).collect()
+    page.events.iter().map(|found| readable(Sequence::new(found.sequence), found.record.as_bytes())).collect()
 }
 
 fn lines(record: &JournalRecord) -> Result<Vec<String>, CommandError> {

@@ -10,7 +10,7 @@ use super::stake::{AffectedBuckets, BucketStake};
 use portcullis_authorization::{Caller, ControlAction, Permit, PermittedAction, Requirement, Rules, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::Trail;
-use portcullis_followers::history::LookupAsker;
+use portcullis_cloudtrail::lookup::LookupAsker;
 use portcullis_mfa::MfaToken;
 use portcullis_sigv4::Principal;
 

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::input::{CallInput, member, only_members};
 use super::refused::CloudTrailError;
 use super::show::epoch;
+use portcullis_cloudtrail::lookup::{EventOrder, FoundEvent, HistoryPage, HistoryQuery, LookupAsker, LookupError};
 use portcullis_cloudtrail::record::{LookupAttribute, NamedResource};
-use portcullis_followers::history::{EventOrder, FoundEvent, HistoryPage, HistoryQuery, LookupAsker, LookupError};
 
 /// AWS's own page.
 const STANDARD_PAGE: usize = 50;
@@ -169,9 +169,10 @@ mod tests {
             ..portcullis_cloudtrail::record::EventSummary::default()
         };
         let time = portcullis_base::clock::Timestamp::from_seconds(5);
-        let sequence = portcullis_journal::Sequence::new(7);
-        let page =
-            HistoryPage { events: vec![FoundEvent { time, sequence, record: "{}".to_owned(), summary }], next: None };
+        let page = HistoryPage {
+            events: vec![FoundEvent { time, sequence: 7, record: "{}".to_owned(), summary }],
+            next: None,
+        };
         assert_eq!(
             answer(page),
             json!({"Events": [{"EventId": "e", "ReadOnly": "false", "EventTime": 5, "CloudTrailEvent": "{}",

@@ -1,4 +1,4 @@
-//! What of delivery the API stands upon.
+//! What of delivery and of the history the API stands upon.
 
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::lookup::{HistoryPage, HistoryQuery, LookupError};
 use portcullis_cloudtrail::{Trail, TrailEnd, TrailLayout, TrailName};
 use portcullis_state::BoxedFuture;
 
@@ -24,6 +25,12 @@ pub trait TrailDelivery: Debug + Send + Sync {
     fn progress(&self, name: &TrailName) -> DeliveryProgress;
     /// Says that trails changed.
     fn trails_changed(&self);
+}
+
+/// The recorded events, searched.
+pub trait EventHistory: Debug + Send + Sync {
+    /// Finds events, among them all whose record was on disk when this was asked.
+    fn lookup(&self, query: HistoryQuery) -> BoxedFuture<'_, Result<HistoryPage, LookupError>>;
 }
 
 /// What is in a bucket, or at a place in it.

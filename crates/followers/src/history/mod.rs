@@ -25,7 +25,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use portcullis_cloudtrail::record::{EventSummary, EventView, LookupAttribute};
+use portcullis_cloudtrail::lookup::{FoundEvent, HistoryPage, HistoryQuery, LookupError};
+use portcullis_cloudtrail::record::EventView;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -34,7 +35,6 @@ use portcullis_journal::{Journal, Sequence};
 
 pub use file::JournalId;
 pub use files::{DayFiles, FilesError};
-pub use search::{EventOrder, LookupAsker};
 #[cfg(fuzzing)]
 pub use token::fuzz_token;
 
@@ -57,55 +57,6 @@ pub struct History {
 #[derive(Clone, Debug)]
 pub struct Archive {
     directory: PathBuf,
-}
-
-/// What to look up.
-#[derive(Clone, Debug)]
-pub struct HistoryQuery {
-    /// All of these.
-    pub attributes: Vec<(LookupAttribute, String)>,
-    /// Not before this second.
-    pub start: Option<Timestamp>,
-    /// Not after this second.
-    pub end: Option<Timestamp>,
-    /// Whose own lookups are left out.
-    pub without_lookups_of: Option<LookupAsker>,
-    pub order: EventOrder,
-    /// How many events a page holds at most; it may hold fewer though there are more.
-    pub limit: usize,
-    /// What the page before gave.
-    pub token: Option<String>,
-}
-
-/// A part of what was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HistoryPage {
-    pub events: Vec<FoundEvent>,
-    /// What to ask for the next page with; nothing after the last one.
-    pub next: Option<String>,
-}
-
-/// One event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundEvent {
-    pub time: Timestamp,
-    /// The journal's record that holds it.
-    pub sequence: Sequence,
-    /// The event as it was recorded: one line of JSON.
-    pub record: String,
-    pub summary: EventSummary,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Error)]
-pub enum LookupError {
-    /// The index is being rebuilt, or cannot follow the journal.
-    #[error("{records} records are not indexed yet")]
-    Behind { records: u64 },
-    #[error("the token is of another question, or none at all")]
-    InvalidToken,
-    #[error("the events of {day} cannot be read: {reason}")]
-    Unreadable { day: String, reason: String },
 }
 
 /// Why what was indexed cannot be searched.
@@ -154,7 +105,7 @@ impl History {
 
     /// Finds events, among them all whose record was on disk when this was asked.
     pub async fn lookup(&self, query: HistoryQuery) -> Result<HistoryPage, LookupError> {
-        let wanted = query.wanted(None)?;
+        let wanted = wanted_by(&query, None)?;
         let until = self.journal.durable_sequence().number();
         let (archive, shared) = (self.archive.clone(), Arc::clone(&self.shared));
         // It is never closed; and without a permit the search would only be slower.
@@ -217,7 +168,7 @@ impl Archive {
 
     /// Finds events of records up to this one.
     pub fn lookup(&self, query: &HistoryQuery, through: Sequence) -> Result<HistoryPage, LookupError> {
-        self.search(&query.wanted(Some(through.number()))?).map_err(Into::into)
+        self.search(&wanted_by(query, Some(through.number()))?).map_err(Into::into)
     }
 
     /// Finds events, among them all up to this record.
@@ -244,7 +195,7 @@ impl Archive {
         let next = events.last().filter(|_| more).map(|(last, _)| token::write(*last, wanted));
         let found = |(key, record): (block::EventKey, Vec<u8>)| FoundEvent {
             time: Timestamp::from_seconds(key.time),
-            sequence: Sequence::new(key.sequence),
+            sequence: key.sequence,
             summary: EventView::read(&record).unwrap_or_default().summary(),
             record: String::from_utf8(record)
                 .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
@@ -253,38 +204,23 @@ impl Archive {
     }
 }
 
-impl HistoryQuery {
-    /// All events, the newest first.
-    pub fn all(limit: usize) -> Self {
-        Self {
-            attributes: Vec::new(),
-            start: None,
-            end: None,
-            without_lookups_of: None,
-            order: EventOrder::NewestFirst,
-            limit,
-            token: None,
-        }
+/// A question in the form of the files, with its token read.
+fn wanted_by(query: &HistoryQuery, through: Option<u64>) -> Result<EventSearch, LookupError> {
+    let attributes = query.attributes.iter().map(|(attribute, value)| (*attribute, attribute.normal(value))).collect();
+    let mut wanted = EventSearch {
+        attributes,
+        from: query.start.map_or(-EVER, |start| start.seconds().clamp(-EVER, EVER)),
+        to: query.end.map_or(EVER, |end| end.seconds().clamp(-EVER, EVER)),
+        without_lookups_of: query.without_lookups_of.clone(),
+        order: query.order,
+        after: None,
+        through,
+        limit: query.limit.clamp(1, LARGEST_PAGE),
+    };
+    if let Some(token) = &query.token {
+        wanted.after = Some(token::read(token, &wanted).ok_or(LookupError::InvalidToken)?);
     }
-
-    fn wanted(&self, through: Option<u64>) -> Result<EventSearch, LookupError> {
-        let attributes =
-            self.attributes.iter().map(|(attribute, value)| (*attribute, attribute.normal(value))).collect();
-        let mut wanted = EventSearch {
-            attributes,
-            from: self.start.map_or(-EVER, |start| start.seconds().clamp(-EVER, EVER)),
-            to: self.end.map_or(EVER, |end| end.seconds().clamp(-EVER, EVER)),
-            without_lookups_of: self.without_lookups_of.clone(),
-            order: self.order,
-            after: None,
-            through,
-            limit: self.limit.clamp(1, LARGEST_PAGE),
-        };
-        if let Some(token) = &self.token {
-            wanted.after = Some(token::read(token, &wanted).ok_or(LookupError::InvalidToken)?);
-        }
-        Ok(wanted)
-    }
+    Ok(wanted)
 }
 
 impl From<UnreadableDay> for LookupError {

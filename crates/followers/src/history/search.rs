@@ -11,7 +11,8 @@ use super::block::{self, BlockPlaces, EventKey, LONGEST_SPAN};
 use super::day::UtcDay;
 use super::file::{self, BLOCKS_IN_RUN, FileError, damaged, signed};
 use super::term::index_term;
-use portcullis_cloudtrail::record::{EventSource, EventView, LookupAttribute};
+use portcullis_cloudtrail::lookup::{EventOrder, LookupAsker};
+use portcullis_cloudtrail::record::{EventView, LookupAttribute};
 
 /// What to find.
 #[derive(Clone, Debug)]
@@ -29,20 +30,6 @@ pub(super) struct EventSearch {
     /// No records of the journal after this one.
     pub through: Option<u64>,
     pub limit: usize,
-}
-
-/// Who looks up events, as far as their own lookups are told apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookupAsker {
-    pub access_key_id: String,
-    pub address: String,
-}
-
-/// Which event comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventOrder {
-    NewestFirst,
-    OldestFirst,
 }
 
 /// What was found.
@@ -249,18 +236,18 @@ impl EventSearch {
     }
 }
 
-impl LookupAsker {
-    /// True if this is a LookupEvents that this asker was answered.
-    fn was_answered_by(&self, event: &EventView<'_>) -> bool {
-        event.event_name.text() == Some("LookupEvents")
-            && event.event_source.text() == Some(EventSource::CloudTrail.as_str())
-            && event.error_code.text().is_none()
-            && event.user_identity.access_key_id.text() == Some(&self.access_key_id)
-            && event.source_ip_address.text() == Some(&self.address)
-    }
+/// What an order means to the search.
+trait SearchOrder: Copy {
+    fn compare<T: Ord>(self, one: &T, other: &T) -> Ordering;
+    /// Before the first event of all.
+    fn start(self) -> (i64, i64);
+    /// The blocks that reach into the range and beyond what was given, in the order of their first events.
+    ///
+    /// No block spans more than ?3 seconds, which bounds the walk on the index at both of its ends.
+    fn query(self) -> &'static str;
 }
 
-impl EventOrder {
+impl SearchOrder for EventOrder {
     fn compare<T: Ord>(self, one: &T, other: &T) -> Ordering {
         match self {
             Self::NewestFirst => other.cmp(one),
@@ -268,7 +255,6 @@ impl EventOrder {
         }
     }
 
-    /// Before the first event of all.
     fn start(self) -> (i64, i64) {
         match self {
             Self::NewestFirst => (i64::MAX, i64::MAX),
@@ -276,9 +262,6 @@ impl EventOrder {
         }
     }
 
-    /// The blocks that reach into the range and beyond what was given, in the order of their first events.
-    ///
-    /// No block spans more than ?3 seconds, which bounds the walk on the index at both of its ends.
     fn query(self) -> &'static str {
         match self {
             Self::NewestFirst => {
@@ -291,36 +274,6 @@ impl EventOrder {
                  WHERE min_time BETWEEN ?1 - ?3 AND ?2 AND (max_time, max_sequence) >= (?4, ?5) AND max_time >= ?1
                  ORDER BY min_time, min_sequence"
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn only_an_answered_lookup_of_this_key_from_this_address_is_the_askers_own() {
-        let asker = LookupAsker { access_key_id: "AKIA1".to_owned(), address: "192.0.2.7".to_owned() };
-        let own = json!({
-            "userIdentity": { "type": "Root", "accessKeyId": "AKIA1" }, "eventName": "LookupEvents",
-            "eventSource": "cloudtrail.amazonaws.com", "sourceIPAddress": "192.0.2.7",
-        });
-        let is_own =
-            |event: &serde_json::Value| asker.was_answered_by(&EventView::read(event.to_string().as_bytes()).unwrap());
-        assert!(is_own(&own));
-        for (name, value) in [
-            ("eventName", json!("GetTrail")),
-            ("eventSource", json!("s3.amazonaws.com")),
-            ("sourceIPAddress", json!("192.0.2.8")),
-            ("errorCode", json!("AccessDenied")),
-            ("userIdentity", json!({ "type": "Root", "accessKeyId": "AKIA2" })),
-        ] {
-            let mut other = own.clone();
-            other[name] = value;
-            assert!(!is_own(&other), "{name}");
         }
     }
 }

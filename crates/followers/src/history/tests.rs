@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use portcullis_base::clock::{SetClocks, WatchedClock};
+use portcullis_cloudtrail::lookup::EventOrder;
 use portcullis_cloudtrail::record::LookupAttribute;
 use portcullis_journal::{JournalOptions, RecordKind};
 

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
 use super::block::EventKey;
-use super::search::{EventOrder, EventSearch};
+use super::search::EventSearch;
 use super::term::index_term;
+use portcullis_cloudtrail::lookup::EventOrder;
 
 const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 16 + 8 + 8 + 4;

@@ -1,4 +1,4 @@
-//! The delivery of trails, as CloudTrail's API sees it.
+//! The delivery of trails and the history of events, as CloudTrail's API sees them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,11 +6,13 @@ use std::sync::Arc;
 use portcullis_authorization::TrailBucket;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
+use portcullis_cloudtrail::lookup::{HistoryPage, HistoryQuery, LookupError};
 use portcullis_cloudtrail::{Trail, TrailLayout, TrailName};
 use portcullis_control::cloudtrail::{
-    BucketContents, BucketUnavailable, DeliveredFiles, DeliveryProgress, TrailDelivery,
+    BucketContents, BucketUnavailable, DeliveredFiles, DeliveryProgress, EventHistory, TrailDelivery,
 };
 use portcullis_followers::delivery::Delivery;
+use portcullis_followers::history::History;
 use portcullis_state::BoxedFuture;
 use portcullis_upstream::{BucketHolding, Upstream};
 
@@ -83,5 +85,15 @@ impl TrailDelivery for DeliveryAdapter {
 
     fn trails_changed(&self) {
         self.delivery.notify_changed();
+    }
+}
+
+/// The history, which the proxy stops at its end.
+#[derive(Debug)]
+pub(super) struct HistoryAdapter(pub Arc<History>);
+
+impl EventHistory for HistoryAdapter {
+    fn lookup(&self, query: HistoryQuery) -> BoxedFuture<'_, Result<HistoryPage, LookupError>> {
+        Box::pin(self.0.lookup(query))
     }
 }
