@@ -2,8 +2,11 @@
 //!
 //! A function is given bytes and returns; a panic is a finding. What it asserts is what later stages rely on.
 
+#[path = "../../tests/readers/read_back.rs"]
+mod read_back;
+
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderValue};
 use portcullis_base::clock::Timestamp;
 use portcullis_http::{Peer, QueryString, RequestHead, RequestHeaders, Transport};
 use portcullis_mfa::MfaToken;
@@ -15,7 +18,9 @@ use portcullis_sigv4::{
     AcceptedScope, AwsService, ChecksumAlgorithm, ChunkSigning, ChunkedPayload, DeclaredChecksums, Keyring,
     PayloadMode, PayloadVerifier, verify,
 };
-use portcullis_upstream::{RenderedRequest, RequestContent, render as render_request};
+use portcullis_upstream::render as render_request;
+
+use read_back::read_back;
 
 const STORES: [UpstreamKind; 5] =
     [UpstreamKind::Aws, UpstreamKind::Ceph, UpstreamKind::Embedded, UpstreamKind::Generic, UpstreamKind::Minio];
@@ -153,7 +158,7 @@ pub fn render(data: &[u8]) {
 /// Writes the request for the upstream, reads what was written, and compares.
 fn sent_on_as_the_same(request: &S3Request, store: UpstreamKind) {
     let rendered = render_request(request).expect("what is understood can be written");
-    let again = read_back(&rendered, store);
+    let again = read_back(&rendered, &routing(store));
     let facts = |request: &S3Request| {
         let mut query = request.query.clone();
         query.sort();
@@ -162,33 +167,6 @@ fn sent_on_as_the_same(request: &S3Request, store: UpstreamKind) {
     };
     assert_eq!(facts(&again), facts(request), "{rendered:?}");
     assert_eq!(render_request(&again).map(|again| again.content), Ok(rendered.content));
-}
-
-fn read_back(rendered: &RenderedRequest, store: UpstreamKind) -> Box<S3Request> {
-    let mut map = HeaderMap::new();
-    for (name, value) in &rendered.headers {
-        // The embedded store takes `Expires` under a name of its own.
-        let name = if name == "x-portcullis-expires" { "expires" } else { name.as_str() };
-        map.append(HeaderName::from_bytes(name.as_bytes()).expect("a name"), value.clone());
-    }
-    map.insert("host", HeaderValue::from_static("upstream"));
-    let body = match &rendered.content {
-        RequestContent::Document(bytes) => bytes.clone(),
-        RequestContent::Payload => Bytes::from_static(b"payload"),
-    };
-    if !body.is_empty() {
-        map.insert("content-length", body.len().into());
-    }
-    let head = RequestHead {
-        method: rendered.method,
-        path: rendered.path.clone(),
-        query: QueryString::parse(&rendered.query).expect("an unambiguous query"),
-        headers: RequestHeaders::read(&map).expect("unambiguous headers"),
-        host: "upstream".to_owned(),
-        peer: peer(),
-    };
-    let routed = route(&head, &routing(store)).expect("an operation");
-    routed.complete(Some(body)).expect("understood again")
 }
 
 /// The first byte chooses the kind of store.

@@ -8,6 +8,7 @@ mod generate;
 mod live;
 mod minio;
 mod raw;
+mod read_back;
 mod s3s;
 #[path = "../server/rig/signer.rs"]
 #[expect(clippy::indexing_slicing, dead_code, reason = "the proxy's own tests index, and need more of it")]
@@ -17,9 +18,8 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
-use portcullis_http::{Peer, QueryString, RequestHead, RequestHeaders, Transport};
+use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_s3::{
     CopySource, DeleteObjects, ExpectedBody, Hazard, MfaDeleteChange, ObjectIdentifier, OperationBody, OperationMark,
     RequestDocument, RoutingRules, S3Operation, S3Request, StoreTreatment, TargetLevel, UpstreamKind, VersioningStatus,
@@ -30,6 +30,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use generate::Sent;
 use raw::{Raw, Reading};
+use read_back::read_back;
 
 /// So many that each operation comes up some two hundred times.
 const CASES: u32 = 20_000;
@@ -172,7 +173,7 @@ fn hold(upstream: UpstreamKind, read: fn(&Raw) -> Reading) {
             Reading::Refused(_) => {}
             Reading::Taken(taken) => assert_eq!(*taken, raw::Taken::of(&request), "{sent:?}\n{rendered:?}"),
         }
-        read_back(&request, &rendered, &routing);
+        check_read_back(&request, &rendered, &routing);
         Ok(())
     });
     if let Err(failure) = run {
@@ -238,30 +239,8 @@ fn check_headers(rendered: &RenderedRequest) {
 }
 
 /// Our own reader is a fourth one: it understands what was written as the same request.
-fn read_back(request: &S3Request, rendered: &RenderedRequest, routing: &RoutingRules) {
-    let mut map = HeaderMap::new();
-    for (name, value) in &rendered.headers {
-        // The embedded store takes `Expires` under a name of its own.
-        let name = if name == "x-portcullis-expires" { "expires" } else { name.as_str() };
-        map.append(HeaderName::from_bytes(name.as_bytes()).expect("a name"), value.clone());
-    }
-    map.insert("host", "upstream".parse().expect("a header"));
-    let body = match &rendered.content {
-        RequestContent::Document(bytes) => bytes.clone(),
-        RequestContent::Payload => Bytes::from_static(b"payload"),
-    };
-    if !body.is_empty() {
-        map.insert("content-length", body.len().into());
-    }
-    let head = RequestHead {
-        method: rendered.method,
-        path: rendered.path.clone(),
-        query: QueryString::parse(&rendered.query).expect("unambiguous"),
-        headers: RequestHeaders::read(&map).expect("unambiguous"),
-        host: "upstream".to_owned(),
-        peer: peer(),
-    };
-    let again = route(&head, routing).and_then(|routed| routed.complete(Some(body))).expect("understood again");
+fn check_read_back(request: &S3Request, rendered: &RenderedRequest, routing: &RoutingRules) {
+    let again = read_back(rendered, routing);
     let taken = raw::Taken::of(request);
     assert_eq!((raw::Taken::of(&again), again.hazard), (taken, hazard_left(request)));
     let sorted = |request: &S3Request| {
