@@ -1,5 +1,6 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /build
+# Not rust-toolchain.toml: with it rustup would download another compiler than that of the image.
 COPY Cargo.toml Cargo.lock config.example.toml ./
 COPY crates crates
 COPY examples examples

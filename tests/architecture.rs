@@ -6,7 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test that cannot read the sources has failed")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The crates in order: each depends only on crates before it.
 const CRATES: &[&str] = &[
@@ -202,6 +202,54 @@ fn no_feature_weakens_what_the_product_is_built_of() {
 fn section<'a>(manifest: &'a str, title: &str) -> impl Iterator<Item = &'a str> {
     let lines = manifest.lines().skip_while(move |line| *line != title).skip(1);
     lines.take_while(|line| !line.starts_with('['))
+}
+
+#[test]
+fn the_image_is_built_from_all_that_the_manifest_and_the_sources_name() {
+    let dockerfile = read(Path::new("Dockerfile"));
+    let copies =
+        dockerfile.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--"));
+    let copied: Vec<&str> =
+        copies.flat_map(|line| line.rsplit_once(' ').map_or("", |(from, _)| from).split(' ')).collect();
+    let ignore = read(Path::new(".dockerignore"));
+    let sent: Vec<&str> = ignore.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let manifest = read(Path::new("Cargo.toml"));
+    let members = section(&manifest, "[workspace]").filter_map(|line| line.strip_prefix("members = "));
+    let quoted = members.flat_map(|line| line.split('"').skip(1).step_by(2));
+    let paths = manifest.lines().filter_map(|line| line.split_once("path = \"")?.1.split('"').next());
+    let mut needed: Vec<PathBuf> = quoted.chain(paths).map(PathBuf::from).collect();
+    assert!(needed.len() > CRATES.len(), "{needed:?}");
+    needed.extend(["Cargo.toml", "Cargo.lock", "src"].map(PathBuf::from));
+    if manifest.contains("[[example]]") {
+        needed.push(PathBuf::from("examples"));
+    }
+    let built = |file: &&PathBuf| !file.components().any(|part| part.as_os_str() == "tests");
+    needed.extend(sources().iter().filter(built).flat_map(|file| included(file)));
+    let left_out = |by: &[&str]| -> Vec<PathBuf> {
+        needed.iter().filter(|path| !by.iter().any(|folder| path.starts_with(folder))).cloned().collect()
+    };
+    let (uncopied, ignored) = (left_out(&copied), left_out(&sent));
+    assert!(uncopied.is_empty(), "the Dockerfile copies none of {uncopied:?}");
+    assert!(ignored.is_empty(), ".dockerignore leaves out {ignored:?}");
+}
+
+/// The files that a source file holds as text, from the top of the repository on.
+fn included(file: &Path) -> Vec<PathBuf> {
+    let code = code_of(file);
+    let named = code.split("include_").skip(1).filter_map(|rest| rest.split_once("!(\"")?.1.split('"').next());
+    let mut found = Vec::new();
+    for name in named {
+        let mut path = file.parent().unwrap_or(file).to_owned();
+        for part in Path::new(name).components() {
+            if part == Component::ParentDir {
+                path.pop();
+            } else {
+                path.push(part);
+            }
+        }
+        found.push(path);
+    }
+    found
 }
 
 #[test]
