@@ -13,7 +13,7 @@ use super::destination::make_folders;
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::{DigestHead, TrailName};
 
-/// The second place that is told of each digest.
+/// The second place that is told of each digest; the setting `trail.witness`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckpointSink {
     /// A file for each trail, to which checkpoints are appended.
@@ -32,8 +32,18 @@ pub struct Checkpoint {
 }
 
 impl CheckpointSink {
-    /// Where the machine's log listens.
-    pub const SYSLOG: &str = "/dev/log";
+    /// The place that the setting names: `syslog`, or a folder.
+    pub fn named(path: PathBuf) -> Self {
+        if path.as_os_str() == "syslog" { Self::Syslog(PathBuf::from("/dev/log")) } else { Self::Folder(path) }
+    }
+
+    /// The folder, if it is one.
+    pub fn folder_mut(&mut self) -> Option<&mut PathBuf> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Nowhere | Self::Syslog(_) => None,
+        }
+    }
 
     /// Tells of a digest; one that was told last is not told again.
     pub fn tell(&self, checkpoint: &Checkpoint, now: Timestamp) -> io::Result<()> {
@@ -104,6 +114,14 @@ mod tests {
         };
         let trail = TrailName::parse("main").expect("a name");
         Checkpoint { trail, arn: "arn:aws:cloudtrail:us-east-1:111122223333:trail/main".to_owned(), head }
+    }
+
+    #[test]
+    fn the_setting_names_the_machines_log_or_a_folder() {
+        assert_eq!(CheckpointSink::named("syslog".into()), CheckpointSink::Syslog("/dev/log".into()));
+        for folder in ["syslog/", "./syslog", "/srv/witness"] {
+            assert_eq!(CheckpointSink::named(folder.into()), CheckpointSink::Folder(folder.into()), "{folder}");
+        }
     }
 
     #[test]

@@ -17,4 +17,4 @@ pub use settings::{
     AccountSettings, AuditSettings, HistorySettings, LimitSettings, ListenSettings, MfaDeleteSettings, MfaSettings,
     Settings, StateSettings, UpstreamSettings,
 };
-pub use trail::{CheckpointTarget, TrailSettings};
+pub use trail::TrailSettings;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::reader::SectionReader;
 use super::value;
+use portcullis_followers::delivery::CheckpointSink;
 
 /// `[trail]`: where trails are delivered, and how often.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,14 +17,8 @@ pub struct TrailSettings {
     /// The digest period of a new trail.
     pub digest_period: Duration,
     pub key_lifetime: Duration,
-    pub witness: Option<CheckpointTarget>,
-}
-
-/// A second place that receives each digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CheckpointTarget {
-    Folder(PathBuf),
-    Syslog,
+    /// A second place that is told of each digest.
+    pub witness: CheckpointSink,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -34,7 +29,7 @@ impl TrailSettings {
         log_period: Duration::from_secs(5 * 60),
         digest_period: Duration::from_secs(60 * 60),
         key_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
-        witness: None,
+        witness: CheckpointSink::Nowhere,
     };
 
     pub(super) fn ask(mut section: SectionReader<'_>, standard: Self) -> Self {
@@ -44,19 +39,12 @@ impl TrailSettings {
         let log_period = section.take("log_period", standard.log_period, span(second, 60 * minute));
         let digest_period = section.take("digest_period", standard.digest_period, span(minute, DAY));
         let key_lifetime = section.take("key_lifetime", standard.key_lifetime, span(minute, 400 * DAY));
-        let witness = section.optional("witness", |value| {
-            let path = value::path(value)?;
-            Ok(if path.as_os_str() == "syslog" { CheckpointTarget::Syslog } else { CheckpointTarget::Folder(path) })
-        });
-        Self { folder, log_period, digest_period, key_lifetime, witness: witness.or(standard.witness) }
+        let witness = section.optional("witness", |value| value::path(value).map(CheckpointSink::named));
+        Self { folder, log_period, digest_period, key_lifetime, witness: witness.unwrap_or(standard.witness) }
     }
 
     pub(super) fn start_paths_at(&mut self, base: &Path) {
-        let witness = match &mut self.witness {
-            Some(CheckpointTarget::Folder(path)) => Some(path),
-            Some(CheckpointTarget::Syslog) | None => None,
-        };
-        for path in self.folder.iter_mut().chain(witness) {
+        for path in self.folder.iter_mut().chain(self.witness.folder_mut()) {
             *path = base.join(&*path);
         }
     }

@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::config::{CheckpointTarget, Credentials, CredentialsError, Settings};
+use crate::config::{Credentials, CredentialsError, Settings};
 use crate::pipeline::{self, BucketProtection, Pipeline, RecordingRules, SharedPlaces};
 use portcullis_audit::Recorder;
 use portcullis_authorization::Rules;
@@ -379,11 +379,7 @@ fn delivery_dependencies(
         spool: Arc::new(delivery::SpoolFolder::new(settings.state.directory.join("trails"))),
         destination,
         keys: delivery::DigestKeys::new(store.clone(), clock.clone(), chosen.key_lifetime),
-        checkpoints: match &chosen.witness {
-            Some(CheckpointTarget::Folder(path)) => delivery::CheckpointSink::Folder(path.clone()),
-            Some(CheckpointTarget::Syslog) => delivery::CheckpointSink::Syslog(delivery::CheckpointSink::SYSLOG.into()),
-            None => delivery::CheckpointSink::Nowhere,
-        },
+        checkpoints: chosen.witness.clone(),
         clock: clock.clone(),
         account: store.account().clone(),
         region: settings.account.region.clone(),
