@@ -137,6 +137,22 @@ async fn a_suspension_that_was_not_answered_counts_as_one_until_it_shows_or_cann
 }
 
 #[tokio::test]
+async fn a_versioning_that_was_seen_before_a_suspension_came_late_is_not_believed_after_it() {
+    let rig = Rig::of(UpstreamKind::Minio).await;
+    let mallory = rig.user("mallory").await;
+    rig.protect("vault").await;
+    rig.upstream.answer(Manner::BreakOffBefore);
+    assert_eq!(set(&rig, SUSPENDED).await.status, 503);
+    rig.upstream.answer(Manner::Answer);
+    let put = || Ask::new("PUT /vault/k").body("content");
+    assert_eq!(send(&rig, &mallory, &put()).await.status, 403, "it was seen to be enabled, and may be suspended");
+    rig.upstream.act_late();
+    rig.pass_steps(LATEST);
+    assert_eq!(send(&rig, &mallory, &put()).await.status, 403, "what was seen is twenty minutes old");
+    assert_eq!(rig.upstream.lost(), [""; 0]);
+}
+
+#[tokio::test]
 async fn an_old_upload_is_not_completed_where_another_may_still_be() {
     let parts =
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";

@@ -248,6 +248,15 @@ impl Clock {
         self.watch().map_or(now, WatchedClock::expected)
     }
 
+    /// The time since the machine's boot, by which spans are measured: setting the clock does not change it.
+    pub fn since_boot(&self) -> Duration {
+        match self {
+            Self::Set(millis) => Duration::from_millis(u64::try_from(millis.load(Ordering::SeqCst)).unwrap_or(0)),
+            Self::Steady(clock) | Self::Watched(clock) => clock.since_boot(),
+            Self::System => watched::since_boot(),
+        }
+    }
+
     /// The clock's watch, where it has one.
     pub fn watch(&self) -> Option<&WatchedClock> {
         match self {

@@ -111,6 +111,11 @@ impl WatchedClock {
         Timestamp::from_millis(self.source.wall())
     }
 
+    /// The time since the machine's boot.
+    pub(super) fn since_boot(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.source.since_boot()).unwrap_or(0))
+    }
+
     /// The wall clock, if it agrees with the time since the boot.
     pub fn check(&self) -> Result<Timestamp, ClockDisagreement> {
         let mut expectation = self.expectation();
@@ -217,14 +222,17 @@ impl ClockSource {
 
     fn since_boot(&self) -> i64 {
         match self {
-            Self::Machine => {
-                let since_boot = clock_gettime(ClockId::Boottime);
-                since_boot.tv_sec.saturating_mul(1000).saturating_add(since_boot.tv_nsec / 1_000_000)
-            }
+            Self::Machine => millis(since_boot()),
             #[cfg(any(test, feature = "test-support"))]
             Self::Set(clocks) => clocks.since_boot.load(std::sync::atomic::Ordering::SeqCst),
         }
     }
+}
+
+/// The time since the machine's boot, sleep included.
+pub(super) fn since_boot() -> Duration {
+    let since_boot = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(since_boot.tv_sec).unwrap_or(0), u32::try_from(since_boot.tv_nsec).unwrap_or(0))
 }
 
 fn millis(span: Duration) -> i64 {

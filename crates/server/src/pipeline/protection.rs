@@ -5,11 +5,11 @@ mod uploads;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::failure::Failure;
 use portcullis_authorization::{BucketState, BucketUse, MfaDelete, MfaProfile, NameStatus, UnsettledUntil, Versioning};
-use portcullis_base::clock::Timestamp;
+use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_base::names::BucketName;
 use portcullis_http::{ConditionHold, ConditionWithdrawn, ReleaseCondition};
 use portcullis_s3::{
@@ -29,6 +29,7 @@ pub(super) use outcome::UpstreamOutcome;
 pub struct BucketProtection {
     store: StateStore,
     upstream: Arc<Upstream>,
+    clock: Clock,
     leases: BucketLeases,
     profile: MfaProfile,
     uploads: UploadVersions,
@@ -41,7 +42,8 @@ pub struct BucketProtection {
 struct SeenVersioning {
     versioning: Versioning,
     generation: LeaseGeneration,
-    at: Instant,
+    /// When it was asked for, by the time since the boot: no clock that is set makes an old one fresh.
+    at: Duration,
 }
 
 /// A bucket's state, for as long as this lives.
@@ -72,14 +74,20 @@ enum BucketLease {
 }
 
 /// How long the versioning of a protected bucket is believed for operations that name no version.
-/// Changes through the gate end it at once; this bounds what was changed behind its back.
+/// Changes through Portcullis end it at once; this bounds what was changed behind its back.
 const FRESH: Duration = Duration::from_secs(2);
 
 impl BucketProtection {
     /// Looks at buckets through this store and this upstream.
-    pub fn new(store: StateStore, upstream: Arc<Upstream>, profile: MfaProfile, uploads: UploadVersions) -> Self {
+    pub fn new(
+        store: StateStore,
+        upstream: Arc<Upstream>,
+        clock: Clock,
+        profile: MfaProfile,
+        uploads: UploadVersions,
+    ) -> Self {
         let (leases, completing) = (store.leases().clone(), CompletingKeys::default());
-        Self { leases, store, upstream, profile, uploads, completing, seen: Mutex::default() }
+        Self { leases, store, upstream, clock, profile, uploads, completing, seen: Mutex::default() }
     }
 
     /// What is remembered of the bucket; the upstream is not asked.
@@ -205,20 +213,25 @@ impl BucketProtection {
     }
 
     async fn versioning_now(&self, bucket: &BucketName, now: Timestamp) -> Result<Versioning, Failure> {
-        let generation = self.leases.generation(bucket);
+        let (generation, at) = (self.leases.generation(bucket), self.clock.since_boot());
         let known = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).copied();
         if let Some(seen) = known
             && seen.generation == generation
-            && seen.at.elapsed() < FRESH
+            && seen.is_fresh(at)
         {
             return Ok(seen.versioning);
         }
-        let at = Instant::now();
         let versioning = self.upstream.versioning(bucket, now).await.map_err(unknown)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|_, seen| seen.at.elapsed() < FRESH);
+        seen.retain(|_, seen| seen.is_fresh(at));
         seen.insert(bucket.clone(), SeenVersioning { versioning, generation, at });
         Ok(versioning)
+    }
+}
+
+impl SeenVersioning {
+    fn is_fresh(&self, now: Duration) -> bool {
+        now.checked_sub(self.at).is_some_and(|age| age < FRESH)
     }
 }
 

@@ -336,6 +336,7 @@ fn gate(
         protection: BucketProtection::new(
             store.clone(),
             upstream.clone(),
+            clock.clone(),
             rules.profile,
             profile(settings).upload_versions,
         ),

@@ -31,7 +31,13 @@ fn over(store: &StateStore) -> BucketProtection {
     let second = Duration::from_secs(1);
     let timeouts = UpstreamTimeouts { connect: second, response: second, idle: second };
     let upstream = Arc::new(Upstream::new(dialler, signer, timeouts, TrailerSupport::NotTaken));
-    BucketProtection::new(store.clone(), upstream, MfaProfile::Strict, UploadVersions::SettledAtCreate)
+    BucketProtection::new(
+        store.clone(),
+        upstream,
+        Clock::standing_at(NOW),
+        MfaProfile::Strict,
+        UploadVersions::SettledAtCreate,
+    )
 }
 
 async fn hold(protection: &BucketProtection, request: &S3Request) -> Result<LeasedBucket, Failure> {
