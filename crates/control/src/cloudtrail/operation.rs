@@ -114,22 +114,7 @@ impl CloudTrailOperation {
     pub fn members(self) -> &'static [&'static str] {
         match self {
             Self::Change(ChangeOperation::AddTags | ChangeOperation::RemoveTags) => &["ResourceId", "TagsList"],
-            Self::Change(ChangeOperation::CreateTrail) => &[
-                "CloudWatchLogsLogGroupArn",
-                "CloudWatchLogsRoleArn",
-                "DigestPeriodSeconds",
-                "EnableLogFileValidation",
-                "IncludeGlobalServiceEvents",
-                "IsMultiRegionTrail",
-                "IsOrganizationTrail",
-                "KmsKeyId",
-                "Name",
-                "RecursiveLogging",
-                "S3BucketName",
-                "S3KeyPrefix",
-                "SnsTopicName",
-                "TagsList",
-            ],
+            Self::Change(ChangeOperation::CreateTrail) => &CREATE_TRAIL,
             Self::Change(
                 ChangeOperation::DeleteTrail | ChangeOperation::StartLogging | ChangeOperation::StopLogging,
             )
@@ -150,21 +135,10 @@ impl CloudTrailOperation {
             Self::Change(ChangeOperation::PutInsightSelectors) => {
                 &["EventDataStore", "InsightSelectors", "InsightsDestination", "TrailName"]
             }
-            Self::Change(ChangeOperation::UpdateTrail) => &[
-                "CloudWatchLogsLogGroupArn",
-                "CloudWatchLogsRoleArn",
-                "DigestPeriodSeconds",
-                "EnableLogFileValidation",
-                "IncludeGlobalServiceEvents",
-                "IsMultiRegionTrail",
-                "IsOrganizationTrail",
-                "KmsKeyId",
-                "Name",
-                "RecursiveLogging",
-                "S3BucketName",
-                "S3KeyPrefix",
-                "SnsTopicName",
-            ],
+            Self::Change(ChangeOperation::UpdateTrail) => {
+                let [shared @ .., _tags] = &CREATE_TRAIL;
+                shared
+            }
         }
     }
 
@@ -176,6 +150,24 @@ impl CloudTrailOperation {
         }
     }
 }
+
+/// The members of CreateTrail. UpdateTrail has all but the last: tags are changed by operations of their own.
+const CREATE_TRAIL: [&str; 14] = [
+    "CloudWatchLogsLogGroupArn",
+    "CloudWatchLogsRoleArn",
+    "DigestPeriodSeconds",
+    "EnableLogFileValidation",
+    "IncludeGlobalServiceEvents",
+    "IsMultiRegionTrail",
+    "IsOrganizationTrail",
+    "KmsKeyId",
+    "Name",
+    "RecursiveLogging",
+    "S3BucketName",
+    "S3KeyPrefix",
+    "SnsTopicName",
+    "TagsList",
+];
 
 #[cfg(test)]
 mod tests {
