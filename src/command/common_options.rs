@@ -1,9 +1,11 @@
-//! `--data` and `--json`: where they act, and their refusal where they do not.
+//! `--data` and `--json`, and the refusal of each option where it has no effect.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::builder::ValueParser;
-use clap::{Arg, ArgAction, Args, Command};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 
 use super::error::CommandError;
 
@@ -20,67 +22,137 @@ pub(super) struct CommonOptions {
 
 const HEADING: &str = "Common options";
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum CommonOption {
-    Data,
-    Json,
-}
-
-/// An option that has no effect on a subcommand, and so is refused there.
+/// An option that has no effect on a subcommand, alone or as it is used, and so is refused there.
 struct WithoutEffect {
     subcommand: &'static str,
-    option: CommonOption,
+    option: &'static str,
+    when: EffectLack,
     reason: &'static str,
+}
+
+/// When an option has no effect.
+enum EffectLack {
+    Always,
+    /// Together with all of these.
+    With(&'static [&'static str]),
+    /// Where none of these is given.
+    WithoutAny(&'static [&'static str]),
 }
 
 const CONFIGURED: &str = "The state directory is state.directory in the configuration.";
 const NO_RESULT: &str = "It prints no result. Its log goes to stderr.";
 
-const WITHOUT_EFFECT: [WithoutEffect; 4] = [
-    WithoutEffect { subcommand: "check", option: CommonOption::Data, reason: CONFIGURED },
-    WithoutEffect { subcommand: "dev", option: CommonOption::Json, reason: NO_RESULT },
-    WithoutEffect { subcommand: "serve", option: CommonOption::Data, reason: CONFIGURED },
-    WithoutEffect { subcommand: "serve", option: CommonOption::Json, reason: NO_RESULT },
+const WITHOUT_EFFECT: [WithoutEffect; 7] = [
+    WithoutEffect { subcommand: "check", option: "data", when: EffectLack::Always, reason: CONFIGURED },
+    WithoutEffect { subcommand: "dev", option: "json", when: EffectLack::Always, reason: NO_RESULT },
+    WithoutEffect {
+        subcommand: "mfa add",
+        option: "mfa",
+        when: EffectLack::With(&["no-activate"]),
+        // A code is valid for one request and for half a minute.
+        reason: "The code is needed on activation. Pass it there: portcullis mfa activate --mfa \"SERIAL CODE\" ...",
+    },
+    WithoutEffect { subcommand: "serve", option: "data", when: EffectLack::Always, reason: CONFIGURED },
+    WithoutEffect { subcommand: "serve", option: "json", when: EffectLack::Always, reason: NO_RESULT },
+    WithoutEffect {
+        subcommand: "trail selectors",
+        option: "mfa",
+        when: EffectLack::WithoutAny(&["all", "management", "basic", "advanced"]),
+        reason: "Nothing is changed, and no code is needed to show the selectors.",
+    },
+    WithoutEffect {
+        subcommand: "trail validate",
+        option: "data",
+        when: EffectLack::With(&["folder", "public-keys"]),
+        reason: "The files and the keys are given, so no running Portcullis is asked.",
+    },
 ];
 
-impl CommonOption {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Data => "data",
-            Self::Json => "json",
-        }
+impl CommonOptions {
+    /// Leaves each option out of the help of the subcommands that it never has an effect on.
+    pub(super) fn hide_where_refused(command: Command) -> Command {
+        let never = WITHOUT_EFFECT.iter().filter(|entry| matches!(entry.when, EffectLack::Always));
+        never.fold(command, |command, entry| {
+            command.mut_subcommand(entry.subcommand, |subcommand| subcommand.arg(entry.hidden()))
+        })
+    }
+}
+
+/// Refuses an option that was given and has no effect: to take it would say that it has one.
+pub(super) fn refuse_without_effect(matches: &ArgMatches) -> Result<(), CommandError> {
+    let typed = TypedLine::of(matches);
+    match WITHOUT_EFFECT.iter().find(|entry| entry.applies_to(&typed)) {
+        Some(entry) => Err(CommandError::usage(entry.to_string()).next(entry.reason)),
+        None => Ok(()),
+    }
+}
+
+impl WithoutEffect {
+    fn applies_to(&self, typed: &TypedLine<'_>) -> bool {
+        let lacks = || match self.when {
+            EffectLack::Always => true,
+            EffectLack::With(others) => others.iter().all(|other| typed.has(other)),
+            EffectLack::WithoutAny(others) => !others.iter().any(|other| typed.has(other)),
+        };
+        typed.subcommand == self.subcommand && typed.has(self.option) && lacks()
     }
 
     /// The option as a subcommand's own, which stands in for the shared one there and is left out of its help.
-    fn hidden(self) -> Arg {
-        let arg = Arg::new(self.name()).long(self.name()).hide(true);
-        match self {
-            Self::Data => arg.value_name("DIR").value_parser(ValueParser::path_buf()),
-            Self::Json => arg.action(ArgAction::SetTrue),
+    fn hidden(&self) -> Arg {
+        let arg = Arg::new(self.option).long(self.option).hide(true);
+        match self.option {
+            "data" => arg.value_name("DIR").value_parser(ValueParser::path_buf()),
+            _ => arg.action(ArgAction::SetTrue),
         }
     }
 }
 
-impl CommonOptions {
-    /// Leaves each option out of the help of the subcommands that it has no effect on.
-    pub(super) fn hide_where_refused(command: Command) -> Command {
-        WITHOUT_EFFECT.iter().fold(command, |command, entry| {
-            command.mut_subcommand(entry.subcommand, |subcommand| subcommand.arg(entry.option.hidden()))
-        })
+impl fmt::Display for WithoutEffect {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "--{} has no effect on `portcullis {}`", self.option, self.subcommand)?;
+        match self.when {
+            EffectLack::Always => Ok(()),
+            EffectLack::With(others) => write!(out, " with {}", listed(others, "and")),
+            EffectLack::WithoutAny(others) => write!(out, " without {}", listed(others, "or")),
+        }
+    }
+}
+
+/// The options as a sentence names them.
+fn listed(options: &[&str], word: &str) -> String {
+    match options {
+        [] => String::new(),
+        [only] => format!("--{only}"),
+        [rest @ .., last] => {
+            let rest: Vec<String> = rest.iter().map(|option| format!("--{option}")).collect();
+            format!("{} {word} --{last}", rest.join(", "))
+        }
+    }
+}
+
+/// A command line that clap has read: the path of its subcommand, and what was given to each part of it.
+struct TypedLine<'m> {
+    subcommand: String,
+    levels: Vec<&'m ArgMatches>,
+}
+
+impl<'m> TypedLine<'m> {
+    fn of(matches: &'m ArgMatches) -> Self {
+        let (mut names, mut levels) = (Vec::new(), vec![matches]);
+        let mut next = matches.subcommand();
+        while let Some((name, below)) = next {
+            names.push(name);
+            levels.push(below);
+            next = below.subcommand();
+        }
+        Self { subcommand: names.join(" "), levels }
     }
 
-    /// Refuses an option that was given and has no effect on this subcommand.
-    pub(super) fn refuse_without_effect(&self, subcommand: &str) -> Result<(), CommandError> {
-        let given = |option: CommonOption| match option {
-            CommonOption::Data => self.data.is_some(),
-            CommonOption::Json => self.json,
-        };
-        match WITHOUT_EFFECT.iter().find(|entry| entry.subcommand == subcommand && given(entry.option)) {
-            Some(entry) => {
-                let message = format!("--{} has no effect on `portcullis {subcommand}`", entry.option.name());
-                Err(CommandError::usage(message).next(entry.reason))
-            }
-            None => Ok(()),
-        }
+    /// Whether the option was typed, before the subcommand or after it.
+    fn has(&self, option: &str) -> bool {
+        let id = option.replace('-', "_");
+        self.levels.iter().any(|level| {
+            level.try_contains_id(&id).unwrap_or(false) && level.value_source(&id) == Some(ValueSource::CommandLine)
+        })
     }
 }

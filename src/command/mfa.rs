@@ -118,11 +118,6 @@ pub(super) async fn run(command: MfaCommand, admin: &AdminClient, terminal: &mut
 }
 
 async fn add(args: AddArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
-    if args.no_activate && args.mfa.is_some() {
-        // A code is valid for one request and for half a minute.
-        return Err(CommandError::usage("--mfa has no effect with --no-activate: the code is needed on activation")
-            .next("Pass it there: portcullis mfa activate --mfa \"SERIAL CODE\" ..."));
-    }
     let mut factor = MfaTokenSource::offered(args.mfa)?;
     if let Some(path) = args.qr.as_deref().filter(|path| path.exists()) {
         // After the device is created its QR code cannot be shown again.

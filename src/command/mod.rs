@@ -43,7 +43,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::admin::AdminClient;
-use self::common_options::CommonOptions;
+use self::common_options::{CommonOptions, refuse_without_effect};
 use self::error::{CommandError, ROOT_HELP};
 use self::state_directory::StateDirectory;
 use self::terminal::{OutputFormat, Terminal};
@@ -109,7 +109,7 @@ fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {
 pub fn main() -> ExitCode {
     let matches = command_line().get_matches();
     let cli = read(&matches).unwrap_or_else(|error| error.exit());
-    if let Err(error) = cli.common.refuse_without_effect(matches.subcommand_name().unwrap_or_default()) {
+    if let Err(error) = refuse_without_effect(&matches) {
         Terminal::system(OutputFormat::People).report(&error);
         return error.exit_code();
     }

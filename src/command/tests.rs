@@ -28,16 +28,19 @@ const LINES: &[&str] = &[
     "mfa-delete status vault",
     "serve --config portcullis.toml",
     "state rebuild",
+    "trail create main --bucket logs",
     "trail create main --bucket logs --prefix a --digest-period 60s --no-mfa-delete",
     "trail create main --bucket logs --management-only --mfa-delete",
     "trail delete main",
     "trail list",
+    "trail selectors main",
     "trail selectors main --all",
     "trail show main",
     "trail start main",
     "trail status main",
     "trail stop main",
     "trail update main --validation off --prefix p",
+    "trail validate",
     "trail validate --folder copy --public-keys keys.json --start-time 2026-11-21 --expect-head head",
     "trail validate main --end-time 2026-11-21T09:41:58Z --write-head head",
     "user add alice",
@@ -50,10 +53,7 @@ fn typed(line: &str) -> Result<Cli, String> {
     let words = std::iter::once("portcullis").chain(line.split(' '));
     let matches = command_line().try_get_matches_from(words).map_err(|error| error.to_string())?;
     let cli = read(&matches).map_err(|error| error.to_string())?;
-    let subcommand = matches.subcommand_name().unwrap_or_default();
-    cli.common
-        .refuse_without_effect(subcommand)
-        .map_err(|error| format!("{error}: {}", error.next.as_deref().unwrap_or("")))?;
+    refuse_without_effect(&matches).map_err(|error| format!("{error}: {}", error.next.as_deref().unwrap_or("")))?;
     Ok(cli)
 }
 
@@ -100,6 +100,74 @@ fn every_subcommand_takes_the_common_options_that_act_there_and_shows_no_others(
             write!(table, "  {option} {shown}").unwrap();
         }
         table.push('\n');
+    }
+    insta::assert_snapshot!(table);
+}
+
+/// What a test types for an option that takes a value.
+fn value_for(option: &str) -> &'static str {
+    match option {
+        "basic" | "advanced" => " []",
+        "digest-period" => " 60s",
+        "limit" => " 5",
+        "listen" => " 127.0.0.1:0",
+        "since" | "until" => " 1h",
+        "start-time" | "end-time" => " 2026-11-21",
+        "upstream" => " http://127.0.0.1:1",
+        "validation" => " off",
+        _ => " word",
+    }
+}
+
+/// Each way to choose up to three of these.
+fn choices(options: &[String]) -> Vec<Vec<&str>> {
+    let mut chosen: Vec<Vec<&str>> = vec![Vec::new()];
+    for size in 0..3 {
+        let smaller: Vec<_> = chosen.iter().filter(|choice| choice.len() == size).cloned().collect();
+        for choice in smaller {
+            let later = options.iter().skip_while(|option| choice.last().is_some_and(|last| last != option));
+            let later = later.skip(usize::from(!choice.is_empty()));
+            chosen.extend(later.map(|option| [choice.as_slice(), &[option.as_str()]].concat()));
+        }
+    }
+    chosen.retain(|choice| !choice.is_empty());
+    chosen
+}
+
+#[test]
+fn options_that_leave_each_other_without_effect_are_refused_together() {
+    let mut command = command_line();
+    command.build();
+    let mut table = String::new();
+    for (path, subcommand) in subcommands(&command, "") {
+        let own = LINES.iter().filter(|line| **line == path || line.starts_with(&format!("{path} ")));
+        let plainest = own.min_by_key(|line| line.len()).unwrap_or_else(|| panic!("no line for {path}"));
+        let named = |option: &&clap::Arg| option.get_long().is_some_and(|long| long != "help" && long != "version");
+        let takes = |option: &clap::Arg| option.get_action().takes_values();
+        let options: Vec<(String, bool)> = subcommand
+            .get_arguments()
+            .filter(named)
+            .map(|option| (option.get_long().unwrap_or_default().to_owned(), takes(option)))
+            .filter(|(option, _)| !plainest.contains(&format!("--{option} ")))
+            .collect();
+        let names: Vec<String> = options.iter().map(|(option, _)| option.clone()).collect();
+        writeln!(table, "{path}: {}", names.join(" ")).unwrap();
+        let mut refused: Vec<Vec<&str>> = Vec::new();
+        for choice in choices(&names) {
+            if refused.iter().any(|known| known.iter().all(|option| choice.contains(option))) {
+                continue;
+            }
+            let word = |option: &&str| {
+                let takes = options.iter().any(|(known, takes)| known == option && *takes);
+                format!(" --{option}{}", if takes { value_for(option) } else { "" })
+            };
+            let line = format!("{plainest}{}", choice.iter().map(word).collect::<String>());
+            if let Err(why) = typed(&line) {
+                let why = why.lines().next().unwrap_or_default();
+                writeln!(table, "  {}: {why}", choice.join(" ")).unwrap();
+                refused.push(choice);
+            }
+        }
     }
     insta::assert_snapshot!(table);
 }

@@ -107,19 +107,6 @@ async fn a_given_code_is_not_spent_on_what_needs_none() {
 }
 
 #[tokio::test]
-async fn a_code_that_nothing_would_ask_for_is_refused_before_anything_is_made() {
-    let proxy = FakeProxy::demanding(wary);
-    let mfa = Some(Secret::new(format!("{SERIAL} 333333")));
-    let args = AddArgs { mfa, no_activate: true, ..named("second") };
-    let (outcome, _) = run_on(&proxy, MfaCommand::Add(args), OutputFormat::People, &[]).await;
-    let error = outcome.unwrap_err();
-    assert!(error.message.contains("on activation"), "{}", error.message);
-    assert!(error.next.as_ref().unwrap().contains("portcullis mfa activate --mfa"));
-    assert_eq!(format!("{:?}", error.exit_code()), format!("{:?}", std::process::ExitCode::from(2)));
-    assert!(proxy.actions().is_empty());
-}
-
-#[tokio::test]
 async fn a_code_that_was_not_given_is_asked_for() {
     let proxy = FakeProxy::demanding(wary);
     let args = RemoveArgs { device: by_serial(), mfa: None };
