@@ -95,7 +95,7 @@ mod tests {
     async fn open(place: &StateDirectory) -> StateStore {
         let options = JournalOptions { segment_size: 1 << 16, ..JournalOptions::default() };
         let (journal, recovered) = Journal::open(&place.journal(), options).unwrap();
-        let recorded = recovered.last_state.map(|state| state.payload);
+        let recorded = recovered.states.last().map(|state| state.payload.clone());
         let now = Clock::System.now();
         StateStore::open(place.directory(), Arc::new(Kept(journal)), recorded.as_deref(), Clock::standing_at(now))
             .await

@@ -39,7 +39,7 @@ pub use follower::{Follower, FollowerPosition, JournalGap, Resumption};
 pub use frame::fuzz_frame;
 pub use reader::{JournalReader, JournalRecord};
 use replay::RestoredJournal;
-pub use replay::{ClosureNote, JournalRecovery, LastStateWrite, OpenIntent};
+pub use replay::{ClosureNote, JournalRecovery, OpenIntent, StateEntry};
 use retention::FollowerRegistry;
 pub use retention::JournalFollower;
 
@@ -68,7 +68,7 @@ pub enum RecordKind {
     Intent,
     /// The events of what this intent led to, one JSON object a line.
     Outcome(Sequence),
-    /// A write of security state.
+    /// A write of security state, or a snapshot of it: JSON with its `revision`, in a snapshot also with the `state`.
     State,
 }
 
@@ -166,6 +166,11 @@ impl Journal {
     /// The first record of the first segment that was written to at this time or later.
     fn written_since(&self, time: SystemTime) -> Result<Sequence, JournalError> {
         self.shared.written_since(time)
+    }
+
+    /// The size of the segments that begin after this record.
+    pub fn bytes_begun_after(&self, sequence: Sequence) -> Result<u64, JournalError> {
+        self.shared.bytes_begun_after(sequence)
     }
 
     /// The first record that is there, or will be.

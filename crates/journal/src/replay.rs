@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::base::{self, JournalBase};
 use super::disk::{DiskFile, is_passing};
@@ -24,8 +25,9 @@ pub struct JournalRecovery {
     pub last_sequence: u64,
     /// The intents without an outcome, in order.
     pub open_intents: Vec<OpenIntent>,
-    /// The state write with the highest revision.
-    pub last_state: Option<LastStateWrite>,
+    /// The last snapshot of the state and the writes after it, in their order; without a snapshot in what was read, the
+    /// writes alone. If what was read has none of either, this is the last one before it.
+    pub states: Vec<StateEntry>,
     /// The segment whose torn end was cut: what it held had never been reported durable.
     pub cut: Option<PathBuf>,
     /// Why the journal closed when it was open before, if it could not go on.
@@ -49,9 +51,9 @@ pub struct OpenIntent {
     pub payload: Vec<u8>,
 }
 
-/// A write of security state.
+/// What the journal has on the state: a write of it, or a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LastStateWrite {
+pub struct StateEntry {
     pub sequence: Sequence,
     pub revision: u64,
     pub payload: Vec<u8>,
@@ -168,8 +170,17 @@ struct JournalReplay<'a> {
     from: u64,
     link: Option<SegmentLink>,
     open: BTreeMap<u64, Vec<u8>>,
-    state: Option<LastStateWrite>,
+    states: Vec<StateEntry>,
     cut: Option<PathBuf>,
+}
+
+/// What the journal reads of an entry of state.
+#[derive(Deserialize)]
+struct StateForm {
+    revision: u64,
+    /// Only a snapshot has the whole state.
+    #[serde(default)]
+    state: Option<IgnoredAny>,
 }
 
 /// What the next segment must follow from.
@@ -189,7 +200,7 @@ struct JournalTail {
 impl<'a> JournalReplay<'a> {
     fn new(directory: &'a Path, pinned: u64, base: Option<JournalBase>) -> Self {
         let open = BTreeMap::new();
-        Self { directory, pinned, base, sequence: 0, from: 1, link: None, open, state: None, cut: None }
+        Self { directory, pinned, base, sequence: 0, from: 1, link: None, open, states: Vec::new(), cut: None }
     }
 
     fn begin_at(&mut self, beginning: &ReplayStart<'_>) {
@@ -197,9 +208,9 @@ impl<'a> JournalReplay<'a> {
         self.sequence = self.from.saturating_sub(1);
     }
 
-    /// Looks up the last write of state where it came before the records that were read.
+    /// Looks up the last entry of state where it came before the records that were read.
     fn find_state(&mut self, firsts: &[u64], sequence: u64) -> Result<(), JournalError> {
-        if self.state.is_some() || sequence == 0 {
+        if !self.states.is_empty() || sequence == 0 {
             return Ok(());
         }
         let first = firsts.iter().rev().find(|first| **first <= sequence).copied();
@@ -213,8 +224,8 @@ impl<'a> JournalReplay<'a> {
             KeepReading::Enough
         })?;
         let payload = found.ok_or_else(|| self.missing(sequence))?;
-        let revision = self.revision(&payload)?;
-        self.state = Some(LastStateWrite { sequence: Sequence::new(sequence), revision, payload });
+        let StateForm { revision, .. } = self.form(&payload)?;
+        self.states.push(StateEntry { sequence: Sequence::new(sequence), revision, payload });
         Ok(())
     }
 
@@ -283,7 +294,7 @@ impl<'a> JournalReplay<'a> {
         for first in segment::list(self.directory).map_err(io::Error::other)?.iter().rev().take(2) {
             options.disk.open(&segment::path_of(self.directory, *first))?.sync()?;
         }
-        let state = self.state.as_ref().map_or(0, |state| state.sequence.number());
+        let state = last_of(&self.states).map_or(0, |state| state.sequence.number());
         let pending = OpenReferences { open: self.open.keys().copied().collect(), state };
         Ok(JournalWriter::new((Arc::new(file), header), segment.position(), self.sequence, chain, pending))
     }
@@ -330,23 +341,19 @@ impl<'a> JournalReplay<'a> {
                 self.open.remove(&intent.number());
             }
             RecordKind::State => {
-                let revision = self.revision(&payload)?;
-                if self.state.as_ref().is_none_or(|state| state.revision <= revision) {
-                    self.state = Some(LastStateWrite { sequence: Sequence::new(header.sequence), revision, payload });
+                let StateForm { revision, state } = self.form(&payload)?;
+                // A snapshot that is older than what precedes it replaces nothing; the state refuses such an order.
+                if state.is_some() && last_of(&self.states).is_none_or(|last| last.revision <= revision) {
+                    self.states.clear();
                 }
+                self.states.push(StateEntry { sequence: Sequence::new(header.sequence), revision, payload });
             }
         }
         Ok(())
     }
 
-    fn revision(&self, payload: &[u8]) -> Result<u64, JournalError> {
-        #[derive(Deserialize)]
-        struct StateRevision {
-            revision: u64,
-        }
-        let revised: Result<StateRevision, _> = serde_json::from_slice(payload);
-        revised
-            .map(|state| state.revision)
+    fn form(&self, payload: &[u8]) -> Result<StateForm, JournalError> {
+        serde_json::from_slice(payload)
             .map_err(|_| JournalError::State { directory: self.directory.to_owned(), sequence: self.sequence })
     }
 
@@ -380,12 +387,16 @@ impl<'a> JournalReplay<'a> {
             open_intents: open
                 .map(|(sequence, payload)| OpenIntent { sequence: Sequence::new(sequence), payload })
                 .collect(),
-            last_state: self.state,
+            states: self.states,
             cut: self.cut,
             closed_because: note,
             verified_from: self.from,
         }
     }
+}
+
+fn last_of(states: &[StateEntry]) -> Option<&StateEntry> {
+    states.iter().max_by_key(|state| state.revision)
 }
 
 fn altered(segment: &SegmentReader, sequence: u64) -> JournalError {

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod followers;
+mod state;
 
 const SMALL: u64 = 4096;
 
@@ -99,19 +100,6 @@ fn an_intent_is_open_until_its_outcome_is_there() {
     drop(journal);
     let (_journal, recovered) = open(&place);
     assert_eq!(recovered.open_intents, [OpenIntent { sequence: second, payload: b"second".to_vec() }]);
-}
-
-#[test]
-fn the_last_state_is_that_of_the_highest_revision() {
-    let place = TempDir::new().expect("a directory");
-    let (journal, _) = open(&place);
-    for payload in [r#"{"revision":1}"#, r#"{"revision":3,"a":"b"}"#, r#"{"revision":2}"#] {
-        journal.append(RecordKind::State, payload.as_bytes()).expect("appended");
-    }
-    drop(journal);
-    let state = open(&place).1.last_state.expect("a state");
-    assert_eq!((state.sequence.number(), state.revision), (2, 3));
-    assert_eq!(state.payload, br#"{"revision":3,"a":"b"}"#);
 }
 
 #[test]
@@ -450,6 +438,11 @@ fn fill(journal: &Journal, count: usize) {
     }
 }
 
+/// The numbers of the entries of state that a start found.
+fn numbers(recovered: &JournalRecovery) -> Vec<u64> {
+    recovered.states.iter().map(|state| state.sequence.number()).collect()
+}
+
 fn first_of(path: &Path) -> u64 {
     path.file_stem().and_then(|stem| stem.to_str()).expect("digits").parse().expect("a number")
 }
@@ -476,7 +469,7 @@ fn what_was_trimmed_is_gone_and_the_rest_verifies_on_its_own() {
     assert_eq!(read[0].sequence.number(), first);
     let (journal, recovered) = open(&place);
     assert_eq!((recovered.last_sequence, recovered.verified_from), (121, first));
-    assert_eq!(recovered.last_state.map(|state| state.sequence.number()), Some(61));
+    assert_eq!(numbers(&recovered), [61]);
     assert_eq!(journal.first_sequence().number(), first);
     assert_eq!(journal.append(RecordKind::Event, b"on").map(Sequence::number), Ok(122));
     for after in [1, first - 2, first - 1] {
@@ -573,7 +566,7 @@ fn a_start_that_verifies_the_newest_alone_knows_all_that_it_depends_on() {
     let (_, whole) = open(&place);
     let (journal, hasty) = Journal::open(place.path(), hasty()).expect("a journal");
     assert!(hasty.verified_from > 1 && hasty.verified_from <= intent.number(), "{}", hasty.verified_from);
-    assert_eq!(hasty.last_state.as_ref().map(|state| state.sequence.number()), Some(1));
+    assert_eq!(numbers(&hasty), [1]);
     assert_eq!(JournalRecovery { verified_from: 1, ..hasty }, whole);
     drop(journal);
 }

@@ -47,6 +47,18 @@ impl JournalShared {
         Ok(Sequence::new(oldest))
     }
 
+    /// The size of the segments that begin after this record.
+    pub(crate) fn bytes_begun_after(&self, sequence: Sequence) -> Result<u64, JournalError> {
+        let _removing = lock(&self.removing);
+        let later = segment::list(self.directory())?.into_iter().filter(|first| *first > sequence.number());
+        let length = |first| {
+            let path = segment::path_of(self.directory(), first);
+            let metadata = std::fs::metadata(&path).map_err(|error| JournalError::io("read", &path, &error));
+            metadata.map(|metadata| metadata.len())
+        };
+        later.map(length).sum()
+    }
+
     /// What the first segment that is there has to follow from.
     fn beginning(&self, first: u64) -> Result<Option<ChainHash>, JournalError> {
         match JournalBase::read(self.directory())? {
