@@ -4,6 +4,7 @@ mod admin;
 mod ballast;
 mod descriptors;
 mod retention;
+mod state_log;
 #[cfg(test)]
 mod tests;
 mod trails;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::descriptors::{ConnectionFit, OpenFiles, TooFewDescriptors};
+use self::state_log::StateLog;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -36,12 +38,10 @@ use portcullis_http::Endpoint;
 use portcullis_http::{
     CertificateError, CertificateReload, Dialler, ListenerSecurity, TrustError, TrustedAuthorities, TrustedProxies,
 };
-use portcullis_journal::{
-    ClosureNote, Journal, JournalDisk, JournalError, JournalOptions, JournalRecovery, RecordKind,
-};
+use portcullis_journal::{ClosureNote, Journal, JournalDisk, JournalError, JournalOptions, JournalRecovery};
 use portcullis_s3::{RoutingRules, StoreProfile};
 use portcullis_sigv4::{AcceptedScope, AwsService};
-use portcullis_state::{BoxedFuture, JournalUnavailable, StartError, StateJournal, StateStore};
+use portcullis_state::{StartError, StateStore};
 use portcullis_upstream::{Upstream, UpstreamSigner, UpstreamTimeouts};
 
 /// A proxy that serves.
@@ -441,30 +441,4 @@ fn limits(settings: &Settings) -> Result<portcullis_http::ConnectionLimits, TooF
         write_idle: limits.body_idle,
         drain: limits.drain,
     })
-}
-
-/// The journal as the store writes to it.
-struct StateLog {
-    journal: Arc<Journal>,
-    /// Where the state is.
-    directory: PathBuf,
-}
-
-impl StateJournal for StateLog {
-    fn record<'a>(&'a self, _revision: u64, write: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
-        Box::pin(async move {
-            self.journal.record(RecordKind::State, write).await.map(drop).map_err(|_| JournalUnavailable)
-        })
-    }
-
-    fn has_space(&self) -> bool {
-        !ballast::is_full(&self.directory)
-    }
-
-    fn snapshot<'a>(&'a self, state: &'a [u8]) -> BoxedFuture<'a, Result<(), JournalUnavailable>> {
-        Box::pin(async move {
-            let sequence = self.journal.append_snapshot(state).map_err(|_| JournalUnavailable)?;
-            self.journal.durable(sequence).await.map_err(|_| JournalUnavailable)
-        })
-    }
 }

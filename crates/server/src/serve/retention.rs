@@ -164,7 +164,7 @@ mod tests {
     use std::sync::Weak;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use crate::serve::StateLog;
+    use crate::serve::state_log::StateLog;
     use portcullis_base::clock::{SetClocks, WatchedClock};
     use portcullis_journal::{JournalFollower, JournalOptions, JournalRecovery, RecordKind};
 
