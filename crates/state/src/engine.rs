@@ -1,4 +1,6 @@
-//! The port to the storage of the state: get, compare-and-swap, scan, watch.
+//! The port to the engine that keeps the state on disk: compare-and-swap of several keys, and a scan of all.
+//!
+//! etcd has both (one transaction, one range), and so has PostgreSQL (one transaction, one SELECT).
 
 use std::future::Future;
 use std::pin::Pin;
