@@ -43,7 +43,7 @@ async fn make(directory: &Path, buckets: u32) -> Journal {
     let (journal, _) = Journal::open(&serve::journal_of(directory), JournalOptions::default()).expect("a new journal");
     let journal = Arc::new(journal);
     let log = Arc::new(StateLog(Arc::clone(&journal)));
-    let store = StateStore::open(directory, log, None, Clock::System).await.expect("a new state");
+    let store = StateStore::open(directory, log, &[], Clock::System).await.expect("a new state");
     for number in 0..buckets {
         let name = BucketName::parse(&format!("bucket-{number:06}")).expect("a name");
         store

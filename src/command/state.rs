@@ -95,11 +95,9 @@ mod tests {
     async fn open(place: &StateDirectory) -> StateStore {
         let options = JournalOptions { segment_size: 1 << 16, ..JournalOptions::default() };
         let (journal, recovered) = Journal::open(&place.journal(), options).unwrap();
-        let recorded = recovered.states.last().map(|state| state.payload.clone());
+        let entries: Vec<_> = recovered.states.into_iter().map(|state| state.payload).collect();
         let now = Clock::System.now();
-        StateStore::open(place.directory(), Arc::new(Kept(journal)), recorded.as_deref(), Clock::standing_at(now))
-            .await
-            .unwrap()
+        StateStore::open(place.directory(), Arc::new(Kept(journal)), &entries, Clock::standing_at(now)).await.unwrap()
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::contents::{EngineContents, META};
+use super::contents::{EngineContents, KeptRecords, META};
 use super::engine::{EngineEntries, EngineError, SwapOutcome, ValueVersion};
 use super::error::StoreError;
 use super::records::{RecordKey, StateRecord};
@@ -72,13 +72,29 @@ impl StateWriter {
     /// Applies what others have written since, after a pause that grows with the conflicts.
     pub(super) async fn catch_up(&mut self, memory: &StateMemory, conflicts: u32) -> Result<(), StoreError> {
         tokio::time::sleep(pause(conflicts)).await;
-        let contents = self.engine.scan().await;
-        let read = contents.map_err(StoreError::from).and_then(|entries| self.read_newer(entries));
-        let contents = read.inspect_err(|_| self.health = WriterHealth::Failed)?;
-        tracing::warn!(revision = contents.revision(), "another writer has changed the state: its changes are applied");
-        self.adopt(memory, contents);
+        let kept = self.refresh(memory).await?;
         // Before anything else is decided: a crash must not leave the journal further behind than a start can mend.
-        self.complete_journal(memory).await
+        match self.lack {
+            JournalLack::Writes { .. } => self.record_state(&kept).await,
+            JournalLack::LastWrite | JournalLack::Nothing => self.complete_journal(memory).await,
+        }
+    }
+
+    /// Brings memory to what the engine holds now; the answer is each record as it is there.
+    pub(super) async fn refresh(&mut self, memory: &StateMemory) -> Result<KeptRecords, StoreError> {
+        match self.health {
+            WriterHealth::Failed => return Err(EngineError::Closed.into()),
+            WriterHealth::Sound => {}
+        }
+        let entries = self.engine.scan().await;
+        let read = entries.map_err(StoreError::from).and_then(|entries| self.read_newer(entries));
+        let mut contents = read.inspect_err(|_| self.health = WriterHealth::Failed)?;
+        let (revision, kept) = (contents.revision(), std::mem::take(&mut contents.kept));
+        if revision > self.revision {
+            tracing::warn!(revision, "another writer has changed the state: its changes are applied");
+        }
+        self.adopt(memory, contents);
+        Ok(kept)
     }
 
     /// Reads what the engine holds, if it is what the last write left and not older than what is known.

@@ -1,6 +1,6 @@
 //! What an engine holds, with each tag and the sum of all records verified.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::clock::{LAST_TIME, LastTime};
 use super::engine::{EngineEntries, ValueVersion};
@@ -13,11 +13,15 @@ use super::write::{EngineRecord, LAST_WRITE, StateWrite};
 /// How the keys begin that hold no record.
 pub(crate) const META: &str = "meta/";
 
+/// Records by key, in the form in which an engine keeps them.
+pub(crate) type KeptRecords = BTreeMap<String, Vec<u8>>;
+
 /// All that an engine holds.
 #[derive(Default)]
 pub(crate) struct EngineContents {
     /// Each record with its key.
     pub records: Vec<(String, StateRecord)>,
+    pub kept: KeptRecords,
     /// What each key's value is known as to the engine.
     pub versions: HashMap<String, ValueVersion>,
     pub sum: SummedRecords,
@@ -30,7 +34,6 @@ impl EngineContents {
     /// Reads what a scan found.
     pub(crate) fn read(entries: EngineEntries, sealer: &RecordSealer) -> Result<Self, StartError> {
         let mut contents = Self::default();
-        let mut kept = Vec::new();
         let mut newest = 0;
         for (key, versioned) in entries {
             let key = String::from_utf8(key).map_err(|_| StartError::Unreadable("a key is not text".to_owned()))?;
@@ -49,7 +52,7 @@ impl EngineContents {
                     let (revision, record) = EngineRecord::open(&versioned.value, &key, sealer).map_err(bad_record)?;
                     newest = newest.max(revision);
                     contents.records.push((key.clone(), record));
-                    kept.push((key.clone(), versioned.value));
+                    contents.kept.insert(key.clone(), versioned.value);
                 }
             }
             contents.versions.insert(key, versioned.version);
@@ -57,7 +60,7 @@ impl EngineContents {
         if newest > contents.revision() {
             return Err(StartError::Unreadable("a record is newer than the last write".to_owned()));
         }
-        let kept = kept.iter().map(|(key, value)| (key.as_str(), Some(value.as_slice())));
+        let kept = contents.kept.iter().map(|(key, value)| (key.as_str(), Some(value.as_slice())));
         contents.sum.apply(contents.sum.after(kept, sealer));
         Ok(contents)
     }

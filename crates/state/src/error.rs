@@ -67,6 +67,21 @@ pub enum SpendError {
 #[error("the journal did not take the change")]
 pub struct JournalUnavailable;
 
+/// In what way a record of the state store is not the journal's.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RecordFault {
+    #[error("differs from the one in the journal")]
+    Altered,
+    #[error("is there, though it was deleted")]
+    Deleted,
+    #[error("is missing")]
+    Missing,
+    #[error("is older than the one in the journal")]
+    Older,
+    #[error("is not in the journal")]
+    Unrecorded,
+}
+
 /// Why Portcullis does not start with this state.
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -110,6 +125,9 @@ pub enum StartError {
     MasterKey { path: PathBuf, error: MasterKeyError },
     #[error("the state store is missing but the journal knows of it; run `portcullis state rebuild`")]
     Missing,
+    /// The engine does not hold what the journal tells.
+    #[error("record `{key}` of the state store {fault}; run `portcullis state rebuild`")]
+    RecordDiffers { key: String, fault: RecordFault },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the state store cannot be read ({0}); run `portcullis state rebuild`")]

@@ -16,6 +16,7 @@ mod lease;
 mod memory_engine;
 mod principals;
 mod rebuild;
+mod recorded;
 mod records;
 mod seal;
 mod sled_engine;
@@ -56,7 +57,7 @@ pub use devices::{DeviceChange, DeviceDeactivation, DeviceEnabling, DeviceLedger
 pub use engine::{
     BoxedFuture, EngineEntries, EngineError, KeySwap, StateEngine, SwapOutcome, ValueVersion, VersionedValue,
 };
-pub use error::{JournalUnavailable, SpendError, StartError, StoreError};
+pub use error::{JournalUnavailable, RecordFault, SpendError, StartError, StoreError};
 pub use lease::{BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, WriteLease};
 pub use principals::{AccessKey, IssuedKey};
 pub use rebuild::{RebuildReport, rebuild};

@@ -188,7 +188,15 @@ impl StateRecord {
 
     /// The record as JSON, its secrets sealed.
     pub(crate) fn write(&self, sealer: &RecordSealer) -> Result<Value, SealError> {
-        let seal = |plain: &[u8]| sealer.seal(&binding(&self.key().text()), plain);
+        self.write_with(|secret| sealer.seal(&binding(&self.key().text()), secret))
+    }
+
+    /// The record as JSON with digests of its secrets: two that say the same are equal, however they were sealed.
+    pub(crate) fn comparable(&self, sealer: &RecordSealer) -> Result<Value, SealError> {
+        self.write_with(|secret| Ok(hex::encode(sealer.digest("portcullis secret digest 1", secret))))
+    }
+
+    fn write_with(&self, seal: impl Fn(&[u8]) -> Result<String, SealError>) -> Result<Value, SealError> {
         let written = match self {
             Self::Account(account) => {
                 to_value(&AccountJson { id: account.id.to_string(), created: account.created.millis() })

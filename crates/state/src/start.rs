@@ -11,10 +11,10 @@ use super::engine::{EngineError, StateEngine};
 use super::error::{StartError, StoreError};
 use super::lease::BucketLeases;
 use super::principals::{new_account_id, new_key};
+use super::recorded::{RecordComparison, RecordedState};
 use super::records::{AccountRecord, StateRecord};
 use super::seal::{MasterKeyError, RecordSealer};
 use super::sled_engine::SledEngine;
-use super::snapshot::last_write;
 use super::state::{StateMemory, StateTables};
 use super::unsettled::UnansweredRequests;
 use super::write::{RecordEdit, StateWrite};
@@ -37,19 +37,20 @@ impl StatePaths {
 }
 
 impl StateStore {
-    /// Opens the state in this directory; `recorded` is the last state record of the journal, if it has any.
+    /// Opens the state in this directory; `recorded` is the last snapshot in the journal and the writes after it, or the
+    /// writes alone.
     ///
     /// A directory of which neither disk nor journal knows gets an account and root's first key.
     pub async fn open(
         dir: &Path,
         journal: Arc<dyn StateJournal>,
-        recorded: Option<&[u8]>,
+        recorded: &[Vec<u8>],
         clock: Clock,
     ) -> Result<Self, StartError> {
         prepare_dir(dir)?;
         let lock = lock(dir)?;
         let places = StatePaths::of(dir);
-        if recorded.is_some() && !places.state.exists() {
+        if !recorded.is_empty() && !places.state.exists() {
             return Err(StartError::Missing);
         }
         let sealer = master_key(&places, recorded)?;
@@ -61,13 +62,18 @@ impl StateStore {
         engine: Arc<dyn StateEngine>,
         journal: Arc<dyn StateJournal>,
         sealer: RecordSealer,
-        recorded: Option<&[u8]>,
+        recorded: &[Vec<u8>],
         clock: Clock,
         lock: Option<File>,
     ) -> Result<Self, StartError> {
         let entries = engine.scan().await.map_err(|error| StartError::Unreadable(error.to_string()))?;
         let contents = EngineContents::read(entries, &sealer)?;
-        let lack = compare(contents.last.as_ref(), recorded)?;
+        let recorded = RecordedState::replay(recorded, |entry| {
+            // The engine's own records have told that the master key is the right one.
+            entry.verify(&sealer).map_err(|_| StartError::JournalUnreadable(entry.revision()))
+        })?;
+        let lack = compare_ends(contents.last.as_ref(), &recorded)?;
+        let comparison = compare_records(&contents, recorded, lack, &sealer)?;
         let summed = contents.check_sum(&sealer)?;
         let written = contents.last.as_ref().map(|(write, _)| Timestamp::from_millis(write.at));
         let kept = contents.last_time.as_ref();
@@ -98,6 +104,17 @@ impl StateStore {
         }
         if !summed {
             writer.record_sum(&memory, now).await?;
+        }
+        match comparison {
+            RecordComparison::Exact => {}
+            RecordComparison::Partial => {
+                tracing::warn!("the newest part of the journal has no snapshot of the state; one is taken");
+                writer.record_start(&memory).await?;
+            }
+            RecordComparison::Resealed => {
+                tracing::info!("records of the state were sealed by an earlier version; a snapshot of it is taken");
+                writer.record_start(&memory).await?;
+            }
         }
         let account = memory.read().account.clone();
         let account = account.ok_or_else(|| StartError::Unreadable("it has no account".to_owned()))?;
@@ -148,10 +165,10 @@ pub(super) fn lock(dir: &Path) -> Result<File, StartError> {
 }
 
 /// Reads the master key; makes one only where nothing can have been sealed yet.
-fn master_key(places: &StatePaths, recorded: Option<&[u8]>) -> Result<RecordSealer, StartError> {
+fn master_key(places: &StatePaths, recorded: &[Vec<u8>]) -> Result<RecordSealer, StartError> {
     let path = &places.master_key;
     let found = match RecordSealer::read(path) {
-        Err(MasterKeyError::Missing) if recorded.is_none() && !places.state.exists() => RecordSealer::create(path),
+        Err(MasterKeyError::Missing) if recorded.is_empty() && !places.state.exists() => RecordSealer::create(path),
         found => found,
     };
     found.map_err(|error| StartError::MasterKey { path: path.clone(), error })
@@ -164,27 +181,34 @@ pub(super) fn unreadable(dir: &Path, error: EngineError) -> StartError {
     }
 }
 
-/// The store may be one write ahead of the journal, by a crash between the two, and in no other way apart.
-fn compare(last: Option<&(StateWrite, Vec<u8>)>, recorded: Option<&[u8]>) -> Result<JournalLack, StartError> {
-    let store = last.map_or(0, |(write, _)| write.revision);
-    let recorded = recorded.map(last_write);
-    let recorded = recorded.as_deref();
-    let (journal, summed) = match recorded {
-        None => (0, false),
-        Some(bytes) => {
-            let write = StateWrite::parse(bytes).ok_or(StartError::JournalUnreadable(store))?;
-            (write.revision, write.sum.is_some())
-        }
-    };
+/// Compares where the two end. The store may be one write ahead of the journal, by a crash between the two, and in no
+/// other way apart.
+fn compare_ends(last: Option<&(StateWrite, Vec<u8>)>, recorded: &RecordedState) -> Result<JournalLack, StartError> {
+    let (store, journal) = (last.map_or(0, |(write, _)| write.revision), recorded.revision);
     match last {
         _ if store < journal => Err(StartError::Behind { store, journal }),
         _ if store > journal + 1 => Err(StartError::JournalCut { store, journal }),
-        Some((_, bytes)) if store == journal && recorded != Some(bytes) => Err(StartError::Diverged(store)),
+        Some((_, bytes)) if store == journal && recorded.last != *bytes => Err(StartError::Diverged(store)),
         // A version that wrote no sums cannot have read the journal.
-        Some((write, _)) if write.sum.is_none() && summed => Err(StartError::Diverged(store)),
+        Some((write, _)) if write.sum.is_none() && recorded.carries_sum => Err(StartError::Diverged(store)),
         Some(_) if store > journal => Ok(JournalLack::LastWrite),
         Some(_) | None => Ok(JournalLack::Nothing),
     }
+}
+
+/// Compares the records of the two.
+// INVARIANT (no trust): memory begins with records that the journal has, each as its last write left it. What was done to
+// the engine alone shows here; what was done to both shows by the sum, which the master key sealed.
+fn compare_records(
+    contents: &EngineContents,
+    mut recorded: RecordedState,
+    lack: JournalLack,
+    sealer: &RecordSealer,
+) -> Result<RecordComparison, StartError> {
+    if let (JournalLack::LastWrite, Some((write, bytes))) = (lack, &contents.last) {
+        recorded.follow(write, bytes)?;
+    }
+    recorded.compare(&contents.kept, sealer)
 }
 
 /// An account without a key of root would be unusable.

@@ -114,22 +114,6 @@ impl StateTables {
         }
     }
 
-    /// Every record, for a rebuilt state.
-    pub(crate) fn records(&self) -> impl Iterator<Item = StateRecord> + '_ {
-        let account = self.account.iter().cloned().map(StateRecord::Account);
-        let buckets = self.buckets.iter().map(|(name, bucket)| StateRecord::Bucket(name.clone(), *bucket));
-        let devices = self.devices.values().cloned().map(StateRecord::Device);
-        let keys = self.keys.values().cloned().map(StateRecord::Key);
-        let signing_keys = self.signing_keys.values().cloned().map(StateRecord::SigningKey);
-        let trails = self.trails.values().cloned().map(Box::new).map(StateRecord::Trail);
-        let heads = self.trail_heads.iter().map(|(name, head)| StateRecord::TrailHead(name.clone(), head.clone()));
-        let uploads = self.uploads.iter().map(|(mark, upload)| StateRecord::Upload(mark, upload.clone()));
-        let users = self.users.values().cloned().map(StateRecord::User);
-        let unsettled = self.unsettled.iter().map(|(name, until)| StateRecord::Unsettled(name.clone(), *until));
-        let trails = trails.chain(heads).chain(unsettled);
-        account.chain(buckets).chain(devices).chain(keys).chain(signing_keys).chain(trails).chain(uploads).chain(users)
-    }
-
     fn put(&mut self, record: StateRecord) {
         match record {
             StateRecord::Account(account) => self.account = Some(account),

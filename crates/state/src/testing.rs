@@ -50,7 +50,21 @@ impl MemoryJournal {
 
     /// Makes another record of the last one.
     pub fn replace_last(&self, record: Vec<u8>) {
+        *self.all.lock().expect("sound").last_mut().expect("a record") = record.clone();
         *self.records.lock().expect("sound").last_mut().expect("a record") = record;
+    }
+
+    /// Makes another snapshot of the last one.
+    pub fn replace_snapshot(&self, snapshot: Vec<u8>) {
+        *self.all.lock().expect("sound").last_mut().expect("a record") = snapshot.clone();
+        *self.snapshots.lock().expect("sound").last_mut().expect("a snapshot") = snapshot;
+    }
+
+    /// Makes other records of all, which are writes.
+    pub fn replace_all(&self, replace: impl Fn(&[u8]) -> Vec<u8>) {
+        for records in [&self.all, &self.records] {
+            records.lock().expect("sound").iter_mut().for_each(|record| *record = replace(record));
+        }
     }
 }
 
@@ -105,7 +119,7 @@ async fn started(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, now:
 async fn started_by(engine: Arc<MemoryEngine>, journal: Arc<dyn StateJournal>, clock: Clock) -> StateStore {
     let dir = tempfile::tempdir().expect("a directory");
     let sealer = RecordSealer::create(&dir.path().join("master.key")).expect("a new key");
-    StateStore::start(engine, journal, sealer, None, clock, None).await.expect("a new store")
+    StateStore::start(engine, journal, sealer, &[], clock, None).await.expect("a new store")
 }
 
 /// What the device shows at a moment.

@@ -1,7 +1,9 @@
 //! What the store promises: nothing acknowledged is lost, nothing spent comes back, nothing altered is believed.
 
 mod clock;
+mod earlier;
 mod lost;
+mod recorded;
 mod reserved;
 mod turns;
 mod two_proxies;
@@ -32,8 +34,7 @@ fn user(name: &str) -> UserName {
 }
 
 async fn open(dir: &Path, journal: &Arc<MemoryJournal>, now: Timestamp) -> Result<StateStore, StartError> {
-    let last = journal.records().last().cloned();
-    StateStore::open(dir, Arc::<MemoryJournal>::clone(journal), last.as_deref(), Clock::standing_at(now)).await
+    StateStore::open(dir, Arc::<MemoryJournal>::clone(journal), &journal.all(), Clock::standing_at(now)).await
 }
 
 async fn opened(dir: &Path, journal: &Arc<MemoryJournal>, now: Timestamp) -> StateStore {
@@ -281,21 +282,30 @@ async fn a_store_that_was_put_back_from_a_copy_is_refused() {
     let refused = open(dir.path(), &journal, at(2)).await;
     let Err(StartError::Behind { store, journal: known }) = refused else { panic!("{refused:?}") };
     assert_eq!(known, store + 1);
+    rebuild(dir.path(), journal.all(), at(2)).await.expect("rebuilt");
+    assert_eq!(opened(dir.path(), &journal, at(2)).await.bucket(&bucket("vault")).mfa_delete, MfaDelete::Disabled);
 }
 
 #[tokio::test]
 async fn a_journal_that_lost_its_end_is_noticed() {
     let (dir, journal, _) = used().await;
     let records = journal.records();
-    let cut =
-        StateStore::open(dir.path(), journal.clone(), records.first().map(Vec::as_slice), Clock::standing_at(at(1)))
-            .await;
-    assert!(matches!(cut, Err(StartError::JournalCut { journal: 1, .. })));
+    let open = async |entries: &[Vec<u8>]| {
+        StateStore::open(dir.path(), journal.clone(), entries, Clock::standing_at(at(1))).await
+    };
+    for left in [0, 1, records.len() - 2] {
+        let known = u64::try_from(left).expect("small");
+        let cut = open(&records[..left]).await;
+        assert!(matches!(cut, Err(StartError::JournalCut { journal, .. }) if journal == known), "{left}: {cut:?}");
+    }
     let mut other: serde_json::Value = serde_json::from_slice(&records[records.len() - 1]).expect("json");
     other["at"] = 0.into();
-    let diverged =
-        StateStore::open(dir.path(), journal, Some(other.to_string().as_bytes()), Clock::standing_at(at(1))).await;
-    assert!(matches!(diverged, Err(StartError::Diverged(_))));
+    let altered = open(&[other.to_string().into_bytes()]).await;
+    assert!(matches!(altered, Err(StartError::JournalUnreadable(_))), "{altered:?}");
+    // Its changes are ours, but it is not the write that the store has.
+    other.as_object_mut().expect("an object").remove("sum");
+    let diverged = open(&[other.to_string().into_bytes()]).await;
+    assert!(matches!(diverged, Err(StartError::Diverged(_))), "{diverged:?}");
 }
 
 #[tokio::test]
@@ -568,9 +578,10 @@ async fn a_snapshot_stands_for_all_changes_before_it() {
     assert!(!text.contains(device.base32_seed.expose().as_str()));
     let before = picture(&store);
     drop(store);
-    let restarted = StateStore::open(dir.path(), journal.clone(), Some(&snapshot), Clock::standing_at(at(31)))
-        .await
-        .expect("a store");
+    let restarted =
+        StateStore::open(dir.path(), journal.clone(), std::slice::from_ref(&snapshot), Clock::standing_at(at(31)))
+            .await
+            .expect("a store");
     assert_eq!(picture(&restarted), before);
     restarted.create_user(&user("alice"), at(31)).await.expect("made");
     let before = picture(&restarted);

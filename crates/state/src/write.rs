@@ -110,6 +110,11 @@ impl StateWrite {
         serde_json::from_slice(bytes).ok()
     }
 
+    /// Verifies that the master key tagged each change.
+    pub(crate) fn verify(&self, sealer: &RecordSealer) -> Result<(), RecordError> {
+        self.changes.iter().try_for_each(|change| change.verify(self.revision, sealer))
+    }
+
     /// What the write did, if the master key made it.
     pub(crate) fn open(&self, sealer: &RecordSealer) -> Result<Vec<RecordEdit>, RecordError> {
         self.changes.iter().map(|change| change.open(self.revision, sealer)).collect()
@@ -127,9 +132,13 @@ impl WrittenChange {
         Ok(Self { key, record, tag })
     }
 
-    fn open(&self, revision: u64, sealer: &RecordSealer) -> Result<RecordEdit, RecordError> {
+    fn verify(&self, revision: u64, sealer: &RecordSealer) -> Result<(), RecordError> {
         let sealed = sealer.open(&binding(revision, &self.key, &self.record), &self.tag);
-        sealed.map_err(|error| RecordError::Sealed { key: self.key.clone(), error })?;
+        sealed.map(drop).map_err(|error| RecordError::Sealed { key: self.key.clone(), error })
+    }
+
+    fn open(&self, revision: u64, sealer: &RecordSealer) -> Result<RecordEdit, RecordError> {
+        self.verify(revision, sealer)?;
         let key = RecordKey::parse(&self.key).ok_or_else(|| RecordError::Malformed(self.key.clone()))?;
         if self.record.is_null() {
             return Ok(RecordEdit::Delete(key));
@@ -142,15 +151,29 @@ impl WrittenChange {
         if self.record.is_null() {
             return Ok(None);
         }
-        let kept = EngineRecord { revision, record: self.record.clone(), tag: self.tag.clone() };
-        serde_json::to_vec(&kept).map(Some).map_err(|_| SealError::NotSealed)
+        EngineRecord { revision, record: self.record.clone(), tag: self.tag.clone() }.to_bytes().map(Some)
     }
 }
 
 impl EngineRecord {
+    /// The one written form.
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, SealError> {
+        serde_json::to_vec(self).map_err(|_| SealError::NotSealed)
+    }
+
+    /// Reads the written form.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// The write that put a record.
+    pub(crate) fn revision(bytes: &[u8]) -> Option<u64> {
+        Self::parse(bytes).map(|kept| kept.revision)
+    }
+
     /// Reads a record under its key, if the master key tagged it there.
     pub(crate) fn open(bytes: &[u8], key: &str, sealer: &RecordSealer) -> Result<(u64, StateRecord), RecordError> {
-        let kept: Self = serde_json::from_slice(bytes).map_err(|_| RecordError::Malformed(key.to_owned()))?;
+        let kept = Self::parse(bytes).ok_or_else(|| RecordError::Malformed(key.to_owned()))?;
         let change = WrittenChange { key: key.to_owned(), record: kept.record, tag: kept.tag };
         match change.open(kept.revision, sealer)? {
             RecordEdit::Put(record) => Ok((kept.revision, record)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::change::{ChangeDecision, MOST_DECISIONS};
 use super::clock::{LAST_TIME, LastTime};
+use super::contents::KeptRecords;
 use super::engine::{BoxedFuture, EngineError, KeySwap, StateEngine, SwapOutcome, ValueVersion};
 use super::error::{JournalUnavailable, StoreError};
 use super::seal::RecordSealer;
@@ -71,8 +72,8 @@ pub(crate) enum WriterHealth {
 const FARTHEST_BACK: Duration = Duration::from_secs(30);
 
 impl StateWriter {
-    /// Makes the edits together, or returns why they must not be relied on.
-    // INVARIANT (acknowledged): `Ok` means on the disk and in the journal. The order is disk first, since
+    /// Makes the edits together, unless another writer has changed the state; or returns why they must not be relied on.
+    // INVARIANT (acknowledged): `Done` means on the disk and in the journal. The order is disk first, since
     // start catches up a journal that is one behind, and refuses a store that is.
     pub(super) async fn commit(
         &mut self,
@@ -80,7 +81,11 @@ impl StateWriter {
         edits: Vec<RecordEdit>,
         now: Timestamp,
     ) -> Result<SwapOutcome, StoreError> {
+        let decided_on = self.revision;
         self.complete_journal(memory).await?;
+        if self.revision != decided_on {
+            return Ok(SwapOutcome::Conflict);
+        }
         self.check_space()?;
         // A clock that was set must not leave its time behind, or the next start would take the right one for wrong.
         let at = self.clock.expected(now);
@@ -110,7 +115,8 @@ impl StateWriter {
     pub(crate) async fn snapshot(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
         // What the journal lacks must not come after the state that has it.
         self.complete_journal(memory).await?;
-        self.record_state(memory).await
+        let kept = self.refresh(memory).await?;
+        self.record_state(&kept).await
     }
 
     /// Keeps the time for the next start; no change of the state.
@@ -152,25 +158,38 @@ impl StateWriter {
         self.change(memory, now, |_| Ok(ChangeDecision::Write { edits: Vec::new(), answer: () })).await
     }
 
+    /// Records the whole state, so that the next start finds each record in the journal as the engine keeps it.
+    pub(crate) async fn record_start(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
+        if !self.journal.has_space() {
+            // A start on a full disk works all the same.
+            return Ok(());
+        }
+        self.snapshot(memory).await
+    }
+
     /// Gives the journal what a crash, or writes of others, kept from it.
     pub(crate) async fn complete_journal(&mut self, memory: &StateMemory) -> Result<(), StoreError> {
         match self.lack {
             JournalLack::LastWrite => self.journal.record(self.revision, &self.last).await?,
             JournalLack::Nothing => {}
-            JournalLack::Writes { .. } => self.record_state(memory).await?,
+            JournalLack::Writes { .. } => {
+                let kept = self.refresh(memory).await?;
+                self.record_state(&kept).await?;
+            }
         }
         self.lack = JournalLack::Nothing;
         Ok(())
     }
 
-    async fn record_state(&self, memory: &StateMemory) -> Result<(), StoreError> {
-        let state: Vec<_> = memory.read().records().map(RecordEdit::Put).collect();
+    /// Records the whole state as the engine has just been found to hold it.
+    pub(super) async fn record_state(&mut self, kept: &KeptRecords) -> Result<(), StoreError> {
         let follows = match self.lack {
             JournalLack::LastWrite | JournalLack::Nothing => self.revision,
             JournalLack::Writes { after } => after,
         };
-        let snapshot = StateSnapshot::seal(&self.last, self.revision, follows, &state, &self.sealer)?;
+        let snapshot = StateSnapshot::seal(&self.last, self.revision, follows, kept, &self.sealer)?;
         self.journal.snapshot(&snapshot.to_bytes()?).await?;
+        self.lack = JournalLack::Nothing;
         Ok(())
     }
 

@@ -236,9 +236,9 @@ async fn open_state(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Re
     let options = JournalOptions { segment_size: settings.audit.segment_size, disk, ..JournalOptions::default() };
     let (journal, recovered) = Journal::open(&journal_of(directory), options)?;
     let journal = Arc::new(journal);
-    let recorded = recovered.states.last().map(|state| state.payload.as_slice());
+    let entries: Vec<_> = recovered.states.iter().map(|state| state.payload.clone()).collect();
     let state = Arc::new(StateLog { journal: journal.clone(), directory: directory.clone() });
-    let store = StateStore::open(directory, state, recorded, clock.clone()).await?;
+    let store = StateStore::open(directory, state, &entries, clock.clone()).await?;
     Ok(Opened { store, journal, recovered })
 }
 

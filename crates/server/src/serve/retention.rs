@@ -174,9 +174,9 @@ mod tests {
         let options = JournalOptions { segment_size: 4096, ..JournalOptions::default() };
         let (journal, recovered) = Journal::open(&place.join("journal"), options).expect("a journal");
         let journal = Arc::new(journal);
-        let recorded = recovered.states.last().map(|state| state.payload.as_slice());
+        let entries: Vec<_> = recovered.states.iter().map(|state| state.payload.clone()).collect();
         let state = Arc::new(StateLog { journal: journal.clone(), directory: place.to_owned() });
-        let store = StateStore::open(&place.join("data"), state, recorded, Clock::System).await.expect("a store");
+        let store = StateStore::open(&place.join("data"), state, &entries, Clock::System).await.expect("a store");
         (journal, store, recovered)
     }
 

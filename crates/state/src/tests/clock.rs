@@ -39,9 +39,9 @@ impl Machine {
 
     async fn start(&self) -> StateStore {
         let clock = Clock::Watched(Arc::new(WatchedClock::set(&self.clocks, Some(self.boot_id))));
-        let last = self.journal.records().last().cloned();
+        let recorded = self.journal.all();
         let journal = Arc::<MemoryJournal>::clone(&self.journal);
-        let store = StateStore::open(self.dir.path(), journal, last.as_deref(), clock).await.expect("a store");
+        let store = StateStore::open(self.dir.path(), journal, &recorded, clock).await.expect("a store");
         store.watch_clock(self.now()).await.ok();
         store
     }

@@ -2,11 +2,11 @@
 
 use super::super::sled_engine::SledEngine;
 use super::super::sum::REBUILT_SUM;
-use super::super::write::{LAST_WRITE, StateWrite};
+use super::super::write::{EngineRecord, LAST_WRITE, StateWrite};
 use super::*;
 
 /// One record of each kind, each changed at least once since the first of them.
-async fn full() -> (tempfile::TempDir, Arc<MemoryJournal>) {
+pub(super) async fn full() -> (tempfile::TempDir, Arc<MemoryJournal>) {
     let (dir, journal, device) = used().await;
     let store = opened(dir.path(), &journal, at(30)).await;
     store.create_user(&user("alice"), at(30)).await.expect("made");
@@ -18,31 +18,41 @@ async fn full() -> (tempfile::TempDir, Arc<MemoryJournal>) {
     (dir, journal)
 }
 
-async fn engine(dir: &Path) -> SledEngine {
+pub(super) async fn engine(dir: &Path) -> SledEngine {
     SledEngine::open(&dir.join("state")).await.expect("readable")
 }
 
-async fn get(engine: &SledEngine, key: &[u8]) -> Option<VersionedValue> {
+pub(super) async fn get(engine: &SledEngine, key: &[u8]) -> Option<VersionedValue> {
     engine.scan().await.expect("readable").into_iter().find(|(found, _)| found == key).map(|(_, value)| value)
 }
 
 /// Writes without the journal.
-async fn put(engine: &SledEngine, key: &[u8], value: Option<Vec<u8>>) {
+pub(super) async fn put(engine: &SledEngine, key: &[u8], value: Option<Vec<u8>>) {
     let expect = get(engine, key).await.map(|versioned| versioned.version);
     let swapped = engine.compare_and_swap(vec![KeySwap { key: key.to_vec(), expect, value }]).await;
     assert!(matches!(swapped, Ok(SwapOutcome::Done(_))), "{swapped:?}");
 }
 
-async fn records(engine: &SledEngine) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(super) async fn records(engine: &SledEngine) -> Vec<(Vec<u8>, Vec<u8>)> {
     let entries = engine.scan().await.expect("readable").into_iter();
     let entries = entries.map(|(key, versioned)| (key, versioned.value));
     entries.filter(|(key, _)| !key.starts_with(b"meta/")).collect()
 }
 
-async fn assert_incomplete(dir: &Path, journal: &Arc<MemoryJournal>, why: &str) {
+pub(super) async fn assert_refused(dir: &Path, journal: &Arc<MemoryJournal>, why: &str) {
     let refused = open(dir, journal, at(31)).await;
-    let Err(error @ StartError::Incomplete(_)) = refused else { panic!("{why}: {refused:?}") };
+    let Err(error @ (StartError::Incomplete(_) | StartError::RecordDiffers { .. })) = refused else {
+        panic!("{why}: {refused:?}")
+    };
     assert!(error.to_string().contains("`portcullis state rebuild`"), "{error}");
+}
+
+/// The record that a start has named, and what is wrong with it.
+pub(super) fn told(refused: Result<StateStore, StartError>) -> (String, RecordFault) {
+    match refused {
+        Err(StartError::RecordDiffers { key, fault }) => (key, fault),
+        other => panic!("no record is named: {other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -60,7 +70,7 @@ async fn a_lost_record_of_any_kind_is_refused_and_a_rebuild_brings_it_back() {
     for (key, _) in all {
         put(&engine(dir.path()).await, &key, None).await;
         let why = String::from_utf8_lossy(&key).into_owned();
-        assert_incomplete(dir.path(), &journal, &why).await;
+        assert_refused(dir.path(), &journal, &why).await;
         rebuild(dir.path(), journal.records(), at(31)).await.expect("rebuilt");
         assert_eq!(picture(&opened(dir.path(), &journal, at(31)).await), before, "{why}");
     }
@@ -89,7 +99,7 @@ async fn a_record_as_it_was_before_its_last_change_is_refused() {
     assert_eq!(changed.len(), 4, "a device, a bucket, a trail and a user");
     for (key, value) in changed {
         put(&engine(dir.path()).await, &key, Some(value)).await;
-        assert_incomplete(dir.path(), &journal, &String::from_utf8_lossy(&key)).await;
+        assert_refused(dir.path(), &journal, &String::from_utf8_lossy(&key)).await;
         put(&engine(dir.path()).await, &key, new.get(&key).cloned()).await;
         opened(dir.path(), &journal, at(31)).await;
     }
@@ -110,7 +120,7 @@ async fn a_store_that_is_one_write_ahead_must_be_whole_too() {
     for key in ["bucket/second", "bucket/vault"] {
         let kept = get(&engine(dir.path()).await, key.as_bytes()).await.map(|kept| kept.value);
         put(&engine(dir.path()).await, key.as_bytes(), None).await;
-        assert_incomplete(dir.path(), &journal, key).await;
+        assert_refused(dir.path(), &journal, key).await;
         assert_eq!(journal.records().len(), known, "the journal does not take what is refused");
         put(&engine(dir.path()).await, key.as_bytes(), kept).await;
     }
@@ -139,29 +149,58 @@ async fn a_last_write_that_the_master_key_did_not_seal_is_refused() {
 }
 
 #[tokio::test]
-async fn a_rebuilt_store_is_held_against_its_own_sum() {
-    let (dir, journal) = full().await;
-    rebuild(dir.path(), journal.records(), at(31)).await.expect("rebuilt");
-    opened(dir.path(), &journal, at(31)).await;
-    let sum = get(&engine(dir.path()).await, REBUILT_SUM.as_bytes()).await.map(|kept| kept.value);
-    for key in [REBUILT_SUM, "bucket/vault"] {
-        let kept = get(&engine(dir.path()).await, key.as_bytes()).await.map(|kept| kept.value);
-        put(&engine(dir.path()).await, key.as_bytes(), None).await;
-        assert_incomplete(dir.path(), &journal, key).await;
-        put(&engine(dir.path()).await, key.as_bytes(), kept).await;
-    }
-    // A later write carries the sum of the rebuilt store, and the rebuild's own says nothing any more.
-    let store = opened(dir.path(), &journal, at(31)).await;
-    store
-        .record_bucket(&bucket("second"), store.bucket(&bucket("second")), StateChange::EnableMfaDelete, at(31))
-        .await
-        .expect("recorded");
+async fn the_record_that_differs_is_named() {
+    let (dir, journal, device) = used().await;
+    let store = opened(dir.path(), &journal, at(30)).await;
+    store.create_user(&user("alice"), at(30)).await.expect("made");
     drop(store);
-    put(&engine(dir.path()).await, REBUILT_SUM.as_bytes(), None).await;
+    let old: std::collections::BTreeMap<_, _> = records(&engine(dir.path()).await).await.into_iter().collect();
+    let store = opened(dir.path(), &journal, at(30)).await;
+    store.spend(&codes(&device, 1, at(30)), &Principal::Root, HERE, at(30)).await.expect("a right code");
+    store.delete_user(&user("alice"), at(30)).await.expect("gone");
+    drop(store);
+    let serial = format!("device/{}", device.serial);
+    let (sealer, revision) = (RecordSealer::read(&dir.path().join("master.key")).expect("ours"), 1);
+    let stray = StateRecord::User(UserRecord { name: user("mallory"), id: "AIDAMALLORY".to_owned(), created: at(0) });
+    let stray =
+        StateWrite::seal(revision, at(0), &[RecordEdit::Put(stray)], &sealer).expect("sealed").kept().expect("json");
+    let stray = stray.into_iter().next().and_then(|(_, kept)| kept);
+    let altered = BucketRecord { mfa_delete: MfaDelete::Disabled, ..BucketRecord::UNPROTECTED };
+    let current = get(&engine(dir.path()).await, b"bucket/vault").await.expect("there").value;
+    let revision = EngineRecord::revision(&current).expect("a record");
+    let altered =
+        StateWrite::seal(revision, at(0), &[RecordEdit::Put(StateRecord::Bucket(bucket("vault"), altered))], &sealer);
+    let altered = altered.expect("sealed").kept().expect("json").into_iter().next().and_then(|(_, kept)| kept);
+    for (key, value, fault) in [
+        ("bucket/vault", None, RecordFault::Missing),
+        ("bucket/vault", altered, RecordFault::Altered),
+        (serial.as_str(), old.get(serial.as_bytes()).cloned(), RecordFault::Older),
+        ("user/alice", old.get(b"user/alice".as_slice()).cloned(), RecordFault::Deleted),
+        ("user/mallory", stray, RecordFault::Unrecorded),
+    ] {
+        let now = get(&engine(dir.path()).await, key.as_bytes()).await.map(|kept| kept.value);
+        put(&engine(dir.path()).await, key.as_bytes(), value).await;
+        assert_eq!(told(open(dir.path(), &journal, at(31)).await), (key.to_owned(), fault));
+        put(&engine(dir.path()).await, key.as_bytes(), now).await;
+    }
     opened(dir.path(), &journal, at(31)).await;
-    put(&engine(dir.path()).await, REBUILT_SUM.as_bytes(), sum).await;
-    put(&engine(dir.path()).await, b"bucket/vault", None).await;
-    assert_incomplete(dir.path(), &journal, "after a later write").await;
+}
+
+#[tokio::test]
+async fn a_rebuild_makes_the_engine_as_it_was() {
+    let (dir, journal) = full().await;
+    opened(dir.path(), &journal, at(31)).await.snapshot().await.expect("taken");
+    let before = records(&engine(dir.path()).await).await;
+    let all = journal.all();
+    for recorded in [&all[..all.len() - 1], &all, &all[all.len() - 1..]] {
+        rebuild(dir.path(), recorded.to_vec(), at(31)).await.expect("rebuilt");
+        assert_eq!(records(&engine(dir.path()).await).await, before);
+        assert_eq!(
+            get(&engine(dir.path()).await, REBUILT_SUM.as_bytes()).await,
+            None,
+            "the sum of the last write holds"
+        );
+    }
 }
 
 #[tokio::test]
@@ -173,29 +212,17 @@ async fn a_snapshot_in_the_journal_tells_of_a_lost_record() {
     drop(store);
     let snapshot = journal.snapshots.lock().expect("sound").pop().expect("a snapshot");
     let open = || {
-        StateStore::open(dir.path(), Arc::<MemoryJournal>::clone(&journal), Some(&snapshot), Clock::standing_at(at(31)))
+        StateStore::open(
+            dir.path(),
+            Arc::<MemoryJournal>::clone(&journal),
+            std::slice::from_ref(&snapshot),
+            Clock::standing_at(at(31)),
+        )
     };
     put(&engine(dir.path()).await, b"bucket/vault", None).await;
-    assert!(matches!(open().await, Err(StartError::Incomplete(_))));
+    assert_eq!(told(open().await), ("bucket/vault".to_owned(), RecordFault::Missing));
     rebuild(dir.path(), vec![snapshot.clone()], at(31)).await.expect("rebuilt");
     assert_eq!(picture(&open().await.expect("a store")), before);
-}
-
-#[tokio::test]
-async fn a_state_from_before_there_were_sums_is_taken_once() {
-    let (dir, journal) = full().await;
-    let before = picture(&opened(dir.path(), &journal, at(31)).await);
-    let last = StateWrite::parse(journal.records().last().expect("one")).expect("a write");
-    let old = StateWrite { sum: None, ..last }.to_bytes().expect("json");
-    journal.replace_last(old.clone());
-    put(&engine(dir.path()).await, LAST_WRITE.as_bytes(), Some(old)).await;
-    let known = journal.records().len();
-    assert_eq!(picture(&opened(dir.path(), &journal, at(31)).await), before);
-    assert_eq!(journal.records().len(), known + 1, "the journal has the sum now");
-    assert_eq!(picture(&opened(dir.path(), &journal, at(31)).await), before);
-    assert_eq!(journal.records().len(), known + 1);
-    put(&engine(dir.path()).await, b"bucket/vault", None).await;
-    assert_incomplete(dir.path(), &journal, "after the one time").await;
 }
 
 #[tokio::test]

@@ -57,14 +57,13 @@ impl TwoProxies {
         let dir = tempfile::tempdir().expect("a directory");
         let sealer = RecordSealer::create(&dir.path().join("master.key")).expect("a new key");
         let (clock, journal) = (Clock::standing_at(at(0)), Arc::new(MemoryJournal::default()));
-        let ours = StateStore::start(contended.clone(), journal.clone(), sealer.clone(), None, clock.clone(), None);
+        let ours = StateStore::start(contended.clone(), journal.clone(), sealer.clone(), &[], clock.clone(), None);
         let ours = ours.await.expect("a new store");
         let device = enrolled(&ours, "phone", at(0)).await;
         let records = journal.records();
         let later = MemoryJournal::after(u64::try_from(records.len()).expect("small"));
-        let last = records.last().map(Vec::as_slice);
         let theirs =
-            StateStore::start(engine.clone(), Arc::new(later), sealer, last, clock, None).await.expect("a store");
+            StateStore::start(engine.clone(), Arc::new(later), sealer, &records, clock, None).await.expect("a store");
         *contended.rival.lock().expect("sound") = Some(theirs.clone());
         Self { ours, theirs, engine, contended, journal, device, dir }
     }
@@ -82,9 +81,8 @@ impl TwoProxies {
         let place = self.place();
         rebuild(place.path(), self.journal.all(), at(60)).await.expect("rebuilt");
         let journal = Arc::new(MemoryJournal::default());
-        let all = self.journal.all();
-        let last = all.last().map(Vec::as_slice);
-        picture(&StateStore::open(place.path(), journal, last, Clock::standing_at(at(60))).await.expect("a store"))
+        let clock = Clock::standing_at(at(60));
+        picture(&StateStore::open(place.path(), journal, &self.journal.all(), clock).await.expect("a store"))
     }
 }
 
@@ -245,10 +243,9 @@ async fn a_crash_between_engine_and_journal_after_a_conflict_is_mended_at_the_ne
     two.journal.failing.store(false, Ordering::SeqCst);
     let (known, before) = (two.journal.all(), picture(&two.ours));
     let sealer = RecordSealer::read(&two.dir.path().join("master.key")).expect("ours");
-    let last = known.last().map(Vec::as_slice);
     let clock = Clock::standing_at(at(3));
     let again =
-        StateStore::start(two.engine.clone(), two.journal.clone(), sealer, last, clock, None).await.expect("a store");
+        StateStore::start(two.engine.clone(), two.journal.clone(), sealer, &known, clock, None).await.expect("a store");
     assert_eq!(picture(&again), before);
     assert_eq!(again.bucket(&bucket("vault")).mfa_delete, MfaDelete::Enabled);
     assert_eq!(two.journal.all().len(), known.len() + 1);
