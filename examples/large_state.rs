@@ -22,6 +22,8 @@ use portcullis_state::{BoxedFuture, JournalUnavailable, StateJournal, StateStore
 
 /// So many records may wait for the disk.
 const BATCH: u64 = 10_000;
+/// A snapshot of the state follows so many, some 100 MiB, as a proxy takes them.
+const SNAPSHOT: u64 = 100_000;
 const RETENTION: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 #[tokio::main]
@@ -32,13 +34,14 @@ async fn main() {
         std::process::exit(64);
     };
     let directory = Path::new(directory);
-    let journal = Arc::new(make(directory, buckets.parse().expect("a number")).await);
-    record(&journal, records.parse().expect("a number")).await;
+    let (journal, store) = make(directory, buckets.parse().expect("a number")).await;
+    record(&journal, &store, records.parse().expect("a number")).await;
+    drop(store);
     index(directory, journal).await;
 }
 
-/// Makes the state with its buckets, and leaves the journal open.
-async fn make(directory: &Path, buckets: u32) -> Journal {
+/// Makes the state with its buckets.
+async fn make(directory: &Path, buckets: u32) -> (Arc<Journal>, StateStore) {
     prepare_dir(directory).expect("the directory can be made");
     let (journal, _) = Journal::open(&serve::journal_of(directory), JournalOptions::default()).expect("a new journal");
     let journal = Arc::new(journal);
@@ -52,12 +55,11 @@ async fn make(directory: &Path, buckets: u32) -> Journal {
             .expect("recorded");
     }
     store.watch_clock(Clock::System.now()).await.expect("recorded");
-    drop(store);
-    Arc::into_inner(journal).expect("nothing else has the journal")
+    (journal, store)
 }
 
 /// Appends so many records, the last of them of this moment.
-async fn record(journal: &Journal, records: u64) {
+async fn record(journal: &Journal, store: &StateStore, records: u64) {
     let mut source = Source::new(88_172_645_463_325_252, Clock::System.now().seconds() - DAY);
     let mut written = 0;
     while written < records {
@@ -74,6 +76,9 @@ async fn record(journal: &Journal, records: u64) {
         let last = last.expect("the journal is open");
         if last.number() % BATCH < 2 {
             journal.durable(last).await.expect("the journal is open");
+        }
+        if last.number() % SNAPSHOT < 2 {
+            store.snapshot().await.expect("recorded");
         }
     }
     journal.durable(journal.last_sequence()).await.expect("the journal is open");

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::descriptors::{ConnectionFit, OpenFiles, TooFewDescriptors};
-use self::state_log::StateLog;
+use self::state_log::{MOST_SINCE_SNAPSHOT, StateLog};
 
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -92,6 +92,7 @@ pub enum StartFailure {
 /// The state and the journal of one directory, opened together.
 struct Opened {
     store: StateStore,
+    log: Arc<StateLog>,
     journal: Arc<Journal>,
     recovered: JournalRecovery,
 }
@@ -152,7 +153,7 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
     let directory = &settings.state.directory;
     let security = security(settings)?;
     let upstream = Arc::new(upstream(settings)?);
-    let Opened { store, journal, recovered } = open(disk, settings, &clock).await?;
+    let Opened { store, log, journal, recovered } = open(disk, settings, &clock).await?;
     settle(&recovered, &journal, &upstream, &store, &clock).await?;
     let address = settings.listen.address;
     let listener = TcpListener::bind(address).await.map_err(|error| StartFailure::Address { address, error })?;
@@ -182,6 +183,7 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
     let segment_size = settings.audit.segment_size;
     let watching =
         tokio::spawn(retention::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
+    let snapshots = tokio::spawn(state_log::take_snapshots(log, store.clone(), MOST_SINCE_SNAPSHOT, stopped.clone()));
     let watching_clock = tokio::spawn(retention::watch_clock(store.clone(), clock.clone(), stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
     let limits = limits(settings)?;
@@ -196,7 +198,7 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
         delivered,
     ));
     let serving = tokio::spawn(portcullis_http::serve(listener, security.clone(), gate, limits, stopped));
-    let serving = vec![serving, admin_serving, trimming, watching, watching_clock];
+    let serving = vec![serving, admin_serving, trimming, snapshots, watching, watching_clock];
     Ok(RunningProxy { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
 }
 
@@ -234,12 +236,12 @@ async fn open(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<O
 async fn open_state(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
     let directory = &settings.state.directory;
     let options = JournalOptions { segment_size: settings.audit.segment_size, disk, ..JournalOptions::default() };
-    let (journal, recovered) = Journal::open(&journal_of(directory), options)?;
+    let (journal, mut recovered) = Journal::open(&journal_of(directory), options)?;
     let journal = Arc::new(journal);
-    let entries: Vec<_> = recovered.states.iter().map(|state| state.payload.clone()).collect();
-    let state = Arc::new(StateLog { journal: journal.clone(), directory: directory.clone() });
-    let store = StateStore::open(directory, state, &entries, clock.clone()).await?;
-    Ok(Opened { store, journal, recovered })
+    let (log, entries) = StateLog::new(journal.clone(), directory.clone(), &mut recovered);
+    let log = Arc::new(log);
+    let store = StateStore::open(directory, log.clone(), &entries, clock.clone()).await?;
+    Ok(Opened { store, log, journal, recovered })
 }
 
 /// Resolves the intents that a crash left open, so that each has an outcome on record.

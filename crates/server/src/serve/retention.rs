@@ -167,16 +167,17 @@ mod tests {
     use crate::serve::state_log::StateLog;
     use portcullis_base::clock::{SetClocks, WatchedClock};
     use portcullis_journal::{JournalFollower, JournalOptions, JournalRecovery, RecordKind};
+    use portcullis_state::testing::in_memory;
 
     const HOUR: Duration = Duration::from_secs(60 * 60);
 
     async fn open(place: &std::path::Path) -> (Arc<Journal>, StateStore, JournalRecovery) {
         let options = JournalOptions { segment_size: 4096, ..JournalOptions::default() };
-        let (journal, recovered) = Journal::open(&place.join("journal"), options).expect("a journal");
+        let (journal, mut recovered) = Journal::open(&place.join("journal"), options).expect("a journal");
         let journal = Arc::new(journal);
-        let entries: Vec<_> = recovered.states.iter().map(|state| state.payload.clone()).collect();
-        let state = Arc::new(StateLog { journal: journal.clone(), directory: place.to_owned() });
-        let store = StateStore::open(&place.join("data"), state, &entries, Clock::System).await.expect("a store");
+        let (log, entries) = StateLog::new(journal.clone(), place.to_owned(), &mut recovered);
+        let log = Arc::new(log);
+        let store = StateStore::open(&place.join("data"), log, &entries, Clock::System).await.expect("a store");
         (journal, store, recovered)
     }
 
@@ -234,6 +235,11 @@ mod tests {
         let set_ahead = Clock::Watched(Arc::new(WatchedClock::set(&clocks, None)));
         clocks.wall.fetch_add(3 * 3_600_000, Ordering::SeqCst);
         assert_eq!(trim(&set_ahead).await, None, "the clock was set");
+        let (unsaved, _, refusing) = in_memory(now).await;
+        refusing.failing.store(true, Ordering::SeqCst);
+        let refused = trim_once(&journal, &unsaved, &later, HOUR).await;
+        assert!(matches!(refused, Err(TrimError::Store(StoreError::Journal(_)))), "{refused:?}");
+        assert_eq!(journal.first_sequence().number(), 1, "no snapshot stands for what would go");
         let first = trim(&later).await.expect("trimmed");
         assert!((30..=50).contains(&first), "{first}");
         drop((journal, store));
