@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::engine::BoxedFuture;
-use super::memory_engine::MemoryEngine;
+pub use super::memory_engine::MemoryEngine;
 use super::snapshot::StateSnapshot;
 use super::{
     CodeSource, DeviceChange, DeviceDeactivation, DeviceEnabling, JournalUnavailable, NewDevice, RecordSealer,

@@ -15,6 +15,8 @@ use portcullis_cloudtrail::digest::TrailDigest;
 use portcullis_cloudtrail::layout::{FileKey, FileName};
 use portcullis_cloudtrail::{DigestPeriod, Trail, TrailLogging, TrailName, logfile};
 
+mod contended;
+
 const LOGS: &str = "audit-logs";
 
 struct Rig {
