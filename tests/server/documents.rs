@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use portcullis_http::IpNetwork;
+use portcullis_base::network::IpNetwork;
 
 use crate::rig::{Ask, Payload, Reply, Rig, exchange};
 

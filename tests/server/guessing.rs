@@ -1,6 +1,6 @@
 //! A thief with root's key tries codes without end, from one network or from many; the owner of the device is served.
 
-use portcullis_http::IpNetwork;
+use portcullis_base::network::IpNetwork;
 use serde_json::json;
 use tokio::task::JoinHandle;
 

@@ -3,6 +3,7 @@
 pub mod bucket_pattern;
 pub mod clock;
 pub mod names;
+pub mod network;
 pub mod percent;
 pub mod secret;
 pub mod setting;

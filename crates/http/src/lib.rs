@@ -12,7 +12,6 @@ mod endpoint;
 pub mod fixture;
 mod head;
 mod listener;
-mod network;
 mod peer;
 mod query;
 mod stream;
@@ -30,7 +29,6 @@ pub use dial::{DialError, Dialler, EndpointAddresses, TrustError, TrustedAuthori
 pub use endpoint::{Endpoint, EndpointScheme, InvalidEndpoint};
 pub use head::{HttpMethod, MalformedHead, Peer, RequestHead, RequestHeaders, Transport};
 pub use listener::{ConnectionHandler, ConnectionLimits, RemoteEnd, UnreadRequest, rest_after, serve};
-pub use network::{InvalidNetwork, IpNetwork};
 pub use peer::TrustedProxies;
 pub use query::QueryString;
 pub use stream::TcpOrTlsStream;

@@ -461,7 +461,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_trusted_proxy_has_as_many_connections_as_there_are() {
-        let network = crate::IpNetwork::parse("127.0.0.1").expect("a network");
+        let network = portcullis_base::network::IpNetwork::parse("127.0.0.1").expect("a network");
         let port = port(|limits| {
             limits.connections_per_address = 1;
             limits.proxies = TrustedProxies::new(vec![network]);

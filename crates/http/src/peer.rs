@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderMap;
 
 use super::{ConnectionChannel, Peer, RemoteEnd, Transport};
-use crate::IpNetwork;
+use portcullis_base::network::IpNetwork;
 
 /// The networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
 #[derive(Clone, Debug, Default)]

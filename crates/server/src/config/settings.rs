@@ -12,7 +12,8 @@ use super::value;
 use crate::pipeline::{OnFailure, ReadDurability};
 use portcullis_authorization::{LoopbackTrust, MfaProfile};
 use portcullis_base::bucket_pattern::BucketPattern;
-use portcullis_http::{Endpoint, IpNetwork, TlsFiles};
+use portcullis_base::network::IpNetwork;
+use portcullis_http::{Endpoint, TlsFiles};
 use portcullis_mfa::CodeDigits;
 use portcullis_s3::UpstreamKind;
 

@@ -9,8 +9,9 @@ use toml::de::DeValue;
 
 use super::quantity::{parse_duration, parse_size};
 use portcullis_base::bucket_pattern::BucketPattern;
+use portcullis_base::network::IpNetwork;
 use portcullis_base::setting::WordSetting;
-use portcullis_http::{Endpoint, IpNetwork};
+use portcullis_http::Endpoint;
 use portcullis_mfa::CodeDigits;
 
 /// A value as written.

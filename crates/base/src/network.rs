@@ -1,4 +1,4 @@
-//! A network, as `trusted_proxies` names them.
+//! A network, as `trusted_proxies` and the conditions of policies name them.
 
 use std::fmt;
 use std::net::IpAddr;
