@@ -18,6 +18,7 @@ const CRATES: &[&str] = &[
     "sigv4",
     "s3",
     "mfa",
+    "policy",
     "authorization",
     "upstream",
     "state",
@@ -33,7 +34,7 @@ const CRATES: &[&str] = &[
 const APART: &[&str] = &["control", "followers"];
 
 /// The crates that do no I/O: no runtime, no log, no files, no network.
-const WITHOUT_IO: &[&str] = &["xml", "cloudtrail", "sigv4", "s3", "mfa", "authorization"];
+const WITHOUT_IO: &[&str] = &["xml", "cloudtrail", "sigv4", "s3", "mfa", "policy", "authorization"];
 
 /// What a manifest of a crate without I/O may not name.
 const IO_CRATES: &[&str] = &["hyper", "hyper-util", "rusqlite", "sled", "tokio", "tokio-rustls", "tracing"];
@@ -57,6 +58,7 @@ const PURE: &[&str] = &[
     "crates/upstream/src/render.rs",
     "crates/authorization/src",
     "crates/mfa/src",
+    "crates/policy/src",
     "crates/s3/src",
     "crates/state/src/code_queue/order.rs",
     "crates/state/src/code_queue/tries.rs",

@@ -1,0 +1,91 @@
+//! What is known about a request when policies are asked.
+
+use crate::condition::ConditionKey;
+use crate::principal::RequestPrincipal;
+
+/// How many parts an ARN has.
+pub(crate) const ARN_PARTS: usize = 6;
+
+/// One action on one resource, by one principal.
+#[derive(Clone, Debug)]
+pub struct AccessRequest<'a> {
+    pub(crate) principal: &'a RequestPrincipal,
+    /// In lower case.
+    pub(crate) action: String,
+    pub(crate) resource: RequestResource<'a>,
+    pub(crate) values: &'a RequestValues,
+}
+
+/// The resource of a request: an ARN, or `*` where an action has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RequestResource<'a> {
+    text: &'a str,
+    kind: ResourceKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ResourceKind {
+    Arn,
+    Other,
+}
+
+/// The values that conditions look at, by key.
+///
+/// It is filled from the typed request alone. No header of a client becomes a value by its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestValues(Vec<(ConditionKey, Vec<String>)>);
+
+impl<'a> AccessRequest<'a> {
+    /// `s3:GetObject` on `arn:aws:s3:::vault/k`.
+    pub fn new(principal: &'a RequestPrincipal, action: &str, resource: &'a str, values: &'a RequestValues) -> Self {
+        Self { principal, action: action.to_ascii_lowercase(), resource: RequestResource::new(resource), values }
+    }
+}
+
+impl<'a> RequestResource<'a> {
+    fn new(text: &'a str) -> Self {
+        let is_arn = text.starts_with("arn:") && text.split(':').count() >= ARN_PARTS;
+        Self { text, kind: if is_arn { ResourceKind::Arn } else { ResourceKind::Other } }
+    }
+
+    /// The ARN cut into this many parts, the last of which holds the rest.
+    pub(crate) fn arn_in(&self, parts: usize) -> Option<impl Iterator<Item = &'a str>> {
+        match self.kind {
+            ResourceKind::Arn => Some(self.text.splitn(parts, ':')),
+            ResourceKind::Other => None,
+        }
+    }
+}
+
+impl RequestValues {
+    /// What the principal alone says: its ARN, its account, its type and, of a user, its name.
+    pub fn of_principal(principal: &RequestPrincipal) -> Self {
+        let mut values = Self::default();
+        let mut set = |key, value: &str| values.set(ConditionKey::global(key), [value.to_owned()]);
+        if let Some(account) = principal.account() {
+            set("aws:PrincipalAccount", account.as_str());
+            set("aws:PrincipalArn", principal.policy_arn());
+        }
+        if let Some(name) = principal.user_name() {
+            set("aws:username", name);
+        }
+        if let Some(kind) = principal.kind().as_str() {
+            set("aws:PrincipalType", kind);
+        }
+        values
+    }
+
+    /// No values.
+    pub(crate) const NONE: &'static Self = &Self(Vec::new());
+
+    /// Says what a key's values are, in place of what was said before.
+    pub fn set(&mut self, key: ConditionKey, values: impl IntoIterator<Item = String>) {
+        self.0.retain(|(other, _)| !other.is_same(&key));
+        self.0.push((key, values.into_iter().collect()));
+    }
+
+    /// The key's values; none if it is absent.
+    pub(crate) fn of(&self, key: &ConditionKey) -> &[String] {
+        self.0.iter().find(|(other, _)| other.is_same(key)).map_or(&[], |(_, values)| values)
+    }
+}
