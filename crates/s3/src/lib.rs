@@ -6,6 +6,7 @@ mod hazard;
 mod headers;
 mod opaque;
 mod parameters;
+mod permission;
 mod profile;
 mod request;
 mod route;
@@ -19,6 +20,7 @@ mod unconfigured;
 
 pub use hazard::{Hazard, VersioningChange};
 pub use headers::EMBEDDED_EXPIRES;
+pub use permission::{PermissionRule, PermissionScope, RequiredPermission};
 pub use profile::{
     BucketPlacement, ReplicationRule, StoreProcess, StoreProfile, TrailerSupport, UploadVersions, UpstreamKind,
 };

@@ -3,6 +3,7 @@
 use super::S3Operation;
 use super::documents::DocumentGrammar;
 use super::hazard::Hazard;
+use super::permission::PermissionRule;
 use portcullis_http::{HttpMethod, RequestHead};
 
 /// One operation of S3: how it is told apart, what it may carry, and what it does.
@@ -27,6 +28,8 @@ pub struct OperationRow {
     pub event: &'static str,
     pub category: OperationCategory,
     pub access: OperationAccess,
+    /// What it must be allowed.
+    pub needs: &'static [PermissionRule],
 }
 
 /// What a request's target names.

@@ -15,6 +15,7 @@ use portcullis_http::{MalformedHead, Peer, RequestHead, Transport};
 
 mod ambiguity;
 mod model;
+mod permission;
 mod snapshot;
 mod stray;
 

@@ -28,6 +28,9 @@ fn the_table_has_these_rows() {
         writeln!(text, "  {} {:?} {:?}", row.method.as_str(), row.level, row.marks).expect("text");
         writeln!(text, "  {harm}; {body}").expect("text");
         writeln!(text, "  {} {:?} {:?}", row.event, row.category, row.access).expect("text");
+        for need in row.needs {
+            writeln!(text, "  needs {}", need_text(need)).expect("text");
+        }
         if !row.query.is_empty() {
             writeln!(text, "  query {}", row.query.concat().join(" ")).expect("text");
         }
@@ -36,6 +39,23 @@ fn the_table_has_these_rows() {
         }
     }
     insta::assert_snapshot!(text);
+}
+
+fn need_text(rule: &PermissionRule) -> String {
+    match rule {
+        PermissionRule::CopiesTags => "to copy tags, if the source has some".to_owned(),
+        PermissionRule::IfETag(inner) => format!("{} if it compares an ETag", need_text(inner)),
+        PermissionRule::IfElement(name, inner) => format!("{} if it has <{name}>", need_text(inner)),
+        PermissionRule::IfHeader(names, inner) => format!("{} if it has {}", need_text(inner), names.join(" or ")),
+        PermissionRule::IfQuery(name, inner) => format!("{} if it has ?{name}", need_text(inner)),
+        PermissionRule::OnBucket(action) => format!("{action} on the bucket"),
+        PermissionRule::OnEachObject(action, version) => format!("{action} or {version} on each object it lists"),
+        PermissionRule::OnEveryObject(action) => format!("{action} on all objects"),
+        PermissionRule::OnEverything(action) => format!("{action} on all buckets"),
+        PermissionRule::OnObject(action) => format!("{action} on the object"),
+        PermissionRule::OnObjectOrVersion(action, version) => format!("{action} or {version} on the object"),
+        PermissionRule::OnSource(action, version) => format!("{action} or {version} on the source"),
+    }
 }
 
 /// What is done with a request for each operation in front of each store, and what that store would do with it.
