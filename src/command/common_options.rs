@@ -40,9 +40,10 @@ enum EffectLack {
 }
 
 const CONFIGURED: &str = "The state directory is state.directory in the configuration.";
+const FROM_FILES: &str = "It reads policies from files, and asks no running proxy.";
 const NO_RESULT: &str = "It prints no result. Its log goes to stderr.";
 
-const WITHOUT_EFFECT: [WithoutEffect; 7] = [
+const WITHOUT_EFFECT: [WithoutEffect; 10] = [
     WithoutEffect { subcommand: "check", option: "data", when: EffectLack::Always, reason: CONFIGURED },
     WithoutEffect { subcommand: "dev", option: "json", when: EffectLack::Always, reason: NO_RESULT },
     WithoutEffect {
@@ -52,6 +53,9 @@ const WITHOUT_EFFECT: [WithoutEffect; 7] = [
         // A code is valid for one request and for half a minute.
         reason: "The code is needed on activation. Pass it there: portcullis mfa activate --mfa \"SERIAL CODE\" ...",
     },
+    WithoutEffect { subcommand: "policy check", option: "data", when: EffectLack::Always, reason: FROM_FILES },
+    WithoutEffect { subcommand: "policy list", option: "data", when: EffectLack::Always, reason: FROM_FILES },
+    WithoutEffect { subcommand: "policy test", option: "data", when: EffectLack::Always, reason: FROM_FILES },
     WithoutEffect { subcommand: "serve", option: "data", when: EffectLack::Always, reason: CONFIGURED },
     WithoutEffect { subcommand: "serve", option: "json", when: EffectLack::Always, reason: NO_RESULT },
     WithoutEffect {
@@ -72,9 +76,7 @@ impl CommonOptions {
     /// Leaves each option out of the help of the subcommands that it never has an effect on.
     pub(super) fn hide_where_refused(command: Command) -> Command {
         let never = WITHOUT_EFFECT.iter().filter(|entry| matches!(entry.when, EffectLack::Always));
-        never.fold(command, |command, entry| {
-            command.mut_subcommand(entry.subcommand, |subcommand| subcommand.arg(entry.hidden()))
-        })
+        never.fold(command, |command, entry| entry.hide_in(command, entry.subcommand))
     }
 }
 
@@ -95,6 +97,14 @@ impl WithoutEffect {
             EffectLack::WithoutAny(others) => !others.iter().any(|other| typed.has(other)),
         };
         typed.subcommand == self.subcommand && typed.has(self.option) && lacks()
+    }
+
+    /// Hides the option from the help of the subcommand at this path.
+    fn hide_in(&self, command: Command, path: &str) -> Command {
+        match path.split_once(' ') {
+            Some((name, rest)) => command.mut_subcommand(name, |subcommand| self.hide_in(subcommand, rest)),
+            None => command.mut_subcommand(path, |subcommand| subcommand.arg(self.hidden())),
+        }
     }
 
     /// The option as a subcommand's own, which stands in for the shared one there and is left out of its help.

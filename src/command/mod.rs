@@ -15,6 +15,7 @@ mod key;
 mod log;
 mod mfa;
 mod mfa_delete;
+mod policy;
 mod private_file;
 mod process;
 mod qr;
@@ -47,6 +48,7 @@ use self::common_options::{CommonOptions, refuse_without_effect};
 use self::error::{CommandError, ROOT_HELP};
 use self::state_directory::StateDirectory;
 use self::terminal::{OutputFormat, Terminal};
+use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 
 /// MFA Delete and CloudTrail for any S3-compatible store.
@@ -79,6 +81,9 @@ enum Command {
     /// Enable, disable and show MFA Delete of buckets
     #[command(subcommand)]
     MfaDelete(mfa_delete::MfaDeleteCommand),
+    /// Check IAM policies and explain what they allow
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     Serve(serve::ServeArgs),
     /// State maintenance
     #[command(subcommand)]
@@ -125,6 +130,7 @@ pub fn main() -> ExitCode {
         | Command::Key(_)
         | Command::Mfa(_)
         | Command::MfaDelete(_)
+        | Command::Policy(_)
         | Command::State(_)
         | Command::Trail(_)
         | Command::User(_) => Terminal::system(format),
@@ -154,6 +160,7 @@ fn run(command: Command, place: &StateDirectory, terminal: &mut Terminal) -> Res
             let environment = |name: &str| std::env::var(name).ok();
             on_one_thread(mfa_delete::run(command, place, environment, terminal))
         }
+        Command::Policy(command) => policy::run(&command, &Clock::System, terminal),
         Command::Serve(args) => on_all_threads(run_proxy::serve(args, environment(), terminal)),
         Command::State(command) => on_one_thread(state::run(command, place, terminal)),
         Command::Trail(command) => {
