@@ -8,8 +8,13 @@ mod read_back;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use portcullis_base::clock::Timestamp;
+use portcullis_base::names::AccountId;
 use portcullis_http::{Peer, QueryString, RequestHead, RequestHeaders, Transport};
 use portcullis_mfa::MfaToken;
+use portcullis_policy::{
+    AccessRequest, ApplicablePolicies, NamedPolicy, PermissionLimit, PolicyDecision, PolicyDocument, PolicyKind,
+    RequestPrincipal, RequestValues, ResourcePolicies, StatementEffect, decide,
+};
 use portcullis_s3::{
     ExpectedBody, OperationBody, OperationMark, OperationRow, RoutingRules, S3Operation, S3Request, TargetLevel,
     UpstreamKind, route,
@@ -137,6 +142,45 @@ pub fn lookup_token(data: &[u8]) {
     portcullis_followers::history::fuzz_token(text);
 }
 
+/// A policy document: what is understood is written as the same, and nothing is allowed that no statement allows.
+pub fn policy(data: &[u8]) {
+    const KINDS: [PolicyKind; 4] =
+        [PolicyKind::RoleInline, PolicyKind::Resource, PolicyKind::Trust, PolicyKind::Session];
+    let Some((kind, data)) = data.split_first() else { return };
+    let kind = KINDS[usize::from(*kind) % KINDS.len()];
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let document = match PolicyDocument::parse(text, kind) {
+        Ok(document) => document,
+        Err(fault) => {
+            assert!(fault.line() >= 1 && fault.column() >= 1 && !fault.reason().is_empty());
+            return;
+        }
+    };
+    // The written form may be longer: escapes are chosen anew, and one value may become a list.
+    if let Ok(again) = PolicyDocument::parse(&document.to_string(), kind) {
+        assert_eq!(again, document);
+    }
+    let named = || vec![NamedPolicy { name: "p", document: &document }];
+    let mut policies = ApplicablePolicies {
+        identity: named(),
+        boundary: PermissionLimit::None,
+        session: PermissionLimit::None,
+        resource: ResourcePolicies::None,
+    };
+    if matches!(kind, PolicyKind::Resource | PolicyKind::Trust) {
+        (policies.identity, policies.resource) = (Vec::new(), ResourcePolicies::Required(named()));
+    }
+    let alice = RequestPrincipal::assumed_role(account(), "r", "s");
+    let values = RequestValues::of_principal(&alice);
+    for action in ["s3:GetObject", "sts:AssumeRole"] {
+        let request = AccessRequest::new(&alice, action, "arn:aws:s3:::vault/k", &values);
+        if let PolicyDecision::Allow(by) = decide(&request, &policies) {
+            let statement = &document.statements()[by.index];
+            assert!(statement.effect() == StatementEffect::Allow && statement.sid() == by.sid);
+        }
+    }
+}
+
 /// A whole request: what is sent upstream for it is the operation that was judged, about the same things.
 pub fn render(data: &[u8]) {
     let (store, data) = store_and_rest(data);
@@ -179,6 +223,10 @@ fn store_and_rest(data: &[u8]) -> (UpstreamKind, &[u8]) {
 
 fn routing(upstream: UpstreamKind) -> RoutingRules {
     RoutingRules { base_domain: Some("s3.example.org".to_owned()), upstream }
+}
+
+fn account() -> AccountId {
+    AccountId::parse("123456789012").expect("an account")
 }
 
 fn peer() -> Peer {
