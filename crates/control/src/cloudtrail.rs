@@ -46,7 +46,7 @@ pub const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 #[derive(Debug)]
 pub struct CloudTrail {
     region: String,
-    store: StateStore,
+    state: StateStore,
     deliveries: Arc<dyn TrailDelivery>,
     history: Arc<dyn EventHistory>,
     /// A new trail's, where the call says nothing of it.
@@ -63,23 +63,23 @@ pub struct CloudTrailCall {
 }
 
 impl CloudTrail {
-    /// The API of this store's account in this region.
+    /// The API of the account of this state, in this region.
     pub fn new(
         region: String,
-        store: StateStore,
+        state: StateStore,
         deliveries: Arc<dyn TrailDelivery>,
         history: Arc<dyn EventHistory>,
         digest_period: DigestPeriod,
     ) -> Self {
-        Self { region, store, deliveries, history, digest_period }
+        Self { region, state, deliveries, history, digest_period }
     }
 
     /// What a call is decided by: the only I/O before the decision.
     pub async fn facts(&self, call: &CloudTrailCall, caller: &Caller, now: Timestamp) -> CallFacts<'_> {
         let facts = CallFacts {
             place: self.place(),
-            trails: self.store.trails(),
-            devices: if self.store.has_active_device() { RootDevices::Some } else { RootDevices::None },
+            trails: self.state.trails(),
+            devices: if self.state.has_active_device() { RootDevices::Some } else { RootDevices::None },
             buckets: AffectedBuckets::UNASKED,
         };
         // The upstream is asked for root alone, and only where the answer can decide.
@@ -105,11 +105,11 @@ impl CloudTrail {
         let (trail, done) = match planned.change {
             TrailChange::Nothing => return Ok(planned.answer),
             TrailChange::Delete { was } => {
-                let done = self.store.delete_trail(&was, now).await;
+                let done = self.state.delete_trail(&was, now).await;
                 (was, done)
             }
             TrailChange::Put { was, trail } => {
-                let reserved = self.store.reserve_trail(was.as_deref(), (*trail).clone(), now).await;
+                let reserved = self.state.reserve_trail(was.as_deref(), (*trail).clone(), now).await;
                 let done = match reserved {
                     Ok(reservation) => {
                         if takes_bucket {
@@ -143,7 +143,7 @@ impl CloudTrail {
     }
 
     fn place(&self) -> TrailScope<'_> {
-        TrailScope { account: self.store.account(), region: &self.region, digest_period: self.digest_period }
+        TrailScope { account: self.state.account(), region: &self.region, digest_period: self.digest_period }
     }
 }
 

@@ -12,7 +12,7 @@ use portcullis_base::clock::Timestamp;
 impl CloudTrail {
     /// Answers a call that changes nothing.
     pub(super) async fn read(&self, call: &ReadCall, now: Timestamp) -> Result<Value, CloudTrailError> {
-        let (input, place, trails) = (&call.input, self.place(), self.store.trails());
+        let (input, place, trails) = (&call.input, self.place(), self.state.trails());
         let named = |member: &str| place.trail(input.required(member)?, &trails);
         match call.operation {
             ReadOperation::DescribeTrails => {
@@ -80,7 +80,7 @@ impl CloudTrail {
         if from > to {
             return Err(CloudTrailError::invalid_time_range());
         }
-        let keys = self.store.signing_keys();
+        let keys = self.state.signing_keys();
         let valid = keys.iter().filter(|key| key.valid_from <= to && from <= key.valid_to);
         Ok(json!({ "PublicKeyList": valid.map(show::public_key).collect::<Vec<_>>() }))
     }

@@ -88,7 +88,7 @@ impl CloudTrail {
         let mut buckets = AffectedBuckets::UNASKED;
         buckets.taken = match planned.bucket_taken() {
             // Users have lost it already.
-            Some(bucket) if self.store.use_of(bucket) == BucketUse::Trail => BucketContents::None,
+            Some(bucket) if self.state.use_of(bucket) == BucketUse::Trail => BucketContents::None,
             Some(bucket) => self.deliveries.contents(bucket, now).await,
             None => BucketContents::None,
         };

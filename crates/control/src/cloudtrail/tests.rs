@@ -27,10 +27,10 @@ const RULES: Rules = Rules {
     loopback_is_secure: LoopbackTrust::Trusted,
 };
 
-/// An API on a store without a disk.
+/// An API on a state without a disk.
 struct Bench {
     api: CloudTrail,
-    store: StateStore,
+    state: StateStore,
     deliveries: Arc<Noted>,
     device: NewDevice,
 }
@@ -100,13 +100,13 @@ impl TrailDelivery for Noted {
 
 impl Bench {
     async fn new() -> Self {
-        let (store, _, _) = in_memory(NOW).await;
-        let device = enrolled(&store, "phone", NOW).await;
+        let (state, _, _) = in_memory(NOW).await;
+        let device = enrolled(&state, "phone", NOW).await;
         let deliveries = Arc::new(Noted::default());
         let region = "us-east-1".to_owned();
         let api =
-            CloudTrail::new(region, store.clone(), deliveries.clone(), Arc::new(EmptyHistory), DigestPeriod::HOUR);
-        Self { api, store, deliveries, device }
+            CloudTrail::new(region, state.clone(), deliveries.clone(), Arc::new(EmptyHistory), DigestPeriod::HOUR);
+        Self { api, state, deliveries, device }
     }
 
     /// With a trail that records all management events, logs, and is validated.
@@ -149,7 +149,7 @@ impl Bench {
     }
 
     fn trail(&self) -> Trail {
-        self.store.trail(&TrailName::parse("main").unwrap()).expect("there")
+        self.state.trail(&TrailName::parse("main").unwrap()).expect("there")
     }
 }
 
@@ -176,7 +176,7 @@ async fn with_idle_trails(bench: &Bench) {
     ] {
         let (name, bucket) = (TrailName::parse(name).unwrap(), BucketName::parse(bucket).unwrap());
         let trail = Trail { logging, ..Trail::new(name, bucket, started) };
-        bench.store.put_trail(None, trail, NOW).await.expect("put");
+        bench.state.put_trail(None, trail, NOW).await.expect("put");
     }
 }
 
@@ -287,7 +287,7 @@ async fn every_call_has_its_verdict() {
         ("a user", alice()),
     ];
     let offers = [("no code", None), ("no serial", Some("123456")), ("a code", Some("20899872 123456"))];
-    let account = bench.store.account().as_str();
+    let account = bench.state.account().as_str();
     let mut table = String::new();
     for (operation, what, body) in cases().into_iter().chain(cases_of_idle_trails()) {
         writeln!(table, "{operation} {what}").unwrap();
@@ -364,7 +364,7 @@ async fn a_trail_needs_no_code_until_it_is_started() {
     bench.done("StartLogging", json!({"Name": "main"})).await;
     let stopped = Trail { logging: TrailLogging::Stopped { started: NOW, at: NOW }, ..bench.trail() };
     for trail in [bench.trail(), stopped] {
-        bench.store.put_trail(Some(&bench.trail()), trail, NOW).await.expect("put");
+        bench.state.put_trail(Some(&bench.trail()), trail, NOW).await.expect("put");
         assert_eq!(bench.exception("PutEventSelectors", narrowest.clone()).await, "AccessDeniedException");
         assert_eq!(bench.exception("DeleteTrail", json!({"Name": "main"})).await, "AccessDeniedException");
     }
@@ -402,10 +402,10 @@ async fn a_trail_that_never_logged_leaves_a_bucket_that_holds_something_with_a_c
         Trail { logging, prefix: KeyPrefix::parse("b").ok(), ..Trail::new(name, bucket, NOW) }
     };
     let second = beside("second", TrailLogging::Never);
-    bench.store.put_trail(None, second.clone(), NOW).await.expect("put");
+    bench.state.put_trail(None, second.clone(), NOW).await.expect("put");
     assert_eq!(bench.exception("DeleteTrail", delete.clone()).await, "AccessDeniedException", "both could go at once");
     let logging = beside("second", TrailLogging::Started { at: NOW });
-    bench.store.put_trail(Some(&second), logging, NOW).await.expect("put");
+    bench.state.put_trail(Some(&second), logging, NOW).await.expect("put");
     bench.done("DeleteTrail", delete).await;
 }
 
@@ -469,7 +469,7 @@ async fn root_without_a_device_is_told_what_to_do() {
     assert_eq!(first.mfa, MfaDemand::Required);
     assert_eq!(first.message, "Mfa Authentication must be used for this request");
     let later = NOW.plus(std::time::Duration::from_secs(60));
-    deactivated(&bench.store, &bench.device, &bench.device.serial, later).await;
+    deactivated(&bench.state, &bench.device, &bench.device.serial, later).await;
     let told = stop().await.message;
     assert!(told.ends_with("portcullis mfa add --name NAME"), "{told}");
 }
@@ -496,7 +496,7 @@ async fn a_trail_is_weakened_by_a_spent_code() {
     let stop = call("StopLogging", &json!({"Name": "main"})).unwrap();
     let Verdict::Mfa(challenge) = bench.verdict(&stop, &root(), offer, RULES, later).await else { panic!("no code") };
     let proof =
-        portcullis_mfa::spend(challenge, &bench.store.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
+        portcullis_mfa::spend(challenge, &bench.state.step_ledger(&Principal::Root, HERE, later)).await.expect("right");
     assert_eq!(bench.api.perform(CallPermit::by_proof(proof), later).await, Ok(json!({})));
     assert_eq!(bench.trail().logging, TrailLogging::Stopped { started: NOW, at: later });
 }
@@ -504,13 +504,13 @@ async fn a_trail_is_weakened_by_a_spent_code() {
 #[tokio::test]
 async fn no_bucket_is_made_for_a_trail_that_is_not_recorded() {
     let bench = Bench::new().await;
-    bench.store.note_unanswered(&BucketName::parse("slow").unwrap(), LateEffect::Versions, NOW).await;
+    bench.state.note_unanswered(&BucketName::parse("slow").unwrap(), LateEffect::Versions, NOW).await;
     let create =
         async |bucket: &str| bench.exception("CreateTrail", json!({"Name": "new", "S3BucketName": bucket})).await;
     assert_eq!(create("slow").await, "ConflictException");
     assert_eq!(*bench.deliveries.made.lock().unwrap(), Vec::<String>::new());
     assert_eq!(create("impossible").await, "S3BucketDoesNotExistException");
-    assert_eq!(bench.store.trails(), []);
+    assert_eq!(bench.state.trails(), []);
     bench.done("CreateTrail", json!({"Name": "new", "S3BucketName": "logs"})).await;
     assert_eq!(*bench.deliveries.made.lock().unwrap(), ["logs"]);
 }
@@ -540,7 +540,7 @@ async fn what_was_judged_by_a_trail_that_changed_meanwhile_conflicts() {
 #[tokio::test]
 async fn a_trail_is_made_and_shown_as_aws_shows_it() {
     let bench = Bench::new().await;
-    let account = bench.store.account().as_str();
+    let account = bench.state.account().as_str();
     let arn = format!("arn:aws:cloudtrail:us-east-1:{account}:trail/main");
     let made = bench.done("CreateTrail", json!({"Name": "main", "S3BucketName": "logs", "S3KeyPrefix": "a/b"})).await;
     let definition = json!({"Name": "main", "S3BucketName": "logs", "S3KeyPrefix": "a/b",
@@ -674,7 +674,7 @@ async fn what_cannot_be_has_awss_name() {
 #[tokio::test]
 async fn what_would_have_no_effect_is_refused() {
     let bench = Bench::with_trail().await;
-    let arn = format!("arn:aws:cloudtrail:us-east-1:{}:trail/main", bench.store.account());
+    let arn = format!("arn:aws:cloudtrail:us-east-1:{}:trail/main", bench.state.account());
     let create =
         |member: &str, value: Value| ("CreateTrail", json!({"Name": "new", "S3BucketName": "b-1", member: value}));
     let update = |member: &str, value: Value| ("UpdateTrail", json!({"Name": "main", member: value}));
@@ -711,7 +711,7 @@ async fn what_would_have_no_effect_is_refused() {
         assert_eq!(refused.exception, "UnsupportedOperationException", "{operation} {body}");
         assert!(refused.message.contains("leave "), "{}", refused.message);
     }
-    assert_eq!(bench.store.trails().len(), 1);
+    assert_eq!(bench.state.trails().len(), 1);
 }
 
 #[tokio::test]
@@ -730,7 +730,7 @@ async fn insight_selectors_that_were_taken_once_are_not_shown() {
     let bench = Bench::with_trail().await;
     let insight_selectors = json!([{"InsightType": "ApiCallRateInsight"}]);
     let before = Trail { insight_selectors, ..bench.trail() };
-    bench.store.put_trail(Some(&bench.trail()), before, NOW).await.expect("as it was");
+    bench.state.put_trail(Some(&bench.trail()), before, NOW).await.expect("as it was");
     assert_eq!(bench.done("GetTrail", json!({"Name": "main"})).await["Trail"]["HasInsightSelectors"], false);
     assert_eq!(
         bench.exception("GetInsightSelectors", json!({"TrailName": "main"})).await,
@@ -743,7 +743,7 @@ async fn insight_selectors_that_were_taken_once_are_not_shown() {
 #[tokio::test]
 async fn tags_are_kept_within_their_limits() {
     let bench = Bench::with_trail().await;
-    let arn = format!("arn:aws:cloudtrail:us-east-1:{}:trail/main", bench.store.account());
+    let arn = format!("arn:aws:cloudtrail:us-east-1:{}:trail/main", bench.state.account());
     let tagged = |tags: Value| json!({"ResourceId": arn, "TagsList": tags});
     bench.done("AddTags", tagged(json!([{"Key": "team", "Value": "red"}, {"Key": "empty"}]))).await;
     let listed = bench.done("ListTags", json!({"ResourceIdList": [arn]})).await;
@@ -766,7 +766,7 @@ async fn the_keys_of_a_time_are_all_shown_at_once() {
         let valid_from = NOW.plus(month * number);
         let public = vec![u8::try_from(number).unwrap(); 270];
         let key = DigestSigningKey { public, valid_from, valid_to: valid_from.plus(month), private: None };
-        bench.store.add_signing_key(key, month, NOW).await.expect("kept");
+        bench.state.add_signing_key(key, month, NOW).await.expect("kept");
     }
     let count = async |body| bench.done("ListPublicKeys", body).await["PublicKeyList"].as_array().unwrap().len();
     let (start, month) = (NOW.seconds(), 30 * 86_400);

@@ -17,7 +17,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(1_900_000_000 + seconds)
 }
 
-async fn store() -> StateStore {
+async fn state() -> StateStore {
     in_memory(at(0)).await.0
 }
 
@@ -107,14 +107,14 @@ async fn ask(state: &StateStore, query: &str, offer: MfaToken, now: Timestamp) -
 }
 
 /// Asks without an offer; status and body.
-async fn plainly(store: &StateStore, query: &str) -> (u16, String) {
-    let reply = ask(store, query, MfaToken::Absent, at(0)).await;
+async fn plainly(state: &StateStore, query: &str) -> (u16, String) {
+    let reply = ask(state, query, MfaToken::Absent, at(0)).await;
     (reply.status, reply.body.expose().clone())
 }
 
 /// Status and error code.
-async fn refusal(store: &StateStore, query: &str) -> (u16, String) {
-    let (status, body) = plainly(store, query).await;
+async fn refusal(state: &StateStore, query: &str) -> (u16, String) {
+    let (status, body) = plainly(state, query).await;
     (status, inside(&body, "Code").to_owned())
 }
 
@@ -136,9 +136,9 @@ fn read_device(body: &str) -> NewDevice {
     }
 }
 
-async fn made(store: &StateStore, name: &str) -> NewDevice {
+async fn made(state: &StateStore, name: &str) -> NewDevice {
     let (status, body) =
-        plainly(store, &format!("Action=CreateVirtualMFADevice&Version=2010-05-08&VirtualMFADeviceName={name}")).await;
+        plainly(state, &format!("Action=CreateVirtualMFADevice&Version=2010-05-08&VirtualMFADeviceName={name}")).await;
     assert_eq!(status, 200, "{body}");
     read_device(&body)
 }
@@ -154,18 +154,18 @@ fn enabling(device: &NewDevice, now: Timestamp) -> String {
 
 #[tokio::test]
 async fn the_first_device_is_made_and_enabled_and_listed() {
-    let store = store().await;
-    let phone = made(&store, "phone").await;
-    assert_eq!(phone.serial.as_str(), format!("arn:aws:iam::{}:mfa/phone", store.account()));
+    let state = state().await;
+    let phone = made(&state, "phone").await;
+    assert_eq!(phone.serial.as_str(), format!("arn:aws:iam::{}:mfa/phone", state.account()));
     assert!(phone.otpauth_uri.expose().starts_with("otpauth://totp/Portcullis:phone%40"));
-    let reply = ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
+    let reply = ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
     assert_eq!(reply.status, 200, "{}", reply.body.expose());
     assert_eq!(
         *reply.body.expose(),
         "<EnableMFADeviceResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><ResponseMetadata>\
          <RequestId>7777777777777777</RequestId></ResponseMetadata></EnableMFADeviceResponse>"
     );
-    let (_, body) = plainly(&store, "Action=ListMFADevices").await;
+    let (_, body) = plainly(&state, "Action=ListMFADevices").await;
     assert_eq!(
         inside(&body, "ListMFADevicesResult"),
         format!(
@@ -174,17 +174,17 @@ async fn the_first_device_is_made_and_enabled_and_listed() {
             phone.serial
         )
     );
-    store.spend(&codes(&phone, 1, at(30)), &Principal::Root, HERE, at(30)).await.expect("it works");
+    state.spend(&codes(&phone, 1, at(30)), &Principal::Root, HERE, at(30)).await.expect("it works");
 }
 
 #[tokio::test]
 async fn nothing_secret_is_in_the_facts() {
-    let store = store().await;
-    let phone = made(&store, "phone").await;
+    let state = state().await;
+    let phone = made(&state, "phone").await;
     let query = enabling(&phone, at(0));
-    let enabled = ask(&store, &query, MfaToken::Absent, at(0)).await;
-    let created = ask(&store, "Action=CreateAccessKey", MfaToken::Absent, at(0)).await;
-    let again = ask(&store, "Action=CreateVirtualMFADevice&VirtualMFADeviceName=b", MfaToken::Absent, at(0)).await;
+    let enabled = ask(&state, &query, MfaToken::Absent, at(0)).await;
+    let created = ask(&state, "Action=CreateAccessKey", MfaToken::Absent, at(0)).await;
+    let again = ask(&state, "Action=CreateVirtualMFADevice&VirtualMFADeviceName=b", MfaToken::Absent, at(0)).await;
     let told = format!("{enabled:?} {created:?} {again:?}");
     let shown = [phone.base32_seed.expose().clone(), inside(created.body.expose(), "SecretAccessKey").to_owned()];
     let shown = shown.into_iter().chain([inside(again.body.expose(), "OtpauthUri").to_owned()]);
@@ -199,144 +199,144 @@ async fn nothing_secret_is_in_the_facts() {
 
 #[tokio::test]
 async fn a_further_device_needs_a_code_of_an_active_one() {
-    let store = store().await;
-    let phone = made(&store, "phone").await;
-    ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
-    let spare = made(&store, "spare").await;
+    let state = state().await;
+    let phone = made(&state, "phone").await;
+    ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
+    let spare = made(&state, "spare").await;
     let query = enabling(&spare, at(30));
-    let bare = ask(&store, &query, MfaToken::Absent, at(30)).await;
+    let bare = ask(&state, &query, MfaToken::Absent, at(30)).await;
     assert_eq!((bare.status, inside(bare.body.expose(), "Code")), (403, "AccessDenied"));
     assert_eq!(inside(bare.body.expose(), "Message"), "Mfa Authentication must be used for this request");
     assert_eq!(bare.mfa, MfaDemand::Required);
     assert_eq!(bare.error.as_deref(), Some("AccessDenied"));
 
-    let wrong = ask(&store, &query, MfaToken::Codes(codes(&phone, 1, at(9000))), at(30)).await;
+    let wrong = ask(&state, &query, MfaToken::Codes(codes(&phone, 1, at(9000))), at(30)).await;
     assert_eq!((wrong.status, inside(wrong.body.expose(), "Code")), (400, "TokenCodeInvalidError"));
     assert_eq!(wrong.mfa, MfaDemand::None);
     assert_eq!(wrong.code, JudgedCode::Rejected(MfaFault::WrongCode));
-    let own = ask(&store, &query, MfaToken::Codes(codes(&spare, 1, at(30))), at(30)).await;
+    let own = ask(&state, &query, MfaToken::Codes(codes(&spare, 1, at(30))), at(30)).await;
     assert_eq!((own.status, inside(own.body.expose(), "Code")), (400, "NotDeviceOwnerError"));
 
-    let proved = ask(&store, &query, MfaToken::Codes(codes(&phone, 1, at(30))), at(30)).await;
+    let proved = ask(&state, &query, MfaToken::Codes(codes(&phone, 1, at(30))), at(30)).await;
     assert_eq!(proved.status, 200, "{}", proved.body.expose());
     assert_eq!(proved.code, JudgedCode::Accepted);
-    let replayed = ask(&store, &query, MfaToken::Codes(codes(&phone, 1, at(30))), at(30)).await;
+    let replayed = ask(&state, &query, MfaToken::Codes(codes(&phone, 1, at(30))), at(30)).await;
     assert_eq!((replayed.status, inside(replayed.body.expose(), "Code")), (409, "EntityAlreadyExists"));
 }
 
 #[tokio::test]
 async fn an_active_device_goes_by_a_code_and_in_two_steps() {
-    let store = store().await;
-    let phone = made(&store, "phone").await;
-    ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
+    let state = state().await;
+    let phone = made(&state, "phone").await;
+    ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
     let delete = format!("Action=DeleteVirtualMFADevice&SerialNumber={}", phone.serial);
     let deactivate = format!("Action=DeactivateMFADevice&SerialNumber={}", phone.serial);
-    assert_eq!(refusal(&store, &delete).await, (409, "DeleteConflict".to_owned()));
-    assert_eq!(refusal(&store, &deactivate).await, (403, "AccessDenied".to_owned()));
+    assert_eq!(refusal(&state, &delete).await, (409, "DeleteConflict".to_owned()));
+    assert_eq!(refusal(&state, &deactivate).await, (403, "AccessDenied".to_owned()));
     let offer = MfaToken::Codes(codes(&phone, 1, at(30)));
-    assert_eq!(ask(&store, &deactivate, offer, at(30)).await.status, 200);
-    assert_eq!(refusal(&store, &deactivate).await, (404, "NoSuchEntity".to_owned()));
-    assert_eq!(plainly(&store, &delete).await.0, 200);
-    assert_eq!(refusal(&store, &delete).await, (404, "NoSuchEntity".to_owned()));
+    assert_eq!(ask(&state, &deactivate, offer, at(30)).await.status, 200);
+    assert_eq!(refusal(&state, &deactivate).await, (404, "NoSuchEntity".to_owned()));
+    assert_eq!(plainly(&state, &delete).await.0, 200);
+    assert_eq!(refusal(&state, &delete).await, (404, "NoSuchEntity".to_owned()));
 }
 
 #[tokio::test]
 async fn wrong_codes_enable_nothing_and_a_wrong_clock_is_named() {
-    let store = store().await;
-    let phone = made(&store, "phone").await;
-    let late = ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(120)).await;
+    let state = state().await;
+    let phone = made(&state, "phone").await;
+    let late = ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(120)).await;
     assert_eq!((late.status, inside(late.body.expose(), "Code")), (403, "InvalidAuthenticationCode"));
     assert_eq!(
         inside(late.body.expose(), "Message"),
         "Authentication code for device is not valid. The device&apos;s clock is 120 seconds behind; set it and try \
          again."
     );
-    let wrong = ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(9000)).await;
+    let wrong = ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(9000)).await;
     assert_eq!(inside(wrong.body.expose(), "Message"), "Authentication code for device is not valid.");
     let letters = format!(
         "Action=EnableMFADevice&SerialNumber={}&AuthenticationCode1=abcdef&AuthenticationCode2=123456",
         phone.serial
     );
-    assert_eq!(refusal(&store, &letters).await, (400, "ValidationError".to_owned()));
+    assert_eq!(refusal(&state, &letters).await, (400, "ValidationError".to_owned()));
 }
 
 #[tokio::test]
 async fn a_drifted_device_is_brought_back_into_step() {
-    let store = store().await;
-    let phone = made(&store, "phone").await;
-    ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
+    let state = state().await;
+    let phone = made(&state, "phone").await;
+    ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
     let resync = enabling(&phone, at(120)).replace("EnableMFADevice", "ResyncMFADevice");
-    let reply = ask(&store, &resync, MfaToken::Absent, at(60)).await;
+    let reply = ask(&state, &resync, MfaToken::Absent, at(60)).await;
     assert_eq!(reply.status, 200, "{}", reply.body.expose());
-    let again = ask(&store, &resync, MfaToken::Absent, at(60)).await;
+    let again = ask(&state, &resync, MfaToken::Absent, at(60)).await;
     assert_eq!((again.status, inside(again.body.expose(), "Code")), (403, "InvalidAuthenticationCode"));
     let ahead = shown_by(&phone, [code(&phone, at(150))]);
-    store.spend(&ahead, &Principal::Root, HERE, at(90)).await.expect("two steps ahead");
+    state.spend(&ahead, &Principal::Root, HERE, at(90)).await.expect("two steps ahead");
 }
 
 #[tokio::test]
 async fn a_user_is_made_shown_listed_and_goes_after_its_keys() {
-    let store = store().await;
-    let (status, body) = plainly(&store, "Action=CreateUser&UserName=alice").await;
+    let state = state().await;
+    let (status, body) = plainly(&state, "Action=CreateUser&UserName=alice").await;
     assert_eq!(status, 200);
     let described = inside(&body, "User");
-    assert_eq!(inside(described, "Arn"), format!("arn:aws:iam::{}:user/alice", store.account()));
+    assert_eq!(inside(described, "Arn"), format!("arn:aws:iam::{}:user/alice", state.account()));
     assert!(inside(described, "UserId").starts_with("AIDA") && inside(described, "UserId").len() == 21);
-    assert_eq!(refusal(&store, "Action=CreateUser&UserName=Alice").await, (409, "EntityAlreadyExists".to_owned()));
-    let (_, got) = plainly(&store, "Action=GetUser&UserName=alice").await;
+    assert_eq!(refusal(&state, "Action=CreateUser&UserName=Alice").await, (409, "EntityAlreadyExists".to_owned()));
+    let (_, got) = plainly(&state, "Action=GetUser&UserName=alice").await;
     assert_eq!(inside(&got, "User"), described);
-    let (_, listed) = plainly(&store, "Action=ListUsers").await;
+    let (_, listed) = plainly(&state, "Action=ListUsers").await;
     assert_eq!(inside(inside(&listed, "Users"), "member"), described);
 
-    let (_, key) = plainly(&store, "Action=CreateAccessKey&UserName=alice").await;
+    let (_, key) = plainly(&state, "Action=CreateAccessKey&UserName=alice").await;
     let id = AccessKeyId::parse(inside(&key, "AccessKeyId")).expect("an id");
     assert!(
-        store
+        state
             .keyring()
             .find(&id)
             .is_some_and(|kept| { kept.secret.matches(inside(&key, "SecretAccessKey").as_bytes()) })
     );
-    assert_eq!(refusal(&store, "Action=DeleteUser&UserName=alice").await, (409, "DeleteConflict".to_owned()));
+    assert_eq!(refusal(&state, "Action=DeleteUser&UserName=alice").await, (409, "DeleteConflict".to_owned()));
     let disable = format!("Action=UpdateAccessKey&AccessKeyId={id}&Status=Inactive");
-    assert_eq!(plainly(&store, &disable).await.0, 200);
-    let (_, keys) = plainly(&store, "Action=ListAccessKeys&UserName=alice").await;
+    assert_eq!(plainly(&state, &disable).await.0, 200);
+    let (_, keys) = plainly(&state, "Action=ListAccessKeys&UserName=alice").await;
     assert_eq!(inside(inside(&keys, "AccessKeyMetadata"), "Status"), "Inactive");
     assert!(!keys.contains("SecretAccessKey"));
     let not_hers = format!("Action=DeleteAccessKey&UserName=bob&AccessKeyId={id}");
-    assert_eq!(refusal(&store, &not_hers).await, (404, "NoSuchEntity".to_owned()));
-    assert_eq!(plainly(&store, &format!("Action=DeleteAccessKey&AccessKeyId={id}")).await.0, 200);
-    assert_eq!(plainly(&store, "Action=DeleteUser&UserName=alice").await.0, 200);
-    assert_eq!(refusal(&store, "Action=GetUser&UserName=alice").await, (404, "NoSuchEntity".to_owned()));
+    assert_eq!(refusal(&state, &not_hers).await, (404, "NoSuchEntity".to_owned()));
+    assert_eq!(plainly(&state, &format!("Action=DeleteAccessKey&AccessKeyId={id}")).await.0, 200);
+    assert_eq!(plainly(&state, "Action=DeleteUser&UserName=alice").await.0, 200);
+    assert_eq!(refusal(&state, "Action=GetUser&UserName=alice").await, (404, "NoSuchEntity".to_owned()));
 }
 
 #[tokio::test]
 async fn without_a_user_name_root_is_meant() {
-    let store = store().await;
-    let (_, user) = plainly(&store, "Action=GetUser").await;
-    assert_eq!(inside(&user, "Arn"), format!("arn:aws:iam::{}:root", store.account()));
-    assert_eq!(plainly(&store, "Action=CreateAccessKey").await.0, 200);
-    assert_eq!(refusal(&store, "Action=CreateAccessKey").await, (409, "LimitExceeded".to_owned()));
-    let (_, keys) = plainly(&store, "Action=ListAccessKeys").await;
+    let state = state().await;
+    let (_, user) = plainly(&state, "Action=GetUser").await;
+    assert_eq!(inside(&user, "Arn"), format!("arn:aws:iam::{}:root", state.account()));
+    assert_eq!(plainly(&state, "Action=CreateAccessKey").await.0, 200);
+    assert_eq!(refusal(&state, "Action=CreateAccessKey").await, (409, "LimitExceeded".to_owned()));
+    let (_, keys) = plainly(&state, "Action=ListAccessKeys").await;
     assert_eq!(keys.matches("<AccessKeyId>").count(), 2);
     assert!(!keys.contains("UserName"));
 }
 
 #[tokio::test]
 async fn a_list_goes_on_where_its_marker_says() {
-    let store = store().await;
+    let state = state().await;
     for name in ["c", "a", "b"] {
-        plainly(&store, &format!("Action=CreateUser&UserName={name}")).await;
+        plainly(&state, &format!("Action=CreateUser&UserName={name}")).await;
     }
-    let (_, first) = plainly(&store, "Action=ListUsers&MaxItems=2").await;
+    let (_, first) = plainly(&state, "Action=ListUsers&MaxItems=2").await;
     assert_eq!((inside(&first, "IsTruncated"), inside(&first, "Marker")), ("true", "b"));
-    let (_, rest) = plainly(&store, "Action=ListUsers&MaxItems=2&Marker=b").await;
+    let (_, rest) = plainly(&state, "Action=ListUsers&MaxItems=2&Marker=b").await;
     assert_eq!((inside(&rest, "IsTruncated"), inside(&rest, "UserName")), ("false", "c"));
-    assert_eq!(refusal(&store, "Action=ListUsers&MaxItems=0").await.1, "ValidationError");
+    assert_eq!(refusal(&state, "Action=ListUsers&MaxItems=0").await.1, "ValidationError");
 }
 
 #[tokio::test]
 async fn what_is_not_understood_is_refused() {
-    let store = store().await;
+    let state = state().await;
     for (query, code) in [
         ("", "MissingAction"),
         ("Action=CreateRole", "InvalidAction"),
@@ -351,36 +351,36 @@ async fn what_is_not_understood_is_refused() {
         ("Action=UpdateAccessKey&AccessKeyId=AKIAIOSFODNN7EXAMPLE&Status=Inactive", "NoSuchEntity"),
         ("Action=ListMFADevices&UserName=nobody", "NoSuchEntity"),
     ] {
-        assert_eq!(refusal(&store, query).await.1, code, "{query}");
+        assert_eq!(refusal(&state, query).await.1, code, "{query}");
     }
     let user = portcullis_base::names::UserName::parse("a").expect("legal");
-    assert!(store.user(&user).is_none());
+    assert!(state.user(&user).is_none());
 }
 
 #[tokio::test]
 async fn a_refusal_is_well_formed_whatever_was_asked() {
-    let store = store().await;
-    let (status, body) = plainly(&store, "Action=%3C%26%3E").await;
+    let state = state().await;
+    let (status, body) = plainly(&state, "Action=%3C%26%3E").await;
     assert_eq!(status, 400);
     assert_eq!(inside(&body, "Message"), "Could not find operation &lt;&amp;&gt; for version 2010-05-08");
 }
 
 #[tokio::test]
 async fn a_malformed_offer_is_refused_and_a_needless_one_not_spent() {
-    let store = store().await;
-    let phone = made(&store, "phone").await;
-    ask(&store, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
-    let malformed = ask(&store, "Action=ListUsers", MfaToken::parse(Some("123456")), at(0)).await;
+    let state = state().await;
+    let phone = made(&state, "phone").await;
+    ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
+    let malformed = ask(&state, "Action=ListUsers", MfaToken::parse(Some("123456")), at(0)).await;
     assert_eq!(malformed.status, 400);
     let offer = codes(&phone, 1, at(30));
-    let needless = ask(&store, "Action=ListUsers", MfaToken::Codes(offer.clone()), at(30)).await;
+    let needless = ask(&state, "Action=ListUsers", MfaToken::Codes(offer.clone()), at(30)).await;
     assert_eq!((needless.status, needless.code), (200, JudgedCode::NotLookedAt));
-    store.spend(&offer, &Principal::Root, HERE, at(30)).await.expect("still unspent");
+    state.spend(&offer, &Principal::Root, HERE, at(30)).await.expect("still unspent");
 }
 
 #[tokio::test]
 async fn a_store_that_cannot_write_answers_503() {
-    let (store, engine, _) = in_memory(at(0)).await;
+    let (state, engine, _) = in_memory(at(0)).await;
     engine.broken.store(true, std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(refusal(&store, "Action=CreateUser&UserName=a").await, (503, "ServiceUnavailable".to_owned()));
+    assert_eq!(refusal(&state, "Action=CreateUser&UserName=a").await, (503, "ServiceUnavailable".to_owned()));
 }

@@ -11,7 +11,7 @@ use portcullis_cloudtrail::{DeliveredLog, DigestHead, DigestSeries, Trail, Trail
 /// Where the files of a trail end in its bucket: its newest digests as they are pinned in the state, and the log files that
 /// no digest names yet.
 pub(super) fn end_of(dependencies: &DeliveryDependencies, trail: &Trail) -> io::Result<TrailEnd> {
-    let pin = dependencies.store.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
+    let pin = dependencies.state.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
     let heads = match pin.filter(|pin| pin.created == trail.created) {
         Some(pin) => [(DigestSeries::Standard, &pin.standard), (DigestSeries::Backfill, &pin.backfill)]
             .into_iter()

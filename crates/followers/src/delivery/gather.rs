@@ -15,7 +15,7 @@ use portcullis_state::StateStore;
 
 /// What of the journal is looked at and not yet in a planned file.
 pub(super) struct EventGatherer {
-    store: StateStore,
+    state: StateStore,
     follower: Follower,
     /// The trail as it was where the journal has been followed to.
     pub trail: Trail,
@@ -65,12 +65,12 @@ pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 impl EventGatherer {
     /// Goes on where the trail's progress ends.
-    pub(super) fn of(progress: &TrailProgress, store: StateStore, journal: &Arc<Journal>) -> Self {
+    pub(super) fn of(progress: &TrailProgress, state: StateStore, journal: &Arc<Journal>) -> Self {
         // Where logging starts, no window before is closed.
         let goes_on = progress.standard.last.as_ref().is_some_and(|last| last.end == progress.window);
         let closed = goes_on.then(|| minus(progress.window, LATENESS));
         Self {
-            store,
+            state,
             follower: Follower::after(journal, Sequence::new(progress.taken)),
             trail: progress.trail.clone(),
             course: progress.course.clone(),
@@ -145,7 +145,7 @@ impl EventGatherer {
 
     fn take(&mut self, record: &JournalRecord) {
         if record.kind == RecordKind::State {
-            for (name, change) in self.store.trails_in(&record.payload) {
+            for (name, change) in self.state.trails_in(&record.payload) {
                 if name == self.trail.name {
                     self.turn(change);
                 }
@@ -234,7 +234,7 @@ impl EventGatherer {
     pub(super) fn adopt(&mut self) {
         if let DeliveryStage::Starting { since } = self.course {
             self.course = DeliveryStage::Logging { since };
-            let now = self.store.trail(&self.trail.name);
+            let now = self.state.trail(&self.trail.name);
             if now.as_ref() != Some(&self.trail) {
                 self.turn(now);
             }

@@ -1,4 +1,4 @@
-//! The keys that sign digests: made when they are needed, sealed in the store, changed about monthly.
+//! The keys that sign digests: made when they are needed, sealed in the state, replaced about monthly.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use portcullis_state::{DigestSigningKey, StateStore, StoreError};
 /// The keys that sign digests.
 #[derive(Debug)]
 pub struct DigestKeys {
-    store: StateStore,
+    state: StateStore,
     clock: Clock,
     lifetime: Duration,
     /// Held while a key is made, so that two trails do not make one each.
@@ -45,14 +45,14 @@ pub enum KeyError {
 
 impl DigestKeys {
     /// Keys that are each used for so long.
-    pub fn new(store: StateStore, clock: Clock, lifetime: Duration) -> Self {
-        Self { store, clock, lifetime, making: tokio::sync::Mutex::default() }
+    pub fn new(state: StateStore, clock: Clock, lifetime: Duration) -> Self {
+        Self { state, clock, lifetime, making: tokio::sync::Mutex::default() }
     }
 
     /// The key of a moment; a new one, where none is valid then.
     pub async fn at(&self, moment: Timestamp) -> Result<DigestSigner, KeyError> {
         let _making = self.making.lock().await;
-        let keys = self.store.signing_keys();
+        let keys = self.state.signing_keys();
         let valid =
             |key: &&DigestSigningKey| key.valid_from <= moment && moment < key.valid_to && key.private.is_some();
         match keys.iter().rev().find(valid) {
@@ -74,7 +74,7 @@ impl DigestKeys {
             private: Some(Secret::new(private.as_ref().to_vec())),
         };
         let fingerprint = key.fingerprint();
-        self.store.add_signing_key(key, self.lifetime, self.clock.now()).await?;
+        self.state.add_signing_key(key, self.lifetime, self.clock.now()).await?;
         tracing::info!(%fingerprint, "digests are signed with a new key");
         Ok(DigestSigner { pair, fingerprint })
     }
@@ -113,8 +113,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_key_signs_until_its_life_is_over_and_is_then_followed_by_another() {
-        let (store, _, _) = in_memory(NOW).await;
-        let keys = DigestKeys::new(store.clone(), Clock::System, MONTH);
+        let (state, _, _) = in_memory(NOW).await;
+        let keys = DigestKeys::new(state.clone(), Clock::System, MONTH);
         let first = keys.at(NOW).await.expect("a key");
         let later = keys.at(NOW.plus(MONTH - Duration::from_secs(1))).await.expect("a key");
         assert_eq!(first.fingerprint(), later.fingerprint());
@@ -123,18 +123,18 @@ mod tests {
         assert_eq!(keys.at(NOW).await.expect("a key").fingerprint(), first.fingerprint(), "what it began, it may end");
 
         let third = keys.at(NOW.plus(3 * MONTH)).await.expect("a key");
-        let kept: Vec<_> = store.signing_keys().iter().map(|key| (key.fingerprint(), key.private.is_some())).collect();
+        let kept: Vec<_> = state.signing_keys().iter().map(|key| (key.fingerprint(), key.private.is_some())).collect();
         let known = [(first.fingerprint(), false), (second.fingerprint(), true), (third.fingerprint(), true)];
         assert_eq!(kept, known, "public halves stay, private ones go");
     }
 
     #[tokio::test]
     async fn a_signature_is_verified_by_the_public_half_that_is_kept() {
-        let (store, _, journal) = in_memory(NOW).await;
-        let keys = DigestKeys::new(store.clone(), Clock::System, MONTH);
+        let (state, _, journal) = in_memory(NOW).await;
+        let keys = DigestKeys::new(state.clone(), Clock::System, MONTH);
         let signature = keys.at(NOW).await.expect("a key").sign(b"message").expect("signed");
         assert_eq!(keys.at(NOW).await.expect("the same").sign(b"message"), Ok(signature.clone()));
-        let key = store.signing_keys().remove(0);
+        let key = state.signing_keys().remove(0);
         assert_eq!(key.public.len(), 270, "PKCS#1, as CloudTrail's are");
         let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key.public);
         assert!(public.verify(b"message", &signature).is_ok());

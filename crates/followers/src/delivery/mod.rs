@@ -172,7 +172,7 @@ impl Delivery {
 impl JournalFollower for DeliveryShared {
     /// The first record that a trail still needs.
     fn needed_from(&self) -> Sequence {
-        let logging = self.dependencies.store.trails();
+        let logging = self.dependencies.state.trails();
         let known = self.known();
         let is_new = |trail: &Trail| {
             matches!(trail.logging, TrailLogging::Started { .. })
@@ -220,7 +220,7 @@ impl DeliveryShared {
 
     /// The trails that want a task: those that log, and those that must still be ended.
     fn wanting(&self) -> Vec<Trail> {
-        let trails = self.dependencies.store.trails();
+        let trails = self.dependencies.state.trails();
         let known = self.known();
         let complete = known.complete;
         let wants = |trail: &Trail| match known.trails.get(&trail.name) {
@@ -296,7 +296,7 @@ impl DeliveryShared {
 
     /// Takes away the notes of a trail that is gone.
     fn forget(&self, name: &TrailName, runner: &TrailRunner) -> Result<(), DeliveryError> {
-        if self.dependencies.store.trail(name).is_some() { Ok(()) } else { runner.forget() }
+        if self.dependencies.state.trail(name).is_some() { Ok(()) } else { runner.forget() }
     }
 
     fn account(&self, runner: &TrailRunner, error: Option<&DeliveryError>) {

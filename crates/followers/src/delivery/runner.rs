@@ -34,7 +34,7 @@ use portcullis_upstream::TrailFileError;
 /// What all trails are delivered with.
 #[derive(Debug)]
 pub struct DeliveryDependencies {
-    pub store: StateStore,
+    pub state: StateStore,
     pub journal: Arc<Journal>,
     pub spool: Arc<dyn DeliverySpool>,
     pub destination: Arc<dyn TrailDestination>,
@@ -134,7 +134,7 @@ impl TrailRunner {
     ) -> Result<Self, DeliveryError> {
         let kept = dependencies.spool.load(&note_name(&trail)).map_err(of_notes)?;
         let kept = kept.and_then(|bytes| TrailProgress::from_json(&bytes));
-        let pin = dependencies.store.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
+        let pin = dependencies.state.trail_head(&trail.name).and_then(|head| PinnedChains::from_json(&head.0));
         let pin = pin.filter(|pin| pin.created == trail.created);
         let (progress, missing) = taken_up(kept, pin, &trail, seen);
         if let Some(missing) = &missing {
@@ -229,7 +229,7 @@ impl TrailRunner {
         let limits = GatherLimits { until, compressed: MOST_COMPRESSED, uncompressed: MOST_UNCOMPRESSED };
         let mut gather = match self.gather.take() {
             Some(gather) => gather,
-            None => EventGatherer::of(&self.progress, dependencies.store.clone(), &dependencies.journal),
+            None => EventGatherer::of(&self.progress, dependencies.state.clone(), &dependencies.journal),
         };
         let following = tokio::task::spawn_blocking(move || {
             let pause = gather.follow(limits);
@@ -337,7 +337,7 @@ impl TrailRunner {
             let closed = apply(&mut progress, &planned);
             if let DeliveryOutcome::Digest { .. } = planned.outcome {
                 let head = TrailHead(progress.pin().to_json());
-                self.dependencies.store.pin_trail_head(&progress.trail.name, head, now).await?;
+                self.dependencies.state.pin_trail_head(&progress.trail.name, head, now).await?;
             }
             self.keep(progress).await?;
             if let (Some(gather), Some(window)) = (&mut self.gather, closed) {
@@ -372,7 +372,7 @@ impl TrailRunner {
 
     /// A trail that was deleted, or that went to another bucket, is still owed its last files where it was.
     fn leave_to_write<'a>(&'a self, bucket: &'a BucketName) -> Result<TrailBucket<'a>, DeliveryError> {
-        let recorded = TrailBucket::of(bucket, &self.dependencies.store);
+        let recorded = TrailBucket::of(bucket, &self.dependencies.state);
         let leave = recorded.or_else(|| TrailBucket::of(bucket, &self.progress));
         leave.ok_or_else(|| DeliveryError::NotATrailBucket(bucket.clone()))
     }

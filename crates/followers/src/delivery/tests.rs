@@ -50,7 +50,7 @@ impl Trap {
     }
 }
 
-/// The journal as the store writes to it, with a trap.
+/// The journal as the state writes to it, with a trap.
 struct StateLog(Arc<Journal>, Arc<Trap>);
 
 impl StateJournal for StateLog {
@@ -176,13 +176,13 @@ impl Rig {
         let folder = directory.path().join("journal");
         let options = JournalOptions { segment_size: 1 << 20, ..JournalOptions::default() };
         let journal = Arc::new(Journal::open(&folder, options).expect("a journal").0);
-        let store = recorded_in(Arc::new(StateLog(Arc::clone(&journal), Arc::clone(&trap))), at).await;
-        store.add_signing_key(ready_key(), MONTH, at).await.expect("added");
+        let state = recorded_in(Arc::new(StateLog(Arc::clone(&journal), Arc::clone(&trap))), at).await;
+        state.add_signing_key(ready_key(), MONTH, at).await.expect("added");
         let destination = Arc::new(TrappedBuckets { files: Mutex::default(), trap: Arc::clone(&trap) });
         let dependencies = Arc::new(DeliveryDependencies {
-            keys: DigestKeys::new(store.clone(), Clock::Set(Arc::clone(&clock)), MONTH),
-            account: store.account().clone(),
-            store,
+            keys: DigestKeys::new(state.clone(), Clock::Set(Arc::clone(&clock)), MONTH),
+            account: state.account().clone(),
+            state,
             journal,
             spool: Arc::new(TrappedSpool(Mutex::default(), Arc::clone(&trap))),
             destination: Arc::clone(&destination) as Arc<dyn TrailDestination>,
@@ -194,8 +194,8 @@ impl Rig {
         Self { clock, dependencies, destination, trap, runner: None, crashes: 0, directory }
     }
 
-    fn store(&self) -> &StateStore {
-        &self.dependencies.store
+    fn state(&self) -> &StateStore {
+        &self.dependencies.state
     }
 
     fn now(&self) -> Timestamp {
@@ -208,14 +208,14 @@ impl Rig {
 
     /// Changes the trail as the API does, also where a first attempt meets the trap.
     async fn put(&self, change: impl Fn(Trail) -> Trail) {
-        let was = self.store().trail(&name());
+        let was = self.state().trail(&name());
         let next = change(was.clone().unwrap_or_else(|| trail(self.now())));
-        if self.store().put_trail(was.as_ref(), next, self.now()).await.is_err() {
-            self.store().watch_clock(self.now()).await.expect("kept");
+        if self.state().put_trail(was.as_ref(), next, self.now()).await.is_err() {
+            self.state().watch_clock(self.now()).await.expect("kept");
             let again = |trail: Trail| change(trail);
-            let was = self.store().trail(&name());
+            let was = self.state().trail(&name());
             let next = again(was.clone().expect("in memory"));
-            self.store().put_trail(was.as_ref(), next, self.now()).await.expect("recorded");
+            self.state().put_trail(was.as_ref(), next, self.now()).await.expect("recorded");
         }
     }
 
@@ -257,7 +257,7 @@ impl Rig {
                 Some(runner) => Ok(runner),
                 None => TrailRunner::open(
                     Arc::clone(&self.dependencies),
-                    self.store().trail(&name()).unwrap_or_else(|| trail(self.now())),
+                    self.state().trail(&name()).unwrap_or_else(|| trail(self.now())),
                     0,
                 ),
             };
@@ -290,7 +290,7 @@ impl Rig {
 
     /// Every digest of a series in order, verified, with the events that it proves.
     fn proved(&self, series: DigestSeries) -> Vec<(TrailDigest, Vec<String>)> {
-        let keys: Vec<PublicKey> = self.store().signing_keys().iter().filter_map(DigestSigningKey::listed).collect();
+        let keys: Vec<PublicKey> = self.state().signing_keys().iter().filter_map(DigestSigningKey::listed).collect();
         let mut proved = Vec::new();
         let mut chain: Option<(TrailDigest, [u8; 32], Vec<u8>)> = None;
         let mut tree = MerkleTree::empty();
@@ -354,7 +354,7 @@ impl Rig {
             },
             trail: name,
             bucket,
-            keys: self.store().signing_keys().iter().filter_map(DigestSigningKey::listed).collect(),
+            keys: self.state().signing_keys().iter().filter_map(DigestSigningKey::listed).collect(),
             start: None,
             end: None,
             expected: Vec::new(),
@@ -600,7 +600,7 @@ async fn a_key_is_followed_by_another_within_the_chain() {
     let proved = rig.proved(DigestSeries::Standard);
     assert_eq!(rig.events(DigestSeries::Standard), events(&[&["old"], &["new"]]));
     assert_ne!(proved[0].0.fingerprint, proved[1].0.fingerprint);
-    assert_eq!(rig.store().signing_keys().len(), 2);
+    assert_eq!(rig.state().signing_keys().len(), 2);
 }
 
 #[tokio::test]
@@ -681,7 +681,7 @@ async fn a_full_log_file_is_followed_by_another() {
     let last = rig.dependencies.journal.last_sequence();
     rig.dependencies.journal.durable(last).await.expect("on disk");
     let progress = TrailProgress::begin(trail(rig.now()), rig.now(), 0);
-    let mut gather = gather::EventGatherer::of(&progress, rig.store().clone(), &rig.dependencies.journal);
+    let mut gather = gather::EventGatherer::of(&progress, rig.state().clone(), &rig.dependencies.journal);
     let size = u64::try_from(line("0", "PutBucketVersioning", rig.now()).len()).expect("small");
     let limits = gather::GatherLimits { until: last, compressed: usize::MAX, uncompressed: 4 * size };
     let mut sizes = Vec::new();
@@ -747,10 +747,10 @@ async fn each_trail_has_its_task_and_its_standing() {
     going.until("digested", digested).await;
     going.until("further", |delivery| needed_from(delivery) > needed).await;
 
-    let was = rig.store().trail(&name()).expect("there");
+    let was = rig.state().trail(&name()).expect("there");
     rig.pass(5);
     rig.event("last");
-    rig.store().delete_trail(&was, rig.now()).await.expect("gone");
+    rig.state().delete_trail(&was, rig.now()).await.expect("gone");
     let forgotten = |delivery: &Delivery| {
         delivery.notify_changed();
         dependencies.spool.names().is_ok_and(|names| names.is_empty())

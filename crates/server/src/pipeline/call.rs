@@ -146,7 +146,7 @@ impl Pipeline {
         let requested = RequestedAction { action: call, body: (), requester, offer, access: exchange.access };
         let principal = requested.requester.caller.principal.clone();
         let door = CloudTrailDoor { pipeline: &self };
-        let story = Story { journal: &self.journal, state: &self.store };
+        let story = Story { journal: &self.journal, state: &self.state };
         let outcome = story.act(&door, requested, &mut exchange.draft).await;
         let refused = outcome.is_err();
         let response = self.end_call(exchange, outcome).await;

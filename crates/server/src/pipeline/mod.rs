@@ -66,7 +66,7 @@ pub struct Pipeline {
     pub rules: Rules,
     pub keyring: Arc<Keyring>,
     pub proxies: TrustedProxies,
-    pub store: StateStore,
+    pub state: StateStore,
     pub upstream: Arc<Upstream>,
     pub journal: Arc<Journal>,
     pub recorder: Arc<Recorder>,
@@ -317,7 +317,7 @@ impl Pipeline {
         let door = S3Door { pipeline: self, duty: *duty, begun: ending.begun.as_deref() };
         let (body, requester) = (ObjectData { payload, digest }, Requester { caller, source, now });
         let requested = RequestedAction { action: request, body, requester, offer, access: *access };
-        Story { journal: &self.journal, state: &self.store }.act(&door, requested, draft).await
+        Story { journal: &self.journal, state: &self.state }.act(&door, requested, draft).await
     }
 
     async fn room_for_a_document(&self, holder: &PlaceOwner) -> Result<ReservedPlace, Failure> {
@@ -340,7 +340,7 @@ impl Pipeline {
     /// Answers for the upstream who owns its buckets, where the client wants to be sure.
     fn expect_owner(&self, request: &portcullis_s3::S3Request) -> Result<(), Failure> {
         let expected = request.expected_owner.iter().chain(&request.expected_source_owner);
-        let ours = expected.into_iter().all(|owner| owner == self.store.account());
+        let ours = expected.into_iter().all(|owner| owner == self.state.account());
         if ours { Ok(()) } else { Err(Failure::OtherOwner) }
     }
 }

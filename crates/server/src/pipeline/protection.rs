@@ -27,7 +27,7 @@ pub(super) use outcome::UpstreamOutcome;
 /// What is remembered of buckets, and what the upstream says of them now.
 #[derive(Debug)]
 pub struct BucketProtection {
-    store: StateStore,
+    state: StateStore,
     upstream: Arc<Upstream>,
     clock: Clock,
     leases: BucketLeases,
@@ -78,31 +78,31 @@ enum BucketLease {
 const FRESH: Duration = Duration::from_secs(2);
 
 impl BucketProtection {
-    /// Looks at buckets through this store and this upstream.
+    /// Looks at buckets through this state and this upstream.
     pub fn new(
-        store: StateStore,
+        state: StateStore,
         upstream: Arc<Upstream>,
         clock: Clock,
         profile: MfaProfile,
         uploads: UploadVersions,
     ) -> Self {
-        let (leases, completing) = (store.leases().clone(), CompletingKeys::default());
-        Self { leases, store, upstream, clock, profile, uploads, completing, seen: Mutex::default() }
+        let (leases, completing) = (state.leases().clone(), CompletingKeys::default());
+        Self { leases, state, upstream, clock, profile, uploads, completing, seen: Mutex::default() }
     }
 
     /// What is remembered of the bucket; the upstream is not asked.
     pub fn remembered(&self, request: &S3Request, now: Timestamp) -> BucketState {
         let Some(bucket) = &request.bucket else { return BucketState::UNPROTECTED };
-        let record = self.store.bucket(bucket);
+        let record = self.state.bucket(bucket);
         BucketState {
             mfa_delete: record.mfa_delete,
             name: record.name,
-            usage: self.store.use_of(bucket),
-            source: request.copy_source.as_ref().map_or(BucketUse::Data, |source| self.store.use_of(&source.bucket)),
-            destination: self.store.use_of_any(&request.destinations),
+            usage: self.state.use_of(bucket),
+            source: request.copy_source.as_ref().map_or(BucketUse::Data, |source| self.state.use_of(&source.bucket)),
+            destination: self.state.use_of_any(&request.destinations),
             unsettled: match request.action.row().access {
                 OperationAccess::Read => UnsettledUntil::NOTHING,
-                OperationAccess::Write => self.store.unsettled(bucket, now),
+                OperationAccess::Write => self.state.unsettled(bucket, now),
             },
             ..BucketState::UNPROTECTED
         }
@@ -186,12 +186,12 @@ impl BucketProtection {
     pub fn at_the_end(&self, held: &LeasedBucket) -> Option<ReleaseCondition> {
         let BucketLease::AtTheEnd { observed, .. } = &held.lease else { return None };
         let (bucket, generation) = (observed.bucket().clone(), observed.generation());
-        let (leases, store) = (self.leases.clone(), self.store.clone());
+        let (leases, state) = (self.leases.clone(), self.state.clone());
         Some(Box::pin(async move {
             let lease = leases.read(&bucket).await;
             // Also where the bucket was not protected, nor a trail's, when it was judged.
-            let protected = store.bucket(&bucket).mfa_delete == MfaDelete::Enabled;
-            let guarded = protected || store.use_of(&bucket) == BucketUse::Trail;
+            let protected = state.bucket(&bucket).mfa_delete == MfaDelete::Enabled;
+            let guarded = protected || state.use_of(&bucket) == BucketUse::Trail;
             if guarded && lease.generation() != generation {
                 return Err(ConditionWithdrawn);
             }

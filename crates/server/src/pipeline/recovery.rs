@@ -38,19 +38,19 @@ pub async fn recover(
     intents: &[OpenIntent],
     journal: &Journal,
     upstream: &Arc<Upstream>,
-    store: &StateStore,
+    state: &StateStore,
     clock: &Clock,
 ) -> Result<RecoveredRequests, JournalClosed> {
     let unresolved: Vec<_> = intents.iter().map(UnresolvedIntent::of).collect();
     let questions: Vec<RecoveryQuestion> = unresolved.iter().flat_map(UnresolvedIntent::questions).cloned().collect();
-    let probe = RecoveryProbe { upstream: upstream.clone(), store: store.clone(), clock: clock.clone() };
+    let probe = RecoveryProbe { upstream: upstream.clone(), state: state.clone(), clock: clock.clone() };
     let mut findings = probe.findings(&questions).await.into_iter();
     let (mut recovered, mut last) = (RecoveredRequests::default(), Sequence::NONE);
     for request in &unresolved {
         let found: Vec<_> = findings.by_ref().take(request.questions().count()).collect();
         found.iter().for_each(|finding| recovered.count(*finding));
         for (subject, finding) in request.subjects().zip(&found) {
-            note_late_effect(store, subject, *finding, clock.now()).await;
+            note_late_effect(state, subject, *finding, clock.now()).await;
         }
         last = request.resolve(&found, journal)?;
     }
@@ -60,7 +60,7 @@ pub async fn recover(
 
 /// Notes what the store may still do of a request that it was not seen to have carried out.
 async fn note_late_effect(
-    store: &StateStore,
+    state: &StateStore,
     subject: Option<RecoverySubject>,
     finding: RecoveryFinding,
     now: Timestamp,
@@ -68,7 +68,7 @@ async fn note_late_effect(
     let Some(subject) = subject else { return };
     match (finding, late_effect(&subject)) {
         (RecoveryFinding::NotDone | RecoveryFinding::Unknown, Some(effect)) => {
-            store.note_unanswered(&subject.bucket, effect, now).await;
+            state.note_unanswered(&subject.bucket, effect, now).await;
         }
         (RecoveryFinding::Done, _) | (RecoveryFinding::NotDone | RecoveryFinding::Unknown, None) => {}
     }
@@ -101,7 +101,7 @@ impl RecoveredRequests {
 #[derive(Clone)]
 struct RecoveryProbe {
     upstream: Arc<Upstream>,
-    store: StateStore,
+    state: StateStore,
     clock: Clock,
 }
 
@@ -187,7 +187,7 @@ impl RecoveryProbe {
             }
             RecoveryQuestion::Versioning { bucket, status, mfa_delete } => {
                 let now = self.upstream.versioning(bucket, self.clock.now()).await?;
-                Ok(versioning(now, self.store.bucket(bucket).mfa_delete, status, mfa_delete.as_deref()))
+                Ok(versioning(now, self.state.bucket(bucket).mfa_delete, status, mfa_delete.as_deref()))
             }
             RecoveryQuestion::Written { bucket, key, begun } => {
                 let presence = self.look(bucket, LookTarget::Object { key, version: None }).await?;
@@ -206,11 +206,11 @@ impl RecoveryProbe {
 
     /// A protected bucket that went keeps its protection when it comes again.
     async fn tombstone(&self, bucket: &BucketName) -> RecoveryFinding {
-        let record = self.store.bucket(bucket);
+        let record = self.state.bucket(bucket);
         if record.mfa_delete != MfaDelete::Enabled {
             return RecoveryFinding::Done;
         }
-        match self.store.record_bucket(bucket, record, StateChange::Bury, self.clock.now()).await {
+        match self.state.record_bucket(bucket, record, StateChange::Bury, self.clock.now()).await {
             Ok(_) => RecoveryFinding::Done,
             Err(error) => {
                 tracing::error!(%bucket, %error, "the deletion of a bucket cannot be recorded");

@@ -67,7 +67,7 @@ impl Pipeline {
                 // Nothing that is answered here looks at a code.
                 let (offer, access) = (MfaToken::Absent, OperationAccess::Read);
                 let requested = RequestedAction { action, body: (), requester, offer, access };
-                let story = Story { journal: &self.journal, state: &self.store };
+                let story = Story { journal: &self.journal, state: &self.state };
                 story.act(&ServiceDoor { pipeline: &self }, requested, &mut exchange.draft).await
             }
             Err(refused) => Err(refused),
@@ -171,7 +171,7 @@ impl<'a> Door for ServiceDoor<'a> {
 
     async fn facts(&self, _: &ServiceAction, _: &Requester, _: &MfaToken) -> Result<ServiceFacts<'a>, CloudTrailError> {
         let pipeline = self.pipeline;
-        Ok(ServiceFacts { account: pipeline.store.account(), region: &pipeline.accepted_scope.region })
+        Ok(ServiceFacts { account: pipeline.state.account(), region: &pipeline.accepted_scope.region })
     }
 
     fn decide(

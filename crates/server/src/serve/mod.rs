@@ -48,7 +48,7 @@ use portcullis_upstream::{Upstream, UpstreamSigner, UpstreamTimeouts};
 #[derive(Debug)]
 pub struct RunningProxy {
     address: SocketAddr,
-    store: StateStore,
+    state: StateStore,
     delivery: Delivery,
     clock: Clock,
     stop: watch::Sender<bool>,
@@ -91,7 +91,7 @@ pub enum StartFailure {
 
 /// The state and the journal of one directory, opened together.
 struct Opened {
-    store: StateStore,
+    state: StateStore,
     log: Arc<StateLog>,
     journal: Arc<Journal>,
     recovered: JournalRecovery,
@@ -105,12 +105,12 @@ impl RunningProxy {
 
     /// The account that is served.
     pub fn account(&self) -> &AccountId {
-        self.store.account()
+        self.state.account()
     }
 
     /// An active key of root, for `root.env`.
     pub fn root_credentials(&self) -> Option<(AccessKeyId, Secret<String>)> {
-        self.store.root_credentials()
+        self.state.root_credentials()
     }
 
     /// Reloads the certificate and its key, both or neither.
@@ -130,9 +130,9 @@ impl RunningProxy {
         }
         self.recorder.tell_the_rest();
         // The upstream may still carry out requests that were cut off or abandoned.
-        self.store.note_under_way(self.clock.now()).await;
+        self.state.note_under_way(self.clock.now()).await;
         self.delivery.stop().await;
-        if let Err(error) = self.store.watch_clock(self.clock.now()).await {
+        if let Err(error) = self.state.watch_clock(self.clock.now()).await {
             tracing::error!(%error, "the time of the stop cannot be recorded");
         }
         let history = self.history;
@@ -153,23 +153,23 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
     let directory = &settings.state.directory;
     let security = security(settings)?;
     let upstream = Arc::new(upstream(settings)?);
-    let Opened { store, log, journal, recovered } = open(disk, settings, &clock).await?;
-    settle(&recovered, &journal, &upstream, &store, &clock).await?;
+    let Opened { state, log, journal, recovered } = open(disk, settings, &clock).await?;
+    settle(&recovered, &journal, &upstream, &state, &clock).await?;
     let address = settings.listen.address;
     let listener = TcpListener::bind(address).await.map_err(|error| StartFailure::Address { address, error })?;
     let address = listener.local_addr().map_err(|error| StartFailure::Address { address, error })?;
     let scope = AccountScope {
-        account: store.account().clone(),
+        account: state.account().clone(),
         region: settings.account.region.clone(),
         alias: settings.account.alias.clone(),
     };
     let recorder = Arc::new(Recorder::new(journal.clone(), scope, clock.clone()));
-    let delivery = Delivery::start(delivery_dependencies(settings, &clock.steady(), &store, &journal, &upstream));
+    let delivery = Delivery::start(delivery_dependencies(settings, &clock.steady(), &state, &journal, &upstream));
     let (stop, stopped) = watch::channel(false);
     let socket = admin::path(directory);
     let admin = admin::AdminSocket {
         clock: clock.clone(),
-        state: store.clone(),
+        state: state.clone(),
         recorder: recorder.clone(),
         journal: journal.clone(),
         digits: settings.mfa.digits,
@@ -179,18 +179,18 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
         .map_err(|error| StartFailure::Socket { path: socket.clone(), error })?;
     let history = Arc::new(history(settings, &journal, &clock)?);
     let keep = settings.audit.keep;
-    let trimming = tokio::spawn(retention::trim(journal.clone(), store.clone(), clock.clone(), keep, stopped.clone()));
+    let trimming = tokio::spawn(retention::trim(journal.clone(), state.clone(), clock.clone(), keep, stopped.clone()));
     let segment_size = settings.audit.segment_size;
     let watching =
         tokio::spawn(retention::watch_space(recorder.clone(), directory.clone(), segment_size, stopped.clone()));
-    let snapshots = tokio::spawn(state_log::take_snapshots(log, store.clone(), MOST_SINCE_SNAPSHOT, stopped.clone()));
-    let watching_clock = tokio::spawn(retention::watch_clock(store.clone(), clock.clone(), stopped.clone()));
+    let snapshots = tokio::spawn(state_log::take_snapshots(log, state.clone(), MOST_SINCE_SNAPSHOT, stopped.clone()));
+    let watching_clock = tokio::spawn(retention::watch_clock(state.clone(), clock.clone(), stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
     let limits = limits(settings)?;
     let gate = Arc::new(gate(
         settings,
         clock.clone(),
-        store.clone(),
+        state.clone(),
         upstream,
         journal,
         recorder.clone(),
@@ -199,12 +199,12 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
     ));
     let serving = tokio::spawn(portcullis_http::serve(listener, security.clone(), gate, limits, stopped));
     let serving = vec![serving, admin_serving, trimming, snapshots, watching, watching_clock];
-    Ok(RunningProxy { address, store, delivery, clock, stop, serving, history, recorder, socket, security })
+    Ok(RunningProxy { address, state, delivery, clock, stop, serving, history, recorder, socket, security })
 }
 
 /// Creates the state, and closes it again.
 pub async fn create_state(settings: &Settings, clock: &Clock) -> Result<AccountId, StartFailure> {
-    Ok(open(JournalDisk::default(), settings, clock).await?.store.account().clone())
+    Ok(open(JournalDisk::default(), settings, clock).await?.state.account().clone())
 }
 
 /// Where a state directory keeps its journal.
@@ -240,8 +240,8 @@ async fn open_state(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Re
     let journal = Arc::new(journal);
     let (log, entries) = StateLog::new(journal.clone(), directory.clone(), &mut recovered);
     let log = Arc::new(log);
-    let store = StateStore::open(directory, log.clone(), &entries, clock.clone()).await?;
-    Ok(Opened { store, log, journal, recovered })
+    let state = StateStore::open(directory, log.clone(), &entries, clock.clone()).await?;
+    Ok(Opened { state, log, journal, recovered })
 }
 
 /// Resolves the intents that a crash left open, so that each has an outcome on record.
@@ -249,7 +249,7 @@ async fn settle(
     recovered: &JournalRecovery,
     journal: &Journal,
     upstream: &Arc<Upstream>,
-    store: &StateStore,
+    state: &StateStore,
     clock: &Clock,
 ) -> Result<(), StartFailure> {
     if let Some(segment) = &recovered.cut {
@@ -266,7 +266,7 @@ async fn settle(
         requests,
         "requests were in progress when Portcullis stopped; the upstream is asked for their outcome"
     );
-    let recovered = pipeline::recover(&recovered.open_intents, journal, upstream, store, clock).await;
+    let recovered = pipeline::recover(&recovered.open_intents, journal, upstream, state, clock).await;
     let pipeline::RecoveredRequests { done, not_done, unknown } = match recovered {
         Ok(recovered) => recovered,
         Err(_) if journal.is_sound() => {
@@ -313,7 +313,7 @@ const IDLE_UPSTREAM: std::time::Duration = std::time::Duration::from_secs(20);
 fn gate(
     settings: &Settings,
     clock: Clock,
-    store: StateStore,
+    state: StateStore,
     upstream: Arc<Upstream>,
     journal: Arc<Journal>,
     recorder: Arc<Recorder>,
@@ -334,9 +334,9 @@ fn gate(
         routing: RoutingRules { base_domain: settings.listen.base_domain.clone(), upstream: settings.upstream.profile },
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),
-        keyring: store.keyring(),
+        keyring: state.keyring(),
         protection: BucketProtection::new(
-            store.clone(),
+            state.clone(),
             upstream.clone(),
             clock.clone(),
             rules.profile,
@@ -348,7 +348,7 @@ fn gate(
         writes: SharedPlaces::new(usize::try_from(settings.limits.writes).unwrap_or(usize::MAX)),
         trails: CloudTrail::new(
             region,
-            store.clone(),
+            state.clone(),
             deliveries,
             Arc::new(trails::HistoryAdapter(history)),
             digest_period,
@@ -356,7 +356,7 @@ fn gate(
         calls: Semaphore::new(UNPROVED_CALLS),
         pace: pipeline::RefusalPace::default(),
         clock,
-        store,
+        state,
         upstream,
         journal,
         recorder,
@@ -367,7 +367,7 @@ fn gate(
 fn delivery_dependencies(
     settings: &Settings,
     clock: &Clock,
-    store: &StateStore,
+    state: &StateStore,
     journal: &Arc<Journal>,
     upstream: &Arc<Upstream>,
 ) -> delivery::DeliveryDependencies {
@@ -377,14 +377,14 @@ fn delivery_dependencies(
         None => Arc::new(delivery::UpstreamDestination::new(Arc::clone(upstream), clock.clone())),
     };
     delivery::DeliveryDependencies {
-        store: store.clone(),
+        state: state.clone(),
         journal: Arc::clone(journal),
         spool: Arc::new(delivery::SpoolFolder::new(settings.state.directory.join("trails"))),
         destination,
-        keys: delivery::DigestKeys::new(store.clone(), clock.clone(), chosen.key_lifetime),
+        keys: delivery::DigestKeys::new(state.clone(), clock.clone(), chosen.key_lifetime),
         checkpoints: chosen.witness.clone(),
         clock: clock.clone(),
-        account: store.account().clone(),
+        account: state.account().clone(),
         region: settings.account.region.clone(),
         log_period: chosen.log_period,
     }

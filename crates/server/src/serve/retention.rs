@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(10 * 60);
 /// It removes only old records that no follower of the journal needs.
 pub(super) async fn trim(
     journal: Arc<Journal>,
-    store: StateStore,
+    state: StateStore,
     clock: Clock,
     keep: Duration,
     mut stop: watch::Receiver<bool>,
@@ -31,7 +31,7 @@ pub(super) async fn trim(
         if waiting.await.is_ok() {
             return Ok(());
         }
-        match trim_once(&journal, &store, &clock, keep).await {
+        match trim_once(&journal, &state, &clock, keep).await {
             Ok(first) => tracing::debug!(first = first.number(), "the journal is trimmed"),
             Err(error) => tracing::error!(%error, "the journal is not trimmed"),
         }
@@ -42,10 +42,10 @@ pub(super) async fn trim(
 const KEEP_TIME: Duration = Duration::from_secs(60);
 
 /// Watches the clock, and logs when it is set and when it is right again, until the proxy stops.
-pub(super) async fn watch_clock(store: StateStore, clock: Clock, mut stop: watch::Receiver<bool>) -> io::Result<()> {
+pub(super) async fn watch_clock(state: StateStore, clock: Clock, mut stop: watch::Receiver<bool>) -> io::Result<()> {
     let (mut disagreed, mut kept) = (false, None::<Instant>);
     loop {
-        let disagreement = store.clock_disagreement();
+        let disagreement = state.clock_disagreement();
         match (disagreed, &disagreement) {
             (false, Some(disagreement)) => {
                 tracing::error!(%disagreement, "MFA codes are refused and old data is kept");
@@ -56,7 +56,7 @@ pub(super) async fn watch_clock(store: StateStore, clock: Clock, mut stop: watch
         let changed = disagreed != disagreement.is_some();
         disagreed = disagreement.is_some();
         if changed || kept.is_none_or(|kept| kept.elapsed() >= KEEP_TIME) {
-            match store.watch_clock(clock.now()).await {
+            match state.watch_clock(clock.now()).await {
                 Ok(()) | Err(StoreError::ClockDisagrees(_)) => kept = Some(Instant::now()),
                 Err(error) => tracing::debug!(%error, "the time cannot be stored"),
             }
@@ -139,7 +139,7 @@ enum TrimError {
 
 async fn trim_once(
     journal: &Arc<Journal>,
-    store: &StateStore,
+    state: &StateStore,
     clock: &Clock,
     keep: Duration,
 ) -> Result<Sequence, TrimError> {
@@ -151,7 +151,7 @@ async fn trim_once(
         return Ok(first);
     }
     // The removed records may hold the last write of a record of the state.
-    store.snapshot().await?;
+    state.snapshot().await?;
     let journal = Arc::clone(journal);
     let trimmed = tokio::task::spawn_blocking(move || journal.trim(before)).await;
     Ok(trimmed.unwrap_or(Ok(first))?)
@@ -177,8 +177,8 @@ mod tests {
         let journal = Arc::new(journal);
         let (log, entries) = StateLog::new(journal.clone(), place.to_owned(), &mut recovered);
         let log = Arc::new(log);
-        let store = StateStore::open(&place.join("data"), log, &entries, Clock::System).await.expect("a store");
-        (journal, store, recovered)
+        let state = StateStore::open(&place.join("data"), log, &entries, Clock::System).await.expect("a store");
+        (journal, state, recovered)
     }
 
     #[test]
@@ -215,15 +215,15 @@ mod tests {
     #[tokio::test]
     async fn what_is_old_and_needed_by_nobody_goes_and_the_gate_starts_without_it() {
         let place = tempfile::tempdir().expect("a directory");
-        let (journal, store, _) = open(place.path()).await;
-        let account = store.account().clone();
+        let (journal, state, _) = open(place.path()).await;
+        let account = state.account().clone();
         for _ in 0..100 {
             journal.append(RecordKind::Event, &[b'x'; 200]).expect("taken");
         }
         let now = Clock::System.now();
         let later = Clock::standing_at(now.plus(3 * HOUR));
         let trim =
-            async |clock: &Clock| trim_once(&journal, &store, clock, HOUR).await.map(|first| first.number()).ok();
+            async |clock: &Clock| trim_once(&journal, &state, clock, HOUR).await.map(|first| first.number()).ok();
         assert_eq!(trim(&later).await, Some(1), "nothing else has it");
         let _far = follow(&journal, 90);
         assert_eq!(trim(&Clock::System).await, Some(1), "it is not old");
@@ -242,9 +242,9 @@ mod tests {
         assert_eq!(journal.first_sequence().number(), 1, "no snapshot stands for what would go");
         let first = trim(&later).await.expect("trimmed");
         assert!((30..=50).contains(&first), "{first}");
-        drop((journal, store));
-        let (journal, store, recovered) = open(place.path()).await;
-        assert_eq!((journal.first_sequence().number(), store.account()), (first, &account));
+        drop((journal, state));
+        let (journal, state, recovered) = open(place.path()).await;
+        assert_eq!((journal.first_sequence().number(), state.account()), (first, &account));
         assert_eq!(recovered.verified_from, first);
     }
 }

@@ -100,8 +100,8 @@ async fn what_the_gate_records_is_delivered_to_a_bucket_of_the_store_and_proved_
         digest_period: DigestPeriod::parse(Duration::from_secs(60)).expect("a minute"),
         ..Trail::new(name.expect("a name"), bucket.clone(), rig.now())
     };
-    rig.gate.store.put_trail(None, trail.clone(), rig.now()).await.expect("recorded");
-    let leave = TrailBucket::of(&bucket, &rig.gate.store).expect("a trail's");
+    rig.gate.state.put_trail(None, trail.clone(), rig.now()).await.expect("recorded");
+    let leave = TrailBucket::of(&bucket, &rig.gate.state).expect("a trail's");
     rig.gate.delivery.make_bucket(leave).await.expect("made");
     rig.gate.delivery.notify_changed();
     assert!(rig.knock("/first?versioning").await.contains("AccessDenied"));

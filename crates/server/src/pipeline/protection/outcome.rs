@@ -66,7 +66,7 @@ impl BucketProtection {
             None => LateEffect::of(request.hazard),
         };
         if let (Some(bucket), Some(effect)) = (&request.bucket, effect) {
-            held.under_way = Some(self.store.send(bucket, effect));
+            held.under_way = Some(self.state.send(bucket, effect));
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl BucketProtection {
             }
         };
         if open {
-            self.store.note_unanswered(bucket, under_way.effect(), now).await;
+            self.state.note_unanswered(bucket, under_way.effect(), now).await;
         }
         under_way.end();
     }
@@ -161,7 +161,7 @@ impl BucketProtection {
         change: StateChange,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let recorded = self.store.record_bucket(bucket, judged, change, now).await;
+        let recorded = self.state.record_bucket(bucket, judged, change, now).await;
         recorded.map(drop).inspect_err(|error| {
             tracing::error!(%bucket, %error, "the bucket's protection cannot be recorded");
         })

@@ -20,11 +20,11 @@ const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 /// In front of a store that is not there, so that whoever asks it fails.
 async fn protection() -> (BucketProtection, StateStore) {
-    let (store, _, _) = in_memory(NOW).await;
-    (over(&store), store)
+    let (state, _, _) = in_memory(NOW).await;
+    (over(&state), state)
 }
 
-fn over(store: &StateStore) -> BucketProtection {
+fn over(state: &StateStore) -> BucketProtection {
     let endpoint = Endpoint::parse("http://127.0.0.1:1").expect("an endpoint");
     let dialler = Dialler::new(endpoint, &TrustedAuthorities::System).expect("plain");
     let signer = UpstreamSigner::new("KEY".to_owned(), Secret::new("secret".to_owned()), "us-east-1".to_owned());
@@ -32,7 +32,7 @@ fn over(store: &StateStore) -> BucketProtection {
     let timeouts = UpstreamTimeouts { connect: second, response: second, idle: second };
     let upstream = Arc::new(Upstream::new(dialler, signer, timeouts, TrailerSupport::NotTaken));
     BucketProtection::new(
-        store.clone(),
+        state.clone(),
         upstream,
         Clock::standing_at(NOW),
         MfaProfile::Strict,
@@ -107,7 +107,7 @@ fn each_hazard_has_the_lease_that_keeps_its_judgement_true() {
 
 #[tokio::test]
 async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one_does() {
-    let (protection, store) = protection().await;
+    let (protection, state) = protection().await;
     let keep = VersioningDocument { status: VersioningStatus::Suspended, mfa_delete: MfaDeleteChange::Keep };
     let suspending =
         request(S3Operation::PutBucketVersioning, Hazard::ChangesVersioning(keep), RequestDocument::Versioning(keep));
@@ -115,20 +115,20 @@ async fn no_user_keeps_others_out_of_a_bucket_and_each_change_of_a_protected_one
     let shared = hold(&protection, &suspending).await.expect("held beside the first");
     assert!(matches!(shared.lease, BucketLease::Read { .. }), "{shared:?}");
     drop((_held, shared));
-    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    state.record_bucket(&vault(), state.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     let alone = hold(&protection, &suspending).await.expect("held");
     assert!(matches!(alone.lease, BucketLease::Write { .. }), "{alone:?}");
 }
 
 #[tokio::test]
 async fn a_bucket_that_is_protected_while_a_lease_is_waited_for_is_held_as_a_protected_one() {
-    let (protection, store) = protection().await;
+    let (protection, state) = protection().await;
     let deleting = request(S3Operation::DeleteBucket, Hazard::DeletesBucket, RequestDocument::None);
     let enabling = protection.leases.write(&vault()).await;
     let (held, ()) = tokio::join!(hold(&protection, &deleting), async {
         tokio::task::yield_now().await;
-        store
-            .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+        state
+            .record_bucket(&vault(), state.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
             .await
             .expect("recorded");
         drop(enabling);
@@ -147,9 +147,9 @@ async fn only_what_changed_something_or_may_have_gives_a_new_generation() {
         for before in [Versioning::Enabled, Versioning::Suspended, Versioning::Unread] {
             for status in [VersioningStatus::Enabled, VersioningStatus::Suspended] {
                 for mfa_delete in [MfaDeleteChange::Disable, MfaDeleteChange::Enable, MfaDeleteChange::Keep] {
-                    let (protection, store) = protection().await;
-                    store
-                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+                    let (protection, state) = protection().await;
+                    state
+                        .record_bucket(&vault(), state.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
                         .await
                         .expect("recorded");
                     let change = VersioningDocument { status, mfa_delete };
@@ -190,16 +190,16 @@ async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
             for (said, agreed) in
                 [("yes", UpstreamOutcome::Yes), ("no", UpstreamOutcome::No), ("nothing", UpstreamOutcome::Unknown)]
             {
-                let (protection, store) = protection().await;
+                let (protection, state) = protection().await;
                 if before != MfaDelete::NeverSet {
-                    store
-                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
+                    state
+                        .record_bucket(&vault(), state.bucket(&vault()), StateChange::EnableMfaDelete, NOW)
                         .await
                         .expect("recorded");
                 }
                 if before == MfaDelete::Disabled {
-                    store
-                        .record_bucket(&vault(), store.bucket(&vault()), StateChange::DisableMfaDelete, NOW)
+                    state
+                        .record_bucket(&vault(), state.bucket(&vault()), StateChange::DisableMfaDelete, NOW)
                         .await
                         .expect("recorded");
                 }
@@ -207,7 +207,7 @@ async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
                     LeasedBucket::without_lease(BucketState { mfa_delete: before, ..BucketState::UNPROTECTED });
                 protection.before(&enabling(), change, &mut held, NOW).await.expect("recorded");
                 protection.after(&vault(), change, &mut held, agreed, NOW).await.expect("recorded");
-                let after = store.bucket(&vault());
+                let after = state.bucket(&vault());
                 let now = (after.mfa_delete, after.name);
                 writeln!(table, "{change:?} of {before:?}, the store says {said}: {now:?}").expect("written");
                 let doubtful = !matches!(agreed, UpstreamOutcome::Yes);
@@ -220,17 +220,17 @@ async fn what_is_recorded_after_an_answer_never_loses_protection_on_a_doubt() {
 
 #[tokio::test]
 async fn a_change_that_failed_half_way_is_not_called_undone() {
-    let (store, _, journal) = in_memory(NOW).await;
+    let (state, _, journal) = in_memory(NOW).await;
     journal.failing.store(true, Ordering::SeqCst);
     let mut held = LeasedBucket::without_lease(BucketState::UNPROTECTED);
-    let enabled = over(&store).before(&enabling(), StateChange::EnableMfaDelete, &mut held, NOW).await;
+    let enabled = over(&state).before(&enabling(), StateChange::EnableMfaDelete, &mut held, NOW).await;
     assert!(matches!(enabled, Err(Failure::StateInDoubt)), "{enabled:?}");
-    assert_eq!(store.bucket(&vault()).mfa_delete, MfaDelete::Enabled);
+    assert_eq!(state.bucket(&vault()).mfa_delete, MfaDelete::Enabled);
 }
 
 #[tokio::test]
 async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else() {
-    let (protection, store) = protection().await;
+    let (protection, state) = protection().await;
     let asks = async |request: &S3Request| match hold(&protection, request).await {
         Ok(_) => false,
         Err(Failure::Upstream(UpstreamError::Unreachable)) => true,
@@ -240,7 +240,7 @@ async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else()
     assert!(asks(&enabling()).await, "whether it can be protected");
     assert!(!asks(&uploading()).await, "nobody protected the bucket");
     assert!(!asks(&deleting).await);
-    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    state.record_bucket(&vault(), state.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     assert!(asks(&uploading()).await, "whether it replaces anything");
     assert!(!asks(&enabling()).await, "it is protected already");
     assert!(!asks(&deleting).await, "it needs a code whatever the store says");
@@ -248,10 +248,10 @@ async fn the_store_is_asked_where_the_judgement_depends_on_it_and_nowhere_else()
 
 #[tokio::test]
 async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave() {
-    let (protection, store) = protection().await;
+    let (protection, state) = protection().await;
     let held = hold(&protection, &uploading()).await.expect("held");
     let condition = protection.at_the_end(&held);
-    store.record_bucket(&vault(), store.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
+    state.record_bucket(&vault(), state.bucket(&vault()), StateChange::EnableMfaDelete, NOW).await.expect("recorded");
     protection.leases.write(&vault()).await.begin_change();
     match condition {
         Some(condition) => assert_eq!(condition.await.map(drop), Err(ConditionWithdrawn)),
@@ -261,12 +261,12 @@ async fn a_bucket_that_is_protected_while_its_upload_comes_withdraws_the_leave()
 
 #[tokio::test]
 async fn a_bucket_that_becomes_a_trails_while_its_upload_comes_withdraws_the_leave() {
-    let (protection, store) = protection().await;
+    let (protection, state) = protection().await;
     let held = hold(&protection, &uploading()).await.expect("held");
     assert_eq!((held.state.usage, held.state.source), (BucketUse::Data, BucketUse::Data));
     let condition = protection.at_the_end(&held);
     let trail = Trail::new(TrailName::parse("main").expect("a name"), vault(), NOW);
-    store.put_trail(None, trail, NOW).await.expect("made");
+    state.put_trail(None, trail, NOW).await.expect("made");
     match condition {
         Some(condition) => assert_eq!(condition.await.map(drop), Err(ConditionWithdrawn)),
         None => panic!("nothing is looked at"),

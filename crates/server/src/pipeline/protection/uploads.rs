@@ -52,7 +52,7 @@ impl BucketProtection {
             return Ok((UploadCompletion::AddsVersion, None));
         };
         let id = request.query.iter().find(|(name, _)| *name == "uploadId");
-        if id.is_some_and(|(_, id)| self.store.knows_upload(UploadMark::of(bucket, key, id))) {
+        if id.is_some_and(|(_, id)| self.state.knows_upload(UploadMark::of(bucket, key, id))) {
             return Ok((UploadCompletion::AddsVersion, None));
         }
         // Of two at once the first would make the null version that the second replaces; so would one that comes late.
@@ -95,7 +95,7 @@ impl BucketProtection {
             return;
         };
         let Some(id) = done.upload_id() else { return };
-        let remembered = self.store.remember_upload(UploadMark::of(bucket, key, &id), holder.clone(), now).await;
+        let remembered = self.state.remember_upload(UploadMark::of(bucket, key, &id), holder.clone(), now).await;
         if let Err(error) = remembered {
             tracing::warn!(%bucket, %error, "an upload cannot be stored in the state, so completing it may need an MFA code");
         }
