@@ -24,7 +24,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::refused::check;
-use crate::rig::{Content, Recorder, Seen, UPSTREAM_KEY_ID, UPSTREAM_SECRET};
+use crate::rig::{Content, Recorder, UPSTREAM_KEY_ID, UPSTREAM_SECRET, UpstreamRequest};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
@@ -178,7 +178,7 @@ fn upstream(endpoint: &str) -> Upstream {
 }
 
 /// The data in a request's body, once the proxy's own eyes have found the request right.
-fn accepted(seen: &Seen) -> (Covered, Vec<u8>) {
+fn accepted(seen: &UpstreamRequest) -> (Covered, Vec<u8>) {
     let mut request = http::Request::builder().method(seen.method.as_str()).uri(&seen.target);
     for (name, value) in &seen.headers {
         request = request.header(name, value.as_slice());

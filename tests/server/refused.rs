@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::rig::{Ask, Event, Keys, Payload, Rig, Seen, exchange};
+use crate::rig::{Ask, Event, Keys, Payload, Rig, UpstreamRequest, exchange};
 
 /// A corpus in which nothing may pass, with what each is told.
 fn refused(rig: &Rig) -> Vec<(Ask, u16, &'static str)> {
@@ -100,7 +100,7 @@ async fn nothing_of_a_refused_request_reaches_the_store() {
     let corpus = refused(&rig);
     for (ask, status, code) in &corpus {
         let reply = rig.send(ask).await;
-        let touched: Vec<Seen> = rig.upstream.seen().into_iter().filter(|seen| !reads_state(seen)).collect();
+        let touched: Vec<UpstreamRequest> = rig.upstream.seen().into_iter().filter(|seen| !reads_state(seen)).collect();
         assert_eq!(touched, [], "{ask:?}");
         if reply.said() != (*status, (*code).to_owned()) {
             told.push(format!("{ask:?}: {:?}, not {status} {code}", reply.said()));
@@ -242,6 +242,6 @@ pub(crate) fn check<S: Strategy>(cases: u32, strategy: &S, hold: impl Fn(&S::Val
     }
 }
 
-fn reads_state(seen: &Seen) -> bool {
+fn reads_state(seen: &UpstreamRequest) -> bool {
     seen.method == "GET" && (seen.target.ends_with("?versioning=") || seen.target.ends_with("?lifecycle="))
 }

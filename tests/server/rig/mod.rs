@@ -22,7 +22,8 @@ pub(crate) use client::{Reply, exchange, open, read};
 pub(crate) use device::Device;
 pub(crate) use journal::{Entry, Event, events_in, outcomes_on_disk};
 pub(crate) use recorder::{
-    Content, KEY_ID as UPSTREAM_KEY_ID, Manner, Recorder, SECRET as UPSTREAM_SECRET, STALLED, Seen, upload_id,
+    Content, KEY_ID as UPSTREAM_KEY_ID, Manner, Recorder, SECRET as UPSTREAM_SECRET, STALLED, UpstreamRequest,
+    upload_id,
 };
 pub(crate) use signer::{Ask, Keys, Payload};
 

@@ -41,7 +41,7 @@ pub(crate) struct Recorder {
 
 /// One request as it came.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct UpstreamRequest {
     pub method: String,
     pub target: String,
     pub headers: Vec<(String, Vec<u8>)>,
@@ -75,10 +75,10 @@ pub(crate) enum Manner {
     StallAfterHead,
 }
 
-type Arrival = Box<dyn Fn(&Seen) + Send + Sync>;
+type Arrival = Box<dyn Fn(&UpstreamRequest) + Send + Sync>;
 
 struct Shared {
-    seen: Mutex<Vec<Seen>>,
+    seen: Mutex<Vec<UpstreamRequest>>,
     versioning: Mutex<HashMap<String, String>>,
     manner: watch::Sender<Manner>,
     arrival: Mutex<Option<Arrival>>,
@@ -88,7 +88,7 @@ struct Shared {
     objects: Mutex<Objects>,
     profile: Mutex<UpstreamKind>,
     /// What it has still to carry out.
-    late: Mutex<Vec<Seen>>,
+    late: Mutex<Vec<UpstreamRequest>>,
 }
 
 /// What is there without a version id of its own, and what becomes of it. As at MinIO an upload is settled to become the
@@ -102,7 +102,7 @@ struct Objects {
     lost: Vec<String>,
 }
 
-impl std::fmt::Debug for Seen {
+impl std::fmt::Debug for UpstreamRequest {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "{} {}", self.method, self.target)?;
         for (name, value) in &self.headers {
@@ -116,7 +116,7 @@ impl std::fmt::Debug for Seen {
     }
 }
 
-impl Seen {
+impl UpstreamRequest {
     /// Whether the proxy reads a bucket's state for itself, or a client reads anything.
     pub(crate) fn is_read(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD")
@@ -168,12 +168,12 @@ impl Recorder {
         *self.shared.profile.lock().expect("sound") = profile;
     }
 
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<UpstreamRequest> {
         self.shared.seen.lock().expect("sound").clone()
     }
 
     /// What it was asked to change.
-    pub(crate) fn mutations(&self) -> Vec<Seen> {
+    pub(crate) fn mutations(&self) -> Vec<UpstreamRequest> {
         self.seen().into_iter().filter(|seen| !seen.is_read()).collect()
     }
 
@@ -235,7 +235,7 @@ impl Recorder {
     }
 
     /// What happens when something that would change something has come whole, before its answer.
-    pub(crate) fn on_arrival(&self, look: impl Fn(&Seen) + Send + Sync + 'static) {
+    pub(crate) fn on_arrival(&self, look: impl Fn(&UpstreamRequest) + Send + Sync + 'static) {
         *self.shared.arrival.lock().expect("sound") = Some(Box::new(look));
     }
 }
@@ -251,7 +251,7 @@ impl Shared {
             };
             let length = head.header("content-length").map_or(0, |text| text.parse().expect("a length"));
             let content = read_body(&mut stream, &mut received, length).await;
-            let seen = Seen { content, ..head };
+            let seen = UpstreamRequest { content, ..head };
             if let Some(kept) = self.seen.lock().expect("sound").get_mut(place) {
                 kept.content = seen.content.clone();
             }
@@ -291,7 +291,7 @@ impl Shared {
         }
     }
 
-    fn answer(&self, seen: &Seen, body: &[u8]) -> Vec<u8> {
+    fn answer(&self, seen: &UpstreamRequest, body: &[u8]) -> Vec<u8> {
         let (path, query) = seen.target.split_once('?').unwrap_or((&seen.target, ""));
         let is_object = path.trim_start_matches('/').contains('/');
         if let Some(told) = self.reads.lock().expect("sound").get(&seen.line()) {
@@ -364,7 +364,7 @@ impl Objects {
     }
 }
 
-async fn read_head(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<Seen> {
+async fn read_head(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<UpstreamRequest> {
     let end = loop {
         if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
             break end;
@@ -385,7 +385,7 @@ async fn read_head(stream: &mut TcpStream, received: &mut Vec<u8>) -> Option<See
             (String::from_utf8_lossy(&line[..colon]).to_ascii_lowercase(), line[colon + 1..].trim_ascii().to_vec())
         })
         .collect();
-    Some(Seen { method, target, headers, content: Content::Coming })
+    Some(UpstreamRequest { method, target, headers, content: Content::Coming })
 }
 
 async fn read_body(stream: &mut TcpStream, received: &mut Vec<u8>, length: usize) -> Content {
