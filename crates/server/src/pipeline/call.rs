@@ -1,4 +1,4 @@
-//! The story of a call of CloudTrail's API, in the order in which it happens.
+//! The door of CloudTrail's API: a call is read, told by the story, recorded and answered.
 
 use std::sync::Arc;
 
@@ -27,22 +27,22 @@ use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{AcceptedScope, AwsService, DeclaredChecksums, PayloadMode, PayloadVerifier, UnverifiedCall};
 use portcullis_state::CodeSource;
 
-/// What of an unknown target is recorded.
+/// How many characters of an unknown target are recorded.
 const LONGEST_TARGET: usize = 256;
 
-/// A call whose signature was proved.
-struct AskedCall {
+/// A call whose signature is verified.
+struct AuthenticatedCall {
     call: CloudTrailCall,
     requester: Requester,
     offer: MfaToken,
 }
 
-/// Names a call before it is known who asks, so that the record of a refusal says what was refused.
+/// Names a call before its signature is verified, so that the record of a refusal names the operation.
 pub(super) fn name_by_head(draft: &mut Draft, head: &RequestHead) {
     name(draft, operation(head).ok(), &Value::Null);
 }
 
-/// A body up to this length needs no room: connections are bounded, and clients that only hold one open must not keep
+/// A body up to this length needs no place: connections are limited, and clients that only hold one open must not keep
 /// others from calling. Almost all calls are shorter.
 const SMALL_BODY: u64 = 16 * 1024;
 
@@ -65,7 +65,7 @@ impl Pipeline {
         exchange.duty = self.recording.duty(exchange.access, None);
         match exchange.access {
             OperationAccess::Read => self.carry_out_call(asked, exchange).await,
-            // What changes something finishes also when who asked for it leaves.
+            // A write finishes even if its client disconnects.
             OperationAccess::Write => {
                 let fallback = exchange.ending.clone();
                 let finishing = tokio::spawn(self.carry_out_call(asked, exchange));
@@ -74,13 +74,13 @@ impl Pipeline {
         }
     }
 
-    /// What is asked, and by whom: the body is read first, since the signature covers it.
+    /// Reads a call and verifies its signature, which covers the body; so the body is read first.
     async fn read_call(
         &self,
         head: &RequestHead,
         incoming: Incoming,
         exchange: &mut Exchange,
-    ) -> Result<AskedCall, CloudTrailError> {
+    ) -> Result<AuthenticatedCall, CloudTrailError> {
         let now = self.clock.now();
         let operation = operation(head);
         let accepted_scope =
@@ -97,7 +97,7 @@ impl Pipeline {
         let signed = unproved.with_body(&body, &self.keyring).map_err(|why| CloudTrailError::rejected(&why))?;
         let draft = &mut exchange.draft;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
-        // Until here nobody is known to have signed, and no record of it is promised: a flood must not wait for the disk.
+        // Only from here on does the record wait for the disk: a flood of unsigned calls must not.
         exchange.access = operation.as_ref().map_or(OperationAccess::Write, |operation| operation.access());
         let operation = operation.inspect_err(|_| {
             let target: String = head.headers.value(TARGET).unwrap_or_default().chars().take(LONGEST_TARGET).collect();
@@ -108,10 +108,10 @@ impl Pipeline {
         let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
         let source = CodeSource::of_address(head.peer.address.ip());
         let offer = MfaToken::parse(head.headers.value("x-amz-mfa"));
-        Ok(AskedCall { call, requester: Requester { caller, source, now }, offer })
+        Ok(AuthenticatedCall { call, requester: Requester { caller, source, now }, offer })
     }
 
-    /// Reads the body of a caller that is not authenticated yet: a few at a time, apart from other bodies, with a time limit.
+    /// Reads the body of a call whose caller is not authenticated yet: a few at a time, with a time limit.
     pub(super) async fn read_call_body(
         &self,
         head: &RequestHead,
@@ -130,7 +130,7 @@ impl Pipeline {
                 Ok(Err(_)) | Err(_) => return Err(CloudTrailError::throttled()),
             }
         }
-        // Its hash is its signature's part.
+        // The signature covers the hash of the body, so no other check is needed here.
         let inspect = PayloadVerifier::new(PayloadMode::Unsigned, length, DeclaredChecksums::default());
         let body = RequestBody::new(incoming, inspect, self.body_idle);
         ending.received = body.received();
@@ -141,8 +141,8 @@ impl Pipeline {
         }
     }
 
-    async fn carry_out_call(self: Arc<Self>, asked: AskedCall, mut exchange: Exchange) -> Response<ReplyBody> {
-        let AskedCall { call, requester, offer } = asked;
+    async fn carry_out_call(self: Arc<Self>, asked: AuthenticatedCall, mut exchange: Exchange) -> Response<ReplyBody> {
+        let AuthenticatedCall { call, requester, offer } = asked;
         let requested = RequestedAction { action: call, body: (), requester, offer, access: exchange.access };
         let principal = requested.requester.caller.principal.clone();
         let door = CloudTrailDoor { pipeline: &self };
@@ -179,7 +179,7 @@ impl Pipeline {
         match (recorded, answer) {
             (Ok(()), Ok(_)) => ending.json(status, document),
             (Ok(()), Err(refused)) => ending.json_error(&refused),
-            // It was done, and its intent is on disk: the next start records that nobody knows the outcome.
+            // It was done, and its intent is on disk: the next start records that the outcome is unknown.
             (Err(_), Ok(_)) => ending.json_error(&CloudTrailError::done_unrecorded()),
             (Err(_), Err(refused)) => {
                 tracing::error!(request = %ending.request_id, "a refusal could not be recorded");
@@ -240,7 +240,7 @@ impl<'a> Door for CloudTrailDoor<'a> {
         self.pipeline.trails.perform(permit, now).await
     }
 
-    /// A call is about no bucket. The record of one that reads tells of a code only if there was one.
+    /// A call is about no bucket. The record of a read mentions a code only if one was sent.
     fn recorded(
         &self,
         _: &CallFacts<'a>,
@@ -307,14 +307,14 @@ fn name(draft: &mut Draft, operation: Option<CloudTrailOperation>, parameters: &
     draft.asks_control(ControlFacts {
         source: EventSource::CloudTrail,
         event_name: operation.map_or(UNKNOWN, CloudTrailOperation::name),
-        // What is not understood is recorded as if it had changed something.
+        // An unknown operation is recorded as a write.
         read_only: operation.is_some_and(|operation| operation.access() == OperationAccess::Read),
         subject: ControlSubject::Other,
         parameters,
     });
 }
 
-/// The error code in a record: AWS leaves out of one the end that it has on the wire.
+/// The error code in a record: there AWS leaves out the suffix that the code has on the wire.
 fn code_in_record(refused: &CloudTrailError) -> &'static str {
     match refused.exception {
         "AccessDeniedException" => "AccessDenied",

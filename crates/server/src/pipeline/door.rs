@@ -1,10 +1,10 @@
-//! Which API a request is for; each has a door of its own, which takes the signatures of its service alone.
+//! Which API a request on the port is for. Each API has a door, which accepts only signatures for its own service.
 
 use portcullis_control::services::{ServiceApi, TARGET};
 use portcullis_http::{HttpMethod, RequestHead};
 use portcullis_sigv4::{AwsService, SignatureForm, claimed_service};
 
-/// Where a request is read and answered.
+/// The door of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ApiDoor {
     CloudTrail,
@@ -12,14 +12,14 @@ pub(super) enum ApiDoor {
     Service(&'static ServiceApi),
 }
 
-/// What the `Authorization` header of a request to S3 holds.
+/// What the `Authorization` header of a request to S3 contains.
 const OF_S3: &str = "/s3/aws4_request";
 
 impl ApiDoor {
-    /// The door to which a request comes. Nothing of it is proved: a request that chose the wrong one is refused there.
-    /// What nobody signed is refused at any; at those of calls in words that their clients read.
+    /// The door of a request. Nothing is verified here: at the wrong door a signature is refused. An unsigned request is
+    /// refused at each door, at those of calls in the protocol that their clients read.
     pub(super) fn of(head: &RequestHead) -> Self {
-        // First, since it is so of almost all requests.
+        // First, since almost all requests are S3's.
         if head.headers.value("authorization").is_some_and(|text| text.contains(OF_S3)) {
             return Self::S3;
         }
@@ -43,7 +43,7 @@ fn is_unsigned(head: &RequestHead) -> bool {
     !head.headers.has("authorization") && head.query.pairs().is_empty()
 }
 
-/// Both forms of a call's target end so, before the name of the operation.
+/// Both forms of the target end so before the name of the operation.
 fn is_of_cloudtrail(target: &str) -> bool {
     target.rsplit_once('.').is_some_and(|(service, _)| service.ends_with("CloudTrail_20131101"))
 }

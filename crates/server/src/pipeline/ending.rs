@@ -1,4 +1,4 @@
-//! How a request ends: a record, and a reply that says the same.
+//! How a request ends: its record, and the reply that says the same.
 
 use portcullis_s3::{OperationAccess, RequestDocument, RoutedRequest, S3Operation, S3Request, UnclearRequest};
 use portcullis_upstream::{AnswerBegun, AnswerBody, CompletedRequest, DeletedObject, UpstreamAnswer};
@@ -23,17 +23,17 @@ use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 use portcullis_http::{ConnectionProgress, Peer};
 use portcullis_journal::Journal;
 
-/// What the reply to a request needs that nobody decides from.
+/// What the reply to a request needs, and no decision depends on.
 #[derive(Clone, Debug)]
 pub(super) struct RequestEnding {
     pub request_id: RequestId,
-    /// Of a reply of S3.
+    /// Only S3's replies have one.
     pub host_id: Option<HostId>,
     pub resource: Box<str>,
     pub reading: ClientReads,
     pub received: Arc<AtomicU64>,
     pub progress: Arc<ConnectionProgress>,
-    /// Of requests whose reply may begin before it is known how they end.
+    /// For requests whose reply may begin before their outcome is known.
     pub begun: Option<Arc<AnswerBegun>>,
 }
 
@@ -44,12 +44,12 @@ pub(super) enum ClientReads {
     HeadAlone,
 }
 
-/// One request from its head to its reply: what is recorded of it, and what its reply is made with.
+/// One request from its head to its reply: its draft, and what its reply is made of.
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub draft: Draft,
     pub ending: RequestEnding,
-    /// How it is recorded; until it is known what is asked, as what only reads.
+    /// How it is recorded; as a read until the operation is known.
     pub access: OperationAccess,
     pub duty: RecordDuty,
 }
@@ -68,7 +68,7 @@ impl Pipeline {
         exchange: Exchange,
         outcome: Result<UpstreamAnswer, Failure>,
     ) -> Response<ReplyBody> {
-        // Requests that end at once are rare, and their state would be moved with every request that streams.
+        // Boxed, since failures are rare and their state would make the future of every request larger.
         match outcome {
             Ok(UpstreamAnswer::Done(done)) => self.end_done(exchange, done).await,
             Ok(UpstreamAnswer::Refused(refusal)) => {
@@ -113,7 +113,7 @@ impl Pipeline {
                 let reply = ReplyBody::whole(bytes, ending.progress.clone());
                 ending.reply(status, headers, reply)
             }
-            // It was done, and its intent is on disk: the next start records that nobody knows the outcome.
+            // It was done, and its intent is on disk: the next start records that the outcome is unknown.
             Err(failure) => ending.error(&failure.s3_error(), HeaderMap::new()),
         }
     }
@@ -147,7 +147,7 @@ impl Pipeline {
 }
 
 impl Exchange {
-    /// Opens the record of a request, before there is a future that hyper could drop.
+    /// Opens the draft of a request, before there is a future that hyper could drop.
     pub(super) fn open(recorder: &Arc<Recorder>, parts: &Parts, peer: Peer, progress: Arc<ConnectionProgress>) -> Self {
         let ending = RequestEnding::new(recorder.request_id(), recorder.host_id(), parts, progress);
         let draft = recorder.open(ending.request_id, peer);
@@ -160,7 +160,7 @@ impl Exchange {
         self.draft.identify(request_id);
     }
 
-    /// Records what became of a request, which by now is done; the rest makes its reply.
+    /// Records the outcome of a request, and gives back what its reply is made of.
     pub(super) async fn record(
         self,
         outcome: &RequestOutcome,
@@ -200,7 +200,7 @@ impl RequestEnding {
         }
     }
 
-    /// What an outcome has of the request alone.
+    /// The part of an outcome that depends on the request alone.
     pub(super) fn outcome(&self) -> RequestOutcome {
         RequestOutcome {
             bytes_in: self.received.load(Ordering::Relaxed),
@@ -209,7 +209,7 @@ impl RequestEnding {
         }
     }
 
-    /// A reply where even the task that was to make one failed; its draft was recorded when it was dropped.
+    /// The reply if the task of a request panicked; its draft was recorded when it was dropped.
     pub(super) fn internal(self) -> Response<ReplyBody> {
         self.error(&Failure::Internal.s3_error(), HeaderMap::new())
     }
@@ -247,7 +247,7 @@ impl RequestEnding {
     }
 }
 
-/// Names in the draft what is asked, as far as the head tells.
+/// Notes the operation in the draft, as far as the head tells it.
 pub(super) fn name(draft: &mut Draft, routed: &Result<RoutedRequest, UnclearRequest>) {
     let (action, bucket, key) = match routed {
         Ok(routed) => (Some(routed.action()), routed.bucket(), routed.key()),
@@ -259,9 +259,9 @@ pub(super) fn name(draft: &mut Draft, routed: &Result<RoutedRequest, UnclearRequ
     }
 }
 
-/// Describes in the draft what is asked with a document.
+/// Notes in the draft what the document asks for.
 pub(super) fn describe(draft: &mut Draft, request: &S3Request) {
-    // All else was named already.
+    // The head named everything else already.
     if let RequestDocument::None | RequestDocument::Payload = request.document {
         return;
     }

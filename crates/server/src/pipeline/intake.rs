@@ -1,4 +1,4 @@
-//! What a request's headers promise of its body.
+//! What the headers of a request promise of its body, and how a document is read.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use portcullis_http::{BodyFault, RequestBody, RequestHead, Transport};
 use portcullis_s3::S3Operation;
 use portcullis_sigv4::{Checksum, ChecksumAlgorithm, DeclaredChecksums, PayloadMode, PayloadVerifier, VerifiedRequest};
 
-/// The inspection of a body that was promised like this.
+/// The verifier of a body with these headers.
 pub(super) fn of(
     head: &RequestHead,
     signed: &VerifiedRequest,
     action: S3Operation,
 ) -> Result<PayloadVerifier, Failure> {
     let length = match (&signed.payload, head.content_length()) {
-        // The framing's own length does not matter: the decoded one is exact.
+        // The decoded length is exact, so the length with the framing may be missing.
         (PayloadMode::Chunked(_), length) => length.unwrap_or(0),
         (PayloadMode::Digest(_) | PayloadMode::Unsigned, Some(length)) => length,
         (PayloadMode::Digest(_) | PayloadMode::Unsigned, None) => {
@@ -28,10 +28,10 @@ pub(super) fn of(
     Ok(PayloadVerifier::new(signed.payload.clone(), length, promises(head, action)?))
 }
 
-/// Reads a document whole. It decides what is done, so where its signature does not cover it, the connection must
-/// keep it whole: several SDKs hash no document that they send over TLS.
+/// Reads a document whole. It decides what is done, so it must be signed, or come over a private connection: several
+/// SDKs send an unsigned payload over TLS.
 ///
-/// While it comes it takes room from others' documents, so it has to be there in twice the time that a body may idle.
+/// It occupies a place while it arrives, so it has to be complete in twice the idle timeout of a body.
 pub(super) async fn document(
     body: RequestBody<PayloadVerifier>,
     signed: &VerifiedRequest,
@@ -73,7 +73,7 @@ fn promises(head: &RequestHead, action: S3Operation) -> Result<DeclaredChecksums
     };
     let mut checksum = None;
     if action == S3Operation::CompleteMultipartUpload {
-        // There the checksum is of the object that is put together, not of the list of its parts.
+        // There the checksum is that of the completed object, not of the list of its parts.
         return Ok(DeclaredChecksums { content_md5, checksum });
     }
     for algorithm in ChecksumAlgorithm::ALL {

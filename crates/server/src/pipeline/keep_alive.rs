@@ -1,8 +1,8 @@
-//! Replies that begin before it is known how their request ends.
+//! Replies that begin before the outcome of their request is known.
 //!
-//! Putting together a large upload takes a store minutes. S3 answers 200 at once and sends spaces until it is done, so that
-//! no client and no balancer gives up; an error that comes later is a document under that 200. So does this, once the
-//! store has begun to. The record is on disk before the document goes out, as with every write.
+//! A store takes minutes to complete a large upload. S3 answers 200 at once and sends spaces until it is done, so that no
+//! client and no load balancer times out; a later error is a document under that 200. This does the same once the store
+//! has begun to answer. As with every write, the record is on disk before the document is sent.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,10 +22,10 @@ use crate::failure::Failure;
 use portcullis_upstream::AnswerBegun;
 use portcullis_xml::DECLARATION;
 
-/// How long a reply waits for the end, after the store has begun to answer: what ends by then has its own status.
+/// How long a reply waits for the outcome after the store has begun to answer: by then it can have its own status.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The time between two spaces; shorter than what clients and balancers wait for.
+/// The time between two spaces; shorter than the timeouts of clients and load balancers.
 const BETWEEN_SPACES: Duration = Duration::from_secs(2);
 
 /// The body of a reply to a request that is still being carried out.
@@ -41,7 +41,7 @@ enum NextFrame {
     Space,
 }
 
-/// The reply of a request: its own, or where that takes long one that is kept alive until it is there.
+/// The reply of a request: its own, or one that is kept alive if that takes long.
 pub(super) async fn reply(
     mut finishing: JoinHandle<Response<ReplyBody>>,
     begun: &AnswerBegun,
@@ -75,7 +75,7 @@ impl KeepAliveBody {
         let data = |bytes| Poll::Ready(Some(Ok(Frame::data(bytes))));
         match self.next {
             NextFrame::Nothing => Poll::Ready(None),
-            // Before the spaces, since nothing may stand before it.
+            // An XML declaration must be the first thing in the document, so it goes before the spaces.
             NextFrame::Declaration => {
                 self.next = NextFrame::Space;
                 data(Bytes::from_static(DECLARATION.as_bytes()))
@@ -92,7 +92,7 @@ impl KeepAliveBody {
     }
 }
 
-/// The document of a reply, without the declaration that went out already.
+/// The document of a reply, without the declaration, which was sent already.
 fn document(finished: Option<Response<ReplyBody>>) -> Bytes {
     let whole = finished.and_then(|response| response.into_body().into_whole()).unwrap_or_else(|| {
         let error = Failure::Internal.s3_error();

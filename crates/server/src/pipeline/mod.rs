@@ -1,4 +1,4 @@
-//! A request from its head to its reply: who signed it, what it asks for, the story of that, and the record.
+//! A request from its head to its reply: the door, the signature, the action, its story, the record and the reply.
 
 mod call;
 mod door;
@@ -57,7 +57,7 @@ pub use recording::{OnFailure, ReadDurability, RecordingRules};
 pub use recovery::{RecoveredRequests, recover};
 pub use reply::ReplyBody;
 
-/// Everything a request meets on its way.
+/// Everything that handling a request needs.
 #[derive(Debug)]
 pub struct Pipeline {
     pub clock: Clock,
@@ -72,21 +72,21 @@ pub struct Pipeline {
     pub recorder: Arc<Recorder>,
     pub protection: BucketProtection,
     pub recording: RecordingRules,
-    /// How long a client may send nothing in the middle of a body.
+    /// How long a client may pause in the middle of a body.
     pub body_idle: Duration,
-    /// For the documents that are in memory at once.
+    /// Places for documents, which are held in memory.
     pub documents: SharedPlaces,
-    /// For what changes something and is under way, whether or not its client still waits for it.
+    /// Places for writes in progress, whether or not the client still waits.
     pub writes: SharedPlaces,
     /// CloudTrail's API.
     pub trails: CloudTrail,
-    /// Room for the bodies of calls that nobody is known to have signed yet.
+    /// Places for the bodies of calls whose signature is not verified yet.
     pub calls: Semaphore,
-    /// How fast each principal may be refused.
+    /// The rate limit on refusals of each principal.
     pub pace: RefusalPace,
 }
 
-/// A request whose head is understood; boxed, since it goes by value into what finishes it.
+/// A request whose head is read and whose signature is verified. Boxed, since each stage takes it by value.
 struct UnderstoodRequest {
     head: RequestHead,
     signed: VerifiedRequest,
@@ -94,10 +94,10 @@ struct UnderstoodRequest {
     now: Timestamp,
 }
 
-/// What a head asks for.
+/// A request by the door that handles it.
 enum RequestKind {
     Call(Box<RequestHead>),
-    /// Refused, and by whom it was signed where that is proved.
+    /// Refused at the head, with the signer if the signature was verified.
     Refused(Failure, Option<Principal>),
     S3(Box<UnderstoodRequest>),
     ServiceCall(&'static ServiceApi, Box<RequestHead>),
@@ -106,7 +106,7 @@ enum RequestKind {
 impl ConnectionHandler for Pipeline {
     type Reply = ReplyBody;
 
-    // Not an async function: the draft is opened, named and signed before there is a future that hyper could drop.
+    // Not an async function: hyper may drop the future before its first poll, and the draft must exist by then.
     fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -116,7 +116,7 @@ impl ConnectionHandler for Pipeline {
         let (parts, incoming) = request.into_parts();
         let peer = self.proxies.peer(remote, &parts.headers);
         let mut exchange = Exchange::open(&self.recorder, &parts, peer, progress);
-        // The connection of a hop in between says nothing of the client's own.
+        // Behind a trusted proxy this is the proxy's connection, not the client's.
         if let ConnectionChannel::Tls { version, cipher_suite } = remote.channel
             && peer.address == remote.address
         {
@@ -146,7 +146,7 @@ impl ConnectionHandler for Pipeline {
 }
 
 impl Pipeline {
-    /// Reads the head; hyper reads the next one into the same buffer, once nothing holds on to this one.
+    /// Reads the head. It takes `Parts` by value and drops them, so that hyper can reuse the buffer for the next head.
     fn begin(&self, parts: Parts, peer: Peer, exchange: &mut Exchange) -> RequestKind {
         let head = match RequestHead::read(&parts, peer) {
             Ok(head) => head,
@@ -181,7 +181,7 @@ impl Pipeline {
     ) -> Response<ReplyBody> {
         let asked = match opening {
             RequestKind::S3(asked) => asked,
-            // Apart, so that S3's requests need no room for it.
+            // Boxed, so that the future of an S3 request is not as large as that of a call.
             RequestKind::Call(head) => return Box::pin(self.call(*head, incoming, exchange)).await,
             RequestKind::ServiceCall(api, head) => {
                 return Box::pin(self.service_call(api, *head, incoming, exchange)).await;
@@ -197,10 +197,10 @@ impl Pipeline {
         exchange.access = asked.routed.row().access;
         match exchange.access {
             OperationAccess::Read => self.carry_out(asked, incoming, exchange).await,
-            // hyper drops a handler whose client leaves; what changes something finishes all the same.
+            // hyper drops the handler of a client that disconnects; a write must finish all the same.
             OperationAccess::Write => {
                 let holder = PlaceOwner::new(asked.signed.principal.clone(), asked.head.peer.address.ip());
-                // Waited for here, where a client that leaves gives up waiting.
+                // Outside of the task, so that a client that disconnects stops waiting.
                 let Some(place) = self.writes.take(&holder, self.body_idle).await else {
                     return self.end(exchange, Err(Failure::Busy)).await;
                 };
@@ -220,14 +220,14 @@ impl Pipeline {
         }
     }
 
-    /// What is asked, and by whom; nothing of the body is read.
+    /// Routes the request and verifies its signature; the body is not read.
     fn ask(
         &self,
         head: RequestHead,
         draft: &mut Draft,
     ) -> Result<Box<UnderstoodRequest>, (Failure, Option<Principal>)> {
         let now = self.clock.now();
-        // Named before it is known who asks, so that the record of a refusal says what was refused.
+        // Before the signature is verified, so that the record of a refusal names the operation.
         let routed = portcullis_s3::route(&head, &self.routing);
         ending::name(draft, &routed);
         if routed.as_ref().is_ok_and(|routed| routed.handling() == RequestHandling::Answered(LocalAnswer::Preflight)) {
@@ -263,7 +263,7 @@ impl Pipeline {
         response
     }
 
-    /// Lets the reply to a refusal wait where its caller causes too many: each is an event, and none is left out.
+    /// Delays the reply to a refusal if its caller causes too many: each refusal is an event, and none is left out.
     async fn wait_after_refusal(&self, principal: &Principal) {
         let wait = self.pace.refusal(principal, Instant::now());
         if !wait.is_zero() {
@@ -279,12 +279,12 @@ impl Pipeline {
     ) -> Result<UpstreamAnswer, Failure> {
         let UnderstoodRequest { head, signed, routed, now } = *asked;
         let Exchange { draft, ending, access, duty } = exchange;
-        // Asked before a code is spent, or anything of the body is read, for nothing.
+        // Before the body is read and a code is spent, which would be in vain.
         if duty.loss == OnRecordLoss::Refused && !self.journal.is_open() {
             return Err(Failure::Unrecorded);
         }
         let caller = Caller { principal: signed.principal.clone(), form: signed.form, transport: head.peer.transport };
-        // Kept until the request has ended, as its document is.
+        // Held until the request ends, as long as the document is in memory.
         let mut _room = None;
         let (document, payload) = match routed.expects() {
             ExpectedBody::Document { limit } => {
@@ -311,7 +311,7 @@ impl Pipeline {
             PayloadMode::Digest(digest) => Some(digest),
             PayloadMode::Chunked(_) | PayloadMode::Unsigned => None,
         };
-        // What was only read waits for nothing, and so takes no room in the processor's cache.
+        // Dropped before the wait for the store: a smaller future keeps more of the processor's cache.
         drop(head);
         drop(signed);
         let door = S3Door { pipeline: self, duty: *duty, begun: ending.begun.as_deref() };
@@ -337,7 +337,7 @@ impl Pipeline {
         Ok(body)
     }
 
-    /// Answers for the upstream who owns its buckets, where the client wants to be sure.
+    /// Checks `x-amz-expected-bucket-owner` and its like: each bucket is owned by our account.
     fn expect_owner(&self, request: &portcullis_s3::S3Request) -> Result<(), Failure> {
         let expected = request.expected_owner.iter().chain(&request.expected_source_owner);
         let ours = expected.into_iter().all(|owner| owner == self.state.account());
@@ -353,7 +353,7 @@ fn of_handshake(fault: HandshakeFault) -> &'static str {
         }
         HandshakeFault::Cut => "the connection ended within the TLS handshake",
         HandshakeFault::NotTls => "what came is not TLS",
-        HandshakeFault::NothingInCommon => "the client knows no TLS version, cipher suite or protocol of the gate's",
+        HandshakeFault::NothingInCommon => "the client knows no TLS version, cipher suite or protocol of the proxy's",
         HandshakeFault::TimedOut => "the TLS handshake was not done in time",
     }
 }

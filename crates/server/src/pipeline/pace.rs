@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use portcullis_sigv4::Principal;
 
-/// How far each principal is ahead of the pace at which it may be refused.
+/// How far each principal is ahead of its rate of refusals.
 ///
-/// Every refusal of a signed request is an event of its own, and asking for one costs its sender next to nothing. So the
-/// replies to many of them wait, each on its own connection, of which a client has few.
+/// Each refusal of a signed request is an event, and costs its sender almost nothing. So beyond a rate the replies are
+/// delayed, each on its own connection, of which a client has few.
 #[derive(Debug, Default)]
 pub struct RefusalPace(Mutex<HashMap<Principal, PaceDebt>>);
 
@@ -20,18 +20,18 @@ struct PaceDebt {
     since: Instant,
 }
 
-/// Refusals that are told at once: what a faulty program causes until an operator notices.
+/// Refusals without delay: what a faulty program causes until an operator notices.
 const AT_ONCE: u32 = 10_000;
 /// How many more each second.
 const A_SECOND: u32 = 100;
-/// Shorter than any client waits for a reply.
+/// Shorter than the timeout of any client.
 const LONGEST: Duration = Duration::from_secs(20);
 
 impl RefusalPace {
-    /// How long the reply to one more refusal waits.
+    /// How long the reply to one more refusal is delayed.
     pub fn refusal(&self, principal: &Principal, now: Instant) -> Duration {
         let mut principals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // There are no more of them than the store has users.
+        // The map has no more entries than the state has users.
         let ahead = principals.entry(principal.clone()).or_insert(PaceDebt { refusals: 0, since: now });
         let seconds = now.saturating_duration_since(ahead.since).as_secs();
         if seconds > 0 {

@@ -1,4 +1,4 @@
-//! Places that many callers share: what each may take of them, and what is kept for root.
+//! Places that callers share: how many each may take, and how many are reserved for root.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use portcullis_http::client_network;
 use portcullis_sigv4::Principal;
 
-/// A number of places, each taken for as long as its [`ReservedPlace`] lives.
+/// A number of places, each taken until its [`ReservedPlace`] is dropped.
 ///
-/// One caller gets a quarter of them at most, and users together leave an eighth for root, so that neither a user whose
-/// requests wait at a slow store, nor all of them, keep root from getting one.
+/// One caller gets a quarter of them at most, and users together leave an eighth for root: neither one user whose requests
+/// wait for a slow store nor all users together can keep root from getting one.
 #[derive(Clone, Debug)]
 pub struct SharedPlaces(Arc<PlacesState>);
 
@@ -52,19 +52,19 @@ impl PlaceOwner {
 }
 
 impl SharedPlaces {
-    /// As many places as this.
+    /// This many places.
     pub fn new(all: usize) -> Self {
         Self(Arc::new(PlacesState { all, taken: Mutex::default(), freed: Notify::new() }))
     }
 
-    /// Takes a place, once one is free for this holder; none where that takes longer than `timeout`.
+    /// Takes a place once one is free for this holder; none if that takes longer than `timeout`.
     pub async fn take(&self, holder: &PlaceOwner, timeout: Duration) -> Option<ReservedPlace> {
         if let Some(place) = self.try_take(holder) {
             return Some(place);
         }
         let freed = async {
             loop {
-                // Registered before it is looked, so that no place is freed in between unnoticed.
+                // Registered before the check, so that a place that is freed in between is noticed.
                 let mut notified = std::pin::pin!(self.0.freed.notified());
                 notified.as_mut().enable();
                 if let Some(place) = self.try_take(holder) {
@@ -105,7 +105,7 @@ impl Drop for ReservedPlace {
         taken.all = taken.all.saturating_sub(1);
         if let Some(own) = taken.by_caller.get_mut(&self.holder) {
             *own = own.saturating_sub(1);
-            // So that the map is no larger than the places are many.
+            // Keeps the map no larger than the number of places.
             if *own == 0 {
                 taken.by_caller.remove(&self.holder);
             }

@@ -1,4 +1,4 @@
-//! What a bucket is when a request for it is judged, and that it stays so until the upstream has answered.
+//! The state of a bucket when a request is judged, and the lease that keeps it true until the upstream has answered.
 
 mod outcome;
 mod uploads;
@@ -24,7 +24,7 @@ use uploads::{CompletingKeys, SoleCompletion, UploadOpening};
 
 pub(super) use outcome::UpstreamOutcome;
 
-/// What is remembered of buckets, and what the upstream says of them now.
+/// What the state and the upstream say of buckets.
 #[derive(Debug)]
 pub struct BucketProtection {
     state: StateStore,
@@ -37,7 +37,7 @@ pub struct BucketProtection {
     seen: Mutex<HashMap<BucketName, SeenVersioning>>,
 }
 
-/// A bucket's versioning as it was seen lately.
+/// The versioning of a bucket as the upstream told it lately.
 #[derive(Clone, Copy, Debug)]
 struct SeenVersioning {
     versioning: Versioning,
@@ -46,7 +46,7 @@ struct SeenVersioning {
     at: Duration,
 }
 
-/// A bucket's state, for as long as this lives.
+/// A bucket's state, which its lease keeps true until this is dropped.
 #[derive(Debug)]
 pub struct LeasedBucket {
     pub state: BucketState,
@@ -58,10 +58,10 @@ pub struct LeasedBucket {
 
 #[derive(Debug)]
 enum BucketLease {
-    /// Taken when the body has come, if nothing changed until then: a slow upload must not keep root waiting.
+    /// Taken once the body has arrived, if nothing changed until then: a slow upload must not keep root waiting.
     AtTheEnd {
         observed: ObservedGeneration,
-        /// Set once the last byte may go out, and kept until it is known what the upstream did.
+        /// Set when the last byte may be sent, and held until the outcome at the upstream is known.
         taken: Arc<OnceLock<ConditionHold>>,
     },
     NotNeeded,
@@ -73,8 +73,8 @@ enum BucketLease {
     },
 }
 
-/// How long the versioning of a protected bucket is believed for operations that name no version.
-/// Changes through Portcullis end it at once; this bounds what was changed behind its back.
+/// How long the versioning of a protected bucket is cached for operations that name no version. A change through the
+/// proxy ends that at once; this limits how long a change made directly at the store goes unnoticed.
 const FRESH: Duration = Duration::from_secs(2);
 
 impl BucketProtection {
@@ -90,7 +90,7 @@ impl BucketProtection {
         Self { leases, state, upstream, clock, profile, uploads, completing, seen: Mutex::default() }
     }
 
-    /// What is remembered of the bucket; the upstream is not asked.
+    /// What the state says of the bucket; the upstream is not asked.
     pub fn remembered(&self, request: &S3Request, now: Timestamp) -> BucketState {
         let Some(bucket) = &request.bucket else { return BucketState::UNPROTECTED };
         let record = self.state.bucket(bucket);
@@ -136,7 +136,7 @@ impl BucketProtection {
                 state.lifecycle = Box::pin(self.upstream.lifecycle(bucket, now)).await.map_err(unknown)?;
             }
             Hazard::ChangesVersioning(_) if protected => {
-                // It tells a change from a repetition, and nothing is judged by it: what is unread counts as a change.
+                // It only tells a change from a repetition; if it cannot be read, the request counts as a change.
                 let versioning = Box::pin(self.upstream.versioning(bucket, now)).await;
                 state.versioning = versioning.unwrap_or(Versioning::Unread);
             }
@@ -156,7 +156,7 @@ impl BucketProtection {
         Ok(LeasedBucket { state, lease, opening, sole, under_way: None })
     }
 
-    /// The lease that a request needs in the bucket as it is once the lease is had, and what is remembered then.
+    /// Takes the lease that a request needs, and reads the state again under it.
     async fn lease(
         &self,
         request: &S3Request,
@@ -182,14 +182,14 @@ impl BucketProtection {
         }
     }
 
-    /// What has to hold when the last byte of a body is about to go out.
+    /// The condition for sending the last byte of a body.
     pub fn at_the_end(&self, held: &LeasedBucket) -> Option<ReleaseCondition> {
         let BucketLease::AtTheEnd { observed, .. } = &held.lease else { return None };
         let (bucket, generation) = (observed.bucket().clone(), observed.generation());
         let (leases, state) = (self.leases.clone(), self.state.clone());
         Some(Box::pin(async move {
             let lease = leases.read(&bucket).await;
-            // Also where the bucket was not protected, nor a trail's, when it was judged.
+            // Also if the bucket was neither protected nor a trail's when the request was judged.
             let protected = state.bucket(&bucket).mfa_delete == MfaDelete::Enabled;
             let guarded = protected || state.use_of(&bucket) == BucketUse::Trail;
             if guarded && lease.generation() != generation {
@@ -199,7 +199,7 @@ impl BucketProtection {
         }))
     }
 
-    /// The bucket's versioning as it is, or as it may become at any moment.
+    /// The bucket's versioning, or what an unsettled request may still make of it.
     async fn versioning(
         &self,
         bucket: &BucketName,
@@ -246,20 +246,20 @@ fn unknown(error: UpstreamError) -> Failure {
 }
 
 impl LeasedBucket {
-    /// For a request of which nothing reaches the upstream, or that concerns no bucket.
+    /// For a request that does not reach the upstream, or that concerns no bucket.
     pub fn without_lease(state: BucketState) -> Self {
         Self { state, lease: BucketLease::NotNeeded, opening: None, sole: None, under_way: None }
     }
 
-    /// Keeps what is taken at the end of a body, so that it lasts as long as this.
+    /// Holds the lease that is taken at the end of a body as long as this.
     pub fn keep(&mut self, hold: Arc<OnceLock<ConditionHold>>) {
         if let BucketLease::AtTheEnd { taken, .. } = &mut self.lease {
             *taken = hold;
         }
     }
 
-    /// Whether the whole request may have reached the upstream. A body is held back to its last byte until the lease is
-    /// taken, and no store acts on a part of one.
+    /// Whether the whole request may have reached the upstream. The last byte of a body is held back until the lease is
+    /// taken, and no store acts on part of a body.
     fn may_have_been_sent(&self) -> bool {
         match &self.lease {
             BucketLease::AtTheEnd { taken, .. } => taken.get().is_some(),
@@ -267,7 +267,7 @@ impl LeasedBucket {
         }
     }
 
-    /// From here on a request of this hazard may change what others are judged by.
+    /// Notes that a request of this hazard may change from here on what others are judged by.
     fn begin(&mut self, hazard: Hazard) {
         if let BucketLease::Write { lease } = &mut self.lease
             && alters_judgements(hazard, self.state)
@@ -312,7 +312,7 @@ fn alters_judgements(hazard: Hazard, state: BucketState) -> bool {
     }
 }
 
-/// Which lease keeps true what a request is judged by, the more exclusive after the less.
+/// The lease that keeps true what a request is judged by; later variants are more exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum LeaseNeed {
     Nothing,
@@ -321,8 +321,8 @@ enum LeaseNeed {
     Write,
 }
 
-/// Only a change of what other requests are judged by keeps them out. In a bucket without MFA Delete that is its
-/// protection alone, so that no user can keep anybody out of a bucket.
+/// Only a change of what other requests are judged by excludes them. In a bucket without MFA Delete that is its
+/// protection alone, so no user can exclude others from a bucket.
 fn needs(request: &S3Request, state: BucketState) -> LeaseNeed {
     if request.action.row().access == OperationAccess::Read {
         return LeaseNeed::Nothing;
@@ -343,7 +343,7 @@ fn needs(request: &S3Request, state: BucketState) -> LeaseNeed {
             LeaseNeed::Write
         }
         Hazard::CreatesBucket | Hazard::DeletesBucket if guarded => LeaseNeed::Write,
-        // These exclude what protects a bucket, or unprotects it, and not one another.
+        // These exclude changes of the bucket's protection, and not one another.
         Hazard::ChangesVersioning(_)
         | Hazard::CreatesBucket
         | Hazard::DeletesBucket

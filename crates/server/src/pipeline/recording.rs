@@ -1,4 +1,4 @@
-//! What a reply waits for, and what becomes of a request that cannot be recorded.
+//! What a reply waits for, and what happens to a request that cannot be recorded.
 
 use crate::failure::Failure;
 use portcullis_base::bucket_pattern::BucketPattern;
@@ -12,7 +12,7 @@ pub struct RecordingRules {
     pub reads: ReadDurability,
     /// Buckets whose reads are strict, whatever `reads` says.
     pub strict: Vec<BucketPattern>,
-    /// Buckets whose reads are relaxed, unless they are among the strict ones too.
+    /// Buckets whose reads are relaxed, unless `strict` has them too.
     pub relaxed: Vec<BucketPattern>,
     pub on_failure: OnFailure,
 }
@@ -31,9 +31,9 @@ pub enum ReadDurability {
 pub enum OnFailure {
     /// They go on without a record.
     Allow,
-    /// None is carried out.
+    /// They are all refused.
     DenyAll,
-    /// Those that only read, and do so relaxedly, go on without a record.
+    /// Relaxed reads go on without a record; all others are refused.
     DenyMutations,
 }
 
@@ -53,19 +53,19 @@ pub(super) struct RecordDuty {
     pub loss: OnRecordLoss,
 }
 
-/// Where a record has to be before the reply is over.
+/// Where a record has to be before the reply ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecordWait {
     Disk,
     System,
 }
 
-/// What becomes of a request whose record is lost.
+/// What happens to a request whose record is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnRecordLoss {
-    /// It goes on, and the log says that there is no record of it.
+    /// It goes on, and the log says that it has no record.
     Logged,
-    /// It is refused, or its reply broken off.
+    /// It is refused, or its reply is cut off.
     Refused,
 }
 
@@ -100,10 +100,10 @@ impl RecordingRules {
 }
 
 impl RecordDuty {
-    /// Nobody is promised a record of what nobody signed: a flood of it must not wait for the disk.
+    /// For unsigned requests: a flood of them must not wait for the disk.
     pub(super) const ANONYMOUS: Self = Self { wait: RecordWait::System, loss: OnRecordLoss::Logged };
 
-    /// Says that a record is lost, and lets the request go on only where that is allowed.
+    /// Logs that a record is lost, and lets the request go on only if that is allowed.
     pub(super) fn lost(self, failure: Failure) -> Result<(), Failure> {
         tracing::error!("a request is served without a record: the journal is closed");
         match self.loss {

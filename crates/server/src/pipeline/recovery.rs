@@ -1,4 +1,4 @@
-//! Requests that were under way when the gate ended: the store is asked what became of them.
+//! Requests that were in progress when the proxy ended: the store is asked what became of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,15 +25,15 @@ pub struct RecoveredRequests {
     pub unknown: usize,
 }
 
-/// A start does not wait longer for a store that does not answer; what was not learnt by then stays unknown.
+/// How long a start waits for the store; an outcome that is not known by then stays unknown.
 const LONGEST: Duration = Duration::from_secs(10);
-/// What was not done may be under way in the store still, so it is believed only if it is so a little later.
+/// A request that was not carried out may still be in progress in the store, so the store is asked again after this.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 const AT_ONCE: usize = 16;
 /// SigV4 rejects requests with more clock skew than this.
 const MOST_SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// Asks the store about each open intent and records its outcome; nothing may be forwarded before.
+/// Asks the store about each open intent and records its outcome, before any request is forwarded.
 pub async fn recover(
     intents: &[OpenIntent],
     journal: &Journal,
@@ -58,7 +58,7 @@ pub async fn recover(
     Ok(recovered)
 }
 
-/// Notes what the store may still do of a request that it was not seen to have carried out.
+/// Notes that the store may still carry out a request whose effect was not found.
 async fn note_late_effect(
     state: &StateStore,
     subject: Option<RecoverySubject>,
@@ -77,7 +77,7 @@ async fn note_late_effect(
 fn late_effect(subject: &RecoverySubject) -> Option<LateEffect> {
     match (subject.action.row().harm, subject.action, subject.status.as_deref()) {
         (HazardRule::Always(hazard), _, _) => LateEffect::of(hazard),
-        // Nobody knows any more what the upload was opened as.
+        // How the upload was opened is no longer known.
         (_, S3Operation::CompleteMultipartUpload, _) => Some(LateEffect::Completion),
         (HazardRule::Deletes | HazardRule::DeletesMany | HazardRule::Replaces, _, _) => Some(LateEffect::Versions),
         (HazardRule::AsDocument, S3Operation::PutBucketVersioning, Some("Enabled")) => None,
@@ -113,7 +113,7 @@ impl RecoveryProbe {
         for subject in questions.iter().filter_map(subject) {
             *subjects.entry(subject).or_default() += 1;
         }
-        // Another request that was under way may have undone or redone what this one did.
+        // Another request in progress may have undone or repeated what this one did.
         let contended = |question| subject(question).is_some_and(|subject| subjects.get(&subject) > Some(&1));
         let clear = questions.iter().enumerate().filter(|(_, question)| !contended(question));
         let mut asked: Vec<(usize, RecoveryQuestion)> =
@@ -204,7 +204,7 @@ impl RecoveryProbe {
         self.upstream.look(bucket, sight, self.clock.now()).await
     }
 
-    /// A protected bucket that went keeps its protection when it comes again.
+    /// Keeps the protection of a bucket that was deleted, for when its name is used again.
     async fn tombstone(&self, bucket: &BucketName) -> RecoveryFinding {
         let record = self.state.bucket(bucket);
         if record.mfa_delete != MfaDelete::Enabled {
@@ -228,7 +228,7 @@ fn gone(presence: StoredPresence) -> RecoveryFinding {
     }
 }
 
-/// What was written before the request began was neither written nor removed by it.
+/// A version that is older than the request was neither written nor removed by it.
 fn unless_newer(presence: StoredPresence, begun: Timestamp) -> RecoveryFinding {
     match presence {
         StoredPresence::There { written: Some(written) } if written.plus(MOST_SKEW) < begun => RecoveryFinding::NotDone,
@@ -236,8 +236,8 @@ fn unless_newer(presence: StoredPresence, begun: Timestamp) -> RecoveryFinding {
     }
 }
 
-/// MFA Delete is what the gate has on record, whatever the store says: enabling was recorded before it was forwarded,
-/// disabling was to be recorded after.
+/// MFA Delete is what the state has on record, whatever the store says: enabling is recorded before it is forwarded,
+/// disabling after.
 fn versioning(now: Versioning, on_record: MfaDelete, status: &str, mfa_delete: Option<&str>) -> RecoveryFinding {
     let is_as_asked = match now {
         Versioning::Enabled | Versioning::EnabledWithExclusions => status == "Enabled",
@@ -246,7 +246,7 @@ fn versioning(now: Versioning, on_record: MfaDelete, status: &str, mfa_delete: O
     };
     match (mfa_delete, on_record, is_as_asked) {
         (Some("Enabled"), MfaDelete::Disabled | MfaDelete::NeverSet, _) => RecoveryFinding::NotDone,
-        // Protected all the same, so one half was done and the other was not, or may not have been.
+        // Still protected, so only half of the change is known to be done.
         (Some("Enabled"), MfaDelete::Enabled, false) | (Some("Disabled"), MfaDelete::Enabled, true) => {
             RecoveryFinding::Unknown
         }
@@ -255,7 +255,7 @@ fn versioning(now: Versioning, on_record: MfaDelete, status: &str, mfa_delete: O
     }
 }
 
-/// What a request is about, where another one could meddle with it.
+/// What a request is about, if another request could affect the same.
 fn subject(question: &RecoveryQuestion) -> Option<(&BucketName, Option<&ObjectKey>)> {
     match question {
         RecoveryQuestion::Aborted { bucket, key, .. } | RecoveryQuestion::Written { bucket, key, .. } => {
@@ -264,7 +264,7 @@ fn subject(question: &RecoveryQuestion) -> Option<(&BucketName, Option<&ObjectKe
         RecoveryQuestion::BucketMade(bucket)
         | RecoveryQuestion::BucketRemoved(bucket)
         | RecoveryQuestion::Versioning { bucket, .. } => Some((bucket, None)),
-        // The id of a version is never given again, save to the one without.
+        // A version id is never used again, except that of the null version.
         RecoveryQuestion::Deleted { version: Some(version), .. } if version.as_str() != "null" => None,
         RecoveryQuestion::Deleted { bucket, key, .. } => Some((bucket, Some(key))),
         RecoveryQuestion::Batch | RecoveryQuestion::None => None,

@@ -20,7 +20,7 @@ use portcullis_upstream::Download;
 /// The body of a reply.
 pub struct ReplyBody {
     content: ReplyContent,
-    /// Told at the end, so that what comes later over the connection is known to be another request's.
+    /// Told when the reply ends, so that later bytes of the connection count as another request's.
     progress: Arc<ConnectionProgress>,
 }
 
@@ -30,23 +30,23 @@ enum ReplyContent {
     Whole(Bytes),
 }
 
-/// The upstream broke off in the middle of its answer, so the reply does too.
+/// The upstream cut off its answer, so the reply is cut off too.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("the upstream closed the connection in the middle of its answer")]
 pub struct UpstreamCutOff;
 
 impl ReplyBody {
-    /// A body that was recorded already.
+    /// A body whose record is written.
     pub fn whole(bytes: Bytes, progress: Arc<ConnectionProgress>) -> Self {
         Self { content: ReplyContent::Whole(bytes), progress }
     }
 
-    /// A body that begins before it is known what it says.
+    /// A body that begins before its content is known.
     pub(super) fn kept_alive(body: KeepAliveBody, progress: Arc<ConnectionProgress>) -> Self {
         Self { content: ReplyContent::KeptAlive(Box::new(body)), progress }
     }
 
-    /// The rest of a body that was recorded already.
+    /// The rest of a body whose record is written.
     pub(super) fn into_whole(mut self) -> Option<Bytes> {
         match &mut self.content {
             ReplyContent::Whole(bytes) => Some(std::mem::take(bytes)),
@@ -54,7 +54,7 @@ impl ReplyBody {
         }
     }
 
-    /// A body that is recorded when it has passed.
+    /// A body that is recorded before its last byte goes out.
     pub fn stream(recorded: RecordedDownload, progress: Arc<ConnectionProgress>) -> Self {
         Self { content: ReplyContent::Stream(Box::new(recorded)), progress }
     }
@@ -106,11 +106,11 @@ pub struct RecordedDownload {
     outcome: RequestOutcome,
     journal: Arc<Journal>,
     duty: RecordDuty,
-    /// The last frame, until its record is on disk.
+    /// The last frame, which waits for its record.
     waiting: Option<WaitingFrame>,
 }
 
-/// What became of the draft.
+/// Whether the draft is closed.
 enum DraftEnd {
     Before,
     Lost,
@@ -123,7 +123,7 @@ struct WaitingFrame {
 }
 
 impl RecordedDownload {
-    /// An answer whose draft is closed with `outcome` and the number of bytes that went out.
+    /// An answer whose draft is closed with `outcome` and the number of bytes that were sent.
     pub(super) fn new(
         download: Download,
         draft: Draft,
@@ -182,14 +182,14 @@ impl RecordedDownload {
         }
     }
 
-    /// Closes the draft of a reply that is broken off whether it is recorded or not.
+    /// Closes the draft of a reply that is cut off; whether it could be recorded changes nothing.
     fn end_early(&mut self) {
         if let DraftEnd::Lost = self.close() {
             tracing::error!("a reply that broke off could not be recorded");
         }
     }
 
-    /// The last frame, where a reply may be whole without a record.
+    /// The last frame, if a reply may be complete without a record.
     fn unrecorded(&self, frame: Option<Frame<Bytes>>) -> Option<Result<Frame<Bytes>, UpstreamCutOff>> {
         match self.duty.lost(Failure::Unrecorded) {
             Ok(()) => frame.map(Ok),
@@ -213,6 +213,6 @@ impl Drop for RecordedDownload {
 fn broken_off() -> OutcomeError {
     OutcomeError {
         code: "InternalError".to_owned(),
-        message: "The storage behind the gate broke off in the middle of its answer".to_owned(),
+        message: "The storage behind the proxy broke off in the middle of its answer".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! The door of S3: a request is decided on by what its bucket is, and goes on to the upstream.
+//! The door of S3: a request is decided on by the state of its bucket, and sent to the upstream.
 
 use std::sync::{Arc, OnceLock};
 
@@ -23,19 +23,19 @@ use portcullis_upstream::{AnswerBegun, UpstreamAnswer};
 pub(super) struct S3Door<'a> {
     pub pipeline: &'a Pipeline,
     pub duty: RecordDuty,
-    /// Told when the upstream begins to answer, where that is passed on.
+    /// Notified when the upstream begins to answer, for replies that are kept alive.
     pub begun: Option<&'a AnswerBegun>,
 }
 
 /// Object data on its way in.
 pub(super) struct ObjectData {
-    /// Boxed from here to the upstream: it is large, and requests without any would have it moved with them.
+    /// Boxed, since it is large and most requests have none.
     pub payload: Option<Box<RequestBody<PayloadVerifier>>>,
-    /// Its SHA-256, where the client promised one.
+    /// Its SHA-256, if the client sent one.
     pub digest: Option<[u8; 32]>,
 }
 
-/// What a request is decided by.
+/// What a request to S3 is decided by.
 pub(super) struct BucketFacts {
     held: LeasedBucket,
     foresight: EarlyVerdict,
@@ -49,7 +49,7 @@ impl Door for S3Door<'_> {
     type Done = UpstreamAnswer;
     type Failure = Failure;
 
-    /// What is remembered of the bucket, and what the upstream says of it, under the lease that keeps it true.
+    /// Reads what the state and the upstream say of the bucket, under the lease that keeps it true.
     async fn facts(
         &self,
         request: &Self::Action,
@@ -61,8 +61,8 @@ impl Door for S3Door<'_> {
         let remembered = protection.remembered(request, *now);
         let foresight = portcullis_authorization::foresee(request, caller, remembered, offer, *rules);
         let held = match (foresight, offer) {
-            // Codes queue for their device, and what is refused has nothing to wait for. Neither may keep others from
-            // the bucket meanwhile, so both come before the lease, and what is decided then is decided by it once more.
+            // Codes wait in the queue of their device, and a refusal waits for nothing. Neither may hold the bucket's
+            // lease meanwhile, so both are decided before it; a proved code is decided on again under the lease.
             (EarlyVerdict::Code, MfaToken::Codes(_)) | (EarlyVerdict::Refusal, _) => {
                 LeasedBucket::without_lease(remembered)
             }
@@ -179,22 +179,22 @@ impl S3Door<'_> {
         }
     }
 
-    /// Object data as the upstream is sent it, and where its fault is told.
+    /// Prepares object data for the upstream; the second part is where its fault is found.
     async fn upload(
         &self,
         mut body: Box<RequestBody<PayloadVerifier>>,
         digest: Option<[u8; 32]>,
         held: &mut LeasedBucket,
-    ) -> Result<(portcullis_upstream::ObjectPayload, BodyFaultSeen), Failure> {
+    ) -> Result<(portcullis_upstream::ObjectPayload, SharedBodyFault), Failure> {
         if let Some(condition) = self.pipeline.protection.at_the_end(held) {
             body.set_condition(condition);
         }
-        // What was judged holds until it is known what the upstream did.
+        // The lease is held until the outcome at the upstream is known.
         held.keep(body.hold());
         let fault = body.fault();
         let (length, checksum) = (body.inspect().length(), body.inspect().trailing());
         if length == 0 {
-            // Nothing could be held back, so it is found right before anything is sent.
+            // An empty body has no last byte to hold back, so it is verified before the request is sent.
             Box::pin(body.collect(0)).await.map_err(intake::of_fault)?;
             return Ok((portcullis_upstream::ObjectPayload::empty(checksum), fault));
         }
@@ -202,5 +202,5 @@ impl S3Door<'_> {
     }
 }
 
-/// Where the fault of a body is told, once there is one.
-type BodyFaultSeen = Arc<OnceLock<BodyFault<PayloadFault>>>;
+/// Where the fault of a body is found, once there is one.
+type SharedBodyFault = Arc<OnceLock<BodyFault<PayloadFault>>>;

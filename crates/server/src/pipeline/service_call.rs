@@ -32,7 +32,7 @@ struct ServiceDoor<'a> {
     pipeline: &'a Pipeline,
 }
 
-/// Names a call before it is known who asks, so that the record of a refusal says what was refused.
+/// Names a call before its signature is verified, so that the record of a refusal names the operation.
 pub(super) fn name_by_head(draft: &mut Draft, api: &'static ServiceApi, head: &RequestHead) {
     name(draft, api, &ServiceCall::begun(api, head), &Value::Null);
 }
@@ -80,7 +80,7 @@ impl Pipeline {
         response
     }
 
-    /// The body, and who signed it: it is read first, since the signature covers it.
+    /// Reads the body and verifies the signature that covers it.
     async fn read_service_call(
         &self,
         api: &'static ServiceApi,

@@ -171,7 +171,7 @@ impl AdminSocket {
     ) -> Result<IamAnswer, AdminFailure> {
         let access = request.event().access();
         let action = request.into_action()?;
-        // Asked before a code is spent for nothing.
+        // Before a code is spent, which would be in vain.
         if access == OperationAccess::Write && !self.journal.is_open() {
             return Err(IamError::unrecorded().into());
         }

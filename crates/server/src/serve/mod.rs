@@ -90,7 +90,7 @@ pub enum StartFailure {
 }
 
 /// The state and the journal of one directory, opened together.
-struct Opened {
+struct OpenedState {
     state: StateStore,
     log: Arc<StateLog>,
     journal: Arc<Journal>,
@@ -153,7 +153,7 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
     let directory = &settings.state.directory;
     let security = security(settings)?;
     let upstream = Arc::new(upstream(settings)?);
-    let Opened { state, log, journal, recovered } = open(disk, settings, &clock).await?;
+    let OpenedState { state, log, journal, recovered } = open(disk, settings, &clock).await?;
     settle(&recovered, &journal, &upstream, &state, &clock).await?;
     let address = settings.listen.address;
     let listener = TcpListener::bind(address).await.map_err(|error| StartFailure::Address { address, error })?;
@@ -187,7 +187,7 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
     let watching_clock = tokio::spawn(retention::watch_clock(state.clone(), clock.clone(), stopped.clone()));
     let (looked_up, delivered) = (Arc::clone(&history), delivery.clone());
     let limits = limits(settings)?;
-    let gate = Arc::new(gate(
+    let pipeline = Arc::new(build_pipeline(
         settings,
         clock.clone(),
         state.clone(),
@@ -197,7 +197,7 @@ pub async fn start_on(disk: JournalDisk, settings: &Settings, clock: Clock) -> R
         looked_up,
         delivered,
     ));
-    let serving = tokio::spawn(portcullis_http::serve(listener, security.clone(), gate, limits, stopped));
+    let serving = tokio::spawn(portcullis_http::serve(listener, security.clone(), pipeline, limits, stopped));
     let serving = vec![serving, admin_serving, trimming, snapshots, watching, watching_clock];
     Ok(RunningProxy { address, state, delivery, clock, stop, serving, history, recorder, socket, security })
 }
@@ -223,7 +223,7 @@ fn history(settings: &Settings, journal: &Arc<Journal>, clock: &Clock) -> Result
         .map_err(|error| StartFailure::History { path, error })
 }
 
-async fn open(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
+async fn open(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<OpenedState, StartFailure> {
     let directory = &settings.state.directory;
     portcullis_state::prepare_dir(directory)?;
     ballast::Ballast::of(directory).give_way();
@@ -233,7 +233,7 @@ async fn open(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<O
     })
 }
 
-async fn open_state(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<Opened, StartFailure> {
+async fn open_state(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Result<OpenedState, StartFailure> {
     let directory = &settings.state.directory;
     let options = JournalOptions { segment_size: settings.audit.segment_size, disk, ..JournalOptions::default() };
     let (journal, mut recovered) = Journal::open(&journal_of(directory), options)?;
@@ -241,7 +241,7 @@ async fn open_state(disk: JournalDisk, settings: &Settings, clock: &Clock) -> Re
     let (log, entries) = StateLog::new(journal.clone(), directory.clone(), &mut recovered);
     let log = Arc::new(log);
     let state = StateStore::open(directory, log.clone(), &entries, clock.clone()).await?;
-    Ok(Opened { state, log, journal, recovered })
+    Ok(OpenedState { state, log, journal, recovered })
 }
 
 /// Resolves the intents that a crash left open, so that each has an outcome on record.
@@ -309,8 +309,8 @@ fn upstream(settings: &Settings) -> Result<Upstream, StartFailure> {
 /// Shorter than the idle timeout of any known store.
 const IDLE_UPSTREAM: std::time::Duration = std::time::Duration::from_secs(20);
 
-#[expect(clippy::too_many_arguments, reason = "the parts of the gate, each of its own type")]
-fn gate(
+#[expect(clippy::too_many_arguments, reason = "the parts of the pipeline, each of its own type")]
+fn build_pipeline(
     settings: &Settings,
     clock: Clock,
     state: StateStore,

@@ -177,7 +177,7 @@ mod tests {
         let journal = Arc::new(journal);
         let (log, entries) = StateLog::new(journal.clone(), place.to_owned(), &mut recovered);
         let log = Arc::new(log);
-        let state = StateStore::open(&place.join("data"), log, &entries, Clock::System).await.expect("a store");
+        let state = StateStore::open(&place.join("data"), log, &entries, Clock::System).await.expect("a state");
         (journal, state, recovered)
     }
 

@@ -34,11 +34,11 @@ impl StateLog {
     }
 
     /// Takes a snapshot if more of the journal than this has begun since the last one.
-    async fn snapshot_after(&self, most: u64, store: &StateStore) -> Result<(), SnapshotError> {
+    async fn snapshot_after(&self, most: u64, state: &StateStore) -> Result<(), SnapshotError> {
         let (journal, from) = (Arc::clone(&self.journal), self.needed_from.load(Ordering::SeqCst));
         let measured = tokio::task::spawn_blocking(move || journal.bytes_begun_after(Sequence::new(from))).await;
         // A measurement that was cut off ends with the process.
-        if measured.unwrap_or(Ok(0))? > most { Ok(store.snapshot().await?) } else { Ok(()) }
+        if measured.unwrap_or(Ok(0))? > most { Ok(state.snapshot().await?) } else { Ok(()) }
     }
 }
 
@@ -73,13 +73,13 @@ const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// Takes snapshots of the state, so that a start finds one in what it reads of the journal, until the proxy stops.
 pub(super) async fn take_snapshots(
     log: Arc<StateLog>,
-    store: StateStore,
+    state: StateStore,
     most: u64,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let mut next = LOOK;
     while tokio::time::timeout(next, stop.wait_for(|stopped| *stopped)).await.is_err() {
-        next = match log.snapshot_after(most, &store).await {
+        next = match log.snapshot_after(most, &state).await {
             Ok(()) => LOOK,
             Err(error) => {
                 tracing::error!(%error, "no snapshot of the state is taken");

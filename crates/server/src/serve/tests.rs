@@ -20,7 +20,7 @@ mod contended;
 const LOGS: &str = "audit-logs";
 
 struct Rig {
-    gate: RunningProxy,
+    proxy: RunningProxy,
     upstream: Upstream,
     clock: Arc<AtomicI64>,
     _store: portcullis_devstore::RunningStore,
@@ -44,9 +44,9 @@ impl Rig {
         settings.limits.keep_alive = Duration::from_millis(200);
         settings.trail.log_period = Duration::from_secs(1);
         let clock = Arc::new(AtomicI64::new(Clock::System.now().millis()));
-        let gate = super::start(&settings, Clock::Set(Arc::clone(&clock))).await.expect("a gate");
+        let proxy = super::start(&settings, Clock::Set(Arc::clone(&clock))).await.expect("a proxy");
         let upstream = super::upstream(&settings).expect("reachable");
-        Self { gate, upstream, clock, _store: store, _directory: directory }
+        Self { proxy, upstream, clock, _store: store, _directory: directory }
     }
 
     fn now(&self) -> Timestamp {
@@ -55,8 +55,8 @@ impl Rig {
 
     /// Sends an unsigned request; it is refused and recorded.
     async fn knock(&self, target: &str) -> String {
-        let mut stream = TcpStream::connect(self.gate.address()).await.expect("a connection");
-        let head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.gate.address());
+        let mut stream = TcpStream::connect(self.proxy.address()).await.expect("a connection");
+        let head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.proxy.address());
         stream.write_all(head.as_bytes()).await.expect("sent");
         let mut reply = String::new();
         stream.read_to_string(&mut reply).await.expect("a reply");
@@ -100,10 +100,10 @@ async fn what_the_gate_records_is_delivered_to_a_bucket_of_the_store_and_proved_
         digest_period: DigestPeriod::parse(Duration::from_secs(60)).expect("a minute"),
         ..Trail::new(name.expect("a name"), bucket.clone(), rig.now())
     };
-    rig.gate.state.put_trail(None, trail.clone(), rig.now()).await.expect("recorded");
-    let leave = TrailBucket::of(&bucket, &rig.gate.state).expect("a trail's");
-    rig.gate.delivery.make_bucket(leave).await.expect("made");
-    rig.gate.delivery.notify_changed();
+    rig.proxy.state.put_trail(None, trail.clone(), rig.now()).await.expect("recorded");
+    let leave = TrailBucket::of(&bucket, &rig.proxy.state).expect("a trail's");
+    rig.proxy.delivery.make_bucket(leave).await.expect("made");
+    rig.proxy.delivery.notify_changed();
     assert!(rig.knock("/first?versioning").await.contains("AccessDenied"));
     rig.clock.fetch_add(5_000, Ordering::SeqCst);
     assert!(rig.knock("/second?versioning").await.contains("AccessDenied"));
@@ -112,10 +112,10 @@ async fn what_the_gate_records_is_delivered_to_a_bucket_of_the_store_and_proved_
     let proving = async {
         loop {
             rig.clock.fetch_add(10_000, Ordering::SeqCst);
-            rig.gate.delivery.notify_changed();
+            rig.proxy.delivery.notify_changed();
             tokio::time::sleep(Duration::from_millis(100)).await;
             // A file is in the bucket before the status says so: what is told is what was read back and noted.
-            let status = rig.gate.delivery.status(&trail.name);
+            let status = rig.proxy.delivery.status(&trail.name);
             let told = status.delivered.is_some() && status.digested.is_some();
             if told && rig.proved().await.0 == expected {
                 return;
@@ -123,9 +123,9 @@ async fn what_the_gate_records_is_delivered_to_a_bucket_of_the_store_and_proved_
         }
     };
     tokio::time::timeout(Duration::from_secs(60), proving).await.expect("proved in time");
-    let status = rig.gate.delivery.status(&trail.name);
+    let status = rig.proxy.delivery.status(&trail.name);
     assert_eq!((status.delivery_error, status.digest_error), (None, None));
     let digests = rig.proved().await.1;
     assert!(digests > 0);
-    rig.gate.stop().await;
+    rig.proxy.stop().await;
 }

@@ -147,7 +147,7 @@ impl Story<'_> {
         }
         let cost = judged.cost();
         let permit = judged.permit().map_err(|refusal| door.refused(refusal))?;
-        // What only the decision needed waits for nothing, and so takes no room in the processor's cache.
+        // Dropped before the wait for the disk: a smaller future keeps more of the processor's cache.
         let now = requester.now;
         drop(requester);
         // No trail, no act.

@@ -1,4 +1,4 @@
-//! What is recorded of a bucket before the upstream hears of a request, and what its answer, or the lack of one, makes of it.
+//! What the state records of a bucket before a request is sent, and after the upstream's answer or silence.
 
 use http::StatusCode;
 
@@ -20,15 +20,15 @@ pub enum UpstreamOutcome {
 }
 
 impl UpstreamOutcome {
-    /// What an answer, or the lack of one, says.
+    /// What an answer, or the lack of one, means.
     pub fn of(answer: &Result<UpstreamAnswer, Failure>) -> Self {
         match answer {
-            // Of a batch some keys may be done and others not.
+            // Some keys of a batch may be done and others not.
             Ok(UpstreamAnswer::Done(done)) if done.deleted.iter().any(DeletedObject::is_in_doubt) => Self::Unknown,
             Ok(UpstreamAnswer::Done(_)) => Self::Yes,
             // The store has no such operation.
             Ok(UpstreamAnswer::Refused(refusal)) if refusal.status == StatusCode::NOT_IMPLEMENTED => Self::No,
-            // A server that failed may have failed after it did what was asked, or a hop before it gave up waiting.
+            // A server may fail after it did what was asked, and a hop in between may time out.
             Ok(UpstreamAnswer::Refused(refusal)) if refusal.status.is_client_error() => Self::No,
             Ok(UpstreamAnswer::Refused(_)) => Self::Unknown,
             // The end of its body was held back.
@@ -40,7 +40,7 @@ impl UpstreamOutcome {
 }
 
 impl BucketProtection {
-    /// Records a change that must not be lost if the gate dies before the upstream answers.
+    /// Records a change that must not be lost if the proxy crashes before the upstream answers.
     pub async fn before(
         &self,
         request: &S3Request,
@@ -54,7 +54,7 @@ impl BucketProtection {
                 let recorded = self.record(bucket, recorded(held.state), change, now).await;
                 recorded.map_err(|error| match error == StoreError::Contended {
                     true => Failure::Unrecorded,
-                    // What failed to sync, or was kept from the journal alone, a start may find all the same.
+                    // A start may still find a change whose sync failed, or which the journal alone is missing.
                     false => Failure::StateInDoubt,
                 })?;
             }
@@ -71,8 +71,8 @@ impl BucketProtection {
         Ok(())
     }
 
-    /// Records what the upstream's answer makes of the bucket. Silence changes nothing: enabling stays
-    /// recorded, since the upstream may have agreed, and what takes protection away is not recorded.
+    /// Records what the upstream's answer makes of the bucket. Silence changes nothing: enabling stays recorded, since
+    /// the upstream may have carried it out, and nothing that removes protection is recorded.
     pub async fn after(
         &self,
         bucket: &BucketName,
@@ -100,7 +100,7 @@ impl BucketProtection {
         }
     }
 
-    /// Notes what the upstream may still do, while the lease is held: whoever comes next must know of it.
+    /// Notes what the upstream may still do, while the lease is held: the next request has to be judged by it.
     async fn settle(&self, bucket: &BucketName, held: &mut LeasedBucket, agreed: UpstreamOutcome, now: Timestamp) {
         let Some(under_way) = held.under_way.take() else { return };
         let open = match agreed {
@@ -115,7 +115,7 @@ impl BucketProtection {
         under_way.end();
     }
 
-    /// Whether a suspension that was not answered shows already. Nothing else can have made it while this holds the bucket.
+    /// Whether a suspension without an answer has taken effect. Under the write lease nothing else can have suspended.
     async fn was_seen_to_happen(
         &self,
         bucket: &BucketName,
@@ -168,7 +168,7 @@ impl BucketProtection {
     }
 }
 
-/// What was on record of a bucket when a request was judged by it.
+/// The record of a bucket that a request was judged by.
 fn recorded(state: BucketState) -> BucketRecord {
     BucketRecord { mfa_delete: state.mfa_delete, name: state.name, updated: None }
 }

@@ -1,9 +1,9 @@
 //! Whether completing a multipart upload may replace a version, by what the upload was opened as.
 //!
-//! MinIO settles the version id of an object when its upload is opened. One that was opened before the bucket kept every
-//! version replaces the null version of its key whenever it is completed. No list of open uploads tells: MinIO lists a
-//! bucket's from the memory of one process. So an upload of a protected bucket is free to complete if the gate saw it opened
-//! while versioning was enabled, which the state remembers, or if its key has no null version; any other needs a code.
+//! MinIO decides the version id of an object when its upload is opened. An upload that was opened before versioning was
+//! enabled replaces the null version of its key when it is completed. The list of open uploads does not tell which: MinIO
+//! lists them from the memory of one process. So an upload in a protected bucket needs no code if the proxy saw it opened
+//! while versioning was enabled, which the state remembers, or if its key has no null version; any other needs one.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use portcullis_sigv4::Principal;
 use portcullis_state::UploadMark;
 use portcullis_upstream::{LookTarget, StoredPresence, UpstreamAnswer};
 
-/// An upload that is being opened while its bucket keeps every version.
+/// An upload that is being opened while versioning is enabled.
 #[derive(Debug)]
 pub(super) struct UploadOpening {
     bucket: BucketName,
@@ -38,7 +38,7 @@ pub(super) struct SoleCompletion {
 }
 
 impl BucketProtection {
-    /// What completing an upload does to the null version of its key; for whatever completes none, nothing.
+    /// What a request does to the null version of its key by completing an upload.
     pub(super) async fn completion(
         &self,
         request: &S3Request,
@@ -55,7 +55,7 @@ impl BucketProtection {
         if id.is_some_and(|(_, id)| self.state.knows_upload(UploadMark::of(bucket, key, id))) {
             return Ok((UploadCompletion::AddsVersion, None));
         }
-        // Of two at once the first would make the null version that the second replaces; so would one that comes late.
+        // The second of two at once would replace the null version that the first makes; so would a late one.
         let sole = self.completing.enter(bucket, key).ok_or(Failure::Busy)?;
         if unsettled.completions.is_some() {
             return Ok((UploadCompletion::MayReplaceNull, Some(sole)));
@@ -66,7 +66,7 @@ impl BucketProtection {
         }
     }
 
-    /// Whether an upload that is being opened has to be remembered, so that it can be completed without a code.
+    /// The upload to remember if this request opens one that can be completed without a code.
     pub(super) async fn opening(
         &self,
         request: &S3Request,

@@ -43,7 +43,7 @@ impl ContendedProxy {
         let recorder = Arc::new(Recorder::new(journal.clone(), scope, clocks.clone()));
         let delivery = Delivery::start(delivery_dependencies(&settings, &clocks, &state, &journal, &upstream));
         let history = Arc::new(history(&settings, &journal, &clocks).expect("a history"));
-        let proxy = gate(&settings, clocks, state.clone(), upstream, journal, recorder, history, delivery);
+        let proxy = build_pipeline(&settings, clocks, state.clone(), upstream, journal, recorder, history, delivery);
         let listener = TcpListener::bind(settings.listen.address).await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let (stop, stopped) = watch::channel(false);
