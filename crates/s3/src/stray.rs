@@ -35,7 +35,8 @@ const EXTENSION_KEYS: &[&str] = &[
     "replication-reset-status",
 ];
 
-/// Headers of S3's own name space by which a store beyond AWS does something else than the read.
+/// Headers of S3's own name space by which a store beyond AWS does something else than the read, or which name an action of
+/// another API on the same port.
 const EXTENSION_HEADERS: &[&str] = &[
     "x-amz-fwd-",
     "x-amz-replication-",
@@ -43,6 +44,7 @@ const EXTENSION_HEADERS: &[&str] = &[
     "x-amz-request-token",
     "x-amz-restore-",
     "x-amz-snowball-",
+    "x-amz-target",
     "x-amz-write-offset-bytes",
 ];
 
