@@ -5,16 +5,19 @@ use serde_json::{Value, json};
 
 use super::admin::{AdminClient, AdminError, AdminRequest};
 use super::error::CommandError;
+use super::given_key::GivenKeyArgs;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::secret::Secret;
+use portcullis_state::GivenKey;
 use portcullis_xml::XmlElement;
 
 /// The subcommands of `key`.
 #[derive(Subcommand)]
 pub(super) enum KeyCommand {
-    /// Create an access key for a user and show it once
-    #[command(after_help = "Examples:\n  portcullis key create alice\n  portcullis key create root --json")]
+    /// Create an access key for a user and show it once, or take one that clients hold already
+    #[command(after_help = "Examples:\n  portcullis key create alice\n  portcullis key create root --json\n  \
+                            portcullis key create alice --access-key app-1 --secret-stdin < secret.txt")]
     Create(CreateKeyArgs),
     /// Delete an access key
     Delete(KeyArgs),
@@ -30,6 +33,8 @@ pub(super) enum KeyCommand {
 pub(super) struct CreateKeyArgs {
     /// The user's name, or root
     user: String,
+    #[command(flatten)]
+    given: GivenKeyArgs,
 }
 
 #[derive(Args)]
@@ -53,17 +58,20 @@ pub(super) struct ListedKey {
     created: Option<String>,
 }
 
-/// A new key; its secret is shown only now.
+/// A new key; its secret is shown only now, unless it was given.
 pub(super) struct CreatedKey {
     user: String,
     id: String,
-    secret: Secret<String>,
+    secret: Option<Secret<String>>,
 }
 
 /// Runs the subcommand.
 pub(super) async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     match command {
-        KeyCommand::Create(args) => make(&args.user, admin).await?.show(terminal),
+        KeyCommand::Create(CreateKeyArgs { user, given }) => {
+            let given = given.read(terminal)?;
+            make(&user, given.as_ref(), admin).await?.show(terminal)
+        }
         KeyCommand::Delete(args) => {
             let key = find(&args.id, admin).await?;
             act(&key, AdminRequest::new("DeleteAccessKey"), "deleted", admin, terminal).await
@@ -84,9 +92,17 @@ pub(super) async fn run(command: KeyCommand, admin: &AdminClient, terminal: &mut
 /// Root's name on the command line; in IAM, root is meant where no user is named.
 pub(super) const ROOT: &str = "root";
 
-/// Makes a key for a user, or for root.
-pub(super) async fn make(user: &str, admin: &AdminClient) -> Result<CreatedKey, CommandError> {
-    let question = of_holder(AdminRequest::new("CreateAccessKey"), Some(user));
+/// Makes a key for a user, or for root: the one that is given, or a new one.
+pub(super) async fn make(
+    user: &str,
+    given: Option<&GivenKey>,
+    admin: &AdminClient,
+) -> Result<CreatedKey, CommandError> {
+    let mut question = AdminRequest::new("CreateAccessKey");
+    if let Some(given) = given {
+        question = question.with("AccessKeyId", given.id().as_str()).with("SecretAccessKey", given.secret().expose());
+    }
+    let question = of_holder(question, Some(user));
     let result = admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     CreatedKey::read(&result, user).ok_or_else(|| CommandError::failed("the answer lacks the key"))
 }
@@ -189,24 +205,30 @@ impl CreatedKey {
         Some(Self {
             user: key.filled_text_of("UserName").unwrap_or(user).to_owned(),
             id: key.filled_text_of("AccessKeyId")?.to_owned(),
-            secret: Secret::new(key.filled_text_of("SecretAccessKey")?.to_owned()),
+            secret: key.filled_text_of("SecretAccessKey").map(|secret| Secret::new(secret.to_owned())),
         })
     }
 
     /// Shows the key; the secret cannot be shown again.
     pub(super) fn show(&self, terminal: &mut Terminal) -> Result<(), CommandError> {
-        match terminal.format() {
-            OutputFormat::Json => terminal.print_json(&json!({
+        match (terminal.format(), &self.secret) {
+            (OutputFormat::Json, None) => {
+                terminal.print_json(&json!({ "userName": self.user, "accessKeyId": self.id }))
+            }
+            (OutputFormat::Json, Some(secret)) => terminal.print_json(&json!({
                 "userName": self.user,
                 "accessKeyId": self.id,
-                "secretAccessKey": self.secret.expose(),
+                "secretAccessKey": secret.expose(),
             })),
-            OutputFormat::People => terminal.print(&format!(
+            (OutputFormat::People, None) => {
+                terminal.print(&format!("{} is now a key of {}, with the secret that was given.", self.id, self.user))
+            }
+            (OutputFormat::People, Some(secret)) => terminal.print(&format!(
                 "The key of {}; its secret is shown this once only.\n\n  \
                  export AWS_ACCESS_KEY_ID={}\n  export AWS_SECRET_ACCESS_KEY={}\n",
                 self.user,
                 self.id,
-                self.secret.expose()
+                secret.expose()
             )),
         }
     }

@@ -10,6 +10,7 @@ pub mod error;
 mod events;
 mod exchange;
 mod exposure;
+mod given_key;
 pub mod init;
 mod key;
 mod log;

@@ -12,6 +12,7 @@ const LINES: &[&str] = &[
     "events --follow --bucket b --event-name DeleteObject --principal root --error AccessDenied --since 1h",
     "init --config portcullis.toml",
     "key create alice",
+    "key create alice --access-key app-1 --secret-stdin",
     "key delete AKIA",
     "key disable AKIA",
     "key enable AKIA",
@@ -48,6 +49,9 @@ const LINES: &[&str] = &[
     "trail validate --folder copy --public-keys keys.json --start-time 2026-11-21 --expect-head head",
     "trail validate main --end-time 2026-11-21T09:41:58Z --write-head head",
     "user add alice",
+    "user add alice --access-key app-1 --secret-stdin",
+    "user import --from users.json",
+    "user import --from users.json --apply",
     "user list",
     "user remove alice",
 ];

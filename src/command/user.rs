@@ -1,10 +1,13 @@
 //! `portcullis user`: the account's users.
 
+mod import;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::admin::{AdminClient, AdminRequest};
 use super::error::CommandError;
+use super::given_key::GivenKeyArgs;
 use super::key;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
@@ -12,13 +15,25 @@ use super::terminal::{OutputFormat, Terminal};
 /// The subcommands of `user`.
 #[derive(Subcommand)]
 pub(super) enum UserCommand {
-    /// Create a user with an access key and show the key once
-    #[command(after_help = "Examples:\n  portcullis user add alice\n  portcullis user add alice --json")]
-    Add(UserArgs),
+    /// Create a user with an access key, a new one that is shown once or one that clients hold already
+    #[command(after_help = "Examples:\n  portcullis user add alice\n  portcullis user add alice --json\n  \
+                            portcullis user add alice --access-key app-1 --secret-stdin < secret.txt")]
+    Add(AddUserArgs),
+    /// Take users and access keys from a file
+    #[command(after_help = import::EXAMPLE)]
+    Import(import::ImportArgs),
     /// List users
     List,
     /// Remove a user and all its access keys
     Remove(UserArgs),
+}
+
+#[derive(Args)]
+pub(super) struct AddUserArgs {
+    /// The user's name
+    user: String,
+    #[command(flatten)]
+    given: GivenKeyArgs,
 }
 
 #[derive(Args)]
@@ -34,22 +49,26 @@ pub(super) async fn run(
     terminal: &mut Terminal,
 ) -> Result<(), CommandError> {
     match command {
-        UserCommand::Add(args) => add(&args.user, admin, terminal).await,
+        UserCommand::Add(args) => add(args, admin, terminal).await,
+        UserCommand::Import(args) => import::run(&args, admin, terminal).await,
         UserCommand::List => list(admin, terminal).await,
         UserCommand::Remove(args) => remove(&args.user, admin, terminal).await,
     }
 }
 
-async fn add(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+async fn add(args: AddUserArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let AddUserArgs { user, given } = args;
     if user == key::ROOT {
         // A user of this name would be taken for root wherever keys are named by their user.
         return Err(
             CommandError::usage("`root` cannot be a user's name").next("For a key of root: portcullis key create root")
         );
     }
-    let question = AdminRequest::new("CreateUser").with("UserName", user);
+    // Read first: a secret that cannot be used must leave no user behind.
+    let given = given.read(terminal)?;
+    let question = AdminRequest::new("CreateUser").with("UserName", &user);
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
-    let key = key::make(user, admin).await.map_err(|error| {
+    let key = key::make(&user, given.as_ref(), admin).await.map_err(|error| {
         let retry = format!(
             "The user was created without a key; create one: portcullis key create {user}{}",
             admin.place().flag()
@@ -121,8 +140,8 @@ mod tests {
         (200, format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"))
     }
 
-    fn alice() -> UserArgs {
-        UserArgs { user: "alice".to_owned() }
+    fn alice() -> AddUserArgs {
+        AddUserArgs { user: "alice".to_owned(), given: GivenKeyArgs::default() }
     }
 
     #[tokio::test]
@@ -141,7 +160,7 @@ mod tests {
     async fn nobody_is_called_root_but_root() {
         let proxy = FakeProxy::start(willing);
         let (mut terminal, _) = terminal(OutputFormat::Json, &[]);
-        let root = UserArgs { user: "root".to_owned() };
+        let root = AddUserArgs { user: "root".to_owned(), given: GivenKeyArgs::default() };
         let outcome = run(UserCommand::Add(root), &AdminClient::of(proxy.place()), &mut terminal).await;
         assert_eq!(outcome.unwrap_err().blame, crate::command::error::ExitCause::Usage);
         let root = UserArgs { user: "root".to_owned() };
@@ -164,7 +183,9 @@ mod tests {
     async fn removing_takes_the_keys_first() {
         let proxy = FakeProxy::start(willing);
         let (mut terminal, kept) = terminal(OutputFormat::People, &[]);
-        run(UserCommand::Remove(alice()), &AdminClient::of(proxy.place()), &mut terminal).await.unwrap();
+        run(UserCommand::Remove(UserArgs { user: "alice".to_owned() }), &AdminClient::of(proxy.place()), &mut terminal)
+            .await
+            .unwrap();
         assert_eq!(proxy.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);
         assert_eq!(kept.text(), "Removed user alice and all its access keys.\n");
     }

@@ -1,5 +1,6 @@
 """The project's own commands: what they print, what they refuse, and how they end."""
 
+import json
 import re
 import subprocess
 
@@ -66,6 +67,33 @@ def a_user_is_added_listed_works_and_is_removed(proxy, user):
     assert user["userName"] not in proxy.command("user", "list")
     with refused(INVALID_KEY):
         client.list_buckets()
+
+
+def a_key_that_an_application_holds_already_signs_here(proxy, tmp_path):
+    held = Credentials("minio-app.backup", "a-secret-of-another-store")
+    run = proxy.run("user", "add", "moved", "--access-key", held.access_key, "--secret-stdin", input=held.secret_key + "\n")
+
+    assert run.returncode == 0, run.stderr
+    assert held.secret_key not in run.stdout + run.stderr
+    proxy.client(held).list_buckets()
+
+    users = {"users": [{"userName": name, "accessKeys": [{"accessKeyId": f"{name}.key", "secretAccessKey": f"{name}-secret"}]}
+                       for name in ("moved-1", "moved-2")]}
+    file = tmp_path / "users.json"
+    file.write_text(json.dumps(users))
+    assert {step["step"] for step in proxy.json("user", "import", "--from", file)["steps"]} == {"create"}
+    with refused(INVALID_KEY):
+        proxy.client(Credentials("moved-1.key", "moved-1-secret")).list_buckets()
+    assert {step["step"] for step in proxy.json("user", "import", "--from", file, "--apply")["steps"]} == {"created"}
+    for name in ("moved-1", "moved-2"):
+        proxy.client(Credentials(f"{name}.key", f"{name}-secret")).list_buckets()
+    assert {step["step"] for step in proxy.json("user", "import", "--from", file, "--apply")["steps"]} == {"there already"}
+
+    users["users"][0]["accessKeys"][0]["accessKeyId"] = held.access_key
+    file.write_text(json.dumps(users))
+    run = proxy.run("user", "import", "--from", file, "--apply")
+    assert run.returncode == 2 and held.access_key in run.stderr and "Nothing was imported" in run.stderr
+    assert not any("-secret" in json.dumps(event) for event in proxy.events())
 
 
 def a_user_is_added_once(proxy, user):

@@ -12,7 +12,7 @@ use thiserror::Error;
 /// Why a text is not the name it was offered as.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum InvalidName {
-    #[error("access key id is not 16 to 128 letters and digits")]
+    #[error("access key id is not 3 to 128 characters of `A-Za-z0-9_.+@-`")]
     AccessKeyId,
     #[error("account id is not 12 digits")]
     AccountId,
@@ -160,9 +160,11 @@ impl VersionId {
 }
 
 impl AccessKeyId {
-    /// Takes 16 to 128 letters and digits, as IAM's `accessKeyIdType`.
+    /// Takes 3 to 128 characters. IAM's `accessKeyIdType` has 16 to 128 letters, digits and underscores; MinIO and Ceph
+    /// take as access key id whatever its user chose, from 3 characters on.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let legal = (16..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"_.+@-".contains(&byte);
+        let legal = (3..=128).contains(&text.len()) && text.bytes().all(is_legal);
         if legal { Ok(Self(text.into())) } else { Err(InvalidName::AccessKeyId) }
     }
 }

@@ -59,7 +59,7 @@ pub use engine::{
 };
 pub use error::{JournalUnavailable, RecordFault, SpendError, StartError, StoreError};
 pub use lease::{BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, WriteLease};
-pub use principals::{AccessKey, IssuedKey};
+pub use principals::{AccessKey, GivenKey, InvalidSecretKey, IssuedKey, KeyMaterial};
 pub use rebuild::{RebuildReport, rebuild};
 pub use records::{AccountRecord, BucketRecord, DigestSigningKey, TrailHead, UserRecord};
 pub use seal::{MasterKeyError, SealError};

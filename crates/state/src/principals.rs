@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::StateStore;
@@ -31,6 +32,50 @@ pub struct AccessKey {
 pub struct IssuedKey {
     pub key: AccessKey,
     pub secret: Secret<String>,
+}
+
+/// The two halves of a new access key.
+#[derive(Debug)]
+pub enum KeyMaterial {
+    /// A key that clients hold already.
+    Given(GivenKey),
+    /// Both are made here.
+    Random,
+}
+
+/// A key that clients hold already.
+#[derive(Clone, Debug)]
+pub struct GivenKey {
+    id: AccessKeyId,
+    secret: Secret<String>,
+}
+
+/// Why a given secret is none.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a secret access key is 8 to 128 bytes, without control characters and without spaces at its ends")]
+pub struct InvalidSecretKey;
+
+/// Of the secrets that MinIO, Ceph and AWS give out or take, MinIO's are the shortest, with 8 characters.
+const SECRET_LENGTHS: std::ops::RangeInclusive<usize> = 8..=128;
+
+impl GivenKey {
+    /// Takes a secret as stores give it out or let a user choose it.
+    pub fn new(id: AccessKeyId, secret: Secret<String>) -> Result<Self, InvalidSecretKey> {
+        let text = secret.expose();
+        let whole = text.trim() == text && !text.contains(char::is_control);
+        let legal = whole && SECRET_LENGTHS.contains(&text.len());
+        if legal { Ok(Self { id, secret }) } else { Err(InvalidSecretKey) }
+    }
+
+    /// Its private half.
+    pub fn secret(&self) -> &Secret<String> {
+        &self.secret
+    }
+
+    /// Its public half.
+    pub fn id(&self) -> &AccessKeyId {
+        &self.id
+    }
 }
 
 /// AWS's quota: one in use, and one to change over to.
@@ -96,13 +141,26 @@ impl StateStore {
         .await
     }
 
-    /// Makes a key for root or a user.
-    pub async fn create_key(&self, holder: &Principal, now: Timestamp) -> Result<IssuedKey, StoreError> {
+    /// Makes a key for root or a user. A key id is there once in all.
+    pub async fn create_key(
+        &self,
+        holder: &Principal,
+        material: KeyMaterial,
+        now: Timestamp,
+    ) -> Result<IssuedKey, StoreError> {
         let (inner, holder) = (Arc::clone(&self.0), holder.clone());
         self.finish(async move {
-            let stored = new_key(holder, now)?;
+            let stored = match material {
+                KeyMaterial::Random => new_key(holder, now)?,
+                KeyMaterial::Given(GivenKey { id, secret }) => {
+                    StoredKey { id, holder, secret, status: KeyStatus::Active, created: now }
+                }
+            };
             let decide = |state: &StateTables| {
                 state.expect_holder(&stored.holder)?;
+                if state.keys.contains_key(&stored.id) {
+                    return Err(StoreError::AlreadyExists);
+                }
                 if state.count_keys(&stored.holder) >= MOST_KEYS {
                     return Err(StoreError::LimitReached);
                 }

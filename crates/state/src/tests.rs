@@ -114,7 +114,7 @@ async fn reopening_finds_all_of_it_again() {
     let (dir, journal, _) = used().await;
     let store = opened(dir.path(), &journal, at(1)).await;
     store.create_user(&user("alice"), at(1)).await.expect("made");
-    let key = store.create_key(&Principal::User(user("alice")), at(1)).await.expect("made").key;
+    let key = store.create_key(&Principal::User(user("alice")), KeyMaterial::Random, at(1)).await.expect("made").key;
     store.set_key_status(&key.id, &key.holder, KeyStatus::Inactive, at(1)).await.expect("set");
     let before = picture(&store);
     drop(store);
@@ -313,7 +313,7 @@ async fn the_store_is_rebuilt_from_the_journal_as_it_was() {
     let (dir, journal, device) = used().await;
     let store = opened(dir.path(), &journal, at(30)).await;
     store.create_user(&user("alice"), at(30)).await.expect("made");
-    store.create_key(&Principal::User(user("alice")), at(30)).await.expect("made");
+    store.create_key(&Principal::User(user("alice")), KeyMaterial::Random, at(30)).await.expect("made");
     store.create_user(&user("bob"), at(30)).await.expect("made");
     store.delete_user(&user("bob"), at(30)).await.expect("gone");
     store
@@ -488,18 +488,21 @@ async fn there_are_at_most_eight_devices_and_two_keys_each() {
         let made = store.create_device(&serial.expect("legal"), CodeDigits::Six, at(0)).await;
         assert_eq!(made.err(), (number == 8).then_some(StoreError::LimitReached));
     }
-    store.create_key(&Principal::Root, at(0)).await.expect("a second one");
-    assert_eq!(store.create_key(&Principal::Root, at(0)).await.err(), Some(StoreError::LimitReached));
+    store.create_key(&Principal::Root, KeyMaterial::Random, at(0)).await.expect("a second one");
+    assert_eq!(
+        store.create_key(&Principal::Root, KeyMaterial::Random, at(0)).await.err(),
+        Some(StoreError::LimitReached)
+    );
 }
 
 #[tokio::test]
 async fn a_user_goes_after_its_keys_and_a_key_belongs_to_its_holder() {
     let (store, _, _) = in_memory(at(0)).await;
     let alice = Principal::User(user("alice"));
-    assert_eq!(store.create_key(&alice, at(0)).await.err(), Some(StoreError::NoSuchEntity));
+    assert_eq!(store.create_key(&alice, KeyMaterial::Random, at(0)).await.err(), Some(StoreError::NoSuchEntity));
     store.create_user(&user("alice"), at(0)).await.expect("made");
     assert_eq!(store.create_user(&user("Alice"), at(0)).await.err(), Some(StoreError::AlreadyExists));
-    let id: AccessKeyId = store.create_key(&alice, at(0)).await.expect("made").key.id;
+    let id: AccessKeyId = store.create_key(&alice, KeyMaterial::Random, at(0)).await.expect("made").key.id;
     assert_eq!(store.delete_user(&user("alice"), at(0)).await, Err(StoreError::KeysRemain));
     assert_eq!(store.delete_key(&id, &Principal::Root, at(0)).await, Err(StoreError::NoSuchEntity));
     store.set_key_status(&id, &alice, KeyStatus::Inactive, at(0)).await.expect("set");

@@ -4,9 +4,11 @@ use super::event::IamEvent;
 use super::refused::IamError;
 use portcullis_audit::ControlSubject;
 use portcullis_base::names::{AccessKeyId, AccountId, DeviceSerial, InvalidName, UserName};
+use portcullis_base::secret::Secret;
 use portcullis_mfa::{CodeDigits, TokenCode};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::KeyStatus;
+use portcullis_state::{GivenKey, KeyMaterial};
 
 /// A request as its form tells it, and what its event says of it.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub struct IamAction {
 #[derive(Debug)]
 pub(super) enum ActionInput {
     AcceptClock,
-    CreateAccessKey { user: Option<UserName> },
+    CreateAccessKey { user: Option<UserName>, material: KeyMaterial },
     CreateUser { name: UserName },
     CreateVirtualMfaDevice { serial: DeviceSerial, digits: CodeDigits },
     DeactivateMfaDevice { user: Option<UserName>, serial: DeviceSerial },
@@ -108,10 +110,13 @@ const fn on_device(name: &'static str, parameters: &'static [&'static str], read
     IamActionRow { name, access: OperationAccess::Write, subject: ControlSubject::MfaDevice, parameters, read }
 }
 
-/// `AcceptClock`, `GetClock` and `Digits` are ours: AWS sets its own clocks, and its devices show six digits.
+/// `AcceptClock`, `GetClock` and `Digits` are ours: AWS sets its own clocks, and its devices show six digits. So are
+/// `AccessKeyId` and `SecretAccessKey` of CreateAccessKey, which bring in a key that clients hold already.
 const TABLE: &[IamActionRow] = &[
     writing("AcceptClock", &[], |_, _| Ok(ActionInput::AcceptClock)),
-    writing("CreateAccessKey", &["UserName"], |given, _| Ok(ActionInput::CreateAccessKey { user: given.user()? })),
+    writing("CreateAccessKey", &["AccessKeyId", "SecretAccessKey", "UserName"], |given, _| {
+        Ok(ActionInput::CreateAccessKey { user: given.user()?, material: given.key_material()? })
+    }),
     writing("CreateUser", &["Path", "UserName"], |given, _| {
         given.only_root_path()?;
         Ok(ActionInput::CreateUser { name: given.user_name()? })
@@ -217,10 +222,11 @@ impl<'a> ActionParameters<'a> {
         Ok(Self { row, values })
     }
 
-    /// Those that may be recorded, which codes may not.
+    /// Those that may be recorded, which codes and secrets may not.
     fn recorded(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
         let values = self.values;
-        let recorded = self.row.parameters.iter().filter(|name| !name.starts_with("AuthenticationCode"));
+        let is_secret = |name: &str| name.starts_with("AuthenticationCode") || name == "SecretAccessKey";
+        let recorded = self.row.parameters.iter().filter(move |name| !is_secret(name));
         recorded.filter_map(move |name| value(values, name).map(|value| (*name, value)))
     }
 
@@ -253,6 +259,22 @@ impl<'a> ActionParameters<'a> {
     fn key_id(&self) -> Result<AccessKeyId, IamError> {
         let text = self.required("AccessKeyId")?;
         AccessKeyId::parse(text).map_err(|error| IamError::invalid_name("AccessKeyId", error))
+    }
+
+    fn key_material(&self) -> Result<KeyMaterial, IamError> {
+        const SECRET: &str = "SecretAccessKey";
+        if self.optional("AccessKeyId").is_none() && self.optional(SECRET).is_none() {
+            return Ok(KeyMaterial::Random);
+        }
+        let secret = Secret::new(self.required(SECRET)?.to_owned());
+        let given = GivenKey::new(self.key_id()?, secret);
+        let given = given.map_err(|_| {
+            IamError::invalid_value(
+                SECRET,
+                "have 8 to 128 bytes, without control characters and without spaces at its ends",
+            )
+        })?;
+        Ok(KeyMaterial::Given(given))
     }
 
     fn key_status(&self) -> Result<KeyStatus, IamError> {

@@ -8,7 +8,9 @@ use portcullis_authorization::{Caller, ControlAction, Permit, PermittedAction, R
 use portcullis_base::names::{AccessKeyId, DeviceSerial, UserName};
 use portcullis_mfa::{Challenge, CodeDigits, DeviceStatus, MfaFault, MfaToken, Proof, ProvedPart};
 use portcullis_sigv4::{KeyStatus, Principal};
-use portcullis_state::{AccessKey, DeviceChange, DeviceDeactivation, DeviceEnabling, ListedDevice, UserRecord};
+use portcullis_state::{
+    AccessKey, DeviceChange, DeviceDeactivation, DeviceEnabling, KeyMaterial, ListedDevice, UserRecord,
+};
 
 /// Leave to carry out one action.
 pub type ActionPermit = Permit<ActionPlan>;
@@ -34,7 +36,7 @@ pub(super) enum PlannedStep {
 #[derive(Debug)]
 pub(super) enum PlainStep {
     AcceptClock,
-    CreateAccessKey { holder: Principal },
+    CreateAccessKey { holder: Principal, material: KeyMaterial },
     CreateDevice { serial: DeviceSerial, digits: CodeDigits },
     CreateUser { name: UserName },
     DeleteAccessKey { key: AccessKey },
@@ -160,7 +162,9 @@ fn plan(input: ActionInput, facts: &ActionFacts) -> Result<PlannedAction, IamErr
             return Ok(PlannedAction::Resync(DeviceEnabling { serial, first: codes.first, second: codes.second }));
         }
         ActionInput::AcceptClock => PlainStep::AcceptClock,
-        ActionInput::CreateAccessKey { user } => PlainStep::CreateAccessKey { holder: facts.holder(user.as_ref())? },
+        ActionInput::CreateAccessKey { user, material } => {
+            PlainStep::CreateAccessKey { holder: facts.holder(user.as_ref())?, material }
+        }
         ActionInput::CreateUser { name } => PlainStep::CreateUser { name },
         ActionInput::CreateVirtualMfaDevice { serial, digits } => PlainStep::CreateDevice { serial, digits },
         ActionInput::DeleteAccessKey { user, id } => {

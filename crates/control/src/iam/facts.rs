@@ -46,7 +46,7 @@ impl<'a> StateNames<'a> {
             | ActionInput::GetClock
             | ActionInput::ListUsers { .. }
             | ActionInput::ListVirtualMfaDevices { .. } => Self::default(),
-            ActionInput::CreateAccessKey { user }
+            ActionInput::CreateAccessKey { user, .. }
             | ActionInput::GetUser { user }
             | ActionInput::ListAccessKeys { user, .. }
             | ActionInput::ListMfaDevices { user, .. } => Self { user: user.as_ref(), ..Self::default() },

@@ -31,7 +31,7 @@ impl ActionPerformance<'_> {
     async fn plain(self, step: PlainStep) -> Result<AnswerContent, IamError> {
         match step {
             PlainStep::AcceptClock => self.accept_clock().await,
-            PlainStep::CreateAccessKey { holder } => self.create_access_key(&holder).await,
+            PlainStep::CreateAccessKey { holder, material } => self.create_access_key(&holder, material).await,
             PlainStep::CreateDevice { serial, digits } => self.create_device(&serial, digits).await,
             PlainStep::CreateUser { name } => self.create_user(&name).await,
             PlainStep::DeleteAccessKey { key } => self.delete_access_key(&key).await,

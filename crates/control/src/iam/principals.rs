@@ -10,7 +10,7 @@ use super::refused::{IamError, key_entity, user_entity};
 use super::xml::ElementWriter;
 use portcullis_base::names::UserName;
 use portcullis_sigv4::{KeyStatus, Principal};
-use portcullis_state::{AccessKey, UserRecord};
+use portcullis_state::{AccessKey, KeyMaterial, StoreError, UserRecord};
 
 impl ActionPerformance<'_> {
     pub(super) async fn create_user(self, name: &UserName) -> Result<AnswerContent, IamError> {
@@ -46,9 +46,21 @@ impl ActionPerformance<'_> {
     }
 
     /// Root may have a second key, so that its key can be replaced.
-    pub(super) async fn create_access_key(self, holder: &Principal) -> Result<AnswerContent, IamError> {
-        let made = self.state.create_key(holder, self.now).await;
-        let new = made.map_err(|error| IamError::store(error, "AccessKeysPerUser: 2, so another key"))?;
+    /// A given secret is not repeated.
+    pub(super) async fn create_access_key(
+        self,
+        holder: &Principal,
+        material: KeyMaterial,
+    ) -> Result<AnswerContent, IamError> {
+        let given = match &material {
+            KeyMaterial::Given(given) => Some(given.id().clone()),
+            KeyMaterial::Random => None,
+        };
+        let made = self.state.create_key(holder, material, self.now).await;
+        let new = made.map_err(|error| match (error, &given) {
+            (error @ StoreError::AlreadyExists, Some(id)) => IamError::store(error, &key_entity(id)),
+            (error, _) => IamError::store(error, "AccessKeysPerUser: 2, so another key"),
+        })?;
         let mut element = json!({
             "accessKeyId": new.key.id.as_str(),
             "status": status_text(new.key.status),
@@ -57,7 +69,10 @@ impl ActionPerformance<'_> {
         if let (Principal::User(name), Some(members)) = (holder, element.as_object_mut()) {
             members.insert("userName".to_owned(), Value::from(name.as_str()));
         }
-        let key = shown("AccessKey", &new.key).text("SecretAccessKey", new.secret.expose());
+        let key = match given {
+            Some(_) => shown("AccessKey", &new.key),
+            None => shown("AccessKey", &new.key).text("SecretAccessKey", new.secret.expose()),
+        };
         Ok(AnswerContent::recorded(ElementWriter::new("Result").child(key), "accessKey", element))
     }
 

@@ -310,6 +310,40 @@ async fn a_user_is_made_shown_listed_and_goes_after_its_keys() {
 }
 
 #[tokio::test]
+async fn a_key_that_clients_hold_already_is_taken_as_it_is_and_its_secret_never_told() {
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+secret";
+    let state = state().await;
+    plainly(&state, "Action=CreateUser&UserName=alice").await;
+    plainly(&state, "Action=CreateUser&UserName=bob").await;
+    let given = |user: &str, id: &str, secret: &str| {
+        let secret = secret.replace('+', "%2B").replace('/', "%2F");
+        format!("Action=CreateAccessKey&UserName={user}&AccessKeyId={id}&SecretAccessKey={secret}")
+    };
+    let made = ask(&state, &given("alice", "backup.app", SECRET), MfaToken::Absent, at(0)).await;
+    assert_eq!(made.status, 200);
+    assert!(!format!("{made:?} {}", made.body.expose()).contains(SECRET));
+    assert_eq!(made.event.facts().parameters["accessKeyId"], Value::from("backup.app"));
+    let id = AccessKeyId::parse("backup.app").expect("an id");
+    assert!(state.keyring().find(&id).is_some_and(|kept| kept.secret.matches(SECRET.as_bytes())));
+    for (user, id, secret, refused) in [
+        ("alice", "backup.app", SECRET, (409, "EntityAlreadyExists")),
+        ("bob", "backup.app", SECRET, (409, "EntityAlreadyExists")),
+        ("carol", "other.app", SECRET, (404, "NoSuchEntity")),
+        ("bob", "a,b", SECRET, (400, "ValidationError")),
+        ("bob", "other.app", "short", (400, "ValidationError")),
+        ("bob", "other.app", "", (400, "ValidationError")),
+        ("bob", "", SECRET, (400, "ValidationError")),
+    ] {
+        assert_eq!(refusal(&state, &given(user, id, secret)).await, (refused.0, refused.1.to_owned()), "{user} {id}");
+    }
+    let half = "Action=CreateAccessKey&UserName=bob&AccessKeyId=other.app";
+    assert_eq!(refusal(&state, half).await, (400, "ValidationError".to_owned()));
+    assert!(!plainly(&state, "Action=ListAccessKeys&UserName=bob").await.1.contains("AccessKeyId"));
+    assert_eq!(plainly(&state, "Action=CreateAccessKey&UserName=alice").await.0, 200);
+    assert_eq!(refusal(&state, &given("alice", "third.app", SECRET)).await, (409, "LimitExceeded".to_owned()));
+}
+
+#[tokio::test]
 async fn without_a_user_name_root_is_meant() {
     let state = state().await;
     let (_, user) = plainly(&state, "Action=GetUser").await;

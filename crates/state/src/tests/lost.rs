@@ -10,7 +10,7 @@ pub(super) async fn full() -> (tempfile::TempDir, Arc<MemoryJournal>) {
     let (dir, journal, device) = used().await;
     let store = opened(dir.path(), &journal, at(30)).await;
     store.create_user(&user("alice"), at(30)).await.expect("made");
-    store.create_key(&Principal::User(user("alice")), at(30)).await.expect("made");
+    store.create_key(&Principal::User(user("alice")), KeyMaterial::Random, at(30)).await.expect("made");
     store.put_trail(None, trail("main"), at(30)).await.expect("made");
     store.pin_trail_head(&trail("main").name, TrailHead("head".to_owned()), at(30)).await.expect("pinned");
     store.add_signing_key(signing_key(1, 0, 9), Duration::ZERO, at(30)).await.expect("added");

@@ -163,18 +163,21 @@ async fn a_bucket_that_the_other_proxy_has_protected_is_not_unprotected() {
 #[tokio::test]
 async fn rules_about_several_records_hold_over_both_proxies() {
     let two = TwoProxies::start().await;
-    two.theirs.create_key(&Principal::Root, at(1)).await.expect("the second key");
-    assert_eq!(two.ours.create_key(&Principal::Root, at(1)).await.err(), Some(StoreError::LimitReached));
+    two.theirs.create_key(&Principal::Root, KeyMaterial::Random, at(1)).await.expect("the second key");
+    assert_eq!(
+        two.ours.create_key(&Principal::Root, KeyMaterial::Random, at(1)).await.err(),
+        Some(StoreError::LimitReached)
+    );
     let first = trail("first");
     two.theirs.put_trail(None, first.clone(), at(2)).await.expect("made");
     let beside = Trail { prefix: first.prefix.clone(), ..trail("second") };
     assert_eq!(two.ours.put_trail(None, beside, at(2)).await, Err(StoreError::Outdated));
     let alice = Principal::User(user("alice"));
     two.theirs.create_user(&user("alice"), at(3)).await.expect("made");
-    let key = two.ours.create_key(&alice, at(3)).await;
+    let key = two.ours.create_key(&alice, KeyMaterial::Random, at(3)).await;
     assert_eq!(key.err(), Some(StoreError::NoSuchEntity), "a refusal by what ours knew is final");
     two.ours.create_user(&user("bob"), at(3)).await.expect("made");
-    let key = two.ours.create_key(&alice, at(3)).await.expect("made").key.id;
+    let key = two.ours.create_key(&alice, KeyMaterial::Random, at(3)).await.expect("made").key.id;
     assert_eq!(two.theirs.delete_user(&user("alice"), at(4)).await, Err(StoreError::KeysRemain));
     assert!(two.theirs.keyring().find(&key).is_some(), "a key may sign at the other proxy too");
     two.theirs.delete_key(&key, &alice, at(4)).await.expect("gone");
