@@ -9,7 +9,13 @@ use crate::variable::VariableFault;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ArnPattern {
     text: Box<str>,
-    parts: Vec<TextPattern>,
+    /// The first parts without wildcards and variables, with their colons: `arn:aws:s3:::`. One comparison tells most ARNs
+    /// apart.
+    head: Box<str>,
+    /// The parts behind the head.
+    tail: Vec<TextPattern>,
+    /// How many parts there are.
+    length: usize,
 }
 
 /// What a statement's `Resource` names.
@@ -34,8 +40,18 @@ const PARTITIONS: &[&str] = &["aws", "aws-cn", "aws-us-gov"];
 impl ArnPattern {
     pub(crate) fn parse(text: &str, version: LanguageVersion) -> Result<Self, VariableFault> {
         let parts = parts_of(text, version);
-        let parts = parts.into_iter().map(|part| TextPattern::with_wildcards(part, version, LetterCase::Told));
-        Ok(Self { text: text.into(), parts: parts.collect::<Result<_, _>>()? })
+        let length = parts.len();
+        let is_plain = |part: &&&str| !part.contains(['*', '?', '$']);
+        // The last part has no colon behind it.
+        let head = parts.iter().take(length.saturating_sub(1)).take_while(is_plain).count();
+        let (head, tail) = parts.split_at_checked(head).unwrap_or((&[], &parts));
+        let tail = tail.iter().map(|part| TextPattern::with_wildcards(part, version, LetterCase::Told));
+        Ok(Self {
+            text: text.into(),
+            head: head.iter().map(|part| format!("{part}:")).collect::<String>().into(),
+            tail: tail.collect::<Result<_, _>>()?,
+            length,
+        })
     }
 
     /// The text as it stands in the policy.
@@ -45,15 +61,17 @@ impl ArnPattern {
 
     /// Compares with the ARN that a condition looks at. What has other than six parts is no ARN, and matches none.
     pub(crate) fn compare(&self, arn: &str, values: &RequestValues) -> ValueMatch {
-        let parts = || arn.splitn(ARN_PARTS, ':');
-        if self.parts.len() != ARN_PARTS || parts().count() != ARN_PARTS {
+        if self.length != ARN_PARTS || arn.splitn(ARN_PARTS, ':').count() != ARN_PARTS {
             return ValueMatch::Unclear;
         }
-        self.compare_parts(parts(), values)
+        self.compare_parts(arn, values)
     }
 
-    fn compare_parts<'t>(&self, parts: impl Iterator<Item = &'t str>, values: &RequestValues) -> ValueMatch {
-        let compared = self.parts.iter().zip(parts).map(|(pattern, part)| pattern.compare(part, values));
+    /// Compares part by part with a text that has as many parts; the last one holds the rest.
+    fn compare_parts(&self, arn: &str, values: &RequestValues) -> ValueMatch {
+        let Some(rest) = arn.strip_prefix(&*self.head) else { return ValueMatch::Differs };
+        let parts = rest.splitn(self.tail.len(), ':');
+        let compared = self.tail.iter().zip(parts).map(|(pattern, part)| pattern.compare(part, values));
         let mut all = ValueMatch::Matches;
         for one in compared {
             match one {
@@ -98,8 +116,8 @@ impl ResourcePattern {
     pub(crate) fn compare(&self, resource: &RequestResource<'_>, values: &RequestValues) -> ValueMatch {
         match self {
             Self::Everything => ValueMatch::Matches,
-            Self::Arn(pattern) => match resource.arn_in(pattern.parts.len()) {
-                Some(parts) => pattern.compare_parts(parts, values),
+            Self::Arn(pattern) => match resource.arn() {
+                Some(arn) => pattern.compare_parts(arn, values),
                 None => ValueMatch::Differs,
             },
         }

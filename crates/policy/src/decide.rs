@@ -114,15 +114,13 @@ impl<'a> ApplicablePolicies<'a> {
             (self.resource.policies(), PolicyRole::Resource),
         ];
         roles.into_iter().find_map(|(policies, role)| {
-            let denies = |statement: &PolicyStatement| statement.effect == StatementEffect::Deny;
-            applying(request, policies, role).find(|(_, statement)| denies(statement)).map(|(deciding, _)| deciding)
+            applying(request, policies, role, StatementEffect::Deny).next().map(|(deciding, _)| deciding)
         })
     }
 
     /// The furthest reaching Allow of the resource's policies.
     fn grant(&self, request: &AccessRequest<'_>) -> ResourceGrant<'a> {
-        let allows = applying(request, self.resource.policies(), PolicyRole::Resource)
-            .filter(|(_, statement)| statement.effect == StatementEffect::Allow)
+        let allows = applying(request, self.resource.policies(), PolicyRole::Resource, StatementEffect::Allow)
             .map(|(deciding, statement)| (statement.names(request), deciding));
         // The first of those that name the principal most closely.
         let closest = allows.reduce(|best, next| if next.0 > best.0 { next } else { best });
@@ -176,21 +174,23 @@ fn allowing<'a>(
     policies: &[NamedPolicy<'a>],
     role: PolicyRole,
 ) -> Option<DecidingStatement<'a>> {
-    let mut applying = applying(request, policies, role);
-    applying.find(|(_, statement)| statement.effect == StatementEffect::Allow).map(|(deciding, _)| deciding)
+    applying(request, policies, role, StatementEffect::Allow).next().map(|(deciding, _)| deciding)
 }
 
-/// The statements that apply to the request and, where they name principals, to its principal.
+/// The statements of this effect that apply to the request and, where they name principals, to its principal.
 fn applying<'p, 'a: 'p>(
     request: &'p AccessRequest<'_>,
     policies: &'p [NamedPolicy<'a>],
     role: PolicyRole,
+    effect: StatementEffect,
 ) -> impl Iterator<Item = (DecidingStatement<'a>, &'a PolicyStatement)> + 'p {
     let statements = policies.iter().flat_map(|policy| {
         policy.document.statements.iter().enumerate().map(|(index, statement)| (policy.name, index, statement))
     });
-    let applying = statements
-        .filter(|(_, _, statement)| statement.names(request) != PrincipalMatch::No && statement.applies(request));
+    let applying = statements.filter(move |(_, _, statement)| {
+        let is_named = || statement.names(request) != PrincipalMatch::No;
+        statement.effect == effect && is_named() && statement.applies(request)
+    });
     applying.map(move |(policy, index, statement)| {
         (DecidingStatement { policy, role, index, sid: statement.sid() }, statement)
     })

@@ -48,10 +48,10 @@ impl<'a> RequestResource<'a> {
         Self { text, kind: if is_arn { ResourceKind::Arn } else { ResourceKind::Other } }
     }
 
-    /// The ARN cut into this many parts, the last of which holds the rest.
-    pub(crate) fn arn_in(&self, parts: usize) -> Option<impl Iterator<Item = &'a str>> {
+    /// The ARN, which has six parts.
+    pub(crate) fn arn(&self) -> Option<&'a str> {
         match self.kind {
-            ResourceKind::Arn => Some(self.text.splitn(parts, ':')),
+            ResourceKind::Arn => Some(self.text),
             ResourceKind::Other => None,
         }
     }
