@@ -214,6 +214,24 @@ fn a_limit_that_only_denies_allows_nothing() {
 }
 
 #[test]
+fn a_provider_vouches_for_its_own_identities_alone() {
+    let document = for_principal("Allow", "Principal", r#"{"Federated": "login.example.com"}"#);
+    let found = RequestValues::default();
+    for (provider, expected) in [("login.example.com", "Allow"), ("evil.example.com", "ImplicitDeny")] {
+        let web = RequestPrincipal::web_identity(provider);
+        let request = AccessRequest::new(&web, "s3:GetObject", KEY, &found);
+        let policies = ApplicablePolicies { resource: ResourcePolicies::Required(named("r", &document)), ..own(&[]) };
+        assert_eq!(word(&decide(&request, &policies)), expected, "{provider}");
+    }
+    // A provider that calls itself like a user is none.
+    let document = for_principal("Allow", "Principal", r#"{"AWS": "arn:aws:iam::123456789012:user/alice"}"#);
+    let web = RequestPrincipal::web_identity("arn:aws:iam::123456789012:user/alice");
+    let request = AccessRequest::new(&web, "s3:GetObject", KEY, &found);
+    let policies = ApplicablePolicies { resource: ResourcePolicies::Required(named("r", &document)), ..own(&[]) };
+    assert_eq!(decide(&request, &policies), PolicyDecision::ImplicitDeny(PolicyRole::Resource));
+}
+
+#[test]
 fn the_conditions_of_a_resources_policy_count() {
     let document = of_resource(
         r#"{"Statement": {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*", "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}}"#,

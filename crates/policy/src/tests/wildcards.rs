@@ -112,6 +112,24 @@ fn a_variable_may_stand_in_each_part_of_an_arn() {
 }
 
 #[test]
+fn wildcards_may_stand_in_each_part_of_an_arn() {
+    let arn = "arn:aws:iam::1:user/a";
+    let holds = |pattern: &str, found: &str| {
+        let condition = json!({ "ArnLike": { "aws:PrincipalArn": pattern } });
+        let allow = statement(json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition }));
+        decided(&allow, "s3:GetObject", KEY, &values(&[("aws:PrincipalArn", &[found])])) == "Allow"
+    };
+    for pattern in ["*:aws:iam::1:user/a", "a?n:*:i*m:*:?:user/a", "arn:aws:iam:::*", "*:*:*:*:*:*", "arn:aws:iam::1:*"]
+    {
+        assert_eq!(holds(pattern, arn), pattern != "arn:aws:iam:::*", "{pattern}");
+    }
+    assert!(
+        !holds("*:aws:iam::1:user/a", "arn:aws:iam::1:user/b") && !holds("*:aws:iam::1:user/a", "arn:aws:s3::1:user/a")
+    );
+    assert!(!holds("arn:aws:iam::1:user/a", "arn:aws:iam::1:user/ab") && holds(arn, arn));
+}
+
+#[test]
 fn a_resource_whose_variable_has_no_value_is_not_excepted_from_an_allow() {
     let scope = |effect: &str, element: &str| {
         let other = json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" });
