@@ -259,10 +259,13 @@ mod tests {
             ("[nul]", 1, Expected("a value")),
             ("{\"a\": {\"b\": 1, \"\\u0062\": 2}}", 15, DuplicateMember("b".to_owned())),
             (&"[".repeat(40), DEEPEST, TooDeep),
+            (&"{\"a\":".repeat(40), DEEPEST * 5, TooDeep),
         ] {
             assert_eq!(reason(text), (at, expected), "{text}");
         }
         assert!(read(&format!("{}{}", "[".repeat(DEEPEST), "]".repeat(DEEPEST))).is_ok());
+        assert_eq!(read(r#"["\\"]"#).map(|node| plain(&node).to_string()).as_deref(), Ok(r#"["\\"]"#));
+        assert_eq!(read(r#"["\""]"#).map(|node| plain(&node).to_string()).as_deref(), Ok(r#"["\""]"#));
     }
 
     #[test]

@@ -208,6 +208,9 @@ fn a_document_is_as_long_as_its_kind_may_be() {
     let blank = format!("{}{}", EVERYTHING, " ".repeat(131_072));
     assert!(fault(&blank, PolicyKind::Managed).contains("more than 131072"));
     assert!(PolicyDocument::parse(&blank[..131_072], PolicyKind::Managed).is_ok());
+    let dense = format!("{{\"Id\":\"{}\"}}", "x".repeat(131_072 - 9));
+    assert_eq!(dense.len(), 131_072);
+    assert!(fault(&dense, PolicyKind::Managed).contains("more than 6144"));
 }
 
 #[test]
