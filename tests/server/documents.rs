@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use portcullis_base::network::IpNetwork;
+use portcullis_sigv4::UnsignedPayload;
 
 use crate::rig::{Ask, Payload, Reply, Rig, exchange};
 
@@ -46,6 +47,34 @@ async fn an_unsigned_document_is_taken_over_tls_and_from_this_machine_alone() {
         assert_eq!(reply.said(), (403, "AccessDenied".to_owned()), "{ask:?}");
         assert_eq!(behind.upstream.mutations(), [], "{ask:?}");
     }
+}
+
+#[tokio::test]
+async fn an_operator_may_take_unsigned_payloads_in_plain_http_but_no_code() {
+    let refused = behind_a_proxy().await;
+    let upload = Ask::new("PUT /vault/k").body("content");
+    let reply = refused.send(&unsigned(upload.clone(), "http")).await;
+    assert_eq!(reply.said(), (403, "AccessDenied".to_owned()));
+    assert!(reply.body.contains("listen.unsigned_payload"), "{reply:?}");
+
+    let loopback = IpNetwork::parse("127.0.0.1/32").expect("a network");
+    let rig = Rig::with(|settings| {
+        settings.listen.trusted_proxies = vec![loopback];
+        settings.listen.unsigned_payload = UnsignedPayload::Anywhere;
+    })
+    .await;
+    for ask in documents().into_iter().chain([upload]) {
+        let reply = rig.send(&unsigned(ask.clone(), "http")).await;
+        assert!(!matches!(reply.status, 400 | 403), "{ask:?}: {reply:?}");
+    }
+    rig.upstream.forget();
+    let protecting =
+        "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
+    let versioning = Ask::new("PUT /vault?versioning").document(protecting);
+    let with_code = versioning.header("x-amz-mfa", "arn:aws:iam::123456789012:mfa/phone 123456");
+    let reply = rig.send(&unsigned(with_code, "http")).await;
+    assert_eq!(reply.said(), (400, "InvalidRequest".to_owned()), "{reply:?}");
+    assert_eq!(rig.upstream.mutations(), []);
 }
 
 #[tokio::test]

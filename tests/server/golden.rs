@@ -17,7 +17,7 @@ use portcullis_s3::{
 };
 use portcullis_sigv4::{
     AcceptedScope, AwsService, DeclaredChecksums, KeyStatus, Keyring, KeyringKey, PayloadMode, PayloadVerifier,
-    Principal, SignatureForm, verify,
+    Principal, SignatureForm, UnsignedPayload, verify,
 };
 use portcullis_upstream::{Upstream, UpstreamSigner, UpstreamTimeouts};
 use proptest::prelude::*;
@@ -186,7 +186,11 @@ fn accepted(seen: &UpstreamRequest) -> (Covered, Vec<u8>) {
     let (parts, ()) = request.body(()).expect("a request").into_parts();
     let peer = Peer { address: ([127, 0, 0, 1], 1).into(), transport: Transport::Loopback };
     let head = RequestHead::read(&parts, peer).unwrap_or_else(|malformed| panic!("{malformed}: {seen:?}"));
-    let accepted_scope = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] };
+    let accepted_scope = AcceptedScope {
+        region: "us-east-1".to_owned(),
+        services: &[AwsService::S3],
+        unsigned_payload: UnsignedPayload::Tls,
+    };
     let signed =
         verify(&head, &keyring(), NOW, &accepted_scope).unwrap_or_else(|rejected| panic!("{rejected:?}: {seen:?}"));
     let Content::Whole(body) = &seen.content else { panic!("{seen:?}") };

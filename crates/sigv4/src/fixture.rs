@@ -13,7 +13,8 @@ use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 
 use super::{
-    AcceptedScope, AwsService, KeyStatus, Keyring, KeyringKey, Principal, SignatureRejection, VerifiedRequest, verify,
+    AcceptedScope, AwsService, KeyStatus, Keyring, KeyringKey, Principal, SignatureRejection, UnsignedPayload,
+    VerifiedRequest, verify,
 };
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
@@ -37,7 +38,11 @@ pub(super) fn keyring() -> Keyring {
 }
 
 pub(super) fn accepted_scope() -> AcceptedScope {
-    AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] }
+    AcceptedScope {
+        region: "us-east-1".to_owned(),
+        services: &[AwsService::S3],
+        unsigned_payload: UnsignedPayload::Tls,
+    }
 }
 
 /// A request as it will be sent; what is not said is as in AWS's examples.

@@ -27,6 +27,8 @@ pub use rejected::{ClaimFault, SignatureFault, SignatureRejection};
 pub use verify::{UnverifiedCall, VerifiedRequest, claimed_service, verify};
 
 use portcullis_base::names::UserName;
+use portcullis_base::setting::WordSetting;
+use portcullis_http::Transport;
 
 /// Whose key signed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,9 +92,33 @@ impl AwsService {
     }
 }
 
-/// The region and the services whose signatures count at one door.
+/// The region, the services and the payloads whose signatures count at one door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedScope {
     pub region: String,
     pub services: &'static [AwsService],
+    pub unsigned_payload: UnsignedPayload,
+}
+
+/// `listen.unsigned_payload`: over which transports a payload may come that its signature does not cover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum UnsignedPayload {
+    /// In plain HTTP from other machines too, where a hop can change it unseen.
+    Anywhere,
+    /// Over TLS, and from this machine.
+    Tls,
+}
+
+impl WordSetting for UnsignedPayload {
+    const WORDS: &'static [(&'static str, Self)] = &[("tls", Self::Tls), ("anywhere", Self::Anywhere)];
+}
+
+impl UnsignedPayload {
+    /// Whether a payload that its signature does not cover is taken over a transport.
+    pub fn is_taken_over(self, transport: Transport) -> bool {
+        match (self, transport) {
+            (Self::Anywhere, _) | (Self::Tls, Transport::AdminSocket | Transport::Loopback | Transport::Tls) => true,
+            (Self::Tls, Transport::Plain) => false,
+        }
+    }
 }

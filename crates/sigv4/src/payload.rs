@@ -1,8 +1,8 @@
 //! What a signature promises of the body.
 
 use super::canonical::{CredentialScope, Signature, SigningKey, UNSIGNED_PAYLOAD, read_hex};
-use super::{ChecksumAlgorithm, SignatureFault, SignatureForm};
-use portcullis_http::{HttpMethod, RequestHead, Transport};
+use super::{ChecksumAlgorithm, SignatureFault, SignatureForm, UnsignedPayload};
+use portcullis_http::{HttpMethod, RequestHead};
 
 /// What a signature promises of the body.
 #[derive(Clone, Debug)]
@@ -70,7 +70,11 @@ pub(super) enum DeclaredPayload {
 
 impl DeclaredPayload {
     /// Reads the promise, and the text that stands for it in the canonical request.
-    pub(super) fn read(head: &RequestHead, form: SignatureForm) -> Result<(Self, &str), SignatureFault> {
+    pub(super) fn read(
+        head: &RequestHead,
+        form: SignatureForm,
+        unsigned: UnsignedPayload,
+    ) -> Result<(Self, &str), SignatureFault> {
         let text = match form {
             SignatureForm::AuthHeader => {
                 head.headers.value("x-amz-content-sha256").ok_or(SignatureFault::PayloadHashMissing)?
@@ -100,14 +104,14 @@ impl DeclaredPayload {
             }
             _ => read_digest(text)?,
         };
-        match (promise, form, head.peer.transport) {
+        match (promise, form) {
             // No operation reads a body of these methods, so there is nothing to protect.
-            (Self::Unsigned, _, _)
-                if matches!(head.method, HttpMethod::Delete | HttpMethod::Get | HttpMethod::Head) =>
-            {
+            (Self::Unsigned, _) if matches!(head.method, HttpMethod::Delete | HttpMethod::Get | HttpMethod::Head) => {
                 Ok((promise, text))
             }
-            (Self::Unsigned | Self::UnsignedChunks { .. }, SignatureForm::AuthHeader, Transport::Plain) => {
+            (Self::Unsigned | Self::UnsignedChunks { .. }, SignatureForm::AuthHeader)
+                if !unsigned.is_taken_over(head.peer.transport) =>
+            {
                 Err(SignatureFault::UnsignedPayloadInClear)
             }
             _ => Ok((promise, text)),

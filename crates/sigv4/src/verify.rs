@@ -44,7 +44,7 @@ pub fn verify(
     let claim = SignatureClaim::read(head).map_err(SignatureRejection::unclaimed)?;
     let key_id = AccessKeyId::parse(claim.key_id).ok();
     let examined = examine(head, &claim, now, accepted_scope).and_then(|service| {
-        let (promise, payload_hash) = DeclaredPayload::read(head, claim.form)?;
+        let (promise, payload_hash) = DeclaredPayload::read(head, claim.form, accepted_scope.unsigned_payload)?;
         prove(head, &claim, key_id.as_ref(), keyring, service, promise, payload_hash)
     });
     examined.map_err(|reason| SignatureRejection { key_id, reason })

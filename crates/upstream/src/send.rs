@@ -420,7 +420,7 @@ mod tests {
     use portcullis_http::{BodyInterrupted, Peer, RequestHead, Transport, TrustedAuthorities};
     use portcullis_sigv4::{
         AcceptedScope, AwsService, Checksum, ChecksumAlgorithm, DeclaredChecksums, KeyStatus, Keyring, KeyringKey,
-        PayloadVerifier, Principal, RunningChecksum, verify,
+        PayloadVerifier, Principal, RunningChecksum, UnsignedPayload, verify,
     };
 
     const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -478,7 +478,11 @@ mod tests {
         let key =
             KeyringKey { holder: Principal::Root, secret: Secret::new(SECRET.to_owned()), status: KeyStatus::Active };
         keyring.set(AccessKeyId::parse(KEY_ID).expect("an id"), key);
-        let accepted_scope = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3] };
+        let accepted_scope = AcceptedScope {
+            region: "us-east-1".to_owned(),
+            services: &[AwsService::S3],
+            unsigned_payload: UnsignedPayload::Tls,
+        };
         let signed = verify(&head, &keyring, NOW, &accepted_scope).expect("our own signature");
         let mut intake = PayloadVerifier::new(signed.payload, announced, DeclaredChecksums::default());
         intake.push(bytes).expect("our own framing");

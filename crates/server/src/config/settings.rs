@@ -16,6 +16,7 @@ use portcullis_base::network::IpNetwork;
 use portcullis_http::{Endpoint, TlsFiles};
 use portcullis_mfa::CodeDigits;
 use portcullis_s3::UpstreamKind;
+use portcullis_sigv4::UnsignedPayload;
 
 /// The settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub struct ListenSettings {
     /// Proxies whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxies: Vec<IpNetwork>,
     pub tls: Option<TlsFiles>,
+    pub unsigned_payload: UnsignedPayload,
 }
 
 /// `[upstream]`: the protected S3 store.
@@ -135,6 +137,7 @@ impl Settings {
                 base_domain: None,
                 trusted_proxies: Vec::new(),
                 tls: None,
+                unsigned_payload: UnsignedPayload::Tls,
             },
             mfa: MfaSettings { require_tls: LoopbackTrust::Trusted, digits: CodeDigits::Six },
             mfa_delete: MfaDeleteSettings { profile: MfaProfile::Strict },
@@ -322,7 +325,8 @@ impl ListenSettings {
             (Some(_), None) => section.incomplete("cert_file", "key_file"),
             (None, Some(_)) => section.incomplete("key_file", "cert_file"),
         };
-        Self { address, base_domain, trusted_proxies, tls }
+        let unsigned_payload = section.take("unsigned_payload", standard.unsigned_payload, value::choice);
+        Self { address, base_domain, trusted_proxies, tls, unsigned_payload }
     }
 }
 

@@ -559,9 +559,9 @@ fn of_rejected(rejected: &SignatureRejection) -> S3Error {
             S3Error::new(400, "InvalidRequest", "The value specified in the x-amz-trailer header is not supported")
         }
         SignatureFault::UnknownScheme => S3Error::new(400, "InvalidArgument", "Unsupported Authorization Type"),
-        SignatureFault::UnsignedPayloadInClear => {
-            access_denied("An unsigned payload must be sent over a secure connection.")
-        }
+        SignatureFault::UnsignedPayloadInClear => access_denied(
+            "An unsigned payload must be sent over a secure connection. The operator allows it in plain HTTP by listen.unsigned_payload = \"anywhere\".",
+        ),
     }
 }
 

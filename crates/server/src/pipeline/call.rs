@@ -83,8 +83,7 @@ impl Pipeline {
     ) -> Result<AuthenticatedCall, CloudTrailError> {
         let now = self.clock.now();
         let operation = operation(head);
-        let accepted_scope =
-            AcceptedScope { region: self.accepted_scope.region.clone(), services: &[AwsService::CloudTrail] };
+        let accepted_scope = AcceptedScope { services: &[AwsService::CloudTrail], ..self.accepted_scope.clone() };
         let unproved = UnverifiedCall::read(head, now, &accepted_scope).map_err(|why| {
             why.key_id.iter().for_each(|key_id| exchange.draft.claimed_by(key_id.as_str()));
             CloudTrailError::rejected(&why)

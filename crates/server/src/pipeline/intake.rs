@@ -9,7 +9,9 @@ use bytes::Bytes;
 use crate::failure::{BodyFailure, Failure};
 use portcullis_http::{BodyFault, RequestBody, RequestHead, Transport};
 use portcullis_s3::S3Operation;
-use portcullis_sigv4::{Checksum, ChecksumAlgorithm, DeclaredChecksums, PayloadMode, PayloadVerifier, VerifiedRequest};
+use portcullis_sigv4::{
+    Checksum, ChecksumAlgorithm, DeclaredChecksums, PayloadMode, PayloadVerifier, UnsignedPayload, VerifiedRequest,
+};
 
 /// The verifier of a body with these headers.
 pub(super) fn of(
@@ -35,19 +37,19 @@ pub(super) fn of(
 pub(super) async fn document(
     body: RequestBody<PayloadVerifier>,
     signed: &VerifiedRequest,
+    unsigned: UnsignedPayload,
     transport: Transport,
     limit: usize,
     idle: Duration,
 ) -> Result<Bytes, Failure> {
-    match (&signed.payload, transport) {
-        (PayloadMode::Digest(_), _)
-        | (PayloadMode::Unsigned, Transport::AdminSocket | Transport::Loopback | Transport::Tls) => {
+    match (&signed.payload, unsigned.is_taken_over(transport)) {
+        (PayloadMode::Digest(_), _) | (PayloadMode::Unsigned, true) => {
             match tokio::time::timeout(2 * idle, body.collect(limit)).await {
                 Ok(collected) => collected.map_err(of_fault),
                 Err(_) => Err(Failure::Body(BodyFailure::TimedOut)),
             }
         }
-        (PayloadMode::Unsigned, Transport::Plain) | (PayloadMode::Chunked(_), _) => {
+        (PayloadMode::Unsigned, false) | (PayloadMode::Chunked(_), _) => {
             Err(Failure::Body(BodyFailure::UnsignedDocument))
         }
     }

@@ -291,8 +291,9 @@ impl Pipeline {
                 let holder = PlaceOwner::new(signed.principal.clone(), head.peer.address.ip());
                 _room = Some(self.room_for_a_document(&holder).await?);
                 let body = self.body(&head, &signed, routed.action(), incoming, ending)?;
+                let (unsigned, transport) = (self.accepted_scope.unsigned_payload, head.peer.transport);
                 (
-                    Some(Box::pin(intake::document(body, &signed, head.peer.transport, limit, self.body_idle)).await?),
+                    Some(Box::pin(intake::document(body, &signed, unsigned, transport, limit, self.body_idle)).await?),
                     None,
                 )
             }

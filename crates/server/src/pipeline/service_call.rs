@@ -113,8 +113,8 @@ impl Pipeline {
         now: Timestamp,
     ) -> Result<UnverifiedCall<'a>, SignatureRejection> {
         let within = |region: &str| {
-            let accepted_scope =
-                AcceptedScope { region: region.to_owned(), services: std::slice::from_ref(&api.service) };
+            let services = std::slice::from_ref(&api.service);
+            let accepted_scope = AcceptedScope { region: region.to_owned(), services, ..self.accepted_scope.clone() };
             UnverifiedCall::read(head, now, &accepted_scope)
         };
         let claimed = within(&self.accepted_scope.region);

@@ -330,7 +330,11 @@ fn build_pipeline(
     // The settings accept no other.
     let digest_period = DigestPeriod::parse(settings.trail.digest_period).unwrap_or(DigestPeriod::HOUR);
     Pipeline {
-        accepted_scope: AcceptedScope { region: settings.account.region.clone(), services: &[AwsService::S3] },
+        accepted_scope: AcceptedScope {
+            region: settings.account.region.clone(),
+            services: &[AwsService::S3],
+            unsigned_payload: settings.listen.unsigned_payload,
+        },
         routing: RoutingRules { base_domain: settings.listen.base_domain.clone(), upstream: settings.upstream.profile },
         rules,
         proxies: TrustedProxies::new(settings.listen.trusted_proxies.clone()),

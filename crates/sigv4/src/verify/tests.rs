@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixture::{INACTIVE_KEY_ID, KEY_ID, RequestFixture, SIGNED_AT, accepted_scope, authorization, keyring};
-use crate::{ChecksumAlgorithm, ChunkSigning, ClaimFault, CredentialScope, EMPTY_SHA256, SigningKey, UNSIGNED_PAYLOAD};
+use crate::{
+    ChecksumAlgorithm, ChunkSigning, ClaimFault, CredentialScope, EMPTY_SHA256, SigningKey, UNSIGNED_PAYLOAD,
+    UnsignedPayload,
+};
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
 use portcullis_http::Transport;
 
@@ -132,7 +135,12 @@ fn an_unsigned_payload_is_not_taken_in_the_clear() {
     let trailer = ("x-amz-trailer", "x-amz-checksum-crc32");
     for fixture in [put(UNSIGNED_PAYLOAD, &[]), put("STREAMING-UNSIGNED-PAYLOAD-TRAILER", &[length, trailer])] {
         assert_eq!(reason(fixture.clone().over(Transport::Plain)), SignatureFault::UnsignedPayloadInClear);
-        assert!(fixture.over(Transport::Loopback).verify().is_ok());
+        assert!(fixture.clone().over(Transport::Loopback).verify().is_ok());
+        let anywhere = AcceptedScope { unsigned_payload: UnsignedPayload::Anywhere, ..accepted_scope() };
+        assert!({
+            let head = fixture.over(Transport::Plain).head().expect("a head");
+            verify(&head, &keyring(), SIGNED_AT, &anywhere).is_ok()
+        });
     }
     for method in ["DELETE", "GET", "HEAD"] {
         let headers = [HOST, DATE, ("x-amz-content-sha256", UNSIGNED_PAYLOAD)];
