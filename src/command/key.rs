@@ -53,7 +53,7 @@ pub(super) struct ListArgs {
 pub(super) struct ListedKey {
     pub id: String,
     /// The user; `None` for a key of root.
-    user: Option<String>,
+    pub user: Option<String>,
     status: String,
     created: Option<String>,
 }
@@ -121,19 +121,21 @@ fn of_holder(question: AdminRequest, user: Option<&str>) -> AdminRequest {
     }
 }
 
-async fn everybodys(admin: &AdminClient) -> Result<Vec<ListedKey>, AdminError> {
+/// The names of all users, and the keys of root and of each user.
+pub(super) async fn users_and_keys(admin: &AdminClient) -> Result<(Vec<String>, Vec<ListedKey>), AdminError> {
     let mut keys = of_user(None, admin).await?;
-    for user in admin.list(AdminRequest::new("ListUsers"), "Users").await? {
-        if let Some(name) = user.filled_text_of("UserName") {
-            keys.extend(of_user(Some(name), admin).await?);
-        }
+    let users = admin.list(AdminRequest::new("ListUsers"), "Users").await?;
+    let users: Vec<String> =
+        users.iter().filter_map(|user| user.filled_text_of("UserName")).map(str::to_owned).collect();
+    for user in &users {
+        keys.extend(of_user(Some(user), admin).await?);
     }
-    Ok(keys)
+    Ok((users, keys))
 }
 
 /// IAM requires the user of a key.
 async fn find(id: &str, admin: &AdminClient) -> Result<ListedKey, CommandError> {
-    let keys = everybodys(admin).await.map_err(|error| error.into_command_error(admin.place()))?;
+    let (_, keys) = users_and_keys(admin).await.map_err(|error| error.into_command_error(admin.place()))?;
     keys.into_iter().find(|key| key.id == id).ok_or_else(|| {
         CommandError::failed(format!("there is no access key `{id}`"))
             .next(format!("portcullis key list{} shows them", admin.place().flag()))
@@ -158,7 +160,7 @@ async fn act(
 async fn list(user: Option<&str>, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let keys = match user {
         Some(user) => of_user(Some(user), admin).await,
-        None => everybodys(admin).await,
+        None => users_and_keys(admin).await.map(|(_, keys)| keys),
     };
     let keys = keys.map_err(|error| error.into_command_error(admin.place()))?;
     match terminal.format() {

@@ -4,8 +4,9 @@
 //! found first. What is there already stays, so a run that was interrupted is repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
@@ -126,43 +127,29 @@ pub(super) async fn run(args: &ImportArgs, admin: &AdminClient, terminal: &mut T
     show(&plan, args, terminal)
 }
 
-fn read(path: &PathBuf) -> Result<UserImport, CommandError> {
+fn read(path: &Path) -> Result<UserImport, CommandError> {
     let shown = path.display();
-    let unread = |error: std::io::Error| CommandError::usage(format!("{shown} cannot be read: {error}"));
-    let mut text = Secret::new(String::new());
-    let read = |input: &mut dyn Read, text: &mut Secret<String>| {
-        let mut read = String::new();
-        let length = input.take(LONGEST_FILE).read_to_string(&mut read);
-        *text = Secret::new(read);
-        length.map(drop)
+    let mut text = String::new();
+    let read = match path.to_str() {
+        Some("-") => std::io::stdin().lock().take(LONGEST_FILE).read_to_string(&mut text),
+        Some(_) | None => File::open(path).and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text)),
     };
-    match path.to_str() {
-        Some("-") => read(&mut std::io::stdin().lock(), &mut text),
-        Some(_) | None => std::fs::File::open(path).and_then(|mut file| read(&mut file, &mut text)),
-    }
-    .map_err(unread)?;
+    let text = Secret::new(text);
+    read.map_err(|error| CommandError::usage(format!("{shown} cannot be read: {error}")))?;
     let file = serde_json::from_str(text.expose());
     file.map_err(|error| CommandError::usage(format!("{shown}: {error}")).next("Nothing was imported."))
 }
 
 /// The account's users, and who has which key; root's keys have no user.
 struct ExistingAccount {
-    users: BTreeSet<String>,
+    users: Vec<String>,
     keys: BTreeMap<String, Option<String>>,
 }
 
 async fn existing(admin: &AdminClient) -> Result<ExistingAccount, CommandError> {
-    let told = |error: super::super::admin::AdminError| error.into_command_error(admin.place());
-    let users = admin.list(AdminRequest::new("ListUsers"), "Users").await.map_err(told)?;
-    let users: BTreeSet<String> =
-        users.iter().filter_map(|user| user.filled_text_of("UserName")).map(str::to_owned).collect();
-    let mut keys = BTreeMap::new();
-    for holder in std::iter::once(None).chain(users.iter().map(Some)) {
-        for key in key::of_user(holder.map(String::as_str), admin).await.map_err(told)? {
-            keys.insert(key.id, holder.cloned());
-        }
-    }
-    Ok(ExistingAccount { users, keys })
+    let listed = key::users_and_keys(admin).await;
+    let (users, keys) = listed.map_err(|error| error.into_command_error(admin.place()))?;
+    Ok(ExistingAccount { users, keys: keys.into_iter().map(|key| (key.id, key.user)).collect() })
 }
 
 /// What is to be done, or why none of it can be.
