@@ -16,8 +16,8 @@ use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 use portcullis_base::clock::Clock;
 use portcullis_policy::{
-    AccessRequest, ApplicablePolicies, DecidingStatement, ManagedPolicy, PermissionLimit, PolicyDecision, PolicyKind,
-    PolicyRole, RequestValues, ResourcePolicies, decide,
+    AccessRequest, ApplicablePolicies, DecidingStatement, ManagedPolicy, NamedPolicy, PermissionLimit, PolicyDecision,
+    PolicyKind, PolicyRole, RequestValues, ResourcePolicies, decide,
 };
 use portcullis_s3::{PermissionRule, S3Operation};
 
@@ -111,7 +111,7 @@ pub(super) fn run(command: &PolicyCommand, clock: &Clock, terminal: &mut Termina
 fn check(args: &PolicyCheckArgs, terminal: &mut Terminal) -> Result<(), CommandError> {
     let policy = PolicySource::in_file(&args.file, args.kind.into())?;
     let statements = policy.document.statements();
-    note_unknown_actions(std::slice::from_ref(&policy), terminal)?;
+    note_unknown_actions([&policy], terminal)?;
     match terminal.format() {
         OutputFormat::Json => {
             let document: Value = serde_json::from_str(&policy.document.to_string()).map_err(CommandError::failed)?;
@@ -172,68 +172,63 @@ fn test(args: &PolicyTestArgs, clock: &Clock, terminal: &mut Terminal) -> Result
 
 /// The documents of a test, by what they are to the principal.
 struct TestedPolicies {
-    policies: Vec<PolicySource>,
-    /// How many are the identity's, the boundary's and the session's, in this order; the rest are the resource's.
-    identity: usize,
-    boundary: usize,
-    session: usize,
-    resource: ResourceUse,
-}
-
-#[derive(Clone, Copy)]
-enum ResourceUse {
-    Policy,
-    Trust,
+    identity: Vec<PolicySource>,
+    boundary: Vec<PolicySource>,
+    session: Vec<PolicySource>,
+    resource: Vec<PolicySource>,
+    /// At most one of this and `resource` has a policy.
+    trust: Vec<PolicySource>,
 }
 
 impl TestedPolicies {
     fn read(args: &PolicyTestArgs) -> Result<Self, CommandError> {
-        let mut policies = Vec::new();
-        for place in &args.policies {
-            // The longest of the kinds that it could be: which one is not known.
-            policies.push(PolicySource::named_or_in_file(place, PolicyKind::RoleInline)?);
-        }
-        for place in args.boundary.iter().chain(&args.session_policy) {
-            policies.push(PolicySource::named_or_in_file(place, PolicyKind::Managed)?);
-        }
-        if let Some(place) = &args.resource_policy {
-            policies.push(PolicySource::in_file(place, PolicyKind::Resource)?);
-        }
-        if let Some(place) = &args.trust_policy {
-            policies.push(PolicySource::in_file(place, PolicyKind::Trust)?);
-        }
+        let named = |places: &[PathBuf], kind| {
+            places.iter().map(|place| PolicySource::named_or_in_file(place, kind)).collect::<Result<Vec<_>, _>>()
+        };
+        let in_file = |place: &Option<PathBuf>, kind| {
+            place.iter().map(|place| PolicySource::in_file(place, kind)).collect::<Result<Vec<_>, _>>()
+        };
         Ok(Self {
-            policies,
-            identity: args.policies.len(),
-            boundary: args.boundary.iter().len(),
-            session: args.session_policy.len(),
-            resource: if args.trust_policy.is_some() { ResourceUse::Trust } else { ResourceUse::Policy },
+            // The longest of the kinds that it could be: which one is not known.
+            identity: named(&args.policies, PolicyKind::RoleInline)?,
+            boundary: named(args.boundary.as_slice(), PolicyKind::Managed)?,
+            session: named(&args.session_policy, PolicyKind::Managed)?,
+            resource: in_file(&args.resource_policy, PolicyKind::Resource)?,
+            trust: in_file(&args.trust_policy, PolicyKind::Trust)?,
         })
     }
 
-    fn all(&self) -> &[PolicySource] {
-        &self.policies
+    fn all(&self) -> impl Iterator<Item = &PolicySource> {
+        [&self.identity, &self.boundary, &self.session, &self.resource, &self.trust].into_iter().flatten()
     }
 
     fn applicable(&self) -> ApplicablePolicies<'_> {
-        let mut rest = self.policies.iter().map(PolicySource::named);
-        let mut next = |count| rest.by_ref().take(count).collect::<Vec<_>>();
-        let identity = next(self.identity);
-        let [boundary, session] = [self.boundary, self.session].map(|count| match next(count) {
-            none if none.is_empty() => PermissionLimit::None,
-            some => PermissionLimit::Within(some),
-        });
-        let resource = match (next(1), self.resource) {
-            (none, _) if none.is_empty() => ResourcePolicies::None,
-            (policies, ResourceUse::Policy) => ResourcePolicies::Grant(policies),
-            (policies, ResourceUse::Trust) => ResourcePolicies::Required(policies),
+        let resource = match (self.resource.as_slice(), self.trust.as_slice()) {
+            ([], []) => ResourcePolicies::None,
+            (policies, []) => ResourcePolicies::Grant(named(policies)),
+            (_, trust) => ResourcePolicies::Required(named(trust)),
         };
-        ApplicablePolicies { identity, boundary, session, resource }
+        let (boundary, session) = (limit(&self.boundary), limit(&self.session));
+        ApplicablePolicies { identity: named(&self.identity), boundary, session, resource }
+    }
+}
+
+fn named(sources: &[PolicySource]) -> Vec<NamedPolicy<'_>> {
+    sources.iter().map(PolicySource::named).collect()
+}
+
+fn limit(sources: &[PolicySource]) -> PermissionLimit<'_> {
+    match sources {
+        [] => PermissionLimit::None,
+        some => PermissionLimit::Within(named(some)),
     }
 }
 
 /// A misspelt action is no mistake of the language, and allows or denies nothing.
-fn note_unknown_actions(policies: &[PolicySource], terminal: &mut Terminal) -> Result<(), CommandError> {
+fn note_unknown_actions<'p>(
+    policies: impl IntoIterator<Item = &'p PolicySource>,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     let needs = S3Operation::ALL.iter().flat_map(|operation| operation.row().needs);
     let known: BTreeSet<_> = needs.flat_map(PermissionRule::actions).collect();
     let known: Vec<_> = known.into_iter().collect();
