@@ -53,11 +53,13 @@ const SENT_WITH_READS: &str = "x-amz-storage-class";
 
 /// Whether a query key that this operation does not know ends here, and the request goes on.
 pub(super) fn ends_query_key(row: &OperationRow, key: &str, value: &str) -> bool {
-    let lower = key.to_ascii_lowercase();
-    let commands = COMMANDING.iter().any(|start| lower.starts_with(start));
-    let is_other_listing = key == "list-type" && value != "1";
-    let is_mark = key != "list-type" && MARKS.contains(key);
-    is_plain_read(row) && !is_other_listing && !is_mark && !commands && !EXTENSION_KEYS.contains(&key)
+    let commands = || {
+        let lower = key.to_ascii_lowercase();
+        COMMANDING.iter().any(|start| lower.starts_with(start))
+    };
+    // S3 answers `list-type=1` with the listing that has no mark.
+    let is_mark = MARKS.contains(key) && (key, value) != ("list-type", "1");
+    is_plain_read(row) && !is_mark && !EXTENSION_KEYS.contains(&key) && !commands()
 }
 
 /// Whether a header in S3's name space that this operation does not know ends here, and the request goes on.

@@ -114,7 +114,11 @@ impl Pipeline {
     ) -> Result<UnverifiedCall<'a>, SignatureRejection> {
         let within = |region: &str| {
             let services = std::slice::from_ref(&api.service);
-            let accepted_scope = AcceptedScope { region: region.to_owned(), services, ..self.accepted_scope.clone() };
+            let accepted_scope = AcceptedScope {
+                region: region.to_owned(),
+                services,
+                unsigned_payload: self.accepted_scope.unsigned_payload,
+            };
             UnverifiedCall::read(head, now, &accepted_scope)
         };
         let claimed = within(&self.accepted_scope.region);

@@ -21,7 +21,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::story::{RequestedAction, Requester, Story};
+use crate::story::{OfferedCode, RequestedAction, Requester, Story};
 use door::{AdminDoor, AdminFailure};
 use portcullis_audit::{Draft, OutcomeError, Recorder, RequestOutcome, ResponseElements};
 use portcullis_authorization::{Caller, Rules};
@@ -150,8 +150,9 @@ impl AdminSocket {
         let request = IamRequest::read(form, self.state.account());
         let access = request.event().access();
         draft.asks_control(request.event().facts());
-        let outcome = self.carry_out(request, offer.clone(), &mut draft).await;
-        if let Some(mfa) = outcome.as_ref().err().and_then(|failure| failure.mfa(&offer)) {
+        let presented = OfferedCode::of(&offer).presented;
+        let outcome = self.carry_out(request, offer, &mut draft).await;
+        if let Some(mfa) = outcome.as_ref().err().and_then(|failure| failure.mfa(presented)) {
             draft.judged(mfa);
         }
         let answer = outcome.map_err(|failure| failure.error);

@@ -104,9 +104,8 @@ impl Door for AdminDoor<'_> {
 }
 
 impl AdminFailure {
-    /// What the record says of codes that could not be judged, where some were offered.
-    pub(super) fn mfa(&self, offered: &MfaToken) -> Option<MfaFacts> {
-        let presented = !matches!(offered, MfaToken::Absent);
+    /// What the record says of codes that could not be judged, where some were. `presented`: whether `x-amz-mfa` came.
+    pub(super) fn mfa(&self, presented: bool) -> Option<MfaFacts> {
         let serial = self.unjudged.clone()?;
         let result = Some(MfaResult::Unavailable);
         Some(MfaFacts { bucket: MfaDelete::NeverSet, required: true, presented, result, serial: Some(serial) })
