@@ -156,7 +156,7 @@ pub fn policy(data: &[u8]) {
             return;
         }
     };
-    // The written form may be longer: escapes are chosen anew, and one value may become a list.
+    // The written form may be longer: escapes are chosen again, and one value may become a list.
     if let Ok(again) = PolicyDocument::parse(&document.to_string(), kind) {
         assert_eq!(again, document);
     }

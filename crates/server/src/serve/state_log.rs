@@ -66,9 +66,10 @@ impl StateJournal for StateLog {
 /// A snapshot follows so much of the journal; a start reads four times as much.
 pub(super) const MOST_SINCE_SNAPSHOT: u64 = 64 << 20;
 
-/// How often the journal is measured, and how long to wait after a failure.
-const LOOK: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// How often the journal is measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
+/// How long to wait after a snapshot failed.
+const RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// Takes snapshots of the state, so that a start finds one in what it reads of the journal, until the proxy stops.
 pub(super) async fn take_snapshots(
@@ -77,13 +78,13 @@ pub(super) async fn take_snapshots(
     most: u64,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let mut next = LOOK;
+    let mut next = MEASURE_EVERY;
     while tokio::time::timeout(next, stop.wait_for(|stopped| *stopped)).await.is_err() {
         next = match log.snapshot_after(most, &state).await {
-            Ok(()) => LOOK,
+            Ok(()) => MEASURE_EVERY,
             Err(error) => {
                 tracing::error!(%error, "no snapshot of the state is taken");
-                PATIENCE
+                RETRY_AFTER
             }
         };
     }
