@@ -21,7 +21,7 @@ use portcullis_s3::{
 };
 use portcullis_sigv4::{
     AcceptedScope, AwsService, ChecksumAlgorithm, ChunkSigning, ChunkedPayload, DeclaredChecksums, Keyring,
-    PayloadMode, PayloadVerifier, verify, UnsignedPayload,
+    PayloadMode, PayloadVerifier, UnsignedPayload, verify,
 };
 use portcullis_upstream::render as render_request;
 
@@ -89,7 +89,11 @@ pub fn authorization(data: &[u8]) {
     }
     let Ok(request) = request.body(()) else { return };
     let Ok(head) = RequestHead::read(&request.into_parts().0, peer()) else { return };
-    let realm = AcceptedScope { region: "us-east-1".to_owned(), services: &[AwsService::S3], unsigned_payload: UnsignedPayload::Tls };
+    let realm = AcceptedScope {
+        region: "us-east-1".to_owned(),
+        services: &[AwsService::S3],
+        unsigned_payload: UnsignedPayload::Tls,
+    };
     // 2026-11-21T09:41:58Z, so that a signature can be refused for itself and not for its time.
     let now = Timestamp::from_seconds(1_795_254_118);
     assert!(verify(&head, &Keyring::default(), now, &realm).is_err());
