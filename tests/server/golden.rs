@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use portcullis_authorization::{BucketState, Caller, LoopbackTrust, MfaProfile, RequestPermit, Rules, Verdict, assess};
+use portcullis_authorization::{
+    BucketState, Caller, LoopbackTrust, MfaProfile, RequestPermit, Rules, UpstreamIdentity, Verdict, assess,
+};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName, ObjectKey, VersionId};
 use portcullis_base::secret::Secret;
@@ -133,7 +135,12 @@ fn permit(shape: &Shape) -> RequestPermit {
             S3Request { headers, document: RequestDocument::Payload, ..bare(S3Operation::PutObject, Some(key)) }
         }
     };
-    let caller = Caller { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::Loopback };
+    let caller = Caller {
+        principal: Principal::Root,
+        form: SignatureForm::AuthHeader,
+        transport: Transport::Loopback,
+        upstream: UpstreamIdentity::Own,
+    };
     let rules = Rules {
         profile: MfaProfile::Strict,
         replication: ReplicationRule::ProtectedBucket,

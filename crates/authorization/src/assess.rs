@@ -11,20 +11,29 @@ use portcullis_sigv4::{Principal, SignatureForm};
 
 use super::permit::{JudgedAction, Verdict};
 use super::verdict::{PendingRequest, PendingStage, PermittedRequest, Refusal, RequestPermit, StateChange};
-use super::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
+use super::{
+    BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, UpstreamIdentity, Versioning,
+};
 
 /// Who asks, and how the asking travelled.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     pub principal: Principal,
     pub form: SignatureForm,
     pub transport: Transport,
+    /// As whom the principal acts at the upstream.
+    pub upstream: UpstreamIdentity,
 }
 
 impl Caller {
     /// Root on the admin socket. Access to the socket stands for a signature, and no URL can be passed on that opens it.
     pub fn operator() -> Self {
-        Self { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::AdminSocket }
+        Self {
+            principal: Principal::Root,
+            form: SignatureForm::AuthHeader,
+            transport: Transport::AdminSocket,
+            upstream: UpstreamIdentity::Own,
+        }
     }
 }
 
@@ -111,10 +120,10 @@ pub fn assess(
     }
     let change = change(&request.hazard, bucket, rules.profile);
     match need(&request, bucket, offer.is_some(), rules) {
-        HazardNeed::Nothing => Verdict::Permit(RequestPermit::of(request, change, bucket.mfa_delete)),
+        HazardNeed::Nothing => Verdict::Permit(RequestPermit::of(request, change, bucket.mfa_delete, caller)),
         HazardNeed::Never(refusal) => Verdict::Refuse(refusal.into()),
         HazardNeed::Owner => match caller.principal {
-            Principal::Root => Verdict::Permit(RequestPermit::of(request, change, bucket.mfa_delete)),
+            Principal::Root => Verdict::Permit(RequestPermit::of(request, change, bucket.mfa_delete, caller)),
             Principal::User(_) => Verdict::Refuse(Refusal::NotBucketOwner),
         },
         HazardNeed::Code(owed) => match takes_code(caller, offer, rules) {
@@ -151,7 +160,7 @@ pub fn assess_proved(
     match stage {
         PendingStage::Foreseen => {}
         PendingStage::Judged { owed: CodeObligation::Code, change, mfa_delete } => {
-            return JudgedAction::Proved(Ok(RequestPermit::of(request, change, mfa_delete)));
+            return JudgedAction::Proved(Ok(RequestPermit::of(request, change, mfa_delete, caller)));
         }
         PendingStage::Judged { owed: CodeObligation::CodeThen(refusal), .. } => {
             return JudgedAction::Proved(Err(refusal.into()));
@@ -162,7 +171,7 @@ pub fn assess_proved(
     }
     let needed = need(&request, bucket, true, rules);
     let change = change(&request.hazard, bucket, rules.profile);
-    let permit = RequestPermit::of(request, change, bucket.mfa_delete);
+    let permit = RequestPermit::of(request, change, bucket.mfa_delete, caller);
     match needed {
         HazardNeed::Nothing => JudgedAction::Permitted(permit),
         HazardNeed::Never(refusal) => JudgedAction::Refused(refusal.into()),

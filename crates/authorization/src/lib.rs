@@ -1,6 +1,7 @@
 //! May it pass? A total, pure function of request, caller, bucket and offer.
 
 mod assess;
+mod identity;
 mod permit;
 mod state;
 mod trail_bucket;
@@ -13,6 +14,7 @@ mod tests;
 pub use assess::{
     Caller, EarlyVerdict, LoopbackTrust, MfaProfile, Rules, assess, assess_proved, challenge_early, foresee,
 };
+pub use identity::UpstreamIdentity;
 pub use permit::{ControlAction, JudgedAction, Permit, PermitCost, PermittedAction, Requirement, Verdict, authorize};
 pub use state::{BucketLifecycle, BucketState, BucketUse, MfaDelete, NameStatus, UploadCompletion, Versioning};
 pub use trail_bucket::{TrailBucket, TrailRegister};

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::future::Future as _;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::assess::CodeObligation;
@@ -11,23 +12,24 @@ use super::verdict::PendingStage;
 use super::*;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{DeviceSerial, UserName};
+use portcullis_base::secret::Secret;
 use portcullis_http::Transport;
 use portcullis_mfa::{
     self, Challenge, CodeCheck, CodeDigits, CodeJudgement, LedgerFuture, MfaDevice, MfaFault, MfaToken, Proof, Seed,
     StepLedger, TokenCode, TokenCodes,
 };
 use portcullis_s3::{
-    DeleteObjects, Hazard, MfaDeleteChange, ReplicationRule, RequestDocument, S3Operation, S3Request,
+    DeleteObjects, Hazard, HazardRule, MfaDeleteChange, ReplicationRule, RequestDocument, S3Operation, S3Request,
     VersioningDocument, VersioningStatus,
 };
-use portcullis_sigv4::{Principal, SignatureForm};
+use portcullis_sigv4::{Principal, SignatureForm, UpstreamKey};
 
 fn request(hazard: Hazard, document: RequestDocument) -> Box<S3Request> {
     Box::new(S3Request { document, hazard, ..S3Request::bare(S3Operation::PutObject, None, None) })
 }
 
 fn caller(principal: Principal, form: SignatureForm, transport: Transport) -> Caller {
-    Caller { principal, form, transport }
+    Caller { principal, form, transport, upstream: UpstreamIdentity::Own }
 }
 
 fn root() -> Caller {
@@ -151,6 +153,93 @@ fn every_combination_has_its_answer() {
         }
     }
     insta::assert_snapshot!(table);
+}
+
+/// A user who is a user of the upstream too.
+fn user_of_the_upstream() -> Caller {
+    let key = UpstreamKey::new("ALICE".to_owned(), Secret::new("secret".to_owned()));
+    Caller { upstream: UpstreamIdentity::User(Arc::new(key)), ..user() }
+}
+
+/// What an operation may do to versions, by how the table finds it.
+fn hazards_of(operation: S3Operation) -> Vec<(String, Hazard)> {
+    let wanted: Vec<Hazard> = match (operation.row().harm, operation) {
+        (HazardRule::Always(hazard), _) => vec![hazard],
+        (HazardRule::AsDocument, S3Operation::PutBucketVersioning) => {
+            return hazards().into_iter().filter(|(_, it)| matches!(it, Hazard::ChangesVersioning(_))).collect();
+        }
+        (HazardRule::AsDocument, _) => vec![Hazard::None, Hazard::WeakensProtection],
+        (HazardRule::Deletes | HazardRule::DeletesMany, _) => {
+            vec![Hazard::DestroysVersion, Hazard::ReplacesNullVersion, Hazard::ReplacesUnversioned]
+        }
+        (HazardRule::Replaces, _) => vec![Hazard::ReplacesNullVersion, Hazard::ReplacesUnversioned],
+    };
+    hazards().into_iter().filter(|(_, hazard)| wanted.contains(hazard)).collect()
+}
+
+fn sent_as(verdict: &Verdict<PermittedRequest>) -> String {
+    match verdict {
+        Verdict::Permit(permit) => match permit.identity() {
+            UpstreamIdentity::Own => "Portcullis".to_owned(),
+            UpstreamIdentity::User(key) => key.id().to_owned(),
+        },
+        Verdict::Refuse(refusal) => refusal_word(refusal),
+        Verdict::Mfa(_) => "verify".to_owned(),
+    }
+}
+
+#[test]
+fn each_operation_is_sent_with_the_key_of_its_caller_or_portcullis_own() {
+    let mut table = String::new();
+    for operation in S3Operation::ALL {
+        for (hazard_name, hazard) in hazards_of(*operation) {
+            for (caller_name, caller) in
+                [("a user of the upstream", user_of_the_upstream()), ("a user", user()), ("root", root())]
+            {
+                let said = [MfaDelete::NeverSet, MfaDelete::Enabled].map(|mfa_delete| {
+                    let bare = S3Request::bare(*operation, None, None);
+                    let asked = Box::new(S3Request { hazard, ..bare });
+                    let state = bucket(mfa_delete, Versioning::Enabled);
+                    let verdict = assess(asked, &caller, state, MfaToken::Absent, rules(MfaProfile::Strict));
+                    format!("MfaDelete {mfa_delete:?}: {}", sent_as(&verdict))
+                });
+                if caller_name != "a user of the upstream" {
+                    let alone = said.iter().any(|said| said.ends_with("ALICE"));
+                    assert!(!alone, "{operation:?} {caller_name} has no key there");
+                    continue;
+                }
+                writeln!(table, "{operation:?} | {hazard_name} | {}", said.join(" | ")).expect("a string takes it");
+            }
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn what_mfa_delete_guards_is_sent_with_portcullis_own_key_whoever_may_ask_for_it() {
+    let mut guarded = Vec::new();
+    for (name, hazard) in hazards() {
+        for mfa_delete in [MfaDelete::NeverSet, MfaDelete::Disabled, MfaDelete::Enabled] {
+            for caller in [root(), user(), Caller { principal: Principal::Root, ..user_of_the_upstream() }] {
+                assert!(matches!(UpstreamIdentity::of(hazard, &caller, mfa_delete), UpstreamIdentity::Own));
+            }
+            if let UpstreamIdentity::Own = UpstreamIdentity::of(hazard, &user_of_the_upstream(), mfa_delete) {
+                guarded.push(format!("{name}, MfaDelete {mfa_delete:?}"));
+            }
+        }
+    }
+    assert_eq!(
+        guarded,
+        [
+            "DestroysVersion, MfaDelete Enabled",
+            "ChangesVersioning Enabled Disable, MfaDelete Enabled",
+            "ChangesVersioning Enabled Enable, MfaDelete Enabled",
+            "ChangesVersioning Enabled Keep, MfaDelete Enabled",
+            "ChangesVersioning Suspended Disable, MfaDelete Enabled",
+            "ChangesVersioning Suspended Enable, MfaDelete Enabled",
+            "ChangesVersioning Suspended Keep, MfaDelete Enabled",
+        ]
+    );
 }
 
 #[test]

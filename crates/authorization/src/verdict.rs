@@ -5,9 +5,9 @@ use portcullis_base::names::DeviceSerial;
 use portcullis_mfa::{MfaFault, TokenCode, TokenCodes};
 use portcullis_s3::S3Request;
 
-use super::MfaDelete;
 use super::assess::CodeObligation;
 use super::permit::{Permit, PermittedAction};
+use super::{Caller, MfaDelete, UpstreamIdentity};
 
 /// Leave to forward one request. `upstream` takes it by value.
 pub type RequestPermit = Permit<PermittedRequest>;
@@ -19,6 +19,7 @@ pub struct PermittedRequest {
     request: Box<S3Request>,
     change: StateChange,
     mfa_delete: MfaDelete,
+    identity: UpstreamIdentity,
 }
 
 /// What a permitted request makes of the bucket's record, once the upstream has agreed;
@@ -117,13 +118,19 @@ impl PermittedAction for PermittedRequest {
 }
 
 impl RequestPermit {
-    pub(super) fn of(request: Box<S3Request>, change: StateChange, mfa_delete: MfaDelete) -> Self {
-        Self::new(PermittedRequest { request, change, mfa_delete })
+    pub(super) fn of(request: Box<S3Request>, change: StateChange, mfa_delete: MfaDelete, caller: &Caller) -> Self {
+        let identity = UpstreamIdentity::of(request.hazard, caller, mfa_delete);
+        Self::new(PermittedRequest { request, change, mfa_delete, identity })
     }
 
     /// The request that may be forwarded.
     pub fn request(&self) -> &S3Request {
         &self.action().request
+    }
+
+    /// With whose key it is sent.
+    pub fn identity(&self) -> &UpstreamIdentity {
+        &self.action().identity
     }
 
     /// What becomes of the bucket's record.

@@ -9,6 +9,7 @@ mod intake;
 mod keyring;
 mod payload;
 mod rejected;
+mod upstream_key;
 mod verify;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use intake::PayloadVerifier;
 pub use keyring::{KeyStatus, Keyring, KeyringKey};
 pub use payload::{ChunkChain, ChunkSigning, ChunkedPayload, PayloadMode};
 pub use rejected::{ClaimFault, SignatureFault, SignatureRejection};
+pub use upstream_key::{DailyKey, UpstreamKey};
 pub use verify::{UnverifiedCall, VerifiedRequest, claimed_service, verify};
 
 use portcullis_base::names::UserName;

@@ -30,6 +30,7 @@ pub mod testing;
 mod trails;
 mod unsettled;
 mod uploads;
+mod upstream_keys;
 mod write;
 mod writer;
 
@@ -61,7 +62,7 @@ pub use error::{JournalUnavailable, RecordFault, SpendError, StartError, StoreEr
 pub use lease::{BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, WriteLease};
 pub use principals::{AccessKey, GivenKey, InvalidSecretKey, IssuedKey, KeyMaterial};
 pub use rebuild::{RebuildReport, rebuild};
-pub use records::{AccountRecord, BucketRecord, DigestSigningKey, TrailHead, UserRecord};
+pub use records::{AccountRecord, BucketRecord, DigestSigningKey, StoredUpstreamKey, TrailHead, UserRecord};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
 pub use trails::{MOST_TRAILS, TrailReservation};

@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::records::{RecordKey, StateRecord, StoredKey, UserRecord};
 use super::seal::SealError;
 use super::state::StateTables;
+use super::write::RecordEdit;
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, UserName};
 use portcullis_base::secret::Secret;
@@ -134,7 +135,7 @@ impl StateStore {
                 if state.count_keys(&holder) > 0 {
                     return Err(StoreError::KeysRemain);
                 }
-                Ok(ChangeDecision::delete(RecordKey::User(name.clone())))
+                Ok(ChangeDecision::Write { edits: state.removal(&name), answer: () })
             };
             inner.change(now, decide).await
         })
@@ -215,12 +216,18 @@ impl StateTables {
         if taken { Err(StoreError::AlreadyExists) } else { Ok(()) }
     }
 
-    fn expect_holder(&self, holder: &Principal) -> Result<(), StoreError> {
+    pub(super) fn expect_holder(&self, holder: &Principal) -> Result<(), StoreError> {
         match holder {
             Principal::Root => Ok(()),
             Principal::User(name) if self.users.contains_key(name) => Ok(()),
             Principal::User(_) => Err(StoreError::NoSuchEntity),
         }
+    }
+
+    /// All that goes with a user.
+    fn removal(&self, name: &UserName) -> Vec<RecordEdit> {
+        let upstream_key = self.upstream_keys.get(name).map(|_| RecordKey::UpstreamKey(name.clone()));
+        [Some(RecordKey::User(name.clone())), upstream_key].into_iter().flatten().map(RecordEdit::Delete).collect()
     }
 
     fn known_key(&self, id: &AccessKeyId, holder: &Principal) -> Result<&StoredKey, StoreError> {

@@ -1,5 +1,7 @@
 //! Records: what is remembered, and its written form, which is JSON under a tag of the master key.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_mfa::{
     CodeDigits, DeviceCounters, DeviceStatus, FailedTries, MfaDevice, Seed, StepOffset, TryAllowance,
 };
-use portcullis_sigv4::{KeyStatus, Principal};
+use portcullis_sigv4::{KeyStatus, Principal, UpstreamKey};
 
 /// One thing that is remembered.
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ pub(crate) enum StateRecord {
     TrailHead(TrailName, TrailHead),
     Unsettled(BucketName, UnsettledUntil),
     Upload(UploadMark, OpenedUpload),
+    UpstreamKey(UserName, StoredUpstreamKey),
     User(UserRecord),
 }
 
@@ -47,6 +50,8 @@ pub(crate) enum RecordKey {
     TrailHead(TrailName),
     Unsettled(BucketName),
     Upload(UploadMark),
+    /// Of this user.
+    UpstreamKey(UserName),
     User(UserName),
 }
 
@@ -73,6 +78,14 @@ pub(crate) struct StoredKey {
     pub holder: Principal,
     pub secret: Secret<String>,
     pub status: KeyStatus,
+    pub created: Timestamp,
+}
+
+/// The key with which a user acts at the upstream.
+#[derive(Clone, Debug)]
+pub struct StoredUpstreamKey {
+    pub key: Arc<UpstreamKey>,
+    /// When it was given to the user.
     pub created: Timestamp,
 }
 
@@ -144,6 +157,7 @@ impl RecordKey {
             Self::TrailHead(name) => format!("trail-head/{name}"),
             Self::Unsettled(name) => format!("unsettled/{name}"),
             Self::Upload(mark) => format!("upload/{mark}"),
+            Self::UpstreamKey(user) => format!("upstream-key/{user}"),
             Self::User(name) => format!("user/{name}"),
         }
     }
@@ -163,6 +177,7 @@ impl RecordKey {
             "trail-head" => TrailName::parse(name).ok().map(Self::TrailHead),
             "unsettled" => BucketName::parse(name).ok().map(Self::Unsettled),
             "upload" => UploadMark::parse(name).map(Self::Upload),
+            "upstream-key" => UserName::parse(name).ok().map(Self::UpstreamKey),
             "user" => UserName::parse(name).ok().map(Self::User),
             _ => None,
         }
@@ -182,6 +197,7 @@ impl StateRecord {
             Self::TrailHead(name, _) => RecordKey::TrailHead(name.clone()),
             Self::Unsettled(name, _) => RecordKey::Unsettled(name.clone()),
             Self::Upload(mark, _) => RecordKey::Upload(*mark),
+            Self::UpstreamKey(user, _) => RecordKey::UpstreamKey(user.clone()),
             Self::User(user) => RecordKey::User(user.name.clone()),
         }
     }
@@ -226,6 +242,11 @@ impl StateRecord {
             Self::TrailHead(_, head) => to_value(&TextJson { text: head.0.clone() }),
             Self::Unsettled(_, unsettled) => to_value(&UnsettledJson::of(*unsettled)),
             Self::Upload(_, upload) => to_value(&UploadJson::of(upload)),
+            Self::UpstreamKey(_, StoredUpstreamKey { key, created }) => to_value(&UpstreamKeyJson {
+                id: key.id().to_owned(),
+                secret: seal(key.secret().expose().as_bytes())?,
+                created: created.millis(),
+            }),
             Self::User(user) => to_value(&UserJson { id: user.id.clone(), created: user.created.millis() }),
         };
         written.ok_or(SealError::NotSealed)
@@ -237,6 +258,11 @@ impl StateRecord {
         let open = |sealed: &str| {
             let opened = sealer.open(&binding(&key.text()), sealed);
             opened.map_err(|error| RecordError::Sealed { key: key.text(), error })
+        };
+        let open_text = |sealed: &str| {
+            let opened = open(sealed)?;
+            let text = std::str::from_utf8(opened.expose()).map_err(|_| malformed())?;
+            Ok(Secret::new(text.to_owned()))
         };
         match key {
             RecordKey::Account => {
@@ -258,14 +284,13 @@ impl StateRecord {
             }
             RecordKey::Key(id) => {
                 let json = KeyJson::deserialize(json).map_err(|_| malformed())?;
-                let secret = open(&json.secret)?;
-                let secret = std::str::from_utf8(secret.expose()).map_err(|_| malformed())?.to_owned();
+                let secret = open_text(&json.secret)?;
                 let holder = match json.user {
                     None => Principal::Root,
                     Some(name) => Principal::User(UserName::parse(&name).map_err(|_| malformed())?),
                 };
                 let (status, created) = (json.status.into(), Timestamp::from_millis(json.created));
-                Ok(Self::Key(StoredKey { id: id.clone(), holder, secret: Secret::new(secret), status, created }))
+                Ok(Self::Key(StoredKey { id: id.clone(), holder, secret, status, created }))
             }
             RecordKey::SigningKey(fingerprint) => {
                 let json = SigningKeyJson::deserialize(json).map_err(|_| malformed())?;
@@ -294,6 +319,12 @@ impl StateRecord {
             RecordKey::Upload(mark) => {
                 let upload = UploadJson::deserialize(json).ok().and_then(UploadJson::upload);
                 upload.map(|upload| Self::Upload(*mark, upload)).ok_or_else(malformed)
+            }
+            RecordKey::UpstreamKey(user) => {
+                let json = UpstreamKeyJson::deserialize(json).map_err(|_| malformed())?;
+                let key = Arc::new(UpstreamKey::new(json.id, open_text(&json.secret)?));
+                let created = Timestamp::from_millis(json.created);
+                Ok(Self::UpstreamKey(user.clone(), StoredUpstreamKey { key, created }))
             }
             RecordKey::User(name) => {
                 let json = UserJson::deserialize(json).map_err(|_| malformed())?;
@@ -394,6 +425,14 @@ struct SigningKeyJson {
 #[serde(deny_unknown_fields)]
 struct TextJson {
     text: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UpstreamKeyJson {
+    id: String,
+    secret: String,
+    created: i64,
 }
 
 #[derive(Serialize, Deserialize)]

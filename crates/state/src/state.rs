@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::records::{
-    AccountRecord, BucketRecord, DigestSigningKey, RecordKey, StateRecord, StoredKey, TrailHead, UserRecord,
+    AccountRecord, BucketRecord, DigestSigningKey, RecordKey, StateRecord, StoredKey, StoredUpstreamKey, TrailHead,
+    UserRecord,
 };
 use super::uploads::KnownUploads;
 use super::write::RecordEdit;
@@ -34,6 +35,7 @@ pub(crate) struct StateTables {
     pub trail_heads: BTreeMap<TrailName, TrailHead>,
     pub unsettled: BTreeMap<BucketName, UnsettledUntil>,
     pub uploads: KnownUploads,
+    pub upstream_keys: BTreeMap<UserName, StoredUpstreamKey>,
     pub users: BTreeMap<UserName, UserRecord>,
 }
 
@@ -73,6 +75,7 @@ impl StateMemory {
                 | StateRecord::TrailHead(..)
                 | StateRecord::Unsettled(..)
                 | StateRecord::Upload(..)
+                | StateRecord::UpstreamKey(..)
                 | StateRecord::User(_),
             )
             | RecordEdit::Delete(
@@ -84,6 +87,7 @@ impl StateMemory {
                 | RecordKey::TrailHead(_)
                 | RecordKey::Unsettled(_)
                 | RecordKey::Upload(_)
+                | RecordKey::UpstreamKey(_)
                 | RecordKey::User(_),
             ) => {}
         }
@@ -125,6 +129,7 @@ impl StateTables {
             StateRecord::TrailHead(name, head) => drop(self.trail_heads.insert(name, head)),
             StateRecord::Unsettled(name, unsettled) => drop(self.unsettled.insert(name, unsettled)),
             StateRecord::Upload(mark, upload) => self.uploads.put(mark, upload),
+            StateRecord::UpstreamKey(user, key) => drop(self.upstream_keys.insert(user, key)),
             StateRecord::User(user) => drop(self.users.insert(user.name.clone(), user)),
         }
     }
@@ -140,6 +145,7 @@ impl StateTables {
             RecordKey::TrailHead(name) => drop(self.trail_heads.remove(name)),
             RecordKey::Unsettled(name) => drop(self.unsettled.remove(name)),
             RecordKey::Upload(mark) => self.uploads.remove(*mark),
+            RecordKey::UpstreamKey(user) => drop(self.upstream_keys.remove(user)),
             RecordKey::User(name) => drop(self.users.remove(name)),
         }
     }

@@ -7,6 +7,7 @@ mod recorded;
 mod reserved;
 mod turns;
 mod two_proxies;
+mod upstream_keys;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -31,6 +32,11 @@ fn bucket(name: &str) -> BucketName {
 
 fn user(name: &str) -> UserName {
     UserName::parse(name).expect("legal")
+}
+
+fn given(id: &str) -> GivenKey {
+    let secret = Secret::new(format!("secret of {id}"));
+    GivenKey::new(AccessKeyId::parse(id).expect("legal"), secret).expect("legal")
 }
 
 async fn open(dir: &Path, journal: &Arc<MemoryJournal>, now: Timestamp) -> Result<StateStore, StartError> {
@@ -71,8 +77,13 @@ fn picture(store: &StateStore) -> String {
     let signing: Vec<_> = signing.iter().map(|key| (key, key.private.as_ref().map(Secret::expose))).collect();
     let heads: Vec<_> = store.0.memory.read().trail_heads.values().cloned().collect();
     let uploads = format!("{:?} {:?}", store.0.memory.read().uploads, store.0.memory.read().unsettled);
+    let upstream: Vec<_> = store.0.memory.read().upstream_keys.clone().into_iter().collect();
+    let upstream: Vec<_> = upstream
+        .iter()
+        .map(|(user, stored)| (user, stored.key.id(), stored.key.secret().expose(), stored.created))
+        .collect();
     format!(
-        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {signing:?} {heads:?} {uploads}",
+        "{} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {signing:?} {heads:?} {uploads} {upstream:?}",
         store.account(),
         store.buckets(),
         store.users(),

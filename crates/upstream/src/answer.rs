@@ -9,7 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::{AnswerBegun, Download, UpstreamError};
-use portcullis_authorization::{MfaDelete, RequestPermit};
+use portcullis_authorization::{MfaDelete, RequestPermit, UpstreamIdentity};
 use portcullis_s3::{DeleteObjects, OperationAccess, RequestDocument, S3Operation};
 
 /// What the upstream did with a permitted request.
@@ -67,16 +67,21 @@ const LONGEST_DOCUMENT: usize = 16 * 1024 * 1024;
 /// How long a store may work on a copy or a completion, as long as it says something now and then.
 const LONGEST_WORK: Duration = Duration::from_secs(60 * 60);
 
-/// Codes by which an upstream refuses our own credentials; none of them is the client's doing.
-const ABOUT_US: &[&str] = &[
-    "AuthorizationHeaderMalformed",
+/// Codes by which an upstream refuses the key that signed; it is not the client's own.
+const ABOUT_KEY: &[&str] = &[
+    "AccountProblem",
+    "ExpiredToken",
     "InvalidAccessKeyId",
+    "InvalidSecurity",
     "InvalidToken",
-    "MissingSecurityHeader",
-    "RequestTimeTooSkewed",
+    "NotSignedUp",
     "SignatureDoesNotMatch",
-    "XAmzContentSHA256Mismatch",
+    "UserSuspended",
 ];
+
+/// Codes by which an upstream refuses how we sign, whatever the key is.
+const ABOUT_SIGNING: &[&str] =
+    &["AuthorizationHeaderMalformed", "MissingSecurityHeader", "RequestTimeTooSkewed", "XAmzContentSHA256Mismatch"];
 
 /// Reads an answer to a permitted request; of its headers the transport left those that are [`allowed`].
 /// A document has to be there `within`, but for those that stores keep alive with spaces while they work.
@@ -109,12 +114,12 @@ pub(crate) async fn read(
     }
     let whole = body.whole(LONGEST_DOCUMENT, within).await?;
     if !status.is_success() {
-        return refused(action, status, headers, &whole);
+        return refused(permit.identity(), action, status, headers, &whole);
     }
     let document = if whole.is_empty() { None } else { XmlElement::parse(&whole).ok() };
     // A copy or a completion that fails late says so under a 200 that was already sent.
     if document.as_ref().is_some_and(|node| node.name == "Error") {
-        return refused(action, StatusCode::INTERNAL_SERVER_ERROR, headers, &whole);
+        return refused(permit.identity(), action, StatusCode::INTERNAL_SERVER_ERROR, headers, &whole);
     }
     let mut done = CompletedRequest { status, headers, body: AnswerBody::Whole(whole), deleted: Vec::new() };
     match (&request.document, action) {
@@ -211,7 +216,28 @@ pub(super) fn is_allowed(name: &HeaderName) -> bool {
     }
 }
 
+/// Tells a refusal of what Portcullis signs with from a refusal of what was asked.
+pub(super) fn refused_by(identity: &UpstreamIdentity, code: &str) -> Result<(), UpstreamError> {
+    match (identity, ABOUT_KEY.contains(&code), ABOUT_SIGNING.contains(&code)) {
+        (_, false, false) => Ok(()),
+        (UpstreamIdentity::Own, _, _) | (_, _, true) => {
+            tracing::error!(%code, "the upstream refuses Portcullis's credentials");
+            Err(UpstreamError::RefusesUs)
+        }
+        (UpstreamIdentity::User(key), true, false) => {
+            tracing::error!(%code, access_key_id = %key.id(), "the upstream refuses a user's credentials");
+            Err(UpstreamError::RefusesUser)
+        }
+    }
+}
+
+/// The code in an error's document.
+pub(super) fn error_code(body: &[u8]) -> Option<String> {
+    XmlElement::parse(body).ok().and_then(|error| error.text_of("Code").map(str::to_owned))
+}
+
 pub(super) fn refused(
+    identity: &UpstreamIdentity,
     action: S3Operation,
     status: StatusCode,
     mut headers: HeaderMap,
@@ -230,10 +256,7 @@ pub(super) fn refused(
     let node = XmlElement::parse(body).ok().filter(|node| node.name == "Error");
     let code = node.as_ref().and_then(|node| node.text_of("Code")).filter(|code| !code.is_empty());
     let code = code.unwrap_or_else(|| code_of(action, status)).to_owned();
-    if ABOUT_US.contains(&code.as_str()) {
-        tracing::error!(%code, "the upstream refuses Portcullis's credentials");
-        return Err(UpstreamError::RefusesUs);
-    }
+    refused_by(identity, &code)?;
     // Ceph RGW leaves messages empty, and aws-cli fails over an empty one.
     let message = node.as_ref().and_then(|node| node.text_of("Message")).filter(|message| !message.is_empty());
     let message = message.map_or_else(|| message_of(&code).to_owned(), str::to_owned);
@@ -406,6 +429,7 @@ fn relocate(node: &mut XmlElement, permit: &RequestPermit) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portcullis_sigv4::UpstreamKey;
 
     fn node(text: &str) -> XmlElement {
         XmlElement::parse(text.as_bytes()).expect("a document")
@@ -425,6 +449,24 @@ mod tests {
             versioning(&node("<VersioningConfiguration/>"), MfaDelete::NeverSet)
                 .ends_with("2006-03-01/\"></VersioningConfiguration>")
         );
+    }
+
+    #[test]
+    fn a_refused_key_is_told_from_a_refused_request() {
+        let secret = portcullis_base::secret::Secret::new("secret".to_owned());
+        let user = UpstreamIdentity::User(std::sync::Arc::new(UpstreamKey::new("KEY".to_owned(), secret)));
+        for code in ABOUT_KEY {
+            assert_eq!(refused_by(&user, code), Err(UpstreamError::RefusesUser), "{code}");
+            assert_eq!(refused_by(&UpstreamIdentity::Own, code), Err(UpstreamError::RefusesUs), "{code}");
+        }
+        for code in ABOUT_SIGNING {
+            assert_eq!(refused_by(&user, code), Err(UpstreamError::RefusesUs), "{code}");
+            assert_eq!(refused_by(&UpstreamIdentity::Own, code), Err(UpstreamError::RefusesUs), "{code}");
+        }
+        for code in ["", "AccessDenied", "NoSuchBucket", "QuotaExceeded", "TooManyBuckets"] {
+            assert_eq!(refused_by(&user, code), Ok(()), "{code}");
+            assert_eq!(refused_by(&UpstreamIdentity::Own, code), Ok(()), "{code}");
+        }
     }
 
     #[test]

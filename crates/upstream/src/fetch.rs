@@ -602,11 +602,11 @@ mod tests {
             content: super::super::RequestContent::Document(Bytes::new()),
         };
         let now = portcullis_base::clock::Timestamp::from_seconds(0);
-        let signed = signer.sign(&rendered, "store:9000", "hash", now).expect("signed");
+        let signed = signer.sign(signer.own(), &rendered, "store:9000", "hash", now).expect("signed");
         let text = String::from_utf8(message(&rendered, &signed).expect("written")).expect("text");
         assert!(text.starts_with("GET /vault/a%20b?versionId=v HTTP/1.1\r\nhost: store:9000\r\n"), "{text}");
         assert!(text.contains(", Signature=") && text.ends_with("\r\nrange: bytes=0-9\r\n\r\n"), "{text}");
-        let crooked = signer.sign(&rendered, "store\r\nx: y", "hash", now).expect("signed");
+        let crooked = signer.sign(signer.own(), &rendered, "store\r\nx: y", "hash", now).expect("signed");
         assert_eq!(message(&rendered, &crooked), Err(UpstreamError::Unwritable));
         rendered.path = "/a\r\nx: y".into();
         assert_eq!(message(&rendered, &signed), Err(UpstreamError::Unwritable));

@@ -37,12 +37,18 @@ pub enum UpstreamError {
     /// The connection broke after the request went out: whether it was carried out is unknown.
     #[error("the upstream closed the connection")]
     BrokenOff,
+    /// It does not let Portcullis read what protection depends on.
+    #[error("the upstream denies Portcullis's credentials a bucket's configuration")]
+    DeniesUs,
     /// Its answer is not what S3 answers here.
     #[error("the upstream's answer cannot be read")]
     Unreadable,
     /// It does not take the credentials it was configured with.
     #[error("the upstream refuses Portcullis's credentials")]
     RefusesUs,
+    /// It does not take the credentials with which the user acts there.
+    #[error("the upstream refuses the user's credentials")]
+    RefusesUser,
     /// Nothing was sent.
     #[error("the upstream cannot be reached")]
     Unreachable,
@@ -61,7 +67,12 @@ impl UpstreamError {
     /// Whether it is certain that the upstream did not carry the request out.
     pub fn nothing_was_done(self) -> bool {
         match self {
-            Self::RefusesUs | Self::Unreachable | Self::Untrusted | Self::Unwritable => true,
+            Self::DeniesUs
+            | Self::RefusesUs
+            | Self::RefusesUser
+            | Self::Unreachable
+            | Self::Untrusted
+            | Self::Unwritable => true,
             Self::BrokenOff | Self::Silent | Self::Unreadable => false,
         }
     }

@@ -27,7 +27,7 @@ impl Upstream {
         now: Timestamp,
     ) -> Result<UpstreamAnswer, UpstreamError> {
         let Some(bucket) = permit.request().bucket.clone() else { return Err(UpstreamError::Unwritable) };
-        if let Some(refused) = self.without_bucket(&bucket, now).await? {
+        if let Some(refused) = self.without_bucket(permit, &bucket, now).await? {
             return Ok(refused);
         }
         match answer {
@@ -53,6 +53,7 @@ impl Upstream {
     /// What the store answers instead of letting a bucket be asked about; none where the bucket is there.
     async fn without_bucket(
         &self,
+        permit: &RequestPermit,
         bucket: &BucketName,
         now: Timestamp,
     ) -> Result<Option<UpstreamAnswer>, UpstreamError> {
@@ -60,13 +61,13 @@ impl Upstream {
         let path = format!("/{bucket}");
         let rendered =
             RenderedRequest { method: HttpMethod::Head, path, query: String::new(), headers: Vec::new(), content };
-        let (parts, body) = self.exchange(rendered, None, now).await?.into_parts();
+        let (parts, body) = self.exchange_instead(permit, rendered, now).await?.into_parts();
         // Read to its end, so that the connection can be used again.
         drop(body.whole(LONGEST_HEAD, self.document_timeout()).await);
         if parts.status.is_success() {
             return Ok(None);
         }
-        answer::refused(S3Operation::HeadBucket, parts.status, parts.headers, &[]).map(Some)
+        answer::refused(permit.identity(), S3Operation::HeadBucket, parts.status, parts.headers, &[]).map(Some)
     }
 }
 

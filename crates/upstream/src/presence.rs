@@ -50,6 +50,7 @@ impl Upstream {
             }
             (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, true) => Ok(StoredPresence::Marked),
             (StatusCode::NOT_FOUND, false) => Ok(StoredPresence::Absent),
+            (StatusCode::FORBIDDEN, _) => Err(UpstreamError::DeniesUs),
             (_, _) => Err(UpstreamError::Unreadable),
         }
     }

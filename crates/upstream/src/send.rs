@@ -24,14 +24,14 @@ use super::{
     AnswerBegun, Download, PayloadStream, RenderedRequest, RequestContent, UploadBody, UpstreamError, UpstreamSigner,
     render,
 };
-use portcullis_authorization::{BucketLifecycle, RequestPermit, Versioning};
+use portcullis_authorization::{BucketLifecycle, RequestPermit, UpstreamIdentity, Versioning};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Dialler, HttpMethod};
 use portcullis_s3::{BucketPlacement, RequestHandling, TrailerSupport};
-use portcullis_sigv4::{EMPTY_SHA256, TrailingChecksum, UNSIGNED_PAYLOAD};
+use portcullis_sigv4::{EMPTY_SHA256, TrailingChecksum, UNSIGNED_PAYLOAD, UpstreamKey};
 
 /// The S3 that is protected.
 #[derive(Debug)]
@@ -143,8 +143,23 @@ impl Upstream {
         now: Timestamp,
         begun: Option<&AnswerBegun>,
     ) -> Result<UpstreamAnswer, UpstreamError> {
+        let answer = self.answer(&permit, payload, now, begun).await?;
+        if may_be_about_key(&permit, &answer) {
+            // Rare, and large.
+            Box::pin(self.expect_key_taken(&permit, now)).await?;
+        }
+        Ok(answer)
+    }
+
+    async fn answer(
+        &self,
+        permit: &RequestPermit,
+        payload: Option<ObjectPayload>,
+        now: Timestamp,
+        begun: Option<&AnswerBegun>,
+    ) -> Result<UpstreamAnswer, UpstreamError> {
         let instead = match permit.request().handling {
-            RequestHandling::Answered(answer) => return self.answer_here(&permit, answer, now).await,
+            RequestHandling::Answered(answer) => return self.answer_here(permit, answer, now).await,
             RequestHandling::Forwarded => None,
             RequestHandling::ForwardedElse(answer) => Some(answer),
             RequestHandling::Refused => return Err(UpstreamError::Unwritable),
@@ -152,16 +167,35 @@ impl Upstream {
         let placed = self.placed(permit.request());
         let rendered =
             render(placed.as_ref().unwrap_or_else(|| permit.request())).map_err(|_| UpstreamError::Unwritable)?;
-        let response = self.exchange(rendered, payload, now).await?;
-        let answer = answer::read(&permit, response, self.document_timeout(), begun).await?;
+        let response = self.exchange_as(self.key_of(permit), rendered, payload, now).await?;
+        let answer = answer::read(permit, response, self.document_timeout(), begun).await?;
         match (repaired(permit.request().action, answer, self.document_timeout()).await?, instead) {
-            (RepairedAnswer::Nothing(_), Some(instead)) => self.answer_here(&permit, instead, now).await,
+            (RepairedAnswer::Nothing(_), Some(instead)) => self.answer_here(permit, instead, now).await,
             (RepairedAnswer::Answer(answer), Some(instead)) if answer.leaves_to(instead) => {
-                self.answer_here(&permit, instead, now).await
+                self.answer_here(permit, instead, now).await
             }
             (RepairedAnswer::Answer(answer) | RepairedAnswer::Nothing(answer), _) => {
                 Ok(self.with_region(permit.request().action, answer))
             }
+        }
+    }
+
+    /// With which key a permitted request is signed.
+    fn key_of<'a>(&'a self, permit: &'a RequestPermit) -> &'a UpstreamKey {
+        match permit.identity() {
+            UpstreamIdentity::Own => self.signer.own(),
+            UpstreamIdentity::User(key) => key,
+        }
+    }
+
+    /// Finds out whether a user's key is what the upstream refused where its answer has no room to say so.
+    async fn expect_key_taken(&self, permit: &RequestPermit, now: Timestamp) -> Result<(), UpstreamError> {
+        let Some(bucket) = &permit.request().bucket else { return Ok(()) };
+        let response = self.exchange_as(self.key_of(permit), asking(bucket, "location"), None, now).await;
+        let Ok((parts, body)) = response.map(Response::into_parts) else { return Ok(()) };
+        match (parts.status.is_success(), body.whole(LONGEST_STATE, self.document_timeout()).await) {
+            (false, Ok(body)) => answer::refused_by(permit.identity(), &answer::error_code(&body).unwrap_or_default()),
+            (true, _) | (false, Err(_)) => Ok(()),
         }
     }
 
@@ -205,30 +239,24 @@ impl Upstream {
         name: &'static str,
         now: Timestamp,
     ) -> Result<StoredConfiguration, UpstreamError> {
-        let rendered = RenderedRequest {
-            method: HttpMethod::Get,
-            path: format!("/{bucket}"),
-            query: format!("{name}="),
-            headers: Vec::new(),
-            content: RequestContent::Document(Bytes::new()),
-        };
-        let response = self.exchange(rendered, None, now).await?;
+        let response = self.exchange(asking(bucket, name), None, now).await?;
         let status = response.status();
         let body = response.into_body().whole(LONGEST_STATE, self.document_timeout()).await?;
         match status {
             StatusCode::OK => {
                 XmlElement::parse(&body).map(StoredConfiguration::Is).map_err(|_| UpstreamError::Unreadable)
             }
-            StatusCode::NOT_FOUND => {
-                let code = XmlElement::parse(&body).ok().and_then(|error| error.text_of("Code").map(str::to_owned));
-                Ok(if code.as_deref() == Some("NoSuchBucket") {
-                    StoredConfiguration::NoBucket
-                } else {
-                    StoredConfiguration::None
-                })
-            }
+            StatusCode::NOT_FOUND => Ok(if answer::error_code(&body).as_deref() == Some("NoSuchBucket") {
+                StoredConfiguration::NoBucket
+            } else {
+                StoredConfiguration::None
+            }),
             // A store that has no such configuration does nothing by it.
             StatusCode::NOT_IMPLEMENTED => Ok(StoredConfiguration::None),
+            StatusCode::FORBIDDEN => {
+                answer::refused_by(&UpstreamIdentity::Own, &answer::error_code(&body).unwrap_or_default())?;
+                Err(UpstreamError::DeniesUs)
+            }
             _ => Err(UpstreamError::Unreadable),
         }
     }
@@ -243,25 +271,52 @@ impl Upstream {
         self.signer.region()
     }
 
+    /// Sends a request of Portcullis itself.
     pub(super) async fn exchange(
         &self,
         rendered: RenderedRequest,
         payload: Option<ObjectPayload>,
         now: Timestamp,
     ) -> Result<Response<Download>, UpstreamError> {
-        if payload.is_none() && rendered.only_reads() {
-            return self.fetch(rendered, now).await;
-        }
-        // Rare, and large.
-        Box::pin(self.carry(rendered, payload, now)).await
+        self.exchange_as(self.signer.own(), rendered, payload, now).await
     }
 
-    async fn fetch(&self, rendered: RenderedRequest, now: Timestamp) -> Result<Response<Download>, UpstreamError> {
+    async fn exchange_as(
+        &self,
+        key: &UpstreamKey,
+        rendered: RenderedRequest,
+        payload: Option<ObjectPayload>,
+        now: Timestamp,
+    ) -> Result<Response<Download>, UpstreamError> {
+        if payload.is_none() && rendered.only_reads() {
+            return self.fetch(key, rendered, now).await;
+        }
+        // Rare, and large.
+        Box::pin(self.carry(key, rendered, payload, now)).await
+    }
+
+    /// Sends a request without a payload in place of the one that is permitted.
+    pub(super) async fn exchange_instead(
+        &self,
+        permit: &RequestPermit,
+        rendered: RenderedRequest,
+        now: Timestamp,
+    ) -> Result<Response<Download>, UpstreamError> {
+        self.exchange_as(self.key_of(permit), rendered, None, now).await
+    }
+
+    async fn fetch(
+        &self,
+        key: &UpstreamKey,
+        rendered: RenderedRequest,
+        now: Timestamp,
+    ) -> Result<Response<Download>, UpstreamError> {
         let method = rendered.method;
         let message = {
             // What a thousand requests keep while they wait for the store, they take from each other's cache.
             let rendered = rendered;
-            let signed = self.signer.sign(&rendered, &self.host, EMPTY_SHA256, now).ok_or(UpstreamError::Unwritable)?;
+            let signed = self.signer.sign(key, &rendered, &self.host, EMPTY_SHA256, now);
+            let signed = signed.ok_or(UpstreamError::Unwritable)?;
             fetch::message(&rendered, &signed)?
         };
         self.fetcher.fetch(method, &message, self.timeouts.response).await
@@ -269,12 +324,13 @@ impl Upstream {
 
     async fn carry(
         &self,
+        key: &UpstreamKey,
         rendered: RenderedRequest,
         payload: Option<ObjectPayload>,
         now: Timestamp,
     ) -> Result<Response<Download>, UpstreamError> {
         let progress = Arc::new(AtomicU64::new(0));
-        let request = self.signed(rendered, payload, &progress, now)?;
+        let request = self.signed(key, rendered, payload, &progress, now)?;
         let mut sending = std::pin::pin!(self.pool.send(request, self.timeouts.response));
         let mut seen = 0;
         // The clock runs from the last byte that went out, however long the upload takes.
@@ -291,6 +347,7 @@ impl Upstream {
 
     fn signed(
         &self,
+        key: &UpstreamKey,
         mut rendered: RenderedRequest,
         payload: Option<ObjectPayload>,
         progress: &Arc<AtomicU64>,
@@ -324,7 +381,7 @@ impl Upstream {
             }
             (RequestContent::Document(_), Some(_)) => return Err(UpstreamError::Unwritable),
         };
-        let signed = self.signer.sign(&rendered, &self.host, &digest, now).ok_or(UpstreamError::Unwritable)?;
+        let signed = self.signer.sign(key, &rendered, &self.host, &digest, now).ok_or(UpstreamError::Unwritable)?;
         let target =
             if rendered.query.is_empty() { rendered.path } else { format!("{}?{}", rendered.path, rendered.query) };
         let mut request = Request::builder().method(rendered.method.as_str()).uri(target);
@@ -341,7 +398,7 @@ impl Upstream {
             }
         }
         let upload = match framing {
-            Some(framing) => upload.in_chunks(&framing, || self.signer.chunks(signed)),
+            Some(framing) => upload.in_chunks(&framing, || signed.chunks()),
             None => upload,
         };
         request.body(upload).map_err(|_| UpstreamError::Unwritable)
@@ -371,6 +428,34 @@ impl Upstream {
             (None, Some(checksum), NetworkExposure::Anybody) => Some(ChunkFraming::SignedChecksum(checksum)),
             (None, Some(checksum), NetworkExposure::Private) => Some(ChunkFraming::Checksum(checksum)),
         }
+    }
+}
+
+/// Whether an upstream may have refused a user's key by an answer that does not say so: one to a HEAD.
+fn may_be_about_key(permit: &RequestPermit, answer: &UpstreamAnswer) -> bool {
+    let is_mute = match permit.request().handling {
+        // Where an answer is given here, the upstream was asked by a HEAD.
+        RequestHandling::Answered(_) | RequestHandling::ForwardedElse(_) => true,
+        RequestHandling::Forwarded | RequestHandling::Refused => {
+            permit.request().action.row().method == HttpMethod::Head
+        }
+    };
+    match (permit.identity(), answer) {
+        (UpstreamIdentity::User(_), UpstreamAnswer::Refused(refusal)) => {
+            is_mute && refusal.status == StatusCode::FORBIDDEN
+        }
+        (UpstreamIdentity::Own, _) | (UpstreamIdentity::User(_), UpstreamAnswer::Done(_)) => false,
+    }
+}
+
+/// A question about a bucket's configuration.
+fn asking(bucket: &BucketName, name: &'static str) -> RenderedRequest {
+    RenderedRequest {
+        method: HttpMethod::Get,
+        path: format!("/{bucket}"),
+        query: format!("{name}="),
+        headers: Vec::new(),
+        content: RequestContent::Document(Bytes::new()),
     }
 }
 
@@ -508,7 +593,8 @@ mod tests {
         let progress = Arc::default();
         for (endpoint, trailers, algorithm, expected) in cases {
             let upstream = upstream(endpoint, trailers);
-            let request = upstream.signed(put(), Some(payload(b"Welcome to Amazon S3.", algorithm)), &progress, NOW);
+            let payload = payload(b"Welcome to Amazon S3.", algorithm);
+            let request = upstream.signed(upstream.signer.own(), put(), Some(payload), &progress, NOW);
             let (head, bytes, checksum) = read(request.expect("written")).await;
             let said = |name: &str| head.headers.value(name).map(str::to_owned);
             assert_eq!(said("x-amz-content-sha256").as_deref(), Some(expected));
@@ -529,7 +615,8 @@ mod tests {
             [(TrailerSupport::KnownToStores, Some("AAAAAA==")), (TrailerSupport::NotTaken, None)]
         {
             let payload = payload(b"", Some(ChecksumAlgorithm::Crc32));
-            let request = upstream("http://127.0.0.1:9000", trailers).signed(put(), Some(payload), &progress, NOW);
+            let upstream = upstream("http://127.0.0.1:9000", trailers);
+            let request = upstream.signed(upstream.signer.own(), put(), Some(payload), &progress, NOW);
             let (head, bytes, _) = read(request.expect("written")).await;
             assert_eq!(head.headers.value("x-amz-checksum-crc32"), expected);
             assert_eq!((head.headers.value("x-amz-content-sha256"), bytes.len()), (Some(EMPTY_SHA256), 0));
@@ -541,12 +628,8 @@ mod tests {
         let progress = Arc::default();
         let bytes = b"Welcome to Amazon S3.";
         let payload = ObjectPayload { digest: Some(Sha256::digest(bytes).into()), ..payload(bytes, None) };
-        let request = upstream("http://192.0.2.1:9000", TrailerSupport::KnownToStores).signed(
-            put(),
-            Some(payload),
-            &progress,
-            NOW,
-        );
+        let upstream = upstream("http://192.0.2.1:9000", TrailerSupport::KnownToStores);
+        let request = upstream.signed(upstream.signer.own(), put(), Some(payload), &progress, NOW);
         let (head, read, _) = read(request.expect("written")).await;
         let digest = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072";
         assert_eq!((head.headers.value("x-amz-content-sha256"), read.as_slice()), (Some(digest), bytes.as_slice()));

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::change::{ChangeEffect, effect};
 use super::*;
-use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, Rules, Verdict};
+use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, Rules, UpstreamIdentity, Verdict};
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::lookup::{HistoryPage, HistoryQuery, LookupError};
 use portcullis_cloudtrail::{
@@ -158,7 +158,12 @@ fn call(operation: &str, body: &Value) -> Result<CloudTrailCall, CloudTrailError
 }
 
 fn root() -> Caller {
-    Caller { principal: Principal::Root, form: SignatureForm::AuthHeader, transport: Transport::Tls }
+    Caller {
+        principal: Principal::Root,
+        form: SignatureForm::AuthHeader,
+        transport: Transport::Tls,
+        upstream: UpstreamIdentity::Own,
+    }
 }
 
 fn alice() -> Caller {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 
 use super::*;
-use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, Rules, Verdict};
+use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, Rules, UpstreamIdentity, Verdict};
 use portcullis_base::names::{AccountId, RequestId, UserName};
 use portcullis_http::{Peer, Transport};
 use portcullis_s3::ReplicationRule;
@@ -52,8 +52,12 @@ fn told(api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
 fn answer(call: &ServiceCall<'_>, principal: &Principal) -> (Value, Result<String, CloudTrailError>) {
     let account = AccountId::parse("123456789012").expect("an account");
     let facts = ServiceFacts { account: &account, region: "eu-central-1" };
-    let caller =
-        Caller { principal: principal.clone(), form: SignatureForm::AuthHeader, transport: Transport::Loopback };
+    let caller = Caller {
+        principal: principal.clone(),
+        form: SignatureForm::AuthHeader,
+        transport: Transport::Loopback,
+        upstream: UpstreamIdentity::Own,
+    };
     let rules = Rules {
         profile: MfaProfile::Strict,
         replication: ReplicationRule::AnyBucket,

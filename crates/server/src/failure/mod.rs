@@ -461,10 +461,20 @@ fn of_upstream(error: UpstreamError) -> S3Error {
             "ServiceUnavailable",
             "The storage behind the proxy did not answer; whether the request was carried out is unknown.",
         ),
+        UpstreamError::DeniesUs => S3Error::new(
+            503,
+            "ServiceUnavailable",
+            "The storage behind the proxy does not let the proxy read how the bucket is protected, so the request was not carried out. Please tell its operator.",
+        ),
         UpstreamError::RefusesUs => S3Error::new(
             503,
             "ServiceUnavailable",
             "The storage behind the proxy does not accept the proxy's credentials. Please tell its operator.",
+        ),
+        UpstreamError::RefusesUser => S3Error::new(
+            503,
+            "ServiceUnavailable",
+            "The storage behind the proxy does not accept the credentials with which the proxy acts there for this user. Please tell its operator.",
         ),
         UpstreamError::Unreachable => {
             S3Error::new(503, "ServiceUnavailable", "The storage behind the proxy cannot be reached. Please retry.")

@@ -276,7 +276,9 @@ fn unclear_reasons() -> Vec<UnclearReason> {
 fn upstream() -> impl Iterator<Item = UpstreamError> {
     [
         UpstreamError::BrokenOff,
+        UpstreamError::DeniesUs,
         UpstreamError::RefusesUs,
+        UpstreamError::RefusesUser,
         UpstreamError::Silent,
         UpstreamError::Unreachable,
         UpstreamError::Unreadable,

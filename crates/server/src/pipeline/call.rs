@@ -13,7 +13,7 @@ use super::ending::{ClientReads, Exchange, RequestEnding};
 use super::reply::ReplyBody;
 use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor, of_refusal};
 use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements};
-use portcullis_authorization::{Caller, JudgedAction, MfaDelete, PermitCost, Verdict};
+use portcullis_authorization::{Caller, JudgedAction, MfaDelete, PermitCost, UpstreamIdentity, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::record::EventSource;
 use portcullis_control::cloudtrail::{
@@ -104,7 +104,13 @@ impl Pipeline {
         })?;
         let call = CloudTrailCall::read(operation, &body)?.asked_by(&signed.key_id, head.peer.address.ip());
         name(draft, Some(call.operation()), &call.recorded());
-        let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
+        let caller = Caller {
+            principal: signed.principal,
+            form: signed.form,
+            transport: head.peer.transport,
+            // What a call asks of the upstream, Portcullis asks for itself.
+            upstream: UpstreamIdentity::Own,
+        };
         let source = CodeSource::of_address(head.peer.address.ip());
         let offer = MfaToken::parse(head.headers.value("x-amz-mfa"));
         Ok(AuthenticatedCall { call, requester: Requester { caller, source, now }, offer })

@@ -14,7 +14,10 @@ mod reply;
 mod s3_door;
 mod service_call;
 
-use portcullis_sigv4::{AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, VerifiedRequest};
+use portcullis_sigv4::{
+    AcceptedScope, Keyring, PayloadMode, PayloadVerifier, Principal, SignatureFault, SignatureRejection,
+    VerifiedRequest,
+};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +33,7 @@ use door::ApiDoor;
 use ending::{Exchange, RequestEnding};
 use places::{PlaceOwner, ReservedPlace};
 use portcullis_audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
-use portcullis_authorization::{Caller, Rules};
+use portcullis_authorization::{Caller, Rules, UpstreamIdentity};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_cloudtrail::record::TlsDetails;
 use portcullis_control::cloudtrail::CloudTrail;
@@ -91,6 +94,8 @@ struct UnderstoodRequest {
     head: RequestHead,
     signed: VerifiedRequest,
     routed: RoutedRequest,
+    /// As whom its signer acts at the upstream.
+    upstream: UpstreamIdentity,
     now: Timestamp,
 }
 
@@ -233,15 +238,16 @@ impl Pipeline {
         if routed.as_ref().is_ok_and(|routed| routed.handling() == RequestHandling::Answered(LocalAnswer::Preflight)) {
             return Err((Failure::Preflight, None));
         }
-        let signed = portcullis_sigv4::verify(&head, &self.keyring, now, &self.accepted_scope).map_err(|rejected| {
-            if let Some(key_id) = &rejected.key_id {
-                draft.claimed_by(key_id.as_str());
-            }
-            (Failure::Rejected(Box::new(rejected)), None)
+        let signed = portcullis_sigv4::verify(&head, &self.keyring, now, &self.accepted_scope)
+            .map_err(|rejected| reject(draft, rejected))?;
+        // By the key that is there now: a user who is removed meanwhile must not go on with Portcullis's own.
+        let upstream = self.state.upstream_identity(&signed.principal).ok_or_else(|| {
+            let key_id = Some(signed.key_id.clone());
+            reject(draft, SignatureRejection { key_id, reason: SignatureFault::UnknownKey })
         })?;
         draft.signed_by(&signed.principal, &signed.key_id, signed.form);
         match routed {
-            Ok(routed) => Ok(Box::new(UnderstoodRequest { head, signed, routed, now })),
+            Ok(routed) => Ok(Box::new(UnderstoodRequest { head, signed, routed, upstream, now })),
             Err(why) => Err((unclear(why), Some(signed.principal))),
         }
     }
@@ -277,13 +283,14 @@ impl Pipeline {
         incoming: Incoming,
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, Failure> {
-        let UnderstoodRequest { head, signed, routed, now } = *asked;
+        let UnderstoodRequest { head, signed, routed, upstream, now } = *asked;
         let Exchange { draft, ending, access, duty } = exchange;
         // Before the body is read and a code is spent, which would be in vain.
         if duty.loss == OnRecordLoss::Refused && !self.journal.is_open() {
             return Err(Failure::Unrecorded);
         }
-        let caller = Caller { principal: signed.principal.clone(), form: signed.form, transport: head.peer.transport };
+        let principal = signed.principal.clone();
+        let caller = Caller { principal, form: signed.form, transport: head.peer.transport, upstream };
         // Held until the request ends, as long as the document is in memory.
         let mut _room = None;
         let (document, payload) = match routed.expects() {
@@ -344,6 +351,14 @@ impl Pipeline {
         let ours = expected.into_iter().all(|owner| owner == self.state.account());
         if ours { Ok(()) } else { Err(Failure::OtherOwner) }
     }
+}
+
+/// Ends a request whose signature does not count.
+fn reject(draft: &mut Draft, rejected: SignatureRejection) -> (Failure, Option<Principal>) {
+    if let Some(key_id) = &rejected.key_id {
+        draft.claimed_by(key_id.as_str());
+    }
+    (Failure::Rejected(Box::new(rejected)), None)
 }
 
 fn of_handshake(fault: HandshakeFault) -> &'static str {

@@ -237,7 +237,14 @@ impl SeenVersioning {
 
 fn unknown(error: UpstreamError) -> Failure {
     match error {
-        UpstreamError::RefusesUs | UpstreamError::Unreachable | UpstreamError::Untrusted => Failure::Upstream(error),
+        UpstreamError::DeniesUs => {
+            tracing::error!("the upstream denies Portcullis's own credentials what protection depends on; grant it");
+            Failure::Upstream(error)
+        }
+        UpstreamError::RefusesUs
+        | UpstreamError::RefusesUser
+        | UpstreamError::Unreachable
+        | UpstreamError::Untrusted => Failure::Upstream(error),
         UpstreamError::BrokenOff | UpstreamError::Silent | UpstreamError::Unreadable | UpstreamError::Unwritable => {
             tracing::error!(%error, "a bucket's state cannot be read");
             Failure::StateUnknown

@@ -12,7 +12,7 @@ use super::ending::Exchange;
 use super::reply::ReplyBody;
 use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode};
 use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome};
-use portcullis_authorization::{Caller, JudgedAction, Permit, PermitCost, Verdict};
+use portcullis_authorization::{Caller, JudgedAction, Permit, PermitCost, UpstreamIdentity, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_control::cloudtrail::CloudTrailError;
 use portcullis_control::services::{
@@ -61,7 +61,13 @@ impl Pipeline {
         let principal = signed.principal.clone();
         let content = match action {
             Ok(action) => {
-                let caller = Caller { principal: signed.principal, form: signed.form, transport: head.peer.transport };
+                let caller = Caller {
+                    principal: signed.principal,
+                    form: signed.form,
+                    transport: head.peer.transport,
+                    // What a call asks of the upstream, Portcullis asks for itself.
+                    upstream: UpstreamIdentity::Own,
+                };
                 let source = CodeSource::of_address(head.peer.address.ip());
                 let requester = Requester { caller, source, now: self.clock.now() };
                 // Nothing that is answered here looks at a code.

@@ -11,6 +11,7 @@ pub(super) async fn full() -> (tempfile::TempDir, Arc<MemoryJournal>) {
     let store = opened(dir.path(), &journal, at(30)).await;
     store.create_user(&user("alice"), at(30)).await.expect("made");
     store.create_key(&Principal::User(user("alice")), KeyMaterial::Random, at(30)).await.expect("made");
+    store.put_upstream_key(&user("alice"), given("STORE-ALICE"), at(30)).await.expect("given");
     store.put_trail(None, trail("main"), at(30)).await.expect("made");
     store.pin_trail_head(&trail("main").name, TrailHead("head".to_owned()), at(30)).await.expect("pinned");
     store.add_signing_key(signing_key(1, 0, 9), Duration::ZERO, at(30)).await.expect("added");
@@ -64,8 +65,19 @@ async fn a_lost_record_of_any_kind_is_refused_and_a_rebuild_brings_it_back() {
         .iter()
         .map(|(key, _)| String::from_utf8_lossy(key).split('/').next().unwrap_or_default().to_owned())
         .collect();
-    let known =
-        ["account", "bucket", "device", "key", "signing-key", "trail", "trail-head", "unsettled", "upload", "user"];
+    let known = [
+        "account",
+        "bucket",
+        "device",
+        "key",
+        "signing-key",
+        "trail",
+        "trail-head",
+        "unsettled",
+        "upload",
+        "upstream-key",
+        "user",
+    ];
     assert!(kinds.iter().eq(known.iter()), "{kinds:?}");
     for (key, _) in all {
         put(&engine(dir.path()).await, &key, None).await;

@@ -291,9 +291,14 @@ fn only_certainty_counts_as_an_answer() {
     for error in [UpstreamError::BrokenOff, UpstreamError::Silent, UpstreamError::Unreadable] {
         assert_eq!(of(error), "unknown");
     }
-    for error in
-        [UpstreamError::RefusesUs, UpstreamError::Unreachable, UpstreamError::Untrusted, UpstreamError::Unwritable]
-    {
+    for error in [
+        UpstreamError::DeniesUs,
+        UpstreamError::RefusesUs,
+        UpstreamError::RefusesUser,
+        UpstreamError::Unreachable,
+        UpstreamError::Untrusted,
+        UpstreamError::Unwritable,
+    ] {
         assert_eq!(of(error), "no");
     }
     assert!(matches!(UpstreamOutcome::of(&Err(Failure::Unrecorded)), UpstreamOutcome::Unknown));
