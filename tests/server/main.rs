@@ -28,3 +28,4 @@ mod rig;
 mod sent;
 mod services;
 mod uploads;
+mod upstream_keys;

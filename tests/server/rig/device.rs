@@ -69,7 +69,7 @@ pub(super) async fn user(socket: &Path, name: &str) -> Keys {
     Keys { key_id: text("AccessKeyId"), secret: text("SecretAccessKey") }
 }
 
-async fn ask(socket: &Path, action: &str, parameters: &[(&str, &str)]) -> Reply {
+pub(super) async fn ask(socket: &Path, action: &str, parameters: &[(&str, &str)]) -> Reply {
     let mut form = format!("Action={action}&Version=2010-05-08");
     for (name, value) in parameters {
         form.push_str(&format!("&{name}={}", percent_encode(value)));

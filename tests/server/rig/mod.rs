@@ -118,6 +118,11 @@ impl Rig {
         device::user(&self.socket(), name).await
     }
 
+    /// What an administrator has done at the proxy's own socket.
+    pub(crate) async fn administer(&self, action: &str, parameters: &[(&str, &str)]) {
+        device::ask(&self.socket(), action, parameters).await;
+    }
+
     /// `MfaDelete` as the proxy tells it.
     pub(crate) async fn mfa_delete(&self, bucket: &str) -> Option<String> {
         let reply = self.send(&Ask::new(&format!("GET /{bucket}?versioning"))).await;

@@ -34,6 +34,7 @@ pub(super) enum ActionInput {
     DeactivateMfaDevice { user: Option<UserName>, serial: DeviceSerial },
     DeleteAccessKey { user: Option<UserName>, id: AccessKeyId },
     DeleteUser { name: UserName },
+    DeleteUserUpstreamCredentials { name: UserName },
     DeleteVirtualMfaDevice { serial: DeviceSerial },
     EnableMfaDevice { user: Option<UserName>, serial: DeviceSerial, codes: ConsecutiveCodes },
     GetClock,
@@ -42,6 +43,7 @@ pub(super) enum ActionInput {
     ListMfaDevices { user: Option<UserName>, page: PageRequest },
     ListUsers { prefix: PathPrefix, page: PageRequest },
     ListVirtualMfaDevices { assignment: AssignmentStatus, page: PageRequest },
+    PutUserUpstreamCredentials { name: UserName, given: GivenKey },
     ResyncMfaDevice { user: Option<UserName>, serial: DeviceSerial, codes: ConsecutiveCodes },
     UpdateAccessKey { user: Option<UserName>, id: AccessKeyId, status: KeyStatus },
 }
@@ -83,6 +85,9 @@ struct ActionParameters<'a> {
 
 pub(super) const VERSION: &str = "2010-05-08";
 
+/// The parameter that no event repeats.
+const SECRET: &str = "SecretAccessKey";
+
 /// AWS's default for `MaxItems`.
 const PAGE: usize = 100;
 
@@ -111,7 +116,8 @@ const fn on_device(name: &'static str, parameters: &'static [&'static str], read
 }
 
 /// `AcceptClock`, `GetClock` and `Digits` are ours: AWS sets its own clocks, and its devices show six digits. So are
-/// `AccessKeyId` and `SecretAccessKey` of CreateAccessKey, which bring in a key that clients hold already.
+/// `AccessKeyId` and `SecretAccessKey` of CreateAccessKey, which bring in a key that clients hold already, and the actions
+/// on the key with which a user acts at the upstream.
 const TABLE: &[IamActionRow] = &[
     writing("AcceptClock", &[], |_, _| Ok(ActionInput::AcceptClock)),
     writing("CreateAccessKey", &["AccessKeyId", "SecretAccessKey", "UserName"], |given, _| {
@@ -133,6 +139,9 @@ const TABLE: &[IamActionRow] = &[
         Ok(ActionInput::DeleteAccessKey { id: given.key_id()?, user: given.user()? })
     }),
     writing("DeleteUser", &["UserName"], |given, _| Ok(ActionInput::DeleteUser { name: given.user_name()? })),
+    writing("DeleteUserUpstreamCredentials", &["UserName"], |given, _| {
+        Ok(ActionInput::DeleteUserUpstreamCredentials { name: given.user_name()? })
+    }),
     writing("DeleteVirtualMFADevice", &["SerialNumber"], |given, _| {
         Ok(ActionInput::DeleteVirtualMfaDevice { serial: given.serial()? })
     }),
@@ -157,6 +166,9 @@ const TABLE: &[IamActionRow] = &[
     }),
     reading("ListVirtualMFADevices", &["AssignmentStatus", "Marker", "MaxItems"], |given, _| {
         Ok(ActionInput::ListVirtualMfaDevices { assignment: given.assignment()?, page: given.page()? })
+    }),
+    writing("PutUserUpstreamCredentials", &["AccessKeyId", "SecretAccessKey", "UserName"], |given, _| {
+        Ok(ActionInput::PutUserUpstreamCredentials { name: given.user_name()?, given: given.given_key()? })
     }),
     on_device(
         "ResyncMFADevice",
@@ -225,7 +237,7 @@ impl<'a> ActionParameters<'a> {
     /// Those that may be recorded, which codes and secrets may not.
     fn recorded(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
         let values = self.values;
-        let is_secret = |name: &str| name.starts_with("AuthenticationCode") || name == "SecretAccessKey";
+        let is_secret = |name: &str| name.starts_with("AuthenticationCode") || name == SECRET;
         let recorded = self.row.parameters.iter().filter(move |name| !is_secret(name));
         recorded.filter_map(move |name| value(values, name).map(|value| (*name, value)))
     }
@@ -262,19 +274,20 @@ impl<'a> ActionParameters<'a> {
     }
 
     fn key_material(&self) -> Result<KeyMaterial, IamError> {
-        const SECRET: &str = "SecretAccessKey";
         if self.optional("AccessKeyId").is_none() && self.optional(SECRET).is_none() {
             return Ok(KeyMaterial::Random);
         }
+        self.given_key().map(KeyMaterial::Given)
+    }
+
+    fn given_key(&self) -> Result<GivenKey, IamError> {
         let secret = Secret::new(self.required(SECRET)?.to_owned());
-        let given = GivenKey::new(self.key_id()?, secret);
-        let given = given.map_err(|_| {
+        GivenKey::new(self.key_id()?, secret).map_err(|_| {
             IamError::invalid_value(
                 SECRET,
                 "have 8 to 128 bytes, without control characters and without spaces at its ends",
             )
-        })?;
-        Ok(KeyMaterial::Given(given))
+        })
     }
 
     fn key_status(&self) -> Result<KeyStatus, IamError> {
@@ -356,6 +369,6 @@ mod tests {
             assert!(row.parameters.is_sorted());
         }
         assert!(TABLE.is_sorted_by_key(|row| row.name));
-        assert_eq!(TABLE.len(), 17);
+        assert_eq!(TABLE.len(), 19);
     }
 }

@@ -9,7 +9,7 @@ use portcullis_base::names::{AccessKeyId, DeviceSerial, UserName};
 use portcullis_mfa::{Challenge, CodeDigits, DeviceStatus, MfaFault, MfaToken, Proof, ProvedPart};
 use portcullis_sigv4::{KeyStatus, Principal};
 use portcullis_state::{
-    AccessKey, DeviceChange, DeviceDeactivation, DeviceEnabling, KeyMaterial, ListedDevice, UserRecord,
+    AccessKey, DeviceChange, DeviceDeactivation, DeviceEnabling, GivenKey, KeyMaterial, ListedDevice, UserRecord,
 };
 
 /// Leave to carry out one action.
@@ -42,6 +42,8 @@ pub(super) enum PlainStep {
     DeleteAccessKey { key: AccessKey },
     DeleteDevice { serial: DeviceSerial },
     DeleteUser { name: UserName },
+    DeleteUserUpstreamKey { name: UserName },
+    PutUserUpstreamKey { name: UserName, given: GivenKey },
     Read(ReadStep),
     UpdateAccessKey { key: AccessKey, status: KeyStatus },
 }
@@ -171,6 +173,7 @@ fn plan(input: ActionInput, facts: &ActionFacts) -> Result<PlannedAction, IamErr
             PlainStep::DeleteAccessKey { key: facts.key(&id, user.as_ref())?.clone() }
         }
         ActionInput::DeleteUser { name } => PlainStep::DeleteUser { name },
+        ActionInput::DeleteUserUpstreamCredentials { name } => PlainStep::DeleteUserUpstreamKey { name },
         ActionInput::DeleteVirtualMfaDevice { serial } => PlainStep::DeleteDevice { serial },
         ActionInput::GetClock => PlainStep::Read(ReadStep::Clock),
         ActionInput::GetUser { user } => PlainStep::Read(ReadStep::User(facts.user(user.as_ref())?.cloned())),
@@ -184,6 +187,7 @@ fn plan(input: ActionInput, facts: &ActionFacts) -> Result<PlannedAction, IamErr
         ActionInput::ListVirtualMfaDevices { assignment, page } => {
             PlainStep::Read(ReadStep::VirtualMfaDevices { assignment, page })
         }
+        ActionInput::PutUserUpstreamCredentials { name, given } => PlainStep::PutUserUpstreamKey { name, given },
         ActionInput::UpdateAccessKey { user, id, status } => {
             PlainStep::UpdateAccessKey { key: facts.key(&id, user.as_ref())?.clone(), status }
         }

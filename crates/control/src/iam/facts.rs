@@ -42,10 +42,12 @@ impl<'a> StateNames<'a> {
             | ActionInput::CreateUser { .. }
             | ActionInput::CreateVirtualMfaDevice { .. }
             | ActionInput::DeleteUser { .. }
+            | ActionInput::DeleteUserUpstreamCredentials { .. }
             | ActionInput::DeleteVirtualMfaDevice { .. }
             | ActionInput::GetClock
             | ActionInput::ListUsers { .. }
-            | ActionInput::ListVirtualMfaDevices { .. } => Self::default(),
+            | ActionInput::ListVirtualMfaDevices { .. }
+            | ActionInput::PutUserUpstreamCredentials { .. } => Self::default(),
             ActionInput::CreateAccessKey { user, .. }
             | ActionInput::GetUser { user }
             | ActionInput::ListAccessKeys { user, .. }

@@ -37,6 +37,8 @@ impl ActionPerformance<'_> {
             PlainStep::DeleteAccessKey { key } => self.delete_access_key(&key).await,
             PlainStep::DeleteDevice { serial } => self.delete_device(&serial).await,
             PlainStep::DeleteUser { name } => self.delete_user(&name).await,
+            PlainStep::DeleteUserUpstreamKey { name } => self.delete_upstream_key(&name).await,
+            PlainStep::PutUserUpstreamKey { name, given } => self.put_upstream_key(&name, given).await,
             PlainStep::Read(step) => Ok(AnswerContent::shown(self.read(step))),
             PlainStep::UpdateAccessKey { key, status } => self.update_access_key(&key, status).await,
         }

@@ -10,7 +10,7 @@ use super::refused::{IamError, key_entity, user_entity};
 use super::xml::ElementWriter;
 use portcullis_base::names::UserName;
 use portcullis_sigv4::{KeyStatus, Principal};
-use portcullis_state::{AccessKey, KeyMaterial, StoreError, UserRecord};
+use portcullis_state::{AccessKey, GivenKey, KeyMaterial, StoreError, UserRecord};
 
 impl ActionPerformance<'_> {
     pub(super) async fn create_user(self, name: &UserName) -> Result<AnswerContent, IamError> {
@@ -43,6 +43,29 @@ impl ActionPerformance<'_> {
     pub(super) async fn delete_user(self, name: &UserName) -> Result<AnswerContent, IamError> {
         let deleted = self.state.delete_user(name, self.now).await;
         deleted.map(|()| AnswerContent::default()).map_err(|error| IamError::store(error, &user_entity(name)))
+    }
+
+    /// The secret is not repeated.
+    pub(super) async fn put_upstream_key(self, name: &UserName, given: GivenKey) -> Result<AnswerContent, IamError> {
+        let put = self.state.put_upstream_key(name, given, self.now).await;
+        let stored = put.map_err(|error| IamError::store(error, &user_entity(name)))?;
+        let element = json!({
+            "userName": name.as_str(),
+            "accessKeyId": stored.key.id(),
+            "createDate": stored.created.console(),
+        });
+        let credentials = ElementWriter::new("UpstreamCredentials")
+            .text("UserName", name.as_str())
+            .text("AccessKeyId", stored.key.id())
+            .text("CreateDate", &stored.created.iso_extended());
+        let result = ElementWriter::new("Result").child(credentials);
+        Ok(AnswerContent::recorded(result, "upstreamCredentials", element))
+    }
+
+    pub(super) async fn delete_upstream_key(self, name: &UserName) -> Result<AnswerContent, IamError> {
+        let deleted = self.state.delete_upstream_key(name, self.now).await;
+        let entity = format!("The upstream credentials of the user with name {name}");
+        deleted.map(|()| AnswerContent::default()).map_err(|error| IamError::store(error, &entity))
     }
 
     /// Root may have a second key, so that its key can be replaced.
@@ -100,12 +123,17 @@ impl ActionPerformance<'_> {
     }
 
     fn described(self, element: &'static str, user: &UserRecord) -> ElementWriter {
-        ElementWriter::new(element)
+        let described = ElementWriter::new(element)
             .text("Path", "/")
             .text("UserName", user.name.as_str())
             .text("UserId", &user.id)
             .text("Arn", &self.arn(user))
-            .text("CreateDate", &user.created.iso_extended())
+            .text("CreateDate", &user.created.iso_extended());
+        match self.state.upstream_key(&user.name) {
+            // Ours: AWS has one store for all users.
+            Some(stored) => described.text("UpstreamAccessKeyId", stored.key.id()),
+            None => described,
+        }
     }
 
     fn arn(self, user: &UserRecord) -> String {

@@ -344,6 +344,46 @@ async fn a_key_that_clients_hold_already_is_taken_as_it_is_and_its_secret_never_
 }
 
 #[tokio::test]
+async fn a_user_is_given_a_key_at_the_upstream_and_its_secret_never_told() {
+    const SECRET: &str = "wJalrXUtnFEMI-K7MDENG-secret";
+    let state = state().await;
+    plainly(&state, "Action=CreateUser&UserName=alice").await;
+    let put = |user: &str, id: &str, secret: &str| {
+        format!("Action=PutUserUpstreamCredentials&UserName={user}&AccessKeyId={id}&SecretAccessKey={secret}")
+    };
+    let given = ask(&state, &put("alice", "alice-at-the-store", SECRET), MfaToken::Absent, at(0)).await;
+    assert_eq!(given.status, 200, "{}", given.body.expose());
+    assert!(!format!("{given:?} {}", given.body.expose()).contains(SECRET));
+    assert_eq!(
+        *given.event.facts().parameters,
+        serde_json::json!({ "userName": "alice", "accessKeyId": "alice-at-the-store" })
+    );
+    assert_eq!(given.elements["upstreamCredentials"]["accessKeyId"], Value::from("alice-at-the-store"));
+    for query in ["Action=GetUser&UserName=alice", "Action=ListUsers"] {
+        let (_, shown) = plainly(&state, query).await;
+        assert_eq!(inside(&shown, "UpstreamAccessKeyId"), "alice-at-the-store", "{query}");
+        assert!(!shown.contains(SECRET));
+    }
+    assert_eq!(plainly(&state, &put("alice", "next", SECRET)).await.0, 200);
+    assert_eq!(inside(&plainly(&state, "Action=GetUser&UserName=alice").await.1, "UpstreamAccessKeyId"), "next");
+    for (user, id, secret, refused) in [
+        ("carol", "other", SECRET, (404, "NoSuchEntity")),
+        ("", "other", SECRET, (400, "ValidationError")),
+        ("alice", "a,b", SECRET, (400, "ValidationError")),
+        ("alice", "other", "short", (400, "ValidationError")),
+        ("alice", "", SECRET, (400, "ValidationError")),
+    ] {
+        assert_eq!(refusal(&state, &put(user, id, secret)).await, (refused.0, refused.1.to_owned()), "{user} {id}");
+    }
+    let root = "Action=PutUserUpstreamCredentials&AccessKeyId=other&SecretAccessKey=long-enough";
+    assert_eq!(refusal(&state, root).await, (400, "ValidationError".to_owned()), "root has none");
+    let delete = "Action=DeleteUserUpstreamCredentials&UserName=alice";
+    assert_eq!(plainly(&state, delete).await.0, 200);
+    assert_eq!(refusal(&state, delete).await, (404, "NoSuchEntity".to_owned()));
+    assert!(!plainly(&state, "Action=GetUser&UserName=alice").await.1.contains("UpstreamAccessKeyId"));
+}
+
+#[tokio::test]
 async fn without_a_user_name_root_is_meant() {
     let state = state().await;
     let (_, user) = plainly(&state, "Action=GetUser").await;
