@@ -54,6 +54,7 @@ const LINES: &[&str] = &[
     "user import --from users.json --apply",
     "user list",
     "user remove alice",
+    "user upstream alice --remove",
 ];
 
 /// What becomes of a command line before its command runs.

@@ -1,6 +1,9 @@
 //! `portcullis user`: the account's users.
 
 mod import;
+mod upstream;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -17,7 +20,8 @@ use super::terminal::{OutputFormat, Terminal};
 pub(super) enum UserCommand {
     /// Create a user with an access key, a new one that is shown once or one that clients hold already
     #[command(after_help = "Examples:\n  portcullis user add alice\n  portcullis user add alice --json\n  \
-                            portcullis user add alice --access-key app-1 --secret-stdin < secret.txt")]
+                            portcullis user add alice --access-key app-1 --secret-stdin < secret.txt\n  \
+                            portcullis user add alice --upstream-credentials alice-at-the-store.env")]
     Add(AddUserArgs),
     /// Take users and access keys from a file
     #[command(after_help = import::EXAMPLE)]
@@ -26,6 +30,9 @@ pub(super) enum UserCommand {
     List,
     /// Remove a user and all its access keys
     Remove(UserArgs),
+    /// Set with which key a user acts at the upstream
+    #[command(after_help = upstream::EXAMPLE)]
+    Upstream(upstream::UpstreamKeyArgs),
 }
 
 #[derive(Args)]
@@ -34,6 +41,9 @@ pub(super) struct AddUserArgs {
     user: String,
     #[command(flatten)]
     given: GivenKeyArgs,
+    /// Sign the user's requests to the upstream with the key in this file, so that the upstream's own policies apply
+    #[arg(long, value_name = "FILE")]
+    upstream_credentials: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -53,11 +63,12 @@ pub(super) async fn run(
         UserCommand::Import(args) => import::run(&args, admin, terminal).await,
         UserCommand::List => list(admin, terminal).await,
         UserCommand::Remove(args) => remove(&args.user, admin, terminal).await,
+        UserCommand::Upstream(args) => upstream::run(&args, admin, terminal).await,
     }
 }
 
 async fn add(args: AddUserArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let AddUserArgs { user, given } = args;
+    let AddUserArgs { user, given, upstream_credentials } = args;
     if user == key::ROOT {
         // A user of this name would be taken for root wherever keys are named by their user.
         return Err(
@@ -65,9 +76,19 @@ async fn add(args: AddUserArgs, admin: &AdminClient, terminal: &mut Terminal) ->
         );
     }
     // Read first: a secret that cannot be used must leave no user behind.
+    let upstream_key = upstream_credentials.as_deref().map(upstream::read).transpose()?;
     let given = given.read(terminal)?;
     let question = AdminRequest::new("CreateUser").with("UserName", &user);
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
+    // Before the user has a key to sign with, so that nothing is done with Portcullis's own meanwhile.
+    if let Some(upstream_key) = &upstream_key {
+        upstream::put(&user, upstream_key, admin).await.map_err(|error| {
+            let place = admin.place().flag();
+            error.next(format!(
+                "The user was created without any key. Remove it and try again: portcullis user remove {user}{place}"
+            ))
+        })?;
+    }
     let key = key::make(&user, given.as_ref(), admin).await.map_err(|error| {
         let retry = format!(
             "The user was created without a key; create one: portcullis key create {user}{}",
@@ -102,7 +123,12 @@ async fn list(admin: &AdminClient, terminal: &mut Terminal) -> Result<(), Comman
     match terminal.format() {
         OutputFormat::Json => {
             let users = users.iter().map(|user| {
-                json!({ "userName": user.filled_text_of("UserName"), "arn": user.filled_text_of("Arn"), "createDate": user.filled_text_of("CreateDate") })
+                json!({
+                    "userName": user.filled_text_of("UserName"),
+                    "arn": user.filled_text_of("Arn"),
+                    "createDate": user.filled_text_of("CreateDate"),
+                    "upstreamAccessKeyId": user.filled_text_of("UpstreamAccessKeyId"),
+                })
             });
             terminal.print_json(&Value::Array(users.collect()))
         }
@@ -110,9 +136,12 @@ async fn list(admin: &AdminClient, terminal: &mut Terminal) -> Result<(), Comman
             terminal.print(&format!("no users yet; add one: portcullis user add NAME{}", admin.place().flag()))
         }
         OutputFormat::People => {
-            let mut table = TextTable::new(&["USER", "CREATED", "ARN"]);
+            let mut table = TextTable::new(&["USER", "CREATED", "UPSTREAM KEY", "ARN"]);
             for user in &users {
-                table.row(RowTone::Plain, ["UserName", "CreateDate", "Arn"].map(|name| text(user, name)));
+                table.row(
+                    RowTone::Plain,
+                    ["UserName", "CreateDate", "UpstreamAccessKeyId", "Arn"].map(|name| text(user, name)),
+                );
             }
             terminal.print(&table.render(TableHead::Shown, terminal.colour()))
         }
@@ -141,7 +170,7 @@ mod tests {
     }
 
     fn alice() -> AddUserArgs {
-        AddUserArgs { user: "alice".to_owned(), given: GivenKeyArgs::default() }
+        AddUserArgs { user: "alice".to_owned(), given: GivenKeyArgs::default(), upstream_credentials: None }
     }
 
     #[tokio::test]
@@ -157,10 +186,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_user_of_the_upstream_has_its_key_there_before_one_to_sign_with() {
+        let proxy = FakeProxy::start(willing);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "AWS_ACCESS_KEY_ID=ALICE-KEY\nAWS_SECRET_ACCESS_KEY=long-enough\n").unwrap();
+        let args = || AddUserArgs { upstream_credentials: Some(file.path().to_owned()), ..alice() };
+        let (mut output, _) = terminal(OutputFormat::Json, &[]);
+        run(UserCommand::Add(args()), &AdminClient::of(proxy.place()), &mut output).await.unwrap();
+        assert_eq!(proxy.actions(), ["CreateUser", "PutUserUpstreamCredentials", "CreateAccessKey"]);
+
+        let proxy = FakeProxy::start(|seen| match seen.asks("PutUserUpstreamCredentials") {
+            true => (503, iam_error("ServiceUnavailable", "The state could not be written.")),
+            false => willing(seen),
+        });
+        let (mut output, _) = terminal(OutputFormat::Json, &[]);
+        let outcome = run(UserCommand::Add(args()), &AdminClient::of(proxy.place()), &mut output).await;
+        assert!(outcome.unwrap_err().next.unwrap().contains("portcullis user remove alice"));
+        assert_eq!(proxy.actions(), ["CreateUser", "PutUserUpstreamCredentials"], "no key without the other");
+    }
+
+    #[tokio::test]
     async fn nobody_is_called_root_but_root() {
         let proxy = FakeProxy::start(willing);
         let (mut terminal, _) = terminal(OutputFormat::Json, &[]);
-        let root = AddUserArgs { user: "root".to_owned(), given: GivenKeyArgs::default() };
+        let root = AddUserArgs { user: "root".to_owned(), ..alice() };
         let outcome = run(UserCommand::Add(root), &AdminClient::of(proxy.place()), &mut terminal).await;
         assert_eq!(outcome.unwrap_err().blame, crate::command::error::ExitCause::Usage);
         let root = UserArgs { user: "root".to_owned() };
