@@ -19,6 +19,7 @@ const CRATES: &[&str] = &[
     "s3",
     "mfa",
     "policy",
+    "import",
     "authorization",
     "upstream",
     "state",
@@ -34,7 +35,7 @@ const CRATES: &[&str] = &[
 const APART: &[&str] = &["control", "followers"];
 
 /// The crates that do no I/O: no runtime, no log, no files, no network.
-const WITHOUT_IO: &[&str] = &["xml", "cloudtrail", "sigv4", "s3", "mfa", "policy", "authorization"];
+const WITHOUT_IO: &[&str] = &["xml", "cloudtrail", "sigv4", "s3", "mfa", "policy", "import", "authorization"];
 
 /// What a manifest of a crate without I/O may not name.
 const IO_CRATES: &[&str] = &["hyper", "hyper-util", "rusqlite", "sled", "tokio", "tokio-rustls", "tracing"];
@@ -59,6 +60,7 @@ const PURE: &[&str] = &[
     "crates/authorization/src",
     "crates/mfa/src",
     "crates/policy/src",
+    "crates/import/src",
     "crates/s3/src",
     "crates/state/src/code_queue/order.rs",
     "crates/state/src/code_queue/tries.rs",
@@ -85,7 +87,7 @@ const EFFECTS: &[&str] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["cloudtrail", "followers"]),
     ("clap", &["command"]),
-    ("flate2", &["cloudtrail", "followers"]),
+    ("flate2", &["cloudtrail", "followers", "import"]),
     ("hyper", &["command", "devstore", "http", "server", "upstream"]),
     ("quick_xml", &["xml"]),
     ("rusqlite", &["followers"]),

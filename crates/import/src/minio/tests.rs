@@ -1,0 +1,175 @@
+//! A recorded export: five users, three groups, six service accounts.
+
+use super::*;
+use crate::accounts::ImportFault;
+
+fn recorded() -> MinioExport {
+    MinioExport::read(include_bytes!("../fixtures/minio-export.zip")).expect("an export")
+}
+
+fn options(left_out: &[&str]) -> MinioImportOptions {
+    MinioImportOptions {
+        root: Some("minioadmin".to_owned()),
+        left_out: left_out.iter().map(|&name| name.to_owned()).collect(),
+    }
+}
+
+/// A user on one line.
+fn shown(user: &ImportedUser) -> String {
+    let keys: Vec<_> = user.keys.iter().map(|key| format!("{} {:?}", key.id, key.status)).collect();
+    let names =
+        |policies: &BTreeSet<AttachedPolicy>| policies.iter().map(|p| format!("{p:?}")).collect::<Vec<_>>().join(" ");
+    format!(
+        "{}: [{}] policies [{}] groups {:?} boundary {:?}",
+        user.name,
+        keys.join(", "),
+        names(&user.policies),
+        user.groups,
+        user.boundary.as_ref().map(AttachedPolicy::name)
+    )
+}
+
+fn faults(accounts: &StoreAccounts) -> Vec<String> {
+    accounts.faults.iter().map(|ImportFault { place, reason, .. }| format!("{place}: {reason}")).collect()
+}
+
+#[test]
+fn users_come_with_their_keys_policies_and_groups() {
+    let accounts = accounts(&recorded(), &options(&["bob-trial"]));
+    assert_eq!(faults(&accounts), [""; 0]);
+    assert_eq!(
+        accounts.users.iter().map(shown).collect::<Vec<_>>(),
+        [
+            r#"alice: [alice Active, alice-ci Active] policies [Managed("writeonly")] groups {"editors"} boundary None"#,
+            r#"alice-alice-batch: [alice-batch Inactive] policies [Managed("writeonly")] groups {"editors"} boundary None"#,
+            r#"alice-alice-limited: [alice-limited Active] policies [Managed("writeonly")] groups {"editors"} boundary Some("session-alice-limited")"#,
+            r#"bob: [bob Active] policies [Own("home")] groups {"editors"} boundary None"#,
+            r#"carol: [carol Active] policies [Own("consoleAdmin")] groups {"auditors"} boundary None"#,
+            r#"dave: [dave Inactive] policies [Managed("readwrite")] groups {"former"} boundary None"#,
+            r#"erin: [erin Inactive] policies [Own("office-hours") Own("ops")] groups {} boundary None"#,
+            r#"minioadmin-root-app: [root-app Active] policies [Managed("readwrite")] groups {} boundary None"#,
+            r#"minioadmin-root-limited: [root-limited Active] policies [Own("session-root-limited")] groups {} boundary None"#,
+        ]
+    );
+    let groups: Vec<_> = accounts.groups.iter().map(|group| (group.name.as_str(), group.policies.len())).collect();
+    assert_eq!(groups, [("auditors", 1), ("editors", 1), ("former", 0)]);
+}
+
+#[test]
+fn policies_come_that_an_account_has_or_that_are_not_built_in() {
+    let accounts = accounts(&recorded(), &options(&["bob-trial"]));
+    let names: Vec<_> = accounts.policies.iter().map(|policy| policy.name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "consoleAdmin",
+            "home",
+            "minio-readonly",
+            "nosid",
+            "office-hours",
+            "ops",
+            "photos-editor",
+            "session-alice-limited",
+            "session-root-limited",
+        ]
+    );
+}
+
+#[test]
+fn what_differs_from_minio_is_told() {
+    let accounts = accounts(&recorded(), &options(&["bob-trial"]));
+    let notes: Vec<_> = accounts.notes.iter().map(|note| format!("{} {}", note.about, note.text)).collect();
+    for expected in [
+        "`bob-trial` is left out, as you said",
+        "group `former` is disabled: it comes without its policies, and its members' keys inactive",
+        "policy `consoleAdmin` Statement[0] is left out: it is about admin:*, of which S3 has nothing",
+        "policy `ops` Statement[0] is left out: it is about admin:ServerInfo, of which S3 has nothing",
+        "policy `nosid` Statement[0].Resource[0]: `arn:aws:s3:::*-logs/*` names buckets too in MinIO, here fewer are allowed",
+        "policy `readonly` becomes `minio-readonly`: `readonly` allows something else here",
+        "service account `alice-batch` becomes the user `alice-alice-batch` with the rights of `alice`: a user has two keys at the most",
+        "service account `alice-limited` becomes the user `alice-alice-limited` with the rights of `alice`: its session policy is the user's permissions boundary",
+        "service account `root-app` becomes the user `minioadmin-root-app` with the policy `readwrite`: it is root's in MinIO",
+        "the access key `minioadmin` stays behind: what signs with it needs a key of a user, such as `portcullis user add NAME`",
+        "user `dave` is in the disabled group `former`, so MinIO refuses it: its keys are inactive",
+    ] {
+        assert!(notes.iter().any(|note| note == expected), "{expected}\n{notes:#?}");
+    }
+    assert!(!notes.iter().any(|note| note.contains("diagnostics")), "no account has it: {notes:#?}");
+    let left: Vec<_> = notes.iter().filter(|note| note.contains("no imported account has it")).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left[0].contains("policy `star` is left out") && left[0].contains("(Statement[0].Action: "), "{left:?}");
+    assert!(left[1].contains("(Statement[0].Condition.StringEquals.s3:ExistingObjectTag/team: "), "{left:?}");
+}
+
+#[test]
+fn what_cannot_be_the_same_refuses_the_import() {
+    let told = faults(&accounts(&recorded(), &options(&[])));
+    assert_eq!(told, ["service account `bob-trial`: it expires at 2027-06-01T00:00:00Z, and no key expires here"]);
+    let mut options = options(&["bob-trial", "zoe"]);
+    options.root = None;
+    let told = faults(&accounts(&recorded(), &options));
+    assert_eq!(
+        told,
+        [
+            "--leave-out zoe: no user and no service account has this name",
+            "service account `root-app`: its parent `minioadmin` is no user of this MinIO",
+            "service account `root-limited`: its parent `minioadmin` is no user of this MinIO",
+        ]
+    );
+}
+
+#[test]
+fn a_policy_that_is_not_the_same_here_refuses_the_import_if_an_account_has_it() {
+    let mut export = recorded();
+    let mapping = |name: &str| serde_json::from_value(serde_json::json!({ "version": 0, "policy": name })).unwrap();
+    export.user_policies.insert("alice".to_owned(), mapping("tagged,gone"));
+    export.group_policies.insert("auditors".to_owned(), mapping("star"));
+    let accounts = accounts(&export, &options(&["bob-trial"]));
+    let told = faults(&accounts);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("policy `star`: Statement[0].Action: "), "{told:?}");
+    assert!(told[1].starts_with("policy `tagged`: Statement[0].Condition.StringEquals.s3:Exis"), "{told:?}");
+    let missing = "has the policy `gone`, which MinIO does not have";
+    assert!(accounts.notes.iter().any(|note| note.about == "user `alice`" && note.text == missing));
+}
+
+#[test]
+fn a_key_of_its_own_is_refused_where_the_policies_name_the_user() {
+    let mut export = recorded();
+    for key in ["bob-1", "bob-2"] {
+        let mut account = recorded().service_accounts.remove("bob-trial").unwrap();
+        account.expiration = None;
+        account.key = key.to_owned();
+        export.service_accounts.insert(key.to_owned(), account);
+    }
+    let accounts = accounts(&export, &options(&["bob-trial"]));
+    assert_eq!(
+        faults(&accounts),
+        ["service account `bob-2`: the policies of `bob` name their user, and this key becomes a user of its own"]
+    );
+}
+
+#[test]
+fn a_service_account_has_no_more_than_its_parent_has() {
+    let mut export = recorded();
+    export.users.get_mut("alice").unwrap().status = AccountStatus::Disabled;
+    let accounts = accounts(&export, &options(&["bob-trial"]));
+    let of_alice = accounts.users.iter().filter(|user| user.name.as_str().starts_with("alice"));
+    assert!(of_alice.flat_map(|user| &user.keys).all(|key| key.status == ImportedKeyStatus::Inactive));
+    let mut export = recorded();
+    export.service_accounts.get_mut("alice-ci").unwrap().groups = Some(vec!["auditors".to_owned()]);
+    let told = faults(&super::accounts(&export, &options(&["bob-trial"])));
+    assert_eq!(told, ["service account `alice-ci`: it is in the group `auditors`, and `alice` is not"]);
+}
+
+#[test]
+fn a_user_that_is_left_out_takes_its_service_accounts_with_it() {
+    let accounts = accounts(&recorded(), &options(&["alice", "bob"]));
+    assert!(!accounts.users.iter().any(|user| user.name.as_str().starts_with("alice")));
+    assert!(
+        accounts.notes.iter().any(
+            |note| note.about == "service account `alice-ci`" && note.text == "is left out with its parent `alice`"
+        )
+    );
+    assert_eq!(faults(&accounts), [""; 0]);
+}
