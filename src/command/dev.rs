@@ -150,7 +150,7 @@ pub fn listening(scheme: EndpointScheme, address: SocketAddr) -> String {
     format!("portcullis listening on {}://{address}", scheme.as_str())
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, InvalidEndpoint> {
+pub(super) fn endpoint(text: &str) -> Result<Endpoint, InvalidEndpoint> {
     Endpoint::parse(text)
 }
 

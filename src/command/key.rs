@@ -187,6 +187,11 @@ impl ListedKey {
         })
     }
 
+    /// Whether it may sign.
+    pub(super) fn is_active(&self) -> bool {
+        self.status == "Active"
+    }
+
     fn holder(&self) -> &str {
         self.user.as_deref().unwrap_or(ROOT)
     }

@@ -11,6 +11,7 @@ mod events;
 mod exchange;
 mod exposure;
 mod given_key;
+mod import;
 pub mod init;
 mod key;
 mod log;
@@ -71,6 +72,9 @@ enum Command {
     Dev(dev::DevArgs),
     /// Show recorded events
     Events(events::EventsArgs),
+    /// Take the users of a store, with their keys and no more rights than they had there
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Write a commented configuration and create its state directory
     Init(init::InitArgs),
     /// Manage access keys
@@ -127,6 +131,7 @@ pub fn main() -> ExitCode {
         Command::Check(_)
         | Command::Clock(_)
         | Command::Events(_)
+        | Command::Import(_)
         | Command::Init(_)
         | Command::Key(_)
         | Command::Mfa(_)
@@ -154,6 +159,7 @@ fn run(command: Command, place: &StateDirectory, terminal: &mut Terminal) -> Res
         Command::Clock(command) => on_one_thread(clock::run(command, &admin, terminal)),
         Command::Dev(args) => on_all_threads(run_proxy::dev(args, place, environment(), terminal)),
         Command::Events(args) => on_one_thread(events::run(args, place, terminal)),
+        Command::Import(command) => on_one_thread(import::run(command, &admin, terminal)),
         Command::Init(args) => on_one_thread(init::run(&args, environment(), run_proxy::create_state, terminal)),
         Command::Key(command) => on_one_thread(key::run(command, &admin, terminal)),
         Command::Mfa(command) => on_one_thread(mfa::run(command, &admin, terminal)),

@@ -247,7 +247,10 @@ impl S3ClientError {
 
     fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let error = XmlElement::parse(body).unwrap_or_default();
-        let text = |name: &str| error.filled_text_of(name).map(str::to_owned);
+        // MinIO's admin API tells its errors in JSON, by the same names.
+        let told: Value = serde_json::from_slice(body).unwrap_or_default();
+        let in_json = |name: &str| told.get(name).and_then(Value::as_str);
+        let text = |name: &str| error.filled_text_of(name).or_else(|| in_json(name)).map(str::to_owned);
         let code = text("Code").unwrap_or_else(|| status.as_u16().to_string());
         let message = text("Message").unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason").to_owned());
         Self::refused(status, headers, &code, &message)
@@ -314,5 +317,11 @@ mod tests {
             b"<Error><Code>AccessDenied</Code><Message/></Error>",
         );
         assert_eq!(error.code(), Some("AccessDenied"));
+        let error = S3ClientError::read(
+            StatusCode::FORBIDDEN,
+            &HeaderMap::new(),
+            br#"{"Code":"AccessDenied","Message":"Access Denied.","Resource":"/minio/admin/v3/export-iam"}"#,
+        );
+        assert_eq!(error.to_string(), "Access Denied. (AccessDenied)");
     }
 }
