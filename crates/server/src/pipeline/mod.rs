@@ -3,6 +3,7 @@
 mod call;
 mod door;
 mod ending;
+mod iam_door;
 mod intake;
 mod keep_alive;
 mod pace;
@@ -53,6 +54,7 @@ use portcullis_upstream::{AnswerBegun, Upstream, UpstreamAnswer};
 use recording::{OnRecordLoss, RecordDuty};
 use s3_door::{ObjectData, S3Door};
 
+pub(crate) use iam_door::{IamDoor, iam_outcome};
 pub use pace::RefusalPace;
 pub use places::SharedPlaces;
 pub use protection::BucketProtection;

@@ -1,7 +1,5 @@
 //! The admin socket: AWS's IAM Query API for the user that owns this process, over HTTP on a Unix socket.
 
-mod door;
-
 use std::convert::Infallible;
 use std::fs::{self, Permissions};
 use std::io;
@@ -21,9 +19,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::story::{OfferedCode, RequestedAction, Requester, Story};
-use door::{AdminDoor, AdminFailure};
-use portcullis_audit::{Draft, OutcomeError, Recorder, RequestOutcome, ResponseElements};
+use crate::pipeline::{IamDoor, iam_outcome};
+use crate::story::Requester;
+use portcullis_audit::{Draft, Recorder, RequestOutcome};
 use portcullis_authorization::{Caller, Rules};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::RequestId;
@@ -150,12 +148,10 @@ impl AdminSocket {
         let request = IamRequest::read(form, self.state.account());
         let access = request.event().access();
         draft.asks_control(request.event().facts());
-        let presented = OfferedCode::of(&offer).presented;
-        let outcome = self.carry_out(request, offer, &mut draft).await;
-        if let Some(mfa) = outcome.as_ref().err().and_then(|failure| failure.mfa(presented)) {
-            draft.judged(mfa);
-        }
-        let answer = outcome.map_err(|failure| failure.error);
+        let now = self.clock.now();
+        let requester = Requester { caller: Caller::operator(), source: CodeSource::AdminSocket, now };
+        let door = IamDoor { journal: &self.journal, state: &self.state, rules: self.rules, now };
+        let answer = door.carry_out(request, requester, offer, &mut draft).await;
         match (self.close(draft, &answer).await, access, answer) {
             (Err(_), OperationAccess::Write, Ok(_)) => AdminReply::failed(&IamError::done_unrecorded(), request_id),
             (Ok(()) | Err(_), _, Ok(answer)) => AdminReply::done(&answer, request_id),
@@ -164,28 +160,9 @@ impl AdminSocket {
         }
     }
 
-    async fn carry_out(
-        &self,
-        request: IamRequest,
-        offer: MfaToken,
-        draft: &mut Draft,
-    ) -> Result<IamAnswer, AdminFailure> {
-        let access = request.event().access();
-        let action = request.into_action()?;
-        // Before a code is spent, which would be in vain.
-        if access == OperationAccess::Write && !self.journal.is_open() {
-            return Err(IamError::unrecorded().into());
-        }
-        let now = self.clock.now();
-        let requester = Requester { caller: Caller::operator(), source: CodeSource::AdminSocket, now };
-        let requested = RequestedAction { action, body: (), requester, offer, access };
-        let door = AdminDoor { state: &self.state, rules: self.rules, now };
-        Story { journal: &self.journal, state: &self.state }.act(&door, requested, draft).await
-    }
-
     /// Closes the draft; its record is on disk before the reply.
     async fn close(&self, draft: Draft, answer: &Result<IamAnswer, IamError>) -> Result<(), JournalClosed> {
-        let recorded = match draft.close(&outcome(answer)) {
+        let recorded = match draft.close(&iam_outcome(answer, RequestOutcome::default())) {
             Ok(sequence) => self.journal.durable(sequence).await,
             Err(closed) => Err(closed),
         };
@@ -217,21 +194,6 @@ impl AdminReply {
             response.headers_mut().insert(MfaDemand::HEADER, HeaderValue::from_static(value));
         }
         response
-    }
-}
-
-fn outcome(answer: &Result<IamAnswer, IamError>) -> RequestOutcome {
-    match answer {
-        Ok(answer) => RequestOutcome {
-            status: 200,
-            elements: ResponseElements::of_control(answer.elements()),
-            ..RequestOutcome::default()
-        },
-        Err(error) => RequestOutcome {
-            status: error.status,
-            error: Some(OutcomeError { code: error.code_in_record(), message: error.message.clone() }),
-            ..RequestOutcome::default()
-        },
     }
 }
 
