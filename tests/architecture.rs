@@ -89,6 +89,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["command"]),
     ("flate2", &["cloudtrail", "followers", "import"]),
     ("hyper", &["command", "devstore", "http", "server", "upstream"]),
+    ("png", &["mfa"]),
+    ("qrcode", &["mfa"]),
     ("quick_xml", &["xml"]),
     ("rusqlite", &["followers"]),
     ("rustls", &["http"]),

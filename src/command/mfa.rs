@@ -11,13 +11,14 @@ use super::admin::{AdminClient, AdminRequest};
 use super::devices::{self, RootDevice};
 use super::error::CommandError;
 use super::private_file;
-use super::qr::QrSymbol;
+use super::qr::half_blocks;
 use super::second_factor::{MfaTokenSource, TokenTiming};
 use super::state_directory::quoted;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
 use super::{code_word, mfa_value};
 use portcullis_base::secret::Secret;
+use portcullis_mfa::QrSymbol;
 
 /// The subcommands of `mfa`.
 #[derive(Subcommand)]
@@ -246,7 +247,7 @@ fn show(enrolment: &DeviceEnrolment, name: &str, terminal: &mut Terminal) -> Res
             terminal.print(&format!(
                 "{}\nScan this with an authenticator app, or type in the seed. It is shown only once.\n\n  \
                  device  {name}\n  serial  {}\n  seed    {}\n  uri     {}\n",
-                qr.half_blocks(),
+                half_blocks(&qr),
                 enrolment.serial,
                 enrolment.seed.expose(),
                 enrolment.uri.expose(),
@@ -261,7 +262,7 @@ fn write_qr(enrolment: &DeviceEnrolment, path: &Path, terminal: &mut Terminal) -
         CommandError::failed(format!("the QR code cannot be written to {}: {error}", path.display()))
             .next("The device was created; its seed is printed above.")
     };
-    private_file::create(path, &png).map_err(unwritten)?;
+    private_file::create(path, png.expose()).map_err(unwritten)?;
     terminal.note(&format!("QR code written to {}; delete it once it is scanned.", path.display()))
 }
 

@@ -7,6 +7,7 @@ mod device;
 mod failures;
 mod fault;
 mod proof;
+mod qr;
 mod spend;
 mod token;
 mod totp;
@@ -18,6 +19,7 @@ pub use device::{CodeJudgement, DeviceCounters, DeviceStatus, EnrolmentFault, Mf
 pub use failures::FailedTries;
 pub use fault::MfaFault;
 pub use proof::{Proof, ProvedPart};
+pub use qr::{QrError, QrSymbol};
 pub use spend::{LedgerFuture, PendingSpend, StepLedger, UnmetChallenge, spend};
 pub use token::{MfaToken, TokenCode, TokenCodes};
 #[cfg(any(test, feature = "test-support"))]
