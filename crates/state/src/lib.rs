@@ -60,7 +60,7 @@ pub use engine::{
 };
 pub use error::{JournalUnavailable, RecordFault, SpendError, StartError, StoreError};
 pub use lease::{BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, WriteLease};
-pub use principals::{AccessKey, GivenKey, InvalidSecretKey, IssuedKey, KeyMaterial};
+pub use principals::{AccessKey, GivenKey, InvalidSecretKey, IssuedKey, KeyMaterial, MOST_KEYS, MOST_USERS};
 pub use rebuild::{RebuildReport, rebuild};
 pub use records::{AccountRecord, BucketRecord, DigestSigningKey, StoredUpstreamKey, TrailHead, UserRecord};
 pub use seal::{MasterKeyError, SealError};

@@ -80,7 +80,10 @@ impl GivenKey {
 }
 
 /// AWS's quota: one in use, and one to change over to.
-const MOST_KEYS: usize = 2;
+pub const MOST_KEYS: usize = 2;
+
+/// AWS's quota. Root's key can make users at the port, and their number must not be a thief's to choose.
+pub const MOST_USERS: usize = 5000;
 
 impl StateStore {
     /// The users, by name.
@@ -213,7 +216,11 @@ impl StateTables {
     fn expect_new_user(&self, name: &UserName) -> Result<(), StoreError> {
         // IAM's user names differ by more than case.
         let taken = self.users.keys().any(|user| user.as_str().eq_ignore_ascii_case(name.as_str()));
-        if taken { Err(StoreError::AlreadyExists) } else { Ok(()) }
+        match taken {
+            true => Err(StoreError::AlreadyExists),
+            false if self.users.len() >= MOST_USERS => Err(StoreError::LimitReached),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn expect_holder(&self, holder: &Principal) -> Result<(), StoreError> {

@@ -507,6 +507,16 @@ async fn there_are_at_most_eight_devices_and_two_keys_each() {
 }
 
 #[tokio::test]
+async fn there_are_at_most_five_thousand_users() {
+    let (store, _, _) = in_memory(at(0)).await;
+    for number in 0..=MOST_USERS {
+        let name = UserName::parse(&format!("user-{number}")).expect("legal");
+        let made = store.create_user(&name, at(0)).await;
+        assert_eq!(made.err(), (number == MOST_USERS).then_some(StoreError::LimitReached));
+    }
+}
+
+#[tokio::test]
 async fn a_user_goes_after_its_keys_and_a_key_belongs_to_its_holder() {
     let (store, _, _) = in_memory(at(0)).await;
     let alice = Principal::User(user("alice"));

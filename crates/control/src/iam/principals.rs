@@ -10,12 +10,18 @@ use super::refused::{IamError, key_entity, user_entity};
 use super::xml::ElementWriter;
 use portcullis_base::names::UserName;
 use portcullis_sigv4::{KeyStatus, Principal};
-use portcullis_state::{AccessKey, GivenKey, KeyMaterial, StoreError, UserRecord};
+use portcullis_state::{AccessKey, GivenKey, KeyMaterial, MOST_KEYS, MOST_USERS, StoreError, UserRecord};
 
 impl ActionPerformance<'_> {
     pub(super) async fn create_user(self, name: &UserName) -> Result<AnswerContent, IamError> {
         let made = self.state.create_user(name, self.now).await;
-        let user = made.map_err(|error| IamError::store(error, &format!("User with name {name}")))?;
+        let user = made.map_err(|error| {
+            let entity = match error == StoreError::LimitReached {
+                true => format!("UsersPerAccount: {MOST_USERS}, so another user"),
+                false => format!("User with name {name}"),
+            };
+            IamError::store(error, &entity)
+        })?;
         let element = json!({
             "path": "/",
             "userName": user.name.as_str(),
@@ -82,7 +88,7 @@ impl ActionPerformance<'_> {
         let made = self.state.create_key(holder, material, self.now).await;
         let new = made.map_err(|error| match (error, &given) {
             (error @ StoreError::AlreadyExists, Some(id)) => IamError::store(error, &key_entity(id)),
-            (error, _) => IamError::store(error, "AccessKeysPerUser: 2, so another key"),
+            (error, _) => IamError::store(error, &format!("AccessKeysPerUser: {MOST_KEYS}, so another key")),
         })?;
         let mut element = json!({
             "accessKeyId": new.key.id.as_str(),
