@@ -1,4 +1,4 @@
-"""Services beside S3 and CloudTrail at the same endpoint, with the unchanged aws-cli and boto3."""
+"""Services beside S3, CloudTrail and IAM at the same endpoint, with the unchanged aws-cli and boto3."""
 
 from dataclasses import replace
 
@@ -12,7 +12,6 @@ from rig.clients import REGION, Credentials
 # A call of each service that is not answered: as aws-cli says it, and as the error and the event say it.
 REFUSED = [
     ("ec2 describe-instances", "DescribeInstances", "InvalidAction"),
-    ("iam list-users", "ListUsers", "InvalidAction"),
     ("kms list-keys", "ListKeys", "UnknownOperationException"),
     ("logs describe-log-groups", "DescribeLogGroups", "UnknownOperationException"),
     ("organizations list-accounts", "ListAccounts", "UnknownOperationException"),

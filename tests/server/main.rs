@@ -18,6 +18,7 @@ mod documents;
 mod endings;
 mod golden;
 mod guessing;
+mod iam;
 mod late;
 mod local;
 mod multipart;

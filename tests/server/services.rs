@@ -1,6 +1,8 @@
-//! Calls for services beside S3 and CloudTrail: whose words they are answered in, and what their events are called.
+//! Calls for services beside S3, CloudTrail and IAM: whose words they are answered in, and what their events are called.
 
-use portcullis_control::services::{SERVICE_APIS, ServiceApi, ServiceProtocol};
+use std::iter::once;
+
+use portcullis_control::services::{IAM_API, SERVICE_APIS, ServiceApi, ServiceProtocol};
 use portcullis_server::pipeline::OnFailure;
 use portcullis_sigv4::AwsService;
 use serde_json::{Value, json};
@@ -197,7 +199,7 @@ fn shapes() -> Vec<Ask> {
 #[tokio::test]
 async fn what_is_signed_for_one_service_is_never_answered_as_anothers() {
     let rig = Rig::start().await;
-    let services = SERVICE_APIS.iter().map(|api| api.service);
+    let services = SERVICE_APIS.iter().chain(once(&IAM_API)).map(|api| api.service);
     for service in services {
         for (ask, signed_ask) in shapes().into_iter().map(|ask| (ask.clone(), ask.for_service(service.as_str()))) {
             let replies = [
@@ -231,7 +233,7 @@ async fn what_is_signed_for_one_service_is_never_answered_as_anothers() {
 #[tokio::test]
 async fn a_signature_for_another_service_is_wrong_at_each() {
     let rig = Rig::start().await;
-    for api in &SERVICE_APIS {
+    for api in SERVICE_APIS.iter().chain(once(&IAM_API)) {
         for other in AwsService::ALL.into_iter().filter(|other| *other != api.service) {
             let bytes = call(api, "ListThings").for_service(other.as_str()).signed(&rig.root, rig.now());
             let scope = |name: &str| format!("/us-east-1/{name}/aws4_request");
@@ -364,7 +366,7 @@ async fn a_global_service_is_signed_for_its_own_region_too_and_no_other_service_
     let rig = Rig::with(|settings| settings.account.region = "eu-central-1".to_owned()).await;
     for api in &SERVICE_APIS {
         let known = |reply: &Reply| reply.body.contains("is not offered");
-        let global = matches!(api.service, AwsService::Iam | AwsService::Organizations | AwsService::Sts);
+        let global = matches!(api.service, AwsService::Organizations | AwsService::Sts);
         let there = rig.send(&call(api, "ListThings").in_region("eu-central-1")).await;
         let at_home = rig.send(&call(api, "ListThings").in_region("us-east-1")).await;
         let elsewhere = rig.send(&call(api, "ListThings").in_region("us-west-2")).await;

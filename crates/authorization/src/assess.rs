@@ -35,6 +35,14 @@ impl Caller {
             upstream: UpstreamIdentity::Own,
         }
     }
+
+    /// Whether codes and other secrets may travel as this request did.
+    pub fn is_confidential(&self, rules: Rules) -> bool {
+        match (self.transport, rules.loopback_is_secure) {
+            (Transport::AdminSocket | Transport::Tls, _) | (Transport::Loopback, LoopbackTrust::Trusted) => true,
+            (Transport::Plain, _) | (Transport::Loopback, LoopbackTrust::TlsOnly) => false,
+        }
+    }
 }
 
 /// What the operator chose where AWS's behaviour and safety differ.
@@ -276,10 +284,7 @@ fn looks_at_codes(caller: &Caller, offered: bool, rules: Rules) -> Result<(), Re
         Principal::Root => {}
         Principal::User(_) => return Err(Refusal::NotBucketOwner),
     }
-    match (caller.transport, rules.loopback_is_secure) {
-        (Transport::AdminSocket | Transport::Tls, _) | (Transport::Loopback, LoopbackTrust::Trusted) => Ok(()),
-        (Transport::Plain, _) | (Transport::Loopback, LoopbackTrust::TlsOnly) => Err(Refusal::InsecureTransport),
-    }
+    if caller.is_confidential(rules) { Ok(()) } else { Err(Refusal::InsecureTransport) }
 }
 
 fn need(request: &S3Request, bucket: BucketState, offered: bool, rules: Rules) -> HazardNeed {

@@ -1,8 +1,8 @@
-//! A subset of AWS's IAM Query API (version 2010-05-08), as the admin socket serves it.
+//! A subset of AWS's IAM Query API (version 2010-05-08), as the admin socket and the port serve it.
 //!
-//! A form is read into an action; the action is decided on by facts of the state, and carried out by its permit. The
-//! caller is root of the account: the socket admits no one else. So where a user name is left out, root itself is meant,
-//! as with AWS when root's key signs. Only root has devices here.
+//! A form is read into an action; the action is decided on by facts of the state, and carried out by its permit. On the
+//! admin socket the caller is root of the account: it admits no one else. Where a user name is left out, the caller is
+//! meant, as with AWS. Only root has devices here.
 
 mod action;
 mod answer;
@@ -15,6 +15,8 @@ mod page;
 mod perform;
 mod principals;
 mod refused;
+mod resource;
+mod scope;
 mod xml;
 
 pub use action::{IamAction, IamRequest};
@@ -24,6 +26,7 @@ pub use event::IamEvent;
 pub use facts::ActionFacts;
 pub use perform::perform;
 pub use refused::IamError;
+pub use scope::{IamChannel, IamScope};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Calls for AWS services beside S3 and CloudTrail, so that programs which ask several services need one endpoint.
+//! Calls for AWS services beside S3, CloudTrail and IAM, so that programs which ask several services need one endpoint.
 //!
 //! Few are answered: who the caller is, which region this is, and that there is no organization. Any other is refused in
 //! the words of its service's protocol. Each is an event of its service, by its own name.
@@ -21,8 +21,9 @@ use portcullis_sigv4::AwsService;
 
 pub use action::{ActionName, TARGET, UnnamedAction};
 pub use decide::{ServiceAction, ServiceAnswer, ServiceFacts, decide};
+pub(crate) use refused::status_and_code;
 pub use refused::{code_in_record, unrecorded};
-pub use table::{GLOBAL_REGION, SERVICE_APIS, ServiceApi, ServiceProtocol, ServiceReach};
+pub use table::{GLOBAL_REGION, IAM_API, SERVICE_APIS, ServiceApi, ServiceProtocol, ServiceReach};
 
 /// A call as far as it has come.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use super::seal::SealError;
 use super::state::StateTables;
 use super::writer::StateWriter;
 use super::{StateShared, StateStore};
+use portcullis_authorization::MfaDelete;
 use portcullis_base::clock::Timestamp;
-use portcullis_base::names::DeviceSerial;
+use portcullis_base::names::{BucketName, DeviceSerial};
 use portcullis_base::secret::Secret;
 use portcullis_mfa::{
     CodeCheck, CodeDigits, CodeJudgement, DeviceStatus, LedgerFuture, MfaDevice, MfaFault, Proof, Seed, StepLedger,
@@ -86,6 +87,11 @@ impl StateStore {
         self.0.memory.read().has_active_device()
     }
 
+    /// A bucket with MFA Delete, if no other device than this is active: it must not lose its last device.
+    pub fn guarded_by_only(&self, serial: &DeviceSerial) -> Option<BucketName> {
+        self.0.memory.read().guarded_by_only(serial).cloned()
+    }
+
     /// How many consecutive codes the device asks for now.
     pub fn codes_needed(&self, serial: &DeviceSerial, now: Timestamp) -> Option<usize> {
         self.0.memory.read().devices.get(serial).map(|device| device.codes_needed(now))
@@ -158,7 +164,8 @@ impl StateStore {
         .await
     }
 
-    /// Takes an active device's right to be heard, by proof of an active one.
+    /// Takes an active device's right to be heard, by proof of an active one. The last one stays while a bucket has MFA
+    /// Delete, which could not be changed any more.
     pub async fn deactivate_device(
         &self,
         change: DeviceChange<DeviceDeactivation>,
@@ -173,6 +180,9 @@ impl StateStore {
                     DeviceStatus::Pending => return Err(StoreError::DeviceNotActive),
                 }
                 state.expect_proof(&change)?;
+                if let Some(bucket) = state.guarded_by_only(&device.serial) {
+                    return Err(StoreError::DeviceGuards { bucket: bucket.clone() });
+                }
                 Ok(ChangeDecision::put(StateRecord::Device(device.clone().deactivated()), ()))
             };
             inner.change(now, decide).await
@@ -286,6 +296,18 @@ impl StateTables {
             DeviceChange::Unproved(_) if self.has_active_device() => Err(StoreError::ProofNeeded),
             DeviceChange::Proved(_) | DeviceChange::Unproved(_) => Ok(()),
         }
+    }
+
+    fn guarded_by_only(&self, serial: &DeviceSerial) -> Option<&BucketName> {
+        let is_active = |device: &&MfaDevice| match device.status {
+            DeviceStatus::Active { .. } => true,
+            DeviceStatus::Pending => false,
+        };
+        let mut active = self.devices.values().filter(is_active).map(|device| &device.serial);
+        if active.next() != Some(serial) || active.next().is_some() {
+            return None;
+        }
+        self.buckets.iter().find(|(_, bucket)| bucket.mfa_delete == MfaDelete::Enabled).map(|(name, _)| name)
     }
 
     fn known_device(&self, serial: &DeviceSerial) -> Result<&MfaDevice, StoreError> {

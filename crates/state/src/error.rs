@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::engine::EngineError;
 use super::seal::{MasterKeyError, SealError};
 use portcullis_base::clock::{ClockDisagreement, Timestamp};
+use portcullis_base::names::BucketName;
 use portcullis_mfa::{EnrolmentFault, MfaFault};
 
 /// Why a change was not made, or not acknowledged.
@@ -17,6 +18,8 @@ pub enum StoreError {
     AlreadyExists,
     #[error("the device is active")]
     DeviceActive,
+    #[error("no other device is active, and MFA Delete is enabled on `{bucket}`")]
+    DeviceGuards { bucket: BucketName },
     #[error("the device is not active")]
     DeviceNotActive,
     #[error("the device was not enabled: {0}")]

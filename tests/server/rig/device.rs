@@ -24,8 +24,7 @@ impl Device {
     pub(super) async fn enrol(socket: &Path, now: i64) -> Self {
         let made = ask(socket, "CreateVirtualMFADevice", &[("VirtualMFADeviceName", "phone")]).await;
         let serial = made.element("SerialNumber").expect("a serial");
-        let base32 = STANDARD.decode(made.element("Base32StringSeed").expect("a seed")).expect("base64");
-        let device = Self { serial, seed: read_base32(&base32) };
+        let device = Self::of(&serial, &made.element("Base32StringSeed").expect("a seed"));
         let now = Timestamp::from_millis(now);
         let codes = (device.code(now, -1), device.code(now, 0));
         let parameters = [
@@ -35,6 +34,11 @@ impl Device {
         ];
         ask(socket, "EnableMFADevice", &parameters).await;
         device
+    }
+
+    /// A device by what CreateVirtualMFADevice tells of it.
+    pub(crate) fn of(serial: &str, seed: &str) -> Self {
+        Self { serial: serial.to_owned(), seed: read_base32(&STANDARD.decode(seed).expect("base64")) }
     }
 
     /// `SERIAL CODE...` for time steps relative to now.

@@ -370,6 +370,7 @@ impl CloudTrailError {
             StoreError::ClockDisagrees(_)
             | StoreError::Contended
             | StoreError::DeviceActive
+            | StoreError::DeviceGuards { .. }
             | StoreError::DeviceNotActive
             | StoreError::Engine(_)
             | StoreError::Enrolment(_)

@@ -2,12 +2,15 @@
 
 use super::event::IamEvent;
 use super::refused::IamError;
+use super::scope::{IamChannel, IamScope};
+use crate::query::MalformedForm;
 use portcullis_audit::ControlSubject;
-use portcullis_base::names::{AccessKeyId, AccountId, DeviceSerial, InvalidName, UserName};
+use portcullis_base::names::{AccessKeyId, DeviceSerial, InvalidName, UserName};
 use portcullis_base::secret::Secret;
+use portcullis_cloudtrail::record::ROOT_USER;
 use portcullis_mfa::{CodeDigits, TokenCode};
 use portcullis_s3::OperationAccess;
-use portcullis_sigv4::KeyStatus;
+use portcullis_sigv4::{KeyStatus, Principal};
 use portcullis_state::{GivenKey, KeyMaterial};
 
 /// A request as its form tells it, and what its event says of it.
@@ -24,28 +27,37 @@ pub struct IamAction {
     pub(super) input: ActionInput,
 }
 
-/// The actions. A user is one that the parameters name; where none is named, root is meant.
+/// The actions. A user is one that the parameters name; where none is named, the caller is meant.
 #[derive(Debug)]
 pub(super) enum ActionInput {
     AcceptClock,
-    CreateAccessKey { user: Option<UserName>, material: KeyMaterial },
+    CreateAccessKey { user: NamedUser, material: KeyMaterial },
     CreateUser { name: UserName },
     CreateVirtualMfaDevice { serial: DeviceSerial, digits: CodeDigits },
-    DeactivateMfaDevice { user: Option<UserName>, serial: DeviceSerial },
-    DeleteAccessKey { user: Option<UserName>, id: AccessKeyId },
+    DeactivateMfaDevice { user: NamedUser, serial: DeviceSerial },
+    DeleteAccessKey { user: NamedUser, id: AccessKeyId },
     DeleteUser { name: UserName },
     DeleteUserUpstreamCredentials { name: UserName },
     DeleteVirtualMfaDevice { serial: DeviceSerial },
-    EnableMfaDevice { user: Option<UserName>, serial: DeviceSerial, codes: ConsecutiveCodes },
+    EnableMfaDevice { user: NamedUser, serial: DeviceSerial, codes: ConsecutiveCodes },
     GetClock,
-    GetUser { user: Option<UserName> },
-    ListAccessKeys { user: Option<UserName>, page: PageRequest },
-    ListMfaDevices { user: Option<UserName>, page: PageRequest },
+    GetUser { user: NamedUser },
+    ListAccessKeys { user: NamedUser, page: PageRequest },
+    ListMfaDevices { user: NamedUser, page: PageRequest },
     ListUsers { prefix: PathPrefix, page: PageRequest },
     ListVirtualMfaDevices { assignment: AssignmentStatus, page: PageRequest },
     PutUserUpstreamCredentials { name: UserName, given: GivenKey },
-    ResyncMfaDevice { user: Option<UserName>, serial: DeviceSerial, codes: ConsecutiveCodes },
-    UpdateAccessKey { user: Option<UserName>, id: AccessKeyId, status: KeyStatus },
+    ResyncMfaDevice { user: NamedUser, serial: DeviceSerial, codes: ConsecutiveCodes },
+    UpdateAccessKey { user: NamedUser, id: AccessKeyId, status: KeyStatus },
+}
+
+/// Whom an action is about, by its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NamedUser {
+    /// No one is named.
+    Caller,
+    Root,
+    User(UserName),
 }
 
 /// `AuthenticationCode1` and `AuthenticationCode2`.
@@ -81,6 +93,7 @@ pub(super) struct PageRequest {
 struct ActionParameters<'a> {
     row: &'static IamActionRow,
     values: &'a [(String, String)],
+    scope: IamScope<'a>,
 }
 
 pub(super) const VERSION: &str = "2010-05-08";
@@ -91,7 +104,7 @@ const SECRET: &str = "SecretAccessKey";
 /// AWS's default for `MaxItems`.
 const PAGE: usize = 100;
 
-type InputReader = fn(&ActionParameters<'_>, &AccountId) -> Result<ActionInput, IamError>;
+type InputReader = fn(&ActionParameters<'_>) -> Result<ActionInput, IamError>;
 
 struct IamActionRow {
     name: &'static str,
@@ -99,105 +112,199 @@ struct IamActionRow {
     subject: ControlSubject,
     /// The parameters that it knows, sorted.
     parameters: &'static [&'static str],
+    /// Those that it knows on the admin socket beside, sorted.
+    host_parameters: &'static [&'static str],
+    reach: ActionReach,
     read: InputReader,
 }
 
+/// Where an action is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ActionReach {
+    AdminSocket,
+    Everywhere,
+}
+
+impl IamActionRow {
+    const fn new(
+        name: &'static str,
+        access: OperationAccess,
+        parameters: &'static [&'static str],
+        read: InputReader,
+    ) -> Self {
+        let (subject, reach) = (ControlSubject::Other, ActionReach::Everywhere);
+        Self { name, access, subject, parameters, host_parameters: &[], reach, read }
+    }
+
+    /// With parameters that the admin socket alone knows.
+    const fn with_host_parameters(self, host_parameters: &'static [&'static str]) -> Self {
+        Self { host_parameters, ..self }
+    }
+
+    const fn on_the_admin_socket(self) -> Self {
+        Self { reach: ActionReach::AdminSocket, ..self }
+    }
+
+    fn is_known(&self, channel: IamChannel) -> bool {
+        match (self.reach, channel) {
+            (ActionReach::Everywhere, _) | (ActionReach::AdminSocket, IamChannel::AdminSocket) => true,
+            (ActionReach::AdminSocket, IamChannel::Port) => false,
+        }
+    }
+
+    fn knows(&self, parameter: &str, channel: IamChannel) -> bool {
+        let on_host = match channel {
+            IamChannel::AdminSocket => self.host_parameters,
+            IamChannel::Port => &[],
+        };
+        self.parameters.contains(&parameter) || on_host.contains(&parameter)
+    }
+}
+
 const fn reading(name: &'static str, parameters: &'static [&'static str], read: InputReader) -> IamActionRow {
-    IamActionRow { name, access: OperationAccess::Read, subject: ControlSubject::Other, parameters, read }
+    IamActionRow::new(name, OperationAccess::Read, parameters, read)
 }
 
 const fn writing(name: &'static str, parameters: &'static [&'static str], read: InputReader) -> IamActionRow {
-    IamActionRow { name, access: OperationAccess::Write, subject: ControlSubject::Other, parameters, read }
+    IamActionRow::new(name, OperationAccess::Write, parameters, read)
 }
 
 /// An action that changes whether a device's codes count.
 const fn on_device(name: &'static str, parameters: &'static [&'static str], read: InputReader) -> IamActionRow {
-    IamActionRow { name, access: OperationAccess::Write, subject: ControlSubject::MfaDevice, parameters, read }
+    IamActionRow { subject: ControlSubject::MfaDevice, ..writing(name, parameters, read) }
 }
 
 /// `AcceptClock`, `GetClock` and `Digits` are ours: AWS sets its own clocks, and its devices show six digits. So are
 /// `AccessKeyId` and `SecretAccessKey` of CreateAccessKey, which bring in a key that clients hold already, and the actions
-/// on the key with which a user acts at the upstream.
+/// on the key with which a user acts at the upstream. All of these are the machine's owner's, so the port does not know
+/// them.
 const TABLE: &[IamActionRow] = &[
-    writing("AcceptClock", &[], |_, _| Ok(ActionInput::AcceptClock)),
-    writing("CreateAccessKey", &["AccessKeyId", "SecretAccessKey", "UserName"], |given, _| {
+    writing("AcceptClock", &[], |_| Ok(ActionInput::AcceptClock)).on_the_admin_socket(),
+    writing("CreateAccessKey", &["UserName"], |given| {
         Ok(ActionInput::CreateAccessKey { user: given.user()?, material: given.key_material()? })
-    }),
-    writing("CreateUser", &["Path", "UserName"], |given, _| {
+    })
+    .with_host_parameters(&["AccessKeyId", "SecretAccessKey"]),
+    writing("CreateUser", &["Path", "UserName"], |given| {
         given.only_root_path()?;
         Ok(ActionInput::CreateUser { name: given.user_name()? })
     }),
-    writing("CreateVirtualMFADevice", &["Digits", "Path", "VirtualMFADeviceName"], |given, account| {
+    writing("CreateVirtualMFADevice", &["Path", "VirtualMFADeviceName"], |given| {
         given.only_root_path()?;
         let digits = given.digits()?;
-        Ok(ActionInput::CreateVirtualMfaDevice { serial: given.new_serial(account)?, digits })
+        Ok(ActionInput::CreateVirtualMfaDevice { serial: given.new_serial()?, digits })
+    })
+    .with_host_parameters(&["Digits"]),
+    on_device("DeactivateMFADevice", &["SerialNumber", "UserName"], |given| {
+        Ok(ActionInput::DeactivateMfaDevice { user: given.device_holder()?, serial: given.serial()? })
     }),
-    on_device("DeactivateMFADevice", &["SerialNumber", "UserName"], |given, _| {
-        Ok(ActionInput::DeactivateMfaDevice { user: given.user()?, serial: given.serial()? })
-    }),
-    writing("DeleteAccessKey", &["AccessKeyId", "UserName"], |given, _| {
+    writing("DeleteAccessKey", &["AccessKeyId", "UserName"], |given| {
         Ok(ActionInput::DeleteAccessKey { id: given.key_id()?, user: given.user()? })
     }),
-    writing("DeleteUser", &["UserName"], |given, _| Ok(ActionInput::DeleteUser { name: given.user_name()? })),
-    writing("DeleteUserUpstreamCredentials", &["UserName"], |given, _| {
+    writing("DeleteUser", &["UserName"], |given| Ok(ActionInput::DeleteUser { name: given.user_name()? })),
+    writing("DeleteUserUpstreamCredentials", &["UserName"], |given| {
         Ok(ActionInput::DeleteUserUpstreamCredentials { name: given.user_name()? })
-    }),
-    writing("DeleteVirtualMFADevice", &["SerialNumber"], |given, _| {
+    })
+    .on_the_admin_socket(),
+    writing("DeleteVirtualMFADevice", &["SerialNumber"], |given| {
         Ok(ActionInput::DeleteVirtualMfaDevice { serial: given.serial()? })
     }),
     on_device(
         "EnableMFADevice",
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
-        |given, _| {
-            let (user, serial) = (given.user()?, given.serial()?);
+        |given| {
+            let (user, serial) = (given.device_holder()?, given.serial()?);
             Ok(ActionInput::EnableMfaDevice { user, serial, codes: given.consecutive_codes()? })
         },
     ),
-    reading("GetClock", &[], |_, _| Ok(ActionInput::GetClock)),
-    reading("GetUser", &["UserName"], |given, _| Ok(ActionInput::GetUser { user: given.user()? })),
-    reading("ListAccessKeys", &["Marker", "MaxItems", "UserName"], |given, _| {
+    reading("GetClock", &[], |_| Ok(ActionInput::GetClock)).on_the_admin_socket(),
+    reading("GetUser", &["UserName"], |given| Ok(ActionInput::GetUser { user: given.user()? })),
+    reading("ListAccessKeys", &["Marker", "MaxItems", "UserName"], |given| {
         Ok(ActionInput::ListAccessKeys { user: given.user()?, page: given.page()? })
     }),
-    reading("ListMFADevices", &["Marker", "MaxItems", "UserName"], |given, _| {
+    reading("ListMFADevices", &["Marker", "MaxItems", "UserName"], |given| {
         Ok(ActionInput::ListMfaDevices { user: given.user()?, page: given.page()? })
     }),
-    reading("ListUsers", &["Marker", "MaxItems", "PathPrefix"], |given, _| {
+    reading("ListUsers", &["Marker", "MaxItems", "PathPrefix"], |given| {
         Ok(ActionInput::ListUsers { prefix: given.path_prefix(), page: given.page()? })
     }),
-    reading("ListVirtualMFADevices", &["AssignmentStatus", "Marker", "MaxItems"], |given, _| {
+    reading("ListVirtualMFADevices", &["AssignmentStatus", "Marker", "MaxItems"], |given| {
         Ok(ActionInput::ListVirtualMfaDevices { assignment: given.assignment()?, page: given.page()? })
     }),
-    writing("PutUserUpstreamCredentials", &["AccessKeyId", "SecretAccessKey", "UserName"], |given, _| {
+    writing("PutUserUpstreamCredentials", &["AccessKeyId", "SecretAccessKey", "UserName"], |given| {
         Ok(ActionInput::PutUserUpstreamCredentials { name: given.user_name()?, given: given.given_key()? })
-    }),
+    })
+    .on_the_admin_socket(),
     on_device(
         "ResyncMFADevice",
         &["AuthenticationCode1", "AuthenticationCode2", "SerialNumber", "UserName"],
-        |given, _| {
-            let (user, serial) = (given.user()?, given.serial()?);
+        |given| {
+            let (user, serial) = (given.device_holder()?, given.serial()?);
             Ok(ActionInput::ResyncMfaDevice { user, serial, codes: given.consecutive_codes()? })
         },
     ),
-    writing("UpdateAccessKey", &["AccessKeyId", "Status", "UserName"], |given, _| {
+    writing("UpdateAccessKey", &["AccessKeyId", "Status", "UserName"], |given| {
         let (id, user) = (given.key_id()?, given.user()?);
         Ok(ActionInput::UpdateAccessKey { user, id, status: given.key_status()? })
     }),
 ];
 
+impl NamedUser {
+    /// Who that is, if this principal asks.
+    pub(super) fn principal(&self, caller: &Principal) -> Principal {
+        match self {
+            Self::Caller => caller.clone(),
+            Self::Root => Principal::Root,
+            Self::User(name) => Principal::User(name.clone()),
+        }
+    }
+}
+
+impl IamAction {
+    /// Whether the question or its answer holds a code, a seed or a secret key.
+    pub(super) fn carries_secret(&self) -> bool {
+        match self.input {
+            ActionInput::CreateAccessKey { .. }
+            | ActionInput::CreateVirtualMfaDevice { .. }
+            | ActionInput::EnableMfaDevice { .. }
+            | ActionInput::PutUserUpstreamCredentials { .. }
+            | ActionInput::ResyncMfaDevice { .. } => true,
+            ActionInput::AcceptClock
+            | ActionInput::CreateUser { .. }
+            | ActionInput::DeactivateMfaDevice { .. }
+            | ActionInput::DeleteAccessKey { .. }
+            | ActionInput::DeleteUser { .. }
+            | ActionInput::DeleteUserUpstreamCredentials { .. }
+            | ActionInput::DeleteVirtualMfaDevice { .. }
+            | ActionInput::GetClock
+            | ActionInput::GetUser { .. }
+            | ActionInput::ListAccessKeys { .. }
+            | ActionInput::ListMfaDevices { .. }
+            | ActionInput::ListUsers { .. }
+            | ActionInput::ListVirtualMfaDevices { .. }
+            | ActionInput::UpdateAccessKey { .. } => false,
+        }
+    }
+}
+
 impl IamRequest {
-    /// Reads a form that asks something of this account.
-    pub fn read(form: &[(String, String)], account: &AccountId) -> Self {
-        let row = match find(form) {
+    /// Reads a form.
+    pub fn read(form: &[(String, String)], scope: IamScope<'_>) -> Self {
+        let row = match find(form, scope.channel) {
             Ok(row) => row,
-            Err(refused) => return Self { event: IamEvent::UNKNOWN, action: Err(refused) },
+            Err(refused) => return Self { event: IamEvent::unknown(value(form, "Action")), action: Err(refused) },
         };
         let mut event = IamEvent::of(row.name, row.access, row.subject);
-        let action = ActionParameters::of(row, form).and_then(|given| {
+        let action = ActionParameters::of(row, form, scope).and_then(|given| {
             event.parameters(given.recorded());
-            let input = (row.read)(&given, account)?;
+            let input = (row.read)(&given)?;
             Ok(IamAction { name: row.name, input })
         });
         Self { event, action }
+    }
+
+    /// A request whose parameters are no form.
+    pub fn unreadable(malformed: &MalformedForm) -> Self {
+        Self { event: IamEvent::unknown(None), action: Err(IamError::unreadable_form(malformed)) }
     }
 
     /// What its event says of what is asked.
@@ -212,33 +319,38 @@ impl IamRequest {
 }
 
 /// Which action is asked for, and of which version.
-fn find(form: &[(String, String)]) -> Result<&'static IamActionRow, IamError> {
+fn find(form: &[(String, String)], channel: IamChannel) -> Result<&'static IamActionRow, IamError> {
     let name = value(form, "Action").ok_or_else(IamError::missing_action)?;
     // A client of ours need not say the version; one that says another means other answers.
     let version = value(form, "Version").unwrap_or(VERSION);
-    let found = TABLE.iter().find(|row| row.name == name).filter(|_| version == VERSION);
-    found.ok_or_else(|| IamError::unknown_action(name, version))
+    let found = TABLE.iter().find(|row| row.name == name && row.is_known(channel));
+    found.filter(|_| version == VERSION).ok_or_else(|| IamError::unknown_action(name, version))
 }
 
 impl<'a> ActionParameters<'a> {
     /// Takes parameters that the action knows; what is not understood is refused, not dropped.
-    fn of(row: &'static IamActionRow, values: &'a [(String, String)]) -> Result<Self, IamError> {
+    fn of(
+        row: &'static IamActionRow,
+        values: &'a [(String, String)],
+        scope: IamScope<'a>,
+    ) -> Result<Self, IamError> {
         for (index, (name, _)) in values.iter().enumerate() {
-            if !row.parameters.contains(&name.as_str()) && name != "Action" && name != "Version" {
+            if !row.knows(name, scope.channel) && name != "Action" && name != "Version" {
                 return Err(IamError::unknown_parameter(name));
             }
             if values.iter().take(index).any(|(before, _)| before == name) {
                 return Err(IamError::repeated_parameter(name));
             }
         }
-        Ok(Self { row, values })
+        Ok(Self { row, values, scope })
     }
 
     /// Those that may be recorded, which codes and secrets may not.
     fn recorded(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
         let values = self.values;
         let is_secret = |name: &str| name.starts_with("AuthenticationCode") || name == SECRET;
-        let recorded = self.row.parameters.iter().filter(move |name| !is_secret(name));
+        let known = self.row.parameters.iter().chain(self.row.host_parameters);
+        let recorded = known.filter(move |name| !is_secret(name));
         recorded.filter_map(move |name| value(values, name).map(|value| (*name, value)))
     }
 
@@ -264,8 +376,17 @@ impl<'a> ActionParameters<'a> {
         UserName::parse(text).map_err(|error| IamError::invalid_name("UserName", error))
     }
 
-    fn user(&self) -> Result<Option<UserName>, IamError> {
-        self.optional("UserName").map(|_| self.user_name()).transpose()
+    fn user(&self) -> Result<NamedUser, IamError> {
+        self.optional("UserName").map_or(Ok(NamedUser::Caller), |_| self.user_name().map(NamedUser::User))
+    }
+
+    /// The holder of a device. AWS's tools leave no one out, and root has the name there that it has in events; no user has
+    /// it, as it has spaces.
+    fn device_holder(&self) -> Result<NamedUser, IamError> {
+        match self.optional("UserName") {
+            Some(ROOT_USER) => Ok(NamedUser::Root),
+            Some(_) | None => self.user(),
+        }
     }
 
     fn key_id(&self) -> Result<AccessKeyId, IamError> {
@@ -303,18 +424,18 @@ impl<'a> ActionParameters<'a> {
         DeviceSerial::parse(text).map_err(|error| IamError::invalid_name("SerialNumber", error))
     }
 
-    fn new_serial(&self, account: &AccountId) -> Result<DeviceSerial, IamError> {
+    fn new_serial(&self) -> Result<DeviceSerial, IamError> {
         const NAME: &str = "VirtualMFADeviceName";
         let name = self.required(NAME)?;
         // IAM's pattern, which is narrower than that of serials: a colon would end the label of an otpauth URI.
         if name.contains([':', '/']) {
             return Err(IamError::invalid_name(NAME, InvalidName::DeviceSerial));
         }
-        DeviceSerial::virtual_device(account, name).map_err(|error| IamError::invalid_name(NAME, error))
+        DeviceSerial::virtual_device(self.scope.account, name).map_err(|error| IamError::invalid_name(NAME, error))
     }
 
     fn digits(&self) -> Result<CodeDigits, IamError> {
-        let Some(text) = self.optional("Digits") else { return Ok(CodeDigits::Six) };
+        let Some(text) = self.optional("Digits") else { return Ok(self.scope.digits) };
         let digits = text.parse().ok().and_then(CodeDigits::parse);
         digits.ok_or_else(|| IamError::invalid_value("Digits", "be 6 or 8"))
     }
@@ -365,8 +486,8 @@ mod tests {
     fn every_action_has_its_row() {
         for row in TABLE {
             let asked = [("Action".to_owned(), row.name.to_owned())];
-            assert_eq!(find(&asked).map(|found| found.name).map_err(|refused| refused.code), Ok(row.name));
-            assert!(row.parameters.is_sorted());
+            assert_eq!(find(&asked, IamChannel::AdminSocket).map(|found| found.name).map_err(|refused| refused.code), Ok(row.name));
+            assert!(row.parameters.is_sorted() && row.host_parameters.is_sorted());
         }
         assert!(TABLE.is_sorted_by_key(|row| row.name));
         assert_eq!(TABLE.len(), 19);

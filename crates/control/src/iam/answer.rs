@@ -63,10 +63,16 @@ impl IamError {
     pub fn code_in_record(&self) -> String {
         match self.code {
             code @ ("AccessDenied"
+            | "IncompleteSignature"
             | "InvalidAction"
             | "InvalidArgument"
+            | "InvalidClientTokenId"
+            | "MalformedInput"
             | "MissingAction"
+            | "MissingAuthenticationToken"
             | "NotDeviceOwnerError"
+            | "RequestTimeout"
+            | "SignatureDoesNotMatch"
             | "TokenCodeInvalidError") => code.to_owned(),
             "ValidationError" => "ValidationException".to_owned(),
             code => format!("{code}Exception"),

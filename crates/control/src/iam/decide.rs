@@ -3,6 +3,8 @@
 use super::action::{ActionInput, AssignmentStatus, IamAction, PageRequest, PathPrefix};
 use super::facts::ActionFacts;
 use super::refused::{self, IamError};
+use super::resource::resource;
+use super::scope::IamChannel;
 use crate::cloudtrail::RootDevices;
 use portcullis_authorization::{Caller, ControlAction, Permit, PermittedAction, Refusal, Requirement, Rules, Verdict};
 use portcullis_base::names::{AccessKeyId, DeviceSerial, UserName};
@@ -78,10 +80,12 @@ enum PendingStep {
 /// Why an action is refused.
 #[derive(Debug)]
 pub enum ActionDenial {
-    /// It cannot be done, or not without a code.
+    /// It cannot be done.
     Action(IamError),
     /// The codes were judged and opened nothing.
     Codes { fault: MfaFault, serial: DeviceSerial, purpose: CodePurpose },
+    /// It takes a code, and none was looked at.
+    Factor(Refusal),
 }
 
 /// What codes were offered for.
@@ -93,8 +97,8 @@ pub enum CodePurpose {
     Resync,
 }
 
-/// Decides on an action by the state as it was read. The caller is root; what the state has become by the time the action
-/// is carried out, the state itself compares.
+/// Decides on an action by the state as it was read. What the state has become by the time the action is carried out, the
+/// state itself compares.
 pub fn decide(
     action: IamAction,
     caller: &Caller,
@@ -108,109 +112,183 @@ pub fn decide(
         MfaToken::Codes(codes) => Some(codes),
     };
     let name = action.name;
-    let (requirement, step) = match plan(action.input, facts) {
-        Err(refused) => return Verdict::Refuse(ActionDenial::Action(refused)),
-        Ok(PlannedAction::OnDevice(step)) => (of_devices(facts.devices), step),
-        Ok(PlannedAction::Plain(step)) => (Requirement::Nothing, PendingStep::Plain(step)),
-        // The codes of the device itself are the whole action, so no other code is asked for.
-        Ok(PlannedAction::Resync(DeviceEnabling { serial, first, second })) => {
-            let pending = PendingAction { name, step: PendingStep::Resync };
-            return Verdict::Mfa(Challenge::resync(serial, first, second, pending));
+    match permitted(&action, caller, facts, rules).and_then(|()| owed(action, caller, facts)) {
+        Err(refused) => Verdict::Refuse(ActionDenial::Action(refused)),
+        Ok((requirement, PlannedAction::Step(_, step))) => {
+            portcullis_authorization::authorize(PendingAction { name, step }, requirement, caller, offer, rules)
         }
-    };
-    portcullis_authorization::authorize(PendingAction { name, step }, requirement, caller, offer, rules)
+        // The codes of the device itself are the whole action, so no other code is asked for.
+        Ok((_, PlannedAction::Resync(DeviceEnabling { serial, first, second }))) => {
+            let pending = PendingAction { name, step: PendingStep::Resync };
+            Verdict::Mfa(Challenge::resync(serial, first, second, pending))
+        }
+    }
 }
 
-/// A change of devices takes a code beside an active device; the first device needs none.
-fn of_devices(devices: RootDevices) -> Requirement {
-    match devices {
-        RootDevices::None => Requirement::Nothing,
-        RootDevices::Some => Requirement::Code,
+/// Whether this caller may ask for the action at all. Root may; no user has rights on IAM yet.
+fn permitted(action: &IamAction, caller: &Caller, facts: &ActionFacts, rules: Rules) -> Result<(), IamError> {
+    match &caller.principal {
+        Principal::Root => {}
+        Principal::User(name) => {
+            return Err(IamError::not_authorized(name, action.name, &resource(action, facts), &facts.account));
+        }
+    }
+    if action.carries_secret() && !caller.is_confidential(rules) {
+        return Err(IamError::secret_in_clear());
+    }
+    Ok(())
+}
+
+/// Plans the action, and says what it needs.
+fn owed(
+    action: IamAction,
+    caller: &Caller,
+    facts: &ActionFacts,
+) -> Result<(Requirement, PlannedAction), IamError> {
+    let planned = plan(action.input, facts)?;
+    let kind = match &planned {
+        PlannedAction::Step(kind, _) => *kind,
+        PlannedAction::Resync(_) => StepKind::ActiveDevices,
+    };
+    Ok((requirement(kind, IamChannel::of(caller.transport), facts.devices)?, planned))
+}
+
+/// What a step needs. The owner of the machine, on the admin socket, replaces root's keys and enrols root's first device
+/// with nothing else at hand. On the port root's key may be a thief's, who must neither take the owner's place nor leave
+/// another key behind: there a code is needed, and where no device could show one the machine alone will do.
+fn requirement(kind: StepKind, channel: IamChannel, devices: RootDevices) -> Result<Requirement, IamError> {
+    match (kind, channel, devices) {
+        (StepKind::ActiveDevices, _, RootDevices::Some) | (StepKind::RootKeys, IamChannel::Port, RootDevices::Some) => {
+            Ok(Requirement::Code)
+        }
+        (StepKind::ActiveDevices, IamChannel::AdminSocket, RootDevices::None)
+        | (StepKind::Other, _, _)
+        | (StepKind::PendingDevices, IamChannel::AdminSocket, _)
+        | (StepKind::PendingDevices, IamChannel::Port, RootDevices::Some)
+        | (StepKind::RootKeys, IamChannel::AdminSocket, _) => Ok(Requirement::Nothing),
+        (StepKind::ActiveDevices | StepKind::PendingDevices, IamChannel::Port, RootDevices::None) => {
+            Err(IamError::first_device_elsewhere())
+        }
+        (StepKind::RootKeys, IamChannel::Port, RootDevices::None) => Err(IamError::root_keys_elsewhere()),
     }
 }
 
 enum PlannedAction {
-    OnDevice(PendingStep),
-    Plain(PlainStep),
     Resync(DeviceEnabling),
+    Step(StepKind, PendingStep),
+}
+
+/// What a step changes, as far as its needs depend on that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StepKind {
+    /// Which devices' codes count.
+    ActiveDevices,
+    Other,
+    /// The devices whose codes do not count.
+    PendingDevices,
+    RootKeys,
 }
 
 fn plan(input: ActionInput, facts: &ActionFacts) -> Result<PlannedAction, IamError> {
     let step = match input {
-        ActionInput::DeactivateMfaDevice { user, serial } => {
-            facts.devices_are_roots(user.as_ref())?;
+        ActionInput::DeactivateMfaDevice { serial, .. } => {
+            facts.devices_are_roots()?;
             return match facts.device(&serial)?.status {
-                DeviceStatus::Active { .. } => {
-                    Ok(PlannedAction::OnDevice(PendingStep::Deactivate(DeviceDeactivation { serial })))
-                }
+                DeviceStatus::Active { .. } => match &facts.guarded {
+                    Some(bucket) => Err(IamError::last_device(bucket)),
+                    None => Ok(on_devices(PendingStep::Deactivate(DeviceDeactivation { serial }))),
+                },
                 DeviceStatus::Pending => {
                     Err(IamError::no_such(&format!("An active {}", refused::device_entity(&serial))))
                 }
             };
         }
-        ActionInput::EnableMfaDevice { user, serial, codes } => {
-            facts.devices_are_roots(user.as_ref())?;
+        ActionInput::EnableMfaDevice { serial, codes, .. } => {
+            facts.devices_are_roots()?;
             return match facts.device(&serial)?.status {
                 DeviceStatus::Active { .. } => Err(IamError::already_enabled()),
                 DeviceStatus::Pending => {
                     let enabling = DeviceEnabling { serial, first: codes.first, second: codes.second };
-                    Ok(PlannedAction::OnDevice(PendingStep::Enable(enabling)))
+                    Ok(on_devices(PendingStep::Enable(enabling)))
                 }
             };
         }
-        ActionInput::ResyncMfaDevice { user, serial, codes } => {
-            facts.devices_are_roots(user.as_ref())?;
+        ActionInput::ResyncMfaDevice { serial, codes, .. } => {
+            facts.devices_are_roots()?;
             facts.device(&serial)?;
             return Ok(PlannedAction::Resync(DeviceEnabling { serial, first: codes.first, second: codes.second }));
         }
         ActionInput::AcceptClock => PlainStep::AcceptClock,
-        ActionInput::CreateAccessKey { user, material } => {
-            PlainStep::CreateAccessKey { holder: facts.holder(user.as_ref())?, material }
+        ActionInput::CreateAccessKey { material, .. } => {
+            PlainStep::CreateAccessKey { holder: facts.holder()?, material }
         }
         ActionInput::CreateUser { name } => PlainStep::CreateUser { name },
         ActionInput::CreateVirtualMfaDevice { serial, digits } => PlainStep::CreateDevice { serial, digits },
-        ActionInput::DeleteAccessKey { user, id } => {
-            PlainStep::DeleteAccessKey { key: facts.key(&id, user.as_ref())?.clone() }
-        }
+        ActionInput::DeleteAccessKey { id, .. } => PlainStep::DeleteAccessKey { key: facts.key(&id)?.clone() },
         ActionInput::DeleteUser { name } => PlainStep::DeleteUser { name },
         ActionInput::DeleteUserUpstreamCredentials { name } => PlainStep::DeleteUserUpstreamKey { name },
         ActionInput::DeleteVirtualMfaDevice { serial } => PlainStep::DeleteDevice { serial },
         ActionInput::GetClock => PlainStep::Read(ReadStep::Clock),
-        ActionInput::GetUser { user } => PlainStep::Read(ReadStep::User(facts.user(user.as_ref())?.cloned())),
-        ActionInput::ListAccessKeys { user, page } => {
-            PlainStep::Read(ReadStep::AccessKeys { holder: facts.holder(user.as_ref())?, page })
+        ActionInput::GetUser { .. } => PlainStep::Read(ReadStep::User(facts.user()?.cloned())),
+        ActionInput::ListAccessKeys { page, .. } => {
+            PlainStep::Read(ReadStep::AccessKeys { holder: facts.holder()?, page })
         }
-        ActionInput::ListMfaDevices { user, page } => {
-            PlainStep::Read(ReadStep::MfaDevices { holder: facts.holder(user.as_ref())?, page })
+        ActionInput::ListMfaDevices { page, .. } => {
+            PlainStep::Read(ReadStep::MfaDevices { holder: facts.holder()?, page })
         }
         ActionInput::ListUsers { prefix, page } => PlainStep::Read(ReadStep::Users { prefix, page }),
         ActionInput::ListVirtualMfaDevices { assignment, page } => {
             PlainStep::Read(ReadStep::VirtualMfaDevices { assignment, page })
         }
         ActionInput::PutUserUpstreamCredentials { name, given } => PlainStep::PutUserUpstreamKey { name, given },
-        ActionInput::UpdateAccessKey { user, id, status } => {
-            PlainStep::UpdateAccessKey { key: facts.key(&id, user.as_ref())?.clone(), status }
+        ActionInput::UpdateAccessKey { id, status, .. } => {
+            PlainStep::UpdateAccessKey { key: facts.key(&id)?.clone(), status }
         }
     };
-    Ok(PlannedAction::Plain(step))
+    Ok(PlannedAction::Step(step.kind(), PendingStep::Plain(step)))
+}
+
+fn on_devices(step: PendingStep) -> PlannedAction {
+    PlannedAction::Step(StepKind::ActiveDevices, step)
+}
+
+impl PlainStep {
+    fn kind(&self) -> StepKind {
+        let of_key = |holder: &Principal| match holder {
+            Principal::Root => StepKind::RootKeys,
+            Principal::User(_) => StepKind::Other,
+        };
+        match self {
+            Self::CreateAccessKey { holder, .. } => of_key(holder),
+            Self::CreateDevice { .. } | Self::DeleteDevice { .. } => StepKind::PendingDevices,
+            Self::DeleteAccessKey { key } | Self::UpdateAccessKey { key, .. } => of_key(&key.holder),
+            Self::AcceptClock
+            | Self::CreateUser { .. }
+            | Self::DeleteUser { .. }
+            | Self::DeleteUserUpstreamKey { .. }
+            | Self::PutUserUpstreamKey { .. }
+            | Self::Read(_) => StepKind::Other,
+        }
+    }
 }
 
 impl ActionFacts {
-    /// The user that is named, if one is.
-    fn user(&self, named: Option<&UserName>) -> Result<Option<&UserRecord>, IamError> {
-        match (named, &self.user) {
-            (None, _) => Ok(None),
-            (Some(_), Some(user)) => Ok(Some(user)),
-            (Some(name), None) => Err(IamError::no_such(&refused::user_entity(name))),
+    /// The user that the action is about, unless that is root.
+    fn user(&self) -> Result<Option<&UserRecord>, IamError> {
+        match (&self.subject, &self.user) {
+            (Principal::Root, _) => Ok(None),
+            (Principal::User(_), Some(user)) => Ok(Some(user)),
+            (Principal::User(name), None) => Err(IamError::no_such(&refused::user_entity(name))),
         }
     }
 
-    fn holder(&self, named: Option<&UserName>) -> Result<Principal, IamError> {
-        Ok(self.user(named)?.map_or(Principal::Root, |user| Principal::User(user.name.clone())))
+    fn holder(&self) -> Result<Principal, IamError> {
+        self.user()?;
+        Ok(self.subject.clone())
     }
 
-    fn devices_are_roots(&self, named: Option<&UserName>) -> Result<(), IamError> {
-        match self.user(named)? {
+    fn devices_are_roots(&self) -> Result<(), IamError> {
+        match self.user()? {
             Some(_) => Err(IamError::users_have_no_devices()),
             None => Ok(()),
         }
@@ -220,11 +298,14 @@ impl ActionFacts {
         self.device.as_ref().ok_or_else(|| IamError::no_such(&refused::device_entity(serial)))
     }
 
-    /// The key that is named. Its id is enough, as root may change every key; a user name has to fit.
-    fn key(&self, id: &AccessKeyId, named: Option<&UserName>) -> Result<&AccessKey, IamError> {
-        let holder = self.user(named)?.map(|user| Principal::User(user.name.clone()));
-        let key = self.key.as_ref().filter(|key| holder.as_ref().is_none_or(|holder| key.holder == *holder));
-        key.ok_or_else(|| IamError::no_such(&refused::key_entity(id)))
+    /// The key that is named. To root its id is enough, as root may change every key; a user's has to be that user's.
+    fn key(&self, id: &AccessKeyId) -> Result<&AccessKey, IamError> {
+        let fits = |key: &&AccessKey| match &self.subject {
+            Principal::Root => true,
+            Principal::User(_) => key.holder == self.subject,
+        };
+        self.user()?;
+        self.key.as_ref().filter(fits).ok_or_else(|| IamError::no_such(&refused::key_entity(id)))
     }
 }
 
@@ -233,7 +314,7 @@ impl PermittedAction for ActionPlan {
     type Refusal = ActionDenial;
 
     fn refused(_: &PendingAction, refusal: Refusal) -> ActionDenial {
-        ActionDenial::Action(IamError::factor(&refusal))
+        ActionDenial::Factor(refusal)
     }
 
     fn unmet(challenge: &Challenge<PendingAction>, fault: MfaFault) -> ActionDenial {
@@ -315,14 +396,6 @@ impl PendingAction {
 }
 
 impl ActionDenial {
-    /// The fault of codes that were judged.
-    pub fn fault(&self) -> Option<MfaFault> {
-        match self {
-            Self::Action(_) => None,
-            Self::Codes { fault, .. } => Some(*fault),
-        }
-    }
-
     /// What the client is told. `codes_needed` is how many codes a device asks for by now.
     pub fn refused(self, codes_needed: impl FnOnce(&DeviceSerial) -> Option<usize>) -> IamError {
         match self {
@@ -331,6 +404,7 @@ impl ActionDenial {
                 IamError::offer(fault, codes_needed(&serial))
             }
             Self::Codes { fault, purpose: CodePurpose::Resync, .. } => IamError::resync(fault),
+            Self::Factor(refusal) => IamError::factor(&refusal),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::refused::{IamError, device_entity};
 use super::xml::ElementWriter;
 use portcullis_base::names::DeviceSerial;
 use portcullis_base::secret::Secret;
-use portcullis_mfa::{CodeDigits, DeviceStatus};
+use portcullis_mfa::{CodeDigits, DeviceStatus, QrSymbol};
 use portcullis_sigv4::Principal;
 use portcullis_state::{DeviceChange, DeviceDeactivation, DeviceEnabling, ListedDevice};
 
@@ -24,13 +24,17 @@ impl ActionPerformance<'_> {
     ) -> Result<AnswerContent, IamError> {
         let made = self.state.create_device(serial, digits, self.now).await;
         let device = made.map_err(|error| IamError::store(error, &device_entity(serial)))?;
+        let picture = QrSymbol::of(device.otpauth_uri.expose()).and_then(|qr| qr.png());
+        let picture = picture.map_err(|_| IamError::internal())?;
         // A blob of the Query protocol is base64, also where it holds a text already.
         let seed = Secret::new(STANDARD.encode(device.base32_seed.expose()));
+        let picture = Secret::new(STANDARD.encode(picture.expose()));
         let result = ElementWriter::new("Result").child(
             ElementWriter::new("VirtualMFADevice")
                 .text("SerialNumber", serial.as_str())
                 .text("Base32StringSeed", seed.expose())
-                // Ours: AWS has the URI only within `QRCodePNG`.
+                .text("QRCodePNG", picture.expose())
+                // Ours: AWS has the URI only within the picture.
                 .text("OtpauthUri", device.otpauth_uri.expose()),
         );
         Ok(AnswerContent::recorded(result, "virtualMFADevice", json!({ "serialNumber": serial.as_str() })))

@@ -1,7 +1,11 @@
 //! What the event of an action says of what was asked; nothing secret is in it.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use crate::cloudtrail::UNKNOWN;
+use crate::services::ActionName;
 use portcullis_audit::{ControlFacts, ControlSubject};
 use portcullis_cloudtrail::record::{EventSource, ROOT_USER};
 use portcullis_s3::OperationAccess;
@@ -9,7 +13,7 @@ use portcullis_s3::OperationAccess;
 /// What the event of an action says of what was asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IamEvent {
-    name: &'static str,
+    name: Cow<'static, str>,
     access: OperationAccess,
     subject: ControlSubject,
     /// `requestParameters`, or null.
@@ -17,11 +21,20 @@ pub struct IamEvent {
 }
 
 impl IamEvent {
-    /// Of what is not understood, which is recorded as if it had changed something.
-    pub(super) const UNKNOWN: Self = Self::of("UnknownAction", OperationAccess::Write, ControlSubject::Other);
+    /// Of what is not offered. It has the name that it asks for, if that can be one.
+    pub(super) fn unknown(name: Option<&str>) -> Self {
+        let name = name.and_then(ActionName::parse);
+        let access = match &name {
+            Some(name) if name.only_reads() => OperationAccess::Read,
+            // What is not understood is recorded as if it had changed something.
+            Some(_) | None => OperationAccess::Write,
+        };
+        let name = name.map_or(Cow::Borrowed(UNKNOWN), |name| Cow::Owned(name.as_str().to_owned()));
+        Self { name, access, subject: ControlSubject::Other, parameters: Value::Null }
+    }
 
     pub(super) const fn of(name: &'static str, access: OperationAccess, subject: ControlSubject) -> Self {
-        Self { name, access, subject, parameters: Value::Null }
+        Self { name: Cow::Borrowed(name), access, subject, parameters: Value::Null }
     }
 
     pub(super) fn parameters<'a>(&mut self, recorded: impl Iterator<Item = (&'static str, &'a str)>) {
@@ -43,7 +56,7 @@ impl IamEvent {
     pub fn facts(&self) -> ControlFacts<'_> {
         ControlFacts {
             source: EventSource::Iam,
-            event_name: self.name,
+            event_name: &self.name,
             read_only: self.access == OperationAccess::Read,
             subject: self.subject,
             parameters: &self.parameters,

@@ -1,8 +1,11 @@
 //! Refusals in AWS's words.
 
+use crate::cloudtrail::CloudTrailError;
+use crate::query::MalformedForm;
+use crate::services::{IAM_API, status_and_code};
 use portcullis_authorization::{MFA_REQUIRED, Refusal};
 use portcullis_base::clock::ClockDisagreement;
-use portcullis_base::names::{AccessKeyId, DeviceSerial, InvalidName, UserName};
+use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, InvalidName, UserName};
 use portcullis_mfa::{EnrolmentFault, MfaDemand, MfaFault};
 use portcullis_state::StoreError;
 
@@ -61,6 +64,55 @@ impl IamError {
 
     pub(super) fn already_enabled() -> Self {
         Self::new(409, "EntityAlreadyExists", "MFA Device is already in use")
+    }
+
+    /// The parameters are no form.
+    pub(super) fn unreadable_form(malformed: &MalformedForm) -> Self {
+        Self::new(400, "MalformedInput", format!("The request's parameters cannot be read: {malformed}."))
+    }
+
+    /// Why a call was refused before its parameters were read.
+    pub fn unread_call(refused: &CloudTrailError) -> Self {
+        let (status, code) = status_and_code(IAM_API.protocol, refused);
+        Self { status, code, message: refused.message.clone(), mfa: refused.mfa }
+    }
+
+    /// Who asks may not.
+    pub(super) fn not_authorized(user: &UserName, action: &str, resource: &str, account: &AccountId) -> Self {
+        let arn = format!("arn:aws:iam::{account}:user/{user}");
+        Self::denied(&format!(
+            "User: {arn} is not authorized to perform: iam:{action} on resource: {resource} because no identity-based \
+             policy allows the iam:{action} action"
+        ))
+    }
+
+    pub(super) fn secret_in_clear() -> Self {
+        Self::denied(
+            "Secret keys, seeds and codes must not be sent in the clear. Use TLS, or the machine that Portcullis runs on.",
+        )
+    }
+
+    /// On the port, a device beside an active one is enabled by a code of that one.
+    pub(super) fn first_device_elsewhere() -> Self {
+        Self::denied(
+            "Root's first MFA device is enrolled on the machine that Portcullis runs on, with portcullis mfa add. Further \
+             devices can be enrolled here with a code of an active one.",
+        )
+    }
+
+    pub(super) fn root_keys_elsewhere() -> Self {
+        Self::denied(
+            "Without an active MFA device, root's access keys are changed on the machine that Portcullis runs on, with \
+             portcullis key.",
+        )
+    }
+
+    pub(super) fn last_device(bucket: &BucketName) -> Self {
+        let text = format!(
+            "Cannot deactivate the only active MFA device while MFA Delete is enabled on the bucket {bucket}. Enable \
+             another device first."
+        );
+        Self::new(409, "DeleteConflict", text)
     }
 
     pub(super) fn users_have_no_devices() -> Self {
@@ -172,6 +224,7 @@ impl IamError {
             }
             StoreError::DeviceNotActive => Self::no_such(&format!("An active {}", lower_first(entity))),
             StoreError::Enrolment(fault) => Self::enrolment(fault),
+            StoreError::DeviceGuards { bucket } => Self::last_device(&bucket),
             StoreError::KeysRemain => {
                 Self::new(409, "DeleteConflict", "Cannot delete entity, must delete access keys first.")
             }
@@ -204,6 +257,11 @@ impl IamError {
     /// It was done, but must not be reported as a success.
     pub fn done_unrecorded() -> Self {
         Self::new(500, "ServiceFailure", "It was done, and the journal could not be written; the proxy's log says why.")
+    }
+
+    /// What must not happen did.
+    pub fn internal() -> Self {
+        Self::new(500, "ServiceFailure", "An internal error occurred.")
     }
 
     fn unavailable(message: &str) -> Self {

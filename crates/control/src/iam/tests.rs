@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+mod table;
+
 use super::*;
 use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, PermittedAction, Rules, Verdict};
 use portcullis_base::clock::Timestamp;
@@ -46,6 +48,7 @@ enum JudgedCode {
 async fn outcome(
     state: &StateStore,
     request: IamRequest,
+    caller: &Caller,
     offer: MfaToken,
     now: Timestamp,
 ) -> (Result<IamAnswer, IamError>, JudgedCode) {
@@ -58,13 +61,13 @@ async fn outcome(
         Ok(action) => action,
         Err(error) => return (Err(error), JudgedCode::NotLookedAt),
     };
-    let facts = ActionFacts::read(&action, state);
+    let facts = ActionFacts::read(&action, &caller.principal, state);
     let refused = |denial: ActionDenial| Err(denial.refused(|serial| state.codes_needed(serial, now)));
-    match decide(action, &Caller::operator(), offer, &facts, rules) {
+    match decide(action, caller, offer, &facts, rules) {
         Verdict::Permit(permit) => (perform(permit, state, now).await, JudgedCode::NotLookedAt),
         Verdict::Refuse(denial) => (refused(denial), JudgedCode::NotLookedAt),
         Verdict::Mfa(challenge) => {
-            let ledger = state.step_ledger(&Principal::Root, CodeSource::AdminSocket, now);
+            let ledger = state.step_ledger(&caller.principal, CodeSource::AdminSocket, now);
             match portcullis_mfa::spend(challenge, &ledger).await {
                 Ok(proof) => (perform(ActionPermit::by_proof(proof), state, now).await, JudgedCode::Accepted),
                 Err(UnmetChallenge { challenge, error: SpendError::Fault(fault) }) => {
@@ -80,11 +83,16 @@ async fn outcome(
 }
 
 async fn ask(state: &StateStore, query: &str, offer: MfaToken, now: Timestamp) -> IamReply {
+    ask_as(&Caller::operator(), state, query, offer, now).await
+}
+
+async fn ask_as(caller: &Caller, state: &StateStore, query: &str, offer: MfaToken, now: Timestamp) -> IamReply {
     let form = crate::query::parse_form(query.as_bytes()).expect("a form");
-    let request = IamRequest::read(&form, state.account());
+    let channel = IamChannel::of(caller.transport);
+    let request = IamRequest::read(&form, IamScope { account: state.account(), channel, digits: CodeDigits::Six });
     let event = request.event().clone();
     let request_id = RequestId::from_random([7; 16]);
-    match outcome(state, request, offer, now).await {
+    match outcome(state, request, caller, offer, now).await {
         (Ok(answer), code) => IamReply {
             status: 200,
             mfa: MfaDemand::None,

@@ -7,7 +7,6 @@ use super::table::{ServiceApi, ServiceProtocol};
 use crate::cloudtrail::CloudTrailError;
 use crate::query::MalformedForm;
 use portcullis_mfa::MfaDemand;
-use portcullis_sigv4::AwsService;
 
 /// A refusal in the Query protocols: its code, and its status where that is not JSON's.
 type QueryNames = (&'static str, Option<u16>);
@@ -30,7 +29,7 @@ const NAMES: [(&str, QueryNames, QueryNames); 9] = [
 ];
 
 /// Status and code of a refusal as clients of this protocol read them.
-pub(super) fn status_and_code(protocol: ServiceProtocol, refused: &CloudTrailError) -> (u16, &'static str) {
+pub(crate) fn status_and_code(protocol: ServiceProtocol, refused: &CloudTrailError) -> (u16, &'static str) {
     let named = NAMES.iter().find(|(exception, _, _)| *exception == refused.exception);
     let (code, status) = match (protocol, named) {
         (ServiceProtocol::Ec2(_), Some((_, _, names))) | (ServiceProtocol::Query(_), Some((_, names, _))) => *names,
@@ -84,19 +83,8 @@ pub(super) fn unnamed(api: &ServiceApi, why: UnnamedAction) -> CloudTrailError {
 
 /// It is an action of the service perhaps, and not one of those that are answered.
 pub(super) fn not_offered(api: &ServiceApi, action: &ActionName) -> CloudTrailError {
-    let instead = match api.service {
-        AwsService::Iam => "users, keys and devices are managed on its machine, with portcullis user, key and mfa",
-        AwsService::CloudTrail
-        | AwsService::Ec2
-        | AwsService::Kms
-        | AwsService::Logs
-        | AwsService::Organizations
-        | AwsService::S3
-        | AwsService::Sns
-        | AwsService::Sts => {
-            "it answers S3, CloudTrail, sts:GetCallerIdentity, ec2:DescribeRegions and organizations:Describe*"
-        }
-    };
+    let instead =
+        "it answers S3, CloudTrail, IAM, sts:GetCallerIdentity, ec2:DescribeRegions and organizations:Describe*";
     unknown_operation(format!("{}:{action} is not offered by Portcullis; {instead}.", api.name()))
 }
 

@@ -50,19 +50,21 @@ const fn version(version: &'static str, namespace: &'static str) -> QueryVersion
     QueryVersion { version, namespace }
 }
 
-/// All of them, by their names in a scope.
-pub static SERVICE_APIS: [ServiceApi; 7] = [
+/// IAM, whose calls `iam` answers; the way in which they come is that of the others.
+pub static IAM_API: ServiceApi = ServiceApi {
+    service: AwsService::Iam,
+    source: EventSource::Iam,
+    protocol: ServiceProtocol::Query(version("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")),
+    reach: ServiceReach::Global,
+};
+
+/// All others, by their names in a scope.
+pub static SERVICE_APIS: [ServiceApi; 6] = [
     ServiceApi {
         service: AwsService::Ec2,
         source: EventSource::Ec2,
         protocol: ServiceProtocol::Ec2(version("2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/")),
         reach: ServiceReach::Region,
-    },
-    ServiceApi {
-        service: AwsService::Iam,
-        source: EventSource::Iam,
-        protocol: ServiceProtocol::Query(version("2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/")),
-        reach: ServiceReach::Global,
     },
     ServiceApi {
         service: AwsService::Kms,
@@ -97,7 +99,7 @@ pub static SERVICE_APIS: [ServiceApi; 7] = [
 ];
 
 impl ServiceApi {
-    /// The API of a service; none of S3's and CloudTrail's, which are answered elsewhere.
+    /// The API of a service; none of those of S3, CloudTrail and IAM, which are answered elsewhere.
     pub fn of_service(service: AwsService) -> Option<&'static Self> {
         SERVICE_APIS.iter().find(|api| api.service == service)
     }

@@ -8,6 +8,7 @@ use portcullis_sigv4::{AwsService, SignatureForm, claimed_service};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ApiDoor {
     CloudTrail,
+    Iam,
     S3,
     Service(&'static ServiceApi),
 }
@@ -26,6 +27,7 @@ impl ApiDoor {
         let target = head.headers.value(TARGET);
         match (claimed_service(head), target) {
             (Some((AwsService::CloudTrail, SignatureForm::AuthHeader)), Some(_)) => Self::CloudTrail,
+            (Some((AwsService::Iam, _)), _) => Self::Iam,
             (Some((service, _)), _) => ServiceApi::of_service(service).map_or(Self::S3, Self::Service),
             (None, Some(target)) if is_unsigned(head) && head.method == HttpMethod::Post && head.path == "/" => {
                 if is_of_cloudtrail(target) {
@@ -111,6 +113,7 @@ mod tests {
             let doors =
                 SHAPES.map(|(method, target, header)| match ApiDoor::of(&head(method, target, header, scope)) {
                     ApiDoor::CloudTrail => "(cloudtrail)",
+                    ApiDoor::Iam => "(iam)",
                     ApiDoor::S3 => "s3",
                     ApiDoor::Service(api) => api.name(),
                 });

@@ -14,7 +14,7 @@ use portcullis_mfa::{Challenge, MfaToken, Proof};
 use portcullis_s3::OperationAccess;
 use portcullis_state::StateStore;
 
-use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor};
+use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor, of_refusal};
 
 /// IAM, for one request.
 pub(crate) struct IamDoor<'a> {
@@ -90,8 +90,8 @@ impl Door for IamDoor<'_> {
     type Done = IamAnswer;
     type Failure = IamFailure;
 
-    async fn facts(&self, action: &IamAction, _: &Requester, _: &MfaToken) -> Result<ActionFacts, IamFailure> {
-        Ok(ActionFacts::read(action, self.state))
+    async fn facts(&self, action: &IamAction, requester: &Requester, _: &MfaToken) -> Result<ActionFacts, IamFailure> {
+        Ok(ActionFacts::read(action, &requester.caller.principal, self.state))
     }
 
     fn decide(
@@ -123,7 +123,7 @@ impl Door for IamDoor<'_> {
         Ok(iam::perform(permit, self.state, now).await?)
     }
 
-    /// The record tells of codes that were judged, and of no others.
+    /// The record tells of codes that were judged or missing, and of no others.
     fn recorded(
         &self,
         _: &ActionFacts,
@@ -131,8 +131,11 @@ impl Door for IamDoor<'_> {
         offered: OfferedCode,
         judged: &JudgedAction<ActionPlan>,
     ) -> Option<MfaFacts> {
-        let (required, result) =
-            code_factor(judged, |denial| (denial.fault().is_some(), denial.fault().map(mfa_result)));
+        let (required, result) = code_factor(judged, |denial| match denial {
+            ActionDenial::Action(_) => (false, None),
+            ActionDenial::Codes { fault, .. } => (true, Some(mfa_result(*fault))),
+            ActionDenial::Factor(refusal) => of_refusal(refusal),
+        });
         required.then(|| offered.told(MfaDelete::NeverSet, (required, result)))
     }
 

@@ -3,6 +3,7 @@
 mod call;
 mod door;
 mod ending;
+mod iam_call;
 mod iam_door;
 mod intake;
 mod keep_alive;
@@ -44,7 +45,7 @@ use portcullis_http::{
     RequestHead, Transport, TrustedProxies, UnreadRequest,
 };
 use portcullis_journal::Journal;
-use portcullis_mfa::MfaToken;
+use portcullis_mfa::{CodeDigits, MfaToken};
 use portcullis_s3::{
     ExpectedBody, LocalAnswer, OperationAccess, RequestHandling, RoutedRequest, RoutingRules, S3Operation,
     UnclearRequest,
@@ -85,6 +86,8 @@ pub struct Pipeline {
     pub writes: SharedPlaces,
     /// CloudTrail's API.
     pub trails: CloudTrail,
+    /// How long the codes of a new device are.
+    pub digits: CodeDigits,
     /// Places for the bodies of calls whose signature is not verified yet.
     pub calls: Semaphore,
     /// The rate limit on refusals of each principal.
@@ -104,6 +107,7 @@ struct UnderstoodRequest {
 /// A request by the door that handles it.
 enum RequestKind {
     Call(Box<RequestHead>),
+    IamCall(Box<RequestHead>),
     /// Refused at the head, with the signer if the signature was verified.
     Refused(Failure, Option<Principal>),
     S3(Box<UnderstoodRequest>),
@@ -169,6 +173,11 @@ impl Pipeline {
                 call::name_by_head(&mut exchange.draft, &head);
                 RequestKind::Call(Box::new(head))
             }
+            ApiDoor::Iam => {
+                exchange.identify(self.recorder.call_id());
+                iam_call::name_by_head(&mut exchange.draft, &head);
+                RequestKind::IamCall(Box::new(head))
+            }
             ApiDoor::S3 => self
                 .ask(head, &mut exchange.draft)
                 .map_or_else(|(failure, signer)| RequestKind::Refused(failure, signer), RequestKind::S3),
@@ -190,6 +199,7 @@ impl Pipeline {
             RequestKind::S3(asked) => asked,
             // Boxed, so that the future of an S3 request is not as large as that of a call.
             RequestKind::Call(head) => return Box::pin(self.call(*head, incoming, exchange)).await,
+            RequestKind::IamCall(head) => return Box::pin(self.iam_call(*head, incoming, exchange)).await,
             RequestKind::ServiceCall(api, head) => {
                 return Box::pin(self.service_call(api, *head, incoming, exchange)).await;
             }

@@ -1,4 +1,4 @@
-//! Calls of a service that is neither S3 nor CloudTrail: read, told by the story, answered.
+//! Calls of a service beside S3, CloudTrail and IAM: read, told by the story, answered.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use portcullis_sigv4::{
 };
 use portcullis_state::CodeSource;
 
-/// The door of the services beside S3 and CloudTrail.
+/// The door of the services beside S3, CloudTrail and IAM.
 struct ServiceDoor<'a> {
     pipeline: &'a Pipeline,
 }
@@ -87,7 +87,7 @@ impl Pipeline {
     }
 
     /// Reads the body and verifies the signature that covers it.
-    async fn read_service_call(
+    pub(super) async fn read_service_call(
         &self,
         api: &'static ServiceApi,
         head: &RequestHead,

@@ -26,7 +26,7 @@ use portcullis_authorization::{Caller, Rules};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
-use portcullis_control::iam::{self, IamAnswer, IamError, IamRequest};
+use portcullis_control::iam::{self, IamAnswer, IamChannel, IamError, IamRequest, IamScope};
 use portcullis_control::query;
 use portcullis_http::{Peer, Transport};
 use portcullis_journal::{Journal, JournalClosed};
@@ -127,13 +127,9 @@ impl AdminSocket {
         let Ok(body) = Limited::new(request.into_body(), LONGEST_FORM).collect().await else {
             return plain(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long\n");
         };
-        let Ok(mut form) = query::parse_form(&body.to_bytes()) else {
+        let Ok(form) = query::parse_form(&body.to_bytes()) else {
             return plain(StatusCode::BAD_REQUEST, "the form cannot be read\n");
         };
-        let named = |name: &str, value: &str| form.iter().any(|(n, v)| n == name && (value.is_empty() || v == value));
-        if named("Action", "CreateVirtualMFADevice") && !named("Digits", "") {
-            form.push(("Digits".to_owned(), self.digits.count().to_string()));
-        }
         self.act(draft, request_id, &form, offer).await.response()
     }
 
@@ -145,7 +141,8 @@ impl AdminSocket {
         form: &[(String, String)],
         offer: MfaToken,
     ) -> AdminReply {
-        let request = IamRequest::read(form, self.state.account());
+        let scope = IamScope { account: self.state.account(), channel: IamChannel::AdminSocket, digits: self.digits };
+        let request = IamRequest::read(form, scope);
         let access = request.event().access();
         draft.asks_control(request.event().facts());
         let now = self.clock.now();

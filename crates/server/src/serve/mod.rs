@@ -357,6 +357,7 @@ fn build_pipeline(
             Arc::new(trails::HistoryAdapter(history)),
             digest_period,
         ),
+        digits: settings.mfa.digits,
         calls: Semaphore::new(UNPROVED_CALLS),
         pace: pipeline::RefusalPace::default(),
         clock,
