@@ -4,6 +4,7 @@
 //! admin socket the caller is root of the account: it admits no one else. Where a user name is left out, the caller is
 //! meant, as with AWS. Only root has devices here.
 
+mod account;
 mod action;
 mod answer;
 mod clock;

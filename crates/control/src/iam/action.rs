@@ -39,8 +39,12 @@ pub(super) enum ActionInput {
     DeleteUser { name: UserName },
     DeleteUserUpstreamCredentials { name: UserName },
     DeleteVirtualMfaDevice { serial: DeviceSerial },
+    EmptyList { list: &'static str, user: NamedUser },
     EnableMfaDevice { user: NamedUser, serial: DeviceSerial, codes: ConsecutiveCodes },
+    GetAccountPasswordPolicy,
+    GetAccountSummary,
     GetClock,
+    GetLoginProfile { user: NamedUser },
     GetUser { user: NamedUser },
     ListAccessKeys { user: NamedUser, page: PageRequest },
     ListMfaDevices { user: NamedUser, page: PageRequest },
@@ -216,13 +220,31 @@ const TABLE: &[IamActionRow] = &[
             Ok(ActionInput::EnableMfaDevice { user, serial, codes: given.consecutive_codes()? })
         },
     ),
+    reading("GetAccountPasswordPolicy", &[], |_| Ok(ActionInput::GetAccountPasswordPolicy)),
+    reading("GetAccountSummary", &[], |_| Ok(ActionInput::GetAccountSummary)),
     reading("GetClock", &[], |_| Ok(ActionInput::GetClock)).on_the_admin_socket(),
+    reading("GetLoginProfile", &["UserName"], |given| Ok(ActionInput::GetLoginProfile { user: given.user()? })),
     reading("GetUser", &["UserName"], |given| Ok(ActionInput::GetUser { user: given.user()? })),
     reading("ListAccessKeys", &["Marker", "MaxItems", "UserName"], |given| {
         Ok(ActionInput::ListAccessKeys { user: given.user()?, page: given.page()? })
     }),
+    reading("ListAccountAliases", &["Marker", "MaxItems"], |given| given.empty_list("AccountAliases")),
     reading("ListMFADevices", &["Marker", "MaxItems", "UserName"], |given| {
         Ok(ActionInput::ListMfaDevices { user: given.user()?, page: given.page()? })
+    }),
+    reading("ListOpenIDConnectProviders", &[], |given| given.empty_list("OpenIDConnectProviderList")),
+    reading("ListSAMLProviders", &[], |given| given.empty_list("SAMLProviderList")),
+    reading("ListSSHPublicKeys", &["Marker", "MaxItems", "UserName"], |given| given.empty_list("SSHPublicKeys")),
+    reading("ListServerCertificates", &["Marker", "MaxItems", "PathPrefix"], |given| {
+        given.empty_list("ServerCertificateMetadataList")
+    }),
+    reading("ListServiceSpecificCredentials", &["ServiceName", "UserName"], |given| {
+        given.empty_list("ServiceSpecificCredentials")
+    }),
+    reading("ListSigningCertificates", &["Marker", "MaxItems", "UserName"], |given| given.empty_list("Certificates")),
+    reading("ListUserTags", &["Marker", "MaxItems", "UserName"], |given| {
+        given.user_name()?;
+        given.empty_list("Tags")
     }),
     reading("ListUsers", &["Marker", "MaxItems", "PathPrefix"], |given| {
         Ok(ActionInput::ListUsers { prefix: given.path_prefix(), page: given.page()? })
@@ -275,7 +297,11 @@ impl IamAction {
             | ActionInput::DeleteUser { .. }
             | ActionInput::DeleteUserUpstreamCredentials { .. }
             | ActionInput::DeleteVirtualMfaDevice { .. }
+            | ActionInput::EmptyList { .. }
+            | ActionInput::GetAccountPasswordPolicy
+            | ActionInput::GetAccountSummary
             | ActionInput::GetClock
+            | ActionInput::GetLoginProfile { .. }
             | ActionInput::GetUser { .. }
             | ActionInput::ListAccessKeys { .. }
             | ActionInput::ListMfaDevices { .. }
@@ -329,11 +355,7 @@ fn find(form: &[(String, String)], channel: IamChannel) -> Result<&'static IamAc
 
 impl<'a> ActionParameters<'a> {
     /// Takes parameters that the action knows; what is not understood is refused, not dropped.
-    fn of(
-        row: &'static IamActionRow,
-        values: &'a [(String, String)],
-        scope: IamScope<'a>,
-    ) -> Result<Self, IamError> {
+    fn of(row: &'static IamActionRow, values: &'a [(String, String)], scope: IamScope<'a>) -> Result<Self, IamError> {
         for (index, (name, _)) in values.iter().enumerate() {
             if !row.knows(name, scope.channel) && name != "Action" && name != "Version" {
                 return Err(IamError::unknown_parameter(name));
@@ -387,6 +409,11 @@ impl<'a> ActionParameters<'a> {
             Some(ROOT_USER) => Ok(NamedUser::Root),
             Some(_) | None => self.user(),
         }
+    }
+
+    fn empty_list(&self, list: &'static str) -> Result<ActionInput, IamError> {
+        self.page()?;
+        Ok(ActionInput::EmptyList { list, user: self.user()? })
     }
 
     fn key_id(&self) -> Result<AccessKeyId, IamError> {
@@ -486,10 +513,13 @@ mod tests {
     fn every_action_has_its_row() {
         for row in TABLE {
             let asked = [("Action".to_owned(), row.name.to_owned())];
-            assert_eq!(find(&asked, IamChannel::AdminSocket).map(|found| found.name).map_err(|refused| refused.code), Ok(row.name));
+            assert_eq!(
+                find(&asked, IamChannel::AdminSocket).map(|found| found.name).map_err(|refused| refused.code),
+                Ok(row.name)
+            );
             assert!(row.parameters.is_sorted() && row.host_parameters.is_sorted());
         }
         assert!(TABLE.is_sorted_by_key(|row| row.name));
-        assert_eq!(TABLE.len(), 19);
+        assert_eq!(TABLE.len(), 30);
     }
 }

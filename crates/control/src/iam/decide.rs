@@ -8,6 +8,7 @@ use super::scope::IamChannel;
 use crate::cloudtrail::RootDevices;
 use portcullis_authorization::{Caller, ControlAction, Permit, PermittedAction, Refusal, Requirement, Rules, Verdict};
 use portcullis_base::names::{AccessKeyId, DeviceSerial, UserName};
+use portcullis_cloudtrail::record::ROOT_USER;
 use portcullis_mfa::{Challenge, CodeDigits, DeviceStatus, MfaFault, MfaToken, Proof, ProvedPart};
 use portcullis_sigv4::{KeyStatus, Principal};
 use portcullis_state::{
@@ -53,12 +54,27 @@ pub(super) enum PlainStep {
 /// A step that changes nothing.
 #[derive(Debug)]
 pub(super) enum ReadStep {
-    AccessKeys { holder: Principal, page: PageRequest },
+    AccessKeys {
+        holder: Principal,
+        page: PageRequest,
+    },
+    AccountSummary,
     Clock,
-    MfaDevices { holder: Principal, page: PageRequest },
+    /// The name of a list that has no members here.
+    EmptyList(&'static str),
+    MfaDevices {
+        holder: Principal,
+        page: PageRequest,
+    },
     User(Option<UserRecord>),
-    Users { prefix: PathPrefix, page: PageRequest },
-    VirtualMfaDevices { assignment: AssignmentStatus, page: PageRequest },
+    Users {
+        prefix: PathPrefix,
+        page: PageRequest,
+    },
+    VirtualMfaDevices {
+        assignment: AssignmentStatus,
+        page: PageRequest,
+    },
 }
 
 /// An action that may be carried out, at once or once a code is proved.
@@ -140,11 +156,7 @@ fn permitted(action: &IamAction, caller: &Caller, facts: &ActionFacts, rules: Ru
 }
 
 /// Plans the action, and says what it needs.
-fn owed(
-    action: IamAction,
-    caller: &Caller,
-    facts: &ActionFacts,
-) -> Result<(Requirement, PlannedAction), IamError> {
+fn owed(action: IamAction, caller: &Caller, facts: &ActionFacts) -> Result<(Requirement, PlannedAction), IamError> {
     let planned = plan(action.input, facts)?;
     let kind = match &planned {
         PlannedAction::Step(kind, _) => *kind,
@@ -228,7 +240,17 @@ fn plan(input: ActionInput, facts: &ActionFacts) -> Result<PlannedAction, IamErr
         ActionInput::DeleteUser { name } => PlainStep::DeleteUser { name },
         ActionInput::DeleteUserUpstreamCredentials { name } => PlainStep::DeleteUserUpstreamKey { name },
         ActionInput::DeleteVirtualMfaDevice { serial } => PlainStep::DeleteDevice { serial },
+        ActionInput::EmptyList { list, .. } => {
+            facts.user()?;
+            PlainStep::Read(ReadStep::EmptyList(list))
+        }
+        ActionInput::GetAccountPasswordPolicy => return Err(IamError::no_password_policy(&facts.account)),
+        ActionInput::GetAccountSummary => PlainStep::Read(ReadStep::AccountSummary),
         ActionInput::GetClock => PlainStep::Read(ReadStep::Clock),
+        ActionInput::GetLoginProfile { .. } => {
+            let user = facts.user()?;
+            return Err(IamError::no_login_profile(user.map_or(ROOT_USER, |user| user.name.as_str())));
+        }
         ActionInput::GetUser { .. } => PlainStep::Read(ReadStep::User(facts.user()?.cloned())),
         ActionInput::ListAccessKeys { page, .. } => {
             PlainStep::Read(ReadStep::AccessKeys { holder: facts.holder()?, page })

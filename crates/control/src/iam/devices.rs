@@ -88,7 +88,7 @@ impl ActionPerformance<'_> {
     }
 }
 
-fn enabled(device: &ListedDevice) -> Option<String> {
+pub(super) fn enabled(device: &ListedDevice) -> Option<String> {
     match device.status {
         DeviceStatus::Active { since } => Some(since.iso_extended()),
         DeviceStatus::Pending => None,

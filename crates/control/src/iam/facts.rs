@@ -59,11 +59,15 @@ impl<'a> StateNames<'a> {
             | ActionInput::DeleteUser { .. }
             | ActionInput::DeleteUserUpstreamCredentials { .. }
             | ActionInput::DeleteVirtualMfaDevice { .. }
+            | ActionInput::GetAccountPasswordPolicy
+            | ActionInput::GetAccountSummary
             | ActionInput::GetClock
             | ActionInput::ListUsers { .. }
             | ActionInput::ListVirtualMfaDevices { .. }
             | ActionInput::PutUserUpstreamCredentials { .. } => Self::default(),
             ActionInput::CreateAccessKey { user, .. }
+            | ActionInput::EmptyList { user, .. }
+            | ActionInput::GetLoginProfile { user }
             | ActionInput::GetUser { user }
             | ActionInput::ListAccessKeys { user, .. }
             | ActionInput::ListMfaDevices { user, .. } => Self { user: Some(user), ..Self::default() },

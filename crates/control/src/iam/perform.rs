@@ -1,5 +1,6 @@
 //! Carries out what is permitted.
 
+use super::account::empty_list;
 use super::answer::{AnswerContent, IamAnswer};
 use super::decide::{ActionPermit, PlainStep, PlannedStep, ReadStep};
 use super::refused::IamError;
@@ -47,7 +48,9 @@ impl ActionPerformance<'_> {
     fn read(self, step: ReadStep) -> super::xml::ElementWriter {
         match step {
             ReadStep::AccessKeys { holder, page } => self.access_keys(&holder, &page),
+            ReadStep::AccountSummary => self.account_summary(),
             ReadStep::Clock => self.clock(),
+            ReadStep::EmptyList(list) => empty_list(list),
             ReadStep::MfaDevices { holder, page } => self.mfa_devices(&holder, &page),
             ReadStep::User(user) => self.user(user.as_ref()),
             ReadStep::Users { prefix, page } => self.users(prefix, &page),

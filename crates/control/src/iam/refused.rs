@@ -107,6 +107,15 @@ impl IamError {
         )
     }
 
+    /// No one has a password here, so nothing asks for good ones.
+    pub(super) fn no_password_policy(account: &AccountId) -> Self {
+        Self::no_such(&format!("The Password Policy with domain name {account}"))
+    }
+
+    pub(super) fn no_login_profile(user: &str) -> Self {
+        Self::no_such(&format!("Login Profile for User {user}"))
+    }
+
     pub(super) fn last_device(bucket: &BucketName) -> Self {
         let text = format!(
             "Cannot deactivate the only active MFA device while MFA Delete is enabled on the bucket {bucket}. Enable \

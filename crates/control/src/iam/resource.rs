@@ -1,6 +1,6 @@
 //! The resource that an action is about, as policies and refusals name it.
 
-use super::action::{ActionInput, IamAction};
+use super::action::{ActionInput, IamAction, NamedUser};
 use super::facts::ActionFacts;
 use portcullis_base::names::AccountId;
 use portcullis_sigv4::Principal;
@@ -9,11 +9,17 @@ use portcullis_sigv4::Principal;
 pub(super) fn resource(action: &IamAction, facts: &ActionFacts) -> String {
     let account = &facts.account;
     match &action.input {
-        ActionInput::AcceptClock | ActionInput::GetClock => "*".to_owned(),
+        ActionInput::AcceptClock
+        | ActionInput::EmptyList { user: NamedUser::Caller, .. }
+        | ActionInput::GetAccountPasswordPolicy
+        | ActionInput::GetAccountSummary
+        | ActionInput::GetClock => "*".to_owned(),
         ActionInput::CreateAccessKey { .. }
         | ActionInput::DeactivateMfaDevice { .. }
         | ActionInput::DeleteAccessKey { .. }
+        | ActionInput::EmptyList { user: NamedUser::Root | NamedUser::User(_), .. }
         | ActionInput::EnableMfaDevice { .. }
+        | ActionInput::GetLoginProfile { .. }
         | ActionInput::GetUser { .. }
         | ActionInput::ListAccessKeys { .. }
         | ActionInput::ListMfaDevices { .. }

@@ -404,6 +404,44 @@ async fn without_a_user_name_root_is_meant() {
 }
 
 #[tokio::test]
+async fn the_account_is_summed_up_and_what_it_never_has_is_none() {
+    let state = state().await;
+    let entry = |body: &str, key: &str| {
+        let (_, rest) = body.split_once(&format!("<key>{key}</key>")).expect("an entry");
+        inside(rest, "value").to_owned()
+    };
+    plainly(&state, "Action=CreateUser&UserName=alice").await;
+    made(&state, "spare").await;
+    let (_, before) = plainly(&state, "Action=GetAccountSummary").await;
+    let phone = made(&state, "phone").await;
+    ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
+    let (_, after) = plainly(&state, "Action=GetAccountSummary").await;
+    let told = |body: &str| {
+        let keys = ["AccountMFAEnabled", "MFADevices", "MFADevicesInUse", "Users", "AccountAccessKeysPresent"];
+        keys.map(|key| entry(body, key)).join(" ")
+    };
+    assert_eq!((told(&before).as_str(), told(&after).as_str()), ("0 1 0 1 1", "1 2 1 1 1"));
+    for (query, list) in [
+        ("Action=ListAccountAliases", "<AccountAliases></AccountAliases><IsTruncated>false</IsTruncated>"),
+        ("Action=ListUserTags&UserName=alice", "<Tags></Tags><IsTruncated>false</IsTruncated>"),
+        ("Action=ListSSHPublicKeys", "<SSHPublicKeys></SSHPublicKeys><IsTruncated>false</IsTruncated>"),
+    ] {
+        let (status, body) = plainly(&state, query).await;
+        assert!(status == 200 && body.contains(list), "{body}");
+    }
+    for query in [
+        "Action=GetAccountPasswordPolicy",
+        "Action=GetLoginProfile",
+        "Action=GetLoginProfile&UserName=alice",
+        "Action=GetLoginProfile&UserName=bob",
+        "Action=ListSigningCertificates&UserName=bob",
+    ] {
+        assert_eq!(refusal(&state, query).await, (404, "NoSuchEntity".to_owned()), "{query}");
+    }
+    assert_eq!(refusal(&state, "Action=ListUserTags").await, (400, "ValidationError".to_owned()));
+}
+
+#[tokio::test]
 async fn a_list_goes_on_where_its_marker_says() {
     let state = state().await;
     for name in ["c", "a", "b"] {

@@ -6,12 +6,11 @@ use super::*;
 use portcullis_authorization::StateChange;
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_http::Transport;
-use portcullis_sigv4::SignatureForm;
 use portcullis_state::BucketRecord;
 use portcullis_state::testing::enrolled;
 
 fn caller(principal: Principal, transport: Transport) -> Caller {
-    Caller { principal, form: SignatureForm::AuthHeader, transport }
+    Caller { principal, transport, ..Caller::operator() }
 }
 
 fn root_on_the_port() -> Caller {
@@ -64,21 +63,29 @@ impl World {
             ("CreateAccessKey (given)", format!("Action=CreateAccessKey&UserName=alice{given}")),
             ("CreateUser", "Action=CreateUser&UserName=bob".to_owned()),
             ("CreateVirtualMFADevice", "Action=CreateVirtualMFADevice&VirtualMFADeviceName=third".to_owned()),
-            ("CreateVirtualMFADevice (digits)", "Action=CreateVirtualMFADevice&VirtualMFADeviceName=third&Digits=8".to_owned()),
+            (
+                "CreateVirtualMFADevice (digits)",
+                "Action=CreateVirtualMFADevice&VirtualMFADeviceName=third&Digits=8".to_owned(),
+            ),
             ("DeactivateMFADevice", format!("Action=DeactivateMFADevice&SerialNumber={}", phone.serial)),
             ("DeleteAccessKey (root's)", format!("Action=DeleteAccessKey&AccessKeyId={root_key}")),
             ("DeleteAccessKey (alice's)", format!("Action=DeleteAccessKey&UserName=alice&AccessKeyId={alice_key}")),
             ("DeleteUser", "Action=DeleteUser&UserName=alice".to_owned()),
+            ("DeleteUserUpstreamCredentials", "Action=DeleteUserUpstreamCredentials&UserName=alice".to_owned()),
             ("DeleteVirtualMFADevice", format!("Action=DeleteVirtualMFADevice&SerialNumber={}", spare.serial)),
             ("DeleteVirtualMFADevice (active)", format!("Action=DeleteVirtualMFADevice&SerialNumber={}", phone.serial)),
             ("EnableMFADevice", enabling(spare, now)),
             ("GetClock", "Action=GetClock".to_owned()),
             ("GetUser", "Action=GetUser".to_owned()),
             ("GetUser (alice)", "Action=GetUser&UserName=alice".to_owned()),
+            ("GetAccountSummary", "Action=GetAccountSummary".to_owned()),
+            ("GetLoginProfile", "Action=GetLoginProfile".to_owned()),
             ("ListAccessKeys", "Action=ListAccessKeys".to_owned()),
+            ("ListAccountAliases", "Action=ListAccountAliases".to_owned()),
             ("ListMFADevices", "Action=ListMFADevices".to_owned()),
             ("ListUsers", "Action=ListUsers".to_owned()),
             ("ListVirtualMFADevices", "Action=ListVirtualMFADevices".to_owned()),
+            ("PutUserUpstreamCredentials", format!("Action=PutUserUpstreamCredentials&UserName=alice{given}")),
             ("ResyncMFADevice", enabling(phone, now).replace("EnableMFADevice", "ResyncMFADevice")),
             ("UpdateAccessKey (root's)", format!("Action=UpdateAccessKey&AccessKeyId={root_key}&Status=Inactive")),
             ("UpdateAccessKey (alice's)", format!("Action=UpdateAccessKey&AccessKeyId={alice_key}&Status=Inactive")),
@@ -96,7 +103,10 @@ fn told(reply: &IamReply) -> String {
         MfaDemand::None => "",
         MfaDemand::Required => " code wanted",
     };
-    format!("{} {}{code}{demand}", reply.status, inside(reply.body.expose(), "Code")).replace("  ", " ").trim().to_owned()
+    format!("{} {}{code}{demand}", reply.status, inside(reply.body.expose(), "Code"))
+        .replace("  ", " ")
+        .trim()
+        .to_owned()
 }
 
 #[tokio::test]
