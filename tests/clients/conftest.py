@@ -4,11 +4,13 @@ import shutil
 import uuid
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from rig import upstreams
 from rig.authority import Authority
-from rig.clients import Credentials
+from rig.clients import REGION, Credentials
 from rig.codes import Codes
 from rig.proxy import Proxy
 from rig.raw import Raw
@@ -75,6 +77,26 @@ def root(proxy):
 @pytest.fixture
 def aws(proxy):
     return proxy.aws()
+
+
+@pytest.fixture
+def calling(proxy):
+    """Makes clients of a service, root's unless told otherwise."""
+
+    def made(service: str, credentials: Credentials | None = None):
+        keys = credentials or proxy.root
+        return boto3.client(
+            service,
+            endpoint_url=proxy.endpoint,
+            region_name=REGION,
+            verify=str(proxy.ca_file) if proxy.ca_file else None,
+            aws_access_key_id=keys.access_key,
+            aws_secret_access_key=keys.secret_key,
+            aws_session_token=keys.session_token,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    return made
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from rig.clients import REGION, Credentials
@@ -18,26 +16,6 @@ REFUSED = [
     ("sns list-topics", "ListTopics", "InvalidAction"),
     ("sts get-session-token", "GetSessionToken", "InvalidAction"),
 ]
-
-
-@pytest.fixture
-def calling(proxy):
-    """Makes clients of a service, root's unless told otherwise."""
-
-    def made(service: str, credentials: Credentials | None = None):
-        keys = credentials or proxy.root
-        return boto3.client(
-            service,
-            endpoint_url=proxy.endpoint,
-            region_name=REGION,
-            verify=str(proxy.ca_file) if proxy.ca_file else None,
-            aws_access_key_id=keys.access_key,
-            aws_secret_access_key=keys.secret_key,
-            aws_session_token=keys.session_token,
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-
-    return made
 
 
 @pytest.mark.parametrize("command, operation, code", REFUSED, ids=[command for command, _, _ in REFUSED])
