@@ -3,7 +3,7 @@
 use crate::document::LanguageVersion;
 use crate::pattern::{LetterCase, TextPattern, ValueMatch};
 use crate::request::{ARN_PARTS, RequestResource, RequestValues};
-use crate::variable::VariableFault;
+use crate::variable::{PolicyVariable, VariableFault};
 
 /// An ARN of a policy, perhaps with wildcards and variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,11 @@ impl ArnPattern {
         &self.text
     }
 
+    /// Its variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &PolicyVariable> {
+        self.tail.iter().flat_map(TextPattern::variables)
+    }
+
     /// Compares with the ARN that a condition looks at. What has other than six parts is no ARN, and matches none.
     pub(crate) fn compare(&self, arn: &str, values: &RequestValues) -> ValueMatch {
         if self.length != ARN_PARTS || arn.splitn(ARN_PARTS, ':').count() != ARN_PARTS {
@@ -111,6 +116,15 @@ impl ResourcePattern {
             Self::Arn(pattern) => pattern.as_str(),
             Self::Everything => "*",
         }
+    }
+
+    /// Its variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &PolicyVariable> {
+        let pattern = match self {
+            Self::Arn(pattern) => Some(pattern),
+            Self::Everything => None,
+        };
+        pattern.into_iter().flat_map(ArnPattern::variables)
     }
 
     pub(crate) fn compare(&self, resource: &RequestResource<'_>, values: &RequestValues) -> ValueMatch {

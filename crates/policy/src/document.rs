@@ -2,10 +2,11 @@
 
 use crate::action::ActionPattern;
 use crate::arn::ResourcePattern;
-use crate::condition::ConditionClause;
+use crate::condition::{ConditionClause, ConditionKey};
 use crate::pattern::ValueMatch;
 use crate::principal::PrincipalPattern;
 use crate::request::AccessRequest;
+use crate::variable::PolicyVariable;
 
 /// A policy: all of it is understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,11 @@ impl PolicyDocument {
         &self.statements
     }
 
+    /// Every key whose value a decision by it looks at, perhaps more than once.
+    pub(crate) fn condition_keys(&self) -> impl Iterator<Item = &ConditionKey> {
+        self.statements.iter().flat_map(PolicyStatement::condition_keys)
+    }
+
     /// The version of the language it is written in.
     pub fn version(&self) -> LanguageVersion {
         self.version
@@ -87,6 +93,14 @@ impl PolicyStatement {
         self.covers_action(&request.action)
             && self.covers_resource(request)
             && self.conditions.iter().all(|condition| condition.holds(request.values, self.effect))
+    }
+
+    fn condition_keys(&self) -> impl Iterator<Item = &ConditionKey> {
+        let patterns = self.resources.iter().flat_map(|scope| match scope {
+            ElementScope::AllBut(patterns) | ElementScope::Only(patterns) => patterns.iter(),
+        });
+        let variables = patterns.flat_map(ResourcePattern::variables).map(PolicyVariable::key);
+        variables.chain(self.conditions.iter().flat_map(ConditionClause::keys))
     }
 
     /// What it does where it applies.
@@ -162,7 +176,7 @@ impl StatementEffect {
 
 impl PolicyKind {
     /// The most characters a document of this kind may have, white space not counted.
-    pub(crate) fn longest(self) -> usize {
+    pub fn longest(self) -> usize {
         match self {
             Self::GroupInline => 5_120,
             Self::Managed => 6_144,
@@ -170,6 +184,11 @@ impl PolicyKind {
             Self::RoleInline => 10_240,
             Self::Session | Self::Trust | Self::UserInline => 2_048,
         }
+    }
+
+    /// The length of a document as it counts: in characters, white space left out.
+    pub fn measure(self, text: &str) -> usize {
+        text.chars().filter(|letter| !matches!(letter, ' ' | '\t' | '\n' | '\r')).count()
     }
 
     /// Whether its statements say for whom they are.

@@ -9,6 +9,7 @@ mod condition;
 mod decide;
 mod document;
 mod fault;
+mod identity;
 mod json;
 mod managed;
 mod pattern;
@@ -25,6 +26,7 @@ pub use decide::{
 };
 pub use document::{LanguageVersion, PolicyDocument, PolicyKind, PolicyStatement, StatementEffect};
 pub use fault::MalformedPolicy;
+pub use identity::{HeldPolicy, IdentityPolicies};
 pub use managed::ManagedPolicy;
 pub use principal::{PrincipalType, RequestPrincipal};
 pub use request::{AccessRequest, RequestValues};

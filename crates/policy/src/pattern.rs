@@ -90,12 +90,17 @@ impl TextPattern {
         if matches { ValueMatch::Matches } else { ValueMatch::Differs }
     }
 
+    /// Its variables.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &PolicyVariable> {
+        self.runs.iter().flatten().filter_map(|piece| match piece {
+            PatternPiece::Variable(variable) => Some(variable),
+            PatternPiece::AnyCharacter | PatternPiece::Text(_) => None,
+        })
+    }
+
     /// Whether each of its variables has a value.
     fn has_values(&self, values: &RequestValues) -> bool {
-        self.runs.iter().flatten().all(|piece| match piece {
-            PatternPiece::Variable(variable) => variable.value(values).is_some(),
-            PatternPiece::AnyCharacter | PatternPiece::Text(_) => true,
-        })
+        self.variables().all(|variable| variable.value(values).is_some())
     }
 
     fn matches(&self, text: &str, values: &RequestValues) -> bool {

@@ -25,10 +25,9 @@ impl PolicyDocument {
 }
 
 fn within_quota(text: &str, kind: PolicyKind) -> Read<()> {
-    let counted = |letter: &char| !matches!(letter, ' ' | '\t' | '\n' | '\r');
     let (length, longest) = match text.len() {
         size if size > LONGEST_TEXT => (size, LONGEST_TEXT),
-        _ => (text.chars().filter(counted).count(), kind.longest()),
+        _ => (kind.measure(text), kind.longest()),
     };
     if length > longest { Err(at(0, PolicyFault::TooLong { length, longest })) } else { Ok(()) }
 }

@@ -85,7 +85,7 @@ impl RequestValues {
     }
 
     /// The key's values; none if it is absent.
-    pub(crate) fn of(&self, key: &ConditionKey) -> &[String] {
+    pub fn of(&self, key: &ConditionKey) -> &[String] {
         self.0.iter().find(|(other, _)| other.is_same(key)).map_or(&[], |(_, values)| values)
     }
 }

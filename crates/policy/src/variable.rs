@@ -98,6 +98,11 @@ impl PolicyVariable {
         Ok(Self { key, default })
     }
 
+    /// The key whose value stands for it.
+    pub(crate) fn key(&self) -> &ConditionKey {
+        &self.key
+    }
+
     /// The value that stands for it: the request's one value of the key, else the default.
     pub(crate) fn value<'a>(&'a self, values: &'a RequestValues) -> Option<&'a str> {
         match values.of(&self.key) {

@@ -203,6 +203,11 @@ impl ConditionKey {
         &self.text
     }
 
+    /// The key in lower case, by which it is looked up.
+    pub fn folded(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.name == other.name
     }

@@ -13,6 +13,7 @@ pub(crate) use value::{ConditionValue, ValueFault};
 use crate::document::StatementEffect;
 use crate::pattern::ValueMatch;
 use crate::request::RequestValues;
+use crate::variable::PolicyVariable;
 use operator::{AbsentKey, Comparison, OperatorPolarity, ValueQuantifier};
 
 /// One key below one operator.
@@ -24,6 +25,12 @@ pub(crate) struct ConditionClause {
 }
 
 impl ConditionClause {
+    /// The keys whose values it looks at: its own, and those of variables.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &ConditionKey> {
+        let variables = self.values.iter().flat_map(ConditionValue::variables).map(PolicyVariable::key);
+        std::iter::once(&self.key).chain(variables)
+    }
+
     /// Whether the request meets it.
     ///
     /// Where AWS leaves the reading open, a statement that allows is read narrowly, and one that denies widely: a key with

@@ -12,7 +12,7 @@ use crate::arn::ArnPattern;
 use crate::document::LanguageVersion;
 use crate::pattern::{LetterCase, TextPattern, ValueMatch};
 use crate::request::RequestValues;
-use crate::variable::VariableFault;
+use crate::variable::{PolicyVariable, VariableFault};
 
 /// A value as it stands in a policy, and what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,19 @@ impl ConditionValue {
     /// The value as it stands in the policy.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The variables in it.
+    pub(super) fn variables(&self) -> Vec<&PolicyVariable> {
+        match &self.meaning {
+            ValueMeaning::Arn(pattern) => pattern.variables().collect(),
+            ValueMeaning::Text(pattern) => pattern.variables().collect(),
+            ValueMeaning::Boolean(_)
+            | ValueMeaning::Bytes
+            | ValueMeaning::Date(_)
+            | ValueMeaning::Network(_)
+            | ValueMeaning::Number(_) => Vec::new(),
+        }
     }
 
     /// Whether it is the `true` of `Null`.
