@@ -2,6 +2,7 @@
 
 mod copy_source;
 pub mod documents;
+mod elements;
 mod hazard;
 mod headers;
 mod opaque;
