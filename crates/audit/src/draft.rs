@@ -11,13 +11,15 @@ use super::order;
 use super::outcome::{ABANDONED, KeyAnswer, RequestOutcome, ResponseElements};
 use super::parameters::{self, ConfigurationDocument};
 use super::recorder::{Recorder, UnsignedRequest};
+use portcullis_authorization::{DenialCause, PolicyDenial, WithheldEntry};
 use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
 use portcullis_cloudtrail::record::{
-    AddendumReason, AdditionalData, AuthenticationMethod, BatchCount, EventCategory, EventError, EventRecord,
-    EventResources, EventSource, EventType, JsonObject, TlsDetails, UserIdentity,
+    AddendumReason, AdditionalData, AuthenticationMethod, BatchCount, DenyingStatementData, EventCategory, EventError,
+    EventRecord, EventResources, EventSource, EventType, JsonObject, PolicyDenialData, TlsDetails, UserIdentity,
 };
 use portcullis_http::{HttpMethod, Peer, RequestHead};
 use portcullis_journal::{JournalClosed, RecordKind, Sequence};
+use portcullis_policy::PolicyRole;
 use portcullis_s3::{ObjectIdentifier, OperationAccess, S3Operation};
 use portcullis_sigv4::{Principal, SignatureForm};
 
@@ -83,6 +85,9 @@ struct DraftFacts {
     caller: DraftCaller,
     operation: DraftOperation,
     mfa: Option<MfaFacts>,
+    denial: Option<Box<PolicyDenial>>,
+    /// The entries of `POST ?delete` that are not sent.
+    withheld: Vec<WithheldEntry>,
 }
 
 #[derive(Debug)]
@@ -151,6 +156,8 @@ impl Draft {
             caller: DraftCaller::Anonymous,
             operation: DraftOperation::Unknown,
             mfa: None,
+            denial: None,
+            withheld: Vec::new(),
         });
         Self { recorder, facts, intent: None, state: DraftState::Open }
     }
@@ -242,6 +249,16 @@ impl Draft {
         self.facts.mfa = Some(facts);
     }
 
+    /// Notes what in the caller's policies denies the request.
+    pub fn denied(&mut self, denial: &PolicyDenial) {
+        self.facts.denial = Some(Box::new(denial.clone()));
+    }
+
+    /// Notes the entries of `POST ?delete` that policies deny.
+    pub fn withholds(&mut self, withheld: &[WithheldEntry]) {
+        self.facts.withheld = withheld.to_vec();
+    }
+
     /// The events to record if the outcome stays unknown, one a line.
     fn intent(&self) -> Vec<u8> {
         self.facts.events(&self.recorder, &RequestOutcome::said(OUTCOME_UNKNOWN), Some(AddendumReason::ServiceOutage))
@@ -303,8 +320,10 @@ impl DraftFacts {
         let parameters = self.parameters();
         record.parameters = &parameters;
         record.render(&mut out);
-        for (object, said) in objects.iter().zip(results) {
+        for (place, (object, said)) in objects.iter().zip(results).enumerate() {
             out.push(b'\n');
+            let denial = self.withheld.iter().find(|withheld| withheld.place == place);
+            record.additional.policy = denial.map(|withheld| denial_data(&withheld.denial));
             self.render_object(recorder, &record, object, &said, &mut out);
         }
         out
@@ -340,6 +359,7 @@ impl DraftFacts {
                 encryption: self.encryption(&outcome.elements),
                 host_id: outcome.host_id.as_ref().map(HostId::as_str),
                 mfa: self.mfa.as_ref().map(MfaFacts::data),
+                policy: self.denial.as_deref().map(denial_data),
                 batch: None,
                 aggregate: None,
             },
@@ -494,6 +514,26 @@ impl DraftFacts {
     fn only_reads(&self) -> bool {
         let reads = [HttpMethod::Get, HttpMethod::Head, HttpMethod::Options].map(HttpMethod::as_str);
         self.arrived.as_ref().is_some_and(|arrived| reads.contains(&&*arrived.method))
+    }
+}
+
+fn denial_data(denial: &PolicyDenial) -> PolicyDenialData<'_> {
+    let (role, statement) = match &denial.cause {
+        DenialCause::Explicit(statement) => (statement.role, Some(statement)),
+        DenialCause::Implicit(role) => (*role, None),
+    };
+    PolicyDenialData {
+        kind: match role {
+            PolicyRole::Boundary => "permissions-boundary",
+            PolicyRole::Identity => "identity-based",
+            PolicyRole::Resource => "resource-based",
+            PolicyRole::Session => "session",
+        },
+        statement: statement.map(|statement| DenyingStatementData {
+            policy: &statement.policy,
+            place: statement.place,
+            sid: statement.sid.as_deref(),
+        }),
     }
 }
 

@@ -9,6 +9,7 @@ use portcullis_s3::{
 };
 use portcullis_sigv4::{Principal, SignatureForm};
 
+use super::access::AllowedRequest;
 use super::permit::{JudgedAction, Verdict};
 use super::verdict::{PendingRequest, PendingStage, PermittedRequest, Refusal, RequestPermit, StateChange};
 use super::{
@@ -112,7 +113,7 @@ pub(super) enum StateRefusal {
 
 /// Judges one request. Every combination has an answer; `tests.rs` holds the whole table.
 pub fn assess(
-    request: Box<S3Request>,
+    allowed: AllowedRequest,
     caller: &Caller,
     bucket: BucketState,
     offer: MfaToken,
@@ -123,15 +124,16 @@ pub fn assess(
         MfaToken::Absent => None,
         MfaToken::Codes(codes) => Some(codes),
     };
-    if is_reserved(&request, &caller.principal, bucket) {
+    let request = allowed.request();
+    if is_reserved(request, &caller.principal, bucket) {
         return Verdict::Refuse(Refusal::TrailBucket);
     }
     let change = change(&request.hazard, bucket, rules.profile);
-    match need(&request, bucket, offer.is_some(), rules) {
-        HazardNeed::Nothing => Verdict::Permit(RequestPermit::of(request, change, bucket.mfa_delete, caller)),
+    match need(request, bucket, offer.is_some(), rules) {
+        HazardNeed::Nothing => Verdict::Permit(RequestPermit::of(allowed, change, bucket.mfa_delete, caller)),
         HazardNeed::Never(refusal) => Verdict::Refuse(refusal.into()),
         HazardNeed::Owner => match caller.principal {
-            Principal::Root => Verdict::Permit(RequestPermit::of(request, change, bucket.mfa_delete, caller)),
+            Principal::Root => Verdict::Permit(RequestPermit::of(allowed, change, bucket.mfa_delete, caller)),
             Principal::User(_) => Verdict::Refuse(Refusal::NotBucketOwner),
         },
         HazardNeed::Code(owed) => match takes_code(caller, offer, rules) {
@@ -139,7 +141,7 @@ pub fn assess(
                 let mfa_delete = bucket.mfa_delete;
                 Verdict::Mfa(Challenge::new(
                     offer,
-                    PendingRequest { request, stage: PendingStage::Judged { owed, change, mfa_delete } },
+                    PendingRequest { allowed, stage: PendingStage::Judged { owed, change, mfa_delete } },
                 ))
             }
             // The general text would not tell the client that there is a way without a code.
@@ -152,8 +154,8 @@ pub fn assess(
 }
 
 /// The challenge of a request whose code is looked at whatever the upstream says, as `foresee` told.
-pub fn challenge_early(codes: TokenCodes, request: Box<S3Request>) -> Challenge<PendingRequest> {
-    Challenge::new(codes, PendingRequest { request, stage: PendingStage::Foreseen })
+pub fn challenge_early(codes: TokenCodes, allowed: AllowedRequest) -> Challenge<PendingRequest> {
+    Challenge::new(codes, PendingRequest { allowed, stage: PendingStage::Foreseen })
 }
 
 /// Judges a request whose code is spent. Where that was foreseen, `bucket` is the state under the lease; else the request
@@ -164,22 +166,23 @@ pub fn assess_proved(
     bucket: BucketState,
     rules: Rules,
 ) -> JudgedAction<PermittedRequest> {
-    let PendingRequest { request, stage } = proof.into_subject();
+    let PendingRequest { allowed, stage } = proof.into_subject();
     match stage {
         PendingStage::Foreseen => {}
         PendingStage::Judged { owed: CodeObligation::Code, change, mfa_delete } => {
-            return JudgedAction::Proved(Ok(RequestPermit::of(request, change, mfa_delete, caller)));
+            return JudgedAction::Proved(Ok(RequestPermit::of(allowed, change, mfa_delete, caller)));
         }
         PendingStage::Judged { owed: CodeObligation::CodeThen(refusal), .. } => {
             return JudgedAction::Proved(Err(refusal.into()));
         }
     }
-    if is_reserved(&request, &caller.principal, bucket) {
+    let request = allowed.request();
+    if is_reserved(request, &caller.principal, bucket) {
         return JudgedAction::Refused(Refusal::TrailBucket);
     }
-    let needed = need(&request, bucket, true, rules);
+    let needed = need(request, bucket, true, rules);
     let change = change(&request.hazard, bucket, rules.profile);
-    let permit = RequestPermit::of(request, change, bucket.mfa_delete, caller);
+    let permit = RequestPermit::of(allowed, change, bucket.mfa_delete, caller);
     match needed {
         HazardNeed::Nothing => JudgedAction::Permitted(permit),
         HazardNeed::Never(refusal) => JudgedAction::Refused(refusal.into()),

@@ -1,5 +1,6 @@
 //! May it pass? A total, pure function of request, caller, bucket and offer.
 
+mod access;
 mod assess;
 mod identity;
 mod permit;
@@ -11,6 +12,9 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use access::{
+    AllowedRequest, CallerRights, DenialCause, DenyingStatement, PolicyDenial, RequestCircumstances, WithheldEntry,
+};
 pub use assess::{
     Caller, EarlyVerdict, LoopbackTrust, MfaProfile, Rules, assess, assess_proved, challenge_early, foresee,
 };

@@ -28,6 +28,21 @@ fn request(hazard: Hazard, document: RequestDocument) -> Box<S3Request> {
     Box::new(S3Request { document, hazard, ..S3Request::bare(S3Operation::PutObject, None, None) })
 }
 
+/// As root's policies allow it: what policies say is not looked at again.
+fn allowed(request: Box<S3Request>) -> AllowedRequest {
+    CallerRights::root().allow(request).expect("no policy is about root")
+}
+
+fn assess(
+    request: Box<S3Request>,
+    caller: &Caller,
+    bucket: BucketState,
+    offer: MfaToken,
+    rules: Rules,
+) -> Verdict<PermittedRequest> {
+    super::assess(allowed(request), caller, bucket, offer, rules)
+}
+
 fn caller(principal: Principal, form: SignatureForm, transport: Transport) -> Caller {
     Caller { principal, form, transport, upstream: UpstreamIdentity::Own }
 }
@@ -335,7 +350,7 @@ impl StepLedger for Forgetful {
 }
 
 fn foreseen(request: Box<S3Request>) -> PendingRequest {
-    PendingRequest { request, stage: PendingStage::Foreseen }
+    PendingRequest { allowed: allowed(request), stage: PendingStage::Foreseen }
 }
 
 fn proved_word(judged: &JudgedAction<PermittedRequest>) -> String {
@@ -355,8 +370,8 @@ fn met_word(verdict: Verdict<PermittedRequest>, device: &MfaDevice) -> String {
         Verdict::Permit(permit) => proved_word(&JudgedAction::Permitted(permit)),
         Verdict::Refuse(refusal) => proved_word(&JudgedAction::Refused(refusal)),
         Verdict::Mfa(challenge) => {
-            let PendingRequest { request, stage } = challenge.subject();
-            let subject = PendingRequest { request: request.clone(), stage: *stage };
+            let PendingRequest { allowed: judged, stage } = challenge.subject();
+            let subject = PendingRequest { allowed: allowed(Box::new(judged.request().clone())), stage: *stage };
             // Whatever else is said of the bucket, it was judged already.
             let state = BucketState { usage: BucketUse::Trail, ..BucketState::UNPROTECTED };
             proved_word(&assess_proved(proved(subject, device), &user(), state, rules(MfaProfile::Strict)))

@@ -5,6 +5,7 @@ use portcullis_base::names::DeviceSerial;
 use portcullis_mfa::{MfaFault, TokenCode, TokenCodes};
 use portcullis_s3::S3Request;
 
+use super::access::{AllowedRequest, PolicyDenial, WithheldEntry};
 use super::assess::CodeObligation;
 use super::permit::{Permit, PermittedAction};
 use super::{Caller, MfaDelete, UpstreamIdentity};
@@ -17,6 +18,7 @@ pub type RequestPermit = Permit<PermittedRequest>;
 #[derive(Debug)]
 pub struct PermittedRequest {
     request: Box<S3Request>,
+    withheld: Vec<WithheldEntry>,
     change: StateChange,
     mfa_delete: MfaDelete,
     identity: UpstreamIdentity,
@@ -38,7 +40,7 @@ pub enum StateChange {
 /// A request of the bucket owner that waits for a code.
 #[derive(Debug)]
 pub struct PendingRequest {
-    pub(super) request: Box<S3Request>,
+    pub(super) allowed: AllowedRequest,
     pub(super) stage: PendingStage,
 }
 
@@ -57,7 +59,7 @@ pub(super) enum PendingStage {
 impl PendingRequest {
     /// The request that waits.
     pub fn request(&self) -> &S3Request {
-        &self.request
+        self.allowed.request()
     }
 
     /// Whether it is judged once the bucket's lease is held.
@@ -96,6 +98,8 @@ pub enum Refusal {
     NotDeviceOwner { serial: DeviceSerial, code: TokenCode },
     /// MFA Delete needs versioning to be enabled.
     NotVersioned,
+    /// The caller's policies do not allow it.
+    Policy(Box<PolicyDenial>),
     /// The bucket is a trail's.
     TrailBucket,
     /// The code is wrong, was used before, or is too few.
@@ -118,9 +122,10 @@ impl PermittedAction for PermittedRequest {
 }
 
 impl RequestPermit {
-    pub(super) fn of(request: Box<S3Request>, change: StateChange, mfa_delete: MfaDelete, caller: &Caller) -> Self {
+    pub(super) fn of(allowed: AllowedRequest, change: StateChange, mfa_delete: MfaDelete, caller: &Caller) -> Self {
+        let (request, withheld) = allowed.into_parts();
         let identity = UpstreamIdentity::of(request.hazard, caller, mfa_delete);
-        Self::new(PermittedRequest { request, change, mfa_delete, identity })
+        Self::new(PermittedRequest { request, withheld, change, mfa_delete, identity })
     }
 
     /// The request that may be forwarded.
@@ -131,6 +136,11 @@ impl RequestPermit {
     /// With whose key it is sent.
     pub fn identity(&self) -> &UpstreamIdentity {
         &self.action().identity
+    }
+
+    /// The entries of `POST ?delete` that policies deny: they are not in the request.
+    pub fn withheld(&self) -> &[WithheldEntry] {
+        &self.action().withheld
     }
 
     /// What becomes of the bucket's record.

@@ -22,12 +22,16 @@ pub enum InvalidName {
     BucketReserved,
     #[error("device serial is not 1 to 256 characters of `A-Za-z0-9+=/:,.@_-`")]
     DeviceSerial,
+    #[error("group name is not 1 to 128 characters of `A-Za-z0-9+=,.@_-`")]
+    GroupName,
     #[error("object key is empty")]
     KeyEmpty,
     #[error("object key holds a NUL character")]
     KeyControl,
     #[error("object key is longer than 1024 bytes")]
     KeyTooLong,
+    #[error("policy name is not 1 to 128 characters of `A-Za-z0-9+=,.@_-`")]
+    PolicyName,
     #[error("user name is not 1 to 64 characters of `A-Za-z0-9+=,.@_-`")]
     UserName,
     #[error("version id is empty")]
@@ -86,6 +90,14 @@ name! {
 name! {
     /// What names an MFA device in `x-amz-mfa`: an ARN, or a hardware token's serial number.
     DeviceSerial
+}
+name! {
+    /// A group's name within the account.
+    GroupName
+}
+name! {
+    /// A policy's name within the account, or within its holder.
+    PolicyName
 }
 name! {
     /// A user's name within the account.
@@ -201,15 +213,31 @@ impl DeviceSerial {
     }
 }
 
+impl GroupName {
+    /// Takes IAM's `groupNameType`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        if is_identity_name(text, 128) { Ok(Self(text.into())) } else { Err(InvalidName::GroupName) }
+    }
+}
+
+impl PolicyName {
+    /// Takes IAM's `policyNameType`.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        if is_identity_name(text, 128) { Ok(Self(text.into())) } else { Err(InvalidName::PolicyName) }
+    }
+}
+
 impl UserName {
     /// Takes IAM's `userNameType`.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
-        let legal = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-'));
-        if legal { Ok(Self(text.into())) } else { Err(InvalidName::UserName) }
+        if is_identity_name(text, 64) { Ok(Self(text.into())) } else { Err(InvalidName::UserName) }
     }
+}
+
+/// IAM's pattern for names, `[\w+=,.@-]+`.
+fn is_identity_name(text: &str, longest: usize) -> bool {
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-');
+    (1..=longest).contains(&text.len()) && text.bytes().all(legal)
 }
 
 /// The id of one request: 16 characters of `0-9A-Z`, as S3 writes it, or a UUID, as the control APIs do.

@@ -1,5 +1,6 @@
 //! Why the store did not do what it was asked for.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -24,8 +25,6 @@ pub enum StoreError {
     DeviceNotActive,
     #[error("the device was not enabled: {0}")]
     Enrolment(#[from] EnrolmentFault),
-    #[error("the user still has access keys")]
-    KeysRemain,
     #[error("the limit is reached")]
     LimitReached,
     #[error("it does not exist")]
@@ -35,6 +34,8 @@ pub enum StoreError {
     Outdated,
     #[error("a code of an active device is needed")]
     ProofNeeded,
+    #[error("it still has {0}")]
+    Remains(RemainingPart),
     /// The upstream may still do something in its bucket.
     #[error("the upstream may carry out an earlier request until {until}")]
     Unsettled { until: Timestamp },
@@ -54,6 +55,40 @@ pub enum StoreError {
     Journal(#[from] JournalUnavailable),
     #[error("a secret could not be sealed: {0}")]
     Sealing(#[from] SealError),
+}
+
+/// What has to go before something can be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemainingPart {
+    /// A user's or a group's.
+    AttachedPolicies,
+    /// A policy's.
+    Attachments,
+    /// The version of a policy that counts.
+    DefaultVersion,
+    /// A user's.
+    Groups,
+    InlinePolicies,
+    Keys,
+    /// A group's.
+    Members,
+    /// Those of a policy beside the default one.
+    Versions,
+}
+
+impl fmt::Display for RemainingPart {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::AttachedPolicies => "attached policies",
+            Self::Attachments => "users or groups that it is attached to",
+            Self::DefaultVersion => "this version as its default",
+            Self::Groups => "groups that it is in",
+            Self::InlinePolicies => "inline policies",
+            Self::Keys => "access keys",
+            Self::Members => "members",
+            Self::Versions => "other versions",
+        })
+    }
 }
 
 /// Why a code gave no proof: the client's fault, or ours.

@@ -10,10 +10,13 @@ mod contents;
 mod devices;
 mod engine;
 mod error;
+mod identities;
 mod lease;
 #[cfg(any(test, feature = "test-support"))]
 #[expect(clippy::expect_used, reason = "fixtures of tests")]
 mod memory_engine;
+mod permissions;
+mod policies;
 mod principals;
 mod rebuild;
 mod recorded;
@@ -58,11 +61,13 @@ pub use devices::{DeviceChange, DeviceDeactivation, DeviceEnabling, DeviceLedger
 pub use engine::{
     BoxedFuture, EngineEntries, EngineError, KeySwap, StateEngine, SwapOutcome, ValueVersion, VersionedValue,
 };
-pub use error::{JournalUnavailable, RecordFault, SpendError, StartError, StoreError};
+pub use error::{JournalUnavailable, RecordFault, RemainingPart, SpendError, StartError, StoreError};
+pub use identities::{GroupRecord, PolicyGrants, PolicyRecord, PolicyReference, PolicyText, PolicyVersion, UserRecord};
 pub use lease::{BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, WriteLease};
+pub use policies::{GrantChange, MembershipChange, PolicyHolder, PolicyUse, VersionChange};
 pub use principals::{AccessKey, GivenKey, InvalidSecretKey, IssuedKey, KeyMaterial, MOST_KEYS, MOST_USERS};
 pub use rebuild::{RebuildReport, rebuild};
-pub use records::{AccountRecord, BucketRecord, DigestSigningKey, StoredUpstreamKey, TrailHead, UserRecord};
+pub use records::{AccountRecord, BucketRecord, DigestSigningKey, StoredUpstreamKey, TrailHead};
 pub use seal::{MasterKeyError, SealError};
 pub use start::prepare_dir;
 pub use trails::{MOST_TRAILS, TrailReservation};

@@ -9,8 +9,9 @@ use zeroize::Zeroizing;
 
 use super::StateStore;
 use super::change::ChangeDecision;
-use super::error::StoreError;
-use super::records::{RecordKey, StateRecord, StoredKey, UserRecord};
+use super::error::{RemainingPart, StoreError};
+use super::identities::{PolicyGrants, UserRecord};
+use super::records::{RecordKey, StateRecord, StoredKey};
 use super::seal::SealError;
 use super::state::StateTables;
 use super::write::RecordEdit;
@@ -114,11 +115,17 @@ impl StateStore {
         Some((key.id.clone(), key.secret.clone()))
     }
 
-    /// Adds a user without keys.
+    /// Adds a user without keys and policies.
     pub async fn create_user(&self, name: &UserName, now: Timestamp) -> Result<UserRecord, StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
         self.finish(async move {
-            let user = UserRecord { name, id: format!("AIDA{}", random_id(17)?), created: now };
+            let user = UserRecord {
+                name,
+                id: format!("AIDA{}", random_id(17)?),
+                created: now,
+                grants: PolicyGrants::default(),
+                boundary: None,
+            };
             let decide = |state: &StateTables| {
                 state.expect_new_user(&user.name)?;
                 Ok(ChangeDecision::put(StateRecord::User(user.clone()), user.clone()))
@@ -128,7 +135,7 @@ impl StateStore {
         .await
     }
 
-    /// Takes away a user that has no keys left.
+    /// Takes away a user that has neither keys nor policies left, and is in no group.
     pub async fn delete_user(&self, name: &UserName, now: Timestamp) -> Result<(), StoreError> {
         let (inner, name) = (Arc::clone(&self.0), name.clone());
         self.finish(async move {
@@ -136,8 +143,9 @@ impl StateStore {
             let decide = |state: &StateTables| {
                 state.expect_holder(&holder)?;
                 if state.count_keys(&holder) > 0 {
-                    return Err(StoreError::KeysRemain);
+                    return Err(StoreError::Remains(RemainingPart::Keys));
                 }
+                state.expect_no_grants(&name)?;
                 Ok(ChangeDecision::Write { edits: state.removal(&name), answer: () })
             };
             inner.change(now, decide).await
@@ -263,7 +271,7 @@ pub(super) fn new_account_id() -> Result<AccountId, StoreError> {
     AccountId::parse(&number.to_string()).map_err(|_| SealError::NoRandomness.into())
 }
 
-fn random_id(length: usize) -> Result<String, StoreError> {
+pub(super) fn random_id(length: usize) -> Result<String, StoreError> {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let mut random = vec![0; length];
     getrandom::fill(&mut random).map_err(|_| SealError::NoRandomness)?;

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::identities::{GroupJson, GroupRecord, PolicyJson, PolicyRecord, UserJson, UserRecord};
 use super::seal::{RecordSealer, SealError};
 use super::unsettled::UnsettledJson;
 use super::uploads::{OpenedUpload, UploadJson, UploadMark};
 use portcullis_authorization::{MfaDelete, NameStatus, UnsettledUntil};
 use portcullis_base::clock::Timestamp;
-use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, UserName};
+use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, GroupName, PolicyName, UserName};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::keys::{KeyFingerprint, PublicKey};
 use portcullis_cloudtrail::{Trail, TrailName};
@@ -28,7 +29,9 @@ pub(crate) enum StateRecord {
     Account(AccountRecord),
     Bucket(BucketName, BucketRecord),
     Device(MfaDevice),
+    Group(GroupRecord),
     Key(StoredKey),
+    Policy(Arc<PolicyRecord>),
     SigningKey(DigestSigningKey),
     Trail(Box<Trail>),
     TrailHead(TrailName, TrailHead),
@@ -44,7 +47,9 @@ pub(crate) enum RecordKey {
     Account,
     Bucket(BucketName),
     Device(DeviceSerial),
+    Group(GroupName),
     Key(AccessKeyId),
+    Policy(PolicyName),
     SigningKey(KeyFingerprint),
     Trail(TrailName),
     TrailHead(TrailName),
@@ -104,15 +109,6 @@ pub struct DigestSigningKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrailHead(pub String);
 
-/// A user of the account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserRecord {
-    pub name: UserName,
-    /// IAM's unique id, `AIDA` and 17 more.
-    pub id: String,
-    pub created: Timestamp,
-}
-
 /// Why a written record is not read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum RecordError {
@@ -151,7 +147,9 @@ impl RecordKey {
             Self::Account => "account".to_owned(),
             Self::Bucket(name) => format!("bucket/{name}"),
             Self::Device(serial) => format!("device/{serial}"),
+            Self::Group(name) => format!("group/{name}"),
             Self::Key(id) => format!("key/{id}"),
+            Self::Policy(name) => format!("policy/{name}"),
             Self::SigningKey(fingerprint) => format!("signing-key/{fingerprint}"),
             Self::Trail(name) => format!("trail/{name}"),
             Self::TrailHead(name) => format!("trail-head/{name}"),
@@ -171,7 +169,9 @@ impl RecordKey {
         match kind {
             "bucket" => BucketName::parse(name).ok().map(Self::Bucket),
             "device" => DeviceSerial::parse(name).ok().map(Self::Device),
+            "group" => GroupName::parse(name).ok().map(Self::Group),
             "key" => AccessKeyId::parse(name).ok().map(Self::Key),
+            "policy" => PolicyName::parse(name).ok().map(Self::Policy),
             "signing-key" => KeyFingerprint::parse(name).map(Self::SigningKey),
             "trail" => TrailName::parse(name).ok().map(Self::Trail),
             "trail-head" => TrailName::parse(name).ok().map(Self::TrailHead),
@@ -191,7 +191,9 @@ impl StateRecord {
             Self::Account(_) => RecordKey::Account,
             Self::Bucket(name, _) => RecordKey::Bucket(name.clone()),
             Self::Device(device) => RecordKey::Device(device.serial.clone()),
+            Self::Group(group) => RecordKey::Group(group.name.clone()),
             Self::Key(key) => RecordKey::Key(key.id.clone()),
+            Self::Policy(policy) => RecordKey::Policy(policy.name.clone()),
             Self::SigningKey(key) => RecordKey::SigningKey(key.fingerprint()),
             Self::Trail(trail) => RecordKey::Trail(trail.name.clone()),
             Self::TrailHead(name, _) => RecordKey::TrailHead(name.clone()),
@@ -223,6 +225,8 @@ impl StateRecord {
                 updated: bucket.updated.map(Timestamp::millis),
             }),
             Self::Device(device) => to_value(&DeviceJson::of(device, seal(device.seed.expose())?)),
+            Self::Group(group) => to_value(&GroupJson::of(group)),
+            Self::Policy(policy) => to_value(&PolicyJson::of(policy)),
             Self::Key(key) => to_value(&KeyJson {
                 user: match &key.holder {
                     Principal::Root => None,
@@ -247,7 +251,7 @@ impl StateRecord {
                 secret: seal(key.secret().expose().as_bytes())?,
                 created: created.millis(),
             }),
-            Self::User(user) => to_value(&UserJson { id: user.id.clone(), created: user.created.millis() }),
+            Self::User(user) => to_value(&UserJson::of(user)),
         };
         written.ok_or(SealError::NotSealed)
     }
@@ -292,6 +296,14 @@ impl StateRecord {
                 let (status, created) = (json.status.into(), Timestamp::from_millis(json.created));
                 Ok(Self::Key(StoredKey { id: id.clone(), holder, secret, status, created }))
             }
+            RecordKey::Group(name) => {
+                let group = GroupJson::deserialize(json).ok().and_then(|json| json.group(name));
+                group.map(Self::Group).ok_or_else(malformed)
+            }
+            RecordKey::Policy(name) => {
+                let policy = PolicyJson::deserialize(json).ok().and_then(|json| json.policy(name));
+                policy.map(|policy| Self::Policy(Arc::new(policy))).ok_or_else(malformed)
+            }
             RecordKey::SigningKey(fingerprint) => {
                 let json = SigningKeyJson::deserialize(json).map_err(|_| malformed())?;
                 let key = DigestSigningKey {
@@ -327,9 +339,8 @@ impl StateRecord {
                 Ok(Self::UpstreamKey(user.clone(), StoredUpstreamKey { key, created }))
             }
             RecordKey::User(name) => {
-                let json = UserJson::deserialize(json).map_err(|_| malformed())?;
-                let created = Timestamp::from_millis(json.created);
-                Ok(Self::User(UserRecord { name: name.clone(), id: json.id, created }))
+                let user = UserJson::deserialize(json).ok().and_then(|json| json.user(name));
+                user.map(Self::User).ok_or_else(malformed)
             }
         }
     }
@@ -432,13 +443,6 @@ struct TextJson {
 struct UpstreamKeyJson {
     id: String,
     secret: String,
-    created: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UserJson {
-    id: String,
     created: i64,
 }
 

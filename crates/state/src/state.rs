@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use super::identities::{GroupRecord, PolicyRecord, UserRecord};
+use super::permissions::ChangedPermissions;
 use super::records::{
     AccountRecord, BucketRecord, DigestSigningKey, RecordKey, StateRecord, StoredKey, StoredUpstreamKey, TrailHead,
-    UserRecord,
 };
 use super::uploads::KnownUploads;
 use super::write::RecordEdit;
 use portcullis_authorization::UnsettledUntil;
-use portcullis_base::names::{AccessKeyId, BucketName, DeviceSerial, UserName};
+use portcullis_base::names::{AccessKeyId, BucketName, DeviceSerial, GroupName, PolicyName, UserName};
 use portcullis_cloudtrail::keys::KeyFingerprint;
 use portcullis_cloudtrail::{Trail, TrailName};
 use portcullis_mfa::{DeviceStatus, MfaDevice};
+use portcullis_policy::IdentityPolicies;
 use portcullis_sigv4::{Keyring, KeyringKey};
 
 /// The state as it is on the disk, with the keyring that follows it.
@@ -29,7 +31,11 @@ pub(crate) struct StateTables {
     pub account: Option<AccountRecord>,
     pub buckets: BTreeMap<BucketName, BucketRecord>,
     pub devices: BTreeMap<DeviceSerial, MfaDevice>,
+    pub groups: BTreeMap<GroupName, GroupRecord>,
     pub keys: BTreeMap<AccessKeyId, StoredKey>,
+    /// What each user may do, as users, groups and policies say it together.
+    pub permissions: BTreeMap<UserName, Arc<IdentityPolicies>>,
+    pub policies: BTreeMap<PolicyName, Arc<PolicyRecord>>,
     pub signing_keys: BTreeMap<KeyFingerprint, DigestSigningKey>,
     pub trails: BTreeMap<TrailName, Trail>,
     pub trail_heads: BTreeMap<TrailName, TrailHead>,
@@ -70,6 +76,8 @@ impl StateMemory {
                 StateRecord::Account(_)
                 | StateRecord::Bucket(..)
                 | StateRecord::Device(_)
+                | StateRecord::Group(_)
+                | StateRecord::Policy(_)
                 | StateRecord::SigningKey(_)
                 | StateRecord::Trail(_)
                 | StateRecord::TrailHead(..)
@@ -82,6 +90,8 @@ impl StateMemory {
                 RecordKey::Account
                 | RecordKey::Bucket(_)
                 | RecordKey::Device(_)
+                | RecordKey::Group(_)
+                | RecordKey::Policy(_)
                 | RecordKey::SigningKey(_)
                 | RecordKey::Trail(_)
                 | RecordKey::TrailHead(_)
@@ -110,12 +120,14 @@ impl StateTables {
 
     /// Makes the edits.
     pub(crate) fn apply(&mut self, edits: Vec<RecordEdit>) {
+        let changed = ChangedPermissions::by(&edits);
         for edit in edits {
             match edit {
                 RecordEdit::Put(record) => self.put(record),
                 RecordEdit::Delete(key) => self.delete(&key),
             }
         }
+        self.update_permissions(changed);
     }
 
     fn put(&mut self, record: StateRecord) {
@@ -123,7 +135,9 @@ impl StateTables {
             StateRecord::Account(account) => self.account = Some(account),
             StateRecord::Bucket(name, bucket) => drop(self.buckets.insert(name, bucket)),
             StateRecord::Device(device) => drop(self.devices.insert(device.serial.clone(), device)),
+            StateRecord::Group(group) => drop(self.groups.insert(group.name.clone(), group)),
             StateRecord::Key(key) => drop(self.keys.insert(key.id.clone(), key)),
+            StateRecord::Policy(policy) => drop(self.policies.insert(policy.name.clone(), policy)),
             StateRecord::SigningKey(key) => drop(self.signing_keys.insert(key.fingerprint(), key)),
             StateRecord::Trail(trail) => drop(self.trails.insert(trail.name.clone(), *trail)),
             StateRecord::TrailHead(name, head) => drop(self.trail_heads.insert(name, head)),
@@ -139,7 +153,9 @@ impl StateTables {
             RecordKey::Account => self.account = None,
             RecordKey::Bucket(name) => drop(self.buckets.remove(name)),
             RecordKey::Device(serial) => drop(self.devices.remove(serial)),
+            RecordKey::Group(name) => drop(self.groups.remove(name)),
             RecordKey::Key(id) => drop(self.keys.remove(id)),
+            RecordKey::Policy(name) => drop(self.policies.remove(name)),
             RecordKey::SigningKey(fingerprint) => drop(self.signing_keys.remove(fingerprint)),
             RecordKey::Trail(name) => drop(self.trails.remove(name)),
             RecordKey::TrailHead(name) => drop(self.trail_heads.remove(name)),

@@ -524,7 +524,7 @@ async fn a_user_goes_after_its_keys_and_a_key_belongs_to_its_holder() {
     store.create_user(&user("alice"), at(0)).await.expect("made");
     assert_eq!(store.create_user(&user("Alice"), at(0)).await.err(), Some(StoreError::AlreadyExists));
     let id: AccessKeyId = store.create_key(&alice, KeyMaterial::Random, at(0)).await.expect("made").key.id;
-    assert_eq!(store.delete_user(&user("alice"), at(0)).await, Err(StoreError::KeysRemain));
+    assert_eq!(store.delete_user(&user("alice"), at(0)).await, Err(StoreError::Remains(RemainingPart::Keys)));
     assert_eq!(store.delete_key(&id, &Principal::Root, at(0)).await, Err(StoreError::NoSuchEntity));
     store.set_key_status(&id, &alice, KeyStatus::Inactive, at(0)).await.expect("set");
     assert_eq!(store.keyring().find(&id).map(|key| key.status), Some(KeyStatus::Inactive));

@@ -9,7 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
 use super::{AnswerBegun, Download, UpstreamError};
-use portcullis_authorization::{MfaDelete, RequestPermit, UpstreamIdentity};
+use portcullis_authorization::{MfaDelete, RequestPermit, UpstreamIdentity, WithheldEntry};
 use portcullis_s3::{DeleteObjects, OperationAccess, RequestDocument, S3Operation};
 
 /// What the upstream did with a permitted request.
@@ -126,6 +126,7 @@ pub(crate) async fn read(
         (RequestDocument::DeleteObjects(asked), _) => {
             let node = document.ok_or(UpstreamError::Unreadable)?;
             done.deleted = deleted(&node);
+            done.deleted.extend(permit.withheld().iter().map(DeletedObject::of_withheld));
             done.replace_body(delete_result(&done.deleted, asked));
         }
         (_, S3Operation::GetBucketVersioning) => {
@@ -148,12 +149,34 @@ pub(crate) async fn read(
     Ok(UpstreamAnswer::Done(done))
 }
 
+/// The answer to a `POST ?delete` of which policies deny every entry: the store has nothing to do.
+pub(super) fn of_withheld_alone(permit: &RequestPermit, asked: &DeleteObjects) -> CompletedRequest {
+    let deleted: Vec<DeletedObject> = permit.withheld().iter().map(DeletedObject::of_withheld).collect();
+    let mut done = CompletedRequest {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: AnswerBody::Whole(Bytes::new()),
+        deleted: Vec::new(),
+    };
+    done.replace_body(delete_result(&deleted, asked));
+    CompletedRequest { deleted, ..done }
+}
+
 /// Whether the store answers 200 at once, and then sends spaces until it is done.
 pub fn is_kept_alive(action: S3Operation) -> bool {
     matches!(action, S3Operation::CompleteMultipartUpload | S3Operation::CopyObject | S3Operation::UploadPartCopy)
 }
 
 impl DeletedObject {
+    fn of_withheld(withheld: &WithheldEntry) -> Self {
+        Self {
+            key: withheld.entry.key.to_string(),
+            version: withheld.entry.version.as_ref().map(ToString::to_string),
+            error: Some(("AccessDenied".to_owned(), withheld.denial.to_string())),
+            ..Self::default()
+        }
+    }
+
     /// Whether the store failed over it, and so may have deleted it, or may yet.
     pub fn is_in_doubt(&self) -> bool {
         self.error.as_ref().is_some_and(|(code, _)| {

@@ -8,6 +8,7 @@ use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{BucketName, ObjectKey, VersionId};
 use portcullis_base::percent::percent_encode_path;
 use portcullis_http::HttpMethod;
+use portcullis_s3::CopySource;
 use portcullis_sigv4::canonical_query;
 
 /// What a store says of something it may hold.
@@ -52,6 +53,24 @@ impl Upstream {
             (StatusCode::NOT_FOUND, false) => Ok(StoredPresence::Absent),
             (StatusCode::FORBIDDEN, _) => Err(UpstreamError::DeniesUs),
             (_, _) => Err(UpstreamError::Unreadable),
+        }
+    }
+}
+
+impl Upstream {
+    /// Whether the source of a copy has tags; what cannot be read may have some.
+    pub async fn has_tags(&self, source: &CopySource, now: Timestamp) -> Result<bool, UpstreamError> {
+        let sight = LookTarget::Object { key: &source.key, version: source.version.as_ref() };
+        let response = self.exchange(rendered(&source.bucket, sight), None, now).await?;
+        let (parts, body) = response.into_parts();
+        // Read to its end, so that the connection can be used again.
+        drop(body.whole(64 * 1024, self.document_timeout()).await);
+        match parts.status {
+            StatusCode::OK => Ok(parts.headers.get("x-amz-tagging-count").is_some_and(|count| count != "0")),
+            // The copy says it in its own terms.
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(false),
+            StatusCode::BAD_REQUEST => Ok(true),
+            _ => Err(UpstreamError::Unreadable),
         }
     }
 }

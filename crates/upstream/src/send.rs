@@ -30,7 +30,7 @@ use portcullis_base::names::BucketName;
 use portcullis_http::Endpoint;
 use portcullis_http::EndpointScheme;
 use portcullis_http::{Dialler, HttpMethod};
-use portcullis_s3::{BucketPlacement, RequestHandling, TrailerSupport};
+use portcullis_s3::{BucketPlacement, RequestDocument, RequestHandling, TrailerSupport};
 use portcullis_sigv4::{EMPTY_SHA256, TrailingChecksum, UNSIGNED_PAYLOAD, UpstreamKey};
 
 /// The S3 that is protected.
@@ -164,6 +164,11 @@ impl Upstream {
             RequestHandling::ForwardedElse(answer) => Some(answer),
             RequestHandling::Refused => return Err(UpstreamError::Unwritable),
         };
+        if let RequestDocument::DeleteObjects(asked) = &permit.request().document
+            && asked.objects.is_empty()
+        {
+            return Ok(UpstreamAnswer::Done(answer::of_withheld_alone(&permit, asked)));
+        }
         let placed = self.placed(permit.request());
         let rendered =
             render(placed.as_ref().unwrap_or_else(|| permit.request())).map_err(|_| UpstreamError::Unwritable)?;

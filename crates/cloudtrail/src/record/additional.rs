@@ -21,6 +21,8 @@ pub struct AdditionalData<'a> {
     /// The reply's `x-amz-id-2`.
     pub host_id: Option<&'a str>,
     pub mfa: Option<MfaDeleteData<'a>>,
+    /// Why policies deny the request.
+    pub policy: Option<PolicyDenialData<'a>>,
     pub batch: Option<BatchCount>,
     pub aggregate: Option<RequestAggregate>,
 }
@@ -61,6 +63,25 @@ pub struct MfaDeleteData<'a> {
     /// None if neither a code nor the lack of one mattered.
     pub result: Option<MfaResult>,
     pub serial: Option<&'a str>,
+}
+
+/// What in the policies denies a request.
+#[derive(Clone, Copy, Debug)]
+pub struct PolicyDenialData<'a> {
+    /// `identity-based`, `permissions-boundary`, `resource-based` or `session`: the policies that deny, or in which an
+    /// Allow is missing.
+    pub kind: &'static str,
+    /// The statement that denies; none where no statement allows.
+    pub statement: Option<DenyingStatementData<'a>>,
+}
+
+/// A statement of a policy.
+#[derive(Clone, Copy, Debug)]
+pub struct DenyingStatementData<'a> {
+    pub policy: &'a str,
+    /// Its place in the document, from 0.
+    pub place: usize,
+    pub sid: Option<&'a str>,
 }
 
 /// MFA Delete of a bucket, as its versioning shows it.
@@ -118,6 +139,9 @@ impl AdditionalData<'_> {
         if let Some(mfa) = &self.mfa {
             out.object("MfaDelete", |object| mfa.write(object));
         }
+        if let Some(policy) = &self.policy {
+            out.object("Policy", |object| policy.write(object));
+        }
         if let Some(agent) = user_agent {
             write_agent_twins(out, agent);
         }
@@ -151,6 +175,18 @@ impl RequestAggregate {
         }
         out.text("firstEventTime", &self.first.iso_extended());
         out.text("lastEventTime", &self.last.iso_extended());
+    }
+}
+
+impl PolicyDenialData<'_> {
+    fn write(&self, out: &mut JsonObject<'_>) {
+        out.word("decision", if self.statement.is_some() { "ExplicitDeny" } else { "ImplicitDeny" });
+        out.word("policyType", self.kind);
+        if let Some(statement) = &self.statement {
+            out.text("policy", statement.policy);
+            out.number("statementIndex", u64::try_from(statement.place).unwrap_or(u64::MAX));
+            statement.sid.iter().for_each(|sid| out.text("sid", sid));
+        }
     }
 }
 

@@ -13,8 +13,8 @@ mod view;
 mod writer;
 
 pub use additional::{
-    AdditionalData, AuthenticationMethod, BatchCount, MfaDeleteData, MfaDeleteStatus, MfaResult, RequestAggregate,
-    write_truncated,
+    AdditionalData, AuthenticationMethod, BatchCount, DenyingStatementData, MfaDeleteData, MfaDeleteStatus, MfaResult,
+    PolicyDenialData, RequestAggregate, write_truncated,
 };
 pub use amendment::{AmendedOutcome, Amendment};
 pub use attribute::{EventSummary, LookupAttribute, NamedResource, boolean_text};

@@ -85,6 +85,7 @@ struct Additional {
     encryption: Option<&'static str>,
     host_id: Option<HostId>,
     mfa: Option<Mfa>,
+    policy: Option<PolicyFacts>,
     batch: Option<(usize, usize)>,
     aggregate: Option<RequestAggregate>,
 }
@@ -96,6 +97,13 @@ struct Mfa {
     presented: bool,
     result: Option<MfaResult>,
     serial: Option<String>,
+}
+
+/// What denies: the policy, the statement's place and its `Sid`.
+#[derive(Clone, Debug)]
+struct PolicyFacts {
+    kind: &'static str,
+    statement: Option<(String, usize, Option<String>)>,
 }
 
 const ACCOUNT: &str = "123456789012";
@@ -219,6 +227,9 @@ fn additional() -> impl Strategy<Value = Additional> {
     let statuses = &[MfaDeleteStatus::Disabled, MfaDeleteStatus::Enabled, MfaDeleteStatus::NeverSet][..];
     let mfa = (select(statuses), any::<bool>(), any::<bool>(), option::of(select(&RESULTS[..])), option::of(text()))
         .prop_map(|(status, required, presented, result, serial)| Mfa { status, required, presented, result, serial });
+    let kinds = &["identity-based", "permissions-boundary"][..];
+    let policy = (select(kinds), option::of((text(), any::<usize>(), option::of(text()))))
+        .prop_map(|(kind, statement)| PolicyFacts { kind, statement });
     let aggregate = (option::of(address()), any::<u64>(), moment(), moment())
         .prop_map(|(network, requests, first, last)| RequestAggregate { network, requests, first, last });
     let methods = &[AuthenticationMethod::AuthHeader, AuthenticationMethod::QueryString][..];
@@ -229,18 +240,12 @@ fn additional() -> impl Strategy<Value = Additional> {
         option::of(select(&["SSE_S3", "Default_SSE_KMS"][..])),
         option::of(vec(any::<u8>(), 56).prop_map(|bytes| HostId::from_random(bytes.try_into().unwrap()))),
         option::of(mfa),
+        option::of(policy),
         option::of((any::<usize>(), any::<usize>())),
         option::of(aggregate),
     )
-        .prop_map(|(authentication, bytes_in, bytes_out, encryption, host_id, mfa, batch, aggregate)| Additional {
-            authentication,
-            bytes_in,
-            bytes_out,
-            encryption,
-            host_id,
-            mfa,
-            batch,
-            aggregate,
+        .prop_map(|(authentication, bytes_in, bytes_out, encryption, host_id, mfa, policy, batch, aggregate)| {
+            Additional { authentication, bytes_in, bytes_out, encryption, host_id, mfa, policy, batch, aggregate }
         })
 }
 
@@ -432,6 +437,14 @@ impl Additional {
             encryption: self.encryption,
             host_id: self.host_id.as_ref().map(HostId::as_str),
             mfa: self.mfa.as_ref().map(|facts| MfaDeleteData { serial: facts.serial.as_deref(), ..mfa(facts) }),
+            policy: self.policy.as_ref().map(|policy| PolicyDenialData {
+                kind: policy.kind,
+                statement: policy.statement.as_ref().map(|(policy, place, sid)| DenyingStatementData {
+                    policy,
+                    place: *place,
+                    sid: sid.as_deref(),
+                }),
+            }),
             batch: self.batch.map(|(named, failed)| BatchCount { named, failed }),
             aggregate: self.aggregate,
         }
@@ -589,6 +602,17 @@ impl WrittenRecord {
             members
         });
         add("MfaDelete", mfa);
+        let policy = data.policy.as_ref().map(|policy| {
+            let decision = if policy.statement.is_some() { "ExplicitDeny" } else { "ImplicitDeny" };
+            let mut members = json!({ "decision": decision, "policyType": policy.kind });
+            if let Some((name, place, sid)) = &policy.statement {
+                members["policy"] = name.as_str().into();
+                members["statementIndex"] = (*place).into();
+                sid.iter().for_each(|sid| members["sid"] = sid.as_str().into());
+            }
+            members
+        });
+        add("Policy", policy);
         let agent_text = agent.filter(|agent| agent.len() > 1024).map(|agent| {
             use sha2::Digest;
             json!({ "truncated": true, "sha256": hex::encode(sha2::Sha256::digest(agent)), "len": agent.len() })

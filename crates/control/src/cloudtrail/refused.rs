@@ -279,6 +279,7 @@ impl CloudTrailError {
             | portcullis_authorization::Refusal::LifecyclePresent
             | portcullis_authorization::Refusal::NoSuchBucket
             | portcullis_authorization::Refusal::NotVersioned
+            | portcullis_authorization::Refusal::Policy(_)
             | portcullis_authorization::Refusal::TrailBucket
             | portcullis_authorization::Refusal::Unsettled(_)
             | portcullis_authorization::Refusal::UploadMayReplaceVersion => denied("Access Denied"),
@@ -376,7 +377,7 @@ impl CloudTrailError {
             | StoreError::Enrolment(_)
             | StoreError::Interrupted
             | StoreError::Journal(_)
-            | StoreError::KeysRemain
+            | StoreError::Remains(_)
             | StoreError::ProofNeeded
             | StoreError::Sealing(_) => Self::unwritten(),
         }

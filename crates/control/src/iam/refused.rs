@@ -7,7 +7,8 @@ use portcullis_authorization::{MFA_REQUIRED, Refusal};
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, InvalidName, UserName};
 use portcullis_mfa::{EnrolmentFault, MfaDemand, MfaFault};
-use portcullis_state::StoreError;
+use portcullis_policy::MalformedPolicy;
+use portcullis_state::{RemainingPart, StoreError};
 
 /// Why an action was not done, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +133,7 @@ impl IamError {
         Self { mfa: MfaDemand::Required, ..Self::denied(MFA_REQUIRED) }
     }
 
-    fn denied(message: &str) -> Self {
+    pub(super) fn denied(message: &str) -> Self {
         Self::new(403, "AccessDenied", message)
     }
 
@@ -152,10 +153,16 @@ impl IamError {
             | Refusal::LifecyclePresent
             | Refusal::NoSuchBucket
             | Refusal::NotVersioned
+            | Refusal::Policy(_)
             | Refusal::TrailBucket
             | Refusal::Unsettled(_)
             | Refusal::UploadMayReplaceVersion => Self::denied("Access Denied"),
         }
+    }
+
+    /// A policy document that is not understood, with the line and the member.
+    pub(super) fn malformed_policy(malformed: &MalformedPolicy) -> Self {
+        Self::new(400, "MalformedPolicyDocument", malformed.to_string())
     }
 
     pub(super) fn malformed_offer() -> Self {
@@ -234,9 +241,7 @@ impl IamError {
             StoreError::DeviceNotActive => Self::no_such(&format!("An active {}", lower_first(entity))),
             StoreError::Enrolment(fault) => Self::enrolment(fault),
             StoreError::DeviceGuards { bucket } => Self::last_device(&bucket),
-            StoreError::KeysRemain => {
-                Self::new(409, "DeleteConflict", "Cannot delete entity, must delete access keys first.")
-            }
+            StoreError::Remains(part) => Self::new(409, "DeleteConflict", of_remaining(part)),
             StoreError::LimitReached => {
                 Self::new(409, "LimitExceeded", format!("Cannot exceed quota: {entity} would be one too many."))
             }
@@ -275,6 +280,22 @@ impl IamError {
 
     fn unavailable(message: &str) -> Self {
         Self::new(503, "ServiceUnavailable", message)
+    }
+}
+
+/// AWS's sentences.
+fn of_remaining(part: RemainingPart) -> &'static str {
+    match part {
+        RemainingPart::AttachedPolicies => "Cannot delete entity, must detach all policies first.",
+        RemainingPart::Attachments => "Cannot delete a policy attached to entities.",
+        RemainingPart::DefaultVersion => "Cannot delete the default version of a policy.",
+        RemainingPart::Groups => "Cannot delete entity, must remove users from group first.",
+        RemainingPart::InlinePolicies => "Cannot delete entity, must delete policies first.",
+        RemainingPart::Keys => "Cannot delete entity, must delete access keys first.",
+        RemainingPart::Members => "Cannot delete entity, must remove users from group first.",
+        RemainingPart::Versions => {
+            "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy."
+        }
     }
 }
 

@@ -246,7 +246,7 @@ fn mismatch() -> S3Error {
     )
 }
 
-fn access_denied(message: &'static str) -> S3Error {
+fn access_denied(message: impl Into<Cow<'static, str>>) -> S3Error {
     S3Error::new(403, "AccessDenied", message)
 }
 
@@ -407,6 +407,7 @@ fn of_refusal(refusal: &Refusal) -> S3Error {
             "InvalidBucketState",
             "Mfa Authentication can only be enabled on a bucket whose versioning is Enabled.",
         ),
+        Refusal::Policy(denial) => access_denied(denial.to_string()),
         Refusal::TrailBucket => access_denied("Access Denied"),
         Refusal::TokenCodeInvalid(MfaFault::MoreCodesNeeded) => S3Error::new(
             400,

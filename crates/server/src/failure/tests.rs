@@ -6,9 +6,11 @@ use http::HeaderMap;
 use proptest::prelude::*;
 
 use super::*;
+use portcullis_authorization::{DenialCause, PolicyDenial};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 use portcullis_mfa::MfaFault;
+use portcullis_policy::PolicyRole;
 use portcullis_s3::{S3Operation, UnclearReason, UnsupportedPart};
 use portcullis_sigv4::{ChecksumAlgorithm, PayloadFault, SignatureFault};
 use portcullis_xml::XmlElement;
@@ -188,6 +190,12 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotBucketOwner,
         Refusal::NotDeviceOwner { serial, code: TokenCode::new("123456") },
         Refusal::NotVersioned,
+        Refusal::Policy(Box::new(PolicyDenial {
+            principal: "arn:aws:iam::210987654321:user/alice".to_owned(),
+            action: "s3:GetObject",
+            resource: "arn:aws:s3:::vault/k".to_owned(),
+            cause: DenialCause::Implicit(PolicyRole::Identity),
+        })),
         Refusal::TokenCodeInvalid(MfaFault::MoreCodesNeeded),
         Refusal::TokenCodeInvalid(MfaFault::WrongCode),
         Refusal::TooManyCodesAtOnce,

@@ -19,6 +19,7 @@ use portcullis_audit::{
     ConfigurationDocument, Draft, ObjectOutcome, OperationFacts, OutcomeError, Recorder, RequestOutcome,
     ResponseElements,
 };
+use portcullis_authorization::Refusal;
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 use portcullis_http::{ConnectionProgress, Peer};
 use portcullis_journal::Journal;
@@ -52,6 +53,8 @@ pub(super) struct Exchange {
     /// How it is recorded; as a read until the operation is known.
     pub access: OperationAccess,
     pub duty: RecordDuty,
+    /// The version of a TLS connection that ends here: `1.3`.
+    pub tls: Option<&'static str>,
 }
 
 /// A reply that is in memory.
@@ -119,6 +122,10 @@ impl Pipeline {
     }
 
     async fn end_failed(&self, mut exchange: Exchange, failure: Failure) -> Response<ReplyBody> {
+        if let Failure::Refused(Refusal::Policy(denial)) = &failure {
+            exchange.draft.denied(denial);
+            super::log_denial(denial, 1);
+        }
         let error = failure.s3_error();
         let headers =
             if let Failure::UpstreamRefused(refusal) = &failure { refusal.headers.clone() } else { HeaderMap::new() };
@@ -151,7 +158,7 @@ impl Exchange {
     pub(super) fn open(recorder: &Arc<Recorder>, parts: &Parts, peer: Peer, progress: Arc<ConnectionProgress>) -> Self {
         let ending = RequestEnding::new(recorder.request_id(), recorder.host_id(), parts, progress);
         let draft = recorder.open(ending.request_id, peer);
-        Self { draft, ending, access: OperationAccess::Read, duty: RecordDuty::ANONYMOUS }
+        Self { draft, ending, access: OperationAccess::Read, duty: RecordDuty::ANONYMOUS, tls: None }
     }
 
     /// Gives a call an id of the control APIs' form.
@@ -166,7 +173,7 @@ impl Exchange {
         outcome: &RequestOutcome,
         journal: &Journal,
     ) -> (RequestEnding, Result<(), Failure>) {
-        let Self { draft, ending, access, duty } = self;
+        let Self { draft, ending, access, duty, tls: _ } = self;
         let recorded = match (draft.close(outcome), duty.wait) {
             (Ok(sequence), RecordWait::Disk) => journal.durable(sequence).await,
             (closed, RecordWait::Disk | RecordWait::System) => closed.map(drop),

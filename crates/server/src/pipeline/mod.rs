@@ -35,7 +35,10 @@ use door::ApiDoor;
 use ending::{Exchange, RequestEnding};
 use places::{PlaceOwner, ReservedPlace};
 use portcullis_audit::{ConnectionFailure, ConnectionFault, Draft, Recorder};
-use portcullis_authorization::{Caller, Rules, UpstreamIdentity};
+use portcullis_authorization::{
+    Caller, CallerRights, DenialCause, DenyingStatement, PolicyDenial, Refusal, RequestCircumstances, Rules,
+    UpstreamIdentity,
+};
 use portcullis_base::clock::{Clock, Timestamp};
 use portcullis_cloudtrail::record::TlsDetails;
 use portcullis_control::cloudtrail::CloudTrail;
@@ -46,6 +49,7 @@ use portcullis_http::{
 };
 use portcullis_journal::Journal;
 use portcullis_mfa::{CodeDigits, MfaToken};
+use portcullis_policy::IdentityPolicies;
 use portcullis_s3::{
     ExpectedBody, LocalAnswer, OperationAccess, RequestHandling, RoutedRequest, RoutingRules, S3Operation,
     UnclearRequest,
@@ -131,6 +135,7 @@ impl ConnectionHandler for Pipeline {
         if let ConnectionChannel::Tls { version, cipher_suite } = remote.channel
             && peer.address == remote.address
         {
+            exchange.tls = version.strip_prefix("TLSv");
             exchange.draft.travelled(TlsDetails { version, cipher_suite: cipher_suite.to_owned() });
         }
         let opening = self.begin(parts, peer, &mut exchange);
@@ -296,7 +301,7 @@ impl Pipeline {
         exchange: &mut Exchange,
     ) -> Result<UpstreamAnswer, Failure> {
         let UnderstoodRequest { head, signed, routed, upstream, now } = *asked;
-        let Exchange { draft, ending, access, duty } = exchange;
+        let Exchange { draft, ending, access, duty, tls } = exchange;
         // Before the body is read and a code is spent, which would be in vain.
         if duty.loss == OnRecordLoss::Refused && !self.journal.is_open() {
             return Err(Failure::Unrecorded);
@@ -325,6 +330,22 @@ impl Pipeline {
         let request = routed.complete(document).map_err(unclear)?;
         ending::describe(draft, &request);
         self.expect_owner(&request)?;
+        let circumstances = RequestCircumstances {
+            head: &head,
+            form: signed.form,
+            signed_at: signed.signed_at,
+            now,
+            region: &self.accepted_scope.region,
+            tls_version: *tls,
+        };
+        let policies = self.policies(&signed.principal);
+        let account = self.state.account();
+        let rights = CallerRights::of(&signed.principal, policies, account, &request, &circumstances);
+        let request = rights.allow(request).map_err(|denial| Failure::Refused(Refusal::Policy(denial)))?;
+        if let Some(first) = request.withheld().first() {
+            draft.withholds(request.withheld());
+            log_denial(&first.denial, request.withheld().len());
+        }
         let offer = MfaToken::parse(head.headers.value("x-amz-mfa"));
         let source = CodeSource::of_address(head.peer.address.ip());
         let digest = match signed.payload {
@@ -334,10 +355,18 @@ impl Pipeline {
         // Dropped before the wait for the store: a smaller future keeps more of the processor's cache.
         drop(head);
         drop(signed);
-        let door = S3Door { pipeline: self, duty: *duty, begun: ending.begun.as_deref() };
+        let door = S3Door { pipeline: self, duty: *duty, rights, begun: ending.begun.as_deref() };
         let (body, requester) = (ObjectData { payload, digest }, Requester { caller, source, now });
         let requested = RequestedAction { action: request, body, requester, offer, access: *access };
         Story { journal: &self.journal, state: &self.state }.act(&door, requested, draft).await
+    }
+
+    /// The policies of a user; root has none.
+    fn policies(&self, principal: &Principal) -> Option<Arc<IdentityPolicies>> {
+        match principal {
+            Principal::Root => None,
+            Principal::User(name) => self.state.permissions(name),
+        }
     }
 
     async fn room_for_a_document(&self, holder: &PlaceOwner) -> Result<ReservedPlace, Failure> {
@@ -383,6 +412,20 @@ fn of_handshake(fault: HandshakeFault) -> &'static str {
         HandshakeFault::NotTls => "what came is not TLS",
         HandshakeFault::NothingInCommon => "the client knows no TLS version, cipher suite or protocol of the proxy's",
         HandshakeFault::TimedOut => "the TLS handshake was not done in time",
+    }
+}
+
+/// Says which statement denies: the client hears only that one does.
+fn log_denial(denial: &PolicyDenial, requests: usize) {
+    let PolicyDenial { principal, action, resource, cause } = denial;
+    match cause {
+        DenialCause::Explicit(DenyingStatement { policy, place, sid, .. }) => {
+            let sid = sid.as_deref().unwrap_or("");
+            tracing::info!(%principal, action, %resource, requests, %policy, statement = place, sid, "a policy denies");
+        }
+        DenialCause::Implicit(role) => {
+            tracing::info!(%principal, action, %resource, requests, ?role, "no policy allows");
+        }
     }
 }
 

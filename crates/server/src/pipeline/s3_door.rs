@@ -10,12 +10,14 @@ use crate::failure::Failure;
 use crate::story::{Door, OfferedCode, Requester, UnjudgedCode, code_factor, of_refusal};
 use portcullis_audit::MfaFacts;
 use portcullis_authorization::{
-    EarlyVerdict, JudgedAction, PendingRequest, PermitCost, PermittedRequest, Refusal, RequestPermit, Verdict,
+    AllowedRequest, CallerRights, EarlyVerdict, JudgedAction, PendingRequest, PermitCost, PermittedRequest, Refusal,
+    RequestPermit, Verdict,
 };
 use portcullis_base::clock::Timestamp;
+use portcullis_base::names::BucketName;
 use portcullis_http::{BodyFault, RequestBody};
 use portcullis_mfa::{Challenge, MfaToken, Proof};
-use portcullis_s3::{OperationAccess, S3Request};
+use portcullis_s3::{CopySource, OperationAccess, S3Request};
 use portcullis_sigv4::{PayloadFault, PayloadVerifier};
 use portcullis_upstream::{AnswerBegun, UpstreamAnswer};
 
@@ -23,6 +25,8 @@ use portcullis_upstream::{AnswerBegun, UpstreamAnswer};
 pub(super) struct S3Door<'a> {
     pub pipeline: &'a Pipeline,
     pub duty: RecordDuty,
+    /// What the caller may do by its policies.
+    pub rights: CallerRights,
     /// Notified when the upstream begins to answer, for replies that are kept alive.
     pub begun: Option<&'a AnswerBegun>,
 }
@@ -39,10 +43,19 @@ pub(super) struct ObjectData {
 pub(super) struct BucketFacts {
     held: LeasedBucket,
     foresight: EarlyVerdict,
+    source_tags: SourceTags,
+}
+
+/// Whether a copy would copy tags that its caller may not copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SourceTags {
+    Denied,
+    /// There are none, or they may be copied.
+    Free,
 }
 
 impl Door for S3Door<'_> {
-    type Action = Box<S3Request>;
+    type Action = AllowedRequest;
     type Body = ObjectData;
     type Facts = BucketFacts;
     type Permitted = PermittedRequest;
@@ -52,12 +65,17 @@ impl Door for S3Door<'_> {
     /// Reads what the state and the upstream say of the bucket, under the lease that keeps it true.
     async fn facts(
         &self,
-        request: &Self::Action,
+        allowed: &AllowedRequest,
         requester: &Requester,
         offer: &MfaToken,
     ) -> Result<BucketFacts, Failure> {
         let Pipeline { protection, rules, .. } = self.pipeline;
         let Requester { caller, now, .. } = requester;
+        let request = allowed.request();
+        let source_tags = match allowed.source_without_tags() {
+            Some(source) => self.tags_of(source, *now).await?,
+            None => SourceTags::Free,
+        };
         let remembered = protection.remembered(request, *now);
         let foresight = portcullis_authorization::foresee(request, caller, remembered, offer, *rules);
         let held = match (foresight, offer) {
@@ -70,23 +88,30 @@ impl Door for S3Door<'_> {
                 protection.hold(request, remembered, &caller.principal, *now).await?
             }
         };
-        Ok(BucketFacts { held, foresight })
+        Ok(BucketFacts { held, foresight, source_tags })
     }
 
     fn decide(
         &self,
-        request: Box<S3Request>,
+        allowed: AllowedRequest,
         requester: &Requester,
         offer: MfaToken,
         facts: &BucketFacts,
     ) -> Verdict<PermittedRequest> {
+        let allowed = match facts.source_tags {
+            SourceTags::Free => allowed,
+            SourceTags::Denied => match allowed.refuse_tags() {
+                Ok(allowed) => allowed,
+                Err(denial) => return Verdict::Refuse(Refusal::Policy(denial)),
+            },
+        };
         match (facts.foresight, offer) {
             (EarlyVerdict::Code, MfaToken::Codes(codes)) => {
-                Verdict::Mfa(portcullis_authorization::challenge_early(codes, request))
+                Verdict::Mfa(portcullis_authorization::challenge_early(codes, allowed))
             }
             (EarlyVerdict::Code | EarlyVerdict::Open | EarlyVerdict::Refusal, offer) => {
                 portcullis_authorization::assess(
-                    request,
+                    allowed,
                     &requester.caller,
                     facts.held.state,
                     offer,
@@ -120,6 +145,7 @@ impl Door for S3Door<'_> {
         let (protection, mut held) = (&self.pipeline.protection, facts.held);
         let (bucket, change) = (permit.request().bucket.clone(), permit.change());
         protection.before(permit.request(), change, &mut held, now).await?;
+        let listed = self.told_of_absence(permit.request());
         let answer = self.forward(permit, data, &mut held, now).await;
         protection.opened(&held, &answer, now).await;
         if let Some(bucket) = bucket {
@@ -127,7 +153,7 @@ impl Door for S3Door<'_> {
                 .after(&bucket, change, &mut held, UpstreamOutcome::of(&answer), self.pipeline.clock.now())
                 .await?;
         }
-        answer
+        answer.and_then(|answer| self.without_absence(answer, listed.as_ref()))
     }
 
     fn recorded(
@@ -157,6 +183,35 @@ impl Door for S3Door<'_> {
 }
 
 impl S3Door<'_> {
+    async fn tags_of(&self, source: &CopySource, now: Timestamp) -> Result<SourceTags, Failure> {
+        match self.pipeline.upstream.has_tags(source, now).await {
+            Ok(true) => Ok(SourceTags::Denied),
+            Ok(false) => Ok(SourceTags::Free),
+            Err(error) => Err(Failure::Upstream(error)),
+        }
+    }
+
+    /// The bucket that a caller with policies has to be allowed to list, to be told that a key is not there.
+    fn told_of_absence(&self, request: &S3Request) -> Option<BucketName> {
+        if self.rights.is_root() {
+            return None;
+        }
+        match (&request.copy_source, request.action.row().access) {
+            (Some(source), _) => Some(source.bucket.clone()),
+            (None, OperationAccess::Read) => request.bucket.clone(),
+            (None, OperationAccess::Write) => None,
+        }
+    }
+
+    /// Tells who may not list the bucket nothing of what it has not got, as AWS does.
+    fn without_absence(&self, answer: UpstreamAnswer, bucket: Option<&BucketName>) -> Result<UpstreamAnswer, Failure> {
+        let is_absent = matches!(&answer, UpstreamAnswer::Refused(refusal) if refusal.code == "NoSuchKey");
+        match bucket.filter(|_| is_absent).and_then(|bucket| self.rights.hides_absence(bucket)) {
+            Some(denial) => Err(Failure::Refused(Refusal::Policy(denial))),
+            None => Ok(answer),
+        }
+    }
+
     /// Sends what is permitted: the only place from which a client's request reaches the upstream.
     async fn forward(
         &self,

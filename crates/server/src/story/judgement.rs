@@ -56,6 +56,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> CodeFactor {
         | Refusal::LifecyclePresent
         | Refusal::NoSuchBucket
         | Refusal::NotVersioned
+        | Refusal::Policy(_)
         | Refusal::TrailBucket
         | Refusal::Unsettled(_) => (false, None),
         Refusal::InsecureTransport => (true, Some(MfaResult::InsecureTransport)),

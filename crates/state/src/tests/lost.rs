@@ -173,7 +173,13 @@ async fn the_record_that_differs_is_named() {
     drop(store);
     let serial = format!("device/{}", device.serial);
     let (sealer, revision) = (RecordSealer::read(&dir.path().join("master.key")).expect("ours"), 1);
-    let stray = StateRecord::User(UserRecord { name: user("mallory"), id: "AIDAMALLORY".to_owned(), created: at(0) });
+    let stray = StateRecord::User(UserRecord {
+        name: user("mallory"),
+        id: "AIDAMALLORY".to_owned(),
+        created: at(0),
+        grants: PolicyGrants::default(),
+        boundary: None,
+    });
     let stray =
         StateWrite::seal(revision, at(0), &[RecordEdit::Put(stray)], &sealer).expect("sealed").kept().expect("json");
     let stray = stray.into_iter().next().and_then(|(_, kept)| kept);
