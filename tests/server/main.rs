@@ -23,6 +23,7 @@ mod late;
 mod local;
 mod multipart;
 mod order;
+mod policies;
 mod recovery;
 mod refused;
 mod rig;

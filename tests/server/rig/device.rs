@@ -68,6 +68,20 @@ impl Device {
 /// Makes a user with a key.
 pub(super) async fn user(socket: &Path, name: &str) -> Keys {
     ask(socket, "CreateUser", &[("UserName", name)]).await;
+    let policy = "arn:aws:iam::aws:policy/readwrite";
+    ask(socket, "AttachUserPolicy", &[("UserName", name), ("PolicyArn", policy)]).await;
+    key_of(socket, name).await
+}
+
+/// Makes a user with a key that may do what this document says.
+pub(super) async fn user_with(socket: &Path, name: &str, document: &str) -> Keys {
+    ask(socket, "CreateUser", &[("UserName", name)]).await;
+    let policy = [("UserName", name), ("PolicyName", "own"), ("PolicyDocument", document)];
+    ask(socket, "PutUserPolicy", &policy).await;
+    key_of(socket, name).await
+}
+
+async fn key_of(socket: &Path, name: &str) -> Keys {
     let key = ask(socket, "CreateAccessKey", &[("UserName", name)]).await;
     let text = |element| key.element(element).expect("a new key");
     Keys { key_id: text("AccessKeyId"), secret: text("SecretAccessKey") }

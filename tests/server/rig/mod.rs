@@ -123,6 +123,12 @@ impl Rig {
         device::ask(&self.socket(), action, parameters).await;
     }
 
+    /// A user that may do what the statements of this policy say.
+    pub(crate) async fn user_with(&self, name: &str, statements: &str) -> Keys {
+        let document = format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
+        device::user_with(&self.socket(), name, &document).await
+    }
+
     /// `MfaDelete` as the proxy tells it.
     pub(crate) async fn mfa_delete(&self, bucket: &str) -> Option<String> {
         let reply = self.send(&Ask::new(&format!("GET /{bucket}?versioning"))).await;

@@ -1,11 +1,12 @@
 //! What can be asked: the table of actions, and a request read by it.
 
 use super::event::IamEvent;
+use super::policies::{self, PolicyAction};
 use super::refused::IamError;
 use super::scope::{IamChannel, IamScope};
 use crate::query::MalformedForm;
 use portcullis_audit::ControlSubject;
-use portcullis_base::names::{AccessKeyId, DeviceSerial, InvalidName, UserName};
+use portcullis_base::names::{AccessKeyId, AccountId, DeviceSerial, InvalidName, UserName};
 use portcullis_base::secret::Secret;
 use portcullis_cloudtrail::record::ROOT_USER;
 use portcullis_mfa::{CodeDigits, TokenCode};
@@ -50,6 +51,7 @@ pub(super) enum ActionInput {
     ListMfaDevices { user: NamedUser, page: PageRequest },
     ListUsers { prefix: PathPrefix, page: PageRequest },
     ListVirtualMfaDevices { assignment: AssignmentStatus, page: PageRequest },
+    Policy(PolicyAction),
     PutUserUpstreamCredentials { name: UserName, given: GivenKey },
     ResyncMfaDevice { user: NamedUser, serial: DeviceSerial, codes: ConsecutiveCodes },
     UpdateAccessKey { user: NamedUser, id: AccessKeyId, status: KeyStatus },
@@ -94,7 +96,7 @@ pub(super) struct PageRequest {
 }
 
 /// The parameters of a known action, each of them known to it.
-struct ActionParameters<'a> {
+pub(super) struct ActionParameters<'a> {
     row: &'static IamActionRow,
     values: &'a [(String, String)],
     scope: IamScope<'a>,
@@ -110,7 +112,7 @@ const PAGE: usize = 100;
 
 type InputReader = fn(&ActionParameters<'_>) -> Result<ActionInput, IamError>;
 
-struct IamActionRow {
+pub(super) struct IamActionRow {
     name: &'static str,
     access: OperationAccess,
     subject: ControlSubject,
@@ -165,11 +167,19 @@ impl IamActionRow {
     }
 }
 
-const fn reading(name: &'static str, parameters: &'static [&'static str], read: InputReader) -> IamActionRow {
+pub(super) const fn reading(
+    name: &'static str,
+    parameters: &'static [&'static str],
+    read: InputReader,
+) -> IamActionRow {
     IamActionRow::new(name, OperationAccess::Read, parameters, read)
 }
 
-const fn writing(name: &'static str, parameters: &'static [&'static str], read: InputReader) -> IamActionRow {
+pub(super) const fn writing(
+    name: &'static str,
+    parameters: &'static [&'static str],
+    read: InputReader,
+) -> IamActionRow {
     IamActionRow::new(name, OperationAccess::Write, parameters, read)
 }
 
@@ -307,6 +317,7 @@ impl IamAction {
             | ActionInput::ListMfaDevices { .. }
             | ActionInput::ListUsers { .. }
             | ActionInput::ListVirtualMfaDevices { .. }
+            | ActionInput::Policy(_)
             | ActionInput::UpdateAccessKey { .. } => false,
         }
     }
@@ -344,12 +355,17 @@ impl IamRequest {
     }
 }
 
+/// Every action that is known.
+fn rows() -> impl Iterator<Item = &'static IamActionRow> {
+    TABLE.iter().chain(policies::TABLE)
+}
+
 /// Which action is asked for, and of which version.
 fn find(form: &[(String, String)], channel: IamChannel) -> Result<&'static IamActionRow, IamError> {
     let name = value(form, "Action").ok_or_else(IamError::missing_action)?;
     // A client of ours need not say the version; one that says another means other answers.
     let version = value(form, "Version").unwrap_or(VERSION);
-    let found = TABLE.iter().find(|row| row.name == name && row.is_known(channel));
+    let found = rows().find(|row| row.name == name && row.is_known(channel));
     found.filter(|_| version == VERSION).ok_or_else(|| IamError::unknown_action(name, version))
 }
 
@@ -377,23 +393,23 @@ impl<'a> ActionParameters<'a> {
     }
 
     /// The value of a parameter that may be left out.
-    fn optional(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn optional(&self, name: &str) -> Option<&'a str> {
         value(self.values, name)
     }
 
     /// The value of a parameter that must be there.
-    fn required(&self, name: &str) -> Result<&'a str, IamError> {
+    pub(super) fn required(&self, name: &str) -> Result<&'a str, IamError> {
         self.optional(name).filter(|value| !value.is_empty()).ok_or_else(|| IamError::missing_parameter(name))
     }
 
-    fn only_root_path(&self) -> Result<(), IamError> {
+    pub(super) fn only_root_path(&self) -> Result<(), IamError> {
         match self.optional("Path") {
             None | Some("/") => Ok(()),
             Some(_) => Err(IamError::invalid_value("Path", "be / here")),
         }
     }
 
-    fn user_name(&self) -> Result<UserName, IamError> {
+    pub(super) fn user_name(&self) -> Result<UserName, IamError> {
         let text = self.required("UserName")?;
         UserName::parse(text).map_err(|error| IamError::invalid_name("UserName", error))
     }
@@ -409,6 +425,11 @@ impl<'a> ActionParameters<'a> {
             Some(ROOT_USER) => Ok(NamedUser::Root),
             Some(_) | None => self.user(),
         }
+    }
+
+    /// The account that is asked.
+    pub(super) fn account(&self) -> &AccountId {
+        self.scope.account
     }
 
     fn empty_list(&self, list: &'static str) -> Result<ActionInput, IamError> {
@@ -491,7 +512,7 @@ impl<'a> ActionParameters<'a> {
         }
     }
 
-    fn page(&self) -> Result<PageRequest, IamError> {
+    pub(super) fn page(&self) -> Result<PageRequest, IamError> {
         let most = match self.optional("MaxItems").map(str::parse::<usize>) {
             None => PAGE,
             Some(Ok(most)) if (1..=1000).contains(&most) => most,
@@ -511,7 +532,7 @@ mod tests {
 
     #[test]
     fn every_action_has_its_row() {
-        for row in TABLE {
+        for row in rows() {
             let asked = [("Action".to_owned(), row.name.to_owned())];
             assert_eq!(
                 find(&asked, IamChannel::AdminSocket).map(|found| found.name).map_err(|refused| refused.code),

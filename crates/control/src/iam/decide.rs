@@ -2,6 +2,7 @@
 
 use super::action::{ActionInput, AssignmentStatus, IamAction, PageRequest, PathPrefix};
 use super::facts::ActionFacts;
+use super::policies::PolicyAction;
 use super::refused::{self, IamError};
 use super::resource::resource;
 use super::scope::IamChannel;
@@ -46,6 +47,7 @@ pub(super) enum PlainStep {
     DeleteDevice { serial: DeviceSerial },
     DeleteUser { name: UserName },
     DeleteUserUpstreamKey { name: UserName },
+    Policy(PolicyAction),
     PutUserUpstreamKey { name: UserName, given: GivenKey },
     Read(ReadStep),
     UpdateAccessKey { key: AccessKey, status: KeyStatus },
@@ -262,6 +264,7 @@ fn plan(input: ActionInput, facts: &ActionFacts) -> Result<PlannedAction, IamErr
         ActionInput::ListVirtualMfaDevices { assignment, page } => {
             PlainStep::Read(ReadStep::VirtualMfaDevices { assignment, page })
         }
+        ActionInput::Policy(action) => PlainStep::Policy(action),
         ActionInput::PutUserUpstreamCredentials { name, given } => PlainStep::PutUserUpstreamKey { name, given },
         ActionInput::UpdateAccessKey { id, status, .. } => {
             PlainStep::UpdateAccessKey { key: facts.key(&id)?.clone(), status }
@@ -288,6 +291,7 @@ impl PlainStep {
             | Self::CreateUser { .. }
             | Self::DeleteUser { .. }
             | Self::DeleteUserUpstreamKey { .. }
+            | Self::Policy(_)
             | Self::PutUserUpstreamKey { .. }
             | Self::Read(_) => StepKind::Other,
         }

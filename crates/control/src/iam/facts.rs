@@ -64,6 +64,7 @@ impl<'a> StateNames<'a> {
             | ActionInput::GetClock
             | ActionInput::ListUsers { .. }
             | ActionInput::ListVirtualMfaDevices { .. }
+            | ActionInput::Policy(_)
             | ActionInput::PutUserUpstreamCredentials { .. } => Self::default(),
             ActionInput::CreateAccessKey { user, .. }
             | ActionInput::EmptyList { user, .. }

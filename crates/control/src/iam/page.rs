@@ -23,6 +23,11 @@ pub(super) fn page<T>(
 }
 
 impl<T> IamPage<T> {
+    /// The members, and the marker of the next page.
+    pub(super) fn into_parts(self) -> (Vec<T>, Option<String>) {
+        (self.members, self.marker)
+    }
+
     /// The list's element, with the marker of the next page.
     pub(super) fn element(self, name: &'static str, member: impl Fn(T) -> ElementWriter) -> ElementWriter {
         let truncated = if self.marker.is_some() { "true" } else { "false" };

@@ -39,6 +39,7 @@ impl ActionPerformance<'_> {
             PlainStep::DeleteDevice { serial } => self.delete_device(&serial).await,
             PlainStep::DeleteUser { name } => self.delete_user(&name).await,
             PlainStep::DeleteUserUpstreamKey { name } => self.delete_upstream_key(&name).await,
+            PlainStep::Policy(action) => self.policy_action(action).await,
             PlainStep::PutUserUpstreamKey { name, given } => self.put_upstream_key(&name, given).await,
             PlainStep::Read(step) => Ok(AnswerContent::shown(self.read(step))),
             PlainStep::UpdateAccessKey { key, status } => self.update_access_key(&key, status).await,

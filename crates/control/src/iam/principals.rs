@@ -128,13 +128,23 @@ impl ActionPerformance<'_> {
             .text("CreateDate", &self.state.account_created().iso_extended())
     }
 
-    fn described(self, element: &'static str, user: &UserRecord) -> ElementWriter {
+    pub(super) fn described(self, element: &'static str, user: &UserRecord) -> ElementWriter {
         let described = ElementWriter::new(element)
             .text("Path", "/")
             .text("UserName", user.name.as_str())
             .text("UserId", &user.id)
             .text("Arn", &self.arn(user))
             .text("CreateDate", &user.created.iso_extended());
+        let described = match &user.boundary {
+            Some(boundary) => {
+                let arn = boundary.arn(self.state.account());
+                let boundary = ElementWriter::new("PermissionsBoundary")
+                    .text("PermissionsBoundaryType", "Policy")
+                    .text("PermissionsBoundaryArn", &arn);
+                described.child(boundary)
+            }
+            None => described,
+        };
         match self.state.upstream_key(&user.name) {
             // Ours: AWS has one store for all users.
             Some(stored) => described.text("UpstreamAccessKeyId", stored.key.id()),

@@ -27,6 +27,11 @@ impl ElementWriter {
         self.raw(&child)
     }
 
+    /// With this text and nothing else.
+    pub(super) fn value(self, text: &str) -> Self {
+        Self { name: self.name, inside: Secret::new(escape_query(text).into_owned()) }
+    }
+
     /// With a child.
     pub(super) fn child(self, child: Self) -> Self {
         let written = child.written();
