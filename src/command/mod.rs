@@ -11,6 +11,8 @@ mod events;
 mod exchange;
 mod exposure;
 mod given_key;
+mod group;
+mod holders;
 mod import;
 pub mod init;
 mod key;
@@ -72,6 +74,9 @@ enum Command {
     Dev(dev::DevArgs),
     /// Show recorded events
     Events(events::EventsArgs),
+    /// Manage groups of users
+    #[command(subcommand)]
+    Group(group::GroupCommand),
     /// Take the users of a store, with their keys and no more rights than they had there
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -86,7 +91,7 @@ enum Command {
     /// Enable, disable and show MFA Delete of buckets
     #[command(subcommand)]
     MfaDelete(mfa_delete::MfaDeleteCommand),
-    /// Check IAM policies and explain what they allow
+    /// Attach IAM policies to users and groups, check them, and explain what they allow
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     Serve(serve::ServeArgs),
@@ -131,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Check(_)
         | Command::Clock(_)
         | Command::Events(_)
+        | Command::Group(_)
         | Command::Import(_)
         | Command::Init(_)
         | Command::Key(_)
@@ -159,6 +165,7 @@ fn run(command: Command, place: &StateDirectory, terminal: &mut Terminal) -> Res
         Command::Clock(command) => on_one_thread(clock::run(command, &admin, terminal)),
         Command::Dev(args) => on_all_threads(run_proxy::dev(args, place, environment(), terminal)),
         Command::Events(args) => on_one_thread(events::run(args, place, terminal)),
+        Command::Group(command) => on_one_thread(group::run(command, &admin, terminal)),
         Command::Import(command) => on_one_thread(import::run(command, &admin, terminal)),
         Command::Init(args) => on_one_thread(init::run(&args, environment(), run_proxy::create_state, terminal)),
         Command::Key(command) => on_one_thread(key::run(command, &admin, terminal)),
@@ -167,7 +174,7 @@ fn run(command: Command, place: &StateDirectory, terminal: &mut Terminal) -> Res
             let environment = |name: &str| std::env::var(name).ok();
             on_one_thread(mfa_delete::run(command, place, environment, terminal))
         }
-        Command::Policy(command) => policy::run(&command, &Clock::System, terminal),
+        Command::Policy(command) => on_one_thread(policy::run(command, &admin, &Clock::System, terminal)),
         Command::Serve(args) => on_all_threads(run_proxy::serve(args, environment(), terminal)),
         Command::State(command) => on_one_thread(state::run(command, place, terminal)),
         Command::Trail(command) => {

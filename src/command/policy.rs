@@ -1,6 +1,7 @@
-//! `portcullis policy`: IAM policies in files, checked and explained without a running proxy.
+//! `portcullis policy`: IAM policies in files, checked and explained without a running proxy, and who has which.
 
 mod asked;
+mod grant;
 mod source;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use self::asked::{AskedPrincipal, AskedValue};
 use self::source::PolicySource;
+use super::admin::AdminClient;
 use super::error::CommandError;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
@@ -24,9 +26,19 @@ use portcullis_s3::{PermissionRule, S3Operation};
 /// The subcommands of `policy`.
 #[derive(Subcommand)]
 pub(super) enum PolicyCommand {
+    /// Attach a policy to a user or a group
+    #[command(after_help = "Examples:\n  portcullis policy attach readonly --user alice\n  \
+                            portcullis policy attach ./team.json --group staff")]
+    Attach(grant::GrantArgs),
     Check(PolicyCheckArgs),
+    /// Detach a policy from a user or a group
+    Detach(grant::GrantArgs),
     /// List the managed policies that Portcullis has
     List,
+    /// Create a managed policy of the account, or replace what it says
+    Put(grant::PutPolicyArgs),
+    /// Remove a managed policy of the account that is attached to nothing
+    Remove(grant::NamedPolicyArgs),
     Test(Box<PolicyTestArgs>),
 }
 
@@ -100,11 +112,20 @@ enum DocumentUse {
 }
 
 /// Runs the subcommand.
-pub(super) fn run(command: &PolicyCommand, clock: &Clock, terminal: &mut Terminal) -> Result<(), CommandError> {
+pub(super) async fn run(
+    command: PolicyCommand,
+    admin: &AdminClient,
+    clock: &Clock,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
     match command {
-        PolicyCommand::Check(args) => check(args, terminal),
+        PolicyCommand::Attach(args) => grant::attach(args, admin, terminal).await,
+        PolicyCommand::Check(args) => check(&args, terminal),
+        PolicyCommand::Detach(args) => grant::detach(args, admin, terminal).await,
         PolicyCommand::List => list(terminal),
-        PolicyCommand::Test(args) => test(args, clock, terminal),
+        PolicyCommand::Put(args) => grant::put(&args, admin, terminal).await,
+        PolicyCommand::Remove(args) => grant::delete(&args, admin, terminal).await,
+        PolicyCommand::Test(args) => test(&args, clock, terminal),
     }
 }
 

@@ -11,25 +11,31 @@ use serde_json::{Value, json};
 use super::admin::{AdminClient, AdminRequest};
 use super::error::CommandError;
 use super::given_key::GivenKeyArgs;
+use super::holders::{GrantHolder, NamedGrant, groups_of};
 use super::key;
 use super::table::{RowTone, TableHead, TextTable};
 use super::terminal::{OutputFormat, Terminal};
+use portcullis_policy::PolicyKind;
 
 /// The subcommands of `user`.
 #[derive(Subcommand)]
 pub(super) enum UserCommand {
     /// Create a user with an access key, a new one that is shown once or one that clients hold already
-    #[command(after_help = "Examples:\n  portcullis user add alice\n  portcullis user add alice --json\n  \
+    #[command(
+        after_help = "Examples:\n  portcullis user add alice\n  portcullis user add alice --policy readonly --json\n  \
                             portcullis user add alice --access-key app-1 --secret-stdin < secret.txt\n  \
-                            portcullis user add alice --upstream-credentials alice-at-the-store.env")]
+                            portcullis user add alice --upstream-credentials alice-at-the-store.env"
+    )]
     Add(AddUserArgs),
     /// Take users and access keys from a file
     #[command(after_help = import::EXAMPLE)]
     Import(import::ImportArgs),
     /// List users
     List,
-    /// Remove a user and all its access keys
+    /// Remove a user, all its access keys and its policies
     Remove(UserArgs),
+    /// Show the policies, groups and keys of a user
+    Show(UserArgs),
     /// Set with which key a user acts at the upstream
     #[command(after_help = upstream::EXAMPLE)]
     Upstream(upstream::UpstreamKeyArgs),
@@ -39,6 +45,12 @@ pub(super) enum UserCommand {
 pub(super) struct AddUserArgs {
     /// The user's name
     user: String,
+    /// What the user may do: names of policies, ARNs, or files
+    #[arg(long = "policy", value_name = "POLICY", num_args = 1.., default_value = "readwrite", conflicts_with = "no_policy")]
+    policies: Vec<String>,
+    /// Create a user that may do nothing yet
+    #[arg(long)]
+    no_policy: bool,
     #[command(flatten)]
     given: GivenKeyArgs,
     /// Sign the user's requests to the upstream with the key in this file, so that the upstream's own policies apply
@@ -63,12 +75,13 @@ pub(super) async fn run(
         UserCommand::Import(args) => import::run(&args, admin, terminal).await,
         UserCommand::List => list(admin, terminal).await,
         UserCommand::Remove(args) => remove(&args.user, admin, terminal).await,
+        UserCommand::Show(args) => show(&args.user, admin, terminal).await,
         UserCommand::Upstream(args) => upstream::run(&args, admin, terminal).await,
     }
 }
 
 async fn add(args: AddUserArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let AddUserArgs { user, given, upstream_credentials } = args;
+    let AddUserArgs { user, policies, no_policy, given, upstream_credentials } = args;
     if user == key::ROOT {
         // A user of this name would be taken for root wherever keys are named by their user.
         return Err(
@@ -78,6 +91,9 @@ async fn add(args: AddUserArgs, admin: &AdminClient, terminal: &mut Terminal) ->
     // Read first: a secret that cannot be used must leave no user behind.
     let upstream_key = upstream_credentials.as_deref().map(upstream::read).transpose()?;
     let given = given.read(terminal)?;
+    let policies = if no_policy { Vec::new() } else { policies };
+    let read = policies.iter().map(|text| NamedGrant::read(text, PolicyKind::UserInline));
+    let grants = read.collect::<Result<Vec<_>, _>>()?;
     let question = AdminRequest::new("CreateUser").with("UserName", &user);
     admin.ask(&question).await.map_err(|error| error.into_command_error(admin.place()))?;
     // Before the user has a key to sign with, so that nothing is done with Portcullis's own meanwhile.
@@ -87,6 +103,14 @@ async fn add(args: AddUserArgs, admin: &AdminClient, terminal: &mut Terminal) ->
             error.next(format!(
                 "The user was created without any key. Remove it and try again: portcullis user remove {user}{place}"
             ))
+        })?;
+    }
+    let holder = GrantHolder::User(user.clone());
+    for (grant, text) in grants.iter().zip(&policies) {
+        holder.attach(grant, admin).await.map_err(|error| {
+            let remove =
+                format!("The user was created without policy {text} and without a key: portcullis user remove {user}");
+            error.into_command_error(admin.place()).next(format!("{remove}{}", admin.place().flag()))
         })?;
     }
     let key = key::make(&user, given.as_ref(), admin).await.map_err(|error| {
@@ -109,10 +133,55 @@ async fn remove(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Res
         let question = AdminRequest::new("DeleteAccessKey").with("UserName", user).with("AccessKeyId", &key.id);
         admin.ask(&question).await.map_err(refused)?;
     }
+    for group in groups_of(user, admin).await.map_err(refused)? {
+        let question = AdminRequest::new("RemoveUserFromGroup").with("GroupName", &group).with("UserName", user);
+        admin.ask(&question).await.map_err(refused)?;
+    }
+    GrantHolder::User(user.to_owned()).detach_all(admin).await.map_err(refused)?;
     admin.ask(&AdminRequest::new("DeleteUser").with("UserName", user)).await.map_err(refused)?;
     match terminal.format() {
         OutputFormat::Json => terminal.print_json(&json!({ "userName": user, "removed": true })),
-        OutputFormat::People => terminal.print(&format!("Removed user {user} and all its access keys.")),
+        OutputFormat::People => terminal.print(&format!("Removed user {user}, all its access keys and its policies.")),
+    }
+}
+
+async fn show(user: &str, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
+    let holder = GrantHolder::User(user.to_owned());
+    let read = async {
+        let described = admin.ask(&AdminRequest::new("GetUser").with("UserName", user)).await?;
+        let boundary = described.child("User").and_then(|user| user.child("PermissionsBoundary"));
+        let boundary = boundary.and_then(|boundary| boundary.text_of("PermissionsBoundaryArn")).map(str::to_owned);
+        let (attached, inline) = (holder.attached(admin).await?, holder.inline(admin).await?);
+        Ok((boundary, attached, inline, groups_of(user, admin).await?, key::of_user(Some(user), admin).await?))
+    };
+    let shown = read.await.map_err(|error: super::admin::AdminError| error.into_command_error(admin.place()))?;
+    let (boundary, attached, inline, groups, keys) = shown;
+    let keys: Vec<String> = keys.into_iter().map(|key| key.id).collect();
+    match terminal.format() {
+        OutputFormat::Json => terminal.print_json(&json!({
+            "userName": user,
+            "attachedPolicies": attached,
+            "inlinePolicies": inline,
+            "permissionsBoundary": boundary,
+            "groups": groups,
+            "accessKeyIds": keys,
+        })),
+        OutputFormat::People => {
+            let mut table = TextTable::new(&["", ""]);
+            let rows = [
+                ("user", vec![user.to_owned()]),
+                ("policies", attached),
+                ("inline policies", inline),
+                ("permissions boundary", boundary.into_iter().collect()),
+                ("groups", groups),
+                ("access keys", keys),
+            ];
+            for (name, values) in rows {
+                let values = if values.is_empty() { "-".to_owned() } else { values.join(", ") };
+                table.row(RowTone::Plain, [name.to_owned(), values]);
+            }
+            terminal.print(&table.render(TableHead::Hidden, terminal.colour()))
+        }
     }
 }
 
@@ -169,8 +238,19 @@ mod tests {
         (200, format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"))
     }
 
+    fn added(user: &str) -> AddUserArgs {
+        let policies = vec!["readwrite".to_owned()];
+        AddUserArgs {
+            user: user.to_owned(),
+            policies,
+            no_policy: false,
+            given: GivenKeyArgs::default(),
+            upstream_credentials: None,
+        }
+    }
+
     fn alice() -> AddUserArgs {
-        AddUserArgs { user: "alice".to_owned(), given: GivenKeyArgs::default(), upstream_credentials: None }
+        added("alice")
     }
 
     #[tokio::test]
@@ -178,7 +258,7 @@ mod tests {
         let proxy = FakeProxy::start(willing);
         let (mut terminal, kept) = terminal(OutputFormat::Json, &[]);
         run(UserCommand::Add(alice()), &AdminClient::of(proxy.place()), &mut terminal).await.unwrap();
-        assert_eq!(proxy.actions(), ["CreateUser", "CreateAccessKey"]);
+        assert_eq!(proxy.actions(), ["CreateUser", "AttachUserPolicy", "CreateAccessKey"]);
         assert_eq!(
             kept.text(),
             "{\"userName\":\"alice\",\"accessKeyId\":\"AKIAALICE00000000001\",\"secretAccessKey\":\"s3cr3t\"}\n"
@@ -193,7 +273,10 @@ mod tests {
         let args = || AddUserArgs { upstream_credentials: Some(file.path().to_owned()), ..alice() };
         let (mut output, _) = terminal(OutputFormat::Json, &[]);
         run(UserCommand::Add(args()), &AdminClient::of(proxy.place()), &mut output).await.unwrap();
-        assert_eq!(proxy.actions(), ["CreateUser", "PutUserUpstreamCredentials", "CreateAccessKey"]);
+        assert_eq!(
+            proxy.actions(),
+            ["CreateUser", "PutUserUpstreamCredentials", "AttachUserPolicy", "CreateAccessKey"]
+        );
 
         let proxy = FakeProxy::start(|seen| match seen.asks("PutUserUpstreamCredentials") {
             true => (503, iam_error("ServiceUnavailable", "The state could not be written.")),
@@ -209,7 +292,7 @@ mod tests {
     async fn nobody_is_called_root_but_root() {
         let proxy = FakeProxy::start(willing);
         let (mut terminal, _) = terminal(OutputFormat::Json, &[]);
-        let root = AddUserArgs { user: "root".to_owned(), ..alice() };
+        let root = added("root");
         let outcome = run(UserCommand::Add(root), &AdminClient::of(proxy.place()), &mut terminal).await;
         assert_eq!(outcome.unwrap_err().blame, crate::command::error::ExitCause::Usage);
         let root = UserArgs { user: "root".to_owned() };
@@ -235,7 +318,15 @@ mod tests {
         run(UserCommand::Remove(UserArgs { user: "alice".to_owned() }), &AdminClient::of(proxy.place()), &mut terminal)
             .await
             .unwrap();
-        assert_eq!(proxy.actions(), ["ListAccessKeys", "DeleteAccessKey", "DeleteUser"]);
-        assert_eq!(kept.text(), "Removed user alice and all its access keys.\n");
+        let expected = [
+            "ListAccessKeys",
+            "DeleteAccessKey",
+            "ListGroupsForUser",
+            "ListAttachedUserPolicies",
+            "ListUserPolicies",
+            "DeleteUser",
+        ];
+        assert_eq!(proxy.actions(), expected);
+        assert_eq!(kept.text(), "Removed user alice, all its access keys and its policies.\n");
     }
 }

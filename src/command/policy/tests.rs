@@ -1,7 +1,9 @@
 use std::fs;
 
 use super::*;
+use crate::command::admin::AdminClient;
 use crate::command::error::ExitCause;
+use crate::command::state_directory::StateDirectory;
 use crate::command::terminal::kept::terminal;
 use portcullis_base::clock::Timestamp;
 use tempfile::TempDir;
@@ -39,7 +41,11 @@ fn ran(line: &str, directory: &TempDir, format: OutputFormat) -> (String, Result
     let words = line.split(' ').map(|word| word.replace('@', &place));
     let line = <Line as clap::Parser>::try_parse_from(std::iter::once("policy".to_owned()).chain(words));
     let (mut terminal, kept) = terminal(format, &[]);
-    let outcome = run(&line.map_err(|error| error.to_string()).unwrap().command, &at(1_795_254_118), &mut terminal);
+    let command = line.map_err(|error| error.to_string()).unwrap().command;
+    // None of these asks a proxy, and none runs here.
+    let admin = AdminClient::of(&StateDirectory::find(Some(directory.path().to_owned()), None));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let outcome = runtime.block_on(run(command, &admin, &at(1_795_254_118), &mut terminal));
     (kept.text().replace(&place, "@"), outcome)
 }
 
