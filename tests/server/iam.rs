@@ -55,7 +55,12 @@ async fn root_manages_users_and_their_keys_on_record() {
     let alice = Keys { key_id: text(&made, "AccessKeyId"), secret: text(&made, "SecretAccessKey") };
     assert_eq!(last(&rig).text(&["responseElements", "accessKey", "accessKeyId"]), alice.key_id);
     let read = exchange(rig.address, &Ask::new("GET /photos/cat").signed(&alice, rig.now())).await;
-    assert_eq!(read.status, 200, "the key signs at once: {read:?}");
+    assert_eq!(read.said(), (403, "AccessDenied".to_owned()), "no policy allows anything yet");
+    let policy = [("UserName", "alice"), ("PolicyArn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess")];
+    done(&rig, &call("AttachUserPolicy", &policy)).await;
+    assert_eq!(last(&rig).0["requestParameters"]["policyArn"], json!(policy[1].1));
+    let read = exchange(rig.address, &Ask::new("GET /photos/cat").signed(&alice, rig.now())).await;
+    assert_eq!(read.status, 200, "the key signs, and the policy counts at once: {read:?}");
 
     let listed = done(&rig, &call("ListUsers", &[])).await;
     assert_eq!(text(&listed, "UserName"), "alice");
@@ -69,6 +74,8 @@ async fn root_manages_users_and_their_keys_on_record() {
     done(&rig, &call("DeleteAccessKey", &key)).await;
     let read = exchange(rig.address, &Ask::new("GET /photos/cat").signed(&alice, rig.now())).await;
     assert_eq!(read.said(), (403, "InvalidAccessKeyId".to_owned()));
+    assert_eq!(rig.send(&call("DeleteUser", &[("UserName", "alice")])).await.said(), (409, "DeleteConflict".into()));
+    done(&rig, &call("DetachUserPolicy", &policy)).await;
     done(&rig, &call("DeleteUser", &[("UserName", "alice")])).await;
     let gone = rig.send(&call("GetUser", &[("UserName", "alice")])).await;
     assert_eq!(gone.said(), (404, "NoSuchEntity".to_owned()));
