@@ -167,7 +167,7 @@ impl Upstream {
         if let RequestDocument::DeleteObjects(asked) = &permit.request().document
             && asked.objects.is_empty()
         {
-            return Ok(UpstreamAnswer::Done(answer::of_withheld_alone(&permit, asked)));
+            return Ok(UpstreamAnswer::Done(answer::of_withheld_alone(permit, asked)));
         }
         let placed = self.placed(permit.request());
         let rendered =

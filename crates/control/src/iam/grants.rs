@@ -35,9 +35,9 @@ impl ActionPerformance<'_> {
             PolicyAction::ChangeGrants { holder, change } => self.change_grants(&holder, change).await,
             PolicyAction::ChangeMembership { group, user, change } => {
                 let changed = self.state.change_membership(&group, &user, change, self.now).await;
-                changed.map_err(|error| match error {
-                    StoreError::NoSuchEntity => IamError::no_such(&self.missing_member(&group, &user)),
-                    error => IamError::store(error, "GroupsPerUser: 10, so another group"),
+                changed.map_err(|error| {
+                    let missing = self.missing_member(&group, &user);
+                    refused(error, "GroupsPerUser: 10, so another group", &missing)
                 })?;
                 Ok(AnswerContent::default())
             }
@@ -90,10 +90,10 @@ impl ActionPerformance<'_> {
             GrantChange::DeleteInline(name) => (inline_entity(holder, name), ""),
         };
         let changed = self.state.change_grants(holder, change, self.now).await;
-        changed.map(|()| AnswerContent::default()).map_err(|error| match error {
-            StoreError::NoSuchEntity if self.grants(holder).is_none() => IamError::no_such(&holder_entity(holder)),
-            error @ StoreError::LimitReached => IamError::store(error, quota),
-            error => IamError::store(error, &missing),
+        changed.map(|()| AnswerContent::default()).map_err(|error| {
+            let is_there = self.grants(holder).is_some();
+            let missing = if is_there { missing } else { holder_entity(holder) };
+            refused(error, quota, &missing)
         })
     }
 
@@ -107,10 +107,8 @@ impl ActionPerformance<'_> {
                 self.policy_entity(&PolicyReference::Account(name.clone()))
             }
         };
-        let policy = self.state.change_policy(name, change, self.now).await.map_err(|error| match error {
-            error @ StoreError::LimitReached => IamError::store(error, "VersionsPerPolicy: 5, so another version"),
-            error => IamError::store(error, &missing),
-        })?;
+        let changed = self.state.change_policy(name, change, self.now).await;
+        let policy = changed.map_err(|error| refused(error, "VersionsPerPolicy: 5, so another version", &missing))?;
         let Some((number, version)) = policy.versions.last_key_value().filter(|_| is_added) else {
             return Ok(AnswerContent::default());
         };
@@ -390,6 +388,12 @@ impl DescribedPolicy {
             updated: policy.updated,
         }
     }
+}
+
+/// A refusal by the state: `quota` names what would be one too many, `entity` what the action is about.
+fn refused(error: StoreError, quota: &str, entity: &str) -> IamError {
+    let entity = if error == StoreError::LimitReached { quota } else { entity };
+    IamError::store(error, entity)
 }
 
 /// Attached policies by their names, and by whose they are where two have one name.
