@@ -169,7 +169,7 @@ async fn what_the_store_cannot_say_of_the_null_version_keeps_it_from_being_repla
         (400, [].as_slice(), 403),
         (404, marked, 403),
         (405, marked, 403),
-        (403, &[], 503),
+        (403, &[], 409),
         (500, &[], 503),
         (404, &[], 200),
     ] {

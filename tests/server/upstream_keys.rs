@@ -198,7 +198,7 @@ async fn a_bucket_whose_versioning_the_store_does_not_tell_portcullis_is_not_pro
     let offer = rig.fresh_offer();
     let ask = Ask::new("PUT /hers?versioning").header("x-amz-mfa", &offer).document(protect);
     let reply = rig.send(&ask).await;
-    assert_eq!(reply.said(), (503, "ServiceUnavailable".to_owned()));
+    assert_eq!(reply.said(), (409, "InvalidBucketState".to_owned()));
     assert!(reply.body.contains("does not let the proxy read how the bucket is protected"), "{reply:?}");
     assert_eq!(rig.upstream.mutations(), []);
 }

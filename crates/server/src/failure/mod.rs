@@ -462,9 +462,10 @@ fn of_upstream(error: UpstreamError) -> S3Error {
             "ServiceUnavailable",
             "The storage behind the proxy did not answer; whether the request was carried out is unknown.",
         ),
+        // No 503: clients would repeat it, and show what a code says that was spent by then.
         UpstreamError::DeniesUs => S3Error::new(
-            503,
-            "ServiceUnavailable",
+            409,
+            "InvalidBucketState",
             "The storage behind the proxy does not let the proxy read how the bucket is protected, so the request was not carried out. Please tell its operator.",
         ),
         UpstreamError::RefusesUs => S3Error::new(
