@@ -361,10 +361,12 @@ fn message_of(code: &str) -> &'static str {
         "NoSuchVersion" => "The specified version does not exist.",
         "NotImplemented" => "A header you provided implies functionality that is not implemented",
         "PreconditionFailed" => "At least one of the pre-conditions you specified did not hold",
+        "QuotaExceeded" => "The quota of the bucket or of its owner is exceeded.",
         "RequestTimeout" => {
             "Your socket connection to the server was not read from or written to within the timeout period."
         }
         "SlowDown" => "Please reduce your request rate.",
+        "TooManyBuckets" => "You have attempted to create more buckets than allowed",
         _ => "The upstream refused the request without saying why.",
     }
 }
