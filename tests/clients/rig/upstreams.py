@@ -3,7 +3,9 @@
 import os
 import socket
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +24,8 @@ class Upstream:
     credentials: Credentials | None = None
     profile: str | None = None
     differences: dict[str, str] = field(default_factory=dict)
+    # Adds a user to the store, where one can be added here.
+    add_user: Callable[[str], Credentials] | None = None
 
     def directly(self):
         """A client that goes around the proxy."""
@@ -38,6 +42,7 @@ DIFFERENCES = {
     "embedded": {
         "no-acl": "the embedded store has no ACLs",
         "no-logging": "the embedded store has no access log",
+        "one-user": "the embedded store has one user",
     },
     "ceph": {
         "trailing-checksums": "Ceph is not known to take a checksum after the data, so it is sent the data alone",
@@ -52,6 +57,7 @@ DIFFERENCES = {
         "no-logging": "a generic store may be MinIO, which takes PUT ?logging for CreateBucket",
         "no-ownership": "a generic store may be Ceph or MinIO, which take PUT ?ownershipControls for CreateBucket",
         "mistakes": "GetObjectRetention",
+        "one-user": "moto takes every key",
         "silent-about-markers": "moto does not say that what was deleted by its id was a marker",
     },
 }
@@ -83,7 +89,20 @@ def start(kind: str, directory: Path) -> Upstream:
         Credentials(told["S3_ACCESS_KEY"], told["S3_SECRET_KEY"]),
         {"ceph": "ceph", "moto": "generic"}[kind],
         DIFFERENCES[kind],
+        partial(add_ceph_user, directory) if kind == "ceph" else None,
     )
+
+
+def add_ceph_user(directory: Path, name: str) -> Credentials:
+    """A further user of the gateway, who may make two buckets."""
+    made = Credentials(f"{name.upper()}STORE", f"secret-of-{name}")
+    run = subprocess.run(
+        ["radosgw-admin", "-c", directory / "ceph.conf", "user", "create", f"--uid={name}", f"--display-name={name}",
+         f"--access-key={made.access_key}", f"--secret-key={made.secret_key}", "--max-buckets=2"],
+        capture_output=True, text=True, timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    return made
 
 
 def stop(upstream: Upstream, directory: Path) -> None:
