@@ -296,3 +296,36 @@ async fn tries_at_iam_count_with_those_at_s3() {
     let at_s3 = Ask::new("PUT /vault?versioning").header("x-amz-mfa", &two_wrong(&rig)).document(document);
     assert_eq!(rig.send(&forwarded(at_s3, "https")).await.said(), (503, "SlowDown".to_owned()));
 }
+
+#[tokio::test]
+async fn a_user_asks_of_iam_what_its_policies_allow_and_reaches_nothing_of_roots() {
+    let rig = Rig::start().await;
+    let everything = rig.user_with("alice", r#"{"Effect":"Allow","Action":"iam:*","Resource":"*"}"#).await;
+    let own = r#"{"Effect":"Allow","Action":"iam:GetUser","Resource":"arn:aws:iam::*:user/${aws:username}"}"#;
+    let limited = rig.user_with("bob", own).await;
+    let ask = async |keys: &Keys, action: &str, given: &[(&str, &str)]| {
+        exchange(rig.address, &call(action, given).signed(keys, rig.now())).await.said()
+    };
+    let denied = (403, "AccessDenied".to_owned());
+    assert_eq!(ask(&limited, "GetUser", &[]).await.0, 200);
+    assert_eq!(ask(&limited, "GetUser", &[("UserName", "alice")]).await, denied);
+    let policy = &last(&rig).0["additionalEventData"]["Policy"];
+    assert_eq!(*policy, json!({"decision": "ImplicitDeny", "policyType": "identity-based"}));
+    assert_eq!(ask(&limited, "ListUsers", &[]).await, denied);
+    assert_eq!(ask(&everything, "ListUsers", &[]).await.0, 200);
+    assert_eq!(ask(&everything, "CreateUser", &[("UserName", "carol")]).await.0, 200);
+    let serial = rig.device.serial.to_string();
+    let roots = [
+        ("DeactivateMFADevice", vec![("SerialNumber", serial.as_str()), ("UserName", "root")]),
+        ("DeactivateMFADevice", vec![("SerialNumber", serial.as_str())]),
+        ("DeleteVirtualMFADevice", vec![("SerialNumber", serial.as_str())]),
+        ("CreateVirtualMFADevice", vec![("VirtualMFADeviceName", "another")]),
+        ("DeleteAccessKey", vec![("AccessKeyId", rig.root.key_id.as_str())]),
+        ("UpdateAccessKey", vec![("AccessKeyId", rig.root.key_id.as_str()), ("Status", "Inactive")]),
+    ];
+    for (action, given) in roots {
+        let (status, code) = ask(&everything, action, &given).await;
+        assert!(matches!(status, 403 | 404), "{action}: {status} {code}");
+    }
+    assert_eq!(rig.send(&call("ListMFADevices", &[])).await.status, 200, "root's key and device are as they were");
+}

@@ -3,10 +3,11 @@
 mod denial;
 mod values;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use portcullis_base::names::{AccountId, BucketName, VersionId};
-use portcullis_policy::{ConditionKey, IdentityPolicies, PolicyDecision, RequestPrincipal, RequestValues};
+use portcullis_policy::{ConditionKey, IdentityPolicies, PolicyDecision, PolicyRole, RequestPrincipal, RequestValues};
 use portcullis_s3::{CopySource, ObjectIdentifier, PermissionScope, RequestDocument, RequiredPermission, S3Request};
 use portcullis_sigv4::Principal;
 
@@ -58,10 +59,31 @@ impl CallerRights {
         request: &S3Request,
         circumstances: &RequestCircumstances<'_>,
     ) -> Self {
+        Self::with_values(principal, policies, account, |policies| {
+            values::of(policies, account, request, circumstances)
+        })
+    }
+
+    /// Puts together what is asked about a call of another service than S3.
+    pub fn of_call(
+        principal: &Principal,
+        policies: Option<Arc<IdentityPolicies>>,
+        account: &AccountId,
+        circumstances: &RequestCircumstances<'_>,
+    ) -> Self {
+        Self::with_values(principal, policies, account, |policies| values::of_call(policies, account, circumstances))
+    }
+
+    fn with_values(
+        principal: &Principal,
+        policies: Option<Arc<IdentityPolicies>>,
+        account: &AccountId,
+        values: impl FnOnce(&IdentityPolicies) -> RequestValues,
+    ) -> Self {
         Self(match (principal, policies) {
             (Principal::Root, _) => RightsOf::Root,
             (Principal::User(_), Some(policies)) => {
-                let values = Box::new(values::of(&policies, account, request, circumstances));
+                let values = Box::new(values(&policies));
                 RightsOf::User { policies, values }
             }
             (Principal::User(name), None) => {
@@ -86,9 +108,7 @@ impl CallerRights {
         let required = request.required_permissions();
         if required.is_empty() {
             // No row but that of a request that is answered before it is authenticated needs nothing.
-            let resource = "arn:aws:s3:::*".to_owned();
-            let nothing = RequiredPermission { action: "s3:*", resource, scope: PermissionScope::Request };
-            return Err(self.not_allowed(&nothing));
+            return Err(self.not_allowed(Cow::Borrowed("s3:*"), "arn:aws:s3:::*"));
         }
         let (mut withheld, mut copied_tags) = (Vec::new(), None);
         for permission in &required {
@@ -112,8 +132,12 @@ impl CallerRights {
             return None;
         }
         let resource = format!("arn:aws:s3:::{bucket}");
-        let listing = RequiredPermission { action: "s3:ListBucket", resource, scope: PermissionScope::Request };
-        self.decide(&listing, None)
+        self.decide(Cow::Borrowed("s3:ListBucket"), &resource, None)
+    }
+
+    /// Why the caller may not do this; none if it may: `iam:ListUsers`, `arn:aws:iam::123456789012:user/`.
+    pub fn denies(&self, action: &str, resource: &str) -> Option<Box<PolicyDenial>> {
+        self.decide(Cow::Owned(action.to_owned()), resource, None)
     }
 
     /// Whether policies are about the caller.
@@ -125,13 +149,18 @@ impl CallerRights {
     }
 
     fn denial(&self, request: &S3Request, permission: &RequiredPermission) -> Option<Box<PolicyDenial>> {
-        self.decide(permission, version_of(request, permission))
+        self.decide(Cow::Borrowed(permission.action), &permission.resource, version_of(request, permission))
     }
 
-    fn decide(&self, permission: &RequiredPermission, version: Option<&VersionId>) -> Option<Box<PolicyDenial>> {
+    fn decide(
+        &self,
+        action: Cow<'static, str>,
+        resource: &str,
+        version: Option<&VersionId>,
+    ) -> Option<Box<PolicyDenial>> {
         let (policies, values) = match &self.0 {
             RightsOf::Root => return None,
-            RightsOf::UnknownUser { .. } => return Some(self.not_allowed(permission)),
+            RightsOf::UnknownUser { .. } => return Some(self.not_allowed(action, resource)),
             RightsOf::User { policies, values } => (policies, values),
         };
         // The base values have the version that the query names.
@@ -145,7 +174,7 @@ impl CallerRights {
             (_, _) => None,
         };
         let values = own.as_ref().unwrap_or(values);
-        let decision = policies.decide(permission.action, &permission.resource, values);
+        let decision = policies.decide(&action, resource, values);
         let cause = match decision {
             PolicyDecision::Allow(_) => return None,
             PolicyDecision::ExplicitDeny(statement) => DenialCause::Explicit(DenyingStatement::of(statement)),
@@ -153,20 +182,20 @@ impl CallerRights {
         };
         Some(Box::new(PolicyDenial {
             principal: policies.principal().arn().to_owned(),
-            action: permission.action,
-            resource: permission.resource.clone(),
+            action,
+            resource: resource.to_owned(),
             cause,
         }))
     }
 
-    fn not_allowed(&self, permission: &RequiredPermission) -> Box<PolicyDenial> {
+    fn not_allowed(&self, action: Cow<'static, str>, resource: &str) -> Box<PolicyDenial> {
         let principal = match &self.0 {
             RightsOf::Root => String::new(),
             RightsOf::UnknownUser { arn } => arn.clone(),
             RightsOf::User { policies, .. } => policies.principal().arn().to_owned(),
         };
-        let cause = DenialCause::Implicit(portcullis_policy::PolicyRole::Identity);
-        Box::new(PolicyDenial { principal, action: permission.action, resource: permission.resource.clone(), cause })
+        let cause = DenialCause::Implicit(PolicyRole::Identity);
+        Box::new(PolicyDenial { principal, action, resource: resource.to_owned(), cause })
     }
 }
 

@@ -64,7 +64,10 @@ pub use engine::{
 pub use error::{JournalUnavailable, RecordFault, RemainingPart, SpendError, StartError, StoreError};
 pub use identities::{GroupRecord, PolicyGrants, PolicyRecord, PolicyReference, PolicyText, PolicyVersion, UserRecord};
 pub use lease::{BucketLeases, LeaseGeneration, ObservedGeneration, ReadLease, WriteLease};
-pub use policies::{GrantChange, MembershipChange, PolicyHolder, PolicyUse, VersionChange};
+pub use policies::{
+    GrantChange, MOST_ATTACHED, MOST_GROUPS, MOST_GROUPS_OF_USER, MOST_POLICIES, MOST_VERSIONS, MembershipChange,
+    PolicyHolder, PolicyUse, VersionChange,
+};
 pub use principals::{AccessKey, GivenKey, InvalidSecretKey, IssuedKey, KeyMaterial, MOST_KEYS, MOST_USERS};
 pub use rebuild::{RebuildReport, rebuild};
 pub use records::{AccountRecord, BucketRecord, DigestSigningKey, StoredUpstreamKey, TrailHead};

@@ -63,12 +63,16 @@ impl PolicyUse {
     }
 }
 
-/// AWS's quotas.
-const MOST_ATTACHED: usize = 10;
-const MOST_GROUPS: usize = 300;
-const MOST_GROUPS_OF_USER: usize = 10;
-const MOST_POLICIES: usize = 1500;
-const MOST_VERSIONS: usize = 5;
+/// AWS's quota of policies that are attached to one user or group.
+pub const MOST_ATTACHED: usize = 10;
+/// AWS's quota of groups.
+pub const MOST_GROUPS: usize = 300;
+/// AWS's quota of groups that one user is in.
+pub const MOST_GROUPS_OF_USER: usize = 10;
+/// AWS's quota of managed policies of the account.
+pub const MOST_POLICIES: usize = 1500;
+/// AWS's quota of versions of a managed policy.
+pub const MOST_VERSIONS: usize = 5;
 
 impl StateStore {
     /// What this user may do; none if there is no such user.

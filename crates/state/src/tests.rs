@@ -3,6 +3,7 @@
 mod clock;
 mod earlier;
 mod lost;
+mod policies;
 mod recorded;
 mod reserved;
 mod turns;

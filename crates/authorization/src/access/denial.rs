@@ -1,5 +1,6 @@
 //! Why policies deny a request, as it is told to the client, in the record and in the log.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use portcullis_policy::{DecidingStatement, PolicyRole};
@@ -10,7 +11,7 @@ pub struct PolicyDenial {
     /// The caller's ARN.
     pub principal: String,
     /// `s3:GetObject`
-    pub action: &'static str,
+    pub action: Cow<'static, str>,
     /// The resource's ARN.
     pub resource: String,
     pub cause: DenialCause,
@@ -45,34 +46,37 @@ impl DenyingStatement {
     }
 }
 
-/// AWS's sentence. Which policy and statement it was is the record's to tell, not the client's to know.
-impl fmt::Display for PolicyDenial {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PolicyDenial {
+    /// AWS's sentence as the control APIs write it.
+    pub fn of_call(&self) -> String {
+        self.sentence("")
+    }
+
+    fn sentence(&self, quote: &str) -> String {
         let Self { principal, action, resource, cause } = self;
-        write!(out, "User: {principal} is not authorized to perform: {action} on resource: \"{resource}\" ")?;
-        match cause {
-            DenialCause::Explicit(DenyingStatement { role: PolicyRole::Boundary, .. }) => {
-                write!(out, "with an explicit deny in a permissions boundary")
-            }
+        let why = match cause {
             DenialCause::Explicit(DenyingStatement { role, .. }) => {
                 let article = if *role == PolicyRole::Identity { "an" } else { "a" };
-                write!(out, "with an explicit deny in {article} {} policy", kind_of(*role))
+                format!("with an explicit deny in {article} {}", kind_of(*role))
             }
-            DenialCause::Implicit(PolicyRole::Boundary) => {
-                write!(out, "because no permissions boundary allows the {action} action")
-            }
-            DenialCause::Implicit(role) => {
-                write!(out, "because no {} policy allows the {action} action", kind_of(*role))
-            }
-        }
+            DenialCause::Implicit(role) => format!("because no {} allows the {action} action", kind_of(*role)),
+        };
+        format!("User: {principal} is not authorized to perform: {action} on resource: {quote}{resource}{quote} {why}")
+    }
+}
+
+/// AWS's sentence, as S3 writes it. Which policy and statement it was is the record's to tell, not the client's to know.
+impl fmt::Display for PolicyDenial {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.sentence("\""))
     }
 }
 
 fn kind_of(role: PolicyRole) -> &'static str {
     match role {
         PolicyRole::Boundary => "permissions boundary",
-        PolicyRole::Identity => "identity-based",
-        PolicyRole::Resource => "resource-based",
-        PolicyRole::Session => "session",
+        PolicyRole::Identity => "identity-based policy",
+        PolicyRole::Resource => "resource-based policy",
+        PolicyRole::Session => "session policy",
     }
 }

@@ -50,6 +50,28 @@ pub(super) fn of(
     values
 }
 
+/// The values of the keys that these policies look at, of a call that is not to S3.
+pub(super) fn of_call(
+    policies: &IdentityPolicies,
+    account: &AccountId,
+    circumstances: &RequestCircumstances<'_>,
+) -> RequestValues {
+    let mut values = RequestValues::of_principal(policies.principal());
+    for key in policies.condition_keys() {
+        let name = key.folded();
+        let found = match name {
+            "aws:userid" => Some(policies.id().to_owned()),
+            "aws:resourceaccount" => Some(account.to_string()),
+            _ if name.starts_with("aws:") => circumstances.value(name),
+            _ => None,
+        };
+        if let Some(found) = found {
+            values.set(key.clone(), [found]);
+        }
+    }
+    values
+}
+
 impl RequestCircumstances<'_> {
     /// The value of a key that does not depend on the operation.
     fn value(&self, key: &str) -> Option<String> {

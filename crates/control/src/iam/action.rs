@@ -323,6 +323,38 @@ impl IamAction {
     }
 }
 
+impl IamAction {
+    /// Whether it makes, enables, disables or deletes an MFA device.
+    pub(super) fn changes_devices(&self) -> bool {
+        match self.input {
+            ActionInput::CreateVirtualMfaDevice { .. }
+            | ActionInput::DeactivateMfaDevice { .. }
+            | ActionInput::DeleteVirtualMfaDevice { .. }
+            | ActionInput::EnableMfaDevice { .. }
+            | ActionInput::ResyncMfaDevice { .. } => true,
+            ActionInput::AcceptClock
+            | ActionInput::CreateAccessKey { .. }
+            | ActionInput::CreateUser { .. }
+            | ActionInput::DeleteAccessKey { .. }
+            | ActionInput::DeleteUser { .. }
+            | ActionInput::DeleteUserUpstreamCredentials { .. }
+            | ActionInput::EmptyList { .. }
+            | ActionInput::GetAccountPasswordPolicy
+            | ActionInput::GetAccountSummary
+            | ActionInput::GetClock
+            | ActionInput::GetLoginProfile { .. }
+            | ActionInput::GetUser { .. }
+            | ActionInput::ListAccessKeys { .. }
+            | ActionInput::ListMfaDevices { .. }
+            | ActionInput::ListUsers { .. }
+            | ActionInput::ListVirtualMfaDevices { .. }
+            | ActionInput::Policy(_)
+            | ActionInput::PutUserUpstreamCredentials { .. }
+            | ActionInput::UpdateAccessKey { .. } => false,
+        }
+    }
+}
+
 impl IamRequest {
     /// Reads a form.
     pub fn read(form: &[(String, String)], scope: IamScope<'_>) -> Self {

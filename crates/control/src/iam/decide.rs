@@ -143,12 +143,19 @@ pub fn decide(
     }
 }
 
-/// Whether this caller may ask for the action at all. Root may; no user has rights on IAM yet.
+/// Whether this caller may ask for the action at all. Root may, and a user what its policies allow; but devices are root's,
+/// and no policy reaches what is root's.
 fn permitted(action: &IamAction, caller: &Caller, facts: &ActionFacts, rules: Rules) -> Result<(), IamError> {
     match &caller.principal {
         Principal::Root => {}
         Principal::User(name) => {
-            return Err(IamError::not_authorized(name, action.name, &resource(action, facts), &facts.account));
+            let resource = resource(action, facts);
+            if facts.subject == Principal::Root || action.changes_devices() {
+                return Err(IamError::not_authorized(name, action.name, &resource, &facts.account));
+            }
+            if let Some(denial) = facts.rights.denies(&format!("iam:{}", action.name), &resource) {
+                return Err(IamError::by_policy(denial));
+            }
         }
     }
     if action.carries_secret() && !caller.is_confidential(rules) {

@@ -2,6 +2,7 @@
 
 use super::action::{ActionInput, IamAction, NamedUser};
 use crate::cloudtrail::RootDevices;
+use portcullis_authorization::CallerRights;
 use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial};
 use portcullis_sigv4::Principal;
 use portcullis_state::{AccessKey, ListedDevice, StateStore, UserRecord};
@@ -10,6 +11,8 @@ use portcullis_state::{AccessKey, ListedDevice, StateStore, UserRecord};
 #[derive(Clone, Debug)]
 pub struct ActionFacts {
     pub(super) account: AccountId,
+    /// What the caller may do by its policies.
+    pub(super) rights: CallerRights,
     /// Whom the action is about: the user that is named, else the caller.
     pub(super) subject: Principal,
     /// The record of the subject, if that is a user that exists.
@@ -23,7 +26,7 @@ pub struct ActionFacts {
 
 impl ActionFacts {
     /// Reads what the action of this caller names from the state.
-    pub fn read(action: &IamAction, caller: &Principal, state: &StateStore) -> Self {
+    pub fn read(action: &IamAction, caller: &Principal, rights: CallerRights, state: &StateStore) -> Self {
         let names = StateNames::of(&action.input);
         let subject = names.user.map_or_else(|| caller.clone(), |named| named.principal(caller));
         let user = match &subject {
@@ -32,6 +35,7 @@ impl ActionFacts {
         };
         Self {
             account: state.account().clone(),
+            rights,
             subject,
             user,
             device: names.device.and_then(|serial| state.device(serial)),

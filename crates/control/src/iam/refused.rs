@@ -3,7 +3,7 @@
 use crate::cloudtrail::CloudTrailError;
 use crate::query::MalformedForm;
 use crate::services::{IAM_API, status_and_code};
-use portcullis_authorization::{MFA_REQUIRED, Refusal};
+use portcullis_authorization::{MFA_REQUIRED, PolicyDenial, Refusal};
 use portcullis_base::clock::ClockDisagreement;
 use portcullis_base::names::{AccessKeyId, AccountId, BucketName, DeviceSerial, InvalidName, UserName};
 use portcullis_mfa::{EnrolmentFault, MfaDemand, MfaFault};
@@ -17,11 +17,13 @@ pub struct IamError {
     pub code: &'static str,
     pub message: String,
     pub mfa: MfaDemand,
+    /// What in the caller's policies denies it: for the record, not for the client.
+    pub denial: Option<Box<PolicyDenial>>,
 }
 
 impl IamError {
     fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), mfa: MfaDemand::None }
+        Self { status, code, message: message.into(), mfa: MfaDemand::None, denial: None }
     }
 
     pub(super) fn missing_action() -> Self {
@@ -75,7 +77,7 @@ impl IamError {
     /// Why a call was refused before its parameters were read.
     pub fn unread_call(refused: &CloudTrailError) -> Self {
         let (status, code) = status_and_code(IAM_API.protocol, refused);
-        Self { status, code, message: refused.message.clone(), mfa: refused.mfa }
+        Self { status, code, message: refused.message.clone(), mfa: refused.mfa, denial: None }
     }
 
     /// Who asks may not.
@@ -85,6 +87,11 @@ impl IamError {
             "User: {arn} is not authorized to perform: iam:{action} on resource: {resource} because no identity-based \
              policy allows the iam:{action} action"
         ))
+    }
+
+    /// The caller's policies do not allow it.
+    pub(super) fn by_policy(denial: Box<PolicyDenial>) -> Self {
+        Self { denial: Some(denial.clone()), ..Self::denied(&denial.of_call()) }
     }
 
     pub(super) fn secret_in_clear() -> Self {

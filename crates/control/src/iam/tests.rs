@@ -2,16 +2,20 @@
 
 use serde_json::Value;
 
+mod policies;
 mod table;
 
 use super::*;
-use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, PermittedAction, Rules, Verdict};
+use portcullis_authorization::{
+    Caller, CallerRights, LoopbackTrust, MfaProfile, PermittedAction, RequestCircumstances, Rules, Verdict,
+};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, DeviceSerial, RequestId};
 use portcullis_base::secret::Secret;
+use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_mfa::{CodeDigits, MfaDemand, MfaFault, MfaToken, UnmetChallenge};
 use portcullis_s3::ReplicationRule;
-use portcullis_sigv4::Principal;
+use portcullis_sigv4::{Principal, SignatureForm};
 use portcullis_state::testing::{HERE, code, codes, in_memory, shown_by};
 use portcullis_state::{CodeSource, NewDevice, SpendError, StateStore};
 
@@ -44,6 +48,26 @@ enum JudgedCode {
     Rejected(MfaFault),
 }
 
+/// What a caller may do by its policies, of which none looks at the request.
+fn rights_of(principal: &Principal, state: &StateStore) -> CallerRights {
+    let (parts, ()) = http::Request::post("/").header("host", "localhost").body(()).expect("a request").into_parts();
+    let peer = Peer { address: ([127, 0, 0, 1], 4711).into(), transport: Transport::Loopback };
+    let head = RequestHead::read(&parts, peer).expect("a head");
+    let circumstances = RequestCircumstances {
+        head: &head,
+        form: SignatureForm::AuthHeader,
+        signed_at: at(0),
+        now: at(0),
+        region: "us-east-1",
+        tls_version: None,
+    };
+    let policies = match principal {
+        Principal::Root => None,
+        Principal::User(name) => state.permissions(name),
+    };
+    CallerRights::of_call(principal, policies, state.account(), &circumstances)
+}
+
 /// The steps of the story, without a journal.
 async fn outcome(
     state: &StateStore,
@@ -61,7 +85,7 @@ async fn outcome(
         Ok(action) => action,
         Err(error) => return (Err(error), JudgedCode::NotLookedAt),
     };
-    let facts = ActionFacts::read(&action, &caller.principal, state);
+    let facts = ActionFacts::read(&action, &caller.principal, rights_of(&caller.principal, state), state);
     let refused = |denial: ActionDenial| Err(denial.refused(|serial| state.codes_needed(serial, now)));
     match decide(action, caller, offer, &facts, rules) {
         Verdict::Permit(permit) => (perform(permit, state, now).await, JudgedCode::NotLookedAt),

@@ -192,7 +192,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::NotVersioned,
         Refusal::Policy(Box::new(PolicyDenial {
             principal: "arn:aws:iam::210987654321:user/alice".to_owned(),
-            action: "s3:GetObject",
+            action: "s3:GetObject".into(),
             resource: "arn:aws:s3:::vault/k".to_owned(),
             cause: DenialCause::Implicit(PolicyRole::Identity),
         })),

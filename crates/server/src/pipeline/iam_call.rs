@@ -13,7 +13,7 @@ use super::reply::ReplyBody;
 use super::service_call;
 use crate::story::Requester;
 use portcullis_audit::{Draft, RequestOutcome};
-use portcullis_authorization::{Caller, UpstreamIdentity};
+use portcullis_authorization::{Caller, CallerRights, RequestCircumstances, UpstreamIdentity};
 use portcullis_base::secret::Secret;
 use portcullis_control::iam::{CONTENT_TYPE, IamAnswer, IamChannel, IamError, IamRequest, IamScope};
 use portcullis_control::query::parse_form;
@@ -28,6 +28,7 @@ struct SignedIamCall {
     request: IamRequest,
     requester: Requester,
     offer: MfaToken,
+    rights: CallerRights,
 }
 
 /// Names a call before its signature is verified, so that the record of a refusal names the action.
@@ -81,6 +82,17 @@ impl Pipeline {
         };
         exchange.access = request.event().access();
         exchange.draft.asks_control(request.event().facts());
+        let now = self.clock.now();
+        let circumstances = RequestCircumstances {
+            head,
+            form: signed.form,
+            signed_at: signed.signed_at,
+            now,
+            region: &self.accepted_scope.region,
+            tls_version: exchange.tls,
+        };
+        let policies = self.policies(&signed.principal);
+        let rights = CallerRights::of_call(&signed.principal, policies, self.state.account(), &circumstances);
         let caller = Caller {
             principal: signed.principal,
             form: signed.form,
@@ -90,13 +102,14 @@ impl Pipeline {
         };
         let source = CodeSource::of_address(head.peer.address.ip());
         let offer = MfaToken::parse(head.headers.value("x-amz-mfa"));
-        Ok(SignedIamCall { request, requester: Requester { caller, source, now: self.clock.now() }, offer })
+        Ok(SignedIamCall { request, requester: Requester { caller, source, now }, offer, rights })
     }
 
     async fn carry_out_iam_call(self: Arc<Self>, call: SignedIamCall, mut exchange: Exchange) -> Response<ReplyBody> {
-        let SignedIamCall { request, requester, offer } = call;
+        let SignedIamCall { request, requester, offer, rights } = call;
         let principal = requester.caller.principal.clone();
-        let door = IamDoor { journal: &self.journal, state: &self.state, rules: self.rules, now: requester.now };
+        let (journal, state, rules, now) = (&self.journal, &self.state, self.rules, requester.now);
+        let door = IamDoor { journal, state, rules, rights, now };
         let answer = door.carry_out(request, requester, offer, &mut exchange.draft).await;
         let refused = answer.is_err();
         let response = self.end_iam_call(exchange, answer).await;

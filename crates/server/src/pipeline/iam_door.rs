@@ -1,7 +1,7 @@
 //! The door of IAM's actions, whether they are asked on the admin socket or on the port.
 
 use portcullis_audit::{Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements, mfa_result};
-use portcullis_authorization::{JudgedAction, MfaDelete, PermitCost, Rules, Verdict};
+use portcullis_authorization::{CallerRights, JudgedAction, MfaDelete, PermitCost, Rules, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::DeviceSerial;
 use portcullis_cloudtrail::record::MfaResult;
@@ -21,6 +21,8 @@ pub(crate) struct IamDoor<'a> {
     pub journal: &'a Journal,
     pub state: &'a StateStore,
     pub rules: Rules,
+    /// What the caller may do by its policies.
+    pub rights: CallerRights,
     pub now: Timestamp,
 }
 
@@ -45,6 +47,10 @@ impl IamDoor<'_> {
         self.act(request, requester, offer, draft).await.map_err(|failure| {
             if let Some(mfa) = failure.mfa(presented) {
                 draft.judged(mfa);
+            }
+            if let Some(denial) = &failure.error.denial {
+                draft.denied(denial);
+                super::log_denial(denial, 1);
             }
             failure.error
         })
@@ -91,7 +97,7 @@ impl Door for IamDoor<'_> {
     type Failure = IamFailure;
 
     async fn facts(&self, action: &IamAction, requester: &Requester, _: &MfaToken) -> Result<ActionFacts, IamFailure> {
-        Ok(ActionFacts::read(action, &requester.caller.principal, self.state))
+        Ok(ActionFacts::read(action, &requester.caller.principal, self.rights.clone(), self.state))
     }
 
     fn decide(

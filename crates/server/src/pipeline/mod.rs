@@ -421,10 +421,10 @@ fn log_denial(denial: &PolicyDenial, requests: usize) {
     match cause {
         DenialCause::Explicit(DenyingStatement { policy, place, sid, .. }) => {
             let sid = sid.as_deref().unwrap_or("");
-            tracing::info!(%principal, action, %resource, requests, %policy, statement = place, sid, "a policy denies");
+            tracing::info!(%principal, %action, %resource, requests, %policy, statement = place, sid, "a policy denies");
         }
         DenialCause::Implicit(role) => {
-            tracing::info!(%principal, action, %resource, requests, ?role, "no policy allows");
+            tracing::info!(%principal, %action, %resource, requests, ?role, "no policy allows");
         }
     }
 }

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use crate::pipeline::{IamDoor, iam_outcome};
 use crate::story::Requester;
 use portcullis_audit::{Draft, Recorder, RequestOutcome};
-use portcullis_authorization::{Caller, Rules};
+use portcullis_authorization::{Caller, CallerRights, Rules};
 use portcullis_base::clock::Clock;
 use portcullis_base::names::RequestId;
 use portcullis_base::secret::Secret;
@@ -147,7 +147,13 @@ impl AdminSocket {
         draft.asks_control(request.event().facts());
         let now = self.clock.now();
         let requester = Requester { caller: Caller::operator(), source: CodeSource::AdminSocket, now };
-        let door = IamDoor { journal: &self.journal, state: &self.state, rules: self.rules, now };
+        let door = IamDoor {
+            journal: &self.journal,
+            state: &self.state,
+            rules: self.rules,
+            rights: CallerRights::root(),
+            now,
+        };
         let answer = door.carry_out(request, requester, offer, &mut draft).await;
         match (self.close(draft, &answer).await, access, answer) {
             (Err(_), OperationAccess::Write, Ok(_)) => AdminReply::failed(&IamError::done_unrecorded(), request_id),
