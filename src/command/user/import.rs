@@ -14,16 +14,19 @@ use serde_json::{Value, json};
 
 use super::super::admin::{AdminClient, AdminRequest};
 use super::super::error::CommandError;
+use super::super::holders::{GrantHolder, NamedGrant};
 use super::super::key;
 use super::super::table::{RowTone, TableHead, TextTable};
 use super::super::terminal::{OutputFormat, Terminal};
 use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_base::secret::Secret;
+use portcullis_policy::PolicyKind;
 use portcullis_state::GivenKey;
 
 pub(super) const EXAMPLE: &str = r#"FILE is JSON:
-  {"users": [{"userName": "alice", "accessKeys": [
+  {"users": [{"userName": "alice", "policies": ["readonly"], "accessKeys": [
     {"accessKeyId": "app-1", "secretAccessKey": "..."}]}]}
+policies are names or ARNs of managed policies that a new user gets, readwrite where they are left out.
 
 Examples:
   portcullis user import --from users.json
@@ -51,6 +54,9 @@ struct UserImport {
 struct ImportedUser {
     #[serde(rename = "userName")]
     name: ImportedName,
+    /// What a user that is created may do.
+    #[serde(default = "as_before_policies")]
+    policies: Vec<ImportedPolicy>,
     #[serde(rename = "accessKeys", default)]
     keys: Vec<ImportedKey>,
 }
@@ -58,6 +64,10 @@ struct ImportedUser {
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct ImportedName(UserName);
+
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct ImportedPolicy(NamedGrant);
 
 #[derive(Deserialize)]
 #[serde(try_from = "WrittenKey")]
@@ -84,6 +94,7 @@ enum ImportStep {
 /// A user, or a key of theirs, and what is done about it.
 struct PlannedImport<'f> {
     user: &'f UserName,
+    policies: &'f [ImportedPolicy],
     key: Option<&'f GivenKey>,
     step: ImportStep,
 }
@@ -104,6 +115,22 @@ impl TryFrom<String> for ImportedName {
             Err(error) => Err(format!("userName: {error}")),
         }
     }
+}
+
+impl TryFrom<String> for ImportedPolicy {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match NamedGrant::read(&text, PolicyKind::UserInline) {
+            Ok(NamedGrant::Inline { .. }) => Err(format!("policies: `{text}` is a file, and not a managed policy")),
+            Ok(grant) => Ok(Self(grant)),
+            Err(error) => Err(format!("policies: {error}")),
+        }
+    }
+}
+
+fn as_before_policies() -> Vec<ImportedPolicy> {
+    vec![ImportedPolicy(NamedGrant::Arn("arn:aws:iam::aws:policy/readwrite".to_owned()))]
 }
 
 impl TryFrom<WrittenKey> for ImportedKey {
@@ -157,7 +184,7 @@ fn plan<'f>(file: &'f UserImport, account: &ExistingAccount) -> Result<Vec<Plann
     let refused = |why: String| Err(CommandError::usage(why).next("Nothing was imported."));
     let (mut names, mut ids) = (BTreeSet::new(), BTreeSet::new());
     let mut plan = Vec::new();
-    for ImportedUser { name: ImportedName(user), keys } in &file.users {
+    for ImportedUser { name: ImportedName(user), policies, keys } in &file.users {
         if !names.insert(user.as_str().to_ascii_lowercase()) {
             return refused(format!("user `{user}` is there twice"));
         }
@@ -167,7 +194,7 @@ fn plan<'f>(file: &'f UserImport, account: &ExistingAccount) -> Result<Vec<Plann
             Some(name) => return refused(format!("user `{user}`: there is a user `{name}`, and case does not count")),
             None => ImportStep::Create,
         };
-        plan.push(PlannedImport { user, key: None, step });
+        plan.push(PlannedImport { user, policies, key: None, step });
         let mut held = account.keys.values().filter(|holder| holder.as_deref() == Some(user.as_str())).count();
         for ImportedKey(key) in keys {
             if !ids.insert(key.id().as_str()) {
@@ -185,7 +212,7 @@ fn plan<'f>(file: &'f UserImport, account: &ExistingAccount) -> Result<Vec<Plann
             if held > MOST_KEYS {
                 return refused(format!("user `{user}` would have {held} access keys; a user has {MOST_KEYS} at most"));
             }
-            plan.push(PlannedImport { user, key: Some(key), step });
+            plan.push(PlannedImport { user, policies, key: Some(key), step });
         }
     }
     Ok(plan)
@@ -199,6 +226,13 @@ async fn apply(plan: &[PlannedImport<'_>], admin: &AdminClient) -> Result<(), Co
                 let question = AdminRequest::new("CreateUser").with("UserName", planned.user.as_str());
                 let made = admin.ask(&question).await;
                 made.map_err(|error| again(error.into_command_error(admin.place())))?;
+                let holder = GrantHolder::User(planned.user.to_string());
+                for ImportedPolicy(grant) in planned.policies {
+                    holder.attach(grant, admin).await.map_err(|error| {
+                        let remove = format!("Remove the user, which may do nothing yet, and run the command again: portcullis user remove {}", planned.user);
+                        error.into_command_error(admin.place()).next(remove)
+                    })?;
+                }
             }
             Some(given) => {
                 key::make(planned.user.as_str(), Some(given), admin).await.map_err(again)?;

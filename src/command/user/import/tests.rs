@@ -14,8 +14,10 @@ fn with_alice(seen: &Seen) -> (u16, String) {
         ("ListAccessKeys", format!("<AccessKeyMetadata>{}</AccessKeyMetadata>", key(id)))
     } else if seen.asks("CreateAccessKey") {
         ("CreateAccessKey", "<AccessKey><AccessKeyId>given</AccessKeyId></AccessKey>".to_owned())
-    } else {
+    } else if seen.asks("CreateUser") {
         ("CreateUser", String::new())
+    } else {
+        ("AttachUserPolicy", String::new())
     };
     (200, format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"))
 }
@@ -29,7 +31,8 @@ async fn import(file: &str, apply: bool) -> (Result<(), String>, String, Vec<Str
     let args = ImportArgs { from: written.path().to_owned(), apply };
     let outcome = run(&args, &AdminClient::of(proxy.place()), &mut terminal).await;
     let outcome = outcome.map_err(|error| format!("{error} {}", error.next.as_deref().unwrap_or("")));
-    let changes = proxy.seen().into_iter().map(|seen| seen.form).filter(|form| form.starts_with("Action=Create"));
+    let is_change = |form: &String| form.starts_with("Action=Create") || form.starts_with("Action=Attach");
+    let changes = proxy.seen().into_iter().map(|seen| seen.form).filter(is_change);
     (outcome, kept.text(), changes.collect())
 }
 
@@ -38,7 +41,8 @@ const FILE: &str = r#"{"users": [
         {"accessKeyId": "alice-1", "secretAccessKey": "known-to-alice"},
         {"accessKeyId": "alice-2", "secretAccessKey": "also&known=to-alice%"}]},
     {"userName": "bob", "accessKeys": [{"accessKeyId": "minio.bob@example", "secretAccessKey": "bobs-secret"}]},
-    {"userName": "carol"}]}"#;
+    {"userName": "carol", "policies": ["readonly", "arn:aws:iam::123456789012:policy/logs"]},
+    {"userName": "dan", "policies": []}]}"#;
 
 #[tokio::test]
 async fn a_plan_is_shown_and_nothing_changed_until_it_is_applied() {
@@ -67,6 +71,8 @@ async fn a_file_that_is_wrong_is_refused_whole_and_says_where() {
         FILE.replace("bobs-secret", "short"),
         FILE.replace("carol", "a b"),
         FILE.replace("carol", "root"),
+        FILE.replace("\"readonly\"", "\"no such/policy\""),
+        FILE.replace("\"policies\": [\"readonly\"", "\"policy\": [\"readonly\""),
         user("dave", &key("root-1", "long-enough")),
         user("dave", &key("alice-1", "long-enough")),
         user("Alice", ""),
