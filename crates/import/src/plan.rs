@@ -104,6 +104,7 @@ impl ImportPlan {
     pub fn of(accounts: StoreAccounts, existing: &ExistingAccount) -> Self {
         let StoreAccounts { policies, groups, users, notes, faults } = accounts;
         let mut plan = Self { calls: Vec::new(), notes, faults };
+        plan.refuse_namesakes("policy", policies.iter().map(|policy| policy.name.as_str()));
         for policy in policies {
             let namesake = namesake(existing.policies.keys(), &policy.name);
             let standing = match namesake.and_then(|name| existing.policies.get(name)) {

@@ -29,7 +29,17 @@ const DIFFERENCES: &[ActionDifference] = &[
         allowed_by: &["s3:DeleteObjectTagging"],
         denied_by: &["s3:DeleteObjectTagging"],
     },
+    ActionDifference {
+        action: "s3:GetObjectAttributes",
+        allowed_by: &["s3:GetObject", "s3:GetObjectAttributes"],
+        denied_by: &["s3:GetObjectAttributes"],
+    },
     ActionDifference { action: "s3:GetObjectVersion", allowed_by: &["s3:GetObject"], denied_by: &["s3:GetObject"] },
+    ActionDifference {
+        action: "s3:GetObjectVersionAttributes",
+        allowed_by: &["s3:GetObjectVersion", "s3:GetObjectVersionAttributes"],
+        denied_by: &["s3:GetObjectVersionAttributes"],
+    },
     ActionDifference {
         action: "s3:GetObjectVersionTagging",
         allowed_by: &["s3:GetObjectTagging"],
@@ -181,8 +191,11 @@ mod tests {
     #[test]
     fn what_minio_reads_as_one_action_is_written_as_two() {
         for (actions, expected) in [
-            (&["s3:GetObject"][..], &["s3:GetObject", "s3:GetObjectVersion"][..]),
-            (&["s3:GetObjectVersion"], &["s3:GetObject", "s3:GetObjectVersion"]),
+            (&["s3:GetObject"][..], &["s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectVersion"][..]),
+            (
+                &["s3:GetObjectVersion"],
+                &["s3:GetObject", "s3:GetObjectAttributes", "s3:GetObjectVersion", "s3:GetObjectVersionAttributes"],
+            ),
             (&["s3:DeleteObject"], &["s3:DeleteObject", "s3:DeleteObjectVersion"]),
             (&["s3:ListBucket"], &["s3:ListBucket", "s3:ListBucketVersions"]),
             (&["s3:GetObjectTagging"], &["s3:GetObjectTagging", "s3:GetObjectVersionTagging"]),
@@ -224,6 +237,7 @@ mod tests {
     fn the_differences_are_about_actions_that_portcullis_asks_for() {
         let known = known();
         assert!(known.len() > 50, "{known:?}");
+        assert!(DIFFERENCES.is_sorted_by(|one, next| one.action < next.action));
         assert!(DIFFERENCES.iter().all(|difference| known.contains(difference.action)), "{known:?}");
     }
 

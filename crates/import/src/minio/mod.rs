@@ -6,6 +6,7 @@ mod condition;
 mod export;
 mod policy;
 mod resource;
+mod service_account;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -217,121 +218,6 @@ impl<'e> MinioReading<'e> {
         self.to.users.push(ImportedUser { name, keys, policies, groups, boundary: None, upstream: None });
     }
 
-    /// A service account that becomes a user with its parent's rights, limited by its session policy.
-    fn read_separate_account(&mut self, account: &ServiceAccount, key: ImportedKey, rights: &UserRights) {
-        let place = format!("service account `{}`", account.key);
-        if rights.names == UserNameUse::Some {
-            let reason =
-                format!("the policies of `{}` name their user, and this key becomes a user of its own", account.parent);
-            return self.to.fault(place, reason, format!("{LEAVE_OUT} {}", account.key));
-        }
-        let boundary = match self.session_policy(account) {
-            SessionLimit::Fault => return,
-            SessionLimit::None => None,
-            SessionLimit::Within(policy) => Some(policy),
-        };
-        let name = format!("{}-{}", account.parent, account.key);
-        let why = match &boundary {
-            Some(_) => "its session policy is the user's permissions boundary",
-            None => "a user has two keys at the most",
-        };
-        self.to
-            .note(place.clone(), format!("becomes the user `{name}` with the rights of `{}`: {why}", account.parent));
-        let Some(name) = self.user_name(&place, &name) else { return };
-        let (policies, groups) = (rights.policies.clone(), rights.groups.clone());
-        self.to.users.push(ImportedUser { name, keys: vec![key], policies, groups, boundary, upstream: None });
-    }
-
-    /// A service account of root, which has no user, or one whose parent is none of MinIO's users.
-    fn read_root_account(&mut self, account: &ServiceAccount) {
-        if self.options.left_out.contains(&account.key) || self.export.users.contains_key(&account.parent) {
-            return;
-        }
-        let place = format!("service account `{}`", account.key);
-        if self.options.root.as_deref() != Some(&account.parent) {
-            let reason = format!("its parent `{}` is no user of this MinIO", account.parent);
-            let next = format!(
-                "If it is MinIO's root, say so: --root {}. If an identity provider vouches for it, --leave-out {}",
-                account.parent, account.key
-            );
-            return self.to.fault(place, reason, next);
-        }
-        let Some(key) = self.account_key(account, ImportedKeyStatus::Active) else { return };
-        let policy = match self.session_policy(account) {
-            SessionLimit::Fault => return,
-            SessionLimit::None => AttachedPolicy::Managed("readwrite"),
-            SessionLimit::Within(policy) => policy,
-        };
-        let name = format!("{}-{}", account.parent, account.key);
-        let text = format!("becomes the user `{name}` with the policy `{}`: it is root's in MinIO", policy.name());
-        self.to.note(place.clone(), text);
-        let Some(name) = self.user_name(&place, &name) else { return };
-        let (policies, groups) = (BTreeSet::from([policy]), BTreeSet::new());
-        self.to.users.push(ImportedUser { name, keys: vec![key], policies, groups, boundary: None, upstream: None });
-    }
-
-    fn session_policy(&mut self, account: &ServiceAccount) -> SessionLimit {
-        if policy::is_empty(&account.policy) {
-            return SessionLimit::None;
-        }
-        let place = format!("service account `{}`", account.key);
-        let next = || format!("{LEAVE_OUT} {}", account.key);
-        let TranslatedPolicy { document, notes, names } = match policy::translate(&account.policy) {
-            Ok(translated) => translated,
-            Err(fault) => {
-                self.to.fault(format!("{place}: session policy: {}", fault.member), fault.reason, next());
-                return SessionLimit::Fault;
-            }
-        };
-        let name = format!("session-{}", account.key);
-        let reason = match &document {
-            None => Some("its session policy has nothing of S3"),
-            Some(_) if names == UserNameUse::Some => Some("its session policy names its user"),
-            Some(_) if !is_entity_name(&name) => Some("no policy can have its name"),
-            Some(_) => None,
-        };
-        match (reason, document) {
-            (None, Some(document)) => {
-                for note in notes {
-                    self.to.note(format!("{place}: session policy"), note);
-                }
-                self.to.policies.push(ImportedPolicy { name: name.clone(), document });
-                SessionLimit::Within(AttachedPolicy::Own(name))
-            }
-            (reason, _) => {
-                self.to.fault(place, reason.unwrap_or_default(), next());
-                SessionLimit::Fault
-            }
-        }
-    }
-
-    /// The key of a service account, unless it stays behind.
-    fn account_key(&mut self, account: &ServiceAccount, parent: ImportedKeyStatus) -> Option<ImportedKey> {
-        if self.options.left_out.contains(&account.key) {
-            return None;
-        }
-        let place = format!("service account `{}`", account.key);
-        let next = format!("{LEAVE_OUT} {}", account.key);
-        // MinIO tells none as a day of the year 1 or 1970.
-        let expires =
-            account.expiration.as_deref().filter(|time| !time.starts_with("0001-") && !time.starts_with("1970-"));
-        if let Some(time) = expires {
-            let reason = format!("it expires at {time}, and no key expires here");
-            self.to.fault(place, reason, next);
-            return None;
-        }
-        let of_parent: BTreeSet<_> = self.groups_of(&account.parent).map(|(group, _)| group).collect();
-        if let Some(group) = account.groups.iter().flatten().find(|group| !of_parent.contains(group)) {
-            self.to.fault(place, format!("it is in the group `{group}`, and `{}` is not", account.parent), next);
-            return None;
-        }
-        let status = match (account.status, parent) {
-            (AccountStatus::Enabled, ImportedKeyStatus::Active) => ImportedKeyStatus::Active,
-            (AccountStatus::Disabled, _) | (_, ImportedKeyStatus::Inactive) => ImportedKeyStatus::Inactive,
-        };
-        self.key(&place, &account.key, &account.secret, status)
-    }
-
     fn key(
         &mut self,
         place: &str,
@@ -374,6 +260,10 @@ impl<'e> MinioReading<'e> {
             for key in orphans {
                 self.to.note(format!("service account `{key}`"), format!("is left out with its parent `{name}`"));
             }
+        }
+        for name in self.export.provider_policies.keys().filter(|name| self.export.users.contains_key(*name)) {
+            let reason = "it has policies as a user of an identity provider too";
+            self.to.fault(format!("user `{name}`"), reason, format!("{LEAVE_OUT} {name}"));
         }
         let strangers = self.export.user_policies.keys().filter(|name| !self.export.users.contains_key(*name));
         for name in strangers.chain(self.export.provider_policies.keys()) {
@@ -428,14 +318,6 @@ impl<'e> MinioReading<'e> {
         self.to.policies.sort_by(|a, b| a.name.cmp(&b.name));
         self.to.users.sort_by(|a, b| a.name.cmp(&b.name));
     }
-}
-
-/// What a session policy makes of an account.
-enum SessionLimit {
-    /// It was told of.
-    Fault,
-    None,
-    Within(AttachedPolicy),
 }
 
 #[cfg(test)]

@@ -117,6 +117,21 @@ pub(crate) fn translate(policy: &Value) -> Translated<TranslatedPolicy> {
     Ok(TranslatedPolicy { document: Some(document), notes, names })
 }
 
+/// Translates a policy for a user of another name, who has this one's rights.
+pub(crate) fn translate_for(policy: &Value, user: &str) -> Translated<TranslatedPolicy> {
+    translate(&named_for(policy, user))
+}
+
+/// The value with the user's name in the place of the variable. A user's name has no wildcards.
+fn named_for(value: &Value, user: &str) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(|value| named_for(value, user)).collect(),
+        Value::Bool(_) | Value::Null | Value::Number(_) => value.clone(),
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), named_for(value, user))).collect(),
+        Value::String(text) => text.replace(USER_NAME, user).into(),
+    }
+}
+
 impl PolicyTranslation {
     fn statement(&mut self, place: &str, written: WrittenStatement) -> Translated<()> {
         let effect = StatementEffect::from(written.effect);
@@ -263,7 +278,13 @@ mod tests {
             json!([
                 {
                     "Effect": "Allow",
-                    "Action": ["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions"],
+                    "Action": [
+                        "s3:GetObject",
+                        "s3:GetObjectAttributes",
+                        "s3:GetObjectVersion",
+                        "s3:ListBucket",
+                        "s3:ListBucketVersions",
+                    ],
                     "Resource": ["arn:aws:s3:::photos", "arn:aws:s3:::photos/*"],
                 },
                 {

@@ -133,8 +133,8 @@ fn a_policy_that_is_not_the_same_here_refuses_the_import_if_an_account_has_it() 
     assert!(accounts.notes.iter().any(|note| note.about == "user `alice`" && note.text == missing));
 }
 
-#[test]
-fn a_key_of_its_own_is_refused_where_the_policies_name_the_user() {
+/// An export in which bob, whose policy names its user, has two service accounts.
+fn with_two_of_bob() -> MinioExport {
     let mut export = recorded();
     for key in ["bob-1", "bob-2"] {
         let mut account = recorded().service_accounts.remove("bob-trial").unwrap();
@@ -142,11 +142,60 @@ fn a_key_of_its_own_is_refused_where_the_policies_name_the_user() {
         account.key = key.to_owned();
         export.service_accounts.insert(key.to_owned(), account);
     }
+    export
+}
+
+#[test]
+fn a_key_of_its_own_has_what_its_parent_has_by_name() {
+    let accounts = accounts(&with_two_of_bob(), &options(&["bob-trial"]));
+    assert_eq!(faults(&accounts), [""; 0]);
+    let users: Vec<_> = accounts.users.iter().map(shown).filter(|user| user.starts_with("bob")).collect();
+    assert_eq!(
+        users,
+        [
+            r#"bob: [bob Active, bob-1 Active] policies [Own("home")] groups {"editors"} boundary None"#,
+            // The policy of its group comes with it; the group could name the user in another policy.
+            r#"bob-bob-2: [bob-2 Active] policies [Own("home-bob") Own("photos-editor")] groups {} boundary None"#,
+        ]
+    );
+    let copy = accounts.policies.iter().find(|policy| policy.name == "home-bob").unwrap().document.to_string();
+    assert!(
+        copy.contains(r#""Resource":"arn:aws:s3:::home/bob/*""#) && copy.contains(r#""s3:prefix":"bob/*""#),
+        "{copy}"
+    );
+    assert!(!copy.contains("${"), "{copy}");
+}
+
+#[test]
+fn a_key_of_its_own_is_refused_where_a_condition_is_about_the_user() {
+    let mut export = with_two_of_bob();
+    let condition = serde_json::json!({ "StringEquals": { "aws:username": ["bob"] } });
+    export.policies.get_mut("home").unwrap()["Statement"][1]["Condition"] = condition;
     let accounts = accounts(&export, &options(&["bob-trial"]));
     assert_eq!(
         faults(&accounts),
-        ["service account `bob-2`: the policies of `bob` name their user, and this key becomes a user of its own"]
+        ["service account `bob-2`: policy `home` has a condition on its user, which is another one here"]
     );
+}
+
+#[test]
+fn a_session_policy_names_the_parent() {
+    let mut export = recorded();
+    let policy = &mut export.service_accounts.get_mut("alice-limited").unwrap().policy;
+    policy["Statement"][0]["Resource"][0] = "arn:aws:s3:::photos/${aws:username}/*".into();
+    let accounts = accounts(&export, &options(&["bob-trial"]));
+    assert_eq!(faults(&accounts), [""; 0]);
+    let session = accounts.policies.iter().find(|policy| policy.name == "session-alice-limited").unwrap();
+    assert!(session.document.to_string().contains("photos/alice/*"));
+}
+
+#[test]
+fn a_user_that_an_identity_provider_knows_too_refuses_the_import() {
+    let mut export = recorded();
+    let mapping = serde_json::from_value(serde_json::json!({ "version": 0, "policy": "readwrite" })).unwrap();
+    export.provider_policies.insert("carol".to_owned(), mapping);
+    let told = faults(&accounts(&export, &options(&["bob-trial"])));
+    assert_eq!(told, ["user `carol`: it has policies as a user of an identity provider too"]);
 }
 
 #[test]
