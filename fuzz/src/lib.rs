@@ -10,6 +10,9 @@ use http::header::{HeaderMap, HeaderValue};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccountId;
 use portcullis_http::{Peer, QueryString, RequestHead, RequestHeaders, Transport};
+use portcullis_import::ceph::CephUsers;
+use portcullis_import::minio::{MinioExport, MinioImportOptions};
+use portcullis_import::{ExistingAccount, ImportCall, ImportPlan, ceph, minio};
 use portcullis_mfa::MfaToken;
 use portcullis_policy::{
     AccessRequest, ApplicablePolicies, NamedPolicy, PermissionLimit, PolicyDecision, PolicyDocument, PolicyKind,
@@ -144,6 +147,29 @@ pub fn journal_frame(data: &[u8]) {
 pub fn lookup_token(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     portcullis_followers::history::fuzz_token(text);
+}
+
+/// What a store tells of its users: a plan without faults makes no key twice, and no key before its user.
+pub fn import(data: &[u8]) {
+    let of_ceph = std::str::from_utf8(data).ok().and_then(|text| CephUsers::read(text).ok());
+    let of_minio = MinioExport::read(data).ok();
+    let accounts = match (of_ceph, of_minio) {
+        (Some(users), _) => ceph::accounts(&users),
+        (None, Some(export)) => minio::accounts(&export, &MinioImportOptions::default()),
+        (None, None) => return,
+    };
+    let plan = ImportPlan::of(accounts, &ExistingAccount::default());
+    let (mut users, mut keys) = (Vec::new(), Vec::new());
+    for call in plan.calls.iter().map(|planned| &planned.call).filter(|_| plan.faults.is_empty()) {
+        match call {
+            ImportCall::CreateUser { user } => users.push(user.clone()),
+            ImportCall::CreateAccessKey { user, id, .. } => {
+                assert!(users.contains(user) && !keys.contains(id));
+                keys.push(id.clone());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A policy document: what is understood is written as the same, and nothing is allowed that no statement allows.
