@@ -220,10 +220,13 @@ impl ImportPlan {
             let standing = made(there.is_some_and(|there| there.upstream.as_deref() == Some(id.as_str())));
             self.push(ImportCall::PutUserUpstreamCredentials { user: name.clone(), id, secret }, standing);
         }
-        for key in user.keys {
+        // A key exists before its user has rights if it is to be inactive, and after that if it is to be active: so none
+        // can do more in between, or if the import ends there.
+        let is_inactive = |key: &ImportedKey| key.status == ImportedKeyStatus::Inactive;
+        let (inactive, active): (Vec<_>, Vec<_>) = user.keys.into_iter().partition(is_inactive);
+        for key in inactive {
             self.key(&name, key, existing);
         }
-        // Last, so that no key can do anything before it has its status, and its user the boundary.
         for group in user.groups {
             let standing = made(there.is_some_and(|there| there.groups.contains(&group)));
             self.push(ImportCall::AddUserToGroup { user: name.clone(), group }, standing);
@@ -231,6 +234,9 @@ impl ImportPlan {
         for policy in user.policies {
             let standing = made(there.is_some_and(|there| there.policies.contains(policy.name())));
             self.push(ImportCall::AttachUserPolicy { user: name.clone(), policy }, standing);
+        }
+        for key in active {
+            self.key(&name, key, existing);
         }
     }
 

@@ -137,7 +137,11 @@ impl PolicyTranslation {
         let effect = StatementEffect::from(written.effect);
         let actions: Vec<String> = written.actions.iter().cloned().collect();
         let other = |action: &str| {
-            let reason = format!("`{action}` is not of one service with the others");
+            let is_wide = action.split(':').next().is_some_and(|service| service.contains('*'));
+            let reason = match is_wide {
+                true => format!("`{action}` names MinIO's own actions too, and MinIO looks at no resource then"),
+                false => format!("`{action}` is of another service than the other actions"),
+            };
             fault(&format!("{place}.Action"), reason)
         };
         match (action::family(&actions).map_err(other)?, effect) {
