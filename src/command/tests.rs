@@ -22,6 +22,7 @@ const LINES: &[&str] = &[
     "import minio --endpoint https://minio:9000 --credentials root.env",
     "import minio --endpoint https://minio:9000 --credentials root.env --ca ca.pem --leave-out bob --apply",
     "import minio --from minio-iam-info.zip --root minioadmin",
+    "import minio --from minio-iam-info.zip --upstream-keys",
     "init --config portcullis.toml",
     "key create alice",
     "key create alice --access-key app-1 --secret-stdin",

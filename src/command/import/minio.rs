@@ -16,7 +16,7 @@ use super::{PlanUse, import};
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
 use portcullis_http::{Dialler, Endpoint, TrustedAuthorities};
-use portcullis_import::minio::{MinioExport, MinioImportOptions, accounts};
+use portcullis_import::minio::{ImportedRights, MinioExport, MinioImportOptions, accounts};
 
 /// Take the users of a MinIO, with their keys, groups, policies and service accounts
 ///
@@ -43,6 +43,9 @@ pub(in crate::command) struct MinioArgs {
     /// Access keys of users and service accounts that stay behind
     #[arg(long, value_name = "KEY", num_args = 1..)]
     leave_out: Vec<String>,
+    /// Let each user act in MinIO by its own key, so that MinIO's own policies hold, instead of translating them
+    #[arg(long)]
+    upstream_keys: bool,
     /// Carry the plan out; without it the plan is only shown
     #[arg(long)]
     apply: bool,
@@ -52,6 +55,7 @@ const EXAMPLES: &str = "\
 Examples:
   portcullis import minio --endpoint https://minio:9000 --credentials root.env
   portcullis import minio --endpoint https://minio:9000 --credentials root.env --apply
+  portcullis import minio --endpoint https://minio:9000 --credentials root.env --upstream-keys
   portcullis import minio --from minio-iam-info.zip --root minioadmin";
 
 const PATH: &str = "/minio/admin/v3/export-iam";
@@ -72,7 +76,8 @@ pub(super) async fn run(args: MinioArgs, admin: &AdminClient, terminal: &mut Ter
         CommandError::failed(format!("{source} gave no export of MinIO's users: {error}")).next("Nothing was imported.")
     })?;
     let root = args.root.or(own.filter(|key| !export.has_user(key)));
-    let options = MinioImportOptions { root, left_out: args.leave_out.into_iter().collect() };
+    let rights = if args.upstream_keys { ImportedRights::InStore } else { ImportedRights::Translated };
+    let options = MinioImportOptions { root, left_out: args.leave_out.into_iter().collect(), rights };
     let plan_use = if args.apply { PlanUse::Apply } else { PlanUse::Show };
     import(accounts(&export, &options), plan_use, admin, terminal).await
 }

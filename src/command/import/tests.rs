@@ -222,6 +222,15 @@ async fn users_of_ceph_act_in_the_store_by_their_own_keys() {
 }
 
 #[tokio::test]
+async fn users_of_minio_may_act_there_by_their_own_keys() {
+    let (proxy, files) = (FakeProxy::start(empty), Files::new());
+    let (outcome, text) = run_on(&proxy, files.minio(" --upstream-keys"), OutputFormat::People).await;
+    assert_eq!(outcome, Ok(()), "{text}");
+    assert!(text.contains("to do  user alice-alice-ci acts in the store by its key alice-ci\n"), "{text}");
+    assert!(!text.contains("to do  group") && !text.contains("policy home"), "{text}");
+}
+
+#[tokio::test]
 async fn a_file_that_is_none_is_refused_before_the_proxy_is_asked() {
     let (proxy, files) = (FakeProxy::start(empty), Files::new());
     std::fs::write(files.path("users.json"), "[{\"user_id\": \"a\",\n \"suspended\": 0}]").unwrap();

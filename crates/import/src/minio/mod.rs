@@ -7,6 +7,7 @@ mod export;
 mod policy;
 mod resource;
 mod service_account;
+mod store_keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,11 +42,27 @@ pub struct MinioImportOptions {
     pub root: Option<String>,
     /// Users and service accounts, by their access keys.
     pub left_out: BTreeSet<String>,
+    pub rights: ImportedRights,
+}
+
+/// By what users have their rights after the import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ImportedRights {
+    /// By MinIO's policies, which go on to hold there: each user acts in the store by its own key.
+    InStore,
+    /// By MinIO's policies, translated.
+    #[default]
+    Translated,
 }
 
 /// The accounts of a MinIO as Portcullis is to have them.
 pub fn accounts(export: &MinioExport, options: &MinioImportOptions) -> StoreAccounts {
     let mut reading = MinioReading { export, options, translated: BTreeMap::new(), to: StoreAccounts::default() };
+    if options.rights == ImportedRights::InStore {
+        reading.read_store_keys();
+        reading.note_what_stays();
+        return reading.in_order();
+    }
     reading.translate_policies();
     reading.read_groups();
     for name in export.users.keys().filter(|name| !options.left_out.contains(*name)) {
@@ -55,8 +72,9 @@ pub fn accounts(export: &MinioExport, options: &MinioImportOptions) -> StoreAcco
         reading.read_root_account(account);
     }
     reading.note_what_stays();
+    reading.note_providers();
     reading.keep_needed_policies();
-    reading.to
+    reading.in_order()
 }
 
 /// What became of a policy.
@@ -213,7 +231,7 @@ impl<'e> MinioReading<'e> {
                 self.read_separate_account(account, key, &rights);
             }
         }
-        let Some(name) = self.user_name(&place, name) else { return };
+        let Some(name) = self.user_name(&place, name, format!("{LEAVE_OUT} {name}")) else { return };
         let UserRights { policies, groups, .. } = rights;
         self.to.users.push(ImportedUser { name, keys, policies, groups, boundary: None, upstream: None });
     }
@@ -234,13 +252,13 @@ impl<'e> MinioReading<'e> {
         }
     }
 
-    fn user_name(&mut self, place: &str, name: &str) -> Option<UserName> {
+    fn user_name(&mut self, place: &str, name: &str, next: String) -> Option<UserName> {
         let reason = match UserName::parse(name) {
             Ok(_) if name == "root" => "`root` cannot be a user's name".to_owned(),
             Ok(name) => return Some(name),
             Err(reason) => format!("`{name}`: {reason}"),
         };
-        self.to.fault(place, reason, LEAVE_OUT.to_owned() + " NAME");
+        self.to.fault(place, reason, next);
         None
     }
 
@@ -261,6 +279,16 @@ impl<'e> MinioReading<'e> {
                 self.to.note(format!("service account `{key}`"), format!("is left out with its parent `{name}`"));
             }
         }
+        let own = self.options.root.as_deref().unwrap_or("of MinIO's root");
+        let text = "stays behind: what signs with it needs a key of a user, such as `portcullis user add NAME`";
+        self.to.note(format!("the access key `{own}`"), text);
+        let bad = self.export.users.iter().filter(|(_, user)| user.policy.is_some()).map(|(name, _)| name.clone());
+        for name in bad.collect::<Vec<_>>() {
+            self.to.fault(format!("user `{name}`"), "`policy` in users.json is not known here", "Export it again.");
+        }
+    }
+
+    fn note_providers(&mut self) {
         for name in self.export.provider_policies.keys().filter(|name| self.export.users.contains_key(*name)) {
             let reason = "it has policies as a user of an identity provider too";
             self.to.fault(format!("user `{name}`"), reason, format!("{LEAVE_OUT} {name}"));
@@ -273,13 +301,6 @@ impl<'e> MinioReading<'e> {
         for name in self.export.group_policies.keys().filter(|name| !self.export.groups.contains_key(*name)) {
             let text = "has policies, and is no group of this MinIO: an identity provider's groups are not imported";
             self.to.notes.push(crate::ImportNote { about: format!("group `{name}`"), text: text.to_owned() });
-        }
-        let own = self.options.root.as_deref().unwrap_or("of MinIO's root");
-        let text = "stays behind: what signs with it needs a key of a user, such as `portcullis user add NAME`";
-        self.to.note(format!("the access key `{own}`"), text);
-        let bad = self.export.users.iter().filter(|(_, user)| user.policy.is_some()).map(|(name, _)| name.clone());
-        for name in bad.collect::<Vec<_>>() {
-            self.to.fault(format!("user `{name}`"), "`policy` in users.json is not known here", "Export it again.");
         }
     }
 
@@ -311,12 +332,16 @@ impl<'e> MinioReading<'e> {
                 self.to.notes.push(crate::ImportNote { about: place, text });
             }
         }
+    }
+
+    fn in_order(mut self) -> StoreAccounts {
         self.to.notes.sort();
         self.to.notes.dedup();
         self.to.faults.sort();
         self.to.faults.dedup();
         self.to.policies.sort_by(|a, b| a.name.cmp(&b.name));
         self.to.users.sort_by(|a, b| a.name.cmp(&b.name));
+        self.to
     }
 }
 

@@ -31,7 +31,7 @@ impl MinioReading<'_> {
         };
         self.to
             .note(place.clone(), format!("becomes the user `{name}` with the rights of `{}`: {why}", account.parent));
-        let Some(name) = self.user_name(&place, &name) else { return };
+        let Some(name) = self.user_name(&place, &name, format!("{LEAVE_OUT} {}", account.key)) else { return };
         let Some((policies, groups)) = self.rights_of_parent(account, rights) else { return };
         self.to.users.push(ImportedUser { name, keys: vec![key], policies, groups, boundary, upstream: None });
     }
@@ -110,7 +110,7 @@ impl MinioReading<'_> {
         let name = format!("{}-{}", account.parent, account.key);
         let text = format!("becomes the user `{name}` with the policy `{}`: it is root's in MinIO", policy.name());
         self.to.note(place.clone(), text);
-        let Some(name) = self.user_name(&place, &name) else { return };
+        let Some(name) = self.user_name(&place, &name, format!("{LEAVE_OUT} {}", account.key)) else { return };
         let (policies, groups) = (BTreeSet::from([policy]), BTreeSet::new());
         self.to.users.push(ImportedUser { name, keys: vec![key], policies, groups, boundary: None, upstream: None });
     }

@@ -11,6 +11,7 @@ fn options(left_out: &[&str]) -> MinioImportOptions {
     MinioImportOptions {
         root: Some("minioadmin".to_owned()),
         left_out: left_out.iter().map(|&name| name.to_owned()).collect(),
+        rights: ImportedRights::Translated,
     }
 }
 
@@ -221,4 +222,35 @@ fn a_user_that_is_left_out_takes_its_service_accounts_with_it() {
         )
     );
     assert_eq!(faults(&accounts), [""; 0]);
+}
+
+#[test]
+fn users_that_act_in_minio_by_their_own_keys_need_no_policies_of_their_own() {
+    let mut export = recorded();
+    export.policies.get_mut("home").unwrap()["Statement"] = serde_json::json!("nothing that is read here");
+    let options = MinioImportOptions { rights: ImportedRights::InStore, ..options(&["carol", "root-app"]) };
+    let accounts = accounts(&export, &options);
+    assert_eq!(faults(&accounts), [""; 0]);
+    let upstream = |user: &ImportedUser| user.upstream.as_ref().map(|key| key.id.to_string());
+    assert_eq!(
+        accounts.users.iter().map(|user| (user.name.as_str().to_owned(), upstream(user))).collect::<Vec<_>>(),
+        [
+            ("alice", "alice"),
+            ("alice-alice-batch", "alice-batch"),
+            ("alice-alice-ci", "alice-ci"),
+            ("alice-alice-limited", "alice-limited"),
+            ("bob", "bob"),
+            ("bob-bob-trial", "bob-trial"),
+            ("dave", "dave"),
+            ("erin", "erin"),
+            ("minioadmin-root-limited", "root-limited"),
+        ]
+        .map(|(user, key)| (user.to_owned(), Some(key.to_owned())))
+    );
+    let inactive = |user: &&ImportedUser| user.keys.iter().all(|key| key.status == ImportedKeyStatus::Inactive);
+    let inactive: Vec<_> = accounts.users.iter().filter(inactive).map(|user| user.name.as_str()).collect();
+    assert_eq!(inactive, ["alice-alice-batch", "erin"]);
+    assert!(accounts.policies.is_empty() && accounts.groups.is_empty());
+    let readwrite = BTreeSet::from([AttachedPolicy::Managed("readwrite")]);
+    assert!(accounts.users.iter().all(|user| user.policies == readwrite && user.keys.len() == 1));
 }

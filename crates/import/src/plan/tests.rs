@@ -7,7 +7,10 @@ use crate::minio::{self, MinioExport, MinioImportOptions};
 fn recorded() -> StoreAccounts {
     let export = MinioExport::read(include_bytes!("../fixtures/minio-export.zip")).expect("an export");
     let left_out = ["bob-trial"].map(str::to_owned).into();
-    minio::accounts(&export, &MinioImportOptions { root: Some("minioadmin".to_owned()), left_out })
+    minio::accounts(
+        &export,
+        &MinioImportOptions { root: Some("minioadmin".to_owned()), left_out, ..MinioImportOptions::default() },
+    )
 }
 
 /// What IAM does with a call.
