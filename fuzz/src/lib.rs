@@ -12,7 +12,7 @@ use portcullis_base::names::AccountId;
 use portcullis_http::{Peer, QueryString, RequestHead, RequestHeaders, Transport};
 use portcullis_import::ceph::CephUsers;
 use portcullis_import::minio::{MinioExport, MinioImportOptions};
-use portcullis_import::{ExistingAccount, ImportCall, ImportPlan, ceph, minio};
+use portcullis_import::{AccountContents, ImportCall, ImportPlan, ceph, minio};
 use portcullis_mfa::MfaToken;
 use portcullis_policy::{
     AccessRequest, ApplicablePolicies, NamedPolicy, PermissionLimit, PolicyDecision, PolicyDocument, PolicyKind,
@@ -158,7 +158,7 @@ pub fn import(data: &[u8]) {
         (None, Some(export)) => minio::accounts(&export, &MinioImportOptions::default()),
         (None, None) => return,
     };
-    let plan = ImportPlan::of(accounts, &ExistingAccount::default());
+    let plan = ImportPlan::of(accounts, &AccountContents::default());
     let (mut users, mut keys) = (Vec::new(), Vec::new());
     for call in plan.calls.iter().map(|planned| &planned.call).filter(|_| plan.faults.is_empty()) {
         match call {

@@ -9,9 +9,9 @@ use portcullis_policy::PolicyDocument;
 /// A store's accounts, as Portcullis is to have them.
 #[derive(Clone, Debug, Default)]
 pub struct StoreAccounts {
-    pub policies: Vec<ImportedPolicy>,
-    pub groups: Vec<ImportedGroup>,
-    pub users: Vec<ImportedUser>,
+    pub policies: Vec<PlannedPolicy>,
+    pub groups: Vec<PlannedGroup>,
+    pub users: Vec<PlannedUser>,
     /// What comes over in another form, or not at all; none of it gives a user more than the store did.
     pub notes: Vec<ImportNote>,
     /// What is in the way: while there is one, nothing is imported.
@@ -20,42 +20,42 @@ pub struct StoreAccounts {
 
 /// A managed policy of the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImportedPolicy {
+pub struct PlannedPolicy {
     pub name: String,
     pub document: PolicyDocument,
 }
 
 /// A group with the policies of its members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImportedGroup {
+pub struct PlannedGroup {
     pub name: String,
     pub policies: BTreeSet<AttachedPolicy>,
 }
 
 /// A user.
 #[derive(Clone, Debug)]
-pub struct ImportedUser {
+pub struct PlannedUser {
     pub name: UserName,
-    pub keys: Vec<ImportedKey>,
+    pub keys: Vec<PlannedKey>,
     pub policies: BTreeSet<AttachedPolicy>,
     pub groups: BTreeSet<String>,
     /// What the user may do at the most.
     pub boundary: Option<AttachedPolicy>,
     /// The key with which requests of the user are sent to the store, where it is the user's own.
-    pub upstream: Option<ImportedKey>,
+    pub upstream: Option<PlannedKey>,
 }
 
 /// An access key that clients hold.
 #[derive(Clone, Debug)]
-pub struct ImportedKey {
+pub struct PlannedKey {
     pub id: AccessKeyId,
     pub secret: Secret<String>,
-    pub status: ImportedKeyStatus,
+    pub status: PlannedKeyStatus,
 }
 
 /// Whether a key may sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImportedKeyStatus {
+pub enum PlannedKeyStatus {
     Active,
     Inactive,
 }

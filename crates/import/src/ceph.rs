@@ -11,7 +11,7 @@ use serde::de::Deserializer;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::accounts::{AttachedPolicy, ImportedKey, ImportedKeyStatus, ImportedUser, StoreAccounts};
+use crate::accounts::{AttachedPolicy, PlannedKey, PlannedKeyStatus, PlannedUser, StoreAccounts};
 use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_base::secret::Secret;
 
@@ -178,16 +178,16 @@ fn push_user(place: &str, name: &str, keys: &[&CephKey], suspended: Suspension, 
     let mut imported = Vec::new();
     for key in keys {
         let status = match (suspended, key.active) {
-            (Suspension::No, true) => ImportedKeyStatus::Active,
-            (Suspension::Yes, _) | (_, false) => ImportedKeyStatus::Inactive,
+            (Suspension::No, true) => PlannedKeyStatus::Active,
+            (Suspension::Yes, _) | (_, false) => PlannedKeyStatus::Inactive,
         };
         match AccessKeyId::parse(&key.access_key) {
-            Ok(id) => imported.push(ImportedKey { id, secret: key.secret_key.clone(), status }),
+            Ok(id) => imported.push(PlannedKey { id, secret: key.secret_key.clone(), status }),
             Err(reason) => to.fault(place, format!("`{}`: {reason}", key.access_key), "Make another key in Ceph."),
         }
     }
     let Some(upstream) = imported.first().cloned() else { return };
-    to.users.push(ImportedUser {
+    to.users.push(PlannedUser {
         name,
         keys: imported,
         policies: BTreeSet::from([AttachedPolicy::Managed("readwrite")]),

@@ -10,10 +10,10 @@ mod plan;
 mod zip;
 
 pub use accounts::{
-    AttachedPolicy, ImportFault, ImportNote, ImportedGroup, ImportedKey, ImportedKeyStatus, ImportedPolicy,
-    ImportedUser, StoreAccounts,
+    AttachedPolicy, ImportFault, ImportNote, PlannedGroup, PlannedKey, PlannedKeyStatus, PlannedPolicy, PlannedUser,
+    StoreAccounts,
 };
 pub use plan::{
-    ExistingAccount, ExistingGroup, ExistingUser, ImportCall, ImportPlan, PlannedCall, PolicyArns, StepStanding,
+    AccountContents, ExistingGroup, ExistingUser, ImportCall, ImportPlan, PlannedCall, PolicyArns, StepStanding,
     UnknownPolicyArn,
 };

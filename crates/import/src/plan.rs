@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::accounts::{
-    AttachedPolicy, ImportFault, ImportNote, ImportedGroup, ImportedKey, ImportedKeyStatus, ImportedUser, StoreAccounts,
+    AttachedPolicy, ImportFault, ImportNote, PlannedGroup, PlannedKey, PlannedKeyStatus, PlannedUser, StoreAccounts,
 };
 use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_base::secret::Secret;
@@ -64,7 +64,7 @@ pub struct UnknownPolicyArn(String);
 
 /// What is there before an import.
 #[derive(Clone, Debug, Default)]
-pub struct ExistingAccount {
+pub struct AccountContents {
     pub users: BTreeMap<String, ExistingUser>,
     pub root_keys: BTreeSet<String>,
     pub groups: BTreeMap<String, ExistingGroup>,
@@ -75,7 +75,7 @@ pub struct ExistingAccount {
 /// A user that is there.
 #[derive(Clone, Debug, Default)]
 pub struct ExistingUser {
-    pub keys: BTreeMap<String, ImportedKeyStatus>,
+    pub keys: BTreeMap<String, PlannedKeyStatus>,
     /// Names of managed policies, Portcullis's and the account's.
     pub policies: BTreeSet<String>,
     /// Names of policies that are the user's alone.
@@ -101,7 +101,7 @@ const REMOVE_FIRST: &str = "Remove it first, or leave the account out.";
 
 impl ImportPlan {
     /// The plan by which these accounts come to be there.
-    pub fn of(accounts: StoreAccounts, existing: &ExistingAccount) -> Self {
+    pub fn of(accounts: StoreAccounts, existing: &AccountContents) -> Self {
         let StoreAccounts { policies, groups, users, notes, faults } = accounts;
         let mut plan = Self { calls: Vec::new(), notes, faults };
         plan.refuse_namesakes("policy", policies.iter().map(|policy| policy.name.as_str()));
@@ -158,7 +158,7 @@ impl ImportPlan {
         }
     }
 
-    fn group(&mut self, group: &ImportedGroup, users: &[ImportedUser], existing: &ExistingAccount) {
+    fn group(&mut self, group: &PlannedGroup, users: &[PlannedUser], existing: &AccountContents) {
         let place = || format!("group `{}`", group.name);
         let there = match namesake(existing.groups.keys(), &group.name) {
             Some(name) if *name != group.name => {
@@ -194,7 +194,7 @@ impl ImportPlan {
         }
     }
 
-    fn user(&mut self, user: ImportedUser, existing: &ExistingAccount) {
+    fn user(&mut self, user: PlannedUser, existing: &AccountContents) {
         let place = format!("user `{}`", user.name);
         let there = match namesake(existing.users.keys(), user.name.as_str()) {
             Some(name) if *name != user.name.as_str() => {
@@ -216,13 +216,13 @@ impl ImportPlan {
             let standing = made(there.is_some_and(|there| there.boundary.as_deref() == Some(policy.name())));
             self.push(ImportCall::PutUserPermissionsBoundary { user: name.clone(), policy }, standing);
         }
-        if let Some(ImportedKey { id, secret, .. }) = user.upstream {
+        if let Some(PlannedKey { id, secret, .. }) = user.upstream {
             let standing = made(there.is_some_and(|there| there.upstream.as_deref() == Some(id.as_str())));
             self.push(ImportCall::PutUserUpstreamCredentials { user: name.clone(), id, secret }, standing);
         }
         // A key exists before its user has rights if it is to be inactive, and after that if it is to be active: so none
         // can do more in between, or if the import ends there.
-        let is_inactive = |key: &ImportedKey| key.status == ImportedKeyStatus::Inactive;
+        let is_inactive = |key: &PlannedKey| key.status == PlannedKeyStatus::Inactive;
         let (inactive, active): (Vec<_>, Vec<_>) = user.keys.into_iter().partition(is_inactive);
         for key in inactive {
             self.key(&name, key, existing);
@@ -241,7 +241,7 @@ impl ImportPlan {
     }
 
     /// Names what a user has that it does not have in the store.
-    fn compare(&mut self, place: &str, user: &ImportedUser, there: &ExistingUser) {
+    fn compare(&mut self, place: &str, user: &PlannedUser, there: &ExistingUser) {
         let other = |what: &str, name: &str| {
             format!("it is there with the {what} `{name}`, which it does not have in the store")
         };
@@ -262,7 +262,7 @@ impl ImportPlan {
         {
             self.conflict(place.to_owned(), format!("it is there and acts in the store by the key `{key}`"));
         }
-        let is_new = |key: &&ImportedKey| !there.keys.contains_key(key.id.as_str());
+        let is_new = |key: &&PlannedKey| !there.keys.contains_key(key.id.as_str());
         let keys = there.keys.len() + user.keys.iter().filter(is_new).count();
         if keys > MOST_KEYS {
             self.conflict(
@@ -272,8 +272,8 @@ impl ImportPlan {
         }
     }
 
-    fn key(&mut self, user: &UserName, key: ImportedKey, existing: &ExistingAccount) {
-        let ImportedKey { id, secret, status } = key;
+    fn key(&mut self, user: &UserName, key: PlannedKey, existing: &AccountContents) {
+        let PlannedKey { id, secret, status } = key;
         let place = || format!("access key `{id}` of `{user}`");
         let holders = existing.users.iter().filter(|(_, there)| there.keys.contains_key(id.as_str()));
         let holder = holders.map(|(name, _)| name.as_str()).next();
@@ -283,15 +283,15 @@ impl ImportPlan {
             (Some(holder), _) if holder != user.as_str() => {
                 return self.conflict(place(), format!("it is a key of `{holder}` here"));
             }
-            (_, Some(ImportedKeyStatus::Inactive)) if status == ImportedKeyStatus::Active => {
+            (_, Some(PlannedKeyStatus::Inactive)) if status == PlannedKeyStatus::Active => {
                 return self.conflict(place(), "it is inactive here and active in the store");
             }
             (Some(_) | None, _) => {}
         }
         let create = ImportCall::CreateAccessKey { user: user.clone(), id: id.clone(), secret };
         self.push(create, made(there.is_some()));
-        if status == ImportedKeyStatus::Inactive {
-            let standing = made(there == Some(&ImportedKeyStatus::Inactive));
+        if status == PlannedKeyStatus::Inactive {
+            let standing = made(there == Some(&PlannedKeyStatus::Inactive));
             self.push(ImportCall::DeactivateAccessKey { user: user.clone(), id }, standing);
         }
     }

@@ -6,18 +6,18 @@ use super::super::admin::{AdminClient, AdminError, AdminRequest};
 use super::super::error::CommandError;
 use super::super::key;
 use portcullis_base::percent::percent_decode;
-use portcullis_import::{ExistingAccount, ExistingGroup, ExistingUser, ImportedKeyStatus, PolicyArns};
+use portcullis_import::{AccountContents, ExistingGroup, ExistingUser, PlannedKeyStatus, PolicyArns};
 use portcullis_policy::{PolicyDocument, PolicyKind};
 use portcullis_xml::XmlElement;
 
 /// Reads the users, keys, groups and policies, and the ARNs of the account's own policies.
-pub(super) async fn existing(admin: &AdminClient) -> Result<(ExistingAccount, PolicyArns), CommandError> {
+pub(super) async fn existing(admin: &AdminClient) -> Result<(AccountContents, PolicyArns), CommandError> {
     let read = read(admin).await;
     read.map_err(|error| error.into_command_error(admin.place()))
 }
 
-async fn read(admin: &AdminClient) -> Result<(ExistingAccount, PolicyArns), AdminError> {
-    let (mut account, mut arns) = (ExistingAccount::default(), PolicyArns::default());
+async fn read(admin: &AdminClient) -> Result<(AccountContents, PolicyArns), AdminError> {
+    let (mut account, mut arns) = (AccountContents::default(), PolicyArns::default());
     for user in admin.list(AdminRequest::new("ListUsers"), "Users").await? {
         let name = text(&user, "UserName")?;
         let upstream = user.filled_text_of("UpstreamAccessKeyId").map(str::to_owned);
@@ -66,11 +66,11 @@ pub(super) fn is_unknown(error: &AdminError) -> bool {
     error.code() == Some("InvalidAction")
 }
 
-async fn keys(user: Option<&str>, admin: &AdminClient) -> Result<BTreeMap<String, ImportedKeyStatus>, AdminError> {
+async fn keys(user: Option<&str>, admin: &AdminClient) -> Result<BTreeMap<String, PlannedKeyStatus>, AdminError> {
     let keys = key::of_user(user, admin).await?;
     let status = |key: &key::ListedKey| match key.is_active() {
-        true => ImportedKeyStatus::Active,
-        false => ImportedKeyStatus::Inactive,
+        true => PlannedKeyStatus::Active,
+        false => PlannedKeyStatus::Inactive,
     };
     Ok(keys.into_iter().map(|key| (key.id.clone(), status(&key))).collect())
 }

@@ -10,7 +10,7 @@ fn recorded() -> StoreAccounts {
     read(include_str!("../fixtures/ceph-users.json"))
 }
 
-fn shown(user: &ImportedUser) -> String {
+fn shown(user: &PlannedUser) -> String {
     let keys: Vec<_> = user.keys.iter().map(|key| format!("{} {:?}", key.id, key.status)).collect();
     let upstream = user.upstream.as_ref().map(|key| key.id.as_str());
     format!("{}: [{}] as {upstream:?}", user.name, keys.join(", "))

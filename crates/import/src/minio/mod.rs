@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::export::{AccountStatus, MinioGroup, ServiceAccount};
 use self::policy::{TranslatedPolicy, UserNameUse};
 use crate::accounts::{
-    AttachedPolicy, ImportedGroup, ImportedKey, ImportedKeyStatus, ImportedPolicy, ImportedUser, StoreAccounts,
+    AttachedPolicy, PlannedGroup, PlannedKey, PlannedKeyStatus, PlannedPolicy, PlannedUser, StoreAccounts,
     is_entity_name,
 };
 use portcullis_base::names::{AccessKeyId, UserName};
@@ -96,7 +96,7 @@ struct MinioReading<'e> {
 struct UserRights {
     policies: BTreeSet<AttachedPolicy>,
     groups: BTreeSet<String>,
-    status: ImportedKeyStatus,
+    status: PlannedKeyStatus,
     names: UserNameUse,
 }
 
@@ -126,7 +126,7 @@ impl<'e> MinioReading<'e> {
     /// A managed policy of the same name and the same rights, or a policy of the account.
     fn own_or_managed(&mut self, name: &str, document: portcullis_policy::PolicyDocument) -> AttachedPolicy {
         let Some(managed) = ManagedPolicy::named(name) else {
-            self.to.policies.push(ImportedPolicy { name: name.to_owned(), document });
+            self.to.policies.push(PlannedPolicy { name: name.to_owned(), document });
             return AttachedPolicy::Own(name.to_owned());
         };
         if managed.document().is_ok_and(|own| own.statements() == document.statements()) {
@@ -134,7 +134,7 @@ impl<'e> MinioReading<'e> {
         }
         let own = format!("minio-{name}");
         self.to.note(format!("policy `{name}`"), format!("becomes `{own}`: `{name}` allows something else here"));
-        self.to.policies.push(ImportedPolicy { name: own.clone(), document });
+        self.to.policies.push(PlannedPolicy { name: own.clone(), document });
         AttachedPolicy::Own(own)
     }
 
@@ -153,7 +153,7 @@ impl<'e> MinioReading<'e> {
                     BTreeSet::new()
                 }
             };
-            self.to.groups.push(ImportedGroup { name: name.clone(), policies });
+            self.to.groups.push(PlannedGroup { name: name.clone(), policies });
         }
     }
 
@@ -208,8 +208,8 @@ impl<'e> MinioReading<'e> {
             names = UserNameUse::Some;
         }
         let status = match (status, in_disabled) {
-            (AccountStatus::Enabled, None) => ImportedKeyStatus::Active,
-            (AccountStatus::Disabled, _) | (_, Some(_)) => ImportedKeyStatus::Inactive,
+            (AccountStatus::Enabled, None) => PlannedKeyStatus::Active,
+            (AccountStatus::Disabled, _) | (_, Some(_)) => PlannedKeyStatus::Inactive,
         };
         UserRights { policies, groups: groups.into_iter().map(|(group, _)| group.clone()).collect(), status, names }
     }
@@ -233,18 +233,12 @@ impl<'e> MinioReading<'e> {
         }
         let Some(name) = self.user_name(&place, name, format!("{LEAVE_OUT} {name}")) else { return };
         let UserRights { policies, groups, .. } = rights;
-        self.to.users.push(ImportedUser { name, keys, policies, groups, boundary: None, upstream: None });
+        self.to.users.push(PlannedUser { name, keys, policies, groups, boundary: None, upstream: None });
     }
 
-    fn key(
-        &mut self,
-        place: &str,
-        id: &str,
-        secret: &Secret<String>,
-        status: ImportedKeyStatus,
-    ) -> Option<ImportedKey> {
+    fn key(&mut self, place: &str, id: &str, secret: &Secret<String>, status: PlannedKeyStatus) -> Option<PlannedKey> {
         match AccessKeyId::parse(id) {
-            Ok(id) => Some(ImportedKey { id, secret: secret.clone(), status }),
+            Ok(id) => Some(PlannedKey { id, secret: secret.clone(), status }),
             Err(reason) => {
                 self.to.fault(place, reason, format!("{LEAVE_OUT} \"{id}\""));
                 None

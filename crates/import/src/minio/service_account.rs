@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::export::{AccountStatus, ServiceAccount};
 use super::policy::{self, TranslatedPolicy, UserNameUse};
 use super::{LEAVE_OUT, MinioReading, UserRights};
-use crate::accounts::{AttachedPolicy, ImportedKey, ImportedKeyStatus, ImportedPolicy, ImportedUser, is_entity_name};
+use crate::accounts::{AttachedPolicy, PlannedKey, PlannedKeyStatus, PlannedPolicy, PlannedUser, is_entity_name};
 
 /// What a session policy makes of an account.
 enum SessionLimit {
@@ -17,7 +17,7 @@ enum SessionLimit {
 
 impl MinioReading<'_> {
     /// A service account that becomes a user with its parent's rights, limited by its session policy.
-    pub(super) fn read_separate_account(&mut self, account: &ServiceAccount, key: ImportedKey, rights: &UserRights) {
+    pub(super) fn read_separate_account(&mut self, account: &ServiceAccount, key: PlannedKey, rights: &UserRights) {
         let place = format!("service account `{}`", account.key);
         let boundary = match self.session_policy(account) {
             SessionLimit::Fault => return,
@@ -33,7 +33,7 @@ impl MinioReading<'_> {
             .note(place.clone(), format!("becomes the user `{name}` with the rights of `{}`: {why}", account.parent));
         let Some(name) = self.user_name(&place, &name, format!("{LEAVE_OUT} {}", account.key)) else { return };
         let Some((policies, groups)) = self.rights_of_parent(account, rights) else { return };
-        self.to.users.push(ImportedUser { name, keys: vec![key], policies, groups, boundary, upstream: None });
+        self.to.users.push(PlannedUser { name, keys: vec![key], policies, groups, boundary, upstream: None });
     }
 
     /// The policies and groups by which a user of another name has the rights of a service account's parent.
@@ -76,7 +76,7 @@ impl MinioReading<'_> {
             {
                 if !self.to.policies.iter().any(|policy| policy.name == copy) {
                     self.to.note(place, format!("has `{copy}` in the place of `{policy}`, which names its user"));
-                    self.to.policies.push(ImportedPolicy { name: copy.clone(), document });
+                    self.to.policies.push(PlannedPolicy { name: copy.clone(), document });
                 }
                 return Some(AttachedPolicy::Own(copy));
             }
@@ -101,7 +101,7 @@ impl MinioReading<'_> {
             );
             return self.to.fault(place, reason, next);
         }
-        let Some(key) = self.account_key(account, ImportedKeyStatus::Active) else { return };
+        let Some(key) = self.account_key(account, PlannedKeyStatus::Active) else { return };
         let policy = match self.session_policy(account) {
             SessionLimit::Fault => return,
             SessionLimit::None => AttachedPolicy::Managed("readwrite"),
@@ -112,7 +112,7 @@ impl MinioReading<'_> {
         self.to.note(place.clone(), text);
         let Some(name) = self.user_name(&place, &name, format!("{LEAVE_OUT} {}", account.key)) else { return };
         let (policies, groups) = (BTreeSet::from([policy]), BTreeSet::new());
-        self.to.users.push(ImportedUser { name, keys: vec![key], policies, groups, boundary: None, upstream: None });
+        self.to.users.push(PlannedUser { name, keys: vec![key], policies, groups, boundary: None, upstream: None });
     }
 
     fn session_policy(&mut self, account: &ServiceAccount) -> SessionLimit {
@@ -143,7 +143,7 @@ impl MinioReading<'_> {
                 for note in notes {
                     self.to.note(format!("{place}: session policy"), note);
                 }
-                self.to.policies.push(ImportedPolicy { name: name.clone(), document });
+                self.to.policies.push(PlannedPolicy { name: name.clone(), document });
                 SessionLimit::Within(AttachedPolicy::Own(name))
             }
             (reason, _) => {
@@ -154,7 +154,7 @@ impl MinioReading<'_> {
     }
 
     /// The key of a service account, unless it stays behind.
-    pub(super) fn account_key(&mut self, account: &ServiceAccount, parent: ImportedKeyStatus) -> Option<ImportedKey> {
+    pub(super) fn account_key(&mut self, account: &ServiceAccount, parent: PlannedKeyStatus) -> Option<PlannedKey> {
         if self.options.left_out.contains(&account.key) {
             return None;
         }
@@ -174,8 +174,8 @@ impl MinioReading<'_> {
             return None;
         }
         let status = match (account.status, parent) {
-            (AccountStatus::Enabled, ImportedKeyStatus::Active) => ImportedKeyStatus::Active,
-            (AccountStatus::Disabled, _) | (_, ImportedKeyStatus::Inactive) => ImportedKeyStatus::Inactive,
+            (AccountStatus::Enabled, PlannedKeyStatus::Active) => PlannedKeyStatus::Active,
+            (AccountStatus::Disabled, _) | (_, PlannedKeyStatus::Inactive) => PlannedKeyStatus::Inactive,
         };
         self.key(&place, &account.key, &account.secret, status)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::export::AccountStatus;
 use super::{LEAVE_OUT, MinioReading};
-use crate::accounts::{AttachedPolicy, ImportedKeyStatus, ImportedUser};
+use crate::accounts::{AttachedPolicy, PlannedKeyStatus, PlannedUser};
 use portcullis_base::secret::Secret;
 
 impl MinioReading<'_> {
@@ -33,13 +33,13 @@ impl MinioReading<'_> {
             return;
         }
         let status = match status {
-            AccountStatus::Disabled => ImportedKeyStatus::Inactive,
-            AccountStatus::Enabled => ImportedKeyStatus::Active,
+            AccountStatus::Disabled => PlannedKeyStatus::Inactive,
+            AccountStatus::Enabled => PlannedKeyStatus::Active,
         };
         let Some(key) = self.key(place, id, secret, status) else { return };
         let next = format!("{LEAVE_OUT} {id}");
         let Some(name) = self.user_name(place, name, next) else { return };
-        self.to.users.push(ImportedUser {
+        self.to.users.push(PlannedUser {
             name,
             keys: vec![key.clone()],
             policies: BTreeSet::from([AttachedPolicy::Managed("readwrite")]),

@@ -16,7 +16,7 @@ fn options(left_out: &[&str]) -> MinioImportOptions {
 }
 
 /// A user on one line.
-fn shown(user: &ImportedUser) -> String {
+fn shown(user: &PlannedUser) -> String {
     let keys: Vec<_> = user.keys.iter().map(|key| format!("{} {:?}", key.id, key.status)).collect();
     let names =
         |policies: &BTreeSet<AttachedPolicy>| policies.iter().map(|p| format!("{p:?}")).collect::<Vec<_>>().join(" ");
@@ -205,7 +205,7 @@ fn a_service_account_has_no_more_than_its_parent_has() {
     export.users.get_mut("alice").unwrap().status = AccountStatus::Disabled;
     let accounts = accounts(&export, &options(&["bob-trial"]));
     let of_alice = accounts.users.iter().filter(|user| user.name.as_str().starts_with("alice"));
-    assert!(of_alice.flat_map(|user| &user.keys).all(|key| key.status == ImportedKeyStatus::Inactive));
+    assert!(of_alice.flat_map(|user| &user.keys).all(|key| key.status == PlannedKeyStatus::Inactive));
     let mut export = recorded();
     export.service_accounts.get_mut("alice-ci").unwrap().groups = Some(vec!["auditors".to_owned()]);
     let told = faults(&super::accounts(&export, &options(&["bob-trial"])));
@@ -231,7 +231,7 @@ fn users_that_act_in_minio_by_their_own_keys_need_no_policies_of_their_own() {
     let options = MinioImportOptions { rights: ImportedRights::InStore, ..options(&["carol", "root-app"]) };
     let accounts = accounts(&export, &options);
     assert_eq!(faults(&accounts), [""; 0]);
-    let upstream = |user: &ImportedUser| user.upstream.as_ref().map(|key| key.id.to_string());
+    let upstream = |user: &PlannedUser| user.upstream.as_ref().map(|key| key.id.to_string());
     assert_eq!(
         accounts.users.iter().map(|user| (user.name.as_str().to_owned(), upstream(user))).collect::<Vec<_>>(),
         [
@@ -247,7 +247,7 @@ fn users_that_act_in_minio_by_their_own_keys_need_no_policies_of_their_own() {
         ]
         .map(|(user, key)| (user.to_owned(), Some(key.to_owned())))
     );
-    let inactive = |user: &&ImportedUser| user.keys.iter().all(|key| key.status == ImportedKeyStatus::Inactive);
+    let inactive = |user: &&PlannedUser| user.keys.iter().all(|key| key.status == PlannedKeyStatus::Inactive);
     let inactive: Vec<_> = accounts.users.iter().filter(inactive).map(|user| user.name.as_str()).collect();
     assert_eq!(inactive, ["alice-alice-batch", "erin"]);
     assert!(accounts.policies.is_empty() && accounts.groups.is_empty());

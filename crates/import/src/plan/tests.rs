@@ -14,7 +14,7 @@ fn recorded() -> StoreAccounts {
 }
 
 /// What IAM does with a call.
-fn make(call: &ImportCall, account: &mut ExistingAccount) {
+fn make(call: &ImportCall, account: &mut AccountContents) {
     match call {
         ImportCall::AddUserToGroup { user, group } => {
             assert!(account.groups.contains_key(group));
@@ -28,7 +28,7 @@ fn make(call: &ImportCall, account: &mut ExistingAccount) {
         }
         ImportCall::CreateAccessKey { user, id, .. } => {
             let keys = &mut account.users.get_mut(user.as_str()).expect("the user").keys;
-            assert_eq!(keys.insert(id.as_str().to_owned(), ImportedKeyStatus::Active), None);
+            assert_eq!(keys.insert(id.as_str().to_owned(), PlannedKeyStatus::Active), None);
             assert!(keys.len() <= MOST_KEYS);
         }
         ImportCall::CreateGroup { group } => {
@@ -42,7 +42,7 @@ fn make(call: &ImportCall, account: &mut ExistingAccount) {
         }
         ImportCall::DeactivateAccessKey { user, id } => {
             let keys = &mut account.users.get_mut(user.as_str()).expect("the user").keys;
-            keys.insert(id.as_str().to_owned(), ImportedKeyStatus::Inactive);
+            keys.insert(id.as_str().to_owned(), PlannedKeyStatus::Inactive);
         }
         ImportCall::PutUserUpstreamCredentials { user, id, .. } => {
             account.users.get_mut(user.as_str()).expect("the user").upstream = Some(id.as_str().to_owned());
@@ -73,12 +73,12 @@ fn an_import_that_was_interrupted_anywhere_goes_on_where_it_was() {
 }
 
 fn interrupt_everywhere(recorded: fn() -> StoreAccounts) {
-    let whole = ImportPlan::of(recorded(), &ExistingAccount::default());
+    let whole = ImportPlan::of(recorded(), &AccountContents::default());
     assert_eq!(faults(&whole), [""; 0]);
     let calls = left(&whole);
     assert!(calls.len() > 15, "{calls:?}");
     for done in 0..=calls.len() {
-        let mut account = ExistingAccount::default();
+        let mut account = AccountContents::default();
         calls.iter().take(done).for_each(|call| make(call, &mut account));
         let plan = ImportPlan::of(recorded(), &account);
         assert_eq!(faults(&plan), [""; 0], "after {done} calls");
@@ -94,7 +94,7 @@ fn interrupt_everywhere(recorded: fn() -> StoreAccounts) {
 fn no_key_can_do_anything_before_its_user_has_all_rights_and_limits() {
     let of_user = |name: &str| {
         let mut arns = PolicyArns::default();
-        let plan = ImportPlan::of(recorded(), &ExistingAccount::default());
+        let plan = ImportPlan::of(recorded(), &AccountContents::default());
         let calls: Vec<_> = left(&plan).into_iter().cloned().collect();
         for call in &calls {
             if let ImportCall::CreatePolicy { name, .. } = call {
@@ -116,9 +116,9 @@ fn no_key_can_do_anything_before_its_user_has_all_rights_and_limits() {
 
 #[test]
 fn what_is_there_in_another_form_refuses_the_plan() {
-    let mut made = ExistingAccount::default();
+    let mut made = AccountContents::default();
     left(&ImportPlan::of(recorded(), &made)).into_iter().for_each(|call| make(call, &mut made));
-    type Change = fn(&mut ExistingAccount);
+    type Change = fn(&mut AccountContents);
     let cases: &[(Change, &str)] = &[
         (
             |account| _ = account.users.get_mut("alice").unwrap().policies.insert("readwrite".to_owned()),
@@ -170,14 +170,14 @@ fn what_is_there_in_another_form_refuses_the_plan() {
         ),
         (
             |account| {
-                account.users.get_mut("carol").unwrap().keys.insert("carol".to_owned(), ImportedKeyStatus::Inactive);
+                account.users.get_mut("carol").unwrap().keys.insert("carol".to_owned(), PlannedKeyStatus::Inactive);
             },
             "access key `carol` of `carol`: it is inactive here and active in the store",
         ),
         (
             |account| {
                 account.users.get_mut("alice").unwrap().keys =
-                    [("x1".to_owned(), ImportedKeyStatus::Active), ("alice".to_owned(), ImportedKeyStatus::Active)]
+                    [("x1".to_owned(), PlannedKeyStatus::Active), ("alice".to_owned(), PlannedKeyStatus::Active)]
                         .into();
             },
             "user `alice`: it would have 3 access keys; a user has 2 at most",
@@ -197,26 +197,26 @@ fn names_that_differ_in_case_alone_are_refused() {
     let mut again = accounts.users[0].clone();
     again.name = UserName::parse("ALICE").unwrap();
     accounts.users.push(again);
-    let told = faults(&ImportPlan::of(accounts, &ExistingAccount::default()));
+    let told = faults(&ImportPlan::of(accounts, &AccountContents::default()));
     assert!(told.iter().any(|fault| fault.starts_with("user `ALICE`: comes twice")), "{told:?}");
     assert!(told.iter().any(|fault| fault.starts_with("access key `alice`: comes twice")), "{told:?}");
 }
 
 #[test]
 fn no_secret_is_shown_by_a_plan() {
-    let plan = ImportPlan::of(recorded(), &ExistingAccount::default());
+    let plan = ImportPlan::of(recorded(), &AccountContents::default());
     let shown = format!("{plan:?}");
     assert!(shown.contains("alice-ci") && !shown.contains("-secret"), "{shown}");
 }
 
 #[test]
 fn a_user_of_ceph_has_its_key_of_the_store_before_one_to_sign_with() {
-    let plan = ImportPlan::of(recorded_ceph(), &ExistingAccount::default());
+    let plan = ImportPlan::of(recorded_ceph(), &AccountContents::default());
     let actions: Vec<_> = left(&plan).into_iter().take(5).map(ImportCall::action).collect();
     let expected =
         ["CreateUser", "PutUserUpstreamCredentials", "AttachUserPolicy", "CreateAccessKey", "CreateAccessKey"];
     assert_eq!(actions, expected);
-    let mut account = ExistingAccount::default();
+    let mut account = AccountContents::default();
     left(&plan).into_iter().for_each(|call| make(call, &mut account));
     account.users.get_mut("bob").unwrap().upstream = Some("another".to_owned());
     let told = faults(&ImportPlan::of(recorded_ceph(), &account));
