@@ -38,7 +38,7 @@ def code_of(error) -> str:
     return error.value.response["Error"]["Code"]
 
 
-def users_and_their_keys_are_managed(proxy, aws, name):
+def the_users_and_their_keys_are_managed(proxy, aws, name):
     made = aws("iam", "create-user", "--user-name", name)["User"]
     account = aws("sts", "get-caller-identity")["Account"]
     assert (made["Arn"], made["Path"]) == (f"arn:aws:iam::{account}:user/{name}", "/")
@@ -49,6 +49,9 @@ def users_and_their_keys_are_managed(proxy, aws, name):
     key = aws("iam", "create-access-key", "--user-name", name)["AccessKey"]
     theirs = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
     assert proxy.aws(theirs)("sts", "get-caller-identity")["Arn"] == made["Arn"]
+    assert "AccessDenied" in proxy.aws(theirs).fails("s3api", "list-buckets")
+    policy = ["--user-name", name, "--policy-arn", "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]
+    aws("iam", "attach-user-policy", *policy)
     proxy.client(theirs).list_buckets()
     [listed] = aws("iam", "list-access-keys", "--user-name", name)["AccessKeyMetadata"]
     assert (listed["AccessKeyId"], listed["Status"]) == (key["AccessKeyId"], "Active")
@@ -57,6 +60,8 @@ def users_and_their_keys_are_managed(proxy, aws, name):
     assert "(InvalidClientTokenId)" in proxy.aws(theirs).fails("sts", "get-caller-identity")
     assert "(DeleteConflict)" in aws.fails("iam", "delete-user", "--user-name", name)
     aws("iam", "delete-access-key", *of_key)
+    assert "(DeleteConflict)" in aws.fails("iam", "delete-user", "--user-name", name)
+    aws("iam", "detach-user-policy", *policy)
     aws("iam", "delete-user", "--user-name", name)
     assert "(NoSuchEntity)" in aws.fails("iam", "get-user", "--user-name", name)
     [event] = [event for event in proxy.events("--event-name", "CreateUser") if name in str(event["responseElements"])]
@@ -103,7 +108,7 @@ def a_change_of_devices_takes_a_code(proxy, aws, iam, codes, offering_iam, name)
         iam.delete_virtual_mfa_device(SerialNumber=device.serial)
 
 
-def roots_keys_change_by_a_code(iam, codes, offering_iam):
+def the_roots_keys_change_by_a_code(iam, codes, offering_iam):
     with pytest.raises(ClientError, match="Mfa Authentication must be used"):
         iam.create_access_key()
     key = offering_iam(codes.take()).create_access_key()["AccessKey"]
@@ -123,7 +128,7 @@ def a_user_is_refused_as_one_without_policies(proxy, calling, alice_key):
         assert (event["errorCode"], event["userIdentity"]["userName"]) == ("AccessDenied", "alice")
 
 
-def quotas_and_names_are_awss(iam, name):
+def the_quotas_and_names_are_awss(iam, name):
     iam.create_user(UserName=name)
     keys = [iam.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"] for _ in range(2)]
     with pytest.raises(iam.exceptions.LimitExceededException, match="AccessKeysPerUser: 2"):
