@@ -55,7 +55,12 @@ const WITHOUT_EFFECT: [WithoutEffect; 10] = [
     },
     WithoutEffect { subcommand: "policy check", option: "data", when: EffectLack::Always, reason: FROM_FILES },
     WithoutEffect { subcommand: "policy list", option: "data", when: EffectLack::Always, reason: FROM_FILES },
-    WithoutEffect { subcommand: "policy test", option: "data", when: EffectLack::Always, reason: FROM_FILES },
+    WithoutEffect {
+        subcommand: "policy test",
+        option: "data",
+        when: EffectLack::WithoutAny(&["user"]),
+        reason: FROM_FILES,
+    },
     WithoutEffect { subcommand: "serve", option: "data", when: EffectLack::Always, reason: CONFIGURED },
     WithoutEffect { subcommand: "serve", option: "json", when: EffectLack::Always, reason: NO_RESULT },
     WithoutEffect {

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::admin::{AdminClient, AdminError, AdminRequest};
 use super::error::CommandError;
 use portcullis_base::names::PolicyName;
+use portcullis_base::percent::percent_decode;
 use portcullis_policy::{ManagedPolicy, PolicyDocument, PolicyKind};
 use portcullis_xml::XmlElement;
 
@@ -108,6 +109,29 @@ impl GrantHolder {
         Ok(())
     }
 
+    /// Each of its policies with what it says now, under the names that the records of denials have.
+    pub(super) async fn documents(&self, admin: &AdminClient) -> Result<Vec<(String, String)>, AdminError> {
+        let mut documents = Vec::new();
+        for arn in self.attached(admin).await? {
+            let document = default_document(&arn, admin).await?;
+            documents.push((arn, document));
+        }
+        for name in self.inline(admin).await? {
+            let question = self.asks("GetUserPolicy", "GetGroupPolicy").with("PolicyName", &name);
+            let told = admin.ask(&question).await?;
+            documents.push((format!("{}/{name}", self.path()), decoded(&told, "PolicyDocument")?));
+        }
+        Ok(documents)
+    }
+
+    /// `user/alice`
+    fn path(&self) -> String {
+        match self {
+            Self::Group(name) => format!("group/{name}"),
+            Self::User(name) => format!("user/{name}"),
+        }
+    }
+
     /// As a sentence names it.
     pub(super) fn spoken(&self) -> String {
         match self {
@@ -140,6 +164,21 @@ pub(super) async fn own_arn(name: &PolicyName, admin: &AdminClient) -> Result<St
     let root = answer.child("User").and_then(|user| user.text_of("Arn"));
     let account = root.and_then(|arn| arn.strip_suffix(":root")).ok_or(AdminError::Wanting("root's ARN"))?;
     Ok(format!("{account}:policy/{name}"))
+}
+
+/// What the default version of a managed policy says.
+pub(super) async fn default_document(arn: &str, admin: &AdminClient) -> Result<String, AdminError> {
+    let policy = admin.ask(&AdminRequest::new("GetPolicy").with("PolicyArn", arn)).await?;
+    let version = policy.child("Policy").and_then(|policy| policy.text_of("DefaultVersionId"));
+    let version = version.ok_or(AdminError::Wanting("DefaultVersionId"))?;
+    let question = AdminRequest::new("GetPolicyVersion").with("PolicyArn", arn).with("VersionId", version);
+    let told = admin.ask(&question).await?;
+    decoded(told.child("PolicyVersion").ok_or(AdminError::Wanting("PolicyVersion"))?, "Document")
+}
+
+/// A document as IAM's answers have it, percent-encoded.
+fn decoded(told: &XmlElement, member: &'static str) -> Result<String, AdminError> {
+    told.text_of(member).and_then(percent_decode).ok_or(AdminError::Wanting(member))
 }
 
 /// The groups of a user.

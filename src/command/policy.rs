@@ -2,6 +2,7 @@
 
 mod asked;
 mod grant;
+mod held;
 mod source;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use self::asked::{AskedPrincipal, AskedValue};
+use self::held::TestedUser;
 use self::source::PolicySource;
 use super::admin::AdminClient;
 use super::error::CommandError;
@@ -60,10 +62,14 @@ Examples:
 
 /// Explain whether policies allow an action on a resource.
 ///
-/// No running proxy is asked. What is denied ends with exit code 1.
+/// The policies are those that are given, or with --user those that a user has at the running proxy. What is denied ends with
+/// exit code 1.
 #[derive(Args)]
 #[command(after_help = TEST_EXAMPLES)]
 pub(super) struct PolicyTestArgs {
+    /// A user of the running proxy, with all its policies there
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["policies", "boundary", "session_policy", "resource_policy", "trust_policy", "principal"])]
+    user: Option<String>,
     /// A policy of the principal or of one of its groups: a file, or a managed policy's name
     #[arg(long = "policy", value_name = "FILE", num_args = 1..)]
     policies: Vec<PathBuf>,
@@ -80,8 +86,8 @@ pub(super) struct PolicyTestArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "resource_policy")]
     trust_policy: Option<PathBuf>,
     /// user/NAME, assumed-role/ROLE/SESSION, anonymous, or an ARN of a user or session [account: 123456789012]
-    #[arg(long, value_name = "PRINCIPAL", value_parser = AskedPrincipal::parse)]
-    principal: AskedPrincipal,
+    #[arg(long, value_name = "PRINCIPAL", value_parser = AskedPrincipal::parse, required_unless_present = "user")]
+    principal: Option<AskedPrincipal>,
     /// Actions, for example s3:GetObject
     #[arg(long, value_name = "ACTION", required = true, num_args = 1..)]
     action: Vec<String>,
@@ -95,6 +101,7 @@ pub(super) struct PolicyTestArgs {
 
 const TEST_EXAMPLES: &str = "\
 Examples:
+  portcullis policy test --user alice --action s3:GetObject --resource arn:aws:s3:::vault/k
   portcullis policy test --policy readonly --principal user/alice --action s3:GetObject --resource arn:aws:s3:::vault/k
   portcullis policy test --policy policy.json --boundary limit.json --principal user/alice --action s3:PutObject \\
     --resource arn:aws:s3:::vault/k --context aws:SourceIp=10.0.0.9 aws:MultiFactorAuthPresent=true --json";
@@ -125,7 +132,7 @@ pub(super) async fn run(
         PolicyCommand::List => list(terminal),
         PolicyCommand::Put(args) => grant::put(&args, admin, terminal).await,
         PolicyCommand::Remove(args) => grant::delete(&args, admin, terminal).await,
-        PolicyCommand::Test(args) => test(&args, clock, terminal),
+        PolicyCommand::Test(args) => test(&args, admin, clock, terminal).await,
     }
 }
 
@@ -169,16 +176,26 @@ fn list(terminal: &mut Terminal) -> Result<(), CommandError> {
     }
 }
 
-fn test(args: &PolicyTestArgs, clock: &Clock, terminal: &mut Terminal) -> Result<(), CommandError> {
-    let policies = TestedPolicies::read(args)?;
+async fn test(
+    args: &PolicyTestArgs,
+    admin: &AdminClient,
+    clock: &Clock,
+    terminal: &mut Terminal,
+) -> Result<(), CommandError> {
+    let TestedUser { principal, policies } = match (&args.user, &args.principal) {
+        (Some(user), _) => TestedUser::read(user, admin).await?,
+        (None, Some(principal)) => TestedUser { principal: principal.0.clone(), policies: TestedPolicies::read(args)? },
+        // clap demands one of the two.
+        (None, None) => return Err(CommandError::usage("add --user or --principal")),
+    };
     note_unknown_actions(policies.all(), terminal)?;
-    let mut values = RequestValues::of_principal(&args.principal.0);
+    let mut values = RequestValues::of_principal(&principal);
     AskedValue::set_all(&args.context, clock, &mut values);
     let applicable = policies.applicable();
     let mut decisions = Vec::new();
     for action in &args.action {
         for resource in &args.resource {
-            let request = AccessRequest::new(&args.principal.0, action, resource, &values);
+            let request = AccessRequest::new(&principal, action, resource, &values);
             decisions.push((action.as_str(), resource.as_str(), decide(&request, &applicable)));
         }
     }

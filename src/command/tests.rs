@@ -48,6 +48,7 @@ const LINES: &[&str] = &[
     "policy list",
     "policy put logs logs.json",
     "policy remove logs",
+    "policy test --user alice --action s3:GetObject --resource arn:aws:s3:::vault/k",
     "policy test --policy readwrite --principal user/alice --action s3:GetObject --resource arn:aws:s3:::vault/k",
     "serve --config portcullis.toml",
     "state rebuild",

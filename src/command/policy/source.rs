@@ -33,7 +33,7 @@ impl PolicySource {
         Self::parse(name, &text, kind)
     }
 
-    fn parse(name: String, text: &str, kind: PolicyKind) -> Result<Self, CommandError> {
+    pub(super) fn parse(name: String, text: &str, kind: PolicyKind) -> Result<Self, CommandError> {
         let document =
             PolicyDocument::parse(text, kind).map_err(|fault| CommandError::failed(format!("{name}: {fault}")))?;
         Ok(Self { name, document })

@@ -3,6 +3,7 @@ use std::fs;
 use super::*;
 use crate::command::admin::AdminClient;
 use crate::command::error::ExitCause;
+use crate::command::fake_proxy::{FakeProxy, Seen};
 use crate::command::state_directory::StateDirectory;
 use crate::command::terminal::kept::terminal;
 use portcullis_base::clock::Timestamp;
@@ -202,4 +203,61 @@ fn a_deny_holds_for_every_action_of_every_operation() {
         let decisions: Vec<_> = told.as_array().unwrap().iter().map(|one| one["decision"].as_str().unwrap()).collect();
         assert!(decisions.iter().all(|decision| *decision == "explicitDeny"), "{decisions:?}");
     }
+}
+
+/// A proxy at which alice has a policy of the account, one of her own and one of her group's, within a boundary.
+fn with_alice(seen: &Seen) -> (u16, String) {
+    let document = |action: &str, effect: &str| {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"{effect}","Action":"{action}","Resource":"*"}}}}"#
+        );
+        portcullis_base::percent::percent_encode(&text)
+    };
+    let list = |name: &str, member: &str| format!("<{name}><member>{member}</member></{name}>");
+    let asks_of = |action: &str, text: &str| seen.asks(action) && seen.form.contains(text);
+    let result = if seen.asks("GetUser") {
+        "<User><Arn>arn:aws:iam::210987654321:user/alice</Arn><PermissionsBoundary><PermissionsBoundaryArn>\
+         arn:aws:iam::210987654321:policy/limit</PermissionsBoundaryArn></PermissionsBoundary></User>"
+            .to_owned()
+    } else if seen.asks("ListAttachedUserPolicies") {
+        list("AttachedPolicies", "<PolicyArn>arn:aws:iam::210987654321:policy/gets</PolicyArn>")
+    } else if seen.asks("ListUserPolicies") {
+        list("PolicyNames", "own")
+    } else if seen.asks("ListGroupsForUser") {
+        list("Groups", "<GroupName>staff</GroupName>")
+    } else if seen.asks("ListGroupPolicies") {
+        list("PolicyNames", "no")
+    } else if seen.asks("GetPolicy") {
+        "<Policy><DefaultVersionId>v2</DefaultVersionId></Policy>".to_owned()
+    } else if asks_of("GetPolicyVersion", "limit") {
+        format!("<PolicyVersion><Document>{}</Document></PolicyVersion>", document("s3:*Object", "Allow"))
+    } else if seen.asks("GetPolicyVersion") {
+        format!("<PolicyVersion><Document>{}</Document></PolicyVersion>", document("s3:Get*", "Allow"))
+    } else if seen.asks("GetUserPolicy") {
+        format!("<PolicyDocument>{}</PolicyDocument>", document("s3:PutObject", "Allow"))
+    } else if seen.asks("GetGroupPolicy") {
+        format!("<PolicyDocument>{}</PolicyDocument>", document("s3:PutObject", "Deny"))
+    } else {
+        String::new()
+    };
+    let action = seen.form.split(['=', '&']).nth(1).unwrap_or_default();
+    (200, format!("<{action}Response><{action}Result>{result}</{action}Result></{action}Response>"))
+}
+
+#[tokio::test]
+async fn a_user_of_the_running_proxy_is_tested_with_all_its_policies_there() {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    }
+    let proxy = FakeProxy::start(with_alice);
+    let words =
+        "policy test --user alice --action s3:GetObject s3:PutObject s3:GetObjectAcl s3:ListBucket --resource *";
+    let line = <Line as clap::Parser>::try_parse_from(words.split(' ')).map_err(|error| error.to_string()).unwrap();
+    let (mut terminal, kept) = terminal(OutputFormat::People, &[]);
+    let admin = AdminClient::of(proxy.place());
+    let outcome = run(line.command, &admin, &at(1_795_254_118), &mut terminal).await;
+    assert!(outcome.unwrap_err().message.contains("3 of 4"));
+    insta::assert_snapshot!(kept.text());
 }
