@@ -53,7 +53,14 @@ const PURE: &[&str] = &[
     "crates/control/src/iam/action.rs",
     "crates/control/src/iam/decide.rs",
     "crates/control/src/iam/event.rs",
-    "crates/control/src/services",
+    "crates/control/src/services/action.rs",
+    "crates/control/src/services/decide.rs",
+    "crates/control/src/services/document.rs",
+    "crates/control/src/services/ec2.rs",
+    "crates/control/src/services/form.rs",
+    "crates/control/src/services/refused.rs",
+    "crates/control/src/services/sts.rs",
+    "crates/control/src/services/table.rs",
     "crates/sigv4/src",
     "crates/server/src/failure",
     "crates/upstream/src/render.rs",
@@ -106,6 +113,7 @@ const TRUSTED_PORTS: &[(&str, &[&str])] = &[
     // What reaches the disk is what was recorded: nothing that the product is built of leaves a write or a sync out.
     ("DiskCalls", &["crates/journal/src/disk.rs"]),
     ("ProvedPart", &["crates/control/src/iam/"]),
+    ("SessionOpener", &["crates/state/src/"]),
     ("StepLedger", &["crates/state/src/"]),
     ("TrailRegister", &["crates/state/src/", "crates/followers/src/delivery/progress.rs"]),
 ];

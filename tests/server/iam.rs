@@ -237,7 +237,7 @@ async fn a_call_that_is_none_is_refused_in_iams_words_and_recorded() {
         (
             call("ListUsers", &[]).header("x-amz-security-token", "t").signed(&rig.root, rig.now()),
             (403, "InvalidClientTokenId"),
-            "UnknownOperation",
+            "ListUsers",
         ),
         (
             Ask::new("PUT /vault/key").body("x").for_service("iam").signed(&rig.root, rig.now()),

@@ -15,13 +15,14 @@ use portcullis_authorization::{DenialCause, PolicyDenial, WithheldEntry};
 use portcullis_base::names::{AccessKeyId, BucketName, HostId, ObjectKey, RequestId};
 use portcullis_cloudtrail::record::{
     AddendumReason, AdditionalData, AuthenticationMethod, BatchCount, DenyingStatementData, EventCategory, EventError,
-    EventRecord, EventResources, EventSource, EventType, JsonObject, PolicyDenialData, TlsDetails, UserIdentity,
+    EventRecord, EventResources, EventSource, EventType, JsonObject, PolicyDenialData, SessionAttributes, TlsDetails,
+    UserIdentity,
 };
 use portcullis_http::{HttpMethod, Peer, RequestHead};
 use portcullis_journal::{JournalClosed, RecordKind, Sequence};
 use portcullis_policy::PolicyRole;
 use portcullis_s3::{ObjectIdentifier, OperationAccess, S3Operation};
-use portcullis_sigv4::{Principal, SignatureForm};
+use portcullis_sigv4::{Principal, SessionFacts, SessionMfa, SignatureForm};
 
 /// The facts about one request so far. Nothing can be decided from them, for there is no way to read them,
 /// and dropping them records that the request was abandoned.
@@ -107,7 +108,7 @@ enum DraftCaller {
     Anonymous,
     Claimed(Box<str>),
     Operator,
-    Signed { principal: Principal, key_id: AccessKeyId, form: SignatureForm },
+    Signed { principal: Principal, key_id: AccessKeyId, form: SignatureForm, session: Option<SessionAttributes> },
 }
 
 #[derive(Debug)]
@@ -208,7 +209,16 @@ impl Draft {
 
     /// Notes who signed, once that is proved.
     pub fn signed_by(&mut self, principal: &Principal, key_id: &AccessKeyId, form: SignatureForm) {
-        self.facts.caller = DraftCaller::Signed { principal: principal.clone(), key_id: key_id.clone(), form };
+        let (principal, key_id) = (principal.clone(), key_id.clone());
+        self.facts.caller = DraftCaller::Signed { principal, key_id, form, session: None };
+    }
+
+    /// Notes that a request that is signed was signed with temporary credentials.
+    pub fn in_session(&mut self, facts: SessionFacts) {
+        if let DraftCaller::Signed { session, .. } = &mut self.facts.caller {
+            let mfa_authenticated = facts.mfa == SessionMfa::Present;
+            *session = Some(SessionAttributes { created: facts.issued, mfa_authenticated });
+        }
     }
 
     /// Notes that the request came through the admin socket, and what program says it sent it.
@@ -351,7 +361,8 @@ impl DraftFacts {
             user_agent: arrived.and_then(|arrived| arrived.user_agent.as_deref()).or(self.agent.as_deref()),
             error: outcome.error(),
             parameters: &[],
-            response: if read_only { &[] } else { outcome.elements.members() },
+            // Of what only reads, AWS tells the answer where that is credentials.
+            response: if read_only && source != EventSource::Sts { &[] } else { outcome.elements.members() },
             additional: AdditionalData {
                 authentication: self.authentication(),
                 bytes_in: outcome.bytes_in,
@@ -459,9 +470,11 @@ impl DraftFacts {
                 | DraftOperation::S3(_)
                 | DraftOperation::Unknown => UserIdentity::LocalRoot,
             },
-            DraftCaller::Signed { principal: Principal::Root, key_id, form: _ } => UserIdentity::Root { key_id },
-            DraftCaller::Signed { principal: Principal::User(name), key_id, form: _ } => {
-                UserIdentity::User { name, key_id }
+            DraftCaller::Signed { principal: Principal::Root, key_id, form: _, session } => {
+                UserIdentity::Root { key_id, session: *session }
+            }
+            DraftCaller::Signed { principal: Principal::User(name), key_id, form: _, session } => {
+                UserIdentity::User { name, key_id, session: *session }
             }
         }
     }

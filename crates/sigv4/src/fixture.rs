@@ -22,8 +22,9 @@ use portcullis_base::secret::Secret;
 use portcullis_http::{MalformedHead, Peer, RequestHead, Transport};
 
 pub(super) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+pub(super) const PARENT_KEY_ID: &str = "AKIAPARENTODNN7EXAMPLE";
 pub(super) const INACTIVE_KEY_ID: &str = "AKIAI44QH8DHBEXAMPLE";
-const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub(super) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// 20130524T000000Z, when AWS signed its examples.
 pub(super) const SIGNED_AT: Timestamp = Timestamp::from_seconds(1_369_353_600);

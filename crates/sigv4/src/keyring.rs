@@ -3,8 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{PoisonError, RwLock};
 
-use super::Principal;
 use super::canonical::{CredentialScope, SigningKey};
+use super::session::{SessionClaims, SessionOpener};
+use super::{Principal, SignatureFault};
+use portcullis_base::clock::Timestamp;
 use portcullis_base::names::AccessKeyId;
 use portcullis_base::secret::Secret;
 
@@ -12,6 +14,8 @@ use portcullis_base::secret::Secret;
 #[derive(Debug)]
 pub struct Keyring {
     keys: RwLock<HashMap<AccessKeyId, CachedKey>>,
+    /// What opens session tokens; without it none is accepted.
+    sessions: Option<Box<dyn SessionOpener>>,
     decoy: SigningKey,
 }
 
@@ -57,6 +61,27 @@ pub(super) struct ClaimedSigner {
 const MOST_DERIVED: usize = 9;
 
 impl Keyring {
+    /// A keyring that takes session tokens too.
+    pub fn with_sessions(sessions: Box<dyn SessionOpener>) -> Self {
+        Self { sessions: Some(sessions), ..Self::default() }
+    }
+
+    /// Opens the token of a session that is not over: its time has not passed, and the key that asked for it may still sign.
+    pub(super) fn session(
+        &self,
+        id: Option<&AccessKeyId>,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<SessionClaims, SignatureFault> {
+        let opened = id.zip(self.sessions.as_ref()).and_then(|(id, sessions)| sessions.open(id, token));
+        let claims = opened.ok_or(SignatureFault::SessionToken)?;
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let parent = keys.get(&claims.parent).map(|entry| &entry.key);
+        let lasts = |parent: &&KeyringKey| parent.status == KeyStatus::Active && parent.holder == claims.holder;
+        parent.filter(lasts).ok_or(SignatureFault::SessionToken)?;
+        if now >= claims.expires { Err(SignatureFault::SessionExpired) } else { Ok(claims) }
+    }
+
     /// Adds a key, or replaces the one of this id.
     pub fn set(&self, id: AccessKeyId, key: KeyringKey) {
         let entry = CachedKey { key, derived: RwLock::default() };
@@ -88,7 +113,7 @@ impl Keyring {
 
 impl Default for Keyring {
     fn default() -> Self {
-        Self { keys: RwLock::default(), decoy: SigningKey::decoy() }
+        Self { keys: RwLock::default(), sessions: None, decoy: SigningKey::decoy() }
     }
 }
 

@@ -9,6 +9,7 @@ mod intake;
 mod keyring;
 mod payload;
 mod rejected;
+mod session;
 mod upstream_key;
 mod verify;
 
@@ -25,6 +26,7 @@ pub use intake::PayloadVerifier;
 pub use keyring::{KeyStatus, Keyring, KeyringKey};
 pub use payload::{ChunkChain, ChunkSigning, ChunkedPayload, PayloadMode};
 pub use rejected::{ClaimFault, SignatureFault, SignatureRejection};
+pub use session::{SessionClaims, SessionFacts, SessionMfa, SessionOpener, SigningCredentials};
 pub use upstream_key::{DailyKey, UpstreamKey};
 pub use verify::{UnverifiedCall, VerifiedRequest, claimed_service, verify};
 

@@ -56,8 +56,11 @@ pub enum SignatureFault {
     /// 403 SignatureDoesNotMatch: the scope's day is not the day of the request's time.
     #[error("the scope is of another day than the request")]
     ScopeDate,
+    /// 400 ExpiredToken, `The provided token has expired.`
+    #[error("the session is over")]
+    SessionExpired,
     /// 400 InvalidToken, `The provided token is malformed or otherwise invalid.`
-    #[error("the request carries a session token, and none were issued")]
+    #[error("the session token was not issued here with this key id, was revoked, or is in the wrong place")]
     SessionToken,
     /// 400 InvalidRequest, `DevPay and Mfa are mutually exclusive authorization methods.`
     #[error("the request carries a session token and an MFA code")]

@@ -2,9 +2,11 @@
 
 use sha2::{Digest, Sha256};
 
-use super::canonical::{canonical_path, canonical_query, canonical_request, extend_hex, string_to_sign};
+use super::canonical::{SigningKey, canonical_path, canonical_query, canonical_request, extend_hex, string_to_sign};
 use super::claim::{SIGNATURE_KEY, SignatureClaim};
+use super::keyring::ClaimedSigner;
 use super::payload::{ChunkChain, DeclaredPayload};
+use super::session::{LONGEST_TOKEN, SigningCredentials};
 use super::{
     AcceptedScope, AwsService, KeyStatus, Keyring, PayloadMode, Principal, SignatureFault, SignatureForm,
     SignatureRejection,
@@ -19,6 +21,7 @@ pub struct VerifiedRequest {
     pub principal: Principal,
     pub key_id: AccessKeyId,
     pub form: SignatureForm,
+    pub credentials: SigningCredentials,
     pub service: AwsService,
     /// What the signature promises of the body; the reader of the body has to check it.
     pub payload: PayloadMode,
@@ -31,6 +34,7 @@ pub struct UnverifiedCall<'a> {
     head: &'a RequestHead,
     claim: SignatureClaim<'a>,
     service: AwsService,
+    now: Timestamp,
 }
 
 /// Finds who signed a request, or why the signature is not accepted.
@@ -45,7 +49,7 @@ pub fn verify(
     let key_id = AccessKeyId::parse(claim.key_id).ok();
     let examined = examine(head, &claim, now, accepted_scope).and_then(|service| {
         let (promise, payload_hash) = DeclaredPayload::read(head, claim.form, accepted_scope.unsigned_payload)?;
-        prove(head, &claim, key_id.as_ref(), keyring, service, promise, payload_hash)
+        prove(head, &claim, ClaimedKey { id: key_id.as_ref(), keyring, now }, service, promise, payload_hash)
     });
     examined.map_err(|reason| SignatureRejection { key_id, reason })
 }
@@ -64,7 +68,7 @@ impl<'a> UnverifiedCall<'a> {
             SignatureForm::QueryString => Err(SignatureFault::PayloadHashMissing),
         });
         match examined {
-            Ok(service) => Ok(Self { head, claim, service }),
+            Ok(service) => Ok(Self { head, claim, service, now }),
             Err(reason) => Err(SignatureRejection { key_id: AccessKeyId::parse(claim.key_id).ok(), reason }),
         }
     }
@@ -85,7 +89,8 @@ impl<'a> UnverifiedCall<'a> {
         let promised = self.head.headers.value("x-amz-content-sha256").unwrap_or(&text);
         let proved = if promised == text {
             let promise = DeclaredPayload::Digest(digest);
-            prove(self.head, &self.claim, key_id.as_ref(), keyring, self.service, promise, &text)
+            let key = ClaimedKey { id: key_id.as_ref(), keyring, now: self.now };
+            prove(self.head, &self.claim, key, self.service, promise, &text)
         } else {
             Err(SignatureFault::PayloadHashMalformed)
         };
@@ -109,25 +114,51 @@ fn examine(
 ) -> Result<AwsService, SignatureFault> {
     let service = claim.within(accepted_scope)?;
     claim.timely(now)?;
-    refuse_session(head)?;
+    session_token(head, claim.form)?;
     refuse_unsigned_headers(head, claim, service)?;
     Ok(service)
+}
+
+/// The key that is claimed, and where it would be found.
+#[derive(Clone, Copy)]
+struct ClaimedKey<'a> {
+    id: Option<&'a AccessKeyId>,
+    keyring: &'a Keyring,
+    now: Timestamp,
+}
+
+impl ClaimedKey<'_> {
+    /// The signer of a long-term key, or that of a session by its token.
+    fn signer(
+        self,
+        head: &RequestHead,
+        claim: &SignatureClaim<'_>,
+    ) -> Result<(ClaimedSigner, SigningCredentials), SignatureFault> {
+        match session_token(head, claim.form)? {
+            // An unknown key costs the same work, so that time does not tell which ids exist.
+            None => Ok((self.keyring.signer(self.id, &claim.scope), SigningCredentials::LongTerm)),
+            Some(token) => {
+                let session = self.keyring.session(self.id, token, self.now)?;
+                let key = SigningKey::derive(&session.secret, &claim.scope);
+                let known = Some((session.holder, KeyStatus::Active));
+                Ok((ClaimedSigner { key, known }, SigningCredentials::Session(session.facts)))
+            }
+        }
+    }
 }
 
 fn prove(
     head: &RequestHead,
     claim: &SignatureClaim<'_>,
-    key_id: Option<&AccessKeyId>,
-    keyring: &Keyring,
+    claimed: ClaimedKey<'_>,
     service: AwsService,
     promise: DeclaredPayload,
     payload_hash: &str,
 ) -> Result<VerifiedRequest, SignatureFault> {
     let text = signed_text(head, claim, payload_hash)?;
-    // An unknown key costs the same work, so that time does not tell which ids exist.
-    let signer = keyring.signer(key_id, &claim.scope);
+    let (signer, credentials) = claimed.signer(head, claim)?;
     let matches = signer.key.sign(&text).matches(&claim.signature);
-    let (Some(key_id), Some((principal, status))) = (key_id, signer.known) else {
+    let (Some(key_id), Some((principal, status))) = (claimed.id, signer.known) else {
         return Err(SignatureFault::UnknownKey);
     };
     match status {
@@ -140,20 +171,34 @@ fn prove(
         principal,
         key_id: key_id.clone(),
         form: claim.form,
+        credentials,
         service,
         payload: promise.kept(chain),
         signed_at: claim.signed_at,
     })
 }
 
-/// No session token is ever issued here; with a code beside it S3 answers differently.
-fn refuse_session(head: &RequestHead) -> Result<(), SignatureFault> {
-    const TOKEN: &str = "x-amz-security-token";
-    let in_query = || head.query.pairs().iter().any(|(key, _)| key.eq_ignore_ascii_case(TOKEN));
-    if !head.headers.has(TOKEN) && !in_query() {
-        return Ok(());
+/// The session token, where one belongs: in the header of a signature in a header, in the query of one in the query. Both
+/// are signed: each `x-amz-` header has to be, and a query always is. With a code beside it S3 answers differently.
+fn session_token(head: &RequestHead, form: SignatureForm) -> Result<Option<&str>, SignatureFault> {
+    const HEADER: &str = "x-amz-security-token";
+    const QUERY_KEY: &str = "X-Amz-Security-Token";
+    let mut in_query = head.query.pairs().iter().filter(|(key, _)| key.eq_ignore_ascii_case(HEADER));
+    let (in_query, more) = (in_query.next(), in_query.next());
+    if in_query.is_none() && !head.headers.has(HEADER) {
+        return Ok(None);
     }
-    Err(if head.headers.has("x-amz-mfa") { SignatureFault::SessionTokenWithMfa } else { SignatureFault::SessionToken })
+    if head.headers.has("x-amz-mfa") {
+        return Err(SignatureFault::SessionTokenWithMfa);
+    }
+    let token = match (form, head.headers.value(HEADER), in_query) {
+        (SignatureForm::AuthHeader, Some(token), None) => Some(token),
+        (SignatureForm::QueryString, None, Some((key, token))) if key == QUERY_KEY && more.is_none() => {
+            Some(token.as_str())
+        }
+        (SignatureForm::AuthHeader | SignatureForm::QueryString, _, _) => None,
+    };
+    token.filter(|token| token.len() <= LONGEST_TOKEN).map(Some).ok_or(SignatureFault::SessionToken)
 }
 
 fn refuse_unsigned_headers(

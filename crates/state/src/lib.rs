@@ -22,6 +22,7 @@ mod rebuild;
 mod recorded;
 mod records;
 mod seal;
+mod sessions;
 mod sled_engine;
 mod snapshot;
 mod start;
@@ -72,6 +73,7 @@ pub use principals::{AccessKey, GivenKey, InvalidSecretKey, IssuedKey, KeyMateri
 pub use rebuild::{RebuildReport, rebuild};
 pub use records::{AccountRecord, BucketRecord, DigestSigningKey, StoredUpstreamKey, TrailHead};
 pub use seal::{MasterKeyError, SealError};
+pub use sessions::{IssuedSession, SessionRequest};
 pub use start::prepare_dir;
 pub use trails::{MOST_TRAILS, TrailReservation};
 pub use unsettled::RequestUnderWay;

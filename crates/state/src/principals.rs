@@ -257,10 +257,14 @@ impl StateTables {
 /// A new random key.
 pub(super) fn new_key(holder: Principal, now: Timestamp) -> Result<StoredKey, StoreError> {
     let id = AccessKeyId::parse(&format!("AKIA{}", random_id(16)?)).map_err(|_| SealError::NoRandomness)?;
+    Ok(StoredKey { id, holder, secret: random_secret()?, status: KeyStatus::Active, created: now })
+}
+
+/// A new random secret key.
+pub(super) fn random_secret() -> Result<Secret<String>, StoreError> {
     let mut random = Zeroizing::new([0; 30]);
     getrandom::fill(random.as_mut_slice()).map_err(|_| SealError::NoRandomness)?;
-    let secret = Secret::new(STANDARD.encode(random.as_slice()));
-    Ok(StoredKey { id, holder, secret, status: KeyStatus::Active, created: now })
+    Ok(Secret::new(STANDARD.encode(random.as_slice())))
 }
 
 /// A new random account id; without a leading zero, which some tools would drop.

@@ -14,6 +14,7 @@ use super::principals::{new_account_id, new_key};
 use super::recorded::{RecordComparison, RecordedState};
 use super::records::{AccountRecord, StateRecord};
 use super::seal::{MasterKeyError, RecordSealer};
+use super::sessions::SessionSealer;
 use super::sled_engine::SledEngine;
 use super::state::{StateMemory, StateTables};
 use super::unsettled::UnansweredRequests;
@@ -21,7 +22,7 @@ use super::write::{RecordEdit, StateWrite};
 use super::writer::{JournalLack, StateJournal, StateWriter, WriterHealth};
 use super::{StateShared, StateStore};
 use portcullis_base::clock::{Clock, Timestamp};
-use portcullis_sigv4::Principal;
+use portcullis_sigv4::{Keyring, Principal};
 
 /// Where everything is in the state directory.
 pub(super) struct StatePaths {
@@ -82,7 +83,7 @@ impl StateStore {
         if let Some(watch) = clock.watch() {
             watch.resume(kept.and_then(|last| last.boot.as_ref()), last_seen);
         }
-        let memory = StateMemory::default();
+        let memory = StateMemory::new(Keyring::with_sessions(Box::new(SessionSealer(sealer.clone()))));
         let revision = contents.revision();
         memory.apply(contents.records.into_iter().map(|(_, record)| RecordEdit::Put(record)).collect());
         let mut writer = StateWriter {

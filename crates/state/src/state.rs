@@ -19,7 +19,7 @@ use portcullis_policy::IdentityPolicies;
 use portcullis_sigv4::{Keyring, KeyringKey};
 
 /// The state as it is on the disk, with the keyring that follows it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct StateMemory {
     state: RwLock<StateTables>,
     keyring: Arc<Keyring>,
@@ -46,6 +46,11 @@ pub(crate) struct StateTables {
 }
 
 impl StateMemory {
+    /// An empty state, whose keys go into this keyring.
+    pub(crate) fn new(keyring: Keyring) -> Self {
+        Self { state: RwLock::default(), keyring: Arc::new(keyring) }
+    }
+
     /// The state, for as long as a look at it takes.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, StateTables> {
         // A writer does nothing under the lock that can panic.

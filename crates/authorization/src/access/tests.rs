@@ -9,7 +9,7 @@ use portcullis_base::names::{ObjectKey, UserName};
 use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_policy::{HeldPolicy, PolicyDocument, PolicyKind, PolicyRole};
 use portcullis_s3::{DeleteObjects, S3Operation};
-use portcullis_sigv4::SignatureForm;
+use portcullis_sigv4::{SessionFacts, SessionMfa, SignatureForm, SigningCredentials};
 
 use super::*;
 
@@ -58,10 +58,19 @@ fn rights(statements: &str, request: &S3Request) -> CallerRights {
 }
 
 fn rights_of(policies: Option<Arc<IdentityPolicies>>, request: &S3Request) -> CallerRights {
+    rights_by(SigningCredentials::LongTerm, policies, request)
+}
+
+fn rights_by(
+    credentials: SigningCredentials,
+    policies: Option<Arc<IdentityPolicies>>,
+    request: &S3Request,
+) -> CallerRights {
     let head = head();
     let circumstances = RequestCircumstances {
         head: &head,
         form: SignatureForm::AuthHeader,
+        credentials,
         signed_at: Timestamp::from_seconds(1_795_254_100),
         now: NOW,
         region: "eu-central-1",
@@ -187,6 +196,28 @@ fn the_version_of_a_source_is_the_one_that_its_read_is_about() {
     };
     assert!(rights(&of("v7"), &versioned()).allow(versioned()).is_ok());
     assert!(rights(&of("v8"), &versioned()).allow(versioned()).is_err());
+}
+
+#[test]
+fn conditions_tell_a_session_from_an_access_key() {
+    let issued = Timestamp::from_seconds(NOW.seconds() - 120);
+    let by = |mfa| SigningCredentials::Session(SessionFacts { issued, mfa });
+    let sessions = [SigningCredentials::LongTerm, by(SessionMfa::Absent), by(SessionMfa::Present)];
+    for (condition, allowed) in [
+        (r#"{"Bool":{"aws:MultiFactorAuthPresent":"true"}}"#, [false, false, true]),
+        (r#"{"Bool":{"aws:MultiFactorAuthPresent":"false"}}"#, [false, true, false]),
+        (r#"{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}"#, [true, true, false]),
+        (r#"{"Null":{"aws:MultiFactorAuthPresent":"true"}}"#, [true, false, false]),
+        (r#"{"NumericEquals":{"aws:MultiFactorAuthAge":"120"}}"#, [false, false, true]),
+        (r#"{"NumericLessThan":{"aws:MultiFactorAuthAge":"120"}}"#, [false, false, false]),
+        (r#"{"Null":{"aws:MultiFactorAuthAge":"true"}}"#, [true, true, false]),
+        (r#"{"Null":{"aws:TokenIssueTime":"true"}}"#, [true, false, false]),
+        (r#"{"DateGreaterThan":{"aws:TokenIssueTime":"2020-01-01T00:00:00Z"}}"#, [false, true, true]),
+    ] {
+        let statement = format!(r#"{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{condition}}}"#);
+        let found = sessions.map(|session| rights_by(session, policies(&statement), &get()).allow(get()).is_ok());
+        assert_eq!(found, allowed, "{condition}");
+    }
 }
 
 /// Every key that is looked at, in the policy of one user, and what it is in requests of several kinds.

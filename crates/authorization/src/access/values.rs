@@ -9,13 +9,14 @@ use portcullis_base::names::AccountId;
 use portcullis_http::{RequestHead, Transport};
 use portcullis_policy::{IdentityPolicies, RequestValues};
 use portcullis_s3::S3Request;
-use portcullis_sigv4::{ALGORITHM, SignatureForm};
+use portcullis_sigv4::{ALGORITHM, SessionFacts, SessionMfa, SignatureForm, SigningCredentials};
 
 /// How a request came, as far as conditions look at it.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestCircumstances<'a> {
     pub head: &'a RequestHead,
     pub form: SignatureForm,
+    pub credentials: SigningCredentials,
     pub signed_at: Timestamp,
     pub now: Timestamp,
     /// The proxy's region.
@@ -73,6 +74,14 @@ pub(super) fn of_call(
 }
 
 impl RequestCircumstances<'_> {
+    /// The session that signs; an access key has none of the keys that tell of one.
+    fn session(&self) -> Option<SessionFacts> {
+        match self.credentials {
+            SigningCredentials::LongTerm => None,
+            SigningCredentials::Session(facts) => Some(facts),
+        }
+    }
+
     /// The value of a key that does not depend on the operation.
     fn value(&self, key: &str) -> Option<String> {
         let header = |name: &str| self.head.headers.value(name).map(str::to_owned);
@@ -80,11 +89,17 @@ impl RequestCircumstances<'_> {
         match key {
             "aws:currenttime" => Some(self.now.iso_extended()),
             "aws:epochtime" => Some(self.now.seconds().to_string()),
+            "aws:multifactorauthage" => self.session().and_then(|session| match session.mfa {
+                SessionMfa::Absent => None,
+                SessionMfa::Present => Some(self.now.seconds().saturating_sub(session.issued.seconds()).to_string()),
+            }),
+            "aws:multifactorauthpresent" => self.session().and_then(|session| flag(session.mfa == SessionMfa::Present)),
             "aws:principalisawsservice" | "aws:viaawsservice" => flag(false),
             "aws:referer" => header("referer"),
             "aws:requestedregion" => Some(self.region.to_owned()),
             "aws:securetransport" => flag(self.head.peer.transport == Transport::Tls),
             "aws:sourceip" => Some(address(self.head.peer.address.ip()).to_string()),
+            "aws:tokenissuetime" => self.session().map(|session| session.issued.iso_extended()),
             "aws:useragent" => header("user-agent"),
             "s3:authtype" => Some(match self.form {
                 SignatureForm::AuthHeader => "REST-HEADER".to_owned(),

@@ -1,5 +1,6 @@
 //! `userIdentity`: who made a request, as far as it is proved.
 
+use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, UserName};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -24,11 +25,21 @@ pub enum UserIdentity<'a> {
     LocalRootOfDevice,
     Root {
         key_id: &'a AccessKeyId,
+        session: Option<SessionAttributes>,
     },
     User {
         name: &'a UserName,
         key_id: &'a AccessKeyId,
+        session: Option<SessionAttributes>,
     },
+}
+
+/// What is told of temporary credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionAttributes {
+    pub created: Timestamp,
+    /// Whether they were asked for with an MFA code.
+    pub mfa_authenticated: bool,
 }
 
 /// What is looked at in `userIdentity`.
@@ -79,18 +90,20 @@ impl UserIdentity<'_> {
                 write_root(out, account);
                 out.text("userName", scope.alias.as_deref().unwrap_or(ROOT_USER));
             }
-            Self::Root { key_id } => {
+            Self::Root { key_id, session } => {
                 write_root(out, account);
                 out.text("accessKeyId", key_id.as_str());
                 write_alias(out, scope);
+                write_session(out, *session);
             }
-            Self::User { name, key_id } => {
+            Self::User { name, key_id, session } => {
                 out.word("type", "IAMUser");
                 out.text("principalId", &user_id(&scope.account, name));
                 out.joined("arn", &["arn:aws:iam::", account, ":user/", name.as_str()]);
                 out.text("accountId", account);
                 out.text("accessKeyId", key_id.as_str());
                 out.text("userName", name.as_str());
+                write_session(out, *session);
             }
         }
     }
@@ -131,6 +144,16 @@ fn write_root(out: &mut JsonObject<'_>, account: &str) {
     let arn = "\",\"arn\":\"arn:aws:iam::";
     let start = "\"type\":\"Root\",\"principalId\":\"";
     out.pieces(&[start, account, arn, account, ":root\",\"accountId\":\"", account, "\""]);
+}
+
+fn write_session(out: &mut JsonObject<'_>, session: Option<SessionAttributes>) {
+    let Some(SessionAttributes { created, mfa_authenticated }) = session else { return };
+    out.object("sessionContext", |context| {
+        context.object("attributes", |attributes| {
+            attributes.text("creationDate", &created.iso_extended());
+            attributes.word("mfaAuthenticated", if mfa_authenticated { "true" } else { "false" });
+        });
+    });
 }
 
 fn write_alias(out: &mut JsonObject<'_>, scope: &AccountScope) {

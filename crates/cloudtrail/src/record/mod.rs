@@ -18,7 +18,7 @@ pub use additional::{
 };
 pub use amendment::{AmendedOutcome, Amendment};
 pub use attribute::{EventSummary, LookupAttribute, NamedResource, boolean_text};
-pub use identity::{IdentityView, ROOT_USER, UserIdentity, user_id};
+pub use identity::{IdentityView, ROOT_USER, SessionAttributes, UserIdentity, user_id};
 pub use json::{
     ForeignName, JsonObject, MemberName, TextFrame, is_deceptive, one_line, write_object, write_string, write_value,
 };

@@ -353,8 +353,8 @@ impl Caller {
             Self::Claimed(key_id) => UserIdentity::Claimed(key_id),
             Self::LocalRoot => UserIdentity::LocalRoot,
             Self::LocalRootOfDevice => UserIdentity::LocalRootOfDevice,
-            Self::Root(key_id) => UserIdentity::Root { key_id },
-            Self::User(name, key_id) => UserIdentity::User { name, key_id },
+            Self::Root(key_id) => UserIdentity::Root { key_id, session: None },
+            Self::User(name, key_id) => UserIdentity::User { name, key_id, session: None },
         }
     }
 

@@ -302,6 +302,9 @@ impl CloudTrailError {
             SignatureFault::Anonymous => {
                 Self::new("MissingAuthenticationTokenException", "Missing Authentication Token")
             }
+            SignatureFault::SessionExpired => {
+                Self::new("ExpiredTokenException", "The security token included in the request is expired")
+            }
             SignatureFault::InactiveKey
             | SignatureFault::SessionToken
             | SignatureFault::SessionTokenWithMfa

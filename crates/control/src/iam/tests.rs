@@ -15,7 +15,7 @@ use portcullis_base::secret::Secret;
 use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_mfa::{CodeDigits, MfaDemand, MfaFault, MfaToken, UnmetChallenge};
 use portcullis_s3::ReplicationRule;
-use portcullis_sigv4::{Principal, SignatureForm};
+use portcullis_sigv4::{Principal, SignatureForm, SigningCredentials};
 use portcullis_state::testing::{HERE, code, codes, in_memory, shown_by};
 use portcullis_state::{CodeSource, NewDevice, SpendError, StateStore};
 
@@ -56,6 +56,7 @@ fn rights_of(principal: &Principal, state: &StateStore) -> CallerRights {
     let circumstances = RequestCircumstances {
         head: &head,
         form: SignatureForm::AuthHeader,
+        credentials: SigningCredentials::LongTerm,
         signed_at: at(0),
         now: at(0),
         region: "us-east-1",

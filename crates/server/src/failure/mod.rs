@@ -538,6 +538,7 @@ fn of_rejected(rejected: &SignatureRejection) -> S3Error {
         SignatureFault::ScopeDate | SignatureFault::SignatureMismatch | SignatureFault::SignedHeaderAbsent(_) => {
             mismatch()
         }
+        SignatureFault::SessionExpired => S3Error::new(400, "ExpiredToken", "The provided token has expired."),
         SignatureFault::SessionToken => {
             S3Error::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
         }

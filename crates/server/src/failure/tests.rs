@@ -239,6 +239,7 @@ fn rejections() -> Vec<SignatureFault> {
         SignatureFault::PayloadHashMalformed,
         SignatureFault::PayloadHashMissing,
         SignatureFault::ScopeDate,
+        SignatureFault::SessionExpired,
         SignatureFault::SessionToken,
         SignatureFault::SessionTokenWithMfa,
         SignatureFault::SeveralMechanisms,

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::Pipeline;
-use super::ending::{ClientReads, Exchange, RequestEnding};
+use super::ending::{self, ClientReads, Exchange, RequestEnding};
 use super::reply::ReplyBody;
 use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor, of_refusal};
 use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements};
@@ -95,7 +95,7 @@ impl Pipeline {
         let body = self.read_call_body(head, incoming, &mut exchange.ending).await?;
         let signed = unproved.with_body(&body, &self.keyring).map_err(|why| CloudTrailError::rejected(&why))?;
         let draft = &mut exchange.draft;
-        draft.signed_by(&signed.principal, &signed.key_id, signed.form);
+        ending::signed(draft, &signed);
         // Only from here on does the record wait for the disk: a flood of unsigned calls must not.
         exchange.access = operation.as_ref().map_or(OperationAccess::Write, |operation| operation.access());
         let operation = operation.inspect_err(|_| {

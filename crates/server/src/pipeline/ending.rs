@@ -23,6 +23,7 @@ use portcullis_authorization::Refusal;
 use portcullis_base::names::{HostId, ObjectKey, RequestId, VersionId};
 use portcullis_http::{ConnectionProgress, Peer};
 use portcullis_journal::Journal;
+use portcullis_sigv4::{SigningCredentials, VerifiedRequest};
 
 /// What the reply to a request needs, and no decision depends on.
 #[derive(Clone, Debug)]
@@ -251,6 +252,15 @@ impl RequestEnding {
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         response
+    }
+}
+
+/// Notes in the draft who signed, once that is proved.
+pub(super) fn signed(draft: &mut Draft, signed: &VerifiedRequest) {
+    draft.signed_by(&signed.principal, &signed.key_id, signed.form);
+    match signed.credentials {
+        SigningCredentials::LongTerm => {}
+        SigningCredentials::Session(facts) => draft.in_session(facts),
     }
 }
 

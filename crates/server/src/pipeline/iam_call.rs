@@ -86,6 +86,7 @@ impl Pipeline {
         let circumstances = RequestCircumstances {
             head,
             form: signed.form,
+            credentials: signed.credentials,
             signed_at: signed.signed_at,
             now,
             region: &self.accepted_scope.region,

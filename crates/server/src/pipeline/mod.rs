@@ -262,7 +262,7 @@ impl Pipeline {
             let key_id = Some(signed.key_id.clone());
             reject(draft, SignatureRejection { key_id, reason: SignatureFault::UnknownKey })
         })?;
-        draft.signed_by(&signed.principal, &signed.key_id, signed.form);
+        ending::signed(draft, &signed);
         match routed {
             Ok(routed) => Ok(Box::new(UnderstoodRequest { head, signed, routed, upstream, now })),
             Err(why) => Err((unclear(why), Some(signed.principal))),
@@ -333,6 +333,7 @@ impl Pipeline {
         let circumstances = RequestCircumstances {
             head: &head,
             form: signed.form,
+            credentials: signed.credentials,
             signed_at: signed.signed_at,
             now,
             region: &self.accepted_scope.region,

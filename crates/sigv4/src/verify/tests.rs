@@ -1,18 +1,45 @@
+mod sessions;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixture::{INACTIVE_KEY_ID, KEY_ID, RequestFixture, SIGNED_AT, accepted_scope, authorization, keyring};
+use crate::fixture::{
+    INACTIVE_KEY_ID, KEY_ID, PARENT_KEY_ID, RequestFixture, SECRET, SIGNED_AT, accepted_scope, authorization, keyring,
+};
 use crate::{
-    ChecksumAlgorithm, ChunkSigning, ClaimFault, CredentialScope, EMPTY_SHA256, SigningKey, UNSIGNED_PAYLOAD,
-    UnsignedPayload,
+    ChecksumAlgorithm, ChunkSigning, ClaimFault, CredentialScope, EMPTY_SHA256, SessionClaims, SessionFacts,
+    SessionMfa, SessionOpener, SigningKey, UNSIGNED_PAYLOAD, UnsignedPayload,
 };
 use portcullis_base::percent::{percent_decode, percent_encode, percent_encode_path};
+use portcullis_base::secret::Secret;
 use portcullis_http::Transport;
 
 const HOST: (&str, &str) = ("host", "examplebucket.s3.amazonaws.com");
 const DATE: (&str, &str) = ("x-amz-date", "20130524T000000Z");
+
+const SESSION_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE+/=";
+const SESSION_FACTS: SessionFacts = SessionFacts { issued: SIGNED_AT, mfa: SessionMfa::Present };
+
+/// Opens one token, with the access key id that the fixtures sign with.
+#[derive(Debug)]
+struct OneSession {
+    holder: Principal,
+    expires: Timestamp,
+}
+
+impl SessionOpener for OneSession {
+    fn open(&self, key_id: &AccessKeyId, token: &str) -> Option<SessionClaims> {
+        (key_id.as_str() == KEY_ID && token == SESSION_TOKEN).then(|| SessionClaims {
+            parent: AccessKeyId::parse(PARENT_KEY_ID).expect("an id"),
+            holder: self.holder.clone(),
+            secret: Secret::new(SECRET.to_owned()),
+            expires: self.expires,
+            facts: SESSION_FACTS,
+        })
+    }
+}
 
 fn reason(fixture: RequestFixture) -> SignatureFault {
     fixture.verify().expect_err("refused").reason
@@ -291,7 +318,7 @@ fn every_other_reason_has_a_request_that_meets_it() {
             url().at(before(quarter + second)),
             SignatureFault::NotYetValid { signed_at: SIGNED_AT, now: before(quarter + second) },
         ),
-        (get().with("x-amz-security-token", "a"), SignatureFault::SessionToken),
+        (get().with("x-amz-security-token", "a"), unsigned("x-amz-security-token")),
         (url().replaced("/test.txt?", "/test.txt?X-Amz-Security-Token=a&"), SignatureFault::SessionToken),
         (get().with("x-amz-security-token", "a").with("x-amz-mfa", "a 123456"), SignatureFault::SessionTokenWithMfa),
         (
