@@ -1,5 +1,7 @@
 """Services beside S3, CloudTrail and IAM at the same endpoint, with the unchanged aws-cli and boto3."""
 
+import ssl
+import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -14,7 +16,7 @@ REFUSED = [
     ("logs describe-log-groups", "DescribeLogGroups", "UnknownOperationException"),
     ("organizations list-accounts", "ListAccounts", "UnknownOperationException"),
     ("sns list-topics", "ListTopics", "InvalidAction"),
-    ("sts get-session-token", "GetSessionToken", "InvalidAction"),
+    ("sts get-access-key-info --access-key-id AKIAIOSFODNN7EXAMPLE", "GetAccessKeyInfo", "InvalidAction"),
 ]
 
 
@@ -76,6 +78,39 @@ def a_wrong_secret_is_told_in_each_protocol(proxy, calling, service, operation, 
     assert error.value.response["Error"]["Code"] == code
     event = proxy.event_of(error.value.response["ResponseMetadata"]["RequestId"])
     assert (event["eventSource"], event["userIdentity"]["type"]) == (f"{service}.amazonaws.com", "Unknown")
+
+
+def a_session_reads_and_writes_and_never_stands_for_a_code(proxy, aws, calling, codes, versioned, key):
+    serial, code = codes.take().split()
+    made = aws("sts", "get-session-token", "--serial-number", serial, "--token-code", code)["Credentials"]
+    session = Credentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+    client = proxy.client(session, signature_version="s3v4")
+    client.put_object(Bucket=versioned, Key=key, Body=b"of a session")
+    reply = client.get_object(Bucket=versioned, Key=key)
+    assert reply["Body"].read() == b"of a session"
+    identity = proxy.event_of(reply["ResponseMetadata"]["RequestId"])["userIdentity"]
+    assert (identity["type"], identity["accessKeyId"]) == ("Root", session.access_key)
+    assert identity["sessionContext"]["attributes"]["mfaAuthenticated"] == "true"
+    url = client.generate_presigned_url("get_object", Params={"Bucket": versioned, "Key": key})
+    with urllib.request.urlopen(url, context=proxy.ca_file and ssl.create_default_context(cafile=proxy.ca_file)) as got:
+        assert got.read() == b"of a session"
+    with pytest.raises(ClientError) as error:
+        client.put_bucket_versioning(
+            Bucket=versioned, VersioningConfiguration={"Status": "Enabled", "MFADelete": "Enabled"}, MFA=codes.lend()
+        )
+    assert error.value.response["Error"]["Code"] == "InvalidRequest"
+    assert calling("sts", session).get_caller_identity()["Arn"].endswith(":root")
+    for ask in (calling("sts", session).get_session_token, calling("iam", session).list_users):
+        with pytest.raises(ClientError) as error:
+            ask()
+        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def a_wrong_code_makes_no_session(calling, codes):
+    serial, code = codes.wrong().split()
+    with pytest.raises(ClientError, match="MultiFactorAuthentication failed") as error:
+        calling("sts").get_session_token(SerialNumber=serial, TokenCode=code)
+    assert error.value.response["Error"]["Code"] == "AccessDenied"
 
 
 def a_session_token_is_told_to_be_invalid(proxy, calling):

@@ -29,5 +29,6 @@ mod refused;
 mod rig;
 mod sent;
 mod services;
+mod sessions;
 mod uploads;
 mod upstream_keys;

@@ -1,13 +1,14 @@
 //! Calls for AWS services beside S3, CloudTrail and IAM, so that programs which ask several services need one endpoint.
 //!
-//! Few are answered: who the caller is, which region this is, and that there is no organization. Any other is refused in
-//! the words of its service's protocol. Each is an event of its service, by its own name.
+//! Few are answered: who the caller is, a session of the caller's, which region this is, and that there is no
+//! organization. Any other is refused in the words of its service's protocol. Each is an event of its service, by its own name.
 
 mod action;
 mod decide;
 mod document;
 mod ec2;
 mod form;
+mod perform;
 mod refused;
 mod sts;
 mod table;
@@ -18,9 +19,11 @@ use form::CallForm;
 use portcullis_base::names::RequestId;
 use portcullis_http::{HttpMethod, RequestHead};
 use portcullis_sigv4::AwsService;
+use sts::SessionQuery;
 
 pub use action::{ActionName, TARGET, UnnamedAction};
-pub use decide::{ServiceAction, ServiceAnswer, ServiceFacts, decide};
+pub use decide::{ServiceAction, ServiceAnswer, ServiceDenial, ServiceFacts, decide};
+pub use perform::{ServiceContent, perform};
 pub(crate) use refused::status_and_code;
 pub use refused::{code_in_record, unrecorded};
 pub use table::{GLOBAL_REGION, IAM_API, SERVICE_APIS, ServiceApi, ServiceProtocol, ServiceReach};
@@ -97,15 +100,19 @@ impl<'a> ServiceCall<'a> {
                 let form = CallForm::read(self.api, version, self.head, self.body)?;
                 sts::read(&form).map(|()| ServiceAction::GetCallerIdentity)
             }
+            (AwsService::Sts, ServiceProtocol::Query(version), "GetSessionToken") => {
+                let form = CallForm::read(self.api, version, self.head, self.body)?;
+                SessionQuery::read(&form).map(ServiceAction::GetSessionToken)
+            }
             // For operations that are not served it is unknown which parameters are secret, so none are recorded.
             _ => Err(refused::not_offered(self.api, action)),
         }
     }
 
     /// Status and body of an answer.
-    pub fn document(&self, content: &Result<String, CloudTrailError>, request_id: RequestId) -> (u16, String) {
+    pub fn document(&self, content: &Result<ServiceContent, CloudTrailError>, request_id: RequestId) -> (u16, String) {
         match (content, &self.action) {
-            (Ok(content), Ok(action)) => (200, self.api.success(action, content, request_id)),
+            (Ok(content), Ok(action)) => (200, self.api.success(action, content.text(), request_id)),
             (Err(refused), _) => self.api.failure(refused, request_id),
             (Ok(_), Err(why)) => self.api.failure(&refused::unnamed(self.api, *why), request_id),
         }

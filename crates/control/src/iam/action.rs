@@ -376,6 +376,11 @@ impl IamRequest {
         Self { event: IamEvent::unknown(None), action: Err(IamError::unreadable_form(malformed)) }
     }
 
+    /// The same request, refused whatever it asks.
+    pub fn refused(self, why: IamError) -> Self {
+        Self { action: Err(why), ..self }
+    }
+
     /// What its event says of what is asked.
     pub fn event(&self) -> &IamEvent {
         &self.event

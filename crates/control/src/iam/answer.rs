@@ -63,6 +63,7 @@ impl IamError {
     pub fn code_in_record(&self) -> String {
         match self.code {
             code @ ("AccessDenied"
+            | "ExpiredToken"
             | "IncompleteSignature"
             | "InvalidAction"
             | "InvalidArgument"

@@ -80,6 +80,11 @@ impl IamError {
         Self { status, code, message: refused.message.clone(), mfa: refused.mfa, denial: None }
     }
 
+    /// Sessions are refused here.
+    pub fn session() -> Self {
+        Self::new(403, "InvalidClientTokenId", "IAM takes no session credentials here; sign with an access key.")
+    }
+
     /// Who asks may not.
     pub(super) fn not_authorized(user: &UserName, action: &str, resource: &str, account: &AccountId) -> Self {
         let arn = format!("arn:aws:iam::{account}:user/{user}");

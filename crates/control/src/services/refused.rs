@@ -6,13 +6,17 @@ use super::action::{ActionName, UnnamedAction};
 use super::table::{ServiceApi, ServiceProtocol};
 use crate::cloudtrail::CloudTrailError;
 use crate::query::MalformedForm;
+use portcullis_authorization::Refusal;
+use portcullis_base::clock::ClockDisagreement;
 use portcullis_mfa::MfaDemand;
 
 /// A refusal in the Query protocols: its code, and its status where that is not JSON's.
 type QueryNames = (&'static str, Option<u16>);
 
 /// A refusal's name in JSON, in the Query protocol, and in EC2's.
-const NAMES: [(&str, QueryNames, QueryNames); 9] = [
+const NAMES: [(&str, QueryNames, QueryNames); 11] = [
+    ("AccessDeniedException", ("AccessDenied", Some(403)), ("UnauthorizedOperation", Some(403))),
+    ("ExpiredTokenException", ("ExpiredToken", Some(403)), ("RequestExpired", None)),
     ("IncompleteSignatureException", ("IncompleteSignature", None), ("IncompleteSignature", None)),
     ("InvalidSignatureException", ("SignatureDoesNotMatch", Some(403)), ("SignatureDoesNotMatch", Some(403))),
     (
@@ -117,6 +121,53 @@ pub(super) fn unknown_filter(name: &str) -> CloudTrailError {
 
 pub(super) fn filter_without_values(name: &str) -> CloudTrailError {
     refused("MissingParameter", format!("The filter '{}' has no value", shown(name)))
+}
+
+pub(super) fn duration() -> CloudTrailError {
+    let what = "Value at 'durationSeconds' failed to satisfy constraint: Member must be between 900 and 129600";
+    refused("ValidationError", format!("1 validation error detected: {what}"))
+}
+
+pub(super) fn half_a_factor() -> CloudTrailError {
+    refused("ValidationError", "SerialNumber and TokenCode come together, or not at all.".to_owned())
+}
+
+/// A session does not make another.
+pub(super) fn session_of_session() -> CloudTrailError {
+    denied("Cannot call GetSessionToken with session credentials")
+}
+
+/// The codes opened nothing. AWS has one text for all that may be wrong with them.
+pub(super) fn factor(refusal: &Refusal) -> CloudTrailError {
+    match refusal {
+        Refusal::ClockDisagrees => CloudTrailError::unavailable(ClockDisagreement::FOR_CLIENTS),
+        Refusal::InsecureTransport => secret_in_clear(),
+        Refusal::NetworkThrottled { .. } | Refusal::TooManyCodesAtOnce => CloudTrailError::throttled(),
+        Refusal::ExclusionsPresent
+        | Refusal::LifecycleOnProtectedBucket
+        | Refusal::LifecyclePresent
+        | Refusal::MalformedOffer(_)
+        | Refusal::MfaRequired
+        | Refusal::NoSuchBucket
+        | Refusal::NotBucketOwner
+        | Refusal::NotDeviceOwner { .. }
+        | Refusal::NotVersioned
+        | Refusal::Policy(_)
+        | Refusal::TokenCodeInvalid(_)
+        | Refusal::TrailBucket
+        | Refusal::Unsettled(_)
+        | Refusal::UploadMayReplaceVersion => {
+            denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
+        }
+    }
+}
+
+pub(super) fn secret_in_clear() -> CloudTrailError {
+    denied("Secret keys and codes must not be sent in the clear. Use TLS, or the machine that Portcullis runs on.")
+}
+
+fn denied(message: &str) -> CloudTrailError {
+    refused("AccessDeniedException", message.to_owned())
 }
 
 /// The call is right, and was not to be answered.

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 
 use proptest::prelude::*;
 
+use super::decide::PlannedAnswer;
 use super::*;
 use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, Rules, UpstreamIdentity, Verdict};
-use portcullis_base::names::{AccountId, RequestId, UserName};
+use portcullis_base::clock::Timestamp;
+use portcullis_base::names::{AccessKeyId, AccountId, RequestId, UserName};
 use portcullis_http::{Peer, Transport};
 use portcullis_s3::ReplicationRule;
-use portcullis_sigv4::{AwsService, Principal, SignatureFault, SignatureForm, SignatureRejection};
+use portcullis_sigv4::{AwsService, Principal, SignatureFault, SignatureForm, SignatureRejection, SigningCredentials};
 use serde_json::Value;
 
 fn id() -> RequestId {
@@ -49,9 +51,16 @@ fn told(api: &'static ServiceApi, head: &RequestHead, body: &[u8]) -> String {
 }
 
 /// `requestParameters`, and the content of the answer.
-fn answer(call: &ServiceCall<'_>, principal: &Principal) -> (Value, Result<String, CloudTrailError>) {
+fn answer(call: &ServiceCall<'_>, principal: &Principal) -> (Value, Result<ServiceContent, CloudTrailError>) {
     let account = AccountId::parse("123456789012").expect("an account");
-    let facts = ServiceFacts { account: &account, region: "eu-central-1" };
+    let key_id = AccessKeyId::parse("AKIAIOSFODNN7EXAMPLE").expect("an id");
+    let facts = ServiceFacts {
+        account: &account,
+        region: "eu-central-1",
+        key_id: &key_id,
+        credentials: SigningCredentials::LongTerm,
+        now: Timestamp::from_seconds(1_800_000_000),
+    };
     let caller = Caller {
         principal: principal.clone(),
         form: SignatureForm::AuthHeader,
@@ -64,11 +73,17 @@ fn answer(call: &ServiceCall<'_>, principal: &Principal) -> (Value, Result<Strin
         loopback_is_secure: LoopbackTrust::TlsOnly,
     };
     match call.action() {
-        Ok(action) => match decide(&action, &caller, &facts, rules) {
-            Verdict::Permit(permit) => (action.recorded(), Ok(permit.into_action().into_content())),
-            Verdict::Refuse(refused) => (action.recorded(), Err(refused)),
-            Verdict::Mfa(challenge) => panic!("no code is asked for: {challenge:?}"),
-        },
+        Ok(action) => {
+            let recorded = action.recorded();
+            match decide(action, &caller, &facts, rules) {
+                Verdict::Permit(permit) => match permit.into_action().0 {
+                    PlannedAnswer::Content(text) => (recorded, Ok(ServiceContent::shown(text))),
+                    PlannedAnswer::Session(session) => panic!("no session is asked for: {session:?}"),
+                },
+                Verdict::Refuse(denial) => (recorded, Err(denial.refused())),
+                Verdict::Mfa(challenge) => panic!("no code is asked for: {challenge:?}"),
+            }
+        }
         Err(refused) => (Value::Null, Err(refused)),
     }
 }
@@ -215,6 +230,7 @@ fn each_refusal_of_a_signature_has_its_answer() {
             SignatureFault::Anonymous,
             SignatureFault::InactiveKey,
             SignatureFault::PayloadHashMissing,
+            SignatureFault::SessionExpired,
             SignatureFault::SessionToken,
             SignatureFault::SignatureMismatch,
             SignatureFault::UnknownKey,

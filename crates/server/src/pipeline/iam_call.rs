@@ -21,6 +21,7 @@ use portcullis_control::services::IAM_API;
 use portcullis_http::{HttpMethod, RequestHead};
 use portcullis_mfa::{MfaDemand, MfaToken};
 use portcullis_s3::OperationAccess;
+use portcullis_sigv4::SigningCredentials;
 use portcullis_state::CodeSource;
 
 /// A call whose signature is verified.
@@ -79,6 +80,11 @@ impl Pipeline {
         let request = match form {
             Ok(form) => IamRequest::read(&form, scope),
             Err(malformed) => IamRequest::unreadable(&malformed),
+        };
+        let request = match signed.credentials {
+            SigningCredentials::LongTerm => request,
+            // As at AWS: what a session may do ends with it, and a key that it makes would not.
+            SigningCredentials::Session(_) => request.refused(IamError::session()),
         };
         exchange.access = request.event().access();
         exchange.draft.asks_control(request.event().facts());

@@ -8,28 +8,31 @@ use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::Pipeline;
-use super::ending::Exchange;
+use super::ending::{self, Exchange};
 use super::reply::ReplyBody;
-use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode};
-use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome};
-use portcullis_authorization::{Caller, JudgedAction, Permit, PermitCost, UpstreamIdentity, Verdict};
+use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor, of_refusal};
+use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements};
+use portcullis_authorization::{Caller, JudgedAction, MfaDelete, Permit, PermitCost, UpstreamIdentity, Verdict};
 use portcullis_base::clock::Timestamp;
+use portcullis_base::names::AccessKeyId;
 use portcullis_control::cloudtrail::CloudTrailError;
 use portcullis_control::services::{
-    CallPlace, GLOBAL_REGION, ServiceAction, ServiceAnswer, ServiceApi, ServiceCall, ServiceFacts, code_in_record,
-    decide, unrecorded,
+    CallPlace, GLOBAL_REGION, ServiceAction, ServiceAnswer, ServiceApi, ServiceCall, ServiceContent, ServiceDenial,
+    ServiceFacts, code_in_record, decide, perform, unrecorded,
 };
 use portcullis_http::RequestHead;
 use portcullis_mfa::{Challenge, MfaToken, Proof};
 use portcullis_s3::OperationAccess;
 use portcullis_sigv4::{
-    AcceptedScope, ClaimFault, SignatureFault, SignatureRejection, UnverifiedCall, VerifiedRequest,
+    AcceptedScope, ClaimFault, SignatureFault, SignatureRejection, SigningCredentials, UnverifiedCall, VerifiedRequest,
 };
 use portcullis_state::CodeSource;
 
 /// The door of the services beside S3, CloudTrail and IAM.
 struct ServiceDoor<'a> {
     pipeline: &'a Pipeline,
+    key_id: &'a AccessKeyId,
+    credentials: SigningCredentials,
 }
 
 /// Names a call before its signature is verified, so that the record of a refusal names the operation.
@@ -53,9 +56,10 @@ impl Pipeline {
                 return self.end_service_call(api, &call, exchange, Err(refused)).await;
             }
         };
-        exchange.duty = self.recording.duty(OperationAccess::Read, None);
         let call = ServiceCall::read(api, &head, &body);
         let action = call.action();
+        exchange.access = action.as_ref().map_or(OperationAccess::Read, ServiceAction::access);
+        exchange.duty = self.recording.duty(exchange.access, None);
         let parameters = action.as_ref().map_or(Value::Null, ServiceAction::recorded);
         name(&mut exchange.draft, api, &call, &parameters);
         let principal = signed.principal.clone();
@@ -70,11 +74,12 @@ impl Pipeline {
                 };
                 let source = CodeSource::of_address(head.peer.address.ip());
                 let requester = Requester { caller, source, now: self.clock.now() };
-                // Nothing that is answered here looks at a code.
-                let (offer, access) = (MfaToken::Absent, OperationAccess::Read);
+                // The codes of what is answered here are parameters.
+                let (offer, access) = (MfaToken::Absent, exchange.access);
                 let requested = RequestedAction { action, body: (), requester, offer, access };
                 let story = Story { journal: &self.journal, state: &self.state };
-                story.act(&ServiceDoor { pipeline: &self }, requested, &mut exchange.draft).await
+                let door = ServiceDoor { pipeline: &self, key_id: &signed.key_id, credentials: signed.credentials };
+                story.act(&door, requested, &mut exchange.draft).await
             }
             Err(refused) => Err(refused),
         };
@@ -107,7 +112,7 @@ impl Pipeline {
         };
         name(draft, api, &ServiceCall::read(api, head, &body), &Value::Null);
         let signed = unproved.with_body(&body, &self.keyring).map_err(|why| CloudTrailError::rejected(&why))?;
-        draft.signed_by(&signed.principal, &signed.key_id, signed.form);
+        ending::signed(draft, &signed);
         Ok((body, signed))
     }
 
@@ -145,7 +150,7 @@ impl Pipeline {
         api: &'static ServiceApi,
         call: &ServiceCall<'_>,
         exchange: Exchange,
-        content: Result<String, CloudTrailError>,
+        content: Result<ServiceContent, CloudTrailError>,
     ) -> Response<ReplyBody> {
         let (status, document) = call.document(&content, exchange.ending.request_id);
         let failed = |refused: &CloudTrailError| OutcomeError {
@@ -156,6 +161,10 @@ impl Pipeline {
             status,
             error: content.as_ref().err().map(failed),
             bytes_out: u64::try_from(document.len()).unwrap_or(u64::MAX),
+            elements: content.as_ref().map_or_else(
+                |_| ResponseElements::default(),
+                |content| ResponseElements::of_control(content.elements()),
+            ),
             ..exchange.ending.outcome()
         };
         let (ending, recorded) = exchange.record(&outcome, &self.journal).await;
@@ -176,12 +185,18 @@ impl<'a> Door for ServiceDoor<'a> {
     type Body = ();
     type Facts = ServiceFacts<'a>;
     type Permitted = ServiceAnswer;
-    type Done = String;
+    type Done = ServiceContent;
     type Failure = CloudTrailError;
 
-    async fn facts(&self, _: &ServiceAction, _: &Requester, _: &MfaToken) -> Result<ServiceFacts<'a>, CloudTrailError> {
-        let pipeline = self.pipeline;
-        Ok(ServiceFacts { account: pipeline.state.account(), region: &pipeline.accepted_scope.region })
+    async fn facts(
+        &self,
+        _: &ServiceAction,
+        requester: &Requester,
+        _: &MfaToken,
+    ) -> Result<ServiceFacts<'a>, CloudTrailError> {
+        let Self { pipeline, key_id, credentials } = *self;
+        let (account, region) = (pipeline.state.account(), pipeline.accepted_scope.region.as_str());
+        Ok(ServiceFacts { account, region, key_id, credentials, now: requester.now })
     }
 
     fn decide(
@@ -191,7 +206,7 @@ impl<'a> Door for ServiceDoor<'a> {
         _: MfaToken,
         facts: &ServiceFacts<'a>,
     ) -> Verdict<ServiceAnswer> {
-        decide(&action, &requester.caller, facts, self.pipeline.rules)
+        decide(action, &requester.caller, facts, self.pipeline.rules)
     }
 
     async fn open(
@@ -208,23 +223,28 @@ impl<'a> Door for ServiceDoor<'a> {
         permit: Permit<ServiceAnswer>,
         _: ServiceFacts<'a>,
         (): (),
-        _: Timestamp,
-    ) -> Result<String, CloudTrailError> {
-        Ok(permit.into_action().into_content())
+        now: Timestamp,
+    ) -> Result<ServiceContent, CloudTrailError> {
+        perform(permit, &self.pipeline.state, now)
     }
 
+    /// The record tells of codes that were asked for by those that came as parameters.
     fn recorded(
         &self,
         _: &ServiceFacts<'a>,
         _: OperationAccess,
-        _: OfferedCode,
-        _: &JudgedAction<ServiceAnswer>,
+        offered: OfferedCode,
+        judged: &JudgedAction<ServiceAnswer>,
     ) -> Option<MfaFacts> {
-        None
+        let (required, result) = code_factor(judged, |denial| match denial {
+            ServiceDenial::Action(_) => (false, None),
+            ServiceDenial::Factor(refusal) => of_refusal(refusal),
+        });
+        required.then(|| offered.told(MfaDelete::NeverSet, (required, result)))
     }
 
-    fn refused(&self, refused: CloudTrailError) -> CloudTrailError {
-        refused
+    fn refused(&self, denial: ServiceDenial) -> CloudTrailError {
+        denial.refused()
     }
 
     fn unjudged(&self, _: &Challenge<ServiceAnswer>, _: UnjudgedCode) -> CloudTrailError {
