@@ -37,7 +37,9 @@ impl NamedGrant {
             return Ok(Self::Arn(text.to_owned()));
         }
         let path = Path::new(text);
-        if !path.is_file() {
+        // A name of a policy has no slash, and hardly this ending.
+        let is_path = text.contains('/') || text.ends_with(".json");
+        if !is_path && !path.is_file() {
             let unknown = |error| {
                 CommandError::usage(format!("`{text}` is neither a file nor the name of a policy: {error}"))
                     .next("`portcullis policy list` shows the managed policies.")
@@ -215,6 +217,8 @@ mod tests {
         std::fs::write(&file, r#"{"Statement":{"Effect":"Allow","Action":"s3:*"}}"#).expect("written");
         let refused = NamedGrant::read(file.to_str().expect("text"), PolicyKind::UserInline).unwrap_err();
         assert!(refused.to_string().contains("must contain resources"), "{refused}");
-        assert!(NamedGrant::read("no/such file", PolicyKind::UserInline).is_err());
+        let missing = NamedGrant::read("./missing.json", PolicyKind::UserInline).unwrap_err();
+        assert!(missing.to_string().contains("cannot be read"), "{missing}");
+        assert!(NamedGrant::read("no such file", PolicyKind::UserInline).is_err());
     }
 }

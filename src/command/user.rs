@@ -120,6 +120,16 @@ async fn add(args: AddUserArgs, admin: &AdminClient, terminal: &mut Terminal) ->
         );
         error.next(retry)
     })?;
+    let may = match policies.as_slice() {
+        [] => {
+            format!("{user} may do nothing yet: portcullis policy attach POLICY --user {user}{}", admin.place().flag())
+        }
+        some => format!("{user} may do what these policies allow: {}", some.join(", ")),
+    };
+    match terminal.format() {
+        OutputFormat::Json => {}
+        OutputFormat::People => terminal.note(&may)?,
+    }
     key.show(terminal)
 }
 
