@@ -163,6 +163,10 @@ def what_auditors_ask_of_the_account_is_answered(aws, iam, alice_key):
     assert summary["Users"] == len(iam.list_users(MaxItems=1000)["Users"])
     assert summary["MFADevicesInUse"] == len(iam.list_mfa_devices()["MFADevices"])
     assert aws("iam", "list-account-aliases")["AccountAliases"] == []
+    assert aws("iam", "generate-credential-report")["State"] == "COMPLETE"
+    report = base64.b64decode(aws("iam", "get-credential-report")["Content"]).decode().splitlines()
+    [of_root] = [line.split(",") for line in report if line.startswith("<root_account>,")]
+    assert dict(zip(report[0].split(","), of_root))["mfa_active"] == "true"
     assert iam.list_open_id_connect_providers()["OpenIDConnectProviderList"] == []
     assert iam.list_saml_providers()["SAMLProviderList"] == []
     assert iam.list_server_certificates()["ServerCertificateMetadataList"] == []

@@ -18,6 +18,7 @@ mod perform;
 mod policies;
 mod principals;
 mod refused;
+mod report;
 mod resource;
 mod scope;
 mod xml;

@@ -42,9 +42,11 @@ pub(super) enum ActionInput {
     DeleteVirtualMfaDevice { serial: DeviceSerial },
     EmptyList { list: &'static str, user: NamedUser },
     EnableMfaDevice { user: NamedUser, serial: DeviceSerial, codes: ConsecutiveCodes },
+    GenerateCredentialReport,
     GetAccountPasswordPolicy,
     GetAccountSummary,
     GetClock,
+    GetCredentialReport,
     GetLoginProfile { user: NamedUser },
     GetUser { user: NamedUser },
     ListAccessKeys { user: NamedUser, page: PageRequest },
@@ -230,9 +232,11 @@ const TABLE: &[IamActionRow] = &[
             Ok(ActionInput::EnableMfaDevice { user, serial, codes: given.consecutive_codes()? })
         },
     ),
+    reading("GenerateCredentialReport", &[], |_| Ok(ActionInput::GenerateCredentialReport)),
     reading("GetAccountPasswordPolicy", &[], |_| Ok(ActionInput::GetAccountPasswordPolicy)),
     reading("GetAccountSummary", &[], |_| Ok(ActionInput::GetAccountSummary)),
     reading("GetClock", &[], |_| Ok(ActionInput::GetClock)).on_the_admin_socket(),
+    reading("GetCredentialReport", &[], |_| Ok(ActionInput::GetCredentialReport)),
     reading("GetLoginProfile", &["UserName"], |given| Ok(ActionInput::GetLoginProfile { user: given.user()? })),
     reading("GetUser", &["UserName"], |given| Ok(ActionInput::GetUser { user: given.user()? })),
     reading("ListAccessKeys", &["Marker", "MaxItems", "UserName"], |given| {
@@ -308,9 +312,11 @@ impl IamAction {
             | ActionInput::DeleteUserUpstreamCredentials { .. }
             | ActionInput::DeleteVirtualMfaDevice { .. }
             | ActionInput::EmptyList { .. }
+            | ActionInput::GenerateCredentialReport
             | ActionInput::GetAccountPasswordPolicy
             | ActionInput::GetAccountSummary
             | ActionInput::GetClock
+            | ActionInput::GetCredentialReport
             | ActionInput::GetLoginProfile { .. }
             | ActionInput::GetUser { .. }
             | ActionInput::ListAccessKeys { .. }
@@ -339,9 +345,11 @@ impl IamAction {
             | ActionInput::DeleteUser { .. }
             | ActionInput::DeleteUserUpstreamCredentials { .. }
             | ActionInput::EmptyList { .. }
+            | ActionInput::GenerateCredentialReport
             | ActionInput::GetAccountPasswordPolicy
             | ActionInput::GetAccountSummary
             | ActionInput::GetClock
+            | ActionInput::GetCredentialReport
             | ActionInput::GetLoginProfile { .. }
             | ActionInput::GetUser { .. }
             | ActionInput::ListAccessKeys { .. }
@@ -578,6 +586,6 @@ mod tests {
             assert!(row.parameters.is_sorted() && row.host_parameters.is_sorted());
         }
         assert!(TABLE.is_sorted_by_key(|row| row.name));
-        assert_eq!(TABLE.len(), 30);
+        assert_eq!(TABLE.len(), 32);
     }
 }

@@ -62,6 +62,8 @@ pub(super) enum ReadStep {
     },
     AccountSummary,
     Clock,
+    CredentialReport,
+    CredentialReportState,
     /// The name of a list that has no members here.
     EmptyList(&'static str),
     MfaDevices {
@@ -254,6 +256,8 @@ fn plan(input: ActionInput, facts: &ActionFacts) -> Result<PlannedAction, IamErr
             PlainStep::Read(ReadStep::EmptyList(list))
         }
         ActionInput::GetAccountPasswordPolicy => return Err(IamError::no_password_policy(&facts.account)),
+        ActionInput::GenerateCredentialReport => PlainStep::Read(ReadStep::CredentialReportState),
+        ActionInput::GetCredentialReport => PlainStep::Read(ReadStep::CredentialReport),
         ActionInput::GetAccountSummary => PlainStep::Read(ReadStep::AccountSummary),
         ActionInput::GetClock => PlainStep::Read(ReadStep::Clock),
         ActionInput::GetLoginProfile { .. } => {

@@ -63,9 +63,11 @@ impl<'a> StateNames<'a> {
             | ActionInput::DeleteUser { .. }
             | ActionInput::DeleteUserUpstreamCredentials { .. }
             | ActionInput::DeleteVirtualMfaDevice { .. }
+            | ActionInput::GenerateCredentialReport
             | ActionInput::GetAccountPasswordPolicy
             | ActionInput::GetAccountSummary
             | ActionInput::GetClock
+            | ActionInput::GetCredentialReport
             | ActionInput::ListUsers { .. }
             | ActionInput::ListVirtualMfaDevices { .. }
             | ActionInput::Policy(_)

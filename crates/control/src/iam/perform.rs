@@ -4,6 +4,7 @@ use super::account::empty_list;
 use super::answer::{AnswerContent, IamAnswer};
 use super::decide::{ActionPermit, PlainStep, PlannedStep, ReadStep};
 use super::refused::IamError;
+use super::xml::ElementWriter;
 use portcullis_base::clock::Timestamp;
 use portcullis_state::StateStore;
 
@@ -46,10 +47,13 @@ impl ActionPerformance<'_> {
         }
     }
 
-    fn read(self, step: ReadStep) -> super::xml::ElementWriter {
+    fn read(self, step: ReadStep) -> ElementWriter {
         match step {
             ReadStep::AccessKeys { holder, page } => self.access_keys(&holder, &page),
             ReadStep::AccountSummary => self.account_summary(),
+            ReadStep::CredentialReport => self.credential_report(),
+            // It is written when it is asked for.
+            ReadStep::CredentialReportState => ElementWriter::new("Result").text("State", "COMPLETE"),
             ReadStep::Clock => self.clock(),
             ReadStep::EmptyList(list) => empty_list(list),
             ReadStep::MfaDevices { holder, page } => self.mfa_devices(&holder, &page),

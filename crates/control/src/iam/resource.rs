@@ -13,9 +13,11 @@ pub(super) fn resource(action: &IamAction, facts: &ActionFacts) -> String {
     match &action.input {
         ActionInput::AcceptClock
         | ActionInput::EmptyList { user: NamedUser::Caller, .. }
+        | ActionInput::GenerateCredentialReport
         | ActionInput::GetAccountPasswordPolicy
         | ActionInput::GetAccountSummary
-        | ActionInput::GetClock => "*".to_owned(),
+        | ActionInput::GetClock
+        | ActionInput::GetCredentialReport => "*".to_owned(),
         ActionInput::CreateAccessKey { .. }
         | ActionInput::DeactivateMfaDevice { .. }
         | ActionInput::DeleteAccessKey { .. }

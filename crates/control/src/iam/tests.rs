@@ -529,3 +529,31 @@ async fn a_store_that_cannot_write_answers_503() {
     engine.broken.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(refusal(&state, "Action=CreateUser&UserName=a").await, (503, "ServiceUnavailable".to_owned()));
 }
+
+#[tokio::test]
+async fn the_credential_report_tells_the_keys_and_devices_of_all() {
+    use base64::Engine as _;
+    let state = state().await;
+    plainly(&state, "Action=CreateUser&UserName=a,b").await;
+    plainly(&state, "Action=CreateAccessKey&UserName=a,b").await;
+    let phone = made(&state, "phone").await;
+    ask(&state, &enabling(&phone, at(0)), MfaToken::Absent, at(0)).await;
+    assert_eq!(inside(&plainly(&state, "Action=GenerateCredentialReport").await.1, "State"), "COMPLETE");
+    let (_, told) = plainly(&state, "Action=GetCredentialReport").await;
+    let report = base64::engine::general_purpose::STANDARD.decode(inside(&told, "Content")).expect("base64");
+    let report = String::from_utf8(report).expect("text");
+    let lines: Vec<&str> = report.lines().collect();
+    let [head, root, user] = lines[..] else { panic!("{report}") };
+    let unused = "N/A,N/A,N/A";
+    let account = state.account();
+    assert!(head.starts_with("user,arn,user_creation_time,password_enabled") && head.split(',').count() == 22);
+    assert_eq!(
+        root,
+        format!(
+            "<root_account>,arn:aws:iam::{account}:root,2030-03-17T17:46:40+00:00,false,{unused},true,\
+             true,2030-03-17T17:46:40+00:00,{unused},false,N/A,{unused},false,N/A,false,N/A"
+        )
+    );
+    assert!(user.starts_with(&format!("\"a,b\",\"arn:aws:iam::{account}:user/a,b\",")), "{user}");
+    assert!(user.contains(&format!(",false,{unused},false,true,2030-03-17T17:46:40+00:00,{unused},false")), "{user}");
+}
