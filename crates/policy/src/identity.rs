@@ -12,8 +12,8 @@ use crate::request::{AccessRequest, RequestValues};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityPolicies {
     principal: RequestPrincipal,
-    /// IAM's unique id, which `aws:userid` has.
-    id: Box<str>,
+    /// What is the same for each request of the principal, of the keys that are looked at.
+    values: RequestValues,
     policies: Vec<HeldPolicy>,
     boundary: Option<HeldPolicy>,
     keys: Vec<ConditionKey>,
@@ -27,7 +27,7 @@ pub struct HeldPolicy {
 }
 
 impl IdentityPolicies {
-    /// Takes all that limits the principal.
+    /// Takes all that limits the principal; `id` is IAM's unique id, which `aws:userid` has.
     pub fn new(principal: RequestPrincipal, id: &str, policies: Vec<HeldPolicy>, boundary: Option<HeldPolicy>) -> Self {
         let mut keys: Vec<ConditionKey> = Vec::new();
         for key in policies.iter().chain(&boundary).flat_map(|policy| policy.document.condition_keys()) {
@@ -35,7 +35,10 @@ impl IdentityPolicies {
                 keys.push(key.clone());
             }
         }
-        Self { principal, id: id.into(), policies, boundary, keys }
+        let mut values = RequestValues::of_principal(&principal);
+        values.set(ConditionKey::global("aws:userid"), [id.to_owned()]);
+        let values = values.only(&keys);
+        Self { principal, values, policies, boundary, keys }
     }
 
     /// Whose policies they are.
@@ -43,9 +46,9 @@ impl IdentityPolicies {
         &self.principal
     }
 
-    /// IAM's unique id of the principal.
-    pub fn id(&self) -> &str {
-        &self.id
+    /// What the principal says of the keys that are looked at, to which a request adds its own.
+    pub fn values(&self) -> &RequestValues {
+        &self.values
     }
 
     /// The keys whose values a decision looks at, each once: no other value needs to be known.

@@ -33,7 +33,14 @@ enum ResourceKind {
 ///
 /// It is filled from the typed request alone. No header of a client becomes a value by its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RequestValues(Vec<(ConditionKey, Vec<String>)>);
+pub struct RequestValues(Vec<(ConditionKey, KeyValues)>);
+
+/// The values of one key. Almost every key has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum KeyValues {
+    Many(Vec<String>),
+    One(String),
+}
 
 impl<'a> AccessRequest<'a> {
     /// `s3:GetObject` on `arn:aws:s3:::vault/k`.
@@ -80,12 +87,30 @@ impl RequestValues {
 
     /// Says what a key's values are, in place of what was said before.
     pub fn set(&mut self, key: ConditionKey, values: impl IntoIterator<Item = String>) {
-        self.0.retain(|(other, _)| !other.is_same(&key));
-        self.0.push((key, values.into_iter().collect()));
+        let mut values = values.into_iter();
+        let values = match (values.next(), values.next()) {
+            (None, _) => KeyValues::Many(Vec::new()),
+            (Some(value), None) => KeyValues::One(value),
+            (Some(first), Some(second)) => KeyValues::Many([first, second].into_iter().chain(values).collect()),
+        };
+        match self.0.iter_mut().find(|(other, _)| other.is_same(&key)) {
+            Some((_, before)) => *before = values,
+            None => self.0.push((key, values)),
+        }
+    }
+
+    /// The same, but for keys that are not among these.
+    pub(crate) fn only(mut self, keys: &[ConditionKey]) -> Self {
+        self.0.retain(|(known, _)| keys.iter().any(|key| key.is_same(known)));
+        self
     }
 
     /// The key's values; none if it is absent.
     pub fn of(&self, key: &ConditionKey) -> &[String] {
-        self.0.iter().find(|(other, _)| other.is_same(key)).map_or(&[], |(_, values)| values)
+        match self.0.iter().find(|(other, _)| other.is_same(key)) {
+            None => &[],
+            Some((_, KeyValues::Many(values))) => values,
+            Some((_, KeyValues::One(value))) => std::slice::from_ref(value),
+        }
     }
 }

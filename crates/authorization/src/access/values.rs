@@ -32,15 +32,10 @@ pub(super) fn of(
     request: &S3Request,
     circumstances: &RequestCircumstances<'_>,
 ) -> RequestValues {
-    let keys = policies.condition_keys();
-    if keys.is_empty() {
-        return RequestValues::default();
-    }
-    let mut values = RequestValues::of_principal(policies.principal());
-    for key in keys {
+    let mut values = policies.values().clone();
+    for key in policies.condition_keys() {
         let name = key.folded();
         let found = match name {
-            "aws:userid" => vec![policies.id().to_owned()],
             "aws:resourceaccount" | "s3:resourceaccount" => vec![account.to_string()],
             _ => circumstances.value(name).map_or_else(|| of_request(name, request), |value| vec![value]),
         };
@@ -57,11 +52,10 @@ pub(super) fn of_call(
     account: &AccountId,
     circumstances: &RequestCircumstances<'_>,
 ) -> RequestValues {
-    let mut values = RequestValues::of_principal(policies.principal());
+    let mut values = policies.values().clone();
     for key in policies.condition_keys() {
         let name = key.folded();
         let found = match name {
-            "aws:userid" => Some(policies.id().to_owned()),
             "aws:resourceaccount" => Some(account.to_string()),
             _ if name.starts_with("aws:") => circumstances.value(name),
             _ => None,

@@ -4,12 +4,13 @@
 //! misspelt key would be absent as well, and a negated operator holds for what is absent.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A key of a condition. Case does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConditionKey {
-    text: Box<str>,
-    name: Box<str>,
+    text: Arc<str>,
+    name: Arc<str>,
 }
 
 /// A text that is no key that a policy may name.
