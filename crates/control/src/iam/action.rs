@@ -247,6 +247,7 @@ const TABLE: &[IamActionRow] = &[
         Ok(ActionInput::ListMfaDevices { user: given.user()?, page: given.page()? })
     }),
     reading("ListOpenIDConnectProviders", &[], |given| given.empty_list("OpenIDConnectProviderList")),
+    reading("ListRoles", &["Marker", "MaxItems", "PathPrefix"], |given| given.empty_list("Roles")),
     reading("ListSAMLProviders", &[], |given| given.empty_list("SAMLProviderList")),
     reading("ListSSHPublicKeys", &["Marker", "MaxItems", "UserName"], |given| given.empty_list("SSHPublicKeys")),
     reading("ListServerCertificates", &["Marker", "MaxItems", "PathPrefix"], |given| {
@@ -586,6 +587,6 @@ mod tests {
             assert!(row.parameters.is_sorted() && row.host_parameters.is_sorted());
         }
         assert!(TABLE.is_sorted_by_key(|row| row.name));
-        assert_eq!(TABLE.len(), 32);
+        assert_eq!(TABLE.len(), 33);
     }
 }

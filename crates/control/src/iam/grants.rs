@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::answer::AnswerContent;
 use super::page::page;
 use super::perform::ActionPerformance;
-use super::policies::{PolicyAction, PolicyQuestion, PolicyScope};
+use super::policies::{EntityFilter, PolicyAction, PolicyQuestion, PolicyScope};
 use super::refused::{IamError, user_entity};
 use super::xml::ElementWriter;
 use portcullis_base::clock::Timestamp;
@@ -129,7 +129,7 @@ impl ActionPerformance<'_> {
                 Ok(page(&wanted, listed, |(name, _)| name.as_str())
                     .element("AttachedPolicies", |(_, reference)| self.attached_element(&reference)))
             }
-            PolicyQuestion::Entities { policy, page: wanted } => self.entities(&policy, &wanted),
+            PolicyQuestion::Entities { policy, filter, page: wanted } => self.entities(&policy, filter, &wanted),
             PolicyQuestion::Group { name, page: wanted } => {
                 let group = self.expect_group(&name)?;
                 let users = group.members.iter().filter_map(|member| self.state.user(member));
@@ -219,10 +219,17 @@ impl ActionPerformance<'_> {
     fn entities(
         self,
         policy: &PolicyReference,
+        filter: EntityFilter,
         wanted: &super::action::PageRequest,
     ) -> Result<ElementWriter, IamError> {
         self.expect_policy(policy)?;
-        let uses = self.state.policy_uses().remove(policy).unwrap_or_default();
+        let mut uses = self.state.policy_uses().remove(policy).unwrap_or_default();
+        match filter {
+            EntityFilter::All => {}
+            EntityFilter::Groups => uses.users.clear(),
+            EntityFilter::None => uses = PolicyUse::default(),
+            EntityFilter::Users => uses.groups.clear(),
+        }
         let users = uses.users.into_iter().map(|user| (format!("user/{user}"), Some(user), None));
         let groups = uses.groups.into_iter().map(|group| (format!("group/{group}"), None, Some(group)));
         // In the order of the names that the marker is one of.

@@ -24,7 +24,7 @@ pub(super) enum PolicyAction {
 #[derive(Debug)]
 pub(super) enum PolicyQuestion {
     Attached { holder: PolicyHolder, page: PageRequest },
-    Entities { policy: PolicyReference, page: PageRequest },
+    Entities { policy: PolicyReference, filter: EntityFilter, page: PageRequest },
     Group { name: GroupName, page: PageRequest },
     Groups { page: PageRequest },
     GroupsOfUser { user: UserName, page: PageRequest },
@@ -43,6 +43,16 @@ pub(super) enum PolicyScope {
     /// Those that are part of Portcullis.
     Aws,
     Local,
+}
+
+/// `EntityFilter`: which users of a policy are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EntityFilter {
+    All,
+    Groups,
+    /// Roles, of which there are none, and policies, which have no policies.
+    None,
+    Users,
 }
 
 /// Which kind of holder an action is about.
@@ -111,8 +121,10 @@ pub(super) const TABLE: &[IamActionRow] = &[
     reading("ListAttachedUserPolicies", &["Marker", "MaxItems", "PathPrefix", "UserName"], |given| {
         attached(given, HolderKind::User)
     }),
-    reading("ListEntitiesForPolicy", &["Marker", "MaxItems", "PolicyArn"], |given| {
-        question(PolicyQuestion::Entities { policy: given.policy_arn()?, page: given.page()? })
+    reading("ListEntitiesForPolicy", &["EntityFilter", "Marker", "MaxItems", "PathPrefix", "PolicyArn"], |given| {
+        given.only_root_prefix()?;
+        let (policy, filter) = (given.policy_arn()?, given.entity_filter()?);
+        question(PolicyQuestion::Entities { policy, filter, page: given.page()? })
     }),
     reading("ListGroupPolicies", &["GroupName", "Marker", "MaxItems"], |given| names(given, HolderKind::Group)),
     reading("ListGroups", &["Marker", "MaxItems", "PathPrefix"], |given| {
@@ -230,6 +242,19 @@ impl ActionParameters<'_> {
             Some("AWS") => Ok(PolicyScope::Aws),
             Some("Local") => Ok(PolicyScope::Local),
             Some(_) => Err(IamError::invalid_value("Scope", "satisfy enum value set: [All, AWS, Local]")),
+        }
+    }
+
+    fn entity_filter(&self) -> Result<EntityFilter, IamError> {
+        match self.optional("EntityFilter") {
+            None => Ok(EntityFilter::All),
+            Some("Group") => Ok(EntityFilter::Groups),
+            Some("AWSManagedPolicy" | "LocalManagedPolicy" | "Role") => Ok(EntityFilter::None),
+            Some("User") => Ok(EntityFilter::Users),
+            Some(_) => Err(IamError::invalid_value(
+                "EntityFilter",
+                "satisfy enum value set: [User, Role, Group, LocalManagedPolicy, AWSManagedPolicy]",
+            )),
         }
     }
 

@@ -18,6 +18,10 @@ const COLUMNS: &str = "user,arn,user_creation_time,password_enabled,password_las
                        access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,\
                        cert_1_last_rotated,cert_2_active,cert_2_last_rotated";
 
+/// The columns of passwords, in the words that AWS has for root and for a user without one.
+const ROOT_PASSWORD: &str = "not_supported,no_information,not_supported,not_supported";
+const USER_PASSWORD: &str = "false,N/A,N/A,N/A";
+
 impl ActionPerformance<'_> {
     /// The report as it is now; AWS's is up to four hours old.
     pub(super) fn credential_report(self) -> ElementWriter {
@@ -26,12 +30,12 @@ impl ActionPerformance<'_> {
         let root = format!("arn:aws:iam::{account}:root");
         let mut report = format!("{COLUMNS}\n");
         let keys = self.state.keys(&Principal::Root);
-        report.push_str(&row("<root_account>", &root, self.state.account_created(), has_device, &keys));
+        report.push_str(&row("<root_account>", &root, ROOT_PASSWORD, self.state.account_created(), has_device, &keys));
         for user in self.state.users() {
             let arn = format!("arn:aws:iam::{account}:user/{}", user.name);
             let keys = self.state.keys(&Principal::User(user.name.clone()));
             // Only root has devices.
-            report.push_str(&row(user.name.as_str(), &arn, user.created, false, &keys));
+            report.push_str(&row(user.name.as_str(), &arn, USER_PASSWORD, user.created, false, &keys));
         }
         ElementWriter::new("Result")
             .text("Content", &STANDARD.encode(report))
@@ -42,7 +46,7 @@ impl ActionPerformance<'_> {
 
 /// A line. There are no passwords and certificates, and it is not known when a key was last used; no name has a comma but a
 /// user's, which is quoted.
-fn row(name: &str, arn: &str, created: Timestamp, mfa: bool, keys: &[AccessKey]) -> String {
+fn row(name: &str, arn: &str, password: &str, created: Timestamp, mfa: bool, keys: &[AccessKey]) -> String {
     let key = |place: usize| match keys.get(place) {
         Some(key) => {
             let active = key.status == KeyStatus::Active;
@@ -52,7 +56,7 @@ fn row(name: &str, arn: &str, created: Timestamp, mfa: bool, keys: &[AccessKey])
     };
     let (first, second, created) = (key(0), key(1), date(created));
     let (name, arn) = (quoted(name), quoted(arn));
-    format!("{name},{arn},{created},false,N/A,N/A,N/A,{mfa},{first},{second},false,N/A,false,N/A\n")
+    format!("{name},{arn},{created},{password},{mfa},{first},{second},false,N/A,false,N/A\n")
 }
 
 /// As CSV has a text with a comma.

@@ -550,7 +550,8 @@ async fn the_credential_report_tells_the_keys_and_devices_of_all() {
     assert_eq!(
         root,
         format!(
-            "<root_account>,arn:aws:iam::{account}:root,2030-03-17T17:46:40+00:00,false,{unused},true,\
+            "<root_account>,arn:aws:iam::{account}:root,2030-03-17T17:46:40+00:00,not_supported,no_information,not_supported,\
+             not_supported,true,\
              true,2030-03-17T17:46:40+00:00,{unused},false,N/A,{unused},false,N/A,false,N/A"
         )
     );

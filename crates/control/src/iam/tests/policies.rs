@@ -190,6 +190,11 @@ async fn lists_tell_names_arns_and_where_a_policy_is_used() {
     done(&state, &format!("Action=PutUserPolicy&UserName=alice&PolicyName=inline&PolicyDocument={document}")).await;
     let entities = done(&state, &format!("Action=ListEntitiesForPolicy&PolicyArn={arn}")).await;
     assert_eq!((inside(&entities, "UserName"), inside(&entities, "GroupName")), ("alice", "staff"));
+    for (filter, told) in [("User", ("alice", "")), ("Group", ("", "staff")), ("Role", ("", ""))] {
+        let entities =
+            done(&state, &format!("Action=ListEntitiesForPolicy&PolicyArn={arn}&EntityFilter={filter}")).await;
+        assert_eq!((inside(&entities, "UserName"), inside(&entities, "GroupName")), told, "{filter}");
+    }
     let attached = done(&state, "Action=ListAttachedUserPolicies&UserName=alice").await;
     assert_eq!((inside(&attached, "PolicyName"), inside(&attached, "PolicyArn")), ("p", &*arn));
     assert_eq!(inside(&done(&state, "Action=ListUserPolicies&UserName=alice").await, "member"), "inline");
