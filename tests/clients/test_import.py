@@ -13,6 +13,8 @@ from rig.proxy import Proxy
 # What a MinIO told of its users: editors may read and write `photos` but not read `photos/private`, bob has a home, and
 # alice's service account `alice-limited` is limited to reading `photos/public`.
 EXPORT = TOP / "crates/import/src/fixtures/minio-export.zip"
+BUCKETS = ("photos", "home")
+OBJECTS = (("photos", "private/a"), ("photos", "public/a"), ("home", "bob/a"), ("home", "alice/a"))
 COMMAND = ("import", "minio", "--from", str(EXPORT), "--root", "minioadmin", "--leave-out", "bob-trial")
 
 
@@ -30,16 +32,16 @@ def imported(own) -> dict:
     """The result of the import; the buckets that its policies name hold an object each."""
     done = own.json(*COMMAND, "--apply")
     root = own.client()
-    for bucket, key in (("photos", "private/a"), ("photos", "public/a"), ("home", "bob/a"), ("home", "alice/a")):
-        try:
-            root.create_bucket(Bucket=bucket)
-        except ClientError as error:
-            assert error.response["Error"]["Code"] in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
+    for bucket in BUCKETS:
+        # The store may be one that is in use.
+        assert outcome(root.head_bucket, Bucket=bucket) == "404", f"bucket {bucket} is there already"
+        root.create_bucket(Bucket=bucket)
+    for bucket, key in OBJECTS:
         root.put_object(Bucket=bucket, Key=key, Body=b"x")
     yield done
-    for bucket in ("photos", "home"):
-        for listed in root.list_objects_v2(Bucket=bucket).get("Contents", []):
-            root.delete_object(Bucket=bucket, Key=listed["Key"])
+    for bucket, key in OBJECTS:
+        root.delete_object(Bucket=bucket, Key=key)
+    for bucket in BUCKETS:
         root.delete_bucket(Bucket=bucket)
 
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -15,7 +16,8 @@ use super::super::terminal::Terminal;
 use super::{PlanUse, import};
 use portcullis_base::clock::Clock;
 use portcullis_base::secret::Secret;
-use portcullis_http::{Dialler, Endpoint, TrustedAuthorities};
+use portcullis_http::{Dialler, Endpoint, EndpointScheme, TrustedAuthorities};
+use portcullis_import::ImportNote;
 use portcullis_import::minio::{ImportedRights, MinioExport, MinioImportOptions, accounts};
 
 /// Take the users of a MinIO, with their keys, groups, policies and service accounts
@@ -79,7 +81,19 @@ pub(super) async fn run(args: MinioArgs, admin: &AdminClient, terminal: &mut Ter
     let rights = if args.upstream_keys { ImportedRights::InStore } else { ImportedRights::Translated };
     let options = MinioImportOptions { root, left_out: args.leave_out.into_iter().collect(), rights };
     let plan_use = if args.apply { PlanUse::Apply } else { PlanUse::Show };
-    import(accounts(&export, &options), plan_use, admin, terminal).await
+    let mut accounts = accounts(&export, &options);
+    if args.endpoint.as_ref().is_some_and(is_readable_on_the_way) {
+        let text =
+            "was not encrypted on its way, with the secrets of all keys: use https://, or --from on MinIO's machine";
+        accounts.notes.push(ImportNote { about: format!("the reply of {source}"), text: text.to_owned() });
+    }
+    import(accounts, plan_use, admin, terminal).await
+}
+
+/// Whether an answer crosses a network without TLS.
+fn is_readable_on_the_way(endpoint: &Endpoint) -> bool {
+    let is_here = |host: &str| host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    endpoint.scheme() == EndpointScheme::Http && !is_here(endpoint.host())
 }
 
 fn read(path: &Path) -> Result<Secret<Vec<u8>>, CommandError> {
@@ -124,4 +138,22 @@ fn refused(endpoint: &Endpoint, error: &S3ClientError) -> CommandError {
         None => "Nothing was imported.",
     };
     CommandError::failed(format!("{endpoint}: {error}")).next(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_over_a_network_without_tls_is_said_to_be_readable() {
+        for (text, expected) in [
+            ("http://minio:9000", true),
+            ("http://10.0.0.7:9000", true),
+            ("https://minio:9000", false),
+            ("http://127.0.0.1:9000", false),
+            ("http://localhost:9000", false),
+        ] {
+            assert_eq!(is_readable_on_the_way(&Endpoint::parse(text).unwrap()), expected, "{text}");
+        }
+    }
 }

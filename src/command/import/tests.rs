@@ -164,7 +164,7 @@ async fn what_is_in_the_way_refuses_the_whole() {
     let (outcome, text) = run_on(&proxy, command(), OutputFormat::People).await;
     assert_eq!(outcome.unwrap_err().message, "the import has 1 fault, told above");
     let told = "What is in the way:\n  service account `bob-trial`: it expires at 2027-06-01T00:00:00Z, and no key \
-                expires here\n    Change it in MinIO, or leave the account out: --leave-out bob-trial\n";
+                expires here\n    Change it in MinIO, or leave the account out: --leave-out bob-trial; with --upstream-keys it expires there\n";
     assert!(text.contains(told), "{text}");
     assert_eq!(changes(&proxy), [""; 0]);
     let (_, text) = run_on(&proxy, command(), OutputFormat::Json).await;

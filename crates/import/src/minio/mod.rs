@@ -169,7 +169,11 @@ impl<'e> MinioReading<'e> {
                 None => self.to.note(place, format!("has the policy `{name}`, which MinIO does not have")),
                 Some(Err((place, reason))) => {
                     let (place, reason) = (place.clone(), reason.clone());
-                    self.to.fault(place, reason, "Change the policy in MinIO.");
+                    self.to.fault(
+                        place,
+                        reason,
+                        "Change the policy in MinIO, or let its users act there by their own keys: --upstream-keys",
+                    );
                 }
                 Some(Ok(reading)) => {
                     if reading.names == UserNameUse::Some {

@@ -165,6 +165,7 @@ impl MinioReading<'_> {
             account.expiration.as_deref().filter(|time| !time.starts_with("0001-") && !time.starts_with("1970-"));
         if let Some(time) = expires {
             let reason = format!("it expires at {time}, and no key expires here");
+            let next = format!("{next}; with --upstream-keys it expires there");
             self.to.fault(place, reason, next);
             return None;
         }
