@@ -160,17 +160,18 @@ async fn a_call_that_is_refused_ends_the_import_and_says_so() {
 #[tokio::test]
 async fn what_is_in_the_way_refuses_the_whole() {
     let (proxy, files) = (FakeProxy::start(empty), Files::new());
-    let command = || typed(&format!("minio --from {} --root minioadmin --apply", files.path("export.zip")));
+    let command = || typed(&format!("minio --from {} --leave-out root-app --apply", files.path("export.zip")));
     let (outcome, text) = run_on(&proxy, command(), OutputFormat::People).await;
     assert_eq!(outcome.unwrap_err().message, "the import has 1 fault, told above");
-    let told = "What is in the way:\n  service account `bob-trial`: it expires at 2027-06-01T00:00:00Z, and no key \
-                expires here\n    Change it in MinIO, or leave the account out: --leave-out bob-trial; with --upstream-keys it expires there\n";
+    let told = "What is in the way:\n  service account `root-limited`: its parent `minioadmin` is no user of this MinIO\n    \
+                If it is MinIO's root, say so: --root minioadmin. If an identity provider vouches for it, --leave-out \
+                root-limited\n";
     assert!(text.contains(told), "{text}");
     assert_eq!(changes(&proxy), [""; 0]);
     let (_, text) = run_on(&proxy, command(), OutputFormat::Json).await;
     let told: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(told["applied"], false);
-    assert_eq!(told["faults"][0]["place"], "service account `bob-trial`");
+    assert_eq!(told["faults"][0]["place"], "service account `root-limited`");
     assert_eq!(told["steps"][0]["standing"], "to do");
     assert!(!text.contains("-secret"), "{text}");
 }

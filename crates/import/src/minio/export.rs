@@ -132,6 +132,13 @@ impl MinioExport {
     }
 }
 
+impl ServiceAccount {
+    /// When it ends, if it does: MinIO tells none as a day of the year 1 or 1970.
+    pub(super) fn expires(&self) -> Option<&str> {
+        self.expiration.as_deref().filter(|time| !time.starts_with("0001-") && !time.starts_with("1970-"))
+    }
+}
+
 impl PolicyMapping {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.names.split(',').map(str::trim).filter(|name| !name.is_empty())

@@ -229,7 +229,7 @@ impl<'e> MinioReading<'e> {
         accounts.sort_by_key(|account| (account.status == AccountStatus::Disabled, &account.key));
         for account in accounts {
             let Some(key) = self.account_key(account, rights.status) else { continue };
-            if policy::is_empty(&account.policy) && keys.len() < MOST_KEYS {
+            if policy::is_empty(&account.policy) && account.expires().is_none() && keys.len() < MOST_KEYS {
                 keys.push(key);
             } else {
                 self.read_separate_account(account, key, &rights);

@@ -132,6 +132,32 @@ fn named_for(value: &Value, user: &str) -> Value {
     }
 }
 
+impl TranslatedPolicy {
+    /// The policy, which allows nothing from this time on.
+    pub(crate) fn until(self, time: &str) -> Translated<Self> {
+        let Some(document) = &self.document else { return Ok(self) };
+        let mut document: Value =
+            serde_json::from_str(&document.to_string()).map_err(|error| fault("the document", error))?;
+        let statements = document.get_mut("Statement").and_then(Value::as_array_mut);
+        for (index, statement) in statements.into_iter().flatten().enumerate() {
+            if statement.get("Effect").and_then(Value::as_str) != Some(StatementEffect::Allow.as_str()) {
+                continue;
+            }
+            let place = format!("Statement[{index}].Condition.DateLessThan");
+            let both = || fault(&place, "it ends at a time of its own, and the account at another one");
+            let conditions = statement.as_object_mut().map(|members| members.entry("Condition").or_insert(json!({})));
+            let dates = conditions.and_then(Value::as_object_mut).ok_or_else(both)?.entry("DateLessThan");
+            let dates = dates.or_insert(json!({})).as_object_mut().ok_or_else(both)?;
+            if dates.insert("aws:CurrentTime".to_owned(), time.into()).is_some() {
+                return Err(both());
+            }
+        }
+        let document = PolicyDocument::parse(&document.to_string(), PolicyKind::Managed)
+            .map_err(|error| fault(error.member().unwrap_or("the document"), error.reason()))?;
+        Ok(Self { document: Some(document), ..self })
+    }
+}
+
 impl PolicyTranslation {
     fn statement(&mut self, place: &str, written: WrittenStatement) -> Translated<()> {
         let effect = StatementEffect::from(written.effect);
@@ -260,6 +286,11 @@ impl From<WrittenEffect> for StatementEffect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portcullis_base::names::AccountId;
+    use portcullis_policy::{
+        AccessRequest, ApplicablePolicies, ConditionKey, NamedPolicy, PermissionLimit, PolicyDecision,
+        RequestPrincipal, RequestValues, ResourcePolicies, decide,
+    };
 
     fn translated(statements: Value) -> Translated<TranslatedPolicy> {
         translate(&json!({ "Version": "2012-10-17", "Statement": statements }))
@@ -373,6 +404,40 @@ mod tests {
             |resource: &str| translated(json!([{ "Effect": "Allow", "Action": "s3:*", "Resource": resource }]));
         assert_eq!(policy("arn:aws:s3:::home/${aws:username}/*").unwrap().names, UserNameUse::Some);
         assert_eq!(policy("arn:aws:s3:::home/*").unwrap().names, UserNameUse::None);
+    }
+
+    #[test]
+    fn a_policy_with_an_end_allows_nothing_after_it() {
+        let written = json!([
+            { "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["arn:aws:s3:::logs/*"] },
+            { "Effect": "Deny", "Action": ["s3:PutObject"], "Resource": ["arn:aws:s3:::logs/old/*"] },
+        ]);
+        let policy = translated(written).and_then(|policy| policy.until("2027-06-01T00:00:00Z")).unwrap();
+        let document = policy.document.unwrap();
+        let principal = RequestPrincipal::user(AccountId::parse("123456789012").unwrap(), "alice");
+        let allows = |time: &str, resource: &str| {
+            let mut values = RequestValues::default();
+            values.set(ConditionKey::parse("aws:CurrentTime").unwrap(), [time.to_owned()]);
+            let request = AccessRequest::new(&principal, "s3:PutObject", resource, &values);
+            let applicable = ApplicablePolicies {
+                identity: vec![NamedPolicy { name: "policy", document: &document }],
+                boundary: PermissionLimit::None,
+                session: PermissionLimit::None,
+                resource: ResourcePolicies::None,
+            };
+            matches!(decide(&request, &applicable), PolicyDecision::Allow(_))
+        };
+        assert!(allows("2027-05-31T23:59:59Z", "arn:aws:s3:::logs/a"));
+        assert!(!allows("2027-06-01T00:00:00Z", "arn:aws:s3:::logs/a"));
+        assert!(!allows("2027-05-31T23:59:59Z", "arn:aws:s3:::logs/old/a"));
+        let dated = |key: &str| {
+            translated(json!([{ "Effect": "Allow", "Action": ["s3:PutObject"], "Resource": ["**"],
+                "Condition": { key: { "aws:CurrentTime": ["2026-01-01T00:00:00Z"] } } }]))
+        };
+        let end = |key: &str| dated(key).unwrap().until("2027-06-01T00:00:00Z");
+        assert!(end("DateGreaterThan").is_ok());
+        assert_eq!(end("DateLessThan").unwrap_err().member, "Statement[0].Condition.DateLessThan");
+        assert!(dated("DateGreaterThan").unwrap().until("in June").is_err());
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! Service accounts: keys of a user, with that user's rights, or with as many of them as a session policy leaves.
+//! Service accounts: keys of a user, with that user's rights, or with as many of them as a session policy leaves, for good
+//! or until they expire.
 
 use std::collections::BTreeSet;
+
+use serde_json::json;
 
 use super::export::{AccountStatus, ServiceAccount};
 use super::policy::{self, TranslatedPolicy, UserNameUse};
@@ -25,9 +28,10 @@ impl MinioReading<'_> {
             SessionLimit::Within(policy) => Some(policy),
         };
         let name = format!("{}-{}", account.parent, account.key);
-        let why = match &boundary {
-            Some(_) => "its session policy is the user's permissions boundary",
-            None => "a user has two keys at the most",
+        let why = match (&boundary, account.expires()) {
+            (Some(_), None) => "its session policy is the user's permissions boundary".to_owned(),
+            (Some(_), Some(time)) => format!("the user's permissions boundary allows nothing from {time} on"),
+            (None, _) => "a user has two keys at the most".to_owned(),
         };
         self.to
             .note(place.clone(), format!("becomes the user `{name}` with the rights of `{}`: {why}", account.parent));
@@ -116,13 +120,21 @@ impl MinioReading<'_> {
     }
 
     fn session_policy(&mut self, account: &ServiceAccount) -> SessionLimit {
-        if policy::is_empty(&account.policy) {
-            return SessionLimit::None;
-        }
+        let everything =
+            json!({ "Statement": [{ "Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::*" }] });
+        let written = match (policy::is_empty(&account.policy), account.expires()) {
+            (true, None) => return SessionLimit::None,
+            (true, Some(_)) => &everything,
+            (false, _) => &account.policy,
+        };
         let place = format!("service account `{}`", account.key);
         let next = || format!("{LEAVE_OUT} {}", account.key);
-        let TranslatedPolicy { document, notes, names } = match policy::translate_for(&account.policy, &account.parent)
-        {
+        let translated = policy::translate_for(written, &account.parent);
+        let translated = translated.and_then(|translated| match account.expires() {
+            Some(time) => translated.until(time),
+            None => Ok(translated),
+        });
+        let TranslatedPolicy { document, notes, names } = match translated {
             Ok(translated) => translated,
             Err(fault) => {
                 self.to.fault(format!("{place}: session policy: {}", fault.member), fault.reason, next());
@@ -160,15 +172,6 @@ impl MinioReading<'_> {
         }
         let place = format!("service account `{}`", account.key);
         let next = format!("{LEAVE_OUT} {}", account.key);
-        // MinIO tells none as a day of the year 1 or 1970.
-        let expires =
-            account.expiration.as_deref().filter(|time| !time.starts_with("0001-") && !time.starts_with("1970-"));
-        if let Some(time) = expires {
-            let reason = format!("it expires at {time}, and no key expires here");
-            let next = format!("{next}; with --upstream-keys it expires there");
-            self.to.fault(place, reason, next);
-            return None;
-        }
         let of_parent: BTreeSet<_> = self.groups_of(&account.parent).map(|(group, _)| group).collect();
         if let Some(group) = account.groups.iter().flatten().find(|group| !of_parent.contains(group)) {
             self.to.fault(place, format!("it is in the group `{group}`, and `{}` is not", account.parent), next);

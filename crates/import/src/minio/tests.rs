@@ -103,9 +103,24 @@ fn what_differs_from_minio_is_told() {
 }
 
 #[test]
+fn a_service_account_that_expires_may_do_nothing_after_that() {
+    let accounts = accounts(&recorded(), &options(&[]));
+    assert_eq!(faults(&accounts), [""; 0]);
+    let trial = accounts.users.iter().find(|user| user.name.as_str() == "bob-bob-trial").unwrap();
+    assert_eq!(
+        shown(trial),
+        r#"bob-bob-trial: [bob-trial Active] policies [Own("home-bob") Own("photos-editor")] groups {} boundary Some("session-bob-trial")"#
+    );
+    let boundary = accounts.policies.iter().find(|policy| policy.name == "session-bob-trial").unwrap();
+    let end = r#""Condition":{"DateLessThan":{"aws:CurrentTime":"2027-06-01T00:00:00Z"}}"#;
+    assert!(boundary.document.to_string().contains(end), "{}", boundary.document);
+    let note = "becomes the user `bob-bob-trial` with the rights of `bob`: the user's permissions boundary allows nothing from \
+                2027-06-01T00:00:00Z on";
+    assert!(accounts.notes.iter().any(|told| told.text == note), "{:?}", accounts.notes);
+}
+
+#[test]
 fn what_cannot_be_the_same_refuses_the_import() {
-    let told = faults(&accounts(&recorded(), &options(&[])));
-    assert_eq!(told, ["service account `bob-trial`: it expires at 2027-06-01T00:00:00Z, and no key expires here"]);
     let mut options = options(&["bob-trial", "zoe"]);
     options.root = None;
     let told = faults(&accounts(&recorded(), &options));
