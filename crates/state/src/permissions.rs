@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use portcullis_base::names::UserName;
+use portcullis_base::names::{GroupName, PolicyName, UserName};
 use portcullis_policy::{HeldPolicy, IdentityPolicies, ManagedPolicy, PolicyDocument, RequestPrincipal};
 
 use super::identities::{GroupRecord, PolicyGrants, PolicyReference, UserRecord};
@@ -24,18 +24,25 @@ static MANAGED: LazyLock<BTreeMap<&'static str, Arc<PolicyDocument>>> = LazyLock
     known.map(|(name, document)| (name, Arc::new(document))).collect()
 });
 
-impl ChangedPermissions {
-    /// What these edits change.
-    pub(crate) fn by(edits: &[RecordEdit]) -> Self {
+impl StateTables {
+    /// Whose permissions these edits change, which are not made yet. A change of one policy or group must not be the work
+    /// of all users, while no request is answered.
+    pub(crate) fn permissions_changed_by(&self, edits: &[RecordEdit]) -> ChangedPermissions {
         let mut users = BTreeSet::new();
         for edit in edits {
             match edit {
+                RecordEdit::Put(StateRecord::Account(_)) | RecordEdit::Delete(RecordKey::Account) => {
+                    return ChangedPermissions::All;
+                }
                 RecordEdit::Put(StateRecord::User(user)) => drop(users.insert(user.name.clone())),
                 RecordEdit::Delete(RecordKey::User(name)) => drop(users.insert(name.clone())),
-                RecordEdit::Put(StateRecord::Account(_) | StateRecord::Group(_) | StateRecord::Policy(_))
-                | RecordEdit::Delete(RecordKey::Account | RecordKey::Group(_) | RecordKey::Policy(_)) => {
-                    return Self::All;
+                RecordEdit::Put(StateRecord::Group(group)) => {
+                    users.extend(group.members.iter().cloned());
+                    users.extend(self.members(&group.name));
                 }
+                RecordEdit::Delete(RecordKey::Group(name)) => users.extend(self.members(name)),
+                RecordEdit::Put(StateRecord::Policy(policy)) => users.extend(self.users_of(&policy.name)),
+                RecordEdit::Delete(RecordKey::Policy(name)) => users.extend(self.users_of(name)),
                 RecordEdit::Put(
                     StateRecord::Bucket(..)
                     | StateRecord::Device(_)
@@ -60,11 +67,24 @@ impl ChangedPermissions {
                 ) => {}
             }
         }
-        Self::Of(users)
+        ChangedPermissions::Of(users)
     }
-}
 
-impl StateTables {
+    fn members(&self, group: &GroupName) -> impl Iterator<Item = UserName> + use<'_> {
+        self.groups.get(group).into_iter().flat_map(|group| group.members.iter().cloned())
+    }
+
+    /// The users that have a policy of the account themselves, as a boundary, or by a group.
+    fn users_of(&self, policy: &PolicyName) -> BTreeSet<UserName> {
+        let reference = PolicyReference::Account(policy.clone());
+        let has = |user: &&UserRecord| {
+            user.grants.attached.contains(&reference) || user.boundary.as_ref() == Some(&reference)
+        };
+        let themselves = self.users.values().filter(has).map(|user| user.name.clone());
+        let groups = self.groups.values().filter(|group| group.grants.attached.contains(&reference));
+        themselves.chain(groups.flat_map(|group| group.members.iter().cloned())).collect()
+    }
+
     /// Brings the permissions to what users, groups and policies say now.
     pub(crate) fn update_permissions(&mut self, changed: ChangedPermissions) {
         let names = match changed {
@@ -72,18 +92,23 @@ impl StateTables {
             ChangedPermissions::Of(users) => users,
         };
         let mut groups: BTreeMap<&UserName, Vec<&GroupRecord>> = BTreeMap::new();
-        if !names.is_empty() {
-            for group in self.groups.values() {
-                group.members.iter().for_each(|member| groups.entry(member).or_default().push(group));
+        for group in self.groups.values() {
+            // Whichever of the two are fewer.
+            if names.len() < group.members.len() {
+                let members = names.iter().filter(|name| group.members.contains(*name));
+                members.for_each(|name| groups.entry(name).or_default().push(group));
+            } else {
+                let members = group.members.iter().filter(|member| names.contains(*member));
+                members.for_each(|member| groups.entry(member).or_default().push(group));
             }
         }
         let none = Vec::new();
         let updated: Vec<_> = names
-            .into_iter()
+            .iter()
             .map(|name| {
-                let held = self.users.get(&name);
-                let held = held.and_then(|user| self.permissions_of(user, groups.get(&name).unwrap_or(&none)));
-                (name, held.map(Arc::new))
+                let held = self.users.get(name);
+                let held = held.and_then(|user| self.permissions_of(user, groups.get(name).unwrap_or(&none)));
+                (name.clone(), held.map(Arc::new))
             })
             .collect();
         for (name, held) in updated {

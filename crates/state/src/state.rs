@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::identities::{GroupRecord, PolicyRecord, UserRecord};
-use super::permissions::ChangedPermissions;
 use super::records::{
     AccountRecord, BucketRecord, DigestSigningKey, RecordKey, StateRecord, StoredKey, StoredUpstreamKey, TrailHead,
 };
@@ -125,7 +124,7 @@ impl StateTables {
 
     /// Makes the edits.
     pub(crate) fn apply(&mut self, edits: Vec<RecordEdit>) {
-        let changed = ChangedPermissions::by(&edits);
+        let changed = self.permissions_changed_by(&edits);
         for edit in edits {
             match edit {
                 RecordEdit::Put(record) => self.put(record),

@@ -2,7 +2,7 @@
 
 use super::*;
 use portcullis_base::names::{GroupName, PolicyName};
-use portcullis_policy::{IdentityPolicies, PolicyKind};
+use portcullis_policy::{IdentityPolicies, PolicyDecision, PolicyKind, RequestValues};
 
 fn text(action: &str, kind: PolicyKind) -> PolicyText {
     let document =
@@ -75,4 +75,35 @@ async fn a_policy_that_is_used_stays_and_what_a_user_has_goes_before_it() {
     store.create_user(&alice, at(6)).await.expect("made");
     assert_eq!(permissions(&store).condition_keys().len(), 0);
     assert_eq!(store.user(&alice).expect("a user").grants, PolicyGrants::default());
+}
+
+#[tokio::test]
+async fn a_change_of_a_policy_or_a_group_counts_for_each_user_of_it_and_is_the_work_of_no_other() {
+    let (dir, journal) = (tempfile::tempdir().expect("a directory"), Arc::<MemoryJournal>::default());
+    let store = with_policies(dir.path(), &journal).await;
+    let (alice, bob, staff) = (user("alice"), user("bob"), GroupName::parse("staff").expect("a name"));
+    store.create_user(&bob, at(5)).await.expect("made");
+    let of_bob = store.permissions(&bob).expect("a user");
+    let may = |action: &str| {
+        let (held, values) = (permissions(&store), RequestValues::default());
+        matches!(held.decide(action, "arn:aws:s3:::b/k", &values), PolicyDecision::Allow(_))
+    };
+    assert!(may("s3:ListBucket") && !may("s3:GetObject"), "the second version of the policy counts");
+    store.change_policy(&policy("p"), VersionChange::SetDefault(1), at(5)).await.expect("set");
+    assert!(may("s3:GetObject") && !may("s3:ListBucket"));
+    assert!(may("s3:DeleteObject"));
+    let none = GrantChange::DeleteInline(policy("theirs"));
+    store.change_grants(&PolicyHolder::Group(staff.clone()), none, at(5)).await.expect("deleted");
+    assert!(!may("s3:DeleteObject"));
+    let narrow = VersionChange::Add { content: text("s3:GetObjectAcl", PolicyKind::Managed), is_default: true };
+    store.change_policy(&policy("limit"), narrow, at(5)).await.expect("added");
+    assert!(!may("s3:GetObject"), "the boundary counts");
+    let attach = GrantChange::Attach(PolicyReference::Account(policy("limit")));
+    store.change_grants(&PolicyHolder::Group(staff.clone()), attach, at(5)).await.expect("attached");
+    assert!(may("s3:GetObjectAcl"));
+    store.change_policy(&policy("limit"), VersionChange::SetDefault(1), at(5)).await.expect("set");
+    assert!(may("s3:DeleteBucket"), "the group's policy counts for its members");
+    store.change_membership(&staff, &alice, MembershipChange::Leave, at(5)).await.expect("left");
+    assert!(!may("s3:DeleteBucket"));
+    assert!(Arc::ptr_eq(&of_bob, &store.permissions(&bob).expect("a user")), "what bob may do was not touched");
 }
