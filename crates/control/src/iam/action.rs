@@ -296,51 +296,25 @@ impl NamedUser {
     }
 }
 
-impl IamAction {
-    /// Whether the question or its answer holds a code, a seed or a secret key.
-    pub(super) fn carries_secret(&self) -> bool {
-        match self.input {
-            ActionInput::CreateAccessKey { .. }
-            | ActionInput::CreateVirtualMfaDevice { .. }
-            | ActionInput::EnableMfaDevice { .. }
-            | ActionInput::PutUserUpstreamCredentials { .. }
-            | ActionInput::ResyncMfaDevice { .. } => true,
-            ActionInput::AcceptClock
-            | ActionInput::CreateUser { .. }
-            | ActionInput::DeactivateMfaDevice { .. }
-            | ActionInput::DeleteAccessKey { .. }
-            | ActionInput::DeleteUser { .. }
-            | ActionInput::DeleteUserUpstreamCredentials { .. }
-            | ActionInput::DeleteVirtualMfaDevice { .. }
-            | ActionInput::EmptyList { .. }
-            | ActionInput::GenerateCredentialReport
-            | ActionInput::GetAccountPasswordPolicy
-            | ActionInput::GetAccountSummary
-            | ActionInput::GetClock
-            | ActionInput::GetCredentialReport
-            | ActionInput::GetLoginProfile { .. }
-            | ActionInput::GetUser { .. }
-            | ActionInput::ListAccessKeys { .. }
-            | ActionInput::ListMfaDevices { .. }
-            | ActionInput::ListUsers { .. }
-            | ActionInput::ListVirtualMfaDevices { .. }
-            | ActionInput::Policy(_)
-            | ActionInput::UpdateAccessKey { .. } => false,
-        }
-    }
+/// What an action does beside what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ActionNature {
+    /// It makes, enables, disables or deletes an MFA device.
+    pub changes_devices: bool,
+    /// The question or its answer holds a code, a seed or a secret key.
+    pub carries_secret: bool,
 }
 
 impl IamAction {
-    /// Whether it makes, enables, disables or deletes an MFA device.
-    pub(super) fn changes_devices(&self) -> bool {
+    pub(super) fn nature(&self) -> ActionNature {
+        let nature = |changes_devices, carries_secret| ActionNature { changes_devices, carries_secret };
         match self.input {
             ActionInput::CreateVirtualMfaDevice { .. }
-            | ActionInput::DeactivateMfaDevice { .. }
-            | ActionInput::DeleteVirtualMfaDevice { .. }
             | ActionInput::EnableMfaDevice { .. }
-            | ActionInput::ResyncMfaDevice { .. } => true,
+            | ActionInput::ResyncMfaDevice { .. } => nature(true, true),
+            ActionInput::DeactivateMfaDevice { .. } | ActionInput::DeleteVirtualMfaDevice { .. } => nature(true, false),
+            ActionInput::CreateAccessKey { .. } | ActionInput::PutUserUpstreamCredentials { .. } => nature(false, true),
             ActionInput::AcceptClock
-            | ActionInput::CreateAccessKey { .. }
             | ActionInput::CreateUser { .. }
             | ActionInput::DeleteAccessKey { .. }
             | ActionInput::DeleteUser { .. }
@@ -358,8 +332,7 @@ impl IamAction {
             | ActionInput::ListUsers { .. }
             | ActionInput::ListVirtualMfaDevices { .. }
             | ActionInput::Policy(_)
-            | ActionInput::PutUserUpstreamCredentials { .. }
-            | ActionInput::UpdateAccessKey { .. } => false,
+            | ActionInput::UpdateAccessKey { .. } => nature(false, false),
         }
     }
 }

@@ -152,7 +152,7 @@ fn permitted(action: &IamAction, caller: &Caller, facts: &ActionFacts, rules: Ru
         Principal::Root => {}
         Principal::User(name) => {
             let resource = resource(action, facts);
-            if facts.subject == Principal::Root || action.changes_devices() {
+            if facts.subject == Principal::Root || action.nature().changes_devices {
                 return Err(IamError::not_authorized(name, action.name, &resource, &facts.account));
             }
             if let Some(denial) = facts.rights.denies(&format!("iam:{}", action.name), &resource) {
@@ -160,7 +160,7 @@ fn permitted(action: &IamAction, caller: &Caller, facts: &ActionFacts, rules: Ru
             }
         }
     }
-    if action.carries_secret() && !caller.is_confidential(rules) {
+    if action.nature().carries_secret && !caller.is_confidential(rules) {
         return Err(IamError::secret_in_clear());
     }
     Ok(())
