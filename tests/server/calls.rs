@@ -420,6 +420,23 @@ async fn a_user_sees_trails_and_neither_events_nor_a_way_to_change_any() {
 }
 
 #[tokio::test]
+async fn an_auditor_looks_up_events_by_a_policy_and_changes_no_trail_by_any() {
+    let (rig, _folder) = rig().await;
+    make(&rig).await;
+    let auditor = rig.user_with("auditor", r#"{"Effect":"Allow","Action":"cloudtrail:*","Resource":"*"}"#).await;
+    let away = r#"{"Effect":"Allow","Action":"cloudtrail:*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"192.0.2.0/24"}}}"#;
+    let elsewhere = rig.user_with("elsewhere", away).await;
+    let ask = async |keys: &Keys, operation: &str, body: Value| {
+        exchange(rig.address, &Ask::call(operation, &body.to_string()).signed(keys, rig.now())).await
+    };
+    let told = ask(&auditor, "LookupEvents", json!({})).await;
+    assert!(told.status == 200 && told.body.contains("CreateTrail"), "{told:?}");
+    assert_eq!(ask(&elsewhere, "LookupEvents", json!({})).await.exception(), "AccessDeniedException");
+    assert_eq!(ask(&auditor, "StopLogging", json!({"Name": "main"})).await.exception(), "AccessDeniedException");
+    assert!(is_logging(&rig).await);
+}
+
+#[tokio::test]
 async fn of_changes_at_once_none_is_judged_by_what_another_made() {
     let (rig, _folder) = rig().await;
     make(&rig).await;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use change::{ChangeEffect, PlannedChange, TrailChange};
-use portcullis_authorization::{Caller, TrailBucket};
+use portcullis_authorization::{Caller, CallerRights, TrailBucket};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, BucketName};
 use portcullis_cloudtrail::DigestPeriod;
@@ -75,9 +75,16 @@ impl CloudTrail {
     }
 
     /// What a call is decided by: the only I/O before the decision.
-    pub async fn facts(&self, call: &CloudTrailCall, caller: &Caller, now: Timestamp) -> CallFacts<'_> {
+    pub async fn facts(
+        &self,
+        call: &CloudTrailCall,
+        caller: &Caller,
+        rights: CallerRights,
+        now: Timestamp,
+    ) -> CallFacts<'_> {
         let facts = CallFacts {
             place: self.place(),
+            rights,
             trails: self.state.trails(),
             devices: if self.state.has_active_device() { RootDevices::Some } else { RootDevices::None },
             buckets: AffectedBuckets::UNASKED,

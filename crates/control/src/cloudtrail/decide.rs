@@ -7,7 +7,9 @@ use super::operation::{CallAudience, CloudTrailOperation, ReadOperation};
 use super::refused::{CloudTrailError, MfaCircumstances, RootDevices};
 use super::scope::TrailScope;
 use super::stake::{AffectedBuckets, BucketStake};
-use portcullis_authorization::{Caller, ControlAction, Permit, PermittedAction, Requirement, Rules, Verdict};
+use portcullis_authorization::{
+    Caller, CallerRights, ControlAction, Permit, PermittedAction, Requirement, Rules, Verdict,
+};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::Trail;
 use portcullis_cloudtrail::lookup::LookupAsker;
@@ -18,6 +20,8 @@ use portcullis_sigv4::Principal;
 #[derive(Clone, Debug)]
 pub struct CallFacts<'a> {
     pub(super) place: TrailScope<'a>,
+    /// What the caller may do by its policies.
+    pub(super) rights: CallerRights,
     pub(super) trails: Vec<Trail>,
     pub(super) devices: RootDevices,
     pub(super) buckets: AffectedBuckets,
@@ -115,7 +119,7 @@ pub(super) fn plan(
     facts: &CallFacts<'_>,
     now: Timestamp,
 ) -> Result<CallPlan, PlanRefusal> {
-    may_ask(call.operation, &caller.principal, &facts.place).map_err(PlanRefusal::Forbidden)?;
+    may_ask(call.operation, &caller.principal, facts).map_err(PlanRefusal::Forbidden)?;
     call.input.only(call.operation.members()).map_err(PlanRefusal::Forbidden)?;
     match call.operation {
         CloudTrailOperation::Change(operation) => {
@@ -132,13 +136,18 @@ pub(super) fn plan(
 fn may_ask(
     operation: CloudTrailOperation,
     principal: &Principal,
-    place: &TrailScope<'_>,
+    facts: &CallFacts<'_>,
 ) -> Result<(), CloudTrailError> {
+    let refused = || CloudTrailError::not_authorized(principal, operation.name(), facts.place.account);
     match (operation.open_to(), principal) {
-        (CallAudience::Anybody, _) | (CallAudience::Root, Principal::Root) => Ok(()),
-        (CallAudience::Root, Principal::User(_)) => {
-            Err(CloudTrailError::not_authorized(principal, operation.name(), place.account))
+        (CallAudience::Anybody, _) | (CallAudience::AllowedUsers | CallAudience::Root, Principal::Root) => Ok(()),
+        (CallAudience::AllowedUsers, Principal::User(_)) => {
+            match facts.rights.denies(&format!("cloudtrail:{}", operation.name()), "*") {
+                None => Ok(()),
+                Some(_) => Err(refused()),
+            }
         }
+        (CallAudience::Root, Principal::User(_)) => Err(refused()),
     }
 }
 

@@ -42,6 +42,8 @@ pub enum ReadOperation {
 /// Whom an operation is open to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallAudience {
+    /// Root, and users whose policies allow it.
+    AllowedUsers,
     Anybody,
     Root,
 }
@@ -142,10 +144,11 @@ impl CloudTrailOperation {
         }
     }
 
-    /// Whom it is open to; the events tell what everybody did, so they are root's.
+    /// Whom it is open to; the events tell what everybody did, so they are for auditors.
     pub fn open_to(self) -> CallAudience {
         match self {
-            Self::Change(_) | Self::Read(ReadOperation::LookupEvents) => CallAudience::Root,
+            Self::Change(_) => CallAudience::Root,
+            Self::Read(ReadOperation::LookupEvents) => CallAudience::AllowedUsers,
             Self::Read(_) => CallAudience::Anybody,
         }
     }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::change::{ChangeEffect, effect};
 use super::*;
+use crate::fixture::rights_of;
 use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, Rules, UpstreamIdentity, Verdict};
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::lookup::{HistoryPage, HistoryQuery, LookupError};
@@ -126,7 +127,7 @@ impl Bench {
         rules: Rules,
         now: Timestamp,
     ) -> Verdict<CallPlan> {
-        let facts = self.api.facts(call, caller, now).await;
+        let facts = self.api.facts(call, caller, rights_of(&caller.principal, &self.state), now).await;
         decide(call, caller, offer, &facts, rules, now)
     }
 
@@ -347,7 +348,7 @@ async fn what_is_not_known_of_a_bucket_counts_against_a_change() {
     let bench = Bench::with_trail().await;
     let create = call("CreateTrail", &json!({"Name": "other", "S3BucketName": "empty"})).unwrap();
     let offer = || MfaToken::parse(Some("20899872 123456"));
-    let facts = bench.api.facts(&create, &root(), NOW).await;
+    let facts = bench.api.facts(&create, &root(), rights_of(&Principal::Root, &bench.state), NOW).await;
     assert!(matches!(decide(&create, &root(), offer(), &facts, RULES, NOW), Verdict::Permit(_)));
     let unasked = CallFacts { buckets: AffectedBuckets::UNASKED, ..facts };
     assert!(matches!(decide(&create, &root(), offer(), &unasked, RULES, NOW), Verdict::Mfa(_)));

@@ -6,16 +6,14 @@ mod policies;
 mod table;
 
 use super::*;
-use portcullis_authorization::{
-    Caller, CallerRights, LoopbackTrust, MfaProfile, PermittedAction, RequestCircumstances, Rules, Verdict,
-};
+use crate::fixture::rights_of;
+use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, PermittedAction, Rules, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, DeviceSerial, RequestId};
 use portcullis_base::secret::Secret;
-use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_mfa::{CodeDigits, MfaDemand, MfaFault, MfaToken, UnmetChallenge};
 use portcullis_s3::ReplicationRule;
-use portcullis_sigv4::{Principal, SignatureForm, SigningCredentials};
+use portcullis_sigv4::Principal;
 use portcullis_state::testing::{HERE, code, codes, in_memory, shown_by};
 use portcullis_state::{CodeSource, NewDevice, SpendError, StateStore};
 
@@ -46,27 +44,6 @@ enum JudgedCode {
     Accepted,
     NotLookedAt,
     Rejected(MfaFault),
-}
-
-/// What a caller may do by its policies, of which none looks at the request.
-fn rights_of(principal: &Principal, state: &StateStore) -> CallerRights {
-    let (parts, ()) = http::Request::post("/").header("host", "localhost").body(()).expect("a request").into_parts();
-    let peer = Peer { address: ([127, 0, 0, 1], 4711).into(), transport: Transport::Loopback };
-    let head = RequestHead::read(&parts, peer).expect("a head");
-    let circumstances = RequestCircumstances {
-        head: &head,
-        form: SignatureForm::AuthHeader,
-        credentials: SigningCredentials::LongTerm,
-        signed_at: at(0),
-        now: at(0),
-        region: "us-east-1",
-        tls_version: None,
-    };
-    let policies = match principal {
-        Principal::Root => None,
-        Principal::User(name) => state.permissions(name),
-    };
-    CallerRights::of_call(principal, policies, state.account(), &circumstances)
 }
 
 /// The steps of the story, without a journal.

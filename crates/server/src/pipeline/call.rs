@@ -13,7 +13,7 @@ use super::ending::{self, ClientReads, Exchange, RequestEnding};
 use super::reply::ReplyBody;
 use crate::story::{Door, OfferedCode, RequestedAction, Requester, Story, UnjudgedCode, code_factor, of_refusal};
 use portcullis_audit::{ControlFacts, ControlSubject, Draft, MfaFacts, OutcomeError, RequestOutcome, ResponseElements};
-use portcullis_authorization::{Caller, JudgedAction, MfaDelete, PermitCost, UpstreamIdentity, Verdict};
+use portcullis_authorization::{Caller, CallerRights, JudgedAction, MfaDelete, PermitCost, UpstreamIdentity, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_cloudtrail::record::EventSource;
 use portcullis_control::cloudtrail::{
@@ -35,6 +35,7 @@ struct AuthenticatedCall {
     call: CloudTrailCall,
     requester: Requester,
     offer: MfaToken,
+    rights: CallerRights,
 }
 
 /// Names a call before its signature is verified, so that the record of a refusal names the operation.
@@ -104,6 +105,7 @@ impl Pipeline {
         })?;
         let call = CloudTrailCall::read(operation, &body)?.asked_by(&signed.key_id, head.peer.address.ip());
         name(draft, Some(call.operation()), &call.recorded());
+        let rights = self.call_rights(head, &signed, now, exchange.tls);
         let caller = Caller {
             principal: signed.principal,
             form: signed.form,
@@ -113,7 +115,7 @@ impl Pipeline {
         };
         let source = CodeSource::of_address(head.peer.address.ip());
         let offer = MfaToken::parse(head.headers.value("x-amz-mfa"));
-        Ok(AuthenticatedCall { call, requester: Requester { caller, source, now }, offer })
+        Ok(AuthenticatedCall { call, requester: Requester { caller, source, now }, offer, rights })
     }
 
     /// Reads the body of a call whose caller is not authenticated yet: a few at a time, with a time limit.
@@ -147,10 +149,10 @@ impl Pipeline {
     }
 
     async fn carry_out_call(self: Arc<Self>, asked: AuthenticatedCall, mut exchange: Exchange) -> Response<ReplyBody> {
-        let AuthenticatedCall { call, requester, offer } = asked;
+        let AuthenticatedCall { call, requester, offer, rights } = asked;
         let requested = RequestedAction { action: call, body: (), requester, offer, access: exchange.access };
         let principal = requested.requester.caller.principal.clone();
-        let door = CloudTrailDoor { pipeline: &self };
+        let door = CloudTrailDoor { pipeline: &self, rights };
         let story = Story { journal: &self.journal, state: &self.state };
         let outcome = story.act(&door, requested, &mut exchange.draft).await;
         let refused = outcome.is_err();
@@ -197,6 +199,8 @@ impl Pipeline {
 /// The door of CloudTrail's API.
 struct CloudTrailDoor<'a> {
     pipeline: &'a Pipeline,
+    /// What the caller may do by its policies.
+    rights: CallerRights,
 }
 
 impl<'a> Door for CloudTrailDoor<'a> {
@@ -213,7 +217,7 @@ impl<'a> Door for CloudTrailDoor<'a> {
         requester: &Requester,
         _: &MfaToken,
     ) -> Result<CallFacts<'a>, CloudTrailError> {
-        Ok(self.pipeline.trails.facts(call, &requester.caller, requester.now).await)
+        Ok(self.pipeline.trails.facts(call, &requester.caller, self.rights.clone(), requester.now).await)
     }
 
     fn decide(

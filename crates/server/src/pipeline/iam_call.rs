@@ -13,7 +13,7 @@ use super::reply::ReplyBody;
 use super::service_call;
 use crate::story::Requester;
 use portcullis_audit::{Draft, RequestOutcome};
-use portcullis_authorization::{Caller, CallerRights, RequestCircumstances, UpstreamIdentity};
+use portcullis_authorization::{Caller, CallerRights, UpstreamIdentity};
 use portcullis_base::secret::Secret;
 use portcullis_control::iam::{CONTENT_TYPE, IamAnswer, IamChannel, IamError, IamRequest, IamScope};
 use portcullis_control::query::parse_form;
@@ -89,17 +89,7 @@ impl Pipeline {
         exchange.access = request.event().access();
         exchange.draft.asks_control(request.event().facts());
         let now = self.clock.now();
-        let circumstances = RequestCircumstances {
-            head,
-            form: signed.form,
-            credentials: signed.credentials,
-            signed_at: signed.signed_at,
-            now,
-            region: &self.accepted_scope.region,
-            tls_version: exchange.tls,
-        };
-        let policies = self.policies(&signed.principal);
-        let rights = CallerRights::of_call(&signed.principal, policies, self.state.account(), &circumstances);
+        let rights = self.call_rights(head, &signed, now, exchange.tls);
         let caller = Caller {
             principal: signed.principal,
             form: signed.form,

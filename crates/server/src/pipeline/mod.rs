@@ -330,15 +330,7 @@ impl Pipeline {
         let request = routed.complete(document).map_err(unclear)?;
         ending::describe(draft, &request);
         self.expect_owner(&request)?;
-        let circumstances = RequestCircumstances {
-            head: &head,
-            form: signed.form,
-            credentials: signed.credentials,
-            signed_at: signed.signed_at,
-            now,
-            region: &self.accepted_scope.region,
-            tls_version: *tls,
-        };
+        let circumstances = self.circumstances(&head, &signed, now, *tls);
         let policies = self.policies(&signed.principal);
         let account = self.state.account();
         let rights = CallerRights::of(&signed.principal, policies, account, &request, &circumstances);
@@ -360,6 +352,38 @@ impl Pipeline {
         let (body, requester) = (ObjectData { payload, digest }, Requester { caller, source, now });
         let requested = RequestedAction { action: request, body, requester, offer, access: *access };
         Story { journal: &self.journal, state: &self.state }.act(&door, requested, draft).await
+    }
+
+    /// What the caller of a control API may do.
+    fn call_rights(
+        &self,
+        head: &RequestHead,
+        signed: &VerifiedRequest,
+        now: Timestamp,
+        tls_version: Option<&'static str>,
+    ) -> CallerRights {
+        let circumstances = self.circumstances(head, signed, now, tls_version);
+        let policies = self.policies(&signed.principal);
+        CallerRights::of_call(&signed.principal, policies, self.state.account(), &circumstances)
+    }
+
+    /// How a request came, as conditions of policies look at it.
+    fn circumstances<'a>(
+        &'a self,
+        head: &'a RequestHead,
+        signed: &VerifiedRequest,
+        now: Timestamp,
+        tls_version: Option<&'static str>,
+    ) -> RequestCircumstances<'a> {
+        RequestCircumstances {
+            head,
+            form: signed.form,
+            credentials: signed.credentials,
+            signed_at: signed.signed_at,
+            now,
+            region: &self.accepted_scope.region,
+            tls_version,
+        }
     }
 
     /// The policies of a user; root has none.
