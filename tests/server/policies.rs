@@ -205,7 +205,7 @@ async fn a_user_with_the_actions_of_one_operation_can_do_it_and_nothing_else() {
     // A preflight has no signature, and a form has no door yet.
     let told = |action: &S3Operation| {
         let has_door = !matches!(action, S3Operation::PreflightRequest | S3Operation::PostObject);
-        // What no store behind here takes is refused whoever asks.
+        // What no store behind here takes is refused to every caller.
         has_door && UpstreamKind::Aws.handling(*action) != RequestHandling::Refused
     };
     let operations: Vec<S3Operation> = S3Operation::ALL.iter().copied().filter(told).collect();

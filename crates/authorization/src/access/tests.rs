@@ -101,7 +101,7 @@ fn deleting(entries: &[(&str, Option<&str>)]) -> Box<S3Request> {
 #[test]
 fn root_is_asked_about_in_no_policy_and_an_unknown_user_may_do_nothing() {
     assert!(CallerRights::root().allow(get()).is_ok());
-    let denied = rights_of(None, &get()).allow(get()).expect_err("nobody knows this user");
+    let denied = rights_of(None, &get()).allow(get()).expect_err("the user is unknown");
     assert_eq!(
         denied.to_string(),
         "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: s3:GetObject on resource: \

@@ -4,8 +4,8 @@ use portcullis_base::names::AccountId;
 use portcullis_http::Transport;
 use portcullis_mfa::CodeDigits;
 
-/// Where IAM is asked. On the admin socket root is the owner of the machine; on the port, whoever signs with a key of
-/// root's, which may have been stolen.
+/// Where IAM is asked. On the admin socket root is the owner of the machine; on the port it is the
+/// holder of a key of root's, which may have been stolen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IamChannel {
     AdminSocket,
