@@ -32,18 +32,10 @@ pub(super) fn of(
     request: &S3Request,
     circumstances: &RequestCircumstances<'_>,
 ) -> RequestValues {
-    let mut values = policies.values().clone();
-    for key in policies.condition_keys() {
-        let name = key.folded();
-        let found = match name {
-            "aws:resourceaccount" | "s3:resourceaccount" => vec![account.to_string()],
-            _ => circumstances.value(name).map_or_else(|| of_request(name, request), |value| vec![value]),
-        };
-        if !found.is_empty() {
-            values.set(key.clone(), found);
-        }
-    }
-    values
+    gather(policies, |name| match name {
+        "aws:resourceaccount" | "s3:resourceaccount" => vec![account.to_string()],
+        _ => circumstances.value(name).map_or_else(|| of_request(name, request), |value| vec![value]),
+    })
 }
 
 /// The values of the keys that these policies look at, of a call that is not to S3.
@@ -52,16 +44,21 @@ pub(super) fn of_call(
     account: &AccountId,
     circumstances: &RequestCircumstances<'_>,
 ) -> RequestValues {
+    gather(policies, |name| match name {
+        "aws:resourceaccount" => vec![account.to_string()],
+        _ if name.starts_with("aws:") => circumstances.value(name).into_iter().collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// What is known of the user, and of the keys that these policies look at. `find` takes a key's name in lower case; a key
+/// for which it finds nothing is absent.
+fn gather(policies: &IdentityPolicies, find: impl Fn(&str) -> Vec<String>) -> RequestValues {
     let mut values = policies.values().clone();
     for key in policies.condition_keys() {
-        let name = key.folded();
-        let found = match name {
-            "aws:resourceaccount" => Some(account.to_string()),
-            _ if name.starts_with("aws:") => circumstances.value(name),
-            _ => None,
-        };
-        if let Some(found) = found {
-            values.set(key.clone(), [found]);
+        let found = find(key.folded());
+        if !found.is_empty() {
+            values.set(key.clone(), found);
         }
     }
     values
