@@ -87,7 +87,7 @@ struct DraftFacts {
     operation: DraftOperation,
     mfa: Option<MfaFacts>,
     denial: Option<Box<PolicyDenial>>,
-    /// The entries of `POST ?delete` that are not sent.
+    /// The entries of `POST ?delete` that are not sent, in the order of the document.
     withheld: Vec<WithheldEntry>,
 }
 
@@ -264,7 +264,7 @@ impl Draft {
         self.facts.denial = Some(Box::new(denial.clone()));
     }
 
-    /// Notes the entries of `POST ?delete` that policies deny.
+    /// Notes the entries of `POST ?delete` that policies deny, in the order of the document.
     pub fn withholds(&mut self, withheld: &[WithheldEntry]) {
         self.facts.withheld = withheld.to_vec();
     }
@@ -330,10 +330,11 @@ impl DraftFacts {
         let parameters = self.parameters();
         record.parameters = &parameters;
         record.render(&mut out);
+        let mut withheld = self.withheld.iter().peekable();
         for (place, (object, said)) in objects.iter().zip(results).enumerate() {
             out.push(b'\n');
-            let denial = self.withheld.iter().find(|withheld| withheld.place == place);
-            record.additional.policy = denial.map(|withheld| denial_data(&withheld.denial));
+            let denied = withheld.next_if(|withheld| withheld.place == place);
+            record.additional.policy = denied.map(|withheld| denial_data(&withheld.denial));
             self.render_object(recorder, &record, object, &said, &mut out);
         }
         out

@@ -4,6 +4,7 @@ mod denial;
 mod values;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_base::names::{AccountId, BucketName, VersionId};
@@ -110,16 +111,18 @@ impl CallerRights {
             // No row but that of a request that is answered before it is authenticated needs nothing.
             return Err(self.not_allowed(Cow::Borrowed("s3:*"), "arn:aws:s3:::*"));
         }
-        let (mut withheld, mut copied_tags) = (Vec::new(), None);
+        let (mut denied, mut copied_tags) = (BTreeMap::new(), None);
         for permission in &required {
             let Some(denial) = self.denial(&request, permission) else { continue };
             match permission.scope {
                 PermissionScope::Request => return Err(denial),
-                PermissionScope::Entry(place) => withheld.push((place, *denial)),
+                PermissionScope::Entry(place) => {
+                    denied.entry(place).or_insert(*denial);
+                }
                 PermissionScope::TaggedSource => copied_tags = copied_tags.or(Some(denial)),
             }
         }
-        let withheld = withhold(&mut request, withheld);
+        let withheld = withhold(&mut request, denied);
         if copied_tags.is_some() {
             request.copy_without_tags();
         }
@@ -205,7 +208,7 @@ impl AllowedRequest {
         &self.request
     }
 
-    /// The entries of `POST ?delete` that policies deny.
+    /// The entries of `POST ?delete` that policies deny, in the order of the document.
     pub fn withheld(&self) -> &[WithheldEntry] {
         &self.withheld
     }
@@ -242,16 +245,16 @@ fn version_of<'r>(request: &'r S3Request, permission: &RequiredPermission) -> Op
     }
 }
 
-/// Takes the denied entries out of the document; each is told once, with the first denial.
-fn withhold(request: &mut S3Request, denials: Vec<(usize, PolicyDenial)>) -> Vec<WithheldEntry> {
+/// Takes the denied entries out of the document, by their places in it.
+fn withhold(request: &mut S3Request, mut denied: BTreeMap<usize, PolicyDenial>) -> Vec<WithheldEntry> {
     let RequestDocument::DeleteObjects(document) = &mut request.document else { return Vec::new() };
-    if denials.is_empty() {
+    if denied.is_empty() {
         return Vec::new();
     }
     let (mut left, mut withheld) = (Vec::new(), Vec::new());
     for (place, entry) in std::mem::take(&mut document.objects).into_iter().enumerate() {
-        match denials.iter().find(|(denied, _)| *denied == place) {
-            Some((_, denial)) => withheld.push(WithheldEntry { place, entry, denial: denial.clone() }),
+        match denied.remove(&place) {
+            Some(denial) => withheld.push(WithheldEntry { place, entry, denial }),
             None => left.push(entry),
         }
     }
