@@ -11,6 +11,7 @@ use crate::command::holders::{GrantHolder, NamedGrant, own_arn};
 use crate::command::terminal::{OutputFormat, Terminal};
 use portcullis_base::names::PolicyName;
 use portcullis_policy::{PolicyDocument, PolicyKind};
+use portcullis_state::MOST_VERSIONS;
 
 /// Attach a policy to a user or a group.
 #[derive(Args)]
@@ -41,13 +42,17 @@ pub(in crate::command) struct NamedPolicyArgs {
     name: String,
 }
 
-/// AWS keeps five versions of a policy.
-const MOST_VERSIONS: usize = 5;
+/// What became of a policy and its holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GrantState {
+    Attached,
+    Detached,
+}
 
 pub(super) async fn attach(args: GrantArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
     let (holder, grant) = args.read()?;
     holder.attach(&grant, admin).await.map_err(|error| error.into_command_error(admin.place()))?;
-    told(&holder, &args.policy, "has", terminal)
+    told(&holder, &args.policy, GrantState::Attached, terminal)
 }
 
 pub(super) async fn detach(args: GrantArgs, admin: &AdminClient, terminal: &mut Terminal) -> Result<(), CommandError> {
@@ -62,19 +67,23 @@ pub(super) async fn detach(args: GrantArgs, admin: &AdminClient, terminal: &mut 
         (detached, _) => detached,
     };
     detached.map_err(|error| error.into_command_error(admin.place()))?;
-    told(&holder, &args.policy, "no longer has", terminal)
+    told(&holder, &args.policy, GrantState::Detached, terminal)
 }
 
-fn told(holder: &GrantHolder, policy: &str, has: &str, terminal: &mut Terminal) -> Result<(), CommandError> {
+fn told(holder: &GrantHolder, policy: &str, state: GrantState, terminal: &mut Terminal) -> Result<(), CommandError> {
     match terminal.format() {
         OutputFormat::Json => {
             let (kind, name) = match holder {
                 GrantHolder::Group(name) => ("groupName", name),
                 GrantHolder::User(name) => ("userName", name),
             };
-            terminal.print_json(&json!({ kind: name, "policy": policy, "attached": has == "has" }))
+            terminal.print_json(&json!({ kind: name, "policy": policy, "attached": state == GrantState::Attached }))
         }
         OutputFormat::People => {
+            let has = match state {
+                GrantState::Attached => "has",
+                GrantState::Detached => "no longer has",
+            };
             let holder = holder.spoken();
             let (first, rest) = holder.split_at_checked(1).unwrap_or(("", &holder));
             terminal.print(&format!("{}{rest} {has} policy {policy}.", first.to_uppercase()))
@@ -85,8 +94,9 @@ fn told(holder: &GrantHolder, policy: &str, has: &str, terminal: &mut Terminal) 
 impl GrantArgs {
     fn read(&self) -> Result<(GrantHolder, NamedGrant), CommandError> {
         let (holder, kind) = match (&self.user, &self.group) {
-            (Some(user), _) => (GrantHolder::User(user.clone()), PolicyKind::UserInline),
-            (None, group) => (GrantHolder::Group(group.clone().unwrap_or_default()), PolicyKind::GroupInline),
+            (Some(user), None) => (GrantHolder::User(user.clone()), PolicyKind::UserInline),
+            (None, Some(group)) => (GrantHolder::Group(group.clone()), PolicyKind::GroupInline),
+            (Some(_), Some(_)) | (None, None) => return Err(CommandError::usage("Give either --user or --group.")),
         };
         Ok((holder, NamedGrant::read(&self.policy, kind)?))
     }
