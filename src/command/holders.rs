@@ -173,6 +173,11 @@ pub(super) async fn default_document(arn: &str, admin: &AdminClient) -> Result<S
     let policy = admin.ask(&AdminRequest::new("GetPolicy").with("PolicyArn", arn)).await?;
     let version = policy.child("Policy").and_then(|policy| policy.text_of("DefaultVersionId"));
     let version = version.ok_or(AdminError::Wanting("DefaultVersionId"))?;
+    document_of(arn, version, admin).await
+}
+
+/// What a version of a policy says.
+pub(super) async fn document_of(arn: &str, version: &str, admin: &AdminClient) -> Result<String, AdminError> {
     let question = AdminRequest::new("GetPolicyVersion").with("PolicyArn", arn).with("VersionId", version);
     let told = admin.ask(&question).await?;
     decoded(told.child("PolicyVersion").ok_or(AdminError::Wanting("PolicyVersion"))?, "Document")

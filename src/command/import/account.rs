@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::admin::{AdminClient, AdminError, AdminRequest};
 use super::super::error::CommandError;
+use super::super::holders::document_of;
 use super::super::key;
-use portcullis_base::percent::percent_decode;
 use portcullis_import::{AccountContents, ExistingGroup, ExistingUser, PlannedKeyStatus, PolicyArns};
 use portcullis_policy::{PolicyDocument, PolicyKind};
 use portcullis_xml::XmlElement;
@@ -76,12 +76,9 @@ async fn keys(user: Option<&str>, admin: &AdminClient) -> Result<BTreeMap<String
 }
 
 async fn document(arn: &str, version: &str, admin: &AdminClient) -> Result<PolicyDocument, AdminError> {
-    let question = AdminRequest::new("GetPolicyVersion").with("PolicyArn", arn).with("VersionId", version);
-    let told = admin.ask(&question).await?;
-    let text = told.child("PolicyVersion").and_then(|version| version.filled_text_of("Document"));
-    let text = percent_decode(text.unwrap_or_default());
-    let document = text.and_then(|text| PolicyDocument::parse(&text, PolicyKind::Managed).ok());
-    document.ok_or(AdminError::Wanting("a policy document that can be read"))
+    let text = document_of(arn, version, admin).await?;
+    PolicyDocument::parse(&text, PolicyKind::Managed)
+        .map_err(|_| AdminError::Wanting("a policy document that can be read"))
 }
 
 async fn attached(question: AdminRequest, admin: &AdminClient) -> Result<BTreeSet<String>, AdminError> {
