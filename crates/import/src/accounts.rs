@@ -6,6 +6,9 @@ use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_base::secret::Secret;
 use portcullis_policy::PolicyDocument;
 
+/// IAM's quota of the access keys of a user.
+pub(crate) const MOST_KEYS: usize = 2;
+
 /// A store's accounts, as Portcullis is to have them.
 #[derive(Clone, Debug, Default)]
 pub struct StoreAccounts {

@@ -11,7 +11,7 @@ use serde::de::Deserializer;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::accounts::{AttachedPolicy, PlannedKey, PlannedKeyStatus, PlannedUser, StoreAccounts};
+use crate::accounts::{AttachedPolicy, MOST_KEYS, PlannedKey, PlannedKeyStatus, PlannedUser, StoreAccounts};
 use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_base::secret::Secret;
 
@@ -92,9 +92,6 @@ const KNOWN: &[&str] = &[
     "tags",
     "type",
 ];
-
-/// IAM's quota.
-const MOST_KEYS: usize = 2;
 
 impl CephUsers {
     /// Reads one user, or a list of them.

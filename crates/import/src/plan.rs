@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use crate::accounts::{
-    AttachedPolicy, ImportFault, ImportNote, PlannedGroup, PlannedKey, PlannedKeyStatus, PlannedUser, StoreAccounts,
+    AttachedPolicy, ImportFault, ImportNote, MOST_KEYS, PlannedGroup, PlannedKey, PlannedKeyStatus, PlannedUser,
+    StoreAccounts,
 };
 use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_base::secret::Secret;
@@ -93,9 +94,8 @@ pub struct ExistingGroup {
     pub inline: BTreeSet<String>,
 }
 
-/// IAM's quotas.
+/// IAM's quota.
 const MOST_GROUPS: usize = 10;
-const MOST_KEYS: usize = 2;
 
 const REMOVE_FIRST: &str = "Remove it first, or leave the account out.";
 

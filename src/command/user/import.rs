@@ -21,7 +21,7 @@ use super::super::terminal::{OutputFormat, Terminal};
 use portcullis_base::names::{AccessKeyId, UserName};
 use portcullis_base::secret::Secret;
 use portcullis_policy::PolicyKind;
-use portcullis_state::GivenKey;
+use portcullis_state::{GivenKey, MOST_KEYS};
 
 pub(super) const EXAMPLE: &str = r#"FILE is JSON:
   {"users": [{"userName": "alice", "policies": ["readonly"], "accessKeys": [
@@ -101,9 +101,6 @@ struct PlannedImport<'f> {
 
 /// More than an account of IAM may have.
 const LONGEST_FILE: u64 = 16 * 1024 * 1024;
-
-/// IAM's quota.
-const MOST_KEYS: usize = 2;
 
 impl TryFrom<String> for ImportedName {
     type Error = String;

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::export::{AccountStatus, MinioGroup, ServiceAccount};
 use self::policy::{TranslatedPolicy, UserNameUse};
 use crate::accounts::{
-    AttachedPolicy, PlannedGroup, PlannedKey, PlannedKeyStatus, PlannedPolicy, PlannedUser, StoreAccounts,
+    AttachedPolicy, MOST_KEYS, PlannedGroup, PlannedKey, PlannedKeyStatus, PlannedPolicy, PlannedUser, StoreAccounts,
     is_entity_name,
 };
 use portcullis_base::names::{AccessKeyId, UserName};
@@ -26,9 +26,6 @@ pub use crate::zip::InvalidArchive;
 
 /// The policies that every MinIO has.
 const BUILT_IN: &[&str] = &["consoleAdmin", "diagnostics", "readonly", "readwrite", "writeonly"];
-
-/// IAM's quota.
-const MOST_KEYS: usize = 2;
 
 /// IAM's quota, of a user and of a group.
 const MOST_POLICIES: usize = 10;
