@@ -1,12 +1,22 @@
 //! What the tests of several APIs need.
 
-use portcullis_authorization::{CallerRights, RequestCircumstances};
+use portcullis_authorization::{Caller, CallerRights, RequestCircumstances, UpstreamIdentity};
 use portcullis_base::clock::Timestamp;
 use portcullis_http::{Peer, RequestHead, Transport};
 use portcullis_sigv4::{Principal, SignatureForm, SigningCredentials};
 use portcullis_state::StateStore;
 
 const NOW: Timestamp = Timestamp::from_seconds(1_900_000_000);
+
+/// Root, as it signs in a header over TLS.
+pub(crate) fn root() -> Caller {
+    Caller {
+        principal: Principal::Root,
+        form: SignatureForm::AuthHeader,
+        transport: Transport::Tls,
+        upstream: UpstreamIdentity::Own,
+    }
+}
 
 /// What a caller may do by its policies, of which none looks at the request.
 pub(crate) fn rights_of(principal: &Principal, state: &StateStore) -> CallerRights {

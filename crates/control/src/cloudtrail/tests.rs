@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::change::{ChangeEffect, effect};
 use super::*;
-use crate::fixture::rights_of;
-use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, Rules, UpstreamIdentity, Verdict};
+use crate::fixture::{rights_of, root};
+use portcullis_authorization::{LateEffect, LoopbackTrust, MfaProfile, Rules, Verdict};
 use portcullis_base::names::{BucketName, UserName};
 use portcullis_cloudtrail::lookup::{HistoryPage, HistoryQuery, LookupError};
 use portcullis_cloudtrail::{
@@ -156,15 +156,6 @@ impl Bench {
 
 fn call(operation: &str, body: &Value) -> Result<CloudTrailCall, CloudTrailError> {
     CloudTrailCall::read(CloudTrailOperation::of_target(operation)?, body.to_string().as_bytes())
-}
-
-fn root() -> Caller {
-    Caller {
-        principal: Principal::Root,
-        form: SignatureForm::AuthHeader,
-        transport: Transport::Tls,
-        upstream: UpstreamIdentity::Own,
-    }
 }
 
 fn alice() -> Caller {

@@ -7,12 +7,13 @@ use proptest::prelude::*;
 
 use super::decide::PlannedAnswer;
 use super::*;
-use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, Rules, UpstreamIdentity, Verdict};
+use crate::fixture::root;
+use portcullis_authorization::{Caller, LoopbackTrust, MfaProfile, Rules, Verdict};
 use portcullis_base::clock::Timestamp;
 use portcullis_base::names::{AccessKeyId, AccountId, RequestId, UserName};
 use portcullis_http::{Peer, Transport};
 use portcullis_s3::ReplicationRule;
-use portcullis_sigv4::{AwsService, Principal, SignatureFault, SignatureForm, SignatureRejection, SigningCredentials};
+use portcullis_sigv4::{AwsService, Principal, SignatureFault, SignatureRejection, SigningCredentials};
 use serde_json::Value;
 
 fn id() -> RequestId {
@@ -61,12 +62,7 @@ fn answer(call: &ServiceCall<'_>, principal: &Principal) -> (Value, Result<Servi
         credentials: SigningCredentials::LongTerm,
         now: Timestamp::from_seconds(1_800_000_000),
     };
-    let caller = Caller {
-        principal: principal.clone(),
-        form: SignatureForm::AuthHeader,
-        transport: Transport::Loopback,
-        upstream: UpstreamIdentity::Own,
-    };
+    let caller = Caller { principal: principal.clone(), transport: Transport::Loopback, ..root() };
     let rules = Rules {
         profile: MfaProfile::Strict,
         replication: ReplicationRule::AnyBucket,
