@@ -29,7 +29,7 @@ impl UpstreamIdentity {
     }
 }
 
-/// Whose word counts beside Portcullis's policy.
+/// Whether the upstream's own policies decide too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum DecidingPolicy {
     /// What MFA Delete guards: the upstream may deny it to all but Portcullis.
