@@ -149,6 +149,20 @@ fn a_batch_loses_the_entries_that_are_denied_and_keeps_the_others() {
 }
 
 #[test]
+fn an_entry_that_is_denied_twice_is_told_once_with_the_first_denial() {
+    let bypassing = || {
+        let mut request = deleting(&[("a", Some("v1")), ("b", None)]);
+        let header = HeaderName::from_static("x-amz-bypass-governance-retention");
+        request.headers.push((header, HeaderValue::from_static("true")));
+        request
+    };
+    let rights = rights(r#"{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}"#, &bypassing());
+    let allowed = rights.allow(bypassing()).expect("each entry is told");
+    let withheld: Vec<_> = allowed.withheld().iter().map(|entry| (entry.place, &*entry.denial.action)).collect();
+    assert_eq!(withheld, [(0, "s3:DeleteObjectVersion"), (1, "s3:DeleteObject")]);
+}
+
+#[test]
 fn who_may_not_copy_tags_copies_none() {
     let objects = r#"{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"*"}"#;
     let allowed = rights(objects, &copy()).allow(copy()).expect("the objects may be read and written");
